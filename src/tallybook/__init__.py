@@ -1,0 +1,47 @@
+"""Backend metrics done right: declare a metric once, collect it daily, read it right at every scope.
+
+    book = tallybook.open("folder with tallybook.toml")
+    book.run()
+    book.query("revenue", scope="month", by=["plan"]).to_pandas()
+
+Everything heavy is imported on first use.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from tallybook.book import Book, open_book as open
+    from tallybook.calendar import Period
+    from tallybook.errors import DeclarationError, QueryError, Refused, SourceError, TallybookError
+    from tallybook.functions import metric
+    from tallybook.result import Result
+
+_PLACES = {
+    "open": ("tallybook.book", "open_book"),
+    "Book": ("tallybook.book", "Book"),
+    "metric": ("tallybook.functions", "metric"),
+    "Period": ("tallybook.calendar", "Period"),
+    "Result": ("tallybook.result", "Result"),
+    "TallybookError": ("tallybook.errors", "TallybookError"),
+    "DeclarationError": ("tallybook.errors", "DeclarationError"),
+    "QueryError": ("tallybook.errors", "QueryError"),
+    "Refused": ("tallybook.errors", "Refused"),
+    "SourceError": ("tallybook.errors", "SourceError"),
+}
+
+__all__ = [
+    "Book", "DeclarationError", "Period", "QueryError", "Refused", "Result", "SourceError", "TallybookError",
+    "__version__", "metric", "open",
+]  # fmt: skip
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _PLACES:
+        raise AttributeError(f"module 'tallybook' has no attribute {name!r}")
+    module, attribute = _PLACES[name]
+    return getattr(importlib.import_module(module), attribute)

@@ -1,0 +1,72 @@
+"""All declarations checked as a whole: parsed toml becomes a `Catalog`, or every mistake is told at once.
+
+Pure: no file, clock, network or environment. What may be declared stands in tables: `keys` (each key, how
+its value is read, an example to paste) and `rules` (what must not stand together); `sql` knows what can be
+known of a query without its database, `among` checks metrics against one another.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from tallybook.catalog.among import Metrics
+from tallybook.catalog.assumptions import explain_assumptions
+from tallybook.catalog.keys import closest, toml
+from tallybook.catalog.tables import LATER_SECTIONS, check_sections, read_book, read_metrics, read_sources
+from tallybook.errors import Problem, Problems
+from tallybook.metrics import Catalog
+
+__all__ = ["LATER_SECTIONS", "build", "closest", "explain_assumptions", "toml"]
+
+
+def build(
+    raw: Mapping[str, object],
+    *,
+    dialects: Mapping[str, str],
+    places: Mapping[str, str] | None = None,
+    found: Problems | None = None,
+) -> Catalog:
+    """The declarations of a parsed `tallybook.toml` (variables expanded), checked as a whole.
+
+    `dialects` maps a source's name to sqlglot's name for its SQL; `places` a metric's name to the file it
+    stands in, where that is not the toml; `found` holds problems known before: a value they are about is
+    not looked at again. Raises one DeclarationError that holds all problems, in the order of the file."""
+    problems = found if found is not None else Problems()
+    check_sections(raw, problems)
+    book = read_book(raw, problems)
+    sources = read_sources(raw, dialects, problems)
+    declared = read_metrics(raw, problems)
+    Metrics(declared, tuple(sources), dialects, problems).check()
+    problems.found = [_placed(p, places or {}) for p in _in_order(problems.found, raw)]
+    problems.raise_if_any("tallybook.toml")
+    return Catalog(book=book, sources=sources, metrics={name: d.metric for name, d in declared.items()})
+
+
+def _in_order(problems: list[Problem], raw: Mapping[str, object]) -> list[Problem]:
+    """As their tables stand in the file; what is not about a table comes first."""
+    tables = ["book"]
+    for section in ("sources", "metrics"):
+        named = raw.get(section)
+        tables += [f"{section}.{name}" for name in named] if isinstance(named, Mapping) else [section]
+    rank = {table: i for i, table in enumerate(tables)}
+
+    def place(problem: Problem) -> int:
+        path = problem.path
+        while path and path not in rank:
+            path = path.rpartition(".")[0]
+        return rank.get(path, -1)
+
+    return sorted(problems, key=place)
+
+
+def _placed(problem: Problem, places: Mapping[str, str]) -> Problem:
+    """With the file behind the path, where a metric does not stand in the toml."""
+    name = problem.path.removeprefix("metrics.")
+    name = name if name in places else name.rpartition(".")[0]
+    if name not in places or not problem.path.startswith("metrics."):
+        return problem
+    paste = problem.paste
+    if places[name].endswith(".sql"):
+        paste = "\n".join(f"-- {line}" for line in paste.splitlines() if not line.startswith("["))
+    return replace(problem, path=f"{problem.path} ({places[name]})", paste=paste)

@@ -1,0 +1,310 @@
+"""Which keys there are, how the value of each is read, and what was meant by one that cannot be."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import os
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import date, datetime
+from typing import Any, NamedTuple
+
+from tallybook.metrics import KINDS, SHOWS, STORED_FORMS, WEEKDAYS
+
+NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+
+class Wrong(Exception):
+    """A value that cannot be: why, what was expected, and what was perhaps meant."""
+
+    def __init__(self, why: str, *, expected: str = "", instead: object = None, hint: str = "") -> None:
+        super().__init__(why)
+        self.why, self.expected, self.instead, self.hint = why, expected, instead, hint
+
+
+class Key(NamedTuple):
+    """How the value of a key is read (raising Wrong), an example of its right side, its field's name."""
+
+    read: Callable[[Any], Any]
+    example: str
+    field: str = ""
+    secret: bool = False
+    """Its value is never repeated."""
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise Wrong("is not a text", expected="a text in quotes", instead=_quoted(value))
+    if not value.strip():
+        raise Wrong("is empty", expected="a text that says something, or leave the key out")
+    if re.search(r"[\x00-\x08\x0b-\x1f\x7f]", value.replace("\r\n", "\n")):
+        raise Wrong("holds a control character", expected="letters, digits and signs")
+    return value.strip()
+
+
+def _words(value: object) -> str:
+    return _text(value) if not isinstance(value, str) or value.strip() else ""
+
+
+def _quoted(value: object) -> str | None:
+    return str(value) if isinstance(value, int | float | date) and not isinstance(value, bool) else None
+
+
+def _flag(value: object) -> bool:
+    if not isinstance(value, bool):
+        meant = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+        raise Wrong("is not a yes or no", expected="true or false", instead=meant.get(str(value).lower()))
+    return value
+
+
+def _whole(low: int, high: int) -> Callable[[object], int]:
+    def read(value: object) -> int:
+        if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+            meant = int(value) if isinstance(value, str) and re.fullmatch(r"\d{1,9}", value) else None
+            expected = f"a whole number from {low} to {high:,}"
+            raise Wrong("is not such a number", expected=expected, instead=meant)
+        return value
+
+    return read
+
+
+def _one_of(choices: Sequence[str]) -> Callable[[object], str]:
+    def read(value: object) -> str:
+        if not isinstance(value, str) or value not in choices:
+            meant = closest(value, choices)
+            raise Wrong("is not one of the words", expected=", ".join(choices), instead=meant)
+        return value
+
+    return read
+
+
+def _day(value: object) -> date:
+    if isinstance(value, datetime):
+        raise Wrong("is an instant, not a day", expected="a day", instead=value.date().isoformat())
+    if isinstance(value, str) and re.fullmatch(r"\d{4}-\d\d-\d\d", value.strip()):
+        try:
+            value = date.fromisoformat(value.strip())
+        except ValueError:
+            raise Wrong("is no day of the calendar", expected='a day as "2023-01-31"') from None
+    if not isinstance(value, date):
+        raise Wrong("is not a day", expected='a day as "2023-01-31"')
+    if not 1900 <= value.year <= 2200:
+        raise Wrong("is too far away", expected="a day between 1900 and 2200")
+    return value
+
+
+_SPAN = re.compile(r"(\d{1,9})\s*([a-z]+)")
+_UNITS = {
+    **dict.fromkeys(("s", "sec", "second", "seconds"), 1),
+    **dict.fromkeys(("m", "min", "minute", "minutes"), 60),
+    **dict.fromkeys(("h", "hour", "hours"), 3600),
+    **dict.fromkeys(("d", "day", "days"), 86_400),
+    **dict.fromkeys(("w", "week", "weeks"), 7 * 86_400),
+}
+_LONGEST = 36_500 * 86_400
+
+
+def _seconds(low: int, unit: str) -> Callable[[object], float]:
+    """Reads a span as seconds; `unit` is what a bare number probably meant."""
+
+    def read(value: object) -> float:
+        found = _SPAN.fullmatch(value.strip().lower()) if isinstance(value, str) else None
+        if not found or found[2] not in _UNITS:
+            bare = re.fullmatch(r"\d{1,9}", str(value).strip()) and not isinstance(value, bool)
+            meant = f"{value}{unit}" if bare else None
+            raise Wrong("is not a span of time", expected="a number with s, m, h, d or w", instead=meant)
+        seconds = int(found[1]) * _UNITS[found[2]]
+        if not low <= seconds <= _LONGEST:
+            raise Wrong("is out of range", expected=f"a span from {low} seconds to a hundred years")
+        return float(seconds)
+
+    return read
+
+
+def _whole_days(value: object) -> int:
+    seconds = _seconds(0, "d")(value)
+    if seconds % 86_400:
+        days = int(seconds // 86_400) + 1
+        raise Wrong("is not a number of whole days", expected="whole days", instead=f"{days}d")
+    return int(seconds // 86_400)
+
+
+def _zone(value: object) -> str:
+    """A zone that means the same on every machine."""
+    from tallybook.calendar import zone
+
+    name = _text(value)
+    if name.split("/")[0] not in ("localtime", "posixrules", "Factory", "posix", "right"):
+        try:
+            return zone(name).key
+        except (KeyError, ValueError, OSError):
+            pass
+    raise Wrong("is not a time zone", expected="a name of the zone database", instead=_closest_zone(name))
+
+
+def _closest_zone(name: str) -> str | None:
+    from zoneinfo import available_timezones
+
+    zones = sorted(z for z in available_timezones() if not z.startswith(("posix/", "right/")))
+    by_city = {z.rsplit("/", 1)[-1]: z for z in zones if "/" in z and not z.startswith("Etc/")}
+    wanted = name.replace(" ", "_")
+    city = closest(wanted.rsplit("/", 1)[-1], tuple(by_city))
+    return closest(wanted, zones, cutoff=0.75) or (by_city[city] if city else None)
+
+
+def _column(value: object) -> str:
+    name = _text(value)
+    if re.search(r"[()\[\]{}'\";:,=\n]|\s[aA][sS]\s", name):
+        expected = "the bare name of a column; compute it in `sql` and name it there"
+        raise Wrong("is an expression, not a column", expected=expected)
+    if "." in name:
+        raise Wrong("names a table too", expected="the column alone", instead=name.rsplit(".", 1)[-1] or None)
+    return name
+
+
+def _item(value: object) -> str:
+    try:
+        return _column(value)
+    except Wrong as wrong:
+        raise Wrong(f"holds {toml(value)}, which {wrong.why}", expected=wrong.expected) from None
+
+
+def _columns(value: object) -> tuple[str, ...]:
+    if isinstance(value, str):
+        meant = [v.strip() for v in value.split(",")]
+        raise Wrong("is not a list", expected="a list of columns", instead=meant)
+    if not isinstance(value, list | tuple):
+        raise Wrong("is not a list", expected="a list of columns")
+    names = tuple(_item(v) for v in value)
+    lowered = [n.casefold() for n in names]
+    twice = [n for i, n in enumerate(names) if n.casefold() in lowered[:i]]
+    if twice:
+        once = [n for i, n in enumerate(names) if n.casefold() not in lowered[:i]]
+        raise Wrong(f"names {twice[0]!r} twice", expected="each column once", instead=once)
+    return names
+
+
+def _query(value: object) -> str:
+    return re.sub(r"[\s;]+\Z", "", _text(value)) or _text("")
+
+
+def _table(value: object) -> str:
+    name = _text(value)
+    if re.match(r"(?is)\(|(select|with)\s", name):
+        raise Wrong("is a query, not a table", expected="a table's name; a query goes into `sql`")
+    if ";" in name or "--" in name:
+        raise Wrong("is not a table's name", expected="a table or view, with its schema where needed")
+    return name
+
+
+def _function(value: object) -> str:
+    name = _text(value)
+    if not re.fullmatch(r"[^:]+:[A-Za-z_]\w*", name):
+        raise Wrong("does not say which function", expected='"metrics/file.py:function" or "module:function"')
+    return name
+
+
+def _not_yet(value: object) -> str:
+    why = "is for usage events, which are not collected yet: this version reads databases"
+    raise Wrong(why, expected="table, sql or function")
+
+
+def _old_name(value: object) -> str:
+    name = _text(value)
+    if not NAME.fullmatch(name):
+        raise Wrong("is not a metric's name", expected="letters, digits and _, not beginning with a digit")
+    return name
+
+
+BOOK_KEYS = {
+    "name": Key(_text, '"Acme"'),
+    "timezone": Key(_zone, '"Europe/Berlin"'),
+    "week_starts": Key(_one_of(WEEKDAYS), '"monday"'),
+    "store": Key(_text, '"book"'),
+    "start": Key(_day, '"2023-01-01"'),
+    "lookback": Key(_whole_days, '"3d"'),
+    "keep_versions": Key(_whole_days, '"90d"'),
+}
+SOURCE_KEYS = {
+    "url": Key(_text, '"${DATABASE_URL}"', secret=True),
+    "statement_timeout": Key(_seconds(1, "s"), '"30s"'),
+    "lock_timeout": Key(_seconds(1, "s"), '"5s"'),
+    "fresh": Key(_query, '"select max(created_at) from heartbeat"'),
+}
+METRIC_KEYS = {
+    "kind": Key(_one_of(KINDS), '"level"'),
+    "source": Key(_text, '"app"'),
+    "table": Key(_table, '"users"'),
+    "sql": Key(_query, '"select created_at, plan from users"'),
+    "where": Key(_text, "\"status = 'paid'\""),
+    "time": Key(_column, '"created_at"'),
+    "stored": Key(_one_of(STORED_FORMS), '"local"'),
+    "stored_zone": Key(_zone, '"Europe/Berlin"'),
+    "from": Key(_column, '"started_at"', "from_"),
+    "until": Key(_column, '"cancelled_at"'),
+    "until_inclusive": Key(_flag, "true"),
+    "measure": Key(_text, '"count(*)"'),
+    "function": Key(_function, '"metrics/tickets.py:open_tickets"'),
+    "event": Key(_not_yet, ""),
+    "by": Key(_columns, '["plan"]'),
+    "series": Key(_columns, '["account_id"]'),
+    "daily_aggregate": Key(_flag, "true"),
+    "received": Key(_column, '"received_at"'),
+    "carry": Key(_whole_days, '"3d"'),
+    "over_time": Key(_one_of(SHOWS), '"last"'),
+    "unit": Key(_words, '"EUR"'),
+    "title": Key(_words, '"Revenue"'),
+    "description": Key(_words, '"What customers paid"'),
+    "format": Key(_words, '"#,##0.00"'),
+    "decimals": Key(_whole(0, 10), "2"),
+    "max_series": Key(_whole(1, 1_000_000_000), "100000"),
+    "renamed_from": Key(_old_name, '"old_name"'),
+    "snapshot_grace": Key(_seconds(0, "h"), '"12h"'),
+    "start": Key(_day, '"2023-01-01"'),
+    "lookback": Key(_whole_days, '"3d"'),
+}
+SYNONYMS = {
+    "aggregate": "measure", "alias": "renamed_from", "column": "time", "database": "url", "date": "time",
+    "dialect": "url", "dimensions": "by", "dims": "by", "dsn": "url", "end": "until", "expression": "measure",
+    "filter": "where", "grace": "snapshot_grace", "group_by": "by", "label": "title", "query": "sql",
+    "since": "start", "timeout": "statement_timeout", "timestamp": "time", "to": "until", "type": "kind",
+    "tz": "timezone", "valid_from": "from", "valid_to": "until", "value": "measure", "view": "table",
+    "week_start": "week_starts", "zone": "timezone",
+}  # fmt: skip
+
+
+def closest(word: object, valid: Iterable[str], cutoff: float = 0.6) -> str | None:
+    """What of `valid`, which is all that may stand there, was probably meant by `word`."""
+    folded = {v.casefold(): v for v in valid}
+    if not isinstance(word, str):
+        return None
+    if SYNONYMS.get(word.casefold(), word) in folded:
+        return folded.get(SYNONYMS.get(word.casefold(), word))
+    near = difflib.get_close_matches(word.casefold(), folded, n=3, cutoff=cutoff)
+    return folded[max(near, key=lambda other: _likeness(word.casefold(), other))] if near else None
+
+
+def _likeness(word: str, other: str) -> tuple[float, int]:
+    """munday is as near to sunday as to monday, but people seldom miss the first letter."""
+    ratio = difflib.SequenceMatcher(None, other, word).ratio()
+    return round(ratio, 6), len(os.path.commonprefix([word, other]))
+
+
+def toml(value: object) -> str:
+    """`value` as it is written in a toml file."""
+    match value:
+        case bool():
+            return "true" if value else "false"
+        case str():
+            return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+        case list() | tuple():
+            return "[" + ", ".join(map(toml, value)) + "]"
+        case Mapping():
+            return "{ " + ", ".join(f"{k} = {toml(v)}" for k, v in value.items()) + " }"
+    return str(value)
+
+
+def shown(value: object) -> str:
+    written = toml(value)
+    return written if len(written) <= 100 else written[:97] + "…"

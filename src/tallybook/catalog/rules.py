@@ -1,0 +1,154 @@
+"""What must not be declared together in one metric: a table of rules, checked by `among`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from tallybook.metrics import FLOW, LEVEL, UNIQUES, Metric
+
+MAX_DIMENSIONS = 16
+
+
+@dataclass
+class Declared:
+    """A metric on its way: what could be read of it, the keys as given, and those with a problem."""
+
+    metric: Metric
+    path: str
+    given: Mapping[str, object]
+    bad: set[str]
+    refused: bool = False
+    """It cannot be checked further: of an unknown kind, or made of events."""
+
+    @property
+    def shape(self) -> str:
+        """What it is made of: facts, function, or (derived) other metrics."""
+        if {"table", "sql"} & self.mentioned:
+            return "facts"
+        return "function" if "function" in self.mentioned else "derived"
+
+    @property
+    def mentioned(self) -> set[str]:
+        return {*self.given, *self.bad}
+
+    @property
+    def level(self) -> bool:
+        return self.metric.kind == LEVEL
+
+    def has(self, *keys: str) -> bool:
+        """One of them was given."""
+        return any(key in self.given for key in keys)
+
+
+class Rule(NamedTuple):
+    """A combination of keys that cannot be; told at `key`, silent where a key it looks at is wrong itself.
+
+    {series} in `expected` and `paste` stands for the columns of series and by."""
+
+    key: str
+    looks_at: tuple[str, ...]
+    broken: Callable[[Declared], bool]
+    message: str
+    expected: str
+    paste: str = ""
+
+
+def _undated(d: Declared) -> bool:
+    return not d.has("time", "from", "until")
+
+
+def _rows_by_day(d: Declared) -> bool:
+    """A level of which the source has one row a day and series."""
+    return d.level and d.has("time") and not d.has("from")
+
+
+def _once_a_day(d: Declared) -> bool:
+    return d.metric.daily_aggregate and d.metric.kind == FLOW
+
+
+FACT_RULES = (
+    Rule("sql", ("table",), lambda d: d.has("table") and d.has("sql"),
+         "table and sql are both given", "one of them: facts come from one place"),
+    Rule("function", (), lambda d: d.has("function"),
+         "a metric is read from a table or sql, or by a function, not both", "one of them"),
+    Rule("measure", ("function",), lambda d: not d.has("measure"),
+         "a metric needs a measure: what is counted or added", "an SQL aggregate", 'measure = "count(*)"'),
+    Rule("time", ("from", "until"), lambda d: d.metric.kind == FLOW and _undated(d),
+         "a flow needs the column that says when a fact happened", "a column", 'time = "created_at"'),
+    Rule("time", (), lambda d: d.metric.kind == UNIQUES and not d.has("time"),
+         "daily counts of distinct things need the column of their day", "a column", 'time = "day"'),
+    Rule("from", (), lambda d: not d.level and d.has("from"),
+         "from says since when a row holds: that is a level", 'kind = "level"', 'kind = "level"'),
+    Rule("until", ("from",), lambda d: not d.level and d.has("until"),
+         "until says how long a row holds: that is a level", 'kind = "level"', 'kind = "level"'),
+    Rule("from", ("time",), lambda d: d.level and d.has("time") and d.has("from"),
+         "a level has one row a day (time) or rows that hold for a while (from, until), not both",
+         "time, or from and until"),
+    Rule("until", ("from",), lambda d: d.level and d.has("until") and not d.has("from"),
+         "until needs from: since when does a row hold?", "from", 'from = "started_at"'),
+    Rule("until_inclusive", ("until",), lambda d: d.has("until_inclusive") and not d.has("until"),
+         "until_inclusive says how until is read, and there is no until", "until", 'until = "cancelled_at"'),
+    Rule("carry", ("time", "from"), lambda d: d.has("carry") and not _rows_by_day(d),
+         "carry is for levels with one row a day: only there can a row be missing", "a level with time",
+         'kind = "level"\ntime = "day"'),
+    Rule("snapshot_grace", ("time", "from"),
+         lambda d: d.has("snapshot_grace") and not (d.level and _undated(d)),
+         "snapshot_grace is for snapshots, levels with neither time nor from", "a snapshot"),
+    Rule("daily_aggregate", (), lambda d: d.metric.daily_aggregate and d.metric.kind != FLOW,
+         "daily_aggregate is for flows: values of a day that may be sent again", 'kind = "flow"'),
+    Rule("series", ("daily_aggregate",), lambda d: _once_a_day(d) and not d.has("series"),
+         "daily_aggregate needs series: of which rows of a day does only the latest count?",
+         "a list of columns", 'series = ["account_id"]'),
+    Rule("series", ("daily_aggregate", "by"),
+         lambda d: _once_a_day(d) and not set(d.metric.by) <= set(d.metric.series),
+         "series must hold every column of by", "series = [{series}]", "series = [{series}]"),
+    Rule("series", ("daily_aggregate", "time", "from"),
+         lambda d: d.has("series") and not d.metric.daily_aggregate and not _rows_by_day(d),
+         "series is for daily_aggregate and for levels with one row a day", "by alone"),
+    Rule("received", ("daily_aggregate",), lambda d: d.has("received") and not d.metric.daily_aggregate,
+         "received tells the latest of several values of a day: that is a daily_aggregate",
+         "daily_aggregate", "daily_aggregate = true"),
+    Rule("stored", ("time", "from", "until"), lambda d: d.has("stored") and _undated(d),
+         "stored says how time or from is stored, and there is neither", "time", 'time = "created_at"'),
+    Rule("stored_zone", ("stored",), lambda d: d.has("stored_zone") and d.metric.stored != "local",
+         "stored_zone is the zone of times stored as local", 'stored = "local"', 'stored = "local"'),
+    Rule("by", ("series",), lambda d: len(d.metric.dims) > MAX_DIMENSIONS,
+         "there are more dimensions than are kept", f"at most {MAX_DIMENSIONS}, with series"),
+)  # fmt: skip
+FUNCTION_RULES = (
+    Rule("measure", (), lambda d: d.has("measure"),
+         "the function gives the number; there is nothing left to measure", "no measure"),
+    Rule("by", (), lambda d: len(d.metric.dims) > MAX_DIMENSIONS,
+         "there are more dimensions than are kept", f"at most {MAX_DIMENSIONS}"),
+)  # fmt: skip
+
+_TITLES = ("unit", "title", "description", "format", "decimals", "renamed_from")
+FUNCTION_KEYS = frozenset(
+    ("function", "measure", "kind", "source", "by", "over_time", "max_series", "start", "lookback", *_TITLES)
+)
+DERIVED_KEYS = frozenset(("measure", *_TITLES))
+FACT_KEYS = frozenset(("time", "from", "until", "where", "by", "stored", "series", "source", "carry"))
+"""Keys that make one think that facts were meant, where there is neither table nor sql."""
+WHY_NOT_DERIVED = {
+    "by": "its dimensions are those that all of its metrics have",
+    "where": "filter the metrics it is made of, or ask with --where",
+    "over_time": "each of its metrics is rolled up by its own show, or a spelled one: average(mrr)",
+    "kind": "it is neither flow nor level, but computed from them",
+}
+
+
+def wrong_show(metric: Metric, show: str) -> tuple[str, tuple[str, ...]] | None:
+    """Why `show` has no meaning for the metric, and what to ask instead; None when it has."""
+    if metric.derived:
+        return "it is computed from other metrics, and each of these has its own show", ("",)
+    if metric.kind == LEVEL:
+        if show == "total":
+            return "adding a level over days counts the same thing once a day", ("average", "last")
+        return None
+    if show == "change":
+        return "change is for levels: what a flow adds up to is its total", ("total",)
+    if show == "average" and metric.parsed and not metric.parsed.linear:
+        return "the mean of daily values has a meaning for counts, sums and distincts only", ("total",)
+    return None

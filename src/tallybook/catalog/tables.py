@@ -1,0 +1,200 @@
+"""Reads the tables of the toml key by key: what can be read, and a problem for everything that cannot."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from tallybook.catalog.keys import (
+    BOOK_KEYS,
+    METRIC_KEYS,
+    NAME,
+    SOURCE_KEYS,
+    Key,
+    Wrong,
+    closest,
+    shown,
+    toml,
+)
+from tallybook.catalog.rules import Declared
+from tallybook.catalog.sql import wrong_query
+from tallybook.errors import Problem, Problems
+from tallybook.metrics import RESERVED_NAMES, BookSettings, Metric, SourceSettings
+
+LATER_SECTIONS = ("deliveries", "rules", "alerts")
+"""Known, but not checked by this version."""
+SECTIONS = ("book", "sources", "metrics", *LATER_SECTIONS)
+EVENTS = "events"
+"""A source name that is reserved for usage events, which come later."""
+
+
+@dataclass
+class _Table:
+    """One table of the toml: its readable values by field, the keys as given, the keys with a problem."""
+
+    path: str
+    values: dict[str, Any] = field(default_factory=dict)
+    given: Mapping[str, object] = field(default_factory=dict)
+    bad: set[str] = field(default_factory=set)
+
+
+def _read_table(raw: object, keys: Mapping[str, Key], path: str, problems: Problems) -> _Table:
+    """Reads what can be read; everything else is a problem, but where one is known already."""
+    table = _Table(path)
+    if not isinstance(raw, Mapping):
+        seen = type(raw).__name__ if _secret(keys) else shown(raw)
+        expected = f"a table: [{path}] and lines `key = value` below it"
+        problems.add(path, "is not a table", seen=seen, expected=expected, paste=f"[{path}]")
+        table.bad.update(keys)
+        return table
+    known = {p.path for p in problems.found}
+    table.given = raw
+    for key, value in raw.items():
+        if f"{path}.{key}" in known:
+            table.bad.add(key)
+        elif key not in keys:
+            table.bad.add(_unknown(key, value, keys, path, problems))
+        else:
+            _read_value(table, key, value, keys[key], problems)
+    return table
+
+
+def _secret(keys: Mapping[str, Key]) -> bool:
+    return any(key.secret for key in keys.values())
+
+
+def _read_value(table: _Table, key: str, value: object, how: Key, problems: Problems) -> None:
+    try:
+        table.values[how.field or key] = how.read(value)
+    except Wrong as wrong:
+        table.bad.add(key)
+        problems.found.append(wrong_value(table.path, key, value, wrong, how))
+
+
+def wrong_value(path: str, key: str, value: object, wrong: Wrong, how: Key) -> Problem:
+    """The problem of a value that could not be read."""
+    instead = toml(wrong.instead) if wrong.instead is not None else ""
+    return Problem(
+        path=f"{path}.{key}",
+        message=f"{key} {wrong.why}",
+        seen=f"{key} = …" if how.secret else f"{key} = {shown(value)}",
+        expected=wrong.expected,
+        hint=wrong.hint or (f"did you mean {instead}?" if instead else ""),
+        paste=f"{key} = {instead or how.example}" if instead or how.example else "",
+    )
+
+
+def _unknown(key: str, value: object, keys: Mapping[str, Key], path: str, problems: Problems) -> str:
+    """Tells of a key that is not known; returns the key that was meant, so that it is not missed again.
+
+    Beside secrets no value is repeated: it may be one under a misspelled key."""
+    meant = closest(key, keys)
+    hidden = _secret(keys)
+    problems.add(
+        f"{path}.{key}",
+        f"there is no key {key!r} here",
+        seen=f"{key} = {'…' if hidden else shown(value)}",
+        expected=", ".join(keys),
+        hint=f"did you mean {meant!r}?" if meant else "",
+        paste=f"{meant} = {keys[meant].example if hidden else toml(value)}" if meant else "",
+    )
+    return meant or key
+
+
+def check_sections(raw: Mapping[str, object], problems: Problems) -> None:
+    """Tells of top-level tables that nobody would read."""
+    for name in raw:
+        if name in SECTIONS:
+            continue
+        meant, inside = closest(name, SECTIONS), raw[name]
+        first = next(iter(inside), "NAME") if isinstance(inside, Mapping) else "NAME"
+        problems.add(
+            name,
+            f"there is no section {name!r}",
+            seen=f"[{name}]",
+            expected=", ".join(SECTIONS),
+            hint=f"did you mean {meant!r}?" if meant else "",
+            paste=f"[{meant}{'' if meant == 'book' else f'.{first}'}]" if meant else "",
+        )
+
+
+def _tables(raw: Mapping[str, object], section: str, problems: Problems) -> Mapping[str, object]:
+    tables = raw.get(section, {})
+    if isinstance(tables, Mapping):
+        return tables
+    expected, paste = f"one table for each, with its name: [{section}.NAME]", f"[{section}.NAME]"
+    problems.add(section, "has no names", seen=type(tables).__name__, expected=expected, paste=paste)
+    return {}
+
+
+def read_book(raw: Mapping[str, object], problems: Problems) -> BookSettings:
+    """`[book]`, with the defaults for what is left out."""
+    return BookSettings(**_read_table(raw.get("book", {}), BOOK_KEYS, "book", problems).values)
+
+
+def read_sources(
+    raw: Mapping[str, object], dialects: Mapping[str, str], problems: Problems
+) -> dict[str, SourceSettings]:
+    """Every `[sources.NAME]`, with an empty url where it has none."""
+    sources = {}
+    for name, keys in _tables(raw, "sources", problems).items():
+        path = f"sources.{name}"
+        table = _read_table(keys, SOURCE_KEYS, path, problems)
+        _check_name(name, "sources", problems)
+        _check_source(name, table, dialects.get(name, "postgres"), problems)
+        sources[name] = SourceSettings(name=name, **{"url": "", **table.values})
+    _check_case(sources, "sources", problems)
+    return sources
+
+
+def _check_source(name: str, table: _Table, dialect: str, problems: Problems) -> None:
+    if name == EVENTS:
+        message = "the source name 'events' is reserved for usage events"
+        problems.add(table.path, message, seen=name, expected="another name", paste="[sources.app]")
+    if "url" not in {*table.given, *table.bad}:
+        at, paste = f"{table.path}.url", f"url = {SOURCE_KEYS['url'].example}"
+        problems.add(at, "a source needs a url", seen="nothing", expected="a database's URL", paste=paste)
+    fresh = table.values.get("fresh")
+    if fresh and (wrong := wrong_query(fresh, dialect)):
+        problems.found.append(wrong_value(table.path, "fresh", fresh, wrong, SOURCE_KEYS["fresh"]))
+
+
+def _check_name(name: str, section: str, problems: Problems) -> None:
+    if NAME.fullmatch(name):
+        return
+    proper = re.sub(r"\W+", "_", name, flags=re.ASCII).strip("_")
+    proper = f"_{proper}" if proper[:1].isdigit() else proper or "name"
+    expected, paste = "letters, digits and _, not beginning with a digit", f"[{section}.{proper}]"
+    problems.add(f"{section}.{name}", f"{name!r} cannot be a name", seen=name, expected=expected, paste=paste)
+
+
+def _check_case(names: Iterable[str], section: str, problems: Problems) -> None:
+    first: dict[str, str] = {}
+    for name in names:
+        other = first.setdefault(name.casefold(), name)
+        if other != name:
+            message = f"{name!r} differs from {other!r} only in upper and lower case"
+            problems.add(f"{section}.{name}", message, seen=name, expected="names that cannot be mixed up")
+
+
+def read_metrics(raw: Mapping[str, object], problems: Problems) -> dict[str, Declared]:
+    """Every `[metrics.NAME]` by itself, not yet checked against its source and the others."""
+    declared = {}
+    for name, keys in _tables(raw, "metrics", problems).items():
+        table = _read_table(keys, METRIC_KEYS, f"metrics.{name}", problems)
+        _check_name(name, "metrics", problems)
+        _check_reserved(name, problems)
+        refused = not isinstance(keys, Mapping) or bool({"kind", "event"} & table.bad)
+        metric = Metric(name=name, **table.values)
+        declared[name] = Declared(metric, table.path, table.given, table.bad, refused)
+    _check_case(declared, "metrics", problems)
+    return declared
+
+
+def _check_reserved(name: str, problems: Problems) -> None:
+    if name.casefold() in RESERVED_NAMES:
+        message = f"{name!r} is a word of every answer; a metric of this name could not be told from it"
+        paste = f"[metrics.{name}_count]"
+        problems.add(f"metrics.{name}", message, seen=name, expected="another name", paste=paste)

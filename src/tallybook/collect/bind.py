@@ -1,0 +1,215 @@
+"""A declared metric meets its source: how are its times stored, which of its sums are exact?
+
+The answers are part of the metric's definition, because numbers collected under others do not merge with them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+from tallybook.calendar import ONE_DAY, start_of
+from tallybook.errors import SourceError
+from tallybook.measure import BUCKETS, DECIMAL, FLOAT, IDS, INTEGER, Slot
+from tallybook.metrics import Bound, BoundSlot, Metric
+from tallybook.sources.base import BOOL, DATE, DEC, INT, NUMBERS, OTHER, TEXT, TIMESTAMP, TIMESTAMPTZ, ColumnType, Source, TimeForm, text_form
+
+FLOATING = "float"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Facts:
+    """A metric bound to its source, with all that is needed to write its statements.
+
+    `dims` are the types of `metric.dims`; `args` those of every slot's arguments, in order."""
+
+    bound: Bound
+    relation: str
+    time: TimeForm | None
+    since: TimeForm | None
+    until: TimeForm | None
+    dims: tuple[ColumnType, ...]
+    args: tuple[tuple[ColumnType, ...], ...]
+
+    @property
+    def metric(self) -> Metric:
+        return self.bound.metric
+
+
+def relation_of(source: Source, metric: Metric) -> str:
+    """What stands after FROM. `sql` goes in letter for letter."""
+    if metric.sql is not None:
+        return f"(\n{metric.sql.strip().rstrip(';')}\n) f"
+    assert metric.table is not None
+    return source.table_name(metric.table)
+
+
+def bind(source: Source, metric: Metric, zone: str, key: str, today: date, known: Bound | None = None) -> Facts:
+    """Ask the source about one metric. `known` is the definition collected before, whose constants are kept.
+
+    Raises SourceError naming what does not exist or cannot be summed."""
+    measure = metric.parsed
+    assert measure is not None
+    relation = relation_of(source, metric)
+    times = [c for c in (metric.time, metric.from_, metric.until) if c is not None]
+    extra = [c for c in (*metric.series, metric.received) if c and c not in metric.dims]
+    slots = measure.slots
+    asked = [source.quote(c) for c in (*times, *metric.dims, *extra)]
+    asked += [f"({arg}\n)" for slot in slots for arg in slot.args]
+    conditions = [f"({c}\n)" for c in (metric.where, *(slot.filter for slot in slots)) if c]
+    found = source.probe(placeholders_filled(source, metric, relation, zone, today), [*asked, *conditions] or ["1"])
+    by_column = dict(zip(times, found, strict=False))
+    forms = {c: _time_form(source, metric, relation, c, by_column[c], zone) for c in times}
+    dims = tuple(found[len(times) : len(times) + len(metric.dims)])
+    rest = found[len(times) + len(metric.dims) + len(extra) :]
+    args: list[tuple[ColumnType, ...]] = []
+    bound_slots, told = [], {f"time.{c}": f"{form.name} {form.zone}" for c, form in forms.items()}
+    for index, slot in enumerate(slots):
+        types, rest = tuple(rest[: len(slot.args)]), rest[len(slot.args) :]
+        types = tuple(_with_decimals(t, metric, slot) for t in types)
+        k = known.slots[index].k if known and len(known.slots) > index else None
+        one = _bound_slot(source, metric, relation, slot, types, k)
+        args.append(types)
+        bound_slots.append(one)
+        told[f"slot.{index}"] = f"{one.type} {one.ids}".strip()
+    definition = metric.fingerprint(zone, told)
+    bound = Bound(metric=metric, definition=definition, key=key, zone=zone, forms=told, slots=tuple(bound_slots))
+    return Facts(
+        bound=bound, relation=relation, time=forms.get(metric.time or ""), since=forms.get(metric.from_ or ""),
+        until=forms.get(metric.until or ""), dims=dims, args=tuple(args),
+    )  # fmt: skip
+
+
+def placeholders_filled(source: Source, metric: Metric, relation: str, zone: str, day: date, days: int = 1) -> str:
+    """`{{from}}` and `{{to}}` in a relation, as instants of the days' bounds (when no time form is known yet)."""
+    if "{{" not in relation:
+        return relation
+    return fill(relation, source, TimeForm("naive"), zone, day, day + days * ONE_DAY)
+
+
+def fill(relation: str, source: Source, form: TimeForm, zone: str, first: date, after: date) -> str:
+    """A relation with the bounds of [first, after) in the place of `{{from}}` and `{{to}}`."""
+    if "{{" not in relation:
+        return relation
+    relation = re.sub(r"\{\{\s*from\s*\}\}", source.bound(form, start_of(first, zone), first), relation)
+    return re.sub(r"\{\{\s*to\s*\}\}", source.bound(form, start_of(after, zone), after), relation)
+
+
+# --- time -------------------------------------------------------------------------------------------------
+
+
+def _time_form(source: Source, metric: Metric, relation: str, column: str, type_: ColumnType, zone: str) -> TimeForm:
+    """How a time column stores time: what is declared, held against what the source says."""
+    stored, where = metric.stored, f"metrics.{metric.name}: time column {column!r}"
+    local = metric.stored_zone or zone
+    if type_.kind == TIMESTAMPTZ:
+        if stored not in (None, "utc"):
+            raise SourceError(f"{where} holds instants; stored = {stored!r} does not fit", hint="take `stored` away")
+        return TimeForm("instant")
+    if type_.kind == DATE and source.dialect != "sqlite":
+        return TimeForm("date")
+    if stored in ("epoch_s", "epoch_ms"):
+        return TimeForm(stored)
+    if type_.kind == TIMESTAMP and source.dialect != "sqlite":
+        if stored == "date":
+            return TimeForm("midnight")
+        if stored == "offset":
+            raise SourceError(f"{where} is a timestamp without zone; stored = 'offset' is for text", hint="stored = \"utc\"")
+        return TimeForm("naive", local if stored == "local" else "UTC")
+    return _sampled_form(source, stored, relation, column, where, local, zone)
+
+
+def _sampled_form(
+    source: Source, stored: str | None, relation: str, column: str, where: str, local: str, zone: str
+) -> TimeForm:
+    """Text and untyped columns: look at some values; two forms in one column are an error."""
+    if "{{" in relation:
+        relation = fill(relation, source, TimeForm("text_date"), zone, date(1970, 1, 1), date(9999, 12, 31))
+    values = source.sample(relation, source.quote(column))
+    numbers = [v for v in values if isinstance(v, int | float | Decimal) and not isinstance(v, bool)]
+    if numbers:
+        guess = "epoch_ms" if max(abs(float(n)) for n in numbers) > 1e11 else "epoch_s"
+        raise SourceError(f"{where} holds numbers, as {numbers[0]}", hint=f'say what they count: stored = "{guess}"')
+    forms: dict[str, str] = {}
+    for value in values:
+        text = value.decode(errors="replace") if isinstance(value, bytes) else str(value)
+        form = text_form(text)
+        if form is None:
+            raise SourceError(
+                f"{where} holds {text!r}, which is no time", hint="expected 2026-03-01, 2026-03-01 12:00:00 or 2026-03-01T12:00:00Z"
+            )
+        forms.setdefault(form, text)
+    if stored == "offset":
+        return TimeForm("text_offset")
+    if "text_offset" in forms:
+        raise SourceError(f"{where} holds times with an offset, as {forms['text_offset']!r}", hint='stored = "offset"')
+    if len(forms) > 1:
+        shown = " and ".join(repr(v) for v in forms.values())
+        raise SourceError(
+            f"{where} holds times in several forms: {shown}; as text they do not compare",
+            hint="make them one form in `sql`, or stored = \"offset\" where each can be read as an instant",
+        )
+    name = next(iter(forms), "text_space")
+    if name == "text_z":
+        return TimeForm("text_t")
+    if name == "text_date":
+        return TimeForm("text_date")
+    return TimeForm(name, local if stored == "local" else "UTC")
+
+
+# --- slots ---------------------------------------------------------------------------------------------------
+
+
+def _with_decimals(type_: ColumnType, metric: Metric, slot: Slot) -> ColumnType:
+    if metric.decimals is None or slot.agg not in ("sum", "avg", "min", "max", "sum_distinct", "avg_distinct"):
+        return type_
+    if type_.kind == INT:
+        return type_
+    return ColumnType(DEC, metric.decimals, "decimals")
+
+
+def _bound_slot(
+    source: Source, metric: Metric, relation: str, slot: Slot, types: Sequence[ColumnType], k: float | None
+) -> BoundSlot:
+    where = f"metrics.{metric.name}: {slot.agg.replace('_', ' ')}({', '.join(slot.args)})"
+    if slot.agg == "count":
+        return BoundSlot(type=INTEGER)
+    if slot.agg == "count_distinct":
+        whole = len(types) == 1 and types[0].kind == INT and "UNSIGNED" not in types[0].declared.upper()
+        return BoundSlot(type=INTEGER, ids="int" if whole else "hash")
+    kind = types[0].kind
+    if kind not in NUMBERS and not (kind == BOOL and source.dialect in ("mysql", "sqlite")):
+        if kind == OTHER and source.dialect == "sqlite":
+            kind = FLOATING
+        else:
+            wanted = "cast it to a number: cast(x as decimal(38, 10))" + (
+                ", or say its digits: decimals = 2" if kind in (TEXT, OTHER) else ""
+            )
+            raise SourceError(f"{where}: a column of kind {kind} is no number", hint=wanted)
+    if slot.shape == BUCKETS:
+        return BoundSlot(type=FLOAT)
+    if slot.agg.startswith(("stddev", "var")):
+        return BoundSlot(type=FLOAT, k=k if k is not None else _pivot(source, metric, relation, slot))
+    exact = INTEGER if kind in (INT, BOOL) or (kind == DEC and types[0].scale == 0) else DECIMAL
+    type_ = FLOAT if kind == FLOATING else exact
+    return BoundSlot(type=type_, ids="value" if slot.shape == IDS else "")
+
+
+def _pivot(source: Source, metric: Metric, relation: str, slot: Slot) -> float:
+    """K: about the mean of some values. Any constant gives the same variance; one nearby loses no digits."""
+    filled = placeholders_filled(source, metric, relation, "UTC", date(1970, 1, 1), 3_000_000) if "{{" in relation else relation
+    values = [float(v) for v in source.sample(filled, f"({slot.args[0]}\n)", 200)]
+    return float(f"{sum(values) / len(values):.9g}") if values else 0.0
+
+
+def describe_time(facts: Facts) -> str:
+    """How the metric's times are read, in words."""
+    said: list[Any] = []
+    for column, form in ((facts.metric.time, facts.time), (facts.metric.from_, facts.since), (facts.metric.until, facts.until)):
+        if column and form:
+            said.append(f"{column} {form.says}")
+    return ", ".join(said)

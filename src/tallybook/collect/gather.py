@@ -1,0 +1,212 @@
+"""Run a group's statements in one snapshot after another and stage what they answer."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from tallybook.calendar import ONE_DAY, Period, next_period
+from tallybook.collect.bind import Facts
+from tallybook.collect.staging import AdditiveRows, Staging, opening_day
+from tallybook.collect.statements import AdditivePlan, Group, KeyedPlan
+from tallybook.errors import SourceError
+from tallybook.measure import FLOAT
+from tallybook.sources.base import INT, TEXT, Reader, as_exact, as_float, as_integer, as_text
+
+SNAPSHOT_SECONDS = 60.0
+"""No snapshot is held longer: it would keep the source from cleaning up."""
+Told = Callable[[int, int], None]
+"""Called with (days done, points staged)."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """Days that are staged and can be published."""
+
+    first: date
+    last: date
+
+
+def by_index(group: Group, day: date) -> bool:
+    """Whether the source would reach one day's facts through an index."""
+    plan = group.additive()
+    sql = group.select(plan.columns.expressions, day, day, split=False)
+    with group.source.snapshot() as reader:
+        return group.source.index_reached(reader, sql)
+
+
+def gather_days(group: Group, stretches: Sequence[tuple[date, date]], staging: Staging, indexed: bool) -> Iterator[Step]:
+    """Flows and one-row-a-day levels: a statement a day where an index helps, else one over the stretch."""
+    for first, last in stretches:
+        if not indexed:
+            yield from _whole_stretch(group, first, last, staging)
+            continue
+        day = first
+        while day <= last:
+            end = min(last, next_period(day.replace(day=1), "month") - ONE_DAY)
+            day = yield from _one_by_one(group, day, end, staging)
+
+
+def _one_by_one(group: Group, first: date, last: date, staging: Staging) -> Iterator[Step]:
+    """Days of one month in one snapshot, or fewer if it gets old. Returns the day to go on with."""
+    additive, keyed = group.additive(), group.keyed()
+    rows = AdditiveRows()
+    began, day = time.monotonic(), first
+    with group.source.snapshot() as reader:
+        while day <= last and time.monotonic() - began < SNAPSHOT_SECONDS:
+            _read_additive(group, additive, reader, rows, day, day, split=False)
+            for plan in keyed:
+                _read_keyed(group, plan, reader, staging, day, day, split=False)
+            day += ONE_DAY
+    staging.additive("new_additive", rows)
+    staging.bucket()
+    yield Step(first, day - ONE_DAY)
+    return day  # type: ignore[return-value]  # the value of `yield from`
+
+
+def _whole_stretch(group: Group, first: date, last: date, staging: Staging) -> Iterator[Step]:
+    """All days by one scan for each shape; halves if that takes longer than the source allows."""
+    rows = AdditiveRows()
+    try:
+        with group.source.snapshot() as reader:
+            _read_additive(group, group.additive(), reader, rows, first, last, split=True)
+            for plan in group.keyed():
+                _read_keyed(group, plan, reader, staging, first, last, split=True)
+    except SourceError as error:
+        if "took longer" not in error.message or first == last:
+            raise
+        for facts in group.members:
+            staging.drop(facts.bound.key, facts.bound.definition, _days(first, last))
+        middle = first + (last - first) // 2
+        yield from _whole_stretch(group, first, middle, staging)
+        yield from _whole_stretch(group, middle + ONE_DAY, last, staging)
+        return
+    staging.additive("new_additive", rows)
+    staging.bucket()
+    yield Step(first, last)
+
+
+def _days(first: date, last: date) -> list[date]:
+    return [first + i * ONE_DAY for i in range((last - first).days + 1)]
+
+
+# --- intervals ------------------------------------------------------------------------------------------
+
+
+def gather_intervals(group: Group, first: date, last: date, staging: Staging) -> Iterator[Step]:
+    """Opening balance, beginnings and ends of one window, of one snapshot."""
+    additive, keyed = group.additive(), group.keyed()
+    rows = AdditiveRows()
+    with group.source.snapshot() as reader:
+        for sign, sql, split in group.interval_selects(additive.columns.expressions, first, last):
+            start = first if split else opening_day(first)
+            _take_additive(group, additive, reader.rows(sql), rows, start, split=split, sign=sign)
+        for plan in keyed:
+            for sign, sql, split in group.interval_selects(plan.counts, first, last, condition=plan.condition, keys=plan.keys):
+                start = first if split else opening_day(first)
+                _take_keyed(group, plan, reader, sql, staging, start, split=split, sign=sign)
+    staging.additive("delta_additive", rows)
+    staging.accumulate(group.members, first, last)
+    yield Step(first, last)
+
+
+def gather_now(group: Group, day: date, staging: Staging) -> None:
+    """A level of which only the present can be seen, put down under `day`."""
+    additive = group.additive()
+    rows = AdditiveRows()
+    with group.source.snapshot() as reader:
+        _take_additive(group, additive, reader.rows(group.select_now(additive.columns.expressions)), rows, day, split=False)
+        for plan in group.keyed():
+            sql = group.select_now(plan.counts, condition=plan.condition, keys=plan.keys)
+            _take_keyed(group, plan, reader, sql, staging, day, split=False)
+    staging.additive("new_additive", rows)
+    staging.bucket()
+
+
+# --- reading rows ------------------------------------------------------------------------------------------
+
+
+def _read_additive(
+    group: Group, plan: AdditivePlan, reader: Reader, rows: AdditiveRows, first: date, last: date, *, split: bool
+) -> None:
+    sql = group.select(plan.columns.expressions, first, last, split=split)
+    _take_additive(group, plan, reader.rows(sql), rows, first, split=split)
+
+
+def _take_additive(
+    group: Group, plan: AdditivePlan, found: Sequence[Sequence[Any]], into: AdditiveRows, first: date, *, split: bool, sign: int = 1
+) -> None:
+    """One row of a fused statement becomes a row of parts for every metric that has facts in it."""
+    at = (1 if split else 0) + len(group.dims)
+    merged: dict[int, list[Any]] = {}
+    for facts, place in plan.rows:
+        merged.setdefault(id(facts), [facts, place, []])
+    for reader in plan.slots:
+        merged[id(reader.facts)][2].append(reader)
+    for row in found:
+        day = first + int(row[0]) * ONE_DAY if split else first
+        dims = [as_text(v) for v in row[1 if split else 0 : at]]
+        values = row[at:]
+        for facts, place, readers in merged.values():
+            count = int(values[place] or 0)
+            if not count:
+                continue
+            if not readers or readers[0].index != 0:
+                into.add(facts, 0, day, dims, count, {}, sign)
+            for one in readers:
+                parts = {part: read(values) for part, read in one.parts.items()}
+                into.add(facts, one.index, day, dims, count, parts, sign)
+
+
+def _read_keyed(
+    group: Group, plan: KeyedPlan, reader: Reader, staging: Staging, first: date, last: date, *, split: bool
+) -> None:
+    sql = group.select(plan.counts, first, last, split=split, condition=plan.condition, keys=plan.keys)
+    _take_keyed(group, plan, reader, sql, staging, first, split=split)
+
+
+def _take_keyed(
+    group: Group, plan: KeyedPlan, reader: Reader, sql: str, staging: Staging, first: date, *, split: bool, sign: int = 1
+) -> None:
+    n_dims, at = len(group.dims), 1 if split else 0
+    kinds = [*([INT] if split else []), *([TEXT] * n_dims), *plan.kinds, *([INT] * len(plan.counts))]
+    table = reader.table(sql, kinds)
+    if not table.num_rows:
+        return
+    keys = [f"c{at + n_dims + i}" for i in range(len(plan.keys))]
+    for (facts, index), place in zip(plan.takers, range(len(plan.counts)), strict=True):
+        staging.keyed(
+            facts, index, plan.shape, table, first=first, split=split, sign=sign,
+            count=f"c{at + n_dims + len(plan.keys) + place}", keys=keys, unit=plan.unit,
+            counts_null=facts.bound.measure.slots[index].counts_null,
+        )  # fmt: skip
+
+
+# --- Python metrics ---------------------------------------------------------------------------------------
+
+
+def gather_function(facts: Facts, function: Callable[..., Any], connection: Any, day: date, zone: str, staging: Staging) -> None:
+    """Call a Python metric for one day and stage the numbers it returns."""
+    metric = facts.metric
+    answered = function(Period(start=day, end=day + ONE_DAY, zone=zone), connection)
+    if answered is None:
+        return
+    listed = answered if isinstance(answered, list) else [{"value": answered}]
+    rows = AdditiveRows()
+    for one in listed:
+        if not isinstance(one, dict) or "value" not in one:
+            raise SourceError(
+                f"metric {metric.name!r} returned {one!r}",
+                hint=f"expected a number or rows like {{{', '.join(repr(d) + ': …' for d in (*metric.dims, 'value'))}}}",
+            )
+        unknown = sorted(set(one) - {*metric.dims, "value"})
+        if unknown:
+            raise SourceError(f"metric {metric.name!r} returned {unknown[0]!r}, which is not in its by", hint=f"by = {[*metric.dims, unknown[0]]}")
+        value = one["value"]
+        exact = facts.bound.slots[0].type != FLOAT
+        parts: dict[str, Any] = {"total": as_exact(value)} if exact else {"total_f": as_float(value)}
+        rows.add(facts, 0, day, [as_text(one.get(d)) for d in metric.dims], 1, parts | {"n": as_integer(1)})
+    staging.additive("new_additive", rows)

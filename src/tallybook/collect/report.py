@@ -1,0 +1,88 @@
+"""What a run did, metric by metric."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Any
+
+from tallybook.errors import DONE, NOT_READY, SOME_FAILED
+
+
+@dataclass(kw_only=True)
+class MetricReport:
+    """One metric of a run. `notes` are things a person should know, `error` why it failed."""
+
+    metric: str
+    source: str = ""
+    definition: str = ""
+    days: int = 0
+    first: date | None = None
+    last: date | None = None
+    points: int = 0
+    revisions: int = 0
+    seconds: float = 0.0
+    plan: str = ""
+    error: str | None = None
+    hint: str = ""
+    unavailable: bool = False
+    not_ready: bool = False
+    notes: list[str] = field(default_factory=list)
+
+    def saw(self, first: date, last: date, days: int) -> None:
+        self.first = first if self.first is None else min(self.first, first)
+        self.last = last if self.last is None else max(self.last, last)
+        self.days += days
+
+    def failed(self, message: str, hint: str = "", *, unavailable: bool = False) -> None:
+        self.error, self.hint, self.unavailable = message, hint, unavailable
+
+    def to_dict(self) -> dict[str, Any]:
+        found = {k: v for k, v in self.__dict__.items() if v not in (None, "", [], False)}
+        return {k: str(v) if isinstance(v, date) else round(v, 3) if isinstance(v, float) else v for k, v in found.items()}
+
+
+@dataclass(kw_only=True)
+class RunReport:
+    """A whole run: `version` is the book's when it ended."""
+
+    run: int
+    version: int = 0
+    seconds: float = 0.0
+    metrics: list[MetricReport] = field(default_factory=list)
+
+    @property
+    def failed(self) -> list[MetricReport]:
+        return [m for m in self.metrics if m.error]
+
+    @property
+    def exit_code(self) -> int:
+        """0 all is collected, 1 some metrics failed and the rest is stored, 4 a source was not ready and nothing is."""
+        nothing = not any(m.days for m in self.metrics)
+        if self.failed:
+            return NOT_READY if nothing and all(m.unavailable for m in self.failed) else SOME_FAILED
+        return NOT_READY if nothing and any(m.not_ready for m in self.metrics) else DONE
+
+    @property
+    def status(self) -> str:
+        return {DONE: "done", SOME_FAILED: "some failed", NOT_READY: "source not ready"}[self.exit_code]
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "run": self.run, "status": self.status, "exit_code": self.exit_code, "version": self.version,
+            "seconds": round(self.seconds, 3), "metrics": [m.to_dict() for m in self.metrics],
+        }  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a run is: days × metrics done of all, points so far, what is being read."""
+
+    done: int
+    of: int
+    points: int
+    what: str
+
+
+OnProgress = Callable[[Progress], None]

@@ -1,0 +1,66 @@
+"""What changed in days that were collected before: the old value of each series beside the new one."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from datetime import date
+from typing import TYPE_CHECKING, Any
+
+from tallybook.measure import FLOAT
+from tallybook.metrics import Bound
+from tallybook.query.merge import Parts
+from tallybook.store.ledger import Revision
+
+if TYPE_CHECKING:
+    import duckdb
+
+MOST = 10_000
+"""Revisions kept of one metric and publication; of more, the first days'."""
+
+
+def revisions(
+    engine: duckdb.DuckDBPyConnection, bound: Bound, days: Sequence[date], old: Callable[[str], str | None]
+) -> list[Revision]:
+    """Series whose value on one of `days` is no longer what it was.
+
+    `old(kind)` is the relation of points published before; the new ones stand in new_<kind>."""
+    if not days or old("additive") is None:
+        return []
+    kinds = {"additive", *(slot.shape for slot in bound.measure.slots)}
+    dims = bound.metric.dims
+    before = Parts(bound, {k: old(k) or f"new_{k} WHERE FALSE" for k in kinds}, dims)
+    after = Parts(bound, {k: f"new_{k}" for k in kinds}, dims)
+    if any(old(k) is None for k in kinds):
+        before = Parts(bound, {k: old(k) or f"(SELECT * FROM new_{k} WHERE FALSE)" for k in kinds}, dims)
+    first, last = min(days), max(days)
+    keys = ["g", *(f"k{i}" for i in range(len(dims)))]
+    same = " AND ".join(f"a.{key} IS NOT DISTINCT FROM b.{key}" for key in keys)
+    listed = ", ".join(f"coalesce(a.{key}, b.{key})" for key in keys)
+    chosen = ", ".join(f"DATE '{d}'" for d in days)
+    rows = engine.execute(
+        f"SELECT {listed}, b.value, a.value FROM ({after.finished('day', first, last)}) a "
+        f"FULL JOIN ({before.finished('day', first, last)}) b ON {same} "
+        f"WHERE coalesce(a.g, b.g) IN ({chosen}) AND {_differ(after.value_type())} ORDER BY 1 LIMIT {MOST}"
+    ).fetchall()
+    return [
+        Revision(
+            metric=bound.key, definition=bound.definition, day=row[0],
+            series=json.dumps(dict(zip(dims, row[1:-2], strict=True)), ensure_ascii=False), old=_text(row[-2]), new=_text(row[-1]),
+        )
+        for row in rows
+    ]  # fmt: skip
+
+
+def _differ(type_: str) -> str:
+    if type_ != FLOAT:
+        return "a.value IS DISTINCT FROM b.value"
+    # The last digits of a float sum depend on the order in which the source added.
+    return "(a.value IS NULL) <> (b.value IS NULL) OR abs(a.value - b.value) > 1e-12 * greatest(abs(a.value), abs(b.value))"
+
+
+def _text(value: Any) -> str | None:
+    if value is None:
+        return None
+    text = format(value, "f") if not isinstance(value, float) else repr(value)
+    return text.rstrip("0").rstrip(".") if "." in text and "e" not in text else text

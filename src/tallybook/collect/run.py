@@ -1,0 +1,315 @@
+"""One run: plan the days, gather them group by group, publish what is whole, report metric by metric."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from typing import Any
+
+from tallybook import calendar
+from tallybook.calendar import ONE_DAY
+from tallybook.collect.bind import Facts
+from tallybook.collect.gather import Step, by_index, gather_days, gather_function, gather_intervals, gather_now
+from tallybook.collect.plan import Asked, Horizon, Plan, Planner, Work, horizon
+from tallybook.collect.report import MetricReport, OnProgress, Progress, RunReport
+from tallybook.collect.revise import revisions
+from tallybook.collect.staging import Staging
+from tallybook.collect.statements import INTERVAL_PLAN, Group
+from tallybook.engines.duckdb import connect
+from tallybook.errors import SourceError, SourceUnavailable, TallybookError
+from tallybook.metrics import Catalog, Metric
+from tallybook.sources.base import Source
+from tallybook.store.folder import Store
+from tallybook.store.ledger import Change, Covered, Lease, Snapshot
+
+JOB = "collect"
+LEASE_SECONDS = 60.0
+PUBLISH_SECONDS = 10.0
+"""Staged days are published at least this often, so that a run that dies has done something."""
+PUBLISH_POINTS = 5_000_000
+
+
+@dataclass(kw_only=True)
+class Means:
+    """What a run works with. `clock` is asked only for stamps and leases; `now` is when the run began."""
+
+    catalog: Catalog
+    store: Store
+    sources: Mapping[str, Source]
+    now: datetime
+    clock: Callable[[], datetime]
+    function_of: Callable[[Metric], Callable[..., Any]]
+    as_of: Mapping[str, datetime] = field(default_factory=dict)
+    on_progress: OnProgress | None = None
+    publish_seconds: float = PUBLISH_SECONDS
+
+
+def run(means: Means, asked: Asked) -> RunReport:
+    """Collect what is missing, oldest first, and the lookback. Raises Busy when another run is at work."""
+    ledger = means.store.ledger
+    began = time.monotonic()
+    lease = ledger.acquire(JOB, now=means.clock(), seconds=LEASE_SECONDS)
+    with _kept_alive(means, lease):
+        number = ledger.start_run(JOB, now=means.clock())
+        report = RunReport(run=number)
+        status = "failed"
+        try:
+            plan = make_plan(means, asked)
+            report.metrics = list(plan.reports.values())
+            _Runner(means, plan, lease, number).work()
+            status = report.status
+        finally:
+            report.version = ledger.version()
+            report.seconds = time.monotonic() - began
+            ledger.finish_run(number, status, report.to_dict(), now=means.clock())
+            for source in means.sources.values():
+                source.close()
+    return report
+
+
+def make_plan(means: Means, asked: Asked) -> Plan:
+    """What a run would do. Asks the sources, touches nothing."""
+    ledger, catalog = means.store.ledger, means.catalog
+    keys = {m.name: ledger.metric_key(m.name, m.renamed_from) for m in catalog.metrics.values()}
+    known = ledger.snapshot(keys.values())
+    horizons = {name: _horizon(means, name) for name in _needed(catalog, asked)}
+    return Planner(catalog, known, keys, horizons, means.now).plan(asked)
+
+
+def _needed(catalog: Catalog, asked: Asked) -> list[str]:
+    names = asked.metrics or tuple(catalog.metrics)
+    metrics = [catalog.metrics[o] for name in names for o in catalog.operands(name)]
+    return list(dict.fromkeys(m.source or "" for m in metrics if not m.derived))
+
+
+def _horizon(means: Means, name: str) -> Horizon | SourceError:
+    try:
+        return horizon(means.sources[name], means.now, means.catalog.book.timezone, means.as_of.get(name))
+    except SourceError as error:
+        return error
+
+
+@contextmanager
+def _kept_alive(means: Means, lease: Lease) -> Iterator[None]:
+    """Renew the lease from another thread while the block runs; give it back after."""
+    stop = threading.Event()
+
+    def renew() -> None:
+        while not stop.wait(LEASE_SECONDS / 4):
+            means.store.ledger.renew(lease, now=means.clock(), seconds=LEASE_SECONDS)
+
+    thread = threading.Thread(target=renew, daemon=True, name="tallybook-lease")
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
+        means.store.ledger.release(lease)
+
+
+class _Runner:
+    def __init__(self, means: Means, plan: Plan, lease: Lease, number: int) -> None:
+        self.means, self.plan, self.lease, self.number = means, plan, lease, number
+        self.engine = connect()
+        self.staging = Staging(self.engine)
+        self.definitions = {(d.metric, d.id): d for d in plan.definitions}
+        self.staged: dict[tuple[str, str], tuple[Facts, list[date], str | None]] = {}
+        self.again: dict[tuple[str, str], frozenset[date]] = {}
+        self.published = time.monotonic()
+        self.done, self.of = 0, sum(work.days * len(work.facts) for work in plan.works)
+        self.points = 0
+
+    def work(self) -> None:
+        for work in self.plan.works:
+            began = time.monotonic()
+            self._group(work)
+            for facts in work.facts:
+                self._report(facts).seconds += time.monotonic() - began
+        self._publish()
+        self.engine.close()
+
+    def _report(self, facts: Facts) -> MetricReport:
+        return self.plan.reports[facts.metric.name]
+
+    # -- one group -------------------------------------------------------------------------------
+
+    def _group(self, work: Work) -> None:
+        for facts in work.facts:
+            self.again[(facts.bound.key, facts.bound.definition)] = work.again
+        try:
+            for step in self._steps(work):
+                self._staged(work, step)
+        except SourceUnavailable as error:
+            self._failed(work, error)
+        except SourceError as error:
+            if len(work.facts) > 1:
+                self._one_by_one(work)
+            else:
+                self._failed(work, error)
+
+    def _steps(self, work: Work) -> Iterator[Step]:
+        self._tell(work.facts[0].metric.name if len(work.facts) == 1 else f"{work.facts[0].metric.name} and {len(work.facts) - 1} more")
+        if work.group is None:
+            yield from self._function_steps(work)
+        elif work.snapshot_day is not None:
+            gather_now(work.group, work.snapshot_day, self.staging)
+            yield Step(work.snapshot_day, work.snapshot_day)
+        elif work.group.key.plan == INTERVAL_PLAN:
+            for first, last in work.stretches:
+                yield from gather_intervals(work.group, first, last, self.staging)
+            self._tell_reversed(work)
+        else:
+            indexed = by_index(work.group, work.stretches[-1][1])
+            for facts in work.facts:
+                self._report(facts).plan = "a statement a day" if indexed else "one scan"
+            yield from gather_days(work.group, work.stretches, self.staging, indexed)
+
+    def _function_steps(self, work: Work) -> Iterator[Step]:
+        facts = work.facts[0]
+        function = self.means.function_of(facts.metric)
+        with work.horizon.source.sql_connection() as connection:
+            for first, last in work.stretches:
+                for day in calendar.days(first, last):
+                    try:
+                        gather_function(facts, function, connection, day, self.plan_zone, self.staging)
+                    except TallybookError:
+                        raise
+                    except Exception as error:
+                        raise SourceError(f"metric {facts.metric.name!r} raised on {day}: {type(error).__name__}: {error}") from error
+                    yield Step(day, day)
+
+    @property
+    def plan_zone(self) -> str:
+        return self.means.catalog.book.timezone
+
+    def _tell_reversed(self, work: Work) -> None:
+        """Rows that end before they begin are left out; say how many there are."""
+        assert work.group is not None
+        sql = work.group.reversed_rows()
+        if sql is None:
+            return
+        with work.group.source.snapshot() as reader:
+            number = int(reader.rows(sql)[0][0])
+        if number:
+            for facts in work.facts:
+                self._report(facts).notes.append(f"{number} rows end no later than they begin and are left out")
+
+    def _one_by_one(self, work: Work) -> None:
+        """A statement of several metrics failed: ask for each alone, so that only the broken ones fail."""
+        assert work.group is not None
+        for facts in work.facts:
+            done = set(self.staged.get((facts.bound.key, facts.bound.definition), (facts, [], None))[1])
+            left = [d for a, b in work.stretches for d in calendar.days(a, b) if d not in done]
+            self.staging.drop(facts.bound.key, facts.bound.definition, left)
+            alone = Work(
+                group=Group(work.group.source, work.group.key, [facts], work.group.zone), facts=[facts],
+                stretches=tuple(calendar.stretches(left)), horizon=work.horizon, snapshot_day=work.snapshot_day, again=work.again,
+            )  # fmt: skip
+            if left:
+                self._group(alone)
+
+    def _failed(self, work: Work, error: SourceError) -> None:
+        for facts in work.facts:
+            key = (facts.bound.key, facts.bound.definition)
+            done = self.staged.get(key, (facts, [], None))[1]
+            days = {d for a, b in work.stretches for d in calendar.days(a, b)} - set(done)
+            self.staging.drop(*key, sorted(days))
+            self._report(facts).failed(error.message, error.hint, unavailable=isinstance(error, SourceUnavailable))
+
+    # -- staged days -------------------------------------------------------------------------------
+
+    def _staged(self, work: Work, step: Step) -> None:
+        days = list(calendar.days(step.first, step.last))
+        instant = f"{work.horizon.until:%Y-%m-%dT%H:%M:%SZ}" if work.snapshot_day else None
+        for facts in work.facts:
+            if not self._within_max_series(facts, step):
+                continue
+            key = (facts.bound.key, facts.bound.definition)
+            self.staged.setdefault(key, (facts, [], instant))[1].extend(days)
+            self.done += len(days)
+        self._tell(work.facts[0].metric.name)
+        size = self.staging.size()
+        if time.monotonic() - self.published > self.means.publish_seconds or size > PUBLISH_POINTS:
+            self._publish()
+
+    def _within_max_series(self, facts: Facts, step: Step) -> bool:
+        most = facts.metric.max_series
+        found = self.engine.execute(
+            f"SELECT day, count(*) FROM new_additive WHERE metric = '{facts.bound.key}' AND definition = '{facts.bound.definition}' "
+            f"AND slot = 0 AND rows > 0 AND day BETWEEN DATE '{step.first}' AND DATE '{step.last}' "
+            f"GROUP BY day HAVING count(*) > {most} ORDER BY day LIMIT 1"
+        ).fetchall()
+        if not found:
+            return True
+        self.staging.drop(facts.bound.key, facts.bound.definition, calendar.days(step.first, step.last))
+        self._report(facts).failed(
+            f"{found[0][1]} series on {found[0][0]}, more than max_series = {most}",
+            f"take a dimension out of by, or allow them: [metrics.{facts.metric.name}] max_series = {found[0][1] * 2}",
+        )
+        return False
+
+    # -- publishing ----------------------------------------------------------------------------------
+
+    def _publish(self) -> None:
+        """What is staged becomes the book's next version, in one transaction."""
+        if not self.staged:
+            return
+        change = Change(what=JOB)
+        for (key, definition), (facts, days, instant) in self.staged.items():
+            change.covered.append(Covered(metric=key, definition=definition, days=sorted(days), instant=instant))
+            change.definitions.append(self.definitions[(key, definition)])
+        self._revise(change)
+        self._count_points()
+        ledger = self.means.store.ledger
+        self.means.store.publish(self.engine, change, lease=self.lease, run=self.number, now=self.means.clock())
+        for facts, days, _ in self.staged.values():
+            if facts.bound.key != facts.metric.name:
+                ledger.bind_key(facts.metric.name, facts.bound.key)
+            self._report(facts).saw(min(days), max(days), len(days))
+        self.staged.clear()
+        self.staging.clear()
+        self.published = time.monotonic()
+
+    def _revise(self, change: Change) -> None:
+        store = self.means.store
+        current: Snapshot | None = None
+        for key, (facts, days, _) in self.staged.items():
+            again = sorted(set(days) & self.again.get(key, frozenset()))
+            if not again:
+                continue
+            current = current or store.ledger.snapshot(metrics=[])
+            found = revisions(self.engine, facts.bound, again, lambda kind, key=key: _old(store, current, kind, key[0], again))  # type: ignore[misc]
+            change.revisions += found
+            self._report(facts).revisions += len(found)
+
+    def _count_points(self) -> None:
+        rows = self.engine.execute(
+            "SELECT metric, definition, count(*) FROM (SELECT metric, definition FROM new_additive UNION ALL "
+            "SELECT metric, definition FROM new_ids UNION ALL SELECT metric, definition FROM new_buckets) GROUP BY ALL"
+        ).fetchall()
+        for key, definition, number in rows:
+            staged = self.staged.get((key, definition))
+            if staged:
+                self._report(staged[0]).points += number
+                self.points += number
+
+    def _tell(self, what: str) -> None:
+        if self.means.on_progress:
+            self.means.on_progress(Progress(self.done, self.of, self.points + self.staging.size(), what))
+
+
+def _old(store: Store, snapshot: Snapshot | None, kind: str, key: str, days: Sequence[date]) -> str | None:
+    assert snapshot is not None
+    files = [
+        f for f in snapshot.files
+        if f.kind == kind and f.metric in ("", key) and f.first <= days[-1] and f.last >= days[0]
+    ]  # fmt: skip
+    return store.scan(files) if files else None
+
+
+__all__ = ["JOB", "ONE_DAY", "Means", "make_plan", "run"]

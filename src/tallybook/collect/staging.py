@@ -1,0 +1,261 @@
+"""Rows on their way from a source into points: staged in the engine, turned into parts there.
+
+`new_additive`, `new_ids` and `new_buckets` have the schemas of points files. `raw_values` holds values with how
+often they occur, before they become buckets; `delta_*` hold what begins (+) and ends (−) for interval levels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import date
+from typing import TYPE_CHECKING, Any
+
+from tallybook.calendar import ONE_DAY
+from tallybook.errors import SourceError
+from tallybook.measure import ADDITIVE, BUCKETS, FLOAT, IDS
+from tallybook.points import DIM_COLUMNS, EXACT_VALUES, GAMMA, SCHEMAS, columns, ddl
+
+if TYPE_CHECKING:
+    import duckdb
+    import pyarrow as pa
+
+    from tallybook.collect.bind import Facts
+
+_PARTS = ("n", "total", "total_f", "low", "high", "low_f", "high_f", "s1", "s2")
+_KEYS = ", ".join(["metric", "definition", "slot", *DIM_COLUMNS])
+
+
+class Staging:
+    """Tables of one run in its own engine."""
+
+    def __init__(self, engine: duckdb.DuckDBPyConnection) -> None:
+        self.engine = engine
+        for kind in SCHEMAS:
+            engine.execute(ddl(kind, f"new_{kind}"))
+        engine.execute(ddl(ADDITIVE, "delta_additive"))
+        engine.execute(ddl(IDS, "delta_ids"))
+        engine.execute("ALTER TABLE delta_ids ADD COLUMN n BIGINT")
+        engine.execute(ddl(BUCKETS, "raw_values"))
+        engine.execute("ALTER TABLE raw_values ADD COLUMN value DECIMAL(38,10)")
+
+    def clear(self) -> None:
+        """Forget everything: it is published."""
+        for table in ("new_additive", "new_ids", "new_buckets", "delta_additive", "delta_ids", "raw_values"):
+            self.engine.execute(f"DELETE FROM {table}")
+
+    def drop(self, key: str, definition: str, days: Iterable[date] | None = None) -> None:
+        """Forget one metric, or some of its days: it failed."""
+        only = "" if days is None else f" AND day IN ({', '.join(repr(str(d)) for d in days) or 'NULL'})"
+        for table in ("new_additive", "new_ids", "new_buckets", "delta_additive", "delta_ids", "raw_values"):
+            self.engine.execute(f"DELETE FROM {table} WHERE metric = '{key}' AND definition = '{definition}'{only}")
+
+    def size(self) -> int:
+        return sum(int(self.engine.execute(f"SELECT count(*) FROM new_{kind}").fetchall()[0][0]) for kind in SCHEMAS)
+
+    # -- additive ----------------------------------------------------------------------------------
+
+    def additive(self, table: str, found: AdditiveRows) -> None:
+        """Stage additive parts gathered row by row."""
+        if found.keys:
+            self._insert(f"INSERT INTO {table} BY NAME SELECT * FROM staged", found.table())
+
+    def _insert(self, sql: str, table: pa.Table) -> None:
+        self.engine.register("staged", table)
+        try:
+            self.engine.execute(sql).fetchall()
+        finally:
+            self.engine.unregister("staged")
+
+    # -- ids and values --------------------------------------------------------------------------------
+
+    def keyed(
+        self, facts: Facts, index: int, shape: str, table: pa.Table, *, first: date, split: bool, sign: int = 1,
+        count: str, keys: Sequence[str], unit: int, counts_null: bool,
+    ) -> None:  # fmt: skip
+        """Stage rows (day?, dims…, keys…, counts…) of a statement as ids or values of one slot.
+
+        For flows a row with count > 0 is one id; for intervals `sign` × count goes into the deltas."""
+        bound = facts.bound
+        n_dims = len(facts.metric.dims)
+        at = 1 if split else 0
+        day = f"DATE '{first}' + CAST(c0 AS INTEGER)" if split else f"DATE '{first}'"
+        dims = ", ".join(f"c{at + i} AS d{i + 1}" for i in range(n_dims))
+        head = f"'{bound.key}' AS metric, '{bound.definition}' AS definition, {index} AS slot, {day} AS day{', ' if dims else ''}{dims}"
+        value = _value_sql(facts, index, shape, keys, unit, counts_null)
+        where = f"WHERE {count} > 0"
+        interval = facts.metric.interval
+        if shape == IDS and not interval:
+            sql = f"INSERT INTO new_ids BY NAME SELECT {head}, {value} FROM staged {where}"
+        elif shape == IDS:
+            sql = f"INSERT INTO delta_ids BY NAME SELECT {head}, {value}, {sign} * {count} AS n FROM staged {where}"
+        else:
+            sql = f"INSERT INTO raw_values BY NAME SELECT {head}, {value}, {sign} * {count} AS n FROM staged {where}"
+        self._insert(sql, table)
+
+    def bucket(self) -> None:
+        """Turn the staged values of flows into bucket rows: as they are while a cell has few, else 1 % wide."""
+        self._refuse_infinite()
+        cell = f"{_KEYS}, day"
+        self.engine.execute(
+            f"INSERT INTO new_buckets BY NAME WITH merged AS ("
+            f"  SELECT {cell}, low_f AS v, sum(n) AS n FROM raw_values GROUP BY {cell}, low_f), "
+            f"sized AS (SELECT *, count(*) OVER (PARTITION BY {cell}) AS different FROM merged), "
+            f"placed AS (SELECT *, CASE WHEN different <= {EXACT_VALUES} OR v = 0 THEN v "
+            f"  ELSE sign(v) * ceil(ln(abs(v)) / ln({GAMMA!r})) END AS place FROM sized) "
+            f"SELECT {cell}, min(v) AS low_f, max(v) AS high_f, sum(n)::BIGINT AS n FROM placed "
+            f"GROUP BY {cell}, place, sign(v)"
+        ).fetchall()
+        self.engine.execute("DELETE FROM raw_values")
+
+    def _refuse_infinite(self) -> None:
+        found = self.engine.execute(
+            "SELECT any_value(metric) FROM raw_values WHERE isinf(low_f) OR isnan(low_f) HAVING count(*) > 0"
+        ).fetchall()
+        if found:
+            raise SourceError(f"metric {found[0][0]!r} meets a value that is not finite", hint="leave such rows out with a filter")
+
+    # -- interval levels ---------------------------------------------------------------------------------
+
+    def accumulate(self, members: Sequence[Facts], first: date, last: date) -> None:
+        """Deltas → absolute parts at the end of each day of first … last.
+
+        What held when the window opened is staged under the day before `first`."""
+        whole = "DECIMAL(38,10)"
+        sums = ", ".join(f"{part} AS {part}" for part in ("rows", "n", "total", "total_f", "s1", "s2"))
+        steps = ", ".join(f"sum({part}) AS {part}" for part in ("rows", "n", "total", "total_f", "s1", "s2"))
+        running = ", ".join(
+            f"sum({part}) OVER w AS {part}" for part in ("rows", "n", "total", "total_f", "s1", "s2")
+        )
+        self.engine.execute(
+            f"INSERT INTO new_additive BY NAME WITH steps AS (SELECT {_KEYS}, day, {steps} FROM delta_additive GROUP BY {_KEYS}, day), "
+            f"levels AS (SELECT {_KEYS}, day, lead(day) OVER w AS following, {running} FROM steps "
+            f"WINDOW w AS (PARTITION BY {_KEYS} ORDER BY day)) "
+            f"SELECT {_KEYS}, {_days(first, last)}, {sums.replace('total AS total', f'total::{whole} AS total')} "
+            f"FROM levels WHERE rows > 0"
+        ).fetchall()
+        self.engine.execute("DELETE FROM delta_additive")
+        self._accumulate_ids(first, last)
+        self._accumulate_values(members, first, last)
+
+    def _accumulate_ids(self, first: date, last: date) -> None:
+        keys = f"{_KEYS}, id, value, value_f"
+        self.engine.execute(
+            f"INSERT INTO new_ids BY NAME WITH steps AS (SELECT {keys}, day, sum(n) AS n FROM delta_ids GROUP BY {keys}, day), "
+            f"levels AS (SELECT {keys}, day, lead(day) OVER w AS following, sum(n) OVER w AS n FROM steps "
+            f"WINDOW w AS (PARTITION BY {keys} ORDER BY day)) "
+            f"SELECT {keys}, {_days(first, last)} FROM levels WHERE n > 0"
+        ).fetchall()
+        self.engine.execute("DELETE FROM delta_ids")
+
+    def _accumulate_values(self, members: Sequence[Facts], first: date, last: date) -> None:
+        """Values with how often they hold: buckets for percentiles, least and greatest for min and max."""
+        self._refuse_infinite()
+        keys = f"{_KEYS}, low_f, value"
+        self.engine.execute(
+            f"CREATE OR REPLACE TEMP TABLE held AS WITH steps AS (SELECT {keys}, day, sum(n) AS n FROM raw_values GROUP BY {keys}, day), "
+            f"levels AS (SELECT {keys}, day, lead(day) OVER w AS following, sum(n) OVER w AS n FROM steps "
+            f"WINDOW w AS (PARTITION BY {keys} ORDER BY day)) "
+            f"SELECT {keys}, {_days(first, last)}, n::BIGINT AS n FROM levels WHERE n > 0"
+        ).fetchall()
+        self.engine.execute("DELETE FROM raw_values")
+        for facts in members:
+            for index, slot in enumerate(facts.bound.measure.slots):
+                mine = f"metric = '{facts.bound.key}' AND definition = '{facts.bound.definition}' AND slot = {index}"
+                if slot.shape == BUCKETS:
+                    names = ", ".join([*_KEYS.split(", "), "day", "low_f", "n"])
+                    self.engine.execute(f"INSERT INTO raw_values BY NAME SELECT {names} FROM held WHERE {mine}").fetchall()
+                elif slot.agg in ("min", "max"):
+                    source, part = ("low_f", slot.agg) if facts.bound.slots[index].type == FLOAT else ("value", slot.agg)
+                    column = ("low" if part == "min" else "high") + ("_f" if source == "low_f" else "")
+                    self._merge_extreme(mine, f"{part}({source})", column)
+        self.engine.execute("DROP TABLE held")
+        self.bucket()
+
+    def _merge_extreme(self, mine: str, value: str, column: str) -> None:
+        """Least or greatest held value: its own row; slot 0's count of rows stands in the row staged before."""
+        self.engine.execute(
+            f"INSERT INTO new_additive BY NAME SELECT {_KEYS}, day, 0 AS rows, {value} AS {column} FROM held WHERE {mine} "
+            f"GROUP BY {_KEYS}, day"
+        ).fetchall()
+
+
+class AdditiveRows:
+    """Additive parts gathered in columns, to be handed to the engine at once."""
+
+    def __init__(self) -> None:
+        self.keys: list[tuple[str, str, int, date]] = []
+        self.dims: list[Sequence[str | None]] = []
+        self.rows: list[int] = []
+        self.parts: dict[str, list[Any]] = {part: [] for part in _PARTS}
+
+    def add(
+        self, facts: Facts, slot: int, day: date, dims: Sequence[str | None], rows: int, parts: dict[str, Any], sign: int = 1
+    ) -> None:
+        """One series of one slot on one day; `sign` −1 takes it away."""
+        self.keys.append((facts.bound.key, facts.bound.definition, slot, day))
+        self.dims.append(dims)
+        self.rows.append(sign * rows)
+        for part, values in self.parts.items():
+            value = parts.get(part)
+            values.append(value if value is None or sign == 1 else -value)
+
+    def table(self) -> pa.Table:
+        import pyarrow as pa
+
+        metric, definition, slot, day = zip(*self.keys, strict=True)
+        width = max(len(d) for d in self.dims)
+        data: dict[str, Any] = {
+            "metric": pa.array(metric, pa.string()),
+            "definition": pa.array(definition, pa.string()),
+            "slot": pa.array(slot, pa.int16()),
+            "day": pa.array(day, pa.date32()),
+        }
+        for place in range(width):
+            values = [d[place] if place < len(d) else None for d in self.dims]
+            data[f"d{place + 1}"] = pa.array(values, pa.string())
+        data["rows"] = pa.array(self.rows, pa.int64())
+        for part, numbers in self.parts.items():
+            exact = pa.decimal128(38, 10) if part in ("total", "low", "high") else pa.int64() if part == "n" else pa.float64()
+            data[part] = pa.array([_at_scale(v) if part in ("total", "low", "high") else v for v in numbers], exact)
+        return pa.table(data)
+
+
+def _at_scale(value: Any) -> Any:
+    from decimal import Decimal
+
+    if value is None:
+        return None
+    return value if isinstance(value, Decimal) else Decimal(value)
+
+
+def _days(first: date, last: date) -> str:
+    """The days on which a level that was reached on `day` holds, within the window."""
+    begin = f"greatest(day, DATE '{first}')"
+    end = f"coalesce(following - 1, DATE '{last}')"
+    return f"unnest(generate_series({begin}, least({end}, DATE '{last}'), INTERVAL 1 DAY))::DATE AS day"
+
+
+def _value_sql(facts: Facts, index: int, shape: str, keys: Sequence[str], unit: int, counts_null: bool) -> str:
+    """The id or value columns made of a statement's key columns."""
+    bound = facts.bound.slots[index]
+    if shape == IDS and bound.ids == "int":
+        return f"{keys[0]} AS id"
+    if shape == IDS and bound.ids == "hash":
+        parts = [f"coalesce(strlen({k}) || ':' || {k}, '~')" for k in keys]
+        text = keys[0] if len(keys) == 1 and not counts_null else " || ".join(parts)
+        return f"CAST(CAST(md5_number_lower({text}) AS HUGEINT) - 9223372036854775808 AS BIGINT) AS id"
+    if shape == BUCKETS:
+        return f"{keys[0]} AS low_f"
+    exact = f"CAST({keys[0]} AS DECIMAL(28,0)) * CAST({1 / unit!r} AS DECIMAL(10,10))" if unit > 1 else keys[0]
+    column = f"{keys[0]} AS value_f" if bound.type == FLOAT else f"CAST({exact} AS DECIMAL(38,10)) AS value"
+    if shape == IDS:
+        return f"{column}, NULL::BIGINT AS id"
+    return column.replace("AS value_f", "AS low_f") if bound.type == FLOAT else f"{column}, 0.0 AS low_f"
+
+
+def opening_day(first: date) -> date:
+    """The day under which an interval's opening balance is staged."""
+    return first - ONE_DAY
+
+
+__all__ = ["AdditiveRows", "Staging", "columns", "opening_day"]

@@ -1,0 +1,346 @@
+"""The statements of a group of metrics: fused SELECTs in the source's own dialect, and how to read their rows.
+
+Metrics are fused that share facts, time column and dimensions. Every aggregate of ours is over CASE WHEN, so
+one scan serves all of them. Bounds of days are literals; the time column stands bare beside them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Any
+
+from tallybook.calendar import ONE_DAY, start_of
+from tallybook.collect.bind import Facts, fill
+from tallybook.measure import ADDITIVE, BUCKETS, DECIMAL, FLOAT, IDS, INTEGER, Slot
+from tallybook.metrics import LEVEL
+from tallybook.sources.base import DEC, INT, TEXT, ColumnType, Source, TimeForm, as_exact, as_float, as_integer
+
+FLOW_PLAN, INTERVAL_PLAN, SNAPSHOT_PLAN = "days", "interval", "snapshot"
+Read = Callable[[Sequence[Any]], Any]
+"""From a row's values to one part."""
+
+
+@dataclass(frozen=True)
+class GroupKey:
+    """What metrics must share to be collected by one statement."""
+
+    source: str
+    relation: str
+    plan: str
+    time: tuple[Any, ...]
+    dims: tuple[str, ...]
+    latest: tuple[Any, ...] = ()
+    """Daily aggregates: (where, series, received)."""
+
+
+def group_key(facts: Facts) -> GroupKey:
+    metric = facts.metric
+    plan = INTERVAL_PLAN if metric.interval else SNAPSHOT_PLAN if metric.snapshot else FLOW_PLAN
+    latest = (metric.where, metric.series, metric.received) if metric.daily_aggregate else ()
+    time = (metric.time, facts.time, metric.from_, facts.since, metric.until, facts.until, metric.until_inclusive)
+    return GroupKey(metric.source or "", facts.relation, plan, time, metric.dims, latest)
+
+
+@dataclass
+class Columns:
+    """The SELECT list: every expression once."""
+
+    expressions: list[str] = field(default_factory=list)
+
+    def add(self, expression: str) -> int:
+        if expression not in self.expressions:
+            self.expressions.append(expression)
+        return self.expressions.index(expression)
+
+
+@dataclass(frozen=True)
+class SlotReader:
+    """Reads the additive parts of one slot of one metric from a row: {part: reader}."""
+
+    facts: Facts
+    index: int
+    parts: dict[str, Read]
+
+
+@dataclass
+class AdditivePlan:
+    """The fused additive SELECT of a group: its columns and who reads what."""
+
+    columns: Columns
+    rows: list[tuple[Facts, int]]
+    slots: list[SlotReader]
+
+
+@dataclass(frozen=True)
+class KeyedPlan:
+    """A SELECT of a row per (series, id) or (series, value): `takers` are (facts, slot, column of its count)."""
+
+    shape: str
+    keys: tuple[str, ...]
+    """Expressions of the id or value."""
+    kinds: tuple[str, ...]
+    """How each arrives: text, int, decimal, float."""
+    unit: int
+    """Values arrive as so many units of 1 (SQLite's exact decimals)."""
+    takers: tuple[tuple[Facts, int], ...]
+    counts: tuple[str, ...]
+    condition: str | None
+
+
+@dataclass
+class Group:
+    """Metrics collected together. Builds their statements; runs nothing."""
+
+    source: Source
+    key: GroupKey
+    members: list[Facts]
+    zone: str
+
+    def __post_init__(self) -> None:
+        first = self.members[0]
+        self.metric = first.metric
+        self.relation = first.relation
+        self.dims = [self.source.text(self.source.quote(d), t) for d, t in zip(first.metric.dims, first.dims, strict=True)]
+        wheres = {m.metric.where for m in self.members}
+        self.shared_where = next(iter(wheres)) if len(wheres) == 1 else None
+
+    # -- what is counted ------------------------------------------------------------------------
+
+    def _condition(self, facts: Facts, slot: Slot | None) -> str | None:
+        """The metric's where and the slot's filter, as far as they do not stand in the statement's WHERE."""
+        own = facts.metric.where if facts.metric.where != self.shared_where else None
+        several = [f"({c}\n)" for c in (own, slot.filter if slot else None) if c]
+        return " AND ".join(several) or None
+
+    @staticmethod
+    def _when(condition: str | None, value: str) -> str:
+        return f"CASE WHEN {condition} THEN {value} END" if condition else value
+
+    def additive(self) -> AdditivePlan:
+        plan = AdditivePlan(Columns(), [], [])
+        for facts in self.members:
+            plan.rows.append((facts, plan.columns.add(self._count(self._condition(facts, None), None))))
+            for index, slot in enumerate(facts.bound.measure.slots):
+                if slot.shape == ADDITIVE and not self._by_value(slot):
+                    parts = self._slot_parts(plan.columns, facts, index, slot)
+                    plan.slots.append(SlotReader(facts, index, parts))
+        return plan
+
+    def _by_value(self, slot: Slot) -> bool:
+        """Least and greatest of an interval level need every value: what leaves may have been the least."""
+        return self.key.plan == INTERVAL_PLAN and slot.agg in ("min", "max")
+
+    def _count(self, condition: str | None, value: str | None) -> str:
+        if value is None:
+            return f"COUNT({self._when(condition, '1')})" if condition else "COUNT(*)"
+        return f"COUNT({self._when(condition, value)})"
+
+    def _slot_parts(self, columns: Columns, facts: Facts, index: int, slot: Slot) -> dict[str, Read]:
+        condition = self._condition(facts, slot)
+        bound = facts.bound.slots[index]
+        if slot.agg == "count":
+            value = f"({slot.args[0]}\n)" if slot.args else None
+            return {"n": _at(columns.add(self._count(condition, value)), as_integer)}
+        value, type_ = f"({slot.args[0]}\n)", facts.args[index][0]
+        suffix = "_f" if bound.type == FLOAT else ""
+        convert = as_float if bound.type == FLOAT else as_exact
+        if slot.agg in ("sum", "avg"):
+            places = [columns.add(c) for c in self.source.total(self._when(condition, value), type_)]
+            total = _total(self.source, places, type_, convert)
+            return {f"total{suffix}": total, "n": _at(columns.add(self._count(condition, value)), as_integer)}
+        if slot.agg in ("min", "max"):
+            number = self.source.value(value, type_)
+            place = columns.add(f"{slot.agg.upper()}({self._when(condition, number)})")
+            part = ("low" if slot.agg == "min" else "high") + suffix
+            return {part: lambda row: convert(self.source.read_value(row[place], type_))}
+        off = f"({self.source.float(value)} - {bound.k!r})"
+        s1 = columns.add(f"SUM({self._when(condition, off)})")
+        s2 = columns.add(f"SUM({self._when(condition, f'{off} * {off}')})")
+        n = columns.add(self._count(condition, value))
+        return {"n": _at(n, as_integer), "s1": _at(s1, as_float), "s2": _at(s2, as_float)}
+
+    def keyed(self) -> list[KeyedPlan]:
+        """The statements with a row per id or value; slots over the same ids share one."""
+        found: dict[tuple[Any, ...], list[tuple[Facts, int, Slot]]] = {}
+        for facts in self.members:
+            for index, slot in enumerate(facts.bound.measure.slots):
+                if slot.shape != ADDITIVE or self._by_value(slot):
+                    shape = slot.shape if slot.shape != ADDITIVE else "values"
+                    bound = facts.bound.slots[index]
+                    key = (shape, slot.args, facts.args[index], bound.type, bound.ids, slot.counts_null)
+                    found.setdefault(key, []).append((facts, index, slot))
+        return [self._keyed(key[0], several) for key, several in found.items()]
+
+    def _keyed(self, shape: str, several: list[tuple[Facts, int, Slot]]) -> KeyedPlan:
+        facts, index, slot = several[0]
+        keys, kinds, unit = self._key_columns(facts, index, slot, shape)
+        conditions = [self._condition(f, s) for f, _, s in several]
+        present = [] if slot.counts_null else [f"({arg}\n) IS NOT NULL" for arg in slot.args]
+        only = None if None in conditions else " OR ".join(dict.fromkeys(f"({c})" for c in conditions if c))
+        return KeyedPlan(
+            shape=shape, keys=keys, kinds=kinds, unit=unit, takers=tuple((f, i) for f, i, _ in several),
+            counts=tuple(self._count(c if len(several) > 1 else None, None) for c in conditions),
+            condition=" AND ".join([*present, *([f"({only})"] if only else [])]) or None,
+        )  # fmt: skip
+
+    def _key_columns(self, facts: Facts, index: int, slot: Slot, shape: str) -> tuple[tuple[str, ...], tuple[str, ...], int]:
+        types, bound = facts.args[index], facts.bound.slots[index]
+        args = [f"({arg}\n)" for arg in slot.args]
+        if shape == BUCKETS:
+            return (self.source.float(args[0]),), (FLOAT,), 1
+        if shape == IDS and slot.agg == "count_distinct":
+            if bound.ids == "int":
+                return (args[0],), (INT,), 1
+            return tuple(self.source.text(a, t) for a, t in zip(args, types, strict=True)), (TEXT,) * len(args), 1
+        if bound.type == FLOAT:
+            return (self.source.float(args[0]),), (FLOAT,), 1
+        whole = self.source.dialect == "sqlite" and types[0].kind == DEC and bool(types[0].scale)
+        return (self.source.value(args[0], types[0]),), (INT if whole else DEC,), 10 ** (types[0].scale or 0) if whole else 1
+
+    # -- statements ---------------------------------------------------------------------------------
+
+    def select(self, columns: Sequence[str], first: date, last: date, *, split: bool, condition: str | None = None,
+               keys: Sequence[str] = ()) -> str:  # fmt: skip
+        """One statement over the days first … last; with `split` its first column counts days from `first`."""
+        form, column = self._time()
+        bounds = self._bounds(form, first, last)
+        within = self.source.within(column, form, self._bound_pair(first), self._bound_pair(last + ONE_DAY))
+        relation = fill(self.relation, self.source, form, self.zone, first, last + ONE_DAY)
+        where = [within, *self._shared(), *([condition] if condition else [])]
+        day = day_case(self.source.time_value(column, form), bounds) if split else None
+        if self.key.latest:
+            relation, where = self._latest(relation, where, day), [condition] if condition else []
+        return _select([*([day] if day else []), *self.dims, *keys], columns, relation, where)
+
+    def select_now(self, columns: Sequence[str], *, condition: str | None = None, keys: Sequence[str] = ()) -> str:
+        """One statement over all facts, as they are now."""
+        where = [*self._shared(), *([condition] if condition else [])]
+        return _select([*self.dims, *keys], columns, self.relation, where)
+
+    def interval_selects(
+        self, columns: Sequence[str], first: date, last: date, *, condition: str | None = None, keys: Sequence[str] = ()
+    ) -> list[tuple[int, str, bool]]:
+        """(sign, statement, has a day column): what holds when the window opens, what begins, what ends in it.
+
+        A row counts as beginning on a day only if it still holds at its end, and as ending only if it held at
+        its start: so reversed and zero-length rows cancel out, whichever way round they lie."""
+        source, metric, facts = self.source, self.metric, self.members[0]
+        assert facts.since is not None
+        since = source.time_value(source.quote(metric.from_ or ""), facts.since)
+        opens = self._literal(facts.since, first)
+        rest = [*self._shared(), *([condition] if condition else [])]
+        heads = [*self.dims, *keys]
+        if facts.until is None or metric.until is None:
+            opening = [f"{since} < {opens}", *rest]
+            begins = [source.within(source.quote(metric.from_ or ""), facts.since, self._bound_pair(first), self._bound_pair(last + ONE_DAY)), *rest]
+            day = day_case(since, self._bounds(facts.since, first, last))
+            return [
+                (1, _select(heads, columns, self.relation, opening), False),
+                (1, _select([day, *heads], columns, self.relation, begins), True),
+            ]
+        until = source.time_value(source.quote(metric.until), facts.until)
+        shift = -ONE_DAY if metric.until_inclusive else 0 * ONE_DAY
+        days = [first + i * ONE_DAY for i in range((last - first).days + 1)]
+        ends_at = [self._literal(facts.until, d + ONE_DAY + shift) for d in days]
+        begins_at = [self._literal(facts.since, d) for d in days]
+        inner_since = self._bounds(facts.since, first, last)
+        removal_bounds = [self._literal(facts.until, d + shift) for d in days[1:]]
+        opening = [f"{since} < {opens}", f"({until} IS NULL OR {until} >= {self._literal(facts.until, first + shift)})", *rest]
+        begins = [
+            source.within(source.quote(metric.from_ or ""), facts.since, self._bound_pair(first), self._bound_pair(last + ONE_DAY)),
+            f"({until} IS NULL OR {until} >= {choose(since, inner_since, ends_at)})",
+            *rest,
+        ]
+        ends = [
+            source.within(source.quote(metric.until), facts.until, self._bound_pair(first + shift), self._bound_pair(last + ONE_DAY + shift)),
+            f"{since} < {choose(until, removal_bounds, begins_at)}",
+            *rest,
+        ]
+        return [
+            (1, _select(heads, columns, self.relation, opening), False),
+            (1, _select([day_case(since, inner_since), *heads], columns, self.relation, begins), True),
+            (-1, _select([day_case(until, removal_bounds), *heads], columns, self.relation, ends), True),
+        ]
+
+    def reversed_rows(self) -> str | None:
+        """A statement that counts the rows that end no later than they begin."""
+        metric, facts = self.metric, self.members[0]
+        if not metric.until or facts.until is None or facts.since is None:
+            return None
+        since = self.source.time_value(self.source.quote(metric.from_ or ""), facts.since)
+        until = self.source.time_value(self.source.quote(metric.until), facts.until)
+        sign = "<" if metric.until_inclusive else "<="
+        return _select([], ["COUNT(*)"], self.relation, [f"{until} {sign} {since}", *self._shared()])
+
+    def extreme(self, which: str) -> str:
+        """A statement for the earliest (MIN) time of the facts."""
+        column = self.source.quote(self.metric.time or self.metric.from_ or "")
+        return f"SELECT {which}({column}) FROM {self.relation} WHERE {column} IS NOT NULL"
+
+    # -- pieces ---------------------------------------------------------------------------------------
+
+    def _time(self) -> tuple[TimeForm, str]:
+        form = self.members[0].time
+        assert form is not None
+        assert self.metric.time is not None
+        return form, self.source.quote(self.metric.time)
+
+    def _shared(self) -> list[str]:
+        return [f"({self.shared_where}\n)"] if self.shared_where else []
+
+    def _bound_pair(self, day: date) -> tuple[Any, date]:
+        return start_of(day, self.zone), day
+
+    def _literal(self, form: TimeForm, day: date) -> str:
+        return self.source.bound(form, start_of(day, self.zone), day)
+
+    def _bounds(self, form: TimeForm, first: date, last: date) -> list[str]:
+        """Where each day after `first` begins."""
+        return [self._literal(form, first + i * ONE_DAY) for i in range(1, (last - first).days + 1)]
+
+    def _latest(self, relation: str, where: list[str], day: str | None) -> str:
+        """Of several values of a day and series only the one received last."""
+        quote, metric = self.source.quote, self.metric
+        series = [*([day] if day else []), *(quote(s) for s in metric.series)]
+        order = dict.fromkeys(c for c in (metric.received, metric.time) if c)
+        ranked = ", ".join(f"{quote(c)} DESC" for c in order)
+        return (
+            f"(SELECT * FROM (SELECT x.*, ROW_NUMBER() OVER (PARTITION BY {', '.join(series)} ORDER BY {ranked}) "
+            f"AS tallybook_rank FROM (SELECT * FROM {relation} WHERE {' AND '.join(where)}) x) y "
+            "WHERE tallybook_rank = 1) f"
+        )
+
+
+def day_case(value: str, bounds: Sequence[str]) -> str:
+    """Which of the days a time falls on, counted from 0: a tree of comparisons with `bounds`."""
+    return choose(value, bounds, [str(i) for i in range(len(bounds) + 1)])
+
+
+def choose(value: str, bounds: Sequence[str], results: Sequence[str]) -> str:
+    """results[i] for the i-th stretch between `bounds`; log₂(n) comparisons a row."""
+    if len(results) == 1:
+        return results[0]
+    middle = len(results) // 2
+    left = choose(value, bounds[: middle - 1], results[:middle])
+    right = choose(value, bounds[middle:], results[middle:])
+    return f"CASE WHEN {value} < {bounds[middle - 1]} THEN {left} ELSE {right} END"
+
+
+def _select(heads: Sequence[str], columns: Sequence[str], relation: str, where: Sequence[str]) -> str:
+    listed = ", ".join(f"{expression} AS c{i}" for i, expression in enumerate([*heads, *columns]))
+    conditions = f" WHERE {' AND '.join(where)}" if where else ""
+    grouped = f" GROUP BY {', '.join(str(i + 1) for i in range(len(heads)))}" if heads else ""
+    return f"SELECT {listed} FROM {relation}{conditions}{grouped}"
+
+
+def _at(place: int, convert: Callable[[Any], Any]) -> Read:
+    return lambda row: convert(row[place])
+
+
+def _total(source: Source, places: list[int], type_: ColumnType, convert: Callable[[Any], Any]) -> Read:
+    return lambda row: convert(source.read_total([row[p] for p in places], type_))
+
+
+__all__ = ["DECIMAL", "INTEGER", "LEVEL", "Group", "GroupKey", "KeyedPlan", "group_key"]

@@ -1,0 +1,326 @@
+"""A project on disk: tallybook.toml, .env, metrics/ and the environment become a `Project`.
+
+    project = load(Path("."), os.environ)
+    project.catalog.metrics["revenue"]
+
+Every command begins here, so what is heavy (SQL parsing, the user's Python) is done only after a change.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from tallybook.config import cache
+from tallybook.config.files import metric_files, read_optional, read_toml, sql_metric
+from tallybook.config.urls import (
+    DIALECTS,
+    dialect_of,
+    masked,
+    masked_url,
+    resolved,
+    scheme_of,
+    secret_variables,
+    secrets_of,
+    wrong_url,
+)
+from tallybook.config.variables import Expansion, parse_dotenv
+from tallybook.errors import DeclarationError, Problem, Problems
+from tallybook.metrics import BookSettings, Catalog, Metric, SourceSettings
+
+if TYPE_CHECKING:
+    from tallybook.config.modules import Modules
+    from tallybook.functions import Function
+
+__all__ = ["DIALECTS", "Project", "load", "mask", "masked_url", "source_override"]
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Project:
+    """What is declared, and where. The sources' urls hold their passwords: show `masked_url` of them."""
+
+    folder: Path
+    catalog: Catalog
+    secrets: Mapping[str, str] = field(default_factory=dict)
+    """What must not be seen in any output, and what is shown instead; see `mask`."""
+
+    @property
+    def store_folder(self) -> Path:
+        """Where the book is kept, when it is kept in a folder."""
+        return self.folder / self.catalog.book.store
+
+    @functools.cached_property
+    def modules(self) -> Modules:
+        """The user's Python, none of it imported yet."""
+        from tallybook.config.modules import Modules
+
+        return Modules(self.folder)
+
+    def function(self, metric: Metric) -> Function:
+        """The function of a Python metric; imports the user's module now. Raises DeclarationError."""
+        if metric.function is None:
+            raise DeclarationError(f"metric {metric.name!r} is not a function")
+        return self.modules.function(metric.function)
+
+    def __repr__(self) -> str:
+        return f"Project({str(self.folder)!r}, {len(self.catalog.metrics)} metrics)"
+
+
+def load(folder: Path, env: Mapping[str, str]) -> Project:
+    """The project in `folder`, with the variables of `env` and, behind them, of its .env file.
+
+    Raises one DeclarationError that holds every problem and no secret."""
+    reading = _Reading(folder=Path(folder).absolute())
+    try:
+        return reading.project(env)
+    except RecursionError:
+        raise DeclarationError("tallybook.toml is nested too deeply") from None
+    except DeclarationError as error:
+        raise _without(reading.secrets, error) from None
+
+
+def mask(text: str, project: Project) -> str:
+    """The text without any secret of the project. For messages and logs, not for data."""
+    return masked(text, project.secrets)
+
+
+def source_override(project: Project, urls: Mapping[str, str]) -> Project:
+    """The project with other databases for some sources, as `--source app=URL` says; the facts mean the same.
+
+    A relative file is one of the current folder, as everywhere on a command line."""
+    problems = Problems()
+    sources = dict(project.catalog.sources)
+    secrets = dict(project.secrets)
+    for name, url in urls.items():
+        secrets |= secrets_of(url, {})
+        if name in sources:
+            _check_override(sources[name], url, problems)
+            sources[name] = msgspec.structs.replace(sources[name], url=resolved(url, Path.cwd()))
+        else:
+            _no_such_source(name, sources, problems)
+    try:
+        problems.raise_if_any("--source")
+    except DeclarationError as error:
+        raise _without(secrets, error) from None
+    catalog = msgspec.structs.replace(project.catalog, sources=sources)
+    return replace(project, catalog=catalog, secrets=secrets)
+
+
+def _no_such_source(name: str, sources: Mapping[str, SourceSettings], problems: Problems) -> None:
+    from tallybook.catalog import closest
+
+    meant, expected = closest(name, sources), ", ".join(sources)
+    hint = f"did you mean {meant!r}?" if meant else ""
+    problems.add(f"--source {name}", f"there is no source {name!r}", seen=name, expected=expected, hint=hint)
+
+
+def _check_override(source: SourceSettings, url: str, problems: Problems) -> None:
+    path = f"--source {source.name}"
+    wrong = wrong_url(url)
+    if wrong:
+        problems.add(
+            path, "the copy's url " + wrong["message"], seen=masked_url(url), expected=wrong["expected"]
+        )
+    elif dialect_of(url) != dialect_of(source.url):
+        message = "a copy is of the same kind: the metrics are written in its SQL"
+        problems.add(path, message, seen=masked_url(url), expected=f"{scheme_of(source.url)}://…")
+
+
+def _without(secrets: Mapping[str, str], error: DeclarationError) -> DeclarationError:
+    """The same error with its secrets hidden."""
+
+    def told(problem: Problem) -> Problem:
+        return Problem(**{name: masked(text, secrets) for name, text in vars(problem).items()})
+
+    problems = [told(problem) for problem in error.problems]
+    return DeclarationError(
+        masked(error.message, secrets), hint=masked(error.hint, secrets), problems=problems
+    )
+
+
+@dataclass
+class _Reading:
+    """One reading of a project, and what was found out on the way."""
+
+    folder: Path
+    problems: Problems = field(default_factory=Problems)
+    secrets: dict[str, str] = field(default_factory=dict)
+    raw: dict[str, object] = field(default_factory=dict)
+    urls: dict[str, str] = field(default_factory=dict)
+    dialects: dict[str, str] = field(default_factory=dict)
+    places: dict[str, str] = field(default_factory=dict)
+    """Where a metric stands that does not stand in the toml."""
+    watched: dict[str, bytes] = field(default_factory=dict)
+
+    def project(self, env: Mapping[str, str]) -> Project:
+        """From the cache when nothing changed, else checked anew and kept."""
+        variables = {**parse_dotenv(read_optional(self.folder / ".env"), self.problems), **env}
+        written, self.raw = read_toml(self.folder)
+        self.read_urls(variables)
+        store = self.store(variables)
+        files = metric_files(self.folder)
+        # A store that is a URL may hold a password, so nothing is kept then.
+        place = self.folder / store / "cache" / "catalog.msgpack" if store and "://" not in store else None
+        key = cache.digest(cache.ours(), str(self.folder), written, files, self.dialects)
+        kept = cache.read(place, key, variables) if place and not self.problems.found else None
+        catalog = kept or self.checked(variables, files, key, place)
+        return Project(folder=self.folder, catalog=self.complete(catalog), secrets=self.secrets)
+
+    def table(self, *names: str) -> dict[str, object]:
+        """A table of the toml, or an empty one; the catalog tells of one that is none."""
+        found: object = self.raw
+        for name in names:
+            found = found.get(name) if isinstance(found, dict) else None
+        return found if isinstance(found, dict) else {}
+
+    def read_urls(self, variables: Mapping[str, str]) -> None:
+        """Expands and checks the sources' urls: all that is not kept in the cache."""
+        for name in self.table("sources"):
+            url = self.table("sources", name).get("url")
+            if isinstance(url, str):
+                self.read_url(name, url, variables)
+
+    def read_url(self, name: str, written: str, variables: Mapping[str, str]) -> None:
+        path, before = f"sources.{name}.url", len(self.problems.found)
+        expansion = Expansion(variables, self.problems)
+        url = self.urls[name] = expansion.text(written, path).strip()
+        put_in = {name: value for name, value in expansion.used.items() if value}
+        self.secrets |= secrets_of(url, put_in)
+        dialect = dialect_of(url)
+        if dialect:
+            self.dialects[name] = dialect
+        wrong = wrong_url(url) if url and len(self.problems.found) == before else None
+        if wrong:
+            message = "the url " + wrong.pop("message")
+            self.problems.add(path, message, seen=f'url = "{masked_url(url)}"', **wrong)
+
+    def store(self, variables: Mapping[str, str]) -> str:
+        """Where the book is kept; empty where that cannot be."""
+        written = self.table("book").get("store", BookSettings().store)
+        if not isinstance(written, str) or "\0" in written:
+            return ""
+        expansion = Expansion(variables, Problems())
+        store = expansion.text(written, "book.store").strip()
+        if "://" in store:
+            self.secrets |= secrets_of(store, {n: v for n, v in expansion.used.items() if v})
+        return store
+
+    def complete(self, catalog: Catalog) -> Catalog:
+        """With the urls that are not kept."""
+        sources = {
+            name: msgspec.structs.replace(source, url=resolved(self.urls[name], self.folder))
+            for name, source in catalog.sources.items()
+        }
+        return msgspec.structs.replace(catalog, sources=sources)
+
+    # when something changed
+
+    def checked(
+        self, variables: Mapping[str, str], files: Mapping[str, bytes], key: bytes, place: Path | None
+    ) -> Catalog:
+        """Everything read and checked anew."""
+        from tallybook.catalog import build
+        from tallybook.config.modules import Modules
+
+        modules = Modules(self.folder)
+        self.add_files(files, modules)
+        expansion = Expansion(variables, self.problems)
+        raw = self.expanded(expansion)
+        self.secrets |= secret_variables(expansion.used)
+        hashes = self.function_hashes(raw, modules)
+        catalog = build(raw, dialects=self.dialects, places=self.places, found=self.problems)
+        catalog = _without_urls(catalog, hashes)
+        if place:
+            names = tuple(sorted(expansion.used))
+            values = cache.values_of(names, variables)
+            kept = cache.Kept(key=key, names=names, values=values, watched=self.watched, catalog=catalog)
+            cache.write(place, kept, self.secrets)
+        return catalog
+
+    def add_files(self, files: Mapping[str, bytes], modules: Modules) -> None:
+        """The metrics of metrics/*.sql and metrics/*.py, beside those of the toml."""
+        for name, written in files.items():
+            stem = Path(name).stem
+            if name.endswith(".sql"):
+                if (keys := sql_metric(name, written, self.problems)) is not None:
+                    self.add_metric(stem, keys, name)
+            elif not stem.startswith("_"):
+                self.add_module(name, modules)
+
+    def add_module(self, name: str, modules: Modules) -> None:
+        try:
+            found = modules.metrics(name)
+        except DeclarationError as error:
+            self.problems.add(name, error.message, hint=error.hint, expected="a Python file that can be run")
+            return
+        for metric, keys in found:
+            self.add_metric(metric, keys, name)
+
+    def add_metric(self, name: str, keys: dict[str, object], place: str) -> None:
+        metrics = self.raw.setdefault("metrics", {})
+        if not isinstance(metrics, dict):
+            return
+        if name in metrics:
+            first = self.places.get(name, "tallybook.toml")
+            seen, expected = f"in {first} and in {place}", "each metric once"
+            self.problems.add(f"metrics.{name}", f"{name!r} is declared twice", seen=seen, expected=expected)
+            return
+        metrics[name] = keys
+        self.places[name] = place
+
+    def expanded(self, expansion: Expansion) -> dict[str, object]:
+        """The toml with its variables replaced, where this version reads it."""
+        raw = dict(self.raw)
+        known = dict(self.table("sources"))
+        for name in self.urls:
+            known[name] = {k: v for k, v in self.table("sources", name).items() if k != "url"}
+        for section in ("book", "metrics"):
+            if section in raw:
+                raw[section] = expansion.value(raw[section], section)
+        if "sources" in raw and isinstance(raw["sources"], dict):
+            expanded = expansion.value(known, "sources")
+            assert isinstance(expanded, dict)
+            raw["sources"] = expanded
+            for name, url in self.urls.items():
+                expanded[name] = {**expanded[name], "url": url}
+        return raw
+
+    def function_hashes(self, raw: Mapping[str, object], modules: Modules) -> dict[str, str]:
+        """The hash of each function's text; one that cannot be found is a problem."""
+        from tallybook.functions import function_hash
+
+        metrics = raw.get("metrics")
+        found = {}
+        for name, keys in metrics.items() if isinstance(metrics, dict) else ():
+            spec = keys.get("function") if isinstance(keys, dict) else None
+            if not isinstance(spec, str) or ":" not in spec.strip(":"):
+                continue
+            try:
+                found[name] = function_hash(modules.function(spec.strip()))
+                self.watch(spec.strip().rpartition(":")[0], modules)
+            except (DeclarationError, OSError, ValueError) as error:
+                message = error.message if isinstance(error, DeclarationError) else str(error)
+                hint = error.hint if isinstance(error, DeclarationError) else ""
+                at, seen = f"metrics.{name}.function", f'function = "{spec}"'
+                self.problems.add(at, message, seen=seen, expected="a function (day, db)", hint=hint)
+        return found
+
+    def watch(self, module: str, modules: Modules) -> None:
+        file = modules.file_of(module)
+        if file:
+            self.watched[str(file)] = cache.file_digest(file)
+
+
+def _without_urls(catalog: Catalog, hashes: Mapping[str, str]) -> Catalog:
+    """As it is kept: no urls, but the hashes of the functions."""
+    sources = {name: msgspec.structs.replace(s, url="") for name, s in catalog.sources.items()}
+    metrics = {
+        name: msgspec.structs.replace(m, function_hash=hashes.get(name))
+        for name, m in catalog.metrics.items()
+    }
+    return msgspec.structs.replace(catalog, sources=sources, metrics=metrics)

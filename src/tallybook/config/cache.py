@@ -1,0 +1,102 @@
+"""The checked catalog kept beside the book, so that a command that only asks parses no SQL.
+
+The file holds no secret: the sources' URLs are left out, and the key is a hash. It may be deleted.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+import msgspec
+
+import tallybook
+from tallybook.metrics import Catalog
+
+_SUM = 16
+"""Bytes of the checksum the file begins with."""
+_OURS = ("catalog", "config", "measure.py", "metrics.py", "functions.py")
+
+
+class Kept(msgspec.Struct, frozen=True, kw_only=True):
+    """A catalog and what it was made of."""
+
+    key: bytes
+    """Of what stands in the project's files and in ours."""
+    names: tuple[str, ...]
+    """The variables that were expanded, but into URLs."""
+    values: bytes
+    """Their values, hashed."""
+    watched: dict[str, bytes]
+    """Python files elsewhere, with the hash of what stands in them."""
+    catalog: Catalog
+
+
+def digest(*things: object) -> bytes:
+    """A hash of plain values."""
+    return hashlib.blake2b(msgspec.msgpack.encode(things), digest_size=_SUM).digest()
+
+
+def ours() -> list[tuple[str, int, int]]:
+    """Our version as the files say it, so that a change in a checkout counts too."""
+    found = [(tallybook.__version__, 0, 0)]
+    for name in _OURS:
+        place = Path(__file__).parent.parent / name
+        for path in sorted(place.glob("*.py")) if place.is_dir() else [place]:
+            with contextlib.suppress(OSError):
+                seen = path.stat()
+                found.append((path.name, seen.st_mtime_ns, seen.st_size))
+    return found
+
+
+def values_of(names: tuple[str, ...], variables: Mapping[str, str]) -> bytes:
+    """The hash of the variables' values."""
+    return digest(*((name, variables.get(name)) for name in names))
+
+
+def file_digest(path: str | Path) -> bytes:
+    """The hash of what stands in a file; of nothing when it cannot be read."""
+    try:
+        return digest(Path(path).read_bytes())
+    except OSError:
+        return b""
+
+
+def read(place: Path, key: bytes, variables: Mapping[str, str]) -> Catalog | None:
+    """The catalog that was kept, if all it was made of is still the same."""
+    try:
+        written = place.read_bytes()
+        if hashlib.blake2b(written[_SUM:], digest_size=_SUM).digest() != written[:_SUM]:
+            return None
+        kept = msgspec.msgpack.decode(written[_SUM:], type=Kept)
+    except (OSError, msgspec.MsgspecError):
+        return None
+    fresh = kept.key == key and kept.values == values_of(kept.names, variables)
+    fresh = fresh and all(file_digest(path) == seen for path, seen in kept.watched.items())
+    return kept.catalog if fresh else None
+
+
+def write(place: Path, kept: Kept, secrets: Mapping[str, str]) -> None:
+    """Keeps the catalog, at once or not at all; a disk that cannot be written to is no error.
+
+    Nothing is kept that holds a secret, or before there is a book."""
+    written = msgspec.msgpack.encode(kept)
+    if any(len(secret) > 5 and secret.encode(errors="replace") in written for secret in secrets):
+        return
+    with contextlib.suppress(OSError):
+        if place.parent.parent.is_dir():
+            place.parent.mkdir(exist_ok=True)
+            _replace(place, hashlib.blake2b(written, digest_size=_SUM).digest() + written)
+
+
+def _replace(place: Path, written: bytes) -> None:
+    temporary = place.with_name(f".catalog-{os.urandom(6).hex()}")
+    try:
+        temporary.write_bytes(written)
+        temporary.replace(place)
+    except OSError:
+        temporary.unlink(missing_ok=True)
+        raise

@@ -1,0 +1,156 @@
+"""The files of a project: tallybook.toml, .env, and metrics/*.sql with toml in their first lines."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+
+from tallybook.config.urls import masked_url
+from tallybook.errors import DeclarationError, Problem, Problems
+
+TOML = "tallybook.toml"
+MINIMAL = """\
+[book]
+name = "Acme"
+timezone = "UTC"
+
+[sources.app]
+url = "sqlite:///app.db"
+
+[metrics.signups]
+table = "users"
+time = "created_at"
+measure = "count(*)"
+"""
+
+
+def read_toml(folder: Path) -> tuple[bytes, dict[str, object]]:
+    """The bytes of tallybook.toml and what they say. Raises DeclarationError."""
+    try:
+        written = (folder / TOML).read_bytes()
+    except (FileNotFoundError, NotADirectoryError):
+        raise _no_toml(folder) from None
+    except OSError as error:
+        raise DeclarationError(f"{folder / TOML} cannot be read: {error.strerror}") from None
+    return written, _parse(_decoded(written, TOML))
+
+
+def _no_toml(folder: Path) -> DeclarationError:
+    lines = ["`tallybook` looks in the current folder, or where --project says"]
+    above = [parent for parent in folder.parents if (parent / TOML).is_file()]
+    lines += [f"there is one above: --project {above[0]}"] if above else []
+    lines += [f"a small one to begin with, as {folder / TOML}:", "", MINIMAL]
+    where = f"there is no {TOML} in {folder}" if folder.is_dir() else f"there is no folder {folder}"
+    return DeclarationError(where, hint="\n".join(lines))
+
+
+def _decoded(written: bytes, name: str) -> str:
+    try:
+        return written.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = written[: error.start].count(b"\n") + 1
+        problem = Problem(path=f"{name}:{line}", message="is not UTF-8", expected="a file saved as UTF-8")
+        raise DeclarationError(f"{name}: 1 problem", problems=[problem]) from None
+
+
+def _parse(text: str) -> dict[str, object]:
+    try:
+        return tomllib.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise DeclarationError(f"{TOML}: 1 problem", problems=[_syntax_problem(error, text)]) from None
+
+
+def _syntax_problem(error: Exception, text: str) -> Problem:
+    """Where the toml ends to be toml, with the text of the line."""
+    said = str(error) if isinstance(error, ValueError) else "nested too deeply"
+    lines = text.splitlines() or [""]
+    found = re.search(r"\s*\(at line (\d+), column \d+\)", said)
+    number = min(int(found[1]), len(lines)) if found else len(lines)
+    return Problem(
+        path=f"{TOML}:{number}",
+        message="not toml: " + re.sub(r"\s*\(at [^)]*\)$", "", said),
+        seen=masked_url(lines[number - 1].strip()),
+        expected='key = "value" lines below [tables]',
+    )
+
+
+def read_optional(path: Path) -> str:
+    """The text of a file that need not exist."""
+    try:
+        return _decoded(path.read_bytes(), path.name)
+    except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
+        return ""
+    except OSError as error:
+        raise DeclarationError(f"{path} cannot be read: {error.strerror}") from None
+
+
+def metric_files(folder: Path) -> dict[str, bytes]:
+    """metrics/*.sql and metrics/*.py, by their names within the project, in order."""
+    found = {}
+    for path in sorted((folder / "metrics").glob("*.*")):
+        if path.suffix in (".sql", ".py") and not path.name.startswith(".") and path.is_file():
+            found[f"metrics/{path.name}"] = _bytes_of(path)
+    return found
+
+
+def _bytes_of(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise DeclarationError(f"{path} cannot be read: {error.strerror}") from None
+
+
+_KEY_LINE = re.compile(r"\s*[\w-]+\s*=")
+
+
+def sql_metric(name: str, written: bytes, problems: Problems) -> dict[str, object] | None:
+    """The keys of a metric in a file: the toml in its leading `-- ` lines, and the rest as `sql`.
+
+    A leading comment without `=` is only a comment. None for a file that is no text."""
+    try:
+        lines = _decoded(written, name).replace("\r\n", "\n").split("\n")
+    except DeclarationError as error:
+        problems.found += error.problems
+        return None
+    end = next((i for i, line in enumerate(lines) if line.strip() and not _comment(line)), len(lines))
+    keys = _header([line.strip()[2:] if _comment(line) else "" for line in lines[:end]], name, problems)
+    for key in ("sql", "table"):
+        if key in keys:
+            del keys[key]
+            message = f"the file is the sql; there is no {key} beside it"
+            problems.add(f"{name}: {key}", message, seen=f"-- {key} = …", expected="without this line")
+    return {**keys, "sql": "\n".join(lines[end:]).strip()}
+
+
+def _comment(line: str) -> bool:
+    return line.lstrip().startswith("--")
+
+
+def _header(lines: list[str], name: str, problems: Problems) -> dict[str, object]:
+    """The toml of comment lines; a value may go on over the following ones."""
+    keys: dict[str, object] = {}
+    at = 0
+    while at < len(lines):
+        if not _KEY_LINE.match(lines[at]):
+            at += 1
+            continue
+        used, found = _first_value(lines[at:])
+        wrong = "not toml" if found is None else "said twice" if keys.keys() & found.keys() else ""
+        if wrong:
+            expected = 'key = "value", each once; plain comments have no ='
+            seen = masked_url(lines[at].strip())
+            problems.add(f"{name}:{at + 1}", wrong, seen=f"-- {seen}", expected=expected)
+        keys |= found or {}
+        at += used
+    return keys
+
+
+def _first_value(lines: list[str]) -> tuple[int, dict[str, object] | None]:
+    """How many lines the first value takes, and what it says; (1, None) where no number of lines is toml."""
+    for end in range(1, min(len(lines), 50) + 1):
+        try:
+            return end, tomllib.loads("\n".join(line.strip() for line in lines[:end]))
+        except (ValueError, RecursionError):
+            continue
+    return 1, None

@@ -1,0 +1,119 @@
+"""Database URLs: which SQL they speak, where a file lies, and what in them must not be seen."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from urllib.parse import unquote, unquote_plus
+
+DIALECTS = {
+    "sqlite": "sqlite",
+    "postgresql": "postgres",
+    "postgres": "postgres",
+    "mysql": "mysql",
+    "mariadb": "mysql",
+    "duckdb": "duckdb",
+}
+"""The registry of sources: a URL's scheme, before any +driver, to sqlglot's name for its SQL."""
+_FILES = ("sqlite", "duckdb")
+
+HIDDEN = "***"
+_SCHEME = re.compile(r"([A-Za-z][\w.-]*)(\+[\w.-]+)?:")
+_PASSWORD = re.compile(r"(\w[\w+.-]*://[^\s:/?#@'\"]*):([^\s'\"]*)@")
+_SECRET_WORDS = "pass|pwd|secret|token|key|credential|auth"
+_PARAMETER = re.compile(rf"([?&][^\s=&#]*(?:{_SECRET_WORDS})[^\s=&#]*)=([^\s&#'\"]*)", re.IGNORECASE)
+_SECRET_NAME = re.compile(_SECRET_WORDS, re.IGNORECASE)
+_SHORT = 8
+"""Up to so many letters a secret is hidden only where it stands alone: `app` must not eat `application`."""
+
+
+def scheme_of(url: str) -> str:
+    """`postgresql` of postgresql+psycopg://…; empty when there is none."""
+    found = _SCHEME.match(url)
+    return found[1].lower() if found else ""
+
+
+def dialect_of(url: str) -> str | None:
+    """sqlglot's name for the SQL of a source; None when there is no such source."""
+    return DIALECTS.get(scheme_of(url))
+
+
+def resolved(url: str, folder: Path) -> str:
+    """With the file of a sqlite or duckdb URL relative to `folder`."""
+    found = re.fullmatch(r"(\w+(?:\+\w+)?:///)(file:)?([^?]*)(\?.*)?", url, re.DOTALL)
+    if not found or scheme_of(url) not in _FILES:
+        return url
+    start, file, path, rest = found[1], found[2] or "", found[3], found[4] or ""
+    if not path or path.startswith(("/", ":memory:")) or re.match(r"[A-Za-z]:[/\\]", path):
+        return url
+    return f"{start}{file}{(folder / path).as_posix()}{rest}"
+
+
+def wrong_url(url: str) -> dict[str, str] | None:
+    """Why a text is not the URL of a source, as the details of a Problem, or None."""
+    expected = ", ".join(f"{name}://…" for name in DIALECTS)
+    scheme = scheme_of(url)
+    if "://" not in url:
+        file = url if re.fullmatch(r"[\w./-]+", url) else "app.db"
+        paste = f'url = "sqlite:///{file.rpartition("sqlite:")[2]}"'
+        return {"message": "is not the URL of a database", "expected": expected, "paste": paste}
+    if scheme not in DIALECTS:
+        return _unknown_scheme(url, expected)
+    where = url.partition("://")[2]
+    if scheme in _FILES and where and not where.startswith(("/", "?")):
+        paste = f'url = "{scheme}:///{where}"'
+        return {"message": "needs three slashes before the file", "expected": paste[6:], "paste": paste}
+    return None
+
+
+def _unknown_scheme(url: str, expected: str) -> dict[str, str]:
+    from tallybook.catalog import closest
+
+    meant = closest(scheme_of(url), [name for name in DIALECTS if name != "postgres"])
+    rest = masked_url(url).partition("://")[2]
+    return {
+        "message": f"names a kind of database, {scheme_of(url)!r}, that cannot be read",
+        "expected": expected,
+        "hint": f"did you mean {meant!r}?" if meant else "",
+        "paste": f'url = "{meant}://{rest}"' if meant else "",
+    }
+
+
+def masked_url(url: str) -> str:
+    """The URL without its password and without the values of parameters like password=, token= or sslkey=."""
+    return _PARAMETER.sub(rf"\1={HIDDEN}", _PASSWORD.sub(rf"\1:{HIDDEN}@", url))
+
+
+def secrets_of(url: str, variables: Mapping[str, str]) -> dict[str, str]:
+    """What must not be seen of a URL, and what is shown instead: its password, the values of its secret
+    parameters, each also decoded, and every value of `variables` that was put into it and is not visible
+    in `masked_url`."""
+    found = {found[2]: HIDDEN for pattern in (_PASSWORD, _PARAMETER) for found in pattern.finditer(url)}
+    for secret in list(found):
+        found |= {unquote(secret): HIDDEN, unquote_plus(secret): HIDDEN}
+    shown = masked_url(url)
+    if shown != url:
+        found[url] = shown
+    found |= {value: masked(value, found) for value in variables.values() if value not in shown}
+    return {secret: instead for secret, instead in found.items() if secret and secret != instead}
+
+
+def secret_variables(variables: Mapping[str, str | None]) -> dict[str, str]:
+    """Values that are secret by the name of their variable, as API_TOKEN or DB_PASSWORD."""
+    return {v: HIDDEN for name, v in variables.items() if v and _SECRET_NAME.search(name)}
+
+
+def masked(text: str, secrets: Mapping[str, str]) -> str:
+    """The text with every secret replaced, longest first, and no password in any URL.
+
+    For messages, not for data: a password like 2024 would eat numbers."""
+    if secrets:
+        pattern = "|".join(map(_standing, sorted(secrets, key=len, reverse=True)))
+        text = re.sub(pattern, lambda found: secrets.get(found[0], HIDDEN), text)
+    return masked_url(text)
+
+
+def _standing(secret: str) -> str:
+    escaped = re.escape(secret)
+    return rf"(?<!\w){escaped}(?!\w)" if len(secret) <= _SHORT else escaped

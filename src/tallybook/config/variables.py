@@ -1,0 +1,108 @@
+"""`.env` files and `${NAME}` in strings."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from tallybook.errors import Problems
+
+_LINE = re.compile(
+    r"""
+    [ \t]*(?:export[ \t]+)?(?P<name>[A-Za-z_]\w*)[ \t]*=[ \t]*
+    (?:'(?P<single>[^']*)' | "(?P<double>(?:\\.|[^"\\])*)" | (?P<bare>(?!['"])[^\n]*?))
+    (?:[ \t]+\#[^\n]*)?[ \t]*(?:\n|\Z)
+    """,
+    re.VERBOSE | re.DOTALL,
+)
+_NO_LINE = re.compile(r"[ \t]*(?:\#[^\n]*)?(?:\n|\Z)")
+_ESCAPES = {"n": "\n", "t": "\t", "r": "\r"}
+
+
+def parse_dotenv(text: str, problems: Problems) -> dict[str, str]:
+    """KEY=VALUE lines: `export`, comments, 'as it is' and "with \\n" quotes, which may span lines.
+
+    A line that cannot be read is a problem that does not repeat it: it may hold a secret."""
+    text = text.removeprefix("\ufeff").replace("\r\n", "\n")
+    found: dict[str, str] = {}
+    at = 0
+    while at < len(text):
+        line = _NO_LINE.match(text, at) or _LINE.match(text, at)
+        if line is None:
+            number = text.count("\n", 0, at) + 1
+            problems.add(
+                f".env:{number}", "the line cannot be read", expected="NAME=value", paste="NAME='value'"
+            )
+            at = (text.find("\n", at) + 1) or len(text)
+            continue
+        if line.re is _LINE:
+            found[line["name"]] = _value(line)
+        at = max(line.end(), at + 1)
+    return found
+
+
+def _value(line: re.Match[str]) -> str:
+    if line["double"] is not None:
+        return re.sub(r"\\(.)", lambda e: _ESCAPES.get(e[1], e[1]), line["double"], flags=re.DOTALL)
+    return (
+        line["single"] if line["single"] is not None else re.sub(r"(^|[ \t])#.*$", "", line["bare"]).strip()
+    )
+
+
+_REFERENCE = re.compile(r"\$\$\{|\$\{([^}]*)\}?")
+_NAMED = re.compile(r"([A-Za-z_]\w*)(?::-(.*))?", re.DOTALL)
+
+
+@dataclass
+class Expansion:
+    """Replaces `${NAME}` and `${NAME:-default}`; `$${` is a literal `${`. What is missing is a problem."""
+
+    variables: Mapping[str, str]
+    problems: Problems
+    used: dict[str, str | None] = field(default_factory=dict)
+    """The variables that were asked for, with their values; None where not set."""
+
+    def value(self, value: object, path: str) -> object:
+        """With every string in it expanded. Paths are those of the toml, without places in lists."""
+        match value:
+            case str():
+                return self.text(value, path)
+            case list() | tuple():
+                return [self.value(v, path) for v in value]
+            case dict():
+                return {k: self.value(v, f"{path}.{k}") for k, v in value.items()}
+        return value
+
+    def text(self, text: str, path: str) -> str:
+        return _REFERENCE.sub(lambda found: self._replacement(found, path), text) if "${" in text else text
+
+    def _replacement(self, found: re.Match[str], path: str) -> str:
+        if found[0] == "$${":
+            return "${"
+        named = _NAMED.fullmatch(found[1])
+        if named is None or not found[0].endswith("}"):
+            expected = "${NAME} or ${NAME:-default}; a literal ${ is written $${"
+            self.problems.add(path, "a variable is not written as one", seen=found[0][:40], expected=expected)
+            return found[0]
+        name, default = named[1], named[2]
+        value = self.used[name] = self.variables.get(name)
+        if default is not None:
+            return value or default
+        if value is None:
+            self._missing(name, path)
+            return found[0]
+        return value
+
+    def _missing(self, name: str, path: str) -> None:
+        from tallybook.catalog import closest
+
+        meant = closest(name, self.variables, cutoff=0.8)
+        self.problems.add(
+            path,
+            f"the environment variable {name} is not set",
+            seen=f"${{{name}}}",
+            expected="a value in the environment, or in .env beside tallybook.toml",
+            hint=f"did you mean {meant}?" if meant else f"or give a default: ${{{name}:-…}}",
+            paste=f"export {name}='…'",
+        )

@@ -1,0 +1,266 @@
+"""`python -m tallybook.demo FOLDER`: a made-up company's metrics, from its database to a workbook.
+
+Writes the demo project into FOLDER, then types real commands in it and shows their output."""
+
+import argparse
+import json
+import shlex
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Sequence
+from contextlib import closing
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from importlib import resources
+from io import TextIOWrapper
+from pathlib import Path
+from shutil import rmtree
+from string import Template
+from time import perf_counter
+from typing import Any
+
+from tallybook.demo import clock, saas
+
+PROJECT = "tallybook.toml"
+DATABASE = "app.db"
+WORKBOOK = "metrics.xlsx"
+DONE, UNEXPECTED, USAGE, REFUSED = 0, 1, 2, 3
+
+
+class DemoError(Exception):
+    """The demo cannot go on; the message says why, `code` is what to exit with."""
+
+    def __init__(self, message: str, code: int = UNEXPECTED) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the demo; return 0, or 1 if any command did something else than the demo says it does."""
+    options = parse(arguments)
+    # A terminal or pipe that cannot show a character shows a question mark instead.
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")
+    try:
+        begin(options, datetime.now(UTC).replace(tzinfo=None, microsecond=0))
+    except DemoError as error:
+        sys.stdout.flush()
+        sys.stderr.write(f"demo: {error}\n")
+        return error.code
+    return DONE
+
+
+def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m tallybook.demo", description=__doc__)
+    parser.add_argument("folder", type=Path, help="where the demo project is made (or made anew)")
+    parser.add_argument("--keep", action="store_true", help=f"keep the {PROJECT} and the book that are there")
+    parser.add_argument("--data-only", action="store_true", help="write the project, run no commands")
+    parser.add_argument("--seed", type=int, default=7)
+    parser.add_argument("--years", type=int, default=2)
+    parser.add_argument("--scale", type=float, default=1.0, help="10 means ten times as many customers")
+    return parser.parse_args(arguments)
+
+
+def begin(options: argparse.Namespace, now: datetime) -> None:
+    """The whole demo. `now` is naive UTC; the last closed day before it is where the story ends."""
+    folder: Path = options.folder
+    yesterday = clock.local(now).date() - clock.DAY
+    say(f"Nordlicht sells software. Its database and its {PROJECT} go to {folder}/")
+    prepare(folder, keep=options.keep)
+    first = saas.first_day(yesterday, options.years)
+    if options.keep and (folder / DATABASE).exists():
+        # A kept book goes on in the world it began in.
+        first = saas.first_day_in(folder / DATABASE)
+    write_project(folder, first, keep=options.keep)
+    write_database(options, first, yesterday, now)
+    if not options.data_only:
+        walk(Shell(folder), yesterday)
+
+
+# --- the project
+
+
+def prepare(folder: Path, *, keep: bool) -> None:
+    """Make `folder`, or clear what an earlier demo left there; refuse a folder that is not a demo's."""
+    folder.mkdir(parents=True, exist_ok=True)
+    if any(folder.iterdir()) and not is_demo(folder):
+        raise DemoError(f"{folder} holds something else than the demo; give an empty or new folder", USAGE)
+    if not keep:
+        (folder / WORKBOOK).unlink(missing_ok=True)
+        rmtree(folder / "book", ignore_errors=True)
+
+
+def is_demo(folder: Path) -> bool:
+    """Whether the project file there begins as ours does."""
+    file = folder / PROJECT
+    return file.is_file() and file.read_text("utf-8").startswith(template().splitlines()[0])
+
+
+def template() -> str:
+    return resources.files("tallybook.demo").joinpath(PROJECT).read_text("utf-8")
+
+
+def write_project(folder: Path, first: date, *, keep: bool) -> None:
+    file = folder / PROJECT
+    if not (keep and file.exists()):
+        file.write_text(Template(template()).substitute(start=first), "utf-8")
+
+
+def write_database(options: argparse.Namespace, first: date, end: date, now: datetime) -> None:
+    began = perf_counter()
+    path = options.folder / DATABASE
+    rows = saas.write(path, seed=options.seed, end=end, first=first, scale=options.scale, now=now)
+    say(f"{DATABASE}: {first} to {end} and today so far, written in {perf_counter() - began:.1f} s")
+    for table, count in rows.items():
+        say(f"  {table:<14} {count:>9,} rows")
+
+
+# --- the walk
+
+
+class Shell:
+    """Types commands in the demo's folder, for everybody to see."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        say(f"\n$ cd {shlex.quote(str(folder))}")
+
+    def run(self, command: str, *, expect: int = DONE) -> None:
+        """Run `tallybook command` on this terminal, progress bars and all."""
+        self.check(command, self.call(command, capture=False), expect)
+
+    def ask(self, command: str) -> list[dict[str, Any]]:
+        """The rows a `tallybook query` answers, through its JSON."""
+        answer = self.call(f"{command} --format json", capture=True)
+        self.check(command, answer, DONE)
+        rows: list[dict[str, Any]] = json.loads(answer.stdout)["rows"]
+        return rows
+
+    def call(self, command: str, *, capture: bool) -> subprocess.CompletedProcess[bytes]:
+        say(f"\n$ tallybook {command}")
+        typed = [sys.executable, "-m", "tallybook", *shlex.split(command)]
+        stdout = subprocess.PIPE if capture else None
+        return subprocess.run(typed, cwd=self.folder, stdout=stdout, check=False)
+
+    def check(self, command: str, ended: subprocess.CompletedProcess[bytes], expect: int) -> None:
+        if ended.returncode != expect:
+            raise DemoError(f"`tallybook {command}` ended with {ended.returncode}, not {expect}")
+
+
+def walk(shell: Shell, yesterday: date) -> None:
+    collect(shell)
+    ask_at_every_scope(shell)
+    monday = last_whole_week(yesterday)
+    sum_a_level(shell, monday)
+    sum_distinct_users(shell, monday)
+    hand_over(shell, yesterday)
+
+
+def collect(shell: Shell) -> None:
+    title("Does the project fit the database?")
+    shell.run("check --source")
+    title("Collect every closed day, oldest first")
+    shell.run("run")
+
+
+def ask_at_every_scope(shell: Shell) -> None:
+    title("The same metrics by day, week and month")
+    for scope, last in (("day", "7 days"), ("week", "6 weeks"), ("month", "6 months")):
+        shell.run(f'query signups revenue active_users --scope {scope} --last "{last}"')
+    title("A level, split; the totals are computed anew, not added up")
+    shell.run('query mrr --scope month --by plan --last "6 months" --totals')
+
+
+def sum_a_level(shell: Shell, monday: date) -> None:
+    """The 7x trap: a level has a value every day, and seven of them are not a week's."""
+    days = week(monday)
+    title("The trap: adding up a level")
+    wrong = total(shell.ask(f"query mrr --scope day {days}"), "mrr")
+    right = total(shell.ask(f"query mrr --scope week {days}"), "mrr")
+    say(f"summing the daily values of the week: {wrong:>14,.2f} EUR, {times(wrong, right)} too much")
+    say(f"what it was on Sunday night:          {right:>14,.2f} EUR")
+    say("\nTallybook does not add up a level over time. It says what to ask instead:")
+    shell.run(f"query mrr --scope week --show total {days}", expect=REFUSED)
+    shell.run(f"query mrr --scope week --show average {days}")
+
+
+def sum_distinct_users(shell: Shell, monday: date) -> None:
+    """Somebody active on five days is one user of the week, not five."""
+    days = week(monday)
+    title("The quieter trap: adding up distinct users")
+    wrong = total(shell.ask(f"query active_users --scope day {days}"), "active_users")
+    right = total(shell.ask(f"query active_users --scope week {days}"), "active_users")
+    by_hand = users_of_week(shell.folder / DATABASE, monday)
+    say(f"summing the daily users of the week:     {wrong:>7,}, {times(wrong, right)} too much")
+    say(f"users of the week, from the book:        {right:>7,}")
+    say(f"users of the week, counted in {DATABASE}:    {by_hand:>7,}")
+    if right != by_hand:
+        raise DemoError("the book and the database do not agree on the users of the week")
+
+
+def hand_over(shell: Shell, yesterday: date) -> None:
+    title("A workbook for everybody else")
+    shell.run(f"export signups revenue active_users mrr latency --scope month --to {WORKBOOK}")
+    folder = shlex.quote(str(shell.folder))
+    say(f"""
+What to try next, in {folder}/ (the project stays there):
+  tallybook query latency error_rate --scope week --by plan --last "4 weeks"
+  tallybook query revenue_per_user arpa --scope quarter
+  tallybook query seats --scope month --last "3 months" --explain
+  tallybook query signups --scope day --live --from {yesterday} --to today
+  tallybook plan                 what `run` would ask the database, and touch nothing
+  tallybook run --from DAY       collect again from DAY on; what changed is kept as a revision
+  edit {PROJECT}, then `tallybook check`
+Come back tomorrow: `python -m tallybook.demo {folder} --keep` lets the company live on, and
+`tallybook run` collects the new days, the late rows, and what changed in the last ones.""")
+
+
+# --- numbers
+
+
+def last_whole_week(yesterday: date) -> date:
+    """The Monday of the last week that is over."""
+    return yesterday - timedelta(days=(yesterday.weekday() + 1) % 7 + 6)
+
+
+def week(monday: date) -> str:
+    return f"--from {monday} --to {monday + timedelta(days=6)}"
+
+
+def total(rows: list[dict[str, Any]], metric: str) -> Decimal:
+    """The sum of a metric's values, exact to the digits shown."""
+    values = [row[metric] for row in rows]
+    if not values or None in values:
+        raise DemoError(f"{metric} is not known on every day of the week")
+    return sum((Decimal(str(value)) for value in values), Decimal())
+
+
+def times(wrong: Decimal, right: Decimal) -> str:
+    return f"{wrong / right:.1f} times" if right else "endlessly"
+
+
+def users_of_week(database: Path, monday: date) -> int:
+    """The week's users by plain SQL, to check the book by."""
+    start, end = clock.midnight(monday), clock.midnight(monday + timedelta(days=7))
+    sql = "select count(distinct user_id) from api_calls where called_at >= ? and called_at < ?"
+    with closing(sqlite3.connect(database)) as db:
+        (users,) = db.execute(sql, (start.isoformat(sep=" "), end.isoformat(sep=" "))).fetchone()
+        return int(users)
+
+
+# --- words
+
+
+def title(text: str) -> None:
+    say(f"\n--- {text} ---")
+
+
+def say(text: str) -> None:
+    # Flushed, or a pipe would show our words after the commands' output.
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

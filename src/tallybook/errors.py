@@ -1,0 +1,125 @@
+"""Everything that can go wrong, by what the caller can do about it.
+
+Every error carries what happened, where, the value seen and the value expected in its message, and the
+next command or line to paste in `hint`. `exit_code` is what the command line returns for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+DONE, SOME_FAILED, USAGE, REFUSED, NOT_READY, BUSY, BUG = 0, 1, 2, 3, 4, 5, 70
+
+
+class TallybookError(Exception):
+    """The root: catch this to catch all of ours."""
+
+    exit_code = BUG
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.message}\n  {self.hint}" if self.hint else self.message
+
+
+@dataclass(frozen=True, kw_only=True)
+class Problem:
+    """One mistake in a declaration: where it stands, what was seen and expected, what to paste instead."""
+
+    path: str
+    message: str
+    seen: str = ""
+    expected: str = ""
+    hint: str = ""
+    paste: str = ""
+
+    def __str__(self) -> str:
+        lines = [f"{self.path}: {self.message}"]
+        lines += [f"    seen:     {self.seen}"] if self.seen else []
+        lines += [f"    expected: {self.expected}"] if self.expected else []
+        lines += [f"    {self.hint}"] if self.hint else []
+        lines += ["    paste:    " + line for line in self.paste.splitlines()]
+        return "\n".join(lines)
+
+
+class DeclarationError(TallybookError):
+    """`tallybook.toml`, a metric file or an argument declares something that cannot be."""
+
+    exit_code = USAGE
+
+    def __init__(self, message: str, *, hint: str = "", problems: Sequence[Problem] = ()) -> None:
+        super().__init__(message, hint=hint)
+        self.problems = tuple(problems)
+
+    def __str__(self) -> str:
+        return "\n".join([super().__str__(), *map(str, self.problems)])
+
+
+class MeasureError(DeclarationError):
+    """A measure that cannot be taken apart into mergeable parts."""
+
+
+class QueryError(TallybookError):
+    """The question is not well formed: an unknown metric, dimension, day or option."""
+
+    exit_code = USAGE
+
+
+class Refused(TallybookError):
+    """The question has no right answer. `why` says so; `ask` holds the arguments to use instead."""
+
+    exit_code = REFUSED
+
+    def __init__(self, why: str, *, ask: str = "") -> None:
+        super().__init__(why, hint=f"ask instead: {ask}" if ask else "")
+        self.why = why
+        self.ask = ask
+
+
+class SourceError(TallybookError):
+    """A statement failed in a source; other metrics can still be collected."""
+
+    exit_code = SOME_FAILED
+
+
+class SourceUnavailable(SourceError):
+    """The source cannot be reached or is not ready; nothing was read."""
+
+    exit_code = NOT_READY
+
+
+class Busy(TallybookError):
+    """Another run is at work on this book."""
+
+    exit_code = BUSY
+
+
+class BookError(TallybookError):
+    """The book on disk is not what it should be."""
+
+    exit_code = BUG
+
+
+class DestinationError(TallybookError):
+    """A place to write to did not take what was written."""
+
+    exit_code = USAGE
+
+
+@dataclass
+class Problems:
+    """Collects mistakes so that all of them are told at once."""
+
+    found: list[Problem] = field(default_factory=list)
+
+    def add(self, path: str, message: str, **details: str) -> None:
+        self.found.append(Problem(path=path, message=message, **details))
+
+    def raise_if_any(self, what: str) -> None:
+        if self.found:
+            n = len(self.found)
+            raise DeclarationError(f"{what}: {n} problem{'s' if n > 1 else ''}", problems=self.found)

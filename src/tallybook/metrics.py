@@ -1,0 +1,210 @@
+"""What is declared: the book, its sources and its metrics, as plain values.
+
+Nothing here reads a file, a clock or a database; `config` makes these values from `tallybook.toml`, and
+`catalog` checks them against one another.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import date
+from decimal import Decimal
+
+import msgspec
+
+from tallybook.measure import Measure, Number, evaluate
+
+FLOW, LEVEL, UNIQUES = "flow", "level", "uniques"
+KINDS = (FLOW, LEVEL, UNIQUES)
+STORED_FORMS = ("utc", "local", "offset", "epoch_s", "epoch_ms", "date")
+SHOWS = ("total", "average", "last", "first", "min", "max", "change")
+LEVEL_SHOWS = ("last", "average", "first", "min", "max")
+WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+RESERVED_NAMES = frozenset(
+    "period complete days days_expected approximate total notes metric metrics scope timezone columns rows explain".split()
+)
+"""Keys of a result row or a result: a metric or dimension of this name could not be told from them."""
+
+
+class BookSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """`[book]`: name, zone, first day of the week, where the book is kept."""
+
+    name: str = "book"
+    timezone: str = "UTC"
+    week_starts: str = "monday"
+    store: str = "book"
+    start: date | None = None
+    lookback: int = 3
+    """Days collected again on every run."""
+    keep_versions: int = 90
+    """Days for which every version is kept; before that, one a month."""
+
+
+class SourceSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """`[sources.NAME]`: a database that is only ever read. `url` is secret; show it with `masked_url`."""
+
+    name: str
+    url: str
+    statement_timeout: float = 30.0
+    """Seconds."""
+    lock_timeout: float = 5.0
+    """Seconds."""
+    fresh: str | None = None
+    """A statement whose one value is the instant up to which the source is known to be complete."""
+
+
+class Metric(msgspec.Struct, frozen=True, kw_only=True):
+    """One declared metric. Exactly one of facts (`table` or `sql`), `function` or neither (derived) holds.
+
+    `carry`, `lookback` are days; `snapshot_grace` is seconds.
+    """
+
+    name: str
+    kind: str = FLOW
+    source: str | None = None
+    table: str | None = None
+    sql: str | None = None
+    where: str | None = None
+    time: str | None = None
+    stored: str | None = None
+    stored_zone: str | None = None
+    from_: str | None = None
+    until: str | None = None
+    until_inclusive: bool = False
+    measure: str | None = None
+    function: str | None = None
+    by: tuple[str, ...] = ()
+    series: tuple[str, ...] = ()
+    daily_aggregate: bool = False
+    received: str | None = None
+    """The column by which the latest of several values of a day and series is known (default: the time)."""
+    carry: int = 0
+    over_time: str | None = None
+    unit: str | None = None
+    title: str | None = None
+    description: str | None = None
+    format: str | None = None
+    decimals: int | None = None
+    max_series: int = 100_000
+    renamed_from: str | None = None
+    snapshot_grace: float = 12 * 3600.0
+    start: date | None = None
+    lookback: int | None = None
+    parsed: Measure | None = None
+    """The measure taken apart; set by `catalog`. For a derived metric its slots name other metrics."""
+    function_hash: str | None = None
+    """A hash of a Python metric's own text."""
+
+    @property
+    def derived(self) -> bool:
+        return self.parsed is not None and bool(self.parsed.operands)
+
+    @property
+    def interval(self) -> bool:
+        return self.from_ is not None
+
+    @property
+    def snapshot(self) -> bool:
+        """A level of which only the present can be seen."""
+        return self.kind == LEVEL and self.time is None and self.from_ is None and not self.function and not self.derived
+
+    @property
+    def dims(self) -> tuple[str, ...]:
+        """The dimensions that are stored, in the order of their columns d1, d2, … of a points file."""
+        if self.kind == LEVEL:
+            return tuple(sorted({*self.by, *self.series}))
+        return tuple(sorted(self.by))
+
+    @property
+    def default_show(self) -> str:
+        """What one number of a wider scope means when the question does not say."""
+        if self.over_time:
+            return self.over_time
+        return "last" if self.kind == LEVEL else "total"
+
+    def fingerprint(self, zone: str, forms: dict[str, str]) -> str:
+        """The definition: a hash of what the numbers mean, not of how they are titled or ordered.
+
+        `forms` says what the source told: how the times are stored and which sums are exact."""
+        parsed = self.parsed
+        meaning = {
+            "kind": self.kind,
+            "source": self.source,
+            "facts": [self.table, self.sql, self.where, self.function, self.function_hash],
+            "time": [self.time, self.stored_zone, self.from_, self.until, self.until_inclusive],
+            "measure": parsed.text if parsed else None,
+            "dims": self.dims,
+            "series": [sorted(self.series), self.received] if self.daily_aggregate else None,
+            "decimals": self.decimals,
+            "zone": zone,
+            "forms": sorted(forms.items()),
+        }
+        return hashlib.blake2b(msgspec.json.encode(meaning, order="sorted"), digest_size=6).hexdigest()
+
+
+class Catalog(msgspec.Struct, frozen=True, kw_only=True):
+    """All declarations, checked as a whole."""
+
+    book: BookSettings
+    sources: dict[str, SourceSettings]
+    metrics: dict[str, Metric]
+
+    def operands(self, name: str) -> tuple[str, ...]:
+        """The metrics of which `name` is made, itself when it is not derived, each once, in order."""
+        metric = self.metrics[name]
+        if not metric.derived:
+            return (name,)
+        assert metric.parsed is not None
+        found: dict[str, None] = {}
+        for operand in metric.parsed.operands:
+            found.update(dict.fromkeys(self.operands(operand.metric)))
+        return tuple(found)
+
+    def queryable_dims(self, name: str) -> tuple[str, ...]:
+        """What `name` may be split or filtered by: its own, or what all of its operands have."""
+        metric = self.metrics[name]
+        if not metric.derived:
+            return (*metric.by, *(d for d in metric.dims if d not in metric.by))
+        operands = self.operands(name)
+        shared = [d for d in self.queryable_dims(operands[0]) if all(d in self.queryable_dims(o) for o in operands[1:])]
+        return tuple(shared)
+
+
+class BoundSlot(msgspec.Struct, frozen=True, kw_only=True):
+    """What the source told about one aggregate: the type of its result, and what its parts need to be read."""
+
+    type: str
+    """integer, decimal or float."""
+    ids: str = ""
+    """How ids are kept: "int" as they are, "hash" as 64 bits of the MD5 of their exact text."""
+    k: float = 0.0
+    """The K of Σ(x−K) and Σ(x−K)²."""
+
+
+class Bound(msgspec.Struct, frozen=True, kw_only=True):
+    """A metric with its definition: what a book needs to read its points, now and years later."""
+
+    metric: Metric
+    definition: str
+    key: str
+    """The name under which the points are kept."""
+    zone: str
+    forms: dict[str, str]
+    slots: tuple[BoundSlot, ...]
+
+    @property
+    def measure(self) -> Measure:
+        assert self.metric.parsed is not None
+        return self.metric.parsed
+
+    def column(self, dimension: str) -> str:
+        """The points column that holds a dimension."""
+        return f"d{self.metric.dims.index(dimension) + 1}"
+
+    def empty(self) -> Number:
+        """The measure over no rows: 0 where 0 exists, else None."""
+        leaves: list[Number] = [
+            None if not slot.zero else 0.0 if bound.type == "float" else Decimal(0)
+            for slot, bound in zip(self.measure.slots, self.slots, strict=True)
+        ]
+        return evaluate(self.measure.shell, leaves)

@@ -1,0 +1,66 @@
+"""The rows of a book: one schema per kind of points file, and nothing else, ever.
+
+`additive` holds merged numbers (SUM, MIN or MAX per key), `ids` a row per distinct thing, `buckets` a row per
+value or narrow stretch of values. All are keyed by (metric, definition, slot, day, d1 … d16): `slot` is the
+place of the aggregate in its measure, d1 … d16 are the values of `Metric.dims` in that order.
+"""
+
+from __future__ import annotations
+
+from tallybook.measure import ADDITIVE, BUCKETS, IDS
+
+FORMAT = 1
+"""Of the schemas below. A file of another format is refused, never guessed at."""
+
+DIMS = 16
+DIM_COLUMNS = tuple(f"d{i}" for i in range(1, DIMS + 1))
+EXACT = "DECIMAL(38,10)"
+KEY: tuple[tuple[str, str], ...] = (
+    ("metric", "VARCHAR"),
+    ("definition", "VARCHAR"),
+    ("slot", "SMALLINT"),
+    ("day", "DATE"),
+    *((d, "VARCHAR") for d in DIM_COLUMNS),
+)
+VALUES: dict[str, tuple[tuple[str, str], ...]] = {
+    ADDITIVE: (
+        ("rows", "BIGINT"),
+        ("n", "BIGINT"),
+        ("total", EXACT),
+        ("total_f", "DOUBLE"),
+        ("low", EXACT),
+        ("high", EXACT),
+        ("low_f", "DOUBLE"),
+        ("high_f", "DOUBLE"),
+        ("s1", "DOUBLE"),
+        ("s2", "DOUBLE"),
+    ),
+    IDS: (("id", "BIGINT"), ("value", EXACT), ("value_f", "DOUBLE")),
+    BUCKETS: (("low_f", "DOUBLE"), ("high_f", "DOUBLE"), ("n", "BIGINT")),
+}
+SCHEMAS = {kind: (*KEY, *values) for kind, values in VALUES.items()}
+MERGE = {
+    "rows": "sum", "n": "sum", "total": "sum", "total_f": "sum", "s1": "sum", "s2": "sum",
+    "low": "min", "low_f": "min", "high": "max", "high_f": "max",
+}  # fmt: skip
+"""How each additive part merges per key. There is no fourth way."""
+
+EXACT_VALUES = 1000
+"""A cell keeps its values as they are up to so many different ones; above, in buckets of 1 %."""
+ACCURACY = 0.01
+GAMMA = (1 + ACCURACY) / (1 - ACCURACY)
+
+
+def columns(kind: str) -> tuple[str, ...]:
+    """The column names of a kind, in order."""
+    return tuple(name for name, _ in SCHEMAS[kind])
+
+
+def ddl(kind: str, table: str) -> str:
+    """CREATE TABLE for a kind, in the engine's SQL."""
+    return f"CREATE TABLE {table} ({', '.join(f'{name} {type_}' for name, type_ in SCHEMAS[kind])})"
+
+
+def storage_key(kind: str, metric: str) -> str:
+    """Which metrics share a file: all of them for additive parts, one alone for ids and buckets."""
+    return "" if kind == ADDITIVE else metric

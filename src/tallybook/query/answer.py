@@ -1,0 +1,204 @@
+"""The rows of an answer: every asked metric side by side, gaps as gaps, totals recomputed from parts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import date
+from typing import Any
+
+from tallybook.errors import QueryError
+from tallybook.metrics import Metric
+from tallybook.query.ask import Query
+from tallybook.query.ground import Ground
+from tallybook.query.solve import ERROR, Key, Solved, solve
+from tallybook.result import Column, Result
+
+Row = dict[str, Any]
+
+
+def answer(query: Query, ground: Ground) -> Result:
+    """The Result of a checked question. Days default to all that is covered, up to the last closed day."""
+    query = _ranged(query, ground)
+    solved = {name: solve(ground, query, name) for name in query.metrics}
+    rows = _rows(query, solved)
+    if query.totals:
+        rows = _with_totals(query, ground, rows)
+    return Result(
+        metrics=list(query.metrics),
+        scope=query.scope,
+        timezone=ground.catalog.book.timezone,
+        week_starts=query.week_starts,
+        columns=_columns(query, ground, solved),
+        data=rows,
+        explain=_explain(query, ground, solved),
+        version=ground.version,
+        sql=";\n\n".join(ground.statements),
+    )
+
+
+def _ranged(query: Query, ground: Ground) -> Query:
+    if query.first and query.last:
+        return query
+    operands = [o for name in query.metrics for o in ground.catalog.operands(name)]
+    covered = [ground.coverage[o].stretches for o in operands if o in ground.coverage and ground.coverage[o].stretches]
+    last = query.last or ground.running or max([ground.last_closed, *(s[-1][1] for s in covered)])
+    first = query.first or min((s[0][0] for s in covered), default=None)
+    if first is None:
+        raise QueryError(
+            f"nothing of {', '.join(query.metrics)} is collected yet", hint="tallybook run, or ask with --from and --to"
+        )
+    return replace(query, first=min(first, last), last=last)
+
+
+# --- rows -------------------------------------------------------------------------------------------------
+
+
+def _rows(query: Query, solved: Mapping[str, Solved]) -> list[Row]:
+    starts = list(next(iter(solved.values())).periods)
+    series = _series(query, solved, starts)
+    rows = []
+    for start in starts:
+        keys = series[start]
+        gap = all(_blank(s, start) for s in solved.values())
+        unseen = not keys and any(_blank(s, start) for s in solved.values())
+        if gap or unseen:
+            keys = [None]
+        rows += [_row(query, solved, start, key) for key in keys]
+    return rows
+
+
+def _blank(solved: Solved, start: date) -> bool:
+    """Nothing of this period is known."""
+    period = solved.periods[start]
+    return not period.days and not any(key[0] == start for key in _first_cells(solved, start))
+
+
+def _first_cells(solved: Solved, start: date) -> list[Key]:
+    index: dict[date, list[Key]] | None = getattr(solved, "_index", None)
+    if index is None:
+        index = {}
+        for key in solved.cells:
+            index.setdefault(key[0], []).append(key)
+        solved._index = index  # type: ignore[attr-defined]
+    return index.get(start, [])
+
+
+def _series(
+    query: Query, solved: Mapping[str, Solved], starts: list[date]
+) -> dict[date, list[tuple[str | None, ...] | None]]:
+    """Which series have a row in each period."""
+    if not query.by:
+        return {start: [()] for start in starts}
+    found: dict[date, set[tuple[str | None, ...]]] = {start: set() for start in starts}
+    for one in solved.values():
+        for start, dims in one.cells:
+            found[start].add(dims)
+    if query.fill:
+        everything = set().union(*found.values())
+        found = dict.fromkeys(starts, everything)
+    return {start: sorted(keys, key=_order) for start, keys in found.items()}
+
+
+def _order(dims: tuple[str | None, ...]) -> list[tuple[bool, str]]:
+    return [(value is None, value or "") for value in dims]
+
+
+def _row(query: Query, solved: Mapping[str, Solved], start: date, dims: tuple[str | None, ...] | None) -> Row:
+    row: Row = {"period": start}
+    row.update(zip(query.by, dims or (None,) * len(query.by), strict=True))
+    seen = {name: one.periods[start] for name, one in solved.items()}
+    days = min(p.days for p in seen.values())
+    expected = next(iter(seen.values())).expected
+    cells = {name: one.at((start, dims if dims is not None else ())) for name, one in solved.items()}
+    if dims is None and query.by:
+        for cell in cells.values():
+            cell.value = None
+    row.update({name: cell.value for name, cell in cells.items()})
+    row |= {"complete": days == expected, "days": days, "days_expected": expected}
+    row["approximate"] = any(cell.approximate for cell in cells.values())
+    notes = {}
+    for name, cell in cells.items():
+        period, note = seen[name], {}
+        if period.days != days:
+            note |= {"days": period.days, "complete": period.days == expected}
+        if cell.carried:
+            note["carried"] = True
+        if period.as_of:
+            note["as_of"] = period.as_of
+        if cell.approximate:
+            note["error"] = ERROR
+        if cell.bounds:
+            note["bounds"] = [_shown(b) for b in cell.bounds]
+        why = cell.why or (period.why if cell.value is None else None)
+        if why:
+            note["why"] = why
+        if note:
+            notes[name] = note
+    if notes:
+        row["notes"] = notes
+    return row
+
+
+def _shown(value: Any) -> Any:
+    whole = value is not None and value == int(value)
+    return int(value) if whole else value
+
+
+def _with_totals(query: Query, ground: Ground, rows: list[Row]) -> list[Row]:
+    """After the rows of each period its total, at the end the total of the whole range: each asked anew."""
+    if query.by:
+        alone = replace(query, by=())
+        totals = _rows(alone, {name: solve(ground, alone, name) for name in query.metrics})
+        by_period: dict[date, list[Row]] = {}
+        for row in rows:
+            by_period.setdefault(row["period"], []).append(row)
+        rows = []
+        for total in totals:
+            rows += by_period.get(total["period"], [])
+            rows.append(_as_total(query, total))
+    whole = replace(query, by=(), scope="all")
+    for row in _rows(whole, {name: solve(ground, whole, name) for name in query.metrics}):
+        rows.append(_as_total(query, row) | {"period": None})
+    return rows
+
+
+def _as_total(query: Query, row: Row) -> Row:
+    head = {"period": row["period"], **dict.fromkeys(query.by)}
+    rest = {k: v for k, v in row.items() if k not in head and k != "notes"}
+    notes = {"notes": row["notes"]} if "notes" in row else {}
+    return head | rest | {"total": True} | notes
+
+
+# --- around the rows ----------------------------------------------------------------------------------------
+
+
+def _columns(query: Query, ground: Ground, solved: Mapping[str, Solved]) -> list[Column]:
+    metrics = ground.catalog.metrics
+    return [
+        Column(name="period", role="period", type="date"),
+        *(Column(name=d, role="dimension", type="text") for d in query.by),
+        *(_column(metrics[name], one) for name, one in solved.items()),
+    ]
+
+
+def _column(metric: Metric, solved: Solved) -> Column:
+    return Column(
+        name=metric.name, role="metric", type=solved.type, unit=metric.unit, show=solved.show, title=metric.title,
+        format=metric.format,
+    )  # fmt: skip
+
+
+def _explain(query: Query, ground: Ground, solved: Mapping[str, Solved]) -> str:
+    book = ground.catalog.book
+    said = "; ".join(one.said or f"{name}: nothing is collected" for name, one in solved.items())
+    split = f", by {' and '.join(query.by)}" if query.by else ""
+    only = f", where {' and '.join(_said(f) for f in query.where)}" if query.where else ""
+    weeks = f", weeks from {query.week_starts.capitalize()}" if query.scope == "week" else ""
+    run = f", {ground.running} only until {ground.running_until}" if ground.running else ""
+    return f"{said}{split}{only}; {query.first} to {query.last} in {book.timezone}{weeks}{run} (version {ground.version})."
+
+
+def _said(one: Any) -> str:
+    value = "null" if one.value is None else repr(one.value)
+    return f"{one.dimension} {'is' if one.equal else 'is not'} {value}"

@@ -1,0 +1,255 @@
+"""From points to values, in the engine's SQL: carry per series, then dimensions inside each day, then time.
+
+`Parts` builds, for one metric, relations (g, dimensions…, rows, value, approximate, carried): g is whatever the
+parts are merged by, a period, a day or a chosen day of a period.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+
+from tallybook.engines.duckdb import literal
+from tallybook.measure import ADDITIVE, BUCKETS, DECIMAL, FLOAT, IDS, INTEGER, render
+from tallybook.metrics import Bound
+from tallybook.query.ask import Filter
+
+EXACT = "DECIMAL(38,10)"
+
+
+@dataclass(frozen=True)
+class Parts:
+    """One metric's points as SQL. `relations`: {kind: relation of a points schema}.
+
+    `alone`: the relations hold this metric's definition only. `carry_until`: no value is carried beyond."""
+
+    bound: Bound
+    relations: Mapping[str, str]
+    by: Sequence[str]
+    where: Sequence[Filter] = ()
+    carry_until: date | None = None
+    alone: bool = False
+    names: Sequence[str] = field(default=())
+
+    # -- the points that take part -------------------------------------------------------------------
+
+    @property
+    def dims(self) -> list[str]:
+        return [self.bound.column(d) for d in self.by]
+
+    def points(self, kind: str, first: date, last: date, slot: int | None = None) -> str:
+        """SELECT of the points of some days that the filters let through, with `carried`."""
+        conditions = [f"day BETWEEN DATE '{first}' AND DATE '{last}'"]
+        if not self.alone:
+            conditions += [f"metric = '{self.bound.key}'", f"definition = '{self.bound.definition}'"]
+        if slot is not None:
+            conditions.append(f"slot = {slot}")
+        conditions += self._filters()
+        return f"SELECT *, FALSE AS carried FROM {self.relations[kind]} WHERE {' AND '.join(conditions)}"
+
+    def _filters(self) -> list[str]:
+        """The same dimension twice with = is or, with != is and; null is a value like any other."""
+        found: dict[str, list[str]] = {}
+        conditions = []
+        for one in self.where:
+            column = self.bound.column(one.dimension)
+            if one.equal:
+                found.setdefault(column, []).append(f"{column} IS NOT DISTINCT FROM {literal(one.value)}")
+            else:
+                conditions.append(f"{column} IS DISTINCT FROM {literal(one.value)}")
+        return conditions + [f"({' OR '.join(several)})" for several in found.values()]
+
+    def carried(self, kind: str, first: date, last: date, slot: int | None = None) -> str:
+        """As `points`, with every series carried over days without a row, at most as far as declared."""
+        carry = self.bound.metric.carry
+        if not carry:
+            return self.points(kind, first, last, slot)
+        stored = [self.bound.column(d) for d in self.bound.metric.dims]
+        keys = ", ".join(stored)
+        reach = first - timedelta(days=carry)
+        until = min(last, self.carry_until or last)
+        seen = f"SELECT DISTINCT {', '.join([*stored, 'day'])} FROM ({self.points(ADDITIVE, reach, last, 0)}) WHERE rows > 0"
+        partition = f"PARTITION BY {keys} " if stored else ""
+        spans = (
+            f"SELECT {', '.join([*stored, 'day'])}, least(day + {carry}, "
+            f"coalesce(lead(day) OVER ({partition}ORDER BY day) - 1, day + {carry}), greatest(DATE '{until}', day)) AS upto "
+            f"FROM ({seen})"
+        )
+        days = (
+            f"SELECT {', '.join([*stored, 'day AS src'])}, unnest(generate_series(day, upto, INTERVAL 1 DAY))::DATE AS shown "
+            f"FROM ({spans})"
+        )
+        same = " AND ".join(["p.day = s.src", *(f"p.{d} IS NOT DISTINCT FROM s.{d}" for d in stored)])
+        return (
+            f"SELECT p.* REPLACE (s.shown AS day, s.shown > s.src AS carried) "
+            f"FROM ({self.points(kind, reach, last, slot)}) p JOIN ({days}) s ON {same} "
+            f"WHERE s.shown BETWEEN DATE '{first}' AND DATE '{last}'"
+        )
+
+    # -- merged and finished --------------------------------------------------------------------------
+
+    def finished(self, group: str, first: date, last: date, *, targets: str | None = None) -> str:
+        """SELECT g, k0…, rows, value, approximate, carried of the days first … last merged by `group`.
+
+        `targets`: a relation (period, day) that picks one day a period; then g is the period."""
+        keys = ", ".join(["g", *(f"k{i}" for i in range(len(self.by)))])
+        base = self._additive(group, first, last, targets)
+        joins, leaves, approximate = [], [], []
+        for index, slot in enumerate(self.bound.measure.slots):
+            if slot.shape == ADDITIVE:
+                leaves.append(self._additive_leaf(index))
+                continue
+            joins.append(self._joined(index, slot.shape, group, first, last, targets))
+            leaves.append(self._other_leaf(index))
+            if slot.shape == BUCKETS:
+                approximate.append(f"coalesce(j{index}.wide, FALSE)")
+        value, kind = render(self.bound.measure.shell, leaves)
+        cast = f"CAST({value} AS DOUBLE)" if kind == FLOAT else f"CAST({value} AS {EXACT})"
+        prefixed = ", ".join(f"b.{key}" for key in keys.split(", "))
+        return (
+            f"SELECT {prefixed}, b.rows, {cast} AS value, {' OR '.join(approximate) or 'FALSE'} AS approximate, b.carried "
+            f"FROM ({base}) b {' '.join(joins)} WHERE b.rows > 0"
+        )
+
+    def value_type(self) -> str:
+        """integer, decimal or float: what `value` is."""
+        leaves = [
+            self._additive_leaf(i) if slot.shape == ADDITIVE else self._other_leaf(i)
+            for i, slot in enumerate(self.bound.measure.slots)
+        ]
+        return render(self.bound.measure.shell, leaves)[1]
+
+    def _grouped(self, kind: str, group: str, first: date, last: date, targets: str | None, slot: int | None) -> str:
+        """SELECT g, k0…, and the value columns, of the points that take part."""
+        points = self.carried(kind, first, last, slot)
+        keys = "".join(f", p.{d} AS k{i}" for i, d in enumerate(self.dims))
+        if targets:
+            return f"SELECT t.period AS g{keys}, p.* FROM ({points}) p JOIN ({targets}) t ON p.day = t.day"
+        return f"SELECT {group} AS g{keys}, p.* FROM ({points}) p"
+
+    def _additive(self, group: str, first: date, last: date, targets: str | None) -> str:
+        several = sum(1 for s in self.bound.measure.slots if s.shape == ADDITIVE) > 1 or (
+            self.bound.measure.slots[0].shape != ADDITIVE and any(s.shape == ADDITIVE for s in self.bound.measure.slots)
+        )
+        merged = []
+        for index, slot in enumerate(self.bound.measure.slots):
+            only = f" FILTER (slot = {index})" if several else ""
+            for column, how in _PARTS.get(slot.agg, ()):
+                merged.append(f"{how}({column}){only} AS {column}{index}")
+        source = self._grouped(ADDITIVE, group, first, last, targets, None if several else 0)
+        keys = ", ".join(["g", *(f"k{i}" for i in range(len(self.by)))])
+        only = " FILTER (slot = 0)" if several else ""
+        columns = ", ".join([keys, f"sum(rows){only} AS rows", "bool_or(carried) AS carried", *merged])
+        return f"SELECT {columns} FROM ({source}) GROUP BY {keys}"
+
+    def _additive_leaf(self, index: int) -> tuple[str, str]:
+        agg, type_ = self.bound.measure.slots[index].agg, self.bound.slots[index].type
+        suffix = "_f" if type_ == FLOAT else ""
+        match agg:
+            case "count":
+                return f"CAST(coalesce(b.n{index}, 0) AS {EXACT})", INTEGER
+            case "sum":
+                return f"coalesce(b.total{suffix}{index}, 0)", type_
+            case "avg":
+                return f"(CAST(b.total{suffix}{index} AS DOUBLE) / nullif(b.n{index}, 0))", FLOAT
+            case "min" | "max":
+                return f"b.{'low' if agg == 'min' else 'high'}{suffix}{index}", type_
+        n, s1, s2 = f"b.n{index}", f"b.s1{index}", f"b.s2{index}"
+        spread = f"greatest({s2} - {s1} * {s1} / {n}, 0)"
+        least, divisor = (2, f"({n} - 1)") if agg.endswith("samp") else (1, n)
+        variance = f"CASE WHEN {n} >= {least} THEN {spread} / {divisor} END"
+        return (f"sqrt({variance})" if agg.startswith("stddev") else f"({variance})"), FLOAT
+
+    def _joined(
+        self, index: int, shape: str, group: str, first: date, last: date, targets: str | None
+    ) -> str:
+        keys = ["g", *(f"k{i}" for i in range(len(self.by)))]
+        source = self._grouped(shape, group, first, last, targets, index)
+        inner = self._distinct(index, source, keys) if shape == IDS else self._quantile(index, source, keys)
+        same = " AND ".join(f"j{index}.{key} IS NOT DISTINCT FROM b.{key}" for key in keys)
+        return f"LEFT JOIN ({inner}) j{index} ON {same}"
+
+    def _distinct(self, index: int, source: str, keys: list[str]) -> str:
+        """One row per id and key, then counted: the union of any number of days and series."""
+        agg, type_ = self.bound.measure.slots[index].agg, self.bound.slots[index].type
+        listed = ", ".join(keys)
+        if agg == "count_distinct":
+            return f"SELECT {listed}, count(*) AS v FROM (SELECT DISTINCT {listed}, id FROM ({source})) GROUP BY {listed}"
+        column = "value_f" if type_ == FLOAT else "value"
+        result = f"sum({column})" if agg == "sum_distinct" else f"sum({column})::DOUBLE / count(*)"
+        return (
+            f"SELECT {listed}, {result} AS v FROM (SELECT DISTINCT {listed}, {column} FROM ({source})) GROUP BY {listed}"
+        )
+
+    def _quantile(self, index: int, source: str, keys: list[str]) -> str:
+        """percentile_cont over rows (value, how often): the two neighbouring ranks, interpolated.
+
+        A bucket stands for its harmonic middle, within 1 % of whatever was in it."""
+        q = self.bound.measure.slots[index].q
+        listed = ", ".join(keys)
+        middle = (
+            "CASE WHEN low_f = high_f THEN low_f WHEN low_f > 0 OR high_f < 0 "
+            "THEN 2 * low_f * (high_f / (low_f + high_f)) ELSE (low_f + high_f) / 2 END"
+        )
+        merged = (
+            f"SELECT {listed}, {middle} AS v, sum(n) AS n, bool_or(low_f < high_f) AS wide FROM ({source}) "
+            f"GROUP BY {listed}, {middle}"
+        )
+        ranked = (
+            f"SELECT *, sum(n) OVER (PARTITION BY {listed} ORDER BY v) AS upto, "
+            f"{q!r} * (sum(n) OVER (PARTITION BY {listed}) - 1) AS at FROM ({merged})"
+        )
+        below = "max(v) FILTER (upto > floor(at) AND upto - n <= floor(at))"
+        above = "max(v) FILTER (upto > ceil(at) AND upto - n <= ceil(at))"
+        return (
+            f"SELECT {listed}, {below} + ({above} - {below}) * (max(at) - floor(max(at))) AS v, bool_or(wide) AS wide "
+            f"FROM ({ranked}) GROUP BY {listed}"
+        )
+
+    def _other_leaf(self, index: int) -> tuple[str, str]:
+        agg, type_ = self.bound.measure.slots[index].agg, self.bound.slots[index].type
+        match agg:
+            case "count_distinct":
+                return f"CAST(coalesce(j{index}.v, 0) AS {EXACT})", INTEGER
+            case "sum_distinct":
+                return f"coalesce(j{index}.v, 0)", type_
+        return f"j{index}.v", FLOAT
+
+    def present(self, period: str, first: date, last: date) -> str:
+        """SELECT period, k0… of every series with a fact, carried or not, in the period."""
+        keys = "".join(f", {d} AS k{i}" for i, d in enumerate(self.dims))
+        return f"SELECT DISTINCT {period} AS g{keys} FROM ({self.carried(ADDITIVE, first, last, 0)}) WHERE rows > 0"
+
+
+_PARTS = {
+    "count": (("n", "sum"),),
+    "sum": (("total", "sum"), ("total_f", "sum")),
+    "avg": (("total", "sum"), ("total_f", "sum"), ("n", "sum")),
+    "min": (("low", "min"), ("low_f", "min")),
+    "max": (("high", "max"), ("high_f", "max")),
+    **{agg: (("n", "sum"), ("s1", "sum"), ("s2", "sum")) for agg in ("stddev_samp", "stddev_pop", "var_samp", "var_pop")},
+}
+
+
+def period_sql(scope: str, week_start: int, first: date, column: str = "day") -> str:
+    """The first day of the period of a day, in the engine. Plain dates only: no zone has a part in it."""
+    match scope:
+        case "day":
+            return column
+        case "week":
+            return f"({column} - CAST((isodow({column}) + 6 - {week_start}) % 7 AS INTEGER))"
+        case "all":
+            return f"DATE '{first}'"
+    return f"CAST(date_trunc('{scope}', {column}) AS DATE)"
+
+
+def values_relation(pairs: Sequence[tuple[date, date]]) -> str:
+    """(period, day) pairs as a relation."""
+    if not pairs:
+        return "SELECT NULL::DATE AS period, NULL::DATE AS day WHERE FALSE"
+    listed = ", ".join(f"(DATE '{period}', DATE '{day}')" for period, day in pairs)
+    return f"SELECT * FROM (VALUES {listed}) AS v(period, day)"
+
+
+__all__ = ["DECIMAL", "Parts", "period_sql", "values_relation"]

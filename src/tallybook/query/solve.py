@@ -1,0 +1,388 @@
+"""One metric's values for every period and series of a question: which days take part, and how they roll up."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+from tallybook.calendar import ONE_DAY, period_start, periods
+from tallybook.measure import FLOAT, Number, evaluate
+from tallybook.metrics import FLOW, LEVEL, UNIQUES, Bound
+from tallybook.points import ACCURACY
+from tallybook.query.ask import Query
+from tallybook.query.ground import Coverage, Ground
+from tallybook.query.merge import Parts, period_sql, values_relation
+
+Key = tuple[date, tuple[str | None, ...]]
+"""(first day of the period, dimension values)."""
+
+
+@dataclass(slots=True)
+class Cell:
+    """One value and what is to be said about it. `bounds`: (least, most) where the value cannot be known."""
+
+    value: Number = None
+    approximate: bool = False
+    carried: bool = False
+    bounds: tuple[Number, Number] | None = None
+    why: str | None = None
+
+
+@dataclass(slots=True)
+class Period:
+    """A period as one metric sees it. `first`/`last` are clipped to the question; `absent_is_known`: a series
+    without a point is known to have had no fact."""
+
+    start: date
+    first: date
+    last: date
+    expected: int
+    days: int
+    target: date | None = None
+    absent_is_known: bool = True
+    as_of: str | None = None
+    why: str | None = None
+
+
+@dataclass(kw_only=True)
+class Solved:
+    """`cells` of series with a fact; `empty` is the value of a covered period without one."""
+
+    cells: dict[Key, Cell]
+    periods: dict[date, Period]
+    empty: Number
+    type: str
+    show: str
+    said: str = ""
+    operands: list[Solved] = field(default_factory=list)
+
+    def at(self, key: Key) -> Cell:
+        """The cell of a period and series, also where the series has no fact."""
+        found = self.cells.get(key)
+        if found is not None:
+            return found
+        period = self.periods[key[0]]
+        if period.why is None and period.absent_is_known:
+            return Cell(self.empty)
+        return Cell(why=period.why)
+
+
+def solve(
+    ground: Ground, query: Query, name: str, show: str | None = None, coverage: Coverage | None = None
+) -> Solved:
+    """The metric `name` over the range of `query` (whose first and last day are set)."""
+    metric = ground.catalog.metrics[name]
+    if metric.derived:
+        return _derived(ground, query, name, coverage)
+    shared = coverage if coverage is not None else ground.covered(name)
+    return _Solver(ground, query, name, show or query.show or metric.default_show, shared).solved()
+
+
+# --- made of other metrics ------------------------------------------------------------------------------
+
+
+def _derived(ground: Ground, query: Query, name: str, coverage: Coverage | None) -> Solved:
+    """Every operand rolled up over the days all of them cover, then the formula, cell by cell."""
+    measure = ground.catalog.metrics[name].parsed
+    assert measure is not None
+    own = ground.covered(name)
+    shared = own if coverage is None else own & coverage
+    operands = [solve(ground, query, o.metric, o.show, shared) for o in measure.operands]
+    cells: dict[Key, Cell] = {}
+    for key in {key for operand in operands for key in operand.cells}:
+        cells[key] = _formula(measure.shell, [operand.at(key) for operand in operands])
+    found = {start: _shared_period([o.periods[start] for o in operands]) for start in operands[0].periods}
+    empty = evaluate(measure.shell, [o.empty for o in operands])
+    types = {o.type for o in operands}
+    exact = FLOAT not in types and all(not isinstance(c.value, float) for c in cells.values())
+    return Solved(
+        cells=cells, periods=found, empty=empty if exact or empty is None else float(empty),
+        type="decimal" if exact else FLOAT, show="formula", operands=operands,
+        said=f"{name}: {measure.text}, each rolled up over the days all of them cover, then evaluated",
+    )  # fmt: skip
+
+
+def _formula(shell: list[Any], cells: Sequence[Cell]) -> Cell:
+    unknown = next((c for c in cells if c.why or c.bounds), None)
+    if unknown is not None:
+        return Cell(why=unknown.why or "an operand is only known between bounds")
+    return Cell(
+        evaluate(shell, [c.value for c in cells]),
+        approximate=any(c.approximate for c in cells),
+        carried=any(c.carried for c in cells),
+    )
+
+
+def _shared_period(several: Sequence[Period]) -> Period:
+    worst = min(several, key=lambda p: p.days)
+    return Period(
+        worst.start, worst.first, worst.last, worst.expected, worst.days,
+        absent_is_known=all(p.absent_is_known for p in several),
+        as_of=next((p.as_of for p in several if p.as_of), None),
+        why=next((p.why for p in several if p.why), None),
+    )  # fmt: skip
+
+
+# --- one metric ---------------------------------------------------------------------------------------------
+
+
+class _Solver:
+    def __init__(self, ground: Ground, query: Query, name: str, show: str, coverage: Coverage) -> None:
+        assert query.first is not None
+        assert query.last is not None
+        self.ground, self.query, self.name, self.show, self.coverage = ground, query, name, show, coverage
+        self.first, self.last = query.first, query.last
+        self.metric = ground.catalog.metrics[name]
+        self.bound: Bound | None = ground.bounds.get(name)
+
+    def solved(self) -> Solved:
+        self.periods = {p.start: p for p in self._periods()}
+        if self.bound is None:
+            why = self.ground.whys.get(self.name, f"{self.name} was never collected: tallybook run")
+            for period in self.periods.values():
+                period.why = why
+            return Solved(cells={}, periods=self.periods, empty=None, type=FLOAT, show=self.show)
+        self.empty = self.bound.empty()
+        how: dict[str, Callable[[], dict[Key, Cell]]] = {
+            "total": self._total, "average": self._over_days, "min": self._over_days, "max": self._over_days,
+            "last": self._chosen_day, "first": self._chosen_day, "change": self._change,
+        }  # fmt: skip
+        cells = how[self.show]()
+        type_ = FLOAT if self.show == "average" else self._parts().value_type()
+        for cell in cells.values():
+            cell.value = plain(cell.value, type_)
+        for period in self.periods.values():
+            if not period.days and period.target is None and not period.why:
+                period.why = self._gap(period)
+        empty = None if self.empty is None else plain(self.empty, type_)
+        return Solved(cells=cells, periods=self.periods, empty=empty, type=type_, show=self.show, said=self._said())
+
+    # -- periods ---------------------------------------------------------------------------------------
+
+    def _periods(self) -> Iterable[Period]:
+        query = self.query
+        for start, end in periods(self.first, self.last, query.scope, query.week_start):
+            first, last = max(start, self.first), min(end, self.last)
+            closed = min(last, self.ground.last_closed)
+            days = self.coverage.count(first, closed) if first <= closed else 0
+            period = Period(start, first, last, (end - start).days + 1, days)
+            self._choose(period, end)
+            yield period
+
+    def _choose(self, period: Period, end: date) -> None:
+        """The day whose value stands for the period, for the shows that take one day's."""
+        holds, carry = self.coverage.holds, self.metric.carry
+        flow = self.metric.kind != LEVEL
+        if self.show == "first":
+            period.target = (
+                self.coverage.first_in(period.first, period.last) if flow
+                else period.first if holds(period.first) or carry else None
+            )  # fmt: skip
+        elif self.show in ("last", "change"):
+            running = end > self.ground.last_closed
+            latest = self.coverage.last_in(period.first, period.last)
+            if flow or (running and not holds(period.last)):
+                period.target = latest
+                period.as_of = str(latest) if latest and not flow and latest != period.last else None
+            elif holds(period.last) or carry:
+                period.target = period.last
+        if period.target is not None:
+            instant = self.coverage.instants.get(period.target)
+            period.as_of = instant or period.as_of
+            period.absent_is_known = holds(period.target)
+        elif self.show in ("first", "last", "change"):
+            period.absent_is_known = False
+            if period.days:
+                day = period.first if self.show == "first" else period.last
+                period.why = f"{day} was not collected"
+
+    def _gap(self, period: Period) -> str:
+        if period.first > self.ground.last_closed:
+            return f"{period.first} is not over yet"
+        return f"not collected: tallybook run --from {period.first} --to {min(period.last, self.ground.last_closed)}"
+
+    # -- the engine --------------------------------------------------------------------------------------
+
+    def _parts(self) -> Parts:
+        assert self.bound is not None
+        bound, carry = self.bound, self.metric.carry
+        reach = min([self.first, *(p.start for p in self.periods.values())]) - (carry + 1) * ONE_DAY
+        kinds = {"additive", *(slot.shape for slot in bound.measure.slots)}
+        relations = {k: self.ground.relation(k, bound.key, reach, self.last) for k in kinds}
+        return Parts(bound, relations, self.query.by, self.query.where, carry_until=self.ground.last_closed)
+
+    def _period_sql(self, column: str = "day") -> str:
+        return period_sql(self.query.scope, self.query.week_start, self.first, column)
+
+    def _restricted(self, sql: str, column: str = "g") -> str:
+        """Only days that all operands cover, and none that was merely carried over."""
+        own = self.ground.coverage.get(self.name, Coverage())
+        if not self.metric.carry and own.stretches == self.coverage.stretches:
+            return sql
+        return f"SELECT * FROM ({sql}) WHERE {self.coverage.sql(column)}"
+
+    def _cells(self, sql: str) -> dict[Key, Cell]:
+        """Cells of rows (g, k0…, rows, value, approximate, carried)."""
+        n = len(self.query.by)
+        return {
+            (row[0], row[1 : n + 1]): Cell(row[n + 2], row[n + 3], row[n + 4]) for row in self.ground.rows(sql)
+        }
+
+    # -- total ---------------------------------------------------------------------------------------------
+
+    def _total(self) -> dict[Key, Cell]:
+        """The measure over all facts of the period: one merge, whatever the scope."""
+        if self.metric.kind == UNIQUES:
+            return self._bounded()
+        parts = self._parts()
+        own = self.ground.coverage.get(self.name, Coverage())
+        if own.stretches != self.coverage.stretches:
+            narrowed = {k: f"(SELECT * FROM {r} WHERE {self.coverage.sql('day')})" for k, r in parts.relations.items()}
+            parts = Parts(self._bound(), narrowed, parts.by, parts.where)
+        return self._cells(parts.finished(self._period_sql(), self.first, self.last))
+
+    def _bound(self) -> Bound:
+        assert self.bound is not None
+        return self.bound
+
+    def _bounded(self) -> dict[Key, Cell]:
+        """Daily counts of distinct things: known for one day, else between the largest day and their sum."""
+        cells: dict[Key, Cell] = {}
+        for key, (total, _, _, high, approximate, carried) in self._daily().items():
+            period = self.periods[key[0]]
+            cell = Cell(total, approximate, carried)
+            if period.first != period.last:
+                cell = Cell(
+                    None, bounds=(high, total),
+                    why="only daily counts of distinct things are known; those of several days overlap",
+                )  # fmt: skip
+            cells[key] = cell
+        for period in self.periods.values():
+            if period.first != period.last and period.days and self.empty is not None:
+                cells.setdefault((period.start, ()), Cell(self.empty)) if not self.query.by else None
+        return cells
+
+    # -- over the days of a period --------------------------------------------------------------------------------
+
+    def _daily(self) -> dict[Key, tuple[Any, int, Any, Any, bool, bool]]:
+        """Per period and series: sum, number, least and most of the daily values, and what is to be said."""
+        n = len(self.query.by)
+        keys = "".join(f", k{i}" for i in range(n))
+        daily = self._restricted(self._parts().finished("day", self.first, self.last))
+        sql = (
+            f"SELECT {self._period_sql('g')}{keys}, sum(value), count(value), min(value), max(value), "
+            f"bool_or(approximate), bool_or(carried) FROM ({daily}) GROUP BY ALL"
+        )
+        return {(row[0], row[1 : n + 1]): row[n + 1 :] for row in self.ground.rows(sql)}
+
+    def _over_days(self) -> dict[Key, Cell]:
+        """average, min or max of the daily values; a covered day without facts counts as 0 where 0 exists."""
+        cells = {}
+        for key, (total, number, low, high, approximate, carried) in self._daily().items():
+            cell = Cell(None, approximate, carried)
+            period = self.periods[key[0]]
+            days = max(period.days, number)
+            blank = days - number if self.empty is not None else 0
+            if self.show == "average" and number + blank:
+                spread = total if total is not None else self.empty
+                cell.value = _mean(spread, blank, self.empty, number + blank)
+            elif self.show in ("min", "max"):
+                known = [low if self.show == "min" else high, *([self.empty] if blank else [])]
+                present = [v for v in known if v is not None]
+                cell.value = (min if self.show == "min" else max)(present) if present else None
+            cells[key] = cell
+        return cells
+
+    # -- the value of one day -------------------------------------------------------------------------------------
+
+    def _chosen_day(self) -> dict[Key, Cell]:
+        targets = [(p.start, p.target) for p in self.periods.values() if p.target is not None]
+        return self._with_present(self._values_on(targets))
+
+    def _values_on(self, targets: list[tuple[date, date]]) -> dict[Key, Cell]:
+        if not targets:
+            return {}
+        days = [day for _, day in targets]
+        return self._cells(
+            self._parts().finished("period", min(days), max(days), targets=values_relation(targets))
+        )
+
+    def _with_present(self, cells: dict[Key, Cell]) -> dict[Key, Cell]:
+        """Also series with a fact elsewhere in the period: at its end they are known to be gone, so parts add up."""
+        if not self.query.by:
+            return cells
+        parts, n = self._parts(), len(self.query.by)
+        present = parts.present("day", self.first, self.last)
+        keys = "".join(f", k{i}" for i in range(n))
+        sql = f"SELECT DISTINCT {self._period_sql('g')}{keys} FROM ({present})"
+        for row in self.ground.rows(sql):
+            key: Key = (row[0], row[1:])
+            period = self.periods[key[0]]
+            if key not in cells:
+                gone = Cell(self.empty) if period.absent_is_known and not period.why else Cell(why=period.why)
+                cells[key] = gone
+        return cells
+
+    def _change(self) -> dict[Key, Cell]:
+        """The last value minus that of the day before the period; a series absent then, or now, was 0."""
+        before = {p.start: p.start - ONE_DAY for p in self.periods.values()}
+        holds, carry = self.coverage.holds, self.metric.carry
+        now = self._chosen_day()
+        then = self._values_on([(start, day) for start, day in before.items() if holds(day) or carry])
+        cells = {}
+        for start, day in before.items():
+            period = self.periods[start]
+            if not holds(day) and not any(key[0] == start for key in then):
+                period.absent_is_known = False
+                period.why = period.why or f"{day}, the day before, was not collected"
+        for key in {*now, *then}:
+            period = self.periods[key[0]]
+            if period.why:
+                cells[key] = Cell(why=period.why)
+                continue
+            a, b = now.get(key, Cell(self.empty)), then.get(key, Cell(self.empty))
+            value = None if a.value is None or b.value is None else a.value - b.value  # type: ignore[operator]
+            cells[key] = Cell(value, a.approximate or b.approximate, a.carried or b.carried)
+        return cells
+
+    # -- words -----------------------------------------------------------------------------------------------------
+
+    def _said(self) -> str:
+        what, scope = self._bound().measure.text, "whole range" if self.query.scope == "all" else self.query.scope
+        how = {
+            "total": f"over all facts of each {scope}",
+            "average": f"for each day, then the mean of the covered days of each {scope}",
+            "min": f"for each day, then the least day of each {scope}",
+            "max": f"for each day, then the greatest day of each {scope}",
+            "first": f"on the first day of each {scope}",
+            "last": f"at the end of the last day of each {scope}",
+            "change": f"at the end of each {scope} minus that of the one before",
+        }[self.show]
+        if self.show == "total" and self.metric.kind == UNIQUES and self.query.scope != "day":
+            how = f"per day; of a {scope} only bounds are known (the largest day, the sum of days)"
+        carry = f", a series without a row carried at most {self.metric.carry} days" if self.metric.carry else ""
+        return f"{self.name}: {what} {how}{carry}"
+
+
+def _mean(total: Any, blank: int, empty: Number, days: int) -> float:
+    extra = 0 if empty is None else empty * blank  # type: ignore[operator]
+    return float(total + extra) / days if not isinstance(total, Decimal) else float((total + Decimal(extra)) / days)
+
+
+def plain(value: Number, type_: str) -> Any:
+    """A value as it is shown: int, Decimal without needless zeros, or float."""
+    if value is None:
+        return None
+    if type_ == FLOAT:
+        return float(value)
+    exact = Decimal(value)
+    if exact == exact.to_integral_value():
+        return int(exact) if type_ == "integer" else exact.quantize(Decimal(1)) if abs(exact) < 10**27 else exact
+    return exact.normalize()
+
+
+ERROR = ACCURACY
+__all__ = ["ERROR", "FLOW", "Cell", "Key", "Period", "Solved", "period_start", "solve"]

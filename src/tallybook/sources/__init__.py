@@ -1,0 +1,47 @@
+"""Databases that are read. One file each; one line here each; third parties use the entry point group
+`tallybook.sources` with the same kind of value."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+from tallybook.errors import DeclarationError
+
+if TYPE_CHECKING:
+    from tallybook.metrics import SourceSettings
+    from tallybook.sources.base import Source
+
+REGISTRY = {
+    "sqlite": "tallybook.sources.sqlite:SqliteSource",
+    "duckdb": "tallybook.sources.duckdb:DuckdbSource",
+    "postgresql": "tallybook.sources.postgresql:PostgresqlSource",
+    "postgres": "tallybook.sources.postgresql:PostgresqlSource",
+    "mysql": "tallybook.sources.mysql:MysqlSource",
+    "mariadb": "tallybook.sources.mysql:MysqlSource",
+}
+
+
+def open_source(settings: SourceSettings) -> Source:
+    """The adapter for the URL of `settings`. Connects only when something is read.
+
+    Raises DeclarationError when no adapter reads such URLs."""
+    scheme = settings.url.partition(":")[0].partition("+")[0].lower()
+    place = REGISTRY.get(scheme) or _from_entry_point(scheme)
+    if place is None:
+        raise DeclarationError(
+            f"sources.{settings.name}.url: no adapter reads {scheme!r} URLs",
+            hint=f"one of {', '.join(sorted(REGISTRY))}: url = \"postgresql://user@host/database\"",
+        )
+    module, _, name = place.partition(":")
+    adapter: type[Source] = getattr(importlib.import_module(module), name)
+    return adapter(settings)
+
+
+def _from_entry_point(scheme: str) -> str | None:
+    from importlib.metadata import entry_points
+
+    for point in entry_points(group="tallybook.sources"):
+        if point.name == scheme:
+            return point.value
+    return None

@@ -1,0 +1,372 @@
+"""What every source can do: the protocol of the adapters, with the SQL they share.
+
+An adapter only ever reads. It never translates the user's SQL; it wraps it in a shell of SELECT, CASE WHEN,
+GROUP BY and aggregates, in its own dialect, with every identifier of ours quoted.
+"""
+
+from __future__ import annotations
+
+import abc
+import math
+import re
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from tallybook.calendar import ONE_DAY, zone
+from tallybook.errors import SourceError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from tallybook.metrics import SourceSettings
+
+INT, DEC, FLOAT, TEXT, BOOL = "int", "decimal", "float", "text", "bool"
+TIMESTAMP, TIMESTAMPTZ, DATE, UUID, BYTES, OTHER = "timestamp", "timestamptz", "date", "uuid", "bytes", "other"
+NUMBERS = (INT, DEC, FLOAT)
+
+
+@dataclass(frozen=True)
+class ColumnType:
+    """What a source says of a column or expression. `scale`: digits after the point, where it is declared."""
+
+    kind: str
+    scale: int | None = None
+    declared: str = ""
+
+
+@dataclass(frozen=True)
+class TimeForm:
+    """How a time column stores time: `instant`, `naive` (in `zone`), `date`, `midnight` (a naive time that
+    stands for a date), `epoch_s`, `epoch_ms`, or text: `text_space`, `text_t`, `text_date`, `text_offset`."""
+
+    name: str
+    zone: str = "UTC"
+
+    @property
+    def by_day(self) -> bool:
+        """The column holds days, in no zone."""
+        return self.name in ("date", "midnight", "text_date")
+
+    @property
+    def says(self) -> str:
+        said = {
+            "instant": "as instants", "date": "as plain dates", "midnight": "as plain dates at midnight",
+            "epoch_s": "as seconds since 1970", "epoch_ms": "as milliseconds since 1970",
+            "text_date": "as text, plain dates", "text_offset": "as text with an offset from UTC",
+        }.get(self.name)  # fmt: skip
+        where = "UTC" if self.zone == "UTC" else f"the local time of {self.zone}"
+        return said or f"without a zone, read as {where}" + (", as text" if self.name.startswith("text") else "")
+
+
+class Reader(abc.ABC):
+    """Statements of one snapshot: what one sees, all see (where the source can do that)."""
+
+    @abc.abstractmethod
+    def rows(self, sql: str) -> list[tuple[Any, ...]]:
+        """All rows of a statement, as the driver gives them."""
+
+    @abc.abstractmethod
+    def batches(self, sql: str, size: int = 50_000) -> Iterator[list[tuple[Any, ...]]]:
+        """The rows of a statement, some at a time."""
+
+    def table(self, sql: str, kinds: Sequence[str]) -> pa.Table:
+        """A large result as columns c0, c1, … of the given kinds: text, int, decimal or float.
+
+        Raises SourceError when a value does not fit its kind."""
+        import pyarrow as pa
+
+        types = {TEXT: pa.string(), INT: pa.int64(), DEC: pa.decimal128(38, 10), FLOAT: pa.float64()}
+        schema = pa.schema([(f"c{i}", types[kind]) for i, kind in enumerate(kinds)])
+        parts = []
+        for batch in self.batches(sql):
+            columns = [
+                pa.array([CONVERT[kind](value) for value in values], types[kind])
+                for kind, values in zip(kinds, zip(*batch, strict=True), strict=True)
+            ]
+            parts.append(pa.record_batch(columns, schema=schema))
+        return pa.Table.from_batches(parts, schema=schema)
+
+
+class Source(abc.ABC):
+    """A database that is read. Methods that build SQL are pure; the others connect."""
+
+    dialect: str
+    """sqlglot's name for its SQL."""
+    snapshots: bool = True
+    """False: every statement stands for itself."""
+
+    def __init__(self, settings: SourceSettings) -> None:
+        self.settings = settings
+
+    # -- reading -------------------------------------------------------------------------------
+
+    @abc.abstractmethod
+    def snapshot(self) -> Any:
+        """A context manager that gives a Reader on one read-only, time-limited snapshot."""
+
+    @abc.abstractmethod
+    def close(self) -> None:
+        """Let go of every connection."""
+
+    @abc.abstractmethod
+    def probe(self, relation: str, expressions: Sequence[str]) -> list[ColumnType]:
+        """The types of expressions over a relation, without reading rows (or from a small sample).
+
+        Raises SourceError when the relation or one of the expressions does not exist."""
+
+    @abc.abstractmethod
+    def known_until(self, now: datetime) -> datetime:
+        """The instant (UTC) up to which the source holds what happened: its clock, a replica's replay time.
+
+        `now` is the caller's clock, for sources that have none."""
+
+    @abc.abstractmethod
+    def index_reached(self, reader: Reader, sql: str) -> bool:
+        """Whether the source would answer `sql` through an index, by its own EXPLAIN."""
+
+    @abc.abstractmethod
+    def sql_connection(self) -> Any:
+        """A read-only connection for a Python metric (SQLAlchemy's, or DuckDB's own), as a context manager."""
+
+    def fresh_until(self, reader: Reader) -> datetime | None:
+        """What the declared `fresh` statement says, as an instant."""
+        if not self.settings.fresh:
+            return None
+        rows = reader.rows(self.settings.fresh.rstrip().rstrip(";"))
+        value = rows[0][0] if rows else None
+        return None if value is None else as_instant(value)
+
+    def sample(self, relation: str, expression: str, limit: int = 1000) -> list[Any]:
+        """Some values of an expression that are not null, in no order."""
+        with self.snapshot() as reader:
+            found = reader.rows(
+                f"SELECT {expression} FROM {relation} WHERE ({expression}) IS NOT NULL LIMIT {limit}"
+            )
+        return [row[0] for row in found]
+
+    # -- what is there, for `check` ---------------------------------------------------------------
+
+    @abc.abstractmethod
+    def tables(self) -> list[str]:
+        """Names of tables and views."""
+
+    @abc.abstractmethod
+    def columns(self, table: str) -> list[str]:
+        """Names of a table's columns; empty when there is no such table."""
+
+    @abc.abstractmethod
+    def indexed_columns(self, table: str) -> set[str]:
+        """Columns that come first in some index of the table."""
+
+    # -- SQL -----------------------------------------------------------------------------------
+
+    def quote(self, name: str) -> str:
+        return '"' + name.replace('"', '""') + '"'
+
+    def table_name(self, name: str) -> str:
+        return ".".join(self.quote(part) for part in name.split("."))
+
+    def text(self, expression: str, type_: ColumnType) -> str:
+        """An expression that groups by the exact characters and arrives as text."""
+        return expression
+
+    def float(self, expression: str) -> str:
+        return f"CAST({expression} AS DOUBLE PRECISION)"
+
+    def total(self, expression: str, type_: ColumnType) -> list[str]:
+        """The columns from which `read_total` puts an exact sum together."""
+        return [f"SUM({expression})"]
+
+    def read_total(self, values: Sequence[Any], type_: ColumnType) -> Any:
+        """The sum: Decimal or int when exact, float otherwise, None over no values."""
+        return values[0]
+
+    def value(self, expression: str, type_: ColumnType) -> str:
+        """A number as it may be compared and fetched exactly."""
+        return expression
+
+    def read_value(self, value: Any, type_: ColumnType) -> Any:
+        return value
+
+    def instant_literal(self, instant: datetime) -> str:
+        return f"TIMESTAMP WITH TIME ZONE '{instant:%Y-%m-%d %H:%M:%S}+00:00'"
+
+    def naive_literal(self, naive: datetime) -> str:
+        return f"TIMESTAMP '{naive:%Y-%m-%d %H:%M:%S}'"
+
+    def date_literal(self, day: date) -> str:
+        return f"DATE '{day}'"
+
+    def text_as_instant(self, column: str) -> str:
+        """An expression that is the instant a text with an offset names, comparable with `instant_literal`."""
+        raise SourceError(f"{type(self).__name__} does not read times with an offset from text")
+
+    def bound(self, form: TimeForm, instant: datetime, day: date) -> str:
+        """The beginning of `day`, which is `instant`, as a literal to compare the bare time column with."""
+        match form.name:
+            case "instant":
+                return self.instant_literal(instant)
+            case "naive":
+                return self.naive_literal(_naive(instant, form.zone))
+            case "midnight":
+                return self.naive_literal(datetime(day.year, day.month, day.day))
+            case "date":
+                return self.date_literal(day)
+            case "epoch_s":
+                return str(int(instant.timestamp()))
+            case "epoch_ms":
+                return str(int(instant.timestamp()) * 1000)
+            case "text_date":
+                return f"'{day}'"
+            case "text_space" | "text_t":
+                return f"'{_text_time(_naive(instant, form.zone), form.name)}'"
+            case "text_offset":
+                return self.instant_literal(instant)
+        raise SourceError(f"no literal for times stored {form.name}")
+
+    def time_value(self, column: str, form: TimeForm) -> str:
+        """What is compared with `bound`: the bare column, save for text with offsets."""
+        return self.text_as_instant(column) if form.name == "text_offset" else column
+
+    def within(self, column: str, form: TimeForm, start: tuple[datetime, date], end: tuple[datetime, date]) -> str:
+        """The condition that a time lies in [start, end); each is (instant, day)."""
+        value = self.time_value(column, form)
+        exact = f"{value} >= {self.bound(form, *start)} AND {value} < {self.bound(form, *end)}"
+        if form.name != "text_offset":
+            return exact
+        # Wide enough for every offset; the index sees only this part.
+        wide = f"{column} >= '{start[1] - 2 * ONE_DAY}' AND {column} < '{end[1] + 2 * ONE_DAY}'"
+        return f"{wide} AND {exact}"
+
+
+def _naive(instant: datetime, zone_name: str) -> datetime:
+    return instant.astimezone(zone(zone_name)).replace(tzinfo=None)
+
+
+def _text_time(naive: datetime, form: str) -> str:
+    """The shortest prefix that sorts before every text of that instant or later, with or without seconds."""
+    if naive.hour == naive.minute == naive.second == 0:
+        return f"{naive:%Y-%m-%d}"
+    separator = "T" if form == "text_t" else " "
+    return f"{naive:%Y-%m-%d}{separator}{naive:%H:%M}" + (f":{naive:%S}" if naive.second else "")
+
+
+_TEXT_TIME = re.compile(
+    r"^(?P<day>\d{4}-\d\d-\d\d)(?:(?P<sep>[T ])\d\d:\d\d(?::\d\d(?:[.,]\d+)?)?\s*(?P<zone>Z|[+-]\d\d(?::?\d\d)?)?)?$"
+)
+
+
+def text_form(value: str) -> str | None:
+    """text_date, text_space, text_t, text_offset, or None when it is no time we know. 'Z' counts as UTC."""
+    found = _TEXT_TIME.match(value)
+    if not found:
+        return None
+    if found["sep"] is None:
+        return "text_date"
+    if found["zone"] and found["zone"] != "Z":
+        return "text_offset"
+    return "text_z" if found["zone"] else "text_t" if found["sep"] == "T" else "text_space"
+
+
+def as_instant(value: Any) -> datetime:
+    """What a `fresh` statement answered, as an aware instant: naive times are UTC, numbers seconds since 1970."""
+    if isinstance(value, datetime):
+        return value if value.tzinfo else value.replace(tzinfo=UTC)
+    if isinstance(value, date):
+        return datetime(value.year, value.month, value.day, tzinfo=UTC)
+    if isinstance(value, int | float | Decimal):
+        seconds = float(value)
+        return datetime.fromtimestamp(seconds / 1000 if abs(seconds) > 1e11 else seconds, UTC)
+    try:
+        parsed = datetime.fromisoformat(str(value))
+    except ValueError:
+        raise SourceError(f"`fresh` answered {value!r}; expected a time, as 2026-03-01 04:00:00+00:00") from None
+    return parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)
+
+
+# -- values as they arrive -------------------------------------------------------------------------
+
+
+def as_text(value: Any) -> str | None:
+    """A dimension value as text: what a person would write."""
+    if value is None or isinstance(value, str):
+        return value
+    if isinstance(value, bytes):
+        try:
+            return value.decode()
+        except UnicodeDecodeError:
+            return value.hex()
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
+        return str(int(value))
+    if isinstance(value, Decimal):
+        plain = format(value, "f")
+        return plain.rstrip("0").rstrip(".") if "." in plain else plain
+    return str(value)
+
+
+def as_integer(value: Any) -> int | None:
+    """An id or a count. Raises SourceError for what is not a whole 64-bit number."""
+    if value is None or (isinstance(value, int) and -(2**63) <= value < 2**63):
+        return value
+    if isinstance(value, float | Decimal) and value == int(value) and abs(value) < 2**63:
+        return int(value)
+    raise SourceError(f"a column of whole numbers holds {value!r}", hint="cast it to text: count(distinct cast(x as text))")
+
+
+def as_exact(value: Any) -> Decimal | None:
+    """An exact number that fits DECIMAL(38,10). Raises SourceError, with the cast to write, when it does not."""
+    if value is None:
+        return None
+    number = Decimal(value) if isinstance(value, int) else value
+    if isinstance(number, float) and number.is_integer():
+        number = Decimal(int(number))
+    if not isinstance(number, Decimal):
+        raise SourceError(f"an exact number was expected, seen {value!r}", hint="cast it: cast(x as decimal(38, 10))")
+    if not number.is_finite():
+        raise SourceError(f"a sum is {number}", hint="leave such rows out: nullif(x, 'NaN')")
+    if number != 0 and (number.adjusted() >= 28 or number != number.quantize(_SMALLEST, context=_WIDE)):
+        raise SourceError(
+            f"{value} needs more than 28 digits before or 10 after the point",
+            hint="say how it is to be rounded: sum(cast(x as decimal(38, 10)))",
+        )
+    return number
+
+
+def as_float(value: Any) -> float | None:
+    """A floating-point number. Raises SourceError for what is not finite."""
+    if value is None:
+        return None
+    number = float(value)
+    if not math.isfinite(number):
+        raise SourceError(f"a number is {number}", hint="leave such rows out with a filter inside the measure")
+    return number
+
+
+_SMALLEST = Decimal("1e-10")
+_WIDE = __import__("decimal").Context(prec=60)
+CONVERT: dict[str, Callable[[Any], Any]] = {TEXT: as_text, INT: as_integer, DEC: as_exact, FLOAT: as_float}
+
+
+@contextmanager
+def deadline(seconds: float, stop: Callable[[], None]) -> Iterator[None]:
+    """Call `stop` from another thread if the block takes longer than `seconds`."""
+    import threading
+
+    timer = threading.Timer(seconds, stop)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
+def replay_margin(seconds: float | None, now: datetime) -> datetime:
+    """A replica's horizon when it says how many seconds it lags."""
+    return now - timedelta(seconds=seconds or 0.0)

@@ -1,0 +1,191 @@
+"""MySQL and MariaDB (PyMySQL).
+
+A snapshot is one START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY; the session's zone is UTC. Text is
+grouped by its UTF-8 bytes, because the default collations hold 'a', 'A' and 'a ' to be one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any
+
+from tallybook.errors import SourceError, SourceUnavailable
+from tallybook.sources.base import (
+    BYTES,
+    DATE,
+    DEC,
+    FLOAT,
+    INT,
+    OTHER,
+    TEXT,
+    TIMESTAMP,
+    TIMESTAMPTZ,
+    ColumnType,
+    Reader,
+    replay_margin,
+)
+from tallybook.sources.server import ServerReader, ServerSource
+
+_BINARY_CHARSET = 63
+
+
+class MysqlSource(ServerSource):
+    dialect = "mysql"
+    drivername = "mysql+pymysql"
+    extra = "mysql"
+    begin = ("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY",)
+
+    def engine(self) -> Any:
+        if self.settings.url.startswith("mariadb:"):
+            self.settings = _with_url(self.settings, "mysql" + self.settings.url.removeprefix("mariadb"))
+        return super().engine()
+
+    def prepare(self) -> Sequence[str]:
+        s = self.settings
+        return (
+            "SET NAMES utf8mb4",
+            "SET SESSION time_zone = '+00:00'",
+            "SET SESSION TRANSACTION READ ONLY",
+            f"SET SESSION lock_wait_timeout = {max(1, int(s.lock_timeout))}",
+            f"SET SESSION innodb_lock_wait_timeout = {max(1, int(s.lock_timeout))}",
+        )
+
+    def _connect(self) -> Any:
+        raw = super()._connect()
+        seconds = self.settings.statement_timeout
+        mariadb = "mariadb" in raw.get_server_info().lower()
+        limit = f"max_statement_time = {seconds:g}" if mariadb else f"max_execution_time = {int(seconds * 1000)}"
+        with raw.cursor() as cursor:
+            cursor.execute(f"SET SESSION {limit}")
+        return raw
+
+    def reader(self, raw: Any) -> Reader:
+        return MysqlReader(self, raw)
+
+    def describe(self, cursor: Any) -> list[ColumnType]:
+        return [_type(field) for field in cursor._result.fields]
+
+    def known_until(self, now: datetime) -> datetime:
+        with self.snapshot() as reader:
+            clock = reader.rows("SELECT UTC_TIMESTAMP(6)")[0][0].replace(tzinfo=UTC)
+        return replay_margin(self._seconds_behind(), clock)
+
+    def _seconds_behind(self) -> float | None:
+        """How far a replica lags; None where this is no replica or we may not know."""
+        for statement in ("SHOW REPLICA STATUS", "SHOW SLAVE STATUS"):
+            try:
+                with self.raw().cursor() as cursor:
+                    cursor.execute(statement)
+                    row = cursor.fetchone()
+                    names = [d[0] for d in cursor.description or ()]
+            except Exception:  # noqa: S112 - not privileged, or the other spelling: both are no answer
+                continue
+            if not row:
+                return None
+            status = dict(zip(names, row, strict=False))
+            behind = status.get("Seconds_Behind_Source", status.get("Seconds_Behind_Master"))
+            if behind is None:
+                raise SourceUnavailable(
+                    f"source {self.settings.name!r} is a replica whose replication is stopped",
+                    hint="START REPLICA on it, or read from the primary",
+                )
+            return float(behind)
+        return None
+
+    def index_reached(self, reader: Reader, sql: str) -> bool:
+        # type, key of every step: a range or a reference through a key
+        with reader.cursor() as cursor:  # type: ignore[attr-defined]
+            cursor.execute("EXPLAIN " + sql)
+            names = [d[0].lower() for d in cursor.description]
+            steps = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+        return any(step.get("key") and step.get("type") in ("range", "ref", "const", "eq_ref") for step in steps)
+
+    def explained(self, error: Exception) -> SourceError:
+        name = self.settings.name
+        code = error.args[0] if error.args and isinstance(error.args[0], int) else 0
+        said = str(error.args[1]) if len(error.args) > 1 else str(error)
+        if code in (1969, 3024):
+            seconds = self.settings.statement_timeout
+            return SourceError(
+                f"source {name!r}: a statement took longer than {seconds:g} s",
+                hint=f'give it more time: [sources.{name}] statement_timeout = "{2 * seconds:g}s", or index the time column',
+            )
+        if code == 1205:
+            return SourceError(f"source {name!r}: a table is locked: {said}", hint="run again when the lock is gone")
+        if code in (1146, 1054, 1305):
+            return SourceError(f"source {name!r}: {said}", hint="`tallybook check --source` lists what is there")
+        if code in (1142, 1143):
+            return SourceError(f"source {name!r}: {said}", hint="GRANT SELECT on it to the user of the url")
+        if code in (0, 2006, 2013, 1053, 1927) or code >= 4031:
+            return SourceUnavailable(f"source {name!r}: the connection was lost: {said}", hint="tallybook run")
+        return SourceError(f"source {name!r}: {said}")
+
+    # -- SQL -----------------------------------------------------------------------------------
+
+    def quote(self, name: str) -> str:
+        return "`" + name.replace("`", "``") + "`"
+
+    def text(self, expression: str, type_: ColumnType) -> str:
+        if type_.kind in (TEXT, OTHER):
+            return f"CAST(CONVERT({expression} USING utf8mb4) AS BINARY)"
+        if type_.kind == BYTES:
+            return f"LOWER(HEX({expression}))"
+        return expression
+
+    def float(self, expression: str) -> str:
+        return f"(({expression}) + 0e0)"
+
+    def instant_literal(self, instant: datetime) -> str:
+        return f"TIMESTAMP '{instant:%Y-%m-%d %H:%M:%S}'"
+
+    def text_as_instant(self, column: str) -> str:
+        local = f"CAST(REPLACE(LEFT({column}, 19), 'T', ' ') AS DATETIME)"
+        offset = f"CASE WHEN {column} LIKE '%Z' THEN '+00:00' ELSE RIGHT({column}, 6) END"
+        return f"CONVERT_TZ({local}, {offset}, '+00:00')"
+
+
+class MysqlReader(ServerReader):
+    @contextmanager
+    def streaming_cursor(self) -> Iterator[Any]:
+        from pymysql.cursors import SSCursor
+
+        with self.explaining():
+            cursor = self.raw.cursor(SSCursor)
+            try:
+                yield cursor
+            finally:
+                cursor.close()
+
+
+_INTS = {1, 2, 3, 8, 9, 13, 16}
+_TEXTS = {15, 247, 248, 249, 250, 251, 252, 253, 254}
+
+
+def _type(field: Any) -> ColumnType:
+    code = field.type_code
+    if code in _INTS:
+        return ColumnType(INT, 0)
+    if code in (0, 246):
+        return ColumnType(DEC, field.scale)
+    if code in (4, 5):
+        return ColumnType(FLOAT)
+    if code in (10, 14):
+        return ColumnType(DATE)
+    if code == 12:
+        return ColumnType(TIMESTAMP)
+    if code == 7:
+        return ColumnType(TIMESTAMPTZ)
+    if code in _TEXTS:
+        return ColumnType(BYTES if field.charsetnr == _BINARY_CHARSET else TEXT)
+    return ColumnType(OTHER)
+
+
+def _with_url(settings: Any, url: str) -> Any:
+    import msgspec
+
+    return msgspec.structs.replace(settings, url=url)
+
+
+__all__ = ["MysqlSource"]

@@ -1,0 +1,168 @@
+"""PostgreSQL (psycopg 3), and what speaks its protocol.
+
+A snapshot is one REPEATABLE READ READ ONLY transaction. Large results come by COPY TO STDOUT, which is a read.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from tallybook.errors import SourceError, SourceUnavailable
+from tallybook.sources.base import (
+    BOOL,
+    BYTES,
+    DATE,
+    DEC,
+    FLOAT,
+    INT,
+    OTHER,
+    TEXT,
+    TIMESTAMP,
+    TIMESTAMPTZ,
+    UUID,
+    ColumnType,
+    Reader,
+)
+from tallybook.sources.server import ServerReader, ServerSource
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+_OIDS = {
+    16: BOOL, 17: BYTES, 18: TEXT, 19: TEXT, 20: INT, 21: INT, 23: INT, 25: TEXT, 26: INT, 700: FLOAT, 701: FLOAT,
+    1042: TEXT, 1043: TEXT, 1082: DATE, 1114: TIMESTAMP, 1184: TIMESTAMPTZ, 1700: DEC, 2950: UUID,
+}  # fmt: skip
+
+
+class PostgresqlSource(ServerSource):
+    dialect = "postgres"
+    drivername = "postgresql+psycopg"
+    extra = "postgresql"
+    begin = ("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",)
+
+    def prepare(self) -> Sequence[str]:
+        s = self.settings
+        return (
+            "SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY",
+            "SET TimeZone = 'UTC'",
+            "SET DateStyle = 'ISO'",
+            "SET jit = off",
+            f"SET statement_timeout = {int(s.statement_timeout * 1000)}",
+            f"SET lock_timeout = {int(s.lock_timeout * 1000)}",
+            f"SET idle_in_transaction_session_timeout = {int(max(60.0, 2 * s.statement_timeout) * 1000)}",
+            "SET application_name = 'tallybook'",
+        )
+
+    def _connect(self) -> Any:
+        raw = super()._connect()
+        raw.autocommit = True
+        return raw
+
+    def _end(self, raw: Any) -> None:
+        try:
+            raw.execute("ROLLBACK")
+        except Exception:
+            self._forget()
+
+    def reader(self, raw: Any) -> Reader:
+        return PostgresqlReader(self, raw)
+
+    def describe(self, cursor: Any) -> list[ColumnType]:
+        return [_type(column) for column in cursor.description]
+
+    def known_until(self, now: datetime) -> datetime:
+        with self.snapshot() as reader:
+            clock, replica, replayed = reader.rows(
+                "SELECT clock_timestamp(), pg_is_in_recovery(), pg_last_xact_replay_timestamp()"
+            )[0]
+        if replica and replayed is None:
+            raise SourceUnavailable(f"source {self.settings.name!r} is a replica that has replayed nothing yet")
+        return (replayed if replica else clock).astimezone(UTC)
+
+    def index_reached(self, reader: Reader, sql: str) -> bool:
+        plan = reader.rows("EXPLAIN (FORMAT JSON) " + sql)[0][0]
+        return "Index" in json.dumps(plan if not isinstance(plan, str) else json.loads(plan))
+
+    def explained(self, error: Exception) -> SourceError:
+        name = self.settings.name
+        said = " ".join(str(error).split("\n")[0].split()) or type(error).__name__
+        state = getattr(error, "sqlstate", None)
+        if state == "57014":
+            seconds = self.settings.statement_timeout
+            return SourceError(
+                f"source {name!r}: a statement took longer than {seconds:g} s",
+                hint=f'give it more time: [sources.{name}] statement_timeout = "{2 * seconds:g}s", or index the time column',
+            )
+        if state == "55P03":
+            return SourceError(f"source {name!r}: a table is locked: {said}", hint="run again when the lock is gone")
+        if state in ("42P01", "42703", "42883"):
+            return SourceError(f"source {name!r}: {said}", hint="`tallybook check --source` lists what is there")
+        if state == "42501":
+            return SourceError(f"source {name!r}: {said}", hint="GRANT SELECT on it to the user of the url")
+        if state is None or state.startswith(("08", "57P")):
+            return SourceUnavailable(f"source {name!r}: the connection was lost: {said}", hint="tallybook run")
+        return SourceError(f"source {name!r}: {said}")
+
+    # -- SQL -----------------------------------------------------------------------------------
+
+    def text(self, expression: str, type_: ColumnType) -> str:
+        match type_.kind:
+            case "int" | "uuid" | "bool" | "date" | "timestamp" | "timestamptz" | "float":
+                return f"CAST({expression} AS text)"
+            case "decimal":
+                return f"CAST(trim_scale({expression}) AS text)"
+            case "bytes":
+                return f"encode({expression}, 'hex')"
+        return f'CAST({expression} AS text) COLLATE "C"'
+
+    def float(self, expression: str) -> str:
+        return f"CAST({expression} AS double precision)"
+
+    def naive_literal(self, naive: datetime) -> str:
+        return f"TIMESTAMP '{naive:%Y-%m-%d %H:%M:%S}'"
+
+    def text_as_instant(self, column: str) -> str:
+        return f"CAST({column} AS timestamp with time zone)"
+
+
+class PostgresqlReader(ServerReader):
+    def table(self, sql: str, kinds: Sequence[str]) -> pa.Table:
+        import pyarrow as pa
+        from pyarrow import csv
+
+        types = {TEXT: pa.string(), INT: pa.int64(), DEC: pa.decimal128(38, 10), FLOAT: pa.float64()}
+        names = [f"c{i}" for i in range(len(kinds))]
+        buffer = io.BytesIO()
+        with self.cursor() as cursor, cursor.copy(f"COPY ({sql}) TO STDOUT (FORMAT csv)") as copy:
+            for chunk in copy:
+                buffer.write(chunk)
+        if buffer.tell() == 0:
+            return pa.table({n: pa.array([], types[k]) for n, k in zip(names, kinds, strict=True)})
+        buffer.seek(0)
+        try:
+            return csv.read_csv(
+                buffer,
+                read_options=csv.ReadOptions(column_names=names),
+                parse_options=csv.ParseOptions(newlines_in_values=True),
+                convert_options=csv.ConvertOptions(
+                    column_types={n: types[k] for n, k in zip(names, kinds, strict=True)},
+                    null_values=[""],
+                    strings_can_be_null=True,
+                    quoted_strings_can_be_null=False,
+                ),
+            )
+        except pa.ArrowInvalid as error:
+            raise SourceError(
+                f"source {self.source.settings.name!r}: a value does not fit: {error}",
+                hint="cast it: cast(x as decimal(38, 10))",
+            ) from None
+
+
+def _type(column: Any) -> ColumnType:
+    kind = _OIDS.get(column.type_code, OTHER)
+    scale = column.scale if kind == DEC else 0 if kind == INT else None
+    return ColumnType(kind, scale, getattr(column, "type_display", "") or "")

@@ -1,0 +1,223 @@
+"""What PostgreSQL and MySQL/MariaDB have in common: a URL, a DBAPI connection, a transaction per snapshot."""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from tallybook.errors import SourceError, SourceUnavailable
+from tallybook.sources.base import FLOAT, TEXT, ColumnType, Reader, Source
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
+
+
+class ServerSource(Source):
+    """A database server reached through SQLAlchemy's engine; statements go to the driver as they are."""
+
+    drivername: str
+    extra: str
+    begin: Sequence[str]
+    """Statements that start a read-only snapshot."""
+
+    def __init__(self, settings: Any) -> None:
+        super().__init__(settings)
+        self._engine: Engine | None = None
+        self._raw: Any = None
+
+    @abc.abstractmethod
+    def prepare(self) -> Sequence[str]:
+        """Session settings: time zone, time limits, read-only."""
+
+    @abc.abstractmethod
+    def explained(self, error: Exception) -> SourceError:
+        """A driver's error in our words, with the next step."""
+
+    @abc.abstractmethod
+    def describe(self, cursor: Any) -> list[ColumnType]:
+        """The types of a cursor's columns."""
+
+    def engine(self) -> Engine:
+        if self._engine is None:
+            from sqlalchemy import create_engine, make_url
+            from sqlalchemy.pool import NullPool
+
+            url = make_url(self.settings.url)
+            if "+" not in url.drivername:
+                url = url.set(drivername=self.drivername)
+            try:
+                self._engine = create_engine(url, poolclass=NullPool)
+            except ModuleNotFoundError as error:
+                raise SourceUnavailable(
+                    f"source {self.settings.name!r} needs the driver {error.name}",
+                    hint=f"pip install 'tallybook[{self.extra}]'",
+                ) from None
+        return self._engine
+
+    def raw(self) -> Any:
+        """The driver's connection, opened and prepared on first use."""
+        if self._raw is None:
+            self._raw = self._connect()
+        return self._raw
+
+    def _connect(self) -> Any:
+        from sqlalchemy.exc import DBAPIError
+
+        engine = self.engine()
+        try:
+            fairy = engine.raw_connection()
+        except DBAPIError as error:
+            raise self._unreachable(error.orig or error) from None
+        except Exception as error:
+            raise self._unreachable(error) from None
+        raw = fairy.driver_connection
+        fairy.detach()
+        try:
+            cursor = raw.cursor()
+            for statement in self.prepare():
+                cursor.execute(statement)
+            cursor.close()
+            raw.commit()
+        except Exception as error:
+            raise self.explained(error) from None
+        return raw
+
+    def _unreachable(self, error: BaseException) -> SourceUnavailable:
+        said = " ".join(str(error).split())
+        return SourceUnavailable(
+            f"source {self.settings.name!r} cannot be reached: {said}",
+            hint=f"look at the url of [sources.{self.settings.name}] (user, password, host, port, database), then `tallybook check --source`",
+        )
+
+    def close(self) -> None:
+        if self._raw is not None:
+            try:
+                self._raw.close()
+            finally:
+                self._raw = None
+
+    @contextmanager
+    def snapshot(self) -> Iterator[Reader]:
+        raw = self.raw()
+        try:
+            cursor = raw.cursor()
+            for statement in self.begin:
+                cursor.execute(statement)
+            cursor.close()
+        except Exception as error:
+            self._forget()
+            raise self.explained(error) from None
+        try:
+            yield self.reader(raw)
+        finally:
+            self._end(raw)
+
+    def _end(self, raw: Any) -> None:
+        try:
+            raw.rollback()
+        except Exception:
+            # The connection died under us; the statement that saw it has said so.
+            self._forget()
+
+    def _forget(self) -> None:
+        try:
+            self.close()
+        except Exception:
+            self._raw = None
+
+    def reader(self, raw: Any) -> Reader:
+        return ServerReader(self, raw)
+
+    @contextmanager
+    def sql_connection(self) -> Iterator[Any]:
+        from sqlalchemy.exc import DBAPIError
+
+        try:
+            with self.engine().connect() as connection:
+                for statement in self.prepare():
+                    connection.exec_driver_sql(statement)
+                connection.commit()
+                yield connection
+                connection.rollback()
+        except DBAPIError as error:
+            raise self.explained(error.orig if isinstance(error.orig, Exception) else error) from None
+
+    def probe(self, relation: str, expressions: Sequence[str]) -> list[ColumnType]:
+        with self.snapshot() as reader:
+            assert isinstance(reader, ServerReader)
+            return reader.types(f"SELECT {', '.join(expressions)} FROM {relation} WHERE 1 = 0")
+
+    def inspector(self) -> Any:
+        from sqlalchemy import inspect
+
+        self.raw()
+        return inspect(self.engine())
+
+    def tables(self) -> list[str]:
+        found = self.inspector()
+        return sorted([*found.get_table_names(), *found.get_view_names()])
+
+    def columns(self, table: str) -> list[str]:
+        from sqlalchemy.exc import NoSuchTableError
+
+        schema, _, name = table.rpartition(".")
+        try:
+            return [column["name"] for column in self.inspector().get_columns(name, schema=schema or None)]
+        except NoSuchTableError:
+            return []
+
+    def indexed_columns(self, table: str) -> set[str]:
+        schema, _, name = table.rpartition(".")
+        found = self.inspector()
+        firsts = {i["column_names"][0] for i in found.get_indexes(name, schema=schema or None) if i["column_names"]}
+        key = found.get_pk_constraint(name, schema=schema or None).get("constrained_columns") or []
+        return {*(str(c) for c in firsts if c), *key[:1]}
+
+
+class ServerReader(Reader):
+    def __init__(self, source: ServerSource, raw: Any) -> None:
+        self.source, self.raw = source, raw
+
+    def rows(self, sql: str) -> list[tuple[Any, ...]]:
+        with self.cursor() as cursor:
+            cursor.execute(sql)
+            return list(cursor.fetchall())
+
+    def types(self, sql: str) -> list[ColumnType]:
+        with self.cursor() as cursor:
+            cursor.execute(sql)
+            return self.source.describe(cursor)
+
+    def batches(self, sql: str, size: int = 50_000) -> Iterator[list[tuple[Any, ...]]]:
+        with self.streaming_cursor() as cursor:
+            cursor.execute(sql)
+            while batch := cursor.fetchmany(size):
+                yield list(batch)
+
+    @contextmanager
+    def cursor(self) -> Iterator[Any]:
+        with self.explaining():
+            cursor = self.raw.cursor()
+            try:
+                yield cursor
+            finally:
+                cursor.close()
+
+    @contextmanager
+    def streaming_cursor(self) -> Iterator[Any]:
+        with self.cursor() as cursor:
+            yield cursor
+
+    @contextmanager
+    def explaining(self) -> Iterator[None]:
+        try:
+            yield
+        except SourceError:
+            raise
+        except Exception as error:
+            raise self.source.explained(error) from None
+
+
+__all__ = ["FLOAT", "TEXT", "ServerReader", "ServerSource"]

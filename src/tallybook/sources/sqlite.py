@@ -1,0 +1,250 @@
+"""SQLite, through the standard library.
+
+Opened read-only. In WAL mode a snapshot is one read transaction; otherwise every statement stands for itself,
+because an open read would make the application's writes fail. Sums are exact for integers (also beyond 64
+bits) and for columns declared DECIMAL(p,s) or NUMERIC(p,s), which are summed as integers of the smallest unit.
+"""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from tallybook.errors import SourceError, SourceUnavailable
+from tallybook.sources.base import BOOL, DATE, DEC, FLOAT, INT, OTHER, TEXT, TIMESTAMP, ColumnType, Reader, Source, as_exact
+from tallybook.sources.sqlite_types import declared_type, inferred_type
+
+_HALF = 2**32
+
+
+class SqliteSource(Source):
+    dialect = "sqlite"
+
+    def __init__(self, settings: Any) -> None:
+        super().__init__(settings)
+        self.path = re.sub(r"^sqlite(\+\w+)?:///", "", settings.url).partition("?")[0]
+        self._connection: sqlite3.Connection | None = None
+        self._stop_at = float("inf")
+
+    def connection(self) -> sqlite3.Connection:
+        if self._connection is None:
+            self._connection = self._connect()
+        return self._connection
+
+    def _connect(self) -> sqlite3.Connection:
+        if not Path(self.path).is_file():
+            raise SourceUnavailable(
+                f"source {self.settings.name!r}: there is no file {self.path}",
+                hint=f'write its path in tallybook.toml: [sources.{self.settings.name}] url = "sqlite:///path/to/app.db"',
+            )
+        uri = Path(self.path).absolute().as_uri() + "?mode=ro"
+        try:
+            connection = sqlite3.connect(
+                uri, uri=True, timeout=self.settings.lock_timeout, isolation_level=None, check_same_thread=False
+            )
+            connection.execute("PRAGMA query_only = 1")
+            mode = connection.execute("PRAGMA journal_mode").fetchone()[0]
+        except sqlite3.Error as error:
+            raise SourceUnavailable(f"source {self.settings.name!r}: {self.path}: {error}") from None
+        self.snapshots = mode.lower() == "wal"
+        connection.set_progress_handler(lambda: time.monotonic() > self._stop_at, 20_000)
+        return connection
+
+    def close(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    @contextmanager
+    def snapshot(self) -> Iterator[SqliteReader]:
+        connection = self.connection()
+        if self.snapshots:
+            connection.execute("BEGIN")
+        try:
+            yield SqliteReader(self, connection)
+        finally:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+
+    @contextmanager
+    def sql_connection(self) -> Iterator[Any]:
+        from sqlalchemy import create_engine
+        from sqlalchemy.pool import StaticPool
+
+        engine = create_engine("sqlite://", creator=self._connect, poolclass=StaticPool)
+        try:
+            with engine.connect() as connection:
+                yield connection
+        finally:
+            engine.dispose()
+
+    def known_until(self, now: datetime) -> datetime:
+        self.connection()
+        return now
+
+    def index_reached(self, reader: Reader, sql: str) -> bool:
+        steps = [str(row[-1]) for row in reader.rows("EXPLAIN QUERY PLAN " + sql)]
+        return any(step.startswith("SEARCH") and "INDEX" in step or "PRIMARY KEY" in step for step in steps)
+
+    def probe(self, relation: str, expressions: Sequence[str]) -> list[ColumnType]:
+        with self.snapshot() as reader:
+            for expression in expressions:
+                reader.rows(f"SELECT {expression} FROM {relation} WHERE 1 = 0")
+            declared = self._declared(relation)
+        return [self._type_of(relation, expression, declared) for expression in expressions]
+
+    def _type_of(self, relation: str, expression: str, declared: dict[str, str]) -> ColumnType:
+        found = inferred_type(expression, declared)
+        if found is not None and found.kind != OTHER:
+            return found
+        seen = {type(value) for value in self.sample(relation, expression)}
+        kind = (
+            INT if seen == {int} else FLOAT if seen and seen <= {int, float} else TEXT if str in seen or not seen else OTHER
+        )
+        return ColumnType(kind, declared=found.declared if found else "")
+
+    def _declared(self, relation: str) -> dict[str, str]:
+        """Column → declared type, also through a query: a temporary view knows where its columns come from."""
+        scratch = self._connect()
+        try:
+            scratch.execute("PRAGMA query_only = 0")
+            scratch.execute(f"CREATE TEMP VIEW tallybook_probe AS SELECT * FROM {relation}")
+            rows = scratch.execute("PRAGMA temp.table_info(tallybook_probe)").fetchall()
+        except sqlite3.Error:
+            return {}
+        finally:
+            scratch.close()
+        return {row[1].lower(): row[2] for row in rows}
+
+    def tables(self) -> list[str]:
+        with self.snapshot() as reader:
+            found = reader.rows("SELECT name FROM sqlite_master WHERE type IN ('table', 'view') ORDER BY name")
+        return [row[0] for row in found]
+
+    def columns(self, table: str) -> list[str]:
+        with self.snapshot() as reader:
+            return [row[1] for row in reader.rows(f"PRAGMA table_xinfo({self.quote(table.split('.')[-1])})")]
+
+    def indexed_columns(self, table: str) -> set[str]:
+        found: set[str] = set()
+        with self.snapshot() as reader:
+            for row in reader.rows(f"PRAGMA index_list({self.quote(table)})"):
+                first = reader.rows(f"PRAGMA index_info({self.quote(row[1])})")[0]
+                found.add(first[2])
+            key = [row for row in reader.rows(f"PRAGMA table_info({self.quote(table)})") if row[5] == 1]
+            found.update(row[1] for row in key)
+        return found
+
+    # -- SQL -----------------------------------------------------------------------------------
+
+    def text(self, expression: str, type_: ColumnType) -> str:
+        return expression if type_.kind in (INT, DEC, FLOAT, BOOL) else f"({expression}) COLLATE BINARY"
+
+    def float(self, expression: str) -> str:
+        return f"CAST({expression} AS REAL)"
+
+    def total(self, expression: str, type_: ColumnType) -> list[str]:
+        if type_.kind == FLOAT:
+            return [f"SUM({expression})"]
+        whole = self._whole(expression, type_)
+        # Two halves, because SUM stops with an error beyond 64 bits.
+        columns = [f"SUM(({whole}) >> 32)", f"SUM(({whole}) & 4294967295)"]
+        return columns + self._digits_lost(expression, type_)
+
+    def read_total(self, values: Sequence[Any], type_: ColumnType) -> Any:
+        if type_.kind == FLOAT:
+            return values[0]
+        if values[0] is None:
+            return None
+        if len(values) > 2 and values[2]:
+            raise SourceError(
+                f"{values[2]} rows do not fit the declared {type_.declared or f'{type_.scale} decimals'}",
+                hint="declare how many digits follow the point: decimals = 4, or sum floats: sum(cast(x as real))",
+            )
+        unit = Decimal(1).scaleb(-(type_.scale or 0))
+        return Decimal(int(values[0]) * _HALF + int(values[1])) * unit
+
+    def _whole(self, expression: str, type_: ColumnType) -> str:
+        if not type_.scale:
+            return f"CAST({expression} AS INTEGER)"
+        return f"CAST(ROUND(({expression}) * {10**type_.scale}.0) AS INTEGER)"
+
+    def _digits_lost(self, expression: str, type_: ColumnType) -> list[str]:
+        """Counts values with more digits than declared, so that none is rounded without a word."""
+        if type_.scale:
+            unit = f"{10**type_.scale}.0"
+            off = f"ABS(({expression}) * {unit} - ROUND(({expression}) * {unit}))"
+            return [f"SUM(CASE WHEN {off} > 0.000001 * MAX(1.0, ABS({expression}) * {unit} * 0.000000001) THEN 1 END)"]
+        return [f"SUM(CASE WHEN ({expression}) <> CAST({expression} AS INTEGER) THEN 1 END)"]
+
+    def value(self, expression: str, type_: ColumnType) -> str:
+        return self._whole(expression, type_) if type_.kind == DEC else expression
+
+    def read_value(self, value: Any, type_: ColumnType) -> Any:
+        if value is None or type_.kind != DEC:
+            return value
+        return Decimal(int(value)).scaleb(-(type_.scale or 0))
+
+    def instant_literal(self, instant: datetime) -> str:
+        return str(int(instant.timestamp()))
+
+    def text_as_instant(self, column: str) -> str:
+        return f"unixepoch({column})"
+
+    def naive_literal(self, naive: datetime) -> str:
+        return f"'{naive:%Y-%m-%d %H:%M:%S}'"
+
+    def date_literal(self, day: Any) -> str:
+        return f"'{day}'"
+
+
+class SqliteReader(Reader):
+    def __init__(self, source: SqliteSource, connection: sqlite3.Connection) -> None:
+        self.source, self.connection = source, connection
+
+    def rows(self, sql: str) -> list[tuple[Any, ...]]:
+        with self._limited(sql):
+            return self.connection.execute(sql).fetchall()
+
+    def batches(self, sql: str, size: int = 50_000) -> Iterator[list[tuple[Any, ...]]]:
+        with self._limited(sql):
+            cursor = self.connection.execute(sql)
+            while batch := cursor.fetchmany(size):
+                yield batch
+
+    @contextmanager
+    def _limited(self, sql: str) -> Iterator[None]:
+        seconds = self.source.settings.statement_timeout
+        self.source._stop_at = time.monotonic() + seconds
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise _explained(error, self.source, seconds) from None
+        finally:
+            self.source._stop_at = float("inf")
+
+
+def _explained(error: sqlite3.Error, source: SqliteSource, seconds: float) -> SourceError:
+    name, text = source.settings.name, str(error)
+    if "interrupted" in text:
+        return SourceError(
+            f"source {name!r}: a statement took longer than {seconds:g} s",
+            hint=f'give it more time: [sources.{name}] statement_timeout = "{2 * seconds:g}s", or index the time column',
+        )
+    if "locked" in text or "busy" in text:
+        return SourceError(f"source {name!r}: the database is locked", hint="run again when the writer is done")
+    if "no such" in text:
+        return SourceError(f"source {name!r}: {text}", hint="`tallybook check --source` lists what is there")
+    if "malformed" in text or "not a database" in text:
+        return SourceUnavailable(f"source {name!r}: {source.path}: {text}")
+    return SourceError(f"source {name!r}: {text}")
+
+
+__all__ = ["DATE", "TIMESTAMP", "SqliteSource", "as_exact", "declared_type"]

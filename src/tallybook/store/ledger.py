@@ -1,0 +1,134 @@
+"""The narrow door to a ledger: what every ledger must be able to say and to promise.
+
+A *version* of the book is a number; it names a set of files and a coverage table. `commit` moves the book
+from one version to the next in one transaction, only if nobody else did so first, and only while the lease
+it was made under still holds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from typing import Any, Protocol
+
+
+@dataclass(frozen=True, kw_only=True)
+class File:
+    """A points file. `metric` is empty for a kind that all metrics share; days are both included."""
+
+    path: str
+    kind: str
+    metric: str
+    first: date
+    last: date
+    rows: int
+    bytes: int
+    format: int = 1
+    id: int = 0
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """Neighbouring covered days, both included; `instant` is when a snapshot saw what it saw."""
+
+    first: date
+    last: date
+    instant: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Definition:
+    """A definition as it was collected. `body` is the metric and what the source told about it, as JSON."""
+
+    metric: str
+    id: str
+    declared: str
+    body: str
+    created: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Snapshot:
+    """A version with everything a reader needs, taken in one read transaction.
+
+    `coverage`: {(metric, definition): stretches in order}. `definitions`: {metric: newest first}."""
+
+    version: int
+    files: tuple[File, ...]
+    coverage: dict[tuple[str, str], tuple[Stretch, ...]]
+    definitions: dict[str, tuple[Definition, ...]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Revision:
+    """A value of the past that changed. `series` is the dimension values as JSON."""
+
+    metric: str
+    definition: str
+    day: date
+    series: str
+    old: str | None
+    new: str | None
+    run: int = 0
+    at: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Covered:
+    """Days of one metric and definition that are now collected."""
+
+    metric: str
+    definition: str
+    days: Sequence[date]
+    instant: str | None = None
+
+
+@dataclass(kw_only=True)
+class Change:
+    """What a commit does: files in, files out, days covered, values revised."""
+
+    what: str
+    add: list[File] = field(default_factory=list)
+    remove: list[int] = field(default_factory=list)
+    covered: list[Covered] = field(default_factory=list)
+    revisions: list[Revision] = field(default_factory=list)
+    definitions: list[Definition] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Lease:
+    """The right to do a job; `fence` grows with every holder and is looked at on commit."""
+
+    job: str
+    holder: str
+    fence: int
+
+
+class Conflict(Exception):
+    """Somebody committed first; look again and try again."""
+
+
+class Ledger(Protocol):
+    """What `store.folder` and `book` ask of a ledger. Every method is one transaction."""
+
+    def snapshot(self, metrics: Iterable[str] | None = None, *, version: int | None = None) -> Snapshot: ...
+    def version(self) -> int: ...
+    def version_at(self, instant: datetime) -> int: ...
+    def commit(self, base: int, change: Change, *, lease: Lease | None, run: int | None, now: datetime) -> int: ...
+    def acquire(self, job: str, *, now: datetime, seconds: float) -> Lease: ...
+    def renew(self, lease: Lease, *, now: datetime, seconds: float) -> bool: ...
+    def release(self, lease: Lease) -> None: ...
+    def leased(self, *, now: datetime) -> list[str]: ...
+    def start_run(self, what: str, *, now: datetime) -> int: ...
+    def finish_run(self, run: int, status: str, report: dict[str, Any], *, now: datetime) -> None: ...
+    def runs(self, limit: int = 20) -> list[dict[str, Any]]: ...
+    def revisions(self, metric: str | None = None, limit: int = 1000) -> list[Revision]: ...
+    def metric_key(self, name: str, renamed_from: str | None) -> str: ...
+    def metric_keys(self) -> dict[str, str]: ...
+    def bind_key(self, name: str, key: str) -> None: ...
+    def droppable(self, *, now: datetime, keep_days: int) -> list[File]: ...
+    def forget_files(self, ids: Sequence[int]) -> None: ...
+    def known_paths(self) -> set[str]: ...
+    def problems(self) -> list[str]: ...
+    def close(self) -> None: ...

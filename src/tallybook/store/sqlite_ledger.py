@@ -1,0 +1,438 @@
+"""The ledger in a SQLite file: WAL, BEGIN IMMEDIATE for every change, one read transaction for every reading."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import sqlite3
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from tallybook.errors import BookError, Busy
+from tallybook.store.ledger import Change, Conflict, Covered, Definition, File, Lease, Revision, Snapshot, Stretch
+
+SCHEMA_NUMBER = 1
+SCHEMA = """
+CREATE TABLE versions (
+    version INTEGER PRIMARY KEY, at TEXT NOT NULL, run INTEGER, what TEXT NOT NULL);
+CREATE TABLE files (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, path TEXT NOT NULL UNIQUE, kind TEXT NOT NULL, metric TEXT NOT NULL,
+    first_day TEXT NOT NULL, last_day TEXT NOT NULL, row_count INTEGER NOT NULL, byte_count INTEGER NOT NULL,
+    format INTEGER NOT NULL, added INTEGER NOT NULL REFERENCES versions, removed INTEGER REFERENCES versions);
+CREATE INDEX files_current ON files (removed, added);
+CREATE TABLE coverage (
+    metric TEXT NOT NULL, definition TEXT NOT NULL, day TEXT NOT NULL, run INTEGER, instant TEXT,
+    added INTEGER NOT NULL REFERENCES versions,
+    PRIMARY KEY (metric, definition, day)) WITHOUT ROWID;
+CREATE TABLE definitions (
+    metric TEXT NOT NULL, definition TEXT NOT NULL, declared TEXT NOT NULL, body TEXT NOT NULL,
+    created TEXT NOT NULL, used TEXT NOT NULL,
+    PRIMARY KEY (metric, definition));
+CREATE TABLE runs (
+    run INTEGER PRIMARY KEY AUTOINCREMENT, what TEXT NOT NULL, started TEXT NOT NULL, finished TEXT,
+    status TEXT NOT NULL, host TEXT NOT NULL, pid INTEGER NOT NULL, report TEXT NOT NULL DEFAULT '{}');
+CREATE TABLE leases (
+    job TEXT PRIMARY KEY, holder TEXT, fence INTEGER NOT NULL, heartbeat TEXT NOT NULL, expires TEXT NOT NULL);
+CREATE TABLE revisions (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, metric TEXT NOT NULL, definition TEXT NOT NULL, day TEXT NOT NULL,
+    series TEXT NOT NULL, old TEXT, new TEXT, run INTEGER, at TEXT NOT NULL);
+CREATE INDEX revisions_metric ON revisions (metric, day);
+CREATE TABLE metric_keys (name TEXT PRIMARY KEY, key TEXT NOT NULL);
+CREATE TABLE deliveries (
+    delivery TEXT PRIMARY KEY, version INTEGER NOT NULL, delivered TEXT NOT NULL, state TEXT NOT NULL DEFAULT '{}');
+INSERT INTO versions VALUES (0, '0001-01-01T00:00:00.000000Z', NULL, 'empty');
+"""
+_CURRENT = "added <= :version AND (removed IS NULL OR removed > :version)"
+
+
+class SqliteLedger:
+    """See `Ledger` for what each method promises. Usable from several threads and processes."""
+
+    def __init__(self, path: Path, *, create: bool = True) -> None:
+        self.path = path
+        if not path.exists():
+            if not create:
+                raise BookError(f"there is no book at {path.parent}", hint="tallybook run")
+            path.parent.mkdir(parents=True, exist_ok=True)
+        self._local = threading.local()
+        self._prepare()
+
+    # -- connections -----------------------------------------------------------------------------
+
+    def _connection(self) -> sqlite3.Connection:
+        held: sqlite3.Connection | None = getattr(self._local, "connection", None)
+        if held is None or self._local.pid != os.getpid():
+            held = sqlite3.connect(self.path, timeout=30.0, isolation_level=None)
+            held.execute("PRAGMA synchronous = FULL")
+            self._local.connection, self._local.pid = held, os.getpid()
+        return held
+
+    def _prepare(self) -> None:
+        connection = self._connection()
+        number = connection.execute("PRAGMA user_version").fetchone()[0]
+        if number == SCHEMA_NUMBER:
+            return
+        if number > SCHEMA_NUMBER:
+            raise BookError(
+                f"the book at {self.path.parent} was written by a newer Tallybook (ledger {number}, known {SCHEMA_NUMBER})",
+                hint="pip install --upgrade tallybook",
+            )
+        connection.execute("PRAGMA journal_mode = WAL")
+        with self._writing() as db:
+            if db.execute("PRAGMA user_version").fetchone()[0] == 0:
+                for statement in SCHEMA.strip().split(";\n"):
+                    if statement.strip():
+                        db.execute(statement)
+                db.execute(f"PRAGMA user_version = {SCHEMA_NUMBER}")
+
+    @contextmanager
+    def _writing(self) -> Iterator[sqlite3.Connection]:
+        db = self._connection()
+        db.execute("BEGIN IMMEDIATE")
+        try:
+            yield db
+        except BaseException:
+            db.execute("ROLLBACK")
+            raise
+        db.execute("COMMIT")
+
+    @contextmanager
+    def _reading(self) -> Iterator[sqlite3.Connection]:
+        db = self._connection()
+        db.execute("BEGIN")
+        try:
+            yield db
+        finally:
+            db.execute("COMMIT")
+
+    def close(self) -> None:
+        held: sqlite3.Connection | None = getattr(self._local, "connection", None)
+        if held is not None:
+            held.close()
+            self._local.connection = None
+
+    # -- versions ----------------------------------------------------------------------------------
+
+    def version(self) -> int:
+        with self._reading() as db:
+            return int(db.execute("SELECT max(version) FROM versions").fetchone()[0])
+
+    def version_at(self, instant: datetime) -> int:
+        """The version that was current just before `instant`."""
+        with self._reading() as db:
+            found = db.execute("SELECT max(version) FROM versions WHERE at < ?", [_stamp(instant)]).fetchone()[0]
+        return int(found or 0)
+
+    def snapshot(self, metrics: Iterable[str] | None = None, *, version: int | None = None) -> Snapshot:
+        """The current version, or an old one, with the coverage of some metrics (None: of all)."""
+        wanted = None if metrics is None else sorted(set(metrics))
+        with self._reading() as db:
+            if version is None:
+                version = int(db.execute("SELECT max(version) FROM versions").fetchone()[0])
+            files = tuple(
+                File(
+                    id=row[0], path=row[1], kind=row[2], metric=row[3], first=date.fromisoformat(row[4]),
+                    last=date.fromisoformat(row[5]), rows=row[6], bytes=row[7], format=row[8],
+                )
+                for row in db.execute(
+                    "SELECT id, path, kind, metric, first_day, last_day, row_count, byte_count, format FROM files "
+                    f"WHERE {_CURRENT} ORDER BY kind, metric, first_day",
+                    {"version": version},
+                )
+            )  # fmt: skip
+            coverage = _coverage(db, wanted, version)
+            definitions = _definitions(db, wanted)
+        return Snapshot(version=version, files=files, coverage=coverage, definitions=definitions)
+
+    def commit(self, base: int, change: Change, *, lease: Lease | None, run: int | None, now: datetime) -> int:
+        """Version base → base + 1. Raises Conflict if `base` is not current, Busy if the lease was lost."""
+        with self._writing() as db:
+            current = int(db.execute("SELECT max(version) FROM versions").fetchone()[0])
+            if current != base:
+                raise Conflict(f"the book is at version {current}, not {base}")
+            if lease is not None:
+                _hold(db, lease)
+            stamp = _stamp(now)
+            db.execute("INSERT INTO versions VALUES (?, ?, ?, ?)", [base + 1, stamp, run, change.what])
+            for gone in change.remove:
+                done = db.execute("UPDATE files SET removed = ? WHERE id = ? AND removed IS NULL", [base + 1, gone])
+                if done.rowcount != 1:
+                    raise Conflict(f"file {gone} is no longer current")
+            db.executemany(
+                "INSERT INTO files (path, kind, metric, first_day, last_day, row_count, byte_count, format, added) "
+                "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                [
+                    (f.path, f.kind, f.metric, str(f.first), str(f.last), f.rows, f.bytes, f.format, base + 1)
+                    for f in change.add
+                ],
+            )
+            _record(db, change, base + 1, run, stamp)
+        return base + 1
+
+    # -- leases --------------------------------------------------------------------------------------
+
+    def acquire(self, job: str, *, now: datetime, seconds: float) -> Lease:
+        """The right to do `job`. Raises Busy while another living holder has it."""
+        holder = json.dumps({"host": socket.gethostname(), "pid": os.getpid(), "thread": threading.get_ident()})
+        with self._writing() as db:
+            row = db.execute("SELECT holder, fence, heartbeat, expires FROM leases WHERE job = ?", [job]).fetchone()
+            if row and row[0] and row[3] > _stamp(now) and _alive(row[0]):
+                who = json.loads(row[0])
+                raise Busy(
+                    f"another run is at work on this book: process {who['pid']} on {who['host']}, last heard of {row[2]}",
+                    hint="wait for it to end, then run again; what it did need not be done twice",
+                )
+            fence = (row[1] if row else 0) + 1
+            db.execute(
+                "INSERT INTO leases VALUES (?, ?, ?, ?, ?) ON CONFLICT (job) DO UPDATE SET "
+                "holder = excluded.holder, fence = excluded.fence, heartbeat = excluded.heartbeat, expires = excluded.expires",
+                [job, holder, fence, _stamp(now), _stamp(now + timedelta(seconds=seconds))],
+            )
+        return Lease(job, holder, fence)
+
+    def renew(self, lease: Lease, *, now: datetime, seconds: float) -> bool:
+        """Prolong a lease; False when it is no longer ours."""
+        with self._writing() as db:
+            done = db.execute(
+                "UPDATE leases SET heartbeat = ?, expires = ? WHERE job = ? AND fence = ? AND holder IS NOT NULL",
+                [_stamp(now), _stamp(now + timedelta(seconds=seconds)), lease.job, lease.fence],
+            )
+            return done.rowcount == 1
+
+    def release(self, lease: Lease) -> None:
+        with self._writing() as db:
+            db.execute("UPDATE leases SET holder = NULL WHERE job = ? AND fence = ?", [lease.job, lease.fence])
+
+    def leased(self, *, now: datetime) -> list[str]:
+        """Jobs that are being done."""
+        with self._reading() as db:
+            rows = db.execute("SELECT job, holder, expires FROM leases WHERE holder IS NOT NULL").fetchall()
+        return [job for job, holder, expires in rows if expires > _stamp(now) and _alive(holder)]
+
+    # -- runs and revisions ------------------------------------------------------------------------------
+
+    def start_run(self, what: str, *, now: datetime) -> int:
+        with self._writing() as db:
+            db.execute("UPDATE runs SET status = 'lost' WHERE status = 'running' AND host = ? AND pid = ?", _me())
+            for run, host, pid in db.execute("SELECT run, host, pid FROM runs WHERE status = 'running'").fetchall():
+                if not _alive(json.dumps({"host": host, "pid": pid})):
+                    db.execute("UPDATE runs SET status = 'lost' WHERE run = ?", [run])
+            done = db.execute(
+                "INSERT INTO runs (what, started, status, host, pid) VALUES (?, ?, 'running', ?, ?)",
+                [what, _stamp(now), *_me()],
+            )
+            return int(done.lastrowid or 0)
+
+    def finish_run(self, run: int, status: str, report: dict[str, Any], *, now: datetime) -> None:
+        with self._writing() as db:
+            db.execute(
+                "UPDATE runs SET status = ?, finished = ?, report = ? WHERE run = ?",
+                [status, _stamp(now), json.dumps(report, default=str), run],
+            )
+
+    def runs(self, limit: int = 20) -> list[dict[str, Any]]:
+        """The latest runs, newest first."""
+        with self._reading() as db:
+            rows = db.execute(
+                "SELECT run, what, started, finished, status, host, pid, report FROM runs ORDER BY run DESC LIMIT ?",
+                [limit],
+            ).fetchall()
+        names = ("run", "what", "started", "finished", "status", "host", "pid", "report")
+        return [dict(zip(names, row, strict=True)) | {"report": json.loads(row[-1])} for row in rows]
+
+    def revisions(self, metric: str | None = None, limit: int = 1000) -> list[Revision]:
+        """What changed after it was collected, newest first."""
+        with self._reading() as db:
+            rows = db.execute(
+                "SELECT metric, definition, day, series, old, new, run, at FROM revisions "
+                "WHERE ? IS NULL OR metric = ? ORDER BY id DESC LIMIT ?",
+                [metric, metric, limit],
+            ).fetchall()
+        return [
+            Revision(
+                metric=r[0], definition=r[1], day=date.fromisoformat(r[2]), series=r[3], old=r[4], new=r[5],
+                run=r[6] or 0, at=r[7],
+            )
+            for r in rows
+        ]  # fmt: skip
+
+    # -- names -----------------------------------------------------------------------------------------------
+
+    def metric_keys(self) -> dict[str, str]:
+        """Names under which points are kept, where they differ from today's names."""
+        with self._reading() as db:
+            return dict(db.execute("SELECT name, key FROM metric_keys").fetchall())
+
+    def metric_key(self, name: str, renamed_from: str | None) -> str:
+        """The name under which the points of `name` are kept: the first it ever had."""
+        keys = self.metric_keys()
+        if name in keys:
+            return keys[name]
+        return keys.get(renamed_from, renamed_from) if renamed_from else name
+
+    def bind_key(self, name: str, key: str) -> None:
+        """Keep the points of `name` under `key` from now on."""
+        with self._writing() as db:
+            db.execute("INSERT INTO metric_keys VALUES (?, ?) ON CONFLICT (name) DO NOTHING", [name, key])
+
+    # -- cleaning ---------------------------------------------------------------------------------------------
+
+    def droppable(self, *, now: datetime, keep_days: int) -> list[File]:
+        """Files of versions that need not be kept: every version of `keep_days`, then the last of each month.
+
+        Never one that left the current version less than an hour ago."""
+        with self._reading() as db:
+            versions = db.execute("SELECT version, at FROM versions ORDER BY version").fetchall()
+            gone = db.execute(
+                "SELECT f.id, f.path, f.kind, f.metric, f.first_day, f.last_day, f.row_count, f.byte_count, f.format, "
+                "f.added, f.removed, v.at FROM files f JOIN versions v ON v.version = f.removed WHERE f.removed IS NOT NULL"
+            ).fetchall()
+        kept = _kept_versions(versions, _stamp(now - timedelta(days=keep_days)))
+        an_hour_ago = _stamp(now - timedelta(hours=1))
+        return [
+            File(
+                id=row[0], path=row[1], kind=row[2], metric=row[3], first=date.fromisoformat(row[4]),
+                last=date.fromisoformat(row[5]), rows=row[6], bytes=row[7], format=row[8],
+            )
+            for row in gone
+            if row[11] < an_hour_ago and not any(row[9] <= version < row[10] for version in kept)
+        ]  # fmt: skip
+
+    def forget_files(self, ids: Sequence[int]) -> None:
+        """Files that are deleted from disk are deleted from the ledger: the versions with them cannot be asked."""
+        with self._writing() as db:
+            for gone in ids:
+                added, removed = db.execute("SELECT added, removed FROM files WHERE id = ?", [gone]).fetchone()
+                db.execute(
+                    "UPDATE versions SET what = what || ' (cleaned)' WHERE version >= ? AND version < ? "
+                    "AND what NOT LIKE '%(cleaned)'",
+                    [added, removed],
+                )
+                db.execute("DELETE FROM files WHERE id = ?", [gone])
+
+    def cleaned(self, version: int) -> bool:
+        """Whether files of this version were deleted."""
+        with self._reading() as db:
+            row = db.execute("SELECT what FROM versions WHERE version = ?", [version]).fetchone()
+        return bool(row) and str(row[0]).endswith("(cleaned)")
+
+    def known_paths(self) -> set[str]:
+        with self._reading() as db:
+            return {row[0] for row in db.execute("SELECT path FROM files")}
+
+    def problems(self) -> list[str]:
+        """What is wrong with the ledger itself, in words."""
+        with self._reading() as db:
+            found = [row[0] for row in db.execute("PRAGMA integrity_check") if row[0] != "ok"]
+            numbers = [row[0] for row in db.execute("SELECT version FROM versions ORDER BY version")]
+            if numbers != list(range(len(numbers))):
+                found.append(f"versions are not 0 … {len(numbers) - 1} without a gap")
+            overlaps = db.execute(
+                "SELECT a.path, b.path FROM files a JOIN files b ON a.id < b.id AND a.kind = b.kind "
+                "AND a.metric = b.metric AND a.first_day <= b.last_day AND b.first_day <= a.last_day "
+                "WHERE a.removed IS NULL AND b.removed IS NULL"
+            ).fetchall()
+            found += [f"{a} and {b} hold the same days" for a, b in overlaps]
+            orphans = db.execute(
+                "SELECT DISTINCT metric, definition FROM coverage EXCEPT SELECT metric, definition FROM definitions"
+            ).fetchall()
+            found += [f"days of {m!r} are covered under definition {d}, which is not recorded" for m, d in orphans]
+        return found
+
+
+# -- pieces of a transaction -----------------------------------------------------------------------------------
+
+
+def _coverage(
+    db: sqlite3.Connection, wanted: list[str] | None, version: int
+) -> dict[tuple[str, str], tuple[Stretch, ...]]:
+    """Neighbouring days folded into stretches by the ledger itself: ten numbers instead of seven hundred rows."""
+    asked = "" if wanted is None else f"AND metric IN ({', '.join('?' * len(wanted))})"
+    rows = db.execute(
+        "SELECT metric, definition, instant, min(day), max(day) FROM ("
+        "  SELECT metric, definition, instant, day, julianday(day) - row_number() OVER "
+        "    (PARTITION BY metric, definition, instant ORDER BY day) AS island "
+        f"  FROM coverage WHERE added <= ? {asked}) "
+        "GROUP BY metric, definition, instant, island ORDER BY 1, 2, 4",
+        [version, *(wanted or [])],
+    )
+    found: dict[tuple[str, str], list[Stretch]] = {}
+    for metric, definition, instant, first, last in rows:
+        stretch = Stretch(date.fromisoformat(first), date.fromisoformat(last), instant)
+        found.setdefault((metric, definition), []).append(stretch)
+    return {key: tuple(stretches) for key, stretches in found.items()}
+
+
+def _definitions(db: sqlite3.Connection, wanted: list[str] | None) -> dict[str, tuple[Definition, ...]]:
+    asked = "" if wanted is None else f"WHERE metric IN ({', '.join('?' * len(wanted))})"
+    rows = db.execute(
+        f"SELECT metric, definition, declared, body, created FROM definitions {asked} ORDER BY metric, used DESC, created DESC",
+        wanted or [],
+    )
+    found: dict[str, list[Definition]] = {}
+    for metric, definition, declared, body, created in rows:
+        one = Definition(metric=metric, id=definition, declared=declared, body=body, created=created)
+        found.setdefault(metric, []).append(one)
+    return {metric: tuple(several) for metric, several in found.items()}
+
+
+def _record(db: sqlite3.Connection, change: Change, version: int, run: int | None, stamp: str) -> None:
+    db.executemany(
+        "INSERT INTO definitions VALUES (?, ?, ?, ?, ?, ?) "
+        "ON CONFLICT (metric, definition) DO UPDATE SET used = excluded.used, declared = excluded.declared",
+        [(d.metric, d.id, d.declared, d.body, stamp, stamp) for d in change.definitions],
+    )
+    db.executemany(
+        "INSERT INTO coverage VALUES (?, ?, ?, ?, ?, ?) "
+        "ON CONFLICT (metric, definition, day) DO UPDATE SET run = excluded.run, instant = excluded.instant",
+        [row for covered in change.covered for row in _coverage_rows(covered, run, version)],
+    )
+    db.executemany(
+        "INSERT INTO revisions (metric, definition, day, series, old, new, run, at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        [(r.metric, r.definition, str(r.day), r.series, r.old, r.new, run, stamp) for r in change.revisions],
+    )
+
+
+def _coverage_rows(covered: Covered, run: int | None, version: int) -> Iterator[tuple[Any, ...]]:
+    for day in covered.days:
+        yield covered.metric, covered.definition, str(day), run, covered.instant, version
+
+
+def _hold(db: sqlite3.Connection, lease: Lease) -> None:
+    row = db.execute("SELECT fence, holder FROM leases WHERE job = ?", [lease.job]).fetchone()
+    if not row or row[0] != lease.fence or row[1] is None:
+        raise Busy("this run was taken over by another: it had not been heard of for too long", hint="tallybook run")
+
+
+def _kept_versions(versions: list[tuple[int, str]], oldest: str) -> list[int]:
+    """All since `oldest`, and before it the last of each month; always the current one."""
+    kept = {version for version, at in versions if at >= oldest}
+    last_of_month = {at[:7]: version for version, at in versions}
+    return sorted(kept | set(last_of_month.values()) | {versions[-1][0]})
+
+
+def _alive(holder: str) -> bool:
+    """False only when it is known to be dead: a process of this host that is gone."""
+    who = json.loads(holder)
+    if who["host"] != socket.gethostname():
+        return True
+    try:
+        os.kill(who["pid"], 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _me() -> list[Any]:
+    return [socket.gethostname(), os.getpid()]
+
+
+def _stamp(instant: datetime) -> str:
+    return instant.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")

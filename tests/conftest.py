@@ -1,0 +1,215 @@
+"""What every test may ask for: databases, a seed, the shared data. And how the run is set up.
+
+TALLYBOOK_SEED=N           the order of the tests, Hypothesis and `seed`, all as in the run that printed N
+TALLYBOOK_SOAK=1           the long run (`make soak`)
+TALLYBOOK_TEST_SERVERS=required   a database server that cannot be had is a failure, not a skip
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import random
+import sqlite3
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+from tests import servers
+
+ROOT = Path(__file__).resolve().parent.parent
+SOAK = os.environ.get("TALLYBOOK_SOAK") == "1"
+DATABASES = ("sqlite", "duckdb", *servers.KINDS)
+
+# `derandomize` is said because Hypothesis turns it on by itself where CI is set: we want new examples each
+# run, reproducible by the seed.
+PROFILE = {"deadline": None, "print_blob": True, "derandomize": False}
+settings.register_profile("default", max_examples=50, suppress_health_check=[HealthCheck.too_slow], **PROFILE)
+settings.register_profile("soak", max_examples=2000, suppress_health_check=list(HealthCheck), **PROFILE)
+settings.load_profile("soak" if SOAK else "default")
+
+
+# ---------------------------------------------------------------------------------------------- the run
+
+
+def is_worker(config: pytest.Config) -> bool:
+    return hasattr(config, "workerinput")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """Choose the seed and make the folder of the run's servers, before any worker starts."""
+    if not is_worker(config):
+        # Set in the environment, because that is what workers inherit.
+        os.environ["TALLYBOOK_SEED"] = os.environ.get("TALLYBOOK_SEED") or str(
+            random.SystemRandom().randrange(2**32)
+        )
+        folder, alive = servers.start_run()
+        os.environ["TALLYBOOK_TEST_RUN"] = str(folder)
+        config.add_cleanup(lambda: servers.end_run(folder, alive))
+        config.pluginmanager.register(SoakReport())
+    number = int(os.environ["TALLYBOOK_SEED"])
+    if config.getoption("randomly_seed", None) == "default":
+        config.option.randomly_seed = number
+    if config.getoption("--hypothesis-seed", None) is None:
+        config.option.hypothesis_seed = number
+
+
+def pytest_report_header() -> str:
+    number = os.environ["TALLYBOOK_SEED"]
+    return f"seed: {number} (TALLYBOOK_SEED={number} runs the same again){', soak' if SOAK else ''}"
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave the tests marked `soak` to the soak run."""
+    if not SOAK:
+        long = [item for item in items if item.get_closest_marker("soak")]
+        config.hook.pytest_deselected(items=long)
+        items[:] = [item for item in items if item not in set(long)]
+
+
+class SoakReport:
+    """Writes docs/soak.json after a soak run: how it went, and what tests said with `record_property`."""
+
+    def __init__(self) -> None:
+        self.began = time.monotonic()
+        self.outcomes: dict[str, int] = {}
+        self.tests: dict[str, dict[str, Any]] = {}
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.when == "call" or report.outcome != "passed":
+            self.outcomes[report.outcome] = self.outcomes.get(report.outcome, 0) + 1
+            if report.user_properties or "soak" in report.keywords:
+                said = {"outcome": report.outcome, "seconds": round(report.duration, 1)}
+                self.tests[report.nodeid] = {**said, **dict(report.user_properties)}
+
+    def pytest_sessionfinish(self) -> None:
+        if SOAK and self.outcomes:
+            facts = {
+                "seed": int(os.environ["TALLYBOOK_SEED"]),
+                "python": platform.python_version(),
+                "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
+                "seconds": round(time.monotonic() - self.began),
+                "outcomes": self.outcomes,
+                "tests": dict(sorted(self.tests.items())),
+            }
+            page = ROOT / "docs" / "soak.json"
+            page.parent.mkdir(exist_ok=True)
+            page.write_text(json.dumps(facts, indent=2) + "\n")
+
+
+@pytest.fixture(scope="session")
+def seed() -> int:
+    """The run's seed, for tests that sample: `random.Random(seed)`."""
+    return int(os.environ["TALLYBOOK_SEED"])
+
+
+@pytest.fixture(scope="session")
+def soak() -> bool:
+    """Whether this is the long run: `kills = 500 if soak else 10`."""
+    return SOAK
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder of the shared data: databases and questions that none of us made."""
+    folder = ROOT.parent / "shared" / "data"
+    if not folder.is_dir():
+        pytest.skip("there is no ../shared/data beside this checkout")
+    return folder
+
+
+# ---------------------------------------------------------------------------------------- the databases
+
+
+def server_or_skip(kind: str) -> servers.Server:
+    try:
+        return servers.server(kind, Path(os.environ["TALLYBOOK_TEST_RUN"]))
+    except servers.Missing as why:
+        if os.environ.get("TALLYBOOK_TEST_SERVERS") == "required":
+            raise
+        pytest.skip(str(why))
+
+
+@pytest.fixture(scope="session")
+def postgresql_server() -> servers.Server:
+    """The run's PostgreSQL: address, administrator, log file."""
+    return server_or_skip("postgresql")
+
+
+@pytest.fixture(scope="session")
+def mariadb_server() -> servers.Server:
+    """The run's MariaDB: address, administrator, log file."""
+    return server_or_skip("mariadb")
+
+
+@pytest.fixture
+def postgresql_admin(postgresql_server: servers.Server) -> Iterator[Any]:
+    """A superuser's psycopg connection, in autocommit mode."""
+    with closing(postgresql_server.connect()) as connection:
+        yield connection
+
+
+@pytest.fixture
+def mariadb_admin(mariadb_server: servers.Server) -> Iterator[Any]:
+    """An all-powerful PyMySQL connection, in autocommit mode."""
+    with closing(mariadb_server.connect()) as connection:
+        yield connection
+
+
+@pytest.fixture
+def make_database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[[str], str]]:
+    """`make_database("sqlite" | "duckdb" | "postgresql" | "mariadb")`: the URL of a new, empty database."""
+    made: list[tuple[servers.Server, str]] = []
+
+    def make(kind: str) -> str:
+        if kind in FILES:
+            path = tmp_path / f"{uuid.uuid4().hex[:8]}.{kind}"
+            FILES[kind](path)
+            return f"{kind}:///{path}"
+        server = request.getfixturevalue(f"{kind}_server")
+        made.append((server, server.create_database()))
+        return server.url(made[-1][1])
+
+    yield make
+    for server, name in made:
+        server.drop_database(name)
+
+
+def touch_sqlite(path: Path) -> None:
+    sqlite3.connect(path).close()
+    path.touch()  # SQLite itself writes nothing until there is something to write
+
+
+def touch_duckdb(path: Path) -> None:
+    import duckdb
+
+    duckdb.connect(path).close()
+
+
+FILES: dict[str, Callable[[Path], None]] = {"sqlite": touch_sqlite, "duckdb": touch_duckdb}
+
+
+@pytest.fixture
+def postgresql_url(make_database: Callable[[str], str]) -> str:
+    """The URL of an empty PostgreSQL database of this test's own."""
+    return make_database("postgresql")
+
+
+@pytest.fixture
+def mariadb_url(make_database: Callable[[str], str]) -> str:
+    """The URL of an empty MariaDB database of this test's own, in utf8mb4."""
+    return make_database("mariadb")
+
+
+@pytest.fixture(params=DATABASES)
+def database_url(request: pytest.FixtureRequest, make_database: Callable[[str], str]) -> str:
+    """Runs the test four times, each with an empty database of another kind."""
+    return make_database(request.param)

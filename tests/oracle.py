@@ -1,0 +1,1413 @@
+"""The independent judge of our numbers: what a question's right answer is, from the raw rows.
+
+Nothing of `tallybook` is imported here, and nothing clever is done: days are gone through one by one, numbers
+are exact fractions, nothing is merged. It follows DESIGN.md §4 and §11; `test_oracle.py` checks it against
+small examples worked out by hand.
+
+    rows = answer(BookSpec("Europe/Berlin"), metrics, tables, ask, covered, closed_until=date(2026, 3, 31))
+    print("\\n".join(differences(rows, book.query(...).rows(), ask)))
+
+Three ways not to answer: `Refusal` (the question has no right answer, and the book must refuse it too),
+`Undecided` (neither DESIGN nor its owner says what is right: tests leave such a question out), and a `Value`
+that is `free` (the answer hangs on the last bit of a float: anything goes).
+"""
+
+from __future__ import annotations
+
+import operator
+import re
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal, localcontext
+from fractions import Fraction
+from functools import cache
+from itertools import pairwise
+from typing import Any, Literal
+from zoneinfo import ZoneInfo
+
+Dialect = Literal["sqlite", "duckdb", "postgresql", "mysql"]
+Scope = Literal["day", "week", "month", "quarter", "year", "all"]
+Show = Literal["total", "average", "last", "first", "min", "max", "change"]
+Row = dict[str, Any]
+Key = tuple[Any, ...]
+
+DAY = timedelta(days=1)
+SCOPES: tuple[Scope, ...] = ("day", "week", "month", "quarter", "year", "all")
+SHOWS: tuple[Show, ...] = ("total", "average", "last", "first", "min", "max", "change")
+DERIVED = "derived"
+
+FLOAT = Fraction(1, 10**12)
+"""How far a float may be off, of Σ|x|."""
+ROUNDING = Fraction(1, 10**14)
+"""What a few roundings of an exact number to the nearest float may cost, of its size."""
+TINY = Fraction(1, 10**290)
+"""Below this, floats underflow."""
+EXACT_VALUES = 1000
+"""A (day, series) cell with more different values answers percentiles from buckets."""
+BUCKET = Fraction(1, 100)
+
+
+class Refusal(Exception):
+    """The question has no right answer: the book must refuse it."""
+
+
+class Undecided(Exception):
+    """Nobody has said what the right answer is: nothing can be judged."""
+
+
+# ------------------------------------------------------------------------------------------------ rows
+
+
+@dataclass(frozen=True, kw_only=True)
+class Column:
+    """A column. `type` is what it means:
+
+    int, bigint, decimal (with precision and scale), float, text, bool
+    timestamp        a naive datetime in UTC               timestamptz  an aware datetime
+    timestamp_local  a naive datetime by the book's clock  date         a plain date
+    epoch_s, epoch_ms  whole seconds or milliseconds since 1970
+    """
+
+    name: str
+    type: str
+    precision: int = 18
+    scale: int = 0
+    real: bool = False
+    """A decimal that its database keeps as a float (SQLite): its sums are exact, single values nearly so."""
+    form: str = " "
+    """What stands between date and time where times are text: ' ' or 'T'."""
+
+    @property
+    def is_time(self) -> bool:
+        return self.type in STORED
+
+    def moment(self, value: Any) -> Any:
+        """`value` as an instant, or as a naive local datetime, or as a date."""
+        if self.type == "timestamp":
+            return value.replace(tzinfo=UTC)
+        if self.type == "epoch_s":
+            return datetime.fromtimestamp(value, UTC)
+        if self.type == "epoch_ms":
+            return datetime.fromtimestamp(value // 1000, UTC) + timedelta(milliseconds=value % 1000)
+        return value
+
+
+STORED = {
+    "timestamp": None,
+    "timestamptz": None,
+    "timestamp_local": "local",
+    "date": None,
+    "epoch_s": "epoch_s",
+    "epoch_ms": "epoch_ms",
+}
+"""Column types that hold times, and the `stored` that is declared for them where databases have the type."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Table:
+    """Rows as they are in the database. Each has an `id`, which no other row has or had."""
+
+    name: str
+    columns: tuple[Column, ...]
+    rows: list[Row]
+    magnitude: dict[str, float] = field(default_factory=dict)
+    """The largest |x| that a column ever held, where that is more than it holds now."""
+
+    def column(self, name: str) -> Column:
+        return next(column for column in self.columns if column.name == name)
+
+    def largest(self, expression: Expression) -> Fraction:
+        """The largest |x| of `expression` in any row, now or before."""
+        now = [abs(x) for x in (evaluated(expression, row) for row in self.rows) if x is not None]
+        before = self.magnitude.get(expression, 0) if isinstance(expression, str) else 0
+        return max(map(Fraction, [*now, before]))
+
+
+Tables = Mapping[str, Table]
+
+# --------------------------------------------------------------------------- what stands in the measure
+
+Expression = str | tuple[str, Any, Any]
+"""A column's name, or (op, left, right) with op one of + - * and numbers as ints."""
+
+RESERVED = {"group", "order", "select", "from", "until", "to", "at", "day", "key", "values"}
+
+
+def quoted(name: str, dialect: Dialect) -> str:
+    """`name` as an identifier."""
+    if name not in RESERVED and re.fullmatch(r"[a-z_][a-z0-9_]*", name):
+        return name
+    mark = "`" if dialect == "mysql" else '"'
+    return f"{mark}{name}{mark}"
+
+
+def literal(value: Any) -> str:
+    return "'" + value.replace("'", "''") + "'" if isinstance(value, str) else str(value)
+
+
+def columns_of(expression: Expression) -> set[str]:
+    """The columns that `expression` reads."""
+    if isinstance(expression, str):
+        return {expression}
+    return {name for side in expression[1:] if not isinstance(side, int) for name in columns_of(side)}
+
+
+def expression_sql(expression: Expression | int, dialect: Dialect) -> str:
+    if isinstance(expression, int):
+        return str(expression)
+    if isinstance(expression, str):
+        return quoted(expression, dialect)
+    op, left, right = expression
+    return f"{expression_sql(left, dialect)} {op} {expression_sql(right, dialect)}"
+
+
+def evaluated(expression: Expression | int, row: Row) -> Any:
+    """The expression's value in `row`; None when any of its columns is null."""
+    if isinstance(expression, int):
+        return Fraction(expression)
+    if isinstance(expression, str):
+        return row[expression]
+    op, *sides = expression
+    left, right = (evaluated(side, row) for side in sides)
+    if left is None or right is None:
+        return None
+    return OPERATORS[op](Fraction(left), Fraction(right))
+
+
+COMPARISONS = {"=": operator.eq, "<>": operator.ne, ">": operator.gt}
+
+
+@dataclass(frozen=True)
+class Pred:
+    """`column op const`, or `column is [not] null`."""
+
+    column: str
+    op: str
+    const: Any = None
+
+    def sql(self, dialect: Dialect) -> str:
+        end = "" if self.op.startswith("is ") else f" {literal(self.const)}"
+        return f"{quoted(self.column, dialect)} {self.op}{end}"
+
+    def holds(self, row: Row) -> bool | None:
+        """True, False, or None where SQL does not know."""
+        value = row[self.column]
+        if self.op == "is null":
+            return value is None
+        if self.op == "is not null":
+            return value is not None
+        if value is None:
+            return None
+        return bool(COMPARISONS[self.op](value, self.const))
+
+
+@dataclass(frozen=True)
+class And:
+    left: Pred
+    right: Pred
+
+    def sql(self, dialect: Dialect) -> str:
+        return f"({self.left.sql(dialect)} and {self.right.sql(dialect)})"
+
+    def holds(self, row: Row) -> bool | None:
+        known = (self.left.holds(row), self.right.holds(row))
+        return False if False in known else None if None in known else True
+
+
+@dataclass(frozen=True)
+class Or:
+    left: Pred
+    right: Pred
+
+    def sql(self, dialect: Dialect) -> str:
+        return f"({self.left.sql(dialect)} or {self.right.sql(dialect)})"
+
+    def holds(self, row: Row) -> bool | None:
+        known = (self.left.holds(row), self.right.holds(row))
+        return True if True in known else None if None in known else False
+
+
+Predicate = Pred | And | Or
+
+
+SAMP = {"stddev": "stddev_samp", "variance": "var_samp"}
+
+
+@dataclass(frozen=True)
+class Agg:
+    """One aggregate. `fn` is count, sum, avg, min, max, stddev, variance, count_distinct, sum_distinct,
+    avg_distinct or quantile; `args` are empty for count(*); `q` is text, as it is written."""
+
+    fn: str
+    args: tuple[Expression, ...] = ()
+    where: Predicate | None = None
+    q: str = "0.5"
+    spelling: str = ""
+    """Another way to write the same: 'case' for the filter; 'median', 'p', 'percentile_cont' for quantiles;
+    'samp' for stddev_samp and var_samp."""
+
+    def sql(self, dialect: Dialect) -> str:
+        if self.where is not None and self.spelling == "case":
+            then = expression_sql(self.args[0], dialect) if self.args else "1"
+            inner = f"case when {self.where.sql(dialect)} then {then} end"
+            return self.call(inner)
+        inner = ", ".join(expression_sql(argument, dialect) for argument in self.args)
+        end = f" filter (where {self.where.sql(dialect)})" if self.where is not None else ""
+        return self.call(inner) + end
+
+    def call(self, inner: str) -> str:
+        if self.fn == "quantile":
+            return self.quantile_call(inner)
+        if self.fn.endswith("_distinct"):
+            return f"{self.fn.removesuffix('_distinct')}(distinct {inner})"
+        if self.spelling == "samp":
+            return f"{SAMP[self.fn]}({inner})"
+        return f"{self.fn}({inner or '*'})"
+
+    def quantile_call(self, inner: str) -> str:
+        if self.spelling == "median":
+            return f"median({inner})"
+        if self.spelling == "percentile_cont":
+            return f"percentile_cont({self.q}) within group (order by {inner})"
+        if self.spelling == "p":
+            hundredths = f"{Decimal(self.q) * 100:f}".rstrip("0").rstrip(".").replace(".", "_")
+            return f"p{hundredths}({inner})"
+        return f"quantile({inner}, {self.q})"
+
+
+@dataclass(frozen=True)
+class Num:
+    text: str
+
+    def sql(self, dialect: Dialect) -> str:
+        return self.text
+
+
+@dataclass(frozen=True)
+class Op:
+    op: str
+    left: Measure
+    right: Measure
+
+    def sql(self, dialect: Dialect) -> str:
+        return f"({self.left.sql(dialect)} {self.op} {self.right.sql(dialect)})"
+
+
+@dataclass(frozen=True)
+class Call:
+    """coalesce(a, b), nullif(a, number), round(a), round(a, digits), abs(a)."""
+
+    fn: str
+    args: tuple[Measure, ...]
+
+    def sql(self, dialect: Dialect) -> str:
+        return f"{self.fn}({', '.join(argument.sql(dialect) for argument in self.args)})"
+
+
+@dataclass(frozen=True)
+class Case:
+    """`case when left > number then … [else …] end`."""
+
+    left: Measure
+    number: Num
+    then: Measure
+    otherwise: Measure | None = None
+
+    def sql(self, dialect: Dialect) -> str:
+        end = f" else {self.otherwise.sql(dialect)}" if self.otherwise else ""
+        return (
+            f"case when {self.left.sql(dialect)} > {self.number.text} then {self.then.sql(dialect)}{end} end"
+        )
+
+
+@dataclass(frozen=True)
+class Ref:
+    """Another metric, in a derived one: `revenue`, or with a spelled show `average(mrr)`."""
+
+    metric: str
+    show: Show | None = None
+
+    def sql(self, dialect: Dialect) -> str:
+        return f"{self.show}({self.metric})" if self.show else self.metric
+
+
+Measure = Agg | Num | Op | Call | Case | Ref
+
+
+def parts_of(measure: Measure) -> list[Measure]:
+    """What stands directly inside `measure`."""
+    if isinstance(measure, Op):
+        return [measure.left, measure.right]
+    if isinstance(measure, Call):
+        return list(measure.args)
+    if isinstance(measure, Case):
+        return [measure.left, measure.then, *([measure.otherwise] if measure.otherwise else [])]
+    return []
+
+
+def leaves_of(measure: Measure, kind: type) -> list[Any]:
+    """Every `kind` (Agg or Ref) in `measure`."""
+    own = [measure] if isinstance(measure, kind) else []
+    return own + [leaf for part in parts_of(measure) for leaf in leaves_of(part, kind)]
+
+
+ADDABLE = {"count", "sum", "count_distinct", "sum_distinct"}
+
+
+def is_linear(measure: Measure) -> bool:
+    """Whether a mean of daily values of `measure` means something: a sum of counts, sums and distincts."""
+    if isinstance(measure, Agg):
+        return measure.fn in ADDABLE
+    if not isinstance(measure, Op):
+        return False
+    left, right = measure.left, measure.right
+    if measure.op in "+-":
+        if isinstance(left, Num) or isinstance(right, Num):
+            raise Undecided(f"the mean of daily values of {measure.sql('duckdb')}: a sum with a constant")
+        return is_linear(left) and is_linear(right)
+    if measure.op == "*" and isinstance(left, Num):
+        return is_linear(right)
+    return isinstance(right, Num) and is_linear(left)
+
+
+# --------------------------------------------------------------------------------------------- metrics
+
+
+@dataclass(frozen=True, kw_only=True)
+class MetricSpec:
+    """A metric. `shape` says how its facts lie in time:
+
+    facts            each row at its `time`
+    interval         each row from `from_` until `until`
+    daily            a level's own rows, one or more a day and series (`by`, and `series` where given),
+                     perhaps carried
+    daily_aggregate  of the rows of one day and `series`, the one received last
+    derived          no rows: made of other metrics
+    """
+
+    name: str
+    measure: Measure
+    shape: str = "facts"
+    kind: str = "flow"
+    table: str = ""
+    time: str = ""
+    from_: str = ""
+    until: str = ""
+    until_inclusive: bool = False
+    where: Predicate | None = None
+    by: tuple[str, ...] = ()
+    carry: int | None = None
+    over_time: Show | None = None
+    series: tuple[str, ...] = ()
+    received: str = ""
+
+    @property
+    def default_show(self) -> Show:
+        return (self.over_time or "last") if self.kind == "level" else "total"
+
+    def toml(self, table: Table | None, dialect: Dialect) -> str:
+        """The `[metrics.NAME]` text."""
+        said: dict[str, Any] = {}
+        if self.kind in ("level", "uniques"):
+            said["kind"] = self.kind
+        if table is not None:
+            said["table"] = table.name
+            said |= {"time": self.time, "from": self.from_, "until": self.until}
+            said["stored"] = stored(table.column(self.time or self.from_), dialect)
+            said["until_inclusive"] = self.until_inclusive
+            said["where"] = self.where.sql(dialect) if self.where is not None else ""
+        said["measure"] = self.measure.sql(dialect)
+        said["by"] = list(self.by) if self.shape != DERIVED else []
+        said["carry"] = f"{self.carry}d" if self.carry else ""
+        said["over_time"] = self.over_time
+        said |= {"daily_aggregate": self.shape == "daily_aggregate", "series": list(self.series)}
+        said["received"] = self.received
+        lines = [f"{key} = {toml_value(value)}" for key, value in said.items() if value]
+        return "\n".join([f"[metrics.{self.name}]", *lines, ""])
+
+
+def stored(column: Column, dialect: Dialect) -> str | None:
+    """What to declare as `stored` for a time column."""
+    if dialect == "sqlite":
+        return {"timestamptz": "offset", "date": "date"}.get(column.type, STORED[column.type])
+    return STORED[column.type]
+
+
+def toml_value(value: Any) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, list):
+        return "[" + ", ".join(map(toml_value, value)) + "]"
+    return '"' + str(value).replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+@dataclass(frozen=True)
+class BookSpec:
+    timezone: str
+    week_starts: str = "monday"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ask:
+    """A question. `where` holds (dimension, '=' or '!=', text or None for null); both days are included."""
+
+    metrics: tuple[str, ...]
+    from_: date
+    to: date
+    scope: Scope = "day"
+    by: tuple[str, ...] = ()
+    where: tuple[tuple[str, str, str | None], ...] = ()
+    show: Show | None = None
+    fill: bool = False
+    totals: bool = False
+
+    @property
+    def where_texts(self) -> list[str]:
+        return [f"{dim}{op}{value or ''}" for dim, op, value in self.where]
+
+    def keywords(self) -> dict[str, Any]:
+        """The keywords of `Book.query`."""
+        return {
+            "scope": self.scope,
+            "by": list(self.by),
+            "where": self.where_texts,
+            "from_": self.from_,
+            "to": self.to,
+            "show": self.show,
+            "fill": self.fill,
+            "totals": self.totals,
+        }
+
+    def command(self) -> str:
+        """As it is typed."""
+        said = ["tallybook query", *self.metrics, f"--scope {self.scope}"]
+        said += [f"--by {','.join(self.by)}"] if self.by else []
+        said += [f"--where {text!r}" for text in self.where_texts]
+        said += [f"--from {self.from_} --to {self.to}"]
+        said += [f"--show {self.show}"] if self.show else []
+        said += ["--fill"] * self.fill + ["--totals"] * self.totals
+        return " ".join(said)
+
+
+# ------------------------------------------------------------------------------------------- the calendar
+
+WEEKDAYS = ["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
+
+
+def days_between(first: date, last: date) -> list[date]:
+    """Every day from `first` to `last`, both included."""
+    return [first + DAY * i for i in range((last - first).days + 1)]
+
+
+def start_of_day(day: date, timezone: str) -> datetime:
+    """The first instant of `day`: its midnight, the earlier one where the clock shows it twice."""
+    return datetime.combine(day, time(0), ZoneInfo(timezone)).astimezone(UTC)
+
+
+@cache
+def end_of_day(day: date, timezone: str) -> datetime:
+    return start_of_day(day + DAY, timezone)
+
+
+def day_of(moment: datetime | date, timezone: str) -> date:
+    """The book's day that `moment` (see `Column.moment`) belongs to."""
+    if not isinstance(moment, datetime):
+        return moment
+    if moment.tzinfo is None:
+        return moment.date()
+    day = moment.astimezone(ZoneInfo(timezone)).date()
+    # A clock put back over midnight shows yesterday's date again; that hour is still today's.
+    return day + DAY if moment >= end_of_day(day, timezone) else day
+
+
+def period_start(day: date, scope: Scope, week_starts: str) -> date:
+    """The first day of the calendar period that `day` lies in."""
+    if scope == "week":
+        return day - DAY * ((day.weekday() - WEEKDAYS.index(week_starts)) % 7)
+    if scope == "month":
+        return day.replace(day=1)
+    if scope == "quarter":
+        return day.replace(month=(day.month - 1) // 3 * 3 + 1, day=1)
+    if scope == "year":
+        return day.replace(month=1, day=1)
+    return day
+
+
+@dataclass(frozen=True)
+class Span:
+    """One period of an answer: its calendar days, and those of them that were asked for."""
+
+    period: date | None
+    first: date
+    last: date
+    asked: tuple[date, ...]
+
+    @property
+    def length(self) -> int:
+        return (self.last - self.first).days + 1
+
+    @property
+    def before(self) -> date:
+        return self.first - DAY
+
+
+def whole(ask: Ask, period: date | None) -> Span:
+    """The whole asked range as one span."""
+    return Span(period, ask.from_, ask.to, tuple(days_between(ask.from_, ask.to)))
+
+
+def spans(book: BookSpec, ask: Ask) -> list[Span]:
+    """The periods of the asked range, in order."""
+    if ask.scope == "all":
+        return [whole(ask, ask.from_)]
+    starts: dict[date, list[date]] = {}
+    for day in days_between(ask.from_, ask.to):
+        starts.setdefault(period_start(day, ask.scope, book.week_starts), []).append(day)
+    found = []
+    for first, asked in starts.items():
+        last = first
+        while period_start(last + DAY, ask.scope, book.week_starts) == first:
+            last += DAY
+        found.append(Span(first, first, last, tuple(asked)))
+    return found
+
+
+# --------------------------------------------------------------------------------------------- numbers
+
+
+@dataclass(frozen=True)
+class Value:
+    """A number and the interval that an answer may lie in; `middle` None is null, `free` is anything."""
+
+    middle: Fraction | None
+    low: Fraction | None = None
+    high: Fraction | None = None
+    approximate: bool = False
+    free: bool = False
+
+    @property
+    def exact(self) -> bool:
+        return not self.free and self.low == self.high
+
+    @property
+    def interval(self) -> tuple[Fraction, Fraction, Fraction]:
+        """Middle, low and high of what is neither null nor free."""
+        assert self.middle is not None, self
+        return self.middle, self.low or Fraction(0), self.high or Fraction(0)
+
+    @property
+    def number(self) -> int | Decimal | float | None:
+        """As a test would write it: int or Decimal when exact, else the nearest float."""
+        if self.middle is None:
+            return None
+        if self.exact and self.middle.denominator == 1:
+            return int(self.middle)
+        if self.exact and is_decimal(self.middle):
+            with localcontext() as context:
+                context.prec = 200
+                return Decimal(self.middle.numerator) / Decimal(self.middle.denominator)
+        return float(self.middle)
+
+    def accepts(self, got: Any) -> bool:
+        """Whether `got` (int, Decimal, float or None) is a right answer."""
+        if self.free:
+            return True
+        if self.middle is None or got is None:
+            return self.middle is None and got is None
+        if isinstance(got, bool) or not isinstance(got, int | float | Decimal):
+            return False
+        if isinstance(got, float | Decimal) and (got != got or abs(got) == float("inf")):
+            return False
+        _, low, high = self.interval
+        return low <= Fraction(got) <= high
+
+    def __str__(self) -> str:
+        if self.free:
+            return "anything"
+        if self.middle is None:
+            return "null"
+        if self.exact:
+            return f"{self.number} exactly"
+        middle, low, high = self.interval
+        return f"{self.number!r} ± {float(max(high - middle, middle - low)):.3g}"
+
+
+NULL = Value(None)
+FREE = Value(None, free=True)
+
+
+def is_decimal(x: Fraction) -> bool:
+    rest = x.denominator
+    for prime in (2, 5):
+        while rest % prime == 0:
+            rest //= prime
+    return rest == 1
+
+
+def near(x: Fraction | int, slack: Fraction | int = 0, *, approximate: bool = False) -> Value:
+    x = Fraction(x)
+    return Value(x, x - slack, x + slack, approximate=approximate)
+
+
+def widened(value: Value, share: Fraction = ROUNDING) -> Value:
+    """`value` after a rounding to the nearest float."""
+    if value.free or value.middle is None:
+        return value
+    _, low, high = value.interval
+    slack = share * max(abs(low), abs(high))
+    return replace(value, low=low - slack, high=high + slack)
+
+
+def root(x: Fraction) -> Fraction:
+    with localcontext() as context:
+        context.prec = 60
+        return Fraction((Decimal(x.numerator) / Decimal(x.denominator)).sqrt())
+
+
+def rounded(x: Fraction, digits: int) -> Fraction:
+    """Half away from zero."""
+    scaled = abs(x) * 10**digits
+    whole_number = int(scaled + Fraction(1, 2))
+    return Fraction(whole_number if x >= 0 else -whole_number) / 10**digits
+
+
+OPERATORS: dict[str, Callable[[Any, Any], Any]] = {
+    "+": operator.add,
+    "-": operator.sub,
+    "*": operator.mul,
+    "/": operator.truediv,
+}
+
+
+def arithmetic(op: str, left: Value, right: Value) -> Value:
+    """`left op right` on intervals; by zero is null, and null stays null."""
+    if any(side.middle is None and not side.free for side in (left, right)):
+        return NULL
+    if op == "/" and right.exact and right.middle == 0:
+        return NULL
+    if left.free or right.free:
+        return FREE
+    left_middle, *left_ends = left.interval
+    right_middle, *right_ends = right.interval
+    if op == "/" and right_ends[0] <= 0 <= right_ends[1]:
+        return FREE
+    corners = [OPERATORS[op](a, b) for a in left_ends for b in right_ends]
+    approximate = left.approximate or right.approximate
+    result = Value(OPERATORS[op](left_middle, right_middle), min(corners), max(corners), approximate)
+    keeps = left.exact and right.exact and (op in "+-" or (op == "*" and is_integer(right, left)))
+    return result if keeps else widened(result)
+
+
+def is_integer(*values: Value) -> bool:
+    return any(value.middle is not None and value.middle.denominator == 1 for value in values)
+
+
+def mean(values: Sequence[Value], n: int) -> Value:
+    """Σ values / n. The slack is a share of Σ|values|: they may be added as floats."""
+    if any(value.free for value in values):
+        return FREE
+    middles = [value.middle for value in values if value.middle is not None]
+    lows = [value.low for value in values if value.low is not None]
+    highs = [value.high for value in values if value.high is not None]
+    slack = ROUNDING * sum(map(abs, middles))
+    approximate = any(value.approximate for value in values)
+    return Value(sum(middles) / Fraction(n), (sum(lows) - slack) / n, (sum(highs) + slack) / n, approximate)
+
+
+def extreme(values: Sequence[Value], choose: Callable[..., Any]) -> Value:
+    """The smallest or largest (`choose` is min or max) of values that are not null."""
+    if any(value.free for value in values):
+        return FREE
+    known = [value for value in values if value.middle is not None]
+    if not known:
+        return NULL
+    return Value(
+        choose(value.middle for value in known),
+        choose(value.low for value in known),
+        choose(value.high for value in known),
+        any(value.approximate for value in known),
+    )
+
+
+# ------------------------------------------------------------------------------------------- aggregates
+
+
+@dataclass(frozen=True)
+class Fact:
+    """A row that counts for `day`. `series`: its values of the metric's `by`; `whole` of its `series` too."""
+
+    day: date
+    series: Key
+    whole: Key
+    row: Row
+    carried_from: date | None = None
+
+
+@dataclass(frozen=True)
+class Aggregator:
+    """Computes one metric's aggregates over facts. `around`: rows whose floats may have passed through the
+    sum that answers, because a level is kept by additions and removals."""
+
+    table: Table
+    around: list[Row] | None = None
+
+    def aggregate(self, agg: Agg, facts: Sequence[Fact]) -> Value:
+        if agg.where is not None:
+            facts = [fact for fact in facts if agg.where.holds(fact.row) is True]
+        if not agg.args:
+            return near(len(facts))
+        if agg.fn == "count_distinct":
+            seen = {tuple(evaluated(argument, fact.row) for argument in agg.args) for fact in facts}
+            return near(sum(None not in values for values in seen))
+        found = [(fact, evaluated(agg.args[0], fact.row)) for fact in facts]
+        found = [(fact, value) for fact, value in found if value is not None]
+        if agg.fn == "count":
+            return near(len(found))
+        numbers = [Fraction(value) for _, value in found]
+        if agg.fn.endswith("_distinct"):
+            numbers = sorted(set(numbers))
+        if agg.fn.startswith("sum"):
+            return near(sum(numbers), self.slack(agg, numbers))
+        if not numbers:
+            return NULL
+        if agg.fn.startswith("avg"):
+            average = near(sum(numbers) / len(numbers), self.slack(agg, numbers) / len(numbers))
+            return widened(average)
+        return self.statistic(agg, found, numbers)
+
+    def statistic(self, agg: Agg, found: list[tuple[Fact, Any]], numbers: list[Fraction]) -> Value:
+        if agg.fn in ("min", "max"):
+            value = near(min(numbers) if agg.fn == "min" else max(numbers))
+            return widened(value) if self.any_column(agg, lambda column: column.real) else value
+        if agg.fn == "quantile":
+            cells: dict[Any, set[Any]] = {}
+            for fact, value in found:
+                cells.setdefault((fact.day, fact.series), set()).add(value)
+            wide = any(len(values) > EXACT_VALUES for values in cells.values())
+            return percentile(sorted(numbers), Fraction(agg.q), approximate=wide)
+        if len(numbers) < 2:
+            return NULL
+        return self.spread(agg, numbers)
+
+    def spread(self, agg: Agg, numbers: list[Fraction]) -> Value:
+        """The sample variance or its root. It is made of Σ(x−K) and Σ(x−K)² with a K that lies anywhere
+        among the values ever seen, so its slack is a share of what Σ(x−K)² may be."""
+        count = len(numbers)
+        middle = sum(numbers) / count
+        variance = sum((x - middle) ** 2 for x in numbers) / (count - 1)
+        largest = self.table.largest(agg.args[0])
+        scale = sum((abs(x) + largest) ** 2 for x in [*numbers, *self.values_around(agg)])
+        slack = FLOAT * scale / (count - 1) + TINY
+        if agg.fn == "variance":
+            return near(variance, slack)
+        low, high = root(max(variance - slack, Fraction(0))), root(variance + slack)
+        return widened(Value(root(variance), low, high))
+
+    def slack(self, agg: Agg, numbers: list[Fraction]) -> Fraction:
+        """How far the sum of `numbers` may be off."""
+        if self.any_column(agg, lambda column: column.type == "float"):
+            return FLOAT * sum(map(abs, [*numbers, *self.values_around(agg)])) + TINY
+        if agg.fn.endswith("_distinct") and self.any_column(agg, lambda column: column.real):
+            return ROUNDING * sum(map(abs, numbers))
+        return Fraction(0)
+
+    def values_around(self, agg: Agg) -> list[Fraction]:
+        values = [evaluated(agg.args[0], row) for row in self.around or []]
+        return [Fraction(value) for value in values if value is not None]
+
+    def any_column(self, agg: Agg, test: Callable[[Column], bool]) -> bool:
+        names = {name for argument in agg.args for name in columns_of(argument)}
+        return any(test(self.table.column(name)) for name in names)
+
+    def measured(self, measure: Measure, facts: Sequence[Fact]) -> Value:
+        return outer(measure, lambda leaf: self.aggregate(leaf, facts))
+
+
+def percentile(ordered: Sequence[Fraction], q: Fraction, *, approximate: bool) -> Value:
+    """percentile_cont: the two neighbouring ranks, interpolated."""
+    place = q * (len(ordered) - 1)
+    below = place.numerator // place.denominator
+    low, high = ordered[below], ordered[min(below + 1, len(ordered) - 1)]
+    slack = (BUCKET + FLOAT if approximate else FLOAT) * max(abs(low), abs(high))
+    return near(low + (high - low) * (place - below), slack, approximate=approximate)
+
+
+def outer(measure: Measure, leaf: Callable[[Any], Value]) -> Value:
+    """`measure` with the values of its aggregates (or, in a derived metric, its metrics) from `leaf`."""
+    if isinstance(measure, Num):
+        return near(Fraction(measure.text))
+    if isinstance(measure, Op):
+        return arithmetic(measure.op, outer(measure.left, leaf), outer(measure.right, leaf))
+    if isinstance(measure, Case):
+        return case(measure, leaf)
+    if isinstance(measure, Call):
+        return CALLS[measure.fn](*(outer(argument, leaf) for argument in measure.args))
+    return leaf(measure)
+
+
+def case(measure: Case, leaf: Callable[[Any], Value]) -> Value:
+    left, number = outer(measure.left, leaf), Fraction(measure.number.text)
+    if left.free:
+        return FREE
+    otherwise = outer(measure.otherwise, leaf) if measure.otherwise else NULL
+    if left.middle is None:
+        return otherwise
+    middle, low, high = left.interval
+    if (low > number) != (high > number):
+        return FREE
+    return outer(measure.then, leaf) if middle > number else otherwise
+
+
+def coalesce(*values: Value) -> Value:
+    for value in values:
+        if value.free or value.middle is not None:
+            return value
+    return NULL
+
+
+def nullif(value: Value, number: Value) -> Value:
+    if value.free or value.middle is None:
+        return value
+    middle, low, high = value.interval
+    if value.exact:
+        return NULL if middle == number.middle else value
+    return FREE if low <= number.interval[0] <= high else value
+
+
+def rounded_value(value: Value, digits: Value | None = None) -> Value:
+    if value.free or value.middle is None:
+        return value
+    places = int(digits.interval[0]) if digits else 0
+    return widened(Value(*(rounded(x, places) for x in value.interval), value.approximate))
+
+
+def absolute(value: Value) -> Value:
+    if value.free or value.middle is None:
+        return value
+    middle, low, high = value.interval
+    nearest = Fraction(0) if low < 0 < high else min(abs(low), abs(high))
+    return Value(abs(middle), nearest, max(abs(low), abs(high)), value.approximate)
+
+
+CALLS: dict[str, Callable[..., Value]] = {
+    "coalesce": coalesce,
+    "nullif": nullif,
+    "round": rounded_value,
+    "abs": absolute,
+}
+
+# --------------------------------------------------------------------------------------------- the judge
+
+Covered = Mapping[str, Collection[date] | Mapping[date, Tables]]
+"""For each metric with rows of its own its covered days: a set, or each day with the tables as they were when
+it was collected last."""
+
+
+@dataclass
+class Judge:
+    """Everything an answer depends on but the question."""
+
+    book: BookSpec
+    metrics: Mapping[str, MetricSpec]
+    tables: Tables
+    covered: Covered
+    closed_until: date
+    remembered: dict[Any, Any] = field(default_factory=dict, repr=False)
+
+    # ---- which days
+
+    def days(self, name: str) -> set[date]:
+        """The covered days; of a derived metric those that all it is made of cover."""
+        refs = leaves_of(self.metrics[name].measure, Ref)
+        if refs:
+            return set.intersection(*(self.days(ref.metric) for ref in refs))
+        return set(self.covered[name])
+
+    def dims(self, name: str) -> set[str]:
+        refs = leaves_of(self.metrics[name].measure, Ref)
+        if refs:
+            return set.intersection(*(self.dims(ref.metric) for ref in refs))
+        return set(self.metrics[name].by)
+
+    def table(self, name: str, day: date) -> Table:
+        """The metric's table as it was when `day` was collected last."""
+        days = self.covered[name]
+        seen = days[day] if isinstance(days, Mapping) and day in days else self.tables
+        return seen[self.metrics[name].table]
+
+    # ---- which rows count for a day
+
+    def facts(self, name: str, day: date) -> list[Fact]:
+        """What counts for `day`: of a day that is not covered, what is carried into it."""
+        known = self.remembered.get((name, day))
+        if known is None:
+            known = self.remembered[name, day] = self.find_facts(self.metrics[name], day)
+        return known
+
+    def find_facts(self, spec: MetricSpec, day: date) -> list[Fact]:
+        covered = day in self.covered[spec.name]
+        facts = self.own_facts(spec, day) if covered else []
+        if spec.carry is None or day > self.closed_until:
+            return facts
+        present = {fact.whole for fact in facts}
+        for back in range(1, spec.carry + 1):
+            before = day - DAY * back
+            if before in self.covered[spec.name]:
+                found = [fact for fact in self.own_facts(spec, before) if fact.whole not in present]
+                facts += [replace(fact, day=day, carried_from=before) for fact in found]
+                present |= {fact.whole for fact in found}
+        return facts
+
+    def own_facts(self, spec: MetricSpec, day: date) -> list[Fact]:
+        table = self.table(spec.name, day)
+        if spec.shape == "interval":
+            rows = [row for row in self.admitted(spec, table) if self.holds(spec, table, row, day)]
+        else:
+            rows = self.rows_by_day(spec, table).get(day, [])
+        if spec.shape == "daily_aggregate":
+            rows = latest(rows, spec)
+        dims = [*spec.by, *spec.series]
+        return [Fact(day, tuple(row[d] for d in spec.by), tuple(row[d] for d in dims), row) for row in rows]
+
+    def admitted(self, spec: MetricSpec, table: Table) -> list[Row]:
+        """The rows that meet the metric's `where`."""
+        key = ("admitted", spec.name, id(table))
+        if key not in self.remembered:
+            rows = [row for row in table.rows if spec.where is None or spec.where.holds(row) is True]
+            self.remembered[key] = (rows, table)
+        return self.remembered[key][0]
+
+    def rows_by_day(self, spec: MetricSpec, table: Table) -> dict[date, list[Row]]:
+        key = ("by day", spec.name, id(table))
+        if key not in self.remembered:
+            column = table.column(spec.time)
+            found: dict[date, list[Row]] = {}
+            for row in self.admitted(spec, table):
+                if row[spec.time] is not None:
+                    day = day_of(column.moment(row[spec.time]), self.book.timezone)
+                    found.setdefault(day, []).append(row)
+            self.remembered[key] = (found, table)
+        return self.remembered[key][0]
+
+    def holds(self, spec: MetricSpec, table: Table, row: Row, day: date) -> bool:
+        """Whether the interval `row` holds at the end of `day`."""
+        since, until = row[spec.from_], row[spec.until]
+        if since is None:
+            return False
+        column = table.column(spec.from_)
+        if column.type == "date":
+            ends = date.max if until is None else until + DAY if spec.until_inclusive else until
+            return since <= day < ends
+        if spec.until_inclusive:
+            raise Undecided("until_inclusive on a column of times")
+        end: datetime = datetime.combine(day + DAY, time(0))
+        if column.type != "timestamp_local":
+            end = end_of_day(day, self.book.timezone)
+        return column.moment(since) < end and (until is None or column.moment(until) >= end)
+
+    # ---- what they come to
+
+    def measured(self, name: str, facts: Sequence[Fact], day: date) -> Value:
+        """The metric's measure over facts; `day` is any day that they were collected on."""
+        spec = self.metrics[name]
+        table = self.table(name, day)
+        around = self.admitted(spec, table) if spec.shape == "interval" else None
+        return Aggregator(table, around).measured(spec.measure, facts)
+
+    def answer(self, ask: Ask) -> list[Row]:
+        return Answer(self, ask).rows()
+
+
+def latest(rows: Iterable[Row], spec: MetricSpec) -> list[Row]:
+    """For each series the row received last."""
+    newest: dict[Key, Row] = {}
+    for row in sorted(rows, key=lambda row: row[spec.received]):
+        newest[tuple(row[name] for name in spec.series)] = row
+    return list(newest.values())
+
+
+@dataclass
+class Answer:
+    """One question to a judge. A `key` is a combination of the asked dimensions, or None for all of them."""
+
+    judge: Judge
+    ask: Ask
+
+    def __post_init__(self) -> None:
+        for name in self.ask.metrics:
+            self.check(name, self.ask.show)
+            unknown = {*self.ask.by, *(dim for dim, *_ in self.ask.where)} - self.judge.dims(name)
+            if unknown:
+                raise Refusal(f"{name} has no dimension {', '.join(sorted(unknown))}")
+
+    def check(self, name: str, show: Show | None) -> None:
+        """Raise Refusal or Undecided where `show` of this metric has no right answer."""
+        spec = self.judge.metrics[name]
+        if spec.kind == DERIVED:
+            if show is not None:
+                raise Undecided("--show on a derived metric")
+            for ref in leaves_of(spec.measure, Ref):
+                self.check(ref.metric, ref.show)
+            return
+        show = show or spec.default_show
+        if spec.kind == "uniques" and show != "total":
+            raise Undecided("--show on uniques")
+        if spec.kind == "level" and show == "total":
+            raise Refusal(f"{name} is a level: its total over time means nothing")
+        if spec.kind == "flow" and show == "change":
+            raise Refusal(f"{name} is a flow: it has no change")
+        if spec.kind == "flow" and show == "average" and not is_linear(spec.measure):
+            raise Refusal(f"{name}: a mean of daily values of {spec.measure.sql('duckdb')} means nothing")
+
+    # ---- rows
+
+    def rows(self) -> list[Row]:
+        found = spans(self.judge.book, self.ask)
+        keys = {span: self.keys_of(span) for span in found}
+        if self.ask.fill and self.ask.by:
+            everyone = set().union(*(kept for kept in keys.values() if kept))
+            keys = {span: kept if kept is None else everyone for span, kept in keys.items()}
+        rows = []
+        for span in found:
+            kept = keys[span]
+            rows += [self.row(span, key) for key in sorted(kept, key=sortable)] if kept is not None else []
+            if kept is None:
+                rows.append(self.unknown_row(span))
+            if self.ask.totals and self.ask.by:
+                rows.append(self.row(span, None, total=True))
+        if self.ask.totals:
+            rows.append(self.row(whole(self.ask, None), None, total=True))
+        return rows
+
+    def keys_of(self, span: Span) -> set[Key] | None:
+        """The series that have a row; None when nothing at all is known of the period."""
+        seen = set().union(
+            *(self.keys(name, self.ask.show, span, self.judge.days(name)) for name in self.ask.metrics)
+        )
+        known = any(self.listed(span, self.judge.days(name)) for name in self.ask.metrics)
+        if not known and not seen:
+            return None
+        return seen if self.ask.by else {()}
+
+    def row(self, span: Span, key: Key | None, *, total: bool = False) -> Row:
+        cells, bounds = {}, {}
+        for name in self.ask.metrics:
+            days = self.judge.days(name)
+            cells[name] = self.value(name, self.ask.show, key, span, days)
+            limits = self.bounds(name, key, span, days)
+            if limits:
+                bounds[name] = limits
+        row = self.unknown_row(span, total=total)
+        row |= dict(zip(self.ask.by, key or (None,) * len(self.ask.by), strict=True))
+        row |= {name: cell.number for name, cell in cells.items()}
+        row |= {"cells": cells, "bounds": bounds, "approximate": any(c.approximate for c in cells.values())}
+        return row
+
+    def unknown_row(self, span: Span, *, total: bool = False) -> Row:
+        days = min(len(self.listed(span, self.judge.days(name))) for name in self.ask.metrics)
+        return {
+            "period": span.period,
+            **dict.fromkeys([*self.ask.by, *self.ask.metrics]),
+            "complete": days == span.length,
+            "days": days,
+            "days_expected": span.length,
+            "approximate": False,
+            "total": total,
+            "cells": dict.fromkeys(self.ask.metrics, NULL),
+            "bounds": {},
+        }
+
+    # ---- which series
+
+    def admits(self, series: tuple[tuple[str, Any], ...]) -> bool:
+        """Whether these dimension values meet the asked `where`."""
+        values = {dim: None if value is None else str(value) for dim, value in series}
+        for dim in {dim for dim, *_ in self.ask.where}:
+            wanted = {value for name, op, value in self.ask.where if (name, op) == (dim, "=")}
+            unwanted = {value for name, op, value in self.ask.where if (name, op) == (dim, "!=")}
+            if (wanted and values[dim] not in wanted) or values[dim] in unwanted:
+                return False
+        return True
+
+    def chosen(self, name: str, day: date, key: Key | None) -> list[Fact]:
+        """The facts of one day and series that meet the asked `where`."""
+        by = self.judge.metrics[name].by
+        facts = [f for f in self.judge.facts(name, day) if self.admits(tuple(zip(by, f.series, strict=True)))]
+        return [fact for fact in facts if key is None or self.key(fact) == key]
+
+    def key(self, fact: Fact) -> Key:
+        return tuple(fact.row[dim] for dim in self.ask.by)
+
+    def listed(self, span: Span, days: set[date]) -> list[date]:
+        return [day for day in span.asked if day in days]
+
+    def keys(self, name: str, show: Show | None, span: Span, days: set[date]) -> set[Key]:
+        spec = self.judge.metrics[name]
+        if spec.kind == DERIVED:
+            refs = leaves_of(spec.measure, Ref)
+            return set().union(*(self.keys(ref.metric, ref.show, span, days) for ref in refs))
+        show = show or spec.default_show
+        looked_at = self.listed(span, days)
+        if spec.kind == "level" and show in ("last", "change"):
+            looked_at += self.carried_into(name, span.asked[-1], days)
+        if spec.kind == "level" and show == "first":
+            looked_at += self.carried_into(name, span.asked[0], days)
+        if spec.kind == "level" and show == "change" and looked_at:
+            looked_at += [span.before] if span.before in days else self.carried_into(name, span.before, days)
+        return {self.key(fact) for day in looked_at for fact in self.chosen(name, day, None)}
+
+    def carried_into(self, name: str, day: date, days: set[date]) -> list[date]:
+        """[day] if it is not covered but something is carried into it."""
+        own = day in days or day in self.judge.covered[name]
+        return [day] if not own and self.judge.facts(name, day) else []
+
+    # ---- values
+
+    def value(self, name: str, show: Show | None, key: Key | None, span: Span, days: set[date]) -> Value:
+        spec = self.judge.metrics[name]
+        if spec.kind == DERIVED:
+            return outer(spec.measure, lambda ref: self.value(ref.metric, ref.show, key, span, days))
+        show = show or spec.default_show
+        if spec.kind == "level":
+            return self.level_value(name, show, key, span, days)
+        listed = self.listed(span, days)
+        if not listed:
+            return NULL
+        if spec.kind == "uniques":
+            return self.daily(name, listed[0], key) if len(span.asked) == 1 else NULL
+        if show == "total":
+            facts = [fact for day in listed for fact in self.chosen(name, day, key)]
+            return self.judge.measured(name, facts, listed[0])
+        return over_days([self.daily(name, day, key) for day in listed], show)
+
+    def daily(self, name: str, day: date, key: Key | None) -> Value:
+        return self.judge.measured(name, self.chosen(name, day, key), day)
+
+    def level_value(self, name: str, show: Show, key: Key | None, span: Span, days: set[date]) -> Value:
+        listed = self.listed(span, days)
+        if show in ("average", "min", "max"):
+            return over_days([self.daily(name, day, key) for day in listed], show)
+        if show == "first":
+            return self.value_at(name, span.asked[0], key, days)
+        last = span.asked[-1]
+        if not self.known(name, last, key, days) and span.last > self.judge.closed_until and listed:
+            last = listed[-1]
+        value = self.value_at(name, last, key, days)
+        return (
+            arithmetic("-", value, self.value_at(name, span.before, key, days)) if show == "change" else value
+        )
+
+    def known(self, name: str, day: date, key: Key | None, days: set[date]) -> bool:
+        """Whether the level is known at the end of `day`: collected, or carried."""
+        if day in days:
+            return True
+        return bool(self.carried_into(name, day, days) and self.chosen(name, day, key))
+
+    def value_at(self, name: str, day: date, key: Key | None, days: set[date]) -> Value:
+        return self.daily(name, day, key) if self.known(name, day, key, days) else NULL
+
+    def bounds(self, name: str, key: Key | None, span: Span, days: set[date]) -> tuple[Value, Value] | None:
+        """Between what a count of unique things must lie: the largest day and the sum of days."""
+        listed = self.listed(span, days)
+        if self.judge.metrics[name].kind != "uniques" or len(span.asked) == 1 or not listed:
+            return None
+        daily = [self.daily(name, day, key) for day in listed]
+        added = near(0)
+        for value in daily:
+            added = arithmetic("+", added, value)
+        return extreme(daily, max), added
+
+
+def over_days(daily: Sequence[Value], show: Show) -> Value:
+    """Daily values as one: their mean, smallest, largest, first or last."""
+    known = [value for value in daily if value.free or value.middle is not None]
+    if show == "average":
+        return mean(known, len(known)) if known else NULL
+    if show in ("min", "max"):
+        return extreme(known, min if show == "min" else max)
+    return daily[0 if show == "first" else -1]
+
+
+def sortable(key: Key) -> tuple[Any, ...]:
+    """Text by code point, numbers by size, null last."""
+    return tuple((value is None, isinstance(value, str), 0 if value is None else value) for value in key)
+
+
+def answer(
+    book: BookSpec,
+    metrics: Mapping[str, MetricSpec],
+    tables: Tables,
+    ask: Ask,
+    covered: Covered,
+    closed_until: date,
+) -> list[Row]:
+    """The right rows for `ask`, by period, then dimensions; `closed_until` is the last day that has closed.
+
+    A row is a dict: period (None on the grand total), the dimensions, a number per metric (int or Decimal
+    when exact, float, None), complete, days, days_expected, approximate, total; and for `differences` the
+    `cells` (a `Value` per metric, which knows its tolerance) and `bounds` (of uniques).
+
+    Raises Refusal when the question has no right answer, Undecided when nobody said what it is.
+    """
+    return Judge(book, metrics, tables, covered, closed_until).answer(ask)
+
+
+# --------------------------------------------------------------------------------------------- comparing
+
+
+def differences(expected: Sequence[Row], got: Sequence[Row], ask: Ask) -> list[str]:
+    """What is wrong with `got`, a sentence each; empty when it is right."""
+    wanted = {identity(row, ask): row for row in expected}
+    given = [identity(row, ask) for row in got]
+    found = [f"{title(key, ask)} is there {n} times" for key, n in Counter(given).items() if n > 1]
+    found += [
+        f"{title(key, ask)} is missing{hint(row, ask)}" for key, row in wanted.items() if key not in given
+    ]
+    for key, row in zip(given, got, strict=True):
+        if key in wanted:
+            found += [f"{title(key, ask)}: {what}" for what in row_differences(wanted[key], row, ask)]
+        else:
+            values = ", ".join(f"{name} = {row.get(name)!r}" for name in ask.metrics)
+            found.append(f"{title(key, ask)} should not be there; it says {values}")
+    plain_rows = [key for key in given if not key[1]]
+    for before, after in pairwise(plain_rows):
+        if out_of_order(before, after):
+            found.append(f"{title(after, ask)} comes after {title(before, ask)}")
+    return found
+
+
+def out_of_order(before: tuple[Any, ...], after: tuple[Any, ...]) -> bool:
+    """Rows come by period, then dimensions. Where null and numbers stand among texts is left open."""
+    if before[0] != after[0]:
+        return before[0] is None or after[0] is None or before[0] > after[0]
+    for left, right in zip(before[2], after[2], strict=True):
+        if left != right:
+            return left is not None and right is not None and not is_number(left + right) and left > right
+    return False
+
+
+def is_number(text: str) -> bool:
+    return re.fullmatch(r"[-0-9]+", text) is not None
+
+
+def row_differences(expected: Row, got: Row, ask: Ask) -> list[str]:
+    found = []
+    for name in ask.metrics:
+        cell: Value = expected["cells"][name]
+        if name not in got:
+            found.append(f"{name} is not in the row")
+        elif not cell.accepts(got[name]):
+            found.append(f"{name} should be {cell}, the book says {got[name]!r}")
+        limits = expected["bounds"].get(name)
+        if limits and not bounds_agree(limits, got, name):
+            found.append(
+                f"{name} should have bounds {limits[0]} to {limits[1]}, its notes are {notes(got, name)!r}"
+            )
+    for name in ("days", "days_expected", "complete"):
+        if got.get(name) != expected[name]:
+            found.append(f"{name} should be {expected[name]}, the book says {got.get(name)!r}")
+    exactly_known = not any(cell.free for cell in expected["cells"].values())
+    if exactly_known and bool(got.get("approximate")) != expected["approximate"]:
+        found.append(
+            f"approximate should be {expected['approximate']}, the book says {got.get('approximate')!r}"
+        )
+    return found
+
+
+def identity(row: Row, ask: Ask) -> tuple[date | None, bool, Key]:
+    """Period, whether it is a total, and the dimensions as text."""
+    period = row.get("period")
+    if isinstance(period, str):
+        period = date.fromisoformat(period)
+    dims = tuple(None if row.get(dim) is None else str(row[dim]) for dim in ask.by)
+    return period, bool(row.get("total")), dims
+
+
+def title(key: tuple[date | None, bool, Key], ask: Ask) -> str:
+    period, total, dims = key
+    if total:
+        return f"[total of {period or 'all'}]"
+    return f"[{', '.join([str(period), *(f'{d}={v!r}' for d, v in zip(ask.by, dims, strict=True))])}]"
+
+
+def hint(row: Row, ask: Ask) -> str:
+    return "; it says " + ", ".join(f"{name} = {row['cells'][name]}" for name in ask.metrics)
+
+
+def notes(row: Row, name: str) -> Any:
+    return (row.get("notes") or {}).get(name)
+
+
+def bounds_agree(limits: tuple[Value, Value], got: Row, name: str) -> bool:
+    said = (notes(got, name) or {}).get("bounds")
+    if isinstance(said, Mapping):
+        said = [said.get("low"), said.get("high")]
+    return (
+        said is not None and len(said) == 2 and all(v.accepts(x) for v, x in zip(limits, said, strict=True))
+    )
+
+
+def evidence(judge: Judge, ask: Ask, most: int = 40) -> str:
+    """The raw rows that count in the asked days, for a failure's message."""
+    lines = []
+    first = spans(judge.book, ask)[0].before if ask.show == "change" else ask.from_
+    for name in base_metrics(judge, ask.metrics):
+        spec = judge.metrics[name]
+        days = judge.days(name)
+        looked_at = days_between(first, ask.to)
+        gaps = [str(day) for day in looked_at if day not in days]
+        lines.append(
+            f"{name}, day by day ({judge.book.timezone}); not covered: {shortened(gaps, 8) or 'no day'}"
+        )
+        facts = [fact for day in looked_at for fact in judge.facts(name, day)]
+        shown = columns_shown(spec)
+        lines += [fact_line(fact, shown) for fact in facts[:most]]
+        if len(facts) > most:
+            lines.append(f"  … and {len(facts) - most} more")
+    return "\n".join(lines)
+
+
+def base_metrics(judge: Judge, names: Iterable[str]) -> list[str]:
+    """The metrics with rows of their own behind `names`."""
+    found: list[str] = []
+    for name in names:
+        refs = [ref.metric for ref in leaves_of(judge.metrics[name].measure, Ref)]
+        found += base_metrics(judge, refs) if refs else [name]
+    return list(dict.fromkeys(found))
+
+
+def columns_shown(spec: MetricSpec) -> list[str]:
+    """The columns that matter to a metric."""
+    names = {"id", *spec.by, *spec.series, spec.time, spec.from_, spec.until, spec.received} - {""}
+    predicates = [spec.where, *(agg.where for agg in leaves_of(spec.measure, Agg))]
+    for predicate in predicates:
+        sides = (
+            [predicate]
+            if isinstance(predicate, Pred)
+            else [predicate.left, predicate.right]
+            if predicate
+            else []
+        )
+        names |= {side.column for side in sides}
+    for agg in leaves_of(spec.measure, Agg):
+        names |= {name for argument in agg.args for name in columns_of(argument)}
+    return sorted(names, key=lambda name: (name != "id", name))
+
+
+def fact_line(fact: Fact, shown: Sequence[str]) -> str:
+    carried = f" carried from {fact.carried_from}" if fact.carried_from else ""
+    values = " ".join(f"{name}={plain(fact.row[name])}" for name in shown)
+    return f"  {fact.day}{carried}: {values}"
+
+
+def plain(value: Any) -> str:
+    if isinstance(value, str):
+        return repr(value)
+    return "null" if value is None else str(value)
+
+
+def shortened(items: Sequence[str], most: int) -> str:
+    end = f" … ({len(items)})" if len(items) > most else ""
+    return ", ".join(items[:most]) + end

@@ -1,0 +1,755 @@
+"""Worlds for the judge: tables, definitions, histories and questions, as nasty as real ones.
+
+A `World` is everything of one example: a book's settings, tables with rows, metrics over them, what happens
+(rows come late, are changed in place, are deleted; the book runs up to a day, again, or over chosen days) and
+what is asked in the end. `worlds("sqlite")` draws them.
+
+Times lie close to the bounds of local days, in zones with half-hour offsets, with days of 23, 24.5 and 25 hours,
+with midnights that do not exist and with a day that does not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal
+from functools import cache
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from hypothesis import strategies as st
+
+from tests.oracle import (
+    DAY,
+    DERIVED,
+    SCOPES,
+    SHOWS,
+    Agg,
+    And,
+    Ask,
+    BookSpec,
+    Call,
+    Case,
+    Column,
+    Dialect,
+    Expression,
+    Measure,
+    MetricSpec,
+    Num,
+    Op,
+    Or,
+    Pred,
+    Predicate,
+    Ref,
+    Row,
+    Table,
+    days_between,
+    is_linear,
+    start_of_day,
+)
+
+# ---------------------------------------------------------------------------------------- zones and days
+
+ZONES = (
+    "UTC",
+    "Europe/Berlin",
+    "America/New_York",
+    "Asia/Kolkata",  # +05:30
+    "Australia/Lord_Howe",  # its summer time is half an hour
+    "America/St_Johns",  # -03:30
+    "America/Sao_Paulo",  # until 2018 summer time began at midnight: that midnight does not exist
+    "America/Havana",  # winter time begins at one o'clock: midnight comes twice
+    "Africa/Cairo",  # since 2023 summer time begins at midnight
+    "Pacific/Apia",  # 2011-12-30 was skipped
+    "Pacific/Kiritimati",  # +14
+    "Asia/Kathmandu",  # +05:45
+)
+APIA = date(2011, 12, 30)
+ENDS = tuple(
+    date(*day) for day in [(2023, 12, 31), (2024, 2, 29), (2025, 2, 28), (2024, 6, 30), (2021, 1, 3)]
+)
+
+
+@cache
+def clock_changes(timezone: str) -> tuple[date, ...]:
+    """The days from 2016 to 2025 that are not 24 hours long."""
+    days = days_between(date(2016, 1, 1), date(2025, 12, 31))
+    uneven = [d for d in days if start_of_day(d + DAY, timezone) - start_of_day(d, timezone) != DAY]
+    return tuple(uneven) + ((APIA,) if timezone == "Pacific/Apia" else ())
+
+
+@st.composite
+def ranges(draw: st.DrawFn, timezone: str) -> tuple[date, date]:
+    """The first and last day of a book: 5 to 70 days around a change of the clock or the end of a month."""
+    changes = clock_changes(timezone)
+    anchor = draw(st.sampled_from(changes + ENDS if changes else ENDS))
+    before = draw(st.one_of(st.integers(2, 8), st.integers(2, 40)))
+    after = draw(st.one_of(st.integers(2, 8), st.integers(2, 29)))
+    return anchor - DAY * before, anchor + DAY * after
+
+
+SECOND = timedelta(seconds=1)
+INSTANT = timedelta(microseconds=1)
+CLOSE_TO_MIDNIGHT = (timedelta(0), -INSTANT, INSTANT, -SECOND, SECOND, timedelta(milliseconds=-1))
+WITHIN_A_DAY = tuple(timedelta(hours=h) for h in (12, 1, 1.5, 2, 2.5, 3, 22.5, 23, 23.5))
+
+
+@st.composite
+def moments(draw: st.DrawFn, column: Column, timezone: str, first: date, last: date) -> Any:
+    """A value of a time column, on a day from `first` to `last` or hardly outside."""
+    day = first + DAY * draw(st.integers(0, (last - first).days))
+    if column.type == "date":
+        return day
+    offset = draw(st.sampled_from(CLOSE_TO_MIDNIGHT + WITHIN_A_DAY))
+    if column.type == "timestamp_local":
+        return datetime.combine(day, time(0)) + offset
+    instant = start_of_day(day, timezone) + offset
+    if column.type == "epoch_s":
+        return int(instant.timestamp() // 1)
+    if column.type == "epoch_ms":
+        return (instant - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(milliseconds=1)
+    return instant.replace(tzinfo=None) if column.type == "timestamp" else instant
+
+
+# ----------------------------------------------------------------------------------------- kinds of value
+
+TEXTS = (
+    *(
+        "a",
+        "A",
+        "a ",
+        " a",
+        "b",
+        "",
+        "ß",
+        "ss",
+        "🙂",
+        "é",
+        "e\u0301",
+        "o'neil",
+        'say "hi"',
+        "=1+1",
+        "x=y",
+        "x!=y",
+    ),
+    *(
+        "!",
+        "null",
+        "NULL",
+        "None",
+        "0",
+        "00",
+        "true",
+        "back\\slash",
+        "100%",
+        "a,b",
+        "two\nlines",
+        "Ω",
+        "total",
+        "-",
+    ),
+)
+ACCOUNTS = (1, 2, 3, 0, -1, 10, 2**40)
+STATUSES = ("paid", "open", "void")
+BIG = (0, 1, -1, 2**53 + 1, -(2**53) - 1, 2**62, -(2**62), 2**62 - 1, 10**15 + 7)
+TAME = (0.0, 0.1, 0.2, 0.3, -0.3, 1.5, 2.5, 1234.5678, -7.0, 1e6)
+WILD = (*TAME, 1e-300, -1e-300, 1e150, -1e150, 1e16, 1e16 + 2, 3.0e-5)
+
+
+def nullable(values: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    """One in about seven is null."""
+    return st.integers(0, 6).flatmap(lambda n: st.none() if n == 6 else values)
+
+
+@st.composite
+def decimals(draw: st.DrawFn, scale: int) -> Decimal:
+    """A decimal that also SQLite keeps: up to 14 digits."""
+    unscaled = draw(
+        st.one_of(
+            st.integers(-999, 999), st.integers(-123456, 123456), st.sampled_from([10**13 - 1, 1 - 10**13])
+        )
+    )
+    return Decimal(unscaled).scaleb(-scale)
+
+
+@dataclass(frozen=True)
+class Values:
+    """Where the values of one world's columns come from. Few different ones, so that they meet again."""
+
+    scale: int
+    wild: bool
+    texts: tuple[str, ...]
+    text_ids: bool
+
+    def columns(self, dialect: Dialect) -> tuple[Column, ...]:
+        """The columns that every table has, but for `id` and its times."""
+        return (
+            Column(name="plan", type="text"),
+            Column(name="group", type="text"),
+            Column(name="account_id", type="bigint"),
+            Column(name="user_id", type="text" if self.text_ids else "bigint"),
+            Column(name="status", type="text"),
+            Column(name="n", type="int"),
+            Column(name="big", type="bigint"),
+            Column(name="amount", type="decimal", scale=self.scale, real=dialect == "sqlite"),
+            Column(name="ratio", type="float"),
+        )
+
+    def rows(self) -> dict[str, st.SearchStrategy[Any]]:
+        floats = st.floats(-1e150, 1e150, allow_subnormal=False).map(lambda x: x + 0.0 or 0.0)
+        return {
+            "plan": nullable(st.sampled_from(self.texts)),
+            "group": nullable(st.sampled_from(self.texts[:2])),
+            "account_id": nullable(st.sampled_from(ACCOUNTS)),
+            "user_id": nullable(st.sampled_from(TEXTS if self.text_ids else [*range(6), *BIG])),
+            "status": nullable(st.sampled_from(STATUSES)),
+            "n": nullable(st.one_of(st.integers(-3, 5), st.integers(-20000, 20000))),
+            "big": nullable(st.sampled_from(BIG)),
+            "amount": nullable(decimals(self.scale)),
+            "ratio": nullable(
+                st.one_of(st.sampled_from(WILD), floats) if self.wild else st.sampled_from(TAME)
+            ),
+        }
+
+
+@st.composite
+def values(draw: st.DrawFn) -> Values:
+    texts = draw(st.lists(st.sampled_from(TEXTS), min_size=1, max_size=4, unique=True))
+    return Values(
+        scale=draw(st.integers(0, 6)),
+        wild=draw(st.booleans()),
+        texts=tuple(texts),
+        text_ids=draw(st.booleans()),
+    )
+
+
+# ------------------------------------------------------------------------------------------------ tables
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a world's tables lie in time, and in which database."""
+
+    dialect: Dialect
+    timezone: str
+    first: date
+    last: date
+
+    def time_column(self, name: str, kinds: Sequence[str]) -> st.SearchStrategy[Column]:
+        return st.builds(
+            lambda t, f: Column(name=name, type=t, form=f), st.sampled_from(kinds), st.sampled_from(" T")
+        )
+
+
+TIMES = ("timestamp", "timestamptz", "timestamp_local", "date", "epoch_s", "epoch_ms")
+DATES = ("date", "date", "timestamp")
+
+
+@dataclass(frozen=True)
+class Source:
+    """A table, and how to draw more rows for it."""
+
+    shape: str
+    table: Table
+    row: st.SearchStrategy[Row]
+    shuffle: int = 1
+    """Values of a daily aggregate are received in the order of id * shuffle, modulo a prime."""
+
+    def numbered(self, row: Row, number: int) -> Row:
+        """`row` with its id, and what follows from it."""
+        row = {"id": number, **row}
+        if self.shape == "daily_aggregate":
+            row["received"] = number * self.shuffle % 1_000_003
+        return row
+
+
+ID = Column(name="id", type="int")
+
+
+@st.composite
+def fact_sources(draw: st.DrawFn, place: Place, kinds: Values) -> Source:
+    """Facts with a time, some without."""
+    at = draw(place.time_column("at", TIMES))
+    when = moments(at, place.timezone, place.first - DAY * 2, place.last + DAY * 2)
+    row = st.fixed_dictionaries({"at": nullable_seldom(when), **kinds.rows()})
+    table = Table(name="facts", columns=(ID, at, *kinds.columns(place.dialect)), rows=[])
+    return with_rows(Source("facts", table, row), draw(st.lists(row, max_size=40)))
+
+
+@st.composite
+def interval_sources(draw: st.DrawFn, place: Place, kinds: Values) -> Source:
+    """Rows that hold from one time until another: open, reversed, empty, ending at midnight."""
+    started = draw(place.time_column("started", TIMES))
+    ended = replace(started, name="ended")
+    since = st.one_of(
+        moments(started, place.timezone, place.first - DAY * 3, place.last + DAY * 2),
+        moments(started, place.timezone, place.first - DAY * 400, place.first),
+    )
+    until = moments(ended, place.timezone, place.first - DAY * 3, place.last + DAY * 5)
+    row = st.fixed_dictionaries(
+        {"started": nullable_seldom(since), "ended": nullable(st.one_of(until, until, since)), **kinds.rows()}
+    )
+    same = st.builds(lambda row: {**row, "ended": row["started"]}, row)
+    row = st.integers(0, 8).flatmap(lambda n: same if n == 8 else row)
+    table = Table(name="spans", columns=(ID, started, ended, *kinds.columns(place.dialect)), rows=[])
+    return with_rows(Source("interval", table, row), draw(st.lists(row, max_size=30)))
+
+
+@st.composite
+def daily_sources(draw: st.DrawFn, place: Place, kinds: Values) -> Source:
+    """A row a day for each of a few accounts, from some day to another, with days left out."""
+    day = draw(place.time_column("day", DATES))
+    row = st.fixed_dictionaries(
+        {"day": moments(day, place.timezone, place.first, place.last), **kinds.rows()}
+    )
+    template = st.fixed_dictionaries(kinds.rows())
+    length = (place.last - place.first).days
+    rows = []
+    for _ in range(draw(st.integers(0, 3))):
+        account = draw(template)
+        since = draw(st.integers(0, length))
+        count = draw(st.one_of(st.integers(1, 10), st.integers(1, length + 1)))
+        missed = draw(st.sets(st.integers(since, since + min(count, 10)), max_size=6))
+        for i in range(since, min(since + count, length + 1)):
+            if i not in missed:
+                rows.append({**account, "day": at_noon(day, place.first + DAY * i, place.timezone)})
+    rows += draw(st.lists(row, max_size=6))
+    table = Table(name="daily", columns=(ID, day, *kinds.columns(place.dialect)), rows=[])
+    return with_rows(Source("daily", table, row), rows)
+
+
+@st.composite
+def aggregate_sources(draw: st.DrawFn, place: Place, kinds: Values) -> Source:
+    """Daily aggregates, several of them sent again."""
+    at = draw(place.time_column("at", TIMES))
+    received = Column(name="received", type="int")
+    row = st.fixed_dictionaries({"at": moments(at, place.timezone, place.first, place.last), **kinds.rows()})
+    table = Table(name="sent", columns=(ID, at, received, *kinds.columns(place.dialect)), rows=[])
+    shuffle = draw(st.sampled_from([1, 1_000_002, 7919, 611_953]))
+    rows = []
+    for sent in draw(st.lists(row, max_size=20)):
+        again = draw(st.integers(0, 2))
+        rows += [sent, *({**sent, "n": draw(kinds.rows()["n"])} for _ in range(again))]
+    return with_rows(Source("daily_aggregate", table, row, shuffle), rows)
+
+
+def nullable_seldom(values: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    return st.integers(0, 24).flatmap(lambda n: st.none() if n == 24 else values)
+
+
+def at_noon(column: Column, day: date, timezone: str) -> Any:
+    if column.type == "date":
+        return day
+    return datetime.combine(day, time(12), ZoneInfo(timezone)).astimezone(UTC).replace(tzinfo=None)
+
+
+def with_rows(source: Source, rows: Sequence[Row]) -> Source:
+    numbered = [source.numbered(row, number) for number, row in enumerate(rows, 1)]
+    return replace(source, table=replace(source.table, rows=numbered))
+
+
+SOURCES = {
+    "facts": fact_sources,
+    "interval": interval_sources,
+    "daily": daily_sources,
+    "daily_aggregate": aggregate_sources,
+}
+
+# ---------------------------------------------------------------------------------------------- measures
+
+PREDICATES: tuple[Predicate, ...] = (
+    Pred("status", "=", "paid"),
+    Pred("status", "<>", "void"),
+    Pred("status", "is null"),
+    Pred("n", ">", 0),
+    Pred("amount", ">", 0),
+    Pred("ratio", ">", 0),
+    Pred("account_id", "=", 1),
+    Pred("group", "is not null"),
+    And(Pred("status", "=", "paid"), Pred("n", ">", 0)),
+    Or(Pred("status", "=", "open"), Pred("amount", ">", 0)),
+)
+NUMBERS = ("n", "n", "big", "amount", "amount", "ratio")
+INNER: tuple[Expression, ...] = (("*", "n", 3), ("+", "n", "n"), ("-", "n", 1), ("*", "n", "account_id"))
+DISTINCT: tuple[tuple[Expression, ...], ...] = (
+    ("user_id",),
+    ("plan",),
+    ("amount",),
+    ("n",),
+    ("account_id",),
+    ("plan", "account_id"),
+    ("user_id", "status"),
+)
+QUANTILES = ("0.5", "0.9", "0.95", "0.999", "0.25", "0", "1")
+
+
+@st.composite
+def aggregates(draw: st.DrawFn, dialect: Dialect, *, linear: bool = False) -> Agg:
+    """One aggregate of any sort; only counts, sums and distincts when `linear`."""
+    names = ["count", "sum", "sum", "count_distinct", "sum_distinct"]
+    if not linear:
+        names += ["avg", "min", "max", "stddev", "variance", "avg_distinct", "quantile", "quantile"]
+    fn = draw(st.sampled_from(names))
+    args: tuple[Expression, ...] = (draw(st.sampled_from(NUMBERS)),)
+    if fn == "count":
+        args = draw(st.sampled_from([(), (), ("user_id",), ("amount",)]))
+    elif fn == "count_distinct":
+        args = draw(st.sampled_from(DISTINCT))
+    elif draw(st.integers(0, 7)) == 7:
+        args = (draw(st.sampled_from(INNER[:3] if dialect == "sqlite" else INNER)),)
+    where = draw(st.one_of(st.none(), st.none(), st.sampled_from(PREDICATES)))
+    spelling = draw(st.sampled_from(spellings(fn, args, where, dialect)))
+    return Agg(fn, args, where, draw(quantile_for(spelling)), spelling)
+
+
+def spellings(fn: str, args: tuple[Expression, ...], where: Predicate | None, dialect: Dialect) -> list[str]:
+    """How this aggregate may be written in `dialect`."""
+    if fn == "quantile":
+        return ["median", "p", "", "percentile_cont"]
+    if fn in ("stddev", "variance"):
+        return ["samp"] if dialect == "mysql" else ["samp", ""]  # MySQL's own STDDEV is the population's
+    # A decimal inside a CASE has no declared type in SQLite: nothing says that it is money.
+    whole = dialect != "sqlite" or "amount" not in args
+    return ["", "case"] if where is not None and len(args) < 2 and whole else [""]
+
+
+def quantile_for(spelling: str) -> st.SearchStrategy[str]:
+    if spelling == "median":
+        return st.just("0.5")
+    return st.sampled_from(QUANTILES[:5] if spelling == "p" else QUANTILES)
+
+
+@st.composite
+def measures(draw: st.DrawFn, dialect: Dialect) -> Measure:
+    """One aggregate mostly, or arithmetic of a few."""
+    one, any_other = aggregates(dialect), aggregates(dialect)
+    linear = aggregates(dialect, linear=True)
+    constants = st.sampled_from(["100", "100.0", "0.5", "1.25", "-3", "7"]).map(Num)
+    shape = draw(st.integers(0, 15))
+    if shape <= 8:
+        return draw(one)
+    if shape == 9:
+        return Op("/", draw(one), draw(any_other))
+    if shape == 10:
+        return Op(draw(st.sampled_from("+-")), draw(linear), draw(linear))
+    if shape == 11:
+        return Op(draw(st.sampled_from("*/")), draw(linear), draw(constants))
+    if shape == 12:
+        return Op("/", Op("*", draw(constants), draw(linear)), draw(linear))
+    if shape == 13:
+        return Call("coalesce", (draw(one), Num("0")))
+    if shape == 14:
+        return draw(
+            st.one_of(
+                st.builds(lambda a: Op("/", Num("1"), Call("nullif", (a, Num("0")))), one),
+                st.builds(lambda a, d: Call("round", (a, Num(d))), one, st.sampled_from("0123")),
+                st.builds(lambda a: Call("abs", (a,)), one),
+            )
+        )
+    return Case(draw(linear), Num("1"), draw(one), draw(st.one_of(st.none(), one)))
+
+
+# ----------------------------------------------------------------------------------------------- metrics
+
+DIMS = ("plan", "group", "account_id")
+
+
+@st.composite
+def metrics(draw: st.DrawFn, source: Source, name: str, dialect: Dialect) -> MetricSpec:
+    """A metric over the source's table, of a kind that fits its shape."""
+    by = tuple(draw(st.lists(st.sampled_from(DIMS), max_size=2, unique=True)))
+    spec = MetricSpec(
+        name=name,
+        measure=draw(measures(dialect)),
+        shape=source.shape,
+        table=source.table.name,
+        where=draw(st.one_of(st.none(), st.none(), st.sampled_from(PREDICATES))),
+        by=by,
+    )
+    return draw(FITTED[source.shape](spec, source.table))
+
+
+@st.composite
+def fitted_facts(draw: st.DrawFn, spec: MetricSpec, table: Table) -> MetricSpec:
+    return replace(spec, time="at")
+
+
+@st.composite
+def fitted_interval(draw: st.DrawFn, spec: MetricSpec, table: Table) -> MetricSpec:
+    inclusive = table.column("started").type == "date" and draw(st.booleans())
+    return replace(
+        spec,
+        kind="level",
+        from_="started",
+        until="ended",
+        until_inclusive=inclusive,
+        over_time=draw(st.sampled_from([None, None, "average", "first", "min", "max"])),
+    )
+
+
+@st.composite
+def fitted_daily(draw: st.DrawFn, spec: MetricSpec, table: Table) -> MetricSpec:
+    """A level mostly; a count of unique things sometimes."""
+    spec = replace(spec, time="day")
+    if draw(st.integers(0, 4)) == 4:
+        counted = Agg("sum", ("n",), None)
+        return replace(spec, kind="uniques", shape="facts", measure=counted)
+    return replace(
+        spec,
+        kind="level",
+        carry=draw(st.sampled_from([None, None, 1, 2, 3, 10])),
+        over_time=draw(st.sampled_from([None, None, "average"])),
+    )
+
+
+@st.composite
+def fitted_aggregate(draw: st.DrawFn, spec: MetricSpec, table: Table) -> MetricSpec:
+    others = draw(st.lists(st.sampled_from(("plan", "account_id", "user_id")), unique=True, max_size=2))
+    series = tuple(dict.fromkeys([*spec.by, *others])) or ("account_id",)
+    return replace(spec, time="at", received="received", series=series)
+
+
+FITTED = {
+    "facts": fitted_facts,
+    "interval": fitted_interval,
+    "daily": fitted_daily,
+    "daily_aggregate": fitted_aggregate,
+}
+
+
+@st.composite
+def derived(draw: st.DrawFn, name: str, operands: Sequence[MetricSpec]) -> MetricSpec:
+    """A metric made of two others."""
+    refs = []
+    for _ in range(2):
+        spec = draw(st.sampled_from(operands))
+        shows = ["average", "last", "first", "min", "max"] if spec.kind == "level" else []
+        refs.append(Ref(spec.name, draw(st.sampled_from([None, None, *shows]))))
+    measure: Measure = Op(draw(st.sampled_from("/+-*")), refs[0], refs[1])
+    measure = draw(
+        st.sampled_from([measure, Op("*", Num("100"), measure), Call("coalesce", (measure, Num("0")))])
+    )
+    return MetricSpec(name=name, measure=measure, shape=DERIVED, kind=DERIVED)
+
+
+# --------------------------------------------------------------------------------------------- histories
+
+
+@dataclass(frozen=True)
+class Insert:
+    table: str
+    rows: tuple[Row, ...]
+
+
+@dataclass(frozen=True)
+class Change:
+    """The row with this id now reads so."""
+
+    table: str
+    row: Row
+
+
+@dataclass(frozen=True)
+class Delete:
+    table: str
+    id: int
+
+
+@dataclass(frozen=True)
+class Run:
+    """The book runs when `closed` is the last day that has closed: what is due, or the days it is told."""
+
+    closed: date
+    from_: date | None = None
+    to: date | None = None
+
+
+Step = Insert | Change | Delete | Run
+
+
+@st.composite
+def histories(draw: st.DrawFn, place: Place, sources: Sequence[Source]) -> tuple[Step, ...]:
+    """A first run, then up to three rounds of changed rows and another run; time never goes back."""
+    span = (place.last - place.first).days
+    closed = draw(st.integers(min(1, span), span))
+    steps: list[Step] = [draw(runs(place, closed))]
+    alive = {s.table.name: [row["id"] for row in s.table.rows] for s in sources}
+    latest_id = {name: len(ids) for name, ids in alive.items()}
+    for _ in range(draw(st.sampled_from([0, 0, 1, 1, 2, 3]))):
+        for _ in range(draw(st.integers(0, 3))):
+            source = draw(st.sampled_from(sources))
+            steps.append(draw(changes(source, alive[source.table.name], latest_id)))
+        closed = draw(st.integers(closed, span))
+        steps.append(draw(runs(place, closed)))
+    return tuple(steps)
+
+
+@st.composite
+def runs(draw: st.DrawFn, place: Place, closed: int) -> Run:
+    until = place.first + DAY * closed
+    if draw(st.integers(0, 3)):
+        return Run(until)
+    first = draw(st.integers(0, closed))
+    last = draw(st.integers(first, closed))
+    return Run(until, place.first + DAY * first, place.first + DAY * last)
+
+
+@st.composite
+def changes(draw: st.DrawFn, source: Source, alive: list[int], latest_id: dict[str, int]) -> Step:
+    name = source.table.name
+    what = draw(st.sampled_from(["insert", "change", "delete"])) if alive else "insert"
+    if what == "insert":
+        rows = draw(st.lists(source.row, min_size=1, max_size=5))
+        numbered = tuple(source.numbered(row, latest_id[name] + i) for i, row in enumerate(rows, 1))
+        latest_id[name] += len(rows)
+        alive += [row["id"] for row in numbered]
+        return Insert(name, numbered)
+    chosen = draw(st.sampled_from(alive))
+    if what == "change":
+        return Change(name, source.numbered(draw(source.row), chosen))
+    alive.remove(chosen)
+    return Delete(name, chosen)
+
+
+# ------------------------------------------------------------------------------------------------- asks
+
+
+@st.composite
+def asks(
+    draw: st.DrawFn, place: Place, metrics: dict[str, MetricSpec], texts: Sequence[str], weekly: bool = True
+) -> Ask:
+    """A question about one to three metrics, over days that may reach out of what is collected."""
+    names = draw(st.lists(st.sampled_from(sorted(metrics)), min_size=1, max_size=3, unique=True))
+    shared = sorted(set.intersection(*(dims_of(metrics, name) for name in names)))
+    span = (place.last - place.first).days
+    first = draw(st.integers(-4, span))
+    last = draw(st.integers(first, span + 12))
+    return Ask(
+        metrics=tuple(names),
+        scope=draw(st.sampled_from(SCOPES)),
+        by=tuple(draw(st.lists(st.sampled_from(shared), unique=True))) if shared else (),
+        where=draw(wheres(shared, texts)) if shared else (),
+        from_=place.first + DAY * first,
+        to=place.first + DAY * last,
+        show=draw(shows([metrics[name] for name in names])),
+        fill=draw(st.booleans()),
+        totals=draw(st.booleans()),
+    )
+
+
+def dims_of(metrics: dict[str, MetricSpec], name: str) -> set[str]:
+    spec = metrics[name]
+    if spec.kind != DERIVED:
+        return set(spec.by)
+    assert isinstance(spec.measure, Op | Call)
+    return set.intersection(*(dims_of(metrics, ref) for ref in refs_in(spec.measure)))
+
+
+def refs_in(measure: Measure) -> list[str]:
+    if isinstance(measure, Ref):
+        return [measure.metric]
+    parts = [measure.left, measure.right] if isinstance(measure, Op) else getattr(measure, "args", ())
+    return [name for part in parts for name in refs_in(part)]
+
+
+@st.composite
+def shows(draw: st.DrawFn, chosen: Sequence[MetricSpec]) -> Any:
+    """Mostly one that makes sense; the refused ones seldom."""
+    if draw(st.integers(0, 2)) == 0 or any(spec.kind in (DERIVED, "uniques") for spec in chosen):
+        return None
+    if draw(st.integers(0, 9)) == 9:
+        return draw(st.sampled_from(SHOWS))
+    kinds = {spec.kind for spec in chosen}
+    sensible = ["last", "first", "min", "max"]
+    sensible += ["change", "change", "average"] if kinds == {"level"} else []
+    sensible += ["total"] if kinds == {"flow"} else []
+    if "flow" in kinds and all(spec.kind != "flow" or adds_up(spec.measure) for spec in chosen):
+        sensible += ["average", "average"]
+    return draw(st.sampled_from(sensible))
+
+
+def adds_up(measure: Measure) -> bool:
+    try:
+        return is_linear(measure)
+    except Exception:  # noqa: BLE001 - undecided: then it is not asked
+        return False
+
+
+@st.composite
+def wheres(
+    draw: st.DrawFn, dims: Sequence[str], texts: Sequence[str]
+) -> tuple[tuple[str, str, str | None], ...]:
+    """Conditions on dimensions. Empty text cannot be asked for: `plan=` means null."""
+    found = []
+    for _ in range(draw(st.sampled_from([0, 0, 0, 1, 1, 2, 3]))):
+        dim = draw(st.sampled_from(dims))
+        pool = [str(n) for n in ACCOUNTS[:4]] if dim == "account_id" else [text for text in texts if text]
+        value = draw(st.sampled_from([None, *pool, "no such value"]))
+        found.append((dim, draw(st.sampled_from(["=", "!="])), value))
+    return tuple(found)
+
+
+# ------------------------------------------------------------------------------------------------ worlds
+
+
+@dataclass(frozen=True)
+class World:
+    """One example; see the module's docstring."""
+
+    dialect: Dialect
+    book: BookSpec
+    start: date
+    lookback: int
+    tables: dict[str, Table]
+    metrics: dict[str, MetricSpec]
+    steps: tuple[Step, ...]
+    asks: tuple[Ask, ...]
+    closing: timedelta = field(default=timedelta(seconds=1))
+    """How long after the end of a day the book runs."""
+
+    def toml(self, url: str) -> str:
+        """The whole `tallybook.toml`."""
+        head = [
+            "[book]",
+            'name = "Judged"',
+            f'timezone = "{self.book.timezone}"',
+            f'week_starts = "{self.book.week_starts}"',
+            f'start = "{self.start}"',
+            f'lookback = "{self.lookback}d"',
+            "",
+            "[sources.app]",
+            f'url = "{url}"',
+            "",
+        ]
+        return "\n".join([*head, *(self.metric_toml(name) for name in self.metrics)])
+
+    def metric_toml(self, name: str) -> str:
+        spec = self.metrics[name]
+        return spec.toml(self.tables.get(spec.table), self.dialect)
+
+
+@st.composite
+def worlds(draw: st.DrawFn, dialect: Dialect) -> World:
+    timezone = draw(st.sampled_from(ZONES))
+    place = Place(dialect, timezone, *draw(ranges(timezone)))
+    kinds = draw(values())
+    shapes = draw(st.lists(st.sampled_from(sorted(SOURCES)), min_size=1, max_size=2, unique=True))
+    sources = [draw(SOURCES[shape](place, kinds)) for shape in shapes]
+    chosen: dict[str, MetricSpec] = {}
+    for number in range(1, draw(st.integers(1, 4)) + 1):
+        spec = draw(metrics(draw(st.sampled_from(sources)), f"m{number}", dialect))
+        chosen[spec.name] = spec
+    if draw(st.integers(0, 3)) == 3:
+        chosen["made"] = draw(derived("made", list(chosen.values())))
+    return World(
+        dialect=dialect,
+        book=BookSpec(timezone, draw(st.sampled_from(["monday", "sunday", "saturday"]))),
+        start=place.first,
+        lookback=draw(st.sampled_from([3, 3, 0, 1, 400])),
+        tables={source.table.name: source.table for source in sources},
+        metrics=chosen,
+        steps=draw(histories(place, sources)),
+        asks=tuple(draw(st.lists(asks(place, chosen, kinds.texts), min_size=2, max_size=8))),
+        closing=draw(st.sampled_from([timedelta(seconds=1), timedelta(0), timedelta(hours=5)])),
+    )
