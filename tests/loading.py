@@ -88,9 +88,9 @@ class Database(ABC):
             )
 
     def delete(self, table: Table, ids: Iterable[int]) -> None:
-        chosen = ", ".join(map(str, ids))
         with self.cursor() as cursor:
-            cursor.execute(f"delete from {self.quoted(table.name)} where id in ({chosen})")
+            for number in ids:
+                cursor.execute(f"delete from {self.quoted(table.name)} where id = {int(number)}")
 
     def drop(self, table: Table) -> None:
         with self.cursor() as cursor:
@@ -215,7 +215,7 @@ class DuckDB(Database):
 
     def rows(self, table: Table) -> list[Row]:
         with self.cursor() as cursor:  # through Arrow: fetching a TIMESTAMPTZ needs pytz
-            found = cursor.execute(f"select * from {self.quoted(table.name)} order by id").to_arrow_table()
+            found = cursor.sql(f"select * from {self.quoted(table.name)} order by id").to_arrow_table()
         return [{c.name: self.read(c, row[c.name]) for c in table.columns} for row in found.to_pylist()]
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 import json
-import os
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date, datetime
@@ -285,10 +284,10 @@ def closest(word: object, valid: Iterable[str], cutoff: float = 0.6) -> str | No
     return folded[max(near, key=lambda other: _likeness(word.casefold(), other))] if near else None
 
 
-def _likeness(word: str, other: str) -> tuple[float, int]:
+def _likeness(word: str, other: str) -> tuple[float, bool]:
     """munday is as near to sunday as to monday, but people seldom miss the first letter."""
     ratio = difflib.SequenceMatcher(None, other, word).ratio()
-    return round(ratio, 6), len(os.path.commonprefix([word, other]))
+    return ratio, word[:1] == other[:1]
 
 
 def toml(value: object) -> str:

@@ -42,6 +42,8 @@ def wrong_where(text: str, dialect: str) -> Wrong | None:
         return Wrong("begins with where", expected="the condition alone", instead=text[5:].strip() or None)
     if ";" in words:
         return Wrong("holds a ;", expected="one condition")
+    if {"from", "to"} & set(_PLACEHOLDER.findall(text)):
+        return Wrong("holds {{from}} or {{to}}", expected="bounds stand in sql alone")
     return None if _balanced(words) else Wrong("has a bracket too many or too few", expected="a condition")
 
 

@@ -6,7 +6,7 @@ import re
 import tomllib
 from pathlib import Path
 
-from tallybook.config.urls import masked_url
+from tallybook.config.urls import masked
 from tallybook.errors import DeclarationError, Problem, Problems
 
 TOML = "tallybook.toml"
@@ -70,7 +70,7 @@ def _syntax_problem(error: Exception, text: str) -> Problem:
     return Problem(
         path=f"{TOML}:{number}",
         message="not toml: " + re.sub(r"\s*\(at [^)]*\)$", "", said),
-        seen=masked_url(lines[number - 1].strip()),
+        seen=masked(lines[number - 1].strip(), {}),
         expected='key = "value" lines below [tables]',
     )
 
@@ -139,7 +139,7 @@ def _header(lines: list[str], name: str, problems: Problems) -> dict[str, object
         wrong = "not toml" if found is None else "said twice" if keys.keys() & found.keys() else ""
         if wrong:
             expected = 'key = "value", each once; plain comments have no ='
-            seen = masked_url(lines[at].strip())
+            seen = masked(lines[at].strip(), {})
             problems.add(f"{name}:{at + 1}", wrong, seen=f"-- {seen}", expected=expected)
         keys |= found or {}
         at += used

@@ -20,9 +20,12 @@ _FILES = ("sqlite", "duckdb")
 
 HIDDEN = "***"
 _SCHEME = re.compile(r"([A-Za-z][\w.-]*)(\+[\w.-]+)?:")
-_PASSWORD = re.compile(r"(\w[\w+.-]*://[^\s:/?#@'\"]*):([^\s'\"]*)@")
 _SECRET_WORDS = "pass|pwd|secret|token|key|credential|auth"
-_PARAMETER = re.compile(rf"([?&][^\s=&#]*(?:{_SECRET_WORDS})[^\s=&#]*)=([^\s&#'\"]*)", re.IGNORECASE)
+# A whole URL may hold blanks and quotes in its password; one within a text ends there.
+_PASSWORD = re.compile(r"\A(\s*\w[\w+.-]*://[^:/?#@]*):(.*)@", re.DOTALL)
+_PARAMETER = re.compile(rf"([?&][^=&#]*(?:{_SECRET_WORDS})[^=&#]*)=([^&#]*)", re.IGNORECASE)
+_PASSWORD_WITHIN = re.compile(r"(\w[\w+.-]*://[^\s:/?#@'\"]*):([^\s'\"]*)@")
+_PARAMETER_WITHIN = re.compile(rf"([?&][^\s=&#]*(?:{_SECRET_WORDS})[^\s=&#]*)=([^\s&#'\"]*)", re.IGNORECASE)
 _SECRET_NAME = re.compile(_SECRET_WORDS, re.IGNORECASE)
 _SHORT = 8
 """Up to so many letters a secret is hidden only where it stands alone: `app` must not eat `application`."""
@@ -111,7 +114,7 @@ def masked(text: str, secrets: Mapping[str, str]) -> str:
     if secrets:
         pattern = "|".join(map(_standing, sorted(secrets, key=len, reverse=True)))
         text = re.sub(pattern, lambda found: secrets.get(found[0], HIDDEN), text)
-    return masked_url(text)
+    return _PARAMETER_WITHIN.sub(rf"\1={HIDDEN}", _PASSWORD_WITHIN.sub(rf"\1:{HIDDEN}@", text))
 
 
 def _standing(secret: str) -> str:

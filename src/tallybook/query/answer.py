@@ -11,7 +11,7 @@ from tallybook.errors import QueryError
 from tallybook.metrics import Metric
 from tallybook.query.ask import Query
 from tallybook.query.ground import Ground
-from tallybook.query.solve import ERROR, Key, Solved, solve
+from tallybook.query.solve import ERROR, Solved, solve
 from tallybook.result import Column, Result
 
 Row = dict[str, Any]
@@ -70,18 +70,7 @@ def _rows(query: Query, solved: Mapping[str, Solved]) -> list[Row]:
 
 def _blank(solved: Solved, start: date) -> bool:
     """Nothing of this period is known."""
-    period = solved.periods[start]
-    return not period.days and not any(key[0] == start for key in _first_cells(solved, start))
-
-
-def _first_cells(solved: Solved, start: date) -> list[Key]:
-    index: dict[date, list[Key]] | None = getattr(solved, "_index", None)
-    if index is None:
-        index = {}
-        for key in solved.cells:
-            index.setdefault(key[0], []).append(key)
-        solved._index = index  # type: ignore[attr-defined]
-    return index.get(start, [])
+    return not solved.periods[start].days and start not in solved.seen
 
 
 def _series(

@@ -105,6 +105,12 @@ def parse_filter(text: str) -> Filter:
     return Filter(dimension=found["dim"], equal=found["sign"] == "=", value=value if value != "" else None)
 
 
+def known_metric(catalog: Catalog, name: str) -> Metric:
+    """The metric called `name`. Raises QueryError with the nearest name there is."""
+    _known(name, catalog.metrics, "metric", "`tallybook metrics` lists them")
+    return catalog.metrics[name]
+
+
 def _known(name: str, known: Iterable[str], what: str, hint: str) -> None:
     names = list(known)
     if name in names:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import date
@@ -58,6 +59,11 @@ class Solved:
     show: str
     said: str = ""
     operands: list[Solved] = field(default_factory=list)
+
+    @functools.cached_property
+    def seen(self) -> frozenset[date]:
+        """Periods in which some series has a cell."""
+        return frozenset(start for start, _ in self.cells)
 
     def at(self, key: Key) -> Cell:
         """The cell of a period and series, also where the series has no fact."""

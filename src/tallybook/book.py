@@ -1,0 +1,399 @@
+"""The one object: a project and its book. Puts the verbs in sequence; holds no algorithm.
+
+    book = open_book("folder with tallybook.toml")
+    book.run()
+    book.query("revenue", scope="month", by=["plan"]).to_pandas()
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from tallybook import calendar
+from tallybook.calendar import ONE_DAY
+from tallybook.config import Project, load, source_override
+from tallybook.errors import BookError, QueryError
+from tallybook.metrics import Bound, Metric
+from tallybook.points import SCHEMAS
+from tallybook.query import Query, answer
+from tallybook.query.ask import ask, with_range
+from tallybook.query.ground import Coverage, Ground, joined
+from tallybook.result import Result
+from tallybook.store import open_store
+from tallybook.store.ledger import File, Snapshot
+
+if TYPE_CHECKING:
+    import duckdb
+
+    from tallybook.collect import Means, RunReport
+    from tallybook.collect.look import Look
+    from tallybook.collect.plan import Plan
+    from tallybook.collect.report import OnProgress
+    from tallybook.sources.base import Source
+    from tallybook.store.folder import Store
+
+Day = date | str
+REMEMBERED = 64
+"""Answers kept for being asked again at the same version."""
+
+
+def open_book(folder: str | Path = ".", *, now: Callable[[], datetime] | None = None, env: Mapping[str, str] | None = None) -> Book:
+    """The book of the project in `folder`. Raises DeclarationError with every problem of its files.
+
+    `now` is the clock (aware), `env` the environment; both are the real ones unless given."""
+    return Book(load(Path(folder), os.environ if env is None else env), now=now)
+
+
+class Book:
+    """A project with its book. Usable as a context manager; safe in several processes at once."""
+
+    def __init__(self, project: Project, *, now: Callable[[], datetime] | None = None) -> None:
+        self.project = project
+        self.clock = now or (lambda: datetime.now(UTC))
+        self._store: Store | None = None
+        self._engine: duckdb.DuckDBPyConnection | None = None
+        self._answers: dict[Any, Result] = {}
+
+    def __enter__(self) -> Book:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        if self._engine is not None:
+            self._engine.close()
+            self._engine = None
+        if self._store is not None:
+            self._store.ledger.close()
+            self._store = None
+
+    @property
+    def today(self) -> date:
+        """The running day in the book's zone."""
+        return calendar.day_of(self.clock(), self.project.catalog.book.timezone)
+
+    @property
+    def store(self) -> Store:
+        """The book on disk, made when it is not there."""
+        if self._store is None:
+            self._store = open_store(self.project.store_folder)
+        return self._store
+
+    @property
+    def engine(self) -> duckdb.DuckDBPyConnection:
+        if self._engine is None:
+            from tallybook.engines.duckdb import connect
+
+            self._engine = connect()
+        return self._engine
+
+    # -- collect -------------------------------------------------------------------------------------
+
+    def run(
+        self,
+        *metrics: str,
+        from_: Day | None = None,
+        to: Day | None = None,
+        sources: Mapping[str, str] | None = None,
+        source_as_of: datetime | None = None,
+        on_progress: OnProgress | None = None,
+        publish_seconds: float | None = None,
+    ) -> RunReport:
+        """Collect every closed day that is missing, and the lookback; with `from_`/`to` these days again.
+
+        `sources` reads copies instead ({name: URL}); a copy needs `source_as_of` or a declared `fresh`.
+        Raises Busy when another run is at work, Refused for days that are not over."""
+        from tallybook import collect
+
+        means = self._means(sources, source_as_of, on_progress)
+        if publish_seconds is not None:
+            means.publish_seconds = publish_seconds
+        report = collect.run(means, self._asked(metrics, from_, to))
+        self._answers.clear()
+        return report
+
+    def plan(
+        self,
+        *metrics: str,
+        from_: Day | None = None,
+        to: Day | None = None,
+        sources: Mapping[str, str] | None = None,
+        source_as_of: datetime | None = None,
+    ) -> Plan:
+        """What `run` would do. Asks the sources, touches nothing."""
+        from tallybook import collect
+
+        means = self._means(sources, source_as_of, None)
+        return collect.make_plan(means, self._asked(metrics, from_, to))
+
+    def _asked(self, metrics: Sequence[str], from_: Day | None, to: Day | None) -> Any:
+        from tallybook.collect import Asked
+        from tallybook.query.ask import known_metric
+
+        for name in metrics:
+            known_metric(self.project.catalog, name)
+        first, last = self.day(from_), self.day(to)
+        if first and last and last < first:
+            raise QueryError(f"--to {last} is before --from {first}", hint=f"--from {last} --to {first}")
+        return Asked(metrics=tuple(metrics), first=first, last=last)
+
+    def _means(self, urls: Mapping[str, str] | None, as_of: datetime | None, on_progress: OnProgress | None) -> Means:
+        from tallybook.collect import Means
+
+        project = source_override(self.project, urls) if urls else self.project
+        for name in urls or ():
+            if as_of is None and not project.catalog.sources[name].fresh:
+                from tallybook.errors import SourceUnavailable
+
+                raise SourceUnavailable(
+                    f"source {name!r} is read from a copy: when was it taken?",
+                    hint=f'say so: --source-as-of 2026-03-01T04:00Z, or declare it: [sources.{name}] fresh = "select max(created_at) from …"',
+                )
+        return Means(
+            catalog=project.catalog, store=self.store, sources=self._sources(project), now=self.clock(), clock=self.clock,
+            function_of=project.function, as_of=dict.fromkeys(urls or (), as_of) if as_of else {}, on_progress=on_progress,
+        )  # fmt: skip
+
+    def _sources(self, project: Project) -> dict[str, Source]:
+        from tallybook.sources import open_source
+
+        return {name: open_source(settings) for name, settings in project.catalog.sources.items()}
+
+    # -- query ---------------------------------------------------------------------------------------
+
+    def query(
+        self,
+        *metrics: str,
+        scope: str = "day",
+        by: Sequence[str] = (),
+        where: Sequence[str] = (),
+        from_: Day | None = None,
+        to: Day | None = None,
+        last: str | None = None,
+        show: str | None = None,
+        fill: bool = False,
+        totals: bool = False,
+        as_of: Day | None = None,
+        definition: str | None = None,
+        live: bool = False,
+    ) -> Result:
+        """Ask. Days are dates, ISO texts, "today" or "yesterday"; both ends are included.
+
+        Raises QueryError for what is not declared and Refused for what has no right answer."""
+        question = ask(
+            self.project.catalog, metrics, scope=scope, by=[by] if isinstance(by, str) else by,
+            where=[where] if isinstance(where, str) else where, first=self.day(from_), last=self.day(to), span=last,
+            show=show, fill=fill, totals=totals, definition=definition, today=self.today,
+        )  # fmt: skip
+        if live:
+            return self._live(question)
+        return self._stored(question, self._version_at(self.day(as_of)))
+
+    def _stored(self, question: Query, version: int | None) -> Result:
+        current = version if version is not None else (self.store.ledger.version() if self._there() else 0)
+        key = (question, current, self.today)
+        if key not in self._answers:
+            result = self._answered(question, version)
+            if len(self._answers) >= REMEMBERED:
+                self._answers.clear()
+            self._answers[key] = result
+        return self._answers[key]
+
+    def _answered(self, question: Query, version: int | None) -> Result:
+        """One reading of the ledger, then the files; if one was cleaned away meanwhile, start again once."""
+        import duckdb
+
+        try:
+            return answer(question, self._ground(question, version))
+        except duckdb.IOException:
+            try:
+                return answer(question, self._ground(question, version))
+            except duckdb.IOException as error:
+                raise BookError(f"a file of the book cannot be read: {error}", hint="tallybook doctor") from None
+
+    def _there(self) -> bool:
+        return self._store is not None or (self.project.store_folder / "ledger.sqlite").exists()
+
+    def _version_at(self, day: date | None) -> int | None:
+        if day is None:
+            return None
+        return self.store.ledger.version_at(calendar.end_of(day, self.project.catalog.book.timezone))
+
+    def _keys(self, names: Sequence[str]) -> dict[str, str]:
+        """Under which name the points of each metric are kept."""
+        if not self._there():
+            return {name: name for name in names}
+        ledger, catalog = self.store.ledger, self.project.catalog
+        return {name: ledger.metric_key(name, catalog.metrics[name].renamed_from) for name in names}
+
+    def _known(self, keys: Mapping[str, str], version: int | None) -> Snapshot:
+        if not self._there():
+            return Snapshot(version=0, files=(), coverage={}, definitions={})
+        return self.store.snapshot(keys.values(), version=version)
+
+    def _ground(self, question: Query, version: int | None) -> Ground:
+        catalog = self.project.catalog
+        names = list(dict.fromkeys(o for name in question.metrics for o in catalog.operands(name)))
+        keys = self._keys(names)
+        known = self._known(keys, version)
+        bounds: dict[str, Bound] = {}
+        coverage: dict[str, Coverage] = {}
+        whys: dict[str, str] = {}
+        for name in names:
+            bound = self._bound(catalog.metrics[name], keys[name], known, question.definition)
+            if bound is None:
+                whys[name] = self._why_unknown(name, keys[name], known)
+                continue
+            bounds[name] = bound
+            stretches = known.coverage.get((bound.key, bound.definition), ())
+            instants = {s.first: s.instant for s in stretches if s.instant}
+            coverage[name] = Coverage(joined([(s.first, s.last) for s in stretches]), instants)
+        return Ground(
+            catalog=catalog, engine=self.engine, relation=self._relation_of(known), bounds=bounds, coverage=coverage,
+            last_closed=self.today - ONE_DAY, version=known.version, whys=whys,
+        )  # fmt: skip
+
+    def _bound(self, metric: Metric, key: str, known: Snapshot, asked: str | None) -> Bound | None:
+        """The definition as it was last collected: today's declaration, or the one asked for."""
+        declared = metric.fingerprint(self.project.catalog.book.timezone, {})
+        for definition in known.definitions.get(key, ()):
+            if definition.id == asked or (asked is None and definition.declared == declared):
+                bound = msgspec.json.decode(definition.body, type=Bound)
+                if asked is not None:
+                    return bound
+                return msgspec.structs.replace(bound, metric=msgspec.structs.replace(metric, parsed=bound.metric.parsed))
+        if asked is not None:
+            there = ", ".join(f"{d.id} (since {d.created[:10]})" for d in known.definitions.get(key, ()))
+            raise QueryError(f"metric {metric.name!r} has no definition {asked!r}", hint=f"there are: {there or 'none'}")
+        return None
+
+    def _why_unknown(self, name: str, key: str, known: Snapshot) -> str:
+        older = known.definitions.get(key, ())
+        if older:
+            return (
+                f"not collected under today's definition; known under {older[0].id}: "
+                f"tallybook query {name} --definition {older[0].id}, or collect again: tallybook run {name}"
+            )
+        return f"{name} was never collected: tallybook run"
+
+    def _relation_of(self, known: Snapshot) -> Callable[[str, str, date, date], str]:
+        def relation(kind: str, key: str, first: date, last: date) -> str:
+            files: list[File] = [
+                f for f in known.files if f.kind == kind and f.metric in ("", key) and f.first <= last and f.last >= first
+            ]
+            if files:
+                return self.store.scan(files)
+            columns = ", ".join(f"NULL::{type_} AS {name}" for name, type_ in SCHEMAS[kind])
+            return f"(SELECT {columns} WHERE FALSE)"
+
+        return relation
+
+    def _live(self, question: Query) -> Result:
+        """The same question to the facts in the source; where the book says otherwise, that is noted."""
+        from tallybook.collect.live import live_ground
+        from tallybook.engines.duckdb import connect
+        from tallybook.query.compare import with_stored
+
+        names = list(dict.fromkeys(o for name in question.metrics for o in self.project.catalog.operands(name)))
+        keys = self._keys(names)
+        stored = self._ground(question, None)
+        first = min((c.stretches[0][0] for c in stored.coverage.values() if c.stretches), default=self.today - 30 * ONE_DAY)
+        last = question.last or self.today - ONE_DAY
+        question = with_range(question, question.first or min(first, last), last)
+        means = self._means(None, None, None)
+        engine = connect()
+        try:
+            result = answer(question, live_ground(means, question, self._known(keys, None), keys, engine))
+        finally:
+            engine.close()
+            for source in means.sources.values():
+                source.close()
+        return with_stored(result, self._stored(question, None))
+
+    def day(self, text: Day | None) -> date | None:
+        """A date, ISO text, "today" or "yesterday" as a date. Raises QueryError with the forms there are."""
+        if text is None or isinstance(text, date):
+            return text
+        named = {"today": self.today, "yesterday": self.today - ONE_DAY}
+        if text in named:
+            return named[text]
+        try:
+            return date.fromisoformat(text)
+        except ValueError:
+            raise QueryError(f"{text!r} is not a day", hint="write 2026-03-01, yesterday or today") from None
+
+    # -- keep ----------------------------------------------------------------------------------------
+
+    def compact(self) -> dict[str, int]:
+        """Fold closed years, delete what no kept version needs. Returns {"folded": …, "deleted": …} files."""
+        now, store = self.clock(), self.store
+        folded = store.compact(self.engine, today=self.today, run=None, now=now)
+        deleted = store.clean(now=now, keep_days=self.project.catalog.book.keep_versions)
+        return {"folded": folded, "deleted": deleted}
+
+    def doctor(self) -> list[str]:
+        """What is wrong with the book, in words with what to do; empty when all is well."""
+        from tallybook.store.doctor import examine
+
+        return examine(self.store, self.engine, now=self.clock()) if self._there() else []
+
+    def runs(self, limit: int = 20) -> list[dict[str, Any]]:
+        """The latest runs, newest first."""
+        return self.store.ledger.runs(limit) if self._there() else []
+
+    def metrics(self) -> list[dict[str, Any]]:
+        """Every declared metric with what is collected of it."""
+        catalog = self.project.catalog
+        keys = self._keys(list(catalog.metrics))
+        known = self._known(keys, None)
+        return [self._described(metric, keys[metric.name], known) for metric in catalog.metrics.values()]
+
+    def _described(self, metric: Metric, key: str, known: Snapshot) -> dict[str, Any]:
+        bound = None if metric.derived else self._bound(metric, key, known, None)
+        stretches = joined([(s.first, s.last) for s in known.coverage.get((key, bound.definition), ())]) if bound else ()
+        days = sum((b - a).days + 1 for a, b in stretches)
+        return {
+            "metric": metric.name, "kind": "derived" if metric.derived else metric.kind, "source": metric.source,
+            "measure": metric.measure or metric.function, "by": list(self.project.catalog.queryable_dims(metric.name)),
+            "unit": metric.unit, "show": "formula" if metric.derived else metric.default_show,
+            "title": metric.title, "description": metric.description, "definition": bound.definition if bound else None,
+            "definitions": [d.id for d in known.definitions.get(key, ())],
+            "from": str(stretches[0][0]) if stretches else None, "to": str(stretches[-1][1]) if stretches else None, "days": days,
+            "gaps": (stretches[-1][1] - stretches[0][0]).days + 1 - days if stretches else 0,
+        }  # fmt: skip
+
+    def look(self) -> list[Look]:
+        """Hold every metric against its source, for `check --source`."""
+        from tallybook.collect.look import look
+
+        sources = self._sources(self.project)
+        try:
+            return [
+                look(sources[m.source or ""], m, self.project.catalog.book.timezone, self.today - ONE_DAY)
+                for m in self.project.catalog.metrics.values()
+                if not m.derived
+            ]
+        finally:
+            for source in sources.values():
+                source.close()
+
+    # -- hand on -------------------------------------------------------------------------------------
+
+    def export(self, result: Result, to: str | Path) -> Path:
+        """Write a result to a file; its ending says which kind. Raises DestinationError."""
+        from tallybook.destinations import destination_for
+
+        path = Path(to)
+        destination_for(path).write(result, path, created=self.clock())
+        return path
+
+
+__all__ = ["Book", "open_book", "replace"]

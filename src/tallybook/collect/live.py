@@ -1,0 +1,92 @@
+"""The same statements, over the same days, for an answer that is not kept."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date, datetime
+from typing import TYPE_CHECKING
+
+from tallybook import calendar
+from tallybook.calendar import ONE_DAY
+from tallybook.collect.gather import by_index, gather_days, gather_function, gather_intervals, gather_now
+from tallybook.collect.plan import Horizon, Planner
+from tallybook.collect.run import Means, horizon
+from tallybook.collect.staging import Staging
+from tallybook.collect.statements import INTERVAL_PLAN, SNAPSHOT_PLAN, Group, group_key
+from tallybook.errors import Refused
+from tallybook.metrics import Bound, Metric
+from tallybook.points import SCHEMAS
+from tallybook.query.ask import Query
+from tallybook.query.ground import Coverage, Ground
+from tallybook.store.ledger import Snapshot
+
+if TYPE_CHECKING:
+    import duckdb
+
+
+def live_ground(means: Means, query: Query, known: Snapshot, keys: Mapping[str, str], engine: duckdb.DuckDBPyConnection) -> Ground:
+    """What the facts say now, for the days of `query` (both set), staged but not published."""
+    assert query.first is not None
+    assert query.last is not None
+    catalog, zone = means.catalog, means.catalog.book.timezone
+    staging = Staging(engine)
+    today = calendar.day_of(means.now, zone)
+    operands = dict.fromkeys(o for name in query.metrics for o in catalog.operands(name))
+    bounds: dict[str, Bound] = {}
+    coverage: dict[str, Coverage] = {}
+    horizons: dict[str, Horizon] = {}
+    for name in operands:
+        metric = catalog.metrics[name]
+        source = metric.source or ""
+        if source not in horizons:
+            horizons[source] = horizon(means.sources[source], means.now, zone, means.as_of.get(source))
+        planner = Planner(catalog, known, keys, {}, means.now)
+        facts = planner._bound(metric, horizons[source], keys.get(name, name))
+        bounds[name] = facts.bound
+        first, last = _reach(metric, query, today)
+        if metric.function:
+            function = means.function_of(metric)
+            with horizons[source].source.sql_connection() as connection:
+                for day in calendar.days(first, last):
+                    gather_function(facts, function, connection, day, zone, staging)
+            coverage[name] = Coverage(((first, last),))
+            continue
+        group = Group(horizons[source].source, group_key(facts), [facts], zone)
+        coverage[name] = _gather(group, metric, first, last, today, staging)
+    return Ground(
+        catalog=catalog, engine=engine, relation=lambda kind, key, first, last: f"new_{kind}", bounds=bounds,
+        coverage=coverage, last_closed=min([h.last_closed for h in horizons.values()] + [today - ONE_DAY]), version=known.version,
+        running=today if query.last >= today else None, running_until=f"{means.now.astimezone(calendar.zone(zone)):%H:%M}",
+    )  # fmt: skip
+
+
+def _reach(metric: Metric, query: Query, today: date) -> tuple[date, date]:
+    """The days to look at: those asked, what may be carried into them, and the day before for `change`."""
+    assert query.first is not None
+    assert query.last is not None
+    first = query.first
+    if (query.show or metric.default_show) == "change" and query.scope != "all":
+        first = calendar.period_start(first, query.scope, query.week_start)
+    first -= (metric.carry + 1) * ONE_DAY
+    return first, min(query.last, today)
+
+
+def _gather(group: Group, metric: Metric, first: date, last: date, today: date, staging: Staging) -> Coverage:
+    if group.key.plan == SNAPSHOT_PLAN:
+        if last < today:
+            raise Refused(
+                f"of {metric.name!r} only the present can be seen; what it was on {last} is only in the book",
+                ask=f"tallybook query {metric.name} without --live, or --live --to today",
+            )
+        gather_now(group, today, staging)
+        return Coverage(((today, today),))
+    if group.key.plan == INTERVAL_PLAN:
+        steps = gather_intervals(group, first, last, staging)
+    else:
+        steps = gather_days(group, [(first, last)], staging, by_index(group, last))
+    for _ in steps:
+        pass
+    return Coverage(((first, last),))
+
+
+__all__ = ["SCHEMAS", "live_ground"]

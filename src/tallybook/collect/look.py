@@ -1,0 +1,89 @@
+"""What `check --source` asks a database: is everything there, how is time stored, is it indexed?"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import date
+
+from tallybook.collect.bind import bind, describe_time
+from tallybook.errors import Problem, SourceError, SourceUnavailable
+from tallybook.metrics import Metric
+from tallybook.sources.base import Source
+
+
+@dataclass
+class Look:
+    """What was found of one metric. `said` are assumptions a person should agree with, `warned` what costs time."""
+
+    metric: str
+    said: list[str] = field(default_factory=list)
+    warned: list[str] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+
+
+def look(source: Source, metric: Metric, zone: str, today: date) -> Look:
+    """Hold one metric against its source. Raises SourceUnavailable when there is no asking it."""
+    found = Look(metric.name)
+    if metric.function:
+        return found
+    if metric.table and not _table_there(source, metric, found):
+        return found
+    try:
+        facts = bind(source, metric, zone, metric.name, today)
+    except SourceUnavailable:
+        raise
+    except SourceError as error:
+        found.problems.append(Problem(path=f"metrics.{metric.name}", message=error.message, hint=error.hint))
+        return found
+    if time := describe_time(facts):
+        found.said.append(time)
+    exact = {slot.type for slot in facts.bound.slots}
+    if "float" in exact and any(s.agg in ("sum", "avg") for s in facts.bound.measure.slots):
+        found.said.append("sums floating-point numbers; `decimals = 2` would make them exact")
+    if metric.table:
+        _warn_of_scan(source, metric, found)
+    return found
+
+
+def _table_there(source: Source, metric: Metric, found: Look) -> bool:
+    """Whether the table and the named columns exist; what does not is told with the nearest that does."""
+    assert metric.table is not None
+    columns = source.columns(metric.table)
+    if not columns:
+        found.problems.append(_missing(f"metrics.{metric.name}.table", "table", metric.table, source.tables))
+        return False
+    named = {
+        "time": [metric.time], "from": [metric.from_], "until": [metric.until], "by": list(metric.by),
+        "series": list(metric.series), "received": [metric.received],
+    }  # fmt: skip
+    for key, names in named.items():
+        for name in names:
+            if name and name not in columns:
+                found.problems.append(_missing(f"metrics.{metric.name}.{key}", "column", name, lambda: columns))
+    return not found.problems
+
+
+def _missing(path: str, what: str, name: str, there: Callable[[], list[str]]) -> Problem:
+    names = there()
+    folded = {n.lower(): n for n in names}
+    close = [folded[name.lower()]] if name.lower() in folded else difflib.get_close_matches(name, names, 1)
+    listed = ", ".join(names[:20]) + (" …" if len(names) > 20 else "")
+    return Problem(
+        path=path, message=f"there is no {what} {name!r}", seen=repr(name), expected=f"one of {listed}",
+        hint=f"did you mean {close[0]!r}?" if close else "",
+        paste=f'{path.rpartition(".")[2]} = "{close[0]}"' if close and not path.endswith((".by", ".series")) else "",
+    )  # fmt: skip
+
+
+def _warn_of_scan(source: Source, metric: Metric, found: Look) -> None:
+    assert metric.table is not None
+    columns = [c for c in (metric.time,) if c]
+    indexed = source.indexed_columns(metric.table)
+    for column in columns:
+        if column not in indexed:
+            found.warned.append(
+                f"{metric.table}.{column} is not indexed: every run reads the whole table "
+                f"(create index on {metric.table} ({column}))"
+            )

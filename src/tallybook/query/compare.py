@@ -1,0 +1,45 @@
+"""Two answers to one question side by side: where the facts now say otherwise than the book."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+
+from tallybook.result import Result
+
+CLOSE = 1e-9
+"""Floats nearer than this, relatively, differ only by the order in which they were added."""
+
+
+def with_stored(live: Result, stored: Result) -> Result:
+    """`live` with a note at every value that the book holds differently."""
+    known = {_key(live, row): row for row in stored.rows()}
+    rows, different = [], 0
+    for row in live.rows():
+        before = known.get(_key(live, row))
+        notes = dict(row.get("notes", {}))
+        for name in live.metrics:
+            if before is None or before.get(name) is None or _same(row[name], before[name], row):
+                continue
+            different += 1
+            notes[name] = {**notes.get(name, {}), "stored": before[name], "why": _why(before[name])}
+        rows.append({**row, "notes": notes} if notes else row)
+    said = f" {different} values differ from the book's: rows older than the lookback changed after they were collected." if different else ""
+    return msgspec.structs.replace(live, data=rows, explain=f"Live: {live.explain}{said}")
+
+
+def _key(result: Result, row: dict[str, Any]) -> tuple[Any, ...]:
+    return (row["period"], row.get("total", False), *(row[c.name] for c in result.dimension_columns))
+
+
+def _same(a: Any, b: Any, row: dict[str, Any]) -> bool:
+    if isinstance(a, float) or isinstance(b, float):
+        near = 0.021 if row.get("approximate") else CLOSE
+        return a is not None and abs(float(a) - float(b)) <= near * max(abs(float(a)), abs(float(b)))
+    return a is not None and Decimal(a) == Decimal(b)
+
+
+def _why(stored: Any) -> str:
+    return f"the book holds {stored}: rows changed after they were collected; tallybook run --from restates them"

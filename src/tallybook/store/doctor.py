@@ -1,0 +1,70 @@
+"""Whether a book is what it says it is."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from tallybook.points import SCHEMAS
+from tallybook.store.folder import Store
+from tallybook.store.ledger import File, Snapshot
+
+if TYPE_CHECKING:
+    import duckdb
+
+
+def examine(store: Store, engine: duckdb.DuckDBPyConnection, *, now: datetime) -> list[str]:
+    """Every inconsistency in words, with what to do; empty when all is well."""
+    found = [f"ledger: {problem}" for problem in store.ledger.problems()]
+    snapshot = store.ledger.snapshot()
+    for file in snapshot.files:
+        found += _file_problems(store, engine, file)
+    if not found:
+        found += _uncovered_points(store, engine, snapshot)
+    strays = store.strays(older_than_hours=24)
+    if strays:
+        found.append(f"{len(strays)} points files belong to no version (runs that died left them): tallybook compact")
+    return found
+
+
+def _file_problems(store: Store, engine: duckdb.DuckDBPyConnection, file: File) -> list[str]:
+    path = store.path(file)
+    again = f"collect its days again: tallybook run --from {file.first} --to {file.last}, or restore the file from a backup"
+    if not path.is_file():
+        return [f"{file.path} is missing: {again}"]
+    if path.stat().st_size != file.bytes:
+        return [f"{file.path} has {path.stat().st_size} bytes, the ledger says {file.bytes}: {again}"]
+    target = str(path).replace("'", "''")
+    try:
+        described = engine.execute(f"DESCRIBE SELECT * FROM read_parquet('{target}')").fetchall()
+        rows, low, high = engine.execute(f"SELECT count(*), min(day), max(day) FROM read_parquet('{target}')").fetchall()[0]
+    except Exception as error:
+        return [f"{file.path} cannot be read ({str(error).splitlines()[0]}): {again}"]
+    found = []
+    schema = tuple((row[0], row[1]) for row in described)
+    if schema != SCHEMAS[file.kind]:
+        found.append(f"{file.path} has columns of another form than {file.kind} points: {again}")
+    if rows != file.rows:
+        found.append(f"{file.path} has {rows} rows, the ledger says {file.rows}: {again}")
+    if rows and (low < file.first or high > file.last):
+        found.append(f"{file.path} holds days {low} to {high}, outside {file.first} to {file.last}: {again}")
+    return found
+
+
+def _uncovered_points(store: Store, engine: duckdb.DuckDBPyConnection, snapshot: Snapshot) -> list[str]:
+    """Points of days that are not covered would be numbers nobody vouches for."""
+    found = []
+    for kind in SCHEMAS:
+        files = [f for f in snapshot.files if f.kind == kind]
+        if not files:
+            continue
+        rows = engine.execute(
+            f"SELECT metric, definition, day FROM {store.scan(files)} GROUP BY ALL ORDER BY ALL"
+        ).fetchall()
+        stray: dict[tuple[str, str], int] = {}
+        for metric, definition, day in rows:
+            stretches = snapshot.coverage.get((metric, definition), ())
+            if not any(s.first <= day <= s.last for s in stretches):
+                stray[(metric, definition)] = stray.get((metric, definition), 0) + 1
+        found += [f"{kind} points of {m} ({d}) on {n} days that are not covered: tallybook run {m} --from …" for (m, d), n in stray.items()]
+    return found

@@ -1,0 +1,589 @@
+"""Whatever the rows, the definitions and the history: the book's answers are those of the judge.
+
+Each example is a world of `strategies.py`: it is put into a real database, the book runs and reruns over it,
+and each question is answered twice, by the book and by `oracle.py` from the raw rows. The number of examples
+follows the Hypothesis profile (`conftest.py`).
+
+A failure reads: the question as one types it, what is wrong row by row, the metrics asked for, the raw rows
+that count on each day; below it, Hypothesis prints the whole (shrunk) world and a line that runs it again.
+For SQLite and DuckDB the project stays in a folder named in the message: ask there again by hand.
+"""
+
+from __future__ import annotations
+
+import random
+import shutil
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, Phase, given, note, settings, strategies as st
+
+import tallybook
+from tests.loading import Database, open_database
+from tests.oracle import (
+    DAY,
+    DERIVED,
+    SCOPES,
+    SHOWS,
+    Agg,
+    And,
+    Ask,
+    BookSpec,
+    Column,
+    Judge,
+    MetricSpec,
+    Num,
+    Op,
+    Pred,
+    Ref,
+    Refusal,
+    Row,
+    Table,
+    Tables,
+    Undecided,
+    base_metrics,
+    days_between,
+    differences,
+    end_of_day,
+    evidence,
+    spans,
+)
+from tests.strategies import ZONES, Change, Delete, Insert, Run, Step, World, told, worlds
+
+# The servers' fixtures are made once for all examples of a test: tables are dropped before they are made.
+# No Phase.explain: it runs a failing example many times more to tell which lines of the judge it passed.
+RIGHT = settings(
+    suppress_health_check=list(HealthCheck),
+    phases=[Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink],
+)
+ON_SERVERS = settings(RIGHT, max_examples=max(5, settings.default.max_examples // 2))
+
+LIVE_ASKS = 2
+"""How many of an example's questions are also asked of the source itself."""
+
+
+@RIGHT
+@given(world=worlds("sqlite"))
+def test_every_answer_is_right_on_sqlite(world: World) -> None:
+    with project_folder("sqlite") as folder:
+        judged(world, f"sqlite:///{folder}/app.sqlite", folder)
+
+
+@RIGHT
+@given(world=worlds("duckdb"))
+def test_every_answer_is_right_on_duckdb(world: World) -> None:
+    with project_folder("duckdb") as folder:
+        judged(world, f"duckdb:///{folder}/app.duckdb", folder)
+
+
+@ON_SERVERS
+@given(world=worlds("postgresql"))
+def test_every_answer_is_right_on_postgresql(postgresql_url: str, world: World) -> None:
+    with project_folder("postgresql") as folder:
+        judged(world, postgresql_url, folder)
+
+
+@ON_SERVERS
+@given(world=worlds("mysql"))
+def test_every_answer_is_right_on_mariadb(mariadb_url: str, world: World) -> None:
+    with project_folder("mariadb") as folder:
+        judged(world, mariadb_url, folder)
+
+
+@contextmanager
+def project_folder(kind: str) -> Iterator[Path]:
+    """A folder that goes when the example was right, and else stays as the last failure of its kind."""
+    folder = Path(tempfile.mkdtemp(prefix="tallybook-right-"))
+    try:
+        yield folder
+    except Exception as why:
+        kept = Path(tempfile.gettempdir()) / f"tallybook-right-{kind}"
+        shutil.rmtree(kept, ignore_errors=True)
+        shutil.copytree(folder, kept)
+        settings_file = kept / "tallybook.toml"
+        if settings_file.exists():
+            settings_file.write_text(settings_file.read_text().replace(str(folder), str(kept)))
+        why.add_note(f"The project is kept: --project {kept}")
+        raise
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+# ------------------------------------------------------------------------------------- playing a world
+
+
+@dataclass
+class Play:
+    """A world being lived through: the database, the book, and what the judge knows of both."""
+
+    world: World
+    database: Database
+    book: Any
+    clock: list[datetime]
+    tables: dict[str, Table]
+    believed: dict[str, dict[date, Tables]]
+    closed: date
+    reports: list[str] = field(default_factory=list)
+
+    def judge(self) -> Judge:
+        world = self.world
+        return Judge(world.book, world.metrics, self.tables, self.believed, self.closed)
+
+    def live_judge(self) -> Judge:
+        """As if every closed day had just been collected."""
+        days = set(days_between(self.world.start, self.closed))
+        return replace(self.judge(), covered=dict.fromkeys(self.believed, days), remembered={})
+
+    def take(self, step: Step) -> None:
+        if isinstance(step, Run):
+            self.run(step)
+            return
+        table = self.tables[step.table]
+        if isinstance(step, Insert):
+            self.database.insert(table, step.rows)
+            rows = [*table.rows, *step.rows]
+        elif isinstance(step, Change):
+            self.database.replace(table, step.row)
+            rows = [step.row if row["id"] == step.row["id"] else row for row in table.rows]
+        else:
+            assert isinstance(step, Delete)
+            self.database.delete(table, [step.id])
+            rows = [row for row in table.rows if row["id"] != step.id]
+        self.tables = {**self.tables, step.table: replace(table, rows=rows)}
+
+    def run(self, step: Run) -> None:
+        """Run the book, and note what it must have seen."""
+        self.closed = step.closed
+        self.clock[0] = end_of_day(step.closed, self.world.book.timezone) + self.world.closing
+        self.reports.append(f"{told(step)}: {self.book.run(from_=step.from_, to=step.to)!r}")
+        for days in self.believed.values():
+            days.update(dict.fromkeys(collected(step, self.world, days), self.tables))
+
+
+def collected(step: Run, world: World, covered: dict[date, Tables]) -> list[date]:
+    """The days that a run collects: those it is told, or else all closed ones that were never collected and
+    the last `lookback` closed ones."""
+    if step.from_ is not None:
+        assert step.to is not None
+        return days_between(step.from_, step.to)
+    again = step.closed - DAY * world.lookback
+    return [day for day in days_between(world.start, step.closed) if day not in covered or day > again]
+
+
+def start(world: World, url: str, folder: Path) -> Play:
+    """Put the tables into the database and open a book over them."""
+    database = open_database(url)
+    tables = {name: replace(table, magnitude=magnitude(world, table)) for name, table in world.tables.items()}
+    for number, table in enumerate(tables.values()):
+        database.create(table, index=number % 2 == 0)
+    (folder / "tallybook.toml").write_text(world.toml(url), encoding="utf-8")
+    clock = [end_of_day(world.start, world.book.timezone)]
+    book = tallybook.open(folder, now=lambda: clock[0])
+    names = [name for name, spec in world.metrics.items() if spec.kind != DERIVED]
+    return Play(world, database, book, clock, tables, {name: {} for name in names}, world.start)
+
+
+def magnitude(world: World, table: Table) -> dict[str, float]:
+    """The largest number that each column ever holds."""
+    rows = list(table.rows)
+    for step in world.steps:
+        if isinstance(step, Insert | Change) and step.table == table.name:
+            rows += step.rows if isinstance(step, Insert) else [step.row]
+    numeric = [c.name for c in table.columns if c.type in ("int", "bigint", "decimal", "float")]
+    return {
+        name: max((abs(row[name]) for row in rows if row[name] is not None), default=0) for name in numeric
+    }
+
+
+def judged(world: World, url: str, folder: Path) -> None:
+    """Live through `world`; after each run ask one of its questions, in the end all of them."""
+    play = start(world, url, folder)
+    try:
+        for number, step in enumerate(world.steps):
+            play.take(step)
+            if isinstance(step, Run):
+                check(play, world.asks[number % len(world.asks)])
+        for ask in world.asks:
+            check(play, ask)
+        for ask in [ask for ask in world.asks if can_be_live(play, ask)][:LIVE_ASKS]:
+            check(play, ask, live=True)
+    finally:
+        getattr(play.book, "close", lambda: None)()
+
+
+def can_be_live(play: Play, ask: Ask) -> bool:
+    """Whether the source must answer as a book that has collected every closed day since `start`."""
+    world = play.world
+    specs = [world.metrics[name] for name in base_metrics(play.judge(), ask.metrics)]
+    reaches_back = ask.show == "change" and spans(world.book, ask)[0].before < world.start
+    within = world.start <= ask.from_ and ask.to <= play.closed
+    return within and not reaches_back and not any(spec.carry for spec in specs)
+
+
+def check(play: Play, ask: Ask, *, live: bool = False) -> None:
+    """Ask the book and the judge, and fail where they differ."""
+    judge = play.live_judge() if live else play.judge()
+    try:
+        expected: list[Row] | str = judge.answer(ask)
+    except Undecided as why:
+        note(f"left out, undecided: {ask.command()} ({why})")
+        return
+    except Refusal as why:
+        expected = str(why)
+    try:
+        got = play.book.query(*ask.metrics, **ask.keywords(), live=live).rows()
+    except tallybook.Refused as why:
+        if not isinstance(expected, str):
+            wrong(play, judge, ask, [f"the book refuses a question that has an answer: {why}"], live)
+        return
+    if isinstance(expected, str):
+        wrong(play, judge, ask, [f"the book must refuse ({expected}); it says {got[:3]!r} …"], live)
+    found = differences(expected, got, ask)
+    if found:
+        wrong(play, judge, ask, found, live)
+
+
+class WrongAnswer(AssertionError):
+    """The book and the judge differ; the message has what is needed to see which of them is right."""
+
+
+def wrong(play: Play, judge: Judge, ask: Ask, found: Sequence[str], live: bool) -> None:
+    """Fail with everything that is needed to see who is right."""
+    specs = [*ask.metrics, *(n for n in base_metrics(judge, ask.metrics) if n not in ask.metrics)]
+    parts = [
+        f"{'What the source says' if live else 'The answer'} is not right ({play.world.dialect}):",
+        f"  {ask.command()}{' --live' if live else ''}",
+        "",
+        *(f"  {what}" for what in found[:12]),
+        *([f"  … and {len(found) - 12} more"] if len(found) > 12 else []),
+        "",
+        *(play.world.metric_toml(name) for name in specs),
+        "What counts, from the raw rows:",
+        evidence(judge, ask),
+        "",
+        "Runs so far:",
+        *(f"  {report}" for report in play.reports),
+    ]
+    raise WrongAnswer("\n".join(parts)) from None
+
+
+# ------------------------------------------------------------------------- every question, one world
+
+PLANS = ("pro", "team", None, "Team")
+COMPANY = (
+    Column(name="id", type="int"),
+    Column(name="at", type="timestamp"),
+    Column(name="started", type="timestamp"),
+    Column(name="ended", type="timestamp"),
+    Column(name="day", type="date"),
+    Column(name="received", type="int"),
+    Column(name="plan", type="text"),
+    Column(name="country", type="text"),
+    Column(name="user_id", type="bigint"),
+    Column(name="amount", type="decimal", scale=2, real=True),
+    Column(name="seconds", type="float"),
+)
+FIRST, LAST = date(2024, 2, 12), date(2024, 4, 9)
+QUESTIONS = {
+    "signups": MetricSpec(
+        name="signups", table="company", time="at", measure=Agg("count"), by=("plan", "country")
+    ),
+    "revenue": MetricSpec(
+        name="revenue",
+        table="company",
+        time="at",
+        measure=Agg("sum", ("amount",)),
+        where=Pred("amount", ">", 0),
+        by=("plan", "country"),
+    ),
+    "price": MetricSpec(
+        name="price", table="company", time="at", measure=Agg("avg", ("amount",)), by=("plan",)
+    ),
+    "latency": MetricSpec(
+        name="latency",
+        table="company",
+        time="at",
+        measure=Agg("quantile", ("seconds",), q="0.95", spelling="p"),
+        by=("plan",),
+    ),
+    "active": MetricSpec(
+        name="active",
+        table="company",
+        time="at",
+        measure=Agg("count_distinct", ("user_id",), And(Pred("plan", "is not null"), Pred("amount", ">", 0))),
+        by=("plan", "country"),
+    ),
+    "mrr": MetricSpec(
+        name="mrr",
+        table="company",
+        kind="level",
+        shape="interval",
+        from_="started",
+        until="ended",
+        measure=Agg("sum", ("amount",)),
+        by=("plan", "country"),
+    ),
+    "customers": MetricSpec(
+        name="customers",
+        table="company",
+        kind="level",
+        shape="interval",
+        from_="started",
+        until="ended",
+        measure=Agg("count_distinct", ("user_id",)),
+        by=("plan",),
+        over_time="average",
+    ),
+    "seats": MetricSpec(
+        name="seats",
+        table="company",
+        kind="level",
+        shape="daily",
+        time="day",
+        measure=Agg("count"),
+        by=("plan", "user_id"),
+        carry=2,
+    ),
+    "calls": MetricSpec(
+        name="calls",
+        table="company",
+        shape="daily_aggregate",
+        time="at",
+        received="received",
+        series=("plan", "user_id"),
+        measure=Agg("sum", ("amount",)),
+        by=("plan",),
+    ),
+    "visitors": MetricSpec(
+        name="visitors",
+        table="company",
+        kind="uniques",
+        time="day",
+        measure=Agg("sum", ("user_id",)),
+        by=("plan",),
+    ),
+    "per_user": MetricSpec(
+        name="per_user", kind=DERIVED, shape=DERIVED, measure=Op("/", Ref("revenue"), Ref("active"))
+    ),
+    "share": MetricSpec(
+        name="share",
+        kind=DERIVED,
+        shape=DERIVED,
+        measure=Op("/", Op("*", Num("100"), Ref("revenue")), Ref("mrr", "average")),
+    ),
+}
+
+
+def company() -> World:
+    """Eight weeks of a small company in New York, with a DST change, a gap, late rows and a running month."""
+    chance = random.Random(20240310)
+    rows = []
+    for number in range(1, 401):
+        at = datetime(2024, 2, 12, 5) + timedelta(minutes=chance.randrange(60 * 24 * 58))
+        since = at - timedelta(days=chance.randrange(30))
+        rows.append(
+            {
+                "id": number,
+                "at": at,
+                "started": since,
+                "ended": None
+                if chance.random() < 0.3
+                else since + timedelta(hours=chance.randrange(-20, 700)),
+                "day": (at - timedelta(hours=5)).date(),
+                "received": number * 7919 % 1_000_003,
+                "plan": chance.choice(PLANS),
+                "country": chance.choice(["DE", "at", "AT", None]),
+                "user_id": chance.randrange(40),
+                "amount": Decimal(chance.randrange(-500, 3000)).scaleb(-2),
+                "seconds": chance.choice([0.1, 0.25, 1.5, 2.75, 40.0]),
+            }
+        )
+    late = tuple({**row, "id": 1000 + row["id"]} for row in rows[::40])
+    return World(
+        dialect="sqlite",
+        book=BookSpec("America/New_York", "sunday"),
+        start=FIRST,
+        lookback=3,
+        tables={"company": Table(name="company", columns=COMPANY, rows=rows)},
+        metrics=QUESTIONS,
+        steps=(
+            Run(date(2024, 3, 12), FIRST, date(2024, 3, 4)),
+            Run(date(2024, 3, 12), date(2024, 3, 8), date(2024, 3, 12)),
+            Insert("company", late),
+            Run(date(2024, 4, 3), date(2024, 3, 11), date(2024, 4, 3)),
+            Delete("company", 7),
+        ),
+        asks=(),
+    )
+
+
+@pytest.fixture(scope="module")
+def company_book(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Play]:
+    folder = tmp_path_factory.mktemp("company")
+    play = start(company(), f"sqlite:///{folder}/app.sqlite", folder)
+    for step in play.world.steps:
+        play.take(step)
+    yield play
+    getattr(play.book, "close", lambda: None)()
+
+
+@pytest.mark.parametrize("scope", SCOPES)
+@pytest.mark.parametrize("name", QUESTIONS)
+def test_every_scope_breakdown_filter_and_show(
+    name: str, scope: Any, company_book: Play, seed: int, soak: bool
+) -> None:
+    """Questions sampled from all that there are about one metric."""
+    judge = company_book.judge()
+    dims = sorted(judge.dims(name))
+    by = [(), *((dim,) for dim in dims), *([tuple(dims), tuple(reversed(dims))] if len(dims) == 2 else [])]
+    where = [
+        (),
+        *(
+            ((dim, op, value),)
+            for dim in dims[-1:]
+            for op in ("=", "!=")
+            for value in ("pro", "AT", "3", None)
+        ),
+    ]
+    days = [(FIRST, LAST), (FIRST - DAY * 9, date(2024, 3, 6)), (date(2024, 3, 5), date(2024, 3, 5))]
+    switches = list(product([False, True], repeat=2))
+    every = list(product(by, where, days, [None, *SHOWS], switches))
+    chosen = random.Random(f"{seed} {name} {scope}").sample(every, min(len(every), 1000 if soak else 40))
+    for split, conditions, (first, last), show, (fill, totals) in chosen:
+        ask = Ask(
+            metrics=(name,),
+            from_=first,
+            to=last,
+            scope=scope,
+            by=split,
+            where=conditions,
+            show=show,
+            fill=fill,
+            totals=totals,
+        )
+        check(company_book, ask)
+
+
+@RIGHT
+@given(data=st.data())
+def test_several_metrics_in_one_question(company_book: Play, data: st.DataObject) -> None:
+    names = data.draw(st.lists(st.sampled_from(sorted(QUESTIONS)), min_size=2, max_size=4, unique=True))
+    dims = sorted(set.intersection(*(company_book.judge().dims(name) for name in names)))
+    first = FIRST + DAY * data.draw(st.integers(-3, 50))
+    ask = Ask(
+        metrics=tuple(names),
+        from_=first,
+        to=first + DAY * data.draw(st.integers(0, 50)),
+        scope=data.draw(st.sampled_from(SCOPES)),
+        by=tuple(data.draw(st.lists(st.sampled_from(dims), unique=True))) if dims else (),
+        fill=data.draw(st.booleans()),
+        totals=data.draw(st.booleans()),
+    )
+    check(company_book, ask)
+
+
+# ------------------------------------------------------------------------------- more than a world draws
+
+
+@pytest.mark.parametrize("spread", [900, 1100, 5000])
+def test_percentiles_of_many_values_stay_within_what_is_stated(spread: int, tmp_path: Path) -> None:
+    """Up to 1,000 different values a day are exact; above, 1% of the larger neighbour, and said so."""
+    chance = random.Random(spread)
+    rows = [
+        {
+            "id": number,
+            "at": datetime(2024, 3, 1 + number % 3, 12),
+            "plan": "pro" if number % 2 else "team",
+            "seconds": (place := chance.randrange(spread) - spread // 3) * abs(place) / 7,
+        }
+        for number in range(1, 30001)
+    ]
+    columns = tuple(column for column in COMPANY if column.name in ("id", "at", "plan", "seconds"))
+    asked = [Agg("quantile", ("seconds",), q=q) for q in ("0.01", "0.5", "0.95", "0.999", "1")]
+    specs = [
+        MetricSpec(name=f"q{i}", table="t", time="at", measure=agg, by=("plan",))
+        for i, agg in enumerate(asked)
+    ]
+    world = World(
+        dialect="duckdb",
+        book=BookSpec("UTC"),
+        start=date(2024, 3, 1),
+        lookback=0,
+        tables={"t": Table(name="t", columns=columns, rows=rows)},
+        metrics={spec.name: spec for spec in specs},
+        steps=(Run(date(2024, 3, 3)),),
+        asks=tuple(
+            Ask(
+                metrics=(name,),
+                from_=date(2024, 3, 1),
+                to=date(2024, 3, 3),
+                scope=scope,
+                by=by,
+                totals=True,
+            )
+            for name in ("q0", "q1", "q2", "q3", "q4")
+            for scope in ("day", "all")
+            for by in ((), ("plan",))
+        ),
+    )
+    judged(world, f"duckdb:///{tmp_path}/app.duckdb", tmp_path)
+
+
+YEARS = {
+    "Pacific/Apia": (date(2011, 12, 20), date(2012, 1, 10)),
+    "Africa/Cairo": (date(2024, 1, 1), date(2024, 12, 31)),
+}
+
+
+@pytest.mark.parametrize("timezone", ZONES)
+def test_a_day_of_every_zone_has_its_own_instants(timezone: str, tmp_path: Path) -> None:
+    """A fact every half hour of a year."""
+    first, last = YEARS.get(timezone, (date(2018, 1, 1), date(2018, 12, 31)))
+    instants = [
+        datetime(first.year, first.month, first.day, tzinfo=UTC) + timedelta(minutes=30 * i)
+        for i in range(48 * ((last - first).days + 1))
+    ]
+    columns = (Column(name="id", type="int"), Column(name="at", type="timestamptz"))
+    rows = [{"id": number, "at": at} for number, at in enumerate(instants)]
+    world = World(
+        dialect="duckdb",
+        book=BookSpec(timezone),
+        start=first,
+        lookback=0,
+        tables={"t": Table(name="t", columns=columns, rows=rows)},
+        metrics={"facts": MetricSpec(name="facts", table="t", time="at", measure=Agg("count"))},
+        steps=(Run(last),),
+        asks=tuple(Ask(metrics=("facts",), from_=first, to=last, scope=scope) for scope in SCOPES),
+    )
+    judged(world, f"duckdb:///{tmp_path}/app.duckdb", tmp_path)
+
+
+# ------------------------------------------------------------------------------------ the loading itself
+
+
+def stored_rows(world: World, url: str) -> None:
+    """What the database holds is what the judge reads, before and after rows are changed."""
+    database = open_database(url)
+    for table in world.tables.values():
+        database.create(table)
+        assert database.rows(table) == table.rows
+        if table.rows:
+            changed = {**table.rows[0], "id": table.rows[-1]["id"]}
+            database.replace(table, changed)
+            database.delete(table, [row["id"] for row in table.rows[:-1]])
+            assert database.rows(table) == [changed]
+        database.drop(table)
+
+
+@settings(RIGHT, max_examples=20)
+@given(data=st.data())
+def test_the_database_holds_the_rows_that_the_judge_reads(database_url: str, data: st.DataObject) -> None:
+    stored_rows(data.draw(worlds(open_database(database_url).dialect)), database_url)
