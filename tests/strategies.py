@@ -10,11 +10,12 @@ hours, with midnights that do not exist and with a day that does not.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from functools import cache
+from itertools import permutations
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -45,6 +46,7 @@ from tests.oracle import (
     Row,
     Table,
     Undecided,
+    columns_shown,
     days_between,
     is_linear,
     leaves_of,
@@ -159,11 +161,6 @@ TAME = (0.0, 0.1, 0.2, 0.3, -0.3, 1.5, 2.5, 1234.5678, -7.0, 1e6)
 WILD = (*TAME, 1e-300, -1e-300, 1e150, -1e150, 1e16, 1e16 + 2, 3.0e-5)
 
 
-def nullable(values: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
-    """One in about seven is null."""
-    return st.integers(0, 6).flatmap(lambda n: st.none() if n == 6 else values)
-
-
 @st.composite
 def decimals(draw: st.DrawFn, scale: int) -> Decimal:
     """A decimal that also SQLite keeps: up to 14 digits."""
@@ -177,20 +174,19 @@ def decimals(draw: st.DrawFn, scale: int) -> Decimal:
 
 @dataclass(frozen=True)
 class Values:
-    """Where the values of one world's columns come from. Few different ones, so that they meet again."""
+    """What the columns of one world hold: few different values, so that they meet again."""
 
     scale: int
-    wild: bool
-    texts: tuple[str, ...]
-    text_ids: bool
+    pools: dict[str, tuple[Any, ...]]
 
     def columns(self, dialect: Dialect) -> tuple[Column, ...]:
         """The columns that every table has, but for `id` and its times."""
+        text_ids = isinstance(self.pools["user_id"][0], str)
         return (
             Column(name="plan", type="text"),
             Column(name="group", type="text"),
             Column(name="account_id", type="bigint"),
-            Column(name="user_id", type="text" if self.text_ids else "bigint"),
+            Column(name="user_id", type="text" if text_ids else "bigint"),
             Column(name="status", type="text"),
             Column(name="n", type="int"),
             Column(name="big", type="bigint"),
@@ -198,31 +194,39 @@ class Values:
             Column(name="ratio", type="float"),
         )
 
-    def rows(self) -> dict[str, st.SearchStrategy[Any]]:
-        floats = st.floats(-1e150, 1e150, allow_subnormal=False).map(lambda x: x + 0.0 or 0.0)
+    def rows(self, used: Collection[str]) -> dict[str, st.SearchStrategy[Any]]:
+        """How to draw each column. One draw a value, none for columns that nothing reads: rows stay cheap."""
         return {
-            "plan": nullable(st.sampled_from(self.texts)),
-            "group": nullable(st.sampled_from(self.texts[:2])),
-            "account_id": nullable(st.sampled_from(ACCOUNTS)),
-            "user_id": nullable(st.sampled_from(TEXTS if self.text_ids else [*range(6), *BIG])),
-            "status": nullable(st.sampled_from(STATUSES)),
-            "n": nullable(st.one_of(st.integers(-3, 5), st.integers(-20000, 20000))),
-            "big": nullable(st.sampled_from(BIG)),
-            "amount": nullable(decimals(self.scale)),
-            "ratio": nullable(
-                st.one_of(st.sampled_from(WILD), floats) if self.wild else st.sampled_from(TAME)
-            ),
+            name: st.sampled_from([*pool, None]) if name in used else st.none()
+            for name, pool in self.pools.items()
         }
 
 
 @st.composite
 def values(draw: st.DrawFn) -> Values:
-    texts = draw(st.lists(st.sampled_from(TEXTS), min_size=1, max_size=4, unique=True))
+    scale = draw(st.integers(0, 6))
+    texts = tuple(draw(st.lists(st.sampled_from(TEXTS), min_size=1, max_size=4, unique=True)))
+    floats = st.floats(-1e150, 1e150, allow_subnormal=False).map(lambda x: x + 0.0 or 0.0)
+    wild = st.lists(st.one_of(st.sampled_from(WILD), floats), min_size=3, max_size=8)
     return Values(
-        scale=draw(st.integers(0, 6)),
-        wild=draw(st.booleans()),
-        texts=tuple(texts),
-        text_ids=draw(st.booleans()),
+        scale=scale,
+        pools={
+            "plan": texts,
+            "group": texts[:2],
+            "account_id": ACCOUNTS,
+            "user_id": draw(st.sampled_from([(*range(6), *BIG), TEXTS])),
+            "status": STATUSES,
+            "n": tuple(
+                draw(
+                    st.lists(
+                        st.one_of(st.integers(-3, 5), st.integers(-20000, 20000)), min_size=3, max_size=8
+                    )
+                )
+            ),
+            "big": BIG,
+            "amount": tuple(draw(st.lists(decimals(scale), min_size=3, max_size=8))),
+            "ratio": tuple(draw(st.one_of(wild, st.just(TAME)))),
+        },
     )
 
 
@@ -250,13 +254,19 @@ DATES = ("date", "date", "timestamp")
 
 @dataclass(frozen=True)
 class Source:
-    """A table, and how to draw more rows for it."""
+    """A table without rows, and what its rows will hold."""
 
     shape: str
     table: Table
-    row: st.SearchStrategy[Row]
+    place: Place
+    kinds: Values
     shuffle: int = 1
     """Values of a daily aggregate are received in the order of id * shuffle, modulo a prime."""
+
+    def moments(self, column: str, earlier: int, later: int) -> st.SearchStrategy[Any]:
+        place = self.place
+        first, last = place.first - DAY * earlier, place.last + DAY * later
+        return moments(self.table.column(column), place.timezone, first, last)
 
     def numbered(self, row: Row, number: int) -> Row:
         """`row` with its id, and what follows from it."""
@@ -265,75 +275,103 @@ class Source:
             row["received"] = number * self.shuffle % 1_000_003
         return row
 
+    def row(self, used: Collection[str]) -> st.SearchStrategy[Row]:
+        """A row, of which only the columns `used` matter."""
+        return ROWS[self.shape](self, self.kinds.rows(used))
 
-ID = Column(name="id", type="int")
-
-
-@st.composite
-def fact_sources(draw: st.DrawFn, place: Place, kinds: Values) -> Source:
-    """Facts with a time, some without."""
-    at = draw(place.time_column("at", TIMES))
-    when = moments(at, place.timezone, place.first - DAY * 2, place.last + DAY * 2)
-    row = st.fixed_dictionaries({"at": nullable_seldom(when), **kinds.rows()})
-    table = Table(name="facts", columns=(ID, at, *kinds.columns(place.dialect)), rows=[])
-    return with_rows(Source("facts", table, row), draw(some(row, 40)))
+    def filled(self, used: Collection[str]) -> st.SearchStrategy[Table]:
+        """The table with rows."""
+        return MANY[self.shape](self, used).map(
+            lambda rows: replace(self.table, rows=[self.numbered(row, i) for i, row in enumerate(rows, 1)])
+        )
 
 
 @st.composite
-def interval_sources(draw: st.DrawFn, place: Place, kinds: Values) -> Source:
-    """Rows that hold from one time until another: open, reversed, empty, ending at midnight."""
-    started = draw(place.time_column("started", TIMES))
-    ended = replace(started, name="ended")
+def sources(draw: st.DrawFn, shape: str, place: Place, kinds: Values) -> Source:
+    """A table for facts, intervals, daily levels or daily aggregates."""
+    name, times, allowed = {
+        "facts": ("facts", ["at"], TIMES),
+        "interval": ("spans", ["started", "ended"], TIMES),
+        "daily": ("daily", ["day"], DATES),
+        "daily_aggregate": ("sent", ["at"], TIMES),
+    }[shape]
+    time_column = draw(place.time_column("", allowed))
+    columns = [Column(name="id", type="int"), *(replace(time_column, name=name) for name in times)]
+    columns += [Column(name="received", type="int")] if shape == "daily_aggregate" else []
+    table = Table(name=name, columns=(*columns, *kinds.columns(place.dialect)), rows=[])
+    return Source(shape, table, place, kinds, draw(st.sampled_from([1, 1_000_002, 7919, 611_953])))
+
+
+def fact_row(source: Source, columns: dict[str, Any]) -> st.SearchStrategy[Row]:
+    return st.fixed_dictionaries({"at": null_seldom(source.moments("at", 2, 2)), **columns})
+
+
+def interval_row(source: Source, columns: dict[str, Any]) -> st.SearchStrategy[Row]:
+    """Open, reversed, empty, long ago or ending at midnight."""
     since = st.one_of(
-        moments(started, place.timezone, place.first - DAY * 3, place.last + DAY * 2),
-        moments(started, place.timezone, place.first - DAY * 400, place.first),
+        source.moments("started", 3, 2), source.moments("started", 3, 2), source.moments("started", 400, 0)
     )
-    until = moments(ended, place.timezone, place.first - DAY * 3, place.last + DAY * 5)
-    row = st.fixed_dictionaries(
-        {"started": nullable_seldom(since), "ended": nullable(st.one_of(until, until, since)), **kinds.rows()}
-    )
-    same = st.builds(lambda row: {**row, "ended": row["started"]}, row)
-    row = st.integers(0, 8).flatmap(lambda n: same if n == 8 else row)
-    table = Table(name="spans", columns=(ID, started, ended, *kinds.columns(place.dialect)), rows=[])
-    return with_rows(Source("interval", table, row), draw(some(row, 30)))
+    until = st.one_of(source.moments("ended", 3, 5), source.moments("ended", 3, 5), since, st.none())
+    row = st.fixed_dictionaries({"started": null_seldom(since), "ended": until, **columns})
+    return st.integers(0, 12).flatmap(lambda n: row.map(instant_interval) if n == 12 else row)
+
+
+def instant_interval(row: Row) -> Row:
+    return {**row, "ended": row["started"]}
+
+
+def daily_row(source: Source, columns: dict[str, Any]) -> st.SearchStrategy[Row]:
+    return st.fixed_dictionaries({"day": source.moments("day", 0, 0), **columns})
+
+
+def aggregate_row(source: Source, columns: dict[str, Any]) -> st.SearchStrategy[Row]:
+    return st.fixed_dictionaries({"at": source.moments("at", 0, 0), **columns})
+
+
+def many_rows(source: Source, used: Collection[str]) -> st.SearchStrategy[list[Row]]:
+    return some(source.row(used), 40)
 
 
 @st.composite
-def daily_sources(draw: st.DrawFn, place: Place, kinds: Values) -> Source:
-    """A row a day for each of a few accounts, from some day to another, with days left out."""
-    day = draw(place.time_column("day", DATES))
-    row = st.fixed_dictionaries(
-        {"day": moments(day, place.timezone, place.first, place.last), **kinds.rows()}
-    )
-    template = st.fixed_dictionaries(kinds.rows())
+def many_daily_rows(draw: st.DrawFn, source: Source, used: Collection[str]) -> list[Row]:
+    """A row a day for each of a few accounts, from some day to another, with days left out; and a few more."""
+    place, columns = source.place, source.kinds.rows(used)
     length = (place.last - place.first).days
     rows = []
-    for _ in range(draw(st.integers(0, 3))):
-        account = draw(template)
+    for _ in range(draw(st.integers(0, 4))):
+        account = draw(st.fixed_dictionaries(columns))
         since = draw(st.integers(0, length))
         count = draw(st.one_of(st.integers(1, 10), st.integers(1, length + 1)))
         missed = draw(st.sets(st.integers(since, since + min(count, 10)), max_size=6))
         for i in range(since, min(since + count, length + 1)):
             if i not in missed:
-                rows.append({**account, "day": at_noon(day, place.first + DAY * i, place.timezone)})
-    rows += draw(st.lists(row, max_size=6))
-    table = Table(name="daily", columns=(ID, day, *kinds.columns(place.dialect)), rows=[])
-    return with_rows(Source("daily", table, row), rows)
+                day = at_noon(source.table.column("day"), place.first + DAY * i, place.timezone)
+                rows.append({**account, "day": day})
+    return rows + draw(st.lists(source.row(used), max_size=6))
 
 
 @st.composite
-def aggregate_sources(draw: st.DrawFn, place: Place, kinds: Values) -> Source:
-    """Daily aggregates, several of them sent again."""
-    at = draw(place.time_column("at", TIMES))
-    received = Column(name="received", type="int")
-    row = st.fixed_dictionaries({"at": moments(at, place.timezone, place.first, place.last), **kinds.rows()})
-    table = Table(name="sent", columns=(ID, at, received, *kinds.columns(place.dialect)), rows=[])
-    shuffle = draw(st.sampled_from([1, 1_000_002, 7919, 611_953]))
+def many_aggregate_rows(draw: st.DrawFn, source: Source, used: Collection[str]) -> list[Row]:
+    """Several are sent again, with another value."""
     rows = []
-    for sent in draw(some(row, 20)):
+    for sent in draw(some(source.row(used), 20)):
         again = draw(st.integers(0, 2))
-        rows += [sent, *({**sent, "n": draw(kinds.rows()["n"])} for _ in range(again))]
-    return with_rows(Source("daily_aggregate", table, row, shuffle), rows)
+        rows += [sent, *({**sent, "n": draw(source.kinds.rows(["n"])["n"])} for _ in range(again))]
+    return rows
+
+
+ROWS: dict[str, Callable[[Source, dict[str, Any]], st.SearchStrategy[Row]]] = {
+    "facts": fact_row,
+    "interval": interval_row,
+    "daily": daily_row,
+    "daily_aggregate": aggregate_row,
+}
+MANY: dict[str, Callable[[Source, Collection[str]], st.SearchStrategy[list[Row]]]] = {
+    "facts": many_rows,
+    "interval": many_rows,
+    "daily": many_daily_rows,
+    "daily_aggregate": many_aggregate_rows,
+}
 
 
 def some(row: st.SearchStrategy[Row], most: int) -> st.SearchStrategy[list[Row]]:
@@ -343,8 +381,8 @@ def some(row: st.SearchStrategy[Row], most: int) -> st.SearchStrategy[list[Row]]
     )
 
 
-def nullable_seldom(values: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
-    return st.integers(0, 24).flatmap(lambda n: st.none() if n == 24 else values)
+def null_seldom(drawn: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    return st.integers(0, 24).flatmap(lambda n: st.none() if n == 24 else drawn)
 
 
 def at_noon(column: Column, day: date, timezone: str) -> Any:
@@ -352,18 +390,6 @@ def at_noon(column: Column, day: date, timezone: str) -> Any:
         return day
     return datetime.combine(day, time(12), ZoneInfo(timezone)).astimezone(UTC).replace(tzinfo=None)
 
-
-def with_rows(source: Source, rows: Sequence[Row]) -> Source:
-    numbered = [source.numbered(row, number) for number, row in enumerate(rows, 1)]
-    return replace(source, table=replace(source.table, rows=numbered))
-
-
-SOURCES = {
-    "facts": fact_sources,
-    "interval": interval_sources,
-    "daily": daily_sources,
-    "daily_aggregate": aggregate_sources,
-}
 
 # ---------------------------------------------------------------------------------------------- measures
 
@@ -461,13 +487,22 @@ def measures(draw: st.DrawFn, dialect: Dialect) -> Measure:
 
 # ----------------------------------------------------------------------------------------------- metrics
 
-DIMS = ("plan", "group", "account_id")
+DIMS = (
+    ("plan",),
+    ("account_id", "plan"),
+    ("plan", "group"),
+    ("group",),
+    ("account_id",),
+    ("plan", "group", "account_id"),
+    (),
+)
 
 
 @st.composite
-def metrics(draw: st.DrawFn, source: Source, name: str, dialect: Dialect) -> MetricSpec:
-    """A metric over the source's table, of a kind that fits its shape."""
-    by = tuple(draw(st.lists(st.sampled_from(DIMS), max_size=2, unique=True)))
+def metrics(draw: st.DrawFn, source: Source, name: str, dims: tuple[str, ...]) -> MetricSpec:
+    """A metric over the source's table, of a kind that fits its shape; its dimensions are mostly `dims`."""
+    by = draw(st.sampled_from([dims, dims, dims, *DIMS]))
+    dialect = source.place.dialect
     spec = MetricSpec(
         name=name,
         measure=draw(measures(dialect)),
@@ -577,17 +612,19 @@ Step = Insert | Change | Delete | Run
 
 
 @st.composite
-def histories(draw: st.DrawFn, place: Place, sources: Sequence[Source]) -> tuple[Step, ...]:
+def histories(
+    draw: st.DrawFn, place: Place, sources: Sequence[Source], tables: dict[str, Table], used: Collection[str]
+) -> tuple[Step, ...]:
     """A first run, then up to three rounds of changed rows and another run; time never goes back."""
     span = (place.last - place.first).days
-    closed = draw(st.integers(min(1, span), span))
+    closed = draw(st.one_of(st.integers(span * 2 // 3, span), st.integers(1, span)))
     steps: list[Step] = [draw(runs(place, closed))]
-    alive = {s.table.name: [row["id"] for row in s.table.rows] for s in sources}
+    alive = {name: [row["id"] for row in table.rows] for name, table in tables.items()}
     latest_id = {name: len(ids) for name, ids in alive.items()}
     for _ in range(draw(st.sampled_from([0, 0, 1, 1, 2, 3]))):
         for _ in range(draw(st.integers(0, 3))):
             source = draw(st.sampled_from(sources))
-            steps.append(draw(changes(source, alive[source.table.name], latest_id)))
+            steps.append(draw(changes(source, used, alive[source.table.name], latest_id)))
         closed = draw(st.integers(closed, span))
         steps.append(draw(runs(place, closed)))
     return tuple(steps)
@@ -596,7 +633,7 @@ def histories(draw: st.DrawFn, place: Place, sources: Sequence[Source]) -> tuple
 @st.composite
 def runs(draw: st.DrawFn, place: Place, closed: int) -> Run:
     until = place.first + DAY * closed
-    if draw(st.integers(0, 3)):
+    if draw(st.integers(0, 3)) < 3:
         return Run(until)
     first = draw(st.integers(0, closed))
     last = draw(st.integers(first, closed))
@@ -604,18 +641,20 @@ def runs(draw: st.DrawFn, place: Place, closed: int) -> Run:
 
 
 @st.composite
-def changes(draw: st.DrawFn, source: Source, alive: list[int], latest_id: dict[str, int]) -> Step:
-    name = source.table.name
+def changes(
+    draw: st.DrawFn, source: Source, used: Collection[str], alive: list[int], latest_id: dict[str, int]
+) -> Step:
+    name, row = source.table.name, source.row(used)
     what = draw(st.sampled_from(["insert", "change", "delete"])) if alive else "insert"
     if what == "insert":
-        rows = draw(st.lists(source.row, min_size=1, max_size=5))
+        rows = draw(st.lists(row, min_size=1, max_size=5))
         numbered = tuple(source.numbered(row, latest_id[name] + i) for i, row in enumerate(rows, 1))
         latest_id[name] += len(rows)
         alive += [row["id"] for row in numbered]
         return Insert(name, numbered)
     chosen = draw(st.sampled_from(alive))
     if what == "change":
-        return Change(name, source.numbered(draw(source.row), chosen))
+        return Change(name, source.numbered(draw(row), chosen))
     alive.remove(chosen)
     return Delete(name, chosen)
 
@@ -624,24 +663,43 @@ def changes(draw: st.DrawFn, source: Source, alive: list[int], latest_id: dict[s
 
 
 @st.composite
-def asks(draw: st.DrawFn, place: Place, metrics: dict[str, MetricSpec], texts: Sequence[str]) -> Ask:
-    """A question about one to three metrics, over days that may reach out of what is collected."""
-    names = draw(st.lists(st.sampled_from(sorted(metrics)), min_size=1, max_size=3, unique=True))
+def asks(
+    draw: st.DrawFn, place: Place, closed: date, metrics: dict[str, MetricSpec], texts: Sequence[str]
+) -> Ask:
+    """A question about one to three metrics."""
+    size = min(draw(st.sampled_from([1, 1, 1, 2, 3])), len(metrics))
+    names = draw(st.lists(st.sampled_from(sorted(metrics)), min_size=size, max_size=size, unique=True))
     shared = sorted(set.intersection(*(dims_of(metrics, name) for name in names)))
-    span = (place.last - place.first).days
-    first = draw(st.integers(-4, span))
-    last = draw(st.integers(first, span + 12))
+    first, last = draw(asked_days(place, closed))
     return Ask(
         metrics=tuple(names),
         scope=draw(st.sampled_from(SCOPES)),
-        by=tuple(draw(st.lists(st.sampled_from(shared), unique=True))) if shared else (),
+        by=draw(breakdowns(shared)),
         where=draw(wheres(shared, texts)) if shared else (),
-        from_=place.first + DAY * first,
-        to=place.first + DAY * last,
+        from_=first,
+        to=last,
         show=draw(shows([metrics[name] for name in names])),
         fill=draw(st.booleans()),
         totals=draw(st.booleans()),
     )
+
+
+@st.composite
+def asked_days(draw: st.DrawFn, place: Place, closed: date) -> tuple[date, date]:
+    """Everything that has closed, a part of it, or more than there is."""
+    span = (closed - place.first).days
+    what = draw(st.sampled_from(["all", "all", "part", "part", "beyond"]))
+    if what == "all":
+        return place.first, closed
+    low, high = (0, span) if what == "part" else (-4, span + 12)
+    first = draw(st.integers(low, high))
+    return place.first + DAY * first, place.first + DAY * draw(st.integers(first, high))
+
+
+def breakdowns(dims: Sequence[str]) -> st.SearchStrategy[tuple[str, ...]]:
+    """None of the dimensions, some, or all, in any order."""
+    some_of = [chosen for size in range(len(dims) + 1) for chosen in permutations(dims, size)]
+    return st.sampled_from(sorted(some_of, key=len))
 
 
 def dims_of(metrics: dict[str, MetricSpec], name: str) -> set[str]:
@@ -769,22 +827,28 @@ def worlds(draw: st.DrawFn, dialect: Dialect) -> World:
     timezone = draw(st.sampled_from(ZONES))
     place = Place(dialect, timezone, *draw(ranges(timezone)))
     kinds = draw(values())
-    shapes = draw(st.lists(st.sampled_from(sorted(SOURCES)), min_size=1, max_size=2, unique=True))
-    sources = [draw(SOURCES[shape](place, kinds)) for shape in shapes]
+    shapes = draw(st.lists(st.sampled_from(sorted(ROWS)), min_size=1, max_size=2, unique=True))
+    found = [draw(sources(shape, place, kinds)) for shape in shapes]
+    dims = draw(st.sampled_from(DIMS))
     chosen: dict[str, MetricSpec] = {}
     for number in range(1, draw(st.integers(1, 4)) + 1):
-        spec = draw(metrics(draw(st.sampled_from(sources)), f"m{number}", dialect))
+        spec = draw(metrics(draw(st.sampled_from(found)), f"m{number}", dims))
         chosen[spec.name] = spec
+    used = {name for spec in chosen.values() for name in columns_shown(spec)}
+    tables = {source.table.name: draw(source.filled(used)) for source in found}
+    steps = draw(histories(place, found, tables, used))
+    closed = max(step.closed for step in steps if isinstance(step, Run))
     if draw(st.integers(0, 3)) == 3:
         chosen["made"] = draw(derived("made", list(chosen.values())))
+    question = asks(place, closed, chosen, kinds.pools["plan"])
     return World(
         dialect=dialect,
         book=BookSpec(timezone, draw(st.sampled_from(["monday", "sunday", "saturday"]))),
         start=place.first,
         lookback=draw(st.sampled_from([3, 3, 0, 1, 400])),
-        tables={source.table.name: source.table for source in sources},
+        tables=tables,
         metrics=chosen,
-        steps=draw(histories(place, sources)),
-        asks=tuple(draw(st.lists(asks(place, chosen, kinds.texts), min_size=2, max_size=8))),
+        steps=steps,
+        asks=tuple(draw(st.lists(question, min_size=4, max_size=8))),
         closing=draw(st.sampled_from([timedelta(seconds=1), timedelta(0), timedelta(hours=5)])),
     )

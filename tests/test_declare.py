@@ -1187,8 +1187,9 @@ def test_what_is_assumed_of_a_metric_is_one_sentence(project: Loading) -> None:
 
 LINES = (FULL + EVENTS).replace("${DATABASE_URL}", "sqlite:///app.db").splitlines()
 WORDS = st.sampled_from(
-    ["", "x", "metrics", '"', "'", "[", "]", "{", "= 3", "true", "${A}", "${", "{{from}}", ";", "(", ")", "--", "\0",
-     "sum(", "count(*)", "select", "limit 3", "over ()", "2023-99-99", "-1", "1e400", "é", "\u2028", "\\", "nan"]
+    ["", "x", "metrics", '"', "'", "[", "]", "{", "= 3", "true", "${A}", "${", "{{from}}", ";", "(", ")", "--",
+     "sum(", "count(*)", "select", "limit 3", "over ()", "2023-99-99", "-1", "1e400", "é", "\u2028", "\\", "nan",
+     "\0", "filter (", "within group (", "case when", "end", "as", "distinct", "p99(", "total(mrr)", "/", ","]
 )  # fmt: skip
 
 
@@ -1237,7 +1238,8 @@ def test_whatever_happens_to_the_file_it_is_read_or_refused(tmp_path_factory: An
 
 VALUES = st.recursive(
     st.one_of(
-        st.none(), st.booleans(), st.integers(), st.floats(), st.dates(), st.datetimes(), st.text(max_size=20),
+        st.none(), st.booleans(), st.integers(), st.floats(), st.dates(), st.datetimes(),
+        st.text(max_size=20),
         st.sampled_from([value_of(line).strip().strip('"') for line in LINES if "=" in line]),
     ),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),

@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import date
-from typing import Any
+from datetime import date, timedelta
+from typing import TYPE_CHECKING, Any
 
 from tallybook.calendar import ONE_DAY, Period, next_period
 from tallybook.collect.bind import Facts
@@ -15,6 +15,9 @@ from tallybook.collect.statements import AdditivePlan, Group, KeyedPlan
 from tallybook.errors import SourceError
 from tallybook.measure import FLOAT
 from tallybook.sources.base import INT, TEXT, Reader, as_exact, as_float, as_integer, as_text
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 SNAPSHOT_SECONDS = 60.0
 """No snapshot is held longer: it would keep the source from cleaning up."""
@@ -54,14 +57,18 @@ def _one_by_one(group: Group, first: date, last: date, staging: Staging) -> Iter
     """Days of one month in one snapshot, or fewer if it gets old. Returns the day to go on with."""
     additive, keyed = group.additive(), group.keyed()
     rows = AdditiveRows()
+    found: list[list[tuple[timedelta, pa.Table]]] = [[] for _ in keyed]
     began, day = time.monotonic(), first
     with group.source.snapshot() as reader:
         while day <= last and time.monotonic() - began < SNAPSHOT_SECONDS:
             _read_additive(group, additive, reader, rows, day, day, split=False)
-            for plan in keyed:
-                _read_keyed(group, plan, reader, staging, day, day, split=False)
+            for plan, tables in zip(keyed, found, strict=True):
+                sql = group.select(plan.counts, day, day, split=False, condition=plan.condition, keys=plan.keys)
+                tables.append((day - first, reader.table(sql, _kinds(group, plan, split=False))))
             day += ONE_DAY
     staging.additive("new_additive", rows)
+    for plan, tables in zip(keyed, found, strict=True):
+        _stage_keyed(group, plan, staging, _with_days(tables), first, split=True)
     staging.bucket()
     yield Step(first, day - ONE_DAY)
     return day  # type: ignore[return-value]  # the value of `yield from`
@@ -171,16 +178,38 @@ def _read_keyed(
 def _take_keyed(
     group: Group, plan: KeyedPlan, reader: Reader, sql: str, staging: Staging, first: date, *, split: bool, sign: int = 1
 ) -> None:
-    n_dims, at = len(group.dims), 1 if split else 0
-    kinds = [*([INT] if split else []), *([TEXT] * n_dims), *plan.kinds, *([INT] * len(plan.counts))]
-    table = reader.table(sql, kinds)
+    table = reader.table(sql, _kinds(group, plan, split=split))
+    _stage_keyed(group, plan, staging, table, first, split=split, sign=sign)
+
+
+def _kinds(group: Group, plan: KeyedPlan, *, split: bool) -> list[str]:
+    """How the columns of a keyed statement arrive: day?, dimensions, keys, counts."""
+    return [*([INT] if split else []), *([TEXT] * len(group.dims)), *plan.kinds, *([INT] * len(plan.counts))]
+
+
+def _with_days(tables: list[tuple[timedelta, pa.Table]]) -> pa.Table:
+    """Tables of single days as one, with the day counted from the first in front."""
+    import pyarrow as pa
+
+    dated = []
+    for after, table in tables:
+        day = pa.array([after.days] * table.num_rows, pa.int64())
+        columns = [day, *table.columns]
+        dated.append(pa.table(columns, names=[f"c{i}" for i in range(len(columns))]))
+    return pa.concat_tables(dated)
+
+
+def _stage_keyed(
+    group: Group, plan: KeyedPlan, staging: Staging, table: pa.Table, first: date, *, split: bool, sign: int = 1
+) -> None:
     if not table.num_rows:
         return
-    keys = [f"c{at + n_dims + i}" for i in range(len(plan.keys))]
-    for (facts, index), place in zip(plan.takers, range(len(plan.counts)), strict=True):
+    at = len(group.dims) + (1 if split else 0)
+    keys = [f"c{at + i}" for i in range(len(plan.keys))]
+    for place, (facts, index) in enumerate(plan.takers):
         staging.keyed(
             facts, index, plan.shape, table, first=first, split=split, sign=sign,
-            count=f"c{at + n_dims + len(plan.keys) + place}", keys=keys, unit=plan.unit,
+            count=f"c{at + len(plan.keys) + place}", keys=keys, unit=plan.unit,
             counts_null=facts.bound.measure.slots[index].counts_null,
         )  # fmt: skip
 

@@ -94,6 +94,8 @@ class Staging:
 
     def bucket(self) -> None:
         """Turn the staged values of flows into bucket rows: as they are while a cell has few, else 1 % wide."""
+        if not self.engine.execute("SELECT 1 FROM raw_values LIMIT 1").fetchall():
+            return
         self._refuse_infinite()
         cell = f"{_KEYS}, day"
         self.engine.execute(

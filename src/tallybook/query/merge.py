@@ -198,12 +198,12 @@ class Parts:
         )
         ranked = (
             f"SELECT *, sum(n) OVER (PARTITION BY {listed} ORDER BY v) AS upto, "
-            f"{q!r} * (sum(n) OVER (PARTITION BY {listed}) - 1) AS at FROM ({merged})"
+            f"{q!r} * (sum(n) OVER (PARTITION BY {listed}) - 1) AS rank_at FROM ({merged})"
         )
-        below = "max(v) FILTER (upto > floor(at) AND upto - n <= floor(at))"
-        above = "max(v) FILTER (upto > ceil(at) AND upto - n <= ceil(at))"
+        below = "max(v) FILTER (upto > floor(rank_at) AND upto - n <= floor(rank_at))"
+        above = "max(v) FILTER (upto > ceil(rank_at) AND upto - n <= ceil(rank_at))"
         return (
-            f"SELECT {listed}, {below} + ({above} - {below}) * (max(at) - floor(max(at))) AS v, bool_or(wide) AS wide "
+            f"SELECT {listed}, {below} + ({above} - {below}) * (max(rank_at) - floor(max(rank_at))) AS v, bool_or(wide) AS wide "
             f"FROM ({ranked}) GROUP BY {listed}"
         )
 
