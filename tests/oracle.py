@@ -786,7 +786,7 @@ class Aggregator:
             for fact, value in found:
                 cells.setdefault((fact.day, fact.series), set()).add(value)
             wide = any(len(values) > EXACT_VALUES for values in cells.values())
-            return percentile(sorted(numbers), Fraction(agg.q), approximate=wide)
+            return percentile(sorted(value for _, value in found), Fraction(agg.q), approximate=wide)
         if len(numbers) < 2:
             return NULL
         return self.spread(agg, numbers)
@@ -825,11 +825,11 @@ class Aggregator:
         return outer(measure, lambda leaf: self.aggregate(leaf, facts))
 
 
-def percentile(ordered: Sequence[Fraction], q: Fraction, *, approximate: bool) -> Value:
+def percentile(ordered: Sequence[Any], q: Fraction, *, approximate: bool) -> Value:
     """percentile_cont: the two neighbouring ranks, interpolated."""
     place = q * (len(ordered) - 1)
     below = place.numerator // place.denominator
-    low, high = ordered[below], ordered[min(below + 1, len(ordered) - 1)]
+    low, high = Fraction(ordered[below]), Fraction(ordered[min(below + 1, len(ordered) - 1)])
     slack = (BUCKET + FLOAT if approximate else FLOAT) * max(abs(low), abs(high))
     return near(low + (high - low) * (place - below), slack, approximate=approximate)
 
@@ -1034,6 +1034,7 @@ class Answer:
 
     judge: Judge
     ask: Ask
+    grouped: dict[tuple[str, date], dict[Key | None, list[Fact]]] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
         for name in self.ask.metrics:
@@ -1133,9 +1134,15 @@ class Answer:
 
     def chosen(self, name: str, day: date, key: Key | None) -> list[Fact]:
         """The facts of one day and series that meet the asked `where`."""
-        by = self.judge.metrics[name].by
-        facts = [f for f in self.judge.facts(name, day) if self.admits(tuple(zip(by, f.series, strict=True)))]
-        return [fact for fact in facts if key is None or self.key(fact) == key]
+        if (name, day) not in self.grouped:
+            by = self.judge.metrics[name].by
+            groups: dict[Key | None, list[Fact]] = {}
+            for fact in self.judge.facts(name, day):
+                if self.admits(tuple(zip(by, fact.series, strict=True))):
+                    groups.setdefault(self.key(fact), []).append(fact)
+                    groups.setdefault(None, []).append(fact)
+            self.grouped[name, day] = groups
+        return self.grouped[name, day].get(key, [])
 
     def key(self, fact: Fact) -> Key:
         return tuple(fact.row[dim] for dim in self.ask.by)
@@ -1183,7 +1190,11 @@ class Answer:
         return over_days([self.daily(name, day, key) for day in listed], show)
 
     def daily(self, name: str, day: date, key: Key | None) -> Value:
-        return self.judge.measured(name, self.chosen(name, day, key), day)
+        asked = ("daily", name, day, key, self.ask.by, self.ask.where)
+        if asked not in self.judge.remembered:
+            self.judge.remembered[asked] = self.judge.measured(name, self.chosen(name, day, key), day)
+        value: Value = self.judge.remembered[asked]
+        return value
 
     def level_value(self, name: str, show: Show, key: Key | None, span: Span, days: set[date]) -> Value:
         listed = self.listed(span, days)

@@ -334,7 +334,7 @@ def many_rows(source: Source, used: Collection[str]) -> st.SearchStrategy[list[R
 
 @st.composite
 def many_daily_rows(draw: st.DrawFn, source: Source, used: Collection[str]) -> list[Row]:
-    """A row a day for each of a few accounts, from some day to another, with days left out; and a few more."""
+    """A row a day for each of a few accounts, from some day to another, with gaps; and a few more."""
     place, columns = source.place, source.kinds.rows(used)
     length = (place.last - place.first).days
     rows = []
@@ -353,10 +353,11 @@ def many_daily_rows(draw: st.DrawFn, source: Source, used: Collection[str]) -> l
 @st.composite
 def many_aggregate_rows(draw: st.DrawFn, source: Source, used: Collection[str]) -> list[Row]:
     """Several are sent again, with another value."""
+    numbers = {name: drawn for name, drawn in source.kinds.rows(used).items() if name in NUMBERS}
     rows = []
     for sent in draw(some(source.row(used), 20)):
         again = draw(st.integers(0, 2))
-        rows += [sent, *({**sent, "n": draw(source.kinds.rows(["n"])["n"])} for _ in range(again))]
+        rows += [sent, *({**sent, **draw(st.fixed_dictionaries(numbers))} for _ in range(again))]
     return rows
 
 

@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, Phase, given, note, settings, strategies as st
+from hypothesis import HealthCheck, Phase, given, settings, strategies as st
 
 import tallybook
 from tests.loading import Database, open_database
@@ -132,17 +132,18 @@ class Play:
     believed: dict[str, dict[date, Tables]]
     closed: date
     reports: list[str] = field(default_factory=list)
+    judges: dict[bool, Judge] = field(default_factory=dict)
 
-    def judge(self) -> Judge:
-        world = self.world
-        return Judge(world.book, world.metrics, self.tables, self.believed, self.closed)
-
-    def live_judge(self) -> Judge:
-        """As if every closed day had just been collected."""
-        days = set(days_between(self.world.start, self.closed))
-        return replace(self.judge(), covered=dict.fromkeys(self.believed, days), remembered={})
+    def judge(self, *, live: bool = False) -> Judge:
+        """The judge of what was collected so far; `live`, as if every closed day had just been collected."""
+        if live not in self.judges:
+            days = {key: set(days_between(self.world.start, self.closed)) for key in self.believed}
+            covered = days if live else self.believed
+            self.judges[live] = Judge(self.world.book, self.world.metrics, self.tables, covered, self.closed)
+        return self.judges[live]
 
     def take(self, step: Step) -> None:
+        self.judges = {}
         if isinstance(step, Run):
             self.run(step)
             return
@@ -230,11 +231,10 @@ def can_be_live(play: Play, ask: Ask) -> bool:
 
 def check(play: Play, ask: Ask, *, live: bool = False) -> None:
     """Ask the book and the judge, and fail where they differ."""
-    judge = play.live_judge() if live else play.judge()
+    judge = play.judge(live=live)
     try:
         expected: list[Row] | str = judge.answer(ask)
-    except Undecided as why:
-        note(f"left out, undecided: {ask.command()} ({why})")
+    except Undecided:
         return
     except Refusal as why:
         expected = str(why)
@@ -493,7 +493,7 @@ def test_several_metrics_in_one_question(company_book: Play, data: st.DataObject
 # ------------------------------------------------------------------------------- more than a world draws
 
 
-@pytest.mark.parametrize("spread", [900, 1100, 5000])
+@pytest.mark.parametrize("spread", [900, 1500, 5000])
 def test_percentiles_of_many_values_stay_within_what_is_stated(spread: int, tmp_path: Path) -> None:
     """Up to 1,000 different values a day are exact; above, 1% of the larger neighbour, and said so."""
     chance = random.Random(spread)
@@ -504,7 +504,7 @@ def test_percentiles_of_many_values_stay_within_what_is_stated(spread: int, tmp_
             "plan": "pro" if number % 2 else "team",
             "seconds": (place := chance.randrange(spread) - spread // 3) * abs(place) / 7,
         }
-        for number in range(1, 30001)
+        for number in range(1, 12001)
     ]
     columns = tuple(column for column in COMPANY if column.name in ("id", "at", "plan", "seconds"))
     asked = [Agg("quantile", ("seconds",), q=q) for q in ("0.01", "0.5", "0.95", "0.999", "1")]

@@ -7,11 +7,14 @@
 
 from __future__ import annotations
 
+import itertools
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -19,7 +22,7 @@ import msgspec
 from tallybook import calendar
 from tallybook.calendar import ONE_DAY
 from tallybook.config import Project, load, source_override
-from tallybook.errors import BookError, QueryError
+from tallybook.errors import BookError, Problem, QueryError, Refused, SourceUnavailable
 from tallybook.metrics import Bound, Metric
 from tallybook.points import SCHEMAS
 from tallybook.query import Query, answer
@@ -27,7 +30,7 @@ from tallybook.query.ask import ask, with_range
 from tallybook.query.ground import Coverage, Ground, joined
 from tallybook.result import Result
 from tallybook.store import open_store
-from tallybook.store.ledger import File, Snapshot
+from tallybook.store.ledger import Cleaned, File, Snapshot
 
 if TYPE_CHECKING:
     import duckdb
@@ -131,8 +134,23 @@ class Book:
         """What `run` would do. Asks the sources, touches nothing."""
         from tallybook import collect
 
-        means = self._means(sources, source_as_of, None)
-        return collect.make_plan(means, self._asked(metrics, from_, to))
+        with self._only_reading():
+            means = self._means(sources, source_as_of, None)
+            return collect.make_plan(means, self._asked(metrics, from_, to))
+
+    @contextmanager
+    def _only_reading(self) -> Iterator[None]:
+        """Where there is no book yet, an empty one elsewhere: who only looks makes none."""
+        if self._there():
+            yield
+            return
+        with TemporaryDirectory(prefix="tallybook-") as elsewhere:
+            self._store = open_store(Path(elsewhere))
+            try:
+                yield
+            finally:
+                self._store.ledger.close()
+                self._store = None
 
     def _asked(self, metrics: Sequence[str], from_: Day | None, to: Day | None) -> Any:
         from tallybook.collect import Asked
@@ -195,17 +213,27 @@ class Book:
         )  # fmt: skip
         if live:
             return self._live(question)
-        return self._stored(question, self._version_at(self.day(as_of)))
+        then = self.day(as_of)
+        try:
+            return self._stored(question, self._version_at(then))
+        except Cleaned:
+            assert then is not None
+            raise Refused(
+                f"the book as it was at the end of {then} was cleaned: of what is older than "
+                f"keep_versions = {self.project.catalog.book.keep_versions} days, the end of each month is kept",
+                ask=f"--as-of {calendar.next_period(then.replace(day=1), 'month') - ONE_DAY}",
+            ) from None
 
     def _stored(self, question: Query, version: int | None) -> Result:
         current = version if version is not None else (self.store.ledger.version() if self._there() else 0)
-        key = (question, current, self.today)
-        if key not in self._answers:
-            result = self._answered(question, version)
-            if len(self._answers) >= REMEMBERED:
-                self._answers.clear()
-            self._answers[key] = result
-        return self._answers[key]
+        if (known := self._answers.get((question, current, self.today))) is not None:
+            return known
+        result = self._answered(question, version)
+        if len(self._answers) >= REMEMBERED:
+            self._answers.clear()
+        # Under the version it was read at: another process may have published one since we looked.
+        self._answers[(question, result.version, self.today)] = result
+        return result
 
     def _answered(self, question: Query, version: int | None) -> Result:
         """One reading of the ledger, then the files; if one was cleaned away meanwhile, start again once."""
@@ -223,7 +251,7 @@ class Book:
         return self._store is not None or (self.project.store_folder / "ledger.sqlite").exists()
 
     def _version_at(self, day: date | None) -> int | None:
-        if day is None:
+        if day is None or not self._there():
             return None
         return self.store.ledger.version_at(calendar.end_of(day, self.project.catalog.book.timezone))
 
@@ -308,7 +336,8 @@ class Book:
         first = min((c.stretches[0][0] for c in stored.coverage.values() if c.stretches), default=self.today - 30 * ONE_DAY)
         last = question.last or self.today - ONE_DAY
         question = with_range(question, question.first or min(first, last), last)
-        means = self._means(None, None, None)
+        with self._only_reading():
+            means = self._means(None, None, None)
         engine = connect()
         try:
             result = answer(question, live_ground(means, question, self._known(keys, None), keys, engine))
@@ -334,9 +363,12 @@ class Book:
 
     def compact(self) -> dict[str, int]:
         """Fold closed years, delete what no kept version needs. Returns {"folded": …, "deleted": …} files."""
+        if not self._there():
+            return {"folded": 0, "deleted": 0}
         now, store = self.clock(), self.store
         folded = store.compact(self.engine, today=self.today, run=None, now=now)
-        deleted = store.clean(now=now, keep_days=self.project.catalog.book.keep_versions)
+        settings = self.project.catalog.book
+        deleted = store.clean(now=now, keep_days=settings.keep_versions, zone=settings.timezone)
         return {"folded": folded, "deleted": deleted}
 
     def doctor(self) -> list[str]:
@@ -356,6 +388,28 @@ class Book:
         known = self._known(keys, None)
         return [self._described(metric, keys[metric.name], known) for metric in catalog.metrics.values()]
 
+    def metric(self, name: str) -> dict[str, Any]:
+        """One of `metrics()` with its covered days, its gaps, and every definition there is, newest first."""
+        from tallybook.query.ask import known_metric
+
+        metric = known_metric(self.project.catalog, name)
+        key = self._keys([name])[name]
+        known = self._known({name: key}, None)
+        described = self._described(metric, key, known)
+        covered = self._covered(key, described["definition"], known)
+        missing = [(a[1] + ONE_DAY, b[0] - ONE_DAY) for a, b in itertools.pairwise(covered)]
+        definitions = [
+            {"id": d.id, "created": d.created, "days": sum((b - a).days + 1 for a, b in self._covered(key, d.id, known))}
+            for d in known.definitions.get(key, ())
+        ]
+        return described | {
+            "operands": list(self.project.catalog.operands(name)) if metric.derived else [],
+            "coverage": _as_texts(covered), "missing": _as_texts(missing), "definitions": definitions,
+        }  # fmt: skip
+
+    def _covered(self, key: str, definition: str | None, known: Snapshot) -> Sequence[tuple[date, date]]:
+        return joined([(s.first, s.last) for s in known.coverage.get((key, definition or ""), ())])
+
     def _described(self, metric: Metric, key: str, known: Snapshot) -> dict[str, Any]:
         bound = None if metric.derived else self._bound(metric, key, known, None)
         stretches = joined([(s.first, s.last) for s in known.coverage.get((key, bound.definition), ())]) if bound else ()
@@ -371,19 +425,28 @@ class Book:
         }  # fmt: skip
 
     def look(self) -> list[Look]:
-        """Hold every metric against its source, for `check --source`."""
-        from tallybook.collect.look import look
-
+        """Hold every metric against its source, for `check --source`; one that cannot be reached is told once."""
         sources = self._sources(self.project)
+        found: dict[str, Look] = {}
         try:
-            return [
-                look(sources[m.source or ""], m, self.project.catalog.book.timezone, self.today - ONE_DAY)
-                for m in self.project.catalog.metrics.values()
-                if not m.derived
-            ]
+            for metric in self.project.catalog.metrics.values():
+                source = sources.get(metric.source or "")
+                lost = any(look.unreachable and look.source == metric.source for look in found.values())
+                if source is not None and not lost:
+                    found[metric.name] = self._looked(source, metric)
         finally:
             for source in sources.values():
                 source.close()
+        return list(found.values())
+
+    def _looked(self, source: Source, metric: Metric) -> Look:
+        from tallybook.collect.look import Look, look
+
+        try:
+            return look(source, metric, self.project.catalog.book.timezone, self.today - ONE_DAY)
+        except SourceUnavailable as error:
+            problem = Problem(path=f"sources.{source.settings.name}", message=error.message, hint=error.hint)
+            return Look(metric.name, source=source.settings.name, unreachable=True, problems=[problem])
 
     # -- hand on -------------------------------------------------------------------------------------
 
@@ -394,6 +457,10 @@ class Book:
         path = Path(to)
         destination_for(path).write(result, path, created=self.clock())
         return path
+
+
+def _as_texts(stretches: Sequence[tuple[date, date]]) -> list[tuple[str, str]]:
+    return [(str(first), str(last)) for first, last in stretches]
 
 
 __all__ = ["Book", "open_book", "replace"]

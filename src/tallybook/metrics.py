@@ -52,6 +52,9 @@ class SourceSettings(msgspec.Struct, frozen=True, kw_only=True):
     fresh: str | None = None
     """A statement whose one value is the instant up to which the source is known to be complete."""
 
+    def __repr__(self) -> str:
+        return f"SourceSettings(name={self.name!r}, url=…)"
+
 
 class Metric(msgspec.Struct, frozen=True, kw_only=True):
     """One declared metric. Exactly one of facts (`table` or `sql`), `function` or neither (derived) holds.

@@ -185,7 +185,9 @@ def _columns(value: object) -> tuple[str, ...]:
 
 
 def _query(value: object) -> str:
-    return re.sub(r"[\s;]+\Z", "", _text(value)) or _text("")
+    text = re.sub(r"[\s;]+\Z", "", _text(value)) or _text("")
+    # A comment at the end must not swallow what we write behind it.
+    return f"{text}\n" if re.search(r"(--|#)[^\n]*\Z", text) else text
 
 
 def _table(value: object) -> str:

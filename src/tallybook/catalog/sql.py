@@ -40,6 +40,8 @@ def wrong_where(text: str, dialect: str) -> Wrong | None:
     words = [text[t.start : t.end + 1] for t in tokens]
     if words and words[0].lower() == "where":
         return Wrong("begins with where", expected="the condition alone", instead=text[5:].strip() or None)
+    if any(token.comments for token in tokens):
+        return Wrong("holds a comment", expected="the condition alone; toml has # for comments")
     if ";" in words:
         return Wrong("holds a ;", expected="one condition")
     if {"from", "to"} & set(_PLACEHOLDER.findall(text)):

@@ -67,7 +67,7 @@ def bind(source: Source, metric: Metric, zone: str, key: str, today: date, known
     dims = tuple(found[len(times) : len(times) + len(metric.dims)])
     rest = found[len(times) + len(metric.dims) + len(extra) :]
     args: list[tuple[ColumnType, ...]] = []
-    bound_slots, told = [], {f"time.{c}": f"{form.name} {form.zone}" for c, form in forms.items()}
+    bound_slots, told = [], {f"time.{c}": form.meaning for c, form in forms.items()}
     for index, slot in enumerate(slots):
         types, rest = tuple(rest[: len(slot.args)]), rest[len(slot.args) :]
         types = tuple(_with_decimals(t, metric, slot) for t in types)
@@ -112,6 +112,8 @@ def _time_form(source: Source, metric: Metric, relation: str, column: str, type_
         return TimeForm("instant")
     if type_.kind == DATE and source.dialect != "sqlite":
         return TimeForm("date")
+    if stored == "date" and type_.kind not in (TIMESTAMP, INT):
+        return TimeForm("text_date")
     if stored in ("epoch_s", "epoch_ms"):
         return TimeForm(stored)
     if type_.kind == TIMESTAMP and source.dialect != "sqlite":
@@ -120,12 +122,13 @@ def _time_form(source: Source, metric: Metric, relation: str, column: str, type_
         if stored == "offset":
             raise SourceError(f"{where} is a timestamp without zone; stored = 'offset' is for text", hint="stored = \"utc\"")
         return TimeForm("naive", local if stored == "local" else "UTC")
-    return _sampled_form(source, stored, relation, column, where, local, zone)
+    return _sampled_form(source, stored, relation, column, where, local, zone, type_.declared)
 
 
 def _sampled_form(
-    source: Source, stored: str | None, relation: str, column: str, where: str, local: str, zone: str
-) -> TimeForm:
+    source: Source, stored: str | None, relation: str, column: str, where: str, local: str, zone: str,
+    declared: str,
+) -> TimeForm:  # fmt: skip
     """Text and untyped columns: look at some values; two forms in one column are an error."""
     if "{{" in relation:
         relation = fill(relation, source, TimeForm("text_date"), zone, date(1970, 1, 1), date(9999, 12, 31))
@@ -153,7 +156,7 @@ def _sampled_form(
             f"{where} holds times in several forms: {shown}; as text they do not compare",
             hint="make them one form in `sql`, or stored = \"offset\" where each can be read as an instant",
         )
-    name = next(iter(forms), "text_space")
+    name = next(iter(forms), "text_date" if declared.upper().strip() == "DATE" else "text_space")
     if name == "text_z":
         return TimeForm("text_t")
     if name == "text_date":

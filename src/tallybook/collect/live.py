@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import nullcontext
 from datetime import date, datetime
 from typing import TYPE_CHECKING
 
@@ -39,19 +40,22 @@ def live_ground(means: Means, query: Query, known: Snapshot, keys: Mapping[str, 
         metric = catalog.metrics[name]
         source = metric.source or ""
         if source not in horizons:
-            horizons[source] = horizon(means.sources[source], means.now, zone, means.as_of.get(source))
+            horizons[source] = horizon(means.sources.get(source), means.now, zone, means.as_of.get(source))
         planner = Planner(catalog, known, keys, {}, means.now)
         facts = planner._bound(metric, horizons[source], keys.get(name, name))
         bounds[name] = facts.bound
         first, last = _reach(metric, query, today)
         if metric.function:
             function = means.function_of(metric)
-            with horizons[source].source.sql_connection() as connection:
+            database = horizons[source].source
+            with database.sql_connection() if database else nullcontext() as connection:
                 for day in calendar.days(first, last):
                     gather_function(facts, function, connection, day, zone, staging)
             coverage[name] = Coverage(((first, last),))
             continue
-        group = Group(horizons[source].source, group_key(facts), [facts], zone)
+        database = horizons[source].source
+        assert database is not None
+        group = Group(database, group_key(facts), [facts], zone)
         coverage[name] = _gather(group, metric, first, last, today, staging)
     return Ground(
         catalog=catalog, engine=engine, relation=lambda kind, key, first, last: f"new_{kind}", bounds=bounds,

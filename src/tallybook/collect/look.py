@@ -18,6 +18,8 @@ class Look:
     """What was found of one metric. `said` are assumptions a person should agree with, `warned` what costs time."""
 
     metric: str
+    source: str = ""
+    unreachable: bool = False
     said: list[str] = field(default_factory=list)
     warned: list[str] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
@@ -25,7 +27,7 @@ class Look:
 
 def look(source: Source, metric: Metric, zone: str, today: date) -> Look:
     """Hold one metric against its source. Raises SourceUnavailable when there is no asking it."""
-    found = Look(metric.name)
+    found = Look(metric.name, source=source.settings.name)
     if metric.function:
         return found
     if metric.table and not _table_there(source, metric, found):

@@ -38,7 +38,8 @@ class Asked:
 class Horizon:
     """How far a source is known to be complete."""
 
-    source: Source
+    source: Source | None
+    """None: a Python metric that needs no database."""
     until: datetime
     last_closed: date
     lagging: bool
@@ -71,8 +72,10 @@ class Plan:
     definitions: list[Definition] = field(default_factory=list)
 
 
-def horizon(source: Source, now: datetime, zone: str, as_of: datetime | None) -> Horizon:
+def horizon(source: Source | None, now: datetime, zone: str, as_of: datetime | None) -> Horizon:
     """How far the source is known to be complete: its clock or replay time, `fresh`, or `as_of` for a copy."""
+    if source is None:
+        return Horizon(source=None, until=now, last_closed=calendar.last_closed_day(now, zone), lagging=False)
     until = source.known_until(now)
     if source.settings.fresh:
         with source.snapshot() as reader:
@@ -138,7 +141,7 @@ class Planner:
             report.not_ready = True
             report.notes.append(f"source {metric.source} is known only until {found.until:%Y-%m-%d %H:%M} UTC: later days stay uncovered")
         group_of = None if metric.function else group_key(facts)
-        group = None if group_of is None else Group(found.source, group_of, [facts], self.zone)
+        group = None if group_of is None or found.source is None else Group(found.source, group_of, [facts], self.zone)
         if group_of is not None and group_of.plan == SNAPSHOT_PLAN:
             if asked.first or asked.last:
                 report.notes.append("only its present can be seen; --from and --to do not reach it")
@@ -153,7 +156,7 @@ class Planner:
 
     def _bound(self, metric: Metric, found: Horizon, key: str) -> Facts:
         known = self._known_bound(metric, key)
-        if metric.function:
+        if metric.function or found.source is None:
             return _function_facts(metric, self.zone, key)
         return bind(found.source, metric, self.zone, key, found.last_closed, known)
 
@@ -242,7 +245,7 @@ class Planner:
         assert form is not None
         if "{{" in group.relation:
             return found.last_closed - TWO_YEARS + ONE_DAY
-        with found.source.snapshot() as reader:
+        with group.source.snapshot() as reader:
             value = reader.rows(group.extreme("MIN"))[0][0]
         return None if value is None else min(_day_of(value, form, self.zone), found.last_closed + ONE_DAY)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any
@@ -88,7 +88,7 @@ def _needed(catalog: Catalog, asked: Asked) -> list[str]:
 
 def _horizon(means: Means, name: str) -> Horizon | SourceError:
     try:
-        return horizon(means.sources[name], means.now, means.catalog.book.timezone, means.as_of.get(name))
+        return horizon(means.sources.get(name), means.now, means.catalog.book.timezone, means.as_of.get(name))
     except SourceError as error:
         return error
 
@@ -172,7 +172,8 @@ class _Runner:
     def _function_steps(self, work: Work) -> Iterator[Step]:
         facts = work.facts[0]
         function = self.means.function_of(facts.metric)
-        with work.horizon.source.sql_connection() as connection:
+        source = work.horizon.source
+        with source.sql_connection() if source else nullcontext() as connection:
             for first, last in work.stretches:
                 for day in calendar.days(first, last):
                     try:

@@ -13,12 +13,12 @@ from pathlib import Path
 
 import msgspec
 
-import tallybook
 from tallybook.metrics import Catalog
 
 _SUM = 16
 """Bytes of the checksum the file begins with."""
-_OURS = ("catalog", "config", "measure.py", "metrics.py", "functions.py")
+_OURS = ("catalog", "config")
+_OURS_TOO = ("__init__.py", "measure.py", "metrics.py", "functions.py")
 
 
 class Kept(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,16 +40,11 @@ def digest(*things: object) -> bytes:
     return hashlib.blake2b(msgspec.msgpack.encode(things), digest_size=_SUM).digest()
 
 
-def ours() -> list[tuple[str, int, int]]:
-    """Our version as the files say it, so that a change in a checkout counts too."""
-    found = [(tallybook.__version__, 0, 0)]
-    for name in _OURS:
-        place = Path(__file__).parent.parent / name
-        for path in sorted(place.glob("*.py")) if place.is_dir() else [place]:
-            with contextlib.suppress(OSError):
-                seen = path.stat()
-                found.append((path.name, seen.st_mtime_ns, seen.st_size))
-    return found
+def ours() -> list[bytes]:
+    """The text of what reads and checks declarations: another version of it may come to another catalog."""
+    here = Path(__file__).parent.parent
+    places = [path for folder in _OURS for path in sorted((here / folder).glob("*.py"))]
+    return [path.read_bytes() for path in (*places, *map(here.joinpath, _OURS_TOO))]
 
 
 def values_of(names: tuple[str, ...], variables: Mapping[str, str]) -> bytes:

@@ -58,6 +58,8 @@ class Solved:
     type: str
     show: str
     said: str = ""
+    overlapping: bool = False
+    """Values of several days count the same things again: only bounds are known."""
     operands: list[Solved] = field(default_factory=list)
 
     @functools.cached_property
@@ -72,7 +74,8 @@ class Solved:
             return found
         period = self.periods[key[0]]
         if period.why is None and period.absent_is_known:
-            return Cell(self.empty)
+            overlap = self.overlapping and period.first != period.last and period.days
+            return _between(self.empty, self.empty) if overlap else Cell(self.empty)
         return Cell(why=period.why)
 
 
@@ -164,7 +167,10 @@ class _Solver:
             if not period.days and period.target is None and not period.why:
                 period.why = self._gap(period)
         empty = None if self.empty is None else plain(self.empty, type_)
-        return Solved(cells=cells, periods=self.periods, empty=empty, type=type_, show=self.show, said=self._said())
+        return Solved(
+            cells=cells, periods=self.periods, empty=empty, type=type_, show=self.show, said=self._said(),
+            overlapping=self.metric.kind == UNIQUES and self.show == "total",
+        )  # fmt: skip
 
     # -- periods ---------------------------------------------------------------------------------------
 
@@ -257,18 +263,14 @@ class _Solver:
     def _bounded(self) -> dict[Key, Cell]:
         """Daily counts of distinct things: known for one day, else between the largest day and their sum."""
         cells: dict[Key, Cell] = {}
-        for key, (total, _, _, high, approximate, carried) in self._daily().items():
+        for key, (total, number, _, high, approximate, carried) in self._daily().items():
             period = self.periods[key[0]]
-            cell = Cell(total, approximate, carried)
-            if period.first != period.last:
-                cell = Cell(
-                    None, bounds=(high, total),
-                    why="only daily counts of distinct things are known; those of several days overlap",
-                )  # fmt: skip
-            cells[key] = cell
-        for period in self.periods.values():
-            if period.first != period.last and period.days and self.empty is not None:
-                cells.setdefault((period.start, ()), Cell(self.empty)) if not self.query.by else None
+            if period.first == period.last:
+                cells[key] = Cell(total, approximate, carried)
+                continue
+            idle = [self.empty] if period.days > number else []
+            known = [v for v in (high, *idle) if v is not None]
+            cells[key] = _between(max(known, default=None), total)
         return cells
 
     # -- over the days of a period --------------------------------------------------------------------------------
@@ -373,9 +375,15 @@ class _Solver:
         return f"{self.name}: {what} {how}{carry}"
 
 
+def _between(low: Number, high: Number) -> Cell:
+    why = "only daily counts of distinct things are known; those of several days overlap"
+    return Cell(None, bounds=(low, high), why=why)
+
+
 def _mean(total: Any, blank: int, empty: Number, days: int) -> float:
-    extra = 0 if empty is None else empty * blank  # type: ignore[operator]
-    return float(total + extra) / days if not isinstance(total, Decimal) else float((total + Decimal(extra)) / days)
+    extra = (empty or 0) * blank
+    both = float(total) + float(extra) if isinstance(total, float) else total + Decimal(extra)
+    return float(both / days)
 
 
 def plain(value: Number, type_: str) -> Any:

@@ -52,6 +52,13 @@ class TimeForm:
         return self.name in ("date", "midnight", "text_date")
 
     @property
+    def meaning(self) -> str:
+        """What belongs to a metric's definition: not whether a 'T' or a space stands in the text."""
+        names = {"text_space": "naive", "text_t": "naive", "text_date": "date", "midnight": "date", "text_offset": "instant"}
+        name = names.get(self.name, self.name)
+        return f"{name} {self.zone}" if name == "naive" else name
+
+    @property
     def says(self) -> str:
         said = {
             "instant": "as instants", "date": "as plain dates", "midnight": "as plain dates at midnight",

@@ -37,11 +37,6 @@ class MysqlSource(ServerSource):
     extra = "mysql"
     begin = ("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY",)
 
-    def engine(self) -> Any:
-        if self.settings.url.startswith("mariadb:"):
-            self.settings = _with_url(self.settings, "mysql" + self.settings.url.removeprefix("mariadb"))
-        return super().engine()
-
     def prepare(self) -> Sequence[str]:
         s = self.settings
         return (
@@ -180,12 +175,3 @@ def _type(field: Any) -> ColumnType:
     if code in _TEXTS:
         return ColumnType(BYTES if field.charsetnr == _BINARY_CHARSET else TEXT)
     return ColumnType(OTHER)
-
-
-def _with_url(settings: Any, url: str) -> Any:
-    import msgspec
-
-    return msgspec.structs.replace(settings, url=url)
-
-
-__all__ = ["MysqlSource"]

@@ -45,7 +45,7 @@ class ServerSource(Source):
             from sqlalchemy.pool import NullPool
 
             url = make_url(self.settings.url)
-            if "+" not in url.drivername:
+            if "+" not in url.drivername:  # postgres://, mysql://, mariadb://: our driver reads them all
                 url = url.set(drivername=self.drivername)
             try:
                 self._engine = create_engine(url, poolclass=NullPool)

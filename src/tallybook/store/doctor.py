@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from tallybook.points import SCHEMAS
-from tallybook.store.folder import Store
+from tallybook.store.folder import STRAY_HOURS, Store
 from tallybook.store.ledger import File, Snapshot
 
 if TYPE_CHECKING:
@@ -21,7 +21,8 @@ def examine(store: Store, engine: duckdb.DuckDBPyConnection, *, now: datetime) -
         found += _file_problems(store, engine, file)
     if not found:
         found += _uncovered_points(store, engine, snapshot)
-    strays = store.strays(older_than_hours=24)
+    found += _missing_older(store, snapshot)
+    strays = store.strays(older_than_hours=STRAY_HOURS)
     if strays:
         found.append(f"{len(strays)} points files belong to no version (runs that died left them): tallybook compact")
     return found
@@ -49,6 +50,19 @@ def _file_problems(store: Store, engine: duckdb.DuckDBPyConnection, file: File) 
     if rows and (low < file.first or high > file.last):
         found.append(f"{file.path} holds days {low} to {high}, outside {file.first} to {file.last}: {again}")
     return found
+
+
+def _missing_older(store: Store, snapshot: Snapshot) -> list[str]:
+    """Files of older versions: without them no question of today fails, only --as-of."""
+    current = {file.id for file in snapshot.files}
+    lost = [f for f in store.ledger.known_files() if f.id not in current and not store.path(f).is_file()]
+    # Who cleans takes files out of the ledger first; a second look tells those from the lost.
+    known = {file.id for file in store.ledger.known_files()} if lost else set()
+    return [
+        f"{file.path} is missing; today's answers do not need it, --as-of before it was replaced does: restore it from a backup"
+        for file in lost
+        if file.id in known
+    ]
 
 
 def _uncovered_points(store: Store, engine: duckdb.DuckDBPyConnection, snapshot: Snapshot) -> list[str]:

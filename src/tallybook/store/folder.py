@@ -11,16 +11,16 @@ from __future__ import annotations
 import os
 import time
 import uuid
-from collections.abc import Iterable, Sequence
-from datetime import date, datetime
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tallybook.calendar import ONE_DAY, next_period
-from tallybook.errors import BookError, Refused
+from tallybook.calendar import ONE_DAY, day_of, end_of, next_period
+from tallybook.errors import BookError, Busy
 from tallybook.points import FORMAT, KEY, SCHEMAS, columns, storage_key
-from tallybook.store.ledger import Change, Conflict, Covered, File, Lease, Snapshot
-from tallybook.store.sqlite_ledger import SqliteLedger
+from tallybook.store.ledger import Change, Conflict, Covered, File, Ledger, Lease, Snapshot
 
 if TYPE_CHECKING:
     import duckdb
@@ -28,28 +28,30 @@ if TYPE_CHECKING:
 Unit = tuple[str, str, date, date]
 """(kind, metric or '', first day, last day): what one file holds."""
 ATTEMPTS = 50
+STRAY_HOURS = 24.0
+"""So old is a points file without a version when nobody can be about to commit it."""
+GRACE = timedelta(hours=1)
+"""A file that left the current version is kept so long, whatever `keep_versions` says: somebody may be reading it."""
 
 
 class Store:
     """A book's files and ledger. The connection that builds files is the caller's."""
 
-    def __init__(self, folder: Path, ledger: SqliteLedger) -> None:
+    def __init__(self, folder: Path, ledger: Ledger) -> None:
         self.folder = folder
         self.ledger = ledger
 
     # -- reading ---------------------------------------------------------------------------------
 
     def snapshot(self, metrics: Iterable[str] | None = None, *, version: int | None = None) -> Snapshot:
-        """A version with its files and coverage. Raises Refused when files of that version were cleaned."""
-        if version is not None and self.ledger.cleaned(version):
-            raise Refused(
-                f"version {version} of the book was cleaned: of versions older than keep_versions one a month is kept",
-                ask="--as-of the last day of that month",
-            )
+        """A version with its files and coverage. Raises Cleaned when files of that version are deleted."""
         found = self.ledger.snapshot(metrics, version=version)
         for file in found.files:
             if file.format != FORMAT:
-                raise BookError(f"{file.path} has format {file.format}; this Tallybook reads {FORMAT}")
+                raise BookError(
+                    f"{file.path} has format {file.format}; this Tallybook reads {FORMAT}",
+                    hint="pip install --upgrade tallybook",
+                )
         return found
 
     def path(self, file: File) -> Path:
@@ -69,49 +71,51 @@ class Store:
         """Replace the days that `change` covers by what stands in new_additive, new_ids and new_buckets.
 
         Files are written and synced first; then one ledger transaction makes them the book. If somebody else
-        committed meanwhile, files that they touched are built again. Returns the new version."""
+        committed meanwhile, files that they touched are built again. Returns the new version.
+        Raises Busy when the lease was lost, BookError when the book cannot be written."""
         _own(engine, change.covered)
-        built: dict[tuple[Unit, tuple[int, ...]], File | None] = {}
-        for _ in range(ATTEMPTS):
-            base = self.ledger.snapshot(metrics=[])
-            change.add, change.remove = [], []
-            for unit, current in self._touched(engine, base.files):
-                key = (unit, tuple(f.id for f in current))
-                if key not in built:
-                    built[key] = self._rebuild(engine, unit, current)
-                self._replace(change, built[key], current)
-            try:
-                return self.ledger.commit(base.version, change, lease=lease, run=run, now=now)
-            except Conflict:
-                continue
-        raise BookError(f"{ATTEMPTS} times somebody else changed the book first", hint="tallybook run")
+        with self._drafts() as drafts:
+            for _ in range(ATTEMPTS):
+                base = self.ledger.snapshot(metrics=[])
+                change.add, change.remove = [], []
+                for unit, current in self._touched(engine, base.files):
+                    if not drafts.has(unit, current):
+                        drafts.put(unit, current, self._rebuild(engine, unit, current))
+                    _replace(change, drafts.get(unit, current), current)
+                if (version := drafts.commit(base.version, change, lease=lease, run=run, now=now)) is not None:
+                    return version
+        raise Busy(f"{ATTEMPTS} times somebody else changed the book first", hint="run again when they are done")
 
-    @staticmethod
-    def _replace(change: Change, file: File | None, current: Sequence[File]) -> None:
-        if file is None:
-            return
-        change.remove += [f.id for f in current]
-        if file.rows:
-            change.add.append(file)
+    @contextmanager
+    def _drafts(self) -> Iterator[_Drafts]:
+        """Files written for a commit: those that did not become part of the book are deleted."""
+        drafts = _Drafts(self.ledger)
+        try:
+            yield drafts
+        finally:
+            for file in drafts.unused():
+                self.path(file).unlink(missing_ok=True)
 
     def _touched(
         self, engine: duckdb.DuckDBPyConnection, files: Sequence[File]
     ) -> list[tuple[Unit, tuple[File, ...]]]:
         """The files to be: for every kind, one for each stretch of days that owned days fall into."""
+        owned = _months(engine, "owned")
         found: dict[Unit, tuple[File, ...]] = {}
-        owned = engine.execute("SELECT DISTINCT metric, day FROM owned").fetchall()
         for kind in SCHEMAS:
-            fresh = engine.execute(f"SELECT DISTINCT metric, date_trunc('month', day)::DATE FROM new_{kind}").fetchall()
-            for metric, day in owned:
-                key = storage_key(kind, metric)
-                for file in files:
-                    if file.kind == kind and file.metric == key and file.first <= day <= file.last:
-                        found[(kind, key, file.first, file.last)] = (file,)
-            for metric, first in fresh:
-                key = storage_key(kind, metric)
-                if not any(k == kind and m == key and a <= first <= b for k, m, a, b in found):
-                    found[(kind, key, first, next_period(first, "month") - ONE_DAY)] = ()
-        return [(unit, current) for unit, current in sorted(found.items(), key=lambda item: item[0])]
+            fresh = {(storage_key(kind, metric), month) for metric, month in _months(engine, f"new_{kind}")}
+            there: dict[str, list[File]] = {}
+            for file in files:
+                if file.kind == kind:
+                    there.setdefault(file.metric, []).append(file)
+            # A file holds whole months, so that the month says which one.
+            for key, month in {(storage_key(kind, metric), month) for metric, month in owned}:
+                holding = next((f for f in there.get(key, ()) if f.first <= month <= f.last), None)
+                if holding is not None:
+                    found[(kind, key, holding.first, holding.last)] = (holding,)
+                elif (key, month) in fresh:
+                    found[(kind, key, month, next_period(month, "month") - ONE_DAY)] = ()
+        return sorted(found.items(), key=lambda item: item[0])
 
     def _rebuild(self, engine: duckdb.DuckDBPyConnection, unit: Unit, current: Sequence[File]) -> File | None:
         """Write the file of a unit: old rows that are not owned, and the new ones. None when nothing changes."""
@@ -119,51 +123,49 @@ class Store:
         names = ", ".join(columns(kind))
         within = f"day BETWEEN DATE '{first}' AND DATE '{last}'"
         only = f"AND metric = '{metric}'" if metric else ""
-        fresh = f"SELECT {names} FROM new_{kind} WHERE {within} {only}"
-        old = f"SELECT {names} FROM {self.scan(current)}" if current else None
-        if old is None and not engine.execute(f"SELECT count(*) FROM ({fresh})").fetchall()[0][0]:
+        new = f"SELECT {names} FROM new_{kind} WHERE {within} {only}"
+        fresh = f"SELECT n.* FROM ({new}) n SEMI JOIN owned w ON {_same_day('n', 'w')}"
+        if not current:
+            return self.write(engine, fresh, unit)
+        old = f"SELECT {names} FROM {self.scan(current)}"
+        replaced = f"SELECT o.* FROM ({old}) o SEMI JOIN owned w ON {_same_day('o', 'w')}"
+        if _equal(engine, replaced, fresh):
             return None
-        if old is not None and self._same(engine, old, fresh):
-            return None
-        kept = (
-            f"SELECT o.* FROM ({old}) o ANTI JOIN owned w ON o.metric = w.metric AND o.definition = w.definition "
-            "AND o.day = w.day UNION ALL "
-            if old
-            else ""
-        )
-        return self.write(engine, f"{kept}{fresh}", unit)
-
-    @staticmethod
-    def _same(engine: duckdb.DuckDBPyConnection, old: str, fresh: str) -> bool:
-        """Whether the owned days' old rows are what was collected again."""
-        owned_old = (
-            f"SELECT o.* FROM ({old}) o SEMI JOIN owned w ON o.metric = w.metric AND o.definition = w.definition "
-            "AND o.day = w.day"
-        )
-        differ = engine.execute(
-            f"SELECT (SELECT count(*) FROM (({owned_old}) EXCEPT ALL ({fresh}))) "
-            f"+ (SELECT count(*) FROM (({fresh}) EXCEPT ALL ({owned_old})))"
-        ).fetchall()
-        return bool(differ[0][0] == 0)
+        kept = f"SELECT o.* FROM ({old}) o ANTI JOIN owned w ON {_same_day('o', 'w')}"
+        return self.write(engine, f"{kept} UNION ALL {fresh}", unit)
 
     def write(self, engine: duckdb.DuckDBPyConnection, select: str, unit: Unit) -> File:
-        """A new points file with the rows of `select`, sorted, synced to disk."""
+        """A new points file with the rows of `select`, sorted, synced to disk.
+
+        Raises BookError when it cannot be written; then nothing of it is left."""
+        import duckdb
+
         kind, metric, first, last = unit
         label = f"{first:%Y}" if first.year == last.year and last.month - first.month > 1 else f"{first:%Y-%m}"
         relative = Path("points", kind, metric, f"{label}-{uuid.uuid4().hex[:12]}.parquet")
         path = self.folder / relative
-        _make_folder(path.parent)
-        order = ", ".join(name for name, _ in (*KEY[:4], *KEY[4:])) + (", id" if kind == "ids" else "")
+        order = ", ".join(name for name, _ in KEY) + (", id" if kind == "ids" else "")
         target = str(path).replace("'", "''")
-        engine.execute(
-            f"COPY (SELECT * FROM ({select}) ORDER BY {order}) TO '{target}' (FORMAT parquet, COMPRESSION zstd)"
-        ).fetchall()
-        rows = engine.execute(f"SELECT count(*) FROM read_parquet('{target}')").fetchall()[0][0]
-        _sync(path)
-        _sync(path.parent)
+        try:
+            _make_folder(path.parent)
+            engine.execute(
+                f"COPY (SELECT * FROM ({select}) ORDER BY {order}) TO '{target}' (FORMAT parquet, COMPRESSION zstd)"
+            ).fetchall()
+            rows = engine.execute(f"SELECT count(*) FROM read_parquet('{target}')").fetchall()[0][0]
+            _sync(path)
+            _sync(path.parent)
+            size = path.stat().st_size
+        except (OSError, duckdb.IOException) as error:
+            path.unlink(missing_ok=True)
+            raise BookError(
+                f"{path} cannot be written: {' '.join(str(error).split())}",
+                hint="make room on the disk, then run again: nothing is half done",
+            ) from error
+        except BaseException:
+            path.unlink(missing_ok=True)
+            raise
         return File(
-            path=relative.as_posix(), kind=kind, metric=metric, first=first, last=last, rows=rows,
-            bytes=path.stat().st_size, format=FORMAT,
+            path=relative.as_posix(), kind=kind, metric=metric, first=first, last=last, rows=rows, bytes=size, format=FORMAT,
         )  # fmt: skip
 
     def scan(self, files: Sequence[File]) -> str:
@@ -175,46 +177,122 @@ class Store:
 
     def compact(self, engine: duckdb.DuckDBPyConnection, *, today: date, run: int | None, now: datetime) -> int:
         """Fold the months of every closed year into one file per kind and metric. Returns how many files fewer."""
-        for _ in range(ATTEMPTS):
-            base = self.ledger.snapshot(metrics=[])
-            change = Change(what="compact")
-            for unit, current in _foldable(base.files, today):
-                names = ", ".join(columns(unit[0]))
-                change.add.append(self.write(engine, f"SELECT {names} FROM {self.scan(current)}", unit))
-                change.remove += [f.id for f in current]
-            if not change.add:
-                return 0
-            try:
-                self.ledger.commit(base.version, change, lease=None, run=run, now=now)
-                return len(change.remove) - len(change.add)
-            except Conflict:
-                continue
-        raise BookError(f"{ATTEMPTS} times somebody else changed the book first", hint="tallybook compact")
+        with self._drafts() as drafts:
+            for _ in range(ATTEMPTS):
+                base = self.ledger.snapshot(metrics=[])
+                change = Change(what="compact")
+                for unit, current in _foldable(base.files, today):
+                    if not drafts.has(unit, current):
+                        select = f"SELECT {', '.join(columns(unit[0]))} FROM {self.scan(current)}"
+                        drafts.put(unit, current, self.write(engine, select, unit))
+                    _replace(change, drafts.get(unit, current), current)
+                if not change.remove:
+                    return 0
+                if drafts.commit(base.version, change, lease=None, run=run, now=now) is not None:
+                    return len(change.remove) - len(change.add)
+        raise Busy(f"{ATTEMPTS} times somebody else changed the book first", hint="tallybook compact")
 
-    def clean(self, *, now: datetime, keep_days: int) -> int:
+    def clean(self, *, now: datetime, keep_days: int, zone: str) -> int:
         """Delete files that no version worth keeping names, and strays of runs that died. Returns how many."""
-        gone = self.ledger.droppable(now=now, keep_days=keep_days)
+        kept = kept_versions(self.ledger.versions(), now=now, keep_days=keep_days, zone=zone)
+        gone = self.ledger.droppable(kept, gone_before=now - GRACE)
+        # First out of the ledger: after a crash between the two they are strays, not names without a file.
         self.ledger.forget_files([f.id for f in gone])
-        for file in gone:
-            self.path(file).unlink(missing_ok=True)
-        strays = [] if self.ledger.leased(now=now) else self.strays(older_than_hours=24)
-        for path in strays:
+        strays = [] if self.ledger.leased(now=now) else self.strays(older_than_hours=STRAY_HOURS)
+        paths = {*(self.path(f) for f in gone), *strays}
+        for path in paths:
             path.unlink(missing_ok=True)
-        return len(gone) + len(strays)
+        return len(paths)
 
     def strays(self, *, older_than_hours: float = 0) -> list[Path]:
         """Points files that no version names."""
-        known = self.ledger.known_paths()
         before = time.time() - older_than_hours * 3600
-        found = []
+        old = []
         for path in sorted((self.folder / "points").rglob("*.parquet")):
             try:
-                old = path.stat().st_mtime <= before
+                if path.stat().st_mtime <= before:
+                    old.append(path)
             except FileNotFoundError:
                 continue
-            if old and path.relative_to(self.folder).as_posix() not in known:
-                found.append(path)
-        return found
+        # Looked up last: what is committed meanwhile is known.
+        known = {file.path for file in self.ledger.known_files()}
+        return [path for path in old if path.relative_to(self.folder).as_posix() not in known]
+
+
+class _Drafts:
+    """Files that were written for a commit, each by its unit and the files it replaces."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+        self._built: dict[tuple[Unit, tuple[int, ...]], File | None] = {}
+        self._named: list[File] = []
+
+    def has(self, unit: Unit, current: Sequence[File]) -> bool:
+        return (unit, tuple(f.id for f in current)) in self._built
+
+    def get(self, unit: Unit, current: Sequence[File]) -> File | None:
+        return self._built[(unit, tuple(f.id for f in current))]
+
+    def put(self, unit: Unit, current: Sequence[File], file: File | None) -> None:
+        """`file` is None when nothing changes."""
+        self._built[(unit, tuple(f.id for f in current))] = file
+
+    def commit(self, base: int, change: Change, *, lease: Lease | None, run: int | None, now: datetime) -> int | None:
+        """The new version; None when somebody else committed first."""
+        self._named = list(change.add)
+        try:
+            return self._ledger.commit(base, change, lease=lease, run=run, now=now)
+        except (Conflict, Busy) as lost:
+            self._named = []
+            if isinstance(lost, Conflict):
+                return None
+            raise
+
+    def unused(self) -> list[File]:
+        """Files that are certainly not part of the book. A commit that failed midway may have happened."""
+        return [file for file in self._built.values() if file is not None and file not in self._named]
+
+
+def kept_versions(versions: Sequence[tuple[int, datetime]], *, now: datetime, keep_days: int, zone: str) -> list[int]:
+    """The versions that `--as-of` can ask for: each that was current in the last `keep_days` days, before that
+    the one at the end of each month of the book's zone; always the current one."""
+    oldest = now - timedelta(days=keep_days)
+    kept = {version for version, at in versions if at >= oldest}
+    kept.add(versions[-1][0])
+    made = sorted((at, version) for version, at in versions if at < oldest)
+    ends = {_end_of_month(at, zone) for at, version in made if version} | {oldest}
+    for end in ends:
+        kept.add(max((version for at, version in made if at < end), default=0))
+    return sorted(kept)
+
+
+def _end_of_month(instant: datetime, zone: str) -> datetime:
+    first = day_of(instant, zone).replace(day=1)
+    return end_of(next_period(first, "month") - ONE_DAY, zone)
+
+
+def _replace(change: Change, file: File | None, current: Sequence[File]) -> None:
+    if file is None:
+        return
+    change.remove += [f.id for f in current]
+    if file.rows:
+        change.add.append(file)
+
+
+def _months(engine: duckdb.DuckDBPyConnection, table: str) -> list[tuple[str, date]]:
+    return engine.execute(f"SELECT DISTINCT metric, date_trunc('month', day)::DATE FROM {table}").fetchall()
+
+
+def _same_day(left: str, right: str) -> str:
+    return " AND ".join(f"{left}.{name} = {right}.{name}" for name in ("metric", "definition", "day"))
+
+
+def _equal(engine: duckdb.DuckDBPyConnection, old: str, fresh: str) -> bool:
+    """Whether what was collected again is what was there."""
+    differ = engine.execute(
+        f"SELECT (SELECT count(*) FROM (({old}) EXCEPT ALL ({fresh}))) + (SELECT count(*) FROM (({fresh}) EXCEPT ALL ({old})))"
+    ).fetchall()
+    return bool(differ[0][0] == 0)
 
 
 def _own(engine: duckdb.DuckDBPyConnection, covered: Sequence[Covered]) -> None:

@@ -109,26 +109,89 @@ class Conflict(Exception):
     """Somebody committed first; look again and try again."""
 
 
-class Ledger(Protocol):
-    """What `store.folder` and `book` ask of a ledger. Every method is one transaction."""
+class Cleaned(Exception):
+    """Files of the version that was asked for are deleted: it has no answer any more."""
 
-    def snapshot(self, metrics: Iterable[str] | None = None, *, version: int | None = None) -> Snapshot: ...
-    def version(self) -> int: ...
-    def version_at(self, instant: datetime) -> int: ...
-    def commit(self, base: int, change: Change, *, lease: Lease | None, run: int | None, now: datetime) -> int: ...
-    def acquire(self, job: str, *, now: datetime, seconds: float) -> Lease: ...
-    def renew(self, lease: Lease, *, now: datetime, seconds: float) -> bool: ...
-    def release(self, lease: Lease) -> None: ...
-    def leased(self, *, now: datetime) -> list[str]: ...
-    def start_run(self, what: str, *, now: datetime) -> int: ...
-    def finish_run(self, run: int, status: str, report: dict[str, Any], *, now: datetime) -> None: ...
-    def runs(self, limit: int = 20) -> list[dict[str, Any]]: ...
-    def revisions(self, metric: str | None = None, limit: int = 1000) -> list[Revision]: ...
-    def metric_key(self, name: str, renamed_from: str | None) -> str: ...
-    def metric_keys(self) -> dict[str, str]: ...
-    def bind_key(self, name: str, key: str) -> None: ...
-    def droppable(self, *, now: datetime, keep_days: int) -> list[File]: ...
-    def forget_files(self, ids: Sequence[int]) -> None: ...
-    def known_paths(self) -> set[str]: ...
-    def problems(self) -> list[str]: ...
-    def close(self) -> None: ...
+
+class Ledger(Protocol):
+    """What `store.folder` and `book` ask of a ledger. Every method is one transaction.
+
+    What goes wrong with the ledger itself is told as BookError, or Busy when others hold it too long."""
+
+    # versions
+
+    def version(self) -> int:
+        """The current version; 0 is the empty book."""
+
+    def versions(self) -> list[tuple[int, datetime]]:
+        """Every version with the instant of its commit, oldest first."""
+
+    def version_at(self, instant: datetime) -> int:
+        """The version that was current just before `instant`."""
+
+    def snapshot(self, metrics: Iterable[str] | None = None, *, version: int | None = None) -> Snapshot:
+        """The current version, or an old one, with the coverage of some metrics (None: of all).
+
+        Raises Cleaned when files of that version are deleted."""
+
+    def commit(self, base: int, change: Change, *, lease: Lease | None, run: int | None, now: datetime) -> int:
+        """Version base → base + 1, all of it or nothing. Raises Conflict if `base` is not current, Busy if the
+        lease was lost."""
+
+    # leases
+
+    def acquire(self, job: str, *, now: datetime, seconds: float) -> Lease:
+        """The right to do `job`. Raises Busy while another living holder has it."""
+
+    def renew(self, lease: Lease, *, now: datetime, seconds: float) -> bool:
+        """Prolong a lease; False when it is no longer ours."""
+
+    def release(self, lease: Lease) -> None:
+        """Give a lease back; nothing happens when it is no longer ours."""
+
+    def leased(self, *, now: datetime) -> list[str]:
+        """Jobs that are being done."""
+
+    # runs and revisions
+
+    def start_run(self, what: str, *, now: datetime) -> int:
+        """The number of a new run. Runs whose process is known to be dead become "lost"."""
+
+    def finish_run(self, run: int, status: str, report: dict[str, Any], *, now: datetime) -> None:
+        """How a run ended."""
+
+    def runs(self, limit: int = 20) -> list[dict[str, Any]]:
+        """The latest runs, newest first."""
+
+    def revisions(self, metric: str | None = None, limit: int = 1000) -> list[Revision]:
+        """What changed after it was collected, newest first."""
+
+    # names
+
+    def metric_key(self, name: str, renamed_from: str | None) -> str:
+        """The name under which the points of `name` are kept: the first it ever had."""
+
+    def metric_keys(self) -> dict[str, str]:
+        """Names under which points are kept, where they differ from today's names."""
+
+    def bind_key(self, name: str, key: str) -> None:
+        """Keep the points of `name` under `key` from now on; the first key stays."""
+
+    # cleaning
+
+    def droppable(self, kept: Sequence[int], *, gone_before: datetime) -> list[File]:
+        """Files that are in none of the versions `kept`, nor in the current one, and left it before an instant."""
+
+    def forget_files(self, ids: Sequence[int]) -> None:
+        """Take files out of the ledger before they are deleted; their versions can no longer be asked.
+
+        A file that is forgotten already is no error: two may clean at the same time."""
+
+    def known_files(self) -> list[File]:
+        """The files of every version."""
+
+    def problems(self) -> list[str]:
+        """What is wrong with the ledger itself, in words."""
+
+    def close(self) -> None:
+        """Let go of what the calling thread holds."""

@@ -7,6 +7,9 @@ import os
 import socket
 import sqlite3
 import threading
+import time
+import uuid
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
@@ -14,12 +17,24 @@ from pathlib import Path
 from typing import Any
 
 from tallybook.errors import BookError, Busy
-from tallybook.store.ledger import Change, Conflict, Covered, Definition, File, Lease, Revision, Snapshot, Stretch
+from tallybook.store.ledger import (
+    Change,
+    Cleaned,
+    Conflict,
+    Covered,
+    Definition,
+    File,
+    Lease,
+    Revision,
+    Snapshot,
+    Stretch,
+)
 
 SCHEMA_NUMBER = 1
 SCHEMA = """
 CREATE TABLE versions (
-    version INTEGER PRIMARY KEY, at TEXT NOT NULL, run INTEGER, what TEXT NOT NULL);
+    version INTEGER PRIMARY KEY, at TEXT NOT NULL, run INTEGER, what TEXT NOT NULL,
+    cleaned INTEGER NOT NULL DEFAULT 0);
 CREATE TABLE files (
     id INTEGER PRIMARY KEY AUTOINCREMENT, path TEXT NOT NULL UNIQUE, kind TEXT NOT NULL, metric TEXT NOT NULL,
     first_day TEXT NOT NULL, last_day TEXT NOT NULL, row_count INTEGER NOT NULL, byte_count INTEGER NOT NULL,
@@ -27,8 +42,8 @@ CREATE TABLE files (
 CREATE INDEX files_current ON files (removed, added);
 CREATE TABLE coverage (
     metric TEXT NOT NULL, definition TEXT NOT NULL, day TEXT NOT NULL, run INTEGER, instant TEXT,
-    added INTEGER NOT NULL REFERENCES versions,
-    PRIMARY KEY (metric, definition, day)) WITHOUT ROWID;
+    added INTEGER NOT NULL REFERENCES versions, removed INTEGER REFERENCES versions,
+    PRIMARY KEY (metric, definition, day, added)) WITHOUT ROWID;
 CREATE TABLE definitions (
     metric TEXT NOT NULL, definition TEXT NOT NULL, declared TEXT NOT NULL, body TEXT NOT NULL,
     created TEXT NOT NULL, used TEXT NOT NULL,
@@ -45,9 +60,14 @@ CREATE INDEX revisions_metric ON revisions (metric, day);
 CREATE TABLE metric_keys (name TEXT PRIMARY KEY, key TEXT NOT NULL);
 CREATE TABLE deliveries (
     delivery TEXT PRIMARY KEY, version INTEGER NOT NULL, delivered TEXT NOT NULL, state TEXT NOT NULL DEFAULT '{}');
-INSERT INTO versions VALUES (0, '0001-01-01T00:00:00.000000Z', NULL, 'empty');
+INSERT INTO versions VALUES (0, '0001-01-01T00:00:00.000000Z', NULL, 'empty', 0);
 """
 _CURRENT = "added <= :version AND (removed IS NULL OR removed > :version)"
+_FILE = "id, path, kind, metric, first_day, last_day, row_count, byte_count, format"
+_PROCESS = uuid.uuid4().hex
+"""Tells this process from an earlier one with its number: in a container a restart often has the same."""
+WAIT_SECONDS = 30.0
+"""How long a change of others is waited for."""
 
 
 class SqliteLedger:
@@ -58,7 +78,10 @@ class SqliteLedger:
         if not path.exists():
             if not create:
                 raise BookError(f"there is no book at {path.parent}", hint="tallybook run")
-            path.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                path.parent.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise BookError(f"no book can be kept at {path.parent}: {error.strerror}") from None
         self._local = threading.local()
         self._prepare()
 
@@ -67,13 +90,16 @@ class SqliteLedger:
     def _connection(self) -> sqlite3.Connection:
         held: sqlite3.Connection | None = getattr(self._local, "connection", None)
         if held is None or self._local.pid != os.getpid():
-            held = sqlite3.connect(self.path, timeout=30.0, isolation_level=None)
+            held = sqlite3.connect(self.path, timeout=WAIT_SECONDS, isolation_level=None)
             held.execute("PRAGMA synchronous = FULL")
             self._local.connection, self._local.pid = held, os.getpid()
         return held
 
     def _prepare(self) -> None:
-        connection = self._connection()
+        with self._telling():
+            self._make_tables(self._connection())
+
+    def _make_tables(self, connection: sqlite3.Connection) -> None:
         number = connection.execute("PRAGMA user_version").fetchone()[0]
         if number == SCHEMA_NUMBER:
             return
@@ -82,7 +108,7 @@ class SqliteLedger:
                 f"the book at {self.path.parent} was written by a newer Tallybook (ledger {number}, known {SCHEMA_NUMBER})",
                 hint="pip install --upgrade tallybook",
             )
-        connection.execute("PRAGMA journal_mode = WAL")
+        _become_wal(connection)
         with self._writing() as db:
             if db.execute("PRAGMA user_version").fetchone()[0] == 0:
                 for statement in SCHEMA.strip().split(";\n"):
@@ -92,23 +118,35 @@ class SqliteLedger:
 
     @contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:
-        db = self._connection()
-        db.execute("BEGIN IMMEDIATE")
-        try:
-            yield db
-        except BaseException:
-            db.execute("ROLLBACK")
-            raise
-        db.execute("COMMIT")
+        with self._telling():
+            db = self._connection()
+            db.execute("BEGIN IMMEDIATE")
+            try:
+                yield db
+                db.execute("COMMIT")
+            finally:
+                # After some errors, as a full disk, SQLite has rolled back by itself.
+                if db.in_transaction:
+                    db.execute("ROLLBACK")
 
     @contextmanager
     def _reading(self) -> Iterator[sqlite3.Connection]:
-        db = self._connection()
-        db.execute("BEGIN")
+        with self._telling():
+            db = self._connection()
+            db.execute("BEGIN")
+            try:
+                yield db
+            finally:
+                if db.in_transaction:
+                    db.execute("COMMIT")
+
+    @contextmanager
+    def _telling(self) -> Iterator[None]:
+        """SQLite's errors in our words, with what to do."""
         try:
-            yield db
-        finally:
-            db.execute("COMMIT")
+            yield
+        except sqlite3.Error as error:
+            raise _told(error, self.path) from error
 
     def close(self) -> None:
         held: sqlite3.Connection | None = getattr(self._local, "connection", None)
@@ -122,35 +160,31 @@ class SqliteLedger:
         with self._reading() as db:
             return int(db.execute("SELECT max(version) FROM versions").fetchone()[0])
 
+    def versions(self) -> list[tuple[int, datetime]]:
+        with self._reading() as db:
+            rows = db.execute("SELECT version, at FROM versions ORDER BY version").fetchall()
+        return [(version, datetime.fromisoformat(at)) for version, at in rows]
+
     def version_at(self, instant: datetime) -> int:
-        """The version that was current just before `instant`."""
         with self._reading() as db:
             found = db.execute("SELECT max(version) FROM versions WHERE at < ?", [_stamp(instant)]).fetchone()[0]
         return int(found or 0)
 
     def snapshot(self, metrics: Iterable[str] | None = None, *, version: int | None = None) -> Snapshot:
-        """The current version, or an old one, with the coverage of some metrics (None: of all)."""
         wanted = None if metrics is None else sorted(set(metrics))
         with self._reading() as db:
             if version is None:
                 version = int(db.execute("SELECT max(version) FROM versions").fetchone()[0])
-            files = tuple(
-                File(
-                    id=row[0], path=row[1], kind=row[2], metric=row[3], first=date.fromisoformat(row[4]),
-                    last=date.fromisoformat(row[5]), rows=row[6], bytes=row[7], format=row[8],
-                )
-                for row in db.execute(
-                    "SELECT id, path, kind, metric, first_day, last_day, row_count, byte_count, format FROM files "
-                    f"WHERE {_CURRENT} ORDER BY kind, metric, first_day",
-                    {"version": version},
-                )
-            )  # fmt: skip
+            # In the transaction of the reading: a version must not be cleaned between the look and the reading.
+            elif db.execute("SELECT 1 FROM versions WHERE version = ? AND cleaned", [version]).fetchone():
+                raise Cleaned(f"version {version} was cleaned")
+            asked = f"SELECT {_FILE} FROM files WHERE {_CURRENT} ORDER BY kind, metric, first_day"
+            files = tuple(map(_file, db.execute(asked, {"version": version})))
             coverage = _coverage(db, wanted, version)
             definitions = _definitions(db, wanted)
         return Snapshot(version=version, files=files, coverage=coverage, definitions=definitions)
 
     def commit(self, base: int, change: Change, *, lease: Lease | None, run: int | None, now: datetime) -> int:
-        """Version base → base + 1. Raises Conflict if `base` is not current, Busy if the lease was lost."""
         with self._writing() as db:
             current = int(db.execute("SELECT max(version) FROM versions").fetchone()[0])
             if current != base:
@@ -158,7 +192,9 @@ class SqliteLedger:
             if lease is not None:
                 _hold(db, lease)
             stamp = _stamp(now)
-            db.execute("INSERT INTO versions VALUES (?, ?, ?, ?)", [base + 1, stamp, run, change.what])
+            db.execute(
+                "INSERT INTO versions (version, at, run, what) VALUES (?, ?, ?, ?)", [base + 1, stamp, run, change.what]
+            )
             for gone in change.remove:
                 done = db.execute("UPDATE files SET removed = ? WHERE id = ? AND removed IS NULL", [base + 1, gone])
                 if done.rowcount != 1:
@@ -177,8 +213,7 @@ class SqliteLedger:
     # -- leases --------------------------------------------------------------------------------------
 
     def acquire(self, job: str, *, now: datetime, seconds: float) -> Lease:
-        """The right to do `job`. Raises Busy while another living holder has it."""
-        holder = json.dumps({"host": socket.gethostname(), "pid": os.getpid(), "thread": threading.get_ident()})
+        holder = json.dumps({"host": socket.gethostname(), "pid": os.getpid(), "process": _PROCESS})
         with self._writing() as db:
             row = db.execute("SELECT holder, fence, heartbeat, expires FROM leases WHERE job = ?", [job]).fetchone()
             if row and row[0] and row[3] > _stamp(now) and _alive(row[0]):
@@ -196,7 +231,6 @@ class SqliteLedger:
         return Lease(job, holder, fence)
 
     def renew(self, lease: Lease, *, now: datetime, seconds: float) -> bool:
-        """Prolong a lease; False when it is no longer ours."""
         with self._writing() as db:
             done = db.execute(
                 "UPDATE leases SET heartbeat = ?, expires = ? WHERE job = ? AND fence = ? AND holder IS NOT NULL",
@@ -209,7 +243,6 @@ class SqliteLedger:
             db.execute("UPDATE leases SET holder = NULL WHERE job = ? AND fence = ?", [lease.job, lease.fence])
 
     def leased(self, *, now: datetime) -> list[str]:
-        """Jobs that are being done."""
         with self._reading() as db:
             rows = db.execute("SELECT job, holder, expires FROM leases WHERE holder IS NOT NULL").fetchall()
         return [job for job, holder, expires in rows if expires > _stamp(now) and _alive(holder)]
@@ -236,7 +269,6 @@ class SqliteLedger:
             )
 
     def runs(self, limit: int = 20) -> list[dict[str, Any]]:
-        """The latest runs, newest first."""
         with self._reading() as db:
             rows = db.execute(
                 "SELECT run, what, started, finished, status, host, pid, report FROM runs ORDER BY run DESC LIMIT ?",
@@ -246,7 +278,6 @@ class SqliteLedger:
         return [dict(zip(names, row, strict=True)) | {"report": json.loads(row[-1])} for row in rows]
 
     def revisions(self, metric: str | None = None, limit: int = 1000) -> list[Revision]:
-        """What changed after it was collected, newest first."""
         with self._reading() as db:
             rows = db.execute(
                 "SELECT metric, definition, day, series, old, new, run, at FROM revisions "
@@ -264,69 +295,45 @@ class SqliteLedger:
     # -- names -----------------------------------------------------------------------------------------------
 
     def metric_keys(self) -> dict[str, str]:
-        """Names under which points are kept, where they differ from today's names."""
         with self._reading() as db:
             return dict(db.execute("SELECT name, key FROM metric_keys").fetchall())
 
     def metric_key(self, name: str, renamed_from: str | None) -> str:
-        """The name under which the points of `name` are kept: the first it ever had."""
         keys = self.metric_keys()
         if name in keys:
             return keys[name]
         return keys.get(renamed_from, renamed_from) if renamed_from else name
 
     def bind_key(self, name: str, key: str) -> None:
-        """Keep the points of `name` under `key` from now on."""
         with self._writing() as db:
             db.execute("INSERT INTO metric_keys VALUES (?, ?) ON CONFLICT (name) DO NOTHING", [name, key])
 
     # -- cleaning ---------------------------------------------------------------------------------------------
 
-    def droppable(self, *, now: datetime, keep_days: int) -> list[File]:
-        """Files of versions that need not be kept: every version of `keep_days`, then the last of each month.
-
-        Never one that left the current version less than an hour ago."""
+    def droppable(self, kept: Sequence[int], *, gone_before: datetime) -> list[File]:
+        wanted = sorted(kept)
         with self._reading() as db:
-            versions = db.execute("SELECT version, at FROM versions ORDER BY version").fetchall()
-            gone = db.execute(
-                "SELECT f.id, f.path, f.kind, f.metric, f.first_day, f.last_day, f.row_count, f.byte_count, f.format, "
-                "f.added, f.removed, v.at FROM files f JOIN versions v ON v.version = f.removed WHERE f.removed IS NOT NULL"
+            rows = db.execute(
+                f"SELECT {', '.join('f.' + name for name in _FILE.split(', '))}, f.added, f.removed "
+                "FROM files f JOIN versions v ON v.version = f.removed WHERE v.at < ? ORDER BY f.id",
+                [_stamp(gone_before)],
             ).fetchall()
-        kept = _kept_versions(versions, _stamp(now - timedelta(days=keep_days)))
-        an_hour_ago = _stamp(now - timedelta(hours=1))
-        return [
-            File(
-                id=row[0], path=row[1], kind=row[2], metric=row[3], first=date.fromisoformat(row[4]),
-                last=date.fromisoformat(row[5]), rows=row[6], bytes=row[7], format=row[8],
-            )
-            for row in gone
-            if row[11] < an_hour_ago and not any(row[9] <= version < row[10] for version in kept)
-        ]  # fmt: skip
+        return [_file(row) for row in rows if bisect_left(wanted, row[9]) == bisect_left(wanted, row[10])]
 
     def forget_files(self, ids: Sequence[int]) -> None:
-        """Files that are deleted from disk are deleted from the ledger: the versions with them cannot be asked."""
         with self._writing() as db:
             for gone in ids:
-                added, removed = db.execute("SELECT added, removed FROM files WHERE id = ?", [gone]).fetchone()
-                db.execute(
-                    "UPDATE versions SET what = what || ' (cleaned)' WHERE version >= ? AND version < ? "
-                    "AND what NOT LIKE '%(cleaned)'",
-                    [added, removed],
-                )
+                row = db.execute("SELECT added, removed FROM files WHERE id = ? AND removed IS NOT NULL", [gone]).fetchone()
+                if row is None:
+                    continue
+                db.execute("UPDATE versions SET cleaned = 1 WHERE version >= ? AND version < ?", row)
                 db.execute("DELETE FROM files WHERE id = ?", [gone])
 
-    def cleaned(self, version: int) -> bool:
-        """Whether files of this version were deleted."""
+    def known_files(self) -> list[File]:
         with self._reading() as db:
-            row = db.execute("SELECT what FROM versions WHERE version = ?", [version]).fetchone()
-        return bool(row) and str(row[0]).endswith("(cleaned)")
-
-    def known_paths(self) -> set[str]:
-        with self._reading() as db:
-            return {row[0] for row in db.execute("SELECT path FROM files")}
+            return [_file(row) for row in db.execute(f"SELECT {_FILE} FROM files ORDER BY id")]
 
     def problems(self) -> list[str]:
-        """What is wrong with the ledger itself, in words."""
         with self._reading() as db:
             found = [row[0] for row in db.execute("PRAGMA integrity_check") if row[0] != "ok"]
             numbers = [row[0] for row in db.execute("SELECT version FROM versions ORDER BY version")]
@@ -348,6 +355,39 @@ class SqliteLedger:
 # -- pieces of a transaction -----------------------------------------------------------------------------------
 
 
+def _become_wal(connection: sqlite3.Connection) -> None:
+    """Switch a new ledger to WAL. SQLite does not wait for others here, so we do."""
+    deadline = time.monotonic() + WAIT_SECONDS
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > deadline:
+                raise
+        time.sleep(0.02)
+
+
+def _told(error: sqlite3.Error, path: Path) -> BookError | Busy:
+    said, where = str(error), f"the ledger of the book, {path}"
+    if "locked" in said or "busy" in said:
+        return Busy(f"{where}, was held by another process for {WAIT_SECONDS:g} s", hint="run again when it is done")
+    if "full" in said or "disk I/O" in said:
+        return BookError(f"{where}, cannot be written: {said}", hint="make room on the disk, then run again: nothing is half done")
+    if "readonly" in said or "unable to open" in said:
+        return BookError(f"{where}, cannot be written: {said}", hint="it belongs to another user, or the disk is read-only")
+    if "malformed" in said or "not a database" in said:
+        return BookError(f"{where}, is damaged: {said}", hint="restore it from a backup, with the folder points beside it")
+    return BookError(f"{where}: {said}")
+
+
+def _file(row: Sequence[Any]) -> File:
+    return File(
+        id=row[0], path=row[1], kind=row[2], metric=row[3], first=date.fromisoformat(row[4]),
+        last=date.fromisoformat(row[5]), rows=row[6], bytes=row[7], format=row[8],
+    )  # fmt: skip
+
+
 def _coverage(
     db: sqlite3.Connection, wanted: list[str] | None, version: int
 ) -> dict[tuple[str, str], tuple[Stretch, ...]]:
@@ -357,9 +397,9 @@ def _coverage(
         "SELECT metric, definition, instant, min(day), max(day) FROM ("
         "  SELECT metric, definition, instant, day, julianday(day) - row_number() OVER "
         "    (PARTITION BY metric, definition, instant ORDER BY day) AS island "
-        f"  FROM coverage WHERE added <= ? {asked}) "
+        f"  FROM coverage WHERE added <= ? AND (removed IS NULL OR removed > ?) {asked}) "
         "GROUP BY metric, definition, instant, island ORDER BY 1, 2, 4",
-        [version, *(wanted or [])],
+        [version, version, *(wanted or [])],
     )
     found: dict[tuple[str, str], list[Stretch]] = {}
     for metric, definition, instant, first, last in rows:
@@ -387,20 +427,34 @@ def _record(db: sqlite3.Connection, change: Change, version: int, run: int | Non
         "ON CONFLICT (metric, definition) DO UPDATE SET used = excluded.used, declared = excluded.declared",
         [(d.metric, d.id, d.declared, d.body, stamp, stamp) for d in change.definitions],
     )
-    db.executemany(
-        "INSERT INTO coverage VALUES (?, ?, ?, ?, ?, ?) "
-        "ON CONFLICT (metric, definition, day) DO UPDATE SET run = excluded.run, instant = excluded.instant",
-        [row for covered in change.covered for row in _coverage_rows(covered, run, version)],
-    )
+    for covered in change.covered:
+        _cover(db, covered, version, run)
     db.executemany(
         "INSERT INTO revisions (metric, definition, day, series, old, new, run, at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
         [(r.metric, r.definition, str(r.day), r.series, r.old, r.new, run, stamp) for r in change.revisions],
     )
 
 
-def _coverage_rows(covered: Covered, run: int | None, version: int) -> Iterator[tuple[Any, ...]]:
-    for day in covered.days:
-        yield covered.metric, covered.definition, str(day), run, covered.instant, version
+def _cover(db: sqlite3.Connection, covered: Covered, version: int, run: int | None) -> None:
+    """Days that are covered already keep the version that covered them; a snapshot seen anew replaces the old,
+    which older versions still show."""
+    if not covered.days:
+        return
+    own = (covered.metric, covered.definition)
+    found = db.execute(
+        "SELECT day, instant FROM coverage WHERE metric = ? AND definition = ? AND removed IS NULL AND day BETWEEN ? AND ?",
+        [*own, str(min(covered.days)), str(max(covered.days))],
+    ).fetchall()
+    there, days = dict(found), [str(day) for day in dict.fromkeys(covered.days)]
+    again = [day for day in days if day in there and there[day] == covered.instant]
+    fresh = [day for day in days if day not in there or there[day] != covered.instant]
+    this = "metric = ? AND definition = ? AND day = ? AND removed IS NULL"
+    db.executemany(f"UPDATE coverage SET run = ? WHERE {this}", [(run, *own, day) for day in again])
+    db.executemany(f"UPDATE coverage SET removed = ? WHERE {this}", [(version, *own, day) for day in fresh if day in there])
+    db.executemany(
+        "INSERT INTO coverage (metric, definition, day, run, instant, added) VALUES (?, ?, ?, ?, ?, ?)",
+        [(*own, day, run, covered.instant, version) for day in fresh],
+    )
 
 
 def _hold(db: sqlite3.Connection, lease: Lease) -> None:
@@ -409,18 +463,13 @@ def _hold(db: sqlite3.Connection, lease: Lease) -> None:
         raise Busy("this run was taken over by another: it had not been heard of for too long", hint="tallybook run")
 
 
-def _kept_versions(versions: list[tuple[int, str]], oldest: str) -> list[int]:
-    """All since `oldest`, and before it the last of each month; always the current one."""
-    kept = {version for version, at in versions if at >= oldest}
-    last_of_month = {at[:7]: version for version, at in versions}
-    return sorted(kept | set(last_of_month.values()) | {versions[-1][0]})
-
-
 def _alive(holder: str) -> bool:
     """False only when it is known to be dead: a process of this host that is gone."""
     who = json.loads(holder)
     if who["host"] != socket.gethostname():
         return True
+    if who["pid"] == os.getpid() and who.get("process", _PROCESS) != _PROCESS:
+        return False
     try:
         os.kill(who["pid"], 0)
     except ProcessLookupError:

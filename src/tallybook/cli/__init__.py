@@ -1,0 +1,71 @@
+"""The command `tallybook`: words around `Book`. It parses, prints and translates errors, and decides nothing.
+
+`invoke` is the command as a function: arguments, clock, environment and streams in, exit code out. What is
+heavy (Click aside) is imported by the verb that needs it, because `tallybook query` is typed by people.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import redirect_stderr, redirect_stdout
+from datetime import datetime
+from typing import NoReturn, TextIO
+
+Now = Callable[[], datetime]
+
+
+def main(argv: Sequence[str] | None = None, *, now: Now | None = None) -> NoReturn:
+    """Run the command on this process's terminal and exit."""
+    import signal
+
+    # A polite stop is one like Ctrl-C: what is staged is dropped, the lease given back.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for stream in (sys.stdout, sys.stderr):
+        # A terminal or pipe that cannot show a character shows a question mark; data is always UTF-8.
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")
+    sys.exit(invoke(argv, now=now))
+
+
+def invoke(
+    argv: Sequence[str] | None = None,
+    *,
+    now: Now | None = None,
+    stdout: TextIO | None = None,
+    stderr: TextIO | None = None,
+    env: Mapping[str, str] | None = None,
+) -> int:
+    """Run the command and return its exit code (`errors` has them); raises nothing.
+
+    `now` is the clock (aware), `env` the environment; everything is the process's own unless given."""
+    from tallybook.cli.terminal import Terminal
+
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    terminal = Terminal(stdout or sys.stdout, stderr or sys.stderr, os.environ if env is None else env, now)
+    try:
+        with redirect_stdout(terminal.stdout), redirect_stderr(terminal.stderr):
+            return _run(arguments, terminal)
+    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001  # told, as what it is, with its exit code
+        from tallybook.cli.failures import tell
+
+        return tell(error, terminal, as_json=wants_json(arguments))
+    finally:
+        terminal.close()
+
+
+def _run(arguments: list[str], terminal: object) -> int:
+    from tallybook.cli.verbs import tallybook
+
+    ended = tallybook.main(arguments, prog_name="tallybook", standalone_mode=False, obj=terminal)
+    return ended if isinstance(ended, int) else 0
+
+
+def wants_json(arguments: Sequence[str]) -> bool:
+    """Whether an error is to be told as JSON, also when the arguments could not be parsed."""
+    following = dict(zip(arguments, arguments[1:], strict=False))
+    return "--format=json" in arguments or following.get("--format") == "json"
+
+
+__all__ = ["invoke", "main"]

@@ -1,0 +1,207 @@
+"""The verbs that ask: `query` and `export`."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from tallybook.cli.options import FROM, Decorator, form, metrics, verb
+from tallybook.cli.terminal import Terminal
+
+if TYPE_CHECKING:
+    from tallybook.book import Book
+    from tallybook.result import Result
+
+FORMS = ("table", "json", "ndjson", "csv", "parquet", "markdown")
+ENDINGS = {".json": "json", ".ndjson": "ndjson", ".csv": "csv", ".parquet": "parquet", ".md": "markdown"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Question:
+    """What `Book.query` takes, as it was typed."""
+
+    metrics: tuple[str, ...]
+    scope: str
+    by: tuple[str, ...]
+    where: tuple[str, ...]
+    from_: str | None
+    until: str | None
+    last: str | None
+    show: str | None
+    fill: bool
+    totals: bool
+    as_of: str | None
+    definition: str | None
+    live: bool
+
+    def ask(self, book: Book) -> Result:
+        return book.query(
+            *self.metrics, scope=self.scope, by=self.by, where=self.where, from_=self.from_, to=self.until,
+            last=self.last, show=self.show, fill=self.fill, totals=self.totals, as_of=self.as_of,
+            definition=self.definition, live=self.live,
+        )  # fmt: skip
+
+
+QUESTION: tuple[Decorator, ...] = (
+    metrics(required=True),
+    click.option("--scope", default="day", metavar="SCOPE", help="day (the default), week, month, quarter, year or all."),
+    click.option("--by", multiple=True, metavar="DIM…", help="Split by these dimensions; repeat, or put commas."),
+    click.option(
+        "--where", multiple=True, metavar="FILTER",
+        help="dim=value, dim!=value, or dim= for those without one. Another dimension: and; the same again: or.",
+    ),
+    FROM,
+    click.option("--last", metavar="SPAN", help='So far back instead of --from, as "12 weeks"; whole periods.'),
+    click.option(
+        "--show", metavar="HOW",
+        help="What one number of a wider scope is: total, average, last, first, min, max or change.",
+    ),
+    click.option("--fill", is_flag=True, help="A row for every series in every covered period."),
+    click.option("--totals", is_flag=True, help="Rows over all series, computed anew and not added up."),
+    click.option("--as-of", metavar="DAY", help="As the book stood at the end of that day."),
+    click.option("--definition", metavar="ID", help="Under an older definition; `tallybook metrics NAME` lists them."),
+    click.option("--live", is_flag=True, help="Ask the source now, not the book; --to today is the day so far."),
+)  # fmt: skip
+
+
+def question(command: Callable[..., int]) -> Callable[..., int]:
+    """Gathers the options of QUESTION into one."""
+    own = [field.name for field in fields(Question)]
+
+    @functools.wraps(command)
+    def gathered(terminal: Terminal, **given: Any) -> int:
+        asked = Question(**{name: given.pop(name) for name in own})
+        return command(terminal, asked, **given)
+
+    return gathered
+
+
+@verb(
+    *QUESTION,
+    click.option("--to", "--until", "until", metavar="DAY", help="The last day, included."),
+    form(*FORMS),
+    click.option("--exact", is_flag=True, help="Decimals in JSON as texts, to the last digit."),
+    click.option("--explain", is_flag=True, help="Only the sentence that says how it is computed."),
+    click.option("--sql", is_flag=True, help="Only the SQL that is run over the points."),
+    click.option("-o", "--to-file", "file", type=click.Path(path_type=Path), help="Write to a file; its ending is the format."),
+)
+@question
+def query(
+    terminal: Terminal, asked: Question, form: str, exact: bool, explain: bool, sql: bool, file: Path | None
+) -> int:
+    """Ask for metrics, any of them together.
+
+    \b
+      tallybook query signups                                  every day that is collected
+      tallybook query revenue --scope month --by plan --totals
+      tallybook query mrr,signups --scope week --last "12 weeks" --where country=DE
+      tallybook query mrr --scope month --show average         the mean of the days, not the last one
+      tallybook query signups --live --to today --last "1 day" today so far
+      tallybook query revenue --format csv > revenue.csv
+
+    In the table * marks a period that is not complete, ≈ what is approximate, † what is carried forward
+    and – what cannot be known; why is told below it. A question that has no right answer is refused (exit
+    code 3), with the one to ask instead."""
+    form = _format(terminal, form, file)
+    result = asked.ask(terminal.book())
+    if explain or sql:
+        _say_how(terminal, result, form, explain=explain, sql=sql)
+    elif file is not None:
+        _write(terminal, _rendered(terminal, result, form, exact), file)
+    elif form == "table":
+        _show(terminal, result)
+    else:
+        terminal.data(_rendered(terminal, result, form, exact))
+    return 0
+
+
+@verb(
+    *QUESTION,
+    click.option("--until", metavar="DAY", help="The last day, included."),
+    click.option("--to", "file", required=True, metavar="FILE", help="What to write: FILE.xlsx, .csv or .parquet."),
+)
+@question
+def export(terminal: Terminal, asked: Question, file: str) -> int:
+    """Write metrics to a file: a workbook with real dates and a chart per metric, a CSV or a Parquet file.
+
+    \b
+      tallybook export signups revenue mrr --scope month --to metrics.xlsx
+      tallybook export revenue --by plan --last "90 days" --to revenue.parquet
+
+    --to is the file; days are --from and --until."""
+    from tallybook.destinations import destination_for
+
+    path = Path(file)
+    destination_for(path)  # before the work, not after it
+    result = asked.ask(terminal.book())
+    terminal.book().export(result, path)
+    terminal.out(f"{path}: {len(result.data):,} rows. {result.explain}")
+    return 0
+
+
+# --- how an answer is given
+
+
+def _format(terminal: Terminal, form: str, file: Path | None) -> str:
+    """What --format says, or else the ending of the file. Raises UsageError where it cannot be shown."""
+    typed = click.get_current_context().params.get("form")
+    if file is not None and typed == "table":
+        if file.suffix not in (*ENDINGS, ".txt"):
+            export = f"tallybook export … --to {file}" if file.suffix == ".xlsx" else f"one of {', '.join(ENDINGS)}"
+            raise click.UsageError(f"{file} has no ending that says the format: {export}, or --format")
+        return ENDINGS.get(file.suffix, form)
+    if form == "parquet" and file is None and terminal.is_watched:
+        raise click.UsageError("a Parquet file is not for the screen: -o metrics.parquet")
+    return form
+
+
+def _rendered(terminal: Terminal, result: Result, form: str, exact: bool) -> str | bytes:
+    if form == "parquet":
+        from io import BytesIO
+
+        file = BytesIO()
+        result.to_parquet(file)
+        return file.getvalue()
+    texts: dict[str, Callable[[], str]] = {
+        "table": lambda: result.to_text(max_rows=None, width=None) + "\n",
+        "json": lambda: result.to_json(exact) + "\n",
+        "ndjson": lambda: result.to_ndjson(exact),
+        "csv": result.to_csv,
+        "markdown": result.to_markdown,
+    }
+    return texts[form]()
+
+
+def _write(terminal: Terminal, content: str | bytes, file: Path) -> None:
+    from tallybook.destinations import replacing
+
+    with replacing(file) as opened:
+        opened.write(content.encode() if isinstance(content, str) else content)
+    terminal.err(f"{file} is written")
+
+
+def _say_how(terminal: Terminal, result: Result, form: str, *, explain: bool, sql: bool) -> None:
+    told = ({"explain": result.explain} if explain else {}) | ({"sql": result.sql} if sql else {})
+    if form == "json":
+        terminal.json(told)
+    else:
+        terminal.out("\n\n".join(text for text in told.values() if text))
+
+
+def _show(terminal: Terminal, result: Result) -> None:
+    """The table of all rows; on a screen, what is not complete looks so."""
+    lines = result.to_text(max_rows=None, width=terminal.width).split("\n")
+    if not terminal.is_watched:
+        terminal.show("\n".join(lines))
+        return
+    shown = [terminal.styled(lines[0], "bold")]
+    for row, line in zip(result.data, lines[1:], strict=False):
+        gap = all(row[name] is None for name in result.metrics)
+        shown.append(terminal.styled(line, *(["dim"] if gap else [] if row["complete"] else ["italic"])))
+    shown += [terminal.styled(line, "dim") for line in lines[len(result.data) + 1 :]]
+    terminal.show("\n".join(shown))

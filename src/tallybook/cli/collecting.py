@@ -1,0 +1,175 @@
+"""The verbs that look at sources: `check`, `plan` and `run`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from tallybook.cli.failures import filled
+from tallybook.cli.options import FROM, SOURCE_AS_OF, SOURCES, TABLE_OR_JSON, TO, metrics, overridden, verb
+from tallybook.cli.terminal import Terminal, count, indented, table
+from tallybook.errors import DONE, NOT_READY, USAGE
+
+if TYPE_CHECKING:
+    from tallybook.collect.look import Look
+    from tallybook.collect.report import MetricReport, RunReport
+    from tallybook.metrics import Catalog
+
+# --- check
+
+
+@verb(
+    click.option("--source", "source", is_flag=True, help="Ask the databases too: tables, columns, time, indexes."),
+    TABLE_OR_JSON,
+)
+def check(terminal: Terminal, source: bool, form: str) -> int:
+    """Say every problem of tallybook.toml at once, each with the line to paste; or what each metric means.
+
+    \b
+      tallybook check             the project file; no database is asked
+      tallybook check --source    also: is everything there, how is time stored, is it indexed?
+
+    Exit code 2 when there are problems, 4 when a source cannot be reached."""
+    book = terminal.book()  # raises with every problem there is
+    looks = book.look() if source else []
+    if form == "json":
+        terminal.json(_checked(book.project.catalog, looks))
+    else:
+        _tell_checked(terminal, book.project.catalog, looks)
+    if any(look.unreachable for look in looks):
+        return NOT_READY
+    return USAGE if any(look.problems for look in looks) else DONE
+
+
+def _meanings(catalog: Catalog) -> dict[str, str]:
+    from tallybook.catalog import explain_assumptions
+
+    return {name: explain_assumptions(metric, catalog.book.timezone) for name, metric in catalog.metrics.items()}
+
+
+def _checked(catalog: Catalog, looks: list[Look]) -> dict[str, Any]:
+    found = {look.metric: look for look in looks}
+    told = []
+    for name, meaning in _meanings(catalog).items():
+        look = found.get(name)
+        seen = {"said": look.said, "warned": look.warned} if look else {}
+        told.append({"metric": name, "means": meaning, **seen})
+    return {"metrics": told, "problems": [filled(vars(p)) for look in looks for p in look.problems]}
+
+
+def _tell_checked(terminal: Terminal, catalog: Catalog, looks: list[Look]) -> None:
+    found = {look.metric: look for look in looks}
+    for name, meaning in _meanings(catalog).items():
+        terminal.out(meaning.replace(name, terminal.styled(name, "bold"), 1))
+        if name in found:
+            for said in found[name].said:
+                terminal.out(f"    seen: {said}")
+            for warned in found[name].warned:
+                terminal.out("    " + terminal.styled(f"slow: {warned}", "yellow"))
+    problems = [problem for look in looks for problem in look.problems]
+    for problem in problems:
+        terminal.err(f"\n{problem}")
+    declared = f"{count(len(catalog.metrics), 'metric')}, {count(len(catalog.sources), 'source')}, days of {catalog.book.timezone}"
+    if problems:
+        terminal.err(f"\n{terminal.styled(count(len(problems), 'problem'), 'bold', 'red', stream=terminal.stderr)}: {declared}")
+    else:
+        terminal.out(f"\nAll is well: {declared}." + ("" if looks else " `tallybook check --source` asks the database too."))
+
+
+# --- plan
+
+
+@verb(
+    metrics(required=False), FROM, TO, SOURCES, SOURCE_AS_OF,
+    click.option("--all", "every", is_flag=True, help="The statements of every day, not only of the first."),
+    TABLE_OR_JSON,
+)  # fmt: skip
+def plan(
+    terminal: Terminal, metrics: tuple[str, ...], from_: str | None, to: str | None, sources: Mapping[str, str],
+    source_as_of: datetime | None, every: bool, form: str,
+) -> int:  # fmt: skip
+    """Show what `run` would do: which days of which metrics, by which statements and why, and touch nothing.
+
+    \b
+      tallybook plan
+      tallybook plan revenue --from 2026-01-01 --all"""
+    from tallybook.cli.plans import described, told
+
+    made = terminal.book().plan(
+        *metrics, from_=from_, to=to, sources=overridden(terminal, sources), source_as_of=source_as_of
+    )
+    groups = described(made, every=every)
+    reports = list(made.reports.values())
+    if form == "json":
+        terminal.json({"groups": groups, "metrics": [report.to_dict() for report in reports]})
+    else:
+        terminal.out(told(groups))
+        _tell_notes(terminal, reports)
+    failed = [report for report in reports if report.error]
+    return 0 if not failed else NOT_READY if all(r.unavailable for r in failed) and not groups else 1
+
+
+# --- run
+
+
+@verb(
+    metrics(required=False), FROM, TO, SOURCES, SOURCE_AS_OF, TABLE_OR_JSON,
+    click.option("--quiet", is_flag=True, help="Say nothing but what went wrong."),
+)  # fmt: skip
+def run(
+    terminal: Terminal, metrics: tuple[str, ...], from_: str | None, to: str | None, sources: Mapping[str, str],
+    source_as_of: datetime | None, form: str, quiet: bool,
+) -> int:  # fmt: skip
+    """Collect every closed day that is missing, oldest first, and the last few again for late rows.
+
+    \b
+      tallybook run                                  from cron, once a day or as often as you like
+      tallybook run revenue --from 2026-01-01        these days again; what changed is kept as a revision
+      tallybook run --source app=postgresql://reader@copy/app --source-as-of 2026-03-01T04:00Z
+
+    Safe to repeat and to kill. Two at once: one does the work, the other says so (exit code 5)."""
+    from tallybook.cli.progress import progress
+
+    with progress(terminal, quiet=quiet) as on_progress:
+        report = terminal.book().run(
+            *metrics, from_=from_, to=to, sources=overridden(terminal, sources), source_as_of=source_as_of,
+            on_progress=on_progress,
+        )  # fmt: skip
+    if form == "json":
+        terminal.json(report.to_dict())
+    else:
+        _tell_run(terminal, report, quiet=quiet)
+    return report.exit_code
+
+
+def _tell_run(terminal: Terminal, report: RunReport, *, quiet: bool) -> None:
+    if not quiet:
+        header = ("metric", "days", "from", "to", "points", "revisions", "seconds")
+        rows = [
+            (m.metric, m.days, m.first or "–", m.last or "–", f"{m.points:,}", m.revisions or "", f"{m.seconds:.1f}")
+            for m in report.metrics
+        ]
+        first, *lines = table(header, rows, numbers=("days", "points", "revisions", "seconds"))
+        terminal.out("\n".join([terminal.styled(first, "bold"), *lines]))
+    _tell_notes(terminal, report.metrics, only_errors=quiet)
+    if not quiet:
+        terminal.out(f"\nRun {report.run}: {report.status} in {report.seconds:.1f} s; the book is at version {report.version}.")
+
+
+def _tell_notes(terminal: Terminal, reports: list[MetricReport], *, only_errors: bool = False) -> None:
+    """What a person should know, each thing once, with the metrics it is about; errors on stderr."""
+    notes: dict[str, list[str]] = {}
+    errors: dict[tuple[str, str], list[str]] = {}
+    for report in reports:
+        for note in () if only_errors else report.notes:
+            notes.setdefault(note, []).append(report.metric)
+        if report.error:
+            errors.setdefault((report.error, report.hint), []).append(report.metric)
+    for note, names in notes.items():
+        terminal.out(f"\n{', '.join(names)}: {note}")
+    for (error, hint), names in errors.items():
+        failed = terminal.styled("failed:", "bold", "red", stream=terminal.stderr)
+        terminal.err(f"\n{', '.join(names)} {failed} {error}" + (f"\n{indented(hint)}" if hint else ""))

@@ -1,0 +1,162 @@
+"""The verbs that look after the book: `metrics`, `runs`, `compact`, `doctor`; and `version`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+import click
+
+from tallybook.cli.options import TABLE_OR_JSON, verb
+from tallybook.cli.terminal import Terminal, count, table
+from tallybook.errors import DONE, SOME_FAILED
+
+# --- metrics
+
+
+@verb(click.argument("name", required=False), TABLE_OR_JSON)
+def metrics(terminal: Terminal, name: str | None, form: str) -> int:
+    """List what is declared and what is collected of it; or everything about one metric.
+
+    \b
+      tallybook metrics
+      tallybook metrics revenue      its definitions, covered days and gaps too"""
+    book = terminal.book()
+    if name is None:
+        found = book.metrics()
+        if form == "json":
+            terminal.json(found)
+        else:
+            _tell_metrics(terminal, found)
+        return DONE
+    one = book.metric(name) | {"means": _meaning(terminal, name)}
+    if form == "json":
+        terminal.json(one)
+    else:
+        _tell_metric(terminal, one)
+    return DONE
+
+
+def _meaning(terminal: Terminal, name: str) -> str:
+    from tallybook.catalog import explain_assumptions
+
+    catalog = terminal.book().project.catalog
+    return explain_assumptions(catalog.metrics[name], catalog.book.timezone)
+
+
+def _tell_metrics(terminal: Terminal, found: list[dict[str, Any]]) -> None:
+    header = ("metric", "kind", "unit", "by", "from", "to", "days", "gaps", "measure")
+    rows = [
+        (
+            m["metric"], m["kind"], m["unit"], ", ".join(m["by"]), m["from"], m["to"], m["days"] or "", m["gaps"] or "",
+            _one_line(m["measure"]),
+        )
+        for m in found
+    ]  # fmt: skip
+    first, *lines = table(header, rows, numbers=("days", "gaps"))
+    terminal.out("\n".join([terminal.styled(first, "bold"), *lines]))
+    if not any(m["days"] for m in found):
+        terminal.out("\nNothing is collected yet: tallybook run")
+
+
+def _one_line(text: str | None, most: int = 60) -> str:
+    line = " ".join((text or "").split())
+    return line if len(line) <= most else line[: most - 1] + "…"
+
+
+def _tell_metric(terminal: Terminal, one: Mapping[str, Any]) -> None:
+    terminal.out(one["means"])
+    for key in ("title", "description", "measure", "unit", "source"):
+        if one[key]:
+            terminal.out(f"  {key:<12} {one[key]}")
+    terminal.out(f"  {'split by':<12} {', '.join(one['by']) or '–'}")
+    if one["kind"] == "derived":
+        terminal.out(f"  {'made of':<12} {', '.join(one['operands'])}")
+        return
+    covered = [_stretch(*stretch) for stretch in one["coverage"]]
+    terminal.out(f"  {'collected':<12} {_listed(covered) or 'nothing yet: tallybook run ' + one['metric']}")
+    if one["missing"]:
+        terminal.out(f"  {'gaps':<12} {_listed([_stretch(*stretch) for stretch in one['missing']])}")
+    for definition in one["definitions"]:
+        says = "today's" if definition["id"] == one["definition"] else f"older; ask it with --definition {definition['id']}"
+        days = f"{count(definition['days'], 'day')}, since {definition['created'][:10]}"
+        terminal.out(f"  {'definition':<12} {definition['id']}  {days}  ({says})")
+
+
+def _stretch(first: str, last: str) -> str:
+    return first if first == last else f"{first} to {last}"
+
+
+def _listed(texts: list[str], most: int = 8) -> str:
+    return ", ".join(texts[:most]) + (f" and {len(texts) - most} more" if len(texts) > most else "")
+
+
+# --- runs
+
+
+@verb(click.option("--limit", type=click.IntRange(min=1), default=20, help="How many; 20 unless given."), TABLE_OR_JSON)
+def runs(terminal: Terminal, limit: int, form: str) -> int:
+    """List the latest runs, newest first: when, how long, what was collected, what failed."""
+    found = terminal.book().runs(limit)
+    if form == "json":
+        terminal.json(found)
+        return DONE
+    if not found:
+        terminal.out("No run yet: tallybook run")
+        return DONE
+    header = ("run", "started (UTC)", "seconds", "status", "metrics", "days", "points", "revisions", "failed")
+    first, *lines = table(header, [_run_row(run) for run in found], numbers=header[:1] + header[2:3] + header[4:8])
+    terminal.out("\n".join([terminal.styled(first, "bold"), *lines]))
+    return DONE
+
+
+def _run_row(run: Mapping[str, Any]) -> tuple[object, ...]:
+    done = run["report"].get("metrics", [])
+    sums = [sum(metric.get(key, 0) for metric in done) for key in ("days", "points", "revisions")]
+    failed = ", ".join(metric["metric"] for metric in done if metric.get("error"))
+    started = run["started"][:19].replace("T", " ")
+    return (run["run"], started, _seconds(run), run["status"], len(done), *(f"{n:,}" for n in sums), failed)
+
+
+def _seconds(run: Mapping[str, Any]) -> str:
+    if not run["finished"]:
+        return ""
+    return f"{(datetime.fromisoformat(run['finished']) - datetime.fromisoformat(run['started'])).total_seconds():.1f}"
+
+
+# --- the rest
+
+
+@verb(TABLE_OR_JSON)
+def compact(terminal: Terminal, form: str) -> int:
+    """Fold the months of closed years into one file per kind, and delete files that no kept version needs."""
+    done = terminal.book().compact()
+    if form == "json":
+        terminal.json(done)
+    else:
+        terminal.out(f"{count(done['folded'], 'file')} folded, {count(done['deleted'], 'file')} deleted.")
+    return DONE
+
+
+@verb(TABLE_OR_JSON)
+def doctor(terminal: Terminal, form: str) -> int:
+    """Check that the book is what it says it is: ledger, files, covered days. Exit code 1 when it is not."""
+    problems = terminal.book().doctor()
+    if form == "json":
+        terminal.json({"well": not problems, "problems": problems})
+    elif problems:
+        terminal.err("\n".join(f"- {problem}" for problem in problems))
+        terminal.err(f"\n{count(len(problems), 'problem')}.")
+    else:
+        terminal.out("The book is well.")
+    return SOME_FAILED if problems else DONE
+
+
+@verb()
+def version(terminal: Terminal) -> int:
+    """Say the version of Tallybook."""
+    from tallybook import __version__
+
+    terminal.out(f"tallybook {__version__}")
+    return DONE

@@ -1,0 +1,37 @@
+"""How far a run is, for who watches it; nothing at all where nobody does."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from tallybook.cli.terminal import Terminal
+
+if TYPE_CHECKING:
+    from tallybook.collect.report import OnProgress, Progress
+
+
+@contextmanager
+def progress(terminal: Terminal, *, quiet: bool) -> Iterator[OnProgress | None]:
+    """A bar with rate and time left on stderr, gone when the block ends; None when stderr is no screen."""
+    if quiet or not terminal.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress as Bar, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+    bar = Bar(
+        TextColumn("{task.description}", markup=False), BarColumn(), TaskProgressColumn(),
+        TextColumn("{task.fields[rate]}", markup=False), TimeRemainingColumn(compact=True),
+        TextColumn("left"), console=Console(file=terminal.stderr), transient=True,
+    )  # fmt: skip
+    task = bar.add_task("looking at the sources", total=None, rate="")
+
+    def told(seen: Progress) -> None:
+        bar.update(task, description=seen.what, total=seen.of, completed=seen.done)
+        speed = bar.tasks[0].speed
+        bar.update(task, rate=f"{seen.points:,} points" + (f", {speed:,.0f} days/s" if speed else ""))
+
+    with bar:
+        yield told

@@ -1,0 +1,139 @@
+"""Where words go: two streams, what must not be seen on them, and whether a person is looking."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TextIO
+
+if TYPE_CHECKING:
+    from tallybook.book import Book
+
+STYLES = {"bold": "1", "dim": "2", "italic": "3", "red": "31", "yellow": "33"}
+
+
+class Terminal:
+    """What a verb prints on. Words are masked; data (rows of a result) is written as it is, in UTF-8."""
+
+    def __init__(
+        self, stdout: TextIO, stderr: TextIO, env: Mapping[str, str], now: Callable[[], datetime] | None
+    ) -> None:
+        self.stdout, self.stderr, self.env, self.now = stdout, stderr, env, now
+        self.folder = Path()
+        self.secrets: dict[str, str] = {}
+        self._book: Book | None = None
+
+    def book(self) -> Book:
+        """The book of the project that was named, opened once."""
+        from tallybook.book import open_book
+
+        if self._book is None:
+            self._book = open_book(self.folder, now=self.now, env=self.env)
+            self.hide(self._book.project.secrets)
+        return self._book
+
+    def close(self) -> None:
+        """Close the book and hand on what is still buffered."""
+        if self._book is not None:
+            self._book.close()
+        for stream in (self.stdout, self.stderr):
+            _quietly(stream, stream.flush)
+
+    # -- words ---------------------------------------------------------------------------------------
+
+    def hide(self, secrets: Mapping[str, str]) -> None:
+        self.secrets.update(secrets)
+
+    def masked(self, text: str) -> str:
+        from tallybook.config.urls import masked
+
+        return masked(text, self.secrets)
+
+    def out(self, text: str = "") -> None:
+        self.show(self.masked(text))
+
+    def show(self, text: str) -> None:
+        """A table of data for people: as it is, because a password like 2024 would eat numbers."""
+        _quietly(self.stdout, lambda: self.stdout.write(text + "\n"))
+
+    def err(self, text: str = "") -> None:
+        _quietly(self.stdout, self.stdout.flush)
+        _quietly(self.stderr, lambda: self.stderr.write(self.masked(text) + "\n"))
+
+    def json(self, value: Any) -> None:
+        """A value as JSON for programs; every text in it is masked, never the JSON as a whole."""
+        self.data(json.dumps(self._masked_within(value), ensure_ascii=False, indent=2, default=str) + "\n")
+
+    def _masked_within(self, value: Any) -> Any:
+        if isinstance(value, str):
+            return self.masked(value)
+        if isinstance(value, Mapping):
+            return {key: self._masked_within(item) for key, item in value.items()}
+        return [self._masked_within(item) for item in value] if isinstance(value, list | tuple) else value
+
+    def data(self, content: str | bytes) -> None:
+        """What was asked for, unchanged."""
+        written = content.encode() if isinstance(content, str) else content
+        binary = getattr(self.stdout, "buffer", None)
+        _quietly(self.stdout, self.stdout.flush)
+        if binary is not None:
+            _quietly(self.stdout, lambda: binary.write(written))
+        else:
+            self.stdout.write(written.decode())
+
+    # -- looks ---------------------------------------------------------------------------------------
+
+    @property
+    def is_watched(self) -> bool:
+        """Whether stdout is a person's screen."""
+        return self.stdout.isatty()
+
+    @property
+    def width(self) -> int | None:
+        """Columns of the screen; None where nothing is cut."""
+        if not self.is_watched:
+            return None
+        import shutil
+
+        return shutil.get_terminal_size((120, 40)).columns
+
+    def styled(self, text: str, *styles: str, stream: TextIO | None = None) -> str:
+        """The text in colours and weights, where a person looks and has not said NO_COLOR."""
+        stream = stream or self.stdout
+        plain = "NO_COLOR" in self.env or self.env.get("TERM") == "dumb" or not stream.isatty()
+        if plain or not text:
+            return text
+        return f"\x1b[{';'.join(STYLES[style] for style in styles)}m{text}\x1b[0m"
+
+
+def _quietly(stream: TextIO, write: Callable[[], object]) -> None:
+    """Write; a reader that left (`| head`) is no error and hears nothing more."""
+    try:
+        write()
+    except BrokenPipeError:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, stream.fileno())
+        os.close(nowhere)
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[object]], numbers: Sequence[str] = ()) -> list[str]:
+    """Aligned lines, the header first; columns named in `numbers` stand to the right."""
+    texts = [[str("" if cell is None else cell) for cell in row] for row in rows]
+    widths = [max(map(len, column)) for column in zip(header, *texts, strict=True)]
+    right = [name in numbers for name in header]
+    return [
+        "  ".join(t.rjust(w) if r else t.ljust(w) for t, w, r in zip(row, widths, right, strict=True)).rstrip()
+        for row in [list(header), *texts]
+    ]
+
+
+def count(number: int, noun: str) -> str:
+    """`1 day`, `1,234 days`."""
+    return f"{number:,} {noun}" + ("" if number == 1 else "s")
+
+
+def indented(text: str, by: str = "  ") -> str:
+    return "\n".join(by + line if line else line for line in text.splitlines())

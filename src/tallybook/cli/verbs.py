@@ -1,0 +1,110 @@
+"""The verbs and where they live. A verb's module is imported when it is typed, not before."""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+from typing import NamedTuple
+
+import click
+
+from tallybook.cli.terminal import Terminal
+from tallybook.errors import USAGE
+
+EXAMPLES = """\
+\b
+  tallybook check --source                          does the project fit its database?
+  tallybook run                                     collect every closed day that is missing
+  tallybook query signups --scope week --last "12 weeks"
+  tallybook query mrr,revenue --scope month --by plan --totals
+  tallybook export mrr revenue --scope month --to metrics.xlsx
+"""
+ENDINGS = """\
+Exit codes: 0 done; 1 some metrics failed, the rest is stored; 2 usage or configuration; 3 a question
+without a right answer was refused; 4 a source is not ready or not reachable, nothing is stored; 5 another
+run is at work; 70 a bug. `tallybook VERB --help` has examples.
+"""
+
+
+class Verb(NamedTuple):
+    """One line of help, and the command as module:name."""
+
+    about: str
+    place: str
+
+
+VERBS = {
+    "Declare and collect": {
+        "check": Verb("say every problem of the project file, and with --source of the database", "collecting:check"),
+        "plan": Verb("show what `run` would do, statements and all, and touch nothing", "collecting:plan"),
+        "run": Verb("collect every closed day that is missing, and the last few again", "collecting:run"),
+    },
+    "Ask": {
+        "query": Verb("metrics at any scope, split by any of their dimensions", "asking:query"),
+        "export": Verb("the same into a workbook, a CSV or a Parquet file", "asking:export"),
+    },
+    "Keep": {
+        "metrics": Verb("what is declared, and what is collected of it", "keeping:metrics"),
+        "runs": Verb("the latest runs and what became of them", "keeping:runs"),
+        "compact": Verb("fold closed years, delete files that no kept version needs", "keeping:compact"),
+        "doctor": Verb("is the book what it says it is?", "keeping:doctor"),
+        "version": Verb("the version of Tallybook", "keeping:version"),
+    },
+}
+
+
+class Lazy(click.Group):
+    """A group that knows its verbs by name and imports the one that is asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return [name for verbs in VERBS.values() for name in verbs]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        for verbs in VERBS.values():
+            if cmd_name in verbs:
+                module, _, name = verbs[cmd_name].place.partition(":")
+                found: click.Command = getattr(importlib.import_module(f"tallybook.cli.{module}"), name)
+                return found
+        return None
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        for title, verbs in VERBS.items():
+            with formatter.section(title):
+                formatter.write_dl([(name, verb.about) for name, verb in verbs.items()])
+
+
+def _choose(ctx: click.Context, _: click.Parameter, value: Path | None) -> None:
+    terminal = ctx.find_object(Terminal)
+    if value is not None and terminal is not None:
+        terminal.folder = value
+
+
+project = click.option(
+    "--project", metavar="DIR", type=click.Path(path_type=Path), expose_value=False, callback=_choose,
+    help="The folder of tallybook.toml; the current one unless given.",
+)  # fmt: skip
+"""Accepted before the verb and after it; the one after it counts."""
+
+
+def _say_version(ctx: click.Context, _: click.Parameter, value: bool) -> None:
+    if value:
+        from tallybook import __version__
+
+        click.echo(f"tallybook {__version__}")
+        ctx.exit()
+
+
+@click.group(
+    cls=Lazy, invoke_without_command=True, epilog=ENDINGS, subcommand_metavar="VERB …", options_metavar="[--project DIR]",
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+    help=f"Backend metrics done right: declare a metric once in tallybook.toml, collect it every day in one "
+    f"light pass over your own database, read it right at every scope.\n\n{EXAMPLES}",
+)  # fmt: skip
+@project
+@click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=_say_version, help="Say the version.")
+@click.pass_context
+def tallybook(ctx: click.Context) -> int:
+    if ctx.invoked_subcommand is None:
+        click.echo(ctx.get_help(), err=True)  # not on stdout: nothing was done, and a cron job should hear of it
+        return USAGE
+    return 0

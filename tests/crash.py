@@ -1,0 +1,453 @@
+"""A process that does things to books and dies of it: the driver behind `test_safe.py`.
+
+    with Driver() as driver:
+        driver.do(folder, "run", now="2024-02-20T06:00")                    # {"exit": 0, "steps": 412, …}
+        driver.do(folder, "run", now="2024-02-20T06:00", at=17)             # kill -9 at its 17th step
+        driver.do(folder, "run", now="2024-02-20T06:00", after=0.21)        # kill -9 after so many seconds
+        driver.together([job(folder, "run", …), job(folder, "compact", …)]) # at the same time
+
+A *step* is whatever changes the disk: a statement of a ledger transaction, its COMMIT, a points file being
+written, an fsync, a file made, renamed or deleted; each is counted before and after. Every deed is done by a
+process of its own, forked from one that has imported everything and opened nothing (`python -m tests.crash`).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import resource
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import IO, Any
+
+ROOT = Path(__file__).resolve().parent.parent
+Job = dict[str, Any]
+Said = dict[str, Any]
+
+
+def job(folder: Path, do: str, *, now: str, **more: Any) -> Job:
+    """What a process is to do: a function of DEEDS, in a project, by a clock that stands at `now` (UTC).
+
+    `at`: send `signal` (KILL unless said) to itself at this step; `after`: be killed after so many seconds;
+    `largest`: no file may grow beyond so many bytes; `ticking`: the clock goes on from `now`."""
+    return {"folder": str(folder), "do": do, "now": now, **more}
+
+
+class Driver:
+    """Talks to the process that forks. What it answers: exit (None when killed), signal, steps, seconds, said."""
+
+    def __enter__(self) -> Driver:
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "tests.crash"], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.process.stdin.close()
+        self.process.wait(30)
+
+    def ask(self, order: dict[str, Any]) -> Any:
+        self.process.stdin.write(json.dumps(order) + "\n")
+        self.process.stdin.flush()
+        answer = self.process.stdout.readline()
+        assert answer, "the driver died"
+        return json.loads(answer)
+
+    def do(self, folder: Path, do: str, *, now: str, **more: Any) -> Said:
+        return self.together([job(folder, do, now=now, **more)])[0]
+
+    def together(self, jobs: Sequence[Job]) -> list[Said]:
+        return self.ask({"jobs": list(jobs)})
+
+    def resume(self, pid: int) -> Said:
+        """Let a process go on that stopped itself (signal STOP)."""
+        return self.ask({"resume": pid})
+
+
+# ------------------------------------------------------------------------------------- the forking process
+
+
+def main() -> None:
+    """Fork a process for every job; answer when all of them have ended or stopped."""
+    import_everything()
+    answers: dict[int, Any] = {}
+    for line in sys.stdin:
+        order = json.loads(line)
+        if "resume" in order:
+            pid = order["resume"]
+            os.kill(pid, signal.SIGCONT)
+            print(json.dumps(ended(pid, *answers.pop(pid))), flush=True)
+            continue
+        started = [fork(one, answers) for one in order["jobs"]]
+        print(json.dumps([ended(pid, *answers[pid]) for pid in started]), flush=True)
+
+
+def import_everything() -> None:
+    import duckdb  # noqa: F401
+    import pyarrow  # noqa: F401
+    import sqlglot  # noqa: F401
+
+    import tallybook.collect
+    import tallybook.collect.run
+    import tallybook.query.answer
+    import tallybook.sources.sqlite
+    import tallybook.store.doctor
+    import tallybook.store.folder  # noqa: F401
+
+
+def fork(one: Job, answers: dict[int, Any]) -> int:
+    said = tempfile.TemporaryFile()  # not a pipe: nobody reads while the process lives
+    pid = os.fork()
+    if pid == 0:
+        with suppress(BaseException):
+            perform(one, said.fileno())
+        os._exit(71)
+    answers[pid] = (said, one, time.monotonic())
+    return pid
+
+
+def ended(pid: int, file: IO[bytes], one: Job, began: float) -> Said:
+    """Wait for a process, and kill it when its time has come."""
+    if (after := one.get("after")) is not None:
+        time.sleep(max(0.0, began + after - time.monotonic()))
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    _, status = os.waitpid(pid, os.WUNTRACED)
+    if os.WIFSTOPPED(status):
+        return {"stopped": pid}
+    file.seek(0)
+    said = file.read()
+    file.close()
+    killed = os.WTERMSIG(status) if os.WIFSIGNALED(status) else None
+    return {
+        "exit": None if killed else os.WEXITSTATUS(status), "signal": killed,
+        "seconds": round(time.monotonic() - began, 3), **(json.loads(said) if said else {}),
+    }  # fmt: skip
+
+
+# ------------------------------------------------------------------------------------------ the forked one
+
+
+def perform(one: Job, writing: int) -> None:
+    """Do the deed, tell what came of it, and end without any clearing up."""
+    import tallybook
+    from tallybook.errors import TallybookError
+
+    steps = Steps(one.get("at"), signal.Signals[f"SIG{one.get('signal', 'KILL')}"])
+    count_steps(steps)
+    if "largest" in one:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (one["largest"], one["largest"]))
+    answer: Said = {"said": None}
+    code = 0
+    try:
+        with tallybook.open(one["folder"], now=clock(one)) as book:
+            answer["said"] = DEEDS[one["do"]](book, one)
+            code = answer["said"].pop("exit", 0) if isinstance(answer["said"], dict) else 0
+    except TallybookError as error:
+        code = error.exit_code
+        answer |= {"error": error.message, "hint": error.hint, "kind": type(error).__name__}
+    except BaseException:
+        code = 70
+        answer |= {"error": traceback.format_exc(), "kind": "bug"}
+    answer["steps"] = steps.taken
+    written = json.dumps(answer).encode()
+    while written:
+        written = written[os.write(writing, written) :]
+    os._exit(code)
+
+
+def clock(one: Job) -> Callable[[], datetime]:
+    start = datetime.fromisoformat(one["now"]).replace(tzinfo=UTC)
+    if not one.get("ticking"):
+        return lambda: start
+    began = time.monotonic()
+    return lambda: start + timedelta(seconds=time.monotonic() - began)
+
+
+class Steps:
+    """Counts what changes the disk, and ends the process at the step that was asked for."""
+
+    def __init__(self, last: int | None, signal_: signal.Signals) -> None:
+        self.taken, self.last, self.signal = 0, last, signal_
+
+    def take(self) -> None:
+        self.taken += 1
+        if self.taken == self.last:
+            os.kill(os.getpid(), self.signal)
+
+    def around(self, act: Callable[..., Any]) -> Callable[..., Any]:
+        def counted(*args: Any, **options: Any) -> Any:
+            self.take()
+            try:
+                return act(*args, **options)
+            finally:
+                self.take()
+
+        return counted
+
+
+def count_steps(steps: Steps) -> None:
+    """Put the counter around everything through which a book is written."""
+    import sqlite3
+
+    import tallybook.collect.run as run
+    import tallybook.engines.duckdb as engines
+
+    for name in ("fsync", "mkdir", "unlink", "replace", "rename"):
+        setattr(os, name, steps.around(getattr(os, name)))
+
+    class Ledger(sqlite3.Connection):
+        writing = False
+
+        def _counted(self, act: Callable[..., Any], sql: str, *more: Any) -> Any:
+            self.writing = self.writing or sql == "BEGIN IMMEDIATE"
+            if not self.writing or sql.startswith("SELECT"):
+                return act(sql, *more)
+            self.writing = sql not in ("COMMIT", "ROLLBACK")
+            return steps.around(act)(sql, *more)
+
+        def execute(self, sql: str, *more: Any) -> Any:
+            return self._counted(super().execute, sql, *more)
+
+        def executemany(self, sql: str, *more: Any) -> Any:
+            return self._counted(super().executemany, sql, *more)
+
+    connect_sqlite, connect_engine = sqlite3.connect, engines.connect
+
+    def connect(path: Any, *args: Any, **options: Any) -> sqlite3.Connection:
+        if str(path).endswith("ledger.sqlite"):
+            options["factory"] = Ledger
+        return connect_sqlite(path, *args, **options)
+
+    class Engine:
+        def __init__(self, real: Any) -> None:
+            self.real = real
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self.real, name)
+
+        def execute(self, sql: str, *more: Any) -> Any:
+            act = steps.around(self.real.execute) if sql.startswith("COPY") else self.real.execute
+            return act(sql, *more)
+
+    sqlite3.connect = connect
+    engines.connect = run.connect = lambda: Engine(connect_engine())
+
+
+# -------------------------------------------------------------------------------------------------- deeds
+
+
+def do_run(book: Any, one: Job) -> Said:
+    report = book.run(
+        *one.get("metrics", ()), from_=one.get("from"), to=one.get("to"), publish_seconds=one.get("publish_seconds", 0)
+    )
+    errors = {m.metric: [m.error, m.hint] for m in report.metrics if m.error}
+    return {"exit": report.exit_code, "errors": errors, "revisions": sum(m.revisions for m in report.metrics)}
+
+
+def do_compact(book: Any, one: Job) -> Said:
+    return book.compact()
+
+
+def do_dump(book: Any, one: Job) -> Said:
+    """Everything the book answers: each question, each as-of, coverage, revisions, and what doctor says."""
+    answers = {}
+    for question in one["questions"]:
+        with told_refusals(answers, question) as put:
+            put(book.query(**question).to_dict(exact=True))
+    ledger = book.store.ledger
+    known = ledger.snapshot()
+    return {
+        "answers": answers,
+        "coverage": {f"{m} {d}": [(str(s.first), str(s.last), s.instant) for s in found]
+                     for (m, d), found in known.coverage.items()},
+        "definitions": {m: [(d.id, d.body) for d in found] for m, found in known.definitions.items()},
+        "revisions": sorted(
+            [r.metric, r.definition, str(r.day), r.series, r.old, r.new] for r in ledger.revisions(limit=100_000)
+        ),
+        "doctor": book.doctor(),
+    }  # fmt: skip
+
+
+def do_tidy(book: Any, one: Job) -> Said:
+    """Let every stray look old, compact, and tell which files are there that no version names."""
+    before = time.time() - 48 * 3600
+    for path in book.store.strays():
+        os.utime(path, (before, before))
+    deleted = book.compact()["deleted"]
+    known = {file.path for file in book.store.ledger.known_files()} | {"ledger.sqlite", "ledger.sqlite-wal", "ledger.sqlite-shm"}
+    here = {p.relative_to(book.store.folder).as_posix() for p in book.store.folder.rglob("*") if p.is_file()}
+    kept = {name for name in here if name.startswith("cache")}
+    return {"deleted": deleted, "left": sorted(here - known - kept), "missing": sorted(known - here - {"ledger.sqlite-wal", "ledger.sqlite-shm"})}
+
+
+def do_collect_forever(book: Any, one: Job) -> Said:
+    """Run again and again until the time is over; `days`: these days anew, some at a time."""
+    from tallybook.errors import Busy
+
+    dice, counts = random.Random(one["seed"]), {"runs": 0, "busy": 0, "failed": 0}
+    for _ in until(one["seconds"]):
+        days = sorted(dice.sample(one["days"], 2)) if one.get("days") else [None, None]
+        try:
+            report = book.run(from_=days[0], to=days[1], publish_seconds=0)
+            counts["runs"] += 1
+            counts["failed"] += bool(report.failed)
+        except Busy:
+            counts["busy"] += 1
+            time.sleep(dice.random() * 0.02)
+    return counts
+
+
+def do_compact_forever(book: Any, one: Job) -> Said:
+    counts = {"compacted": 0, "folded": 0}
+    for _ in until(one["seconds"]):
+        counts["folded"] += book.compact()["folded"]
+        counts["compacted"] += 1
+        time.sleep(0.01)
+    return counts
+
+
+def do_change_forever(book: Any, one: Job) -> Said:
+    """The application: gives every (day, plan) one more event, or takes one from each, in one transaction."""
+    import sqlite3
+
+    app = sqlite3.connect(Path(one["folder"]) / "app.sqlite", timeout=30, isolation_level=None)
+    dice, changes, here = random.Random(one["seed"]), 0, one.get("generations", 1)
+    for _ in until(one["seconds"]):
+        app.execute("BEGIN IMMEDIATE")
+        if here > 1 and dice.random() < 0.4:
+            app.execute("DELETE FROM events WHERE generation = (SELECT max(generation) FROM events)")
+            here -= 1
+        else:
+            app.execute(
+                "INSERT INTO events (at, plan, user_id, amount, generation) SELECT at, plan, user_id + 1000 * (m.g + 1), "
+                "amount, m.g + 1 FROM events, (SELECT max(generation) AS g FROM events) m WHERE generation = 1"
+            )
+            here += 1
+        app.execute("COMMIT")
+        changes += 1
+        time.sleep(0.05)
+    return {"changes": changes}
+
+
+def do_read_forever(book: Any, one: Job) -> Said:
+    """Ask again and again; keep every answer with the version it was read at, and what was wrong about it."""
+    dice, reads, wrong, versions = random.Random(one["seed"]), [], [], []
+    for _ in until(one["seconds"]):
+        question = dice.choice(one["questions"])
+        book._answers.clear()
+        try:
+            result = book.query(**question)
+        except Exception:
+            wrong.append(f"{question}: {traceback.format_exc()}")
+            continue
+        if not question.get("as_of"):
+            if versions and result.version < versions[-1]:
+                wrong.append(f"version {result.version} after {versions[-1]}")
+            versions.append(result.version)
+        wrong += disagreements(question, result.rows())
+        reads.append([result.version, question, digest(result)])
+    return {"reads": reads, "wrong": wrong[:20]}
+
+
+def disagreements(question: dict[str, Any], rows: Sequence[dict[str, Any]]) -> list[str]:
+    """Metrics that count the same events must agree; each day has as many events of every plan."""
+    found = []
+    for row in rows:
+        same = {row[name] for name in ("events", "events_summed", "events_of_ids") if name in row}
+        if len(same) > 1:
+            found.append(f"{question}: {row}")
+        if row.get("ratio") not in (None, 1):
+            found.append(f"{question}: {row}")
+    if question.get("by") == ["plan"] and question["scope"] == "day":
+        days: dict[Any, set[Any]] = {}
+        for row in rows:
+            if not row.get("total") and row["events"] is not None:
+                days.setdefault(row["period"], set()).add(row["events"])
+        found += [f"{question}: {day} has {several}" for day, several in days.items() if len(several) > 1]
+    return found
+
+
+def do_reread(book: Any, one: Job) -> Said:
+    """Whether each answer is what its version holds, now that all is quiet."""
+    differ, known = [], {}
+    for version, question, seen in one["reads"]:
+        key = (version, json.dumps(question, sort_keys=True))
+        if key not in known:
+            known[key] = digest(answer_at(book, version, question))
+        if known[key] != seen:
+            differ.append([version, question])
+    return {"asked": len(known), "differ": differ[:10]}
+
+
+def do_ask_while_cleaned(book: Any, one: Job) -> Said:
+    """Ask the book as it was, until the time is over: the answer of then, or a refusal."""
+    from tallybook.errors import Refused
+
+    dice, counts, wrong = random.Random(one["seed"]), {"answered": 0, "refused": 0}, []
+    for _ in until(one["seconds"]):
+        day, expected = dice.choice(one["believed"])
+        book._answers.clear()
+        try:
+            rows = book.query(**one["question"], as_of=day).rows()
+        except Refused:
+            counts["refused"] += 1
+            continue
+        counts["answered"] += 1
+        if rows[-1]["events"] != expected:
+            wrong.append([day, expected, rows[-1]["events"]])
+    return {**counts, "wrong": wrong[:10]}
+
+
+def do_open(book: Any, one: Job) -> Said:
+    return {"version": book.store.ledger.version()}
+
+
+def answer_at(book: Any, version: int, question: dict[str, Any]) -> Any:
+    """Any version's answer, not only those at the end of a day."""
+    asked = {k: v for k, v in question.items() if k != "as_of"}
+    book._version_at, then = lambda day: version, book._version_at
+    try:
+        return book.query(**asked, as_of=book.today)
+    finally:
+        book._version_at = then
+
+
+def digest(result: Any) -> str:
+    import hashlib
+
+    return hashlib.sha256(json.dumps(result.to_dict(exact=True), sort_keys=True).encode()).hexdigest()[:16]
+
+
+def until(seconds: float) -> Iterator[None]:
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        yield
+
+
+@contextmanager
+def told_refusals(answers: dict[str, Any], question: dict[str, Any]) -> Iterator[Callable[[Any], None]]:
+    from tallybook.errors import TallybookError
+
+    key = json.dumps(question, sort_keys=True)
+    try:
+        yield lambda answer: answers.__setitem__(key, answer)
+    except TallybookError as error:
+        answers[key] = {"refused": error.message}
+
+
+DEEDS: dict[str, Callable[[Any, Job], Said]] = {
+    name.removeprefix("do_"): act for name, act in list(globals().items()) if name.startswith("do_")
+}
+
+if __name__ == "__main__":
+    main()
