@@ -1175,6 +1175,10 @@ class Answer:
     def value(self, name: str, show: Show | None, key: Key | None, span: Span, days: set[date]) -> Value:
         spec = self.judge.metrics[name]
         if spec.kind == DERIVED:
+            if any(
+                self.unknown(ref.metric, ref.show, key, span, days) for ref in leaves_of(spec.measure, Ref)
+            ):
+                return NULL
             return outer(spec.measure, lambda ref: self.value(ref.metric, ref.show, key, span, days))
         show = show or spec.default_show
         if spec.kind == "level":
@@ -1188,6 +1192,26 @@ class Answer:
             facts = [fact for day in listed for fact in self.chosen(name, day, key)]
             return self.judge.measured(name, facts, listed[0])
         return over_days([self.daily(name, day, key) for day in listed], show)
+
+    def unknown(self, name: str, show: Show | None, key: Key | None, span: Span, days: set[date]) -> bool:
+        """Not collected is not zero: no coalesce of a formula makes a number of an operand nobody knows."""
+        spec = self.judge.metrics[name]
+        if spec.kind == DERIVED:
+            refs = leaves_of(spec.measure, Ref)
+            return any(self.unknown(ref.metric, ref.show, key, span, days) for ref in refs)
+        listed = self.listed(span, days)
+        show = show or spec.default_show
+        if spec.kind == "uniques" and show == "total" and len(span.asked) > 1:
+            return True
+        if spec.kind != "level" or show in ("average", "min", "max"):
+            return not listed
+        if show == "first":
+            return not self.known(name, span.asked[0], key, days)
+        last = span.asked[-1]
+        if not self.known(name, last, key, days) and span.last > self.judge.closed_until and listed:
+            last = listed[-1]
+        gone = show == "change" and not self.known(name, span.before, key, days)
+        return gone or not self.known(name, last, key, days)
 
     def daily(self, name: str, day: date, key: Key | None) -> Value:
         asked = ("daily", name, day, key, self.ask.by, self.ask.where)

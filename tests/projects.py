@@ -30,7 +30,7 @@ Row = dict[str, Any]
 
 
 class Project:
-    """A folder with a tallybook.toml, its database, its book, and a clock that stands still until it is set."""
+    """A folder with a tallybook.toml, its database, its book, and a clock that stands still until set."""
 
     def __init__(self, folder: Path, url: str, *, now: str = "2024-03-06T12:00") -> None:
         self.folder, self.url = folder, url
@@ -102,7 +102,7 @@ class Project:
         return report
 
     def run_fails(self, *metrics: str, **options: Any) -> str:
-        """Collect, see that exactly one metric failed and that nothing of it is stored; what was said of it."""
+        """Collect, and see that one metric failed and nothing of it is stored. Returns what was said."""
         report = self.book.run(*metrics, **options)
         (failed,) = report.failed
         assert not failed.days
@@ -116,7 +116,8 @@ class Project:
     def ask(self, metric: str, **question: Any) -> dict[Any, Any]:
         """The values of one metric: {"2024-01-01": 3} or, by dimensions, {("2024-01-01", "pro"): 3}.
 
-        The row of a total has "total" in the place of its dimensions (of its day, over the whole range)."""
+        Rows of totals have "total" in the place of their dimensions; the one over the whole range, also in
+        that of its day."""
         by = question.get("by", [])
         values: dict[Any, Any] = {}
         for row in self.rows(metric, **question):
@@ -125,6 +126,13 @@ class Project:
             assert key not in values, f"two rows for {key}"
             values[key] = row[metric]
         return values
+
+    def values(self, *metrics: str, **question: Any) -> dict[str, list[Any]]:
+        """The values of several metrics, row by row; the facts in the source must say the same."""
+        stored, live = (self.rows(*metrics, **question, live=live) for live in (False, True))
+        found = {metric: [row[metric] for row in stored] for metric in metrics}
+        assert {metric: [row[metric] for row in live] for metric in metrics} == found
+        return found
 
     def both(self, metric: str, **question: Any) -> dict[Any, Any]:
         """`ask`, after a look that the facts in the source say the same."""

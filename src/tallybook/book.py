@@ -14,7 +14,6 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -141,6 +140,8 @@ class Book:
     @contextmanager
     def _only_reading(self) -> Iterator[None]:
         """Where there is no book yet, an empty one elsewhere: who only looks makes none."""
+        from tempfile import TemporaryDirectory
+
         if self._there():
             yield
             return

@@ -286,7 +286,7 @@ def _within_group(text: str, tokens: list[Token], at: int) -> tuple[tuple[str, b
 def _refuse_nested(text: str, inside: list[Token]) -> None:
     for here, token in enumerate(inside):
         word = token.text.lower()
-        if word == "select":
+        if word == "select" and not _is_quoted(text, token):
             raise MeasureError(f"in {text!r}: a query inside a measure", hint="put it into `sql`, and measure its column")
         aggregate = word in SPELLINGS or _PERCENTILE.match(word)
         # min(a, b) and max(a, b) of two values are SQLite's least and greatest

@@ -11,13 +11,14 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import redirect_stderr, redirect_stdout
 from datetime import datetime
+from itertools import pairwise
 from typing import NoReturn, TextIO
 
 Now = Callable[[], datetime]
 
 
 def main(argv: Sequence[str] | None = None, *, now: Now | None = None) -> NoReturn:
-    """Run the command on this process's terminal and exit."""
+    """Run the command on this process's terminal and end the process."""
     import signal
 
     # A polite stop is one like Ctrl-C: what is staged is dropped, the lease given back.
@@ -26,7 +27,9 @@ def main(argv: Sequence[str] | None = None, *, now: Now | None = None) -> NoRetu
         # A terminal or pipe that cannot show a character shows a question mark; data is always UTF-8.
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")
-    sys.exit(invoke(argv, now=now))
+    code = invoke(argv, now=now)
+    # Everything is closed, flushed and on disk; taking DuckDB's library down politely takes 40 ms more.
+    os._exit(code)
 
 
 def invoke(
@@ -64,8 +67,7 @@ def _run(arguments: list[str], terminal: object) -> int:
 
 def wants_json(arguments: Sequence[str]) -> bool:
     """Whether an error is to be told as JSON, also when the arguments could not be parsed."""
-    following = dict(zip(arguments, arguments[1:], strict=False))
-    return "--format=json" in arguments or following.get("--format") == "json"
+    return "--format=json" in arguments or ("--format", "json") in pairwise(arguments)
 
 
 __all__ = ["invoke", "main"]

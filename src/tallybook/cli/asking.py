@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
-from tallybook.cli.options import FROM, Decorator, form, metrics, verb
+from tallybook.cli.options import FROM, Decorator, form, gathered, metrics, verb
 from tallybook.cli.terminal import Terminal
 
 if TYPE_CHECKING:
@@ -49,14 +48,20 @@ class Question:
 
 QUESTION: tuple[Decorator, ...] = (
     metrics(required=True),
-    click.option("--scope", default="day", metavar="SCOPE", help="day (the default), week, month, quarter, year or all."),
-    click.option("--by", multiple=True, metavar="DIM…", help="Split by these dimensions; repeat, or put commas."),
+    click.option(
+        "--scope", default="day", metavar="SCOPE", help="day (the default), week, month, quarter, year, all."
+    ),
+    click.option(
+        "--by", multiple=True, metavar="DIM…", help="Split by these dimensions; repeat it, or put commas."
+    ),
     click.option(
         "--where", multiple=True, metavar="FILTER",
-        help="dim=value, dim!=value, or dim= for those without one. Another dimension: and; the same again: or.",
+        help="dim=value, dim!=value, or dim= for none. Another dimension: and; the same one again: or.",
     ),
     FROM,
-    click.option("--last", metavar="SPAN", help='So far back instead of --from, as "12 weeks"; whole periods.'),
+    click.option(
+        "--last", metavar="SPAN", help='So far back instead of --from, as "12 weeks"; whole periods.'
+    ),
     click.option(
         "--show", metavar="HOW",
         help="What one number of a wider scope is: total, average, last, first, min, max or change.",
@@ -64,21 +69,14 @@ QUESTION: tuple[Decorator, ...] = (
     click.option("--fill", is_flag=True, help="A row for every series in every covered period."),
     click.option("--totals", is_flag=True, help="Rows over all series, computed anew and not added up."),
     click.option("--as-of", metavar="DAY", help="As the book stood at the end of that day."),
-    click.option("--definition", metavar="ID", help="Under an older definition; `tallybook metrics NAME` lists them."),
-    click.option("--live", is_flag=True, help="Ask the source now, not the book; --to today is the day so far."),
+    click.option(
+        "--definition", metavar="ID", help="Under an older one; `tallybook metrics NAME` lists them."
+    ),
+    click.option("--live", is_flag=True, help="Ask the source itself, now; --to today is the day so far."),
 )  # fmt: skip
 
 
-def question(command: Callable[..., int]) -> Callable[..., int]:
-    """Gathers the options of QUESTION into one."""
-    own = [field.name for field in fields(Question)]
-
-    @functools.wraps(command)
-    def gathered(terminal: Terminal, **given: Any) -> int:
-        asked = Question(**{name: given.pop(name) for name in own})
-        return command(terminal, asked, **given)
-
-    return gathered
+question = gathered(Question)
 
 
 @verb(
@@ -88,11 +86,18 @@ def question(command: Callable[..., int]) -> Callable[..., int]:
     click.option("--exact", is_flag=True, help="Decimals in JSON as texts, to the last digit."),
     click.option("--explain", is_flag=True, help="Only the sentence that says how it is computed."),
     click.option("--sql", is_flag=True, help="Only the SQL that is run over the points."),
-    click.option("-o", "--to-file", "file", type=click.Path(path_type=Path), help="Write to a file; its ending is the format."),
+    click.option(
+        "-o",
+        "--to-file",
+        "file",
+        metavar="FILE",
+        type=click.Path(path_type=Path),
+        help="Write to a file; its ending says the format.",
+    ),
 )
 @question
 def query(
-    terminal: Terminal, asked: Question, form: str, exact: bool, explain: bool, sql: bool, file: Path | None
+    terminal: Terminal, asked: Question, form: str, file: Path | None, exact: bool, explain: bool, sql: bool
 ) -> int:
     """Ask for metrics, any of them together.
 
@@ -123,7 +128,9 @@ def query(
 @verb(
     *QUESTION,
     click.option("--until", metavar="DAY", help="The last day, included."),
-    click.option("--to", "file", required=True, metavar="FILE", help="What to write: FILE.xlsx, .csv or .parquet."),
+    click.option(
+        "--to", "file", required=True, metavar="FILE", help="What to write: FILE.xlsx, .csv or .parquet."
+    ),
 )
 @question
 def export(terminal: Terminal, asked: Question, file: str) -> int:
@@ -152,8 +159,12 @@ def _format(terminal: Terminal, form: str, file: Path | None) -> str:
     typed = click.get_current_context().params.get("form")
     if file is not None and typed == "table":
         if file.suffix not in (*ENDINGS, ".txt"):
-            export = f"tallybook export … --to {file}" if file.suffix == ".xlsx" else f"one of {', '.join(ENDINGS)}"
-            raise click.UsageError(f"{file} has no ending that says the format: {export}, or --format")
+            export = (
+                f"tallybook export … --to {file}"
+                if file.suffix == ".xlsx"
+                else f"one of {', '.join(ENDINGS)}"
+            )
+            raise click.UsageError(f"the ending of {file} says no format of a query: {export}, or --format")
         return ENDINGS.get(file.suffix, form)
     if form == "parquet" and file is None and terminal.is_watched:
         raise click.UsageError("a Parquet file is not for the screen: -o metrics.parquet")

@@ -3,13 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from tallybook.cli.failures import filled
-from tallybook.cli.options import FROM, SOURCE_AS_OF, SOURCES, TABLE_OR_JSON, TO, metrics, overridden, verb
+from tallybook.cli.options import (
+    FROM,
+    SOURCE_AS_OF,
+    SOURCES,
+    TABLE_OR_JSON,
+    TO,
+    Decorator,
+    gathered,
+    metrics,
+    overridden,
+    verb,
+)
 from tallybook.cli.terminal import Terminal, count, indented, table
 from tallybook.errors import DONE, NOT_READY, USAGE
 
@@ -22,7 +34,7 @@ if TYPE_CHECKING:
 
 
 @verb(
-    click.option("--source", "source", is_flag=True, help="Ask the databases too: tables, columns, time, indexes."),
+    click.option("--source", is_flag=True, help="Ask the databases too: tables, columns, time, indexes."),
     TABLE_OR_JSON,
 )
 def check(terminal: Terminal, source: bool, form: str) -> int:
@@ -47,7 +59,9 @@ def check(terminal: Terminal, source: bool, form: str) -> int:
 def _meanings(catalog: Catalog) -> dict[str, str]:
     from tallybook.catalog import explain_assumptions
 
-    return {name: explain_assumptions(metric, catalog.book.timezone) for name, metric in catalog.metrics.items()}
+    return {
+        name: explain_assumptions(metric, catalog.book.timezone) for name, metric in catalog.metrics.items()
+    }
 
 
 def _checked(catalog: Catalog, looks: list[Look]) -> dict[str, Any]:
@@ -72,41 +86,60 @@ def _tell_checked(terminal: Terminal, catalog: Catalog, looks: list[Look]) -> No
     problems = [problem for look in looks for problem in look.problems]
     for problem in problems:
         terminal.err(f"\n{problem}")
-    declared = f"{count(len(catalog.metrics), 'metric')}, {count(len(catalog.sources), 'source')}, days of {catalog.book.timezone}"
     if problems:
-        terminal.err(f"\n{terminal.styled(count(len(problems), 'problem'), 'bold', 'red', stream=terminal.stderr)}: {declared}")
-    else:
-        terminal.out(f"\nAll is well: {declared}." + ("" if looks else " `tallybook check --source` asks the database too."))
+        number = terminal.styled(count(len(problems), "problem"), "bold", "red", stream=terminal.stderr)
+        terminal.err(f"\n{number}.")
+        return
+    declared = f"{count(len(catalog.metrics), 'metric')}, {count(len(catalog.sources), 'source')}"
+    more = "" if looks else " `tallybook check --source` asks the database too."
+    terminal.out(f"\nAll is well: {declared}, days of {catalog.book.timezone}.{more}")
 
+
+# --- what to collect, for `plan` and `run`
+
+COLLECTED: tuple[Decorator, ...] = (metrics(required=False), FROM, TO, SOURCES, SOURCE_AS_OF)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Collected:
+    """What `Book.run` takes, as it was typed."""
+
+    metrics: tuple[str, ...]
+    from_: str | None
+    to: str | None
+    sources: Mapping[str, str]
+    source_as_of: datetime | None
+
+
+collected = gathered(Collected)
 
 # --- plan
 
 
 @verb(
-    metrics(required=False), FROM, TO, SOURCES, SOURCE_AS_OF,
+    *COLLECTED,
     click.option("--all", "every", is_flag=True, help="The statements of every day, not only of the first."),
     TABLE_OR_JSON,
-)  # fmt: skip
-def plan(
-    terminal: Terminal, metrics: tuple[str, ...], from_: str | None, to: str | None, sources: Mapping[str, str],
-    source_as_of: datetime | None, every: bool, form: str,
-) -> int:  # fmt: skip
+)
+@collected
+def plan(terminal: Terminal, asked: Collected, every: bool, form: str) -> int:
     """Show what `run` would do: which days of which metrics, by which statements and why, and touch nothing.
 
     \b
       tallybook plan
       tallybook plan revenue --from 2026-01-01 --all"""
-    from tallybook.cli.plans import described, told
+    from tallybook.cli.plans import described, in_words
 
+    sources = overridden(terminal, asked.sources)
     made = terminal.book().plan(
-        *metrics, from_=from_, to=to, sources=overridden(terminal, sources), source_as_of=source_as_of
+        *asked.metrics, from_=asked.from_, to=asked.to, sources=sources, source_as_of=asked.source_as_of
     )
     groups = described(made, every=every)
     reports = list(made.reports.values())
     if form == "json":
         terminal.json({"groups": groups, "metrics": [report.to_dict() for report in reports]})
     else:
-        terminal.out(told(groups))
+        terminal.out(in_words(groups))
         _tell_notes(terminal, reports)
     failed = [report for report in reports if report.error]
     return 0 if not failed else NOT_READY if all(r.unavailable for r in failed) and not groups else 1
@@ -116,13 +149,12 @@ def plan(
 
 
 @verb(
-    metrics(required=False), FROM, TO, SOURCES, SOURCE_AS_OF, TABLE_OR_JSON,
+    *COLLECTED,
+    TABLE_OR_JSON,
     click.option("--quiet", is_flag=True, help="Say nothing but what went wrong."),
-)  # fmt: skip
-def run(
-    terminal: Terminal, metrics: tuple[str, ...], from_: str | None, to: str | None, sources: Mapping[str, str],
-    source_as_of: datetime | None, form: str, quiet: bool,
-) -> int:  # fmt: skip
+)
+@collected
+def run(terminal: Terminal, asked: Collected, form: str, quiet: bool) -> int:
     """Collect every closed day that is missing, oldest first, and the last few again for late rows.
 
     \b
@@ -133,9 +165,10 @@ def run(
     Safe to repeat and to kill. Two at once: one does the work, the other says so (exit code 5)."""
     from tallybook.cli.progress import progress
 
+    sources = overridden(terminal, asked.sources)
     with progress(terminal, quiet=quiet) as on_progress:
         report = terminal.book().run(
-            *metrics, from_=from_, to=to, sources=overridden(terminal, sources), source_as_of=source_as_of,
+            *asked.metrics, from_=asked.from_, to=asked.to, sources=sources, source_as_of=asked.source_as_of,
             on_progress=on_progress,
         )  # fmt: skip
     if form == "json":
@@ -149,14 +182,17 @@ def _tell_run(terminal: Terminal, report: RunReport, *, quiet: bool) -> None:
     if not quiet:
         header = ("metric", "days", "from", "to", "points", "revisions", "seconds")
         rows = [
-            (m.metric, m.days, m.first or "–", m.last or "–", f"{m.points:,}", m.revisions or "", f"{m.seconds:.1f}")
+            (m.metric, m.days, m.first, m.last, f"{m.points:,}", m.revisions or "", f"{m.seconds:.1f}")
             for m in report.metrics
         ]
         first, *lines = table(header, rows, numbers=("days", "points", "revisions", "seconds"))
         terminal.out("\n".join([terminal.styled(first, "bold"), *lines]))
     _tell_notes(terminal, report.metrics, only_errors=quiet)
     if not quiet:
-        terminal.out(f"\nRun {report.run}: {report.status} in {report.seconds:.1f} s; the book is at version {report.version}.")
+        terminal.out(
+            f"\nRun {report.run}: {report.status} in {report.seconds:.1f} s; "
+            f"the book is at version {report.version}."
+        )
 
 
 def _tell_notes(terminal: Terminal, reports: list[MetricReport], *, only_errors: bool = False) -> None:

@@ -65,7 +65,7 @@ def _as_ours(error: BaseException) -> TallybookError:
     if isinstance(error, TallybookError):
         return error
     if isinstance(error, click.Abort | KeyboardInterrupt):
-        return TallybookError("stopped", hint="what was stored stays; the same command again goes on from there")
+        return TallybookError("stopped", hint="what was stored stays; the same command goes on from there")
     if isinstance(error, click.ClickException):
         return _usage(error)
     if isinstance(error, OSError):

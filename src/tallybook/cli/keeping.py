@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from tallybook.cli.options import TABLE_OR_JSON, verb
-from tallybook.cli.terminal import Terminal, count, table
+from tallybook.cli.terminal import Terminal, count, listed, stretch, table
 from tallybook.errors import DONE, SOME_FAILED
 
 # --- metrics
@@ -46,15 +46,10 @@ def _meaning(terminal: Terminal, name: str) -> str:
 
 
 def _tell_metrics(terminal: Terminal, found: list[dict[str, Any]]) -> None:
-    header = ("metric", "kind", "unit", "by", "from", "to", "days", "gaps", "measure")
-    rows = [
-        (
-            m["metric"], m["kind"], m["unit"], ", ".join(m["by"]), m["from"], m["to"], m["days"] or "", m["gaps"] or "",
-            _one_line(m["measure"]),
-        )
-        for m in found
-    ]  # fmt: skip
-    first, *lines = table(header, rows, numbers=("days", "gaps"))
+    names = ("metric", "kind", "unit", "by", "from", "to", "days", "gaps", "measure")
+    texts = [m | {"by": ", ".join(m["by"]), "measure": _one_line(m["measure"])} for m in found]
+    rows = [tuple(m[name] or "" for name in names) for m in texts]
+    first, *lines = table(names, rows, numbers=("days", "gaps"))
     terminal.out("\n".join([terminal.styled(first, "bold"), *lines]))
     if not any(m["days"] for m in found):
         terminal.out("\nNothing is collected yet: tallybook run")
@@ -74,28 +69,24 @@ def _tell_metric(terminal: Terminal, one: Mapping[str, Any]) -> None:
     if one["kind"] == "derived":
         terminal.out(f"  {'made of':<12} {', '.join(one['operands'])}")
         return
-    covered = [_stretch(*stretch) for stretch in one["coverage"]]
-    terminal.out(f"  {'collected':<12} {_listed(covered) or 'nothing yet: tallybook run ' + one['metric']}")
+    covered = [stretch(*days) for days in one["coverage"]]
+    terminal.out(f"  {'collected':<12} {listed(covered) or 'nothing yet: tallybook run ' + one['metric']}")
     if one["missing"]:
-        terminal.out(f"  {'gaps':<12} {_listed([_stretch(*stretch) for stretch in one['missing']])}")
+        terminal.out(f"  {'gaps':<12} {listed([stretch(*days) for days in one['missing']])}")
     for definition in one["definitions"]:
-        says = "today's" if definition["id"] == one["definition"] else f"older; ask it with --definition {definition['id']}"
+        older = f"older; ask it with --definition {definition['id']}"
+        says = "today's" if definition["id"] == one["definition"] else older
         days = f"{count(definition['days'], 'day')}, since {definition['created'][:10]}"
         terminal.out(f"  {'definition':<12} {definition['id']}  {days}  ({says})")
-
-
-def _stretch(first: str, last: str) -> str:
-    return first if first == last else f"{first} to {last}"
-
-
-def _listed(texts: list[str], most: int = 8) -> str:
-    return ", ".join(texts[:most]) + (f" and {len(texts) - most} more" if len(texts) > most else "")
 
 
 # --- runs
 
 
-@verb(click.option("--limit", type=click.IntRange(min=1), default=20, help="How many; 20 unless given."), TABLE_OR_JSON)
+@verb(
+    click.option("--limit", type=click.IntRange(min=1), default=20, help="How many; 20 unless given."),
+    TABLE_OR_JSON,
+)
 def runs(terminal: Terminal, limit: int, form: str) -> int:
     """List the latest runs, newest first: when, how long, what was collected, what failed."""
     found = terminal.book().runs(limit)
@@ -106,7 +97,8 @@ def runs(terminal: Terminal, limit: int, form: str) -> int:
         terminal.out("No run yet: tallybook run")
         return DONE
     header = ("run", "started (UTC)", "seconds", "status", "metrics", "days", "points", "revisions", "failed")
-    first, *lines = table(header, [_run_row(run) for run in found], numbers=header[:1] + header[2:3] + header[4:8])
+    numbers = ("run", "seconds", "metrics", "days", "points", "revisions")
+    first, *lines = table(header, [_run_row(run) for run in found], numbers)
     terminal.out("\n".join([terminal.styled(first, "bold"), *lines]))
     return DONE
 
@@ -122,7 +114,8 @@ def _run_row(run: Mapping[str, Any]) -> tuple[object, ...]:
 def _seconds(run: Mapping[str, Any]) -> str:
     if not run["finished"]:
         return ""
-    return f"{(datetime.fromisoformat(run['finished']) - datetime.fromisoformat(run['started'])).total_seconds():.1f}"
+    took = datetime.fromisoformat(run["finished"]) - datetime.fromisoformat(run["started"])
+    return f"{took.total_seconds():.1f}"
 
 
 # --- the rest

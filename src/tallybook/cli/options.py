@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import redirect_stdout
+from dataclasses import fields
 from datetime import datetime
 from typing import Any
 
@@ -17,7 +18,7 @@ Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 
 def verb(*options: Decorator) -> Callable[[Callable[..., int]], click.Command]:
-    """A verb with these options and --project; its function gets the Terminal first and returns the exit code.
+    """A verb with these options and --project. Its function gets the Terminal first, returns the exit code.
 
     What the user's own Python prints meanwhile goes to stderr: stdout holds what was asked for."""
 
@@ -30,15 +31,31 @@ def verb(*options: Decorator) -> Callable[[Callable[..., int]], click.Command]:
                 return function(terminal, **given)
 
         decorated: Callable[..., Any] = command
-        for option in reversed((*options, project)):
+        for option in reversed(options):
             decorated = option(decorated)
-        return click.command(function.__name__)(decorated)
+        return click.command(function.__name__)(project(decorated))
 
     return made
 
 
+def gathered(made: type[Any]) -> Callable[[Callable[..., int]], Callable[..., int]]:
+    """Gathers the options that are fields of a dataclass into one, the verb's second argument."""
+    own = [field.name for field in fields(made)]
+
+    def decorator(command: Callable[..., int]) -> Callable[..., int]:
+        @functools.wraps(command)
+        def called(terminal: Terminal, **given: Any) -> int:
+            asked = made(**{name: given.pop(name) for name in own})
+            return command(terminal, asked, **given)
+
+        return called
+
+    return decorator
+
+
 def metrics(*, required: bool) -> Decorator:
-    return click.argument("metrics", nargs=-1, required=required, metavar="METRIC…" if required else "[METRIC…]", callback=_parted)
+    metavar = "METRIC…" if required else "[METRIC…]"
+    return click.argument("metrics", nargs=-1, required=required, metavar=metavar, callback=_parted)
 
 
 def _parted(_: click.Context, __: click.Parameter, values: Sequence[str]) -> tuple[str, ...]:
@@ -49,9 +66,12 @@ def _parted(_: click.Context, __: click.Parameter, values: Sequence[str]) -> tup
 def form(*forms: str) -> Decorator:
     """--format; the first is what is meant when it is not given."""
     return click.option(
-        "--format", "form", type=click.Choice(forms), default=None, callback=lambda _, __, value: value or forms[0],
-        help=f"{forms[0]} (the default) is for people." if forms[0] == "table" else None,
-    )  # fmt: skip
+        "--format",
+        "form",
+        type=click.Choice(forms),
+        default=forms[0],
+        help="A table for people, if not given.",
+    )
 
 
 TABLE_OR_JSON = form("table", "json")

@@ -23,15 +23,17 @@ def progress(terminal: Terminal, *, quiet: bool) -> Iterator[OnProgress | None]:
 
     bar = Bar(
         TextColumn("{task.description}", markup=False), BarColumn(), TaskProgressColumn(),
-        TextColumn("{task.fields[rate]}", markup=False), TimeRemainingColumn(compact=True),
-        TextColumn("left"), console=Console(file=terminal.stderr), transient=True,
+        TextColumn("{task.fields[rate]}", markup=False), TimeRemainingColumn(),
+        console=Console(file=terminal.stderr), transient=True,
     )  # fmt: skip
     task = bar.add_task("looking at the sources", total=None, rate="")
 
     def told(seen: Progress) -> None:
-        bar.update(task, description=seen.what, total=seen.of, completed=seen.done)
+        what = seen.what if seen.done < seen.of else "writing the book"
+        bar.update(task, description=what, total=seen.of, completed=seen.done)
         speed = bar.tasks[0].speed
-        bar.update(task, rate=f"{seen.points:,} points" + (f", {speed:,.0f} days/s" if speed else ""))
+        rate = f", {speed:,.0f} days/s, time left" if speed else ""
+        bar.update(task, rate=f"{seen.points:,} points{rate}")
 
     with bar:
         yield told

@@ -104,7 +104,7 @@ class Terminal:
         """The text in colours and weights, where a person looks and has not said NO_COLOR."""
         stream = stream or self.stdout
         plain = "NO_COLOR" in self.env or self.env.get("TERM") == "dumb" or not stream.isatty()
-        if plain or not text:
+        if plain or not text or not styles:
             return text
         return f"\x1b[{';'.join(STYLES[style] for style in styles)}m{text}\x1b[0m"
 
@@ -124,15 +124,25 @@ def table(header: Sequence[str], rows: Sequence[Sequence[object]], numbers: Sequ
     texts = [[str("" if cell is None else cell) for cell in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(header, *texts, strict=True)]
     right = [name in numbers for name in header]
-    return [
-        "  ".join(t.rjust(w) if r else t.ljust(w) for t, w, r in zip(row, widths, right, strict=True)).rstrip()
-        for row in [list(header), *texts]
-    ]
+    lines = []
+    for row in [list(header), *texts]:
+        cells = zip(row, widths, right, strict=True)
+        lines.append("  ".join(t.rjust(w) if r else t.ljust(w) for t, w, r in cells).rstrip())
+    return lines
 
 
 def count(number: int, noun: str) -> str:
     """`1 day`, `1,234 days`."""
     return f"{number:,} {noun}" + ("" if number == 1 else "s")
+
+
+def stretch(first: object, last: object) -> str:
+    """`2026-03-01`, `2026-03-01 to 2026-03-05`."""
+    return f"{first}" if first == last else f"{first} to {last}"
+
+
+def listed(texts: Sequence[str], *, most: int = 8) -> str:
+    return ", ".join(texts[:most]) + (f" and {len(texts) - most} more" if len(texts) > most else "")
 
 
 def indented(text: str, by: str = "  ") -> str:

@@ -20,9 +20,14 @@ EXAMPLES = """\
   tallybook export mrr revenue --scope month --to metrics.xlsx
 """
 ENDINGS = """\
-Exit codes: 0 done; 1 some metrics failed, the rest is stored; 2 usage or configuration; 3 a question
-without a right answer was refused; 4 a source is not ready or not reachable, nothing is stored; 5 another
-run is at work; 70 a bug. `tallybook VERB --help` has examples.
+\b
+Exit codes:
+  0  done                                       4  a source is not ready; nothing is stored
+  1  some metrics failed, the rest is stored    5  another run is at work
+  2  usage or configuration                     70 a bug
+  3  a question without a right answer was refused
+
+`tallybook VERB --help` has examples of each verb.
 """
 
 
@@ -35,7 +40,9 @@ class Verb(NamedTuple):
 
 VERBS = {
     "Declare and collect": {
-        "check": Verb("say every problem of the project file, and with --source of the database", "collecting:check"),
+        "check": Verb(
+            "every problem of the project file, and with --source of the database", "collecting:check"
+        ),
         "plan": Verb("show what `run` would do, statements and all, and touch nothing", "collecting:plan"),
         "run": Verb("collect every closed day that is missing, and the last few again", "collecting:run"),
     },
@@ -95,16 +102,24 @@ def _say_version(ctx: click.Context, _: click.Parameter, value: bool) -> None:
 
 
 @click.group(
-    cls=Lazy, invoke_without_command=True, epilog=ENDINGS, subcommand_metavar="VERB …", options_metavar="[--project DIR]",
+    cls=Lazy, invoke_without_command=True, epilog=ENDINGS, subcommand_metavar="VERB …",
+    options_metavar="[--project DIR]",
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
-    help=f"Backend metrics done right: declare a metric once in tallybook.toml, collect it every day in one "
-    f"light pass over your own database, read it right at every scope.\n\n{EXAMPLES}",
+    help=f"""Backend metrics done right: declare a metric once in tallybook.toml, collect it every day in one
+    light pass over your own database, read it right at every scope.\n\n{EXAMPLES}""",
 )  # fmt: skip
 @project
-@click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=_say_version, help="Say the version.")
+@click.option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_say_version,
+    help="Say the version.",
+)
 @click.pass_context
 def tallybook(ctx: click.Context) -> int:
     if ctx.invoked_subcommand is None:
-        click.echo(ctx.get_help(), err=True)  # not on stdout: nothing was done, and a cron job should hear of it
+        click.echo(ctx.get_help(), err=True)  # nothing was done, and a cron job should hear of it
         return USAGE
     return 0

@@ -157,8 +157,8 @@ def _sampled_form(
             hint="make them one form in `sql`, or stored = \"offset\" where each can be read as an instant",
         )
     name = next(iter(forms), "text_date" if declared.upper().strip() == "DATE" else "text_space")
-    if name == "text_z":
-        return TimeForm("text_t")
+    if name.endswith("_z"):
+        return TimeForm(name.removesuffix("_z"))
     if name == "text_date":
         return TimeForm("text_date")
     return TimeForm(name, local if stored == "local" else "UTC")
@@ -205,7 +205,9 @@ def _bound_slot(
 def _pivot(source: Source, metric: Metric, relation: str, slot: Slot) -> float:
     """K: about the mean of some values. Any constant gives the same variance; one nearby loses no digits."""
     filled = placeholders_filled(source, metric, relation, "UTC", date(1970, 1, 1), 3_000_000) if "{{" in relation else relation
-    values = [float(v) for v in source.sample(filled, f"({slot.args[0]}\n)", 200)]
+    counted = " AND ".join(f"({c}\n)" for c in (metric.where, slot.filter) if c)
+    value = f"CASE WHEN {counted} THEN ({slot.args[0]}\n) END" if counted else f"({slot.args[0]}\n)"
+    values = [float(v) for v in source.sample(filled, value, 200)]
     return float(f"{sum(values) / len(values):.9g}") if values else 0.0
 
 

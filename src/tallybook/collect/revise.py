@@ -7,6 +7,8 @@ from collections.abc import Callable, Sequence
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from tallybook.measure import FLOAT
 from tallybook.metrics import Bound
 from tallybook.query.merge import Parts
@@ -25,14 +27,14 @@ def revisions(
     """Series whose value on one of `days` is no longer what it was.
 
     `old(kind)` is the relation of points published before; the new ones stand in new_<kind>."""
-    if not days or old("additive") is None:
+    if not days:
         return []
+    # What is carried is not stored: a day changes only with its own rows.
+    bound = msgspec.structs.replace(bound, metric=msgspec.structs.replace(bound.metric, carry=0))
     kinds = {"additive", *(slot.shape for slot in bound.measure.slots)}
     dims = bound.metric.dims
-    before = Parts(bound, {k: old(k) or f"new_{k} WHERE FALSE" for k in kinds}, dims)
+    before = Parts(bound, {k: old(k) or f"(SELECT * FROM new_{k} WHERE FALSE)" for k in kinds}, dims)
     after = Parts(bound, {k: f"new_{k}" for k in kinds}, dims)
-    if any(old(k) is None for k in kinds):
-        before = Parts(bound, {k: old(k) or f"(SELECT * FROM new_{k} WHERE FALSE)" for k in kinds}, dims)
     first, last = min(days), max(days)
     keys = ["g", *(f"k{i}" for i in range(len(dims)))]
     same = " AND ".join(f"a.{key} IS NOT DISTINCT FROM b.{key}" for key in keys)

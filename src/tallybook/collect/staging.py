@@ -91,6 +91,8 @@ class Staging:
         else:
             sql = f"INSERT INTO raw_values BY NAME SELECT {head}, {value}, {sign} * {count} AS n FROM staged {where}"
         self._insert(sql, table)
+        if shape == IDS and bound.slots[index].ids == "value" and bound.slots[index].type == FLOAT:
+            self._refuse_infinite("delta_ids" if interval else "new_ids", "value_f")
 
     def bucket(self) -> None:
         """Turn the staged values of flows into bucket rows: as they are while a cell has few, else 1 % wide."""
@@ -109,9 +111,9 @@ class Staging:
         ).fetchall()
         self.engine.execute("DELETE FROM raw_values")
 
-    def _refuse_infinite(self) -> None:
+    def _refuse_infinite(self, table: str = "raw_values", column: str = "low_f") -> None:
         found = self.engine.execute(
-            "SELECT any_value(metric) FROM raw_values WHERE isinf(low_f) OR isnan(low_f) HAVING count(*) > 0"
+            f"SELECT any_value(metric) FROM {table} WHERE isinf({column}) OR isnan({column}) HAVING count(*) > 0"
         ).fetchall()
         if found:
             raise SourceError(f"metric {found[0][0]!r} meets a value that is not finite", hint="leave such rows out with a filter")

@@ -208,10 +208,12 @@ class Group:
         bounds = self._bounds(form, first, last)
         within = self.source.within(column, form, self._bound_pair(first), self._bound_pair(last + ONE_DAY))
         relation = fill(self.relation, self.source, form, self.zone, first, last + ONE_DAY)
-        where = [within, *self._shared(), *([condition] if condition else [])]
+        where = [within, *self._shared()]
         day = day_case(self.source.time_value(column, form), bounds) if split else None
         if self.key.latest:
-            relation, where = self._latest(relation, where, day), [condition] if condition else []
+            # Which value is the latest is settled before anything is asked of it.
+            relation, where = self._latest(relation, where, day), []
+        where += [condition] if condition else []
         return _select([*([day] if day else []), *self.dims, *keys], columns, relation, where)
 
     def select_now(self, columns: Sequence[str], *, condition: str | None = None, keys: Sequence[str] = ()) -> str:

@@ -268,7 +268,8 @@ _TEXT_TIME = re.compile(
 
 
 def text_form(value: str) -> str | None:
-    """text_date, text_space, text_t, text_offset, or None when it is no time we know. 'Z' counts as UTC."""
+    """text_date, text_offset, text_space, text_t, the last two with _z where a 'Z' says that they are UTC;
+    None when it is no time we know."""
     found = _TEXT_TIME.match(value)
     if not found:
         return None
@@ -276,7 +277,8 @@ def text_form(value: str) -> str | None:
         return "text_date"
     if found["zone"] and found["zone"] != "Z":
         return "text_offset"
-    return "text_z" if found["zone"] else "text_t" if found["sep"] == "T" else "text_space"
+    form = "text_t" if found["sep"] == "T" else "text_space"
+    return form + "_z" if found["zone"] else form
 
 
 def as_instant(value: Any) -> datetime:

@@ -155,7 +155,11 @@ class DuckdbReader(Reader):
 
     def rows(self, sql: str) -> list[tuple[Any, ...]]:
         with self._limited():
-            return self.connection.execute(sql).fetchall()
+            found = self.connection.execute(sql)
+            if any("TIME ZONE" in str(column[1]) for column in found.description or ()):
+                # As Python values they would need pytz.
+                return list(zip(*(c.to_pylist() for c in found.to_arrow_table().columns), strict=True))
+            return found.fetchall()
 
     def batches(self, sql: str, size: int = 50_000) -> Iterator[list[tuple[Any, ...]]]:
         rows = self.rows(sql)

@@ -289,10 +289,9 @@ def _same_day(left: str, right: str) -> str:
 
 def _equal(engine: duckdb.DuckDBPyConnection, old: str, fresh: str) -> bool:
     """Whether what was collected again is what was there."""
-    differ = engine.execute(
-        f"SELECT (SELECT count(*) FROM (({old}) EXCEPT ALL ({fresh}))) + (SELECT count(*) FROM (({fresh}) EXCEPT ALL ({old})))"
-    ).fetchall()
-    return bool(differ[0][0] == 0)
+    was, now = engine.execute(f"SELECT (SELECT count(*) FROM ({old})), (SELECT count(*) FROM ({fresh}))").fetchall()[0]
+    # Of equally many rows, none missing means none too many.
+    return was == now and not engine.execute(f"({old}) EXCEPT ALL ({fresh}) LIMIT 1").fetchall()
 
 
 def _own(engine: duckdb.DuckDBPyConnection, covered: Sequence[Covered]) -> None:
