@@ -7,7 +7,7 @@
         driver.together([job(folder, "run", …), job(folder, "compact", …)]) # at the same time
 
 A *step* is whatever changes the disk: a statement of a ledger transaction, its COMMIT, a points file being
-written, an fsync, a file made, renamed or deleted; each is counted before and after. Every deed is done by a
+written, an fsync, a file made, renamed or deleted. It is counted before it happens. Every deed is done by a
 process of its own, forked from one that has imported everything and opened nothing (`python -m tests.crash`).
 """
 
@@ -39,7 +39,8 @@ def job(folder: Path, do: str, *, now: str, **more: Any) -> Job:
     """What a process is to do: a function of DEEDS, in a project, by a clock that stands at `now` (UTC).
 
     `at`: send `signal` (KILL unless said) to itself at this step; `after`: be killed after so many seconds;
-    `largest`: no file may grow beyond so many bytes; `ticking`: the clock goes on from `now`."""
+    `delay`: wait so many seconds first; `largest`: no file may grow beyond so many bytes; `ticking`: the clock
+    goes on from `now`; `trace`: tell the names of the steps."""
     return {"folder": str(folder), "do": do, "now": now, **more}
 
 
@@ -89,7 +90,12 @@ def main() -> None:
             print(json.dumps(ended(pid, *answers.pop(pid))), flush=True)
             continue
         started = [fork(one, answers) for one in order["jobs"]]
-        print(json.dumps([ended(pid, *answers[pid]) for pid in started]), flush=True)
+        kill_in_time(answers)
+        said = [ended(pid, *answers[pid]) for pid in started]
+        for pid, one in zip(started, said, strict=True):
+            if "stopped" not in one:
+                del answers[pid]
+        print(json.dumps(said), flush=True)
 
 
 def import_everything() -> None:
@@ -116,12 +122,15 @@ def fork(one: Job, answers: dict[int, Any]) -> int:
     return pid
 
 
+def kill_in_time(answers: dict[int, Any]) -> None:
+    """Kill each process that is to be killed after some seconds (one that has ended is not waited for yet)."""
+    for moment, pid in sorted((began + one["after"], pid) for pid, (_, one, began) in answers.items() if "after" in one):
+        time.sleep(max(0.0, moment - time.monotonic()))
+        os.kill(pid, signal.SIGKILL)
+
+
 def ended(pid: int, file: IO[bytes], one: Job, began: float) -> Said:
-    """Wait for a process, and kill it when its time has come."""
-    if (after := one.get("after")) is not None:
-        time.sleep(max(0.0, began + after - time.monotonic()))
-        with suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
+    """Wait until a process has ended or stopped itself."""
     _, status = os.waitpid(pid, os.WUNTRACED)
     if os.WIFSTOPPED(status):
         return {"stopped": pid}
@@ -143,6 +152,7 @@ def perform(one: Job, writing: int) -> None:
     import tallybook
     from tallybook.errors import TallybookError
 
+    time.sleep(one.get("delay", 0))
     steps = Steps(one.get("at"), signal.Signals[f"SIG{one.get('signal', 'KILL')}"])
     count_steps(steps)
     if "largest" in one:
@@ -159,7 +169,7 @@ def perform(one: Job, writing: int) -> None:
     except BaseException:
         code = 70
         answer |= {"error": traceback.format_exc(), "kind": "bug"}
-    answer["steps"] = steps.taken
+    answer["steps"] = steps.names if one.get("trace") else len(steps.names)
     written = json.dumps(answer).encode()
     while written:
         written = written[os.write(writing, written) :]
@@ -178,20 +188,18 @@ class Steps:
     """Counts what changes the disk, and ends the process at the step that was asked for."""
 
     def __init__(self, last: int | None, signal_: signal.Signals) -> None:
-        self.taken, self.last, self.signal = 0, last, signal_
+        self.names: list[str] = []
+        self.last, self.signal = last, signal_
 
-    def take(self) -> None:
-        self.taken += 1
-        if self.taken == self.last:
+    def take(self, name: str) -> None:
+        self.names.append(name)
+        if len(self.names) == self.last:
             os.kill(os.getpid(), self.signal)
 
-    def around(self, act: Callable[..., Any]) -> Callable[..., Any]:
+    def before(self, name: str, act: Callable[..., Any]) -> Callable[..., Any]:
         def counted(*args: Any, **options: Any) -> Any:
-            self.take()
-            try:
-                return act(*args, **options)
-            finally:
-                self.take()
+            self.take(name)
+            return act(*args, **options)
 
         return counted
 
@@ -204,7 +212,7 @@ def count_steps(steps: Steps) -> None:
     import tallybook.engines.duckdb as engines
 
     for name in ("fsync", "mkdir", "unlink", "replace", "rename"):
-        setattr(os, name, steps.around(getattr(os, name)))
+        setattr(os, name, steps.before(name, getattr(os, name)))
 
     class Ledger(sqlite3.Connection):
         writing = False
@@ -214,7 +222,7 @@ def count_steps(steps: Steps) -> None:
             if not self.writing or sql.startswith("SELECT"):
                 return act(sql, *more)
             self.writing = sql not in ("COMMIT", "ROLLBACK")
-            return steps.around(act)(sql, *more)
+            return steps.before(f"ledger {sql.split()[0]}", act)(sql, *more)
 
         def execute(self, sql: str, *more: Any) -> Any:
             return self._counted(super().execute, sql, *more)
@@ -237,8 +245,9 @@ def count_steps(steps: Steps) -> None:
             return getattr(self.real, name)
 
         def execute(self, sql: str, *more: Any) -> Any:
-            act = steps.around(self.real.execute) if sql.startswith("COPY") else self.real.execute
-            return act(sql, *more)
+            if sql.startswith("COPY"):
+                steps.take("COPY")
+            return self.real.execute(sql, *more)
 
     sqlite3.connect = connect
     engines.connect = run.connect = lambda: Engine(connect_engine())
@@ -336,7 +345,7 @@ def do_change_forever(book: Any, one: Job) -> Said:
     import sqlite3
 
     app = sqlite3.connect(Path(one["folder"]) / "app.sqlite", timeout=30, isolation_level=None)
-    dice, changes, here = random.Random(one["seed"]), 0, one.get("generations", 1)
+    dice, changes, here = random.Random(one["seed"]), 0, 1
     for _ in until(one["seconds"]):
         app.execute("BEGIN IMMEDIATE")
         if here > 1 and dice.random() < 0.4:
@@ -344,8 +353,8 @@ def do_change_forever(book: Any, one: Job) -> Said:
             here -= 1
         else:
             app.execute(
-                "INSERT INTO events (at, plan, user_id, amount, generation) SELECT at, plan, user_id + 1000 * (m.g + 1), "
-                "amount, m.g + 1 FROM events, (SELECT max(generation) AS g FROM events) m WHERE generation = 1"
+                "INSERT INTO events (at, plan, user_id, generation) SELECT at, plan, user_id + 1000000 * m.g, m.g + 1 "
+                "FROM events, (SELECT max(generation) AS g FROM events) m WHERE generation = 1"
             )
             here += 1
         app.execute("COMMIT")
@@ -358,7 +367,7 @@ def do_read_forever(book: Any, one: Job) -> Said:
     """Ask again and again; keep every answer with the version it was read at, and what was wrong about it."""
     dice, reads, wrong, versions = random.Random(one["seed"]), [], [], []
     for _ in until(one["seconds"]):
-        question = dice.choice(one["questions"])
+        question = dice.choice(one["asked"])
         book._answers.clear()
         try:
             result = ask(book, question)

@@ -6,12 +6,13 @@ undisturbed pass would have made of it: every answer, coverage, revisions, and n
 
 from __future__ import annotations
 
-import json
 import os
 import random
 import shutil
+import signal
 import sqlite3
 import subprocess
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
@@ -22,6 +23,9 @@ from typing import Any
 import pytest
 
 import tallybook
+from tallybook.errors import Refused
+from tallybook.store.ledger import Change
+from tallybook.store.sqlite_ledger import SqliteLedger
 from tests.crash import Driver, Job, Said, job
 
 ZONE = "Europe/Berlin"
@@ -168,7 +172,6 @@ HISTORY = (
     ),
     Act("clean", "compact", "2024-06-15T06:00"),
 )
-ACTS = [act.name for act in HISTORY]
 
 
 def make_company(folder: Path, seed: int = 5) -> None:
@@ -233,6 +236,11 @@ class Lived:
     def act(self, folder: Path, act: Act, **crash: Any) -> Said:
         return self.driver.do(folder, act.do, now=act.now, **act.more, **crash)
 
+    def again_traced(self, act: Act) -> list[str]:
+        """The names of an act's steps."""
+        with self.again(act) as folder:
+            return self.act(folder, act, trace=True)["steps"]
+
     def dump(self, folder: Path, act: Act) -> Said:
         answer = self.driver.do(folder, "dump", now=act.now, questions=QUESTIONS)
         assert answer["exit"] == 0, answer
@@ -275,22 +283,519 @@ def driver() -> Iterator[Driver]:
         yield driver
 
 
+@pytest.fixture(params=HISTORY, ids=lambda act: act.name)
+def act(request: pytest.FixtureRequest) -> Act:
+    return request.param
+
+
 @pytest.fixture(scope="module")
 def lived(driver: Driver, tmp_path_factory: pytest.TempPathFactory) -> Lived:
     return Lived(tmp_path_factory.mktemp("history") / "project", driver).live()
 
 
+@contextmanager
+def at(folder: Path, now: str) -> Iterator[Any]:
+    """The book of a project by a clock that stands still."""
+    instant = datetime.fromisoformat(now).replace(tzinfo=UTC)
+    with tallybook.open(folder, now=lambda: instant) as book:
+        yield book
+
+
 # ---------------------------------------------------------------------------------------------- kill -9
 
 
-@pytest.mark.parametrize("name", ACTS)
 def test_killed_at_any_step_and_done_again_it_is_the_same_book(
-    lived: Lived, name: str, seed: int, soak: bool, record_property: Callable[[str, object], None]
+    lived: Lived, act: Act, seed: int, soak: bool, record_property: Callable[[str, object], None]
 ) -> None:
-    act = HISTORY[ACTS.index(name)]
-    steps = range(1, lived.did[name]["steps"] + 1)
-    chosen = steps if soak else sorted(random.Random(f"{seed}{name}").sample(steps, min(6, len(steps))))
-    print({k: (v["steps"], v["seconds"]) for k, v in lived.did.items()})
+    steps = range(1, lived.did[act.name]["steps"] + 1)
+    chosen = steps if soak else sorted(random.Random(f"{seed} {act.name}").sample(steps, 4))
     crashes = [lived.survives(act, at=step) for step in chosen]
-    assert all(crash["signal"] == 9 for crash in crashes)
-    record_property("steps killed at", len(chosen))
+    assert all(crash["signal"] == signal.SIGKILL for crash in crashes)
+    record_property("killed at steps", len(chosen))
+
+
+def test_killed_at_any_moment_and_done_again_it_is_the_same_book(
+    lived: Lived, act: Act, seed: int, soak: bool, record_property: Callable[[str, object], None]
+) -> None:
+    dice = random.Random(f"{seed} {act.name}")
+    moments = [dice.random() * lived.did[act.name]["seconds"] for _ in range(60 if soak else 2)]
+    crashes = [lived.survives(act, after=moment) for moment in moments]
+    record_property("killed at moments", sum(crash["signal"] == signal.SIGKILL for crash in crashes))
+
+
+def test_killed_again_and_again_it_ends_up_the_same_book(lived: Lived, seed: int, soak: bool) -> None:
+    """Each attempt gets a little further; what it did need not be done twice."""
+    dice = random.Random(seed)
+    for act in HISTORY if soak else (HISTORY[dice.choice((0, 1, 3))],):
+        with lived.again(act) as folder:
+            kills = 0
+            while lived.act(folder, act, at=dice.randrange(60, 160))["exit"] is None:
+                kills += 1
+                assert kills < 50
+            assert_same(lived.dump(folder, act), lived.after[act.name], kills)
+
+
+def test_a_run_that_was_killed_has_kept_what_it_published(lived: Lived) -> None:
+    act = HISTORY[0]
+    with lived.again(act) as folder:
+        lived.act(folder, act, at=lived.did[act.name]["steps"] - 20)
+        with at(folder, act.now) as book:
+            covered = sum(row["days"] for row in book.metrics() if row["kind"] != "derived")
+            lost = book.runs()
+        assert covered > 300
+        assert lost[0]["status"] == "running"
+        lived.act(folder, act)
+        with at(folder, act.now) as book:
+            assert [run["status"] for run in book.runs()] == ["done", "lost"]
+
+
+# ---------------------------------------------------------------------------------- written before it is said
+
+
+def test_a_version_names_only_files_that_are_on_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a power cut there is what was synced: a file, and the folder that holds its name."""
+    make_company(tmp_path)
+    synced: set[tuple[int, int]] = set()
+    commits = 0
+    real_sync, real_commit = os.fsync, SqliteLedger.commit
+
+    def sync(descriptor: int) -> None:
+        real_sync(descriptor)
+        seen = os.fstat(descriptor)
+        synced.add((seen.st_ino, seen.st_mtime_ns))
+
+    def commit(ledger: SqliteLedger, base: int, change: Change, **more: Any) -> int:
+        nonlocal commits
+        for file in change.add:
+            for path in (tmp_path / "book" / file.path, (tmp_path / "book" / file.path).parent):
+                seen = path.stat()
+                assert (seen.st_ino, seen.st_mtime_ns) in synced, f"{path} was not synced as it is now"
+            commits += 1
+        return real_commit(ledger, base, change, **more)
+
+    monkeypatch.setattr(os, "fsync", sync)
+    monkeypatch.setattr(SqliteLedger, "commit", commit)
+    with at(tmp_path, HISTORY[0].now) as book:
+        book.run(publish_seconds=0)
+        book.compact()
+        assert book.store.ledger._connection().execute("PRAGMA synchronous").fetchone() == (2,)  # FULL
+    assert commits > 20
+
+
+# ------------------------------------------------------------------------------------- several at the same time
+
+EVENTS = """
+[book]
+timezone = "Europe/Berlin"
+start = "2023-11-24"
+
+[sources.app]
+url = "sqlite:///app.sqlite"
+
+[metrics.events]
+table = "events"
+time = "at"
+measure = "count(*)"
+by = ["plan"]
+
+[metrics.events_summed]
+table = "events"
+time = "at"
+measure = "sum(1)"
+by = ["plan"]
+
+[metrics.events_of_ids]
+table = "events"
+time = "at"
+measure = "count(distinct user_id)"
+by = ["plan"]
+
+[metrics.ratio]
+measure = "events_of_ids / events"
+"""
+ALL = ["events", "events_summed", "events_of_ids", "ratio"]
+READ: list[dict[str, Any]] = [
+    {"metrics": ALL, "scope": "day"},
+    {"metrics": ALL, "scope": "day", "by": ["plan"]},
+    {"metrics": ALL, "scope": "week", "by": ["plan"], "totals": True},
+    {"metrics": ALL, "scope": "month", "totals": True},
+    {"metrics": ["events", "events_of_ids"], "scope": "all"},
+    {"metrics": ALL, "scope": "month", "by": ["plan"], "as_of": "2024-01-16"},
+]
+
+
+def make_events(folder: Path) -> None:
+    """One event of each plan on every day; the application adds and takes whole generations of them."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "tallybook.toml").write_text(EVENTS)
+    days = [FIRST + timedelta(days=i) for i in range((LAST - FIRST).days + 1)]
+    rows = [(f"{day} {number % 22:02}:30:00", plan) for number, day in enumerate(days) for plan in ("free", "pro", "team")]
+    with closing(sqlite3.connect(folder / "app.sqlite")) as app:
+        app.execute("PRAGMA journal_mode = WAL")
+        app.execute("CREATE TABLE events (at TEXT, plan TEXT, user_id INTEGER, generation INTEGER)")
+        app.execute("CREATE INDEX events_at ON events (at)")
+        app.executemany(
+            "INSERT INTO events VALUES (?, ?, ?, 1)", [(at, plan, number) for number, (at, plan) in enumerate(rows)]
+        )
+        app.commit()
+
+
+def lives(folder: Path, do: str, dice: random.Random, seconds: float, deaths: int, **more: Any) -> list[Job]:
+    """One writer's lives: killed at random moments, and there again after each."""
+    ends = sorted(dice.random() * seconds for _ in range(deaths))
+    started = [0.0, *ends]
+    common = {"now": "2024-01-18T06:00", "ticking": True, "seed": dice.random(), **more}
+    mortal = [
+        job(folder, do, delay=begin, after=end, seconds=seconds, **common) for begin, end in zip(started, ends, strict=False)
+    ]
+    return [*mortal, job(folder, do, delay=started[-1], seconds=seconds - started[-1], **common)]
+
+
+def test_four_writers_at_once_and_every_answer_is_of_one_version(
+    driver: Driver, tmp_path: Path, seed: int, soak: bool, record_property: Callable[[str, object], None]
+) -> None:
+    make_events(tmp_path)
+    assert driver.do(tmp_path, "run", now="2024-01-16T06:00")["exit"] == 0
+    dice, seconds, deaths = random.Random(seed), 300.0 if soak else 9.0, 60 if soak else 1
+    writers = [
+        *lives(tmp_path, "collect_forever", dice, seconds, deaths),
+        *lives(tmp_path, "collect_forever", dice, seconds, deaths),
+        *lives(tmp_path, "collect_forever", dice, seconds, deaths, days=[str(FIRST + timedelta(days=i)) for i in range(50)]),
+        *lives(tmp_path, "compact_forever", dice, seconds, deaths),
+    ]
+    application = lives(tmp_path, "change_forever", dice, seconds, 0)
+    readers = [life for _ in range(2) for life in lives(tmp_path, "read_forever", dice, seconds, 0, asked=READ)]
+    said = driver.together([*writers, *application, *readers])
+
+    wrote, read = said[: len(writers)], said[-2:]
+    assert [one for one in said if one["exit"] not in (0, None)] == []
+    assert sum(one["signal"] == signal.SIGKILL for one in wrote) == 4 * deaths
+    ended = [one["said"] for one in wrote if one["exit"] == 0]
+    assert sum(one.get("failed", 0) for one in ended) == 0
+    assert [wrong for one in read for wrong in one["said"]["wrong"]] == []
+    reads = [read for one in read for read in one["said"]["reads"]]
+    assert len({digest for _, question, digest in reads if question.get("as_of")}) == 1
+    again = driver.do(tmp_path, "reread", now="2024-01-18T06:05", reads=reads)
+    assert again["said"]["differ"] == []
+
+    assert driver.do(tmp_path, "run", now="2024-01-18T07:00", **{"from": str(FIRST)})["exit"] == 0
+    with at(tmp_path, "2024-01-18T07:00") as book, closing(sqlite3.connect(tmp_path / "app.sqlite")) as app:
+        (generations,) = app.execute("SELECT count(DISTINCT generation) FROM events").fetchone()
+        rows = book.query("events", "events_of_ids", scope="day", by=["plan"]).rows()
+        assert {(row["events"], row["events_of_ids"]) for row in rows} == {(generations, generations)}
+        assert book.doctor() == []
+        versions = book.store.ledger.version()
+    tidied = driver.do(tmp_path, "tidy", now="2024-01-18T08:00")["said"]
+    assert tidied["left"] == tidied["missing"] == []
+    record_property("reads", len(reads))
+    record_property("versions", versions)
+    record_property("writers killed", 4 * deaths)
+    for what in ("runs", "busy", "compacted"):
+        record_property(what, sum(one.get(what, 0) for one in ended))
+
+
+def test_of_two_runs_one_does_the_work_and_the_other_says_so(driver: Driver, lived: Lived) -> None:
+    act = HISTORY[0]
+    with lived.again(act) as folder:
+        one, other = driver.together([job(folder, "run", now=act.now), job(folder, "run", now=act.now)])
+        done, busy = (one, other) if one["exit"] == 0 else (other, one)
+        assert (done["exit"], busy["exit"], busy["kind"]) == (0, 5, "Busy")
+        assert "another run is at work on this book: process" in busy["error"]
+        assert "run again" in busy["hint"]
+        assert_same(lived.dump(folder, act), lived.after[act.name], "two runs")
+
+
+@pytest.mark.parametrize("act", [HISTORY[2], HISTORY[4]], ids=["compact", "clean"])
+def test_several_compact_at_the_same_time(driver: Driver, lived: Lived, act: Act, soak: bool) -> None:
+    for _ in range(30 if soak else 3):
+        with lived.again(act) as folder:
+            said = driver.together([job(folder, "compact", now=act.now)] * 4)
+            assert [one["exit"] for one in said] == [0, 0, 0, 0], said
+            assert_same(lived.dump(folder, act), lived.after[act.name], "four compacts")
+            tidied = driver.do(folder, "tidy", now=act.now)["said"]
+            assert tidied["left"] == tidied["missing"] == []
+
+
+def test_several_open_a_book_that_is_not_there_yet(driver: Driver, tmp_path: Path, soak: bool) -> None:
+    for number in range(50 if soak else 5):
+        folder = tmp_path / str(number)
+        make_events(folder)
+        said = driver.together([job(folder, "open", now="2024-01-18T06:00")] * 6)
+        assert [(one["exit"], one["said"]) for one in said] == [(0, {"version": 0})] * 6, said
+
+
+# --------------------------------------------------------------------------------------------------- leases
+
+
+def test_a_run_that_was_taken_over_while_it_slept_can_not_commit(driver: Driver, lived: Lived) -> None:
+    act = HISTORY[1]
+    steps = lived.again_traced(act)
+    for place in (steps.index("COPY") + 1, len(steps) - steps[::-1].index("COPY")):
+        with lived.again(act) as folder:
+            asleep = lived.act(folder, act, at=place, signal="STOP")
+            soon = driver.do(folder, "run", now="2024-01-18T06:00:59")
+            assert (soon["exit"], soon["kind"]) == (5, "Busy")
+            later = driver.do(folder, "run", now="2024-01-18T06:01:01")
+            assert later["exit"] == 0
+            taken = driver.do(folder, "dump", now=act.now, questions=QUESTIONS)["said"]
+            awake = driver.resume(asleep["stopped"])
+            assert (awake["exit"], awake["kind"]) == (5, "Busy")
+            assert "taken over" in awake["error"]
+            assert driver.do(folder, "dump", now=act.now, questions=QUESTIONS)["said"] == taken
+            assert_same(taken, lived.after[act.name], "taken over")
+            tidied = driver.do(folder, "tidy", now=act.now)["said"]
+            assert tidied["left"] == tidied["missing"] == []
+            with at(folder, act.now) as book:
+                assert [run["status"] for run in book.runs(2)] == ["done", "failed"]
+
+
+# ------------------------------------------------------------------------------------------- the book as it was
+
+
+@dataclass
+class Year:
+    """A book that was written to on many days of a year; `believed`: what it answered on each of them."""
+
+    folder: Path
+    believed: dict[date, int]
+
+    def at_the_end_of(self, day: date) -> int | None:
+        return max(((d, n) for d, n in self.believed.items() if d <= day), default=(None, None))[1]
+
+
+YEAR = """
+[book]
+timezone = "America/New_York"
+start = "2023-01-01"
+
+[sources.app]
+url = "sqlite:///app.sqlite"
+
+[metrics.events]
+table = "events"
+time = "at"
+measure = "count(*)"
+"""
+ASKED = {"metrics": ["events"], "scope": "all", "from_": "2023-01-01", "to": "2023-01-01"}
+
+
+@pytest.fixture(scope="module")
+def year(tmp_path_factory: pytest.TempPathFactory, seed: int) -> Year:
+    """The number of events of one day is another on every day that somebody looked."""
+    folder, dice = tmp_path_factory.mktemp("year"), random.Random(seed)
+    (folder / "tallybook.toml").write_text(YEAR)
+    days = sorted({date(2023, 1, 3) + timedelta(days=dice.randrange(360)) for _ in range(34)} | {date(2023, 8, 31)})
+    believed = {}
+    with closing(sqlite3.connect(folder / "app.sqlite")) as app:
+        app.execute("CREATE TABLE events (at TEXT)")
+        for number, day in enumerate(days, 1):
+            app.execute("INSERT INTO events VALUES ('2023-01-01 12:00:00')")
+            app.commit()
+            # In New York it is still the day before until five in the morning.
+            hour = dice.choice((5, 12, 28))
+            instant = datetime(day.year, day.month, day.day, tzinfo=UTC) + timedelta(hours=hour, minutes=30)
+            with tallybook.open(folder, now=lambda instant=instant: instant) as book:
+                book.run(from_="2023-01-01", to="2023-01-01")
+            believed[day] = number
+    return Year(folder, believed)
+
+
+def test_what_was_believed_can_be_asked_until_it_is_cleaned_and_then_is_refused(year: Year, tmp_path: Path) -> None:
+    folder = shutil.copytree(year.folder, tmp_path / "year")
+    every_day = [date(2023, 1, 1) + timedelta(days=i) for i in range(364)]
+    with at(folder, "2023-12-31T12:00") as book:
+        for day in every_day[3:]:
+            assert as_of(book, day) == year.at_the_end_of(day)
+        files = len(list((folder / "book" / "points").rglob("*.parquet")))
+        assert book.compact()["deleted"] > 10
+        assert len(list((folder / "book" / "points").rglob("*.parquet"))) < files - 10
+        assert book.doctor() == []
+        oldest = date(2023, 12, 31) - timedelta(days=90)
+        refused = 0
+        for day in every_day[3:]:
+            month_ends = (day + timedelta(days=1)).day == 1
+            try:
+                assert as_of(book, day) == year.at_the_end_of(day)
+            except Refused as why:
+                refused += 1
+                assert day < oldest
+                assert not month_ends
+                assert f"at the end of {day} was cleaned" in str(why)
+                instead = date.fromisoformat(why.ask.removeprefix("--as-of "))
+                assert (instead + timedelta(days=1)).day == 1
+                assert as_of(book, instead) == year.at_the_end_of(instead)
+        assert refused > 100
+
+
+def as_of(book: Any, day: date) -> int | None:
+    row = book.query("events", scope="all", from_="2023-01-01", to="2023-01-01", as_of=day).rows()[0]
+    return row["events"]
+
+
+def test_asking_while_it_is_cleaned_is_answered_rightly_or_refused(
+    driver: Driver, year: Year, tmp_path: Path, seed: int, soak: bool, record_property: Callable[[str, object], None]
+) -> None:
+    counts = {"answered": 0, "refused": 0}
+    for number in range(20 if soak else 2):
+        folder = shutil.copytree(year.folder, tmp_path / str(number))
+        days = [date(2023, 1, 4) + timedelta(days=i) for i in range(360)]
+        believed = [(str(day), year.at_the_end_of(day)) for day in days]
+        asking = [
+            job(folder, "ask_while_cleaned", now="2023-12-31T12:00", seconds=2.5, seed=seed + i, believed=believed, question=ASKED)
+            for i in range(2)
+        ]
+        cleaning = [job(folder, "compact", now="2023-12-31T12:00", delay=0.8)] * 2
+        said = driver.together([*asking, *cleaning])
+        assert [one["exit"] for one in said] == [0, 0, 0, 0], said
+        for one in said[:2]:
+            assert one["said"]["wrong"] == []
+            for what in counts:
+                counts[what] += one["said"][what]
+    assert counts["answered"] > 0
+    assert counts["refused"] > 0
+    for what, number in counts.items():
+        record_property(what, number)
+
+
+def test_a_file_that_left_the_book_is_kept_for_an_hour(tmp_path: Path) -> None:
+    """Whatever keep_versions says: somebody may be reading it."""
+    make_events(tmp_path)
+    toml = (tmp_path / "tallybook.toml").read_text().replace("[book]", '[book]\nkeep_versions = "0d"')
+    (tmp_path / "tallybook.toml").write_text(toml)
+    with at(tmp_path, "2024-01-18T06:00") as book:
+        book.run()
+        book.compact()
+        files = set((tmp_path / "book" / "points").rglob("*.parquet"))
+        assert book.compact() == {"folded": 0, "deleted": 0}
+    with at(tmp_path, "2024-01-18T06:59") as book:
+        assert book.compact()["deleted"] == 0
+    with at(tmp_path, "2024-01-18T07:01") as book:
+        assert book.compact()["deleted"] > 0
+        left = set((tmp_path / "book" / "points").rglob("*.parquet"))
+        assert left < files
+        assert {book.store.path(file) for file in book.store.snapshot().files} == left
+
+
+def test_a_stray_is_left_alone_while_a_run_is_at_work(tmp_path: Path) -> None:
+    make_events(tmp_path)
+    with at(tmp_path, "2024-01-18T06:00") as book:
+        book.run()
+        strays = [tmp_path / "book" / "points" / "additive" / f"2024-01-{name}.parquet" for name in ("young", "old")]
+        for stray in strays:
+            stray.write_bytes(b"half a file")
+        long_ago = time.time() - 25 * 3600
+        os.utime(strays[1], (long_ago, long_ago))
+        assert "1 points files belong to no version" in book.doctor()[0]
+        lease = book.store.ledger.acquire("collect", now=book.clock(), seconds=60)
+        assert book.compact()["deleted"] == 0
+        book.store.ledger.release(lease)
+        assert book.compact()["deleted"] == 1
+        assert [stray.exists() for stray in strays] == [True, False]
+        assert book.doctor() == []
+
+
+# ------------------------------------------------------------------------------------------------- a full disk
+
+
+@contextmanager
+def small_disk(folder: Path, kilobytes: int) -> Iterator[Callable[[int], None]]:
+    """A disk of so many kilobytes at `folder`; call what is given to make it larger. Needs root on Linux."""
+    folder.mkdir(parents=True, exist_ok=True)
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", f"size={kilobytes}k", "tmpfs", str(folder)], capture_output=True, text=True, check=False
+    )
+    if mounted.returncode:
+        pytest.skip(f"no disk can be mounted here: {mounted.stderr.strip()}")
+    try:
+        yield lambda more: subprocess.run(["mount", "-o", f"remount,size={more}k", str(folder)], check=True) and None
+    finally:
+        subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+def test_a_full_disk_is_told_and_nothing_is_half_done(
+    driver: Driver, lived: Lived, seed: int, soak: bool, record_property: Callable[[str, object], None]
+) -> None:
+    act, dice, told = HISTORY[0], random.Random(seed), 0
+    sizes = range(8, 720, 8) if soak else [4, 40, dice.randrange(60, 200), dice.randrange(200, 500)]
+    for kilobytes in sizes:
+        with lived.again(act) as folder, small_disk(folder / "book", kilobytes) as enlarge:
+            full = lived.act(folder, act)
+            assert full["exit"] == 0 or full["kind"] == "BookError", full
+            if full["exit"]:
+                told += 1
+                assert "cannot be written" in full["error"]
+                assert "make room on the disk" in full["hint"]
+                assert "Traceback" not in full["error"]
+            enlarge(65_536)
+            halfway = driver.do(folder, "dump", now=act.now, questions=QUESTIONS[:3])
+            assert halfway["said"]["doctor"] == [], (kilobytes, halfway)
+            assert lived.act(folder, act)["exit"] == 0
+            assert_same(lived.dump(folder, act), lived.after[act.name], kilobytes)
+            tidied = driver.do(folder, "tidy", now=act.now)["said"]
+            assert tidied["left"] == tidied["missing"] == [], (kilobytes, tidied)
+    assert told >= 2
+    record_property("disks too small", told)
+
+
+def test_a_file_that_may_not_grow_is_told_and_nothing_is_half_done(driver: Driver, lived: Lived, seed: int, soak: bool) -> None:
+    """The same where no disk can be mounted: the system's limit on the size of a file."""
+    act, dice, told = HISTORY[0], random.Random(seed), 0
+    sizes = range(1, 200, 3) if soak else [6, dice.randrange(100, 160)]
+    for kilobytes in sizes:
+        with lived.again(act) as folder:
+            full = lived.act(folder, act, largest=kilobytes * 1024)
+            assert full["exit"] == 0 or full["kind"] == "BookError", full
+            told += bool(full["exit"])
+            halfway = driver.do(folder, "dump", now=act.now, questions=QUESTIONS[:3])
+            assert halfway["said"]["doctor"] == [], (kilobytes, halfway)
+            assert lived.act(folder, act)["exit"] == 0
+            assert_same(lived.dump(folder, act), lived.after[act.name], kilobytes)
+    assert told
+
+
+# ---------------------------------------------------------------------------------------------------- doctor
+
+
+def test_doctor_finds_what_was_done_to_a_book(lived: Lived) -> None:
+    act = HISTORY[1]
+    damages: dict[str, Callable[[Path, Path], Any]] = {
+        "is missing": lambda book, file: file.unlink(),
+        "bytes, the ledger says": lambda book, file: file.write_bytes(file.read_bytes()[:-9]),
+        "cannot be read": lambda book, file: file.write_bytes(b"x" * file.stat().st_size),
+        "on 1 days that are not covered": lambda book, file: ledger(
+            book, "DELETE FROM coverage WHERE metric = 'signups' AND day = '2024-01-09'"
+        ),
+        "which is not recorded": lambda book, file: ledger(book, "DELETE FROM definitions WHERE metric = 'mrr'"),
+        "without a gap": lambda book, file: ledger(book, "DELETE FROM versions WHERE version = 3"),
+        "rows, the ledger says": lambda book, file: ledger(book, "UPDATE files SET row_count = 1 WHERE removed IS NULL"),
+        "hold the same days": lambda book, file: ledger(
+            book,
+            "INSERT INTO files (path, kind, metric, first_day, last_day, row_count, byte_count, format, added) "
+            "SELECT path || '2', kind, metric, first_day, last_day, row_count, byte_count, format, added FROM files "
+            "WHERE removed IS NULL LIMIT 1",
+        ),
+    }
+    for words, damage in damages.items():
+        with lived.again(act) as folder:
+            with at(folder, act.now) as book:
+                assert book.doctor() == []
+                file = book.store.path(next(f for f in book.store.snapshot().files if f.kind == "additive"))
+            damage(folder / "book", file)
+            with at(folder, act.now) as book:
+                told = book.doctor()
+            assert any(words in one for one in told), (words, told)
+
+
+def test_doctor_tells_of_a_missing_file_that_only_the_past_needs(lived: Lived) -> None:
+    act = HISTORY[3]
+    with lived.again(act) as folder, at(folder, act.now) as book:
+        current = {file.path for file in book.store.snapshot().files}
+        older = next(file for file in book.store.ledger.known_files() if file.path not in current)
+        book.store.path(older).unlink()
+        (told,) = book.doctor()
+        assert "today's answers do not need it, --as-of before it was replaced does" in told
+
+
+def ledger(book: Path, statement: str) -> None:
+    with closing(sqlite3.connect(book / "ledger.sqlite", isolation_level=None)) as connection:
+        connection.execute(statement)

@@ -1,8 +1,8 @@
 """The one object: a project and its book. Puts the verbs in sequence; holds no algorithm.
 
-    book = open_book("folder with tallybook.toml")
-    book.run()
-    book.query("revenue", scope="month", by=["plan"]).to_pandas()
+book = open_book("folder with tallybook.toml")
+book.run()
+book.query("revenue", scope="month", by=["plan"]).to_pandas()
 """
 
 from __future__ import annotations
@@ -46,7 +46,12 @@ REMEMBERED = 64
 """Answers kept for being asked again at the same version."""
 
 
-def open_book(folder: str | Path = ".", *, now: Callable[[], datetime] | None = None, env: Mapping[str, str] | None = None) -> Book:
+def open_book(
+    folder: str | Path = ".",
+    *,
+    now: Callable[[], datetime] | None = None,
+    env: Mapping[str, str] | None = None,
+) -> Book:
     """The book of the project in `folder`. Raises DeclarationError with every problem of its files.
 
     `now` is the clock (aware), `env` the environment; both are the real ones unless given."""
@@ -298,10 +303,14 @@ class Book:
                 bound = msgspec.json.decode(definition.body, type=Bound)
                 if asked is not None:
                     return bound
-                return msgspec.structs.replace(bound, metric=msgspec.structs.replace(metric, parsed=bound.metric.parsed))
+                return msgspec.structs.replace(
+                    bound, metric=msgspec.structs.replace(metric, parsed=bound.metric.parsed)
+                )
         if asked is not None:
             there = ", ".join(f"{d.id} (since {d.created[:10]})" for d in known.definitions.get(key, ()))
-            raise QueryError(f"metric {metric.name!r} has no definition {asked!r}", hint=f"there are: {there or 'none'}")
+            raise QueryError(
+                f"metric {metric.name!r} has no definition {asked!r}", hint=f"there are: {there or 'none'}"
+            )
         return None
 
     def _why_unknown(self, name: str, key: str, known: Snapshot) -> str:
@@ -316,7 +325,9 @@ class Book:
     def _relation_of(self, known: Snapshot) -> Callable[[str, str, date, date], str]:
         def relation(kind: str, key: str, first: date, last: date) -> str:
             files: list[File] = [
-                f for f in known.files if f.kind == kind and f.metric in ("", key) and f.first <= last and f.last >= first
+                f
+                for f in known.files
+                if f.kind == kind and f.metric in ("", key) and f.first <= last and f.last >= first
             ]
             if files:
                 return self.store.scan(files)
@@ -334,7 +345,10 @@ class Book:
         names = list(dict.fromkeys(o for name in question.metrics for o in self.project.catalog.operands(name)))
         keys = self._keys(names)
         stored = self._ground(question, None)
-        first = min((c.stretches[0][0] for c in stored.coverage.values() if c.stretches), default=self.today - 30 * ONE_DAY)
+        first = min(
+            (c.stretches[0][0] for c in stored.coverage.values() if c.stretches),
+            default=self.today - 30 * ONE_DAY,
+        )
         last = question.last or self.today - ONE_DAY
         question = with_range(question, question.first or min(first, last), last)
         with self._only_reading():
@@ -400,7 +414,11 @@ class Book:
         covered = self._covered(key, described["definition"], known)
         missing = [(a[1] + ONE_DAY, b[0] - ONE_DAY) for a, b in itertools.pairwise(covered)]
         definitions = [
-            {"id": d.id, "created": d.created, "days": sum((b - a).days + 1 for a, b in self._covered(key, d.id, known))}
+            {
+                "id": d.id,
+                "created": d.created,
+                "days": sum((b - a).days + 1 for a, b in self._covered(key, d.id, known)),
+            }
             for d in known.definitions.get(key, ())
         ]
         return described | {
@@ -413,7 +431,9 @@ class Book:
 
     def _described(self, metric: Metric, key: str, known: Snapshot) -> dict[str, Any]:
         bound = None if metric.derived else self._bound(metric, key, known, None)
-        stretches = joined([(s.first, s.last) for s in known.coverage.get((key, bound.definition), ())]) if bound else ()
+        stretches = (
+            joined([(s.first, s.last) for s in known.coverage.get((key, bound.definition), ())]) if bound else ()
+        )
         days = sum((b - a).days + 1 for a, b in stretches)
         return {
             "metric": metric.name, "kind": "derived" if metric.derived else metric.kind, "source": metric.source,

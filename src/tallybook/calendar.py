@@ -143,7 +143,9 @@ def parse_span(text: str) -> tuple[int, str]:
     """'12 weeks' → (12, 'week'). Raises ValueError with what is expected."""
     found = _SPAN.match(text)
     if not found or int(found[1]) < 1:
-        raise ValueError(f"{text!r} is not a span: write a number and days, weeks, months, quarters or years: '12 weeks'")
+        raise ValueError(
+            f"{text!r} is not a span: write a number and days, weeks, months, quarters or years: '12 weeks'"
+        )
     unit = {"d": "day", "w": "week", "m": "month", "q": "quarter", "y": "year"}[found[2][0].lower()]
     return int(found[1]), unit
 

@@ -13,6 +13,7 @@ Parsing needs sqlglot, which is imported only then; a parsed `Measure` is a plai
 from __future__ import annotations
 
 import math
+import operator
 import re
 from collections.abc import Callable
 from decimal import ROUND_HALF_UP, Context, Decimal
@@ -23,8 +24,7 @@ import msgspec
 from tallybook.errors import MeasureError
 
 if TYPE_CHECKING:
-    from sqlglot import Token
-    from sqlglot import expressions as exp
+    from sqlglot import Expr, Token
 
 ADDITIVE, IDS, BUCKETS = "additive", "ids", "buckets"
 INTEGER, DECIMAL, FLOAT = "integer", "decimal", "float"
@@ -206,7 +206,13 @@ def _cut_aggregate(text: str, tokens: list[Token], at: int) -> tuple[Slot, int] 
 
 
 def _slot(
-    text: str, name: str, agg: str, q: float | None, args: list[str], distinct: bool, order: tuple[str, bool] | None
+    text: str,
+    name: str,
+    agg: str,
+    q: float | None,
+    args: list[str],
+    distinct: bool,
+    order: tuple[str, bool] | None,
 ) -> Slot:
     if agg == "quantile":
         return _quantile(text, name, q, args, distinct, order)
@@ -287,7 +293,9 @@ def _refuse_nested(text: str, inside: list[Token]) -> None:
     for here, token in enumerate(inside):
         word = token.text.lower()
         if word == "select" and not _is_quoted(text, token):
-            raise MeasureError(f"in {text!r}: a query inside a measure", hint="put it into `sql`, and measure its column")
+            raise MeasureError(
+                f"in {text!r}: a query inside a measure", hint="put it into `sql`, and measure its column"
+            )
         aggregate = word in SPELLINGS or _PERCENTILE.match(word)
         # min(a, b) and max(a, b) of two values are SQLite's least and greatest
         if aggregate and _opens(inside, here + 1) and not _is_quoted(text, token) and word not in ("min", "max"):
@@ -384,14 +392,14 @@ class _Shell:
             said = error.errors[0].get("description", str(error)) if error.errors else str(error)
             raise MeasureError(f"{self.text!r} cannot be read: {said}") from None
 
-    def refuse(self, node: exp.Expression) -> MeasureError:
+    def refuse(self, node: Expr) -> MeasureError:
         seen = re.sub(r"__s\d+__", "…", node.sql(dialect=self.dialect))
         return MeasureError(
             f"in {self.text!r}: {seen!r} stands outside the aggregates; there only {SHELL_WORDS} may stand",
             hint="put it inside the aggregate, or into `sql` as a column",
         )
 
-    def tree(self, node: exp.Expression) -> Tree:
+    def tree(self, node: Expr) -> Tree:
         from sqlglot import expressions as exp
 
         simple: dict[type, str] = {exp.Add: "+", exp.Sub: "-", exp.Mul: "*", exp.Div: "/", exp.Mod: "%"}
@@ -427,7 +435,7 @@ class _Shell:
                 return self.cast(node)
         raise self.refuse(node)
 
-    def case(self, node: exp.Expression) -> Tree:
+    def case(self, node: Expr) -> Tree:
         from sqlglot import expressions as exp
 
         subject = node.this
@@ -438,10 +446,17 @@ class _Shell:
         default = node.args.get("default")
         return ["case", branches, self.tree(default) if default else ["null"]]
 
-    def condition(self, node: exp.Expression) -> Tree:
+    def condition(self, node: Expr) -> Tree:
         from sqlglot import expressions as exp
 
-        compare: dict[type, str] = {exp.EQ: "=", exp.NEQ: "<>", exp.LT: "<", exp.LTE: "<=", exp.GT: ">", exp.GTE: ">="}
+        compare: dict[type, str] = {
+            exp.EQ: "=",
+            exp.NEQ: "<>",
+            exp.LT: "<",
+            exp.LTE: "<=",
+            exp.GT: ">",
+            exp.GTE: ">=",
+        }
         if type(node) in compare:
             return ["cmp", compare[type(node)], self.tree(node.this), self.tree(node.expression)]
         match node:
@@ -459,14 +474,14 @@ class _Shell:
                 return ["and", low, ["cmp", "<=", self.tree(node.this), self.tree(node.args["high"])]]
         raise self.refuse(node)
 
-    def round(self, node: exp.Expression) -> Tree:
+    def round(self, node: Expr) -> Tree:
         digits = node.args.get("decimals")
         written = 0 if digits is None else _whole(digits)
         if written is None:
             raise self.refuse(node)
         return ["round", self.tree(node.this), written]
 
-    def cast(self, node: exp.Expression) -> Tree:
+    def cast(self, node: Expr) -> Tree:
         kind = node.args["to"].this.value.upper()
         inner = self.tree(node.this)
         if kind in ("DOUBLE", "FLOAT", "REAL"):
@@ -480,7 +495,7 @@ class _Shell:
         raise self.refuse(node)
 
 
-def _whole(node: exp.Expression) -> int | None:
+def _whole(node: Expr) -> int | None:
     text = node.sql()
     return int(text) if re.fullmatch(r"-?\d+", text) else None
 
@@ -669,7 +684,7 @@ def _holds(condition: Tree, leaves: list[Number]) -> bool | None:
             if a is None or b is None:
                 return None
             a, b = _same_kind([a, b])
-            return {"=": a == b, "<>": a != b, "<": a < b, "<=": a <= b, ">": a > b, ">=": a >= b}[sign]
+            return bool(_COMPARE[sign](a, b))
         case ["isnull", inner]:
             return evaluate(inner, leaves) is None
         case ["not", inner]:
@@ -685,3 +700,6 @@ def _holds(condition: Tree, leaves: list[Number]) -> bool | None:
 
 
 _WIDE = Context(prec=60)
+_COMPARE = {
+    "=": operator.eq, "<>": operator.ne, "<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge,
+}  # fmt: skip

@@ -21,7 +21,22 @@ SHOWS = ("total", "average", "last", "first", "min", "max", "change")
 LEVEL_SHOWS = ("last", "average", "first", "min", "max")
 WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 RESERVED_NAMES = frozenset(
-    "period complete days days_expected approximate total notes metric metrics scope timezone columns rows explain".split()
+    [
+        "period",
+        "complete",
+        "days",
+        "days_expected",
+        "approximate",
+        "total",
+        "notes",
+        "metric",
+        "metrics",
+        "scope",
+        "timezone",
+        "columns",
+        "rows",
+        "explain",
+    ]
 )
 """Keys of a result row or a result: a metric or dimension of this name could not be told from them."""
 
@@ -109,7 +124,9 @@ class Metric(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def snapshot(self) -> bool:
         """A level of which only the present can be seen."""
-        return self.kind == LEVEL and self.time is None and self.from_ is None and not self.function and not self.derived
+        return (
+            self.kind == LEVEL and self.time is None and self.from_ is None and not self.function and not self.derived
+        )
 
     @property
     def dims(self) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from tallybook.cli.options import FROM, Decorator, form, gathered, metrics, verb
-from tallybook.cli.terminal import Terminal
+from tallybook.cli.terminal import Terminal, count
 
 if TYPE_CHECKING:
     from tallybook.book import Book
@@ -128,9 +128,7 @@ def query(
 @verb(
     *QUESTION,
     click.option("--until", metavar="DAY", help="The last day, included."),
-    click.option(
-        "--to", "file", required=True, metavar="FILE", help="What to write: FILE.xlsx, .csv or .parquet."
-    ),
+    click.option("--to", "file", required=True, metavar="FILE", help="What to write: FILE.xlsx, .csv or .parquet."),
 )
 @question
 def export(terminal: Terminal, asked: Question, file: str) -> int:
@@ -147,7 +145,7 @@ def export(terminal: Terminal, asked: Question, file: str) -> int:
     destination_for(path)  # before the work, not after it
     result = asked.ask(terminal.book())
     terminal.book().export(result, path)
-    terminal.out(f"{path}: {len(result.data):,} rows. {result.explain}")
+    terminal.out(f"{path}: {', '.join(result.metrics)} by {result.scope}, {count(len(result.data), 'row')}.")
     return 0
 
 
@@ -159,11 +157,7 @@ def _format(terminal: Terminal, form: str, file: Path | None) -> str:
     typed = click.get_current_context().params.get("form")
     if file is not None and typed == "table":
         if file.suffix not in (*ENDINGS, ".txt"):
-            export = (
-                f"tallybook export … --to {file}"
-                if file.suffix == ".xlsx"
-                else f"one of {', '.join(ENDINGS)}"
-            )
+            export = f"tallybook export … --to {file}" if file.suffix == ".xlsx" else f"one of {', '.join(ENDINGS)}"
             raise click.UsageError(f"the ending of {file} says no format of a query: {export}, or --format")
         return ENDINGS.get(file.suffix, form)
     if form == "parquet" and file is None and terminal.is_watched:
@@ -214,5 +208,5 @@ def _show(terminal: Terminal, result: Result) -> None:
     for row, line in zip(result.data, lines[1:], strict=False):
         gap = all(row[name] is None for name in result.metrics)
         shown.append(terminal.styled(line, *(["dim"] if gap else [] if row["complete"] else ["italic"])))
-    shown += [terminal.styled(line, "dim") for line in lines[len(result.data) + 1 :]]
+    shown += [terminal.styled(terminal.wrapped(line), "dim") for line in lines[len(result.data) + 1 :]]
     terminal.show("\n".join(shown))

@@ -59,9 +59,7 @@ def check(terminal: Terminal, source: bool, form: str) -> int:
 def _meanings(catalog: Catalog) -> dict[str, str]:
     from tallybook.catalog import explain_assumptions
 
-    return {
-        name: explain_assumptions(metric, catalog.book.timezone) for name, metric in catalog.metrics.items()
-    }
+    return {name: explain_assumptions(metric, catalog.book.timezone) for name, metric in catalog.metrics.items()}
 
 
 def _checked(catalog: Catalog, looks: list[Look]) -> dict[str, Any]:
@@ -77,12 +75,12 @@ def _checked(catalog: Catalog, looks: list[Look]) -> dict[str, Any]:
 def _tell_checked(terminal: Terminal, catalog: Catalog, looks: list[Look]) -> None:
     found = {look.metric: look for look in looks}
     for name, meaning in _meanings(catalog).items():
-        terminal.out(meaning.replace(name, terminal.styled(name, "bold"), 1))
+        terminal.out(terminal.wrapped(meaning).replace(name, terminal.styled(name, "bold"), 1))
         if name in found:
             for said in found[name].said:
-                terminal.out(f"    seen: {said}")
+                terminal.out(terminal.wrapped(f"  seen: {said}"))
             for warned in found[name].warned:
-                terminal.out("    " + terminal.styled(f"slow: {warned}", "yellow"))
+                terminal.out(terminal.styled(terminal.wrapped(f"  slow: {warned}"), "yellow"))
     problems = [problem for look in looks for problem in look.problems]
     for problem in problems:
         terminal.err(f"\n{problem}")
@@ -190,8 +188,7 @@ def _tell_run(terminal: Terminal, report: RunReport, *, quiet: bool) -> None:
     _tell_notes(terminal, report.metrics, only_errors=quiet)
     if not quiet:
         terminal.out(
-            f"\nRun {report.run}: {report.status} in {report.seconds:.1f} s; "
-            f"the book is at version {report.version}."
+            f"\nRun {report.run}: {report.status} in {report.seconds:.1f} s; the book is at version {report.version}."
         )
 
 

@@ -61,7 +61,7 @@ def _one_line(text: str | None, most: int = 60) -> str:
 
 
 def _tell_metric(terminal: Terminal, one: Mapping[str, Any]) -> None:
-    terminal.out(one["means"])
+    terminal.out(terminal.wrapped(one["means"]))
     for key in ("title", "description", "measure", "unit", "source"):
         if one[key]:
             terminal.out(f"  {key:<12} {one[key]}")

@@ -78,9 +78,7 @@ def _first(work: Work, *, indexed: bool | None) -> Stretches:
     return [(first, first if indexed else min(last, first + (SHOWN_DAYS - 1) * ONE_DAY))]
 
 
-def _statements(
-    work: Work, stretches: Stretches, *, indexed: bool | None
-) -> Iterator[tuple[str, date, date, str]]:
+def _statements(work: Work, stretches: Stretches, *, indexed: bool | None) -> Iterator[tuple[str, date, date, str]]:
     """(what it fetches, first day, last day, SQL), as `collect.gather` sends them."""
     from tallybook.collect.statements import INTERVAL_PLAN
 

@@ -100,6 +100,14 @@ class Terminal:
 
         return shutil.get_terminal_size((120, 40)).columns
 
+    def wrapped(self, text: str) -> str:
+        """One line as lines that fit the screen; as it is where nobody looks."""
+        if self.width is None or len(text) <= self.width:
+            return text
+        from textwrap import fill
+
+        return fill(text, min(self.width, 110), subsequent_indent="    ", break_on_hyphens=False)
+
     def styled(self, text: str, *styles: str, stream: TextIO | None = None) -> str:
         """The text in colours and weights, where a person looks and has not said NO_COLOR."""
         stream = stream or self.stdout

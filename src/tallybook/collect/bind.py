@@ -16,7 +16,21 @@ from tallybook.calendar import ONE_DAY, start_of
 from tallybook.errors import SourceError
 from tallybook.measure import BUCKETS, DECIMAL, FLOAT, IDS, INTEGER, Slot
 from tallybook.metrics import Bound, BoundSlot, Metric
-from tallybook.sources.base import BOOL, DATE, DEC, INT, NUMBERS, OTHER, TEXT, TIMESTAMP, TIMESTAMPTZ, ColumnType, Source, TimeForm, text_form
+from tallybook.sources.base import (
+    BOOL,
+    DATE,
+    DEC,
+    INT,
+    NUMBERS,
+    OTHER,
+    TEXT,
+    TIMESTAMP,
+    TIMESTAMPTZ,
+    ColumnType,
+    Source,
+    TimeForm,
+    text_form,
+)
 
 FLOATING = "float"
 
@@ -120,7 +134,9 @@ def _time_form(source: Source, metric: Metric, relation: str, column: str, type_
         if stored == "date":
             return TimeForm("midnight")
         if stored == "offset":
-            raise SourceError(f"{where} is a timestamp without zone; stored = 'offset' is for text", hint="stored = \"utc\"")
+            raise SourceError(
+                f"{where} is a timestamp without zone; stored = 'offset' is for text", hint='stored = "utc"'
+            )
         return TimeForm("naive", local if stored == "local" else "UTC")
     return _sampled_form(source, stored, relation, column, where, local, zone, type_.declared)
 
@@ -143,7 +159,8 @@ def _sampled_form(
         form = text_form(text)
         if form is None:
             raise SourceError(
-                f"{where} holds {text!r}, which is no time", hint="expected 2026-03-01, 2026-03-01 12:00:00 or 2026-03-01T12:00:00Z"
+                f"{where} holds {text!r}, which is no time",
+                hint="expected 2026-03-01, 2026-03-01 12:00:00 or 2026-03-01T12:00:00Z",
             )
         forms.setdefault(form, text)
     if stored == "offset":
@@ -154,7 +171,7 @@ def _sampled_form(
         shown = " and ".join(repr(v) for v in forms.values())
         raise SourceError(
             f"{where} holds times in several forms: {shown}; as text they do not compare",
-            hint="make them one form in `sql`, or stored = \"offset\" where each can be read as an instant",
+            hint='make them one form in `sql`, or stored = "offset" where each can be read as an instant',
         )
     name = next(iter(forms), "text_date" if declared.upper().strip() == "DATE" else "text_space")
     if name.endswith("_z"):
@@ -168,7 +185,14 @@ def _sampled_form(
 
 
 def _with_decimals(type_: ColumnType, metric: Metric, slot: Slot) -> ColumnType:
-    if metric.decimals is None or slot.agg not in ("sum", "avg", "min", "max", "sum_distinct", "avg_distinct"):
+    if metric.decimals is None or slot.agg not in (
+        "sum",
+        "avg",
+        "min",
+        "max",
+        "sum_distinct",
+        "avg_distinct",
+    ):
         return type_
     if type_.kind == INT:
         return type_
@@ -204,7 +228,11 @@ def _bound_slot(
 
 def _pivot(source: Source, metric: Metric, relation: str, slot: Slot) -> float:
     """K: about the mean of some values. Any constant gives the same variance; one nearby loses no digits."""
-    filled = placeholders_filled(source, metric, relation, "UTC", date(1970, 1, 1), 3_000_000) if "{{" in relation else relation
+    filled = (
+        placeholders_filled(source, metric, relation, "UTC", date(1970, 1, 1), 3_000_000)
+        if "{{" in relation
+        else relation
+    )
     counted = " AND ".join(f"({c}\n)" for c in (metric.where, slot.filter) if c)
     value = f"CASE WHEN {counted} THEN ({slot.args[0]}\n) END" if counted else f"({slot.args[0]}\n)"
     values = [float(v) for v in source.sample(filled, value, 200)]
@@ -214,7 +242,11 @@ def _pivot(source: Source, metric: Metric, relation: str, slot: Slot) -> float:
 def describe_time(facts: Facts) -> str:
     """How the metric's times are read, in words."""
     said: list[Any] = []
-    for column, form in ((facts.metric.time, facts.time), (facts.metric.from_, facts.since), (facts.metric.until, facts.until)):
+    for column, form in (
+        (facts.metric.time, facts.time),
+        (facts.metric.from_, facts.since),
+        (facts.metric.until, facts.until),
+    ):
         if column and form:
             said.append(f"{column} {form.says}")
     return ", ".join(said)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
@@ -41,7 +41,9 @@ def by_index(group: Group, day: date) -> bool:
         return group.source.index_reached(reader, sql)
 
 
-def gather_days(group: Group, stretches: Sequence[tuple[date, date]], staging: Staging, indexed: bool) -> Iterator[Step]:
+def gather_days(
+    group: Group, stretches: Sequence[tuple[date, date]], staging: Staging, indexed: bool
+) -> Iterator[Step]:
     """Flows and one-row-a-day levels: a statement a day where an index helps, else one over the stretch."""
     for first, last in stretches:
         if not indexed:
@@ -53,7 +55,7 @@ def gather_days(group: Group, stretches: Sequence[tuple[date, date]], staging: S
             day = yield from _one_by_one(group, day, end, staging)
 
 
-def _one_by_one(group: Group, first: date, last: date, staging: Staging) -> Iterator[Step]:
+def _one_by_one(group: Group, first: date, last: date, staging: Staging) -> Generator[Step, None, date]:
     """Days of one month in one snapshot, or fewer if it gets old. Returns the day to go on with."""
     additive, keyed = group.additive(), group.keyed()
     rows = AdditiveRows()
@@ -71,7 +73,7 @@ def _one_by_one(group: Group, first: date, last: date, staging: Staging) -> Iter
         _stage_keyed(group, plan, staging, _with_days(tables), first, split=True)
     staging.bucket()
     yield Step(first, day - ONE_DAY)
-    return day  # type: ignore[return-value]  # the value of `yield from`
+    return day
 
 
 def _whole_stretch(group: Group, first: date, last: date, staging: Staging) -> Iterator[Step]:
@@ -112,7 +114,9 @@ def gather_intervals(group: Group, first: date, last: date, staging: Staging) ->
             start = first if split else opening_day(first)
             _take_additive(group, additive, reader.rows(sql), rows, start, split=split, sign=sign)
         for plan in keyed:
-            for sign, sql, split in group.interval_selects(plan.counts, first, last, condition=plan.condition, keys=plan.keys):
+            for sign, sql, split in group.interval_selects(
+                plan.counts, first, last, condition=plan.condition, keys=plan.keys
+            ):
                 start = first if split else opening_day(first)
                 _take_keyed(group, plan, reader, sql, staging, start, split=split, sign=sign)
     staging.additive("delta_additive", rows)
@@ -125,7 +129,14 @@ def gather_now(group: Group, day: date, staging: Staging) -> None:
     additive = group.additive()
     rows = AdditiveRows()
     with group.source.snapshot() as reader:
-        _take_additive(group, additive, reader.rows(group.select_now(additive.columns.expressions)), rows, day, split=False)
+        _take_additive(
+            group,
+            additive,
+            reader.rows(group.select_now(additive.columns.expressions)),
+            rows,
+            day,
+            split=False,
+        )
         for plan in group.keyed():
             sql = group.select_now(plan.counts, condition=plan.condition, keys=plan.keys)
             _take_keyed(group, plan, reader, sql, staging, day, split=False)
@@ -137,14 +148,28 @@ def gather_now(group: Group, day: date, staging: Staging) -> None:
 
 
 def _read_additive(
-    group: Group, plan: AdditivePlan, reader: Reader, rows: AdditiveRows, first: date, last: date, *, split: bool
+    group: Group,
+    plan: AdditivePlan,
+    reader: Reader,
+    rows: AdditiveRows,
+    first: date,
+    last: date,
+    *,
+    split: bool,
 ) -> None:
     sql = group.select(plan.columns.expressions, first, last, split=split)
     _take_additive(group, plan, reader.rows(sql), rows, first, split=split)
 
 
 def _take_additive(
-    group: Group, plan: AdditivePlan, found: Sequence[Sequence[Any]], into: AdditiveRows, first: date, *, split: bool, sign: int = 1
+    group: Group,
+    plan: AdditivePlan,
+    found: Sequence[Sequence[Any]],
+    into: AdditiveRows,
+    first: date,
+    *,
+    split: bool,
+    sign: int = 1,
 ) -> None:
     """One row of a fused statement becomes a row of parts for every metric that has facts in it."""
     at = (1 if split else 0) + len(group.dims)
@@ -176,7 +201,15 @@ def _read_keyed(
 
 
 def _take_keyed(
-    group: Group, plan: KeyedPlan, reader: Reader, sql: str, staging: Staging, first: date, *, split: bool, sign: int = 1
+    group: Group,
+    plan: KeyedPlan,
+    reader: Reader,
+    sql: str,
+    staging: Staging,
+    first: date,
+    *,
+    split: bool,
+    sign: int = 1,
 ) -> None:
     table = reader.table(sql, _kinds(group, plan, split=split))
     _stage_keyed(group, plan, staging, table, first, split=split, sign=sign)
@@ -200,7 +233,14 @@ def _with_days(tables: list[tuple[timedelta, pa.Table]]) -> pa.Table:
 
 
 def _stage_keyed(
-    group: Group, plan: KeyedPlan, staging: Staging, table: pa.Table, first: date, *, split: bool, sign: int = 1
+    group: Group,
+    plan: KeyedPlan,
+    staging: Staging,
+    table: pa.Table,
+    first: date,
+    *,
+    split: bool,
+    sign: int = 1,
 ) -> None:
     if not table.num_rows:
         return
@@ -217,7 +257,9 @@ def _stage_keyed(
 # --- Python metrics ---------------------------------------------------------------------------------------
 
 
-def gather_function(facts: Facts, function: Callable[..., Any], connection: Any, day: date, zone: str, staging: Staging) -> None:
+def gather_function(
+    facts: Facts, function: Callable[..., Any], connection: Any, day: date, zone: str, staging: Staging
+) -> None:
     """Call a Python metric for one day and stage the numbers it returns."""
     metric = facts.metric
     answered = function(Period(start=day, end=day + ONE_DAY, zone=zone), connection)
@@ -233,7 +275,10 @@ def gather_function(facts: Facts, function: Callable[..., Any], connection: Any,
             )
         unknown = sorted(set(one) - {*metric.dims, "value"})
         if unknown:
-            raise SourceError(f"metric {metric.name!r} returned {unknown[0]!r}, which is not in its by", hint=f"by = {[*metric.dims, unknown[0]]}")
+            raise SourceError(
+                f"metric {metric.name!r} returned {unknown[0]!r}, which is not in its by",
+                hint=f"by = {[*metric.dims, unknown[0]]}",
+            )
         value = one["value"]
         exact = facts.bound.slots[0].type != FLOAT
         parts: dict[str, Any] = {"total": as_exact(value)} if exact else {"total_f": as_float(value)}

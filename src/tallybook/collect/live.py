@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import nullcontext
-from datetime import date, datetime
+from datetime import date
 from typing import TYPE_CHECKING
 
 from tallybook import calendar
 from tallybook.calendar import ONE_DAY
 from tallybook.collect.gather import by_index, gather_days, gather_function, gather_intervals, gather_now
-from tallybook.collect.plan import Horizon, Planner
-from tallybook.collect.run import Means, horizon
+from tallybook.collect.plan import Horizon, Planner, horizon
+from tallybook.collect.run import Means
 from tallybook.collect.staging import Staging
 from tallybook.collect.statements import INTERVAL_PLAN, SNAPSHOT_PLAN, Group, group_key
 from tallybook.errors import Refused
@@ -25,7 +25,9 @@ if TYPE_CHECKING:
     import duckdb
 
 
-def live_ground(means: Means, query: Query, known: Snapshot, keys: Mapping[str, str], engine: duckdb.DuckDBPyConnection) -> Ground:
+def live_ground(
+    means: Means, query: Query, known: Snapshot, keys: Mapping[str, str], engine: duckdb.DuckDBPyConnection
+) -> Ground:
     """What the facts say now, for the days of `query` (both set), staged but not published."""
     assert query.first is not None
     assert query.last is not None

@@ -56,7 +56,7 @@ def _table_there(source: Source, metric: Metric, found: Look) -> bool:
     if not columns:
         found.problems.append(_missing(f"metrics.{metric.name}.table", "table", metric.table, source.tables))
         return False
-    named = {
+    named: dict[str, list[str | None]] = {
         "time": [metric.time], "from": [metric.from_], "until": [metric.until], "by": list(metric.by),
         "series": list(metric.series), "received": [metric.received],
     }  # fmt: skip

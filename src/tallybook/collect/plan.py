@@ -85,14 +85,24 @@ def horizon(source: Source | None, now: datetime, zone: str, as_of: datetime | N
         until = min(until, as_of)
     until = min(until, now)
     last_closed = calendar.last_closed_day(until, zone)
-    return Horizon(source=source, until=until, last_closed=last_closed, lagging=last_closed < calendar.last_closed_day(now, zone))
+    return Horizon(
+        source=source,
+        until=until,
+        last_closed=last_closed,
+        lagging=last_closed < calendar.last_closed_day(now, zone),
+    )
 
 
 class Planner:
     """Binds metrics to their sources and finds out which days are missing."""
 
     def __init__(
-        self, catalog: Catalog, known: Snapshot, keys: Mapping[str, str], horizons: Mapping[str, Horizon | SourceError], now: datetime
+        self,
+        catalog: Catalog,
+        known: Snapshot,
+        keys: Mapping[str, str],
+        horizons: Mapping[str, Horizon | SourceError],
+        now: datetime,
     ) -> None:
         self.catalog, self.known, self.keys, self.horizons, self.now = catalog, known, keys, horizons, now
         self.zone = catalog.book.timezone
@@ -139,7 +149,9 @@ class Planner:
         plan.definitions.append(self._definition(facts.bound))
         if found.lagging and not metric.snapshot:
             report.not_ready = True
-            report.notes.append(f"source {metric.source} is known only until {found.until:%Y-%m-%d %H:%M} UTC: later days stay uncovered")
+            report.notes.append(
+                f"source {metric.source} is known only until {found.until:%Y-%m-%d %H:%M} UTC: later days stay uncovered"
+            )
         group_of = None if metric.function else group_key(facts)
         group = None if group_of is None or found.source is None else Group(found.source, group_of, [facts], self.zone)
         if group_of is not None and group_of.plan == SNAPSHOT_PLAN:
@@ -229,14 +241,18 @@ class Planner:
         if covered:
             return min(covered)
         if group is None:
-            report.notes.append(f"no start is declared: collected from {found.last_closed}; start = \"2024-01-01\" reaches back")
+            report.notes.append(
+                f'no start is declared: collected from {found.last_closed}; start = "2024-01-01" reaches back'
+            )
             return found.last_closed
         earliest = self._earliest(facts, group, found)
         if earliest is None:
             return found.last_closed
         floor = found.last_closed - TWO_YEARS + ONE_DAY
         if earliest < floor:
-            report.notes.append(f"its first fact is of {earliest}; collected from {floor}, two years back; start = \"{earliest}\" reaches all")
+            report.notes.append(
+                f'its first fact is of {earliest}; collected from {floor}, two years back; start = "{earliest}" reaches all'
+            )
         return max(earliest, floor)
 
     def _earliest(self, facts: Facts, group: Group, found: Horizon) -> date | None:
@@ -276,7 +292,12 @@ def _function_facts(metric: Metric, zone: str, key: str) -> Facts:
     whole = msgspec.structs.replace(metric, parsed=parsed)
     told = {"slot.0": "decimal"}
     bound = Bound(
-        metric=whole, definition=whole.fingerprint(zone, told), key=key, zone=zone, forms=told, slots=(BoundSlot(type="decimal"),)
+        metric=whole,
+        definition=whole.fingerprint(zone, told),
+        key=key,
+        zone=zone,
+        forms=told,
+        slots=(BoundSlot(type="decimal"),),
     )
     return Facts(bound=bound, relation="", time=None, since=None, until=None, dims=(), args=((),))
 

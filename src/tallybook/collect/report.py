@@ -40,7 +40,9 @@ class MetricReport:
 
     def to_dict(self) -> dict[str, Any]:
         found = {k: v for k, v in self.__dict__.items() if v not in (None, "", [], False)}
-        return {k: str(v) if isinstance(v, date) else round(v, 3) if isinstance(v, float) else v for k, v in found.items()}
+        return {
+            k: str(v) if isinstance(v, date) else round(v, 3) if isinstance(v, float) else v for k, v in found.items()
+        }
 
 
 @dataclass(kw_only=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -13,7 +14,14 @@ from typing import Any
 from tallybook import calendar
 from tallybook.calendar import ONE_DAY
 from tallybook.collect.bind import Facts
-from tallybook.collect.gather import Step, by_index, gather_days, gather_function, gather_intervals, gather_now
+from tallybook.collect.gather import (
+    Step,
+    by_index,
+    gather_days,
+    gather_function,
+    gather_intervals,
+    gather_now,
+)
 from tallybook.collect.plan import Asked, Horizon, Plan, Planner, Work, horizon
 from tallybook.collect.report import MetricReport, OnProgress, Progress, RunReport
 from tallybook.collect.revise import revisions
@@ -153,7 +161,11 @@ class _Runner:
                 self._failed(work, error)
 
     def _steps(self, work: Work) -> Iterator[Step]:
-        self._tell(work.facts[0].metric.name if len(work.facts) == 1 else f"{work.facts[0].metric.name} and {len(work.facts) - 1} more")
+        self._tell(
+            work.facts[0].metric.name
+            if len(work.facts) == 1
+            else f"{work.facts[0].metric.name} and {len(work.facts) - 1} more"
+        )
         if work.group is None:
             yield from self._function_steps(work)
         elif work.snapshot_day is not None:
@@ -181,7 +193,9 @@ class _Runner:
                     except TallybookError:
                         raise
                     except Exception as error:
-                        raise SourceError(f"metric {facts.metric.name!r} raised on {day}: {type(error).__name__}: {error}") from error
+                        raise SourceError(
+                            f"metric {facts.metric.name!r} raised on {day}: {type(error).__name__}: {error}"
+                        ) from error
                     yield Step(day, day)
 
     @property
@@ -284,7 +298,8 @@ class _Runner:
             if not again:
                 continue
             current = current or store.ledger.snapshot(metrics=[])
-            found = revisions(self.engine, facts.bound, again, lambda kind, key=key: _old(store, current, kind, key[0], again))  # type: ignore[misc]
+            old = functools.partial(_old, store, current, key[0], again)
+            found = revisions(self.engine, facts.bound, again, old)
             change.revisions += found
             self._report(facts).revisions += len(found)
 
@@ -304,8 +319,8 @@ class _Runner:
             self.means.on_progress(Progress(self.done, self.of, self.points + self.staging.size(), what))
 
 
-def _old(store: Store, snapshot: Snapshot | None, kind: str, key: str, days: Sequence[date]) -> str | None:
-    assert snapshot is not None
+def _old(store: Store, snapshot: Snapshot, key: str, days: Sequence[date], kind: str) -> str | None:
+    """The relation of what was published of a metric before."""
     files = [
         f for f in snapshot.files
         if f.kind == kind and f.metric in ("", key) and f.first <= days[-1] and f.last >= days[0]

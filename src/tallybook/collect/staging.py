@@ -116,7 +116,10 @@ class Staging:
             f"SELECT any_value(metric) FROM {table} WHERE isinf({column}) OR isnan({column}) HAVING count(*) > 0"
         ).fetchall()
         if found:
-            raise SourceError(f"metric {found[0][0]!r} meets a value that is not finite", hint="leave such rows out with a filter")
+            raise SourceError(
+                f"metric {found[0][0]!r} meets a value that is not finite",
+                hint="leave such rows out with a filter",
+            )
 
     # -- interval levels ---------------------------------------------------------------------------------
 
@@ -127,9 +130,7 @@ class Staging:
         whole = "DECIMAL(38,10)"
         sums = ", ".join(f"{part} AS {part}" for part in ("rows", "n", "total", "total_f", "s1", "s2"))
         steps = ", ".join(f"sum({part}) AS {part}" for part in ("rows", "n", "total", "total_f", "s1", "s2"))
-        running = ", ".join(
-            f"sum({part}) OVER w AS {part}" for part in ("rows", "n", "total", "total_f", "s1", "s2")
-        )
+        running = ", ".join(f"sum({part}) OVER w AS {part}" for part in ("rows", "n", "total", "total_f", "s1", "s2"))
         self.engine.execute(
             f"INSERT INTO new_additive BY NAME WITH steps AS (SELECT {_KEYS}, day, {steps} FROM delta_additive GROUP BY {_KEYS}, day), "
             f"levels AS (SELECT {_KEYS}, day, lead(day) OVER w AS following, {running} FROM steps "
@@ -167,9 +168,13 @@ class Staging:
                 mine = f"metric = '{facts.bound.key}' AND definition = '{facts.bound.definition}' AND slot = {index}"
                 if slot.shape == BUCKETS:
                     names = ", ".join([*_KEYS.split(", "), "day", "low_f", "n"])
-                    self.engine.execute(f"INSERT INTO raw_values BY NAME SELECT {names} FROM held WHERE {mine}").fetchall()
+                    self.engine.execute(
+                        f"INSERT INTO raw_values BY NAME SELECT {names} FROM held WHERE {mine}"
+                    ).fetchall()
                 elif slot.agg in ("min", "max"):
-                    source, part = ("low_f", slot.agg) if facts.bound.slots[index].type == FLOAT else ("value", slot.agg)
+                    source, part = (
+                        ("low_f", slot.agg) if facts.bound.slots[index].type == FLOAT else ("value", slot.agg)
+                    )
                     column = ("low" if part == "min" else "high") + ("_f" if source == "low_f" else "")
                     self._merge_extreme(mine, f"{part}({source})", column)
         self.engine.execute("DROP TABLE held")
@@ -193,7 +198,14 @@ class AdditiveRows:
         self.parts: dict[str, list[Any]] = {part: [] for part in _PARTS}
 
     def add(
-        self, facts: Facts, slot: int, day: date, dims: Sequence[str | None], rows: int, parts: dict[str, Any], sign: int = 1
+        self,
+        facts: Facts,
+        slot: int,
+        day: date,
+        dims: Sequence[str | None],
+        rows: int,
+        parts: dict[str, Any],
+        sign: int = 1,
     ) -> None:
         """One series of one slot on one day; `sign` −1 takes it away."""
         self.keys.append((facts.bound.key, facts.bound.definition, slot, day))
@@ -219,7 +231,13 @@ class AdditiveRows:
             data[f"d{place + 1}"] = pa.array(values, pa.string())
         data["rows"] = pa.array(self.rows, pa.int64())
         for part, numbers in self.parts.items():
-            exact = pa.decimal128(38, 10) if part in ("total", "low", "high") else pa.int64() if part == "n" else pa.float64()
+            exact = (
+                pa.decimal128(38, 10)
+                if part in ("total", "low", "high")
+                else pa.int64()
+                if part == "n"
+                else pa.float64()
+            )
             data[part] = pa.array([_at_scale(v) if part in ("total", "low", "high") else v for v in numbers], exact)
         return pa.table(data)
 

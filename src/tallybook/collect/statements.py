@@ -15,7 +15,17 @@ from tallybook.calendar import ONE_DAY, start_of
 from tallybook.collect.bind import Facts, fill
 from tallybook.measure import ADDITIVE, BUCKETS, DECIMAL, FLOAT, IDS, INTEGER, Slot
 from tallybook.metrics import LEVEL
-from tallybook.sources.base import DEC, INT, TEXT, ColumnType, Source, TimeForm, as_exact, as_float, as_integer
+from tallybook.sources.base import (
+    DEC,
+    INT,
+    TEXT,
+    ColumnType,
+    Source,
+    TimeForm,
+    as_exact,
+    as_float,
+    as_integer,
+)
 
 FLOW_PLAN, INTERVAL_PLAN, SNAPSHOT_PLAN = "days", "interval", "snapshot"
 Read = Callable[[Sequence[Any]], Any]
@@ -39,7 +49,15 @@ def group_key(facts: Facts) -> GroupKey:
     metric = facts.metric
     plan = INTERVAL_PLAN if metric.interval else SNAPSHOT_PLAN if metric.snapshot else FLOW_PLAN
     latest = (metric.where, metric.series, metric.received) if metric.daily_aggregate else ()
-    time = (metric.time, facts.time, metric.from_, facts.since, metric.until, facts.until, metric.until_inclusive)
+    time = (
+        metric.time,
+        facts.time,
+        metric.from_,
+        facts.since,
+        metric.until,
+        facts.until,
+        metric.until_inclusive,
+    )
     return GroupKey(metric.source or "", facts.relation, plan, time, metric.dims, latest)
 
 
@@ -102,7 +120,9 @@ class Group:
         first = self.members[0]
         self.metric = first.metric
         self.relation = first.relation
-        self.dims = [self.source.text(self.source.quote(d), t) for d, t in zip(first.metric.dims, first.dims, strict=True)]
+        self.dims = [
+            self.source.text(self.source.quote(d), t) for d, t in zip(first.metric.dims, first.dims, strict=True)
+        ]
         wheres = {m.metric.where for m in self.members}
         self.shared_where = next(iter(wheres)) if len(wheres) == 1 else None
 
@@ -185,7 +205,9 @@ class Group:
             condition=" AND ".join([*present, *([f"({only})"] if only else [])]) or None,
         )  # fmt: skip
 
-    def _key_columns(self, facts: Facts, index: int, slot: Slot, shape: str) -> tuple[tuple[str, ...], tuple[str, ...], int]:
+    def _key_columns(
+        self, facts: Facts, index: int, slot: Slot, shape: str
+    ) -> tuple[tuple[str, ...], tuple[str, ...], int]:
         types, bound = facts.args[index], facts.bound.slots[index]
         args = [f"({arg}\n)" for arg in slot.args]
         if shape == BUCKETS:
@@ -193,11 +215,19 @@ class Group:
         if shape == IDS and slot.agg == "count_distinct":
             if bound.ids == "int":
                 return (args[0],), (INT,), 1
-            return tuple(self.source.text(a, t) for a, t in zip(args, types, strict=True)), (TEXT,) * len(args), 1
+            return (
+                tuple(self.source.text(a, t) for a, t in zip(args, types, strict=True)),
+                (TEXT,) * len(args),
+                1,
+            )
         if bound.type == FLOAT:
             return (self.source.float(args[0]),), (FLOAT,), 1
         whole = self.source.dialect == "sqlite" and types[0].kind == DEC and bool(types[0].scale)
-        return (self.source.value(args[0], types[0]),), (INT if whole else DEC,), 10 ** (types[0].scale or 0) if whole else 1
+        return (
+            (self.source.value(args[0], types[0]),),
+            (INT if whole else DEC,),
+            10 ** (types[0].scale or 0) if whole else 1,
+        )
 
     # -- statements ---------------------------------------------------------------------------------
 
@@ -222,7 +252,13 @@ class Group:
         return _select([*self.dims, *keys], columns, self.relation, where)
 
     def interval_selects(
-        self, columns: Sequence[str], first: date, last: date, *, condition: str | None = None, keys: Sequence[str] = ()
+        self,
+        columns: Sequence[str],
+        first: date,
+        last: date,
+        *,
+        condition: str | None = None,
+        keys: Sequence[str] = (),
     ) -> list[tuple[int, str, bool]]:
         """(sign, statement, has a day column): what holds when the window opens, what begins, what ends in it.
 
@@ -236,7 +272,15 @@ class Group:
         heads = [*self.dims, *keys]
         if facts.until is None or metric.until is None:
             opening = [f"{since} < {opens}", *rest]
-            begins = [source.within(source.quote(metric.from_ or ""), facts.since, self._bound_pair(first), self._bound_pair(last + ONE_DAY)), *rest]
+            begins = [
+                source.within(
+                    source.quote(metric.from_ or ""),
+                    facts.since,
+                    self._bound_pair(first),
+                    self._bound_pair(last + ONE_DAY),
+                ),
+                *rest,
+            ]
             day = day_case(since, self._bounds(facts.since, first, last))
             return [
                 (1, _select(heads, columns, self.relation, opening), False),
@@ -249,14 +293,28 @@ class Group:
         begins_at = [self._literal(facts.since, d) for d in days]
         inner_since = self._bounds(facts.since, first, last)
         removal_bounds = [self._literal(facts.until, d + shift) for d in days[1:]]
-        opening = [f"{since} < {opens}", f"({until} IS NULL OR {until} >= {self._literal(facts.until, first + shift)})", *rest]
+        opening = [
+            f"{since} < {opens}",
+            f"({until} IS NULL OR {until} >= {self._literal(facts.until, first + shift)})",
+            *rest,
+        ]
         begins = [
-            source.within(source.quote(metric.from_ or ""), facts.since, self._bound_pair(first), self._bound_pair(last + ONE_DAY)),
+            source.within(
+                source.quote(metric.from_ or ""),
+                facts.since,
+                self._bound_pair(first),
+                self._bound_pair(last + ONE_DAY),
+            ),
             f"({until} IS NULL OR {until} >= {choose(since, inner_since, ends_at)})",
             *rest,
         ]
         ends = [
-            source.within(source.quote(metric.until), facts.until, self._bound_pair(first + shift), self._bound_pair(last + ONE_DAY + shift)),
+            source.within(
+                source.quote(metric.until),
+                facts.until,
+                self._bound_pair(first + shift),
+                self._bound_pair(last + ONE_DAY + shift),
+            ),
             f"{since} < {choose(until, removal_bounds, begins_at)}",
             *rest,
         ]

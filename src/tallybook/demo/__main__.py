@@ -4,7 +4,9 @@ Writes the demo project into FOLDER, then types real commands in it and shows th
 
 import argparse
 import json
+import os
 import shlex
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -15,7 +17,6 @@ from decimal import Decimal
 from importlib import resources
 from io import TextIOWrapper
 from pathlib import Path
-from shutil import rmtree
 from string import Template
 from time import perf_counter
 from typing import Any
@@ -88,7 +89,7 @@ def prepare(folder: Path, *, keep: bool) -> None:
         raise DemoError(f"{folder} holds something else than the demo; give an empty or new folder", USAGE)
     if not keep:
         (folder / WORKBOOK).unlink(missing_ok=True)
-        rmtree(folder / "book", ignore_errors=True)
+        shutil.rmtree(folder / "book", ignore_errors=True)
 
 
 def is_demo(folder: Path) -> bool:
@@ -128,17 +129,17 @@ class Shell:
 
     def run(self, command: str, *, expect: int = DONE) -> None:
         """Run `tallybook command` on this terminal, progress bars and all."""
+        say(f"\n$ tallybook {command}")
         self.check(command, self.call(command, capture=False), expect)
 
     def ask(self, command: str) -> list[dict[str, Any]]:
-        """The rows a `tallybook query` answers, through its JSON."""
+        """The rows a `tallybook query` answers, through its JSON; not shown, for sums of the demo's own."""
         answer = self.call(f"{command} --format json", capture=True)
         self.check(command, answer, DONE)
         rows: list[dict[str, Any]] = json.loads(answer.stdout)["rows"]
         return rows
 
     def call(self, command: str, *, capture: bool) -> subprocess.CompletedProcess[bytes]:
-        say(f"\n$ tallybook {command}")
         typed = [sys.executable, "-m", "tallybook", *shlex.split(command)]
         stdout = subprocess.PIPE if capture else None
         return subprocess.run(typed, cwd=self.folder, stdout=stdout, check=False)
@@ -158,9 +159,11 @@ def walk(shell: Shell, yesterday: date) -> None:
 
 
 def collect(shell: Shell) -> None:
-    title("Does the project fit the database?")
+    title("Does the project fit its database?")
+    say("What each metric is taken to mean, and how the database stores its time. Read it as a reviewer would.")
     shell.run("check --source")
     title("Collect every closed day, oldest first")
+    say("One pass over the database for all metrics of a table, so these show the same seconds.")
     shell.run("run")
 
 
@@ -168,33 +171,35 @@ def ask_at_every_scope(shell: Shell) -> None:
     title("The same metrics by day, week and month")
     for scope, last in (("day", "7 days"), ("week", "6 weeks"), ("month", "6 months")):
         shell.run(f'query signups revenue active_users --scope {scope} --last "{last}"')
-    title("A level, split; the totals are computed anew, not added up")
-    shell.run('query mrr --scope month --by plan --last "6 months" --totals')
+    title("A level, split by plan; totals are computed anew, never added up from rows")
+    shell.run('query mrr --scope month --by plan --last "3 months" --totals')
 
 
 def sum_a_level(shell: Shell, monday: date) -> None:
     """The 7x trap: a level has a value every day, and seven of them are not a week's."""
     days = week(monday)
-    title("The trap: adding up a level")
+    title("The 7x trap: a spreadsheet that adds up a level")
+    shell.run(f"query mrr --scope day {days}")
     wrong = total(shell.ask(f"query mrr --scope day {days}"), "mrr")
     right = total(shell.ask(f"query mrr --scope week {days}"), "mrr")
-    say(f"summing the daily values of the week: {wrong:>14,.2f} EUR, {times(wrong, right)} too much")
-    say(f"what it was on Sunday night:          {right:>14,.2f} EUR")
-    say("\nTallybook does not add up a level over time. It says what to ask instead:")
+    say(f"\nthese seven days added up    {wrong:>14,.2f} EUR, {times(wrong, right)} what is true")
+    say(f"MRR at the end of the week   {right:>14,.2f} EUR")
+    say("\nTallybook does not add up a level over time (exit code 3), and says what to ask instead:")
     shell.run(f"query mrr --scope week --show total {days}", expect=REFUSED)
     shell.run(f"query mrr --scope week --show average {days}")
 
 
 def sum_distinct_users(shell: Shell, monday: date) -> None:
-    """Somebody active on five days is one user of the week, not five."""
+    """Who is active on five days is one user of the week, not five."""
     days = week(monday)
     title("The quieter trap: adding up distinct users")
+    shell.run(f"query active_users --scope week {days}")
     wrong = total(shell.ask(f"query active_users --scope day {days}"), "active_users")
     right = total(shell.ask(f"query active_users --scope week {days}"), "active_users")
     by_hand = users_of_week(shell.folder / DATABASE, monday)
-    say(f"summing the daily users of the week:     {wrong:>7,}, {times(wrong, right)} too much")
-    say(f"users of the week, from the book:        {right:>7,}")
-    say(f"users of the week, counted in {DATABASE}:    {by_hand:>7,}")
+    say(f"\nthe users of its seven days added up     {wrong:>7,}, {times(wrong, right)} what is true")
+    say(f"different users of the week, by the book {right:>7,}")
+    say(f"the same by plain SQL over {DATABASE}        {by_hand:>7,}")
     if right != by_hand:
         raise DemoError("the book and the database do not agree on the users of the week")
 
@@ -204,16 +209,27 @@ def hand_over(shell: Shell, yesterday: date) -> None:
     shell.run(f"export signups revenue active_users mrr latency --scope month --to {WORKBOOK}")
     folder = shlex.quote(str(shell.folder))
     say(f"""
-What to try next, in {folder}/ (the project stays there):
+The project stays in {folder}/, with {WORKBOOK} to open. What to try next:
+  {enter(shell.folder)}
   tallybook query latency error_rate --scope week --by plan --last "4 weeks"
   tallybook query revenue_per_user arpa --scope quarter
   tallybook query seats --scope month --last "3 months" --explain
-  tallybook query signups --scope day --live --from {yesterday} --to today
-  tallybook plan                 what `run` would ask the database, and touch nothing
-  tallybook run --from DAY       collect again from DAY on; what changed is kept as a revision
+  tallybook query api_calls --live --from {yesterday} --to today     the day so far, from the source
+  tallybook plan                what `run` would ask the database; touches nothing
+  tallybook run --from DAY      collect again from DAY on; what changed is kept as a revision
   edit {PROJECT}, then `tallybook check`
-Come back tomorrow: `python -m tallybook.demo {folder} --keep` lets the company live on, and
-`tallybook run` collects the new days, the late rows, and what changed in the last ones.""")
+Come back tomorrow, from here: `{shlex.quote(sys.executable)} -m tallybook.demo {folder} --keep` lets the company
+live on, and `tallybook run` collects the new days, the late rows, and what changed in the last ones.""")
+
+
+def enter(folder: Path) -> str:
+    """The line that brings a shell to where `tallybook` runs in the demo's folder."""
+    here = f"cd {shlex.quote(str(folder))}"
+    activate = Path(sys.executable).with_name("activate")
+    if shutil.which("tallybook") or not activate.exists():
+        return here
+    shortest = min(str(activate), os.path.relpath(activate), key=len)
+    return f"source {shlex.quote(shortest)} && {here}"
 
 
 # --- numbers
@@ -237,7 +253,7 @@ def total(rows: list[dict[str, Any]], metric: str) -> Decimal:
 
 
 def times(wrong: Decimal, right: Decimal) -> str:
-    return f"{wrong / right:.1f} times" if right else "endlessly"
+    return f"{wrong / right:.1f} times" if right else "endless times"
 
 
 def users_of_week(database: Path, monday: date) -> int:

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import date
-from typing import Any
+from typing import Any, cast
 
 from tallybook.errors import QueryError
 from tallybook.metrics import Metric
 from tallybook.query.ask import Query
 from tallybook.query.ground import Ground
 from tallybook.query.solve import ERROR, Solved, solve
-from tallybook.result import Column, Result
+from tallybook.result import Column, Result, Type
 
 Row = dict[str, Any]
 
@@ -46,7 +46,8 @@ def _ranged(query: Query, ground: Ground) -> Query:
     first = query.first or min((s[0][0] for s in covered), default=None)
     if first is None:
         raise QueryError(
-            f"nothing of {', '.join(query.metrics)} is collected yet", hint="tallybook run, or ask with --from and --to"
+            f"nothing of {', '.join(query.metrics)} is collected yet",
+            hint="tallybook run, or ask with --from and --to",
         )
     return replace(query, first=min(first, last), last=last)
 
@@ -86,7 +87,10 @@ def _series(
     if query.fill:
         everything = set().union(*found.values())
         found = dict.fromkeys(starts, everything)
-    return {start: sorted(keys, key=_order) for start, keys in found.items()}
+    ordered: dict[date, list[tuple[str | None, ...] | None]] = {}
+    for start, keys in found.items():
+        ordered[start] = [*sorted(keys, key=_order)]
+    return ordered
 
 
 def _order(dims: tuple[str | None, ...]) -> list[tuple[bool, str]]:
@@ -108,7 +112,8 @@ def _row(query: Query, solved: Mapping[str, Solved], start: date, dims: tuple[st
     row["approximate"] = any(cell.approximate for cell in cells.values())
     notes = {}
     for name, cell in cells.items():
-        period, note = seen[name], {}
+        period = seen[name]
+        note: dict[str, Any] = {}
         if period.days != days:
             note |= {"days": period.days, "complete": period.days == expected}
         if cell.carried:
@@ -173,7 +178,7 @@ def _columns(query: Query, ground: Ground, solved: Mapping[str, Solved]) -> list
 
 def _column(metric: Metric, solved: Solved) -> Column:
     return Column(
-        name=metric.name, role="metric", type=solved.type, unit=metric.unit, show=solved.show, title=metric.title,
+        name=metric.name, role="metric", type=cast(Type, solved.type), unit=metric.unit, show=solved.show, title=metric.title,
         format=metric.format,
     )  # fmt: skip
 
@@ -185,7 +190,9 @@ def _explain(query: Query, ground: Ground, solved: Mapping[str, Solved]) -> str:
     only = f", where {' and '.join(_said(f) for f in query.where)}" if query.where else ""
     weeks = f", weeks from {query.week_starts.capitalize()}" if query.scope == "week" else ""
     run = f", {ground.running} only until {ground.running_until}" if ground.running else ""
-    return f"{said}{split}{only}; {query.first} to {query.last} in {book.timezone}{weeks}{run} (version {ground.version})."
+    return (
+        f"{said}{split}{only}; {query.first} to {query.last} in {book.timezone}{weeks}{run} (version {ground.version})."
+    )
 
 
 def _said(one: Any) -> str:

@@ -86,7 +86,9 @@ def ask(
     if first and last and last < first:
         raise QueryError(f"--to {last} is before --from {first}", hint=f"--from {last} --to {first}")
     if definition is not None and len(names) > 1:
-        raise QueryError("--definition goes with one metric", hint=f"tallybook query {names[0]} --definition {definition}")
+        raise QueryError(
+            "--definition goes with one metric", hint=f"tallybook query {names[0]} --definition {definition}"
+        )
     return Query(
         metrics=names, scope=scope, by=dims, where=filters, first=first, last=last, show=show, fill=fill,
         totals=totals, definition=definition, week_starts=catalog.book.week_starts,
@@ -136,7 +138,7 @@ def _check_dimensions(catalog: Catalog, name: str, by: Sequence[str], where: Seq
         listed = f"its dimensions: {', '.join(has) or 'none'}"
         raise QueryError(
             f"metric {name!r} has no dimension {asked!r}",
-            hint=f"did you mean {close[0]!r}? {listed}" if close else f"{listed}; declare it: by = [\"{asked}\"]",
+            hint=f"did you mean {close[0]!r}? {listed}" if close else f'{listed}; declare it: by = ["{asked}"]',
         )
 
 
@@ -146,7 +148,7 @@ def _check_show(catalog: Catalog, name: str, show: str | None) -> None:
         if show is not None:
             raise Refused(
                 f"{name!r} is made of other metrics, each rolled up in its own way; --show {show} has no one meaning for it",
-                ask=f"tallybook query {name}, or spell it in the formula: measure = \"{show}(…) / …\"",
+                ask=f'tallybook query {name}, or spell it in the formula: measure = "{show}(…) / …"',
             )
         return
     why = refusal(metric, show or metric.default_show)
@@ -174,7 +176,7 @@ def refusal(metric: Metric, show: str) -> tuple[str, str] | None:
         return None
     if show == "average" and metric.parsed is not None and not metric.parsed.linear:
         return (
-            f"the daily values of {name!r} ({metric.parsed.text}) cannot be averaged: days with many facts and days with few would count the same",
+            f"the daily values of {name!r} ({metric.measure or metric.parsed.text}) cannot be averaged: days with many facts and days with few would count the same",
             "tallybook query {name} --show total: the measure over all facts of the period",
         )
     return None

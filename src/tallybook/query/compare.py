@@ -26,7 +26,11 @@ def with_stored(live: Result, stored: Result) -> Result:
             different += 1
             notes[name] = {**notes.get(name, {}), "stored": before[name], "why": _why(before[name])}
         rows.append({**row, "notes": notes} if notes else row)
-    said = f" {different} values differ from the book's: rows older than the lookback changed after they were collected." if different else ""
+    said = (
+        f" {different} values differ from the book's: rows older than the lookback changed after they were collected."
+        if different
+        else ""
+    )
     return msgspec.structs.replace(live, data=rows, explain=f"Live: {live.explain}{said}")
 
 

@@ -37,9 +37,7 @@ class Coverage:
         return next((min(b, last) for a, b in reversed(self.stretches) if a <= last and b >= first), None)
 
     def __and__(self, other: Coverage) -> Coverage:
-        common = [
-            (max(a, c), min(b, d)) for a, b in self.stretches for c, d in other.stretches if a <= d and c <= b
-        ]
+        common = [(max(a, c), min(b, d)) for a, b in self.stretches for c, d in other.stretches if a <= d and c <= b]
         return Coverage(tuple(sorted(common)), {**self.instants, **other.instants})
 
     def sql(self, column: str) -> str:

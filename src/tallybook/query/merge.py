@@ -161,9 +161,7 @@ class Parts:
         variance = f"CASE WHEN {n} >= {least} THEN {spread} / {divisor} END"
         return (f"sqrt({variance})" if agg.startswith("stddev") else f"({variance})"), FLOAT
 
-    def _joined(
-        self, index: int, shape: str, group: str, first: date, last: date, targets: str | None
-    ) -> str:
+    def _joined(self, index: int, shape: str, group: str, first: date, last: date, targets: str | None) -> str:
         keys = ["g", *(f"k{i}" for i in range(len(self.by)))]
         source = self._grouped(shape, group, first, last, targets, index)
         inner = self._distinct(index, source, keys) if shape == IDS else self._quantile(index, source, keys)
@@ -175,12 +173,12 @@ class Parts:
         agg, type_ = self.bound.measure.slots[index].agg, self.bound.slots[index].type
         listed = ", ".join(keys)
         if agg == "count_distinct":
-            return f"SELECT {listed}, count(*) AS v FROM (SELECT DISTINCT {listed}, id FROM ({source})) GROUP BY {listed}"
+            return (
+                f"SELECT {listed}, count(*) AS v FROM (SELECT DISTINCT {listed}, id FROM ({source})) GROUP BY {listed}"
+            )
         column = "value_f" if type_ == FLOAT else "value"
         result = f"sum({column})" if agg == "sum_distinct" else f"sum({column})::DOUBLE / count(*)"
-        return (
-            f"SELECT {listed}, {result} AS v FROM (SELECT DISTINCT {listed}, {column} FROM ({source})) GROUP BY {listed}"
-        )
+        return f"SELECT {listed}, {result} AS v FROM (SELECT DISTINCT {listed}, {column} FROM ({source})) GROUP BY {listed}"
 
     def _quantile(self, index: int, source: str, keys: list[str]) -> str:
         """percentile_cont over rows (value, how often): the two neighbouring ranks, interpolated.
@@ -228,7 +226,7 @@ _PARTS = {
     "avg": (("total", "sum"), ("total_f", "sum"), ("n", "sum")),
     "min": (("low", "min"), ("low_f", "min")),
     "max": (("high", "max"), ("high_f", "max")),
-    **{agg: (("n", "sum"), ("s1", "sum"), ("s2", "sum")) for agg in ("stddev_samp", "stddev_pop", "var_samp", "var_pop")},
+    **dict.fromkeys(("stddev_samp", "stddev_pop", "var_samp", "var_pop"), (("n", "sum"), ("s1", "sum"), ("s2", "sum"))),
 }
 
 

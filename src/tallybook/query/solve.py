@@ -79,9 +79,7 @@ class Solved:
         return Cell(why=period.why)
 
 
-def solve(
-    ground: Ground, query: Query, name: str, show: str | None = None, coverage: Coverage | None = None
-) -> Solved:
+def solve(ground: Ground, query: Query, name: str, show: str | None = None, coverage: Coverage | None = None) -> Solved:
     """The metric `name` over the range of `query` (whose first and last day are set)."""
     metric = ground.catalog.metrics[name]
     if metric.derived:
@@ -110,7 +108,7 @@ def _derived(ground: Ground, query: Query, name: str, coverage: Coverage | None)
     return Solved(
         cells=cells, periods=found, empty=empty if exact or empty is None else float(empty),
         type="decimal" if exact else FLOAT, show="formula", operands=operands,
-        said=f"{name}: {measure.text}, each rolled up over the days all of them cover, then evaluated",
+        said=f"{name}: {as_written(ground.catalog.metrics[name].measure or measure.text)}, each rolled up over the days all of them cover, then evaluated",
     )  # fmt: skip
 
 
@@ -239,9 +237,7 @@ class _Solver:
     def _cells(self, sql: str) -> dict[Key, Cell]:
         """Cells of rows (g, k0…, rows, value, approximate, carried)."""
         n = len(self.query.by)
-        return {
-            (row[0], row[1 : n + 1]): Cell(row[n + 2], row[n + 3], row[n + 4]) for row in self.ground.rows(sql)
-        }
+        return {(row[0], row[1 : n + 1]): Cell(row[n + 2], row[n + 3], row[n + 4]) for row in self.ground.rows(sql)}
 
     # -- total ---------------------------------------------------------------------------------------------
 
@@ -280,9 +276,10 @@ class _Solver:
         n = len(self.query.by)
         keys = "".join(f", k{i}" for i in range(n))
         daily = self._restricted(self._parts().finished("day", self.first, self.last))
+        dated = f"SELECT * REPLACE ({self._period_sql('g')} AS g) FROM ({daily})"
         sql = (
-            f"SELECT {self._period_sql('g')}{keys}, sum(value), count(value), min(value), max(value), "
-            f"bool_or(approximate), bool_or(carried) FROM ({daily}) GROUP BY ALL"
+            f"SELECT g{keys}, sum(value), count(value), min(value), max(value), "
+            f"bool_or(approximate), bool_or(carried) FROM ({dated}) GROUP BY g{keys}"
         )
         return {(row[0], row[1 : n + 1]): row[n + 1 :] for row in self.ground.rows(sql)}
 
@@ -314,9 +311,7 @@ class _Solver:
         if not targets:
             return {}
         days = [day for _, day in targets]
-        return self._cells(
-            self._parts().finished("period", min(days), max(days), targets=values_relation(targets))
-        )
+        return self._cells(self._parts().finished("period", min(days), max(days), targets=values_relation(targets)))
 
     def _with_present(self, cells: dict[Key, Cell]) -> dict[Key, Cell]:
         """Also series with a fact elsewhere in the period: at its end they are known to be gone, so parts add up."""
@@ -359,20 +354,27 @@ class _Solver:
     # -- words -----------------------------------------------------------------------------------------------------
 
     def _said(self) -> str:
-        what, scope = self._bound().measure.text, "whole range" if self.query.scope == "all" else self.query.scope
+        bound = self._bound()
+        what = as_written(bound.metric.measure or bound.measure.text)
+        period = "the whole range" if self.query.scope == "all" else f"each {self.query.scope}"
         how = {
-            "total": f"over all facts of each {scope}",
-            "average": f"for each day, then the mean of the covered days of each {scope}",
-            "min": f"for each day, then the least day of each {scope}",
-            "max": f"for each day, then the greatest day of each {scope}",
-            "first": f"on the first day of each {scope}",
-            "last": f"at the end of the last day of each {scope}",
-            "change": f"at the end of each {scope} minus that of the one before",
+            "total": f"over all facts of {period}",
+            "average": f"for each day, then the mean of the covered days of {period}",
+            "min": f"for each day, then the least day of {period}",
+            "max": f"for each day, then the greatest day of {period}",
+            "first": f"on the first day of {period}",
+            "last": f"at the end of {'each day' if self.query.scope == 'day' else f'the last day of {period}'}",
+            "change": f"at the end of {period} minus that of the one before",
         }[self.show]
         if self.show == "total" and self.metric.kind == UNIQUES and self.query.scope != "day":
-            how = f"per day; of a {scope} only bounds are known (the largest day, the sum of days)"
+            how = f"per day; of {period} only bounds are known (the largest day, the sum of days)"
         carry = f", a series without a row carried at most {self.metric.carry} days" if self.metric.carry else ""
         return f"{self.name}: {what} {how}{carry}"
+
+
+def as_written(measure: str) -> str:
+    """The measure on one line."""
+    return " ".join(measure.split())
 
 
 def _between(low: Number, high: Number) -> Cell:

@@ -31,7 +31,7 @@ def open_source(settings: SourceSettings) -> Source:
     if place is None:
         raise DeclarationError(
             f"sources.{settings.name}.url: no adapter reads {scheme!r} URLs",
-            hint=f"one of {', '.join(sorted(REGISTRY))}: url = \"postgresql://user@host/database\"",
+            hint=f'one of {", ".join(sorted(REGISTRY))}: url = "postgresql://user@host/database"',
         )
     module, _, name = place.partition(":")
     adapter: type[Source] = getattr(importlib.import_module(module), name)

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from decimal import Decimal
+from decimal import Context, Decimal
 from typing import TYPE_CHECKING, Any
 
 from tallybook.calendar import ONE_DAY, zone
@@ -25,7 +25,14 @@ if TYPE_CHECKING:
     from tallybook.metrics import SourceSettings
 
 INT, DEC, FLOAT, TEXT, BOOL = "int", "decimal", "float", "text", "bool"
-TIMESTAMP, TIMESTAMPTZ, DATE, UUID, BYTES, OTHER = "timestamp", "timestamptz", "date", "uuid", "bytes", "other"
+TIMESTAMP, TIMESTAMPTZ, DATE, UUID, BYTES, OTHER = (
+    "timestamp",
+    "timestamptz",
+    "date",
+    "uuid",
+    "bytes",
+    "other",
+)
 NUMBERS = (INT, DEC, FLOAT)
 
 
@@ -54,7 +61,13 @@ class TimeForm:
     @property
     def meaning(self) -> str:
         """What belongs to a metric's definition: not whether a 'T' or a space stands in the text."""
-        names = {"text_space": "naive", "text_t": "naive", "text_date": "date", "midnight": "date", "text_offset": "instant"}
+        names = {
+            "text_space": "naive",
+            "text_t": "naive",
+            "text_date": "date",
+            "midnight": "date",
+            "text_offset": "instant",
+        }
         name = names.get(self.name, self.name)
         return f"{name} {self.zone}" if name == "naive" else name
 
@@ -150,9 +163,7 @@ class Source(abc.ABC):
     def sample(self, relation: str, expression: str, limit: int = 1000) -> list[Any]:
         """Some values of an expression that are not null, in no order."""
         with self.snapshot() as reader:
-            found = reader.rows(
-                f"SELECT {expression} FROM {relation} WHERE ({expression}) IS NOT NULL LIMIT {limit}"
-            )
+            found = reader.rows(f"SELECT {expression} FROM {relation} WHERE ({expression}) IS NOT NULL LIMIT {limit}")
         return [row[0] for row in found]
 
     # -- what is there, for `check` ---------------------------------------------------------------
@@ -321,18 +332,24 @@ def as_text(value: Any) -> str | None:
 
 def as_integer(value: Any) -> int | None:
     """An id or a count. Raises SourceError for what is not a whole 64-bit number."""
-    if value is None or (isinstance(value, int) and -(2**63) <= value < 2**63):
+    if value is None or (isinstance(value, int) and _fits(value)):
         return value
-    if isinstance(value, float | Decimal) and value == int(value) and abs(value) < 2**63:
+    if isinstance(value, float | Decimal) and value == int(value) and _fits(int(value)):
         return int(value)
-    raise SourceError(f"a column of whole numbers holds {value!r}", hint="cast it to text: count(distinct cast(x as text))")
+    raise SourceError(
+        f"a column of whole numbers holds {value!r}", hint="cast it to text: count(distinct cast(x as text))"
+    )
+
+
+def _fits(number: int) -> bool:
+    return -(2**63) <= number < 2**63
 
 
 def as_exact(value: Any) -> Decimal | None:
     """An exact number that fits DECIMAL(38,10). Raises SourceError, with the cast to write, when it does not."""
     if value is None:
         return None
-    number = Decimal(value) if isinstance(value, int) else value
+    number: Any = Decimal(value) if isinstance(value, int) else value
     if isinstance(number, float) and number.is_integer():
         number = Decimal(int(number))
     if not isinstance(number, Decimal):
@@ -358,7 +375,7 @@ def as_float(value: Any) -> float | None:
 
 
 _SMALLEST = Decimal("1e-10")
-_WIDE = __import__("decimal").Context(prec=60)
+_WIDE = Context(prec=60)
 CONVERT: dict[str, Callable[[Any], Any]] = {TEXT: as_text, INT: as_integer, DEC: as_exact, FLOAT: as_float}
 
 

@@ -132,7 +132,11 @@ class DuckdbSource(Source):
     def text(self, expression: str, type_: ColumnType) -> str:
         if type_.kind == DEC:
             # 1.50 and 1.5 are one value; DuckDB writes the zeros of the type.
-            return f"rtrim(rtrim(CAST({expression} AS VARCHAR), '0'), '.')" if type_.scale else f"CAST({expression} AS VARCHAR)"
+            return (
+                f"rtrim(rtrim(CAST({expression} AS VARCHAR), '0'), '.')"
+                if type_.scale
+                else f"CAST({expression} AS VARCHAR)"
+            )
         if type_.kind == FLOAT:
             return f"regexp_replace(CAST({expression} AS VARCHAR), '\\.0$', '')"
         if type_.kind == BYTES:
@@ -155,9 +159,8 @@ class DuckdbReader(Reader):
 
     def rows(self, sql: str) -> list[tuple[Any, ...]]:
         with self._limited():
-            found = self.connection.execute(sql)
-            if any("TIME ZONE" in str(column[1]) for column in found.description or ()):
-                # As Python values they would need pytz.
+            found = self.connection.sql(sql)
+            if "TIMESTAMP WITH TIME ZONE" in map(str, found.types):  # as Python values they would need pytz
                 return list(zip(*(c.to_pylist() for c in found.to_arrow_table().columns), strict=True))
             return found.fetchall()
 
@@ -169,7 +172,9 @@ class DuckdbReader(Reader):
         types = {TEXT: "VARCHAR", INT: "BIGINT", DEC: "DECIMAL(38,10)", FLOAT: "DOUBLE"}
         with self._limited():
             names = [row[0] for row in self.connection.execute(f"DESCRIBE {sql}").fetchall()]
-            columns = (f"CAST({self.source.quote(n)} AS {types[k]}) AS c{i}" for i, (n, k) in enumerate(zip(names, kinds)))
+            columns = (
+                f"CAST({self.source.quote(n)} AS {types[k]}) AS c{i}" for i, (n, k) in enumerate(zip(names, kinds))
+            )
             return self.connection.sql(f"SELECT {', '.join(columns)} FROM ({sql})").to_arrow_table()
 
     @contextmanager

@@ -81,7 +81,8 @@ class PostgresqlSource(ServerSource):
             )[0]
         if replica and replayed is None:
             raise SourceUnavailable(f"source {self.settings.name!r} is a replica that has replayed nothing yet")
-        return (replayed if replica else clock).astimezone(UTC)
+        known: datetime = replayed if replica else clock
+        return known.astimezone(UTC)
 
     def index_reached(self, reader: Reader, sql: str) -> bool:
         plan = reader.rows("EXPLAIN (FORMAT JSON) " + sql)[0][0]

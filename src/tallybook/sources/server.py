@@ -72,7 +72,7 @@ class ServerSource(Source):
             raise self._unreachable(error.orig or error) from None
         except Exception as error:
             raise self._unreachable(error) from None
-        raw = fairy.driver_connection
+        raw: Any = fairy.driver_connection
         fairy.detach()
         try:
             cursor = raw.cursor()

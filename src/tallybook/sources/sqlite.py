@@ -18,7 +18,20 @@ from pathlib import Path
 from typing import Any
 
 from tallybook.errors import SourceError, SourceUnavailable
-from tallybook.sources.base import BOOL, DATE, DEC, FLOAT, INT, OTHER, TEXT, TIMESTAMP, ColumnType, Reader, Source, as_exact
+from tallybook.sources.base import (
+    BOOL,
+    DATE,
+    DEC,
+    FLOAT,
+    INT,
+    OTHER,
+    TEXT,
+    TIMESTAMP,
+    ColumnType,
+    Reader,
+    Source,
+    as_exact,
+)
 from tallybook.sources.sqlite_types import declared_type, inferred_type
 
 _HALF = 2**32
@@ -47,7 +60,11 @@ class SqliteSource(Source):
         uri = Path(self.path).absolute().as_uri() + "?mode=ro"
         try:
             connection = sqlite3.connect(
-                uri, uri=True, timeout=self.settings.lock_timeout, isolation_level=None, check_same_thread=False
+                uri,
+                uri=True,
+                timeout=self.settings.lock_timeout,
+                isolation_level=None,
+                check_same_thread=False,
             )
             connection.execute("PRAGMA query_only = 1")
             mode = connection.execute("PRAGMA journal_mode").fetchone()[0]
@@ -91,7 +108,7 @@ class SqliteSource(Source):
 
     def index_reached(self, reader: Reader, sql: str) -> bool:
         steps = [str(row[-1]) for row in reader.rows("EXPLAIN QUERY PLAN " + sql)]
-        return any(step.startswith("SEARCH") and "INDEX" in step or "PRIMARY KEY" in step for step in steps)
+        return any((step.startswith("SEARCH") and "INDEX" in step) or "PRIMARY KEY" in step for step in steps)
 
     def probe(self, relation: str, expressions: Sequence[str]) -> list[ColumnType]:
         with self.snapshot() as reader:
@@ -106,7 +123,13 @@ class SqliteSource(Source):
             return found
         seen = {type(value) for value in self.sample(relation, expression)}
         kind = (
-            INT if seen == {int} else FLOAT if seen and seen <= {int, float} else TEXT if str in seen or not seen else OTHER
+            INT
+            if seen == {int}
+            else FLOAT
+            if seen and seen <= {int, float}
+            else TEXT
+            if str in seen or not seen
+            else OTHER
         )
         return ColumnType(kind, declared=found.declared if found else "")
 
@@ -130,7 +153,9 @@ class SqliteSource(Source):
 
     def columns(self, table: str) -> list[str]:
         with self.snapshot() as reader:
-            return [row[1] for row in reader.rows(f"PRAGMA table_xinfo({self.quote(table.split('.')[-1])})")]
+            return [
+                row[1] for row in reader.rows(f"PRAGMA table_xinfo({self.quote(table.rsplit('.', maxsplit=1)[-1])})")
+            ]
 
     def indexed_columns(self, table: str) -> set[str]:
         found: set[str] = set()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from tallybook.sources.base import BOOL, BYTES, DATE, DEC, FLOAT, INT, OTHER, TEXT, TIMESTAMP, ColumnType
 
 if TYPE_CHECKING:
-    from sqlglot import expressions as exp
+    from sqlglot import Expr
 
 
 def declared_type(declared: str) -> ColumnType:
@@ -43,7 +43,7 @@ def inferred_type(expression: str, declared: dict[str, str]) -> ColumnType | Non
     return _infer(node, declared)
 
 
-def _infer(node: exp.Expression, declared: dict[str, str]) -> ColumnType | None:
+def _infer(node: Expr, declared: dict[str, str]) -> ColumnType | None:
     from sqlglot import expressions as exp
 
     match node:
@@ -68,7 +68,7 @@ def _infer(node: exp.Expression, declared: dict[str, str]) -> ColumnType | None:
     return None
 
 
-def _literal(node: exp.Expression) -> ColumnType:
+def _literal(node: Expr) -> ColumnType:
     if node.is_string:
         return ColumnType(TEXT)
     text = str(node.this)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import time
 import uuid
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 from tallybook.calendar import ONE_DAY, day_of, end_of, next_period
 from tallybook.errors import BookError, Busy
 from tallybook.points import FORMAT, KEY, SCHEMAS, columns, storage_key
-from tallybook.store.ledger import Change, Conflict, Covered, File, Ledger, Lease, Snapshot
+from tallybook.store.ledger import Change, Conflict, Covered, File, Lease, Ledger, Snapshot
 
 if TYPE_CHECKING:
     import duckdb
