@@ -62,24 +62,27 @@ class Postgresql:
     # -- what it spends ------------------------------------------------------------------------------
 
     def cpu_seconds(self) -> float:
-        """Of all connections that were closed. Waits until none of ours is left."""
-        self._wait_for_backends()
+        """Of all connections that were closed. Waits until none is left."""
+        while any(self._serves_somebody(child) for child in self._children()):
+            time.sleep(0.005)
         fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
         return (int(fields[13]) + int(fields[14])) / os.sysconf("SC_CLK_TCK")
 
+    def _children(self) -> list[str]:
+        return Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()
+
+    def _serves_somebody(self, child: str) -> bool:
+        try:
+            return self.server.user in Path(f"/proc/{child}/cmdline").read_text()
+        except OSError:
+            return False
+
     def buffers(self) -> float:
-        """Pages of 8 KiB looked at, in this database."""
-        self._wait_for_backends()
+        """Pages of 8 KiB looked at in this database, by all connections that were closed."""
+        self.cpu_seconds()
         with contextlib.closing(self.server.connect()) as admin:
             asked = "SELECT blks_hit + blks_read FROM pg_stat_database WHERE datname = %s"
             return float(admin.execute(asked, [self.name]).fetchone()[0])
-
-    def _wait_for_backends(self) -> None:
-        asked = "SELECT count(*) FROM pg_stat_activity WHERE datname = %s"
-        with contextlib.closing(self.server.connect()) as admin:
-            while admin.execute(asked, [self.name]).fetchone()[0]:
-                time.sleep(0.01)
-        time.sleep(0.03)
 
     # -- tables --------------------------------------------------------------------------------------
 

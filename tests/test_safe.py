@@ -591,8 +591,8 @@ def year(tmp_path_factory: pytest.TempPathFactory, seed: int) -> Year:
         for number, day in enumerate(days, 1):
             app.execute("INSERT INTO events VALUES ('2023-01-01 12:00:00')")
             app.commit()
-            # In New York it is still the day before until five in the morning.
-            hour = dice.choice((5, 12, 28))
+            # In New York it is still the day before until four or five in the morning.
+            hour = dice.choice((5, 12, 27))
             instant = datetime(day.year, day.month, day.day, tzinfo=UTC) + timedelta(hours=hour, minutes=30)
             with tallybook.open(folder, now=lambda instant=instant: instant) as book:
                 book.run(from_="2023-01-01", to="2023-01-01")

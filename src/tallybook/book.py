@@ -221,7 +221,7 @@ class Book:
             return self._live(question)
         then = self.day(as_of)
         try:
-            return self._stored(question, self._version_at(then))
+            return self._stored(question, then)
         except Cleaned:
             assert then is not None
             raise Refused(
@@ -230,26 +230,27 @@ class Book:
                 ask=f"--as-of {calendar.next_period(then.replace(day=1), 'month') - ONE_DAY}",
             ) from None
 
-    def _stored(self, question: Query, version: int | None) -> Result:
+    def _stored(self, question: Query, as_of: date | None) -> Result:
+        version = self._version_at(as_of)
         current = version if version is not None else (self.store.ledger.version() if self._there() else 0)
-        if (known := self._answers.get((question, current, self.today))) is not None:
+        if (known := self._answers.get((question, current, self.today, as_of))) is not None:
             return known
-        result = self._answered(question, version)
+        result = self._answered(question, version, as_of)
         if len(self._answers) >= REMEMBERED:
             self._answers.clear()
         # Under the version it was read at: another process may have published one since we looked.
-        self._answers[(question, result.version, self.today)] = result
+        self._answers[(question, result.version, self.today, as_of)] = result
         return result
 
-    def _answered(self, question: Query, version: int | None) -> Result:
+    def _answered(self, question: Query, version: int | None, as_of: date | None) -> Result:
         """One reading of the ledger, then the files; if one was cleaned away meanwhile, start again once."""
         import duckdb
 
         try:
-            return answer(question, self._ground(question, version))
+            return answer(question, self._ground(question, version, as_of))
         except duckdb.IOException:
             try:
-                return answer(question, self._ground(question, version))
+                return answer(question, self._ground(question, version, as_of))
             except duckdb.IOException as error:
                 raise BookError(f"a file of the book cannot be read: {error}", hint="tallybook doctor") from None
 
@@ -273,7 +274,7 @@ class Book:
             return Snapshot(version=0, files=(), coverage={}, definitions={})
         return self.store.snapshot(keys.values(), version=version)
 
-    def _ground(self, question: Query, version: int | None) -> Ground:
+    def _ground(self, question: Query, version: int | None, as_of: date | None) -> Ground:
         catalog = self.project.catalog
         names = list(dict.fromkeys(o for name in question.metrics for o in catalog.operands(name)))
         keys = self._keys(names)
@@ -286,13 +287,14 @@ class Book:
             if bound is None:
                 whys[name] = self._why_unknown(name, keys[name], known)
                 continue
+            _has_dimensions(bound, question)
             bounds[name] = bound
             stretches = known.coverage.get((bound.key, bound.definition), ())
             instants = {s.first: s.instant for s in stretches if s.instant}
             coverage[name] = Coverage(joined([(s.first, s.last) for s in stretches]), instants)
         return Ground(
             catalog=catalog, engine=self.engine, relation=self._relation_of(known), bounds=bounds, coverage=coverage,
-            last_closed=self.today - ONE_DAY, version=known.version, whys=whys,
+            last_closed=min(self.today, as_of or self.today) - ONE_DAY, version=known.version, whys=whys,
         )  # fmt: skip
 
     def _bound(self, metric: Metric, key: str, known: Snapshot, asked: str | None) -> Bound | None:
@@ -344,7 +346,7 @@ class Book:
 
         names = list(dict.fromkeys(o for name in question.metrics for o in self.project.catalog.operands(name)))
         keys = self._keys(names)
-        stored = self._ground(question, None)
+        stored = self._ground(question, None, None)
         first = min(
             (c.stretches[0][0] for c in stored.coverage.values() if c.stretches),
             default=self.today - 30 * ONE_DAY,
@@ -464,7 +466,7 @@ class Book:
         from tallybook.collect.look import Look, look
 
         try:
-            return look(source, metric, self.project.catalog.book.timezone, self.today - ONE_DAY)
+            return look(source, metric, self.project.catalog.book.timezone)
         except SourceUnavailable as error:
             problem = Problem(path=f"sources.{source.settings.name}", message=error.message, hint=error.hint)
             return Look(metric.name, source=source.settings.name, unreachable=True, problems=[problem])
@@ -482,6 +484,16 @@ class Book:
 
 def _as_texts(stretches: Sequence[tuple[date, date]]) -> list[tuple[str, str]]:
     return [(str(first), str(last)) for first, last in stretches]
+
+
+def _has_dimensions(bound: Bound, question: Query) -> None:
+    """Raises QueryError when an old definition was split by other dimensions than those asked for."""
+    lacking = [d for d in (*question.by, *(f.dimension for f in question.where)) if d not in bound.metric.dims]
+    if lacking:
+        raise QueryError(
+            f"definition {bound.definition} of {bound.metric.name!r} has no dimension {lacking[0]!r}",
+            hint=f"its dimensions: {', '.join(bound.metric.dims) or 'none'}",
+        )
 
 
 __all__ = ["Book", "open_book", "replace"]

@@ -12,7 +12,7 @@ from datetime import date
 from decimal import Decimal
 from typing import Any
 
-from tallybook.calendar import ONE_DAY, start_of
+from tallybook.calendar import start_of
 from tallybook.errors import SourceError
 from tallybook.measure import BUCKETS, DECIMAL, FLOAT, IDS, INTEGER, Slot
 from tallybook.metrics import Bound, BoundSlot, Metric
@@ -62,7 +62,7 @@ def relation_of(source: Source, metric: Metric) -> str:
     return source.table_name(metric.table)
 
 
-def bind(source: Source, metric: Metric, zone: str, key: str, today: date, known: Bound | None = None) -> Facts:
+def bind(source: Source, metric: Metric, zone: str, key: str, known: Bound | None = None) -> Facts:
     """Ask the source about one metric. `known` is the definition collected before, whose constants are kept.
 
     Raises SourceError naming what does not exist or cannot be summed."""
@@ -75,7 +75,7 @@ def bind(source: Source, metric: Metric, zone: str, key: str, today: date, known
     asked = [source.quote(c) for c in (*times, *metric.dims, *extra)]
     asked += [f"({arg}\n)" for slot in slots for arg in slot.args]
     conditions = [f"({c}\n)" for c in (metric.where, *(slot.filter for slot in slots)) if c]
-    found = source.probe(placeholders_filled(source, metric, relation, zone, today), [*asked, *conditions] or ["1"])
+    found = source.probe(placeholders_filled(source, metric, relation, zone), [*asked, *conditions] or ["1"])
     by_column = dict(zip(times, found, strict=False))
     forms = {c: _time_form(source, metric, relation, c, by_column[c], zone) for c in times}
     dims = tuple(found[len(times) : len(times) + len(metric.dims)])
@@ -98,11 +98,10 @@ def bind(source: Source, metric: Metric, zone: str, key: str, today: date, known
     )  # fmt: skip
 
 
-def placeholders_filled(source: Source, metric: Metric, relation: str, zone: str, day: date, days: int = 1) -> str:
-    """`{{from}}` and `{{to}}` in a relation, as instants of the days' bounds (when no time form is known yet)."""
-    if "{{" not in relation:
-        return relation
-    return fill(relation, source, TimeForm("naive"), zone, day, day + days * ONE_DAY)
+def placeholders_filled(source: Source, metric: Metric, relation: str, zone: str) -> str:
+    """A relation that reaches over all time, for looking at it as a whole; its time form need not be known."""
+    form = {"epoch_s": "epoch_s", "epoch_ms": "epoch_ms", "date": "date"}.get(metric.stored or "", "naive")
+    return fill(relation, source, TimeForm(form), zone, date(1970, 1, 1), date(2200, 1, 1))
 
 
 def fill(relation: str, source: Source, form: TimeForm, zone: str, first: date, after: date) -> str:
@@ -146,8 +145,7 @@ def _sampled_form(
     declared: str,
 ) -> TimeForm:  # fmt: skip
     """Text and untyped columns: look at some values; two forms in one column are an error."""
-    if "{{" in relation:
-        relation = fill(relation, source, TimeForm("text_date"), zone, date(1970, 1, 1), date(9999, 12, 31))
+    relation = fill(relation, source, TimeForm("text_date"), zone, date(1970, 1, 1), date(2200, 1, 1))
     values = source.sample(relation, source.quote(column))
     numbers = [v for v in values if isinstance(v, int | float | Decimal) and not isinstance(v, bool)]
     if numbers:
@@ -228,14 +226,9 @@ def _bound_slot(
 
 def _pivot(source: Source, metric: Metric, relation: str, slot: Slot) -> float:
     """K: about the mean of some values. Any constant gives the same variance; one nearby loses no digits."""
-    filled = (
-        placeholders_filled(source, metric, relation, "UTC", date(1970, 1, 1), 3_000_000)
-        if "{{" in relation
-        else relation
-    )
     counted = " AND ".join(f"({c}\n)" for c in (metric.where, slot.filter) if c)
     value = f"CASE WHEN {counted} THEN ({slot.args[0]}\n) END" if counted else f"({slot.args[0]}\n)"
-    values = [float(v) for v in source.sample(filled, value, 200)]
+    values = [float(v) for v in source.sample(placeholders_filled(source, metric, relation, "UTC"), value, 200)]
     return float(f"{sum(values) / len(values):.9g}") if values else 0.0
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import date
 
 from tallybook.collect.bind import bind, describe_time
 from tallybook.errors import Problem, SourceError, SourceUnavailable
@@ -25,7 +24,7 @@ class Look:
     problems: list[Problem] = field(default_factory=list)
 
 
-def look(source: Source, metric: Metric, zone: str, today: date) -> Look:
+def look(source: Source, metric: Metric, zone: str) -> Look:
     """Hold one metric against its source. Raises SourceUnavailable when there is no asking it."""
     found = Look(metric.name, source=source.settings.name)
     if metric.function:
@@ -33,7 +32,7 @@ def look(source: Source, metric: Metric, zone: str, today: date) -> Look:
     if metric.table and not _table_there(source, metric, found):
         return found
     try:
-        facts = bind(source, metric, zone, metric.name, today)
+        facts = bind(source, metric, zone, metric.name)
     except SourceUnavailable:
         raise
     except SourceError as error:

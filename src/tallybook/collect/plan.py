@@ -170,7 +170,7 @@ class Planner:
         known = self._known_bound(metric, key)
         if metric.function or found.source is None:
             return _function_facts(metric, self.zone, key)
-        return bind(found.source, metric, self.zone, key, found.last_closed, known)
+        return bind(found.source, metric, self.zone, key, known)
 
     def _known_bound(self, metric: Metric, key: str) -> Bound | None:
         declared = metric.fingerprint(self.zone, {})
@@ -181,7 +181,7 @@ class Planner:
 
     def _definition(self, bound: Bound) -> Definition:
         return Definition(
-            metric=bound.key, id=bound.definition, declared=bound.metric.fingerprint(self.zone, {}),
+            metric=bound.key, id=bound.definition, declared=self.catalog.metrics[bound.metric.name].fingerprint(self.zone, {}),
             body=msgspec.json.encode(bound).decode(),
         )  # fmt: skip
 

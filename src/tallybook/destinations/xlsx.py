@@ -538,6 +538,7 @@ def _write_about(pages: _Pages, created: datetime | None) -> None:
     name, text = pages.format(bold=True), pages.format(text_wrap=True, align="left")
     facts = [*_facts(result, created), *_legend(pages)]
     for at, (what, said) in enumerate(facts):
+        sheet.set_row(at, 15 * (1 + len(said) // 85))  # not every program fits rows to wrapped text
         sheet.write_string(at, 0, what, name)
         sheet.write_string(at, 1, _text(said), text)
     at = len(facts) + 1

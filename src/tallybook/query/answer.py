@@ -42,8 +42,10 @@ def _ranged(query: Query, ground: Ground) -> Query:
         return query
     operands = [o for name in query.metrics for o in ground.catalog.operands(name)]
     covered = [ground.coverage[o].stretches for o in operands if o in ground.coverage and ground.coverage[o].stretches]
-    last = query.last or ground.running or max([ground.last_closed, *(s[-1][1] for s in covered)])
-    first = query.first or min((s[0][0] for s in covered), default=None)
+    first_days = [s[0][0] for s in covered]
+    only_today = bool(first_days) and min(first_days) > ground.last_closed
+    last = query.last or ground.running or (max(s[-1][1] for s in covered) if only_today else ground.last_closed)
+    first = query.first or min(first_days, default=None)
     if first is None:
         raise QueryError(
             f"nothing of {', '.join(query.metrics)} is collected yet",

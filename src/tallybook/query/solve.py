@@ -142,8 +142,10 @@ class _Solver:
         assert query.last is not None
         self.ground, self.query, self.name, self.show, self.coverage = ground, query, name, show, coverage
         self.first, self.last = query.first, query.last
-        self.metric = ground.catalog.metrics[name]
         self.bound: Bound | None = ground.bounds.get(name)
+        # An old definition is read by its own rules, not by today's.
+        old = self.bound is not None and query.definition is not None
+        self.metric = self.bound.metric if self.bound and old else ground.catalog.metrics[name]
 
     def solved(self) -> Solved:
         self.periods = {p.start: p for p in self._periods()}
@@ -212,7 +214,11 @@ class _Solver:
     def _gap(self, period: Period) -> str:
         if period.first > self.ground.last_closed:
             return f"{period.first} is not over yet"
-        return f"not collected: tallybook run --from {period.first} --to {min(period.last, self.ground.last_closed)}"
+        if self.metric.snapshot:
+            return "not collected, and only its present can be seen"
+        missing = [p for p in self.periods.values() if not p.days and p.first <= self.ground.last_closed]
+        first, last = missing[0].first, min(missing[-1].last, self.ground.last_closed)
+        return f"not collected: tallybook run {self.name} --from {first} --to {last}"
 
     # -- the engine --------------------------------------------------------------------------------------
 
