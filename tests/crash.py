@@ -222,7 +222,7 @@ def count_steps(steps: Steps) -> None:
             if not self.writing or sql.startswith("SELECT"):
                 return act(sql, *more)
             self.writing = sql not in ("COMMIT", "ROLLBACK")
-            return steps.before(f"ledger {sql.split()[0]}", act)(sql, *more)
+            return steps.before(f"ledger {sql.split(maxsplit=1)[0]}", act)(sql, *more)
 
         def execute(self, sql: str, *more: Any) -> Any:
             return self._counted(super().execute, sql, *more)
@@ -328,7 +328,7 @@ def do_collect_forever(book: Any, one: Job) -> Said:
             counts["failed"] += bool(report.failed)
         except Busy:
             counts["busy"] += 1
-            time.sleep(dice.random() * 0.02)
+            time.sleep(0.05 + dice.random() * 0.1)
     return counts
 
 
@@ -337,7 +337,7 @@ def do_compact_forever(book: Any, one: Job) -> Said:
     for _ in until(one["seconds"]):
         counts["folded"] += book.compact()["folded"]
         counts["compacted"] += 1
-        time.sleep(0.01)
+        time.sleep(0.05)
     return counts
 
 
@@ -360,7 +360,7 @@ def do_change_forever(book: Any, one: Job) -> Said:
             here += 1
         app.execute("COMMIT")
         changes += 1
-        time.sleep(0.05)
+        time.sleep(0.2)
     return {"changes": changes}
 
 
@@ -444,10 +444,9 @@ def do_open(book: Any, one: Job) -> Said:
 
 def answer_at(book: Any, version: int, question: dict[str, Any]) -> Any:
     """Any version's answer, not only those at the end of a day."""
-    asked = {k: v for k, v in question.items() if k != "as_of"}
     book._version_at, then = lambda day: version, book._version_at
     try:
-        return ask(book, asked, as_of=book.today)
+        return ask(book, question)
     finally:
         book._version_at = then
 

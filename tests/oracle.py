@@ -317,9 +317,7 @@ class Case:
 
     def sql(self, dialect: Dialect) -> str:
         end = f" else {self.otherwise.sql(dialect)}" if self.otherwise else ""
-        return (
-            f"case when {self.left.sql(dialect)} > {self.number.text} then {self.then.sql(dialect)}{end} end"
-        )
+        return f"case when {self.left.sql(dialect)} > {self.number.text} then {self.then.sql(dialect)}{end} end"
 
 
 @dataclass(frozen=True)
@@ -1084,9 +1082,7 @@ class Answer:
 
     def keys_of(self, span: Span) -> set[Key] | None:
         """The series that have a row; None when nothing at all is known of the period."""
-        seen = set().union(
-            *(self.keys(name, self.ask.show, span, self.judge.days(name)) for name in self.ask.metrics)
-        )
+        seen = set().union(*(self.keys(name, self.ask.show, span, self.judge.days(name)) for name in self.ask.metrics))
         known = any(self.listed(span, self.judge.days(name)) for name in self.ask.metrics)
         if not known and not seen:
             return None
@@ -1158,7 +1154,7 @@ class Answer:
         show = show or spec.default_show
         looked_at = self.listed(span, days)
         if spec.kind == "level" and show in ("last", "change"):
-            looked_at += self.carried_into(name, span.asked[-1], days)
+            looked_at += self.carried_into(name, self.last_closed(span), days)
         if spec.kind == "level" and show == "first":
             looked_at += self.carried_into(name, span.asked[0], days)
         if spec.kind == "level" and show == "change" and looked_at:
@@ -1175,9 +1171,7 @@ class Answer:
     def value(self, name: str, show: Show | None, key: Key | None, span: Span, days: set[date]) -> Value:
         spec = self.judge.metrics[name]
         if spec.kind == DERIVED:
-            if any(
-                self.unknown(ref.metric, ref.show, key, span, days) for ref in leaves_of(spec.measure, Ref)
-            ):
+            if any(self.unknown(ref.metric, ref.show, key, span, days) for ref in leaves_of(spec.measure, Ref)):
                 return NULL
             return outer(spec.measure, lambda ref: self.value(ref.metric, ref.show, key, span, days))
         show = show or spec.default_show
@@ -1207,7 +1201,7 @@ class Answer:
             return not listed
         if show == "first":
             return not self.known(name, span.asked[0], key, days)
-        last = span.asked[-1]
+        last = self.last_closed(span)
         if not self.known(name, last, key, days) and span.last > self.judge.closed_until and listed:
             last = listed[-1]
         gone = show == "change" and not self.known(name, span.before, key, days)
@@ -1226,13 +1220,15 @@ class Answer:
             return over_days([self.daily(name, day, key) for day in listed], show)
         if show == "first":
             return self.value_at(name, span.asked[0], key, days)
-        last = span.asked[-1]
+        last = self.last_closed(span)
         if not self.known(name, last, key, days) and span.last > self.judge.closed_until and listed:
             last = listed[-1]
         value = self.value_at(name, last, key, days)
-        return (
-            arithmetic("-", value, self.value_at(name, span.before, key, days)) if show == "change" else value
-        )
+        return arithmetic("-", value, self.value_at(name, span.before, key, days)) if show == "change" else value
+
+    def last_closed(self, span: Span) -> date:
+        """The last closed one of the asked days; the first of them where none has closed."""
+        return max(span.asked[0], min(span.asked[-1], self.judge.closed_until))
 
     def known(self, name: str, day: date, key: Key | None, days: set[date]) -> bool:
         """Whether the level is known at the end of `day`: collected, or carried."""
@@ -1297,9 +1293,7 @@ def differences(expected: Sequence[Row], got: Sequence[Row], ask: Ask) -> list[s
     wanted = {identity(row, ask): row for row in expected}
     given = [identity(row, ask) for row in got]
     found = [f"{title(key, ask)} is there {n} times" for key, n in Counter(given).items() if n > 1]
-    found += [
-        f"{title(key, ask)} is missing{hint(row, ask)}" for key, row in wanted.items() if key not in given
-    ]
+    found += [f"{title(key, ask)} is missing{hint(row, ask)}" for key, row in wanted.items() if key not in given]
     for key, row in zip(given, got, strict=True):
         if key in wanted:
             found += [f"{title(key, ask)}: {what}" for what in row_differences(wanted[key], row, ask)]
@@ -1337,17 +1331,13 @@ def row_differences(expected: Row, got: Row, ask: Ask) -> list[str]:
             found.append(f"{name} should be {cell}, the book says {got[name]!r}")
         limits = expected["bounds"].get(name)
         if limits and not bounds_agree(limits, got, name):
-            found.append(
-                f"{name} should have bounds {limits[0]} to {limits[1]}, its notes are {notes(got, name)!r}"
-            )
+            found.append(f"{name} should have bounds {limits[0]} to {limits[1]}, its notes are {notes(got, name)!r}")
     for name in ("days", "days_expected", "complete"):
         if got.get(name) != expected[name]:
             found.append(f"{name} should be {expected[name]}, the book says {got.get(name)!r}")
     exactly_known = not any(cell.free for cell in expected["cells"].values())
     if exactly_known and bool(got.get("approximate")) != expected["approximate"]:
-        found.append(
-            f"approximate should be {expected['approximate']}, the book says {got.get('approximate')!r}"
-        )
+        found.append(f"approximate should be {expected['approximate']}, the book says {got.get('approximate')!r}")
     return found
 
 
@@ -1379,9 +1369,7 @@ def bounds_agree(limits: tuple[Value, Value], got: Row, name: str) -> bool:
     said = (notes(got, name) or {}).get("bounds")
     if isinstance(said, Mapping):
         said = [said.get("low"), said.get("high")]
-    return (
-        said is not None and len(said) == 2 and all(v.accepts(x) for v, x in zip(limits, said, strict=True))
-    )
+    return said is not None and len(said) == 2 and all(v.accepts(x) for v, x in zip(limits, said, strict=True))
 
 
 def evidence(judge: Judge, ask: Ask, most: int = 40) -> str:
@@ -1393,10 +1381,10 @@ def evidence(judge: Judge, ask: Ask, most: int = 40) -> str:
         days = judge.days(name)
         looked_at = days_between(first, ask.to)
         gaps = [str(day) for day in looked_at if day not in days]
-        lines.append(
-            f"{name}, day by day ({judge.book.timezone}); not covered: {shortened(gaps, 8) or 'no day'}"
-        )
-        facts = [fact for day in looked_at for fact in judge.facts(name, day)]
+        lines.append(f"{name}, day by day ({judge.book.timezone}); not covered: {shortened(gaps, 8) or 'no day'}")
+        # As if only its own rows were asked for: a derived metric's answer may not exist, they do.
+        asked = Answer(judge, replace(ask, metrics=(name,), show=None))
+        facts = [fact for day in looked_at for fact in asked.chosen(name, day, None)]
         shown = columns_shown(spec)
         lines += [fact_line(fact, shown) for fact in facts[:most]]
         if len(facts) > most:
@@ -1418,13 +1406,7 @@ def columns_shown(spec: MetricSpec) -> list[str]:
     names = {"id", *spec.by, *spec.series, spec.time, spec.from_, spec.until, spec.received} - {""}
     predicates = [spec.where, *(agg.where for agg in leaves_of(spec.measure, Agg))]
     for predicate in predicates:
-        sides = (
-            [predicate]
-            if isinstance(predicate, Pred)
-            else [predicate.left, predicate.right]
-            if predicate
-            else []
-        )
+        sides = [predicate] if isinstance(predicate, Pred) else [predicate.left, predicate.right] if predicate else []
         names |= {side.column for side in sides}
     for agg in leaves_of(spec.measure, Agg):
         names |= {name for argument in agg.args for name in columns_of(argument)}

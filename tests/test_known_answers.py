@@ -6,12 +6,13 @@ rows in PostgreSQL, through a tallybook.toml such as a user would write, and onc
 
 from __future__ import annotations
 
+import fcntl
 import json
+import os
 import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from dataclasses import dataclass, field
 from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -149,46 +150,52 @@ RAILS = """
 # ------------------------------------------------------------------------------------------- the databases
 
 
-@dataclass
-class Shelf:
-    """The three databases of one kind, each loaded and collected when it is first asked for."""
-
-    kind: str
-    folder: Path
-    data: Path
-    server: servers.Server | None = None
-    there: dict[str, Project] = field(default_factory=dict)
-
-    def project(self, name: str) -> Project:
-        if name not in self.there:
-            self.there[name] = project = Project(self.folder / name, self.load(name), now=CLOCKS[name])
+def collected(kind: str, name: str, data: Path, server: servers.Server | None) -> Project:
+    """The project over one of the databases: loaded and collected once a run, by whoever asks first."""
+    folder = Path(os.environ["TALLYBOOK_TEST_RUN"]) / "known_answers" / f"{name}_{kind}"
+    folder.mkdir(parents=True, exist_ok=True)
+    ready = folder / "url"
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not ready.exists():
+            project = Project(folder, load(name, folder, data, server), now=CLOCKS[name])
             declare(project, name)
-            project.run()
-        return self.there[name]
-
-    def load(self, name: str) -> str:
-        """The URL of the database, loaded."""
-        if self.server:
-            database = self.server.create_database()
-            with self.server.connect(database) as connection:
-                IN_POSTGRESQL[name](connection, self.data)
-            return self.server.url(database)
-        path = self.folder / f"{name}.sqlite"
-        if name == "rails":
-            commits_into_sqlite(path, self.data)
-        else:
-            shutil.copyfile(self.data / f"{FILES[name]}.sqlite", path)
-        return f"sqlite:///{path}"
-
-    def close(self) -> None:
-        for project in self.there.values():
+            for metrics, days in BACKFILLS[name]:
+                project.run(*metrics, **days)
             project.close()
-            if self.server:
-                self.server.drop_database(project.database.url.database or "")
+            ready.write_text(project.url)
+    return Project(folder, ready.read_text(), now=CLOCKS[name])
+
+
+def load(name: str, folder: Path, data: Path, server: servers.Server | None) -> str:
+    """Load one of the databases; its URL."""
+    if server:
+        database = server.create_database()
+        with server.connect(database) as connection:
+            IN_POSTGRESQL[name](connection, data)
+        return server.url(database)
+    path = folder / "app.sqlite"
+    path.unlink(missing_ok=True)
+    if name == "rails":
+        commits_into_sqlite(path, data)
+    else:
+        shutil.copyfile(data / f"{FILES[name]}.sqlite", path)
+    return f"sqlite:///{path}"
 
 
 FILES = {"metabase": "saas_metabase", "chinook": "chinook"}
 CLOCKS = {"metabase": "2026-05-01T12:00", "chinook": "2026-01-02T12:00", "rails": "2026-01-02T12:00"}
+BACKFILLS: dict[str, list[tuple[list[str], dict[str, str]]]] = {
+    "metabase": [
+        (
+            ["payments", "payments_received", "open_accounts", "open_seats", "active_accounts", "usage"],
+            {"from_": "2022-01-01", "to": "2022-12-31"},
+        ),
+        (["orders", "order_total"], {}),
+    ],
+    "chinook": [([], {})],
+    "rails": [([], {})],
+}
 
 
 def declare(project: Project, name: str) -> None:
@@ -269,20 +276,22 @@ IN_POSTGRESQL: dict[str, Callable[[Any, Path], None]] = {
 }
 
 
-@pytest.fixture(
-    scope="module",
-    params=[
-        pytest.param(kind, marks=pytest.mark.xdist_group(f"known answers in {kind}"))
-        for kind in ("sqlite", "postgresql")
-    ],
-)
-def shelf(
-    request: pytest.FixtureRequest, shared_data: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Shelf]:
-    server = request.getfixturevalue("postgresql_server") if request.param == "postgresql" else None
-    found = Shelf(request.param, tmp_path_factory.mktemp("known_answers"), shared_data, server)
-    yield found
-    found.close()
+@pytest.fixture
+def project_on(kind: str, shared_data: Path, request: pytest.FixtureRequest) -> Iterator[Callable[[str], Project]]:
+    """`project_on("chinook")`: the project over that database, in `kind`."""
+    server = request.getfixturevalue("postgresql_server") if kind == "postgresql" else None
+    opened: list[Project] = []
+
+    def project(name: str) -> Project:
+        opened.append(collected(kind, name, shared_data, server))
+        return opened[-1]
+
+    yield project
+    for one in opened:
+        one.close()
+
+
+on_both = pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
 
 
 # ------------------------------------------------------------------------------------------- the questions
@@ -395,10 +404,11 @@ def test_every_known_question_is_asked(known):
     assert set(known) == set(QUESTIONS)
 
 
+@on_both
 @pytest.mark.parametrize("number", QUESTIONS)
-def test_the_answer_is_the_known_one_in_the_book_and_live(shelf, known, number):
+def test_the_answer_is_the_known_one_in_the_book_and_live(project_on, known, number):
     database, question = QUESTIONS[number]
-    project = shelf.project(database)
+    project = project_on(database)
     stored = question(asking(project, live=False))
     assert as_told(stored) == known[number]["expected"], known[number]["question"]
     assert agree(question(asking(project, live=True)), stored)
@@ -421,8 +431,9 @@ def agree(live: list[list[Any]], stored: list[list[Any]]) -> bool:
     )
 
 
-def test_the_money_of_chinook_is_exact_on_both_databases(shelf):
-    project = shelf.project("chinook")
+@on_both
+def test_the_money_of_chinook_is_exact_on_both_databases(project_on):
+    project = project_on("chinook")
     question = {"scope": "all", "from_": "2021-01-01", "to": "2025-12-31"}
     assert project.both("invoiced", **question) == {"2021-01-01": Decimal("2328.60")}
     assert [c.type for c in project.book.query("invoiced", **question).metric_columns] == ["decimal"]

@@ -120,8 +120,7 @@ def rows(
 def told(found: Sequence[Row], *names: str) -> list[Any]:
     """Periods as '01-31' (or None), then the named cells; one name gives pairs."""
     return [
-        (row["period"] and row["period"].strftime("%m-%d"), *(row[name] for name in names or ("m",)))
-        for row in found
+        (row["period"] and row["period"].strftime("%m-%d"), *(row[name] for name in names or ("m",))) for row in found
     ]
 
 
@@ -329,9 +328,7 @@ def test_a_local_day_of_23_hours(kind: str) -> None:
 
 
 def test_local_times_and_dates_are_their_own_days() -> None:
-    local = table(
-        "at timestamp_local", [(t("03-31 00:00:00"),), (t("03-31 23:59:59"),), (t("04-01 00:00:00"),)]
-    )
+    local = table("at timestamp_local", [(t("03-31 00:00:00"),), (t("03-31 23:59:59"),), (t("04-01 00:00:00"),)])
     found = rows(metric(Agg("count")), local, "day", "03-31..04-01", book=BookSpec("Europe/Berlin"))
     assert told(found) == [("03-31", 2), ("04-01", 1)]
     dates = table("at date", [(d("03-31"),), (d("03-31"),), (None,)])
@@ -651,14 +648,14 @@ def test_carry_fills_days_that_were_not_collected_but_never_the_future() -> None
         ("03-09", 0),
     ]
     assert [row["days"] for row in found] == [1, 1, 0, 0, 0, 1]
-    by_plan = rows(
-        carried, SEATS, "day", "03-06..03-07", missed=["03-06", "03-07"], closed="03-31", by=("plan",)
-    )
+    by_plan = rows(carried, SEATS, "day", "03-06..03-07", missed=["03-06", "03-07"], closed="03-31", by=("plan",))
     assert told(by_plan, "plan", "m") == [("03-06", "pro", 7), ("03-06", "team", 2), ("03-07", "pro", 7)]
     assert told(rows(carried, SEATS, "day", "03-05..03-06", closed="03-05")) == [
         ("03-05", 9),
         ("03-06", None),
     ]
+    still_running = rows(carried, SEATS, "week", "03-04..03-10", missed=["03-06", "03-07"], closed="03-07")
+    assert only(still_running) == 7  # carried into 03-07, the last closed day: without team's 2
     mean = rows(carried, SEATS, "week", "03-04..03-10", missed=["03-06", "03-07", "03-08"], show="average")
     assert only(mean) == pytest.approx((7 + 9 + 0 + 9) / 4)  # over covered days
 
@@ -676,9 +673,7 @@ def test_carry_is_per_series_before_dimensions_and_may_be_finer_than_they_are() 
 
 def test_the_average_of_a_level_without_zero_is_over_days_that_have_a_value() -> None:
     price = level(Agg("avg", ("n",)), by=("plan",))
-    assert only(rows(price, SEATS, "week", "03-04..03-10", show="average")) == pytest.approx(
-        (3.5 + 7 + 4.5) / 3
-    )
+    assert only(rows(price, SEATS, "week", "03-04..03-10", show="average")) == pytest.approx((3.5 + 7 + 4.5) / 3)
 
 
 # ------------------------------------------------------------------------- aggregates sent again, uniques
@@ -707,9 +702,7 @@ def test_the_latest_value_received_counts() -> None:
 def test_derived_metrics_are_made_of_days_that_all_their_metrics_cover() -> None:
     revenue = metric(Agg("sum", ("amount",)), name="revenue", where=PAID, by=("plan",))
     orders = metric(Agg("count"), name="orders", where=PAID, by=("plan", "country"))
-    ratio = MetricSpec(
-        name="ratio", kind=DERIVED, shape=DERIVED, measure=Op("/", Ref("revenue"), Ref("orders"))
-    )
+    ratio = MetricSpec(name="ratio", kind=DERIVED, shape=DERIVED, measure=Op("/", Ref("revenue"), Ref("orders")))
     every = set(days_between(d("03-01"), d("03-31")))
     found = rows(
         [revenue, orders, ratio],
@@ -738,12 +731,8 @@ def test_an_operand_may_spell_its_show() -> None:
     made = MetricSpec(
         name="m", kind=DERIVED, shape=DERIVED, measure=Op("/", Ref("seats", "average"), Ref("rows", "max"))
     )
-    assert only(rows([seats, calls, made], SEATS, "week", "03-04..03-10", metrics=("m",))) == pytest.approx(
-        23 / 7 / 2
-    )
-    refused = MetricSpec(
-        name="m", kind=DERIVED, shape=DERIVED, measure=Op("/", Ref("seats", "total"), Ref("rows"))
-    )
+    assert only(rows([seats, calls, made], SEATS, "week", "03-04..03-10", metrics=("m",))) == pytest.approx(23 / 7 / 2)
+    refused = MetricSpec(name="m", kind=DERIVED, shape=DERIVED, measure=Op("/", Ref("seats", "total"), Ref("rows")))
     with pytest.raises(Refusal, match="level"):
         rows([seats, calls, refused], SEATS, "week", "03-04..03-10", metrics=("m",))
 
@@ -840,9 +829,7 @@ def test_plain_statistics_agree_with_duckdb() -> None:
         ],
     )
     arguments = [("a",), ("b",), ("f",)]
-    measures = [
-        Agg(fn, args) for fn in ("sum", "avg", "min", "max", "stddev", "variance") for args in arguments
-    ]
+    measures = [Agg(fn, args) for fn in ("sum", "avg", "min", "max", "stddev", "variance") for args in arguments]
     measures += [Agg("quantile", args, q=q) for args in arguments for q in ("0.1", "0.5", "0.95")]
     measures += [Agg("count"), Agg("count", ("a",)), Agg("sum", ("a",), Pred("s", "=", "x"))]
     measures += [Agg(fn, ("a",)) for fn in ("count_distinct", "sum_distinct", "avg_distinct")]
@@ -851,9 +838,7 @@ def test_plain_statistics_agree_with_duckdb() -> None:
     con.executemany("insert into t values (?, ?, ?, ?, ?, ?)", [list(row.values()) for row in facts.rows])
     for agg in measures:
         # Of a DECIMAL, DuckDB would round the quantile to its scale.
-        text = (
-            agg.sql("duckdb").replace("quantile(b", "quantile(b::double").replace("quantile", "quantile_cont")
-        )
+        text = agg.sql("duckdb").replace("quantile(b", "quantile(b::double").replace("quantile", "quantile_cont")
         con.execute(f"select date_trunc('month', \"at\")::date, {text} from t group by 1 order by 1")
         theirs = [row[1] for row in con.fetchall()]
         ours = [row["cells"]["m"] for row in rows(metric(agg), facts, "month", "03-01..04-30")]
@@ -1086,9 +1071,7 @@ def test_bounds_are_compared_too() -> None:
 
 
 def test_the_evidence_names_the_rows_that_count() -> None:
-    judge = oracle.Judge(
-        UTC_BOOK, {"m": MRR_CARRIED}, {"t": GAUGE}, {"m": set(GAUGE_DAYS) - {d("01-30")}}, d("03-05")
-    )
+    judge = oracle.Judge(UTC_BOOK, {"m": MRR_CARRIED}, {"t": GAUGE}, {"m": set(GAUGE_DAYS) - {d("01-30")}}, d("03-05"))
     text = oracle.evidence(judge, Ask(metrics=("m",), from_=d("01-30"), to=d("01-31")))
     assert text.splitlines() == [
         "m, day by day (UTC); not covered: 2024-01-30",
@@ -1130,11 +1113,7 @@ def test_parts_of_a_world_add_up_to_its_totals(world: World) -> None:
 
 
 def adds_up(spec: MetricSpec) -> bool:
-    return (
-        spec.kind in ("flow", "level")
-        and isinstance(spec.measure, Agg)
-        and spec.measure.fn in ("count", "sum")
-    )
+    return spec.kind in ("flow", "level") and isinstance(spec.measure, Agg) and spec.measure.fn in ("count", "sum")
 
 
 def sum_of(found: Iterable[Row]) -> Fraction:

@@ -25,6 +25,7 @@ from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings, strategies as st
+from hypothesis.internal.conjecture import engine
 
 import tallybook
 from tests.loading import Database, open_database
@@ -65,6 +66,9 @@ RIGHT = settings(
     phases=[Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink],
 )
 ON_SERVERS = settings(RIGHT, max_examples=max(5, settings.default.max_examples // 2))
+
+engine.MAX_SHRINKING_SECONDS = 60
+"""Each attempt runs a whole book: after a minute what is left is small enough to be read."""
 
 LIVE_ASKS = 2
 """How many of an example's questions are also asked of the source itself."""
@@ -199,9 +203,7 @@ def magnitude(world: World, table: Table) -> dict[str, float]:
         if isinstance(step, Insert | Change) and step.table == table.name:
             rows += step.rows if isinstance(step, Insert) else [step.row]
     numeric = [c.name for c in table.columns if c.type in ("int", "bigint", "decimal", "float")]
-    return {
-        name: max((abs(row[name]) for row in rows if row[name] is not None), default=0) for name in numeric
-    }
+    return {name: max((abs(row[name]) for row in rows if row[name] is not None), default=0) for name in numeric}
 
 
 def judged(world: World, url: str, folder: Path) -> None:
@@ -293,9 +295,7 @@ COMPANY = (
 )
 FIRST, LAST = date(2024, 2, 12), date(2024, 4, 9)
 QUESTIONS = {
-    "signups": MetricSpec(
-        name="signups", table="company", time="at", measure=Agg("count"), by=("plan", "country")
-    ),
+    "signups": MetricSpec(name="signups", table="company", time="at", measure=Agg("count"), by=("plan", "country")),
     "revenue": MetricSpec(
         name="revenue",
         table="company",
@@ -304,9 +304,7 @@ QUESTIONS = {
         where=Pred("amount", ">", 0),
         by=("plan", "country"),
     ),
-    "price": MetricSpec(
-        name="price", table="company", time="at", measure=Agg("avg", ("amount",)), by=("plan",)
-    ),
+    "price": MetricSpec(name="price", table="company", time="at", measure=Agg("avg", ("amount",)), by=("plan",)),
     "latency": MetricSpec(
         name="latency",
         table="company",
@@ -394,9 +392,7 @@ def company() -> World:
                 "id": number,
                 "at": at,
                 "started": since,
-                "ended": None
-                if chance.random() < 0.3
-                else since + timedelta(hours=chance.randrange(-20, 700)),
+                "ended": None if chance.random() < 0.3 else since + timedelta(hours=chance.randrange(-20, 700)),
                 "day": (at - timedelta(hours=5)).date(),
                 "received": number * 7919 % 1_000_003,
                 "plan": chance.choice(PLANS),
@@ -446,12 +442,7 @@ def test_every_scope_breakdown_filter_and_show(
     by = [(), *((dim,) for dim in dims), *([tuple(dims), tuple(reversed(dims))] if len(dims) == 2 else [])]
     where = [
         (),
-        *(
-            ((dim, op, value),)
-            for dim in dims[-1:]
-            for op in ("=", "!=")
-            for value in ("pro", "AT", "3", None)
-        ),
+        *(((dim, op, value),) for dim in dims[-1:] for op in ("=", "!=") for value in ("pro", "AT", "3", None)),
     ]
     days = [(FIRST, LAST), (FIRST - DAY * 9, date(2024, 3, 6)), (date(2024, 3, 5), date(2024, 3, 5))]
     switches = list(product([False, True], repeat=2))
@@ -508,10 +499,7 @@ def test_percentiles_of_many_values_stay_within_what_is_stated(spread: int, tmp_
     ]
     columns = tuple(column for column in COMPANY if column.name in ("id", "at", "plan", "seconds"))
     asked = [Agg("quantile", ("seconds",), q=q) for q in ("0.01", "0.5", "0.95", "0.999", "1")]
-    specs = [
-        MetricSpec(name=f"q{i}", table="t", time="at", measure=agg, by=("plan",))
-        for i, agg in enumerate(asked)
-    ]
+    specs = [MetricSpec(name=f"q{i}", table="t", time="at", measure=agg, by=("plan",)) for i, agg in enumerate(asked)]
     world = World(
         dialect="duckdb",
         book=BookSpec("UTC"),

@@ -107,9 +107,7 @@ def test_t3_one_missed_snapshot_does_not_drop_the_account(gauge):
     (row,) = gauge.rows("mrr", scope="month", from_="2024-01-01", to="2024-01-31")
     assert row["mrr"] == 160
     assert row["notes"]["mrr"]["carried"] is True
-    assert gauge.ask("mrr_as_found", scope="month", to="2024-01-31") == {"2024-01-01": 110}, (
-        "without carry: gone"
-    )
+    assert gauge.ask("mrr_as_found", scope="month", to="2024-01-31") == {"2024-01-01": 110}, "without carry: gone"
 
 
 def test_t4_a_churned_account_is_gone_with_the_setting_that_t3_needs(gauge):
@@ -180,9 +178,7 @@ def events(project: Project, **book: str) -> Project:
 def test_t7_running_distinct_users_are_3_and_3_not_3_and_5(project):
     found = events(project())
     assert found.ask("users", scope="month", to="2024-02-29") == {"2024-01-01": 3, "2024-02-01": 2}
-    until = [
-        found.ask("users", scope="all", from_="2024-01-01", to=to) for to in ("2024-01-31", "2024-02-29")
-    ]
+    until = [found.ask("users", scope="all", from_="2024-01-01", to=to) for to in ("2024-01-31", "2024-02-29")]
     assert until == [{"2024-01-01": 3}, {"2024-01-01": 3}]
 
 
@@ -192,9 +188,7 @@ def test_t11_the_top_accounts_are_grouped_by_account_alone_not_by_the_second(pro
     found.table(
         "calls (account_id int, seen_at timestamp, amount int)",
         [
-            *(
-                (1, f"2024-01-0{d} 10:00:{s:02}", 10) for d in (1, 2) for s in range(10)
-            ),  # 200 in small change
+            *((1, f"2024-01-0{d} 10:00:{s:02}", 10) for d in (1, 2) for s in range(10)),  # 200 in small change
             (2, "2024-01-01 10:00:00", 90),
             (2, "2024-01-03 10:00:00", 90),  # 180 in two
             (3, "2024-01-02 10:00:00", 100),  # the largest single amount
@@ -255,9 +249,7 @@ def test_t14_a_last_week_of_3_days_is_flagged(project):
 
 def test_a_week_starts_on_the_day_the_book_says(project):
     by_start = {
-        start: events(project(), week_starts=start).both(
-            "events", scope="week", from_="2024-01-01", to="2024-01-13"
-        )
+        start: events(project(), week_starts=start).both("events", scope="week", from_="2024-01-01", to="2024-01-13")
         for start in ("monday", "sunday", "saturday")
     }
     assert by_start == {
@@ -333,11 +325,7 @@ def test_t10_daily_unique_users_of_a_week_lie_between_6_and_17(averages):
 
 def test_a_daily_level_of_100_is_100_in_every_week_and_month_not_700_and_3000(project):
     found = project(now="2024-05-01T12:00")
-    rows = [
-        (day, account, seats)
-        for day in days("2024-04-01", "2024-04-30")
-        for account, seats in ((1, 60), (2, 40))
-    ]
+    rows = [(day, account, seats) for day in days("2024-04-01", "2024-04-30") for account, seats in ((1, 60), (2, 40))]
     found.table("daily_seats (day date, account_id int, seats int)", rows)
     found.declare("""
         [metrics.seats]
@@ -426,6 +414,46 @@ def test_a_user_of_two_plans_is_one_user_in_the_total(project):
 
 
 @everywhere
+def test_pairs_that_read_alike_when_put_together_are_two(project, kind):
+    found = project(kind)
+    pairs = [("a", "bc"), ("ab", "c"), ("a,b", "c"), ("a", "b,c"), ("a", None), (None, "a"), (None, None), ("", None)]
+    found.table("m (day date, x varchar(5), y varchar(5))", [("2024-01-01", x, y) for x, y in pairs * 2])
+    found.declare("""
+        [metrics.without_nulls]
+        table = "m"
+        time = "day"
+        measure = "count(distinct x, y)"
+
+        [metrics.with_nulls]
+        table = "m"
+        time = "day"
+        measure = "count(distinct (x, y))"
+    """)
+    found.run()
+    one = {"from_": "2024-01-01", "to": "2024-01-01"}
+    assert found.values("without_nulls", "with_nulls", **one) == {"without_nulls": [4], "with_nulls": [8]}
+
+
+@pytest.mark.parametrize(
+    ("kind", "type_"), [("mariadb", "bigint unsigned"), ("duckdb", "ubigint"), ("duckdb", "hugeint")]
+)
+def test_ids_beyond_63_bits_are_counted_too(project, kind, type_):
+    found = project(kind)
+    most = 2**64 - 1
+    found.table(
+        f"visits (day date, user_id {type_})", [("2024-01-01", most), ("2024-01-02", most), ("2024-01-02", most - 1)]
+    )
+    found.declare("""
+        [metrics.users]
+        table = "visits"
+        time = "day"
+        measure = "count(distinct user_id)"
+    """)
+    found.run()
+    assert found.both("users", scope="week", from_="2024-01-01", to="2024-01-07") == {"2024-01-01": 2}
+
+
+@everywhere
 def test_the_median_of_a_week_is_not_the_mean_of_daily_medians(project, kind):
     found = project(kind)
     rows = [("2024-01-01", 1), ("2024-01-01", 2), ("2024-01-02", 3), ("2024-01-02", 4), ("2024-01-02", 100)]
@@ -503,14 +531,27 @@ def test_a_day_that_was_not_collected_is_a_gap_with_its_why_and_not_0(project):
     daily = found.ask("visits", from_="2024-01-03", to="2024-01-06")
     assert daily == {"2024-01-03": 1, "2024-01-04": None, "2024-01-05": None, "2024-01-06": 1}
     gap = found.rows("visits", from_="2024-01-04", to="2024-01-04", by=["plan"])
-    assert [(row["plan"], row["visits"], row["days"], row["complete"]) for row in gap] == [
-        (None, None, 0, False)
-    ]
+    assert [(row["plan"], row["visits"], row["days"], row["complete"]) for row in gap] == [(None, None, 0, False)]
     assert "tallybook run --from 2024-01-04" in gap[0]["notes"]["visits"]["why"]
     week = found.rows("visits", scope="week", from_="2024-01-01", to="2024-01-07")
-    assert [(row["visits"], row["days"], row["days_expected"], row["complete"]) for row in week] == [
-        (5, 5, 7, False)
-    ]
+    assert [(row["visits"], row["days"], row["days_expected"], row["complete"]) for row in week] == [(5, 5, 7, False)]
+
+
+def test_fill_gives_every_series_in_covered_periods_and_nothing_in_gaps(project):
+    found = project(now="2024-01-11T12:00")
+    found.table("visits (day date, plan varchar(10))", [("2024-01-01", "pro"), ("2024-01-03", "free")])
+    found.declare(VISITS)
+    found.run(from_="2024-01-01", to="2024-01-03")
+    question = {"by": ["plan"], "from_": "2024-01-01", "to": "2024-01-04"}
+    assert found.ask("visits", **question) == {
+        ("2024-01-01", "pro"): 1,
+        ("2024-01-03", "free"): 1,
+        ("2024-01-04", None): None,
+    }
+    filled = found.ask("visits", fill=True, **question)
+    by_day = {day: [filled[day, "free"], filled[day, "pro"]] for day in days("2024-01-01", "2024-01-03")}
+    assert by_day == {"2024-01-01": [0, 1], "2024-01-02": [0, 0], "2024-01-03": [1, 0]}
+    assert {value for (day, _), value in filled.items() if day == "2024-01-04"} == {None}
 
 
 def test_a_metric_that_was_never_collected_is_a_gap(project):
@@ -556,6 +597,8 @@ def test_the_last_value_of_a_week_whose_last_day_was_not_collected_is_unknown(pr
     assert (second["seats"], second["complete"]) == (9, True)
     assert (running["seats"], running["complete"], running["days"]) == (9, False, 2)
     assert running["notes"]["seats"]["as_of"] == "2024-01-16"
+    (mean, *_) = found.rows("seats", scope="week", show="average", from_="2024-01-01", to="2024-01-07")
+    assert (mean["seats"], mean["days"], mean["complete"]) == (9, 6, False), "over covered days only"
     (carried, *_) = found.rows("carried_seats", scope="week", from_="2024-01-01", to="2024-01-07")
     assert (carried["carried_seats"], carried["notes"]["carried_seats"]["carried"]) == (9, True)
 
@@ -619,9 +662,7 @@ TICKS = """
 @everywhere
 def test_days_of_23_and_25_hours_have_23_and_25_hours(project, kind, indexed):
     found = project(kind, now="2024-11-01T12:00")
-    rows = hours("2024-03-29", "2024-04-03", timedelta(hours=1)) + hours(
-        "2024-10-25", "2024-10-30", timedelta(hours=1)
-    )
+    rows = hours("2024-03-29", "2024-04-03", timedelta(hours=1)) + hours("2024-10-25", "2024-10-30", timedelta(hours=1))
     found.table("ticks (seen_at timestamp)", rows)
     if indexed:
         found.execute("create index ticks_at on ticks (seen_at)")
@@ -778,13 +819,11 @@ def test_times_in_text_are_compared_in_their_own_form(project, kind):
     found = project(kind, now="2024-01-05T12:00")
     for form, texts in FORMS.items():
         found.table(f"{form} (seen_at varchar(40))", [(text,) for text in texts])
-    declared = "".join(
-        TICKS.replace("metrics.ticks", f"metrics.{f}").replace('"ticks"', f'"{f}"') for f in FORMS
-    )
+    declared = "".join(TICKS.replace("metrics.ticks", f"metrics.{f}").replace('"ticks"', f'"{f}"') for f in FORMS)
     for start in ("2024-01-01", ""):
         found.declare(declared, timezone="America/New_York", start=start, store=f"book{start}")
         found.run()
-        assert found.values(*FORMS, from_="2024-01-01", to="2024-01-02") == dict.fromkeys(FORMS, [1, 2])
+        assert found.values(*FORMS, from_="2024-01-01", to="2024-01-02") == {form: [1, 2] for form in FORMS}
 
 
 OFFSETS = {
@@ -877,9 +916,7 @@ def test_0_1_and_0_2_are_0_3_in_money(project, kind):
     months = found.both("revenue", scope="month", from_="2024-01-01", to="2024-02-29")
     assert months == {"2024-01-01": Decimal("0.3"), "2024-02-01": Decimal("-0.01")}
     assert all(isinstance(value, Decimal) for value in months.values())
-    assert found.both("revenue", scope="all", from_="2024-01-01", to="2024-02-29") == {
-        "2024-01-01": Decimal("0.29")
-    }
+    assert found.both("revenue", scope="all", from_="2024-01-01", to="2024-02-29") == {"2024-01-01": Decimal("0.29")}
 
 
 def test_sqlite_s_floats_are_answered_as_floats_unless_their_decimals_are_said(project):
@@ -1047,9 +1084,7 @@ def test_7_by_2_is_3_5_outside_an_aggregate_and_the_database_s_own_inside(projec
 @everywhere
 def test_a_division_by_zero_is_null_and_never_infinite(project, kind):
     found = project(kind)
-    found.table(
-        "m (day date, a int, b int)", [("2024-01-01", 1, 0), ("2024-01-02", 0, 0), ("2024-01-03", 4, 2)]
-    )
+    found.table("m (day date, a int, b int)", [("2024-01-01", 1, 0), ("2024-01-02", 0, 0), ("2024-01-03", 4, 2)])
     found.declare("""
         [metrics.ratio]
         table = "m"
@@ -1148,9 +1183,7 @@ def test_a_deviation_is_as_near_where_only_some_rows_of_the_table_count(project,
     """K must be near the values that count: the rows of another kind come first here, and lie far away."""
     found = project(kind)
     values, certified = NUM_ACC["num_acc4"]
-    rows = [("2024-01-01", "small", 0.5)] * 300 + [
-        (f"2024-01-0{1 + n % 3}", "big", v) for n, v in enumerate(values)
-    ]
+    rows = [("2024-01-01", "small", 0.5)] * 300 + [(f"2024-01-0{1 + n % 3}", "big", v) for n, v in enumerate(values)]
     found.table("m (day date, size varchar(10), x double precision)", rows)
     found.declare("""
         [metrics.where_outside]
@@ -1167,9 +1200,7 @@ def test_a_deviation_is_as_near_where_only_some_rows_of_the_table_count(project,
     found.run()
     near = abs(duckdb_s_own("stddev", values) - certified) + 1e-10
     for metric in ("where_outside", "where_inside"):
-        assert found.ask(metric, scope="month", to="2024-01-31") == {
-            "2024-01-01": pytest.approx(certified, abs=near)
-        }
+        assert found.ask(metric, scope="month", to="2024-01-31") == {"2024-01-01": pytest.approx(certified, abs=near)}
 
 
 def percentile(values: list[float], q: float) -> float:
@@ -1182,9 +1213,7 @@ def percentile(values: list[float], q: float) -> float:
 
 
 def latencies(project: Project, by_day: dict[str, list[int]], measure: str = "p95(ms)") -> Project:
-    project.table(
-        "calls (day date, ms int)", [(day, ms) for day, several in by_day.items() for ms in several]
-    )
+    project.table("calls (day date, ms int)", [(day, ms) for day, several in by_day.items() for ms in several])
     project.declare(f"""
         [metrics.latency]
         table = "calls"
@@ -1203,9 +1232,7 @@ def test_a_percentile_of_1000_different_values_a_day_is_exact(project):
 
 
 def test_percentiles_of_days_with_few_values_stay_exact_over_a_month(project):
-    by_day = {
-        day: list(range(600 * n, 600 * (n + 1))) for n, day in enumerate(days("2024-01-01", "2024-01-05"))
-    }
+    by_day = {day: list(range(600 * n, 600 * (n + 1))) for n, day in enumerate(days("2024-01-01", "2024-01-05"))}
     found = latencies(project(), by_day)
     (row,) = found.rows("latency", scope="month", from_="2024-01-01", to="2024-01-31")
     assert row["latency"] == pytest.approx(percentile(list(range(3000)), 0.95), rel=1e-12)
@@ -1347,9 +1374,7 @@ def test_an_or_in_a_where_does_not_swallow_the_bounds_of_the_day(project, kind):
 def blind_column(project: Project) -> str:
     """The type of a text column to which 'a' and 'A' are the same."""
     if project.kind == "postgresql":
-        project.execute(
-            "create collation blind (provider = icu, locale = 'und-u-ks-level2', deterministic = false)"
-        )
+        project.execute("create collation blind (provider = icu, locale = 'und-u-ks-level2', deterministic = false)")
     return {
         "sqlite": "text collate nocase",
         "duckdb": "varchar collate nocase",
@@ -1441,9 +1466,9 @@ def test_every_text_is_itself_as_a_dimension_and_as_an_id(project, kind):
     by_word = {("2024-01-01", word): 2 for word in [*WORDS, None]}
     assert found.both("rows_of_m", by=["word"], **question) == by_word
     assert found.both("words", **question) == {"2024-01-01": len(WORDS)}
-    assert found.both("words", by=["word"], **question) == {
-        key: int(key[1] is not None) for key in by_word
-    }, "null is a series, but no id"
+    assert found.both("words", by=["word"], **question) == {key: int(key[1] is not None) for key in by_word}, (
+        "null is a series, but no id"
+    )
     for word in WORDS:
         if word:
             assert found.ask("rows_of_m", where=[f"word={word}"], **question) == {"2024-01-01": 2}
@@ -1551,9 +1576,7 @@ def test_a_plain_until_date_is_the_first_day_gone_or_with_until_inclusive_the_la
         (3, "2024-01-05", "2024-01-04"),  # reversed either way
         (4, "2024-01-06", None),
     ])  # fmt: skip
-    found.declare(
-        INTERVALS + INTERVALS.replace("open_rows", "open_inclusive") + "    until_inclusive = true\n"
-    )
+    found.declare(INTERVALS + INTERVALS.replace("open_rows", "open_inclusive") + "    until_inclusive = true\n")
     found.run()
     question = {"from_": "2024-01-01", "to": "2024-01-07"}
     assert list(found.both("open_rows", **question).values()) == [1, 1, 0, 0, 0, 1, 1]
@@ -1575,9 +1598,7 @@ def test_the_end_of_a_day_is_that_of_the_book_s_zone_also_when_the_clock_is_put_
 
 def test_rows_changed_in_place_do_not_drift_the_balance(project):
     found = project(now="2024-01-04T12:00")
-    found.table(
-        "subs (id int, since timestamp, gone timestamp, mrr int)", [(1, "2024-01-01 10:00:00", None, 100)]
-    )
+    found.table("subs (id int, since timestamp, gone timestamp, mrr int)", [(1, "2024-01-01 10:00:00", None, 100)])
     found.declare("""
         [metrics.mrr]
         kind = "level"
@@ -1593,9 +1614,7 @@ def test_rows_changed_in_place_do_not_drift_the_balance(project):
     found.execute("update subs set gone = '2024-01-06 15:00:00'")
     found.at("2024-01-09T12:00").run()
     believed = list(found.ask("mrr", from_="2024-01-01", to="2024-01-08").values())
-    assert believed == [100, 100, 100, 250, 250, 0, 0, 0], (
-        "older days keep what was believed; nothing goes below 0"
-    )
+    assert believed == [100, 100, 100, 250, 250, 0, 0, 0], "older days keep what was believed; nothing goes below 0"
     found.run(from_="2024-01-01")
     assert list(found.ask("mrr", from_="2024-01-01", to="2024-01-08").values()) == [250] * 5 + [0] * 3
 
@@ -1609,7 +1628,9 @@ def test_accounts_and_extremes_of_a_level_follow_what_leaves(project, kind):
         ("b", "x", "2023-12-01", None, "20.00"),
         ("b", "y", "2024-01-04", None, "5.25"),
     ])  # fmt: skip
-    metric = '[metrics.{}]\nkind = "level"\ntable = "subs"\nfrom = "since"\nuntil = "gone"\nmeasure = "{}"\nby = ["plan"]\n'
+    metric = (
+        '[metrics.{}]\nkind = "level"\ntable = "subs"\nfrom = "since"\nuntil = "gone"\nmeasure = "{}"\nby = ["plan"]\n'
+    )
     measures = {
         "accounts": ("count(distinct account)", [2, 2, 2, 2, 1]),
         "least": ("min(mrr)", ["10.5", "10.5", "20", "5.25", "5.25"]),
@@ -1622,9 +1643,7 @@ def test_accounts_and_extremes_of_a_level_follow_what_leaves(project, kind):
     found.run()
     values = found.values(*measures, from_="2024-01-01", to="2024-01-05")
     for name, (_, right) in measures.items():
-        exact = [
-            Decimal(x) if isinstance(x, str) else x if isinstance(x, int) else pytest.approx(x) for x in right
-        ]
+        exact = [Decimal(x) if isinstance(x, str) else x if isinstance(x, int) else pytest.approx(x) for x in right]
         assert values[name] == exact, name
     by_plan = found.both("accounts", by=["plan"], from_="2024-01-03", to="2024-01-05")
     assert by_plan == {
@@ -1673,9 +1692,7 @@ def test_a_snapshot_within_12_hours_after_midnight_belongs_to_the_day_just_close
 
     def seen(**question: Any) -> list[tuple[Any, ...]]:
         rows = found.rows("open_tickets", from_="2024-03-01", to="2024-03-03", **question)
-        return [
-            (row["open_tickets"], row.get("notes", {}).get("open_tickets", {}).get("as_of")) for row in rows
-        ]
+        return [(row["open_tickets"], row.get("notes", {}).get("open_tickets", {}).get("as_of")) for row in rows]
 
     found.run()
     assert seen() == [(2, "2024-03-01T23:30:00Z"), (None, None), (None, None)]
@@ -1769,12 +1786,8 @@ def test_a_ratio_is_taken_over_the_days_that_both_sides_cover(project):
 def test_a_ratio_of_a_week_is_of_its_sums_and_its_distinct_buyers(project):
     found = shop(project(now="2024-01-08T12:00"))
     found.run()
-    assert found.both("revenue_per_buyer", scope="week", from_="2024-01-01", to="2024-01-07") == {
-        "2024-01-01": 70
-    }
-    assert found.both(
-        "revenue_per_buyer", scope="week", by=["plan"], from_="2024-01-01", to="2024-01-07"
-    ) == {
+    assert found.both("revenue_per_buyer", scope="week", from_="2024-01-01", to="2024-01-07") == {"2024-01-01": 70}
+    assert found.both("revenue_per_buyer", scope="week", by=["plan"], from_="2024-01-01", to="2024-01-07") == {
         ("2024-01-01", "free"): 10,
         ("2024-01-01", "pro"): 100,
     }
@@ -1855,9 +1868,7 @@ def test_a_new_definition_does_not_continue_the_old_numbers(project):
     ]
     found.run("paid", from_="2024-01-01", to="2024-01-08")  # the line, pasted
     assert found.ask("paid", scope="week", from_="2024-01-01", to="2024-01-07") == {"2024-01-01": 14}
-    assert found.ask("paid", scope="week", definition=old, from_="2024-01-01", to="2024-01-07") == {
-        "2024-01-01": 7
-    }
+    assert found.ask("paid", scope="week", definition=old, from_="2024-01-01", to="2024-01-07") == {"2024-01-01": 7}
 
 
 def test_a_title_a_unit_and_the_order_of_by_are_no_part_of_a_definition(project):
@@ -1961,9 +1972,7 @@ def test_a_late_row_changes_the_lookback_and_live_says_what_else_has_changed(pro
     found.at("2024-01-12T12:00").run()
     question = {"scope": "all", "from_": "2024-01-01", "to": "2024-01-10"}
     assert found.ask("visits", **question) == {"2024-01-01": 11}
-    assert found.ask("visits", as_of="2024-01-11", **question) == {"2024-01-01": 10}, (
-        "as it was believed then"
-    )
+    assert found.ask("visits", as_of="2024-01-11", **question) == {"2024-01-01": 10}, "as it was believed then"
     (live,) = found.rows("visits", live=True, **question)
     assert live["visits"] == 12
     assert live["notes"]["visits"]["stored"] == 11
@@ -1980,9 +1989,7 @@ def test_a_day_collected_again_replaces_what_it_was_and_adds_nothing(project):
     found.execute("delete from events where user_id = 3")
     found.run(from_="2024-01-01", to="2024-02-29")
     assert found.both("users", scope="all", from_="2024-01-01", to="2024-02-29") == {"2024-01-01": 2}
-    assert found.both("events", by=["user_id"], from_="2024-01-31", to="2024-02-01") == {
-        ("2024-02-01", "1"): 1
-    }
+    assert found.both("events", by=["user_id"], from_="2024-01-31", to="2024-02-01") == {("2024-02-01", "1"): 1}
 
 
 def test_the_order_of_rows_does_not_matter_to_the_last_digit(project):

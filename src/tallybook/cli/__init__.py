@@ -49,7 +49,9 @@ def invoke(
     terminal = Terminal(stdout or sys.stdout, stderr or sys.stderr, os.environ if env is None else env, now)
     try:
         with redirect_stdout(terminal.stdout), redirect_stderr(terminal.stderr):
-            return _run(arguments, terminal)
+            ended = _run(arguments, terminal)
+        terminal.flush()
+        return ended
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001  # told, as what it is, with its exit code
         from tallybook.cli.failures import tell
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
@@ -35,12 +36,16 @@ class Terminal:
             self.hide(self._book.project.secrets)
         return self._book
 
-    def close(self) -> None:
-        """Close the book and hand on what is still buffered."""
-        if self._book is not None:
-            self._book.close()
+    def flush(self) -> None:
+        """Hand on what is still buffered. Raises OSError where it cannot be written, as on a full disk."""
         for stream in (self.stdout, self.stderr):
             _quietly(stream, stream.flush)
+
+    def close(self) -> None:
+        if self._book is not None:
+            self._book.close()
+        with suppress(OSError):
+            self.flush()
 
     # -- words ---------------------------------------------------------------------------------------
 

@@ -72,6 +72,18 @@ class Lazy(click.Group):
                 return found
         return None
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        names = self.list_commands(ctx)
+        if args and args[0] not in names and not args[0].startswith("-"):
+            from difflib import get_close_matches
+
+            close = get_close_matches(args[0], names, 1)
+            meant = f"did you mean {close[0]!r}?" if close else f"there are: {', '.join(names)}"
+            raise click.UsageError(f"there is no verb {args[0]!r}; {meant}", ctx)
+        return super().resolve_command(ctx, args)
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         for title, verbs in VERBS.items():
             with formatter.section(title):

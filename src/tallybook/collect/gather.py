@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 
-from tallybook.calendar import ONE_DAY, Period, next_period
+from tallybook.calendar import ONE_DAY, Period
 from tallybook.collect.bind import Facts
 from tallybook.collect.staging import AdditiveRows, Staging, opening_day
 from tallybook.collect.statements import AdditivePlan, Group, KeyedPlan
@@ -42,27 +42,33 @@ def by_index(group: Group, day: date) -> bool:
 
 
 def gather_days(
-    group: Group, stretches: Sequence[tuple[date, date]], staging: Staging, indexed: bool
+    group: Group, stretches: Sequence[tuple[date, date]], staging: Staging, indexed: bool, seconds: float = 0.0
 ) -> Iterator[Step]:
-    """Flows and one-row-a-day levels: a statement a day where an index helps, else one over the stretch."""
+    """Flows and one-row-a-day levels: a statement a day where an index helps, else one over the stretch.
+
+    Days come in steps of whole months, as many as are read within `seconds`."""
     for first, last in stretches:
         if not indexed:
             yield from _whole_stretch(group, first, last, staging)
             continue
         day = first
         while day <= last:
-            end = min(last, next_period(day.replace(day=1), "month") - ONE_DAY)
-            day = yield from _one_by_one(group, day, end, staging)
+            day = yield from _one_by_one(group, day, last, staging, min(seconds, SNAPSHOT_SECONDS))
 
 
-def _one_by_one(group: Group, first: date, last: date, staging: Staging) -> Generator[Step, None, date]:
-    """Days of one month in one snapshot, or fewer if it gets old. Returns the day to go on with."""
+def _one_by_one(
+    group: Group, first: date, last: date, staging: Staging, seconds: float
+) -> Generator[Step, None, date]:
+    """Whole months in one snapshot, or fewer days if it gets old. Returns the day to go on with."""
     additive, keyed = group.additive(), group.keyed()
     rows = AdditiveRows()
     found: list[list[tuple[timedelta, pa.Table]]] = [[] for _ in keyed]
     began, day = time.monotonic(), first
     with group.source.snapshot() as reader:
-        while day <= last and time.monotonic() - began < SNAPSHOT_SECONDS:
+        while day <= last:
+            age = time.monotonic() - began
+            if day > first and (age > SNAPSHOT_SECONDS or (day.day == 1 and age > seconds)):
+                break
             _read_additive(group, additive, reader, rows, day, day, split=False)
             for plan, tables in zip(keyed, found, strict=True):
                 sql = group.select(plan.counts, day, day, split=False, condition=plan.condition, keys=plan.keys)

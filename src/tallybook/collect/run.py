@@ -179,7 +179,9 @@ class _Runner:
             indexed = by_index(work.group, work.stretches[-1][1])
             for facts in work.facts:
                 self._report(facts).plan = "a statement a day" if indexed else "one scan"
-            yield from gather_days(work.group, work.stretches, self.staging, indexed)
+            yield from gather_days(
+                work.group, work.stretches, self.staging, indexed, self.means.publish_seconds
+            )
 
     def _function_steps(self, work: Work) -> Iterator[Step]:
         facts = work.facts[0]

@@ -49,7 +49,7 @@ def _ranged(query: Query, ground: Ground) -> Query:
     if first is None:
         raise QueryError(
             f"nothing of {', '.join(query.metrics)} is collected yet",
-            hint="tallybook run, or ask with --from and --to",
+            hint="\n".join(dict.fromkeys(ground.whys.values())) or "tallybook run",
         )
     return replace(query, first=min(first, last), last=last)
 

@@ -162,8 +162,8 @@ def refusal(metric: Metric, show: str) -> tuple[str, str] | None:
     if metric.kind == LEVEL:
         if show == "total":
             return (
-                f"{name!r} is a level: it holds at the end of a day and does not add up over time; its daily values "
-                "summed over a week are 7 times too much, over a month 30 times",
+                (f"{name!r} is a level: it holds at the end of a day and does not add up over time; its daily values "
+                "summed over a week are 7 times too much, over a month 30 times"),
                 "tallybook query {name} --show last (at the end of the period) or --show average (the mean of its days)",
             )
         return None

@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import os
+import re
 import time
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
@@ -158,7 +159,7 @@ class Store:
         except (OSError, duckdb.IOException) as error:
             path.unlink(missing_ok=True)
             raise BookError(
-                f"{path} cannot be written: {' '.join(str(error).split())}",
+                f"{path} cannot be written: {_reason(error)}",
                 hint="make room on the disk, then run again: nothing is half done",
             ) from error
         except BaseException:
@@ -319,6 +320,15 @@ def _make_folder(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for made in missing:
         _sync(made.parent)
+
+
+def _reason(error: Exception) -> str:
+    """What the system said, out of what the engine made of it."""
+    said = " ".join(str(error).split())
+    numbered = re.search(r'"errno":"(\d+)"', said)
+    if isinstance(error, OSError) and error.errno:
+        return os.strerror(error.errno)
+    return os.strerror(int(numbered[1])) if numbered else said
 
 
 def _sync(path: Path) -> None:

@@ -1,0 +1,82 @@
+"""`python -m tallybook.demo FOLDER`, small: every command in it does what the demo says it does."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+import sys
+from datetime import date, timedelta
+from pathlib import Path
+from typing import NamedTuple
+
+import openpyxl
+import pytest
+
+import tallybook
+from tallybook.demo import __main__ as demo
+
+SMALL = ["--scale", "0.05", "--years", "1"]
+
+
+class Shown(NamedTuple):
+    folder: Path
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture(scope="module")
+def shown(tmp_path_factory: pytest.TempPathFactory) -> Shown:
+    """The demo of a twentieth of the customers, run to its end once."""
+    folder = tmp_path_factory.mktemp("somewhere") / "a demo"
+    typed = [sys.executable, "-m", "tallybook.demo", str(folder), *SMALL]
+    ended = subprocess.run(typed, capture_output=True, text=True, check=False, timeout=300)
+    return Shown(folder, ended.returncode, ended.stdout, ended.stderr)
+
+
+def test_the_demo_runs_through(shown: Shown) -> None:
+    assert shown.code == 0, shown.err
+    assert "All is well: 13 metrics, 1 source" in shown.out
+    assert "Run 1: done" in shown.out
+
+
+def test_it_shows_the_seven_times_trap_and_how_it_is_refused(shown: Shown) -> None:
+    (times,) = re.findall(r"these seven days added up +[\d,.]+ EUR, ([\d.]+) times what is true", shown.out)
+    assert 6.5 < float(times) < 7.5
+    assert shown.err.startswith("refused: 'mrr' is a level")
+    assert "ask instead: tallybook query mrr" in shown.err
+
+
+def test_the_book_counts_the_users_of_a_week_as_plain_sql_does(shown: Shown) -> None:
+    (book,) = re.findall(r"different users of the week, by the book +([\d,]+)", shown.out)
+    assert re.findall(r"the same by plain SQL over app.db +([\d,]+)", shown.out) == [book]
+
+
+def test_its_workbook_opens_and_has_a_row_for_each_month(shown: Shown) -> None:
+    book = openpyxl.load_workbook(shown.folder / "metrics.xlsx")
+    table = book["Metrics"]
+    months = [row[0].value.date() for row in table.iter_rows(min_row=2)]
+    assert months == sorted(set(months))
+    assert all(isinstance(month, date) and month.day == 1 for month in months)
+    assert len(months) in (12, 13)
+    assert len(book["Charts"]._charts) == 5
+
+
+def test_what_it_says_to_try_next_works(shown: Shown) -> None:
+    lines = [line.split("     ")[0] for line in shown.out.splitlines() if line.startswith("  tallybook ")]
+    assert len(lines) == 6
+    with tallybook.open(shown.folder) as book:
+        yesterday = str(book.today - timedelta(days=1))
+    for line in lines:
+        typed = shlex.split(line.replace("DAY", yesterday))[1:]
+        ended = subprocess.run(
+            [sys.executable, "-m", "tallybook", *typed], cwd=shown.folder, capture_output=True, text=True, check=False
+        )
+        assert ended.returncode == 0, (line, ended.stderr)
+
+
+def test_a_command_that_does_something_else_ends_the_demo(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(demo.DemoError, match="ended with 2, not 0"):
+        demo.Shell(tmp_path).run("check")
+    assert "there is no tallybook.toml" in capfd.readouterr().err

@@ -1,0 +1,287 @@
+"""The docs are true: every block of README and docs/ is run or parsed, references are current, links lead somewhere.
+
+What stands behind the language of a fence says what is done with the block, in the order of the page:
+
+    ```sh                   run; must end well
+    ```console              `$ ` lines are run, what follows is what they print (`…` stands for anything)
+    ```console exits=3      … and the last of them ends with this exit code
+    ```toml                 becomes tallybook.toml if it has [book], else is added to it
+    ```python               run; file=PATH writes it there instead
+    ```sql                  run in the project's app.db; `ledger` and `duckdb` run it there
+    ```text output          what the block before it printed
+    ```… fragment           is only parsed
+
+README begins in an empty folder, every other page with the project in docs/example, its clock on 10 March 2026.
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+import os
+import re
+import runpy
+import shutil
+import sqlite3
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+import sqlglot
+
+ROOT = Path(__file__).resolve().parent.parent
+DOCS = ROOT / "docs"
+EXAMPLE = DOCS / "example"
+PAGES = [
+    *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")),
+    *sorted(DOCS.rglob("*.md")),
+]
+BY_NAME = {page.relative_to(ROOT).as_posix(): page for page in PAGES}
+TODAY = "2026-03-10T08:00:00+00:00"
+COMMAND = """#!{python}
+from datetime import datetime
+from tallybook.cli import main
+main(now={now})
+"""
+
+
+@dataclass(frozen=True)
+class Block:
+    """A fenced block: its language, the words behind that, its text and the line its fence stands on."""
+
+    language: str
+    words: tuple[str, ...]
+    text: str
+    line: int
+
+    @property
+    def fragment(self) -> bool:
+        return "fragment" in self.words
+
+    def said(self, name: str) -> str | None:
+        """The VALUE of NAME=VALUE."""
+        return next((w.partition("=")[2] for w in self.words if w.startswith(f"{name}=")), None)
+
+
+FENCE = re.compile(
+    r"^(?P<indent> *)(?P<fence>```+)(?P<info>[^\n`]*)\n(?P<text>.*?)^(?P=indent)(?P=fence) *$", re.MULTILINE | re.DOTALL
+)
+
+
+def blocks(page: Path) -> Iterator[Block]:
+    written = page.read_text()
+    for found in FENCE.finditer(written):
+        language, *words = found["info"].split() or [""]
+        text = re.sub(rf"^{found['indent']}", "", found["text"], flags=re.MULTILINE)
+        yield Block(language, tuple(words), text, written.count("\n", 0, found.start()) + 1)
+
+
+# --- running a page -----------------------------------------------------------------------------------------
+
+
+class Reader:
+    """Somebody who reads a page and does what it says, in a folder of their own."""
+
+    def __init__(self, page: Path, home: Path) -> None:
+        self.page, self.folder, self.bin = page, home / "project", home / "bin"
+        self.bin.mkdir(parents=True)
+        self.printed = ""
+        now = "None" if page.name == "README.md" else f'lambda: datetime.fromisoformat("{TODAY}")'
+        command = self.bin / "tallybook"
+        command.write_text(COMMAND.format(python=sys.executable, now=now))
+        command.chmod(0o755)
+        if page.name == "README.md":
+            self.folder.mkdir()
+        else:
+            shutil.copytree(EXAMPLE, self.folder)
+            self.sqlite((self.folder / "app.sql").read_text(), "app.db")
+
+    def follow(self) -> None:
+        for block in blocks(self.page):
+            do = self.parse if block.fragment else getattr(self, f"do_{block.language}", None)
+            assert do is not None, f"{self.at(block)}: a block in {block.language or 'no language'}: nothing checks it"
+            do(block)
+
+    def at(self, block: Block) -> str:
+        return f"{self.page.relative_to(ROOT)}, the block at line {block.line}"
+
+    def parse(self, block: Block) -> None:
+        """What cannot be run here is at least no nonsense."""
+        match block.language:
+            case "toml":
+                tomllib.loads(block.text)
+            case "python":
+                ast.parse(block.text)
+            case "sql":
+                dialect = next((w for w in block.words if w not in ("fragment",)), "postgres")
+                assert sqlglot.parse(block.text, dialect=dialect)
+            case "sh" | "console":
+                script = "\n".join(re.findall(r"^\$ (.*)$", block.text, re.MULTILINE)) if block.language == "console" else block.text
+                subprocess.run(["bash", "-n"], input=script, text=True, check=True)
+            case "json":
+                json.loads(block.text)
+            case _:
+                raise AssertionError(f"{self.at(block)}: a fragment in {block.language!r} cannot be parsed")
+
+    def shell(self, script: str) -> subprocess.CompletedProcess[str]:
+        path = f"{self.bin}{os.pathsep}{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+        env = {**os.environ, "PATH": path, "COLUMNS": "100", "NO_COLOR": "1"}
+        return subprocess.run(
+            ["bash", "-e", "-c", script], cwd=self.folder, env=env, text=True, stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False, timeout=60,
+        )  # fmt: skip
+
+    def do_sh(self, block: Block) -> None:
+        done = self.shell(block.text)
+        assert done.returncode == 0, f"{self.at(block)} ends with {done.returncode}:\n{done.stdout}"
+        self.printed = done.stdout
+
+    def do_console(self, block: Block) -> None:
+        steps = re.split(r"^\$ ", block.text, flags=re.MULTILINE)[1:]
+        assert steps, f"{self.at(block)}: no line begins with `$ `"
+        for number, step in enumerate(steps, 1):
+            command, _, expected = step.partition("\n")
+            while command.endswith("\\"):
+                more, _, expected = expected.partition("\n")
+                command = f"{command}\n{more}"
+            done = self.shell(command)
+            code = int(block.said("exits") or 0) if number == len(steps) else 0
+            assert done.returncode == code, f"{self.at(block)}: {command} ends with {done.returncode}:\n{done.stdout}"
+            self.compare(block, command, done.stdout, expected)
+
+    def compare(self, block: Block, what: str, printed: str, expected: str) -> None:
+        def tidy(text: str) -> str:
+            return "\n".join(line.rstrip() for line in text.strip("\n").splitlines())
+
+        pattern = ".*?".join(re.escape(part) for part in tidy(expected).split("…"))
+        assert re.fullmatch(pattern, tidy(printed), re.DOTALL), (
+            f"{self.at(block)}: {what} prints\n\n{printed}\nand the page says\n\n{expected}"
+        )
+
+    def do_toml(self, block: Block) -> None:
+        file = self.folder / (block.said("file") or "tallybook.toml")
+        whole = "[book]" in block.text or not file.exists()
+        text = block.text if whole else f"{file.read_text()}\n{block.text}"
+        tomllib.loads(text)
+        file.write_text(text)
+        done = self.shell("tallybook check")
+        assert done.returncode == 0, f"{self.at(block)} is not well:\n{done.stdout}"
+
+    def do_python(self, block: Block) -> None:
+        if name := block.said("file"):
+            self.write(name, block.text)
+            return
+        script = self.folder / "_block.py"
+        script.write_text(block.text)
+        done = self.shell(f"{sys.executable} -W error::SyntaxWarning _block.py")
+        script.unlink()
+        assert done.returncode == 0, f"{self.at(block)} raises\n{done.stdout}"
+        self.printed = done.stdout
+
+    def do_sql(self, block: Block) -> None:
+        if name := block.said("file"):
+            self.write(name, block.text)
+        elif "duckdb" in block.words:
+            with pytest.MonkeyPatch.context() as patch:
+                patch.chdir(self.folder)
+                with duckdb.connect() as db:
+                    self.printed = _table(db.sql(block.text))
+        else:
+            self.printed = self.sqlite(block.text, "book/ledger.sqlite" if "ledger" in block.words else "app.db")
+
+    def sqlite(self, script: str, name: str) -> str:
+        with closing(sqlite3.connect(self.folder / name)) as db:
+            if script.lstrip().lower().startswith("select"):
+                return "\n".join("|".join(map(str, row)) for row in db.execute(script))
+            db.executescript(script)
+            db.commit()
+            return ""
+
+    def do_text(self, block: Block) -> None:
+        if "output" in block.words:
+            self.compare(block, "the block before", self.printed, block.text)
+
+    def do_json(self, block: Block) -> None:
+        json.loads(block.text)
+
+    def write(self, name: str, text: str) -> None:
+        file = self.folder / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
+
+
+def _table(found: Any) -> str:
+    return "\n".join("|".join(map(str, row)) for row in found.fetchall())
+
+
+@pytest.mark.parametrize("name", BY_NAME)
+def test_every_block_of_a_page_does_what_the_page_says(name: str, tmp_path: Path) -> None:
+    Reader(BY_NAME[name], tmp_path).follow()
+
+
+# --- references, links, words ---------------------------------------------------------------------------------
+
+
+def test_the_references_are_what_the_code_says() -> None:
+    made = runpy.run_path(str(DOCS / "generate.py"))["pages"]()
+    for name, text in made.items():
+        assert (DOCS / name).read_text() == text, f"docs/{name} is not current: python docs/generate.py"
+
+
+@pytest.mark.parametrize("name", BY_NAME)
+def test_every_relative_link_leads_somewhere(name: str) -> None:
+    page = BY_NAME[name]
+    text = FENCE.sub("", page.read_text())
+    for target in re.findall(r"\]\(([^)\s]+)\)", text):
+        path, _, anchor = target.partition("#")
+        if re.match(r"\w+:", target):
+            continue
+        file = (page.parent / path).resolve() if path else page
+        assert file.exists(), f"{name} links to {target}, which is not there"
+        if anchor and file.suffix == ".md":
+            assert anchor in _anchors(file), f"{name} links to {target}: no such heading"
+
+
+def _anchors(page: Path) -> set[str]:
+    titles = re.findall(r"^#+ (.*)$", FENCE.sub("", page.read_text()), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", title.lower()).strip().replace(" ", "-") for title in titles}
+
+
+def test_every_page_can_be_reached_from_the_readme() -> None:
+    seen: set[Path] = set()
+    todo = [ROOT / "README.md"]
+    while todo:
+        page = todo.pop()
+        if page in seen:
+            continue
+        seen.add(page)
+        links = re.findall(r"\]\(([^)\s#]+\.md)", page.read_text())
+        todo += [(page.parent / link).resolve() for link in links if not re.match(r"\w+:", link)]
+    assert not [str(page.relative_to(ROOT)) for page in PAGES if page not in seen]
+
+
+FORBIDDEN = {
+    r"(?<![\w.])/(?:work|home|root|tmp|Users|var|opt)/": "a path of some machine",
+    r"https?://[^\s)]*(?:simple|registry|artifactory|nexus|proxy|mirror)[^\s)]*": "the host of a registry",
+    r"--(?:extra-)?index-url": "the host of a registry",
+    r"(?i)\b(?:TODO|FIXME|XXX)\b": "something undone",
+}
+
+
+@pytest.mark.parametrize("name", [*BY_NAME, "docs/generate.py", "docs/example/app.sql", "docs/example/tallybook.toml"])
+def test_no_page_names_a_machine(name: str) -> None:
+    for number, line in enumerate((ROOT / name).read_text().splitlines(), 1):
+        for pattern, what in FORBIDDEN.items():
+            assert not re.search(pattern, line), f"{name}, line {number} holds {what}: {line}"
+
+
+def test_the_readme_opens_with_one_sentence() -> None:
+    first = [line for line in (ROOT / "README.md").read_text().splitlines() if line and not line.startswith("#")][0]
+    assert re.fullmatch(r"[^.]+\.", first), first
