@@ -17,10 +17,11 @@ insert into invoices
 
 create table api_calls (called_at text, user_id integer, plan text, latency_ms real);
 insert into api_calls
-  with recursive n (i) as (select 1 union all select i + 1 from n where i < 3000)
-  select datetime('2026-01-01 00:30', '+' || (i * 32) || ' minutes'), 1 + (i * i) % 50,
-         case when ((i * i) % 50) % 4 = 3 then 'team' else 'pro' end, 20 + (i * 37) % 400 / 2.0
-  from n;
+  with recursive n (i) as (select 1 union all select i + 1 from n where i < 3000),
+  calls as (select i, 1 + (i * i) % 23 + i / 45 * 2 as user_id from n)
+  select datetime('2026-01-01 00:30', '+' || (i * 32) || ' minutes'), user_id,
+         case when user_id % 4 = 0 then 'team' else 'pro' end, 20 + (i * 37) % 400 / 2.0
+  from calls;
 create index api_calls_called_at on api_calls (called_at);
 
 -- A row holds from started_at until cancelled_at.

@@ -33,6 +33,7 @@ from tallybook.sources.base import (
 )
 
 FLOATING = "float"
+_BEYOND_64_BITS = re.compile("UNSIGNED|UBIGINT|HUGEINT", re.IGNORECASE)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -204,7 +205,7 @@ def _bound_slot(
     if slot.agg == "count":
         return BoundSlot(type=INTEGER)
     if slot.agg == "count_distinct":
-        whole = len(types) == 1 and types[0].kind == INT and "UNSIGNED" not in types[0].declared.upper()
+        whole = len(types) == 1 and types[0].kind == INT and not _BEYOND_64_BITS.search(types[0].declared)
         return BoundSlot(type=INTEGER, ids="int" if whole else "hash")
     kind = types[0].kind
     if kind not in NUMBERS and not (kind == BOOL and source.dialect in ("mysql", "sqlite")):

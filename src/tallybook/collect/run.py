@@ -277,7 +277,7 @@ class _Runner:
         if not self.staged:
             return
         change = Change(what=JOB)
-        for (key, definition), (facts, days, instant) in self.staged.items():
+        for (key, definition), (_, days, instant) in self.staged.items():
             change.covered.append(Covered(metric=key, definition=definition, days=sorted(days), instant=instant))
             change.definitions.append(self.definitions[(key, definition)])
         self._revise(change)

@@ -219,8 +219,12 @@ class Source(abc.ABC):
     def date_literal(self, day: date) -> str:
         return f"DATE '{day}'"
 
+    def text_instant_literal(self, instant: datetime) -> str:
+        """An instant to compare `text_as_instant` with."""
+        return self.instant_literal(instant)
+
     def text_as_instant(self, column: str) -> str:
-        """An expression that is the instant a text with an offset names, comparable with `instant_literal`."""
+        """An expression for the instant a text with an offset names, in whole seconds or finer."""
         raise SourceError(f"{type(self).__name__} does not read times with an offset from text")
 
     def bound(self, form: TimeForm, instant: datetime, day: date) -> str:
@@ -243,7 +247,7 @@ class Source(abc.ABC):
             case "text_space" | "text_t":
                 return f"'{_text_time(_naive(instant, form.zone), form.name)}'"
             case "text_offset":
-                return self.instant_literal(instant)
+                return self.text_instant_literal(instant)
         raise SourceError(f"no literal for times stored {form.name}")
 
     def time_value(self, column: str, form: TimeForm) -> str:

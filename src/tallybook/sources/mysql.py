@@ -135,10 +135,23 @@ class MysqlSource(ServerSource):
     def instant_literal(self, instant: datetime) -> str:
         return f"TIMESTAMP '{instant:%Y-%m-%d %H:%M:%S}'"
 
+    def text_instant_literal(self, instant: datetime) -> str:
+        return str(int(instant.timestamp()))
+
     def text_as_instant(self, column: str) -> str:
-        local = f"CAST(REPLACE(LEFT({column}, 19), 'T', ' ') AS DATETIME)"
-        offset = f"CASE WHEN {column} LIKE '%Z' THEN '+00:00' ELSE RIGHT({column}, 6) END"
-        return f"CONVERT_TZ({local}, {offset}, '+00:00')"
+        """Seconds since 1970, put together from the text's pieces: CONVERT_TZ knows neither '+00' nor '+14:00',
+        and answers null for zones by name."""
+        rest = f"SUBSTRING({column}, 12)"
+        sign = f"(LOCATE('+', {rest}) + LOCATE('-', {rest}))"
+        clock = f"REPLACE(LEFT(CASE WHEN {sign} > 0 THEN LEFT({rest}, {sign} - 1) ELSE {rest} END, 8), 'Z', '')"
+        digits = f"REPLACE(SUBSTRING({rest}, {sign} + 1), ':', '')"
+        hours, minutes = f"CAST(LEFT({digits}, 2) AS SIGNED)", f"CAST(CONCAT('0', SUBSTRING({digits}, 3, 2)) AS SIGNED)"
+        seconds = f"({hours} * 3600 + {minutes} * 60)"
+        ahead = (
+            f"CASE WHEN {sign} = 0 THEN 0 WHEN SUBSTRING({rest}, {sign}, 1) = '-' THEN -{seconds} ELSE {seconds} END"
+        )
+        local = f"CAST(CONCAT(LEFT({column}, 10), ' ', {clock}) AS DATETIME)"
+        return f"(TIMESTAMPDIFF(SECOND, '1970-01-01', {local}) - ({ahead}))"
 
 
 class MysqlReader(ServerReader):
@@ -154,6 +167,7 @@ class MysqlReader(ServerReader):
                 cursor.close()
 
 
+_UNSIGNED = 32
 _INTS = {1, 2, 3, 8, 9, 13, 16}
 _TEXTS = {15, 247, 248, 249, 250, 251, 252, 253, 254}
 
@@ -161,7 +175,8 @@ _TEXTS = {15, 247, 248, 249, 250, 251, 252, 253, 254}
 def _type(field: Any) -> ColumnType:
     code = field.type_code
     if code in _INTS:
-        return ColumnType(INT, 0)
+        unsigned = code == 8 and field.flags & _UNSIGNED
+        return ColumnType(INT, 0, "UNSIGNED" if unsigned else "")
     if code in (0, 246):
         return ColumnType(DEC, field.scale)
     if code in (4, 5):

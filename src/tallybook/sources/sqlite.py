@@ -217,11 +217,19 @@ class SqliteSource(Source):
             return value
         return Decimal(int(value)).scaleb(-(type_.scale or 0))
 
-    def instant_literal(self, instant: datetime) -> str:
+    def text_instant_literal(self, instant: datetime) -> str:
         return str(int(instant.timestamp()))
 
     def text_as_instant(self, column: str) -> str:
-        return f"unixepoch({column})"
+        """Seconds since 1970, put together from the text's pieces: unixepoch() alone answers null for '+00' and
+        '+0530', and rounds the last half millisecond of a day into the next."""
+        rest = f"substr({column}, 12)"
+        sign = f"(instr({rest}, '+') + instr({rest}, '-'))"
+        clock = f"replace(substr(CASE WHEN {sign} > 0 THEN substr({rest}, 1, {sign} - 1) ELSE {rest} END, 1, 8), 'Z', '')"
+        digits = f"replace(substr({rest}, {sign} + 1), ':', '')"
+        seconds = f"(substr({digits}, 1, 2) * 3600 + substr({digits}, 3, 2) * 60)"
+        ahead = f"CASE WHEN {sign} = 0 THEN 0 WHEN substr({rest}, {sign}, 1) = '-' THEN -{seconds} ELSE {seconds} END"
+        return f"(unixepoch(substr({column}, 1, 10) || ' ' || {clock}) - ({ahead}))"
 
     def naive_literal(self, naive: datetime) -> str:
         return f"'{naive:%Y-%m-%d %H:%M:%S}'"

@@ -29,6 +29,8 @@ def examine(store: Store, engine: duckdb.DuckDBPyConnection, *, now: datetime) -
 
 
 def _file_problems(store: Store, engine: duckdb.DuckDBPyConnection, file: File) -> list[str]:
+    import duckdb
+
     path = store.path(file)
     again = f"collect its days again: tallybook run --from {file.first} --to {file.last}, or restore the file from a backup"
     if not path.is_file():
@@ -39,7 +41,7 @@ def _file_problems(store: Store, engine: duckdb.DuckDBPyConnection, file: File) 
     try:
         described = engine.execute(f"DESCRIBE SELECT * FROM read_parquet('{target}')").fetchall()
         rows, low, high = engine.execute(f"SELECT count(*), min(day), max(day) FROM read_parquet('{target}')").fetchall()[0]
-    except Exception as error:
+    except duckdb.Error as error:
         return [f"{file.path} cannot be read ({str(error).splitlines()[0]}): {again}"]
     found = []
     schema = tuple((row[0], row[1]) for row in described)
