@@ -42,11 +42,11 @@ def collect(folder: Path, last: date) -> Any:
 ADDITIVE = {
     "calls": "count(*)",
     "errors": "count(*) filter (where status >= 500)",
-    "error_rate": "100.0 * sum(case when status >= 500 then 1 else 0 end) / count(*)",
+    "error_rate": "100.0 * count(*) filter (where status >= 500) / count(*)",
     "traffic": "sum(bytes)",
     "mean_latency": "avg(latency_ms)",
     "worst_latency": "max(latency_ms)",
-    "slow_calls": "sum(case when latency_ms > 100 then 1 else 0 end)",
+    "slow_calls": "count(case when latency_ms > 100 then 1 end)",
 }
 NOT_ADDITIVE = {
     "active_users": "count(distinct user_id)",

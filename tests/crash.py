@@ -100,7 +100,7 @@ def main() -> None:
 
 def import_everything() -> None:
     import duckdb  # noqa: F401
-    import pyarrow  # noqa: F401
+    import pyarrow as pa  # noqa: F401
     import sqlglot  # noqa: F401
 
     import tallybook.collect
@@ -112,7 +112,7 @@ def import_everything() -> None:
 
 
 def fork(one: Job, answers: dict[int, Any]) -> int:
-    said = tempfile.TemporaryFile()  # not a pipe: nobody reads while the process lives
+    said = tempfile.TemporaryFile()  # noqa: SIM115  not a pipe: nobody reads while the process lives
     pid = os.fork()
     if pid == 0:
         with suppress(BaseException):
@@ -124,7 +124,9 @@ def fork(one: Job, answers: dict[int, Any]) -> int:
 
 def kill_in_time(answers: dict[int, Any]) -> None:
     """Kill each process that is to be killed after some seconds (one that has ended is not waited for yet)."""
-    for moment, pid in sorted((began + one["after"], pid) for pid, (_, one, began) in answers.items() if "after" in one):
+    for moment, pid in sorted(
+        (began + one["after"], pid) for pid, (_, one, began) in answers.items() if "after" in one
+    ):
         time.sleep(max(0.0, moment - time.monotonic()))
         os.kill(pid, signal.SIGKILL)
 
@@ -166,7 +168,7 @@ def perform(one: Job, writing: int) -> None:
     except TallybookError as error:
         code = error.exit_code
         answer |= {"error": error.message, "hint": error.hint, "kind": type(error).__name__}
-    except BaseException:
+    except BaseException:  # noqa: BLE001  whatever it is, it is told
         code = 70
         answer |= {"error": traceback.format_exc(), "kind": "bug"}
     answer["steps"] = steps.names if one.get("trace") else len(steps.names)
@@ -309,10 +311,18 @@ def do_tidy(book: Any, one: Job) -> Said:
     for path in book.store.strays():
         os.utime(path, (before, before))
     deleted = book.compact()["deleted"]
-    known = {file.path for file in book.store.ledger.known_files()} | {"ledger.sqlite", "ledger.sqlite-wal", "ledger.sqlite-shm"}
+    known = {file.path for file in book.store.ledger.known_files()} | {
+        "ledger.sqlite",
+        "ledger.sqlite-wal",
+        "ledger.sqlite-shm",
+    }
     here = {p.relative_to(book.store.folder).as_posix() for p in book.store.folder.rglob("*") if p.is_file()}
     kept = {name for name in here if name.startswith("cache")}
-    return {"deleted": deleted, "left": sorted(here - known - kept), "missing": sorted(known - here - {"ledger.sqlite-wal", "ledger.sqlite-shm"})}
+    return {
+        "deleted": deleted,
+        "left": sorted(here - known - kept),
+        "missing": sorted(known - here - {"ledger.sqlite-wal", "ledger.sqlite-shm"}),
+    }
 
 
 def do_collect_forever(book: Any, one: Job) -> Said:
@@ -372,7 +382,7 @@ def do_read_forever(book: Any, one: Job) -> Said:
         book._answers.clear()
         try:
             result = ask(book, question)
-        except Exception:
+        except Exception:  # noqa: BLE001  whatever it is, it is told
             wrong.append(f"{question}: {traceback.format_exc()}")
             continue
         if not question.get("as_of"):

@@ -59,9 +59,7 @@ class Project:
 
         `timestamp` is a time without zone on every database; so it is `datetime` on MariaDB."""
         if self.kind == "mariadb":
-            columns = columns.replace(" timestamptz", " timestamp(6) null").replace(
-                " timestamp,", " datetime(6),"
-            )
+            columns = columns.replace(" timestamptz", " timestamp(6) null").replace(" timestamp,", " datetime(6),")
             columns = columns.replace(" timestamp)", " datetime(6))")
         self.execute(f"create table {columns}")
         self.insert(columns.split()[0], rows)

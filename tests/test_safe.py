@@ -131,8 +131,6 @@ QUESTIONS: list[dict[str, Any]] = [
 ]
 
 
-
-
 @dataclass(frozen=True)
 class Act:
     """Something that happens to the project: first the application changes its rows, then a verb is used."""
@@ -151,8 +149,8 @@ HISTORY = (
         "run",
         "2024-01-18T06:00",
         changes=(
-            "INSERT INTO users (created_at, plan, country, referrer) SELECT created_at, 'late', country, 'late' "
-            "FROM users WHERE created_at BETWEEN '2024-01-13' AND '2024-01-15'",
+            """INSERT INTO users (created_at, plan, country, referrer) SELECT created_at, 'late', country, 'late'
+            FROM users WHERE created_at BETWEEN '2024-01-13' AND '2024-01-15'""",
             "DELETE FROM users WHERE created_at BETWEEN '2024-01-14 23:00' AND '2024-01-15 23:00'",
             "UPDATE invoices SET amount = amount + 0.01 WHERE paid_at > '2024-01-14'",
             "UPDATE subscriptions SET cancelled_at = '2024-01-14 10:00:00' WHERE id % 7 = 0 AND cancelled_at IS NULL",
@@ -196,7 +194,12 @@ def make_company(folder: Path, seed: int = 5) -> None:
                 row = (moment(day), dice.choice(PLANS), dice.choice(("paid", "open")), dice.randrange(1, 90_000) / 100)
                 app.execute("INSERT INTO invoices (paid_at, plan, status, amount) VALUES (?, ?, ?, ?)", row)
             until = day + timedelta(days=dice.randrange(1, 60))
-            row = (moment(day), moment(until) if dice.random() < 0.6 else None, dice.choice(PLANS), dice.randrange(10, 99))
+            row = (
+                moment(day),
+                moment(until) if dice.random() < 0.6 else None,
+                dice.choice(PLANS),
+                dice.randrange(10, 99),
+            )
             app.execute("INSERT INTO subscriptions (started_at, cancelled_at, plan, mrr) VALUES (?, ?, ?, ?)", row)
             for account in range(3):
                 if dice.random() < 0.8:
@@ -430,7 +433,9 @@ def make_events(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "tallybook.toml").write_text(EVENTS)
     days = [FIRST + timedelta(days=i) for i in range((LAST - FIRST).days + 1)]
-    rows = [(f"{day} {number % 22:02}:30:00", plan) for number, day in enumerate(days) for plan in ("free", "pro", "team")]
+    rows = [
+        (f"{day} {number % 22:02}:30:00", plan) for number, day in enumerate(days) for plan in ("free", "pro", "team")
+    ]
     with closing(sqlite3.connect(folder / "app.sqlite")) as app:
         app.execute("PRAGMA journal_mode = WAL")
         app.execute("CREATE TABLE events (at TEXT, plan TEXT, user_id INTEGER, generation INTEGER)")
@@ -447,7 +452,8 @@ def lives(folder: Path, do: str, dice: random.Random, seconds: float, deaths: in
     started = [0.0, *ends]
     common = {"now": "2024-01-18T06:00", "ticking": True, "seed": dice.random(), **more}
     mortal = [
-        job(folder, do, delay=begin, after=end, seconds=seconds, **common) for begin, end in zip(started, ends, strict=False)
+        job(folder, do, delay=begin, after=end, seconds=seconds, **common)
+        for begin, end in zip(started, ends, strict=False)
     ]
     return [*mortal, job(folder, do, delay=started[-1], seconds=seconds - started[-1], **common)]
 
@@ -461,7 +467,9 @@ def test_four_writers_at_once_and_every_answer_is_of_one_version(
     writers = [
         *lives(tmp_path, "collect_forever", dice, seconds, deaths),
         *lives(tmp_path, "collect_forever", dice, seconds, deaths),
-        *lives(tmp_path, "collect_forever", dice, seconds, deaths, days=[str(FIRST + timedelta(days=i)) for i in range(50)]),
+        *lives(
+            tmp_path, "collect_forever", dice, seconds, deaths, days=[str(FIRST + timedelta(days=i)) for i in range(50)]
+        ),
         *lives(tmp_path, "compact_forever", dice, seconds, deaths),
     ]
     application = lives(tmp_path, "change_forever", dice, seconds, 0)
@@ -618,12 +626,12 @@ def test_what_was_believed_can_be_asked_until_it_is_cleaned_and_then_is_refused(
         refused = 0
         for day in every_day[3:]:
             month_ends = (day + timedelta(days=1)).day == 1
-            try:
+            if day >= oldest or month_ends:
                 assert as_of(book, day) == year.at_the_end_of(day)
-            except Refused as why:
+                continue
+            why = right_or_refused(book, day, year.at_the_end_of(day))
+            if why is not None:
                 refused += 1
-                assert day < oldest
-                assert not month_ends
                 assert f"at the end of {day} was cleaned" in str(why)
                 instead = date.fromisoformat(why.ask.removeprefix("--as-of "))
                 assert (instead + timedelta(days=1)).day == 1
@@ -636,6 +644,15 @@ def as_of(book: Any, day: date) -> int | None:
     return row["events"]
 
 
+def right_or_refused(book: Any, day: date, expected: int | None) -> Refused | None:
+    try:
+        found = as_of(book, day)
+    except Refused as why:
+        return why
+    assert found == expected
+    return None
+
+
 def test_asking_while_it_is_cleaned_is_answered_rightly_or_refused(
     driver: Driver, year: Year, tmp_path: Path, seed: int, soak: bool, record_property: Callable[[str, object], None]
 ) -> None:
@@ -645,7 +662,15 @@ def test_asking_while_it_is_cleaned_is_answered_rightly_or_refused(
         days = [date(2023, 1, 4) + timedelta(days=i) for i in range(360)]
         believed = [(str(day), year.at_the_end_of(day)) for day in days]
         asking = [
-            job(folder, "ask_while_cleaned", now="2023-12-31T12:00", seconds=2.5, seed=seed + i, believed=believed, question=ASKED)
+            job(
+                folder,
+                "ask_while_cleaned",
+                now="2023-12-31T12:00",
+                seconds=2.5,
+                seed=seed + i,
+                believed=believed,
+                question=ASKED,
+            )
             for i in range(2)
         ]
         cleaning = [job(folder, "compact", now="2023-12-31T12:00", delay=0.8)] * 2
@@ -706,7 +731,10 @@ def small_disk(folder: Path, kilobytes: int) -> Iterator[Callable[[int], None]]:
     """A disk of so many kilobytes at `folder`; call what is given to make it larger. Needs root on Linux."""
     folder.mkdir(parents=True, exist_ok=True)
     mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", f"size={kilobytes}k", "tmpfs", str(folder)], capture_output=True, text=True, check=False
+        ["mount", "-t", "tmpfs", "-o", f"size={kilobytes}k", "tmpfs", str(folder)],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     if mounted.returncode:
         pytest.skip(f"no disk can be mounted here: {mounted.stderr.strip()}")
@@ -741,7 +769,9 @@ def test_a_full_disk_is_told_and_nothing_is_half_done(
     record_property("disks too small", told)
 
 
-def test_a_file_that_may_not_grow_is_told_and_nothing_is_half_done(driver: Driver, lived: Lived, seed: int, soak: bool) -> None:
+def test_a_file_that_may_not_grow_is_told_and_nothing_is_half_done(
+    driver: Driver, lived: Lived, seed: int, soak: bool
+) -> None:
     """The same where no disk can be mounted: the system's limit on the size of a file."""
     act, dice, told = HISTORY[0], random.Random(seed), 0
     sizes = range(1, 200, 3) if soak else [6, dice.randrange(100, 160)]
@@ -771,7 +801,9 @@ def test_doctor_finds_what_was_done_to_a_book(lived: Lived) -> None:
         ),
         "which is not recorded": lambda book, file: ledger(book, "DELETE FROM definitions WHERE metric = 'mrr'"),
         "without a gap": lambda book, file: ledger(book, "DELETE FROM versions WHERE version = 3"),
-        "rows, the ledger says": lambda book, file: ledger(book, "UPDATE files SET row_count = 1 WHERE removed IS NULL"),
+        "rows, the ledger says": lambda book, file: ledger(
+            book, "UPDATE files SET row_count = 1 WHERE removed IS NULL"
+        ),
         "hold the same days": lambda book, file: ledger(
             book,
             "INSERT INTO files (path, kind, metric, first_day, last_day, row_count, byte_count, format, added) "

@@ -34,7 +34,10 @@ class Step:
 
 
 def by_index(group: Group, day: date) -> bool:
-    """Whether the source would reach one day's facts through an index."""
+    """Whether to ask for one day at a time: the source would reach its facts through an index, or the facts are
+    made from the day's own bounds, which must then be those of one day whatever else is collected."""
+    if "{{" in group.relation:
+        return True
     plan = group.additive()
     sql = group.select(plan.columns.expressions, day, day, split=False)
     with group.source.snapshot() as reader:

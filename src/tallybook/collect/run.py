@@ -6,7 +6,7 @@ import functools
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any
@@ -108,7 +108,10 @@ def _kept_alive(means: Means, lease: Lease) -> Iterator[None]:
 
     def renew() -> None:
         while not stop.wait(LEASE_SECONDS / 4):
-            means.store.ledger.renew(lease, now=means.clock(), seconds=LEASE_SECONDS)
+            # A ledger that is held too long, a full disk: the next turn may do better, and the commit will tell.
+            with suppress(TallybookError):
+                if not means.store.ledger.renew(lease, now=means.clock(), seconds=LEASE_SECONDS):
+                    return
 
     thread = threading.Thread(target=renew, daemon=True, name="tallybook-lease")
     thread.start()

@@ -207,7 +207,7 @@ def sum_distinct_users(shell: Shell, monday: date) -> None:
 def hand_over(shell: Shell, yesterday: date) -> None:
     title("A workbook for everybody else")
     shell.run(f"export signups revenue active_users mrr latency --scope month --to {WORKBOOK}")
-    folder = shlex.quote(str(shell.folder))
+    folder = short(shell.folder)
     say(f"""
 The project stays in {folder}/, with {WORKBOOK} to open. What to try next:
   {enter(shell.folder)}
@@ -218,18 +218,22 @@ The project stays in {folder}/, with {WORKBOOK} to open. What to try next:
   tallybook plan                what `run` would ask the database; touches nothing
   tallybook run --from DAY      collect again from DAY on; what changed is kept as a revision
   edit {PROJECT}, then `tallybook check`
-Come back tomorrow, from here: `{shlex.quote(sys.executable)} -m tallybook.demo {folder} --keep` lets the company
+Come back tomorrow, from here: `{short(Path(sys.executable))} -m tallybook.demo {folder} --keep` lets the company
 live on, and `tallybook run` collects the new days, the late rows, and what changed in the last ones.""")
 
 
 def enter(folder: Path) -> str:
     """The line that brings a shell to where `tallybook` runs in the demo's folder."""
-    here = f"cd {shlex.quote(str(folder))}"
+    here = f"cd {short(folder)}"
     activate = Path(sys.executable).with_name("activate")
     if shutil.which("tallybook") or not activate.exists():
         return here
-    shortest = min(str(activate), os.path.relpath(activate), key=len)
-    return f"source {shlex.quote(shortest)} && {here}"
+    return f"source {short(activate)} && {here}"
+
+
+def short(path: Path) -> str:
+    """A path as one would type it here: the shorter of relative and absolute."""
+    return shlex.quote(min(str(path), os.path.relpath(path), key=len))
 
 
 # --- numbers

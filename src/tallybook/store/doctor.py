@@ -32,7 +32,9 @@ def _file_problems(store: Store, engine: duckdb.DuckDBPyConnection, file: File) 
     import duckdb
 
     path = store.path(file)
-    again = f"collect its days again: tallybook run --from {file.first} --to {file.last}, or restore the file from a backup"
+    again = (
+        f"collect its days again: tallybook run --from {file.first} --to {file.last}, or restore the file from a backup"
+    )
     if not path.is_file():
         return [f"{file.path} is missing: {again}"]
     if path.stat().st_size != file.bytes:
@@ -40,7 +42,9 @@ def _file_problems(store: Store, engine: duckdb.DuckDBPyConnection, file: File) 
     target = str(path).replace("'", "''")
     try:
         described = engine.execute(f"DESCRIBE SELECT * FROM read_parquet('{target}')").fetchall()
-        rows, low, high = engine.execute(f"SELECT count(*), min(day), max(day) FROM read_parquet('{target}')").fetchall()[0]
+        rows, low, high = engine.execute(
+            f"SELECT count(*), min(day), max(day) FROM read_parquet('{target}')"
+        ).fetchall()[0]
     except duckdb.Error as error:
         return [f"{file.path} cannot be read ({str(error).splitlines()[0]}): {again}"]
     found = []
@@ -82,5 +86,8 @@ def _uncovered_points(store: Store, engine: duckdb.DuckDBPyConnection, snapshot:
             stretches = snapshot.coverage.get((metric, definition), ())
             if not any(s.first <= day <= s.last for s in stretches):
                 stray[(metric, definition)] = stray.get((metric, definition), 0) + 1
-        found += [f"{kind} points of {m} ({d}) on {n} days that are not covered: tallybook run {m} --from …" for (m, d), n in stray.items()]
+        found += [
+            f"{kind} points of {m} ({d}) on {n} days that are not covered: tallybook run {m} --from …"
+            for (m, d), n in stray.items()
+        ]
     return found

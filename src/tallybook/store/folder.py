@@ -1,9 +1,9 @@
 """A book in a folder: the ledger beside the points files, which are only ever written anew.
 
-    book/ledger.sqlite
-    book/points/additive/2026-03-<id>.parquet          all metrics' additive parts of a month
-    book/points/ids/<metric>/2026-03-<id>.parquet       a metric's ids of a month
-    book/points/buckets/<metric>/2025-<id>.parquet      a closed year, folded by `compact`
+book/ledger.sqlite
+book/points/additive/2026-03-<id>.parquet          all metrics' additive parts of a month
+book/points/ids/<metric>/2026-03-<id>.parquet       a metric's ids of a month
+book/points/buckets/<metric>/2025-<id>.parquet      a closed year, folded by `compact`
 """
 
 from __future__ import annotations
@@ -97,9 +97,7 @@ class Store:
             for file in drafts.unused():
                 self.path(file).unlink(missing_ok=True)
 
-    def _touched(
-        self, engine: duckdb.DuckDBPyConnection, files: Sequence[File]
-    ) -> list[tuple[Unit, tuple[File, ...]]]:
+    def _touched(self, engine: duckdb.DuckDBPyConnection, files: Sequence[File]) -> list[tuple[Unit, tuple[File, ...]]]:
         """The files to be: for every kind, one for each stretch of days that owned days fall into."""
         owned = _months(engine, "owned")
         found: dict[Unit, tuple[File, ...]] = {}

@@ -323,7 +323,9 @@ class SqliteLedger:
     def forget_files(self, ids: Sequence[int]) -> None:
         with self._writing() as db:
             for gone in ids:
-                row = db.execute("SELECT added, removed FROM files WHERE id = ? AND removed IS NOT NULL", [gone]).fetchone()
+                row = db.execute(
+                    "SELECT added, removed FROM files WHERE id = ? AND removed IS NOT NULL", [gone]
+                ).fetchone()
                 if row is None:
                     continue
                 db.execute("UPDATE versions SET cleaned = 1 WHERE version >= ? AND version < ?", row)
@@ -373,11 +375,17 @@ def _told(error: sqlite3.Error, path: Path) -> BookError | Busy:
     if "locked" in said or "busy" in said:
         return Busy(f"{where}, was held by another process for {WAIT_SECONDS:g} s", hint="run again when it is done")
     if "full" in said or "disk I/O" in said:
-        return BookError(f"{where}, cannot be written: {said}", hint="make room on the disk, then run again: nothing is half done")
+        return BookError(
+            f"{where}, cannot be written: {said}", hint="make room on the disk, then run again: nothing is half done"
+        )
     if "readonly" in said or "unable to open" in said:
-        return BookError(f"{where}, cannot be written: {said}", hint="it belongs to another user, or the disk is read-only")
+        return BookError(
+            f"{where}, cannot be written: {said}", hint="it belongs to another user, or the disk is read-only"
+        )
     if "malformed" in said or "not a database" in said:
-        return BookError(f"{where}, is damaged: {said}", hint="restore it from a backup, with the folder points beside it")
+        return BookError(
+            f"{where}, is damaged: {said}", hint="restore it from a backup, with the folder points beside it"
+        )
     return BookError(f"{where}: {said}")
 
 
@@ -450,7 +458,9 @@ def _cover(db: sqlite3.Connection, covered: Covered, version: int, run: int | No
     fresh = [day for day in days if day not in there or there[day] != covered.instant]
     this = "metric = ? AND definition = ? AND day = ? AND removed IS NULL"
     db.executemany(f"UPDATE coverage SET run = ? WHERE {this}", [(run, *own, day) for day in again])
-    db.executemany(f"UPDATE coverage SET removed = ? WHERE {this}", [(version, *own, day) for day in fresh if day in there])
+    db.executemany(
+        f"UPDATE coverage SET removed = ? WHERE {this}", [(version, *own, day) for day in fresh if day in there]
+    )
     db.executemany(
         "INSERT INTO coverage (metric, definition, day, run, instant, added) VALUES (?, ?, ?, ?, ?, ?)",
         [(*own, day, run, covered.instant, version) for day in fresh],
