@@ -55,8 +55,11 @@ class Postgresql:
     def connect(self) -> Any:
         return self.server.connect(self.name)
 
-    def rows(self, sql: str) -> list[tuple[Any, ...]]:
+    def rows(self, sql: str, settings: str = "") -> list[tuple[Any, ...]]:
+        """The answer of one statement, of a connection with other settings if need be."""
         with contextlib.closing(self.connect()) as connection:
+            if settings:
+                connection.execute(settings)
             return list(connection.execute(sql).fetchall())
 
     # -- what it spends ------------------------------------------------------------------------------
@@ -72,10 +75,12 @@ class Postgresql:
         return Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()
 
     def _serves_somebody(self, child: str) -> bool:
+        """Or did, and is still to be counted: a dead process has no words."""
         try:
-            return self.server.user in Path(f"/proc/{child}/cmdline").read_text()
+            words = Path(f"/proc/{child}/cmdline").read_text()
         except OSError:
             return False
+        return not words or self.server.user in words
 
     def buffers(self) -> float:
         """Pages of 8 KiB looked at in this database, by all connections that were closed."""

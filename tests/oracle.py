@@ -820,7 +820,14 @@ class Aggregator:
         return any(test(self.table.column(name)) for name in names)
 
     def measured(self, measure: Measure, facts: Sequence[Fact]) -> Value:
-        return outer(measure, lambda leaf: self.aggregate(leaf, facts))
+        value = outer(measure, lambda leaf: self.aggregate(leaf, facts))
+        # A CASE has one type: when one of its branches is a float, so are the others.
+        mixed = leaves_of(measure, Case) and any(map(self.is_float, leaves_of(measure, Agg)))
+        return widened(value) if mixed else value
+
+    def is_float(self, agg: Agg) -> bool:
+        inexact = agg.fn.startswith("avg") or agg.fn in ("stddev", "variance", "quantile")
+        return inexact or self.any_column(agg, lambda column: column.type == "float" or column.real)
 
 
 def percentile(ordered: Sequence[Any], q: Fraction, *, approximate: bool) -> Value:

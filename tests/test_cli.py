@@ -520,7 +520,7 @@ def test_a_question_without_a_right_answer_is_refused_with_the_one_to_ask(collec
     assert collected("query", "mrr", "--scope", "week", "--show", "total").code == 3
     assert collected.out == ""
     assert collected.err.startswith("refused: 'mrr' is a level")
-    assert "ask instead: tallybook query mrr --show last" in collected.err
+    assert "ask instead: tallybook query mrr --scope week --show last or --show average" in collected.err
 
 
 def test_a_refusal_in_json_says_why_and_what_to_ask(collected: Command) -> None:

@@ -1200,7 +1200,7 @@ def test_what_is_assumed_of_a_metric_is_one_sentence(project: Loading) -> None:
     metrics = project(FULL, env=ENV).catalog.metrics
     said = {name: explain_assumptions(metric, "Europe/Berlin") for name, metric in metrics.items()}
     assert said["revenue"] == (
-        "revenue: a flow, sum(amount) of invoices in app; by paid_at; times without a zone are read as UTC; "
+        "revenue: a flow, sum(amount) of invoices in app; by paid_at; times without a zone are read as UTC, plain dates as the days they are; "
         "days of Europe/Berlin; a wider scope shows total (over all facts of the period)."
     )
     assert "local times of America/New_York" in said["signups"]

@@ -887,6 +887,12 @@ def test_an_average_of_money_is_exact_but_for_its_last_bits() -> None:
     assert not average.accepts(-1.1 + 1e-12)
 
 
+def test_a_case_with_a_float_among_its_branches_is_a_float() -> None:
+    money, average = Agg("sum", ("b",)), Agg("avg", ("b",))
+    assert cell(Case(Agg("count"), Num("1"), money, average)).accepts(-4.4)
+    assert not cell(Case(Agg("count"), Num("1"), money, money)).accepts(-4.4)
+
+
 def test_percentiles_of_over_a_thousand_values_a_cell_may_be_off_by_one_percent() -> None:
     few = table("at date, a int", [(d("03-01"), n) for n in range(1000)])
     many = table("at date, a int", [(d("03-01"), n) for n in range(1001)])

@@ -20,7 +20,7 @@ import msgspec
 
 from tallybook import calendar
 from tallybook.calendar import ONE_DAY
-from tallybook.config import Project, load, source_override
+from tallybook.config import Project, load, mask, source_override
 from tallybook.errors import BookError, Problem, QueryError, Refused, SourceUnavailable
 from tallybook.metrics import Bound, Metric
 from tallybook.points import SCHEMAS
@@ -184,6 +184,7 @@ class Book:
         return Means(
             catalog=project.catalog, store=self.store, sources=self._sources(project), now=self.clock(), clock=self.clock,
             function_of=project.function, as_of=dict.fromkeys(urls or (), as_of) if as_of else {}, on_progress=on_progress,
+            mask=lambda text: mask(text, project),
         )  # fmt: skip
 
     def _sources(self, project: Project) -> dict[str, Source]:

@@ -17,7 +17,7 @@ def explain_assumptions(metric: Metric, zone: str | None = None) -> str:
 
 
 _STORED_WORDS = {
-    None: "times without a zone are read as UTC",
+    None: "times without a zone are read as UTC, plain dates as the days they are",
     "utc": "times are read as UTC",
     "local": "times are read as local times of {zone}",
     "offset": "times carry their own offset",

@@ -59,9 +59,7 @@ def gather_days(
             day = yield from _one_by_one(group, day, last, staging, min(seconds, SNAPSHOT_SECONDS))
 
 
-def _one_by_one(
-    group: Group, first: date, last: date, staging: Staging, seconds: float
-) -> Generator[Step, None, date]:
+def _one_by_one(group: Group, first: date, last: date, staging: Staging, seconds: float) -> Generator[Step, None, date]:
     """Whole months in one snapshot, or fewer days if it gets old. Returns the day to go on with."""
     additive, keyed = group.additive(), group.keyed()
     rows = AdditiveRows()

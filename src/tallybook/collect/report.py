@@ -23,6 +23,7 @@ class MetricReport:
     points: int = 0
     revisions: int = 0
     seconds: float = 0.0
+    """Its share of what its group took."""
     plan: str = ""
     error: str | None = None
     hint: str = ""
@@ -37,6 +38,12 @@ class MetricReport:
 
     def failed(self, message: str, hint: str = "", *, unavailable: bool = False) -> None:
         self.error, self.hint, self.unavailable = message, hint, unavailable
+
+    def masked(self, mask: Callable[[str], str]) -> None:
+        """Take secrets out of what was said."""
+        self.error = self.error and mask(self.error)
+        self.hint = mask(self.hint)
+        self.notes = [mask(note) for note in self.notes]
 
     def to_dict(self) -> dict[str, Any]:
         found = {k: v for k, v in self.__dict__.items() if v not in (None, "", [], False)}

@@ -54,6 +54,8 @@ class Means:
     as_of: Mapping[str, datetime] = field(default_factory=dict)
     on_progress: OnProgress | None = None
     publish_seconds: float = PUBLISH_SECONDS
+    mask: Callable[[str], str] = str
+    """Takes secrets out of what a driver or a user's function said, before it is kept."""
 
 
 def run(means: Means, asked: Asked) -> RunReport:
@@ -70,7 +72,12 @@ def run(means: Means, asked: Asked) -> RunReport:
             report.metrics = list(plan.reports.values())
             _Runner(means, plan, lease, number).work()
             status = report.status
+        except (KeyboardInterrupt, SystemExit):
+            status = "interrupted"
+            raise
         finally:
+            for one in report.metrics:
+                one.masked(means.mask)
             report.version = ledger.version()
             report.seconds = time.monotonic() - began
             ledger.finish_run(number, status, report.to_dict(), now=means.clock())
@@ -140,7 +147,7 @@ class _Runner:
             began = time.monotonic()
             self._group(work)
             for facts in work.facts:
-                self._report(facts).seconds += time.monotonic() - began
+                self._report(facts).seconds += (time.monotonic() - began) / len(work.facts)
         self._publish()
         self.engine.close()
 
@@ -182,9 +189,7 @@ class _Runner:
             indexed = by_index(work.group, work.stretches[-1][1])
             for facts in work.facts:
                 self._report(facts).plan = "a statement a day" if indexed else "one scan"
-            yield from gather_days(
-                work.group, work.stretches, self.staging, indexed, self.means.publish_seconds
-            )
+            yield from gather_days(work.group, work.stretches, self.staging, indexed, self.means.publish_seconds)
 
     def _function_steps(self, work: Work) -> Iterator[Step]:
         facts = work.facts[0]

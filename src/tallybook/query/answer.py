@@ -73,7 +73,7 @@ def _rows(query: Query, solved: Mapping[str, Solved]) -> list[Row]:
 
 def _blank(solved: Solved, start: date) -> bool:
     """Nothing of this period is known."""
-    return not solved.periods[start].days and start not in solved.seen
+    return not solved.periods[start].known and start not in solved.seen
 
 
 def _series(

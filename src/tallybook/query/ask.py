@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable, Sequence
+import shlex
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 
@@ -72,9 +73,11 @@ def ask(
     if show is not None:
         _known(show, SHOWS, "show", f"one of {', '.join(SHOWS)}")
     filters = tuple(parse_filter(text) for text in where)
+    range_ = {"--from": first, "--to": last, "--last": span}
+    asked = _arguments(names, {"--scope": scope, "--by": ",".join(dims) or None, "--where": tuple(where), **range_})
     for name in names:
         _check_dimensions(catalog, name, dims, [f.dimension for f in filters])
-        _check_show(catalog, name, show)
+        _check_show(catalog, name, show, asked)
     if span is not None:
         if first is not None:
             raise QueryError("--from and --last cannot both say where to begin", hint="take one of them away")
@@ -142,7 +145,16 @@ def _check_dimensions(catalog: Catalog, name: str, by: Sequence[str], where: Seq
         )
 
 
-def _check_show(catalog: Catalog, name: str, show: str | None) -> None:
+def _arguments(metrics: Sequence[str], options: Mapping[str, object]) -> str:
+    """A question as one types it, so that what to ask instead can be pasted."""
+    words = [",".join(metrics)]
+    for name, value in options.items():
+        for one in value if isinstance(value, tuple) else (value,):
+            words += [name, shlex.quote(str(one))] if one is not None else []
+    return " ".join(words)
+
+
+def _check_show(catalog: Catalog, name: str, show: str | None, asked: str) -> None:
     metric = catalog.metrics[name]
     if metric.derived:
         if show is not None:
@@ -151,33 +163,32 @@ def _check_show(catalog: Catalog, name: str, show: str | None) -> None:
                 ask=f'tallybook query {name}, or spell it in the formula: measure = "{show}(…) / …"',
             )
         return
-    why = refusal(metric, show or metric.default_show)
-    if why:
-        raise Refused(why[0], ask=why[1].format(name=name))
+    refused = refusal(metric, show or metric.default_show)
+    if refused:
+        why, instead = refused
+        raise Refused(why, ask=f"tallybook query {asked} --show {' or --show '.join(instead)}")
 
 
-def refusal(metric: Metric, show: str) -> tuple[str, str] | None:
-    """Why `show` has no right answer for a metric, and what to ask instead; None when it has one."""
+def refusal(metric: Metric, show: str) -> tuple[str, tuple[str, ...]] | None:
+    """Why `show` has no right answer for a metric, and the shows that have; None when it has one."""
     name = metric.name
     if metric.kind == LEVEL:
         if show == "total":
-            return (
-                (f"{name!r} is a level: it holds at the end of a day and does not add up over time; its daily values "
-                "summed over a week are 7 times too much, over a month 30 times"),
-                "tallybook query {name} --show last (at the end of the period) or --show average (the mean of its days)",
-            )
+            why = f"{name!r} is a level: it holds at the end of a day and does not add up over time; its daily values "
+            why += "summed over a week are 7 times too much, over a month 30 times"
+            return why, ("last", "average")
         return None
     if show == "change":
         return (
             f"{name!r} is a {metric.kind}: `change` is the last value minus the one before, of a level",
-            "tallybook query {name} --show total",
+            ("total",),
         )
     if metric.kind == UNIQUES or metric.kind != FLOW:
         return None
     if show == "average" and metric.parsed is not None and not metric.parsed.linear:
         return (
             f"the daily values of {name!r} ({metric.measure or metric.parsed.text}) cannot be averaged: days with many facts and days with few would count the same",
-            "tallybook query {name} --show total: the measure over all facts of the period",
+            ("total",),
         )
     return None
 

@@ -42,6 +42,9 @@ class Period:
     last: date
     expected: int
     days: int
+    """Covered days that are over."""
+    known: int
+    """Covered days, the running one among them."""
     target: date | None = None
     absent_is_known: bool = True
     as_of: str | None = None
@@ -74,7 +77,7 @@ class Solved:
             return found
         period = self.periods[key[0]]
         if period.why is None and period.absent_is_known:
-            overlap = self.overlapping and period.first != period.last and period.days
+            overlap = self.overlapping and period.first != period.last and period.known
             return _between(self.empty, self.empty) if overlap else Cell(self.empty)
         return Cell(why=period.why)
 
@@ -126,7 +129,7 @@ def _formula(shell: list[Any], cells: Sequence[Cell]) -> Cell:
 def _shared_period(several: Sequence[Period]) -> Period:
     worst = min(several, key=lambda p: p.days)
     return Period(
-        worst.start, worst.first, worst.last, worst.expected, worst.days,
+        worst.start, worst.first, worst.last, worst.expected, worst.days, min(p.known for p in several),
         absent_is_known=all(p.absent_is_known for p in several),
         as_of=next((p.as_of for p in several if p.as_of), None),
         why=next((p.why for p in several if p.why), None),
@@ -164,7 +167,7 @@ class _Solver:
         for cell in cells.values():
             cell.value = plain(cell.value, type_)
         for period in self.periods.values():
-            if not period.days and period.target is None and not period.why:
+            if not period.known and period.target is None and not period.why:
                 period.why = self._gap(period)
         empty = None if self.empty is None else plain(self.empty, type_)
         return Solved(
@@ -180,7 +183,7 @@ class _Solver:
             first, last = max(start, self.first), min(end, self.last)
             closed = min(last, self.ground.last_closed)
             days = self.coverage.count(first, closed) if first <= closed else 0
-            period = Period(start, first, last, (end - start).days + 1, days)
+            period = Period(start, first, last, (end - start).days + 1, days, self.coverage.count(first, last))
             self._choose(period, end)
             yield period
 

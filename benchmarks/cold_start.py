@@ -1,0 +1,49 @@
+"""The command, from nothing: a new process each time."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from benchmarks import points
+from benchmarks.figures import Budget, Report, Way, side_by_side
+from benchmarks.scene import Scene
+
+TIMES = 9
+
+
+def measure(scene: Scene) -> Report:
+    folder = points.additive(scene)
+    ways = {
+        "python": command("-c", "pass"),
+        "python_with_duckdb": command("-c", "import duckdb; duckdb.connect().execute('select 1')"),
+        "help": command("-m", "tallybook", "--help"),
+        "query": command("-m", "tallybook", "query", "m7", "--scope", "month", "--project", str(folder)),
+        "query_json": command("-m", "tallybook", "query", "m7", "--scope", "month", "--format", "json", "--project", str(folder)),
+    }  # fmt: skip
+    for way in ways.values():
+        way()
+    found = {name: 1000 * costs.median() for name, costs in side_by_side(TIMES, ways).items()}
+    return Report(
+        name="cold_start",
+        what=f"the command in a new process, median of {TIMES}",
+        figures={f"{name}_ms": ms for name, ms in found.items()},
+        budgets=[
+            Budget(what="tallybook query, cold", seen=found["query"], limit=400, unit="ms"),
+            Budget(what="tallybook --help", seen=found["help"], limit=150, unit="ms"),
+        ],
+    )
+
+
+def command(*words: str) -> Way:
+    return lambda: run([sys.executable, *words])
+
+
+def run(words: Sequence[str]) -> None:
+    done = subprocess.run(words, cwd=Path(__file__).parent.parent, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise RuntimeError(f"{' '.join(words)}: {done.stderr or done.stdout}")
+
+

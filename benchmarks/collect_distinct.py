@@ -1,0 +1,78 @@
+"""Eleven metrics, three distinct counts and a percentile among them, beside a bare count and beside a query each."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from datetime import date, timedelta
+
+from benchmarks.collect_additive import backfill, bare_count
+from benchmarks.databases import FIRST_DAY, Postgresql
+from benchmarks.figures import Budget, Report, ratio, side_by_side
+from benchmarks.projects import ADDITIVE, NOT_ADDITIVE
+from benchmarks.scene import Scene
+
+EVERYTHING = {**ADDITIVE, **NOT_ADDITIVE}
+P95 = "percentile_cont(0.95) within group (order by latency_ms)"
+
+
+def measure(scene: Scene) -> Report:
+    rows = scene.server.api_calls(scene.scale.days, scene.scale.calls_per_day)
+    days = sampled(scene)
+    ways = {
+        "bare_count": lambda: bare_count(scene),
+        "backfill": lambda: backfill(scene, [], EVERYTHING),
+        "query_each": lambda: query_each(scene.server, days),
+    }
+    for way in ways.values():
+        way()
+    found = side_by_side(scene.scale.rounds, ways, cpu=scene.server.cpu_seconds, meters={"buffers": scene.server.buffers})
+    limit, ours, naive = found.values()
+    times = scene.scale.days / len(days)
+    buffers = times * naive.median("buffers") / ours.median("buffers")
+    return Report(
+        name="collect_distinct",
+        what=f"backfill of {len(EVERYTHING)} metrics (3 distinct counts, a p95) over {rows:,} rows of {scene.scale.days} days "
+        f"÷ a bare count, and beside one query per metric and day ({len(days)} days sampled, scaled)",
+        figures={
+            "rows": rows,
+            "bare_count_s": limit.median(),
+            "backfill_s": ours.median(),
+            "query_each_s": times * naive.median(),
+            "bare_count_cpu_s": limit.median("cpu"),
+            "backfill_cpu_s": ours.median("cpu"),
+            "query_each_cpu_s": times * naive.median("cpu"),
+            "backfill_buffers_mib": ours.median("buffers") / 128,
+            "query_each_buffers_mib": times * naive.median("buffers") / 128,
+            "cpu_ratio": ratio(ours, limit, "cpu"),
+            "query_each_cpu_ratio": times * ratio(naive, ours, "cpu"),
+        },
+        budgets=[
+            Budget(what="backfill with 3 distinct and a p95 ÷ bare count", seen=ratio(ours, limit), limit=10),
+            Budget(what="one query per metric and day ÷ backfill", seen=times * ratio(naive, ours), limit=1.6, at_least=True),
+            Budget(what="buffers of one query per metric and day ÷ of the backfill", seen=buffers, limit=5, at_least=True),
+        ],
+    )  # fmt: skip
+
+
+def sampled(scene: Scene) -> list[date]:
+    """Days spread over the whole range."""
+    step = scene.scale.days / scene.scale.sampled_days
+    return [FIRST_DAY + timedelta(days=int(i * step)) for i in range(scene.scale.sampled_days)]
+
+
+def query_each(server: Postgresql, days: list[date]) -> None:
+    """What one does by hand: a statement for every metric and day."""
+    with contextlib.closing(server.connect()) as connection:
+        for day in days:
+            for statement in statements(day):
+                connection.execute(statement).fetchall()
+
+
+def statements(day: date) -> Iterator[str]:
+    for measure in EVERYTHING.values():
+        asked = P95 if measure.startswith("p95") else measure
+        yield (
+            f"SELECT {asked} FROM api_calls WHERE called_at >= '{day} 00:00+00' "
+            f"AND called_at < '{day + timedelta(days=1)} 00:00+00'"
+        )

@@ -1,0 +1,141 @@
+"""Questions to two years of points, beside plain SQL over the same Parquet files."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import duckdb
+
+from benchmarks import points
+from benchmarks.figures import Budget, Report, Way, median_ms, tell
+from benchmarks.projects import open_at
+from benchmarks.scene import Scene
+from tallybook.query.ground import Ground
+
+SCOPES = ("day", "week", "month", "quarter", "year", "all")
+
+
+def measure(scene: Scene) -> Report:
+    report = Report(
+        name="query_latency",
+        what=f"{scene.scale.metrics} metrics of {points.SERIES} series over {points.DAYS} days, "
+        f"and {scene.scale.ids_per_day:,} ids a day; milliseconds, engine: execute and fetch",
+    )
+    with open_at(points.additive(scene), points.last_day(points.DAYS)) as book:
+        _additive(report, scene, book, "months")
+        book.compact()
+        _additive(report, scene, book, "compacted")
+    with open_at(points.people(scene), points.last_day(points.DAYS)) as book:
+        _distinct(report, scene, book)
+    return report
+
+
+def _additive(report: Report, scene: Scene, book: Any, files: str) -> None:
+    """One metric at every scope, then all of them by month."""
+    tell(f"  {files}")
+    one, everything = ["m7"], [f"m{i}" for i in range(scene.scale.metrics)]
+    found = {scope: Asked(scene, book, one, scope=scope) for scope in SCOPES}
+    found["month by region"] = Asked(scene, book, one, scope="month", by=["region"])
+    found["day by region"] = Asked(scene, book, one, scope="day", by=["region"])
+    all_monthly = Asked(scene, book, everything, scope="month")
+    relation, with_sql = parquet(book, "additive"), plain(book)
+    month = "date_trunc('month', day)"
+    report.figures[files] = {
+        "files": len(book.store.snapshot([]).files),
+        "one_metric": {name: asked.figures for name, asked in found.items()},
+        "all_metrics_by_month": all_monthly.figures,
+        "plain_sql_one_metric_by_month_ms": median_ms(
+            scene.scale.asks, with_sql(f"SELECT {month}, sum(total) FROM {relation} WHERE metric = 'm7' GROUP BY 1")
+        ),
+        "plain_sql_all_metrics_by_month_ms": median_ms(
+            scene.scale.asks, with_sql(f"SELECT metric, {month}, sum(total) FROM {relation} GROUP BY 1, 2")
+        ),
+        "asked_again_ms": median_ms(scene.scale.asks, lambda: book.query("m7", scope="month")),
+    }
+    slowest = max((found[scope].engine_ms, scope) for scope in SCOPES)
+    report.budgets += [
+        Budget(what=f"one metric, two years, {slowest[1]} (the slowest scope), {files}: in the engine", seen=slowest[0], limit=5, unit="ms"),
+        Budget(what=f"{scene.scale.metrics} metrics monthly, {files}: in the engine", seen=all_monthly.engine_ms, limit=15, unit="ms"),
+    ]  # fmt: skip
+
+
+def _distinct(report: Report, scene: Scene, book: Any) -> None:
+    tell("  ids")
+    relation, with_sql = parquet(book, "ids"), plain(book)
+    ratios = []
+    for scope, key in {"month": "date_trunc('month', day)", "year": "date_trunc('year', day)", "all": "1"}.items():
+        asked = Asked(scene, book, ["visitors"], scope=scope)
+        sql = with_sql(f"SELECT {key}, count(DISTINCT id) FROM {relation} GROUP BY 1")
+        theirs = median_ms(scene.scale.asks, sql)
+        report.figures[f"distinct_{scope}"] = asked.figures | {"count_distinct_ms": theirs}
+        ratios.append((asked.engine_ms / theirs, scope))
+    again = median_ms(scene.scale.asks, lambda: book.query("visitors", scope="month"))
+    report.figures["distinct_asked_again_ms"] = again
+    report.budgets += [
+        Budget(what=f"exact distinct, {max(ratios)[1]} (the worst scope) ÷ DuckDB's count(distinct)", seen=max(ratios)[0], limit=1.2),
+        Budget(what="the same asked again at the same version", seen=again, limit=5, unit="ms"),
+    ]  # fmt: skip
+
+
+class Asked:
+    """What one question costs: in all, and in the engine."""
+
+    def __init__(self, scene: Scene, book: Any, metrics: list[str], **question: Any) -> None:
+        with engine_clock() as spent:
+            self.total_ms = median_ms(scene.scale.asks, lambda: _anew(book, metrics, question))
+            per_ask = sorted(sum(times) for times in spent)
+        self.engine_ms = 1000 * per_ask[len(per_ask) // 2]
+        self.statements = len(spent[-1])
+
+    @property
+    def figures(self) -> dict[str, Any]:
+        return {"engine_ms": self.engine_ms, "total_ms": self.total_ms, "statements": self.statements}
+
+
+def _anew(book: Any, metrics: list[str], question: dict[str, Any]) -> None:
+    """Ask as if for the first time at this version."""
+    book._answers.clear()
+    _asks.append([])
+    book.query(*metrics, **question)
+
+
+_asks: list[list[float]] = []
+
+
+@contextlib.contextmanager
+def engine_clock() -> Iterator[list[list[float]]]:
+    """Of every question asked in the block, the seconds of each of its statements."""
+    untimed = Ground.rows
+
+    def timed(self: Ground, sql: str) -> list[tuple[Any, ...]]:
+        began = time.perf_counter()
+        try:
+            return untimed(self, sql)
+        finally:
+            _asks[-1].append(time.perf_counter() - began)
+
+    Ground.rows = timed  # type: ignore[method-assign]
+    _asks.clear()
+    try:
+        yield _asks
+    finally:
+        Ground.rows = untimed  # type: ignore[method-assign]
+
+
+def parquet(book: Any, kind: str) -> str:
+    """The current files of a kind, as a relation."""
+    store = book.store
+    return str(store.scan([f for f in store.snapshot([]).files if f.kind == kind]))
+
+
+def plain(book: Any) -> Any:
+    """From a statement to a way of running it in an engine that the book has no part in."""
+    connection = duckdb.connect()
+
+    def way(sql: str) -> Way:
+        return lambda: connection.execute(sql).fetchall()
+
+    return way

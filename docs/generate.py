@@ -1,0 +1,266 @@
+"""Writes the reference pages of docs/ from the code: keys, command, errors, words, list of decisions.
+
+    python docs/generate.py
+
+A test compares them with what this would write."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+import msgspec
+
+from tallybook import book, calendar, errors, measure, metrics, result
+from tallybook.catalog.keys import BOOK_KEYS, METRIC_KEYS, SOURCE_KEYS, Key
+from tallybook.cli.verbs import VERBS, tallybook
+from tallybook.destinations import Destination
+from tallybook.metrics import KINDS, LEVEL_SHOWS, SHOWS, STORED_FORMS, WEEKDAYS, BookSettings, Metric, SourceSettings
+from tallybook.points import columns
+from tallybook.query import Query
+from tallybook.sources.base import Source, TimeForm
+from tallybook.store import ledger
+
+DOCS = Path(__file__).resolve().parent
+MADE = "<!-- Written by docs/generate.py from the code: change that, not this. -->\n"
+
+
+def pages() -> dict[str, str]:
+    """Every generated page: its name within docs/ and its text."""
+    made: dict[str, Callable[[], str]] = {
+        "reference-toml.md": reference_toml,
+        "reference-cli.md": reference_cli,
+        "reference-errors.md": reference_errors,
+        "glossary.md": glossary,
+        "decisions/README.md": decisions,
+    }
+    return {name: page() for name, page in made.items()}
+
+
+# --- tallybook.toml -----------------------------------------------------------------------------------------
+
+BOOK = {
+    "name": "what the book is called",
+    "timezone": "the zone whose days, weeks and months are counted; a name of the zone database",
+    "week_starts": f"the first day of a week: {', '.join(WEEKDAYS)}",
+    "store": "the folder of the book, beside the file",
+    "start": "the first day to collect; not given: the earliest fact of each metric, at most two years back",
+    "lookback": "how many of the last closed days are collected again on every run",
+    "keep_versions": "for so long every version can be asked with `--as-of`; of older ones the last of each month",
+}
+SOURCE = {
+    "url": "the database; `${NAME}` is taken from the environment or `.env`",
+    "statement_timeout": "a statement that takes longer is stopped",
+    "lock_timeout": "how long a lock is waited for",
+    "fresh": "a query whose one value is the time up to which the source is known to be complete",
+}
+METRIC = {
+    "kind": f"one of {', '.join(KINDS)}",
+    "source": "which source; may be left out where there is one",
+    "table": "a table or view, with its schema where needed",
+    "sql": "one query that only reads, instead of a table",
+    "where": "only facts that meet this condition, in the source's SQL",
+    "time": "the column that says when a fact happened, or of which day a row is",
+    "stored": f"how times are stored: {', '.join(STORED_FORMS)}",
+    "stored_zone": "the zone of times stored as local; not given: the book's",
+    "from": "levels: since when a row holds",
+    "until": "levels: until when it holds, exclusive; null is still",
+    "until_inclusive": "`until` is the last day a row holds",
+    "measure": "an SQL aggregate; or a formula of other metrics",
+    "function": "a Python function, instead of table, sql and measure",
+    "event": "reserved for usage events, which this version does not collect",
+    "by": "the dimensions: columns by which the metric may be split and filtered; 16 at most, with `series`",
+    "series": "what tells one series from another, in daily aggregates and levels with one row a day",
+    "daily_aggregate": "of each day and series only the value received last counts",
+    "received": "the column by which the last is known; not given: `time`",
+    "carry": "for so long a series without a row is carried forward; levels with one row a day",
+    "over_time": f"what a wider scope shows: {', '.join(SHOWS)}; levels: {', '.join(LEVEL_SHOWS)}, change",
+    "unit": "shown beside the name",
+    "title": "what people call it",
+    "description": "what it is",
+    "format": "a number format of spreadsheets",
+    "decimals": "digits after the point of a column that does not declare them: its sums become exact",
+    "max_series": "more series a day fail the metric",
+    "renamed_from": "the name under which it was collected before",
+    "snapshot_grace": "a snapshot taken so soon after midnight belongs to the day before",
+    "start": "as in `[book]`, for this metric",
+    "lookback": "as in `[book]`, for this metric",
+}
+SPANS = {"statement_timeout", "lock_timeout", "snapshot_grace"}
+DAYS = {"lookback", "keep_versions", "carry"}
+
+
+def reference_toml() -> str:
+    return "\n".join(
+        [
+            "# tallybook.toml\n",
+            MADE,
+            "Every key there is. Spans are a number with `s`, `m`, `h`, `d` or `w`, as `\"3d\"`; days are `\"2023-01-31\"`. "
+            "`${NAME}` and `${NAME:-default}` are replaced in every string, from the environment and from `.env` beside the file; "
+            "`$${` is a literal `${`. A file `metrics/NAME.sql` is the `sql` of a metric, its leading `-- key = value` lines the other "
+            "keys; functions in `metrics/*.py` are found by themselves.\n",
+            "`tallybook check` tells every mistake at once, with the line to paste.\n",
+            "## [book]\n",
+            _keys(BOOK_KEYS, BOOK, BookSettings),
+            "## [sources.NAME]\n",
+            _keys(SOURCE_KEYS, SOURCE, SourceSettings),
+            "## [metrics.NAME]\n",
+            _keys(METRIC_KEYS, METRIC, Metric),
+            "Names have letters, digits and `_`, and do not begin with a digit. These are words of every answer and cannot be "
+            f"names of metrics or dimensions: {', '.join(f'`{n}`' for n in sorted(metrics.RESERVED_NAMES))}.\n",
+        ]
+    )
+
+
+def _keys(keys: Mapping[str, Key], said: Mapping[str, str], settings: Any) -> str:
+    if set(keys) != set(said):
+        raise SystemExit(f"docs/generate.py does not describe just the keys there are: {sorted(set(keys) ^ set(said))}")
+    defaults = {field.name: field.default for field in msgspec.structs.fields(settings)}
+    rows = ["| key | meaning | default | example |", "|---|---|---|---|"]
+    for name, key in keys.items():
+        default = _default(name, defaults.get(key.field or name, msgspec.NODEFAULT))
+        example = f"`{name} = {key.example}`" if key.example else ""
+        rows.append(f"| `{name}` | {said[name]} | {default} | {example} |")
+    return "\n".join(rows) + "\n"
+
+
+def _default(name: str, value: Any) -> str:
+    if value is msgspec.NODEFAULT or value is None or value == ():
+        return ""
+    if name in DAYS:
+        return f'`"{value}d"`'
+    if name in SPANS:
+        return f'`"{value / 3600:g}h"`' if value >= 3600 else f'`"{value:g}s"`'
+    return f"`{str(value).lower()}`" if isinstance(value, bool) else f'`"{value}"`' if isinstance(value, str) else f"`{value}`"
+
+
+# --- the command --------------------------------------------------------------------------------------------
+
+
+def reference_cli() -> str:
+    parts = ["# The command\n", MADE, "```text\n" + _help(tallybook, "tallybook") + "```\n"]
+    context = click.Context(tallybook, info_name="tallybook")
+    for verbs in VERBS.values():
+        for name in verbs:
+            command = tallybook.get_command(context, name)
+            assert command is not None
+            parts.append(f"## tallybook {name}\n\n```text\n{_help(command, f'tallybook {name}')}```\n")
+    return "\n".join(parts)
+
+
+def _help(command: click.Command, name: str) -> str:
+    settings = {"terminal_width": 100, "max_content_width": 100, "help_option_names": ["-h", "--help"]}
+    with click.Context(command, info_name=name, **settings) as context:  # type: ignore[arg-type]
+        return "\n".join(line.rstrip() for line in command.get_help(context).splitlines()) + "\n"
+
+
+# --- errors -------------------------------------------------------------------------------------------------
+
+CODES = {
+    errors.DONE: "done",
+    errors.SOME_FAILED: "some metrics failed, the rest is stored; `doctor`: the book is not well",
+    errors.USAGE: "usage or configuration; nothing was done",
+    errors.REFUSED: "a question without a right answer was refused",
+    errors.NOT_READY: "a source is not ready or not reachable; nothing is stored",
+    errors.BUSY: "another run is at work on this book",
+    errors.BUG: "a bug, or a book that is not what it should be",
+    130: "stopped by Ctrl-C or SIGTERM; what was stored stays",
+}
+
+
+def reference_errors() -> str:
+    found = [c for c in vars(errors).values() if inspect.isclass(c) and issubclass(c, errors.TallybookError)]
+    rows = [
+        f"| `{c.__name__}` | `{c.__bases__[0].__name__}` | {c.exit_code} | {_first_paragraph(c)} |" for c in found
+    ]
+    return "\n".join(
+        [
+            "# Errors\n",
+            MADE,
+            "## Exit codes\n",
+            "| code | meaning |\n|---|---|",
+            *(f"| {code} | {said} |" for code, said in CODES.items()),
+            "\nMessages go to stderr; what was asked for goes to stdout. With `--format json` an error is JSON on stdout: "
+            '`{"refused": why, "ask": what to ask instead}` for a refusal, `{"error", "hint", "problems"}` for the rest. '
+            "`TALLYBOOK_DEBUG=1` shows where an error came from.\n",
+            "## In Python\n",
+            "All are in `tallybook.errors`. Each has `message`, `hint` (the next step) and `exit_code`; `DeclarationError` has "
+            "`problems`, `Refused` has `why` and `ask`. A `SourceError` is one of a metric inside a run (1); as the end of a "
+            "command it is 4.\n",
+            "| error | is a | exit code | |\n|---|---|---|---|",
+            *rows,
+            "",
+        ]
+    )
+
+
+# --- words --------------------------------------------------------------------------------------------------
+
+WORDS: dict[str, Any] = {
+    "Book": book.Book,
+    "Destination": Destination,
+    "Lease": ledger.Lease,
+    "Operand": measure.Operand,
+    "Period": calendar.Period,
+    "Points": inspect.getmodule(columns),
+    "Query": Query,
+    "Result": result.Result,
+    "Revision": ledger.Revision,
+    "Slot": measure.Slot,
+    "Source": Source,
+    "Time form": TimeForm,
+    "Version": ledger,
+}
+SAID = {
+    "Carry": "How long a series of a level with one row a day is shown on after its last row.",
+    "Coverage": "Which days of which metric, under which definition, are collected.",
+    "Definition": "What the numbers of a metric mean, as a hash; numbers of two definitions are never merged.",
+    "Measure": "An SQL aggregate over facts, or a formula of other metrics.",
+    "Metric": "A measure, facts, a time and dimensions, with a name.",
+    "Snapshot": "Of a source: one read transaction. Of a level: its present, which is all that can be seen.",
+    "Day": "A calendar day of the book's zone: 23, 24 or 25 hours.",
+    "Derived": "A metric whose measure is a formula of other metrics.",
+    "Dimension": "What a measure is split by: a column named in `by`.",
+    "Fact": "A row of a source, with a time.",
+    "Flow": "Happens during a day and adds up over time: signups, revenue.",
+    "Level": "Holds at the end of a day and does not add up over time: seats, recurring revenue, open tickets.",
+    "Part": "One mergeable piece of a measure: a sum, a count, a least or greatest value, an id, a bucket.",
+    "Run": "One attempt to collect, with a number and a report.",
+    "Scope": "The period asked for: day, week, month, quarter, year, all.",
+    "Series": "One combination of dimension values.",
+    "Show": "How the days of a period become one number: total, average, last, first, min, max, change.",
+    "Uniques": "Daily counts of distinct things, of which several days are known only between bounds.",
+}
+
+
+def glossary() -> str:
+    """One meaning each: of what is in the code by its docstring."""
+    said = {**SAID, **{word: _first_paragraph(thing) for word, thing in WORDS.items()}}
+    entries = [f"**{word}**: {said[word]}\n" for word in sorted(said)]
+    return "\n".join(["# Words\n", MADE, *entries])
+
+
+def _first_paragraph(thing: Any) -> str:
+    doc = inspect.getdoc(thing) or ""
+    paragraph = doc.split("\n\n")[1 if thing is ledger else 0]
+    # Stars of our markdown, not of `*`; angle brackets would be taken for HTML.
+    return re.sub(r"\s+", " ", paragraph).strip().replace("<", "&lt;")
+
+
+def decisions() -> str:
+    found = sorted(p for p in (DOCS / "decisions").glob("[0-9]*.md"))
+    lines = [f"- [{_title(p)}]({p.name})" for p in found]
+    return "\n".join(["# Decisions\n", MADE, "What could have been done otherwise, why it was not, and what that costs.\n", *lines, ""])
+
+
+def _title(page: Path) -> str:
+    return page.read_text().partition("\n")[0].lstrip("# ")
+
+
+if __name__ == "__main__":
+    for name, text in pages().items():
+        (DOCS / name).write_text(text)
