@@ -99,10 +99,12 @@ def reference_toml() -> str:
         [
             "# tallybook.toml\n",
             MADE,
-            "Every key there is. Spans are a number with `s`, `m`, `h`, `d` or `w`, as `\"3d\"`; days are `\"2023-01-31\"`. "
-            "`${NAME}` and `${NAME:-default}` are replaced in every string, from the environment and from `.env` beside the file; "
-            "`$${` is a literal `${`. A file `metrics/NAME.sql` is the `sql` of a metric, its leading `-- key = value` lines the other "
-            "keys; functions in `metrics/*.py` are found by themselves.\n",
+            (
+                'Every key there is. Spans are a number with `s`, `m`, `h`, `d` or `w`, as `"3d"`; days are `"2023-01-31"`. '
+                "`${NAME}` and `${NAME:-default}` are replaced in every string, from the environment and from `.env` beside the file; "
+                "`$${` is a literal `${`. A file `metrics/NAME.sql` is the `sql` of a metric, its leading `-- key = value` lines the other "
+                "keys; functions in `metrics/*.py` are found by themselves.\n"
+            ),
             "`tallybook check` tells every mistake at once, with the line to paste.\n",
             "## [book]\n",
             _keys(BOOK_KEYS, BOOK, BookSettings),
@@ -110,8 +112,10 @@ def reference_toml() -> str:
             _keys(SOURCE_KEYS, SOURCE, SourceSettings),
             "## [metrics.NAME]\n",
             _keys(METRIC_KEYS, METRIC, Metric),
-            "Names have letters, digits and `_`, and do not begin with a digit. These are words of every answer and cannot be "
-            f"names of metrics or dimensions: {', '.join(f'`{n}`' for n in sorted(metrics.RESERVED_NAMES))}.\n",
+            (
+                "Names have letters, digits and `_`, and do not begin with a digit. These are words of every answer and cannot be "
+                f"names of metrics or dimensions: {', '.join(f'`{n}`' for n in sorted(metrics.RESERVED_NAMES))}.\n"
+            ),
         ]
     )
 
@@ -135,7 +139,13 @@ def _default(name: str, value: Any) -> str:
         return f'`"{value}d"`'
     if name in SPANS:
         return f'`"{value / 3600:g}h"`' if value >= 3600 else f'`"{value:g}s"`'
-    return f"`{str(value).lower()}`" if isinstance(value, bool) else f'`"{value}"`' if isinstance(value, str) else f"`{value}`"
+    return (
+        f"`{str(value).lower()}`"
+        if isinstance(value, bool)
+        else f'`"{value}"`'
+        if isinstance(value, str)
+        else f"`{value}`"
+    )
 
 
 # --- the command --------------------------------------------------------------------------------------------
@@ -174,9 +184,7 @@ CODES = {
 
 def reference_errors() -> str:
     found = [c for c in vars(errors).values() if inspect.isclass(c) and issubclass(c, errors.TallybookError)]
-    rows = [
-        f"| `{c.__name__}` | `{c.__bases__[0].__name__}` | {c.exit_code} | {_first_paragraph(c)} |" for c in found
-    ]
+    rows = [f"| `{c.__name__}` | `{c.__bases__[0].__name__}` | {c.exit_code} | {_first_paragraph(c)} |" for c in found]
     return "\n".join(
         [
             "# Errors\n",
@@ -184,13 +192,17 @@ def reference_errors() -> str:
             "## Exit codes\n",
             "| code | meaning |\n|---|---|",
             *(f"| {code} | {said} |" for code, said in CODES.items()),
-            "\nMessages go to stderr; what was asked for goes to stdout. With `--format json` an error is JSON on stdout: "
-            '`{"refused": why, "ask": what to ask instead}` for a refusal, `{"error", "hint", "problems"}` for the rest. '
-            "`TALLYBOOK_DEBUG=1` shows where an error came from.\n",
+            (
+                "\nMessages go to stderr; what was asked for goes to stdout. With `--format json` an error is JSON on stdout: "
+                '`{"refused": why, "ask": what to ask instead}` for a refusal, `{"error", "hint", "problems"}` for the rest. '
+                "`TALLYBOOK_DEBUG=1` shows where an error came from.\n"
+            ),
             "## In Python\n",
-            "All are in `tallybook.errors`. Each has `message`, `hint` (the next step) and `exit_code`; `DeclarationError` has "
-            "`problems`, `Refused` has `why` and `ask`. A `SourceError` is one of a metric inside a run (1); as the end of a "
-            "command it is 4.\n",
+            (
+                "All are in `tallybook.errors`. Each has `message`, `hint` (the next step) and `exit_code`; `DeclarationError` has "
+                "`problems`, `Refused` has `why` and `ask`. A `SourceError` is one of a metric inside a run (1); as the end of a "
+                "command it is 4.\n"
+            ),
             "| error | is a | exit code | |\n|---|---|---|---|",
             *rows,
             "",
@@ -254,7 +266,15 @@ def _first_paragraph(thing: Any) -> str:
 def decisions() -> str:
     found = sorted(p for p in (DOCS / "decisions").glob("[0-9]*.md"))
     lines = [f"- [{_title(p)}]({p.name})" for p in found]
-    return "\n".join(["# Decisions\n", MADE, "What could have been done otherwise, why it was not, and what that costs.\n", *lines, ""])
+    return "\n".join(
+        [
+            "# Decisions\n",
+            MADE,
+            "What could have been done otherwise, why it was not, and what that costs.\n",
+            *lines,
+            "",
+        ]
+    )
 
 
 def _title(page: Path) -> str:

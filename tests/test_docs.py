@@ -128,10 +128,14 @@ class Reader:
             case "python":
                 ast.parse(block.text)
             case "sql":
-                dialect = next((w for w in block.words if w not in ("fragment",)), "postgres")
+                dialect = next((w for w in block.words if w != "fragment"), "postgres")
                 assert sqlglot.parse(block.text, dialect=dialect)
             case "sh" | "console":
-                script = "\n".join(re.findall(r"^\$ (.*)$", block.text, re.MULTILINE)) if block.language == "console" else block.text
+                script = (
+                    "\n".join(re.findall(r"^\$ (.*)$", block.text, re.MULTILINE))
+                    if block.language == "console"
+                    else block.text
+                )
                 subprocess.run(["bash", "-n"], input=script, text=True, check=True)
             case "json":
                 json.loads(block.text)
@@ -324,5 +328,5 @@ def test_no_page_names_a_machine(name: str) -> None:
 
 
 def test_the_readme_opens_with_one_sentence() -> None:
-    first = [line for line in (ROOT / "README.md").read_text().splitlines() if line and not line.startswith("#")][0]
+    first = next(line for line in (ROOT / "README.md").read_text().splitlines() if line and not line.startswith("#"))
     assert re.fullmatch(r"[^.]+\.", first), first

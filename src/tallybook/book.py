@@ -23,13 +23,13 @@ from tallybook.calendar import ONE_DAY
 from tallybook.config import Project, load, mask, source_override
 from tallybook.errors import BookError, Problem, QueryError, Refused, SourceUnavailable
 from tallybook.metrics import Bound, Metric
-from tallybook.points import SCHEMAS
 from tallybook.query import Query, answer
 from tallybook.query.ask import ask, with_range
 from tallybook.query.ground import Coverage, Ground, joined
+from tallybook.query.shelf import Shelf
 from tallybook.result import Result
 from tallybook.store import open_store
-from tallybook.store.ledger import Cleaned, File, Snapshot
+from tallybook.store.ledger import Cleaned, Snapshot
 
 if TYPE_CHECKING:
     import duckdb
@@ -66,6 +66,7 @@ class Book:
         self.clock = now or (lambda: datetime.now(UTC))
         self._store: Store | None = None
         self._engine: duckdb.DuckDBPyConnection | None = None
+        self._points: Shelf | None = None
         self._answers: dict[Any, Result] = {}
 
     def __enter__(self) -> Book:
@@ -77,7 +78,7 @@ class Book:
     def close(self) -> None:
         if self._engine is not None:
             self._engine.close()
-            self._engine = None
+            self._engine = self._points = None
         if self._store is not None:
             self._store.ledger.close()
             self._store = None
@@ -101,6 +102,12 @@ class Book:
 
             self._engine = connect()
         return self._engine
+
+    @property
+    def _shelf(self) -> Shelf:
+        if self._points is None:
+            self._points = Shelf(self.engine, self.store.scan)
+        return self._points
 
     # -- collect -------------------------------------------------------------------------------------
 
@@ -294,7 +301,7 @@ class Book:
             instants = {s.first: s.instant for s in stretches if s.instant}
             coverage[name] = Coverage(joined([(s.first, s.last) for s in stretches]), instants)
         return Ground(
-            catalog=catalog, engine=self.engine, relation=self._relation_of(known), bounds=bounds, coverage=coverage,
+            catalog=catalog, engine=self.engine, relation=self._shelf.relation(known.version, known.files), bounds=bounds, coverage=coverage,
             last_closed=min(self.today, as_of or self.today) - ONE_DAY, version=known.version, whys=whys,
         )  # fmt: skip
 
@@ -324,20 +331,6 @@ class Book:
                 f"tallybook query {name} --definition {older[0].id}, or collect again: tallybook run {name}"
             )
         return f"{name} was never collected: tallybook run"
-
-    def _relation_of(self, known: Snapshot) -> Callable[[str, str, date, date], str]:
-        def relation(kind: str, key: str, first: date, last: date) -> str:
-            files: list[File] = [
-                f
-                for f in known.files
-                if f.kind == kind and f.metric in ("", key) and f.first <= last and f.last >= first
-            ]
-            if files:
-                return self.store.scan(files)
-            columns = ", ".join(f"NULL::{type_} AS {name}" for name, type_ in SCHEMAS[kind])
-            return f"(SELECT {columns} WHERE FALSE)"
-
-        return relation
 
     def _live(self, question: Query) -> Result:
         """The same question to the facts in the source; where the book says otherwise, that is noted."""

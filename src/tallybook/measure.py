@@ -506,11 +506,20 @@ def _linear(tree: Tree, slots: tuple[Slot, ...]) -> bool:
             return slots[index].zero
         case ["+" | "-", left, right]:
             return _linear(left, slots) and _linear(right, slots)
-        case ["neg", inner] | ["*", ["num", _], inner] | ["*", inner, ["num", _]] | ["/", inner, ["num", _]]:
+        case ["neg", inner]:
+            return _linear(inner, slots)
+        case ["*", left, right] if _written(left) or _written(right):
+            return _linear(right if _written(left) else left, slots)
+        case ["/", inner, divisor] if _written(divisor):
             return _linear(inner, slots)
         case ["float", inner] | ["fn", "coalesce", inner, ["num", "0"]]:
             return _linear(inner, slots)
     return False
+
+
+def _written(tree: Tree) -> bool:
+    """A number as it stands in the measure, with or without a sign."""
+    return bool(tree[0] == "num" or (tree[0] == "neg" and _written(tree[1])))
 
 
 # --- evaluation in the engine -------------------------------------------------------------------
@@ -588,7 +597,7 @@ def _as_float(rendered: tuple[str, str]) -> str:
 
 def _product(left: Tree, right: Tree, leaves: list[tuple[str, str]]) -> tuple[str, str]:
     a, b = render(left, leaves), render(right, leaves)
-    written = left[0] == "num" or right[0] == "num"
+    written = _written(left) or _written(right)
     if FLOAT in (a[1], b[1]) or not written:
         return f"({_as_float(a)} * {_as_float(b)})", FLOAT
     return f"CAST({a[0]} * {b[0]} AS {EXACT})", DECIMAL if DECIMAL in (a[1], b[1]) else INTEGER

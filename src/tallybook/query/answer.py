@@ -11,7 +11,7 @@ from tallybook.errors import QueryError
 from tallybook.metrics import Metric
 from tallybook.query.ask import Query
 from tallybook.query.ground import Ground
-from tallybook.query.solve import ERROR, Solved, solve
+from tallybook.query.solve import ERROR, Solved, merge_together, solve
 from tallybook.result import Column, Result, Type
 
 Row = dict[str, Any]
@@ -20,6 +20,7 @@ Row = dict[str, Any]
 def answer(query: Query, ground: Ground) -> Result:
     """The Result of a checked question. Days default to all that is covered, up to the last closed day."""
     query = _ranged(query, ground)
+    merge_together(ground, query)
     solved = {name: solve(ground, query, name) for name in query.metrics}
     rows = _rows(query, solved)
     if query.totals:

@@ -75,6 +75,8 @@ class Ground:
     running_until: str = ""
     whys: Mapping[str, str] = field(default_factory=dict)
     statements: list[str] = field(default_factory=list)
+    merged: dict[Any, Any] = field(default_factory=dict)
+    """Totals of metrics that were merged together in one pass, by (query, metric)."""
 
     def rows(self, sql: str) -> list[tuple[Any, ...]]:
         self.statements.append(sql)

@@ -7,7 +7,7 @@ parts are merged by, a period, a day or a chosen day of a period.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date, timedelta
 
 from tallybook.engines.duckdb import literal
@@ -30,19 +30,24 @@ class Parts:
     where: Sequence[Filter] = ()
     carry_until: date | None = None
     alone: bool = False
-    names: Sequence[str] = field(default=())
+    together: Sequence[Bound] = ()
+    """More metrics of the same measure and dimensions, merged in the same pass; then k0 is the metric."""
 
     # -- the points that take part -------------------------------------------------------------------
 
     @property
     def dims(self) -> list[str]:
-        return [self.bound.column(d) for d in self.by]
+        """The columns that the answer is split by; of several metrics at once, first of all the metric."""
+        own = [self.bound.column(d) for d in self.by]
+        return ["metric", *own] if self.together else own
 
     def points(self, kind: str, first: date, last: date, slot: int | None = None) -> str:
         """SELECT of the points of some days that the filters let through, with `carried`."""
         conditions = [f"day BETWEEN DATE '{first}' AND DATE '{last}'"]
         if not self.alone:
-            conditions += [f"metric = '{self.bound.key}'", f"definition = '{self.bound.definition}'"]
+            pairs = [(b.key, b.definition) for b in (self.bound, *self.together)]
+            conditions.append(_one_of("metric", [key for key, _ in pairs]))
+            conditions.append(_one_of("definition", [definition for _, definition in pairs]))
         if slot is not None:
             conditions.append(f"slot = {slot}")
         conditions += self._filters()
@@ -93,7 +98,7 @@ class Parts:
         """SELECT g, k0…, rows, value, approximate, carried of the days first … last merged by `group`.
 
         `targets`: a relation (period, day) that picks one day a period; then g is the period."""
-        keys = ", ".join(["g", *(f"k{i}" for i in range(len(self.by)))])
+        keys = ", ".join(["g", *(f"k{i}" for i in range(len(self.dims)))])
         base = self._additive(group, first, last, targets)
         joins, leaves, approximate = [], [], []
         for index, slot in enumerate(self.bound.measure.slots):
@@ -138,7 +143,7 @@ class Parts:
             for column, how in _PARTS.get(slot.agg, ()):
                 merged.append(f"{how}({column}){only} AS {column}{index}")
         source = self._grouped(ADDITIVE, group, first, last, targets, None if several else 0)
-        keys = ", ".join(["g", *(f"k{i}" for i in range(len(self.by)))])
+        keys = ", ".join(["g", *(f"k{i}" for i in range(len(self.dims)))])
         only = " FILTER (slot = 0)" if several else ""
         columns = ", ".join([keys, f"sum(rows){only} AS rows", "bool_or(carried) AS carried", *merged])
         return f"SELECT {columns} FROM ({source}) GROUP BY {keys}"
@@ -162,7 +167,7 @@ class Parts:
         return (f"sqrt({variance})" if agg.startswith("stddev") else f"({variance})"), FLOAT
 
     def _joined(self, index: int, shape: str, group: str, first: date, last: date, targets: str | None) -> str:
-        keys = ["g", *(f"k{i}" for i in range(len(self.by)))]
+        keys = ["g", *(f"k{i}" for i in range(len(self.dims)))]
         source = self._grouped(shape, group, first, last, targets, index)
         inner = self._distinct(index, source, keys) if shape == IDS else self._quantile(index, source, keys)
         same = " AND ".join(f"j{index}.{key} IS NOT DISTINCT FROM b.{key}" for key in keys)
@@ -218,6 +223,11 @@ class Parts:
         """SELECT period, k0… of every series with a fact, carried or not, in the period."""
         keys = "".join(f", {d} AS k{i}" for i, d in enumerate(self.dims))
         return f"SELECT DISTINCT {period} AS g{keys} FROM ({self.carried(ADDITIVE, first, last, 0)}) WHERE rows > 0"
+
+
+def _one_of(column: str, values: Sequence[str]) -> str:
+    listed = ", ".join(literal(v) for v in dict.fromkeys(values))
+    return f"{column} = {listed}" if len(set(values)) == 1 else f"{column} IN ({listed})"
 
 
 _PARTS = {

@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import Any
 
 from tallybook.calendar import ONE_DAY, period_start, periods
-from tallybook.measure import FLOAT, Number, evaluate
+from tallybook.measure import ADDITIVE, FLOAT, Number, evaluate
 from tallybook.metrics import FLOW, LEVEL, UNIQUES, Bound
 from tallybook.points import ACCURACY
 from tallybook.query.ask import Query
@@ -136,6 +136,50 @@ def _shared_period(several: Sequence[Period]) -> Period:
     )  # fmt: skip
 
 
+# --- many metrics in one pass ---------------------------------------------------------------------------------
+
+
+def merge_together(ground: Ground, query: Query) -> None:
+    """Merge the totals of flows of the same measure and dimensions in one pass over their points.
+
+    A hundred metrics are then as many scans as there are kinds of measures among them."""
+    assert query.first is not None
+    assert query.last is not None
+    groups: dict[Any, list[str]] = {}
+    for name in query.metrics:
+        bound = ground.bounds.get(name)
+        if bound is not None and _mergeable(ground, query, name):
+            groups.setdefault(_alike(bound, query), []).append(name)
+    for names in groups.values():
+        if len(names) > 1:
+            _merge(ground, query, names, query.first, query.last)
+
+
+def _mergeable(ground: Ground, query: Query, name: str) -> bool:
+    metric = ground.catalog.metrics[name]
+    total = not metric.derived and (query.show or metric.default_show) == "total"
+    return total and metric.kind == FLOW and all(s.shape == ADDITIVE for s in ground.bounds[name].measure.slots)
+
+
+def _alike(bound: Bound, query: Query) -> Any:
+    columns = [bound.column(d) for d in (*query.by, *(f.dimension for f in query.where))]
+    slots = [(slot.agg, own.type) for slot, own in zip(bound.measure.slots, bound.slots, strict=True)]
+    return repr((bound.measure.shell, slots, columns))
+
+
+def _merge(ground: Ground, query: Query, names: list[str], first: date, last: date) -> None:
+    bounds = [ground.bounds[name] for name in names]
+    relation = {ADDITIVE: ground.relation(ADDITIVE, "", first, last)}
+    parts = Parts(bounds[0], relation, query.by, query.where, together=bounds[1:])
+    period = period_sql(query.scope, query.week_start, first)
+    n = len(parts.dims)
+    found: dict[str, dict[Key, Cell]] = {bound.key: {} for bound in bounds}
+    for row in ground.rows(parts.finished(period, first, last)):
+        found[row[1]][(row[0], row[2 : n + 1])] = Cell(row[n + 2], row[n + 3], row[n + 4])
+    for name, bound in zip(names, bounds, strict=True):
+        ground.merged[(query, name)] = found[bound.key]
+
+
 # --- one metric ---------------------------------------------------------------------------------------------
 
 
@@ -254,8 +298,11 @@ class _Solver:
         """The measure over all facts of the period: one merge, whatever the scope."""
         if self.metric.kind == UNIQUES:
             return self._bounded()
-        parts = self._parts()
+        ready: dict[Key, Cell] | None = self.ground.merged.pop((self.query, self.name), None)
         own = self.ground.coverage.get(self.name, Coverage())
+        if ready is not None and own.stretches == self.coverage.stretches:
+            return ready
+        parts = self._parts()
         if own.stretches != self.coverage.stretches:
             narrowed = {k: f"(SELECT * FROM {r} WHERE {self.coverage.sql('day')})" for k, r in parts.relations.items()}
             parts = Parts(self._bound(), narrowed, parts.by, parts.where)
@@ -320,6 +367,10 @@ class _Solver:
         if not targets:
             return {}
         days = [day for _, day in targets]
+        if all(start == day for start, day in targets):
+            chosen = set(days)
+            cells = self._cells(self._parts().finished("day", days[0], days[-1]))
+            return {key: cell for key, cell in cells.items() if key[0] in chosen}
         return self._cells(self._parts().finished("period", min(days), max(days), targets=values_relation(targets)))
 
     def _with_present(self, cells: dict[Key, Cell]) -> dict[Key, Cell]:
