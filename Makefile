@@ -45,7 +45,7 @@ servers: setup
 	$(BIN)/python -m tests.servers install
 
 test: setup servers
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup $(ARGS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(ARGS)
 
 # `make -k lint` says everything that is wrong, not only what the first of them finds.
 lint: lint-ruff lint-format lint-types lint-layers
@@ -67,7 +67,7 @@ format: setup
 	$(BIN)/ruff format .
 
 soak: setup servers
-	TALLYBOOK_SOAK=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup $(ARGS)
+	TALLYBOOK_SOAK=1 $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(ARGS)
 
 bench: setup servers
 	$(BIN)/python benchmarks/run.py $(ARGS)

@@ -20,6 +20,7 @@ from tallybook.sources.base import (
     BOOL,
     DATE,
     DEC,
+    DECLARED,
     INT,
     NUMBERS,
     OTHER,
@@ -195,7 +196,7 @@ def _with_decimals(type_: ColumnType, metric: Metric, slot: Slot) -> ColumnType:
         return type_
     if type_.kind == INT:
         return type_
-    return ColumnType(DEC, metric.decimals, "decimals")
+    return ColumnType(DEC, metric.decimals, DECLARED + type_.kind)
 
 
 def _bound_slot(

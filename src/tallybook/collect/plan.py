@@ -158,7 +158,7 @@ class Planner:
             if asked.first or asked.last:
                 report.notes.append("only its present can be seen; --from and --to do not reach it")
                 return None, group_of
-            day = self._snapshot_day(metric)
+            day = self._snapshot_day(metric, found.until)
             return Work(group=group, facts=[facts], stretches=((day, day),), horizon=found, snapshot_day=day), group_of
         days, again = self._days(facts, group, found, asked, report)
         if not days:
@@ -185,10 +185,11 @@ class Planner:
             body=msgspec.json.encode(bound).decode(),
         )  # fmt: skip
 
-    def _snapshot_day(self, metric: Metric) -> date:
-        """Shortly after midnight the present still belongs to the day just closed."""
-        today = calendar.day_of(self.now, self.zone)
-        early = (self.now - calendar.start_of(today, self.zone)).total_seconds() <= metric.snapshot_grace
+    def _snapshot_day(self, metric: Metric, seen: datetime) -> date:
+        """The day a snapshot belongs to: shortly after midnight still the one just closed. What a copy or a
+        lagging replica shows is as old as it is."""
+        today = calendar.day_of(seen, self.zone)
+        early = (seen - calendar.start_of(today, self.zone)).total_seconds() <= metric.snapshot_grace
         return today - ONE_DAY if early else today
 
     # -- days ------------------------------------------------------------------------------------------

@@ -236,10 +236,17 @@ class Group:
         """One statement over the days first … last; with `split` its first column counts days from `first`."""
         form, column = self._time()
         bounds = self._bounds(form, first, last)
-        within = self.source.within(column, form, self._bound_pair(first), self._bound_pair(last + ONE_DAY))
+        start, end = self._bound_pair(first), self._bound_pair(last + ONE_DAY)
         relation = fill(self.relation, self.source, form, self.zone, first, last + ONE_DAY)
+        value = self.source.time_value(column, form)
+        if split and value != column:
+            # What is compared at every fork of the tree of days is computed once a row.
+            relation, value = self._timed(relation, value, self.source.wide(column, start, end)), _TIME
+            within = self.source.between(value, form, start, end)
+        else:
+            within = self.source.within(column, form, start, end)
         where = [within, *self._shared()]
-        day = day_case(self.source.time_value(column, form), bounds) if split else None
+        day = day_case(value, bounds) if split else None
         if self.key.latest:
             # Which value is the latest is settled before anything is asked of it.
             relation, where = self._latest(relation, where, day), []
@@ -360,6 +367,12 @@ class Group:
         """Where each day after `first` begins."""
         return [self._literal(form, first + i * ONE_DAY) for i in range(1, (last - first).days + 1)]
 
+    def _timed(self, relation: str, value: str, wide: str) -> str:
+        """The relation with the instant of each row beside its columns, under the name it had."""
+        name = "f" if self.metric.table is None else self.source.quote(self.metric.table.rpartition(".")[2])
+        inner = f"SELECT *, {value} AS {_TIME} FROM {relation} WHERE {wide}{self.source.apart}"
+        return f"({inner}) {name}"
+
     def _latest(self, relation: str, where: list[str], day: str | None) -> str:
         """Of several values of a day and series only the one received last."""
         quote, metric = self.source.quote, self.metric
@@ -371,6 +384,9 @@ class Group:
             f"AS tallybook_rank FROM (SELECT * FROM {relation} WHERE {' AND '.join(where)}) x) y "
             "WHERE tallybook_rank = 1) f"
         )
+
+
+_TIME = "tallybook_time"
 
 
 def day_case(value: str, bounds: Sequence[str]) -> str:

@@ -127,6 +127,8 @@ def _row(query: Query, solved: Mapping[str, Solved], start: date, dims: tuple[st
             note["error"] = ERROR
         if cell.bounds:
             note["bounds"] = [_shown(b) for b in cell.bounds]
+        if query.definition:
+            note["definition"] = query.definition
         why = cell.why or (period.why if cell.value is None else None)
         if why:
             note["why"] = why

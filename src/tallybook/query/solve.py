@@ -248,6 +248,8 @@ class _Solver:
                 period.as_of = str(latest) if latest and not flow and latest != period.last else None
             elif holds(period.last) or carry:
                 period.target = period.last
+            if running and not flow and period.target is not None:
+                period.as_of = str(period.target)
         if period.target is not None:
             instant = self.coverage.instants.get(period.target)
             period.as_of = instant or period.as_of

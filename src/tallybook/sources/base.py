@@ -45,6 +45,10 @@ class ColumnType:
     declared: str = ""
 
 
+DECLARED = "decimals of "
+"""Begins `declared` of a column whose metric says `decimals = …`; the kind it was follows."""
+
+
 @dataclass(frozen=True)
 class TimeForm:
     """How a time column stores time: `instant`, `naive` (in `zone`), `date`, `midnight` (a naive time that
@@ -116,6 +120,8 @@ class Source(abc.ABC):
 
     dialect: str
     """sqlglot's name for its SQL."""
+    apart: str = ""
+    """Closes a subquery that must not be folded into the query around it."""
     snapshots: bool = True
     """False: every statement stands for itself."""
 
@@ -197,15 +203,25 @@ class Source(abc.ABC):
 
     def total(self, expression: str, type_: ColumnType) -> list[str]:
         """The columns from which `read_total` puts an exact sum together."""
-        return [f"SUM({expression})"]
+        if not type_.declared.startswith(DECLARED):
+            return [f"SUM({expression})"]
+        exact = f"CAST({expression} AS DECIMAL(38, {type_.scale}))"
+        if type_.declared != DECLARED + FLOAT:
+            return [f"SUM({exact})"]
+        # A float that holds money is off by its last bits; more than that are digits nobody declared.
+        off = f"ABS({expression} - {self.float(exact)}) > 1e-{(type_.scale or 0) + 3} + 1e-15 * ABS({expression})"
+        return [f"SUM({exact})", f"SUM(CASE WHEN {off} THEN 1 END)"]
 
     def read_total(self, values: Sequence[Any], type_: ColumnType) -> Any:
         """The sum: Decimal or int when exact, float otherwise, None over no values."""
+        if len(values) > 1 and values[1]:
+            raise digits_lost(int(values[1]), type_)
         return values[0]
 
     def value(self, expression: str, type_: ColumnType) -> str:
         """A number as it may be compared and fetched exactly."""
-        return expression
+        declared = type_.declared.startswith(DECLARED)
+        return f"CAST({expression} AS DECIMAL(38, {type_.scale}))" if declared else expression
 
     def read_value(self, value: Any, type_: ColumnType) -> Any:
         return value
@@ -256,13 +272,17 @@ class Source(abc.ABC):
 
     def within(self, column: str, form: TimeForm, start: tuple[datetime, date], end: tuple[datetime, date]) -> str:
         """The condition that a time lies in [start, end); each is (instant, day)."""
-        value = self.time_value(column, form)
-        exact = f"{value} >= {self.bound(form, *start)} AND {value} < {self.bound(form, *end)}"
-        if form.name != "text_offset":
-            return exact
-        # Wide enough for every offset; the index sees only this part.
-        wide = f"{column} >= '{start[1] - 2 * ONE_DAY}' AND {column} < '{end[1] + 2 * ONE_DAY}'"
-        return f"{wide} AND {exact}"
+        exact = self.between(self.time_value(column, form), form, start, end)
+        return exact if form.name != "text_offset" else f"{self.wide(column, start, end)} AND {exact}"
+
+    def between(
+        self, value: str, form: TimeForm, start: tuple[datetime, date], end: tuple[datetime, date]
+    ) -> str:
+        return f"{value} >= {self.bound(form, *start)} AND {value} < {self.bound(form, *end)}"
+
+    def wide(self, column: str, start: tuple[datetime, date], end: tuple[datetime, date]) -> str:
+        """A condition on text with offsets that an index sees: wide enough for every offset."""
+        return f"{column} >= '{start[1] - 2 * ONE_DAY}' AND {column} < '{end[1] + 2 * ONE_DAY}'"
 
 
 def _naive(instant: datetime, zone_name: str) -> datetime:
@@ -395,6 +415,15 @@ def deadline(seconds: float, stop: Callable[[], None]) -> Iterator[None]:
         yield
     finally:
         timer.cancel()
+
+
+def digits_lost(rows: int, type_: ColumnType) -> SourceError:
+    """Values have more digits than their column or metric declares; none is rounded without a word."""
+    said = f"decimals = {type_.scale}" if type_.declared.startswith(DECLARED) else type_.declared or "whole numbers"
+    return SourceError(
+        f"{rows} rows hold more digits than {said}",
+        hint="declare how many digits follow the point: decimals = 4, or sum floats: sum(cast(x as real))",
+    )
 
 
 def replay_margin(seconds: float | None, now: datetime) -> datetime:

@@ -190,6 +190,9 @@ class DuckdbReader(Reader):
                 f"source {name!r}: a statement took longer than {seconds:g} s",
                 hint=f'give it more time: [sources.{name}] statement_timeout = "{2 * seconds:g}s"',
             ) from None
+        except (duckdb.CatalogException, duckdb.BinderException) as error:
+            hint = "`tallybook check --source` lists what is there"
+            raise SourceError(f"source {name!r}: {_first_line(error)}", hint=hint) from None
         except duckdb.Error as error:
             raise SourceError(f"source {name!r}: {_first_line(error)}") from None
 

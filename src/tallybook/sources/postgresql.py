@@ -92,12 +92,14 @@ class PostgresqlSource(ServerSource):
         name = self.settings.name
         said = " ".join(str(error).split("\n")[0].split()) or type(error).__name__
         state = getattr(error, "sqlstate", None)
-        if state == "57014":
+        if state == "57014" and "statement timeout" in said:
             seconds = self.settings.statement_timeout
             return SourceError(
                 f"source {name!r}: a statement took longer than {seconds:g} s",
                 hint=f'give it more time: [sources.{name}] statement_timeout = "{2 * seconds:g}s", or index the time column',
             )
+        if state == "40001":
+            return SourceError(f"source {name!r}: {said}", hint="run again; hot_standby_feedback = on makes it rarer")
         if state == "55P03":
             return SourceError(f"source {name!r}: a table is locked: {said}", hint="run again when the lock is gone")
         if state in ("42P01", "42703", "42883"):

@@ -31,6 +31,7 @@ from tallybook.sources.base import (
     Reader,
     Source,
     as_exact,
+    digits_lost,
 )
 from tallybook.sources.sqlite_types import declared_type, inferred_type
 
@@ -39,6 +40,7 @@ _HALF = 2**32
 
 class SqliteSource(Source):
     dialect = "sqlite"
+    apart = " LIMIT -1 OFFSET 0"
 
     def __init__(self, settings: Any) -> None:
         super().__init__(settings)
@@ -69,7 +71,8 @@ class SqliteSource(Source):
             connection.execute("PRAGMA query_only = 1")
             mode = connection.execute("PRAGMA journal_mode").fetchone()[0]
         except sqlite3.Error as error:
-            raise SourceUnavailable(f"source {self.settings.name!r}: {self.path}: {error}") from None
+            hint = "run again when the writer is done" if "locked" in str(error) else "is it an SQLite database, and may we read it?"
+            raise SourceUnavailable(f"source {self.settings.name!r}: {self.path}: {error}", hint=hint) from None
         self.snapshots = mode.lower() == "wal"
         connection.set_progress_handler(lambda: time.monotonic() > self._stop_at, 20_000)
         return connection
@@ -189,10 +192,7 @@ class SqliteSource(Source):
         if values[0] is None:
             return None
         if len(values) > 2 and values[2]:
-            raise SourceError(
-                f"{values[2]} rows do not fit the declared {type_.declared or f'{type_.scale} decimals'}",
-                hint="declare how many digits follow the point: decimals = 4, or sum floats: sum(cast(x as real))",
-            )
+            raise digits_lost(int(values[2]), type_)
         unit = Decimal(1).scaleb(-(type_.scale or 0))
         return Decimal(int(values[0]) * _HALF + int(values[1])) * unit
 
