@@ -228,6 +228,8 @@ class Book:
         if live:
             return self._live(question)
         then = self.day(as_of)
+        if then is not None and self._version_at(then) == 0:
+            raise QueryError(f"the book holds nothing as of {then}", hint="`tallybook runs` lists when it was written")
         try:
             return self._stored(question, then)
         except Cleaned:

@@ -16,22 +16,25 @@ CLOSE = 1e-9
 def with_stored(live: Result, stored: Result) -> Result:
     """`live` with a note at every value that the book holds differently."""
     known = {_key(live, row): row for row in stored.rows()}
-    rows, different = [], 0
+    rows: list[dict[str, Any]] = []
+    different: list[str] = []
     for row in live.rows():
         before = known.get(_key(live, row))
         notes = dict(row.get("notes", {}))
         for name in live.metrics:
             if before is None or before.get(name) is None or _same(row[name], before[name], row):
                 continue
-            different += 1
+            series = [str(row[c.name]) for c in live.dimension_columns]
+            different.append(f"{' '.join([name, str(row['period']), *series])} ({before[name]} in the book)")
             notes[name] = {**notes.get(name, {}), "stored": before[name], "why": _why(before[name])}
         rows.append({**row, "notes": notes} if notes else row)
-    said = (
-        f" {different} values differ from the book's: rows older than the lookback changed after they were collected."
-        if different
-        else ""
-    )
+    said = f" The book says otherwise of {_listed(different)}: rows changed after they were collected." if different else ""
     return msgspec.structs.replace(live, data=rows, explain=f"Live: {live.explain}{said}")
+
+
+def _listed(texts: list[str], most: int = 5) -> str:
+    more = f" and {len(texts) - most} more" if len(texts) > most else ""
+    return ", ".join(texts[:most]) + more
 
 
 def _key(result: Result, row: dict[str, Any]) -> tuple[Any, ...]:

@@ -146,9 +146,6 @@ class DuckdbSource(Source):
     def float(self, expression: str) -> str:
         return f"CAST({expression} AS DOUBLE)"
 
-    def read_total(self, values: Sequence[Any], type_: ColumnType) -> Any:
-        return values[0]
-
     def text_as_instant(self, column: str) -> str:
         return f"CAST({column} AS TIMESTAMP WITH TIME ZONE)"
 

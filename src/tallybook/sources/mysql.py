@@ -68,26 +68,39 @@ class MysqlSource(ServerSource):
         return replay_margin(self._seconds_behind(), clock)
 
     def _seconds_behind(self) -> float | None:
-        """How far a replica lags; None where this is no replica or we may not know."""
+        """How far a replica lags; None where this is no replica.
+
+        Raises SourceUnavailable when it stands still, or may be a replica whose lag we are not allowed to see."""
+        import pymysql
+
         for statement in ("SHOW REPLICA STATUS", "SHOW SLAVE STATUS"):
             try:
                 with self.raw().cursor() as cursor:
                     cursor.execute(statement)
                     row = cursor.fetchone()
                     names = [d[0] for d in cursor.description or ()]
-            except Exception:
-                continue
-            if not row:
-                return None
-            status = dict(zip(names, row, strict=False))
-            behind = status.get("Seconds_Behind_Source", status.get("Seconds_Behind_Master"))
-            if behind is None:
-                raise SourceUnavailable(
-                    f"source {self.settings.name!r} is a replica whose replication is stopped",
-                    hint="START REPLICA on it, or read from the primary",
-                )
-            return float(behind)
+            except pymysql.Error:
+                continue  # not allowed, or the other spelling
+            return None if not row else self._lag(dict(zip(names, row, strict=False)))
+        with self.raw().cursor() as cursor:
+            cursor.execute("SELECT @@global.read_only")
+            read_only = bool(cursor.fetchone()[0])
+        if read_only and not self.settings.fresh:
+            raise SourceUnavailable(
+                f"source {self.settings.name!r} is read-only, so it may be a replica, and its lag cannot be seen",
+                hint="GRANT REPLICA MONITOR (MySQL: REPLICATION CLIENT) ON *.* to the user of the url, or declare "
+                f'[sources.{self.settings.name}] fresh = "select max(created_at) from …"',
+            )
         return None
+
+    def _lag(self, status: dict[str, Any]) -> float:
+        behind = status.get("Seconds_Behind_Source", status.get("Seconds_Behind_Master"))
+        if behind is None:
+            raise SourceUnavailable(
+                f"source {self.settings.name!r} is a replica whose replication is stopped",
+                hint="START REPLICA on it, or read from the primary",
+            )
+        return float(behind)
 
     def index_reached(self, reader: Reader, sql: str) -> bool:
         # type, key of every step: a range or a reference through a key
