@@ -63,17 +63,13 @@ class ServerSource(Source):
         return self._raw
 
     def _connect(self) -> Any:
-        from sqlalchemy.exc import DBAPIError
-
         engine = self.engine()
         try:
-            fairy = engine.raw_connection()
-        except DBAPIError as error:
-            raise self._unreachable(error.orig or error) from None
+            # The driver's own connection: SQLAlchemy's would ask a dozen questions of its own first.
+            args, options = engine.dialect.create_connect_args(engine.url)
+            raw: Any = engine.dialect.connect(*args, **options)
         except Exception as error:
             raise self._unreachable(error) from None
-        raw: Any = fairy.driver_connection
-        fairy.detach()
         try:
             cursor = raw.cursor()
             for statement in self.prepare():

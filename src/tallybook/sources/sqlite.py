@@ -172,6 +172,10 @@ class SqliteSource(Source):
 
     # -- SQL -----------------------------------------------------------------------------------
 
+    def quote(self, name: str) -> str:
+        # Not in double quotes: "a name of nothing" would be the text 'a name of nothing', without a word.
+        return "`" + name.replace("`", "``") + "`"
+
     def text(self, expression: str, type_: ColumnType) -> str:
         return expression if type_.kind in (INT, DEC, FLOAT, BOOL) else f"({expression}) COLLATE BINARY"
 
