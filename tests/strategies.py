@@ -10,7 +10,7 @@ hours, with midnights that do not exist and with a day that does not.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
@@ -33,8 +33,10 @@ from tests.oracle import (
     Call,
     Case,
     Column,
+    Covered,
     Dialect,
     Expression,
+    Judge,
     Measure,
     MetricSpec,
     Num,
@@ -45,11 +47,13 @@ from tests.oracle import (
     Ref,
     Row,
     Table,
+    Tables,
     Undecided,
     columns_shown,
     days_between,
     is_linear,
     leaves_of,
+    parts_of,
     start_of_day,
 )
 
@@ -70,9 +74,7 @@ ZONES = (
     "Asia/Kathmandu",  # +05:45
 )
 APIA = date(2011, 12, 30)
-ENDS = tuple(
-    date(*day) for day in [(2023, 12, 31), (2024, 2, 29), (2025, 2, 28), (2024, 6, 30), (2021, 1, 3)]
-)
+ENDS = tuple(date(*day) for day in [(2023, 12, 31), (2024, 2, 29), (2025, 2, 28), (2024, 6, 30), (2021, 1, 3)])
 
 
 @cache
@@ -95,7 +97,16 @@ def ranges(draw: st.DrawFn, timezone: str) -> tuple[date, date]:
 
 SECOND = timedelta(seconds=1)
 INSTANT = timedelta(microseconds=1)
-CLOSE_TO_MIDNIGHT = (timedelta(0), -INSTANT, INSTANT, -SECOND, SECOND, timedelta(milliseconds=-1))
+CLOSE_TO_MIDNIGHT = (
+    timedelta(0),
+    timedelta(0),
+    timedelta(0),
+    -INSTANT,
+    INSTANT,
+    -SECOND,
+    SECOND,
+    timedelta(milliseconds=-1),
+)
 WITHIN_A_DAY = tuple(timedelta(hours=h) for h in (12, 1, 1.5, 2, 2.5, 3, 22.5, 23, 23.5))
 
 
@@ -165,9 +176,7 @@ WILD = (*TAME, 1e-300, -1e-300, 1e150, -1e150, 1e16, 1e16 + 2, 3.0e-5)
 def decimals(draw: st.DrawFn, scale: int) -> Decimal:
     """A decimal that also SQLite keeps: up to 14 digits."""
     unscaled = draw(
-        st.one_of(
-            st.integers(-999, 999), st.integers(-123456, 123456), st.sampled_from([10**13 - 1, 1 - 10**13])
-        )
+        st.one_of(st.integers(-999, 999), st.integers(-123456, 123456), st.sampled_from([10**13 - 1, 1 - 10**13]))
     )
     return Decimal(unscaled).scaleb(-scale)
 
@@ -197,15 +206,18 @@ class Values:
     def rows(self, used: Collection[str]) -> dict[str, st.SearchStrategy[Any]]:
         """How to draw each column. One draw a value, none for columns that nothing reads: rows stay cheap."""
         return {
-            name: st.sampled_from([*pool, None]) if name in used else st.none()
-            for name, pool in self.pools.items()
+            name: st.sampled_from([*pool, None]) if name in used else st.none() for name, pool in self.pools.items()
         }
+
+
+def few(pool: Sequence[Any], least: int) -> st.SearchStrategy[tuple[Any, ...]]:
+    return st.lists(st.sampled_from(pool), min_size=least, max_size=4, unique=True).map(tuple)
 
 
 @st.composite
 def values(draw: st.DrawFn) -> Values:
     scale = draw(st.integers(0, 6))
-    texts = tuple(draw(st.lists(st.sampled_from(TEXTS), min_size=1, max_size=4, unique=True)))
+    texts = draw(few(TEXTS, 1))
     floats = st.floats(-1e150, 1e150, allow_subnormal=False).map(lambda x: x + 0.0 or 0.0)
     wild = st.lists(st.one_of(st.sampled_from(WILD), floats), min_size=3, max_size=8)
     return Values(
@@ -213,15 +225,11 @@ def values(draw: st.DrawFn) -> Values:
         pools={
             "plan": texts,
             "group": texts[:2],
-            "account_id": ACCOUNTS,
-            "user_id": draw(st.sampled_from([(*range(6), *BIG), TEXTS])),
+            "account_id": draw(few(ACCOUNTS, 2)),
+            "user_id": draw(st.one_of(few((*range(6), *BIG), 3), few(TEXTS, 3))),
             "status": STATUSES,
             "n": tuple(
-                draw(
-                    st.lists(
-                        st.one_of(st.integers(-3, 5), st.integers(-20000, 20000)), min_size=3, max_size=8
-                    )
-                )
+                draw(st.lists(st.one_of(st.integers(-3, 5), st.integers(-20000, 20000)), min_size=3, max_size=8))
             ),
             "big": BIG,
             "amount": tuple(draw(st.lists(decimals(scale), min_size=3, max_size=8))),
@@ -243,9 +251,7 @@ class Place:
     last: date
 
     def time_column(self, name: str, kinds: Sequence[str]) -> st.SearchStrategy[Column]:
-        return st.builds(
-            lambda t, f: Column(name=name, type=t, form=f), st.sampled_from(kinds), st.sampled_from(" T")
-        )
+        return st.builds(lambda t, f: Column(name=name, type=t, form=f), st.sampled_from(kinds), st.sampled_from(" T"))
 
 
 TIMES = ("timestamp", "timestamptz", "timestamp_local", "date", "epoch_s", "epoch_ms")
@@ -423,7 +429,7 @@ QUANTILES = ("0.5", "0.9", "0.95", "0.999", "0.25", "0", "1")
 @st.composite
 def aggregates(draw: st.DrawFn, dialect: Dialect, *, linear: bool = False) -> Agg:
     """One aggregate of any sort; only counts, sums and distincts when `linear`."""
-    names = ["count", "sum", "sum", "count_distinct", "sum_distinct"]
+    names = ["count", "sum", "sum", "count_distinct", "count_distinct", "sum_distinct"]
     if not linear:
         names += ["avg", "min", "max", "stddev", "variance", "avg_distinct", "quantile", "quantile"]
     fn = draw(st.sampled_from(names))
@@ -571,9 +577,7 @@ def derived(draw: st.DrawFn, name: str, operands: Sequence[MetricSpec]) -> Metri
         shows = ["average", "last", "first", "min", "max"] if spec.kind == "level" else []
         refs.append(Ref(spec.name, draw(st.sampled_from([None, None, *shows]))))
     measure: Measure = Op(draw(st.sampled_from("/+-*")), refs[0], refs[1])
-    measure = draw(
-        st.sampled_from([measure, Op("*", Num("100"), measure), Call("coalesce", (measure, Num("0")))])
-    )
+    measure = draw(st.sampled_from([measure, Op("*", Num("100"), measure), Call("coalesce", (measure, Num("0")))]))
     return MetricSpec(name=name, measure=measure, shape=DERIVED, kind=DERIVED)
 
 
@@ -664,11 +668,9 @@ def changes(
 
 
 @st.composite
-def asks(
-    draw: st.DrawFn, place: Place, closed: date, metrics: dict[str, MetricSpec], texts: Sequence[str]
-) -> Ask:
+def asks(draw: st.DrawFn, place: Place, closed: date, metrics: dict[str, MetricSpec], texts: Sequence[str]) -> Ask:
     """A question about one to three metrics."""
-    size = min(draw(st.sampled_from([1, 1, 1, 2, 3])), len(metrics))
+    size = min(draw(st.sampled_from([1, 1, 1, 1, 2, 3])), len(metrics))
     names = draw(st.lists(st.sampled_from(sorted(metrics)), min_size=size, max_size=size, unique=True))
     shared = sorted(set.intersection(*(dims_of(metrics, name) for name in names)))
     first, last = draw(asked_days(place, closed))
@@ -713,13 +715,13 @@ def dims_of(metrics: dict[str, MetricSpec], name: str) -> set[str]:
 @st.composite
 def shows(draw: st.DrawFn, chosen: Sequence[MetricSpec]) -> Any:
     """Mostly one that makes sense; the refused ones seldom."""
-    if draw(st.integers(0, 2)) == 0 or any(spec.kind in (DERIVED, "uniques") for spec in chosen):
+    if draw(st.integers(0, 3)) == 0 or any(spec.kind in (DERIVED, "uniques") for spec in chosen):
         return None
     if draw(st.integers(0, 9)) == 9:
         return draw(st.sampled_from(SHOWS))
     kinds = {spec.kind for spec in chosen}
     sensible = ["last", "first", "min", "max"]
-    sensible += ["change", "change", "average"] if kinds == {"level"} else []
+    sensible += ["change", "change", "change", "average"] if kinds == {"level"} else []
     sensible += ["total"] if kinds == {"flow"} else []
     if "flow" in kinds and all(spec.kind != "flow" or adds_up(spec.measure) for spec in chosen):
         sensible += ["average", "average"]
@@ -734,9 +736,7 @@ def adds_up(measure: Measure) -> bool:
 
 
 @st.composite
-def wheres(
-    draw: st.DrawFn, dims: Sequence[str], texts: Sequence[str]
-) -> tuple[tuple[str, str, str | None], ...]:
+def wheres(draw: st.DrawFn, dims: Sequence[str], texts: Sequence[str]) -> tuple[tuple[str, str, str | None], ...]:
     """Conditions on dimensions. Empty text cannot be asked for: `plan=` means null."""
     found = []
     for _ in range(draw(st.sampled_from([0, 0, 0, 1, 1, 2, 3]))):
@@ -785,16 +785,82 @@ class World:
         spec = self.metrics[name]
         return spec.toml(self.tables.get(spec.table), self.dialect)
 
+    def __repr__(self) -> str:
+        rows = sum(len(table.rows) for table in self.tables.values())
+        return f"<a world of {len(self.metrics)} metrics, {rows} rows and {len(self.asks)} questions>"
+
     def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
         """How Hypothesis shows it."""
         printer.text(repr(self))
 
-    def __repr__(self) -> str:
-        """The whole story, to be read."""
+    def story(self) -> str:
+        """All of it, to be read."""
         tables = [f"table {table.name}: {described(table)}" for table in self.tables.values()]
         steps = [f"  {number}. {told(step)}" for number, step in enumerate(self.steps, 1)]
         asked = [f"  {ask.command()}" for ask in self.asks]
-        return "\n".join(["a world", self.toml("…"), *tables, "then", *steps, "asked", *asked])
+        return "\n".join([self.toml("…"), *tables, "then", *steps, "asked", *asked])
+
+
+@dataclass
+class Life:
+    """A world after some of its steps: its tables, and how they were when each day was collected last."""
+
+    world: World
+    tables: dict[str, Table]
+    believed: dict[str, dict[date, Tables]]
+    closed: date
+    judges: dict[bool, Judge] = field(default_factory=dict)
+
+    @classmethod
+    def begun(cls, world: World) -> Life:
+        tables = {name: replace(table, magnitude=magnitude(world, table)) for name, table in world.tables.items()}
+        names = [name for name, spec in world.metrics.items() if spec.kind != DERIVED]
+        return cls(world, tables, {name: {} for name in names}, world.start)
+
+    def take(self, step: Step) -> None:
+        self.judges = {}
+        if isinstance(step, Run):
+            self.closed = step.closed
+            for days in self.believed.values():
+                days.update(dict.fromkeys(collected(step, self.world, days), self.tables))
+            return
+        table = self.tables[step.table]
+        rows = list(table.rows)
+        if isinstance(step, Insert):
+            rows += step.rows
+        elif isinstance(step, Change):
+            rows = [step.row if row["id"] == step.row["id"] else row for row in rows]
+        else:
+            rows = [row for row in rows if row["id"] != step.id]
+        self.tables = {**self.tables, step.table: replace(table, rows=rows)}
+
+    def judge(self, *, live: bool = False) -> Judge:
+        """The judge of what was collected so far; `live`, as if every closed day had just been collected."""
+        if live not in self.judges:
+            world, closed_days = self.world, set(days_between(self.world.start, self.closed))
+            covered: Covered = dict.fromkeys(self.believed, closed_days) if live else self.believed
+            self.judges[live] = Judge(world.book, world.metrics, self.tables, covered, self.closed)
+        return self.judges[live]
+
+
+def collected(step: Run, world: World, covered: dict[date, Tables]) -> list[date]:
+    """The days that a run collects: those it is told, or else all closed ones that were never collected and
+    the last `lookback` closed ones."""
+    if step.from_ is not None:
+        assert step.to is not None
+        return days_between(step.from_, step.to)
+    again = step.closed - DAY * world.lookback
+    return [day for day in days_between(world.start, step.closed) if day not in covered or day > again]
+
+
+def magnitude(world: World, table: Table) -> dict[str, float]:
+    """The largest number that each column ever holds."""
+    rows = list(table.rows)
+    for step in world.steps:
+        if isinstance(step, Insert | Change) and step.table == table.name:
+            rows += step.rows if isinstance(step, Insert) else [step.row]
+    numeric = [c.name for c in table.columns if c.type in ("int", "bigint", "decimal", "float")]
+    return {name: max((abs(row[name]) for row in rows if row[name] is not None), default=0) for name in numeric}
 
 
 def described(table: Table) -> str:
@@ -832,7 +898,7 @@ def worlds(draw: st.DrawFn, dialect: Dialect) -> World:
     found = [draw(sources(shape, place, kinds)) for shape in shapes]
     dims = draw(st.sampled_from(DIMS))
     chosen: dict[str, MetricSpec] = {}
-    for number in range(1, draw(st.integers(1, 4)) + 1):
+    for number in range(1, draw(st.integers(1, 7)) + 1):
         spec = draw(metrics(draw(st.sampled_from(found)), f"m{number}", dims))
         chosen[spec.name] = spec
     used = {name for spec in chosen.values() for name in columns_shown(spec)}
@@ -850,6 +916,99 @@ def worlds(draw: st.DrawFn, dialect: Dialect) -> World:
         tables=tables,
         metrics=chosen,
         steps=steps,
-        asks=tuple(draw(st.lists(question, min_size=4, max_size=8))),
+        asks=tuple(draw(st.lists(question, min_size=8, max_size=18))),
         closing=draw(st.sampled_from([timedelta(seconds=1), timedelta(0), timedelta(hours=5)])),
     )
+
+
+# ------------------------------------------------------------------------------------- smaller worlds
+
+
+def smaller(world: World) -> Iterator[World]:
+    """Worlds that are a little less than `world`, boldest first."""
+    yield from (replace(world, asks=(ask,)) for ask in world.asks if len(world.asks) > 1)
+    yield from fewer_metrics(world)
+    yield from fewer_steps(world)
+    for table in world.tables.values():
+        for rows in shorter(table.rows):
+            yield with_table(world, replace(table, rows=rows))
+    yield from simpler_asks(world)
+    yield from simpler_metrics(world)
+    for table in world.tables.values():
+        for column in columns_that_can_go(world, table):
+            yield with_table(world, replace(table, rows=[{**row, column: None} for row in table.rows]))
+
+
+def shorter(items: Sequence[Any]) -> Iterator[list[Any]]:
+    """`items` without a half, a quarter, … one of them."""
+    size = len(items)
+    while size:
+        for begin in range(0, len(items), size):
+            yield [*items[:begin], *items[begin + size :]]
+        size //= 2
+
+
+def fewer_metrics(world: World) -> Iterator[World]:
+    asked = {name for ask in world.asks for name in ask.metrics}
+    used = asked | {ref.metric for name in asked for ref in leaves_of(world.metrics[name].measure, Ref)}
+    if used < set(world.metrics):
+        yield replace(world, metrics={name: spec for name, spec in world.metrics.items() if name in used})
+    tables = {world.metrics[name].table for name in used}
+    if tables < set(world.tables):
+        kept = {name: table for name, table in world.tables.items() if name in tables}
+        steps = tuple(step for step in world.steps if isinstance(step, Run) or step.table in tables)
+        if all(spec.table in tables or spec.kind == DERIVED for spec in world.metrics.values()):
+            yield replace(world, tables=kept, steps=steps)
+
+
+def fewer_steps(world: World) -> Iterator[World]:
+    for number, step in enumerate(world.steps):
+        steps = world.steps[:number] + world.steps[number + 1 :]
+        if any(isinstance(step, Run) for step in steps):
+            yield replace(world, steps=steps)
+        if isinstance(step, Insert):
+            for rows in shorter(step.rows):
+                fewer = replace(step, rows=tuple(rows))
+                yield replace(world, steps=(*world.steps[:number], fewer, *world.steps[number + 1 :]))
+
+
+def simpler_asks(world: World) -> Iterator[World]:
+    """Of a world with one question."""
+    if len(world.asks) != 1:
+        return
+    (ask,) = world.asks
+    simpler = [replace(ask, metrics=(name,)) for name in ask.metrics if len(ask.metrics) > 1]
+    simpler += [replace(ask, by=tuple(by)) for by in shorter(ask.by)]
+    simpler += [replace(ask, where=tuple(where)) for where in shorter(ask.where)]
+    simpler += [replace(ask, **{switch: False}) for switch in ("fill", "totals") if getattr(ask, switch)]
+    if ask.from_ < ask.to:
+        half = (ask.to - ask.from_) // 2
+        simpler += [replace(ask, to=ask.from_ + half), replace(ask, from_=ask.from_ + half + DAY)]
+        simpler += [replace(ask, to=ask.to - DAY), replace(ask, from_=ask.from_ + DAY)]
+    yield from (replace(world, asks=(one,)) for one in simpler)
+
+
+def simpler_metrics(world: World) -> Iterator[World]:
+    for name, spec in world.metrics.items():
+        simpler = [replace(spec, measure=part) for part in parts_of(spec.measure) if spec.kind != DERIVED]
+        simpler += [replace(spec, where=None)] if spec.where else []
+        simpler += [replace(spec, by=tuple(by)) for by in shorter(spec.by)]
+        if isinstance(spec.measure, Agg) and spec.measure.where:
+            simpler.append(replace(spec, measure=replace(spec.measure, where=None)))
+        for one in simpler:
+            if leaves_of(one.measure, Agg) or spec.kind == DERIVED:
+                yield replace(world, metrics={**world.metrics, name: one})
+
+
+def with_table(world: World, table: Table) -> World:
+    return replace(world, tables={**world.tables, table.name: table})
+
+
+def columns_that_can_go(world: World, table: Table) -> list[str]:
+    """The columns without which rows still mean something."""
+    kept = {"id", "received"} | {column.name for column in table.columns if column.is_time}
+    return [
+        column.name
+        for column in table.columns
+        if column.name not in kept and any(row[column.name] is not None for row in table.rows)
+    ]

@@ -257,7 +257,7 @@ def test_plan_shows_statements_and_why_and_touches_nothing(run: Command) -> None
     assert "a statement a day: an index on created_at is reached" in run.out
     assert "interval: what holds when the days begin" in run.out
     assert "days  9: 2026-03-01 to 2026-03-09" in run.out
-    assert """"created_at" >= '2026-03-01' AND "created_at" < '2026-03-02'""" in run.out
+    assert "`created_at` >= '2026-03-01' AND `created_at` < '2026-03-02'" in run.out
     assert sorted(path.name for path in run.folder.iterdir()) == before
 
 

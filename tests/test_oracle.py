@@ -18,7 +18,8 @@ from itertools import product
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis.internal.conjecture.engine import ConjectureRunner
 
 from tests import oracle
 from tests.oracle import (
@@ -45,7 +46,7 @@ from tests.oracle import (
     differences,
     near,
 )
-from tests.strategies import World, worlds
+from tests.strategies import Life, World, worlds
 
 UTC_BOOK = BookSpec("UTC")
 
@@ -1144,6 +1145,112 @@ def test_the_judge_has_an_answer_to_every_question_of_a_world(world: World) -> N
 
 def bounds_as_notes(row: Row) -> dict[str, Any]:
     return {name: {"bounds": [low.number, high.number]} for name, (low, high) in row["bounds"].items()}
+
+
+# ------------------------------------------------------------------------- the worlds, judged by their judge
+
+
+class FoundOut(Exception):
+    """A world in which a wrong judge and the right one differ."""
+
+
+def without_zeros(daily: Sequence[Value], show: Any) -> Value:
+    return OVER_DAYS([value for value in daily if not (value.exact and value.middle == 0)] or daily, show)
+
+
+def before_midnight(moment: Any, timezone: str) -> date:
+    late = isinstance(moment, datetime) and moment.tzinfo is not None
+    return DAY_OF(moment - timedelta(microseconds=1) if late else moment, timezone)
+
+
+def one_offset_all_year(moment: Any, timezone: str) -> date:
+    if not isinstance(moment, datetime) or moment.tzinfo is None:
+        return DAY_OF(moment, timezone)
+    winter = datetime(2020, 1, 15, tzinfo=oracle.ZoneInfo(timezone)).utcoffset()
+    assert winter is not None
+    return (moment + winter).date()
+
+
+def blind_to_nulls(answer: oracle.Answer, series: Any) -> bool:
+    values = dict(series)
+    dropped = any(op == "!=" and values[dim] is None for dim, op, _ in answer.ask.where)
+    return not dropped and ADMITS(answer, series)
+
+
+def blind_to_case(answer: oracle.Answer, fact: oracle.Fact) -> Any:
+    return tuple(x.lower().rstrip() if isinstance(x, str) else x for x in KEY(answer, fact))
+
+
+def carried_further(judge: oracle.Judge, spec: MetricSpec, day: date) -> Any:
+    return FIND_FACTS(judge, replace(spec, carry=spec.carry + 1) if spec.carry else spec, day)
+
+
+def open_at_its_end(judge: oracle.Judge, spec: MetricSpec, table: Table, row: Row, day: date) -> bool:
+    until, column = row[spec.until], table.column(spec.from_)
+    at_end = column.type in ("timestamp", "timestamptz") and until is not None
+    ended = at_end and column.moment(until) == oracle.end_of_day(day, judge.book.timezone)
+    return HOLDS(judge, spec, table, row, day) and not ended
+
+
+def restated(judge: oracle.Judge, name: str, day: date) -> Table:
+    return judge.tables[judge.metrics[name].table]
+
+
+def rounded_to_a_rank(ordered: Sequence[Any], q: Fraction, *, approximate: bool) -> Value:
+    return near(Fraction(ordered[int(q * (len(ordered) - 1))]))
+
+
+OVER_DAYS, DAY_OF = oracle.over_days, oracle.day_of
+ADMITS, KEY = oracle.Answer.admits, oracle.Answer.key
+FIND_FACTS, HOLDS = oracle.Judge.find_facts, oracle.Judge.holds
+MISTAKES: dict[str, tuple[Any, str, Any]] = {
+    "days without rows are no days": (oracle, "over_days", without_zeros),
+    "midnight belongs to the day before": (oracle, "day_of", before_midnight),
+    "one offset from UTC all year": (oracle, "day_of", one_offset_all_year),
+    "not equal drops nulls": (oracle.Answer, "admits", blind_to_nulls),
+    "'a' is 'A' is 'a '": (oracle.Answer, "key", blind_to_case),
+    "carried a day too far": (oracle.Judge, "find_facts", carried_further),
+    "ended at midnight is ended the day before": (oracle.Judge, "holds", open_at_its_end),
+    "the metric's where is ignored": (oracle.Judge, "admitted", lambda judge, spec, table: table.rows),
+    "old days are restated": (oracle.Judge, "table", restated),
+    "every received value counts": (oracle, "latest", lambda rows, spec: list(rows)),
+    "percentiles are not interpolated": (oracle, "percentile", rounded_to_a_rank),
+    "change is since the first asked day": (oracle.Span, "before", property(lambda span: span.asked[0] - DAY)),
+}
+
+
+def answers(judge: oracle.Judge, world: World) -> list[list[Row] | None]:
+    found: list[list[Row] | None] = []
+    for ask in world.asks:
+        try:
+            found.append(judge.answer(ask))
+        except (Refusal, oracle.Undecided):
+            found.append(None)
+    return found
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_worlds_find_out_a_judge_who_makes_a_mistake(mistake: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """If a few hundred worlds did not tell this mistake, they could not tell it of a book either."""
+    monkeypatch.setattr(ConjectureRunner, "generate_mutations_from", lambda runner, data: None)
+    owner, name, wrong = MISTAKES[mistake]
+
+    @settings(max_examples=600, phases=[Phase.generate], database=None, suppress_health_check=list(HealthCheck))
+    @given(world=worlds("duckdb"))
+    def look(world: World) -> None:
+        life = Life.begun(world)
+        for step in world.steps:
+            life.take(step)
+        right = answers(life.judge(), world)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(owner, name, wrong)
+            others = answers(replace(life.judge(), remembered={}), world)
+        for ask, expected, got in zip(world.asks, right, others, strict=True):
+            if expected is not None and got is not None and differences(expected, got, ask):
+                raise FoundOut
+
+    with pytest.raises(FoundOut):
+        look()
 
 
 def test_near_and_null_read_well() -> None:

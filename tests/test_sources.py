@@ -8,11 +8,8 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import multiprocessing
 import os
 import shutil
-import signal
-import socket
 import sqlite3
 import subprocess
 import sys
@@ -20,7 +17,7 @@ import tempfile
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
@@ -28,7 +25,6 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, ClassVar
 
-import duckdb
 import pytest
 from sqlalchemy.engine import make_url
 
@@ -59,7 +55,13 @@ EVENTS = [
     for number in range(120)
 ]  # fmt: skip
 SUBSCRIPTIONS = [
-    (number, f"2024-01-{1 + number:02} 08:00:00", f"2024-02-{1 + number:02} 08:00:00" if number % 2 else None, "pro", 10 + number)
+    (
+        number,
+        f"2024-01-{1 + number:02} 08:00:00",
+        f"2024-02-{1 + number:02} 08:00:00" if number % 2 else None,
+        "pro",
+        10 + number,
+    )
     for number in range(20)
 ]
 SEATS = [(f"2024-02-{1 + number // 2:02}", number % 2, number) for number in range(40)]
@@ -202,7 +204,9 @@ class Place:
     def source(self, url: str | None = None, **settings: Any) -> Source:
         return open_source(SourceSettings(name="app", url=url or self.url, **settings))
 
-    def project(self, metrics: str = EVERY_MEASURE, *, url: str | None = None, source: str = "", name: str = "project") -> Project:
+    def project(
+        self, metrics: str = EVERY_MEASURE, *, url: str | None = None, source: str = "", name: str = "project"
+    ) -> Project:
         project = Project(self.folder / name, self.url, now=NOW)
         project.url = url or self.url
         project.declare(metrics, source=source, timezone="Europe/Berlin")
@@ -421,7 +425,10 @@ def test_a_source_tells_the_types_of_columns_and_expressions(place: Place) -> No
 
 
 def test_a_source_tells_what_is_there(place: Place) -> None:
-    place.execute("create table things (id int primary key, happened timestamp null, plan varchar(9))", "create index i on things (happened, plan)")
+    place.execute(
+        "create table things (id int primary key, happened timestamp null, plan varchar(9))",
+        "create index i on things (happened, plan)",
+    )
     place.execute("create view some_things as select id, plan from things")
     with closing(place.source()) as source:
         assert {"things", "some_things"} <= set(source.tables())
@@ -433,10 +440,12 @@ def test_a_source_tells_what_is_there(place: Place) -> None:
             assert "plan" not in source.indexed_columns("things")
 
 
-@pytest.mark.parametrize(("relation", "expression"), [("nothing_here", "1"), ("typed", "nothing_here"), ("typed", "no_such_function(i)")])
+@pytest.mark.parametrize(
+    ("relation", "expression"), [("nothing_here", "1"), ("typed", "nothing_here"), ("typed", "no_such_function(i)")]
+)
 def test_what_is_not_there_is_told_by_name(place: Place, relation: str, expression: str) -> None:
     place.execute("create table typed (i int)")
-    with closing(place.source()) as source, pytest.raises(SourceError, match="nothing_here|no_such_function") as told:
+    with closing(place.source()) as source, pytest.raises(SourceError, match=r"nothing_here|no_such_function") as told:
         source.probe(relation, [expression])
     assert not isinstance(told.value, SourceUnavailable)
     assert "`tallybook check --source` lists what is there" in told.value.hint
@@ -462,7 +471,9 @@ def test_rows_arrive_as_they_are(place: Place) -> None:
         assert [row[2] for row in found] == [2**63 - 1 - number for number in range(len(texts))]
         assert [row[4] for row in found] == [0.1 * number for number in range(len(texts))]
         if place.kind != "sqlite":  # which keeps decimals as floats: what can be exact there is test_traps' matter
-            assert [row[3] for row in found] == [Decimal("1234567890123456.7891") - number for number in range(len(texts))]
+            assert [row[3] for row in found] == [
+                Decimal("1234567890123456.7891") - number for number in range(len(texts))
+            ]
         batches = [row for batch in reader.batches("select id from wide order by id", 4) for row in batch]
         assert [row[0] for row in batches] == list(range(len(texts)))
         assert reader.table("select id, t from wide where id < 0", [INT, TEXT]).num_rows == 0
@@ -478,7 +489,10 @@ def test_a_day_is_between_its_bounds(place: Place) -> None:
     end = (datetime(2024, 3, 1, 23, tzinfo=UTC), date(2024, 3, 2))
     with closing(place.source()) as source, source.snapshot() as reader:
         text = place.kind == "sqlite"
-        forms = {"happened": TimeForm("text_space" if text else "naive"), "day": TimeForm("text_date" if text else "date")}
+        forms = {
+            "happened": TimeForm("text_space" if text else "naive"),
+            "day": TimeForm("text_date" if text else "date"),
+        }
         for column, form in forms.items():
             where = source.within(source.quote(column), form, start, end)
             assert int(reader.rows(f"select count(*) from moments where {where}")[0][0]) == 2
@@ -505,7 +519,10 @@ def test_what_others_write_during_a_snapshot_is_not_seen(place: Place) -> None:
         with source.snapshot() as reader:
             before = reader.rows("select count(*) from facts")[0][0]
             place.execute("insert into facts values (2)")
-            after = [reader.rows("select count(*) from facts")[0][0], reader.table("select x from facts", [INT]).num_rows]
+            after = [
+                reader.rows("select count(*) from facts")[0][0],
+                reader.table("select x from facts", [INT]).num_rows,
+            ]
             assert source.snapshots == place.snapshots
             assert (before, after) == (1, [1, 1] if place.snapshots else [2, 2])
         with source.snapshot() as reader:
@@ -528,12 +545,39 @@ def test_a_snapshot_does_not_hold_the_application_up(place: Place) -> None:
             assert len(reader.rows("select * from facts")[0]) == 2
 
 
+def test_a_session_of_postgresql_is_left_as_it_was(
+    make_database: Callable[[str], str], tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    """A pooler may hand it to the application next, which must be able to write, and for as long as it likes."""
+    place = Postgresql(make_database("postgresql"), tmp_path, request)
+    place.execute("create table facts (x int)")
+    with closing(place.source(statement_timeout=3.0)) as source:
+        with source.snapshot() as reader:
+            assert reader.rows("show statement_timeout")[0][0] == "3s"
+            assert reader.rows("show transaction_read_only")[0][0] == "on"
+        session = source.raw()
+        shown = {name: session.execute(f"show {name}").fetchone()[0] for name in ("statement_timeout", "lock_timeout")}
+        assert shown == {"statement_timeout": "0", "lock_timeout": "0"}
+        session.execute("insert into facts values (1)")
+        with source.sql_connection() as connection:
+            assert connection.exec_driver_sql("show statement_timeout").scalar() == "3s"
+            connection.commit()
+            with pytest.raises(Exception, match="read-only transaction"):
+                connection.exec_driver_sql("insert into facts values (2)")
+
+
 # ------------------------------------------------------------------------------------------------- read-only
 
 
 @pytest.mark.parametrize(
     "statement",
-    ["insert into facts values (2)", "update facts set x = 9", "delete from facts", "create table more (x int)", "drop table facts"],
+    [
+        "insert into facts values (2)",
+        "update facts set x = 9",
+        "delete from facts",
+        "create table more (x int)",
+        "drop table facts",
+    ],
 )
 def test_no_statement_can_write(place: Place, statement: str) -> None:
     """Even with an administrator's URL."""
@@ -575,20 +619,38 @@ def test_the_server_hears_only_reads(server_place: ServerPlace, record_property:
     with general_log(server_place), server_place.reader() as url:
         project = server_place.project(url=url, name="as-reader")
         shutil.copy(server_place.folder / "project" / "counting.py", project.folder)
-        project.run(publish_seconds=0)
-        project.run(from_="2024-01-01", to="2024-03-05")
+        project.run()
+        project.run(from_="2024-02-01", to="2024-02-10")
         project.book.plan()
         project.book.look()
-        for metric in project.book.project.catalog.metrics.values():
-            if not metric.snapshot:
-                project.ask(metric.name, scope="month", from_="2024-01-01", to="2024-03-05", live=True)
+        names = [metric.name for metric in project.book.project.catalog.metrics.values() if not metric.snapshot]
+        project.rows(*names, scope="month", from_="2024-02-01", to="2024-03-05", live=True)
         project.close()
         heard = server_place.statements_of(make_url(url).username or "")
     assert len(heard) > 100
     writes = [one for one in heard if not one.upper().startswith(READS)]
     assert writes == []
-    words = {word for one in heard if not one.startswith("SHOW CREATE") for word in one.upper().replace("(", " ").split()}
-    assert words & {"INSERT", "UPDATE", "DELETE", "CREATE", "DROP", "ALTER", "TRUNCATE", "MERGE", "GRANT", "INTO", "CALL", "LOCK"} == set()
+    words = {
+        word for one in heard if not one.startswith("SHOW CREATE") for word in one.upper().replace("(", " ").split()
+    }
+    assert (
+        words
+        & {
+            "INSERT",
+            "UPDATE",
+            "DELETE",
+            "CREATE",
+            "DROP",
+            "ALTER",
+            "TRUNCATE",
+            "MERGE",
+            "GRANT",
+            "INTO",
+            "CALL",
+            "LOCK",
+        }
+        == set()
+    )
     copies = [one for one in heard if one.upper().startswith("COPY")]
     assert all(" TO STDOUT " in one for one in copies)
     record_property("statements heard", len(heard))
@@ -622,8 +684,8 @@ def test_a_run_leaves_a_file_as_it_was(file_place: Place) -> None:
         return hashlib.sha256(path.read_bytes()).hexdigest(), path.stat().st_mtime
 
     before = look()
-    project.run(publish_seconds=0)
-    project.run(from_="2024-01-01", to="2024-03-05")
+    project.run()
+    project.run(from_="2024-02-01", to="2024-02-10")
     project.ask("users", scope="month", live=True)
     project.book.look()
     assert look() == before
@@ -724,7 +786,9 @@ def test_a_statement_that_takes_too_long_costs_one_metric(place: Place) -> None:
 
 def test_statements_of_several_metrics_that_fail_are_asked_one_by_one(place: Place) -> None:
     """Fused with others, a division by zero or an overflow must not take them along."""
-    metrics = TWO.format(broken='table = "events"\ntime = "happened"\nby = ["plan"]\nmeasure = "sum(cast(cast(amount as double precision) as smallint))"')
+    metrics = TWO.format(
+        broken='table = "events"\ntime = "happened"\nby = ["plan"]\nmeasure = "sum(cast(cast(amount as double precision) as smallint))"'
+    )
     if place.kind in ("sqlite", "mariadb"):
         pytest.skip("no expression of it fails while rows are read")
     project = fill(place.project(metrics))
@@ -767,7 +831,9 @@ def test_a_wrong_password_is_told_and_not_shown(server_place: ServerPlace) -> No
     with server_place.reader(SECRET) as url:
         wrong = make_url(url).set(password="not-the-one").render_as_string(hide_password=False)
         project = server_place.project(broken('table = "events"'), url=wrong, name="elsewhere")
-        said = unreachable(project, words="cannot be reached", hint="look at the url of [sources.app] (user, password", url=wrong)
+        said = unreachable(
+            project, words="cannot be reached", hint="look at the url of [sources.app] (user, password", url=wrong
+        )
         assert "not-the-one" not in said
         project.close()
         project = server_place.project(broken('table = "events"'), url=url, name="elsewhere")
@@ -778,7 +844,11 @@ def test_a_wrong_password_is_told_and_not_shown(server_place: ServerPlace) -> No
 @pytest.mark.parametrize("host", ["127.0.0.1", "no-such-host.invalid"])
 def test_a_host_that_is_not_there_is_told_at_once(server_place: ServerPlace, host: str) -> None:
     fill(server_place.project())
-    url = make_url(server_place.url).set(host=host, port=servers.free_port(), password="s3cr3t-word").render_as_string(hide_password=False)
+    url = (
+        make_url(server_place.url)
+        .set(host=host, port=servers.free_port(), password="s3cr3t-word")
+        .render_as_string(hide_password=False)
+    )
     project = server_place.project(broken('table = "events"'), url=url, name="elsewhere")
     began = time.monotonic()
     said = unreachable(project, words="cannot be reached", hint="host, port", url=url)
@@ -787,13 +857,21 @@ def test_a_host_that_is_not_there_is_told_at_once(server_place: ServerPlace, hos
     project.close()
 
 
-def test_a_source_that_is_away_does_not_keep_the_others(server_place: ServerPlace, make_database: Callable[[str], str]) -> None:
+def test_a_source_that_is_away_does_not_keep_the_others(
+    server_place: ServerPlace, make_database: Callable[[str], str]
+) -> None:
     here = make_database("sqlite")
     project = Project(server_place.folder / "two", here, now=NOW)
     fill(project)
     away = make_url(server_place.url).set(port=servers.free_port()).render_as_string(hide_password=False)
-    metrics = f'[sources.away]\nurl = "{away}"\n' + TWO.format(broken='table = "events"\ntime = "happened"\nmeasure = "count(*)"\nsource = "away"')
-    project.declare(metrics.replace('[metrics.events]', '[metrics.events]\nsource = "app"').replace('[metrics.other]', '[metrics.other]\nsource = "app"'))
+    metrics = f'[sources.away]\nurl = "{away}"\n' + TWO.format(
+        broken='table = "events"\ntime = "happened"\nmeasure = "count(*)"\nsource = "away"'
+    )
+    project.declare(
+        metrics.replace("[metrics.events]", '[metrics.events]\nsource = "app"').replace(
+            "[metrics.other]", '[metrics.other]\nsource = "app"'
+        )
+    )
     costs_only_itself(project, words="cannot be reached", hint="[sources.away]")
     project.close()
 
@@ -887,7 +965,7 @@ class OwnServer:
 
     def start(self) -> None:
         account = servers.account_for(servers.KIND[self.kind].account)
-        with open(self.server.log, "ab") as output:
+        with Path(self.server.log).open("ab") as output:
             self.process = servers.popen(self.command, account, self.home, output)  # type: ignore[arg-type]
         servers.wait_until_it_answers(self.process, self.server)
 
@@ -935,7 +1013,9 @@ def test_a_server_that_goes_down_in_a_run_is_told_and_the_next_run_goes_on(
 
 
 def test_a_locked_table_costs_one_metric(server_place: ServerPlace) -> None:
-    metrics = broken('table = "events"').replace('[metrics.events]\ntable = "events"\ntime = "happened"', '[metrics.events]\ntable = "copy"\ntime = "happened"')
+    metrics = broken('table = "events"').replace(
+        '[metrics.events]\ntable = "events"\ntime = "happened"', '[metrics.events]\ntable = "copy"\ntime = "happened"'
+    )
     project = fill(server_place.project(metrics, source='lock_timeout = "1s"'))
     server_place.execute("create table copy as select * from events")
     with server_place.lock():
@@ -946,7 +1026,9 @@ def test_a_locked_table_costs_one_metric(server_place: ServerPlace) -> None:
     project.close()
 
 
-def test_a_sqlite_file_that_is_locked_is_told(tmp_path: Path, make_database: Callable[[str], str], request: pytest.FixtureRequest) -> None:
+def test_a_sqlite_file_that_is_locked_is_told(
+    tmp_path: Path, make_database: Callable[[str], str], request: pytest.FixtureRequest
+) -> None:
     place = SqliteWithoutWal(make_database("sqlite"), tmp_path, request)
     project = fill(place.project(broken('table = "events"'), source='lock_timeout = "1s"'))
     with closing(sqlite3.connect(place.database, isolation_level=None)) as app:
@@ -974,7 +1056,11 @@ print(writes, longest, flush=True)
 
 @pytest.mark.parametrize("kind", [Sqlite, SqliteWithoutWal], ids=named)
 def test_the_application_writes_while_a_run_reads_its_sqlite_file(
-    kind: type[Place], tmp_path: Path, make_database: Callable[[str], str], request: pytest.FixtureRequest, record_property: Callable[[str, object], None]
+    kind: type[Place],
+    tmp_path: Path,
+    make_database: Callable[[str], str],
+    request: pytest.FixtureRequest,
+    record_property: Callable[[str, object], None],
 ) -> None:
     """With a patience of a quarter of a second: without WAL, a read that stays open would make its writes fail."""
     place = kind(make_database("sqlite"), tmp_path, request)
@@ -983,7 +1069,9 @@ def test_the_application_writes_while_a_run_reads_its_sqlite_file(
         "insert into events select e.id + 1000 * r.id, e.happened, e.plan, e.amount, e.score, e.user_id from events e, "
         "(select id from events where id between 1 and 80) r"
     )
-    with subprocess.Popen([sys.executable, "-c", WRITER, place.database, "4"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as writer:
+    with subprocess.Popen(
+        [sys.executable, "-c", WRITER, place.database, "4"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as writer:
         assert writer.stdout.readline() == "writing\n"
         runs = 0
         while writer.poll() is None:
@@ -1016,9 +1104,13 @@ def test_a_duckdb_file_that_another_process_writes_to_is_told_as_such(
     with subprocess.Popen([sys.executable, "-c", HOLD, place.database], stdout=subprocess.PIPE, text=True) as holder:
         try:
             assert holder.stdout.readline() == "held\n"
-            unreachable(project, words="lock", hint="a DuckDB file admits one process while it is written", url=place.url)
+            unreachable(
+                project, words="lock", hint="a DuckDB file admits one process while it is written", url=place.url
+            )
             copy = shutil.copy(place.database, tmp_path / "copy.duckdb")
-            report = project.book.run(sources={"app": f"duckdb:///{copy}"}, source_as_of=datetime(2024, 3, 6, tzinfo=UTC))
+            report = project.book.run(
+                sources={"app": f"duckdb:///{copy}"}, source_as_of=datetime(2024, 3, 6, tzinfo=UTC)
+            )
             assert report.exit_code == 0
         finally:
             holder.kill()
@@ -1045,7 +1137,11 @@ def replica_of(own: OwnServer) -> Iterator[servers.Server]:
     port = servers.free_port()
     source = f"host={own.server.host} port={own.server.port} user={own.server.user} password={own.server.password}"
     with log.open("wb") as output:
-        servers.must(servers.popen([basebackup, "-D", home / "data", "-R", "--checkpoint=fast", "-d", source], account, home, output))
+        servers.must(
+            servers.popen(
+                [basebackup, "-D", home / "data", "-R", "--checkpoint=fast", "-d", source], account, home, output
+            )
+        )
         words = [programs["postgres"], "-D", home / "data", "-c", f"port={port}", "-c", "listen_addresses=127.0.0.1",
                  "-c", "unix_socket_directories=", "-c", "max_connections=200", "-c", "fsync=off"]  # fmt: skip
         process = servers.popen(words, account, home, output)
@@ -1063,11 +1159,13 @@ def test_a_lagging_replica_covers_nothing_past_what_it_replayed(request: pytest.
     with own_server("postgresql") as own:
         name = own.server.create_database()
         with closing(own.server.connect(name)) as primary, replica_of(own) as replica:
-            primary.execute("create table visits (at timestamptz)")
+            primary.execute("create table visits (happened timestamptz)")
             primary.execute("insert into visits select now() - n * interval '1 day' from generate_series(1, 5) n")
             project = replica_project(tmp_path, replica.url(name), today)
             with closing(replica.connect(name)) as second:
-                wait_for(lambda: second.execute("select count(*) from pg_tables where tablename = 'visits'").fetchone()[0])
+                wait_for(
+                    lambda: second.execute("select count(*) from pg_tables where tablename = 'visits'").fetchone()[0]
+                )
                 wait_for(lambda: second.execute("select count(*) from visits").fetchone()[0] == 5)
                 second.execute("select pg_wal_replay_pause()")
                 wait_for(lambda: second.execute("select pg_get_wal_replay_pause_state()").fetchone()[0] == "paused")

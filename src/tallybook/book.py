@@ -106,8 +106,11 @@ class Book:
     @property
     def _shelf(self) -> Shelf:
         if self._points is None:
-            self._points = Shelf(self.engine, self.store.scan)
+            self._points = Shelf(self.engine, self._scan)
         return self._points
+
+    def _scan(self, files: Sequence[File]) -> str:
+        return self.store.scan(files)
 
     # -- collect -------------------------------------------------------------------------------------
 

@@ -56,9 +56,11 @@ def columns(kind: str) -> tuple[str, ...]:
     return tuple(name for name, _ in SCHEMAS[kind])
 
 
-def ddl(kind: str, table: str) -> str:
-    """CREATE TABLE for a kind, in the engine's SQL."""
-    return f"CREATE TABLE {table} ({', '.join(f'{name} {type_}' for name, type_ in SCHEMAS[kind])})"
+def ddl(kind: str, table: str, dims: int = DIMS) -> str:
+    """CREATE TABLE for a kind, in the engine's SQL, with the columns of so many dimensions."""
+    unused = DIM_COLUMNS[dims:]
+    named = ", ".join(f"{name} {type_}" for name, type_ in SCHEMAS[kind] if name not in unused)
+    return f"CREATE TABLE {table} ({named})"
 
 
 def storage_key(kind: str, metric: str) -> str:

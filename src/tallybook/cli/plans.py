@@ -99,9 +99,8 @@ def _statements(work: Work, stretches: Stretches, *, indexed: bool | None) -> It
 
 def _days(group: Group, first: date, last: date, *, split: bool) -> Iterator[tuple[str, str]]:
     yield SUMS, group.select(group.additive().columns.expressions, first, last, split=split)
-    for keyed in group.keyed():
-        only, keys = keyed.condition, keyed.keys
-        yield _what(keyed), group.select(keyed.counts, first, last, split=split, condition=only, keys=keys)
+    for scan in group.scans(split=split):
+        yield ", ".join(map(_what, scan.plans)), group.scan(scan, first, last, split=split)
 
 
 def _now(group: Group) -> Iterator[tuple[str, str]]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from tallybook.calendar import ONE_DAY, Period
 from tallybook.collect.bind import Facts
 from tallybook.collect.staging import AdditiveRows, Staging, opening_day
-from tallybook.collect.statements import AdditivePlan, Group, KeyedPlan
+from tallybook.collect.statements import AdditivePlan, Group, KeyedPlan, Scan
 from tallybook.errors import SourceError
 from tallybook.measure import FLOAT
 from tallybook.sources.base import INT, TEXT, Reader, as_exact, as_float, as_integer, as_text
@@ -61,9 +61,9 @@ def gather_days(
 
 def _one_by_one(group: Group, first: date, last: date, staging: Staging, seconds: float) -> Generator[Step, None, date]:
     """Whole months in one snapshot, or fewer days if it gets old. Returns the day to go on with."""
-    additive, keyed = group.additive(), group.keyed()
+    additive, scans = group.additive(), group.scans(split=False)
     rows = AdditiveRows()
-    found: list[list[tuple[timedelta, pa.Table]]] = [[] for _ in keyed]
+    found: list[list[tuple[timedelta, pa.Table]]] = [[] for _ in scans]
     began, day = time.monotonic(), first
     with group.source.snapshot() as reader:
         while day <= last:
@@ -71,13 +71,13 @@ def _one_by_one(group: Group, first: date, last: date, staging: Staging, seconds
             if day > first and (age > SNAPSHOT_SECONDS or (day.day == 1 and age > seconds)):
                 break
             _read_additive(group, additive, reader, rows, day, day, split=False)
-            for plan, tables in zip(keyed, found, strict=True):
-                sql = group.select(plan.counts, day, day, split=False, condition=plan.condition, keys=plan.keys)
-                tables.append((day - first, reader.table(sql, _kinds(group, plan, split=False))))
+            for scan, tables in zip(scans, found, strict=True):
+                sql = group.scan(scan, day, day, split=False)
+                tables.append((day - first, reader.table(sql, _kinds(group, scan, split=False))))
             day += ONE_DAY
     staging.additive("new_additive", rows)
-    for plan, tables in zip(keyed, found, strict=True):
-        _stage_keyed(group, plan, staging, _with_days(tables), first, split=True)
+    for scan, tables in zip(scans, found, strict=True):
+        _stage_keyed(group, scan, staging, _with_days(tables), first, split=True)
     staging.bucket()
     yield Step(first, day - ONE_DAY)
     return day
@@ -89,8 +89,9 @@ def _whole_stretch(group: Group, first: date, last: date, staging: Staging) -> I
     try:
         with group.source.snapshot() as reader:
             _read_additive(group, group.additive(), reader, rows, first, last, split=True)
-            for plan in group.keyed():
-                _read_keyed(group, plan, reader, staging, first, last, split=True)
+            for scan in group.scans(split=True):
+                table = reader.table(group.scan(scan, first, last, split=True), _kinds(group, scan, split=True))
+                _stage_keyed(group, scan, staging, table, first, split=True)
     except SourceError as error:
         if "took longer" not in error.message or first == last:
             raise
@@ -200,13 +201,6 @@ def _take_additive(
                 into.add(facts, one.index, day, dims, count, parts, sign)
 
 
-def _read_keyed(
-    group: Group, plan: KeyedPlan, reader: Reader, staging: Staging, first: date, last: date, *, split: bool
-) -> None:
-    sql = group.select(plan.counts, first, last, split=split, condition=plan.condition, keys=plan.keys)
-    _take_keyed(group, plan, reader, sql, staging, first, split=split)
-
-
 def _take_keyed(
     group: Group,
     plan: KeyedPlan,
@@ -218,13 +212,14 @@ def _take_keyed(
     split: bool,
     sign: int = 1,
 ) -> None:
-    table = reader.table(sql, _kinds(group, plan, split=split))
-    _stage_keyed(group, plan, staging, table, first, split=split, sign=sign)
+    scan = Scan((plan,))
+    table = reader.table(sql, _kinds(group, scan, split=split))
+    _stage_keyed(group, scan, staging, table, first, split=split, sign=sign)
 
 
-def _kinds(group: Group, plan: KeyedPlan, *, split: bool) -> list[str]:
-    """How the columns of a keyed statement arrive: day?, dimensions, keys, counts."""
-    return [*([INT] if split else []), *([TEXT] * len(group.dims)), *plan.kinds, *([INT] * len(plan.counts))]
+def _kinds(group: Group, scan: Scan, *, split: bool) -> list[str]:
+    """How the columns of a keyed statement arrive: day?, dimensions, then the scan's."""
+    return [*([INT] if split else []), *([TEXT] * len(group.dims)), *scan.kinds]
 
 
 def _with_days(tables: list[tuple[timedelta, pa.Table]]) -> pa.Table:
@@ -241,7 +236,7 @@ def _with_days(tables: list[tuple[timedelta, pa.Table]]) -> pa.Table:
 
 def _stage_keyed(
     group: Group,
-    plan: KeyedPlan,
+    scan: Scan,
     staging: Staging,
     table: pa.Table,
     first: date,
@@ -252,13 +247,20 @@ def _stage_keyed(
     if not table.num_rows:
         return
     at = len(group.dims) + (1 if split else 0)
-    keys = [f"c{at + i}" for i in range(len(plan.keys))]
-    for place, (facts, index) in enumerate(plan.takers):
-        staging.keyed(
-            facts, index, plan.shape, table, first=first, split=split, sign=sign,
-            count=f"c{at + len(plan.keys) + place}", keys=keys, unit=plan.unit,
-            counts_null=facts.bound.measure.slots[index].counts_null,
-        )  # fmt: skip
+    counts = {count: f"c{at + len(scan.keys) + place}" for place, count in enumerate(scan.counts)}
+    mark = f"c{at + len(scan.keys) + len(counts)}"
+    if len(scan.plans) > 1 and not set(table[mark].unique().to_pylist()) <= set(scan.marks):
+        # Two keys are one to the source. It is asked for each metric alone.
+        raise SourceError(f"{group.relation} cannot be grouped by {' and '.join(scan.keys)} at once")
+    for plan, own in zip(scan.plans, scan.marks, strict=True):
+        keys = [f"c{at + i}" for i in range(len(plan.keys))]
+        at += len(keys)
+        for (facts, index), count in zip(plan.takers, plan.counts, strict=True):
+            staging.keyed(
+                facts, index, plan.shape, table, first=first, split=split, sign=sign, count=counts[count], keys=keys,
+                unit=plan.unit, counts_null=facts.bound.measure.slots[index].counts_null,
+                only=f"{mark} = {own} AND {keys[0]} IS NOT NULL" if len(scan.plans) > 1 else "",
+            )  # fmt: skip
 
 
 # --- Python metrics ---------------------------------------------------------------------------------------

@@ -134,7 +134,8 @@ class _Runner:
     def __init__(self, means: Means, plan: Plan, lease: Lease, number: int) -> None:
         self.means, self.plan, self.lease, self.number = means, plan, lease, number
         self.engine = connect()
-        self.staging = Staging(self.engine)
+        most_dims = max((len(facts.metric.dims) for work in plan.works for facts in work.facts), default=0)
+        self.staging = Staging(self.engine, most_dims)
         self.definitions = {(d.metric, d.id): d for d in plan.definitions}
         self.staged: dict[tuple[str, str], tuple[Facts, list[date], str | None]] = {}
         self.again: dict[tuple[str, str], frozenset[date]] = {}

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from tallybook.calendar import ONE_DAY
 from tallybook.errors import SourceError
 from tallybook.measure import ADDITIVE, BUCKETS, FLOAT, IDS
-from tallybook.points import DIM_COLUMNS, EXACT_VALUES, GAMMA, SCHEMAS, columns, ddl
+from tallybook.points import DIM_COLUMNS, DIMS, EXACT_VALUES, GAMMA, SCHEMAS, columns, ddl
 
 if TYPE_CHECKING:
     import duckdb
@@ -22,20 +22,20 @@ if TYPE_CHECKING:
     from tallybook.collect.bind import Facts
 
 _PARTS = ("n", "total", "total_f", "low", "high", "low_f", "high_f", "s1", "s2")
-_KEYS = ", ".join(["metric", "definition", "slot", *DIM_COLUMNS])
 
 
 class Staging:
-    """Tables of one run in its own engine."""
+    """Tables of one run in its own engine, with the columns of `dims` dimensions: the most that a metric of it has."""
 
-    def __init__(self, engine: duckdb.DuckDBPyConnection) -> None:
+    def __init__(self, engine: duckdb.DuckDBPyConnection, dims: int = DIMS) -> None:
         self.engine = engine
+        self.keys = ", ".join(["metric", "definition", "slot", *DIM_COLUMNS[:dims]])
         for kind in SCHEMAS:
-            engine.execute(ddl(kind, f"new_{kind}"))
-        engine.execute(ddl(ADDITIVE, "delta_additive"))
-        engine.execute(ddl(IDS, "delta_ids"))
+            engine.execute(ddl(kind, f"new_{kind}", dims))
+        engine.execute(ddl(ADDITIVE, "delta_additive", dims))
+        engine.execute(ddl(IDS, "delta_ids", dims))
         engine.execute("ALTER TABLE delta_ids ADD COLUMN n BIGINT")
-        engine.execute(ddl(BUCKETS, "raw_values"))
+        engine.execute(ddl(BUCKETS, "raw_values", dims))
         engine.execute("ALTER TABLE raw_values ADD COLUMN value DECIMAL(38,10)")
 
     def clear(self) -> None:
@@ -70,9 +70,10 @@ class Staging:
 
     def keyed(
         self, facts: Facts, index: int, shape: str, table: pa.Table, *, first: date, split: bool, sign: int = 1,
-        count: str, keys: Sequence[str], unit: int, counts_null: bool,
+        count: str, keys: Sequence[str], unit: int, counts_null: bool, only: str = "",
     ) -> None:  # fmt: skip
-        """Stage rows (day?, dims…, keys…, counts…) of a statement as ids or values of one slot.
+        """Stage rows (day?, dims…, keys…, counts…) of a statement, those that meet `only`, as ids or values of one
+        slot.
 
         For flows a row with count > 0 is one id; for intervals `sign` × count goes into the deltas."""
         bound = facts.bound
@@ -82,7 +83,7 @@ class Staging:
         dims = ", ".join(f"c{at + i} AS d{i + 1}" for i in range(n_dims))
         head = f"'{bound.key}' AS metric, '{bound.definition}' AS definition, {index} AS slot, {day} AS day{', ' if dims else ''}{dims}"
         value = _value_sql(facts, index, shape, keys, unit, counts_null)
-        where = f"WHERE {count} > 0"
+        where = f"WHERE {count} > 0{' AND ' if only else ''}{only}"
         interval = facts.metric.interval
         if shape == IDS and not interval:
             sql = f"INSERT INTO new_ids BY NAME SELECT {head}, {value} FROM staged {where}"
@@ -99,7 +100,7 @@ class Staging:
         if not self.engine.execute("SELECT 1 FROM raw_values LIMIT 1").fetchall():
             return
         self._refuse_infinite()
-        cell = f"{_KEYS}, day"
+        cell = f"{self.keys}, day"
         self.engine.execute(
             f"INSERT INTO new_buckets BY NAME WITH merged AS ("
             f"  SELECT {cell}, low_f AS v, sum(n) AS n FROM raw_values GROUP BY {cell}, low_f), "
@@ -132,10 +133,10 @@ class Staging:
         steps = ", ".join(f"sum({part}) AS {part}" for part in ("rows", "n", "total", "total_f", "s1", "s2"))
         running = ", ".join(f"sum({part}) OVER w AS {part}" for part in ("rows", "n", "total", "total_f", "s1", "s2"))
         self.engine.execute(
-            f"INSERT INTO new_additive BY NAME WITH steps AS (SELECT {_KEYS}, day, {steps} FROM delta_additive GROUP BY {_KEYS}, day), "
-            f"levels AS (SELECT {_KEYS}, day, lead(day) OVER w AS following, {running} FROM steps "
-            f"WINDOW w AS (PARTITION BY {_KEYS} ORDER BY day)) "
-            f"SELECT {_KEYS}, {_days(first, last)}, {sums.replace('total AS total', f'total::{whole} AS total')} "
+            f"INSERT INTO new_additive BY NAME WITH steps AS (SELECT {self.keys}, day, {steps} FROM delta_additive GROUP BY {self.keys}, day), "
+            f"levels AS (SELECT {self.keys}, day, lead(day) OVER w AS following, {running} FROM steps "
+            f"WINDOW w AS (PARTITION BY {self.keys} ORDER BY day)) "
+            f"SELECT {self.keys}, {_days(first, last)}, {sums.replace('total AS total', f'total::{whole} AS total')} "
             f"FROM levels WHERE rows > 0"
         ).fetchall()
         self.engine.execute("DELETE FROM delta_additive")
@@ -143,7 +144,7 @@ class Staging:
         self._accumulate_values(members, first, last)
 
     def _accumulate_ids(self, first: date, last: date) -> None:
-        keys = f"{_KEYS}, id, value, value_f"
+        keys = f"{self.keys}, id, value, value_f"
         self.engine.execute(
             f"INSERT INTO new_ids BY NAME WITH steps AS (SELECT {keys}, day, sum(n) AS n FROM delta_ids GROUP BY {keys}, day), "
             f"levels AS (SELECT {keys}, day, lead(day) OVER w AS following, sum(n) OVER w AS n FROM steps "
@@ -155,7 +156,7 @@ class Staging:
     def _accumulate_values(self, members: Sequence[Facts], first: date, last: date) -> None:
         """Values with how often they hold: buckets for percentiles, least and greatest for min and max."""
         self._refuse_infinite()
-        keys = f"{_KEYS}, low_f, value"
+        keys = f"{self.keys}, low_f, value"
         self.engine.execute(
             f"CREATE OR REPLACE TEMP TABLE held AS WITH steps AS (SELECT {keys}, day, sum(n) AS n FROM raw_values GROUP BY {keys}, day), "
             f"levels AS (SELECT {keys}, day, lead(day) OVER w AS following, sum(n) OVER w AS n FROM steps "
@@ -167,7 +168,7 @@ class Staging:
             for index, slot in enumerate(facts.bound.measure.slots):
                 mine = f"metric = '{facts.bound.key}' AND definition = '{facts.bound.definition}' AND slot = {index}"
                 if slot.shape == BUCKETS:
-                    names = ", ".join([*_KEYS.split(", "), "day", "low_f", "n"])
+                    names = ", ".join([*self.keys.split(", "), "day", "low_f", "n"])
                     self.engine.execute(
                         f"INSERT INTO raw_values BY NAME SELECT {names} FROM held WHERE {mine}"
                     ).fetchall()
@@ -183,8 +184,8 @@ class Staging:
     def _merge_extreme(self, mine: str, value: str, column: str) -> None:
         """Least or greatest held value: its own row; slot 0's count of rows stands in the row staged before."""
         self.engine.execute(
-            f"INSERT INTO new_additive BY NAME SELECT {_KEYS}, day, 0 AS rows, {value} AS {column} FROM held WHERE {mine} "
-            f"GROUP BY {_KEYS}, day"
+            f"INSERT INTO new_additive BY NAME SELECT {self.keys}, day, 0 AS rows, {value} AS {column} FROM held WHERE {mine} "
+            f"GROUP BY {self.keys}, day"
         ).fetchall()
 
 

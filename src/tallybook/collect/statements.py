@@ -28,6 +28,8 @@ from tallybook.sources.base import (
 )
 
 FLOW_PLAN, INTERVAL_PLAN, SNAPSHOT_PLAN = "days", "interval", "snapshot"
+MOST_SETS = 8
+"""Keyed plans in one statement: each has a table of its groups in the source's memory."""
 Read = Callable[[Sequence[Any]], Any]
 """From a row's values to one part."""
 
@@ -105,6 +107,40 @@ class KeyedPlan:
     takers: tuple[tuple[Facts, int], ...]
     counts: tuple[str, ...]
     condition: str | None
+    only: str | None
+    """The condition without the parts that say that there is a key."""
+
+
+@dataclass(frozen=True)
+class Scan:
+    """Keyed plans that one statement answers, each by a grouping set of its own; or one plan alone.
+
+    The columns are day?, dimensions, the keys of all, `counts`, and of several plans whose row it is."""
+
+    plans: tuple[KeyedPlan, ...]
+
+    @property
+    def keys(self) -> list[str]:
+        return [key for plan in self.plans for key in plan.keys]
+
+    @property
+    def kinds(self) -> list[str]:
+        """How the columns after the dimensions arrive."""
+        marks = [INT] if len(self.plans) > 1 else []
+        return [*(kind for plan in self.plans for kind in plan.kinds), *([INT] * len(self.counts)), *marks]
+
+    @property
+    def counts(self) -> list[str]:
+        """Each once, if several plans have them."""
+        if len(self.plans) == 1:
+            return list(self.plans[0].counts)
+        return list(dict.fromkeys(count for plan in self.plans for count in plan.counts))
+
+    @property
+    def marks(self) -> list[int]:
+        """What GROUPING(keys…) says in the rows of each plan: a 1 for every key that they are not grouped by."""
+        most = len(self.plans)
+        return [(1 << most) - 1 - (1 << (most - 1 - place)) for place in range(most)]
 
 
 @dataclass
@@ -202,8 +238,18 @@ class Group:
         return KeyedPlan(
             shape=shape, keys=keys, kinds=kinds, unit=unit, takers=tuple((f, i) for f, i, _ in several),
             counts=tuple(self._count(c if len(several) > 1 else None, None) for c in conditions),
-            condition=" AND ".join([*present, *([f"({only})"] if only else [])]) or None,
+            condition=" AND ".join([*present, *([f"({only})"] if only else [])]) or None, only=only,
         )  # fmt: skip
+
+    def scans(self, *, split: bool) -> list[Scan]:
+        """The keyed plans, as many as possible in one statement: for single days, whose groups fit into memory."""
+        plans = self.keyed()
+        names = [plan.keys for plan in plans]
+        together = [p for p in plans if len(p.keys) == 1 and names.count(p.keys) == 1]
+        if split or not self.source.grouping_sets:
+            together = []
+        apart = [Scan((plan,)) for plan in plans if plan not in together]
+        return apart + [Scan(tuple(together[i : i + MOST_SETS])) for i in range(0, len(together), MOST_SETS)]
 
     def _key_columns(
         self, facts: Facts, index: int, slot: Slot, shape: str
@@ -234,6 +280,25 @@ class Group:
     def select(self, columns: Sequence[str], first: date, last: date, *, split: bool, condition: str | None = None,
                keys: Sequence[str] = ()) -> str:  # fmt: skip
         """One statement over the days first … last; with `split` its first column counts days from `first`."""
+        day, relation, where = self._from(first, last, split=split)
+        where += [condition] if condition else []
+        return _select([*day, *self.dims, *keys], columns, relation, where)
+
+    def scan(self, scan: Scan, first: date, last: date, *, split: bool) -> str:
+        """The statement of one or several keyed plans."""
+        if len(scan.plans) == 1:
+            (plan,) = scan.plans
+            return self.select(plan.counts, first, last, split=split, condition=plan.condition, keys=plan.keys)
+        keys = [self._when(plan.only, plan.keys[0]) for plan in scan.plans]
+        day, relation, where = self._from(first, last, split=split)
+        heads = [*day, *self.dims]
+        shared = [str(i + 1) for i in range(len(heads))]
+        sets = [f"({', '.join([*shared, str(len(heads) + i + 1)])})" for i in range(len(keys))]
+        columns = [*heads, *keys, *scan.counts, f"GROUPING({', '.join(keys)})"]
+        return f"{_select([], columns, relation, where)} GROUP BY GROUPING SETS ({', '.join(sets)})"
+
+    def _from(self, first: date, last: date, *, split: bool) -> tuple[list[str], str, list[str]]:
+        """(which day it is, with `split`; what stands after FROM; conditions) for the days first … last."""
         form, column = self._time()
         bounds = self._bounds(form, first, last)
         start, end = self._bound_pair(first), self._bound_pair(last + ONE_DAY)
@@ -250,8 +315,7 @@ class Group:
         if self.key.latest:
             # Which value is the latest is settled before anything is asked of it.
             relation, where = self._latest(relation, where, day), []
-        where += [condition] if condition else []
-        return _select([*([day] if day else []), *self.dims, *keys], columns, relation, where)
+        return [day] if day else [], relation, where
 
     def select_now(self, columns: Sequence[str], *, condition: str | None = None, keys: Sequence[str] = ()) -> str:
         """One statement over all facts, as they are now."""

@@ -122,6 +122,8 @@ class Source(abc.ABC):
     """sqlglot's name for its SQL."""
     apart: str = ""
     """Closes a subquery that must not be folded into the query around it."""
+    grouping_sets: bool = False
+    """It groups one scan by several keys at once (GROUPING SETS)."""
     snapshots: bool = True
     """False: every statement stands for itself."""
 
@@ -275,9 +277,7 @@ class Source(abc.ABC):
         exact = self.between(self.time_value(column, form), form, start, end)
         return exact if form.name != "text_offset" else f"{self.wide(column, start, end)} AND {exact}"
 
-    def between(
-        self, value: str, form: TimeForm, start: tuple[datetime, date], end: tuple[datetime, date]
-    ) -> str:
+    def between(self, value: str, form: TimeForm, start: tuple[datetime, date], end: tuple[datetime, date]) -> str:
         return f"{value} >= {self.bound(form, *start)} AND {value} < {self.bound(form, *end)}"
 
     def wide(self, column: str, start: tuple[datetime, date], end: tuple[datetime, date]) -> str:

@@ -170,7 +170,8 @@ class DuckdbReader(Reader):
         with self._limited():
             names = [row[0] for row in self.connection.execute(f"DESCRIBE {sql}").fetchall()]
             columns = (
-                f"CAST({self.source.quote(n)} AS {types[k]}) AS c{i}" for i, (n, k) in enumerate(zip(names, kinds, strict=False))
+                f"CAST({self.source.quote(n)} AS {types[k]}) AS c{i}"
+                for i, (n, k) in enumerate(zip(names, kinds, strict=False))
             )
             return self.connection.sql(f"SELECT {', '.join(columns)} FROM ({sql})").to_arrow_table()
 

@@ -35,7 +35,9 @@ class MysqlSource(ServerSource):
     dialect = "mysql"
     drivername = "mysql+pymysql"
     extra = "mysql"
-    begin = ("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY",)
+
+    def begin(self) -> Sequence[str]:
+        return ("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY",)
 
     def prepare(self) -> Sequence[str]:
         s = self.settings

@@ -9,7 +9,7 @@ import io
 import json
 from collections.abc import Generator, Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from tallybook.errors import SourceError, SourceUnavailable
 from tallybook.sources.base import (
@@ -31,6 +31,7 @@ from tallybook.sources.server import ServerReader, ServerSource
 
 if TYPE_CHECKING:
     import pyarrow as pa
+    from sqlalchemy import Connection, Engine
 
 _OIDS = {
     16: BOOL, 17: BYTES, 18: TEXT, 19: TEXT, 20: INT, 21: INT, 23: INT, 25: TEXT, 26: INT, 700: FLOAT, 701: FLOAT,
@@ -40,26 +41,46 @@ _OIDS = {
 
 class PostgresqlSource(ServerSource):
     dialect = "postgres"
+    grouping_sets = True
     drivername = "postgresql+psycopg"
     extra = "postgresql"
-    begin = ("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",)
+    # No question for a type on every connection; no prepared statements, which a pooler loses.
+    engine_options: ClassVar = {"use_native_hstore": False, "connect_args": {"prepare_threshold": None}}
 
     def prepare(self) -> Sequence[str]:
+        # Nothing for the session: behind a pooler that hands sessions on between transactions (PgBouncer), the
+        # application would get one of ours, in which it cannot write.
+        return ()
+
+    def begin(self) -> Sequence[str]:
+        return (f"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; {self._limits()}",)
+
+    def _limits(self) -> str:
+        """Settings of one transaction."""
         s = self.settings
-        return (
-            "SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY",
-            "SET TimeZone = 'UTC'",
-            "SET DateStyle = 'ISO'",
-            "SET jit = off",
-            f"SET statement_timeout = {int(s.statement_timeout * 1000)}",
-            f"SET lock_timeout = {int(s.lock_timeout * 1000)}",
-            f"SET idle_in_transaction_session_timeout = {int(max(60.0, 2 * s.statement_timeout) * 1000)}",
-            "SET application_name = 'tallybook'",
-        )
+        settings = {
+            "TimeZone": "'UTC'",
+            "DateStyle": "'ISO'",
+            "jit": "off",
+            "statement_timeout": int(s.statement_timeout * 1000),
+            "lock_timeout": int(s.lock_timeout * 1000),
+            "idle_in_transaction_session_timeout": int(max(60.0, 2 * s.statement_timeout) * 1000),
+        }
+        return "; ".join(f"SET LOCAL {name} = {value}" for name, value in settings.items())
+
+    def prepared(self, engine: Engine) -> Engine:
+        from sqlalchemy import event
+
+        def begin(connection: Connection) -> None:
+            connection.exec_driver_sql(f"SET TRANSACTION READ ONLY; {self._limits()}")
+
+        event.listen(engine, "begin", begin)
+        return engine
 
     def _connect(self) -> Any:
         raw = super()._connect()
         raw.autocommit = True
+        raw.prepare_threshold = None
         return raw
 
     def _end(self, raw: Any) -> None:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import abc
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from tallybook.errors import SourceError, SourceUnavailable
 from tallybook.sources.base import FLOAT, TEXT, ColumnType, Reader, Source
@@ -19,8 +19,8 @@ class ServerSource(Source):
 
     drivername: str
     extra: str
-    begin: Sequence[str]
-    """Statements that start a read-only snapshot."""
+    engine_options: ClassVar[Mapping[str, Any]] = {}
+    """Of SQLAlchemy's dialect."""
 
     def __init__(self, settings: Any) -> None:
         super().__init__(settings)
@@ -30,6 +30,10 @@ class ServerSource(Source):
     @abc.abstractmethod
     def prepare(self) -> Sequence[str]:
         """Session settings: time zone, time limits, read-only."""
+
+    @abc.abstractmethod
+    def begin(self) -> Sequence[str]:
+        """Statements that start a read-only snapshot."""
 
     @abc.abstractmethod
     def explained(self, error: Exception) -> SourceError:
@@ -48,13 +52,17 @@ class ServerSource(Source):
             if "+" not in url.drivername:  # postgres://, mysql://, mariadb://: our driver reads them all
                 url = url.set(drivername=self.drivername)
             try:
-                self._engine = create_engine(url, poolclass=NullPool)
+                self._engine = self.prepared(create_engine(url, poolclass=NullPool, **self.engine_options))
             except ModuleNotFoundError as error:
                 raise SourceUnavailable(
                     f"source {self.settings.name!r} needs the driver {error.name}",
                     hint=f"pip install 'tallybook[{self.extra}]'",
                 ) from None
         return self._engine
+
+    def prepared(self, engine: Engine) -> Engine:
+        """SQLAlchemy's engine, for `sql_connection` and for looking at what is there."""
+        return engine
 
     def raw(self) -> Any:
         """The driver's connection, opened and prepared on first use."""
@@ -99,7 +107,7 @@ class ServerSource(Source):
         raw = self.raw()
         try:
             cursor = raw.cursor()
-            for statement in self.begin:
+            for statement in self.begin():
                 cursor.execute(statement)
             cursor.close()
         except Exception as error:

@@ -71,7 +71,11 @@ class SqliteSource(Source):
             connection.execute("PRAGMA query_only = 1")
             mode = connection.execute("PRAGMA journal_mode").fetchone()[0]
         except sqlite3.Error as error:
-            hint = "run again when the writer is done" if "locked" in str(error) else "is it an SQLite database, and may we read it?"
+            hint = (
+                "run again when the writer is done"
+                if "locked" in str(error)
+                else "is it an SQLite database, and may we read it?"
+            )
             raise SourceUnavailable(f"source {self.settings.name!r}: {self.path}: {error}", hint=hint) from None
         self.snapshots = mode.lower() == "wal"
         connection.set_progress_handler(lambda: time.monotonic() > self._stop_at, 20_000)
@@ -229,7 +233,9 @@ class SqliteSource(Source):
         '+0530', and rounds the last half millisecond of a day into the next."""
         rest = f"substr({column}, 12)"
         sign = f"(instr({rest}, '+') + instr({rest}, '-'))"
-        clock = f"replace(substr(CASE WHEN {sign} > 0 THEN substr({rest}, 1, {sign} - 1) ELSE {rest} END, 1, 8), 'Z', '')"
+        clock = (
+            f"replace(substr(CASE WHEN {sign} > 0 THEN substr({rest}, 1, {sign} - 1) ELSE {rest} END, 1, 8), 'Z', '')"
+        )
         digits = f"replace(substr({rest}, {sign} + 1), ':', '')"
         seconds = f"(substr({digits}, 1, 2) * 3600 + substr({digits}, 3, 2) * 60)"
         ahead = f"CASE WHEN {sign} = 0 THEN 0 WHEN substr({rest}, {sign}, 1) = '-' THEN -{seconds} ELSE {seconds} END"
