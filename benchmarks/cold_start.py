@@ -45,5 +45,3 @@ def run(words: Sequence[str]) -> None:
     done = subprocess.run(words, cwd=Path(__file__).parent.parent, capture_output=True, text=True, check=False)
     if done.returncode:
         raise RuntimeError(f"{' '.join(words)}: {done.stderr or done.stdout}")
-
-

@@ -21,7 +21,9 @@ def measure(scene: Scene) -> Report:
     }
     for way in ways.values():
         way()  # modules are imported, pages in memory
-    found = side_by_side(scene.scale.rounds, ways, cpu=scene.server.cpu_seconds, meters={"buffers": scene.server.buffers})
+    found = side_by_side(
+        scene.scale.rounds, ways, cpu=scene.server.cpu_seconds, meters={"buffers": scene.server.buffers}
+    )
     limit, ours = found["bare_count"], found["backfill"]
     by_plan = found["backfill_by_plan"]
     return Report(

@@ -30,7 +30,9 @@ def measure(scene: Scene) -> Report:
     }
     for way in ways.values():
         way()
-    found = side_by_side(scene.scale.rounds, ways, cpu=scene.server.cpu_seconds, meters={"buffers": scene.server.buffers})
+    found = side_by_side(
+        scene.scale.rounds, ways, cpu=scene.server.cpu_seconds, meters={"buffers": scene.server.buffers}
+    )
     limit, ours, naive, ours_at_worst, naive_at_worst = found.values()
     times = scene.scale.days / len(days)
     buffers = times * naive.median("buffers") / ours.median("buffers")

@@ -24,7 +24,9 @@ def measure(scene: Scene) -> Report:
     ways = {"backfill": lambda: backfill(scene), "query_a_day": lambda: query_a_day(scene, days)}
     for way in ways.values():
         way()
-    found = side_by_side(scene.scale.rounds, ways, cpu=scene.server.cpu_seconds, meters={"buffers": scene.server.buffers})
+    found = side_by_side(
+        scene.scale.rounds, ways, cpu=scene.server.cpu_seconds, meters={"buffers": scene.server.buffers}
+    )
     ours, naive = found.values()
     times = DAYS / len(days)
     return Report(

@@ -58,7 +58,9 @@ def _measured(name: str, scene: Scene) -> Report:
     report: Report = importlib.import_module(f"benchmarks.{name}").measure(scene)
     for budget in report.budgets:
         said = "met" if budget.met else "MISSED"
-        tell(f"  {said:6} {budget.what}: {budget.to_dict()['seen']} {budget.unit} (budget {budget.to_dict()['budget']})")
+        tell(
+            f"  {said:6} {budget.what}: {budget.to_dict()['seen']} {budget.unit} (budget {budget.to_dict()['budget']})"
+        )
     return report
 
 

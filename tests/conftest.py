@@ -48,9 +48,7 @@ def pytest_configure(config: pytest.Config) -> None:
     """Choose the seed and make the folder of the run's servers, before any worker starts."""
     if not is_worker(config):
         # Set in the environment, because that is what workers inherit.
-        os.environ["TALLYBOOK_SEED"] = os.environ.get("TALLYBOOK_SEED") or str(
-            random.SystemRandom().randrange(2**32)
-        )
+        os.environ["TALLYBOOK_SEED"] = os.environ.get("TALLYBOOK_SEED") or str(random.SystemRandom().randrange(2**32))
         folder, alive = servers.start_run()
         os.environ["TALLYBOOK_TEST_RUN"] = str(folder)
         config.add_cleanup(lambda: servers.end_run(folder, alive))

@@ -159,9 +159,7 @@ Loading = Callable[..., Project]
 def project(tmp_path: Path) -> Loading:
     """Loads a project made of this toml and these files; `env` is its whole environment."""
 
-    def made(
-        toml: str | bytes, files: dict[str, str] | None = None, env: dict[str, str] | None = None
-    ) -> Project:
+    def made(toml: str | bytes, files: dict[str, str] | None = None, env: dict[str, str] | None = None) -> Project:
         written = toml if isinstance(toml, bytes) else toml.encode()
         (tmp_path / "tallybook.toml").write_bytes(written)
         for name, text in (files or {}).items():
@@ -337,9 +335,7 @@ def test_problems_come_in_the_order_of_the_file(project: Loading) -> None:
 
 
 def test_the_error_reads_as_a_list(project: Loading) -> None:
-    with pytest.raises(
-        DeclarationError, match=r"(?s)13 problems.*book\.timezone: .*seen: .*paste: "
-    ) as caught:
+    with pytest.raises(DeclarationError, match=r"(?s)13 problems.*book\.timezone: .*seen: .*paste: ") as caught:
         project(MISTAKES)
     assert caught.value.exit_code == 2
 
@@ -450,10 +446,7 @@ def test_a_dimension_is_not_called_like_a_metric() -> None:
 
 
 def test_a_dimension_is_spelled_one_way() -> None:
-    assert (
-        "is called 'Plan' in by"
-        in told(BY_DAY + 'by = ["Plan"]\nseries = ["plan"]')["metrics.x.series"].message
-    )
+    assert "is called 'Plan' in by" in told(BY_DAY + 'by = ["Plan"]\nseries = ["plan"]')["metrics.x.series"].message
 
 
 def test_at_most_sixteen_dimensions_are_stored() -> None:
@@ -464,8 +457,7 @@ def test_at_most_sixteen_dimensions_are_stored() -> None:
 
 def test_an_old_name_is_free_and_claimed_once() -> None:
     assert (
-        "still declared"
-        in told(FLOW + 'renamed_from = "y"', f"[metrics.y]\n{FLOW}")["metrics.x.renamed_from"].message
+        "still declared" in told(FLOW + 'renamed_from = "y"', f"[metrics.y]\n{FLOW}")["metrics.x.renamed_from"].message
     )
     twice = told(FLOW + 'renamed_from = "old"', f'[metrics.y]\n{FLOW}renamed_from = "old"')
     assert twice["metrics.y.renamed_from"].message == "'x' was renamed from 'old' already"
@@ -578,9 +570,7 @@ measure = "revenue / mrr"
         ("revenue || mrr", "", "a formula of other metrics"),
     ],
 )
-def test_a_formula_of_metrics_that_means_nothing_is_refused(
-    measure: str, message: str, expected: str
-) -> None:
+def test_a_formula_of_metrics_that_means_nothing_is_refused(measure: str, message: str, expected: str) -> None:
     problem = told(f'measure = "{measure}"', OTHERS)["metrics.x.measure"]
     assert message in problem.message
     assert expected in problem.expected
@@ -840,9 +830,7 @@ where tenant = '${TENANT}';
 def test_a_sql_file_is_a_metric_with_toml_in_its_first_lines(project: Loading) -> None:
     metric = project(MINIMAL, {"metrics/revenue.sql": SQL_FILE}, {"TENANT": "t1"}).catalog.metrics["revenue"]
     assert (metric.time, metric.by, metric.unit) == ("paid_at", ("plan", "country"), "EUR")
-    assert metric.sql == (
-        "select paid_at, amount, plan, country\nfrom invoices -- all of them\nwhere tenant = 't1'"
-    )
+    assert metric.sql == ("select paid_at, amount, plan, country\nfrom invoices -- all of them\nwhere tenant = 't1'")
 
 
 def test_problems_in_a_file_name_it_and_paste_into_it(project: Loading) -> None:
@@ -904,8 +892,7 @@ def test_the_hash_of_a_function_is_of_what_it_does(project: Loading) -> None:
 
 def test_the_toml_may_name_a_function_of_a_file_or_a_module(project: Loading, tmp_path: Path) -> None:
     toml = MINIMAL + (
-        '[metrics.a]\nfunction = "jobs/count.py:tickets"\n'
-        f'[metrics.b]\nfunction = "jobs_{os.getpid()}.deep:tickets"\n'
+        f'[metrics.a]\nfunction = "jobs/count.py:tickets"\n[metrics.b]\nfunction = "jobs_{os.getpid()}.deep:tickets"\n'
     )
     body = "def tickets(day, db, unused=None):\n    return 1\n"
     files = {"jobs/count.py": body, f"jobs_{os.getpid()}/deep.py": body.replace("1", "2")}
@@ -962,9 +949,7 @@ def test_a_file_of_metrics_that_fails_names_its_line(project: Loading) -> None:
         ("postgresql://h/app.db", "postgresql://h/app.db"),
     ],
 )
-def test_files_are_relative_to_the_project(
-    project: Loading, tmp_path: Path, written: str, resolved: str
-) -> None:
+def test_files_are_relative_to_the_project(project: Loading, tmp_path: Path, written: str, resolved: str) -> None:
     loaded = project(f'[sources.app]\nurl = "{written}"')
     assert loaded.catalog.sources["app"].url == resolved.replace("{folder}", str(tmp_path))
 
@@ -991,9 +976,7 @@ def test_a_source_without_a_url_is_told(project: Loading) -> None:
     assert (problem.path, problem.paste) == ("sources.app.url", 'url = "${DATABASE_URL}"')
 
 
-def test_another_database_can_stand_in_for_a_source(
-    project: Loading, monkeypatch: Any, tmp_path: Path
-) -> None:
+def test_another_database_can_stand_in_for_a_source(project: Loading, monkeypatch: Any, tmp_path: Path) -> None:
     loaded = project(MINIMAL + f"[metrics.x]\n{FLOW}")
     monkeypatch.chdir(tmp_path.parent)
     copy = source_override(loaded, {"app": "sqlite:///copy.db"})
@@ -1050,9 +1033,7 @@ def test_every_secret_of_a_project_is_masked_in_any_text(project: Loading) -> No
 
 
 def test_of_two_secrets_the_longer_is_masked_whole(project: Loading) -> None:
-    toml = (
-        '[sources.a]\nurl = "mysql://u:long-secret@h/d"\n[sources.b]\nurl = "mysql://u:long-secret-too@h/d"'
-    )
+    toml = '[sources.a]\nurl = "mysql://u:long-secret@h/d"\n[sources.b]\nurl = "mysql://u:long-secret-too@h/d"'
     assert mask("long-secret-too, long-secret", project(toml)) == "***, ***"
 
 
@@ -1095,9 +1076,7 @@ def kept(project: Loading, tmp_path: Path) -> Path:
     return tmp_path / "book" / "cache" / "catalog.msgpack"
 
 
-def test_when_nothing_changed_neither_sql_parser_nor_the_users_python_is_imported(
-    kept: Path, tmp_path: Path
-) -> None:
+def test_when_nothing_changed_neither_sql_parser_nor_the_users_python_is_imported(kept: Path, tmp_path: Path) -> None:
     (tmp_path / "metrics" / "tickets.py").touch()
     said = subprocess.run(
         [sys.executable, "-c", HEAVY, str(tmp_path)],
@@ -1297,9 +1276,7 @@ VALUES = st.recursive(
     max_leaves=5,
 )  # fmt: skip
 KEYS = st.sampled_from(sorted({line.split(" =")[0] for line in LINES if " = " in line}))
-METRICS = st.dictionaries(
-    st.sampled_from(["a", "b", "A", "total", ""]), st.dictionaries(KEYS, VALUES), max_size=3
-)
+METRICS = st.dictionaries(st.sampled_from(["a", "b", "A", "total", ""]), st.dictionaries(KEYS, VALUES), max_size=3)
 
 
 @settings(max_examples=200)

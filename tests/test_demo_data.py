@@ -146,8 +146,7 @@ def test_weekends_holidays_and_nights_are_quiet(db: sqlite3.Connection) -> None:
     )
     assert christmas < before
     nights, mornings = (
-        one(db, f"select count(*) from api_calls where substr(called_at, 12, 2) = '{hour}'")
-        for hour in ("01", "09")
+        one(db, f"select count(*) from api_calls where substr(called_at, 12, 2) = '{hour}'") for hour in ("01", "09")
     )
     assert nights < mornings / 4
 
@@ -198,9 +197,7 @@ def test_there_are_nulls_and_names_of_many_scripts(db: sqlite3.Connection) -> No
 def test_the_database_is_in_wal_mode_and_its_time_columns_are_indexed(db: sqlite3.Connection) -> None:
     assert one(db, "pragma journal_mode") == "wal"
     for table, column in (("api_calls", "called_at"), ("invoices", "paid_at"), ("daily_seats", "day")):
-        sql = (
-            f"explain query plan select count(*) from {table} where {column} >= '2026' and {column} < '2027'"
-        )
+        sql = f"explain query plan select count(*) from {table} where {column} >= '2026' and {column} < '2027'"
         assert "INDEX" in db.execute(sql).fetchone()[-1], table
 
 

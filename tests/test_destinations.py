@@ -64,9 +64,7 @@ def three_months():
 
 def by_plan(*plans):
     days = ("2026-01-01", "2026-02-01")
-    return result(
-        PLAN, SIGNUPS, data=[row(d, plan=p, signups=i) for d in days for i, p in enumerate(plans, 1)]
-    )
+    return result(PLAN, SIGNUPS, data=[row(d, plan=p, signups=i) for d in days for i, p in enumerate(plans, 1)])
 
 
 def everything():
@@ -481,9 +479,7 @@ def test_each_metric_has_a_native_chart_of_its_own_column():
 
 
 def test_amounts_stand_as_columns_and_states_run_as_lines():
-    data = [
-        row(f"2026-0{i}-01", revenue=Decimal(i), signups=i, mrr=Decimal(i), latency=i / 2) for i in (1, 2)
-    ]
+    data = [row(f"2026-0{i}-01", revenue=Decimal(i), signups=i, mrr=Decimal(i), latency=i / 2) for i in (1, 2)]
     drawn = charts(result(REVENUE, SIGNUPS, MRR, LATENCY, data=data))
     kinds = ["bar" if c.find(f".//{C}barChart") is not None else "line" for c in drawn]
     assert kinds == ["bar", "bar", "line", "line"]

@@ -45,9 +45,7 @@ def revenue(*amounts):
     days = ("2026-01-01", "2026-02-01", "2026-03-01", "2026-04-01")
     return result(
         REVENUE,
-        data=[
-            row(day, revenue=None if a is None else Decimal(a)) for day, a in zip(days, amounts, strict=False)
-        ],
+        data=[row(day, revenue=None if a is None else Decimal(a)) for day, a in zip(days, amounts, strict=False)],
     )
 
 

@@ -138,9 +138,7 @@ time.sleep(600)
 @pytest.mark.parametrize("kind", servers.KINDS)
 def test_a_server_goes_when_the_run_that_started_it_is_killed(request, kind):
     request.getfixturevalue(f"{kind}_server")  # skips where it cannot be had
-    with subprocess.Popen(
-        [sys.executable, "-c", OWNER, kind], cwd=ROOT, stdout=subprocess.PIPE, text=True
-    ) as owner:
+    with subprocess.Popen([sys.executable, "-c", OWNER, kind], cwd=ROOT, stdout=subprocess.PIPE, text=True) as owner:
         folder, port = owner.stdout.readline().split()
         assert listens(int(port))
         os.kill(owner.pid, signal.SIGKILL)

@@ -104,9 +104,7 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
 
     def to_ndjson(self, exact: bool = False) -> str:
         """One JSON object a line: the rows of `to_json`."""
-        return "".join(
-            msgspec.json.encode(_raw(self._ordered(row), exact)).decode() + "\n" for row in self.data
-        )
+        return "".join(msgspec.json.encode(_raw(self._ordered(row), exact)).decode() + "\n" for row in self.data)
 
     def to_csv(self, *, guard: bool = True) -> str:
         """A header and a line per row: ISO dates, plain decimals without exponent, `true`/`false`;
@@ -167,8 +165,7 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
         numbers = [c.role == "metric" for c in self.columns]
         kept = _columns_within(widths, numbers, width)
         table = [
-            "  ".join(_padded(row[i], widths[i], right=numbers[i]) for i in kept).rstrip()
-            for row in [header, *rows]
+            "  ".join(_padded(row[i], widths[i], right=numbers[i]) for i in kept).rstrip() for row in [header, *rows]
         ]
         if len(kept) < len(header):
             lines = [f"… {_count(len(header) - len(kept), 'more column')}", *lines]
@@ -640,10 +637,7 @@ def _heading(column: Column, scope: str) -> str:
 
 def _shown_column(result: Result, column: Column, data: list[Row]) -> list[str]:
     if column.role == "period":
-        return [
-            period_label(row[column.name], result.scope) + ("" if row["complete"] else INCOMPLETE)
-            for row in data
-        ]
+        return [period_label(row[column.name], result.scope) + ("" if row["complete"] else INCOMPLETE) for row in data]
     if column.role == "dimension":
         return [_dimension_text(row[column.name], row, result.metrics) for row in data]
     how = _without_unit(number_format(column, [row[column.name] for row in data]), column)

@@ -20,9 +20,7 @@ _OPENING = re.compile(r"(?:\s+|--[^\n]*(?:\n|\Z)|/\*.*?\*/|\()*", re.DOTALL)
 _BOUNDS = "put {{from}} and {{to}} where the bounds of the days asked for belong: called_at >= {{from}}"
 
 
-def wrong_in_all(
-    check: Callable[[str, str], Wrong | None], text: str, dialects: Sequence[str]
-) -> Wrong | None:
+def wrong_in_all(check: Callable[[str, str], Wrong | None], text: str, dialects: Sequence[str]) -> Wrong | None:
     """What is wrong with the text, if it is wrong in every dialect it may be in."""
     found = [check(text, dialect) for dialect in dialects]
     return found[0] if all(found) else None

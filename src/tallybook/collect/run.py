@@ -223,7 +223,9 @@ class _Runner:
             number = int(reader.rows(sql)[0][0])
         if number:
             for facts in work.facts:
-                self._report(facts).notes.append(f"{number} row{'s end' if number > 1 else ' ends'} no later than {'they begin and are' if number > 1 else 'it begins and is'} left out")
+                self._report(facts).notes.append(
+                    f"{number} row{'s end' if number > 1 else ' ends'} no later than {'they begin and are' if number > 1 else 'it begins and is'} left out"
+                )
 
     def _one_by_one(self, work: Work) -> None:
         """A statement of several metrics failed: ask for each alone, so that only the broken ones fail."""

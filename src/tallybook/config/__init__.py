@@ -123,9 +123,7 @@ def _check_override(source: SourceSettings, url: str, problems: Problems) -> Non
     path = f"--source {source.name}"
     wrong = wrong_url(url)
     if wrong:
-        problems.add(
-            path, "the copy's url " + wrong["message"], seen=masked_url(url), expected=wrong["expected"]
-        )
+        problems.add(path, "the copy's url " + wrong["message"], seen=masked_url(url), expected=wrong["expected"])
     elif dialect_of(url) != dialect_of(source.url):
         message = "a copy is of the same kind: the metrics are written in its SQL"
         problems.add(path, message, seen=masked_url(url), expected=f"{scheme_of(source.url)}://…")
@@ -138,9 +136,7 @@ def _without(secrets: Mapping[str, str], error: DeclarationError) -> Declaration
         return Problem(**{name: masked(text, secrets) for name, text in vars(problem).items()})
 
     problems = [told(problem) for problem in error.problems]
-    return DeclarationError(
-        masked(error.message, secrets), hint=masked(error.hint, secrets), problems=problems
-    )
+    return DeclarationError(masked(error.message, secrets), hint=masked(error.hint, secrets), problems=problems)
 
 
 @dataclass
@@ -319,8 +315,5 @@ class _Reading:
 def _without_urls(catalog: Catalog, hashes: Mapping[str, str]) -> Catalog:
     """As it is kept: no urls, but the hashes of the functions."""
     sources = {name: msgspec.structs.replace(s, url="") for name, s in catalog.sources.items()}
-    metrics = {
-        name: msgspec.structs.replace(m, function_hash=hashes.get(name))
-        for name, m in catalog.metrics.items()
-    }
+    metrics = {name: msgspec.structs.replace(m, function_hash=hashes.get(name)) for name, m in catalog.metrics.items()}
     return msgspec.structs.replace(catalog, sources=sources, metrics=metrics)

@@ -31,9 +31,7 @@ def parse_dotenv(text: str, problems: Problems) -> dict[str, str]:
         line = _NO_LINE.match(text, at) or _LINE.match(text, at)
         if line is None:
             number = text.count("\n", 0, at) + 1
-            problems.add(
-                f".env:{number}", "the line cannot be read", expected="NAME=value", paste="NAME='value'"
-            )
+            problems.add(f".env:{number}", "the line cannot be read", expected="NAME=value", paste="NAME='value'")
             at = (text.find("\n", at) + 1) or len(text)
             continue
         if line.re is _LINE:
@@ -45,9 +43,7 @@ def parse_dotenv(text: str, problems: Problems) -> dict[str, str]:
 def _value(line: re.Match[str]) -> str:
     if line["double"] is not None:
         return re.sub(r"\\(.)", lambda e: _ESCAPES.get(e[1], e[1]), line["double"], flags=re.DOTALL)
-    return (
-        line["single"] if line["single"] is not None else re.sub(r"(^|[ \t])#.*$", "", line["bare"]).strip()
-    )
+    return line["single"] if line["single"] is not None else re.sub(r"(^|[ \t])#.*$", "", line["bare"]).strip()
 
 
 _REFERENCE = re.compile(r"\$\$\{|\$\{([^}]*)\}?")

@@ -60,8 +60,7 @@ def refuse_what_does_not_fit(result: Result, path: Path) -> None:
     rows, columns = len(result.data) + 1, len(result.columns) + 4
     if rows > MAX_ROWS or columns > MAX_COLUMNS:
         raise DestinationError(
-            f"a sheet holds {MAX_ROWS:,} rows and {MAX_COLUMNS:,} columns; "
-            f"the result has {rows:,} and {columns:,}",
+            f"a sheet holds {MAX_ROWS:,} rows and {MAX_COLUMNS:,} columns; the result has {rows:,} and {columns:,}",
             hint=f"ask at a wider scope or with fewer dimensions, or write {path.with_suffix('.parquet')}",
         )
 
@@ -150,9 +149,7 @@ def _write_table(pages: _Pages, sheet: Any, rows: list[Row]) -> _Table:
     result = pages.result
     heads = _unlike([_heading(c, result.scope) for c in result.columns]) + _fact_heads(rows)
     for i, head in enumerate(heads):
-        sheet.write_string(
-            0, i, head, _head_format(pages, result.columns[i] if i < len(result.columns) else None)
-        )
+        sheet.write_string(0, i, head, _head_format(pages, result.columns[i] if i < len(result.columns) else None))
     for i, column in enumerate(result.columns):
         _WRITERS[column.role](pages, sheet, i, column, rows)
     _write_facts(pages, sheet, len(result.columns), rows)
@@ -164,9 +161,7 @@ def _head_format(pages: _Pages, column: Column | None) -> Any:
     """Headings stand as what is below them: numbers right, the rest left."""
     align = "right" if column is not None and column.role == "metric" else "left"
     indent = 1 if column is None else 0
-    return pages.format(
-        bold=True, bg_color="#EEF2F7", bottom=1, bottom_color=GREY, align=align, indent=indent
-    )
+    return pages.format(bold=True, bg_color="#EEF2F7", bottom=1, bottom_color=GREY, align=align, indent=indent)
 
 
 def _heading(column: Column, scope: str) -> str:
@@ -192,9 +187,7 @@ def _fact_heads(rows: list[Row]) -> list[str]:
 
 def _write_periods(pages: _Pages, sheet: Any, i: int, column: Column, rows: list[Row]) -> None:
     scope, text = pages.result.scope, pages.either()
-    patterns = (
-        [f'"Q{n}" yyyy' for n in (1, 2, 3, 4)] if scope == "quarter" else [DATES.get(scope, "yyyy-mm-dd")]
-    )
+    patterns = [f'"Q{n}" yyyy' for n in (1, 2, 3, 4)] if scope == "quarter" else [DATES.get(scope, "yyyy-mm-dd")]
     dates = [pages.either(num_format=pattern, align="left") for pattern in patterns]
     for at, row in enumerate(rows, 1):
         day: date | None = row[column.name]
@@ -360,9 +353,7 @@ def _metric_places(result: Result) -> list[int]:
 def _of_the_table(result: Result, table: _Table, i: int) -> _Drawing:
     name = [METRICS, 0, i]
     periods, values = [METRICS, 1, 0, table.last, 0], [METRICS, 1, i, table.last, i]
-    return _Drawing(
-        result.columns[i], name, table.heads[i], [_Series(name, periods, values, list(table.rows))]
-    )
+    return _Drawing(result.columns[i], name, table.heads[i], [_Series(name, periods, values, list(table.rows))])
 
 
 def _of_a_breakdown(pages: _Pages, sheet: Any, table: _Table, column: Column, at: int) -> _Drawing:
@@ -420,9 +411,7 @@ def _write_series(
         if row is not None and row[metric] is not None:
             sheet.write_number(line, at + i, float(row[metric]))
     last = len(rows) + 1
-    return _Series(
-        [CHART_DATA, 1, at + i], [CHART_DATA, 2, at, last, at], [CHART_DATA, 2, at + i, last, at + i], rows
-    )
+    return _Series([CHART_DATA, 1, at + i], [CHART_DATA, 2, at, last, at], [CHART_DATA, 2, at + i, last, at + i], rows)
 
 
 def _chart(pages: _Pages, drawing: _Drawing) -> Any:
@@ -549,9 +538,7 @@ def _write_about(pages: _Pages, created: datetime | None) -> None:
 
 def _facts(result: Result, created: datetime | None) -> list[tuple[str, str]]:
     days = [row["period"] for row in result.data if row.get("period")]
-    ends = (
-        list(dict.fromkeys(period_label(day, result.scope) for day in (min(days), max(days)))) if days else []
-    )
+    ends = list(dict.fromkeys(period_label(day, result.scope) for day in (min(days), max(days)))) if days else []
     facts = [
         ("Metrics", ", ".join(result.metrics)),
         ("How it was computed", result.explain),
@@ -572,9 +559,7 @@ def _legend(pages: _Pages) -> list[tuple[str, str]]:
     if not all(row["complete"] for row in rows):
         legend.append(("Grey italics", "The period is not complete: 'days' of 'days expected' are in it."))
     if any(row[metric] is None for row in rows for metric in metrics):
-        legend.append(
-            ("Empty cells", "Not collected, or it cannot be known. Never zero; a comment says why.")
-        )
+        legend.append(("Empty cells", "Not collected, or it cannot be known. Never zero; a comment says why."))
     if any(_loses_digits(row[m]) for row in rows for m in metrics if row[m] is not None):
         legend.append(("More than 15 digits", "A sheet keeps 15 digits; the comment holds all of them."))
     if pages.comments > MAX_COMMENTS:

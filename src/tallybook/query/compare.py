@@ -28,7 +28,11 @@ def with_stored(live: Result, stored: Result) -> Result:
             different.append(f"{' '.join([name, str(row['period']), *series])} ({before[name]} in the book)")
             notes[name] = {**notes.get(name, {}), "stored": before[name], "why": _why(before[name])}
         rows.append({**row, "notes": notes} if notes else row)
-    said = f" The book says otherwise of {_listed(different)}: rows changed after they were collected." if different else ""
+    said = (
+        f" The book says otherwise of {_listed(different)}: rows changed after they were collected."
+        if different
+        else ""
+    )
     return msgspec.structs.replace(live, data=rows, explain=f"Live: {live.explain}{said}")
 
 
