@@ -100,7 +100,7 @@ def main() -> None:
 
 def import_everything() -> None:
     import duckdb  # noqa: F401
-    import pyarrow as pa  # noqa: F401
+    import pyarrow.parquet  # noqa: F401
     import sqlglot  # noqa: F401
 
     import tallybook.collect
@@ -210,9 +210,8 @@ def count_steps(steps: Steps) -> None:
     """Put the counter around everything through which a book is written."""
     import sqlite3
 
-    from tallybook.engines import duckdb as engines
+    from pyarrow import parquet
 
-    run = sys.modules["tallybook.collect.run"]  # the package has a function of that name
     for name in ("fsync", "mkdir", "unlink", "replace", "rename"):
         setattr(os, name, steps.before(name, getattr(os, name)))
 
@@ -232,28 +231,24 @@ def count_steps(steps: Steps) -> None:
         def executemany(self, sql: str, *more: Any) -> Any:
             return self._counted(super().executemany, sql, *more)
 
-    connect_sqlite, connect_engine = sqlite3.connect, engines.connect
+    connect_really = sqlite3.connect
 
     def connect(path: Any, *args: Any, **options: Any) -> sqlite3.Connection:
         if str(path).endswith("ledger.sqlite"):
             options["factory"] = Ledger
-        return connect_sqlite(path, *args, **options)
+        return connect_really(path, *args, **options)
 
-    class Engine:
-        def __init__(self, real: Any) -> None:
-            self.real = real
+    class Points(parquet.ParquetWriter):
+        def __init__(self, *args: Any, **options: Any) -> None:
+            steps.take("points begun")
+            super().__init__(*args, **options)
 
-        def __getattr__(self, name: str) -> Any:
-            return getattr(self.real, name)
+        def close(self) -> None:
+            if self.is_open:
+                steps.take("points written")
+            super().close()
 
-        def execute(self, sql: str, *more: Any) -> Any:
-            if sql.startswith("COPY"):
-                steps.take("COPY")
-            return self.real.execute(sql, *more)
-
-    sqlite3.connect = connect
-    for module in (engines, run):
-        setattr(module, "connect", lambda: Engine(connect_engine()))  # noqa: B010
+    sqlite3.connect, parquet.ParquetWriter = connect, Points
 
 
 # -------------------------------------------------------------------------------------------------- deeds

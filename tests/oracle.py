@@ -1208,9 +1208,7 @@ class Answer:
             return not listed
         if show == "first":
             return not self.known(name, span.asked[0], key, days)
-        last = self.last_closed(span)
-        if not self.known(name, last, key, days) and span.last > self.judge.closed_until and listed:
-            last = listed[-1]
+        last = self.last_day(name, span, days)
         gone = show == "change" and not self.known(name, span.before, key, days)
         return gone or not self.known(name, last, key, days)
 
@@ -1227,11 +1225,18 @@ class Answer:
             return over_days([self.daily(name, day, key) for day in listed], show)
         if show == "first":
             return self.value_at(name, span.asked[0], key, days)
-        last = self.last_closed(span)
-        if not self.known(name, last, key, days) and span.last > self.judge.closed_until and listed:
-            last = listed[-1]
-        value = self.value_at(name, last, key, days)
+        value = self.value_at(name, self.last_day(name, span, days), key, days)
         return arithmetic("-", value, self.value_at(name, span.before, key, days)) if show == "change" else value
+
+    def last_day(self, name: str, span: Span, days: set[date]) -> date:
+        """The day whose value is the period's last one, for all of its series, so that parts add up: its last
+        closed day; while the period runs and that day is neither covered nor carried into, the last covered."""
+        last = self.last_closed(span)
+        listed = self.listed(span, days)
+        runs = span.last > self.judge.closed_until
+        if runs and listed and last not in days and not self.carried_into(name, last, days):
+            return listed[-1]
+        return last
 
     def last_closed(self, span: Span) -> date:
         """The last closed one of the asked days; the first of them where none has closed."""

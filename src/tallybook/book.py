@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from tallybook.collect.report import OnProgress
     from tallybook.sources.base import Source
     from tallybook.store.folder import Store
+    from tallybook.store.ledger import File
 
 Day = date | str
 REMEMBERED = 64
