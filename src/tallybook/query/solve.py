@@ -317,26 +317,26 @@ class _Solver:
     def _bounded(self) -> dict[Key, Cell]:
         """Daily counts of distinct things: known for one day, else between the largest day and their sum."""
         cells: dict[Key, Cell] = {}
-        for key, (total, number, _, high, approximate, carried) in self._daily().items():
+        for key, (total, _, _, high, seen, approximate, carried) in self._daily().items():
             period = self.periods[key[0]]
             if period.first == period.last:
                 cells[key] = Cell(total, approximate, carried)
                 continue
-            idle = [self.empty] if period.days > number else []
+            idle = [self.empty] if period.days > seen else []
             known = [v for v in (high, *idle) if v is not None]
             cells[key] = _between(max(known, default=None), total)
         return cells
 
     # -- over the days of a period --------------------------------------------------------------------------------
 
-    def _daily(self) -> dict[Key, tuple[Any, int, Any, Any, bool, bool]]:
+    def _daily(self) -> dict[Key, tuple[Any, int, Any, Any, int, bool, bool]]:
         """Per period and series: sum, number, least and most of the daily values, and what is to be said."""
         n = len(self.query.by)
         keys = "".join(f", k{i}" for i in range(n))
         daily = self._restricted(self._parts().finished("day", self.first, self.last))
         dated = f"SELECT * REPLACE ({self._period_sql('g')} AS g) FROM ({daily})"
         sql = (
-            f"SELECT g{keys}, sum(value), count(value), min(value), max(value), "
+            f"SELECT g{keys}, sum(value), count(value), min(value), max(value), count(*), "
             f"bool_or(approximate), bool_or(carried) FROM ({dated}) GROUP BY g{keys}"
         )
         return {(row[0], row[1 : n + 1]): row[n + 1 :] for row in self.ground.rows(sql)}
@@ -344,11 +344,11 @@ class _Solver:
     def _over_days(self) -> dict[Key, Cell]:
         """average, min or max of the daily values; a covered day without facts counts as 0 where 0 exists."""
         cells = {}
-        for key, (total, number, low, high, approximate, carried) in self._daily().items():
+        for key, (total, number, low, high, seen, approximate, carried) in self._daily().items():
             cell = Cell(None, approximate, carried)
             period = self.periods[key[0]]
-            days = max(period.days, number)
-            blank = days - number if self.empty is not None else 0
+            days = max(period.days, seen)
+            blank = days - seen if self.empty is not None else 0
             if self.show == "average" and number + blank:
                 spread = total if total is not None else self.empty
                 cell.value = _mean(spread, blank, self.empty, number + blank)
