@@ -219,10 +219,11 @@ class Parts:
                 return f"coalesce(j{index}.v, 0)", type_
         return f"j{index}.v", FLOAT
 
-    def present(self, period: str, first: date, last: date) -> str:
-        """SELECT period, k0… of every series with a fact, carried or not, in the period."""
+    def present(self, period: str, first: date, last: date, *, carried: bool = False) -> str:
+        """SELECT period, k0… of every series with a fact, carried or not, in the period; `carried`: carried ones only."""
         keys = "".join(f", {d} AS k{i}" for i, d in enumerate(self.dims))
-        return f"SELECT DISTINCT {period} AS g{keys} FROM ({self.carried(ADDITIVE, first, last, 0)}) WHERE rows > 0"
+        only = " AND carried" if carried else ""
+        return f"SELECT DISTINCT {period} AS g{keys} FROM ({self.carried(ADDITIVE, first, last, 0)}) WHERE rows > 0{only}"
 
 
 def _one_of(column: str, values: Sequence[str]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from decimal import Decimal
 from typing import Any
@@ -64,6 +64,8 @@ class Solved:
     overlapping: bool = False
     """Values of several days count the same things again: only bounds are known."""
     operands: list[Solved] = field(default_factory=list)
+    shell: list[Any] = field(default_factory=list)
+    """Of a derived metric: the formula of its operands."""
 
     @functools.cached_property
     def seen(self) -> frozenset[date]:
@@ -75,6 +77,8 @@ class Solved:
         found = self.cells.get(key)
         if found is not None:
             return found
+        if self.operands:
+            return _as_type(_formula(self.shell, [operand.at(key) for operand in self.operands]), self.type)
         period = self.periods[key[0]]
         if period.why is None and period.absent_is_known:
             overlap = self.overlapping and period.first != period.last and period.known
@@ -110,7 +114,7 @@ def _derived(ground: Ground, query: Query, name: str, coverage: Coverage | None)
     exact = FLOAT not in types and all(not isinstance(c.value, float) for c in cells.values())
     return Solved(
         cells=cells, periods=found, empty=empty if exact or empty is None else float(empty),
-        type="decimal" if exact else FLOAT, show="formula", operands=operands,
+        type="decimal" if exact else FLOAT, show="formula", operands=operands, shell=measure.shell,
         said=f"{name}: {as_written(ground.catalog.metrics[name].measure or measure.text)}, each rolled up over the days all of them cover, then evaluated",
     )  # fmt: skip
 
@@ -124,6 +128,12 @@ def _formula(shell: list[Any], cells: Sequence[Cell]) -> Cell:
         approximate=any(c.approximate for c in cells),
         carried=any(c.carried for c in cells),
     )
+
+
+def _as_type(cell: Cell, type_: str) -> Cell:
+    if type_ == FLOAT and cell.value is not None:
+        cell.value = float(cell.value)
+    return cell
 
 
 def _shared_period(several: Sequence[Period]) -> Period:
@@ -233,32 +243,47 @@ class _Solver:
 
     def _choose(self, period: Period, end: date) -> None:
         """The day whose value stands for the period, for the shows that take one day's."""
-        holds, carry = self.coverage.holds, self.metric.carry
-        flow = self.metric.kind != LEVEL
-        if self.show == "first":
-            period.target = (
-                self.coverage.first_in(period.first, period.last) if flow
-                else period.first if holds(period.first) or carry else None
-            )  # fmt: skip
-        elif self.show in ("last", "change"):
-            running = end > self.ground.last_closed
-            latest = self.coverage.last_in(period.first, period.last)
-            if flow or (running and not holds(period.last)):
-                period.target = latest
-                period.as_of = str(latest) if latest and not flow and latest != period.last else None
-            elif holds(period.last) or carry:
-                period.target = period.last
-            if running and not flow and period.target is not None:
-                period.as_of = str(period.target)
+        if self.show not in ("first", "last", "change"):
+            return
+        if self.metric.kind != LEVEL:
+            find = self.coverage.first_in if self.show == "first" else self.coverage.last_in
+            period.target = find(period.first, period.last)
+        elif self.show == "first":
+            period.target = period.first if self._known_on(period.first) else None
+        else:
+            self._choose_last(period, running=end > self.ground.last_closed)
+        period.absent_is_known = period.target is not None and self.coverage.holds(period.target)
         if period.target is not None:
-            instant = self.coverage.instants.get(period.target)
-            period.as_of = instant or period.as_of
-            period.absent_is_known = holds(period.target)
-        elif self.show in ("first", "last", "change"):
-            period.absent_is_known = False
-            if period.days:
-                day = period.first if self.show == "first" else period.last
-                period.why = f"{day} was not collected"
+            period.as_of = self.coverage.instants.get(period.target) or period.as_of
+        if period.days and not period.absent_is_known:
+            day = period.first if self.show == "first" else period.target or period.last
+            period.why = f"{day} was not collected"
+
+    def _choose_last(self, period: Period, *, running: bool) -> None:
+        """The last closed day; of a running period that is neither collected nor carried into, the last collected."""
+        last = period.last
+        if running and not self.coverage.holds(last):
+            last = max(period.first, min(last, self.ground.last_closed))
+        if self._known_on(last):
+            period.target = last
+        elif running:
+            period.target = self.coverage.last_in(period.first, period.last)
+        if running and period.target is not None:
+            period.as_of = str(period.target)
+
+    def _known_on(self, day: date) -> bool:
+        """Whether a level is known on a day: collected, or some series is carried into it."""
+        return self.coverage.holds(day) or day in self._carried_days
+
+    @functools.cached_property
+    def _carried_days(self) -> frozenset[date]:
+        """The days of the question, and the one before, into which some series is carried."""
+        if self.bound is None or not self.metric.carry:
+            return frozenset()
+        parts = replace(self._parts(), by=(), where=())
+        within = (min(period_start(self.first, self.query.scope, self.query.week_start), self.first) - ONE_DAY, self.last)
+        rows = self.ground.rows(f"SELECT g FROM ({parts.present('day', *within, carried=True)})")
+        return frozenset(day for (day,) in rows)
 
     def _gap(self, period: Period) -> str:
         if period.first > self.ground.last_closed:
@@ -274,7 +299,8 @@ class _Solver:
     def _parts(self) -> Parts:
         assert self.bound is not None
         bound, carry = self.bound, self.metric.carry
-        reach = min([self.first, *(p.start for p in self.periods.values())]) - (carry + 1) * ONE_DAY
+        start = period_start(self.first, self.query.scope, self.query.week_start)
+        reach = min(self.first, start) - (carry + 1) * ONE_DAY
         kinds = {"additive", *(slot.shape for slot in bound.measure.slots)}
         relations = {k: self.ground.relation(k, bound.key, reach, self.last) for k in kinds}
         return Parts(bound, relations, self.query.by, self.query.where, carry_until=self.ground.last_closed)
@@ -381,37 +407,41 @@ class _Solver:
             return cells
         parts, n = self._parts(), len(self.query.by)
         present = parts.present("day", self.first, self.last)
+        if self.metric.carry:
+            chosen = "".join(f" OR g = DATE '{p.target}'" for p in self.periods.values() if p.target is not None)
+            present = f"SELECT * FROM ({present}) WHERE {self.coverage.sql('g')}{chosen}"
         keys = "".join(f", k{i}" for i in range(n))
         sql = f"SELECT DISTINCT {self._period_sql('g')}{keys} FROM ({present})"
         for row in self.ground.rows(sql):
             key: Key = (row[0], row[1:])
             period = self.periods[key[0]]
             if key not in cells:
-                gone = Cell(self.empty) if period.absent_is_known and not period.why else Cell(why=period.why)
-                cells[key] = gone
+                cells[key] = Cell(self.empty) if period.absent_is_known else Cell(why=period.why)
         return cells
 
     def _change(self) -> dict[Key, Cell]:
         """The last value minus that of the day before the period; a series absent then, or now, was 0."""
-        before = {p.start: p.start - ONE_DAY for p in self.periods.values()}
-        holds, carry = self.coverage.holds, self.metric.carry
         now = self._chosen_day()
-        then = self._values_on([(start, day) for start, day in before.items() if holds(day) or carry])
+        asked = [p for p in self.periods.values() if p.known or p.target is not None]
+        before = {p.start: p.start - ONE_DAY for p in asked}
+        then = self._values_on([(start, day) for start, day in before.items() if self._known_on(day)])
         cells = {}
-        for start, day in before.items():
-            period = self.periods[start]
-            if not holds(day) and not any(key[0] == start for key in then):
-                period.absent_is_known = False
-                period.why = period.why or f"{day}, the day before, was not collected"
         for key in {*now, *then}:
             period = self.periods[key[0]]
-            if period.why:
-                cells[key] = Cell(why=period.why)
-                continue
-            a, b = now.get(key, Cell(self.empty)), then.get(key, Cell(self.empty))
-            value = None if a.value is None or b.value is None else a.value - b.value  # type: ignore[operator]
-            cells[key] = Cell(value, a.approximate or b.approximate, a.carried or b.carried)
+            a = now.get(key) or self._absent(period.target, period.why)
+            day = before[key[0]]
+            b = then.get(key) or self._absent(day, f"{day}, the day before, was not collected")
+            cells[key] = _minus(a, b)
+        for start, day in before.items():
+            if not self.coverage.holds(day):
+                period = self.periods[start]
+                period.absent_is_known = False
+                period.why = period.why or f"{day}, the day before, was not collected"
         return cells
+
+    def _absent(self, day: date | None, why: str | None) -> Cell:
+        """A series without a value on a day."""
+        return Cell(self.empty) if day is not None and self.coverage.holds(day) else Cell(why=why)
 
     # -- words -----------------------------------------------------------------------------------------------------
 
@@ -442,6 +472,14 @@ def as_written(measure: str) -> str:
 def _between(low: Number, high: Number) -> Cell:
     why = "only daily counts of distinct things are known; those of several days overlap"
     return Cell(None, bounds=(low, high), why=why)
+
+
+def _minus(a: Cell, b: Cell) -> Cell:
+    if a.value is None or b.value is None:
+        return Cell(why=a.why or b.why)
+    mixed = isinstance(a.value, float) or isinstance(b.value, float)
+    value = float(a.value) - float(b.value) if mixed else Decimal(a.value) - Decimal(b.value)
+    return Cell(value, a.approximate or b.approximate, a.carried or b.carried)
 
 
 def _mean(total: Any, blank: int, empty: Number, days: int) -> float:
