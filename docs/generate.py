@@ -172,12 +172,12 @@ def _help(command: click.Command, name: str) -> str:
 
 CODES = {
     errors.DONE: "done",
-    errors.SOME_FAILED: "some metrics failed, the rest is stored; `doctor`: the book is not well",
+    errors.SOME_FAILED: "some metrics failed, the rest is stored; or the book is not well, or its disk is full",
     errors.USAGE: "usage or configuration; nothing was done",
     errors.REFUSED: "a question without a right answer was refused",
     errors.NOT_READY: "a source is not ready or not reachable; nothing is stored",
     errors.BUSY: "another run is at work on this book",
-    errors.BUG: "a bug, or a book that is not what it should be",
+    errors.BUG: "a bug",
     130: "stopped by Ctrl-C or SIGTERM; what was stored stays",
 }
 

@@ -20,7 +20,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, ClassVar
@@ -1187,6 +1187,32 @@ def test_a_lagging_replica_covers_nothing_past_what_it_replayed(request: pytest.
                 run_at(project, ahead)
                 assert count_of(project, ahead, today - ONE_DAY) == 91
                 assert count_of(project, ahead, today) is None, "the replica's own time is still today"
+
+
+def test_a_replica_of_an_idle_primary_is_known_as_long_as_it_hears_of_it(request: pytest.FixtureRequest) -> None:
+    """Whoever may not see that (no pg_read_all_stats) knows only the time of the last transaction."""
+    request.getfixturevalue("postgresql_server")
+    with own_server("postgresql") as own:
+        name = own.server.create_database()
+        with closing(own.server.connect(name)) as primary, replica_of(own) as replica:
+            primary.execute("create role plain login password 'plain'")
+            written = primary.execute("select clock_timestamp()").fetchone()[0]
+            with closing(replica.connect(name)) as second:
+                wait_for(lambda: second.execute("select count(*) from pg_roles where rolname = 'plain'").fetchone()[0])
+                second.execute("alter system set wal_receiver_timeout = '500ms'")  # how often it asks, nearly
+                second.execute("select pg_reload_conf()")
+            url = replica.url(name)
+            wait_for(lambda: known_until(url) > written + timedelta(seconds=2))
+            assert known_until(url) <= datetime.now(UTC)
+            assert known_until(replica.url(name, user="plain", password="plain")) < written + timedelta(seconds=2)
+
+
+def known_until(url: str) -> datetime:
+    source = open_source(SourceSettings(name="app", url=url))
+    try:
+        return source.known_until(datetime.now(UTC))
+    finally:
+        source.close()
 
 
 def replica_project(folder: Path, url: str, today: date) -> Path:

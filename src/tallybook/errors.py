@@ -99,9 +99,9 @@ class Busy(TallybookError):
 
 
 class BookError(TallybookError):
-    """The book on disk is not what it should be."""
+    """The book on disk is not what it should be, or cannot be read or written (a full disk)."""
 
-    exit_code = BUG
+    exit_code = SOME_FAILED
 
 
 class DestinationError(TallybookError):

@@ -223,7 +223,9 @@ class Parts:
         """SELECT period, k0… of every series with a fact, carried or not, in the period; `carried`: carried ones only."""
         keys = "".join(f", {d} AS k{i}" for i, d in enumerate(self.dims))
         only = " AND carried" if carried else ""
-        return f"SELECT DISTINCT {period} AS g{keys} FROM ({self.carried(ADDITIVE, first, last, 0)}) WHERE rows > 0{only}"
+        return (
+            f"SELECT DISTINCT {period} AS g{keys} FROM ({self.carried(ADDITIVE, first, last, 0)}) WHERE rows > 0{only}"
+        )
 
 
 def _one_of(column: str, values: Sequence[str]) -> str:

@@ -281,8 +281,8 @@ class _Solver:
         if self.bound is None or not self.metric.carry:
             return frozenset()
         parts = replace(self._parts(), by=(), where=())
-        within = (min(period_start(self.first, self.query.scope, self.query.week_start), self.first) - ONE_DAY, self.last)
-        rows = self.ground.rows(f"SELECT g FROM ({parts.present('day', *within, carried=True)})")
+        first = min(period_start(self.first, self.query.scope, self.query.week_start), self.first) - ONE_DAY
+        rows = self.ground.rows(f"SELECT g FROM ({parts.present('day', first, self.last, carried=True)})")
         return frozenset(day for (day,) in rows)
 
     def _gap(self, period: Period) -> str:

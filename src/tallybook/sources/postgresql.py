@@ -39,6 +39,11 @@ _OIDS = {
 }  # fmt: skip
 
 
+_CAUGHT_UP = """\
+SELECT max(last_msg_send_time) FROM pg_stat_wal_receiver
+WHERE status = 'streaming' AND latest_end_lsn <= pg_last_wal_replay_lsn()"""
+
+
 class PostgresqlSource(ServerSource):
     dialect = "postgres"
     grouping_sets = True
@@ -102,8 +107,22 @@ class PostgresqlSource(ServerSource):
             )[0]
         if replica and replayed is None:
             raise SourceUnavailable(f"source {self.settings.name!r} is a replica that has replayed nothing yet")
-        known: datetime = replayed if replica else clock
+        known: datetime = max(replayed, self._caught_up() or replayed) if replica else clock
         return known.astimezone(UTC)
+
+    def _caught_up(self) -> datetime | None:
+        """When the primary last said where its log ends, if the replica has replayed as far: then it lacks nothing of
+        before, though the primary, having nothing to write, lets the time of the last replayed transaction stand still.
+
+        None when it has not, or the user of the url may not see it (pg_read_all_stats)."""
+        try:
+            with self.snapshot() as reader:
+                said: datetime | None = reader.rows(_CAUGHT_UP)[0][0]
+        except SourceUnavailable:
+            raise
+        except SourceError:  # what only speaks PostgreSQL's protocol need not know these names
+            return None
+        return said
 
     def index_reached(self, reader: Reader, sql: str) -> bool:
         plan = reader.rows("EXPLAIN (FORMAT JSON) " + sql)[0][0]
