@@ -15,10 +15,12 @@ from tallybook.collect.run import Means
 from tallybook.collect.staging import Staging
 from tallybook.collect.statements import INTERVAL_PLAN, SNAPSHOT_PLAN, Group, group_key
 from tallybook.errors import Refused
+from tallybook.measure import ADDITIVE
 from tallybook.metrics import Bound, Metric
 from tallybook.points import SCHEMAS
 from tallybook.query.ask import Query
 from tallybook.query.ground import Coverage, Ground
+from tallybook.query.merge import TOTALS, Points
 from tallybook.store.ledger import Snapshot
 
 if TYPE_CHECKING:
@@ -60,7 +62,7 @@ def live_ground(
         group = Group(database, group_key(facts), [facts], zone)
         coverage[name] = _gather(group, metric, first, last, today, staging)
     return Ground(
-        catalog=catalog, engine=engine, relation=lambda kind, key, first, last: f"new_{kind}", bounds=bounds,
+        catalog=catalog, engine=engine, relation=lambda kind, key, first, last: Points(f"new_{ADDITIVE if kind == TOTALS else kind}"), bounds=bounds,
         coverage=coverage, last_closed=min([h.last_closed for h in horizons.values()] + [today - ONE_DAY]), version=known.version,
         running=today if query.last >= today else None, running_until=f"{means.now.astimezone(calendar.zone(zone)):%H:%M}",
     )  # fmt: skip

@@ -11,7 +11,7 @@ import msgspec
 
 from tallybook.measure import FLOAT
 from tallybook.metrics import Bound
-from tallybook.query.merge import Parts
+from tallybook.query.merge import Parts, Points
 from tallybook.store.ledger import Revision
 
 if TYPE_CHECKING:
@@ -33,8 +33,8 @@ def revisions(
     bound = msgspec.structs.replace(bound, metric=msgspec.structs.replace(bound.metric, carry=0))
     kinds = {"additive", *(slot.shape for slot in bound.measure.slots)}
     dims = bound.metric.dims
-    before = Parts(bound, {k: old(k) or f"(SELECT * FROM new_{k} WHERE FALSE)" for k in kinds}, dims)
-    after = Parts(bound, {k: f"new_{k}" for k in kinds}, dims)
+    before = Parts(bound, {k: Points(old(k) or f"(SELECT * FROM new_{k} WHERE FALSE)") for k in kinds}, dims)
+    after = Parts(bound, {k: Points(f"new_{k}") for k in kinds}, dims)
     first, last = min(days), max(days)
     keys = ["g", *(f"k{i}" for i in range(len(dims)))]
     same = " AND ".join(f"a.{key} IS NOT DISTINCT FROM b.{key}" for key in keys)

@@ -205,6 +205,8 @@ class Group:
         if slot.agg in ("sum", "avg"):
             places = [columns.add(c) for c in self.source.total(self._when(condition, value), type_)]
             total = _total(self.source, places, type_, convert)
+            if slot.agg == "sum":
+                return {f"total{suffix}": total}
             return {f"total{suffix}": total, "n": _at(columns.add(self._count(condition, value)), as_integer)}
         if slot.agg in ("min", "max"):
             number = self.source.value(value, type_)
@@ -311,7 +313,7 @@ class Group:
         else:
             within = self.source.within(column, form, start, end)
         where = [within, *self._shared()]
-        day = day_case(value, bounds) if split else None
+        day = self.source.stretch(value, bounds) if split else None
         if self.key.latest:
             # Which value is the latest is settled before anything is asked of it.
             relation, where = self._latest(relation, where, day), []
@@ -352,7 +354,7 @@ class Group:
                 ),
                 *rest,
             ]
-            day = day_case(since, self._bounds(facts.since, first, last))
+            day = source.stretch(since, self._bounds(facts.since, first, last))
             return [
                 (1, _select(heads, columns, self.relation, opening), False),
                 (1, _select([day, *heads], columns, self.relation, begins), True),
@@ -376,7 +378,7 @@ class Group:
                 self._bound_pair(first),
                 self._bound_pair(last + ONE_DAY),
             ),
-            f"({until} IS NULL OR {until} >= {choose(since, inner_since, ends_at)})",
+            f"({until} IS NULL OR {until} >= {source.in_stretch(since, inner_since, ends_at)})",
             *rest,
         ]
         ends = [
@@ -386,13 +388,13 @@ class Group:
                 self._bound_pair(first + shift),
                 self._bound_pair(last + ONE_DAY + shift),
             ),
-            f"{since} < {choose(until, removal_bounds, begins_at)}",
+            f"{since} < {source.in_stretch(until, removal_bounds, begins_at)}",
             *rest,
         ]
         return [
             (1, _select(heads, columns, self.relation, opening), False),
-            (1, _select([day_case(since, inner_since), *heads], columns, self.relation, begins), True),
-            (-1, _select([day_case(until, removal_bounds), *heads], columns, self.relation, ends), True),
+            (1, _select([source.stretch(since, inner_since), *heads], columns, self.relation, begins), True),
+            (-1, _select([source.stretch(until, removal_bounds), *heads], columns, self.relation, ends), True),
         ]
 
     def reversed_rows(self) -> str | None:
@@ -451,21 +453,6 @@ class Group:
 
 
 _TIME = "tallybook_time"
-
-
-def day_case(value: str, bounds: Sequence[str]) -> str:
-    """Which of the days a time falls on, counted from 0: a tree of comparisons with `bounds`."""
-    return choose(value, bounds, [str(i) for i in range(len(bounds) + 1)])
-
-
-def choose(value: str, bounds: Sequence[str], results: Sequence[str]) -> str:
-    """results[i] for the i-th stretch between `bounds`; log₂(n) comparisons a row."""
-    if len(results) == 1:
-        return results[0]
-    middle = len(results) // 2
-    left = choose(value, bounds[: middle - 1], results[:middle])
-    right = choose(value, bounds[middle:], results[middle:])
-    return f"CASE WHEN {value} < {bounds[middle - 1]} THEN {left} ELSE {right} END"
 
 
 def _select(heads: Sequence[str], columns: Sequence[str], relation: str, where: Sequence[str]) -> str:

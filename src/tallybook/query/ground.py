@@ -14,6 +14,8 @@ from tallybook.metrics import Bound, Catalog
 if TYPE_CHECKING:
     import duckdb
 
+    from tallybook.query.merge import Points
+
 
 @dataclass(frozen=True)
 class Coverage:
@@ -60,13 +62,14 @@ def joined(stretches: Sequence[tuple[date, date]]) -> tuple[tuple[date, date], .
 
 @dataclass(kw_only=True)
 class Ground:
-    """Everything `answer` needs besides the question. `relation(kind, key, first, last)` is points as SQL.
+    """Everything `answer` needs besides the question. `relation(kind, key, first, last)` is points,
+    of `kind` TOTALS additive ones.
 
     `running` is the day that a live answer saw only a part of; `whys`: why a metric has no points at all."""
 
     catalog: Catalog
     engine: duckdb.DuckDBPyConnection
-    relation: Callable[[str, str, date, date], str]
+    relation: Callable[[str, str, date, date], Points]
     bounds: Mapping[str, Bound]
     coverage: Mapping[str, Coverage]
     last_closed: date

@@ -7,7 +7,7 @@ parts are merged by, a period, a day or a chosen day of a period.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 
 from tallybook.engines.duckdb import literal
@@ -18,18 +18,38 @@ from tallybook.query.ask import Filter
 EXACT = "DECIMAL(38,10)"
 
 
+TOTALS = "totals"
+"""Additive points without dimensions: what a question needs that asks for none."""
+
+
+@dataclass(frozen=True)
+class Points:
+    """A relation of a points schema. What it is known to hold need not be looked for in every row:
+    `apart`: nothing but one metric's points; `days`: none but of these, first and last."""
+
+    sql: str
+    apart: bool = False
+    days: tuple[date, date] | None = None
+
+    def covering(self, first: date, last: date) -> Points:
+        """The same, if nothing of the definition that is asked for is covered before `first` or after `last`."""
+        if self.days is None:
+            return self
+        return replace(self, days=(max(self.days[0], first), min(self.days[1], last)))
+
+    def within(self, first: date, last: date) -> bool:
+        return self.days is not None and first <= self.days[0] and self.days[1] <= last
+
+
 @dataclass(frozen=True)
 class Parts:
-    """One metric's points as SQL. `relations`: {kind: relation of a points schema}.
-
-    `alone`: the relations hold this metric's definition only. `carry_until`: no value is carried beyond."""
+    """One metric's points as SQL. `relations`: {kind: its points}. `carry_until`: no value is carried beyond."""
 
     bound: Bound
-    relations: Mapping[str, str]
+    relations: Mapping[str, Points]
     by: Sequence[str]
     where: Sequence[Filter] = ()
     carry_until: date | None = None
-    alone: bool = False
     together: Sequence[Bound] = ()
     """More metrics of the same measure and dimensions, merged in the same pass; then k0 is the metric."""
 
@@ -43,15 +63,17 @@ class Parts:
 
     def points(self, kind: str, first: date, last: date, slot: int | None = None) -> str:
         """SELECT of the points of some days that the filters let through, with `carried`."""
-        conditions = [f"day BETWEEN DATE '{first}' AND DATE '{last}'"]
-        if not self.alone:
-            pairs = [(b.key, b.definition) for b in (self.bound, *self.together)]
-            conditions.append(_one_of("metric", [key for key, _ in pairs]))
-            conditions.append(_one_of("definition", [definition for _, definition in pairs]))
-        if slot is not None:
+        relation, bounds = self.relations[kind], (self.bound, *self.together)
+        conditions = [_one_of("definition", [b.definition for b in bounds])]
+        if not relation.within(first, last):
+            conditions.append(f"day BETWEEN DATE '{first}' AND DATE '{last}'")
+        if not relation.apart:
+            conditions.append(_one_of("metric", [b.key for b in bounds]))
+        only_one = kind != ADDITIVE and sum(s.shape == kind for s in self.bound.measure.slots) == 1
+        if slot is not None and not only_one:
             conditions.append(f"slot = {slot}")
         conditions += self._filters()
-        return f"SELECT *, FALSE AS carried FROM {self.relations[kind]} WHERE {' AND '.join(conditions)}"
+        return f"SELECT *, FALSE AS carried FROM {relation.sql} WHERE {' AND '.join(conditions)}"
 
     def _filters(self) -> list[str]:
         """The same dimension twice with = is or, with != is and; null is a value like any other."""
@@ -140,12 +162,15 @@ class Parts:
         merged = []
         for index, slot in enumerate(self.bound.measure.slots):
             only = f" FILTER (slot = {index})" if several else ""
-            for column, how in _PARTS.get(slot.agg, ()):
+            suffix = "_f" if self.bound.slots[index].type == FLOAT else ""
+            for part, how in _PARTS.get(slot.agg, ()):
+                column = part + suffix if part in ("total", "low", "high") else part
                 merged.append(f"{how}({column}){only} AS {column}{index}")
         source = self._grouped(ADDITIVE, group, first, last, targets, None if several else 0)
         keys = ", ".join(["g", *(f"k{i}" for i in range(len(self.dims)))])
         only = " FILTER (slot = 0)" if several else ""
-        columns = ", ".join([keys, f"sum(rows){only} AS rows", "bool_or(carried) AS carried", *merged])
+        carried = "bool_or(carried) AS carried" if self.bound.metric.carry else "FALSE AS carried"
+        columns = ", ".join([keys, f"sum(rows){only} AS rows", carried, *merged])
         return f"SELECT {columns} FROM ({source}) GROUP BY {keys}"
 
     def _additive_leaf(self, index: int) -> tuple[str, str]:
@@ -235,10 +260,10 @@ def _one_of(column: str, values: Sequence[str]) -> str:
 
 _PARTS = {
     "count": (("n", "sum"),),
-    "sum": (("total", "sum"), ("total_f", "sum")),
-    "avg": (("total", "sum"), ("total_f", "sum"), ("n", "sum")),
-    "min": (("low", "min"), ("low_f", "min")),
-    "max": (("high", "max"), ("high_f", "max")),
+    "sum": (("total", "sum"),),
+    "avg": (("total", "sum"), ("n", "sum")),
+    "min": (("low", "min"),),
+    "max": (("high", "max"),),
     **dict.fromkeys(("stddev_samp", "stddev_pop", "var_samp", "var_pop"), (("n", "sum"), ("s1", "sum"), ("s2", "sum"))),
 }
 
@@ -263,4 +288,4 @@ def values_relation(pairs: Sequence[tuple[date, date]]) -> str:
     return f"SELECT * FROM (VALUES {listed}) AS v(period, day)"
 
 
-__all__ = ["DECIMAL", "Parts", "period_sql", "values_relation"]
+__all__ = ["DECIMAL", "TOTALS", "Parts", "Points", "period_sql", "values_relation"]

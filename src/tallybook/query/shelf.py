@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from tallybook.measure import ADDITIVE
 from tallybook.points import SCHEMAS, columns
+from tallybook.query.merge import TOTALS, Points
 
 if TYPE_CHECKING:
     import duckdb
@@ -18,6 +19,9 @@ MOST_ROWS = 5_000_000
 """Additive points of a version are kept in memory up to so many: about 100 bytes each."""
 
 
+_LIMITS = (("low", "min"), ("high", "max"), ("low_f", "min"), ("high_f", "max"))
+
+
 class Shelf:
     """The points of one version after another. The first question of a version reads files, the next memory."""
 
@@ -25,17 +29,21 @@ class Shelf:
         self.engine, self.scan = engine, scan
         self.asked = self.kept = -1
 
-    def relation(self, version: int, files: Sequence[File]) -> Callable[[str, str, date, date], str]:
+    def relation(self, version: int, files: Sequence[File]) -> Callable[[str, str, date, date], Points]:
         """(kind, metric, first, last) → a relation that holds all points of these, and maybe others."""
         self._keep(version, [f for f in files if f.kind == ADDITIVE])
 
-        def found(kind: str, metric: str, first: date, last: date) -> str:
-            if kind == ADDITIVE and self.kept == version:
-                return "kept_additive"
+        def found(kind: str, metric: str, first: date, last: date) -> Points:
+            if kind in (ADDITIVE, TOTALS) and self.kept == version:
+                return Points(f"kept_{kind}")
+            kind = ADDITIVE if kind == TOTALS else kind
             there = [
                 f for f in files if f.kind == kind and f.metric in ("", metric) and f.first <= last and f.last >= first
             ]
-            return self.scan(there) if there else _nothing(kind)
+            if not there:
+                return Points(_nothing(kind))
+            days = (min(f.first for f in there), max(f.last for f in there))
+            return Points(self.scan(there), apart=kind != ADDITIVE, days=days)
 
         return found
 
@@ -47,6 +55,12 @@ class Shelf:
         self.engine.execute(
             f"CREATE OR REPLACE TEMP TABLE kept_additive AS SELECT {names} FROM {self.scan(files)} "
             "ORDER BY metric, definition, slot, day"
+        ).fetchall()
+        sums = ", ".join(f"sum({part}) AS {part}" for part in ("rows", "n", "total", "total_f", "s1", "s2"))
+        limits = ", ".join(f"{how}({part}) AS {part}" for part, how in _LIMITS)
+        self.engine.execute(
+            f"CREATE OR REPLACE TEMP TABLE kept_totals AS SELECT metric, definition, slot, day, {sums}, {limits} "
+            "FROM kept_additive GROUP BY ALL ORDER BY ALL"
         ).fetchall()
         self.kept = version
 

@@ -15,7 +15,7 @@ from tallybook.metrics import FLOW, LEVEL, UNIQUES, Bound
 from tallybook.points import ACCURACY
 from tallybook.query.ask import Query
 from tallybook.query.ground import Coverage, Ground
-from tallybook.query.merge import Parts, period_sql, values_relation
+from tallybook.query.merge import TOTALS, Parts, period_sql, values_relation
 
 Key = tuple[date, tuple[str | None, ...]]
 """(first day of the period, dimension values)."""
@@ -179,7 +179,8 @@ def _alike(bound: Bound, query: Query) -> Any:
 
 def _merge(ground: Ground, query: Query, names: list[str], first: date, last: date) -> None:
     bounds = [ground.bounds[name] for name in names]
-    relation = {ADDITIVE: ground.relation(ADDITIVE, "", first, last)}
+    kind = ADDITIVE if query.by or query.where else TOTALS
+    relation = {ADDITIVE: ground.relation(kind, "", first, last)}
     parts = Parts(bounds[0], relation, query.by, query.where, together=bounds[1:])
     period = period_sql(query.scope, query.week_start, first)
     n = len(parts.dims)
@@ -302,7 +303,14 @@ class _Solver:
         start = period_start(self.first, self.query.scope, self.query.week_start)
         reach = min(self.first, start) - (carry + 1) * ONE_DAY
         kinds = {"additive", *(slot.shape for slot in bound.measure.slots)}
-        relations = {k: self.ground.relation(k, bound.key, reach, self.last) for k in kinds}
+        whole = not (carry or self.query.by or self.query.where)
+        relations = {
+            k: self.ground.relation(TOTALS if whole and k == ADDITIVE else k, bound.key, reach, self.last)
+            for k in kinds
+        }
+        covered = self.ground.coverage.get(self.name, Coverage()).stretches
+        if covered:
+            relations = {k: r.covering(covered[0][0], covered[-1][1]) for k, r in relations.items()}
         return Parts(bound, relations, self.query.by, self.query.where, carry_until=self.ground.last_closed)
 
     def _period_sql(self, column: str = "day") -> str:
@@ -332,8 +340,11 @@ class _Solver:
             return ready
         parts = self._parts()
         if own.stretches != self.coverage.stretches:
-            narrowed = {k: f"(SELECT * FROM {r} WHERE {self.coverage.sql('day')})" for k, r in parts.relations.items()}
-            parts = Parts(self._bound(), narrowed, parts.by, parts.where)
+            covered = self.coverage.sql("day")
+            narrowed = {
+                k: replace(r, sql=f"(SELECT * FROM {r.sql} WHERE {covered})") for k, r in parts.relations.items()
+            }
+            parts = replace(parts, relations=narrowed)
         return self._cells(parts.finished(self._period_sql(), self.first, self.last))
 
     def _bound(self) -> Bound:

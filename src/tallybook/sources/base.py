@@ -280,6 +280,19 @@ class Source(abc.ABC):
     def between(self, value: str, form: TimeForm, start: tuple[datetime, date], end: tuple[datetime, date]) -> str:
         return f"{value} >= {self.bound(form, *start)} AND {value} < {self.bound(form, *end)}"
 
+    def stretch(self, value: str, bounds: Sequence[str]) -> str:
+        """Which of the stretches between `bounds` (literals, rising) a value lies in, counted from 0."""
+        return self.in_stretch(value, bounds, [str(i) for i in range(len(bounds) + 1)])
+
+    def in_stretch(self, value: str, bounds: Sequence[str], results: Sequence[str]) -> str:
+        """results[i] for the i-th stretch between `bounds`: a tree of comparisons, log₂(n) of them a row."""
+        if len(results) == 1:
+            return results[0]
+        middle = len(results) // 2
+        left = self.in_stretch(value, bounds[: middle - 1], results[:middle])
+        right = self.in_stretch(value, bounds[middle:], results[middle:])
+        return f"CASE WHEN {value} < {bounds[middle - 1]} THEN {left} ELSE {right} END"
+
     def wide(self, column: str, start: tuple[datetime, date], end: tuple[datetime, date]) -> str:
         """A condition on text with offsets that an index sees: wide enough for every offset."""
         return f"{column} >= '{start[1] - 2 * ONE_DAY}' AND {column} < '{end[1] + 2 * ONE_DAY}'"

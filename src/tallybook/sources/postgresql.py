@@ -171,6 +171,16 @@ class PostgresqlSource(ServerSource):
     def text_as_instant(self, column: str) -> str:
         return f"CAST({column} AS timestamp with time zone)"
 
+    def stretch(self, value: str, bounds: Sequence[str]) -> str:
+        if not _searchable(bounds):
+            return super().stretch(value, bounds)
+        return f"width_bucket({value}, ARRAY[{', '.join(bounds)}])"
+
+    def in_stretch(self, value: str, bounds: Sequence[str], results: Sequence[str]) -> str:
+        if not _searchable(bounds):
+            return super().in_stretch(value, bounds, results)
+        return f"(ARRAY[{', '.join(results)}])[1 + {self.stretch(value, bounds)}]"
+
 
 class PostgresqlReader(ServerReader):
     def table(self, sql: str, kinds: Sequence[str]) -> pa.Table:
@@ -227,6 +237,11 @@ def _copied(raw: Any, sql: str) -> Generator[Any, Any, io.BytesIO]:
     if ended.status != ExecStatus.COMMAND_OK:
         raise error_from_result(ended)
     return buffer
+
+
+def _searchable(bounds: Sequence[str]) -> bool:
+    """Whether the server had better look for a value among the bounds itself: twice as fast as a tree of CASE."""
+    return len(bounds) > 3 and bounds[0].startswith(("TIMESTAMP", "DATE"))
 
 
 def _type(column: Any) -> ColumnType:

@@ -21,11 +21,12 @@ from typing import TYPE_CHECKING
 from tallybook.calendar import ONE_DAY, day_of, end_of, next_period, stretches
 from tallybook.errors import BookError, Busy
 from tallybook.measure import ADDITIVE, BUCKETS, IDS
-from tallybook.points import FORMAT, KEY, SCHEMAS, columns, storage_key
+from tallybook.points import EXACT, FORMAT, KEY, SCHEMAS, columns, storage_key
 from tallybook.store.ledger import Change, Conflict, Covered, File, Lease, Ledger, Snapshot
 
 if TYPE_CHECKING:
     import duckdb
+    import pyarrow as pa
 
 Unit = tuple[str, str, date, date]
 """(kind, metric or '', first day, last day): what one file holds."""
@@ -125,10 +126,11 @@ class Store:
         names = ", ".join(columns(kind))
         within = f"day BETWEEN DATE '{first}' AND DATE '{last}'"
         only = f"AND metric = '{metric}'" if metric else ""
-        new = f"SELECT {', '.join(_staged(engine, kind))} FROM new_{kind} WHERE {within} {only}"
-        fresh = f"SELECT n.* FROM ({new}) n SEMI JOIN owned w ON {_same_day('n', 'w')}"
+        staged = _staged(engine, kind)
+        new = f"SELECT * FROM new_{kind} n SEMI JOIN owned w ON {_same_day('n', 'w')} WHERE {within} {only}"
         if not current:
-            return self.write(engine, fresh, unit)
+            return self.write(engine, new, unit, [name for name in staged if name != "metric" or not metric])
+        fresh = f"SELECT {', '.join(n if n in staged else f'NULL AS {n}' for n in columns(kind))} FROM ({new})"
         old = f"SELECT {names} FROM {self.scan(current)}"
         replaced = f"SELECT o.* FROM ({old}) o SEMI JOIN owned w ON {_same_day('o', 'w')}"
         if _equal(engine, replaced, fresh):
@@ -136,10 +138,12 @@ class Store:
         kept = f"SELECT o.* FROM ({old}) o ANTI JOIN owned w ON {_same_day('o', 'w')}"
         return self.write(engine, f"{kept} UNION ALL {fresh}", unit)
 
-    def write(self, engine: duckdb.DuckDBPyConnection, select: str, unit: Unit) -> File:
+    def write(
+        self, engine: duckdb.DuckDBPyConnection, select: str, unit: Unit, names: Sequence[str] | None = None
+    ) -> File:
         """A new points file with the rows of `select`, sorted, synced to disk.
 
-        Raises BookError when it cannot be written; then nothing of it is left."""
+        `names`: its columns that need be looked at; the others hold nothing, or the metric of the unit. Raises BookError when it cannot be written; then nothing of it is left."""
         import duckdb
 
         kind, metric, first, last = unit
@@ -148,7 +152,7 @@ class Store:
         path = self.folder / relative
         try:
             _make_folder(path.parent)
-            rows = _write_parquet(engine, f"SELECT * FROM ({select}) ORDER BY {', '.join(_order(kind))}", path)
+            rows = _write_parquet(engine, select, kind, metric, names or columns(kind), path)
             _sync(path)
             _sync(path.parent)
             size = path.stat().st_size
@@ -281,34 +285,54 @@ def _months(engine: duckdb.DuckDBPyConnection, table: str) -> list[tuple[str, da
 
 
 def _staged(engine: duckdb.DuckDBPyConnection, kind: str) -> list[str]:
-    """The columns of a kind out of its staging table, which leaves out dimensions that no metric has."""
-    there = {row[0] for row in engine.execute(f"DESCRIBE new_{kind}").fetchall()}
-    return [name if name in there else f"NULL::{type_} AS {name}" for name, type_ in SCHEMAS[kind]]
+    """The columns of a staging table, which leaves out dimensions that no metric has."""
+    return [row[0] for row in engine.execute(f"DESCRIBE new_{kind}").fetchall()]
 
 
-def _order(kind: str) -> list[str]:
+def _order(kind: str, names: Sequence[str]) -> str:
     """What rows of a file are sorted by, so that they are small and found quickly. Ids and buckets are one metric's."""
     keys = [name for name, _ in KEY if kind == ADDITIVE or name not in ("metric", "definition")]
-    return [*keys, *{IDS: ["id"], BUCKETS: ["low_f"]}.get(kind, [])]
+    return ", ".join(n for n in [*keys, *{IDS: ["id"], BUCKETS: ["low_f"]}.get(kind, [])] if n in names)
 
 
-def _write_parquet(engine: duckdb.DuckDBPyConnection, select: str, path: Path) -> int:
-    """Write the rows of a statement as they come. Returns how many.
+def _write_parquet(
+    engine: duckdb.DuckDBPyConnection, select: str, kind: str, metric: str, names: Sequence[str], path: Path
+) -> int:
+    """Write the rows of a statement, sorted, as they come. Returns how many.
 
     pyarrow writes columns without values for next to nothing (DuckDB's COPY takes half its time for them) and
     sorted ids as differences."""
+    import pyarrow as pa
     from pyarrow import parquet
 
-    batches, rows = engine.sql(select).to_arrow_reader(ROW_GROUP), 0
-    names = batches.schema.names
+    sorted_ = f"SELECT {', '.join(names)} FROM ({select}) ORDER BY {_order(kind, names)}"
+    schema = pa.schema([(name, _arrow(type_)) for name, type_ in SCHEMAS[kind]])
+    rows = 0
     with parquet.ParquetWriter(
-        path, batches.schema, compression="zstd", use_dictionary=[name for name in names if name != "id"],
-        column_encoding={"id": "DELTA_BINARY_PACKED"} if "id" in names else None,
+        path, schema, compression="zstd", use_dictionary=[name for name in schema.names if name != "id"],
+        column_encoding={"id": "DELTA_BINARY_PACKED"} if "id" in schema.names else None,
     ) as writer:  # fmt: skip
-        for batch in batches:
-            writer.write_batch(batch, row_group_size=ROW_GROUP)
+        for batch in engine.sql(sorted_).to_arrow_reader(ROW_GROUP):
+            own = pa.repeat(metric, batch.num_rows)
+            rest = {name: own if name == "metric" else pa.nulls(batch.num_rows, schema.field(name).type)
+                    for name in schema.names if name not in names}  # fmt: skip
+            whole = [rest[name] if name in rest else batch.column(name) for name in schema.names]
+            writer.write_batch(pa.record_batch(whole, schema=schema), row_group_size=ROW_GROUP)
             rows += batch.num_rows
     return rows
+
+
+def _arrow(type_: str) -> pa.DataType:
+    import pyarrow as pa
+
+    types = {
+        "VARCHAR": pa.string(),
+        "SMALLINT": pa.int16(),
+        "DATE": pa.date32(),
+        "BIGINT": pa.int64(),
+        "DOUBLE": pa.float64(),
+    }
+    return pa.decimal128(38, 10) if type_ == EXACT else types[type_]
 
 
 def _same_day(left: str, right: str) -> str:
