@@ -92,9 +92,10 @@ class Postgresql:
     # -- tables --------------------------------------------------------------------------------------
 
     def api_calls(self, days: int, per_day: int) -> int:
-        """The table api_calls: so many days from FIRST_DAY on, in the order of time. Returns how many rows."""
+        """The table api_calls: so many days from FIRST_DAY on, in the order of time, and twice as many after them, as
+        a table has more than one looks at. Returns how many rows the days have."""
         rows = days * per_day
-        self._make("api_calls", rows, API_CALLS.format(first=FIRST_DAY, rows=rows, gap=86400 / per_day))
+        self._make("api_calls", 3 * rows, API_CALLS.format(first=FIRST_DAY, rows=3 * rows, gap=86400 / per_day))
         return rows
 
     def subscriptions(self, rows: int, days: int) -> int:

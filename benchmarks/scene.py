@@ -27,7 +27,7 @@ class Scale:
 
 
 FULL = Scale(
-    days=365, calls_per_day=18_000, subscriptions=200_000, sampled_days=31, rounds=5, metrics=100,
+    days=365, calls_per_day=18_000, subscriptions=1_000_000, sampled_days=31, rounds=5, metrics=100,
     ids_per_day=5_000, asks=15,
 )  # fmt: skip
 QUICK = Scale(

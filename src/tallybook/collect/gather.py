@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 
-from tallybook.calendar import ONE_DAY, Period
+from tallybook.calendar import ONE_DAY, Period, next_period
 from tallybook.collect.bind import Facts
 from tallybook.collect.staging import AdditiveRows, Staging, opening_day
 from tallybook.collect.statements import AdditivePlan, Group, KeyedPlan, Scan
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
 SNAPSHOT_SECONDS = 60.0
 """No snapshot is held longer: it would keep the source from cleaning up."""
+QUICK_SECONDS = 0.2
+"""Days that take no longer are asked a month at a time."""
 Told = Callable[[int, int], None]
 """Called with (days done, points staged)."""
 
@@ -63,21 +66,28 @@ def _one_by_one(group: Group, first: date, last: date, staging: Staging, seconds
     """Whole months in one snapshot, or fewer days if it gets old. Returns the day to go on with."""
     additive, scans = group.additive(), group.scans(split=False)
     rows = AdditiveRows()
-    found: list[list[tuple[timedelta, pa.Table]]] = [[] for _ in scans]
-    began, day = time.monotonic(), first
-    with group.source.snapshot() as reader:
+    found: list[list[tuple[timedelta, Future[pa.Table]]]] = [[] for _ in scans]
+    began, day, quick = time.monotonic(), first, False
+    with group.source.snapshot() as reader, ThreadPoolExecutor(1) as parsing:
         while day <= last:
             age = time.monotonic() - began
             if day > first and (age > SNAPSHOT_SECONDS or (day.day == 1 and age > seconds)):
                 break
-            _read_additive(group, additive, reader, rows, day, day, split=False)
+            # As long as days are quick, a month of them is asked at once; what stands beside them day by day.
+            asked = _days(
+                day, min(last, next_period(day.replace(day=1), "month") - ONE_DAY) if quick and not scans else day
+            )
+            selects = [group.select(additive.columns.expressions, d, d, split=False) for d in asked]
+            for one, answer in zip(asked, reader.several(selects), strict=True):
+                _take_additive(group, additive, answer, rows, one, split=False)
             for scan, tables in zip(scans, found, strict=True):
-                sql = group.scan(scan, day, day, split=False)
-                tables.append((day - first, reader.table(sql, _kinds(group, scan, split=False))))
-            day += ONE_DAY
+                fetched = reader.fetched(group.scan(scan, day, day, split=False), _kinds(group, scan, split=False))
+                tables.append((day - first, parsing.submit(fetched)))
+            day = asked[-1] + ONE_DAY
+            quick = time.monotonic() - began - age < QUICK_SECONDS * len(asked)
     staging.additive("new_additive", rows)
-    for scan, tables in zip(scans, found, strict=True):
-        _stage_keyed(group, scan, staging, _with_days(tables), first, split=True)
+    for scan, several in zip(scans, found, strict=True):
+        _stage_keyed(group, scan, staging, _with_days([(after, t.result()) for after, t in several]), first, split=True)
     staging.bucket()
     yield Step(first, day - ONE_DAY)
     return day

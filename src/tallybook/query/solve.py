@@ -186,7 +186,8 @@ def _merge(ground: Ground, query: Query, names: list[str], first: date, last: da
     n = len(parts.dims)
     found: dict[str, dict[Key, Cell]] = {bound.key: {} for bound in bounds}
     for row in ground.rows(parts.finished(period, first, last)):
-        found[row[1]][(row[0], row[2 : n + 1])] = Cell(row[n + 2], row[n + 3], row[n + 4])
+        if row[1] in found:  # not another metric of the very same definition
+            found[row[1]][(row[0], row[2 : n + 1])] = Cell(row[n + 2], row[n + 3], row[n + 4])
     for name, bound in zip(names, bounds, strict=True):
         ground.merged[(query, name)] = found[bound.key]
 

@@ -93,9 +93,18 @@ class Reader(abc.ABC):
     def rows(self, sql: str) -> list[tuple[Any, ...]]:
         """All rows of a statement, as the driver gives them."""
 
+    def several(self, statements: Sequence[str]) -> Iterator[list[tuple[Any, ...]]]:
+        """The rows of one statement after another; the source may be at work on the next while one is looked at."""
+        return map(self.rows, statements)
+
     @abc.abstractmethod
     def batches(self, sql: str, size: int = 50_000) -> Iterator[list[tuple[Any, ...]]]:
         """The rows of a statement, some at a time."""
+
+    def fetched(self, sql: str, kinds: Sequence[str]) -> Callable[[], pa.Table]:
+        """As `table`, with what is left to do once the source has answered: another thread may call it."""
+        table = self.table(sql, kinds)
+        return lambda: table
 
     def table(self, sql: str, kinds: Sequence[str]) -> pa.Table:
         """A large result as columns c0, c1, … of the given kinds: text, int, decimal or float.

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -183,14 +183,25 @@ class PostgresqlSource(ServerSource):
 
 
 class PostgresqlReader(ServerReader):
+    def several(self, statements: Sequence[str]) -> Iterator[list[tuple[Any, ...]]]:
+        with self.explaining(), self.raw.pipeline():
+            for cursor in [self.raw.execute(sql) for sql in statements]:
+                yield list(cursor.fetchall())
+
     def table(self, sql: str, kinds: Sequence[str]) -> pa.Table:
+        return self.fetched(sql, kinds)()
+
+    def fetched(self, sql: str, kinds: Sequence[str]) -> Callable[[], pa.Table]:
+        with self.explaining():
+            buffer = self.raw.wait(_copied(self.raw, f"COPY ({sql}) TO STDOUT (FORMAT csv)"))
+        return lambda: self._parsed(buffer, kinds)
+
+    def _parsed(self, buffer: io.BytesIO, kinds: Sequence[str]) -> pa.Table:
         import pyarrow as pa
         from pyarrow import csv
 
         types = {TEXT: pa.string(), INT: pa.int64(), DEC: pa.decimal128(38, 10), FLOAT: pa.float64()}
         names = [f"c{i}" for i in range(len(kinds))]
-        with self.explaining():
-            buffer = self.raw.wait(_copied(self.raw, f"COPY ({sql}) TO STDOUT (FORMAT csv)"))
         if buffer.tell() == 0:
             return pa.table({n: pa.array([], types[k]) for n, k in zip(names, kinds, strict=True)})
         buffer.seek(0)
