@@ -220,6 +220,13 @@ class Book:
         as_of: Day | None = None,
         definition: str | None = None,
         live: bool = False,
+        week_starts: str | None = None,
+        window: str | None = None,
+        compare: str | None = None,
+        top: int | None = None,
+        sort: Sequence[str] = (),
+        limit: int | None = None,
+        having: Sequence[str] = (),
     ) -> Result:
         """Ask. Days are dates, ISO texts, "today" or "yesterday"; both ends are included.
 
@@ -227,7 +234,9 @@ class Book:
         question = ask(
             self.project.catalog, metrics, scope=scope, by=[by] if isinstance(by, str) else by,
             where=[where] if isinstance(where, str) else where, first=self.day(from_), last=self.day(to), span=last,
-            show=show, fill=fill, totals=totals, definition=definition, today=self.today,
+            show=show, fill=fill, totals=totals, definition=definition, week_starts=week_starts, window=window,
+            compare=compare, top=top, sort=[sort] if isinstance(sort, str) else sort, limit=limit,
+            having=[having] if isinstance(having, str) else having, today=self.today,
         )  # fmt: skip
         if live:
             return self._live(question)

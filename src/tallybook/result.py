@@ -53,7 +53,8 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
 
     A row of `data` holds `period` (a date, or None on a total over all periods), each dimension
     (text or None), each metric (int, Decimal, float or None), `complete`, `days`, `days_expected`,
-    `approximate`, on totals rows `total: True`, and `notes` where a metric has more to say:
+    `approximate`, on totals rows `total: True`, on rows of all series beside the top `other: True`,
+    and `notes` where a metric has more to say:
     `{metric: {days, complete, carried, as_of, error, bounds: (low, high), definition, why}}`.
 
     Metric values have the type their column says; one that cannot be had without loss raises
@@ -86,6 +87,10 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def has_totals(self) -> bool:
         return any(row.get("total") for row in self.data)
+
+    @property
+    def has_others(self) -> bool:
+        return any(row.get("other") for row in self.data)
 
     def rows(self) -> list[Row]:
         """The rows as dicts of Python values, keys in the documented order. Yours to change."""
@@ -204,15 +209,17 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     def _table_names(self) -> list[str]:
         names = [c.name for c in self.columns]
         names += ["complete", "days", "days_expected", "approximate"]
-        return [*names, "total"] if self.has_totals else names
+        names += ["total"] if self.has_totals else []
+        return [*names, "other"] if self.has_others else names
 
     def _ordered(self, row: Row) -> Row:
         names = [c.name for c in self.columns]
         ordered = {name: row[name] for name in names}
         for name in ("complete", "days", "days_expected", "approximate"):
             ordered[name] = row[name]
-        if row.get("total"):
-            ordered["total"] = True
+        for name in ("total", "other"):
+            if row.get(name):
+                ordered[name] = True
         if row.get("notes"):
             ordered["notes"] = row["notes"]
         return ordered
@@ -239,8 +246,8 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def _value(row: Row, name: str) -> Any:
-    """Only `total` may be left out of a row."""
-    return bool(row.get(name)) if name == "total" else row[name]
+    """Only `total` and `other` may be left out of a row."""
+    return bool(row.get(name)) if name in ("total", "other") else row[name]
 
 
 def _column_facts(column: Column) -> dict[str, str | None]:
@@ -656,7 +663,7 @@ def _without_unit(how: NumberFormat, column: Column) -> NumberFormat:
 def _dimension_text(value: Any, row: Row, metrics: list[str]) -> str:
     if value is None:
         gap = all(row[metric] is None for metric in metrics)  # a period that has no series at all
-        return "total" if row.get("total") else GAP if gap else "(none)"
+        return "total" if row.get("total") else "other" if row.get("other") else GAP if gap else "(none)"
     text = _printable(str(value))
     return text if _wide(text) <= 40 else text[:39] + "…"
 
@@ -704,7 +711,7 @@ def _incomplete_remarks(result: Result) -> Iterator[str]:
 
 
 def _why_remarks(result: Result) -> Iterator[str]:
-    for metric in result.metrics:
+    for metric in [c.name for c in result.metric_columns]:
         periods: dict[str, list[str]] = {}
         for row in result.data:
             if row[metric] is None and (why := why_null(row, metric)):

@@ -37,12 +37,20 @@ class Question:
     as_of: str | None
     definition: str | None
     live: bool
+    week_starts: str | None
+    window: str | None
+    compare: str | None
+    top: int | None
+    sort: tuple[str, ...]
+    limit: int | None
+    having: tuple[str, ...]
 
     def ask(self, book: Book) -> Result:
         return book.query(
             *self.metrics, scope=self.scope, by=self.by, where=self.where, from_=self.from_, to=self.until,
             last=self.last, show=self.show, fill=self.fill, totals=self.totals, as_of=self.as_of,
-            definition=self.definition, live=self.live,
+            definition=self.definition, live=self.live, week_starts=self.week_starts, window=self.window,
+            compare=self.compare, top=self.top, sort=self.sort, limit=self.limit, having=self.having,
         )  # fmt: skip
 
 
@@ -73,6 +81,19 @@ QUESTION: tuple[Decorator, ...] = (
         "--definition", metavar="ID", help="Under an older one; `tallybook metrics NAME` lists them."
     ),
     click.option("--live", is_flag=True, help="Ask the source itself, now; --to today is the day so far."),
+    click.option(
+        "--compare", metavar="WITH",
+        help='Beside each number what it was: previous, year, or "1 month" ago, over as many days; and the change.',
+    ),
+    click.option(
+        "--window", metavar="SPAN",
+        help='Each row over the days up to its end: "28 days", "2 months", "month to date", "year to date", all.',
+    ),
+    click.option("--top", type=int, metavar="N", help="The N largest series; all others together as one."),
+    click.option("--sort", multiple=True, metavar="COLUMN…", help="Rows in this order; -COLUMN is the largest first."),
+    click.option("--limit", type=int, metavar="N", help="Only the first N rows."),
+    click.option("--having", multiple=True, metavar="CONDITION", help='Only rows like "revenue < 0", "mrr_change < -10%".'),
+    click.option("--week-starts", metavar="DAY", help="Weeks from this weekday on, whatever the book says."),
 )  # fmt: skip
 
 
@@ -106,6 +127,9 @@ def query(
       tallybook query revenue --scope month --by plan --totals
       tallybook query mrr,signups --scope week --last "12 weeks" --where country=DE
       tallybook query mrr --scope month --show average         the mean of the days, not the last one
+      tallybook query revenue --scope week --compare previous  a running week against as much of the last
+      tallybook query active_users --window "28 days"          rolling, each user once
+      tallybook query revenue --by country --top 5 --scope month
       tallybook query signups --live --to today --last "1 day" today so far
       tallybook query revenue --format csv > revenue.csv
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import nullcontext
+from dataclasses import replace
 from datetime import date
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,7 @@ from tallybook.points import SCHEMAS
 from tallybook.query.ask import Query
 from tallybook.query.ground import Coverage, Ground
 from tallybook.query.merge import TOTALS, Points
+from tallybook.query.spans import ALL, spans
 from tallybook.store.ledger import Snapshot
 
 if TYPE_CHECKING:
@@ -72,11 +74,24 @@ def _reach(metric: Metric, query: Query, today: date) -> tuple[date, date]:
     """The days to look at: those asked, what may be carried into them, and the day before for `change`."""
     assert query.first is not None
     assert query.last is not None
-    first = query.first
+    first = min(_looked_at(one, today) for one in (query, replace(query, compare=None, shift=query.compare)))
     if (query.show or metric.default_show) == "change" and query.scope != "all":
         first = calendar.period_start(first, query.scope, query.week_start)
     first -= (metric.carry + 1) * ONE_DAY
     return first, min(query.last, today)
+
+
+def _looked_at(query: Query, today: date) -> date:
+    """The first day that a row of the question is made of."""
+    if query.window == ALL:
+        raise Refused("the facts of all time are not read live", ask="the same question without --live")
+    assert query.first is not None
+    assert query.last is not None
+    found = spans(
+        query.first, query.last, query.scope, query.week_start, window=query.window, shift=query.shift, known=today,
+        earliest=None,
+    )  # fmt: skip
+    return min(span.first for span in found)
 
 
 def _gather(group: Group, metric: Metric, first: date, last: date, today: date, staging: Staging) -> Coverage:

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import date
 from typing import Any, cast
 
+import msgspec
+
 from tallybook.errors import QueryError
 from tallybook.metrics import Metric
-from tallybook.query.ask import Query
+from tallybook.query.ask import Query, compared
 from tallybook.query.ground import Ground
+from tallybook.query.shape import add_comparison, arranged, compare, top
 from tallybook.query.solve import ERROR, Solved, merge_together, solve
 from tallybook.result import Column, Result, Type
 
 Row = dict[str, Any]
+Best = Sequence[tuple[str | None, ...]] | None
 
 
 def answer(query: Query, ground: Ground) -> Result:
@@ -22,9 +26,13 @@ def answer(query: Query, ground: Ground) -> Result:
     query = _ranged(query, ground)
     merge_together(ground, query)
     solved = {name: solve(ground, query, name) for name in query.metrics}
-    rows = _rows(query, solved)
+    best = top(ground, query) if query.top else None
+    rows = _rows(query, solved, compare(ground, query), best)
+    if best is not None:
+        rows = _with_others(query, ground, rows, best, solved)
     if query.totals:
         rows = _with_totals(query, ground, rows)
+    rows = arranged(query, rows)
     return Result(
         metrics=list(query.metrics),
         scope=query.scope,
@@ -58,9 +66,10 @@ def _ranged(query: Query, ground: Ground) -> Query:
 # --- rows -------------------------------------------------------------------------------------------------
 
 
-def _rows(query: Query, solved: Mapping[str, Solved]) -> list[Row]:
+def _rows(query: Query, solved: Mapping[str, Solved], before: Mapping[str, Solved], best: Best = None) -> list[Row]:
+    """`before`: what the metrics are compared with, if they are; `best`: the only series to have rows."""
     starts = list(next(iter(solved.values())).periods)
-    series = _series(query, solved, starts)
+    series = _series(query, [*solved.values(), *before.values()], starts, best)
     rows = []
     for start in starts:
         keys = series[start]
@@ -68,7 +77,7 @@ def _rows(query: Query, solved: Mapping[str, Solved]) -> list[Row]:
         unseen = not keys and any(_blank(s, start) for s in solved.values())
         if gap or unseen:
             keys = [None]
-        rows += [_row(query, solved, start, key) for key in keys]
+        rows += [_row(query, solved, before, start, key) for key in keys]
     return rows
 
 
@@ -78,15 +87,16 @@ def _blank(solved: Solved, start: date) -> bool:
 
 
 def _series(
-    query: Query, solved: Mapping[str, Solved], starts: list[date]
+    query: Query, solved: Sequence[Solved], starts: list[date], best: Best
 ) -> dict[date, list[tuple[str | None, ...] | None]]:
     """Which series have a row in each period."""
     if not query.by:
         return {start: [()] for start in starts}
     found: dict[date, set[tuple[str | None, ...]]] = {start: set() for start in starts}
-    for one in solved.values():
+    for one in solved:
         for start, dims in one.cells:
-            found[start].add(dims)
+            if best is None or dims in best:
+                found[start].add(dims)
     if query.fill:
         everything = set().union(*found.values())
         found = dict.fromkeys(starts, everything)
@@ -100,7 +110,13 @@ def _order(dims: tuple[str | None, ...]) -> list[tuple[bool, str]]:
     return [(value is None, value or "") for value in dims]
 
 
-def _row(query: Query, solved: Mapping[str, Solved], start: date, dims: tuple[str | None, ...] | None) -> Row:
+def _row(
+    query: Query,
+    solved: Mapping[str, Solved],
+    before: Mapping[str, Solved],
+    start: date,
+    dims: tuple[str | None, ...] | None,
+) -> Row:
     row: Row = {"period": start}
     row.update(zip(query.by, dims or (None,) * len(query.by), strict=True))
     seen = {name: one.periods[start] for name, one in solved.items()}
@@ -110,10 +126,15 @@ def _row(query: Query, solved: Mapping[str, Solved], start: date, dims: tuple[st
     if dims is None and query.by:
         for cell in cells.values():
             cell.value = None
-    row.update({name: cell.value for name, cell in cells.items()})
+    notes: dict[str, Any] = {}
+    for name, cell in cells.items():
+        row[name] = cell.value
+        if name in before:
+            known = dims is not None or not query.by
+            key = (start, dims or ())
+            notes |= add_comparison(row, name, key, solved[name], before[name], cell, known=known)
     row |= {"complete": days == expected, "days": days, "days_expected": expected}
     row["approximate"] = any(cell.approximate for cell in cells.values())
-    notes = {}
     for name, cell in cells.items():
         period = seen[name]
         note: dict[str, Any] = {}
@@ -148,7 +169,7 @@ def _with_totals(query: Query, ground: Ground, rows: list[Row]) -> list[Row]:
     """After the rows of each period its total, at the end the total of the whole range: each asked anew."""
     if query.by:
         alone = replace(query, by=())
-        totals = _rows(alone, {name: solve(ground, alone, name) for name in query.metrics})
+        totals = _rows(alone, {name: solve(ground, alone, name) for name in query.metrics}, compare(ground, alone))
         by_period: dict[date, list[Row]] = {}
         for row in rows:
             by_period.setdefault(row["period"], []).append(row)
@@ -156,10 +177,31 @@ def _with_totals(query: Query, ground: Ground, rows: list[Row]) -> list[Row]:
         for total in totals:
             rows += by_period.get(total["period"], [])
             rows.append(_as_total(query, total))
+    if query.spanned or query.compare:
+        return rows  # the windows of all periods overlap: there is no total of them
     whole = replace(query, by=(), scope="all")
-    for row in _rows(whole, {name: solve(ground, whole, name) for name in query.metrics}):
+    for row in _rows(whole, {name: solve(ground, whole, name) for name in query.metrics}, {}):
         rows.append(_as_total(query, row) | {"period": None})
     return rows
+
+
+def _with_others(
+    query: Query, ground: Ground, rows: list[Row], best: Sequence[tuple[str | None, ...]], solved: Mapping[str, Solved]
+) -> list[Row]:
+    """After the top of each period all other series together, computed anew from their parts."""
+    everyone = {dims for one in solved.values() for _, dims in one.cells}
+    if everyone <= set(best):
+        return rows
+    rest = replace(query, by=(), but=(query.by, tuple(best)), top=None)
+    others = _rows(rest, {name: solve(ground, rest, name) for name in query.metrics}, compare(ground, rest))
+    by_period: dict[date, list[Row]] = {}
+    for row in rows:
+        by_period.setdefault(row["period"], []).append(row)
+    found: list[Row] = []
+    for other in others:
+        found += by_period.get(other["period"], [])
+        found.append({"period": other["period"], **dict.fromkeys(query.by), **other, "other": True})
+    return found
 
 
 def _as_total(query: Query, row: Row) -> Row:
@@ -177,7 +219,20 @@ def _columns(query: Query, ground: Ground, solved: Mapping[str, Solved]) -> list
     return [
         Column(name="period", role="period", type="date"),
         *(Column(name=d, role="dimension", type="text") for d in query.by),
-        *(_column(metrics[name], one) for name, one in solved.items()),
+        *(column for name, one in solved.items() for column in _numbers(query, _column(metrics[name], one))),
+    ]
+
+
+def _numbers(query: Query, column: Column) -> list[Column]:
+    """A metric's column, and what it is compared with."""
+    if query.compare is None:
+        return [column]
+    previous, change = compared(column.name)
+    title = column.title and f"{column.title}, before"
+    return [
+        column,
+        msgspec.structs.replace(column, name=previous, title=title),
+        Column(name=change, role="metric", type="float", format="0.0%"),
     ]
 
 
@@ -195,9 +250,29 @@ def _explain(query: Query, ground: Ground, solved: Mapping[str, Solved]) -> str:
     only = f", where {' and '.join(_said(f) for f in query.where)}" if query.where else ""
     weeks = f", weeks from {query.week_starts.capitalize()}" if query.scope == "week" else ""
     run = f", {ground.running} only until {ground.running_until}" if ground.running else ""
+    only += _shaped(query)
     return (
         f"{said}{split}{only}; {query.first} to {query.last} in {book.timezone}{weeks}{run} (version {ground.version})."
     )
+
+
+def _shaped(query: Query) -> str:
+    words = []
+    if query.top:
+        words.append(
+            f"the {query.top} series with the most {query.metrics[0]} over the whole range, the others together"
+        )
+    if query.compare:
+        words.append(f"each compared with {_ago(query)}, as many days of it as are over")
+    return "".join(f", {word}" for word in words)
+
+
+def _ago(query: Query) -> str:
+    assert query.compare is not None
+    if query.compare.own_length:
+        return "the days just before"
+    number, unit = (query.compare.months, "month") if query.compare.months else (query.compare.days, "day")
+    return f"{number} {unit}{'s' if number > 1 else ''} before"
 
 
 def _said(one: Any) -> str:

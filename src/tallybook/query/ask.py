@@ -8,10 +8,12 @@ import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
+from decimal import Decimal
 
 from tallybook import calendar
 from tallybook.errors import QueryError, Refused
 from tallybook.metrics import FLOW, LEVEL, SHOWS, UNIQUES, WEEKDAYS, Catalog, Metric
+from tallybook.query.spans import ALL, TO_DATE, Shift, check_window, parse_compare
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,6 +23,15 @@ class Filter:
     dimension: str
     equal: bool
     value: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Having:
+    """Only rows in which `column` (a metric, or what it is compared with) is so."""
+
+    column: str
+    sign: str
+    value: Decimal
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,6 +49,31 @@ class Query:
     totals: bool = False
     definition: str | None = None
     week_starts: str = "monday"
+    window: str | None = None
+    compare: Shift | None = None
+    shift: Shift | None = None
+    """The same periods are answered from days so far back: the other side of a comparison."""
+    top: int | None = None
+    but: tuple[tuple[str, ...], tuple[tuple[str | None, ...], ...]] | None = None
+    """(dimensions, series of theirs that do not count): what is left beside the top."""
+    sort: tuple[str, ...] = ()
+    limit: int | None = None
+    having: tuple[Having, ...] = ()
+
+    @property
+    def window_said(self) -> str:
+        """The window in words, as part of a sentence."""
+        end = "the range" if self.scope == "all" else f"each {self.scope}"
+        if self.window == ALL:
+            return f"all days up to the end of {end}"
+        if self.window in TO_DATE:
+            return f"the {self.window} at the end of {end}"
+        return f"the {self.window} that end with {end}" if self.window else ""
+
+    @property
+    def spanned(self) -> bool:
+        """Whether rows are made of other days than those of their periods."""
+        return self.window is not None or self.shift is not None
 
     @property
     def week_start(self) -> int:
@@ -58,6 +94,13 @@ def ask(
     fill: bool = False,
     totals: bool = False,
     definition: str | None = None,
+    week_starts: str | None = None,
+    window: str | None = None,
+    compare: str | None = None,
+    top: int | None = None,
+    sort: Sequence[str] = (),
+    limit: int | None = None,
+    having: Sequence[str] = (),
     today: date,
 ) -> Query:
     """A checked Query. `span` is "12 weeks" up to `last` or the last closed day.
@@ -83,7 +126,7 @@ def ask(
             raise QueryError("--from and --last cannot both say where to begin", hint="take one of them away")
         last = last or today - calendar.ONE_DAY
         try:
-            first, last = calendar.last_span(span, last, WEEKDAYS.index(catalog.book.week_starts))
+            first, last = calendar.last_span(span, last, _weekday(week_starts or catalog.book.week_starts))
         except ValueError as error:
             raise QueryError(str(error)) from None
     if first and last and last < first:
@@ -92,10 +135,61 @@ def ask(
         raise QueryError(
             "--definition goes with one metric", hint=f"tallybook query {names[0]} --definition {definition}"
         )
-    return Query(
+    query = Query(
         metrics=names, scope=scope, by=dims, where=filters, first=first, last=last, show=show, fill=fill,
-        totals=totals, definition=definition, week_starts=catalog.book.week_starts,
+        totals=totals, definition=definition, week_starts=week_starts or catalog.book.week_starts,
+        window=check_window(window) if window else None, compare=parse_compare(compare, scope) if compare else None,
+        top=top, sort=sorting(sort), limit=limit, having=tuple(parse_having(text) for text in having),
     )  # fmt: skip
+    _check_shape(query, catalog)
+    return query
+
+
+def compared(name: str) -> tuple[str, str]:
+    """What a comparison adds to a metric: its value then, and the change since as a fraction."""
+    return f"{name}_previous", f"{name}_change"
+
+
+def _check_shape(query: Query, catalog: Catalog) -> None:
+    _known(query.week_starts, WEEKDAYS, "weekday", f"one of {', '.join(WEEKDAYS)}")
+    if query.top is not None and not query.by:
+        raise QueryError("--top picks series, and there is one only", hint=f"--by DIM --top {query.top}")
+    for name, number in (("--top", query.top), ("--limit", query.limit)):
+        if number is not None and number < 1:
+            raise QueryError(f"{name} {number} leaves nothing", hint=f"{name} 10")
+    added = [word for name in query.metrics for word in compared(name)] if query.compare else []
+    for word in added:
+        if word in query.metrics or word in query.by:
+            raise QueryError(
+                f"--compare adds a column {word!r}, and there is one already", hint=f"ask for {word} alone"
+            )
+    numbers = [*query.metrics, *added]
+    for one in query.having:
+        _known(one.column, numbers, "column", f"--having knows {', '.join(numbers)}")
+    for key in query.sort:
+        there = ["period", *query.by, *numbers]
+        _known(key.removeprefix("-"), there, "column", f"--sort knows {', '.join(there)}, or -{numbers[0]}")
+
+
+def sorting(keys: Sequence[str]) -> tuple[str, ...]:
+    return tuple(part.strip() for key in keys for part in key.split(",") if part.strip())
+
+
+_HAVING = re.compile(
+    r"^\s*(?P<column>[A-Za-z_]\w*)\s*(?P<sign><=|>=|!=|<|>|=)\s*(?P<value>[-+]?\d+(\.\d+)?)\s*(?P<percent>%?)\s*$"
+)
+
+
+def parse_having(text: str) -> Having:
+    """`revenue < 0`, `signups_change <= -20%`. Raises QueryError with the form there is."""
+    found = _HAVING.match(text)
+    if not found:
+        raise QueryError(
+            f"--having {text!r} is not understood",
+            hint='write METRIC, one of < <= > >= = !=, and a number: "revenue < 0"',
+        )
+    value = Decimal(found["value"]) / (100 if found["percent"] else 1)
+    return Having(column=found["column"], sign=found["sign"], value=value)
 
 
 _FILTER = re.compile(r"^\s*(?P<dim>[A-Za-z_][\w.]*)\s*(?P<sign>!?=)(?P<value>.*)$", re.DOTALL)
@@ -143,6 +237,11 @@ def _check_dimensions(catalog: Catalog, name: str, by: Sequence[str], where: Seq
             f"metric {name!r} has no dimension {asked!r}",
             hint=f"did you mean {close[0]!r}? {listed}" if close else f'{listed}; declare it: by = ["{asked}"]',
         )
+
+
+def _weekday(name: str) -> int:
+    _known(name, WEEKDAYS, "weekday", f"one of {', '.join(WEEKDAYS)}")
+    return WEEKDAYS.index(name)
 
 
 def _arguments(metrics: Sequence[str], options: Mapping[str, object]) -> str:

@@ -42,7 +42,12 @@ def _listed(texts: list[str], most: int = 5) -> str:
 
 
 def _key(result: Result, row: dict[str, Any]) -> tuple[Any, ...]:
-    return (row["period"], row.get("total", False), *(row[c.name] for c in result.dimension_columns))
+    return (
+        row["period"],
+        row.get("total", False),
+        row.get("other", False),
+        *(row[c.name] for c in result.dimension_columns),
+    )
 
 
 def _same(a: Any, b: Any, row: dict[str, Any]) -> bool:

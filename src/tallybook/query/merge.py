@@ -49,6 +49,8 @@ class Parts:
     relations: Mapping[str, Points]
     by: Sequence[str]
     where: Sequence[Filter] = ()
+    but: tuple[tuple[str, ...], tuple[tuple[str | None, ...], ...]] | None = None
+    """(dimensions, series of theirs that do not count)."""
     carry_until: date | None = None
     together: Sequence[Bound] = ()
     """More metrics of the same measure and dimensions, merged in the same pass; then k0 is the metric."""
@@ -85,6 +87,14 @@ class Parts:
                 found.setdefault(column, []).append(f"{column} IS NOT DISTINCT FROM {literal(one.value)}")
             else:
                 conditions.append(f"{column} IS DISTINCT FROM {literal(one.value)}")
+        if self.but is not None:
+            names, series = self.but
+            own = [self.bound.column(name) for name in names]
+            alike = [
+                " AND ".join(f"{c} IS NOT DISTINCT FROM {literal(v)}" for c, v in zip(own, one, strict=True))
+                for one in series
+            ]
+            conditions.append(f"NOT ({' OR '.join(f'({one})' for one in alike)})")
         return conditions + [f"({' OR '.join(several)})" for several in found.values()]
 
     def carried(self, kind: str, first: date, last: date, slot: int | None = None) -> str:
@@ -119,7 +129,7 @@ class Parts:
     def finished(self, group: str, first: date, last: date, *, targets: str | None = None) -> str:
         """SELECT g, k0…, rows, value, approximate, carried of the days first … last merged by `group`.
 
-        `targets`: a relation (period, day) that picks one day a period; then g is the period."""
+        `targets`: a relation (period, first, last) of the days of each period; then g is the period."""
         keys = ", ".join(["g", *(f"k{i}" for i in range(len(self.dims)))])
         base = self._additive(group, first, last, targets)
         joins, leaves, approximate = [], [], []
@@ -152,7 +162,7 @@ class Parts:
         points = self.carried(kind, first, last, slot)
         keys = "".join(f", p.{d} AS k{i}" for i, d in enumerate(self.dims))
         if targets:
-            return f"SELECT t.period AS g{keys}, p.* FROM ({points}) p JOIN ({targets}) t ON p.day = t.day"
+            return f"SELECT t.period AS g{keys}, p.* FROM ({points}) p JOIN ({targets}) t ON p.day BETWEEN t.first AND t.last"
         return f"SELECT {group} AS g{keys}, p.* FROM ({points}) p"
 
     def _additive(self, group: str, first: date, last: date, targets: str | None) -> str:
@@ -280,12 +290,12 @@ def period_sql(scope: str, week_start: int, first: date, column: str = "day") ->
     return f"CAST(date_trunc('{scope}', {column}) AS DATE)"
 
 
-def values_relation(pairs: Sequence[tuple[date, date]]) -> str:
-    """(period, day) pairs as a relation."""
-    if not pairs:
-        return "SELECT NULL::DATE AS period, NULL::DATE AS day WHERE FALSE"
-    listed = ", ".join(f"(DATE '{period}', DATE '{day}')" for period, day in pairs)
-    return f"SELECT * FROM (VALUES {listed}) AS v(period, day)"
+def values_relation(targets: Sequence[tuple[date, date, date]]) -> str:
+    """(period, first day, last day) as a relation."""
+    if not targets:
+        return "SELECT NULL::DATE AS period, NULL::DATE AS first, NULL::DATE AS last WHERE FALSE"
+    listed = ", ".join(f"(DATE '{period}', DATE '{first}', DATE '{last}')" for period, first, last in targets)
+    return f"SELECT * FROM (VALUES {listed}) AS v(period, first, last)"
 
 
 __all__ = ["DECIMAL", "TOTALS", "Parts", "Points", "period_sql", "values_relation"]

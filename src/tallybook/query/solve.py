@@ -9,13 +9,14 @@ from datetime import date
 from decimal import Decimal
 from typing import Any
 
-from tallybook.calendar import ONE_DAY, period_start, periods
+from tallybook.calendar import ONE_DAY, period_start
 from tallybook.measure import ADDITIVE, FLOAT, Number, evaluate
 from tallybook.metrics import FLOW, LEVEL, UNIQUES, Bound
 from tallybook.points import ACCURACY
 from tallybook.query.ask import Query
 from tallybook.query.ground import Coverage, Ground
 from tallybook.query.merge import TOTALS, Parts, period_sql, values_relation
+from tallybook.query.spans import spans
 
 Key = tuple[date, tuple[str | None, ...]]
 """(first day of the period, dimension values)."""
@@ -49,6 +50,8 @@ class Period:
     absent_is_known: bool = True
     as_of: str | None = None
     why: str | None = None
+    over: date | None = None
+    """The last day that is over, where that is before `last`."""
 
 
 @dataclass(kw_only=True)
@@ -141,7 +144,7 @@ def _shared_period(several: Sequence[Period]) -> Period:
     return Period(
         worst.start, worst.first, worst.last, worst.expected, worst.days, min(p.known for p in several),
         absent_is_known=all(p.absent_is_known for p in several),
-        as_of=next((p.as_of for p in several if p.as_of), None),
+        as_of=next((p.as_of for p in several if p.as_of), None), over=worst.over,
         why=next((p.why for p in several if p.why), None),
     )  # fmt: skip
 
@@ -167,7 +170,7 @@ def merge_together(ground: Ground, query: Query) -> None:
 
 def _mergeable(ground: Ground, query: Query, name: str) -> bool:
     metric = ground.catalog.metrics[name]
-    total = not metric.derived and (query.show or metric.default_show) == "total"
+    total = not query.spanned and not metric.derived and (query.show or metric.default_show) == "total"
     return total and metric.kind == FLOW and all(s.shape == ADDITIVE for s in ground.bounds[name].measure.slots)
 
 
@@ -179,9 +182,9 @@ def _alike(bound: Bound, query: Query) -> Any:
 
 def _merge(ground: Ground, query: Query, names: list[str], first: date, last: date) -> None:
     bounds = [ground.bounds[name] for name in names]
-    kind = ADDITIVE if query.by or query.where else TOTALS
+    kind = ADDITIVE if query.by or query.where or query.but else TOTALS
     relation = {ADDITIVE: ground.relation(kind, "", first, last)}
-    parts = Parts(bounds[0], relation, query.by, query.where, together=bounds[1:])
+    parts = Parts(bounds[0], relation, query.by, query.where, query.but, together=bounds[1:])
     period = period_sql(query.scope, query.week_start, first)
     n = len(parts.dims)
     found: dict[str, dict[Key, Cell]] = {bound.key: {} for bound in bounds}
@@ -200,7 +203,13 @@ class _Solver:
         assert query.first is not None
         assert query.last is not None
         self.ground, self.query, self.name, self.show, self.coverage = ground, query, name, show, coverage
-        self.first, self.last = query.first, query.last
+        earliest = coverage.stretches[0][0] if coverage.stretches else None
+        self.spans = list(spans(
+            query.first, query.last, query.scope, query.week_start, window=query.window, shift=query.shift,
+            known=max(ground.last_closed, ground.running or ground.last_closed), earliest=earliest,
+        ))  # fmt: skip
+        self.first, self.last = min(s.first for s in self.spans), max(s.last for s in self.spans)
+        self.windows = values_relation([(s.start, s.first, s.last) for s in self.spans]) if query.spanned else None
         self.bound: Bound | None = ground.bounds.get(name)
         # An old definition is read by its own rules, not by today's.
         old = self.bound is not None and query.definition is not None
@@ -234,13 +243,13 @@ class _Solver:
     # -- periods ---------------------------------------------------------------------------------------
 
     def _periods(self) -> Iterable[Period]:
-        query = self.query
-        for start, end in periods(self.first, self.last, query.scope, query.week_start):
-            first, last = max(start, self.first), min(end, self.last)
-            closed = min(last, self.ground.last_closed)
-            days = self.coverage.count(first, closed) if first <= closed else 0
-            period = Period(start, first, last, (end - start).days + 1, days, self.coverage.count(first, last))
-            self._choose(period, end)
+        for span in self.spans:
+            closed = min(span.last, self.ground.last_closed)
+            days = self.coverage.count(span.first, closed) if span.first <= closed else 0
+            known = self.coverage.count(span.first, span.last)
+            period = Period(span.start, span.first, span.last, span.expected, days, known)
+            period.over = closed if closed < span.last else None
+            self._choose(period, span.end)
             yield period
 
     def _choose(self, period: Period, end: date) -> None:
@@ -304,7 +313,7 @@ class _Solver:
         start = period_start(self.first, self.query.scope, self.query.week_start)
         reach = min(self.first, start) - (carry + 1) * ONE_DAY
         kinds = {"additive", *(slot.shape for slot in bound.measure.slots)}
-        whole = not (carry or self.query.by or self.query.where)
+        whole = not (carry or self.query.by or self.query.where or self.query.but)
         relations = {
             k: self.ground.relation(TOTALS if whole and k == ADDITIVE else k, bound.key, reach, self.last)
             for k in kinds
@@ -312,7 +321,8 @@ class _Solver:
         covered = self.ground.coverage.get(self.name, Coverage()).stretches
         if covered:
             relations = {k: r.covering(covered[0][0], covered[-1][1]) for k, r in relations.items()}
-        return Parts(bound, relations, self.query.by, self.query.where, carry_until=self.ground.last_closed)
+        query = self.query
+        return Parts(bound, relations, query.by, query.where, query.but, carry_until=self.ground.last_closed)
 
     def _period_sql(self, column: str = "day") -> str:
         return period_sql(self.query.scope, self.query.week_start, self.first, column)
@@ -346,7 +356,7 @@ class _Solver:
                 k: replace(r, sql=f"(SELECT * FROM {r.sql} WHERE {covered})") for k, r in parts.relations.items()
             }
             parts = replace(parts, relations=narrowed)
-        return self._cells(parts.finished(self._period_sql(), self.first, self.last))
+        return self._cells(parts.finished(self._period_sql(), self.first, self.last, targets=self.windows))
 
     def _bound(self) -> Bound:
         assert self.bound is not None
@@ -372,12 +382,18 @@ class _Solver:
         n = len(self.query.by)
         keys = "".join(f", k{i}" for i in range(n))
         daily = self._restricted(self._parts().finished("day", self.first, self.last))
-        dated = f"SELECT * REPLACE ({self._period_sql('g')} AS g) FROM ({daily})"
+        dated = self._by_period(daily)
         sql = (
             f"SELECT g{keys}, sum(value), count(value), min(value), max(value), count(*), "
             f"bool_or(approximate), bool_or(carried) FROM ({dated}) GROUP BY g{keys}"
         )
         return {(row[0], row[1 : n + 1]): row[n + 1 :] for row in self.ground.rows(sql)}
+
+    def _by_period(self, dated: str) -> str:
+        """A relation by day, g, as one by period: as often as there are periods that hold the day."""
+        if self.windows:
+            return f"SELECT d.* REPLACE (t.period AS g) FROM ({dated}) d JOIN ({self.windows}) t ON d.g BETWEEN t.first AND t.last"
+        return f"SELECT * REPLACE ({self._period_sql('g')} AS g) FROM ({dated})"
 
     def _over_days(self) -> dict[Key, Cell]:
         """average, min or max of the daily values; a covered day without facts counts as 0 where 0 exists."""
@@ -400,7 +416,7 @@ class _Solver:
     # -- the value of one day -------------------------------------------------------------------------------------
 
     def _chosen_day(self) -> dict[Key, Cell]:
-        targets = [(p.start, p.target) for p in self.periods.values() if p.target is not None]
+        targets = [(start, p.target) for start, p in self.periods.items() if p.target is not None]
         return self._with_present(self._values_on(targets))
 
     def _values_on(self, targets: list[tuple[date, date]]) -> dict[Key, Cell]:
@@ -411,7 +427,8 @@ class _Solver:
             chosen = set(days)
             cells = self._cells(self._parts().finished("day", days[0], days[-1]))
             return {key: cell for key, cell in cells.items() if key[0] in chosen}
-        return self._cells(self._parts().finished("period", min(days), max(days), targets=values_relation(targets)))
+        relation = values_relation([(start, day, day) for start, day in targets])
+        return self._cells(self._parts().finished("period", min(days), max(days), targets=relation))
 
     def _with_present(self, cells: dict[Key, Cell]) -> dict[Key, Cell]:
         """Also series with a fact elsewhere in the period: at its end they are known to be gone, so parts add up."""
@@ -423,7 +440,7 @@ class _Solver:
             chosen = "".join(f" OR g = DATE '{p.target}'" for p in self.periods.values() if p.target is not None)
             present = f"SELECT * FROM ({present}) WHERE {self.coverage.sql('g')}{chosen}"
         keys = "".join(f", k{i}" for i in range(n))
-        sql = f"SELECT DISTINCT {self._period_sql('g')}{keys} FROM ({present})"
+        sql = f"SELECT DISTINCT g{keys} FROM ({self._by_period(present)})"
         for row in self.ground.rows(sql):
             key: Key = (row[0], row[1:])
             period = self.periods[key[0]]
@@ -435,7 +452,7 @@ class _Solver:
         """The last value minus that of the day before the period; a series absent then, or now, was 0."""
         now = self._chosen_day()
         asked = [p for p in self.periods.values() if p.known or p.target is not None]
-        before = {p.start: p.start - ONE_DAY for p in asked}
+        before = {p.start: (p.first if self.query.spanned else p.start) - ONE_DAY for p in asked}
         then = self._values_on([(start, day) for start, day in before.items() if self._known_on(day)])
         cells = {}
         for key in {*now, *then}:
@@ -461,6 +478,7 @@ class _Solver:
         bound = self._bound()
         what = as_written(bound.metric.measure or bound.measure.text)
         period = "the whole range" if self.query.scope == "all" else f"each {self.query.scope}"
+        period = self.query.window_said or period
         how = {
             "total": f"over all facts of {period}",
             "average": f"for each day, then the mean of the covered days of {period}",

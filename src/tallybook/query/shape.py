@@ -1,0 +1,142 @@
+"""What is done with rows once they are there: the comparison beside each number, the top and the rest, order and limit."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+from tallybook.calendar import ONE_DAY
+from tallybook.query.ask import Having, Query, compared
+from tallybook.query.ground import Ground
+from tallybook.query.solve import Cell, Key, Period, Solved, solve
+
+Row = dict[str, Any]
+
+
+# --- compared with ----------------------------------------------------------------------------------------
+
+
+def compare(ground: Ground, query: Query) -> dict[str, Solved]:
+    """Every metric over the days that correspond to those of each period, under that period's name."""
+    if query.compare is None:
+        return {}
+    before = replace(query, compare=None, shift=query.compare)
+    return {name: solve(ground, before, name) for name in query.metrics}
+
+
+def add_comparison(
+    row: Row, name: str, key: Key, now: Solved, then: Solved, cell: Cell, *, known: bool
+) -> dict[str, Any]:
+    """Put what it was, and the change as a fraction of that, beside a number. Returns what is to be said of them."""
+    was = then.at(key) if known else Cell()
+    previous, change = compared(name)
+    row[previous] = was.value
+    row[change], why = _change(cell, was, now.periods[key[0]], then.periods[key[0]])
+    notes: dict[str, Any] = {}
+    said = was.why or then.periods[key[0]].why
+    if was.value is None and said:
+        notes[previous] = {"why": said}
+    elif was.value is not None and not _whole(then.periods[key[0]]):
+        period = then.periods[key[0]]
+        notes[previous] = {"days": period.days, "complete": False}
+    if row[change] is None and why:
+        notes[change] = {"why": why}
+    return notes
+
+
+def _change(now: Cell, was: Cell, here: Period, there: Period) -> tuple[float | None, str]:
+    if now.value is None or was.value is None:
+        return None, "one of the two is not known"
+    if why := _unlike(here, there):
+        return None, why
+    if was.value <= 0:
+        return None, f"there is no percentage of {'zero' if was.value == 0 else 'a negative number'}"
+    return float((Decimal(now.value) - Decimal(was.value)) / Decimal(was.value)), ""
+
+
+def _unlike(here: Period, there: Period) -> str:
+    """Why the two sides are not like for like; empty when they are."""
+    if here.target is not None and there.target is not None:
+        here_left, there_left = here.last - here.target, there.last - there.target
+        if here_left == there_left or (here_left <= 0 * ONE_DAY and there_left <= 0 * ONE_DAY):
+            return ""
+        return f"{here.target} and {there.target} do not correspond: not all days are collected"
+    if _whole(there) and _whole(here):
+        return ""
+    return (
+        f"{here.days} of {_length(here)} days are collected, then {there.days} of {_length(there)}: not the same days"
+        if (here.days, _length(here)) != (there.days, _length(there)) or here.days == 0
+        else f"{_length(here) - here.days} of {_length(here)} days are not collected, now and then"
+    )
+
+
+def _length(period: Period) -> int:
+    """How many days there are to be known of, of a running period those that are over."""
+    return (
+        (min(period.last, period.over) - period.first).days + 1
+        if period.over
+        else (period.last - period.first).days + 1
+    )
+
+
+def _whole(period: Period) -> bool:
+    return period.days == _length(period)
+
+
+# --- the top and the rest ------------------------------------------------------------------------------------
+
+
+def top(ground: Ground, query: Query) -> tuple[tuple[str | None, ...], ...]:
+    """The `query.top` series of which the first metric is largest over the whole range; on a tie the first by name."""
+    assert query.top is not None
+    whole = replace(query, scope="all", window=None, compare=None, metrics=query.metrics[:1], fill=False)
+    solved = solve(ground, whole, query.metrics[0])
+    found = {key[1]: cell.value for key, cell in solved.cells.items()}
+    ranked = sorted(found, key=lambda series: (found[series] is None, -(found[series] or 0), _names(series)))
+    return tuple(ranked[: query.top])
+
+
+def _names(series: Sequence[str | None]) -> list[tuple[bool, str]]:
+    return [(value is None, value or "") for value in series]
+
+
+# --- which rows, in which order ---------------------------------------------------------------------------------
+
+_SIGNS: Mapping[str, Callable[[Any, Any], bool]] = {
+    "<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge, "=": operator.eq, "!=": operator.ne,
+}  # fmt: skip
+
+
+def arranged(query: Query, rows: list[Row]) -> list[Row]:
+    """Those rows that are asked for, in the asked order. Rows of totals are no rows to be sorted: they come last."""
+    if not (query.having or query.sort or query.limit):
+        return rows
+    plain = [row for row in rows if not row.get("total") and all(_meets(row, one) for one in query.having)]
+    for key in reversed(query.sort):
+        plain = _sorted(plain, key)
+    kept = plain[: query.limit]
+    if query.sort or query.limit:
+        return kept + [row for row in rows if row.get("total")]
+    there = {id(row) for row in kept}
+    return [row for row in rows if row.get("total") or id(row) in there]
+
+
+def _meets(row: Row, one: Having) -> bool:
+    value = row[one.column]
+    return value is not None and _SIGNS[one.sign](Decimal(value), one.value)
+
+
+def _sorted(rows: list[Row], key: str) -> list[Row]:
+    """By one column, unknown values last whichever way round."""
+    name = key.removeprefix("-")
+    known = [row for row in rows if row[name] is not None]
+    known.sort(key=lambda row: _comparable(row[name]), reverse=key.startswith("-"))
+    return known + [row for row in rows if row[name] is None]
+
+
+def _comparable(value: Any) -> Any:
+    return value if isinstance(value, date | str) else Decimal(value)
