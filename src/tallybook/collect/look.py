@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -84,7 +85,8 @@ def _warn_of_scan(source: Source, metric: Metric, found: Look) -> None:
     indexed = source.indexed_columns(metric.table)
     for column in columns:
         if column not in indexed:
+            name = re.sub(r"\W+", "_", f"{metric.table.rpartition('.')[2]}_{column}").strip("_").lower()
+            on = f"{source.table_name(metric.table)} ({source.quote(column)})"
             found.warned.append(
-                f"{metric.table}.{column} is not indexed: every run reads the whole table "
-                f"(create index on {metric.table} ({column}))"
+                f"{metric.table}.{column} is not indexed: every run reads the whole table (CREATE INDEX {name} ON {on})"
             )
