@@ -246,7 +246,7 @@ class Agg:
     q: str = "0.5"
     spelling: str = ""
     """Another way to write the same: 'case' for the filter; 'median', 'p', 'percentile_cont' for quantiles;
-    'samp' for stddev_samp and var_samp."""
+    'disc' for the discrete one; 'samp' for stddev_samp and var_samp."""
 
     def sql(self, dialect: Dialect) -> str:
         if self.where is not None and self.spelling == "case":
@@ -269,6 +269,8 @@ class Agg:
     def quantile_call(self, inner: str) -> str:
         if self.spelling == "median":
             return f"median({inner})"
+        if self.spelling == "disc":
+            return f"quantile_disc({inner}, {self.q})"
         if self.spelling == "percentile_cont":
             return f"percentile_cont({self.q}) within group (order by {inner})"
         if self.spelling == "p":
@@ -784,7 +786,8 @@ class Aggregator:
             for fact, value in found:
                 cells.setdefault((fact.day, fact.series), set()).add(value)
             wide = any(len(values) > EXACT_VALUES for values in cells.values())
-            return percentile(sorted(value for _, value in found), Fraction(agg.q), approximate=wide)
+            how = discrete_percentile if agg.spelling == "disc" else percentile
+            return how(sorted(value for _, value in found), Fraction(agg.q), approximate=wide)
         if len(numbers) < 2:
             return NULL
         return self.spread(agg, numbers)
@@ -837,6 +840,13 @@ def percentile(ordered: Sequence[Any], q: Fraction, *, approximate: bool) -> Val
     low, high = Fraction(ordered[below]), Fraction(ordered[min(below + 1, len(ordered) - 1)])
     slack = (BUCKET + FLOAT if approximate else FLOAT) * max(abs(low), abs(high))
     return near(low + (high - low) * (place - below), slack, approximate=approximate)
+
+
+def discrete_percentile(ordered: Sequence[Any], q: Fraction, *, approximate: bool) -> Value:
+    """percentile_disc: the first value that at least the share `q` of all do not exceed."""
+    found = next(Fraction(x) for i, x in enumerate(ordered, 1) if Fraction(i, len(ordered)) >= q)
+    slack = (BUCKET + FLOAT if approximate else FLOAT) * abs(found)
+    return near(found, slack, approximate=approximate)
 
 
 def outer(measure: Measure, leaf: Callable[[Any], Value]) -> Value:

@@ -51,6 +51,7 @@ from tests.oracle import (
     Undecided,
     columns_shown,
     days_between,
+    end_of_day,
     is_linear,
     leaves_of,
     parts_of,
@@ -448,7 +449,7 @@ def aggregates(draw: st.DrawFn, dialect: Dialect, *, linear: bool = False) -> Ag
 def spellings(fn: str, args: tuple[Expression, ...], where: Predicate | None, dialect: Dialect) -> list[str]:
     """How this aggregate may be written in `dialect`."""
     if fn == "quantile":
-        return ["median", "p", "", "percentile_cont"]
+        return ["median", "p", "", "percentile_cont", "disc"]
     if fn in ("stddev", "variance"):
         return ["samp"] if dialect == "mysql" else ["samp", ""]  # MySQL's own STDDEV is the population's
     # A decimal inside a CASE has no declared type in SQLite: nothing says that it is money.
@@ -638,6 +639,8 @@ def histories(
 @st.composite
 def runs(draw: st.DrawFn, place: Place, closed: int) -> Run:
     until = place.first + DAY * closed
+    if end_of_day(until, place.timezone) == end_of_day(until + DAY, place.timezone):
+        until += DAY  # Samoa left a day out in 2011: it is over the moment it begins
     if draw(st.integers(0, 3)) < 3:
         return Run(until)
     first = draw(st.integers(0, closed))

@@ -90,18 +90,20 @@ AGGREGATES = {
     "sum_distinct": IDS,
     "avg_distinct": IDS,
     "quantile": BUCKETS,
+    "quantile_disc": BUCKETS,
 }
 SPELLINGS = {
     "count": "count", "sum": "sum", "avg": "avg", "mean": "avg", "min": "min", "max": "max",
     "stddev": "stddev_samp", "stddev_samp": "stddev_samp", "stddev_pop": "stddev_pop",
     "variance": "var_samp", "var_samp": "var_samp", "var_pop": "var_pop",
     "median": "quantile", "quantile": "quantile", "quantile_cont": "quantile", "percentile_cont": "quantile",
+    "quantile_disc": "quantile_disc", "percentile_disc": "quantile_disc",
 }  # fmt: skip
 _PERCENTILE = re.compile(r"^p(\d{1,2})(?:_(\d+))?$")
 AGGREGATE_WORDS = (
     "count(*), count(x), count(distinct x), count(distinct a, b), sum(x), avg(x), min(x), max(x), "
     "sum(distinct x), avg(distinct x), stddev(x), variance(x), median(x), p50(x) … p99_9(x), quantile(x, q), "
-    "percentile_cont(q) within group (order by x); each with filter (where …)"
+    "quantile_disc(x, q), percentile_cont(q) or percentile_disc(q) within group (order by x); each with filter (where …)"
 )
 SHELL_WORDS = "+ - * / %, case, coalesce, nullif, round, abs, least, greatest, cast to a number"
 _SHELL_FUNCTIONS = {"coalesce", "nullif", "round", "abs", "least", "greatest"}
@@ -214,10 +216,10 @@ def _slot(
     distinct: bool,
     order: tuple[str, bool] | None,
 ) -> Slot:
-    if agg == "quantile":
-        return _quantile(text, name, q, args, distinct, order)
+    if agg in ("quantile", "quantile_disc"):
+        return msgspec.structs.replace(_quantile(text, name, q, args, distinct, order), agg=agg)
     if order:
-        raise MeasureError(f"in {text!r}: within group goes with percentile_cont(q) only")
+        raise MeasureError(f"in {text!r}: within group goes with percentile_cont(q) and percentile_disc(q) only")
     if distinct:
         if agg not in ("count", "sum", "avg", "min", "max"):
             raise MeasureError(f"in {text!r}: {name}(distinct …) is not a measure; count, sum and avg are")
@@ -248,10 +250,14 @@ def _quantile(
 ) -> Slot:
     if distinct:
         raise MeasureError(f"in {text!r}: a percentile of distinct values is not a measure")
-    if name == "percentile_cont":
+    if name in ("percentile_cont", "percentile_disc"):
         if order is None:
-            raise MeasureError(f"in {text!r}: expected percentile_cont(q) within group (order by x)")
+            raise MeasureError(f"in {text!r}: expected {name}(q) within group (order by x)")
         value, descending = order
+        if descending and name == "percentile_disc":
+            raise MeasureError(
+                f"in {text!r}: percentile_disc goes up", hint=f"percentile_disc(…) within group (order by {value})"
+            )
         q = _fraction(text, _exactly(text, name, args, 1)[0])
         return Slot(agg="quantile", args=(value,), q=float(1 - Decimal(str(q))) if descending else q)
     if q is None:

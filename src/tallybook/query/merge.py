@@ -221,10 +221,10 @@ class Parts:
         return f"SELECT {listed}, {result} AS v FROM (SELECT DISTINCT {listed}, {column} FROM ({source})) GROUP BY {listed}"
 
     def _quantile(self, index: int, source: str, keys: list[str]) -> str:
-        """percentile_cont over rows (value, how often): the two neighbouring ranks, interpolated.
+        """percentile_cont over rows (value, how often): the two neighbouring ranks, interpolated; or percentile_disc.
 
         A bucket stands for its harmonic middle, within 1 % of whatever was in it."""
-        q = self.bound.measure.slots[index].q
+        slot = self.bound.measure.slots[index]
         listed = ", ".join(keys)
         middle = (
             "CASE WHEN low_f = high_f THEN low_f WHEN low_f > 0 OR high_f < 0 "
@@ -234,10 +234,11 @@ class Parts:
             f"SELECT {listed}, {middle} AS v, sum(n) AS n, bool_or(low_f < high_f) AS wide FROM ({source}) "
             f"GROUP BY {listed}, {middle}"
         )
-        ranked = (
-            f"SELECT *, sum(n) OVER (PARTITION BY {listed} ORDER BY v) AS upto, "
-            f"{q!r} * (sum(n) OVER (PARTITION BY {listed}) - 1) AS rank_at FROM ({merged})"
-        )
+        number = f"sum(n) OVER (PARTITION BY {listed})"
+        rank = f"{slot.q!r} * ({number} - 1)"
+        if slot.agg == "quantile_disc":  # the first of which at least the share q is no larger; the product of floats
+            rank = f"greatest(ceil({slot.q!r} * {number} * (1 - 1e-12)) - 1, 0)"  # may lie a hair above a whole rank
+        ranked = f"SELECT *, sum(n) OVER (PARTITION BY {listed} ORDER BY v) AS upto, {rank} AS rank_at FROM ({merged})"
         below = "max(v) FILTER (upto > floor(rank_at) AND upto - n <= floor(rank_at))"
         above = "max(v) FILTER (upto > ceil(rank_at) AND upto - n <= ceil(rank_at))"
         return (
