@@ -21,6 +21,7 @@ import msgspec
 from tallybook import calendar
 from tallybook.calendar import ONE_DAY
 from tallybook.config import Project, load, mask, source_override
+from tallybook.config.urls import dialect_of
 from tallybook.errors import BookError, Problem, QueryError, Refused, SourceUnavailable
 from tallybook.metrics import Bound, Metric
 from tallybook.query import Query, answer
@@ -375,6 +376,85 @@ class Book:
             return date.fromisoformat(text)
         except ValueError:
             raise QueryError(f"{text!r} is not a day", hint="write 2026-03-01, yesterday or today") from None
+
+    # -- look behind ---------------------------------------------------------------------------------
+
+    def why(
+        self, metric: str, day: Day | None = None, *, by: Sequence[str] = (), where: Sequence[str] = ()
+    ) -> dict[str, Any]:
+        """Everything behind the number of one day: `rows`, and for each metric it is made of the definition,
+        coverage, run and revisions; `lineage` to tables and columns. Without a day only what it is made of."""
+        from tallybook.audit.lineage import lineage, used_by
+        from tallybook.query.ask import known_metric
+
+        catalog = self.project.catalog
+        known_metric(catalog, metric)
+        found = {
+            "metric": metric,
+            "lineage": lineage(catalog, metric, self._dialects),
+            "used_by": used_by(catalog, metric),
+        }
+        when = self.day(day)
+        if when is None:
+            return found
+        result = self.query(metric, from_=when, to=when, by=by, where=where)
+        behind = self._evidence(catalog.operands(metric), when, where)
+        return {**found, "day": str(when), "result": result, "behind": behind}
+
+    def coverage(self, *metrics: str, from_: Day | None = None, to: Day | None = None) -> list[dict[str, Any]]:
+        """The calendar of each metric (of all, unless named): `months`, and `gaps` with the line that collects
+        them. Days are expected from the declared start, or the first collected day, to yesterday."""
+        from tallybook.audit.coverage import calendar_of, together
+        from tallybook.query.ask import known_metric
+
+        catalog = self.project.catalog
+        chosen = [known_metric(catalog, name) for name in metrics or catalog.metrics]
+        operands = {o for metric in chosen for o in catalog.operands(metric.name)}
+        keys = self._keys(sorted(operands))
+        known = self._known(keys, None)
+        parts = {name: self._coverages(catalog.metrics[name], keys[name], known) for name in operands}
+        last = min(self.day(to) or self.today, self.today - ONE_DAY)
+        found = []
+        for metric in chosen:
+            own, older = together([parts[o] for o in catalog.operands(metric.name)])
+            starts = [self._expected_from(catalog.metrics[o], parts[o][0]) for o in catalog.operands(metric.name)]
+            start = max((s for s in starts if s), default=None)
+            first = self.day(from_)
+            found.append(calendar_of(metric, own, older, max(first, start) if first and start else start, last))
+        return found
+
+    def _coverages(self, metric: Metric, key: str, known: Snapshot) -> tuple[Coverage, dict[str, Coverage]]:
+        """(the days known under today's definition, those of every other one)."""
+        bound = self._bound(metric, key, known, None)
+        every = {
+            definition: Coverage(joined([(s.first, s.last) for s in stretches]))
+            for (name, definition), stretches in known.coverage.items()
+            if name == key
+        }
+        own = every.pop(bound.definition, Coverage()) if bound else Coverage()
+        return own, every
+
+    def _expected_from(self, metric: Metric, own: Coverage) -> date | None:
+        begun = own.stretches[0][0] if own.stretches else None
+        return begun if metric.snapshot else metric.start or self.project.catalog.book.start or begun
+
+    @property
+    def _dialects(self) -> dict[str, str]:
+        return {name: dialect_of(source.url) or "duckdb" for name, source in self.project.catalog.sources.items()}
+
+    def _evidence(self, names: Sequence[str], day: date, where: Sequence[str]) -> list[dict[str, Any]]:
+        from tallybook.audit.why import evidence
+        from tallybook.query.ask import parse_filter
+
+        filters = [parse_filter(text) for text in where]
+        with self._only_reading():
+            keys = self._keys(names)
+            known = self._known(keys, None)
+            metrics = [self.project.catalog.metrics[name] for name in names]
+            bounds = {m.name: self._bound(m, keys[m.name], known, None) for m in metrics}
+            return [
+                evidence(self.store, self.engine, known, m, keys[m.name], bounds[m.name], day, filters) for m in metrics
+            ]
 
     # -- keep ----------------------------------------------------------------------------------------
 

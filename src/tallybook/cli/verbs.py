@@ -48,6 +48,10 @@ VERBS = {
         "query": Verb("metrics at any scope, split by any of their dimensions", "asking:query"),
         "export": Verb("the same into a workbook, a CSV or a Parquet file", "asking:export"),
     },
+    "Look behind": {
+        "why": Verb("everything behind one number: definition, statements, run, revisions, lineage", "behind:why"),
+        "coverage": Verb("a calendar of the days that are collected, and what collects the gaps", "behind:coverage"),
+    },
     "Keep": {
         "metrics": Verb("what is declared, and what is collected of it", "keeping:metrics"),
         "runs": Verb("the latest runs and what became of them", "keeping:runs"),

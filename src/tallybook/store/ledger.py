@@ -75,6 +75,17 @@ class Revision:
 
 
 @dataclass(frozen=True, kw_only=True)
+class CoveredDay:
+    """One covered day: by which run it was collected last, in which version it first was."""
+
+    definition: str
+    day: date
+    run: int | None
+    instant: str | None
+    version: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class Covered:
     """Days of one metric and definition that are now collected."""
 
@@ -163,8 +174,14 @@ class Ledger(Protocol):
     def runs(self, limit: int = 20) -> list[dict[str, Any]]:
         """The latest runs, newest first."""
 
-    def revisions(self, metric: str | None = None, limit: int = 1000) -> list[Revision]:
-        """What changed after it was collected, newest first."""
+    def run(self, number: int) -> dict[str, Any] | None:
+        """One run, as `runs` has it."""
+
+    def revisions(self, metric: str | None = None, limit: int = 1000, *, day: date | None = None) -> list[Revision]:
+        """What changed after it was collected, newest first; of one day, if it is said."""
+
+    def covered_days(self, metric: str, first: date, last: date) -> list[CoveredDay]:
+        """The days of a stretch that the current version covers, under any definition, in order."""
 
     # names
 

@@ -22,6 +22,7 @@ from tallybook.store.ledger import (
     Cleaned,
     Conflict,
     Covered,
+    CoveredDay,
     Definition,
     File,
     Lease,
@@ -64,6 +65,7 @@ INSERT INTO versions VALUES (0, '0001-01-01T00:00:00.000000Z', NULL, 'empty', 0)
 """
 _CURRENT = "added <= :version AND (removed IS NULL OR removed > :version)"
 _FILE = "id, path, kind, metric, first_day, last_day, row_count, byte_count, format"
+_RUN = "run, what, started, finished, status, host, pid, report"
 _PROCESS = uuid.uuid4().hex
 """Tells this process from an earlier one with its number: in a container a restart often has the same."""
 WAIT_SECONDS = 30.0
@@ -270,19 +272,20 @@ class SqliteLedger:
 
     def runs(self, limit: int = 20) -> list[dict[str, Any]]:
         with self._reading() as db:
-            rows = db.execute(
-                "SELECT run, what, started, finished, status, host, pid, report FROM runs ORDER BY run DESC LIMIT ?",
-                [limit],
-            ).fetchall()
-        names = ("run", "what", "started", "finished", "status", "host", "pid", "report")
-        return [dict(zip(names, row, strict=True)) | {"report": json.loads(row[-1])} for row in rows]
+            return [_run(row) for row in db.execute(f"SELECT {_RUN} FROM runs ORDER BY run DESC LIMIT ?", [limit])]
 
-    def revisions(self, metric: str | None = None, limit: int = 1000) -> list[Revision]:
+    def run(self, number: int) -> dict[str, Any] | None:
+        with self._reading() as db:
+            row = db.execute(f"SELECT {_RUN} FROM runs WHERE run = ?", [number]).fetchone()
+        return _run(row) if row else None
+
+    def revisions(self, metric: str | None = None, limit: int = 1000, *, day: date | None = None) -> list[Revision]:
+        asked = day and str(day)
         with self._reading() as db:
             rows = db.execute(
                 "SELECT metric, definition, day, series, old, new, run, at FROM revisions "
-                "WHERE ? IS NULL OR metric = ? ORDER BY id DESC LIMIT ?",
-                [metric, metric, limit],
+                "WHERE (? IS NULL OR metric = ?) AND (? IS NULL OR day = ?) ORDER BY id DESC LIMIT ?",
+                [metric, metric, asked, asked, limit],
             ).fetchall()
         return [
             Revision(
@@ -291,6 +294,18 @@ class SqliteLedger:
             )
             for r in rows
         ]  # fmt: skip
+
+    def covered_days(self, metric: str, first: date, last: date) -> list[CoveredDay]:
+        with self._reading() as db:
+            rows = db.execute(
+                "SELECT definition, day, run, instant, added FROM coverage "
+                "WHERE metric = ? AND day BETWEEN ? AND ? AND removed IS NULL ORDER BY day, definition",
+                [metric, str(first), str(last)],
+            ).fetchall()
+        return [
+            CoveredDay(definition=r[0], day=date.fromisoformat(r[1]), run=r[2], instant=r[3], version=r[4])
+            for r in rows
+        ]
 
     # -- names -----------------------------------------------------------------------------------------------
 
@@ -387,6 +402,10 @@ def _told(error: sqlite3.Error, path: Path) -> BookError | Busy:
             f"{where}, is damaged: {said}", hint="restore it from a backup, with the folder points beside it"
         )
     return BookError(f"{where}: {said}")
+
+
+def _run(row: Sequence[Any]) -> dict[str, Any]:
+    return dict(zip(_RUN.split(", "), row, strict=True)) | {"report": json.loads(row[-1])}
 
 
 def _file(row: Sequence[Any]) -> File:
