@@ -171,6 +171,10 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
             lines = [f"… {_count(len(header) - len(kept), 'more column')}", *lines]
         return "\n".join([*table, *lines, self.explain])
 
+    def remarks(self) -> list[str]:
+        """What is to be said below any picture of the rows: which are not complete, approximate, carried or null."""
+        return _remarks(self)
+
     def to_markdown(self) -> str:
         """A Markdown table of all rows as people read them, then the legend and the explanation."""
         header, rows, lines = _laid_out(self, None)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -84,6 +84,8 @@ question = gathered(Question)
     click.option("--to", "--until", "until", metavar="DAY", help="The last day, included."),
     form(*FORMS),
     click.option("--exact", is_flag=True, help="Decimals in JSON as texts, to the last digit."),
+    click.option("--chart", is_flag=True, help="Draw it: a chart for each metric, a line for each series."),
+    click.option("--spark", is_flag=True, help="A sparkline for each series, with its least, most and last value."),
     click.option("--explain", is_flag=True, help="Only the sentence that says how it is computed."),
     click.option("--sql", is_flag=True, help="Only the SQL that is run over the points."),
     click.option(
@@ -97,8 +99,9 @@ question = gathered(Question)
 )
 @question
 def query(
-    terminal: Terminal, asked: Question, form: str, file: Path | None, exact: bool, explain: bool, sql: bool
-) -> int:
+    terminal: Terminal, asked: Question, form: str, file: Path | None, exact: bool, explain: bool, sql: bool,
+    chart: bool, spark: bool,
+) -> int:  # fmt: skip
     """Ask for metrics, any of them together.
 
     \b
@@ -108,11 +111,15 @@ def query(
       tallybook query mrr --scope month --show average         the mean of the days, not the last one
       tallybook query signups --live --to today --last "1 day" today so far
       tallybook query revenue --format csv > revenue.csv
+      tallybook query revenue --by plan --scope week --chart
+      tallybook query mrr,signups --by plan --last "90 days" --spark
 
     In the table * marks a period that is not complete, ≈ what is approximate, † what is carried forward
     and – what cannot be known; why is told below it. A question that has no right answer is refused (exit
     code 3), with the one to ask instead."""
     form = _format(terminal, form, file)
+    if chart or spark:
+        return _draw(terminal, asked, form, file, as_chart=chart)
     result = asked.ask(terminal.book())
     if explain or sql:
         _say_how(terminal, result, form, explain=explain, sql=sql)
@@ -196,6 +203,20 @@ def _say_how(terminal: Terminal, result: Result, form: str, *, explain: bool, sq
         terminal.json(told)
     else:
         terminal.out("\n\n".join(text for text in told.values() if text))
+
+
+def _draw(terminal: Terminal, asked: Question, form: str, file: Path | None, *, as_chart: bool) -> int:
+    """A picture instead of the table. Every series has a value in every covered period, as with --fill."""
+    if form != "table" or file is not None:
+        raise click.UsageError("--chart and --spark are for the screen; a file or --format holds the numbers")
+    from tallybook.cli import charts
+
+    result = replace(asked, fill=True, totals=False).ask(terminal.book())
+    draw = charts.chart if as_chart else charts.sparklines
+    terminal.show("\n".join(line.rstrip() for line in draw(result, terminal.styled, terminal.width).split("\n")))
+    for line in (*result.remarks(), result.explain):
+        terminal.show(terminal.styled(terminal.wrapped(line), "dim"))
+    return 0
 
 
 def _show(terminal: Terminal, result: Result) -> None:
