@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import sqlite3
 from contextlib import closing
@@ -12,6 +13,7 @@ from typing import Any
 
 import pytest
 
+import tallybook
 from tallybook.cli import charts
 from tallybook.result import Column, Result
 from tests.test_cli import CONTRACTS, SIGNUPS, TOML, Command
@@ -163,3 +165,65 @@ def test_the_screen_is_as_wide_as_it_says(run: Command, monkeypatch: Any) -> Non
     drawn = [line for line in said.split("\n") if "┤" in line or "│" in line]
     assert len(drawn) == 24
     assert max(map(len, drawn)) <= 50
+
+
+# -------------------------------------------------------------------------------------------------- notebooks
+
+
+def split(values: dict[str, list[float | None]]) -> Result:
+    """The metric by plan: {plan: values}, the first of them of 1 March."""
+    (period, metric), rows = result([]).columns, []
+    for plan, several in values.items():
+        rows += [row | {"plan": plan} for row in result(several).data]
+    plans = Column(name="plan", role="dimension", type="text")
+    return Result(
+        metrics=["visits"], scope="day", timezone="UTC", week_starts="monday", columns=[period, plans, metric],
+        data=sorted(rows, key=lambda row: row["period"]), explain="visits.", version=1,
+    )  # fmt: skip
+
+
+def drawn_values(spec: dict[str, Any]) -> list[tuple[str, str | None, float | None]]:
+    return [(row["label"], row.get("series"), row["value"]) for row in spec["data"]["values"]]
+
+
+def test_a_chart_is_a_vega_lite_5_specification_with_its_data_within() -> None:
+    spec = result([3, None, 5]).chart("Visits")
+    assert spec["$schema"].endswith("/vega-lite/v5.json")
+    assert spec["title"] == "Visits"
+    assert drawn_values(spec) == [("2026-03-01", None, 3), ("2026-03-02", None, None), ("2026-03-03", None, 5)]
+    assert json.loads(json.dumps(spec, allow_nan=False)) == spec
+    assert "url" not in json.dumps(spec)
+
+
+def test_a_series_is_a_line_of_its_own() -> None:
+    spec = split({"pro": [1, 2], "free": [3, 4]}).chart()
+    assert spec["encoding"]["color"]["field"] == "series"
+    assert drawn_values(spec)[:2] == [("2026-03-01", "pro", 1), ("2026-03-01", "free", 3)]
+
+
+def test_several_metrics_have_a_panel_each_so_that_no_axis_is_shared(run: Command) -> None:
+    with tallybook.open(run.folder, now=lambda: run.now) as book:
+        spec = book.query("signups", "mrr", scope="week").chart()
+    assert [panel["encoding"]["y"]["title"] for panel in spec["vconcat"]] == ["signups", "mrr (EUR)"]
+
+
+def test_what_is_not_complete_is_pale_and_says_so() -> None:
+    spec = result([3, 5], incomplete=1).chart()
+    assert [row["complete"] for row in spec["data"]["values"]] == [True, False]
+    assert spec["data"]["values"][1]["says"] == "not complete: 1 of 1 days"
+    assert spec["layer"][1]["encoding"]["opacity"]["condition"]["test"] == "datum.complete"
+
+
+def test_totals_are_not_drawn_as_a_series(run: Command) -> None:
+    with tallybook.open(run.folder, now=lambda: run.now) as book:
+        spec = book.query("signups", by=["plan"], totals=True).chart()
+    assert {row["series"] for row in spec["data"]["values"]} == {"pro", "free"}
+
+
+def test_a_notebook_gets_text_table_and_chart() -> None:
+    bundle = result([3, 5])._repr_mimebundle_()
+    assert set(bundle) == {"text/plain", "text/html", "application/vnd.vegalite.v5+json"}
+
+
+def test_a_notebook_gets_no_chart_of_nothing() -> None:
+    assert set(result([None])._repr_mimebundle_()) == {"text/plain", "text/html"}

@@ -203,6 +203,24 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
         head = f"<thead><tr>{tr('th', header)}</tr></thead>"
         return f"<table>{head}<tbody>{body}</tbody></table><p><small>{notes}</small></p>"
 
+    def chart(self, title: str | None = None) -> dict[str, Any]:
+        """A Vega-Lite v5 specification: a panel for each metric, a line for each series, the data within.
+
+        Plain values, ready for JSON; notebooks and the Vega tools draw it without fetching anything."""
+        from tallybook.vega import chart
+
+        return chart(self.to_dict(), title=title)
+
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, Any]:
+        """The chart where a notebook can draw it, else the table, else the text."""
+        from tallybook.vega import MIME
+
+        bundle: dict[str, Any] = {"text/plain": self.to_text(), "text/html": self._repr_html_()}
+        drawn = any(row[c.name] is not None for row in self.data for c in self.metric_columns)
+        if drawn and self.scope != "all":
+            bundle[MIME] = self.chart()
+        return bundle
+
     # Inside.
 
     def _table_names(self) -> list[str]:
