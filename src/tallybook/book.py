@@ -22,7 +22,7 @@ from tallybook import calendar
 from tallybook.calendar import ONE_DAY
 from tallybook.config import Project, load, mask, source_override
 from tallybook.config.urls import dialect_of
-from tallybook.errors import BookError, Problem, QueryError, Refused, SourceUnavailable
+from tallybook.errors import BookError, Problem, QueryError, Refused, SourceError, SourceUnavailable
 from tallybook.metrics import Bound, Metric
 from tallybook.query import Query, answer
 from tallybook.query.ask import ask, with_range
@@ -455,6 +455,49 @@ class Book:
             return [
                 evidence(self.store, self.engine, known, m, keys[m.name], bounds[m.name], day, filters) for m in metrics
             ]
+
+    def diff(
+        self, *metrics: str, scope: str = "day", by: Sequence[str] = (), where: Sequence[str] = (),
+        from_: Day | None = None, to: Day | None = None, last: str | None = None, definition: str | None = None,
+    ) -> list[dict[str, Any]]:  # fmt: skip
+        """What changed declarations do to the numbers, before they are collected: for each metric that was last
+        collected under another definition `changed` keys and `rows` of `old` (the book's) and `new` (the
+        source's, live). `last` is 4 weeks unless days are said; metrics that are named are told of in any case."""
+        from tallybook.query.ask import known_metric
+
+        catalog = self.project.catalog
+        names = [known_metric(catalog, name).name for name in metrics] or list(catalog.metrics)
+        span = last if last or from_ else "4 weeks"
+        asked = {"scope": scope, "by": by, "where": where, "from_": from_, "to": to, "last": span}
+        keys = self._keys(names)
+        known = self._known(keys, None)
+        found = [self._diff(catalog.metrics[name], keys[name], known, definition, asked) for name in names]
+        return found if metrics else [one for one in found if "rows" in one or "error" in one]
+
+    def _diff(
+        self, metric: Metric, key: str, known: Snapshot, definition: str | None, asked: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        from tallybook.audit.diff import changed_keys, side_by_side
+
+        told: dict[str, Any] = {"metric": metric.name, "unit": metric.unit}
+        zone = self.project.catalog.book.timezone
+        latest = next(iter(known.definitions.get(key, ())), None)
+        if metric.derived:
+            made_of = ", ".join(self.project.catalog.operands(metric.name))
+            return told | {"why": f"a formula, computed anew at each question; look at what it is made of: {made_of}"}
+        if latest is None:
+            return told | {"why": "never collected: there is nothing to compare with"}
+        if definition is None and latest.declared == metric.fingerprint(zone, {}):
+            return told | {"why": f"unchanged: its definition is {latest.id}, the one collected last"}
+        old = self._bound(metric, key, known, definition or latest.id)
+        assert old is not None
+        told |= {"definition": old.definition, "changed": changed_keys(old, metric, zone)}
+        try:
+            before = self.query(metric.name, definition=old.definition, **asked)
+            after = self.query(metric.name, live=True, **asked)
+        except (Refused, SourceError) as error:
+            return told | {"error": error.message, "hint": error.hint}
+        return told | {"scope": after.scope, "rows": side_by_side(metric.name, before, after)}
 
     # -- keep ----------------------------------------------------------------------------------------
 

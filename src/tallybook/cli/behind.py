@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tallybook.cli.options import FROM, TABLE_OR_JSON, TO, metrics, verb
-from tallybook.cli.terminal import Terminal, count, indented, listed, stretch
-from tallybook.errors import DONE, TallybookError
+from tallybook.cli.terminal import Terminal, count, indented, listed, stretch, table
+from tallybook.errors import DONE, SOME_FAILED, TallybookError
 
 if TYPE_CHECKING:
     from tallybook.book import Book
@@ -164,8 +164,8 @@ def _lineage(tree: Mapping[str, Any], depth: int = 0) -> list[str]:
     for below in tree.get("made_of", ()):
         lines += _lineage(below, depth + 1)
     source = f"{tree['source']}: " if tree.get("source") else ""
-    for table, columns in tree.get("tables", {}).items():
-        lines.append(f"{room}  {source}{table or 'of one of these tables'} ({', '.join(columns)})")
+    for name, columns in tree.get("tables", {}).items():
+        lines.append(f"{room}  {source}{name or 'of one of these tables'} ({', '.join(columns)})")
     lines += [f"{room}  not read here: {_flat(text)}" for text in tree.get("unread", ())]
     return lines
 
@@ -214,3 +214,93 @@ def _month_shown(terminal: Terminal, days: str) -> str:
 
     looks = {"·": ("red",), "o": ("yellow",)}
     return "".join(terminal.styled("".join(signs), *looks.get(sign, ())) for sign, signs in groupby(days))
+
+
+# --- diff
+
+
+@verb(
+    metrics(required=False),
+    click.option("--scope", default="day", metavar="SCOPE", help="day (the default), week, month, quarter, year, all."),
+    click.option("--by", multiple=True, metavar="DIM…", help="Split by these dimensions."),
+    click.option("--where", multiple=True, metavar="FILTER", help="dim=value, as in `query`."),
+    FROM,
+    TO,
+    click.option("--last", metavar="SPAN", help='So far back, "4 weeks" unless days are said; whole periods.'),
+    click.option("--definition", metavar="ID", help="Compare with this one and not the one collected last."),
+    TABLE_OR_JSON,
+)
+def diff(terminal: Terminal, metrics: tuple[str, ...], form: str, **asked: Any) -> int:
+    """Show what a changed declaration does to the last weeks, before it is collected: the book's number under the
+    old definition beside the source's under the new one. Nothing is kept.
+
+    \b
+      tallybook diff                            every metric whose definition changed
+      tallybook diff revenue --last "8 weeks" --scope week
+
+    A run collects the new definition from then on; days known under the old one are collected again only where
+    that is asked for."""
+    found = terminal.book().diff(*metrics, **asked)
+    if form == "json":
+        from tallybook.audit.diff import as_json
+
+        terminal.json([as_json(one) for one in found])
+    else:
+        told = ["\n".join(_difference(terminal, one)) for one in found]
+        terminal.show("\n\n".join(told) or "No definition changed since it was last collected.")
+    return SOME_FAILED if any("error" in one for one in found) else DONE
+
+
+def _difference(terminal: Terminal, one: Mapping[str, Any]) -> Iterator[str]:
+    name = terminal.styled(one["metric"], "bold")
+    if "why" in one:
+        yield f"{name}  {one['why']}"
+        return
+    yield f"{name}  {one['definition']} in the book → as it is declared now"
+    for key, (old, new) in one["changed"].items():
+        yield terminal.masked(f"  {key}: {_declared(old)} → {_declared(new)}")
+    if "error" in one:
+        yield terminal.masked(f"  cannot be compared: {one['error']}" + (f"\n  {one['hint']}" if one["hint"] else ""))
+        return
+    yield from _compared(terminal, one)
+
+
+def _declared(value: object) -> str:
+    return "–" if value in (None, "", []) else _flat(value)
+
+
+def _compared(terminal: Terminal, one: Mapping[str, Any]) -> Iterator[str]:
+    from tallybook.result import period_label
+
+    rows = one["rows"]
+    dims = list(rows[0]["series"]) if rows else []
+    unit = f" ({one['unit']})" if one["unit"] else ""
+    header = [one["scope"], *dims, f"old{unit}", f"new{unit}", "difference", "%"]
+    lines = [
+        [period_label(row["period"], one["scope"]), *(_series_text(row["series"][d]) for d in dims), *_figures(row)]
+        for row in rows
+    ]
+    first, *rest = table(header, lines, numbers=header[-4:])
+    yield terminal.styled(first, "bold")
+    for row, line in zip(rows, rest, strict=True):
+        yield line if not row["same"] else terminal.styled(line, "dim")
+    whys = dict.fromkeys(f"{side}: {why}" for row in rows for side, why in row.get("why", {}).items())
+    yield from (f"– {terminal.masked(why)}" for why in whys)
+    differ = sum(not row["same"] for row in rows)
+    yield f"{differ:,} of {count(len(rows), 'row')} differ."
+
+
+def _series_text(value: object) -> str:
+    return "(none)" if value is None else str(value)
+
+
+def _figures(row: Mapping[str, Any]) -> list[str]:
+    from tallybook.result import plain_number
+
+    old, new, difference = (row[key] for key in ("old", "new", "difference"))
+    told = ["–" if value is None else plain_number(value) for value in (old, new)]
+    if difference is None or row["same"]:
+        return [*told, "" if difference is None else "=", ""]
+    sign = "+" if difference > 0 else ""
+    change = "" if row["change"] is None else f"{row['change'] * 100:+.1f}"
+    return [*told, sign + plain_number(difference), change]

@@ -51,6 +51,7 @@ VERBS = {
     "Look behind": {
         "why": Verb("everything behind one number: definition, statements, run, revisions, lineage", "behind:why"),
         "coverage": Verb("a calendar of the days that are collected, and what collects the gaps", "behind:coverage"),
+        "diff": Verb("what a changed definition does to the numbers, before it is collected", "behind:diff"),
     },
     "Keep": {
         "metrics": Verb("what is declared, and what is collected of it", "keeping:metrics"),
