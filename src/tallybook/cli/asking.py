@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from tallybook.cli.options import FROM, Decorator, form, gathered, metrics, verb
+from tallybook.cli.completions import of_words
+from tallybook.cli.options import BY, FROM, SCOPE, WHERE, Decorator, form, gathered, metrics, verb
 from tallybook.cli.terminal import Terminal, count
 
 if TYPE_CHECKING:
     from tallybook.book import Book
     from tallybook.result import Result
 
+SHOWS = ("total", "average", "last", "first", "min", "max", "change")
 FORMS = ("table", "json", "ndjson", "csv", "parquet", "markdown")
 ENDINGS = {".json": "json", ".ndjson": "ndjson", ".csv": "csv", ".parquet": "parquet", ".md": "markdown"}
 
@@ -48,22 +50,15 @@ class Question:
 
 QUESTION: tuple[Decorator, ...] = (
     metrics(required=True),
-    click.option(
-        "--scope", default="day", metavar="SCOPE", help="day (the default), week, month, quarter, year, all."
-    ),
-    click.option(
-        "--by", multiple=True, metavar="DIM…", help="Split by these dimensions; repeat it, or put commas."
-    ),
-    click.option(
-        "--where", multiple=True, metavar="FILTER",
-        help="dim=value, dim!=value, or dim= for none. Another dimension: and; the same one again: or.",
-    ),
+    SCOPE,
+    BY,
+    WHERE,
     FROM,
     click.option(
         "--last", metavar="SPAN", help='So far back instead of --from, as "12 weeks"; whole periods.'
     ),
     click.option(
-        "--show", metavar="HOW",
+        "--show", metavar="HOW", shell_complete=of_words(SHOWS),
         help="What one number of a wider scope is: total, average, last, first, min, max or change.",
     ),
     click.option("--fill", is_flag=True, help="A row for every series in every covered period."),

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tallybook.cli.options import FROM, TABLE_OR_JSON, TO, metrics, verb
+from tallybook.cli.completions import of_metrics
+from tallybook.cli.options import BY, FROM, SCOPE, TABLE_OR_JSON, TO, WHERE, metrics, verb
 from tallybook.cli.terminal import Terminal, count, indented, listed, stretch, table
 from tallybook.errors import DONE, SOME_FAILED, TallybookError
 
@@ -18,10 +19,10 @@ if TYPE_CHECKING:
 
 
 @verb(
-    click.argument("metric", metavar="METRIC"),
+    click.argument("metric", metavar="METRIC", shell_complete=of_metrics),
     click.argument("day", required=False, metavar="[DAY]"),
-    click.option("--by", multiple=True, metavar="DIM…", help="The day's value split by these dimensions."),
-    click.option("--where", multiple=True, metavar="FILTER", help="One series: dim=value, as in `query`."),
+    BY,
+    WHERE,
     TABLE_OR_JSON,
 )
 def why(
@@ -221,9 +222,9 @@ def _month_shown(terminal: Terminal, days: str) -> str:
 
 @verb(
     metrics(required=False),
-    click.option("--scope", default="day", metavar="SCOPE", help="day (the default), week, month, quarter, year, all."),
-    click.option("--by", multiple=True, metavar="DIM…", help="Split by these dimensions."),
-    click.option("--where", multiple=True, metavar="FILTER", help="dim=value, as in `query`."),
+    SCOPE,
+    BY,
+    WHERE,
     FROM,
     TO,
     click.option("--last", metavar="SPAN", help='So far back, "4 weeks" unless days are said; whole periods.'),

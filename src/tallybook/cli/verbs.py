@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import importlib
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
 from tallybook.cli.terminal import Terminal
 from tallybook.errors import USAGE
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 EXAMPLES = """\
 \b
@@ -58,6 +61,7 @@ VERBS = {
         "runs": Verb("the latest runs and what became of them", "keeping:runs"),
         "compact": Verb("fold closed years, delete files that no kept version needs", "keeping:compact"),
         "doctor": Verb("is the book what it says it is?", "keeping:doctor"),
+        "completion": Verb("the script that makes bash, zsh or fish complete what you type", "keeping:completion"),
         "version": Verb("the version of Tallybook", "keeping:version"),
     },
 }
@@ -68,6 +72,15 @@ class Lazy(click.Group):
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return [name for verbs in VERBS.values() for name in verbs]
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Verbs by their names, none of them imported."""
+        from click.shell_completion import CompletionItem
+
+        if incomplete.startswith("-"):
+            return super().shell_complete(ctx, incomplete)
+        about = {name: verb.about for verbs in VERBS.values() for name, verb in verbs.items()}
+        return [CompletionItem(name, help=about[name]) for name in about if name.startswith(incomplete)]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         for verbs in VERBS.values():
