@@ -594,6 +594,51 @@ class Book:
             problem = Problem(path=f"sources.{source.settings.name}", message=error.message, hint=error.hint)
             return Look(metric.name, source=source.settings.name, unreachable=True, problems=[problem])
 
+    def forget(self, metric: str) -> dict[str, Any]:
+        """Drop a metric from the book: its points, days, definitions and revisions, in every version. It may be
+        one that is no longer declared. Returns how many `days` and `points` went. There is no way back."""
+        from tallybook.audit.forget import forget_metric
+
+        name, key = self._kept(metric)
+        try:
+            return forget_metric(self.store, self.engine, name, key, self.clock)
+        finally:
+            self._forget_answers()
+
+    def forget_person(self, *person: str, metrics: Sequence[str]) -> list[dict[str, Any]]:
+        """Take an id out of the distinct counts of `metrics`, on all days, in every version; the values that change
+        are kept as revisions. Several texts are the parts of an id of several columns.
+
+        Days of the lookback are collected again by the next run, with whom the source still holds."""
+        from tallybook.audit.forget import forget_person
+
+        kept = [self._kept(name) for name in metrics]
+        try:
+            return forget_person(self.store, self.engine, kept, person, self.clock)
+        finally:
+            self._forget_answers()
+
+    def _forget_answers(self) -> None:
+        self._answers.clear()
+        self._points = None
+
+    def _kept(self, name: str) -> tuple[str, str]:
+        """(the metric, the key its points are kept under). Raises QueryError when the book holds nothing of it."""
+        catalog, ledger = self.project.catalog, self.store.ledger if self._there() else None
+        declared = catalog.metrics.get(name)
+        if declared is not None and declared.derived:
+            made_of = ", ".join(catalog.operands(name))
+            raise QueryError(f"{name!r} is a formula; the book keeps nothing of it", hint=f"it is made of {made_of}")
+        known = set(ledger.snapshot().definitions) if ledger else set()
+        owners = {key: other for other, key in self._keys(list(catalog.metrics)).items()}
+        if declared is None and name in owners:
+            raise QueryError(f"what was {name!r} is {owners[name]!r} now", hint=f"tallybook forget {owners[name]}")
+        key = self._keys([name])[name] if declared else (ledger.metric_keys() if ledger else {}).get(name, name)
+        if key not in known:
+            there = ", ".join(sorted(owners.get(k, k) for k in known))
+            raise QueryError(f"the book holds nothing of {name!r}", hint=f"it holds {there or 'nothing at all'}")
+        return name, key
+
     # -- hand on -------------------------------------------------------------------------------------
 
     def export(self, result: Result, to: str | Path) -> Path:

@@ -60,6 +60,7 @@ VERBS = {
         "metrics": Verb("what is declared, and what is collected of it", "keeping:metrics"),
         "runs": Verb("the latest runs and what became of them", "keeping:runs"),
         "compact": Verb("fold closed years, delete files that no kept version needs", "keeping:compact"),
+        "forget": Verb("drop a metric from the book, or a person's id from distinct counts", "forgetting:forget"),
         "doctor": Verb("is the book what it says it is?", "keeping:doctor"),
         "completion": Verb("the script that makes bash, zsh or fish complete what you type", "keeping:completion"),
         "version": Verb("the version of Tallybook", "keeping:version"),

@@ -105,6 +105,10 @@ class Change:
     covered: list[Covered] = field(default_factory=list)
     revisions: list[Revision] = field(default_factory=list)
     definitions: list[Definition] = field(default_factory=list)
+    rewritten: dict[int, File | None] = field(default_factory=dict)
+    """Files of any version that are replaced where they stand (None: nothing of them is left)."""
+    forgotten: list[str] = field(default_factory=list)
+    """Metrics (keys) of which nothing stays, in no version."""
 
 
 @dataclass(frozen=True)
@@ -186,7 +190,8 @@ class Ledger(Protocol):
     # names
 
     def metric_key(self, name: str, renamed_from: str | None) -> str:
-        """The name under which the points of `name` are kept: the first it ever had."""
+        """The name under which the points of `name` are kept: the first it ever had, or another where a metric
+        that is called otherwise today holds that one."""
 
     def metric_keys(self) -> dict[str, str]:
         """Names under which points are kept, where they differ from today's names."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import json
 import os
 import socket
@@ -187,6 +189,8 @@ class SqliteLedger:
         return Snapshot(version=version, files=files, coverage=coverage, definitions=definitions)
 
     def commit(self, base: int, change: Change, *, lease: Lease | None, run: int | None, now: datetime) -> int:
+        # Deleted rows are overwritten with zeros, not only let go of.
+        self._connection().execute(f"PRAGMA secure_delete = {'ON' if change.forgotten else 'OFF'}")
         with self._writing() as db:
             current = int(db.execute("SELECT max(version) FROM versions").fetchone()[0])
             if current != base:
@@ -209,8 +213,20 @@ class SqliteLedger:
                     for f in change.add
                 ],
             )
+            for old, file in change.rewritten.items():
+                _rewrite(db, old, file)
+            for key in change.forgotten:
+                _forget(db, key)
             _record(db, change, base + 1, run, stamp)
+        if change.forgotten:
+            self._leave_no_trace()
         return base + 1
+
+    def _leave_no_trace(self) -> None:
+        """What was overwritten is not to stay in the log. It is committed already: nothing may go wrong here, and
+        who is reading keeps the log until somebody else's checkpoint."""
+        with contextlib.suppress(sqlite3.Error):
+            self._connection().execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
     # -- leases --------------------------------------------------------------------------------------
 
@@ -317,7 +333,12 @@ class SqliteLedger:
         keys = self.metric_keys()
         if name in keys:
             return keys[name]
-        return keys.get(renamed_from, renamed_from) if renamed_from else name
+        if renamed_from:
+            return keys.get(renamed_from, renamed_from)
+        if name not in keys.values():
+            return name
+        # A metric that was renamed keeps its points under this name; a new one of that name is another metric.
+        return next(key for i in itertools.count(2) if (key := f"{name}-{i}") not in keys.values())
 
     def bind_key(self, name: str, key: str) -> None:
         with self._writing() as db:
@@ -477,6 +498,25 @@ def _record(db: sqlite3.Connection, change: Change, version: int, run: int | Non
         "INSERT INTO revisions (metric, definition, day, series, old, new, run, at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
         [(r.metric, r.definition, str(r.day), r.series, r.old, r.new, run, stamp) for r in change.revisions],
     )
+
+
+def _rewrite(db: sqlite3.Connection, old: int, file: File | None) -> None:
+    """Another file in the place of one, in every version that has it."""
+    if file is None:
+        done = db.execute("DELETE FROM files WHERE id = ?", [old])
+    else:
+        done = db.execute(
+            "UPDATE files SET path = ?, row_count = ?, byte_count = ?, format = ? WHERE id = ?",
+            [file.path, file.rows, file.bytes, file.format, old],
+        )
+    if done.rowcount != 1:
+        raise Conflict(f"file {old} was cleaned meanwhile")
+
+
+def _forget(db: sqlite3.Connection, key: str) -> None:
+    for table in ("coverage", "definitions", "revisions"):
+        db.execute(f"DELETE FROM {table} WHERE metric = ?", [key])
+    db.execute("DELETE FROM metric_keys WHERE key = ?", [key])
 
 
 def _cover(db: sqlite3.Connection, covered: Covered, version: int, run: int | None) -> None:
