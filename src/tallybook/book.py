@@ -21,7 +21,8 @@ import msgspec
 from tallybook import calendar
 from tallybook.calendar import ONE_DAY
 from tallybook.config import Project, load, mask, source_override
-from tallybook.errors import BookError, Problem, QueryError, Refused, SourceUnavailable
+from tallybook.config.urls import dialect_of
+from tallybook.errors import BookError, Problem, QueryError, Refused, SourceError, SourceUnavailable
 from tallybook.metrics import Bound, Metric
 from tallybook.query import Query, answer
 from tallybook.query.ask import ask, with_range
@@ -385,6 +386,128 @@ class Book:
         except ValueError:
             raise QueryError(f"{text!r} is not a day", hint="write 2026-03-01, yesterday or today") from None
 
+    # -- look behind ---------------------------------------------------------------------------------
+
+    def why(
+        self, metric: str, day: Day | None = None, *, by: Sequence[str] = (), where: Sequence[str] = ()
+    ) -> dict[str, Any]:
+        """Everything behind the number of one day: `rows`, and for each metric it is made of the definition,
+        coverage, run and revisions; `lineage` to tables and columns. Without a day only what it is made of."""
+        from tallybook.audit.lineage import lineage, used_by
+        from tallybook.query.ask import known_metric
+
+        catalog = self.project.catalog
+        known_metric(catalog, metric)
+        found = {
+            "metric": metric,
+            "lineage": lineage(catalog, metric, self._dialects),
+            "used_by": used_by(catalog, metric),
+        }
+        when = self.day(day)
+        if when is None:
+            return found
+        result = self.query(metric, from_=when, to=when, by=by, where=where)
+        behind = self._evidence(catalog.operands(metric), when, where)
+        return {**found, "day": str(when), "result": result, "behind": behind}
+
+    def coverage(self, *metrics: str, from_: Day | None = None, to: Day | None = None) -> list[dict[str, Any]]:
+        """The calendar of each metric (of all, unless named): `months`, and `gaps` with the line that collects
+        them. Days are expected from the declared start, or the first collected day, to yesterday."""
+        from tallybook.audit.coverage import calendar_of, together
+        from tallybook.query.ask import known_metric
+
+        catalog = self.project.catalog
+        chosen = [known_metric(catalog, name) for name in metrics or catalog.metrics]
+        operands = {o for metric in chosen for o in catalog.operands(metric.name)}
+        keys = self._keys(sorted(operands))
+        known = self._known(keys, None)
+        parts = {name: self._coverages(catalog.metrics[name], keys[name], known) for name in operands}
+        last = min(self.day(to) or self.today, self.today - ONE_DAY)
+        found = []
+        for metric in chosen:
+            own, older = together([parts[o] for o in catalog.operands(metric.name)])
+            starts = [self._expected_from(catalog.metrics[o], parts[o][0]) for o in catalog.operands(metric.name)]
+            start = max((s for s in starts if s), default=None)
+            first = self.day(from_)
+            found.append(calendar_of(metric, own, older, max(first, start) if first and start else start, last))
+        return found
+
+    def _coverages(self, metric: Metric, key: str, known: Snapshot) -> tuple[Coverage, dict[str, Coverage]]:
+        """(the days known under today's definition, those of every other one)."""
+        bound = self._bound(metric, key, known, None)
+        every = {
+            definition: Coverage(joined([(s.first, s.last) for s in stretches]))
+            for (name, definition), stretches in known.coverage.items()
+            if name == key
+        }
+        own = every.pop(bound.definition, Coverage()) if bound else Coverage()
+        return own, every
+
+    def _expected_from(self, metric: Metric, own: Coverage) -> date | None:
+        begun = own.stretches[0][0] if own.stretches else None
+        return begun if metric.snapshot else metric.start or self.project.catalog.book.start or begun
+
+    @property
+    def _dialects(self) -> dict[str, str]:
+        return {name: dialect_of(source.url) or "duckdb" for name, source in self.project.catalog.sources.items()}
+
+    def _evidence(self, names: Sequence[str], day: date, where: Sequence[str]) -> list[dict[str, Any]]:
+        from tallybook.audit.why import evidence
+        from tallybook.query.ask import parse_filter
+
+        filters = [parse_filter(text) for text in where]
+        with self._only_reading():
+            keys = self._keys(names)
+            known = self._known(keys, None)
+            metrics = [self.project.catalog.metrics[name] for name in names]
+            bounds = {m.name: self._bound(m, keys[m.name], known, None) for m in metrics}
+            return [
+                evidence(self.store, self.engine, known, m, keys[m.name], bounds[m.name], day, filters) for m in metrics
+            ]
+
+    def diff(
+        self, *metrics: str, scope: str = "day", by: Sequence[str] = (), where: Sequence[str] = (),
+        from_: Day | None = None, to: Day | None = None, last: str | None = None, definition: str | None = None,
+    ) -> list[dict[str, Any]]:  # fmt: skip
+        """What changed declarations do to the numbers, before they are collected: for each metric that was last
+        collected under another definition `changed` keys and `rows` of `old` (the book's) and `new` (the
+        source's, live). `last` is 4 weeks unless days are said; metrics that are named are told of in any case."""
+        from tallybook.query.ask import known_metric
+
+        catalog = self.project.catalog
+        names = [known_metric(catalog, name).name for name in metrics] or list(catalog.metrics)
+        span = last if last or from_ else "4 weeks"
+        asked = {"scope": scope, "by": by, "where": where, "from_": from_, "to": to, "last": span}
+        keys = self._keys(names)
+        known = self._known(keys, None)
+        found = [self._diff(catalog.metrics[name], keys[name], known, definition, asked) for name in names]
+        return found if metrics else [one for one in found if "rows" in one or "error" in one]
+
+    def _diff(
+        self, metric: Metric, key: str, known: Snapshot, definition: str | None, asked: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        from tallybook.audit.diff import changed_keys, side_by_side
+
+        told: dict[str, Any] = {"metric": metric.name, "unit": metric.unit}
+        zone = self.project.catalog.book.timezone
+        latest = next(iter(known.definitions.get(key, ())), None)
+        if metric.derived:
+            made_of = ", ".join(self.project.catalog.operands(metric.name))
+            return told | {"why": f"a formula, computed anew at each question; look at what it is made of: {made_of}"}
+        if latest is None:
+            return told | {"why": "never collected: there is nothing to compare with"}
+        if definition is None and latest.declared == metric.fingerprint(zone, {}):
+            return told | {"why": f"unchanged: its definition is {latest.id}, the one collected last"}
+        old = self._bound(metric, key, known, definition or latest.id)
+        assert old is not None
+        told |= {"definition": old.definition, "changed": changed_keys(old, metric, zone)}
+        try:
+            before = self.query(metric.name, definition=old.definition, **asked)
+            after = self.query(metric.name, live=True, **asked)
+        except (Refused, SourceError) as error:
+            return told | {"error": error.message, "hint": error.hint}
+        return told | {"scope": after.scope, "rows": side_by_side(metric.name, before, after)}
+
     # -- keep ----------------------------------------------------------------------------------------
 
     def compact(self) -> dict[str, int]:
@@ -479,6 +602,51 @@ class Book:
         except SourceUnavailable as error:
             problem = Problem(path=f"sources.{source.settings.name}", message=error.message, hint=error.hint)
             return Look(metric.name, source=source.settings.name, unreachable=True, problems=[problem])
+
+    def forget(self, metric: str) -> dict[str, Any]:
+        """Drop a metric from the book: its points, days, definitions and revisions, in every version. It may be
+        one that is no longer declared. Returns how many `days` and `points` went. There is no way back."""
+        from tallybook.audit.forget import forget_metric
+
+        name, key = self._kept(metric)
+        try:
+            return forget_metric(self.store, self.engine, name, key, self.clock)
+        finally:
+            self._forget_answers()
+
+    def forget_person(self, *person: str, metrics: Sequence[str]) -> list[dict[str, Any]]:
+        """Take an id out of the distinct counts of `metrics`, on all days, in every version; the values that change
+        are kept as revisions. Several texts are the parts of an id of several columns.
+
+        Days of the lookback are collected again by the next run, with whom the source still holds."""
+        from tallybook.audit.forget import forget_person
+
+        kept = [self._kept(name) for name in metrics]
+        try:
+            return forget_person(self.store, self.engine, kept, person, self.clock)
+        finally:
+            self._forget_answers()
+
+    def _forget_answers(self) -> None:
+        self._answers.clear()
+        self._points = None
+
+    def _kept(self, name: str) -> tuple[str, str]:
+        """(the metric, the key its points are kept under). Raises QueryError when the book holds nothing of it."""
+        catalog, ledger = self.project.catalog, self.store.ledger if self._there() else None
+        declared = catalog.metrics.get(name)
+        if declared is not None and declared.derived:
+            made_of = ", ".join(catalog.operands(name))
+            raise QueryError(f"{name!r} is a formula; the book keeps nothing of it", hint=f"it is made of {made_of}")
+        known = set(ledger.snapshot().definitions) if ledger else set()
+        owners = {key: other for other, key in self._keys(list(catalog.metrics)).items()}
+        if declared is None and name in owners:
+            raise QueryError(f"what was {name!r} is {owners[name]!r} now", hint=f"tallybook forget {owners[name]}")
+        key = self._keys([name])[name] if declared else (ledger.metric_keys() if ledger else {}).get(name, name)
+        if key not in known:
+            there = ", ".join(sorted(owners.get(k, k) for k in known))
+            raise QueryError(f"the book holds nothing of {name!r}", hint=f"it holds {there or 'nothing at all'}")
+        return name, key
 
     # -- hand on -------------------------------------------------------------------------------------
 

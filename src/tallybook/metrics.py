@@ -146,8 +146,13 @@ class Metric(msgspec.Struct, frozen=True, kw_only=True):
         """The definition: a hash of what the numbers mean, not of how they are titled or ordered.
 
         `forms` says what the source told: how the times are stored and which sums are exact."""
+        meaning = self.meaning(zone, forms)
+        return hashlib.blake2b(msgspec.json.encode(meaning, order="sorted"), digest_size=6).hexdigest()
+
+    def meaning(self, zone: str, forms: dict[str, str]) -> dict[str, object]:
+        """All that the definition is a hash of."""
         parsed = self.parsed
-        meaning = {
+        return {
             "kind": self.kind,
             "source": self.source,
             "facts": [self.table, self.sql, self.where, self.function, self.function_hash],
@@ -159,7 +164,6 @@ class Metric(msgspec.Struct, frozen=True, kw_only=True):
             "zone": zone,
             "forms": sorted(forms.items()),
         }
-        return hashlib.blake2b(msgspec.json.encode(meaning, order="sorted"), digest_size=6).hexdigest()
 
 
 class Catalog(msgspec.Struct, frozen=True, kw_only=True):

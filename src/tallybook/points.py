@@ -7,6 +7,8 @@ place of the aggregate in its measure, d1 … d16 are the values of `Metric.dims
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from tallybook.measure import ADDITIVE, BUCKETS, IDS
 
 FORMAT = 1
@@ -66,3 +68,10 @@ def ddl(kind: str, table: str, dims: int = DIMS) -> str:
 def storage_key(kind: str, metric: str) -> str:
     """Which metrics share a file: all of them for additive parts, one alone for ids and buckets."""
     return "" if kind == ADDITIVE else metric
+
+
+def hashed_id(keys: Sequence[str], *, counts_null: bool) -> str:
+    """The 64 bits under which a text id, or an id of several parts, is kept; in the engine's SQL over its texts."""
+    parts = [f"coalesce(strlen({k}) || ':' || {k}, '~')" for k in keys]
+    text = keys[0] if len(keys) == 1 and not counts_null else " || ".join(parts)
+    return f"CAST(CAST(md5_number_lower({text}) AS HUGEINT) - 9223372036854775808 AS BIGINT)"

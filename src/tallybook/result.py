@@ -176,6 +176,10 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
             lines = [f"… {_count(len(header) - len(kept), 'more column')}", *lines]
         return "\n".join([*table, *lines, self.explain])
 
+    def remarks(self) -> list[str]:
+        """What is to be said below any picture of the rows: which are not complete, approximate, carried or null."""
+        return _remarks(self)
+
     def to_markdown(self) -> str:
         """A Markdown table of all rows as people read them, then the legend and the explanation."""
         header, rows, lines = _laid_out(self, None)
@@ -203,6 +207,24 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
         notes = "<br>".join(escape(line) for line in [*lines, self.explain])
         head = f"<thead><tr>{tr('th', header)}</tr></thead>"
         return f"<table>{head}<tbody>{body}</tbody></table><p><small>{notes}</small></p>"
+
+    def chart(self, title: str | None = None) -> dict[str, Any]:
+        """A Vega-Lite v5 specification: a panel for each metric, a line for each series, the data within.
+
+        Plain values, ready for JSON; notebooks and the Vega tools draw it without fetching anything."""
+        from tallybook.vega import chart
+
+        return chart(self.to_dict(), title=title)
+
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, Any]:
+        """The chart where a notebook can draw it, else the table, else the text."""
+        from tallybook.vega import MIME
+
+        bundle: dict[str, Any] = {"text/plain": self.to_text(), "text/html": self._repr_html_()}
+        drawn = any(row[c.name] is not None for row in self.data for c in self.metric_columns)
+        if drawn and self.scope != "all":
+            bundle[MIME] = self.chart()
+        return bundle
 
     # Inside.
 

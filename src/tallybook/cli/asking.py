@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from tallybook.cli.options import FROM, Decorator, form, gathered, metrics, verb
+from tallybook.cli.completions import of_words
+from tallybook.cli.options import BY, FROM, SCOPE, WHERE, Decorator, form, gathered, metrics, verb
 from tallybook.cli.terminal import Terminal, count
 
 if TYPE_CHECKING:
     from tallybook.book import Book
     from tallybook.result import Result
 
+SHOWS = ("total", "average", "last", "first", "min", "max", "change")
 FORMS = ("table", "json", "ndjson", "csv", "parquet", "markdown")
 ENDINGS = {".json": "json", ".ndjson": "ndjson", ".csv": "csv", ".parquet": "parquet", ".md": "markdown"}
 
@@ -56,22 +58,15 @@ class Question:
 
 QUESTION: tuple[Decorator, ...] = (
     metrics(required=True),
-    click.option(
-        "--scope", default="day", metavar="SCOPE", help="day (the default), week, month, quarter, year, all."
-    ),
-    click.option(
-        "--by", multiple=True, metavar="DIM…", help="Split by these dimensions; repeat it, or put commas."
-    ),
-    click.option(
-        "--where", multiple=True, metavar="FILTER",
-        help="dim=value, dim!=value, or dim= for none. Another dimension: and; the same one again: or.",
-    ),
+    SCOPE,
+    BY,
+    WHERE,
     FROM,
     click.option(
         "--last", metavar="SPAN", help='So far back instead of --from, as "12 weeks"; whole periods.'
     ),
     click.option(
-        "--show", metavar="HOW",
+        "--show", metavar="HOW", shell_complete=of_words(SHOWS),
         help="What one number of a wider scope is: total, average, last, first, min, max or change.",
     ),
     click.option("--fill", is_flag=True, help="A row for every series in every covered period."),
@@ -105,6 +100,8 @@ question = gathered(Question)
     click.option("--to", "--until", "until", metavar="DAY", help="The last day, included."),
     form(*FORMS),
     click.option("--exact", is_flag=True, help="Decimals in JSON as texts, to the last digit."),
+    click.option("--chart", is_flag=True, help="Draw it: a chart for each metric, a line for each series."),
+    click.option("--spark", is_flag=True, help="A sparkline for each series, with its least, most and last value."),
     click.option("--explain", is_flag=True, help="Only the sentence that says how it is computed."),
     click.option("--sql", is_flag=True, help="Only the SQL that is run over the points."),
     click.option(
@@ -118,8 +115,9 @@ question = gathered(Question)
 )
 @question
 def query(
-    terminal: Terminal, asked: Question, form: str, file: Path | None, exact: bool, explain: bool, sql: bool
-) -> int:
+    terminal: Terminal, asked: Question, form: str, file: Path | None, exact: bool, explain: bool, sql: bool,
+    chart: bool, spark: bool,
+) -> int:  # fmt: skip
     """Ask for metrics, any of them together.
 
     \b
@@ -132,11 +130,15 @@ def query(
       tallybook query revenue --by country --top 5 --scope month
       tallybook query signups --live --to today --last "1 day" today so far
       tallybook query revenue --format csv > revenue.csv
+      tallybook query revenue --by plan --scope week --chart
+      tallybook query mrr,signups --by plan --last "90 days" --spark
 
     In the table * marks a period that is not complete, ≈ what is approximate, † what is carried forward
     and – what cannot be known; why is told below it. A question that has no right answer is refused (exit
     code 3), with the one to ask instead."""
     form = _format(terminal, form, file)
+    if chart or spark:
+        return _draw(terminal, asked, form, file, as_chart=chart)
     result = asked.ask(terminal.book())
     if explain or sql:
         _say_how(terminal, result, form, explain=explain, sql=sql)
@@ -220,6 +222,20 @@ def _say_how(terminal: Terminal, result: Result, form: str, *, explain: bool, sq
         terminal.json(told)
     else:
         terminal.out("\n\n".join(text for text in told.values() if text))
+
+
+def _draw(terminal: Terminal, asked: Question, form: str, file: Path | None, *, as_chart: bool) -> int:
+    """A picture instead of the table. Every series has a value in every covered period, as with --fill."""
+    if form != "table" or file is not None:
+        raise click.UsageError("--chart and --spark are for the screen; a file or --format holds the numbers")
+    from tallybook.cli import charts
+
+    result = replace(asked, fill=True, totals=False).ask(terminal.book())
+    draw = charts.chart if as_chart else charts.sparklines
+    terminal.show("\n".join(line.rstrip() for line in draw(result, terminal.styled, terminal.width).split("\n")))
+    for line in (*result.remarks(), result.explain):
+        terminal.show(terminal.styled(terminal.wrapped(line), "dim"))
+    return 0
 
 
 def _show(terminal: Terminal, result: Result) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from tallybook.cli.completions import of_metrics
 from tallybook.cli.options import TABLE_OR_JSON, verb
 from tallybook.cli.terminal import Terminal, count, listed, stretch, table
 from tallybook.errors import DONE, SOME_FAILED
@@ -15,7 +16,7 @@ from tallybook.errors import DONE, SOME_FAILED
 # --- metrics
 
 
-@verb(click.argument("name", required=False), TABLE_OR_JSON)
+@verb(click.argument("name", required=False, shell_complete=of_metrics), TABLE_OR_JSON)
 def metrics(terminal: Terminal, name: str | None, form: str) -> int:
     """List what is declared and what is collected of it; or everything about one metric.
 
@@ -144,6 +145,28 @@ def doctor(terminal: Terminal, form: str) -> int:
     else:
         terminal.out("The book is well.")
     return SOME_FAILED if problems else DONE
+
+
+SHELLS = ("bash", "zsh", "fish")
+
+
+@verb(click.argument("shell", type=click.Choice(SHELLS)))
+def completion(terminal: Terminal, shell: str) -> int:
+    """Print the script that makes a shell complete verbs, options, metrics and dimensions.
+
+    \b
+      eval "$(tallybook completion bash)"                   in ~/.bashrc
+      eval "$(tallybook completion zsh)"                    in ~/.zshrc, after compinit
+      tallybook completion fish > ~/.config/fish/completions/tallybook.fish"""
+    from click.shell_completion import get_completion_class
+
+    from tallybook.cli.verbs import tallybook
+
+    made = get_completion_class(shell)
+    assert made is not None
+    script = made(tallybook, {}, "tallybook", "_TALLYBOOK_COMPLETE")
+    terminal.data((script.source_template % script.source_vars()).strip() + "\n")
+    return DONE
 
 
 @verb()

@@ -11,6 +11,7 @@ from typing import Any
 
 import click
 
+from tallybook.cli.completions import of_dimensions, of_filters, of_metrics, of_words
 from tallybook.cli.terminal import Terminal
 from tallybook.cli.verbs import project
 
@@ -55,7 +56,9 @@ def gathered(made: type[Any]) -> Callable[[Callable[..., int]], Callable[..., in
 
 def metrics(*, required: bool) -> Decorator:
     metavar = "METRIC…" if required else "[METRIC…]"
-    return click.argument("metrics", nargs=-1, required=required, metavar=metavar, callback=_parted)
+    return click.argument(
+        "metrics", nargs=-1, required=required, metavar=metavar, callback=_parted, shell_complete=of_metrics
+    )
 
 
 def _parted(_: click.Context, __: click.Parameter, values: Sequence[str]) -> tuple[str, ...]:
@@ -75,6 +78,19 @@ def form(*forms: str) -> Decorator:
 
 
 TABLE_OR_JSON = form("table", "json")
+SCOPES = ("day", "week", "month", "quarter", "year", "all")
+SCOPE = click.option(
+    "--scope", default="day", metavar="SCOPE", shell_complete=of_words(SCOPES),
+    help="day (the default), week, month, quarter, year, all.",
+)  # fmt: skip
+BY = click.option(
+    "--by", multiple=True, metavar="DIM…", shell_complete=of_dimensions,
+    help="Split by these dimensions; repeat it, or put commas.",
+)  # fmt: skip
+WHERE = click.option(
+    "--where", multiple=True, metavar="FILTER", shell_complete=of_filters,
+    help="dim=value, dim!=value, or dim= for none. Another dimension: and; the same one again: or.",
+)  # fmt: skip
 FROM = click.option("--from", "from_", metavar="DAY", help="The first day; 2026-03-01, yesterday or today.")
 TO = click.option("--to", metavar="DAY", help="The last day, included.")
 

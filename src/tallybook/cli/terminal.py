@@ -13,7 +13,10 @@ from typing import TYPE_CHECKING, Any, TextIO
 if TYPE_CHECKING:
     from tallybook.book import Book
 
-STYLES = {"bold": "1", "dim": "2", "italic": "3", "red": "31", "yellow": "33"}
+STYLES = {
+    "bold": "1", "dim": "2", "italic": "3", "red": "31", "green": "32", "yellow": "33", "blue": "34",
+    "magenta": "35", "cyan": "36",
+}  # fmt: skip
 
 
 class Terminal:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import importlib
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
 from tallybook.cli.terminal import Terminal
 from tallybook.errors import USAGE
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 EXAMPLES = """\
 \b
@@ -48,11 +51,18 @@ VERBS = {
         "query": Verb("metrics at any scope, split by any of their dimensions", "asking:query"),
         "export": Verb("the same into a workbook, a CSV or a Parquet file", "asking:export"),
     },
+    "Look behind": {
+        "why": Verb("everything behind one number: definition, statements, run, revisions, lineage", "behind:why"),
+        "coverage": Verb("a calendar of the days that are collected, and what collects the gaps", "behind:coverage"),
+        "diff": Verb("what a changed definition does to the numbers, before it is collected", "behind:diff"),
+    },
     "Keep": {
         "metrics": Verb("what is declared, and what is collected of it", "keeping:metrics"),
         "runs": Verb("the latest runs and what became of them", "keeping:runs"),
         "compact": Verb("fold closed years, delete files that no kept version needs", "keeping:compact"),
+        "forget": Verb("drop a metric from the book, or a person's id from distinct counts", "forgetting:forget"),
         "doctor": Verb("is the book what it says it is?", "keeping:doctor"),
+        "completion": Verb("the script that makes bash, zsh or fish complete what you type", "keeping:completion"),
         "version": Verb("the version of Tallybook", "keeping:version"),
     },
 }
@@ -63,6 +73,15 @@ class Lazy(click.Group):
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return [name for verbs in VERBS.values() for name in verbs]
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Verbs by their names, none of them imported."""
+        from click.shell_completion import CompletionItem
+
+        if incomplete.startswith("-"):
+            return super().shell_complete(ctx, incomplete)
+        about = {name: verb.about for verbs in VERBS.values() for name, verb in verbs.items()}
+        return [CompletionItem(name, help=about[name]) for name in about if name.startswith(incomplete)]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         for verbs in VERBS.values():

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from tallybook.calendar import ONE_DAY
 from tallybook.errors import SourceError
 from tallybook.measure import ADDITIVE, BUCKETS, FLOAT, IDS
-from tallybook.points import DIM_COLUMNS, DIMS, EXACT_VALUES, GAMMA, SCHEMAS, columns, ddl
+from tallybook.points import DIM_COLUMNS, DIMS, EXACT_VALUES, GAMMA, SCHEMAS, columns, ddl, hashed_id
 
 if TYPE_CHECKING:
     import duckdb
@@ -264,9 +264,7 @@ def _value_sql(facts: Facts, index: int, shape: str, keys: Sequence[str], unit: 
     if shape == IDS and bound.ids == "int":
         return f"{keys[0]} AS id"
     if shape == IDS and bound.ids == "hash":
-        parts = [f"coalesce(strlen({k}) || ':' || {k}, '~')" for k in keys]
-        text = keys[0] if len(keys) == 1 and not counts_null else " || ".join(parts)
-        return f"CAST(CAST(md5_number_lower({text}) AS HUGEINT) - 9223372036854775808 AS BIGINT) AS id"
+        return f"{hashed_id(keys, counts_null=counts_null)} AS id"
     if shape == BUCKETS:
         return f"{keys[0]} AS low_f"
     exact = f"CAST({keys[0]} AS DECIMAL(28,0)) * CAST({1 / unit!r} AS DECIMAL(10,10))" if unit > 1 else keys[0]

@@ -12,7 +12,7 @@ import os
 import re
 import time
 import uuid
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -174,6 +174,54 @@ class Store:
         paths = ", ".join("'" + str(self.path(f)).replace("'", "''") + "'" for f in files)
         return f"read_parquet([{paths}])"
 
+    # -- forgetting ------------------------------------------------------------------------------
+
+    def rewrite(
+        self,
+        engine: duckdb.DuckDBPyConnection,
+        change: Change,
+        gone: Callable[[File], str | None],
+        *,
+        lease: Lease,
+        run: int,
+        now: datetime,
+    ) -> int:
+        """Take rows out of the files of every version, and commit `change` with it as the next one.
+
+        `gone(file)` is the condition of the rows to take, None for a file that holds none. The old files are
+        deleted at once: who is reading one starts again. Returns how many rows of the current version went."""
+        with self._drafts() as drafts:
+            for _ in range(ATTEMPTS):
+                base = self.ledger.snapshot(metrics=[])
+                files = {file.id: file for file in self.ledger.known_files()}
+                current = {file.id for file in base.files}
+                change.rewritten, rows = {}, 0
+                for file in files.values():
+                    taken = self._without(engine, file, gone(file), drafts, change)
+                    rows += taken if file.id in current else 0
+                if drafts.commit(base.version, change, lease=lease, run=run, now=now) is not None:
+                    for old in change.rewritten:
+                        self.path(files[old]).unlink(missing_ok=True)
+                    return rows
+        raise Busy(f"{ATTEMPTS} times somebody else changed the book first", hint="run again when they are done")
+
+    def _without(
+        self, engine: duckdb.DuckDBPyConnection, file: File, gone: str | None, drafts: _Drafts, change: Change
+    ) -> int:
+        """Note the file that takes the place of `file`; how many rows it has less."""
+        if gone is None or not self.path(file).is_file():
+            return 0
+        taken = int(engine.execute(f"SELECT count(*) FROM {self.scan([file])} WHERE {gone}").fetchall()[0][0])
+        if not taken:
+            return 0
+        unit = (file.kind, file.metric, file.first, file.last)
+        if not drafts.has(unit, [file]):
+            names = ", ".join(columns(file.kind))
+            kept = f"SELECT {names} FROM {self.scan([file])} WHERE NOT coalesce({gone}, FALSE)"
+            drafts.put(unit, [file], self.write(engine, kept, unit) if taken < file.rows else None)
+        change.rewritten[file.id] = drafts.get(unit, [file])
+        return taken
+
     # -- keeping house ---------------------------------------------------------------------------
 
     def compact(self, engine: duckdb.DuckDBPyConnection, *, today: date, run: int | None, now: datetime) -> int:
@@ -240,7 +288,7 @@ class _Drafts:
 
     def commit(self, base: int, change: Change, *, lease: Lease | None, run: int | None, now: datetime) -> int | None:
         """The new version; None when somebody else committed first."""
-        self._named = list(change.add)
+        self._named = [*change.add, *(file for file in change.rewritten.values() if file is not None)]
         try:
             return self._ledger.commit(base, change, lease=lease, run=run, now=now)
         except (Conflict, Busy) as lost:

@@ -75,6 +75,17 @@ class Revision:
 
 
 @dataclass(frozen=True, kw_only=True)
+class CoveredDay:
+    """One covered day: by which run it was collected last, in which version it first was."""
+
+    definition: str
+    day: date
+    run: int | None
+    instant: str | None
+    version: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class Covered:
     """Days of one metric and definition that are now collected."""
 
@@ -94,6 +105,10 @@ class Change:
     covered: list[Covered] = field(default_factory=list)
     revisions: list[Revision] = field(default_factory=list)
     definitions: list[Definition] = field(default_factory=list)
+    rewritten: dict[int, File | None] = field(default_factory=dict)
+    """Files of any version that are replaced where they stand (None: nothing of them is left)."""
+    forgotten: list[str] = field(default_factory=list)
+    """Metrics (keys) of which nothing stays, in no version."""
 
 
 @dataclass(frozen=True)
@@ -163,13 +178,20 @@ class Ledger(Protocol):
     def runs(self, limit: int = 20) -> list[dict[str, Any]]:
         """The latest runs, newest first."""
 
-    def revisions(self, metric: str | None = None, limit: int = 1000) -> list[Revision]:
-        """What changed after it was collected, newest first."""
+    def run(self, number: int) -> dict[str, Any] | None:
+        """One run, as `runs` has it."""
+
+    def revisions(self, metric: str | None = None, limit: int = 1000, *, day: date | None = None) -> list[Revision]:
+        """What changed after it was collected, newest first; of one day, if it is said."""
+
+    def covered_days(self, metric: str, first: date, last: date) -> list[CoveredDay]:
+        """The days of a stretch that the current version covers, under any definition, in order."""
 
     # names
 
     def metric_key(self, name: str, renamed_from: str | None) -> str:
-        """The name under which the points of `name` are kept: the first it ever had."""
+        """The name under which the points of `name` are kept: the first it ever had, or another where a metric
+        that is called otherwise today holds that one."""
 
     def metric_keys(self) -> dict[str, str]:
         """Names under which points are kept, where they differ from today's names."""

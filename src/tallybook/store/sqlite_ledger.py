@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import json
 import os
 import socket
@@ -22,6 +24,7 @@ from tallybook.store.ledger import (
     Cleaned,
     Conflict,
     Covered,
+    CoveredDay,
     Definition,
     File,
     Lease,
@@ -64,6 +67,7 @@ INSERT INTO versions VALUES (0, '0001-01-01T00:00:00.000000Z', NULL, 'empty', 0)
 """
 _CURRENT = "added <= :version AND (removed IS NULL OR removed > :version)"
 _FILE = "id, path, kind, metric, first_day, last_day, row_count, byte_count, format"
+_RUN = "run, what, started, finished, status, host, pid, report"
 _PROCESS = uuid.uuid4().hex
 """Tells this process from an earlier one with its number: in a container a restart often has the same."""
 WAIT_SECONDS = 30.0
@@ -185,6 +189,8 @@ class SqliteLedger:
         return Snapshot(version=version, files=files, coverage=coverage, definitions=definitions)
 
     def commit(self, base: int, change: Change, *, lease: Lease | None, run: int | None, now: datetime) -> int:
+        # Deleted rows are overwritten with zeros, not only let go of.
+        self._connection().execute(f"PRAGMA secure_delete = {'ON' if change.forgotten else 'OFF'}")
         with self._writing() as db:
             current = int(db.execute("SELECT max(version) FROM versions").fetchone()[0])
             if current != base:
@@ -207,8 +213,20 @@ class SqliteLedger:
                     for f in change.add
                 ],
             )
+            for old, file in change.rewritten.items():
+                _rewrite(db, old, file)
+            for key in change.forgotten:
+                _forget(db, key)
             _record(db, change, base + 1, run, stamp)
+        if change.forgotten:
+            self._leave_no_trace()
         return base + 1
+
+    def _leave_no_trace(self) -> None:
+        """What was overwritten is not to stay in the log. It is committed already: nothing may go wrong here, and
+        who is reading keeps the log until somebody else's checkpoint."""
+        with contextlib.suppress(sqlite3.Error):
+            self._connection().execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
     # -- leases --------------------------------------------------------------------------------------
 
@@ -270,19 +288,20 @@ class SqliteLedger:
 
     def runs(self, limit: int = 20) -> list[dict[str, Any]]:
         with self._reading() as db:
-            rows = db.execute(
-                "SELECT run, what, started, finished, status, host, pid, report FROM runs ORDER BY run DESC LIMIT ?",
-                [limit],
-            ).fetchall()
-        names = ("run", "what", "started", "finished", "status", "host", "pid", "report")
-        return [dict(zip(names, row, strict=True)) | {"report": json.loads(row[-1])} for row in rows]
+            return [_run(row) for row in db.execute(f"SELECT {_RUN} FROM runs ORDER BY run DESC LIMIT ?", [limit])]
 
-    def revisions(self, metric: str | None = None, limit: int = 1000) -> list[Revision]:
+    def run(self, number: int) -> dict[str, Any] | None:
+        with self._reading() as db:
+            row = db.execute(f"SELECT {_RUN} FROM runs WHERE run = ?", [number]).fetchone()
+        return _run(row) if row else None
+
+    def revisions(self, metric: str | None = None, limit: int = 1000, *, day: date | None = None) -> list[Revision]:
+        asked = day and str(day)
         with self._reading() as db:
             rows = db.execute(
                 "SELECT metric, definition, day, series, old, new, run, at FROM revisions "
-                "WHERE ? IS NULL OR metric = ? ORDER BY id DESC LIMIT ?",
-                [metric, metric, limit],
+                "WHERE (? IS NULL OR metric = ?) AND (? IS NULL OR day = ?) ORDER BY id DESC LIMIT ?",
+                [metric, metric, asked, asked, limit],
             ).fetchall()
         return [
             Revision(
@@ -291,6 +310,18 @@ class SqliteLedger:
             )
             for r in rows
         ]  # fmt: skip
+
+    def covered_days(self, metric: str, first: date, last: date) -> list[CoveredDay]:
+        with self._reading() as db:
+            rows = db.execute(
+                "SELECT definition, day, run, instant, added FROM coverage "
+                "WHERE metric = ? AND day BETWEEN ? AND ? AND removed IS NULL ORDER BY day, definition",
+                [metric, str(first), str(last)],
+            ).fetchall()
+        return [
+            CoveredDay(definition=r[0], day=date.fromisoformat(r[1]), run=r[2], instant=r[3], version=r[4])
+            for r in rows
+        ]
 
     # -- names -----------------------------------------------------------------------------------------------
 
@@ -302,7 +333,12 @@ class SqliteLedger:
         keys = self.metric_keys()
         if name in keys:
             return keys[name]
-        return keys.get(renamed_from, renamed_from) if renamed_from else name
+        if renamed_from:
+            return keys.get(renamed_from, renamed_from)
+        if name not in keys.values():
+            return name
+        # A metric that was renamed keeps its points under this name; a new one of that name is another metric.
+        return next(key for i in itertools.count(2) if (key := f"{name}-{i}") not in keys.values())
 
     def bind_key(self, name: str, key: str) -> None:
         with self._writing() as db:
@@ -389,6 +425,10 @@ def _told(error: sqlite3.Error, path: Path) -> BookError | Busy:
     return BookError(f"{where}: {said}")
 
 
+def _run(row: Sequence[Any]) -> dict[str, Any]:
+    return dict(zip(_RUN.split(", "), row, strict=True)) | {"report": json.loads(row[-1])}
+
+
 def _file(row: Sequence[Any]) -> File:
     return File(
         id=row[0], path=row[1], kind=row[2], metric=row[3], first=date.fromisoformat(row[4]),
@@ -458,6 +498,25 @@ def _record(db: sqlite3.Connection, change: Change, version: int, run: int | Non
         "INSERT INTO revisions (metric, definition, day, series, old, new, run, at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
         [(r.metric, r.definition, str(r.day), r.series, r.old, r.new, run, stamp) for r in change.revisions],
     )
+
+
+def _rewrite(db: sqlite3.Connection, old: int, file: File | None) -> None:
+    """Another file in the place of one, in every version that has it."""
+    if file is None:
+        done = db.execute("DELETE FROM files WHERE id = ?", [old])
+    else:
+        done = db.execute(
+            "UPDATE files SET path = ?, row_count = ?, byte_count = ?, format = ? WHERE id = ?",
+            [file.path, file.rows, file.bytes, file.format, old],
+        )
+    if done.rowcount != 1:
+        raise Conflict(f"file {old} was cleaned meanwhile")
+
+
+def _forget(db: sqlite3.Connection, key: str) -> None:
+    for table in ("coverage", "definitions", "revisions"):
+        db.execute(f"DELETE FROM {table} WHERE metric = ?", [key])
+    db.execute("DELETE FROM metric_keys WHERE key = ?", [key])
 
 
 def _cover(db: sqlite3.Connection, covered: Covered, version: int, run: int | None) -> None:

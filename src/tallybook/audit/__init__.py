@@ -1,0 +1,1 @@
+"""What stands behind the numbers: one day's evidence, lineage, coverage, what a changed definition does, forgetting."""

@@ -1,0 +1,170 @@
+"""Taking things out of the book for good: a metric, or one person's id out of distinct counts. In every version."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import date, datetime
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from tallybook.collect.revise import revisions
+from tallybook.collect.run import JOB
+from tallybook.errors import Refused
+from tallybook.measure import ADDITIVE, IDS
+from tallybook.metrics import Bound
+from tallybook.points import ddl, hashed_id
+from tallybook.store.ledger import Change, File, Lease, Revision, Snapshot
+
+if TYPE_CHECKING:
+    import duckdb
+
+    from tallybook.store.folder import Store
+
+LEASE_SECONDS = 600.0
+WHAT = "forget"
+
+
+@contextmanager
+def _alone(store: Store, clock: Callable[[], datetime]) -> Iterator[tuple[Lease, int, dict[str, Any]]]:
+    """(the right to write, the number of this run, its report to fill in). Raises Busy while a run is at work."""
+    lease = store.ledger.acquire(JOB, now=clock(), seconds=LEASE_SECONDS)
+    try:
+        run = store.ledger.start_run(WHAT, now=clock())
+        report: dict[str, Any] = {"metrics": []}
+        status = "failed"
+        try:
+            yield lease, run, report
+            status = "done"
+        finally:
+            store.ledger.finish_run(run, status, report, now=clock())
+    finally:
+        store.ledger.release(lease)
+
+
+def forget_metric(
+    store: Store, engine: duckdb.DuckDBPyConnection, name: str, key: str, clock: Callable[[], datetime]
+) -> dict[str, Any]:
+    """Nothing of the metric kept under `key` stays, in no version. Returns how many `days` and `points` went."""
+    known = store.snapshot([key])
+    days = {d for (_, _), stretches in known.coverage.items() for s in stretches for d in (s.first, s.last)}
+    number = sum((s.last - s.first).days + 1 for stretches in known.coverage.values() for s in stretches)
+
+    def gone(file: File) -> str | None:
+        return f"metric = '{key}'" if file.metric in ("", key) else None
+
+    with _alone(store, clock) as (lease, run, report):
+        points = store.rewrite(engine, Change(what=WHAT, forgotten=[key]), gone, lease=lease, run=run, now=clock())
+        told = {"metric": name, "days": number, "points": points}
+        report["metrics"].append(told)
+    return told | {"from": str(min(days)) if days else None, "to": str(max(days)) if days else None}
+
+
+def forget_person(
+    store: Store, engine: duckdb.DuckDBPyConnection, metrics: Sequence[tuple[str, str]], person: Sequence[str],
+    clock: Callable[[], datetime],
+) -> list[dict[str, Any]]:  # fmt: skip
+    """Take an id out of the distinct counts of `metrics` ((name, key) each), on all days, in every version.
+
+    `person` is the id, or its parts where several columns are counted together. Returns for each metric how many
+    `days` and `points` held it and how many values (`revisions`) changed. Raises Refused for a metric that
+    keeps no such ids."""
+    conditions = {key: _conditions(store, engine, name, key, person) for name, key in metrics}
+    names = {key: name for name, key in metrics}
+    told = []
+    with _alone(store, clock) as (lease, run, report):
+        for key, by_definition in conditions.items():
+            known = store.snapshot([key])
+            change = Change(what=WHAT)
+            days: set[date] = set()
+            for bound, condition in by_definition:
+                found = _days(store, engine, known, key, condition)
+                days |= set(found)
+                change.revisions += _revised(store, engine, known, bound, found, condition)
+            every = " OR ".join(f"({condition})" for _, condition in by_definition)
+            gone = _in_ids_of(key, every)
+            points = store.rewrite(engine, change, gone, lease=lease, run=run, now=clock())
+            told.append({"metric": names[key], "days": len(days), "points": points, "revisions": len(change.revisions)})
+        report["metrics"] = told
+    return told
+
+
+def _in_ids_of(key: str, condition: str) -> Callable[[File], str | None]:
+    return lambda file: condition if file.kind == IDS and file.metric == key else None
+
+
+def _conditions(
+    store: Store, engine: duckdb.DuckDBPyConnection, name: str, key: str, person: Sequence[str]
+) -> list[tuple[Bound, str]]:
+    """Under each definition of a metric, which rows of ids are the person's."""
+    found = []
+    for definition in store.snapshot([key]).definitions.get(key, ()):
+        bound = msgspec.json.decode(definition.body, type=Bound)
+        slots = [
+            f"(slot = {index} AND id = {stored})"
+            for index, slot in enumerate(bound.measure.slots)
+            if slot.agg == "count_distinct"
+            and len(slot.args) == len(person)
+            and (stored := _stored(engine, bound.slots[index].ids, person, counts_null=slot.counts_null)) is not None
+        ]
+        if slots:
+            found.append((bound, f"definition = '{definition.id}' AND ({' OR '.join(slots)})"))
+    if not found:
+        what = "such id" if len(person) == 1 else f"ids of {len(person)} parts"
+        raise Refused(
+            f"{name!r} keeps no {what}: only count(distinct …) keeps the ids it counts",
+            ask=f"tallybook metrics {name} shows its measure; tallybook forget {name} drops all of it",
+        )
+    return found
+
+
+def _stored(engine: duckdb.DuckDBPyConnection, ids: str, person: Sequence[str], *, counts_null: bool) -> int | None:
+    """The number under which an id is kept; None for a text where ids are numbers."""
+    if ids == "int":
+        return int(person[0]) if re.fullmatch(r"[+-]?\d{1,19}", person[0]) else None
+    texts = ["CAST(? AS VARCHAR)"] * len(person)
+    given = [text for text in person for _ in range(2)] if len(person) > 1 or counts_null else list(person)
+    value = engine.execute(f"SELECT {hashed_id(texts, counts_null=counts_null)}", given).fetchall()[0][0]
+    return int(value)
+
+
+def _files(known: Snapshot, kind: str, key: str) -> list[File]:
+    return [file for file in known.files if file.kind == kind and file.metric in ("", key)]
+
+
+def _days(store: Store, engine: duckdb.DuckDBPyConnection, known: Snapshot, key: str, condition: str) -> list[date]:
+    """The days of the current version on which the person was counted."""
+    files = _files(known, IDS, key)
+    if not files:
+        return []
+    rows = engine.execute(f"SELECT DISTINCT day FROM {store.scan(files)} WHERE {condition} ORDER BY day").fetchall()
+    return [row[0] for row in rows]
+
+
+def _revised(
+    store: Store, engine: duckdb.DuckDBPyConnection, known: Snapshot, bound: Bound, days: Sequence[date], condition: str
+) -> list[Revision]:
+    """The values that are no longer what they were once the person is gone."""
+    if not days:
+        return []
+    kinds = {ADDITIVE, *(slot.shape for slot in bound.measure.slots)}
+    own = f"metric = '{bound.key}' AND definition = '{bound.definition}' AND day BETWEEN '{days[0]}' AND '{days[-1]}'"
+    for kind in kinds:
+        files = _files(known, kind, bound.key)
+        engine.execute(f"DROP TABLE IF EXISTS new_{kind}")
+        engine.execute(ddl(kind, f"new_{kind}").replace("CREATE TABLE", "CREATE TEMP TABLE"))
+        if files:
+            gone = f" AND NOT coalesce({condition}, FALSE)" if kind == IDS else ""
+            engine.execute(f"INSERT INTO new_{kind} BY NAME SELECT * FROM {store.scan(files)} WHERE {own}{gone}")
+
+    def old(kind: str) -> str | None:
+        files = _files(known, kind, bound.key)
+        return f"(SELECT * FROM {store.scan(files)} WHERE {own})" if files else None
+
+    try:
+        return revisions(engine, bound, days, old)
+    finally:
+        for kind in kinds:
+            engine.execute(f"DROP TABLE IF EXISTS new_{kind}")

@@ -1,0 +1,307 @@
+"""The verbs that look behind the numbers: `why`, `coverage`, `diff`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from tallybook.cli.completions import of_metrics
+from tallybook.cli.options import BY, FROM, SCOPE, TABLE_OR_JSON, TO, WHERE, metrics, verb
+from tallybook.cli.terminal import Terminal, count, indented, listed, stretch, table
+from tallybook.errors import DONE, SOME_FAILED, TallybookError
+
+if TYPE_CHECKING:
+    from tallybook.book import Book
+
+# --- why
+
+
+@verb(
+    click.argument("metric", metavar="METRIC", shell_complete=of_metrics),
+    click.argument("day", required=False, metavar="[DAY]"),
+    BY,
+    WHERE,
+    TABLE_OR_JSON,
+)
+def why(
+    terminal: Terminal, metric: str, day: str | None, by: tuple[str, ...], where: tuple[str, ...], form: str
+) -> int:
+    """Tell everything behind one number: its definition and what that hashes, the run that collected it, how it
+    was revised, the statements that ask the source for that day, and the tables and columns it comes from.
+
+    \b
+      tallybook why revenue 2026-03-02
+      tallybook why revenue yesterday --where plan=pro --format json
+      tallybook why revenue_per_user            its lineage, through the metrics it is made of
+
+    The statements are those of this metric alone; a run asks for metrics that share their facts at once."""
+    book = terminal.book()
+    found = book.why(metric, day, by=by, where=where)
+    for one in found.get("behind", ()):
+        one["statements"], one["unasked"] = _statements(book, one["metric"], found["day"])
+    if "result" in found:
+        found |= found["result"].to_dict(exact=form == "table")
+        del found["result"]
+    if form == "json":
+        terminal.json(found)
+    elif day is None:
+        terminal.out("\n".join([*_lineage(found["lineage"]), *_used_by(found)]))
+    else:
+        _tell(terminal, found)
+    return DONE
+
+
+def _statements(book: Book, metric: str, day: str) -> tuple[list[dict[str, str]], str]:
+    """(what a run would ask the source of that day, why it cannot be told)."""
+    from tallybook.cli.plans import described
+
+    one = book.project.catalog.metrics[metric]
+    asked = None if one.snapshot else day
+    try:
+        plan = book.plan(metric, from_=asked, to=asked)
+        groups = described(plan, every=True)
+    except TallybookError as error:
+        return [], error.message
+    said = next((report.error for report in plan.reports.values() if report.error), "") or ""
+    return [statement for group in groups for statement in group["statements"]], said
+
+
+def _tell(terminal: Terminal, found: Mapping[str, Any]) -> None:
+    for line in _values(found):
+        terminal.show(line)
+    terminal.out(terminal.wrapped(found["explain"]))
+    for one in found["behind"]:
+        terminal.out()
+        terminal.out(terminal.styled(one["metric"], "bold"))
+        terminal.out("\n".join(_evidence(one, found["day"])))
+    terminal.out()
+    terminal.out("\n".join([*_lineage(found["lineage"]), *_used_by(found)]))
+
+
+def _values(found: Mapping[str, Any]) -> Iterator[str]:
+    """The value, or one a series, each with what is to be said of it."""
+    name = found["metric"]
+    unit = next((f" {c['unit']}" for c in found["columns"] if c["name"] == name and c["unit"]), "")
+    dims = [c["name"] for c in found["columns"] if c["role"] == "dimension"]
+    for row in found["rows"]:
+        series = "".join(f" {dim}={_text(row[dim])}" for dim in dims)
+        note = row.get("notes", {}).get(name, {})
+        said = [str(note["why"])] if "why" in note else []
+        said += ["carried forward"] if note.get("carried") else []
+        said += [f"as of {note['as_of']}"] if "as_of" in note else []
+        said += ["approximate"] if row["approximate"] else []
+        value = "–" if row[name] is None else f"{row[name]}{unit}"
+        yield f"{name} on {found['day']}{series}: {value}" + (f" ({'; '.join(said)})" if said else "")
+    if not found["rows"]:
+        yield f"{name} on {found['day']}: no series of this kind"
+
+
+def _text(value: object) -> str:
+    return "" if value is None else str(value)
+
+
+def _evidence(one: Mapping[str, Any], day: str) -> Iterator[str]:
+    definition, coverage = one["definition"], one["coverage"]
+    if definition:
+        yield _line("definition", f"{definition['id']}, collected since {definition['since'][:10]}; it hashes")
+        for name, value in definition["hashes"].items():
+            yield _line("", f"{name}: {_flat(value)}")
+    yield from _collected(one, coverage, day)
+    for revision in one["revisions"]:
+        series = " ".join(f"{name}={_text(value)}" for name, value in revision["series"].items())
+        change = f"{_gap(revision['old'])} → {_gap(revision['new'])}"
+        by = f"run {revision['run']}" if revision["run"] else "no run"
+        yield _line("revised", f"{change}  {series}".rstrip() + f"  ({_minute(revision['at'])}, {by})")
+    if not one["revisions"] and coverage["covered"]:
+        yield _line("revised", "never")
+    if one["unasked"]:
+        yield _line("statements", f"cannot be told: {one['unasked']}")
+    for statement in one["statements"]:
+        yield _line("statement", statement["what"])
+        yield indented(statement["sql"] + ";", "    ")
+
+
+def _collected(one: Mapping[str, Any], coverage: Mapping[str, Any], day: str) -> Iterator[str]:
+    others = coverage["under_other_definitions"]
+    if not coverage["covered"]:
+        yield _line("collected", f"not collected: tallybook run {one['metric']} --from {day} --to {day}")
+    else:
+        run, points = one["run"] or {}, one["points"]
+        took = f" in {run['seconds']:.1f} s" if run.get("seconds") is not None else ""
+        when = f"by run {run['run']}, {_minute(run['started'])}{took}: " if run.get("started") else ""
+        yield _line("collected", f"{when}{count(points['facts'], 'fact')} in {points['series']:,} series")
+        if coverage["snapshot_taken"]:
+            yield _line("seen", f"{_minute(coverage['snapshot_taken'])}: of a snapshot only the present can be seen")
+        yield _line("covered", f"since version {coverage['since_version']} of the book")
+    if others:
+        asked = f"tallybook query {one['metric']} --from {day} --to {day} --definition {others[0]}"
+        yield _line("also under", f"{', '.join(others)}: {asked}")
+
+
+def _line(word: str, text: str) -> str:
+    return f"  {word:<11} {text}".rstrip()
+
+
+def _flat(value: object) -> str:
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name} {told}" for name, told in value.items())
+    return ", ".join(map(str, value)) if isinstance(value, list | tuple) else " ".join(str(value).split())
+
+
+def _gap(value: str | None) -> str:
+    return "–" if value is None else value
+
+
+def _minute(instant: str) -> str:
+    return f"{instant[:16].replace('T', ' ')} UTC"
+
+
+def _lineage(tree: Mapping[str, Any], depth: int = 0) -> list[str]:
+    """The tree of metrics, tables and columns, a level two blanks deep."""
+    room = "  " * depth
+    lines = [f"{room}{tree['metric']} = {_flat(tree['measure'] or tree.get('function'))}"]
+    for below in tree.get("made_of", ()):
+        lines += _lineage(below, depth + 1)
+    source = f"{tree['source']}: " if tree.get("source") else ""
+    for name, columns in tree.get("tables", {}).items():
+        lines.append(f"{room}  {source}{name or 'of one of these tables'} ({', '.join(columns)})")
+    lines += [f"{room}  not read here: {_flat(text)}" for text in tree.get("unread", ())]
+    return lines
+
+
+def _used_by(found: Mapping[str, Any]) -> Sequence[str]:
+    return [f"used by {listed(found['used_by'])}"] if found["used_by"] else []
+
+
+# --- coverage
+
+
+@verb(metrics(required=False), FROM, TO, TABLE_OR_JSON)
+def coverage(terminal: Terminal, metrics: tuple[str, ...], from_: str | None, to: str | None, form: str) -> int:
+    """Show a calendar of the days that are collected, a line a month, and name the gaps with the line to paste.
+
+    \b
+      tallybook coverage
+      tallybook coverage revenue mrr --from 2026-01-01
+
+    ■ is collected, · is not, o is known only under an older definition. Expected are the days from `start`, or
+    the first collected day where no start is declared, to yesterday."""
+    found = terminal.book().coverage(*metrics, from_=from_, to=to)
+    if form == "json":
+        terminal.json(found)
+    else:
+        terminal.out("\n\n".join("\n".join(_calendar(terminal, one)) for one in found))
+    return DONE
+
+
+def _calendar(terminal: Terminal, one: Mapping[str, Any]) -> Iterator[str]:
+    title = terminal.styled(one["metric"], "bold")
+    if not one["months"]:
+        yield f"{title}  nothing is collected: tallybook run {one['metric']}"
+        return
+    yield f"{title}  {one['days']:,} of {count(one['expected'], 'day')}, {stretch(one['from'], one['to'])}"
+    for month in one["months"]:
+        yield f"  {month['month']}  {_month_shown(terminal, month['days'])}".rstrip()
+    for gap in one["gaps"]:
+        known = f", known under {', '.join(gap['known_under'])}" if "known_under" in gap else ""
+        days = f"{stretch(gap['from'], gap['to'])} ({count(gap['days'], 'day')}{known})"
+        yield f"  gap {days}: {gap.get('collect') or gap['why']}"
+
+
+def _month_shown(terminal: Terminal, days: str) -> str:
+    from itertools import groupby
+
+    looks = {"·": ("red",), "o": ("yellow",)}
+    return "".join(terminal.styled("".join(signs), *looks.get(sign, ())) for sign, signs in groupby(days))
+
+
+# --- diff
+
+
+@verb(
+    metrics(required=False),
+    SCOPE,
+    BY,
+    WHERE,
+    FROM,
+    TO,
+    click.option("--last", metavar="SPAN", help='So far back, "4 weeks" unless days are said; whole periods.'),
+    click.option("--definition", metavar="ID", help="Compare with this one and not the one collected last."),
+    TABLE_OR_JSON,
+)
+def diff(terminal: Terminal, metrics: tuple[str, ...], form: str, **asked: Any) -> int:
+    """Show what a changed declaration does to the last weeks, before it is collected: the book's number under the
+    old definition beside the source's under the new one. Nothing is kept.
+
+    \b
+      tallybook diff                            every metric whose definition changed
+      tallybook diff revenue --last "8 weeks" --scope week
+
+    A run collects the new definition from then on; days known under the old one are collected again only where
+    that is asked for."""
+    found = terminal.book().diff(*metrics, **asked)
+    if form == "json":
+        from tallybook.audit.diff import as_json
+
+        terminal.json([as_json(one) for one in found])
+    else:
+        told = ["\n".join(_difference(terminal, one)) for one in found]
+        terminal.show("\n\n".join(told) or "No definition changed since it was last collected.")
+    return SOME_FAILED if any("error" in one for one in found) else DONE
+
+
+def _difference(terminal: Terminal, one: Mapping[str, Any]) -> Iterator[str]:
+    name = terminal.styled(one["metric"], "bold")
+    if "why" in one:
+        yield f"{name}  {one['why']}"
+        return
+    yield f"{name}  {one['definition']} in the book → as it is declared now"
+    for key, (old, new) in one["changed"].items():
+        yield terminal.masked(f"  {key}: {_declared(old)} → {_declared(new)}")
+    if "error" in one:
+        yield terminal.masked(f"  cannot be compared: {one['error']}" + (f"\n  {one['hint']}" if one["hint"] else ""))
+        return
+    yield from _compared(terminal, one)
+
+
+def _declared(value: object) -> str:
+    return "–" if value in (None, "", []) else _flat(value)
+
+
+def _compared(terminal: Terminal, one: Mapping[str, Any]) -> Iterator[str]:
+    from tallybook.result import period_label
+
+    rows = one["rows"]
+    dims = list(rows[0]["series"]) if rows else []
+    unit = f" ({one['unit']})" if one["unit"] else ""
+    header = [one["scope"], *dims, f"old{unit}", f"new{unit}", "difference", "%"]
+    lines = [
+        [period_label(row["period"], one["scope"]), *(_series_text(row["series"][d]) for d in dims), *_figures(row)]
+        for row in rows
+    ]
+    first, *rest = table(header, lines, numbers=header[-4:])
+    yield terminal.styled(first, "bold")
+    for row, line in zip(rows, rest, strict=True):
+        yield line if not row["same"] else terminal.styled(line, "dim")
+    whys = dict.fromkeys(f"{side}: {why}" for row in rows for side, why in row.get("why", {}).items())
+    yield from (f"– {terminal.masked(why)}" for why in whys)
+    differ = sum(not row["same"] for row in rows)
+    yield f"{differ:,} of {count(len(rows), 'row')} differ."
+
+
+def _series_text(value: object) -> str:
+    return "(none)" if value is None else str(value)
+
+
+def _figures(row: Mapping[str, Any]) -> list[str]:
+    from tallybook.result import plain_number
+
+    old, new, difference = (row[key] for key in ("old", "new", "difference"))
+    told = ["–" if value is None else plain_number(value) for value in (old, new)]
+    if difference is None or row["same"]:
+        return [*told, "" if difference is None else "=", ""]
+    sign = "+" if difference > 0 else ""
+    change = "" if row["change"] is None else f"{row['change'] * 100:+.1f}"
+    return [*told, sign + plain_number(difference), change]

@@ -1,0 +1,288 @@
+"""Results as pictures in a terminal: a chart of dots for each metric, and sparklines, a line a series.
+
+Gaps stay gaps. What is not complete, or carried forward, is drawn with every other dot and dim; carried values
+are yellow, approximate ones magenta where a line stands alone. Several series differ by colour, and where there
+are no colours by letters.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from itertools import groupby, pairwise
+
+from tallybook.cli.terminal import count, table
+from tallybook.result import (
+    APPROXIMATE,
+    CARRIED,
+    INCOMPLETE,
+    Column,
+    Result,
+    Row,
+    is_approximate,
+    number_format,
+    period_label,
+)
+
+Style = Callable[..., str]
+"""`Terminal.styled`: a text in these colours, or as it is."""
+COLOURS = ("cyan", "yellow", "green", "magenta", "blue", "red")
+BARS = "▁▂▃▄▅▆▇█"
+MOST_SERIES = 12
+WIDTH = 80
+"""Where nobody's screen says how wide it is."""
+
+
+@dataclass
+class Series:
+    """One line of a chart: a value a period, None where it cannot be known, with what is to be said of it."""
+
+    label: str
+    values: list[float | None] = field(default_factory=list)
+    marks: list[str] = field(default_factory=list)
+
+    @property
+    def known(self) -> list[float]:
+        return [value for value in self.values if value is not None]
+
+
+def series_of(result: Result, column: Column) -> tuple[list[date], list[Series]]:
+    """The periods and every series of one metric over them; totals over all series are left out."""
+    rows = [row for row in result.data if not row.get("total") and row["period"] is not None]
+    periods = list(dict.fromkeys(row["period"] for row in rows))
+    dims = [c.name for c in result.dimension_columns]
+    cells: dict[tuple[object, ...], dict[date, Row]] = {}
+    for row in rows:
+        if row[column.name] is not None or not dims:
+            cells.setdefault(tuple(row[d] for d in dims), {})[row["period"]] = row
+    found = []
+    for key, own in cells.items():
+        label = ", ".join("(none)" if part is None else _printable(str(part)) for part in key) or column.label
+        values = [_number(own[p][column.name]) if p in own else None for p in periods]
+        marks = [_mark(own[p], column.name) if p in own else "" for p in periods]
+        found.append(Series(label, values, marks))
+    return periods, found
+
+
+def _number(value: object) -> float | None:
+    return None if value is None else float(str(value))
+
+
+def _printable(text: str) -> str:
+    return "".join(c if c.isprintable() else "?" for c in text)
+
+
+def _mark(row: Row, metric: str) -> str:
+    note = (row.get("notes") or {}).get(metric) or {}
+    mark = INCOMPLETE if not note.get("complete", row["complete"]) else ""
+    mark += APPROXIMATE if is_approximate(row, metric) else ""
+    return mark + (CARRIED if note.get("carried") else "")
+
+
+def _faint(mark: str) -> bool:
+    return INCOMPLETE in mark or CARRIED in mark
+
+
+def _look(mark: str, colour: str, *, alone: bool = True) -> tuple[str, ...]:
+    """How a value is coloured: by what it is, where its colour need not tell whose it is."""
+    meant = "yellow" if CARRIED in mark else "magenta" if APPROXIMATE in mark else colour
+    return (meant if alone else colour, *(["dim"] if _faint(mark) else []))
+
+
+# --- sparklines
+
+
+def sparklines(result: Result, style: Style, width: int | None) -> str:
+    """A line for each metric and series: how it went, its least, greatest and last value."""
+    lines: list[tuple[list[str], Series]] = []
+    for column in result.metric_columns:
+        for series in series_of(result, column)[1]:
+            names = [column.label, *([series.label] if result.dimension_columns else [])]
+            lines.append(([*names, *_extremes(column, series)], series))
+    header = ["metric", *(["series"] if result.dimension_columns else []), "least", "most", "last", "spark"]
+    told = table(header, [[*cells, ""] for cells, _ in lines], numbers=("least", "most", "last"))
+    taken = len(told[0])
+    room = max(8, width - taken + len("spark")) if width else None
+    left = taken - len("spark")
+    drawn = [f"{line:<{left}}{_spark(series, style, room)}" for line, (_, series) in zip(told[1:], lines, strict=True)]
+    shown = max((len(series.values) for _, series in lines), default=0)
+    cut = [f"the last {room} of {count(shown, 'period')}"] if room and shown > room else []
+    return "\n".join([style(told[0], "bold"), *drawn, *cut])
+
+
+def _spark(series: Series, style: Style, room: int | None) -> str:
+    """A bar a period, between the least and the greatest value of them all; a blank where there is none."""
+    low, high = min(series.known, default=0.0), max(series.known, default=0.0)
+    low = 0.0 if 0 < low <= high / 2 else low
+    shown = list(zip(series.values, series.marks, strict=True))[-(room or 0) :]
+    return "".join(
+        style("".join(bars), *look)
+        for look, bars in _runs((_look(mark, COLOURS[0]), _bar(value, low, high)) for value, mark in shown)
+    )
+
+
+def _runs(signs: Iterable[tuple[tuple[str, ...], str]]) -> Iterator[tuple[tuple[str, ...], list[str]]]:
+    """Neighbouring signs that look alike, together."""
+    for look, several in groupby(signs, key=lambda pair: pair[0]):
+        yield look, [sign for _, sign in several]
+
+
+def _bar(value: float | None, low: float, high: float) -> str:
+    if value is None:
+        return " "
+    if low == high:
+        return BARS[len(BARS) // 2 if value else 0]
+    return BARS[round((value - low) / (high - low) * (len(BARS) - 1))]
+
+
+def _extremes(column: Column, series: Series) -> list[str]:
+    known = series.known
+    if not known:
+        return ["–", "–", "–"]
+    at = max(i for i, value in enumerate(series.values) if value is not None)
+    how = number_format(column, known)
+    return [how.text(min(known)), how.text(max(known)), how.text(series.values[at]) + series.marks[at]]
+
+
+# --- charts
+
+
+def chart(result: Result, style: Style, width: int | None) -> str:
+    """A chart for each metric, with the key of its series."""
+    height = 12 if len(result.metric_columns) < 3 else 8
+    panels = [_panel(result, column, style, width or WIDTH, height) for column in result.metric_columns]
+    return "\n".join(f"{panel}\n" for panel in panels).rstrip("\n")
+
+
+def _panel(result: Result, column: Column, style: Style, width: int, height: int) -> str:
+    periods, several = series_of(result, column)
+    title = style(column.label, "bold")
+    several = sorted(several, key=lambda s: -sum(map(abs, s.known)))
+    left_out, several = several[MOST_SERIES:], several[:MOST_SERIES]
+    known = [value for series in several for value in series.known]
+    if not known:
+        return f"{title}\n  no value in any of {count(len(periods), 'period')}"
+    ticks = _ticks(min(known), max(known), whole=column.type == "integer")
+    how = number_format(column, ticks)
+    labels = [how.text(tick) for tick in ticks]
+    room = max(map(len, labels))
+    canvas = Canvas(max(16, width - room - 2), height, ticks[0], ticks[-1])
+    letters = len(several) > 1 and style("x", "bold") == "x"
+    for place, series in reversed(list(enumerate(several))):
+        canvas.draw(
+            series, chr(ord("a") + place) if letters else "", COLOURS[place % len(COLOURS)], alone=len(several) == 1
+        )
+    rows = canvas.rows(style)
+    marks = {canvas.row(tick): label for tick, label in zip(ticks, labels, strict=True)}
+    lines = [f"{marks.get(i, '').rjust(room)} {'┤' if i in marks else '│'}{row}" for i, row in enumerate(rows)]
+    lines = [line.rstrip() for line in lines]
+    lines += _axis([period_label(p, result.scope) for p in periods], room, canvas.width)
+    return "\n".join([title, *lines, *_key(several, letters, style, result), *_more(left_out)])
+
+
+def _more(left_out: Sequence[Series]) -> list[str]:
+    return [f"  and {len(left_out):,} smaller series"] if left_out else []
+
+
+def _key(several: Sequence[Series], letters: bool, style: Style, result: Result) -> list[str]:
+    """Which line is which, where there are several."""
+    if not result.dimension_columns:
+        return []
+    signs = [chr(ord("a") + i) if letters else style("━", COLOURS[i % len(COLOURS)]) for i in range(len(several))]
+    return ["  " + "   ".join(f"{sign} {series.label}" for sign, series in zip(signs, several, strict=True))]
+
+
+def _ticks(low: float, high: float, *, whole: bool) -> list[float]:
+    """Round values from below the least to above the greatest; from zero, unless all lie far from it."""
+    if low > 0 and low <= high / 2:
+        low = 0.0
+    if high < 0 and high >= low / 2:
+        high = 0.0
+    if low == high:
+        low, high = min(low, 0.0), max(high, 0.0) or 1.0
+    step = _round_step((high - low) / 4)
+    step = max(step, 1.0) if whole else step
+    first, last = math.floor(low / step), math.ceil(high / step - 1e-9)
+    return [float(f"{i * step:.12g}") for i in range(first, last + 1)]
+
+
+def _round_step(rough: float) -> float:
+    power = 10.0 ** math.floor(math.log10(rough))
+    return next(step * power for step in (1, 2, 5, 10) if step * power >= rough * 0.999)
+
+
+def _axis(labels: Sequence[str], room: int, width: int) -> list[str]:
+    """The line below, and as many names of periods as have room under it."""
+    line = " " * width
+    most = max(1, min(len(labels), width // (max(map(len, labels)) + 4)))
+    ends = -1
+    for i in range(most):
+        at = round(i * (len(labels) - 1) / max(1, most - 1))
+        place = round(at * (width - 1) / max(1, len(labels) - 1))
+        place = max(0, min(place - len(labels[at]) // 2, width - len(labels[at])))
+        if place > ends:
+            line = line[:place] + labels[at] + line[place + len(labels[at]) :]
+            ends = place + len(labels[at])
+    return [f"{' ' * room} └{'─' * width}", f"{' ' * room}  {line}".rstrip()]
+
+
+class Canvas:
+    """Cells of two by four dots each, and the values between which they lie."""
+
+    def __init__(self, width: int, height: int, low: float, high: float) -> None:
+        self.width, self.height, self.low, self.high = width, height, low, high
+        self.dots: dict[tuple[int, int], int] = {}
+        self.looks: dict[tuple[int, int], tuple[str, ...]] = {}
+        self.letters: dict[tuple[int, int], str] = {}
+
+    def row(self, value: float) -> int:
+        """The row of cells in which a value lies, 0 on top."""
+        return self._dot(value) // 4
+
+    def _dot(self, value: float) -> int:
+        share = (value - self.low) / ((self.high - self.low) or 1.0)
+        return round((1 - share) * (self.height * 4 - 1))
+
+    def draw(self, series: Series, letter: str, colour: str, *, alone: bool) -> None:
+        """A line through the values of a series that follow one another; a letter at each instead, if one is given."""
+        last = max(1, len(series.values) - 1)
+        points = [
+            None if value is None else (round(i * (self.width * 2 - 1) / last), self._dot(value))
+            for i, value in enumerate(series.values)
+        ]
+        for point, mark in zip(points, series.marks, strict=True):
+            if point is not None:
+                self._put(*point, _look(mark, colour, alone=alone), letter)
+        if letter:
+            return
+        for (start, end), mark in zip(pairwise(points), series.marks[1:], strict=True):
+            if start is not None and end is not None:
+                self._line(start, end, _look(mark, colour, alone=alone), faint=_faint(mark))
+
+    def _line(self, start: tuple[int, int], end: tuple[int, int], look: tuple[str, ...], *, faint: bool) -> None:
+        steps = max(abs(end[0] - start[0]), abs(end[1] - start[1]), 1)
+        for i in range(1, steps):
+            if not faint or i % 3 == 0:
+                x = start[0] + (end[0] - start[0]) * i / steps
+                self._put(round(x), round(start[1] + (end[1] - start[1]) * i / steps), look)
+
+    def _put(self, x: int, y: int, look: tuple[str, ...], letter: str = "") -> None:
+        cell = (y // 4, x // 2)
+        if letter:
+            self.letters[cell] = letter
+        # Of Unicode's braille patterns: dots 1–3 and 7 to the left, 4–6 and 8 to the right.
+        bit = ((0, 3), (1, 4), (2, 5), (6, 7))[y % 4][x % 2]
+        self.dots[cell] = self.dots.get(cell, 0) | 1 << bit
+        self.looks[cell] = look
+
+    def rows(self, style: Style) -> Iterator[str]:
+        for y in range(self.height):
+            cells = (self._cell((y, x)) for x in range(self.width))
+            yield "".join(style("".join(signs), *look) for look, signs in _runs(cells))
+
+    def _cell(self, cell: tuple[int, int]) -> tuple[tuple[str, ...], str]:
+        if cell not in self.dots:
+            return (), " "
+        return self.looks[cell], self.letters.get(cell) or chr(0x2800 + self.dots[cell])

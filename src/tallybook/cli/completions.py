@@ -1,0 +1,82 @@
+"""What may stand at the cursor: metrics, dimensions, scopes. Never an error; at worst there is nothing to offer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
+
+import click
+
+from tallybook.cli.terminal import Terminal
+
+if TYPE_CHECKING:
+    from tallybook.metrics import Catalog
+
+Complete = Callable[[click.Context, click.Parameter, str], list[str]]
+
+
+def of_metrics(ctx: click.Context, _: click.Parameter, typed: str) -> list[str]:
+    """Names of metrics, also behind a comma."""
+    catalog = _catalog(ctx)
+    return _parts(typed, catalog.metrics if catalog else _names_in_toml(ctx))
+
+
+def of_dimensions(ctx: click.Context, _: click.Parameter, typed: str) -> list[str]:
+    """Dimensions that all the metrics have that are typed already; of any, where none is."""
+    return _parts(typed, _dimensions(ctx))
+
+
+def of_filters(ctx: click.Context, _: click.Parameter, typed: str) -> list[str]:
+    return [f"{name}=" for name in _dimensions(ctx) if name.startswith(typed)]
+
+
+def of_words(words: Iterable[str]) -> Complete:
+    """Some fixed words."""
+    listed = list(words)
+    return lambda ctx, parameter, typed: [word for word in listed if word.startswith(typed)]
+
+
+def _parts(typed: str, names: Iterable[str]) -> list[str]:
+    before, comma, begun = typed.rpartition(",")
+    taken = before.split(",")
+    return [f"{before}{comma}{name}" for name in names if name.startswith(begun) and name not in taken]
+
+
+def _dimensions(ctx: click.Context) -> list[str]:
+    catalog = _catalog(ctx)
+    if catalog is None:
+        return []
+    # Click forgets the arguments before an option whose value is being typed; the shell has them all.
+    terminal = ctx.find_object(Terminal)
+    words = terminal.env.get("COMP_WORDS", "").replace(",", " ").split() if terminal else []
+    typed = [word for word in words if word in catalog.metrics]
+    each = [catalog.queryable_dims(name) for name in typed or catalog.metrics]
+    every = dict.fromkeys(dim for dims in each for dim in dims)
+    return [dim for dim in every if not typed or all(dim in dims for dims in each)]
+
+
+def _catalog(ctx: click.Context) -> Catalog | None:
+    """What is declared, mostly from the cache; None where the project cannot be read."""
+    from tallybook.config import load
+    from tallybook.errors import TallybookError
+
+    terminal = ctx.find_object(Terminal)
+    if terminal is None:
+        return None
+    try:
+        return load(terminal.folder, terminal.env).catalog
+    except (TallybookError, OSError):
+        return None
+
+
+def _names_in_toml(ctx: click.Context) -> list[str]:
+    """The metrics of a file that has mistakes elsewhere."""
+    import tomllib
+
+    terminal = ctx.find_object(Terminal)
+    try:
+        found = tomllib.loads((terminal.folder / "tallybook.toml").read_text()) if terminal else {}
+    except (OSError, ValueError):
+        return []
+    metrics = found.get("metrics")
+    return list(metrics) if isinstance(metrics, dict) else []
