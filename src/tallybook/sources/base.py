@@ -197,6 +197,10 @@ class Source(abc.ABC):
     def indexed_columns(self, table: str) -> set[str]:
         """Columns that come first in some index of the table."""
 
+    def unique_keys(self, table: str) -> list[tuple[str, ...]]:
+        """Columns of which no two rows have the same values, where the catalogue promises it; null is unlike null."""
+        return []
+
     # -- SQL -----------------------------------------------------------------------------------
 
     def quote(self, name: str) -> str:

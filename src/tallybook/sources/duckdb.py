@@ -127,6 +127,15 @@ class DuckdbSource(Source):
         # Zone maps on every column take the place of indexes.
         return set(self.columns(table))
 
+    def unique_keys(self, table: str) -> list[tuple[str, ...]]:
+        name = table.rpartition(".")[2].replace("'", "''")
+        with self.snapshot() as reader:
+            found = reader.rows(
+                "SELECT constraint_column_names FROM duckdb_constraints() WHERE constraint_type IN ('PRIMARY KEY', 'UNIQUE') "
+                f"AND lower(table_name) = lower('{name}')"
+            )
+        return [tuple(row[0]) for row in found]
+
     # -- SQL -----------------------------------------------------------------------------------
 
     def text(self, expression: str, type_: ColumnType) -> str:

@@ -179,6 +179,22 @@ class ServerSource(Source):
         key = found.get_pk_constraint(name, schema=schema or None).get("constrained_columns") or []
         return {*(str(c) for c in firsts if c), *key[:1]}
 
+    def unique_keys(self, table: str) -> list[tuple[str, ...]]:
+        schema, _, name = table.rpartition(".")
+        found, where = self.inspector(), schema or None
+        key = found.get_pk_constraint(name, schema=where).get("constrained_columns") or []
+        # An index over some of the rows, or over an expression, promises nothing of the columns.
+        whole = [
+            i["column_names"]
+            for i in found.get_indexes(name, schema=where)
+            if i["unique"] and None not in i["column_names"] and not _partial(i)
+        ]
+        return [tuple(map(str, columns)) for columns in (key, *whole) if columns]
+
+
+def _partial(index: Any) -> bool:
+    return any(option.endswith(("where", "length")) and value for option, value in index["dialect_options"].items())
+
 
 class ServerReader(Reader):
     def __init__(self, source: ServerSource, raw: Any) -> None:

@@ -174,6 +174,17 @@ class SqliteSource(Source):
             found.update(row[1] for row in key)
         return found
 
+    def unique_keys(self, table: str) -> list[tuple[str, ...]]:
+        name = self.quote(table.rpartition(".")[2])
+        found: list[tuple[str, ...]] = []
+        with self.snapshot() as reader:
+            key = sorted((row[5], row[1]) for row in reader.rows(f"PRAGMA table_info({name})") if row[5])
+            for row in reader.rows(f"PRAGMA index_list({name})"):
+                columns = [part[2] for part in reader.rows(f"PRAGMA index_info({self.quote(row[1])})")]
+                if row[2] and not row[4] and None not in columns:  # unique, over all rows, of columns alone
+                    found.append(tuple(columns))
+        return [tuple(column for _, column in key), *found] if key else found
+
     # -- SQL -----------------------------------------------------------------------------------
 
     def quote(self, name: str) -> str:
