@@ -179,6 +179,18 @@ class ServerSource(Source):
         key = found.get_pk_constraint(name, schema=schema or None).get("constrained_columns") or []
         return {*(str(c) for c in firsts if c), *key[:1]}
 
+    def base_tables(self) -> list[str]:
+        return sorted(self.inspector().get_table_names())
+
+    def foreign_keys(self, table: str) -> list[tuple[str, str, str]]:
+        schema, _, name = table.rpartition(".")
+        found = self.inspector().get_foreign_keys(name, schema=schema or None)
+        return [
+            (key["constrained_columns"][0], key["referred_table"], key["referred_columns"][0])
+            for key in found
+            if len(key["constrained_columns"]) == 1 and not key["referred_schema"]
+        ]
+
     def unique_keys(self, table: str) -> list[tuple[str, ...]]:
         schema, _, name = table.rpartition(".")
         found, where = self.inspector(), schema or None
