@@ -12,7 +12,7 @@ import sqlite3
 import tomllib
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -20,8 +20,10 @@ from typing import Any
 import pytest
 
 from tallybook.cli import invoke
+from tallybook.demo import saas
 from tests.conftest import DATABASES
 from tests.projects import Project
+from tests.test_known_answers import IN_POSTGRESQL
 
 NOW = datetime(2024, 3, 6, 12, tzinfo=UTC)
 Rows = list[tuple[Any, ...]]
@@ -278,6 +280,43 @@ def test_a_video_store_and_its_balances(database: Project, tmp_path: Path) -> No
     assert '# carry = "3d"' in drafted.text
 
 
+# ------------------------------------------------------------------------------------- an importer's office
+
+
+def test_names_in_two_cases_and_with_a_blank(database: Project, tmp_path: Path) -> None:
+    quote = "`" if database.kind == "mariadb" else '"'
+
+    def quoted(name: str) -> str:
+        return f"{quote}{name}{quote}"
+
+    orders, lines, customers = quoted("Orders"), quoted("Order Details"), quoted("Customers")
+    columns = [
+        quoted(c)
+        for c in ("OrderID", "CustomerID", "OrderDate", "RequiredDate", "ShippedDate", "ShipCountry", "Freight")
+    ]
+    database.execute(
+        f"create table {customers} ({quoted('CustomerID')} varchar(5) primary key, {quoted('CompanyName')} varchar(40))",
+        f"create table {orders} ({columns[0]} int primary key, {columns[1]} varchar(5), {columns[2]} date, {columns[3]} date, "
+        f"{columns[4]} date, {columns[5]} varchar(15), {columns[6]} decimal(10, 2), foreign key ({columns[1]}) references "
+        f"{customers} ({quoted('CustomerID')}))",
+        f"create table {lines} ({quoted('OrderID')} int, {quoted('ProductID')} int, {quoted('UnitPrice')} decimal(10, 2), "
+        f"{quoted('Quantity')} smallint, {quoted('Discount')} decimal(4, 2), primary key ({quoted('OrderID')}, {quoted('ProductID')}), "
+        f"foreign key ({quoted('OrderID')}) references {orders} ({quoted('OrderID')}))",
+    )
+    database.insert(customers, [("ALFKI", "A"), ("BONAP", "B")])
+    days = [(i, ["ALFKI", "BONAP"][i % 2], at(i % 30)[:10], at(i % 30 + 20)[:10], None) for i in range(1, 60)]
+    database.insert(orders, [(*day, ["Germany", "France", "Peru"][day[0] % 3], "3.50") for day in days])
+    database.insert(lines, [(i % 59 + 1, i, f"{i % 9}.25", i % 5 + 1, "0.00") for i in range(1, 120)])
+    drafted = Drafted(tmp_path / "project", database.url).collected()
+    price, quantity = quoted("UnitPrice"), quoted("Quantity")
+    assert drafted.value("order_detail_revenue") == answers(database, f"select sum({price} * {quantity}) from {lines}")
+    assert drafted.value("orders") == 59
+    assert drafted.value("orders", by="ShipCountry")["Peru"] == answers(
+        database, f"select count(*) from {orders} where {columns[5]} = 'Peru'"
+    )
+    assert "a discount is not taken off" in drafted.text
+
+
 # ------------------------------------------------------------------------------------- databases of others
 
 
@@ -291,6 +330,39 @@ def test_chinook(tmp_path: Path, shared_data: Path) -> None:
     assert drafted.value("revenue") == drafted.value("invoice_line_revenue") == exact(total) == Decimal("2328.6")
     assert drafted.value("invoices") == count
     assert "join Invoice p on p.InvoiceId = l.InvoiceId" in drafted.metrics["invoice_line_revenue"]["sql"]
+
+
+def test_chinook_in_postgresql(
+    tmp_path: Path, shared_data: Path, postgresql_server: Any, make_database: Callable[[str], str]
+) -> None:
+    url = make_database("postgresql")
+    with closing(postgresql_server.connect(url.rpartition("/")[2])) as connection:
+        IN_POSTGRESQL["chinook"](connection, shared_data)
+    drafted = Drafted(tmp_path / "project", url, datetime(2026, 1, 2, 12, tzinfo=UTC)).collected()
+    assert drafted.value("revenue") == drafted.value("invoice_line_revenue") == Decimal("2328.60")
+    assert drafted.metrics["revenue"]["stored"] == "date"
+    assert "stored" not in drafted.metrics["new_employees"] or drafted.metrics["new_employees"]["stored"] == "date"
+
+
+def test_the_demo(tmp_path: Path) -> None:
+    saas.write(tmp_path / "app.db", end=date(2024, 3, 5), years=1, scale=0.1)
+    drafted = Drafted(tmp_path, f"sqlite:///{tmp_path}/app.db").collected()
+    end, reach = "2024-03-01", {"to": "2024-02-29"}
+    since = drafted.toml["book"]["start"]
+    with closing(sqlite3.connect(tmp_path / "app.db")) as database:
+        one = lambda sql: exact(database.execute(sql).fetchone()[0])  # noqa: E731
+        paid = f"status = 'paid' and paid_at >= '{since}' and paid_at < '{end}'"
+        assert drafted.value("revenue", **reach) == round(one(f"select sum(amount) from invoices where {paid}"), 2)
+        assert drafted.value("signups", **reach) == one(f"select count(*) from users where created_at < '{end}'")
+        holds = f"started_at < '{end}' and (cancelled_at is null or cancelled_at >= '{end}')"
+        assert drafted.value("mrr", **reach) == round(one(f"select sum(mrr) from subscriptions where {holds}"), 2)
+        assert drafted.value("seats", **reach) == one("select sum(seats) from daily_seats where day = '2024-02-29'")
+        assert drafted.value("active_users", **reach) == one(
+            f"select count(distinct user_id) from api_calls where called_at < '{end}'"
+        )
+        opened = f"opened_at < '{end}' and (closed_at is null or closed_at >= '{end}')"
+        assert drafted.value("open_tickets", **reach) == one(f"select count(*) from tickets where {opened}")
+    assert drafted.metrics["open_tickets"]["join"] == "accounts on accounts.id = account_id"
 
 
 def test_the_saas_sample(tmp_path: Path, shared_data: Path) -> None:

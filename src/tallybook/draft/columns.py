@@ -25,14 +25,14 @@ MANY = frozenset(("country", "currency", "locale", "language"))
 MOST_DIMENSIONS = 4
 
 
-def time_of(table: Table, wanted: Sequence[tuple[str, ...]]) -> Column | None:
+def time_of(table: Table, wanted: Sequence[tuple[str, ...]], *, named_only: bool = False) -> Column | None:
     """The column that says when a row happened: by the wanted words, else the only time that is not of something later."""
     ranked = [(rank(c.name, wanted), c) for c in table.times if not set(c.words) & LATER]
     named = [(place, c) for place, c in ranked if place is not None]
     if named:
         return min(named, key=lambda pair: (pair[0], pair[1].nulls))[1]
     rest = [c for _, c in ranked]
-    return rest[0] if len(rest) == 1 else None
+    return rest[0] if len(rest) == 1 and not named_only else None
 
 
 def choices(table: Table) -> list[Column]:

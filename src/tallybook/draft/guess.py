@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
+from tallybook.catalog import toml
 from tallybook.draft.columns import amount_of, choices, dimensions, line_amount, quantity_of, time_of
 from tallybook.draft.seen import Column, Seen, Table, by_day
 from tallybook.draft.words import (
@@ -35,6 +36,7 @@ from tallybook.draft.words import (
     plainly,
     plural,
     rank,
+    singular,
     words,
 )
 from tallybook.sources.base import DEC, FLOAT, INT, NUMBERS, TEXT, Source
@@ -168,7 +170,7 @@ class Guesser:
     # -- people ------------------------------------------------------------------------------------
 
     def _people(self, table: Table) -> Iterator[Idea]:
-        born = time_of(table, BORN)
+        born = time_of(table, (*BORN, ("create",)), named_only=True)
         if born is None:
             return
         keys, why = self._facts(table, born, "count(*)")
@@ -201,7 +203,8 @@ class Guesser:
         reasons = {k: v for k, v in why.items() if k not in ("measure", "unit")}
         for key in ("unit", "decimals"):
             count.pop(key, None)
-        yield Idea(plainly(table.name), count, reasons, f"how many {plainly(table.name)}", place=place)
+        many = f"paid_{plainly(table.name)}" if status else plainly(table.name)
+        yield Idea(many, count, reasons, f"how many {many.replace('_', ' ')}", place=place)
 
     def _only_paid(self, table: Table, keys: Keys, why: dict[str, str], other: list[str]) -> str:
         """Where a status says what was paid, only that counts. Returns the column."""
@@ -422,7 +425,9 @@ class Guesser:
             ]
             if keys or (set(words(table.name)) & DAILY and not amount_of(table)):
                 return column
-        return next((c for c in days if set(words(table.name)) & {"daily", "snapshot", "balance"}), None)
+        counted = any(c.number and not c.an_id for c in table.columns) and not any(c.key for c in table.columns)
+        named = set(words(table.name)) & {"daily", "snapshot", "balance"}
+        return next((c for c in days if named or (counted and c.words in (("day",), ("date",)))), None)
 
     def _days(self, table: Table) -> Iterator[Idea]:
         day = self._daily(table)
@@ -437,7 +442,7 @@ class Guesser:
     def _of_a_day(self, table: Table, day: Column, column: Column, series: Sequence[str]) -> Idea:
         keys, why = self._facts(table, day, f"sum({self.as_sql(column.name)})")
         found = set(column.words)
-        name = f"{_one(table.name)}_{'_'.join(column.words)}"
+        name = _of_table(table.name, column)
         people = found & {"users", "people", "visitors", "uniques", "accounts", "sessions_users"}
         stock = found & {
             "seats",
@@ -466,6 +471,15 @@ class Guesser:
             why["kind"] = "daily counts of people overlap: they do not add up over days; else take kind away"
         else:
             idea.other.append('# kind = "level"    # if it holds at the end of a day and does not add up over days')
+        received = next(
+            (c for c in table.times if c is not day and set(c.words) & {"received", "reported", "sent"}), None
+        )
+        if received and "kind" not in idea.keys:
+            listed = ", ".join(toml(name) for name in series or [c.name for c in dimensions(table, ())]) or '"…"'
+            idea.other.append(
+                f"# daily_aggregate = true    # if a day is sent again when it grew: with series = [{listed}]"
+            )
+            idea.other.append(f"# received = {toml(received.name)}")
         own = dimensions(table, ())
         if own:
             idea.keys["by"] = [c.name for c in own]
@@ -532,6 +546,14 @@ def _in_join(name: str) -> str:
 
 def _literal(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
+
+
+def _of_table(table: str, column: Column) -> str:
+    """A column's name as that of a metric; with the table's before it, where that says something else."""
+    others = [w for w in words(table) if w not in ("daily", "per", "day")]
+    said = {singular(w) for w in column.words}
+    before = [w for w in others if singular(w) not in said]
+    return "_".join((*before[:-1], *(singular(w) for w in before[-1:]), *column.words)) or column.name
 
 
 def _one(table: str) -> str:
