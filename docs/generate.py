@@ -63,6 +63,7 @@ METRIC = {
     "source": "which source; may be left out where there is one",
     "table": "a table or view, with its schema where needed",
     "sql": "one query that only reads, instead of a table",
+    "join": "tables whose columns stand beside the facts': `TABLE on TABLE.column = column`, or a list of such; see [joins](metrics.md#columns-of-other-tables)",
     "where": "only facts that meet this condition, in the source's SQL",
     "time": "the column that says when a fact happened, or of which day a row is",
     "stored": f"how times are stored: {', '.join(STORED_FORMS)}",

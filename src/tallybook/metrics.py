@@ -71,6 +71,25 @@ class SourceSettings(msgspec.Struct, frozen=True, kw_only=True):
         return f"SourceSettings(name={self.name!r}, url=…)"
 
 
+class Join(msgspec.Struct, frozen=True, kw_only=True):
+    """`table [as name] on name.column = column`: each fact is given the one row of `table` that fits, or none."""
+
+    table: str
+    name: str
+    """What its columns are qualified with."""
+    on: tuple[tuple[str, str], ...]
+    """(its column, the fact's column or that of a table joined before it, then qualified)."""
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        return tuple(own for own, _ in self.on)
+
+    @property
+    def text(self) -> str:
+        named = self.table if self.table.rpartition(".")[2] == self.name else f"{self.table} as {self.name}"
+        return f"{named} on " + " and ".join(f"{self.name}.{own} = {other}" for own, other in self.on)
+
+
 class Metric(msgspec.Struct, frozen=True, kw_only=True):
     """One declared metric. Exactly one of facts (`table` or `sql`), `function` or neither (derived) holds.
 
@@ -82,6 +101,8 @@ class Metric(msgspec.Struct, frozen=True, kw_only=True):
     source: str | None = None
     table: str | None = None
     sql: str | None = None
+    join: tuple[Join, ...] = ()
+    """Tables whose columns stand beside those of `table`."""
     where: str | None = None
     time: str | None = None
     stored: str | None = None
@@ -155,7 +176,14 @@ class Metric(msgspec.Struct, frozen=True, kw_only=True):
         return {
             "kind": self.kind,
             "source": self.source,
-            "facts": [self.table, self.sql, self.where, self.function, self.function_hash],
+            "facts": [
+                self.table,
+                self.sql,
+                self.where,
+                self.function,
+                self.function_hash,
+                *(j.text for j in self.join),
+            ],
             "time": [self.time, self.stored_zone, self.from_, self.until, self.until_inclusive],
             "measure": parsed.text if parsed else None,
             "dims": self.dims,

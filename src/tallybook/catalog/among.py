@@ -166,6 +166,40 @@ class Metrics:
             self.tell_wrong(d, "where", d.metric.where, wrong_in_all(wrong_where, d.metric.where, dialects))
         if d.metric.sql and "sql" not in d.bad:
             self.check_sql(d, d.metric.sql, dialects)
+        self.check_joins(d)
+
+    # joins
+
+    def check_joins(self, d: Declared) -> None:
+        """Each name once, and every qualified column of a table that is there."""
+        names = [(d.metric.table or "").rpartition(".")[2]]
+        for join in d.metric.join if "join" not in d.bad else ():
+            if join.name.casefold() in (n.casefold() for n in names):
+                paste = f"join = {toml(f'{join.table} as other on …')}"
+                message = f"{join.name!r} names two tables"
+                self.tell(d, "join", message, seen=self.written(d, "join"), expected="a name for each", paste=paste)
+                return
+            for _, other in join.on:
+                self.check_qualified(d, "join", other, names)
+            names.append(join.name)
+        for key in ("time", "from", "until", "by", "series"):
+            value = getattr(d.metric, METRIC_KEYS[key].field or key)
+            for column in (value,) if isinstance(value, str) else value or ():
+                self.check_qualified(d, key, column, names)
+
+    def check_qualified(self, d: Declared, key: str, column: str, names: Sequence[str]) -> None:
+        table, _, bare = column.rpartition(".")
+        if not table or {key, "join"} & d.bad:
+            return
+        if not d.metric.join:
+            message, expected = f"{column!r} names a table too", "the column alone, or the table in join"
+            paste = f"{key} = {toml([bare] if key in ('by', 'series') else bare)}"
+            self.tell(d, key, message, seen=self.written(d, key), expected=expected, paste=paste)
+        elif table.casefold() not in (n.casefold() for n in names):
+            meant = closest(table, names)
+            hint = f"did you mean {meant + '.' + bare!r}?" if meant else ""
+            message = f"{column!r} is of a table that is not joined" + (" before" if key == "join" else "")
+            self.tell(d, key, message, seen=self.written(d, key), expected=", ".join(names), hint=hint)
 
     def check_sql(self, d: Declared, text: str, dialects: Sequence[str]) -> None:
         timed = d.metric.time is not None or bool(d.bad & {"time", "kind"})
@@ -351,7 +385,7 @@ class Metrics:
 
 def _wrong_dimension(name: str, metrics: Mapping[str, str]) -> str:
     """Why a column cannot be a dimension, or nothing."""
-    if not re.fullmatch(r"[^\W\d]\w*", name):
+    if not re.fullmatch(r"[^\W\d]\w*(\.\w+)?", name):
         return "is not a plain name, as --by and --where need it"
     if name.casefold() in RESERVED_NAMES:
         return "is a word of every answer and could not be told from it"

@@ -29,7 +29,9 @@ _STORED_WORDS = {
 
 def _facts_words(metric: Metric) -> str:
     what = metric.measure or "what the function gives"
-    place = metric.table or ("a query" if metric.sql else metric.function)
+    place = " with ".join([metric.table or "", *dict.fromkeys(j.table for j in metric.join)]) or (
+        "a query" if metric.sql else metric.function
+    )
     kind = "a snapshot (only now can be seen)" if metric.snapshot else f"a {metric.kind}"
     if metric.kind == UNIQUES:
         kind = "daily counts of distinct things"

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date, datetime
 from typing import Any, NamedTuple
 
-from tallybook.metrics import KINDS, SHOWS, STORED_FORMS, WEEKDAYS
+from tallybook.metrics import KINDS, SHOWS, STORED_FORMS, WEEKDAYS, Join
 
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
@@ -162,9 +162,14 @@ def _column(value: object) -> str:
     return name
 
 
+def _qualified(value: object) -> str:
+    """A column, of a joined table where it has a dot."""
+    return value if isinstance(value, str) and re.fullmatch(r"\w+\.\w+", value) else _column(value)
+
+
 def _item(value: object) -> str:
     try:
-        return _column(value)
+        return _qualified(value)
     except Wrong as wrong:
         raise Wrong(f"holds {toml(value)}, which {wrong.why}", expected=wrong.expected) from None
 
@@ -182,6 +187,51 @@ def _columns(value: object) -> tuple[str, ...]:
         once = [n for i, n in enumerate(names) if n.casefold() not in lowered[:i]]
         raise Wrong(f"names {twice[0]!r} twice", expected="each column once", instead=once)
     return names
+
+
+_WORD = r"(?:\w+|\"[^\"]+\"|`[^`]+`)"
+_REF = rf"{_WORD}(?:\.{_WORD})?"
+_JOIN = re.compile(
+    rf"(?P<table>{_WORD}(?:\.{_WORD})?)(?:\s+(?:as\s+)?(?!on\b)(?P<name>{_WORD}))?\s+on\s+(?P<on>{_REF}\s*=\s*{_REF}"
+    rf"(?:\s+and\s+{_REF}\s*=\s*{_REF})*)",
+    re.IGNORECASE,
+)
+_JOIN_FORM = "TABLE on TABLE.column = column, with `and` between several"
+
+
+def _joins(value: object) -> tuple[Join, ...]:
+    texts = list(value) if isinstance(value, list | tuple) else [value]
+    return tuple(_join(_text(text)) for text in texts)
+
+
+def _join(text: str) -> Join:
+    bare = re.sub(r"(?i)^(left\s+|inner\s+|outer\s+)*join\s+", "", text)
+    found = _JOIN.fullmatch(bare)
+    if not found or bare != text:
+        raise Wrong(
+            "does not say which one row belongs to a fact", expected=_JOIN_FORM, instead=bare if found else None
+        )
+    table = _unquoted(found["table"])
+    name = _unquoted(found["name"] or found["table"]).rpartition(".")[2]
+    pairs = [_pair(equal, name, text) for equal in re.findall(rf"({_REF})\s*=\s*({_REF})", found["on"], re.IGNORECASE)]
+    return Join(table=table, name=name, on=tuple(pairs))
+
+
+def _pair(equal: tuple[str, str], name: str, text: str) -> tuple[str, str]:
+    """(the joined table's column, the other side); which is which is said by the table's name before the dot."""
+    sides = [_unquoted(side) for side in equal]
+    own = [side.rpartition(".")[0].casefold() == name.casefold() for side in sides]
+    if own[0] == own[1]:
+        why = f"does not say which side of {equal[0]} = {equal[1]} is a column of {name}"
+        column = next((s for s in sides if s.casefold() == "id"), sides[0]).rpartition(".")[2]
+        fixed = re.sub(rf"(?<![\w.]){re.escape(column)}(?![\w.])", f"{name}.{column}", text, count=1)
+        raise Wrong(why, expected=_JOIN_FORM, instead=fixed if not any(own) and fixed != text else None)
+    mine, other = sides if own[0] else sides[::-1]
+    return mine.rpartition(".")[2], other
+
+
+def _unquoted(name: str) -> str:
+    return re.sub(r"[\"`]", "", name)
 
 
 def _query(value: object) -> str:
@@ -238,12 +288,13 @@ METRIC_KEYS = {
     "source": Key(_text, '"app"'),
     "table": Key(_table, '"users"'),
     "sql": Key(_query, '"select created_at, plan from users"'),
+    "join": Key(_joins, '"accounts on accounts.id = account_id"'),
     "where": Key(_text, "\"status = 'paid'\""),
-    "time": Key(_column, '"created_at"'),
+    "time": Key(_qualified, '"created_at"'),
     "stored": Key(_one_of(STORED_FORMS), '"local"'),
     "stored_zone": Key(_zone, '"Europe/Berlin"'),
-    "from": Key(_column, '"started_at"', "from_"),
-    "until": Key(_column, '"cancelled_at"'),
+    "from": Key(_qualified, '"started_at"', "from_"),
+    "until": Key(_qualified, '"cancelled_at"'),
     "until_inclusive": Key(_flag, "true"),
     "measure": Key(_text, '"count(*)"'),
     "function": Key(_function, '"metrics/tickets.py:open_tickets"'),

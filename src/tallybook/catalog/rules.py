@@ -71,6 +71,8 @@ def _once_a_day(d: Declared) -> bool:
 FACT_RULES = (
     Rule("sql", ("table",), lambda d: d.has("table") and d.has("sql"),
          "table and sql are both given", "one of them: facts come from one place"),
+    Rule("join", ("table", "sql"), lambda d: d.has("join") and not d.has("table"),
+         "join adds columns to a table; a query joins in its own SQL", "table, or the join inside sql", 'table = "invoices"'),
     Rule("function", (), lambda d: d.has("function"),
          "a metric is read from a table or sql, or by a function, not both", "one of them"),
     Rule("measure", ("function",), lambda d: not d.has("measure"),

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 EXAMPLES = """\
 \b
+  tallybook init sqlite:///app.db                   draft a tallybook.toml from a database
   tallybook check --source                          does the project fit its database?
   tallybook run                                     collect every closed day that is missing
   tallybook query signups --scope week --last "12 weeks"
@@ -43,6 +44,7 @@ class Verb(NamedTuple):
 
 VERBS = {
     "Declare and collect": {
+        "init": Verb("look at a database and draft a tallybook.toml", "beginning:init"),
         "check": Verb("every problem of the project file, and with --source of the database", "collecting:check"),
         "plan": Verb("show what `run` would do, statements and all, and touch nothing", "collecting:plan"),
         "run": Verb("collect every closed day that is missing, and the last few again", "collecting:run"),

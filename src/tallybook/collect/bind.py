@@ -13,6 +13,7 @@ from decimal import Decimal
 from typing import Any
 
 from tallybook.calendar import start_of
+from tallybook.collect.joins import joined
 from tallybook.errors import SourceError
 from tallybook.measure import BUCKETS, DECIMAL, FLOAT, IDS, INTEGER, Slot
 from tallybook.metrics import Bound, BoundSlot, Metric
@@ -50,6 +51,8 @@ class Facts:
     until: TimeForm | None
     dims: tuple[ColumnType, ...]
     args: tuple[tuple[ColumnType, ...], ...]
+    reach: tuple[str, str] | None = None
+    """With `join`: the table and the column by which a day's facts are found."""
 
     @property
     def metric(self) -> Metric:
@@ -68,9 +71,15 @@ def bind(source: Source, metric: Metric, zone: str, key: str, known: Bound | Non
     """Ask the source about one metric. `known` is the definition collected before, whose constants are kept.
 
     Raises SourceError naming what does not exist or cannot be summed."""
+    declared, reach = metric, None
+    assert metric.parsed is not None
+    if metric.join:
+        over = joined(source, metric)
+        metric, relation, reach = over.metric, over.relation, over.reach
+    else:
+        relation = relation_of(source, metric)
     measure = metric.parsed
     assert measure is not None
-    relation = relation_of(source, metric)
     times = [c for c in (metric.time, metric.from_, metric.until) if c is not None]
     extra = [c for c in (*metric.series, metric.received) if c and c not in metric.dims]
     slots = measure.slots
@@ -92,11 +101,11 @@ def bind(source: Source, metric: Metric, zone: str, key: str, known: Bound | Non
         args.append(types)
         bound_slots.append(one)
         told[f"slot.{index}"] = f"{one.type} {one.ids}".strip()
-    definition = metric.fingerprint(zone, told)
+    definition = declared.fingerprint(zone, told)
     bound = Bound(metric=metric, definition=definition, key=key, zone=zone, forms=told, slots=tuple(bound_slots))
     return Facts(
         bound=bound, relation=relation, time=forms.get(metric.time or ""), since=forms.get(metric.from_ or ""),
-        until=forms.get(metric.until or ""), dims=dims, args=tuple(args),
+        until=forms.get(metric.until or ""), dims=dims, args=tuple(args), reach=reach,
     )  # fmt: skip
 
 

@@ -41,8 +41,7 @@ def by_index(group: Group, day: date) -> bool:
     made from the day's own bounds, which must then be those of one day whatever else is collected."""
     if "{{" in group.relation:
         return True
-    plan = group.additive()
-    sql = group.select(plan.columns.expressions, day, day, split=False)
+    sql = group.reaching(day)
     with group.source.snapshot() as reader:
         return group.source.index_reached(reader, sql)
 

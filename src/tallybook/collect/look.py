@@ -62,7 +62,7 @@ def _table_there(source: Source, metric: Metric, found: Look) -> bool:
     }  # fmt: skip
     for key, names in named.items():
         for name in names:
-            if name and name not in columns:
+            if name and name not in columns and not metric.join:  # of joined tables `bind` knows
                 found.problems.append(_missing(f"metrics.{metric.name}.{key}", "column", name, lambda: columns))
     return not found.problems
 

@@ -264,14 +264,14 @@ class Planner:
             return found.last_closed - TWO_YEARS + ONE_DAY
         with group.source.snapshot() as reader:
             value = reader.rows(group.extreme("MIN"))[0][0]
-        return None if value is None else min(_day_of(value, form, self.zone), found.last_closed + ONE_DAY)
+        return None if value is None else min(day_of_value(value, form, self.zone), found.last_closed + ONE_DAY)
 
 
 def _listed(stretches: Sequence[Any]) -> set[date]:
     return {day for s in stretches for day in calendar.days(s.first, s.last)}
 
 
-def _day_of(value: Any, form: TimeForm, zone: str) -> date:
+def day_of_value(value: Any, form: TimeForm, zone: str) -> date:
     """The local day of a time as a source gives it."""
     if form.by_day:
         return date.fromisoformat(str(value)[:10])

@@ -286,6 +286,18 @@ class Group:
         where += [condition] if condition else []
         return _select([*day, *self.dims, *keys], columns, relation, where)
 
+    def reaching(self, day: date) -> str:
+        """A statement whose plan says how a day's facts are found: of joined tables by the one that has the time,
+        because the others are always reached through an index."""
+        reach = self.members[0].reach
+        if reach is None:
+            return self.select(self.additive().columns.expressions, day, day, split=False)
+        table, column = reach
+        form, _ = self._time()
+        bounds = self._bound_pair(day), self._bound_pair(day + ONE_DAY)
+        within = self.source.within(self.source.quote(column), form, *bounds)
+        return _select([], ["COUNT(*)"], self.source.table_name(table), [within])
+
     def scan(self, scan: Scan, first: date, last: date, *, split: bool) -> str:
         """The statement of one or several keyed plans."""
         if len(scan.plans) == 1:

@@ -197,6 +197,18 @@ class Source(abc.ABC):
     def indexed_columns(self, table: str) -> set[str]:
         """Columns that come first in some index of the table."""
 
+    def base_tables(self) -> list[str]:
+        """Names of tables, without views where they can be told apart."""
+        return self.tables()
+
+    def foreign_keys(self, table: str) -> list[tuple[str, str, str]]:
+        """(column, table it refers to, column there), where the catalogue says so; keys of several columns are left out."""
+        return []
+
+    def unique_keys(self, table: str) -> list[tuple[str, ...]]:
+        """Columns of which no two rows have the same values, where the catalogue promises it; null is unlike null."""
+        return []
+
     # -- SQL -----------------------------------------------------------------------------------
 
     def quote(self, name: str) -> str:

@@ -127,6 +127,31 @@ class DuckdbSource(Source):
         # Zone maps on every column take the place of indexes.
         return set(self.columns(table))
 
+    def base_tables(self) -> list[str]:
+        with self.snapshot() as reader:
+            found = reader.rows(
+                "SELECT table_name FROM information_schema.tables WHERE table_type = 'BASE TABLE' ORDER BY table_name"
+            )
+        return [row[0] for row in found]
+
+    def foreign_keys(self, table: str) -> list[tuple[str, str, str]]:
+        name = table.rpartition(".")[2].replace("'", "''")
+        with self.snapshot() as reader:
+            found = reader.rows(
+                "SELECT constraint_column_names, referenced_table, referenced_column_names FROM duckdb_constraints() "
+                f"WHERE constraint_type = 'FOREIGN KEY' AND lower(table_name) = lower('{name}')"
+            )
+        return [(columns[0], other, keys[0]) for columns, other, keys in found if len(columns) == 1]
+
+    def unique_keys(self, table: str) -> list[tuple[str, ...]]:
+        name = table.rpartition(".")[2].replace("'", "''")
+        with self.snapshot() as reader:
+            found = reader.rows(
+                "SELECT constraint_column_names FROM duckdb_constraints() WHERE constraint_type IN ('PRIMARY KEY', 'UNIQUE') "
+                f"AND lower(table_name) = lower('{name}')"
+            )
+        return [tuple(row[0]) for row in found]
+
     # -- SQL -----------------------------------------------------------------------------------
 
     def text(self, expression: str, type_: ColumnType) -> str:

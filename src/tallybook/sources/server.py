@@ -179,6 +179,34 @@ class ServerSource(Source):
         key = found.get_pk_constraint(name, schema=schema or None).get("constrained_columns") or []
         return {*(str(c) for c in firsts if c), *key[:1]}
 
+    def base_tables(self) -> list[str]:
+        return sorted(self.inspector().get_table_names())
+
+    def foreign_keys(self, table: str) -> list[tuple[str, str, str]]:
+        schema, _, name = table.rpartition(".")
+        found = self.inspector().get_foreign_keys(name, schema=schema or None)
+        return [
+            (key["constrained_columns"][0], key["referred_table"], key["referred_columns"][0])
+            for key in found
+            if len(key["constrained_columns"]) == 1 and not key["referred_schema"]
+        ]
+
+    def unique_keys(self, table: str) -> list[tuple[str, ...]]:
+        schema, _, name = table.rpartition(".")
+        found, where = self.inspector(), schema or None
+        key = found.get_pk_constraint(name, schema=where).get("constrained_columns") or []
+        # An index over some of the rows, or over an expression, promises nothing of the columns.
+        whole = [
+            i["column_names"]
+            for i in found.get_indexes(name, schema=where)
+            if i["unique"] and None not in i["column_names"] and not _partial(i)
+        ]
+        return [tuple(map(str, columns)) for columns in (key, *whole) if columns]
+
+
+def _partial(index: Any) -> bool:
+    return any(option.endswith(("where", "length")) and value for option, value in index["dialect_options"].items())
+
 
 class ServerReader(Reader):
     def __init__(self, source: ServerSource, raw: Any) -> None:

@@ -174,6 +174,33 @@ class SqliteSource(Source):
             found.update(row[1] for row in key)
         return found
 
+    def base_tables(self) -> list[str]:
+        with self.snapshot() as reader:
+            found = reader.rows("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name")
+        return [row[0] for row in found if not row[0].startswith("sqlite_")]
+
+    def foreign_keys(self, table: str) -> list[tuple[str, str, str]]:
+        with self.snapshot() as reader:
+            found = reader.rows(f"PRAGMA foreign_key_list({self.quote(table)})")
+        several = {row[0] for row in found if row[1]}
+        single = [(row[3], row[2], row[4]) for row in found if row[0] not in several]
+        return [(column, other, key or self._key(other)) for column, other, key in single]
+
+    def _key(self, table: str) -> str:
+        """What a foreign key without a column refers to."""
+        return next((key[0] for key in self.unique_keys(table)), "rowid")
+
+    def unique_keys(self, table: str) -> list[tuple[str, ...]]:
+        name = self.quote(table.rpartition(".")[2])
+        found: list[tuple[str, ...]] = []
+        with self.snapshot() as reader:
+            key = sorted((row[5], row[1]) for row in reader.rows(f"PRAGMA table_info({name})") if row[5])
+            for row in reader.rows(f"PRAGMA index_list({name})"):
+                columns = [part[2] for part in reader.rows(f"PRAGMA index_info({self.quote(row[1])})")]
+                if row[2] and not row[4] and None not in columns:  # unique, over all rows, of columns alone
+                    found.append(tuple(columns))
+        return [tuple(column for _, column in key), *found] if key else found
+
     # -- SQL -----------------------------------------------------------------------------------
 
     def quote(self, name: str) -> str:

@@ -1,0 +1,252 @@
+"""A table joined to others becomes one relation, with their columns beside its own and not one row more.
+
+The joined columns stand in a subquery under the names by which they are asked for, `accounts.plan` or `plan`, so
+that the statements around it need not know of it. It is flat: the database reaches the index of the time column
+through it. A join that could give a fact two rows is refused before anything is read through it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from msgspec.structs import replace
+
+from tallybook.errors import SourceError
+from tallybook.measure import Slot
+from tallybook.metrics import Join, Metric
+from tallybook.sources.base import NUMBERS, TEXT, UUID, Source
+
+_NO_COLUMN = frozenset(("STRING", "NUMBER", "DOT", "L_PAREN"))
+"""Kinds of words: before or behind one of these no bare column stands."""
+
+
+@dataclass(frozen=True)
+class Joined:
+    """A metric as its source is asked: the relation, and the metric with its texts as they read over that."""
+
+    relation: str
+    metric: Metric
+    reach: tuple[str, str]
+    """The table and the column by which a day's facts are found."""
+
+
+def joined(source: Source, metric: Metric) -> Joined:
+    """Raises SourceError when a table or column does not exist, is ambiguous, or a fact could get several rows."""
+    scope = _Scope.of(source, metric)
+    for place in range(len(metric.join)):
+        _refuse_fan_out(source, scope, metric, place)
+    asked = _texts_over(scope, metric)
+    for name in (metric.time, metric.from_, metric.until, metric.received):
+        scope.expose_time(name)
+    for name in (*metric.by, *metric.series):
+        scope.expose(name, "by")
+    return Joined(scope.relation(), asked, scope.home(metric.time or metric.from_))
+
+
+@dataclass
+class _Scope:
+    """What can be named: the fact's columns, and those of each joined table by its name."""
+
+    source: Source
+    metric: Metric
+    own: str
+    facts: list[str]
+    others: dict[str, list[str]]
+    exposed: dict[str, str] = field(default_factory=dict)
+    """Name outside → column inside."""
+
+    @classmethod
+    def of(cls, source: Source, metric: Metric) -> _Scope:
+        assert metric.table is not None
+        facts = _columns(source, metric, metric.table)
+        others = {join.name: _columns(source, metric, join.table) for join in metric.join}
+        return cls(source, metric, metric.table.rpartition(".")[2], facts, others)
+
+    def where(self, message: str, hint: str = "") -> SourceError:
+        return SourceError(f"metrics.{self.metric.name}.join: {message}", hint=hint)
+
+    def column(self, table: str, name: str) -> str:
+        """`table.name` as it stands inside. Raises SourceError with what there is."""
+        if table.casefold() == self.own.casefold():
+            return f"{self.source.quote(self.own)}.{self.source.quote(_found(name, self.facts) or self._none(table, name))}"
+        there = _found(table, self.others)
+        if there is None:
+            raise self.where(f"there is no table {table!r} here", hint=f"one of {', '.join((self.own, *self.others))}")
+        return f"{self.source.quote(there)}.{self.source.quote(_found(name, self.others[there]) or self._none(there, name))}"
+
+    def _none(self, table: str, name: str) -> str:
+        columns = self.others.get(table, self.facts)
+        raise self.where(f"{table} has no column {name!r}", hint=f"its columns: {', '.join(columns[:30])}")
+
+    def holders(self, name: str) -> list[str]:
+        """The tables that have a column of this name."""
+        found = [self.own] if _found(name, self.facts) else []
+        return found + [table for table, columns in self.others.items() if _found(name, columns)]
+
+    def expose_time(self, name: str | None) -> None:
+        """Of several tables with a column of that name the facts' is meant: a fact's time is its own."""
+        if name and ("." in name or not _found(name, self.facts)):
+            self.expose(name, "time")
+
+    def expose(self, name: str, key: str) -> None:
+        """Makes a column known outside under `name`, which is `column` or `table.column`."""
+        table, _, column = name.rpartition(".")
+        if table:
+            self.exposed[name] = self.column(table, column)
+            return
+        holders = self.holders(name)
+        if len(holders) > 1:
+            raise self.ambiguous(name, holders, key)
+        if holders and holders[0] != self.own:
+            self.exposed[name] = self.column(holders[0], name)
+
+    def ambiguous(self, name: str, holders: list[str], key: str) -> SourceError:
+        meant = " or ".join(f"{table}.{name}" for table in holders)
+        return SourceError(
+            f"metrics.{self.metric.name}.{key}: {name!r} is a column of {' and of '.join(holders)}",
+            hint=f"write {meant}",
+        )
+
+    def home(self, time: str | None) -> tuple[str, str]:
+        table, _, column = (time or "").rpartition(".")
+        if not table:
+            own = _found(column, self.facts) or not self.holders(column)
+            table = self.own if own else self.holders(column)[0]
+        for join in self.metric.join:
+            if join.name.casefold() == table.casefold():
+                return join.table, _found(column, self.others[join.name]) or column
+        return self.metric.table or "", column
+
+    def from_(self, joins: int) -> str:
+        """FROM … with the first so many joins."""
+        quote = self.source.quote
+        text = f"{self.source.table_name(self.metric.table or '')} {quote(self.own)}"
+        for join in self.metric.join[:joins]:
+            on = " AND ".join(f"{self.column(join.name, own)} = {self.other(other)}" for own, other in join.on)
+            text += f" LEFT JOIN {self.source.table_name(join.table)} {quote(join.name)} ON {on}"
+        return text
+
+    def other(self, name: str) -> str:
+        table, _, column = name.rpartition(".")
+        return self.column(table or self.own, column)
+
+    def relation(self) -> str:
+        quote = self.source.quote
+        more = "".join(f", {inside} AS {quote(name)}" for name, inside in self.exposed.items())
+        return f"(SELECT {quote(self.own)}.*{more} FROM {self.from_(len(self.metric.join))}) {quote(self.own)}"
+
+
+def _columns(source: Source, metric: Metric, table: str) -> list[str]:
+    columns = source.columns(table)
+    if not columns:
+        raise SourceError(
+            f"metrics.{metric.name}.join: there is no table {table!r}", hint=f"one of {', '.join(source.tables()[:20])}"
+        )
+    return columns
+
+
+def _found(name: str, names: list[str] | Mapping[str, object]) -> str | None:
+    """The name as the database has it: the same, else the same but for upper and lower case."""
+    return name if name in names else next((n for n in names if n.casefold() == name.casefold()), None)
+
+
+# --- no row more ----------------------------------------------------------------------------------------------
+
+
+def _refuse_fan_out(source: Source, scope: _Scope, metric: Metric, place: int) -> None:
+    """Raises SourceError unless the joined key is unique: by the catalogue, else by looking at every row."""
+    join = metric.join[place]
+    keys = [_found(key, scope.others[join.name]) or scope._none(join.name, key) for key in join.keys]
+    _refuse_other_kinds(source, scope, metric, join)
+    if any({k.casefold() for k in unique} <= {k.casefold() for k in keys} for unique in source.unique_keys(join.table)):
+        return
+    listed = ", ".join(source.quote(key) for key in keys)
+    known = " AND ".join(f"{source.quote(key)} IS NOT NULL" for key in keys)
+    twice = f"SELECT {listed} FROM {source.table_name(join.table)} WHERE {known} GROUP BY {listed} HAVING COUNT(*) > 1 LIMIT 1"
+    with source.snapshot() as reader:
+        found = reader.rows(twice)
+    if not found:
+        return
+    shown = ", ".join(f"{key} = {value!r}" for key, value in zip(keys, found[0], strict=True))
+    raise scope.where(
+        f"several rows of {join.table} have {shown}: a fact would be counted once for each of them{_counts(source, scope, place)}",
+        hint=f"join it by a key that is unique, or measure {join.table} itself and join {metric.table} to it; "
+        f"one row for each key can be made in `sql`: (select {listed}, max(…) from {join.table} group by {listed})",
+    )
+
+
+def _refuse_other_kinds(source: Source, scope: _Scope, metric: Metric, join: Join) -> None:
+    """A number compared with a text may equal several: '1' and '01' are two keys and one number."""
+    for own, other in join.on:
+        table, _, column = scope.other(other).rpartition(".")
+        tables = {source.quote(scope.own): metric.table or "", **{source.quote(j.name): j.table for j in metric.join}}
+        (left,) = source.probe(source.table_name(join.table), [scope.column(join.name, own).rpartition(".")[2]])
+        (right,) = source.probe(source.table_name(tables[table]), [column])
+        kinds = {left.kind, right.kind}
+        if kinds & set(NUMBERS) and kinds & {TEXT, UUID}:
+            raise scope.where(
+                f"{join.name}.{own} is of kind {left.kind}, {other} of kind {right.kind}: what is equal to what is a guess",
+                hint="cast one of them in `sql` and join there",
+            )
+
+
+def _counts(source: Source, scope: _Scope, place: int) -> str:
+    """How many rows there are and would be; nothing where counting them takes too long."""
+    try:
+        with source.snapshot() as reader:
+            before = reader.rows(f"SELECT COUNT(*) FROM {scope.from_(place)}")[0][0]
+            after = reader.rows(f"SELECT COUNT(*) FROM {scope.from_(place + 1)}")[0][0]
+    except SourceError:
+        return ""
+    return f" ({before:,} rows of {scope.metric.table} would become {after:,})"
+
+
+# --- what stands in texts -------------------------------------------------------------------------------------
+
+
+def _texts_over(scope: _Scope, metric: Metric) -> Metric:
+    """The metric with `accounts.plan` in its texts made the one name of a column of the relation."""
+    parsed = metric.parsed
+    assert parsed is not None
+    where = _over(scope, metric.where, "where") if metric.where else None
+    slots = tuple(_slot_over(scope, slot) for slot in parsed.slots)
+    return replace(metric, where=where, parsed=replace(parsed, slots=slots))
+
+
+def _slot_over(scope: _Scope, slot: Slot) -> Slot:
+    args = tuple(_over(scope, arg, "measure") for arg in slot.args)
+    return replace(slot, args=args, filter=_over(scope, slot.filter, "measure") if slot.filter else None)
+
+
+def _over(scope: _Scope, text: str, key: str) -> str:
+    """The text letter for letter, but for qualified names of joined tables."""
+    parts, behind = [], 0
+    for start, end, table, column in _names(text, scope.source.dialect):
+        if table is None:
+            if len(scope.holders(column)) > 0:
+                scope.expose(column, key)
+        elif there := _found(table, scope.others):
+            name = f"{there}.{column}"
+            scope.expose(name, key)
+            parts += [text[behind:start], scope.source.quote(name)]
+            behind = end
+    return "".join([*parts, text[behind:]])
+
+
+def _names(text: str, dialect: str) -> Iterator[tuple[int, int, str | None, str]]:
+    """Where a column may stand: (from, to, table or None, column)."""
+    from sqlglot import tokenize
+
+    tokens = tokenize(text, dialect=dialect)
+    kinds = ["", *(t.token_type.name for t in tokens), "", ""]
+    for i, token in enumerate(tokens):
+        kind, before, after = kinds[i + 1], kinds[i], kinds[i + 2]
+        if kind in _NO_COLUMN or not (token.text[:1].isalpha() or token.text[:1] == "_" or kind == "IDENTIFIER"):
+            continue
+        if before == "DOT" or after in ("STRING", "L_PAREN"):
+            continue
+        if after == "DOT" and i + 2 < len(tokens):
+            yield token.start, tokens[i + 2].end + 1, token.text, tokens[i + 2].text
+        else:
+            yield token.start, token.end + 1, None, token.text

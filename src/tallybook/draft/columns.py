@@ -1,0 +1,100 @@
+"""Which column of a table is the time, the amount, a dimension."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+
+from tallybook.draft.seen import Column, Table
+from tallybook.draft.words import (
+    AMOUNT_WORDS,
+    AMOUNTS,
+    DIMENSIONS,
+    LATER,
+    NO_AMOUNT,
+    PRIVATE,
+    PROSE,
+    rank,
+)
+from tallybook.metrics import RESERVED_NAMES
+from tallybook.sources.base import BOOL, INT, OTHER, TEXT
+
+FEWEST, MOST = 2, 50
+MANY = frozenset(("country", "currency", "locale", "language"))
+"""Columns that have more values than that and are wanted nevertheless."""
+MOST_DIMENSIONS = 4
+
+
+def time_of(table: Table, wanted: Sequence[tuple[str, ...]], *, named_only: bool = False) -> Column | None:
+    """The column that says when a row happened: by the wanted words, else the only time that is not of something later."""
+    ranked = [(rank(c.name, wanted), c) for c in table.times if not set(c.words) & LATER]
+    named = [(place, c) for place, c in ranked if place is not None]
+    if named:
+        return min(named, key=lambda pair: (pair[0], pair[1].nulls))[1]
+    rest = [c for _, c in ranked]
+    return rest[0] if len(rest) == 1 and not named_only else None
+
+
+def choices(table: Table) -> list[Column]:
+    """Columns that may be an amount of money, best first."""
+
+    def place(column: Column) -> int:
+        name = "_".join(column.words)
+        return AMOUNTS.index(name) if name in AMOUNTS else len(AMOUNTS)
+
+    found = [
+        c
+        for c in table.columns
+        if c.number and not c.an_id and c.time is None and set(c.words) & AMOUNT_WORDS and not set(c.words) & NO_AMOUNT
+    ]
+    return sorted(found, key=place)
+
+
+def amount_of(table: Table) -> Column | None:
+    return next((c for c in choices(table) if any(c.values)), None)
+
+
+def quantity_of(table: Table) -> Column | None:
+    return next((c for c in table.columns if c.number and not c.an_id and set(c.words) & {"quantity", "qty"}), None)
+
+
+def line_amount(table: Table, as_sql: Callable[[str], str]) -> str | None:
+    """What a line costs: its own total, else price times quantity."""
+    quantity = quantity_of(table)
+    found = choices(table)
+    whole = next((c for c in found if set(c.words) & {"total", "amount", "subtotal"} and "unit" not in c.words), None)
+    if whole or not found:
+        return as_sql(whole.name) if whole else None
+    price = as_sql(found[0].name)
+    return f"{price} * {as_sql(quantity.name)}" if quantity else price
+
+
+def dimensions(table: Table, without: Sequence[str]) -> list[Column]:
+    """By what one may want to split, best first: few different values, no ids, no prose, nothing about a person."""
+    found: list[tuple[int, int, Column]] = []
+    for column in table.columns:
+        if column.name not in without and _splits(column, table.rows):
+            place = min((DIMENSIONS.index(w) for w in column.words if w in DIMENSIONS), default=len(DIMENSIONS))
+            found.append((place, len(found), column))
+    return [column for _, _, column in sorted(found, key=lambda item: item[:2])][:MOST_DIMENSIONS]
+
+
+def _splits(column: Column, rows: int) -> bool:
+    kind, known = column.type.kind, bool(set(column.words) & set(DIMENSIONS))
+    if column.an_id or column.time is not None or column.name.casefold() in RESERVED_NAMES:
+        return False
+    if set(column.words) & (PRIVATE | PROSE) or not re.fullmatch(r"[^\W\d]\w*", column.name):
+        return False
+    if kind not in (TEXT, BOOL, OTHER) and not (
+        kind == INT and known and set(column.words) & {"status", "type", "kind"}
+    ):
+        return False
+    texts = column.texts
+    if not FEWEST <= len(texts) <= (250 if set(column.words) & MANY else MOST):
+        return False
+    if any(len(t) > 40 or t.count(" ") > 4 or "@" in t or "://" in t for t in texts):
+        return False
+    return known or len(texts) * 3 <= rows
+
+
+__all__ = ["amount_of", "choices", "dimensions", "line_amount", "quantity_of", "time_of"]

@@ -1,0 +1,240 @@
+"""What a database holds, as far as its catalogue and some hundred rows of each table tell."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from typing import Any
+
+from tallybook.collect.bind import bind
+from tallybook.draft.words import TECHNICAL, words
+from tallybook.errors import SourceError, SourceUnavailable
+from tallybook.measure import parse_measure
+from tallybook.metrics import Metric
+from tallybook.sources.base import (
+    DATE,
+    INT,
+    NUMBERS,
+    OTHER,
+    TEXT,
+    TIMESTAMP,
+    TIMESTAMPTZ,
+    ColumnType,
+    Source,
+    TimeForm,
+    as_text,
+    text_form,
+)
+
+ROWS = 400
+"""Of each table: so many from one end, and from the other where its key leads there."""
+MOST_TABLES = 200
+_TIMELY = frozenset(["at", "on", "date", "time", "timestamp", "ts", "created", "updated", "when", "since", "day"])
+_UNFETCHED = frozenset(["body", "content", "html", "json", "payload", "data", "metadata", "meta", "blob", "image"])
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column and what was seen of it. `time` is how it stores time, with the `stored` to declare."""
+
+    name: str
+    type: ColumnType
+    values: tuple[Any, ...]
+    nulls: int
+    key: bool = False
+    refers: tuple[str, str] | None = None
+    time: TimeForm | None = None
+    stored: str | None = None
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        return words(self.name)
+
+    @property
+    def number(self) -> bool:
+        if self.type.kind in NUMBERS:
+            return True
+        return self.type.kind == OTHER and bool(self.values) and all(isinstance(v, int | float) for v in self.values)
+
+    @property
+    def an_id(self) -> bool:
+        return self.key or self.refers is not None or self.words[-1:] in (("id",), ("uuid",), ("guid",))
+
+    @property
+    def texts(self) -> list[str]:
+        """The different values, the most frequent first."""
+        counted: dict[str, int] = {}
+        for value in self.values:
+            text = as_text(value) or ""
+            counted[text] = counted.get(text, 0) + 1
+        return sorted(counted, key=lambda text: -counted[text])
+
+
+@dataclass(frozen=True)
+class Table:
+    name: str
+    columns: tuple[Column, ...]
+    rows: int
+    """Seen."""
+    unique: tuple[tuple[str, ...], ...] = ()
+
+    def column(self, name: str) -> Column | None:
+        return next((c for c in self.columns if c.name.casefold() == name.casefold()), None)
+
+    @property
+    def times(self) -> list[Column]:
+        return [c for c in self.columns if c.time is not None]
+
+    def unique_by(self, column: str) -> bool:
+        return any(len(key) == 1 and key[0].casefold() == column.casefold() for key in self.unique)
+
+
+@dataclass
+class Seen:
+    """All tables that hold rows; of the others, why they were left out."""
+
+    tables: list[Table] = field(default_factory=list)
+    skipped: dict[str, str] = field(default_factory=dict)
+
+    def table(self, name: str) -> Table | None:
+        return next((t for t in self.tables if t.name.casefold() == name.casefold()), None)
+
+
+def see(source: Source, on_table: Callable[[str], None] = lambda _: None) -> Seen:
+    """Looks at every table. Raises SourceUnavailable when there is no asking the database."""
+    seen = Seen()
+    names = source.base_tables()
+    for name in names:
+        if TECHNICAL.match(name):
+            seen.skipped[name] = "is kept by a tool"
+        elif len(seen.tables) >= MOST_TABLES:
+            seen.skipped[name] = f"comes after the first {MOST_TABLES} tables"
+        else:
+            on_table(name)
+            _see_table(source, name, seen)
+    return seen
+
+
+def _see_table(source: Source, name: str, seen: Seen) -> None:
+    try:
+        table = _table(source, name)
+    except SourceUnavailable:
+        raise
+    except SourceError as error:
+        seen.skipped[name] = f"cannot be read: {error.message}"
+        return
+    if table.rows:
+        seen.tables.append(table)
+    else:
+        seen.skipped[name] = "is empty"
+
+
+def _table(source: Source, name: str) -> Table:
+    names = source.columns(name)
+    types = source.probe(source.table_name(name), [source.quote(c) for c in names])
+    unique = tuple(source.unique_keys(name))
+    refers = {column: (table, key) for column, table, key in source.foreign_keys(name)}
+    fetched = [c for c in names if not set(words(c)) & _UNFETCHED]
+    rows = _rows(source, name, fetched, unique)
+    columns = []
+    for column, type_ in zip(names, types, strict=True):
+        place = fetched.index(column) if column in fetched else None
+        values = tuple(row[place] for row in rows if row[place] is not None) if place is not None else ()
+        key = unique[:1] == ((column,),)
+        made = Column(column, type_, values, len(rows) - len(values), key, refers.get(column))
+        columns.append(_timed(source, name, made))
+    return Table(name, tuple(columns), len(rows), unique)
+
+
+def _rows(source: Source, name: str, columns: Sequence[str], unique: Sequence[Sequence[str]]) -> list[tuple[Any, ...]]:
+    """Some rows: those one comes upon first, and the latest by the key."""
+    select = f"SELECT {', '.join(map(source.quote, columns))} FROM {source.table_name(name)}"
+    if not columns:
+        return []
+    with source.snapshot() as reader:
+        rows = reader.rows(f"{select} LIMIT {ROWS}")
+        if len(rows) == ROWS and unique and len(unique[0]) == 1:
+            rows += reader.rows(f"{select} ORDER BY {source.quote(unique[0][0])} DESC LIMIT {ROWS}")
+    return [tuple(row) for row in rows]
+
+
+# --- time ---------------------------------------------------------------------------------------------------
+
+
+def _timed(source: Source, table: str, column: Column) -> Column:
+    """The column with how it stores time, where it does: decided as `check --source` does."""
+    from dataclasses import replace
+
+    if not _may_be_time(column, source.dialect):
+        return column
+    for stored in _forms(column, source.dialect):
+        metric = Metric(
+            name="draft", table=table, time=column.name, stored=stored, measure="count(*)",
+            parsed=parse_measure("count(*)", source.dialect),
+        )  # fmt: skip
+        try:
+            form = bind(source, metric, "UTC", "draft").time
+        except SourceUnavailable:
+            raise
+        except SourceError as error:
+            said = re.search(r'stored = "(\w+)"', error.hint)
+            if said and said[1] != stored:
+                return _timed_as(source, metric, column, said[1])
+            continue
+        return replace(column, time=form, stored=stored)
+    return column
+
+
+def _timed_as(source: Source, metric: Metric, column: Column, stored: str) -> Column:
+    from dataclasses import replace
+
+    from msgspec.structs import replace as with_
+
+    try:
+        form = bind(source, with_(metric, stored=stored), "UTC", "draft").time
+    except SourceUnavailable:
+        raise
+    except SourceError:
+        return column
+    return replace(column, time=form, stored=stored)
+
+
+def _may_be_time(column: Column, dialect: str) -> bool:
+    kind = column.type.kind
+    if kind in (TIMESTAMP, TIMESTAMPTZ, DATE):
+        return bool(column.values) or dialect != "sqlite"
+    if column.an_id or not column.values:
+        return False
+    if kind in (TEXT, OTHER) and all(isinstance(v, str) for v in column.values):
+        return all(text_form(v) for v in column.values)
+    timely = bool(set(column.words) & _TIMELY)
+    return kind in (INT, OTHER) and timely and all(isinstance(v, int) and _an_epoch(v) for v in column.values)
+
+
+def _an_epoch(value: int) -> bool:
+    """Seconds or milliseconds of a time between 1990 and 2100."""
+    return 631_152_000 <= value <= 4_102_444_800 or 631_152_000_000 <= value <= 4_102_444_800_000
+
+
+def _forms(column: Column, dialect: str) -> list[str | None]:
+    """What may have to be declared; a timestamp that is always midnight is a date."""
+    if column.type.kind == TIMESTAMP and dialect != "sqlite" and column.values and all(map(_midnight, column.values)):
+        return ["date"]
+    return [None]
+
+
+def _midnight(value: Any) -> bool:
+    return isinstance(value, datetime) and value.time() == datetime.min.time()
+
+
+def by_day(column: Column) -> bool:
+    """Its values are days, not moments."""
+    if column.time is not None and column.time.by_day:
+        return True
+    texts = [v for v in column.values if isinstance(v, str)]
+    return bool(texts) and all(re.fullmatch(r"[\d-]{10}([T ]00:00(:00(\.0+)?)?)?", t) for t in texts)
+
+
+__all__ = ["Column", "Seen", "Table", "by_day", "date", "see"]
