@@ -153,7 +153,8 @@ def plan(terminal: Terminal, asked: Collected, every: bool, form: str) -> int:
 )
 @collected
 def run(terminal: Terminal, asked: Collected, form: str, quiet: bool) -> int:
-    """Collect every closed day that is missing, oldest first, and the last few again for late rows.
+    """Collect every closed day that is missing, oldest first, and the last few again for late rows; then bring
+    the files of [deliveries] up to date.
 
     \b
       tallybook run                                  from cron, once a day or as often as you like
@@ -186,6 +187,10 @@ def _tell_run(terminal: Terminal, report: RunReport, *, quiet: bool) -> None:
         first, *lines = table(header, rows, numbers=("days", "points", "revisions", "seconds"))
         terminal.out("\n".join([terminal.styled(first, "bold"), *lines]))
     _tell_notes(terminal, report.metrics, only_errors=quiet)
+    if report.deliveries:
+        from tallybook.cli.delivering import tell_deliveries
+
+        tell_deliveries(terminal, report.deliveries, quiet=quiet)
     if not quiet:
         terminal.out(
             f"\nRun {report.run}: {report.status} in {report.seconds:.1f} s; the book is at version {report.version}."

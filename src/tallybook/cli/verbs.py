@@ -48,6 +48,9 @@ VERBS = {
         "query": Verb("metrics at any scope, split by any of their dimensions", "asking:query"),
         "export": Verb("the same into a workbook, a CSV or a Parquet file", "asking:export"),
     },
+    "Hand on": {
+        "deliver": Verb("bring the declared files up to date; `run` does so too", "delivering:deliver"),
+    },
     "Keep": {
         "metrics": Verb("what is declared, and what is collected of it", "keeping:metrics"),
         "runs": Verb("the latest runs and what became of them", "keeping:runs"),
