@@ -227,6 +227,12 @@ def test_what_is_no_workbook_is_left_as_it_is(project):
     assert (project.folder / "board.xlsx").read_text() == "minutes of the meeting"
 
 
+def test_a_workbook_with_macros_is_not_made_up(project):
+    declare(project, BOARD.replace("board.xlsx", "board.xlsm"))
+    (report,) = project.run().deliveries
+    assert "is made in Excel" in report.error
+
+
 KILLED = """
 import os, sys
 from datetime import UTC, datetime

@@ -338,6 +338,74 @@ def test_a_renamed_tab_and_rows_inserted_above_are_followed(people):
     assert opened(made).sheetnames == ["Mine", "Tag für Tag"]
 
 
+def test_a_row_inserted_below_the_heads_stays(people):
+    made = put(people, grid({"signups": [1, 2]}))
+    parts, name = parts_of(made), sheet_part(made, "Daily")
+    text = re.sub(r'r="([A-C]?)3"', r'r="\g<1>4"', parts[name].decode())
+    text = re.sub(r'r="([A-C]?)2"', r'r="\g<1>3"', text)
+    book = parts["xl/workbook.xml"].decode().replace("$2:", "$3:").replace("$3</", "$4</")
+    table = parts["xl/tables/table1.xml"].decode().replace("A1:C3", "A1:C4")
+    moved = {name: text.encode(), "xl/workbook.xml": book.encode(), "xl/tables/table1.xml": table.encode()}
+    made = put(zipped(parts | moved), grid({"signups": [5, 6, 7], "rate": [0.5, 0.25, 1.0]}))
+    assert cells(made)[0] == ["day", "complete", "signups", "rate"]
+    assert [row[2] for row in cells(made)[1:]] == [5, 6, 7]
+    assert opened(made)["Daily"].tables["board"].ref == "A1:D5"
+
+
+def test_a_name_of_people_is_never_taken(people):
+    parts = parts_of(people)
+    text = parts["xl/workbook.xml"].decode().replace('name="people"', 'name="board.signups"')
+    with pytest.raises(DestinationError, match=r"the name board\.signups stands for 'Mine'!"):
+        put(zipped(parts | {"xl/workbook.xml": text.encode()}), grid({"signups": [1]}))
+
+
+def test_a_name_of_people_beside_ours_does_not_make_their_cells_ours(people):
+    made = put(people, grid({"signups": [1, 2]}))
+    made = edited(made, "Daily", '</row><row r="3">', '<c r="F2"><v>100</v></c></row><row r="3">')
+    parts = parts_of(made)
+    theirs = "<definedName name=\"board.target\">'Daily'!$F$2:$F$3</definedName></definedNames>"
+    text = parts["xl/workbook.xml"].decode().replace("</definedNames>", theirs)
+    made = put(zipped(parts | {"xl/workbook.xml": text.encode()}), grid({"signups": [3, 4]}))
+    assert cells(made)[1] == [date(2026, 3, 1), "yes", 3, None, None, 100]
+
+
+def test_the_calculation_chain_goes_only_with_a_formula_that_stood_in_our_place(people):
+    parts = parts_of(people)
+    kind = "application/vnd.openxmlformats-officedocument.spreadsheetml.calcChain+xml"
+    office = "http://schemas.openxmlformats.org/officeDocument/2006/relationships/calcChain"
+    parts["xl/calcChain.xml"] = b'<calcChain xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main"/>'
+    for name, before, new in (
+        ("[Content_Types].xml", "</Types>", f'<Override PartName="/xl/calcChain.xml" ContentType="{kind}"/>'),
+        (
+            "xl/_rels/workbook.xml.rels",
+            "</Relationships>",
+            f'<Relationship Id="c" Type="{office}" Target="calcChain.xml"/>',
+        ),
+    ):
+        parts[name] = parts[name].decode().replace(before, new + before).encode()
+    made = put(zipped(parts), grid({"signups": [1, 2]}))
+    assert "xl/calcChain.xml" in parts_of(made)
+    made = put(edited(made, "Daily", "<v>1</v>", "<f>1+1</f><v>2</v>"), grid({"signups": [1, 2]}))
+    assert "calcChain" not in " ".join(parts_of(made)) + parts_of(made)["[Content_Types].xml"].decode()
+
+
+def test_parts_written_with_a_prefix_are_understood(people):
+    parts = parts_of(put(people, grid({"signups": [1, 2]})))
+    for name in ("xl/workbook.xml", "xl/styles.xml", "xl/tables/table1.xml", sheet_part(zipped(parts), "Daily")):
+        text = re.sub(r"<(/?)([a-zA-Z]\w*)(?=[\s/>])", r"<\1x:\2", parts[name].decode())
+        parts[name] = text.replace('xmlns="http', 'xmlns:x="http', 1).encode()
+    made = put(zipped(parts), grid({"signups": [1, 2, 3], "rate": [0.5, 0.25, 1.0]}))
+    assert cells(made)[3] == [date(2026, 3, 3), "yes", 3, 1]
+    assert opened(made)["Daily"].tables["board"].ref == "A1:D4"
+
+
+def test_a_workbook_that_counts_days_from_1904_shows_the_same_days(people):
+    parts = parts_of(people)
+    text = parts["xl/workbook.xml"].decode().replace("<workbookPr ", '<workbookPr date1904="1" ')
+    made = put(zipped(parts | {"xl/workbook.xml": text.encode()}), grid({"signups": [1]}))
+    assert cells(made)[1][0] == date(2026, 3, 1)
+
+
 @pytest.mark.parametrize(
     ("data", "said"),
     [

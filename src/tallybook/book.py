@@ -506,7 +506,7 @@ class Book:
 
     def _delivered_after_a_run(self) -> list[DeliveryReport]:
         """What was collected is stored: that another process delivers just now does not undo it."""
-        if not self.project.catalog.deliveries:
+        if not self.project.catalog.deliveries or self.store.ledger.version() == 0:
             return []
         from tallybook.deliver import deliver, waiting
 

@@ -104,8 +104,8 @@ def _tell_checked(terminal: Terminal, catalog: Catalog, looks: list[Look]) -> No
         return
     declared = f"{count(len(catalog.metrics), 'metric')}, {count(len(catalog.sources), 'source')}"
     if catalog.deliveries:
-        number = len(catalog.deliveries)
-        declared += f", {number} deliver{'y' if number == 1 else 'ies'}"
+        several = len(catalog.deliveries)
+        declared += f", {several} deliver{'y' if several == 1 else 'ies'}"
     more = "" if looks else " `tallybook check --source` asks the database too."
     terminal.out(f"\nAll is well: {declared}, days of {catalog.book.timezone}.{more}")
 

@@ -23,6 +23,11 @@ MAX_TAB = 31
 def write(result: Result, delivery: Delivery, path: Path, *, created: datetime) -> bool:
     """Put the answer into the file; False when it stands there already. Raises DestinationError."""
     refuse_while_open(path)
+    if path.suffix.lower() == ".xlsm" and not path.exists():
+        raise DestinationError(
+            f"cannot make {path}: a workbook with macros is made in Excel, and only then brought up to date",
+            hint="save one there, or write .xlsx",
+        )
     _sweep(path)
     seen = _seen(path)
     there = path.read_bytes() if seen else None

@@ -23,6 +23,8 @@ DESTINATIONS = {
     "csv": "tallybook.destinations.csv:Csv",
     "parquet": "tallybook.destinations.parquet:Parquet",
 }
+LOCKS = ("~${}", ".~lock.{}#")
+"""What Excel and LibreOffice put beside a file that they have open."""
 ENTRY_POINTS = "tallybook.destinations"
 
 
@@ -111,7 +113,9 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
 def refuse_while_open(path: Path) -> None:
     """Raises DestinationError while a spreadsheet program has the file open: what it saves next would be the
     file without what was delivered. Excel and LibreOffice say so by a file beside it."""
-    for lock in (path.with_name(f"~${path.name}"), path.with_name(f".~lock.{path.name}#")):
+    real = Path(os.path.realpath(path))
+    places = dict.fromkeys(place.with_name(name.format(place.name)) for place in (path, real) for name in LOCKS)
+    for lock in places:
         if lock.exists():
             raise DestinationError(
                 f"cannot write {path}: it is open in another program{_who(lock)}",

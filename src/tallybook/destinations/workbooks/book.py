@@ -12,6 +12,8 @@ ORDER = (
     "externalReferences", "definedNames", "calcPr", "oleSize", "customWorkbookViews", "pivotCaches", "smartTagPr",
     "smartTagTypes", "webPublishing", "fileRecoveryPr", "webPublishObjects", "extLst",
 )  # fmt: skip
+OURS = "Tallybook"
+"""The comment of our names, which tells them from names that people begin with the same word."""
 _SHEET = (
     f'<?xml version="1.0" encoding="UTF-8" standalone="yes"?>\n<worksheet xmlns="{MAIN}" xmlns:r="{RELATIONS}">'
     '<dimension ref="A1"/><sheetViews><sheetView workbookViewId="0">'
@@ -75,6 +77,11 @@ class Book:
         node = self._nodes.get(name.casefold())
         return sheet_area(self.part.text(node)) if node else None
 
+    def is_ours(self, name: str) -> bool:
+        """We made this name. A program that saved the workbook may have dropped the comment that says so."""
+        node = self._nodes.get(name.casefold())
+        return node is not None and self.part.attributes(node).get("comment") == OURS
+
     def names(self, prefix: str) -> list[str]:
         """What follows `prefix` in the names that begin with it."""
         said = (self.part.attributes(node)["name"] for node in self._nodes.values())
@@ -84,15 +91,21 @@ class Book:
         node = self._nodes.get(name.casefold())
         if node is None:
             self._new[name] = refers
-        elif self.part.text(node) != refers:
-            self.part.replace(node.inside, node.close, escaped(refers))
+        else:
+            if not self.is_ours(name):
+                self.part.set(node, comment=OURS)
+            if self.part.text(node) != refers:
+                self.part.replace(node.inside, node.close, escaped(refers))
 
     # writing
 
     def made(self) -> bytes:
         """The part with new sheets and names; they are put in their own list, or in a new one."""
         tag = self.part.tag("definedName")
-        new = "".join(f'<{tag} name="{escaped(name)}">{escaped(text)}</{tag}>' for name, text in self._new.items())
+        new = "".join(
+            f'<{tag} name="{escaped(name)}" comment="{OURS}">{escaped(text)}</{tag}>'
+            for name, text in self._new.items()
+        )
         listed = self.part.root.first("definedNames")
         if new and listed is not None:
             self.part.append(listed, new)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from tallybook.destinations.workbooks.places import Area, cell, letters, number
@@ -73,15 +73,16 @@ class Sheet:
 
     def has_formula(self, row: int, column: int) -> bool:
         node = self._node(row, column)
-        return node is not None and node.first("f") is not None
+        return node is not None and any(child.name == "f" for child in node.children)
 
     def is_filled(self, row: int, column: int) -> bool:
         return self.has_formula(row, column) or self.value(row, column) not in (None, "")
 
-    def filled(self, top: int, bottom: int) -> list[tuple[int, int]]:
-        """Cells with something in them, in these rows."""
-        rows = sorted(at for at in self._rows if top <= at <= bottom)
-        return [(at, column) for at in rows for column in sorted(self._rows[at].cells) if self.is_filled(at, column)]
+    def cells(self, top: int, bottom: int) -> Iterator[tuple[int, int]]:
+        """Cells that these rows have, in order, also empty ones."""
+        for at in sorted(at for at in self._rows if top <= at <= bottom):
+            for column in sorted(self._rows[at].cells):
+                yield at, column
 
     def shown(self, row: int, column: int) -> str:
         """What stands in a cell, for a message."""

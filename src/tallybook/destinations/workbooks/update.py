@@ -77,9 +77,6 @@ class _Ours:
     def all_columns(self) -> set[int]:
         return {*self.columns.values(), *self.periods, *self.retired}
 
-    def has(self, row: int, column: int) -> bool:
-        return self.head <= row <= self.bottom and column in self.all_columns
-
 
 class _Update:
     """One grid on its way into one sheet."""
@@ -102,6 +99,8 @@ class _Update:
         self.sheet = Sheet(self.package.part(self.part_name), lambda: shared_strings(self.package))
         self.tables = tables(self.package, self.part_name)
         self.table = self._our_table()
+        # People may have inserted a row between the heads of the table and our first row.
+        self.heads = min(self.table[1].area.top, self.old.head) if self.table else self.old.head
         self.columns = self._new_columns()
         self.rows = self._new_rows()
         self.bottom = max([*self.rows, self.old.head + 1, *self._sticky])
@@ -123,19 +122,33 @@ class _Update:
             if refers is not None and self.book.part_of(refers[0]):
                 found[written] = refers
         keys = [name for name in ids if name in found]
-        if not keys:
+        if not keys or not self._begins(found):
+            self._refuse_names_of_people(found, {*ids, PERIODS})
             return self.place.tab, _Ours()
         tab, first = found[keys[0]]
-        here = {name: at for name, (sheet, at) in found.items() if sheet == tab}
+        here = {name: at for name, (sheet, at) in found.items() if sheet == tab and _beside(name, at, first)}
         ours = _Ours(head=first.top - 1, bottom=max(at.bottom for name, at in here.items() if name != PERIODS))
         for name, at in here.items():
             if name == PERIODS and self.grid.layout == "across":
                 ours.periods = range(at.left, at.right + 1)
             elif name in ids:
                 ours.columns[ids[name]] = at.left
-            elif name != PERIODS:
+            elif name != PERIODS and self.book.is_ours(self.prefix + name):
                 ours.retired.add(at.left)
         return tab, ours
+
+    def _begins(self, found: dict[str, tuple[str, Area]]) -> bool:
+        """The first of our columns is there; a delivery made it, if any of these names is one."""
+        return "period" in found or "metric" in found
+
+    def _refuse_names_of_people(self, found: dict[str, tuple[str, Area]], wanted: set[str]) -> None:
+        taken = next((name for name in found if name in wanted), None)
+        if taken is not None:
+            sheet, at = found[taken]
+            raise DestinationError(
+                f"the name {self.prefix}{taken} stands for {at.fixed(sheet)} in the workbook, and the delivery needs it",
+                hint="delete the name in the workbook, or call the delivery otherwise",
+            )
 
     def _refuse_another_layout(self) -> None:
         there = set(self.book.names(self.prefix))
@@ -149,8 +162,8 @@ class _Update:
     def _our_table(self) -> tuple[str, Table] | None:
         if not self.old.columns:
             return None
-        head = Area(self.old.head, min(self.old.columns.values()), self.old.head, max(self.old.columns.values()))
-        return next(((n, t) for n, t in self.tables.items() if t.area.meets(head)), None)
+        first = Area(self.old.head, min(self.old.columns.values()), self.old.head + 1, max(self.old.columns.values()))
+        return next(((n, t) for n, t in self.tables.items() if t.area.meets(first)), None)
 
     # where it shall be
 
@@ -199,8 +212,8 @@ class _Update:
     def _has_notes_beside(self) -> bool:
         """Something that is no formula: that would be computed beside any row."""
         own = self.old.all_columns
-        filled = self.sheet.filled(self.old.head + 1, self.old.bottom)
-        return any(column not in own and not self.sheet.has_formula(row, column) for row, column in filled)
+        theirs = (at for at in self.sheet.cells(self.old.head + 1, self.old.bottom) if at[1] not in own)
+        return any(self.sheet.is_filled(*at) and not self.sheet.has_formula(*at) for at in theirs)
 
     def _kept_rows(self, there: dict[tuple[float | str, ...], list[int]]) -> list[int]:
         rows, below = [], self.old.bottom
@@ -236,9 +249,12 @@ class _Update:
 
     def _refuse_conflicts(self) -> None:
         target = set(self.columns.values())
-        for row, column in self.sheet.filled(self.old.head, self.bottom):
-            if column in target and not self.old.has(row, column):
+        own = self.old.all_columns
+        for row, column in self.sheet.cells(self.heads, self.bottom):
+            ours = row <= self.old.bottom and column in own
+            if column in target and not ours and self.sheet.is_filled(row, column):
                 self._refuse(row, column)
+        self._refuse_columns_between()
         whole = Area(self.old.head, min(target), self.bottom, max(target))
         for text in self.sheet.merged():
             at = area(text)
@@ -249,6 +265,17 @@ class _Update:
                 raise self._in_the_way(f"the table {table.name} at {table.area}", "move it")
         if self.table and self.table[1].has_totals and self.bottom != self.table[1].area.bottom - 1:
             raise self._in_the_way(f"the totals row of the table {self.table[1].name}", "turn it off")
+
+    def _refuse_columns_between(self) -> None:
+        """A column that people put between the periods; those run on without a gap."""
+        heads = {f.head for f in self.grid.fields}
+        for column in self.old.periods:
+            head = self.sheet.value(self.old.head, column)
+            if isinstance(head, float) or head in heads:
+                continue
+            for row in range(self.old.head, self.old.bottom + 1):
+                if self.sheet.is_filled(row, column):
+                    self._refuse(row, column)
 
     def _refuse(self, row: int, column: int) -> None:
         raise self._in_the_way(f"cell {cell(row, column)} ({self.sheet.shown(row, column)})", "move it")
@@ -263,9 +290,9 @@ class _Update:
     # writing
 
     def _clear(self) -> None:
-        kept = set(self._sticky)
+        kept, own = set(self._sticky), self.old.all_columns
         for row in range(self.old.head + 1, self.old.bottom + 1):
-            for column in () if row in kept else self.old.all_columns:
+            for column in () if row in kept else own:
                 self.sheet.clear(row, column)
         for column in set(self.old.periods) - {self.columns[day] for day in self._days}:
             self.sheet.clear(self.old.head, column)
@@ -277,9 +304,9 @@ class _Update:
                 look = Look(
                     head=True, align="right", pattern=_date_pattern(f.day, self.grid.scope), complete=f.complete
                 )
-                self.sheet.write(self.old.head, at, self._number(serial), style=self.styles.index(look))
+                self.sheet.write(self.heads, at, self._number(serial), style=self.styles.index(look))
             elif f.id not in self.old.columns or f.day is not None:
-                self._write_text(self.old.head, at, self._head(f), Look(head=True, align=align, complete=f.complete))
+                self._write_text(self.heads, at, self._head(f), Look(head=True, align=align, complete=f.complete))
 
     def _head(self, f: Field) -> str:
         """Unlike those that people gave their own columns of the table."""
@@ -380,7 +407,7 @@ class _Update:
 
     def _add_table(self) -> None:
         fields = sorted(self.grid.fields, key=lambda f: self.columns[f.id])
-        at = Area(self.old.head, self.columns[fields[0].id], self.bottom, self.columns[fields[-1].id])
+        at = Area(self.heads, self.columns[fields[0].id], self.bottom, self.columns[fields[-1].id])
         name = free_table_name(self.package, self.place.name, self.book.has_name)
         number, place = free_number(self.package), self.package.free_name("xl/tables/table{}.xml")
         made = new_table(name, at, [self._head(f) for f in fields], number)
@@ -410,6 +437,11 @@ class _Update:
 def _id(name: str) -> str:
     """A field's name as a part of a defined name."""
     return re.sub(r"\W", "_", name)
+
+
+def _beside(name: str, at: Area, first: Area) -> bool:
+    """It begins in the rows of the first column, or is the head above them: else a name of people."""
+    return at.top == (first.top - 1 if name == PERIODS else first.top)
 
 
 def _is_day(value: Value) -> bool:
