@@ -16,10 +16,22 @@ import click
 import msgspec
 
 from tallybook import book, calendar, errors, measure, metrics, result
-from tallybook.catalog.keys import BOOK_KEYS, METRIC_KEYS, SOURCE_KEYS, Key
+from tallybook.catalog.keys import BOOK_KEYS, DELIVERY_KEYS, METRIC_KEYS, SOURCE_KEYS, Key
 from tallybook.cli.verbs import VERBS, tallybook
 from tallybook.destinations import Destination
-from tallybook.metrics import KINDS, LEVEL_SHOWS, SHOWS, STORED_FORMS, WEEKDAYS, BookSettings, Metric, SourceSettings
+from tallybook.metrics import (
+    FILE_KINDS,
+    KINDS,
+    LAYOUTS,
+    LEVEL_SHOWS,
+    SHOWS,
+    STORED_FORMS,
+    WEEKDAYS,
+    BookSettings,
+    Delivery,
+    Metric,
+    SourceSettings,
+)
 from tallybook.points import columns
 from tallybook.query import Query
 from tallybook.sources.base import Source, TimeForm
@@ -91,6 +103,20 @@ METRIC = {
     "start": "as in `[book]`, for this metric",
     "lookback": "as in `[book]`, for this metric",
 }
+DELIVERY = {
+    "to": f"one of {', '.join(FILE_KINDS)}",
+    "path": "the file, beside `tallybook.toml` unless absolute; its folder must be there",
+    "metrics": "what is asked for",
+    "scope": f"one of {', '.join(calendar.SCOPES)}",
+    "by": "split by these dimensions",
+    "where": "`dim=value`, `dim!=value`, or `dim=` for none; another dimension: and; the same one again: or",
+    "from": "the first day; not given: as far back as is collected",
+    "last": "so far back instead of `from`; whole periods",
+    "layout": f"{', '.join(LAYOUTS)}: a row for each metric, a column for each, or a column for each period",
+    "tab": "the sheet of a workbook; not given: the delivery's name",
+    "totals": "totals over all series, computed anew; in a workbook on a tab of their own",
+    "fill": "a row for every series in every covered period",
+}
 SPANS = {"statement_timeout", "lock_timeout", "snapshot_grace"}
 DAYS = {"lookback", "keep_versions", "carry"}
 
@@ -113,6 +139,9 @@ def reference_toml() -> str:
             _keys(SOURCE_KEYS, SOURCE, SourceSettings),
             "## [metrics.NAME]\n",
             _keys(METRIC_KEYS, METRIC, Metric),
+            "## [deliveries.NAME]\n",
+            "What becomes of them: [deliveries](deliveries.md).\n",
+            _keys(DELIVERY_KEYS, DELIVERY, Delivery),
             (
                 "Names have letters, digits and `_`, and do not begin with a digit. These are words of every answer and cannot be "
                 f"names of metrics or dimensions: {', '.join(f'`{n}`' for n in sorted(metrics.RESERVED_NAMES))}.\n"

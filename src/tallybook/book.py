@@ -22,8 +22,8 @@ from tallybook import calendar
 from tallybook.calendar import ONE_DAY
 from tallybook.config import Project, load, mask, source_override
 from tallybook.config.urls import dialect_of
-from tallybook.errors import BookError, Problem, QueryError, Refused, SourceError, SourceUnavailable
-from tallybook.metrics import Bound, Metric
+from tallybook.errors import BookError, Busy, Problem, QueryError, Refused, SourceError, SourceUnavailable
+from tallybook.metrics import Bound, Delivery, Metric
 from tallybook.query import Query, answer
 from tallybook.query.ask import ask, with_range
 from tallybook.query.ground import Coverage, Ground, joined
@@ -39,6 +39,8 @@ if TYPE_CHECKING:
     from tallybook.collect.look import Look
     from tallybook.collect.plan import Plan
     from tallybook.collect.report import OnProgress
+    from tallybook.deliver import Means as Delivering
+    from tallybook.destinations.report import DeliveryReport
     from tallybook.sources.base import Source
     from tallybook.store.folder import Store
     from tallybook.store.ledger import File
@@ -127,6 +129,7 @@ class Book:
         publish_seconds: float | None = None,
     ) -> RunReport:
         """Collect every closed day that is missing, and the lookback; with `from_`/`to` these days again.
+        Then deliver what is new.
 
         `sources` reads copies instead ({name: URL}); a copy needs `source_as_of` or a declared `fresh`.
         Raises Busy when another run is at work, Refused for days that are not over."""
@@ -137,6 +140,7 @@ class Book:
             means.publish_seconds = publish_seconds
         report = collect.run(means, self._asked(metrics, from_, to))
         self._answers.clear()
+        report.deliveries = self._delivered_after_a_run()
         return report
 
     def plan(
@@ -649,6 +653,44 @@ class Book:
         return name, key
 
     # -- hand on -------------------------------------------------------------------------------------
+
+    def deliver(self, *names: str, force: bool = False) -> list[DeliveryReport]:
+        """Bring the files of these deliveries, or of all, up to date; with `force` also those that are.
+
+        Raises QueryError for one that is not declared, Busy while another process delivers."""
+        from tallybook.deliver import deliver
+        from tallybook.query.ask import known_delivery
+
+        for name in names:
+            known_delivery(self.project.catalog, name)
+        if not self._there():
+            raise QueryError("nothing is collected yet, so there is nothing to deliver", hint="tallybook run")
+        return deliver(self._delivering(), names, force=force)
+
+    def _delivering(self) -> Delivering:
+        from tallybook.deliver import Means
+
+        return Means(
+            catalog=self.project.catalog, folder=self.project.folder, ledger=self.store.ledger,
+            ask=self._answer_of, today=self.today, clock=self.clock,
+        )  # fmt: skip
+
+    def _answer_of(self, delivery: Delivery) -> Result:
+        return self.query(
+            *delivery.metrics, scope=delivery.scope, by=delivery.by, where=delivery.where, from_=delivery.from_,
+            last=delivery.last, totals=delivery.totals, fill=delivery.fill,
+        )  # fmt: skip
+
+    def _delivered_after_a_run(self) -> list[DeliveryReport]:
+        """What was collected is stored: that another process delivers just now does not undo it."""
+        if not self.project.catalog.deliveries or self.store.ledger.version() == 0:
+            return []
+        from tallybook.deliver import deliver, waiting
+
+        try:
+            return deliver(self._delivering())
+        except Busy as busy:
+            return waiting(self.project.catalog, busy)
 
     def export(self, result: Result, to: str | Path) -> Path:
         """Write a result to a file; its ending says which kind. Raises DestinationError."""

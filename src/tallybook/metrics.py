@@ -7,6 +7,7 @@ Nothing here reads a file, a clock or a database; `config` makes these values fr
 from __future__ import annotations
 
 import hashlib
+import re
 from datetime import date
 from decimal import Decimal
 
@@ -20,6 +21,13 @@ STORED_FORMS = ("utc", "local", "offset", "epoch_s", "epoch_ms", "date")
 SHOWS = ("total", "average", "last", "first", "min", "max", "change")
 LEVEL_SHOWS = ("last", "average", "first", "min", "max")
 WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+LAYOUTS = ("long", "columns", "across")
+FILE_KINDS = {"xlsx": (".xlsx", ".xlsm"), "csv": (".csv",), "parquet": (".parquet",)}
+"""What a delivery can be written as, with the endings of such files."""
+LATER_KINDS = ("google_sheets", "gainsight_px", "webhook")
+"""Known, but not delivered to by this version."""
+FILTER = re.compile(r"^\s*(?P<dim>[A-Za-z_][\w.]*)\s*(?P<sign>!?=)(?P<value>.*)$", re.DOTALL)
+"""`plan=pro`, `plan!=pro`, `plan=` (null)."""
 RESERVED_NAMES = frozenset(
     [
         "period",
@@ -194,12 +202,42 @@ class Metric(msgspec.Struct, frozen=True, kw_only=True):
         }
 
 
+class Delivery(msgspec.Struct, frozen=True, kw_only=True):
+    """`[deliveries.NAME]`: a question whose answer is kept up to date in a file."""
+
+    name: str
+    to: str = ""
+    path: str = ""
+    metrics: tuple[str, ...] = ()
+    scope: str = "day"
+    by: tuple[str, ...] = ()
+    where: tuple[str, ...] = ()
+    from_: date | None = None
+    last: str | None = None
+    layout: str = "columns"
+    """long (a row per metric), columns (a column per metric) or across (a column per period)."""
+    tab: str | None = None
+    totals: bool = False
+    fill: bool = False
+
+    @property
+    def later(self) -> bool:
+        """It goes where this version does not deliver to."""
+        return self.to in LATER_KINDS
+
+    @property
+    def tab_name(self) -> str:
+        """The sheet of the workbook."""
+        return self.tab or self.name
+
+
 class Catalog(msgspec.Struct, frozen=True, kw_only=True):
     """All declarations, checked as a whole."""
 
     book: BookSettings
     sources: dict[str, SourceSettings]
     metrics: dict[str, Metric]
+    deliveries: dict[str, Delivery] = {}
 
     def operands(self, name: str) -> tuple[str, ...]:
         """The metrics of which `name` is made, itself when it is not derived, each once, in order."""

@@ -120,8 +120,8 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
         taking one quote away always restores it). Numbers are never touched. `guard=False` writes
         every text as it is, for programs that read the file back."""
         names = self._table_names()
-        lines = [",".join(_csv_text(name, guard) for name in names)]
-        lines += [",".join(_csv_field(_value(row, n), guard) for n in names) for row in self.data]
+        lines = [",".join(csv_text(name, guard) for name in names)]
+        lines += [",".join(csv_field(_value(row, n), guard) for n in names) for row in self.data]
         return "\n".join(lines) + "\n"
 
     def to_arrow(self) -> pa.Table:
@@ -401,7 +401,7 @@ def looks_like_a_formula(text: str) -> bool:
     return text.lstrip("'").startswith(_FORMULA_STARTS)
 
 
-def _csv_text(text: str, guard: bool) -> str:
+def csv_text(text: str, guard: bool) -> str:
     if guard and looks_like_a_formula(text):
         text = "'" + text
     if text and text == text.strip() and not any(c in text for c in ',;"\t\r\n'):
@@ -409,21 +409,21 @@ def _csv_text(text: str, guard: bool) -> str:
     return '"' + text.replace('"', '""') + '"'
 
 
-def _csv_field(value: Any, guard: bool) -> str:
+def csv_field(value: Any, guard: bool) -> str:
     if value is None:
         return ""
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, int | Decimal | float):
         return plain_number(value)
-    return value.isoformat() if isinstance(value, date) else _csv_text(str(value), guard)
+    return value.isoformat() if isinstance(value, date) else csv_text(str(value), guard)
 
 
 def _arrow_type(pa: Any, kind: Type, values: list[Any]) -> Any:
     if kind == "integer":
         return _arrow_integer(pa, [v for v in values if v is not None])
     if kind == "decimal":
-        return _arrow_decimal(pa, [v for v in values if v is not None])
+        return arrow_decimal(pa, [v for v in values if v is not None])
     return {"date": pa.date32(), "text": pa.string(), "float": pa.float64()}[kind]
 
 
@@ -433,7 +433,7 @@ def _arrow_integer(pa: Any, values: list[int]) -> Any:
     return pa.decimal128(38, 0) if all(abs(v) < 10**38 for v in values) else pa.decimal256(76, 0)
 
 
-def _arrow_decimal(pa: Any, values: list[Decimal]) -> Any:
+def arrow_decimal(pa: Any, values: list[Decimal]) -> Any:
     """The book's decimal(38,10), or a wider one when a value would not fit it exactly."""
     scale = max((_scale(v) for v in values), default=0)
     whole = max((v.adjusted() + 1 for v in values if v), default=0)

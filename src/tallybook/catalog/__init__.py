@@ -12,8 +12,16 @@ from dataclasses import replace
 
 from tallybook.catalog.among import Metrics
 from tallybook.catalog.assumptions import explain_assumptions
+from tallybook.catalog.deliveries import Deliveries
 from tallybook.catalog.keys import closest, toml
-from tallybook.catalog.tables import LATER_SECTIONS, check_sections, read_book, read_metrics, read_sources
+from tallybook.catalog.tables import (
+    LATER_SECTIONS,
+    check_sections,
+    read_book,
+    read_deliveries,
+    read_metrics,
+    read_sources,
+)
 from tallybook.errors import Problem, Problems
 from tallybook.metrics import Catalog
 
@@ -38,15 +46,21 @@ def build(
     sources = read_sources(raw, dialects, problems)
     declared = read_metrics(raw, problems)
     Metrics(declared, tuple(sources), dialects, problems).check()
+    sound = {name: d.metric for name, d in declared.items()}
+    if any(p.path.startswith("metrics") for p in problems.found):
+        sound = {}  # a formula may name what is not there
+    asked = read_deliveries(raw, problems)
+    catalog = Catalog(book=book, sources=sources, metrics=sound, deliveries={n: d.delivery for n, d in asked.items()})
+    Deliveries(asked, catalog, declared, problems).check()
     problems.found = [_placed(p, places or {}) for p in _in_order(problems.found, raw)]
     problems.raise_if_any("tallybook.toml")
-    return Catalog(book=book, sources=sources, metrics={name: d.metric for name, d in declared.items()})
+    return catalog
 
 
 def _in_order(problems: list[Problem], raw: Mapping[str, object]) -> list[Problem]:
     """As their tables stand in the file; what is not about a table comes first."""
     tables = ["book"]
-    for section in ("sources", "metrics"):
+    for section in ("sources", "metrics", "deliveries"):
         named = raw.get(section)
         tables += [f"{section}.{name}" for name in named] if isinstance(named, Mapping) else [section]
     rank = {table: i for i, table in enumerate(tables)}

@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date, datetime
 from typing import Any, NamedTuple
 
-from tallybook.metrics import KINDS, SHOWS, STORED_FORMS, WEEKDAYS, Join
+from tallybook import calendar
+from tallybook.metrics import FILE_KINDS, FILTER, KINDS, LATER_KINDS, LAYOUTS, SHOWS, STORED_FORMS, WEEKDAYS, Join
 
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
@@ -268,6 +269,50 @@ def _old_name(value: object) -> str:
     return name
 
 
+def _names(what: str, listed: str) -> Callable[[object], tuple[str, ...]]:
+    """Reads a list of texts, each once; one alone was meant as a list of one."""
+
+    def read(value: object) -> tuple[str, ...]:
+        if isinstance(value, str):
+            meant = [part.strip() for part in value.split(",") if part.strip()]
+            raise Wrong("is not a list", expected=f"a list of {what}", instead=meant or None)
+        if not isinstance(value, list | tuple) or not all(isinstance(v, str) and v.strip() for v in value):
+            raise Wrong("is not such a list", expected=f"a list of {what}, as {listed}")
+        return tuple(dict.fromkeys(v.strip() for v in value))
+
+    return read
+
+
+def _filters(value: object) -> tuple[str, ...]:
+    if isinstance(value, str) and FILTER.match(value):
+        return (value,)
+    filters = _names("filters", '["plan=pro"]')(value)
+    for text in filters:
+        if not FILTER.match(text):
+            raise Wrong(f"holds {toml(text)}, which is no filter", expected="dim=value, dim!=value, or dim= for none")
+    return filters
+
+
+def _span(value: object) -> str:
+    text = _text(value)
+    try:
+        calendar.last_span(text, date(2024, 3, 1))
+    except (ValueError, OverflowError) as error:
+        bare = f"{text} days" if text.isdigit() else None
+        raise Wrong("is not a span of time", expected='as "90 days"', instead=bare, hint=str(error)) from None
+    return text
+
+
+def _tab(value: object) -> str:
+    """What every spreadsheet takes as the name of a sheet."""
+    name = _text(value)
+    proper = re.sub(r"[\[\]:*?/\\]", " ", name).strip("' ")[:31]
+    if name != proper or name.casefold() == "history":
+        expected = "at most 31 characters, none of [ ] : * ? / \\, no ' at its ends, not History"
+        raise Wrong("cannot be the name of a sheet", expected=expected, instead=proper if proper != name else "Metrics")
+    return name
+
+
 BOOK_KEYS = {
     "name": Key(_text, '"Acme"'),
     "timezone": Key(_zone, '"Europe/Berlin"'),
@@ -316,10 +361,24 @@ METRIC_KEYS = {
     "start": Key(_day, '"2023-01-01"'),
     "lookback": Key(_whole_days, '"3d"'),
 }
+DELIVERY_KEYS = {
+    "to": Key(_one_of((*FILE_KINDS, *LATER_KINDS)), '"xlsx"'),
+    "path": Key(_text, '"reports/board.xlsx"'),
+    "metrics": Key(_names("metrics", '["revenue"]'), '["signups", "revenue"]'),
+    "scope": Key(_one_of(calendar.SCOPES), '"week"'),
+    "by": Key(_names("dimensions", '["plan"]'), '["plan"]'),
+    "where": Key(_filters, '["plan=pro"]'),
+    "from": Key(_day, '"2023-01-01"', "from_"),
+    "last": Key(_span, '"90 days"'),
+    "layout": Key(_one_of(LAYOUTS), '"columns"'),
+    "tab": Key(_tab, '"Daily"'),
+    "totals": Key(_flag, "true"),
+    "fill": Key(_flag, "true"),
+}
 SYNONYMS = {
     "aggregate": "measure", "alias": "renamed_from", "column": "time", "database": "url", "date": "time",
-    "dialect": "url", "dimensions": "by", "dims": "by", "dsn": "url", "end": "until", "expression": "measure",
-    "filter": "where", "grace": "snapshot_grace", "group_by": "by", "label": "title", "query": "sql",
+    "dialect": "url", "dimensions": "by", "dims": "by", "dsn": "url", "destination": "to", "end": "until", "expression": "measure", "file": "path",
+    "filter": "where", "grace": "snapshot_grace", "group_by": "by", "label": "title", "query": "sql", "sheet": "tab",
     "since": "start", "timeout": "statement_timeout", "timestamp": "time", "to": "until", "type": "kind",
     "tz": "timezone", "valid_from": "from", "valid_to": "until", "value": "measure", "view": "table",
     "week_start": "week_starts", "zone": "timezone",

@@ -9,6 +9,7 @@ from typing import Any
 
 from tallybook.catalog.keys import (
     BOOK_KEYS,
+    DELIVERY_KEYS,
     METRIC_KEYS,
     NAME,
     SOURCE_KEYS,
@@ -21,11 +22,11 @@ from tallybook.catalog.keys import (
 from tallybook.catalog.rules import Declared
 from tallybook.catalog.sql import wrong_query
 from tallybook.errors import Problem, Problems
-from tallybook.metrics import RESERVED_NAMES, BookSettings, Metric, SourceSettings
+from tallybook.metrics import LATER_KINDS, RESERVED_NAMES, BookSettings, Delivery, Metric, SourceSettings
 
-LATER_SECTIONS = ("deliveries", "rules", "alerts")
+LATER_SECTIONS = ("rules", "alerts")
 """Known, but not checked by this version."""
-SECTIONS = ("book", "sources", "metrics", *LATER_SECTIONS)
+SECTIONS = ("book", "sources", "metrics", "deliveries", *LATER_SECTIONS)
 EVENTS = "events"
 """A source name that is reserved for usage events, which come later."""
 
@@ -198,3 +199,30 @@ def _check_reserved(name: str, problems: Problems) -> None:
         message = f"{name!r} is a word of every answer; a metric of this name could not be told from it"
         paste = f"[metrics.{name}_count]"
         problems.add(f"metrics.{name}", message, seen=name, expected="another name", paste=paste)
+
+
+@dataclass(frozen=True)
+class DeclaredDelivery:
+    """A delivery on its way: what could be read of it, the keys as given, and those with a problem."""
+
+    delivery: Delivery
+    path: str
+    given: Mapping[str, object]
+    bad: set[str]
+
+
+def read_deliveries(raw: Mapping[str, object], problems: Problems) -> dict[str, DeclaredDelivery]:
+    """Every `[deliveries.NAME]` by itself; of those that go where this version does not deliver to, no more
+    than that."""
+    declared = {}
+    for name, keys in _tables(raw, "deliveries", problems).items():
+        path = f"deliveries.{name}"
+        to = keys.get("to") if isinstance(keys, Mapping) else None
+        _check_name(name, "deliveries", problems)
+        if to in LATER_KINDS:
+            declared[name] = DeclaredDelivery(Delivery(name=name, to=str(to)), path, {}, set())
+            continue
+        table = _read_table(keys, DELIVERY_KEYS, path, problems)
+        declared[name] = DeclaredDelivery(Delivery(name=name, **table.values), path, table.given, table.bad)
+    _check_case(declared, "deliveries", problems)
+    return declared

@@ -28,7 +28,7 @@ from tallybook.errors import DONE, NOT_READY, USAGE
 if TYPE_CHECKING:
     from tallybook.collect.look import Look
     from tallybook.collect.report import MetricReport, RunReport
-    from tallybook.metrics import Catalog
+    from tallybook.metrics import Catalog, Delivery
 
 # --- check
 
@@ -69,7 +69,19 @@ def _checked(catalog: Catalog, looks: list[Look]) -> dict[str, Any]:
         look = found.get(name)
         seen = {"said": look.said, "warned": look.warned} if look else {}
         told.append({"metric": name, "means": meaning, **seen})
-    return {"metrics": told, "problems": [filled(vars(p)) for look in looks for p in look.problems]}
+    problems = [filled(vars(p)) for look in looks for p in look.problems]
+    handed = [{"delivery": name, "means": _handed(d)} for name, d in catalog.deliveries.items()]
+    return {"metrics": told, **({"deliveries": handed} if handed else {}), "problems": problems}
+
+
+def _handed(delivery: Delivery) -> str:
+    """One sentence on what a delivery puts where."""
+    if delivery.later:
+        return f"{delivery.name} goes to {delivery.to}: this version does not deliver there."
+    split = f", split by {', '.join(delivery.by)}" if delivery.by else ""
+    tab = f", tab {delivery.tab_name!r}" if delivery.to == "xlsx" else ""
+    asked = f"{', '.join(delivery.metrics)} by {delivery.scope}{split}"
+    return f"{delivery.name} keeps {asked} in {delivery.path}{tab}."
 
 
 def _tell_checked(terminal: Terminal, catalog: Catalog, looks: list[Look]) -> None:
@@ -81,6 +93,8 @@ def _tell_checked(terminal: Terminal, catalog: Catalog, looks: list[Look]) -> No
                 terminal.out(terminal.wrapped(f"  seen: {said}"))
             for warned in found[name].warned:
                 terminal.out(terminal.styled(terminal.wrapped(f"  slow: {warned}"), "yellow"))
+    for name, delivery in catalog.deliveries.items():
+        terminal.out(terminal.wrapped(_handed(delivery)).replace(name, terminal.styled(name, "bold"), 1))
     problems = [problem for look in looks for problem in look.problems]
     for problem in problems:
         terminal.err(f"\n{problem}")
@@ -89,6 +103,9 @@ def _tell_checked(terminal: Terminal, catalog: Catalog, looks: list[Look]) -> No
         terminal.err(f"\n{number}.")
         return
     declared = f"{count(len(catalog.metrics), 'metric')}, {count(len(catalog.sources), 'source')}"
+    if catalog.deliveries:
+        several = len(catalog.deliveries)
+        declared += f", {several} deliver{'y' if several == 1 else 'ies'}"
     more = "" if looks else " `tallybook check --source` asks the database too."
     terminal.out(f"\nAll is well: {declared}, days of {catalog.book.timezone}.{more}")
 
@@ -153,7 +170,8 @@ def plan(terminal: Terminal, asked: Collected, every: bool, form: str) -> int:
 )
 @collected
 def run(terminal: Terminal, asked: Collected, form: str, quiet: bool) -> int:
-    """Collect every closed day that is missing, oldest first, and the last few again for late rows.
+    """Collect every closed day that is missing, oldest first, and the last few again for late rows; then bring
+    the files of [deliveries] up to date.
 
     \b
       tallybook run                                  from cron, once a day or as often as you like
@@ -186,6 +204,10 @@ def _tell_run(terminal: Terminal, report: RunReport, *, quiet: bool) -> None:
         first, *lines = table(header, rows, numbers=("days", "points", "revisions", "seconds"))
         terminal.out("\n".join([terminal.styled(first, "bold"), *lines]))
     _tell_notes(terminal, report.metrics, only_errors=quiet)
+    if report.deliveries:
+        from tallybook.cli.delivering import tell_deliveries
+
+        tell_deliveries(terminal, report.deliveries, quiet=quiet)
     if not quiet:
         terminal.out(
             f"\nRun {report.run}: {report.status} in {report.seconds:.1f} s; the book is at version {report.version}."

@@ -58,6 +58,9 @@ VERBS = {
         "coverage": Verb("a calendar of the days that are collected, and what collects the gaps", "behind:coverage"),
         "diff": Verb("what a changed definition does to the numbers, before it is collected", "behind:diff"),
     },
+    "Hand on": {
+        "deliver": Verb("bring the declared files up to date; `run` does so too", "delivering:deliver"),
+    },
     "Keep": {
         "metrics": Verb("what is declared, and what is collected of it", "keeping:metrics"),
         "runs": Verb("the latest runs and what became of them", "keeping:runs"),

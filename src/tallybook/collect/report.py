@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
+from tallybook.destinations.report import DeliveryReport
 from tallybook.errors import DONE, NOT_READY, SOME_FAILED
 
 
@@ -60,6 +61,8 @@ class RunReport:
     version: int = 0
     seconds: float = 0.0
     metrics: list[MetricReport] = field(default_factory=list)
+    deliveries: list[DeliveryReport] = field(default_factory=list)
+    """What was delivered after collecting."""
 
     @property
     def failed(self) -> list[MetricReport]:
@@ -67,7 +70,12 @@ class RunReport:
 
     @property
     def exit_code(self) -> int:
-        """0 all is collected, 1 some metrics failed and the rest is stored, 4 a source was not ready and nothing is."""
+        """0 all is done, 1 some metrics or deliveries failed and the rest is done, 4 a source was not ready and
+        nothing is stored."""
+        return self._collected or (SOME_FAILED if any(d.failed for d in self.deliveries) else DONE)
+
+    @property
+    def _collected(self) -> int:
         nothing = not any(m.days for m in self.metrics)
         if self.failed:
             return NOT_READY if nothing and all(m.unavailable for m in self.failed) else SOME_FAILED
@@ -81,6 +89,7 @@ class RunReport:
         return {
             "run": self.run, "status": self.status, "exit_code": self.exit_code, "version": self.version,
             "seconds": round(self.seconds, 3), "metrics": [m.to_dict() for m in self.metrics],
+            **({"deliveries": [d.to_dict() for d in self.deliveries]} if self.deliveries else {}),
         }  # fmt: skip
 
 

@@ -23,6 +23,8 @@ DESTINATIONS = {
     "csv": "tallybook.destinations.csv:Csv",
     "parquet": "tallybook.destinations.parquet:Parquet",
 }
+LOCKS = ("~${}", ".~lock.{}#")
+"""What Excel and LibreOffice put beside a file that they have open."""
 ENTRY_POINTS = "tallybook.destinations"
 
 
@@ -106,6 +108,28 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
     finally:
         with suppress(OSError):
             beside.unlink(missing_ok=True)
+
+
+def refuse_while_open(path: Path) -> None:
+    """Raises DestinationError while a spreadsheet program has the file open: what it saves next would be the
+    file without what was delivered. Excel and LibreOffice say so by a file beside it."""
+    real = Path(os.path.realpath(path))
+    places = dict.fromkeys(place.with_name(name.format(place.name)) for place in (path, real) for name in LOCKS)
+    for lock in places:
+        if lock.exists():
+            raise DestinationError(
+                f"cannot write {path}: it is open in another program{_who(lock)}",
+                hint=f"close it there; it is delivered by the next run. If nobody has it open: rm '{lock}'",
+            )
+
+
+def _who(lock: Path) -> str:
+    """By whom, as LibreOffice writes it."""
+    with suppress(OSError, UnicodeDecodeError):
+        names = [part for part in lock.read_text(encoding="utf-8").split(",") if part.strip("\0 ;")]
+        if lock.name.startswith(".~lock") and names:
+            return f" (by {names[0]})"
+    return ""
 
 
 def _refuse_what_cannot_be_replaced(target: Path) -> None:

@@ -65,6 +65,18 @@ def refuse_what_does_not_fit(result: Result, path: Path) -> None:
         )
 
 
+def blank_workbook(tab: str, created: datetime | None = None) -> bytes:
+    """A workbook of one empty sheet, for `workbooks` to put a grid into."""
+    import xlsxwriter
+
+    file = BytesIO()
+    with xlsxwriter.Workbook(file, {"in_memory": True}) as book:
+        instant = created or NO_INSTANT
+        book.set_properties({"created": instant.astimezone(UTC) if instant.tzinfo else instant})
+        book.add_worksheet(tab).freeze_panes(1, 0)
+    return file.getvalue()
+
+
 def workbook(result: Result, created: datetime | None = None) -> bytes:
     """The bytes of the workbook."""
     file = BytesIO()
@@ -97,7 +109,7 @@ class _Pages:
         )
         instant = created or NO_INSTANT
         instant = instant.astimezone(UTC) if instant.tzinfo else instant
-        self.book.set_properties({"title": _text(", ".join(result.metrics)), "created": instant})
+        self.book.set_properties({"title": clean_text(", ".join(result.metrics)), "created": instant})
         self._formats: dict[tuple[tuple[str, Any], ...], Any] = {}
         self.comments = 0
         for name in self._sheet_names():
@@ -131,7 +143,7 @@ class _Pages:
         self.comments += 1
         if self.comments <= MAX_COMMENTS:
             size = {"width": 240, "height": 24 + 18 * (1 + len(text) // 36), "author": "Tallybook"}
-            sheet.write_comment(row, column, _text(text)[:MAX_TEXT], size)
+            sheet.write_comment(row, column, clean_text(text)[:MAX_TEXT], size)
 
 
 # The table.
@@ -167,7 +179,7 @@ def _head_format(pages: _Pages, column: Column | None) -> Any:
 def _heading(column: Column, scope: str) -> str:
     if column.role == "period":
         return "from" if scope == "all" else scope
-    return _text(column.label)
+    return clean_text(column.label)
 
 
 def _unlike(heads: list[str]) -> list[str]:
@@ -203,13 +215,13 @@ def _write_dimension(pages: _Pages, sheet: Any, i: int, column: Column, rows: li
     for at, row in enumerate(rows, 1):
         value = row[column.name]
         if value is not None:
-            sheet.write_string(at, i, _text(str(value)), text[row["complete"]])
+            sheet.write_string(at, i, clean_text(str(value)), text[row["complete"]])
         elif row.get("total"):
             sheet.write_string(at, i, "total", total[row["complete"]])
 
 
 def _write_metric(pages: _Pages, sheet: Any, i: int, column: Column, rows: list[Row]) -> None:
-    look = pages.either(num_format=_excel_format(column, [row[column.name] for row in rows]))
+    look = pages.either(num_format=excel_format(column, [row[column.name] for row in rows]))
     for at, row in enumerate(rows, 1):
         value = row[column.name]
         if value is None:
@@ -245,7 +257,7 @@ def _loses_digits(value: Number) -> bool:
     return len(plain_number(value).replace(".", "").strip("-0")) > 15
 
 
-def _excel_format(column: Column, values: list[Number | None]) -> str:
+def excel_format(column: Column, values: list[Number | None]) -> str:
     how = number_format(column, values)
     if not how.asked and any(how.hides(value) for value in values):
         return "0.00E+00"  # no fixed number of decimals shows values this small
@@ -362,7 +374,7 @@ def _of_a_breakdown(pages: _Pages, sheet: Any, table: _Table, column: Column, at
     largest, all_of_them = _largest(table.rows, dimensions, column.name)
     by = ", ".join(c.label for c in pages.result.dimension_columns)
     some = f" ({len(largest)} largest of {all_of_them:,})" if len(largest) < all_of_them else ""
-    title = _text(f"{column.label} by {by}{some}")
+    title = clean_text(f"{column.label} by {by}{some}")
     sheet.write_string(0, at, title)
     days = sorted({row["period"] for row in table.rows})
     _write_days(pages, sheet, at, days)
@@ -390,7 +402,7 @@ def _largest(rows: list[Row], dimensions: list[str], metric: str) -> tuple[list[
 
 
 def _series_label(key: tuple[str | None, ...]) -> str:
-    return _text(" · ".join("(none)" if part is None else part for part in key))
+    return clean_text(" · ".join("(none)" if part is None else part for part in key))
 
 
 def _write_days(pages: _Pages, sheet: Any, at: int, days: list[date]) -> None:
@@ -510,7 +522,7 @@ def _axis_format(column: Column, values: list[Number | None]) -> str:
     if large and not column.format:
         whole = Column(name=column.name, role="metric", type="integer", unit=column.unit)
         return number_format(whole).excel()
-    return _excel_format(column, values)
+    return excel_format(column, values)
 
 
 # The page that says what it is.
@@ -529,11 +541,11 @@ def _write_about(pages: _Pages, created: datetime | None) -> None:
     for at, (what, said) in enumerate(facts):
         sheet.set_row(at, 15 * (1 + len(said) // 85))  # not every program fits rows to wrapped text
         sheet.write_string(at, 0, what, name)
-        sheet.write_string(at, 1, _text(said), text)
+        sheet.write_string(at, 1, clean_text(said), text)
     at = len(facts) + 1
     for i, column in enumerate(result.metric_columns):
-        sheet.write_string(at + i, 0, _text(column.name), name)
-        sheet.write_string(at + i, 1, _text(_of_metric(column)), text)
+        sheet.write_string(at + i, 0, clean_text(column.name), name)
+        sheet.write_string(at + i, 1, clean_text(_of_metric(column)), text)
 
 
 def _facts(result: Result, created: datetime | None) -> list[tuple[str, str]]:
@@ -577,7 +589,7 @@ def _of_metric(column: Column) -> str:
     return ", ".join(part for part in said if part)
 
 
-def _text(text: str) -> str:
+def clean_text(text: str) -> str:
     """What a workbook's XML can hold, no longer than a cell; the rest shows as �."""
     text = re.sub("[\x00-\x08\x0b-\x1f\ud800-\udfff\ufffe\uffff]", "\ufffd", text)
     # The limit counts UTF-16 units.

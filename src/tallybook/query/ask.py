@@ -12,7 +12,7 @@ from decimal import Decimal
 
 from tallybook import calendar
 from tallybook.errors import QueryError, Refused
-from tallybook.metrics import FLOW, LEVEL, SHOWS, UNIQUES, WEEKDAYS, Catalog, Metric
+from tallybook.metrics import FILTER, FLOW, LEVEL, SHOWS, UNIQUES, WEEKDAYS, Catalog, Delivery, Metric
 from tallybook.query.spans import ALL, TO_DATE, Shift, check_window, parse_compare
 
 
@@ -192,12 +192,9 @@ def parse_having(text: str) -> Having:
     return Having(column=found["column"], sign=found["sign"], value=value)
 
 
-_FILTER = re.compile(r"^\s*(?P<dim>[A-Za-z_][\w.]*)\s*(?P<sign>!?=)(?P<value>.*)$", re.DOTALL)
-
-
 def parse_filter(text: str) -> Filter:
     """`plan=pro`, `plan!=pro`, `plan=` (null). Raises QueryError with the forms there are."""
-    found = _FILTER.match(text)
+    found = FILTER.match(text)
     if not found:
         raise QueryError(f"--where {text!r} is not understood", hint="write dim=value, dim!=value, or dim= for null")
     value = found["value"]
@@ -208,6 +205,12 @@ def known_metric(catalog: Catalog, name: str) -> Metric:
     """The metric called `name`. Raises QueryError with the nearest name there is."""
     _known(name, catalog.metrics, "metric", "`tallybook metrics` lists them")
     return catalog.metrics[name]
+
+
+def known_delivery(catalog: Catalog, name: str) -> Delivery:
+    """The delivery called `name`. Raises QueryError with the nearest name there is."""
+    _known(name, catalog.deliveries, "delivery", f"there are: {', '.join(catalog.deliveries) or 'none'}")
+    return catalog.deliveries[name]
 
 
 def _known(name: str, known: Iterable[str], what: str, hint: str) -> None:

@@ -95,6 +95,15 @@ class Covered:
     instant: str | None = None
 
 
+@dataclass(frozen=True, kw_only=True)
+class Delivered:
+    """What a delivery last put in its place: the book's version, a fingerprint of what was asked, when."""
+
+    version: int
+    fingerprint: str
+    at: str = ""
+
+
 @dataclass(kw_only=True)
 class Change:
     """What a commit does: files in, files out, days covered, values revised."""
@@ -198,6 +207,14 @@ class Ledger(Protocol):
 
     def bind_key(self, name: str, key: str) -> None:
         """Keep the points of `name` under `key` from now on; the first key stays."""
+
+    # deliveries
+
+    def delivered(self) -> dict[str, Delivered]:
+        """What each delivery last put in its place, by its name."""
+
+    def record_delivery(self, name: str, done: Delivered, *, now: datetime) -> None:
+        """Keep what a delivery has put in its place, instead of what it put there before."""
 
     # cleaning
 

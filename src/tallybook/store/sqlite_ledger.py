@@ -26,6 +26,7 @@ from tallybook.store.ledger import (
     Covered,
     CoveredDay,
     Definition,
+    Delivered,
     File,
     Lease,
     Revision,
@@ -343,6 +344,25 @@ class SqliteLedger:
     def bind_key(self, name: str, key: str) -> None:
         with self._writing() as db:
             db.execute("INSERT INTO metric_keys VALUES (?, ?) ON CONFLICT (name) DO NOTHING", [name, key])
+
+    # -- deliveries -------------------------------------------------------------------------------------------
+
+    def delivered(self) -> dict[str, Delivered]:
+        with self._reading() as db:
+            rows = db.execute("SELECT delivery, version, state, delivered FROM deliveries").fetchall()
+        return {
+            name: Delivered(version=version, fingerprint=json.loads(state).get("fingerprint", ""), at=at)
+            for name, version, state, at in rows
+        }
+
+    def record_delivery(self, name: str, done: Delivered, *, now: datetime) -> None:
+        state = json.dumps({"fingerprint": done.fingerprint})
+        with self._writing() as db:
+            db.execute(
+                "INSERT INTO deliveries VALUES (?, ?, ?, ?) ON CONFLICT (delivery) DO UPDATE SET "
+                "version = excluded.version, delivered = excluded.delivered, state = excluded.state",
+                [name, done.version, _stamp(now), state],
+            )
 
     # -- cleaning ---------------------------------------------------------------------------------------------
 

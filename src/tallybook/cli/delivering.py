@@ -1,0 +1,56 @@
+"""The verb that hands on: `deliver`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from tallybook.cli.options import TABLE_OR_JSON, verb
+from tallybook.cli.terminal import Terminal, count, indented
+from tallybook.errors import DONE
+
+if TYPE_CHECKING:
+    from tallybook.destinations.report import DeliveryReport
+
+
+@verb(
+    click.argument("names", nargs=-1, metavar="[NAME…]"),
+    click.option("--force", is_flag=True, help="Also what is up to date: write it again."),
+    TABLE_OR_JSON,
+)
+def deliver(terminal: Terminal, names: tuple[str, ...], force: bool, form: str) -> int:
+    """Bring the files of [deliveries] in tallybook.toml up to date: workbooks, CSV and Parquet files.
+
+    \b
+      tallybook deliver                  all of them; `tallybook run` does so after collecting
+      tallybook deliver board --force    this one, also when the book has nothing new
+
+    In a workbook that is there only our cells are written; sheets, charts and formulas of people stay as they
+    are. Where nothing is new nothing is written. A file that is open elsewhere waits for the next run (exit
+    code 1), the others are delivered."""
+    from tallybook.destinations.report import exit_code
+
+    reports = terminal.book().deliver(*names, force=force)
+    if form == "json":
+        terminal.json({"deliveries": [report.to_dict() for report in reports], "exit_code": exit_code(reports)})
+        return exit_code(reports)
+    if not reports:
+        terminal.out("No deliveries are declared: [deliveries.NAME] in tallybook.toml.")
+        return DONE
+    tell_deliveries(terminal, reports, quiet=False)
+    return exit_code(reports)
+
+
+def tell_deliveries(terminal: Terminal, reports: list[DeliveryReport], *, quiet: bool) -> None:
+    """A line for each; what failed on stderr, also when only that is to be heard."""
+    for report in reports:
+        where = f" {report.path}" if report.path else ""
+        if report.failed:
+            failed = terminal.styled("not delivered:", "bold", "red", stream=terminal.stderr)
+            hint = f"\n{indented(report.hint)}" if report.hint else ""
+            terminal.err(f"{report.delivery}{where} {failed} {report.error}{hint}")
+        elif not quiet:
+            more = f", {count(report.rows, 'row')}" if report.rows and report.status == "delivered" else ""
+            more = f": {report.hint}" if report.hint else more
+            terminal.out(f"{report.delivery}{where} {report.status}{more}")

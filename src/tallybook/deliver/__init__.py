@@ -1,0 +1,120 @@
+"""Keeps files up to date: asks the question of each delivery and puts the answer in its place.
+
+What stands in the ledger says whether there is anything new; a delivery that fails is told, waits for the next
+run, and does not keep the others back."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from pathlib import Path
+
+import msgspec
+
+from tallybook.deliver.files import write
+from tallybook.destinations.report import FAILED, NOT_YET, UP_TO_DATE, DeliveryReport
+from tallybook.errors import Busy, TallybookError
+from tallybook.metrics import Catalog, Delivery
+from tallybook.result import Result
+from tallybook.store.ledger import Delivered, Lease, Ledger
+
+JOB = "deliver"
+LEASE_SECONDS = 600.0
+FORM = 1
+"""Raised when files are written in another form, so that all of them are delivered again."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Means:
+    """What delivering needs: the declarations, their folder, the ledger, how to ask, the clock."""
+
+    catalog: Catalog
+    folder: Path
+    ledger: Ledger
+    ask: Callable[[Delivery], Result]
+    today: date
+    clock: Callable[[], datetime]
+
+
+def deliver(means: Means, names: Sequence[str] = (), *, force: bool = False) -> list[DeliveryReport]:
+    """Deliver what is new: all deliveries, or these. `force`: also what is up to date.
+
+    Safe to call again. Raises Busy while another process delivers."""
+    chosen = [d for name, d in means.catalog.deliveries.items() if not names or name in names]
+    if all(d.later for d in chosen):
+        return [_later(d) for d in chosen]
+    lease = _only_us(means)
+    try:
+        reports = []
+        for delivery in chosen:
+            means.ledger.renew(lease, now=means.clock(), seconds=LEASE_SECONDS)
+            reports.append(_later(delivery) if delivery.later else _reported(means, delivery, force=force))
+        return reports
+    finally:
+        means.ledger.release(lease)
+
+
+def _only_us(means: Means) -> Lease:
+    try:
+        return means.ledger.acquire(JOB, now=means.clock(), seconds=LEASE_SECONDS)
+    except Busy:
+        raise Busy(
+            "another process is delivering from this book", hint="wait for it to end, then: tallybook deliver"
+        ) from None
+
+
+def waiting(catalog: Catalog, busy: Busy) -> list[DeliveryReport]:
+    """What to tell of a run whose deliveries another process keeps from being made."""
+    return [
+        DeliveryReport(delivery=d.name, to=d.to, path=d.path, status=FAILED, error=busy.message, hint=busy.hint)
+        for d in catalog.deliveries.values()
+        if not d.later
+    ]
+
+
+def _later(delivery: Delivery) -> DeliveryReport:
+    said = f"this version does not deliver to {delivery.to}"
+    return DeliveryReport(delivery=delivery.name, to=delivery.to, status=NOT_YET, hint=said)
+
+
+def place_of(folder: Path, delivery: Delivery) -> Path:
+    """The file of a delivery: a relative path is one beside tallybook.toml."""
+    return folder / Path(delivery.path).expanduser()
+
+
+def _reported(means: Means, delivery: Delivery, *, force: bool) -> DeliveryReport:
+    began = time.monotonic()
+    report = DeliveryReport(delivery=delivery.name, to=delivery.to, path=delivery.path)
+    try:
+        _deliver(means, delivery, report, force=force)
+    except (TallybookError, OSError) as error:
+        ours = error if isinstance(error, TallybookError) else TallybookError(f"the system refused: {error}")
+        report.status, report.error, report.hint = FAILED, ours.message, ours.hint
+    report.seconds = time.monotonic() - began
+    return report
+
+
+def _deliver(means: Means, delivery: Delivery, report: DeliveryReport, *, force: bool) -> None:
+    path, fingerprint = place_of(means.folder, delivery), fingerprint_of(means, delivery)
+    last = means.ledger.delivered().get(delivery.name)
+    report.version = means.ledger.version()
+    same = last is not None and (last.version, last.fingerprint) == (report.version, fingerprint)
+    if same and path.exists() and not force:
+        report.status = UP_TO_DATE
+        return
+    result = means.ask(delivery)
+    report.rows, report.version = len(result.data), result.version
+    if not write(result, delivery, path, created=means.clock()):
+        report.status = UP_TO_DATE
+    done = Delivered(version=result.version, fingerprint=fingerprint)
+    means.ledger.record_delivery(delivery.name, done, now=means.clock())
+
+
+def fingerprint_of(means: Means, delivery: Delivery) -> str:
+    """A hash of all that the file depends on beside the book's version: what is asked, how metrics look, the day."""
+    catalog = means.catalog
+    told = [FORM, delivery, catalog.metrics, catalog.book.timezone, catalog.book.week_starts, means.today]
+    return hashlib.blake2b(msgspec.msgpack.encode(told), digest_size=8).hexdigest()
