@@ -278,3 +278,40 @@ def mistakes(folder: Path, metric: str) -> dict[str, Any]:
     with pytest.raises(DeclarationError) as error:
         tallybook.open(folder)
     return {problem.path: str(problem) for problem in error.value.problems}
+
+
+def test_an_index_that_was_never_finished_promises_nothing(postgresql_url: str, tmp_path: Path) -> None:
+    import psycopg
+
+    project = shop(Project(tmp_path / "project", postgresql_url, now="2024-01-06T12:00"), unique="")
+    project.insert("accounts", [(1, "pro", "AT", 7)])
+    connection = project.database.connect()
+    connection.autocommit = True
+    with closing(connection), pytest.raises(psycopg.errors.UniqueViolation):
+        connection.execute("create unique index concurrently one on accounts (id)")
+    project.declare(REVENUE)
+    assert "several rows of accounts have id = 1" in project.run_fails()
+    project.close()
+
+
+def test_times_with_an_offset_are_read_through_a_join(lite: Project) -> None:
+    lite.table("accounts (id int primary key, plan text)", [(1, "pro")])
+    lite.table(
+        "invoices (account_id int, created_at text, amount int)",
+        [(1, "2024-01-02T01:00:00+02:00", 5), (1, "2024-01-01T23:30:00-01:00", 7)],
+    )
+    lite.declare(REVENUE.replace(', "accounts.country"', "") + '    stored = "offset"\n')
+    lite.run()
+    assert lite.both("revenue", by=["plan"]) == {("2024-01-01", "pro"): 5, ("2024-01-02", "pro"): 7}
+
+
+def test_a_type_or_a_unit_is_no_column(lite: Project) -> None:
+    lite.table("accounts (id int primary key, date text, integer text)", [(1, "x", "y")])
+    lite.table(
+        "invoices (account_id int, created_at timestamp, date text, integer int)", [(1, "2024-01-01 10:00:00", "z", 3)]
+    )
+    lite.declare(
+        REVENUE.replace('    by = ["plan", "accounts.country"]', "").replace("sum(amount)", "sum(cast('4' as integer))")
+    )
+    lite.run()
+    assert lite.ask("revenue", scope="month") == {"2024-01-01": 4}
