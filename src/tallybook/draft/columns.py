@@ -24,7 +24,22 @@ MANY = frozenset(("country", "currency", "locale", "language"))
 """Columns that have more values than that and are wanted nevertheless."""
 MOST_DIMENSIONS = 4
 _STATES = frozenset(
-    ["open", "closed", "new", "done", "active", "inactive", "cancelled", "canceled", "paid", "pending", "draft", "trial", "trialing", "resolved"]
+    [
+        "open",
+        "closed",
+        "new",
+        "done",
+        "active",
+        "inactive",
+        "cancelled",
+        "canceled",
+        "paid",
+        "pending",
+        "draft",
+        "trial",
+        "trialing",
+        "resolved",
+    ]
 )
 
 
