@@ -230,6 +230,16 @@ def explained(project: Project, sql: str) -> bool:
         return "times" in str(cursor.fetchall())
 
 
+def test_columns_are_told_in_the_spelling_of_the_database(lite: Project) -> None:
+    shop(lite).declare(REVENUE.replace('"plan"', '"Plan"'))
+    assert "did you mean 'plan'" in lite.run_fails()
+    lite.declare(
+        REVENUE.replace('by = ["plan", "accounts.country"]', "where = \"Accounts.PLAN = 'pro' and Plan <> 'x'\"")
+    )
+    lite.run()
+    assert lite.ask("revenue", scope="month") == {"2024-01-01": 110}
+
+
 def test_the_join_belongs_to_the_definition(lite: Project) -> None:
     shop(lite)
     lite.table("customers (id int primary key, plan text, country text)", [(1, "pro", "DE")])
@@ -246,6 +256,11 @@ def test_the_join_belongs_to_the_definition(lite: Project) -> None:
         ('join = "accounts"', "join", ["TABLE on TABLE.column = column"]),
         ('join = "left join accounts on accounts.id = account_id"', "join", ['"accounts on accounts.id = account_id"']),
         ('join = "accounts on id = account_id"', "join", ["which side", '"accounts on accounts.id = account_id"']),
+        (
+            'join = ["accounts on accounts.id = account_id", "plans on id = accounts.plan_id"]',
+            "join",
+            ['["accounts on accounts.id = account_id", "plans on plans.id = accounts.plan_id"]'],
+        ),
         ('join = "accounts on accounts.id > account_id"', "join", ["TABLE on TABLE.column = column"]),
         ('join = "invoices on invoices.id = parent_id"', "join", ["names two tables"]),
         ('join = "accounts on accounts.id = plans.id"', "join", ["not joined before"]),

@@ -94,14 +94,24 @@ class _Scope:
     def expose(self, name: str, key: str) -> None:
         """Makes a column known outside under `name`, which is `column` or `table.column`."""
         table, _, column = name.rpartition(".")
-        if table:
-            self.exposed[name] = self.column(table, column)
-            return
-        holders = self.holders(name)
+        holders = [table] if table else self.holders(column)
         if len(holders) > 1:
             raise self.ambiguous(name, holders, key)
-        if holders and holders[0] != self.own:
-            self.exposed[name] = self.column(holders[0], name)
+        if not holders:
+            return  # the database says that there is none
+        inside, there = self.column(holders[0], column), self.spelled(holders[0], column)
+        if there.rpartition(".")[2] != column or (table and there != name):
+            meant = there if table else there.rpartition(".")[2]
+            raise SourceError(
+                f"metrics.{self.metric.name}.{key}: there is no column {name!r}", hint=f"did you mean {meant!r}?"
+            )
+        if table or holders[0] != self.own:
+            self.exposed[name] = inside
+
+    def spelled(self, table: str, column: str) -> str:
+        """`table.column` as the database and the join spell them."""
+        there = _found(table, self.others) or self.own
+        return f"{there}.{_found(column, self.others.get(there, self.facts)) or column}"
 
     def ambiguous(self, name: str, holders: list[str], key: str) -> SourceError:
         meant = " or ".join(f"{table}.{name}" for table in holders)
@@ -235,7 +245,7 @@ def _over(scope: _Scope, text: str, key: str) -> str:
             for holder in scope.holders(column)[:1]:
                 scope.expose(_found(column, scope.others.get(holder, scope.facts)) or column, key)
         elif there := _found(table, scope.others):
-            name = f"{there}.{column}"
+            name = scope.spelled(there, column)
             scope.expose(name, key)
             parts += [text[behind:start], scope.source.quote(name)]
             behind = end
