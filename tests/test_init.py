@@ -129,12 +129,23 @@ def test_a_shop(database: Project, tmp_path: Path) -> None:
         "select sum(o.total_price) from orders o join customers c on c.id = o.customer_id "
         "where c.country = 'DE' and o.financial_status = 'paid'",
     )
-    assert drafted.value("line_item_revenue") == answers(database, "select sum(price * quantity) from line_items")
-    assert drafted.value("line_item_sold") == answers(database, "select sum(quantity) from line_items")
+    paid = "from line_items l join orders o on o.id = l.order_id where o.financial_status = 'paid'"
+    assert drafted.value("line_item_revenue") == answers(database, f"select sum(l.price * l.quantity) {paid}")
+    assert drafted.value("line_item_sold") == answers(database, f"select sum(l.quantity) {paid}")
     named = json.dumps(drafted.metrics)
     assert "email" not in named
     assert "sku" not in named
     assert "c1@example.org" not in drafted.text
+
+
+def test_a_shop_that_declares_no_keys_is_joined_under_a_look_at_every_run(database: Project, tmp_path: Path) -> None:
+    filled(database, {name: (columns.replace(" primary key", ""), rows) for name, (columns, rows) in SHOP.items()})
+    drafted = Drafted(tmp_path / "project", database.url).collected()
+    assert drafted.metrics["line_item_revenue"]["join"] == "orders on orders.id = order_id"
+    paid = "from line_items l join orders o on o.id = l.order_id where o.financial_status = 'paid'"
+    assert drafted.value("line_item_revenue") == answers(database, f"select sum(l.price * l.quantity) {paid}")
+    database.insert("orders", [(7, 3, "paid", "EUR", "5.00", "1.00", at(3), None)])
+    assert "several rows of orders have id = 7" in drafted.type("run", code=1)
 
 
 # ------------------------------------------------------------------------------------- a billing system

@@ -230,6 +230,16 @@ def explained(project: Project, sql: str) -> bool:
         return "times" in str(cursor.fetchall())
 
 
+def test_columns_are_told_in_the_spelling_of_the_database(lite: Project) -> None:
+    shop(lite).declare(REVENUE.replace('"plan"', '"Plan"'))
+    assert "did you mean 'plan'" in lite.run_fails()
+    lite.declare(
+        REVENUE.replace('by = ["plan", "accounts.country"]', "where = \"Accounts.PLAN = 'pro' and Plan <> 'x'\"")
+    )
+    lite.run()
+    assert lite.ask("revenue", scope="month") == {"2024-01-01": 110}
+
+
 def test_the_join_belongs_to_the_definition(lite: Project) -> None:
     shop(lite)
     lite.table("customers (id int primary key, plan text, country text)", [(1, "pro", "DE")])
@@ -246,6 +256,11 @@ def test_the_join_belongs_to_the_definition(lite: Project) -> None:
         ('join = "accounts"', "join", ["TABLE on TABLE.column = column"]),
         ('join = "left join accounts on accounts.id = account_id"', "join", ['"accounts on accounts.id = account_id"']),
         ('join = "accounts on id = account_id"', "join", ["which side", '"accounts on accounts.id = account_id"']),
+        (
+            'join = ["accounts on accounts.id = account_id", "plans on id = accounts.plan_id"]',
+            "join",
+            ['["accounts on accounts.id = account_id", "plans on plans.id = accounts.plan_id"]'],
+        ),
         ('join = "accounts on accounts.id > account_id"', "join", ["TABLE on TABLE.column = column"]),
         ('join = "invoices on invoices.id = parent_id"', "join", ["names two tables"]),
         ('join = "accounts on accounts.id = plans.id"', "join", ["not joined before"]),
@@ -278,3 +293,40 @@ def mistakes(folder: Path, metric: str) -> dict[str, Any]:
     with pytest.raises(DeclarationError) as error:
         tallybook.open(folder)
     return {problem.path: str(problem) for problem in error.value.problems}
+
+
+def test_an_index_that_was_never_finished_promises_nothing(postgresql_url: str, tmp_path: Path) -> None:
+    import psycopg
+
+    project = shop(Project(tmp_path / "project", postgresql_url, now="2024-01-06T12:00"), unique="")
+    project.insert("accounts", [(1, "pro", "AT", 7)])
+    connection = project.database.connect()
+    connection.autocommit = True
+    with closing(connection), pytest.raises(psycopg.errors.UniqueViolation):
+        connection.execute("create unique index concurrently one on accounts (id)")
+    project.declare(REVENUE)
+    assert "several rows of accounts have id = 1" in project.run_fails()
+    project.close()
+
+
+def test_times_with_an_offset_are_read_through_a_join(lite: Project) -> None:
+    lite.table("accounts (id int primary key, plan text)", [(1, "pro")])
+    lite.table(
+        "invoices (account_id int, created_at text, amount int)",
+        [(1, "2024-01-02T01:00:00+02:00", 5), (1, "2024-01-01T23:30:00-01:00", 7)],
+    )
+    lite.declare(REVENUE.replace(', "accounts.country"', "") + '    stored = "offset"\n')
+    lite.run()
+    assert lite.both("revenue", by=["plan"]) == {("2024-01-01", "pro"): 5, ("2024-01-02", "pro"): 7}
+
+
+def test_a_type_or_a_unit_is_no_column(lite: Project) -> None:
+    lite.table("accounts (id int primary key, date text, integer text)", [(1, "x", "y")])
+    lite.table(
+        "invoices (account_id int, created_at timestamp, date text, integer int)", [(1, "2024-01-01 10:00:00", "z", 3)]
+    )
+    lite.declare(
+        REVENUE.replace('    by = ["plan", "accounts.country"]', "").replace("sum(amount)", "sum(cast('4' as integer))")
+    )
+    lite.run()
+    assert lite.ask("revenue", scope="month") == {"2024-01-01": 4}

@@ -201,8 +201,17 @@ _JOIN_FORM = "TABLE on TABLE.column = column, with `and` between several"
 
 
 def _joins(value: object) -> tuple[Join, ...]:
-    texts = list(value) if isinstance(value, list | tuple) else [value]
-    return tuple(_join(_text(text)) for text in texts)
+    if not isinstance(value, list | tuple):
+        return (_join(_text(value)),)
+    found = []
+    for place, text in enumerate(value):
+        try:
+            found.append(_join(_text(text)))
+        except Wrong as wrong:
+            if wrong.instead is not None:
+                wrong.instead = [*value[:place], wrong.instead, *value[place + 1 :]]
+            raise
+    return tuple(found)
 
 
 def _join(text: str) -> Join:

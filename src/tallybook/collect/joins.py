@@ -15,8 +15,10 @@ from msgspec.structs import replace
 from tallybook.errors import SourceError
 from tallybook.measure import Slot
 from tallybook.metrics import Join, Metric
-from tallybook.sources.base import NUMBERS, TEXT, UUID, Source
+from tallybook.sources.base import BOOL, DATE, NUMBERS, TEXT, TIMESTAMP, TIMESTAMPTZ, Source
 
+_CAST = {*NUMBERS, BOOL, DATE, TIMESTAMP, TIMESTAMPTZ}
+"""Kinds that a text is turned into, to be compared."""
 _NO_COLUMN = frozenset(("STRING", "NUMBER", "DOT", "L_PAREN"))
 """Kinds of words: before or behind one of these no bare column stands."""
 
@@ -92,14 +94,24 @@ class _Scope:
     def expose(self, name: str, key: str) -> None:
         """Makes a column known outside under `name`, which is `column` or `table.column`."""
         table, _, column = name.rpartition(".")
-        if table:
-            self.exposed[name] = self.column(table, column)
-            return
-        holders = self.holders(name)
+        holders = [table] if table else self.holders(column)
         if len(holders) > 1:
             raise self.ambiguous(name, holders, key)
-        if holders and holders[0] != self.own:
-            self.exposed[name] = self.column(holders[0], name)
+        if not holders:
+            return  # the database says that there is none
+        inside, there = self.column(holders[0], column), self.spelled(holders[0], column)
+        if there.rpartition(".")[2] != column or (table and there != name):
+            meant = there if table else there.rpartition(".")[2]
+            raise SourceError(
+                f"metrics.{self.metric.name}.{key}: there is no column {name!r}", hint=f"did you mean {meant!r}?"
+            )
+        if table or holders[0] != self.own:
+            self.exposed[name] = inside
+
+    def spelled(self, table: str, column: str) -> str:
+        """`table.column` as the database and the join spell them."""
+        there = _found(table, self.others) or self.own
+        return f"{there}.{_found(column, self.others.get(there, self.facts)) or column}"
 
     def ambiguous(self, name: str, holders: list[str], key: str) -> SourceError:
         meant = " or ".join(f"{table}.{name}" for table in holders)
@@ -138,7 +150,8 @@ class _Scope:
 
 
 def _columns(source: Source, metric: Metric, table: str) -> list[str]:
-    columns = source.columns(table)
+    columns: list[str] = source.remembered.get(("columns", table)) or source.columns(table)
+    source.remembered["columns", table] = columns
     if not columns:
         raise SourceError(
             f"metrics.{metric.name}.join: there is no table {table!r}", hint=f"one of {', '.join(source.tables()[:20])}"
@@ -158,8 +171,12 @@ def _refuse_fan_out(source: Source, scope: _Scope, metric: Metric, place: int) -
     """Raises SourceError unless the joined key is unique: by the catalogue, else by looking at every row."""
     join = metric.join[place]
     keys = [_found(key, scope.others[join.name]) or scope._none(join.name, key) for key in join.keys]
+    settled = ("joined", metric.table or "", *(j.text for j in metric.join[: place + 1]))
+    if settled in source.remembered:
+        return
     _refuse_other_kinds(source, scope, metric, join)
-    if any({k.casefold() for k in unique} <= {k.casefold() for k in keys} for unique in source.unique_keys(join.table)):
+    if any(set(unique) <= set(keys) for unique in source.unique_keys(join.table)):
+        source.remembered[settled] = True
         return
     listed = ", ".join(source.quote(key) for key in keys)
     known = " AND ".join(f"{source.quote(key)} IS NOT NULL" for key in keys)
@@ -167,6 +184,7 @@ def _refuse_fan_out(source: Source, scope: _Scope, metric: Metric, place: int) -
     with source.snapshot() as reader:
         found = reader.rows(twice)
     if not found:
+        source.remembered[settled] = True
         return
     shown = ", ".join(f"{key} = {value!r}" for key, value in zip(keys, found[0], strict=True))
     raise scope.where(
@@ -184,7 +202,7 @@ def _refuse_other_kinds(source: Source, scope: _Scope, metric: Metric, join: Joi
         (left,) = source.probe(source.table_name(join.table), [scope.column(join.name, own).rpartition(".")[2]])
         (right,) = source.probe(source.table_name(tables[table]), [column])
         kinds = {left.kind, right.kind}
-        if kinds & set(NUMBERS) and kinds & {TEXT, UUID}:
+        if TEXT in kinds and kinds & _CAST:
             raise scope.where(
                 f"{join.name}.{own} is of kind {left.kind}, {other} of kind {right.kind}: what is equal to what is a guess",
                 hint="cast one of them in `sql` and join there",
@@ -224,10 +242,10 @@ def _over(scope: _Scope, text: str, key: str) -> str:
     parts, behind = [], 0
     for start, end, table, column in _names(text, scope.source.dialect):
         if table is None:
-            if len(scope.holders(column)) > 0:
-                scope.expose(column, key)
+            for holder in scope.holders(column)[:1]:
+                scope.expose(_found(column, scope.others.get(holder, scope.facts)) or column, key)
         elif there := _found(table, scope.others):
-            name = f"{there}.{column}"
+            name = scope.spelled(there, column)
             scope.expose(name, key)
             parts += [text[behind:start], scope.source.quote(name)]
             behind = end
@@ -244,8 +262,8 @@ def _names(text: str, dialect: str) -> Iterator[tuple[int, int, str | None, str]
         kind, before, after = kinds[i + 1], kinds[i], kinds[i + 2]
         if kind in _NO_COLUMN or not (token.text[:1].isalpha() or token.text[:1] == "_" or kind == "IDENTIFIER"):
             continue
-        if before == "DOT" or after in ("STRING", "L_PAREN"):
-            continue
+        if before in ("DOT", "ALIAS", "STRING") or after in ("STRING", "L_PAREN", "FROM"):
+            continue  # a part of a name, a type (cast(x as date)), a unit (interval '1' day), a function
         if after == "DOT" and i + 2 < len(tokens):
             yield token.start, tokens[i + 2].end + 1, token.text, tokens[i + 2].text
         else:

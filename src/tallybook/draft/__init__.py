@@ -19,7 +19,6 @@ from typing import Any
 
 from tallybook.collect.bind import Facts, bind
 from tallybook.collect.plan import day_of_value
-from tallybook.collect.statements import Group, group_key
 from tallybook.config.urls import resolved, scheme_of, wrong_url
 from tallybook.draft.guess import LEVELS, Guesser, Idea
 from tallybook.draft.seen import Seen, see
@@ -156,10 +155,16 @@ def _first_day(source: Source, facts: Facts, zone: str, now: datetime) -> date |
     form = facts.time or facts.since
     if form is None:
         return None
-    group = Group(source, group_key(facts), [facts], zone)
+    table, column = facts.reach or (facts.relation, facts.metric.time or facts.metric.from_ or "")
+    relation, name = (source.table_name(table) if facts.reach else table), source.quote(column)
+    key = ("first", relation, column)
     try:
-        with source.snapshot() as reader:
-            value = reader.rows(group.extreme("MIN"))[0][0]
+        if key not in source.remembered:
+            source.remembered[key] = None
+            with source.snapshot() as reader:
+                found = reader.rows(f"SELECT MIN({name}) FROM {relation} WHERE {name} IS NOT NULL")
+            source.remembered[key] = found[0][0]
+        value = source.remembered[key]
         day = None if value is None else day_of_value(value, form, zone)
     except SourceUnavailable:
         raise

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 from tallybook.draft.seen import Column, Table
 from tallybook.draft.words import (
@@ -23,6 +23,24 @@ FEWEST, MOST = 2, 50
 MANY = frozenset(("country", "currency", "locale", "language"))
 """Columns that have more values than that and are wanted nevertheless."""
 MOST_DIMENSIONS = 4
+_STATES = frozenset(
+    [
+        "open",
+        "closed",
+        "new",
+        "done",
+        "active",
+        "inactive",
+        "cancelled",
+        "canceled",
+        "paid",
+        "pending",
+        "draft",
+        "trial",
+        "trialing",
+        "resolved",
+    ]
+)
 
 
 def time_of(table: Table, wanted: Sequence[tuple[str, ...]], *, named_only: bool = False) -> Column | None:
@@ -69,11 +87,12 @@ def line_amount(table: Table, as_sql: Callable[[str], str]) -> str | None:
     return f"{price} * {as_sql(quantity.name)}" if quantity else price
 
 
-def dimensions(table: Table, without: Sequence[str]) -> list[Column]:
-    """By what one may want to split, best first: few different values, no ids, no prose, nothing about a person."""
+def dimensions(table: Table, without: Collection[str]) -> list[Column]:
+    """By what one may want to split, best first: few different values, no ids, no prose, nothing about a person,
+    no column with one of the words `without`."""
     found: list[tuple[int, int, Column]] = []
     for column in table.columns:
-        if column.name not in without and _splits(column, table.rows):
+        if not set(column.words) & set(without) and not _moves(column, without) and _splits(column, table.rows):
             place = min((DIMENSIONS.index(w) for w in column.words if w in DIMENSIONS), default=len(DIMENSIONS))
             found.append((place, len(found), column))
     return [column for _, _, column in sorted(found, key=lambda item: item[:2])][:MOST_DIMENSIONS]
@@ -85,16 +104,26 @@ def _splits(column: Column, rows: int) -> bool:
         return False
     if set(column.words) & (PRIVATE | PROSE) or not re.fullmatch(r"[^\W\d]\w*", column.name):
         return False
-    if kind not in (TEXT, BOOL, OTHER) and not (
-        kind == INT and known and set(column.words) & {"status", "type", "kind"}
-    ):
+    if kind not in (TEXT, BOOL, OTHER) and not (kind == INT and known and _enumerates(column)):
         return False
+    if not all(isinstance(value, str | int | float) for value in column.values):
+        return False  # arrays and documents
     texts = column.texts
     if not FEWEST <= len(texts) <= (250 if set(column.words) & MANY else MOST):
         return False
-    if any(len(t) > 40 or t.count(" ") > 4 or "@" in t or "://" in t for t in texts):
+    if any(len(t) > 40 or t[:1] in ("{", "[") or t.count(" ") > 4 or "@" in t or "://" in t for t in texts):
         return False
     return known or len(texts) * 3 <= rows
+
+
+def _moves(column: Column, without: Collection[str]) -> bool:
+    """A state of work, not of a country."""
+    return "status" in without and "state" in column.words and bool(set(column.texts) & _STATES)
+
+
+def _enumerates(column: Column) -> bool:
+    """Whole numbers that stand for words, or for yes and no."""
+    return bool(set(column.words) & {"status", "type", "kind"}) or set(column.texts) == {"0", "1"}
 
 
 __all__ = ["amount_of", "choices", "dimensions", "line_amount", "quantity_of", "time_of"]

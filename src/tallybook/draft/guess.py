@@ -42,6 +42,8 @@ from tallybook.draft.words import (
 from tallybook.sources.base import DEC, FLOAT, INT, NUMBERS, TEXT, Source
 
 Keys = dict[str, Any]
+MOVING = frozenset(("status", "active", "current"))
+"""Words of columns that change after the fact: what they said on its day is not known any more."""
 LEVELS = 300
 """Places from there on are of levels and of the rest."""
 
@@ -115,9 +117,9 @@ class Guesser:
         keys["measure"] = measure
         return keys, why
 
-    def _by(self, table: Table, keys: Keys, why: dict[str, str], without: Sequence[str] = ()) -> None:
+    def _by(self, table: Table, keys: Keys, why: dict[str, str]) -> None:
         """Dimensions of the table itself; if they are few, also those of whom the fact is about."""
-        own = dimensions(table, without)
+        own = dimensions(table, MOVING)
         said = [f"{c.name} {_some(c)}" for c in own]
         by = [c.name for c in own]
         if len(by) < 3:
@@ -139,21 +141,20 @@ class Guesser:
             known = {word for name in own for word in words(name)}
             if any(other.column(name) for name in own):
                 continue  # which of the two is meant would have to be said in every question
-            fits = [c for c in dimensions(other, ()) if c.name.casefold() not in taken and not set(c.words) & known]
+            fits = [c for c in dimensions(other, MOVING) if c.name.casefold() not in taken and not set(c.words) & known]
             names = [c.name for c in fits][: 3 - len(own)]
             if names:
-                plain = _in_join(column.name)
-                if other.column(column.name):
-                    plain = f"{_in_join(table.name)}.{plain}"
-                text = f"{_in_join(other.name)} on {_in_join(other.name)}.{_in_join(key)} = {plain}"
-                found.append((text, names, f"{key} is unique in {other.name}; gives {', '.join(names)}"))
+                why = "is unique in" if other.unique_by(key) else "seems to be unique in"
+                told = f"{key} {why} {other.name}; gives {', '.join(names)}, as of the run"
+                found.append((_join_of(table, column, other, key), names, told))
         return found
 
     def refers(self, table: Table, column: Column) -> tuple[Table | None, str]:
-        """The table with the one row that a column names: by a foreign key, else by its name; and the key there."""
+        """The table with the one row that a column names: by a foreign key, else by its name; and the key there.
+
+        The key may not be promised to be unique: `join` looks."""
         if column.refers:
-            other = self.seen.table(column.refers[0])
-            return (other, column.refers[1]) if other and other.unique_by(column.refers[1]) else (None, "")
+            return self.seen.table(column.refers[0]), column.refers[1]
         if column.key or column.words[-1:] != ("id",) or len(column.words) < 2:
             return None, ""
         for other in self.seen.tables:
@@ -161,8 +162,8 @@ class Guesser:
             if (
                 key
                 and head(other.name) == column.words[-2]
-                and other.unique_by(key.name)
                 and key.type.kind == column.type.kind
+                and _may_be_key(other, key)
             ):
                 return other, key.name
         return None, ""
@@ -191,10 +192,10 @@ class Guesser:
         place = 100 + MONEY.index(head(table.name))
         keys, why = self._facts(table, time, f"sum({self.as_sql(amount.name)})")
         other = [f'# measure = "sum({self.as_sql(c.name)})"' for c in _more_amounts(table, amount)]
-        status = self._only_paid(table, keys, why, other)
+        status = self._only_paid(table, keys, why)
         self._unit(table, amount, keys, why, other)
         self._decimals(table.name, keys, amount.name, amount, why)
-        self._by(table, keys, why, [status] if status else [])
+        self._by(table, keys, why)
         if time.nulls:
             why["time"] = f"rows without {time.name} are not counted"
         name = f"{_one(table.name)}_{'_'.join(words(amount.name))}"
@@ -206,7 +207,7 @@ class Guesser:
         many = f"paid_{plainly(table.name)}" if status else plainly(table.name)
         yield Idea(many, count, reasons, f"how many {many.replace('_', ' ')}", place=place)
 
-    def _only_paid(self, table: Table, keys: Keys, why: dict[str, str], other: list[str]) -> str:
+    def _only_paid(self, table: Table, keys: Keys, why: dict[str, str]) -> Column | None:
         """Where a status says what was paid, only that counts. Returns the column."""
         for column in table.columns:
             if column.type.kind != TEXT or not set(column.words) & {"status", "state"} or len(column.texts) > 50:
@@ -217,8 +218,8 @@ class Guesser:
                 sql = self.as_sql(column.name)
                 keys["where"] = f"{sql} = {listed}" if len(paid) == 1 else f"{sql} in ({listed})"
                 why["where"] = f"{column.name} is also {', '.join(v for v in column.texts[:6] if v not in paid)}"
-                return column.name
-        return ""
+                return column
+        return None
 
     def _unit(self, table: Table, amount: Column, keys: Keys, why: dict[str, str], other: list[str]) -> None:
         currency = next((c for c in table.columns if "currency" in c.words and c.type.kind == TEXT), None)
@@ -227,7 +228,7 @@ class Guesser:
             why["unit"] = f"{currency.name} is always this"
         if currency and len(currency.texts) > 1:
             other.append(
-                f"# amounts of several currencies ({_some(currency)}) do not add up: always ask --by {currency.name}"
+                f"# amounts of several currencies {_some(currency)} do not add up: always ask --by {currency.name}"
             )
         if amount.type.kind == INT and (currency or "cents" in amount.words):
             smallest = "cents" if "cents" in amount.words else "the smallest unit, as cents"
@@ -294,12 +295,23 @@ class Guesser:
     def _over_parent(
         self, idea: Idea, table: Table, parent: Table, column: Column, time: Column, needed: Sequence[Column]
     ) -> None:
-        """The lines with the time and dimensions of their parent, whose key is unique: no line becomes two."""
+        """The lines with the time and dimensions of their parent: no line becomes two, because its key is unique by the
+        catalogue, or because `join` looks at every run."""
         _, key = self.refers(table, column)
-        by = dimensions(table, ())
-        theirs = [c for c in dimensions(parent, ()) if table.column(c.name) is None][: 3 - min(3, len(by))]
+        status = self._only_paid(parent, idea.keys, idea.why)
+        by = dimensions(table, MOVING)
+        theirs = [c for c in dimensions(parent, MOVING) if table.column(c.name) is None][: 3 - min(3, len(by))]
+        if by or theirs:
+            idea.keys["by"] = [c.name for c in (*by, *theirs)]
+        if not parent.unique_by(key):
+            idea.keys["join"] = _join_of(table, column, parent, key)
+            idea.why["join"] = f"{table.name} has no time of its own; every run looks whether {key} is unique"
+            if table.column(time.name):
+                idea.keys["time"] = f"{parent.name}.{time.name}"
+            return
         sql = self.as_sql
-        picked = [f"l.{sql(c.name)}" for c in (*needed, *by)] + [f"p.{sql(c.name)}" for c in (time, *theirs)]
+        shown = [c for c in parent.columns if c is time or c is status or c in theirs]
+        picked = [f"l.{sql(c.name)}" for c in (*needed, *by)] + [f"p.{sql(c.name)}" for c in shown]
         text = f"select {', '.join(dict.fromkeys(picked))}\nfrom {sql(table.name)} l "
         text += f"join {sql(parent.name)} p on p.{sql(key)} = l.{sql(column.name)}"
         idea.keys.pop("table")
@@ -307,8 +319,6 @@ class Guesser:
         idea.why["sql"] = (
             f"{table.name} has no time of its own; {key} is unique in {parent.name}, so no line counts twice"
         )
-        if by or theirs:
-            idea.keys["by"] = [c.name for c in (*by, *theirs)]
 
     def _parent(self, table: Table) -> tuple[Table | None, Column | None]:
         if time_of(table, PAID + BORN):
@@ -399,7 +409,7 @@ class Guesser:
             where = f"{self.as_sql(status.name)} = 'active'"
             idea = Idea(name, {"kind": "level", "table": table.name, "where": where, "measure": measure}, about=about)
             idea.why["where"] = "there is no column that says when one ended: only the present can be seen"
-            self._by(table, idea.keys, idea.why, [status.name])
+            self._by(table, idea.keys, idea.why)
         idea.place = 300
         if column is not None:
             self._decimals(table.name, idea.keys, column.name, column, idea.why)
@@ -538,6 +548,17 @@ def _some(column: Column) -> str:
     """Some of its values, the most frequent first."""
     texts = [t if len(t) <= 20 else f"{t[:18]}…" for t in column.texts]
     return f"({', '.join(texts[:4])}{f', … {len(texts)}' if len(texts) > 4 else ''})"
+
+
+def _join_of(table: Table, column: Column, other: Table, key: str) -> str:
+    plain = _in_join(column.name)
+    if other.column(column.name):
+        plain = f"{_in_join(table.name)}.{plain}"
+    return f"{_in_join(other.name)} on {_in_join(other.name)}.{_in_join(key)} = {plain}"
+
+
+def _may_be_key(table: Table, key: Column) -> bool:
+    return table.unique_by(key.name) or (len(set(key.values)) == len(key.values) and not table.unique)
 
 
 def _in_join(name: str) -> str:

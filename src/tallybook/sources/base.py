@@ -138,6 +138,8 @@ class Source(abc.ABC):
 
     def __init__(self, settings: SourceSettings) -> None:
         self.settings = settings
+        self.remembered: dict[tuple[str, ...], Any] = {}
+        """What the catalogue said and what was found to be unique, for the life of this object: one command."""
 
     # -- reading -------------------------------------------------------------------------------
 

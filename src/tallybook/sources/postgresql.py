@@ -43,6 +43,16 @@ _CAUGHT_UP = """\
 SELECT max(last_msg_send_time) FROM pg_stat_wal_receiver
 WHERE status = 'streaming' AND latest_end_lsn <= pg_last_wal_replay_lsn()"""
 
+_TABLES = """\
+SELECT c.relname::text FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition AND n.nspname = current_schema() ORDER BY 1"""
+# An index that is not valid was never finished; one over some rows or an expression promises nothing of the columns.
+_UNIQUE = """\
+SELECT (SELECT array_agg(a.attname::text ORDER BY k.n) FROM unnest(i.indkey) WITH ORDINALITY AS k (number, n)
+        JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.number WHERE k.n <= i.indnkeyatts)
+FROM pg_index i WHERE i.indrelid = to_regclass('{name}') AND i.indisunique AND i.indisvalid AND i.indimmediate
+AND i.indpred IS NULL AND i.indexprs IS NULL ORDER BY NOT i.indisprimary"""
+
 
 class PostgresqlSource(ServerSource):
     dialect = "postgres"
@@ -149,6 +159,28 @@ class PostgresqlSource(ServerSource):
         if state is None or state.startswith(("08", "57P")):
             return SourceUnavailable(f"source {name!r}: the connection was lost: {said}", hint="tallybook run")
         return SourceError(f"source {name!r}: {said}")
+
+    def base_tables(self) -> list[str]:
+        """Without partitions, whose rows are those of the table they are part of."""
+        try:
+            with self.snapshot() as reader:
+                rows = reader.rows(_TABLES)
+        except SourceUnavailable:
+            raise
+        except SourceError:  # what only speaks PostgreSQL's protocol need not know these names
+            return super().base_tables()
+        return [row[0] for row in rows]
+
+    def unique_keys(self, table: str) -> list[tuple[str, ...]]:
+        name = self.table_name(table).replace("'", "''")
+        try:
+            with self.snapshot() as reader:
+                rows = reader.rows(_UNIQUE.format(name=name))
+        except SourceUnavailable:
+            raise
+        except SourceError:
+            return []
+        return [tuple(row[0]) for row in rows]
 
     # -- SQL -----------------------------------------------------------------------------------
 
