@@ -226,17 +226,21 @@ def test_every_formula_is_computed_anew_when_the_file_is_opened(people):
 # ------------------------------------------------------------------------------------------ what is not ours
 
 
-@pytest.mark.parametrize("macro", [False, True], ids=["xlsx", "xlsm"])
-def test_what_people_made_stays_byte_for_byte(seed, soak, macro):
+@pytest.mark.parametrize("made_by", ["xlsxwriter", "xlsxwriter with a macro", "libreoffice"])
+def test_what_people_made_stays_byte_for_byte(seed, soak, made_by, tmp_path):
     draw = random.Random(seed)
+    macro = "macro" in made_by
     data = workbook_of_people(macro=macro)
-    before, styles = foreign(data), looks(data)
+    before = foreign(data)
     assert {
         "xl/charts/chart1.xml",
         "xl/pivotTables/pivotTable1.xml",
         "xl/comments1.xml",
         "xl/sharedStrings.xml",
     } <= set(before)
+    if made_by == "libreoffice":
+        data = saved_by_libreoffice(data, tmp_path)
+    before, styles = foreign(data), looks(data)
     values: dict[str, list[Any]] = {"signups": [1, 2], "revenue": money("1.25", "2")}
     for _ in range(50 if soak else 6):
         for name in list(values):
@@ -256,6 +260,9 @@ def test_what_people_made_stays_byte_for_byte(seed, soak, macro):
                 None if v is None else pytest.approx(float(v)) for v in listed
             ]
     assert (foreign(data).get("xl/vbaProject.bin") == MACRO) is macro
+    if made_by == "libreoffice":
+        seen = seen_by_libreoffice(data, tmp_path)
+        assert float(seen["Mine"][0][1]) == pytest.approx(float(sum(v for v in values["revenue"] if v is not None)))
 
 
 def _any(draw: random.Random, name: str) -> Any:
