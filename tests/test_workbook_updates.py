@@ -359,6 +359,16 @@ def test_a_row_inserted_below_the_heads_stays(people):
     assert opened(made)["Daily"].tables["board"].ref == "A1:D5"
 
 
+def test_what_people_put_on_our_sheet_stays(people):
+    made = put(people, grid({"signups": [1, 2]}))
+    rule = '<conditionalFormatting sqref="C2:C9"><cfRule type="top10" priority="1" rank="1"/></conditionalFormatting>'
+    made = edited(made, "Daily", "</sheetData>", f"</sheetData>{rule}")
+    made = edited(made, "Daily", '<row r="3">', '<row r="3" ht="30" customHeight="1" hidden="1">')
+    text = parts_of(put(made, grid({"signups": [1, 2, 3]})))[sheet_part(made, "Daily")].decode()
+    assert f"</sheetData>{rule}" in text
+    assert '<row r="3" ht="30" customHeight="1" hidden="1">' in text
+
+
 def test_a_name_of_people_is_never_taken(people):
     parts = parts_of(people)
     text = parts["xl/workbook.xml"].decode().replace('name="people"', 'name="board.signups"')
