@@ -244,6 +244,7 @@ def reference_errors() -> str:
 
 WORDS: dict[str, Any] = {
     "Book": book.Book,
+    "Delivery": Delivery,
     "Destination": Destination,
     "Lease": ledger.Lease,
     "Operand": measure.Operand,

@@ -20,6 +20,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from tallybook.cli import invoke
+from tallybook.deliver import files
 from tallybook.errors import Busy, DeclarationError, QueryError
 from tallybook.store.ledger import Delivered
 from tallybook.store.sqlite_ledger import SqliteLedger
@@ -225,6 +226,21 @@ def test_what_is_no_workbook_is_left_as_it_is(project):
     (report,) = project.run().deliveries
     assert "no workbook" in report.error
     assert (project.folder / "board.xlsx").read_text() == "minutes of the meeting"
+
+
+def test_a_file_that_somebody_saves_meanwhile_keeps_what_was_saved(project, monkeypatch):
+    declare(project, BOARD).run()
+    project.insert("users", [("2024-03-05 10:00:00", "pro")])
+    made, path = files._MAKERS["xlsx"], project.folder / "board.xlsx"
+
+    def slow(*given):
+        path.write_bytes(b"saved meanwhile")
+        return made(*given)
+
+    monkeypatch.setitem(files._MAKERS, "xlsx", slow)
+    (report,) = project.run().deliveries
+    assert "was changed by somebody" in report.error
+    assert path.read_bytes() == b"saved meanwhile"
 
 
 def test_a_workbook_with_macros_is_not_made_up(project):

@@ -226,17 +226,21 @@ def test_every_formula_is_computed_anew_when_the_file_is_opened(people):
 # ------------------------------------------------------------------------------------------ what is not ours
 
 
-@pytest.mark.parametrize("macro", [False, True], ids=["xlsx", "xlsm"])
-def test_what_people_made_stays_byte_for_byte(seed, soak, macro):
+@pytest.mark.parametrize("made_by", ["xlsxwriter", "xlsxwriter with a macro", "libreoffice"])
+def test_what_people_made_stays_byte_for_byte(seed, soak, made_by, tmp_path):
     draw = random.Random(seed)
+    macro = "macro" in made_by
     data = workbook_of_people(macro=macro)
-    before, styles = foreign(data), looks(data)
+    before = foreign(data)
     assert {
         "xl/charts/chart1.xml",
         "xl/pivotTables/pivotTable1.xml",
         "xl/comments1.xml",
         "xl/sharedStrings.xml",
     } <= set(before)
+    if made_by == "libreoffice":
+        data = saved_by_libreoffice(data, tmp_path)
+    before, styles = foreign(data), looks(data)
     values: dict[str, list[Any]] = {"signups": [1, 2], "revenue": money("1.25", "2")}
     for _ in range(50 if soak else 6):
         for name in list(values):
@@ -256,6 +260,9 @@ def test_what_people_made_stays_byte_for_byte(seed, soak, macro):
                 None if v is None else pytest.approx(float(v)) for v in listed
             ]
     assert (foreign(data).get("xl/vbaProject.bin") == MACRO) is macro
+    if made_by == "libreoffice":
+        seen = seen_by_libreoffice(data, tmp_path)
+        assert float(seen["Mine"][0][1]) == pytest.approx(float(sum(v for v in values["revenue"] if v is not None)))
 
 
 def _any(draw: random.Random, name: str) -> Any:
@@ -350,6 +357,16 @@ def test_a_row_inserted_below_the_heads_stays(people):
     assert cells(made)[0] == ["day", "complete", "signups", "rate"]
     assert [row[2] for row in cells(made)[1:]] == [5, 6, 7]
     assert opened(made)["Daily"].tables["board"].ref == "A1:D5"
+
+
+def test_what_people_put_on_our_sheet_stays(people):
+    made = put(people, grid({"signups": [1, 2]}))
+    rule = '<conditionalFormatting sqref="C2:C9"><cfRule type="top10" priority="1" rank="1"/></conditionalFormatting>'
+    made = edited(made, "Daily", "</sheetData>", f"</sheetData>{rule}")
+    made = edited(made, "Daily", '<row r="3">', '<row r="3" ht="30" customHeight="1" hidden="1">')
+    text = parts_of(put(made, grid({"signups": [1, 2, 3]})))[sheet_part(made, "Daily")].decode()
+    assert f"</sheetData>{rule}" in text
+    assert '<row r="3" ht="30" customHeight="1" hidden="1">' in text
 
 
 def test_a_name_of_people_is_never_taken(people):

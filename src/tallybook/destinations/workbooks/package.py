@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import posixpath
 import zipfile
+from copy import copy
 from dataclasses import dataclass
 from io import BytesIO
 
@@ -133,7 +134,8 @@ class Package:
         with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as made:
             for name, info in self._infos.items():
                 if name not in self._dropped:
-                    made.writestr(info, self._new.get(name, self._zip.read(name)), compress_type=info.compress_type)
+                    data = self._new.get(name) or self._zip.read(name)
+                    made.writestr(_entry(info), data, compress_type=info.compress_type)
             for name in [name for name in self._new if name not in self._infos]:
                 info = zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0))
                 made.writestr(info, self._new[name], compress_type=zipfile.ZIP_DEFLATED)
@@ -156,6 +158,13 @@ def _opened(data: bytes) -> zipfile.ZipFile:
     except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError):
         pass
     raise DestinationError("the file is no workbook, or a damaged one", hint=_MOVE)
+
+
+def _entry(info: zipfile.ZipInfo) -> zipfile.ZipInfo:
+    """The same entry in a new zip; sizes that some programs note beside it are those of the old one."""
+    entry = copy(info)
+    entry.extra = b""
+    return entry
 
 
 def _rels_of(name: str) -> str:
