@@ -46,7 +46,7 @@ def said(project: Project, *argv: str, code: int = 0) -> str:
     project.close()
     out, err = StringIO(), StringIO()
     ended = invoke([*argv, "--project", str(project.folder)], now=lambda: project.now, stdout=out, stderr=err, env={})
-    assert ended == code, err.getvalue()
+    assert ended == code, out.getvalue() + err.getvalue()
     return out.getvalue() or err.getvalue()
 
 
