@@ -46,7 +46,7 @@ def said(project: Project, *argv: str, code: int = 0) -> str:
     project.close()
     out, err = StringIO(), StringIO()
     ended = invoke([*argv, "--project", str(project.folder)], now=lambda: project.now, stdout=out, stderr=err, env={})
-    assert ended == code, err.getvalue()
+    assert ended == code, out.getvalue() + err.getvalue()
     return out.getvalue() or err.getvalue()
 
 
@@ -129,6 +129,10 @@ def test_a_day_that_is_not_collected_is_told_with_the_line_that_collects_it(paid
     assert "tallybook run revenue --from 2024-02-20 --to 2024-02-20" in text
 
 
+def test_a_day_that_is_not_over_has_no_line_that_collects_it(paid: Project) -> None:
+    assert "not collected: the day is not over yet" in said(paid, "why", "revenue", "today")
+
+
 def test_a_day_known_only_under_an_older_definition_names_it(paid: Project) -> None:
     old = paid.book.metric("revenue")["definition"]
     paid.declare(REVENUE.replace("sum(cents)", "sum(cents) / 100"), start="2024-03-01")
@@ -138,6 +142,7 @@ def test_a_day_known_only_under_an_older_definition_names_it(paid: Project) -> N
         "since_version": None,
         "snapshot_taken": None,
         "under_other_definitions": [old],
+        "collect": "tallybook run revenue --from 2024-03-01 --to 2024-03-01",
     }
     assert f"--definition {old}" in said(paid, "why", "revenue", "2024-03-01")
 

@@ -466,7 +466,8 @@ class Book:
             metrics = [self.project.catalog.metrics[name] for name in names]
             bounds = {m.name: self._bound(m, keys[m.name], known, None) for m in metrics}
             return [
-                evidence(self.store, self.engine, known, m, keys[m.name], bounds[m.name], day, filters) for m in metrics
+                evidence(self.store, self.engine, known, m, keys[m.name], bounds[m.name], day, self.today, filters)
+                for m in metrics
             ]
 
     def diff(

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 def evidence(
     store: Store, engine: duckdb.DuckDBPyConnection, known: Snapshot, metric: Metric, key: str, bound: Bound | None,
-    day: date, filters: Sequence[Filter],
+    day: date, today: date, filters: Sequence[Filter],
 ) -> dict[str, Any]:  # fmt: skip
     """What the book holds about one collected metric on one day: `definition`, `coverage`, `run`, `revisions`.
 
@@ -35,7 +35,7 @@ def evidence(
         "metric": metric.name,
         "kept_as": key,
         "definition": _definition(bound, definitions) if bound else None,
-        "coverage": _coverage(own, covered),
+        "coverage": _coverage(own, covered) | _collecting(metric, day, today, own),
         "points": _points(store, engine, known, bound, day) if bound and own else None,
         "run": _run(store.ledger.run, own.run, metric.name) if own and own.run else None,
         "revisions": [_revision(r) for r in told],
@@ -73,6 +73,17 @@ def _coverage(own: CoveredDay | None, covered: Sequence[CoveredDay]) -> dict[str
         "snapshot_taken": own.instant if own else None,
         "under_other_definitions": [c.definition for c in covered if own is None or c.definition != own.definition],
     }
+
+
+def _collecting(metric: Metric, day: date, today: date, own: CoveredDay | None) -> dict[str, str]:
+    """What collects a day that is not covered, or why nothing does."""
+    if own is not None:
+        return {}
+    if day >= today:
+        return {"why": "the day is not over yet"}
+    if metric.snapshot:
+        return {"why": "of a snapshot only the present can be seen: it cannot be collected any more"}
+    return {"collect": f"tallybook run {metric.name} --from {day} --to {day}"}
 
 
 def _points(

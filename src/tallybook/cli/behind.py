@@ -126,7 +126,7 @@ def _evidence(one: Mapping[str, Any], day: str) -> Iterator[str]:
 def _collected(one: Mapping[str, Any], coverage: Mapping[str, Any], day: str) -> Iterator[str]:
     others = coverage["under_other_definitions"]
     if not coverage["covered"]:
-        yield _line("collected", f"not collected: tallybook run {one['metric']} --from {day} --to {day}")
+        yield _line("collected", f"not collected: {coverage.get('collect') or coverage['why']}")
     else:
         run, points = one["run"] or {}, one["points"]
         took = f" in {run['seconds']:.1f} s" if run.get("seconds") is not None else ""
@@ -166,7 +166,8 @@ def _lineage(tree: Mapping[str, Any], depth: int = 0) -> list[str]:
         lines += _lineage(below, depth + 1)
     source = f"{tree['source']}: " if tree.get("source") else ""
     for name, columns in tree.get("tables", {}).items():
-        lines.append(f"{room}  {source}{name or 'of one of these tables'} ({', '.join(columns)})")
+        listing = f" ({', '.join(columns)})" if columns else ""
+        lines.append(f"{room}  {source}{name or 'of one of these tables'}{listing}")
     lines += [f"{room}  not read here: {_flat(text)}" for text in tree.get("unread", ())]
     return lines
 

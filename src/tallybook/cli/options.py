@@ -95,7 +95,7 @@ FROM = click.option("--from", "from_", metavar="DAY", help="The first day; 2026-
 TO = click.option("--to", metavar="DAY", help="The last day, included.")
 
 
-def _urls(_: click.Context, __: click.Parameter, values: Sequence[str]) -> dict[str, str]:
+def urls_of(_: click.Context, __: click.Parameter, values: Sequence[str]) -> dict[str, str]:
     found = {}
     for value in values:
         name, sign, url = value.partition("=")
@@ -106,7 +106,7 @@ def _urls(_: click.Context, __: click.Parameter, values: Sequence[str]) -> dict[
 
 
 SOURCES = click.option(
-    "--source", "sources", multiple=True, metavar="NAME=URL", callback=_urls,
+    "--source", "sources", multiple=True, metavar="NAME=URL", callback=urls_of,
     help="Read a copy of this source instead; needs --source-as-of, or `fresh` declared.",
 )  # fmt: skip
 

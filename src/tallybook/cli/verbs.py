@@ -46,6 +46,7 @@ VERBS = {
     "Declare and collect": {
         "init": Verb("look at a database and draft a tallybook.toml", "beginning:init"),
         "check": Verb("every problem of the project file, and with --source of the database", "collecting:check"),
+        "test": Verb("do the metrics give what tests/*.toml expects of given rows?", "trying:test"),
         "plan": Verb("show what `run` would do, statements and all, and touch nothing", "collecting:plan"),
         "run": Verb("collect every closed day that is missing, and the last few again", "collecting:run"),
     },

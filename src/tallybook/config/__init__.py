@@ -71,11 +71,13 @@ class Project:
         return f"Project({str(self.folder)!r}, {len(self.catalog.metrics)} metrics)"
 
 
-def load(folder: Path, env: Mapping[str, str]) -> Project:
+def load(folder: Path, env: Mapping[str, str], *, instead: Mapping[str, str] | None = None) -> Project:
     """The project in `folder`, with the variables of `env` and, behind them, of its .env file.
 
-    Raises one DeclarationError that holds every problem and no secret."""
-    reading = _Reading(folder=Path(folder).absolute())
+    `instead` are urls of other databases, perhaps of another kind, in whose SQL the metrics are read then; what
+    is declared of a source's freshness does not hold for them. Raises one DeclarationError that holds every
+    problem and no secret."""
+    reading = _Reading(folder=Path(folder).absolute(), instead=instead or {})
     try:
         return reading.project(env)
     except RecursionError:
@@ -152,6 +154,7 @@ class _Reading:
     places: dict[str, str] = field(default_factory=dict)
     """Where a metric stands that does not stand in the toml."""
     watched: dict[str, bytes] = field(default_factory=dict)
+    instead: Mapping[str, str] = field(default_factory=dict)
 
     def project(self, env: Mapping[str, str]) -> Project:
         """From the cache when nothing changed, else checked anew and kept."""
@@ -162,6 +165,7 @@ class _Reading:
         files = metric_files(self.folder)
         # A store that is a URL may hold a password, so nothing is kept then.
         place = self.folder / store / "cache" / "catalog.msgpack" if store and "://" not in store else None
+        place = None if self.instead else place
         key = cache.digest(cache.ours(), str(self.folder), written, files, self.dialects)
         kept = cache.read(place, key, variables) if place and not self.problems.found else None
         catalog = kept or self.checked(variables, files, key, place)
@@ -178,7 +182,10 @@ class _Reading:
         """Expands and checks the sources' urls: all that is not kept in the cache."""
         for name in self.table("sources"):
             url = self.table("sources", name).get("url")
-            if isinstance(url, str):
+            if name in self.instead:
+                self.read_url(name, self.instead[name].replace("$", "$$"), variables)
+                self.table("sources", name).pop("fresh", None)
+            elif isinstance(url, str):
                 self.read_url(name, url, variables)
 
     def read_url(self, name: str, written: str, variables: Mapping[str, str]) -> None:

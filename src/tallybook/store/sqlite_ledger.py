@@ -190,8 +190,10 @@ class SqliteLedger:
         return Snapshot(version=version, files=files, coverage=coverage, definitions=definitions)
 
     def commit(self, base: int, change: Change, *, lease: Lease | None, run: int | None, now: datetime) -> int:
-        # Deleted rows are overwritten with zeros, not only let go of.
-        self._connection().execute(f"PRAGMA secure_delete = {'ON' if change.forgotten else 'OFF'}")
+        if change.forgotten:
+            # Deleted rows are overwritten with zeros, not only let go of.
+            with self._telling():
+                self._connection().execute("PRAGMA secure_delete = ON").fetchall()
         with self._writing() as db:
             current = int(db.execute("SELECT max(version) FROM versions").fetchone()[0])
             if current != base:

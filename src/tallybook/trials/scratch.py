@@ -1,0 +1,173 @@
+"""Tables made of given rows, in a database of their own. Every statement that writes, writes here."""
+
+from __future__ import annotations
+
+import sqlite3
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime, time
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from tallybook.errors import DeclarationError
+from tallybook.metrics import SourceSettings
+
+Rows = Sequence[Mapping[str, Any]]
+
+
+TYPES: Mapping[type, str] = {
+    bool: "BOOLEAN", int: "BIGINT", str: "VARCHAR(500)", datetime: "TIMESTAMP", date: "DATE", time: "TIME",
+}  # fmt: skip
+
+
+class Scratch(ABC):
+    """An empty database that takes tables, and gives them up again."""
+
+    url: str
+    quote = '"'
+    types: Mapping[type, str]
+    """The column type of what toml knows, where the test says none."""
+    instant = "TIMESTAMP WITH TIME ZONE"
+
+    @abstractmethod
+    def execute(self, statements: Sequence[str]) -> None:
+        """Run and commit."""
+
+    def fill(self, given: Mapping[str, Rows], types: Mapping[str, Mapping[str, str]]) -> None:
+        """Make the tables with their rows."""
+        statements: list[str] = []
+        for table in dict.fromkeys((*given, *types)):
+            statements += self._table(table, given.get(table, ()), types.get(table, {}))
+        self.execute(statements)
+
+    def empty(self, tables: Sequence[str]) -> None:
+        self.execute([f"DROP TABLE IF EXISTS {self.name(table)}" for table in tables])
+
+    def name(self, name: str) -> str:
+        return ".".join(
+            f"{self.quote}{part.replace(self.quote, self.quote * 2)}{self.quote}" for part in name.split(".")
+        )
+
+    def _table(self, table: str, rows: Rows, types: Mapping[str, str]) -> list[str]:
+        names = list(dict.fromkeys([*types, *(name for row in rows for name in row)]))
+        if not names:
+            raise DeclarationError(f"table {table!r} has no columns", hint=f'[types.{table}]\nid = "integer"')
+        typed = [f"{self._column(n)} {types.get(n) or self._type([row.get(n) for row in rows])}" for n in names]
+        made = [f"CREATE TABLE {self.name(table)} ({', '.join(typed)})"]
+        listed = ", ".join(map(self._column, names))
+        for row in rows:
+            values = ", ".join(self.literal(row.get(name)) for name in names)
+            made.append(f"INSERT INTO {self.name(table)} ({listed}) VALUES ({values})")
+        return made
+
+    def _column(self, name: str) -> str:
+        return f"{self.quote}{name.replace(self.quote, self.quote * 2)}{self.quote}"
+
+    def _type(self, values: Sequence[Any]) -> str:
+        known = [value for value in values if value is not None]
+        if any(isinstance(value, Decimal) for value in known):
+            scale = max(-int(v.as_tuple().exponent) for v in known if isinstance(v, Decimal))
+            return f"DECIMAL(30, {max(scale, 1)})"
+        if known and isinstance(known[0], datetime):
+            return self.types[datetime] if known[0].tzinfo is None else self.instant
+        return self.types[type(known[0]) if known else str]
+
+    def literal(self, value: Any) -> str:
+        """A value of toml in SQL."""
+        if value is None:
+            return "NULL"
+        if isinstance(value, bool):
+            return "TRUE" if value else "FALSE"
+        if isinstance(value, int | Decimal):
+            return format(value, "f") if isinstance(value, Decimal) else str(value)
+        text = value.isoformat(" ") if isinstance(value, datetime) else str(value)
+        return "'" + self.escaped(text) + "'"
+
+    def escaped(self, text: str) -> str:
+        return text.replace("'", "''")
+
+
+class SqliteScratch(Scratch):
+    instant = "TEXT"
+
+    def __init__(self, path: Path) -> None:
+        self.path, self.url = path, f"sqlite:///{path}"
+        self.types = {bool: "BOOLEAN", int: "INTEGER", str: "TEXT", datetime: "TEXT", date: "TEXT", time: "TEXT"}
+
+    def execute(self, statements: Sequence[str]) -> None:
+        db = sqlite3.connect(self.path)
+        try:
+            for statement in statements:
+                db.execute(statement)
+            db.commit()
+        finally:
+            db.close()
+
+
+class DuckdbScratch(Scratch):
+    def __init__(self, path: Path) -> None:
+        self.path, self.url = path, f"duckdb:///{path}"
+        self.types = TYPES
+
+    def execute(self, statements: Sequence[str]) -> None:
+        import duckdb
+
+        with duckdb.connect(self.path) as db:
+            for statement in statements:
+                db.execute(statement)
+
+
+class ServerScratch(Scratch):
+    """An empty database of a server. Raises DeclarationError when there is anything in it."""
+
+    def __init__(self, name: str, url: str) -> None:
+        from tallybook.sources import open_source
+        from tallybook.sources.server import ServerSource
+
+        self.url = url
+        source = open_source(SourceSettings(name=name, url=url))
+        assert isinstance(source, ServerSource)
+        try:
+            there = source.tables()
+        finally:
+            source.close()
+        if there:
+            raise DeclarationError(
+                f"--source {name}: the database is not empty, it holds {', '.join(there[:3])}",
+                hint="tests make and drop tables: give them an empty database of their own",
+            )
+        self._at = source.engine().url
+        self.types = TYPES
+        if source.dialect == "mysql":
+            self.quote, self.instant = "`", "TIMESTAMP(6)"
+            self.types = {**TYPES, datetime: "DATETIME(6)"}
+
+    def execute(self, statements: Sequence[str]) -> None:
+        from sqlalchemy import create_engine
+        from sqlalchemy.pool import NullPool
+
+        engine = create_engine(self._at, poolclass=NullPool)
+        with engine.begin() as connection:
+            for statement in statements:
+                connection.exec_driver_sql(statement.replace("%", "%%"))
+
+    def escaped(self, text: str) -> str:
+        escaped = super().escaped(text)
+        return escaped.replace("\\", "\\\\") if self.quote == "`" else escaped
+
+
+FILES: Mapping[str, type[SqliteScratch] | type[DuckdbScratch]] = {"sqlite": SqliteScratch, "duckdb": DuckdbScratch}
+
+
+def scratch_of(name: str, kind: str, url: str | None, folder: Path) -> Scratch:
+    """A scratch database of a kind (sqlglot's name): a new file in `folder`, or the empty one at `url`."""
+    if kind in FILES:
+        return FILES[kind](folder / f"{name}.{kind}")
+    if url is not None:
+        return ServerScratch(name, url)
+    raise DeclarationError(
+        f"source {name!r} is {kind}; tests of its metrics need a database of that kind",
+        hint=f"an empty one: tallybook test --source {name}=URL\n"
+        'or, if its SQL means the same there: dialect = "sqlite" or "duckdb" at the top of the test file',
+    )
