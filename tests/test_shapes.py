@@ -7,14 +7,18 @@ days those must be is worked out here, with dateutil and plain arithmetic.
 from __future__ import annotations
 
 import random
-from datetime import date, timedelta
+import sqlite3
+from contextlib import closing
+from datetime import UTC, date, datetime, timedelta
 from fractions import Fraction
+from pathlib import Path
 from typing import Any
 
 import pytest
 from dateutil.relativedelta import relativedelta
 from hypothesis import given, strategies as st
 
+import tallybook
 from tallybook.errors import QueryError, Refused
 from tests.oracle import Ask, Judge, Value, period_start
 from tests.test_right import DAY, FIRST, QUESTIONS, RIGHT, SCOPES, Play, company_book, every_world_is_a_new_one
@@ -209,15 +213,15 @@ def test_the_top_and_the_others_are_each_computed_from_their_own_rows(company_bo
     most = data.draw(st.integers(1, 3))
     rows = company_book.book.query(name, scope=scope, by=["plan"], from_=first, to=last, top=most).rows()
     everyone = company_book.book.query(name, scope=scope, by=["plan"], from_=first, to=last).rows()
-    best = {row["plan"] for row in rows if not row.get("other") and row[name] is not None}
+    best = {row["plan"] for row in rows if not row.get("others") and row[name] is not None}
     assert len(best) <= most
     for row in rows:
-        if row.get("other"):
+        if row.get("others"):
             begin, until = next((b, u) for s, b, u in periods(first, last, scope) if s == row["period"])
             kept = tuple(("plan", "!=", plan) for plan in top_plans(company_book, name, first, last, most))
             expected = value_over(judge, name, begin, until, where=kept)
             assert expected.accepts(row[name]), (name, scope, row, kept, str(expected))
-    plain = [row for row in rows if not row.get("other")]
+    plain = [row for row in rows if not row.get("others")]
     assert plain == [row for row in everyone if row in plain]
 
 
@@ -287,3 +291,18 @@ def test_what_makes_no_sense_is_told(asked: dict[str, Any], why: str, instead: s
         company_book.book.query("signups", **asked)
     assert why in str(told.value)
     assert instead in str(told.value)
+
+
+def test_a_metric_may_be_called_other(tmp_path: Path) -> None:
+    (tmp_path / "tallybook.toml").write_text(
+        '[book]\nstart = "2026-03-01"\n[sources.app]\nurl = "sqlite:///app.sqlite"\n'
+        '[metrics.other]\ntable = "t"\ntime = "day"\nmeasure = "sum(n)"\nby = ["kind"]\n'
+    )
+    with closing(sqlite3.connect(tmp_path / "app.sqlite")) as app:
+        app.execute("create table t (day date, kind text, n integer)")
+        app.executemany("insert into t values ('2026-03-01', ?, ?)", [("a", 5), ("b", 3), ("c", 4)])
+        app.commit()
+    with tallybook.open(tmp_path, now=lambda: datetime(2026, 3, 2, 12, tzinfo=UTC)) as book:
+        book.run()
+        rows = book.query("other", by=["kind"], top=1).rows()
+        assert [(row["kind"], row["other"], row.get("others")) for row in rows] == [("a", 5, None), (None, 7, True)]

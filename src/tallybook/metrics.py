@@ -36,6 +36,7 @@ RESERVED_NAMES = frozenset(
         "days_expected",
         "approximate",
         "total",
+        "others",
         "notes",
         "metric",
         "metrics",

@@ -53,7 +53,7 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
 
     A row of `data` holds `period` (a date, or None on a total over all periods), each dimension
     (text or None), each metric (int, Decimal, float or None), `complete`, `days`, `days_expected`,
-    `approximate`, on totals rows `total: True`, on rows of all series beside the top `other: True`,
+    `approximate`, on totals rows `total: True`, on rows of all series beside the top `others: True`,
     and `notes` where a metric has more to say:
     `{metric: {days, complete, carried, as_of, error, bounds: (low, high), definition, why}}`.
 
@@ -90,7 +90,7 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def has_others(self) -> bool:
-        return any(row.get("other") for row in self.data)
+        return any(row.get("others") for row in self.data)
 
     def rows(self) -> list[Row]:
         """The rows as dicts of Python values, keys in the documented order. Yours to change."""
@@ -232,14 +232,14 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
         names = [c.name for c in self.columns]
         names += ["complete", "days", "days_expected", "approximate"]
         names += ["total"] if self.has_totals else []
-        return [*names, "other"] if self.has_others else names
+        return [*names, "others"] if self.has_others else names
 
     def _ordered(self, row: Row) -> Row:
         names = [c.name for c in self.columns]
         ordered = {name: row[name] for name in names}
         for name in ("complete", "days", "days_expected", "approximate"):
             ordered[name] = row[name]
-        for name in ("total", "other"):
+        for name in ("total", "others"):
             if row.get(name):
                 ordered[name] = True
         if row.get("notes"):
@@ -268,8 +268,8 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def _value(row: Row, name: str) -> Any:
-    """Only `total` and `other` may be left out of a row."""
-    return bool(row.get(name)) if name in ("total", "other") else row[name]
+    """Only `total` and `others` may be left out of a row."""
+    return bool(row.get(name)) if name in ("total", "others") else row[name]
 
 
 def _column_facts(column: Column) -> dict[str, str | None]:
@@ -685,7 +685,7 @@ def _without_unit(how: NumberFormat, column: Column) -> NumberFormat:
 def _dimension_text(value: Any, row: Row, metrics: list[str]) -> str:
     if value is None:
         gap = all(row[metric] is None for metric in metrics)  # a period that has no series at all
-        return "total" if row.get("total") else "other" if row.get("other") else GAP if gap else "(none)"
+        return "total" if row.get("total") else "other" if row.get("others") else GAP if gap else "(none)"
     text = _printable(str(value))
     return text if _wide(text) <= 40 else text[:39] + "…"
 

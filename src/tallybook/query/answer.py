@@ -200,7 +200,7 @@ def _with_others(
     found: list[Row] = []
     for other in others:
         found += by_period.get(other["period"], [])
-        found.append({"period": other["period"], **dict.fromkeys(query.by), **other, "other": True})
+        found.append({"period": other["period"], **dict.fromkeys(query.by), **other, "others": True})
     return found
 
 

@@ -45,7 +45,7 @@ def _key(result: Result, row: dict[str, Any]) -> tuple[Any, ...]:
     return (
         row["period"],
         row.get("total", False),
-        row.get("other", False),
+        row.get("others", False),
         *(row[c.name] for c in result.dimension_columns),
     )
 
