@@ -66,8 +66,9 @@ format: setup
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+# Its tests take longer than what is told of with a stack; telling one while it runs can end its process.
 soak: setup servers
-	TALLYBOOK_SOAK=1 $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(ARGS)
+	TALLYBOOK_SOAK=1 $(BIN)/python -m pytest -o faulthandler_timeout=0 -n $(WORKERS) --dist worksteal $(ARGS)
 
 bench: setup servers
 	$(BIN)/python benchmarks/run.py $(ARGS)
