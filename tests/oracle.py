@@ -1236,7 +1236,11 @@ class Answer:
         if show == "first":
             return self.value_at(name, span.asked[0], key, days)
         value = self.value_at(name, self.last_day(name, span, days), key, days)
-        return arithmetic("-", value, self.value_at(name, span.before, key, days)) if show == "change" else value
+        if show != "change":
+            return value
+        change = arithmetic("-", value, self.value_at(name, span.before, key, days))
+        real = change.middle is not None and (change.middle * 10**10).denominator != 1
+        return widened(change) if real else change
 
     def last_day(self, name: str, span: Span, days: set[date]) -> date:
         """The day whose value is the period's last one, for all of its series, so that parts add up: its last

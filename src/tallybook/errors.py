@@ -92,6 +92,10 @@ class SourceUnavailable(SourceError):
     exit_code = NOT_READY
 
 
+class Inseparable(SourceError):
+    """Rows of one statement that answers for several keys cannot be told apart: ask for each alone."""
+
+
 class Busy(TallybookError):
     """Another run is at work on this book."""
 

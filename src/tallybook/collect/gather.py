@@ -13,7 +13,7 @@ from tallybook.calendar import ONE_DAY, Period, next_period
 from tallybook.collect.bind import Facts
 from tallybook.collect.staging import AdditiveRows, Staging, opening_day
 from tallybook.collect.statements import AdditivePlan, Group, KeyedPlan, Scan
-from tallybook.errors import SourceError
+from tallybook.errors import Inseparable, SourceError
 from tallybook.measure import FLOAT
 from tallybook.sources.base import INT, TEXT, Reader, as_exact, as_float, as_integer, as_text
 
@@ -259,8 +259,8 @@ def _stage_keyed(
     counts = {count: f"c{at + len(scan.keys) + place}" for place, count in enumerate(scan.counts)}
     mark = f"c{at + len(scan.keys) + len(counts)}"
     if len(scan.plans) > 1 and not set(table[mark].unique().to_pylist()) <= set(scan.marks):
-        # Two keys are one to the source. It is asked for each metric alone.
-        raise SourceError(f"{group.relation} cannot be grouped by {' and '.join(scan.keys)} at once")
+        # Two keys, or a key and a dimension, are one to the source.
+        raise Inseparable(f"{group.relation} cannot be grouped by {' and '.join(scan.keys)} at once")
     for plan, own in zip(scan.plans, scan.marks, strict=True):
         keys = [f"c{at + i}" for i in range(len(plan.keys))]
         at += len(keys)

@@ -15,7 +15,7 @@ from tallybook.collect.plan import Horizon, Planner, horizon
 from tallybook.collect.run import Means
 from tallybook.collect.staging import Staging
 from tallybook.collect.statements import INTERVAL_PLAN, SNAPSHOT_PLAN, Group, group_key
-from tallybook.errors import Refused
+from tallybook.errors import Inseparable, Refused
 from tallybook.measure import ADDITIVE
 from tallybook.metrics import Bound, Metric
 from tallybook.points import SCHEMAS
@@ -107,8 +107,15 @@ def _gather(group: Group, metric: Metric, first: date, last: date, today: date, 
         steps = gather_intervals(group, first, last, staging)
     else:
         steps = gather_days(group, [(first, last)], staging, by_index(group, last))
-    for _ in steps:
-        pass
+    try:
+        for _ in steps:
+            pass
+    except Inseparable:
+        group.fused = False
+        for facts in group.members:
+            staging.drop(facts.bound.key, facts.bound.definition)
+        for _ in gather_days(group, [(first, last)], staging, by_index(group, last)):
+            pass
     return Coverage(((first, last),))
 
 

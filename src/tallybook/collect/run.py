@@ -28,7 +28,7 @@ from tallybook.collect.revise import revisions
 from tallybook.collect.staging import Staging
 from tallybook.collect.statements import INTERVAL_PLAN, Group
 from tallybook.engines.duckdb import connect
-from tallybook.errors import SourceError, SourceUnavailable, TallybookError
+from tallybook.errors import Inseparable, SourceError, SourceUnavailable, TallybookError
 from tallybook.metrics import Catalog, Metric
 from tallybook.sources.base import Source
 from tallybook.store.folder import Store
@@ -166,8 +166,9 @@ class _Runner:
         except SourceUnavailable as error:
             self._failed(work, error)
         except SourceError as error:
-            if len(work.facts) > 1:
-                self._one_by_one(work)
+            apart = isinstance(error, Inseparable) and work.group is not None and work.group.fused
+            if len(work.facts) > 1 or apart:
+                self._one_by_one(work, fused=not apart)
             else:
                 self._failed(work, error)
 
@@ -227,15 +228,16 @@ class _Runner:
                     f"{number} row{'s end' if number > 1 else ' ends'} no later than {'they begin and are' if number > 1 else 'it begins and is'} left out"
                 )
 
-    def _one_by_one(self, work: Work) -> None:
-        """A statement of several metrics failed: ask for each alone, so that only the broken ones fail."""
+    def _one_by_one(self, work: Work, *, fused: bool) -> None:
+        """A statement of several metrics failed: ask for each alone, so that only the broken ones fail. Not `fused`:
+        for each of their keys, too."""
         assert work.group is not None
         for facts in work.facts:
             done = set(self.staged.get((facts.bound.key, facts.bound.definition), (facts, [], None))[1])
             left = [d for a, b in work.stretches for d in calendar.days(a, b) if d not in done]
             self.staging.drop(facts.bound.key, facts.bound.definition, left)
             alone = Work(
-                group=Group(work.group.source, work.group.key, [facts], work.group.zone), facts=[facts],
+                group=Group(work.group.source, work.group.key, [facts], work.group.zone, fused), facts=[facts],
                 stretches=tuple(calendar.stretches(left)), horizon=work.horizon, snapshot_day=work.snapshot_day, again=work.again,
             )  # fmt: skip
             if left:

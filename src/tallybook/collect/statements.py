@@ -151,6 +151,8 @@ class Group:
     key: GroupKey
     members: list[Facts]
     zone: str
+    fused: bool = True
+    """Whether one statement may answer for several keys."""
 
     def __post_init__(self) -> None:
         first = self.members[0]
@@ -248,7 +250,7 @@ class Group:
         plans = self.keyed()
         names = [plan.keys for plan in plans]
         together = [p for p in plans if len(p.keys) == 1 and names.count(p.keys) == 1]
-        if split or not self.source.grouping_sets:
+        if split or not (self.fused and self.source.grouping_sets):
             together = []
         apart = [Scan((plan,)) for plan in plans if plan not in together]
         return apart + [Scan(tuple(together[i : i + MOST_SETS])) for i in range(0, len(together), MOST_SETS)]
