@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
+from sqlalchemy import create_engine
 from sqlalchemy.engine import make_url
 
 import tallybook
@@ -1238,3 +1239,27 @@ def wait_for(what: Callable[[], Any], seconds: float = 20) -> None:
     while not what():
         assert time.monotonic() < end
         time.sleep(0.05)
+
+
+def test_a_distinct_count_of_what_it_is_split_by_stands_beside_another(postgresql_url: str, tmp_path: Path) -> None:
+    """To PostgreSQL the key and the dimension are one: rows of one statement cannot be told apart."""
+    engine = create_engine(postgresql_url)
+    with engine.begin() as app:
+        app.exec_driver_sql("drop table if exists plans_of_calls")
+        app.exec_driver_sql("create table plans_of_calls (called timestamptz, plan text, account integer)")
+        app.exec_driver_sql(
+            "insert into plans_of_calls select timestamptz '2026-03-01 00:00+00' + i * interval '1 hour', 'p' || mod(i, 3), mod(i, 7) "
+            "from generate_series(0, 100) i"
+        )
+        app.exec_driver_sql("create index on plans_of_calls (called)")
+    engine.dispose()
+    (tmp_path / "tallybook.toml").write_text(
+        f'[book]\nstart = "2026-03-01"\n[sources.app]\nurl = "{postgresql_url}"\n[metrics.both]\n'
+        'table = "plans_of_calls"\ntime = "called"\nmeasure = "count(distinct account) + count(distinct plan)"\nby = ["plan"]\n'
+    )
+    with tallybook.open(tmp_path, now=lambda: datetime(2026, 3, 10, tzinfo=UTC)) as book:
+        assert [m.error for m in book.run().metrics] == [None]
+        for live in (False, True):
+            rows = book.query("both", scope="all", by=["plan"], live=live).rows()
+            assert [(row["plan"], row["both"]) for row in rows] == [("p0", 8), ("p1", 8), ("p2", 8)]
+        assert book.query("both", scope="all").rows()[0]["both"] == 10
