@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import operator
 import re
+import sys
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -694,6 +695,8 @@ def arithmetic(op: str, left: Value, right: Value) -> Value:
     if op == "/" and right_ends[0] <= 0 <= right_ends[1]:
         return FREE
     corners = [OPERATORS[op](a, b) for a in left_ends for b in right_ends]
+    if max(map(abs, corners)) > sys.float_info.max:
+        return FREE
     approximate = left.approximate or right.approximate
     result = Value(OPERATORS[op](left_middle, right_middle), min(corners), max(corners), approximate)
     keeps = left.exact and right.exact and (op in "+-" or (op == "*" and is_integer(right, left)))

@@ -791,6 +791,49 @@ def test_local_times_and_plain_dates_are_the_days_they_say(project, kind):
         assert list(found.both(metric, from_="2024-10-26", to="2024-10-28").values()) == [0, 3, 0]
 
 
+def test_a_formula_beyond_what_a_float_holds_is_unknown_and_says_so(project):
+    found = project("sqlite", now="2024-01-05T12:00")
+    found.table("sizes (seen_at timestamp, x real, y real)", [("2024-01-01 12:00:00", -1e150, -1e-300)])
+    found.declare("""
+        [metrics.x]
+        table = "sizes"
+        time = "seen_at"
+        measure = "min(x)"
+
+        [metrics.y]
+        table = "sizes"
+        time = "seen_at"
+        measure = "min(y)"
+
+        [metrics]
+        quotient.measure = "x / y"
+        hidden.measure = "coalesce(x / y, 0)"
+        inverse.measure = "1 / (x * x * x)"
+        large.measure = "round(x / 2, 2)"
+    """)
+    found.run()
+    for metric in ("quotient", "hidden", "inverse"):
+        (row,) = found.rows(metric, from_="2024-01-01", to="2024-01-01")
+        assert row[metric] is None
+        assert row["notes"][metric]["why"] == "the result is not a finite number"
+    assert found.values("large", from_="2024-01-01", to="2024-01-01")["large"] == [-5e149]
+
+
+@everywhere
+def test_a_local_time_that_no_clock_showed_is_of_the_day_it_says(project, kind):
+    """In São Paulo the clocks went from 23:59:59 on the 14th to 01:00 on the 15th."""
+    found = project(kind, now="2017-11-01T12:00")
+    times = ["2017-10-14 23:59:59", "2017-10-15 00:00:00", "2017-10-15 00:30:00", "2017-10-15 01:00:00"]
+    found.table("ticks (seen_at timestamp)", [(each,) for each in times])
+    found.table("texts (seen_at varchar(40))", [(each,) for each in times])
+    declared = TICKS + '\n    stored = "local"\n'
+    texts = declared.replace("metrics.ticks", "metrics.texts").replace('"ticks"', '"texts"')
+    found.declare(declared + texts, timezone="America/Sao_Paulo", start="2017-10-14")
+    found.run()
+    for metric in ("ticks", "texts"):
+        assert list(found.both(metric, from_="2017-10-14", to="2017-10-16").values()) == [1, 3, 0]
+
+
 @pytest.mark.parametrize(("stored", "factor"), [("epoch_s", 1), ("epoch_ms", 1000)])
 @everywhere
 def test_seconds_since_1970_fall_on_local_days(project, kind, stored, factor):

@@ -622,7 +622,10 @@ Number = Decimal | float | None
 
 
 def evaluate(shell: Tree, leaves: list[Number]) -> Number:
-    """The value of a shell over finished leaves, by the same rules as `render`. Null in, null out."""
+    """The value of a shell over finished leaves, by the same rules as `render`. Null in, null out.
+
+    Raises OverflowError where a step is beyond what a float holds.
+    """
     match shell:
         case ["slot", index]:
             return leaves[index]
@@ -641,8 +644,15 @@ def evaluate(shell: Tree, leaves: list[Number]) -> Number:
             return _rounded(evaluate(inner, leaves), digits)
         case [word, *args]:
             values = [evaluate(a, leaves) for a in args]
-            return None if None in values else _arithmetic(word, values)
+            return None if None in values else _finite(_arithmetic(word, values))
     raise MeasureError(f"a shell of an unknown form: {shell!r}")
+
+
+def _finite(value: Number) -> Number:
+    """Raises OverflowError: 1 / infinity would be a silent 0."""
+    if isinstance(value, float) and not math.isfinite(value):
+        raise OverflowError(f"{value} is no number")
+    return value
 
 
 def _arithmetic(word: str, values: list[Any]) -> Number:
@@ -686,8 +696,9 @@ def _function(name: str, values: list[Any]) -> Number:
 def _rounded(value: Number, digits: int) -> Number:
     if value is None:
         return None
-    unit = Decimal(1).scaleb(-digits)
-    half_away = Decimal(value).quantize(unit, ROUND_HALF_UP, _WIDE)
+    exact = Decimal(value)
+    wide = Context(prec=60 + max(0, exact.adjusted() + digits))
+    half_away = exact.quantize(Decimal(1).scaleb(-digits), ROUND_HALF_UP, wide)
     return float(half_away) if isinstance(value, float) else half_away
 
 
@@ -714,7 +725,6 @@ def _holds(condition: Tree, leaves: list[Number]) -> bool | None:
     raise MeasureError(f"a condition of an unknown form: {condition!r}")
 
 
-_WIDE = Context(prec=60)
 _COMPARE = {
     "=": operator.eq, "<>": operator.ne, "<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge,
 }  # fmt: skip

@@ -299,6 +299,9 @@ def _installed(module: str, package: str) -> Any:
 # Values are what their column says.
 
 
+NOT_FINITE = "the result is not a finite number"
+
+
 def _tidy_row(row: Row, metrics: list[Column]) -> Row:
     for column in metrics:
         value = row[column.name]
@@ -309,7 +312,7 @@ def _tidy_row(row: Row, metrics: list[Column]) -> Row:
             row = row | {column.name: tidy}
         if tidy is None:
             notes = row.get("notes") or {}
-            said = {"why": "the result is not a finite number"} | notes.get(column.name, {})
+            said = {"why": NOT_FINITE} | notes.get(column.name, {})
             row = row | {"notes": notes | {column.name: said}}
     return row
 

@@ -5,6 +5,7 @@ The answers are part of the metric's definition, because numbers collected under
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -240,7 +241,8 @@ def _pivot(source: Source, metric: Metric, relation: str, slot: Slot) -> float:
     counted = " AND ".join(f"({c}\n)" for c in (metric.where, slot.filter) if c)
     value = f"CASE WHEN {counted} THEN ({slot.args[0]}\n) END" if counted else f"({slot.args[0]}\n)"
     values = [float(v) for v in source.sample(placeholders_filled(source, metric, relation, "UTC"), value, 200)]
-    return float(f"{sum(values) / len(values):.9g}") if values else 0.0
+    mean = sum(values) / len(values) if values else 0.0
+    return float(f"{mean:.9g}") if math.isfinite(mean) else 0.0
 
 
 def describe_time(facts: Facts) -> str:

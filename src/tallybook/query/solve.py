@@ -17,6 +17,7 @@ from tallybook.query.ask import Query
 from tallybook.query.ground import Coverage, Ground
 from tallybook.query.merge import TOTALS, Parts, period_sql, values_relation
 from tallybook.query.spans import spans
+from tallybook.result import NOT_FINITE
 
 Key = tuple[date, tuple[str | None, ...]]
 """(first day of the period, dimension values)."""
@@ -112,7 +113,7 @@ def _derived(ground: Ground, query: Query, name: str, coverage: Coverage | None)
     for key in {key for operand in operands for key in operand.cells}:
         cells[key] = _formula(measure.shell, [operand.at(key) for operand in operands])
     found = {start: _shared_period([o.periods[start] for o in operands]) for start in operands[0].periods}
-    empty = evaluate(measure.shell, [o.empty for o in operands])
+    empty = _formula(measure.shell, [Cell(o.empty) for o in operands]).value
     types = {o.type for o in operands}
     exact = FLOAT not in types and all(not isinstance(c.value, float) for c in cells.values())
     return Solved(
@@ -126,11 +127,11 @@ def _formula(shell: list[Any], cells: Sequence[Cell]) -> Cell:
     unknown = next((c for c in cells if c.why or c.bounds), None)
     if unknown is not None:
         return Cell(why=unknown.why or "an operand is only known between bounds")
-    return Cell(
-        evaluate(shell, [c.value for c in cells]),
-        approximate=any(c.approximate for c in cells),
-        carried=any(c.carried for c in cells),
-    )
+    try:
+        value = evaluate(shell, [c.value for c in cells])
+    except OverflowError:
+        return Cell(why=NOT_FINITE)
+    return Cell(value, any(c.approximate for c in cells), any(c.carried for c in cells))
 
 
 def _as_type(cell: Cell, type_: str) -> Cell:

@@ -322,7 +322,14 @@ class Source(abc.ABC):
 
 
 def _naive(instant: datetime, zone_name: str) -> datetime:
-    return instant.astimezone(zone(zone_name)).replace(tzinfo=None)
+    """What a clock on the wall shows at an instant; where it is set forward then, what it is set forward from.
+
+    So the times it skips, which some programs write all the same, belong to the day whose start they skip.
+    """
+    there, instant = zone(zone_name), instant.astimezone(UTC)
+    shown = instant.astimezone(there).replace(tzinfo=None)
+    moment = timedelta(microseconds=1)
+    return min(shown, (instant - moment).astimezone(there).replace(tzinfo=None) + moment)
 
 
 def _text_time(naive: datetime, form: str) -> str:
