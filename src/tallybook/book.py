@@ -708,11 +708,11 @@ def _as_texts(stretches: Sequence[tuple[date, date]]) -> list[tuple[str, str]]:
 
 def _has_dimensions(bound: Bound, question: Query) -> None:
     """Raises QueryError when an old definition was split by other dimensions than those asked for."""
-    lacking = [d for d in (*question.by, *(f.dimension for f in question.where)) if d not in bound.metric.dims]
+    lacking = [d for d in (*question.by, *(f.dimension for f in question.where)) if d not in bound.metric.series_dims]
     if lacking:
         raise QueryError(
             f"definition {bound.definition} of {bound.metric.name!r} has no dimension {lacking[0]!r}",
-            hint=f"its dimensions: {', '.join(bound.metric.dims) or 'none'}",
+            hint=f"its dimensions: {', '.join(bound.metric.series_dims) or 'none'}",
         )
 
 

@@ -55,6 +55,18 @@ class Slot(msgspec.Struct, frozen=True, kw_only=True):
         return self.agg in ("count", "sum", "count_distinct", "sum_distinct")
 
 
+class Then(msgspec.Struct, frozen=True, kw_only=True):
+    """What becomes of the values of all entities: the second of two steps."""
+
+    agg: str
+    q: float | None = None
+
+    @property
+    def zero(self) -> bool:
+        """Over no entities it is 0; otherwise it is null."""
+        return self.agg in ("count", "sum")
+
+
 class Operand(msgspec.Struct, frozen=True, kw_only=True):
     """A metric inside a derived one, with the show it is rolled up by (None: its own default)."""
 
@@ -89,20 +101,24 @@ AGGREGATES = {
     "count_distinct": IDS,
     "sum_distinct": IDS,
     "avg_distinct": IDS,
+    "first": IDS,
+    "last": IDS,
     "quantile": BUCKETS,
     "quantile_disc": BUCKETS,
 }
+BY_TIME = ("first", "last")
+"""Aggregates that take the value of one fact, by its time."""
 SPELLINGS = {
     "count": "count", "sum": "sum", "avg": "avg", "mean": "avg", "min": "min", "max": "max",
     "stddev": "stddev_samp", "stddev_samp": "stddev_samp", "stddev_pop": "stddev_pop",
     "variance": "var_samp", "var_samp": "var_samp", "var_pop": "var_pop",
     "median": "quantile", "quantile": "quantile", "quantile_cont": "quantile", "percentile_cont": "quantile",
-    "quantile_disc": "quantile_disc", "percentile_disc": "quantile_disc",
+    "quantile_disc": "quantile_disc", "percentile_disc": "quantile_disc", "first": "first", "last": "last",
 }  # fmt: skip
 _PERCENTILE = re.compile(r"^p(\d{1,2})(?:_(\d+))?$")
 AGGREGATE_WORDS = (
     "count(*), count(x), count(distinct x), count(distinct a, b), sum(x), avg(x), min(x), max(x), "
-    "sum(distinct x), avg(distinct x), stddev(x), variance(x), median(x), p50(x) … p99_9(x), quantile(x, q), "
+    "sum(distinct x), avg(distinct x), first(x), last(x), stddev(x), variance(x), median(x), p50(x) … p99_9(x), quantile(x, q), "
     "quantile_disc(x, q), percentile_cont(q) or percentile_disc(q) within group (order by x); each with filter (where …)"
 )
 SHELL_WORDS = "+ - * / %, case, coalesce, nullif, round, abs, least, greatest, cast to a number"
@@ -170,6 +186,26 @@ def _tokens(text: str, dialect: str) -> list[Token]:
         raise MeasureError(f"{text!r} is not SQL: {error}") from None
 
 
+THEN_WORDS = "avg, median, p50 … p99_9, min, max, sum, count, stddev, stddev_pop, variance, var_pop"
+
+
+def parse_then(text: str) -> Then:
+    """`p90`, `avg`: the aggregate of one value for each entity. Raises MeasureError with those there are."""
+    name = text.strip().lower()
+    if name == "median":
+        return Then(agg="quantile", q=0.5)
+    if named := _PERCENTILE.match(name):
+        return Then(agg="quantile", q=_percentile(named))
+    agg = SPELLINGS.get(name)
+    if agg is None or agg in (*BY_TIME, "quantile", "quantile_disc"):
+        raise MeasureError(f"{text!r} is no aggregate of the values of all entities", hint=f"one of {THEN_WORDS}")
+    return Then(agg=agg)
+
+
+def _percentile(named: re.Match[str]) -> float:
+    return float(f"0.{int(named[1]):02d}{named[2] or ''}")
+
+
 # --- cutting aggregates out ---------------------------------------------------------------------
 
 
@@ -183,7 +219,7 @@ def _cut_aggregate(text: str, tokens: list[Token], at: int) -> tuple[Slot, int] 
         named = _PERCENTILE.match(name)
         if not named:
             return None
-        agg, q = "quantile", float(f"0.{int(named[1]):02d}{named[2] or ''}")
+        agg, q = "quantile", _percentile(named)
     close = _closing(tokens, at + 1, text)
     inside = tokens[at + 2 : close]
     distinct = bool(inside) and inside[0].text.lower() == "distinct"

@@ -13,7 +13,7 @@ from decimal import Decimal
 
 import msgspec
 
-from tallybook.measure import Measure, Number, evaluate
+from tallybook.measure import Measure, Number, Then, evaluate, parse_then
 
 FLOW, LEVEL, UNIQUES = "flow", "level", "uniques"
 KINDS = (FLOW, LEVEL, UNIQUES)
@@ -123,6 +123,9 @@ class Metric(msgspec.Struct, frozen=True, kw_only=True):
     function: str | None = None
     by: tuple[str, ...] = ()
     series: tuple[str, ...] = ()
+    per: str | None = None
+    """The column of the entity for which the measure is taken first, to be aggregated by `then`."""
+    then: str | None = None
     daily_aggregate: bool = False
     received: str | None = None
     """The column by which the latest of several values of a day and series is known (default: the time)."""
@@ -161,9 +164,23 @@ class Metric(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def dims(self) -> tuple[str, ...]:
         """The dimensions that are stored, in the order of their columns d1, d2, … of a points file."""
-        if self.kind == LEVEL:
-            return tuple(sorted({*self.by, *self.series}))
-        return tuple(sorted(self.by))
+        return tuple(sorted({*self.series_dims, *([self.per] if self.per else [])}))
+
+    @property
+    def series_dims(self) -> tuple[str, ...]:
+        """The dimensions that tell one series from another: those stored, without the entity of `per`."""
+        return tuple(sorted({*self.by, *(self.series if self.kind == LEVEL else ())}))
+
+    @property
+    def second(self) -> Then | None:
+        """What becomes of the values of all entities, where there are two steps."""
+        return parse_then(self.then) if self.per and self.then else None
+
+    @property
+    def linear(self) -> bool:
+        """The mean of its daily values has a meaning."""
+        second = self.second
+        return self.parsed is not None and self.parsed.linear and (second is None or second.zero)
 
     @property
     def default_show(self) -> str:
@@ -182,7 +199,8 @@ class Metric(msgspec.Struct, frozen=True, kw_only=True):
     def meaning(self, zone: str, forms: dict[str, str]) -> dict[str, object]:
         """All that the definition is a hash of."""
         parsed = self.parsed
-        return {
+        steps = {"per": [self.per, self.then]} if self.per else {}
+        return steps | {
             "kind": self.kind,
             "source": self.source,
             "facts": [
@@ -255,7 +273,7 @@ class Catalog(msgspec.Struct, frozen=True, kw_only=True):
         """What `name` may be split or filtered by: its own, or what all of its operands have."""
         metric = self.metrics[name]
         if not metric.derived:
-            return (*metric.by, *(d for d in metric.dims if d not in metric.by))
+            return (*metric.by, *(d for d in metric.series_dims if d not in metric.by))
         operands = self.operands(name)
         shared = [d for d in self.queryable_dims(operands[0]) if all(d in self.queryable_dims(o) for o in operands[1:])]
         return tuple(shared)
@@ -267,7 +285,8 @@ class BoundSlot(msgspec.Struct, frozen=True, kw_only=True):
     type: str
     """integer, decimal or float."""
     ids: str = ""
-    """How ids are kept: "int" as they are, "hash" as 64 bits of the MD5 of their exact text."""
+    """How ids are kept: "int" as they are, "hash" as 64 bits of the MD5 of their exact text; "value" where the
+    values themselves are told apart, "time" where it is the instant of a first or last value."""
     k: float = 0.0
     """The K of Σ(x−K) and Σ(x−K)²."""
 
@@ -294,6 +313,8 @@ class Bound(msgspec.Struct, frozen=True, kw_only=True):
 
     def empty(self) -> Number:
         """The measure over no rows: 0 where 0 exists, else None."""
+        if (second := self.metric.second) is not None:
+            return Decimal(0) if second.zero else None
         leaves: list[Number] = [
             None if not slot.zero else 0.0 if bound.type == "float" else Decimal(0)
             for slot, bound in zip(self.measure.slots, self.slots, strict=True)

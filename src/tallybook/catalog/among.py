@@ -32,8 +32,8 @@ from tallybook.catalog.sql import (
 )
 from tallybook.catalog.tables import EVENTS, wrong_value
 from tallybook.errors import MeasureError, Problems
-from tallybook.measure import parse_derived, parse_measure
-from tallybook.metrics import RESERVED_NAMES
+from tallybook.measure import BY_TIME, parse_derived, parse_measure
+from tallybook.metrics import RESERVED_NAMES, UNIQUES
 
 ANY_DIALECT = ["postgres", "mysql", "sqlite", "duckdb"]
 
@@ -228,9 +228,24 @@ class Metrics:
             except MeasureError as error:
                 said = error
             else:
+                self.check_by_time(d)
                 return
         seen, expected, paste = self.written(d, "measure"), "an SQL aggregate", 'measure = "count(*)"'
         self.tell(d, "measure", said.message, seen=seen, expected=expected, hint=said.hint, paste=paste)
+
+    def check_by_time(self, d: Declared) -> None:
+        """A first or last value needs facts that happened at some time."""
+        words = [slot.agg for slot in d.metric.parsed.slots if slot.agg in BY_TIME] if d.metric.parsed else []
+        if not words or "time" in d.bad:
+            return
+        if d.metric.daily_aggregate:
+            why = "of a daily_aggregate the value received last counts already"
+        elif d.metric.time is None or d.metric.kind == UNIQUES:
+            why = "it needs facts with a time"
+        else:
+            return
+        seen, expected = self.written(d, "measure"), "sum(x), min(x) or max(x), or facts with a time"
+        self.tell(d, "measure", f"{words[0]}(x) is a value by its time: {why}", seen=seen, expected=expected)
 
     def check_columns(self, d: Declared, text: str, dialect: str) -> None:
         """Columns that the query certainly does not give, where it says which it gives."""
@@ -238,7 +253,7 @@ class Metrics:
         if given is None:
             return
         folded = {g.casefold() for g in given}
-        for key in ("time", "from", "until", "received", "by", "series"):
+        for key in ("time", "from", "until", "received", "per", "by", "series"):
             value = getattr(d.metric, METRIC_KEYS[key].field or key)
             for name in (value,) if isinstance(value, str) else value or ():
                 if key not in d.bad and name.casefold() not in folded:

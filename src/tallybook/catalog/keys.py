@@ -10,6 +10,8 @@ from datetime import date, datetime
 from typing import Any, NamedTuple
 
 from tallybook import calendar
+from tallybook.errors import MeasureError
+from tallybook.measure import SPELLINGS, THEN_WORDS, parse_then
 from tallybook.metrics import FILE_KINDS, FILTER, KINDS, LATER_KINDS, LAYOUTS, SHOWS, STORED_FORMS, WEEKDAYS, Join
 
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -166,6 +168,18 @@ def _column(value: object) -> str:
 def _qualified(value: object) -> str:
     """A column, of a joined table where it has a dot."""
     return value if isinstance(value, str) and re.fullmatch(r"\w+\.\w+", value) else _column(value)
+
+
+def _then(value: object) -> str:
+    """What becomes of the values of all entities."""
+    text = _text(value)
+    try:
+        parse_then(text)
+    except MeasureError:
+        raise Wrong(
+            "is no aggregate of one value for each entity", expected=THEN_WORDS, instead=closest(text, SPELLINGS)
+        ) from None
+    return text.strip().lower()
 
 
 def _item(value: object) -> str:
@@ -355,6 +369,8 @@ METRIC_KEYS = {
     "event": Key(_not_yet, ""),
     "by": Key(_columns, '["plan"]'),
     "series": Key(_columns, '["account_id"]'),
+    "per": Key(_qualified, '"user_id"'),
+    "then": Key(_then, '"p90"'),
     "daily_aggregate": Key(_flag, "true"),
     "received": Key(_column, '"received_at"'),
     "carry": Key(_whole_days, '"3d"'),

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from tallybook.measure import THEN_WORDS
 from tallybook.metrics import FLOW, LEVEL, UNIQUES, Metric
 
 MAX_DIMENSIONS = 16
@@ -116,8 +117,19 @@ FACT_RULES = (
          "stored says how time or from is stored, and there is neither", "time", 'time = "created_at"'),
     Rule("stored_zone", ("stored",), lambda d: d.has("stored_zone") and d.metric.stored != "local",
          "stored_zone is the zone of times stored as local", 'stored = "local"', 'stored = "local"'),
+    Rule("per", ("then",), lambda d: d.has("per") and not d.has("then"),
+         "one value for each entity: what becomes of them all?", THEN_WORDS, 'then = "p90"'),
+    Rule("then", ("per",), lambda d: d.has("then") and not d.has("per"),
+         "then aggregates one value for each entity, and no entity is named", "a column", 'per = "user_id"'),
+    Rule("per", ("by", "series"), lambda d: d.metric.per in (*d.metric.by, *d.metric.series),
+         "per names the column by which the answer is split: each series would have one entity",
+         "another column, or by without it"),
+    Rule("per", ("daily_aggregate",), lambda d: d.has("per") and d.metric.daily_aggregate,
+         "per is not for daily_aggregate, whose series says what a value belongs to", "one of them"),
+    Rule("per", (), lambda d: d.has("per") and d.metric.kind == UNIQUES,
+         "per needs facts of each entity, and only daily counts are known here", 'kind = "flow"'),
     Rule("by", ("series",), lambda d: len(d.metric.dims) > MAX_DIMENSIONS,
-         "there are more dimensions than are kept", f"at most {MAX_DIMENSIONS}, with series"),
+         "there are more dimensions than are kept", f"at most {MAX_DIMENSIONS}, with series and per"),
 )  # fmt: skip
 FUNCTION_RULES = (
     Rule("measure", (), lambda d: d.has("measure"),
@@ -151,6 +163,6 @@ def wrong_show(metric: Metric, show: str) -> tuple[str, tuple[str, ...]] | None:
         return None
     if show == "change":
         return "change is for levels: what a flow adds up to is its total", ("total",)
-    if show == "average" and metric.parsed and not metric.parsed.linear:
+    if show == "average" and metric.parsed and not metric.linear:
         return "the mean of daily values has a meaning for counts, sums and distincts only", ("total",)
     return None

@@ -16,7 +16,7 @@ from typing import Any
 from tallybook.calendar import start_of
 from tallybook.collect.joins import joined
 from tallybook.errors import SourceError
-from tallybook.measure import BUCKETS, DECIMAL, FLOAT, IDS, INTEGER, Slot
+from tallybook.measure import BUCKETS, BY_TIME, DECIMAL, FLOAT, IDS, INTEGER, Slot
 from tallybook.metrics import Bound, BoundSlot, Metric
 from tallybook.sources.base import (
     BOOL,
@@ -202,6 +202,7 @@ def _with_decimals(type_: ColumnType, metric: Metric, slot: Slot) -> ColumnType:
         "max",
         "sum_distinct",
         "avg_distinct",
+        *BY_TIME,
     ):
         return type_
     if type_.kind == INT:
@@ -233,6 +234,8 @@ def _bound_slot(
         return BoundSlot(type=FLOAT, k=k if k is not None else _pivot(source, metric, relation, slot))
     exact = INTEGER if kind in (INT, BOOL) or (kind == DEC and types[0].scale == 0) else DECIMAL
     type_ = FLOAT if kind == FLOATING else exact
+    if slot.agg in BY_TIME:
+        return BoundSlot(type=type_, ids="time")
     return BoundSlot(type=type_, ids="value" if slot.shape == IDS else "")
 
 

@@ -43,6 +43,8 @@ def joined(source: Source, metric: Metric) -> Joined:
         scope.expose_time(name)
     for name in (*metric.by, *metric.series):
         scope.expose(name, "by")
+    if metric.per:
+        scope.expose(metric.per, "per")
     return Joined(scope.relation(), asked, scope.home(metric.time or metric.from_))
 
 

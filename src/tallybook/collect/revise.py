@@ -32,7 +32,7 @@ def revisions(
     # What is carried is not stored: a day changes only with its own rows.
     bound = msgspec.structs.replace(bound, metric=msgspec.structs.replace(bound.metric, carry=0))
     kinds = {"additive", *(slot.shape for slot in bound.measure.slots)}
-    dims = bound.metric.dims
+    dims = bound.metric.series_dims
     before = Parts(bound, {k: Points(old(k) or f"(SELECT * FROM new_{k} WHERE FALSE)") for k in kinds}, dims)
     after = Parts(bound, {k: Points(f"new_{k}") for k in kinds}, dims)
     first, last = min(days), max(days)

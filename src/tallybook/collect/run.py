@@ -269,10 +269,12 @@ class _Runner:
 
     def _within_max_series(self, facts: Facts, step: Step) -> bool:
         most = facts.metric.max_series
+        series = ", ".join(facts.bound.column(d) for d in facts.metric.series_dims)
+        number = f"count(DISTINCT ({series},))" if facts.metric.per and series else "1" if facts.metric.per else "count(*)"
         found = self.engine.execute(
-            f"SELECT day, count(*) FROM new_additive WHERE metric = '{facts.bound.key}' AND definition = '{facts.bound.definition}' "
+            f"SELECT day, {number} FROM new_additive WHERE metric = '{facts.bound.key}' AND definition = '{facts.bound.definition}' "
             f"AND slot = 0 AND rows > 0 AND day BETWEEN DATE '{step.first}' AND DATE '{step.last}' "
-            f"GROUP BY day HAVING count(*) > {most} ORDER BY day LIMIT 1"
+            f"GROUP BY day HAVING {number} > {most} ORDER BY day LIMIT 1"
         ).fetchall()
         if not found:
             return True

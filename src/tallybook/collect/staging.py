@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from tallybook.collect.bind import Facts
+    from tallybook.metrics import BoundSlot
 
 _PARTS = ("n", "total", "total_f", "low", "high", "low_f", "high_f", "s1", "s2")
 
@@ -261,17 +262,36 @@ def _days(first: date, last: date) -> str:
 def _value_sql(facts: Facts, index: int, shape: str, keys: Sequence[str], unit: int, counts_null: bool) -> str:
     """The id or value columns made of a statement's key columns."""
     bound = facts.bound.slots[index]
+    if bound.ids == "time":
+        return f"{_time_sql(facts, keys[0])} AS id, {_number_sql(bound, keys[1], unit)}"
     if shape == IDS and bound.ids == "int":
         return f"{keys[0]} AS id"
     if shape == IDS and bound.ids == "hash":
         return f"{hashed_id(keys, counts_null=counts_null)} AS id"
     if shape == BUCKETS:
         return f"{keys[0]} AS low_f"
-    exact = f"CAST({keys[0]} AS DECIMAL(28,0)) * CAST({1 / unit!r} AS DECIMAL(10,10))" if unit > 1 else keys[0]
-    column = f"{keys[0]} AS value_f" if bound.type == FLOAT else f"CAST({exact} AS DECIMAL(38,10)) AS value"
+    column = _number_sql(bound, keys[0], unit)
     if shape == IDS:
         return f"{column}, NULL::BIGINT AS id"
     return column.replace("AS value_f", "AS low_f") if bound.type == FLOAT else f"{column}, 0.0 AS low_f"
+
+
+def _number_sql(bound: BoundSlot, key: str, unit: int) -> str:
+    """A number as it is kept: `value` where it is exact, else `value_f`."""
+    if bound.type == FLOAT:
+        return f"{key} AS value_f"
+    exact = f"CAST({key} AS DECIMAL(28,0)) * CAST({1 / unit!r} AS DECIMAL(10,10))" if unit > 1 else key
+    return f"CAST({exact} AS DECIMAL(38,10)) AS value"
+
+
+def _time_sql(facts: Facts, key: str) -> str:
+    """What a source says about a time, as microseconds that rise as its times do."""
+    assert facts.time is not None
+    if facts.time.name in ("epoch_s", "epoch_ms"):
+        unit = 1_000_000 if facts.time.name == "epoch_s" else 1000
+        return f"CAST(CAST({key} AS DECIMAL(38,6)) * {unit} AS BIGINT)"
+    type_ = "TIMESTAMPTZ" if facts.time.name in ("instant", "text_offset") else "TIMESTAMP"
+    return f"epoch_us(CAST(replace({key}, ',', '.') AS {type_}))"
 
 
 def opening_day(first: date) -> date:

@@ -13,7 +13,7 @@ from typing import Any
 
 from tallybook.calendar import ONE_DAY, start_of
 from tallybook.collect.bind import Facts, fill
-from tallybook.measure import ADDITIVE, BUCKETS, DECIMAL, FLOAT, IDS, INTEGER, Slot
+from tallybook.measure import ADDITIVE, BUCKETS, BY_TIME, DECIMAL, FLOAT, IDS, INTEGER, Slot
 from tallybook.metrics import LEVEL
 from tallybook.sources.base import (
     DEC,
@@ -109,6 +109,8 @@ class KeyedPlan:
     condition: str | None
     only: str | None
     """The condition without the parts that say that there is a key."""
+    by_time: str = ""
+    """first or last: of each series only that fact; `keys` are its time and its value."""
 
 
 @dataclass(frozen=True)
@@ -230,12 +232,16 @@ class Group:
                     shape = slot.shape if slot.shape != ADDITIVE else "values"
                     bound = facts.bound.slots[index]
                     key = (shape, slot.args, facts.args[index], bound.type, bound.ids, slot.counts_null)
+                    if slot.agg in BY_TIME:  # whose fact it is depends on which take part
+                        key += (slot.agg, self._condition(facts, slot))
                     found.setdefault(key, []).append((facts, index, slot))
         return [self._keyed(key[0], several) for key, several in found.items()]
 
     def _keyed(self, shape: str, several: list[tuple[Facts, int, Slot]]) -> KeyedPlan:
         facts, index, slot = several[0]
         keys, kinds, unit = self._key_columns(facts, index, slot, shape)
+        if slot.agg in BY_TIME:
+            keys, kinds = (self._time()[1], *keys), (TEXT, *kinds)
         conditions = [self._condition(f, s) for f, _, s in several]
         present = [] if slot.counts_null else [f"({arg}\n) IS NOT NULL" for arg in slot.args]
         only = None if None in conditions else " OR ".join(dict.fromkeys(f"({c})" for c in conditions if c))
@@ -243,6 +249,7 @@ class Group:
             shape=shape, keys=keys, kinds=kinds, unit=unit, takers=tuple((f, i) for f, i, _ in several),
             counts=tuple(self._count(c if len(several) > 1 else None, None) for c in conditions),
             condition=" AND ".join([*present, *([f"({only})"] if only else [])]) or None, only=only,
+            by_time=slot.agg if slot.agg in BY_TIME else "",
         )  # fmt: skip
 
     def scans(self, *, split: bool) -> list[Scan]:
@@ -304,6 +311,8 @@ class Group:
         """The statement of one or several keyed plans."""
         if len(scan.plans) == 1:
             (plan,) = scan.plans
+            if plan.by_time:
+                return self._by_time(plan, first, last, split=split)
             return self.select(plan.counts, first, last, split=split, condition=plan.condition, keys=plan.keys)
         keys = [self._when(plan.only, plan.keys[0]) for plan in scan.plans]
         day, relation, where = self._from(first, last, split=split)
@@ -312,6 +321,25 @@ class Group:
         sets = [f"({', '.join([*shared, str(len(heads) + i + 1)])})" for i in range(len(keys))]
         columns = [*heads, *keys, *scan.counts, f"GROUPING({', '.join(keys)})"]
         return f"{_select([], columns, relation, where)} GROUP BY GROUPING SETS ({', '.join(sets)})"
+
+    def _by_time(self, plan: KeyedPlan, first: date, last: date, *, split: bool) -> str:
+        """One row for each day and series: the time and the value of its first or last fact. Of several at the very
+        same time it is the least or the greatest, so that the order in which the source reads them does not matter."""
+        day, relation, where = self._from(first, last, split=split)
+        form, column = self._time()
+        heads = [*day, *self.dims]
+        shown = [*heads, *plan.keys, self.source.time_value(column, form)]
+        names = [f"c{i}" for i in range(len(shown))]
+        value, order = names[-2], names[-1]
+        where += [plan.condition] if plan.condition else []
+        listed = ", ".join(f"{expression} AS {name}" for expression, name in zip(shown, names, strict=True))
+        partition = f"PARTITION BY {', '.join(names[: len(heads)])} " if heads else ""
+        end = "" if plan.by_time == "first" else " DESC"
+        ranked = f"ROW_NUMBER() OVER ({partition}ORDER BY {order}{end}, {value}{end}) AS tallybook_rank"
+        conditions = f" WHERE {' AND '.join(where)}" if where else ""
+        facts = f"(SELECT {listed} FROM {relation}{conditions}) x"
+        kept = ", ".join([*names[:-1], f"1 AS c{len(names) - 1}"])
+        return f"SELECT {kept} FROM (SELECT x.*, {ranked} FROM {facts}) y WHERE tallybook_rank = 1"
 
     def _from(self, first: date, last: date, *, split: bool) -> tuple[list[str], str, list[str]]:
         """(which day it is, with `split`; what stands after FROM; conditions) for the days first … last."""

@@ -24,6 +24,11 @@ def with_stored(live: Result, stored: Result) -> Result:
         for name in live.metrics:
             if before is None or before.get(name) is None or _same(row[name], before[name], row):
                 continue
+            seen, held = _days(row, name), _days(before, name)
+            if seen != held:
+                why = f"the book holds {before[name]} of {held} of these {seen} days: tallybook run {name} collects them"
+                notes[name] = {**notes.get(name, {}), "stored": before[name], "why": why}
+                continue
             series = [str(row[c.name]) for c in live.dimension_columns]
             different.append(f"{' '.join([name, str(row['period']), *series])} ({before[name]} in the book)")
             notes[name] = {**notes.get(name, {}), "stored": before[name], "why": _why(before[name])}
@@ -48,6 +53,11 @@ def _key(result: Result, row: dict[str, Any]) -> tuple[Any, ...]:
         row.get("others", False),
         *(row[c.name] for c in result.dimension_columns),
     )
+
+
+def _days(row: dict[str, Any], name: str) -> int:
+    """How many days a value is of."""
+    return int(row.get("notes", {}).get(name, {}).get("days", row["days"]))
 
 
 def _same(a: Any, b: Any, row: dict[str, Any]) -> bool:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import date, timedelta
 
 from tallybook.engines.duckdb import literal
-from tallybook.measure import ADDITIVE, BUCKETS, DECIMAL, FLOAT, IDS, INTEGER, render
+from tallybook.measure import ADDITIVE, BUCKETS, BY_TIME, DECIMAL, FLOAT, IDS, INTEGER, Then, render
 from tallybook.metrics import Bound
 from tallybook.query.ask import Filter
 
@@ -54,13 +54,15 @@ class Parts:
     carry_until: date | None = None
     together: Sequence[Bound] = ()
     """More metrics of the same measure and dimensions, merged in the same pass; then k0 is the metric."""
+    entity: str | None = None
+    """Inside a measure of two steps: the column of the entity, behind the dimensions."""
 
     # -- the points that take part -------------------------------------------------------------------
 
     @property
     def dims(self) -> list[str]:
         """The columns that the answer is split by; of several metrics at once, first of all the metric."""
-        own = [self.bound.column(d) for d in self.by]
+        own = [self.bound.column(d) for d in (*self.by, *([self.entity] if self.entity else []))]
         return ["metric", *own] if self.together else own
 
     def points(self, kind: str, first: date, last: date, slot: int | None = None) -> str:
@@ -130,6 +132,9 @@ class Parts:
         """SELECT g, k0…, rows, value, approximate, carried of the days first … last merged by `group`.
 
         `targets`: a relation (period, first, last) of the days of each period; then g is the period."""
+        second = self.bound.metric.second
+        if second is not None and self.entity is None:
+            return self._of_entities(second, group, first, last, targets)
         keys = ", ".join(["g", *(f"k{i}" for i in range(len(self.dims)))])
         base = self._additive(group, first, last, targets)
         joins, leaves, approximate = [], [], []
@@ -149,8 +154,26 @@ class Parts:
             f"FROM ({base}) b {' '.join(joins)} WHERE b.rows > 0"
         )
 
+    def _of_entities(self, second: Then, group: str, first: date, last: date, targets: str | None) -> str:
+        """`finished` of every entity over all its facts of a period, then one number of them all.
+
+        Facts of no entity take no part; nor do entities without a fact, of whom nothing is known here."""
+        inner = replace(self, entity=self.bound.metric.per)
+        keys = ", ".join(["g", *(f"k{i}" for i in range(len(self.dims)))])
+        own = f"FILTER (k{len(self.dims)} IS NOT NULL)"
+        value, kind = _second_step(second, inner.value_type(), own)
+        cast = f"CAST({value} AS DOUBLE)" if kind == FLOAT else f"CAST({value} AS {EXACT})"
+        return (
+            f"SELECT {keys}, sum(rows) AS rows, {cast} AS value, coalesce(bool_or(approximate) {own}, FALSE) AS approximate, "
+            f"bool_or(carried) AS carried FROM ({inner.finished(group, first, last, targets=targets)}) GROUP BY {keys}"
+        )
+
     def value_type(self) -> str:
         """integer, decimal or float: what `value` is."""
+        second = self.bound.metric.second
+        if second is not None and self.entity is None:
+            inner = replace(self, entity=self.bound.metric.per)
+            return _second_step(second, inner.value_type(), "")[1]
         leaves = [
             self._additive_leaf(i) if slot.shape == ADDITIVE else self._other_leaf(i)
             for i, slot in enumerate(self.bound.measure.slots)
@@ -212,6 +235,10 @@ class Parts:
         """One row per id and key, then counted: the union of any number of days and series."""
         agg, type_ = self.bound.measure.slots[index].agg, self.bound.slots[index].type
         listed = ", ".join(keys)
+        if agg in BY_TIME:
+            value = "value_f" if type_ == FLOAT else "value"
+            least = "min" if agg == "first" else "max"
+            return f"SELECT {listed}, {least}({{'at': id, 'v': {value}}}).v AS v FROM ({source}) GROUP BY {listed}"
         if agg == "count_distinct":
             return (
                 f"SELECT {listed}, count(*) AS v FROM (SELECT DISTINCT {listed}, id FROM ({source})) GROUP BY {listed}"
@@ -253,6 +280,8 @@ class Parts:
                 return f"CAST(coalesce(j{index}.v, 0) AS {EXACT})", INTEGER
             case "sum_distinct":
                 return f"coalesce(j{index}.v, 0)", type_
+            case "first" | "last":
+                return f"j{index}.v", type_
         return f"j{index}.v", FLOAT
 
     def present(self, period: str, first: date, last: date, *, carried: bool = False) -> str:
@@ -262,6 +291,23 @@ class Parts:
         return (
             f"SELECT DISTINCT {period} AS g{keys} FROM ({self.carried(ADDITIVE, first, last, 0)}) WHERE rows > 0{only}"
         )
+
+
+def _second_step(second: Then, kind: str, own: str) -> tuple[str, str]:
+    """(SQL, type) of an aggregate over the `value` of type `kind` of every entity that meets `own`."""
+    value = "CAST(value AS DOUBLE)"
+    match second.agg:
+        case "count":
+            return f"count(value) {own}", INTEGER
+        case "sum":
+            return f"coalesce(sum(value) {own}, 0)", kind
+        case "min" | "max":
+            return f"{second.agg}(value) {own}", kind
+        case "avg":
+            return f"(CAST(sum(value) {own} AS DOUBLE) / nullif(count(value) {own}, 0))", FLOAT
+        case "quantile":
+            return f"quantile_cont({value}, {second.q!r}) {own}", FLOAT
+    return f"{second.agg}({value}) {own}", FLOAT
 
 
 def _one_of(column: str, values: Sequence[str]) -> str:

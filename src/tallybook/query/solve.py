@@ -172,7 +172,7 @@ def merge_together(ground: Ground, query: Query) -> None:
 def _mergeable(ground: Ground, query: Query, name: str) -> bool:
     metric = ground.catalog.metrics[name]
     total = not query.spanned and not metric.derived and (query.show or metric.default_show) == "total"
-    return total and metric.kind == FLOW and all(s.shape == ADDITIVE for s in ground.bounds[name].measure.slots)
+    return total and metric.kind == FLOW and not metric.per and all(s.shape == ADDITIVE for s in ground.bounds[name].measure.slots)
 
 
 def _alike(bound: Bound, query: Query) -> Any:
@@ -314,7 +314,7 @@ class _Solver:
         start = period_start(self.first, self.query.scope, self.query.week_start)
         reach = min(self.first, start) - (carry + 1) * ONE_DAY
         kinds = {"additive", *(slot.shape for slot in bound.measure.slots)}
-        whole = not (carry or self.query.by or self.query.where or self.query.but)
+        whole = not (carry or bound.metric.per or self.query.by or self.query.where or self.query.but)
         relations = {
             k: self.ground.relation(TOTALS if whole and k == ADDITIVE else k, bound.key, reach, self.last)
             for k in kinds
@@ -491,6 +491,8 @@ class _Solver:
         }[self.show]
         if self.show == "total" and self.metric.kind == UNIQUES and self.query.scope != "day":
             how = f"per day; of {period} only bounds are known (the largest day, the sum of days)"
+        if bound.metric.per:
+            how = f"of each {bound.metric.per} {how}, then the {bound.metric.then} of these"
         carry = f", a series without a row carried at most {self.metric.carry} days" if self.metric.carry else ""
         return f"{self.name}: {what} {how}{carry}"
 
