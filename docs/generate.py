@@ -88,6 +88,8 @@ METRIC = {
     "event": "reserved for usage events, which this version does not collect",
     "by": "the dimensions: columns by which the metric may be split and filtered; 16 at most, with `series`",
     "series": "what tells one series from another, in daily aggregates and levels with one row a day",
+    "per": "the column of an entity: the measure is taken for each, then `then` of all their values",
+    "then": "with `per`: avg, median, p90, min, max, sum, count or stddev of the values of all entities",
     "daily_aggregate": "of each day and series only the value received last counts",
     "received": "the column by which the last is known; not given: `time`",
     "carry": "for so long a series without a row is carried forward; levels with one row a day",

@@ -29,6 +29,8 @@ _STORED_WORDS = {
 
 def _facts_words(metric: Metric) -> str:
     what = metric.measure or "what the function gives"
+    if metric.per:
+        what += f" for each {metric.per}, then the {metric.then} of these,"
     place = " with ".join([metric.table or "", *dict.fromkeys(j.table for j in metric.join)]) or (
         "a query" if metric.sql else metric.function
     )

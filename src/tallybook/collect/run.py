@@ -270,7 +270,9 @@ class _Runner:
     def _within_max_series(self, facts: Facts, step: Step) -> bool:
         most = facts.metric.max_series
         series = ", ".join(facts.bound.column(d) for d in facts.metric.series_dims)
-        number = f"count(DISTINCT ({series},))" if facts.metric.per and series else "1" if facts.metric.per else "count(*)"
+        number = (
+            f"count(DISTINCT ({series},))" if facts.metric.per and series else "1" if facts.metric.per else "count(*)"
+        )
         found = self.engine.execute(
             f"SELECT day, {number} FROM new_additive WHERE metric = '{facts.bound.key}' AND definition = '{facts.bound.definition}' "
             f"AND slot = 0 AND rows > 0 AND day BETWEEN DATE '{step.first}' AND DATE '{step.last}' "

@@ -231,9 +231,9 @@ class Group:
                 if slot.shape != ADDITIVE or self._by_value(slot):
                     shape = slot.shape if slot.shape != ADDITIVE else "values"
                     bound = facts.bound.slots[index]
-                    key = (shape, slot.args, facts.args[index], bound.type, bound.ids, slot.counts_null)
-                    if slot.agg in BY_TIME:  # whose fact it is depends on which take part
-                        key += (slot.agg, self._condition(facts, slot))
+                    # Which fact is the first depends on which take part.
+                    own = (slot.agg, self._condition(facts, slot)) if slot.agg in BY_TIME else ()
+                    key = (shape, slot.args, facts.args[index], bound.type, bound.ids, slot.counts_null, own)
                     found.setdefault(key, []).append((facts, index, slot))
         return [self._keyed(key[0], several) for key, several in found.items()]
 

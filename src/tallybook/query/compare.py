@@ -26,7 +26,9 @@ def with_stored(live: Result, stored: Result) -> Result:
                 continue
             seen, held = _days(row, name), _days(before, name)
             if seen != held:
-                why = f"the book holds {before[name]} of {held} of these {seen} days: tallybook run {name} collects them"
+                why = (
+                    f"the book holds {before[name]} of {held} of these {seen} days: tallybook run {name} collects them"
+                )
                 notes[name] = {**notes.get(name, {}), "stored": before[name], "why": why}
                 continue
             series = [str(row[c.name]) for c in live.dimension_columns]

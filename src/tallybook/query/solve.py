@@ -172,7 +172,12 @@ def merge_together(ground: Ground, query: Query) -> None:
 def _mergeable(ground: Ground, query: Query, name: str) -> bool:
     metric = ground.catalog.metrics[name]
     total = not query.spanned and not metric.derived and (query.show or metric.default_show) == "total"
-    return total and metric.kind == FLOW and not metric.per and all(s.shape == ADDITIVE for s in ground.bounds[name].measure.slots)
+    return (
+        total
+        and metric.kind == FLOW
+        and not metric.per
+        and all(s.shape == ADDITIVE for s in ground.bounds[name].measure.slots)
+    )
 
 
 def _alike(bound: Bound, query: Query) -> Any:
