@@ -655,25 +655,29 @@ class Book:
 
     # -- hand on -------------------------------------------------------------------------------------
 
-    def deliver(self, *names: str, force: bool = False) -> list[DeliveryReport]:
-        """Bring the files of these deliveries, or of all, up to date; with `force` also those that are.
+    def deliver(
+        self, *names: str, force: bool = False, dry_run: bool = False, verify: bool = False
+    ) -> list[DeliveryReport]:
+        """Bring the files and sheets of these deliveries, or of all, up to date; with `force` also those that are.
+        `dry_run` tells what would be written, `verify` reads back what was; both write nothing.
 
         Raises QueryError for one that is not declared, Busy while another process delivers."""
-        from tallybook.deliver import deliver
+        from tallybook.deliver import How, deliver
         from tallybook.query.ask import known_delivery
 
         for name in names:
             known_delivery(self.project.catalog, name)
         if not self._there():
             raise QueryError("nothing is collected yet, so there is nothing to deliver", hint="tallybook run")
-        return deliver(self._delivering(), names, force=force)
+        return deliver(self._delivering(), names, How(force=force, dry_run=dry_run, verify=verify))
 
     def _delivering(self) -> Delivering:
         from tallybook.deliver import Means
 
         return Means(
             catalog=self.project.catalog, folder=self.project.folder, ledger=self.store.ledger,
-            ask=self._answer_of, today=self.today, clock=self.clock,
+            ask=self._answer_of, today=self.today, clock=self.clock, ask_then=self._answer_then,
+            variables=self.project.variables,
         )  # fmt: skip
 
     def _answer_of(self, delivery: Delivery) -> Result:
@@ -681,6 +685,17 @@ class Book:
             *delivery.metrics, scope=delivery.scope, by=delivery.by, where=delivery.where, from_=delivery.from_,
             last=delivery.last, totals=delivery.totals, fill=delivery.fill,
         )  # fmt: skip
+
+    def _answer_then(self, delivery: Delivery, version: int) -> Result | None:
+        """What the book said at an older version; None where that is not kept any more."""
+        question = ask(
+            self.project.catalog, delivery.metrics, scope=delivery.scope, by=delivery.by, where=delivery.where,
+            first=delivery.from_, span=delivery.last, totals=delivery.totals, fill=delivery.fill, today=self.today,
+        )  # fmt: skip
+        try:
+            return self._answered(question, version, None)
+        except (Cleaned, BookError):
+            return None
 
     def _delivered_after_a_run(self) -> list[DeliveryReport]:
         """What was collected is stored: that another process delivers just now does not undo it."""

@@ -24,7 +24,12 @@ WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", 
 LAYOUTS = ("long", "columns", "across")
 FILE_KINDS = {"xlsx": (".xlsx", ".xlsm"), "csv": (".csv",), "parquet": (".parquet",)}
 """What a delivery can be written as, with the endings of such files."""
-LATER_KINDS = ("google_sheets", "gainsight_px", "webhook")
+SHEETS = "google_sheets"
+SHEET_MODES = ("history", "latest", "mirror")
+"""history: rows that are no longer asked for stay; mirror: the tab is the answer; latest: one row for each metric."""
+BY_HAND = ("restore", "keep")
+"""What becomes of our cells that people wrote into."""
+LATER_KINDS = ("gainsight_px", "webhook")
 """Known, but not delivered to by this version."""
 FILTER = re.compile(r"^\s*(?P<dim>[A-Za-z_][\w.]*)\s*(?P<sign>!?=)(?P<value>.*)$", re.DOTALL)
 """`plan=pro`, `plan!=pro`, `plan=` (null)."""
@@ -222,7 +227,7 @@ class Metric(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Delivery(msgspec.Struct, frozen=True, kw_only=True):
-    """`[deliveries.NAME]`: a question whose answer is kept up to date in a file."""
+    """`[deliveries.NAME]`: a question whose answer is kept up to date in a file or a tab of a Google Sheet."""
 
     name: str
     to: str = ""
@@ -238,6 +243,14 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True):
     tab: str | None = None
     totals: bool = False
     fill: bool = False
+    document: str = ""
+    """The id of a Google Sheet."""
+    mode: str = "history"
+    by_hand: str = "restore"
+    notes: bool = False
+    """A corrected cell says what it was."""
+    api: str = ""
+    """Another address than Google's."""
 
     @property
     def later(self) -> bool:

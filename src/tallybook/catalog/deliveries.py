@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from tallybook.catalog.keys import DELIVERY_KEYS, closest, shown, toml
 from tallybook.catalog.tables import DeclaredDelivery
 from tallybook.errors import Problems
-from tallybook.metrics import FILE_KINDS, FILTER, Catalog
+from tallybook.metrics import FILE_KINDS, FILTER, SHEETS, Catalog
 
 
 @dataclass
@@ -34,15 +34,30 @@ class Deliveries:
         self.problems.add(f"{d.path}.{key}", message, **{"seen": seen, **details})
 
     def check_keys(self, d: DeclaredDelivery) -> None:
-        for key in ("to", "path", "metrics"):
+        sheet = d.delivery.to == SHEETS
+        for key in ("to", "document" if sheet else "path", "metrics"):
             if not getattr(d.delivery, key) and key not in d.bad:
                 example = DELIVERY_KEYS[key].example
                 self.tell(d, key, f"a delivery needs {key}", expected=f"as {example}", paste=f"{key} = {example}")
         if d.delivery.last and d.delivery.from_:
             expected = "one of them"
             self.tell(d, "last", "last and from cannot both say where to begin", expected=expected)
-        if d.delivery.tab and d.delivery.to and d.delivery.to != "xlsx":
+        if d.delivery.tab and d.delivery.to and d.delivery.to not in ("xlsx", SHEETS):
             self.tell(d, "tab", f"a {d.delivery.to} file has no tabs", expected="without this line")
+        self.check_foreign_keys(d)
+
+    def check_foreign_keys(self, d: DeclaredDelivery) -> None:
+        """Keys that only a file has, or only a Google Sheet."""
+        if not d.delivery.to:
+            return
+        foreign = ("path",) if d.delivery.to == SHEETS else ("document", "mode", "by_hand", "notes", "api")
+        what = "a Google Sheet" if d.delivery.to == SHEETS else "a file"
+        for key in foreign:
+            if key in d.given and key not in d.bad:
+                expected = 'document = "https://docs.google.com/…"' if key == "path" else f"to = {toml(SHEETS)}"
+                self.tell(d, key, f"{what} has no {key}", expected=expected)
+        if d.delivery.mode == "latest" and "layout" in d.given:
+            self.tell(d, "layout", "the latest values have one layout: a row for each", expected="without this line")
 
     def check_place(self, d: DeclaredDelivery) -> None:
         endings = FILE_KINDS.get(d.delivery.to, ())
@@ -89,15 +104,21 @@ class Deliveries:
         """Two deliveries must not write over one another."""
         taken: dict[tuple[str, str], str] = {}
         for name, d in self.declared.items():
-            if not d.delivery.path:
+            place = d.delivery.path or d.delivery.document
+            if not place:
                 continue
-            file = posixpath.normpath(d.delivery.path)
-            tab = d.delivery.tab_name.casefold() if d.delivery.to == "xlsx" else ""
+            file = posixpath.normpath(d.delivery.path) if d.delivery.path else f"document {place}"
+            tab = d.delivery.tab_name.casefold() if d.delivery.to in ("xlsx", SHEETS) else ""
             other = taken.setdefault((file, tab), name)
             if other != name:
                 where = f"tab {d.delivery.tab_name!r} of {file}" if tab else file
-                expected = "another path, or another tab of the workbook" if tab else "another path"
-                self.tell(d, "path", f"[deliveries.{other}] writes {where} already", expected=expected)
+                expected = "another tab" if tab else "another path"
+                self.tell(
+                    d,
+                    "path" if d.delivery.path else "tab",
+                    f"[deliveries.{other}] writes {where} already",
+                    expected=expected,
+                )
 
 
 def _instead(text: str, name: str, meant: str, *, filters: bool) -> str:

@@ -12,7 +12,20 @@ from typing import Any, NamedTuple
 from tallybook import calendar
 from tallybook.errors import MeasureError
 from tallybook.measure import SPELLINGS, THEN_WORDS, parse_then
-from tallybook.metrics import FILE_KINDS, FILTER, KINDS, LATER_KINDS, LAYOUTS, SHOWS, STORED_FORMS, WEEKDAYS, Join
+from tallybook.metrics import (
+    BY_HAND,
+    FILE_KINDS,
+    FILTER,
+    KINDS,
+    LATER_KINDS,
+    LAYOUTS,
+    SHEET_MODES,
+    SHEETS,
+    SHOWS,
+    STORED_FORMS,
+    WEEKDAYS,
+    Join,
+)
 
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
@@ -326,6 +339,27 @@ def _span(value: object) -> str:
     return text
 
 
+_SPREADSHEET = re.compile(r"/spreadsheets/(?:u/\d+/)?d/([\w-]+)")
+
+
+def _document(value: object) -> str:
+    """The id of a spreadsheet, also from the URL that a browser shows."""
+    text = _text(value)
+    found = _SPREADSHEET.search(text)
+    if found:
+        return found[1]
+    if re.fullmatch(r"[\w-]{5,}", text):
+        return text
+    raise Wrong("is neither the id nor the URL of a spreadsheet", expected="the address that the browser shows of it")
+
+
+def _address(value: object) -> str:
+    text = _text(value).rstrip("/")
+    if not re.fullmatch(r"https?://[^\s/?#]+(/[^\s?#]*)?", text):
+        raise Wrong("is not the address of a service", expected="http://127.0.0.1:8080")
+    return text
+
+
 def _tab(value: object) -> str:
     """What every spreadsheet takes as the name of a sheet."""
     name = _text(value)
@@ -387,7 +421,7 @@ METRIC_KEYS = {
     "lookback": Key(_whole_days, '"3d"'),
 }
 DELIVERY_KEYS = {
-    "to": Key(_one_of((*FILE_KINDS, *LATER_KINDS)), '"xlsx"'),
+    "to": Key(_one_of((*FILE_KINDS, SHEETS, *LATER_KINDS)), '"xlsx"'),
     "path": Key(_text, '"reports/board.xlsx"'),
     "metrics": Key(_names("metrics", '["revenue"]'), '["signups", "revenue"]'),
     "scope": Key(_one_of(calendar.SCOPES), '"week"'),
@@ -399,6 +433,11 @@ DELIVERY_KEYS = {
     "tab": Key(_tab, '"Daily"'),
     "totals": Key(_flag, "true"),
     "fill": Key(_flag, "true"),
+    "document": Key(_document, '"https://docs.google.com/spreadsheets/d/…"'),
+    "mode": Key(_one_of(SHEET_MODES), '"history"'),
+    "by_hand": Key(_one_of(BY_HAND), '"keep"'),
+    "notes": Key(_flag, "true"),
+    "api": Key(_address, '"http://127.0.0.1:8080"'),
 }
 SYNONYMS = {
     "aggregate": "measure", "alias": "renamed_from", "column": "time", "database": "url", "date": "time",

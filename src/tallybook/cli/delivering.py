@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from tallybook.cli.options import TABLE_OR_JSON, verb
 from tallybook.cli.terminal import Terminal, count, indented
+from tallybook.destinations.report import DIFFERS, WOULD
 from tallybook.errors import DONE
 
 if TYPE_CHECKING:
@@ -17,21 +18,27 @@ if TYPE_CHECKING:
 @verb(
     click.argument("names", nargs=-1, metavar="[NAME…]"),
     click.option("--force", is_flag=True, help="Also what is up to date: write it again."),
+    click.option("--dry-run", is_flag=True, help="Say what would be written, cell by cell; write nothing."),
+    click.option(
+        "--verify", is_flag=True, help="Read back what was delivered and say where it differs; write nothing."
+    ),
     TABLE_OR_JSON,
 )
-def deliver(terminal: Terminal, names: tuple[str, ...], force: bool, form: str) -> int:
-    """Bring the files of [deliveries] in tallybook.toml up to date: workbooks, CSV and Parquet files.
+def deliver(terminal: Terminal, names: tuple[str, ...], force: bool, dry_run: bool, verify: bool, form: str) -> int:
+    """Bring the [deliveries] of tallybook.toml up to date: Google Sheets, workbooks, CSV and Parquet files.
 
     \b
       tallybook deliver                  all of them; `tallybook run` does so after collecting
       tallybook deliver board --force    this one, also when the book has nothing new
+      tallybook deliver board --dry-run  what would change in a Google Sheet, cell by cell
+      tallybook deliver board --verify   whether a Google Sheet still says what was delivered
 
-    In a workbook that is there only our cells are written; sheets, charts and formulas of people stay as they
+    In a workbook or Google Sheet that is there only our cells are written; sheets, charts and formulas of people stay as they
     are. Where nothing is new nothing is written. A file that is open elsewhere waits for the next run (exit
     code 1), the others are delivered."""
     from tallybook.destinations.report import exit_code
 
-    reports = terminal.book().deliver(*names, force=force)
+    reports = terminal.book().deliver(*names, force=force, dry_run=dry_run, verify=verify)
     if form == "json":
         terminal.json({"deliveries": [report.to_dict() for report in reports], "exit_code": exit_code(reports)})
         return exit_code(reports)
@@ -54,3 +61,12 @@ def tell_deliveries(terminal: Terminal, reports: list[DeliveryReport], *, quiet:
             more = f", {count(report.rows, 'row')}" if report.rows and report.status == "delivered" else ""
             more = f": {report.hint}" if report.hint else more
             terminal.out(f"{report.delivery}{where} {report.status}{more}")
+            for change in report.changes if report.status in (WOULD, DIFFERS) else ():
+                terminal.out(indented(_change(change)))
+
+
+def _change(change: dict[str, Any]) -> str:
+    key = " ".join("–" if part is None else str(part) for part in change.get("key", ()))
+    if "old" in change:
+        return f"{change['what']}: {change['column']} {key} (row {change['row']}): {change['old']} → {change['new']}"
+    return " ".join(part for part in (f"{change['what']}:", str(change.get("column", "")), key) if part)

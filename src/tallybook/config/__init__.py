@@ -48,6 +48,8 @@ class Project:
     catalog: Catalog
     secrets: Mapping[str, str] = field(default_factory=dict)
     """What must not be seen in any output, and what is shown instead; see `mask`."""
+    variables: Mapping[str, str] = field(default_factory=dict)
+    """The environment and .env."""
 
     @property
     def store_folder(self) -> Path:
@@ -169,7 +171,7 @@ class _Reading:
         key = cache.digest(cache.ours(), str(self.folder), written, files, self.dialects)
         kept = cache.read(place, key, variables) if place and not self.problems.found else None
         catalog = kept or self.checked(variables, files, key, place)
-        return Project(folder=self.folder, catalog=self.complete(catalog), secrets=self.secrets)
+        return Project(folder=self.folder, catalog=self.complete(catalog), secrets=self.secrets, variables=variables)
 
     def table(self, *names: str) -> dict[str, object]:
         """A table of the toml, or an empty one; the catalog tells of one that is none."""

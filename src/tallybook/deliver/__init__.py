@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
@@ -15,9 +15,17 @@ from pathlib import Path
 import msgspec
 
 from tallybook.deliver.files import write
-from tallybook.destinations.report import FAILED, NOT_YET, UP_TO_DATE, DeliveryReport
+from tallybook.destinations.report import (
+    AS_DELIVERED,
+    DIFFERS,
+    FAILED,
+    NOT_YET,
+    UP_TO_DATE,
+    WOULD,
+    DeliveryReport,
+)
 from tallybook.errors import Busy, TallybookError
-from tallybook.metrics import Catalog, Delivery
+from tallybook.metrics import SHEETS, Catalog, Delivery
 from tallybook.result import Result
 from tallybook.store.ledger import Delivered, Lease, Ledger
 
@@ -37,12 +45,31 @@ class Means:
     ask: Callable[[Delivery], Result]
     today: date
     clock: Callable[[], datetime]
+    ask_then: Callable[[Delivery, int], Result | None]
+    """The same question to an older version of the book; None where that is not kept any more."""
+    variables: Mapping[str, str]
+    """The environment: keys of services stand in it."""
 
 
-def deliver(means: Means, names: Sequence[str] = (), *, force: bool = False) -> list[DeliveryReport]:
-    """Deliver what is new: all deliveries, or these. `force`: also what is up to date.
+@dataclass(frozen=True, kw_only=True)
+class How:
+    """`force`: also what is up to date. `dry_run`: say what would be written, and write nothing. `verify`: read back
+    what was delivered and say where it differs."""
+
+    force: bool = False
+    dry_run: bool = False
+    verify: bool = False
+
+    @property
+    def writes(self) -> bool:
+        return not (self.dry_run or self.verify)
+
+
+def deliver(means: Means, names: Sequence[str] = (), how: How | None = None) -> list[DeliveryReport]:
+    """Deliver what is new: all deliveries, or these.
 
     Safe to call again. Raises Busy while another process delivers."""
+    how = how or How()
     chosen = [d for name, d in means.catalog.deliveries.items() if not names or name in names]
     if all(d.later for d in chosen):
         return [_later(d) for d in chosen]
@@ -51,7 +78,7 @@ def deliver(means: Means, names: Sequence[str] = (), *, force: bool = False) -> 
         reports = []
         for delivery in chosen:
             means.ledger.renew(lease, now=means.clock(), seconds=LEASE_SECONDS)
-            reports.append(_later(delivery) if delivery.later else _reported(means, delivery, force=force))
+            reports.append(_later(delivery) if delivery.later else _reported(means, delivery, how))
         return reports
     finally:
         means.ledger.release(lease)
@@ -69,7 +96,7 @@ def _only_us(means: Means) -> Lease:
 def waiting(catalog: Catalog, busy: Busy) -> list[DeliveryReport]:
     """What to tell of a run whose deliveries another process keeps from being made."""
     return [
-        DeliveryReport(delivery=d.name, to=d.to, path=d.path, status=FAILED, error=busy.message, hint=busy.hint)
+        DeliveryReport(delivery=d.name, to=d.to, path=shown(d), status=FAILED, error=busy.message, hint=busy.hint)
         for d in catalog.deliveries.values()
         if not d.later
     ]
@@ -85,11 +112,16 @@ def place_of(folder: Path, delivery: Delivery) -> Path:
     return folder / Path(delivery.path).expanduser()
 
 
-def _reported(means: Means, delivery: Delivery, *, force: bool) -> DeliveryReport:
+def shown(delivery: Delivery) -> str:
+    """Where it goes, for people."""
+    return f"{delivery.tab_name} of {delivery.document}" if delivery.to == SHEETS else delivery.path
+
+
+def _reported(means: Means, delivery: Delivery, how: How) -> DeliveryReport:
     began = time.monotonic()
-    report = DeliveryReport(delivery=delivery.name, to=delivery.to, path=delivery.path)
+    report = DeliveryReport(delivery=delivery.name, to=delivery.to, path=shown(delivery))
     try:
-        _deliver(means, delivery, report, force=force)
+        _deliver(means, delivery, report, how)
     except (TallybookError, OSError) as error:
         ours = error if isinstance(error, TallybookError) else TallybookError(f"the system refused: {error}")
         report.status, report.error, report.hint = FAILED, ours.message, ours.hint
@@ -97,20 +129,45 @@ def _reported(means: Means, delivery: Delivery, *, force: bool) -> DeliveryRepor
     return report
 
 
-def _deliver(means: Means, delivery: Delivery, report: DeliveryReport, *, force: bool) -> None:
-    path, fingerprint = place_of(means.folder, delivery), fingerprint_of(means, delivery)
+def _deliver(means: Means, delivery: Delivery, report: DeliveryReport, how: How) -> None:
+    fingerprint = fingerprint_of(means, delivery)
     last = means.ledger.delivered().get(delivery.name)
     report.version = means.ledger.version()
     same = last is not None and (last.version, last.fingerprint) == (report.version, fingerprint)
-    if same and path.exists() and not force:
+    there = delivery.to == SHEETS or place_of(means.folder, delivery).exists()
+    if same and there and not (how.force or how.verify):
         report.status = UP_TO_DATE
         return
     result = means.ask(delivery)
     report.rows, report.version = len(result.data), result.version
-    if not write(result, delivery, path, created=means.clock()):
+    if delivery.to == SHEETS:
+        _to_sheet(means, delivery, result, last, report, how)
+    else:
+        _to_file(means, delivery, result, report, how)
+    if how.writes:
+        done = Delivered(version=result.version, fingerprint=fingerprint)
+        means.ledger.record_delivery(delivery.name, done, now=means.clock())
+
+
+def _to_file(means: Means, delivery: Delivery, result: Result, report: DeliveryReport, how: How) -> None:
+    if not how.writes:
+        report.status, report.hint = WOULD if how.dry_run else NOT_YET, "" if how.dry_run else "a file is not read back"
+    elif not write(result, delivery, place_of(means.folder, delivery), created=means.clock()):
         report.status = UP_TO_DATE
-    done = Delivered(version=result.version, fingerprint=fingerprint)
-    means.ledger.record_delivery(delivery.name, done, now=means.clock())
+
+
+def _to_sheet(
+    means: Means, delivery: Delivery, result: Result, last: Delivered | None, report: DeliveryReport, how: How
+) -> None:
+    from tallybook.deliver.sheets import put
+
+    before = result if last is None or last.version == result.version else means.ask_then(delivery, last.version)
+    owner = f"{means.catalog.book.name}/{delivery.name}"
+    put(result, before if last else None, delivery, owner, report, how.writes, means)
+    if how.verify:
+        report.status = DIFFERS if report.changes else AS_DELIVERED
+    elif how.dry_run:
+        report.status = WOULD if report.changes else UP_TO_DATE
 
 
 def fingerprint_of(means: Means, delivery: Delivery) -> str:

@@ -149,6 +149,20 @@ def _across(result: Result) -> Grid:
     return Grid(fields=fields, lines=lines, layout="across", scope=result.scope)
 
 
+def latest(result: Result) -> Grid:
+    """One line for each metric and series: its last value that is known, and of which period that is."""
+    grid = _long(result)
+    keys = len(_keys(result)) - 1
+    order = [*range(1, 1 + keys), 1 + keys, 0, *range(2 + keys, len(grid.fields))]
+    found: dict[tuple[Value, ...], Line] = {}
+    for line in grid.lines:
+        values = tuple(line.values[i] for i in order)
+        key = values[: keys + 1]
+        if values[keys + 2] is not None or key not in found:
+            found[key] = replace(line, values=values, key=keys + 1)
+    return replace(grid, fields=tuple(grid.fields[i] for i in order), lines=tuple(found.values()), layout="latest")
+
+
 _LAYOUTS = {"columns": _columns, "long": _long, "across": _across}
 
 

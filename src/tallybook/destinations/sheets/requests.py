@@ -1,0 +1,241 @@
+"""A `Change` as the requests of one `spreadsheets.batchUpdate`. Pure: no request is made here.
+
+Every text is a `stringValue` and every number a `numberValue`, so nothing is parsed in anybody's locale and nothing
+becomes a formula. https://developers.google.com/workspace/sheets/api/reference/rest/v4/spreadsheets/request
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from itertools import groupby
+from typing import Any
+
+from tallybook.destinations.layout import NUMBER, PERIOD, Field, Line, Value
+from tallybook.destinations.sheets.change import Change, Written
+from tallybook.destinations.sheets.tab import COLUMN, DELIVERY, HEADER, Cell, Json, Tab, entered
+from tallybook.result import Column
+
+ROWS, COLUMNS = "ROWS", "COLUMNS"
+PATTERNS = {"day": "yyyy-mm-dd", "week": "yyyy-mm-dd", "month": "yyyy-mm", "quarter": "yyyy-mm", "year": "yyyy"}
+"""How the first day of a period is shown."""
+Pattern = Callable[[Column | None, Sequence[Value]], str]
+"""The number format of a metric, from its column and its values."""
+
+
+def requests_of(
+    change: Change, owner: str, *, made: bool, adopted: bool = False, pattern: Pattern, notes: str = ""
+) -> list[Json]:
+    """In the order in which they are applied. `made`: the tab does not exist yet; `adopted`: it is somebody's empty
+    one; `notes`: what a corrected cell is to say of its old value ("until 2026-03-01"), if anything."""
+    tab, grid = change.tab, change.grid
+    found: list[Json] = [_sheet(tab)] if made else [_frozen(tab)] if adopted else []
+    if made or adopted:
+        found.append(_mark({"sheetId": tab.id}, DELIVERY, owner))
+    places = {field.id: tab.places[field.id] for field in grid.fields if field.id in tab.places}
+    old = [cell for cell in change.written if cell.field in places]
+    found += _corrections(tab, old, places, notes)
+    found += _room_for_columns(change)
+    new = {field.id: change.last_column + 1 + i for i, field in enumerate(change.fields)}
+    found += [
+        _mark(_span(tab, COLUMNS, new[field.id], new[field.id] + 1), COLUMN, f"{owner}#{field.id}")
+        for field in change.fields
+    ]
+    places |= new
+    header, last = tab.header, change.last_row
+    if header is None:
+        header = _place_of_headings(change)
+        last = max(last, header) if last < 0 else last + 1
+        found += [] if made or tab.empty_rows(header, header + 1) else [_insert(tab, ROWS, header, header + 1)]
+        found += [_mark(_span(tab, ROWS, header, header + 1), HEADER, owner)]
+    shifted = 0 if tab.header is not None or made or tab.empty_rows(header, header + 1) else 1
+    headed = grid.fields if change.headings else change.fields
+    found += [_headings(tab, header, run, places) for run in _runs(headed, places)]
+    found += _filled(change, new, shifted)
+    found += _added(change, places, header, last, made=made, pattern=pattern)
+    found += [_delete(tab, ROWS, row + shifted) for row in reversed(change.gone_rows)]
+    found += [_delete(tab, COLUMNS, column) for column in reversed(_after_room(change))]
+    return found
+
+
+# --- places ------------------------------------------------------------------------------------------------------
+
+
+def _sheet(tab: Tab) -> Json:
+    grid = {"rowCount": tab.rows, "columnCount": tab.columns, "frozenRowCount": 1}
+    return {"addSheet": {"properties": {"sheetId": tab.id, "title": tab.title, "gridProperties": grid}}}
+
+
+def _frozen(tab: Tab) -> Json:
+    properties = {"sheetId": tab.id, "gridProperties": {"frozenRowCount": 1}}
+    return {"updateSheetProperties": {"properties": properties, "fields": "gridProperties.frozenRowCount"}}
+
+
+def _mark(location: Json, key: str, value: str) -> Json:
+    entry = {"metadataKey": key, "metadataValue": value, "location": location, "visibility": "DOCUMENT"}
+    return {"createDeveloperMetadata": {"developerMetadata": entry}}
+
+
+def _span(tab: Tab, dimension: str, first: int, behind: int) -> Json:
+    """As a location of metadata."""
+    return {"dimensionRange": _range(tab, dimension, first, behind)}
+
+
+def _range(tab: Tab, dimension: str, first: int, behind: int) -> Json:
+    return {"sheetId": tab.id, "dimension": dimension, "startIndex": first, "endIndex": behind}
+
+
+def _insert(tab: Tab, dimension: str, first: int, behind: int) -> Json:
+    return {"insertDimension": {"range": _range(tab, dimension, first, behind), "inheritFromBefore": first > 0}}
+
+
+def _append(tab: Tab, dimension: str, length: int) -> Json:
+    return {"appendDimension": {"sheetId": tab.id, "dimension": dimension, "length": length}}
+
+
+def _delete(tab: Tab, dimension: str, place: int) -> Json:
+    return {"deleteDimension": {"range": _range(tab, dimension, place, place + 1)}}
+
+
+def _room_for_columns(change: Change) -> list[Json]:
+    """New columns come right behind our last one; what people have there moves to the right."""
+    tab, first = change.tab, change.last_column + 1
+    behind = first + len(change.fields)
+    if not change.fields:
+        return []
+    if not tab.empty_columns(first, behind):
+        return [_insert(tab, COLUMNS, first, behind)]
+    return [_append(tab, COLUMNS, behind - tab.columns)] if behind > tab.columns else []
+
+
+def _after_room(change: Change) -> list[int]:
+    """The columns that go, counted after new ones were made room for."""
+    tab, first = change.tab, change.last_column + 1
+    moved = len(change.fields) if not tab.empty_columns(first, first + len(change.fields)) else 0
+    return [column + (moved if column >= first else 0) for column in change.gone_columns]
+
+
+def _place_of_headings(change: Change) -> int:
+    """Above our first row; in an empty tab at its top."""
+    first = min((cell.row for cell in change.written), default=None)
+    rows = [row for row in range(len(change.tab.cells)) if change.tab.places and change.tab.cells[row]]
+    return min([row for row in (first, *rows[:1]) if row is not None], default=0)
+
+
+# --- cells ---------------------------------------------------------------------------------------------------------
+
+
+def _value(cell: Cell) -> dict[str, Any]:
+    """A CellData with nothing but what is entered."""
+    if cell is None:
+        return {}
+    kind = "boolValue" if isinstance(cell, bool) else "numberValue" if isinstance(cell, float) else "stringValue"
+    return {"userEnteredValue": {kind: cell}}
+
+
+def _cells(tab: Tab, row: int, column: int, rows: Sequence[Sequence[Json]], fields: str) -> Json:
+    start = {"sheetId": tab.id, "rowIndex": row, "columnIndex": column}
+    return {"updateCells": {"start": start, "rows": [{"values": list(values)} for values in rows], "fields": fields}}
+
+
+def _runs(fields: Iterable[Field], places: dict[str, int]) -> list[list[Field]]:
+    """The fields in the order of their columns, apart where a column of somebody else stands between."""
+    ordered = sorted(fields, key=lambda field: places[field.id])
+    numbered = groupby(enumerate(ordered), key=lambda pair: places[pair[1].id] - pair[0])
+    return [[field for _, field in run] for _, run in numbered]
+
+
+def _headings(tab: Tab, row: int, run: Sequence[Field], places: dict[str, int]) -> Json:
+    bold = {"userEnteredFormat": {"textFormat": {"bold": True}, "wrapStrategy": "WRAP", "verticalAlignment": "BOTTOM"}}
+    heads = [{"userEnteredValue": {"stringValue": field.head}, **bold} for field in run]
+    fields = "userEnteredValue,userEnteredFormat(textFormat.bold,wrapStrategy,verticalAlignment)"
+    return _cells(tab, row, places[run[0].id], [heads], fields)
+
+
+def _corrections(tab: Tab, cells: Sequence[Written], places: dict[str, int], notes: str) -> list[Json]:
+    """Neighbours in a row are written at once."""
+    found = []
+    ordered = sorted(cells, key=lambda cell: (cell.row, places[cell.field]))
+    runs = groupby(enumerate(ordered), key=lambda pair: (pair[1].row, places[pair[1].field] - pair[0]))
+    fields = "userEnteredValue,note" if notes else "userEnteredValue"
+    for _, run in runs:
+        neighbours = [cell for _, cell in run]
+        values = [_value(cell.new) | ({"note": _noted(cell, notes)} if notes else {}) for cell in neighbours]
+        found.append(_cells(tab, neighbours[0].row, places[neighbours[0].field], [values], fields))
+    return found
+
+
+def _noted(cell: Written, notes: str) -> str:
+    if cell.old is None:
+        return f"empty {notes}"
+    old = f"{cell.old:.15g}" if isinstance(cell.old, float) else str(cell.old)
+    return f"{old} {notes}"
+
+
+def _filled(change: Change, new: dict[str, int], shifted: int) -> list[Json]:
+    """The values of new columns in rows that are there."""
+    found = []
+    for field in change.fields:
+        cells = sorted((cell for cell in change.written if cell.field == field.id), key=lambda cell: cell.row)
+        for _, run in groupby(enumerate(cells), key=lambda pair: pair[1].row - pair[0]):
+            several = [cell for _, cell in run]
+            rows = [[_value(cell.new)] for cell in several]
+            found.append(_cells(change.tab, several[0].row + shifted, new[field.id], rows, "userEnteredValue"))
+    return found
+
+
+def _added(
+    change: Change, places: dict[str, int], header: int, last: int, *, made: bool, pattern: Pattern
+) -> list[Json]:
+    """New lines below our last row; what people have there moves down. They look like the row above them."""
+    tab, lines = change.tab, change.lines
+    if not lines:
+        return []
+    first, behind = last + 1, last + 1 + len(lines)
+    found: list[Json] = []
+    if not made and not tab.empty_rows(first, behind):
+        found.append(_insert(tab, ROWS, first, behind))
+    elif not made and behind > tab.rows:
+        found.append(_append(tab, ROWS, behind - tab.rows))
+    like_the_last = last > header and bool(change.tab.places) and not change.headings
+    for run in _runs(change.grid.fields, places):
+        column = places[run[0].id]
+        if like_the_last:
+            found.append(_looks(tab, last, first, behind, column, column + len(run)))
+        rows = [
+            [
+                _value(entered(value)) | _look(change, f, line, pattern, like_the_last)
+                for f, value in _of(change, line, run)
+            ]
+            for line in lines
+        ]
+        fields = "userEnteredValue" if like_the_last else "userEnteredValue,userEnteredFormat.numberFormat"
+        found.append(_cells(tab, first, column, rows, fields))
+    return found
+
+
+def _of(change: Change, line: Line, run: Sequence[Field]) -> list[tuple[Field, Value]]:
+    by_id = {field.id: value for field, value in zip(change.grid.fields, line.values, strict=True)}
+    return [(field, by_id[field.id]) for field in run]
+
+
+def _looks(tab: Tab, like: int, first: int, behind: int, left: int, right: int) -> Json:
+    """The formats of a row of ours, with whatever people made of them, for the rows first … behind."""
+    columns = {"sheetId": tab.id, "startColumnIndex": left, "endColumnIndex": right}
+    source = columns | {"startRowIndex": like, "endRowIndex": like + 1}
+    into = columns | {"startRowIndex": first, "endRowIndex": behind}
+    return {"copyPaste": {"source": source, "destination": into, "pasteType": "PASTE_FORMAT"}}
+
+
+def _look(change: Change, field: Field, line: Line, pattern: Pattern, like_the_last: bool) -> dict[str, Any]:
+    if like_the_last:
+        return {}
+    if field.kind == PERIOD:
+        shown = {"type": "DATE", "pattern": PATTERNS.get(change.grid.scope, "yyyy-mm-dd")}
+    elif field.kind == NUMBER:
+        place = change.grid.fields.index(field)
+        column = field.column or line.column
+        values = [one.values[place] for one in change.grid.lines] if field.column else [line.values[place]]
+        shown = {"type": "NUMBER", "pattern": pattern(column, values)}
+    else:
+        shown = {"type": "TEXT"}
+    return {"userEnteredFormat": {"numberFormat": shown}}

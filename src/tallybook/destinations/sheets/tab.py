@@ -1,0 +1,202 @@
+"""A tab of a Google Sheet as it stands: what was entered where, and which places are ours.
+
+Places are known by developer metadata, which stays with its row or column wherever people move it; never by the
+title of the tab, a letter or a heading. Plain values in, a `Tab` out: no request is made here.
+
+    tallybook.delivery   on the tab       whose it is: "<book>/<delivery>"
+    tallybook.column     on each column   "<book>/<delivery>#<field>"
+    tallybook.header     on the row of the headings
+    tallybook.stamp      on the tab       the latest batches, each with an id of its own
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+from tallybook.destinations.layout import Value
+from tallybook.errors import DestinationError
+
+DELIVERY, COLUMN, HEADER, STAMP = "tallybook.delivery", "tallybook.column", "tallybook.header", "tallybook.stamp"
+OVERVIEW = (
+    "spreadsheetId,properties(title,locale,timeZone),sheets(properties(sheetId,title,index,gridProperties),"
+    "developerMetadata(metadataId,metadataKey,metadataValue))"
+)
+"""The fields to read of a document, to find a tab in it."""
+CONTENT = (
+    "sheets(properties(sheetId,title,index,gridProperties),merges,developerMetadata(metadataId,metadataKey,metadataValue),"
+    "data(startRow,startColumn,rowMetadata(developerMetadata(metadataId,metadataKey,metadataValue)),"
+    "columnMetadata(developerMetadata(metadataId,metadataKey,metadataValue)),rowData(values(userEnteredValue))))"
+)
+"""The fields to read of one tab."""
+MOST_CELLS = 10_000_000
+"""In a document: https://support.google.com/drive/answer/37603."""
+MOST_LETTERS = 50_000
+"""In a cell."""
+_DAY_0 = date(1899, 12, 30)
+
+Cell = float | str | bool | None
+Json = Mapping[str, Any]
+
+
+class Formula(str):
+    """A cell that computes: what somebody entered, as `=A1*2`."""
+
+    __slots__ = ()
+
+
+@dataclass(frozen=True)
+class Stamp:
+    """A batch that was applied: the id that no other has, its number in the row of batches, what it wrote."""
+
+    id: int
+    number: int
+    token: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tab:
+    """`cells[row][column]` as entered, counted from 0 and cut behind the last that holds something."""
+
+    id: int
+    title: str
+    rows: int
+    columns: int
+    """How large its grid is."""
+    cells: tuple[tuple[Cell, ...], ...] = ()
+    places: Mapping[str, int] = field(default_factory=dict)
+    """{field: its column}, of ours."""
+    header: int | None = None
+    """The row of the headings."""
+    merged: tuple[tuple[int, int, int, int], ...] = ()
+    """(first row, row behind, first column, column behind) of cells that are merged."""
+    stamps: tuple[Stamp, ...] = ()
+    """In their order."""
+
+    def cell(self, row: int, column: int) -> Cell:
+        there = self.cells[row] if row < len(self.cells) else ()
+        return there[column] if column < len(there) else None
+
+    def empty_rows(self, first: int, behind: int) -> bool:
+        """Nobody entered anything in these rows."""
+        return all(value is None for row in self.cells[first:behind] for value in row)
+
+    def empty_columns(self, first: int, behind: int) -> bool:
+        return all(value is None for row in self.cells for value in row[first:behind])
+
+
+def entered(value: Value) -> Cell:
+    """A value as it is entered: days as serial numbers, numbers as floating point, texts as they are.
+
+    Raises DestinationError for a text that no cell can hold."""
+    if value is None or value == "":
+        return None
+    if isinstance(value, date):
+        return float((value - _DAY_0).days)
+    if isinstance(value, int | Decimal | float):
+        return float(value)
+    if len(value) > MOST_LETTERS:
+        raise DestinationError(
+            f"a text of {len(value):,} characters begins {value[:30]!r}; a cell of Google Sheets holds {MOST_LETTERS:,}",
+            hint="leave the dimension out of `by`, or shorten it in `sql`",
+        )
+    return value
+
+
+def whose(book: str, delivery: str) -> str:
+    """How a delivery is called in metadata."""
+    return f"{book}/{delivery}"
+
+
+def found(overview: Json, owner: str) -> Json | None:
+    """The tab (a Sheet of the reference) of a delivery. Of a copy and the tab it was made of, the older."""
+    ours = [
+        (entry["metadataId"], place)
+        for place, sheet in enumerate(overview.get("sheets", ()))
+        for entry in sheet.get("developerMetadata", ())
+        if (entry["metadataKey"], entry.get("metadataValue")) == (DELIVERY, owner)
+    ]
+    return overview["sheets"][min(ours)[1]] if ours else None
+
+
+def titled(overview: Json, title: str) -> Json | None:
+    """The tab that has this title; Google tells titles apart regardless of case."""
+    sheets: Sequence[Json] = overview.get("sheets", ())
+    return next((s for s in sheets if s["properties"]["title"].casefold() == title.casefold()), None)
+
+
+def cells_of(overview: Json) -> int:
+    """How many cells the grids of all tabs have, filled or not: these count."""
+    grids = [sheet["properties"].get("gridProperties", {}) for sheet in overview.get("sheets", ())]
+    return sum(int(grid.get("rowCount", 0)) * int(grid.get("columnCount", 0)) for grid in grids)
+
+
+def read(content: Json, owner: str) -> Tab:
+    """The tab of an answer that holds one, with its grid data."""
+    (sheet,) = content["sheets"]
+    grid = sheet["properties"].get("gridProperties", {})
+    data: Json = next(iter(sheet.get("data", ())), {})
+    rows = [_entered_row(row) for row in data.get("rowData", ())]
+    while rows and not rows[-1]:
+        rows.pop()
+    before = ((),) * int(data.get("startRow", 0))
+    places: dict[str, int] = {}
+    header: int | None = None
+    for place, entry in _marks(data.get("columnMetadata", ()), COLUMN, int(data.get("startColumn", 0))):
+        name, _, own = str(entry.get("metadataValue", "")).rpartition("#")
+        if name == owner:
+            places.setdefault(own, place)
+    for place, entry in _marks(data.get("rowMetadata", ()), HEADER, int(data.get("startRow", 0))):
+        header = place if entry.get("metadataValue") == owner else header
+    return Tab(
+        id=int(sheet["properties"]["sheetId"]), title=sheet["properties"]["title"],
+        rows=int(grid.get("rowCount", 0)), columns=int(grid.get("columnCount", 0)),
+        cells=(*before, *rows), places=places, header=header, merged=tuple(map(_merged, sheet.get("merges", ()))),
+        stamps=_stamps(sheet, owner),
+    )  # fmt: skip
+
+
+def _entered_row(row: Json) -> tuple[Cell, ...]:
+    cells = [_entered_cell(cell.get("userEnteredValue", {})) for cell in row.get("values", ())]
+    while cells and cells[-1] is None:
+        cells.pop()
+    return tuple(cells)
+
+
+def _entered_cell(value: Json) -> Cell:
+    if "formulaValue" in value:
+        return Formula(value["formulaValue"])
+    if "numberValue" in value:
+        return float(value["numberValue"])
+    if "boolValue" in value:
+        return bool(value["boolValue"])
+    return value.get("stringValue") or None
+
+
+def _marks(dimension: Sequence[Json], key: str, first: int) -> list[tuple[int, Json]]:
+    return [
+        (place, entry)
+        for place, one in enumerate(dimension, first)
+        for entry in one.get("developerMetadata", ())
+        if entry["metadataKey"] == key
+    ]
+
+
+def _merged(merge: Json) -> tuple[int, int, int, int]:
+    names = ("startRowIndex", "endRowIndex", "startColumnIndex", "endColumnIndex")
+    first, behind, left, right = (int(merge.get(name, 0)) for name in names)
+    return first, behind, left, right
+
+
+def _stamps(sheet: Json, owner: str) -> tuple[Stamp, ...]:
+    """`<owner>#<number>#<token>` each."""
+    stamps = []
+    for entry in sheet.get("developerMetadata", ()):
+        name, _, token = str(entry.get("metadataValue", "")).rpartition("#")
+        name, _, number = name.rpartition("#")
+        if entry["metadataKey"] == STAMP and name == owner and number.isdigit():
+            stamps.append(Stamp(int(entry["metadataId"]), int(number), token))
+    return tuple(sorted(stamps, key=lambda stamp: stamp.number))
