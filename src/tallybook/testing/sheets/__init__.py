@@ -1,1 +1,23 @@
-"""A Google Sheets, Drive and OAuth server on localhost, in memory, for tests."""
+"""A Google Sheets, Drive and OAuth server on localhost, in memory, for tests.
+
+    from tallybook.testing.sheets import Emulator
+
+    with Emulator() as google:
+        document = google.create("Metrics", tabs=["Daily"])
+        ...                                  # point a client at google.url, with google.authorized_user()
+        assert google.document(document)["Daily"].values == [["day", "signups"]]
+
+`Emulator` says what it can do; `Fault` is what can go wrong, `Person` what people do meanwhile, `Snapshot` what is
+read. It is built from Google's documents, and holds every body against Google's discovery documents where
+google-api-python-client is installed. It was never compared with the live service."""
+
+from __future__ import annotations
+
+from tallybook.testing.sheets.emulator import Emulator, Landing
+from tallybook.testing.sheets.errors import GoogleError
+from tallybook.testing.sheets.faults import Fault, Seen
+from tallybook.testing.sheets.people import Person
+from tallybook.testing.sheets.quotas import Limits
+from tallybook.testing.sheets.snapshot import Snapshot, Tab
+
+__all__ = ["Emulator", "Fault", "GoogleError", "Landing", "Limits", "Person", "Seen", "Snapshot", "Tab"]

@@ -1,0 +1,58 @@
+"""What a spreadsheet's locale decides: how numbers and dates are typed and shown, and what parts arguments."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+ENGLISH = (
+    "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November",
+    "December",
+)  # fmt: skip
+GERMAN = (
+    "Januar", "Februar", "März", "April", "Mai", "Juni", "Juli", "August", "September", "Oktober", "November",
+    "Dezember",
+)  # fmt: skip
+WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+WOCHENTAGE = ("Montag", "Dienstag", "Mittwoch", "Donnerstag", "Freitag", "Samstag", "Sonntag")
+
+
+@dataclass(frozen=True)
+class Locale:
+    """One locale. `order` is that of day, month and year in dates with `date_marks`; ISO dates are read in all."""
+
+    decimal: str = "."
+    thousands: str = ","
+    order: str = "mdy"
+    date_marks: str = "/-"
+    months: tuple[str, ...] = ENGLISH
+    weekdays: tuple[str, ...] = WEEKDAYS
+    true: str = "TRUE"
+    false: str = "FALSE"
+    currency: str = "$"
+    currency_pattern: str = '"$"#,##0.00'
+    date: str = "m/d/yyyy"
+    time: str = "h:mm:ss am/pm"
+
+    @property
+    def argument_mark(self) -> str:
+        """What parts the arguments of a function: `;` where the comma is a decimal point."""
+        return ";" if self.decimal == "," else ","
+
+
+LOCALES = {
+    "en_US": Locale(),
+    "en_GB": Locale(order="dmy", currency="£", currency_pattern='"£"#,##0.00', date="dd/mm/yyyy", time="hh:mm:ss"),
+    "de_DE": Locale(
+        decimal=",", thousands=".", order="dmy", date_marks="./-", months=GERMAN, weekdays=WOCHENTAGE, true="WAHR",
+        false="FALSCH", currency="€", currency_pattern='#,##0.00 "€"', date="dd.mm.yyyy", time="hh:mm:ss",
+    ),
+}  # fmt: skip
+
+
+def locale(name: str) -> Locale:
+    """The locale of that name; of a language that is not known here, American English."""
+    if name in LOCALES:
+        return LOCALES[name]
+    return next(
+        (LOCALES[known] for known in LOCALES if known.split("_")[0] == name.split("_", maxsplit=1)[0]), LOCALES["en_US"]
+    )
