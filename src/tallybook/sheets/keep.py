@@ -104,14 +104,14 @@ class Signer:
     """Puts an access token on each request (as `auth=` of requests) and renews it before it ends."""
 
     def __init__(self, keys: Keys, places: Places) -> None:
+        from importlib.metadata import version
+
         import google.auth.transport.requests
         import requests
 
-        from tallybook import __version__
-
         self.keys = keys
         self.http: requests.Session = requests.Session()
-        self.http.headers["User-Agent"] = f"tallybook/{__version__}"
+        self.http.headers["User-Agent"] = f"tallybook/{version('tallybook')}"
         # Without `auth` of its own, requests would take that of ~/.netrc.
         self.http.auth = lambda request: request
         self._transport = google.auth.transport.requests.Request(self.http)

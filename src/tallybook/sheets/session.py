@@ -113,6 +113,7 @@ class Session:
         if error is None:
             self.close()
             return
+        self.api.patience.seconds = AT_EXIT_S  # somebody who pressed Ctrl-C is waiting
         try:
             self.flush()
         except TallybookError as failure:
