@@ -361,6 +361,8 @@ def is_linear(measure: Measure) -> bool:
     """Whether a mean of daily values of `measure` means something: a sum of counts, sums and distincts."""
     if isinstance(measure, Agg):
         return measure.fn in ADDABLE
+    if isinstance(measure, Call) and measure.fn == "coalesce" and measure.args[1] == Num("0"):
+        return is_linear(measure.args[0])
     if not isinstance(measure, Op):
         return False
     left, right = measure.left, measure.right
@@ -594,6 +596,8 @@ class Value:
     high: Fraction | None = None
     approximate: bool = False
     free: bool = False
+    real: bool = False
+    """A float of the machine: exact as it is, but what is computed from it is rounded."""
 
     @property
     def exact(self) -> bool:
@@ -705,8 +709,9 @@ def arithmetic(op: str, left: Value, right: Value) -> Value:
     if max(map(abs, corners)) > sys.float_info.max:
         return FREE
     approximate = left.approximate or right.approximate
-    result = Value(OPERATORS[op](left_middle, right_middle), min(corners), max(corners), approximate)
-    keeps = left.exact and right.exact and (op in "+-" or (op == "*" and is_integer(right, left)))
+    real = left.real or right.real
+    result = Value(OPERATORS[op](left_middle, right_middle), min(corners), max(corners), approximate, real=real)
+    keeps = left.exact and right.exact and not real and (op in "+-" or (op == "*" and is_integer(right, left)))
     return result if keeps else widened(result)
 
 
@@ -738,6 +743,7 @@ def extreme(values: Sequence[Value], choose: Callable[..., Any]) -> Value:
         choose(value.low for value in known),
         choose(value.high for value in known),
         any(value.approximate for value in known),
+        real=any(value.real for value in known),
     )
 
 
@@ -844,7 +850,7 @@ class Aggregator:
         return any(test(self.table.column(name)) for name in names)
 
     def measured(self, measure: Measure, facts: Sequence[Fact]) -> Value:
-        value = outer(measure, lambda leaf: self.aggregate(leaf, facts))
+        value = outer(measure, lambda leaf: replace(self.aggregate(leaf, facts), real=self.is_float(leaf)))
         # A CASE has one type: when one of its branches is a float, so are the others.
         mixed = leaves_of(measure, Case) and any(map(self.is_float, leaves_of(measure, Agg)))
         return widened(value) if mixed else value
