@@ -703,8 +703,7 @@ class Screen(io.StringIO):
 def typed(project: Project, *words: str, screen: bool = False, exits: int = 0) -> str:
     out, err = Screen() if screen else io.StringIO(), io.StringIO()
     arguments: Sequence[str] = [*words, "--project", str(Path(project.folder))]
-    env = {"COLUMNS": "200"}
-    assert invoke(arguments, now=lambda: project.now, stdout=out, stderr=err, env=env) == exits, err.getvalue()
+    assert invoke(arguments, now=lambda: project.now, stdout=out, stderr=err, env={}) == exits, err.getvalue()
     return out.getvalue()
 
 
@@ -727,6 +726,15 @@ def test_colours_say_how_it_stands(aim):
     assert "\x1b[33mbehind\x1b[0m" in shown
     assert "\x1b[2mopen\x1b[0m" in shown
     assert "\x1b[1;31mmissed\x1b[0m" in typed(project, "goals", "--on", "2024-02-29", "signups_goal", screen=True)
+
+
+def test_a_narrow_screen_shows_what_fits_and_says_what_does_not(aim, monkeypatch):
+    project = aim(goal("revenue", 31))
+    monkeypatch.setenv("COLUMNS", "70")
+    head, line, spared = typed(project, "goals", screen=True).splitlines()
+    assert head == "\x1b[1mgoal          period      value     target  expected  status\x1b[0m"
+    assert line == "revenue_goal  2024-03  9.75 EUR  31.00 EUR  5.00 EUR  \x1b[32mahead\x1b[0m"
+    assert spared == "\x1b[2m… difference, share, days, projection\x1b[0m"
 
 
 def test_programs_get_every_number_and_reason(aim):

@@ -253,7 +253,7 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Goal(msgspec.Struct, frozen=True, kw_only=True):
-    """`[goals.NAME]`: what a metric shall come to in every period of `scope`, or stay below.
+    """`[goals.NAME]`: what a metric shall come to in every week, month, quarter or year, or not exceed.
 
     Either `target` is for every period or `targets` holds one for each, by its first day."""
 

@@ -23,6 +23,8 @@ STYLES = {
 }  # fmt: skip
 HEADER = ("goal", "period", "value", "target", "share", "days", "expected", "difference", "projection", "status")
 NUMBERS = ("value", "target", "share", "days", "expected", "difference", "projection")
+SPARED = ("difference", "share", "days", "projection")
+"""What is left out first where the screen is too narrow."""
 
 
 @verb(
@@ -43,8 +45,9 @@ def goals(
       tallybook goals --on 2026-02-28               as the days up to then had it
 
     A period is told of from when its first day is over. `expected` is the target's share of the days that are
-    collected, `projection` the end at this rate; both only of what adds up over days. Status: reached, ahead,
-    behind, missed, open (not decided before the end) or unknown, with the reason."""
+    collected, `projection` the end at this rate: of what adds up over days. Of levels `expected` is the straight
+    path to the target; of the rest there is neither, with the reason. Status: reached, ahead, behind, missed, open
+    (not decided before the end) or unknown."""
     found = terminal.book().goals(*names, on=on, last=last)
     if form == "table":
         _tell(terminal, found)
@@ -82,13 +85,23 @@ def _tell(terminal: Terminal, found: Sequence[Standing]) -> None:
     if not found:
         terminal.out("No goals are declared: [goals.NAME] in tallybook.toml.")
         return
-    head, *lines = table(HEADER, [_cells(standing) for standing in found], NUMBERS)
+    (head, *lines), spared = _fitting([_cells(standing) for standing in found], terminal.width)
     terminal.show(terminal.styled(head, "bold"))
     for standing, line in zip(found, lines, strict=True):
         status = terminal.styled(standing.status, *STYLES[standing.status])
         terminal.show(line.removesuffix(standing.status) + status)
-    for remark in _remarks(found):
+    for remark in [f"… {listed(spared)}"] * bool(spared) + _remarks(found):
         terminal.show(terminal.styled(terminal.wrapped(remark), "dim"))
+
+
+def _fitting(rows: Sequence[Sequence[str]], width: int | None) -> tuple[list[str], Sequence[str]]:
+    """The table, and the names of the columns for which there is no room."""
+    for n in range(len(SPARED) + 1):
+        kept = [i for i, name in enumerate(HEADER) if name not in SPARED[:n]]
+        lines = table([HEADER[i] for i in kept], [[row[i] for i in kept] for row in rows], NUMBERS)
+        if width is None or max(map(len, lines)) <= width:
+            break
+    return lines, SPARED[:n]
 
 
 def _cells(s: Standing) -> list[str]:
