@@ -55,6 +55,15 @@ METRICS = """
     [metrics.mean_paid]
     measure = "revenue / signups"
 
+    [metrics.net]
+    measure = "revenue - 0.5 * signups"
+
+    [metrics.arr]
+    measure = "mrr * 12"
+
+    [metrics.above_one]
+    measure = "revenue - 1"
+
     [metrics.mrr]
     kind = "level"
     table = "subscriptions"
@@ -283,6 +292,16 @@ def test_a_formula_has_no_pace_and_only_a_ratio_of_sums_is_like_its_whole(aim):
     assert (ratio.value, ratio.status) == (pytest.approx(9.75 / 3), "ahead")
     assert (growing.value, growing.status) == (pytest.approx(9.75 / 2), "open")
     assert ratio.expected is growing.expected is None
+
+
+def test_a_formula_that_adds_totals_up_has_their_pace_and_one_of_levels_a_path(aim):
+    project = aim(goal("net", 31) + goal("arr", 2052) + goal("above_one", 31))
+    net, arr, above = project.book.goals()
+    assert (net.value, net.expected, net.status) == (Decimal("9.75") - Decimal("1.5"), 5, "ahead")
+    assert net.projection == Decimal("8.25") / 5 * 31
+    assert (arr.value, arr.expected, arr.projection) == (12 * mrr_on("2024-03-05"), 12 * 145, None)
+    assert (arr.status, arr.as_of) == ("behind", date(2024, 3, 5))
+    assert (above.value, above.expected, above.status) == (Decimal("8.75"), None, "open")
 
 
 def test_the_mean_of_the_days_is_no_sum_of_them(aim):

@@ -134,7 +134,8 @@ class _Reading:
         first = self.periods[0][0]
         while True:
             result = self.answer(self.goal.scope, self.goal.show, first)
-            daily = self.answer("day", "last", first - ONE_DAY) if self.nature == PATH else result
+            ends = None if self.metric.derived else "last"
+            daily = self.answer("day", ends, first - ONE_DAY) if self.nature == PATH else result
             if daily.version == result.version:
                 break
         self.rows = {row["period"]: row for row in result.rows()}
@@ -164,7 +165,7 @@ class _Reading:
 
     def progress(self, s: Standing, note: Mapping[str, Any]) -> Progress:
         low, high = _between(s.value, note)
-        one_day = self.metric.kind == LEVEL and not self.metric.derived and self.show in ("last", "first", "change")
+        one_day = self.nature == PATH or (self.metric.kind == LEVEL and self.show == "first")
         return Progress(
             nature=self.nature, target=Fraction(self.goal.target_of(s.period) or 0), at_most=s.at_most, low=low, high=high,
             value=None if s.value is None else Fraction(s.value), length=s.days_expected, gone=s.days_gone,

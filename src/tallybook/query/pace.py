@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
-from tallybook.measure import ADDITIVE, Operand, Tree
+from tallybook.measure import ADDITIVE, Operand, Tree, linear
 from tallybook.metrics import FLOW, LEVEL, UNIQUES, Catalog, Metric
 
 REACHED, AHEAD, BEHIND, MISSED, OPEN, UNKNOWN = "reached", "ahead", "behind", "missed", "open", "unknown"
@@ -21,7 +21,7 @@ ADDS_UP = "adds up"
 GROWS = "grows"
 """More with every day, but days overlap: nobody knows by how much."""
 PATH = "path"
-"""The end of a day, on the way from where the period began."""
+"""The end of a day, on the way from where the period began; or how far it came since."""
 RISES, FALLS = "rises", "falls"
 """The most, or the least, so far: it will never be less, or more, again."""
 STEADY = "steady"
@@ -35,13 +35,15 @@ UNSTEADY = "unsteady"
 
 def nature(catalog: Catalog, metric: Metric, show: str) -> str:
     """ADDS_UP, GROWS, PATH, RISES, FALLS, STEADY or UNSTEADY: what a part of a period says about the whole."""
+    if _adds_up(catalog, metric, show):
+        return ADDS_UP
+    if _is_level(catalog, metric, show):
+        return PATH
     if not metric.derived:
-        if metric.kind == LEVEL and show in ("last", "change"):
+        if show == "change":
             return PATH
         if extreme := _extreme(metric, show):
             return extreme
-        if show == "total" and _adds_up(metric):
-            return ADDS_UP
         if show == "total" and (metric.kind == UNIQUES or (metric.linear and not metric.per)):
             return GROWS
     return STEADY if _degree_of(catalog, metric, show) == 0 else UNSTEADY
@@ -54,14 +56,31 @@ def _extreme(metric: Metric, show: str) -> str:
     return {"max": RISES, "min": FALLS}.get(word, "")
 
 
-def _adds_up(metric: Metric) -> bool:
+def _adds_up(catalog: Catalog, metric: Metric, show: str) -> bool:
     """Its total is the sum of its days: counts and sums, of which no fact is of two days. Not so distinct things,
     whose daily means have a meaning (`linear`), but which may be the same ones on another day."""
-    if metric.kind != FLOW or metric.per or metric.derived:
+    parsed = metric.parsed
+    if metric.derived and parsed is not None:
+        operands = [_adds_up(catalog, *_operand(catalog, o)) for o in parsed.operands]
+        return linear(parsed.shell, operands.__getitem__)
+    if metric.kind != FLOW or metric.per or show != "total":
         return False
-    if metric.parsed is None:
+    if parsed is None:
         return bool(metric.function)
-    return metric.parsed.linear and all(slot.shape == ADDITIVE for slot in metric.parsed.slots)
+    return parsed.linear and all(slot.shape == ADDITIVE for slot in parsed.slots)
+
+
+def _is_level(catalog: Catalog, metric: Metric, show: str) -> bool:
+    """It holds at the end of a day; so does a formula of nothing but what does."""
+    if metric.derived and metric.parsed is not None:
+        return all(_is_level(catalog, *_operand(catalog, o)) for o in metric.parsed.operands)
+    return metric.kind == LEVEL and show == "last"
+
+
+def _operand(catalog: Catalog, operand: Operand) -> tuple[Metric, str]:
+    """The metric, and how it is rolled up in the formula."""
+    metric = catalog.metrics[operand.metric]
+    return metric, operand.show or metric.default_show
 
 
 def why_no_pace(metric: Metric, show: str) -> str:
@@ -82,7 +101,8 @@ def _degree_of(catalog: Catalog, metric: Metric, show: str) -> int | None:
     """By which power of the days it grows: 1 for sums, 0 for averages and ratios of sums, None: who knows."""
     parsed = metric.parsed
     if metric.derived and parsed is not None:
-        return _degree(parsed.shell, lambda i: _degree_of_operand(catalog, parsed.operands[i]))
+        degrees = [_degree_of(catalog, *_operand(catalog, o)) for o in parsed.operands]
+        return _degree(parsed.shell, degrees.__getitem__)
     if show != "total":
         return 1 if show == "change" else None if show in ("min", "max") else 0
     if metric.kind == UNIQUES or metric.per:
@@ -90,11 +110,6 @@ def _degree_of(catalog: Catalog, metric: Metric, show: str) -> int | None:
     if parsed is None:
         return 1
     return _degree(parsed.shell, lambda i: _SLOT_DEGREES.get(parsed.slots[i].agg))
-
-
-def _degree_of_operand(catalog: Catalog, operand: Operand) -> int | None:
-    metric = catalog.metrics[operand.metric]
-    return _degree_of(catalog, metric, operand.show or metric.default_show)
 
 
 _SLOT_DEGREES = {
