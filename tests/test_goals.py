@@ -392,6 +392,20 @@ def test_a_level_whose_beginning_was_not_collected_has_no_pace(project):
     assert there.status == "ahead"
 
 
+def test_a_level_that_began_with_nothing_to_measure_has_no_pace(project):
+    collected(project, """
+        [metrics.price]
+        kind = "level"
+        table = "subscriptions"
+        from = "since"
+        where = "since > '2024-03-01'"
+        measure = "avg(mrr)"
+    """ + goal("price", 30))  # fmt: skip
+    found = only(project)
+    assert (found.value, found.status) == (25, "open")
+    assert found.why == "no pace: 2024-02-29, the day before the month, had nothing to measure"
+
+
 def test_a_level_is_compared_with_the_path_on_the_day_it_is_of(project):
     aiming(project, goal("mrr", 171))
     project.run(from_="2024-02-29", to="2024-03-02")

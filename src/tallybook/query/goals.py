@@ -214,7 +214,8 @@ class _Reading:
         if self.nature == PATH:
             before = s.period - ONE_DAY
             if self.opening(s.period) is None:
-                return f"no pace: {before}, the day before the {s.scope}, was not collected"
+                gap = "had nothing to measure" if self.daily.get(before, {}).get("days") else "was not collected"
+                return f"no pace: {before}, the day before the {s.scope}, {gap}"
             return f"no pace: it was there already when the {s.scope} began"
         instead = "; compared with the target itself" if self.nature == STEADY else ""
         instead = f"; decided when the {s.scope} is over" if s.status == OPEN else instead
