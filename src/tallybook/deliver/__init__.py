@@ -8,9 +8,10 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -49,6 +50,8 @@ class Means:
     """The same question to an older version of the book; None where that is not kept any more."""
     variables: Mapping[str, str]
     """The environment: keys of services stand in it."""
+    services: dict[str, Any] = field(default_factory=dict)
+    """Those that were opened, by their address: all deliveries of a run share the pace of one."""
 
 
 @dataclass(frozen=True, kw_only=True)

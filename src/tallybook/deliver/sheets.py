@@ -42,11 +42,18 @@ def put(
 
 def api_of(delivery: Delivery, means: Means) -> Api:
     """The service, with the keys of the environment or of the user."""
+    if delivery.api not in means.services:
+        means.services[delivery.api] = _opened(delivery.api, means)
+    service: Api = means.services[delivery.api]
+    return service
+
+
+def _opened(api: str, means: Means) -> Api:
     from tallybook.sheets.api import Api
     from tallybook.sheets.keep import find
     from tallybook.sheets.places import Places
 
-    return Api(find(means.variables), Places.of(delivery.api, means.variables))
+    return Api(find(means.variables), Places.of(api, means.variables))
 
 
 def _one(

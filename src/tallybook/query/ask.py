@@ -12,7 +12,7 @@ from decimal import Decimal
 
 from tallybook import calendar
 from tallybook.errors import QueryError, Refused
-from tallybook.metrics import FILTER, FLOW, LEVEL, SHOWS, UNIQUES, WEEKDAYS, Catalog, Delivery, Metric
+from tallybook.metrics import FILTER, FLOW, LEVEL, SHOWS, UNIQUES, WEEKDAYS, Catalog, Delivery, Goal, Metric
 from tallybook.query.spans import ALL, TO_DATE, Shift, check_window, parse_compare
 
 
@@ -213,6 +213,12 @@ def known_delivery(catalog: Catalog, name: str) -> Delivery:
     return catalog.deliveries[name]
 
 
+def known_goal(catalog: Catalog, name: str) -> Goal:
+    """The goal called `name`. Raises QueryError with the nearest name there is."""
+    _known(name, catalog.goals, "goal", f"there are: {', '.join(catalog.goals) or 'none'}")
+    return catalog.goals[name]
+
+
 def _known(name: str, known: Iterable[str], what: str, hint: str) -> None:
     names = list(known)
     if name in names:
@@ -287,7 +293,7 @@ def refusal(metric: Metric, show: str) -> tuple[str, tuple[str, ...]] | None:
         )
     if metric.kind == UNIQUES or metric.kind != FLOW:
         return None
-    if show == "average" and metric.parsed is not None and not metric.parsed.linear:
+    if show == "average" and metric.parsed is not None and not metric.linear:
         return (
             f"the daily values of {name!r} ({metric.measure or metric.parsed.text}) cannot be averaged: days with many facts and days with few would count the same",
             ("total",),
