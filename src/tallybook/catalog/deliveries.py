@@ -9,12 +9,7 @@ from dataclasses import dataclass
 from tallybook.catalog.asking import Asking, filtered
 from tallybook.catalog.keys import DELIVERY_KEYS, toml
 from tallybook.catalog.tables import DeclaredDelivery
-<<<<<<< HEAD
-from tallybook.errors import Problems
-from tallybook.metrics import FILE_KINDS, FILTER, SHEETS, Catalog
-=======
-from tallybook.metrics import FILE_KINDS
->>>>>>> 0f81e88b2dd898a62064cfe9005fff6b57be2050
+from tallybook.metrics import FILE_KINDS, SHEETS
 
 
 @dataclass
@@ -86,22 +81,10 @@ class Deliveries(Asking):
             other = taken.setdefault((file, tab), name)
             if other != name:
                 where = f"tab {d.delivery.tab_name!r} of {file}" if tab else file
-<<<<<<< HEAD
-                expected = "another tab" if tab else "another path"
+                expected = "another path, or another tab of the workbook" if tab and d.delivery.path else "another path"
                 self.tell(
                     d,
                     "path" if d.delivery.path else "tab",
                     f"[deliveries.{other}] writes {where} already",
-                    expected=expected,
+                    expected=expected if d.delivery.path else "another tab",
                 )
-
-
-def _instead(text: str, name: str, meant: str, *, filters: bool) -> str:
-    found = FILTER.match(text) if filters else None
-    if found:
-        return f"{meant}{found['sign']}{found['value']}" if found["dim"] == name else text
-    return meant if text == name else text
-=======
-                expected = "another path, or another tab of the workbook" if tab else "another path"
-                self.tell(d, "path", f"[deliveries.{other}] writes {where} already", expected=expected)
->>>>>>> 0f81e88b2dd898a62064cfe9005fff6b57be2050

@@ -14,23 +14,15 @@ from tallybook import calendar
 from tallybook.errors import MeasureError
 from tallybook.measure import SPELLINGS, THEN_WORDS, parse_then
 from tallybook.metrics import (
-<<<<<<< HEAD
     BY_HAND,
-    FILE_KINDS,
-    FILTER,
-    KINDS,
-    LATER_KINDS,
-    LAYOUTS,
-    SHEET_MODES,
-    SHEETS,
-=======
     FILE_KINDS,
     FILTER,
     GOAL_SCOPES,
     KINDS,
     LATER_KINDS,
     LAYOUTS,
->>>>>>> 0f81e88b2dd898a62064cfe9005fff6b57be2050
+    SHEET_MODES,
+    SHEETS,
     SHOWS,
     STORED_FORMS,
     WEEKDAYS,
@@ -351,7 +343,6 @@ def _span(value: object) -> str:
     return text
 
 
-<<<<<<< HEAD
 _SPREADSHEET = re.compile(r"/spreadsheets/(?:u/\d+/)?d/([\w-]+)")
 
 
@@ -371,7 +362,8 @@ def _address(value: object) -> str:
     if not re.fullmatch(r"https?://[^\s/?#]+(/[^\s?#]*)?", text):
         raise Wrong("is not the address of a service", expected="http://127.0.0.1:8080")
     return text
-=======
+
+
 def _number(value: object) -> Decimal:
     """A number as it is written: a float's shortest digits, not its binary ones."""
     if isinstance(value, bool) or not isinstance(value, int | float):
@@ -399,7 +391,6 @@ def _targets(value: object) -> dict[str, Decimal]:
             why = f"holds {period} = {toml(target)}, which {wrong.why}"
             raise Wrong(why, expected=wrong.expected, instead=instead) from None
     return found
->>>>>>> 0f81e88b2dd898a62064cfe9005fff6b57be2050
 
 
 def _tab(value: object) -> str:

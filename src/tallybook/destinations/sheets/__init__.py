@@ -39,6 +39,8 @@ CELLS_AT_ONCE = 40_000
 TURNS = 400
 """Batches of one delivery at most: more than fill a document."""
 STAMPS_KEPT = 8
+ROWS, COLUMNS = 1000, 26
+"""Of a new tab at least, as Google makes one: room for people."""
 NUMBERS = 2**31 - 1
 
 
@@ -115,7 +117,11 @@ def _tab(api: Api, overview: Json, place: Place, grid: Grid) -> tuple[Tab, bool,
     if sheet is None:
         ids = {int(s["properties"]["sheetId"]) for s in overview.get("sheets", ())}
         own = next(n for i in range(len(ids) + 1) if (n := _number(place.document, place.owner, "tab", i)) not in ids)
-        return Tab(id=own, title=place.tab, rows=max(2, 1 + len(grid.lines)), columns=len(grid.fields)), True, False
+        return (
+            Tab(id=own, title=place.tab, rows=max(ROWS, 1 + len(grid.lines)), columns=max(COLUMNS, len(grid.fields))),
+            True,
+            False,
+        )
     only = {"gridRange": {"sheetId": int(sheet["properties"]["sheetId"])}}
     tab = read(api.read(place.document, fields=CONTENT, ranges=[only]), place.owner)
     if theirs and tab.cells:

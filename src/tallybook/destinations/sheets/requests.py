@@ -7,6 +7,7 @@ becomes a formula. https://developers.google.com/workspace/sheets/api/reference/
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from decimal import Decimal
 from itertools import groupby
 from typing import Any
 
@@ -197,25 +198,23 @@ def _added(
     elif not made and behind > tab.rows:
         found.append(_append(tab, ROWS, behind - tab.rows))
     like_the_last = last > header and bool(change.tab.places) and not change.headings
+    looks = (
+        {name: {} for name in places}
+        if like_the_last
+        else {field.id: _look(change, field, pattern) for field in change.grid.fields}
+    )
+    at = {field.id: place for place, field in enumerate(change.grid.fields)}
     for run in _runs(change.grid.fields, places):
         column = places[run[0].id]
         if like_the_last:
             found.append(_looks(tab, last, first, behind, column, column + len(run)))
         rows = [
-            [
-                _value(entered(value)) | _look(change, f, line, pattern, like_the_last)
-                for f, value in _of(change, line, run)
-            ]
+            [_value(entered(line.values[at[f.id]])) | _looked(looks.get(f.id), f, line, pattern) for f in run]
             for line in lines
         ]
         fields = "userEnteredValue" if like_the_last else "userEnteredValue,userEnteredFormat.numberFormat"
         found.append(_cells(tab, first, column, rows, fields))
     return found
-
-
-def _of(change: Change, line: Line, run: Sequence[Field]) -> list[tuple[Field, Value]]:
-    by_id = {field.id: value for field, value in zip(change.grid.fields, line.values, strict=True)}
-    return [(field, by_id[field.id]) for field in run]
 
 
 def _looks(tab: Tab, like: int, first: int, behind: int, left: int, right: int) -> Json:
@@ -226,16 +225,24 @@ def _looks(tab: Tab, like: int, first: int, behind: int, left: int, right: int) 
     return {"copyPaste": {"source": source, "destination": into, "pasteType": "PASTE_FORMAT"}}
 
 
-def _look(change: Change, field: Field, line: Line, pattern: Pattern, like_the_last: bool) -> dict[str, Any]:
-    if like_the_last:
-        return {}
+def _look(change: Change, field: Field, pattern: Pattern) -> dict[str, Any] | None:
+    """How the cells of a field are shown; None where each line says it of its own (layout long)."""
     if field.kind == PERIOD:
-        shown = {"type": "DATE", "pattern": PATTERNS.get(change.grid.scope, "yyyy-mm-dd")}
-    elif field.kind == NUMBER:
-        place = change.grid.fields.index(field)
-        column = field.column or line.column
-        values = [one.values[place] for one in change.grid.lines] if field.column else [line.values[place]]
-        shown = {"type": "NUMBER", "pattern": pattern(column, values)}
-    else:
-        shown = {"type": "TEXT"}
+        return _shown("DATE", PATTERNS.get(change.grid.scope, "yyyy-mm-dd"))
+    if field.kind != NUMBER:
+        return _shown("TEXT", "")
+    if field.column is None:
+        return None
+    place = change.grid.fields.index(field)
+    return _shown("NUMBER", pattern(field.column, [line.values[place] for line in change.grid.lines]))
+
+
+def _looked(look: dict[str, Any] | None, field: Field, line: Line, pattern: Pattern) -> dict[str, Any]:
+    if look is None and field.kind == NUMBER and line.column is not None and field.column is None:
+        return _shown("NUMBER", pattern(line.column, [v for v in line.values if isinstance(v, int | float | Decimal)]))
+    return look or {}
+
+
+def _shown(kind: str, pattern: str) -> dict[str, Any]:
+    shown = {"type": kind, "pattern": pattern} if pattern else {"type": kind}
     return {"userEnteredFormat": {"numberFormat": shown}}
