@@ -190,8 +190,20 @@ def reference_cli() -> str:
         for name in verbs:
             command = tallybook.get_command(context, name)
             assert command is not None
-            parts.append(f"## tallybook {name}\n\n```text\n{_help(command, f'tallybook {name}')}```\n")
+            parts += _described(command, f"tallybook {name}")
     return "\n".join(parts)
+
+
+def _described(command: click.Command, name: str) -> list[str]:
+    """A verb's help; of a group also that of its verbs."""
+    found = [f"## {name}\n\n```text\n{_help(command, name)}```\n"]
+    if isinstance(command, click.Group):
+        context = click.Context(command, info_name=name)
+        for verb in command.list_commands(context):
+            below = command.get_command(context, verb)
+            assert below is not None
+            found += _described(below, f"{name} {verb}")
+    return found
 
 
 def _help(command: click.Command, name: str) -> str:

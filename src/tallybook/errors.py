@@ -114,6 +114,38 @@ class DestinationError(TallybookError):
     exit_code = USAGE
 
 
+class CellError(DestinationError):
+    """A value that a cell of the destination cannot hold as it is: too long, too exact, of no known kind."""
+
+
+class DestinationRefused(DestinationError):
+    """A service refused, and will refuse the same again: not shared, not there, protected, no room."""
+
+
+class SignInError(DestinationRefused):
+    """A service does not know who asks: a wrong client, a consent refused, a token revoked or expired. Connect again."""
+
+
+class DestinationUnavailable(DestinationError):
+    """A service cannot be reached, or is too busy; the same may be asked again after `retry_after` seconds."""
+
+    exit_code = NOT_READY
+
+    def __init__(self, message: str, *, hint: str = "", retry_after: float | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.retry_after = retry_after
+
+
+class Overtaken(DestinationUnavailable):
+    """Somebody else wrote first; nothing was written. Look again at what is there, then write."""
+
+
+class OutcomeUnknown(DestinationUnavailable):
+    """A write was sent, no answer came, and it could not be looked up either whether it was done.
+
+    Asking again with the same stamp is safe: it is looked up first."""
+
+
 @dataclass
 class Problems:
     """Collects mistakes so that all of them are told at once."""

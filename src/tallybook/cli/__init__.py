@@ -39,6 +39,7 @@ def invoke(
     stdout: TextIO | None = None,
     stderr: TextIO | None = None,
     env: Mapping[str, str] | None = None,
+    stdin: TextIO | None = None,
 ) -> int:
     """Run the command and return its exit code (`errors` has them); raises nothing.
 
@@ -46,7 +47,7 @@ def invoke(
     from tallybook.cli.terminal import Terminal
 
     arguments = list(sys.argv[1:] if argv is None else argv)
-    terminal = Terminal(stdout or sys.stdout, stderr or sys.stderr, os.environ if env is None else env, now)
+    terminal = Terminal(stdout or sys.stdout, stderr or sys.stderr, os.environ if env is None else env, now, stdin)
     try:
         with redirect_stdout(terminal.stdout), redirect_stderr(terminal.stderr):
             ended = _run(arguments, terminal)

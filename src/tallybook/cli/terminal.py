@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
@@ -23,9 +24,11 @@ class Terminal:
     """What a verb prints on. Words are masked; data (rows of a result) is written as it is, in UTF-8."""
 
     def __init__(
-        self, stdout: TextIO, stderr: TextIO, env: Mapping[str, str], now: Callable[[], datetime] | None
-    ) -> None:
+        self, stdout: TextIO, stderr: TextIO, env: Mapping[str, str], now: Callable[[], datetime] | None,
+        stdin: TextIO | None = None,
+    ) -> None:  # fmt: skip
         self.stdout, self.stderr, self.env, self.now = stdout, stderr, env, now
+        self.stdin = sys.stdin if stdin is None else stdin
         self.folder = Path()
         self.secrets: dict[str, str] = {}
         self._book: Book | None = None
@@ -91,6 +94,31 @@ class Terminal:
             _quietly(self.stdout, lambda: binary.write(written))
         else:
             self.stdout.write(written.decode())
+
+    # -- questions -----------------------------------------------------------------------------------
+
+    @property
+    def can_ask(self) -> bool:
+        """Whether a person can answer."""
+        return self.stdin is not None and self.stdin.isatty()
+
+    def ask(self, question: str, *, secret: bool = False) -> str:
+        """One line that a person types; what is secret is not shown. Raises click.Abort at the end of the input."""
+        import click
+
+        if secret and self.stdin is sys.stdin:
+            from getpass import getpass
+
+            try:
+                return getpass(f"{question}: ", stream=self.stderr).strip()
+            except EOFError:
+                raise click.Abort from None
+        _quietly(self.stderr, lambda: self.stderr.write(f"{self.masked(question)}: "))
+        _quietly(self.stderr, self.stderr.flush)
+        line = self.stdin.readline()
+        if not line:
+            raise click.Abort
+        return line.strip()
 
     # -- looks ---------------------------------------------------------------------------------------
 

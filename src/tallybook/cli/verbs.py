@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
@@ -61,6 +62,7 @@ VERBS = {
     },
     "Hand on": {
         "deliver": Verb("bring the declared files up to date; `run` does so too", "delivering:deliver"),
+        "sheets": Verb("connect Google Sheets, list worksheets, see how the connection is", "sheets:sheets"),
     },
     "Keep": {
         "metrics": Verb("what is declared, and what is collected of it", "keeping:metrics"),
@@ -75,10 +77,18 @@ VERBS = {
 
 
 class Lazy(click.Group):
-    """A group that knows its verbs by name and imports the one that is asked for."""
+    """A group that knows its verbs by name, under titles, and imports the one that is asked for."""
+
+    def __init__(self, *, verbs: Mapping[str, Mapping[str, Verb]], **settings: Any) -> None:
+        super().__init__(**settings)
+        self.verbs = verbs
+
+    @property
+    def by_name(self) -> dict[str, Verb]:
+        return {name: verb for verbs in self.verbs.values() for name, verb in verbs.items()}
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return [name for verbs in VERBS.values() for name in verbs]
+        return list(self.by_name)
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
         """Verbs by their names, none of them imported."""
@@ -86,16 +96,15 @@ class Lazy(click.Group):
 
         if incomplete.startswith("-"):
             return super().shell_complete(ctx, incomplete)
-        about = {name: verb.about for verbs in VERBS.values() for name, verb in verbs.items()}
-        return [CompletionItem(name, help=about[name]) for name in about if name.startswith(incomplete)]
+        return [CompletionItem(name, help=v.about) for name, v in self.by_name.items() if name.startswith(incomplete)]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        for verbs in VERBS.values():
-            if cmd_name in verbs:
-                module, _, name = verbs[cmd_name].place.partition(":")
-                found: click.Command = getattr(importlib.import_module(f"tallybook.cli.{module}"), name)
-                return found
-        return None
+        verb = self.by_name.get(cmd_name)
+        if verb is None:
+            return None
+        module, _, name = verb.place.partition(":")
+        found: click.Command = getattr(importlib.import_module(f"tallybook.cli.{module}"), name)
+        return found
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -110,7 +119,7 @@ class Lazy(click.Group):
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        for title, verbs in VERBS.items():
+        for title, verbs in self.verbs.items():
             with formatter.section(title):
                 formatter.write_dl([(name, verb.about) for name, verb in verbs.items()])
 
@@ -137,7 +146,7 @@ def _say_version(ctx: click.Context, _: click.Parameter, value: bool) -> None:
 
 
 @click.group(
-    cls=Lazy, invoke_without_command=True, epilog=ENDINGS, subcommand_metavar="VERB …",
+    cls=Lazy, verbs=VERBS, invoke_without_command=True, epilog=ENDINGS, subcommand_metavar="VERB …",
     options_metavar="[--project DIR]",
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
     help=f"""Backend metrics done right: declare a metric once in tallybook.toml, collect it every day in one

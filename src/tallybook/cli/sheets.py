@@ -1,0 +1,200 @@
+"""The verbs of Google Sheets: `sheets list`, `sheets doctor`; and what `sheets setup` prints too."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from tallybook.cli.options import TABLE_OR_JSON, verb
+from tallybook.cli.terminal import Terminal, indented, table
+from tallybook.cli.verbs import Lazy, Verb, project
+from tallybook.errors import DONE, NOT_READY, USAGE
+
+if TYPE_CHECKING:
+    from tallybook.sheets.doctor import Finding
+    from tallybook.sheets.keep import Keys
+    from tallybook.sheets.places import Places
+    from tallybook.sheets.rows import Sheet
+
+VERBS = {
+    "Google Sheets": {
+        "setup": Verb("connect: a client, a consent, a document; ends with code to paste", "sheets_setup:setup"),
+        "list": Verb("the worksheets of a document, each with the code for it", "sheets:list_"),
+        "doctor": Verb("are the keys, the token, the API and a document well?", "sheets:doctor"),
+    },
+}
+API = click.option("--api", metavar="URL", help="Ask this address instead of Google, as an emulator's.")
+
+
+@click.group(
+    cls=Lazy, verbs=VERBS, invoke_without_command=True, subcommand_metavar="VERB …", options_metavar="[--project DIR]",
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+)  # fmt: skip
+@project
+@click.pass_context
+def sheets(ctx: click.Context) -> int:
+    """Connect Google Sheets, list the worksheets of a document, see how the connection is.
+
+    \b
+      tallybook sheets setup                  from nothing to code that writes a row
+      tallybook sheets list DOCUMENT
+      tallybook sheets doctor --document DOCUMENT"""
+    if ctx.invoked_subcommand is None:
+        click.echo(ctx.get_help(), err=True)
+        return USAGE
+    return DONE
+
+
+# --- what the verbs share
+
+
+def environment(terminal: Terminal) -> Mapping[str, str]:
+    """The environment, and behind it the project's .env."""
+    from tallybook.config.files import read_optional
+    from tallybook.config.variables import parse_dotenv
+    from tallybook.errors import Problems
+
+    problems = Problems()
+    found = parse_dotenv(read_optional(terminal.folder / ".env"), problems)
+    problems.raise_if_any(".env")
+    return {**found, **terminal.env}
+
+
+def clock(terminal: Terminal) -> datetime:
+    return terminal.now() if terminal.now else datetime.now(UTC)
+
+
+def opened(terminal: Terminal, api: str | None) -> tuple[Keys, Places]:
+    """The keys that there are, hidden from all output, and where to ask. Raises DeclarationError."""
+    from tallybook.sheets.keep import find
+    from tallybook.sheets.places import Places
+
+    env = environment(terminal)
+    keys = find(env)
+    terminal.hide(keys.secrets)
+    return keys, Places.of(api, env)
+
+
+def worksheets_of(keys: Keys, places: Places, document: str) -> list[Sheet]:
+    """Those that have cells. Raises DestinationRefused, SignInError or DestinationUnavailable."""
+    from tallybook.sheets.api import Api
+    from tallybook.sheets.rows import SHAPE, sheets_of
+
+    return [sheet for sheet in sheets_of(Api(keys, places).read(document, fields=SHAPE)) if sheet.grid]
+
+
+def declared(terminal: Terminal) -> tuple[list[str], list[str]]:
+    """The metrics and the deliveries of the project, where there is one that can be read."""
+    from tallybook.config import load
+    from tallybook.errors import TallybookError
+
+    try:
+        catalog = load(terminal.folder, terminal.env).catalog
+    except TallybookError:
+        return [], []
+    return list(catalog.metrics), list(catalog.deliveries)
+
+
+def described(terminal: Terminal, document: str, found: Sequence[Sheet], places: Places) -> dict[str, Any]:
+    """The document and its worksheets with what is pasted for each, for people and programs alike."""
+    from tallybook.sheets import places as google, words
+
+    metrics, taken = declared(terminal)
+    listed = []
+    for sheet in found:
+        paste = words.delivery(document, sheet, metrics=metrics[:5], taken=taken, api=places.api)
+        taken.append(paste.splitlines()[0].removeprefix("[deliveries.").removesuffix("]"))
+        listed.append({
+            "id": sheet.id, "title": sheet.title, "rows": sheet.rows, "columns": sheet.columns,
+            "hidden": sheet.hidden, "python": words.python(document, sheet), "delivery": paste,
+        })  # fmt: skip
+    return {
+        "document": document, "link": google.link(document), "session": words.session(places.api), "worksheets": listed,
+    }  # fmt: skip
+
+
+def tell_worksheets(said: Mapping[str, Any], terminal: Terminal, tell: Callable[[str], None]) -> None:
+    """The worksheets, then the code for each."""
+    listed = said["worksheets"]
+    rows = [(s["id"], s["title"], f"{s['rows']:,} × {s['columns']:,}", "hidden" if s["hidden"] else "") for s in listed]
+    header, *lines = table(("id", "title", "rows × columns", ""), rows, numbers=("id",))
+    which = "" if len(listed) == 1 else ", with the line of one worksheet"
+    lines = [
+        "",
+        terminal.styled(header, "bold"),
+        *lines,
+        "",
+        f"In Python{which}:",
+        "",
+        indented(said["session"], "    "),
+    ]
+    lines += [f"    {sheet['python']}   # {sheet['title']}" for sheet in listed]
+    lines += [
+        "    worksheet << 1 << 2",
+        "    worksheet.append(5)",
+        "    worksheet.save_row()",
+        "",
+        "    session.close()",
+    ]
+    lines += ["", "In tallybook.toml:"]
+    for sheet in listed:
+        lines += ["", indented(sheet["delivery"], "    ")]
+    tell("\n".join(lines))
+
+
+# --- list
+
+
+@verb(click.argument("document", metavar="DOCUMENT"), API, TABLE_OR_JSON)
+def list_(terminal: Terminal, document: str, api: str | None, form: str) -> int:
+    """List the worksheets of a document, with the Python and the toml for each.
+
+    \b
+      tallybook sheets list 1UgxVGDt8X0YgB9JYRVQ
+      tallybook sheets list https://docs.google.com/spreadsheets/d/1UgxVGDt8X0YgB9JYRVQ/edit"""
+    from tallybook.sheets.places import document as named
+
+    place = named(document)
+    keys, places = opened(terminal, api)
+    said = described(terminal, place.id, worksheets_of(keys, places, place.id), places)
+    if form == "json":
+        terminal.json(said)
+    else:
+        tell_worksheets(said, terminal, terminal.out)
+    return DONE
+
+
+# --- doctor
+
+
+@verb(
+    click.option("--document", metavar="DOCUMENT", help="Also look at this document: may it be read, is there room?"),
+    API, TABLE_OR_JSON,
+)  # fmt: skip
+def doctor(terminal: Terminal, document: str | None, api: str | None, form: str) -> int:
+    """Check the connection to Google Sheets: keys, token, API, quota; and the room left in a document.
+
+    \b
+      tallybook sheets doctor
+      tallybook sheets doctor --document 1UgxVGDt8X0YgB9JYRVQ
+
+    It writes nothing. Exit code 4 when something is not well."""
+    from tallybook.sheets.doctor import BAD, examine
+
+    keys, places = opened(terminal, api)
+    findings = list(examine(keys, places, document=document, now=clock(terminal)))
+    well = all(finding.state != BAD for finding in findings)
+    if form == "json":
+        terminal.json({"well": well, "findings": [vars(finding) for finding in findings]})
+    else:
+        terminal.out("\n".join(_told(terminal, finding) for finding in findings))
+    return DONE if well else NOT_READY
+
+
+def _told(terminal: Terminal, finding: Finding) -> str:
+    sign, style = {"good": ("✓", "green"), "care": ("!", "yellow"), "bad": ("✗", "red")}[finding.state]
+    line = f"{terminal.styled(sign, 'bold', style)} {finding.what:<9} {finding.said}"
+    return f"{line}\n{indented(finding.hint, '            ')}" if finding.hint else line

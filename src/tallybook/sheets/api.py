@@ -1,0 +1,273 @@
+"""Requests to Google Sheets: authorised, paced, asked again only where that is safe, refused in our words.
+
+    api = Api(keys, Places())
+    api.read(document_id, fields="sheets.properties")
+    api.batch_update(document_id, requests, Stamp(id=…, key="tallybook.…", value=…))
+
+Reads are asked again. A write is one `spreadsheets.batchUpdate`, which Google applies as a whole or not at all, and
+carries a stamp: an entry of developer metadata with an id of ours. When the answer is lost, the stamp is looked for;
+only when it is not there the batch is sent again, and one that comes late after all is refused, because metadata ids
+are unique in a document. `values.append` has nothing of the kind, so it is not used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from tallybook.errors import DestinationError, DestinationUnavailable, OutcomeUnknown, Overtaken
+from tallybook.sheets.pace import Bucket, Patience
+from tallybook.sheets.refusals import Answer, refusal
+
+if TYPE_CHECKING:
+    import requests
+
+    from tallybook.sheets.keep import Keys
+    from tallybook.sheets.places import Places
+
+TIMEOUT_S = (10.0, 185.0)
+"""To connect, and to answer: Google itself ends what takes longer than 180 s."""
+Json = Mapping[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stamp:
+    """What a batch leaves in the document, by which it is known that it was applied."""
+
+    id: int
+    """1 to 2**31 - 1. The same batch has the same id; of two batches with one id only the first is applied."""
+    key: str
+    value: str
+    """Tells this batch from another that has the same id."""
+    sheet_id: int | None = None
+    """On which sheet it stands; None: on the document."""
+
+    def request(self) -> Json:
+        place: Json = {"spreadsheet": True} if self.sheet_id is None else {"sheetId": self.sheet_id}
+        entry = {
+            "metadataId": self.id, "metadataKey": self.key, "metadataValue": self.value,
+            "location": place, "visibility": "DOCUMENT",
+        }  # fmt: skip
+        return {"createDeveloperMetadata": {"developerMetadata": entry}}
+
+
+@dataclass
+class Traffic:
+    """What was asked since the beginning, for those who want to know."""
+
+    reads: int = 0
+    writes: int = 0
+    refused: list[str] = field(default_factory=list)
+    """The quotas that were used up, as Google named them."""
+
+
+class _Lost(Exception):
+    """A request of which no answer came. `sent` is False where it certainly never left."""
+
+    def __init__(self, why: str, *, sent: bool) -> None:
+        super().__init__(why)
+        self.sent = sent
+
+
+class Api:
+    """Sheets for one user. Each instance keeps its own pace; share one among all that write for the same user."""
+
+    def __init__(
+        self, keys: Keys, places: Places, *,
+        patience: Patience | None = None, reads: Bucket | None = None, writes: Bucket | None = None,
+    ) -> None:  # fmt: skip
+        self.keys, self.places = keys, places
+        self.patience = patience or Patience()
+        self.reads, self.writes = reads or Bucket(), writes or Bucket()
+        self.traffic = Traffic()
+        self._signer = keys.signer(places)
+
+    def renew(self) -> None:
+        """Get an access token anew. Raises SignInError, or DestinationUnavailable for now."""
+        self._signer.renew()
+
+    @property
+    def granted(self) -> tuple[str, ...]:
+        """The scopes of the token, as far as they are known."""
+        return self._signer.granted
+
+    # -- reads -----------------------------------------------------------------------------------------------
+
+    def read(self, document: str, *, fields: str, ranges: Sequence[Json] = ()) -> dict[str, Any]:
+        """The document (a Spreadsheet of the reference) as far as `fields` says; of `ranges` (DataFilters) only.
+
+        Raises DestinationRefused, SignInError, or DestinationUnavailable when patience is at its end."""
+        if ranges:
+            return self._ask("POST", f"{document}:getByDataFilter", document, fields, {"dataFilters": list(ranges)})
+        return self._ask("GET", document, document, fields)
+
+    def stamped(self, document: str, stamp: int) -> str | None:
+        """The value of the stamp with the id `stamp`; None where there is none."""
+        body = {"dataFilters": [{"developerMetadataLookup": {"metadataId": stamp}}]}
+        found = self._ask("POST", f"{document}/developerMetadata:search", document, "", body)
+        entries = [match["developerMetadata"] for match in found.get("matchedDeveloperMetadata", ())]
+        return next((str(e.get("metadataValue", "")) for e in entries if e.get("metadataId") == stamp), None)
+
+    def _ask(self, verb: str, path: str, document: str, fields: str, body: Json | None = None) -> dict[str, Any]:
+        waiting = self.patience.start()
+        while True:
+            self.reads.take()
+            self.traffic.reads += 1
+            try:
+                answer = self._send(verb, path, fields, body)
+            except _Lost as lost:
+                failure: Exception = _unreachable(lost)
+                retry_after = None
+            else:
+                if answer.status == 200:
+                    return dict(answer.body)
+                failure = refusal(answer, document=document, account=self.keys.account)
+                if not isinstance(failure, DestinationUnavailable):
+                    raise failure
+                self._note(answer, self.reads)
+                retry_after = failure.retry_after
+            if not waiting.again(retry_after):
+                raise failure
+
+    # -- writes ----------------------------------------------------------------------------------------------
+
+    def batch_update(self, document: str, requests: Sequence[Json], stamp: Stamp) -> list[dict[str, Any]] | None:
+        """Apply `requests` and the stamp, all of them or none, exactly once.
+
+        Returns Google's replies, or None where the batch was found applied after its answer was lost.
+
+        Raises Overtaken when another batch with the stamp's id was there before: read anew and make another batch;
+        DestinationRefused and SignInError: nothing was written; DestinationUnavailable: nothing was seen written;
+        OutcomeUnknown: nothing is known. After the last two send the same stamp again, never another."""
+        body = {"requests": [*requests, stamp.request()]}
+        waiting = self.patience.start()
+        while True:
+            failure: DestinationUnavailable
+            try:
+                answer = self._write(f"{document}:batchUpdate", body)
+            except _Lost as lost:
+                failure, known = _unreachable(lost), not lost.sent
+            else:
+                if answer.status == 200:
+                    return list(answer.body.get("replies", ()))
+                refused = refusal(answer, document=document, account=self.keys.account)
+                if answer.status in (400, 409) and self._is_applied(document, stamp):
+                    return None
+                if not isinstance(refused, DestinationUnavailable):
+                    raise refused
+                self._note(answer, self.writes)
+                failure, known = refused, answer.is_busy
+            if not known and self._is_applied(document, stamp):
+                return None
+            if not waiting.again(failure.retry_after):
+                raise failure
+
+    def create(self, title: str) -> dict[str, Any]:
+        """A new document: its `spreadsheetId`, `spreadsheetUrl` and `sheets`. Asked once: nothing can be stamped yet.
+
+        Raises OutcomeUnknown when the answer is lost; what else, as `read`."""
+        try:
+            answer = self._write("", {"properties": {"title": title}})
+        except _Lost as lost:
+            if not lost.sent:
+                raise _unreachable(lost) from None
+            raise _maybe_created(title) from None
+        if answer.status >= 500:
+            raise _maybe_created(title)
+        if answer.status != 200:
+            raise refusal(answer, account=self.keys.account)
+        return dict(answer.body)
+
+    def _write(self, path: str, body: Json) -> Answer:
+        self.writes.take()
+        self.traffic.writes += 1
+        return self._send("POST", path, "", body)
+
+    def _is_applied(self, document: str, stamp: Stamp) -> bool:
+        """Whether the stamp is in the document. Raises Overtaken when another's is in its place."""
+        try:
+            found = self.stamped(document, stamp.id)
+        except DestinationError as error:
+            raise OutcomeUnknown(
+                f"Google got a batch for document {document} and gave no answer; whether it is written cannot be looked up:"
+                f" {error.message}",
+                hint="the same again is safe: it is looked up first",
+                retry_after=getattr(error, "retry_after", None),
+            ) from None
+        if found is not None and found != stamp.value:
+            raise Overtaken(f"another writer was faster in document {document}", hint="read it anew, then write")
+        return found is not None
+
+    def _note(self, answer: Answer, bucket: Bucket) -> None:
+        if answer.is_busy:
+            self.traffic.refused.append(answer.quota)
+            bucket.empty()
+
+    # -- one request -----------------------------------------------------------------------------------------
+
+    def _send(self, verb: str, path: str, fields: str, body: Json | None) -> Answer:
+        """One request; signed anew once if the token is not accepted, which means that nothing was done."""
+        answer = self._send_signed(verb, path, fields, body)
+        if answer.status == 401:
+            self._signer.renew()
+            answer = self._send_signed(verb, path, fields, body)
+        return answer
+
+    def _send_signed(self, verb: str, path: str, fields: str, body: Json | None) -> Answer:
+        import requests
+
+        url = f"{self.places.spreadsheets}/{path}" if path else self.places.spreadsheets
+        parameters = {"fields": fields} if fields else {}
+        try:
+            # A redirect is no answer of Sheets; followed, it would carry the token to somebody else.
+            response = self._signer.http.request(
+                verb, url, params=parameters, json=body, auth=self._signer, timeout=TIMEOUT_S, allow_redirects=False
+            )
+            return _answer(response)
+        except requests.RequestException as error:
+            raise _Lost(_why(error), sent=not _never_left(error)) from None
+
+
+def _answer(response: requests.Response) -> Answer:
+    """Raises _Lost for a success that is no JSON: a proxy's page, or half an answer."""
+    headers = {name.lower(): value for name, value in response.headers.items()}
+    try:
+        body = response.json()
+    except ValueError:
+        body = None
+    if isinstance(body, dict):
+        return Answer(response.status_code, body, headers)
+    if response.status_code == 200:
+        raise _Lost("an answer came that is not Google's", sent=True)
+    return Answer(response.status_code, {}, headers)
+
+
+def _never_left(error: requests.RequestException) -> bool:
+    """Whether no connection was made, so that nothing can have been done."""
+    import requests
+    from urllib3.exceptions import MaxRetryError, NewConnectionError
+
+    if isinstance(error, requests.ConnectTimeout):
+        return True
+    inner = error.args[0] if error.args else None
+    return isinstance(inner, MaxRetryError) and isinstance(inner.reason, NewConnectionError)
+
+
+def _why(error: requests.RequestException) -> str:
+    """Short, without addresses of memory."""
+    inner: object = error.args[0] if error.args else error
+    reason = getattr(inner, "reason", None) or inner
+    text = str(reason).partition("object at 0x")
+    return (text[2].partition(": ")[2] if text[1] else text[0]) or type(error).__name__
+
+
+def _unreachable(lost: _Lost) -> DestinationUnavailable:
+    return DestinationUnavailable(f"Google cannot be reached: {lost}", hint="is there a network? Try again")
+
+
+def _maybe_created(title: str) -> OutcomeUnknown:
+    return OutcomeUnknown(
+        f"Google gave no answer whether the document {title!r} was created",
+        hint="look for it at https://drive.google.com before you try again",
+    )

@@ -1,0 +1,258 @@
+"""Consent of a person, as RFC 8252 has it for programs on their own machine: the system's browser, a redirect to
+127.0.0.1, PKCE (RFC 7636, S256) and a state. Google's page: https://developers.google.com/identity/protocols/oauth2/native-app
+
+    asked = ask(client, [FILES], places, redirect="http://127.0.0.1:49152")
+    ... the browser is sent to asked.url and comes back to the redirect, or people paste where it came to
+    keys = answered(asked, url, places)
+
+Where nobody listens at the redirect, the browser shows an error, and the address it shows holds the code all the same.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import json
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+from urllib.parse import parse_qs, urlencode, urlsplit
+
+from tallybook.errors import DeclarationError, DestinationUnavailable, SignInError
+from tallybook.sheets.keep import Keys, extra
+from tallybook.sheets.places import CLIENTS, Places
+from tallybook.sheets.refusals import token_refusal
+
+_AGAIN = "run `tallybook sheets setup` again"
+
+
+@dataclass(frozen=True)
+class Client:
+    """An OAuth client of the type Desktop app. Its secret is no secret of a person, but is not shown either."""
+
+    id: str
+    secret: str = field(repr=False)
+
+    def __post_init__(self) -> None:
+        if self.id.startswith("GOCSPX-"):
+            raise DeclarationError("this is the client secret, where the client id belongs", hint=f"see {CLIENTS}")
+        for what, text in {"client id": self.id, "client secret": self.secret}.items():
+            if not text or any(letter.isspace() for letter in text):
+                raise DeclarationError(f"the {what} is empty or has blanks in it", hint=f"copy it from {CLIENTS}")
+
+
+def client_file(path: Path) -> Client:
+    """From the JSON that Google offers when a client is created. Raises DeclarationError."""
+    try:
+        found = json.loads(path.expanduser().read_text(encoding="utf-8"))
+        kind, held = next(iter(found.items()))
+        client = Client(held["client_id"], held["client_secret"])
+    except OSError as error:
+        raise DeclarationError(f"{path} cannot be read: {error.strerror}") from None
+    except (ValueError, AttributeError, StopIteration, KeyError, TypeError):
+        raise DeclarationError(f"{path} is not the JSON of an OAuth client", hint=f"download it at {CLIENTS}") from None
+    if kind != "installed":
+        raise DeclarationError(
+            f"{path} is a client of type {kind!r}, which may not redirect to this machine",
+            hint=f"create one of the type Desktop app at {CLIENTS}",
+        )
+    return client
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One request for consent. `url` is what the browser is sent to."""
+
+    client: Client
+    scopes: tuple[str, ...]
+    redirect: str
+    url: str
+    state: str = field(repr=False)
+    verifier: str = field(repr=False)
+
+
+def ask(client: Client, scopes: Sequence[str], places: Places, *, redirect: str) -> Asked:
+    """A new request, with a state and a verifier of its own."""
+    verifier, state = secrets.token_urlsafe(64), secrets.token_urlsafe(24)
+    challenge = base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=").decode()
+    parameters = {
+        "response_type": "code",
+        "client_id": client.id,
+        "redirect_uri": redirect,
+        "scope": " ".join(scopes),
+        "state": state,
+        "code_challenge": challenge,
+        "code_challenge_method": "S256",
+        # A refresh token is given offline only, and to those who consented before only when asked anew.
+        "access_type": "offline",
+        "prompt": "consent",
+    }
+    return Asked(client, tuple(scopes), redirect, f"{places.consent}?{urlencode(parameters)}", state, verifier)
+
+
+def answered(asked: Asked, url: str, places: Places, *, now: datetime) -> Keys:
+    """The keys, for the address to which the browser was sent back.
+
+    Raises SignInError: consent refused, not our state, a code that is used or too old, a client Google does not know, a
+    box that was not ticked; DestinationUnavailable: no network."""
+    return _exchanged(asked, code_in(asked, url), places, now)
+
+
+def code_in(asked: Asked, url: str) -> str:
+    """The code in a redirected address (RFC 6749, section 4.1.2). Raises SignInError."""
+    found = {name: values[0] for name, values in parse_qs(urlsplit(url.strip()).query).items()}
+    if not {"code", "error"} & found.keys():
+        raise SignInError(
+            "this is not the address to which Google sent the browser back",
+            hint=f"copy the whole address from the browser, it begins with {asked.redirect} and has code= in it; {_AGAIN}",
+        )
+    if not hmac.compare_digest(found.get("state", ""), asked.state):
+        raise SignInError(
+            "the address is the answer to another request: its state is not the one sent",
+            hint=f"take the one from the page that was opened last; {_AGAIN}",
+        )
+    if found.get("error") == "access_denied":
+        raise SignInError(
+            "the consent was refused on Google's page",
+            hint=f"{_AGAIN} and press Continue. If Google said that access is blocked: add your address as a test user,"
+            " or publish the app",
+        )
+    if "error" in found:
+        raise SignInError(
+            f"Google's page refused: {found['error']} {found.get('error_description', '')}".strip(), hint=_AGAIN
+        )
+    return found["code"]
+
+
+def _exchanged(asked: Asked, code: str, places: Places, now: datetime) -> Keys:
+    body = {
+        "grant_type": "authorization_code",
+        "code": code,
+        "redirect_uri": asked.redirect,
+        "client_id": asked.client.id,
+        "client_secret": asked.client.secret,
+        "code_verifier": asked.verifier,
+    }
+    status, said = _post(places.token, body)
+    if status != 200:
+        raise _refused(status, said)
+    granted = tuple(str(said.get("scope", " ".join(asked.scopes))).split())
+    if lacking := [scope for scope in asked.scopes if scope not in granted]:
+        raise SignInError(
+            f"the consent does not cover {', '.join(scope.rpartition('/')[2] for scope in lacking)}",
+            hint=f"{_AGAIN} and tick the box on Google's page",
+        )
+    if not said.get("refresh_token"):
+        raise SignInError("Google gave no refresh token", hint=f"is the client a Desktop app? See {CLIENTS}")
+    # Only tokens that end by themselves have this: those of apps in testing, after 7 days.
+    ends = said.get("refresh_token_expires_in")
+    return Keys(
+        client_id=asked.client.id,
+        client_secret=asked.client.secret,
+        refresh_token=str(said["refresh_token"]),
+        scopes=granted,
+        since=now.astimezone(UTC),
+        until=now.astimezone(UTC) + timedelta(seconds=float(ends)) if ends else None,
+    )
+
+
+def _refused(status: int, said: Mapping[str, Any]) -> SignInError | DestinationUnavailable:
+    if status >= 500:
+        return DestinationUnavailable(f"Google's token server answers {status}", hint=_AGAIN)
+    error, why = str(said.get("error", f"HTTP {status}")), str(said.get("error_description", ""))
+    if error == "invalid_grant":
+        return SignInError(
+            f"Google does not take the code ({why or error})", hint=f"a code holds once and a few minutes; {_AGAIN}"
+        )
+    return token_refusal(error, why)
+
+
+def _post(url: str, body: Mapping[str, str]) -> tuple[int, Mapping[str, Any]]:
+    extra()
+    import requests
+
+    try:
+        response = requests.post(url, data=body, timeout=30, allow_redirects=False)
+    except requests.RequestException as error:
+        raise DestinationUnavailable(
+            f"Google's token server cannot be reached ({type(error).__name__})", hint=f"is there a network? {_AGAIN}"
+        ) from None
+    try:
+        said = response.json()
+    except ValueError:
+        said = {}
+    return response.status_code, said if isinstance(said, dict) else {}
+
+
+# -- the redirect ------------------------------------------------------------------------------------------------
+
+PAGE = """<!doctype html><meta charset="utf-8"><title>Tallybook</title>
+<body style="font: 1.1em system-ui; margin: 4em auto; max-width: 34em"><h1>{head}</h1><p>{text}</p></body>"""
+
+
+class Listener:
+    """Waits on 127.0.0.1 for the browser to come back: `with Listener() as back: … back.wait(300)`."""
+
+    def __init__(self, port: int = 0) -> None:
+        self.url = ""
+        listener = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                listener.answer(self)
+
+            def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
+                """Nothing: the address holds the code."""
+
+        try:
+            self._server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
+        except OSError as error:
+            raise DeclarationError(
+                f"nothing can listen on port {port} of 127.0.0.1: {error.strerror}", hint="--port with another, or none"
+            ) from None
+
+    @property
+    def redirect(self) -> str:
+        return f"http://127.0.0.1:{self._server.server_port}"
+
+    def answer(self, handler: BaseHTTPRequestHandler) -> None:
+        """Thank whoever comes with an answer; browsers also ask for icons."""
+        query = parse_qs(urlsplit(handler.path).query)
+        came = bool({"code", "error"} & query.keys())
+        head = "Nothing here" if not came else "Not connected" if "error" in query else "Received"
+        text = PAGE.format(head=head, text="Go on in the terminal; this page can be closed.").encode()
+        handler.send_response(200 if came else 404)
+        handler.send_header("Content-Type", "text/html; charset=utf-8")
+        handler.send_header("Content-Length", str(len(text)))
+        handler.end_headers()
+        handler.wfile.write(text)
+        self.url = self.url or (self.redirect + handler.path if came else "")
+
+    def wait(self, seconds: float) -> str:
+        """The address that the browser came to. Raises SignInError when it does not come."""
+        import time
+
+        end = time.monotonic() + seconds
+        while not self.url:
+            left = end - time.monotonic()
+            if left <= 0:
+                raise SignInError(
+                    f"the browser did not come back within {seconds:.0f} seconds",
+                    hint=f"{_AGAIN}; with --no-browser where the browser is on another machine",
+                )
+            # Each request has a thread: browsers also open connections on which they say nothing.
+            self._server.timeout = min(left, 0.1)
+            self._server.handle_request()
+        return self.url
+
+    def __enter__(self) -> Listener:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._server.server_close()

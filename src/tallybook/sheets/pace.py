@@ -1,0 +1,91 @@
+"""How fast to ask, and how long to wait before asking again. No sleep belongs into the user's code."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+PER_MINUTE = 60
+"""What Google grants a user, of reads and of writes (Sheets API, usage limits); a project has five times as much."""
+
+
+@dataclass
+class Bucket:
+    """A token bucket: `burst` requests at once, then `per_minute` of them; never more than their sum in any minute."""
+
+    per_minute: float = 50
+    burst: int = 10
+    clock: Callable[[], float] = time.monotonic
+    sleep: Callable[[float], None] = time.sleep
+    _tokens: float = field(init=False)
+    _at: float = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._tokens, self._at = float(self.burst), self.clock()
+        self._lock = threading.Lock()
+
+    def wait_s(self) -> float:
+        """Seconds until there is a token; 0 when there is one."""
+        self._fill()
+        return max(0.0, (1 - self._tokens) * 60 / self.per_minute)
+
+    def take(self) -> None:
+        """Wait for a token and take it."""
+        with self._lock:
+            wait = self.wait_s()
+            if wait:
+                self.sleep(wait)
+            self._fill()
+            self._tokens -= 1
+
+    def empty(self) -> None:
+        """The server said that there was nothing left: somebody else spends from the same quota."""
+        with self._lock:
+            self._fill()
+            self._tokens = min(self._tokens, 0.0)
+
+    def _fill(self) -> None:
+        now = self.clock()
+        self._tokens = min(float(self.burst), self._tokens + (now - self._at) * self.per_minute / 60)
+        self._at = now
+
+
+@dataclass
+class Patience:
+    """Truncated exponential back-off with full jitter, bounded in tries and in seconds, as Google asks for.
+
+    The server's Retry-After is waited for where it fits into what is left."""
+
+    tries: int = 8
+    seconds: float = 150.0
+    first: float = 1.0
+    longest: float = 32.0
+    clock: Callable[[], float] = time.monotonic
+    sleep: Callable[[float], None] = time.sleep
+    chance: Callable[[], float] = random.random
+
+    def start(self) -> Waiting:
+        return Waiting(self, self.clock())
+
+
+@dataclass
+class Waiting:
+    """One request's share of patience."""
+
+    patience: Patience
+    began: float
+    waits: int = 0
+
+    def again(self, retry_after: float | None = None) -> bool:
+        """Wait, and say whether to try again; False at once when the patience is at its end."""
+        p = self.patience
+        delay = min(p.longest, p.first * 2**self.waits)
+        wait = max(retry_after or 0.0, delay * (0.5 + p.chance() / 2))
+        self.waits += 1
+        if self.waits >= p.tries or p.clock() - self.began + wait > p.seconds:
+            return False
+        p.sleep(wait)
+        return True

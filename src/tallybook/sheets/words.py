@@ -1,0 +1,43 @@
+"""What people paste: Python and toml for a worksheet, made from what is there."""
+
+from __future__ import annotations
+
+import json
+import re
+import unicodedata
+from collections.abc import Collection, Sequence
+
+from tallybook.sheets.rows import Sheet
+
+
+def python(document: str, sheet: Sheet) -> str:
+    """The line that opens a worksheet."""
+    return f'worksheet = session.worksheet("{document}", {sheet.id})'
+
+
+def session(api: str = "") -> str:
+    """The lines that make a session of the keys that were saved."""
+    where = f"api={json.dumps(api)}" if api else ""
+    return f"from tallybook.sheets import Session\n\nsession = Session({where})"
+
+
+def delivery(document: str, sheet: Sheet, *, metrics: Sequence[str], taken: Collection[str], api: str = "") -> str:
+    """The table of tallybook.toml that delivers to a worksheet; its name is one that is not `taken`."""
+    lines = [
+        f"[deliveries.{_name(sheet.title, taken)}]",
+        'to = "google_sheets"',
+        f"spreadsheet = {json.dumps(document)}",
+        f"tab = {json.dumps(sheet.title, ensure_ascii=False)}",
+        f"metrics = {json.dumps(list(metrics) or ['…'], ensure_ascii=False)}",
+        'scope = "day"',
+    ]
+    return "\n".join(lines + ([f"api = {json.dumps(api)}"] if api else []))
+
+
+def _name(title: str, taken: Collection[str]) -> str:
+    """Letters, digits and `_`, as names in the file are."""
+    letters = unicodedata.normalize("NFKD", title.casefold()).encode("ascii", "ignore").decode()
+    plain = re.sub(r"[^a-z0-9]+", "_", letters).strip("_")
+    name = plain if re.match(r"[a-z]", plain) else f"sheet_{plain}".rstrip("_")
+    numbered = (f"{name}_{n}" for n in range(2, 1000))
+    return name if name not in taken else next(n for n in numbered if n not in taken)
