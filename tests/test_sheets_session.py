@@ -179,7 +179,9 @@ def test_rows_with_and_without_a_place_keep_their_order() -> None:
 
 
 def test_claims_are_numbered_and_old_ones_go() -> None:
-    claims = tuple(Claim(id=claim_id(7, n), number=n, batch=str(n), last=n, width=1) for n in range(1, KEPT + 2))
+    claims = tuple(
+        Claim(id=claim_id(7, n), number=n, batch=str(n), last=n, column=0, width=1) for n in range(1, KEPT + 2)
+    )
     made = planned([Row(values=(1,))], sheet=Sheet(id=7, title="", rows=10, columns=3, claims=claims))
     assert made.claim.number == KEPT + 2
     assert made.claim.id == claim_id(7, KEPT + 2) != claim_id(8, KEPT + 2)
@@ -515,6 +517,17 @@ def test_rows_begin_at_the_column_that_was_named(google: Emulator, session: Sess
     sheet << 3 << 4
     sheet.save_row()
     assert values(google, document)[3] == ["", "", 3, 4]
+    beside = session.worksheet(document, "Daily", column="G")
+    for n in range(3):
+        beside << n
+        beside.save_row()
+    sheet << 5 << 6 << 7
+    sheet.save_row()
+    session.flush()
+    assert values(google, document)[:3] == [
+        ["ours", "", "theirs", "", "", "", 0], ["", "", 1, "", "", "", 1], ["", "", 2, "", "", "", 2],
+    ]  # fmt: skip
+    assert values(google, document)[3:] == [["", "", 3, 4], ["", "", 5, 6, 7]]
     far = session.worksheet(document, "Other", column="AC")
     far << 1
     far.save_row()

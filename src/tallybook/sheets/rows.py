@@ -41,16 +41,18 @@ class Row:
 
 @dataclass(frozen=True, kw_only=True)
 class Claim:
-    """What the last batch left on the sheet: its number, itself, the last row it knew, how many columns were ours."""
+    """What a batch left on the sheet: its number, itself, the last row it knew, and which columns were ours: the first
+    (from 0), and how many."""
 
     id: int
     number: int
     batch: str
     last: int
+    column: int
     width: int
 
     def value(self) -> str:
-        return f"{self.number} {self.batch} {self.last} {self.width}"
+        return f"{self.number} {self.batch} {self.last} {self.column} {self.width}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,9 +74,9 @@ class Sheet:
         """Whether a batch was applied."""
         return any(claim.batch == batch for claim in self.claims)
 
-    @property
-    def newest(self) -> Claim | None:
-        return self.claims[-1] if self.claims else None
+    def newest(self, column: int) -> Claim | None:
+        """The last claim of rows that begin at this column; other programs may write beside."""
+        return next((claim for claim in reversed(self.claims) if claim.column == column), None)
 
 
 @dataclass(frozen=True)
@@ -113,8 +115,11 @@ def _sheet(found: Json, zone: str) -> Sheet:
 def _claim(entry: Json) -> Claim | None:
     """None for an entry that people or other programs changed."""
     try:
-        number, batch, last, width = entry["metadataValue"].split()
-        return Claim(id=entry["metadataId"], number=int(number), batch=batch, last=int(last), width=int(width))
+        number, batch, *places = entry["metadataValue"].split()
+        last, column, width = map(int, places)
+        return Claim(
+            id=entry["metadataId"], number=int(number), batch=batch, last=last, column=column, width=width
+        )  # fmt: skip
     except (ValueError, KeyError, TypeError):
         return None
 
@@ -186,8 +191,8 @@ def plan(
     # Blank lines at the end are not there for the next batch.
     written = [place for row, place in zip(rows, places, strict=True) if any(v is not None for v in row.values)]
     last = max([end, *written])
-    number = sheet.newest.number + 1 if sheet.newest else 1
-    claim = Claim(id=claim_id(sheet.id, number), number=number, batch=batch, last=last, width=width)
+    number = sheet.claims[-1].number + 1 if sheet.claims else 1
+    claim = Claim(id=claim_id(sheet.id, number), number=number, batch=batch, last=last, column=column, width=width)
     requests = [
         *(_forget(old) for old in sheet.claims if old.number <= number - KEPT),
         *_grown(sheet, max(places, default=0), column + max((len(r.values) for r in rows), default=0)),

@@ -210,7 +210,8 @@ class Worksheet:
         """What is in our columns from the last known row on; from the top where that row is empty now."""
         known = self._sheet is not None
         sheet = self.sheet
-        first = max(1, min(sheet.newest.last, sheet.rows)) if sheet.newest else 1
+        newest = sheet.newest(self._column)
+        first = max(1, min(newest.last, sheet.rows)) if newest else 1
         try:
             sheet, shown = self._read(sheet, first)
         except DestinationRefused:
@@ -225,7 +226,8 @@ class Worksheet:
 
     def _ours(self, sheet: Sheet) -> int:
         """How many columns are ours, as far as is known."""
-        return max(1, self._width, sheet.newest.width if sheet.newest else 0)
+        newest = sheet.newest(self._column)
+        return max(1, self._width, newest.width if newest else 0)
 
     def _read(self, sheet: Sheet, first: int) -> tuple[Sheet, Filled]:
         """Addressed by its id, because titles are changed by people."""
