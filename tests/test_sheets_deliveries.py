@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import settings, strategies as st
+from hypothesis import Phase, settings, strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
 
 import tallybook.deliver.sheets as deliver_sheets
@@ -636,7 +636,7 @@ class Office(RuleBasedStateMachine):
     def insert_a_row_and_write_into_it(self, row: int) -> None:
         title = self.title()
         self.person.insert_row(title, row)
-        self.person.type(f"'{title}'!Z{row}", f"remark {next(self.tokens)}")
+        self.person.type(f"'{title}'!T{row}", f"remark {next(self.tokens)}")
 
     @rule(row=st.integers(2, 8))
     def delete_a_row(self, row: int) -> None:
@@ -644,8 +644,10 @@ class Office(RuleBasedStateMachine):
 
     @rule(draw=st.data())
     def delete_a_column_of_numbers(self, draw: st.DataObject) -> None:
-        title, letter = self.of(draw, key=False)
-        self.person.delete_column(title, letter)
+        tab = self.tab()
+        if tab is not None and len(tab.places) > 3:
+            title, letter = self.of(draw, key=False)
+            self.person.delete_column(title, letter)
 
     @rule(draw=st.data(), row=st.integers(2, 8))
     def write_into_a_number_of_ours(self, draw: st.DataObject, row: int) -> None:
@@ -668,7 +670,7 @@ class Office(RuleBasedStateMachine):
         tab = self.tab()
         assert tab is not None
         if len(tab.cells) < 60:
-            self.person.type(f"'{tab.title}'!Y{len(tab.cells) + below}", f"total {next(self.tokens)}")
+            self.person.type(f"'{tab.title}'!S{len(tab.cells) + below}", f"total {next(self.tokens)}")
 
     @rule()
     def filter_the_tab(self) -> None:
@@ -687,7 +689,7 @@ def test_whatever_people_do_our_numbers_are_in_the_right_cells_and_theirs_untouc
     """Whether Google takes the metadata of a row along when rows are sorted is not documented: both ways."""
     with Emulator(quotas=None, sort_moves_metadata=sorted_metadata) as google:
         office = type("Office", (Office,), {"google": google})
-        steps = settings(settings.get_profile(settings._current_profile), stateful_step_count=15)  # type: ignore[attr-defined]
+        steps = settings(settings.get_profile(settings._current_profile), stateful_step_count=12, phases=[Phase.generate])  # type: ignore[attr-defined]
         run_state_machine_as_test(office, settings=steps)
         assert google.mistakes == []
 

@@ -121,9 +121,17 @@ def tell_worksheets(said: Mapping[str, Any], terminal: Terminal, tell: Callable[
     listed = said["worksheets"]
     rows = [(s["id"], s["title"], f"{s['rows']:,} × {s['columns']:,}", "hidden" if s["hidden"] else "") for s in listed]
     header, *lines = table(("id", "title", "rows × columns", ""), rows, numbers=("id",))
-    lines = ["", terminal.styled(header, "bold"), *lines, "", "In Python:", "", indented(said["session"], "    ")]
-    for sheet in listed:
-        lines += ["", f"    {sheet['python']}   # {sheet['title']}"]
+    which = "" if len(listed) == 1 else ", with the line of one worksheet"
+    lines = [
+        "",
+        terminal.styled(header, "bold"),
+        *lines,
+        "",
+        f"In Python{which}:",
+        "",
+        indented(said["session"], "    "),
+    ]
+    lines += [f"    {sheet['python']}   # {sheet['title']}" for sheet in listed]
     lines += [
         "    worksheet << 1 << 2",
         "    worksheet.append(5)",

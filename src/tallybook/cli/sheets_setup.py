@@ -187,10 +187,25 @@ class _Setup:
         except DeclarationError:
             return None
         needed = FILES if self.create else SPREADSHEETS
-        if keys.account or not keys.scopes or {needed, SPREADSHEETS} & set(keys.scopes):
-            self.tell(f"The keys of {keys.place} are used; --again connects anew.")
-            return keys
-        return None
+        reach = keys.account or not keys.scopes or {needed, SPREADSHEETS} & set(keys.scopes)
+        if not reach or not self.hold(keys):
+            return None
+        self.tell(f"The keys of {keys.place} are used; --again connects anew.")
+        return keys
+
+    def hold(self, keys: Keys) -> bool:
+        """Whether Google accepts them; those of a person can be had anew."""
+        from tallybook.errors import SignInError
+
+        self.terminal.hide(keys.secrets)
+        try:
+            keys.signer(self.places).renew()
+        except SignInError as error:
+            if keys.account:
+                raise
+            self.tell(f"{error.message}: connecting anew.")
+            return False
+        return True
 
     def consented(self) -> Keys:
         """Of a person, now; or with the token that was given."""
@@ -217,6 +232,8 @@ class _Setup:
             return client_file(self.wishes.client_file)
         name = self.wishes.client_id or self.env.get(NAMES["client_id"], "")
         secret = self.wishes.client_secret or self.env.get(NAMES["client_secret"], "")
+        if not name and not secret and (known := self.known_client()):
+            return known
         if not name and self.terminal.can_ask:
             steps = CLIENT.format(enable=places.ENABLE, audience=places.AUDIENCE, clients=places.CLIENTS)
             self.tell(steps)
@@ -231,6 +248,20 @@ class _Setup:
                 hint="--client-file FILE, or --client-id ID and --client-secret SECRET; in a terminal it is asked for",
             )
         return Client(name, secret)
+
+    def known_client(self) -> Client | None:
+        """That of the keys that are there."""
+        from tallybook.sheets.consent import Client
+        from tallybook.sheets.keep import find
+
+        try:
+            keys = find(self.env)
+        except DeclarationError:
+            return None
+        if keys.account:
+            return None
+        self.tell(f"The client of {keys.place} is used; another: --client-id and --client-secret, or --client-file.")
+        return Client(keys.client_id, keys.client_secret)
 
     def ask_for_document(self) -> None:
         """Before the consent, because what it must cover depends on it."""
@@ -279,7 +310,7 @@ class _Setup:
 
     def keep(self, keys: Keys) -> str:
         """Save the keys, or print them; says where they are."""
-        from tallybook.sheets.keep import default_file, save, variables
+        from tallybook.sheets.keep import default_file, has_keyring, save, variables
 
         if self.wishes.print_env:
             self.print_env(variables(keys))
@@ -290,6 +321,10 @@ class _Setup:
         save(keys, file, keyring=self.wishes.keyring)
         where = f"the system's keyring, the rest in {file}" if self.wishes.keyring else str(file)
         self.tell(f"The keys are kept in {where}; only you can read them.")
+        if has_keyring() and not (self.wishes.keyring or keys.account):
+            self.tell("The package keyring is installed: --keyring keeps the secrets in the system's keyring instead.")
+        if self.wishes.save:
+            self.tell(f"Programs find them there by: export TALLYBOOK_GOOGLE_FILE='{file.absolute()}'")
         if keys.until:
             self.tell(
                 f"\nGoogle ends this token on {keys.until:%Y-%m-%d %H:%M} UTC, because the app is in testing.\n"

@@ -290,7 +290,10 @@ def save(keys: Keys, path: Path, *, keyring: bool = False) -> None:
         kept = {"type": "service_account_file", "path": str(Path(keys.place).expanduser().absolute())}
     elif keyring:
         secret = {name: kept.pop(name) for name in ("client_secret", "refresh_token")}
-        _ring().set_password(*_RING, json.dumps(secret))
+        try:
+            _ring().set_password(*_RING, json.dumps(secret))
+        except Exception as error:  # noqa: BLE001  # keyrings raise what they like
+            raise _no_ring(error) from None
         kept["keyring"] = True
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     # mkstemp makes it readable by the owner only, from its first byte on.
@@ -328,8 +331,20 @@ def _ring() -> Any:
         raise DeclarationError("the package keyring is not installed", hint="pip install keyring") from None
 
 
+def _no_ring(error: Exception) -> DeclarationError:
+    if isinstance(error, DeclarationError):
+        return error
+    why = str(error) or type(error).__name__
+    return DeclarationError(
+        f"the system's keyring refused: {why}", hint="without --keyring the keys are kept in a file"
+    )
+
+
 def _from_keyring() -> dict[str, Any]:
-    found = _ring().get_password(*_RING)
+    try:
+        found = _ring().get_password(*_RING)
+    except Exception as error:  # noqa: BLE001  # keyrings raise what they like
+        raise _no_ring(error) from None
     if not found:
         raise DeclarationError("the system's keyring does not hold the keys to Google any more", hint=_SETUP)
     return _read_json(found, "what the keyring holds")

@@ -145,6 +145,8 @@ def _hint_of_400(message: str) -> str:
         return "Data ▸ Protect sheets and ranges in the document: add the writer there, or lift it"
     if "10000000 cells" in said or "cells in the workbook" in said or "limit of" in said:
         return "a document holds 10 million cells: `tallybook sheets doctor --document ID` counts them"
+    if "not supported for this document" in said:
+        return "it is an Excel file in Google Drive: File ▸ Save as Google Sheets, and take the id of that"
     return ""
 
 

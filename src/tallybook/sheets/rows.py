@@ -10,25 +10,25 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, tzinfo
+from dataclasses import dataclass
+from datetime import UTC, date, time, timedelta, tzinfo
 from itertools import groupby
 from typing import Any
 
 from tallybook.sheets.cells import Cell, cell, zone_of
 
 Json = Mapping[str, Any]
+NONE: Mapping[int, Json] = {}
 KEY = "tallybook.rows"
 KEPT = 50
 """Claims that stay on a sheet, 2 of the 30 kB that it may hold: by them a batch is known after its answer was lost, and
 one that comes late finds its number taken, not free again."""
 SHAPE = "properties.timeZone,sheets(properties(sheetId,title,sheetType,hidden,gridProperties),developerMetadata)"
 """The fields that say what there is, without cells."""
-CELLS = (
-    f"{SHAPE[:-1]},data(startRow,rowData.values(effectiveValue,dataValidation.condition.type,"
-    "userEnteredFormat.numberFormat)))"
-)
+CELLS = f"{SHAPE[:-1]},data(startRow,rowData.values(effectiveValue,dataValidation.condition.type)))"
 """The same with what our columns show: what is computed too, and which FALSE is only a box that nobody ticked."""
+FORMATS = "sheets.data.rowData.values.userEnteredFormat.numberFormat"
+"""How the cells of a row look."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,16 +41,18 @@ class Row:
 
 @dataclass(frozen=True, kw_only=True)
 class Claim:
-    """What the last batch left on the sheet: its number, itself, the last row it knew, how many columns were ours."""
+    """What a batch left on the sheet: its number, itself, the last row it knew, and which columns were ours: the first
+    (from 0), and how many."""
 
     id: int
     number: int
     batch: str
     last: int
+    column: int
     width: int
 
     def value(self) -> str:
-        return f"{self.number} {self.batch} {self.last} {self.width}"
+        return f"{self.number} {self.batch} {self.last} {self.column} {self.width}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,9 +74,9 @@ class Sheet:
         """Whether a batch was applied."""
         return any(claim.batch == batch for claim in self.claims)
 
-    @property
-    def newest(self) -> Claim | None:
-        return self.claims[-1] if self.claims else None
+    def newest(self, column: int) -> Claim | None:
+        """The last claim of rows that begin at this column; other programs may write beside."""
+        return next((claim for claim in reversed(self.claims) if claim.column == column), None)
 
 
 @dataclass(frozen=True)
@@ -86,8 +88,6 @@ class Filled:
     """The last row with something in it, from 1; 0: none was seen."""
     begins: bool
     """Whether the first row that was looked at has something."""
-    formats: Mapping[int, Json] = field(default_factory=dict)
-    """The number formats of the last row, by column from 0."""
 
 
 def sheets_of(read: Json) -> list[Sheet]:
@@ -115,25 +115,35 @@ def _sheet(found: Json, zone: str) -> Sheet:
 def _claim(entry: Json) -> Claim | None:
     """None for an entry that people or other programs changed."""
     try:
-        number, batch, last, width = entry["metadataValue"].split()
-        return Claim(id=entry["metadataId"], number=int(number), batch=batch, last=int(last), width=int(width))
+        number, batch, *places = entry["metadataValue"].split()
+        last, column, width = map(int, places)
+        return Claim(
+            id=entry["metadataId"], number=int(number), batch=batch, last=last, column=column, width=width
+        )  # fmt: skip
     except (ValueError, KeyError, TypeError):
         return None
 
 
-def filled(read: Json, column: int) -> Filled:
+def filled(read: Json) -> Filled:
     """What a sheet read with CELLS shows. A formula that shows nothing and a box that nobody ticked are nothing."""
     data: Json = next(iter(read["sheets"][0].get("data", ())), {})
     first = data.get("startRow", 0) + 1
-    rows = [row.get("values", ()) for row in data.get("rowData", ())]
-    shows = [any(map(_shows, row)) for row in rows]
+    shows = [any(map(_shows, row.get("values", ()))) for row in data.get("rowData", ())]
     last = max((place for place, shown in enumerate(shows) if shown), default=-1)
-    formats = {
-        column + i: cell["userEnteredFormat"]["numberFormat"]
-        for i, cell in enumerate(rows[last] if last >= 0 else ())
-        if cell.get("userEnteredFormat", {}).get("numberFormat")
-    }
-    return Filled(first, first + last if last >= 0 else 0, bool(shows) and shows[0], formats)
+    return Filled(first, first + last if last >= 0 else 0, bool(shows) and shows[0])
+
+
+def formats(read: Json, column: int) -> dict[int, Json]:
+    """The number formats of a row read with FORMATS, by column; `column` is its first, from 0."""
+    data: Json = next(iter(read["sheets"][0].get("data", ())), {})
+    cells = next((row.get("values", ()) for row in data.get("rowData", ())), ())
+    found = {place: cell.get("userEnteredFormat", {}).get("numberFormat") for place, cell in enumerate(cells, column)}
+    return {place: form for place, form in found.items() if form}
+
+
+def has_dates(rows: Iterable[Row]) -> bool:
+    """Whether a value is written with a number format."""
+    return any(isinstance(value, date | time | timedelta) for row in rows for value in row.values)
 
 
 def _shows(cell: Json) -> bool:
@@ -159,24 +169,34 @@ class Plan:
     places: list[int]
 
 
-def plan(sheet: Sheet, shown: Filled, rows: Sequence[Row], *, column: int, width: int, batch: str) -> Plan:
-    """Put `rows` into the sheet: those without a place below `shown.last`, one after the other.
+def plan(
+    sheet: Sheet,
+    end: int,
+    rows: Sequence[Row],
+    *,
+    column: int,
+    width: int,
+    batch: str,
+    above: Mapping[int, Json] = NONE,
+) -> Plan:
+    """Put `rows` into the sheet: those without a place below row `end`, one after the other.
 
-    `column` is the first of ours, from 0, and `width` how many there are. Raises CellError."""
-    places, below = [], shown.last
+    `column` is the first of ours, from 0, and `width` how many there are; `above` are the number formats of row `end`.
+    Raises CellError."""
+    places, below = [], end
     for row in rows:
         place = row.at or below + 1
         below = max(below, place)
         places.append(place)
     # Blank lines at the end are not there for the next batch.
     written = [place for row, place in zip(rows, places, strict=True) if any(v is not None for v in row.values)]
-    last = max([shown.last, *written])
-    number = sheet.newest.number + 1 if sheet.newest else 1
-    claim = Claim(id=claim_id(sheet.id, number), number=number, batch=batch, last=last, width=width)
+    last = max([end, *written])
+    number = sheet.claims[-1].number + 1 if sheet.claims else 1
+    claim = Claim(id=claim_id(sheet.id, number), number=number, batch=batch, last=last, column=column, width=width)
     requests = [
         *(_forget(old) for old in sheet.claims if old.number <= number - KEPT),
         *_grown(sheet, max(places, default=0), column + max((len(r.values) for r in rows), default=0)),
-        *_updates(sheet, shown, rows, places, column),
+        *_updates(sheet, rows, places, column, above),
     ]
     return Plan(requests, claim, places)
 
@@ -207,10 +227,12 @@ class _Run:
     cells: tuple[Cell, ...]
 
 
-def _updates(sheet: Sheet, shown: Filled, rows: Sequence[Row], places: Sequence[int], column: int) -> Iterable[Json]:
+def _updates(
+    sheet: Sheet, rows: Sequence[Row], places: Sequence[int], column: int, above: Mapping[int, Json]
+) -> Iterable[Json]:
     """As few requests as can be: one for each block of rows below one another that are filled alike."""
     zone = zone_of(sheet.zone) if any(_knows_its_zone(v) for row in rows for v in row.values) else UTC
-    runs = [_runs(row, shown, column, zone) for row in rows]
+    runs = [_runs(row, above, column, zone) for row in rows]
     shapes = [tuple((run.column, run.fields, len(run.cells)) for run in row) for row in runs]
     for _, group in groupby(range(len(rows)), key=lambda i: (places[i] - i, shapes[i])):
         block = list(group)
@@ -228,14 +250,14 @@ def _knows_its_zone(value: object) -> bool:
     return getattr(value, "tzinfo", None) is not None
 
 
-def _runs(row: Row, shown: Filled, column: int, zone: tzinfo) -> list[_Run]:
+def _runs(row: Row, above: Mapping[int, Json], column: int, zone: tzinfo) -> list[_Run]:
     """None is an empty cell: a new row leaves it as it is, an overwritten one empties it."""
     made: list[tuple[int, str, Cell]] = []
     for place, value in enumerate(row.values, column):
         found = cell(value, zone)
         if found is None and row.at is None:
             continue
-        known = _with_format(found or {}, shown.formats.get(place))
+        known = _with_format(found or {}, above.get(place))
         made.append((place, "userEnteredValue" + (",userEnteredFormat.numberFormat" if len(known) > 1 else ""), known))
     runs = []
     for (_, fields), group in groupby(enumerate(made), key=lambda it: (it[1][0] - it[0], it[1][1])):

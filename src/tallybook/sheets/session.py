@@ -49,7 +49,7 @@ class Session:
         keys = keys or _keys(client_id, client_secret, refresh_token, env)
         self.api = Api(keys, Places.of(api, env), patience=patience)
         self._gathering, self._clock = gathering or Gathering(), clock
-        self._worksheets: list[Worksheet] = []
+        self._worksheets: dict[tuple[str, int | str | None, str], Worksheet] = {}
         # What holds the session alive too: rows of one that nobody knows any more are not lost.
         atexit.register(self.at_exit)
 
@@ -59,11 +59,13 @@ class Session:
         """A worksheet to write rows to, by its id (a number) or its title (text).
 
         `document` is an id or a URL. Not given, the worksheet is the one that the URL shows, else the first. Rows begin at
-        `column`."""
+        `column`. Asked for again by the same words, it is the same one, with the row that was begun."""
         place = named(document)
         which = place.worksheet if worksheet is None else worksheet
-        made = Worksheet(self.api, place.id, which, column=column, gathering=self._gathering, clock=self._clock)
-        self._worksheets.append(made)
+        made = self._worksheets.get((place.id, which, column))
+        if made is None:
+            made = Worksheet(self.api, place.id, which, column=column, gathering=self._gathering, clock=self._clock)
+            self._worksheets[place.id, which, column] = made
         return made
 
     def worksheets(self, document: str) -> list[Worksheet]:
@@ -83,14 +85,14 @@ class Session:
     @property
     def pending(self) -> int:
         """Finished rows, of all worksheets, that are not known to be written."""
-        return sum(worksheet.pending for worksheet in self._worksheets)
+        return sum(worksheet.pending for worksheet in self._worksheets.values())
 
     def flush(self) -> int:
         """Write all finished rows of all worksheets. Returns how many.
 
         Raises the first error after all were tried; what could not be written is kept."""
         written, failure = 0, None
-        for worksheet in self._worksheets:
+        for worksheet in self._worksheets.values():
             try:
                 written += worksheet.flush()
             except TallybookError as error:
@@ -123,14 +125,14 @@ class Session:
     def _unfinished(self) -> list[str]:
         return [
             f"worksheet {w.which!r} of {w.document}: the values {w.unfinished!r} were never saved; save_row() is missing"
-            for w in self._worksheets
+            for w in self._worksheets.values()
             if w.unfinished
         ]
 
     def at_exit(self) -> None:
         """Called when the program ends without `close`: write what waits, and tell."""
         lines = self._unfinished()
-        waiting = {w: w.pending for w in self._worksheets if w.pending}
+        waiting = {w: w.pending for w in self._worksheets.values() if w.pending}
         self.api.patience.seconds = AT_EXIT_S
         for worksheet, rows in waiting.items():
             where = f"worksheet {worksheet.which!r} of {worksheet.document}: {rows} saved rows were pending at the end of the"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import unicodedata
 from collections.abc import Collection, Sequence
 
 from tallybook.sheets.rows import Sheet
@@ -35,7 +36,8 @@ def delivery(document: str, sheet: Sheet, *, metrics: Sequence[str], taken: Coll
 
 def _name(title: str, taken: Collection[str]) -> str:
     """Letters, digits and `_`, as names in the file are."""
-    plain = re.sub(r"[^a-z0-9]+", "_", title.casefold()).strip("_")
+    letters = unicodedata.normalize("NFKD", title.casefold()).encode("ascii", "ignore").decode()
+    plain = re.sub(r"[^a-z0-9]+", "_", letters).strip("_")
     name = plain if re.match(r"[a-z]", plain) else f"sheet_{plain}".rstrip("_")
     numbered = (f"{name}_{n}" for n in range(2, 1000))
     return name if name not in taken else next(n for n in numbered if n not in taken)

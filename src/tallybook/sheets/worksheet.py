@@ -10,7 +10,21 @@ from typing import TYPE_CHECKING, Self
 from tallybook.errors import DeclarationError, DestinationRefused, Overtaken
 from tallybook.sheets.api import Stamp
 from tallybook.sheets.cells import cell
-from tallybook.sheets.rows import CELLS, KEY, SHAPE, Filled, Row, Sheet, filled, plan, sheets_of
+from tallybook.sheets.rows import (
+    CELLS,
+    FORMATS,
+    KEY,
+    SHAPE,
+    Filled,
+    Json,
+    Row,
+    Sheet,
+    filled,
+    formats,
+    has_dates,
+    plan,
+    sheets_of,
+)  # fmt: skip
 
 if TYPE_CHECKING:
     from tallybook.sheets.api import Api
@@ -118,6 +132,12 @@ class Worksheet:
         """Values of a row that was not saved."""
         return tuple(self._row)
 
+    def discard(self) -> list[tuple[object, ...]]:
+        """Take back the finished rows that are not known to be written, and forget them."""
+        rows = [*(self._batch.rows if self._batch else []), *self._saved]
+        self._batch, self._saved = None, []
+        return [row.values for row in rows]
+
     def _is_due(self) -> bool:
         if self._written_at is None or self._clock() - self._written_at >= self._gathering.seconds:
             return bool(self.pending)
@@ -156,7 +176,10 @@ class Worksheet:
             sheet, shown = self._look()
             if sheet.holds(batch.id):
                 return
-            made = plan(sheet, shown, batch.rows, column=self._column, width=self._ours(sheet), batch=batch.id)
+            above = self._formats(sheet, shown.last) if has_dates(batch.rows) else {}
+            made = plan(
+                sheet, shown.last, batch.rows, column=self._column, width=self._ours(sheet), batch=batch.id, above=above
+            )
             stamp = Stamp(id=made.claim.id, key=KEY, value=made.claim.value(), sheet_id=sheet.id)
             try:
                 self._api.batch_update(self.document, made.requests, stamp)
@@ -187,7 +210,8 @@ class Worksheet:
         """What is in our columns from the last known row on; from the top where that row is empty now."""
         known = self._sheet is not None
         sheet = self.sheet
-        first = max(1, min(sheet.newest.last, sheet.rows)) if sheet.newest else 1
+        newest = sheet.newest(self._column)
+        first = max(1, min(newest.last, sheet.rows)) if newest else 1
         try:
             sheet, shown = self._read(sheet, first)
         except DestinationRefused:
@@ -202,7 +226,8 @@ class Worksheet:
 
     def _ours(self, sheet: Sheet) -> int:
         """How many columns are ours, as far as is known."""
-        return max(1, self._width, sheet.newest.width if sheet.newest else 0)
+        newest = sheet.newest(self._column)
+        return max(1, self._width, newest.width if newest else 0)
 
     def _read(self, sheet: Sheet, first: int) -> tuple[Sheet, Filled]:
         """Addressed by its id, because titles are changed by people."""
@@ -211,7 +236,16 @@ class Worksheet:
         place = {"sheetId": sheet.id, "startRowIndex": first - 1, "startColumnIndex": column, "endColumnIndex": end}
         read = self._api.read(self.document, fields=CELLS, ranges=[{"gridRange": place}])
         are_there = column == self._column
-        return sheets_of(read)[0], filled(read, column) if are_there else Filled(1, 0, begins=False)
+        return sheets_of(read)[0], filled(read) if are_there else Filled(1, 0, begins=False)
+
+    def _formats(self, sheet: Sheet, row: int) -> dict[int, Json]:
+        """The number formats of a row: only it is read, because formats may reach down to the end of the sheet."""
+        end = min(self._column + self._ours(sheet), sheet.columns)
+        if not row or end <= self._column:
+            return {}
+        place = {"sheetId": sheet.id, "startRowIndex": row - 1, "endRowIndex": row,
+                 "startColumnIndex": self._column, "endColumnIndex": end}  # fmt: skip
+        return formats(self._api.read(self.document, fields=FORMATS, ranges=[{"gridRange": place}]), self._column)
 
 
 def chosen(api: Api, document: str, which: int | str | None) -> Sheet:

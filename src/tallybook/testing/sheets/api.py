@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -218,7 +219,7 @@ class Api:
             case "POST", "/o/oauth2/v2/auth":
                 return self._decided(form)
             case "POST", "/token" | "/o/oauth2/token" | "/oauth2/v4/token":
-                return in_json(200, self.oauth.token(form))
+                return in_json(200, self.oauth.token(_basic(seen.headers) | form))
             case "GET" | "POST", "/tokeninfo" | "/oauth2/v3/tokeninfo" | "/oauth2/v1/tokeninfo":
                 return in_json(200, self.oauth.info((query | form).get("access_token", "")))
             case "GET" | "POST", "/revoke" | "/o/oauth2/revoke":
@@ -257,6 +258,15 @@ def check_scopes(caller: Access, route: Route) -> None:
             f'scope="{" ".join(sorted(wanted))}"',
         },
     )  # fmt: skip
+
+
+def _basic(headers: Mapping[str, str]) -> dict[str, str]:
+    """The client of HTTP basic authentication, RFC 6749 section 2.3.1; empty where there is none."""
+    kind, _, coded = headers.get("authorization", "").partition(" ")
+    if kind.lower() != "basic":
+        return {}
+    number, _, secret = base64.b64decode(coded).decode().partition(":")
+    return {"client_id": unquote(number), "client_secret": unquote(secret)}
 
 
 def _lenient(given: dict[str, list[str]]) -> Json:

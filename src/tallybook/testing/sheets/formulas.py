@@ -18,16 +18,19 @@ from tallybook.testing.sheets.locales import Locale, locale
 from tallybook.testing.sheets.model import Document, Sheet
 
 Tree = tuple[Any, ...]
-TOKENS = re.compile(
+WORDS = (
     r"\s*(?:(?P<text>\"(?:[^\"]|\"\")*\")"
     r"|(?P<call>[A-Za-z_][A-Za-z0-9_.]*)\("
     r"|(?P<ref>(?:'(?:[^']|'')+'!|[^\W\d]\w*!)?(?:\$?[A-Za-z]{1,3}\$?[1-9][0-9]*(?::\$?[A-Za-z]{1,3}(?:\$?[1-9][0-9]*)?)?"
     r"|\$?[A-Za-z]{1,3}:\$?[A-Za-z]{1,3}|\$?[1-9][0-9]*:\$?[1-9][0-9]*)(?![\w(!]))"
-    r"|(?P<number>(?:\d+(?:[.,]\d+)?|[.,]\d+)(?:[eE][+-]?\d+)?)"
+    r"|(?P<number>(?:\d+(?:MARK\d+)?|MARK\d+)(?:[eE][+-]?\d+)?)"
     r"|(?P<error>#(?:REF!|N/A|DIV/0!|VALUE!|NAME\?|NUM!))"
     r"|(?P<name>[A-Za-z_][A-Za-z0-9_]*)"
     r"|(?P<mark><>|<=|>=|[-+*/^&=<>%(),;{}]))"
 )
+TOKENS = re.compile(WORDS.replace("MARK", "[.]"))
+"""The words of a formula where the point is the decimal mark."""
+COMMA_TOKENS = re.compile(WORDS.replace("MARK", ","))
 ERRORS = {
     "#NULL!": "NULL_VALUE", "#DIV/0!": "DIVIDE_BY_ZERO", "#VALUE!": "VALUE", "#REF!": "REF", "#NAME?": "NAME",
     "#NUM!": "NUM", "#N/A": "N_A", "#ERROR!": "ERROR",
@@ -69,19 +72,14 @@ class Parser:
         self.at = 0
 
     def _split(self, text: str) -> Iterator[tuple[str, str]]:
-        at = 0
+        tokens, at = COMMA_TOKENS if self.of.decimal == "," else TOKENS, 0
         while at < len(text.rstrip()):
-            found = TOKENS.match(text, at)
+            found = tokens.match(text, at)
             if not found:
                 raise Failed("#ERROR!", "Formula parse error.")
             kind = found.lastgroup or ""
-            word = found[kind]
-            if kind == "number" and self.of.decimal == "." and "," in word:
-                word = word.partition(",")[0]
-                at = found.start(kind) + len(word)
-            else:
-                at = found.end()
-            yield kind, word
+            yield kind, found[kind]
+            at = found.end()
 
     def whole(self) -> Tree:
         tree = self.level(0)

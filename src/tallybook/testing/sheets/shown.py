@@ -74,7 +74,7 @@ def _filled(value: float, section: str, of: Locale) -> str:
         return "\0"
 
     bare = re.sub(r"\"([^\"]*)\"|\\(.)", keep, section)
-    digits = re.search(r"[0#?][0#?,]*(?:\.[0#?]*)?(?:[eE][+-]?0+)?", bare)
+    digits = re.search(r"[0#?][0#?,]*(?:\.[0#?]*)?,*(?:[eE][+-]?0+)?", bare)
     if "%" in bare:
         value *= 100
     if digits:
@@ -89,9 +89,9 @@ def _digits(value: float, pattern: str, of: Locale) -> str:
         mantissa, _, power = f"{value:.{places}E}".partition("E")
         sign = "-" if power[0] == "-" else ("+" if exponent[1] == "+" else "")
         return f"{mantissa}E{sign}{power[1:].lstrip('0').zfill(len(exponent[2]))}".replace(".", of.decimal)
+    while pattern.endswith(","):
+        pattern, value = pattern[:-1], value / 1000
     whole, _, fraction = pattern.partition(".")
-    while whole.endswith(","):
-        whole, value = whole[:-1], value / 1000
     text = f"{value:.{len(fraction)}f}"
     integer, _, behind = text.partition(".")
     least = len(fraction.rstrip("#?"))
