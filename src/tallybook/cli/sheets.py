@@ -24,6 +24,7 @@ VERBS = {
         "setup": Verb("connect: a client, a consent, a document; ends with code to paste", "sheets_setup:setup"),
         "list": Verb("the worksheets of a document, each with the code for it", "sheets:list_"),
         "doctor": Verb("are the keys, the token, the API and a document well?", "sheets:doctor"),
+        "emulator": Verb("a Google of your own on localhost, for tests", "sheets_emulator:emulator"),
     },
 }
 API = click.option("--api", metavar="URL", help="Ask this address instead of Google, as an emulator's.")

@@ -13,6 +13,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from tallybook.testing.sheets.api import Api
 from tallybook.testing.sheets.clock import Clock
+from tallybook.testing.sheets.control import handle
 from tallybook.testing.sheets.drive import FILE_SCOPE, ROOT, Store
 from tallybook.testing.sheets.faults import Fault, Faults, Seen
 from tallybook.testing.sheets.model import CELL_LIMIT, Json
@@ -60,6 +61,7 @@ class Emulator:
         self.faults = Faults()
         self._api = Api(self.clock, self._store, self.oauth, self.quotas, self.faults)
         self._api.account = account
+        self._api.control = lambda verb, path, body: handle(self, verb, path, body)
         self._server = Server(self._api, host, port)
         self._host = host
 
@@ -194,6 +196,11 @@ class Emulator:
     def pick(self, document_id: str, app: str = "") -> None:
         """Give a file to an app, as a person does in Google's file picker: drive.file then reaches it."""
         self._store.files[document_id].apps.add(app or self.client.id)
+
+    @property
+    def document_ids(self) -> list[str]:
+        """Every spreadsheet, in the order in which they were made."""
+        return [number for number, file in self._store.files.items() if file.document is not None]
 
     def document(self, document_id: str) -> Snapshot:
         """What the spreadsheet holds now: values, formats, metadata, everything attached. It does not change."""
