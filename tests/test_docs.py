@@ -352,6 +352,18 @@ def test_the_references_are_what_the_code_says() -> None:
         assert (DOCS / name).read_text() == text, f"docs/{name} is not current: python docs/generate.py"
 
 
+def test_the_picture_is_what_its_script_draws_today() -> None:
+    drawing = runpy.run_path(str(DOCS / "picture.py"))
+    file, made = drawing["PICTURE"], drawing["picture"]()
+    if WRITING:
+        file.write_text(made, "utf-8")
+    kept = file.read_text("utf-8")
+    assert _alike(made, kept), "docs/pictures/terminal.svg is not current: python docs/picture.py"
+    assert "refused:" in kept
+    assert len(kept) < 60_000
+    assert kept.count("//") == kept.count('xmlns="http://www.w3.org/2000/svg"') == 1, "it loads something"
+
+
 @pytest.mark.parametrize("name", BY_NAME)
 def test_every_relative_link_leads_somewhere(name: str) -> None:
     page = BY_NAME[name]
@@ -392,7 +404,9 @@ FORBIDDEN = {
 }
 
 
-@pytest.mark.parametrize("name", [*BY_NAME, "docs/generate.py", "docs/example/app.sql", "docs/example/tallybook.toml"])
+@pytest.mark.parametrize(
+    "name", [*BY_NAME, "docs/generate.py", "docs/picture.py", "docs/example/app.sql", "docs/example/tallybook.toml"]
+)
 def test_no_page_names_a_machine(name: str) -> None:
     for number, line in enumerate((ROOT / name).read_text().splitlines(), 1):
         for pattern, what in FORBIDDEN.items():
