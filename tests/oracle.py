@@ -238,8 +238,8 @@ SAMP = {"stddev": "stddev_samp", "variance": "var_samp"}
 
 @dataclass(frozen=True)
 class Agg:
-    """One aggregate. `fn` is count, sum, avg, min, max, stddev, variance, count_distinct, sum_distinct,
-    avg_distinct or quantile; `args` are empty for count(*); `q` is text, as it is written."""
+    """One aggregate. `fn` is count, sum, avg, min, max, first, last, stddev, variance, count_distinct,
+    sum_distinct, avg_distinct or quantile; `args` are empty for count(*); `q` is text, as it is written."""
 
     fn: str
     args: tuple[Expression, ...] = ()
@@ -361,6 +361,8 @@ def is_linear(measure: Measure) -> bool:
     """Whether a mean of daily values of `measure` means something: a sum of counts, sums and distincts."""
     if isinstance(measure, Agg):
         return measure.fn in ADDABLE
+    if isinstance(measure, Call) and measure.fn == "coalesce" and measure.args[1] == Num("0"):
+        return is_linear(measure.args[0])
     if not isinstance(measure, Op):
         return False
     left, right = measure.left, measure.right
@@ -403,6 +405,13 @@ class MetricSpec:
     over_time: Show | None = None
     series: tuple[str, ...] = ()
     received: str = ""
+    per: str = ""
+    then: str = ""
+
+    @property
+    def linear(self) -> bool:
+        """Whether the mean of its daily values means something."""
+        return is_linear(self.measure) and (not self.per or self.then in ("sum", "count"))
 
     @property
     def default_show(self) -> Show:
@@ -424,7 +433,7 @@ class MetricSpec:
         said["carry"] = f"{self.carry}d" if self.carry else ""
         said["over_time"] = self.over_time
         said |= {"daily_aggregate": self.shape == "daily_aggregate", "series": list(self.series)}
-        said["received"] = self.received
+        said |= {"received": self.received, "per": self.per, "then": self.then}
         lines = [f"{key} = {toml_value(value)}" for key, value in said.items() if value]
         return "\n".join([f"[metrics.{self.name}]", *lines, ""])
 
@@ -587,6 +596,8 @@ class Value:
     high: Fraction | None = None
     approximate: bool = False
     free: bool = False
+    real: bool = False
+    """A float of the machine: exact as it is, but what is computed from it is rounded."""
 
     @property
     def exact(self) -> bool:
@@ -698,8 +709,9 @@ def arithmetic(op: str, left: Value, right: Value) -> Value:
     if max(map(abs, corners)) > sys.float_info.max:
         return FREE
     approximate = left.approximate or right.approximate
-    result = Value(OPERATORS[op](left_middle, right_middle), min(corners), max(corners), approximate)
-    keeps = left.exact and right.exact and (op in "+-" or (op == "*" and is_integer(right, left)))
+    real = left.real or right.real
+    result = Value(OPERATORS[op](left_middle, right_middle), min(corners), max(corners), approximate, real=real)
+    keeps = left.exact and right.exact and not real and (op in "+-" or (op == "*" and is_integer(right, left)))
     return result if keeps else widened(result)
 
 
@@ -731,6 +743,7 @@ def extreme(values: Sequence[Value], choose: Callable[..., Any]) -> Value:
         choose(value.low for value in known),
         choose(value.high for value in known),
         any(value.approximate for value in known),
+        real=any(value.real for value in known),
     )
 
 
@@ -755,6 +768,8 @@ class Aggregator:
 
     table: Table
     around: list[Row] | None = None
+    time: str = ""
+    """The column by which a fact is first or last."""
 
     def aggregate(self, agg: Agg, facts: Sequence[Fact]) -> Value:
         if agg.where is not None:
@@ -778,7 +793,16 @@ class Aggregator:
         if agg.fn.startswith("avg"):
             average = near(sum(numbers) / len(numbers), self.slack(agg, numbers) / len(numbers))
             return widened(average)
+        if agg.fn in ("first", "last"):
+            return self.at_the_end(agg, found)
         return self.statistic(agg, found, numbers)
+
+    def at_the_end(self, agg: Agg, found: list[tuple[Fact, Any]]) -> Value:
+        """The value of the first or last fact; of several at the very same time the least or the greatest."""
+        column = self.table.column(self.time)
+        choose = min if agg.fn == "first" else max
+        _, value = choose((column.moment(fact.row[self.time]), Fraction(value)) for fact, value in found)
+        return widened(near(value)) if self.any_column(agg, lambda column: column.real) else near(value)
 
     def statistic(self, agg: Agg, found: list[tuple[Fact, Any]], numbers: list[Fraction]) -> Value:
         if agg.fn in ("min", "max"):
@@ -826,7 +850,7 @@ class Aggregator:
         return any(test(self.table.column(name)) for name in names)
 
     def measured(self, measure: Measure, facts: Sequence[Fact]) -> Value:
-        value = outer(measure, lambda leaf: self.aggregate(leaf, facts))
+        value = outer(measure, lambda leaf: replace(self.aggregate(leaf, facts), real=self.is_float(leaf)))
         # A CASE has one type: when one of its branches is a float, so are the others.
         mixed = leaves_of(measure, Case) and any(map(self.is_float, leaves_of(measure, Agg)))
         return widened(value) if mixed else value
@@ -834,6 +858,47 @@ class Aggregator:
     def is_float(self, agg: Agg) -> bool:
         inexact = agg.fn.startswith("avg") or agg.fn in ("stddev", "variance", "quantile")
         return inexact or self.any_column(agg, lambda column: column.type == "float" or column.real)
+
+
+def of_all(then: str, values: Sequence[Value]) -> Value:
+    """The second step: one number of the values of all entities."""
+    if any(value.free for value in values):
+        return FREE
+    known = [value for value in values if value.middle is not None]
+    if then == "count":
+        return replace(near(len(known)), approximate=any(value.approximate for value in known))
+    if then == "sum":
+        total = near(0)
+        for value in known:
+            total = replace(arithmetic("+", total, value), approximate=total.approximate or value.approximate)
+        return total
+    if not known:
+        return NULL
+    if then in ("min", "max"):
+        return extreme(known, min if then == "min" else max)
+    if then == "avg":
+        return widened(mean(known, len(known)))
+    approximate = any(value.approximate for value in known)
+    if then == "stddev":
+        return spread_of(known, approximate=approximate)
+    q = Fraction("0.5") if then == "median" else Fraction(int(then[1:]), 100)
+    ends = [percentile(sorted(side), q, approximate=False) for side in zip(*(v.interval for v in known), strict=True)]
+    return Value(ends[0].middle, ends[1].low, ends[2].high, approximate)
+
+
+def spread_of(known: Sequence[Value], *, approximate: bool) -> Value:
+    """The sample's standard deviation, as far as floats can tell."""
+    count = len(known)
+    if count < 2:
+        return NULL
+    middles = [value.interval[0] for value in known]
+    middle = sum(middles) / count
+    variance = sum((x - middle) ** 2 for x in middles) / (count - 1)
+    unsure = max(high - low for _, low, high in (value.interval for value in known))
+    slack = FLOAT * sum(x * x for x in middles) / (count - 1) + TINY
+    near_root = root(variance)
+    low, high = root(max(variance - slack, Fraction(0))) - unsure, root(variance + slack) + unsure
+    return widened(Value(near_root, low, high, approximate))
 
 
 def percentile(ordered: Sequence[Any], q: Fraction, *, approximate: bool) -> Value:
@@ -986,7 +1051,7 @@ class Judge:
             rows = self.rows_by_day(spec, table).get(day, [])
         if spec.shape == "daily_aggregate":
             rows = latest(rows, spec)
-        dims = [*spec.by, *spec.series]
+        dims = [*spec.by, *spec.series, *([spec.per] if spec.per else [])]
         return [Fact(day, tuple(row[d] for d in spec.by), tuple(row[d] for d in dims), row) for row in rows]
 
     def admitted(self, spec: MetricSpec, table: Table) -> list[Row]:
@@ -1032,7 +1097,12 @@ class Judge:
         spec = self.metrics[name]
         table = self.table(name, day)
         around = self.admitted(spec, table) if spec.shape == "interval" else None
-        return Aggregator(table, around).measured(spec.measure, facts)
+        aggregator = Aggregator(table, around, spec.time)
+        if not spec.per:
+            return aggregator.measured(spec.measure, facts)
+        entities = {fact.row[spec.per] for fact in facts} - {None}
+        own = ([fact for fact in facts if fact.row[spec.per] == entity] for entity in sorted(entities))
+        return of_all(spec.then, [aggregator.measured(spec.measure, those) for those in own])
 
     def answer(self, ask: Ask) -> list[Row]:
         return Answer(self, ask).rows()
@@ -1077,7 +1147,7 @@ class Answer:
             raise Refusal(f"{name} is a level: its total over time means nothing")
         if spec.kind == "flow" and show == "change":
             raise Refusal(f"{name} is a flow: it has no change")
-        if spec.kind == "flow" and show == "average" and not is_linear(spec.measure):
+        if spec.kind == "flow" and show == "average" and not spec.linear:
             raise Refusal(f"{name}: a mean of daily values of {spec.measure.sql('duckdb')} means nothing")
 
     # ---- rows
@@ -1432,7 +1502,7 @@ def base_metrics(judge: Judge, names: Iterable[str]) -> list[str]:
 
 def columns_shown(spec: MetricSpec) -> list[str]:
     """The columns that matter to a metric."""
-    names = {"id", *spec.by, *spec.series, spec.time, spec.from_, spec.until, spec.received} - {""}
+    names = {"id", *spec.by, *spec.series, spec.time, spec.from_, spec.until, spec.received, spec.per} - {""}
     predicates = [spec.where, *(agg.where for agg in leaves_of(spec.measure, Agg))]
     for predicate in predicates:
         sides = [predicate] if isinstance(predicate, Pred) else [predicate.left, predicate.right] if predicate else []

@@ -15,7 +15,7 @@ project.ask("users", scope="month")          # {"2024-01-01": 1, "2024-02-01": 0
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -26,8 +26,11 @@ from sqlalchemy.engine import make_url
 
 import tallybook
 from tests.loading import open_database
+from tests.servers import KINDS
 
 Row = dict[str, Any]
+everywhere = pytest.mark.parametrize("kind", ["sqlite", "duckdb", *KINDS])
+"""A test with a `kind`: on every database."""
 
 
 class Project:
@@ -156,3 +159,20 @@ def literal(value: Any) -> str:
     if isinstance(value, int | float | Decimal):
         return str(value)
     return "'" + str(value).replace("'", "''") + "'"
+
+
+MakeProject = Callable[..., Project]
+
+
+@pytest.fixture
+def project(tmp_path: Path, make_database: Callable[[str], str]) -> Iterator[MakeProject]:
+    """`project(kind, now=…)`: a project with an empty database of that kind."""
+    made: list[Project] = []
+
+    def make(kind: str = "sqlite", now: str = "2024-03-06T12:00") -> Project:
+        made.append(Project(tmp_path / f"project{len(made)}", make_database(kind), now=now))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.close()

@@ -52,7 +52,6 @@ from tests.oracle import (
     columns_shown,
     days_between,
     end_of_day,
-    is_linear,
     leaves_of,
     parts_of,
     start_of_day,
@@ -428,10 +427,11 @@ QUANTILES = ("0.5", "0.9", "0.95", "0.999", "0.25", "0", "1")
 
 
 @st.composite
-def aggregates(draw: st.DrawFn, dialect: Dialect, *, linear: bool = False) -> Agg:
-    """One aggregate of any sort; only counts, sums and distincts when `linear`."""
+def aggregates(draw: st.DrawFn, dialect: Dialect, *, linear: bool = False, by_time: bool = False) -> Agg:
+    """One aggregate of any sort; only counts, sums and distincts when `linear`; first and last when `by_time`."""
     names = ["count", "sum", "sum", "count_distinct", "count_distinct", "sum_distinct"]
     if not linear:
+        names += ["first", "last"] if by_time else []
         names += ["avg", "min", "max", "stddev", "variance", "avg_distinct", "quantile", "quantile"]
     fn = draw(st.sampled_from(names))
     args: tuple[Expression, ...] = (draw(st.sampled_from(NUMBERS)),)
@@ -464,9 +464,9 @@ def quantile_for(spelling: str) -> st.SearchStrategy[str]:
 
 
 @st.composite
-def measures(draw: st.DrawFn, dialect: Dialect) -> Measure:
+def measures(draw: st.DrawFn, dialect: Dialect, *, by_time: bool) -> Measure:
     """One aggregate mostly, or arithmetic of a few."""
-    one, any_other = aggregates(dialect), aggregates(dialect)
+    one, any_other = aggregates(dialect, by_time=by_time), aggregates(dialect, by_time=by_time)
     linear = aggregates(dialect, linear=True)
     constants = st.sampled_from(["100", "100.0", "0.5", "1.25", "-3", "7"]).map(Num)
     shape = draw(st.integers(0, 15))
@@ -506,6 +506,9 @@ DIMS = (
 )
 
 
+THEN = ("avg", "p90", "median", "p25", "max", "min", "sum", "count", "stddev")
+
+
 @st.composite
 def metrics(draw: st.DrawFn, source: Source, name: str, dims: tuple[str, ...]) -> MetricSpec:
     """A metric over the source's table, of a kind that fits its shape; its dimensions are mostly `dims`."""
@@ -513,13 +516,17 @@ def metrics(draw: st.DrawFn, source: Source, name: str, dims: tuple[str, ...]) -
     dialect = source.place.dialect
     spec = MetricSpec(
         name=name,
-        measure=draw(measures(dialect)),
+        measure=draw(measures(dialect, by_time=source.shape in ("facts", "daily"))),
         shape=source.shape,
         table=source.table.name,
         where=draw(st.one_of(st.none(), st.none(), st.sampled_from(PREDICATES))),
         by=by,
     )
-    return draw(FITTED[source.shape](spec, source.table))
+    spec = draw(FITTED[source.shape](spec, source.table))
+    entities = [name for name in ("user_id", "account_id", "plan") if name not in spec.by]
+    if spec.kind == "uniques" or spec.shape == "daily_aggregate" or not entities or draw(st.integers(0, 4)) < 4:
+        return spec
+    return replace(spec, per=draw(st.sampled_from(entities)), then=draw(st.sampled_from(THEN)))
 
 
 def fitted_facts(spec: MetricSpec, table: Table) -> st.SearchStrategy[MetricSpec]:
@@ -726,14 +733,14 @@ def shows(draw: st.DrawFn, chosen: Sequence[MetricSpec]) -> Any:
     sensible = ["last", "first", "min", "max"]
     sensible += ["change", "change", "change", "average"] if kinds == {"level"} else []
     sensible += ["total"] if kinds == {"flow"} else []
-    if "flow" in kinds and all(spec.kind != "flow" or adds_up(spec.measure) for spec in chosen):
+    if "flow" in kinds and all(spec.kind != "flow" or adds_up(spec) for spec in chosen):
         sensible += ["average", "average"]
     return draw(st.sampled_from(sensible))
 
 
-def adds_up(measure: Measure) -> bool:
+def adds_up(spec: MetricSpec) -> bool:
     try:
-        return is_linear(measure)
+        return spec.linear
     except Undecided:
         return False
 
@@ -995,6 +1002,7 @@ def simpler_metrics(world: World) -> Iterator[World]:
     for name, spec in world.metrics.items():
         simpler = [replace(spec, measure=part) for part in parts_of(spec.measure) if spec.kind != DERIVED]
         simpler += [replace(spec, where=None)] if spec.where else []
+        simpler += [replace(spec, per="", then="")] if spec.per else []
         simpler += [replace(spec, by=tuple(by)) for by in shorter(spec.by)]
         if isinstance(spec.measure, Agg) and spec.measure.where:
             simpler.append(replace(spec, measure=replace(spec.measure, where=None)))

@@ -43,6 +43,13 @@ METRICS = """
     time = "at"
     measure = "count(distinct email, device)"
 
+    [metrics.most_visits]
+    table = "visits"
+    time = "at"
+    measure = "count(*)"
+    per = "user_id"
+    then = "max"
+
     [metrics.visits_per_user]
     measure = "visits / users"
 """
@@ -185,6 +192,17 @@ def test_a_text_id_and_an_id_of_several_columns_are_found(visited: Project) -> N
     (devices,) = visited.book.forget_person("ada@example.org", "phone", metrics=["devices"])
     assert devices["points"] == 2
     assert visited.ask("devices", scope="all") == {"2024-02-28": 2}
+
+
+def test_an_entity_that_is_measured_by_itself_goes_with_all_its_facts(visited: Project) -> None:
+    """Of the visitor who came three times the book held a row for each day; now the most is two, of the other."""
+    assert visited.ask("most_visits", scope="all") == {"2024-02-28": 3}
+    assert rows_of(visited, "metric = 'most_visits' and d1 = '7'") > 0
+    (done,) = visited.book.forget_person("7", metrics=["most_visits"])
+    assert (done["days"], done["revisions"]) == (2, 1), "on 2 March, and 28 February, somebody else came as often"
+    assert rows_of(visited, "metric = 'most_visits' and d1 = '7'") == 0
+    assert visited.ask("most_visits", scope="all") == {"2024-02-28": 2}
+    assert visited.ask("visits", scope="all") == {"2024-02-28": 5}
 
 
 def test_a_metric_without_such_ids_is_refused(visited: Project) -> None:

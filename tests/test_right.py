@@ -298,6 +298,18 @@ QUESTIONS = {
         measure=Agg("count_distinct", ("user_id",), And(Pred("plan", "is not null"), Pred("amount", ">", 0))),
         by=("plan", "country"),
     ),
+    "heavy": MetricSpec(
+        name="heavy",
+        table="company",
+        time="at",
+        measure=Agg("sum", ("amount",)),
+        per="user_id",
+        then="p90",
+        by=("plan", "country"),
+    ),
+    "last_price": MetricSpec(
+        name="last_price", table="company", time="at", measure=Agg("last", ("amount",)), by=("plan",)
+    ),
     "mrr": MetricSpec(
         name="mrr",
         table="company",

@@ -189,7 +189,7 @@ def test_a_series_that_is_no_more_is_compared_with_what_it_was(company_book: Pla
     } == was
 
 
-@pytest.mark.parametrize("name", ["signups", "revenue", "active", "latency", "mrr", "per_user"])
+@pytest.mark.parametrize("name", ["signups", "revenue", "active", "latency", "heavy", "last_price", "mrr", "per_user"])
 def test_the_source_itself_gives_the_same_windows_and_comparisons(name: str, company_book: Play) -> None:
     judge = company_book.life.judge(live=True)
     asked: dict[str, Any] = {"from_": date(2024, 3, 25), "to": CLOSED, "live": True}

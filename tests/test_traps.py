@@ -7,11 +7,10 @@ T1 … T14 are the traps of the field (two account gauges, seven events, five da
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import duckdb
@@ -19,26 +18,9 @@ import pytest
 
 import tallybook
 from tallybook.errors import SourceUnavailable
-from tests.conftest import DATABASES
-from tests.projects import Project
+from tests.projects import Project, everywhere, project
 
-everywhere = pytest.mark.parametrize("kind", DATABASES)
-
-MakeProject = Callable[..., Project]
-
-
-@pytest.fixture
-def project(tmp_path: Path, make_database: Callable[[str], str]) -> Iterator[MakeProject]:
-    """`project(kind, now=…)`: a project with an empty database of that kind."""
-    made: list[Project] = []
-
-    def make(kind: str = "sqlite", now: str = "2024-03-06T12:00") -> Project:
-        made.append(Project(tmp_path / f"project{len(made)}", make_database(kind), now=now))
-        return made[-1]
-
-    yield make
-    for one in made:
-        one.close()
+__all__ = ["project"]
 
 
 def days(first: str, last: str) -> list[str]:

@@ -1,4 +1,5 @@
-"""Taking things out of the book for good: a metric, or one person's id out of distinct counts. In every version."""
+"""Taking things out of the book for good: a metric, or one person out of distinct counts and measures of two steps.
+In every version."""
 
 from __future__ import annotations
 
@@ -12,6 +13,7 @@ import msgspec
 
 from tallybook.collect.revise import revisions
 from tallybook.collect.run import JOB
+from tallybook.engines.duckdb import literal
 from tallybook.errors import Refused
 from tallybook.measure import ADDITIVE, IDS
 from tallybook.metrics import Bound
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
 
 LEASE_SECONDS = 600.0
 WHAT = "forget"
+Rows = dict[str, str]
+"""{kind of points: the condition that a row of a metric is somebody's}."""
 
 
 @contextmanager
@@ -66,7 +70,8 @@ def forget_person(
     store: Store, engine: duckdb.DuckDBPyConnection, metrics: Sequence[tuple[str, str]], person: Sequence[str],
     clock: Callable[[], datetime],
 ) -> list[dict[str, Any]]:  # fmt: skip
-    """Take an id out of the distinct counts of `metrics` ((name, key) each), on all days, in every version.
+    """Take an id out of `metrics` ((name, key) each) that count it or measure it by itself (`per`), on all days, in
+    every version.
 
     `person` is the id, or its parts where several columns are counted together. Returns for each metric how many
     `days` and `points` held it and how many values (`revisions`) changed. Raises Refused for a metric that
@@ -79,30 +84,44 @@ def forget_person(
             known = store.snapshot([key])
             change = Change(what=WHAT)
             days: set[date] = set()
-            for bound, condition in by_definition:
-                found = _days(store, engine, known, key, condition)
+            for bound, rows in by_definition:
+                found = _days(store, engine, known, key, rows)
                 days |= set(found)
-                change.revisions += _revised(store, engine, known, bound, found, condition)
-            every = " OR ".join(f"({condition})" for _, condition in by_definition)
-            gone = _in_ids_of(key, every)
+                change.revisions += _revised(store, engine, known, bound, found, rows)
+            gone = _somebodys(key, [rows for _, rows in by_definition])
             points = store.rewrite(engine, change, gone, lease=lease, run=run, now=clock())
             told.append({"metric": names[key], "days": len(days), "points": points, "revisions": len(change.revisions)})
         report["metrics"] = told
     return told
 
 
-def _in_ids_of(key: str, condition: str) -> Callable[[File], str | None]:
-    return lambda file: condition if file.kind == IDS and file.metric == key else None
+def _somebodys(key: str, several: Sequence[Rows]) -> Callable[[File], str | None]:
+    """Which rows of a file go."""
+
+    def gone(file: File) -> str | None:
+        conditions = [f"({rows[file.kind]})" for rows in several if file.kind in rows]
+        if not conditions or file.metric not in ("", key):
+            return None
+        return f"metric = {literal(key)} AND ({' OR '.join(conditions)})"
+
+    return gone
 
 
 def _conditions(
     store: Store, engine: duckdb.DuckDBPyConnection, name: str, key: str, person: Sequence[str]
-) -> list[tuple[Bound, str]]:
-    """Under each definition of a metric, which rows of ids are the person's."""
+) -> list[tuple[Bound, Rows]]:
+    """Under each definition of a metric, which rows are the person's."""
     found = []
     for definition in store.snapshot([key]).definitions.get(key, ()):
         bound = msgspec.json.decode(definition.body, type=Bound)
-        slots = [
+        own = f"definition = '{definition.id}' AND "
+        rows: Rows = {}
+        theirs = ""
+        if bound.metric.per and len(person) == 1:
+            theirs = f"{bound.column(bound.metric.per)} = {literal(person[0])}"
+            rows = dict.fromkeys((ADDITIVE, *(slot.shape for slot in bound.measure.slots)), own + theirs)
+        slots = [theirs] if rows else []
+        slots += [
             f"(slot = {index} AND id = {stored})"
             for index, slot in enumerate(bound.measure.slots)
             if slot.agg == "count_distinct"
@@ -110,11 +129,13 @@ def _conditions(
             and (stored := _stored(engine, bound.slots[index].ids, person, counts_null=slot.counts_null)) is not None
         ]
         if slots:
-            found.append((bound, f"definition = '{definition.id}' AND ({' OR '.join(slots)})"))
+            rows |= {IDS: f"{own}({' OR '.join(slots)})"}
+        if rows:
+            found.append((bound, rows))
     if not found:
         what = "such id" if len(person) == 1 else f"ids of {len(person)} parts"
         raise Refused(
-            f"{name!r} keeps no {what}: only count(distinct …) keeps the ids it counts",
+            f"{name!r} keeps no {what}: only count(distinct …) keeps the ids it counts, and `per` those it measures",
             ask=f"tallybook metrics {name} shows its measure; tallybook forget {name} drops all of it",
         )
     return found
@@ -134,17 +155,18 @@ def _files(known: Snapshot, kind: str, key: str) -> list[File]:
     return [file for file in known.files if file.kind == kind and file.metric in ("", key)]
 
 
-def _days(store: Store, engine: duckdb.DuckDBPyConnection, known: Snapshot, key: str, condition: str) -> list[date]:
+def _days(store: Store, engine: duckdb.DuckDBPyConnection, known: Snapshot, key: str, rows: Rows) -> list[date]:
     """The days of the current version on which the person was counted."""
-    files = _files(known, IDS, key)
-    if not files:
-        return []
-    rows = engine.execute(f"SELECT DISTINCT day FROM {store.scan(files)} WHERE {condition} ORDER BY day").fetchall()
-    return [row[0] for row in rows]
+    found: set[date] = set()
+    for kind, condition in rows.items():
+        if files := _files(known, kind, key):
+            sql = f"SELECT DISTINCT day FROM {store.scan(files)} WHERE metric = {literal(key)} AND {condition}"
+            found |= {day for (day,) in engine.execute(sql).fetchall()}
+    return sorted(found)
 
 
 def _revised(
-    store: Store, engine: duckdb.DuckDBPyConnection, known: Snapshot, bound: Bound, days: Sequence[date], condition: str
+    store: Store, engine: duckdb.DuckDBPyConnection, known: Snapshot, bound: Bound, days: Sequence[date], rows: Rows
 ) -> list[Revision]:
     """The values that are no longer what they were once the person is gone."""
     if not days:
@@ -156,7 +178,7 @@ def _revised(
         engine.execute(f"DROP TABLE IF EXISTS new_{kind}")
         engine.execute(ddl(kind, f"new_{kind}").replace("CREATE TABLE", "CREATE TEMP TABLE"))
         if files:
-            gone = f" AND NOT coalesce({condition}, FALSE)" if kind == IDS else ""
+            gone = f" AND NOT coalesce({rows[kind]}, FALSE)" if kind in rows else ""
             engine.execute(f"INSERT INTO new_{kind} BY NAME SELECT * FROM {store.scan(files)} WHERE {own}{gone}")
 
     def old(kind: str) -> str | None:

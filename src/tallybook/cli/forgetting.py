@@ -15,7 +15,7 @@ from tallybook.errors import DONE
 
 @verb(
     metrics(required=False),
-    click.option("--person", multiple=True, metavar="ID", help="An id that count(distinct …) counted; see below."),
+    click.option("--person", multiple=True, metavar="ID", help="An id that count(distinct …) counted, or of the column of per; see below."),
     click.option("--in", "within", multiple=True, metavar="METRIC…", shell_complete=of_metrics,
                  help="With --person: the metrics to take it out of; repeat it, or put commas."),
     click.option("--yes", is_flag=True, help="Do not ask."),
@@ -24,7 +24,7 @@ from tallybook.errors import DONE
 def forget(
     terminal: Terminal, metrics: tuple[str, ...], person: tuple[str, ...], within: tuple[str, ...], yes: bool, form: str
 ) -> int:
-    """Drop a metric from the book, or one person's id from the distinct counts that hold it. There is no way back.
+    """Drop a metric from the book, or one person from the metrics that hold them. There is no way back.
 
     \b
       tallybook forget old_signups
@@ -34,8 +34,8 @@ def forget(
     Of a metric its points, days, definitions and revisions go, in every version of the book: --as-of does not
     bring them back. A metric that is still declared is collected again by the next run.
 
-    An id goes from all days and versions; the counts it took part in become smaller, and are kept as revisions
-    that do not name it. Take the person out of the source first: a run collects the last days again. Of an id of
+    An id goes from all days and versions, out of distinct counts and of measures with per; the values it took part
+    in change, and are kept as revisions that do not name it. Take the person out of the source first: a run collects the last days again. Of an id of
     several columns say every part: --person 4711 --person iphone."""
     within = tuple(name.strip() for text in within for name in text.split(",") if name.strip())
     names = tuple(dict.fromkeys((*within, *metrics)))

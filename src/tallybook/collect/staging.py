@@ -93,7 +93,7 @@ class Staging:
         else:
             sql = f"INSERT INTO raw_values BY NAME SELECT {head}, {value}, {sign} * {count} AS n FROM staged {where}"
         self._insert(sql, table)
-        if shape == IDS and bound.slots[index].ids == "value" and bound.slots[index].type == FLOAT:
+        if shape == IDS and bound.slots[index].ids in ("value", "time") and bound.slots[index].type == FLOAT:
             self._refuse_infinite("delta_ids" if interval else "new_ids", "value_f")
 
     def bucket(self) -> None:

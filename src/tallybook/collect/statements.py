@@ -335,7 +335,10 @@ class Group:
         listed = ", ".join(f"{expression} AS {name}" for expression, name in zip(shown, names, strict=True))
         partition = f"PARTITION BY {', '.join(names[: len(heads)])} " if heads else ""
         end = "" if plan.by_time == "first" else " DESC"
-        ranked = f"ROW_NUMBER() OVER ({partition}ORDER BY {order}{end}, {value}{end}) AS tallybook_rank"
+        if form.name == "text_offset":  # some sources read its instants in whole seconds: ties are settled by us
+            ranked = f"RANK() OVER ({partition}ORDER BY {order}{end}) AS tallybook_rank"
+        else:
+            ranked = f"ROW_NUMBER() OVER ({partition}ORDER BY {order}{end}, {value}{end}) AS tallybook_rank"
         conditions = f" WHERE {' AND '.join(where)}" if where else ""
         facts = f"(SELECT {listed} FROM {relation}{conditions}) x"
         kept = ", ".join([*names[:-1], f"1 AS c{len(names) - 1}"])

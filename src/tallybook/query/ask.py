@@ -287,7 +287,7 @@ def refusal(metric: Metric, show: str) -> tuple[str, tuple[str, ...]] | None:
         )
     if metric.kind == UNIQUES or metric.kind != FLOW:
         return None
-    if show == "average" and metric.parsed is not None and not metric.parsed.linear:
+    if show == "average" and metric.parsed is not None and not metric.linear:
         return (
             f"the daily values of {name!r} ({metric.measure or metric.parsed.text}) cannot be averaged: days with many facts and days with few would count the same",
             ("total",),
