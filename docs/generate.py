@@ -16,11 +16,12 @@ import click
 import msgspec
 
 from tallybook import book, calendar, errors, measure, metrics, result
-from tallybook.catalog.keys import BOOK_KEYS, DELIVERY_KEYS, METRIC_KEYS, SOURCE_KEYS, Key
+from tallybook.catalog.keys import BOOK_KEYS, DELIVERY_KEYS, GOAL_KEYS, METRIC_KEYS, SOURCE_KEYS, Key
 from tallybook.cli.verbs import VERBS, tallybook
 from tallybook.destinations import Destination
 from tallybook.metrics import (
     FILE_KINDS,
+    GOAL_SCOPES,
     KINDS,
     LAYOUTS,
     LEVEL_SHOWS,
@@ -29,6 +30,7 @@ from tallybook.metrics import (
     WEEKDAYS,
     BookSettings,
     Delivery,
+    Goal,
     Metric,
     SourceSettings,
 )
@@ -105,6 +107,16 @@ METRIC = {
     "start": "as in `[book]`, for this metric",
     "lookback": "as in `[book]`, for this metric",
 }
+GOAL = {
+    "metric": "what is held against the target",
+    "scope": f"in every period of which length: {', '.join(GOAL_SCOPES)}",
+    "target": "one number for every period",
+    "targets": "instead of `target` a number for each period, by its first day; a month also as `2026-01`, a year as `2026`",
+    "where": "`dim=value`, `dim!=value`, or `dim=` for none; another dimension: and; the same one again: or",
+    "show": f"how days become the period, as in a query: {', '.join(SHOWS)}; not given: the metric's own",
+    "at_most": "the metric shall stay at or below the target; not given: it shall reach it",
+    "title": "what people call it",
+}
 DELIVERY = {
     "to": f"one of {', '.join(FILE_KINDS)}",
     "path": "the file, beside `tallybook.toml` unless absolute; its folder must be there",
@@ -141,6 +153,9 @@ def reference_toml() -> str:
             _keys(SOURCE_KEYS, SOURCE, SourceSettings),
             "## [metrics.NAME]\n",
             _keys(METRIC_KEYS, METRIC, Metric),
+            "## [goals.NAME]\n",
+            "What becomes of them: [goals](goals.md).\n",
+            _keys(GOAL_KEYS, GOAL, Goal),
             "## [deliveries.NAME]\n",
             "What becomes of them: [deliveries](deliveries.md).\n",
             _keys(DELIVERY_KEYS, DELIVERY, Delivery),
@@ -165,7 +180,7 @@ def _keys(keys: Mapping[str, Key], said: Mapping[str, str], settings: Any) -> st
 
 
 def _default(name: str, value: Any) -> str:
-    if value is msgspec.NODEFAULT or value is None or value == ():
+    if value is msgspec.NODEFAULT or value is None or value in ((), {}):
         return ""
     if name in DAYS:
         return f'`"{value}d"`'
@@ -248,6 +263,7 @@ WORDS: dict[str, Any] = {
     "Book": book.Book,
     "Delivery": Delivery,
     "Destination": Destination,
+    "Goal": Goal,
     "Lease": ledger.Lease,
     "Operand": measure.Operand,
     "Period": calendar.Period,

@@ -28,6 +28,15 @@ by = ["plan"]
 
 [metrics.refunds_per_revenue]
 measure = "refunds / revenue"
+
+[goals.revenue_per_month]
+metric = "revenue"
+target = 1000
+
+[goals.few_refunds]
+metric = "refunds"
+target = 10
+at_most = true
 """
 
 
@@ -64,6 +73,8 @@ def offered(project: Path, line: str) -> list[str]:
         ("tallybook query revenue --scope q", ["quarter"]),
         ("tallybook query revenue --show l", ["last"]),
         ("tallybook query revenue --format m", ["markdown"]),
+        ("tallybook goals ", ["revenue_per_month", "few_refunds"]),
+        ("tallybook goals few_refunds,r", ["few_refunds,revenue_per_month"]),
     ],
 )
 def test_what_fits_is_offered(project: Path, line: str, offers: list[str]) -> None:

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from tallybook.collect.report import OnProgress
     from tallybook.deliver import Means as Delivering
     from tallybook.destinations.report import DeliveryReport
+    from tallybook.query.goals import Standing
     from tallybook.sources.base import Source
     from tallybook.store.folder import Store
     from tallybook.store.ledger import File
@@ -351,6 +352,13 @@ class Book:
                 f"tallybook query {name} --definition {older[0].id}, or collect again: tallybook run {name}"
             )
         return f"{name} was never collected: tallybook run"
+
+    def goals(self, *names: str, on: Day | None = None, last: str | None = None) -> list[Standing]:
+        """How far these goals, or all, are in the period that holds `on` (not given: the last closed day), with
+        the days up to then; with `last`, as "3 months", in those before too. Goals in the order of the file."""
+        from tallybook.query.goals import standings
+
+        return standings(self.project.catalog, names, self.query, today=self.today, on=self.day(on), span=last)
 
     def _live(self, question: Query) -> Result:
         """The same question to the facts in the source; where the book says otherwise, that is noted."""

@@ -85,7 +85,7 @@ class Measure(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def linear(self) -> bool:
         """A sum of counts, sums and distincts, each times a number: its daily mean has a meaning."""
-        return _linear(self.shell, self.slots)
+        return linear(self.shell, lambda index: self.slots[index].zero)
 
 
 AGGREGATES = {
@@ -542,20 +542,21 @@ def _whole(node: Expr) -> int | None:
     return int(text) if re.fullmatch(r"-?\d+", text) else None
 
 
-def _linear(tree: Tree, slots: tuple[Slot, ...]) -> bool:
+def linear(tree: Tree, leaf: Callable[[int], bool]) -> bool:
+    """Whether a shell adds up leaves, each times a number, and every one of them is such a `leaf`."""
     match tree:
         case ["slot", index]:
-            return slots[index].zero
+            return leaf(index)
         case ["+" | "-", left, right]:
-            return _linear(left, slots) and _linear(right, slots)
+            return linear(left, leaf) and linear(right, leaf)
         case ["neg", inner]:
-            return _linear(inner, slots)
+            return linear(inner, leaf)
         case ["*", left, right] if _written(left) or _written(right):
-            return _linear(right if _written(left) else left, slots)
+            return linear(right if _written(left) else left, leaf)
         case ["/", inner, divisor] if _written(divisor):
-            return _linear(inner, slots)
+            return linear(inner, leaf)
         case ["float", inner] | ["fn", "coalesce", inner, ["num", "0"]]:
-            return _linear(inner, slots)
+            return linear(inner, leaf)
     return False
 
 

@@ -22,6 +22,8 @@ SHOWS = ("total", "average", "last", "first", "min", "max", "change")
 LEVEL_SHOWS = ("last", "average", "first", "min", "max")
 WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 LAYOUTS = ("long", "columns", "across")
+GOAL_SCOPES = ("week", "month", "quarter", "year")
+"""The periods for which a goal may be set: those with an end, and days on the way to it."""
 FILE_KINDS = {"xlsx": (".xlsx", ".xlsm"), "csv": (".csv",), "parquet": (".parquet",)}
 """What a delivery can be written as, with the endings of such files."""
 LATER_KINDS = ("google_sheets", "gainsight_px", "webhook")
@@ -250,6 +252,27 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True):
         return self.tab or self.name
 
 
+class Goal(msgspec.Struct, frozen=True, kw_only=True):
+    """`[goals.NAME]`: what a metric shall come to in every week, month, quarter or year, or not exceed.
+
+    Either `target` is for every period or `targets` holds one for each, by its first day."""
+
+    name: str
+    metric: str = ""
+    scope: str = "month"
+    target: Decimal | None = None
+    targets: dict[date, Decimal] = {}
+    where: tuple[str, ...] = ()
+    show: str | None = None
+    at_most: bool = False
+    """The metric shall not come to more than the target."""
+    title: str | None = None
+
+    def target_of(self, start: date) -> Decimal | None:
+        """The target of the period that begins on `start`; None where none is declared."""
+        return self.target if self.target is not None else self.targets.get(start)
+
+
 class Catalog(msgspec.Struct, frozen=True, kw_only=True):
     """All declarations, checked as a whole."""
 
@@ -257,6 +280,7 @@ class Catalog(msgspec.Struct, frozen=True, kw_only=True):
     sources: dict[str, SourceSettings]
     metrics: dict[str, Metric]
     deliveries: dict[str, Delivery] = {}
+    goals: dict[str, Goal] = {}
 
     def operands(self, name: str) -> tuple[str, ...]:
         """The metrics of which `name` is made, itself when it is not derived, each once, in order."""

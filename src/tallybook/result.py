@@ -109,7 +109,7 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
 
     def to_ndjson(self, exact: bool = False) -> str:
         """One JSON object a line: the rows of `to_json`."""
-        return "".join(msgspec.json.encode(_raw(self._ordered(row), exact)).decode() + "\n" for row in self.data)
+        return "".join(as_json(self._ordered(row), exact) + "\n" for row in self.data)
 
     def to_csv(self, *, guard: bool = True) -> str:
         """A header and a line per row: ISO dates, plain decimals without exponent, `true`/`false`;
@@ -363,6 +363,11 @@ def plain_number(value: Number) -> str:
     if isinstance(value, Decimal) and "." in text:
         text = text.rstrip("0").rstrip(".")
     return text.removeprefix("-") if not exact else text
+
+
+def as_json(value: Any, exact: bool = False) -> str:
+    """JSON on one line, its numbers as in `Result.to_json`."""
+    return msgspec.json.encode(_raw(value, exact)).decode()
 
 
 def _plain(value: Any, exact: bool) -> Any:

@@ -10,15 +10,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
+import msgspec
+
 from tallybook.catalog.among import Metrics
 from tallybook.catalog.assumptions import explain_assumptions
 from tallybook.catalog.deliveries import Deliveries
+from tallybook.catalog.goals import Goals
 from tallybook.catalog.keys import closest, toml
 from tallybook.catalog.tables import (
     LATER_SECTIONS,
     check_sections,
     read_book,
     read_deliveries,
+    read_goals,
     read_metrics,
     read_sources,
 )
@@ -51,16 +55,17 @@ def build(
         sound = {}  # a formula may name what is not there
     asked = read_deliveries(raw, problems)
     catalog = Catalog(book=book, sources=sources, metrics=sound, deliveries={n: d.delivery for n, d in asked.items()})
-    Deliveries(asked, catalog, declared, problems).check()
+    Deliveries(catalog, declared, problems, asked).check()
+    goals = Goals(catalog, declared, problems, read_goals(raw, problems)).check()
     problems.found = [_placed(p, places or {}) for p in _in_order(problems.found, raw)]
     problems.raise_if_any("tallybook.toml")
-    return catalog
+    return msgspec.structs.replace(catalog, goals=goals)
 
 
 def _in_order(problems: list[Problem], raw: Mapping[str, object]) -> list[Problem]:
     """As their tables stand in the file; what is not about a table comes first."""
     tables = ["book"]
-    for section in ("sources", "metrics", "deliveries"):
+    for section in ("sources", "metrics", "goals", "deliveries"):
         named = raw.get(section)
         tables += [f"{section}.{name}" for name in named] if isinstance(named, Mapping) else [section]
     rank = {table: i for i, table in enumerate(tables)}

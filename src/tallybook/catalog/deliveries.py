@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from tallybook.catalog.keys import DELIVERY_KEYS, closest, shown, toml
+from tallybook.catalog.asking import Asking, filtered
+from tallybook.catalog.keys import DELIVERY_KEYS, toml
 from tallybook.catalog.tables import DeclaredDelivery
-from tallybook.errors import Problems
-from tallybook.metrics import FILE_KINDS, FILTER, Catalog
+from tallybook.metrics import FILE_KINDS
 
 
 @dataclass
-class Deliveries:
-    """The deliveries against the catalog they ask; `metrics` are the names of all metrics, also wrong ones."""
+class Deliveries(Asking):
+    """The deliveries against the catalog they ask."""
 
     declared: Mapping[str, DeclaredDelivery]
-    catalog: Catalog
-    metrics: Iterable[str]
-    problems: Problems
 
     def check(self) -> None:
         for d in self.declared.values():
@@ -28,10 +25,6 @@ class Deliveries:
                 self.check_place(d)
                 self.check_metrics(d)
         self.check_places()
-
-    def tell(self, d: DeclaredDelivery, key: str, message: str, **details: str) -> None:
-        seen = f"{key} = {shown(d.given[key])}" if key in d.given else "nothing"
-        self.problems.add(f"{d.path}.{key}", message, **{"seen": seen, **details})
 
     def check_keys(self, d: DeclaredDelivery) -> None:
         for key in ("to", "path", "metrics"):
@@ -57,33 +50,9 @@ class Deliveries:
         )
 
     def check_metrics(self, d: DeclaredDelivery) -> None:
+        asked = {"by": d.delivery.by, "where": filtered(d.delivery.where)}
         for name in d.delivery.metrics:
-            if name not in self.metrics:
-                self.unknown(d, "metrics", name, "metric", tuple(self.metrics))
-            elif name in self.catalog.metrics:
-                self.check_dimensions(d, name)
-
-    def check_dimensions(self, d: DeclaredDelivery, metric: str) -> None:
-        """Told once for each dimension, for the first metric that lacks it."""
-        has = self.catalog.queryable_dims(metric)
-        known = {p.path for p in self.problems.found}
-        filters = (FILTER.match(text) for text in d.delivery.where)
-        asked = {"by": d.delivery.by, "where": [found["dim"] for found in filters if found]}
-        for key, names in asked.items():
-            lacking = next((name for name in names if name not in has), None)
-            if lacking is not None and f"{d.path}.{key}" not in known:
-                self.unknown(d, key, lacking, f"dimension of {metric!r}", has)
-
-    def unknown(self, d: DeclaredDelivery, key: str, name: str, what: str, valid: tuple[str, ...]) -> None:
-        meant = closest(name, valid)
-        given = d.given[key]
-        texts = [given] if isinstance(given, str) else list(given) if isinstance(given, list | tuple) else []
-        fixed = [_instead(str(text), name, meant or name, filters=key == "where") for text in texts]
-        self.tell(
-            d, key, f"there is no {what} {name!r}" if what == "metric" else f"{name!r} is no {what}",
-            expected=", ".join(valid) or "none",
-            hint=f"did you mean {meant!r}?" if meant else "", paste=f"{key} = {toml(fixed)}" if meant else "",
-        )  # fmt: skip
+            self.check_metric(d, "metrics", name, asked)
 
     def check_places(self) -> None:
         """Two deliveries must not write over one another."""
@@ -98,10 +67,3 @@ class Deliveries:
                 where = f"tab {d.delivery.tab_name!r} of {file}" if tab else file
                 expected = "another path, or another tab of the workbook" if tab else "another path"
                 self.tell(d, "path", f"[deliveries.{other}] writes {where} already", expected=expected)
-
-
-def _instead(text: str, name: str, meant: str, *, filters: bool) -> str:
-    found = FILTER.match(text) if filters else None
-    if found:
-        return f"{meant}{found['sign']}{found['value']}" if found["dim"] == name else text
-    return meant if text == name else text

@@ -7,12 +7,24 @@ import json
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date, datetime
+from decimal import Decimal
 from typing import Any, NamedTuple
 
 from tallybook import calendar
 from tallybook.errors import MeasureError
 from tallybook.measure import SPELLINGS, THEN_WORDS, parse_then
-from tallybook.metrics import FILE_KINDS, FILTER, KINDS, LATER_KINDS, LAYOUTS, SHOWS, STORED_FORMS, WEEKDAYS, Join
+from tallybook.metrics import (
+    FILE_KINDS,
+    FILTER,
+    GOAL_SCOPES,
+    KINDS,
+    LATER_KINDS,
+    LAYOUTS,
+    SHOWS,
+    STORED_FORMS,
+    WEEKDAYS,
+    Join,
+)
 
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
@@ -105,6 +117,8 @@ _UNITS = {
     **dict.fromkeys(("w", "week", "weeks"), 7 * 86_400),
 }
 _LONGEST = 36_500 * 86_400
+LARGEST = 10**27
+"""No number of a metric has so many digits before its point."""
 
 
 def _seconds(low: int, unit: str) -> Callable[[object], float]:
@@ -326,6 +340,35 @@ def _span(value: object) -> str:
     return text
 
 
+def _number(value: object) -> Decimal:
+    """A number as it is written: a float's shortest digits, not its binary ones."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        meant = value.strip() if isinstance(value, str) else ""
+        bare = re.fullmatch(r"-?\d{1,27}(\.\d+)?", meant)
+        raise Wrong("is not a number", expected="a number", instead=Decimal(meant) if bare else None)
+    number = Decimal(repr(value)) if isinstance(value, float) else Decimal(value)
+    if not number.is_finite() or abs(number) >= LARGEST:
+        raise Wrong("is no number that a metric could come to", expected="a number of at most 27 digits")
+    return number
+
+
+def _targets(value: object) -> dict[str, Decimal]:
+    """By the period as it is written: which periods there are depends on the scope."""
+    if not isinstance(value, Mapping):
+        raise Wrong("is not a table of periods", expected="a number for each period, or `target` for all of them")
+    if not value:
+        raise Wrong("names no period", expected="a number for each period, or `target` for all of them")
+    found = {}
+    for period, target in value.items():
+        try:
+            found[period] = _number(target)
+        except Wrong as wrong:
+            instead = None if wrong.instead is None else {**value, period: wrong.instead}
+            why = f"holds {period} = {toml(target)}, which {wrong.why}"
+            raise Wrong(why, expected=wrong.expected, instead=instead) from None
+    return found
+
+
 def _tab(value: object) -> str:
     """What every spreadsheet takes as the name of a sheet."""
     name = _text(value)
@@ -400,10 +443,20 @@ DELIVERY_KEYS = {
     "totals": Key(_flag, "true"),
     "fill": Key(_flag, "true"),
 }
+GOAL_KEYS = {
+    "metric": Key(_text, '"signups"'),
+    "scope": Key(_one_of(GOAL_SCOPES), '"month"'),
+    "target": Key(_number, "1200"),
+    "targets": Key(_targets, "{ 2026-01 = 1000, 2026-02 = 1100 }"),
+    "where": Key(_filters, '["plan=pro"]'),
+    "show": Key(_one_of(SHOWS), '"average"'),
+    "at_most": Key(_flag, "true"),
+    "title": Key(_words, '"Signups a month"'),
+}
 SYNONYMS = {
     "aggregate": "measure", "alias": "renamed_from", "column": "time", "database": "url", "date": "time",
     "dialect": "url", "dimensions": "by", "dims": "by", "dsn": "url", "destination": "to", "end": "until", "expression": "measure", "file": "path",
-    "filter": "where", "grace": "snapshot_grace", "group_by": "by", "label": "title", "query": "sql", "sheet": "tab",
+    "filter": "where", "goal": "target", "grace": "snapshot_grace", "group_by": "by", "label": "title", "period": "scope", "query": "sql", "sheet": "tab",
     "since": "start", "timeout": "statement_timeout", "timestamp": "time", "to": "until", "type": "kind",
     "tz": "timezone", "valid_from": "from", "valid_to": "until", "value": "measure", "view": "table",
     "week_start": "week_starts", "zone": "timezone",

@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any
 
 from tallybook.catalog.keys import (
     BOOK_KEYS,
     DELIVERY_KEYS,
+    GOAL_KEYS,
     METRIC_KEYS,
     NAME,
     SOURCE_KEYS,
@@ -22,11 +24,11 @@ from tallybook.catalog.keys import (
 from tallybook.catalog.rules import Declared
 from tallybook.catalog.sql import wrong_query
 from tallybook.errors import Problem, Problems
-from tallybook.metrics import LATER_KINDS, RESERVED_NAMES, BookSettings, Delivery, Metric, SourceSettings
+from tallybook.metrics import LATER_KINDS, RESERVED_NAMES, BookSettings, Delivery, Goal, Metric, SourceSettings
 
 LATER_SECTIONS = ("rules", "alerts")
 """Known, but not checked by this version."""
-SECTIONS = ("book", "sources", "metrics", "deliveries", *LATER_SECTIONS)
+SECTIONS = ("book", "sources", "metrics", "goals", "deliveries", *LATER_SECTIONS)
 EVENTS = "events"
 """A source name that is reserved for usage events, which come later."""
 
@@ -225,4 +227,29 @@ def read_deliveries(raw: Mapping[str, object], problems: Problems) -> dict[str, 
         table = _read_table(keys, DELIVERY_KEYS, path, problems)
         declared[name] = DeclaredDelivery(Delivery(name=name, **table.values), path, table.given, table.bad)
     _check_case(declared, "deliveries", problems)
+    return declared
+
+
+@dataclass(frozen=True)
+class DeclaredGoal:
+    """A goal on its way: what could be read of it, the keys as given, and those with a problem."""
+
+    goal: Goal
+    path: str
+    given: Mapping[str, object]
+    bad: set[str]
+    targets: Mapping[str, Decimal]
+    """By the period as it is written."""
+
+
+def read_goals(raw: Mapping[str, object], problems: Problems) -> dict[str, DeclaredGoal]:
+    """Every `[goals.NAME]` by itself; which periods its targets are of is not known yet."""
+    declared = {}
+    for name, keys in _tables(raw, "goals", problems).items():
+        _check_name(name, "goals", problems)
+        table = _read_table(keys, GOAL_KEYS, f"goals.{name}", problems)
+        targets = table.values.pop("targets", {})
+        goal = Goal(name=name, **table.values)
+        declared[name] = DeclaredGoal(goal, table.path, table.given, table.bad, targets)
+    _check_case(declared, "goals", problems)
     return declared

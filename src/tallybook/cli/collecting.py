@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from tallybook.cli.aiming import goal_in_words
 from tallybook.cli.failures import filled
 from tallybook.cli.options import (
     FROM,
@@ -71,7 +72,9 @@ def _checked(catalog: Catalog, looks: list[Look]) -> dict[str, Any]:
         told.append({"metric": name, "means": meaning, **seen})
     problems = [filled(vars(p)) for look in looks for p in look.problems]
     handed = [{"delivery": name, "means": _handed(d)} for name, d in catalog.deliveries.items()]
-    return {"metrics": told, **({"deliveries": handed} if handed else {}), "problems": problems}
+    aimed = [{"goal": name, "means": goal_in_words(goal)} for name, goal in catalog.goals.items()]
+    more = ({"goals": aimed} if aimed else {}) | ({"deliveries": handed} if handed else {})
+    return {"metrics": told, **more, "problems": problems}
 
 
 def _handed(delivery: Delivery) -> str:
@@ -93,8 +96,10 @@ def _tell_checked(terminal: Terminal, catalog: Catalog, looks: list[Look]) -> No
                 terminal.out(terminal.wrapped(f"  seen: {said}"))
             for warned in found[name].warned:
                 terminal.out(terminal.styled(terminal.wrapped(f"  slow: {warned}"), "yellow"))
-    for name, delivery in catalog.deliveries.items():
-        terminal.out(terminal.wrapped(_handed(delivery)).replace(name, terminal.styled(name, "bold"), 1))
+    more = {name: goal_in_words(goal) for name, goal in catalog.goals.items()}
+    more |= {name: _handed(delivery) for name, delivery in catalog.deliveries.items()}
+    for name, meaning in more.items():
+        terminal.out(terminal.wrapped(meaning).replace(name, terminal.styled(name, "bold"), 1))
     problems = [problem for look in looks for problem in look.problems]
     for problem in problems:
         terminal.err(f"\n{problem}")
@@ -103,11 +108,12 @@ def _tell_checked(terminal: Terminal, catalog: Catalog, looks: list[Look]) -> No
         terminal.err(f"\n{number}.")
         return
     declared = f"{count(len(catalog.metrics), 'metric')}, {count(len(catalog.sources), 'source')}"
+    declared += f", {count(len(catalog.goals), 'goal')}" if catalog.goals else ""
     if catalog.deliveries:
         several = len(catalog.deliveries)
         declared += f", {several} deliver{'y' if several == 1 else 'ies'}"
-    more = "" if looks else " `tallybook check --source` asks the database too."
-    terminal.out(f"\nAll is well: {declared}, days of {catalog.book.timezone}.{more}")
+    hint = "" if looks else " `tallybook check --source` asks the database too."
+    terminal.out(f"\nAll is well: {declared}, days of {catalog.book.timezone}.{hint}")
 
 
 # --- what to collect, for `plan` and `run`

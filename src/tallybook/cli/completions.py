@@ -21,6 +21,12 @@ def of_metrics(ctx: click.Context, _: click.Parameter, typed: str) -> list[str]:
     return _parts(typed, catalog.metrics if catalog else _names_in_toml(ctx))
 
 
+def of_goals(ctx: click.Context, _: click.Parameter, typed: str) -> list[str]:
+    """Names of goals, also behind a comma."""
+    catalog = _catalog(ctx)
+    return _parts(typed, catalog.goals if catalog else _names_in_toml(ctx, "goals"))
+
+
 def of_dimensions(ctx: click.Context, _: click.Parameter, typed: str) -> list[str]:
     """Dimensions that all the metrics have that are typed already; of any, where none is."""
     return _parts(typed, _dimensions(ctx))
@@ -69,8 +75,8 @@ def _catalog(ctx: click.Context) -> Catalog | None:
         return None
 
 
-def _names_in_toml(ctx: click.Context) -> list[str]:
-    """The metrics of a file that has mistakes elsewhere."""
+def _names_in_toml(ctx: click.Context, section: str = "metrics") -> list[str]:
+    """The metrics, or what else is named, of a file that has mistakes elsewhere."""
     import tomllib
 
     terminal = ctx.find_object(Terminal)
@@ -78,5 +84,5 @@ def _names_in_toml(ctx: click.Context) -> list[str]:
         found = tomllib.loads((terminal.folder / "tallybook.toml").read_text()) if terminal else {}
     except (OSError, ValueError):
         return []
-    metrics = found.get("metrics")
-    return list(metrics) if isinstance(metrics, dict) else []
+    named = found.get(section)
+    return list(named) if isinstance(named, dict) else []

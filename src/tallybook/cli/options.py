@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from tallybook.cli.completions import of_dimensions, of_filters, of_metrics, of_words
+from tallybook.cli.completions import Complete, of_dimensions, of_filters, of_metrics, of_words
 from tallybook.cli.terminal import Terminal
 from tallybook.cli.verbs import project
 
@@ -55,10 +55,12 @@ def gathered(made: type[Any]) -> Callable[[Callable[..., int]], Callable[..., in
 
 
 def metrics(*, required: bool) -> Decorator:
-    metavar = "METRIC…" if required else "[METRIC…]"
-    return click.argument(
-        "metrics", nargs=-1, required=required, metavar=metavar, callback=_parted, shell_complete=of_metrics
-    )
+    return named("metrics", "METRIC…" if required else "[METRIC…]", of_metrics, required=required)
+
+
+def named(what: str, metavar: str, complete: Complete, *, required: bool = False) -> Decorator:
+    """Names as arguments, one by one or with commas between them."""
+    return click.argument(what, nargs=-1, required=required, metavar=metavar, callback=_parted, shell_complete=complete)
 
 
 def _parted(_: click.Context, __: click.Parameter, values: Sequence[str]) -> tuple[str, ...]:

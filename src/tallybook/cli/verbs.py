@@ -53,6 +53,7 @@ VERBS = {
     "Ask": {
         "query": Verb("metrics at any scope, split by any of their dimensions", "asking:query"),
         "export": Verb("the same into a workbook, a CSV or a Parquet file", "asking:export"),
+        "goals": Verb("how far each goal is, whether it is on pace, where it ends", "aiming:goals"),
     },
     "Look behind": {
         "why": Verb("everything behind one number: definition, statements, run, revisions, lineage", "behind:why"),

@@ -12,7 +12,7 @@ from decimal import Decimal
 
 from tallybook import calendar
 from tallybook.errors import QueryError, Refused
-from tallybook.metrics import FILTER, FLOW, LEVEL, SHOWS, UNIQUES, WEEKDAYS, Catalog, Delivery, Metric
+from tallybook.metrics import FILTER, FLOW, LEVEL, SHOWS, UNIQUES, WEEKDAYS, Catalog, Delivery, Goal, Metric
 from tallybook.query.spans import ALL, TO_DATE, Shift, check_window, parse_compare
 
 
@@ -211,6 +211,12 @@ def known_delivery(catalog: Catalog, name: str) -> Delivery:
     """The delivery called `name`. Raises QueryError with the nearest name there is."""
     _known(name, catalog.deliveries, "delivery", f"there are: {', '.join(catalog.deliveries) or 'none'}")
     return catalog.deliveries[name]
+
+
+def known_goal(catalog: Catalog, name: str) -> Goal:
+    """The goal called `name`. Raises QueryError with the nearest name there is."""
+    _known(name, catalog.goals, "goal", f"there are: {', '.join(catalog.goals) or 'none'}")
+    return catalog.goals[name]
 
 
 def _known(name: str, known: Iterable[str], what: str, hint: str) -> None:

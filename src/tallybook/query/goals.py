@@ -1,0 +1,286 @@
+"""Goals: how far each is in its period, and whether it is on its way. The numbers are those of an ordinary query."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from datetime import date
+from decimal import Context, Decimal
+from fractions import Fraction
+from typing import Any, Protocol
+
+from tallybook import calendar
+from tallybook.calendar import ONE_DAY
+from tallybook.errors import QueryError
+from tallybook.metrics import LEVEL, WEEKDAYS, Catalog, Goal
+from tallybook.query import pace
+from tallybook.query.ask import known_goal
+from tallybook.query.pace import ADDS_UP, OPEN, PATH, STEADY, UNKNOWN, Progress
+from tallybook.result import Column, Number, Result, Row, period_label, why_null
+
+DIGITS = 10
+"""Decimals up to which a fraction is written exactly; one that needs more is a float."""
+WIDE = Context(prec=60)
+"""Room for every digit of a number."""
+
+
+class Ask(Protocol):
+    """`Book.query`: the same way as every other question."""
+
+    def __call__(
+        self, *metrics: str, scope: str, where: Sequence[str], show: str | None, from_: date, to: date
+    ) -> Result: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Standing:
+    """A goal in one period. A number is int, Decimal or float as in an answer; None is what cannot be known.
+
+    `period` is the first day and `until` the last; `days` are covered and over, of `days_gone` that are over, of
+    `days_expected` in all. `expected` is where it should be by now, `difference` how far the value is beyond that
+    (also as a fraction of it), `projection` where it ends at this rate: None where there is no pace. `status` is
+    reached, ahead, behind, missed, open (not decided before the end) or unknown; `why` says why it is the last two."""
+
+    goal: str
+    title: str | None = None
+    metric: str
+    where: tuple[str, ...] = ()
+    scope: str
+    period: date
+    until: date
+    at_most: bool = False
+    target: Number | None = None
+    value: Number | None = None
+    share: float | None = None
+    """The value as a fraction of the target."""
+    expected: Number | None = None
+    difference: Number | None = None
+    difference_share: float | None = None
+    projection: Number | None = None
+    status: str = UNKNOWN
+    why: str | None = None
+    days: int = 0
+    days_gone: int = 0
+    days_expected: int
+    complete: bool = False
+    """Every day of the period is covered."""
+    approximate: bool = False
+    as_of: date | None = None
+    """Levels: the day whose end the value is of."""
+    notes: tuple[str, ...] = ()
+    explain: str = ""
+    column: Column
+    """How the value is written."""
+
+    @property
+    def label(self) -> str:
+        """How people name the period."""
+        return period_label(self.period, self.scope)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The documented JSON, as Python values."""
+        found = {key: value for key, value in asdict(self).items() if key != "column"}
+        return found | {"unit": self.column.unit, "show": self.column.show}
+
+
+def standings(
+    catalog: Catalog, names: Sequence[str], ask: Ask, *, today: date, on: date | None = None, span: str | None = None
+) -> list[Standing]:
+    """These goals, or all, in the period that holds `on` (else the last closed day), with the days up to then.
+
+    `span`, as "3 months", also tells of the periods before. Raises QueryError for a goal that is not declared."""
+    chosen = [known_goal(catalog, name) for name in dict.fromkeys(names)] or list(catalog.goals.values())
+    day = on or today - ONE_DAY
+    week_start = WEEKDAYS.index(catalog.book.week_starts)
+    try:
+        first = calendar.last_span(span, day, week_start)[0] if span else day
+    except (ValueError, OverflowError) as error:
+        raise QueryError(str(error)) from None
+    found: list[Standing] = []
+    for goal in chosen:
+        periods = calendar.periods(first, day, goal.scope, week_start)
+        found += _Reading(catalog, goal, ask, periods, min(day, today - ONE_DAY)).standings()
+    return found
+
+
+@dataclass
+class _Reading:
+    """One goal: what its metric came to in each of these periods, with the days up to `last`."""
+
+    catalog: Catalog
+    goal: Goal
+    ask: Ask
+    periods: list[tuple[date, date]]
+    last: date
+    rows: dict[date, Row] = field(default_factory=dict)
+    daily: dict[date, Row] = field(default_factory=dict)
+    """Of a level on a path, the ends of the days, from the day before the first period."""
+    explain: str = ""
+
+    def __post_init__(self) -> None:
+        self.metric = self.catalog.metrics[self.goal.metric]
+        self.show = self.goal.show or self.metric.default_show
+        self.nature = pace.nature(self.catalog, self.metric, self.show)
+        self.column = Column(name=self.metric.name, role="metric", type="decimal", unit=self.metric.unit)
+
+    def standings(self) -> Iterator[Standing]:
+        if self.periods[0][0] <= self.last:
+            self.read()
+        for start, end in self.periods:
+            yield self.standing(start, end)
+
+    def read(self) -> None:
+        """Ask; where a run published between two answers, ask again, so that both are of one version."""
+        first = self.periods[0][0]
+        while True:
+            result = self.answer(self.goal.scope, self.goal.show, first)
+            ends = None if self.metric.derived else "last"
+            daily = self.answer("day", ends, first - ONE_DAY) if self.nature == PATH else result
+            if daily.version == result.version:
+                break
+        self.rows = {row["period"]: row for row in result.rows()}
+        self.daily = {row["period"]: row for row in daily.rows()}
+        self.column, self.explain = result.metric_columns[0], result.explain
+
+    def answer(self, scope: str, show: str | None, first: date) -> Result:
+        goal = self.goal
+        return self.ask(goal.metric, scope=scope, where=goal.where, show=show, from_=first, to=self.last)
+
+    # one period
+
+    def standing(self, start: date, end: date) -> Standing:
+        goal, row = self.goal, self.rows.get(start, {})
+        standing = Standing(
+            goal=goal.name, title=goal.title, metric=goal.metric, where=goal.where, scope=goal.scope, period=start,
+            until=end, at_most=goal.at_most, target=_number(goal.target_of(start)), value=row.get(goal.metric),
+            days=row.get("days", 0), days_gone=max(0, (min(end, self.last) - start).days + 1),
+            days_expected=(end - start).days + 1, complete=row.get("complete", False),
+            approximate=row.get("approximate", False), as_of=self.day_of_value(start, end), column=self.column,
+            explain=self.explain,
+        )  # fmt: skip
+        if standing.target is None:
+            return replace(standing, why=self.no_target(start))
+        note = row.get("notes", {}).get(goal.metric, {})
+        return self.judged(standing, self.progress(standing, note), note)
+
+    def progress(self, s: Standing, note: Mapping[str, Any]) -> Progress:
+        low, high = _between(s.value, note)
+        one_day = self.nature == PATH or (self.metric.kind == LEVEL and self.show == "first")
+        return Progress(
+            nature=self.nature, target=Fraction(self.goal.target_of(s.period) or 0), at_most=s.at_most, low=low, high=high,
+            value=None if s.value is None else Fraction(s.value), length=s.days_expected, gone=s.days_gone,
+            covered=s.days, position=(s.as_of - s.period).days + 1 if s.as_of else 0, opening=self.opening(s.period),
+            over=s.until <= self.last, settled=s.complete or (one_day and s.value is not None),
+        )  # fmt: skip
+
+    def opening(self, start: date) -> Fraction | None:
+        """The level at the end of the day before the period; what changes since begins with zero."""
+        if self.show == "change":
+            return Fraction(0)
+        value = self.daily.get(start - ONE_DAY, {}).get(self.goal.metric) if self.nature == PATH else None
+        return None if value is None else Fraction(value)
+
+    def day_of_value(self, start: date, end: date) -> date | None:
+        """The day at whose end the level was so: the last one, if it is known, else the last covered one."""
+        last = min(end, self.last)
+        days = [self.daily[day] for day in calendar.days(start, last) if day in self.daily]
+        if self.nature != PATH or not days or self.rows[start][self.goal.metric] is None:
+            return None
+        if days[-1][self.goal.metric] is not None:
+            return last
+        return max((row["period"] for row in days if row["days"]), default=None)
+
+    def judged(self, s: Standing, p: Progress, note: Mapping[str, Any]) -> Standing:
+        s = replace(s, status=pace.status(p))
+        there = pace.pace(p)
+        difference = None if p.value is None or there.expected is None else p.value - there.expected
+        no_pace = "" if p.over or s.status == UNKNOWN or there.expected is not None else self.no_pace(s)
+        why = self.why_unknown(s, p, note) if s.status == UNKNOWN else no_pace if s.status == OPEN else None
+        exact = not isinstance(s.value, float)
+        return replace(
+            s, why=why, share=_share(p.value, p.target), expected=_number(there.expected, exact=exact),
+            difference=_number(difference, exact=exact), difference_share=_share(difference, there.expected),
+            projection=_number(there.projection, exact=exact),
+            notes=tuple(self.notes(s, p, note, "" if s.status == OPEN else no_pace)),
+        )  # fmt: skip
+
+    # words
+
+    def no_target(self, start: date) -> str:
+        there = ", ".join(period_label(day, self.goal.scope) for day in sorted(self.goal.targets)[-3:])
+        return f"there is no target for {period_label(start, self.goal.scope)}: targets has {there}"
+
+    def no_pace(self, s: Standing) -> str:
+        if self.nature == PATH:
+            before = s.period - ONE_DAY
+            if self.opening(s.period) is None:
+                gap = "had nothing to measure" if self.daily.get(before, {}).get("days") else "was not collected"
+                return f"no pace: {before}, the day before the {s.scope}, {gap}"
+            return f"no pace: it was there already when the {s.scope} began"
+        instead = "; compared with the target itself" if self.nature == STEADY else ""
+        instead = f"; decided when the {s.scope} is over" if s.status == OPEN else instead
+        return f"no pace: {pace.why_no_pace(self.metric, self.show)}{instead}"
+
+    def why_unknown(self, s: Standing, p: Progress, note: Mapping[str, Any]) -> str:
+        if not s.days_gone:
+            return f"{s.period} is not over yet"
+        if p.low is not None and p.over and not p.settled:
+            return f"{s.days} of {s.days_expected} days are collected: `tallybook coverage {s.metric}` shows the gaps"
+        if p.value is not None and note.get("error"):
+            return f"the value is known to within {note['error']:.0%}, and may be on either side"
+        return _why(note) or "there is nothing that could be measured"
+
+    def notes(self, s: Standing, p: Progress, note: Mapping[str, Any], no_pace: str) -> Iterator[str]:
+        if no_pace:
+            yield no_pace
+        if 0 < s.days < s.days_gone and not p.over:
+            these = ", and the pace is of these" if self.nature == ADDS_UP else ""
+            yield f"{s.days} of the {s.days_gone} days that are over are collected{these}"
+        if note.get("bounds") and s.status != UNKNOWN:
+            yield _why(note)
+        if s.as_of and s.as_of < min(s.until, self.last):
+            yield f"the value is of the end of {s.as_of}"
+        if note.get("carried"):
+            yield "carried forward from an earlier day"
+        if note.get("error") and s.value is not None:
+            yield f"approximate, to within {note['error']:.0%}"
+
+
+def _why(note: Mapping[str, Any]) -> str:
+    """Why a value cannot be known, and what it lies between."""
+    return why_null({"notes": {"": note}}, "")
+
+
+def _between(value: Number | None, note: Mapping[str, Any]) -> tuple[Fraction | None, Fraction | None]:
+    """What the true value lies between."""
+    if value is None:
+        low, high = note.get("bounds") or (None, None)
+        return (None, None) if low is None or high is None else (Fraction(low), Fraction(high))
+    exact, error = Fraction(value), Fraction(note.get("error") or 0)
+    return exact - abs(exact) * error, exact + abs(exact) * error
+
+
+def _share(part: Fraction | None, whole: Fraction | None) -> float | None:
+    """There is no share of nothing, nor of what is negative."""
+    return None if part is None or whole is None or whole <= 0 else _as_float(part / whole)
+
+
+def _number(value: Fraction | Decimal | None, *, exact: bool = True) -> Number | None:
+    """An int, a Decimal with every digit, or a float where it has no end or comes of one."""
+    if value is None:
+        return None
+    fraction = Fraction(value)
+    if not exact:
+        return _as_float(fraction)
+    if fraction.denominator == 1:
+        return fraction.numerator
+    if 10**DIGITS % fraction.denominator:
+        return _as_float(fraction)
+    return Decimal(int(fraction * 10**DIGITS)).scaleb(-DIGITS, WIDE).normalize(WIDE)
+
+
+def _as_float(value: Fraction) -> float | None:
+    try:
+        return float(value)
+    except OverflowError:
+        return None
