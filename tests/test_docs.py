@@ -10,9 +10,12 @@ What stands behind the language of a fence says what is done with the block, in 
     ```sql                  run in the project's app.db; `ledger` and `duckdb` run it there
     ```text output          what the block before it printed
     ```… fragment           is only parsed
+    ```… now=INSTANT        from this block on it is then
 
-README begins in an empty folder, every other page with the project in docs/example, its clock on 10 March 2026.
-With TALLYBOOK_DOCS=write in the environment, what is printed is written into the pages instead of compared.
+`export NAME=VALUE` in a `sh` block holds for all that follow. README and the tutorial begin in an empty folder, every
+other page with the project in docs/example (those of docs/kinds without its metrics); the clock stands on 10 March 2026 (README's is the real one). The tutorial
+is read twice, on SQLite and on PostgreSQL. With TALLYBOOK_DOCS=write in the environment, what is printed is written
+into the pages instead of compared.
 """
 
 from __future__ import annotations
@@ -28,15 +31,16 @@ import sqlite3
 import subprocess
 import sys
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import duckdb
+import openpyxl
 import pytest
 import sqlglot
 
@@ -50,6 +54,8 @@ PAGES = [
     *sorted(DOCS.rglob("*.md")),
 ]
 BY_NAME = {page.relative_to(ROOT).as_posix(): page for page in PAGES}
+TUTORIAL = "docs/tutorial.md"
+FROM_NOTHING = ("README.md", TUTORIAL)
 WRITING = os.environ.get("TALLYBOOK_DOCS") == "write"
 TODAY = "2026-03-10T08:00:00+00:00"
 COMMAND = """#!{python}
@@ -57,6 +63,12 @@ from datetime import datetime
 from tallybook.cli import main
 main(now={now})
 """
+DATE = """#!{python}
+import sys
+from datetime import datetime
+print(datetime.fromisoformat({now!r}).strftime(sys.argv[-1].removeprefix("+")))
+"""
+EXPORT = re.compile(r"^export (\w+)=(.*)$", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -95,27 +107,46 @@ def blocks(page: Path) -> Iterator[Block]:
 
 
 class Reader:
-    """Somebody who reads a page and does what it says, in a folder of their own."""
+    """Somebody who reads a page and does what it says, in a folder of their own, with `given` where it exports that."""
 
-    def __init__(self, page: Path, home: Path) -> None:
+    def __init__(self, page: Path, home: Path, given: Mapping[str, str] | None = None) -> None:
         self.page, self.folder, self.bin = page, home / "project", home / "bin"
+        self.name = page.relative_to(ROOT).as_posix()
+        self.given, self.exported = given or {}, dict[str, str]()
         self.bin.mkdir(parents=True)
         self.printed = ""
-        now = "None" if page.name == "README.md" else f'lambda: datetime.fromisoformat("{TODAY}")'
-        command = self.bin / "tallybook"
-        command.write_text(COMMAND.format(python=sys.executable, now=now))
-        command.chmod(0o755)
-        if page.name == "README.md":
+        self.now = None if self.name == "README.md" else datetime.fromisoformat(TODAY)
+        self.set_clock()
+        if self.name in FROM_NOTHING:
             self.folder.mkdir()
         else:
             shutil.copytree(EXAMPLE, self.folder)
+            if page.parent.name == "kinds":
+                project = self.folder / "tallybook.toml"
+                project.write_text(project.read_text().partition("[metrics.")[0])
             self.sqlite((self.folder / "app.sql").read_text(), "app.db")
+
+    def set_clock(self) -> None:
+        """Write the commands of this reader's PATH that know what time it is."""
+        now = f'lambda: datetime.fromisoformat("{self.now}")' if self.now else "None"
+        commands = {"tallybook": COMMAND.format(python=sys.executable, now=now)}
+        if self.now:
+            commands["date"] = DATE.format(python=sys.executable, now=str(self.now))
+        for name, text in commands.items():
+            (self.bin / name).write_text(text)
+            (self.bin / name).chmod(0o755)
 
     def follow(self) -> None:
         for block in list(blocks(self.page)):
-            do = self.parse if block.fragment else getattr(self, f"do_{block.language}", None)
-            assert do is not None, f"{self.at(block)}: a block in {block.language or 'no language'}: nothing checks it"
-            do(block)
+            self.do(block)
+
+    def do(self, block: Block) -> None:
+        if now := block.said("now"):
+            self.now = datetime.fromisoformat(now)
+            self.set_clock()
+        do = self.parse if block.fragment else getattr(self, f"do_{block.language}", None)
+        assert do is not None, f"{self.at(block)}: a block in {block.language or 'no language'}: nothing checks it"
+        do(block)
 
     def at(self, block: Block) -> str:
         return f"{self.page.relative_to(ROOT)}, the block at line {block.line}"
@@ -144,7 +175,7 @@ class Reader:
 
     def shell(self, script: str) -> subprocess.CompletedProcess[str]:
         path = f"{self.bin}{os.pathsep}{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-        env = {**os.environ, "PATH": path, "COLUMNS": "100", "NO_COLOR": "1"}
+        env = {**os.environ, **self.exported, "PATH": path, "COLUMNS": "100", "NO_COLOR": "1"}
         return subprocess.run(
             ["bash", "-e", "-c", script], cwd=self.folder, env=env, text=True, stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False, timeout=60,
@@ -152,19 +183,23 @@ class Reader:
 
     def typed(self, command: str) -> tuple[int, str]:
         """A command's exit code and what it prints; ours without a process of its own, which would take longer."""
-        if self.page.name == "README.md" or not re.fullmatch(r"tallybook [^|>&;$`]*", command):
+        now = self.now
+        command = re.sub(r'"\$(\w+)"', lambda name: self.exported.get(name[1], name[0]), command)
+        if now is None or not re.fullmatch(r"tallybook [^|>&;$`]*", command):
             done = self.shell(command)
             return done.returncode, done.stdout
         printed = StringIO()
         with pytest.MonkeyPatch.context() as patch:
             patch.chdir(self.folder)
             arguments = shlex.split(command)[1:]
-            now = datetime.fromisoformat(TODAY)
-            code = invoke(arguments, now=lambda: now, stdout=printed, stderr=printed, env={"NO_COLOR": "1"})
+            env = {**self.exported, "NO_COLOR": "1"}
+            code = invoke(arguments, now=lambda: now, stdout=printed, stderr=printed, env=env)
         return code, printed.getvalue()
 
     def do_sh(self, block: Block) -> None:
-        done = self.shell(block.text)
+        script = EXPORT.sub(lambda e: f"export {e[1]}={shlex.quote(self.given.get(e[1], e[2]))}", block.text)
+        self.exported |= {name: shlex.split(value)[0] for name, value in EXPORT.findall(script)}
+        done = self.shell(script)
         assert done.returncode == 0, f"{self.at(block)} ends with {done.returncode}:\n{done.stdout}"
         self.printed = done.stdout
 
@@ -233,7 +268,8 @@ class Reader:
     def sqlite(self, script: str, name: str) -> str:
         with closing(sqlite3.connect(self.folder / name)) as db:
             if script.lstrip().lower().startswith("select"):
-                return "\n".join("|".join(map(str, row)) for row in db.execute(script))
+                rows = [row for select in script.split(";\n") for row in db.execute(select)]
+                return "\n".join("|".join(map(str, row)) for row in rows)
             db.executescript(script)
             db.commit()
             return ""
@@ -256,9 +292,9 @@ def _tidy(text: str) -> str:
 
 
 def _alike(printed: str, expected: str) -> bool:
-    """`…` in what is expected stands for anything. A slow machine publishes oftener, so versions are not compared."""
+    """`…` in what is expected stands for anything, with the blanks before it. A slow machine publishes oftener, so versions are not compared."""
     seen, wanted = (re.sub(r"\bversion \d+", "version N", _tidy(text)) for text in (printed, expected))
-    pattern = ".*?".join(map(re.escape, wanted.split("…")))
+    pattern = ".*?".join(map(re.escape, re.split(" *…", wanted)))
     return re.fullmatch(pattern, seen, re.DOTALL) is not None
 
 
@@ -266,9 +302,45 @@ def _table(found: Any) -> str:
     return "\n".join("|".join(map(str, row)) for row in found.fetchall())
 
 
-@pytest.mark.parametrize("name", BY_NAME)
+@pytest.mark.parametrize("name", [name for name in BY_NAME if name != TUTORIAL])
 def test_every_block_of_a_page_does_what_the_page_says(name: str, tmp_path: Path) -> None:
     Reader(BY_NAME[name], tmp_path).follow()
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+def test_the_tutorial_holds_word_for_word(kind: str, make_database: Callable[[str], str], tmp_path: Path) -> None:
+    """From an empty folder; on PostgreSQL only the URL is another one. The workbook changes where it should."""
+    given = {} if kind == "sqlite" else {"DATABASE_URL": make_database(kind)}
+    reader = Reader(BY_NAME[TUTORIAL], tmp_path, given)
+    books: list[Sheet] = []
+    for block in list(blocks(reader.page)):
+        reader.do(block)
+        seen = sheet(reader.folder / "board.xlsx", "Daily")
+        if seen and seen not in books:
+            books.append(seen)
+    first, second = books
+    yesterday, today = date(2026, 3, 9), date(2026, 3, 10)
+    assert {day for day in first if first[day] != second[day]} == {yesterday}
+    assert set(second) - set(first) == {today}
+    changed = {name for name, value in first[yesterday].items() if second[yesterday][name] != value}
+    assert changed == {"revenue"}
+    answer = json.loads(reader.typed("tallybook query signups revenue mrr active_users --format json")[1])
+    for row in answer["rows"]:
+        written = second[date.fromisoformat(row["period"])]
+        assert written == {"complete": "yes", **{name: row[name] for name in answer["metrics"]}}
+
+
+Sheet = dict[date, dict[str, object]]
+
+
+def sheet(path: Path, tab: str) -> Sheet:
+    """What a reader of the workbook sees: the row of each day, under its headings."""
+    if not path.exists():
+        return {}
+    with closing(openpyxl.load_workbook(path)) as book:
+        heads, *rows = book[tab].iter_rows(values_only=True)
+    found = [dict(zip(heads, row, strict=True)) for row in rows]
+    return {row.pop("day").date(): row for row in found}
 
 
 # --- references, links, words ---------------------------------------------------------------------------------
@@ -278,6 +350,18 @@ def test_the_references_are_what_the_code_says() -> None:
     made = runpy.run_path(str(DOCS / "generate.py"))["pages"]()
     for name, text in made.items():
         assert (DOCS / name).read_text() == text, f"docs/{name} is not current: python docs/generate.py"
+
+
+def test_the_picture_is_what_its_script_draws_today() -> None:
+    drawing = runpy.run_path(str(DOCS / "picture.py"))
+    file, made = drawing["PICTURE"], drawing["picture"]()
+    if WRITING:
+        file.write_text(made, "utf-8")
+    kept = file.read_text("utf-8")
+    assert _alike(made, kept), "docs/pictures/terminal.svg is not current: python docs/picture.py"
+    assert "refused:" in kept
+    assert len(kept) < 60_000
+    assert kept.count("//") == kept.count('xmlns="http://www.w3.org/2000/svg"') == 1, "it loads something"
 
 
 @pytest.mark.parametrize("name", BY_NAME)
@@ -320,7 +404,9 @@ FORBIDDEN = {
 }
 
 
-@pytest.mark.parametrize("name", [*BY_NAME, "docs/generate.py", "docs/example/app.sql", "docs/example/tallybook.toml"])
+@pytest.mark.parametrize(
+    "name", [*BY_NAME, "docs/generate.py", "docs/picture.py", "docs/example/app.sql", "docs/example/tallybook.toml"]
+)
 def test_no_page_names_a_machine(name: str) -> None:
     for number, line in enumerate((ROOT / name).read_text().splitlines(), 1):
         for pattern, what in FORBIDDEN.items():

@@ -478,3 +478,13 @@ def test_what_stands_in_a_database_cannot_break_the_file(tmp_path: Path) -> None
     words = ["init", f"sqlite:///{tmp_path}/app.db", "--project", str(tmp_path)]
     assert invoke(words, now=lambda: NOW, stdout=out, stderr=out, env={}) == 0, out.getvalue()
     assert "evil" not in tomllib.loads((tmp_path / "tallybook.toml").read_text()).get("metrics", {})
+
+
+def test_a_database_without_tables_is_told_and_no_run_is_asked_for(tmp_path: Path) -> None:
+    sqlite3.connect(tmp_path / "app.db").close()
+    (tmp_path / "app.db").touch()
+    out = io.StringIO()
+    words = ["init", f"sqlite:///{tmp_path / 'app.db'}", "--project", str(tmp_path)]
+    assert invoke(words, now=lambda: NOW, stdout=out, stderr=out, env={}) == 0
+    assert "no metrics, because there is no table that can be seen. Is it the right database" in out.getvalue()
+    assert "tallybook run" not in out.getvalue()

@@ -82,17 +82,27 @@ def _described(made: Draft, place: Path) -> dict[str, Any]:
 
 
 def _tell(terminal: Terminal, made: Draft, place: Path) -> None:
-    rows = [
-        (i.name, i.keys["measure"], i.keys.get("table", "a query"), ", ".join(i.keys.get("by", ())))
-        for i in made.metrics
-    ]
-    header, *lines = table(("metric", "measure", "of", "by"), rows)
-    terminal.out("\n".join([terminal.styled(header, "bold"), *lines]))
+    if made.metrics:
+        rows = [
+            (i.name, i.keys["measure"], i.keys.get("table", "a query"), ", ".join(i.keys.get("by", ())))
+            for i in made.metrics
+        ]
+        header, *lines = table(("metric", "measure", "of", "by"), rows)
+        terminal.out("\n".join([terminal.styled(header, "bold"), *lines]))
     if made.skipped:
         terminal.out(f"\nNothing was made of {', '.join(sorted(made.skipped))}; the file says why.")
+    if not made.metrics:
+        _tell_of_nothing(terminal, made, place)
+        return
     terminal.out(f"\n{place}: {count(len(made.metrics), 'metric')} from {count(made.tables, 'table')}. Read it, then:")
     if made.variable:
         terminal.out(
             f"  put the URL into .env, as {made.variable}=…    (it is not in {place.name}, and .env is not for git)"
         )
     terminal.out("  tallybook check --source\n  tallybook run")
+
+
+def _tell_of_nothing(terminal: Terminal, made: Draft, place: Path) -> None:
+    what = f"none of {count(made.tables, 'table')} became one" if made.tables else "there is no table that can be seen"
+    terminal.out(f"{place}: no metrics, because {what}. Is it the right database, and does this user see its tables?")
+    terminal.out('  views and other schemas are not looked at; a metric can name them: table = "reporting.signups"')

@@ -482,7 +482,8 @@ class _Solver:
 
     def _said(self) -> str:
         bound = self._bound()
-        what = as_written(bound.metric.measure or bound.measure.text)
+        # A function has no measure of its own; ours is the sum of the values that it returns.
+        what = "sum(value)" if bound.metric.function else as_written(bound.metric.measure or bound.measure.text)
         period = "the whole range" if self.query.scope == "all" else f"each {self.query.scope}"
         period = self.query.window_said or period
         how = {
@@ -499,7 +500,9 @@ class _Solver:
         if bound.metric.per:
             how = f"of each {bound.metric.per} {how}, then the {bound.metric.then} of these"
         carry = f", a series without a row carried at most {self.metric.carry} days" if self.metric.carry else ""
-        return f"{self.name}: {what} {how}{carry}"
+        series = ", ".join(self.metric.series)
+        latest = f", of each day and {series} the value received last" if self.metric.daily_aggregate else ""
+        return f"{self.name}: {what} {how}{carry}{latest}"
 
 
 def as_written(measure: str) -> str:
