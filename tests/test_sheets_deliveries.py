@@ -663,7 +663,7 @@ class Office(RuleBasedStateMachine):
         tab = self.tab()
         assert tab is not None
         first = (tab.header or 0) + 2
-        self.person.sort(f"'{title}'!A{first}:Z{first + 30}", letter, descending=descending)
+        self.person.sort(f"'{title}'!A{first}:T{first + 30}", letter, descending=descending)
 
     @rule(below=st.integers(1, 3))
     def write_below(self, below: int) -> None:
@@ -689,7 +689,9 @@ def test_whatever_people_do_our_numbers_are_in_the_right_cells_and_theirs_untouc
     """Whether Google takes the metadata of a row along when rows are sorted is not documented: both ways."""
     with Emulator(quotas=None, sort_moves_metadata=sorted_metadata) as google:
         office = type("Office", (Office,), {"google": google})
-        steps = settings(settings.get_profile(settings._current_profile), stateful_step_count=12, phases=[Phase.generate])  # type: ignore[attr-defined]
+        steps = settings(
+            settings.get_profile(settings._current_profile), stateful_step_count=12, phases=[Phase.generate]
+        )  # type: ignore[attr-defined]
         run_state_machine_as_test(office, settings=steps)
         assert google.mistakes == []
 
