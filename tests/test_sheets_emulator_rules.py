@@ -194,6 +194,26 @@ APPENDS = [
 ]
 
 
+def test_numbers_are_doubles_and_nothing_else(google: Emulator, api: Api) -> None:
+    number = google.create()
+    api.put(number, "A1", [[2**60 + 1, 2**53 - 1, 0.1]])
+    assert google.document(number).tabs[0].values == [[2.0**60, 2**53 - 1, 0.1]]
+    url = f"{google.url}/v4/spreadsheets/{number}/values/A1?valueInputOption=RAW"
+    answer = api.session.put(url, data='{"values": [[NaN]]}', timeout=10)
+    assert (answer.status_code, "Invalid JSON payload" in answer.text) == (400, True)
+    assert api.put(number, "A1", [[{"a": 1}]])["message"].startswith("Invalid values[0][0]: struct_value")
+
+
+def test_a_tab_of_any_name_is_found_by_its_quoted_title(google: Emulator, api: Api) -> None:
+    title = "It's 5/6: A1!"
+    number = google.create(tabs=["First", title])
+    area = quote("'It''s 5/6: A1!'!B2", safe="")
+    url = f"{google.url}/v4/spreadsheets/{number}/values/{area}"
+    wrote = api.session.put(url, json={"values": [[1]]}, params={"valueInputOption": "RAW"}, timeout=10).json()
+    assert wrote["updatedRange"] == "'It''s 5/6: A1!'!B2"
+    assert google.document(number)[title].value("B2") == 1
+
+
 @pytest.mark.parametrize(("area", "cell"), APPENDS)
 def test_append_finds_its_table_as_the_guide_says(google: Emulator, api: Api, area: str, cell: str) -> None:
     number = google.create()
@@ -426,6 +446,33 @@ def test_sorting_moves_cells_and_if_told_so_metadata(api: Api) -> None:
             document = google.document(number)
             assert document.tabs[0].values == [["a", 1], ["b", 2]]
             assert document.metadata[0]["location"]["dimensionRange"]["startIndex"] == int(moves)
+
+
+def test_a_copied_tab_has_metadata_only_if_told_so() -> None:
+    for takes in (False, True):
+        with Emulator(start=START, copies_take_metadata=takes) as google:
+            number = google.create(tabs=["Daily"])
+            person = google.person(number)
+            place = {"dimension": "COLUMNS", "startIndex": 1, "endIndex": 2}
+            person.request("createDeveloperMetadata", developerMetadata={
+                "metadataKey": "metric", "visibility": "DOCUMENT", "location": {"dimensionRange": place}})  # fmt: skip
+            copied = person.request("duplicateSheet", sourceSheetId=0)["properties"]["sheetId"]
+            places = [one["location"]["dimensionRange"]["sheetId"] for one in google.document(number).metadata]
+            assert sorted(places) == sorted([0, copied] if takes else [0])
+
+
+def test_metadata_is_limited_in_characters_per_sheet_and_spreadsheet(google: Emulator, api: Api) -> None:
+    number = google.create()
+
+    def made(size: int, location: Any) -> Any:
+        one = {"metadataKey": "k", "metadataValue": "x" * (size - 1), "visibility": "DOCUMENT", "location": location}
+        return api.batch(number, {"createDeveloperMetadata": {"developerMetadata": one}})
+
+    row = {"dimensionRange": {"dimension": "ROWS", "startIndex": 4, "endIndex": 5}}
+    assert "replies" in made(20_000, {"sheetId": 0})
+    assert "replies" in made(10_000, row)
+    assert "more than 30000 characters" in made(1, row)["message"]
+    assert "replies" in made(30_000, {"spreadsheet": True})
 
 
 def test_values_are_written_where_metadata_says(google: Emulator, api: Api) -> None:

@@ -109,7 +109,8 @@ class Answer:
 
 
 def in_json(status: int, body: Any, headers: dict[str, str] | None = None) -> Answer:
-    return Answer(status, json.dumps(body, indent=2).encode(), headers=dict(headers or {}))
+    # Without spaces: a hundred thousand cells take a third of the time that way.
+    return Answer(status, json.dumps(body, separators=(",", ":")).encode(), headers=dict(headers or {}))
 
 
 class Api:
@@ -290,6 +291,11 @@ def _loaded(body: bytes) -> Any:
     if not body.strip():
         return {}
     try:
-        return json.loads(body)
+        return json.loads(body, parse_constant=_no_number)
     except ValueError as error:
         raise bad_field("", f"Invalid JSON payload received. {error}") from None
+
+
+def _no_number(word: str) -> Any:
+    """NaN and Infinity, which Python's json takes, are no JSON."""
+    raise ValueError(f"Unexpected token. {word}")

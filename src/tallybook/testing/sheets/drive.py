@@ -64,6 +64,7 @@ class Store:
     files: dict[str, File] = field(default_factory=dict)
     cell_limit: int = 10_000_000
     sort_moves_metadata: bool = False
+    copies_take_metadata: bool = False
 
     def create(
         self, owner: str, name: str, mime_type: str = SPREADSHEET, *, app: str = "", given: Json | None = None
@@ -89,7 +90,7 @@ class Store:
         properties = spreadsheet_properties(given.get("properties", {}))
         document = Document(
             number, owner, properties, actor=owner, cell_limit=self.cell_limit, now=self.now(),
-            sort_moves_metadata=self.sort_moves_metadata,
+            sort_moves_metadata=self.sort_moves_metadata, copies_take_metadata=self.copies_take_metadata,
         )  # fmt: skip
         for tab in given.get("sheets") or [{}]:
             add(document, {"title": f"Sheet{len(document.sheets) + 1}"} | tab.get("properties", {}))

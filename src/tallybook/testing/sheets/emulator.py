@@ -42,12 +42,14 @@ class Emulator:
 
     `start` makes its clock stand still at that (aware) time until `clock.advance`; without it the clock runs with the
     machine's. `quotas=None` counts no requests. `port=0` takes a free one. `published` apps have refresh tokens that
-    do not end after seven days. `sort_moves_metadata`: whether sorting takes the developer metadata of rows along."""
+    do not end after seven days. Google's documents do not say whether sorting takes the developer metadata of rows
+    along, nor whether the copy of a tab has that of the original: `sort_moves_metadata` and `copies_take_metadata`
+    choose, so that a test can ask whether a program stands both."""
 
     def __init__(
         self, *, host: str = "127.0.0.1", port: int = 0, start: datetime | None = None,
         quotas: Limits | None = GOOGLES_LIMITS, published: bool = False, cell_limit: int = CELL_LIMIT,
-        sort_moves_metadata: bool = False, account: str = "ada@example.com",
+        sort_moves_metadata: bool = False, copies_take_metadata: bool = False, account: str = "ada@example.com",
     ) -> None:  # fmt: skip
         self.clock = Clock(start)
         self.account = account
@@ -55,7 +57,10 @@ class Emulator:
         self.client = Client(
             f"{PROJECT}-{secrets.token_hex(8)}.apps.googleusercontent.com", "GOCSPX-" + secrets.token_hex(12), PROJECT
         )
-        self._store = Store(self.clock.now, cell_limit=cell_limit, sort_moves_metadata=sort_moves_metadata)
+        self._store = Store(
+            self.clock.now, cell_limit=cell_limit, sort_moves_metadata=sort_moves_metadata,
+            copies_take_metadata=copies_take_metadata,
+        )  # fmt: skip
         self.oauth = OAuth(self.clock, lambda: self.url, published=published, clients={self.client.id: self.client})
         self.quotas = Quotas(self.clock, quotas)
         self.faults = Faults()

@@ -35,7 +35,8 @@ def raw(value: Any) -> Entered:
     if isinstance(value, bool):
         return {"boolValue": value}, None
     if isinstance(value, int | float):
-        return {"numberValue": value}, None
+        # Doubles are all there is: integers beyond 2^53 lose their last digits, as at Google.
+        return {"numberValue": float(value) if abs(value) > 2**53 else value}, None
     if value == "":
         return None, None
     return {"stringValue": checked(str(value))}, None

@@ -4,7 +4,6 @@ https://developers.google.com/workspace/sheets/api/guides/field-masks"""
 
 from __future__ import annotations
 
-import copy
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -93,7 +92,7 @@ def update(target: Mapping[str, Any], given: Mapping[str, Any], tree: Tree) -> d
     """`target` with the fields of the mask taken from `given`; one that is not given there is cleared."""
     made = dict(target)
     if "*" in tree:
-        return {**made, **copy.deepcopy(dict(given))}
+        return {**made, **given}
     for name, below in tree.items():
         if below and isinstance(made.get(name, {}), Mapping):
             inner = update(made.get(name, {}), given.get(name) or {}, below)
@@ -101,7 +100,7 @@ def update(target: Mapping[str, Any], given: Mapping[str, Any], tree: Tree) -> d
             if not inner:
                 made.pop(name)
         elif given.get(name) is not None:
-            made[name] = copy.deepcopy(given[name])
+            made[name] = given[name]
         else:
             made.pop(name, None)
     return made

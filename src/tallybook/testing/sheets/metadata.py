@@ -13,8 +13,8 @@ from tallybook.testing.sheets.errors import GoogleError, invalid
 from tallybook.testing.sheets.model import COLUMNS, ROWS, Document, Json, Metadata, Sheet
 
 TYPES = {ROWS: "ROW", COLUMNS: "COLUMN"}
-VALUE_LIMIT = 30_000
-"""Characters of keys and values per sheet or line, and of the spreadsheet itself, at the guide's word."""
+CHARACTERS = 30_000
+"""Of the keys and values of one sheet with its rows and columns, and again of the spreadsheet itself (the guide)."""
 
 
 def type_of(one: Metadata) -> str:
@@ -136,8 +136,6 @@ def create(document: Document, request: Json) -> Json:
         raise invalid("developerMetadata.metadataKey: Metadata key must be specified.")
     if given.get("visibility", "DEVELOPER_METADATA_VISIBILITY_UNSPECIFIED").endswith("UNSPECIFIED"):
         raise invalid("developerMetadata.visibility: Visibility must be specified.")
-    if len(given["metadataKey"]) + len(given.get("metadataValue", "")) > VALUE_LIMIT:
-        raise invalid(f"developerMetadata: key and value may have at most {VALUE_LIMIT} characters.")
     number = given.get("metadataId")
     if number is None:
         number = document.free_id(set(document.metadata))
@@ -147,7 +145,16 @@ def create(document: Document, request: Json) -> Json:
         raise invalid(f"developerMetadata.metadataId: Developer metadata with ID {number} already exists.")
     one = Metadata(number, given["metadataKey"], given.get("metadataValue"), given["visibility"])
     document.metadata[number] = located(one, given.get("location"), document)
+    check_room(document, document.metadata[number].sheet_id)
     return {"developerMetadata": as_json(document.metadata[number], document)}
+
+
+def check_room(document: Document, sheet_id: int | None) -> None:
+    """Refuse more metadata than a sheet, or the spreadsheet itself, may have."""
+    held = [one for one in document.metadata.values() if one.sheet_id == sheet_id]
+    if sum(len(one.key) + len(one.value or "") for one in held) > CHARACTERS:
+        where = "spreadsheet" if sheet_id is None else "sheet"
+        raise invalid(f"developerMetadata: the {where} would have more than {CHARACTERS} characters of metadata.")
 
 
 def located(one: Metadata, where: Json | None, document: Document) -> Metadata:
@@ -188,6 +195,7 @@ def update(document: Document, request: Json) -> Json:
         if "location" in names or ("*" in names and "location" in given):
             made = located(made, given.get("location"), document)
         document.metadata[one.id] = made
+        check_room(document, made.sheet_id)
         changed.append(as_json(made, document))
     return {"developerMetadata": changed}
 

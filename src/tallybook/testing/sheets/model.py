@@ -180,6 +180,7 @@ class Document:
     now: datetime = datetime(2026, 1, 1, tzinfo=UTC)
     editors: tuple[str, ...] = ()
     sort_moves_metadata: bool = False
+    copies_take_metadata: bool = False
     cell_limit: int = CELL_LIMIT
     version: int = 1
     memo: dict[Any, Any] = field(default_factory=dict)

@@ -106,7 +106,7 @@ def _update(kind: Kind, prepare: Callable[[Document, Json], None] | None = None)
         _, one = find(document, kind, given.get(kind.key))
         if kind is PROTECTED:
             _may_change(document, one)
-        made = update(one, given, required(request.get("fields"))) | {kind.key: one[kind.key]}
+        made = update(one, copy.deepcopy(given), required(request.get("fields"))) | {kind.key: one[kind.key]}
         if prepare:
             prepare(document, made)
         one.clear()

@@ -124,7 +124,7 @@ def _copy_title(document: Document, title: str) -> str:
 
 
 def copy_tab(document: Document, source: Sheet, given: Json) -> Sheet:
-    """A copy of a tab with lines of its own. Metadata stays with the original."""
+    """A copy of a tab with lines of its own. Metadata stays with the original unless the document says otherwise."""
     sheet = add(document, given)
     sheet.rows, sheet.columns = new_lines(len(source.rows)), new_lines(len(source.columns))
     lines = dict(zip(source.rows + source.columns, sheet.rows + sheet.columns, strict=True))
@@ -136,8 +136,18 @@ def copy_tab(document: Document, source: Sheet, given: Json) -> Sheet:
     sheet.properties = copy.deepcopy(source.properties) | {name: sheet.properties[name] for name in kept}
     sheet.objects = {name: _moved(found, source.id, sheet.id, document) for name, found in source.objects.items()}
     sheet.basic_filter = _relinked(source.basic_filter, source.id, sheet.id) if source.basic_filter else None
+    if document.copies_take_metadata:
+        _copy_metadata(document, source, sheet, lines)
     document.check_size()
     return sheet
+
+
+def _copy_metadata(document: Document, source: Sheet, sheet: Sheet, lines: dict[int, int]) -> None:
+    """The copy's tab and lines get metadata of the same keys and values, with ids of their own."""
+    for one in [one for one in document.metadata.values() if one.sheet_id == source.id]:
+        number = document.free_id(set(document.metadata))
+        line = None if one.line is None else lines[one.line]
+        document.metadata[number] = replace(one, id=number, sheet_id=sheet.id, line=line)
 
 
 def _moved(kept: list[Json], old: int, new: int, document: Document) -> list[Json]:

@@ -126,10 +126,10 @@ class View:
             made["userEnteredValue"] = _numbers(made["userEnteredValue"])
             made["effectiveValue"] = extended(value)
             made["formattedValue"] = self.text(sheet, row, column)
-        form = made.get("userEnteredFormat", {})
-        if form or value is not None:
-            made["effectiveFormat"] = DEFAULT_FORMAT | form
-            if number_format := self.number_format(sheet, row, column):
+        form, number_format = made.get("userEnteredFormat"), self.number_format(sheet, row, column)
+        if form or number_format:
+            made["effectiveFormat"] = DEFAULT_FORMAT | (form or {})
+            if number_format:
                 made["effectiveFormat"] |= {"numberFormat": dict(number_format)}
         return made
 
