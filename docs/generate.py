@@ -20,6 +20,9 @@ from tallybook.catalog.keys import BOOK_KEYS, DELIVERY_KEYS, GOAL_KEYS, METRIC_K
 from tallybook.cli.verbs import VERBS, tallybook
 from tallybook.destinations import Destination
 from tallybook.metrics import (
+    BY_HAND,
+    SHEET_MODES,
+    SHEETS,
     FILE_KINDS,
     GOAL_SCOPES,
     KINDS,
@@ -118,7 +121,7 @@ GOAL = {
     "title": "what people call it",
 }
 DELIVERY = {
-    "to": f"one of {', '.join(FILE_KINDS)}",
+    "to": f"one of {', '.join((*FILE_KINDS, SHEETS))}",
     "path": "the file, beside `tallybook.toml` unless absolute; its folder must be there",
     "metrics": "what is asked for",
     "scope": f"one of {', '.join(calendar.SCOPES)}",
@@ -127,9 +130,14 @@ DELIVERY = {
     "from": "the first day; not given: as far back as is collected",
     "last": "so far back instead of `from`; whole periods",
     "layout": f"{', '.join(LAYOUTS)}: a row for each metric, a column for each, or a column for each period",
-    "tab": "the sheet of a workbook; not given: the delivery's name",
+    "tab": "the sheet of a workbook or Google Sheet; not given: the delivery's name",
     "totals": "totals over all series, computed anew; in a workbook on a tab of their own",
     "fill": "a row for every series in every covered period",
+    "spreadsheet": "the Google Sheet: its address or id",
+    "mode": f"of a Google Sheet: {', '.join(SHEET_MODES)}; what becomes of rows that are no longer asked for",
+    "by_hand": f"of a Google Sheet, our cells that people wrote into: {', '.join(BY_HAND)}",
+    "notes": "of a Google Sheet: a corrected cell says in a note what it was",
+    "api": "another address than Google's, as that of an emulator",
 }
 SPANS = {"statement_timeout", "lock_timeout", "snapshot_grace"}
 DAYS = {"lookback", "keep_versions", "carry"}

@@ -131,6 +131,7 @@ measure = "average(mrr) / active_users"
 
 [deliveries.board]
 to = "google_sheets"
+spreadsheet = "1UgxVGDt8X0YgB9JYRVQ"
 metrics = ["signups", "revenue", "mrr"]
 
 [rules.quiet_trial]

@@ -346,7 +346,7 @@ def test_two_deliveries_to_one_place_are_told(project):
 
 
 def test_what_comes_later_is_told_and_nothing_fails(project):
-    declare(project, '[deliveries.sheet]\nto = "google_sheets"\nspreadsheet = "1Ugx"\nmetrics = ["signups"]\n')
+    declare(project, '[deliveries.hook]\nto = "webhook"\nurl = "https://example.org"\nmetrics = ["signups"]\n')
     report = project.run()
     assert (report.exit_code, [d.status for d in report.deliveries]) == (0, ["not yet"])
 

@@ -20,7 +20,7 @@ from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_a
 import tallybook.deliver.sheets as deliver_sheets
 from tallybook.destinations.layout import Grid, arranged
 from tallybook.destinations.sheets import Place, bring_up_to_date, tab as sheets_tab
-from tallybook.errors import DestinationError
+from tallybook.errors import DeclarationError, DestinationError
 from tallybook.result import Column, Result
 from tallybook.sheets.api import Api
 from tallybook.sheets.keep import NAMES, Keys
@@ -79,7 +79,7 @@ class Sheet:
             asked = "" if "metrics" in more else 'metrics = ["signups", "worth"]\n'
             lines = "\n".join(line.strip() for line in more.split(";"))
             text += (
-                f'\n[deliveries.{name}]\nto = "google_sheets"\ndocument = "{self.document}"\napi = "{self.google.url}"\n'
+                f'\n[deliveries.{name}]\nto = "google_sheets"\nspreadsheet = "{self.document}"\napi = "{self.google.url}"\n'
                 f"{asked}{lines}\n"
             )
         self.project.declare(text, start="2024-01-01", **keys)
@@ -735,3 +735,43 @@ def test_formats_and_headings_that_people_chose_go_on_in_new_rows(morning_of: Mo
     tab = morning_of.google.document(morning_of.document)["Daily"]
     assert tab.number_format("C6") == {"type": "CURRENCY", "pattern": "0.00 €"}
     assert tab.value("C1") == "Anmeldungen"
+
+
+# ------------------------------------------------------------------------------------------------- what is declared
+
+DECLARED = '[deliveries.board]\nto = "google_sheets"\nspreadsheet = "1UgxVGDt8X0YgB9JYRVQ"\nmetrics = ["signups"]\n'
+WRONG = [
+    (DECLARED.replace('spreadsheet = "1UgxVGDt8X0YgB9JYRVQ"\n', ""), "a delivery needs spreadsheet"),
+    (DECLARED + 'path = "board.xlsx"\n', "a Google Sheet has no path"),
+    (DECLARED + 'mode = "histori"\n', 'did you mean "history"'),
+    (DECLARED + 'mode = "latest"\nlayout = "across"\n', "the latest values have one layout"),
+    (DECLARED + 'by_hand = "ask"\n', "restore, keep"),
+    (DECLARED.replace("1UgxVGDt8X0YgB9JYRVQ", "my sheet"), "neither the id nor the URL of a spreadsheet"),
+    (DECLARED + DECLARED.replace("board]", 'again]\ntab = "board"'), "[deliveries.board] writes tab 'board'"),
+    ('[deliveries.board]\nto = "csv"\npath = "a.csv"\nmetrics = ["signups"]\nnotes = true\n', "a file has no notes"),
+]
+
+
+@pytest.mark.parametrize(("text", "said"), WRONG)
+def test_a_wrong_declaration_is_told_with_what_is_meant(sheet: Sheet, text: str, said: str) -> None:
+    sheet.project.declare(METRICS + text, start="2024-01-01")
+    with pytest.raises(DeclarationError) as caught:
+        _ = sheet.project.book
+    assert said in str(caught.value).replace("'history'", '"history"')
+
+
+def test_the_address_that_a_browser_shows_is_as_good_as_the_id(sheet: Sheet) -> None:
+    address = "https://docs.google.com/spreadsheets/d/1UgxVGDt8X0YgB9JYRVQ/edit#gid=0"
+    sheet.project.declare(METRICS + DECLARED.replace("1UgxVGDt8X0YgB9JYRVQ", address), start="2024-01-01")
+    assert sheet.project.book.project.catalog.deliveries["board"].spreadsheet == "1UgxVGDt8X0YgB9JYRVQ"
+
+
+def test_without_keys_the_next_step_is_told(sheet: Sheet, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.undo()
+    for variable in NAMES.values():
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "nothing"))
+    sheet.declare()
+    (report,) = sheet.run()
+    assert report.failed
+    assert "tallybook sheets setup" in f"{report.error} {report.hint}"

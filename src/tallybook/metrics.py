@@ -245,7 +245,7 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True):
     tab: str | None = None
     totals: bool = False
     fill: bool = False
-    document: str = ""
+    spreadsheet: str = ""
     """The id of a Google Sheet."""
     mode: str = "history"
     by_hand: str = "restore"

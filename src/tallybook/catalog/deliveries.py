@@ -28,7 +28,7 @@ class Deliveries(Asking):
 
     def check_keys(self, d: DeclaredDelivery) -> None:
         sheet = d.delivery.to == SHEETS
-        for key in ("to", "document" if sheet else "path", "metrics"):
+        for key in ("to", "spreadsheet" if sheet else "path", "metrics"):
             if not getattr(d.delivery, key) and key not in d.bad:
                 example = DELIVERY_KEYS[key].example
                 self.tell(d, key, f"a delivery needs {key}", expected=f"as {example}", paste=f"{key} = {example}")
@@ -43,11 +43,11 @@ class Deliveries(Asking):
         """Keys that only a file has, or only a Google Sheet."""
         if not d.delivery.to:
             return
-        foreign = ("path",) if d.delivery.to == SHEETS else ("document", "mode", "by_hand", "notes", "api")
+        foreign = ("path",) if d.delivery.to == SHEETS else ("spreadsheet", "mode", "by_hand", "notes", "api")
         what = "a Google Sheet" if d.delivery.to == SHEETS else "a file"
         for key in foreign:
             if key in d.given and key not in d.bad:
-                expected = 'document = "https://docs.google.com/…"' if key == "path" else f"to = {toml(SHEETS)}"
+                expected = 'spreadsheet = "https://docs.google.com/…"' if key == "path" else f"to = {toml(SHEETS)}"
                 self.tell(d, key, f"{what} has no {key}", expected=expected)
         if d.delivery.mode == "latest" and "layout" in d.given:
             self.tell(d, "layout", "the latest values have one layout: a row for each", expected="without this line")
@@ -73,10 +73,10 @@ class Deliveries(Asking):
         """Two deliveries must not write over one another."""
         taken: dict[tuple[str, str], str] = {}
         for name, d in self.declared.items():
-            place = d.delivery.path or d.delivery.document
+            place = d.delivery.path or d.delivery.spreadsheet
             if not place:
                 continue
-            file = posixpath.normpath(d.delivery.path) if d.delivery.path else f"document {place}"
+            file = posixpath.normpath(d.delivery.path) if d.delivery.path else f"spreadsheet {place}"
             tab = d.delivery.tab_name.casefold() if d.delivery.to in ("xlsx", SHEETS) else ""
             other = taken.setdefault((file, tab), name)
             if other != name:

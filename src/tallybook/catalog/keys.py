@@ -466,7 +466,7 @@ DELIVERY_KEYS = {
     "tab": Key(_tab, '"Daily"'),
     "totals": Key(_flag, "true"),
     "fill": Key(_flag, "true"),
-    "document": Key(_document, '"https://docs.google.com/spreadsheets/d/…"'),
+    "spreadsheet": Key(_document, '"https://docs.google.com/spreadsheets/d/…"'),
     "mode": Key(_one_of(SHEET_MODES), '"history"'),
     "by_hand": Key(_one_of(BY_HAND), '"keep"'),
     "notes": Key(_flag, "true"),
@@ -484,7 +484,7 @@ GOAL_KEYS = {
 }
 SYNONYMS = {
     "aggregate": "measure", "alias": "renamed_from", "column": "time", "database": "url", "date": "time",
-    "dialect": "url", "dimensions": "by", "dims": "by", "dsn": "url", "destination": "to", "end": "until", "expression": "measure", "file": "path",
+    "dialect": "url", "dimensions": "by", "document": "spreadsheet", "dims": "by", "dsn": "url", "destination": "to", "end": "until", "expression": "measure", "file": "path",
     "filter": "where", "goal": "target", "grace": "snapshot_grace", "group_by": "by", "label": "title", "period": "scope", "query": "sql", "sheet": "tab",
     "since": "start", "timeout": "statement_timeout", "timestamp": "time", "to": "until", "type": "kind",
     "tz": "timezone", "valid_from": "from", "valid_to": "until", "value": "measure", "view": "table",

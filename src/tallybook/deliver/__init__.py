@@ -117,7 +117,7 @@ def place_of(folder: Path, delivery: Delivery) -> Path:
 
 def shown(delivery: Delivery) -> str:
     """Where it goes, for people."""
-    return f"{delivery.tab_name} of {delivery.document}" if delivery.to == SHEETS else delivery.path
+    return f"{delivery.tab_name} of {delivery.spreadsheet}" if delivery.to == SHEETS else delivery.path
 
 
 def _reported(means: Means, delivery: Delivery, how: How) -> DeliveryReport:

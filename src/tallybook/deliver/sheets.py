@@ -61,7 +61,7 @@ def _one(
     means: Means,
 ) -> Outcome:  # fmt: skip
     place = Place(
-        document=delivery.document, tab=f"{delivery.tab_name}{beside}", owner=f"{owner}{beside}", mode=delivery.mode,
+        document=delivery.spreadsheet, tab=f"{delivery.tab_name}{beside}", owner=f"{owner}{beside}", mode=delivery.mode,
         policy=delivery.by_hand, notes=f"until {means.today}" if delivery.notes else "",
     )  # fmt: skip
     grid = grid_of(result, delivery)

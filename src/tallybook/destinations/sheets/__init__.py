@@ -141,7 +141,7 @@ def _refuse_full(overview: Json, change: Change, place: Place) -> None:
     if wanted > room:
         raise DestinationRefused(
             f"document {place.document} has room for {room:,} more cells of {MOST_CELLS:,}, and {wanted:,} are needed",
-            hint='delete empty rows and columns there, or go on in a new document: document = "…"',
+            hint='delete empty rows and columns there, or go on in a new document: spreadsheet = "…"',
         )
 
 
