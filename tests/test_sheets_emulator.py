@@ -232,7 +232,7 @@ def test_gspread_shares_copies_and_deletes_files(google: Emulator) -> None:
     client.del_spreadsheet(copied.id)
     with pytest.raises(gspread.SpreadsheetNotFound):
         client.open_by_key(copied.id)
-    assert book.export("text/csv") == b'"1,5"'
+    assert book.export(gspread.utils.ExportFormat.CSV) == b'"1,5"'
 
 
 # --- pygsheets ----------------------------------------------------------------------------------------------
