@@ -7,6 +7,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 import gspread
+import pandas as pd
+import pygsheets
 import pytest
 from google.oauth2 import service_account
 from googleapiclient.errors import HttpError
@@ -214,6 +216,25 @@ def test_gspread_notes_names_merges_protects_filters_validates_and_replaces(goog
     assert "merges" not in google.document(number)["Daily"].resource
 
 
+def test_gspread_shares_copies_and_deletes_files(google: Emulator) -> None:
+    client = gspreads(google)
+    book = client.create("Board")
+    book.share("bob@example.com", perm_type="user", role="writer")
+    assert {one["emailAddress"] for one in book.list_permissions()} == {"ada@example.com", "bob@example.com"}
+    book.remove_permissions("bob@example.com")
+    book.update_title("Panel")
+    book.update_locale("de_DE")
+    book.sheet1.update([["1,5"]], raw=False)
+    copied = client.copy(book.id, title="Copy")
+    assert copied.sheet1.get(value_render_option="UNFORMATTED_VALUE") == [[1.5]]
+    assert {one["name"] for one in client.list_spreadsheet_files()} == {"Copy", "Panel"}
+    assert client.open_by_key(book.id).get_lastUpdateTime() == "2026-03-10T08:00:00.000Z"
+    client.del_spreadsheet(copied.id)
+    with pytest.raises(gspread.SpreadsheetNotFound):
+        client.open_by_key(copied.id)
+    assert book.export(gspread.utils.ExportFormat.CSV) == b'"1,5"'
+
+
 # --- pygsheets ----------------------------------------------------------------------------------------------
 
 
@@ -240,6 +261,27 @@ def test_pygsheets_writes_appends_and_reads_back(google: Emulator) -> None:
     shown = google.document(book.id)["Sheet1"]
     assert shown.rows == 1000 + 2 + 5  # append_table inserts its rows
     assert shown.cell("A1")["note"] == "head"
+
+
+def test_pygsheets_writes_a_data_frame_and_formats(google: Emulator) -> None:
+    book = pygsheetss(google).open_by_key(google.create(tabs=["Daily"]))
+    tab = book.worksheet_by_title("Daily")
+    frame = pd.DataFrame({"day": ["2026-03-09", "2026-03-10"], "n": [5, 7], "share": [0.5, 0.25]})
+    tab.set_dataframe(frame, "A1")
+    back = tab.get_as_df()
+    assert back.to_dict("list") == {"day": ["2026-03-09", "2026-03-10"], "n": [5, 7], "share": [0.5, 0.25]}
+    tab.get_values("A1", "C1", returnas="range").apply_format(pygsheets.Cell("A1").set_text_format("bold", True))
+    tab.merge_cells("E1", "F2")
+    tab.frozen_rows = 1
+    tab.create_protected_range("A1", "C1")
+    tab.add_chart(("A1", "A3"), [("B1", "B3")], "signups")
+    book.share("bob@example.com", role="reader")
+    resource = google.document(book.id)["Daily"].resource
+    assert resource["properties"]["gridProperties"]["frozenRowCount"] == 1
+    assert resource["charts"][0]["spec"]["title"] == "signups"
+    assert google.document(book.id)["Daily"].cell("B1")["userEnteredFormat"]["textFormat"]["bold"] is True
+    book.delete()
+    assert google.document_ids == []
 
 
 def test_pygsheets_keeps_developer_metadata(google: Emulator) -> None:

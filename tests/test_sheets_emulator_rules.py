@@ -83,6 +83,7 @@ def test_an_unknown_field_is_refused_with_its_place(google: Emulator, api: Api) 
     [
         ({"addSheet": {"properties": {"sheetId": "x"}}}, "Invalid value at 'requests[0].add_sheet.properties.sheet_id' (TYPE_INT32), \"x\""),
         ({"addSheet": {"properties": {"hidden": "yes"}}}, "(TYPE_BOOL), \"yes\""),
+        ({"addSheet": {"properties": {"title": ["x"]}}}, "Unknown name \"title\" at 'requests[0].add_sheet.properties': Proto field is not repeating"),
         ({"insertDimension": {"range": {"dimension": "ROW"}}}, "dimension'"),
         ({"updateCells": {"rows": [], "fields": "*"}}, "Invalid requests[0].updateCells: Exactly one of range or start"),
         ({"updateCells": {"start": {"rowIndex": 1000}, "rows": [{"values": [{}]}], "fields": "*"}}, "is after last row in grid[1000]"),

@@ -42,7 +42,8 @@ def sheets(ctx: click.Context) -> int:
     \b
       tallybook sheets setup                  from nothing to code that writes a row
       tallybook sheets list DOCUMENT
-      tallybook sheets doctor --document DOCUMENT"""
+      tallybook sheets doctor --document DOCUMENT
+      tallybook sheets emulator               a Google of your own, for tests"""
     if ctx.invoked_subcommand is None:
         click.echo(ctx.get_help(), err=True)
         return USAGE

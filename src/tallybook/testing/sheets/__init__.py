@@ -7,6 +7,11 @@
         ...                                  # point a client at google.url, with google.authorized_user()
         assert google.document(document)["Daily"].values == [["day", "signups"]]
 
+Not emulated, in short (docs/sheets-emulator.md has the list, and how to use it in one's own CI): requests about comments and
+data sources, autoFill, deleteDuplicates, pasteData, randomizeRange, textToColumns and updateEmbeddedObjectBorder (501);
+object sheets, pivot tables, array formulas and functions beyond the common ones (#NAME?); what filters hide and conditional
+formats show; R1C1 notation, /batch, uploads, shared drives, more than one project, id tokens, delegation, the device flow.
+
 `Emulator` says what it can do; `Fault` is what can go wrong, `Person` what people do meanwhile, `Snapshot` what is
 read. It is built from Google's documents, and holds every body against Google's discovery documents where
 google-api-python-client is installed. It was never compared with the live service."""

@@ -72,6 +72,7 @@ ROUTES = (
     _route("DELETE", "/drive/v3/files/(?P<fileId>[^/]+)", "drive.files.delete"),
     _route("POST", "/drive/v3/files/(?P<fileId>[^/]+)/copy", "drive.files.copy"),
     _route("GET", "/drive/v3/files/(?P<fileId>[^/]+)/export", "drive.files.export", READ),
+    _route("GET", "/drive/v3/files/(?P<fileId>[^/]+)/comments", "drive.comments.list", READ),
     _route("POST", "/drive/v3/files/(?P<fileId>[^/]+)/permissions", "drive.permissions.create"),
     _route("GET", "/drive/v3/files/(?P<fileId>[^/]+)/permissions", "drive.permissions.list", READ),
     _route(
@@ -86,6 +87,7 @@ DRIVE: dict[str, Callable[[Drive, Call], Any]] = {
     "drive.files.delete": lambda drive, call: drive.delete(call.caller, call.path["fileId"]),
     "drive.files.copy": lambda drive, call: drive.copy(call.caller, call.path["fileId"], call.query, call.body),
     "drive.files.export": lambda drive, call: drive.export(call.caller, call.path["fileId"], call.query),
+    "drive.comments.list": lambda drive, call: drive.comments(call.caller, call.path["fileId"]),
     "drive.permissions.create": lambda drive, call: drive.share(
         call.caller, call.path["fileId"], call.query, call.body
     ),

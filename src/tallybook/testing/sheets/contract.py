@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from tallybook.testing.sheets import masks
-from tallybook.testing.sheets.errors import bad_field
+from tallybook.testing.sheets.errors import GoogleError, bad_field
 
 Json = dict[str, Any]
 FILES = {"sheets": "sheets.v4.json", "drive": "drive.v3.json"}
@@ -86,14 +86,17 @@ class Contract:
         reference = methods(self.name)[method].get("request", {}).get("$ref")
         if reference is None:
             return {}
-        made: Json = self._object(body, self.schemas[reference], "", strict=True)
+        made: Json = self._object(body, self.schemas[reference], "")
         return made
 
     def answer(self, method: str, body: Any) -> None:
-        """Raises GoogleError where an answer of the emulator is not of the documented form."""
+        """Raises AssertionError where an answer of the emulator is not of the documented form: it is wrong then."""
         reference = methods(self.name).get(method, {}).get("response", {}).get("$ref")
         if self.checks and reference:
-            self._object(body, self.schemas[reference], "", strict=True)
+            try:
+                self._object(body, self.schemas[reference], "")
+            except GoogleError as error:
+                raise AssertionError(f"the answer of {method} is not as documented: {error}") from error
 
     def query(self, method: str, given: Mapping[str, list[str]]) -> Json:
         """Parameters by their documented types; lists where they may be repeated."""
@@ -154,7 +157,7 @@ class Contract:
 
     # --- bodies ---------------------------------------------------------------------------------------------
 
-    def _object(self, value: Any, schema: Json, path: str, *, strict: bool) -> Any:
+    def _object(self, value: Any, schema: Json, path: str) -> Any:
         if not isinstance(value, dict):
             raise self._wrong(path, schema.get("id", "object"), value)
         known = schema.get("properties", {})
@@ -173,14 +176,14 @@ class Contract:
 
     def _value(self, value: Any, spec: Json, path: str, name: str) -> Any:
         if "$ref" in spec:
-            return self._object(value, self.schemas[spec["$ref"]], path, strict=True)
+            return self._object(value, self.schemas[spec["$ref"]], path)
         match spec.get("type"):
             case "array":
                 if not isinstance(value, list):
                     raise self._wrong(path, name, value)
                 return [self._value(one, spec["items"], f"{path}[{i}]", name) for i, one in enumerate(value)]
             case "object":
-                return self._object(value, spec, path, strict=True)
+                return self._object(value, spec, path)
             case "string":
                 return self._string(value, spec, path, name)
             case "boolean":
@@ -226,6 +229,10 @@ class Contract:
         return bad_field(path, f'Invalid JSON payload received. Unknown name "{name}"{at}: Cannot find field.')
 
     def _wrong(self, path: str, wanted: str, value: Any) -> Exception:
+        if isinstance(value, list):
+            above, _, name = path.rpartition(".")
+            words = f'Unknown name "{name}"{f" at {above!r}" if above else ""}: Proto field is not repeating, cannot start list.'
+            return bad_field(above, f"Invalid JSON payload received. {words}")
         kind = (
             wanted if wanted.startswith(("TYPE_", "type.")) else f"type.googleapis.com/google.apps.sheets.v4.{wanted}"
         )
