@@ -21,13 +21,13 @@ from tallybook.cli.verbs import VERBS, tallybook
 from tallybook.destinations import Destination
 from tallybook.metrics import (
     BY_HAND,
-    SHEET_MODES,
-    SHEETS,
     FILE_KINDS,
     GOAL_SCOPES,
     KINDS,
     LAYOUTS,
     LEVEL_SHOWS,
+    SHEET_MODES,
+    SHEETS,
     SHOWS,
     STORED_FORMS,
     WEEKDAYS,
