@@ -801,6 +801,32 @@ def test_a_formula_beyond_what_a_float_holds_is_unknown_and_says_so(project):
     assert found.values("large", from_="2024-01-01", to="2024-01-01")["large"] == [-5e149]
 
 
+def test_a_week_of_three_days_is_held_against_three_days_of_the_last(project):
+    """On a Thursday morning the week has 3 of its 7 days: 6 signups against last week's 14 look like a fall of 57 %."""
+    found = project("sqlite", now="2024-01-18T06:00")
+    days = [f"2024-01-{day:02d}" for day in range(8, 18)]
+    found.table("ticks (seen_at timestamp)", [(f"{day} 12:00:00",) for day in days for _ in range(2)])
+    found.declare(TICKS, start="2024-01-08")
+    found.run()
+    last, running = found.rows("ticks", scope="week", from_="2024-01-08", to="2024-01-17", compare="previous")
+    assert (running["ticks"], running["days"], running["days_expected"], running["complete"]) == (6, 3, 7, False)
+    assert (running["ticks_previous"], running["ticks_change"]) == (6, 0.0)
+    assert (last["ticks"], last["complete"]) == (14, True)
+
+
+def test_a_percentage_is_withheld_where_the_days_before_were_not_collected(project):
+    """Last week only Wednesday was collected: 14 against its 2 would be a rise of 600 %."""
+    found = project("sqlite", now="2024-01-22T06:00")
+    days = [f"2024-01-{day:02d}" for day in range(8, 22)]
+    found.table("ticks (seen_at timestamp)", [(f"{day} 12:00:00",) for day in days for _ in range(2)])
+    found.declare(TICKS, start="2024-01-15", lookback="0d")
+    found.run()
+    found.run(from_="2024-01-10", to="2024-01-10")
+    (row,) = found.rows("ticks", scope="week", from_="2024-01-15", to="2024-01-21", compare="previous")
+    assert (row["ticks"], row["ticks_previous"], row["ticks_change"]) == (14, 2, None)
+    assert row["notes"]["ticks_change"] == {"why": "7 of 7 days are collected, then 1 of 7: not the same days"}
+
+
 @everywhere
 def test_a_local_time_that_no_clock_showed_is_of_the_day_it_says(project, kind):
     """In São Paulo the clocks went from 23:59:59 on the 14th to 01:00 on the 15th."""
