@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+import subprocess
+import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -775,3 +777,45 @@ def test_without_keys_the_next_step_is_told(sheet: Sheet, monkeypatch: pytest.Mo
     (report,) = sheet.run()
     assert report.failed
     assert "tallybook sheets setup" in f"{report.error} {report.hint}"
+
+
+KILLED = """
+import os, sys
+from datetime import UTC, datetime
+import tallybook.sheets.api as api
+
+sent, send = [0], api.Api._send
+
+def dies(self, *given):
+    sent[0] += 1
+    answer = send(self, *given) if sys.argv[2] == "after" or sent[0] < int(sys.argv[1]) else None
+    if sent[0] == int(sys.argv[1]):
+        os._exit(9)
+    return answer
+
+api.Api._send = dies
+from tallybook.cli import main
+main(["--project", sys.argv[3], "deliver"], now=lambda: datetime(2024, 1, 5, 6, tzinfo=UTC))
+"""
+
+
+def test_a_process_killed_in_the_middle_of_a_delivery_keeps_nobody_from_going_on(sheet: Sheet) -> None:
+    """A real one, that leaves its lease behind."""
+    sheet.declare()
+    sheet.google.fault(503, times=None)
+    sheet.patient = False
+    sheet.run()
+    sheet.google.faults.clear()
+    sheet.project.close()
+    for request, when in ((1, "after"), (2, "before"), (2, "after")):
+        given = [sys.executable, "-c", KILLED, str(request), when, str(sheet.project.folder)]
+        ended = subprocess.run(given, capture_output=True, text=True, timeout=60, check=False)
+        assert ended.returncode == 9, ended.stderr
+    report = sheet.deliver()
+    assert (report.status, report.error) in (("delivered", None), ("up to date", None))
+    assert sheet.rows()[1:] == [
+        [serial("2024-01-01"), "yes", 2, 6.25],
+        [serial("2024-01-02"), "yes", 1, 4.0],
+        [serial("2024-01-03"), "yes", 0],
+        [serial("2024-01-04"), "yes", 1, 1.0],
+    ]
