@@ -27,6 +27,8 @@ def insert(document: Document, sheet: Sheet, dimension: str, at: int, count: int
         raise invalid(
             f"range.startIndex[{at}] must be less than the grid size ({len(lines)}) if inheritFromBefore is false."
         )
+    # A band without height meets only what lies on both its sides.
+    document.guard(sheet, band(sheet, dimension, at, at))
     made = new_lines(count)
     like = lines[at - 1 if before and at else at]
     lines[at:at] = made
