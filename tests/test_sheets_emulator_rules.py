@@ -150,7 +150,10 @@ def test_several_ranges_are_written_all_or_none(google: Emulator, api: Api) -> N
     number = google.create()
     data = [{"range": "A1", "values": [[1]]}, {"range": "A1:B1", "values": [[1], [2]]}]
     error = api("POST", f"/{number}/values:batchUpdate", {"valueInputOption": "RAW", "data": data})
-    assert error["message"] == "Requested writing within range [Sheet1!A1:B1], but tried writing to row [2]"
+    assert (
+        error["message"]
+        == "Invalid data[1]: Requested writing within range [Sheet1!A1:B1], but tried writing to row [2]"
+    )
     assert google.document(number).tabs[0].values == []
 
 
