@@ -324,7 +324,7 @@ FORMULAS = [
     ("=SUM(A1:A3)", 6), ("=SUM(A:A)*2", 12), ("=AVERAGE(A1:A3)/0", "#DIV/0!"), ("=A1&B1", "1x"), ("=-2^2", -4),
     ("=IF(A1>0,\"yes\",1/0)", "yes"), ("=IFERROR(A9/0,\"none\")", "none"), ("=Other!A1+1", 43),
     ("=COUNTIF(A1:A3,\">=2\")", 2), ("=SUMIF(B1:B3,\"x\",A1:A3)", 4), ("=VLOOKUP(\"y\",B1:C3,2,FALSE)", 20),
-    ("=NOSUCH(1)", "#NAME?"), ("=1+", "#ERROR!"), ("=E1", "#REF!"), ("=10%", 0.1), ("=ROUND(2.5)", 3),
+    ("=1E400", "#NUM!"), ("=IF()", "#N/A"), ("=VLOOKUP(1)", "#N/A"), ("=MOD(1,0)", "#DIV/0!"), ("=NOSUCH(1)", "#NAME?"), ("=1+", "#ERROR!"), ("=E1", "#REF!"), ("=10%", 0.1), ("=ROUND(2.5)", 3),
     ("=TODAY()", 46091), ("=days", 1), ("=B1*2", "#VALUE!"), ("=Gone!A1", "#REF!"), ("=MAX(A1:A3)-MIN(A1:A3)", 2),
 ]  # fmt: skip
 
