@@ -179,7 +179,10 @@ class Drive:
             if file.role(caller.account) >= 0 and self.store.granted(caller, file) and test(file)
         ]  # fmt: skip
         seen.sort(key=lambda file: file.changed, reverse=True)
-        start, size = int(query.get("pageToken") or 0), int(query.get("pageSize") or 100)
+        given = query.get("pageToken") or "0", query.get("pageSize") or "100"
+        if not all(number.isdecimal() for number in given):
+            raise GoogleError(400, "Invalid Value", reason="invalid", location="pageToken")
+        start, size = map(int, given)
         page = [self.json(file, caller) for file in seen[start : start + size]]
         answer: Json = {"kind": "drive#fileList", "incompleteSearch": False, "files": page}
         if start + size < len(seen):
