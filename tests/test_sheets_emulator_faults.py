@@ -190,6 +190,23 @@ def test_an_assertion_is_verified(emulator: Emulator) -> None:
         delegated.refresh(Request())
 
 
+@pytest.mark.parametrize(
+    ("form", "error"),
+    [
+        ({}, "unsupported_grant_type"),
+        ({"grant_type": "password"}, "unsupported_grant_type"),
+        ({"grant_type": "refresh_token"}, "invalid_client"),
+        ({"grant_type": "urn:ietf:params:oauth:grant-type:jwt-bearer", "assertion": "a.b.c"}, "invalid_grant"),
+        ({"grant_type": "urn:ietf:params:oauth:grant-type:jwt-bearer", "assertion": "MQ.MQ.MQ"}, "invalid_grant"),
+    ],
+)
+def test_what_is_no_request_for_a_token_is_refused(emulator: Emulator, form: dict[str, str], error: str) -> None:
+    status, answer = post(emulator, "/token", **form)
+    assert (status in (400, 401), answer["error"]) == (True, error)
+    broken = requests.post(emulator.token_uri, data=form, headers={"Authorization": "Basic abcde"}, timeout=10)
+    assert broken.json()["error"] == "invalid_client"
+
+
 def test_scopes_are_checked_on_every_call(emulator: Emulator) -> None:
     number = emulator.create()
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, strategies as st
 
 from tallybook.testing.sheets import Emulator, contract
 from tallybook.testing.sheets.api import ROUTES
@@ -153,6 +154,55 @@ def test_a_kind_in_a_batch_that_fails_leaves_no_trace(
     refused = api.batch(number, *setup, {kind: request_}, {"deleteSheet": {"sheetId": 404}})
     assert refused["message"] == f"Invalid requests[{len(setup) + 1}].deleteSheet: No grid with id: 404"
     assert api("GET", f"/{number}", includeGridData="true") == before
+
+
+WORDS = ("Sheet1", "A1", "A2:B", "x", "*", "title", "userEnteredValue,note", "=SUM(A1:B2)", "1/2/2026", "", "0")
+
+
+def made(draw: Any, spec: dict[str, Any], depth: int) -> Any:
+    """A random value of a documented type: mostly small, so that requests meet."""
+    if "$ref" in spec:
+        schema = (document("sheets") or {})["schemas"][spec["$ref"]]
+        names = sorted(schema.get("properties", {}))
+        most = min(len(names), 6 if depth < 4 else 1 if depth < 7 else 0)
+        chosen = draw(st.lists(st.sampled_from(names), max_size=most, unique=True)) if names else []
+        return {name: made(draw, schema["properties"][name], depth + 1) for name in chosen}
+    match spec.get("type"):
+        case "array":
+            return [made(draw, spec["items"], depth + 1) for _ in range(draw(st.integers(0, 2)))]
+        case "integer":
+            return draw(st.sampled_from([0, 0, 1, 2, 3, 5, 30, -1]))
+        case "number":
+            return draw(st.sampled_from([0, 1.5, -2]))
+        case "boolean":
+            return draw(st.booleans())
+        case "string":
+            return draw(st.sampled_from(spec.get("enum", WORDS)))
+    return {}
+
+
+@given(st.lists(st.sampled_from(sorted(HANDLERS)), min_size=1, max_size=6), st.data())
+def test_whatever_is_asked_is_done_or_refused(kinds: list[str], data: st.DataObject) -> None:
+    """Random requests of the documented form: 200 or 400, never a mistake, and the sheet can be read afterwards."""
+    requests = (document("sheets") or {})["schemas"]["Request"]["properties"]
+    with Emulator(start=START, quotas=None) as google:
+        api, number = Api(google), google.create(rows=12, columns=6)
+        google.person(number).type_rows("Sheet1!A1", [["a", 1, "=B1*2"], ["b", 2, "=SUM(B1:B2)"]])
+        for kind in kinds:
+            request = made(data.draw, requests[kind], 0)
+            answer = api.batch(number, {kind: request})
+            assert answer.get("code", 400) == 400, (kind, request, answer)
+            read = api("GET", f"/{number}", includeGridData="true")
+            assert "sheets" in read, (kind, request, read)
+        assert google.document(number).tabs[0].shown is not None
+        assert google.mistakes == []
+
+
+def test_a_spreadsheet_may_be_made_with_its_cells(google: Emulator, api: Api) -> None:
+    row = {"values": [text("x"), {"userEnteredValue": {"numberValue": 2}}]}
+    tab = {"properties": {"title": "Daily", "sheetId": 4}, "data": [{"startRow": 1, "rowData": [row]}]}
+    made_ = api("POST", "", {"properties": {"title": "T"}, "sheets": [tab]})
+    assert google.document(made_["spreadsheetId"])["Daily"].values == [[], ["x", 2]]
 
 
 def test_what_is_not_emulated_is_said_and_listed(google: Emulator, api: Api) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
+from decimal import Decimal
 from typing import Any
 from urllib.parse import quote
 
@@ -13,9 +14,12 @@ import requests
 from hypothesis import given, strategies as st
 
 from tallybook.testing.sheets import Emulator, GoogleError
-from tallybook.testing.sheets.entry import typed
+from tallybook.testing.sheets.a1 import Rect, Span, parse, split, written
+from tallybook.testing.sheets.entry import serial, typed
 from tallybook.testing.sheets.locales import locale
+from tallybook.testing.sheets.model import new_sheet
 from tallybook.testing.sheets.shown import shown
+from tallybook.testing.sheets.tables import block
 
 START = datetime(2026, 3, 10, 8, tzinfo=UTC)
 
@@ -146,7 +150,10 @@ def test_several_ranges_are_written_all_or_none(google: Emulator, api: Api) -> N
     number = google.create()
     data = [{"range": "A1", "values": [[1]]}, {"range": "A1:B1", "values": [[1], [2]]}]
     error = api("POST", f"/{number}/values:batchUpdate", {"valueInputOption": "RAW", "data": data})
-    assert error["message"] == "Requested writing within range [Sheet1!A1:B1], but tried writing to row [2]"
+    assert (
+        error["message"]
+        == "Invalid data[1]: Requested writing within range [Sheet1!A1:B1], but tried writing to row [2]"
+    )
     assert google.document(number).tabs[0].values == []
 
 
@@ -317,7 +324,7 @@ FORMULAS = [
     ("=SUM(A1:A3)", 6), ("=SUM(A:A)*2", 12), ("=AVERAGE(A1:A3)/0", "#DIV/0!"), ("=A1&B1", "1x"), ("=-2^2", -4),
     ("=IF(A1>0,\"yes\",1/0)", "yes"), ("=IFERROR(A9/0,\"none\")", "none"), ("=Other!A1+1", 43),
     ("=COUNTIF(A1:A3,\">=2\")", 2), ("=SUMIF(B1:B3,\"x\",A1:A3)", 4), ("=VLOOKUP(\"y\",B1:C3,2,FALSE)", 20),
-    ("=NOSUCH(1)", "#NAME?"), ("=1+", "#ERROR!"), ("=E1", "#REF!"), ("=10%", 0.1), ("=ROUND(2.5)", 3),
+    ("=1E400", "#NUM!"), ("=IF()", "#N/A"), ("=VLOOKUP(1)", "#N/A"), ("=MOD(1,0)", "#DIV/0!"), ("=NOSUCH(1)", "#NAME?"), ("=1+", "#ERROR!"), ("=E1", "#REF!"), ("=10%", 0.1), ("=ROUND(2.5)", 3),
     ("=TODAY()", 46091), ("=days", 1), ("=B1*2", "#VALUE!"), ("=Gone!A1", "#REF!"), ("=MAX(A1:A3)-MIN(A1:A3)", 2),
 ]  # fmt: skip
 
@@ -410,11 +417,12 @@ def _padded(tab: Any, rows: int) -> list[list[Any]]:
 
 
 def _step(
-    person: Any, model: dict[str, list[int | None]], kind: str, dimension: str, first: int, count: int, to: int
-) -> None:
+    person: Any, model: dict[str, list[int | None]], kind: str, dimension: str, first: int, count: int, to: int,
+    *, sheet: int = 0,
+) -> None:  # fmt: skip
     """One random change of the sheet and of the model; what a grid cannot do must be refused."""
     kept, past = model[dimension], first + count
-    span = {"dimension": dimension, "startIndex": first, "endIndex": past}
+    span = {"sheetId": sheet, "dimension": dimension, "startIndex": first, "endIndex": past}
     if kind == "insert":
         possible, request = first < len(kept), {"kind": "insertDimension", "range": span}
         made = kept[:first] + [None] * count + kept[first:]
@@ -432,6 +440,70 @@ def _step(
     else:
         with pytest.raises(GoogleError):
             person.request(**request)
+
+
+@given(STEPS.map(lambda steps: [step for step in steps if step[0] != "move"]), st.integers(0, 5), st.integers(1, 6))
+def test_a_sum_over_rows_stays_the_sum_of_those_that_are_left(
+    steps: list[tuple[str, str, int, int, int]], first: int, count: int
+) -> None:
+    """Inserted rows are empty, so that SUM over a range must give what is left of its first rows, or #REF!."""
+    with Emulator(start=START, quotas=None) as google:
+        number = google.create(tabs=["Data", "Sums"], rows=12, columns=8)
+        person = google.person(number)
+        person.type_rows("Data!A1", [[2**row] for row in range(12)])
+        person.type("Sums!B2", f"=SUM(Data!$A${first + 1}:A{first + count})")
+        model: dict[str, list[int | None]] = {"ROWS": lines(12), "COLUMNS": lines(8)}
+        for kind, dimension, start, size, to in steps:
+            _step(person, model, kind, dimension, start, size, to, sheet=google.document(number)["Data"].id)
+        left = [2**row for row in model["ROWS"] if row is not None and first <= row < first + count]
+        gone = not left or 0 not in model["COLUMNS"]
+        assert google.document(number)["Sums"].value("B2") == ("#REF!" if gone else sum(left))
+
+
+@given(st.sets(st.tuples(st.integers(0, 6), st.integers(0, 6)), min_size=1, max_size=14), st.data())
+def test_a_table_is_the_least_rectangle_with_nothing_beside_it(
+    cells: set[tuple[int, int]], data: st.DataObject
+) -> None:
+    """Against the plain definition: begin with the cell, add the bounds of every filled cell that touches, repeat."""
+    sheet = new_sheet(0, "Sheet1", 0, rows=8, columns=8)
+    for row, column in cells:
+        sheet.put(row, column, {"userEnteredValue": {"numberValue": 1}})
+    row, column = data.draw(st.sampled_from(sorted(cells)))
+    r0, r1, c0, c1 = row, row, column, column
+    while beside := [(r, c) for r, c in cells if r0 - 1 <= r <= r1 + 1 and c0 - 1 <= c <= c1 + 1]:
+        grown = (
+            min(r0, *(r for r, _ in beside)), max(r1, *(r for r, _ in beside)),
+            min(c0, *(c for _, c in beside)), max(c1, *(c for _, c in beside)),
+        )  # fmt: skip
+        if grown == (r0, r1, c0, c1):
+            break
+        r0, r1, c0, c1 = grown
+    assert block(sheet, row, column) == Rect(r0, r1 + 1, c0, c1 + 1)
+
+
+@given(st.dates(date(1900, 3, 1), date(2199, 12, 31)), st.sampled_from(["en_US", "en_GB", "de_DE"]))
+def test_a_date_as_it_is_shown_is_typed_again(day: date, name: str) -> None:
+    text = shown(serial(day), {"type": "DATE"}, locale(name))
+    assert typed(text, locale(name), day)[0] == {"numberValue": serial(day)}
+
+
+@given(
+    st.decimals(-(10**8), 10**8, places=2),
+    st.sampled_from(["en_US", "en_GB", "de_DE"]),
+    st.sampled_from(["#,##0.00", ""]),
+)
+def test_a_number_as_it_is_shown_is_typed_again(number: Decimal, name: str, pattern: str) -> None:
+    text = shown(float(number), {"type": "NUMBER", "pattern": pattern} if pattern else None, locale(name))
+    assert typed(text, locale(name), START.date())[0] == {"numberValue": float(number)}
+
+
+@given(
+    st.integers(0, 900), st.integers(0, 900), st.integers(0, 18277), st.integers(0, 30), st.text(min_size=1, max_size=8)
+)
+def test_a_range_as_it_is_written_is_read_again(row: int, height: int, column: int, width: int, title: str) -> None:
+    rect = Rect(row, row + height + 1, column, min(18278, column + width + 1))
+    there, rest = split(written(title, rect))
+    assert (there, parse(rest or "")) == (title, Span(rect.r0, rect.r1, rect.c0, rect.c1))
 
 
 def test_sorting_moves_cells_and_if_told_so_metadata(api: Api) -> None:
@@ -527,6 +599,8 @@ def test_protected_cells_are_closed_to_others_and_open_to_editors(google: Emulat
         "protected"
         in bob.batch(number, {"deleteDimension": {"range": {"dimension": "ROWS", "endIndex": 1}}})["message"]
     )
+    inside = {"insertDimension": {"range": {"dimension": "ROWS", "startIndex": 1, "endIndex": 2}}}
+    assert "protected" in bob.batch(number, inside)["message"]
     assert bob.put(number, "C3", [[1]])["updatedCells"] == 1
     assert "editors" not in bob("GET", f"/{number}")["sheets"][0]["protectedRanges"][0]
     person.unprotect(protected)

@@ -280,7 +280,10 @@ def _basic(headers: Mapping[str, str]) -> dict[str, str]:
     kind, _, coded = headers.get("authorization", "").partition(" ")
     if kind.lower() != "basic":
         return {}
-    number, _, secret = base64.b64decode(coded).decode().partition(":")
+    try:
+        number, _, secret = base64.b64decode(coded).decode().partition(":")
+    except ValueError:
+        raise OAuthError("invalid_client", "The OAuth client was not found.", code=401) from None
     return {"client_id": unquote(number), "client_secret": unquote(secret)}
 
 

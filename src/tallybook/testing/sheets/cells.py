@@ -93,6 +93,8 @@ def _fits(rows: Sequence[Sequence[Json]], rect: Rect) -> None:
 
 
 def _on_grid(sheet: Sheet, rect: Rect) -> None:
+    if rect.r0 < 0 or rect.c0 < 0:
+        raise invalid("GridCoordinate: indexes must not be negative.")
     if rect.r0 >= len(sheet.rows):
         raise invalid(f"GridCoordinate.rowIndex[{rect.r0}] is after last row in grid[{len(sheet.rows)}]")
     if rect.c0 >= len(sheet.columns):

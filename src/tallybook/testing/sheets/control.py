@@ -26,9 +26,9 @@ Json = dict[str, Any]
 
 def handle(google: Emulator, verb: str, path: str, body: bytes) -> Json:
     """Answer a request to one of the emulator's own paths. Raises GoogleError for what it cannot do."""
-    given = json.loads(body) if body.strip() else {}
     parts = path.removeprefix(ROOT).strip("/").split("/")
     try:
+        given = json.loads(body) if body.strip() else {}
         match verb, *parts:
             case "GET", "":
                 return described(google)

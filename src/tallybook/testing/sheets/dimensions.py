@@ -27,6 +27,8 @@ def insert(document: Document, sheet: Sheet, dimension: str, at: int, count: int
         raise invalid(
             f"range.startIndex[{at}] must be less than the grid size ({len(lines)}) if inheritFromBefore is false."
         )
+    # A band without height meets only what lies on both its sides.
+    document.guard(sheet, band(sheet, dimension, at, at))
     made = new_lines(count)
     like = lines[at - 1 if before and at else at]
     lines[at:at] = made
@@ -109,16 +111,20 @@ def resize(document: Document, sheet: Sheet, dimension: str, count: int) -> None
 # --- requests -----------------------------------------------------------------------------------------------
 
 
-def _ends(document: Document, span: Json) -> tuple[Sheet, str, int, int]:
+def ends(document: Document, span: Json) -> tuple[Sheet, str, int, int]:
+    """The sheet, dimension, start and end of a DimensionRange; an open end is that of the grid."""
     sheet = document.sheet(span.get("sheetId", 0))
     dimension = span.get("dimension", "")
     if dimension not in WORDS:
         raise invalid("No dimension specified.")
-    return sheet, dimension, span.get("startIndex", 0), span.get("endIndex", len(sheet.of(dimension)))
+    start = span.get("startIndex", 0)
+    if start < 0:
+        raise invalid(f"startIndex[{start}] must not be negative.")
+    return sheet, dimension, start, span.get("endIndex", len(sheet.of(dimension)))
 
 
 def insert_request(document: Document, request: Json) -> None:
-    sheet, dimension, first, past = _ends(document, request.get("range", {}))
+    sheet, dimension, first, past = ends(document, request.get("range", {}))
     if past <= first:
         raise invalid(f"range: startIndex[{first}] must be less than endIndex[{past}]")
     before = bool(request.get("inheritFromBefore"))
@@ -128,11 +134,11 @@ def insert_request(document: Document, request: Json) -> None:
 
 
 def delete_request(document: Document, request: Json) -> None:
-    delete(document, *_ends(document, request.get("range", {})))
+    delete(document, *ends(document, request.get("range", {})))
 
 
 def move_request(document: Document, request: Json) -> None:
-    move(document, *_ends(document, request.get("source", {})), request.get("destinationIndex", 0))
+    move(document, *ends(document, request.get("source", {})), request.get("destinationIndex", 0))
 
 
 def append_request(document: Document, request: Json) -> None:
@@ -146,7 +152,7 @@ def append_request(document: Document, request: Json) -> None:
 
 
 def update_request(document: Document, request: Json) -> None:
-    sheet, dimension, first, past = _ends(document, request.get("range", {}))
+    sheet, dimension, first, past = ends(document, request.get("range", {}))
     mask = required(request.get("fields"))
     lines = sheet.of(dimension)
     if past > len(lines):
@@ -158,7 +164,7 @@ def update_request(document: Document, request: Json) -> None:
 
 def fit_request(document: Document, request: Json) -> None:
     """autoResizeDimensions: seven pixels a character, as no font is at hand."""
-    sheet, dimension, first, past = _ends(document, request.get("dimensions", {}))
+    sheet, dimension, first, past = ends(document, request.get("dimensions", {}))
     for index in range(first, min(past, len(sheet.of(dimension)))):
         pixels = 21
         if dimension == COLUMNS:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from tallybook.testing.sheets import masks
+from tallybook.testing.sheets import cells, masks
 from tallybook.testing.sheets.a1 import Rect
 from tallybook.testing.sheets.errors import GoogleError
 from tallybook.testing.sheets.model import Document, Json
@@ -93,7 +93,9 @@ class Store:
             sort_moves_metadata=self.sort_moves_metadata, copies_take_metadata=self.copies_take_metadata,
         )  # fmt: skip
         for tab in given.get("sheets") or [{}]:
-            add(document, {"title": f"Sheet{len(document.sheets) + 1}"} | tab.get("properties", {}))
+            sheet = add(document, {"title": f"Sheet{len(document.sheets) + 1}"} | tab.get("properties", {}))
+            for block in tab.get("data", ()):
+                _fill(document, sheet.id, block)
         return document
 
     # --- who may what ---------------------------------------------------------------------------------------
@@ -130,6 +132,12 @@ class Store:
         file.name = document.properties["title"]
         file.version = document.version
         file.changed = self.now()
+
+
+def _fill(document: Document, sheet_id: int, block: Json) -> None:
+    """The cells of a GridData that a new spreadsheet is given."""
+    start = {"sheetId": sheet_id, "rowIndex": block.get("startRow", 0), "columnIndex": block.get("startColumn", 0)}
+    cells.update_request(document, {"start": start, "rows": block.get("rowData", []), "fields": "*"})
 
 
 def _id_of(account: str) -> str:
@@ -171,7 +179,10 @@ class Drive:
             if file.role(caller.account) >= 0 and self.store.granted(caller, file) and test(file)
         ]  # fmt: skip
         seen.sort(key=lambda file: file.changed, reverse=True)
-        start, size = int(query.get("pageToken") or 0), int(query.get("pageSize") or 100)
+        given = query.get("pageToken") or "0", query.get("pageSize") or "100"
+        if not all(number.isdecimal() for number in given):
+            raise GoogleError(400, "Invalid Value", reason="invalid", location="pageToken")
+        start, size = map(int, given)
         page = [self.json(file, caller) for file in seen[start : start + size]]
         answer: Json = {"kind": "drive#fileList", "incompleteSearch": False, "files": page}
         if start + size < len(seen):

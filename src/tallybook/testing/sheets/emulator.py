@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import secrets
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from tallybook.testing.sheets.api import Api
 from tallybook.testing.sheets.clock import Clock
+from tallybook.testing.sheets.contract import PACKAGE
 from tallybook.testing.sheets.control import handle
 from tallybook.testing.sheets.drive import FILE_SCOPE, ROOT, Store
 from tallybook.testing.sheets.faults import Fault, Faults, Seen
@@ -78,6 +80,8 @@ class Emulator:
         self.close()
 
     def open(self) -> None:
+        if not self.validated:
+            logging.getLogger(__name__).warning("requests are not validated: pip install %s", PACKAGE)
         self._server.start()
 
     def close(self) -> None:

@@ -5,6 +5,7 @@ of USER_ENTERED are those of the page itself, by the spreadsheet's locale."""
 
 from __future__ import annotations
 
+import math
 import re
 from datetime import date, datetime
 from typing import Any
@@ -99,6 +100,8 @@ def plain_number(text: str, of: Locale) -> float | None:
     if not re.fullmatch(rf"[+-]?(?:{whole}(?:{decimal}\d*)?|{decimal}\d+)(?:[eE][+-]?\d+)?", text):
         return None
     number = float(text.replace(of.thousands, "").replace(of.decimal, "."))
+    if not math.isfinite(number):
+        return None
     return int(number) if number.is_integer() and abs(number) < 2**53 else number
 
 

@@ -6,6 +6,7 @@ Function list: https://support.google.com/docs/table/25273"""
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -206,6 +207,8 @@ def _evaluated(formula: str, place: Place) -> Any:
         return failed.fault
     except RecursionError:
         return Fault("#ERROR!", "Formula too deep.")
+    if isinstance(value, float) and not math.isfinite(value):
+        return Fault("#NUM!", "Numeric value is not valid.")
     return 0 if value is None else value
 
 
@@ -225,14 +228,25 @@ def evaluate(tree: Tree, place: Place) -> Any:
         case ("do", mark, left, right):
             return OPERATORS[mark](single(evaluate(left, place)), single(evaluate(right, place)))
         case ("call", name, *given):
-            from tallybook.testing.sheets.functions import LAZY, STRICT
-
-            if name in LAZY:
-                return LAZY[name](given, place)
-            if name in STRICT:
-                return STRICT[name](*[evaluate(one, place) for one in given])
-            raise Failed("#NAME?", f"Unknown function: '{name}'.")
+            return _called(name, given, place)
     raise Failed("#ERROR!")
+
+
+def _called(name: str, given: list[Tree], place: Place) -> Any:
+    from tallybook.testing.sheets.functions import LAZY, STRICT
+
+    try:
+        if name in LAZY:
+            return LAZY[name](given, place)
+        if name in STRICT:
+            return STRICT[name](*[evaluate(one, place) for one in given])
+    except (TypeError, IndexError):
+        raise Failed("#N/A", f"Wrong number or kind of arguments to {name}.") from None
+    except ZeroDivisionError:
+        raise Failed("#DIV/0!", f"Function {name} cannot divide by zero.") from None
+    except (OverflowError, ValueError):
+        raise Failed("#NUM!", f"{name} gives no number.") from None
+    raise Failed("#NAME?", f"Unknown function: '{name}'.")
 
 
 def _named(word: str, place: Place) -> Any:

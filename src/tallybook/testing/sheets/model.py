@@ -119,8 +119,8 @@ class Sheet:
         """The part of a span that lies on the grid."""
         rows, columns = len(self.rows), len(self.columns)
         return Rect(
-            span.r0, min(rows, rows if span.r1 is None else span.r1),
-            span.c0, min(columns, columns if span.c1 is None else span.c1),
+            max(0, span.r0), min(rows, rows if span.r1 is None else span.r1),
+            max(0, span.c0), min(columns, columns if span.c1 is None else span.c1),
         )  # fmt: skip
 
     def full(self, span: Span) -> Rect:
@@ -129,6 +129,8 @@ class Sheet:
             span.r0, len(self.rows) if span.r1 is None else span.r1,
             span.c0, len(self.columns) if span.c1 is None else span.c1,
         )  # fmt: skip
+        if rect.r0 < 0 or rect.c0 < 0:
+            raise invalid("GridRange: indexes must not be negative.")
         if rect.r0 > rect.r1 or rect.c0 > rect.c1:
             rect = Rect(rect.r0, max(rect.r0 + 1, rect.r1), rect.c0, max(rect.c0 + 1, rect.c1))
         if rect.r1 > len(self.rows) or rect.c1 > len(self.columns):

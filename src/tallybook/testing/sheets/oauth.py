@@ -262,7 +262,7 @@ class OAuth:
             raise OAuthError("invalid_grant", "Invalid JWT Signature.")
         _verify(service.public_key, signature, signed)
         now = self.clock.machine_timestamp()
-        issued, ends = claims.get("iat", 0), claims.get("exp", 0)
+        issued, ends = (seconds if isinstance(seconds := claims.get(n), int | float) else 0 for n in ("iat", "exp"))
         if not (issued - 300 <= now <= ends + 300 and ends - issued <= 3600):
             raise OAuthError(
                 "invalid_grant",
@@ -354,9 +354,9 @@ def _parts(assertion: str) -> tuple[Json, Json, bytes, bytes]:
     """Header, claims, what was signed, and the signature of a JWT."""
     try:
         signed, _, signature = assertion.rpartition(".")
-        header, claims = (json.loads(_unpadded(part)) for part in signed.split("."))
+        header, claims = (dict(json.loads(_unpadded(part))) for part in signed.split("."))
         return header, claims, signed.encode(), _unpadded(signature)
-    except ValueError:
+    except (ValueError, TypeError):
         raise OAuthError("invalid_grant", "Invalid JWT.") from None
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tallybook.testing.sheets.a1 import Rect, grid_range
+from tallybook.testing.sheets.dimensions import ends
 from tallybook.testing.sheets.errors import invalid
 from tallybook.testing.sheets.masks import required, update
 from tallybook.testing.sheets.model import Document, Json, Sheet
@@ -339,13 +340,21 @@ def _move_embedded(document: Document, request: Json) -> Json:
 # --- groups of rows and columns -----------------------------------------------------------------------------
 
 
+def whole_span(document: Document, span: Json) -> Json:
+    """A DimensionRange with all of its fields, on the grid."""
+    sheet, dimension, start, end = ends(document, span)
+    if not 0 <= start < end <= len(sheet.of(dimension)):
+        raise invalid(f"range: [{start}, {end}) is not on the grid.")
+    return {"sheetId": sheet.id, "dimension": dimension, "startIndex": start, "endIndex": end}
+
+
 def _groups(document: Document, span: Json) -> list[Json]:
     sheet = document.sheet(span.get("sheetId", 0))
     return sheet.objects["rowGroups" if span.get("dimension") == "ROWS" else "columnGroups"]
 
 
 def _add_group(document: Document, request: Json) -> Json:
-    span = {"sheetId": 0} | request.get("range", {})
+    span = whole_span(document, request.get("range", {}))
     groups = _groups(document, span)
     depth = 1 + max((g["depth"] for g in groups if _overlaps(g["range"], span)), default=0)
     groups.append({"range": span, "depth": depth})
@@ -357,7 +366,7 @@ def _overlaps(one: Json, other: Json) -> bool:
 
 
 def _delete_group(document: Document, request: Json) -> Json:
-    span = {"sheetId": 0} | request.get("range", {})
+    span = whole_span(document, request.get("range", {}))
     groups = _groups(document, span)
     held = [group for group in groups if group["range"] == span]
     if not held:
@@ -368,8 +377,9 @@ def _delete_group(document: Document, request: Json) -> Json:
 
 def _update_group(document: Document, request: Json) -> None:
     given = request.get("dimensionGroup", {})
-    for group in _groups(document, given.get("range", {})):
-        if group["range"] == {"sheetId": 0} | given["range"] and group["depth"] == given.get("depth", 1):
+    span = whole_span(document, given.get("range", {}))
+    for group in _groups(document, span):
+        if group["range"] == span and group["depth"] == given.get("depth", 1):
             group.update(update(group, given, required(request.get("fields"))))
             return
     raise invalid("There is no such dimension group.")

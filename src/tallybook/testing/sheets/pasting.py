@@ -40,6 +40,9 @@ def sort(document: Document, sheet: Sheet, rect: Rect, specs: list[Json]) -> Non
     The cells move, formats and notes with them. Rows themselves stay where they are, and so do their heights and
     developer metadata, unless the document is told otherwise (`sort_moves_metadata`)."""
     document.guard(sheet, rect)
+    for spec in specs:
+        if not rect.c0 <= spec.get("dimensionIndex", 0) < rect.c1:
+            raise invalid(f"sortSpecs.dimensionIndex[{spec.get('dimensionIndex', 0)}] is not within the range.")
     view = View(document, document.now)
     rows = list(range(rect.r0, rect.r1))
     for spec in reversed(specs):
@@ -83,6 +86,8 @@ def sort_request(document: Document, request: Json) -> None:
 def copy_request(document: Document, request: Json) -> None:
     """copyPaste: the source repeated as often as it fits into the destination, at least once."""
     source, area = document.range_of(request.get("source", {}))
+    if not (area.height and area.width):
+        raise invalid("source: the range is empty.")
     target = document.sheet(request.get("destination", {}).get("sheetId", 0))
     kind = request.get("pasteType", "PASTE_NORMAL")
     turned = request.get("pasteOrientation") == "TRANSPOSE"
@@ -107,6 +112,8 @@ def copy_request(document: Document, request: Json) -> None:
 
 
 def _fits(sheet: Sheet, rect: Rect) -> None:
+    if rect.r0 < 0 or rect.c0 < 0:
+        raise invalid("GridCoordinate: indexes must not be negative.")
     if rect.r1 > len(sheet.rows) or rect.c1 > len(sheet.columns):
         raise sheet.beyond(rect)
 
@@ -160,7 +167,10 @@ def find_request(document: Document, request: Json) -> Json:
     pattern = request["find"] if request.get("searchByRegex") else re.escape(request["find"])
     if request.get("matchEntireCell"):
         pattern = rf"\A(?:{pattern})\Z"
-    found = re.compile(pattern, 0 if request.get("matchCase") else re.IGNORECASE)
+    try:
+        found = re.compile(pattern, 0 if request.get("matchCase") else re.IGNORECASE)
+    except re.error as error:
+        raise invalid(f"find: Invalid regular expression: {error}") from None
     put: Any = request.get("replacement", "")
     put = re.sub(r"\$(\d)", r"\\\1", put) if request.get("searchByRegex") else put.replace("\\", r"\\")
     counts = {"values": 0, "formulas": 0, "rows": 0, "sheets": 0, "occurrences": 0}

@@ -9,7 +9,7 @@ from typing import Any
 
 from tallybook.testing.sheets.a1 import Span, letters, parse, quoted, split
 from tallybook.testing.sheets.formulas import TOKENS
-from tallybook.testing.sheets.model import ROWS, Document, Json, Sheet
+from tallybook.testing.sheets.model import COLUMNS, ROWS, Document, Json, Sheet
 
 Ends = tuple[int, int | None]
 GRID_KEYS = {"startRowIndex", "endRowIndex", "startColumnIndex", "endColumnIndex"}
@@ -86,9 +86,17 @@ def shifted(value: Any, change: Change) -> Any:
             return _grid_range(value, change)
         if "dimension" in value:
             return _dimension_range(value, change)
-        if "rowIndex" in value or "columnIndex" in value:
-            return _coordinate(value, change)
     made_fields = {name: shifted(one, change) for name, one in value.items()}
+    anchor = value.get("anchorCell")
+    if anchor is not None and anchor.get("sheetId", 0) == change.sheet.id:
+        made_fields["anchorCell"] = _coordinate(anchor, change)
+    for name, index in (("filterSpecs", "columnIndex"), ("sortSpecs", "dimensionIndex")):
+        if (
+            name in value
+            and change.dimension == COLUMNS
+            and value.get("range", {}).get("sheetId", 0) == change.sheet.id
+        ):
+            made_fields[name] = _columns_of(value[name], index, change)
     if any(made_fields.get(name) is GONE for name in ("range", "ranges")):
         return GONE
     return {name: one for name, one in made_fields.items() if one is not GONE}
@@ -114,6 +122,16 @@ def _dimension_range(value: Json, change: Change) -> Any:
         return value
     ends = change.span(value.get("startIndex", 0), value.get("endIndex"))
     return GONE if ends is None else value | {"startIndex": ends[0], "endIndex": ends[1]}
+
+
+def _columns_of(specs: list[Json], name: str, change: Change) -> Any:
+    """The filters and sort orders of a filter, each for a column of the sheet."""
+    made = []
+    for spec in specs:
+        ends = change.span(spec.get(name, 0), spec.get(name, 0) + 1)
+        if ends is not None:
+            made.append(spec | {name: ends[0]})
+    return made or GONE
 
 
 def _coordinate(value: Json, change: Change) -> Json:

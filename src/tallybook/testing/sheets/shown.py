@@ -105,7 +105,10 @@ def _digits(value: float, pattern: str, of: Locale) -> str:
 
 def moment(value: float, pattern: str, of: Locale) -> str:
     """A serial number in a pattern such as `yyyy-mm-dd hh:mm:ss`; `m` is minutes beside hours or seconds."""
-    at = datetime(1899, 12, 30) + timedelta(seconds=round(value * 86400))
+    try:
+        at = datetime(1899, 12, 30) + timedelta(seconds=round(value * 86400))
+    except OverflowError:  # before the year 1 or after 9999
+        return general(value, of)
     pieces = [match.groups() for match in TOKENS.finditer(pattern)]
     clocks = [(piece[4] or piece[2] or "").lower()[:1] for piece in pieces]
     half = any(piece[3] for piece in pieces)

@@ -6,6 +6,7 @@ import copy
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from typing import Any
 
 from tallybook.testing.sheets import metadata
@@ -15,24 +16,36 @@ from tallybook.testing.sheets.service import sheet_json
 from tallybook.testing.sheets.view import View
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Tab:
-    """One tab. Rows and columns count from 0."""
+    """One tab. Rows and columns count from 0. Cells are read when they are asked for, as they were then."""
 
     id: int
     title: str
     rows: int
     columns: int
-    values: list[list[Any]]
-    """What the cells hold, formulas evaluated, dates as serial numbers; without trailing empty rows and cells."""
-    shown: list[list[str]]
-    """What the cells show."""
-    entered: list[list[Any]]
-    """What was entered: formulas as their text."""
     resource: Json
     """The tab as a Sheet of the API, without its cells."""
     _view: View
     _sheet: Sheet
+
+    @cached_property
+    def values(self) -> list[list[Any]]:
+        """What the cells hold, formulas evaluated, dates as serial numbers; without trailing empty rows and cells."""
+        return self._read("UNFORMATTED_VALUE")
+
+    @cached_property
+    def shown(self) -> list[list[str]]:
+        """What the cells show."""
+        return self._read("FORMATTED_VALUE")
+
+    @cached_property
+    def entered(self) -> list[list[Any]]:
+        """What was entered: formulas as their text."""
+        return self._read("FORMULA")
+
+    def _read(self, option: str) -> list[list[Any]]:
+        return self._view.values(self._sheet, Rect(0, self.rows, 0, self.columns), option=option, dates="SERIAL_NUMBER")
 
     def cell(self, name: str) -> Json:
         """A cell's CellData by its A1 name; empty where there is nothing."""
@@ -51,7 +64,7 @@ class Tab:
         return dict(self.cell(name).get("userEnteredFormat", {}).get("numberFormat", {}))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Snapshot:
     """A spreadsheet at one moment."""
 
@@ -85,12 +98,5 @@ def taken(document: Document, now: datetime) -> Snapshot:
 
 
 def _tab(view: View, sheet: Sheet, owner: str) -> Tab:
-    whole = Rect(0, len(sheet.rows), 0, len(sheet.columns))
-
-    def read(option: str) -> list[list[Any]]:
-        return view.values(sheet, whole, option=option, dates="SERIAL_NUMBER")
-
-    return Tab(
-        sheet.id, sheet.title, len(sheet.rows), len(sheet.columns), read("UNFORMATTED_VALUE"), read("FORMATTED_VALUE"),
-        read("FORMULA"), sheet_json(view, sheet, [], owner, grid=False), view, sheet,
-    )  # fmt: skip
+    resource = sheet_json(view, sheet, [], owner, grid=False)
+    return Tab(sheet.id, sheet.title, len(sheet.rows), len(sheet.columns), resource, view, sheet)

@@ -55,6 +55,9 @@ def add(document: Document, given: Json) -> Sheet:
     check_title(document, title)
     index = _index(document, given.get("index"))
     grid = given.get("gridProperties", {})
+    for name in SIZES:
+        if grid.get(name, 1) < 1:
+            raise invalid(f"gridProperties.{name}: must be positive.")
     sheet = new_sheet(number, title, index, rows=grid.get("rowCount", 1000), columns=grid.get("columnCount", 26))
     kept = {k: v for k, v in grid.items() if k not in SIZES and v}
     rest = {

@@ -4,13 +4,14 @@ https://developers.google.com/workspace/sheets/api/reference/rest/v4/spreadsheet
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
 from tallybook.testing.sheets.a1 import Rect, Span, letters, written
 from tallybook.testing.sheets.entry import raw, typed
-from tallybook.testing.sheets.errors import invalid
+from tallybook.testing.sheets.errors import GoogleError, invalid
 from tallybook.testing.sheets.locales import locale
 from tallybook.testing.sheets.model import COLUMNS, ROWS, Document, Json, Sheet
 from tallybook.testing.sheets.ranges import filtered, locate, on_grid, readable
@@ -73,18 +74,20 @@ class Values:
 
     def batch_update(self, body: Options) -> Json:
         answers = []
-        for one in body.get("data", ()):
-            sheet, span = locate(self.document, one.get("range", ""))
-            answers.append(self._write(sheet, span, one, body))
+        for index, one in enumerate(body.get("data", ())):
+            with named(f"data[{index}]"):
+                sheet, span = locate(self.document, one.get("range", ""))
+                answers.append(self._write(sheet, span, one, body))
         return self._totals(answers)
 
     def batch_update_by_filter(self, body: Options) -> Json:
         answers = []
-        for one in body.get("data", ()):
-            for sheet, span in filtered(self.document, one.get("dataFilter", {})):
-                answer = self._write(sheet, span, one, body, exceed=False)
-                del answer["spreadsheetId"]
-                answers.append(answer | {"dataFilter": one["dataFilter"]})
+        for index, one in enumerate(body.get("data", ())):
+            with named(f"data[{index}]"):
+                for sheet, span in filtered(self.document, one.get("dataFilter", {})):
+                    answer = self._write(sheet, span, one, body, exceed=False)
+                    del answer["spreadsheetId"]
+                    answers.append(answer | {"dataFilter": one["dataFilter"]})
         return self._totals(answers)
 
     def _totals(self, answers: list[Json]) -> Json:
@@ -205,6 +208,16 @@ class Values:
             sheet.put(row, column, {k: v for k, v in cell.items() if k not in ("userEnteredValue", "textFormatRuns")})
         self.document.memo.clear()
         return written(sheet.title, rect)
+
+
+@contextmanager
+def named(place: str) -> Iterator[None]:
+    """A refusal within says in which part of the body."""
+    try:
+        yield
+    except GoogleError as error:
+        error.message = f"Invalid {place}: {error.message}"
+        raise
 
 
 def input_option(options: Options) -> str:
