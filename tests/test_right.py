@@ -486,7 +486,7 @@ def test_percentiles_of_many_values_stay_within_what_is_stated(spread: int, tmp_
             "plan": "pro" if number % 2 else "team",
             "seconds": (place := chance.randrange(spread) - spread // 3) * abs(place) / 7,
         }
-        for number in range(1, 12001)
+        for number in range(1, 8001)
     ]
     columns = tuple(column for column in COMPANY if column.name in ("id", "at", "plan", "seconds"))
     asked = [Agg("quantile", ("seconds",), q=q) for q in ("0.01", "0.5", "0.95", "0.999", "1")]
@@ -562,7 +562,7 @@ def stored_rows(world: World, url: str) -> None:
         database.drop(table)
 
 
-@settings(RIGHT, max_examples=20)
+@settings(RIGHT, max_examples=settings.default.max_examples)
 @given(data=st.data())
 def test_the_database_holds_the_rows_that_the_judge_reads(database_url: str, data: st.DataObject) -> None:
     stored_rows(data.draw(worlds(open_database(database_url).dialect)), database_url)
