@@ -12,11 +12,9 @@ Parsing needs sqlglot, which is imported only then; a parsed `Measure` is a plai
 
 from __future__ import annotations
 
-import math
-import operator
 import re
 from collections.abc import Callable
-from decimal import ROUND_HALF_UP, Context, Decimal
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -551,217 +549,15 @@ def linear(tree: Tree, leaf: Callable[[int], bool]) -> bool:
             return linear(left, leaf) and linear(right, leaf)
         case ["neg", inner]:
             return linear(inner, leaf)
-        case ["*", left, right] if _written(left) or _written(right):
-            return linear(right if _written(left) else left, leaf)
-        case ["/", inner, divisor] if _written(divisor):
+        case ["*", left, right] if is_written(left) or is_written(right):
+            return linear(right if is_written(left) else left, leaf)
+        case ["/", inner, divisor] if is_written(divisor):
             return linear(inner, leaf)
         case ["float", inner] | ["fn", "coalesce", inner, ["num", "0"]]:
             return linear(inner, leaf)
     return False
 
 
-def _written(tree: Tree) -> bool:
+def is_written(tree: Tree) -> bool:
     """A number as it stands in the measure, with or without a sign."""
-    return bool(tree[0] == "num" or (tree[0] == "neg" and _written(tree[1])))
-
-
-# --- evaluation in the engine -------------------------------------------------------------------
-
-EXACT = "DECIMAL(38,10)"
-
-
-def render(shell: Tree, leaves: list[tuple[str, str]]) -> tuple[str, str]:
-    """The shell as DuckDB SQL, and its type (integer, decimal or float).
-
-    `leaves` are (sql, type) of the slots; exact ones are DECIMAL(38,10). Division is real division, and any
-    division by zero is null. What is exact stays so under + - % round, case and times a written number."""
-    match shell:
-        case ["slot", index]:
-            return leaves[index]
-        case ["num", written]:
-            return (written, FLOAT) if "e" in written.lower() else (written, INTEGER if written.isdigit() else DECIMAL)
-        case ["null"]:
-            return f"CAST(NULL AS {EXACT})", INTEGER
-        case ["neg", inner]:
-            sql, kind = render(inner, leaves)
-            return f"(-{sql})", kind
-        case ["+" | "-" as sign, left, right]:
-            (a, b), kind = _alike([render(left, leaves), render(right, leaves)])
-            return f"({a} {sign} {b})", kind
-        case ["%", left, right]:
-            (a, b), kind = _alike([render(left, leaves), render(right, leaves)])
-            return f"({a} % nullif({b}, 0))", kind
-        case ["*", left, right]:
-            return _product(left, right, leaves)
-        case ["/", left, right]:
-            a, b = _as_float(render(left, leaves)), _as_float(render(right, leaves))
-            return f"({a} / nullif({b}, 0))", FLOAT
-        case ["float", inner]:
-            return _as_float(render(inner, leaves)), FLOAT
-        case ["trunc", inner]:
-            return f"CAST(trunc({render(inner, leaves)[0]}) AS {EXACT})", INTEGER
-        case ["round", inner, digits]:
-            return _round(render(inner, leaves), digits)
-        case ["fn", name, *args]:
-            sqls, kind = _alike([render(a, leaves) for a in args])
-            return f"{name}({', '.join(sqls)})", kind
-        case ["case", branches, default]:
-            values, kind = _alike([*(render(value, leaves) for _, value in branches), render(default, leaves)])
-            when = " ".join(f"WHEN {_test(c, leaves)} THEN {v}" for (c, _), v in zip(branches, values, strict=False))
-            return f"(CASE {when} ELSE {values[-1]} END)", kind
-    raise MeasureError(f"a shell of an unknown form: {shell!r}")
-
-
-def _test(tree: Tree, leaves: list[tuple[str, str]]) -> str:
-    match tree:
-        case ["cmp", sign, left, right]:
-            (a, b), _ = _alike([render(left, leaves), render(right, leaves)])
-            return f"({a} {sign} {b})"
-        case ["and" | "or" as word, left, right]:
-            return f"({_test(left, leaves)} {word} {_test(right, leaves)})"
-        case ["not", inner]:
-            return f"(NOT {_test(inner, leaves)})"
-        case ["isnull", inner]:
-            return f"({render(inner, leaves)[0]} IS NULL)"
-    raise MeasureError(f"a condition of an unknown form: {tree!r}")
-
-
-def _alike(rendered: list[tuple[str, str]]) -> tuple[list[str], str]:
-    """All of one type: floats if one of them is, else exact decimals."""
-    kinds = {kind for _, kind in rendered}
-    if FLOAT in kinds:
-        return [_as_float(r) for r in rendered], FLOAT
-    return [f"CAST({sql} AS {EXACT})" for sql, _ in rendered], DECIMAL if DECIMAL in kinds else INTEGER
-
-
-def _as_float(rendered: tuple[str, str]) -> str:
-    return rendered[0] if rendered[1] == FLOAT and rendered[0].startswith("CAST(") else f"CAST({rendered[0]} AS DOUBLE)"
-
-
-def _product(left: Tree, right: Tree, leaves: list[tuple[str, str]]) -> tuple[str, str]:
-    a, b = render(left, leaves), render(right, leaves)
-    written = _written(left) or _written(right)
-    if FLOAT in (a[1], b[1]) or not written:
-        return f"({_as_float(a)} * {_as_float(b)})", FLOAT
-    return f"CAST({a[0]} * {b[0]} AS {EXACT})", DECIMAL if DECIMAL in (a[1], b[1]) else INTEGER
-
-
-def _round(rendered: tuple[str, str], digits: int) -> tuple[str, str]:
-    sql, kind = rendered
-    if kind == FLOAT:
-        return f"round({sql}, {digits})", FLOAT
-    return f"CAST(round(CAST({sql} AS {EXACT}), {digits}) AS {EXACT})", INTEGER if digits <= 0 else DECIMAL
-
-
-# --- evaluation in Python -----------------------------------------------------------------------
-
-Number = Decimal | float | None
-
-
-def evaluate(shell: Tree, leaves: list[Number]) -> Number:
-    """The value of a shell over finished leaves, by the same rules as `render`. Null in, null out.
-
-    Raises OverflowError where a step is beyond what a float holds.
-    """
-    match shell:
-        case ["slot", index]:
-            return leaves[index]
-        case ["num", written]:
-            return float(written) if "e" in written.lower() else Decimal(written)
-        case ["null"]:
-            return None
-        case ["case", branches, default]:
-            for condition, value in branches:
-                if _holds(condition, leaves):
-                    return evaluate(value, leaves)
-            return evaluate(default, leaves)
-        case ["fn", name, *args]:
-            return _function(name, [evaluate(a, leaves) for a in args])
-        case ["round", inner, digits]:
-            return _rounded(evaluate(inner, leaves), digits)
-        case [word, *args]:
-            values = [evaluate(a, leaves) for a in args]
-            return None if None in values else _finite(_arithmetic(word, values))
-    raise MeasureError(f"a shell of an unknown form: {shell!r}")
-
-
-def _finite(value: Number) -> Number:
-    """Raises OverflowError: 1 / infinity would be a silent 0."""
-    if isinstance(value, float) and not math.isfinite(value):
-        raise OverflowError(f"{value} is no number")
-    return value
-
-
-def _arithmetic(word: str, values: list[Any]) -> Number:
-    a = values[0]
-    if word == "neg":
-        return -a  # type: ignore[no-any-return]
-    if word == "float":
-        return float(a)
-    if word == "trunc":
-        return Decimal(int(a))
-    a, b = _same_kind(values)
-    match word:
-        case "+":
-            return a + b  # type: ignore[no-any-return]
-        case "-":
-            return a - b  # type: ignore[no-any-return]
-        case "*":
-            return a * b  # type: ignore[no-any-return]
-        case "/":
-            return float(a) / float(b) if b else None
-        case "%":
-            return math.fmod(a, b) if isinstance(a, float) and b else a % b if b else None
-    raise MeasureError(f"a shell of an unknown form: {word!r}")
-
-
-def _same_kind(values: list[Any]) -> list[Any]:
-    return [float(v) for v in values] if any(isinstance(v, float) for v in values) else values
-
-
-def _function(name: str, values: list[Any]) -> Number:
-    known = _same_kind([v for v in values if v is not None])
-    if name == "coalesce":
-        return known[0] if known else None
-    if name in ("least", "greatest"):
-        return (min if name == "least" else max)(known) if known else None
-    if name == "nullif":
-        return None if len(known) == 2 and known[0] == known[1] else values[0]
-    return abs(values[0]) if values[0] is not None else None
-
-
-def _rounded(value: Number, digits: int) -> Number:
-    if value is None:
-        return None
-    exact = Decimal(value)
-    wide = Context(prec=60 + max(0, exact.adjusted() + digits))
-    half_away = exact.quantize(Decimal(1).scaleb(-digits), ROUND_HALF_UP, wide)
-    return float(half_away) if isinstance(value, float) else half_away
-
-
-def _holds(condition: Tree, leaves: list[Number]) -> bool | None:
-    """SQL's three values: true, false and unknown (None)."""
-    match condition:
-        case ["cmp", sign, left, right]:
-            a, b = evaluate(left, leaves), evaluate(right, leaves)
-            if a is None or b is None:
-                return None
-            a, b = _same_kind([a, b])
-            return bool(_COMPARE[sign](a, b))
-        case ["isnull", inner]:
-            return evaluate(inner, leaves) is None
-        case ["not", inner]:
-            held = _holds(inner, leaves)
-            return None if held is None else not held
-        case ["and", left, right]:
-            both = (_holds(left, leaves), _holds(right, leaves))
-            return False if False in both else None if None in both else True
-        case ["or", left, right]:
-            both = (_holds(left, leaves), _holds(right, leaves))
-            return True if True in both else None if None in both else False
-    raise MeasureError(f"a condition of an unknown form: {condition!r}")
-
-
-_COMPARE = {
-    "=": operator.eq, "<>": operator.ne, "<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge,
-}  # fmt: skip
+    return bool(tree[0] == "num" or (tree[0] == "neg" and is_written(tree[1])))

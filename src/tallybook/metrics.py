@@ -13,7 +13,8 @@ from decimal import Decimal
 
 import msgspec
 
-from tallybook.measure import Measure, Number, Then, evaluate, parse_then
+from tallybook.measure import Measure, Then, parse_then
+from tallybook.shell import Number, evaluate
 
 FLOW, LEVEL, UNIQUES = "flow", "level", "uniques"
 KINDS = (FLOW, LEVEL, UNIQUES)

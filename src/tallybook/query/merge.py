@@ -11,9 +11,10 @@ from dataclasses import dataclass, replace
 from datetime import date, timedelta
 
 from tallybook.engines.duckdb import literal
-from tallybook.measure import ADDITIVE, BUCKETS, BY_TIME, DECIMAL, FLOAT, IDS, INTEGER, Then, render
+from tallybook.measure import ADDITIVE, BUCKETS, BY_TIME, DECIMAL, FLOAT, IDS, INTEGER, Then
 from tallybook.metrics import Bound
 from tallybook.query.ask import Filter
+from tallybook.shell import render
 
 EXACT = "DECIMAL(38,10)"
 

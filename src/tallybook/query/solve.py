@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import Any
 
 from tallybook.calendar import ONE_DAY, period_start
-from tallybook.measure import ADDITIVE, FLOAT, Number, evaluate
+from tallybook.measure import ADDITIVE, FLOAT
 from tallybook.metrics import FLOW, LEVEL, UNIQUES, Bound
 from tallybook.points import ACCURACY
 from tallybook.query.ask import Query
@@ -18,6 +18,7 @@ from tallybook.query.ground import Coverage, Ground
 from tallybook.query.merge import TOTALS, Parts, period_sql, values_relation
 from tallybook.query.spans import spans
 from tallybook.result import NOT_FINITE
+from tallybook.shell import Number, evaluate
 
 Key = tuple[date, tuple[str | None, ...]]
 """(first day of the period, dimension values)."""
