@@ -137,7 +137,10 @@ class Emulator:
 
     def credentials(self, scopes: Iterable[str] = (SPREADSHEETS, ROOT + "drive"), *, account: str = "") -> Any:
         """google-auth's credentials of a person, for any of Google's clients. Needs `tallybook[google]`."""
-        from google.oauth2.credentials import Credentials
+        try:
+            from google.oauth2.credentials import Credentials
+        except ImportError:
+            raise ImportError("credentials need google-auth: pip install 'tallybook[google]'") from None
 
         info = self.authorized_user(scopes, account=account)
         return Credentials(None, **{name: value for name, value in info.items() if name != "type"})  # type: ignore[no-untyped-call]
