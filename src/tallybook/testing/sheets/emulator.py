@@ -203,7 +203,7 @@ class Emulator:
             file = self._store.files[document_id]
             one = {"kind": "drive#permission", "id": account, "type": "user", "role": role, "emailAddress": account}
             file.permissions = [p for p in file.permissions if p.get("emailAddress") != account] + [one]
-            self._api.drive._tell(file)
+            self._api.drive.tell_editors(file)
 
     def pick(self, document_id: str, app: str = "") -> None:
         """Give a file to an app, as a person does in Google's file picker: drive.file then reaches it."""
