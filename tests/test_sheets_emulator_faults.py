@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -18,6 +19,7 @@ from google.oauth2 import service_account
 from google_auth_oauthlib.flow import InstalledAppFlow
 
 from tallybook.testing.sheets import Emulator, Seen
+from tallybook.testing.sheets.oauth import key_pair
 from tests.google_clients import googles, gspreads
 
 START = datetime(2026, 3, 10, 8, tzinfo=UTC)
@@ -317,3 +319,15 @@ def test_rules_choose_by_number_verb_and_predicate(emulator: Emulator) -> None:
     assert emulator.calls()["sheets.spreadsheets.values.update"] == 2
     emulator.forget_requests()
     assert emulator.requests == []
+
+
+def test_without_the_extra_it_runs_and_says_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("cryptography.hazmat.primitives", "google.oauth2.credentials"):
+        monkeypatch.setitem(sys.modules, name, None)
+    key_pair.cache_clear()
+    with Emulator(start=START) as emulator:
+        for wanted in (emulator.credentials, emulator.service_account):
+            with pytest.raises(ImportError, match=r"pip install 'tallybook\[google\]'"):
+                wanted()
+        assert appended(emulator, emulator.create()).status_code == 200
+        assert requests.get(f"{emulator.url}/emulator", timeout=10).json()["service_account"] is None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -614,7 +615,7 @@ def test_ranges_of_things_follow_the_cells(google: Emulator) -> None:
     person = google.person(number)
     person.type_rows("Daily!A1", [["day", "n"], ["x", 1], ["y", 2]])
     person.protect("Daily!B1:B3")
-    person.filter("Daily!A1:B3")
+    person.filter("Daily!A1:B3", sort_by="B")
     person.chart("signups", "Daily!A1:A3", "Daily!B1:B3")
     person.color_when("Daily!B2:B3", greater_than=1)
     person.name("Daily!B2:B3", "numbers")
@@ -627,6 +628,8 @@ def test_ranges_of_things_follow_the_cells(google: Emulator) -> None:
     assert resource["conditionalFormats"][0]["ranges"] == [area]
     assert resource["protectedRanges"][0]["range"] == area | {"startRowIndex": 0}
     assert resource["basicFilter"]["range"] == area | {"startRowIndex": 0, "startColumnIndex": 1}
+    assert resource["basicFilter"]["sortSpecs"] == [{"dimensionIndex": 2, "sortOrder": "ASCENDING"}]
+    assert resource["charts"][0]["position"]["overlayPosition"]["anchorCell"]["columnIndex"] == 7
     chart = resource["charts"][0]["spec"]["basicChart"]
     assert chart["series"][0]["series"]["sourceRange"]["sources"] == [area | {"startRowIndex": 0}]
     person.delete_column("Daily", "C")
@@ -634,6 +637,21 @@ def test_ranges_of_things_follow_the_cells(google: Emulator) -> None:
     assert gone.named_ranges == []
     assert "protectedRanges" not in gone["Daily"].resource
     assert "conditionalFormats" not in gone["Daily"].resource
+
+
+def test_parallel_appends_are_applied_one_after_another(google: Emulator) -> None:
+    number = google.create()
+
+    def five(writer: int) -> None:
+        api = Api(google)
+        for row in range(5):
+            assert "updates" in api.append(number, "A1", [[f"{writer}.{row}x"]])
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(five, range(8)))
+    assert sorted(row[0] for row in google.document(number).tabs[0].values) == [
+        f"{w}.{r}x" for w in range(8) for r in range(5)
+    ]
 
 
 def test_check_boxes_count_as_data_for_append(google: Emulator, api: Api) -> None:

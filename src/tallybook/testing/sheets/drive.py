@@ -265,7 +265,7 @@ class Drive:
         one = {"kind": "drive#permission", "id": number, "type": body["type"], "role": body["role"]}
         one |= {name: body[name] for name in ("emailAddress", "domain") if name in body}
         file.permissions = [p for p in file.permissions if p["id"] != number] + [one]
-        self._tell(file)
+        self.tell_editors(file)
         return _masked(one, query, default=("kind", "id", "type", "role"))
 
     def permissions(self, caller: Access, number: str, query: Json) -> Json:
@@ -278,9 +278,9 @@ class Drive:
         if permission not in {one["id"] for one in file.permissions}:
             raise GoogleError(404, f"Permission not found: {permission}.", reason="notFound", location="permissionId")
         file.permissions = [one for one in file.permissions if one["id"] != permission or one["role"] == "owner"]
-        self._tell(file)
+        self.tell_editors(file)
 
-    def _tell(self, file: File) -> None:
+    def tell_editors(self, file: File) -> None:
         """The document knows its editors: they are who may edit what is protected without names."""
         if file.document is not None:
             writers = [

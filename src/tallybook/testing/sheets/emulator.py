@@ -137,7 +137,10 @@ class Emulator:
 
     def credentials(self, scopes: Iterable[str] = (SPREADSHEETS, ROOT + "drive"), *, account: str = "") -> Any:
         """google-auth's credentials of a person, for any of Google's clients. Needs `tallybook[google]`."""
-        from google.oauth2.credentials import Credentials
+        try:
+            from google.oauth2.credentials import Credentials
+        except ImportError:
+            raise ImportError("credentials need google-auth: pip install 'tallybook[google]'") from None
 
         info = self.authorized_user(scopes, account=account)
         return Credentials(None, **{name: value for name, value in info.items() if name != "type"})  # type: ignore[no-untyped-call]
@@ -200,7 +203,7 @@ class Emulator:
             file = self._store.files[document_id]
             one = {"kind": "drive#permission", "id": account, "type": "user", "role": role, "emailAddress": account}
             file.permissions = [p for p in file.permissions if p.get("emailAddress") != account] + [one]
-            self._api.drive._tell(file)
+            self._api.drive.tell_editors(file)
 
     def pick(self, document_id: str, app: str = "") -> None:
         """Give a file to an app, as a person does in Google's file picker: drive.file then reaches it."""

@@ -89,8 +89,11 @@ class ServiceAccount:
 @cache
 def key_pair() -> tuple[Any, str]:
     """An RSA key and its PEM, made once a process: making one takes a tenth of a second."""
-    from cryptography.hazmat.primitives import serialization
-    from cryptography.hazmat.primitives.asymmetric import rsa
+    try:
+        from cryptography.hazmat.primitives import serialization
+        from cryptography.hazmat.primitives.asymmetric import rsa
+    except ImportError:
+        raise ImportError("service accounts need cryptography: pip install 'tallybook[google]'") from None
 
     private = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     pem = private.private_bytes(
