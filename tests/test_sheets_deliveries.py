@@ -548,7 +548,7 @@ class Office(RuleBasedStateMachine):
         if sheet is None:
             return None
         only = {"gridRange": {"sheetId": sheet["properties"]["sheetId"]}}
-        return sheets_tab.read(api.read(self.document, fields=sheets_tab.CONTENT, ranges=[only]), "Acme/board")
+        return sheets_tab.read(api.read(self.document, fields=sheets_tab.CONTENT, ranges=[only]))
 
     def theirs(self, tab: sheets_tab.Tab | None) -> Counter[Any]:
         """What stands outside our cells. Formulas count, their text does not: places in it move."""

@@ -123,7 +123,7 @@ def _tab(api: Api, overview: Json, place: Place, grid: Grid) -> tuple[Tab, bool,
             False,
         )
     only = {"gridRange": {"sheetId": int(sheet["properties"]["sheetId"])}}
-    tab = read(api.read(place.document, fields=CONTENT, ranges=[only]), place.owner)
+    tab = read(api.read(place.document, fields=CONTENT, ranges=[only]))
     if theirs and tab.cells:
         raise DestinationRefused(
             f"document {place.document} has a tab {place.tab!r} with something in it, which was not written by this delivery",
@@ -151,7 +151,7 @@ def _next_stamp(place: Place, tab: Tab, requests: Sequence[Json]) -> tuple[Stamp
 
     number = 1 + max((stamp.number for stamp in tab.stamps), default=0)
     token = hashlib.blake2b(json.dumps(list(requests), sort_keys=True).encode(), digest_size=8).hexdigest()
-    value = f"{place.owner}#{number}#{token}"
+    value = f"{number}#{token}"
     own = _number(place.document, place.owner, tab.id, number)
     old: list[Json] = [
         {"deleteDeveloperMetadata": {"dataFilter": {"developerMetadataLookup": {"metadataId": stamp.id}}}}

@@ -37,17 +37,14 @@ def requests_of(
     found += _corrections(tab, old, places, notes)
     found += _room_for_columns(change)
     new = {field.id: change.last_column + 1 + i for i, field in enumerate(change.fields)}
-    found += [
-        _mark(_span(tab, COLUMNS, new[field.id], new[field.id] + 1), COLUMN, f"{owner}#{field.id}")
-        for field in change.fields
-    ]
+    found += [_mark(_span(tab, COLUMNS, new[field.id], new[field.id] + 1), COLUMN, field.id) for field in change.fields]
     places |= new
     header, last = tab.header, change.last_row
     if header is None:
         header = _place_of_headings(change)
         last = max(last, header) if last < 0 else last + 1
         found += [] if made or tab.empty_rows(header, header + 1) else [_insert(tab, ROWS, header, header + 1)]
-        found += [_mark(_span(tab, ROWS, header, header + 1), HEADER, owner)]
+        found += [_mark(_span(tab, ROWS, header, header + 1), HEADER, "1")]
     shifted = 0 if tab.header is not None or made or tab.empty_rows(header, header + 1) else 1
     headed = grid.fields if change.headings else change.fields
     found += [_headings(tab, header, run, places) for run in _runs(headed, places)]

@@ -4,9 +4,11 @@ Places are known by developer metadata, which stays with its row or column where
 title of the tab, a letter or a heading. Plain values in, a `Tab` out: no request is made here.
 
     tallybook.delivery   on the tab       whose it is: "<book>/<delivery>"
-    tallybook.column     on each column   "<book>/<delivery>#<field>"
+    tallybook            on each column   its field
     tallybook.header     on the row of the headings
-    tallybook.stamp      on the tab       the latest batches, each with an id of its own
+    tallybook.stamp      on the tab       the latest batches, each with an id of its own: "<number>#<token>"
+
+They are short, because a document holds 30,000 characters of metadata.
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ from typing import Any
 from tallybook.destinations.layout import Value
 from tallybook.errors import DestinationError
 
-DELIVERY, COLUMN, HEADER, STAMP = "tallybook.delivery", "tallybook.column", "tallybook.header", "tallybook.stamp"
+DELIVERY, COLUMN, HEADER, STAMP = "tallybook.delivery", "tallybook", "tallybook.header", "tallybook.stamp"
 OVERVIEW = (
     "spreadsheetId,properties(title,locale,timeZone),sheets(properties(sheetId,title,index,gridProperties),"
     "developerMetadata(metadataId,metadataKey,metadataValue))"
@@ -134,7 +136,7 @@ def cells_of(overview: Json) -> int:
     return sum(int(grid.get("rowCount", 0)) * int(grid.get("columnCount", 0)) for grid in grids)
 
 
-def read(content: Json, owner: str) -> Tab:
+def read(content: Json) -> Tab:
     """The tab of an answer that holds one, with its grid data."""
     (sheet,) = content["sheets"]
     grid = sheet["properties"].get("gridProperties", {})
@@ -146,16 +148,14 @@ def read(content: Json, owner: str) -> Tab:
     places: dict[str, int] = {}
     header: int | None = None
     for place, entry in _marks(data.get("columnMetadata", ()), COLUMN, int(data.get("startColumn", 0))):
-        name, _, own = str(entry.get("metadataValue", "")).rpartition("#")
-        if name == owner:
-            places.setdefault(own, place)
-    for place, entry in _marks(data.get("rowMetadata", ()), HEADER, int(data.get("startRow", 0))):
-        header = place if entry.get("metadataValue") == owner else header
+        places.setdefault(str(entry.get("metadataValue", "")), place)
+    for place, _ in _marks(data.get("rowMetadata", ()), HEADER, int(data.get("startRow", 0))):
+        header = place
     return Tab(
         id=int(sheet["properties"]["sheetId"]), title=sheet["properties"]["title"],
         rows=int(grid.get("rowCount", 0)), columns=int(grid.get("columnCount", 0)),
         cells=(*before, *rows), places=places, header=header, merged=tuple(map(_merged, sheet.get("merges", ()))),
-        stamps=_stamps(sheet, owner),
+        stamps=_stamps(sheet),
     )  # fmt: skip
 
 
@@ -191,12 +191,10 @@ def _merged(merge: Json) -> tuple[int, int, int, int]:
     return first, behind, left, right
 
 
-def _stamps(sheet: Json, owner: str) -> tuple[Stamp, ...]:
-    """`<owner>#<number>#<token>` each."""
+def _stamps(sheet: Json) -> tuple[Stamp, ...]:
     stamps = []
     for entry in sheet.get("developerMetadata", ()):
-        name, _, token = str(entry.get("metadataValue", "")).rpartition("#")
-        name, _, number = name.rpartition("#")
-        if entry["metadataKey"] == STAMP and name == owner and number.isdigit():
+        number, _, token = str(entry.get("metadataValue", "")).partition("#")
+        if entry["metadataKey"] == STAMP and number.isdigit():
             stamps.append(Stamp(int(entry["metadataId"]), int(number), token))
     return tuple(sorted(stamps, key=lambda stamp: stamp.number))
