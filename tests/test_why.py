@@ -147,6 +147,29 @@ def test_a_day_known_only_under_an_older_definition_names_it(paid: Project) -> N
     assert f"--definition {old}" in said(paid, "why", "revenue", "2024-03-01")
 
 
+def test_joins_and_the_two_steps_of_a_measure_are_told(paid: Project) -> None:
+    """Of two invoices of one customer and two days the series is one."""
+    paid.table("buyers (id integer primary key, country text)", [(1, "DE"), (2, "AT")])
+    paid.table("orders (at text, buyer integer)", [("2024-03-01 10:00:00", n) for n in (1, 1, 2)])
+    paid.declare("""
+        [metrics.orders]
+        table = "orders"
+        join = "buyers on buyers.id = buyer"
+        time = "at"
+        measure = "count(*)"
+        by = ["country"]
+        per = "buyer"
+        then = "max"
+    """, start="2024-03-01")  # fmt: skip
+    paid.run()
+    (one,) = told(paid, "why", "orders", "2024-03-01")["behind"]
+    hashes = one["definition"]["hashes"]
+    assert (hashes["join"], hashes["by"], hashes["per"], hashes["then"]) == (
+        ["buyers on buyers.id = buyer"], ["country"], "buyer", "max",
+    )  # fmt: skip
+    assert (one["points"]["facts"], one["points"]["series"]) == (3, 2)
+
+
 def test_a_derived_metric_is_followed_to_the_columns_of_all_it_is_made_of(paid: Project) -> None:
     made_of = told(paid, "why", "revenue_per_payer")["lineage"]["made_of"]
     assert [tree["metric"] for tree in made_of] == ["revenue", "payers"]

@@ -584,7 +584,7 @@ class Book:
         days = sum((b - a).days + 1 for a, b in stretches)
         return {
             "metric": metric.name, "kind": "derived" if metric.derived else metric.kind, "source": metric.source,
-            "measure": metric.measure or metric.function, "by": list(self.project.catalog.queryable_dims(metric.name)),
+            "measure": metric.steps or None, "by": list(self.project.catalog.queryable_dims(metric.name)),
             "unit": metric.unit, "show": "formula" if metric.derived else metric.default_show,
             "title": metric.title, "description": metric.description, "definition": bound.definition if bound else None,
             "definitions": [d.id for d in known.definitions.get(key, ())],

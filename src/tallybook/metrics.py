@@ -185,6 +185,12 @@ class Metric(msgspec.Struct, frozen=True, kw_only=True):
         return parse_then(self.then) if self.per and self.then else None
 
     @property
+    def steps(self) -> str:
+        """What is measured, as it is declared: with `per` and `then`."""
+        what = self.measure or self.function or ""
+        return f"{what} per {self.per}, then {self.then}" if self.per else what
+
+    @property
     def linear(self) -> bool:
         """The mean of its daily values has a meaning."""
         second = self.second

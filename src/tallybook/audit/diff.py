@@ -23,8 +23,16 @@ def changed_keys(old: Bound, new: Metric, zone: str) -> dict[str, tuple[Any, Any
 def _keys(metric: Metric, zone: str) -> dict[str, Any]:
     names = ("kind", "source", "table", "sql", "where", "function", "time", "stored_zone", "until", "until_inclusive")
     found = {name: getattr(metric, name) for name in names}
-    found |= {"from": metric.from_, "decimals": metric.decimals, "by": list(metric.dims), "timezone": zone}
+    found |= {
+        "from": metric.from_,
+        "decimals": metric.decimals,
+        "by": list(metric.series_dims),
+        "per": metric.per,
+        "then": metric.then,
+        "timezone": zone,
+    }
     found["measure"] = metric.parsed.text if metric.parsed else metric.measure
+    found["join"] = [join.text for join in metric.join]
     found["function's text"] = metric.function_hash
     if metric.daily_aggregate:
         found |= {"series": sorted(metric.series), "received": metric.received}

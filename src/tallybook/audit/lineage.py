@@ -21,7 +21,11 @@ def lineage(catalog: Catalog, name: str, dialects: Mapping[str, str]) -> dict[st
         operands = dict.fromkeys(o.metric for o in metric.parsed.operands)
         made_of = [lineage(catalog, operand, dialects) for operand in operands]
         return {"metric": name, "measure": metric.measure, "made_of": made_of}
-    tree: dict[str, Any] = {"metric": name, "measure": metric.measure, "source": metric.source}
+    tree: dict[str, Any] = {
+        "metric": name,
+        "measure": metric.steps if metric.per else metric.measure,
+        "source": metric.source,
+    }
     if metric.function:
         return tree | {"function": metric.function, "tables": {}}
     tables, unread = _tables(metric, dialects.get(metric.source or "", "duckdb"))

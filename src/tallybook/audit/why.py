@@ -56,10 +56,18 @@ def _definition(bound: Bound, definitions: dict[str, Definition]) -> dict[str, A
 
 def _said(meaning: dict[str, Any], measure: str | None) -> dict[str, Any]:
     """Only what is said of this metric, each under the name it is declared by."""
-    facts = dict(zip(("table", "sql", "where", "function", "function_hash"), meaning["facts"], strict=True))
+    names = ("table", "sql", "where", "function", "function_hash")
+    facts = dict(zip(names, meaning["facts"][: len(names)], strict=True)) | {"join": meaning["facts"][len(names) :]}
     time = dict(zip(("time", "stored_zone", "from", "until", "until_inclusive"), meaning["time"], strict=True))
     whole = {"kind": meaning["kind"], "source": meaning["source"], **facts, **time, "measure": measure}
-    whole |= {"by": list(meaning["dims"]), "decimals": meaning["decimals"], "timezone": meaning["zone"]}
+    per, then = meaning.get("per", (None, None))
+    whole |= {
+        "by": [d for d in meaning["dims"] if d != per],
+        "per": per,
+        "then": then,
+        "decimals": meaning["decimals"],
+        "timezone": meaning["zone"],
+    }
     if meaning["series"]:
         whole |= {"series": meaning["series"][0], "received": meaning["series"][1]}
     whole["source says"] = dict(meaning["forms"])
@@ -92,8 +100,10 @@ def _points(
     files = [f for f in known.files if f.kind == ADDITIVE and f.first <= day <= f.last]
     if not files:
         return {"facts": 0, "series": 0}
+    own = ", ".join(bound.column(d) for d in bound.metric.series_dims)
+    number = f"count(DISTINCT ({own},))" if own else "least(count(*), 1)"
     series, facts = engine.execute(
-        f"SELECT count(*), coalesce(sum(rows), 0)::BIGINT FROM {store.scan(files)} "
+        f"SELECT {number}, coalesce(sum(rows), 0)::BIGINT FROM {store.scan(files)} "
         "WHERE metric = ? AND definition = ? AND day = ? AND slot = 0 AND rows > 0",
         [bound.key, bound.definition, day],
     ).fetchall()[0]

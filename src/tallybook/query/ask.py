@@ -294,10 +294,10 @@ def refusal(metric: Metric, show: str) -> tuple[str, tuple[str, ...]] | None:
     if metric.kind == UNIQUES or metric.kind != FLOW:
         return None
     if show == "average" and metric.parsed is not None and not metric.linear:
-        return (
-            f"the daily values of {name!r} ({metric.measure or metric.parsed.text}) cannot be averaged: days with many facts and days with few would count the same",
-            ("total",),
-        )
+        why = "days with many facts and days with few would count the same"
+        if metric.per:
+            why = f"each {metric.per} counts with all its facts of a period, not day by day"
+        return f"the daily values of {name!r} ({metric.steps}) cannot be averaged: {why}", ("total",)
     return None
 
 
