@@ -245,6 +245,14 @@ def test_an_empty_tab_of_that_name_is_used_and_one_with_something_in_it_is_not(s
     assert sheet.rows("Empty")[1] == [serial("2024-01-01"), "yes", 2, 6.25]
 
 
+def test_a_tab_of_another_book_is_not_written_to_and_named(sheet: Sheet) -> None:
+    sheet.declare('board: tab = "Daily"', name="Acme")
+    sheet.run()
+    sheet.declare('board: tab = "Daily"', name="Staging")
+    (report,) = sheet.run()
+    assert "is written by 'Acme/board', and this is 'Staging/board'" in report.error
+
+
 # ------------------------------------------------------------------------------------------- dry runs and drift
 
 

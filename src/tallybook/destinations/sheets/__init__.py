@@ -26,6 +26,7 @@ from tallybook.destinations.sheets.tab import (
     Tab,
     cells_of,
     found,
+    owner_of,
     read,
     titled,
 )
@@ -125,11 +126,21 @@ def _tab(api: Api, overview: Json, place: Place, grid: Grid) -> tuple[Tab, bool,
     only = {"gridRange": {"sheetId": int(sheet["properties"]["sheetId"])}}
     tab = read(api.read(place.document, fields=CONTENT, ranges=[only]))
     if theirs and tab.cells:
-        raise DestinationRefused(
-            f"document {place.document} has a tab {place.tab!r} with something in it, which was not written by this delivery",
-            hint='deliver to another: tab = "…"; or rename that one',
-        )
+        raise _taken(place, owner_of(theirs))
     return tab, False, theirs is not None
+
+
+def _taken(place: Place, other: str) -> DestinationRefused:
+    where = f"document {place.document} has a tab {place.tab!r}"
+    if other:
+        return DestinationRefused(
+            f"{where} that is written by {other!r}, and this is {place.owner!r}",
+            hint='two must not write to one tab: tab = "…"; or, if the book or the delivery was renamed, give it its name back',
+        )
+    return DestinationRefused(
+        f"{where} with something in it, which was not written by this delivery",
+        hint='deliver to another: tab = "…"; or rename that one',
+    )
 
 
 def _refuse_full(overview: Json, change: Change, place: Place) -> None:

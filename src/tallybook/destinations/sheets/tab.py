@@ -124,6 +124,12 @@ def found(overview: Json, owner: str) -> Json | None:
     return overview["sheets"][min(ours)[1]] if ours else None
 
 
+def owner_of(sheet: Json) -> str:
+    """Whose delivery writes a tab; nothing for a tab of people."""
+    entries = sheet.get("developerMetadata", ())
+    return next((str(e.get("metadataValue", "")) for e in entries if e["metadataKey"] == DELIVERY), "")
+
+
 def titled(overview: Json, title: str) -> Json | None:
     """The tab that has this title; Google tells titles apart regardless of case."""
     sheets: Sequence[Json] = overview.get("sheets", ())
