@@ -245,6 +245,24 @@ def test_an_empty_tab_of_that_name_is_used_and_one_with_something_in_it_is_not(s
     assert sheet.rows("Empty")[1] == [serial("2024-01-01"), "yes", 2, 6.25]
 
 
+def test_a_tab_that_is_declared_to_be_called_otherwise_is_renamed_and_one_that_people_renamed_is_not(
+    sheet: Sheet,
+) -> None:
+    sheet.declare('board: tab = "Daily"')
+    sheet.run()
+    sheet.google.person(sheet.document).rename_tab("Daily", "Ours")
+    sheet.insert(("2024-01-05 10:00:00", "pro", 3.0))
+    sheet.run("2024-01-06T06:00")
+    assert len(sheet.rows("Ours")) == 6
+    sheet.declare('board: tab = "Numbers"')
+    assert sheet.deliver(dry_run=True).changes == [{"tab": "Ours", "what": "renamed", "key": ["Numbers"]}]
+    assert sheet.deliver().status == "delivered"
+    assert len(sheet.rows("Numbers")) == 6
+    sheet.declare('board: tab = "Sheet1"')
+    sheet.google.person(sheet.document).type("Sheet1!A1", "theirs")
+    assert "'Sheet1' with something in it" in sheet.deliver().error
+
+
 def test_a_tab_of_another_book_is_not_written_to_and_named(sheet: Sheet) -> None:
     sheet.declare('board: tab = "Daily"', name="Acme")
     sheet.run()

@@ -76,6 +76,7 @@ def grid_of(result: Result, delivery: Delivery) -> Grid:
 def told(outcome: Outcome) -> list[dict[str, Any]]:
     """Every change, for people and programs."""
     found: list[dict[str, Any]] = [{"tab": outcome.tab, "what": "new tab"}] if outcome.made else []
+    found += [{"tab": outcome.tab, "what": "renamed", "key": [outcome.renamed]}] if outcome.renamed else []
     found += [{"tab": outcome.tab, "what": "new column", "column": name} for name in outcome.columns]
     found += [{"tab": outcome.tab, "what": "new row", "key": list(key)} for key in outcome.added]
     found += [

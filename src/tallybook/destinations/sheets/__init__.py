@@ -64,6 +64,8 @@ class Outcome:
 
     tab: str = ""
     made: bool = False
+    renamed: str = ""
+    """How the tab is called from now on, because it is declared so."""
     columns: list[str] = field(default_factory=list)
     """New ones, by their field."""
     added: list[Key] = field(default_factory=list)
@@ -76,7 +78,7 @@ class Outcome:
 
     @property
     def changed(self) -> bool:
-        return bool(self.made or self.columns or self.added or self.corrected or self.gone)
+        return bool(self.made or self.renamed or self.columns or self.added or self.corrected or self.gone)
 
 
 def bring_up_to_date(
@@ -92,11 +94,14 @@ def bring_up_to_date(
         tab, made, adopted = _tab(api, overview, place, grid)
         change = plan(grid, tab, mode=place.mode, policy=place.policy, before=before)
         outcome = outcome or _outcome(change, overview, made=made)
-        if change.is_empty or dry_run:
+        outcome.renamed = "" if made or adopted or tab.declared == place.tab else place.tab
+        if (change.is_empty and not outcome.renamed) or dry_run:
             return outcome
         _refuse_full(overview, change, place)
         part = change.first(CELLS_AT_ONCE)
-        requests = requests_of(part, place.owner, made=made, adopted=adopted, pattern=_pattern, notes=place.notes)
+        requests = requests_of(
+            part, place.owner, title=place.tab, made=made, adopted=adopted, pattern=_pattern, notes=place.notes
+        )
         stamp, old = _next_stamp(place, tab, requests)
         try:
             api.batch_update(place.document, [*requests, *old], stamp)
@@ -113,7 +118,8 @@ def bring_up_to_date(
 def _tab(api: Api, overview: Json, place: Place, grid: Grid) -> tuple[Tab, bool, bool]:
     """(the tab as it stands, or shall be made; whether it is to be made; whether it is an empty one of somebody)."""
     ours = found(overview, place.owner)
-    theirs = None if ours else titled(overview, place.tab)
+    named = titled(overview, place.tab)
+    theirs = None if ours else named
     sheet = ours or theirs
     if sheet is None:
         ids = {int(s["properties"]["sheetId"]) for s in overview.get("sheets", ())}
@@ -127,6 +133,8 @@ def _tab(api: Api, overview: Json, place: Place, grid: Grid) -> tuple[Tab, bool,
     tab = read(api.read(place.document, fields=CONTENT, ranges=[only]))
     if theirs and tab.cells:
         raise _taken(place, owner_of(theirs))
+    if ours and tab.declared != place.tab and named is not None and named is not ours:
+        raise _taken(place, owner_of(named))
     return tab, False, theirs is not None
 
 

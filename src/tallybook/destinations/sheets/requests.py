@@ -24,14 +24,16 @@ Pattern = Callable[[Column | None, Sequence[Value]], str]
 
 
 def requests_of(
-    change: Change, owner: str, *, made: bool, adopted: bool = False, pattern: Pattern, notes: str = ""
+    change: Change, owner: str, *, title: str, made: bool, adopted: bool = False, pattern: Pattern, notes: str = ""
 ) -> list[Json]:
-    """In the order in which they are applied. `made`: the tab does not exist yet; `adopted`: it is somebody's empty
-    one; `notes`: what a corrected cell is to say of its old value ("until 2026-03-01"), if anything."""
+    """In the order in which they are applied. `title`: how the tab is declared to be called; `made`: it does not exist
+    yet; `adopted`: it is somebody's empty one; `notes`: what a corrected cell is to say of its old value ("until 2026-03-01"), if anything."""
     tab, grid = change.tab, change.grid
     found: list[Json] = [_sheet(tab)] if made else [_frozen(tab)] if adopted else []
     if made or adopted:
-        found.append(_mark({"sheetId": tab.id}, DELIVERY, owner))
+        found.append(_mark({"sheetId": tab.id}, DELIVERY, f"{owner}#{title}"))
+    elif tab.declared != title:
+        found += _renamed(tab, f"{owner}#{title}", title)
     places = {field.id: tab.places[field.id] for field in grid.fields if field.id in tab.places}
     old = [cell for cell in change.written if cell.field in places]
     found += _corrections(tab, old, places, notes)
@@ -66,6 +68,14 @@ def _sheet(tab: Tab) -> Json:
 def _frozen(tab: Tab) -> Json:
     properties = {"sheetId": tab.id, "gridProperties": {"frozenRowCount": 1}}
     return {"updateSheetProperties": {"properties": properties, "fields": "gridProperties.frozenRowCount"}}
+
+
+def _renamed(tab: Tab, mark: str, title: str) -> list[Json]:
+    """The tab is declared to be called otherwise now."""
+    named = {"properties": {"sheetId": tab.id, "title": title}, "fields": "title"}
+    which = [{"developerMetadataLookup": {"metadataId": tab.mark}}]
+    marked = {"dataFilters": which, "developerMetadata": {"metadataValue": mark}, "fields": "metadataValue"}
+    return [{"updateSheetProperties": named}, {"updateDeveloperMetadata": marked}]
 
 
 def _mark(location: Json, key: str, value: str) -> Json:

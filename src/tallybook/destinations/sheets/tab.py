@@ -3,7 +3,7 @@
 Places are known by developer metadata, which stays with its row or column wherever people move it; never by the
 title of the tab, a letter or a heading. Plain values in, a `Tab` out: no request is made here.
 
-    tallybook.delivery   on the tab       whose it is: "<book>/<delivery>"
+    tallybook.delivery   on the tab       whose it is, and how it was declared to be called: "<book>/<delivery>#<tab>"
     tallybook            on each column   its field
     tallybook.header     on the row of the headings
     tallybook.stamp      on the tab       the latest batches, each with an id of its own: "<number>#<token>"
@@ -77,6 +77,10 @@ class Tab:
     """(first row, row behind, first column, column behind) of cells that are merged."""
     stamps: tuple[Stamp, ...] = ()
     """In their order."""
+    mark: int = 0
+    """The id of the mark that says whose it is; 0 for none."""
+    declared: str = ""
+    """What the tab was declared to be called when the mark was written."""
 
     def cell(self, row: int, column: int) -> Cell:
         there = self.cells[row] if row < len(self.cells) else ()
@@ -119,7 +123,7 @@ def found(overview: Json, owner: str) -> Json | None:
         (entry["metadataId"], place)
         for place, sheet in enumerate(overview.get("sheets", ()))
         for entry in sheet.get("developerMetadata", ())
-        if (entry["metadataKey"], entry.get("metadataValue")) == (DELIVERY, owner)
+        if entry["metadataKey"] == DELIVERY and _owned(entry)[0] == owner
     ]
     return overview["sheets"][min(ours)[1]] if ours else None
 
@@ -127,7 +131,13 @@ def found(overview: Json, owner: str) -> Json | None:
 def owner_of(sheet: Json) -> str:
     """Whose delivery writes a tab; nothing for a tab of people."""
     entries = sheet.get("developerMetadata", ())
-    return next((str(e.get("metadataValue", "")) for e in entries if e["metadataKey"] == DELIVERY), "")
+    return next((_owned(e)[0] for e in entries if e["metadataKey"] == DELIVERY), "")
+
+
+def _owned(entry: Json) -> tuple[str, str]:
+    """(whose, how it was declared to be called) of a mark."""
+    owner, _, declared = str(entry.get("metadataValue", "")).rpartition("#")
+    return owner, declared
 
 
 def titled(overview: Json, title: str) -> Json | None:
@@ -157,7 +167,9 @@ def read(content: Json) -> Tab:
         places.setdefault(str(entry.get("metadataValue", "")), place)
     for place, _ in _marks(data.get("rowMetadata", ()), HEADER, int(data.get("startRow", 0))):
         header = place
+    marks = [entry for entry in sheet.get("developerMetadata", ()) if entry["metadataKey"] == DELIVERY]
     return Tab(
+        mark=int(marks[0]["metadataId"]) if marks else 0, declared=_owned(marks[0])[1] if marks else "",
         id=int(sheet["properties"]["sheetId"]), title=sheet["properties"]["title"],
         rows=int(grid.get("rowCount", 0)), columns=int(grid.get("columnCount", 0)),
         cells=(*before, *rows), places=places, header=header, merged=tuple(map(_merged, sheet.get("merges", ()))),
