@@ -405,7 +405,15 @@ FORBIDDEN = {
 
 
 @pytest.mark.parametrize(
-    "name", [*BY_NAME, "docs/generate.py", "docs/picture.py", "docs/example/app.sql", "docs/example/tallybook.toml"]
+    "name",
+    [
+        *BY_NAME,
+        "docs/generate.py",
+        "docs/picture.py",
+        "docs/example/app.sql",
+        "docs/example/sheet.py",
+        "docs/example/tallybook.toml",
+    ],
 )
 def test_no_page_names_a_machine(name: str) -> None:
     for number, line in enumerate((ROOT / name).read_text().splitlines(), 1):
