@@ -307,6 +307,17 @@ def test_a_cell_that_somebody_wrote_into_is_seen_and_treated_as_declared(
     assert "99.0 where 2.0 belongs" in report.hint
 
 
+@pytest.mark.parametrize("policy", ["restore", "keep"])
+def test_a_number_that_is_declared_otherwise_is_no_handwriting(sheet: Sheet, policy: str) -> None:
+    """The book is the same, and so is what was delivered of it: the question is another."""
+    sheet.declare(f'board: by_hand = "{policy}"')
+    sheet.run()
+    sheet.declare(f'board: by_hand = "{policy}"; where = ["plan=pro"]')
+    report = sheet.deliver()
+    assert [row[2] for row in sheet.rows()[1:]] == [1, 1, 0, 0]
+    assert {change["what"] for change in report.changes} == {"corrected"}
+
+
 def test_a_correction_says_what_it_was(sheet: Sheet) -> None:
     sheet.declare("board: notes = true")
     sheet.run()

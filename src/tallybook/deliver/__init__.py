@@ -144,7 +144,9 @@ def _deliver(means: Means, delivery: Delivery, report: DeliveryReport, how: How)
     result = means.ask(delivery)
     report.rows, report.version = len(result.data), result.version
     if delivery.to == SHEETS:
-        _to_sheet(means, delivery, result, last, report, how)
+        # Under other declarations the same version of the book says something else.
+        alike = last is not None and asked_alike(last.fingerprint, fingerprint)
+        _to_sheet(means, delivery, result, last if alike else None, report, how)
     else:
         _to_file(means, delivery, result, report, how)
     if how.writes:
@@ -174,7 +176,12 @@ def _to_sheet(
 
 
 def fingerprint_of(means: Means, delivery: Delivery) -> str:
-    """A hash of all that the file depends on beside the book's version: what is asked, how metrics look, the day."""
+    """All that the answer depends on beside the book's version: a hash of what is asked and declared, and the day."""
     catalog = means.catalog
-    told = [FORM, delivery, catalog.metrics, catalog.book.timezone, catalog.book.week_starts, means.today]
-    return hashlib.blake2b(msgspec.msgpack.encode(told), digest_size=8).hexdigest()
+    told = [FORM, delivery, catalog.metrics, catalog.book.timezone, catalog.book.week_starts]
+    return f"{hashlib.blake2b(msgspec.msgpack.encode(told), digest_size=8).hexdigest()} {means.today}"
+
+
+def asked_alike(one: str, other: str) -> bool:
+    """Whether two fingerprints are of the same declarations, on whatever days."""
+    return one.partition(" ")[0] == other.partition(" ")[0]
