@@ -327,6 +327,20 @@ def test_a_correction_says_what_it_was(sheet: Sheet) -> None:
     assert "note" not in sheet.tab().cell("C4")
 
 
+def test_a_document_that_will_be_full_says_when_and_one_that_is_is_not_written_to(sheet: Sheet) -> None:
+    """The tab takes 26,000 of the 26,010 cells that are left; of its 1,000 rows of a day each 995 are free."""
+    sheet.document = sheet.google.create("Large", tabs=["Large"], rows=383_615, columns=26)
+    sheet.declare()
+    (report,) = sheet.run()
+    full = date(2024, 1, 5) + timedelta(days=995)
+    assert report.hint.startswith(f"The document has 9,999,990 of 10,000,000 cells and is full about {full}")
+    sheet.document = sheet.google.create("Full", tabs=["Large"], rows=384_000, columns=26)
+    sheet.declare()
+    (report,) = sheet.run()
+    assert report.failed
+    assert "room for 16,000 more cells of 10,000,000" in report.error
+
+
 # ------------------------------------------------------------------------------------------------- exactly once
 
 TROUBLES: dict[str, dict[str, Any]] = {

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 
 from tallybook.destinations.layout import Grid, apart, arranged, latest
 from tallybook.destinations.report import UP_TO_DATE, DeliveryReport
 from tallybook.destinations.sheets import Outcome, Place, bring_up_to_date
 from tallybook.destinations.sheets.change import LATEST, values_of
+from tallybook.destinations.sheets.tab import MOST_CELLS
 from tallybook.errors import DestinationError
 from tallybook.metrics import Delivery
 from tallybook.result import Result
@@ -16,8 +18,9 @@ if TYPE_CHECKING:
     from tallybook.deliver import Means
     from tallybook.sheets.api import Api
 
-NEARLY_FULL = 9_000_000
-"""Cells of a document, of the 10 million that it may have."""
+SOON = 3 * 365
+"""Days before a document is full that its end is told."""
+DAYS = {"day": 1, "week": 7, "month": 30, "quarter": 91, "year": 365, "all": 365}
 
 
 def put(
@@ -37,7 +40,8 @@ def put(
         report.changes += told(outcome)
     if not any(outcome.changed for outcome in outcomes):
         report.status = UP_TO_DATE
-    report.hint = " ".join(_hints(outcomes))
+    growth = sum(outcome.growth for outcome in outcomes) / DAYS[delivery.scope]
+    report.hint = " ".join([*_hints(outcomes), *_full(outcomes[-1], growth, means.today)])
 
 
 def api_of(delivery: Delivery, means: Means) -> Api:
@@ -103,9 +107,18 @@ def _hints(outcomes: list[Outcome]) -> list[str]:
             said.append(
                 f"Rows of {outcome.tab!r} are there twice and are left alone: {', '.join(str(r + 1) for r in outcome.twice[:5])}."
             )
-        if outcome.cells > NEARLY_FULL:
-            said.append(f"The document has {outcome.cells:,} of 10,000,000 cells: go on in a new one soon.")
     return said
+
+
+def _full(outcome: Outcome, growth: float, today: date) -> list[str]:
+    """When a document that grows by so many cells a day will have no room, if that is soon."""
+    days = outcome.left / growth if growth else SOON
+    if days >= SOON:
+        return []
+    when = today + timedelta(days=max(0, int(days)))
+    return [
+        f"The document has {outcome.cells:,} of {MOST_CELLS:,} cells and is full about {when}: go on in a new one before."
+    ]
 
 
 def _where(cell: Any) -> str:

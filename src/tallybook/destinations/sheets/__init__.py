@@ -75,6 +75,10 @@ class Outcome:
     twice: list[int] = field(default_factory=list)
     cells: int = 0
     """Of the whole document, afterwards."""
+    left: int = 0
+    """Cells that may still be filled: those it may have more, and those of our tab below the last row."""
+    growth: int = 0
+    """Cells that a period adds: its rows, as wide as the tab."""
 
     @property
     def changed(self) -> bool:
@@ -93,7 +97,7 @@ def bring_up_to_date(
         overview = api.read(place.document, fields=OVERVIEW)
         tab, made, adopted = _tab(api, overview, place, grid)
         change = plan(grid, tab, mode=place.mode, policy=place.policy, before=before)
-        outcome = outcome or _outcome(change, overview, made=made)
+        outcome = outcome or _outcome(change, overview, place.mode, made=made)
         outcome.renamed = "" if made or adopted or tab.declared == place.tab else place.tab
         if (change.is_empty and not outcome.renamed) or dry_run:
             return outcome
@@ -192,13 +196,25 @@ def _pattern(column: Any, values: Sequence[Any]) -> str:
     return "General" if column is None else excel_format(column, list(values))
 
 
-def _outcome(change: Change, overview: Json, *, made: bool) -> Outcome:
+def _growth(change: Change, mode: str) -> int:
+    grid, tab = change.grid, change.tab
+    if mode != HISTORY or not grid.lines:
+        return 0
+    if grid.layout == "across":
+        return tab.rows
+    return tab.columns * sum(line.values[0] == grid.lines[-1].values[0] for line in grid.lines)
+
+
+def _outcome(change: Change, overview: Json, mode: str, *, made: bool) -> Outcome:
     from tallybook.destinations.sheets.change import key_of
 
-    new = {field.id for field in change.fields}
+    new, tab = {field.id for field in change.fields}, change.tab
+    rows = change.last_row + 1 + len(change.lines) + (change.headings and change.last_row < 0)
+    cells = cells_of(overview) + (tab.rows * tab.columns if made else max(0, rows - tab.rows) * tab.columns)
     return Outcome(
         tab=change.tab.title, made=made, columns=[] if made else [field.id for field in change.fields],
         added=[key_of(line) for line in change.lines],
         corrected=[cell for cell in change.written if cell.field not in new], kept=list(change.kept),
-        gone=len(change.gone_rows) + len(change.gone_columns), twice=list(change.twice), cells=cells_of(overview),
+        gone=len(change.gone_rows) + len(change.gone_columns), twice=list(change.twice), cells=cells,
+        left=MOST_CELLS - cells + max(0, tab.rows - rows) * tab.columns, growth=_growth(change, mode),
     )  # fmt: skip
