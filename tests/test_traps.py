@@ -10,7 +10,7 @@ import random
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, date, datetime, timedelta
-from decimal import Decimal
+from decimal import Context, Decimal
 from typing import Any
 
 import duckdb
@@ -825,6 +825,33 @@ def test_a_percentage_is_withheld_where_the_days_before_were_not_collected(proje
     (row,) = found.rows("ticks", scope="week", from_="2024-01-15", to="2024-01-21", compare="previous")
     assert (row["ticks"], row["ticks_previous"], row["ticks_change"]) == (14, 2, None)
     assert row["notes"]["ticks_change"] == {"why": "7 of 7 days are collected, then 1 of 7: not the same days"}
+
+
+def test_a_formula_of_exact_numbers_has_all_their_digits(project):
+    """29 digits: Python rounds decimals to 28 unless told otherwise."""
+    found = project("sqlite", now="2024-01-05T12:00")
+    found.table("sold (seen_at timestamp, units bigint, price decimal(13, 1))", [
+        ("2024-01-01 12:00:00", 9007199254740993, "999999999999.9"), ("2024-01-02 12:00:00", 1, "0.1"),
+    ])  # fmt: skip
+    found.declare("""
+        [metrics.units]
+        table = "sold"
+        time = "seen_at"
+        measure = "sum(units)"
+
+        [metrics.price]
+        table = "sold"
+        time = "seen_at"
+        measure = "max(price)"
+
+        [metrics]
+        product.measure = "units * price"
+        more.measure = "-(units * price + 0.1) * -1"
+    """)
+    found.run()
+    (row, _) = found.rows("product", "more", from_="2024-01-01", to="2024-01-02")
+    assert row["product"] == Decimal(9007199254740993 * 9999999999999).scaleb(-1, Context(prec=60))
+    assert row["more"] == Decimal(9007199254740993 * 9999999999999 + 1).scaleb(-1, Context(prec=60))
 
 
 @everywhere

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import operator
-from decimal import ROUND_HALF_UP, Context, Decimal
+from decimal import ROUND_HALF_UP, Context, Decimal, localcontext
 from typing import Any
 
 from tallybook.errors import MeasureError
@@ -105,6 +105,8 @@ def _round(rendered: tuple[str, str], digits: int) -> tuple[str, str]:
 # --- in Python -----------------------------------------------------------------------
 
 Number = Decimal | float | None
+EXACTLY = Context(prec=400)
+"""Decimals as they are; Python's own context would round them to 28 digits."""
 
 
 def evaluate(shell: Tree, leaves: list[Number]) -> Number:
@@ -112,6 +114,11 @@ def evaluate(shell: Tree, leaves: list[Number]) -> Number:
 
     Raises OverflowError where a step is beyond what a float holds.
     """
+    with localcontext(EXACTLY):
+        return _evaluated(shell, leaves)
+
+
+def _evaluated(shell: Tree, leaves: list[Number]) -> Number:
     match shell:
         case ["slot", index]:
             return leaves[index]
@@ -122,14 +129,14 @@ def evaluate(shell: Tree, leaves: list[Number]) -> Number:
         case ["case", branches, default]:
             for condition, value in branches:
                 if _holds(condition, leaves):
-                    return evaluate(value, leaves)
-            return evaluate(default, leaves)
+                    return _evaluated(value, leaves)
+            return _evaluated(default, leaves)
         case ["fn", name, *args]:
-            return _function(name, [evaluate(a, leaves) for a in args])
+            return _function(name, [_evaluated(a, leaves) for a in args])
         case ["round", inner, digits]:
-            return _rounded(evaluate(inner, leaves), digits)
+            return _rounded(_evaluated(inner, leaves), digits)
         case [word, *args]:
-            values = [evaluate(a, leaves) for a in args]
+            values = [_evaluated(a, leaves) for a in args]
             return None if None in values else _finite(_arithmetic(word, values))
     raise MeasureError(f"a shell of an unknown form: {shell!r}")
 
@@ -192,13 +199,13 @@ def _holds(condition: Tree, leaves: list[Number]) -> bool | None:
     """SQL's three values: true, false and unknown (None)."""
     match condition:
         case ["cmp", sign, left, right]:
-            a, b = evaluate(left, leaves), evaluate(right, leaves)
+            a, b = _evaluated(left, leaves), _evaluated(right, leaves)
             if a is None or b is None:
                 return None
             a, b = _same_kind([a, b])
             return bool(_COMPARE[sign](a, b))
         case ["isnull", inner]:
-            return evaluate(inner, leaves) is None
+            return _evaluated(inner, leaves) is None
         case ["not", inner]:
             held = _holds(inner, leaves)
             return None if held is None else not held

@@ -18,7 +18,7 @@ from tallybook.query.ground import Coverage, Ground
 from tallybook.query.merge import TOTALS, Parts, period_sql, values_relation
 from tallybook.query.spans import spans
 from tallybook.result import NOT_FINITE
-from tallybook.shell import Number, evaluate
+from tallybook.shell import EXACTLY, Number, evaluate
 
 Key = tuple[date, tuple[str | None, ...]]
 """(first day of the period, dimension values)."""
@@ -520,7 +520,7 @@ def _minus(a: Cell, b: Cell) -> Cell:
     if a.value is None or b.value is None:
         return Cell(why=a.why or b.why)
     mixed = isinstance(a.value, float) or isinstance(b.value, float)
-    value = float(a.value) - float(b.value) if mixed else Decimal(a.value) - Decimal(b.value)
+    value = float(a.value) - float(b.value) if mixed else EXACTLY.subtract(Decimal(a.value), Decimal(b.value))
     return Cell(value, a.approximate or b.approximate, a.carried or b.carried)
 
 
@@ -538,8 +538,8 @@ def plain(value: Number, type_: str) -> Any:
         return float(value)
     exact = Decimal(value)
     if exact == exact.to_integral_value():
-        return int(exact) if type_ == "integer" else exact.quantize(Decimal(1)) if abs(exact) < 10**27 else exact
-    return exact.normalize()
+        return int(exact) if type_ == "integer" else exact.quantize(Decimal(1), context=EXACTLY)
+    return exact.normalize(EXACTLY)
 
 
 ERROR = ACCURACY
