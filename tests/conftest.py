@@ -74,28 +74,33 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 class SoakReport:
-    """Writes docs/soak.json after a soak run: how it went, and what tests said with `record_property`."""
+    """Writes docs/soak.json after a long run of all tests: how it went, and what they said with `record_property`."""
 
     def __init__(self) -> None:
         self.began = time.monotonic()
         self.outcomes: dict[str, int] = {}
         self.tests: dict[str, dict[str, Any]] = {}
+        self.failed: list[str] = []
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         if report.when == "call" or report.outcome != "passed":
             self.outcomes[report.outcome] = self.outcomes.get(report.outcome, 0) + 1
+            self.failed += [report.nodeid] if report.failed else []
             if report.user_properties or "soak" in report.keywords:
                 said = {"outcome": report.outcome, "seconds": round(report.duration, 1)}
                 self.tests[report.nodeid] = {**said, **dict(report.user_properties)}
 
-    def pytest_sessionfinish(self) -> None:
-        if SOAK and self.outcomes:
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        config = session.config
+        whole = config.args_source is pytest.Config.ArgsSource.TESTPATHS and not config.option.keyword
+        if SOAK and whole and self.outcomes:
             facts = {
                 "seed": int(os.environ["TALLYBOOK_SEED"]),
                 "python": platform.python_version(),
                 "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
                 "seconds": round(time.monotonic() - self.began),
                 "outcomes": self.outcomes,
+                "failed": sorted(self.failed),
                 "tests": dict(sorted(self.tests.items())),
             }
             page = ROOT / "docs" / "soak.json"
