@@ -52,7 +52,7 @@ def pytest_configure(config: pytest.Config) -> None:
         folder, alive = servers.start_run()
         os.environ["TALLYBOOK_TEST_RUN"] = str(folder)
         config.add_cleanup(lambda: servers.end_run(folder, alive))
-        config.pluginmanager.register(SoakReport())
+        config.pluginmanager.register(SoakReport(config))
     number = int(os.environ["TALLYBOOK_SEED"])
     if config.getoption("randomly_seed", None) == "default":
         config.option.randomly_seed = number
@@ -76,7 +76,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 class SoakReport:
     """Writes docs/soak.json after a long run of all tests: how it went, and what they said with `record_property`."""
 
-    def __init__(self) -> None:
+    def __init__(self, config: pytest.Config) -> None:
+        self.config = config
         self.began = time.monotonic()
         self.outcomes: dict[str, int] = {}
         self.tests: dict[str, dict[str, Any]] = {}
@@ -85,10 +86,18 @@ class SoakReport:
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         if report.when == "call" or report.outcome != "passed":
             self.outcomes[report.outcome] = self.outcomes.get(report.outcome, 0) + 1
-            self.failed += [report.nodeid] if report.failed else []
+            if report.failed:
+                self.failed.append(report.nodeid)
+                self.tell(report)
             if report.user_properties or "soak" in report.keywords:
                 said = {"outcome": report.outcome, "seconds": round(report.duration, 1)}
                 self.tests[report.nodeid] = {**said, **dict(report.user_properties)}
+
+    def tell(self, report: pytest.TestReport) -> None:
+        """Say a failure of the long run when it happens: its end is an hour away."""
+        terminal = self.config.pluginmanager.get_plugin("terminalreporter")
+        if SOAK and terminal:
+            terminal.write_line(f"\nFAILED {report.nodeid}\n{report.longreprtext[-6000:]}")
 
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         config = session.config
