@@ -12,7 +12,7 @@ from decimal import Decimal
 
 from tallybook import calendar
 from tallybook.errors import QueryError, Refused
-from tallybook.metrics import FILTER, FLOW, LEVEL, SHOWS, UNIQUES, WEEKDAYS, Catalog, Delivery, Goal, Metric
+from tallybook.metrics import FILTER, SHOWS, WEEKDAYS, Catalog, Delivery, Goal, Metric
 from tallybook.query.spans import ALL, TO_DATE, Shift, check_window, parse_compare
 
 
@@ -271,34 +271,26 @@ def _check_show(catalog: Catalog, name: str, show: str | None, asked: str) -> No
                 ask=f'tallybook query {name}, or spell it in the formula: measure = "{show}(…) / …"',
             )
         return
-    refused = refusal(metric, show or metric.default_show)
-    if refused:
-        why, instead = refused
+    meant = show or metric.default_show
+    if meant not in metric.shows:
+        why, instead = _refusal(metric, meant)
         raise Refused(why, ask=f"tallybook query {asked} --show {' or --show '.join(instead)}")
 
 
-def refusal(metric: Metric, show: str) -> tuple[str, tuple[str, ...]] | None:
-    """Why `show` has no right answer for a metric, and the shows that have; None when it has one."""
+def _refusal(metric: Metric, show: str) -> tuple[str, tuple[str, ...]]:
+    """Why `show` has no right answer for a metric, and the shows that have."""
     name = metric.name
-    if metric.kind == LEVEL:
-        if show == "total":
-            why = f"{name!r} is a level: it holds at the end of a day and does not add up over time; its daily values "
-            why += "summed over a week are 7 times too much, over a month 30 times"
-            return why, ("last", "average")
-        return None
+    if show == "total":
+        why = f"{name!r} is a level: it holds at the end of a day and does not add up over time; its daily values "
+        why += "summed over a week are 7 times too much, over a month 30 times"
+        return why, ("last", "average")
     if show == "change":
-        return (
-            f"{name!r} is a {metric.kind}: `change` is the last value minus the one before, of a level",
-            ("total",),
-        )
-    if metric.kind == UNIQUES or metric.kind != FLOW:
-        return None
-    if show == "average" and metric.parsed is not None and not metric.linear:
-        why = "days with many facts and days with few would count the same"
-        if metric.per:
-            why = f"each {metric.per} counts with all its facts of a period, not day by day"
-        return f"the daily values of {name!r} ({metric.steps}) cannot be averaged: {why}", ("total",)
-    return None
+        why = f"{name!r} is a {metric.kind}: `change` is the last value minus the one before, of a level"
+        return why, ("total",)
+    why = "days with many facts and days with few would count the same"
+    if metric.per:
+        why = f"each {metric.per} counts with all its facts of a period, not day by day"
+    return f"the daily values of {name!r} ({metric.steps}) cannot be averaged: {why}", ("total",)
 
 
 def with_range(query: Query, first: date, last: date) -> Query:
