@@ -800,6 +800,7 @@ def test_doctor_finds_what_was_done_to_a_book(lived: Lived) -> None:
         "is missing": lambda book, file: file.unlink(),
         "bytes, the ledger says": lambda book, file: file.write_bytes(file.read_bytes()[:-9]),
         "cannot be read": lambda book, file: file.write_bytes(b"x" * file.stat().st_size),
+        "does not hold the bytes that were written": lambda book, file: flip_a_bit(file),
         "on 1 days that are not covered": lambda book, file: ledger(
             book, "DELETE FROM coverage WHERE metric = 'signups' AND day = '2024-01-09'"
         ),
@@ -834,6 +835,13 @@ def test_doctor_tells_of_a_missing_file_that_only_the_past_needs(lived: Lived) -
         book.store.path(older).unlink()
         (told,) = book.doctor()
         assert "today's answers do not need it, --as-of before it was replaced does" in told
+
+
+def flip_a_bit(file: Path) -> None:
+    """Of the metadata that say who wrote the file: every number in it stays."""
+    written = file.read_bytes()
+    assert b"parquet-cpp" in written
+    file.write_bytes(written.replace(b"parquet-cpp", b"parquet-cpq"))
 
 
 def ledger(book: Path, statement: str) -> None:

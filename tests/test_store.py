@@ -39,6 +39,7 @@ from tallybook.store.ledger import (
     Ledger,
     Revision,
     Stretch,
+    kept_under,
 )
 from tallybook.store.sqlite_ledger import SqliteLedger
 
@@ -513,7 +514,7 @@ def test_a_process_with_the_number_of_one_that_died_does_not_wait_for_itself(
     open_ledger: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """In a container every start may have the same number and host name."""
-    monkeypatch.setattr("tallybook.store.sqlite_ledger._PROCESS", "an earlier life")
+    monkeypatch.setattr("tallybook.store.sql_ledger._PROCESS", "an earlier life")
     open_ledger().acquire("collect", now=NOW, seconds=60)
     monkeypatch.undo()
     assert open_ledger().acquire("collect", now=NOW + SECOND, seconds=60).fence == 2
@@ -573,11 +574,11 @@ def test_revisions_are_told_newest_first(ledger: Ledger) -> None:
 
 
 def test_points_stay_under_the_first_name_a_metric_had(ledger: Ledger) -> None:
-    assert ledger.metric_key("signups", None) == "signups"
-    assert ledger.metric_key("registrations", "signups") == "signups"
+    assert kept_under(ledger.metric_keys(), "signups", None) == "signups"
+    assert kept_under(ledger.metric_keys(), "registrations", "signups") == "signups"
     ledger.bind_key("registrations", "signups")
-    assert ledger.metric_key("registrations", None) == "signups"
-    assert ledger.metric_key("accounts", "registrations") == "signups"
+    assert kept_under(ledger.metric_keys(), "registrations", None) == "signups"
+    assert kept_under(ledger.metric_keys(), "accounts", "registrations") == "signups"
     ledger.bind_key("registrations", "something else")
     assert ledger.metric_keys() == {"registrations": "signups"}
 

@@ -30,7 +30,7 @@ from tallybook.query.ground import Coverage, Ground, joined
 from tallybook.query.shelf import Shelf
 from tallybook.result import Result
 from tallybook.store import open_store
-from tallybook.store.ledger import Cleaned, Snapshot
+from tallybook.store.ledger import Cleaned, Snapshot, kept_under
 
 if TYPE_CHECKING:
     import duckdb
@@ -295,8 +295,8 @@ class Book:
         """Under which name the points of each metric are kept."""
         if not self._there():
             return {name: name for name in names}
-        ledger, catalog = self.store.ledger, self.project.catalog
-        return {name: ledger.metric_key(name, catalog.metrics[name].renamed_from) for name in names}
+        kept, catalog = self.store.ledger.metric_keys(), self.project.catalog
+        return {name: kept_under(kept, name, catalog.metrics[name].renamed_from) for name in names}
 
     def _known(self, keys: Mapping[str, str], version: int | None) -> Snapshot:
         if not self._there():

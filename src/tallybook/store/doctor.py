@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from tallybook.points import SCHEMAS
-from tallybook.store.folder import STRAY_HOURS, Store
+from tallybook.store.folder import STRAY_HOURS, Store, hash_of
 from tallybook.store.ledger import File, Snapshot
 
 if TYPE_CHECKING:
@@ -55,6 +55,8 @@ def _file_problems(store: Store, engine: duckdb.DuckDBPyConnection, file: File) 
         found.append(f"{file.path} has {rows} rows, the ledger says {file.rows}: {again}")
     if rows and (low < file.first or high > file.last):
         found.append(f"{file.path} holds days {low} to {high}, outside {file.first} to {file.last}: {again}")
+    if not found and file.sha256 and hash_of(path) != file.sha256:
+        found.append(f"{file.path} does not hold the bytes that were written: {again}")
     return found
 
 

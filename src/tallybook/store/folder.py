@@ -155,7 +155,7 @@ class Store:
             rows = _write_parquet(engine, select, kind, metric, names or columns(kind), path)
             _sync(path)
             _sync(path.parent)
-            size = path.stat().st_size
+            size, sha256 = path.stat().st_size, hash_of(path)
         except (OSError, duckdb.IOException) as error:
             path.unlink(missing_ok=True)
             raise BookError(
@@ -167,6 +167,7 @@ class Store:
             raise
         return File(
             path=relative.as_posix(), kind=kind, metric=metric, first=first, last=last, rows=rows, bytes=size, format=FORMAT,
+            sha256=sha256,
         )  # fmt: skip
 
     def scan(self, files: Sequence[File]) -> str:
@@ -429,6 +430,14 @@ def _reason(error: Exception) -> str:
     if isinstance(error, OSError) and error.errno:
         return os.strerror(error.errno)
     return os.strerror(int(numbered[1])) if numbered else said
+
+
+def hash_of(path: Path) -> str:
+    """The SHA-256 of a file's bytes, in hexadecimal."""
+    import hashlib
+
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _sync(path: Path) -> None:

@@ -7,7 +7,8 @@ it was made under still holds.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import itertools
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any, Protocol
@@ -26,6 +27,8 @@ class File:
     bytes: int
     format: int = 1
     id: int = 0
+    sha256: str = ""
+    """Of its bytes, in hexadecimal; empty of files written before there were hashes."""
 
 
 @dataclass(frozen=True)
@@ -137,6 +140,19 @@ class Cleaned(Exception):
     """Files of the version that was asked for are deleted: it has no answer any more."""
 
 
+def kept_under(keys: Mapping[str, str], name: str, renamed_from: str | None) -> str:
+    """Under which name the points of a metric are kept, by what `Ledger.metric_keys` says: the first it ever had, or
+    another where a metric that is called otherwise today holds that one."""
+    if name in keys:
+        return keys[name]
+    if renamed_from:
+        return keys.get(renamed_from, renamed_from)
+    if name not in keys.values():
+        return name
+    # A metric that was renamed keeps its points under this name; a new one of that name is another metric.
+    return next(key for i in itertools.count(2) if (key := f"{name}-{i}") not in keys.values())
+
+
 class Ledger(Protocol):
     """What `store.folder` and `book` ask of a ledger. Every method is one transaction.
 
@@ -197,10 +213,6 @@ class Ledger(Protocol):
         """The days of a stretch that the current version covers, under any definition, in order."""
 
     # names
-
-    def metric_key(self, name: str, renamed_from: str | None) -> str:
-        """The name under which the points of `name` are kept: the first it ever had, or another where a metric
-        that is called otherwise today holds that one."""
 
     def metric_keys(self) -> dict[str, str]:
         """Names under which points are kept, where they differ from today's names."""
