@@ -29,7 +29,7 @@ from tallybook.query.ask import ask, with_range
 from tallybook.query.ground import Coverage, Ground, joined
 from tallybook.query.shelf import Shelf
 from tallybook.result import Result
-from tallybook.store import open_store
+from tallybook.store import find_store, open_store
 from tallybook.store.ledger import Cleaned, Snapshot, kept_under
 
 if TYPE_CHECKING:
@@ -95,9 +95,9 @@ class Book:
 
     @property
     def store(self) -> Store:
-        """The book on disk, made when it is not there."""
+        """The book where it is kept, made when it is not there."""
         if self._store is None:
-            self._store = open_store(self.project.store_folder)
+            self._store = open_store(self.project.place)
         return self._store
 
     @property
@@ -284,7 +284,9 @@ class Book:
                 raise BookError(f"a file of the book cannot be read: {error}", hint="tallybook doctor") from None
 
     def _there(self) -> bool:
-        return self._store is not None or (self.project.store_folder / "ledger.sqlite").exists()
+        if self._store is None:
+            self._store = find_store(self.project.place)
+        return self._store is not None
 
     def _version_at(self, day: date | None) -> int | None:
         if day is None or not self._there():

@@ -119,7 +119,9 @@ def _kept_alive(means: Means, lease: Lease) -> Iterator[None]:
             # A ledger that is held too long, a full disk: the next turn may do better, and the commit will tell.
             with suppress(TallybookError):
                 if not means.store.ledger.renew(lease, now=means.clock(), seconds=LEASE_SECONDS):
-                    return
+                    break
+        # What this thread held of the ledger, a connection perhaps, ends with it.
+        means.store.ledger.close()
 
     thread = threading.Thread(target=renew, daemon=True, name="tallybook-lease")
     thread.start()

@@ -1,20 +1,66 @@
 """Where a book is kept: a ledger in SQL that says what is so, and points in Parquet files.
 
-`open_store(folder)` is the door; the rest of the house does not know which ledger stands behind it.
+`open_store(place)` is the door; the rest of the house does not know which ledger stands behind it.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from tallybook.store.folder import Store
 
+IN_LEDGER = "ledger"
+"""What `store` says of points that are kept in the ledger."""
+SCHEMA = "tallybook"
 
-def open_store(folder: Path, *, create: bool = True) -> Store:
-    """The book kept in `folder`. Raises BookError when it is not there and `create` is false."""
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """Where a book is: a SQLite ledger in its folder, or one in a schema of the PostgreSQL database `ledger`, which
+    may keep the points too; then there is no folder. The URL holds a password."""
+
+    folder: Path | None
+    ledger: str = field(default="", repr=False)
+    schema: str = SCHEMA
+
+
+def open_store(place: Place | Path) -> Store:
+    """The book kept in a place or folder, made where there is none."""
+    found = _opened(place, create=True)
+    assert found is not None
+    return found
+
+
+def find_store(place: Place | Path) -> Store | None:
+    """The same; None where there is no book. Makes nothing."""
+    return _opened(place, create=False)
+
+
+def _opened(place: Place | Path, *, create: bool) -> Store | None:
     from tallybook.store.folder import Store
-    from tallybook.store.sqlite_ledger import SqliteLedger
 
-    return Store(folder, SqliteLedger(folder / "ledger.sqlite", create=create))
+    at = Place(folder=place) if isinstance(place, Path) else place
+    if not at.ledger:
+        from tallybook.store.sqlite_ledger import SqliteLedger
+
+        assert at.folder is not None, "points without a folder need a ledger that keeps them"
+        path = at.folder / "ledger.sqlite"
+        return Store(at.folder, SqliteLedger(path)) if create or path.exists() else None
+    from tallybook.store.postgresql_ledger import NoLedger, PostgresqlLedger
+
+    try:
+        ledger = PostgresqlLedger(at.ledger, schema=at.schema, create=create)
+    except NoLedger:
+        return None
+    if at.folder is not None:
+        return Store(at.folder, ledger)
+    from tallybook.store.ledger_files import LedgerFiles
+
+    files = LedgerFiles(ledger)
+    return Store(files.folder, ledger, files)
+
+
+__all__ = ["IN_LEDGER", "SCHEMA", "Place", "find_store", "open_store"]

@@ -8,7 +8,7 @@ it was made under still holds.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any, Protocol
@@ -121,6 +121,8 @@ class Change:
     """Files of any version that are replaced where they stand (None: nothing of them is left)."""
     forgotten: list[str] = field(default_factory=list)
     """Metrics (keys) of which nothing stays, in no version."""
+    contents: Callable[[File], Iterable[bytes]] | None = None
+    """The bytes of its files, for a ledger that keeps them."""
 
 
 @dataclass(frozen=True)
@@ -246,3 +248,16 @@ class Ledger(Protocol):
 
     def close(self) -> None:
         """Let go of what the calling thread holds."""
+
+
+class KeepsContents(Protocol):
+    """What a ledger can that keeps points files as bytes."""
+
+    def content(self, path: str) -> Iterator[bytes]:
+        """The bytes of a file, piece by piece; none at all where they are not kept."""
+
+    def without_content(self, files: Sequence[File]) -> list[File]:
+        """Those whose bytes are not kept, or not all of them."""
+
+    def keep_contents(self, files: Sequence[File], contents: Callable[[File], Iterable[bytes]]) -> None:
+        """Keep the bytes and hashes of files that the ledger names already, all of them or none."""

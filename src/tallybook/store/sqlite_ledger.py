@@ -25,11 +25,9 @@ _COVERAGE = ("metric", "definition", "day", "run", "instant", "added")
 class SqliteLedger(SqlLedger):
     island: ClassVar[str] = "julianday(day) - {count}"
 
-    def __init__(self, path: Path, *, create: bool = True) -> None:
+    def __init__(self, path: Path) -> None:
         self.path = path
         if not path.exists():
-            if not create:
-                raise BookError(f"there is no book at {path.parent}", hint="tallybook run")
             try:
                 path.parent.mkdir(parents=True, exist_ok=True)
             except OSError as error:
