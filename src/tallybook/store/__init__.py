@@ -39,6 +39,21 @@ def find_store(place: Place | Path) -> Store | None:
     return _opened(place, create=False)
 
 
+def backup_in(folder: Path, elsewhere: Path) -> Store | None:
+    """The book in a folder that is only read, its ledger opened as a copy; None where there is none."""
+    from shutil import copy
+
+    from tallybook.store.folder import Store
+    from tallybook.store.sqlite_ledger import SqliteLedger
+
+    found = list(folder.glob("ledger.sqlite*"))
+    if folder / "ledger.sqlite" not in found:
+        return None
+    for path in found:
+        copy(path, elsewhere)
+    return Store(folder, SqliteLedger(elsewhere / "ledger.sqlite"))
+
+
 def _opened(place: Place | Path, *, create: bool) -> Store | None:
     from tallybook.store.folder import Store
 
@@ -63,4 +78,4 @@ def _opened(place: Place | Path, *, create: bool) -> Store | None:
     return Store(files.folder, ledger, files)
 
 
-__all__ = ["IN_LEDGER", "SCHEMA", "Place", "find_store", "open_store"]
+__all__ = ["IN_LEDGER", "SCHEMA", "Place", "backup_in", "find_store", "open_store"]

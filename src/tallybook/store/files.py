@@ -34,6 +34,9 @@ class Files(Protocol):
     def missing(self, files: Sequence[File]) -> list[File]:
         """Those of them that are not there."""
 
+    def kept_hash(self, file: File) -> str:
+        """The SHA-256 of the bytes that are kept, all of them read now."""
+
     def strays(self, known: Callable[[], Iterable[File]], *, older_than_hours: float) -> list[Path]:
         """Files that no version names."""
 
@@ -55,14 +58,17 @@ class FolderFiles:
         return path
 
     def keep(self, file: File, written: Path) -> None:
-        _sync(written)
-        _sync(written.parent)
+        sync(written)
+        sync(written.parent)
 
     def delete(self, file: File) -> None:
         self.path(file).unlink(missing_ok=True)
 
     def missing(self, files: Sequence[File]) -> list[File]:
         return [file for file in files if not self.path(file).is_file()]
+
+    def kept_hash(self, file: File) -> str:
+        return hash_of(self.path(file))
 
     def strays(self, known: Callable[[], Iterable[File]], *, older_than_hours: float) -> list[Path]:
         before = time.time() - older_than_hours * 3600
@@ -98,10 +104,11 @@ def _make_folder(folder: Path) -> None:
     missing = [p for p in (folder, *folder.parents) if not p.exists()]
     folder.mkdir(parents=True, exist_ok=True)
     for made in missing:
-        _sync(made.parent)
+        sync(made.parent)
 
 
-def _sync(path: Path) -> None:
+def sync(path: Path) -> None:
+    """Have the disk hold what was written to a file, or the names in a folder."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -125,6 +125,10 @@ class Change:
     """The bytes of its files, for a ledger that keeps them."""
 
 
+Tables = dict[str, list[tuple[Any, ...]]]
+"""{table: its rows, with the columns of `store.tables.COLUMNS`}; days and instants are texts."""
+
+
 @dataclass(frozen=True)
 class Lease:
     """The right to do a job; `fence` grows with every holder and is looked at on commit."""
@@ -242,6 +246,15 @@ class Ledger(Protocol):
 
     def known_files(self) -> list[File]:
         """The files of every version."""
+
+    # copies
+
+    def export(self) -> Tables:
+        """Every row of every table, at one moment, in an order that says nothing."""
+
+    def fill(self, rows: Tables, contents: Iterable[tuple[str, Iterable[bytes]]], *, still: Callable[[], bool]) -> None:
+        """Make an empty ledger one with these rows and, where it keeps them, the bytes of these files; all of it or
+        nothing. Raises BookError when it is not empty, Conflict when in the end they are not `still` what is wanted."""
 
     def problems(self) -> list[str]:
         """What is wrong with the ledger itself, in words."""

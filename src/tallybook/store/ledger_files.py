@@ -60,6 +60,12 @@ class LedgerFiles:
     def missing(self, files: Sequence[File]) -> list[File]:
         return self.ledger.without_content(files)
 
+    def kept_hash(self, file: File) -> str:
+        seen = hashlib.sha256()
+        for piece in self.ledger.content(file.path):
+            seen.update(piece)
+        return seen.hexdigest()
+
     def strays(self, known: Callable[[], Iterable[File]], *, older_than_hours: float) -> list[Path]:
         """None: bytes come and go in the transaction that names them."""
         return []

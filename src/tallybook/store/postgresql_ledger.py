@@ -57,6 +57,8 @@ class PostgresqlLedger(SqlLedger):
         """Raises NoLedger when it is not there and `create` is false, BookUnavailable when it cannot be reached."""
         self.schema = schema
         self._conninfo, self.name = _read(url, schema)
+        self.where = self.name.removeprefix("the ledger ").removesuffix(",")
+        self.out_of_the_way = f'move it away first: ALTER SCHEMA "{schema}" RENAME TO "{schema}_old"'
         # Of this schema alone, and the same for all who write to it.
         self._lock = int.from_bytes(hashlib.sha256(f"tallybook {schema}".encode()).digest()[:8], "big", signed=True)
         self._local = threading.local()
@@ -305,6 +307,14 @@ class PostgresqlLedger(SqlLedger):
         with contextlib.suppress(psycopg.Error):
             if (held := self._held) is not None:
                 held.execute(f"VACUUM {named}".encode())
+
+    def _filled(self, db: Transaction, contents: Iterable[tuple[str, Iterable[bytes]]]) -> None:
+        for table, column in tables.NUMBERED.items():
+            sequence = f"pg_get_serial_sequence('\"{self.schema}\".{table}', '{column}')"
+            db.execute(f"SELECT setval({sequence}, max({column})) FROM {table} HAVING max({column}) IS NOT NULL")
+        assert isinstance(db, _Statements)
+        for path, pieces in contents:
+            db.keep(path, pieces)
 
     def content(self, path: str) -> Iterator[bytes]:
         """The bytes of a file, piece by piece; none at all where they are not kept here."""

@@ -12,12 +12,12 @@ import os
 import socket
 import uuid
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, ClassVar, Protocol
 
-from tallybook.errors import Busy
+from tallybook.errors import BookError, Busy
 from tallybook.store.ledger import (
     Change,
     Cleaned,
@@ -31,7 +31,9 @@ from tallybook.store.ledger import (
     Revision,
     Snapshot,
     Stretch,
+    Tables,
 )
+from tallybook.store.tables import COLUMNS
 
 _FILE = "id, path, kind, metric, first_day, last_day, row_count, byte_count, format, sha256"
 _RUN = "run, what, started, finished, status, host, pid, report"
@@ -63,6 +65,10 @@ class Transaction(Protocol):
 class SqlLedger(abc.ABC):
     """See `Ledger` for what each method promises. Usable from several threads and processes."""
 
+    where: str
+    """What the place is called in messages."""
+    out_of_the_way: str
+    """The line that moves the book somewhere else."""
     island: ClassVar[str]
     """The `day` minus a counter that grows by a day, in the database's SQL; `{count}` is the counter."""
 
@@ -365,6 +371,38 @@ class SqlLedger(abc.ABC):
         with self._reading() as db:
             return [_file(row) for row in db.execute(f"SELECT {_FILE} FROM files ORDER BY id")]
 
+    # -- copies -----------------------------------------------------------------------------------------------
+
+    def export(self) -> Tables:
+        with self._reading() as db:
+            return {
+                table: [tuple(row) for row in db.execute(_all_rows(table, columns))]
+                for table, columns in COLUMNS.items()
+            }
+
+    def fill(self, rows: Tables, contents: Iterable[tuple[str, Iterable[bytes]]], *, still: Callable[[], bool]) -> None:
+        with self._writing() as db:
+            version, files, runs = (
+                db.execute(f"SELECT {what}").fetchone()[0] or 0
+                for what in ("max(version) FROM versions", "count(*) FROM files", "count(*) FROM runs")
+            )
+            if version or files or runs:
+                raise BookError(
+                    f"there is a book in {self.where} already, at version {version}", hint=self.out_of_the_way
+                )
+            for table in reversed(tuple(COLUMNS)):
+                db.execute(f"DELETE FROM {table}")
+            for table, columns in COLUMNS.items():
+                marks = ", ".join("?" * len(columns))
+                db.executemany(f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({marks})", rows[table])
+            self._filled(db, contents)
+            if not still():
+                raise Conflict("the original was written to")
+
+    @abc.abstractmethod
+    def _filled(self, db: Transaction, contents: Iterable[tuple[str, Iterable[bytes]]]) -> None:
+        """What is to be done after the rows of a copy, in their transaction."""
+
     def problems(self) -> list[str]:
         with self._reading() as db:
             found = self._damage(db)
@@ -403,6 +441,11 @@ def _described(file: File) -> tuple[Any, ...]:
         file.path, file.kind, file.metric, str(file.first), str(file.last), file.rows, file.bytes, file.format,
         file.sha256 or None,
     )  # fmt: skip
+
+
+def _all_rows(table: str, columns: Sequence[str]) -> str:
+    order = ", ".join(str(place) for place in range(1, len(columns) + 1))
+    return f"SELECT {', '.join(columns)} FROM {table} ORDER BY {order}"
 
 
 def _among(word: str, metrics: list[str] | None) -> str:

@@ -7,7 +7,7 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import ClassVar
@@ -26,7 +26,8 @@ class SqliteLedger(SqlLedger):
     island: ClassVar[str] = "julianday(day) - {count}"
 
     def __init__(self, path: Path) -> None:
-        self.path = path
+        self.path, self.where = path, str(path.parent)
+        self.out_of_the_way = f"move it away first: mv {path.parent} {path.parent}.old"
         if not path.exists():
             try:
                 path.parent.mkdir(parents=True, exist_ok=True)
@@ -124,6 +125,9 @@ class SqliteLedger(SqlLedger):
         who is reading keeps the log until somebody else's checkpoint."""
         with contextlib.suppress(sqlite3.Error):
             self._connection().execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+
+    def _filled(self, db: Transaction, contents: Iterable[tuple[str, Iterable[bytes]]]) -> None:
+        """Files stand beside this ledger, and SQLite sees by itself how far its numbers are."""
 
     def _damage(self, db: Transaction) -> list[str]:
         return [row[0] for row in db.execute("PRAGMA integrity_check") if row[0] != "ok"]

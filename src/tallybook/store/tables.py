@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 NUMBER = 2
 """2: a file's `sha256`."""
+EPOCH = "0001-01-01T00:00:00.000000Z"
 TABLES = """
 CREATE TABLE versions (
     version {number} PRIMARY KEY, at {instant} NOT NULL, run {number}, what {text} NOT NULL,
@@ -46,7 +47,7 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
         "id", "path", "kind", "metric", "first_day", "last_day", "row_count", "byte_count", "format", "added",
         "removed", "sha256",
     ),
-    "coverage": ("metric", "definition", "day", "run", "instant", "added", "removed"),
+    "coverage": ("metric", "definition", "day", "added", "run", "instant", "removed"),
     "definitions": ("metric", "definition", "declared", "body", "created", "used"),
     "runs": ("run", "what", "started", "finished", "status", "host", "pid", "report"),
     "leases": ("job", "holder", "fence", "heartbeat", "expires"),
@@ -54,8 +55,8 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
     "metric_keys": ("name", "key"),
     "deliveries": ("delivery", "version", "delivered", "state"),
 }  # fmt: skip
-"""What a copy of a book takes along, each table after those that it refers to. The first columns of each, as many as
-its key has, tell one row from another."""
+"""What a copy of a book takes along, each table after those that it refers to. Sorted by its columns in this order, a
+table has one order of rows: its key comes first."""
 NUMBERED = {"files": "id", "runs": "run", "revisions": "id"}
 """Columns that the database itself counts."""
 SQLITE = {
