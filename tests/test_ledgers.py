@@ -365,6 +365,34 @@ def test_a_ledger_of_an_older_number_is_taken_forward_once(
     assert "pip install --upgrade tallybook" in told.value.hint
 
 
+TRIAL = """
+now = 2024-01-03T12:00:00Z
+
+[given]
+users = [{ id = 1, created_at = 2024-01-02T10:00:00, plan = "pro", country = "DE", referrer = "r1" }]
+
+[[test]]
+name = "a signup is counted"
+query = "signups"
+from = 2024-01-02
+to = 2024-01-02
+expect = [{ period = "2024-01-02", signups = 1 }]
+"""
+
+
+def test_a_test_of_metrics_writes_nothing_into_the_book_of_the_project(store: str, tmp_path: Path) -> None:
+    folder = company(tmp_path / "project", store)
+    with at(folder) as book:
+        book.run("signups")
+        before = book.store.ledger.export()
+    (folder / "tests").mkdir()
+    (folder / "tests" / "signups.toml").write_text(TRIAL)
+    said = Command(folder, "test")
+    assert said.code == 0, said.text
+    with at(folder) as book:
+        assert book.store.ledger.export() == before
+
+
 # --------------------------------------------------------------------------------- what is told, what is hidden
 
 

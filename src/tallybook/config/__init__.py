@@ -87,7 +87,7 @@ def load(folder: Path, env: Mapping[str, str], *, instead: Mapping[str, str] | N
     """The project in `folder`, with the variables of `env` and, behind them, of its .env file.
 
     `instead` are urls of other databases, perhaps of another kind, in whose SQL the metrics are read then; what
-    is declared of a source's freshness does not hold for them. Raises one DeclarationError that holds every
+    is declared of a source's freshness, and of where the book is kept, does not hold for them. Raises one DeclarationError that holds every
     problem and no secret."""
     reading = _Reading(folder=Path(folder).absolute(), instead=instead or {})
     try:
@@ -216,6 +216,10 @@ class _Reading:
 
     def read_ledger(self, variables: Mapping[str, str]) -> None:
         """Expands and checks the URL of the ledger, which is not kept in the cache either."""
+        if self.instead:
+            # Of other databases' facts there is another book: the one of the project must not get them.
+            for key in ("ledger", "schema", "store"):
+                self.table("book").pop(key, None)
         written = self.table("book").get("ledger")
         if not isinstance(written, str):
             return
