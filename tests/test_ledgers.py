@@ -31,7 +31,17 @@ from tallybook.store.ledger_files import LedgerFiles, private_folder
 from tallybook.store.postgresql_ledger import PostgresqlLedger
 from tests import ledgers, servers
 from tests.crash import Driver, Said, job
-from tests.test_safe import HISTORY, QUESTIONS, TOML, assert_same, change, make_company
+from tests.test_safe import (
+    EVENTS,
+    HISTORY,
+    QUESTIONS,
+    TOML,
+    assert_same,
+    change,
+    four_writers_at_once,
+    make_company,
+    make_events,
+)
 
 NOW = datetime(2024, 3, 1, 6, tzinfo=UTC)
 PLACES = ("folder", "ledger")
@@ -166,6 +176,14 @@ def test_two_writers_at_once_are_one_after_the_other(lived: Lived, store: str, t
     assert sorted(one["exit"] for one in said[:2]) in ([0, 0], [0, 5]), said
     assert said[2]["exit"] == 0, said
     assert_same(dump(lived.driver, folder, act), lived.after[act.name], "two writers")
+
+
+def test_four_writers_at_once_and_every_answer_is_of_one_version(
+    driver: Driver, store: str, tmp_path: Path, seed: int, soak: bool, record_property: Callable[[str, object], None]
+) -> None:
+    make_events(tmp_path)
+    (tmp_path / "tallybook.toml").write_text(kept_on_postgresql(EVENTS, tmp_path, store))
+    four_writers_at_once(driver, tmp_path, seed, soak, record_property)
 
 
 # -------------------------------------------------------------------------------------------------- leases
@@ -494,6 +512,8 @@ def test_what_is_brought_can_be_lost_at_any_time(collected: Path) -> None:
         assert book.query("signups", scope="day").rows()
         for path in brought():
             path.unlink()
+        assert book.query("signups", scope="week").rows()
+        shutil.rmtree(private_folder())
         assert book.query("signups", "referrers", scope="month", by=["plan"]).rows() == before
 
 

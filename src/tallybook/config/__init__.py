@@ -244,14 +244,17 @@ class _Reading:
             return ""
         return store
 
-    def kept(self, store: str) -> Path:
-        """Where the checked catalog is kept: beside the book, or where this host keeps what may be lost."""
+    def kept(self, store: str) -> Path | None:
+        """Where the checked catalog is kept: beside the book, or where this host keeps what may be lost, if it does."""
         if store != IN_LEDGER:
             return self.folder / store / "cache" / "catalog.msgpack"
         from tallybook.store.ledger_files import private_folder
 
-        catalogs = private_folder() / "catalogs"
-        catalogs.mkdir(exist_ok=True)
+        try:
+            catalogs = private_folder() / "catalogs"
+            catalogs.mkdir(exist_ok=True)
+        except OSError:
+            return None
         return catalogs / cache.digest(str(self.folder)).hex() / "catalog.msgpack"
 
     def complete(self, catalog: Catalog) -> Catalog:

@@ -35,9 +35,12 @@ class LedgerFiles:
     """See `Files` for what each method promises. Usable from several threads and processes."""
 
     def __init__(self, ledger: KeepsContents, folder: Path | None = None) -> None:
+        """Raises BookError where there is no folder for temporary files."""
         self.ledger = ledger
-        self.folder = folder or private_folder() / "points"
-        self.folder.mkdir(exist_ok=True)
+        try:
+            self.folder = folder or private_folder() / "points"
+        except OSError as error:
+            raise _unwritable(Path(error.filename or "a folder for temporary files"), error) from error
         self.contents: Callable[[File], Iterable[bytes]] | None = self._pieces
         self._believed: set[str] = set()
         self._brought = 0
@@ -49,6 +52,8 @@ class LedgerFiles:
         return kept
 
     def new(self, relative: Path) -> Path:
+        # Every time: it may have been lost since.
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         return self.folder / f".{uuid.uuid4().hex}"
 
     def keep(self, file: File, written: Path) -> None:
@@ -127,7 +132,7 @@ class LedgerFiles:
     def _make_room(self, *, most: int, used_seconds: float) -> None:
         """Delete what was used longest ago, until no more than `most` bytes are here; never what is in use."""
         now, here, total = time.time(), [], 0
-        for path in self.folder.iterdir():
+        for path in self.folder.glob("*"):
             with suppress(FileNotFoundError):
                 found = path.stat()
                 here.append((found.st_mtime, found.st_size, path))
