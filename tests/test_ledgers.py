@@ -280,6 +280,30 @@ def test_two_books_in_one_database_know_nothing_of_each_other(tmp_path: Path) ->
     assert other.acquire("collect", now=NOW, seconds=60).fence == 1
 
 
+def test_two_ledgers_never_share_a_folder_of_points(tmp_path: Path) -> None:
+    """Each would delete the points of the other, as what runs that died have left."""
+    make_company(tmp_path)
+    with at(tmp_path) as book:
+        book.run("signups")
+    points = sorted((tmp_path / "book" / "points").rglob("*.parquet"))
+    (tmp_path / "tallybook.toml").write_text(kept_on_postgresql(TOML, tmp_path, "folder"))
+    for typed in (["run"], ["compact"], ["query", "signups"]):
+        said = Command(tmp_path, *typed)
+        assert said.code == 2
+        assert "has a SQLite ledger" in said.text
+        assert "tallybook move --to-ledger URL --to-store book-2" in said.text
+    (tmp_path / "book" / "ledger.sqlite").unlink()
+    with at(tmp_path) as book:
+        book.run("signups")
+    toml = (tmp_path / "tallybook.toml").read_text()
+    (tmp_path / "tallybook.toml").write_text(toml.replace("schema = ", 'schema = "other_book" # '))
+    for typed in (["run"], ["compact"]):
+        said = Command(tmp_path, *typed)
+        assert said.code == 2, said.text
+        assert "let every book have a folder of its own" in said.text
+    assert set(points) <= set((tmp_path / "book" / "points").rglob("*.parquet"))
+
+
 def test_who_only_looks_makes_no_schema(tmp_path: Path) -> None:
     folder = company(tmp_path, "ledger")
     with at(folder) as book:

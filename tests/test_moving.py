@@ -184,6 +184,18 @@ def test_nothing_moves_while_a_run_is_at_work_nor_over_another_book(project: Pat
     assert 'ALTER SCHEMA "tallybook" RENAME TO "tallybook_old"' in told.value.hint
 
 
+def test_a_book_is_not_moved_onto_itself_however_its_ledger_is_spelled(project: Path, url: str) -> None:
+    with at(project) as book:
+        book.move(Place(folder=None, ledger=url))
+    declare(project, f'ledger = "{url}"', 'store = "ledger"')
+    with at(project) as book:
+        with pytest.raises(QueryError, match="is kept there already"):
+            book.move(Place(folder=None, ledger=url))
+        with pytest.raises(BookError, match="the book is in postgresql://") as told:
+            book.move(Place(folder=None, ledger=url.replace("+psycopg", "")))
+    assert told.value.hint == "name another place for the copy"
+
+
 def test_a_book_that_is_not_whole_is_not_copied(project: Path, url: str) -> None:
     with at(project) as book:
         file = next(f for f in book.store.snapshot().files if f.kind == "additive")

@@ -66,16 +66,53 @@ def _opened(place: Place | Path, *, create: bool) -> Store | None:
         return Store(at.folder, SqliteLedger(path)) if create or path.exists() else None
     from tallybook.store.postgresql_ledger import NoLedger, PostgresqlLedger
 
+    if at.folder is not None:
+        _without_another_ledger(at.folder)
     try:
         ledger = PostgresqlLedger(at.ledger, schema=at.schema, create=create)
     except NoLedger:
         return None
     if at.folder is not None:
+        _claim(at.folder, ledger.identity(), create=create)
         return Store(at.folder, ledger)
     from tallybook.store.ledger_files import LedgerFiles
 
     files = LedgerFiles(ledger)
     return Store(files.folder, ledger, files)
+
+
+def _without_another_ledger(folder: Path) -> None:
+    """Raises DeclarationError for a folder with a SQLite ledger: to ours, its points would be what runs that died have
+    left, and would be deleted."""
+    from tallybook.errors import DeclarationError
+
+    if (folder / "ledger.sqlite").exists():
+        raise DeclarationError(
+            f"the book in {folder} has a SQLite ledger, and [book] of tallybook.toml names another one",
+            hint=f"to take it along: take ledger out of tallybook.toml, then: tallybook move --to-ledger URL --to-store {folder.name}-2\n"
+            f'to begin anew: store = "{folder.name}-2"',
+        )
+
+
+def _claim(folder: Path, identity: str, *, create: bool) -> None:
+    """Say in the folder whose points are in it. Raises DeclarationError when they are those of another ledger."""
+    from contextlib import suppress
+
+    from tallybook.errors import DeclarationError
+
+    said = folder / "ledger.txt"
+    if create or folder.is_dir():
+        # A folder that cannot be written to is told of by whoever has to write; who only asks need not.
+        with suppress(OSError):
+            folder.mkdir(parents=True, exist_ok=True)
+            with said.open("x") as file:
+                file.write(f"{identity}\n")
+    with suppress(FileNotFoundError):
+        if (found := said.read_text().strip()) not in ("", identity):
+            raise DeclarationError(
+                f"the points in {folder} are those of {found}, not of {identity}",
+                hint=f'let every book have a folder of its own: store = "{folder.name}-2"',
+            )
 
 
 __all__ = ["IN_LEDGER", "SCHEMA", "Place", "backup_in", "find_store", "open_store"]

@@ -72,6 +72,8 @@ def _copied(source: Store, place: Place, *, alone: bool) -> Copied:
         _into_folder(source, files, place.folder)
     target = open_store(place)
     try:
+        if target.ledger.where == source.ledger.where:
+            raise BookError(f"the book is in {source.ledger.where} already", hint="name another place for the copy")
         contents = ((file.path, _checked(source, file)) for file in files) if place.folder is None else iter(())
         target.ledger.fill(rows, contents, still=lambda: not alone or _at_rest(source.ledger.export()) == original)
         if _at_rest(target.ledger.export()) != rows:

@@ -164,6 +164,9 @@ class Ledger(Protocol):
 
     What goes wrong with the ledger itself is told as BookError, or Busy when others hold it too long."""
 
+    where: str
+    """What the place is called in messages."""
+
     # versions
 
     def version(self) -> int:

@@ -28,7 +28,10 @@ FORGET_SECONDS = 7 * 86_400.0
 """What was not used for so long goes in any case."""
 LOOK_AFTER = 16
 """So many files are brought before it is looked again whether there are too many."""
-HINT = "tallybook doctor says what else is wrong; collect its days again: tallybook run --from {first} --to {last}"
+HINT = (
+    "tallybook doctor says what else is wrong; collect its days again: tallybook run --from {first} --to {last}; or, "
+    "if the points were in a folder before: name that as store again, then: tallybook move --to-store ledger"
+)
 
 
 class LedgerFiles:

@@ -105,10 +105,13 @@ class PostgresqlLedger(SqlLedger):
 
         if (held := self._held) is not None:
             try:
-                held.execute(begin.encode())
-                return held
+                # One in the middle of something was left so by an interruption.
+                if held.info.transaction_status == psycopg.pq.TransactionStatus.IDLE:
+                    held.execute(begin.encode())
+                    return held
             except psycopg.OperationalError:
-                self.close()
+                pass
+            self.close()
         raw = self._connect()
         self._local.connection, self._local.pid = raw, os.getpid()
         raw.execute(begin.encode())
@@ -232,6 +235,12 @@ class PostgresqlLedger(SqlLedger):
         if not self._is_there(db):
             return 0
         return int(db.execute(f'SELECT max(number) FROM "{self.schema}".ledger_schema').fetchone()[0])
+
+    def identity(self) -> str:
+        """What tells this ledger from any other, also from one that is made in its place later."""
+        with self._reading() as db:
+            since = db.execute("SELECT min(since) FROM ledger_schema").fetchone()[0]
+        return f"the PostgreSQL ledger in schema {self.schema}, made {since}"
 
     def _is_there(self, db: Transaction) -> bool:
         # Asked of the tables of tables: what resolves names may remember that there was none.
