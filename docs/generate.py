@@ -64,7 +64,9 @@ BOOK = {
     "name": "what the book is called",
     "timezone": "the zone whose days, weeks and months are counted; a name of the zone database",
     "week_starts": f"the first day of a week: {', '.join(WEEKDAYS)}",
-    "store": "the folder of the book, beside the file",
+    "store": 'the folder of the book, beside the file; `"ledger"` keeps the points in the PostgreSQL ledger, for [hosts without a disk](postgresql.md)',
+    "ledger": "a PostgreSQL database that keeps the ledger; not given: `ledger.sqlite` in the folder",
+    "schema": "the schema of that database, one for each book; made by the first run",
     "start": "the first day to collect; not given: the earliest fact of each metric, at most two years back",
     "lookback": "how many of the last closed days are collected again on every run",
     "keep_versions": "for so long every version can be asked with `--as-of`; of older ones the last of each month",
@@ -188,7 +190,7 @@ def _keys(keys: Mapping[str, Key], said: Mapping[str, str], settings: Any) -> st
 
 
 def _default(name: str, value: Any) -> str:
-    if value is msgspec.NODEFAULT or value is None or value in ((), {}):
+    if value is msgspec.NODEFAULT or value is None or value in ((), {}, ""):
         return ""
     if name in DAYS:
         return f'`"{value}d"`'
@@ -242,7 +244,7 @@ CODES = {
     errors.SOME_FAILED: "some metrics failed, the rest is stored; or the book is not well, or its disk is full",
     errors.USAGE: "usage or configuration; nothing was done",
     errors.REFUSED: "a question without a right answer was refused",
-    errors.NOT_READY: "a source is not ready or not reachable; nothing is stored",
+    errors.NOT_READY: "a source is not ready or not reachable, and nothing is stored; or the ledger is not reachable",
     errors.BUSY: "another run is at work on this book",
     errors.BUG: "a bug",
     130: "stopped by Ctrl-C or SIGTERM; what was stored stays",

@@ -100,6 +100,7 @@ def main() -> None:
 
 def import_everything() -> None:
     import duckdb  # noqa: F401
+    import psycopg  # noqa: F401
     import pyarrow.parquet  # noqa: F401
     import sqlglot  # noqa: F401
 
@@ -108,7 +109,9 @@ def import_everything() -> None:
     import tallybook.query.answer
     import tallybook.sources.sqlite
     import tallybook.store.doctor
-    import tallybook.store.folder  # noqa: F401
+    import tallybook.store.folder
+    import tallybook.store.ledger_files
+    import tallybook.store.postgresql_ledger  # noqa: F401
 
 
 def fork(one: Job, answers: dict[int, Any]) -> int:
@@ -249,6 +252,35 @@ def count_steps(steps: Steps) -> None:
             super().close()
 
     sqlite3.connect, parquet.ParquetWriter = connect, Points
+    count_statements(steps)
+
+
+def count_statements(steps: Steps) -> None:
+    """The same around a ledger on PostgreSQL, where a transaction that writes begins with READ WRITE."""
+    import psycopg
+
+    execute_really, several_really = psycopg.Connection.execute, psycopg.Cursor.executemany
+    writing: set[int] = set()
+
+    def count(connection: Any, sql: bytes) -> None:
+        if sql.startswith(b"BEGIN") and b"READ WRITE" in sql:
+            writing.add(id(connection))
+        if id(connection) in writing and not sql.startswith(b"SELECT"):
+            steps.take(f"ledger {sql.split(maxsplit=1)[0].decode().strip(';')}")
+        if sql in (b"COMMIT", b"ROLLBACK"):
+            writing.discard(id(connection))
+
+    def execute(self: Any, sql: Any, *more: Any, **named: Any) -> Any:
+        if isinstance(sql, bytes):
+            count(self, sql)
+        return execute_really(self, sql, *more, **named)
+
+    def executemany(self: Any, sql: Any, *more: Any, **named: Any) -> Any:
+        if isinstance(sql, bytes):
+            count(self.connection, sql)
+        return several_really(self, sql, *more, **named)
+
+    psycopg.Connection.execute, psycopg.Cursor.executemany = execute, executemany
 
 
 # -------------------------------------------------------------------------------------------------- deeds

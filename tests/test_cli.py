@@ -699,7 +699,7 @@ def test_a_cold_query_imports_nothing_that_it_does_not_need(collected: Command) 
     code = (
         "import sys; from tallybook.cli import invoke; "
         "ended = invoke(['query', 'signups,mrr,mrr_per_signup', '--by', 'plan', '--scope', 'week', '--totals']); "
-        "print([m for m in ('sqlalchemy', 'sqlglot', 'pyarrow', 'rich', 'xlsxwriter') if m in sys.modules], ended)"
+        "print([m for m in ('sqlalchemy', 'sqlglot', 'pyarrow', 'rich', 'xlsxwriter', 'psycopg') if m in sys.modules], ended)"
     )
     assert process(collected.folder, code=code).stdout.splitlines()[-1] == "[] 0"
 

@@ -14,7 +14,7 @@ What stands behind the language of a fence says what is done with the block, in 
 
 `export NAME=VALUE` in a `sh` block holds for all that follow. README and the tutorial begin in an empty folder, every
 other page with the project in docs/example (those of docs/kinds without its metrics); the clock stands on 10 March 2026 (README's is the real one). The tutorial
-is read twice, on SQLite and on PostgreSQL. With TALLYBOOK_DOCS=write in the environment, what is printed is written
+is read twice, on SQLite and on PostgreSQL, and the pages of books on PostgreSQL there. With TALLYBOOK_DOCS=write in the environment, what is printed is written
 into the pages instead of compared.
 """
 
@@ -30,6 +30,7 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+import tempfile
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
@@ -55,6 +56,7 @@ PAGES = [
 ]
 BY_NAME = {page.relative_to(ROOT).as_posix(): page for page in PAGES}
 TUTORIAL = "docs/tutorial.md"
+ON_POSTGRESQL = ("docs/postgresql.md", "docs/moving.md")
 FROM_NOTHING = ("README.md", TUTORIAL)
 WRITING = os.environ.get("TALLYBOOK_DOCS") == "write"
 TODAY = "2026-03-10T08:00:00+00:00"
@@ -302,9 +304,17 @@ def _table(found: Any) -> str:
     return "\n".join("|".join(map(str, row)) for row in found.fetchall())
 
 
-@pytest.mark.parametrize("name", [name for name in BY_NAME if name != TUTORIAL])
+@pytest.mark.parametrize("name", [name for name in BY_NAME if name not in (TUTORIAL, *ON_POSTGRESQL)])
 def test_every_block_of_a_page_does_what_the_page_says(name: str, tmp_path: Path) -> None:
     Reader(BY_NAME[name], tmp_path).follow()
+
+
+@pytest.mark.parametrize("name", ON_POSTGRESQL)
+def test_a_page_of_books_on_postgresql_holds_on_a_real_server(
+    name: str, postgresql_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    Reader(BY_NAME[name], tmp_path, {"LEDGER_URL": postgresql_url}).follow()
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql"])

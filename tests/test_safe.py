@@ -465,6 +465,15 @@ def test_four_writers_at_once_and_every_answer_is_of_one_version(
     driver: Driver, tmp_path: Path, seed: int, soak: bool, record_property: Callable[[str, object], None]
 ) -> None:
     make_events(tmp_path)
+    four_writers_at_once(driver, tmp_path, seed, soak, record_property)
+    tidied = driver.do(tmp_path, "tidy", now="2024-01-18T08:00")["said"]
+    assert tidied["left"] == tidied["missing"] == []
+
+
+def four_writers_at_once(
+    driver: Driver, tmp_path: Path, seed: int, soak: bool, record_property: Callable[[str, object], None]
+) -> None:
+    """Three collect and one compacts, killed now and then, while the application changes and two read."""
     assert driver.do(tmp_path, "run", now="2024-01-16T06:00")["exit"] == 0
     dice, seconds, deaths = random.Random(seed), 300.0 if soak else 6.0, 60 if soak else 1
     writers = [
@@ -497,8 +506,6 @@ def test_four_writers_at_once_and_every_answer_is_of_one_version(
         assert {(row["events"], row["events_of_ids"]) for row in rows} == {(generations, generations)}
         assert book.doctor() == []
         versions = book.store.ledger.version()
-    tidied = driver.do(tmp_path, "tidy", now="2024-01-18T08:00")["said"]
-    assert tidied["left"] == tidied["missing"] == []
     record_property("reads", len(reads))
     record_property("different answers", again["said"]["asked"])
     record_property("versions", versions)
@@ -803,6 +810,7 @@ def test_doctor_finds_what_was_done_to_a_book(lived: Lived) -> None:
         "is missing": lambda book, file: file.unlink(),
         "bytes, the ledger says": lambda book, file: file.write_bytes(file.read_bytes()[:-9]),
         "cannot be read": lambda book, file: file.write_bytes(b"x" * file.stat().st_size),
+        "does not hold the bytes that were written": lambda book, file: flip_a_bit(file),
         "on 1 days that are not covered": lambda book, file: ledger(
             book, "DELETE FROM coverage WHERE metric = 'signups' AND day = '2024-01-09'"
         ),
@@ -837,6 +845,13 @@ def test_doctor_tells_of_a_missing_file_that_only_the_past_needs(lived: Lived) -
         book.store.path(older).unlink()
         (told,) = book.doctor()
         assert "today's answers do not need it, --as-of before it was replaced does" in told
+
+
+def flip_a_bit(file: Path) -> None:
+    """Of the metadata that say who wrote the file: every number in it stays."""
+    written = file.read_bytes()
+    assert b"parquet-cpp" in written
+    file.write_bytes(written.replace(b"parquet-cpp", b"parquet-cpq"))
 
 
 def ledger(book: Path, statement: str) -> None:

@@ -1,6 +1,6 @@
-"""What every ledger promises, whatever stands behind it; and what a folder of files promises on top of one.
+"""What every ledger promises, whatever stands behind it; and what points files promise on top of one, wherever they are.
 
-A new ledger is one line in LEDGERS: a function that opens the ledger of a folder, for the first time or again.
+A new ledger, or a new place for files, is one line in `ledgers.py`.
 """
 
 from __future__ import annotations
@@ -39,12 +39,11 @@ from tallybook.store.ledger import (
     Ledger,
     Revision,
     Stretch,
+    kept_under,
 )
 from tallybook.store.sqlite_ledger import SqliteLedger
+from tests.ledgers import LEDGERS, STORES
 
-LEDGERS: dict[str, Callable[[Path], Ledger]] = {
-    "sqlite": lambda folder: SqliteLedger(folder / "ledger.sqlite"),
-}
 Open = Callable[[], Ledger]
 NOW = datetime(2024, 3, 1, 6, tzinfo=UTC)
 SECOND, HOUR = timedelta(seconds=1), timedelta(hours=1)
@@ -477,7 +476,7 @@ HOLDER = """
 import sys, time
 from datetime import datetime
 from pathlib import Path
-from tests.test_store import LEDGERS
+from tests.ledgers import LEDGERS
 LEDGERS[sys.argv[1]](Path(sys.argv[2])).acquire("collect", now=datetime.fromisoformat(sys.argv[3]), seconds=60)
 print("held", flush=True)
 time.sleep(600)
@@ -513,7 +512,7 @@ def test_a_process_with_the_number_of_one_that_died_does_not_wait_for_itself(
     open_ledger: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """In a container every start may have the same number and host name."""
-    monkeypatch.setattr("tallybook.store.sqlite_ledger._PROCESS", "an earlier life")
+    monkeypatch.setattr("tallybook.store.sql_ledger._PROCESS", "an earlier life")
     open_ledger().acquire("collect", now=NOW, seconds=60)
     monkeypatch.undo()
     assert open_ledger().acquire("collect", now=NOW + SECOND, seconds=60).fence == 2
@@ -573,11 +572,11 @@ def test_revisions_are_told_newest_first(ledger: Ledger) -> None:
 
 
 def test_points_stay_under_the_first_name_a_metric_had(ledger: Ledger) -> None:
-    assert ledger.metric_key("signups", None) == "signups"
-    assert ledger.metric_key("registrations", "signups") == "signups"
+    assert kept_under(ledger.metric_keys(), "signups", None) == "signups"
+    assert kept_under(ledger.metric_keys(), "registrations", "signups") == "signups"
     ledger.bind_key("registrations", "signups")
-    assert ledger.metric_key("registrations", None) == "signups"
-    assert ledger.metric_key("accounts", "registrations") == "signups"
+    assert kept_under(ledger.metric_keys(), "registrations", None) == "signups"
+    assert kept_under(ledger.metric_keys(), "accounts", "registrations") == "signups"
     ledger.bind_key("registrations", "something else")
     assert ledger.metric_keys() == {"registrations": "signups"}
 
@@ -775,8 +774,32 @@ def held(store: Store, engine: duckdb.DuckDBPyConnection, version: int | None = 
     return found["additive"]
 
 
+Again = Callable[[], Store]
+
+
+@pytest.fixture(params=STORES)
+def open_store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Again]:
+    """Call it for the store of one book; called again, it is as another process would open it."""
+    opened: list[Store] = []
+    kind, made = STORES[request.param]
+
+    def open_() -> Store:
+        opened.append(made(tmp_path / "book", LEDGERS[kind](tmp_path / "book")))
+        return opened[-1]
+
+    yield open_
+    for store in opened:
+        store.ledger.close()
+
+
 @pytest.fixture
-def store(open_ledger: Open, tmp_path: Path) -> Store:
+def store(open_store: Again) -> Store:
+    return open_store()
+
+
+@pytest.fixture
+def folder_store(open_ledger: Open, tmp_path: Path) -> Store:
+    """A store whose files are in its folder."""
     return Store(tmp_path / "book", open_ledger())
 
 
@@ -822,10 +845,10 @@ def test_points_outside_the_covered_days_do_not_get_in(store: Store, engine: duc
 
 
 def test_when_somebody_else_was_first_both_are_in_the_book(
-    store: Store, open_ledger: Open, engine: duckdb.DuckDBPyConnection, tmp_path: Path
+    store: Store, open_store: Again, engine: duckdb.DuckDBPyConnection
 ) -> None:
     put(store, engine, {("a", "2023-11-05"): 1, ("a", "2023-12-05"): 2, ("b", "2023-12-05"): 3})
-    other = Store(tmp_path / "book", open_ledger())
+    other = open_store()
     with closing(connect()) as others:
         for kind in SCHEMAS:
             others.execute(ddl(kind, f"new_{kind}"))
@@ -849,10 +872,10 @@ def test_when_somebody_else_was_first_both_are_in_the_book(
 
 
 def test_compacting_while_others_publish_loses_nothing(
-    store: Store, open_ledger: Open, engine: duckdb.DuckDBPyConnection, tmp_path: Path
+    store: Store, open_store: Again, engine: duckdb.DuckDBPyConnection
 ) -> None:
     put(store, engine, {("a", "2023-11-05"): 1, ("a", "2023-12-05"): 2})
-    other = Store(tmp_path / "book", open_ledger())
+    other = open_store()
     with closing(connect()) as others:
         for kind in SCHEMAS:
             others.execute(ddl(kind, f"new_{kind}"))
@@ -888,26 +911,28 @@ def test_a_closed_year_is_one_file_of_each_kind_and_can_still_be_written_to(
     assert len(store.snapshot().files) == len(kinds)
 
 
-def test_a_run_that_lost_its_lease_leaves_no_file(store: Store, engine: duckdb.DuckDBPyConnection) -> None:
-    lost = store.ledger.acquire("collect", now=NOW, seconds=60)
-    store.ledger.acquire("collect", now=NOW + HOUR, seconds=60)
+def test_a_run_that_lost_its_lease_leaves_no_file(folder_store: Store, engine: duckdb.DuckDBPyConnection) -> None:
+    lost = folder_store.ledger.acquire("collect", now=NOW, seconds=60)
+    folder_store.ledger.acquire("collect", now=NOW + HOUR, seconds=60)
     with pytest.raises(Busy, match="taken over"):
-        put(store, engine, {("a", "2024-01-30"): 1}, lease=lost)
-    assert list(store.folder.rglob("*.parquet")) == []
+        put(folder_store, engine, {("a", "2024-01-30"): 1}, lease=lost)
+    assert list(folder_store.folder.rglob("*.parquet")) == []
 
 
-def test_a_commit_of_which_nobody_knows_leaves_its_files(store: Store, engine: duckdb.DuckDBPyConnection) -> None:
+def test_a_commit_of_which_nobody_knows_leaves_its_files(
+    folder_store: Store, engine: duckdb.DuckDBPyConnection
+) -> None:
     """If the disk fails in the middle of a commit, it may have happened: its files must not be deleted."""
 
     def fail() -> None:
         raise BookError("disk I/O error")
 
-    store.ledger = Interrupted(store.ledger, fail)
+    folder_store.ledger = Interrupted(folder_store.ledger, fail)
     with pytest.raises(BookError):
-        put(store, engine, {("a", "2024-01-30"): 1})
-    assert len(list(store.folder.rglob("*.parquet"))) == 2
-    put(store, engine, {("a", "2024-01-30"): 1})
-    assert len(store.strays()) == 2
+        put(folder_store, engine, {("a", "2024-01-30"): 1})
+    assert len(list(folder_store.folder.rglob("*.parquet"))) == 2
+    put(folder_store, engine, {("a", "2024-01-30"): 1})
+    assert len(folder_store.strays()) == 2
 
 
 def test_files_of_a_format_that_is_not_ours_are_refused(store: Store, engine: duckdb.DuckDBPyConnection) -> None:

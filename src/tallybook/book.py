@@ -29,8 +29,8 @@ from tallybook.query.ask import ask, with_range
 from tallybook.query.ground import Coverage, Ground, joined
 from tallybook.query.shelf import Shelf
 from tallybook.result import Result
-from tallybook.store import open_store
-from tallybook.store.ledger import Cleaned, Snapshot
+from tallybook.store import Place, find_store, open_store
+from tallybook.store.ledger import Cleaned, Snapshot, kept_under
 
 if TYPE_CHECKING:
     import duckdb
@@ -43,10 +43,13 @@ if TYPE_CHECKING:
     from tallybook.destinations.report import DeliveryReport
     from tallybook.query.goals import Standing
     from tallybook.sources.base import Source
+    from tallybook.store.copying import Copied
     from tallybook.store.folder import Store
     from tallybook.store.ledger import File
 
 Day = date | str
+MOVE_SECONDS = 3600.0
+"""So long a move may take before a run takes it for dead."""
 REMEMBERED = 64
 """Answers kept for being asked again at the same version."""
 
@@ -95,9 +98,9 @@ class Book:
 
     @property
     def store(self) -> Store:
-        """The book on disk, made when it is not there."""
+        """The book where it is kept, made when it is not there."""
         if self._store is None:
-            self._store = open_store(self.project.store_folder)
+            self._store = open_store(self.project.place)
         return self._store
 
     @property
@@ -284,7 +287,9 @@ class Book:
                 raise BookError(f"a file of the book cannot be read: {error}", hint="tallybook doctor") from None
 
     def _there(self) -> bool:
-        return self._store is not None or (self.project.store_folder / "ledger.sqlite").exists()
+        if self._store is None:
+            self._store = find_store(self.project.place)
+        return self._store is not None
 
     def _version_at(self, day: date | None) -> int | None:
         if day is None or not self._there():
@@ -295,8 +300,8 @@ class Book:
         """Under which name the points of each metric are kept."""
         if not self._there():
             return {name: name for name in names}
-        ledger, catalog = self.store.ledger, self.project.catalog
-        return {name: ledger.metric_key(name, catalog.metrics[name].renamed_from) for name in names}
+        kept, catalog = self.store.ledger.metric_keys(), self.project.catalog
+        return {name: kept_under(kept, name, catalog.metrics[name].renamed_from) for name in names}
 
     def _known(self, keys: Mapping[str, str], version: int | None) -> Snapshot:
         if not self._there():
@@ -532,6 +537,63 @@ class Book:
         settings = self.project.catalog.book
         deleted = store.clean(now=now, keep_days=settings.keep_versions, zone=settings.timezone)
         return {"folded": folded, "deleted": deleted}
+
+    def move(self, place: Place) -> Copied:
+        """Copy the book to another ledger, another folder, or both, while no run is at work, and hold the copy
+        against it. The book stays where it is: what tallybook.toml says decides which of them is read from now on.
+
+        Raises QueryError when there is nothing to move, BookError when a book is there already, Busy during a run."""
+        from tallybook.collect.run import JOB
+        from tallybook.store.copying import copy_book, copy_points
+
+        here = self.project.place
+        if place == here:
+            raise QueryError("the book is kept there already", hint="say where to: --to-ledger URL, --to-store FOLDER")
+        same_ledger = bool(place.ledger) and (place.ledger, place.schema) == (here.ledger, here.schema)
+        if place.folder == here.folder and here.folder is not None:
+            # Each would take the files of the other for what runs that died have left, and delete them.
+            raise QueryError(
+                f"two ledgers cannot share the points in {here.folder}",
+                hint=f"let the copy have a folder of its own: --to-store {self.project.catalog.book.store}-2",
+            )
+        if not self._there():
+            raise QueryError(
+                "there is no book to move yet", hint="write the place into tallybook.toml, then: tallybook run"
+            )
+        lease = self.store.ledger.acquire(JOB, now=self.clock(), seconds=MOVE_SECONDS)
+        try:
+            if same_ledger:
+                return copy_points(self.store, place)
+            return copy_book(self.store, place, alone=True)
+        finally:
+            self.store.ledger.release(lease)
+
+    def backup(self, folder: str | Path) -> Copied:
+        """Copy the book, as it is at one moment, into a new folder: a book with a SQLite ledger, wherever this one is
+        kept. Runs may be at work. Raises QueryError for an empty book, BookError when a book is in the folder."""
+        from tallybook.store.copying import copy_book
+
+        if not self._there():
+            raise QueryError("there is no book to back up yet", hint="tallybook run")
+        return copy_book(self.store, Place(folder=Path(folder)), alone=False)
+
+    def restore(self, folder: str | Path) -> Copied:
+        """Copy a backup to where tallybook.toml keeps the book. Raises QueryError when the folder has none, BookError
+        when there is a book already."""
+        from tempfile import TemporaryDirectory
+
+        from tallybook.store import backup_in
+        from tallybook.store.copying import copy_book
+
+        with TemporaryDirectory(prefix="tallybook-") as elsewhere:
+            found = backup_in(Path(folder), Path(elsewhere))
+            if found is None:
+                raise QueryError(f"there is no backup in {folder}", hint="name the folder that has ledger.sqlite in it")
+            try:
+                self.close()
+                return copy_book(found, self.project.place, alone=False)
+            finally:
+                found.ledger.close()
 
     def doctor(self) -> list[str]:
         """What is wrong with the book, in words with what to do; empty when all is well."""

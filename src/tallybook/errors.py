@@ -108,6 +108,12 @@ class BookError(TallybookError):
     exit_code = SOME_FAILED
 
 
+class BookUnavailable(BookError):
+    """The ledger of the book is on a server that cannot be reached, or was lost; the same may be asked again."""
+
+    exit_code = NOT_READY
+
+
 class DestinationError(TallybookError):
     """A place to write to did not take what was written."""
 

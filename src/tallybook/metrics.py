@@ -61,12 +61,14 @@ RESERVED_NAMES = frozenset(
 
 
 class BookSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """`[book]`: name, zone, first day of the week, where the book is kept."""
+    """`[book]`: name, zone, first day of the week, where the book is kept. `ledger` is a URL, and secret."""
 
     name: str = "book"
     timezone: str = "UTC"
     week_starts: str = "monday"
     store: str = "book"
+    ledger: str = ""
+    schema: str = "tallybook"
     start: date | None = None
     lookback: int = 3
     """Days collected again on every run."""

@@ -400,11 +400,33 @@ def _tab(value: object) -> str:
     return name
 
 
+def _store(value: object) -> str:
+    text = _text(value)
+    if "://" in text:
+        expected = 'a folder, or "ledger" for points that are kept in the ledger; a URL is the ledger\'s'
+        raise Wrong("is a URL", expected=expected, instead="ledger")
+    return text
+
+
+def _schema(value: object) -> str:
+    """A schema of PostgreSQL that is written without quotes, so that nobody has to ask which letters are large."""
+    name = _text(value)
+    if not re.fullmatch(r"(?!pg_)[a-z_][a-z0-9_]{0,62}", name):
+        proper = re.sub(r"\W+", "_", name.lower(), flags=re.ASCII).strip("_")[:63]
+        expected = "small letters, digits and _, not beginning with a digit or pg_"
+        raise Wrong(
+            "cannot be the name of a schema", expected=expected, instead=proper if proper[:1].isalpha() else None
+        )
+    return name
+
+
 BOOK_KEYS = {
     "name": Key(_text, '"Acme"'),
     "timezone": Key(_zone, '"Europe/Berlin"'),
     "week_starts": Key(_one_of(WEEKDAYS), '"monday"'),
-    "store": Key(_text, '"book"'),
+    "store": Key(_store, '"book"'),
+    "ledger": Key(_text, '"${DATABASE_URL}"', secret=True),
+    "schema": Key(_schema, '"tallybook"'),
     "start": Key(_day, '"2023-01-01"'),
     "lookback": Key(_whole_days, '"3d"'),
     "keep_versions": Key(_whole_days, '"90d"'),

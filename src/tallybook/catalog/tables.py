@@ -92,9 +92,9 @@ def wrong_value(path: str, key: str, value: object, wrong: Wrong, how: Key) -> P
 def _unknown(key: str, value: object, keys: Mapping[str, Key], path: str, problems: Problems) -> str:
     """Tells of a key that is not known; returns the key that was meant, so that it is not missed again.
 
-    Beside secrets no value is repeated: it may be one under a misspelled key."""
+    Beside secrets no value is repeated that may be one under a misspelled key: in a source none at all."""
     meant = closest(key, keys)
-    hidden = _secret(keys)
+    hidden = _secret(keys) and ("url" in keys or "://" in str(value))
     problems.add(
         f"{path}.{key}",
         f"there is no key {key!r} here",
@@ -134,7 +134,22 @@ def _tables(raw: Mapping[str, object], section: str, problems: Problems) -> Mapp
 
 def read_book(raw: Mapping[str, object], problems: Problems) -> BookSettings:
     """`[book]`, with the defaults for what is left out."""
-    return BookSettings(**_read_table(raw.get("book", {}), BOOK_KEYS, "book", problems).values)
+    table = _read_table(raw.get("book", {}), BOOK_KEYS, "book", problems)
+    book = BookSettings(**table.values)
+    if "ledger" not in {*table.given, *table.bad}:
+        _check_without_ledger(book, problems)
+    return book
+
+
+def _check_without_ledger(book: BookSettings, problems: Problems) -> None:
+    """Tells of what only a PostgreSQL ledger can do."""
+    expected, paste = "the URL of a PostgreSQL database beside it", f"ledger = {BOOK_KEYS['ledger'].example}"
+    if book.store == "ledger":
+        message = 'the points are to be kept in the ledger, and none is named that could (a folder may be "./ledger")'
+        problems.add("book.store", message, seen='store = "ledger"', expected=expected, paste=paste)
+    if book.schema != BookSettings().schema:
+        seen = f'schema = "{book.schema}"'
+        problems.add("book.schema", "only a PostgreSQL ledger has a schema", seen=seen, expected=expected, paste=paste)
 
 
 def read_sources(

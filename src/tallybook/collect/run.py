@@ -32,7 +32,7 @@ from tallybook.errors import Inseparable, SourceError, SourceUnavailable, Tallyb
 from tallybook.metrics import Catalog, Metric
 from tallybook.sources.base import Source
 from tallybook.store.folder import Store
-from tallybook.store.ledger import Change, Covered, Lease, Snapshot
+from tallybook.store.ledger import Change, Covered, Lease, Snapshot, kept_under
 
 JOB = "collect"
 LEASE_SECONDS = 60.0
@@ -89,7 +89,8 @@ def run(means: Means, asked: Asked) -> RunReport:
 def make_plan(means: Means, asked: Asked) -> Plan:
     """What a run would do. Asks the sources, touches nothing."""
     ledger, catalog = means.store.ledger, means.catalog
-    keys = {m.name: ledger.metric_key(m.name, m.renamed_from) for m in catalog.metrics.values()}
+    kept = ledger.metric_keys()
+    keys = {m.name: kept_under(kept, m.name, m.renamed_from) for m in catalog.metrics.values()}
     known = ledger.snapshot(keys.values())
     horizons = {name: _horizon(means, name) for name in _needed(catalog, asked)}
     return Planner(catalog, known, keys, horizons, means.now).plan(asked)
@@ -118,7 +119,9 @@ def _kept_alive(means: Means, lease: Lease) -> Iterator[None]:
             # A ledger that is held too long, a full disk: the next turn may do better, and the commit will tell.
             with suppress(TallybookError):
                 if not means.store.ledger.renew(lease, now=means.clock(), seconds=LEASE_SECONDS):
-                    return
+                    break
+        # What this thread held of the ledger, a connection perhaps, ends with it.
+        means.store.ledger.close()
 
     thread = threading.Thread(target=renew, daemon=True, name="tallybook-lease")
     thread.start()

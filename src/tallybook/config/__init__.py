@@ -27,11 +27,13 @@ from tallybook.config.urls import (
     scheme_of,
     secret_variables,
     secrets_of,
+    wrong_ledger,
     wrong_url,
 )
 from tallybook.config.variables import Expansion, parse_dotenv
 from tallybook.errors import DeclarationError, Problem, Problems
 from tallybook.metrics import BookSettings, Catalog, Metric, SourceSettings
+from tallybook.store import IN_LEDGER, Place
 
 if TYPE_CHECKING:
     from tallybook.config.modules import Modules
@@ -56,6 +58,14 @@ class Project:
         """Where the book is kept, when it is kept in a folder."""
         return self.folder / self.catalog.book.store
 
+    @property
+    def place(self) -> Place:
+        """Where the book is kept. It holds the password of the ledger, if that has one."""
+        book = self.catalog.book
+        return Place(
+            folder=None if book.store == IN_LEDGER else self.store_folder, ledger=book.ledger, schema=book.schema
+        )
+
     @functools.cached_property
     def modules(self) -> Modules:
         """The user's Python, none of it imported yet."""
@@ -77,7 +87,7 @@ def load(folder: Path, env: Mapping[str, str], *, instead: Mapping[str, str] | N
     """The project in `folder`, with the variables of `env` and, behind them, of its .env file.
 
     `instead` are urls of other databases, perhaps of another kind, in whose SQL the metrics are read then; what
-    is declared of a source's freshness does not hold for them. Raises one DeclarationError that holds every
+    is declared of a source's freshness, and of where the book is kept, does not hold for them. Raises one DeclarationError that holds every
     problem and no secret."""
     reading = _Reading(folder=Path(folder).absolute(), instead=instead or {})
     try:
@@ -152,6 +162,7 @@ class _Reading:
     secrets: dict[str, str] = field(default_factory=dict)
     raw: dict[str, object] = field(default_factory=dict)
     urls: dict[str, str] = field(default_factory=dict)
+    ledger: str = ""
     dialects: dict[str, str] = field(default_factory=dict)
     places: dict[str, str] = field(default_factory=dict)
     """Where a metric stands that does not stand in the toml."""
@@ -163,11 +174,10 @@ class _Reading:
         variables = {**parse_dotenv(read_optional(self.folder / ".env"), self.problems), **env}
         written, self.raw = read_toml(self.folder)
         self.read_urls(variables)
+        self.read_ledger(variables)
         store = self.store(variables)
         files = metric_files(self.folder)
-        # A store that is a URL may hold a password, so nothing is kept then.
-        place = self.folder / store / "cache" / "catalog.msgpack" if store and "://" not in store else None
-        place = None if self.instead else place
+        place = self.kept(store) if store and not self.instead else None
         key = cache.digest(cache.ours(), str(self.folder), written, files, self.dialects)
         kept = cache.read(place, key, variables) if place and not self.problems.found else None
         catalog = kept or self.checked(variables, files, key, place)
@@ -204,16 +214,48 @@ class _Reading:
             message = "the url " + wrong.pop("message")
             self.problems.add(path, message, seen=f'url = "{masked_url(url)}"', **wrong)
 
+    def read_ledger(self, variables: Mapping[str, str]) -> None:
+        """Expands and checks the URL of the ledger, which is not kept in the cache either."""
+        if self.instead:
+            # Of other databases' facts there is another book: the one of the project must not get them.
+            for key in ("ledger", "schema", "store"):
+                self.table("book").pop(key, None)
+        written = self.table("book").get("ledger")
+        if not isinstance(written, str):
+            return
+        before = len(self.problems.found)
+        expansion = Expansion(variables, self.problems)
+        self.ledger = expansion.text(written, "book.ledger").strip()
+        self.secrets |= secrets_of(self.ledger, {name: value for name, value in expansion.used.items() if value})
+        wrong = wrong_ledger(self.ledger) if self.ledger and len(self.problems.found) == before else None
+        if wrong:
+            message = "the ledger " + wrong.pop("message")
+            self.problems.add("book.ledger", message, seen=f'ledger = "{masked_url(self.ledger)}"', **wrong)
+
     def store(self, variables: Mapping[str, str]) -> str:
-        """Where the book is kept; empty where that cannot be."""
+        """Where the points are kept; empty where that cannot be."""
         written = self.table("book").get("store", BookSettings().store)
         if not isinstance(written, str) or "\0" in written:
             return ""
         expansion = Expansion(variables, Problems())
         store = expansion.text(written, "book.store").strip()
-        if "://" in store:
+        if "://" in store:  # it may hold a password, and is told of as a problem
             self.secrets |= secrets_of(store, {n: v for n, v in expansion.used.items() if v})
+            return ""
         return store
+
+    def kept(self, store: str) -> Path | None:
+        """Where the checked catalog is kept: beside the book, or where this host keeps what may be lost, if it does."""
+        if store != IN_LEDGER:
+            return self.folder / store / "cache" / "catalog.msgpack"
+        from tallybook.store.ledger_files import private_folder
+
+        try:
+            catalogs = private_folder() / "catalogs"
+            catalogs.mkdir(exist_ok=True)
+        except OSError:
+            return None
+        return catalogs / cache.digest(str(self.folder)).hex() / "catalog.msgpack"
 
     def complete(self, catalog: Catalog) -> Catalog:
         """With the urls that are not kept."""
@@ -221,7 +263,8 @@ class _Reading:
             name: msgspec.structs.replace(source, url=resolved(self.urls[name], self.folder))
             for name, source in catalog.sources.items()
         }
-        return msgspec.structs.replace(catalog, sources=sources)
+        book = msgspec.structs.replace(catalog.book, ledger=self.ledger)
+        return msgspec.structs.replace(catalog, sources=sources, book=book)
 
     # when something changed
 
@@ -284,9 +327,14 @@ class _Reading:
         known = dict(self.table("sources"))
         for name in self.urls:
             known[name] = {k: v for k, v in self.table("sources", name).items() if k != "url"}
+        if "ledger" in self.table("book"):
+            raw["book"] = {key: value for key, value in self.table("book").items() if key != "ledger"}
         for section in ("book", "metrics", "goals", "deliveries"):
             if section in raw:
                 raw[section] = expansion.value(raw[section], section)
+        if "ledger" in self.table("book") and isinstance(raw["book"], dict):
+            written = self.table("book")["ledger"]
+            raw["book"]["ledger"] = self.ledger if isinstance(written, str) else written
         if "sources" in raw and isinstance(raw["sources"], dict):
             expanded = expansion.value(known, "sources")
             assert isinstance(expanded, dict)
@@ -322,7 +370,8 @@ class _Reading:
 
 
 def _without_urls(catalog: Catalog, hashes: Mapping[str, str]) -> Catalog:
-    """As it is kept: no urls, but the hashes of the functions."""
+    """As it is kept: no urls (nor the ledger's), but the hashes of the functions."""
     sources = {name: msgspec.structs.replace(s, url="") for name, s in catalog.sources.items()}
     metrics = {name: msgspec.structs.replace(m, function_hash=hashes.get(name)) for name, m in catalog.metrics.items()}
-    return msgspec.structs.replace(catalog, sources=sources, metrics=metrics)
+    book = msgspec.structs.replace(catalog.book, ledger="")
+    return msgspec.structs.replace(catalog, book=book, sources=sources, metrics=metrics)

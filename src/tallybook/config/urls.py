@@ -70,6 +70,17 @@ def wrong_url(url: str) -> dict[str, str] | None:
     return None
 
 
+def wrong_ledger(url: str) -> dict[str, str] | None:
+    """Why a text is not the URL of a ledger, as the details of a Problem, or None."""
+    if scheme_of(url) in ("postgresql", "postgres") and "://" in url:
+        return None
+    return {
+        "message": "is not the URL of a PostgreSQL database, which is where a ledger may be kept",
+        "expected": "postgresql://user:password@host/database; without the key the ledger is a SQLite file in the folder of store",
+        "paste": 'ledger = "${DATABASE_URL}"',
+    }
+
+
 def _unknown_scheme(url: str, expected: str) -> dict[str, str]:
     from tallybook.catalog import closest
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from tallybook.errors import BookError
 from tallybook.points import SCHEMAS
+from tallybook.store.files import hash_of
 from tallybook.store.folder import STRAY_HOURS, Store
 from tallybook.store.ledger import File, Snapshot
 
@@ -17,8 +19,9 @@ def examine(store: Store, engine: duckdb.DuckDBPyConnection, *, now: datetime) -
     """Every inconsistency in words, with what to do; empty when all is well."""
     found = [f"ledger: {problem}" for problem in store.ledger.problems()]
     snapshot = store.ledger.snapshot()
+    lost = store.files.missing(snapshot.files)
     for file in snapshot.files:
-        found += _file_problems(store, engine, file)
+        found += _file_problems(store, engine, file, missing=file in lost)
     if not found:
         found += _uncovered_points(store, engine, snapshot)
     found += _missing_older(store, snapshot)
@@ -28,15 +31,18 @@ def examine(store: Store, engine: duckdb.DuckDBPyConnection, *, now: datetime) -
     return found
 
 
-def _file_problems(store: Store, engine: duckdb.DuckDBPyConnection, file: File) -> list[str]:
+def _file_problems(store: Store, engine: duckdb.DuckDBPyConnection, file: File, *, missing: bool) -> list[str]:
     import duckdb
 
-    path = store.path(file)
     again = (
         f"collect its days again: tallybook run --from {file.first} --to {file.last}, or restore the file from a backup"
     )
-    if not path.is_file():
+    if missing:
         return [f"{file.path} is missing: {again}"]
+    try:
+        path = store.path(file)
+    except BookError as error:
+        return [f"{error.message}: {again}"]
     if path.stat().st_size != file.bytes:
         return [f"{file.path} has {path.stat().st_size} bytes, the ledger says {file.bytes}: {again}"]
     target = str(path).replace("'", "''")
@@ -55,13 +61,15 @@ def _file_problems(store: Store, engine: duckdb.DuckDBPyConnection, file: File) 
         found.append(f"{file.path} has {rows} rows, the ledger says {file.rows}: {again}")
     if rows and (low < file.first or high > file.last):
         found.append(f"{file.path} holds days {low} to {high}, outside {file.first} to {file.last}: {again}")
+    if not found and file.sha256 and hash_of(path) != file.sha256:
+        found.append(f"{file.path} does not hold the bytes that were written: {again}")
     return found
 
 
 def _missing_older(store: Store, snapshot: Snapshot) -> list[str]:
     """Files of older versions: without them no question of today fails, only --as-of."""
     current = {file.id for file in snapshot.files}
-    lost = [f for f in store.ledger.known_files() if f.id not in current and not store.path(f).is_file()]
+    lost = store.files.missing([f for f in store.ledger.known_files() if f.id not in current])
     # Who cleans takes files out of the ledger first; a second look tells those from the lost.
     known = {file.id for file in store.ledger.known_files()} if lost else set()
     return [

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import os
 import re
-import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -22,6 +21,7 @@ from tallybook.calendar import ONE_DAY, day_of, end_of, next_period, stretches
 from tallybook.errors import BookError, Busy
 from tallybook.measure import ADDITIVE, BUCKETS, IDS
 from tallybook.points import EXACT, FORMAT, KEY, SCHEMAS, columns, storage_key
+from tallybook.store.files import Files, FolderFiles, hash_of
 from tallybook.store.ledger import Change, Conflict, Covered, File, Lease, Ledger, Snapshot
 
 if TYPE_CHECKING:
@@ -42,9 +42,11 @@ GRACE = timedelta(hours=1)
 class Store:
     """A book's files and ledger. The connection that builds files is the caller's."""
 
-    def __init__(self, folder: Path, ledger: Ledger) -> None:
+    def __init__(self, folder: Path, ledger: Ledger, files: Files | None = None) -> None:
+        """The files are in `folder` unless something else says where they are."""
         self.folder = folder
         self.ledger = ledger
+        self.files: Files = files or FolderFiles(folder)
 
     # -- reading ---------------------------------------------------------------------------------
 
@@ -60,7 +62,7 @@ class Store:
         return found
 
     def path(self, file: File) -> Path:
-        return self.folder / file.path
+        return self.files.path(file)
 
     # -- writing ---------------------------------------------------------------------------------
 
@@ -79,6 +81,7 @@ class Store:
         committed meanwhile, files that they touched are built again. Returns the new version.
         Raises Busy when the lease was lost, BookError when the book cannot be written."""
         _own(engine, change.covered)
+        change.contents = self.files.contents
         with self._drafts() as drafts:
             for _ in range(ATTEMPTS):
                 base = self.ledger.snapshot(metrics=[])
@@ -99,7 +102,7 @@ class Store:
             yield drafts
         finally:
             for file in drafts.unused():
-                self.path(file).unlink(missing_ok=True)
+                self.files.delete(file)
 
     def _touched(self, engine: duckdb.DuckDBPyConnection, files: Sequence[File]) -> list[tuple[Unit, tuple[File, ...]]]:
         """The files to be: for every kind, one for each stretch of days that owned days fall into."""
@@ -149,25 +152,24 @@ class Store:
         kind, metric, first, last = unit
         label = f"{first:%Y}" if first.year == last.year and last.month - first.month > 1 else f"{first:%Y-%m}"
         relative = Path("points", kind, metric, f"{label}-{uuid.uuid4().hex[:12]}.parquet")
-        path = self.folder / relative
         try:
-            _make_folder(path.parent)
+            path = self.files.new(relative)
+        except OSError as error:
+            raise _unwritable(self.folder / relative, error) from error
+        try:
             rows = _write_parquet(engine, select, kind, metric, names or columns(kind), path)
-            _sync(path)
-            _sync(path.parent)
-            size = path.stat().st_size
+            file = File(
+                path=relative.as_posix(), kind=kind, metric=metric, first=first, last=last, rows=rows,
+                bytes=path.stat().st_size, format=FORMAT, sha256=hash_of(path),
+            )  # fmt: skip
+            self.files.keep(file, path)
         except (OSError, duckdb.IOException) as error:
             path.unlink(missing_ok=True)
-            raise BookError(
-                f"{path} cannot be written: {_reason(error)}",
-                hint="make room on the disk, then run again: nothing is half done",
-            ) from error
+            raise _unwritable(path, error) from error
         except BaseException:
             path.unlink(missing_ok=True)
             raise
-        return File(
-            path=relative.as_posix(), kind=kind, metric=metric, first=first, last=last, rows=rows, bytes=size, format=FORMAT,
-        )  # fmt: skip
+        return file
 
     def scan(self, files: Sequence[File]) -> str:
         """The files as a relation of the engine."""
@@ -190,18 +192,22 @@ class Store:
 
         `gone(file)` is the condition of the rows to take, None for a file that holds none. The old files are
         deleted at once: who is reading one starts again. Returns how many rows of the current version went."""
+        change.contents = self.files.contents
         with self._drafts() as drafts:
             for _ in range(ATTEMPTS):
                 base = self.ledger.snapshot(metrics=[])
                 files = {file.id: file for file in self.ledger.known_files()}
                 current = {file.id for file in base.files}
                 change.rewritten, rows = {}, 0
+                lost = {file.id for file in self.files.missing(list(files.values()))}
                 for file in files.values():
+                    if file.id in lost:
+                        continue
                     taken = self._without(engine, file, gone(file), drafts, change)
                     rows += taken if file.id in current else 0
                 if drafts.commit(base.version, change, lease=lease, run=run, now=now) is not None:
                     for old in change.rewritten:
-                        self.path(files[old]).unlink(missing_ok=True)
+                        self.files.delete(files[old])
                     return rows
         raise Busy(f"{ATTEMPTS} times somebody else changed the book first", hint="run again when they are done")
 
@@ -209,7 +215,7 @@ class Store:
         self, engine: duckdb.DuckDBPyConnection, file: File, gone: str | None, drafts: _Drafts, change: Change
     ) -> int:
         """Note the file that takes the place of `file`; how many rows it has less."""
-        if gone is None or not self.path(file).is_file():
+        if gone is None:
             return 0
         taken = int(engine.execute(f"SELECT count(*) FROM {self.scan([file])} WHERE {gone}").fetchall()[0][0])
         if not taken:
@@ -229,7 +235,7 @@ class Store:
         with self._drafts() as drafts:
             for _ in range(ATTEMPTS):
                 base = self.ledger.snapshot(metrics=[])
-                change = Change(what="compact")
+                change = Change(what="compact", contents=self.files.contents)
                 for unit, current in _foldable(base.files, today):
                     if not drafts.has(unit, current):
                         select = f"SELECT {', '.join(columns(unit[0]))} FROM {self.scan(current)}"
@@ -248,24 +254,15 @@ class Store:
         # First out of the ledger: after a crash between the two they are strays, not names without a file.
         self.ledger.forget_files([f.id for f in gone])
         strays = [] if self.ledger.leased(now=now) else self.strays(older_than_hours=STRAY_HOURS)
-        paths = {*(self.path(f) for f in gone), *strays}
-        for path in paths:
+        for file in gone:
+            self.files.delete(file)
+        for path in strays:
             path.unlink(missing_ok=True)
-        return len(paths)
+        return len(gone) + len({*strays} - {self.folder / file.path for file in gone})
 
     def strays(self, *, older_than_hours: float = 0) -> list[Path]:
         """Points files that no version names."""
-        before = time.time() - older_than_hours * 3600
-        old = []
-        for path in sorted((self.folder / "points").rglob("*.parquet")):
-            try:
-                if path.stat().st_mtime <= before:
-                    old.append(path)
-            except FileNotFoundError:
-                continue
-        # Looked up last: what is committed meanwhile is known.
-        known = {file.path for file in self.ledger.known_files()}
-        return [path for path in old if path.relative_to(self.folder).as_posix() not in known]
+        return self.files.strays(self.ledger.known_files, older_than_hours=older_than_hours)
 
 
 class _Drafts:
@@ -414,12 +411,11 @@ def _foldable(files: Sequence[File], today: date) -> list[tuple[Unit, list[File]
     return [(unit, found) for unit, found in sorted(groups.items(), key=lambda g: g[0]) if len(found) > 1]
 
 
-def _make_folder(folder: Path) -> None:
-    """Make a folder so that its name is on disk, too."""
-    missing = [p for p in (folder, *folder.parents) if not p.exists()]
-    folder.mkdir(parents=True, exist_ok=True)
-    for made in missing:
-        _sync(made.parent)
+def _unwritable(path: Path, error: Exception) -> BookError:
+    return BookError(
+        f"{path} cannot be written: {_reason(error)}",
+        hint="make room on the disk, then run again: nothing is half done",
+    )
 
 
 def _reason(error: Exception) -> str:
@@ -429,11 +425,3 @@ def _reason(error: Exception) -> str:
     if isinstance(error, OSError) and error.errno:
         return os.strerror(error.errno)
     return os.strerror(int(numbered[1])) if numbered else said
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

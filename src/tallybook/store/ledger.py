@@ -7,7 +7,8 @@ it was made under still holds.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any, Protocol
@@ -26,6 +27,8 @@ class File:
     bytes: int
     format: int = 1
     id: int = 0
+    sha256: str = ""
+    """Of its bytes, in hexadecimal; empty of files written before there were hashes."""
 
 
 @dataclass(frozen=True)
@@ -118,6 +121,12 @@ class Change:
     """Files of any version that are replaced where they stand (None: nothing of them is left)."""
     forgotten: list[str] = field(default_factory=list)
     """Metrics (keys) of which nothing stays, in no version."""
+    contents: Callable[[File], Iterable[bytes]] | None = None
+    """The bytes of its files, for a ledger that keeps them."""
+
+
+Tables = dict[str, list[tuple[Any, ...]]]
+"""{table: its rows, with the columns of `store.tables.COLUMNS`}; days and instants are texts."""
 
 
 @dataclass(frozen=True)
@@ -137,10 +146,26 @@ class Cleaned(Exception):
     """Files of the version that was asked for are deleted: it has no answer any more."""
 
 
+def kept_under(keys: Mapping[str, str], name: str, renamed_from: str | None) -> str:
+    """Under which name the points of a metric are kept, by what `Ledger.metric_keys` says: the first it ever had, or
+    another where a metric that is called otherwise today holds that one."""
+    if name in keys:
+        return keys[name]
+    if renamed_from:
+        return keys.get(renamed_from, renamed_from)
+    if name not in keys.values():
+        return name
+    # A metric that was renamed keeps its points under this name; a new one of that name is another metric.
+    return next(key for i in itertools.count(2) if (key := f"{name}-{i}") not in keys.values())
+
+
 class Ledger(Protocol):
     """What `store.folder` and `book` ask of a ledger. Every method is one transaction.
 
     What goes wrong with the ledger itself is told as BookError, or Busy when others hold it too long."""
+
+    where: str
+    """What the place is called in messages."""
 
     # versions
 
@@ -198,10 +223,6 @@ class Ledger(Protocol):
 
     # names
 
-    def metric_key(self, name: str, renamed_from: str | None) -> str:
-        """The name under which the points of `name` are kept: the first it ever had, or another where a metric
-        that is called otherwise today holds that one."""
-
     def metric_keys(self) -> dict[str, str]:
         """Names under which points are kept, where they differ from today's names."""
 
@@ -229,8 +250,30 @@ class Ledger(Protocol):
     def known_files(self) -> list[File]:
         """The files of every version."""
 
+    # copies
+
+    def export(self) -> Tables:
+        """Every row of every table, at one moment, in an order that says nothing."""
+
+    def fill(self, rows: Tables, contents: Iterable[tuple[str, Iterable[bytes]]], *, still: Callable[[], bool]) -> None:
+        """Make an empty ledger one with these rows and, where it keeps them, the bytes of these files; all of it or
+        nothing. Raises BookError when it is not empty, Conflict when in the end they are not `still` what is wanted."""
+
     def problems(self) -> list[str]:
         """What is wrong with the ledger itself, in words."""
 
     def close(self) -> None:
         """Let go of what the calling thread holds."""
+
+
+class KeepsContents(Protocol):
+    """What a ledger can that keeps points files as bytes."""
+
+    def content(self, path: str) -> Iterator[bytes]:
+        """The bytes of a file, piece by piece; none at all where they are not kept."""
+
+    def without_content(self, files: Sequence[File]) -> list[File]:
+        """Those whose bytes are not kept, or not all of them."""
+
+    def keep_contents(self, files: Sequence[File], contents: Callable[[File], Iterable[bytes]]) -> None:
+        """Keep the bytes and hashes of files that the ledger names already, all of them or none."""

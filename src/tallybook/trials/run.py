@@ -98,7 +98,7 @@ def _tried(
 def _book(folder: Path, env: Mapping[str, str], trial: Trial, instead: Mapping[str, str], made: Path) -> Book:
     """The project with scratch databases for its sources, and a book beside them."""
     project = load(folder, env, instead=instead)
-    settings = msgspec.structs.replace(project.catalog.book, store=str(made / "book"))
+    settings = msgspec.structs.replace(project.catalog.book, store=str(made / "book"), ledger="")
     catalog = msgspec.structs.replace(project.catalog, book=settings)
     return Book(replace(project, catalog=catalog), now=lambda: trial.now)
 

@@ -1,0 +1,70 @@
+"""Every kind of ledger, and every place for points, opened for a folder: what the suites run on.
+
+A PostgreSQL ledger is one schema for each folder in a database that the processes of a run share.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import os
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+
+from tallybook.store import Place
+from tallybook.store.folder import Store
+from tallybook.store.ledger import Ledger
+from tallybook.store.ledger_files import LedgerFiles
+from tallybook.store.postgresql_ledger import PostgresqlLedger
+from tallybook.store.sql_ledger import Transaction
+from tallybook.store.sqlite_ledger import SqliteLedger
+
+HANDED_ON = "TALLYBOOK_TEST_LEDGERS"
+
+
+class ByTheTestsClock(PostgresqlLedger):
+    """Leases by the clock that a test hands in, as a SQLite ledger has them; the server's is tested by itself."""
+
+    def _instant(self, db: Transaction, now: datetime) -> datetime:
+        return now
+
+
+@functools.cache
+def database() -> str:
+    """The URL of this run's database for ledgers. Skips the test where there is no server."""
+    from tests.conftest import server_or_skip
+
+    if HANDED_ON not in os.environ:
+        server = server_or_skip("postgresql")
+        # In the environment, for processes that a test starts.
+        os.environ[HANDED_ON] = server.url(server.create_database())
+    return os.environ[HANDED_ON]
+
+
+def schema_of(folder: Path) -> str:
+    return "b_" + hashlib.sha256(str(folder).encode()).hexdigest()[:16]
+
+
+def place_of(folder: Path, store: str = "folder") -> Place:
+    """A book on PostgreSQL, with its points in the folder or in the ledger."""
+    return Place(folder=None if store == "ledger" else folder, ledger=database(), schema=schema_of(folder))
+
+
+LEDGERS: dict[str, Callable[[Path], Ledger]] = {
+    "sqlite": lambda folder: SqliteLedger(folder / "ledger.sqlite"),
+    "postgresql": lambda folder: ByTheTestsClock(database(), schema=schema_of(folder)),
+}
+
+
+def _with_points_in_the_ledger(folder: Path, ledger: Ledger) -> Store:
+    folder.mkdir(exist_ok=True)
+    return Store(folder, ledger, LedgerFiles(ledger, folder))  # type: ignore[arg-type]
+
+
+STORES: dict[str, tuple[str, Callable[[Path, Ledger], Store]]] = {
+    "sqlite, folder": ("sqlite", Store),
+    "postgresql, folder": ("postgresql", Store),
+    "postgresql, ledger": ("postgresql", _with_points_in_the_ledger),
+}
+"""{name: (its kind of ledger, what makes a store of a folder and that ledger)}."""
