@@ -284,7 +284,7 @@ class _Reading:
         known = dict(self.table("sources"))
         for name in self.urls:
             known[name] = {k: v for k, v in self.table("sources", name).items() if k != "url"}
-        for section in ("book", "metrics", "goals", "deliveries"):
+        for section in ("book", "schedule", "metrics", "goals", "deliveries"):
             if section in raw:
                 raw[section] = expansion.value(raw[section], section)
         if "sources" in raw and isinstance(raw["sources"], dict):
