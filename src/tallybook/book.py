@@ -128,17 +128,20 @@ class Book:
         source_as_of: datetime | None = None,
         on_progress: OnProgress | None = None,
         publish_seconds: float | None = None,
+        stop: Callable[[], bool] | None = None,
     ) -> RunReport:
         """Collect every closed day that is missing, and the lookback; with `from_`/`to` these days again.
         Then deliver what is new.
 
-        `sources` reads copies instead ({name: URL}); a copy needs `source_as_of` or a declared `fresh`.
+        `sources` reads copies instead ({name: URL}); a copy needs `source_as_of` or a declared `fresh`. Once `stop`
+        says so, the run ends with KeyboardInterrupt after the day that is being collected, and that is stored.
         Raises Busy when another run is at work, Refused for days that are not over."""
         from tallybook import collect
 
         means = self._means(sources, source_as_of, on_progress)
         if publish_seconds is not None:
             means.publish_seconds = publish_seconds
+        means.stop = stop or means.stop
         report = collect.run(means, self._asked(metrics, from_, to))
         self._answers.clear()
         report.deliveries = self._delivered_after_a_run()

@@ -1,4 +1,4 @@
-"""The verbs for every day: `schedule`."""
+"""The verbs for every day: `schedule` and `serve`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from tallybook.cli.options import verb
+from tallybook.cli.options import LOG, verb
 from tallybook.cli.terminal import Terminal
 from tallybook.errors import DONE, DestinationError, QueryError
 from tallybook.schedule import SCHEDULERS, files_for, job_of
@@ -91,3 +91,31 @@ def _write(path: Path, text: str) -> None:
         raise DestinationError(f"cannot make the folder {path.parent}: {error.strerror}", hint="--out DIR") from None
     with replacing(path) as file:
         file.write(text.encode())
+
+
+# --- serve
+
+
+@verb(
+    click.option(
+        "--schedule", "cron", metavar="CRON",
+        help='When, as "30 3 * * *" in the book\'s zone; [schedule] of tallybook.toml unless given.',
+    ),
+    LOG,
+)  # fmt: skip
+def serve(terminal: Terminal, cron: str | None) -> int:
+    """Stay and run whenever it is due: for containers and machines without a scheduler.
+
+    \b
+      tallybook serve --schedule "30 3 * * *"
+      tallybook serve --log json                     when [schedule] says when
+
+    Runs at once when a run was missed, tries again at the next time when one failed, and tells what it does on
+    stderr. tallybook.toml is read anew before each run. SIGTERM ends it once what is being read is stored."""
+    from tallybook.cli.serving import Serving
+    from tallybook.cli.signals import Stop
+
+    terminal.log = terminal.log or "text"
+    with Stop() as stop:
+        Serving(terminal, cron, stop).serve()
+    return DONE

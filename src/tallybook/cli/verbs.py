@@ -58,6 +58,7 @@ VERBS = {
     },
     "Every day": {
         "schedule": Verb("the lines or files that make cron, systemd, GitHub and others run it", "scheduling:schedule"),
+        "serve": Verb("stay and run whenever it is due, where there is no scheduler", "scheduling:serve"),
     },
     "Look behind": {
         "why": Verb("everything behind one number: definition, statements, run, revisions, lineage", "behind:why"),
