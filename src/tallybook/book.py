@@ -35,6 +35,7 @@ from tallybook.store.ledger import Cleaned, Snapshot
 if TYPE_CHECKING:
     import duckdb
 
+    from tallybook.audit.status import Status
     from tallybook.collect import Means, RunReport
     from tallybook.collect.look import Look
     from tallybook.collect.plan import Plan
@@ -541,6 +542,19 @@ class Book:
         from tallybook.store.doctor import examine
 
         return examine(self.store, self.engine, now=self.clock()) if self._there() else []
+
+    def status(self) -> Status:
+        """Whether all is well: the last run, how far each metric is, what waits to be delivered, when the next is due."""
+        from tallybook.audit.status import COLLECT, RUNS, status
+        from tallybook.deliver import answered
+
+        ledger, now = self.store.ledger if self._there() else None, self.clock()
+        return status(
+            self.project.catalog, now=now, version=ledger.version() if ledger else 0,
+            running=COLLECT in ledger.leased(now=now) if ledger else False, runs=self.runs(RUNS), metrics=self.metrics(),
+            delivered={name: (d.version, d.at) for name, d in ledger.delivered().items()} if ledger else {},
+            answered=answered(self._delivering()) if ledger else [],
+        )  # fmt: skip
 
     def runs(self, limit: int = 20) -> list[dict[str, Any]]:
         """The latest runs, newest first."""

@@ -58,6 +58,9 @@ VERBS = {
     },
     "Every day": {
         "schedule": Verb("the lines or files that make cron, systemd, GitHub and others run it", "scheduling:schedule"),
+        "status": Verb(
+            "is all well? The last run, what is late or failed, what is due; for monitors too", "glancing:status"
+        ),
         "serve": Verb("stay and run whenever it is due, where there is no scheduler", "scheduling:serve"),
     },
     "Look behind": {
