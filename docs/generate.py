@@ -75,7 +75,7 @@ BOOK = {
     "week_starts": f"the first day of a week: {', '.join(WEEKDAYS)}",
     "store": "the folder of the book, beside the file",
     "start": "the first day to collect; not given: the earliest fact of each metric, at most two years back",
-    "lookback": "how many of the last closed days are collected again on every run",
+    "lookback": "how many of the last closed days are collected again on every run, for rows that come late",
     "keep_versions": "for so long every version can be asked with `--as-of`; of older ones the last of each month",
 }
 SCHEDULE = {
