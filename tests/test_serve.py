@@ -331,7 +331,10 @@ def test_a_run_tells_what_happens_as_a_line_of_json_each(tmp_path: Path) -> None
     assert (delivery["delivery"], delivery["status"]) == ("daily", "delivered")
     assert (ended["status"], ended["exit_code"]) == ("some failed", 1)
     assert all(one["time"] <= other["time"] for one, other in pairwise(lines))
-    assert logged(tmp_path, "run", "--quiet", TALLYBOOK_LOG="json")[1][-1]["event"] == "run_ended"
+    loud = logged(tmp_path, "run", TALLYBOOK_LOG="json")[1]  # all of stderr is JSON, whoever else reads stdout
+    assert loud[-1]["event"] == "run_ended"
+    (told,) = logged(tmp_path, "doctor", "--format=json", "--project", "nowhere", TALLYBOOK_LOG="json")[1]
+    assert (told["event"], told["exit_code"]) == ("error", 2)
 
 
 def test_errors_are_lines_of_json_too_and_hold_no_secret(tmp_path: Path) -> None:

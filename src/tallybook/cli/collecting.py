@@ -201,7 +201,7 @@ def run(terminal: Terminal, asked: Collected, form: str, quiet: bool) -> int:
     log_run(terminal, report)
     if form == "json":
         terminal.json(report.to_dict())
-    elif terminal.log is None or not quiet:
+    else:
         _tell_run(terminal, report, quiet=quiet)
     return report.exit_code
 
@@ -215,8 +215,9 @@ def _tell_run(terminal: Terminal, report: RunReport, *, quiet: bool) -> None:
         ]
         first, *lines = table(header, rows, numbers=("days", "points", "revisions", "seconds"))
         terminal.out("\n".join([terminal.styled(first, "bold"), *lines]))
-    _tell_notes(terminal, report.metrics, only_errors=quiet)
-    if report.deliveries:
+    if terminal.log is None:  # else it stands there
+        _tell_notes(terminal, report.metrics, only_errors=quiet)
+    if report.deliveries and terminal.log is None:
         from tallybook.cli.delivering import tell_deliveries
 
         tell_deliveries(terminal, report.deliveries, quiet=quiet)

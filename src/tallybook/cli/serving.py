@@ -28,9 +28,11 @@ class Serving:
 
     def serve(self) -> None:
         self.terminal.event("serving", schedule=self.table.cron, timezone=self.table.zone)
+        last = last_run(self.terminal.book())
+        self.terminal.book().close()  # each run opens its own
         means = daemon.Means(
             timetable=self.timetable, clock=self.terminal.clock, wait=self.stop.wait, run=self.run,
-            last=last_run(self.terminal.book()), jitter=lambda: random.uniform(0, self.most_jitter), waiting=self.waiting,
+            last=last, jitter=lambda: random.uniform(0, self.most_jitter), waiting=self.waiting,
         )  # fmt: skip
         daemon.serve(means)
         self.terminal.event("stopped")

@@ -74,6 +74,9 @@ class Terminal:
 
     def err(self, text: str = "") -> None:
         _quietly(self.stdout, self.stdout.flush)
+        if self.log == "json":
+            self.event("message", level="warning", text=text.strip())
+            return
         _quietly(self.stderr, lambda: self.stderr.write(self.masked(text) + "\n"))
 
     def event(self, event: str, *, level: str = "info", **facts: Any) -> None:
