@@ -307,6 +307,36 @@ metrics = ["signups"]
     assert "tallybook[google]" in files["github"]
 
 
+def test_hosts_elsewhere_install_what_the_sources_need(repository: Repository) -> None:
+    repository.declare()
+    toml = repository.folder / "tallybook.toml"
+    toml.write_text(toml.read_text().replace('"${DATABASE_URL}"', '"postgresql://reader@db/app"'))
+    for scheduler in ("heroku", "github", "gitlab", "kubernetes"):
+        assert "tallybook[postgresql]" in "".join(repository.schedule(scheduler).values())
+
+
+def test_a_windows_task_names_the_distribution_it_was_written_in(repository: Repository) -> None:
+    code, said = repository.say("schedule", "windows", WSL_DISTRO_NAME="Ubuntu & friends")
+    assert code == 0
+    arguments = ET.fromstring(said).findtext(f".//{TASK}Arguments") or ""
+    assert arguments.startswith('--distribution "Ubuntu & friends" --exec ')
+
+
+def test_a_name_of_any_letters_makes_a_name_for_files(repository: Repository) -> None:
+    toml = repository.folder / "tallybook.toml"
+    for book, name in (("Ёлки", "book"), ("a/b: c" * 20, "a-b-ca-b-ca-b-ca-b-ca-b-ca-b-c")):
+        toml.write_text(re.sub('name = ".*"', f'name = "{book}"', toml.read_text()))
+        code, said = repository.say("schedule", "systemd")
+        assert code == 0
+        assert f"# ------ tallybook-{name}.timer\n" in said
+
+
+@pytest.mark.parametrize("scheduler", SCHEDULERS)
+def test_every_scheduler_has_its_place_on_the_page(scheduler: str) -> None:
+    page = Path(__file__).resolve().parent.parent / "docs" / "schedule.md"
+    assert re.search(rf"tallybook schedule {scheduler}\b", page.read_text())
+
+
 ZONES = sorted(z for z in available_timezones() if "/" in z and not z.startswith(("posix/", "right/")))
 
 

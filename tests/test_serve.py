@@ -205,11 +205,12 @@ def test_it_catches_up_waits_and_ends_when_it_is_asked_to(tmp_path: Path) -> Non
 
 
 SLOW = """
-import time
+import pathlib, time
 import tallybook
 
 @tallybook.metric
 def slow(day, db):
+    pathlib.Path("at work").touch()
     time.sleep(0.1)
     return day.start.day
 """
@@ -222,7 +223,8 @@ def test_asked_to_stop_while_it_runs_it_stores_what_it_has_read_and_goes_on_from
     (tmp_path / "metrics" / "slow.py").write_text(SLOW)
     serving = Daemon(tmp_path, "--schedule", "30 3 * * *")
     serving.until("run_started")
-    time.sleep(2)
+    while not (tmp_path / "at work").exists():
+        time.sleep(0.05)
     assert serving.stop() == 0
     assert [line["event"] for line in serving.lines] == ["run_stopped", "stopped"]
     (tmp_path / "metrics" / "slow.py").write_text(SLOW.replace("0.1", "0.0"))

@@ -14,7 +14,9 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from tallybook.cli import invoke
-from tests.projects import MakeProject, Project, project  # noqa: F401  # a fixture
+from tests.projects import MakeProject, Project, project
+
+__all__ = ["project"]  # a fixture
 
 SIGNUPS = """
 [metrics.signups]
@@ -41,7 +43,7 @@ metrics = ["signups"]
 
 
 @pytest.fixture
-def book(project: MakeProject) -> Project:  # noqa: F811
+def book(project: MakeProject) -> Project:
     """A metric with facts of every day, in Berlin; the clock shows 6 March, ten in the morning there."""
     made = project("sqlite", now="2024-03-06T09:00")
     made.table("users (created_at timestamp)", [(f"2024-0{m}-01 12:00:00",) for m in (1, 2, 3)])
