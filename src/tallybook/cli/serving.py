@@ -86,6 +86,8 @@ class Serving:
 
 
 def last_run(book: Book) -> datetime | None:
-    """When the last run began that came to its end."""
-    held = (run for run in book.runs(RUNS) if run["what"] == "collect" and run["status"] in HELD)
-    return next((datetime.fromisoformat(run["started"]) for run in held), None)
+    """When the last run began that came to its end and was about all metrics."""
+    declared = {name for name, metric in book.project.catalog.metrics.items() if not metric.derived}
+    ended = [run for run in book.runs(RUNS) if run["what"] == "collect" and run["status"] in HELD]
+    whole = (run for run in ended if declared <= {one["metric"] for one in run["report"].get("metrics", [])})
+    return next((datetime.fromisoformat(run["started"]) for run in whole), None)
