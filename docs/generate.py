@@ -16,7 +16,15 @@ import click
 import msgspec
 
 from tallybook import book, calendar, errors, measure, metrics, result
-from tallybook.catalog.keys import BOOK_KEYS, DELIVERY_KEYS, GOAL_KEYS, METRIC_KEYS, SOURCE_KEYS, Key
+from tallybook.catalog.keys import (
+    BOOK_KEYS,
+    DELIVERY_KEYS,
+    GOAL_KEYS,
+    METRIC_KEYS,
+    SCHEDULE_KEYS,
+    SOURCE_KEYS,
+    Key,
+)
 from tallybook.cli.verbs import VERBS, tallybook
 from tallybook.destinations import Destination
 from tallybook.metrics import (
@@ -35,6 +43,7 @@ from tallybook.metrics import (
     Delivery,
     Goal,
     Metric,
+    ScheduleSettings,
     SourceSettings,
 )
 from tallybook.points import columns
@@ -68,8 +77,13 @@ BOOK = {
     "ledger": "a PostgreSQL database that keeps the ledger; not given: `ledger.sqlite` in the folder",
     "schema": "the schema of that database, one for each book; made by the first run",
     "start": "the first day to collect; not given: the earliest fact of each metric, at most two years back",
-    "lookback": "how many of the last closed days are collected again on every run",
+    "lookback": "how many of the last closed days are collected again on every run, for rows that come late",
     "keep_versions": "for so long every version can be asked with `--as-of`; of older ones the last of each month",
+}
+SCHEDULE = {
+    "at": "a time of every day, in the book's zone",
+    "cron": "instead of `at`: minute, hour, day of the month, month, weekday; in the book's zone",
+    "jitter": "each run of `tallybook serve` waits a part of it, at random, so that not all books begin at once",
 }
 SOURCE = {
     "url": "the database; `${NAME}` is taken from the environment or `.env`",
@@ -141,7 +155,7 @@ DELIVERY = {
     "notes": "of a Google Sheet: a corrected cell says in a note what it was",
     "api": "another address than Google's, as that of an emulator",
 }
-SPANS = {"statement_timeout", "lock_timeout", "snapshot_grace"}
+SPANS = {"statement_timeout", "lock_timeout", "snapshot_grace", "jitter"}
 DAYS = {"lookback", "keep_versions", "carry"}
 
 
@@ -159,6 +173,9 @@ def reference_toml() -> str:
             "`tallybook check` tells every mistake at once, with the line to paste.\n",
             "## [book]\n",
             _keys(BOOK_KEYS, BOOK, BookSettings),
+            "## [schedule]\n",
+            "What becomes of it: [every day](schedule.md).\n",
+            _keys(SCHEDULE_KEYS, SCHEDULE, ScheduleSettings),
             "## [sources.NAME]\n",
             _keys(SOURCE_KEYS, SOURCE, SourceSettings),
             "## [metrics.NAME]\n",

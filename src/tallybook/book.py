@@ -35,6 +35,7 @@ from tallybook.store.ledger import Cleaned, Snapshot, kept_under
 if TYPE_CHECKING:
     import duckdb
 
+    from tallybook.audit.status import Status
     from tallybook.collect import Means, RunReport
     from tallybook.collect.look import Look
     from tallybook.collect.plan import Plan
@@ -131,17 +132,20 @@ class Book:
         source_as_of: datetime | None = None,
         on_progress: OnProgress | None = None,
         publish_seconds: float | None = None,
+        stop: Callable[[], bool] | None = None,
     ) -> RunReport:
         """Collect every closed day that is missing, and the lookback; with `from_`/`to` these days again.
         Then deliver what is new.
 
-        `sources` reads copies instead ({name: URL}); a copy needs `source_as_of` or a declared `fresh`.
+        `sources` reads copies instead ({name: URL}); a copy needs `source_as_of` or a declared `fresh`. Once `stop`
+        says so, the run ends with KeyboardInterrupt after the day that is being collected, and that is stored.
         Raises Busy when another run is at work, Refused for days that are not over."""
         from tallybook import collect
 
         means = self._means(sources, source_as_of, on_progress)
         if publish_seconds is not None:
             means.publish_seconds = publish_seconds
+        means.stop = stop or means.stop
         report = collect.run(means, self._asked(metrics, from_, to))
         self._answers.clear()
         report.deliveries = self._delivered_after_a_run()
@@ -600,6 +604,19 @@ class Book:
         from tallybook.store.doctor import examine
 
         return examine(self.store, self.engine, now=self.clock()) if self._there() else []
+
+    def status(self) -> Status:
+        """Whether all is well: the last run, how far each metric is, what waits to be delivered, when the next is due."""
+        from tallybook.audit.status import COLLECT, RUNS, status
+        from tallybook.deliver import answered
+
+        ledger, now = self.store.ledger if self._there() else None, self.clock()
+        return status(
+            self.project.catalog, now=now, version=ledger.version() if ledger else 0,
+            running=COLLECT in ledger.leased(now=now) if ledger else False, runs=self.runs(RUNS), metrics=self.metrics(),
+            delivered={name: (d.version, d.at) for name, d in ledger.delivered().items()} if ledger else {},
+            answered=answered(self._delivering()) if ledger else [],
+        )  # fmt: skip
 
     def runs(self, limit: int = 20) -> list[dict[str, Any]]:
         """The latest runs, newest first."""

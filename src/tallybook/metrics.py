@@ -76,6 +76,15 @@ class BookSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Days for which every version is kept; before that, one a month."""
 
 
+class ScheduleSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """`[schedule]`: when `tallybook serve` runs, and when `tallybook status` expects it to have run."""
+
+    cron: str | None = None
+    """In the zone of the book."""
+    jitter: float = 0.0
+    """Seconds, of which each run waits some at random."""
+
+
 class SourceSettings(msgspec.Struct, frozen=True, kw_only=True):
     """`[sources.NAME]`: a database that is only ever read. `url` is secret; show it with `masked_url`."""
 
@@ -315,6 +324,7 @@ class Catalog(msgspec.Struct, frozen=True, kw_only=True):
     metrics: dict[str, Metric]
     deliveries: dict[str, Delivery] = {}
     goals: dict[str, Goal] = {}
+    schedule: ScheduleSettings = ScheduleSettings()
 
     def operands(self, name: str) -> tuple[str, ...]:
         """The metrics of which `name` is made, itself when it is not derived, each once, in order."""

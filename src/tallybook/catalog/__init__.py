@@ -24,6 +24,7 @@ from tallybook.catalog.tables import (
     read_deliveries,
     read_goals,
     read_metrics,
+    read_schedule,
     read_sources,
 )
 from tallybook.errors import Problem, Problems
@@ -47,6 +48,7 @@ def build(
     problems = found if found is not None else Problems()
     check_sections(raw, problems)
     book = read_book(raw, problems)
+    schedule = read_schedule(raw, problems)
     sources = read_sources(raw, dialects, problems)
     declared = read_metrics(raw, problems)
     Metrics(declared, tuple(sources), dialects, problems).check()
@@ -59,12 +61,12 @@ def build(
     goals = Goals(catalog, declared, problems, read_goals(raw, problems)).check()
     problems.found = [_placed(p, places or {}) for p in _in_order(problems.found, raw)]
     problems.raise_if_any("tallybook.toml")
-    return msgspec.structs.replace(catalog, goals=goals)
+    return msgspec.structs.replace(catalog, goals=goals, schedule=schedule)
 
 
 def _in_order(problems: list[Problem], raw: Mapping[str, object]) -> list[Problem]:
     """As their tables stand in the file; what is not about a table comes first."""
-    tables = ["book"]
+    tables = ["book", "schedule"]
     for section in ("sources", "metrics", "goals", "deliveries"):
         named = raw.get(section)
         tables += [f"{section}.{name}" for name in named] if isinstance(named, Mapping) else [section]

@@ -6,7 +6,7 @@ import difflib
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import date, datetime
+from datetime import date, datetime, time
 from decimal import Decimal
 from typing import Any, NamedTuple
 
@@ -29,6 +29,7 @@ from tallybook.metrics import (
     WEEKDAYS,
     Join,
 )
+from tallybook.timetable import NeverDue, Timetable, cron_of
 
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
@@ -420,6 +421,29 @@ def _schema(value: object) -> str:
     return name
 
 
+_CLOCK = re.compile(r"([01]?\d|2[0-3])[:.]([0-5]\d)(?::00)?")
+
+
+def _time_of_day(value: object) -> str:
+    """A time of every day, as a cron expression."""
+    if isinstance(value, time):
+        value = value.isoformat(timespec="minutes")
+    found = _CLOCK.fullmatch(value.strip()) if isinstance(value, str) else None
+    if found is None:
+        raise Wrong("is not a time of day", expected='hours and minutes as "03:30"')
+    return cron_of(time(int(found[1]), int(found[2])))
+
+
+def _cron(value: object) -> str:
+    text = " ".join(_text(value).split())
+    try:
+        Timetable(cron=text, zone="UTC")
+    except NeverDue as error:
+        expected = "five fields: minute, hour, day of the month, month, weekday"
+        raise Wrong(f"is not a cron expression: {error}", expected=expected) from None
+    return text
+
+
 BOOK_KEYS = {
     "name": Key(_text, '"Acme"'),
     "timezone": Key(_zone, '"Europe/Berlin"'),
@@ -430,6 +454,11 @@ BOOK_KEYS = {
     "start": Key(_day, '"2023-01-01"'),
     "lookback": Key(_whole_days, '"3d"'),
     "keep_versions": Key(_whole_days, '"90d"'),
+}
+SCHEDULE_KEYS = {
+    "at": Key(_time_of_day, '"03:30"', "cron"),
+    "cron": Key(_cron, '"30 3 * * *"'),
+    "jitter": Key(_seconds(0, "m"), '"10m"'),
 }
 SOURCE_KEYS = {
     "url": Key(_text, '"${DATABASE_URL}"', secret=True),

@@ -14,6 +14,7 @@ from tallybook.catalog.keys import (
     GOAL_KEYS,
     METRIC_KEYS,
     NAME,
+    SCHEDULE_KEYS,
     SOURCE_KEYS,
     Key,
     Wrong,
@@ -24,11 +25,20 @@ from tallybook.catalog.keys import (
 from tallybook.catalog.rules import Declared
 from tallybook.catalog.sql import wrong_query
 from tallybook.errors import Problem, Problems
-from tallybook.metrics import LATER_KINDS, RESERVED_NAMES, BookSettings, Delivery, Goal, Metric, SourceSettings
+from tallybook.metrics import (
+    LATER_KINDS,
+    RESERVED_NAMES,
+    BookSettings,
+    Delivery,
+    Goal,
+    Metric,
+    ScheduleSettings,
+    SourceSettings,
+)
 
 LATER_SECTIONS = ("rules", "alerts")
 """Known, but not checked by this version."""
-SECTIONS = ("book", "sources", "metrics", "goals", "deliveries", *LATER_SECTIONS)
+SECTIONS = ("book", "schedule", "sources", "metrics", "goals", "deliveries", *LATER_SECTIONS)
 EVENTS = "events"
 """A source name that is reserved for usage events, which come later."""
 
@@ -119,7 +129,7 @@ def check_sections(raw: Mapping[str, object], problems: Problems) -> None:
             seen=f"[{name}]",
             expected=", ".join(SECTIONS),
             hint=f"did you mean {meant!r}?" if meant else "",
-            paste=f"[{meant}{'' if meant == 'book' else f'.{first}'}]" if meant else "",
+            paste=f"[{meant}{'' if meant in ('book', 'schedule') else f'.{first}'}]" if meant else "",
         )
 
 
@@ -150,6 +160,15 @@ def _check_without_ledger(book: BookSettings, problems: Problems) -> None:
     if book.schema != BookSettings().schema:
         seen = f'schema = "{book.schema}"'
         problems.add("book.schema", "only a PostgreSQL ledger has a schema", seen=seen, expected=expected, paste=paste)
+
+
+def read_schedule(raw: Mapping[str, object], problems: Problems) -> ScheduleSettings:
+    """`[schedule]`; without it nothing is due."""
+    table = _read_table(raw.get("schedule", {}), SCHEDULE_KEYS, "schedule", problems)
+    if "at" in table.given and "cron" in table.given:
+        seen = f"at = {shown(table.given['at'])} and cron = {shown(table.given['cron'])}"
+        problems.add("schedule", "says twice when", seen=seen, expected="at, for a time of every day, or cron")
+    return ScheduleSettings(**table.values)
 
 
 def read_sources(

@@ -15,6 +15,7 @@ from itertools import pairwise
 from typing import NoReturn, TextIO
 
 Now = Callable[[], datetime]
+LOGS = ("json", "text")
 
 
 def main(argv: Sequence[str] | None = None, *, now: Now | None = None) -> NoReturn:
@@ -48,6 +49,7 @@ def invoke(
 
     arguments = list(sys.argv[1:] if argv is None else argv)
     terminal = Terminal(stdout or sys.stdout, stderr or sys.stderr, os.environ if env is None else env, now, stdin)
+    terminal.log = wanted_log(arguments, terminal.env)
     try:
         with redirect_stdout(terminal.stdout), redirect_stderr(terminal.stderr):
             ended = _run(arguments, terminal)
@@ -71,6 +73,13 @@ def _run(arguments: list[str], terminal: object) -> int:
 def wants_json(arguments: Sequence[str]) -> bool:
     """Whether an error is to be told as JSON, also when the arguments could not be parsed."""
     return "--format=json" in arguments or ("--format", "json") in pairwise(arguments)
+
+
+def wanted_log(arguments: Sequence[str], env: Mapping[str, str]) -> str | None:
+    """`--log json` or TALLYBOOK_LOG=json, also when the arguments could not be parsed."""
+    said = [other for one, other in pairwise(arguments) if one == "--log"]
+    said += [one.removeprefix("--log=") for one in arguments if one.startswith("--log=")]
+    return next((one for one in (*said, env.get("TALLYBOOK_LOG")) if one in LOGS), None)
 
 
 __all__ = ["invoke", "main"]

@@ -11,8 +11,10 @@ import click
 
 from tallybook.cli.aiming import goal_in_words
 from tallybook.cli.failures import filled
+from tallybook.cli.log import log_run
 from tallybook.cli.options import (
     FROM,
+    LOG,
     SOURCE_AS_OF,
     SOURCES,
     TABLE_OR_JSON,
@@ -173,6 +175,7 @@ def plan(terminal: Terminal, asked: Collected, every: bool, form: str) -> int:
     *COLLECTED,
     TABLE_OR_JSON,
     click.option("--quiet", is_flag=True, help="Say nothing but what went wrong."),
+    LOG,
 )
 @collected
 def run(terminal: Terminal, asked: Collected, form: str, quiet: bool) -> int:
@@ -183,16 +186,19 @@ def run(terminal: Terminal, asked: Collected, form: str, quiet: bool) -> int:
       tallybook run                                  from cron, once a day or as often as you like
       tallybook run revenue --from 2026-01-01        these days again; what changed is kept as a revision
       tallybook run --source app=postgresql://reader@copy/app --source-as-of 2026-03-01T04:00Z
+      tallybook run --quiet --log json               a line of JSON for each thing that happens, on stderr
 
     Safe to repeat and to kill. Two at once: one does the work, the other says so (exit code 5)."""
     from tallybook.cli.progress import progress
 
     sources = overridden(terminal, asked.sources)
+    terminal.event("run_started", metrics=list(asked.metrics))
     with progress(terminal, quiet=quiet) as on_progress:
         report = terminal.book().run(
             *asked.metrics, from_=asked.from_, to=asked.to, sources=sources, source_as_of=asked.source_as_of,
             on_progress=on_progress,
         )  # fmt: skip
+    log_run(terminal, report)
     if form == "json":
         terminal.json(report.to_dict())
     else:
@@ -209,8 +215,9 @@ def _tell_run(terminal: Terminal, report: RunReport, *, quiet: bool) -> None:
         ]
         first, *lines = table(header, rows, numbers=("days", "points", "revisions", "seconds"))
         terminal.out("\n".join([terminal.styled(first, "bold"), *lines]))
-    _tell_notes(terminal, report.metrics, only_errors=quiet)
-    if report.deliveries:
+    if terminal.log is None:  # else it stands there
+        _tell_notes(terminal, report.metrics, only_errors=quiet)
+    if report.deliveries and terminal.log is None:
         from tallybook.cli.delivering import tell_deliveries
 
         tell_deliveries(terminal, report.deliveries, quiet=quiet)

@@ -16,13 +16,17 @@ STOPPED = 130
 
 def tell(error: BaseException, terminal: Terminal, *, as_json: bool) -> int:
     """Say what went wrong and what to do; return the exit code."""
-    told = _as_ours(error)
+    told = as_ours(error)
     if terminal.env.get("TALLYBOOK_DEBUG") == "1":
         import traceback
 
         terminal.err("".join(traceback.format_exception(error)).rstrip())
+    if terminal.log is not None:
+        terminal.event("error", level="error", exit_code=exit_code(error), **as_dict(told))
     if as_json:
         terminal.json(as_dict(told))
+    elif terminal.log is not None:
+        return exit_code(error)
     else:
         _tell_people(told, terminal)
     return exit_code(error)
@@ -60,7 +64,7 @@ def _tell_people(error: TallybookError, terminal: Terminal) -> None:
     terminal.err("\n".join(lines))
 
 
-def _as_ours(error: BaseException) -> TallybookError:
+def as_ours(error: BaseException) -> TallybookError:
     """Any error as one that says what and what next."""
     if isinstance(error, TallybookError):
         return error

@@ -11,6 +11,7 @@ from typing import Any
 
 import click
 
+from tallybook.cli import LOGS
 from tallybook.cli.completions import Complete, of_dimensions, of_filters, of_metrics, of_words
 from tallybook.cli.terminal import Terminal
 from tallybook.cli.verbs import project
@@ -80,6 +81,10 @@ def form(*forms: str) -> Decorator:
 
 
 TABLE_OR_JSON = form("table", "json")
+LOG = click.option(
+    "--log", type=click.Choice(LOGS), expose_value=False,
+    help="What happens, line by line on stderr; or TALLYBOOK_LOG=json in the environment.",
+)  # fmt: skip
 SCOPES = ("day", "week", "month", "quarter", "year", "all")
 SCOPE = click.option(
     "--scope", default="day", metavar="SCOPE", shell_complete=of_words(SCOPES),

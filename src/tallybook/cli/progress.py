@@ -14,7 +14,13 @@ if TYPE_CHECKING:
 
 @contextmanager
 def progress(terminal: Terminal, *, quiet: bool) -> Iterator[OnProgress | None]:
-    """A bar with rate and time left on stderr, gone when the block ends; None when stderr is no screen."""
+    """A bar with rate and time left on stderr, gone when the block ends; lines where a log was asked for; None when
+    stderr is no screen."""
+    if terminal.log is not None:
+        from tallybook.cli.log import logged_progress
+
+        yield logged_progress(terminal)
+        return
     if quiet or not terminal.stderr.isatty():
         yield None
         return

@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -30,6 +30,8 @@ class Terminal:
         self.stdout, self.stderr, self.env, self.now = stdout, stderr, env, now
         self.stdin = sys.stdin if stdin is None else stdin
         self.folder = Path()
+        self.log: str | None = None
+        """How what happens is told on stderr, line by line: json, text, or not at all."""
         self.secrets: dict[str, str] = {}
         self._book: Book | None = None
 
@@ -72,7 +74,22 @@ class Terminal:
 
     def err(self, text: str = "") -> None:
         _quietly(self.stdout, self.stdout.flush)
+        if self.log == "json":
+            self.event("message", level="warning", text=text.strip())
+            return
         _quietly(self.stderr, lambda: self.stderr.write(self.masked(text) + "\n"))
+
+    def event(self, event: str, *, level: str = "info", **facts: Any) -> None:
+        """One line of the log, where there is one."""
+        if self.log is not None:
+            from tallybook.cli.log import line
+
+            told = line(self.clock(), level, event, self._masked_within(facts), as_json=self.log == "json")
+            _quietly(self.stderr, lambda: self.stderr.write(told + "\n"))
+            _quietly(self.stderr, self.stderr.flush)
+
+    def clock(self) -> datetime:
+        return self.now() if self.now else datetime.now(UTC)
 
     def json(self, value: Any) -> None:
         """A value as JSON for programs; every text in it is masked, never the JSON as a whole."""

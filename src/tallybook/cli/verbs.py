@@ -56,6 +56,13 @@ VERBS = {
         "export": Verb("the same into a workbook, a CSV or a Parquet file", "asking:export"),
         "goals": Verb("how far each goal is, whether it is on pace, where it ends", "aiming:goals"),
     },
+    "Every day": {
+        "schedule": Verb("the lines or files that make cron, systemd, GitHub and others run it", "scheduling:schedule"),
+        "status": Verb(
+            "is all well? The last run, what is late or failed, what is due; for monitors too", "glancing:status"
+        ),
+        "serve": Verb("stay and run whenever it is due, where there is no scheduler", "scheduling:serve"),
+    },
     "Look behind": {
         "why": Verb("everything behind one number: definition, statements, run, revisions, lineage", "behind:why"),
         "coverage": Verb("a calendar of the days that are collected, and what collects the gaps", "behind:coverage"),

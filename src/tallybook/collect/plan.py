@@ -216,6 +216,9 @@ class Planner:
         missing = every - covered - older
         lookback = facts.metric.lookback if facts.metric.lookback is not None else self.catalog.book.lookback
         recent = {d for i in range(lookback) if (d := found.last_closed - i * ONE_DAY) >= start}
+        # After a pause: the days before it that were not yet so old when they were last looked at.
+        latest = max(covered, default=found.last_closed)
+        recent |= {d for i in range(lookback - 1) if (d := latest - i * ONE_DAY) in covered & every}
         left = (older & every) - recent
         if left:
             first, last = min(left), max(left)

@@ -54,6 +54,8 @@ class Means:
     as_of: Mapping[str, datetime] = field(default_factory=dict)
     on_progress: OnProgress | None = None
     publish_seconds: float = PUBLISH_SECONDS
+    stop: Callable[[], bool] = bool
+    """Asked after each day that is whole: whether to publish that and end, as an interrupted run."""
     mask: Callable[[str], str] = str
     """Takes secrets out of what a driver or a user's function said, before it is kept."""
 
@@ -267,8 +269,11 @@ class _Runner:
             self.done += len(days)
         self._tell(work.facts[0].metric.name)
         size = self.staging.size()
-        if time.monotonic() - self.published > self.means.publish_seconds or size > PUBLISH_POINTS:
+        stop = self.means.stop()
+        if stop or time.monotonic() - self.published > self.means.publish_seconds or size > PUBLISH_POINTS:
             self._publish()
+        if stop:
+            raise KeyboardInterrupt
 
     def _within_max_series(self, facts: Facts, step: Step) -> bool:
         most = facts.metric.max_series

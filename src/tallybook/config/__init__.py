@@ -329,7 +329,7 @@ class _Reading:
             known[name] = {k: v for k, v in self.table("sources", name).items() if k != "url"}
         if "ledger" in self.table("book"):
             raw["book"] = {key: value for key, value in self.table("book").items() if key != "ledger"}
-        for section in ("book", "metrics", "goals", "deliveries"):
+        for section in ("book", "schedule", "metrics", "goals", "deliveries"):
             if section in raw:
                 raw[section] = expansion.value(raw[section], section)
         if "ledger" in self.table("book") and isinstance(raw["book"], dict):

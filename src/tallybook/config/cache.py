@@ -18,7 +18,7 @@ from tallybook.metrics import Catalog
 _SUM = 16
 """Bytes of the checksum the file begins with."""
 _OURS = ("catalog", "config")
-_OURS_TOO = ("__init__.py", "measure.py", "metrics.py", "functions.py")
+_OURS_TOO = ("__init__.py", "measure.py", "metrics.py", "functions.py", "timetable.py")
 
 
 class Kept(msgspec.Struct, frozen=True, kw_only=True):

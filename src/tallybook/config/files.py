@@ -7,6 +7,7 @@ import tomllib
 from pathlib import Path
 
 from tallybook.config.urls import masked
+from tallybook.config.variables import named_in
 from tallybook.errors import DeclarationError, Problem, Problems
 
 TOML = "tallybook.toml"
@@ -73,6 +74,21 @@ def _syntax_problem(error: Exception, text: str) -> Problem:
         seen=masked(lines[number - 1].strip(), {}),
         expected='key = "value" lines below [tables]',
     )
+
+
+def variables_of(folder: Path) -> dict[str, bool]:
+    """The names of the variables that a project uses, in the order of its files, and whether each has a default
+    wherever it stands. Raises DeclarationError for a file that cannot be read."""
+    _, raw = read_toml(folder)
+    texts: list[object] = [
+        raw,
+        *(w.decode("utf-8", "replace") for n, w in metric_files(folder).items() if n[-1] == "l"),
+    ]
+    found: dict[str, bool] = {}
+    for text in texts:
+        for name, default in named_in(text):
+            found[name] = found.get(name, True) and default
+    return found
 
 
 def read_optional(path: Path) -> str:

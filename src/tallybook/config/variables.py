@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from tallybook.errors import Problems
@@ -48,6 +48,21 @@ def _value(line: re.Match[str]) -> str:
 
 _REFERENCE = re.compile(r"\$\$\{|\$\{([^}]*)\}?")
 _NAMED = re.compile(r"([A-Za-z_]\w*)(?::-(.*))?", re.DOTALL)
+
+
+def named_in(value: object) -> Iterator[tuple[str, bool]]:
+    """(name, whether a default stands there) of every variable in the strings of a value, in order."""
+    match value:
+        case str():
+            for found in _REFERENCE.finditer(value):
+                if found[0] != "$${" and (named := _NAMED.fullmatch(found[1] or "")):
+                    yield named[1], named[2] is not None
+        case list() | tuple():
+            for item in value:
+                yield from named_in(item)
+        case dict():
+            for item in value.values():
+                yield from named_in(item)
 
 
 @dataclass

@@ -96,6 +96,15 @@ def _only_us(means: Means) -> Lease:
         ) from None
 
 
+def answered(means: Means) -> list[str]:
+    """The deliveries of which what stands in their place answers what is declared now, of whatever version."""
+    done = means.ledger.delivered()
+    declared = means.catalog.deliveries.values()
+    return [
+        d.name for d in declared if d.name in done and asked_alike(done[d.name].fingerprint, fingerprint_of(means, d))
+    ]
+
+
 def waiting(catalog: Catalog, busy: Busy) -> list[DeliveryReport]:
     """What to tell of a run whose deliveries another process keeps from being made."""
     return [

@@ -1,0 +1,86 @@
+"""The verb that looks whether all is well: `status`."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from tallybook.cli.options import form, verb
+from tallybook.cli.terminal import Terminal, count, table
+from tallybook.errors import DONE, SOME_FAILED
+
+if TYPE_CHECKING:
+    from tallybook.audit.status import Status
+
+
+@verb(
+    form("table", "json", "prometheus"),
+    click.option("--out", metavar="FILE", type=click.Path(path_type=Path), help="Write it there, in one step."),
+)
+def status(terminal: Terminal, form: str, out: Path | None) -> int:
+    """Say whether all is well: the last run, how far each metric is, what failed or waits, when the next run is due.
+
+    \b
+      tallybook status
+      tallybook status --format json
+      tallybook status --format prometheus --out textfile_collector/tallybook.prom
+
+    A metric is late when it lacks a day that was over when a run was last due ([schedule] of tallybook.toml, with
+    an hour of grace), or without [schedule] a day that was over a day ago. Exit code 1 when something is not well."""
+    found = terminal.book().status()
+    text = _FORMS[form](found)  # what went wrong is kept without secrets
+    if out is None:
+        terminal.data(text)
+    else:
+        from tallybook.destinations import replacing
+
+        with replacing(out) as file:
+            file.write(text.encode())
+    return DONE if found.well else SOME_FAILED
+
+
+def _as_json(found: Status) -> str:
+    return json.dumps(found.to_dict(), ensure_ascii=False, indent=2) + "\n"
+
+
+def _as_prometheus(found: Status) -> str:
+    from tallybook.cli.prometheus import exposition
+
+    return exposition(found)
+
+
+def _as_table(found: Status) -> str:
+    problems = found.problems
+    lines = [f"{count(len(problems), 'problem')}:", *(f"- {p}" for p in problems)] if problems else ["All is well."]
+    lines += ["", *_runs(found), ""]
+    header = ("metric", "collected to", "days late", "gaps", "failed")
+    rows = [
+        (m.metric, m.to or "never", m.days_late or "", m.gaps or "", "yes" if m.error else "") for m in found.metrics
+    ]
+    lines += table(header, rows, numbers=("days late", "gaps"))
+    if found.deliveries:
+        said = [(d.delivery, "waiting" if d.waiting else "delivered", _minute(d.at)) for d in found.deliveries]
+        lines += ["", *table(("delivery", "", "last (UTC)"), said)]
+    return "\n".join(lines) + "\n"
+
+
+def _runs(found: Status) -> list[str]:
+    last, running = found.last_run, " (at work)" if found.running else ""
+    lines = [f"last run  {last['run']}, {_minute(last['started'])} UTC: {last['status']}{running}"] if last else []
+    if found.next_due is not None:
+        from tallybook.calendar import zone
+
+        there = found.next_due.astimezone(zone(found.timezone))
+        lines.append(f"next due  {there:%Y-%m-%d %H:%M} in {found.timezone}")
+    return [*lines, f"due to    {found.due}, of all metrics"]
+
+
+def _minute(stamp: str | None) -> str:
+    return f"{datetime.fromisoformat(stamp):%Y-%m-%d %H:%M}" if stamp else ""
+
+
+_FORMS = {"table": _as_table, "json": _as_json, "prometheus": _as_prometheus}

@@ -1,0 +1,60 @@
+"""What happens, as lines of a log: a fact each, for people or as JSON. The one place that turns facts into text."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from tallybook.cli.terminal import Terminal
+
+if TYPE_CHECKING:
+    from tallybook.collect.report import OnProgress, Progress, RunReport
+
+OFTEN_ENOUGH = timedelta(seconds=10)
+"""Between two lines about how far a run is."""
+
+
+def line(now: datetime, level: str, event: str, facts: Mapping[str, Any], *, as_json: bool) -> str:
+    """One line: the instant in UTC, what happened, and its facts; those that say nothing are left out."""
+    stamp = f"{now.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
+    said = {key: value for key, value in facts.items() if value not in (None, "", [], ())}
+    if as_json:
+        return json.dumps({"time": stamp, "level": level, "event": event, **said}, ensure_ascii=False, default=str)
+    about = [f"{key}={_word(value)}" for key, value in said.items()]
+    return " ".join([stamp, *([level] if level != "info" else []), event, *about])
+
+
+def _word(value: Any) -> str:
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+    plain = text and not any(letter.isspace() or letter in '"=' for letter in text)
+    return text if plain or not isinstance(value, str) else json.dumps(text, ensure_ascii=False)
+
+
+def log_run(terminal: Terminal, report: RunReport) -> None:
+    """A line for each metric and delivery of a run, and one for its end."""
+    for metric in report.metrics:
+        facts = metric.to_dict()
+        if metric.error:
+            terminal.event("failed", level="error", **facts)
+        else:
+            terminal.event("collected", **facts)
+    for delivery in report.deliveries:
+        level = "error" if delivery.failed else "info"
+        terminal.event("delivery", level=level, **{k: v for k, v in delivery.to_dict().items() if k != "changes"})
+    ended = {k: v for k, v in report.to_dict().items() if k not in ("metrics", "deliveries")}
+    terminal.event("run_ended", level="error" if report.exit_code else "info", **ended)
+
+
+def logged_progress(terminal: Terminal) -> OnProgress:
+    """Tells how far a run is, every now and then."""
+    told = terminal.clock()
+
+    def tell(seen: Progress) -> None:
+        nonlocal told
+        if terminal.clock() - told >= OFTEN_ENOUGH:
+            told = terminal.clock()
+            terminal.event("progress", done=seen.done, of=seen.of, points=seen.points, metric=seen.what)
+
+    return tell
