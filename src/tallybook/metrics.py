@@ -83,6 +83,8 @@ class SourceSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Seconds."""
     fresh: str | None = None
     """A statement whose one value is the instant up to which the source is known to be complete."""
+    max_load: float = 600.0
+    """Seconds that a run may spend on days that are collected again because facts of theirs changed."""
 
     def __repr__(self) -> str:
         return f"SourceSettings(name={self.name!r}, url=…)"
@@ -137,6 +139,8 @@ class Metric(msgspec.Struct, frozen=True, kw_only=True):
     daily_aggregate: bool = False
     received: str | None = None
     """The column by which the latest of several values of a day and series is known (default: the time)."""
+    changed: str | None = None
+    """The column that says when a fact was last written: by it days are found whose facts changed since."""
     carry: int = 0
     over_time: str | None = None
     unit: str | None = None

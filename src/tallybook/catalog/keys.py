@@ -417,6 +417,7 @@ SOURCE_KEYS = {
     "statement_timeout": Key(_seconds(1, "s"), '"30s"'),
     "lock_timeout": Key(_seconds(1, "s"), '"5s"'),
     "fresh": Key(_query, '"select max(created_at) from heartbeat"'),
+    "max_load": Key(_seconds(1, "m"), '"10m"'),
 }
 METRIC_KEYS = {
     "kind": Key(_one_of(KINDS), '"level"'),
@@ -440,6 +441,7 @@ METRIC_KEYS = {
     "then": Key(_then, '"p90"'),
     "daily_aggregate": Key(_flag, "true"),
     "received": Key(_column, '"received_at"'),
+    "changed": Key(_qualified, '"updated_at"'),
     "carry": Key(_whole_days, '"3d"'),
     "over_time": Key(_one_of(SHOWS), '"last"'),
     "unit": Key(_words, '"EUR"'),

@@ -28,13 +28,14 @@ from tallybook.store.ledger import (
     Definition,
     Delivered,
     File,
+    Followed,
     Lease,
     Revision,
     Snapshot,
     Stretch,
 )
 
-SCHEMA_NUMBER = 1
+SCHEMA_NUMBER = 2
 SCHEMA = """
 CREATE TABLE versions (
     version INTEGER PRIMARY KEY, at TEXT NOT NULL, run INTEGER, what TEXT NOT NULL,
@@ -66,6 +67,14 @@ CREATE TABLE deliveries (
     delivery TEXT PRIMARY KEY, version INTEGER NOT NULL, delivered TEXT NOT NULL, state TEXT NOT NULL DEFAULT '{}');
 INSERT INTO versions VALUES (0, '0001-01-01T00:00:00.000000Z', NULL, 'empty', 0);
 """
+MIGRATIONS = {
+    2: """
+CREATE TABLE followed (
+    metric TEXT NOT NULL, definition TEXT NOT NULL, follows TEXT NOT NULL, seen TEXT NOT NULL, waiting TEXT NOT NULL,
+    PRIMARY KEY (metric, definition)) WITHOUT ROWID;
+""",
+}
+"""What makes a ledger one of a number, out of one of the number before; 1 is `SCHEMA`."""
 _CURRENT = "added <= :version AND (removed IS NULL OR removed > :version)"
 _FILE = "id, path, kind, metric, first_day, last_day, row_count, byte_count, format"
 _RUN = "run, what, started, finished, status, host, pid, report"
@@ -115,11 +124,12 @@ class SqliteLedger:
             )
         _become_wal(connection)
         with self._writing() as db:
-            if db.execute("PRAGMA user_version").fetchone()[0] == 0:
-                for statement in SCHEMA.strip().split(";\n"):
+            number = db.execute("PRAGMA user_version").fetchone()[0]
+            for step, text in {1: SCHEMA, **MIGRATIONS}.items():
+                for statement in text.strip().split(";\n") if step > number else ():
                     if statement.strip():
                         db.execute(statement)
-                db.execute(f"PRAGMA user_version = {SCHEMA_NUMBER}")
+            db.execute(f"PRAGMA user_version = {SCHEMA_NUMBER}")
 
     @contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:
@@ -326,6 +336,17 @@ class SqliteLedger:
             for r in rows
         ]
 
+    def followed(self) -> dict[tuple[str, str], Followed]:
+        with self._reading() as db:
+            rows = db.execute("SELECT metric, definition, follows, seen, waiting FROM followed").fetchall()
+        return {
+            (metric, definition): Followed(
+                metric=metric, definition=definition, column=column, seen=datetime.fromisoformat(seen),
+                waiting=tuple(date.fromisoformat(day) for day in json.loads(waiting)),
+            )
+            for metric, definition, column, seen, waiting in rows
+        }  # fmt: skip
+
     # -- names -----------------------------------------------------------------------------------------------
 
     def metric_keys(self) -> dict[str, str]:
@@ -517,6 +538,13 @@ def _record(db: sqlite3.Connection, change: Change, version: int, run: int | Non
     for covered in change.covered:
         _cover(db, covered, version, run)
     db.executemany(
+        "INSERT OR REPLACE INTO followed VALUES (?, ?, ?, ?, ?)",
+        [
+            (f.metric, f.definition, f.column, _stamp(f.seen), json.dumps(f.waiting, default=str))
+            for f in change.followed
+        ],
+    )
+    db.executemany(
         "INSERT INTO revisions (metric, definition, day, series, old, new, run, at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
         [(r.metric, r.definition, str(r.day), r.series, r.old, r.new, run, stamp) for r in change.revisions],
     )
@@ -536,7 +564,7 @@ def _rewrite(db: sqlite3.Connection, old: int, file: File | None) -> None:
 
 
 def _forget(db: sqlite3.Connection, key: str) -> None:
-    for table in ("coverage", "definitions", "revisions"):
+    for table in ("coverage", "definitions", "revisions", "followed"):
         db.execute(f"DELETE FROM {table} WHERE metric = ?", [key])
     db.execute("DELETE FROM metric_keys WHERE key = ?", [key])
 
