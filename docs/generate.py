@@ -75,6 +75,7 @@ SOURCE = {
     "lock_timeout": "how long a lock is waited for",
     "fresh": "a query whose one value is the time up to which the source is known to be complete",
     "max_load": "for so long a run collects days again of which facts [changed](late.md); the rest waits for the next run",
+    "replica": "a replica of the database, as a URL: [audits](late.md#audit) read it instead",
 }
 METRIC = {
     "kind": f"one of {', '.join(KINDS)}",

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -35,6 +36,7 @@ from tallybook.store.ledger import Cleaned, Snapshot
 if TYPE_CHECKING:
     import duckdb
 
+    from tallybook.audit.recount import Audit
     from tallybook.collect import Means, RunReport
     from tallybook.collect.look import Look
     from tallybook.collect.plan import Plan
@@ -186,10 +188,15 @@ class Book:
             raise QueryError(f"--to {last} is before --from {first}", hint=f"--from {last} --to {first}")
         return Asked(metrics=tuple(metrics), first=first, last=last)
 
-    def _means(self, urls: Mapping[str, str] | None, as_of: datetime | None, on_progress: OnProgress | None) -> Means:
+    def _means(
+        self, urls: Mapping[str, str] | None, as_of: datetime | None, on_progress: OnProgress | None, *,
+        instead: Mapping[str, str] | None = None,
+    ) -> Means:  # fmt: skip
+        """`urls` are copies, `instead` replicas: these know by themselves how far they are."""
         from tallybook.collect import Means
 
-        project = source_override(self.project, urls) if urls else self.project
+        others = {**(urls or {}), **(instead or {})}
+        project = source_override(self.project, others) if others else self.project
         for name in urls or ():
             if as_of is None and not project.catalog.sources[name].fresh:
                 from tallybook.errors import SourceUnavailable
@@ -520,6 +527,31 @@ class Book:
         except (Refused, SourceError) as error:
             return told | {"error": error.message, "hint": error.hint}
         return told | {"scope": after.scope, "rows": side_by_side(metric.name, before, after)}
+
+    def audit(
+        self, *metrics: str, sample: int = 20, seed: int | None = None, seconds: float = 60.0, restate: bool = False
+    ) -> Audit:
+        """Count `sample` random old days of these metrics, or of all, again in their sources (in a `replica` where
+        one is declared), within so many seconds; with `restate` collect again those of which the book says something else.
+
+        The same `seed` chooses the same days of the same book. Raises SourceUnavailable where a replica is behind."""
+        from tallybook.audit.recount import audit
+        from tallybook.query.ask import known_metric
+
+        catalog = self.project.catalog
+        names = [o for name in metrics or catalog.metrics for o in catalog.operands(known_metric(catalog, name).name)]
+        chosen = [catalog.metrics[name] for name in dict.fromkeys(names)]
+        seed = random.SystemRandom().randrange(10**6) if seed is None else seed
+        with self._only_reading():
+            keys = self._keys([metric.name for metric in chosen])
+            replicas = {name: source.replica for name, source in catalog.sources.items() if source.replica}
+            means = self._means(None, None, None, instead=replicas)
+            found = audit(means, self._known(keys, None), keys, chosen, sample=sample, seed=seed, seconds=seconds)
+        if restate and found.drifted:
+            for (metric, first, last), line in zip(found.stretches, found.lines, strict=True):
+                done = self.run(metric, from_=first, to=last)
+                found.restated += [] if done.failed else [line]
+        return found
 
     # -- keep ----------------------------------------------------------------------------------------
 

@@ -85,6 +85,8 @@ class SourceSettings(msgspec.Struct, frozen=True, kw_only=True):
     """A statement whose one value is the instant up to which the source is known to be complete."""
     max_load: float = 600.0
     """Seconds that a run may spend on days that are collected again because facts of theirs changed."""
+    replica: str = ""
+    """The URL of a replica of it, which audits read; as secret as `url`."""
 
     def __repr__(self) -> str:
         return f"SourceSettings(name={self.name!r}, url=…)"

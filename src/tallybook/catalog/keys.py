@@ -418,6 +418,7 @@ SOURCE_KEYS = {
     "lock_timeout": Key(_seconds(1, "s"), '"5s"'),
     "fresh": Key(_query, '"select max(created_at) from heartbeat"'),
     "max_load": Key(_seconds(1, "m"), '"10m"'),
+    "replica": Key(_text, '"${REPLICA_URL}"', secret=True),
 }
 METRIC_KEYS = {
     "kind": Key(_one_of(KINDS), '"level"'),

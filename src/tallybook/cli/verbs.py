@@ -60,6 +60,7 @@ VERBS = {
         "why": Verb("everything behind one number: definition, statements, run, revisions, lineage", "behind:why"),
         "coverage": Verb("a calendar of the days that are collected, and what collects the gaps", "behind:coverage"),
         "diff": Verb("what a changed definition does to the numbers, before it is collected", "behind:diff"),
+        "audit": Verb("random old days counted again in the source: does the book still agree?", "auditing:audit"),
     },
     "Hand on": {
         "deliver": Verb("bring the declared files up to date; `run` does so too", "delivering:deliver"),

@@ -92,7 +92,7 @@ def make_plan(means: Means, asked: Asked) -> Plan:
     ledger, catalog = means.store.ledger, means.catalog
     keys = {m.name: ledger.metric_key(m.name, m.renamed_from) for m in catalog.metrics.values()}
     known = ledger.snapshot(keys.values())
-    horizons = {name: _horizon(means, name) for name in _needed(catalog, asked)}
+    horizons = {name: horizon_of(means, name) for name in _needed(catalog, asked)}
     return Planner(catalog, known, keys, horizons, means.now, ledger).plan(asked)
 
 
@@ -102,7 +102,8 @@ def _needed(catalog: Catalog, asked: Asked) -> list[str]:
     return list(dict.fromkeys(m.source or "" for m in metrics if not m.derived))
 
 
-def _horizon(means: Means, name: str) -> Horizon | SourceError:
+def horizon_of(means: Means, name: str) -> Horizon | SourceError:
+    """How far a source is known to be complete, or why it cannot be asked."""
     try:
         return horizon(means.sources.get(name), means.now, means.catalog.book.timezone, means.as_of.get(name))
     except SourceError as error:
@@ -364,7 +365,7 @@ class _Runner:
             if not again:
                 continue
             current = current or store.ledger.snapshot(metrics=[])
-            old = functools.partial(_old, store, current, key[0], again)
+            old = functools.partial(published, store, current, key[0], again)
             found = revisions(self.engine, facts.bound, again, old)
             change.revisions += found
             self._report(facts).revisions += len(found)
@@ -385,7 +386,7 @@ class _Runner:
             self.means.on_progress(Progress(self.done, self.of, self.points + self.staging.size(), what))
 
 
-def _old(store: Store, snapshot: Snapshot, key: str, days: Sequence[date], kind: str) -> str | None:
+def published(store: Store, snapshot: Snapshot, key: str, days: Sequence[date], kind: str) -> str | None:
     """The relation of what was published of a metric before."""
     files = [
         f for f in snapshot.files
@@ -394,4 +395,4 @@ def _old(store: Store, snapshot: Snapshot, key: str, days: Sequence[date], kind:
     return store.scan(files) if files else None
 
 
-__all__ = ["JOB", "ONE_DAY", "Means", "make_plan", "run"]
+__all__ = ["JOB", "ONE_DAY", "Means", "horizon_of", "make_plan", "published", "run"]
