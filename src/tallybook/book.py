@@ -11,7 +11,7 @@ import itertools
 import os
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -24,7 +24,7 @@ from tallybook.calendar import ONE_DAY
 from tallybook.config import Project, load, mask, source_override
 from tallybook.config.urls import dialect_of
 from tallybook.errors import BookError, Busy, Problem, QueryError, Refused, SourceError, SourceUnavailable
-from tallybook.metrics import Bound, Delivery, Metric
+from tallybook.metrics import IMPORTED, Bound, Delivery, Metric
 from tallybook.query import Query, answer
 from tallybook.query.ask import ask, with_range
 from tallybook.query.ground import Coverage, Ground, joined
@@ -43,10 +43,11 @@ if TYPE_CHECKING:
     from tallybook.collect.report import OnProgress
     from tallybook.deliver import Means as Delivering
     from tallybook.destinations.report import DeliveryReport
+    from tallybook.history import History, Imported
     from tallybook.query.goals import Standing
     from tallybook.sources.base import Source
     from tallybook.store.folder import Store
-    from tallybook.store.ledger import File
+    from tallybook.store.ledger import Definition, File
 
 Day = date | str
 REMEMBERED = 64
@@ -328,9 +329,14 @@ class Book:
             stretches = known.coverage.get((bound.key, bound.definition), ())
             instants = {s.first: s.instant for s in stretches if s.instant}
             coverage[name] = Coverage(joined([(s.first, s.last) for s in stretches]), instants)
+        past = {
+            name: found for name in names
+            if catalog.metrics[name].history and (found := self._imported(keys[name], known)) is not None
+        }  # fmt: skip
         return Ground(
             catalog=catalog, engine=self.engine, relation=self._shelf.relation(known.version, known.files), bounds=bounds, coverage=coverage,
             last_closed=min(self.today, as_of or self.today) - ONE_DAY, version=known.version, whys=whys,
+            past=past,
         )  # fmt: skip
 
     def _bound(self, metric: Metric, key: str, known: Snapshot, asked: str | None) -> Bound | None:
@@ -351,8 +357,21 @@ class Book:
             )
         return None
 
+    def _imported(self, key: str, known: Snapshot) -> tuple[Bound, Coverage] | None:
+        """What was imported of a metric last, and its days."""
+        for definition in known.definitions.get(key, ()):
+            if definition.declared == IMPORTED:
+                stretches = known.coverage.get((key, definition.id), ())
+                bound = msgspec.json.decode(definition.body, type=Bound)
+                return bound, Coverage(joined([(s.first, s.last) for s in stretches]))
+        return None
+
+    def _collected(self, key: str, known: Snapshot) -> list[Definition]:
+        """The definitions under which a metric was collected, newest first: not those of imported values."""
+        return [d for d in known.definitions.get(key, ()) if d.declared != IMPORTED]
+
     def _why_unknown(self, name: str, key: str, known: Snapshot) -> str:
-        older = known.definitions.get(key, ())
+        older = self._collected(key, known)
         if older:
             return (
                 f"not collected under today's definition; known under {older[0].id}: "
@@ -510,7 +529,7 @@ class Book:
 
         told: dict[str, Any] = {"metric": metric.name, "unit": metric.unit}
         zone = self.project.catalog.book.timezone
-        latest = next(iter(known.definitions.get(key, ())), None)
+        latest = next(iter(self._collected(key, known)), None)
         if metric.derived:
             made_of = ", ".join(self.project.catalog.operands(metric.name))
             return told | {"why": f"a formula, computed anew at each question; look at what it is made of: {made_of}"}
@@ -552,6 +571,54 @@ class Book:
                 done = self.run(metric, from_=first, to=last)
                 found.restated += [] if done.failed else [line]
         return found
+
+    def import_history(
+        self, metric: str, file: str | Path, *, day: str | None = None, value: str | None = None, dims: str | None = None,
+        tab: str | None = None, dates: str | None = None, decimal: str | None = None, dry_run: bool = False,
+        check: bool = False,
+    ) -> Imported:  # fmt: skip
+        """Keep the finished daily values of a CSV file or a workbook as history of `metric`, under a definition of
+        their own; `history = "imported"` lets them answer for the time before the first collected day.
+
+        `day` and `value` are heads of columns, `dims` "plan" or "plan=Tariff", `dates` dmy or mdy, `decimal` what stands
+        before decimals. `check` compares with what was collected and stores nothing. Raises DeclarationError with all
+        problems of the file, each with its line."""
+        from tallybook import history
+        from tallybook.query.ask import known_metric
+
+        declared = known_metric(self.project.catalog, metric)
+        if declared.derived:
+            made_of = ", ".join(self.project.catalog.operands(metric))
+            raise QueryError(f"{metric!r} is a formula; nothing of it is kept", hint=f"import {made_of} instead")
+        path = Path(file)
+        key, zone = self._keys([metric])[metric], self.project.catalog.book.timezone
+        columns = history.Columns(day=day, value=value, dims=history.chosen_dims(dims), order=dates, point=decimal)
+        table = history.read_table(path, tab)
+        found = history.history(declared, key, zone, table, columns, path, self.today - ONE_DAY)
+        with self._only_reading() if check or dry_run else nullcontext():
+            done = history.store_history(self.store, found, self.clock, dry_run=check or dry_run)
+            if check:
+                self._compare_history(declared, key, found, done)
+        self._forget_answers()
+        return done
+
+    def _compare_history(self, metric: Metric, key: str, found: History, done: Imported) -> None:
+        from tallybook.history import differences
+
+        known = self._known({metric.name: key}, None)
+        bound = self._bound(metric, key, known, None)
+        own = self._covered(key, bound.definition, known) if bound else ()
+        covered = {day for first, last in own for day in calendar.days(first, last)}
+        both = sorted(covered & set(found.days))
+        if bound is None or not both:
+            done.notes.append(
+                f"no day of it is collected; to compare some: tallybook run {metric.name} --from {found.days[-1]} --to {found.days[-1]}"
+            )
+            return
+        rows = self.query(
+            metric.name, from_=both[0], to=both[-1], by=found.bound.metric.dims, definition=bound.definition
+        ).rows()
+        done.compared, done.differences = differences(found, rows, covered)
 
     # -- keep ----------------------------------------------------------------------------------------
 

@@ -27,6 +27,8 @@ GOAL_SCOPES = ("week", "month", "quarter", "year")
 """The periods for which a goal may be set: those with an end, and days on the way to it."""
 FILE_KINDS = {"xlsx": (".xlsx", ".xlsm"), "csv": (".csv",), "parquet": (".parquet",)}
 """What a delivery can be written as, with the endings of such files."""
+IMPORTED = "imported"
+"""What takes the place of a declaration, where values were imported."""
 SHEETS = "google_sheets"
 SHEET_MODES = ("history", "latest", "mirror")
 """history: rows that are no longer asked for stay; mirror: the tab is the answer; latest: one row for each metric."""
@@ -143,6 +145,8 @@ class Metric(msgspec.Struct, frozen=True, kw_only=True):
     """The column by which the latest of several values of a day and series is known (default: the time)."""
     changed: str | None = None
     """The column that says when a fact was last written: by it days are found whose facts changed since."""
+    history: str | None = None
+    """imported: periods before the first collected day are answered from what was imported."""
     carry: int = 0
     over_time: str | None = None
     unit: str | None = None
@@ -351,6 +355,8 @@ class Bound(msgspec.Struct, frozen=True, kw_only=True):
     zone: str
     forms: dict[str, str]
     slots: tuple[BoundSlot, ...]
+    imported: str = ""
+    """Finished values of a person or another tool: "adds" where several may be added, else "day"."""
 
     @property
     def measure(self) -> Measure:

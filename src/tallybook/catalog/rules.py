@@ -149,7 +149,7 @@ FUNCTION_RULES = (
 
 _TITLES = ("unit", "title", "description", "format", "decimals", "renamed_from")
 FUNCTION_KEYS = frozenset(
-    ("function", "measure", "kind", "source", "by", "over_time", "max_series", "start", "lookback", *_TITLES)
+    ("function", "measure", "kind", "source", "by", "over_time", "max_series", "start", "lookback", "history", *_TITLES)
 )
 DERIVED_KEYS = frozenset(("measure", *_TITLES))
 FACT_KEYS = frozenset(("time", "from", "until", "where", "by", "stored", "series", "source", "carry"))
@@ -158,6 +158,7 @@ WHY_NOT_DERIVED = {
     "by": "its dimensions are those that all of its metrics have",
     "where": "filter the metrics it is made of, or ask with --where",
     "over_time": "each of its metrics is rolled up by its own show, or a spelled one: average(mrr)",
+    "history": "import the metrics it is made of",
     "kind": "it is neither flow nor level, but computed from them",
 }
 

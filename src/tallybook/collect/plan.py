@@ -18,7 +18,7 @@ from tallybook.collect.report import MetricReport
 from tallybook.collect.statements import SNAPSHOT_PLAN, Group, GroupKey, group_key
 from tallybook.errors import Refused, SourceError, SourceUnavailable
 from tallybook.measure import parse_measure
-from tallybook.metrics import Bound, BoundSlot, Catalog, Metric
+from tallybook.metrics import IMPORTED, Bound, BoundSlot, Catalog, Metric
 from tallybook.sources.base import Source
 from tallybook.store.ledger import Definition, Followed, Ledger, Snapshot
 
@@ -304,9 +304,11 @@ class Planner:
         together.facts += [one.facts] if together is not work else []
 
     def _known_under_older(self, key: str, own: str) -> set[date]:
+        """Under a definition that was collected: what was imported keeps no day from being collected."""
         found: set[date] = set()
+        imported = {d.id for d in self.known.definitions.get(key, ()) if d.declared == IMPORTED}
         for (metric, definition), stretches in self.known.coverage.items():
-            if metric == key and definition != own:
+            if metric == key and definition != own and definition not in imported:
                 found |= _listed(stretches)
         return found
 

@@ -37,6 +37,7 @@ from tallybook.store.ledger import Change, Covered, Followed, Lease, Snapshot
 
 JOB = "collect"
 LEASE_SECONDS = 60.0
+ALONE_SECONDS = 600.0
 PUBLISH_SECONDS = 10.0
 """Staged days are published at least this often, so that a run that dies has done something."""
 PUBLISH_POINTS = 5_000_000
@@ -130,6 +131,24 @@ def _kept_alive(means: Means, lease: Lease) -> Iterator[None]:
         stop.set()
         thread.join()
         means.store.ledger.release(lease)
+
+
+@contextmanager
+def alone(store: Store, clock: Callable[[], datetime], what: str) -> Iterator[tuple[Lease, int, dict[str, Any]]]:
+    """(the right to write, the number of this run, its report to fill in), for a deed of some minutes at most. Raises
+    Busy while a run is at work."""
+    lease = store.ledger.acquire(JOB, now=clock(), seconds=ALONE_SECONDS)
+    try:
+        run = store.ledger.start_run(what, now=clock())
+        report: dict[str, Any] = {"metrics": []}
+        status = "failed"
+        try:
+            yield lease, run, report
+            status = "done"
+        finally:
+            store.ledger.finish_run(run, status, report, now=clock())
+    finally:
+        store.ledger.release(lease)
 
 
 class _Runner:
@@ -395,4 +414,4 @@ def published(store: Store, snapshot: Snapshot, key: str, days: Sequence[date], 
     return store.scan(files) if files else None
 
 
-__all__ = ["JOB", "ONE_DAY", "Means", "horizon_of", "make_plan", "published", "run"]
+__all__ = ["JOB", "ONE_DAY", "Means", "alone", "horizon_of", "make_plan", "published", "run"]
