@@ -477,3 +477,73 @@ def once(folder: Path, shop: Project) -> Iterator[Project]:
     single.run()
     yield single
     single.close()
+
+
+SUBS = "subs (id int, since timestamp, till timestamp, account int, price int, updated_at timestamp)"
+LEVELS = """
+    [metrics.mrr]
+    kind = "level"
+    table = "subs"
+    from = "since"
+    until = "till"
+    measure = "sum(price)"
+    changed = "updated_at"
+
+    [metrics.accounts]
+    kind = "level"
+    table = "subs"
+    from = "since"
+    until = "till"
+    measure = "count(distinct account)"
+    changed = "updated_at"
+
+    [metrics.dearest]
+    kind = "level"
+    table = "subs"
+    from = "since"
+    until = "till"
+    measure = "max(price)"
+    changed = "updated_at"
+"""
+
+
+@given(life=lives(), lookback=st.sampled_from(["0d", "2d"]))
+def test_levels_whose_rows_change_are_what_the_rows_say_on_every_day(life, lookback, tmp_path_factory):
+    """As long as no row begins on another day than it did: prices change in place, rows end, and end otherwise."""
+    folder = tmp_path_factory.mktemp("levels")
+    made = Project(folder, f"sqlite:///{folder}/app.db", now="2024-01-21T06:00")
+    made.table(SUBS)
+    made.declare(LEVELS, lookback=lookback)
+    rows: dict[int, tuple[date, date | None, int, int]] = {}
+    for hour, (what, number, day, amount) in enumerate([*life, ("run", 0, 0, 0)]):
+        moment = datetime(2024, 1, 21, 7) + timedelta(minutes=67 * hour)
+        if what.startswith("run"):
+            made.at(str(moment)).run(*(["mrr"] if what == "run one" else []))
+        elif what == "insert" and number not in rows:
+            rows[number] = (DAYS[day], None, amount % 4, amount)
+            made.insert("subs", [(number, f"{DAYS[day]} 10:00:00", None, amount % 4, amount, str(moment))])
+        elif what in ("update", "cancel") and number in rows:
+            since, till, account, _ = rows[number]
+            rows[number] = (since, DAYS[day] if what == "cancel" else till, account, amount)
+            ends = f"'{DAYS[day]} 10:00:00'" if what == "cancel" else "till"
+            made.execute(
+                f"update subs set price = {amount}, till = {ends}, updated_at = '{moment}' where id = {number}"
+            )
+    for metric, of in (("mrr", total), ("accounts", different), ("dearest", greatest)):
+        expected = {
+            str(day): of([r for r in rows.values() if r[0] <= day and (r[1] is None or r[1] > day)]) for day in DAYS
+        }
+        assert made.ask(metric, to=DAYS[-1]) == expected, metric
+    made.close()
+
+
+def total(held: list[Any]) -> int:
+    return sum(price for *_, price in held)
+
+
+def different(held: list[Any]) -> int:
+    return len({account for *_, account, _ in held})
+
+
+def greatest(held: list[Any]) -> int | None:
+    return max((price for *_, price in held), default=None)
