@@ -19,6 +19,9 @@ from hypothesis import given, strategies as st
 
 import tallybook
 from tallybook.history.cells import days_of, numbers_of
+from tallybook.sheets.keep import NAMES
+from tallybook.sheets.places import link as document_link
+from tallybook.testing.sheets import Emulator
 from tests.projects import Project, project
 from tests.test_why import said
 
@@ -483,3 +486,28 @@ def test_what_was_imported_survives_as_a_book_that_is_well(company):
     assert company.book.doctor() == []
     with closing(sqlite3.connect(company.folder / "book" / "ledger.sqlite")) as ledger:
         assert ledger.execute("select count(*) from coverage where definition like 'imported-%'").fetchone() == (41,)
+
+
+def test_a_worksheet_of_google_is_read_by_its_address(company, monkeypatch):
+    with Emulator() as google:
+        user = google.authorized_user()
+        for name, variable in NAMES.items():
+            monkeypatch.setenv(variable, user[name])
+        monkeypatch.setenv("TALLYBOOK_GOOGLE_API", google.url)
+        document = google.create("Metrics")
+        person = google.person(document)
+        number = person.add_tab("Old")
+        person.type_rows("Old!A1", [["day", "plan", "value"], ["2024-01-01", "pro", 3], ["2024-01-02", "", "=1+3"]])
+        person.type_rows("Old!A5", [["2024-01-03", "pro", "=1/0"]])
+        company.close()
+        address = f"https://docs.google.com/spreadsheets/d/{document}/edit#gid={number}"
+        with pytest.raises(tallybook.DeclarationError) as told:
+            company.book.import_history("signups", address)
+        assert [problem.path for problem in told.value.problems] == ["line 5"]
+        person.clear("Old!A5:C5")
+        company.book.import_history("signups", address)
+        assert company.ask("signups", by=["plan"], to="2024-01-02") == {
+            ("2024-01-01", "pro"): 3, ("2024-01-02", None): 4,
+        }  # fmt: skip
+        assert company.book.import_history("signups", document_link(document), tab="Old").version == 0
+        assert google.mistakes == []

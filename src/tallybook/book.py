@@ -577,8 +577,8 @@ class Book:
         tab: str | None = None, dates: str | None = None, decimal: str | None = None, dry_run: bool = False,
         check: bool = False,
     ) -> Imported:  # fmt: skip
-        """Keep the finished daily values of a CSV file or a workbook as history of `metric`, under a definition of
-        their own; `history = "imported"` lets them answer for the time before the first collected day.
+        """Keep the finished daily values of a CSV file, a workbook or a Google Sheet (its address) as history of
+        `metric`, under a definition of their own; `history = "imported"` lets them answer for the time before the first collected day.
 
         `day` and `value` are heads of columns, `dims` "plan" or "plan=Tariff", `dates` dmy or mdy, `decimal` what stands
         before decimals. `check` compares with what was collected and stores nothing. Raises DeclarationError with all
@@ -590,11 +590,11 @@ class Book:
         if declared.derived:
             made_of = ", ".join(self.project.catalog.operands(metric))
             raise QueryError(f"{metric!r} is a formula; nothing of it is kept", hint=f"import {made_of} instead")
-        path = Path(file)
+        where = str(file)
         key, zone = self._keys([metric])[metric], self.project.catalog.book.timezone
         columns = history.Columns(day=day, value=value, dims=history.chosen_dims(dims), order=dates, point=decimal)
-        table = history.read_table(path, tab)
-        found = history.history(declared, key, zone, table, columns, path, self.today - ONE_DAY)
+        table = history.read_table(where, tab, self.project.variables)
+        found = history.history(declared, key, zone, table, columns, where, self.today - ONE_DAY)
         with self._only_reading() if check or dry_run else nullcontext():
             done = history.store_history(self.store, found, self.clock, dry_run=check or dry_run)
             if check:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -20,28 +19,29 @@ SHOWN = 20
 
 @verb(
     click.argument("metric", metavar="METRIC", shell_complete=of_metrics),
-    click.argument("file", metavar="FILE", type=click.Path(path_type=Path)),
+    click.argument("file", metavar="FILE"),
     click.option("--day", metavar="COLUMN", help="The column of days; day, date or period if not given."),
     click.option("--value", metavar="COLUMN", help="The column of values; the metric or value if not given."),
     click.option(
         "--dims", metavar="DIM…",
         help='Dimensions that are columns, as plan,country=Land; those of the metric that are there if not given, "" for none.',
     ),
-    click.option("--tab", metavar="NAME", help="The sheet of a workbook; the first if not given."),
+    click.option("--tab", metavar="NAME", help="The sheet of a workbook; that of the address, or the first, if not given."),
     click.option("--dates", type=click.Choice(("dmy", "mdy")), help="How 01/02/2024 is meant, where no line tells."),
     click.option("--decimal", type=click.Choice((".", ",")), help="What stands before decimals, where no line tells."),
     click.option("--check", is_flag=True, help="Compare with what is collected; store nothing."),
     click.option("--dry-run", is_flag=True, help="Read all of it and store nothing."),
     TABLE_OR_JSON,
 )  # fmt: skip
-def import_(terminal: Terminal, metric: str, file: Path, form: str, **how: Any) -> int:
-    """Take over history of a metric that another tool or a person has: one finished value a day, from a CSV file or
-    an Excel workbook.
+def import_(terminal: Terminal, metric: str, file: str, form: str, **how: Any) -> int:
+    """Take over history of a metric that another tool or a person has: one finished value a day, from a CSV file,
+    an Excel workbook or a Google Sheet.
 
     \b
       tallybook import signups old.csv
       tallybook import revenue history.xlsx --tab Daily --day Datum --value Umsatz --decimal ,
       tallybook import revenue old.csv --check          does it say what is collected, where both have a day?
+      tallybook import mrr "https://docs.google.com/spreadsheets/d/…/edit#gid=0"
 
     It is kept as a definition of its own, and answers where the metric says history = "imported": for periods that lie
     wholly before the first collected day. The same file again changes nothing. All mistakes are told with their lines;

@@ -49,7 +49,9 @@ VERBS = {
         "check": Verb("every problem of the project file, and with --source of the database", "collecting:check"),
         "test": Verb("do the metrics give what tests/*.toml expects of given rows?", "trying:test"),
         "plan": Verb("show what `run` would do, statements and all, and touch nothing", "collecting:plan"),
-        "import": Verb("take over finished daily values from a CSV file or a workbook", "importing:import_"),
+        "import": Verb(
+            "take over finished daily values from a CSV file, a workbook or a Google Sheet", "importing:import_"
+        ),
         "run": Verb("collect every closed day that is missing, and the last few again", "collecting:run"),
     },
     "Ask": {

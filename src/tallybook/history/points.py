@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
-from pathlib import Path
 
 import msgspec
 
@@ -51,12 +50,12 @@ class History:
 
 
 def history(
-    metric: Metric, key: str, zone: str, table: Table, columns: Columns, path: Path, last_closed: date
+    metric: Metric, key: str, zone: str, table: Table, columns: Columns, file: str, last_closed: date
 ) -> History:
     """The points of a table. Raises DeclarationError with every problem, each with its line."""
     problems = Problems()
-    places = _places(metric, table, columns, path, problems)
-    problems.raise_if_any(str(path))
+    places = _places(metric, table, columns, file, problems)
+    problems.raise_if_any(file)
     day, value, dims = places
     found_days = days_of(table.column(day), columns.order, from_1904=table.from_1904)
     found = numbers_of(table.column(value), columns.point)
@@ -75,7 +74,7 @@ def history(
         problems.found += [Problem(path=f"line {line}", message=why) for why in whys]
     if len(wrong) > MOST_TOLD:
         problems.add("…", f"{len(wrong) - MOST_TOLD} lines more cannot be read")
-    problems.raise_if_any(str(path))
+    problems.raise_if_any(file)
     return History(_bound(metric, key, zone, tuple(sorted(dims)), exact=exact), values)
 
 
@@ -108,7 +107,7 @@ def _dimension(cell: Cell) -> str | None:
 
 
 def _places(
-    metric: Metric, table: Table, columns: Columns, path: Path, problems: Problems
+    metric: Metric, table: Table, columns: Columns, file: str, problems: Problems
 ) -> tuple[int, int, dict[str, int]]:
     """Where day, value and dimensions stand."""
     day = _place(table, "--day", [columns.day] if columns.day else DAYS, problems)
@@ -128,7 +127,7 @@ def _places(
         problems.add(
             f"--dims {', '.join(dims)}",
             f"finished values of {metric.steps} cannot be put together from those of its parts",
-            seen=f"columns {', '.join(dims)} in {path.name}",
+            seen=f"columns {', '.join(dims)} in {file.rpartition('/')[2]}",
             expected="one value a day, of everything",
             hint='leave the columns out: --dims ""' if columns.dims is None else "",
         )

@@ -1,14 +1,15 @@
-"""A CSV file or a sheet of a workbook as a table: its heads, and its lines with their numbers."""
+"""A CSV file, or a sheet of a workbook or of Google, as a table: its heads, and its lines with their numbers."""
 
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from tallybook.errors import DestinationError, QueryError
 from tallybook.history.cells import Cell
+from tallybook.history.sheet import is_sheet, lines_of
 
 WORKBOOKS = (".xlsx", ".xlsm")
 _MARKS = {b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16", b"\xef\xbb\xbf": "utf-8-sig"}
@@ -27,24 +28,31 @@ class Table:
         return {number: line[place] if place < len(line) else None for number, line in self.lines.items()}
 
 
-def read_table(path: Path, tab: str | None = None) -> Table:
-    """The table of a file. `tab` is the sheet of a workbook, the first unless said.
+def read_table(file: str, tab: str | None = None, variables: Mapping[str, str] | None = None) -> Table:
+    """The table of a file, or of the Google Sheet at an address (with the keys in `variables`). `tab` is the sheet, the
+    first unless said.
 
-    Raises QueryError when it cannot be read as a table."""
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise QueryError(f"{path} cannot be read: {error.strerror}", hint="a CSV file or an Excel workbook") from None
-    if path.suffix.lower() in WORKBOOKS:
-        lines, from_1904 = _workbook(path, data, tab)
+    Raises QueryError when it cannot be read as a table, DestinationError for what Google refuses."""
+    path, from_1904 = Path(file), False
+    if is_sheet(file):
+        lines: Iterable[tuple[int, Sequence[Cell]]] = lines_of(file, tab, variables or {})
+    elif path.suffix.lower() in WORKBOOKS:
+        lines, from_1904 = _workbook(path, _bytes(path), tab)
     else:
-        lines, from_1904 = _csv(path, data), False
+        lines = _csv(path, _bytes(path))
     filled = {number: line for number, line in lines if any(not _empty(cell) for cell in line)}
     if not filled:
-        raise QueryError(f"{path} holds nothing", hint="its first line names the columns: day, value")
+        raise QueryError(f"{file} holds nothing", hint="its first line names the columns: day, value")
     first = min(filled)
     heads = tuple("" if cell is None else str(cell).strip() for cell in filled.pop(first))
     return Table(heads, filled, from_1904)
+
+
+def _bytes(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise QueryError(f"{path} cannot be read: {error.strerror}", hint="a CSV file or an Excel workbook") from None
 
 
 def _empty(cell: Cell) -> bool:
