@@ -277,6 +277,21 @@ def test_metrics_of_the_same_facts_are_looked_for_by_one_statement(shop):
     assert "`updated_at` >= '2024-03-06 05:00'" in search.sql
 
 
+def test_the_statement_reaches_the_index_of_the_column_whatever_others_there_are(shop):
+    shop = shop()
+    shop.execute(
+        "insert into orders with recursive s(n) as (select 9 union all select n + 1 from s where n < 9000) "
+        "select n, datetime('2024-01-01', (n * 600) || ' seconds'), 'pro', 'paid', 1, datetime('2024-01-01', (n * 600) || ' seconds') from s",
+        "create index orders_paid on orders (paid_at)",
+        "create index orders_updated on orders (updated_at)",
+        "analyze",
+    )
+    (search,) = shop.at("2024-03-08T06:00").book.plan().searches
+    with shop.database.cursor() as cursor:
+        cursor.execute("explain query plan " + search.sql)
+        assert cursor.fetchone()[-1] == "SEARCH orders USING INDEX orders_updated (updated_at>?)"
+
+
 def slowly(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
     """Every step of a source takes so long."""
     collecting = importlib.import_module("tallybook.collect.run")

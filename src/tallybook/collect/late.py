@@ -96,7 +96,8 @@ def _found(one: Candidate, reader: Reader, sql: str, first: date, last: date) ->
     before it changed is not known, nor is until when it held."""
     rows = reader.rows(sql)
     if one.group.key.plan != INTERVAL_PLAN:
-        return {first + int(row[0]) * ONE_DAY for row in rows}
+        days = {first + (int(row[0]) - 1) * ONE_DAY for row in rows if row[0] is not None}
+        return {day for day in days if first <= day <= last}
     begins, form = rows[0][0], one.facts.since
     if begins is None or form is None:
         return set()

@@ -453,8 +453,10 @@ class Group:
         return _select([], ["COUNT(*)"], self.relation, [f"{until} {sign} {since}", *self._shared()])
 
     def changed_since(self, instant: datetime, first: date, last: date) -> str:
-        """Where facts lie that were written at `instant` or later, whatever `where` says of them by now: the days,
-        counted from `first`; of intervals the earliest time at which one begins."""
+        """Where facts lie that were written at `instant` or later, whatever `where` says of them by now: the days, `first`
+        being 1 and what is before 0; of intervals the earliest time at which one begins.
+
+        The time stands in no condition, or an index on it could be taken for the better one."""
         source, metric, written = self.source, self.metric, self.members[0].changed
         assert written is not None
         column = source.quote(metric.changed or "")
@@ -467,8 +469,8 @@ class Group:
         if self.key.plan == INTERVAL_PLAN:
             return _select([], [f"MIN({source.quote(metric.from_ or '')})"], self.relation, late)
         form, time = self._time()
-        late.append(source.within(time, form, self._bound_pair(first), self._bound_pair(last + ONE_DAY)))
-        day_of_fact = source.stretch(source.time_value(time, form), self._bounds(form, first, last))
+        bounds = self._bounds(form, first - ONE_DAY, last + ONE_DAY)
+        day_of_fact = source.stretch(source.time_value(time, form), bounds)
         return f"SELECT DISTINCT {day_of_fact} AS c0 FROM {self.relation} WHERE {' AND '.join(late)}"
 
     def extreme(self, which: str) -> str:
