@@ -119,6 +119,14 @@ def test_an_order_of_a_transaction_that_was_open_during_the_last_run_is_found(sh
     assert revenue(shop)["2024-02-01"] == 7, "written half an hour before the last run, and seen only after it"
 
 
+def test_what_a_run_revises_in_the_lookback_and_before_are_both_kept(shop):
+    shop = shop()
+    shop.execute("update orders set amount = amount + 1, updated_at = '2024-03-06 08:00:00' where id in (1, 3)")
+    shop.at("2024-03-07T06:00").run()
+    revised = {(str(r.day), r.old, r.new) for r in shop.book.store.ledger.revisions()}
+    assert revised == {("2024-01-10", "10", "11"), ("2024-03-05", "5", "6")}
+
+
 def test_an_order_that_moved_is_on_its_new_day_and_still_on_its_old_one(shop):
     """What it was before nobody knows: `audit` finds the old day, `run --from` restates it."""
     shop = shop()
@@ -242,6 +250,39 @@ def test_what_a_joined_table_changed_is_found_by_its_own_column(project):
     project.execute("update accounts set plan = 'pro', updated_at = '2024-03-07 08:00:00'")
     project.at("2024-03-08T06:00").run()
     assert project.both("calls", by=["accounts.plan"], from_="2024-01-10", to="2024-01-10") == {("2024-01-10", "pro"): 1}  # fmt: skip
+
+
+def test_an_hour_that_clocks_show_twice_hides_nothing(project):
+    """Times are those of a clock on the wall. It is ten to three for the second time when a run looks."""
+    project = project(now="2024-10-27T01:50")
+    project.table(
+        "visits (at_ timestamp, n int, written timestamp)", [("2024-10-02 12:00:00", 1, "2024-10-02 12:00:00")]
+    )
+    project.declare(
+        """
+        [metrics.visits]
+        table = "visits"
+        time = "at_"
+        stored = "local"
+        measure = "sum(n)"
+        changed = "written"
+        """,
+        start="2024-10-01",
+        timezone="Europe/Berlin",
+    )
+    project.run()
+    project.insert("visits", [("2024-10-02 13:00:00", 2, "2024-10-27 02:10:00")])  # the second ten past two
+    project.at("2024-10-28T06:00").run()
+    assert project.ask("visits", from_="2024-10-02", to="2024-10-02") == {"2024-10-02": 3}
+
+
+def test_changed_that_is_never_set_finds_nothing_and_breaks_nothing(shop):
+    shop = shop()
+    shop.execute("update orders set amount = 11, updated_at = null where id = 1")
+    shop.insert("orders", [(7, None, "pro", "paid", 3, "2024-03-07 08:00:00")])
+    report = shop.at("2024-03-08T06:00").run()
+    assert days_of(report) == 3
+    assert revenue(shop)["2024-01-10"] == 10
 
 
 # ------------------------------------------------------------------------------------- how far it is followed

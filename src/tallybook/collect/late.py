@@ -22,6 +22,9 @@ MARGIN = timedelta(hours=1)
 """A row carries the time at which it was written, and is seen once all of its transaction is committed: so long
 a transaction may take, and so far may the clock that wrote it be behind the source's."""
 
+CATCH_UP = timedelta(days=1)
+"""Where nothing was noted, a run may have read a copy that was so old."""
+
 
 @dataclass(kw_only=True)
 class Candidate:
@@ -105,14 +108,14 @@ def _found(one: Candidate, reader: Reader, sql: str, first: date, last: date) ->
 
 
 def not_followed_since(ledger: Ledger, key: str, definition: str, covered: set[date]) -> datetime | None:
-    """Where changes were not followed until now: when the first of the runs began that collected what is covered,
-    less the margin. None where nobody knows."""
+    """Where changes were not followed until now: a day before the first of the runs that collected what is covered.
+    None where nobody knows."""
     days: list[CoveredDay] = ledger.covered_days(key, min(covered), max(covered))
     runs = {day.run for day in days if day.definition == definition}
     began = [run["started"] if (run := ledger.run(number or 0)) else None for number in runs]
     if None in began or not began:
         return None
-    return min(datetime.fromisoformat(str(instant)) for instant in began) - MARGIN
+    return min(datetime.fromisoformat(str(instant)) for instant in began) - CATCH_UP
 
 
 def in_order(found: Sequence[date], normal: set[date], queue: Sequence[date]) -> tuple[tuple[date, date], ...]:
