@@ -344,7 +344,7 @@ def test_what_is_no_day_is_refused(written):
     [
         (["1.234,56", "7"], ["1234.56", "7"]), (["1,234.56", "7,000"], ["1234.56", "7000"]), (["12,5"], ["12.5"]),
         (["1 234 567"], ["1234567"]), (["1'234.5"], ["1234.5"]), (["1.234.567"], ["1234567"]), (["€ 12.50", "-3"], ["12.50", "-3"]),
-        (["12,50 EUR", "1.000"], ["12.50", "1000"]), (["−7"], ["-7"]), (["0,125"], ["0.125"]), ([0.1], ["0.1"]),
+        (["12,50 EUR", "1.000"], ["12.50", "1000"]), (["−7"], ["-7"]), (["0,125"], ["0.125"]), ([0.1], ["0.1"]), ([0.1 + 0.2, 1e6], ["0.3", "1000000"]),
         (["1234,567"], ["1234.567"]),
     ],
 )  # fmt: skip
@@ -386,6 +386,11 @@ def test_days_of_one_form_are_read_back_or_refused_and_never_read_as_others(days
 def test_semicolons_tabs_and_a_mark_of_utf_8_are_read(company):
     for text in ("day;value\n2024-01-01;3\n", "day\tvalue\n2024-01-01\t3\n", "\ufeffday,value\n2024-01-01,3\n"):
         assert company.book.import_history("signups", write(company, text), dry_run=True).values == 1
+
+
+def test_lines_keep_their_numbers_behind_a_text_of_several_lines(company):
+    text = 'day,remark,value\n2024-01-01,"two\n\u2028lines",3\n2024-01-02,,x\n'
+    assert list(problems(company, text)) == ["line 4"]
 
 
 @pytest.mark.parametrize(

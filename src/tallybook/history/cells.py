@@ -140,7 +140,7 @@ def numbers_of(column: Column, point: str | None = None) -> Read[Decimal]:
 def _number(cell: Cell, point: str | None) -> Decimal | str:
     """A number, or why it is none."""
     if isinstance(cell, float):
-        return Decimal(repr(cell).removesuffix(".0"))
+        return Decimal(f"{cell:.15g}")  # as many digits as spreadsheets show of 0.1 + 0.2
     text = _text(cell)
     if not text:
         return "no number; write 0 where it was 0, and leave the line out where it is not known"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -72,7 +73,7 @@ def _csv(path: Path, data: bytes) -> Iterator[tuple[int, Sequence[Cell]]]:
         raise QueryError(f"{path} is no text", hint="a CSV file, or a workbook that ends in .xlsx")
     head = next((line for line in text.splitlines() if line.strip()), "")
     delimiter = max(",;\t|", key=head.count)
-    reader = csv.reader(text.splitlines(keepends=True), delimiter=delimiter, strict=True)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     found: list[tuple[int, Sequence[Cell]]] = []
     try:
         while True:
