@@ -215,6 +215,8 @@ class _Recount:
     def _drift(self, metric: Metric, found: Horizon, day: date) -> list[Revision]:
         """The series of which the source says something else, the value of the book as `old`."""
         assert found.source is not None
+        if day > found.last_closed:
+            raise SourceUnavailable(f"source {metric.source!r} is known only until {found.until:%Y-%m-%d %H:%M} UTC")
         key, facts = self.keys[metric.name], self._facts(metric, found)
         group = Group(found.source, group_key(facts), [facts], self.zone)
         try:

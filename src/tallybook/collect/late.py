@@ -28,7 +28,7 @@ CATCH_UP = timedelta(days=1)
 
 @dataclass(kw_only=True)
 class Candidate:
-    """A metric that follows changes: its covered days, and how far they are known to follow.
+    """A metric that follows changes: its covered days as far as the source is known, and how far they follow.
 
     `queue` are days found by runs before that still wait; `normal` those that this run collects in any case."""
 
@@ -83,9 +83,8 @@ def follow(candidates: Sequence[Candidate]) -> Search:
     with one.group.source.snapshot() as reader:
         days = _found(one, reader, sql, first, last)
     for candidate in candidates:
-        waiting = [day for day in candidate.queue if day in candidate.covered]
-        fresh = sorted(days & candidate.covered - set(waiting))
-        candidate.found = waiting + fresh
+        fresh = sorted(days & candidate.covered - set(candidate.queue))
+        candidate.found = [*candidate.queue, *fresh]
     return Search(
         metrics=tuple(c.facts.metric.name for c in candidates), source=one.facts.metric.source or "",
         column=one.facts.metric.changed or "", since=one.since, sql=sql,
@@ -118,7 +117,7 @@ def not_followed_since(ledger: Ledger, key: str, definition: str, covered: set[d
     return min(datetime.fromisoformat(str(instant)) for instant in began) - CATCH_UP
 
 
-def in_order(found: Sequence[date], normal: set[date], queue: Sequence[date]) -> tuple[tuple[date, date], ...]:
+def in_order(one: Candidate) -> tuple[tuple[date, date], ...]:
     """The days to collect beside the normal ones as stretches, those that wait already first."""
-    waiting, rest = set(queue), set(found) - normal
+    waiting, rest = set(one.queue), set(one.found) & one.covered - one.normal
     return (*calendar.stretches(rest & waiting), *calendar.stretches(rest - waiting))

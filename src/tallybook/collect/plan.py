@@ -256,7 +256,7 @@ class Planner:
         elif asked.first or asked.last:
             if known:  # what is read from an older copy lacks what was written since
                 plan.followed[own] = replace(known, seen=min(known.seen, until - MARGIN))
-        else:
+        elif closed := {day for day in covered if day <= found.last_closed}:
             assert self.ledger is not None
             since = known.seen if known else not_followed_since(self.ledger, *own, covered)
             if since is None:
@@ -264,7 +264,7 @@ class Planner:
                     f"{column} is followed from {until - MARGIN:%Y-%m-%d %H:%M} UTC on: nobody knows when what is collected was read"
                 )
             candidate = Candidate(
-                facts=facts, group=group, covered=covered, normal=days, until=until, since=since or until - MARGIN,
+                facts=facts, group=group, covered=closed, normal=days, until=until, since=since or until - MARGIN,
                 queue=known.waiting if known else (),
             )  # fmt: skip
             self.candidates.append(candidate)
@@ -291,7 +291,7 @@ class Planner:
     def _add_late(self, one: Candidate, plan: Plan, works: dict[tuple[Any, ...], Work]) -> None:
         bound = one.facts.bound
         plan.followed[(bound.key, bound.definition)] = one.kept()
-        stretches = in_order(one.found, one.normal, one.queue)
+        stretches = in_order(one)
         if not stretches:
             return
         found = self.horizons[one.facts.metric.source or ""]
