@@ -90,6 +90,8 @@ SOURCE = {
     "statement_timeout": "a statement that takes longer is stopped",
     "lock_timeout": "how long a lock is waited for",
     "fresh": "a query whose one value is the time up to which the source is known to be complete",
+    "max_load": "for so long a run collects days again of which facts [changed](late.md); the rest waits for the next run",
+    "replica": "a replica of the database, as a URL: [audits](late.md#audit) read it instead",
 }
 METRIC = {
     "kind": f"one of {', '.join(KINDS)}",
@@ -113,6 +115,8 @@ METRIC = {
     "then": "with `per`: avg, median, p90, min, max, sum, count or stddev of the values of all entities",
     "daily_aggregate": "of each day and series only the value received last counts",
     "received": "the column by which the last is known; not given: `time`",
+    "changed": "the column that every write sets: days whose facts [changed](late.md) are collected again, however old",
+    "history": "`imported`: periods before the first collected day are answered by what was [imported](history.md)",
     "carry": "for so long a series without a row is carried forward; levels with one row a day",
     "over_time": f"what a wider scope shows: {', '.join(SHOWS)}; levels: {', '.join(LEVEL_SHOWS)}, change",
     "unit": "shown beside the name",
@@ -155,7 +159,7 @@ DELIVERY = {
     "notes": "of a Google Sheet: a corrected cell says in a note what it was",
     "api": "another address than Google's, as that of an emulator",
 }
-SPANS = {"statement_timeout", "lock_timeout", "snapshot_grace", "jitter"}
+SPANS = {"statement_timeout", "lock_timeout", "snapshot_grace", "jitter", "max_load"}
 DAYS = {"lookback", "keep_versions", "carry"}
 
 
@@ -212,7 +216,8 @@ def _default(name: str, value: Any) -> str:
     if name in DAYS:
         return f'`"{value}d"`'
     if name in SPANS:
-        return f'`"{value / 3600:g}h"`' if value >= 3600 else f'`"{value:g}s"`'
+        size, unit = (3600, "h") if value >= 3600 else (60, "m") if value >= 300 else (1, "s")
+        return f'`"{value / size:g}{unit}"`'
     return (
         f"`{str(value).lower()}`"
         if isinstance(value, bool)

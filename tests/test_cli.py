@@ -229,6 +229,34 @@ def test_check_of_the_source_says_how_time_is_stored_and_what_is_slow(run: Comma
     assert told["signups"]["warned"][0].startswith("users.created_at is not indexed")
 
 
+def test_check_of_the_source_says_what_looking_for_changes_costs(run: Command) -> None:
+    with closing(sqlite3.connect(run.folder / "app.db")) as db:
+        db.execute("alter table users add column updated_at text")
+    run.declare(TOML.replace('time = "created_at"', 'time = "created_at"\nchanged = "updated_at"'))
+    assert run("check", "--source").code == 0
+    assert "slow: users.updated_at is not indexed: every run reads the whole table to find what changed" in run.out
+    assert "CREATE INDEX users_updated_at ON `users` (`updated_at`)" in run.out
+    run.declare(TOML.replace('time = "created_at"', 'time = "created_at"\nchanged = "updatd_at"'))
+    assert run("check", "--source").code == 2
+    assert "there is no column 'updatd_at'" in run.err
+
+
+def test_plan_shows_how_changed_days_are_found_and_which_they_are(run: Command) -> None:
+    with closing(sqlite3.connect(run.folder / "app.db")) as db:
+        db.execute("alter table users add column updated_at text")
+        run.declare(TOML.replace('time = "created_at"', 'time = "created_at"\nchanged = "updated_at"'))
+        assert run("run").code == 0
+        first = db.execute("select min(created_at) from users").fetchone()[0]
+        db.execute("update users set updated_at = '2030-01-01 00:00:00' where created_at = ?", [first])
+        db.commit()
+    assert run("plan").code == 0
+    assert "signups: days of which facts changed, by updated_at since" in run.out
+    assert f"  days  {first[:10]}\n" in run.out
+    assert f"days  1, whose facts changed: {first[:10]}" in run.out
+    (search,) = run("plan", "--format", "json").json["changes"]
+    assert (search["metrics"], search["days"]) == (["signups"], [first[:10]])
+
+
 def test_check_of_the_source_tells_all_that_is_missing_and_what_was_meant(run: Command) -> None:
     run.declare(TOML.replace('"users"', '"usres"').replace('"ended_at"', '"ending_at"'))
     assert run("check", "--source").code == 2

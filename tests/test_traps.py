@@ -2125,3 +2125,43 @@ def test_the_order_of_rows_does_not_matter_to_the_last_digit(project):
         found.run()
         sums.add(found.ask("revenue", scope="month", to="2024-01-31")["2024-01-01"])
     assert sums == {sum(values)}
+
+
+def test_a_refund_in_march_of_an_order_of_january_is_missed_by_every_lookback(project):
+    found = project(now="2024-02-01T06:00")
+    found.table(
+        "orders (id int, paid_at timestamp, status varchar(10), amount int, updated_at timestamp)",
+        [
+            (1, "2024-01-10 12:00:00", "paid", 100, "2024-01-10 12:00:00"),
+            (2, "2024-01-20 12:00:00", "paid", 10, "2024-01-20 12:00:00"),
+        ],
+    )
+    kept = (
+        '[metrics.{}]\ntable = "orders"\ntime = "paid_at"\nwhere = "status = \'paid\'"\nmeasure = "sum(amount)"\n{}\n'
+    )
+    found.declare(kept.format("believed", "") + kept.format("followed", 'changed = "updated_at"'))
+    found.run()
+    found.execute("update orders set status = 'refunded', updated_at = '2024-03-04 09:00:00' where id = 1")
+    found.at("2024-03-05T06:00").run()
+    january = {"scope": "month", "to": "2024-01-31"}
+    assert found.ask("followed", **january) == {"2024-01-01": 10}
+    assert found.ask("believed", **january) == {"2024-01-01": 110}, "what was believed when it was collected"
+    assert found.book.audit("believed", sample=1000).lines == [
+        "tallybook run believed --from 2024-01-10 --to 2024-01-10"
+    ], "and audit says so"
+
+
+def test_a_month_that_two_tools_counted_has_no_total(project):
+    """The old tool counted sign-ups before they were confirmed: 310 in March, and ours 155."""
+    found = project(now="2024-04-02T06:00")
+    found.table("users (at_ date)", [(day,) for day in days("2024-03-01", "2024-04-01") for _ in range(5)])
+    users = '[metrics.users]\ntable = "users"\ntime = "at_"\nmeasure = "count(*)"\nhistory = "imported"\n'
+    found.declare(users, start="2024-03-16")
+    found.run()
+    old = found.folder / "old.csv"
+    old.write_text("day,value\n" + "".join(f"{day},10\n" for day in days("2024-02-01", "2024-03-31")))
+    found.book.import_history("users", old)
+    months = {"2024-02-01": 290, "2024-03-01": None, "2024-04-01": 5}
+    assert found.ask("users", scope="month") == months, "and March is not 15 × 10 + 16 × 5"
+    found.run(from_="2024-03-01")
+    assert found.ask("users", scope="month") == {**months, "2024-03-01": 155}

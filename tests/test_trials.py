@@ -113,6 +113,12 @@ def test_what_is_expected_comes_of_the_rows_that_are_given(tmp_path: Path, make_
     assert said(project, "test").splitlines()[-1] == "5 tests, none failed."
 
 
+def test_rows_that_are_given_need_not_say_when_they_were_written(project: Project) -> None:
+    project.declare(METRICS.replace('by = ["plan"]', 'by = ["plan"]\n    changed = "updated_at"'), start="2026-03-01")
+    write(project, GIVEN + ASKED)
+    assert said(project, "test").splitlines()[-1] == "5 tests, none failed."
+
+
 def test_a_failure_ends_with_1_and_shows_which_rows_differ(project: Project) -> None:
     write(project, GIVEN + ASKED.replace('"it\'s", signups = 1', '"it\'s", signups = 2'))
     text = said(project, "test", code=1)

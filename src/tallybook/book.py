@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import itertools
 import os
+import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -23,7 +24,7 @@ from tallybook.calendar import ONE_DAY
 from tallybook.config import Project, load, mask, source_override
 from tallybook.config.urls import dialect_of
 from tallybook.errors import BookError, Busy, Problem, QueryError, Refused, SourceError, SourceUnavailable
-from tallybook.metrics import Bound, Delivery, Metric
+from tallybook.metrics import IMPORTED, Bound, Delivery, Metric
 from tallybook.query import Query, answer
 from tallybook.query.ask import ask, with_range
 from tallybook.query.ground import Coverage, Ground, joined
@@ -35,6 +36,7 @@ from tallybook.store.ledger import Cleaned, Snapshot, kept_under
 if TYPE_CHECKING:
     import duckdb
 
+    from tallybook.audit.recount import Audit
     from tallybook.audit.status import Status
     from tallybook.collect import Means, RunReport
     from tallybook.collect.look import Look
@@ -42,11 +44,12 @@ if TYPE_CHECKING:
     from tallybook.collect.report import OnProgress
     from tallybook.deliver import Means as Delivering
     from tallybook.destinations.report import DeliveryReport
+    from tallybook.history import History, Imported
     from tallybook.query.goals import Standing
     from tallybook.sources.base import Source
     from tallybook.store.copying import Copied
     from tallybook.store.folder import Store
-    from tallybook.store.ledger import File
+    from tallybook.store.ledger import Definition, File
 
 Day = date | str
 MOVE_SECONDS = 3600.0
@@ -193,10 +196,15 @@ class Book:
             raise QueryError(f"--to {last} is before --from {first}", hint=f"--from {last} --to {first}")
         return Asked(metrics=tuple(metrics), first=first, last=last)
 
-    def _means(self, urls: Mapping[str, str] | None, as_of: datetime | None, on_progress: OnProgress | None) -> Means:
+    def _means(
+        self, urls: Mapping[str, str] | None, as_of: datetime | None, on_progress: OnProgress | None, *,
+        instead: Mapping[str, str] | None = None,
+    ) -> Means:  # fmt: skip
+        """`urls` are copies, `instead` replicas: these know by themselves how far they are."""
         from tallybook.collect import Means
 
-        project = source_override(self.project, urls) if urls else self.project
+        others = {**(urls or {}), **(instead or {})}
+        project = source_override(self.project, others) if others else self.project
         for name in urls or ():
             if as_of is None and not project.catalog.sources[name].fresh:
                 from tallybook.errors import SourceUnavailable
@@ -330,9 +338,14 @@ class Book:
             stretches = known.coverage.get((bound.key, bound.definition), ())
             instants = {s.first: s.instant for s in stretches if s.instant}
             coverage[name] = Coverage(joined([(s.first, s.last) for s in stretches]), instants)
+        past = {
+            name: found for name in names
+            if catalog.metrics[name].history and (found := self._imported(keys[name], known)) is not None
+        }  # fmt: skip
         return Ground(
             catalog=catalog, engine=self.engine, relation=self._shelf.relation(known.version, known.files), bounds=bounds, coverage=coverage,
             last_closed=min(self.today, as_of or self.today) - ONE_DAY, version=known.version, whys=whys,
+            past=past,
         )  # fmt: skip
 
     def _bound(self, metric: Metric, key: str, known: Snapshot, asked: str | None) -> Bound | None:
@@ -353,8 +366,21 @@ class Book:
             )
         return None
 
+    def _imported(self, key: str, known: Snapshot) -> tuple[Bound, Coverage] | None:
+        """What was imported of a metric last, and its days."""
+        for definition in known.definitions.get(key, ()):
+            if definition.declared == IMPORTED:
+                stretches = known.coverage.get((key, definition.id), ())
+                bound = msgspec.json.decode(definition.body, type=Bound)
+                return bound, Coverage(joined([(s.first, s.last) for s in stretches]))
+        return None
+
+    def _collected(self, key: str, known: Snapshot) -> list[Definition]:
+        """The definitions under which a metric was collected, newest first: not those of imported values."""
+        return [d for d in known.definitions.get(key, ()) if d.declared != IMPORTED]
+
     def _why_unknown(self, name: str, key: str, known: Snapshot) -> str:
-        older = known.definitions.get(key, ())
+        older = self._collected(key, known)
         if older:
             return (
                 f"not collected under today's definition; known under {older[0].id}: "
@@ -512,7 +538,7 @@ class Book:
 
         told: dict[str, Any] = {"metric": metric.name, "unit": metric.unit}
         zone = self.project.catalog.book.timezone
-        latest = next(iter(known.definitions.get(key, ())), None)
+        latest = next(iter(self._collected(key, known)), None)
         if metric.derived:
             made_of = ", ".join(self.project.catalog.operands(metric.name))
             return told | {"why": f"a formula, computed anew at each question; look at what it is made of: {made_of}"}
@@ -529,6 +555,79 @@ class Book:
         except (Refused, SourceError) as error:
             return told | {"error": error.message, "hint": error.hint}
         return told | {"scope": after.scope, "rows": side_by_side(metric.name, before, after)}
+
+    def audit(
+        self, *metrics: str, sample: int = 20, seed: int | None = None, seconds: float = 60.0, restate: bool = False
+    ) -> Audit:
+        """Count `sample` random old days of these metrics, or of all, again in their sources (in a `replica` where
+        one is declared), within so many seconds; with `restate` collect again those of which the book says something else.
+
+        The same `seed` chooses the same days of the same book. Raises SourceUnavailable where a replica is behind."""
+        from tallybook.audit.recount import audit
+        from tallybook.query.ask import known_metric
+
+        catalog = self.project.catalog
+        names = [o for name in metrics or catalog.metrics for o in catalog.operands(known_metric(catalog, name).name)]
+        chosen = [catalog.metrics[name] for name in dict.fromkeys(names)]
+        seed = random.SystemRandom().randrange(10**6) if seed is None else seed
+        with self._only_reading():
+            keys = self._keys([metric.name for metric in chosen])
+            replicas = {name: source.replica for name, source in catalog.sources.items() if source.replica}
+            means = self._means(None, None, None, instead=replicas)
+            found = audit(means, self._known(keys, None), keys, chosen, sample=sample, seed=seed, seconds=seconds)
+        if restate and found.drifted:
+            for (metric, first, last), line in zip(found.stretches, found.lines, strict=True):
+                done = self.run(metric, from_=first, to=last)
+                found.restated += [] if done.failed else [line]
+        return found
+
+    def import_history(
+        self, metric: str, file: str | Path, *, day: str | None = None, value: str | None = None, dims: str | None = None,
+        tab: str | None = None, dates: str | None = None, decimal: str | None = None, dry_run: bool = False,
+        check: bool = False,
+    ) -> Imported:  # fmt: skip
+        """Keep the finished daily values of a CSV file, a workbook or a Google Sheet (its address) as history of
+        `metric`, under a definition of their own; `history = "imported"` lets them answer for the time before the first collected day.
+
+        `day` and `value` are heads of columns, `dims` "plan" or "plan=Tariff", `dates` dmy or mdy, `decimal` what stands
+        before decimals. `check` compares with what was collected and stores nothing. Raises DeclarationError with all
+        problems of the file, each with its line."""
+        from tallybook import history
+        from tallybook.query.ask import known_metric
+
+        declared = known_metric(self.project.catalog, metric)
+        if declared.derived:
+            made_of = ", ".join(self.project.catalog.operands(metric))
+            raise QueryError(f"{metric!r} is a formula; nothing of it is kept", hint=f"import {made_of} instead")
+        where = str(file)
+        key, zone = self._keys([metric])[metric], self.project.catalog.book.timezone
+        columns = history.Columns(day=day, value=value, dims=history.chosen_dims(dims), order=dates, point=decimal)
+        table = history.read_table(where, tab, self.project.variables)
+        found = history.history(declared, key, zone, table, columns, where, self.today - ONE_DAY)
+        with self._only_reading() if check or dry_run else nullcontext():
+            done = history.store_history(self.store, found, self.clock, dry_run=check or dry_run)
+            if check:
+                self._compare_history(declared, key, found, done)
+        self._forget_answers()
+        return done
+
+    def _compare_history(self, metric: Metric, key: str, found: History, done: Imported) -> None:
+        from tallybook.history import differences
+
+        known = self._known({metric.name: key}, None)
+        bound = self._bound(metric, key, known, None)
+        own = self._covered(key, bound.definition, known) if bound else ()
+        covered = {day for first, last in own for day in calendar.days(first, last)}
+        both = sorted(covered & set(found.days))
+        if bound is None or not both:
+            done.notes.append(
+                f"no day of it is collected; to compare some: tallybook run {metric.name} --from {found.days[-1]} --to {found.days[-1]}"
+            )
+            return
+        rows = self.query(
+            metric.name, from_=both[0], to=both[-1], by=found.bound.metric.dims, definition=bound.definition
+        ).rows()
+        done.compared, done.differences = differences(found, rows, covered)
 
     # -- keep ----------------------------------------------------------------------------------------
 

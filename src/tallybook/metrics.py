@@ -27,6 +27,8 @@ GOAL_SCOPES = ("week", "month", "quarter", "year")
 """The periods for which a goal may be set: those with an end, and days on the way to it."""
 FILE_KINDS = {"xlsx": (".xlsx", ".xlsm"), "csv": (".csv",), "parquet": (".parquet",)}
 """What a delivery can be written as, with the endings of such files."""
+IMPORTED = "imported"
+"""What takes the place of a declaration, where values were imported."""
 SHEETS = "google_sheets"
 HISTORY, LATEST, MIRROR = "history", "latest", "mirror"
 SHEET_MODES = (HISTORY, LATEST, MIRROR)
@@ -96,6 +98,10 @@ class SourceSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Seconds."""
     fresh: str | None = None
     """A statement whose one value is the instant up to which the source is known to be complete."""
+    max_load: float = 600.0
+    """Seconds that a run may spend on days that are collected again because facts of theirs changed."""
+    replica: str = ""
+    """The URL of a replica of it, which audits read; as secret as `url`."""
 
     def __repr__(self) -> str:
         return f"SourceSettings(name={self.name!r}, url=…)"
@@ -150,6 +156,10 @@ class Metric(msgspec.Struct, frozen=True, kw_only=True):
     daily_aggregate: bool = False
     received: str | None = None
     """The column by which the latest of several values of a day and series is known (default: the time)."""
+    changed: str | None = None
+    """The column that says when a fact was last written: by it days are found whose facts changed since."""
+    history: str | None = None
+    """imported: periods before the first collected day are answered from what was imported."""
     carry: int = 0
     over_time: str | None = None
     unit: str | None = None
@@ -369,6 +379,8 @@ class Bound(msgspec.Struct, frozen=True, kw_only=True):
     zone: str
     forms: dict[str, str]
     slots: tuple[BoundSlot, ...]
+    imported: str = ""
+    """Finished values of a person or another tool: "adds" where several may be added, else "day"."""
 
     @property
     def measure(self) -> Measure:

@@ -28,7 +28,7 @@ Number = int | Decimal | float
 Row = dict[str, Any]
 
 GAP = "–"
-INCOMPLETE, APPROXIMATE, CARRIED = "*", "≈", "†"
+INCOMPLETE, APPROXIMATE, CARRIED, IMPORTED = "*", "≈", "†", "‡"
 
 
 class Column(msgspec.Struct, frozen=True, kw_only=True):
@@ -55,7 +55,7 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     (text or None), each metric (int, Decimal, float or None), `complete`, `days`, `days_expected`,
     `approximate`, on totals rows `total: True`, on rows of all series beside the top `others: True`,
     and `notes` where a metric has more to say:
-    `{metric: {days, complete, carried, as_of, error, bounds: (low, high), definition, why}}`.
+    `{metric: {days, complete, carried, imported, as_of, error, bounds: (low, high), definition, why}}`.
 
     Metric values have the type their column says; one that cannot be had without loss raises
     ValueError. NaN and infinity are never values: they are None with a why."""
@@ -708,7 +708,8 @@ def _marks(row: Row, metric: str) -> str:
     marks = INCOMPLETE if row["complete"] and note.get("complete") is False else ""
     if row[metric] is not None and is_approximate(row, metric):
         marks += APPROXIMATE
-    return marks + CARRIED if note.get("carried") else marks
+    marks += CARRIED if note.get("carried") else ""
+    return marks + IMPORTED if note.get("imported") and row[metric] is not None else marks
 
 
 def is_approximate(row: Row, metric: str) -> bool:
@@ -726,6 +727,7 @@ def _remarks(result: Result) -> list[str]:
         *_why_remarks(result),
         *_mark_remarks(result, APPROXIMATE, "approximate", "error"),
         *_mark_remarks(result, CARRIED, "carried forward from an earlier day", "carried"),
+        *_mark_remarks(result, IMPORTED, "imported, not collected", "imported"),
     ]
 
 

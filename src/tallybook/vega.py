@@ -82,6 +82,7 @@ def _value(row: Mapping[str, Any], metric: str) -> dict[str, Any]:
     said = [str(note["why"])] if "why" in note else []
     said += [] if complete else [f"not complete: {note.get('days', row['days'])} of {row['days_expected']} days"]
     said += ["carried forward"] if note.get("carried") else []
+    said += ["imported"] if note.get("imported") else []
     said += ["approximate"] if row["approximate"] else []
     # Midnight is said, because a bare day is one of UTC and would slip to the day before in the west.
     return {

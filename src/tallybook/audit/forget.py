@@ -4,48 +4,29 @@ In every version."""
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from tallybook.collect.revise import revisions
-from tallybook.collect.run import JOB
+from tallybook.collect.run import alone
 from tallybook.engines.duckdb import literal
 from tallybook.errors import Refused
 from tallybook.measure import ADDITIVE, IDS
 from tallybook.metrics import Bound
 from tallybook.points import ddl, hashed_id
-from tallybook.store.ledger import Change, File, Lease, Revision, Snapshot
+from tallybook.store.ledger import Change, File, Revision, Snapshot
 
 if TYPE_CHECKING:
     import duckdb
 
     from tallybook.store.folder import Store
 
-LEASE_SECONDS = 600.0
 WHAT = "forget"
 Rows = dict[str, str]
 """{kind of points: the condition that a row of a metric is somebody's}."""
-
-
-@contextmanager
-def _alone(store: Store, clock: Callable[[], datetime]) -> Iterator[tuple[Lease, int, dict[str, Any]]]:
-    """(the right to write, the number of this run, its report to fill in). Raises Busy while a run is at work."""
-    lease = store.ledger.acquire(JOB, now=clock(), seconds=LEASE_SECONDS)
-    try:
-        run = store.ledger.start_run(WHAT, now=clock())
-        report: dict[str, Any] = {"metrics": []}
-        status = "failed"
-        try:
-            yield lease, run, report
-            status = "done"
-        finally:
-            store.ledger.finish_run(run, status, report, now=clock())
-    finally:
-        store.ledger.release(lease)
 
 
 def forget_metric(
@@ -59,7 +40,7 @@ def forget_metric(
     def gone(file: File) -> str | None:
         return f"metric = '{key}'" if file.metric in ("", key) else None
 
-    with _alone(store, clock) as (lease, run, report):
+    with alone(store, clock, WHAT) as (lease, run, report):
         points = store.rewrite(engine, Change(what=WHAT, forgotten=[key]), gone, lease=lease, run=run, now=clock())
         told = {"metric": name, "days": number, "points": points}
         report["metrics"].append(told)
@@ -79,7 +60,7 @@ def forget_person(
     conditions = {key: _conditions(store, engine, name, key, person) for name, key in metrics}
     names = {key: name for name, key in metrics}
     told = []
-    with _alone(store, clock) as (lease, run, report):
+    with alone(store, clock, WHAT) as (lease, run, report):
         for key, by_definition in conditions.items():
             known = store.snapshot([key])
             change = Change(what=WHAT)

@@ -48,7 +48,16 @@ def _below(catalog: Catalog, name: str) -> set[str]:
 def _tables(metric: Metric, dialect: str) -> tuple[Columns, list[str]]:
     """({table: columns}, texts that could not be read)."""
     unread: list[str] = []
-    named = [metric.time, metric.from_, metric.until, metric.received, metric.per, *metric.by, *metric.series]
+    named = [
+        metric.time,
+        metric.from_,
+        metric.until,
+        metric.received,
+        metric.changed,
+        metric.per,
+        *metric.by,
+        *metric.series,
+    ]
     columns = {column for column in named if column}
     for text in _expressions(metric):
         found = _columns_of(text, dialect)

@@ -182,7 +182,7 @@ class Metrics:
             for _, other in join.on:
                 self.check_qualified(d, "join", other, names)
             names.append(join.name)
-        for key in ("time", "from", "until", "by", "series"):
+        for key in ("time", "from", "until", "changed", "by", "series"):
             value = getattr(d.metric, METRIC_KEYS[key].field or key)
             for column in (value,) if isinstance(value, str) else value or ():
                 self.check_qualified(d, key, column, names)
@@ -253,7 +253,7 @@ class Metrics:
         if given is None:
             return
         folded = {g.casefold() for g in given}
-        for key in ("time", "from", "until", "received", "per", "by", "series"):
+        for key in ("time", "from", "until", "received", "changed", "per", "by", "series"):
             value = getattr(d.metric, METRIC_KEYS[key].field or key)
             for name in (value,) if isinstance(value, str) else value or ():
                 if key not in d.bad and name.casefold() not in folded:

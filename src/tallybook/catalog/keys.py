@@ -19,6 +19,7 @@ from tallybook.metrics import (
     FILE_KINDS,
     FILTER,
     GOAL_SCOPES,
+    IMPORTED,
     KINDS,
     LATER_KINDS,
     LAYOUTS,
@@ -465,6 +466,8 @@ SOURCE_KEYS = {
     "statement_timeout": Key(_seconds(1, "s"), '"30s"'),
     "lock_timeout": Key(_seconds(1, "s"), '"5s"'),
     "fresh": Key(_query, '"select max(created_at) from heartbeat"'),
+    "max_load": Key(_seconds(1, "m"), '"10m"'),
+    "replica": Key(_text, '"${REPLICA_URL}"', secret=True),
 }
 METRIC_KEYS = {
     "kind": Key(_one_of(KINDS), '"level"'),
@@ -488,6 +491,8 @@ METRIC_KEYS = {
     "then": Key(_then, '"p90"'),
     "daily_aggregate": Key(_flag, "true"),
     "received": Key(_column, '"received_at"'),
+    "changed": Key(_qualified, '"updated_at"'),
+    "history": Key(_one_of((IMPORTED,)), '"imported"'),
     "carry": Key(_whole_days, '"3d"'),
     "over_time": Key(_one_of(SHOWS), '"last"'),
     "unit": Key(_words, '"EUR"'),

@@ -113,6 +113,15 @@ FACT_RULES = (
     Rule("received", ("daily_aggregate",), lambda d: d.has("received") and not d.metric.daily_aggregate,
          "received tells the latest of several values of a day: that is a daily_aggregate",
          "daily_aggregate", "daily_aggregate = true"),
+    Rule("changed", ("time", "from"), lambda d: d.has("changed") and d.level and _undated(d),
+         "changed finds days of the past, and of a snapshot only the present can be seen", "a level with time or from"),
+    Rule("changed", ("time", "from", "until"),
+         lambda d: d.has("changed") and d.metric.changed in (d.metric.time, d.metric.from_, d.metric.until),
+         "changed is the time itself, which does not say when a fact was written", "a column that every write sets",
+         'changed = "updated_at"'),
+    Rule("changed", ("sql",), lambda d: d.has("changed") and "{{" in (d.metric.sql or ""),
+         "changed looks at the facts of all days at once, and those of a query with {{from}} are made day by day",
+         "a query without {{from}} and {{to}}, or without this line"),
     Rule("stored", ("time", "from", "until"), lambda d: d.has("stored") and _undated(d),
          "stored says how time or from is stored, and there is neither", "time", 'time = "created_at"'),
     Rule("stored_zone", ("stored",), lambda d: d.has("stored_zone") and d.metric.stored != "local",
@@ -140,7 +149,7 @@ FUNCTION_RULES = (
 
 _TITLES = ("unit", "title", "description", "format", "decimals", "renamed_from")
 FUNCTION_KEYS = frozenset(
-    ("function", "measure", "kind", "source", "by", "over_time", "max_series", "start", "lookback", *_TITLES)
+    ("function", "measure", "kind", "source", "by", "over_time", "max_series", "start", "lookback", "history", *_TITLES)
 )
 DERIVED_KEYS = frozenset(("measure", *_TITLES))
 FACT_KEYS = frozenset(("time", "from", "until", "where", "by", "stored", "series", "source", "carry"))
@@ -149,6 +158,7 @@ WHY_NOT_DERIVED = {
     "by": "its dimensions are those that all of its metrics have",
     "where": "filter the metrics it is made of, or ask with --where",
     "over_time": "each of its metrics is rolled up by its own show, or a spelled one: average(mrr)",
+    "history": "import the metrics it is made of",
     "kind": "it is neither flow nor level, but computed from them",
 }
 

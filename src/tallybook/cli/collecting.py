@@ -151,18 +151,20 @@ def plan(terminal: Terminal, asked: Collected, every: bool, form: str) -> int:
     \b
       tallybook plan
       tallybook plan revenue --from 2026-01-01 --all"""
-    from tallybook.cli.plans import described, in_words
+    from tallybook.cli.plans import described, in_words, searches
 
     sources = overridden(terminal, asked.sources)
     made = terminal.book().plan(
         *asked.metrics, from_=asked.from_, to=asked.to, sources=sources, source_as_of=asked.source_as_of
     )
     groups = described(made, every=every)
+    changes = searches(made, every=every)
     reports = list(made.reports.values())
     if form == "json":
-        terminal.json({"groups": groups, "metrics": [report.to_dict() for report in reports]})
+        found = {"groups": groups, "metrics": [report.to_dict() for report in reports]}
+        terminal.json(found | ({"changes": changes} if changes else {}))
     else:
-        terminal.out(in_words(groups))
+        terminal.out(in_words(groups, changes))
         _tell_notes(terminal, reports)
     failed = [report for report in reports if report.error]
     return 0 if not failed else NOT_READY if all(r.unavailable for r in failed) and not groups else 1

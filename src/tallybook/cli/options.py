@@ -35,7 +35,7 @@ def verb(*options: Decorator) -> Callable[[Callable[..., int]], click.Command]:
         decorated: Callable[..., Any] = command
         for option in reversed(options):
             decorated = option(decorated)
-        return click.command(function.__name__)(project(decorated))
+        return click.command(function.__name__.rstrip("_"))(project(decorated))
 
     return made
 

@@ -44,6 +44,7 @@ def _described(work: Work, *, every: bool) -> dict[str, Any]:
         "facts": work.group.relation if work.group else work.facts[0].metric.function,
         "days": work.days,
         "days_again": len(work.again),
+        "changed": work.late,
         "stretches": [[str(first), str(last)] for first, last in work.stretches],
         "plan": how,
         "why": why,
@@ -53,6 +54,23 @@ def _described(work: Work, *, every: bool) -> dict[str, Any]:
         ],
         "all_statements": every or indexed is None or work.days == 1,
     }  # fmt: skip
+
+
+def searches(plan: Plan, *, every: bool) -> list[dict[str, Any]]:
+    """How it was found out which days hold facts that changed: the statement (with the bounds of two days unless
+    `every`), and the days."""
+    return [
+        {
+            "metrics": list(search.metrics),
+            "source": search.source,
+            "column": search.column,
+            "since": f"{search.since:%Y-%m-%dT%H:%M:%SZ}",
+            "sql": search.sql if every else search.brief,
+            "all_bounds": every or search.sql == search.brief,
+            "days": list(map(str, search.days)),
+        }
+        for search in plan.searches
+    ]
 
 
 def _how(work: Work) -> tuple[str, str, bool | None]:
@@ -131,17 +149,31 @@ def _what(keyed: KeyedPlan) -> str:
 # --- words
 
 
-def in_words(groups: Sequence[dict[str, Any]]) -> str:
+def in_words(groups: Sequence[dict[str, Any]], searched: Sequence[dict[str, Any]] = ()) -> str:
+    looked = [_looked(search) for search in searched]
     if not groups:
-        return "Nothing to collect."
+        return "\n\n".join([*looked, "Nothing to collect."])
     days = sum(group["days"] * len(group["metrics"]) for group in groups)
-    told = "\n\n".join(_told(group) for group in groups)
+    told = "\n\n".join([*looked, *(_told(group) for group in groups)])
     size = f"{count(len(groups), 'group')}, {count(days, 'metric day')}"
     return f"{told}\n\n{size}; `tallybook run` collects them."
 
 
+def _looked(search: dict[str, Any]) -> str:
+    days = listed(search["days"], most=8) if search["days"] else "none"
+    since = search["since"].replace("T", " ").removesuffix("Z")
+    lines = [
+        f"{', '.join(search['metrics'])}: days of which facts changed, by {search['column']} since {since} UTC",
+        indented(search["sql"] + ";"),
+        *([] if search["all_bounds"] else ["  -- --all shows it with the bounds of all days"]),
+        f"  days  {days}",
+    ]
+    return "\n".join(lines)
+
+
 def _told(group: dict[str, Any]) -> str:
     again = f", {group['days_again']:,} of them again" if group["days_again"] else ""
+    again = ", whose facts changed" if group["changed"] else again
     stretches = [stretch(first, last) for first, last in group["stretches"]]
     place = group["facts"] + (f" in {group['source']}" if group["source"] else "")
     lines = [

@@ -49,6 +49,9 @@ VERBS = {
         "check": Verb("every problem of the project file, and with --source of the database", "collecting:check"),
         "test": Verb("do the metrics give what tests/*.toml expects of given rows?", "trying:test"),
         "plan": Verb("show what `run` would do, statements and all, and touch nothing", "collecting:plan"),
+        "import": Verb(
+            "take over finished daily values from a CSV file, a workbook or a Google Sheet", "importing:import_"
+        ),
         "run": Verb("collect every closed day that is missing, and the last few again", "collecting:run"),
     },
     "Ask": {
@@ -67,6 +70,7 @@ VERBS = {
         "why": Verb("everything behind one number: definition, statements, run, revisions, lineage", "behind:why"),
         "coverage": Verb("a calendar of the days that are collected, and what collects the gaps", "behind:coverage"),
         "diff": Verb("what a changed definition does to the numbers, before it is collected", "behind:diff"),
+        "audit": Verb("random old days counted again in the source: does the book still agree?", "auditing:audit"),
     },
     "Hand on": {
         "deliver": Verb("bring the declared files up to date; `run` does so too", "delivering:deliver"),

@@ -9,11 +9,14 @@ import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
 
-from tallybook.calendar import start_of
+import msgspec
+
+from tallybook import calendar
+from tallybook.calendar import ONE_DAY, start_of
 from tallybook.collect.joins import joined
 from tallybook.errors import SourceError
 from tallybook.measure import BUCKETS, BY_TIME, DECIMAL, FLOAT, IDS, INTEGER, Slot
@@ -32,6 +35,7 @@ from tallybook.sources.base import (
     ColumnType,
     Source,
     TimeForm,
+    as_instant,
     text_form,
 )
 
@@ -56,6 +60,7 @@ class Facts:
     series: tuple[ColumnType, ...] = ()
     reach: tuple[str, str] | None = None
     """With `join`: the table and the column by which a day's facts are found."""
+    changed: TimeForm | None = None
 
     @property
     def metric(self) -> Metric:
@@ -89,7 +94,8 @@ def bind(source: Source, metric: Metric, zone: str, key: str, known: Bound | Non
     asked = [source.quote(c) for c in (*times, *metric.dims, *extra)]
     asked += [f"({arg}\n)" for slot in slots for arg in slot.args]
     conditions = [f"({c}\n)" for c in (metric.where, *(slot.filter for slot in slots)) if c]
-    found = source.probe(placeholders_filled(source, metric, relation, zone), [*asked, *conditions] or ["1"])
+    written = [source.quote(metric.changed)] if metric.changed else []
+    found = source.probe(placeholders_filled(source, metric, relation, zone), [*asked, *conditions, *written] or ["1"])
     by_column = dict(zip(times, found, strict=False))
     forms = {c: _time_form(source, metric, relation, c, by_column[c], zone) for c in times}
     dims = tuple(found[len(times) : len(times) + len(metric.dims)])
@@ -111,6 +117,7 @@ def bind(source: Source, metric: Metric, zone: str, key: str, known: Bound | Non
         bound=bound, relation=relation, time=forms.get(metric.time or ""), since=forms.get(metric.from_ or ""),
         until=forms.get(metric.until or ""), dims=dims, args=tuple(args),
         series=tuple(by_name[s] for s in metric.series), reach=reach,
+        changed=_changed_form(source, metric, relation, found[-1], zone) if metric.changed else None,
     )  # fmt: skip
 
 
@@ -156,6 +163,18 @@ def _time_form(source: Source, metric: Metric, relation: str, column: str, type_
     return _sampled_form(source, stored, relation, column, where, local, zone, type_.declared)
 
 
+def _changed_form(source: Source, metric: Metric, relation: str, type_: ColumnType, zone: str) -> TimeForm:
+    """How `changed` stores time: as its column says, and as `stored` does where that can be meant of both."""
+    assert metric.changed is not None
+    kind = type_.kind
+    if source.dialect == "sqlite":  # whatever was declared, a column holds what was put into it
+        values = source.sample(relation, source.quote(metric.changed))
+        kind = INT if any(isinstance(value, int | float) for value in values) else TEXT
+    fits = {TIMESTAMP: ("local",), INT: ("epoch_s", "epoch_ms"), TEXT: ("local", "offset")}.get(kind, ())
+    like = msgspec.structs.replace(metric, stored=metric.stored if metric.stored in fits else None)
+    return _time_form(source, like, relation, metric.changed, type_, zone)
+
+
 def _sampled_form(
     source: Source, stored: str | None, relation: str, column: str, where: str, local: str, zone: str,
     declared: str,
@@ -193,6 +212,23 @@ def _sampled_form(
     if name == "text_date":
         return TimeForm("text_date")
     return TimeForm(name, local if stored == "local" else "UTC")
+
+
+def day_of_value(value: Any, form: TimeForm, zone: str) -> date:
+    """The local day of a time as a source gives it."""
+    if form.by_day:
+        return date.fromisoformat(str(value)[:10])
+    if form.name in ("epoch_s", "epoch_ms"):
+        seconds = float(value) / (1000 if form.name == "epoch_ms" else 1)
+        return calendar.day_of(datetime.fromtimestamp(seconds, UTC), zone)
+    if isinstance(value, str) and form.name == "text_offset":
+        # The least text is not always the least instant; a day earlier is never too late.
+        return calendar.day_of(as_instant(value), zone) - ONE_DAY
+    if isinstance(value, str):
+        value = datetime.fromisoformat(value)
+    if isinstance(value, datetime) and value.tzinfo is None:
+        value = value.replace(tzinfo=calendar.zone(form.zone))
+    return calendar.day_of(as_instant(value), zone)
 
 
 # --- slots ---------------------------------------------------------------------------------------------------

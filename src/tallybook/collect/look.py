@@ -46,6 +46,8 @@ def look(source: Source, metric: Metric, zone: str) -> Look:
         found.said.append("sums floating-point numbers; `decimals = 2` would make them exact")
     if metric.table:
         _warn_of_scan(source, metric, found)
+    if metric.table and metric.changed:
+        _warn_of_search(source, metric, found)
     return found
 
 
@@ -59,6 +61,7 @@ def _table_there(source: Source, metric: Metric, found: Look) -> bool:
     named: dict[str, list[str | None]] = {
         "time": [metric.time], "from": [metric.from_], "until": [metric.until], "by": list(metric.by),
         "series": list(metric.series), "received": [metric.received],
+        "changed": [metric.changed],
     }  # fmt: skip
     for key, names in named.items():
         for name in names:
@@ -80,13 +83,19 @@ def _missing(path: str, what: str, name: str, there: Callable[[], list[str]]) ->
 
 
 def _warn_of_scan(source: Source, metric: Metric, found: Look) -> None:
-    assert metric.table is not None
-    columns = [c for c in (metric.time,) if c]
-    indexed = source.indexed_columns(metric.table)
-    for column in columns:
-        if column not in indexed:
-            name = re.sub(r"\W+", "_", f"{metric.table.rpartition('.')[2]}_{column}").strip("_").lower()
-            on = f"{source.table_name(metric.table)} ({source.quote(column)})"
-            found.warned.append(
-                f"{metric.table}.{column} is not indexed: every run reads the whole table (CREATE INDEX {name} ON {on})"
-            )
+    if metric.time and metric.time not in source.indexed_columns(metric.table or ""):
+        found.warned.append(_unindexed(source, metric.table or "", metric.time, ""))
+
+
+def _warn_of_search(source: Source, metric: Metric, found: Look) -> None:
+    """What each run asks for what changed, of a joined table where `changed` is its column."""
+    name, _, column = (metric.changed or "").rpartition(".")
+    table = next((join.table for join in metric.join if join.name.casefold() == name.casefold()), metric.table or "")
+    if column not in source.indexed_columns(table):
+        found.warned.append(_unindexed(source, table, column, " to find what changed"))
+
+
+def _unindexed(source: Source, table: str, column: str, why: str) -> str:
+    name = re.sub(r"\W+", "_", f"{table.rpartition('.')[2]}_{column}").strip("_").lower()
+    on = f"{source.table_name(table)} ({source.quote(column)})"
+    return f"{table}.{column} is not indexed: every run reads the whole table{why} (CREATE INDEX {name} ON {on})"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -12,14 +12,15 @@ import msgspec
 
 from tallybook import calendar
 from tallybook.calendar import ONE_DAY
-from tallybook.collect.bind import Facts, bind
+from tallybook.collect.bind import Facts, bind, day_of_value
+from tallybook.collect.late import MARGIN, Candidate, Search, follow, in_order, not_followed_since
 from tallybook.collect.report import MetricReport
 from tallybook.collect.statements import SNAPSHOT_PLAN, Group, GroupKey, group_key
 from tallybook.errors import Refused, SourceError, SourceUnavailable
 from tallybook.measure import parse_measure
-from tallybook.metrics import Bound, BoundSlot, Catalog, Metric
-from tallybook.sources.base import Source, TimeForm, as_instant
-from tallybook.store.ledger import Definition, Snapshot
+from tallybook.metrics import IMPORTED, Bound, BoundSlot, Catalog, Metric
+from tallybook.sources.base import Source
+from tallybook.store.ledger import Definition, Followed, Ledger, Snapshot
 
 Stretches = tuple[tuple[date, date], ...]
 TWO_YEARS = timedelta(days=730)
@@ -57,6 +58,8 @@ class Work:
     snapshot_day: date | None = None
     again: frozenset[date] = frozenset()
     """Days that were covered before."""
+    late: bool = False
+    """Its days are collected again because facts of theirs changed: as many as `max_load` allows."""
 
     @property
     def days(self) -> int:
@@ -65,9 +68,14 @@ class Work:
 
 @dataclass(kw_only=True)
 class Plan:
-    """All work of a run, oldest days first within each group, and a report per metric to fill in."""
+    """All work of a run, oldest days first within each group, and a report per metric to fill in.
+
+    Late works come last. `followed` is, by (metric, definition), how far changes are followed once its first days
+    are published; `searches` how that was found out."""
 
     works: list[Work] = field(default_factory=list)
+    searches: list[Search] = field(default_factory=list)
+    followed: dict[tuple[str, str], Followed] = field(default_factory=dict)
     reports: dict[str, MetricReport] = field(default_factory=dict)
     definitions: list[Definition] = field(default_factory=list)
 
@@ -103,9 +111,13 @@ class Planner:
         keys: Mapping[str, str],
         horizons: Mapping[str, Horizon | SourceError],
         now: datetime,
+        ledger: Ledger | None = None,
     ) -> None:
+        """Without a ledger changes are not followed."""
         self.catalog, self.known, self.keys, self.horizons, self.now = catalog, known, keys, horizons, now
-        self.zone = catalog.book.timezone
+        self.zone, self.ledger = catalog.book.timezone, ledger
+        self.followed = ledger.followed() if ledger else {}
+        self.candidates: list[Candidate] = []
 
     def plan(self, asked: Asked) -> Plan:
         """Raises Refused when a day is asked for that is not over."""
@@ -129,7 +141,7 @@ class Planner:
                 groups[whole].facts += work.facts
             else:
                 groups[whole if work.group is not None else (metric.name,)] = work
-        for work in groups.values():
+        for work in (*groups.values(), *self._late(plan)):
             if work.group is not None:
                 work.group = Group(work.group.source, work.group.key, work.facts, self.zone)
             plan.works.append(work)
@@ -161,6 +173,8 @@ class Planner:
             day = self._snapshot_day(metric, found.until)
             return Work(group=group, facts=[facts], stretches=((day, day),), horizon=found, snapshot_day=day), group_of
         days, again = self._days(facts, group, found, asked, report)
+        if metric.changed and group is not None and self.ledger is not None:
+            self._follow(facts, group, found, days, asked, plan)
         if not days:
             return None, group_of
         stretches = tuple(calendar.stretches(days))
@@ -229,10 +243,75 @@ class Planner:
         days = missing | recent
         return days, days & covered
 
+    # -- days whose facts changed ----------------------------------------------------------------------
+
+    def _follow(
+        self, facts: Facts, group: Group, found: Horizon, days: set[date], asked: Asked, plan: Plan
+    ) -> None:  # fmt: skip
+        """Note how far the changes of a metric are followed, and that they are to be looked for."""
+        bound, column, until = facts.bound, facts.metric.changed or "", found.until
+        own = (bound.key, bound.definition)
+        covered = _listed(self.known.coverage.get(own, ()))
+        known = self.followed.get(own)
+        known = known if known and known.column == column else None
+        if not covered:
+            plan.followed[own] = Followed(metric=own[0], definition=own[1], column=column, seen=until - MARGIN)
+        elif asked.first or asked.last:
+            if known:  # what is read from an older copy lacks what was written since
+                plan.followed[own] = replace(known, seen=min(known.seen, until - MARGIN))
+        elif closed := {day for day in covered if day <= found.last_closed}:
+            assert self.ledger is not None
+            since = known.seen if known else not_followed_since(self.ledger, *own, covered)
+            if since is None:
+                plan.reports[facts.metric.name].notes.append(
+                    f"{column} is followed from {until - MARGIN:%Y-%m-%d %H:%M} UTC on: nobody knows when what is collected was read"
+                )
+            candidate = Candidate(
+                facts=facts, group=group, covered=closed, normal=days, until=until, since=since or until - MARGIN,
+                queue=known.waiting if known else (),
+            )  # fmt: skip
+            self.candidates.append(candidate)
+
+    def _late(self, plan: Plan) -> list[Work]:
+        """Looks for what changed, with one statement for metrics of the same facts; the days it found, as work."""
+        alike: dict[tuple[object, ...], list[Candidate]] = {}
+        for candidate in self.candidates:
+            alike.setdefault(candidate.alike, []).append(candidate)
+        works: dict[tuple[Any, ...], Work] = {}
+        for several in alike.values():
+            try:
+                plan.searches.append(follow(several))
+            except SourceError as error:
+                for one in several:
+                    what = f"what changed could not be looked for: {error.message}"
+                    lost = isinstance(error, SourceUnavailable)
+                    plan.reports[one.facts.metric.name].failed(what, error.hint, unavailable=lost)
+                continue
+            for one in several:
+                self._add_late(one, plan, works)
+        return list(works.values())
+
+    def _add_late(self, one: Candidate, plan: Plan, works: dict[tuple[Any, ...], Work]) -> None:
+        bound = one.facts.bound
+        plan.followed[(bound.key, bound.definition)] = one.kept()
+        stretches = in_order(one)
+        if not stretches:
+            return
+        found = self.horizons[one.facts.metric.source or ""]
+        assert isinstance(found, Horizon)
+        work = Work(
+            group=one.group, facts=[one.facts], stretches=stretches, horizon=found, late=True,
+            again=frozenset(d for a, b in stretches for d in calendar.days(a, b)),
+        )  # fmt: skip
+        together = works.setdefault((one.group.key, stretches), work)
+        together.facts += [one.facts] if together is not work else []
+
     def _known_under_older(self, key: str, own: str) -> set[date]:
+        """Under a definition that was collected: what was imported keeps no day from being collected."""
         found: set[date] = set()
+        imported = {d.id for d in self.known.definitions.get(key, ()) if d.declared == IMPORTED}
         for (metric, definition), stretches in self.known.coverage.items():
-            if metric == key and definition != own:
+            if metric == key and definition != own and definition not in imported:
                 found |= _listed(stretches)
         return found
 
@@ -272,23 +351,6 @@ class Planner:
 
 def _listed(stretches: Sequence[Any]) -> set[date]:
     return {day for s in stretches for day in calendar.days(s.first, s.last)}
-
-
-def day_of_value(value: Any, form: TimeForm, zone: str) -> date:
-    """The local day of a time as a source gives it."""
-    if form.by_day:
-        return date.fromisoformat(str(value)[:10])
-    if form.name in ("epoch_s", "epoch_ms"):
-        seconds = float(value) / (1000 if form.name == "epoch_ms" else 1)
-        return calendar.day_of(datetime.fromtimestamp(seconds, UTC), zone)
-    if isinstance(value, str) and form.name == "text_offset":
-        # The least text is not always the least instant; a day earlier is never too late.
-        return calendar.day_of(as_instant(value), zone) - ONE_DAY
-    if isinstance(value, str):
-        value = datetime.fromisoformat(value)
-    if isinstance(value, datetime) and value.tzinfo is None:
-        value = value.replace(tzinfo=calendar.zone(form.zone))
-    return calendar.day_of(as_instant(value), zone)
 
 
 def _function_facts(metric: Metric, zone: str, key: str) -> Facts:

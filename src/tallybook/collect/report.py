@@ -26,6 +26,8 @@ class MetricReport:
     seconds: float = 0.0
     """Its share of what its group took."""
     plan: str = ""
+    waiting: int = 0
+    """Days whose facts changed, and that wait for the next run."""
     error: str | None = None
     hint: str = ""
     unavailable: bool = False

@@ -5,9 +5,10 @@ from __future__ import annotations
 import functools
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from typing import Any
 
@@ -32,10 +33,11 @@ from tallybook.errors import Inseparable, SourceError, SourceUnavailable, Tallyb
 from tallybook.metrics import Catalog, Metric
 from tallybook.sources.base import Source
 from tallybook.store.folder import Store
-from tallybook.store.ledger import Change, Covered, Lease, Snapshot, kept_under
+from tallybook.store.ledger import Change, Covered, Followed, Lease, Snapshot, kept_under
 
 JOB = "collect"
 LEASE_SECONDS = 60.0
+ALONE_SECONDS = 600.0
 PUBLISH_SECONDS = 10.0
 """Staged days are published at least this often, so that a run that dies has done something."""
 PUBLISH_POINTS = 5_000_000
@@ -94,8 +96,8 @@ def make_plan(means: Means, asked: Asked) -> Plan:
     kept = ledger.metric_keys()
     keys = {m.name: kept_under(kept, m.name, m.renamed_from) for m in catalog.metrics.values()}
     known = ledger.snapshot(keys.values())
-    horizons = {name: _horizon(means, name) for name in _needed(catalog, asked)}
-    return Planner(catalog, known, keys, horizons, means.now).plan(asked)
+    horizons = {name: horizon_of(means, name) for name in _needed(catalog, asked)}
+    return Planner(catalog, known, keys, horizons, means.now, ledger).plan(asked)
 
 
 def _needed(catalog: Catalog, asked: Asked) -> list[str]:
@@ -104,7 +106,8 @@ def _needed(catalog: Catalog, asked: Asked) -> list[str]:
     return list(dict.fromkeys(m.source or "" for m in metrics if not m.derived))
 
 
-def _horizon(means: Means, name: str) -> Horizon | SourceError:
+def horizon_of(means: Means, name: str) -> Horizon | SourceError:
+    """How far a source is known to be complete, or why it cannot be asked."""
     try:
         return horizon(means.sources.get(name), means.now, means.catalog.book.timezone, means.as_of.get(name))
     except SourceError as error:
@@ -135,6 +138,24 @@ def _kept_alive(means: Means, lease: Lease) -> Iterator[None]:
         means.store.ledger.release(lease)
 
 
+@contextmanager
+def alone(store: Store, clock: Callable[[], datetime], what: str) -> Iterator[tuple[Lease, int, dict[str, Any]]]:
+    """(the right to write, the number of this run, its report to fill in), for a deed of some minutes at most. Raises
+    Busy while a run is at work."""
+    lease = store.ledger.acquire(JOB, now=clock(), seconds=ALONE_SECONDS)
+    try:
+        run = store.ledger.start_run(what, now=clock())
+        report: dict[str, Any] = {"metrics": []}
+        status = "failed"
+        try:
+            yield lease, run, report
+            status = "done"
+        finally:
+            store.ledger.finish_run(run, status, report, now=clock())
+    finally:
+        store.ledger.release(lease)
+
+
 class _Runner:
     def __init__(self, means: Means, plan: Plan, lease: Lease, number: int) -> None:
         self.means, self.plan, self.lease, self.number = means, plan, lease, number
@@ -144,6 +165,10 @@ class _Runner:
         self.definitions = {(d.metric, d.id): d for d in plan.definitions}
         self.staged: dict[tuple[str, str], tuple[Facts, list[date], str | None]] = {}
         self.again: dict[tuple[str, str], frozenset[date]] = {}
+        self.loads: dict[str, float] = {}
+        """Seconds spent on late works, by source."""
+        self.late = Counter(work.facts[0].metric.source or "" for work in plan.works if work.late)
+        """Late works that are not done, by source."""
         self.published = time.monotonic()
         self.done, self.of = 0, sum(work.days * len(work.facts) for work in plan.works)
         self.points = 0
@@ -152,9 +177,11 @@ class _Runner:
         for work in self.plan.works:
             began = time.monotonic()
             self._group(work)
+            self.late.subtract([work.facts[0].metric.source or ""] if work.late else [])
             for facts in work.facts:
                 self._report(facts).seconds += (time.monotonic() - began) / len(work.facts)
         self._publish()
+        self._tell_waiting()
         self.engine.close()
 
     def _report(self, facts: Facts) -> MetricReport:
@@ -164,9 +191,10 @@ class _Runner:
 
     def _group(self, work: Work) -> None:
         for facts in work.facts:
-            self.again[(facts.bound.key, facts.bound.definition)] = work.again
+            key = (facts.bound.key, facts.bound.definition)
+            self.again[key] = self.again.get(key, frozenset()) | work.again
         try:
-            for step in self._steps(work):
+            for step in self._as_allowed(work) if work.late else self._steps(work):
                 self._staged(work, step)
         except SourceUnavailable as error:
             self._failed(work, error)
@@ -197,6 +225,33 @@ class _Runner:
             for facts in work.facts:
                 self._report(facts).plan = "a statement a day" if indexed else "one scan"
             yield from gather_days(work.group, work.stretches, self.staging, indexed, self.means.publish_seconds)
+
+    def _as_allowed(self, work: Work) -> Iterator[Step]:
+        """A step at least, and more until the work's share of its source's `max_load` is used up."""
+        name = work.facts[0].metric.source or ""
+        share = (self.means.catalog.sources[name].max_load - self.loads.get(name, 0.0)) / max(1, self.late[name])
+        steps, spent = self._steps(work), 0.0
+        while spent <= share or not spent:
+            began = time.monotonic()
+            step = next(steps, None)
+            took = time.monotonic() - began
+            spent += took
+            self.loads[name] = self.loads.get(name, 0.0) + took
+            if step is None:
+                return
+            yield step
+
+    def _tell_waiting(self) -> None:
+        """Days whose facts changed, and that this run did not get to."""
+        for facts in {id(f): f for work in self.plan.works for f in work.facts}.values():
+            followed, report = self.plan.followed.get((facts.bound.key, facts.bound.definition)), self._report(facts)
+            report.waiting = len(followed.waiting) if followed else 0
+            if followed and report.waiting and not report.error:
+                load = self.means.catalog.sources[report.source].max_load
+                report.notes.append(
+                    f"{report.waiting} days whose facts changed wait for the next run, the oldest is {min(followed.waiting)}: "
+                    f"max_load of {report.source} is {load:g} s a run"
+                )
 
     def _function_steps(self, work: Work) -> Iterator[Step]:
         facts = work.facts[0]
@@ -244,6 +299,7 @@ class _Runner:
             alone = Work(
                 group=Group(work.group.source, work.group.key, [facts], work.group.zone, fused), facts=[facts],
                 stretches=tuple(calendar.stretches(left)), horizon=work.horizon, snapshot_day=work.snapshot_day, again=work.again,
+                late=work.late,
             )  # fmt: skip
             if left:
                 self._group(alone)
@@ -305,6 +361,7 @@ class _Runner:
         for (key, definition), (_, days, instant) in self.staged.items():
             change.covered.append(Covered(metric=key, definition=definition, days=sorted(days), instant=instant))
             change.definitions.append(self.definitions[(key, definition)])
+            change.followed += self._followed(key, definition, days)
         self._revise(change)
         self._count_points()
         ledger = self.means.store.ledger
@@ -317,6 +374,16 @@ class _Runner:
         self.staging.clear()
         self.published = time.monotonic()
 
+    def _followed(self, key: str, definition: str, days: Sequence[date]) -> list[Followed]:
+        """How far changes are followed once `days` are published, which then wait no more."""
+        known = self.plan.followed.get((key, definition))
+        if known is None:
+            return []
+        collected = set(days)
+        known = replace(known, waiting=tuple(day for day in known.waiting if day not in collected))
+        self.plan.followed[(key, definition)] = known
+        return [known]
+
     def _revise(self, change: Change) -> None:
         store = self.means.store
         current: Snapshot | None = None
@@ -325,7 +392,7 @@ class _Runner:
             if not again:
                 continue
             current = current or store.ledger.snapshot(metrics=[])
-            old = functools.partial(_old, store, current, key[0], again)
+            old = functools.partial(published, store, current, key[0], again)
             found = revisions(self.engine, facts.bound, again, old)
             change.revisions += found
             self._report(facts).revisions += len(found)
@@ -346,7 +413,7 @@ class _Runner:
             self.means.on_progress(Progress(self.done, self.of, self.points + self.staging.size(), what))
 
 
-def _old(store: Store, snapshot: Snapshot, key: str, days: Sequence[date], kind: str) -> str | None:
+def published(store: Store, snapshot: Snapshot, key: str, days: Sequence[date], kind: str) -> str | None:
     """The relation of what was published of a metric before."""
     files = [
         f for f in snapshot.files
@@ -355,4 +422,4 @@ def _old(store: Store, snapshot: Snapshot, key: str, days: Sequence[date], kind:
     return store.scan(files) if files else None
 
 
-__all__ = ["JOB", "ONE_DAY", "Means", "make_plan", "run"]
+__all__ = ["JOB", "ONE_DAY", "Means", "alone", "horizon_of", "make_plan", "published", "run"]

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, datetime, timedelta
 from typing import Any
 
-from tallybook.calendar import ONE_DAY, start_of
+from tallybook.calendar import ONE_DAY, day_of, start_of
 from tallybook.collect.bind import Facts, fill
 from tallybook.measure import ADDITIVE, BUCKETS, BY_TIME, DECIMAL, FLOAT, IDS, INTEGER, Slot
 from tallybook.metrics import LEVEL
@@ -453,6 +453,27 @@ class Group:
         until = self.source.time_value(self.source.quote(metric.until), facts.until)
         sign = "<" if metric.until_inclusive else "<="
         return _select([], ["COUNT(*)"], self.relation, [f"{until} {sign} {since}", *self._shared()])
+
+    def changed_since(self, instant: datetime, first: date, last: date) -> str:
+        """Where facts lie that were written at `instant` or later, whatever `where` says of them by now: the days, `first`
+        being 1 and what is before 0; of intervals the earliest time at which one begins.
+
+        The time stands in no condition, or an index on it could be taken for the better one."""
+        source, metric, written = self.source, self.metric, self.members[0].changed
+        assert written is not None
+        column = source.quote(metric.changed or "")
+        if written.zone != "UTC":  # an hour that clocks on the wall show twice is taken as the first of the two
+            instant -= timedelta(hours=1)
+        day = day_of(instant, self.zone) - ONE_DAY
+        late = [f"{source.time_value(column, written)} >= {source.bound(written, instant, day)}"]
+        if written.name == "text_offset":
+            late.insert(0, f"{column} >= '{day - ONE_DAY}'")
+        if self.key.plan == INTERVAL_PLAN:
+            return _select([], [f"MIN({source.quote(metric.from_ or '')})"], self.relation, late)
+        form, time = self._time()
+        bounds = self._bounds(form, first - ONE_DAY, last + ONE_DAY)
+        day_of_fact = source.stretch(source.time_value(time, form), bounds)
+        return f"SELECT DISTINCT {day_of_fact} AS c0 FROM {self.relation} WHERE {' AND '.join(late)}"
 
     def extreme(self, which: str) -> str:
         """A statement for the earliest (MIN) time of the facts."""

@@ -40,6 +40,8 @@ if TYPE_CHECKING:
     from tallybook.functions import Function
 
 __all__ = ["DIALECTS", "Project", "load", "mask", "masked_url", "source_override"]
+URLS = ("url", "replica")
+"""Keys of a source that may hold passwords: they are read before all others, and kept nowhere."""
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -87,7 +89,8 @@ def load(folder: Path, env: Mapping[str, str], *, instead: Mapping[str, str] | N
     """The project in `folder`, with the variables of `env` and, behind them, of its .env file.
 
     `instead` are urls of other databases, perhaps of another kind, in whose SQL the metrics are read then; what
-    is declared of a source's freshness, and of where the book is kept, does not hold for them. Raises one DeclarationError that holds every
+    is declared of a source's freshness, of changes of its rows, and of where the book is kept, does not hold for them. Raises one
+    DeclarationError that holds every
     problem and no secret."""
     reading = _Reading(folder=Path(folder).absolute(), instead=instead or {})
     try:
@@ -161,7 +164,8 @@ class _Reading:
     problems: Problems = field(default_factory=Problems)
     secrets: dict[str, str] = field(default_factory=dict)
     raw: dict[str, object] = field(default_factory=dict)
-    urls: dict[str, str] = field(default_factory=dict)
+    urls: dict[str, dict[str, str]] = field(default_factory=dict)
+    """By source and key, `url` or `replica`."""
     ledger: str = ""
     dialects: dict[str, str] = field(default_factory=dict)
     places: dict[str, str] = field(default_factory=dict)
@@ -190,29 +194,41 @@ class _Reading:
             found = found.get(name) if isinstance(found, dict) else None
         return found if isinstance(found, dict) else {}
 
+    def leave_out(self, section: str, key: str) -> None:
+        """Take a key out of every table of a section."""
+        for name in self.table(section):
+            self.table(section, name).pop(key, None)
+
     def read_urls(self, variables: Mapping[str, str]) -> None:
         """Expands and checks the sources' urls: all that is not kept in the cache."""
         for name in self.table("sources"):
-            url = self.table("sources", name).get("url")
+            table = self.table("sources", name)
             if name in self.instead:
-                self.read_url(name, self.instead[name].replace("$", "$$"), variables)
-                self.table("sources", name).pop("fresh", None)
-            elif isinstance(url, str):
-                self.read_url(name, url, variables)
+                self.read_url(name, "url", self.instead[name].replace("$", "$$"), variables)
+                table.pop("fresh", None)
+                table.pop("replica", None)
+            for key in URLS:
+                written = table.get(key)
+                if isinstance(written, str) and not (name in self.instead and key == "url"):
+                    self.read_url(name, key, written, variables)
 
-    def read_url(self, name: str, written: str, variables: Mapping[str, str]) -> None:
-        path, before = f"sources.{name}.url", len(self.problems.found)
+    def read_url(self, name: str, key: str, written: str, variables: Mapping[str, str]) -> None:
+        path, before = f"sources.{name}.{key}", len(self.problems.found)
         expansion = Expansion(variables, self.problems)
-        url = self.urls[name] = expansion.text(written, path).strip()
+        url = self.urls.setdefault(name, {})[key] = expansion.text(written, path).strip()
         put_in = {name: value for name, value in expansion.used.items() if value}
         self.secrets |= secrets_of(url, put_in)
         dialect = dialect_of(url)
-        if dialect:
+        if dialect and key == "url":
             self.dialects[name] = dialect
         wrong = wrong_url(url) if url and len(self.problems.found) == before else None
         if wrong:
-            message = "the url " + wrong.pop("message")
-            self.problems.add(path, message, seen=f'url = "{masked_url(url)}"', **wrong)
+            message, paste = f"the {key} {wrong.pop('message')}", wrong.pop("paste", "").replace("url = ", f"{key} = ")
+            self.problems.add(path, message, seen=f'{key} = "{masked_url(url)}"', paste=paste, **wrong)
+        elif key == "replica" and dialect != self.dialects.get(name, dialect):
+            message = "a replica is of the same kind as its source: the metrics are written in its SQL"
+            seen, expected = f'replica = "{masked_url(url)}"', f"{scheme_of(self.urls[name]['url'])}://…"
+            self.problems.add(path, message, seen=seen, expected=expected)
 
     def read_ledger(self, variables: Mapping[str, str]) -> None:
         """Expands and checks the URL of the ledger, which is not kept in the cache either."""
@@ -260,7 +276,9 @@ class _Reading:
     def complete(self, catalog: Catalog) -> Catalog:
         """With the urls that are not kept."""
         sources = {
-            name: msgspec.structs.replace(source, url=resolved(self.urls[name], self.folder))
+            name: msgspec.structs.replace(
+                source, **{key: resolved(url, self.folder) for key, url in self.urls[name].items()}
+            )
             for name, source in catalog.sources.items()
         }
         book = msgspec.structs.replace(catalog.book, ledger=self.ledger)
@@ -277,6 +295,8 @@ class _Reading:
 
         modules = Modules(self.folder)
         self.add_files(files, modules)
+        if self.instead:
+            self.leave_out("metrics", "changed")
         expansion = Expansion(variables, self.problems)
         raw = self.expanded(expansion)
         self.secrets |= secret_variables(expansion.used)
@@ -326,7 +346,7 @@ class _Reading:
         raw = dict(self.raw)
         known = dict(self.table("sources"))
         for name in self.urls:
-            known[name] = {k: v for k, v in self.table("sources", name).items() if k != "url"}
+            known[name] = {k: v for k, v in self.table("sources", name).items() if k not in self.urls[name]}
         if "ledger" in self.table("book"):
             raw["book"] = {key: value for key, value in self.table("book").items() if key != "ledger"}
         for section in ("book", "schedule", "metrics", "goals", "deliveries"):
@@ -339,8 +359,8 @@ class _Reading:
             expanded = expansion.value(known, "sources")
             assert isinstance(expanded, dict)
             raw["sources"] = expanded
-            for name, url in self.urls.items():
-                expanded[name] = {**expanded[name], "url": url}
+            for name, urls in self.urls.items():
+                expanded[name] = {**expanded[name], **urls}
         return raw
 
     def function_hashes(self, raw: Mapping[str, object], modules: Modules) -> dict[str, str]:
@@ -371,7 +391,7 @@ class _Reading:
 
 def _without_urls(catalog: Catalog, hashes: Mapping[str, str]) -> Catalog:
     """As it is kept: no urls (nor the ledger's), but the hashes of the functions."""
-    sources = {name: msgspec.structs.replace(s, url="") for name, s in catalog.sources.items()}
+    sources = {name: msgspec.structs.replace(s, url="", replica="") for name, s in catalog.sources.items()}
     metrics = {name: msgspec.structs.replace(m, function_hash=hashes.get(name)) for name, m in catalog.metrics.items()}
     book = msgspec.structs.replace(catalog.book, ledger="")
     return msgspec.structs.replace(catalog, book=book, sources=sources, metrics=metrics)

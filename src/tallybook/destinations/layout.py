@@ -182,6 +182,7 @@ def _note(row: Row, metric: str) -> str:
     note = (row.get("notes") or {}).get(metric) or {}
     said = ["approximate"] if row["approximate"] and (note.get("error") or not row.get("notes")) else []
     said += ["carried forward from an earlier day"] if note.get("carried") else []
+    said += ["imported, not collected"] if note.get("imported") else []
     return "; ".join(said)
 
 

@@ -241,6 +241,7 @@ def _worth_saying(value: Number | None, row: Row, metric: str) -> str:
     lines = [f"exactly {plain_number(value)}"] if _loses_digits(value) else []
     note = _note(row, metric)
     lines += ["carried forward from an earlier day"] if note.get("carried") else []
+    lines += ["imported, not collected"] if note.get("imported") else []
     if row["complete"] and note.get("complete") is False:
         lines.append(f"not complete: {note.get('days', '?')} of {row['days_expected']} days")
     return "\n".join(lines)

@@ -17,8 +17,7 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
-from tallybook.collect.bind import Facts, bind
-from tallybook.collect.plan import day_of_value
+from tallybook.collect.bind import Facts, bind, day_of_value
 from tallybook.config.urls import resolved, scheme_of, wrong_url
 from tallybook.draft.guess import LEVELS, Guesser, Idea
 from tallybook.draft.seen import Seen, see

@@ -13,8 +13,9 @@ from tallybook.errors import QueryError
 from tallybook.metrics import Metric
 from tallybook.query.ask import Query, compared
 from tallybook.query.ground import Ground
+from tallybook.query.past import solve_with_past
 from tallybook.query.shape import add_comparison, arranged, compare, top
-from tallybook.query.solve import ERROR, Solved, merge_together, solve
+from tallybook.query.solve import ERROR, Cell, Period, Solved, merge_together
 from tallybook.result import Column, Result, Type
 
 Row = dict[str, Any]
@@ -25,7 +26,7 @@ def answer(query: Query, ground: Ground) -> Result:
     """The Result of a checked question. Days default to all that is covered, up to the last closed day."""
     query = _ranged(query, ground)
     merge_together(ground, query)
-    solved = {name: solve(ground, query, name) for name in query.metrics}
+    solved = {name: solve_with_past(ground, query, name) for name in query.metrics}
     best = top(ground, query) if query.top else None
     rows = _rows(query, solved, compare(ground, query), best)
     if best is not None:
@@ -51,6 +52,7 @@ def _ranged(query: Query, ground: Ground) -> Query:
         return query
     operands = [o for name in query.metrics for o in ground.catalog.operands(name)]
     covered = [ground.coverage[o].stretches for o in operands if o in ground.coverage and ground.coverage[o].stretches]
+    covered += [c.stretches for name in query.metrics if name in ground.past and (c := ground.past[name][1]).stretches]
     first_days = [s[0][0] for s in covered]
     only_today = bool(first_days) and min(first_days) > ground.last_closed
     last = query.last or ground.running or (max(s[-1][1] for s in covered) if only_today else ground.last_closed)
@@ -136,28 +138,33 @@ def _row(
     row |= {"complete": days == expected, "days": days, "days_expected": expected}
     row["approximate"] = any(cell.approximate for cell in cells.values())
     for name, cell in cells.items():
-        period = seen[name]
-        note: dict[str, Any] = {}
-        if period.days != days:
-            note |= {"days": period.days, "complete": period.days == expected}
-        if cell.carried:
-            note["carried"] = True
-        if period.as_of:
-            note["as_of"] = period.as_of
-        if cell.approximate:
-            note["error"] = ERROR
-        if cell.bounds:
-            note["bounds"] = [_shown(b) for b in cell.bounds]
-        if query.definition:
-            note["definition"] = query.definition
-        why = cell.why or (period.why if cell.value is None else None)
-        if why:
-            note["why"] = why
-        if note:
+        if note := _note(query, cell, seen[name], days):
             notes[name] = note
     if notes:
         row["notes"] = notes
     return row
+
+
+def _note(query: Query, cell: Cell, period: Period, days: int) -> dict[str, Any]:
+    """What is to be said of one metric in a row of which so many days are covered."""
+    note: dict[str, Any] = {}
+    if period.days != days:
+        note |= {"days": period.days, "complete": period.days == period.expected}
+    if cell.carried:
+        note["carried"] = True
+    if period.as_of:
+        note["as_of"] = period.as_of
+    if period.imported:
+        note["imported"] = True
+    if cell.approximate:
+        note["error"] = ERROR
+    if cell.bounds:
+        note["bounds"] = [_shown(b) for b in cell.bounds]
+    if query.definition:
+        note["definition"] = query.definition
+    if why := cell.why or (period.why if cell.value is None else None):
+        note["why"] = why
+    return note
 
 
 def _shown(value: Any) -> Any:
@@ -169,7 +176,9 @@ def _with_totals(query: Query, ground: Ground, rows: list[Row]) -> list[Row]:
     """After the rows of each period its total, at the end the total of the whole range: each asked anew."""
     if query.by:
         alone = replace(query, by=())
-        totals = _rows(alone, {name: solve(ground, alone, name) for name in query.metrics}, compare(ground, alone))
+        totals = _rows(
+            alone, {name: solve_with_past(ground, alone, name) for name in query.metrics}, compare(ground, alone)
+        )
         by_period: dict[date, list[Row]] = {}
         for row in rows:
             by_period.setdefault(row["period"], []).append(row)
@@ -180,7 +189,7 @@ def _with_totals(query: Query, ground: Ground, rows: list[Row]) -> list[Row]:
     if query.spanned or query.compare:
         return rows  # the windows of all periods overlap: there is no total of them
     whole = replace(query, by=(), scope="all")
-    for row in _rows(whole, {name: solve(ground, whole, name) for name in query.metrics}, {}):
+    for row in _rows(whole, {name: solve_with_past(ground, whole, name) for name in query.metrics}, {}):
         rows.append(_as_total(query, row) | {"period": None})
     return rows
 
@@ -193,7 +202,7 @@ def _with_others(
     if everyone <= set(best):
         return rows
     rest = replace(query, by=(), but=(query.by, tuple(best)), top=None)
-    others = _rows(rest, {name: solve(ground, rest, name) for name in query.metrics}, compare(ground, rest))
+    others = _rows(rest, {name: solve_with_past(ground, rest, name) for name in query.metrics}, compare(ground, rest))
     by_period: dict[date, list[Row]] = {}
     for row in rows:
         by_period.setdefault(row["period"], []).append(row)

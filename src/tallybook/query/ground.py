@@ -77,6 +77,8 @@ class Ground:
     running: date | None = None
     running_until: str = ""
     whys: Mapping[str, str] = field(default_factory=dict)
+    past: Mapping[str, tuple[Bound, Coverage]] = field(default_factory=dict)
+    """Of metrics that let imported history answer: its definition and days."""
     statements: list[str] = field(default_factory=list)
     merged: dict[Any, Any] = field(default_factory=dict)
     """Totals of metrics that were merged together in one pass, by (query, metric)."""

@@ -12,7 +12,8 @@ from typing import Any
 from tallybook.calendar import ONE_DAY
 from tallybook.query.ask import Having, Query, compared
 from tallybook.query.ground import Ground
-from tallybook.query.solve import Cell, Key, Period, Solved, solve
+from tallybook.query.past import refuse_top, solve_with_past
+from tallybook.query.solve import Cell, Key, Period, Solved
 
 Row = dict[str, Any]
 
@@ -25,7 +26,7 @@ def compare(ground: Ground, query: Query) -> dict[str, Solved]:
     if query.compare is None:
         return {}
     before = replace(query, compare=None, shift=query.compare)
-    return {name: solve(ground, before, name) for name in query.metrics}
+    return {name: solve_with_past(ground, before, name) for name in query.metrics}
 
 
 def add_comparison(
@@ -93,8 +94,9 @@ def _whole(period: Period) -> bool:
 def top(ground: Ground, query: Query) -> tuple[tuple[str | None, ...], ...]:
     """The `query.top` series of which the first metric is largest over the whole range; on a tie the first by name."""
     assert query.top is not None
+    refuse_top(ground, query)
     whole = replace(query, scope="all", window=None, compare=None, metrics=query.metrics[:1], fill=False)
-    solved = solve(ground, whole, query.metrics[0])
+    solved = solve_with_past(ground, whole, query.metrics[0])
     found = {key[1]: cell.value for key, cell in solved.cells.items()}
     ranked = sorted(found, key=lambda series: (found[series] is None, -(found[series] or 0), _names(series)))
     return tuple(ranked[: query.top])

@@ -54,6 +54,8 @@ class Period:
     why: str | None = None
     over: date | None = None
     """The last day that is over, where that is before `last`."""
+    imported: str | None = None
+    """The imported definition that answers for it."""
 
 
 @dataclass(kw_only=True)
@@ -97,7 +99,7 @@ def solve(ground: Ground, query: Query, name: str, show: str | None = None, cove
     if metric.derived:
         return _derived(ground, query, name, coverage)
     shared = coverage if coverage is not None else ground.covered(name)
-    return _Solver(ground, query, name, show or query.show or metric.default_show, shared).solved()
+    return OneMetric(ground, query, name, show or query.show or metric.default_show, shared).solved()
 
 
 # --- made of other metrics ------------------------------------------------------------------------------
@@ -205,7 +207,9 @@ def _merge(ground: Ground, query: Query, names: list[str], first: date, last: da
 # --- one metric ---------------------------------------------------------------------------------------------
 
 
-class _Solver:
+class OneMetric:
+    """One metric of a question: `show` over the days of `coverage`."""
+
     def __init__(self, ground: Ground, query: Query, name: str, show: str, coverage: Coverage) -> None:
         assert query.first is not None
         assert query.last is not None

@@ -99,6 +99,19 @@ class Covered:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Followed:
+    """How far the changes of a metric's facts were followed, by one of their columns: its covered days hold all that
+    was written before `seen`, an instant of the source's clock, but for the days that wait to be collected again."""
+
+    metric: str
+    definition: str
+    column: str
+    seen: datetime
+    waiting: Sequence[date] = ()
+    """Who has waited longest first."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Delivered:
     """What a delivery last put in its place: the book's version, a fingerprint of what was asked, when."""
 
@@ -117,6 +130,7 @@ class Change:
     covered: list[Covered] = field(default_factory=list)
     revisions: list[Revision] = field(default_factory=list)
     definitions: list[Definition] = field(default_factory=list)
+    followed: list[Followed] = field(default_factory=list)
     rewritten: dict[int, File | None] = field(default_factory=dict)
     """Files of any version that are replaced where they stand (None: nothing of them is left)."""
     forgotten: list[str] = field(default_factory=list)
@@ -220,6 +234,9 @@ class Ledger(Protocol):
 
     def covered_days(self, metric: str, first: date, last: date) -> list[CoveredDay]:
         """The days of a stretch that the current version covers, under any definition, in order."""
+
+    def followed(self) -> dict[tuple[str, str], Followed]:
+        """How far changes were followed, by (metric, definition)."""
 
     # names
 

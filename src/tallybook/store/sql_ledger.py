@@ -27,6 +27,7 @@ from tallybook.store.ledger import (
     Definition,
     Delivered,
     File,
+    Followed,
     Lease,
     Revision,
     Snapshot,
@@ -276,6 +277,17 @@ class SqlLedger(abc.ABC):
             for r in rows
         ]
 
+    def followed(self) -> dict[tuple[str, str], Followed]:
+        with self._reading() as db:
+            rows = db.execute("SELECT metric, definition, follows, seen, waiting FROM followed").fetchall()
+        return {
+            (metric, definition): Followed(
+                metric=metric, definition=definition, column=column, seen=datetime.fromisoformat(seen),
+                waiting=tuple(date.fromisoformat(day) for day in json.loads(waiting)),
+            )
+            for metric, definition, column, seen, waiting in rows
+        }  # fmt: skip
+
     # -- coverage ---------------------------------------------------------------------------------------------
 
     def _coverage(
@@ -477,13 +489,21 @@ def _record(db: Transaction, change: Change, version: int, run: int | None, stam
     for covered in change.covered:
         _cover(db, covered, version, run)
     db.executemany(
+        "INSERT INTO followed VALUES (?, ?, ?, ?, ?) ON CONFLICT (metric, definition) DO UPDATE SET "
+        "follows = excluded.follows, seen = excluded.seen, waiting = excluded.waiting",
+        [
+            (f.metric, f.definition, f.column, _stamp(f.seen), json.dumps(f.waiting, default=str))
+            for f in change.followed
+        ],
+    )
+    db.executemany(
         "INSERT INTO revisions (metric, definition, day, series, old, new, run, at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
         [(r.metric, r.definition, str(r.day), r.series, r.old, r.new, run, stamp) for r in change.revisions],
     )
 
 
 def _forget(db: Transaction, key: str) -> None:
-    for table in ("coverage", "definitions", "revisions"):
+    for table in ("coverage", "definitions", "revisions", "followed"):
         db.execute(f"DELETE FROM {table} WHERE metric = ?", [key])
     db.execute("DELETE FROM metric_keys WHERE key = ?", [key])
 

@@ -145,12 +145,18 @@ def _from_1_to_2(db: Transaction) -> None:
         db.execute("UPDATE versions SET cleaned = 1 WHERE what LIKE '% (cleaned)'")
     if "removed" not in _columns(db, "coverage"):
         db.execute("ALTER TABLE coverage RENAME TO coverage_1")
-        (made,) = [one for one in tables.statements(tables.TABLES, tables.SQLITE) if "TABLE coverage " in one]
-        db.execute(made)
+        db.execute(_table("coverage"))
         names = ", ".join(_COVERAGE)
         db.execute(f"INSERT INTO coverage ({names}) SELECT {names} FROM coverage_1")
         db.execute("DROP TABLE coverage_1")
     db.execute("ALTER TABLE files ADD COLUMN sha256 TEXT")
+    db.execute(_table("followed"))
+
+
+def _table(name: str) -> str:
+    """The statement that makes a table of today."""
+    (made,) = [one for one in tables.statements(tables.TABLES, tables.SQLITE) if f"TABLE {name} " in one]
+    return made
 
 
 def _columns(db: Transaction, table: str) -> list[str]:

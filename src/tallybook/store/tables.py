@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 NUMBER = 2
-"""2: a file's `sha256`."""
+"""2: a file's `sha256`, and `followed`."""
 EPOCH = "0001-01-01T00:00:00.000000Z"
 TABLES = """
 CREATE TABLE versions (
@@ -35,6 +35,9 @@ CREATE TABLE revisions (
     id {id}, metric {text} NOT NULL, definition {text} NOT NULL, day {day} NOT NULL,
     series {text} NOT NULL, old {text}, new {text}, run {number}, at {instant} NOT NULL);
 CREATE INDEX revisions_metric ON revisions (metric, day);
+CREATE TABLE followed (
+    metric {text} NOT NULL, definition {text} NOT NULL, follows {text} NOT NULL, seen {instant} NOT NULL,
+    waiting {text} NOT NULL, PRIMARY KEY (metric, definition)){rowless};
 CREATE TABLE metric_keys (name {text} PRIMARY KEY, key {text} NOT NULL);
 CREATE TABLE deliveries (
     delivery {text} PRIMARY KEY, version {number} NOT NULL, delivered {instant} NOT NULL,
@@ -52,6 +55,7 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
     "runs": ("run", "what", "started", "finished", "status", "host", "pid", "report"),
     "leases": ("job", "holder", "fence", "heartbeat", "expires"),
     "revisions": ("id", "metric", "definition", "day", "series", "old", "new", "run", "at"),
+    "followed": ("metric", "definition", "follows", "seen", "waiting"),
     "metric_keys": ("name", "key"),
     "deliveries": ("delivery", "version", "delivered", "state"),
 }  # fmt: skip

@@ -1,0 +1,100 @@
+"""The verb that counts old days again: `audit`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from tallybook.cli.options import TABLE_OR_JSON, metrics, verb
+from tallybook.cli.terminal import Terminal, count, indented, listed, table
+
+if TYPE_CHECKING:
+    from tallybook.audit.recount import Audit
+
+
+def _seconds(_: click.Context, __: click.Parameter, value: str) -> float:
+    from tallybook.catalog.keys import SOURCE_KEYS, Wrong
+
+    try:
+        return float(SOURCE_KEYS["statement_timeout"].read(value))
+    except Wrong as wrong:
+        raise click.BadParameter(f"{value!r} {wrong.why}; write 60s or 5m") from None
+
+
+@verb(
+    metrics(required=False),
+    click.option(
+        "--sample", type=click.IntRange(1, 100_000), default=20, metavar="N",
+        help="So many days, over all metrics; 20 if not given.",
+    ),
+    click.option("--seed", type=int, metavar="N", help="Choose the days that an audit with this seed chose."),
+    click.option(
+        "--for", "seconds", default="60s", metavar="SPAN", callback=_seconds,
+        help="Begin with no further day after so long; 60s if not given.",
+    ),
+    click.option("--restate", is_flag=True, help="Collect the days again of which the source says something else."),
+    TABLE_OR_JSON,
+)  # fmt: skip
+def audit(terminal: Terminal, metrics: tuple[str, ...], restate: bool, form: str, **asked: Any) -> int:
+    """Count random old days again in the source, and tell where the book says something else.
+
+    \b
+      tallybook audit                               20 days of all metrics, within a minute
+      tallybook audit revenue --sample 100 --for 5m
+      tallybook audit --restate                     and collect again what has drifted
+
+    Days that every run collects again are left out; so are snapshots and Python functions. One day is asked for at a
+    time, in a `replica` where [sources.NAME] has one. Drift ends with exit code 1, unless it was restated."""
+    found = terminal.book().audit(*metrics, restate=restate, **asked)
+    if form == "json":
+        terminal.json(found.to_dict())
+        return found.exit_code
+    for line in _drift(terminal, found):
+        terminal.show(line)
+    _tell(terminal, found)
+    return found.exit_code
+
+
+def _drift(terminal: Terminal, found: Audit) -> Iterator[str]:
+    """The values that differ, of each metric and day."""
+    rows = [
+        (one.metric, one.day, _series(change["series"]), _shown(change["old"]), _shown(change["new"]))
+        for one in found.drifted
+        for change in one.to_dict()["drift"]
+    ]
+    if rows:
+        first, *lines = table(("metric", "day", "series", "book", "source"), rows, numbers=("book", "source"))
+        yield from (terminal.styled(first, "bold"), *lines, "")
+
+
+def _series(series: dict[str, str | None]) -> str:
+    return " ".join(f"{name}={'' if value is None else value}" for name, value in series.items())
+
+
+def _shown(value: str | None) -> str:
+    return "–" if value is None else value
+
+
+def _tell(terminal: Terminal, found: Audit) -> None:
+    errors: dict[tuple[str, str], list[str]] = {}
+    for one in found.failed:
+        errors.setdefault((one.error or "", one.hint), []).append(f"{one.metric} on {one.day}")
+    for (error, hint), days in errors.items():
+        terminal.err(f"{listed(days)} could not be counted: {error}" + (f"\n{indented(hint)}" if hint else ""))
+    for name, why in found.skipped.items():
+        terminal.out(f"{name} is left out: {why}")
+    good = len(found.counted) - len(found.drifted) - len(found.failed)
+    drifted = f", {count(len(found.drifted), 'day')} drifted" if found.drifted else ""
+    terminal.out(
+        f"{count(good, 'day')} as in the book{drifted}; counted in {found.seconds:.1f} s, --seed {found.seed}."
+    )
+    if len(found.counted) < found.chosen:
+        terminal.out(f"For {found.chosen - len(found.counted)} more there was no time: give it some with --for 5m.")
+    for line in found.restated:
+        terminal.out(f"restated: {line}")
+    left = [line for line in found.lines if line not in found.restated]
+    if left:
+        terminal.out("To restate them (`--restate` does so at once):")
+        terminal.out("\n".join(map(indented, left)))

@@ -1,0 +1,123 @@
+"""Days of which facts changed after they were collected: found by the metric's column `changed`, and waiting until
+they are collected again.
+
+A run asks for what was written since the last one looked, less a margin. What it finds waits in the ledger, from
+the moment that the first of its days are published; each publication takes out the days that it holds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+
+from tallybook import calendar
+from tallybook.calendar import ONE_DAY
+from tallybook.collect.bind import Facts, day_of_value
+from tallybook.collect.statements import INTERVAL_PLAN, Group
+from tallybook.sources.base import Reader
+from tallybook.store.ledger import CoveredDay, Followed, Ledger
+
+MARGIN = timedelta(hours=1)
+"""A row carries the time at which it was written, and is seen once all of its transaction is committed: so long
+a transaction may take, and so far may the clock that wrote it be behind the source's."""
+
+CATCH_UP = timedelta(days=1)
+"""Where nothing was noted, a run may have read a copy that was so old."""
+
+
+@dataclass(kw_only=True)
+class Candidate:
+    """A metric that follows changes: its covered days as far as the source is known, and how far they follow.
+
+    `queue` are days found by runs before that still wait; `normal` those that this run collects in any case."""
+
+    facts: Facts
+    group: Group
+    covered: set[date]
+    normal: set[date]
+    since: datetime
+    queue: Sequence[date] = ()
+    until: datetime
+    """The source's clock before it is asked."""
+    found: list[date] = field(default_factory=list)
+    """All days that are to be collected again, who waits longest first."""
+
+    @property
+    def alike(self) -> tuple[object, ...]:
+        """What candidates share that one statement serves."""
+        key, facts = self.group.key, self.facts
+        return key.source, key.relation, key.plan, key.time, facts.metric.changed, facts.changed, self.since
+
+    def kept(self) -> Followed:
+        """What the ledger shall say once the first days are published."""
+        bound = self.facts.bound
+        return Followed(
+            metric=bound.key, definition=bound.definition, column=self.facts.metric.changed or "",
+            seen=self.until - MARGIN, waiting=tuple(self.found),
+        )  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class Search:
+    """One statement that looked for changes, for `plan` to show: what it asks, and the days it found."""
+
+    metrics: tuple[str, ...]
+    source: str
+    column: str
+    since: datetime
+    sql: str
+    brief: str
+    """`sql` with the bounds of two days only."""
+    days: tuple[date, ...]
+
+
+def follow(candidates: Sequence[Candidate]) -> Search:
+    """Ask for what changed, in one statement for candidates that are `alike`, and fill in what each has to collect.
+
+    Raises SourceError."""
+    one = candidates[0]
+    first = min(min(c.covered) for c in candidates)
+    last = max(max(c.covered) for c in candidates)
+    sql = one.group.changed_since(one.since, first, last)
+    with one.group.source.snapshot() as reader:
+        days = _found(one, reader, sql, first, last)
+    for candidate in candidates:
+        fresh = sorted(days & candidate.covered - set(candidate.queue))
+        candidate.found = [*candidate.queue, *fresh]
+    return Search(
+        metrics=tuple(c.facts.metric.name for c in candidates), source=one.facts.metric.source or "",
+        column=one.facts.metric.changed or "", since=one.since, sql=sql,
+        brief=one.group.changed_since(one.since, max(first, last - ONE_DAY), last),
+        days=tuple(sorted({day for c in candidates for day in c.found})),
+    )  # fmt: skip
+
+
+def _found(one: Candidate, reader: Reader, sql: str, first: date, last: date) -> set[date]:
+    """The days that hold changed facts. An interval has a part in every day from its beginning on: what it was
+    before it changed is not known, nor is until when it held."""
+    rows = reader.rows(sql)
+    if one.group.key.plan != INTERVAL_PLAN:
+        days = {first + (int(row[0]) - 1) * ONE_DAY for row in rows if row[0] is not None}
+        return {day for day in days if first <= day <= last}
+    begins, form = rows[0][0], one.facts.since
+    if begins is None or form is None:
+        return set()
+    return set(calendar.days(max(day_of_value(begins, form, one.group.zone), first), last))
+
+
+def not_followed_since(ledger: Ledger, key: str, definition: str, covered: set[date]) -> datetime | None:
+    """Where changes were not followed until now: a day before the first of the runs that collected what is covered.
+    None where nobody knows."""
+    days: list[CoveredDay] = ledger.covered_days(key, min(covered), max(covered))
+    runs = {day.run for day in days if day.definition == definition}
+    began = [run["started"] if (run := ledger.run(number or 0)) else None for number in runs]
+    if None in began or not began:
+        return None
+    return min(datetime.fromisoformat(str(instant)) for instant in began) - CATCH_UP
+
+
+def in_order(one: Candidate) -> tuple[tuple[date, date], ...]:
+    """The days to collect beside the normal ones as stretches, those that wait already first."""
+    waiting, rest = set(one.queue), set(one.found) & one.covered - one.normal
+    return (*calendar.stretches(rest & waiting), *calendar.stretches(rest - waiting))

@@ -1,0 +1,116 @@
+"""A CSV file, or a sheet of a workbook or of Google, as a table: its heads, and its lines with their numbers."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tallybook.errors import DestinationError, QueryError
+from tallybook.history.cells import Cell
+from tallybook.history.sheet import is_sheet, lines_of
+
+WORKBOOKS = (".xlsx", ".xlsm")
+_MARKS = {b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16", b"\xef\xbb\xbf": "utf-8-sig"}
+
+
+@dataclass(frozen=True)
+class Table:
+    """What a person or another tool filled in. Lines that hold nothing are left out; the others keep their number."""
+
+    heads: tuple[str, ...]
+    lines: dict[int, Sequence[Cell]]
+    from_1904: bool = False
+
+    def column(self, place: int) -> dict[int, Cell]:
+        """The cells below one head, by line."""
+        return {number: line[place] if place < len(line) else None for number, line in self.lines.items()}
+
+
+def read_table(file: str, tab: str | None = None, variables: Mapping[str, str] | None = None) -> Table:
+    """The table of a file, or of the Google Sheet at an address (with the keys in `variables`). `tab` is the sheet, the
+    first unless said.
+
+    Raises QueryError when it cannot be read as a table, DestinationError for what Google refuses."""
+    path, from_1904 = Path(file), False
+    if is_sheet(file):
+        lines: Iterable[tuple[int, Sequence[Cell]]] = lines_of(file, tab, variables or {})
+    elif path.suffix.lower() in WORKBOOKS:
+        lines, from_1904 = _workbook(path, _bytes(path), tab)
+    else:
+        lines = _csv(path, _bytes(path))
+    filled = {number: line for number, line in lines if any(not _empty(cell) for cell in line)}
+    if not filled:
+        raise QueryError(f"{file} holds nothing", hint="its first line names the columns: day, value")
+    first = min(filled)
+    heads = tuple("" if cell is None else str(cell).strip() for cell in filled.pop(first))
+    return Table(heads, filled, from_1904)
+
+
+def _bytes(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise QueryError(f"{path} cannot be read: {error.strerror}", hint="a CSV file or an Excel workbook") from None
+
+
+def _empty(cell: Cell) -> bool:
+    return cell is None or (isinstance(cell, str) and not cell.strip())
+
+
+def _csv(path: Path, data: bytes) -> Iterator[tuple[int, Sequence[Cell]]]:
+    encoding = next((name for mark, name in _MARKS.items() if data.startswith(mark)), "utf-8")
+    try:
+        text = data.decode(encoding)
+    except UnicodeDecodeError as error:
+        raise QueryError(
+            f"{path} is not in UTF-8: byte {error.start + 1} is {data[error.start]:#x}",
+            hint="save it as CSV UTF-8, or as a workbook (.xlsx)",
+        ) from None
+    if "\0" in text:
+        raise QueryError(f"{path} is no text", hint="a CSV file, or a workbook that ends in .xlsx")
+    head = next((line for line in text.splitlines() if line.strip()), "")
+    delimiter = max(",;\t|", key=head.count)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    found: list[tuple[int, Sequence[Cell]]] = []
+    try:
+        while True:
+            number = reader.line_num + 1
+            line = next(reader, None)
+            if line is None:
+                return iter(found)
+            found.append((number, line))
+    except csv.Error as error:
+        raise QueryError(f"{path}, line {reader.line_num}: {error}", hint="is a quotation mark not closed?") from None
+
+
+def _workbook(path: Path, data: bytes, tab: str | None) -> tuple[Iterator[tuple[int, Sequence[Cell]]], bool]:
+    from tallybook.destinations.workbooks.book import Book, shared_strings
+    from tallybook.destinations.workbooks.package import Package
+    from tallybook.destinations.workbooks.sheet import Sheet
+
+    try:
+        package = Package(data)
+        book = Book(package)
+        _, place = (book.part_of(tab) if tab else next(iter(book.sheets.items()), None)) or ("", "")
+        if not place:
+            there = ", ".join(book.sheets)
+            raise QueryError(f"{path} has no sheet {tab!r}", hint=f"--tab takes one of: {there}")
+        strings = shared_strings(package)
+        sheet = Sheet(package.part(place), lambda: strings)
+    except DestinationError as error:
+        raise QueryError(f"{path} cannot be read: {error.message}", hint=error.hint) from None
+    return _cells(sheet), book.counts_from_1904
+
+
+def _cells(sheet: object) -> Iterator[tuple[int, Sequence[Cell]]]:
+    from tallybook.destinations.workbooks.sheet import Sheet
+
+    assert isinstance(sheet, Sheet)
+    rows: dict[int, dict[int, Cell]] = {}
+    for row, column in sheet.cells(1, 1_048_576):
+        rows.setdefault(row, {})[column] = sheet.value(row, column)
+    for row, cells in rows.items():
+        yield row, [cells.get(column) for column in range(1, max(cells) + 1)]

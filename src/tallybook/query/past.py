@@ -1,0 +1,164 @@
+"""Imported history in an answer: periods that lie wholly before the first collected day, of metrics that say so.
+
+What was imported is a definition of its own, and no value is made of two: a period that is partly imported and partly
+collected has none, save where the value is that of one day."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+
+from tallybook.calendar import ONE_DAY
+from tallybook.errors import Refused
+from tallybook.metrics import FLOW, Bound, Metric
+from tallybook.query.ask import Query
+from tallybook.query.ground import Coverage, Ground
+from tallybook.query.solve import Cell, OneMetric, Period, Solved, plain, solve
+from tallybook.query.spans import ALL
+
+ADDS = "adds"
+"""Of an imported definition: its values of several series, and of several days of a flow, may be added."""
+
+
+def solve_with_past(ground: Ground, query: Query, name: str) -> Solved:
+    """As `solve`, with what was imported for the time before."""
+    own = solve(ground, query, name)
+    bound = ground.bounds.get(name)
+    if bound is not None and bound.imported:
+        return _finished(ground, query, bound, own)
+    return _Past(ground, query, name, own).joined() if name in ground.past else own
+
+
+def _finished(ground: Ground, query: Query, bound: Bound, own: Solved) -> Solved:
+    """An imported definition that is asked by its id: its values are not put together where that makes none."""
+    show = query.show or ground.catalog.metrics[bound.metric.name].default_show
+    found = replace(own, periods=dict(own.periods), cells=dict(own.cells))
+    for start, period in own.periods.items():
+        if period.known and (why := _not_together(ground.catalog.metrics[bound.metric.name], bound, show, period)):
+            _blank(found, start, why)
+    return found
+
+
+def _not_together(metric: Metric, bound: Bound, show: str, period: Period) -> str | None:
+    """Why finished values of several days have none together; None where they have."""
+    if bound.imported == ADDS or metric.kind != FLOW or show != "total" or period.first == period.last:
+        return None
+    return f"imported values of {metric.steps} are finished: those of several days cannot be put together; --scope day"
+
+
+def _blank(found: Solved, start: date, why: str) -> None:
+    """No value of any series in a period, and why."""
+    for key in [key for key in found.cells if key[0] == start]:
+        del found.cells[key]
+    found.periods[start] = replace(found.periods[start], why=why, known=0, absent_is_known=False, target=None)
+
+
+def refuse_top(ground: Ground, query: Query) -> None:
+    """Raises Refused where the largest series of a whole range would be those of two definitions."""
+    name = query.metrics[0]
+    if name not in ground.past or query.first is None or query.last is None:
+        return
+    begins, bound, before = _before(ground, name)
+    if begins is not None and query.last >= begins and before.count(query.first, query.last):
+        raise Refused(
+            f"which series of {name!r} are the largest cannot be said of {query.first} to {query.last}: "
+            f"until {begins - ONE_DAY} it is imported ({bound.definition}), from then on collected",
+            ask=f"the same question with --from {begins}, or --to {begins - ONE_DAY}",
+        )
+
+
+def _before(ground: Ground, name: str) -> tuple[date | None, Bound, Coverage]:
+    """(the first collected day, the imported definition, its days before that)."""
+    bound, imported = ground.past[name]
+    own = ground.coverage.get(name, Coverage()).stretches
+    begins = own[0][0] if own else None
+    limit = begins - ONE_DAY if begins else date.max
+    return begins, bound, Coverage(tuple((a, min(b, limit)) for a, b in imported.stretches if a <= limit))
+
+
+@dataclass
+class _Past:
+    """One metric of a question, of which a part may be answered by what was imported."""
+
+    ground: Ground
+    query: Query
+    name: str
+    own: Solved
+
+    def __post_init__(self) -> None:
+        self.begins, self.bound, self.before = _before(self.ground, self.name)
+        self.metric = self.ground.catalog.metrics[self.name]
+        self.show = self.query.show or self.metric.default_show
+
+    def joined(self) -> Solved:
+        """The own values, those of periods before them replaced."""
+        places = {start: self._place(period) for start, period in self.own.periods.items()}
+        if not self.before.stretches or not any(places.values()):
+            return self.own
+        past = None if self._lacking() else self._solved()
+        found = replace(self.own, periods=dict(self.own.periods), cells=dict(self.own.cells))
+        if past is not None and self.name not in self.ground.bounds:
+            found = replace(found, type=past.type, empty=past.empty)
+        for start, place in places.items():
+            if place:
+                self._put(found, past, start, place)
+        found.said = f"{self.own.said or self.name}, {self._said()}"
+        return found
+
+    def _place(self, period: Period) -> str:
+        """ "before" the first collected day, "between" the two, or "" where nothing imported takes part."""
+        first = self.before.stretches[0][0] if self.query.window == ALL and self.before.stretches else period.first
+        if not self.before.count(min(first, period.first), period.last):
+            return ""
+        if self.begins is None or period.last < self.begins:
+            return "before"
+        if self.show == "first":
+            return "before" if self.before.holds(period.first) or self.metric.kind == FLOW else ""
+        return "" if self.show in ("last", "change") else "between"
+
+    def _put(self, found: Solved, past: Solved | None, start: date, place: str) -> None:
+        """The period as it was imported, or why it has no value."""
+        period = self.own.periods[start]
+        why = self._mixed() if place == "between" else _not_together(self.metric, self.bound, self.show, period)
+        if past is None or why:
+            _blank(found, start, why or self._lacks())
+            return
+        for key in [key for key in found.cells if key[0] == start]:
+            del found.cells[key]
+        found.periods[start] = replace(past.periods[start], imported=self.bound.definition)
+        for key, cell in past.cells.items():
+            if key[0] == start:
+                found.cells[key] = Cell(plain(cell.value, found.type), cell.approximate, False, cell.bounds, cell.why)
+
+    def _solved(self) -> Solved:
+        """What was imported, as the definition that it is."""
+        there = replace(
+            self.ground, bounds={self.name: self.bound}, coverage={self.name: self.before}, merged={}, past={}
+        )
+        asked = replace(self.query, definition=self.bound.definition)
+        return OneMetric(there, asked, self.name, self.show, self.before).solved()
+
+    # -- why not ---------------------------------------------------------------------------------------
+
+    def _lacking(self) -> Sequence[str]:
+        named = [
+            *self.query.by,
+            *(f.dimension for f in self.query.where),
+            *(self.query.but[0] if self.query.but else ()),
+        ]
+        return [name for name in dict.fromkeys(named) if name not in self.bound.metric.by]
+
+    def _lacks(self) -> str:
+        return f"the imported history of {self.name} is not split by {' and '.join(self._lacking())}"
+
+    def _mixed(self) -> str:
+        assert self.begins is not None
+        until = self.begins - ONE_DAY
+        return (
+            f"until {until} it is imported, from {self.begins} on collected, and no value is made of both: "
+            f"--to {until}, or --from {self.begins}"
+        )
+
+    def _said(self) -> str:
+        return f"before {self.begins} as imported" if self.begins else "as imported"
