@@ -89,9 +89,8 @@ def load(folder: Path, env: Mapping[str, str], *, instead: Mapping[str, str] | N
     """The project in `folder`, with the variables of `env` and, behind them, of its .env file.
 
     `instead` are urls of other databases, perhaps of another kind, in whose SQL the metrics are read then; what
-    is declared of a source's freshness, of changes of its rows, and of where the book is kept, does not hold for them. Raises one
-    DeclarationError that holds every
-    problem and no secret."""
+    is declared of a source's freshness, of changes of its rows, and of where the book is kept, does not hold for them.
+    Raises one DeclarationError that holds every problem and no secret."""
     reading = _Reading(folder=Path(folder).absolute(), instead=instead or {})
     try:
         return reading.project(env)
