@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 import subprocess
 import sys
 from collections import Counter
@@ -20,8 +21,9 @@ from hypothesis import Phase, settings, strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
 
 import tallybook.deliver.sheets as deliver_sheets
+import tallybook.destinations.sheets as sheets_destination
 from tallybook.destinations.layout import Grid, arranged
-from tallybook.destinations.sheets import Place, bring_up_to_date, tab as sheets_tab
+from tallybook.destinations.sheets import Outcome, Place, bring_up_to_date, reading as sheets_reading, tab as sheets_tab
 from tallybook.errors import DeclarationError, DestinationError
 from tallybook.result import Column, Result
 from tallybook.sheets.api import Api
@@ -327,7 +329,7 @@ def test_a_correction_says_what_it_was(sheet: Sheet) -> None:
     assert "note" not in sheet.tab().cell("C4")
 
 
-def test_a_document_that_will_be_full_says_when_and_one_that_is_is_not_written_to(sheet: Sheet) -> None:
+def test_a_document_that_will_be_full_says_when_and_one_that_is_goes_on_in_another(sheet: Sheet) -> None:
     """The tab takes 26,000 of the 26,010 cells that are left; of its 1,000 rows of a day each 995 are free."""
     sheet.document = sheet.google.create("Large", tabs=["Large"], rows=383_615, columns=26)
     sheet.declare()
@@ -335,10 +337,15 @@ def test_a_document_that_will_be_full_says_when_and_one_that_is_is_not_written_t
     full = date(2024, 1, 5) + timedelta(days=995)
     assert report.hint.startswith(f"The document has 9,999,990 of 10,000,000 cells and is full about {full}")
     sheet.document = sheet.google.create("Full", tabs=["Large"], rows=384_000, columns=26)
-    sheet.declare()
-    (report,) = sheet.run()
-    assert report.failed
-    assert "room for 16,000 more cells of 10,000,000" in report.error
+    sheet.declare("board:", 'now: mode = "mirror"')
+    board, mirror = sheet.run()
+    assert mirror.failed
+    assert "room for 16,000 more cells of 10,000,000" in mirror.error
+    address = re.search(r"https://docs.google.com/spreadsheets/d/([\w-]+)/edit", board.hint)
+    assert address, board.hint
+    assert f"Document {sheet.document} is full: from now on new rows go to" in board.hint
+    assert len(sheet.google.document(address[1])["board"].values) == 5
+    assert sheet.project.book.deliver("board", verify=True)[0].status == "as delivered"
 
 
 # ------------------------------------------------------------------------------------------------- exactly once
@@ -560,6 +567,166 @@ def test_a_daily_delivery_of_fifty_metrics_takes_three_requests_and_three_years_
     assert rows[-1] == [serial(str(days[-1])), "yes", *(i + days[-1].day for i in range(50))]
 
 
+def test_of_a_large_tab_only_the_keys_and_the_rows_at_hand_are_read(
+    morning_of: Morning, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Four requests instead of three, and of 2,000 days with 20 metrics each only the last three are asked for."""
+    days = [date(2019, 1, 1) + timedelta(days=i) for i in range(2000)]
+    names = [f"m{i}" for i in range(20)]
+    everything = made_of(names, [{"period": d, **{n: i + d.day for i, n in enumerate(names)}} for d in days])
+    place = Place(document=morning_of.google.create("Metrics"), tab="Daily", owner="Acme/board")
+    bring_up_to_date(morning_of.api(), place, replace(everything, lines=everything.lines[:-1]))
+    monkeypatch.setattr(sheets_reading, "WHOLE", 0)
+    seen: list[int] = []
+    api = morning_of.api()
+    read = api.read
+    monkeypatch.setattr(api, "read", lambda *a, **k: seen.append(len(str(answer := read(*a, **k)))) or answer)
+    morning_of.google.forget_requests()
+    corrected = made_of(names, [{"period": d, **dict.fromkeys(names, 7)} for d in days[-3:]])
+    bring_up_to_date(api, place, corrected)
+    assert sum(morning_of.google.calls().values()) == 4
+    rows = morning_of.google.document(place.document)["Daily"].values
+    assert len(rows) == 2001
+    assert [row[2:] for row in rows[-4:]] == [[i + days[-4].day for i in range(20)], *[[7] * 20] * 3]
+    assert max(seen) < 300_000, "a line of keys, not a million letters of cells"
+
+
+# ------------------------------------------------------------------------------------------------- full documents
+
+
+@pytest.fixture
+def small_documents(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A document holds, beside the tab that Google puts into a new one, forty cells: seven days of five columns."""
+    limits = {"ROWS": 4, "COLUMNS": 5, "MOST_CELLS": 26_000 + 40}
+    for name, value in limits.items():
+        monkeypatch.setattr(sheets_destination, name, value)
+
+
+JANUARY = [date(2024, 1, day) for day in range(1, 32)]
+
+
+def january(days: int, *names: str, late: dict[int, int] | None = None) -> Grid:
+    """The days 1 … `days`, each with ten times its number; `late` are numbers of days that changed."""
+    late = late or {}
+    return made_of(
+        list(names or ("a",)),
+        [
+            {"period": d, **{n: late.get(d.day, d.day * 10) + i for i, n in enumerate(names or ("a",))}}
+            for d in JANUARY[:days]
+        ],
+    )
+
+
+@dataclass
+class Volumes:
+    """A history that goes on in another document whenever one is full."""
+
+    morning_of: Morning
+
+    def __post_init__(self) -> None:
+        self.morning_of.document = self.morning_of.google.create("Metrics", locale="de_DE")
+        self.place = Place(document=self.morning_of.document, tab="Daily", owner="Acme/board")
+
+    def deliver(self, grid: Grid, **how: Any) -> list[Outcome]:
+        api = self.morning_of.api(**{k: v for k, v in how.items() if k != "dry_run"})
+        return bring_up_to_date(api, self.place, grid, dry_run=how.get("dry_run", False))
+
+    def read(self) -> list[list[list[Any]]]:
+        """The tab of each document, in the order in which they go on in each other."""
+        found, document = [], self.place.document
+        while document:
+            opened = self.morning_of.google.document(document)
+            found += [tab.values for tab in opened.tabs if tab.title == "Daily"]
+            entries = self.morning_of.api().read(document, fields=sheets_tab.OVERVIEW)
+            document = sheets_tab.next_of(entries)
+        return found
+
+    def days(self) -> list[list[Any]]:
+        """(day of January, its number) of all documents together."""
+        return [[row[0] - serial("2023-12-31"), row[2]] for tab in self.read() for row in tab[1:]]
+
+
+@pytest.fixture
+def volumes(morning_of: Morning, small_documents: None) -> Volumes:
+    return Volumes(morning_of)
+
+
+def test_a_full_document_goes_on_in_another_and_what_is_late_is_corrected_where_it_stands(volumes: Volumes) -> None:
+    volumes.deliver(january(6))
+    first, second = volumes.deliver(january(10))
+    assert (first.full_now, first.added, len(second.added)) == (True, [], 4)
+    assert [len(tab) - 1 for tab in volumes.read()] == [6, 4]
+    following = volumes.morning_of.google.document(second.document)
+    assert (following.title, following.locale) == ("Metrics 2", "de_DE")
+    volumes.deliver(january(10, late={2: 5, 9: 6}))
+    assert volumes.days() == [[d, {2: 5, 9: 6}.get(d, d * 10)] for d in range(1, 11)]
+    assert all(not outcome.changed for outcome in volumes.deliver(january(10, late={2: 5, 9: 6})))
+    outcomes = volumes.deliver(january(17))
+    assert [len(tab) - 1 for tab in volumes.read()] == [6, 4, 7]
+    assert [outcome.full_now for outcome in outcomes] == [False, True, False]
+
+
+def test_a_dry_run_says_that_a_document_would_be_made_and_makes_none(volumes: Volumes) -> None:
+    volumes.deliver(january(6))
+    first, second = volumes.deliver(january(10, late={1: 7}), dry_run=True)
+    assert (first.onward, second.made, len(second.added)) == ("a new document", True, 4)
+    assert [(cell.old, cell.new) for cell in first.corrected] == [(10.0, 7.0)]
+    assert volumes.days() == [[d, d * 10] for d in range(1, 7)]
+
+
+def test_a_new_metric_of_a_full_document_is_told_where_it_has_no_column(volumes: Volumes) -> None:
+    volumes.deliver(january(7))
+    volumes.deliver(january(9))
+    names = ("a", "b", "c", "d", "e", "f")
+    first, second = volumes.deliver(january(10, *names))
+    assert (first.lacking, second.columns) == (["d", "e", "f"], ["b", "c", "d", "e", "f"]) or first.lacking
+    assert [row[2:] for row in volumes.read()[1][1:]] == [[d * 10 + i for i in range(6)] for d in (8, 9, 10)]
+
+
+def test_killed_at_any_request_of_a_delivery_that_fills_a_document_every_day_stands_there_once(
+    volumes: Volumes, seed: int, soak: bool
+) -> None:
+    """A document that was made and not yet named is left over empty; no number stands twice, and none is missing."""
+    cases = list(product([False, True], range(1, 14)))
+    for answered, at in sampled(cases, seed, soak, 8):
+        volumes.__post_init__()
+        volumes.deliver(january(6))
+        with suppress(Killed):
+            volumes.deliver(january(10, late={3: 1}), at=at, answered=answered)
+        volumes.deliver(january(10, late={3: 1}))
+        assert volumes.days() == [[d, 1 if d == 3 else d * 10] for d in range(1, 11)], (answered, at)
+
+
+@pytest.mark.parametrize("trouble", TROUBLES)
+def test_any_request_of_a_delivery_that_fills_a_document_may_fail(
+    volumes: Volumes, trouble: str, seed: int, soak: bool
+) -> None:
+    for tries, nth in sampled(list(product([3, 1], range(1, 12))), seed, soak, 3):
+        volumes.__post_init__()
+        volumes.deliver(january(6))
+        volumes.morning_of.google.faults.add(Fault(nth=nth, **TROUBLES[trouble]))
+        for _ in range(3):
+            with suppress(DestinationError):
+                volumes.deliver(january(10), tries=tries)
+        volumes.morning_of.google.faults.clear()
+        assert volumes.days() == [[d, d * 10] for d in range(1, 11)], (tries, nth)
+
+
+def test_two_that_find_a_document_full_at_the_same_time_go_on_in_one(volumes: Volumes) -> None:
+    volumes.deliver(january(6))
+    with ThreadPoolExecutor(4) as several:
+        done = [several.submit(volumes.deliver, january(10)) for _ in range(4)]
+    assert [one.exception() for one in done] == [None] * 4
+    assert volumes.days() == [[d, d * 10] for d in range(1, 11)]
+
+
+def test_a_board_and_periods_across_do_not_go_on_elsewhere(volumes: Volumes) -> None:
+    mirror = replace(volumes.place, mode="mirror")
+    with pytest.raises(DestinationError, match="has room for"):
+        bring_up_to_date(volumes.morning_of.api(), mirror, january(10))
+    assert volumes.read() == []
+
+
 # --------------------------------------------------------------------------------------------------------- people
 
 
@@ -741,9 +908,14 @@ class Office(RuleBasedStateMachine):
             self.deliver(days=0)
 
 
+@pytest.mark.parametrize("at_once", [True, False])
 @pytest.mark.parametrize("sorted_metadata", [False, True])
-def test_whatever_people_do_our_numbers_are_in_the_right_cells_and_theirs_untouched(sorted_metadata: bool) -> None:
-    """Whether Google takes the metadata of a row along when rows are sorted is not documented: both ways."""
+def test_whatever_people_do_our_numbers_are_in_the_right_cells_and_theirs_untouched(
+    sorted_metadata: bool, at_once: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whether Google takes the metadata of a row along when rows are sorted is not documented: both ways. And whether
+    the tab is read at once, or, as a large one, its keys and the rows at hand."""
+    monkeypatch.setattr(sheets_reading, "WHOLE", 400_000 if at_once else 0)
     with Emulator(quotas=None, sort_moves_metadata=sorted_metadata) as google:
         office = type("Office", (Office,), {"google": google})
         steps = settings(

@@ -28,12 +28,12 @@ from tallybook.errors import (
     TallybookError,
 )
 from tallybook.sheets import Session, Worksheet
-from tallybook.sheets.api import Stamp
 from tallybook.sheets.cells import cell, zone_of
 from tallybook.sheets.keep import Keys
+from tallybook.sheets.marks import Stamp, metadata_id
 from tallybook.sheets.pace import Bucket, Patience
 from tallybook.sheets.places import Document, document as named
-from tallybook.sheets.rows import KEPT, Claim, Row, Sheet, claim_id, plan
+from tallybook.sheets.rows import KEPT, KEY, Claim, Row, Sheet, plan
 from tallybook.sheets.session import Unwritten
 from tallybook.sheets.worksheet import Gathering, column_number
 from tallybook.testing.sheets import Emulator
@@ -180,13 +180,16 @@ def test_rows_with_and_without_a_place_keep_their_order() -> None:
 
 def test_claims_are_numbered_and_old_ones_go() -> None:
     claims = tuple(
-        Claim(id=claim_id(7, n), number=n, batch=str(n), last=n, column=0, width=1) for n in range(1, KEPT + 2)
+        Claim(id=metadata_id(KEY, 7, n), number=n, batch=str(n), last=n, column=0, width=1) for n in range(1, KEPT + 2)
     )
     made = planned([Row(values=(1,))], sheet=Sheet(id=7, title="", rows=10, columns=3, claims=claims))
     assert made.claim.number == KEPT + 2
-    assert made.claim.id == claim_id(7, KEPT + 2) != claim_id(8, KEPT + 2)
+    assert made.claim.id == metadata_id(KEY, 7, KEPT + 2) != metadata_id(KEY, 8, KEPT + 2)
     gone = [r["deleteDeveloperMetadata"] for r in made.requests if "deleteDeveloperMetadata" in r]
-    assert [g["dataFilter"]["developerMetadataLookup"]["metadataId"] for g in gone] == [claim_id(7, 1), claim_id(7, 2)]
+    assert [g["dataFilter"]["developerMetadataLookup"]["metadataId"] for g in gone] == [
+        metadata_id(KEY, 7, 1),
+        metadata_id(KEY, 7, 2),
+    ]
 
 
 # --- pace -----------------------------------------------------------------------------------------------------

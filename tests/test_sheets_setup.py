@@ -20,8 +20,11 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from tallybook.cli import invoke
+from tallybook.destinations.sheets.onward import continue_elsewhere
+from tallybook.destinations.sheets.tab import OVERVIEW
 from tallybook.errors import DeclarationError, DestinationRefused, SignInError
 from tallybook.sheets import Session, keep
+from tallybook.sheets.api import Api
 from tallybook.sheets.consent import Asked, Client, answered, ask, client_file, code_in
 from tallybook.sheets.keep import FILES, SPREADSHEETS, Keys
 from tallybook.sheets.places import Places
@@ -454,6 +457,25 @@ def test_a_service_account_writes_what_is_shared_with_it(run: Command, google: E
     assert google.document(document)["Daily"].values == [[1]]
     with pytest.raises(DestinationRefused, match="cannot own"):
         session.create("Mine")
+
+
+def test_who_cannot_create_documents_says_in_which_a_full_one_goes_on(
+    run: Command, google: Emulator, robot: Path
+) -> None:
+    email = google.service_account()["client_email"]
+    full, new, other = (google.create(title, share_with=[email]) for title in ("Metrics", "Next", "Other"))
+    run("setup", "--service-account", str(robot), "--document", full)
+    assert run("continue", full, "--in", new).code == 0
+    assert run.out == f"New rows of {full} go to 'Next': https://docs.google.com/spreadsheets/d/{new}/edit\n"
+    assert run("continue", full, "--in", new).code == 0, "said again, it is the same"
+    assert run("continue", full, "--in", other).code == 2
+    assert f"goes on in {new} already" in run.err
+    assert f"tallybook sheets continue {new} --in {other}" in run.err
+    assert run("continue", full, "--in", full).code == 2
+    api = Api(Keys(service_account=google.service_account()), Places(google.url))
+    with pytest.raises(DestinationRefused, match="cannot create the next") as refused:
+        continue_elsewhere(api, api.read(other, fields=OVERVIEW), other)
+    assert refused.value.hint == f"create one, share it with {email}, then: tallybook sheets continue {other} --in DOC"
 
 
 def test_the_key_of_a_service_account_may_be_in_the_environment(run: Command, google: Emulator, robot: Path) -> None:

@@ -1500,6 +1500,46 @@ def test_a_and_big_a_and_a_with_a_space_are_three_whatever_the_collation(project
     assert found.both("small", **one) == {"2024-01-01": own[kind]}, "a where of yours is the database's own"
 
 
+@everywhere
+def test_the_latest_value_is_that_of_a_series_told_by_its_letters(project, kind):
+    """On MariaDB 12 instead of 15: of 'a', 'A' and 'a ' only the one received last counted."""
+    found = project(kind)
+    rows = [(1, "a", 1), (2, "a", 2), (3, "A", 4), (9, "a ", 8), (4, "b", 1)]
+    found.table(
+        f"sent (received int, name {blind_column(found)}, value int, day date)",
+        [(*row, "2024-01-01") for row in rows],
+    )
+    found.declare("""
+        [metrics.sent]
+        table = "sent"
+        time = "day"
+        measure = "sum(value)"
+        daily_aggregate = true
+        series = ["name"]
+        received = "received"
+
+        [metrics.held]
+        kind = "level"
+        table = "sent"
+        where = "received <> 1"
+        time = "day"
+        measure = "sum(value)"
+        series = ["name"]
+
+        [metrics.most_of_one]
+        table = "sent"
+        time = "day"
+        measure = "sum(value)"
+        per = "name"
+        then = "count"
+    """)
+    found.run()
+    one = {"from_": "2024-01-01", "to": "2024-01-01"}
+    assert found.both("sent", **one) == {"2024-01-01": 2 + 4 + 8 + 1}
+    assert found.both("held", **one) == {"2024-01-01": 2 + 4 + 8 + 1}
+    assert found.both("most_of_one", **one) == {"2024-01-01": 4}
+
+
 WORDS = [
     "Zürich 東京 🧮",
     "é",

@@ -28,10 +28,12 @@ GOAL_SCOPES = ("week", "month", "quarter", "year")
 FILE_KINDS = {"xlsx": (".xlsx", ".xlsm"), "csv": (".csv",), "parquet": (".parquet",)}
 """What a delivery can be written as, with the endings of such files."""
 SHEETS = "google_sheets"
-SHEET_MODES = ("history", "latest", "mirror")
+HISTORY, LATEST, MIRROR = "history", "latest", "mirror"
+SHEET_MODES = (HISTORY, LATEST, MIRROR)
 """history: rows that are no longer asked for stay; mirror: the tab is the answer; latest: one row for each metric."""
-BY_HAND = ("restore", "keep")
-"""What becomes of our cells that people wrote into."""
+RESTORE, KEEP = "restore", "keep"
+BY_HAND = (RESTORE, KEEP)
+"""What becomes of our cells that people wrote into: they get our number again, or stay as they are."""
 LATER_KINDS = ("gainsight_px", "webhook")
 """Known, but not delivered to by this version."""
 FILTER = re.compile(r"^\s*(?P<dim>[A-Za-z_][\w.]*)\s*(?P<sign>!?=)(?P<value>.*)$", re.DOTALL)
@@ -204,6 +206,16 @@ class Metric(msgspec.Struct, frozen=True, kw_only=True):
         if self.over_time:
             return self.over_time
         return "last" if self.kind == LEVEL else "total"
+
+    @property
+    def shows(self) -> tuple[str, ...]:
+        """The shows that have a right answer. Of a derived metric none: each metric it is made of has its own."""
+        if self.derived:
+            return ()
+        if self.kind == LEVEL:
+            return tuple(show for show in SHOWS if show != "total")
+        averaged = self.linear or self.parsed is None
+        return tuple(show for show in SHOWS if show != "change" and (show != "average" or averaged))
 
     def fingerprint(self, zone: str, forms: dict[str, str]) -> str:
         """The definition: a hash of what the numbers mean, not of how they are titled or ordered.

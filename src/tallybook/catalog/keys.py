@@ -11,6 +11,7 @@ from decimal import Decimal
 from typing import Any, NamedTuple
 
 from tallybook import calendar
+from tallybook.addresses import is_service, spreadsheet_id
 from tallybook.errors import MeasureError
 from tallybook.measure import SPELLINGS, THEN_WORDS, parse_then
 from tallybook.metrics import (
@@ -343,23 +344,19 @@ def _span(value: object) -> str:
     return text
 
 
-_SPREADSHEET = re.compile(r"/spreadsheets/(?:u/\d+/)?d/([\w-]+)")
-
-
 def _document(value: object) -> str:
     """The id of a spreadsheet, also from the URL that a browser shows."""
-    text = _text(value)
-    found = _SPREADSHEET.search(text)
-    if found:
-        return found[1]
-    if re.fullmatch(r"[\w-]{5,}", text):
-        return text
-    raise Wrong("is neither the id nor the URL of a spreadsheet", expected="the address that the browser shows of it")
+    found = spreadsheet_id(_text(value))
+    if found is None:
+        raise Wrong(
+            "is neither the id nor the URL of a spreadsheet", expected="the address that the browser shows of it"
+        )
+    return found
 
 
 def _address(value: object) -> str:
     text = _text(value).rstrip("/")
-    if not re.fullmatch(r"https?://[^\s/?#]+(/[^\s?#]*)?", text):
+    if not is_service(text):
         raise Wrong("is not the address of a service", expected="http://127.0.0.1:8080")
     return text
 

@@ -155,14 +155,12 @@ WHY_NOT_DERIVED = {
 
 def wrong_show(metric: Metric, show: str) -> tuple[str, tuple[str, ...]] | None:
     """Why `show` has no meaning for the metric, and what to ask instead; None when it has."""
+    if show in metric.shows:
+        return None
     if metric.derived:
         return "it is computed from other metrics, and each of these has its own show", ("",)
-    if metric.kind == LEVEL:
-        if show == "total":
-            return "adding a level over days counts the same thing once a day", ("average", "last")
-        return None
+    if show == "total":
+        return "adding a level over days counts the same thing once a day", ("average", "last")
     if show == "change":
         return "change is for levels: what a flow adds up to is its total", ("total",)
-    if show == "average" and metric.parsed and not metric.linear:
-        return "the mean of daily values has a meaning for counts, sums and distincts only", ("total",)
-    return None
+    return "the mean of daily values has a meaning for counts, sums and distincts only", ("total",)

@@ -1,4 +1,4 @@
-"""The verbs of Google Sheets: `sheets list`, `sheets doctor`; and what `sheets setup` prints too."""
+"""The verbs of Google Sheets: `sheets list`, `sheets doctor`, `sheets continue`; and what `sheets setup` prints too."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ VERBS = {
         "setup": Verb("connect: a client, a consent, a document; ends with code to paste", "sheets_setup:setup"),
         "list": Verb("the worksheets of a document, each with the code for it", "sheets:list_"),
         "doctor": Verb("are the keys, the token, the API and a document well?", "sheets:doctor"),
+        "continue": Verb("say in which document a full one goes on", "sheets:continue_"),
         "emulator": Verb("a Google of your own on localhost, for tests", "sheets_emulator:emulator"),
     },
 }
@@ -43,6 +44,7 @@ def sheets(ctx: click.Context) -> int:
       tallybook sheets setup                  from nothing to code that writes a row
       tallybook sheets list DOCUMENT
       tallybook sheets doctor --document DOCUMENT
+      tallybook sheets continue FULL --in NEW
       tallybook sheets emulator               a Google of your own, for tests"""
     if ctx.invoked_subcommand is None:
         click.echo(ctx.get_help(), err=True)
@@ -200,3 +202,44 @@ def _told(terminal: Terminal, finding: Finding) -> str:
     sign, style = {"good": ("✓", "green"), "care": ("!", "yellow"), "bad": ("✗", "red")}[finding.state]
     line = f"{terminal.styled(sign, 'bold', style)} {finding.what:<9} {finding.said}"
     return f"{line}\n{indented(finding.hint, '            ')}" if finding.hint else line
+
+
+# --- continue
+
+
+@verb(
+    click.argument("document", metavar="FULL"),
+    click.option("--in", "following", metavar="NEW", required=True, help="The document in which it goes on."),
+    API, TABLE_OR_JSON,
+)  # fmt: skip
+def continue_(terminal: Terminal, document: str, following: str, api: str | None, form: str) -> int:
+    """Say in a document that is full in which other one its deliveries with mode = "history" go on.
+
+    \b
+      tallybook sheets continue 1UgxVGDt8X0YgB9JYRVQ --in 1Kv0DbJv4ZQ2vXcEwRj7
+
+    A delivery makes the next document by itself, where its keys may; this is for service accounts, which own no files,
+    and for those who choose the next themselves. What stands in the full one stays, and is corrected there."""
+    from tallybook.destinations.sheets.onward import name
+    from tallybook.destinations.sheets.tab import OVERVIEW
+    from tallybook.errors import DeclarationError
+    from tallybook.sheets.api import Api
+    from tallybook.sheets.places import document as named, link
+
+    full, new = named(document).id, named(following).id
+    if full == new:
+        raise DeclarationError(f"document {full} cannot go on in itself", hint="name another: --in NEW")
+    keys, places = opened(terminal, api)
+    asked = Api(keys, places)
+    title = asked.read(new, fields=OVERVIEW)["properties"]["title"]
+    said = name(asked, full, new)
+    if said != new:
+        raise DeclarationError(
+            f"document {full} goes on in {said} already",
+            hint=f"when that is full: tallybook sheets continue {said} --in {new}",
+        )
+    if form == "json":
+        terminal.json({"document": full, "onward": new, "title": title})
+    else:
+        terminal.out(f"New rows of {full} go to {title!r}: {link(new)}")
+    return DONE

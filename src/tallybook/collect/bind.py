@@ -43,7 +43,8 @@ _BEYOND_64_BITS = re.compile("UNSIGNED|UBIGINT|HUGEINT", re.IGNORECASE)
 class Facts:
     """A metric bound to its source, with all that is needed to write its statements.
 
-    `dims` are the types of `metric.dims`; `args` those of every slot's arguments, in order."""
+    `dims` are the types of `metric.dims`, `series` those of `metric.series`; `args` those of every slot's arguments, in
+    order."""
 
     bound: Bound
     relation: str
@@ -52,6 +53,7 @@ class Facts:
     until: TimeForm | None
     dims: tuple[ColumnType, ...]
     args: tuple[tuple[ColumnType, ...], ...]
+    series: tuple[ColumnType, ...] = ()
     reach: tuple[str, str] | None = None
     """With `join`: the table and the column by which a day's facts are found."""
 
@@ -91,6 +93,7 @@ def bind(source: Source, metric: Metric, zone: str, key: str, known: Bound | Non
     by_column = dict(zip(times, found, strict=False))
     forms = {c: _time_form(source, metric, relation, c, by_column[c], zone) for c in times}
     dims = tuple(found[len(times) : len(times) + len(metric.dims)])
+    by_name = dict(zip((*metric.dims, *extra), found[len(times) :], strict=False))
     rest = found[len(times) + len(metric.dims) + len(extra) :]
     args: list[tuple[ColumnType, ...]] = []
     bound_slots, told = [], {f"time.{c}": form.meaning for c, form in forms.items()}
@@ -106,7 +109,8 @@ def bind(source: Source, metric: Metric, zone: str, key: str, known: Bound | Non
     bound = Bound(metric=metric, definition=definition, key=key, zone=zone, forms=told, slots=tuple(bound_slots))
     return Facts(
         bound=bound, relation=relation, time=forms.get(metric.time or ""), since=forms.get(metric.from_ or ""),
-        until=forms.get(metric.until or ""), dims=dims, args=tuple(args), reach=reach,
+        until=forms.get(metric.until or ""), dims=dims, args=tuple(args),
+        series=tuple(by_name[s] for s in metric.series), reach=reach,
     )  # fmt: skip
 
 

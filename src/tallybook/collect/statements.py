@@ -160,11 +160,13 @@ class Group:
         first = self.members[0]
         self.metric = first.metric
         self.relation = first.relation
-        self.dims = [
-            self.source.text(self.source.quote(d), t) for d, t in zip(first.metric.dims, first.dims, strict=True)
-        ]
+        self.dims = self._texts(first.metric.dims, first.dims)
         wheres = {m.metric.where for m in self.members}
         self.shared_where = next(iter(wheres)) if len(wheres) == 1 else None
+
+    def _texts(self, columns: Sequence[str], types: Sequence[ColumnType]) -> list[str]:
+        """Columns that tell things apart: by their letters, not by a collation."""
+        return [self.source.text(self.source.quote(c), t) for c, t in zip(columns, types, strict=True)]
 
     # -- what is counted ------------------------------------------------------------------------
 
@@ -487,7 +489,7 @@ class Group:
     def _latest(self, relation: str, where: list[str], day: str | None) -> str:
         """Of several values of a day and series only the one received last."""
         quote, metric = self.source.quote, self.metric
-        series = [*([day] if day else []), *(quote(s) for s in metric.series)]
+        series = [*([day] if day else []), *self._texts(metric.series, self.members[0].series)]
         order = dict.fromkeys(c for c in (metric.received, metric.time) if c)
         ranked = ", ".join(f"{quote(c)} DESC" for c in order)
         return (

@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from tallybook.destinations.layout import Grid, apart, arranged, latest
 from tallybook.destinations.report import UP_TO_DATE, DeliveryReport
-from tallybook.destinations.sheets import Outcome, Place, bring_up_to_date
-from tallybook.destinations.sheets.change import LATEST, values_of
+from tallybook.destinations.sheets import NEW, Outcome, Place, bring_up_to_date
+from tallybook.destinations.sheets.change import Written, values_of
 from tallybook.destinations.sheets.tab import MOST_CELLS
-from tallybook.errors import DestinationError
-from tallybook.metrics import Delivery
+from tallybook.metrics import HISTORY, LATEST, Delivery
 from tallybook.result import Result
 
 if TYPE_CHECKING:
@@ -33,15 +32,16 @@ def put(
     api = api_of(delivery, means)
     rows, totals = apart(result)
     then, totals_then = apart(before) if before is not None else (None, None)
-    outcomes = [_one(api, rows, then, delivery, "", owner, write, means)]
+    outcomes = _one(api, rows, then, delivery, "", owner, write, means)
     if totals is not None:
-        outcomes.append(_one(api, totals, totals_then, delivery, " totals", owner, write, means))
+        outcomes += _one(api, totals, totals_then, delivery, " totals", owner, write, means)
     for outcome in outcomes:
         report.changes += told(outcome)
     if not any(outcome.changed for outcome in outcomes):
         report.status = UP_TO_DATE
     growth = sum(outcome.growth for outcome in outcomes) / DAYS[delivery.scope]
-    report.hint = " ".join([*_hints(outcomes), *_full(outcomes[-1], growth, means.today)])
+    onward = [_onward(outcome) for outcome in outcomes if outcome.full_now]
+    report.hint = " ".join([*onward, *_hints(outcomes), *_full(outcomes[-1], growth, delivery, means.today)])
 
 
 def api_of(delivery: Delivery, means: Means) -> Api:
@@ -63,7 +63,7 @@ def _opened(api: str, means: Means) -> Api:
 def _one(
     api: Api, result: Result, before: Result | None, delivery: Delivery, beside: str, owner: str, write: bool,
     means: Means,
-) -> Outcome:  # fmt: skip
+) -> list[Outcome]:  # fmt: skip
     place = Place(
         document=delivery.spreadsheet, tab=f"{delivery.tab_name}{beside}", owner=f"{owner}{beside}", mode=delivery.mode,
         policy=delivery.by_hand, notes=f"until {means.today}" if delivery.notes else "",
@@ -103,6 +103,10 @@ def _hints(outcomes: list[Outcome]) -> list[str]:
             said.append(
                 f"{len(outcome.kept)} cells in {outcome.tab!r} stay as somebody wrote them, first {_where(outcome.kept[0])}."
             )
+        if outcome.lacking:
+            said.append(
+                f"Document {outcome.document} is full and has no column for {', '.join(outcome.lacking)}: of its days they are not shown."
+            )
         if outcome.twice:
             said.append(
                 f"Rows of {outcome.tab!r} are there twice and are left alone: {', '.join(str(r + 1) for r in outcome.twice[:5])}."
@@ -110,19 +114,27 @@ def _hints(outcomes: list[Outcome]) -> list[str]:
     return said
 
 
-def _full(outcome: Outcome, growth: float, today: date) -> list[str]:
+def _onward(outcome: Outcome) -> str:
+    from tallybook.sheets.places import link
+
+    if outcome.onward == NEW:
+        return f"Document {outcome.document} is full: a new one would be made, in which it goes on."
+    return (
+        f"Document {outcome.document} is full: from now on new rows go to {link(outcome.onward)}, which nobody else may"
+        " read yet: share it with those who read the first."
+    )
+
+
+def _full(outcome: Outcome, growth: float, delivery: Delivery, today: date) -> list[str]:
     """When a document that grows by so many cells a day will have no room, if that is soon."""
     days = outcome.left / growth if growth else SOON
     if days >= SOON:
         return []
     when = today + timedelta(days=max(0, int(days)))
-    return [
-        f"The document has {outcome.cells:,} of {MOST_CELLS:,} cells and is full about {when}: go on in a new one before."
-    ]
+    goes_on = delivery.mode == HISTORY and delivery.layout != "across"
+    then = "then it goes on in a new one" if goes_on else "go on in a new one before"
+    return [f"The document has {outcome.cells:,} of {MOST_CELLS:,} cells and is full about {when}: {then}."]
 
 
-def _where(cell: Any) -> str:
+def _where(cell: Written) -> str:
     return f"{cell.field} in row {cell.row + 1}: {cell.old!r} where {cell.new!r} belongs"
-
-
-__all__ = ["DestinationError", "api_of", "grid_of", "put", "told"]

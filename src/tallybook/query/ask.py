@@ -12,7 +12,7 @@ from decimal import Decimal
 
 from tallybook import calendar
 from tallybook.errors import QueryError, Refused
-from tallybook.metrics import FILTER, FLOW, LEVEL, SHOWS, UNIQUES, WEEKDAYS, Catalog, Delivery, Goal, Metric
+from tallybook.metrics import FILTER, SHOWS, WEEKDAYS, Catalog, Delivery, Goal, Metric
 from tallybook.query.spans import ALL, TO_DATE, Shift, check_window, parse_compare
 
 
@@ -106,8 +106,7 @@ def ask(
     """A checked Query. `span` is "12 weeks" up to `last` or the last closed day.
 
     Raises QueryError for what is not declared, Refused for what has no right answer."""
-    names = tuple(dict.fromkeys(part.strip() for m in metrics for part in m.split(",") if part.strip()))
-    dims = tuple(dict.fromkeys(part.strip() for b in by for part in b.split(",") if part.strip()))
+    names, dims = _listed(metrics), _listed(by)
     if not names:
         raise QueryError("no metric is asked for", hint="`tallybook metrics` lists them")
     for name in names:
@@ -121,28 +120,41 @@ def ask(
     for name in names:
         _check_dimensions(catalog, name, dims, [f.dimension for f in filters])
         _check_show(catalog, name, show, asked)
-    if span is not None:
-        if first is not None:
-            raise QueryError("--from and --last cannot both say where to begin", hint="take one of them away")
-        last = last or today - calendar.ONE_DAY
-        try:
-            first, last = calendar.last_span(span, last, _weekday(week_starts or catalog.book.week_starts))
-        except ValueError as error:
-            raise QueryError(str(error)) from None
-    if first and last and last < first:
-        raise QueryError(f"--to {last} is before --from {first}", hint=f"--from {last} --to {first}")
+    week_starts = week_starts or catalog.book.week_starts
+    first, last = _range(first, last, span, week_starts, today)
     if definition is not None and len(names) > 1:
         raise QueryError(
             "--definition goes with one metric", hint=f"tallybook query {names[0]} --definition {definition}"
         )
     query = Query(
         metrics=names, scope=scope, by=dims, where=filters, first=first, last=last, show=show, fill=fill,
-        totals=totals, definition=definition, week_starts=week_starts or catalog.book.week_starts,
+        totals=totals, definition=definition, week_starts=week_starts,
         window=check_window(window) if window else None, compare=parse_compare(compare, scope) if compare else None,
-        top=top, sort=sorting(sort), limit=limit, having=tuple(parse_having(text) for text in having),
+        top=top, sort=_listed(sort), limit=limit, having=tuple(parse_having(text) for text in having),
     )  # fmt: skip
     _check_shape(query, catalog)
     return query
+
+
+def _listed(given: Sequence[str]) -> tuple[str, ...]:
+    """Words that are repeated or parted by commas, each once."""
+    return tuple(dict.fromkeys(part.strip() for one in given for part in one.split(",") if part.strip()))
+
+
+def _range(
+    first: date | None, last: date | None, span: str | None, week_starts: str, today: date
+) -> tuple[date | None, date | None]:
+    """The days that are asked for. Raises QueryError for a range that is none."""
+    if span is not None:
+        if first is not None:
+            raise QueryError("--from and --last cannot both say where to begin", hint="take one of them away")
+        try:
+            first, last = calendar.last_span(span, last or today - calendar.ONE_DAY, _weekday(week_starts))
+        except ValueError as error:
+            raise QueryError(str(error)) from None
+    if first and last and last < first:
+        raise QueryError(f"--to {last} is before --from {first}", hint=f"--from {last} --to {first}")
+    return first, last
 
 
 def compared(name: str) -> tuple[str, str]:
@@ -169,10 +181,6 @@ def _check_shape(query: Query, catalog: Catalog) -> None:
     for key in query.sort:
         there = ["period", *query.by, *numbers]
         _known(key.removeprefix("-"), there, "column", f"--sort knows {', '.join(there)}, or -{numbers[0]}")
-
-
-def sorting(keys: Sequence[str]) -> tuple[str, ...]:
-    return tuple(part.strip() for key in keys for part in key.split(",") if part.strip())
 
 
 _HAVING = re.compile(
@@ -271,34 +279,26 @@ def _check_show(catalog: Catalog, name: str, show: str | None, asked: str) -> No
                 ask=f'tallybook query {name}, or spell it in the formula: measure = "{show}(…) / …"',
             )
         return
-    refused = refusal(metric, show or metric.default_show)
-    if refused:
-        why, instead = refused
+    meant = show or metric.default_show
+    if meant not in metric.shows:
+        why, instead = _refusal(metric, meant)
         raise Refused(why, ask=f"tallybook query {asked} --show {' or --show '.join(instead)}")
 
 
-def refusal(metric: Metric, show: str) -> tuple[str, tuple[str, ...]] | None:
-    """Why `show` has no right answer for a metric, and the shows that have; None when it has one."""
+def _refusal(metric: Metric, show: str) -> tuple[str, tuple[str, ...]]:
+    """Why `show` has no right answer for a metric, and the shows that have."""
     name = metric.name
-    if metric.kind == LEVEL:
-        if show == "total":
-            why = f"{name!r} is a level: it holds at the end of a day and does not add up over time; its daily values "
-            why += "summed over a week are 7 times too much, over a month 30 times"
-            return why, ("last", "average")
-        return None
+    if show == "total":
+        why = f"{name!r} is a level: it holds at the end of a day and does not add up over time; its daily values "
+        why += "summed over a week are 7 times too much, over a month 30 times"
+        return why, ("last", "average")
     if show == "change":
-        return (
-            f"{name!r} is a {metric.kind}: `change` is the last value minus the one before, of a level",
-            ("total",),
-        )
-    if metric.kind == UNIQUES or metric.kind != FLOW:
-        return None
-    if show == "average" and metric.parsed is not None and not metric.linear:
-        why = "days with many facts and days with few would count the same"
-        if metric.per:
-            why = f"each {metric.per} counts with all its facts of a period, not day by day"
-        return f"the daily values of {name!r} ({metric.steps}) cannot be averaged: {why}", ("total",)
-    return None
+        why = f"{name!r} is a {metric.kind}: `change` is the last value minus the one before, of a level"
+        return why, ("total",)
+    why = "days with many facts and days with few would count the same"
+    if metric.per:
+        why = f"each {metric.per} counts with all its facts of a period, not day by day"
+    return f"the daily values of {name!r} ({metric.steps}) cannot be averaged: {why}", ("total",)
 
 
 def with_range(query: Query, first: date, last: date) -> Query:

@@ -10,7 +10,7 @@
 
 `tallybook sheets setup` gets the three words from Google. Needs `pip install 'tallybook[google]'`. The modules, top to
 ground: `session`, `worksheet` (rows gathered and written), `rows` (where they go), `doctor`, `api` (requests, their pace
-and what to do when an answer is lost), `consent` and `keep` (tokens), `refusals`, `pace`, `cells`.
+and what to do when an answer is lost), `consent` and `keep` (tokens), `refusals`, `pace`, `marks`, `cells`.
 """
 
 from __future__ import annotations

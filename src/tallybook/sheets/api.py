@@ -12,11 +12,12 @@ are unique in a document. `values.append` has nothing of the kind, so it is not 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from tallybook.errors import DestinationError, DestinationUnavailable, OutcomeUnknown, Overtaken
+from tallybook.sheets.marks import Json, Stamp
 from tallybook.sheets.pace import Bucket, Patience
 from tallybook.sheets.refusals import Answer, refusal
 
@@ -28,28 +29,6 @@ if TYPE_CHECKING:
 
 TIMEOUT_S = (10.0, 185.0)
 """To connect, and to answer: Google itself ends what takes longer than 180 s."""
-Json = Mapping[str, Any]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Stamp:
-    """What a batch leaves in the document, by which it is known that it was applied."""
-
-    id: int
-    """1 to 2**31 - 1. The same batch has the same id; of two batches with one id only the first is applied."""
-    key: str
-    value: str
-    """Tells this batch from another that has the same id."""
-    sheet_id: int | None = None
-    """On which sheet it stands; None: on the document."""
-
-    def request(self) -> Json:
-        place: Json = {"spreadsheet": True} if self.sheet_id is None else {"sheetId": self.sheet_id}
-        entry = {
-            "metadataId": self.id, "metadataKey": self.key, "metadataValue": self.value,
-            "location": place, "visibility": "DOCUMENT",
-        }  # fmt: skip
-        return {"createDeveloperMetadata": {"developerMetadata": entry}}
 
 
 @dataclass
@@ -163,12 +142,14 @@ class Api:
             if not waiting.again(failure.retry_after):
                 raise failure
 
-    def create(self, title: str) -> dict[str, Any]:
+    def create(self, title: str, *, like: Json | None = None) -> dict[str, Any]:
         """A new document: its `spreadsheetId`, `spreadsheetUrl` and `sheets`. Asked once: nothing can be stamped yet.
+        `like`: the properties of one whose locale and time zone it shall have.
 
         Raises OutcomeUnknown when the answer is lost; what else, as `read`."""
+        same = {name: like[name] for name in ("locale", "timeZone") if like and name in like}
         try:
-            answer = self._write("", {"properties": {"title": title}})
+            answer = self._write("", {"properties": {"title": title} | same})
         except _Lost as lost:
             if not lost.sent:
                 raise _unreachable(lost) from None

@@ -108,7 +108,7 @@ def _moment(value: datetime | date | time | timedelta, zone: tzinfo) -> Cell:
             local = value.astimezone(zone).replace(tzinfo=None) if value.tzinfo else value
             return _serial((local - _FIRST) / _DAY, {"type": "DATE_TIME"}, value)
         case date():
-            return _serial((datetime.combine(value, time()) - _FIRST).days, {"type": "DATE"}, value)
+            return _serial(serial(value), {"type": "DATE"}, value)
         case time():
             if value.tzinfo is not None:
                 raise CellError(f"a time of day with a zone, {value}, needs its day", hint="write a datetime")
@@ -117,6 +117,11 @@ def _moment(value: datetime | date | time | timedelta, zone: tzinfo) -> Cell:
         "userEnteredValue": {"numberValue": value / _DAY},
         "userEnteredFormat": {"numberFormat": {"type": "TIME", "pattern": "[h]:mm:ss"}},
     }
+
+
+def serial(day: date) -> int:
+    """The days from 1899-12-30: how a sheet counts them."""
+    return (day - _FIRST.date()).days
 
 
 def _serial(days: float, form: Cell, value: object) -> Cell:

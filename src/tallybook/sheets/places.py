@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from tallybook.addresses import is_service, spreadsheet_id
 from tallybook.errors import DeclarationError
 
 API = "TALLYBOOK_GOOGLE_API"
@@ -20,7 +21,7 @@ class Places:
     api: str = ""
 
     def __post_init__(self) -> None:
-        if self.api and not re.fullmatch(r"https?://[^\s/?#]+(/[^\s?#]*)?", self.api):
+        if self.api and not is_service(self.api):
             raise DeclarationError(
                 f"{self.api!r} is not the address of a service", hint="write it as http://127.0.0.1:8080"
             )
@@ -50,18 +51,15 @@ class Document(NamedTuple):
     worksheet: int | None = None
 
 
-_URL = re.compile(r"/spreadsheets/(?:u/\d+/)?d/([\w-]+)")
 _GID = re.compile(r"[#&?]gid=(\d+)")
 
 
 def document(text: str) -> Document:
     """From an id, or the URL of a spreadsheet as the browser shows it. Raises DeclarationError."""
     text = text.strip()
-    if found := _URL.search(text):
+    if found := spreadsheet_id(text):
         gid = _GID.search(text)
-        return Document(found[1], int(gid[1]) if gid else None)
-    if re.fullmatch(r"[\w-]{5,}", text):
-        return Document(text)
+        return Document(found, int(gid[1]) if gid else None)
     raise DeclarationError(
         f"{text[:80]!r} is neither the id nor the URL of a spreadsheet",
         hint="open it in the browser and copy the address: https://docs.google.com/spreadsheets/d/…",

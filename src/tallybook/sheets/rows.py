@@ -8,16 +8,14 @@ the first batch and refuses the second as a whole, which then reads anew.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, time, timedelta, tzinfo
 from itertools import groupby
-from typing import Any
 
 from tallybook.sheets.cells import Cell, cell, zone_of
+from tallybook.sheets.marks import Json, forget, metadata_id
 
-Json = Mapping[str, Any]
 NONE: Mapping[int, Json] = {}
 KEY = "tallybook.rows"
 KEPT = 50
@@ -154,12 +152,6 @@ def _shows(cell: Json) -> bool:
     return bool(value) and value.get("stringValue") != ""
 
 
-def claim_id(sheet_id: int, number: int) -> int:
-    """1 to 2**31 - 1, the same for everybody."""
-    told = hashlib.sha256(f"{KEY}:{sheet_id}:{number}".encode()).digest()
-    return int.from_bytes(told[:4], "big") % (2**31 - 1) + 1
-
-
 @dataclass(frozen=True)
 class Plan:
     """A batch: what to send beside the claim, and the rows of the sheet that it writes."""
@@ -192,17 +184,15 @@ def plan(
     written = [place for row, place in zip(rows, places, strict=True) if any(v is not None for v in row.values)]
     last = max([end, *written])
     number = sheet.claims[-1].number + 1 if sheet.claims else 1
-    claim = Claim(id=claim_id(sheet.id, number), number=number, batch=batch, last=last, column=column, width=width)
+    claim = Claim(
+        id=metadata_id(KEY, sheet.id, number), number=number, batch=batch, last=last, column=column, width=width
+    )
     requests = [
-        *(_forget(old) for old in sheet.claims if old.number <= number - KEPT),
+        *(forget(old.id) for old in sheet.claims if old.number <= number - KEPT),
         *_grown(sheet, max(places, default=0), column + max((len(r.values) for r in rows), default=0)),
         *_updates(sheet, rows, places, column, above),
     ]
     return Plan(requests, claim, places)
-
-
-def _forget(claim: Claim) -> Json:
-    return {"deleteDeveloperMetadata": {"dataFilter": {"developerMetadataLookup": {"metadataId": claim.id}}}}
 
 
 def _grown(sheet: Sheet, rows: int, columns: int) -> list[Json]:

@@ -8,15 +8,14 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Self
 
 from tallybook.errors import DeclarationError, DestinationRefused, Overtaken
-from tallybook.sheets.api import Stamp
 from tallybook.sheets.cells import cell
+from tallybook.sheets.marks import Json, Stamp
 from tallybook.sheets.rows import (
     CELLS,
     FORMATS,
     KEY,
     SHAPE,
     Filled,
-    Json,
     Row,
     Sheet,
     filled,

@@ -4,6 +4,9 @@ Nothing is remembered between two deliveries but what the document itself says, 
 delivery was killed: the next one reads, and writes what is missing. Every batch carries a stamp whose id is made of
 the number of the batch before, and ids are unique in a document: of two batches that were made from the same
 state only one is ever applied.
+
+A document that is full goes on in another, and says in which: rows that are there stay and are corrected there, new
+ones go to the last.
 """
 
 from __future__ import annotations
@@ -11,38 +14,51 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from tallybook.destinations.layout import Grid
-from tallybook.destinations.sheets.change import HISTORY, RESTORE, Before, Change, Key, Written, plan
+from tallybook.destinations.sheets.change import (
+    Before,
+    Change,
+    Key,
+    Written,
+    divided,
+    key_of,
+    plan,
+    without_new_columns,
+)
+from tallybook.destinations.sheets.onward import continue_elsewhere
+from tallybook.destinations.sheets.reading import look
 from tallybook.destinations.sheets.requests import requests_of
 from tallybook.destinations.sheets.tab import (
-    CONTENT,
     MOST_CELLS,
     OVERVIEW,
     STAMP,
-    Json,
     Tab,
     cells_of,
     found,
+    next_of,
     owner_of,
-    read,
     titled,
 )
 from tallybook.errors import DestinationRefused, DestinationUnavailable, Overtaken
+from tallybook.metrics import HISTORY, RESTORE
+from tallybook.sheets.marks import Json, Stamp, forget, metadata_id
 
 if TYPE_CHECKING:
-    from tallybook.sheets.api import Api, Stamp
+    from tallybook.sheets.api import Api
 
 CELLS_AT_ONCE = 40_000
 """In one batch: about 2 MB, which Google recommends as the most."""
 TURNS = 400
 """Batches of one delivery at most: more than fill a document."""
 STAMPS_KEPT = 8
+NEW = "a new document"
 ROWS, COLUMNS = 1000, 26
 """Of a new tab at least, as Google makes one: room for people."""
-NUMBERS = 2**31 - 1
+NEW_CELLS = ROWS * COLUMNS
+"""Of a new document: those of the tab that Google puts into it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,8 +76,9 @@ class Place:
 
 @dataclass(kw_only=True)
 class Outcome:
-    """What a delivery did, or would do."""
+    """What a delivery did in a document, or would do."""
 
+    document: str = ""
     tab: str = ""
     made: bool = False
     renamed: str = ""
@@ -79,29 +96,72 @@ class Outcome:
     """Cells that may still be filled: those it may have more, and those of our tab below the last row."""
     growth: int = 0
     """Cells that a period adds: its rows, as wide as the tab."""
+    onward: str = ""
+    """The document in which this one goes on; `NEW` for one that would be made."""
+    full_now: bool = False
+    """It goes on there since this delivery."""
+    lacking: list[str] = field(default_factory=list)
+    """Fields that have no column here, because it is full."""
 
     @property
     def changed(self) -> bool:
-        return bool(self.made or self.renamed or self.columns or self.added or self.corrected or self.gone)
+        told = self.made or self.renamed or self.columns or self.added or self.corrected or self.gone
+        return bool(told or self.full_now)
 
 
 def bring_up_to_date(
     api: Api, place: Place, grid: Grid, *, before: Before | None = None, dry_run: bool = False
-) -> Outcome:
-    """Make the tab say what the grid says. `before`: what was delivered last.
+) -> list[Outcome]:
+    """Make the tab say what the grid says, and the same tab of the documents in which it goes on. `before`: what was
+    delivered last.
 
     Raises DestinationError: nothing of the batch at hand was written, or (OutcomeUnknown) nobody knows, and the next
     delivery finds out."""
-    outcome: Outcome | None = None
+    outcomes: list[Outcome] = []
+    while True:
+        outcome, rest = _one_document(api, place, grid, before, dry_run=dry_run)
+        outcomes.append(outcome)
+        if rest is None:
+            return outcomes
+        if outcome.onward == NEW:
+            return [*outcomes, Outcome(document=NEW, tab=place.tab, made=True, added=list(map(key_of, rest.lines)))]
+        if outcome.onward in {one.document for one in outcomes}:
+            raise DestinationRefused(
+                f"document {place.document} goes on in {outcome.onward}, which goes on in {place.document}",
+                hint=f'start with a new one: spreadsheet = "…" in [deliveries.{place.owner.rpartition("/")[2]}]',
+            )
+        place, grid = replace(place, document=outcome.onward), rest
+
+
+def _one_document(
+    api: Api, place: Place, grid: Grid, before: Before | None, *, dry_run: bool
+) -> tuple[Outcome, Grid | None]:
+    """(what became of it, the lines that belong to the document in which it goes on)."""
+    first: Outcome | None = None
+    full_now = False
     for _ in range(TURNS):
         overview = api.read(place.document, fields=OVERVIEW)
+        onward = next_of(overview) or NEW * full_now if place.mode == HISTORY else ""
         tab, made, adopted = _tab(api, overview, place, grid)
-        change = plan(grid, tab, mode=place.mode, policy=place.policy, before=before)
-        outcome = outcome or _outcome(change, overview, place.mode, made=made)
+        here, rest = divided(grid, tab) if onward else (grid, None)
+        if onward and not here.lines:
+            return Outcome(document=place.document, tab=tab.title, onward=onward, full_now=full_now), rest
+        change = plan(here, tab, mode=place.mode, policy=place.policy, before=before)
+        lacking: list[str] = []
+        if onward and _wanted(change, made=made) > _room(overview):
+            lacking = [one.id for one in change.fields]
+            change = plan(without_new_columns(here, tab), tab, policy=place.policy, before=before)
+        if _wanted(change, made=made) > _room(overview):
+            _refuse_what_no_other_could_hold(overview, change, place, made=made)
+            if not dry_run:
+                continue_elsewhere(api, overview, place.document)
+            full_now = True
+            continue
+        outcome = first = first or _outcome(change, overview, place, made=made)
+        outcome.onward, outcome.full_now, outcome.lacking = onward, full_now, lacking
         outcome.renamed = "" if made or adopted or tab.declared == place.tab else place.tab
         if (change.is_empty and not outcome.renamed) or dry_run:
-            return outcome
-        _refuse_full(overview, change, place)
+            return outcome, rest
         part = change.first(CELLS_AT_ONCE)
         requests = requests_of(
             part, place.owner, title=place.tab, made=made, adopted=adopted, pattern=_pattern, notes=place.notes
@@ -112,7 +172,7 @@ def bring_up_to_date(
         except Overtaken:
             continue  # by a batch of ours that came late, or of another process: read anew
         if part is change:
-            return outcome
+            return outcome, rest
     raise DestinationUnavailable(
         f"the tab {place.tab!r} of document {place.document} changes faster than it is written",
         hint="tallybook deliver",
@@ -127,14 +187,11 @@ def _tab(api: Api, overview: Json, place: Place, grid: Grid) -> tuple[Tab, bool,
     sheet = ours or theirs
     if sheet is None:
         ids = {int(s["properties"]["sheetId"]) for s in overview.get("sheets", ())}
-        own = next(n for i in range(len(ids) + 1) if (n := _number(place.document, place.owner, "tab", i)) not in ids)
-        return (
-            Tab(id=own, title=place.tab, rows=max(ROWS, 1 + len(grid.lines)), columns=max(COLUMNS, len(grid.fields))),
-            True,
-            False,
-        )
-    only = {"gridRange": {"sheetId": int(sheet["properties"]["sheetId"])}}
-    tab = read(api.read(place.document, fields=CONTENT, ranges=[only]))
+        numbers = (metadata_id(place.document, place.owner, "tab", i) for i in range(len(ids) + 1))
+        own = next(number for number in numbers if number not in ids)
+        rows, columns = max(ROWS, 1 + len(grid.lines)), max(COLUMNS, len(grid.fields))
+        return Tab(id=own, title=place.tab, rows=rows, columns=columns), True, False
+    tab = look(api, place.document, sheet, grid)
     if theirs and tab.cells:
         raise _taken(place, owner_of(theirs))
     if ours and tab.declared != place.tab and named is not None and named is not ours:
@@ -155,39 +212,36 @@ def _taken(place: Place, other: str) -> DestinationRefused:
     )
 
 
-def _refuse_full(overview: Json, change: Change, place: Place) -> None:
-    room = MOST_CELLS - cells_of(overview)
-    tab = change.tab
-    rows = max(tab.rows, change.last_row + 1 + len(change.lines))
-    columns = max(tab.columns, change.last_column + 1 + len(change.fields))
-    wanted = rows * columns - (tab.rows * tab.columns if not change.headings else 0)
-    if wanted > room:
-        raise DestinationRefused(
-            f"document {place.document} has room for {room:,} more cells of {MOST_CELLS:,}, and {wanted:,} are needed",
-            hint='delete empty rows and columns there, or go on in a new document: spreadsheet = "…"',
-        )
+def _room(overview: Json) -> int:
+    return MOST_CELLS - cells_of(overview)
+
+
+def _wanted(change: Change, *, made: bool) -> int:
+    """How many cells the document grows by."""
+    rows, columns = change.size
+    return rows * columns - (0 if made else change.tab.rows * change.tab.columns)
+
+
+def _refuse_what_no_other_could_hold(overview: Json, change: Change, place: Place, *, made: bool) -> None:
+    """Only the rows of a history can go on elsewhere, and only where one more document is enough."""
+    wanted, rows = _wanted(change, made=made), len(change.lines) + 1
+    alone = max(ROWS, rows) * max(COLUMNS, len(change.grid.fields))
+    if place.mode == HISTORY and change.grid.layout != "across" and change.lines and alone + NEW_CELLS <= MOST_CELLS:
+        return
+    raise DestinationRefused(
+        f"document {place.document} has room for {_room(overview):,} more cells of {MOST_CELLS:,},"
+        f" and {wanted:,} are needed",
+        hint='delete empty rows and columns there, or go on in a new document: spreadsheet = "…"',
+    )
 
 
 def _next_stamp(place: Place, tab: Tab, requests: Sequence[Json]) -> tuple[Stamp, list[Json]]:
     """The stamp of the next batch, and the requests that take the oldest away."""
-    from tallybook.sheets.api import Stamp
-
-    number = 1 + max((stamp.number for stamp in tab.stamps), default=0)
+    number = 1 + max((batch.number for batch in tab.stamps), default=0)
     token = hashlib.blake2b(json.dumps(list(requests), sort_keys=True).encode(), digest_size=8).hexdigest()
-    value = f"{number}#{token}"
-    own = _number(place.document, place.owner, tab.id, number)
-    old: list[Json] = [
-        {"deleteDeveloperMetadata": {"dataFilter": {"developerMetadataLookup": {"metadataId": stamp.id}}}}
-        for stamp in tab.stamps
-        if stamp.number <= number - STAMPS_KEPT
-    ]
-    return Stamp(id=own, key=STAMP, value=value, sheet_id=tab.id), old
-
-
-def _number(*told: object) -> int:
-    """1 … 2**31 - 1, always the same for the same."""
-    digest = hashlib.blake2b(repr(told).encode(), digest_size=8).digest()
-    return 1 + int.from_bytes(digest, "big") % NUMBERS
+    own = metadata_id(place.document, place.owner, tab.id, number)
+    old = [forget(batch.id) for batch in tab.stamps if batch.number <= number - STAMPS_KEPT]
+    return Stamp(id=own, key=STAMP, value=f"{number}#{token}", sheet_id=tab.id), old
 
 
 def _pattern(column: Any, values: Sequence[Any]) -> str:
@@ -205,16 +259,15 @@ def _growth(change: Change, mode: str) -> int:
     return tab.columns * sum(line.values[0] == grid.lines[-1].values[0] for line in grid.lines)
 
 
-def _outcome(change: Change, overview: Json, mode: str, *, made: bool) -> Outcome:
-    from tallybook.destinations.sheets.change import key_of
-
+def _outcome(change: Change, overview: Json, place: Place, *, made: bool) -> Outcome:
     new, tab = {field.id for field in change.fields}, change.tab
-    rows = change.last_row + 1 + len(change.lines) + (change.headings and change.last_row < 0)
-    cells = cells_of(overview) + (tab.rows * tab.columns if made else max(0, rows - tab.rows) * tab.columns)
+    rows, columns = change.size
+    cells = cells_of(overview) + _wanted(change, made=made)
+    free = rows - (change.last_row + 1 + change.headings + len(change.lines))
     return Outcome(
-        tab=change.tab.title, made=made, columns=[] if made else [field.id for field in change.fields],
-        added=[key_of(line) for line in change.lines],
+        document=place.document, tab=tab.title, made=made,
+        columns=[] if made else [field.id for field in change.fields], added=[key_of(line) for line in change.lines],
         corrected=[cell for cell in change.written if cell.field not in new], kept=list(change.kept),
         gone=len(change.gone_rows) + len(change.gone_columns), twice=list(change.twice), cells=cells,
-        left=MOST_CELLS - cells + max(0, tab.rows - rows) * tab.columns, growth=_growth(change, mode),
+        left=MOST_CELLS - cells + max(0, free) * columns, growth=_growth(change, place.mode),
     )  # fmt: skip

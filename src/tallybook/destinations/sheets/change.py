@@ -12,13 +12,8 @@ from dataclasses import dataclass, replace
 from tallybook.destinations.layout import PERIOD, Field, Grid, Line
 from tallybook.destinations.sheets.tab import Cell, Formula, Tab, entered
 from tallybook.errors import DestinationRefused
+from tallybook.metrics import HISTORY, KEEP, RESTORE
 
-HISTORY, LATEST, MIRROR = "history", "latest", "mirror"
-MODES = (HISTORY, LATEST, MIRROR)
-"""history: rows that are no longer asked for stay; mirror and latest: they go."""
-RESTORE, KEEP = "restore", "keep"
-POLICIES = (RESTORE, KEEP)
-"""What becomes of our cells that people wrote into: they get our number again, or stay as they are."""
 Key = tuple[Cell, ...]
 Before = Mapping[tuple[Key, str], Cell]
 """{(row, field): what was delivered last}."""
@@ -61,9 +56,19 @@ class Change:
 
     @property
     def is_empty(self) -> bool:
-        return not (
-            self.headings or self.fields or self.written or self.lines or self.gone_rows or self.gone_columns
-        )  # fmt: skip
+        gone = self.gone_rows or self.gone_columns
+        return not (self.headings or self.fields or self.written or self.lines or gone)
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(rows, columns) of the grid afterwards, before anything is taken away."""
+        tab, row, column = self.tab, self.last_row + 1, self.last_column + 1
+        rows = row + len(self.lines) + self.headings
+        columns = column + len(self.fields)
+        return (
+            max(tab.rows, rows) if tab.empty_rows(row, rows) else tab.rows + rows - row,
+            max(tab.columns, columns) if tab.empty_columns(column, columns) else tab.columns + columns - column,
+        )
 
     @property
     def cells(self) -> int:
@@ -76,12 +81,10 @@ class Change:
         again."""
         if self.cells <= most:
             return self
-        room = max(0, most - len(self.fields) - len(self.written))
-        lines = self.lines[: max(1, room // max(1, len(self.grid.fields)))]
-        written = self.written if len(self.written) <= most else self.written[:most]
-        return replace(
-            self, lines=lines if written == self.written else (), written=written, gone_rows=(), gone_columns=()
-        )
+        written = self.written[:most]
+        room = max(0, most - len(self.fields) - len(written))
+        lines = self.lines[: max(1, room // max(1, len(self.grid.fields)))] if written == self.written else ()
+        return replace(self, lines=lines, written=written, gone_rows=(), gone_columns=())
 
 
 def plan(grid: Grid, tab: Tab, *, mode: str = HISTORY, policy: str = RESTORE, before: Before | None = None) -> Change:
@@ -92,7 +95,7 @@ def plan(grid: Grid, tab: Tab, *, mode: str = HISTORY, policy: str = RESTORE, be
     fields = tuple(field for field in grid.fields if field.id not in tab.places)
     _refuse_lost_keys(grid, tab, fields)
     _refuse_merged(grid, tab)
-    rows, twice = _rows(grid, tab)
+    rows, twice = rows_of(grid, tab)
     wanted = {key_of(line): line for line in grid.lines}
     cells = [
         cell for key, row in rows.items() if key in wanted for cell in _cells(grid, tab, key, row, wanted[key], before)
@@ -107,6 +110,21 @@ def plan(grid: Grid, tab: Tab, *, mode: str = HISTORY, policy: str = RESTORE, be
         gone_rows=() if mode == HISTORY else tuple(sorted(row for key, row in rows.items() if key not in wanted)),
         gone_columns=() if mode == HISTORY else _gone_columns(grid, tab), twice=tuple(twice),
     )  # fmt: skip
+
+
+def divided(grid: Grid, tab: Tab) -> tuple[Grid, Grid]:
+    """(the lines that have a row in the tab, the others)."""
+    rows, _ = rows_of(grid, tab)
+    here = tuple(line for line in grid.lines if key_of(line) in rows)
+    rest = tuple(line for line in grid.lines if key_of(line) not in rows)
+    return replace(grid, lines=here), replace(grid, lines=rest)
+
+
+def without_new_columns(grid: Grid, tab: Tab) -> Grid:
+    """What the grid says of the columns that the tab has."""
+    at = [place for place, field in enumerate(grid.fields) if field.id in tab.places]
+    lines = tuple(replace(line, values=tuple(line.values[place] for place in at)) for line in grid.lines)
+    return replace(grid, fields=tuple(grid.fields[place] for place in at), lines=lines)
 
 
 def key_of(line: Line) -> Key:
@@ -134,7 +152,7 @@ def _keys_without_lines(grid: Grid) -> int:
     return min(behind, default=1)
 
 
-def _rows(grid: Grid, tab: Tab) -> tuple[dict[Key, int], list[int]]:
+def rows_of(grid: Grid, tab: Tab) -> tuple[dict[Key, int], list[int]]:
     """Our rows by their key, and rows that have the key of one above."""
     keys, rows, twice = key_fields(grid), {}, []
     if any(field.id not in tab.places for field in keys):
@@ -194,9 +212,9 @@ def _refuse_lost_keys(grid: Grid, tab: Tab, fields: Sequence[Field]) -> None:
 
 def _refuse_merged(grid: Grid, tab: Tab) -> None:
     """A cell inside a merged one takes no value, and nobody would be told."""
-    ours = {tab.places[field.id] for field in grid.fields if field.id in tab.places}
+    ours = [tab.places[field.id] for field in grid.fields if field.id in tab.places]
     for first, behind, left, right in tab.merged:
-        if ours & set(range(left, right)) and behind > (tab.header or 0):
+        if behind > (tab.header or 0) and any(left <= column < right for column in ours):
             raise DestinationRefused(
                 f"cells of ours are merged in the tab {tab.title!r}: rows {first + 1} to {behind}, columns {left + 1} to {right}",
                 hint="select them, Format ▸ Merge cells ▸ Unmerge",

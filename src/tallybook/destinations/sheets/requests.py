@@ -13,8 +13,9 @@ from typing import Any
 
 from tallybook.destinations.layout import NUMBER, PERIOD, Field, Line, Value
 from tallybook.destinations.sheets.change import Change, Written
-from tallybook.destinations.sheets.tab import COLUMN, DELIVERY, HEADER, Cell, Json, Tab, entered
+from tallybook.destinations.sheets.tab import COLUMN, DELIVERY, HEADER, Cell, Tab, entered
 from tallybook.result import Column
+from tallybook.sheets.marks import Json, mark
 
 ROWS, COLUMNS = "ROWS", "COLUMNS"
 PATTERNS = {"day": "yyyy-mm-dd", "week": "yyyy-mm-dd", "month": "yyyy-mm", "quarter": "yyyy-mm", "year": "yyyy"}
@@ -29,28 +30,23 @@ def requests_of(
     """In the order in which they are applied. `title`: how the tab is declared to be called; `made`: it does not exist
     yet; `adopted`: it is somebody's empty one; `notes`: what a corrected cell is to say of its old value ("until 2026-03-01"), if anything."""
     tab, grid = change.tab, change.grid
-    found: list[Json] = [_sheet(tab)] if made else [_frozen(tab)] if adopted else []
-    if made or adopted:
-        found.append(_mark({"sheetId": tab.id}, DELIVERY, f"{owner}#{title}"))
-    elif tab.declared != title:
-        found += _renamed(tab, f"{owner}#{title}", title)
+    found = [*_tab(tab, f"{owner}#{title}", title, made=made, adopted=adopted)]
     places = {field.id: tab.places[field.id] for field in grid.fields if field.id in tab.places}
-    old = [cell for cell in change.written if cell.field in places]
-    found += _corrections(tab, old, places, notes)
+    found += _corrections(tab, [cell for cell in change.written if cell.field in places], places, notes)
     found += _room_for_columns(change)
     new = {field.id: change.last_column + 1 + i for i, field in enumerate(change.fields)}
-    found += [_mark(_span(tab, COLUMNS, new[field.id], new[field.id] + 1), COLUMN, field.id) for field in change.fields]
+    found += [mark(_span(tab, COLUMNS, column), COLUMN, name) for name, column in new.items()]
     places |= new
-    header, last = tab.header, change.last_row
+    header, shifted = tab.header, 0
     if header is None:
         header = _place_of_headings(change)
-        last = max(last, header) if last < 0 else last + 1
-        found += [] if made or tab.empty_rows(header, header + 1) else [_insert(tab, ROWS, header, header + 1)]
-        found += [_mark(_span(tab, ROWS, header, header + 1), HEADER, "1")]
-    shifted = 0 if tab.header is not None or made or tab.empty_rows(header, header + 1) else 1
+        shifted = 0 if tab.empty_rows(header, header + 1) else 1
+        found += [_insert(tab, ROWS, header, header + 1)] * shifted
+        found.append(mark(_span(tab, ROWS, header), HEADER, "1"))
     headed = grid.fields if change.headings else change.fields
     found += [_headings(tab, header, run, places) for run in _runs(headed, places)]
     found += _filled(change, new, shifted)
+    last = header if change.last_row < 0 else change.last_row + shifted
     found += _added(change, places, header, last, made=made, pattern=pattern)
     found += [_delete(tab, ROWS, row + shifted) for row in reversed(change.gone_rows)]
     found += [_delete(tab, COLUMNS, column) for column in reversed(_after_room(change))]
@@ -58,6 +54,16 @@ def requests_of(
 
 
 # --- places ------------------------------------------------------------------------------------------------------
+
+
+def _tab(tab: Tab, own: str, title: str, *, made: bool, adopted: bool) -> list[Json]:
+    """The tab is ours, and called as it is declared."""
+    marked = mark({"sheetId": tab.id}, DELIVERY, own)
+    if made:
+        return [_sheet(tab), marked]
+    if adopted:
+        return [_frozen(tab), marked]
+    return _renamed(tab, own, title) if tab.declared != title else []
 
 
 def _sheet(tab: Tab) -> Json:
@@ -70,22 +76,17 @@ def _frozen(tab: Tab) -> Json:
     return {"updateSheetProperties": {"properties": properties, "fields": "gridProperties.frozenRowCount"}}
 
 
-def _renamed(tab: Tab, mark: str, title: str) -> list[Json]:
+def _renamed(tab: Tab, own: str, title: str) -> list[Json]:
     """The tab is declared to be called otherwise now."""
     named = {"properties": {"sheetId": tab.id, "title": title}, "fields": "title"}
     which = [{"developerMetadataLookup": {"metadataId": tab.mark}}]
-    marked = {"dataFilters": which, "developerMetadata": {"metadataValue": mark}, "fields": "metadataValue"}
+    marked = {"dataFilters": which, "developerMetadata": {"metadataValue": own}, "fields": "metadataValue"}
     return [{"updateSheetProperties": named}, {"updateDeveloperMetadata": marked}]
 
 
-def _mark(location: Json, key: str, value: str) -> Json:
-    entry = {"metadataKey": key, "metadataValue": value, "location": location, "visibility": "DOCUMENT"}
-    return {"createDeveloperMetadata": {"developerMetadata": entry}}
-
-
-def _span(tab: Tab, dimension: str, first: int, behind: int) -> Json:
-    """As a location of metadata."""
-    return {"dimensionRange": _range(tab, dimension, first, behind)}
+def _span(tab: Tab, dimension: str, place: int) -> Json:
+    """A row or a column as a location of metadata."""
+    return {"dimensionRange": _range(tab, dimension, place, place + 1)}
 
 
 def _range(tab: Tab, dimension: str, first: int, behind: int) -> Json:

@@ -7,6 +7,7 @@ title of the tab, a letter or a heading. Plain values in, a `Tab` out: no reques
     tallybook            on each column   its field
     tallybook.header     on the row of the headings
     tallybook.stamp      on the tab       the latest batches, each with an id of its own: "<number>#<token>"
+    tallybook.next       on the document  the document in which it goes on, when it is full
 
 They are short, because a document holds 30,000 characters of metadata.
 """
@@ -17,15 +18,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
-from typing import Any
 
 from tallybook.destinations.layout import Value
 from tallybook.errors import DestinationError
+from tallybook.sheets.cells import LONGEST, serial
+from tallybook.sheets.marks import Json
 
 DELIVERY, COLUMN, HEADER, STAMP = "tallybook.delivery", "tallybook", "tallybook.header", "tallybook.stamp"
+NEXT = "tallybook.next"
 OVERVIEW = (
-    "spreadsheetId,properties(title,locale,timeZone),sheets(properties(sheetId,title,index,gridProperties),"
-    "developerMetadata(metadataId,metadataKey,metadataValue))"
+    "spreadsheetId,properties(title,locale,timeZone),developerMetadata(metadataKey,metadataValue),"
+    "sheets(properties(sheetId,title,index,gridProperties),developerMetadata(metadataId,metadataKey,metadataValue))"
 )
 """The fields to read of a document, to find a tab in it."""
 CONTENT = (
@@ -36,12 +39,8 @@ CONTENT = (
 """The fields to read of one tab."""
 MOST_CELLS = 10_000_000
 """In a document: https://support.google.com/drive/answer/37603."""
-MOST_LETTERS = 50_000
-"""In a cell."""
-_DAY_0 = date(1899, 12, 30)
 
 Cell = float | str | bool | None
-Json = Mapping[str, Any]
 
 
 class Formula(str):
@@ -51,8 +50,8 @@ class Formula(str):
 
 
 @dataclass(frozen=True)
-class Stamp:
-    """A batch that was applied: the id that no other has, its number in the row of batches, what it wrote."""
+class Batch:
+    """One that was applied: the id that no other has, its number in the row of batches, what it wrote."""
 
     id: int
     number: int
@@ -61,7 +60,8 @@ class Stamp:
 
 @dataclass(frozen=True, kw_only=True)
 class Tab:
-    """`cells[row][column]` as entered, counted from 0 and cut behind the last that holds something."""
+    """`cells[row][column]` as entered, counted from 0 and cut behind the last that holds something. Of a large tab
+    they are those that a delivery must know."""
 
     id: int
     title: str
@@ -75,7 +75,7 @@ class Tab:
     """The row of the headings."""
     merged: tuple[tuple[int, int, int, int], ...] = ()
     """(first row, row behind, first column, column behind) of cells that are merged."""
-    stamps: tuple[Stamp, ...] = ()
+    stamps: tuple[Batch, ...] = ()
     """In their order."""
     mark: int = 0
     """The id of the mark that says whose it is; 0 for none."""
@@ -88,7 +88,7 @@ class Tab:
 
     def empty_rows(self, first: int, behind: int) -> bool:
         """Nobody entered anything in these rows."""
-        return all(value is None for row in self.cells[first:behind] for value in row)
+        return not any(self.cells[first:behind])
 
     def empty_columns(self, first: int, behind: int) -> bool:
         return all(value is None for row in self.cells for value in row[first:behind])
@@ -101,12 +101,12 @@ def entered(value: Value) -> Cell:
     if value is None or value == "":
         return None
     if isinstance(value, date):
-        return float((value - _DAY_0).days)
+        return float(serial(value))
     if isinstance(value, int | Decimal | float):
         return float(value)
-    if len(value) > MOST_LETTERS:
+    if len(value) > LONGEST:
         raise DestinationError(
-            f"a text of {len(value):,} characters begins {value[:30]!r}; a cell of Google Sheets holds {MOST_LETTERS:,}",
+            f"a text of {len(value):,} characters begins {value[:30]!r}; a cell of Google Sheets holds {LONGEST:,}",
             hint="leave the dimension out of `by`, or shorten it in `sql`",
         )
     return value
@@ -152,36 +152,48 @@ def cells_of(overview: Json) -> int:
     return sum(int(grid.get("rowCount", 0)) * int(grid.get("columnCount", 0)) for grid in grids)
 
 
-def read(content: Json) -> Tab:
-    """The tab of an answer that holds one, with its grid data."""
-    (sheet,) = content["sheets"]
+def next_of(overview: Json) -> str:
+    """The document in which a full one goes on; nothing for one that is not full."""
+    entries = overview.get("developerMetadata", ())
+    return next((str(e["metadataValue"]) for e in entries if e["metadataKey"] == NEXT), "")
+
+
+def read(content: Json, *more: Json) -> Tab:
+    """The tab of an answer that holds one, with its grid data; of several answers together."""
+    sheet, *others = [sheet for one in (content, *more) for sheet in one["sheets"]]
     grid = sheet["properties"].get("gridProperties", {})
-    data: Json = next(iter(sheet.get("data", ())), {})
-    rows = [_entered_row(row) for row in data.get("rowData", ())]
-    while rows and not rows[-1]:
-        rows.pop()
-    before = ((),) * int(data.get("startRow", 0))
+    pieces: list[Json] = [piece for one in (sheet, *others) for piece in one.get("data", ())]
     places: dict[str, int] = {}
     header: int | None = None
-    for place, entry in _marks(data.get("columnMetadata", ()), COLUMN, int(data.get("startColumn", 0))):
-        places.setdefault(str(entry.get("metadataValue", "")), place)
-    for place, _ in _marks(data.get("rowMetadata", ()), HEADER, int(data.get("startRow", 0))):
-        header = place
+    for data in pieces:
+        for place, entry in _marks(data.get("columnMetadata", ()), COLUMN, int(data.get("startColumn", 0))):
+            places.setdefault(str(entry.get("metadataValue", "")), place)
+        for place, _ in _marks(data.get("rowMetadata", ()), HEADER, int(data.get("startRow", 0))):
+            header = place
     marks = [entry for entry in sheet.get("developerMetadata", ()) if entry["metadataKey"] == DELIVERY]
     return Tab(
         mark=int(marks[0]["metadataId"]) if marks else 0, declared=_owned(marks[0])[1] if marks else "",
         id=int(sheet["properties"]["sheetId"]), title=sheet["properties"]["title"],
         rows=int(grid.get("rowCount", 0)), columns=int(grid.get("columnCount", 0)),
-        cells=(*before, *rows), places=places, header=header, merged=tuple(map(_merged, sheet.get("merges", ()))),
+        cells=_laid(pieces), places=places, header=header, merged=tuple(map(_merged, sheet.get("merges", ()))),
         stamps=_stamps(sheet),
     )  # fmt: skip
 
 
-def _entered_row(row: Json) -> tuple[Cell, ...]:
-    cells = [_entered_cell(cell.get("userEnteredValue", {})) for cell in row.get("values", ())]
-    while cells and cells[-1] is None:
-        cells.pop()
-    return tuple(cells)
+def _laid(pieces: Sequence[Json]) -> tuple[tuple[Cell, ...], ...]:
+    """The cells of several areas, each in its place."""
+    rows: dict[int, list[Cell]] = {}
+    for data in pieces:
+        left = int(data.get("startColumn", 0))
+        for place, row in enumerate(data.get("rowData", ()), int(data.get("startRow", 0))):
+            cells = [_entered_cell(cell.get("userEnteredValue", {})) for cell in row.get("values", ())]
+            while cells and cells[-1] is None:
+                cells.pop()
+            if cells:
+                there = rows.setdefault(place, [])
+                there += [None] * (left + len(cells) - len(there))
+                there[left : left + len(cells)] = cells
+    return tuple(tuple(rows.get(row, ())) for row in range(max(rows, default=-1) + 1))
 
 
 def _entered_cell(value: Json) -> Cell:
@@ -209,10 +221,10 @@ def _merged(merge: Json) -> tuple[int, int, int, int]:
     return first, behind, left, right
 
 
-def _stamps(sheet: Json) -> tuple[Stamp, ...]:
+def _stamps(sheet: Json) -> tuple[Batch, ...]:
     stamps = []
     for entry in sheet.get("developerMetadata", ()):
         number, _, token = str(entry.get("metadataValue", "")).partition("#")
         if entry["metadataKey"] == STAMP and number.isdigit():
-            stamps.append(Stamp(int(entry["metadataId"]), int(number), token))
+            stamps.append(Batch(int(entry["metadataId"]), int(number), token))
     return tuple(sorted(stamps, key=lambda stamp: stamp.number))
