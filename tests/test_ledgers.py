@@ -10,6 +10,7 @@ import os
 import random
 import shutil
 import socket
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -26,7 +27,7 @@ import tallybook
 from tallybook.cli import invoke
 from tallybook.errors import BookError, BookUnavailable, Busy, QueryError
 from tallybook.store import Place, find_store, ledger_files, open_store, postgresql_ledger, tables
-from tallybook.store.ledger import Change, Covered
+from tallybook.store.ledger import Change, Covered, File
 from tallybook.store.ledger_files import LedgerFiles, private_folder
 from tallybook.store.postgresql_ledger import PostgresqlLedger
 from tests import ledgers, servers
@@ -445,6 +446,60 @@ def test_a_server_that_is_not_there_is_told_with_exit_code_4(tmp_path: Path) -> 
     assert told.value.exit_code == 4
     assert "look at ledger in [book]" in told.value.hint
     assert "S3cret" not in str(told.value)
+
+
+def test_a_ledger_that_others_hold_too_long_is_busy(
+    open_ledger: Callable[[], PostgresqlLedger], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, other = open_ledger(), open_ledger()
+    monkeypatch.setattr(postgresql_ledger, "WAIT_SECONDS", 0.1)
+    with one._writing(), pytest.raises(Busy, match=r"was held by another process for 0\.1 s"):
+        other.commit(0, Change(what="test"), lease=None, run=None, now=NOW)
+    assert other.commit(0, Change(what="test"), lease=None, run=None, now=NOW) == 1
+
+
+def test_who_falls_asleep_in_a_transaction_does_not_hold_the_others_up(
+    open_ledger: Callable[[], PostgresqlLedger], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asleep, awake = open_ledger(), open_ledger()
+    monkeypatch.setattr(postgresql_ledger, "IDLE_SECONDS", 0.2)
+
+    def sleep_while_another_commits() -> None:
+        with asleep._writing() as db:
+            assert awake.commit(0, Change(what="test"), lease=None, run=None, now=NOW) == 1
+            db.execute("SELECT 1")
+
+    with pytest.raises(BookUnavailable, match="was lost"):
+        sleep_while_another_commits()
+    assert asleep.version() == 1, "it wakes up with a new connection"
+
+
+def test_an_interruption_in_the_middle_leaves_nothing_behind(open_ledger: Callable[[], PostgresqlLedger]) -> None:
+    ledger = open_ledger()
+    days = Change(what="collect", covered=[Covered(metric="m", definition="d", days=[date(2024, 2, 1)])])
+
+    def interrupted(_: Any) -> Any:
+        yield b"half a file"
+        raise KeyboardInterrupt
+
+    half = Change(what="collect", add=[file_of("a")], covered=days.covered, contents=interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        ledger.commit(0, half, lease=None, run=None, now=NOW)
+    assert (ledger.version(), ledger.known_files(), ledger.snapshot().coverage) == (0, [], {})
+    assert ledger.commit(0, days, lease=None, run=None, now=NOW) == 1
+
+
+def file_of(path: str) -> File:
+    return File(path=path, kind="additive", metric="", first=date(2024, 2, 1), last=date(2024, 2, 29), rows=1, bytes=9)
+
+
+def test_a_driver_that_is_not_installed_is_told_with_the_line_to_paste(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "psycopg", None)
+    with pytest.raises(BookUnavailable, match="needs the driver psycopg") as told:
+        open_store(Place(folder=tmp_path, ledger="postgresql://h/app"))
+    assert told.value.hint == "pip install 'tallybook[postgresql]'"
 
 
 @pytest.mark.parametrize("url", ["postgresql://u:S3cret/x@127.0.0.1:99999x/app", "postgresql://u:S3cret%zz@h/app"])
