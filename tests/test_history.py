@@ -168,6 +168,19 @@ def test_an_imported_definition_that_is_asked_by_its_id_is_not_put_together_eith
     assert company.ask("latency", definition=definition, to="2024-01-02") == {"2024-01-01": 7, "2024-01-02": 7}
 
 
+def test_what_was_imported_as_counts_is_not_added_where_things_are_told_apart_by_now(company):
+    text = "day,plan,value\n2024-01-01,pro,3\n2024-01-01,team,2\n2024-01-02,pro,4\n"
+    company.book.import_history("signups", write(company, text))
+    company.declare(METRICS.replace("count(*)", "count(distinct id)"), start="2024-02-11")
+    company.run()
+    assert company.ask("signups", by=["plan"], to="2024-01-01") == {("2024-01-01", "pro"): 3, ("2024-01-01", "team"): 2}
+    assert company.ask("signups", to="2024-01-01") == {"2024-01-01": None}
+    assert company.ask("signups", by=["plan"], scope="week", to="2024-01-07") == {("2024-01-01", None): None}
+    company.declare(METRICS.replace('table = "users"', 'table = "users"\n    kind = "level"', 1).replace('time = "created_at"', 'from = "created_at"', 1), start="2024-02-11")  # fmt: skip
+    company.run()
+    assert "was imported as a flow" in whys(company, "signups", to="2024-01-01")["2024-01-01"]
+
+
 def test_a_level_is_the_value_of_the_last_day_whoever_said_it(company):
     january(company, "mrr", 500)
     found = company.ask("mrr", scope="month", to="2024-02-29")

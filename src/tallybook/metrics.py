@@ -27,6 +27,7 @@ GOAL_SCOPES = ("week", "month", "quarter", "year")
 """The periods for which a goal may be set: those with an end, and days on the way to it."""
 FILE_KINDS = {"xlsx": (".xlsx", ".xlsm"), "csv": (".csv",), "parquet": (".parquet",)}
 """What a delivery can be written as, with the endings of such files."""
+ADDS, DAY = "adds", "day"
 IMPORTED = "imported"
 """What takes the place of a declaration, where values were imported."""
 SHEETS = "google_sheets"
@@ -220,6 +221,16 @@ class Metric(msgspec.Struct, frozen=True, kw_only=True):
         return self.parsed is not None and self.parsed.linear and (second is None or second.zero)
 
     @property
+    def adds_up(self) -> bool:
+        """Its finished daily values of several series, or of several days of a flow, give the value of all of them when
+        they are added: counts and sums do, distinct counts, averages and percentiles do not."""
+        if self.function is not None:
+            return True
+        parsed = self.parsed
+        counted = parsed is not None and parsed.linear and all(slot.agg in ("count", "sum") for slot in parsed.slots)
+        return counted and self.second is None
+
+    @property
     def default_show(self) -> str:
         """What one number of a wider scope means when the question does not say."""
         if self.over_time:
@@ -380,7 +391,7 @@ class Bound(msgspec.Struct, frozen=True, kw_only=True):
     forms: dict[str, str]
     slots: tuple[BoundSlot, ...]
     imported: str = ""
-    """Finished values of a person or another tool: "adds" where several may be added, else "day"."""
+    """Of finished values of a person or another tool: ADDS where several may be added, else DAY."""
 
     @property
     def measure(self) -> Measure:

@@ -15,7 +15,7 @@ from tallybook.errors import Problem, Problems, QueryError
 from tallybook.history.cells import Cell, Read, days_of, numbers_of
 from tallybook.history.read import Table
 from tallybook.measure import DECIMAL, FLOAT, parse_measure
-from tallybook.metrics import Bound, BoundSlot, Metric
+from tallybook.metrics import ADDS, DAY, Bound, BoundSlot, Metric
 
 MOST_TOLD = 50
 """Problems of lines; of more, how many there are."""
@@ -59,7 +59,7 @@ def history(
     day, value, dims = places
     found_days = days_of(table.column(day), columns.order, from_1904=table.from_1904)
     found = numbers_of(table.column(value), columns.point)
-    exact = _exact(metric)
+    exact = metric.adds_up or metric.linear  # counted or added, not divided: kept to the last digit
     wrong: dict[int, list[str]] = {}
     for line, why in (*found_days.wrong.items(), *found.wrong.items()):
         wrong.setdefault(line, []).append(why)
@@ -123,7 +123,7 @@ def _places(
             problems.add(f"--dims {dim}", f"metric {metric.name!r} has no dimension {dim!r}", seen=dim, expected=there)
         else:
             dims[dim] = _place(table, f"--dims {dim}", [head], problems)
-    if dims and not adds_up(metric):
+    if dims and not metric.adds_up:
         problems.add(
             f"--dims {', '.join(dims)}",
             f"finished values of {metric.steps} cannot be put together from those of its parts",
@@ -153,25 +153,10 @@ def _place(table: Table, option: str, names: Sequence[str], problems: Problems) 
 # --- what is kept -------------------------------------------------------------------------------------------
 
 
-def adds_up(metric: Metric) -> bool:
-    """Finished daily values of several series, or of several days of a flow, give the value of all of them when they
-    are added: counts and sums do, distinct counts, averages and percentiles do not."""
-    if metric.function is not None:
-        return True
-    parsed = metric.parsed
-    counted = parsed is not None and parsed.linear and all(slot.agg in ("count", "sum") for slot in parsed.slots)
-    return counted and metric.second is None
-
-
-def _exact(metric: Metric) -> bool:
-    """Its values are counted or added, not divided: they are kept to the last digit."""
-    return adds_up(metric) or metric.linear
-
-
 def _wrong_number(metric: Metric, number: Decimal, *, exact: bool) -> str | None:
     if number.adjusted() >= 28:
         return f"{number} has more than 28 digits before its point"
-    if exact and number != round(number, 10):
+    if exact and len(format(number, "f").partition(".")[2].rstrip("0")) > 10:
         return f"{number} has more than 10 digits after its point; round it"
     if _counts(metric) and number != number.to_integral_value():
         return f"{number} is no number of things, and {metric.measure} counts them"
@@ -191,7 +176,7 @@ def _bound(metric: Metric, key: str, zone: str, dims: tuple[str, ...], *, exact:
         name=metric.name, kind=metric.kind, by=dims, measure="sum(value)", parsed=parse_measure("sum(value)", "duckdb"),
         unit=metric.unit, title=metric.title, over_time=metric.over_time,
     )  # fmt: skip
-    how = "adds" if adds_up(metric) else "day"
+    how = ADDS if metric.adds_up else DAY
     meaning = msgspec.json.encode([metric.kind, dims, how, exact])
     return Bound(
         metric=kept, definition=f"imported-{hashlib.blake2b(meaning, digest_size=3).hexdigest()}", key=key, zone=zone,

@@ -5,20 +5,16 @@ collected has none, save where the value is that of one day."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 
 from tallybook.calendar import ONE_DAY
 from tallybook.errors import Refused
-from tallybook.metrics import FLOW, Bound, Metric
+from tallybook.metrics import ADDS, FLOW, Bound, Metric
 from tallybook.query.ask import Query
 from tallybook.query.ground import Coverage, Ground
 from tallybook.query.solve import Cell, OneMetric, Period, Solved, plain, solve
 from tallybook.query.spans import ALL
-
-ADDS = "adds"
-"""Of an imported definition: its values of several series, and of several days of a flow, may be added."""
 
 
 def solve_with_past(ground: Ground, query: Query, name: str) -> Solved:
@@ -42,7 +38,8 @@ def _finished(ground: Ground, query: Query, bound: Bound, own: Solved) -> Solved
 
 def _not_together(metric: Metric, bound: Bound, show: str, period: Period) -> str | None:
     """Why finished values of several days have none together; None where they have."""
-    if bound.imported == ADDS or metric.kind != FLOW or show != "total" or period.first == period.last:
+    added = bound.imported == ADDS and metric.adds_up
+    if added or metric.kind != FLOW or show != "total" or period.first == period.last:
         return None
     return f"imported values of {metric.steps} are finished: those of several days cannot be put together; --scope day"
 
@@ -96,13 +93,14 @@ class _Past:
         places = {start: self._place(period) for start, period in self.own.periods.items()}
         if not self.before.stretches or not any(places.values()):
             return self.own
-        past = None if self._lacking() else self._solved()
+        unfit = self._unfit()
+        past = None if unfit else self._solved()
         found = replace(self.own, periods=dict(self.own.periods), cells=dict(self.own.cells))
         if past is not None and self.name not in self.ground.bounds:
             found = replace(found, type=past.type, empty=past.empty)
         for start, place in places.items():
             if place:
-                self._put(found, past, start, place)
+                self._put(found, past, start, place, unfit)
         found.said = f"{self.own.said or self.name}, {self._said()}"
         return found
 
@@ -117,12 +115,12 @@ class _Past:
             return "before" if self.before.holds(period.first) or self.metric.kind == FLOW else ""
         return "" if self.show in ("last", "change") else "between"
 
-    def _put(self, found: Solved, past: Solved | None, start: date, place: str) -> None:
+    def _put(self, found: Solved, past: Solved | None, start: date, place: str, unfit: str | None) -> None:
         """The period as it was imported, or why it has no value."""
         period = self.own.periods[start]
         why = self._mixed() if place == "between" else _not_together(self.metric, self.bound, self.show, period)
         if past is None or why:
-            _blank(found, start, why or self._lacks())
+            _blank(found, start, why or unfit or "")
             return
         for key in [key for key in found.cells if key[0] == start]:
             del found.cells[key]
@@ -141,16 +139,20 @@ class _Past:
 
     # -- why not ---------------------------------------------------------------------------------------
 
-    def _lacking(self) -> Sequence[str]:
-        named = [
-            *self.query.by,
-            *(f.dimension for f in self.query.where),
-            *(self.query.but[0] if self.query.but else ()),
-        ]
-        return [name for name in dict.fromkeys(named) if name not in self.bound.metric.by]
-
-    def _lacks(self) -> str:
-        return f"the imported history of {self.name} is not split by {' and '.join(self._lacking())}"
+    def _unfit(self) -> str | None:
+        """Why what was imported does not answer this question; None where it does."""
+        query, has = self.query, self.bound.metric.by
+        if self.bound.metric.kind != self.metric.kind:
+            return f"{self.name} was imported as a {self.bound.metric.kind}: import it again"
+        named = [*query.by, *(f.dimension for f in query.where), *(query.but[0] if query.but else ())]
+        lacking = [name for name in dict.fromkeys(named) if name not in has]
+        if lacking:
+            return f"the imported history of {self.name} is not split by {' and '.join(lacking)}"
+        if set(query.by) != set(has) and not self.metric.adds_up:
+            return (
+                f"imported values of {self.metric.steps} are finished: those of several series cannot be put together"
+            )
+        return None
 
     def _mixed(self) -> str:
         assert self.begins is not None
