@@ -294,6 +294,10 @@ def do_run(book: Any, one: Job) -> Said:
     return {"exit": report.exit_code, "errors": errors, "revisions": sum(m.revisions for m in report.metrics)}
 
 
+def do_import(book: Any, one: Job) -> Said:
+    return {"new": book.import_history(one["metric"], one["file"]).new}
+
+
 def do_compact(book: Any, one: Job) -> Said:
     return book.compact()
 

@@ -6,6 +6,8 @@ from __future__ import annotations
 import csv
 import io
 import json
+import random
+import shutil
 import sqlite3
 from contextlib import closing
 from datetime import date, datetime, timedelta
@@ -22,6 +24,7 @@ from tallybook.history.cells import days_of, numbers_of
 from tallybook.sheets.keep import NAMES
 from tallybook.sheets.places import link as document_link
 from tallybook.testing.sheets import Emulator
+from tests.crash import Driver
 from tests.projects import Project, project
 from tests.test_why import said
 
@@ -529,3 +532,23 @@ def test_a_worksheet_of_google_is_read_by_its_address(company, monkeypatch):
         }  # fmt: skip
         assert company.book.import_history("signups", document_link(document), tab="Old").version == 0
         assert google.mistakes == []
+
+
+def test_killed_at_any_step_and_imported_again_it_is_all_there(company, seed, soak):
+    path = str(write(company, daily("2024-01-01", *range(41))))
+    company.close()
+    before = shutil.copytree(company.folder, company.folder.with_name("before"))
+    how = {"now": "2024-03-06T07:00", "metric": "signups", "file": path}
+    with Driver() as driver:
+        whole = driver.do(company.folder, "import", **how)
+        assert whole["said"] == {"new": 41}
+        expected = company.ask("signups")
+        chosen = range(1, whole["steps"] + 1)
+        for step in chosen if soak else random.Random(seed).sample(chosen, 5):
+            company.close()
+            shutil.rmtree(company.folder)
+            shutil.copytree(before, company.folder)
+            assert driver.do(company.folder, "import", at=step, **how)["exit"] is None
+            assert driver.do(company.folder, "import", **how)["exit"] == 0
+            assert company.ask("signups") == expected, f"killed at step {step}"
+            assert company.book.doctor() == []
