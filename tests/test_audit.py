@@ -172,6 +172,49 @@ def test_where_nothing_changed_nothing_drifts_in_any_kind_of_metric(project, kin
     assert found.skipped == {"open": "of a snapshot only the present can be seen"}
 
 
+@given(
+    edits=st.lists(
+        st.tuples(st.sampled_from(["delete", "move", "raise", "rename"]), st.integers(0, 29), st.integers(0, 9)),
+        max_size=6,
+    )
+)
+def test_what_drifts_is_what_plain_sums_say_of_every_day(edits, tmp_path_factory):
+    """Sums by plan and day of the rows as they were, and as they are."""
+    folder = tmp_path_factory.mktemp("judged")
+    made = Project(folder, f"sqlite:///{folder}/app.db", now="2024-01-20T06:00")
+    rows = {n: [n % 10, ("pro", "team", None)[n % 3], n + 1] for n in range(30)}
+    made.table(INVOICES, [(n, f"{day(d)} 10:00:00", plan, "c", amount) for n, (d, plan, amount) in rows.items()])
+    made.declare(REVENUE)
+    made.run()
+    before = sums_of(rows)
+    for what, number, to in edits:
+        if what == "delete":
+            rows.pop(number, None)
+            made.execute(f"delete from invoices where id = {number}")
+        elif number in rows:
+            rows[number][{"move": 0, "rename": 1, "raise": 2}[what]] = "new" if what == "rename" else to
+            value = {"move": f"paid_at = '{day(to)} 10:00:00'", "raise": f"amount = {to}", "rename": "plan = 'new'"}[
+                what
+            ]
+            made.execute(f"update invoices set {value} where id = {number}")
+    after = sums_of(rows)
+    expected = {k: (before.get(k), after.get(k)) for k in before.keys() | after.keys() if before.get(k) != after.get(k)}
+    found = {
+        (str(one.day), json.loads(r.series)["plan"]): tuple(None if v is None else int(v) for v in (r.old, r.new))
+        for one in made.book.audit(sample=ALL).counted
+        for r in one.drift
+    }
+    made.close()
+    assert found == expected
+
+
+def sums_of(rows: dict[int, list[Any]]) -> dict[tuple[str, Any], int]:
+    found: dict[tuple[str, Any], int] = {}
+    for number, plan, amount in rows.values():
+        found[(day(number), plan)] = found.get((day(number), plan), 0) + amount
+    return found
+
+
 def test_a_subscription_that_changed_drifts_on_every_day_that_it_touched(project):
     project = declared(project(), EVERY_KIND)
     project.execute("update subs set price = 500 where id = 4")  # 5 to 13 January
