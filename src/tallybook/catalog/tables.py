@@ -38,7 +38,7 @@ from tallybook.metrics import (
 
 LATER_SECTIONS = ("rules", "alerts")
 """Known, but not checked by this version."""
-SECTIONS = ("book", "schedule", "sources", "metrics", "goals", "deliveries", *LATER_SECTIONS)
+SECTIONS = ("book", "sources", "metrics", "goals", "deliveries", "schedule", *LATER_SECTIONS)
 EVENTS = "events"
 """A source name that is reserved for usage events, which come later."""
 
