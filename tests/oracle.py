@@ -720,7 +720,7 @@ def is_integer(*values: Value) -> bool:
 
 
 def mean(values: Sequence[Value], n: int) -> Value:
-    """Σ values / n. The slack is a share of Σ|values|: they may be added as floats."""
+    """Σ values / n, a float even where it is 0. The slack is a share of Σ|values|: they may be added as floats."""
     if any(value.free for value in values):
         return FREE
     middles = [value.middle for value in values if value.middle is not None]
@@ -728,7 +728,8 @@ def mean(values: Sequence[Value], n: int) -> Value:
     highs = [value.high for value in values if value.high is not None]
     slack = ROUNDING * sum(map(abs, middles))
     approximate = any(value.approximate for value in values)
-    return Value(sum(middles) / Fraction(n), (sum(lows) - slack) / n, (sum(highs) + slack) / n, approximate)
+    ends = (sum(lows) - slack) / n, (sum(highs) + slack) / n
+    return Value(sum(middles) / Fraction(n), *ends, approximate, real=True)
 
 
 def extreme(values: Sequence[Value], choose: Callable[..., Any]) -> Value:
