@@ -315,6 +315,22 @@ def test_hosts_elsewhere_install_what_the_sources_need(repository: Repository) -
         assert "tallybook[postgresql]" in "".join(repository.schedule(scheduler).values())
 
 
+def test_a_book_in_its_ledger_needs_no_disk_anywhere(repository: Repository) -> None:
+    repository.declare()
+    without = {
+        name: "".join(repository.schedule(name).values()) for name in ("heroku", "github", "gitlab", "kubernetes")
+    }
+    toml = repository.folder / "tallybook.toml"
+    kept = 'ledger = "${LEDGER_URL:-postgresql://reader@db/app}"\nstore = "ledger"'
+    toml.write_text(toml.read_text().replace("start = ", f"{kept}\nstart = "))
+    for name, text in without.items():
+        now = "".join(repository.schedule(name).values())
+        assert len(now) < len(text), "no cache, no claim, and no warning of what is lost"
+        assert "LEDGER_URL" in now
+        assert "tallybook[postgresql]" in now
+    assert "The disk there is gone" in without["heroku"]
+
+
 def test_a_windows_task_names_the_distribution_it_was_written_in(repository: Repository) -> None:
     code, said = repository.say("schedule", "windows", WSL_DISTRO_NAME="Ubuntu & friends")
     assert code == 0

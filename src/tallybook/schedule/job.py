@@ -19,6 +19,7 @@ from tallybook.config.files import variables_of
 from tallybook.config.urls import dialect_of
 from tallybook.errors import QueryError
 from tallybook.metrics import SHEETS
+from tallybook.store import IN_LEDGER
 from tallybook.timetable import Timetable
 
 DEFAULT = time(3, 30)
@@ -94,8 +95,8 @@ class Job:
 
     @property
     def lasts(self) -> bool:
-        """The book is kept elsewhere than on the disk of the machine that runs."""
-        return "://" in self.store
+        """The book is kept elsewhere than on the disk of the machine that runs: all of it is in its ledger."""
+        return self.store == IN_LEDGER
 
     @property
     def store_there(self) -> str:
@@ -163,6 +164,7 @@ def job_of(project: Project, *, at: time | None, today: date, user: str, wsl: st
     dialects = {dialect_of(source.url) or "" for source in catalog.sources.values()}
     sheets = any(delivery.to == SHEETS for delivery in catalog.deliveries.values())
     extras = {PACKAGES[dialect] for dialect in dialects if dialect in PACKAGES} | ({"google"} if sheets else set())
+    extras |= {"postgresql"} if catalog.book.ledger else set()
     return Job(
         book=catalog.book.name, folder=project.folder, store=catalog.book.store, command=this_command(),
         at=at or _declared(catalog.schedule.cron, catalog.book.timezone), zone=catalog.book.timezone, today=today,
@@ -241,5 +243,6 @@ def secrets_in_dotenv(job: Job, who: str) -> Iterable[str]:
 
 DISK_IS_LOST = (
     "The disk there is gone when the run ends, and the book with it: the next run begins with an empty one and "
-    "collects everything again from `start`. Numbers of what only its present shows (levels without time) lose their past."
+    "collects everything again from `start`. Numbers of what only its present shows (levels without time) lose their past. "
+    'Keep the book in a PostgreSQL database instead: ledger = "${DATABASE_URL}" and store = "ledger" in [book].'
 )
