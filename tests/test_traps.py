@@ -1447,6 +1447,30 @@ def test_an_or_in_a_where_does_not_swallow_the_bounds_of_the_day(project, kind):
     assert found.both("paying", from_="2024-01-01", to="2024-01-02") == {"2024-01-01": 1, "2024-01-02": 1}
 
 
+def test_a_formula_does_not_make_a_number_of_what_was_not_collected(project):
+    """3 January was not collected. Of plan pro a value is carried into it, of team none is known: not 0."""
+    project = project(now="2024-01-10T06:00")
+    project.table("seats (day date, plan text, n int)", [("2024-01-01", "pro", 5), ("2024-01-02", "pro", 7)])
+    project.declare("""
+        [metrics.seats]
+        kind = "level"
+        table = "seats"
+        time = "day"
+        measure = "sum(n)"
+        by = ["plan"]
+        carry = "10d"
+
+        [metrics.lost]
+        measure = "coalesce(seats - seats, 0)"
+    """)
+    project.run(from_="2024-01-01", to="2024-01-02")
+    third = {"from_": "2024-01-03", "to": "2024-01-03"}
+    assert project.ask("lost", **third) == {"2024-01-03": 0}
+    assert project.ask("lost", where=["plan=team"], **third) == {"2024-01-03": None}
+    (row,) = project.rows("lost", where=["plan=team"], **third)
+    assert row["notes"]["lost"]["why"] == "2024-01-03 was not collected"
+
+
 # ------------------------------------------------------------------------------------------------- text
 
 

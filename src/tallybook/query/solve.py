@@ -277,7 +277,7 @@ class OneMetric:
         period.absent_is_known = period.target is not None and self.coverage.holds(period.target)
         if period.target is not None:
             period.as_of = self.coverage.instants.get(period.target) or period.as_of
-        if period.days and not period.absent_is_known:
+        if (period.days or period.target) and not period.absent_is_known:
             day = period.first if self.show == "first" else period.target or period.last
             period.why = f"{day} was not collected"
 
