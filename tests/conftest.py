@@ -31,7 +31,7 @@ DATABASES = ("sqlite", "duckdb", *servers.KINDS)
 # `derandomize` is said because Hypothesis turns it on by itself where CI is set: we want new examples each
 # run, reproducible by the seed.
 PROFILE = {"deadline": None, "print_blob": True, "derandomize": False}
-settings.register_profile("default", max_examples=12, suppress_health_check=[HealthCheck.too_slow], **PROFILE)
+settings.register_profile("default", max_examples=8, suppress_health_check=[HealthCheck.too_slow], **PROFILE)
 settings.register_profile("soak", max_examples=150, suppress_health_check=list(HealthCheck), **PROFILE)
 settings.load_profile("soak" if SOAK else "default")
 
