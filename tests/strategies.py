@@ -854,12 +854,14 @@ class Life:
 
 
 def collected(step: Run, world: World, covered: dict[date, Tables]) -> list[date]:
-    """The days that a run collects: those it is told, or else all closed ones that were never collected and
-    the last `lookback` closed ones."""
+    """The days that a run collects: those it is told, or else all closed ones that were never collected, and
+    the last `lookback` of the day that closed after the newest of the others: after a pause it looks again as the
+    runs would have that were skipped."""
     if step.from_ is not None:
         assert step.to is not None
         return days_between(step.from_, step.to)
-    again = step.closed - DAY * world.lookback
+    skipped_first = min(step.closed, max(covered, default=step.closed) + DAY)
+    again = skipped_first - DAY * world.lookback
     return [day for day in days_between(world.start, step.closed) if day not in covered or day > again]
 
 
