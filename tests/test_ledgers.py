@@ -142,7 +142,7 @@ def test_killed_at_any_step_and_run_again_it_is_the_same_book(
 ) -> None:
     """kill -9 in the middle of the first collect, and of a later one that finds changed rows."""
     dice, first, second = random.Random(f"{seed} {store}"), HISTORY[0], HISTORY[1]
-    for number in range(20 if soak else 1):
+    for number in range(8 if soak else 1):
         folder = company(tmp_path / str(number), store)
         for act in (first, second):
             change(folder, act)

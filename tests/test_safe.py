@@ -13,11 +13,13 @@ import shutil
 import signal
 import sqlite3
 import subprocess
+import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +29,8 @@ import tallybook
 from tallybook.errors import Refused
 from tallybook.store.ledger import Change
 from tallybook.store.sqlite_ledger import SqliteLedger
+from tallybook.store.tables import COLUMNS
+from tests.conftest import SOAK
 from tests.crash import Driver, Job, Said, job
 
 ZONE = "Europe/Berlin"
@@ -142,7 +146,7 @@ class Act:
     changes: tuple[str, ...] = ()
 
 
-PARTS = 4
+PARTS = 4 if SOAK else 1
 HISTORY = (
     Act("first collect", "run", "2024-01-16T06:00"),
     Act(
@@ -217,10 +221,14 @@ def change(folder: Path, act: Act) -> None:
         app.commit()
 
 
+NAMING = ("path", "holder", "host", "pid", "report")
+"""Columns of a ledger in which no two runs agree that do the same."""
+
+
 @dataclass
 class Lived:
     """The history lived through once, undisturbed: the folder as it was before each act, what the book said
-    after it, and how many steps and seconds the act took."""
+    after it, and which steps the act took, and how many seconds."""
 
     folder: Path
     driver: Driver
@@ -233,18 +241,13 @@ class Lived:
         for place, act in enumerate(HISTORY):
             change(self.folder, act)
             self.before[act.name] = shutil.copytree(self.folder, self.folder.with_name(f"before-{place}"))
-            self.did[act.name] = self.act(self.folder, act)
+            self.did[act.name] = self.act(self.folder, act, trace=True)
             assert self.did[act.name]["exit"] == 0, self.did[act.name]
             self.after[act.name] = self.dump(self.folder, act)
         return self
 
     def act(self, folder: Path, act: Act, **crash: Any) -> Said:
         return self.driver.do(folder, act.do, now=act.now, **act.more, **crash)
-
-    def again_traced(self, act: Act) -> list[str]:
-        """The names of an act's steps."""
-        with self.again(act) as folder:
-            return self.act(folder, act, trace=True)["steps"]
 
     def dump(self, folder: Path, act: Act) -> Said:
         answer = self.driver.do(folder, "dump", now=act.now, questions=QUESTIONS)
@@ -257,11 +260,18 @@ class Lived:
         shutil.rmtree(self.folder)
         yield shutil.copytree(self.before[act.name], self.folder)
 
-    def survives(self, act: Act, **crash: Any) -> Said:
-        """Crash an act, do it again, and hold the book against the one that was written in a single pass."""
+    def survives(self, act: Act, seen: set[str] | None = None, **crash: Any) -> Said:
+        """Crash an act, do it again, and hold the book against the one that was written in a single pass.
+
+        `seen`: the states of crashed books that were gone on from; the same state is not gone on from again."""
         with self.again(act) as folder:
             crashed = self.act(folder, act, **crash)
             assert crashed["exit"] in (None, 0), crashed
+            if seen is not None:
+                left = what_is_left(folder / "book")
+                if left in seen:
+                    return crashed
+                seen.add(left)
             halfway = self.driver.do(folder, "dump", now=act.now, questions=QUESTIONS[:3])
             assert halfway["said"]["doctor"] == [], (crash, halfway["said"]["doctor"])
             again = self.act(folder, act)
@@ -270,6 +280,27 @@ class Lived:
             tidied = self.driver.do(folder, "tidy", now=act.now)["said"]
             assert tidied["left"] == tidied["missing"] == [], (crash, tidied)
         return crashed
+
+
+def what_is_left(book: Path) -> str:
+    """What is on the disk of a book, in one word: its folders and points files under any names, and its ledger, looked
+    at in a copy and without what names a file, a process or its duration."""
+    points = [(path.parent.relative_to(book), path.name[: -len("0123456789ab.parquet")], sha256(path.read_bytes()).digest())
+              for path in book.rglob("*.parquet")]  # fmt: skip
+    folders = [path.relative_to(book) for path in book.rglob("*") if path.is_dir()]
+    with tempfile.TemporaryDirectory() as copied:
+        for path in (book / "ledger.sqlite", book / "ledger.sqlite-wal"):
+            if path.exists():
+                shutil.copy(path, copied)
+        with closing(sqlite3.connect(Path(copied) / "ledger.sqlite")) as ledger:
+            made = {name for (name,) in ledger.execute("SELECT name FROM sqlite_schema")}
+            rows = [
+                ledger.execute(f"SELECT {', '.join(c for c in columns if c not in NAMING)} FROM {name}").fetchall()
+                for name, columns in COLUMNS.items() if name in made
+            ]  # fmt: skip
+    return sha256(
+        repr((sorted(points), sorted(folders), [sorted(map(repr, table)) for table in rows])).encode()
+    ).hexdigest()
 
 
 def assert_same(found: Said, expected: Said, why: Any) -> None:
@@ -313,19 +344,38 @@ def at(folder: Path, now: str) -> Iterator[Any]:
 def test_killed_at_any_step_and_done_again_it_is_the_same_book(
     lived: Lived, act: Act, part: int, seed: int, soak: bool, record_property: Callable[[str, object], None]
 ) -> None:
-    """In parts, which several workers share: the long run takes every step of each act."""
-    steps = range(1, lived.did[act.name]["steps"] + 1)[part::PARTS]
-    chosen = steps if soak else [random.Random(f"{seed} {act.name} {part}").choice(steps)]
-    crashes = [lived.survives(act, at=step) for step in chosen]
+    """In parts, which several workers share. The long run kills at every step, but of those inside of a transaction
+    at one, and goes on from every state that a kill leaves."""
+    dice = random.Random(f"{seed} {act.name} {part}")
+    steps = worth_a_kill(lived.did[act.name]["steps"], dice)
+    own = steps[len(steps) * part // PARTS : len(steps) * (part + 1) // PARTS]
+    chosen, seen = own if soak else [dice.choice(own)], set[str]()
+    crashes = [lived.survives(act, seen, at=step) for step in chosen]
     assert all(crash["signal"] == signal.SIGKILL for crash in crashes)
     record_property("killed at steps", len(chosen))
+    record_property("gone on from states", len(seen))
+
+
+def worth_a_kill(steps: Sequence[str], dice: random.Random) -> list[int]:
+    """The numbers of the steps, but of those inside of a transaction only one: before its COMMIT nothing of them is
+    on the disk."""
+    chosen: list[int] = []
+    inside: list[int] = []
+    for number, name in enumerate(steps, 1):
+        if name.startswith("ledger ") and name not in ("ledger BEGIN", "ledger COMMIT"):
+            inside.append(number)
+            continue
+        chosen += [dice.choice(inside)] if inside else []
+        chosen.append(number)
+        inside = []
+    return chosen
 
 
 def test_killed_at_any_moment_and_done_again_it_is_the_same_book(
     lived: Lived, act: Act, seed: int, soak: bool, record_property: Callable[[str, object], None]
 ) -> None:
     dice = random.Random(f"{seed} {act.name}")
-    moments = [dice.random() * lived.did[act.name]["seconds"] for _ in range(40 if soak else 2)]
+    moments = [dice.random() * lived.did[act.name]["seconds"] for _ in range(30 if soak else 2)]
     crashes = [lived.survives(act, after=moment) for moment in moments]
     record_property("killed at moments", sum(crash["signal"] == signal.SIGKILL for crash in crashes))
 
@@ -345,7 +395,7 @@ def test_killed_again_and_again_it_ends_up_the_same_book(lived: Lived, seed: int
 def test_a_run_that_was_killed_has_kept_what_it_published(lived: Lived) -> None:
     act = HISTORY[0]
     with lived.again(act) as folder:
-        lived.act(folder, act, at=lived.did[act.name]["steps"] - 20)
+        lived.act(folder, act, at=len(lived.did[act.name]["steps"]) - 20)
         with at(folder, act.now) as book:
             covered = sum(row["days"] for row in book.metrics() if row["kind"] != "derived")
             lost = book.runs()
@@ -549,7 +599,7 @@ def test_several_open_a_book_that_is_not_there_yet(driver: Driver, tmp_path: Pat
 
 def test_a_run_that_was_taken_over_while_it_slept_can_not_commit(driver: Driver, lived: Lived) -> None:
     act = HISTORY[1]
-    steps = lived.again_traced(act)
+    steps = lived.did[act.name]["steps"]
     for place in (steps.index("points written") + 1, len(steps) - steps[::-1].index("points begun")):
         with lived.again(act) as folder:
             asleep = lived.act(folder, act, at=place, signal="STOP")
