@@ -16,15 +16,7 @@ import click
 import msgspec
 
 from tallybook import book, calendar, errors, measure, metrics, result
-from tallybook.catalog.keys import (
-    BOOK_KEYS,
-    DELIVERY_KEYS,
-    GOAL_KEYS,
-    METRIC_KEYS,
-    SCHEDULE_KEYS,
-    SOURCE_KEYS,
-    Key,
-)
+from tallybook.catalog.keys import BOOK_KEYS, DELIVERY_KEYS, GOAL_KEYS, METRIC_KEYS, SCHEDULE_KEYS, SOURCE_KEYS, Key
 from tallybook.cli.verbs import VERBS, tallybook
 from tallybook.destinations import Destination
 from tallybook.metrics import (

@@ -18,7 +18,8 @@ import pytest
 
 from tallybook import destinations
 from tallybook.destinations import DESTINATIONS, destination_for, kinds, open_destination, replacing
-from tallybook.destinations.xlsx import MAX_COMMENTS, MAX_ROWS, Xlsx, refuse_what_does_not_fit, workbook
+from tallybook.destinations.xlsx import Xlsx, refuse_what_does_not_fit, workbook
+from tallybook.destinations.xlsx.pages import MAX_COMMENTS, MAX_ROWS
 from tallybook.errors import DestinationError
 from tallybook.result import Column, Result
 

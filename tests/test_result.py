@@ -15,7 +15,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from tallybook.errors import TallybookError
-from tallybook.result import Column, Result, format_number, number_format, parse_format
+from tallybook.result import Column, Result
+from tallybook.result.formats import format_number, number_format, parse_format
 
 REVENUE = Column(name="revenue", role="metric", type="decimal", unit="EUR", show="total")
 SIGNUPS = Column(name="signups", role="metric", type="integer", show="total")

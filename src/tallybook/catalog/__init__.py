@@ -16,7 +16,6 @@ from tallybook.catalog.among import Metrics
 from tallybook.catalog.assumptions import explain_assumptions
 from tallybook.catalog.deliveries import Deliveries
 from tallybook.catalog.goals import Goals
-from tallybook.catalog.keys import closest, toml
 from tallybook.catalog.tables import (
     LATER_SECTIONS,
     check_sections,
@@ -27,6 +26,7 @@ from tallybook.catalog.tables import (
     read_schedule,
     read_sources,
 )
+from tallybook.catalog.words import closest, toml
 from tallybook.errors import Problem, Problems
 from tallybook.metrics import Catalog
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from msgspec.structs import replace
 
-from tallybook.catalog.keys import METRIC_KEYS, Wrong, closest, shown, toml
+from tallybook.catalog.keys import METRIC_KEYS
 from tallybook.catalog.rules import (
     DERIVED_KEYS,
     FACT_KEYS,
@@ -31,6 +31,8 @@ from tallybook.catalog.sql import (
     wrong_where,
 )
 from tallybook.catalog.tables import EVENTS, wrong_value
+from tallybook.catalog.values import Wrong
+from tallybook.catalog.words import closest, shown, toml
 from tallybook.errors import MeasureError, Problems
 from tallybook.measure import BY_TIME, parse_derived, parse_measure
 from tallybook.metrics import RESERVED_NAMES, UNIQUES

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from tallybook.catalog.keys import Key, closest, shown, toml
+from tallybook.catalog.keys import Key
+from tallybook.catalog.words import closest, shown, toml
 from tallybook.errors import Problems
 from tallybook.metrics import FILTER, Catalog
 

@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from tallybook.catalog.asking import Asking, filtered
-from tallybook.catalog.keys import DELIVERY_KEYS, toml
+from tallybook.catalog.keys import DELIVERY_KEYS
 from tallybook.catalog.tables import DeclaredDelivery
+from tallybook.catalog.words import toml
 from tallybook.metrics import FILE_KINDS, SHEETS
 
 

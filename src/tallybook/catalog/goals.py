@@ -12,9 +12,10 @@ from msgspec.structs import replace
 
 from tallybook.calendar import period_start
 from tallybook.catalog.asking import Asking, filtered
-from tallybook.catalog.keys import GOAL_KEYS, shown, toml
+from tallybook.catalog.keys import GOAL_KEYS
 from tallybook.catalog.rules import wrong_show
 from tallybook.catalog.tables import DeclaredGoal
+from tallybook.catalog.words import shown, toml
 from tallybook.metrics import WEEKDAYS, Goal
 
 SHORT = {"month": (r"\d{4}-\d\d", "-01"), "year": (r"\d{4}", "-01-01")}

@@ -1,23 +1,47 @@
-"""Which keys there are, how the value of each is read, and what was meant by one that cannot be."""
+"""Which keys there are, how the value of each is read, and an example of each."""
 
 from __future__ import annotations
 
-import difflib
-import json
-import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import date, datetime, time
-from decimal import Decimal
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from tallybook import calendar
-from tallybook.addresses import is_service, spreadsheet_id
-from tallybook.errors import MeasureError
-from tallybook.measure import SPELLINGS, THEN_WORDS, parse_then
+from tallybook.catalog.values import (
+    names_of,
+    not_yet,
+    one_of,
+    read_address,
+    read_column,
+    read_columns,
+    read_cron,
+    read_day,
+    read_document,
+    read_filters,
+    read_flag,
+    read_function,
+    read_joins,
+    read_number,
+    read_old_name,
+    read_qualified,
+    read_query,
+    read_schema,
+    read_span,
+    read_store,
+    read_tab,
+    read_table,
+    read_targets,
+    read_text,
+    read_then,
+    read_time_of_day,
+    read_whole_days,
+    read_words,
+    read_zone,
+    span_from,
+    whole_number,
+)
 from tallybook.metrics import (
     BY_HAND,
     FILE_KINDS,
-    FILTER,
     GOAL_SCOPES,
     IMPORTED,
     KINDS,
@@ -28,19 +52,7 @@ from tallybook.metrics import (
     SHOWS,
     STORED_FORMS,
     WEEKDAYS,
-    Join,
 )
-from tallybook.timetable import NeverDue, Timetable, cron_of
-
-NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-
-
-class Wrong(Exception):
-    """A value that cannot be: why, what was expected, and what was perhaps meant."""
-
-    def __init__(self, why: str, *, expected: str = "", instead: object = None, hint: str = "") -> None:
-        super().__init__(why)
-        self.why, self.expected, self.instead, self.hint = why, expected, instead, hint
 
 
 class Key(NamedTuple):
@@ -53,529 +65,93 @@ class Key(NamedTuple):
     """Its value is never repeated."""
 
 
-def _text(value: object) -> str:
-    if not isinstance(value, str):
-        raise Wrong("is not a text", expected="a text in quotes", instead=_quoted(value))
-    if not value.strip():
-        raise Wrong("is empty", expected="a text that says something, or leave the key out")
-    if re.search(r"[\x00-\x08\x0b-\x1f\x7f]", value.replace("\r\n", "\n")):
-        raise Wrong("holds a control character", expected="letters, digits and signs")
-    return value.strip()
-
-
-def _words(value: object) -> str:
-    return _text(value) if not isinstance(value, str) or value.strip() else ""
-
-
-def _quoted(value: object) -> str | None:
-    return str(value) if isinstance(value, int | float | date) and not isinstance(value, bool) else None
-
-
-def _flag(value: object) -> bool:
-    if not isinstance(value, bool):
-        meant = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
-        raise Wrong("is not a yes or no", expected="true or false", instead=meant.get(str(value).lower()))
-    return value
-
-
-def _whole(low: int, high: int) -> Callable[[object], int]:
-    def read(value: object) -> int:
-        if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-            meant = int(value) if isinstance(value, str) and re.fullmatch(r"\d{1,9}", value) else None
-            expected = f"a whole number from {low} to {high:,}"
-            raise Wrong("is not such a number", expected=expected, instead=meant)
-        return value
-
-    return read
-
-
-def _one_of(choices: Sequence[str]) -> Callable[[object], str]:
-    def read(value: object) -> str:
-        if not isinstance(value, str) or value not in choices:
-            meant = closest(value, choices)
-            raise Wrong("is not one of the words", expected=", ".join(choices), instead=meant)
-        return value
-
-    return read
-
-
-def _day(value: object) -> date:
-    if isinstance(value, datetime):
-        raise Wrong("is an instant, not a day", expected="a day", instead=value.date().isoformat())
-    if isinstance(value, str) and re.fullmatch(r"\d{4}-\d\d-\d\d", value.strip()):
-        try:
-            value = date.fromisoformat(value.strip())
-        except ValueError:
-            raise Wrong("is no day of the calendar", expected='a day as "2023-01-31"') from None
-    if not isinstance(value, date):
-        raise Wrong("is not a day", expected='a day as "2023-01-31"')
-    if not 1900 <= value.year <= 2200:
-        raise Wrong("is too far away", expected="a day between 1900 and 2200")
-    return value
-
-
-_SPAN = re.compile(r"(\d{1,9})\s*([a-z]+)")
-_UNITS = {
-    **dict.fromkeys(("s", "sec", "second", "seconds"), 1),
-    **dict.fromkeys(("m", "min", "minute", "minutes"), 60),
-    **dict.fromkeys(("h", "hour", "hours"), 3600),
-    **dict.fromkeys(("d", "day", "days"), 86_400),
-    **dict.fromkeys(("w", "week", "weeks"), 7 * 86_400),
-}
-_LONGEST = 36_500 * 86_400
-LARGEST = 10**27
-"""No number of a metric has so many digits before its point."""
-
-
-def _seconds(low: int, unit: str) -> Callable[[object], float]:
-    """Reads a span as seconds; `unit` is what a bare number probably meant."""
-
-    def read(value: object) -> float:
-        found = _SPAN.fullmatch(value.strip().lower()) if isinstance(value, str) else None
-        if not found or found[2] not in _UNITS:
-            bare = re.fullmatch(r"\d{1,9}", str(value).strip()) and not isinstance(value, bool)
-            meant = f"{value}{unit}" if bare else None
-            raise Wrong("is not a span of time", expected="a number with s, m, h, d or w", instead=meant)
-        seconds = int(found[1]) * _UNITS[found[2]]
-        if not low <= seconds <= _LONGEST:
-            raise Wrong("is out of range", expected=f"a span from {low} seconds to a hundred years")
-        return float(seconds)
-
-    return read
-
-
-def _whole_days(value: object) -> int:
-    seconds = _seconds(0, "d")(value)
-    if seconds % 86_400:
-        days = int(seconds // 86_400) + 1
-        raise Wrong("is not a number of whole days", expected="whole days", instead=f"{days}d")
-    return int(seconds // 86_400)
-
-
-def _zone(value: object) -> str:
-    """A zone that means the same on every machine."""
-    from tallybook.calendar import zone
-
-    name = _text(value)
-    if name.split("/")[0] not in ("localtime", "posixrules", "Factory", "posix", "right"):
-        try:
-            return zone(name).key
-        except (KeyError, ValueError, OSError):
-            pass
-    raise Wrong("is not a time zone", expected="a name of the zone database", instead=_closest_zone(name))
-
-
-def _closest_zone(name: str) -> str | None:
-    from zoneinfo import available_timezones
-
-    zones = sorted(z for z in available_timezones() if not z.startswith(("posix/", "right/")))
-    by_city = {z.rsplit("/", 1)[-1]: z for z in zones if "/" in z and not z.startswith("Etc/")}
-    wanted = name.replace(" ", "_")
-    city = closest(wanted.rsplit("/", 1)[-1], tuple(by_city))
-    return closest(wanted, zones, cutoff=0.75) or (by_city[city] if city else None)
-
-
-def _column(value: object) -> str:
-    name = _text(value)
-    if re.search(r"[()\[\]{}'\";:,=\n]|\s[aA][sS]\s", name):
-        expected = "the bare name of a column; compute it in `sql` and name it there"
-        raise Wrong("is an expression, not a column", expected=expected)
-    if "." in name:
-        raise Wrong("names a table too", expected="the column alone", instead=name.rsplit(".", 1)[-1] or None)
-    return name
-
-
-def _qualified(value: object) -> str:
-    """A column, of a joined table where it has a dot."""
-    return value if isinstance(value, str) and re.fullmatch(r"\w+\.\w+", value) else _column(value)
-
-
-def _then(value: object) -> str:
-    """What becomes of the values of all entities."""
-    text = _text(value)
-    try:
-        parse_then(text)
-    except MeasureError:
-        raise Wrong(
-            "is no aggregate of one value for each entity", expected=THEN_WORDS, instead=closest(text, SPELLINGS)
-        ) from None
-    return text.strip().lower()
-
-
-def _item(value: object) -> str:
-    try:
-        return _qualified(value)
-    except Wrong as wrong:
-        raise Wrong(f"holds {toml(value)}, which {wrong.why}", expected=wrong.expected) from None
-
-
-def _columns(value: object) -> tuple[str, ...]:
-    if isinstance(value, str):
-        meant = [v.strip() for v in value.split(",")]
-        raise Wrong("is not a list", expected="a list of columns", instead=meant)
-    if not isinstance(value, list | tuple):
-        raise Wrong("is not a list", expected="a list of columns")
-    names = tuple(_item(v) for v in value)
-    lowered = [n.casefold() for n in names]
-    twice = [n for i, n in enumerate(names) if n.casefold() in lowered[:i]]
-    if twice:
-        once = [n for i, n in enumerate(names) if n.casefold() not in lowered[:i]]
-        raise Wrong(f"names {twice[0]!r} twice", expected="each column once", instead=once)
-    return names
-
-
-_WORD = r"(?:\w+|\"[^\"]+\"|`[^`]+`)"
-_REF = rf"{_WORD}(?:\.{_WORD})?"
-_JOIN = re.compile(
-    rf"(?P<table>{_WORD}(?:\.{_WORD})?)(?:\s+(?:as\s+)?(?!on\b)(?P<name>{_WORD}))?\s+on\s+(?P<on>{_REF}\s*=\s*{_REF}"
-    rf"(?:\s+and\s+{_REF}\s*=\s*{_REF})*)",
-    re.IGNORECASE,
-)
-_JOIN_FORM = "TABLE on TABLE.column = column, with `and` between several"
-
-
-def _joins(value: object) -> tuple[Join, ...]:
-    if not isinstance(value, list | tuple):
-        return (_join(_text(value)),)
-    found = []
-    for place, text in enumerate(value):
-        try:
-            found.append(_join(_text(text)))
-        except Wrong as wrong:
-            if wrong.instead is not None:
-                wrong.instead = [*value[:place], wrong.instead, *value[place + 1 :]]
-            raise
-    return tuple(found)
-
-
-def _join(text: str) -> Join:
-    bare = re.sub(r"(?i)^(left\s+|inner\s+|outer\s+)*join\s+", "", text)
-    found = _JOIN.fullmatch(bare)
-    if not found or bare != text:
-        raise Wrong(
-            "does not say which one row belongs to a fact", expected=_JOIN_FORM, instead=bare if found else None
-        )
-    table = _unquoted(found["table"])
-    name = _unquoted(found["name"] or found["table"]).rpartition(".")[2]
-    pairs = [_pair(equal, name, text) for equal in re.findall(rf"({_REF})\s*=\s*({_REF})", found["on"], re.IGNORECASE)]
-    return Join(table=table, name=name, on=tuple(pairs))
-
-
-def _pair(equal: tuple[str, str], name: str, text: str) -> tuple[str, str]:
-    """(the joined table's column, the other side); which is which is said by the table's name before the dot."""
-    sides = [_unquoted(side) for side in equal]
-    own = [side.rpartition(".")[0].casefold() == name.casefold() for side in sides]
-    if own[0] == own[1]:
-        why = f"does not say which side of {equal[0]} = {equal[1]} is a column of {name}"
-        column = next((s for s in sides if s.casefold() == "id"), sides[0]).rpartition(".")[2]
-        fixed = re.sub(rf"(?<![\w.]){re.escape(column)}(?![\w.])", f"{name}.{column}", text, count=1)
-        raise Wrong(why, expected=_JOIN_FORM, instead=fixed if not any(own) and fixed != text else None)
-    mine, other = sides if own[0] else sides[::-1]
-    return mine.rpartition(".")[2], other
-
-
-def _unquoted(name: str) -> str:
-    return re.sub(r"[\"`]", "", name)
-
-
-def _query(value: object) -> str:
-    text = re.sub(r"[\s;]+\Z", "", _text(value)) or _text("")
-    # A comment at the end must not swallow what we write behind it.
-    return f"{text}\n" if re.search(r"(--|#)[^\n]*\Z", text) else text
-
-
-def _table(value: object) -> str:
-    name = _text(value)
-    if re.match(r"(?is)\(|(select|with)\s", name):
-        raise Wrong("is a query, not a table", expected="a table's name; a query goes into `sql`")
-    if ";" in name or "--" in name:
-        raise Wrong("is not a table's name", expected="a table or view, with its schema where needed")
-    return name
-
-
-def _function(value: object) -> str:
-    name = _text(value)
-    if not re.fullmatch(r"[^:]+:[A-Za-z_]\w*", name):
-        raise Wrong("does not say which function", expected='"metrics/file.py:function" or "module:function"')
-    return name
-
-
-def _not_yet(value: object) -> str:
-    why = "is for usage events, which are not collected yet: this version reads databases"
-    raise Wrong(why, expected="table, sql or function")
-
-
-def _old_name(value: object) -> str:
-    name = _text(value)
-    if not NAME.fullmatch(name):
-        raise Wrong("is not a metric's name", expected="letters, digits and _, not beginning with a digit")
-    return name
-
-
-def _names(what: str, listed: str) -> Callable[[object], tuple[str, ...]]:
-    """Reads a list of texts, each once; one alone was meant as a list of one."""
-
-    def read(value: object) -> tuple[str, ...]:
-        if isinstance(value, str):
-            meant = [part.strip() for part in value.split(",") if part.strip()]
-            raise Wrong("is not a list", expected=f"a list of {what}", instead=meant or None)
-        if not isinstance(value, list | tuple) or not all(isinstance(v, str) and v.strip() for v in value):
-            raise Wrong("is not such a list", expected=f"a list of {what}, as {listed}")
-        return tuple(dict.fromkeys(v.strip() for v in value))
-
-    return read
-
-
-def _filters(value: object) -> tuple[str, ...]:
-    if isinstance(value, str) and FILTER.match(value):
-        return (value,)
-    filters = _names("filters", '["plan=pro"]')(value)
-    for text in filters:
-        if not FILTER.match(text):
-            raise Wrong(f"holds {toml(text)}, which is no filter", expected="dim=value, dim!=value, or dim= for none")
-    return filters
-
-
-def _span(value: object) -> str:
-    text = _text(value)
-    try:
-        calendar.last_span(text, date(2024, 3, 1))
-    except (ValueError, OverflowError) as error:
-        bare = f"{text} days" if text.isdigit() else None
-        raise Wrong("is not a span of time", expected='as "90 days"', instead=bare, hint=str(error)) from None
-    return text
-
-
-def _document(value: object) -> str:
-    """The id of a spreadsheet, also from the URL that a browser shows."""
-    found = spreadsheet_id(_text(value))
-    if found is None:
-        raise Wrong(
-            "is neither the id nor the URL of a spreadsheet", expected="the address that the browser shows of it"
-        )
-    return found
-
-
-def _address(value: object) -> str:
-    text = _text(value).rstrip("/")
-    if not is_service(text):
-        raise Wrong("is not the address of a service", expected="http://127.0.0.1:8080")
-    return text
-
-
-def _number(value: object) -> Decimal:
-    """A number as it is written: a float's shortest digits, not its binary ones."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        meant = value.strip() if isinstance(value, str) else ""
-        bare = re.fullmatch(r"-?\d{1,27}(\.\d+)?", meant)
-        raise Wrong("is not a number", expected="a number", instead=Decimal(meant) if bare else None)
-    number = Decimal(repr(value)) if isinstance(value, float) else Decimal(value)
-    if not number.is_finite() or abs(number) >= LARGEST:
-        raise Wrong("is no number that a metric could come to", expected="a number of at most 27 digits")
-    return number
-
-
-def _targets(value: object) -> dict[str, Decimal]:
-    """By the period as it is written: which periods there are depends on the scope."""
-    if not isinstance(value, Mapping):
-        raise Wrong("is not a table of periods", expected="a number for each period, or `target` for all of them")
-    if not value:
-        raise Wrong("names no period", expected="a number for each period, or `target` for all of them")
-    found = {}
-    for period, target in value.items():
-        try:
-            found[period] = _number(target)
-        except Wrong as wrong:
-            instead = None if wrong.instead is None else {**value, period: wrong.instead}
-            why = f"holds {period} = {toml(target)}, which {wrong.why}"
-            raise Wrong(why, expected=wrong.expected, instead=instead) from None
-    return found
-
-
-def _tab(value: object) -> str:
-    """What every spreadsheet takes as the name of a sheet."""
-    name = _text(value)
-    proper = re.sub(r"[\[\]:*?/\\]", " ", name).strip("' ")[:31]
-    if name != proper or name.casefold() == "history":
-        expected = "at most 31 characters, none of [ ] : * ? / \\, no ' at its ends, not History"
-        raise Wrong("cannot be the name of a sheet", expected=expected, instead=proper if proper != name else "Metrics")
-    return name
-
-
-def _store(value: object) -> str:
-    text = _text(value)
-    if "://" in text:
-        expected = 'a folder, or "ledger" for points that are kept in the ledger; a URL is the ledger\'s'
-        raise Wrong("is a URL", expected=expected, instead="ledger")
-    return text
-
-
-def _schema(value: object) -> str:
-    """A schema of PostgreSQL that is written without quotes, so that nobody has to ask which letters are large."""
-    name = _text(value)
-    if not re.fullmatch(r"(?!pg_)[a-z_][a-z0-9_]{0,62}", name):
-        proper = re.sub(r"\W+", "_", name.lower(), flags=re.ASCII).strip("_")[:63]
-        expected = "small letters, digits and _, not beginning with a digit or pg_"
-        raise Wrong(
-            "cannot be the name of a schema", expected=expected, instead=proper if proper[:1].isalpha() else None
-        )
-    return name
-
-
-_CLOCK = re.compile(r"([01]?\d|2[0-3])[:.]([0-5]\d)(?::00)?")
-
-
-def _time_of_day(value: object) -> str:
-    """A time of every day, as a cron expression."""
-    if isinstance(value, time):
-        value = value.isoformat(timespec="minutes")
-    found = _CLOCK.fullmatch(value.strip()) if isinstance(value, str) else None
-    if found is None:
-        raise Wrong("is not a time of day", expected='hours and minutes as "03:30"')
-    return cron_of(time(int(found[1]), int(found[2])))
-
-
-def _cron(value: object) -> str:
-    text = " ".join(_text(value).split())
-    try:
-        Timetable(cron=text, zone="UTC")
-    except NeverDue as error:
-        expected = "five fields: minute, hour, day of the month, month, weekday"
-        raise Wrong(f"is not a cron expression: {error}", expected=expected) from None
-    return text
-
-
 BOOK_KEYS = {
-    "name": Key(_text, '"Acme"'),
-    "timezone": Key(_zone, '"Europe/Berlin"'),
-    "week_starts": Key(_one_of(WEEKDAYS), '"monday"'),
-    "store": Key(_store, '"book"'),
-    "ledger": Key(_text, '"${DATABASE_URL}"', secret=True),
-    "schema": Key(_schema, '"tallybook"'),
-    "start": Key(_day, '"2023-01-01"'),
-    "lookback": Key(_whole_days, '"3d"'),
-    "keep_versions": Key(_whole_days, '"90d"'),
+    "name": Key(read_text, '"Acme"'),
+    "timezone": Key(read_zone, '"Europe/Berlin"'),
+    "week_starts": Key(one_of(WEEKDAYS), '"monday"'),
+    "store": Key(read_store, '"book"'),
+    "ledger": Key(read_text, '"${DATABASE_URL}"', secret=True),
+    "schema": Key(read_schema, '"tallybook"'),
+    "start": Key(read_day, '"2023-01-01"'),
+    "lookback": Key(read_whole_days, '"3d"'),
+    "keep_versions": Key(read_whole_days, '"90d"'),
 }
 SCHEDULE_KEYS = {
-    "at": Key(_time_of_day, '"03:30"', "cron"),
-    "cron": Key(_cron, '"30 3 * * *"'),
-    "jitter": Key(_seconds(0, "m"), '"10m"'),
+    "at": Key(read_time_of_day, '"03:30"', "cron"),
+    "cron": Key(read_cron, '"30 3 * * *"'),
+    "jitter": Key(span_from(0, "m"), '"10m"'),
 }
 SOURCE_KEYS = {
-    "url": Key(_text, '"${DATABASE_URL}"', secret=True),
-    "statement_timeout": Key(_seconds(1, "s"), '"30s"'),
-    "lock_timeout": Key(_seconds(1, "s"), '"5s"'),
-    "fresh": Key(_query, '"select max(created_at) from heartbeat"'),
-    "max_load": Key(_seconds(1, "m"), '"10m"'),
-    "replica": Key(_text, '"${REPLICA_URL}"', secret=True),
+    "url": Key(read_text, '"${DATABASE_URL}"', secret=True),
+    "statement_timeout": Key(span_from(1, "s"), '"30s"'),
+    "lock_timeout": Key(span_from(1, "s"), '"5s"'),
+    "fresh": Key(read_query, '"select max(created_at) from heartbeat"'),
+    "max_load": Key(span_from(1, "m"), '"10m"'),
+    "replica": Key(read_text, '"${REPLICA_URL}"', secret=True),
 }
 METRIC_KEYS = {
-    "kind": Key(_one_of(KINDS), '"level"'),
-    "source": Key(_text, '"app"'),
-    "table": Key(_table, '"users"'),
-    "sql": Key(_query, '"select created_at, plan from users"'),
-    "join": Key(_joins, '"accounts on accounts.id = account_id"'),
-    "where": Key(_text, "\"status = 'paid'\""),
-    "time": Key(_qualified, '"created_at"'),
-    "stored": Key(_one_of(STORED_FORMS), '"local"'),
-    "stored_zone": Key(_zone, '"Europe/Berlin"'),
-    "from": Key(_qualified, '"started_at"', "from_"),
-    "until": Key(_qualified, '"cancelled_at"'),
-    "until_inclusive": Key(_flag, "true"),
-    "measure": Key(_text, '"count(*)"'),
-    "function": Key(_function, '"metrics/tickets.py:open_tickets"'),
-    "event": Key(_not_yet, ""),
-    "by": Key(_columns, '["plan"]'),
-    "series": Key(_columns, '["account_id"]'),
-    "per": Key(_qualified, '"user_id"'),
-    "then": Key(_then, '"p90"'),
-    "daily_aggregate": Key(_flag, "true"),
-    "received": Key(_column, '"received_at"'),
-    "changed": Key(_qualified, '"updated_at"'),
-    "history": Key(_one_of((IMPORTED,)), '"imported"'),
-    "carry": Key(_whole_days, '"3d"'),
-    "over_time": Key(_one_of(SHOWS), '"last"'),
-    "unit": Key(_words, '"EUR"'),
-    "title": Key(_words, '"Revenue"'),
-    "description": Key(_words, '"What customers paid"'),
-    "format": Key(_words, '"#,##0.00"'),
-    "decimals": Key(_whole(0, 10), "2"),
-    "max_series": Key(_whole(1, 1_000_000_000), "100000"),
-    "renamed_from": Key(_old_name, '"old_name"'),
-    "snapshot_grace": Key(_seconds(0, "h"), '"12h"'),
-    "start": Key(_day, '"2023-01-01"'),
-    "lookback": Key(_whole_days, '"3d"'),
+    "kind": Key(one_of(KINDS), '"level"'),
+    "source": Key(read_text, '"app"'),
+    "table": Key(read_table, '"users"'),
+    "sql": Key(read_query, '"select created_at, plan from users"'),
+    "join": Key(read_joins, '"accounts on accounts.id = account_id"'),
+    "where": Key(read_text, "\"status = 'paid'\""),
+    "time": Key(read_qualified, '"created_at"'),
+    "stored": Key(one_of(STORED_FORMS), '"local"'),
+    "stored_zone": Key(read_zone, '"Europe/Berlin"'),
+    "from": Key(read_qualified, '"started_at"', "from_"),
+    "until": Key(read_qualified, '"cancelled_at"'),
+    "until_inclusive": Key(read_flag, "true"),
+    "measure": Key(read_text, '"count(*)"'),
+    "function": Key(read_function, '"metrics/tickets.py:open_tickets"'),
+    "event": Key(not_yet, ""),
+    "by": Key(read_columns, '["plan"]'),
+    "series": Key(read_columns, '["account_id"]'),
+    "per": Key(read_qualified, '"user_id"'),
+    "then": Key(read_then, '"p90"'),
+    "daily_aggregate": Key(read_flag, "true"),
+    "received": Key(read_column, '"received_at"'),
+    "changed": Key(read_qualified, '"updated_at"'),
+    "history": Key(one_of((IMPORTED,)), '"imported"'),
+    "carry": Key(read_whole_days, '"3d"'),
+    "over_time": Key(one_of(SHOWS), '"last"'),
+    "unit": Key(read_words, '"EUR"'),
+    "title": Key(read_words, '"Revenue"'),
+    "description": Key(read_words, '"What customers paid"'),
+    "format": Key(read_words, '"#,##0.00"'),
+    "decimals": Key(whole_number(0, 10), "2"),
+    "max_series": Key(whole_number(1, 1_000_000_000), "100000"),
+    "renamed_from": Key(read_old_name, '"old_name"'),
+    "snapshot_grace": Key(span_from(0, "h"), '"12h"'),
+    "start": Key(read_day, '"2023-01-01"'),
+    "lookback": Key(read_whole_days, '"3d"'),
 }
 DELIVERY_KEYS = {
-    "to": Key(_one_of((*FILE_KINDS, SHEETS, *LATER_KINDS)), '"xlsx"'),
-    "path": Key(_text, '"reports/board.xlsx"'),
-    "metrics": Key(_names("metrics", '["revenue"]'), '["signups", "revenue"]'),
-    "scope": Key(_one_of(calendar.SCOPES), '"week"'),
-    "by": Key(_names("dimensions", '["plan"]'), '["plan"]'),
-    "where": Key(_filters, '["plan=pro"]'),
-    "from": Key(_day, '"2023-01-01"', "from_"),
-    "last": Key(_span, '"90 days"'),
-    "layout": Key(_one_of(LAYOUTS), '"columns"'),
-    "tab": Key(_tab, '"Daily"'),
-    "totals": Key(_flag, "true"),
-    "fill": Key(_flag, "true"),
-    "spreadsheet": Key(_document, '"https://docs.google.com/spreadsheets/d/…"'),
-    "mode": Key(_one_of(SHEET_MODES), '"history"'),
-    "by_hand": Key(_one_of(BY_HAND), '"keep"'),
-    "notes": Key(_flag, "true"),
-    "api": Key(_address, '"http://127.0.0.1:8080"'),
+    "to": Key(one_of((*FILE_KINDS, SHEETS, *LATER_KINDS)), '"xlsx"'),
+    "path": Key(read_text, '"reports/board.xlsx"'),
+    "metrics": Key(names_of("metrics", '["revenue"]'), '["signups", "revenue"]'),
+    "scope": Key(one_of(calendar.SCOPES), '"week"'),
+    "by": Key(names_of("dimensions", '["plan"]'), '["plan"]'),
+    "where": Key(read_filters, '["plan=pro"]'),
+    "from": Key(read_day, '"2023-01-01"', "from_"),
+    "last": Key(read_span, '"90 days"'),
+    "layout": Key(one_of(LAYOUTS), '"columns"'),
+    "tab": Key(read_tab, '"Daily"'),
+    "totals": Key(read_flag, "true"),
+    "fill": Key(read_flag, "true"),
+    "spreadsheet": Key(read_document, '"https://docs.google.com/spreadsheets/d/…"'),
+    "mode": Key(one_of(SHEET_MODES), '"history"'),
+    "by_hand": Key(one_of(BY_HAND), '"keep"'),
+    "notes": Key(read_flag, "true"),
+    "api": Key(read_address, '"http://127.0.0.1:8080"'),
 }
 GOAL_KEYS = {
-    "metric": Key(_text, '"signups"'),
-    "scope": Key(_one_of(GOAL_SCOPES), '"month"'),
-    "target": Key(_number, "1200"),
-    "targets": Key(_targets, "{ 2026-01 = 1000, 2026-02 = 1100 }"),
-    "where": Key(_filters, '["plan=pro"]'),
-    "show": Key(_one_of(SHOWS), '"average"'),
-    "at_most": Key(_flag, "true"),
-    "title": Key(_words, '"Signups a month"'),
+    "metric": Key(read_text, '"signups"'),
+    "scope": Key(one_of(GOAL_SCOPES), '"month"'),
+    "target": Key(read_number, "1200"),
+    "targets": Key(read_targets, "{ 2026-01 = 1000, 2026-02 = 1100 }"),
+    "where": Key(read_filters, '["plan=pro"]'),
+    "show": Key(one_of(SHOWS), '"average"'),
+    "at_most": Key(read_flag, "true"),
+    "title": Key(read_words, '"Signups a month"'),
 }
-SYNONYMS = {
-    "aggregate": "measure", "alias": "renamed_from", "column": "time", "database": "url", "date": "time",
-    "dialect": "url", "dimensions": "by", "document": "spreadsheet", "dims": "by", "dsn": "url", "destination": "to", "end": "until", "expression": "measure", "file": "path",
-    "filter": "where", "goal": "target", "grace": "snapshot_grace", "group_by": "by", "label": "title", "period": "scope", "query": "sql", "sheet": "tab",
-    "since": "start", "timeout": "statement_timeout", "timestamp": "time", "to": "until", "type": "kind",
-    "tz": "timezone", "valid_from": "from", "valid_to": "until", "value": "measure", "view": "table",
-    "week_start": "week_starts", "zone": "timezone",
-}  # fmt: skip
-
-
-def closest(word: object, valid: Iterable[str], cutoff: float = 0.6) -> str | None:
-    """What of `valid`, which is all that may stand there, was probably meant by `word`."""
-    folded = {v.casefold(): v for v in valid}
-    if not isinstance(word, str):
-        return None
-    if SYNONYMS.get(word.casefold(), word) in folded:
-        return folded.get(SYNONYMS.get(word.casefold(), word))
-    near = difflib.get_close_matches(word.casefold(), folded, n=3, cutoff=cutoff)
-    return folded[max(near, key=lambda other: _likeness(word.casefold(), other))] if near else None
-
-
-def _likeness(word: str, other: str) -> tuple[float, bool]:
-    """munday is as near to sunday as to monday, but people seldom miss the first letter."""
-    ratio = difflib.SequenceMatcher(None, other, word).ratio()
-    return ratio, word[:1] == other[:1]
-
-
-def toml(value: object) -> str:
-    """`value` as it is written in a toml file."""
-    match value:
-        case bool():
-            return "true" if value else "false"
-        case str():
-            return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
-        case list() | tuple():
-            return "[" + ", ".join(map(toml, value)) + "]"
-        case Mapping():
-            return "{ " + ", ".join(f"{k} = {toml(v)}" for k, v in value.items()) + " }"
-    return str(value)
-
-
-def shown(value: object) -> str:
-    written = toml(value)
-    return written if len(written) <= 100 else written[:97] + "…"

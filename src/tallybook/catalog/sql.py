@@ -8,7 +8,8 @@ import re
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from tallybook.catalog.keys import Wrong, closest
+from tallybook.catalog.values import Wrong
+from tallybook.catalog.words import closest
 from tallybook.errors import MeasureError
 from tallybook.measure import parse_measure
 

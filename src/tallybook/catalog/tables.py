@@ -8,22 +8,11 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
-from tallybook.catalog.keys import (
-    BOOK_KEYS,
-    DELIVERY_KEYS,
-    GOAL_KEYS,
-    METRIC_KEYS,
-    NAME,
-    SCHEDULE_KEYS,
-    SOURCE_KEYS,
-    Key,
-    Wrong,
-    closest,
-    shown,
-    toml,
-)
+from tallybook.catalog.keys import BOOK_KEYS, DELIVERY_KEYS, GOAL_KEYS, METRIC_KEYS, SCHEDULE_KEYS, SOURCE_KEYS, Key
 from tallybook.catalog.rules import Declared
 from tallybook.catalog.sql import wrong_query
+from tallybook.catalog.values import NAME, Wrong
+from tallybook.catalog.words import closest, shown, toml
 from tallybook.errors import Problem, Problems
 from tallybook.metrics import (
     LATER_KINDS,

@@ -67,7 +67,7 @@ def goal_in_words(goal: Goal) -> str:
 
 
 def _for_programs(found: Sequence[Standing], form: str, exact: bool) -> str:
-    from tallybook.result import as_json, csv_field
+    from tallybook.result.plain import as_json, csv_field
 
     rows = [standing.to_dict() for standing in found]
     if form == "json":
@@ -120,7 +120,7 @@ def _written(s: Standing, number: Number | None, *, sign: bool = False) -> str:
     """As the metric's values are written; a pace is seldom whole where they are."""
     import msgspec
 
-    from tallybook.result import format_number
+    from tallybook.result.formats import format_number
 
     kind = s.column.type if isinstance(number, int) else "float" if isinstance(number, float) else "decimal"
     text = format_number(number, msgspec.structs.replace(s.column, type=kind))

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
 
 def _seconds(_: click.Context, __: click.Parameter, value: str) -> float:
-    from tallybook.catalog.keys import SOURCE_KEYS, Wrong
+    from tallybook.catalog.keys import SOURCE_KEYS
+    from tallybook.catalog.values import Wrong
 
     try:
         return float(SOURCE_KEYS["statement_timeout"].read(value))

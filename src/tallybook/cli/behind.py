@@ -272,7 +272,7 @@ def _declared(value: object) -> str:
 
 
 def _compared(terminal: Terminal, one: Mapping[str, Any]) -> Iterator[str]:
-    from tallybook.result import period_label
+    from tallybook.result.tables import period_label
 
     rows = one["rows"]
     dims = list(rows[0]["series"]) if rows else []
@@ -297,7 +297,7 @@ def _series_text(value: object) -> str:
 
 
 def _figures(row: Mapping[str, Any]) -> list[str]:
-    from tallybook.result import plain_number
+    from tallybook.result.plain import plain_number
 
     old, new, difference = (row[key] for key in ("old", "new", "difference"))
     told = ["–" if value is None else plain_number(value) for value in (old, new)]

@@ -14,17 +14,9 @@ from datetime import date
 from itertools import groupby, pairwise
 
 from tallybook.cli.terminal import count, table
-from tallybook.result import (
-    APPROXIMATE,
-    CARRIED,
-    INCOMPLETE,
-    Column,
-    Result,
-    Row,
-    is_approximate,
-    number_format,
-    period_label,
-)
+from tallybook.result import Column, Result, Row
+from tallybook.result.formats import number_format
+from tallybook.result.tables import APPROXIMATE, CARRIED, INCOMPLETE, is_approximate, period_label
 
 Style = Callable[..., str]
 """`Terminal.styled`: a text in these colours, or as it is."""

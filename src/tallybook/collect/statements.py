@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from tallybook.calendar import ONE_DAY, day_of, start_of
+from tallybook.calendar import ONE_DAY, day_of, days, start_of
 from tallybook.collect.bind import Facts, fill
 from tallybook.measure import ADDITIVE, BUCKETS, BY_TIME, DECIMAL, FLOAT, IDS, INTEGER, Slot
 from tallybook.metrics import LEVEL
@@ -387,62 +387,40 @@ class Group:
         source, metric, facts = self.source, self.metric, self.members[0]
         assert facts.since is not None
         since = source.time_value(source.quote(metric.from_ or ""), facts.since)
-        opens = self._literal(facts.since, first)
-        rest = [*self._shared(), *([condition] if condition else [])]
-        heads = [*self.dims, *keys]
-        if facts.until is None or metric.until is None:
-            opening = [f"{since} < {opens}", *rest]
-            begins = [
-                source.within(
-                    source.quote(metric.from_ or ""),
-                    facts.since,
-                    self._bound_pair(first),
-                    self._bound_pair(last + ONE_DAY),
-                ),
-                *rest,
-            ]
-            day = source.stretch(since, self._bounds(facts.since, first, last))
-            return [
-                (1, _select(heads, columns, self.relation, opening), False),
-                (1, _select([day, *heads], columns, self.relation, begins), True),
-            ]
-        until = source.time_value(source.quote(metric.until), facts.until)
-        shift = -ONE_DAY if metric.until_inclusive else 0 * ONE_DAY
-        days = [first + i * ONE_DAY for i in range((last - first).days + 1)]
-        ends_at = [self._literal(facts.until, d + ONE_DAY + shift) for d in days]
-        begins_at = [self._literal(facts.since, d) for d in days]
-        inner_since = self._bounds(facts.since, first, last)
-        removal_bounds = [self._literal(facts.until, d + shift) for d in days[1:]]
-        opening = [
-            f"{since} < {opens}",
-            f"({until} IS NULL OR {until} >= {self._literal(facts.until, first + shift)})",
-            *rest,
-        ]
-        begins = [
-            source.within(
-                source.quote(metric.from_ or ""),
-                facts.since,
-                self._bound_pair(first),
-                self._bound_pair(last + ONE_DAY),
-            ),
-            f"({until} IS NULL OR {until} >= {source.in_stretch(since, inner_since, ends_at)})",
-            *rest,
-        ]
-        ends = [
-            source.within(
-                source.quote(metric.until),
-                facts.until,
-                self._bound_pair(first + shift),
-                self._bound_pair(last + ONE_DAY + shift),
-            ),
-            f"{since} < {source.in_stretch(until, removal_bounds, begins_at)}",
-            *rest,
-        ]
+        turns = self._bounds(facts.since, first, last)
+        opening = [f"{since} < {self._literal(facts.since, first)}"]
+        begins = [self._within_days(metric.from_ or "", facts.since, first, last)]
+        ends: list[tuple[str, list[str]]] = []
+        if facts.until is not None and metric.until is not None:
+            until = source.time_value(source.quote(metric.until), facts.until)
+            first_end, *ends_at = self._ends_of_days(facts.until, first, last)
+            opening.append(f"({until} IS NULL OR {until} >= {first_end})")
+            begins.append(f"({until} IS NULL OR {until} >= {source.in_stretch(since, turns, ends_at)})")
+            ends.append(self._ends(facts.since, since, facts.until, until, first, last))
+        rest, heads = [*self._shared(), *([condition] if condition else [])], [*self.dims, *keys]
         return [
-            (1, _select(heads, columns, self.relation, opening), False),
-            (1, _select([source.stretch(since, inner_since), *heads], columns, self.relation, begins), True),
-            (-1, _select([source.stretch(until, removal_bounds), *heads], columns, self.relation, ends), True),
+            (1, _select(heads, columns, self.relation, [*opening, *rest]), False),
+            (1, _select([source.stretch(since, turns), *heads], columns, self.relation, [*begins, *rest]), True),
+            *((-1, _select([day, *heads], columns, self.relation, [*where, *rest]), True) for day, where in ends),
         ]
+
+    def _ends(
+        self, begun: TimeForm, since: str, ended: TimeForm, until: str, first: date, last: date
+    ) -> tuple[str, list[str]]:
+        """(the day on which a row ends, conditions that it does so in the window, having held before)."""
+        begins_at = [self._literal(begun, day) for day in days(first, last)]
+        turns, shift = self._ends_of_days(ended, first, last)[1:-1], self._until_shift
+        within = self._within_days(self.metric.until or "", ended, first + shift, last + shift)
+        held = f"{since} < {self.source.in_stretch(until, turns, begins_at)}"
+        return self.source.stretch(until, turns), [within, held]
+
+    @property
+    def _until_shift(self) -> timedelta:
+        return -ONE_DAY if self.metric.until_inclusive else timedelta()
+
+    def _ends_of_days(self, form: TimeForm, first: date, last: date) -> list[str]:
+        """Where the day before `first`, and each of the days, end for a column that says until when a row holds."""
+        return [self._literal(form, day + self._until_shift) for day in days(first, last + ONE_DAY)]
 
     def reversed_rows(self) -> str | None:
         """A statement that counts the rows that end no later than they begin."""
@@ -490,6 +468,11 @@ class Group:
 
     def _shared(self) -> list[str]:
         return [f"({self.shared_where}\n)"] if self.shared_where else []
+
+    def _within_days(self, column: str, form: TimeForm, first: date, last: date) -> str:
+        return self.source.within(
+            self.source.quote(column), form, self._bound_pair(first), self._bound_pair(last + ONE_DAY)
+        )
 
     def _bound_pair(self, day: date) -> tuple[Any, date]:
         return start_of(day, self.zone), day

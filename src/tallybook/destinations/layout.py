@@ -9,7 +9,8 @@ from datetime import date
 from decimal import Decimal
 from typing import Any
 
-from tallybook.result import Column, Number, Result, Row, period_label, why_null
+from tallybook.result import Column, Number, Result, Row
+from tallybook.result.tables import period_label, why_null
 
 Value = date | str | Number | None
 
@@ -202,7 +203,7 @@ def _unlike(fields: tuple[Field, ...]) -> tuple[Field, ...]:
 
 def to_csv(grid: Grid) -> str:
     """As `Result.to_csv` writes: text that a spreadsheet would run has a single quote before it."""
-    from tallybook.result import csv_field, csv_text
+    from tallybook.result.plain import csv_field, csv_text
 
     lines = [",".join(csv_text(field.id, guard=True) for field in grid.fields)]
     lines += [",".join(csv_field(value, guard=True) for value in line.values) for line in grid.lines]
@@ -227,7 +228,7 @@ def _array(pa: Any, field: Field, values: list[Value]) -> Any:
 
 
 def _numbers(pa: Any, values: list[Value]) -> tuple[list[Any], Any]:
-    from tallybook.result import arrow_decimal
+    from tallybook.result.plain import arrow_decimal
 
     if any(isinstance(value, float) for value in values):
         return [None if value is None else float(value) for value in values], pa.float64()  # type: ignore[arg-type]

@@ -11,11 +11,13 @@ import msgspec
 
 from tallybook.errors import QueryError
 from tallybook.metrics import Metric
+from tallybook.points import ACCURACY
 from tallybook.query.ask import Query, compared
+from tallybook.query.cells import Cell, Period, Solved
 from tallybook.query.ground import Ground
 from tallybook.query.past import solve_with_past
 from tallybook.query.shape import add_comparison, arranged, compare, top
-from tallybook.query.solve import ERROR, Cell, Period, Solved, merge_together
+from tallybook.query.together import merge_together
 from tallybook.result import Column, Result, Type
 
 Row = dict[str, Any]
@@ -157,7 +159,7 @@ def _note(query: Query, cell: Cell, period: Period, days: int) -> dict[str, Any]
     if period.imported:
         note["imported"] = True
     if cell.approximate:
-        note["error"] = ERROR
+        note["error"] = ACCURACY
     if cell.bounds:
         note["bounds"] = [_shown(b) for b in cell.bounds]
     if query.definition:

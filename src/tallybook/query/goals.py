@@ -16,7 +16,8 @@ from tallybook.metrics import LEVEL, WEEKDAYS, Catalog, Goal
 from tallybook.query import pace
 from tallybook.query.ask import known_goal
 from tallybook.query.pace import ADDS_UP, OPEN, PATH, STEADY, UNKNOWN, Progress
-from tallybook.result import Column, Number, Result, Row, period_label, why_null
+from tallybook.result import Column, Number, Result, Row
+from tallybook.result.tables import period_label, why_null
 
 DIGITS = 10
 """Decimals up to which a fraction is written exactly; one that needs more is a float."""

@@ -12,8 +12,10 @@ from tallybook.calendar import ONE_DAY
 from tallybook.errors import Refused
 from tallybook.metrics import ADDS, FLOW, Bound, Metric
 from tallybook.query.ask import Query
+from tallybook.query.cells import Cell, Period, Solved, plain
 from tallybook.query.ground import Coverage, Ground
-from tallybook.query.solve import Cell, OneMetric, Period, Solved, plain, solve
+from tallybook.query.one_metric import OneMetric
+from tallybook.query.solve import solve
 from tallybook.query.spans import ALL
 
 

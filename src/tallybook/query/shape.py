@@ -11,9 +11,9 @@ from typing import Any
 
 from tallybook.calendar import ONE_DAY
 from tallybook.query.ask import Having, Query, compared
+from tallybook.query.cells import Cell, Key, Period, Solved
 from tallybook.query.ground import Ground
 from tallybook.query.past import refuse_top, solve_with_past
-from tallybook.query.solve import Cell, Key, Period, Solved
 
 Row = dict[str, Any]
 

@@ -101,17 +101,10 @@ class PostgresqlLedger(SqlLedger):
     def _begun(self, begin: str) -> psycopg.Connection[Any]:
         """A connection with a transaction begun. One that was closed from the other end is opened anew: nothing was
         said on it yet."""
-        import psycopg
-
-        if (held := self._held) is not None:
-            try:
-                # One in the middle of something was left so by an interruption.
-                if held.info.transaction_status == psycopg.pq.TransactionStatus.IDLE:
-                    held.execute(begin.encode())
-                    return held
-            except psycopg.OperationalError:
-                pass
-            self.close()
+        held = self._held
+        if held is not None and _begins(held, begin):
+            return held
+        self.close()
         raw = self._connect()
         self._local.connection, self._local.pid = raw, os.getpid()
         raw.execute(begin.encode())
@@ -410,6 +403,20 @@ def _read(url: str, schema: str) -> tuple[str, str]:
     host = given.get("host") or "localhost"
     port = f":{given['port']}" if given.get("port") else ""
     return conninfo, f"the ledger postgresql://{host}{port}/{given.get('dbname') or ''}, schema {schema},"
+
+
+def _begins(held: psycopg.Connection[Any], begin: str) -> bool:
+    """Begin a transaction on a connection of before; False when it was closed from the other end, or is in the middle
+    of something, as an interruption leaves it."""
+    import psycopg
+
+    if held.info.transaction_status != psycopg.pq.TransactionStatus.IDLE:
+        return False
+    try:
+        held.execute(begin.encode())
+    except psycopg.OperationalError:
+        return False
+    return True
 
 
 def _words(error: Exception) -> str:

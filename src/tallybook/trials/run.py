@@ -21,7 +21,8 @@ from tallybook.config.urls import dialect_of
 from tallybook.errors import DeclarationError, QueryError, Refused, TallybookError
 from tallybook.metrics import Catalog
 from tallybook.query.ask import known_metric
-from tallybook.result import Result, plain_number
+from tallybook.result import Result
+from tallybook.result.plain import plain_number
 from tallybook.trials.declared import Trial
 from tallybook.trials.scratch import scratch_of
 

@@ -245,7 +245,7 @@ def _next_stamp(place: Place, tab: Tab, requests: Sequence[Json]) -> tuple[Stamp
 
 
 def _pattern(column: Any, values: Sequence[Any]) -> str:
-    from tallybook.destinations.xlsx import excel_format
+    from tallybook.destinations.xlsx.table import excel_format
 
     return "General" if column is None else excel_format(column, list(values))
 

@@ -19,9 +19,12 @@ from tallybook.destinations.workbooks.sheet import Sheet
 from tallybook.destinations.workbooks.styles import Look, Styles
 from tallybook.destinations.workbooks.table import Table, free_number, free_table_name, new_table, tables
 from tallybook.destinations.workbooks.xml import escaped
-from tallybook.destinations.xlsx import DATES, MAX_COLUMNS, MAX_ROWS, clean_text, excel_format
+from tallybook.destinations.xlsx.pages import MAX_COLUMNS, MAX_ROWS, clean_text
+from tallybook.destinations.xlsx.table import DATES, excel_format
 from tallybook.errors import DestinationError
-from tallybook.result import Column, Number, period_label, plain_number
+from tallybook.result import Column, Number
+from tallybook.result.plain import plain_number
+from tallybook.result.tables import period_label
 
 SHEET_ORDER = (
     "sheetPr", "dimension", "sheetViews", "sheetFormatPr", "cols", "sheetData", "sheetCalcPr", "sheetProtection",

@@ -1,0 +1,135 @@
+"""The values of one metric for every period and series of a question, and arithmetic of them that keeps what is to be
+said about each."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+from tallybook.measure import FLOAT
+from tallybook.result.values import NOT_FINITE
+from tallybook.shell import EXACTLY, Number, evaluate
+
+Key = tuple[date, tuple[str | None, ...]]
+"""(first day of the period, dimension values)."""
+
+
+@dataclass(slots=True)
+class Cell:
+    """One value and what is to be said about it. `bounds`: (least, most) where the value cannot be known."""
+
+    value: Number = None
+    approximate: bool = False
+    carried: bool = False
+    bounds: tuple[Number, Number] | None = None
+    why: str | None = None
+
+
+@dataclass(slots=True)
+class Period:
+    """A period as one metric sees it. `first`/`last` are clipped to the question; `absent_is_known`: a series
+    without a point is known to have had no fact."""
+
+    start: date
+    first: date
+    last: date
+    expected: int
+    days: int
+    """Covered days that are over."""
+    known: int
+    """Covered days, the running one among them."""
+    target: date | None = None
+    absent_is_known: bool = True
+    as_of: str | None = None
+    why: str | None = None
+    over: date | None = None
+    """The last day that is over, where that is before `last`."""
+    imported: str | None = None
+    """The imported definition that answers for it."""
+
+
+@dataclass(kw_only=True)
+class Solved:
+    """`cells` of series with a fact; `empty` is the value of a covered period without one."""
+
+    cells: dict[Key, Cell]
+    periods: dict[date, Period]
+    empty: Number
+    type: str
+    show: str
+    said: str = ""
+    overlapping: bool = False
+    """Values of several days count the same things again: only bounds are known."""
+    operands: list[Solved] = field(default_factory=list)
+    shell: list[Any] = field(default_factory=list)
+    """Of a derived metric: the formula of its operands."""
+
+    @functools.cached_property
+    def seen(self) -> frozenset[date]:
+        """Periods in which some series has a cell."""
+        return frozenset(start for start, _ in self.cells)
+
+    def at(self, key: Key) -> Cell:
+        """The cell of a period and series, also where the series has no fact."""
+        found = self.cells.get(key)
+        if found is not None:
+            return found
+        if self.operands:
+            return as_type(formula_of(self.shell, [operand.at(key) for operand in self.operands]), self.type)
+        period = self.periods[key[0]]
+        if period.why is None and period.absent_is_known:
+            overlap = self.overlapping and period.first != period.last and period.known
+            return between(self.empty, self.empty) if overlap else Cell(self.empty)
+        return Cell(why=period.why)
+
+
+def formula_of(shell: list[Any], cells: Sequence[Cell]) -> Cell:
+    unknown = next((c for c in cells if c.why or c.bounds), None)
+    if unknown is not None:
+        return Cell(why=unknown.why or "an operand is only known between bounds")
+    try:
+        value = evaluate(shell, [c.value for c in cells])
+    except OverflowError:
+        return Cell(why=NOT_FINITE)
+    return Cell(value, any(c.approximate for c in cells), any(c.carried for c in cells))
+
+
+def as_type(cell: Cell, type_: str) -> Cell:
+    if type_ == FLOAT and cell.value is not None:
+        cell.value = float(cell.value)
+    return cell
+
+
+def between(low: Number, high: Number) -> Cell:
+    why = "only daily counts of distinct things are known; those of several days overlap"
+    return Cell(None, bounds=(low, high), why=why)
+
+
+def minus(a: Cell, b: Cell) -> Cell:
+    if a.value is None or b.value is None:
+        return Cell(why=a.why or b.why)
+    mixed = isinstance(a.value, float) or isinstance(b.value, float)
+    value = float(a.value) - float(b.value) if mixed else EXACTLY.subtract(Decimal(a.value), Decimal(b.value))
+    return Cell(value, a.approximate or b.approximate, a.carried or b.carried)
+
+
+def mean_of(total: Any, blank: int, empty: Number, days: int) -> float:
+    extra = (empty or 0) * blank
+    both = float(total) + float(extra) if isinstance(total, float) else total + Decimal(extra)
+    return float(both / days)
+
+
+def plain(value: Number, type_: str) -> Any:
+    """A value as it is shown: int, Decimal without needless zeros, or float."""
+    if value is None:
+        return None
+    if type_ == FLOAT:
+        return float(value)
+    exact = Decimal(value)
+    if exact == exact.to_integral_value():
+        return int(exact) if type_ == "integer" else exact.quantize(Decimal(1), context=EXACTLY)
+    return exact.normalize(EXACTLY)

@@ -1,0 +1,326 @@
+"""One metric of a question: which days take part, and how they roll up."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from datetime import date
+from typing import Any
+
+from tallybook.calendar import ONE_DAY, period_start
+from tallybook.measure import ADDITIVE, FLOAT
+from tallybook.metrics import LEVEL, UNIQUES, Bound
+from tallybook.query.ask import Query
+from tallybook.query.cells import Cell, Key, Period, Solved, between, mean_of, minus, plain
+from tallybook.query.ground import Coverage, Ground
+from tallybook.query.merge import TOTALS, Parts, period_sql, values_relation
+from tallybook.query.spans import spans
+
+
+class OneMetric:
+    """One metric of a question: `show` over the days of `coverage`."""
+
+    def __init__(self, ground: Ground, query: Query, name: str, show: str, coverage: Coverage) -> None:
+        assert query.first is not None
+        assert query.last is not None
+        self.ground, self.query, self.name, self.show, self.coverage = ground, query, name, show, coverage
+        earliest = coverage.stretches[0][0] if coverage.stretches else None
+        self.spans = list(spans(
+            query.first, query.last, query.scope, query.week_start, window=query.window, shift=query.shift,
+            known=max(ground.last_closed, ground.running or ground.last_closed), earliest=earliest,
+        ))  # fmt: skip
+        self.first, self.last = min(s.first for s in self.spans), max(s.last for s in self.spans)
+        self.windows = values_relation([(s.start, s.first, s.last) for s in self.spans]) if query.spanned else None
+        self.bound: Bound | None = ground.bounds.get(name)
+        # An old definition is read by its own rules, not by today's.
+        old = self.bound is not None and query.definition is not None
+        self.metric = self.bound.metric if self.bound and old else ground.catalog.metrics[name]
+
+    def solved(self) -> Solved:
+        self.periods = {p.start: p for p in self._periods()}
+        if self.bound is None:
+            why = self.ground.whys.get(self.name, f"{self.name} was never collected: tallybook run")
+            for period in self.periods.values():
+                period.why = why
+            return Solved(cells={}, periods=self.periods, empty=None, type=FLOAT, show=self.show)
+        self.empty = self.bound.empty()
+        how: dict[str, Callable[[], dict[Key, Cell]]] = {
+            "total": self._total, "average": self._over_days, "min": self._over_days, "max": self._over_days,
+            "last": self._chosen_day, "first": self._chosen_day, "change": self._change,
+        }  # fmt: skip
+        cells = how[self.show]()
+        type_ = FLOAT if self.show == "average" else self._parts().value_type()
+        for cell in cells.values():
+            cell.value = plain(cell.value, type_)
+        for period in self.periods.values():
+            if not period.known and period.target is None and not period.why:
+                period.why = self._gap(period)
+        empty = None if self.empty is None else plain(self.empty, type_)
+        return Solved(
+            cells=cells, periods=self.periods, empty=empty, type=type_, show=self.show, said=self._said(),
+            overlapping=self.metric.kind == UNIQUES and self.show == "total",
+        )  # fmt: skip
+
+    # -- periods ---------------------------------------------------------------------------------------
+
+    def _periods(self) -> Iterable[Period]:
+        for span in self.spans:
+            closed = min(span.last, self.ground.last_closed)
+            days = self.coverage.count(span.first, closed) if span.first <= closed else 0
+            known = self.coverage.count(span.first, span.last)
+            period = Period(span.start, span.first, span.last, span.expected, days, known)
+            period.over = closed if closed < span.last else None
+            self._choose(period, span.end)
+            yield period
+
+    def _choose(self, period: Period, end: date) -> None:
+        """The day whose value stands for the period, for the shows that take one day's."""
+        if self.show not in ("first", "last", "change"):
+            return
+        if self.metric.kind != LEVEL:
+            find = self.coverage.first_in if self.show == "first" else self.coverage.last_in
+            period.target = find(period.first, period.last)
+        elif self.show == "first":
+            period.target = period.first if self._known_on(period.first) else None
+        else:
+            self._choose_last(period, running=end > self.ground.last_closed)
+        period.absent_is_known = period.target is not None and self.coverage.holds(period.target)
+        if period.target is not None:
+            period.as_of = self.coverage.instants.get(period.target) or period.as_of
+        if (period.days or period.target) and not period.absent_is_known:
+            day = period.first if self.show == "first" else period.target or period.last
+            period.why = f"{day} was not collected"
+
+    def _choose_last(self, period: Period, *, running: bool) -> None:
+        """The last closed day; of a running period that is neither collected nor carried into, the last collected."""
+        last = period.last
+        if running and not self.coverage.holds(last):
+            last = max(period.first, min(last, self.ground.last_closed))
+        if self._known_on(last):
+            period.target = last
+        elif running:
+            period.target = self.coverage.last_in(period.first, period.last)
+        if running and period.target is not None:
+            period.as_of = str(period.target)
+
+    def _known_on(self, day: date) -> bool:
+        """Whether a level is known on a day: collected, or some series is carried into it."""
+        return self.coverage.holds(day) or day in self._carried_days
+
+    @functools.cached_property
+    def _carried_days(self) -> frozenset[date]:
+        """The days of the question, and the one before, into which some series is carried."""
+        if self.bound is None or not self.metric.carry:
+            return frozenset()
+        parts = replace(self._parts(), by=(), where=())
+        first = min(period_start(self.first, self.query.scope, self.query.week_start), self.first) - ONE_DAY
+        rows = self.ground.rows(f"SELECT g FROM ({parts.present('day', first, self.last, carried=True)})")
+        return frozenset(day for (day,) in rows)
+
+    def _gap(self, period: Period) -> str:
+        if period.first > self.ground.last_closed:
+            return f"{period.first} is not over yet"
+        if self.metric.snapshot:
+            return "not collected, and only its present can be seen"
+        missing = [p for p in self.periods.values() if not p.days and p.first <= self.ground.last_closed]
+        first, last = missing[0].first, min(missing[-1].last, self.ground.last_closed)
+        return f"not collected: tallybook run {self.name} --from {first} --to {last}"
+
+    # -- the engine --------------------------------------------------------------------------------------
+
+    def _parts(self) -> Parts:
+        assert self.bound is not None
+        bound, carry = self.bound, self.metric.carry
+        start = period_start(self.first, self.query.scope, self.query.week_start)
+        reach = min(self.first, start) - (carry + 1) * ONE_DAY
+        kinds = {"additive", *(slot.shape for slot in bound.measure.slots)}
+        whole = not (carry or bound.metric.per or self.query.by or self.query.where or self.query.but)
+        relations = {
+            k: self.ground.relation(TOTALS if whole and k == ADDITIVE else k, bound.key, reach, self.last)
+            for k in kinds
+        }
+        covered = self.ground.coverage.get(self.name, Coverage()).stretches
+        if covered:
+            relations = {k: r.covering(covered[0][0], covered[-1][1]) for k, r in relations.items()}
+        query = self.query
+        return Parts(bound, relations, query.by, query.where, query.but, carry_until=self.ground.last_closed)
+
+    def _period_sql(self, column: str = "day") -> str:
+        return period_sql(self.query.scope, self.query.week_start, self.first, column)
+
+    def _restricted(self, sql: str, column: str = "g") -> str:
+        """Only days that all operands cover, and none that was merely carried over."""
+        own = self.ground.coverage.get(self.name, Coverage())
+        if not self.metric.carry and own.stretches == self.coverage.stretches:
+            return sql
+        return f"SELECT * FROM ({sql}) WHERE {self.coverage.sql(column)}"
+
+    def _cells(self, sql: str) -> dict[Key, Cell]:
+        """Cells of rows (g, k0…, rows, value, approximate, carried)."""
+        n = len(self.query.by)
+        return {(row[0], row[1 : n + 1]): Cell(row[n + 2], row[n + 3], row[n + 4]) for row in self.ground.rows(sql)}
+
+    # -- total ---------------------------------------------------------------------------------------------
+
+    def _total(self) -> dict[Key, Cell]:
+        """The measure over all facts of the period: one merge, whatever the scope."""
+        if self.metric.kind == UNIQUES:
+            return self._bounded()
+        ready: dict[Key, Cell] | None = self.ground.merged.pop((self.query, self.name), None)
+        own = self.ground.coverage.get(self.name, Coverage())
+        if ready is not None and own.stretches == self.coverage.stretches:
+            return ready
+        parts = self._parts()
+        if own.stretches != self.coverage.stretches:
+            covered = self.coverage.sql("day")
+            narrowed = {
+                k: replace(r, sql=f"(SELECT * FROM {r.sql} WHERE {covered})") for k, r in parts.relations.items()
+            }
+            parts = replace(parts, relations=narrowed)
+        return self._cells(parts.finished(self._period_sql(), self.first, self.last, targets=self.windows))
+
+    def _bound(self) -> Bound:
+        assert self.bound is not None
+        return self.bound
+
+    def _bounded(self) -> dict[Key, Cell]:
+        """Daily counts of distinct things: known for one day, else between the largest day and their sum."""
+        cells: dict[Key, Cell] = {}
+        for key, (total, _, _, high, seen, approximate, carried) in self._daily().items():
+            period = self.periods[key[0]]
+            if period.first == period.last:
+                cells[key] = Cell(total, approximate, carried)
+                continue
+            idle = [self.empty] if period.days > seen else []
+            known = [v for v in (high, *idle) if v is not None]
+            cells[key] = between(max(known, default=None), total)
+        return cells
+
+    # -- over the days of a period --------------------------------------------------------------------------------
+
+    def _daily(self) -> dict[Key, tuple[Any, int, Any, Any, int, bool, bool]]:
+        """Per period and series: sum, number, least and most of the daily values, and what is to be said."""
+        n = len(self.query.by)
+        keys = "".join(f", k{i}" for i in range(n))
+        daily = self._restricted(self._parts().finished("day", self.first, self.last))
+        dated = self._by_period(daily)
+        sql = (
+            f"SELECT g{keys}, sum(value), count(value), min(value), max(value), count(*), "
+            f"bool_or(approximate), bool_or(carried) FROM ({dated}) GROUP BY g{keys}"
+        )
+        return {(row[0], row[1 : n + 1]): row[n + 1 :] for row in self.ground.rows(sql)}
+
+    def _by_period(self, dated: str) -> str:
+        """A relation by day, g, as one by period: as often as there are periods that hold the day."""
+        if self.windows:
+            return f"SELECT d.* REPLACE (t.period AS g) FROM ({dated}) d JOIN ({self.windows}) t ON d.g BETWEEN t.first AND t.last"
+        return f"SELECT * REPLACE ({self._period_sql('g')} AS g) FROM ({dated})"
+
+    def _over_days(self) -> dict[Key, Cell]:
+        """average, min or max of the daily values; a covered day without facts counts as 0 where 0 exists."""
+        cells = {}
+        for key, (total, number, low, high, seen, approximate, carried) in self._daily().items():
+            cell = Cell(None, approximate, carried)
+            period = self.periods[key[0]]
+            days = max(period.days, seen)
+            blank = days - seen if self.empty is not None else 0
+            if self.show == "average" and number + blank:
+                spread = total if total is not None else self.empty
+                cell.value = mean_of(spread, blank, self.empty, number + blank)
+            elif self.show in ("min", "max"):
+                known = [low if self.show == "min" else high, *([self.empty] if blank else [])]
+                present = [v for v in known if v is not None]
+                cell.value = (min if self.show == "min" else max)(present) if present else None
+            cells[key] = cell
+        return cells
+
+    # -- the value of one day -------------------------------------------------------------------------------------
+
+    def _chosen_day(self) -> dict[Key, Cell]:
+        targets = [(start, p.target) for start, p in self.periods.items() if p.target is not None]
+        return self._with_present(self._values_on(targets))
+
+    def _values_on(self, targets: list[tuple[date, date]]) -> dict[Key, Cell]:
+        if not targets:
+            return {}
+        days = [day for _, day in targets]
+        if all(start == day for start, day in targets):
+            chosen = set(days)
+            cells = self._cells(self._parts().finished("day", days[0], days[-1]))
+            return {key: cell for key, cell in cells.items() if key[0] in chosen}
+        relation = values_relation([(start, day, day) for start, day in targets])
+        return self._cells(self._parts().finished("period", min(days), max(days), targets=relation))
+
+    def _with_present(self, cells: dict[Key, Cell]) -> dict[Key, Cell]:
+        """Also series with a fact elsewhere in the period: at its end they are known to be gone, so parts add up."""
+        if not self.query.by:
+            return cells
+        parts, n = self._parts(), len(self.query.by)
+        present = parts.present("day", self.first, self.last)
+        if self.metric.carry:
+            chosen = "".join(f" OR g = DATE '{p.target}'" for p in self.periods.values() if p.target is not None)
+            present = f"SELECT * FROM ({present}) WHERE {self.coverage.sql('g')}{chosen}"
+        keys = "".join(f", k{i}" for i in range(n))
+        sql = f"SELECT DISTINCT g{keys} FROM ({self._by_period(present)})"
+        for row in self.ground.rows(sql):
+            key: Key = (row[0], row[1:])
+            period = self.periods[key[0]]
+            if key not in cells:
+                cells[key] = Cell(self.empty) if period.absent_is_known else Cell(why=period.why)
+        return cells
+
+    def _change(self) -> dict[Key, Cell]:
+        """The last value minus that of the day before the period; a series absent then, or now, was 0."""
+        now = self._chosen_day()
+        asked = [p for p in self.periods.values() if p.known or p.target is not None]
+        before = {p.start: (p.first if self.query.spanned else p.start) - ONE_DAY for p in asked}
+        then = self._values_on([(start, day) for start, day in before.items() if self._known_on(day)])
+        cells = {}
+        for key in {*now, *then}:
+            period = self.periods[key[0]]
+            a = now.get(key) or self._absent(period.target, period.why)
+            day = before[key[0]]
+            b = then.get(key) or self._absent(day, f"{day}, the day before, was not collected")
+            cells[key] = minus(a, b)
+        for start, day in before.items():
+            if not self.coverage.holds(day):
+                period = self.periods[start]
+                period.absent_is_known = False
+                period.why = period.why or f"{day}, the day before, was not collected"
+        return cells
+
+    def _absent(self, day: date | None, why: str | None) -> Cell:
+        """A series without a value on a day."""
+        return Cell(self.empty) if day is not None and self.coverage.holds(day) else Cell(why=why)
+
+    # -- words -----------------------------------------------------------------------------------------------------
+
+    def _said(self) -> str:
+        bound = self._bound()
+        # A function has no measure of its own; ours is the sum of the values that it returns.
+        what = "sum(value)" if bound.metric.function else as_written(bound.metric.measure or bound.measure.text)
+        period = "the whole range" if self.query.scope == "all" else f"each {self.query.scope}"
+        period = self.query.window_said or period
+        how = {
+            "total": f"over all facts of {period}",
+            "average": f"for each day, then the mean of the covered days of {period}",
+            "min": f"for each day, then the least day of {period}",
+            "max": f"for each day, then the greatest day of {period}",
+            "first": f"on the first day of {period}",
+            "last": f"at the end of {'each day' if self.query.scope == 'day' else f'the last day of {period}'}",
+            "change": f"at the end of {period} minus that of the one before",
+        }[self.show]
+        if self.show == "total" and self.metric.kind == UNIQUES and self.query.scope != "day":
+            how = f"per day; of {period} only bounds are known (the largest day, the sum of days)"
+        if bound.metric.per:
+            how = f"of each {bound.metric.per} {how}, then the {bound.metric.then} of these"
+        carry = f", a series without a row carried at most {self.metric.carry} days" if self.metric.carry else ""
+        series = ", ".join(self.metric.series)
+        latest = f", of each day and {series} the value received last" if self.metric.daily_aggregate else ""
+        return f"{self.name}: {what} {how}{carry}{latest}"
+
+
+def as_written(measure: str) -> str:
+    """The measure on one line."""
+    return " ".join(measure.split())

@@ -1,0 +1,88 @@
+"""What a result is made of: columns, and rows whose values are what their column says."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any, Literal
+
+import msgspec
+
+Role = Literal["period", "dimension", "metric"]
+Type = Literal["date", "text", "integer", "decimal", "float"]
+Number = int | Decimal | float
+Row = dict[str, Any]
+
+
+class Column(msgspec.Struct, frozen=True, kw_only=True):
+    """One column of a result. `show` says how days became the period (total, last, average, …)."""
+
+    name: str
+    role: Role
+    type: Type
+    unit: str | None = None
+    show: str | None = None
+    title: str | None = None
+    format: str | None = None
+
+    @property
+    def label(self) -> str:
+        """What people call it: the title, else the name."""
+        return self.title or self.name
+
+
+def value_in(row: Row, name: str) -> Any:
+    """Only `total` and `others` may be left out of a row."""
+    return bool(row.get(name)) if name in ("total", "others") else row[name]
+
+
+NOT_FINITE = "the result is not a finite number"
+
+
+def tidy_row(row: Row, metrics: list[Column]) -> Row:
+    for column in metrics:
+        value = row[column.name]
+        if value is None or (type(value) is int and column.type == "integer"):
+            continue
+        tidy = None if not _finite(value) else _AS_TYPE[column.type](value, column)
+        if tidy is not value:
+            row = row | {column.name: tidy}
+        if tidy is None:
+            notes = row.get("notes") or {}
+            said = {"why": NOT_FINITE} | notes.get(column.name, {})
+            row = row | {"notes": notes | {column.name: said}}
+    return row
+
+
+def _finite(value: Number) -> bool:
+    return value.is_finite() if isinstance(value, Decimal) else math.isfinite(value)
+
+
+def _as_integer(value: Number, column: Column) -> int:
+    whole = int(value)
+    if whole != value:
+        raise ValueError(f"{column.name!r} is an integer column and {value!r} is not an integer")
+    return whole
+
+
+def _as_decimal(value: Number, column: Column) -> Decimal:
+    if isinstance(value, float):
+        raise ValueError(f"{column.name!r} is an exact decimal column and {value!r} is a float")
+    return value if isinstance(value, Decimal) else Decimal(value)
+
+
+def _as_float(value: Number, column: Column) -> float | None:
+    if type(value) is float:
+        return value
+    try:
+        return float(value)
+    except OverflowError:
+        return None
+
+
+_AS_TYPE: dict[str, Callable[[Number, Column], Number | None]] = {
+    "integer": _as_integer,
+    "decimal": _as_decimal,
+    "float": _as_float,
+}
