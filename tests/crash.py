@@ -485,11 +485,11 @@ def do_open(book: Any, one: Job) -> Said:
 
 def answer_at(book: Any, version: int, question: dict[str, Any]) -> Any:
     """Any version's answer, not only those at the end of a day."""
-    book._version_at, then = lambda day: version, book._version_at
+    book.held.version_at, then = lambda day: version, book.held.version_at
     try:
         return ask(book, question)
     finally:
-        book._version_at = then
+        book.held.version_at = then
 
 
 def digest(result: Any) -> str:

@@ -10,28 +10,24 @@ from __future__ import annotations
 import itertools
 import os
 import random
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
 from tallybook import calendar
+from tallybook.book.held import Held
 from tallybook.calendar import ONE_DAY
 from tallybook.config import Project, load, mask, source_override
 from tallybook.config.urls import dialect_of
 from tallybook.errors import BookError, Busy, Problem, QueryError, Refused, SourceError, SourceUnavailable
-from tallybook.metrics import IMPORTED, Bound, Delivery, Metric
+from tallybook.metrics import Delivery, Metric
 from tallybook.query import Query, answer
 from tallybook.query.ask import ask, with_range
-from tallybook.query.ground import Coverage, Ground, joined
-from tallybook.query.shelf import Shelf
 from tallybook.result import Result
-from tallybook.store import Place, find_store, open_store
-from tallybook.store.ledger import Cleaned, Snapshot, kept_under
+from tallybook.store import Place
+from tallybook.store.ledger import Cleaned, Snapshot
 
 if TYPE_CHECKING:
     import duckdb
@@ -49,7 +45,6 @@ if TYPE_CHECKING:
     from tallybook.sources.base import Source
     from tallybook.store.copying import Copied
     from tallybook.store.folder import Store
-    from tallybook.store.ledger import Definition, File
 
 Day = date | str
 MOVE_SECONDS = 3600.0
@@ -76,9 +71,7 @@ class Book:
     def __init__(self, project: Project, *, now: Callable[[], datetime] | None = None) -> None:
         self.project = project
         self.clock = now or (lambda: datetime.now(UTC))
-        self._store: Store | None = None
-        self._engine: duckdb.DuckDBPyConnection | None = None
-        self._points: Shelf | None = None
+        self.held = Held(project, self.clock)
         self._answers: dict[Any, Result] = {}
 
     def __enter__(self) -> Book:
@@ -88,41 +81,21 @@ class Book:
         self.close()
 
     def close(self) -> None:
-        if self._engine is not None:
-            self._engine.close()
-            self._engine = self._points = None
-        if self._store is not None:
-            self._store.ledger.close()
-            self._store = None
-
-    @property
-    def today(self) -> date:
-        """The running day in the book's zone."""
-        return calendar.day_of(self.clock(), self.project.catalog.book.timezone)
+        self.held.close()
 
     @property
     def store(self) -> Store:
         """The book where it is kept, made when it is not there."""
-        if self._store is None:
-            self._store = open_store(self.project.place)
-        return self._store
+        return self.held.store
 
     @property
     def engine(self) -> duckdb.DuckDBPyConnection:
-        if self._engine is None:
-            from tallybook.engines.duckdb import connect
-
-            self._engine = connect()
-        return self._engine
+        return self.held.engine
 
     @property
-    def _shelf(self) -> Shelf:
-        if self._points is None:
-            self._points = Shelf(self.engine, self._scan)
-        return self._points
-
-    def _scan(self, files: Sequence[File]) -> str:
-        return self.store.scan(files)
+    def today(self) -> date:
+        """The running day in the book's zone."""
+        return self.held.today
 
     # -- collect -------------------------------------------------------------------------------------
 
@@ -165,25 +138,9 @@ class Book:
         """What `run` would do. Asks the sources, touches nothing."""
         from tallybook import collect
 
-        with self._only_reading():
+        with self.held.only_reading():
             means = self._means(sources, source_as_of, None)
             return collect.make_plan(means, self._asked(metrics, from_, to))
-
-    @contextmanager
-    def _only_reading(self) -> Iterator[None]:
-        """Where there is no book yet, an empty one elsewhere: who only looks makes none."""
-        from tempfile import TemporaryDirectory
-
-        if self._there():
-            yield
-            return
-        with TemporaryDirectory(prefix="tallybook-") as elsewhere:
-            self._store = open_store(Path(elsewhere))
-            try:
-                yield
-            finally:
-                self._store.ledger.close()
-                self._store = None
 
     def _asked(self, metrics: Sequence[str], from_: Day | None, to: Day | None) -> Any:
         from tallybook.collect import Asked
@@ -262,7 +219,7 @@ class Book:
         if live:
             return self._live(question)
         then = self.day(as_of)
-        if then is not None and self._version_at(then) == 0:
+        if then is not None and self.held.version_at(then) == 0:
             raise QueryError(f"the book holds nothing as of {then}", hint="`tallybook runs` lists when it was written")
         try:
             return self._stored(question, then)
@@ -275,8 +232,8 @@ class Book:
             ) from None
 
     def _stored(self, question: Query, as_of: date | None) -> Result:
-        version = self._version_at(as_of)
-        current = version if version is not None else (self.store.ledger.version() if self._there() else 0)
+        version = self.held.version_at(as_of)
+        current = version if version is not None else (self.store.ledger.version() if self.held.there else 0)
         if (known := self._answers.get((question, current, self.today, as_of))) is not None:
             return known
         result = self._answered(question, version, as_of)
@@ -291,102 +248,12 @@ class Book:
         import duckdb
 
         try:
-            return answer(question, self._ground(question, version, as_of))
+            return answer(question, self.held.ground(question, version, as_of))
         except duckdb.IOException:
             try:
-                return answer(question, self._ground(question, version, as_of))
+                return answer(question, self.held.ground(question, version, as_of))
             except duckdb.IOException as error:
                 raise BookError(f"a file of the book cannot be read: {error}", hint="tallybook doctor") from None
-
-    def _there(self) -> bool:
-        if self._store is None:
-            self._store = find_store(self.project.place)
-        return self._store is not None
-
-    def _version_at(self, day: date | None) -> int | None:
-        if day is None or not self._there():
-            return None
-        return self.store.ledger.version_at(calendar.end_of(day, self.project.catalog.book.timezone))
-
-    def _keys(self, names: Sequence[str]) -> dict[str, str]:
-        """Under which name the points of each metric are kept."""
-        if not self._there():
-            return {name: name for name in names}
-        kept, catalog = self.store.ledger.metric_keys(), self.project.catalog
-        return {name: kept_under(kept, name, catalog.metrics[name].renamed_from) for name in names}
-
-    def _known(self, keys: Mapping[str, str], version: int | None) -> Snapshot:
-        if not self._there():
-            return Snapshot(version=0, files=(), coverage={}, definitions={})
-        return self.store.snapshot(keys.values(), version=version)
-
-    def _ground(self, question: Query, version: int | None, as_of: date | None) -> Ground:
-        catalog = self.project.catalog
-        names = list(dict.fromkeys(o for name in question.metrics for o in catalog.operands(name)))
-        keys = self._keys(names)
-        known = self._known(keys, version)
-        bounds: dict[str, Bound] = {}
-        coverage: dict[str, Coverage] = {}
-        whys: dict[str, str] = {}
-        for name in names:
-            bound = self._bound(catalog.metrics[name], keys[name], known, question.definition)
-            if bound is None:
-                whys[name] = self._why_unknown(name, keys[name], known)
-                continue
-            _has_dimensions(bound, question)
-            bounds[name] = bound
-            stretches = known.coverage.get((bound.key, bound.definition), ())
-            instants = {s.first: s.instant for s in stretches if s.instant}
-            coverage[name] = Coverage(joined([(s.first, s.last) for s in stretches]), instants)
-        past = {
-            name: found for name in names
-            if catalog.metrics[name].history and (found := self._imported(keys[name], known)) is not None
-        }  # fmt: skip
-        return Ground(
-            catalog=catalog, engine=self.engine, relation=self._shelf.relation(known.version, known.files), bounds=bounds, coverage=coverage,
-            last_closed=min(self.today, as_of or self.today) - ONE_DAY, version=known.version, whys=whys,
-            past=past,
-        )  # fmt: skip
-
-    def _bound(self, metric: Metric, key: str, known: Snapshot, asked: str | None) -> Bound | None:
-        """The definition as it was last collected: today's declaration, or the one asked for."""
-        declared = metric.fingerprint(self.project.catalog.book.timezone, {})
-        for definition in known.definitions.get(key, ()):
-            if definition.id == asked or (asked is None and definition.declared == declared):
-                bound = msgspec.json.decode(definition.body, type=Bound)
-                if asked is not None:
-                    return bound
-                return msgspec.structs.replace(
-                    bound, metric=msgspec.structs.replace(metric, parsed=bound.metric.parsed)
-                )
-        if asked is not None:
-            there = ", ".join(f"{d.id} (since {d.created[:10]})" for d in known.definitions.get(key, ()))
-            raise QueryError(
-                f"metric {metric.name!r} has no definition {asked!r}", hint=f"there are: {there or 'none'}"
-            )
-        return None
-
-    def _imported(self, key: str, known: Snapshot) -> tuple[Bound, Coverage] | None:
-        """What was imported of a metric last, and its days."""
-        for definition in known.definitions.get(key, ()):
-            if definition.declared == IMPORTED:
-                stretches = known.coverage.get((key, definition.id), ())
-                bound = msgspec.json.decode(definition.body, type=Bound)
-                return bound, Coverage(joined([(s.first, s.last) for s in stretches]))
-        return None
-
-    def _collected(self, key: str, known: Snapshot) -> list[Definition]:
-        """The definitions under which a metric was collected, newest first: not those of imported values."""
-        return [d for d in known.definitions.get(key, ()) if d.declared != IMPORTED]
-
-    def _why_unknown(self, name: str, key: str, known: Snapshot) -> str:
-        older = self._collected(key, known)
-        if older:
-            return (
-                f"not collected under today's definition; known under {older[0].id}: "
-                f"tallybook query {name} --definition {older[0].id}, or collect again: tallybook run {name}"
-            )
-        return f"{name} was never collected: tallybook run"
 
     def goals(self, *names: str, on: Day | None = None, last: str | None = None) -> list[Standing]:
         """How far these goals, or all, are in the period that holds `on` (not given: the last closed day), with
@@ -402,19 +269,19 @@ class Book:
         from tallybook.query.compare import with_stored
 
         names = list(dict.fromkeys(o for name in question.metrics for o in self.project.catalog.operands(name)))
-        keys = self._keys(names)
-        stored = self._ground(question, None, None)
+        keys = self.held.keys(names)
+        stored = self.held.ground(question, None, None)
         first = min(
             (c.stretches[0][0] for c in stored.coverage.values() if c.stretches),
             default=self.today - 30 * ONE_DAY,
         )
         last = question.last or self.today - ONE_DAY
         question = with_range(question, question.first or min(first, last), last)
-        with self._only_reading():
+        with self.held.only_reading():
             means = self._means(None, None, None)
         engine = connect()
         try:
-            result = answer(question, live_ground(means, question, self._known(keys, None), keys, engine))
+            result = answer(question, live_ground(means, question, self.held.snapshot(keys, None), keys, engine))
         finally:
             engine.close()
             for source in means.sources.values():
@@ -466,33 +333,18 @@ class Book:
         catalog = self.project.catalog
         chosen = [known_metric(catalog, name) for name in metrics or catalog.metrics]
         operands = {o for metric in chosen for o in catalog.operands(metric.name)}
-        keys = self._keys(sorted(operands))
-        known = self._known(keys, None)
-        parts = {name: self._coverages(catalog.metrics[name], keys[name], known) for name in operands}
+        keys = self.held.keys(sorted(operands))
+        known = self.held.snapshot(keys, None)
+        parts = {name: self.held.coverages(catalog.metrics[name], keys[name], known) for name in operands}
         last = min(self.day(to) or self.today, self.today - ONE_DAY)
         found = []
         for metric in chosen:
             own, older = together([parts[o] for o in catalog.operands(metric.name)])
-            starts = [self._expected_from(catalog.metrics[o], parts[o][0]) for o in catalog.operands(metric.name)]
+            starts = [self.held.expected_from(catalog.metrics[o], parts[o][0]) for o in catalog.operands(metric.name)]
             start = max((s for s in starts if s), default=None)
             first = self.day(from_)
             found.append(calendar_of(metric, own, older, max(first, start) if first and start else start, last))
         return found
-
-    def _coverages(self, metric: Metric, key: str, known: Snapshot) -> tuple[Coverage, dict[str, Coverage]]:
-        """(the days known under today's definition, those of every other one)."""
-        bound = self._bound(metric, key, known, None)
-        every = {
-            definition: Coverage(joined([(s.first, s.last) for s in stretches]))
-            for (name, definition), stretches in known.coverage.items()
-            if name == key
-        }
-        own = every.pop(bound.definition, Coverage()) if bound else Coverage()
-        return own, every
-
-    def _expected_from(self, metric: Metric, own: Coverage) -> date | None:
-        begun = own.stretches[0][0] if own.stretches else None
-        return begun if metric.snapshot else metric.start or self.project.catalog.book.start or begun
 
     @property
     def _dialects(self) -> dict[str, str]:
@@ -503,11 +355,11 @@ class Book:
         from tallybook.query.ask import parse_filter
 
         filters = [parse_filter(text) for text in where]
-        with self._only_reading():
-            keys = self._keys(names)
-            known = self._known(keys, None)
+        with self.held.only_reading():
+            keys = self.held.keys(names)
+            known = self.held.snapshot(keys, None)
             metrics = [self.project.catalog.metrics[name] for name in names]
-            bounds = {m.name: self._bound(m, keys[m.name], known, None) for m in metrics}
+            bounds = {m.name: self.held.bound(m, keys[m.name], known, None) for m in metrics}
             return [
                 evidence(self.store, self.engine, known, m, keys[m.name], bounds[m.name], day, self.today, filters)
                 for m in metrics
@@ -526,8 +378,8 @@ class Book:
         names = [known_metric(catalog, name).name for name in metrics] or list(catalog.metrics)
         span = last if last or from_ else "4 weeks"
         asked = {"scope": scope, "by": by, "where": where, "from_": from_, "to": to, "last": span}
-        keys = self._keys(names)
-        known = self._known(keys, None)
+        keys = self.held.keys(names)
+        known = self.held.snapshot(keys, None)
         found = [self._diff(catalog.metrics[name], keys[name], known, definition, asked) for name in names]
         return found if metrics else [one for one in found if "rows" in one or "error" in one]
 
@@ -538,7 +390,7 @@ class Book:
 
         told: dict[str, Any] = {"metric": metric.name, "unit": metric.unit}
         zone = self.project.catalog.book.timezone
-        latest = next(iter(self._collected(key, known)), None)
+        latest = next(iter(self.held.collected(key, known)), None)
         if metric.derived:
             made_of = ", ".join(self.project.catalog.operands(metric.name))
             return told | {"why": f"a formula, computed anew at each question; look at what it is made of: {made_of}"}
@@ -546,7 +398,7 @@ class Book:
             return told | {"why": "never collected: there is nothing to compare with"}
         if definition is None and latest.declared == metric.fingerprint(zone, {}):
             return told | {"why": f"unchanged: its definition is {latest.id}, the one collected last"}
-        old = self._bound(metric, key, known, definition or latest.id)
+        old = self.held.bound(metric, key, known, definition or latest.id)
         assert old is not None
         told |= {"definition": old.definition, "changed": changed_keys(old, metric, zone)}
         try:
@@ -570,11 +422,13 @@ class Book:
         names = [o for name in metrics or catalog.metrics for o in catalog.operands(known_metric(catalog, name).name)]
         chosen = [catalog.metrics[name] for name in dict.fromkeys(names)]
         seed = random.SystemRandom().randrange(10**6) if seed is None else seed
-        with self._only_reading():
-            keys = self._keys([metric.name for metric in chosen])
+        with self.held.only_reading():
+            keys = self.held.keys([metric.name for metric in chosen])
             replicas = {name: source.replica for name, source in catalog.sources.items() if source.replica}
             means = self._means(None, None, None, instead=replicas)
-            found = audit(means, self._known(keys, None), keys, chosen, sample=sample, seed=seed, seconds=seconds)
+            found = audit(
+                means, self.held.snapshot(keys, None), keys, chosen, sample=sample, seed=seed, seconds=seconds
+            )
         if restate and found.drifted:
             for (metric, first, last), line in zip(found.stretches, found.lines, strict=True):
                 done = self.run(metric, from_=first, to=last)
@@ -600,11 +454,11 @@ class Book:
             made_of = ", ".join(self.project.catalog.operands(metric))
             raise QueryError(f"{metric!r} is a formula; nothing of it is kept", hint=f"import {made_of} instead")
         where = str(file)
-        key, zone = self._keys([metric])[metric], self.project.catalog.book.timezone
+        key, zone = self.held.keys([metric])[metric], self.project.catalog.book.timezone
         columns = history.Columns(day=day, value=value, dims=history.chosen_dims(dims), order=dates, point=decimal)
         table = history.read_table(where, tab, self.project.variables)
         found = history.history(declared, key, zone, table, columns, where, self.today - ONE_DAY)
-        with self._only_reading() if check or dry_run else nullcontext():
+        with self.held.only_reading() if check or dry_run else nullcontext():
             done = history.store_history(self.store, found, self.clock, dry_run=check or dry_run)
             if check:
                 self._compare_history(declared, key, found, done)
@@ -614,9 +468,9 @@ class Book:
     def _compare_history(self, metric: Metric, key: str, found: History, done: Imported) -> None:
         from tallybook.history import differences
 
-        known = self._known({metric.name: key}, None)
-        bound = self._bound(metric, key, known, None)
-        own = self._covered(key, bound.definition, known) if bound else ()
+        known = self.held.snapshot({metric.name: key}, None)
+        bound = self.held.bound(metric, key, known, None)
+        own = self.held.covered(key, bound.definition, known) if bound else ()
         covered = {day for first, last in own for day in calendar.days(first, last)}
         both = sorted(covered & set(found.days))
         if bound is None or not both:
@@ -633,7 +487,7 @@ class Book:
 
     def compact(self) -> dict[str, int]:
         """Fold closed years, delete what no kept version needs. Returns {"folded": …, "deleted": …} files."""
-        if not self._there():
+        if not self.held.there:
             return {"folded": 0, "deleted": 0}
         now, store = self.clock(), self.store
         folded = store.compact(self.engine, today=self.today, run=None, now=now)
@@ -659,7 +513,7 @@ class Book:
                 f"two ledgers cannot share the points in {here.folder}",
                 hint=f"let the copy have a folder of its own: --to-store {self.project.catalog.book.store}-2",
             )
-        if not self._there():
+        if not self.held.there:
             raise QueryError(
                 "there is no book to move yet", hint="write the place into tallybook.toml, then: tallybook run"
             )
@@ -676,7 +530,7 @@ class Book:
         kept. Runs may be at work. Raises QueryError for an empty book, BookError when a book is in the folder."""
         from tallybook.store.copying import copy_book
 
-        if not self._there():
+        if not self.held.there:
             raise QueryError("there is no book to back up yet", hint="tallybook run")
         return copy_book(self.store, Place(folder=Path(folder)), alone=False)
 
@@ -702,14 +556,14 @@ class Book:
         """What is wrong with the book, in words with what to do; empty when all is well."""
         from tallybook.store.doctor import examine
 
-        return examine(self.store, self.engine, now=self.clock()) if self._there() else []
+        return examine(self.store, self.engine, now=self.clock()) if self.held.there else []
 
     def status(self) -> Status:
         """Whether all is well: the last run, how far each metric is, what waits to be delivered, when the next is due."""
         from tallybook.audit.status import COLLECT, RUNS, status
         from tallybook.deliver import answered
 
-        ledger, now = self.store.ledger if self._there() else None, self.clock()
+        ledger, now = self.store.ledger if self.held.there else None, self.clock()
         return status(
             self.project.catalog, now=now, version=ledger.version() if ledger else 0,
             running=COLLECT in ledger.leased(now=now) if ledger else False, runs=self.runs(RUNS), metrics=self.metrics(),
@@ -719,55 +573,36 @@ class Book:
 
     def runs(self, limit: int = 20) -> list[dict[str, Any]]:
         """The latest runs, newest first."""
-        return self.store.ledger.runs(limit) if self._there() else []
+        return self.store.ledger.runs(limit) if self.held.there else []
 
     def metrics(self) -> list[dict[str, Any]]:
         """Every declared metric with what is collected of it."""
         catalog = self.project.catalog
-        keys = self._keys(list(catalog.metrics))
-        known = self._known(keys, None)
-        return [self._described(metric, keys[metric.name], known) for metric in catalog.metrics.values()]
+        keys = self.held.keys(list(catalog.metrics))
+        known = self.held.snapshot(keys, None)
+        return [self.held.described(metric, keys[metric.name], known) for metric in catalog.metrics.values()]
 
     def metric(self, name: str) -> dict[str, Any]:
         """One of `metrics()` with its covered days, its gaps, and every definition there is, newest first."""
         from tallybook.query.ask import known_metric
 
         metric = known_metric(self.project.catalog, name)
-        key = self._keys([name])[name]
-        known = self._known({name: key}, None)
-        described = self._described(metric, key, known)
-        covered = self._covered(key, described["definition"], known)
+        key = self.held.keys([name])[name]
+        known = self.held.snapshot({name: key}, None)
+        described = self.held.described(metric, key, known)
+        covered = self.held.covered(key, described["definition"], known)
         missing = [(a[1] + ONE_DAY, b[0] - ONE_DAY) for a, b in itertools.pairwise(covered)]
         definitions = [
             {
                 "id": d.id,
                 "created": d.created,
-                "days": sum((b - a).days + 1 for a, b in self._covered(key, d.id, known)),
+                "days": sum((b - a).days + 1 for a, b in self.held.covered(key, d.id, known)),
             }
             for d in known.definitions.get(key, ())
         ]
         return described | {
             "operands": list(self.project.catalog.operands(name)) if metric.derived else [],
             "coverage": _as_texts(covered), "missing": _as_texts(missing), "definitions": definitions,
-        }  # fmt: skip
-
-    def _covered(self, key: str, definition: str | None, known: Snapshot) -> Sequence[tuple[date, date]]:
-        return joined([(s.first, s.last) for s in known.coverage.get((key, definition or ""), ())])
-
-    def _described(self, metric: Metric, key: str, known: Snapshot) -> dict[str, Any]:
-        bound = None if metric.derived else self._bound(metric, key, known, None)
-        stretches = (
-            joined([(s.first, s.last) for s in known.coverage.get((key, bound.definition), ())]) if bound else ()
-        )
-        days = sum((b - a).days + 1 for a, b in stretches)
-        return {
-            "metric": metric.name, "kind": "derived" if metric.derived else metric.kind, "source": metric.source,
-            "measure": metric.steps or None, "by": list(self.project.catalog.queryable_dims(metric.name)),
-            "unit": metric.unit, "show": "formula" if metric.derived else metric.default_show,
-            "title": metric.title, "description": metric.description, "definition": bound.definition if bound else None,
-            "definitions": [d.id for d in known.definitions.get(key, ())],
-            "from": str(stretches[0][0]) if stretches else None, "to": str(stretches[-1][1]) if stretches else None, "days": days,
-            "gaps": (stretches[-1][1] - stretches[0][0]).days + 1 - days if stretches else 0,
         }  # fmt: skip
 
     def look(self) -> list[Look]:
@@ -799,7 +634,7 @@ class Book:
         one that is no longer declared. Returns how many `days` and `points` went. There is no way back."""
         from tallybook.audit.forget import forget_metric
 
-        name, key = self._kept(metric)
+        name, key = self.held.kept(metric)
         try:
             return forget_metric(self.store, self.engine, name, key, self.clock)
         finally:
@@ -812,7 +647,7 @@ class Book:
         Days of the lookback are collected again by the next run, with whom the source still holds."""
         from tallybook.audit.forget import forget_person
 
-        kept = [self._kept(name) for name in metrics]
+        kept = [self.held.kept(name) for name in metrics]
         try:
             return forget_person(self.store, self.engine, kept, person, self.clock)
         finally:
@@ -820,24 +655,7 @@ class Book:
 
     def _forget_answers(self) -> None:
         self._answers.clear()
-        self._points = None
-
-    def _kept(self, name: str) -> tuple[str, str]:
-        """(the metric, the key its points are kept under). Raises QueryError when the book holds nothing of it."""
-        catalog, ledger = self.project.catalog, self.store.ledger if self._there() else None
-        declared = catalog.metrics.get(name)
-        if declared is not None and declared.derived:
-            made_of = ", ".join(catalog.operands(name))
-            raise QueryError(f"{name!r} is a formula; the book keeps nothing of it", hint=f"it is made of {made_of}")
-        known = set(ledger.snapshot().definitions) if ledger else set()
-        owners = {key: other for other, key in self._keys(list(catalog.metrics)).items()}
-        if declared is None and name in owners:
-            raise QueryError(f"what was {name!r} is {owners[name]!r} now", hint=f"tallybook forget {owners[name]}")
-        key = self._keys([name])[name] if declared else (ledger.metric_keys() if ledger else {}).get(name, name)
-        if key not in known:
-            there = ", ".join(sorted(owners.get(k, k) for k in known))
-            raise QueryError(f"the book holds nothing of {name!r}", hint=f"it holds {there or 'nothing at all'}")
-        return name, key
+        self.held.read_anew()
 
     # -- hand on -------------------------------------------------------------------------------------
 
@@ -853,7 +671,7 @@ class Book:
 
         for name in names:
             known_delivery(self.project.catalog, name)
-        if not self._there():
+        if not self.held.there:
             raise QueryError("nothing is collected yet, so there is nothing to deliver", hint="tallybook run")
         return deliver(self._delivering(), names, How(force=force, dry_run=dry_run, verify=verify))
 
@@ -907,14 +725,4 @@ def _as_texts(stretches: Sequence[tuple[date, date]]) -> list[tuple[str, str]]:
     return [(str(first), str(last)) for first, last in stretches]
 
 
-def _has_dimensions(bound: Bound, question: Query) -> None:
-    """Raises QueryError when an old definition was split by other dimensions than those asked for."""
-    lacking = [d for d in (*question.by, *(f.dimension for f in question.where)) if d not in bound.metric.series_dims]
-    if lacking:
-        raise QueryError(
-            f"definition {bound.definition} of {bound.metric.name!r} has no dimension {lacking[0]!r}",
-            hint=f"its dimensions: {', '.join(bound.metric.series_dims) or 'none'}",
-        )
-
-
-__all__ = ["Book", "open_book", "replace"]
+__all__ = ["Book", "open_book"]

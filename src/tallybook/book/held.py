@@ -1,0 +1,254 @@
+"""What a book holds: the store where it is kept, once there is one, and of each metric its definitions and their
+days. Nothing here changes a book."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import date, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from tallybook import calendar
+from tallybook.calendar import ONE_DAY
+from tallybook.config import Project
+from tallybook.errors import QueryError
+from tallybook.metrics import IMPORTED, Bound, Metric
+from tallybook.query import Query
+from tallybook.query.ground import Coverage, Ground, joined
+from tallybook.query.shelf import Shelf
+from tallybook.store import find_store, open_store
+from tallybook.store.ledger import Snapshot, kept_under
+
+if TYPE_CHECKING:
+    import duckdb
+
+    from tallybook.store.folder import Store
+    from tallybook.store.ledger import Definition, File
+
+
+class Held:
+    """The book of a project, as it is read."""
+
+    def __init__(self, project: Project, clock: Callable[[], datetime]) -> None:
+        self.project, self._clock = project, clock
+        self._store: Store | None = None
+        self._engine: duckdb.DuckDBPyConnection | None = None
+        self._points: Shelf | None = None
+
+    @property
+    def today(self) -> date:
+        """The running day in the book's zone."""
+        return calendar.day_of(self._clock(), self.project.catalog.book.timezone)
+
+    def close(self) -> None:
+        if self._engine is not None:
+            self._engine.close()
+            self._engine = self._points = None
+        if self._store is not None:
+            self._store.ledger.close()
+            self._store = None
+
+    def read_anew(self) -> None:
+        """Files that were read may have other points now."""
+        self._points = None
+
+    @property
+    def store(self) -> Store:
+        """The book where it is kept, made when it is not there."""
+        if self._store is None:
+            self._store = open_store(self.project.place)
+        return self._store
+
+    @property
+    def engine(self) -> duckdb.DuckDBPyConnection:
+        if self._engine is None:
+            from tallybook.engines.duckdb import connect
+
+            self._engine = connect()
+        return self._engine
+
+    @property
+    def _shelf(self) -> Shelf:
+        if self._points is None:
+            self._points = Shelf(self.engine, self._scan)
+        return self._points
+
+    def _scan(self, files: Sequence[File]) -> str:
+        return self.store.scan(files)
+
+    @contextmanager
+    def only_reading(self) -> Iterator[None]:
+        """Where there is no book yet, an empty one elsewhere: who only looks makes none."""
+        from tempfile import TemporaryDirectory
+
+        if self.there:
+            yield
+            return
+        with TemporaryDirectory(prefix="tallybook-") as elsewhere:
+            self._store = open_store(Path(elsewhere))
+            try:
+                yield
+            finally:
+                self._store.ledger.close()
+                self._store = None
+
+    @property
+    def there(self) -> bool:
+        """Whether there is a book; looking does not make one."""
+        if self._store is None:
+            self._store = find_store(self.project.place)
+        return self._store is not None
+
+    def version_at(self, day: date | None) -> int | None:
+        if day is None or not self.there:
+            return None
+        return self.store.ledger.version_at(calendar.end_of(day, self.project.catalog.book.timezone))
+
+    def keys(self, names: Sequence[str]) -> dict[str, str]:
+        """Under which name the points of each metric are kept."""
+        if not self.there:
+            return {name: name for name in names}
+        kept, catalog = self.store.ledger.metric_keys(), self.project.catalog
+        return {name: kept_under(kept, name, catalog.metrics[name].renamed_from) for name in names}
+
+    def snapshot(self, keys: Mapping[str, str], version: int | None) -> Snapshot:
+        """What the ledger knows of these metrics, at a version or now."""
+        if not self.there:
+            return Snapshot(version=0, files=(), coverage={}, definitions={})
+        return self.store.snapshot(keys.values(), version=version)
+
+    def bound(self, metric: Metric, key: str, known: Snapshot, asked: str | None) -> Bound | None:
+        """The definition as it was last collected: today's declaration, or the one asked for."""
+        declared = metric.fingerprint(self.project.catalog.book.timezone, {})
+        for definition in known.definitions.get(key, ()):
+            if definition.id == asked or (asked is None and definition.declared == declared):
+                bound = msgspec.json.decode(definition.body, type=Bound)
+                if asked is not None:
+                    return bound
+                return msgspec.structs.replace(
+                    bound, metric=msgspec.structs.replace(metric, parsed=bound.metric.parsed)
+                )
+        if asked is not None:
+            there = ", ".join(f"{d.id} (since {d.created[:10]})" for d in known.definitions.get(key, ()))
+            raise QueryError(
+                f"metric {metric.name!r} has no definition {asked!r}", hint=f"there are: {there or 'none'}"
+            )
+        return None
+
+    def imported(self, key: str, known: Snapshot) -> tuple[Bound, Coverage] | None:
+        """What was imported of a metric last, and its days."""
+        for definition in known.definitions.get(key, ()):
+            if definition.declared == IMPORTED:
+                stretches = known.coverage.get((key, definition.id), ())
+                bound = msgspec.json.decode(definition.body, type=Bound)
+                return bound, Coverage(joined([(s.first, s.last) for s in stretches]))
+        return None
+
+    def collected(self, key: str, known: Snapshot) -> list[Definition]:
+        """The definitions under which a metric was collected, newest first: not those of imported values."""
+        return [d for d in known.definitions.get(key, ()) if d.declared != IMPORTED]
+
+    def why_unknown(self, name: str, key: str, known: Snapshot) -> str:
+        older = self.collected(key, known)
+        if older:
+            return (
+                f"not collected under today's definition; known under {older[0].id}: "
+                f"tallybook query {name} --definition {older[0].id}, or collect again: tallybook run {name}"
+            )
+        return f"{name} was never collected: tallybook run"
+
+    def ground(self, question: Query, version: int | None, as_of: date | None) -> Ground:
+        """What a question is answered from: the definitions and covered days of its metrics, and their points."""
+        catalog = self.project.catalog
+        names = list(dict.fromkeys(o for name in question.metrics for o in catalog.operands(name)))
+        keys = self.keys(names)
+        known = self.snapshot(keys, version)
+        bounds: dict[str, Bound] = {}
+        coverage: dict[str, Coverage] = {}
+        whys: dict[str, str] = {}
+        for name in names:
+            bound = self.bound(catalog.metrics[name], keys[name], known, question.definition)
+            if bound is None:
+                whys[name] = self.why_unknown(name, keys[name], known)
+                continue
+            _has_dimensions(bound, question)
+            bounds[name] = bound
+            stretches = known.coverage.get((bound.key, bound.definition), ())
+            instants = {s.first: s.instant for s in stretches if s.instant}
+            coverage[name] = Coverage(joined([(s.first, s.last) for s in stretches]), instants)
+        past = {
+            name: found for name in names
+            if catalog.metrics[name].history and (found := self.imported(keys[name], known)) is not None
+        }  # fmt: skip
+        return Ground(
+            catalog=catalog, engine=self.engine, relation=self._shelf.relation(known.version, known.files), bounds=bounds, coverage=coverage,
+            last_closed=min(self.today, as_of or self.today) - ONE_DAY, version=known.version, whys=whys,
+            past=past,
+        )  # fmt: skip
+
+    def covered(self, key: str, definition: str | None, known: Snapshot) -> Sequence[tuple[date, date]]:
+        """The collected days of a definition as (first, last) stretches."""
+        return joined([(s.first, s.last) for s in known.coverage.get((key, definition or ""), ())])
+
+    def coverages(self, metric: Metric, key: str, known: Snapshot) -> tuple[Coverage, dict[str, Coverage]]:
+        """(the days known under today's definition, those of every other one)."""
+        bound = self.bound(metric, key, known, None)
+        every = {
+            definition: Coverage(joined([(s.first, s.last) for s in stretches]))
+            for (name, definition), stretches in known.coverage.items()
+            if name == key
+        }
+        own = every.pop(bound.definition, Coverage()) if bound else Coverage()
+        return own, every
+
+    def expected_from(self, metric: Metric, own: Coverage) -> date | None:
+        """The first day that should be there."""
+        begun = own.stretches[0][0] if own.stretches else None
+        return begun if metric.snapshot else metric.start or self.project.catalog.book.start or begun
+
+    def described(self, metric: Metric, key: str, known: Snapshot) -> dict[str, Any]:
+        """A metric in plain values, with how much of it is collected under today's definition."""
+        bound = None if metric.derived else self.bound(metric, key, known, None)
+        stretches = (
+            joined([(s.first, s.last) for s in known.coverage.get((key, bound.definition), ())]) if bound else ()
+        )
+        days = sum((b - a).days + 1 for a, b in stretches)
+        return {
+            "metric": metric.name, "kind": "derived" if metric.derived else metric.kind, "source": metric.source,
+            "measure": metric.steps or None, "by": list(self.project.catalog.queryable_dims(metric.name)),
+            "unit": metric.unit, "show": "formula" if metric.derived else metric.default_show,
+            "title": metric.title, "description": metric.description, "definition": bound.definition if bound else None,
+            "definitions": [d.id for d in known.definitions.get(key, ())],
+            "from": str(stretches[0][0]) if stretches else None, "to": str(stretches[-1][1]) if stretches else None, "days": days,
+            "gaps": (stretches[-1][1] - stretches[0][0]).days + 1 - days if stretches else 0,
+        }  # fmt: skip
+
+    def kept(self, name: str) -> tuple[str, str]:
+        """(the metric, the key its points are kept under). Raises QueryError when the book holds nothing of it."""
+        catalog, ledger = self.project.catalog, self.store.ledger if self.there else None
+        declared = catalog.metrics.get(name)
+        if declared is not None and declared.derived:
+            made_of = ", ".join(catalog.operands(name))
+            raise QueryError(f"{name!r} is a formula; the book keeps nothing of it", hint=f"it is made of {made_of}")
+        known = set(ledger.snapshot().definitions) if ledger else set()
+        owners = {key: other for other, key in self.keys(list(catalog.metrics)).items()}
+        if declared is None and name in owners:
+            raise QueryError(f"what was {name!r} is {owners[name]!r} now", hint=f"tallybook forget {owners[name]}")
+        key = self.keys([name])[name] if declared else (ledger.metric_keys() if ledger else {}).get(name, name)
+        if key not in known:
+            there = ", ".join(sorted(owners.get(k, k) for k in known))
+            raise QueryError(f"the book holds nothing of {name!r}", hint=f"it holds {there or 'nothing at all'}")
+        return name, key
+
+
+def _has_dimensions(bound: Bound, question: Query) -> None:
+    """Raises QueryError when an old definition was split by other dimensions than those asked for."""
+    lacking = [d for d in (*question.by, *(f.dimension for f in question.where)) if d not in bound.metric.series_dims]
+    if lacking:
+        raise QueryError(
+            f"definition {bound.definition} of {bound.metric.name!r} has no dimension {lacking[0]!r}",
+            hint=f"its dimensions: {', '.join(bound.metric.series_dims) or 'none'}",
+        )
