@@ -44,7 +44,7 @@ FLOAT = Fraction(1, 10**12)
 ROUNDING = Fraction(1, 10**14)
 """What a few roundings of an exact number to the nearest float may cost, of its size."""
 TINY = Fraction(1, 10**290)
-"""Below this, floats underflow."""
+"""Below it floats lose digits, and in the end are 0."""
 EXACT_VALUES = 1000
 """A (day, series) cell with more different values answers percentiles from buckets."""
 BUCKET = Fraction(1, 100)
@@ -663,12 +663,12 @@ def near(x: Fraction | int, slack: Fraction | int = 0, *, approximate: bool = Fa
     return Value(x, x - slack, x + slack, approximate=approximate)
 
 
-def widened(value: Value, share: Fraction = ROUNDING) -> Value:
-    """`value` after a rounding to the nearest float."""
+def widened(value: Value, share: Fraction = ROUNDING, least: Fraction = Fraction(0)) -> Value:
+    """`value` after a rounding to the nearest float, which is 0 for what is nearer to it than any other float."""
     if value.free or value.middle is None:
         return value
     _, low, high = value.interval
-    slack = share * max(abs(low), abs(high))
+    slack = max(least, share * max(abs(low), abs(high)))
     return replace(value, low=low - slack, high=high + slack)
 
 
@@ -712,7 +712,7 @@ def arithmetic(op: str, left: Value, right: Value) -> Value:
     real = left.real or right.real
     result = Value(OPERATORS[op](left_middle, right_middle), min(corners), max(corners), approximate, real=real)
     keeps = left.exact and right.exact and not real and (op in "+-" or (op == "*" and is_integer(right, left)))
-    return result if keeps else widened(result)
+    return result if keeps else widened(result, least=TINY if any(0 < abs(c) < TINY for c in corners) else Fraction(0))
 
 
 def is_integer(*values: Value) -> bool:
