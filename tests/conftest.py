@@ -11,7 +11,9 @@ import json
 import os
 import platform
 import random
+import shutil
 import sqlite3
+import tempfile
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -160,6 +162,18 @@ def postgresql_server() -> servers.Server:
 def mariadb_server() -> servers.Server:
     """The run's MariaDB: address, administrator, log file."""
     return server_or_skip("mariadb")
+
+
+@pytest.fixture(scope="module")
+def own_server(postgresql_server: servers.Server) -> Iterator[servers.OwnServer]:
+    """A PostgreSQL server that the tests of a file may stop and start again."""
+    home = Path(tempfile.mkdtemp(prefix="tallybook-own-", dir="/tmp"))
+    home.chmod(0o755)  # the server's account must get through
+    (home / "postgresql").mkdir()
+    own = servers.OwnServer(home / "postgresql")
+    yield own
+    own.stop()
+    shutil.rmtree(home, ignore_errors=True)
 
 
 @pytest.fixture

@@ -227,6 +227,25 @@ def stop(process: subprocess.Popen[bytes]) -> None:
         process.wait()
 
 
+class OwnServer:
+    """A PostgreSQL server that a test may stop and start again."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        self.process, self.server = launch("postgresql", home)
+        self.url = self.server.url("postgres")
+
+    def stop(self) -> None:
+        """As a crash does: without waiting for anybody, without writing anything."""
+        stop(self.process)
+
+    def start(self) -> None:
+        with (self.home / "log").open("ab") as output:
+            account = account_for("postgres")
+            self.process = popen(list(self.process.args), account, self.home, output)
+        wait_until_it_answers(self.process, self.server)
+
+
 def account_for(name: str) -> str | None:
     """The account a server runs under when we are root, which no database server agrees to be."""
     if os.geteuid() != 0:

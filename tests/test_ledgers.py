@@ -688,39 +688,9 @@ def signups_only(folder: Path) -> list[dict[str, Any]]:
 # --------------------------------------------------------------------------------------- a server of our own
 
 
-class OwnServer:
-    """A PostgreSQL server that a test may stop and start again."""
-
-    def __init__(self, home: Path) -> None:
-        self.home = home
-        self.process, self.server = servers.launch("postgresql", home)
-        self.url = self.server.url("postgres")
-
-    def stop(self) -> None:
-        """As a crash does: without waiting for anybody, without writing anything."""
-        servers.stop(self.process)
-
-    def start(self) -> None:
-        with (self.home / "log").open("ab") as output:
-            account = servers.account_for("postgres")
-            self.process = servers.popen(list(self.process.args), account, self.home, output)
-        servers.wait_until_it_answers(self.process, self.server)
-
-
-@pytest.fixture(scope="module")
-def own_server(postgresql_server: Any) -> Iterator[OwnServer]:
-    home = Path(tempfile.mkdtemp(prefix="tallybook-own-", dir="/tmp"))
-    home.chmod(0o755)
-    own = OwnServer(home / "postgresql") if (home / "postgresql").mkdir() is None else None
-    assert own is not None
-    yield own
-    own.stop()
-    shutil.rmtree(home, ignore_errors=True)
-
-
 @pytest.mark.parametrize(("store", "back"), [("folder", "back at once"), ("ledger", "back later")])
 def test_a_server_restarted_in_the_middle_is_told_and_the_rerun_completes(
-    own_server: OwnServer, lived: Lived, store: str, back: str, tmp_path: Path, seed: int
+    own_server: servers.OwnServer, lived: Lived, store: str, back: str, tmp_path: Path, seed: int
 ) -> None:
     folder, act = company(tmp_path / "project", store, own_server.url), HISTORY[0]
     whole = steps_of(lived, tmp_path, store, act)
@@ -744,7 +714,7 @@ def test_a_server_restarted_in_the_middle_is_told_and_the_rerun_completes(
     assert_same(dump(lived.driver, folder, act), lived.after[act.name], "restarted")
 
 
-def test_a_book_that_stays_open_finds_a_restarted_server_again(own_server: OwnServer, tmp_path: Path) -> None:
+def test_a_book_that_stays_open_finds_a_restarted_server_again(own_server: servers.OwnServer, tmp_path: Path) -> None:
     folder = company(tmp_path / "project", "ledger", own_server.url)
     with at(folder) as book:
         book.run("signups")
