@@ -210,7 +210,7 @@ import tallybook
 
 @tallybook.metric
 def slow(day, db):
-    pathlib.Path("at work").touch()
+    (pathlib.Path(__file__).parent / "at work").touch()
     time.sleep(0.1)
     return day.start.day
 """
@@ -223,7 +223,7 @@ def test_asked_to_stop_while_it_runs_it_stores_what_it_has_read_and_goes_on_from
     (tmp_path / "metrics" / "slow.py").write_text(SLOW)
     serving = Daemon(tmp_path, "--schedule", "30 3 * * *")
     serving.until("run_started")
-    while not (tmp_path / "at work").exists():
+    while not (tmp_path / "metrics" / "at work").exists():
         time.sleep(0.05)
     assert serving.stop() == 0
     assert [line["event"] for line in serving.lines] == ["run_stopped", "stopped"]
