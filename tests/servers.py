@@ -34,6 +34,8 @@ from pathlib import Path
 from typing import Any
 
 KINDS = ("postgresql", "mariadb")
+TOOLS = {"pgbouncer": "pgbouncer"}
+"""Programs that some tests put in front of a server, each with the Debian package it comes in."""
 ROOT = Path(__file__).resolve().parent.parent
 PREFIX = "tallybook-servers-"
 START_SECONDS = 120
@@ -465,18 +467,26 @@ def programs(kind: str) -> dict[str, str]:
     return {name: path for name, path in found.items() if path}
 
 
+def tool(name: str) -> str:
+    """The path of one of TOOLS. Raises Missing."""
+    found = shutil.which(name, path=os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin"]))
+    if found is None:
+        raise Missing(f"{name} is not installed here: `python -m tests.servers install` as root on Debian")
+    return found
+
+
 def version_in(folder: Path) -> list[int]:
     return [int(digits) for digits in re.findall(r"\d+", str(folder))]
 
 
 def missing() -> list[str]:
-    """The kinds that are not installed here."""
+    """The kinds and tools that are not installed here."""
     absent = []
-    for kind in KINDS:
+    for name in (*KINDS, *TOOLS):
         try:
-            programs(kind)
+            tool(name) if name in TOOLS else programs(name)
         except Missing:
-            absent.append(kind)
+            absent.append(name)
     return absent
 
 
@@ -498,14 +508,17 @@ def install() -> None:
             "-o",
             "Acquire::Retries=3",
         ]
-        packages = [KIND[kind].package for kind in absent]
-        for step in (["update"], ["install", "--no-install-recommends", *packages]):
-            subprocess.run([*apt, *step], env=env, stdin=subprocess.DEVNULL, check=True)
-    for kind in KINDS:
-        if kind in missing():
-            print(f"{kind}: not installed; the tests that need it are skipped")
+        subprocess.run([*apt, "update"], env=env, stdin=subprocess.DEVNULL, check=True)
+        for name in absent:
+            package = TOOLS.get(name) or KIND[name].package
+            install = ["install", "--no-install-recommends", package]
+            subprocess.run([*apt, *install], env=env, stdin=subprocess.DEVNULL, check=name in KINDS)
+    absent = missing()
+    for name in (*KINDS, *TOOLS):
+        if name in absent:
+            print(f"{name}: not installed; the tests that need it are skipped")
         else:
-            print(f"{kind}: {programs(kind)[KIND[kind].programs[-1]]}")
+            print(f"{name}: {tool(name) if name in TOOLS else programs(name)[KIND[name].programs[-1]]}")
 
 
 if __name__ == "__main__":
