@@ -50,6 +50,11 @@ def periods(first: date, last: date, scope: str) -> list[tuple[date, date, date]
     return [(start, days[0], days[-1]) for start, days in found.items()]
 
 
+def running(scope: str) -> date | None:
+    """The first day of the period that is not over."""
+    return None if scope == "all" else period_start(CLOSED + DAY, scope, "sunday")
+
+
 def months_back(day: date, months: int) -> date:
     return day - relativedelta(months=months)
 
@@ -90,8 +95,10 @@ def test_a_window_holds_the_days_up_to_each_period_s_end(
         first = min(first, last)
         rows = company_book.book.query(name, scope=scope, from_=first, to=last, window=window).rows()
         assert [row["period"] for row in rows] == [start for start, *_ in periods(first, last, scope)]
-        for row, (_, _, until) in zip(rows, periods(first, last, scope), strict=True):
+        for row, (start, _, until) in zip(rows, periods(first, last, scope), strict=True):
             begin = WINDOWS[window](until)
+            if until not in judge.days(name) and start == running(scope):
+                continue  # a running period shows its last collected day, as without a window
             expected = value_over(judge, name, begin, until)
             assert expected.accepts(row[name]), (name, scope, window, begin, until, row, str(expected))
             covered = [d for d in judge.days(name) if begin <= d <= until]
