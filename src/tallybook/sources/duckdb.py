@@ -5,8 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tallybook.errors import SourceError, SourceUnavailable
@@ -24,12 +22,12 @@ from tallybook.sources.base import (
     UUID,
     ColumnType,
     Reader,
-    Source,
     as_exact,
     as_float,
     as_integer,
     deadline,
 )
+from tallybook.sources.file import FileSource
 
 if TYPE_CHECKING:
     import duckdb
@@ -44,27 +42,13 @@ _KINDS = {
 }  # fmt: skip
 
 
-class DuckdbSource(Source):
+class DuckdbSource(FileSource["duckdb.DuckDBPyConnection"]):
     dialect = "duckdb"
-
-    def __init__(self, settings: Any) -> None:
-        super().__init__(settings)
-        self.path = re.sub(r"^duckdb(\+\w+)?:///", "", settings.url).partition("?")[0]
-        self._connection: duckdb.DuckDBPyConnection | None = None
-
-    def connection(self) -> duckdb.DuckDBPyConnection:
-        if self._connection is None:
-            self._connection = self._connect()
-        return self._connection
+    example = "duckdb:///path/to/app.duckdb"
 
     def _connect(self) -> duckdb.DuckDBPyConnection:
         import duckdb
 
-        if not Path(self.path).is_file():
-            raise SourceUnavailable(
-                f"source {self.settings.name!r}: there is no file {self.path}",
-                hint=f'write its path in tallybook.toml: [sources.{self.settings.name}] url = "duckdb:///path/to/app.duckdb"',
-            )
         try:
             connection = duckdb.connect(self.path, read_only=True)
         except duckdb.Error as error:
@@ -78,11 +62,6 @@ class DuckdbSource(Source):
         connection.execute("SET TimeZone = 'UTC'")
         return connection
 
-    def close(self) -> None:
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
-
     @contextmanager
     def snapshot(self) -> Iterator[DuckdbReader]:
         connection = self.connection()
@@ -95,10 +74,6 @@ class DuckdbSource(Source):
     @contextmanager
     def sql_connection(self) -> Iterator[Any]:
         yield self.connection().cursor()
-
-    def known_until(self, now: datetime) -> datetime:
-        self.connection()
-        return now
 
     def index_reached(self, reader: Reader, sql: str) -> bool:
         return False

@@ -7,7 +7,6 @@ bits) and for columns declared DECIMAL(p,s) or NUMERIC(p,s), which are summed as
 
 from __future__ import annotations
 
-import re
 import sqlite3
 import time
 from collections.abc import Iterator, Sequence
@@ -29,36 +28,25 @@ from tallybook.sources.base import (
     TIMESTAMP,
     ColumnType,
     Reader,
-    Source,
     as_exact,
     digits_lost,
 )
+from tallybook.sources.file import FileSource
 from tallybook.sources.sqlite_types import declared_type, inferred_type
 
 _HALF = 2**32
 
 
-class SqliteSource(Source):
+class SqliteSource(FileSource["sqlite3.Connection"]):
     dialect = "sqlite"
+    example = "sqlite:///path/to/app.db"
     apart = " LIMIT -1 OFFSET 0"
 
     def __init__(self, settings: Any) -> None:
         super().__init__(settings)
-        self.path = re.sub(r"^sqlite(\+\w+)?:///", "", settings.url).partition("?")[0]
-        self._connection: sqlite3.Connection | None = None
         self._stop_at = float("inf")
 
-    def connection(self) -> sqlite3.Connection:
-        if self._connection is None:
-            self._connection = self._connect()
-        return self._connection
-
     def _connect(self) -> sqlite3.Connection:
-        if not Path(self.path).is_file():
-            raise SourceUnavailable(
-                f"source {self.settings.name!r}: there is no file {self.path}",
-                hint=f'write its path in tallybook.toml: [sources.{self.settings.name}] url = "sqlite:///path/to/app.db"',
-            )
         uri = Path(self.path).absolute().as_uri() + "?mode=ro"
         try:
             connection = sqlite3.connect(
@@ -81,11 +69,6 @@ class SqliteSource(Source):
         connection.set_progress_handler(lambda: time.monotonic() > self._stop_at, 20_000)
         return connection
 
-    def close(self) -> None:
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
-
     @contextmanager
     def snapshot(self) -> Iterator[SqliteReader]:
         connection = self.connection()
@@ -102,16 +85,12 @@ class SqliteSource(Source):
         from sqlalchemy import create_engine
         from sqlalchemy.pool import StaticPool
 
-        engine = create_engine("sqlite://", creator=self._connect, poolclass=StaticPool)
+        engine = create_engine("sqlite://", creator=self.opened, poolclass=StaticPool)
         try:
             with engine.connect() as connection:
                 yield connection
         finally:
             engine.dispose()
-
-    def known_until(self, now: datetime) -> datetime:
-        self.connection()
-        return now
 
     def index_reached(self, reader: Reader, sql: str) -> bool:
         steps = [str(row[-1]) for row in reader.rows("EXPLAIN QUERY PLAN " + sql)]

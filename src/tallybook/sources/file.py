@@ -1,0 +1,54 @@
+"""A database in a file: one connection, opened when something is read."""
+
+from __future__ import annotations
+
+import re
+from abc import abstractmethod
+from datetime import datetime
+from pathlib import Path
+from typing import Any, ClassVar, Generic, TypeVar
+
+from tallybook.errors import SourceUnavailable
+from tallybook.sources.base import Source
+
+C = TypeVar("C")
+
+
+class FileSource(Source, Generic[C]):
+    """`example`: the URL of one, as it is pasted."""
+
+    example: ClassVar[str]
+
+    def __init__(self, settings: Any) -> None:
+        super().__init__(settings)
+        self.path = re.sub(r"^\w+(\+\w+)?:///", "", settings.url).partition("?")[0]
+        self._connection: C | None = None
+
+    def connection(self) -> C:
+        """The one connection. Raises SourceUnavailable."""
+        if self._connection is None:
+            self._connection = self.opened()
+        return self._connection
+
+    def opened(self) -> C:
+        """Another connection. Raises SourceUnavailable."""
+        if not Path(self.path).is_file():
+            raise SourceUnavailable(
+                f"source {self.settings.name!r}: there is no file {self.path}",
+                hint=f'write its path in tallybook.toml: [sources.{self.settings.name}] url = "{self.example}"',
+            )
+        return self._connect()
+
+    @abstractmethod
+    def _connect(self) -> C:
+        """Open the file, which is there, for reading only."""
+
+    def close(self) -> None:
+        held: Any = self._connection
+        if held is not None:
+            held.close()
+            self._connection = None
+
+    def known_until(self, now: datetime) -> datetime:
+        self.connection()
+        return now
