@@ -213,7 +213,7 @@ WAYS: tuple[Way, ...] = (
 def test_skipped_doubled_overlapping_and_late_runs_all_end_in_the_same_book(
     tmp_path: Path, seed: int, soak: bool, record_property: Callable[[str, object], None]
 ) -> None:
-    for life in range(20 if soak else 1):
+    for life in range(8 if soak else 1):
         dice = random.Random(f"{seed} {life}")
         folder = tmp_path / str(life)
         folder.mkdir()
