@@ -1,7 +1,8 @@
 """Hands a message to an address: a webhook by what Python has, mail and chat by Apprise. The one place in this package
 that talks to the world.
 
-Nothing is tried twice here: who did not get it gets it with the next look. Errors hold no address."""
+Nothing is tried twice here: who did not get it gets it with the next look. What Apprise says in an error may hold parts of
+an address: who shows it masks it."""
 
 from __future__ import annotations
 
@@ -134,7 +135,8 @@ def _notify(address: str, message: Message) -> None:
         service = apprise.Apprise.instantiate(address, suppress_exceptions=True)
         if service is None:
             raise DestinationRefused(
-                "Apprise cannot read this URL", hint="its forms: https://github.com/caronc/apprise/wiki"
+                f"Apprise cannot read this URL{': ' if said else ''}{'; '.join(said)}",
+                hint="its forms: https://github.com/caronc/apprise/wiki",
             )
         kind = apprise.NotifyType.SUCCESS if message.well else apprise.NotifyType.FAILURE
         text = apprise.NotifyFormat.TEXT
