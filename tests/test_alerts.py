@@ -20,7 +20,7 @@ from hypothesis import given, strategies as st
 
 import tallybook
 from tallybook import alerts
-from tallybook.alerts import Cause, Facts, Known, Look, Quiet
+from tallybook.alerts import Cause, Facts, Known, Look
 from tallybook.alerts.known import as_kept, as_known
 from tallybook.alerts.message import Message
 from tallybook.alerts.revised import Sizes
@@ -31,6 +31,7 @@ from tallybook.calendar import days
 from tallybook.cli import invoke
 from tallybook.errors import DestinationError, DestinationRefused, DestinationUnavailable
 from tallybook.metrics import AlertSettings, BookSettings, Catalog, Metric
+from tallybook.timetable import Quiet
 from tests.crash import Driver
 from tests.receivers import Mail, Web
 
@@ -856,6 +857,27 @@ def test_a_variable_set_to_nothing_tells_nobody(company: Company) -> None:
     company.app.rename(company.folder / "away.db")
     assert company.type("run", "--quiet") == 4
     assert company.type("alerts", "--test") == 2
+
+
+# ------------------------------------------------------------------------------------------------- schedulers
+
+
+def test_schedulers_are_told_of_the_end_of_quiet_hours_and_of_what_to_install(
+    company: Company, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import crontab
+
+    company.declare('quiet = "22:00-07:00"', "tgram://123456789:abcdefg_hijklmnop/12315544")
+    assert company.type("schedule", "cron") == 0
+    lines = crontab.CronTab(tab=capsys.readouterr().out, user=False)
+    assert [str(line.slices) for line in lines] == ["30 3 * * *", "@reboot", "0 7 * * *"]
+    assert [line.command.partition(" --project")[0].split()[-2:] for line in lines][-1] == ["alerts", "--send"]
+    assert company.type("schedule", "github") == 0
+    printed = capsys.readouterr().out
+    assert "tallybook[alerts]" in printed
+    assert "`tallybook alerts --send` be started at 07:00" in " ".join(printed.replace("#", "").split())
+    assert company.type("schedule", "cron", "--at", "12:00") == 0
+    assert "--send" not in capsys.readouterr().out
 
 
 # ------------------------------------------------------------------------------------------------- the daemon

@@ -1,5 +1,5 @@
 """What is not well, told once: `causes` finds what is on, `known` remembers what was told to whom, `message` says it,
-`send` hands it over. `usual` and `revised` know what is usual, `quiet` when nobody wants to hear.
+`send` hands it over. `usual` and `revised` know what is usual.
 
     look = causes.look(facts, settings)
     known = known.after(known, look, now)          # kept before anything is sent
@@ -16,9 +16,8 @@ from __future__ import annotations
 from tallybook.alerts.causes import Cause, Facts, Look, look
 from tallybook.alerts.known import Due, Known, after, due, name_of, told
 from tallybook.alerts.message import Message, message, trial
-from tallybook.alerts.quiet import Quiet
 
 __all__ = [
-    "Cause", "Due", "Facts", "Known", "Look", "Message", "Quiet", "after", "due", "look", "message", "name_of", "told",
+    "Cause", "Due", "Facts", "Known", "Look", "Message", "after", "due", "look", "message", "name_of", "told",
     "trial",
 ]  # fmt: skip

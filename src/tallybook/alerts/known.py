@@ -15,7 +15,7 @@ from datetime import datetime
 import msgspec
 
 from tallybook.alerts.causes import Cause, Look
-from tallybook.alerts.quiet import Quiet
+from tallybook.timetable import Quiet
 
 
 class Known(msgspec.Struct, frozen=True, kw_only=True):

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from tallybook.alerts.message import Message
+from tallybook.config.urls import WEBHOOKS
 from tallybook.errors import DestinationError, DestinationRefused, DestinationUnavailable
 
 if TYPE_CHECKING:
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 
 SECONDS = 10.0
 """So long an address may take to answer."""
-WEBHOOKS = ("http", "https")
 CHATS = {
     "hooks.slack.com": "text", "chat.googleapis.com": "text", "discord.com": "content", "discordapp.com": "content",
 }  # fmt: skip

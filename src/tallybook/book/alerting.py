@@ -8,7 +8,7 @@ from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from tallybook import alerts, calendar
-from tallybook.alerts import Facts, Known, Look, Quiet
+from tallybook.alerts import Facts, Known, Look
 from tallybook.alerts.known import as_kept, as_known, waiting, without_strangers
 from tallybook.alerts.revised import Sizes
 from tallybook.alerts.send import beat, send
@@ -22,6 +22,7 @@ from tallybook.destinations.report import AlertReport
 from tallybook.errors import DestinationError, TallybookError
 from tallybook.metrics import LEVEL, Metric
 from tallybook.store.ledger import Lease
+from tallybook.timetable import Quiet
 
 if TYPE_CHECKING:
     from tallybook.book import Book

@@ -125,8 +125,7 @@ def alerts_in_words(catalog: Catalog) -> list[str]:
 
 
 def _quiet_in_words(catalog: Catalog) -> str:
-    from tallybook.alerts import Quiet
-    from tallybook.timetable import Timetable
+    from tallybook.timetable import Quiet, Timetable
 
     if catalog.alerts.quiet is None:
         return ""

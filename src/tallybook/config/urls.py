@@ -16,6 +16,8 @@ DIALECTS = {
     "duckdb": "duckdb",
 }
 """The registry of sources: a URL's scheme, before any +driver, to sqlglot's name for its SQL."""
+WEBHOOKS = ("http", "https")
+"""Schemes of alerts that need no extra."""
 _FILES = ("sqlite", "duckdb")
 
 HIDDEN = "***"
