@@ -35,6 +35,7 @@ from tallybook.timetable import Quiet
 from tests.crash import Driver
 from tests.receivers import Mail, Web
 
+pytestmark = pytest.mark.filterwarnings("ignore:.imghdr.:DeprecationWarning")  # of Apprise, on Python 3.11 and 3.12
 BERLIN = "Europe/Berlin"
 HERE = "https://example.com/hook"
 NOON = datetime(2026, 3, 10, 12, tzinfo=UTC)
@@ -660,6 +661,30 @@ def test_values_that_nobody_wants_watched_are_not(company: Company) -> None:
     company.execute("delete from users where created_at >= '2026-03-07'")
     assert company.type("run", "--quiet") == 0
     assert company.told() == []
+
+
+def test_days_that_were_imported_are_neither_judged_nor_a_measure(company: Company) -> None:
+    toml = company.folder / "tallybook.toml"
+    toml.write_text(
+        toml.read_text().replace("2026-01-01", "2026-03-02").replace('"count(*)"', '"count(*)"\nhistory = "imported"')
+    )
+    lines = [f"{day},40" for day in days(date(2025, 12, 1), date(2026, 3, 1))]
+    (company.folder / "past.csv").write_text("\n".join(["day,signups", *lines]))
+    company.execute("delete from users where created_at like '2026-03-09%'")
+    assert company.type("run", "--quiet") == 0
+    assert company.type("import", "signups", str(company.folder / "past.csv")) == 0
+    with tallybook.open(company.folder, now=lambda: company.now) as book:
+        assert len(book.query("signups", from_="2026-01-01", to="2026-03-09").rows()) == 68  # they answer
+    assert company.type("alerts", "--send") == 0
+    assert company.told() == []
+
+
+def test_nobody_hears_of_what_is_tried_on_other_databases(company: Company) -> None:
+    from tallybook.config import load
+
+    company.declare('heartbeat = "https://hc-ping.com/1"')
+    tried = load(company.folder, {}, instead={"app": "duckdb:///other.db"}).catalog.alerts
+    assert (tried.to, tried.heartbeat) == ((), "")
 
 
 # ----------------------------------------------------------------------- killed, twice at once, on PostgreSQL

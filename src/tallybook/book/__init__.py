@@ -779,7 +779,7 @@ class Book:
         try:
             report = alerting.tell(ended)
         except Busy as busy:
-            report.failed.append({"to": "everybody", "error": busy.message, "hint": "the next run tells it"})
+            report.failed.append({"to": "everybody", "error": busy.message, "hint": busy.hint})
         except Exception as error:  # noqa: BLE001  told, and tried again by the next run
             said = error.message if isinstance(error, TallybookError) else f"{type(error).__name__}: {error}"
             report.failed.append({"to": "everybody", "error": mask(said, self.project)})

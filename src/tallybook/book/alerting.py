@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import date
 from statistics import median
 from typing import TYPE_CHECKING, Any
@@ -19,7 +21,7 @@ from tallybook.calendar import ONE_DAY
 from tallybook.config import mask
 from tallybook.config.urls import alert_name
 from tallybook.destinations.report import AlertReport
-from tallybook.errors import DestinationError, TallybookError
+from tallybook.errors import Busy, DestinationError, Refused, TallybookError
 from tallybook.metrics import LEVEL, Metric
 from tallybook.store.ledger import Lease
 from tallybook.timetable import Quiet
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
 
 JOB = "alerts"
 LEASE_SECONDS = 120.0
+PATIENCE_SECONDS = 15.0
 SPARE_DAYS = 7
 
 
@@ -45,16 +48,31 @@ class Alerting:
 
     def tell(self, ended: Ended | None = None) -> AlertReport:
         """Look, and tell everybody what they have not heard. Safe to call again and to kill: what was seen is kept
-        before it is sent, and what was sent right after. Raises Busy while another process tells."""
+        before it is sent, and what was sent right after. Raises Busy when another process tells for too long."""
         report, ledger = AlertReport(), self.book.store.ledger
         if not self.settings.to:
             return report
-        lease = ledger.acquire(JOB, now=self.book.clock(), seconds=LEASE_SECONDS)
+        lease = self._only_us()
         try:
             self._tell(lease, self.look(ended), report)
         finally:
             ledger.release(lease)
         return report
+
+    def _only_us(self) -> Lease:
+        """The right to tell. Another process that tells just now has perhaps looked before our run ended: it is waited
+        for, and what it left is told."""
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while True:
+            try:
+                return self.book.store.ledger.acquire(JOB, now=self.book.clock(), seconds=LEASE_SECONDS)
+            except Busy:
+                if time.monotonic() > deadline:
+                    said = "another process of this book is telling what is not well"
+                    raise Busy(
+                        said, hint="what it leaves is told by the next run, or: tallybook alerts --send"
+                    ) from None
+            time.sleep(0.2)
 
     def _tell(self, lease: Lease, look: Look, report: AlertReport) -> None:
         now = self.book.clock()
@@ -154,7 +172,8 @@ class Alerting:
         for metric in metrics:
             own, _ = self.book.held.coverages(metric, keys[metric.name], known)
             if own.stretches:
-                found[metric.name] = self._series(metric, own.stretches)
+                with suppress(Refused):  # what has no right answer by day has no usual one
+                    found[metric.name] = self._series(metric, own.stretches)
         return found
 
     def _series(self, metric: Metric, covered: Sequence[tuple[date, date]]) -> Series:

@@ -28,8 +28,8 @@ class Serving:
     def __init__(self, terminal: Terminal, cron: str | None, stop: Stop) -> None:
         self.terminal, self.cron, self.stop = terminal, cron, stop
         self.table, self.most_jitter = self._read(terminal.book())
-        self.tell_at: datetime | None = None
-        """When what is still to be told shall be tried again."""
+        self.tell_at: datetime | None = terminal.clock()
+        """When to look for what is still to be told: who was here before may have left something."""
 
     def serve(self) -> None:
         self.terminal.event("serving", schedule=self.table.cron, timezone=self.table.zone)
@@ -65,6 +65,7 @@ class Serving:
                 raise
             self.terminal.event("run_stopped", level="warning")
         except Exception as error:  # noqa: BLE001  # told; the next due time tries again
+            self.tell_at = self.terminal.clock() + AGAIN
             self.terminal.event("error", level="error", **as_dict(as_ours(error)))
 
     def meanwhile(self) -> None:
@@ -74,9 +75,10 @@ class Serving:
         self.tell_at = None
         try:
             with self._opened() as book:
-                told = book.alert()
-                log_alerts(self.terminal, told)
-                self._remember(told)
+                if book.project.catalog.alerts.to and book.held.there:
+                    told = book.alert()
+                    log_alerts(self.terminal, told)
+                    self._remember(told)
         except Exception as error:  # noqa: BLE001  told; tried again after a while
             self.terminal.event("error", level="error", **as_dict(as_ours(error)))
             self.tell_at = self.terminal.clock() + AGAIN

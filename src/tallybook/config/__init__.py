@@ -94,7 +94,8 @@ def load(folder: Path, env: Mapping[str, str], *, instead: Mapping[str, str] | N
     """The project in `folder`, with the variables of `env` and, behind them, of its .env file.
 
     `instead` are urls of other databases, perhaps of another kind, in whose SQL the metrics are read then; what
-    is declared of a source's freshness, of changes of its rows, and of where the book is kept, does not hold for them.
+    is declared of a source's freshness, of changes of its rows, of where the book is kept, and of alerts, does not hold
+    for them.
     Raises one DeclarationError that holds every problem and no secret."""
     reading = _Reading(folder=Path(folder).absolute(), instead=instead or {})
     try:
@@ -257,6 +258,9 @@ class _Reading:
 
     def read_addresses(self, variables: Mapping[str, str]) -> None:
         """Expands and checks the addresses of [alerts], which are not kept in the cache either."""
+        if self.instead:
+            # Nobody is to hear of what is tried on other databases.
+            self.raw.pop("alerts", None)
         for key in ADDRESSES:
             written = self.table("alerts").get(key)
             listed = written if isinstance(written, list) else [written]
