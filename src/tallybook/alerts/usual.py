@@ -29,6 +29,8 @@ FLOOR = {"flow": 0.05, "level": 0.02}
 """Of what moves less than this share, the spread is taken for this share."""
 COUNTED = 0.5
 """The spread of the root of a count of things that happen by themselves."""
+BEYOND = 1.5
+"""So many times as far as the second farthest of the days before, of what does not count things."""
 UNLIKELY = 1e-4
 BORROWED = 4
 """A weekday's own share of empty days counts beside that of all days as if there were so many more of it."""
@@ -97,6 +99,18 @@ def judge(series: Series, *, width: float, history: int, stopping: bool = True, 
     return next((verdict for _, verdict in verdicts if verdict is not None), None)
 
 
+@dataclass(frozen=True)
+class _Usual:
+    """The middle of what is usual, how it spreads, and how far away days have been all the same; as values are compared."""
+
+    middle: float
+    spread: float
+    reach: float = 0.0
+
+    def half(self, width: float) -> float:
+        return max(width * self.spread, self.reach)
+
+
 class Unknown(Exception):
     """Too little history to say what is usual."""
 
@@ -106,19 +120,19 @@ def _judged(series: Series, day: date, width: float, history: int) -> tuple[bool
     usual = (_usual_level if series.level else _usual_flow)(series, day, history)
     if usual is None:
         return False, None
-    middle, spread = usual
-    far = abs(series.moved[day] - middle) / spread if spread else 0.0
-    if far <= width or (not series.level and _as_every_month(series, day, middle, history)):
+    middle, half = usual.middle, usual.half(width)
+    inside = not half or abs(series.moved[day] - middle) <= half
+    if inside or (not series.level and _as_every_month(series, day, middle, history)):
         return True, None
     value = series.values[day]
-    low, high = series.back(middle - width * spread), series.back(middle + width * spread)
+    low, high = series.back(middle - half), series.back(middle + half)
     if series.counted:
         low, high = ceil(low), floor(high)
     return True, Verdict(day=day, value=value, low=low, high=high)
 
 
-def _usual_flow(series: Series, day: date, history: int) -> tuple[float, float] | None:
-    """(middle, spread), by the same weekday before; the spread also of all days about their weekday's middle."""
+def _usual_flow(series: Series, day: date, history: int) -> _Usual | None:
+    """By the same weekday before; the spread also of all days about their weekday's middle."""
     before = _before(series, day, history)
     weekdays = _weekdays(series, before)
     same = weekdays.get(day.weekday(), [])
@@ -129,7 +143,11 @@ def _usual_flow(series: Series, day: date, history: int) -> tuple[float, float] 
     own = _spread([value - middle for value in same])
     distances = [series.moved[other] - middles[other.weekday()] for other in before]
     # Of one weekday there are few values: their spread may be small by chance, and then that of all days counts.
-    return middle, max(own, min(2 * own, _spread(distances)), _floor(series, middle))
+    spread = max(own, min(2 * own, _spread(distances)), _floor(series, middle))
+    # What does not count has days far outside now and then, as sums of few large amounts do. All but the farthest: one
+    # odd day must not hide the next.
+    reach = 0.0 if series.counted else BEYOND * sorted(map(abs, distances))[-2]
+    return _Usual(middle, spread, reach)
 
 
 def _weekdays(series: Series, days: Sequence[date]) -> dict[int, list[float]]:
@@ -139,15 +157,15 @@ def _weekdays(series: Series, days: Sequence[date]) -> dict[int, list[float]]:
     return found
 
 
-def _usual_level(series: Series, day: date, history: int) -> tuple[float, float] | None:
-    """(middle, spread), by how far each day was from the days right before it."""
+def _usual_level(series: Series, day: date, history: int) -> _Usual | None:
+    """By how far each day was from the days right before it."""
     before = _before(series, day, history)
     steps = [step for other in before if (step := _step(series, other)) is not None]
     base = _base(series, day)
     if base is None or len(steps) < ENOUGH * (history - RIGHT_BEFORE):
         return None
     trend = median(steps)
-    return base + trend, max(_spread([step - trend for step in steps]), _floor(series, base))
+    return _Usual(base + trend, max(_spread([step - trend for step in steps]), _floor(series, base)))
 
 
 def _before(series: Series, day: date, history: int) -> list[date]:
