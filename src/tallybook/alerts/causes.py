@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -236,7 +236,3 @@ def _look_at_deliveries(facts: Facts, found: Look) -> None:
             )  # fmt: skip
         else:
             found.found[id_] = None
-
-
-def of_kind(causes: Sequence[Cause], kind: str) -> Iterator[Cause]:
-    return (cause for cause in causes if cause.kind == kind)

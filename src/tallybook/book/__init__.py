@@ -82,7 +82,7 @@ class Book:
     def __init__(self, project: Project, *, now: Callable[[], datetime] | None = None) -> None:
         self.project = project
         self.clock = now or (lambda: datetime.now(UTC))
-        self.held = Held(project, self.clock)
+        self.held = Held(project, self._now)
         self._answers: dict[Any, Result] = {}
 
     def __enter__(self) -> Book:
@@ -93,6 +93,10 @@ class Book:
 
     def close(self) -> None:
         self.held.close()
+
+    def _now(self) -> datetime:
+        """By the clock as it is now: it may be set anew."""
+        return self.clock()
 
     @property
     def store(self) -> Store:
