@@ -15,7 +15,7 @@ from typing import Any
 import click
 import msgspec
 
-from tallybook import book, calendar, errors, measure, metrics, result
+from tallybook import alerts, book, calendar, errors, measure, metrics, result
 from tallybook.catalog.keys import (
     ALERT_KEYS,
     BOOK_KEYS,
@@ -320,6 +320,7 @@ def reference_errors() -> str:
 
 WORDS: dict[str, Any] = {
     "Book": book.Book,
+    "Cause": alerts.Cause,
     "Delivery": Delivery,
     "Destination": Destination,
     "Goal": Goal,

@@ -23,8 +23,10 @@ MANY = 8
 
 
 class Cause(msgspec.Struct, frozen=True, kw_only=True):
-    """One thing that is not well: `subject` is what, `said` how, `next` what to type, with {subject} for it. `metric` is
-    the one whose values it tells, if it does."""
+    """One thing that is not well, of which alerts tell once that it begins and once that it is over.
+
+    `subject` is what, `said` how, `next` what to type, with {subject} for it; `metric` is the one whose values it
+    tells, if it does."""
 
     id: str
     kind: str
