@@ -739,6 +739,17 @@ def test_of_two_at_once_one_tells(company: Company, driver: Driver) -> None:
     assert len(company.told()) == 1
 
 
+def test_a_ledger_of_before_gets_the_table(company: Company) -> None:
+    company.type("run", "--quiet")
+    with closing(sqlite3.connect(company.folder / "book" / "ledger.sqlite")) as ledger:
+        ledger.execute("drop table alerts")
+        ledger.execute("pragma user_version = 2")
+        ledger.commit()
+    assert company.later(72).type("alerts", "--send") == 0
+    assert len(company.told()) == 1
+    assert company.type("doctor") == 0
+
+
 def test_a_postgresql_ledger_of_before_gets_the_table_and_keeps_what_was_told(
     company: Company, postgresql_url: str
 ) -> None:
