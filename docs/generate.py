@@ -15,11 +15,21 @@ from typing import Any
 import click
 import msgspec
 
-from tallybook import book, calendar, errors, measure, metrics, result
-from tallybook.catalog.keys import BOOK_KEYS, DELIVERY_KEYS, GOAL_KEYS, METRIC_KEYS, SCHEDULE_KEYS, SOURCE_KEYS, Key
+from tallybook import alerts, book, calendar, errors, measure, metrics, result
+from tallybook.catalog.keys import (
+    ALERT_KEYS,
+    BOOK_KEYS,
+    DELIVERY_KEYS,
+    GOAL_KEYS,
+    METRIC_KEYS,
+    SCHEDULE_KEYS,
+    SOURCE_KEYS,
+    Key,
+)
 from tallybook.cli.verbs import VERBS, tallybook
 from tallybook.destinations import Destination
 from tallybook.metrics import (
+    ALERT_KINDS,
     BY_HAND,
     FILE_KINDS,
     GOAL_SCOPES,
@@ -31,6 +41,7 @@ from tallybook.metrics import (
     SHOWS,
     STORED_FORMS,
     WEEKDAYS,
+    AlertSettings,
     BookSettings,
     Delivery,
     Goal,
@@ -77,6 +88,14 @@ SCHEDULE = {
     "cron": "instead of `at`: minute, hour, day of the month, month, weekday; in the book's zone",
     "jitter": "each run of `tallybook serve` waits a part of it, at random, so that not all books begin at once",
 }
+ALERT = {
+    "to": "who is told: URLs of webhooks, or of mail and chat as [Apprise](alerts.md#where-to) writes them",
+    "about": f"about what: {', '.join(ALERT_KINDS)}; not given: all of it",
+    "quiet": "from when until when nothing is sent, in the book's zone; it is told at their end, if it is still so",
+    "unusual_width": "so many times its usual spread a value may be away from the usual one",
+    "unusual_history": "so many days before it a value is held against; from four weeks to two years",
+    "heartbeat": "is called after each run of all metrics that went well: a [dead-man's switch](alerts.md#when-nothing-runs-at-all)",
+}
 SOURCE = {
     "url": "the database; `${NAME}` is taken from the environment or `.env`",
     "statement_timeout": "a statement that takes longer is stopped",
@@ -121,6 +140,7 @@ METRIC = {
     "snapshot_grace": "a snapshot taken so soon after midnight belongs to the day before",
     "start": "as in `[book]`, for this metric",
     "lookback": "as in `[book]`, for this metric",
+    "alerts": "whether [alerts](alerts.md) watch its values and revisions",
 }
 GOAL = {
     "metric": "what is held against the target",
@@ -152,7 +172,7 @@ DELIVERY = {
     "api": "another address than Google's, as that of an emulator",
 }
 SPANS = {"statement_timeout", "lock_timeout", "snapshot_grace", "jitter", "max_load"}
-DAYS = {"lookback", "keep_versions", "carry"}
+DAYS = {"lookback", "keep_versions", "carry", "unusual_history"}
 
 
 def reference_toml() -> str:
@@ -172,6 +192,9 @@ def reference_toml() -> str:
             "## [schedule]\n",
             "What becomes of it: [every day](schedule.md).\n",
             _keys(SCHEDULE_KEYS, SCHEDULE, ScheduleSettings),
+            "## [alerts]\n",
+            "What becomes of it: [alerts](alerts.md).\n",
+            _keys(ALERT_KEYS, ALERT, AlertSettings),
             "## [sources.NAME]\n",
             _keys(SOURCE_KEYS, SOURCE, SourceSettings),
             "## [metrics.NAME]\n",
@@ -203,7 +226,7 @@ def _keys(keys: Mapping[str, Key], said: Mapping[str, str], settings: Any) -> st
 
 
 def _default(name: str, value: Any) -> str:
-    if value is msgspec.NODEFAULT or value is None or value in ((), {}, ""):
+    if value is msgspec.NODEFAULT or value is None or value in ((), {}, "", ALERT_KINDS):
         return ""
     if name in DAYS:
         return f'`"{value}d"`'
@@ -297,6 +320,7 @@ def reference_errors() -> str:
 
 WORDS: dict[str, Any] = {
     "Book": book.Book,
+    "Cause": alerts.Cause,
     "Delivery": Delivery,
     "Destination": Destination,
     "Goal": Goal,

@@ -298,6 +298,11 @@ def do_import(book: Any, one: Job) -> Said:
     return {"new": book.import_history(one["metric"], one["file"]).new}
 
 
+def do_alert(book: Any, one: Job) -> Said:
+    report = book.alert()
+    return {"told": report.told, "failed": report.failed}
+
+
 def do_compact(book: Any, one: Job) -> Said:
     return book.compact()
 

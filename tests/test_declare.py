@@ -138,8 +138,13 @@ metrics = ["signups", "revenue", "mrr"]
 for = "account"
 then = { to = "webhook", url = "${SALES_HOOK}" }
 
-[alerts.low]
-when = "signups < 3"
+[alerts]
+to = ["https://hooks.example.com/t0ken"]
+about = ["failed", "late"]
+quiet = "22:00-07:00"
+unusual_width = 4
+unusual_history = "12w"
+heartbeat = "https://hc-ping.com/0b5ecafe"
 """
 EVENTS = """
 [metrics.api_calls]

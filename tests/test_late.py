@@ -413,6 +413,7 @@ def test_a_book_of_the_ledger_before_is_read_on(shop):
     shop.close()
     with closing(sqlite3.connect(shop.folder / "book" / "ledger.sqlite")) as ledger:
         ledger.execute("drop table followed")
+        ledger.execute("drop table alerts")
         ledger.execute("alter table files drop column sha256")
         ledger.execute("pragma user_version = 1")
         ledger.commit()

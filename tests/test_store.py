@@ -445,6 +445,33 @@ def test_who_was_taken_over_can_not_commit(open_ledger: Open) -> None:
         commit(one, lease=asleep)
 
 
+def test_alerts_are_kept_by_who_holds_the_lease_and_go_with_their_metric(open_ledger: Open) -> None:
+    ledger = open_ledger()
+    first = ledger.acquire("alerts", now=NOW, seconds=60)
+    ledger.keep_alerts({"late a": (None, "1"), "value a": ("a", "2")}, (), lease=first)
+    ledger.keep_alerts({"late a": (None, "3")}, (), lease=first)
+    assert open_ledger().alerts() == {"late a": "3", "value a": "2"}
+    later = NOW + timedelta(minutes=2)
+    second = open_ledger().acquire("alerts", now=later, seconds=60)
+    with pytest.raises(Busy):
+        ledger.keep_alerts({"late a": (None, "4")}, (), lease=first)
+    ledger.keep_alerts({}, ["late a"], lease=second)
+    assert ledger.alerts() == {"value a": "2"}
+    commit(ledger, Change(what="forget", forgotten=["a"]))
+    assert ledger.alerts() == {}
+
+
+def test_by_how_much_each_run_revised_a_metric(ledger: Ledger) -> None:
+    day, runs = date(2024, 2, 1), [ledger.start_run("collect", now=NOW) for _ in range(3)]
+    for run, changes in zip(runs, [[("1", "9")], [("10", "12.5"), ("7", None), (None, "1e3")], []], strict=True):
+        revised = [
+            Revision(metric="m", definition="d1", day=day + timedelta(n), series="{}", old=old, new=new)
+            for n, (old, new) in enumerate(changes)
+        ]
+        ledger.commit(ledger.version(), Change(what="x", revisions=revised), lease=None, run=run, now=NOW)
+    assert ledger.revised(runs[1]) == {("m", runs[1]): (1009.5, day + timedelta(2))}
+
+
 def test_who_gave_its_lease_back_can_not_commit(ledger: Ledger) -> None:
     lease = ledger.acquire("collect", now=NOW, seconds=60)
     ledger.release(lease)

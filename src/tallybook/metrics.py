@@ -41,6 +41,9 @@ LATER_KINDS = ("gainsight_px", "webhook")
 """Known, but not delivered to by this version."""
 FILTER = re.compile(r"^\s*(?P<dim>[A-Za-z_][\w.]*)\s*(?P<sign>!?=)(?P<value>.*)$", re.DOTALL)
 """`plan=pro`, `plan!=pro`, `plan=` (null)."""
+ALERT_KINDS = ("failed", "late", "source", "stopped", "unusual", "revised", "delivery")
+"""What an alert may be about: a metric or a run that failed, a metric that is late, a source that cannot be reached or is
+stale, a metric that has no facts any more, an unusual value, unusually large revisions, a delivery that failed."""
 RESERVED_NAMES = frozenset(
     [
         "period",
@@ -86,6 +89,24 @@ class ScheduleSettings(msgspec.Struct, frozen=True, kw_only=True):
     """In the zone of the book."""
     jitter: float = 0.0
     """Seconds, of which each run waits some at random."""
+
+
+class AlertSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """`[alerts]`: what is told to whom when something is not well, and where a sign of life goes. `to` and `heartbeat`
+    are secret: who knows them may write there."""
+
+    to: tuple[str, ...] = ()
+    about: tuple[str, ...] = ALERT_KINDS
+    quiet: tuple[int, int] | None = None
+    """From and until which minute of the day, in the zone of the book, nothing is sent."""
+    unusual_width: float = 5.0
+    """So many times its usual spread a value may be away from what is usual."""
+    unusual_history: int = 56
+    """Days that a value is held against."""
+    heartbeat: str = ""
+
+    def __repr__(self) -> str:
+        return f"AlertSettings({len(self.to)} addresses)"
 
 
 class SourceSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -173,6 +194,8 @@ class Metric(msgspec.Struct, frozen=True, kw_only=True):
     snapshot_grace: float = 12 * 3600.0
     start: date | None = None
     lookback: int | None = None
+    alerts: bool = True
+    """Whether its values and revisions are watched."""
     parsed: Measure | None = None
     """The measure taken apart; set by `catalog`. For a derived metric its slots name other metrics."""
     function_hash: str | None = None
@@ -346,6 +369,7 @@ class Catalog(msgspec.Struct, frozen=True, kw_only=True):
     deliveries: dict[str, Delivery] = {}
     goals: dict[str, Goal] = {}
     schedule: ScheduleSettings = ScheduleSettings()
+    alerts: AlertSettings = AlertSettings()
 
     def operands(self, name: str) -> tuple[str, ...]:
         """The metrics of which `name` is made, itself when it is not derived, each once, in order."""

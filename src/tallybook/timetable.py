@@ -1,4 +1,4 @@
-"""When something is due: cron expressions over the wall clock of a zone. Pure: no clock.
+"""When something is due, and when it has to wait: by the wall clock of a zone. Pure: no clock.
 
 A time that the clock jumps over is due once, at the first moment after the jump; a time that comes twice is due
 the first time only. So an expression for every day is due exactly once for each day that the zone has.
@@ -53,6 +53,46 @@ class Timetable:
         return time(int(found[2]), int(found[1])) if found else None
 
 
+@dataclass(frozen=True)
+class Quiet:
+    """From one minute of the day until another, perhaps of the next, as the clocks of a zone show them: on the days
+    when those are turned, quiet hours are an hour longer or shorter."""
+
+    since: int
+    until: int
+    zone: str
+
+    def at(self, now: datetime) -> bool:
+        return self.covers(now.astimezone(calendar.zone(self.zone)).time())
+
+    def covers(self, clock: time) -> bool:
+        """Whether they hold when clocks show this."""
+        minute = clock.hour * 60 + clock.minute
+        if self.since < self.until:
+            return self.since <= minute < self.until
+        return minute >= self.since or minute < self.until
+
+    def ends(self, now: datetime) -> datetime:
+        """When they next end (UTC)."""
+        return self._end.after(now)
+
+    def holds(self, moment: datetime, now: datetime) -> bool:
+        """Whether what came up at `moment` has to wait. What came up before the quiet hours last ended was to be told
+        then; nobody did, as where only a run in the night looks: it is late already, and does not wait for ever."""
+        return self.at(now) and moment >= self._end.before(now)
+
+    @property
+    def end(self) -> time:
+        return time(self.until // 60, self.until % 60)
+
+    @property
+    def _end(self) -> Timetable:
+        return Timetable(cron=cron_of(self.end), zone=self.zone)
+
+    def __str__(self) -> str:
+        return "-".join(f"{minute // 60:02d}:{minute % 60:02d}" for minute in (self.since, self.until))
+
+
 def cron_of(at: time) -> str:
     """The expression for a time of every day."""
     return f"{at.minute} {at.hour} * * *"
@@ -101,4 +141,4 @@ def _first_after(wall: datetime, guess: datetime, zone: str) -> datetime:
     return high
 
 
-__all__ = ["NeverDue", "Timetable", "cron_of"]
+__all__ = ["NeverDue", "Quiet", "Timetable", "cron_of"]

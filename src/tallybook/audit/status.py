@@ -130,7 +130,7 @@ def status(
     return Status(
         book=catalog.book.name, timezone=catalog.book.timezone, now=now, version=version, running=running,
         last_run=_last(collects, running=running), next_due=timetable.after(now) if timetable else None, due=due,
-        metrics=tuple(_metric(m, due, catalog, _last_word(m["metric"], collects)) for m in metrics if m["kind"] != "derived"),
+        metrics=tuple(_metric(m, due, catalog, last_word(m["metric"], collects)) for m in metrics if m["kind"] != "derived"),
         deliveries=tuple(
             DeliveryStatus(
                 delivery=name, at=delivered.get(name, (0, None))[1],
@@ -162,7 +162,7 @@ def _last(collects: Sequence[Mapping[str, Any]], *, running: bool) -> Mapping[st
     }  # fmt: skip
 
 
-def _last_word(metric: str, collects: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
+def last_word(metric: str, collects: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
     """What the latest run that was about it says of a metric."""
     said = (one for run in collects for one in run["report"].get("metrics", []) if one["metric"] == metric)
     return next(said, {})
@@ -179,4 +179,4 @@ def _metric(told: Mapping[str, Any], due: date, catalog: Catalog, word: Mapping[
     )  # fmt: skip
 
 
-__all__ = ["DeliveryStatus", "MetricStatus", "Status", "due_day", "status"]
+__all__ = ["COLLECT", "RUNS", "SOUND", "DeliveryStatus", "MetricStatus", "Status", "due_day", "last_word", "status"]

@@ -10,18 +10,28 @@ from __future__ import annotations
 import itertools
 import os
 import random
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tallybook import calendar
+from tallybook.book.ended import Ended
 from tallybook.book.held import Held
 from tallybook.calendar import ONE_DAY
 from tallybook.config import Project, load, mask, source_override
 from tallybook.config.urls import dialect_of
-from tallybook.errors import BookError, Busy, Problem, QueryError, Refused, SourceError, SourceUnavailable
+from tallybook.errors import (
+    BookError,
+    Busy,
+    Problem,
+    QueryError,
+    Refused,
+    SourceError,
+    SourceUnavailable,
+    TallybookError,
+)
 from tallybook.metrics import Delivery, Metric
 from tallybook.query import Query, answer
 from tallybook.query.ask import ask, with_range
@@ -32,6 +42,7 @@ from tallybook.store.ledger import Cleaned, Snapshot
 if TYPE_CHECKING:
     import duckdb
 
+    from tallybook.alerts import Known
     from tallybook.audit.recount import Audit
     from tallybook.audit.status import Status
     from tallybook.collect import Means, RunReport
@@ -39,7 +50,7 @@ if TYPE_CHECKING:
     from tallybook.collect.plan import Plan
     from tallybook.collect.report import OnProgress
     from tallybook.deliver import Means as Delivering
-    from tallybook.destinations.report import DeliveryReport
+    from tallybook.destinations.report import AlertReport, DeliveryReport
     from tallybook.history import History, Imported
     from tallybook.query.goals import Standing
     from tallybook.sources.base import Source
@@ -71,7 +82,7 @@ class Book:
     def __init__(self, project: Project, *, now: Callable[[], datetime] | None = None) -> None:
         self.project = project
         self.clock = now or (lambda: datetime.now(UTC))
-        self.held = Held(project, self.clock)
+        self.held = Held(project, self._now)
         self._answers: dict[Any, Result] = {}
 
     def __enter__(self) -> Book:
@@ -82,6 +93,10 @@ class Book:
 
     def close(self) -> None:
         self.held.close()
+
+    def _now(self) -> datetime:
+        """By the clock as it is now: it may be set anew."""
+        return self.clock()
 
     @property
     def store(self) -> Store:
@@ -111,7 +126,7 @@ class Book:
         stop: Callable[[], bool] | None = None,
     ) -> RunReport:
         """Collect every closed day that is missing, and the lookback; with `from_`/`to` these days again.
-        Then deliver what is new.
+        Then deliver what is new, and tell those whom [alerts] names.
 
         `sources` reads copies instead ({name: URL}); a copy needs `source_as_of` or a declared `fresh`. Once `stop`
         says so, the run ends with KeyboardInterrupt after the day that is being collected, and that is stored.
@@ -122,9 +137,12 @@ class Book:
         if publish_seconds is not None:
             means.publish_seconds = publish_seconds
         means.stop = stop or means.stop
-        report = collect.run(means, self._asked(metrics, from_, to))
-        self._answers.clear()
-        report.deliveries = self._delivered_after_a_run()
+        asked, whole = self._asked(metrics, from_, to), not (metrics or from_ or to or sources)
+        with self._crash_told(whole=whole):
+            report = collect.run(means, asked)
+            self._answers.clear()
+            report.deliveries = self._delivered_after_a_run()
+        report.alerts = self._told(Ended(report=report), whole=whole)
         return report
 
     def plan(
@@ -711,6 +729,67 @@ class Book:
             return deliver(self._delivering())
         except Busy as busy:
             return waiting(self.project.catalog, busy)
+
+    # -- alerts --------------------------------------------------------------------------------------
+
+    def alerts(self) -> list[Known]:
+        """What is not well now, and what is over and not told yet, with who was told; touches nothing."""
+        from tallybook import alerts
+        from tallybook.book.alerting import Alerting
+
+        alerting = Alerting(self)
+        return list(alerts.after(alerting.known(), alerting.look(), self.clock()).values())
+
+    def alert(self) -> AlertReport:
+        """Tell what is not well, and what is well again, to those whom [alerts] names and who have not heard it.
+
+        Raises Busy while another process does, QueryError when there is no book yet."""
+        from tallybook.book.alerting import Alerting
+
+        if not self.held.there:
+            raise QueryError("nothing is collected yet, so there is nothing to tell", hint="tallybook run")
+        return Alerting(self).tell()
+
+    def try_alerts(self) -> AlertReport:
+        """Send a test to everybody whom [alerts] names. Raises QueryError when that is nobody."""
+        from tallybook.book.alerting import Alerting
+
+        if not self.project.catalog.alerts.to:
+            raise QueryError("nobody is named to be told", hint='[alerts]\nto = ["${ALERT_URL}"]')
+        return Alerting(self).try_out()
+
+    @contextmanager
+    def _crash_told(self, *, whole: bool) -> Iterator[None]:
+        """Tell of a run that does not come to its end; not of one that was refused, or found another at work."""
+        try:
+            yield
+        except (Busy, QueryError, Refused):
+            raise
+        except Exception as error:
+            ours = error if isinstance(error, TallybookError) else TallybookError(f"{type(error).__name__}: {error}")
+            self._told(Ended(crash=ours), whole=whole)
+            raise
+
+    def _told(self, ended: Ended, *, whole: bool) -> AlertReport:
+        """What was told after a run. Nothing that goes wrong here is the run's fault: it ends as it would."""
+        from tallybook.destinations.report import AlertReport
+
+        settings = self.project.catalog.alerts
+        if not (settings.to or settings.heartbeat):
+            return AlertReport()
+        from tallybook.book.alerting import Alerting
+
+        alerting, report = Alerting(self), AlertReport()
+        try:
+            report = alerting.tell(ended)
+        except Busy as busy:
+            report.failed.append({"to": "everybody", "error": busy.message, "hint": busy.hint})
+        except Exception as error:  # noqa: BLE001  told, and tried again by the next run
+            said = error.message if isinstance(error, TallybookError) else f"{type(error).__name__}: {error}"
+            report.failed.append({"to": "everybody", "error": mask(said, self.project)})
+        if settings.heartbeat and whole:
+            report.heartbeat = alerting.beat(well=ended.well)
+        return report
 
     def export(self, result: Result, to: str | Path) -> Path:
         """Write a result to a file; its ending says which kind. Raises DestinationError."""

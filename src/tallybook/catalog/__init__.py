@@ -19,6 +19,7 @@ from tallybook.catalog.goals import Goals
 from tallybook.catalog.tables import (
     LATER_SECTIONS,
     check_sections,
+    read_alerts,
     read_book,
     read_deliveries,
     read_goals,
@@ -49,6 +50,7 @@ def build(
     check_sections(raw, problems)
     book = read_book(raw, problems)
     schedule = read_schedule(raw, problems)
+    alerts = read_alerts(raw, problems)
     sources = read_sources(raw, dialects, problems)
     declared = read_metrics(raw, problems)
     Metrics(declared, tuple(sources), dialects, problems).check()
@@ -61,12 +63,12 @@ def build(
     goals = Goals(catalog, declared, problems, read_goals(raw, problems)).check()
     problems.found = [_placed(p, places or {}) for p in _in_order(problems.found, raw)]
     problems.raise_if_any("tallybook.toml")
-    return msgspec.structs.replace(catalog, goals=goals, schedule=schedule)
+    return msgspec.structs.replace(catalog, goals=goals, schedule=schedule, alerts=alerts)
 
 
 def _in_order(problems: list[Problem], raw: Mapping[str, object]) -> list[Problem]:
     """As their tables stand in the file; what is not about a table comes first."""
-    tables = ["book", "schedule"]
+    tables = ["book", "schedule", "alerts"]
     for section in ("sources", "metrics", "goals", "deliveries"):
         named = raw.get(section)
         tables += [f"{section}.{name}" for name in named] if isinstance(named, Mapping) else [section]

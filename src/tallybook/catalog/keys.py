@@ -9,8 +9,10 @@ from tallybook import calendar
 from tallybook.catalog.values import (
     names_of,
     not_yet,
+    number_from,
     one_of,
     read_address,
+    read_addresses,
     read_column,
     read_columns,
     read_cron,
@@ -24,6 +26,7 @@ from tallybook.catalog.values import (
     read_old_name,
     read_qualified,
     read_query,
+    read_quiet,
     read_schema,
     read_span,
     read_store,
@@ -36,10 +39,13 @@ from tallybook.catalog.values import (
     read_whole_days,
     read_words,
     read_zone,
+    some_of,
     span_from,
+    whole_days_from,
     whole_number,
 )
 from tallybook.metrics import (
+    ALERT_KINDS,
     BY_HAND,
     FILE_KINDS,
     GOAL_SCOPES,
@@ -80,6 +86,14 @@ SCHEDULE_KEYS = {
     "at": Key(read_time_of_day, '"03:30"', "cron"),
     "cron": Key(read_cron, '"30 3 * * *"'),
     "jitter": Key(span_from(0, "m"), '"10m"'),
+}
+ALERT_KEYS = {
+    "to": Key(read_addresses, '["${ALERT_URL}"]', secret=True),
+    "about": Key(some_of(ALERT_KINDS), '["failed", "late", "source"]'),
+    "quiet": Key(read_quiet, '"22:00-07:00"'),
+    "unusual_width": Key(number_from(2, 1000), "5"),
+    "unusual_history": Key(whole_days_from(28, 730), '"8w"'),
+    "heartbeat": Key(read_words, '"${HEARTBEAT_URL}"', secret=True),
 }
 SOURCE_KEYS = {
     "url": Key(read_text, '"${DATABASE_URL}"', secret=True),
@@ -125,6 +139,7 @@ METRIC_KEYS = {
     "snapshot_grace": Key(span_from(0, "h"), '"12h"'),
     "start": Key(read_day, '"2023-01-01"'),
     "lookback": Key(read_whole_days, '"3d"'),
+    "alerts": Key(read_flag, "false"),
 }
 DELIVERY_KEYS = {
     "to": Key(one_of((*FILE_KINDS, SHEETS, *LATER_KINDS)), '"xlsx"'),

@@ -8,7 +8,16 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
-from tallybook.catalog.keys import BOOK_KEYS, DELIVERY_KEYS, GOAL_KEYS, METRIC_KEYS, SCHEDULE_KEYS, SOURCE_KEYS, Key
+from tallybook.catalog.keys import (
+    ALERT_KEYS,
+    BOOK_KEYS,
+    DELIVERY_KEYS,
+    GOAL_KEYS,
+    METRIC_KEYS,
+    SCHEDULE_KEYS,
+    SOURCE_KEYS,
+    Key,
+)
 from tallybook.catalog.rules import Declared
 from tallybook.catalog.sql import wrong_query
 from tallybook.catalog.values import NAME, Wrong
@@ -17,6 +26,7 @@ from tallybook.errors import Problem, Problems
 from tallybook.metrics import (
     LATER_KINDS,
     RESERVED_NAMES,
+    AlertSettings,
     BookSettings,
     Delivery,
     Goal,
@@ -25,9 +35,11 @@ from tallybook.metrics import (
     SourceSettings,
 )
 
-LATER_SECTIONS = ("rules", "alerts")
+LATER_SECTIONS = ("rules",)
 """Known, but not checked by this version."""
-SECTIONS = ("book", "sources", "metrics", "goals", "deliveries", "schedule", *LATER_SECTIONS)
+SECTIONS = ("book", "sources", "metrics", "goals", "deliveries", "schedule", "alerts", *LATER_SECTIONS)
+SINGLE = ("book", "schedule", "alerts")
+"""Sections that are one table, without names."""
 EVENTS = "events"
 """A source name that is reserved for usage events, which come later."""
 
@@ -118,7 +130,7 @@ def check_sections(raw: Mapping[str, object], problems: Problems) -> None:
             seen=f"[{name}]",
             expected=", ".join(SECTIONS),
             hint=f"did you mean {meant!r}?" if meant else "",
-            paste=f"[{meant}{'' if meant in ('book', 'schedule') else f'.{first}'}]" if meant else "",
+            paste=f"[{meant}{'' if meant in SINGLE else f'.{first}'}]" if meant else "",
         )
 
 
@@ -158,6 +170,18 @@ def read_schedule(raw: Mapping[str, object], problems: Problems) -> ScheduleSett
         seen = f"at = {shown(table.given['at'])} and cron = {shown(table.given['cron'])}"
         problems.add("schedule", "says twice when", seen=seen, expected="at, for a time of every day, or cron")
     return ScheduleSettings(**table.values)
+
+
+def read_alerts(raw: Mapping[str, object], problems: Problems) -> AlertSettings:
+    """`[alerts]`; without it nobody is told anything."""
+    table = _read_table(raw.get("alerts", {}), ALERT_KEYS, "alerts", problems)
+    settings = AlertSettings(**table.values)
+    known = {*table.given, *table.bad}
+    if known - {"heartbeat"} and not {"to", "heartbeat"} & known:
+        message, paste = "nobody is named to be told", f"to = {ALERT_KEYS['to'].example}"
+        expected = "a list of URLs: a webhook, or mail or chat as Apprise writes them"
+        problems.add("alerts.to", message, seen="nothing", expected=expected, paste=paste)
+    return settings
 
 
 def read_sources(

@@ -344,6 +344,64 @@ def read_address(value: object) -> str:
     return text
 
 
+def read_addresses(value: object) -> tuple[str, ...]:
+    """URLs, which are never repeated: they hold passwords. One alone is a list of one."""
+    value = [value] if isinstance(value, str) else value
+    if not isinstance(value, list | tuple) or not all(isinstance(v, str) and v.strip() for v in value):
+        raise Wrong("is not a list of URLs", expected='as ["https://hooks.example.com/…", "mailto://…"]')
+    return tuple(dict.fromkeys(v.strip() for v in value))
+
+
+def some_of(choices: Sequence[str]) -> Callable[[object], tuple[str, ...]]:
+    """Reads a list of words, each once."""
+
+    def read(value: object) -> tuple[str, ...]:
+        found = names_of("words", toml(list(choices[:2])))(value)
+        for word in found:
+            if word not in choices:
+                meant = closest(word, choices)
+                instead = [meant if other == word else other for other in found] if meant else None
+                raise Wrong(f"holds {word!r}, which is none of them", expected=", ".join(choices), instead=instead)
+        return found
+
+    return read
+
+
+_CLOCK = re.compile(r"([01]?\d|2[0-3])[:.]([0-5]\d)(?::00)?")
+_HOURS = re.compile(rf"{_CLOCK.pattern}\s*(?:-|–|to)\s*{_CLOCK.pattern}")
+
+
+def read_quiet(value: object) -> tuple[int, int]:
+    """From one time of the day until another, perhaps of the next, as minutes."""
+    found = _HOURS.fullmatch(value.strip()) if isinstance(value, str) else None
+    if found is None:
+        raise Wrong("does not say from when until when", expected='two times of day as "22:00-07:00"')
+    since, until = int(found[1]) * 60 + int(found[2]), int(found[3]) * 60 + int(found[4])
+    if since == until:
+        raise Wrong("begins when it ends", expected="two times; to send nothing at all leave `to` out")
+    return since, until
+
+
+def number_from(low: int, high: int) -> Callable[[object], float]:
+    def read(value: object) -> float:
+        number = float(read_number(value))
+        if not low <= number <= high:
+            raise Wrong("is out of range", expected=f"a number from {low} to {high:,}")
+        return number
+
+    return read
+
+
+def whole_days_from(low: int, high: int) -> Callable[[object], int]:
+    def read(value: object) -> int:
+        days = read_whole_days(value)
+        if not low <= days <= high:
+            raise Wrong("is out of range", expected=f"from {low} to {high} days")
+        return days
+
+    return read
+
+
 def read_number(value: object) -> Decimal:
     """A number as it is written: a float's shortest digits, not its binary ones."""
     if isinstance(value, bool) or not isinstance(value, int | float):
@@ -401,9 +459,6 @@ def read_schema(value: object) -> str:
             "cannot be the name of a schema", expected=expected, instead=proper if proper[:1].isalpha() else None
         )
     return name
-
-
-_CLOCK = re.compile(r"([01]?\d|2[0-3])[:.]([0-5]\d)(?::00)?")
 
 
 def read_time_of_day(value: object) -> str:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tallybook.cli.aiming import goal_in_words
+from tallybook.cli.alerting import alerts_in_words
 from tallybook.cli.failures import filled
 from tallybook.cli.log import log_run
 from tallybook.cli.options import (
@@ -75,7 +76,12 @@ def _checked(catalog: Catalog, looks: list[Look]) -> dict[str, Any]:
     problems = [filled(vars(p)) for look in looks for p in look.problems]
     handed = [{"delivery": name, "means": _handed(d)} for name, d in catalog.deliveries.items()]
     aimed = [{"goal": name, "means": goal_in_words(goal)} for name, goal in catalog.goals.items()]
-    more = ({"goals": aimed} if aimed else {}) | ({"deliveries": handed} if handed else {})
+    alerts = [{"means": said} for said in alerts_in_words(catalog)]
+    more = (
+        ({"alerts": alerts} if alerts else {})
+        | ({"goals": aimed} if aimed else {})
+        | ({"deliveries": handed} if handed else {})
+    )
     return {"metrics": told, **more, "problems": problems}
 
 
@@ -100,7 +106,8 @@ def _tell_checked(terminal: Terminal, catalog: Catalog, looks: list[Look]) -> No
                 terminal.out(terminal.styled(terminal.wrapped(f"  slow: {warned}"), "yellow"))
     more = {name: goal_in_words(goal) for name, goal in catalog.goals.items()}
     more |= {name: _handed(delivery) for name, delivery in catalog.deliveries.items()}
-    for name, meaning in more.items():
+    told = [("alerts", said) for said in alerts_in_words(catalog)]
+    for name, meaning in [*more.items(), *told]:
         terminal.out(terminal.wrapped(meaning).replace(name, terminal.styled(name, "bold"), 1))
     problems = [problem for look in looks for problem in look.problems]
     for problem in problems:
@@ -182,7 +189,7 @@ def plan(terminal: Terminal, asked: Collected, every: bool, form: str) -> int:
 @collected
 def run(terminal: Terminal, asked: Collected, form: str, quiet: bool) -> int:
     """Collect every closed day that is missing, oldest first, and the last few again for late rows; then bring
-    the files of [deliveries] up to date.
+    the files of [deliveries] up to date, and tell those whom [alerts] names what is not well.
 
     \b
       tallybook run                                  from cron, once a day or as often as you like
@@ -223,6 +230,10 @@ def _tell_run(terminal: Terminal, report: RunReport, *, quiet: bool) -> None:
         from tallybook.cli.delivering import tell_deliveries
 
         tell_deliveries(terminal, report.deliveries, quiet=quiet)
+    if terminal.log is None:
+        from tallybook.cli.alerting import tell_alerts
+
+        tell_alerts(terminal, report.alerts, quiet=quiet)
     if not quiet:
         terminal.out(
             f"\nRun {report.run}: {report.status} in {report.seconds:.1f} s; the book is at version {report.version}."

@@ -11,6 +11,7 @@ from tallybook.cli.terminal import Terminal
 
 if TYPE_CHECKING:
     from tallybook.collect.report import OnProgress, Progress, RunReport
+    from tallybook.destinations.report import AlertReport
 
 OFTEN_ENOUGH = timedelta(seconds=10)
 """Between two lines about how far a run is."""
@@ -43,8 +44,22 @@ def log_run(terminal: Terminal, report: RunReport) -> None:
     for delivery in report.deliveries:
         level = "error" if delivery.failed else "info"
         terminal.event("delivery", level=level, **{k: v for k, v in delivery.to_dict().items() if k != "changes"})
-    ended = {k: v for k, v in report.to_dict().items() if k not in ("metrics", "deliveries")}
+    log_alerts(terminal, report.alerts)
+    ended = {k: v for k, v in report.to_dict().items() if k not in ("metrics", "deliveries", "alerts")}
     terminal.event("run_ended", level="error" if report.exit_code else "info", **ended)
+
+
+def log_alerts(terminal: Terminal, report: AlertReport) -> None:
+    """A line for each address that was told, or could not be, for what waits, and for the sign of life."""
+    for told in report.told:
+        terminal.event("alerted", **told)
+    for failed in report.failed:
+        terminal.event("not_alerted", level="error", **failed)
+    if report.quiet_until:
+        terminal.event("alerts_wait", until=f"{report.quiet_until:%Y-%m-%dT%H:%M:%SZ}", waiting=report.waiting)
+    if report.heartbeat:
+        level = "info" if report.heartbeat == "sent" else "error"
+        terminal.event("heartbeat", level=level, said=report.heartbeat)
 
 
 def logged_progress(terminal: Terminal) -> OnProgress:

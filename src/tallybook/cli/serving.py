@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import random
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from tallybook.book import Book, open_book
 from tallybook.cli.failures import as_dict, as_ours
-from tallybook.cli.log import log_run, logged_progress
+from tallybook.cli.log import log_alerts, log_run, logged_progress
 from tallybook.cli.signals import Stop
 from tallybook.cli.terminal import Terminal
+from tallybook.destinations.report import AlertReport
 from tallybook.errors import Busy, DeclarationError, QueryError, TallybookError
 from tallybook.schedule import daemon
 from tallybook.timetable import NeverDue, Timetable
@@ -17,6 +18,8 @@ from tallybook.timetable import NeverDue, Timetable
 HELD = ("done", "some failed", "source not ready", "failed")
 """How a run ends that came to its end; others were cut short and are made up for."""
 RUNS = 20
+AGAIN = timedelta(minutes=15)
+"""After so long an alert that could not be sent is tried again."""
 
 
 class Serving:
@@ -25,6 +28,8 @@ class Serving:
     def __init__(self, terminal: Terminal, cron: str | None, stop: Stop) -> None:
         self.terminal, self.cron, self.stop = terminal, cron, stop
         self.table, self.most_jitter = self._read(terminal.book())
+        self.tell_at: datetime | None = terminal.clock()
+        """When to look for what is still to be told: who was here before may have left something."""
 
     def serve(self) -> None:
         self.terminal.event("serving", schedule=self.table.cron, timezone=self.table.zone)
@@ -32,7 +37,7 @@ class Serving:
         self.terminal.book().close()  # each run opens its own
         means = daemon.Means(
             timetable=self.timetable, clock=self.terminal.clock, wait=self.stop.wait, run=self.run,
-            last=last, jitter=lambda: random.uniform(0, self.most_jitter), waiting=self.waiting,
+            last=last, jitter=lambda: random.uniform(0, self.most_jitter), waiting=self.waiting, meanwhile=self.meanwhile,
         )  # fmt: skip
         daemon.serve(means)
         self.terminal.event("stopped")
@@ -50,7 +55,9 @@ class Serving:
         self.terminal.event("run_started")
         try:
             with self._opened() as book:
-                log_run(self.terminal, book.run(on_progress=logged_progress(self.terminal), stop=self.stop))
+                report = book.run(on_progress=logged_progress(self.terminal), stop=self.stop)
+                log_run(self.terminal, report)
+                self._remember(report.alerts)
         except Busy as busy:
             self.terminal.event("busy", said=busy.message)
         except KeyboardInterrupt:
@@ -58,7 +65,28 @@ class Serving:
                 raise
             self.terminal.event("run_stopped", level="warning")
         except Exception as error:  # noqa: BLE001  # told; the next due time tries again
+            self.tell_at = self.terminal.clock() + AGAIN
             self.terminal.event("error", level="error", **as_dict(as_ours(error)))
+
+    def meanwhile(self) -> None:
+        """Tell what had to wait, once it is time."""
+        if self.tell_at is None or self.terminal.clock() < self.tell_at:
+            return
+        self.tell_at = None
+        try:
+            with self._opened() as book:
+                if book.project.catalog.alerts.to and book.held.there:
+                    told = book.alert()
+                    log_alerts(self.terminal, told)
+                    self._remember(told)
+        except Exception as error:  # noqa: BLE001  told; tried again after a while
+            self.terminal.event("error", level="error", **as_dict(as_ours(error)))
+            self.tell_at = self.terminal.clock() + AGAIN
+
+    def _remember(self, alerts: AlertReport) -> None:
+        """When to tell what could not be told."""
+        again = self.terminal.clock() + AGAIN if alerts.failed else None
+        self.tell_at = alerts.quiet_until or again
 
     def waiting(self, until: datetime, missed: bool) -> None:
         self.terminal.event("missed" if missed else "waiting", due=f"{until:%Y-%m-%dT%H:%M:%SZ}")

@@ -64,6 +64,7 @@ VERBS = {
         "status": Verb(
             "is all well? The last run, what is late or failed, what is due; for monitors too", "glancing:status"
         ),
+        "alerts": Verb("what is not well, who was told, and a test message; --send tells it", "alerting:alerts"),
         "serve": Verb("stay and run whenever it is due, where there is no scheduler", "scheduling:serve"),
     },
     "Look behind": {

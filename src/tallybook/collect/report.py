@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
-from tallybook.destinations.report import DeliveryReport
+from tallybook.destinations.report import AlertReport, DeliveryReport
 from tallybook.errors import DONE, NOT_READY, SOME_FAILED
 
 
@@ -65,6 +65,8 @@ class RunReport:
     metrics: list[MetricReport] = field(default_factory=list)
     deliveries: list[DeliveryReport] = field(default_factory=list)
     """What was delivered after collecting."""
+    alerts: AlertReport = field(default_factory=AlertReport)
+    """What was told after that."""
 
     @property
     def failed(self) -> list[MetricReport]:
@@ -92,6 +94,7 @@ class RunReport:
             "run": self.run, "status": self.status, "exit_code": self.exit_code, "version": self.version,
             "seconds": round(self.seconds, 3), "metrics": [m.to_dict() for m in self.metrics],
             **({"deliveries": [d.to_dict() for d in self.deliveries]} if self.deliveries else {}),
+            **({"alerts": self.alerts.to_dict()} if self.alerts else {}),
         }  # fmt: skip
 
 

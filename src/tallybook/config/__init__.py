@@ -12,7 +12,7 @@ import functools
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -27,6 +27,9 @@ from tallybook.config.urls import (
     scheme_of,
     secret_variables,
     secrets_of,
+    secrets_of_address,
+    wrong_alert,
+    wrong_heartbeat,
     wrong_ledger,
     wrong_url,
 )
@@ -42,6 +45,8 @@ if TYPE_CHECKING:
 __all__ = ["DIALECTS", "Project", "load", "mask", "masked_url", "source_override"]
 URLS = ("url", "replica")
 """Keys of a source that may hold passwords: they are read before all others, and kept nowhere."""
+ADDRESSES = {"to": wrong_alert, "heartbeat": wrong_heartbeat}
+"""Keys of [alerts] that are as secret."""
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -89,7 +94,8 @@ def load(folder: Path, env: Mapping[str, str], *, instead: Mapping[str, str] | N
     """The project in `folder`, with the variables of `env` and, behind them, of its .env file.
 
     `instead` are urls of other databases, perhaps of another kind, in whose SQL the metrics are read then; what
-    is declared of a source's freshness, of changes of its rows, and of where the book is kept, does not hold for them.
+    is declared of a source's freshness, of changes of its rows, of where the book is kept, and of alerts, does not hold
+    for them.
     Raises one DeclarationError that holds every problem and no secret."""
     reading = _Reading(folder=Path(folder).absolute(), instead=instead or {})
     try:
@@ -166,6 +172,8 @@ class _Reading:
     urls: dict[str, dict[str, str]] = field(default_factory=dict)
     """By source and key, `url` or `replica`."""
     ledger: str = ""
+    addresses: dict[str, list[str]] = field(default_factory=dict)
+    """Of [alerts], by key."""
     dialects: dict[str, str] = field(default_factory=dict)
     places: dict[str, str] = field(default_factory=dict)
     """Where a metric stands that does not stand in the toml."""
@@ -178,6 +186,7 @@ class _Reading:
         written, self.raw = read_toml(self.folder)
         self.read_urls(variables)
         self.read_ledger(variables)
+        self.read_addresses(variables)
         store = self.store(variables)
         files = metric_files(self.folder)
         place = self.kept(store) if store and not self.instead else None
@@ -247,6 +256,35 @@ class _Reading:
             message = "the ledger " + wrong.pop("message")
             self.problems.add("book.ledger", message, seen=f'ledger = "{masked_url(self.ledger)}"', **wrong)
 
+    def read_addresses(self, variables: Mapping[str, str]) -> None:
+        """Expands and checks the addresses of [alerts], which are not kept in the cache either."""
+        if self.instead:
+            # Nobody is to hear of what is tried on other databases.
+            self.raw.pop("alerts", None)
+        for key in ADDRESSES:
+            written = self.table("alerts").get(key)
+            listed = written if isinstance(written, list) else [written]
+            texts = [one for one in listed if isinstance(one, str) and one.strip()]
+            if written is not None and len(texts) == len(listed):
+                self.addresses[key] = [self.read_address(key, one, variables) for one in texts]
+
+    def read_address(self, key: str, written: str, variables: Mapping[str, str]) -> str:
+        path, before = f"alerts.{key}", len(self.problems.found)
+        expansion = Expansion(variables, self.problems)
+        address = expansion.text(written, path).strip()
+        if not address or len(self.problems.found) > before:
+            return address
+        self.secrets |= secrets_of_address(address, {n: v for n, v in expansion.used.items() if v})
+        if wrong := ADDRESSES[key](address):
+            message = f"what stands in {key} {wrong.pop('message')}"
+            self.problems.add(path, message, seen=f"{key} = …", **wrong)
+        return address
+
+    def told(self) -> dict[str, Any]:
+        """The addresses of [alerts], expanded; a variable may be set to nothing where nobody shall be told."""
+        to = dict.fromkeys(filter(None, self.addresses.get("to", [])))
+        return {"to": tuple(to), "heartbeat": self.addresses.get("heartbeat", [""])[0]}
+
     def store(self, variables: Mapping[str, str]) -> str:
         """Where the points are kept; empty where that cannot be."""
         written = self.table("book").get("store", BookSettings().store)
@@ -281,7 +319,8 @@ class _Reading:
             for name, source in catalog.sources.items()
         }
         book = msgspec.structs.replace(catalog.book, ledger=self.ledger)
-        return msgspec.structs.replace(catalog, sources=sources, book=book)
+        alerts = msgspec.structs.replace(catalog.alerts, **self.told())
+        return msgspec.structs.replace(catalog, sources=sources, book=book, alerts=alerts)
 
     # when something changed
 
@@ -348,12 +387,17 @@ class _Reading:
             known[name] = {k: v for k, v in self.table("sources", name).items() if k not in self.urls[name]}
         if "ledger" in self.table("book"):
             raw["book"] = {key: value for key, value in self.table("book").items() if key != "ledger"}
-        for section in ("book", "schedule", "metrics", "goals", "deliveries"):
+        if "alerts" in self.raw:
+            rest = {k: v for k, v in self.table("alerts").items() if k not in self.addresses}
+            raw["alerts"] = rest if isinstance(self.raw["alerts"], dict) else self.raw["alerts"]
+        for section in ("book", "schedule", "alerts", "metrics", "goals", "deliveries"):
             if section in raw:
                 raw[section] = expansion.value(raw[section], section)
         if "ledger" in self.table("book") and isinstance(raw["book"], dict):
             written = self.table("book")["ledger"]
             raw["book"]["ledger"] = self.ledger if isinstance(written, str) else written
+        if isinstance(alerts := raw.get("alerts"), dict):
+            raw["alerts"] = alerts | {key: value for key, value in self.told().items() if key in self.addresses}
         if "sources" in raw and isinstance(raw["sources"], dict):
             expanded = expansion.value(known, "sources")
             assert isinstance(expanded, dict)
@@ -393,4 +437,5 @@ def _without_urls(catalog: Catalog, hashes: Mapping[str, str]) -> Catalog:
     sources = {name: msgspec.structs.replace(s, url="", replica="") for name, s in catalog.sources.items()}
     metrics = {name: msgspec.structs.replace(m, function_hash=hashes.get(name)) for name, m in catalog.metrics.items()}
     book = msgspec.structs.replace(catalog.book, ledger="")
-    return msgspec.structs.replace(catalog, book=book, sources=sources, metrics=metrics)
+    alerts = msgspec.structs.replace(catalog.alerts, to=(), heartbeat="")
+    return msgspec.structs.replace(catalog, book=book, alerts=alerts, sources=sources, metrics=metrics)

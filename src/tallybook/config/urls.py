@@ -16,6 +16,8 @@ DIALECTS = {
     "duckdb": "duckdb",
 }
 """The registry of sources: a URL's scheme, before any +driver, to sqlglot's name for its SQL."""
+WEBHOOKS = ("http", "https")
+"""Schemes of alerts that need no extra."""
 _FILES = ("sqlite", "duckdb")
 
 HIDDEN = "***"
@@ -27,6 +29,7 @@ _PARAMETER = re.compile(rf"([?&][^=&#]*(?:{_SECRET_WORDS})[^=&#]*)=([^&#]*)", re
 _PASSWORD_WITHIN = re.compile(r"(\w[\w+.-]*://[^\s:/?#@'\"]*):([^\s'\"]*)@")
 _PARAMETER_WITHIN = re.compile(rf"([?&][^\s=&#]*(?:{_SECRET_WORDS})[^\s=&#]*)=([^\s&#'\"]*)", re.IGNORECASE)
 _SECRET_NAME = re.compile(_SECRET_WORDS, re.IGNORECASE)
+_HOST = re.compile(r"localhost|(?:[\w-]{1,30}\.)+[A-Za-z\d]{1,10}")
 _SHORT = 8
 """Up to so many letters a secret is hidden only where it stands alone: `app` must not eat `application`."""
 
@@ -79,6 +82,46 @@ def wrong_ledger(url: str) -> dict[str, str] | None:
         "expected": "postgresql://user:password@host/database; without the key the ledger is a SQLite file in the folder of store",
         "paste": 'ledger = "${DATABASE_URL}"',
     }
+
+
+def wrong_alert(url: str) -> dict[str, str] | None:
+    """Why a text is no address to send alerts to, as the details of a Problem that does not repeat it, or None."""
+    if re.match(r"[A-Za-z][\w+.-]*://[^\s/?#]", url):
+        return None
+    mail = re.fullmatch(r"[^\s@/:]+@[\w.-]+", url)
+    return {
+        "message": "is not a URL",
+        "expected": "https://… of a webhook, or mail or chat as Apprise writes it: mailto://…, slack://…, tgram://…",
+        "hint": "a mail needs a server that takes it" if mail else "",
+        "paste": f'to = ["mailtos://USER:PASSWORD@smtp.example.com?to={url}"]' if mail else "",
+    }
+
+
+def wrong_heartbeat(url: str) -> dict[str, str] | None:
+    """The same of an address that gets a sign of life."""
+    if re.match(r"https?://[^\s/?#]", url, re.IGNORECASE):
+        return None
+    return {"message": "is not the URL of a web service", "expected": "https://hc-ping.com/…"}
+
+
+def alert_name(url: str) -> str:
+    """What an address is called in messages: its kind and, of a web service, its host."""
+    host = re.match(r"https?://(?:[^/?#]*@)?([^/?#@]+)", url, re.IGNORECASE)
+    return f"{scheme_of(url)}://{host[1]}/…" if host else f"{scheme_of(url)}://…"
+
+
+def secrets_of_address(url: str, variables: Mapping[str, str]) -> dict[str, str]:
+    """What must not be seen of an address to which anybody may write who knows it: whatever is behind its scheme, or
+    behind the host of a web service, as a whole and in its parts, and the variables that were put into it."""
+    name = alert_name(url)
+    host = re.match(r"https?://(?:[^/?#]*@)?[^/?#@]+", url, re.IGNORECASE)
+    behind = url[host.end() :] if host else url.partition("://")[2]
+    found = {url: name, behind: HIDDEN} | secrets_of(url, {})
+    for part in re.split(r"[/?&=#:@,]+", behind):
+        if len(part) >= _SHORT and not _HOST.fullmatch(part):
+            found |= {part: HIDDEN, unquote(part): HIDDEN}
+    found |= {value: masked(value, found) for value in variables.values()}
+    return {secret: instead for secret, instead in found.items() if len(secret) > 1 and secret != instead}
 
 
 def _unknown_scheme(url: str, expected: str) -> dict[str, str]:

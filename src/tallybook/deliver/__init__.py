@@ -108,7 +108,9 @@ def answered(means: Means) -> list[str]:
 def waiting(catalog: Catalog, busy: Busy) -> list[DeliveryReport]:
     """What to tell of a run whose deliveries another process keeps from being made."""
     return [
-        DeliveryReport(delivery=d.name, to=d.to, path=shown(d), status=FAILED, error=busy.message, hint=busy.hint)
+        DeliveryReport(
+            delivery=d.name, to=d.to, path=shown(d), status=FAILED, error=busy.message, hint=busy.hint, busy=True
+        )
         for d in catalog.deliveries.values()
         if not d.later
     ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 
-from tallybook.schedule.job import File, Job, comment, secrets_in_dotenv, shell
+from tallybook.schedule.job import File, Job, comment, safe_time, secrets_in_dotenv, shell
 from tallybook.timetable import cron_of
 
 
@@ -26,6 +26,9 @@ def files(job: Job) -> tuple[File, ...]:
     )
     zone, at = ("UTC", job.safe.utc) if job.utc else (job.zone, job.at)
     lines = [f"CRON_TZ={zone}", f"{cron_of(at)} {command}", f"@reboot {command}"]
+    if job.tells is not None:
+        tells = safe_time(job.tells, job.zone, job.today).utc if job.utc else job.tells
+        lines.append(f"{cron_of(tells)} {_escaped(shell(job.telling))}")
     return (File(name, head + "\n".join(lines) + "\n"),)
 
 

@@ -29,6 +29,8 @@ class Means:
     """Seconds by which the next run is late on purpose."""
     waiting: Callable[[datetime, bool], None]
     """Told until when it waits, or that what is due then was missed."""
+    meanwhile: Callable[[], None] = lambda: None
+    """Done every now and then while it waits; what goes wrong there is told there."""
     nap: float = NAP
 
 
@@ -50,6 +52,7 @@ def serve(means: Means) -> None:
 def _reached(start: datetime, means: Means) -> bool:
     """Waits until then; False when it was asked to stop."""
     while (left := (start - means.clock()).total_seconds()) > 0:
+        means.meanwhile()
         if means.wait(min(left, means.nap)):
             return False
     return True

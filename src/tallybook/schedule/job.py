@@ -16,11 +16,11 @@ from typing import NamedTuple
 from tallybook import calendar
 from tallybook.config import Project
 from tallybook.config.files import variables_of
-from tallybook.config.urls import dialect_of
+from tallybook.config.urls import WEBHOOKS, dialect_of, scheme_of
 from tallybook.errors import QueryError
-from tallybook.metrics import SHEETS
+from tallybook.metrics import SHEETS, Catalog
 from tallybook.store import IN_LEDGER
-from tallybook.timetable import Timetable
+from tallybook.timetable import Quiet, Timetable
 
 DEFAULT = time(3, 30)
 PACKAGES = {"postgres": "postgresql", "mysql": "mysql"}
@@ -69,6 +69,8 @@ class Job:
     """The distribution, where this is Linux on Windows."""
     utc: bool = False
     """The clock of the machine shows UTC, and its scheduler knows no other."""
+    tells: time | None = None
+    """When the quiet hours end in which it runs, and what it has to say can be told."""
 
     @property
     def slug(self) -> str:
@@ -81,6 +83,11 @@ class Job:
     def here(self) -> tuple[str, ...]:
         """The command line on this machine."""
         return (*self.command, "run", "--quiet", "--project", str(self.folder))
+
+    @property
+    def telling(self) -> tuple[str, ...]:
+        """The command line that tells, on this machine."""
+        return (*self.command, "alerts", "--send", "--project", str(self.folder))
 
     @property
     def there(self) -> str:
@@ -122,7 +129,16 @@ class Job:
         book = re.sub(r"\s+", " ", self.book)
         return (
             f"Tallybook collects the metrics of {book} every day at {self.clock} in {self.zone}. A run that is late, or "
-            "doubled, or comes after a week does no harm: each collects whatever is missing."
+            f"doubled, or comes after a week does no harm: each collects whatever is missing.{self._waits}"
+        )
+
+    @property
+    def _waits(self) -> str:
+        if self.tells is None:
+            return ""
+        return (
+            f" That is within the quiet hours of [alerts]: let `tallybook alerts --send` be started at {self.tells:%H:%M}, "
+            "too, to tell what it had to say."
         )
 
 
@@ -165,14 +181,23 @@ def job_of(project: Project, *, at: time | None, today: date, user: str, wsl: st
     sheets = any(delivery.to == SHEETS for delivery in catalog.deliveries.values())
     extras = {PACKAGES[dialect] for dialect in dialects if dialect in PACKAGES} | ({"google"} if sheets else set())
     extras |= {"postgresql"} if catalog.book.ledger else set()
+    extras |= set() if all(scheme_of(to) in WEBHOOKS for to in catalog.alerts.to) else {"alerts"}
+    at = at or _declared(catalog.schedule.cron, catalog.book.timezone)
     return Job(
         book=catalog.book.name, folder=project.folder, store=catalog.book.store, command=this_command(),
-        at=at or _declared(catalog.schedule.cron, catalog.book.timezone), zone=catalog.book.timezone, today=today,
+        at=at, tells=_tells(catalog, at), zone=catalog.book.timezone, today=today,
         variables=tuple(Variable(*found) for found in variables_of(project.folder).items()),
         keys=_keys() if sheets else (), extras=tuple(sorted(extras)),
         metric_files=(project.folder / "metrics").is_dir(),
         inside=PurePosixPath(project.folder.relative_to(repository).as_posix()), user=user, wsl=wsl, utc=utc,
     )  # fmt: skip
+
+
+def _tells(catalog: Catalog, at: time) -> time | None:
+    if catalog.alerts.quiet is None or not catalog.alerts.to:
+        return None
+    quiet = Quiet(*catalog.alerts.quiet, catalog.book.timezone)
+    return quiet.end if quiet.covers(at) else None
 
 
 def this_command() -> tuple[str, ...]:

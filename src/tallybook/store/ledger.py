@@ -232,6 +232,9 @@ class Ledger(Protocol):
     def revisions(self, metric: str | None = None, limit: int = 1000, *, day: date | None = None) -> list[Revision]:
         """What changed after it was collected, newest first; of one day, if it is said."""
 
+    def revised(self, since: int) -> dict[tuple[str, int], tuple[float, date]]:
+        """By (metric, run), of this run and later ones: by how much values changed altogether, and the last such day."""
+
     def covered_days(self, metric: str, first: date, last: date) -> list[CoveredDay]:
         """The days of a stretch that the current version covers, under any definition, in order."""
 
@@ -253,6 +256,15 @@ class Ledger(Protocol):
 
     def record_delivery(self, name: str, done: Delivered, *, now: datetime) -> None:
         """Keep what a delivery has put in its place, instead of what it put there before."""
+
+    # alerts
+
+    def alerts(self) -> dict[str, str]:
+        """What is kept of each cause that was seen and is not done with, as JSON."""
+
+    def keep_alerts(self, kept: Mapping[str, tuple[str | None, str]], gone: Iterable[str], *, lease: Lease) -> None:
+        """Keep (the key of its metric, JSON) of these causes, and nothing more of those that are gone. Raises Busy if
+        the lease was lost."""
 
     # cleaning
 

@@ -40,7 +40,7 @@ CREATE TABLE contents (
 ALTER TABLE contents ALTER COLUMN body SET STORAGE EXTERNAL
 """
 """What this ledger has beside the tables of every ledger. The bytes are compressed already."""
-STEPS: Mapping[int, str] = {}
+STEPS: Mapping[int, str] = {3: tables.made("alerts", tables.POSTGRESQL)}
 """{number: the statements that make a ledger of the number before one of this number}."""
 
 

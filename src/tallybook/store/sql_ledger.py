@@ -12,7 +12,7 @@ import os
 import socket
 import uuid
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, ClassVar, Protocol
@@ -265,6 +265,15 @@ class SqlLedger(abc.ABC):
             for r in rows
         ]  # fmt: skip
 
+    def revised(self, since: int) -> dict[tuple[str, int], tuple[float, date]]:
+        change = "coalesce(CAST(new AS DOUBLE PRECISION), 0) - coalesce(CAST(old AS DOUBLE PRECISION), 0)"
+        with self._reading() as db:
+            rows = db.execute(
+                f"SELECT metric, run, sum(abs({change})), max(day) FROM revisions WHERE run >= ? GROUP BY metric, run",
+                [since],
+            ).fetchall()
+        return {(metric, run): (float(size), date.fromisoformat(day)) for metric, run, size, day in rows}
+
     def covered_days(self, metric: str, first: date, last: date) -> list[CoveredDay]:
         with self._reading() as db:
             rows = db.execute(
@@ -354,6 +363,22 @@ class SqlLedger(abc.ABC):
                 "INSERT INTO deliveries VALUES (?, ?, ?, ?) ON CONFLICT (delivery) DO UPDATE SET "
                 "version = excluded.version, delivered = excluded.delivered, state = excluded.state",
                 [name, done.version, _stamp(now), state],
+            )
+
+    # -- alerts -----------------------------------------------------------------------------------------------
+
+    def alerts(self) -> dict[str, str]:
+        with self._reading() as db:
+            return dict(db.execute("SELECT cause, state FROM alerts ORDER BY cause").fetchall())
+
+    def keep_alerts(self, kept: Mapping[str, tuple[str | None, str]], gone: Iterable[str], *, lease: Lease) -> None:
+        with self._writing() as db:
+            _hold(db, lease)
+            db.executemany("DELETE FROM alerts WHERE cause = ?", [(cause,) for cause in gone])
+            db.executemany(
+                "INSERT INTO alerts VALUES (?, ?, ?) ON CONFLICT (cause) DO UPDATE SET "
+                "metric = excluded.metric, state = excluded.state",
+                [(cause, metric, state) for cause, (metric, state) in kept.items()],
             )
 
     # -- cleaning ---------------------------------------------------------------------------------------------
@@ -503,7 +528,7 @@ def _record(db: Transaction, change: Change, version: int, run: int | None, stam
 
 
 def _forget(db: Transaction, key: str) -> None:
-    for table in ("coverage", "definitions", "revisions", "followed"):
+    for table in ("coverage", "definitions", "revisions", "followed", "alerts"):
         db.execute(f"DELETE FROM {table} WHERE metric = ?", [key])
     db.execute("DELETE FROM metric_keys WHERE key = ?", [key])
 

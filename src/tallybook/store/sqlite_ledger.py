@@ -68,6 +68,8 @@ class SqliteLedger(SqlLedger):
                     db.execute(statement)
             if number == 1:
                 _from_1_to_2(db)
+            if number in (1, 2):
+                db.execute(_table("alerts"))
             if number < tables.NUMBER:
                 db.execute(f"PRAGMA user_version = {tables.NUMBER}")
 
@@ -155,8 +157,7 @@ def _from_1_to_2(db: Transaction) -> None:
 
 def _table(name: str) -> str:
     """The statement that makes a table of today."""
-    (made,) = [one for one in tables.statements(tables.TABLES, tables.SQLITE) if f"TABLE {name} " in one]
-    return made
+    return tables.made(name, tables.SQLITE)
 
 
 def _columns(db: Transaction, table: str) -> list[str]:

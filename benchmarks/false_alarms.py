@@ -1,0 +1,120 @@
+"""How often `unusual` and `stopped` cry wolf, and what they miss: a year of a book, day by day, as alerts see it.
+
+    python -m benchmarks.false_alarms                 the demo's company, two years of it
+    python -m benchmarks.false_alarms FOLDER          the last year of the book of that project
+
+Then days are planted, one at a time, every fifth day of the year: a day at 0, two such days, a day at three times its
+value, a day at half of it. Prints a table in Markdown."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+import tallybook
+from tallybook.alerts.causes import written
+from tallybook.alerts.usual import Series, Unknown, Verdict, judge
+from tallybook.book.alerting import Alerting
+from tallybook.calendar import ONE_DAY
+from tallybook.demo import __main__ as demo
+from tallybook.metrics import AlertSettings
+
+NOW = datetime(2026, 3, 1, 6)
+YEAR, STEP = 365, 5
+PLANTED: Mapping[str, tuple[int, float]] = {
+    "a day at 0": (1, 0),
+    "two days at 0": (2, 0),
+    "a day at 3×": (1, 3),
+    "a day at ½": (1, 0.5),
+}
+"""(so many days up to the one that is judged, times this)."""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", nargs="?", type=Path)
+    folder = parser.parse_args().folder
+    with tempfile.TemporaryDirectory() as made:
+        if folder is None:
+            folder = Path(made)
+            demo.begin(demo.parse([str(folder), "--data-only", "--years", "2"]), NOW)
+        now = NOW.replace(tzinfo=UTC)
+        with tallybook.open(folder, now=(lambda: now) if folder == Path(made) else None) as book:
+            book.run()
+            sys.stdout.write(table(book) + "\n")
+
+
+def table(book: tallybook.Book) -> str:
+    lines = [f"| metric | usual day | alarms a year | {' | '.join(f'{what} found' for what in PLANTED)} |"]
+    lines.append("|---" * (3 + len(PLANTED)) + "|")
+    settings = book.project.catalog.alerts
+    metrics = [m for m in book.project.catalog.metrics.values() if not m.derived]
+    for series in whole(book, metrics).values():
+        found = [planted(series, days, times, settings) for days, times in PLANTED.values()]
+        lines.append(
+            f"| `{series.metric}` | {written(middle(series))} | {alarms(series, settings)} | {' | '.join(found)} |"
+        )
+    return "\n".join(lines)
+
+
+def whole(book: tallybook.Book, metrics: list[tallybook.metrics.Metric]) -> dict[str, Series]:
+    """Two years of each metric, as alerts read them."""
+    alerting = Alerting(book)
+    alerting.settings = AlertSettings(unusual_history=YEAR)
+    return alerting.series(metrics)
+
+
+def verdict(series: Series, day: date, settings: AlertSettings) -> Verdict | None:
+    """What would have been said at the end of a day. Raises Unknown."""
+    first = day - (2 * settings.unusual_history + 21) * ONE_DAY
+    seen = {d: value for d, value in series.values.items() if first <= d <= day}
+    return judge(replace(series, values=seen), width=settings.unusual_width, history=settings.unusual_history)
+
+
+def alarms(series: Series, settings: AlertSettings) -> int:
+    """How often something began to be wrong in a year in which nothing was."""
+    on = [bool(attempt(lambda day=day: verdict(series, day, settings))) for day in year(series)]  # type: ignore[misc]
+    return sum(now and not before for before, now in zip([False, *on], on, strict=False))
+
+
+def planted(series: Series, days: int, times: float, settings: AlertSettings) -> str:
+    found = tried = 0
+    for day in year(series)[10::STEP]:
+        if attempt(lambda day=day: verdict(series, day, settings)) is not None:  # type: ignore[misc]
+            continue  # something is wrong already
+        tried += 1
+        changed = {day - timedelta(n): spoiled(series, day - timedelta(n), times) for n in range(days)}
+        other = replace(series, values={**series.values, **changed})
+        found += attempt(lambda day=day, other=other: verdict(other, day, settings)) is not None  # type: ignore[misc]
+    return f"{found} of {tried}"
+
+
+def spoiled(series: Series, day: date, times: float) -> float | None:
+    """Of an average, and of a day without facts, there is nothing to measure."""
+    value = series.values.get(day)
+    return None if value is None or (not series.adds and not series.level and times == 0) else value * times
+
+
+def attempt(judged: Callable[[], Verdict | None]) -> Verdict | None:
+    try:
+        return judged()
+    except Unknown:
+        return None
+
+
+def year(series: Series) -> list[date]:
+    return sorted(series.values)[-YEAR:]
+
+
+def middle(series: Series) -> float:
+    values = sorted(value for day in year(series) if (value := series.values[day]) is not None)
+    return values[len(values) // 2]
+
+
+if __name__ == "__main__":
+    main()
