@@ -12,6 +12,7 @@ Connections are opened for each call and closed after it, so that a DuckDB file 
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
@@ -312,7 +313,55 @@ class MySQL(Database):
         return value
 
 
+class Chdb(Database):
+    """ClickHouse in this process, over a folder; columns may be null, and what others say in SQL is said its way."""
+
+    dialect = "clickhouse"
+    mark = "%s"
+    quote = "`"
+    types: ClassVar = {
+        "int": "Int32",
+        "bigint": "Int64",
+        "decimal": "Decimal({precision}, {scale})",
+        "float": "Float64",
+        "text": "String",
+        "bool": "Bool",
+        "timestamp": "DateTime64(6)",
+        "timestamptz": "DateTime64(6, 'America/New_York')",
+        "timestamp_local": "DateTime64(6)",
+        "date": "Date32",
+        "epoch_s": "Int64",
+        "epoch_ms": "Int64",
+    }
+
+    def connect(self) -> Any:
+        from clickhouse_connect.dbapi.connection import Connection
+
+        settings = {
+            "data_type_default_nullable": 1, "default_table_engine": "MergeTree", "session_timezone": "UTC",
+            "create_table_empty_primary_key_by_default": 1, "date_time_input_format": "best_effort",
+            "mutations_sync": 1, "enable_time_time64_type": 1,
+        }  # fmt: skip
+        return Connection(dsn=f"chdb:///{self.url.database}", **{f"ch_{name}": v for name, v in settings.items()})
+
+    @contextmanager
+    def cursor(self) -> Iterator[Any]:
+        with super().cursor() as cursor:
+            execute = cursor.execute
+            cursor.execute = lambda sql, *values: execute(_for_clickhouse(sql), *values)
+            yield cursor
+
+
+def _for_clickhouse(sql: str) -> str:
+    if index := re.fullmatch(r"create index (\S+) on (\S+) (\(.*\))", sql):
+        return f"alter table {index[2]} add index {index[1]} {index[3]} type minmax granularity 1"
+    if update := re.fullmatch(r"update (\S+) set (.*?)( where .*)?", sql, re.DOTALL):
+        return f"alter table {update[1]} update {update[2]}{update[3] or ' where 1'}"
+    return sql.replace("id int primary key", "id Int32 not null primary key")
+
+
 DATABASES: dict[str, type[Database]] = {
+    "chdb": Chdb,
     "sqlite": SQLite,
     "duckdb": DuckDB,
     "postgresql": PostgreSQL,
@@ -325,4 +374,4 @@ def open_database(url: str) -> Database:
     """The database at an SQLAlchemy-style URL: sqlite:///…, duckdb:///…, postgresql+psycopg://…,
     mysql+pymysql://…."""
     parsed = make_url(url)
-    return DATABASES[parsed.get_backend_name()](parsed)
+    return DATABASES[parsed.drivername.partition("+")[0]](parsed)

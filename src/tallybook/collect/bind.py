@@ -40,7 +40,7 @@ from tallybook.sources.base import (
 )
 
 FLOATING = "float"
-_BEYOND_64_BITS = re.compile("UNSIGNED|UBIGINT|HUGEINT", re.IGNORECASE)
+_BEYOND_64_BITS = re.compile("UNSIGNED|UBIGINT|HUGEINT|UInt64|Int128|Int256", re.IGNORECASE)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -447,16 +447,16 @@ class Group:
         if written.name == "text_offset":
             late.insert(0, f"{column} >= '{day - ONE_DAY}'")
         if self.key.plan == INTERVAL_PLAN:
-            return _select([], [f"MIN({source.quote(metric.from_ or '')})"], self.relation, late)
+            return _select([], [source.least(source.quote(metric.from_ or ""))], self.relation, late)
         form, time = self._time()
         bounds = self._bounds(form, first - ONE_DAY, last + ONE_DAY)
         day_of_fact = source.stretch(source.time_value(time, form), bounds)
         return f"SELECT DISTINCT {day_of_fact} AS c0 FROM {self.relation} WHERE {' AND '.join(late)}"
 
-    def extreme(self, which: str) -> str:
-        """A statement for the earliest (MIN) time of the facts."""
+    def earliest(self) -> str:
+        """A statement for the earliest time of the facts."""
         column = self.source.quote(self.metric.time or self.metric.from_ or "")
-        return f"SELECT {which}({column}) FROM {self.relation} WHERE {column} IS NOT NULL"
+        return f"SELECT {self.source.least(column)} FROM {self.relation} WHERE {column} IS NOT NULL"
 
     # -- pieces ---------------------------------------------------------------------------------------
 

@@ -14,9 +14,11 @@ DIALECTS = {
     "mysql": "mysql",
     "mariadb": "mysql",
     "duckdb": "duckdb",
+    "clickhouse": "clickhouse",
+    "chdb": "clickhouse",
 }
 """The registry of sources: a URL's scheme, before any +driver, to sqlglot's name for its SQL."""
-_FILES = ("sqlite", "duckdb")
+_FILES = ("sqlite", "duckdb", "chdb")
 
 HIDDEN = "***"
 _SCHEME = re.compile(r"([A-Za-z][\w.-]*)(\+[\w.-]+)?:")

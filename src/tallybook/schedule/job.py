@@ -23,7 +23,7 @@ from tallybook.store import IN_LEDGER
 from tallybook.timetable import Timetable
 
 DEFAULT = time(3, 30)
-PACKAGES = {"postgres": "postgresql", "mysql": "mysql"}
+PACKAGES = {"postgres": "postgresql", "mysql": "mysql", "clickhouse": "clickhouse"}
 """The extra that reads databases of a dialect."""
 IMAGE = "python:3.13-slim"
 

@@ -19,6 +19,8 @@ REGISTRY = {
     "postgres": "tallybook.sources.postgresql:PostgresqlSource",
     "mysql": "tallybook.sources.mysql:MysqlSource",
     "mariadb": "tallybook.sources.mysql:MysqlSource",
+    "clickhouse": "tallybook.sources.clickhouse:ClickhouseSource",
+    "chdb": "tallybook.sources.clickhouse:ClickhouseSource",
 }
 
 
