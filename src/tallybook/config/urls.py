@@ -16,6 +16,12 @@ DIALECTS = {
     "duckdb": "duckdb",
     "clickhouse": "clickhouse",
     "chdb": "clickhouse",
+    "bigquery": "bigquery",
+    "mssql": "tsql",
+    "oracle": "oracle",
+    "redshift": "redshift",
+    "snowflake": "snowflake",
+    "trino": "trino",
 }
 """The registry of sources: a URL's scheme, before any +driver, to sqlglot's name for its SQL."""
 _FILES = ("sqlite", "duckdb", "chdb")

@@ -224,6 +224,25 @@ class Source(abc.ABC):
         """A SELECT of at most so many rows."""
         return f"{select} LIMIT {rows}"
 
+    def as_value(self, condition: str) -> str:
+        """A condition where a value stands: something, or null."""
+        return condition
+
+    def count(self, what: str) -> str:
+        return f"COUNT({what})"
+
+    def fetched_time(self, expression: str, form: TimeForm) -> str:
+        """A time of a column as it is to be fetched, where the driver would lose something of it."""
+        return expression
+
+    def grouping(self, place: int, expression: str) -> list[str]:
+        """What stands in GROUP BY for a column of the SELECT, the `place`-th."""
+        return [str(place)]
+
+    def parted(self, name: str, expression: str) -> list[str]:
+        """What stands in PARTITION BY for an `expression` that is called `name`."""
+        return [name]
+
     def joined(self, select: str) -> str:
         """A SELECT of ours over LEFT JOINs, whose columns are null in a row that finds no other."""
         return select
