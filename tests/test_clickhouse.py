@@ -10,6 +10,7 @@ import re
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -21,6 +22,7 @@ import pytest
 from tallybook.errors import SourceError, SourceUnavailable
 from tallybook.metrics import SourceSettings
 from tallybook.sources import open_source
+from tallybook.sources.base import TimeForm
 from tests.projects import Project
 
 chdb = pytest.importorskip("chdb")
@@ -150,6 +152,16 @@ def test_whatever_zone_a_time_is_shown_in_it_is_an_instant(found: Project) -> No
         assert found.ask(f"facts_{i}", from_="2024-01-01", to="2024-01-02") == {"2024-01-01": 2, "2024-01-02": 0}
         assert found.ask(f"moments_{i}", from_="2024-11-03", to="2024-11-03") == {"2024-11-03": 12}
         assert found.ask(f"latest_{i}", from_="2024-11-03", to="2024-11-03") == {"2024-11-03": 1}
+
+
+def test_local_times_and_dates_are_those_that_the_server_s_zone_shows() -> None:
+    with closing(open_source(SourceSettings(name="app", url="clickhouse://host/db"))) as source:
+        start = datetime(2023, 12, 31, 23, tzinfo=UTC), date(2024, 1, 1)
+        assert source.bound(TimeForm("instant"), *start) == "toDateTime64('2023-12-31 23:00:00', 0, 'UTC')"
+        assert source.bound(TimeForm("naive"), *start) == "toDateTime64('2023-12-31 23:00:00', 0, 'UTC')"
+        shown = "toDateTime64('2024-01-01 00:00:00', 0, serverTimezone())"
+        assert source.bound(TimeForm("naive", "Europe/Berlin"), *start) == shown
+        assert source.bound(TimeForm("midnight"), *start) == shown
 
 
 def test_a_backfill_in_one_scan_is_the_same_as_day_by_day(found: Project) -> None:

@@ -29,6 +29,7 @@ from tallybook.sources.base import (
     ColumnType,
     Reader,
     Source,
+    TimeForm,
     digits_lost,
 )
 from tallybook.sources.clickhouse_types import column_type, decoded, is_wide, rows_of
@@ -298,6 +299,13 @@ class ClickhouseSource(Source):
         return f"abs({expression} - toFloat64({exact})) > 1e-{(type_.scale or 0) + 3} + 1e-15 * abs({expression})"
 
     # -- time: DateTime is an instant, with whatever zone it is shown --
+
+    def bound(self, form: TimeForm, instant: datetime, day: date) -> str:
+        literal = super().bound(form, instant, day)
+        if form.name == "midnight" or (form.name == "naive" and form.zone != "UTC"):
+            # What an application wrote as a text, and the server took for a time of its own zone.
+            return literal.replace("'UTC'", "serverTimezone()")
+        return literal
 
     def instant_literal(self, instant: datetime) -> str:
         return f"toDateTime64('{instant.astimezone(UTC):%Y-%m-%d %H:%M:%S}', 0, 'UTC')"
