@@ -19,6 +19,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
+from pathlib import Path
 from typing import Any, ClassVar
 
 from sqlalchemy.engine import URL, make_url
@@ -340,9 +341,25 @@ class Chdb(Database):
         settings = {
             "data_type_default_nullable": 1, "default_table_engine": "MergeTree", "session_timezone": "UTC",
             "create_table_empty_primary_key_by_default": 1, "date_time_input_format": "best_effort",
-            "mutations_sync": 1, "enable_time_time64_type": 1,
+            "mutations_sync": 1, "cast_string_to_date_time_mode": "best_effort",
         }  # fmt: skip
+        Path(self.url.database or "").mkdir(exist_ok=True)
         return Connection(dsn=f"chdb:///{self.url.database}", **{f"ch_{name}": v for name, v in settings.items()})
+
+    def fill(self, cursor: Any, table: Table, rows: Sequence[Row]) -> None:
+        names = ", ".join(self.quoted(column.name) for column in table.columns)
+        listed = (f"({', '.join(_literal(row[column.name]) for column in table.columns)})" for row in rows)
+        if values := ", ".join(listed):
+            cursor.execute(f"insert into {self.quoted(table.name)} ({names}) values {values}")
+
+    def replace(self, table: Table, row: Row) -> None:
+        names = [column.name for column in table.columns if column.name != "id"]
+        settings = ", ".join(f"{self.quoted(name)} = {_literal(row[name])}" for name in names)
+        with self.cursor() as cursor:
+            cursor.execute(f"update {self.quoted(table.name)} set {settings} where id = {row['id']}")
+
+    def declared(self, column: Column) -> str:
+        return "Int64 not null primary key" if column.name == "id" else super().declared(column)
 
     @contextmanager
     def cursor(self) -> Iterator[Any]:
@@ -350,6 +367,15 @@ class Chdb(Database):
             execute = cursor.execute
             cursor.execute = lambda sql, *values: execute(_for_clickhouse(sql), *values)
             yield cursor
+
+
+def _literal(value: Any) -> str:
+    """As text: bound by the driver, times lose what is less than a second, and their zone."""
+    if value is None:
+        return "null"
+    if isinstance(value, bool | int | float):
+        return str(value).lower()
+    return "'" + str(value).replace("\\", "\\\\").replace("'", "\\'") + "'"
 
 
 def _for_clickhouse(sql: str) -> str:
