@@ -79,7 +79,7 @@ COMPILE = build/lock/bin/uv pip compile --quiet --universal --python-version 3.1
 lock:
 	$(PYTHON) -m venv build/lock
 	build/lock/bin/python -m pip install --quiet uv
-	$(COMPILE) --upgrade --all-extras --output-file requirements.lock
+	$(COMPILE) --upgrade --extra dev --output-file requirements.lock
 	$(COMPILE) --group editable --constraints requirements.lock --output-file requirements-demo.lock
 
 clean:

@@ -220,7 +220,7 @@ def touch_duckdb(path: Path) -> None:
     duckdb.connect(path).close()
 
 
-FILES: dict[str, Callable[[Path], None]] = {"sqlite": touch_sqlite, "duckdb": touch_duckdb}
+FILES: dict[str, Callable[[Path], None]] = {"sqlite": touch_sqlite, "duckdb": touch_duckdb, "chdb": Path.mkdir}
 
 
 @pytest.fixture

@@ -12,12 +12,14 @@ Connections are opened for each call and closed after it, so that a DuckDB file 
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
+from pathlib import Path
 from typing import Any, ClassVar
 
 from sqlalchemy.engine import URL, make_url
@@ -312,7 +314,80 @@ class MySQL(Database):
         return value
 
 
+class Chdb(Database):
+    """ClickHouse in this process, over a folder; columns may be null, and what others say in SQL is said its way."""
+
+    dialect = "clickhouse"
+    mark = "%s"
+    quote = "`"
+    types: ClassVar = {
+        "int": "Int32",
+        "bigint": "Int64",
+        "decimal": "Decimal({precision}, {scale})",
+        "float": "Float64",
+        "text": "String",
+        "bool": "Bool",
+        "timestamp": "DateTime64(6)",
+        "timestamptz": "DateTime64(6, 'America/New_York')",
+        "timestamp_local": "DateTime64(6)",
+        "date": "Date32",
+        "epoch_s": "Int64",
+        "epoch_ms": "Int64",
+    }
+
+    def connect(self) -> Any:
+        from clickhouse_connect.dbapi.connection import Connection
+
+        settings = {
+            "data_type_default_nullable": 1, "default_table_engine": "MergeTree", "session_timezone": "UTC",
+            "create_table_empty_primary_key_by_default": 1, "date_time_input_format": "best_effort",
+            "mutations_sync": 1, "cast_string_to_date_time_mode": "best_effort",
+        }  # fmt: skip
+        Path(self.url.database or "").mkdir(exist_ok=True)
+        return Connection(dsn=f"chdb:///{self.url.database}", **{f"ch_{name}": v for name, v in settings.items()})
+
+    def fill(self, cursor: Any, table: Table, rows: Sequence[Row]) -> None:
+        names = ", ".join(self.quoted(column.name) for column in table.columns)
+        listed = (f"({', '.join(_literal(row[column.name]) for column in table.columns)})" for row in rows)
+        if values := ", ".join(listed):
+            cursor.execute(f"insert into {self.quoted(table.name)} ({names}) values {values}")
+
+    def replace(self, table: Table, row: Row) -> None:
+        names = [column.name for column in table.columns if column.name != "id"]
+        settings = ", ".join(f"{self.quoted(name)} = {_literal(row[name])}" for name in names)
+        with self.cursor() as cursor:
+            cursor.execute(f"update {self.quoted(table.name)} set {settings} where id = {row['id']}")
+
+    def declared(self, column: Column) -> str:
+        return "Int64 not null primary key" if column.name == "id" else super().declared(column)
+
+    @contextmanager
+    def cursor(self) -> Iterator[Any]:
+        with super().cursor() as cursor:
+            execute = cursor.execute
+            cursor.execute = lambda sql, *values: execute(_for_clickhouse(sql), *values)
+            yield cursor
+
+
+def _literal(value: Any) -> str:
+    """As text: bound by the driver, times lose what is less than a second, and their zone."""
+    if value is None:
+        return "null"
+    if isinstance(value, bool | int | float):
+        return str(value).lower()
+    return "'" + str(value).replace("\\", "\\\\").replace("'", "\\'") + "'"
+
+
+def _for_clickhouse(sql: str) -> str:
+    if index := re.fullmatch(r"create index (\S+) on (\S+) (\(.*\))", sql):
+        return f"alter table {index[2]} add index {index[1]} {index[3]} type minmax granularity 1"
+    if update := re.fullmatch(r"update (\S+) set (.*?)( where .*)?", sql, re.DOTALL):
+        return f"alter table {update[1]} update {update[2]}{update[3] or ' where 1'}"
+    return sql.replace("id int primary key", "id Int32 not null primary key")
+
+
 DATABASES: dict[str, type[Database]] = {
+    "chdb": Chdb,
     "sqlite": SQLite,
     "duckdb": DuckDB,
     "postgresql": PostgreSQL,
@@ -325,4 +400,4 @@ def open_database(url: str) -> Database:
     """The database at an SQLAlchemy-style URL: sqlite:///…, duckdb:///…, postgresql+psycopg://…,
     mysql+pymysql://…."""
     parsed = make_url(url)
-    return DATABASES[parsed.get_backend_name()](parsed)
+    return DATABASES[parsed.drivername.partition("+")[0]](parsed)

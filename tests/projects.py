@@ -29,8 +29,8 @@ from tests.loading import open_database
 from tests.servers import KINDS
 
 Row = dict[str, Any]
-everywhere = pytest.mark.parametrize("kind", ["sqlite", "duckdb", *KINDS])
-"""A test with a `kind`: on every database."""
+everywhere = pytest.mark.parametrize("kind", ["sqlite", "duckdb", *KINDS, pytest.param("chdb", marks=pytest.mark.soak)])
+"""A test with a `kind`: on every database; on ClickHouse in the long run."""
 
 
 class Project:
@@ -39,7 +39,7 @@ class Project:
     def __init__(self, folder: Path, url: str, *, now: str = "2024-03-06T12:00") -> None:
         self.folder, self.url = folder, url
         self.database = open_database(url)
-        self.kind = "mariadb" if url.startswith("mysql") else make_url(url).get_backend_name()
+        self.kind = "mariadb" if url.startswith("mysql") else make_url(url).drivername.partition("+")[0]
         self.at(now)
         self._book: Any = None
         folder.mkdir(parents=True, exist_ok=True)
@@ -61,10 +61,14 @@ class Project:
     def table(self, columns: str, rows: Iterable[Sequence[Any]] = ()) -> None:
         """Make a table, `name (column type, …)`, and put rows into it.
 
-        `timestamp` is a time without zone on every database; so it is `datetime` on MariaDB."""
+        `timestamp` is a time without zone on every database; so it is `datetime` on MariaDB; on
+        ClickHouse it is shown in the zone of the session."""
         if self.kind == "mariadb":
             columns = columns.replace(" timestamptz", " timestamp(6) null").replace(" timestamp,", " datetime(6),")
             columns = columns.replace(" timestamp)", " datetime(6))")
+        if self.kind == "chdb":
+            columns = columns.replace(" timestamptz", " DateTime64(6, 'America/New_York')")
+            columns = columns.replace(" timestamp,", " DateTime64(6),").replace(" timestamp)", " DateTime64(6))")
         self.execute(f"create table {columns}")
         self.insert(columns.split()[0], rows)
 

@@ -975,7 +975,7 @@ def test_files_are_relative_to_the_project(project: Loading, tmp_path: Path, wri
         ("sqlite:app.db", "is not the URL", 'url = "sqlite:///app.db"'),
         ("sqlite://app.db", "three slashes", 'url = "sqlite:///app.db"'),
         ("postgress://me:hunter2hunter2@h/d", "'postgress'", 'url = "postgresql://me:***@h/d"'),
-        ("oracle://h/d", "'oracle'", ""),
+        ("teradata://h/d", "'teradata'", ""),
     ],
 )
 def test_a_url_that_cannot_be_read_is_told(project: Loading, url: str, message: str, paste: str) -> None:

@@ -101,6 +101,13 @@ def test_every_answer_is_right_on_mariadb(mariadb_url: str, world: World) -> Non
     examine(world, "mariadb", mariadb_url)
 
 
+@pytest.mark.soak
+@ON_SERVERS
+@given(world=worlds("clickhouse"))
+def test_every_answer_is_right_on_clickhouse(world: World) -> None:
+    examine(world, "chdb", "chdb:///{folder}/app.chdb")
+
+
 # ---------------------------------------------------------------------- a world goes wrong: a smaller one
 
 

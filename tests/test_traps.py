@@ -1151,7 +1151,7 @@ def test_7_by_2_is_3_5_outside_an_aggregate_and_the_database_s_own_inside(projec
     """)
     found.run()
     one = {"from_": "2024-01-01", "to": "2024-01-01"}
-    inside = {"sqlite": 3, "postgresql": 3, "mariadb": Decimal("3.5"), "duckdb": 3.5}
+    inside = {"sqlite": 3, "postgresql": 3, "mariadb": Decimal("3.5"), "duckdb": 3.5, "chdb": 3.5}
     assert found.values("outside", "inside", "half_away_from_zero", **one) == {
         "outside": [3.5],
         "inside": [inside[kind]],
@@ -1353,6 +1353,10 @@ OWN_SQL = {
         "sum(a || b) + sum(if(a > 1, 1, 0)) + sum(a div 2) + sum(datediff(closed, seen_at))",
         2 + 1 + 1 + 24,
     ),
+    "chdb": (
+        "sum(if(a > 1, 1, 0)) + sum(intDiv(a, 2)) + sum(toDayOfWeek(seen_at) = 1) + sum(length([a, b]))",
+        1 + 1 + 2 + 4,
+    ),
 }
 
 
@@ -1481,6 +1485,7 @@ def blind_column(project: Project) -> str:
     return {
         "sqlite": "text collate nocase",
         "duckdb": "varchar collate nocase",
+        "chdb": "String",  # it has no others
         "postgresql": "text collate blind",
         "mariadb": "varchar(20) collate utf8mb4_general_ci",
     }[project.kind]
@@ -1520,7 +1525,7 @@ def test_a_and_big_a_and_a_with_a_space_are_three_whatever_the_collation(project
     assert found.both("rows_of_m", where=["name=a"], **one) == {"2024-01-01": 1}
     assert found.both("names", scope="week", from_="2024-01-01", to="2024-01-07") == {"2024-01-01": 3}
     assert found.both("pairs", scope="week", from_="2024-01-01", to="2024-01-07") == {"2024-01-01": 4}
-    own = {"sqlite": 2, "duckdb": 2, "postgresql": 2, "mariadb": 3}
+    own = {"sqlite": 2, "duckdb": 2, "postgresql": 2, "mariadb": 3, "chdb": 1}
     assert found.both("small", **one) == {"2024-01-01": own[kind]}, "a where of yours is the database's own"
 
 
@@ -1589,7 +1594,7 @@ WORDS = [
 def test_every_text_is_itself_as_a_dimension_and_as_an_id(project, kind):
     found = project(kind)
     rows = [(day, word) for day in ("2024-01-01", "2024-01-02") for word in [*WORDS, None]]
-    escaped = [(d, w.replace("\\", "\\\\") if w and kind == "mariadb" else w) for d, w in rows]
+    escaped = [(d, w.replace("\\", "\\\\") if w and kind in ("mariadb", "chdb") else w) for d, w in rows]
     found.table("m (day date, word varchar(40))", escaped)
     found.declare("""
         [metrics.rows_of_m]

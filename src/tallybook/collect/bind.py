@@ -40,7 +40,7 @@ from tallybook.sources.base import (
 )
 
 FLOATING = "float"
-_BEYOND_64_BITS = re.compile("UNSIGNED|UBIGINT|HUGEINT", re.IGNORECASE)
+_BEYOND_64_BITS = re.compile("UNSIGNED|UBIGINT|HUGEINT|UInt64|Int128|Int256", re.IGNORECASE)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,7 +93,7 @@ def bind(source: Source, metric: Metric, zone: str, key: str, known: Bound | Non
     slots = measure.slots
     asked = [source.quote(c) for c in (*times, *metric.dims, *extra)]
     asked += [f"({arg}\n)" for slot in slots for arg in slot.args]
-    conditions = [f"({c}\n)" for c in (metric.where, *(slot.filter for slot in slots)) if c]
+    conditions = [source.as_value(f"({c}\n)") for c in (metric.where, *(slot.filter for slot in slots)) if c]
     written = [source.quote(metric.changed)] if metric.changed else []
     found = source.probe(placeholders_filled(source, metric, relation, zone), [*asked, *conditions, *written] or ["1"])
     by_column = dict(zip(times, found, strict=False))

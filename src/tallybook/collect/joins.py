@@ -148,7 +148,8 @@ class _Scope:
     def relation(self) -> str:
         quote = self.source.quote
         more = "".join(f", {inside} AS {quote(name)}" for name, inside in self.exposed.items())
-        return f"(SELECT {quote(self.own)}.*{more} FROM {self.from_(len(self.metric.join))}) {quote(self.own)}"
+        select = f"SELECT {quote(self.own)}.*{more} FROM {self.from_(len(self.metric.join))}"
+        return f"({self.source.joined(select)}) {quote(self.own)}"
 
 
 def _columns(source: Source, metric: Metric, table: str) -> list[str]:
@@ -182,9 +183,9 @@ def _refuse_fan_out(source: Source, scope: _Scope, metric: Metric, place: int) -
         return
     listed = ", ".join(source.quote(key) for key in keys)
     known = " AND ".join(f"{source.quote(key)} IS NOT NULL" for key in keys)
-    twice = f"SELECT {listed} FROM {source.table_name(join.table)} WHERE {known} GROUP BY {listed} HAVING COUNT(*) > 1 LIMIT 1"
+    twice = f"SELECT {listed} FROM {source.table_name(join.table)} WHERE {known} GROUP BY {listed} HAVING COUNT(*) > 1"
     with source.snapshot() as reader:
-        found = reader.rows(twice)
+        found = reader.rows(source.limited(twice, 1))
     if not found:
         source.remembered[settled] = True
         return

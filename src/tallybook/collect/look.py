@@ -97,5 +97,5 @@ def _warn_of_search(source: Source, metric: Metric, found: Look) -> None:
 
 def _unindexed(source: Source, table: str, column: str, why: str) -> str:
     name = re.sub(r"\W+", "_", f"{table.rpartition('.')[2]}_{column}").strip("_").lower()
-    on = f"{source.table_name(table)} ({source.quote(column)})"
-    return f"{table}.{column} is not indexed: every run reads the whole table{why} (CREATE INDEX {name} ON {on})"
+    how = source.indexing(name, table, column)
+    return f"{table}.{column} is not indexed: every run reads the whole table{why} ({how})"

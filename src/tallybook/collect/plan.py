@@ -345,7 +345,7 @@ class Planner:
         if "{{" in group.relation:
             return found.last_closed - TWO_YEARS + ONE_DAY
         with group.source.snapshot() as reader:
-            value = reader.rows(group.extreme("MIN"))[0][0]
+            value = reader.rows(group.earliest())[0][0]
         return None if value is None else min(day_of_value(value, form, self.zone), found.last_closed + ONE_DAY)
 
 

@@ -196,8 +196,8 @@ class Group:
 
     def _count(self, condition: str | None, value: str | None) -> str:
         if value is None:
-            return f"COUNT({self._when(condition, '1')})" if condition else "COUNT(*)"
-        return f"COUNT({self._when(condition, value)})"
+            return self.source.count(self._when(condition, "1") if condition else "*")
+        return self.source.count(self._when(condition, value))
 
     def _slot_parts(self, columns: Columns, facts: Facts, index: int, slot: Slot) -> dict[str, Read]:
         condition = self._condition(facts, slot)
@@ -243,7 +243,8 @@ class Group:
         facts, index, slot = several[0]
         keys, kinds, unit = self._key_columns(facts, index, slot, shape)
         if slot.agg in BY_TIME:
-            keys, kinds = (self._time()[1], *keys), (TEXT, *kinds)
+            form, column = self._time()
+            keys, kinds = (self.source.fetched_time(column, form), *keys), (TEXT, *kinds)
         conditions = [self._condition(f, s) for f, _, s in several]
         present = [] if slot.counts_null else [f"({arg}\n) IS NOT NULL" for arg in slot.args]
         only = None if None in conditions else " OR ".join(dict.fromkeys(f"({c})" for c in conditions if c))
@@ -295,7 +296,7 @@ class Group:
         """One statement over the days first … last; with `split` its first column counts days from `first`."""
         day, relation, where = self._from(first, last, split=split)
         where += [condition] if condition else []
-        return _select([*day, *self.dims, *keys], columns, relation, where)
+        return self._select([*day, *self.dims, *keys], columns, relation, where)
 
     def reaching(self, day: date) -> str:
         """A statement whose plan says how a day's facts are found: of joined tables by the one that has the time,
@@ -307,7 +308,7 @@ class Group:
         form, _ = self._time()
         bounds = self._bound_pair(day), self._bound_pair(day + ONE_DAY)
         within = self.source.within(self.source.quote(column), form, *bounds)
-        return _select([], ["COUNT(*)"], self.source.table_name(table), [within])
+        return self._select([], [self.source.count("*")], self.source.table_name(table), [within])
 
     def scan(self, scan: Scan, first: date, last: date, *, split: bool) -> str:
         """The statement of one or several keyed plans."""
@@ -322,7 +323,7 @@ class Group:
         shared = [str(i + 1) for i in range(len(heads))]
         sets = [f"({', '.join([*shared, str(len(heads) + i + 1)])})" for i in range(len(keys))]
         columns = [*heads, *keys, *scan.counts, f"GROUPING({', '.join(keys)})"]
-        return f"{_select([], columns, relation, where)} GROUP BY GROUPING SETS ({', '.join(sets)})"
+        return f"{self._select([], columns, relation, where)} GROUP BY GROUPING SETS ({', '.join(sets)})"
 
     def _by_time(self, plan: KeyedPlan, first: date, last: date, *, split: bool) -> str:
         """One row for each day and series: the time and the value of its first or last fact. Of several at the very
@@ -335,7 +336,8 @@ class Group:
         value, order = names[-2], names[-1]
         where += [plan.condition] if plan.condition else []
         listed = ", ".join(f"{expression} AS {name}" for expression, name in zip(shown, names, strict=True))
-        partition = f"PARTITION BY {', '.join(names[: len(heads)])} " if heads else ""
+        parts = [part for name, head in zip(names, heads, strict=False) for part in self.source.parted(name, head)]
+        partition = f"PARTITION BY {', '.join(parts)} " if heads else ""
         end = "" if plan.by_time == "first" else " DESC"
         if form.name == "text_offset":  # some sources read its instants in whole seconds: ties are settled by us
             ranked = f"RANK() OVER ({partition}ORDER BY {order}{end}) AS tallybook_rank"
@@ -369,7 +371,7 @@ class Group:
     def select_now(self, columns: Sequence[str], *, condition: str | None = None, keys: Sequence[str] = ()) -> str:
         """One statement over all facts, as they are now."""
         where = [*self._shared(), *([condition] if condition else [])]
-        return _select([*self.dims, *keys], columns, self.relation, where)
+        return self._select([*self.dims, *keys], columns, self.relation, where)
 
     def interval_selects(
         self,
@@ -399,9 +401,9 @@ class Group:
             ends.append(self._ends(facts.since, since, facts.until, until, first, last))
         rest, heads = [*self._shared(), *([condition] if condition else [])], [*self.dims, *keys]
         return [
-            (1, _select(heads, columns, self.relation, [*opening, *rest]), False),
-            (1, _select([source.stretch(since, turns), *heads], columns, self.relation, [*begins, *rest]), True),
-            *((-1, _select([day, *heads], columns, self.relation, [*where, *rest]), True) for day, where in ends),
+            (1, self._select(heads, columns, self.relation, [*opening, *rest]), False),
+            (1, self._select([source.stretch(since, turns), *heads], columns, self.relation, [*begins, *rest]), True),
+            *((-1, self._select([day, *heads], columns, self.relation, [*where, *rest]), True) for day, where in ends),
         ]
 
     def _ends(
@@ -430,7 +432,7 @@ class Group:
         since = self.source.time_value(self.source.quote(metric.from_ or ""), facts.since)
         until = self.source.time_value(self.source.quote(metric.until), facts.until)
         sign = "<" if metric.until_inclusive else "<="
-        return _select([], ["COUNT(*)"], self.relation, [f"{until} {sign} {since}", *self._shared()])
+        return self._select([], [self.source.count("*")], self.relation, [f"{until} {sign} {since}", *self._shared()])
 
     def changed_since(self, instant: datetime, first: date, last: date) -> str:
         """Where facts lie that were written at `instant` or later, whatever `where` says of them by now: the days, `first`
@@ -447,18 +449,31 @@ class Group:
         if written.name == "text_offset":
             late.insert(0, f"{column} >= '{day - ONE_DAY}'")
         if self.key.plan == INTERVAL_PLAN:
-            return _select([], [f"MIN({source.quote(metric.from_ or '')})"], self.relation, late)
+            return self._select([], [self._least(metric.from_ or "", self.members[0].since)], self.relation, late)
         form, time = self._time()
         bounds = self._bounds(form, first - ONE_DAY, last + ONE_DAY)
         day_of_fact = source.stretch(source.time_value(time, form), bounds)
         return f"SELECT DISTINCT {day_of_fact} AS c0 FROM {self.relation} WHERE {' AND '.join(late)}"
 
-    def extreme(self, which: str) -> str:
-        """A statement for the earliest (MIN) time of the facts."""
-        column = self.source.quote(self.metric.time or self.metric.from_ or "")
-        return f"SELECT {which}({column}) FROM {self.relation} WHERE {column} IS NOT NULL"
+    def earliest(self) -> str:
+        """A statement for the earliest time of the facts."""
+        metric, facts = self.metric, self.members[0]
+        column = self.source.quote(metric.time or metric.from_ or "")
+        least = self._least(metric.time or metric.from_ or "", facts.time or facts.since)
+        return f"SELECT {least} FROM {self.relation} WHERE {column} IS NOT NULL"
 
     # -- pieces ---------------------------------------------------------------------------------------
+
+    def _least(self, column: str, form: TimeForm | None) -> str:
+        assert form is not None
+        return self.source.fetched_time(self.source.least(self.source.quote(column)), form)
+
+    def _select(self, heads: Sequence[str], columns: Sequence[str], relation: str, where: Sequence[str]) -> str:
+        listed = ", ".join(f"{expression} AS c{i}" for i, expression in enumerate([*heads, *columns]))
+        conditions = f" WHERE {' AND '.join(where)}" if where else ""
+        keys = [key for i, head in enumerate(heads) for key in self.source.grouping(i + 1, head)]
+        grouped = f" GROUP BY {', '.join(keys)}" if keys else ""
+        return f"SELECT {listed} FROM {relation}{conditions}{grouped}"
 
     def _time(self) -> tuple[TimeForm, str]:
         form = self.members[0].time
@@ -493,7 +508,8 @@ class Group:
     def _latest(self, relation: str, where: list[str], day: str | None) -> str:
         """Of several values of a day and series only the one received last."""
         quote, metric = self.source.quote, self.metric
-        series = [*([day] if day else []), *self._texts(metric.series, self.members[0].series)]
+        texts = self._texts(metric.series, self.members[0].series)
+        series = [*([day] if day else []), *(part for text in texts for part in self.source.parted(text, text))]
         order = dict.fromkeys(c for c in (metric.received, metric.time) if c)
         ranked = ", ".join(f"{quote(c)} DESC" for c in order)
         return (
@@ -504,13 +520,6 @@ class Group:
 
 
 _TIME = "tallybook_time"
-
-
-def _select(heads: Sequence[str], columns: Sequence[str], relation: str, where: Sequence[str]) -> str:
-    listed = ", ".join(f"{expression} AS c{i}" for i, expression in enumerate([*heads, *columns]))
-    conditions = f" WHERE {' AND '.join(where)}" if where else ""
-    grouped = f" GROUP BY {', '.join(str(i + 1) for i in range(len(heads)))}" if heads else ""
-    return f"SELECT {listed} FROM {relation}{conditions}{grouped}"
 
 
 def _at(place: int, convert: Callable[[Any], Any]) -> Read:

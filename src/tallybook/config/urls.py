@@ -14,11 +14,19 @@ DIALECTS = {
     "mysql": "mysql",
     "mariadb": "mysql",
     "duckdb": "duckdb",
+    "clickhouse": "clickhouse",
+    "chdb": "clickhouse",
+    "bigquery": "bigquery",
+    "mssql": "tsql",
+    "oracle": "oracle",
+    "redshift": "redshift",
+    "snowflake": "snowflake",
+    "trino": "trino",
 }
 """The registry of sources: a URL's scheme, before any +driver, to sqlglot's name for its SQL."""
 WEBHOOKS = ("http", "https")
 """Schemes of alerts that need no extra."""
-_FILES = ("sqlite", "duckdb")
+_FILES = ("sqlite", "duckdb", "chdb")
 
 HIDDEN = "***"
 _SCHEME = re.compile(r"([A-Za-z][\w.-]*)(\+[\w.-]+)?:")

@@ -154,9 +154,9 @@ def _rows(source: Source, name: str, columns: Sequence[str], unique: Sequence[Se
     if not columns:
         return []
     with source.snapshot() as reader:
-        rows = reader.rows(f"{select} LIMIT {ROWS}")
+        rows = reader.rows(source.limited(select, ROWS))
         if len(rows) == ROWS and unique and len(unique[0]) == 1:
-            rows += reader.rows(f"{select} ORDER BY {source.quote(unique[0][0])} DESC LIMIT {ROWS}")
+            rows += reader.rows(source.limited(f"{select} ORDER BY {source.quote(unique[0][0])} DESC", ROWS))
     return [tuple(row) for row in rows]
 
 

@@ -23,7 +23,10 @@ from tallybook.store import IN_LEDGER
 from tallybook.timetable import Quiet, Timetable
 
 DEFAULT = time(3, 30)
-PACKAGES = {"postgres": "postgresql", "mysql": "mysql"}
+PACKAGES = {
+    "postgres": "postgresql", "mysql": "mysql", "clickhouse": "clickhouse", "bigquery": "bigquery", "tsql": "mssql",
+    "oracle": "oracle", "redshift": "redshift", "snowflake": "snowflake", "trino": "trino",
+}  # fmt: skip
 """The extra that reads databases of a dialect."""
 IMAGE = "python:3.13-slim"
 

@@ -19,6 +19,14 @@ REGISTRY = {
     "postgres": "tallybook.sources.postgresql:PostgresqlSource",
     "mysql": "tallybook.sources.mysql:MysqlSource",
     "mariadb": "tallybook.sources.mysql:MysqlSource",
+    "clickhouse": "tallybook.sources.clickhouse:ClickhouseSource",
+    "bigquery": "tallybook.sources.bigquery:BigquerySource",
+    "mssql": "tallybook.sources.mssql:MssqlSource",
+    "oracle": "tallybook.sources.oracle:OracleSource",
+    "redshift": "tallybook.sources.redshift:RedshiftSource",
+    "snowflake": "tallybook.sources.snowflake:SnowflakeSource",
+    "trino": "tallybook.sources.trino:TrinoSource",
+    "chdb": "tallybook.sources.clickhouse:ClickhouseSource",
 }
 
 

@@ -181,8 +181,9 @@ class Source(abc.ABC):
 
     def sample(self, relation: str, expression: str, limit: int = 1000) -> list[Any]:
         """Some values of an expression that are not null, in no order."""
+        select = f"SELECT {expression} FROM {relation} WHERE ({expression}) IS NOT NULL"
         with self.snapshot() as reader:
-            found = reader.rows(f"SELECT {expression} FROM {relation} WHERE ({expression}) IS NOT NULL LIMIT {limit}")
+            found = reader.rows(self.limited(select, limit))
         return [row[0] for row in found]
 
     # -- what is there, for `check` ---------------------------------------------------------------
@@ -218,6 +219,41 @@ class Source(abc.ABC):
 
     def table_name(self, name: str) -> str:
         return ".".join(self.quote(part) for part in name.split("."))
+
+    def limited(self, select: str, rows: int) -> str:
+        """A SELECT of at most so many rows."""
+        return f"{select} LIMIT {rows}"
+
+    def as_value(self, condition: str) -> str:
+        """A condition where a value stands: something, or null."""
+        return condition
+
+    def count(self, what: str) -> str:
+        return f"COUNT({what})"
+
+    def fetched_time(self, expression: str, form: TimeForm) -> str:
+        """A time of a column as it is to be fetched, where the driver would lose something of it."""
+        return expression
+
+    def grouping(self, place: int, expression: str) -> list[str]:
+        """What stands in GROUP BY for a column of the SELECT, the `place`-th."""
+        return [str(place)]
+
+    def parted(self, name: str, expression: str) -> list[str]:
+        """What stands in PARTITION BY for an `expression` that is called `name`."""
+        return [name]
+
+    def joined(self, select: str) -> str:
+        """A SELECT of ours over LEFT JOINs, whose columns are null in a row that finds no other."""
+        return select
+
+    def least(self, expression: str) -> str:
+        """The least value; over no rows null."""
+        return f"MIN({expression})"
+
+    def indexing(self, name: str, table: str, column: str) -> str:
+        """What makes an index on a column."""
+        return f"CREATE INDEX {name} ON {self.table_name(table)} ({self.quote(column)})"
 
     def text(self, expression: str, type_: ColumnType) -> str:
         """An expression that groups by the exact characters and arrives as text."""

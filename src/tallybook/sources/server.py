@@ -43,9 +43,14 @@ class ServerSource(Source):
     def describe(self, cursor: Any) -> list[ColumnType]:
         """The types of a cursor's columns."""
 
+    def connect_options(self, driver: str) -> Mapping[str, Any]:
+        """What a driver is told beside the URL when it connects."""
+        return {}
+
     def engine(self) -> Engine:
         if self._engine is None:
             from sqlalchemy import create_engine, make_url
+            from sqlalchemy.exc import NoSuchModuleError
             from sqlalchemy.pool import NullPool
 
             url = make_url(self.settings.url)
@@ -53,11 +58,14 @@ class ServerSource(Source):
                 url = url.set(drivername=self.drivername)
             try:
                 self._engine = self.prepared(create_engine(url, poolclass=NullPool, **self.engine_options))
-            except ModuleNotFoundError as error:
+            except (ModuleNotFoundError, NoSuchModuleError) as error:
+                driver = getattr(error, "name", None) or f"of {url.drivername} URLs"
                 raise SourceUnavailable(
-                    f"source {self.settings.name!r} needs the driver {error.name}",
+                    f"source {self.settings.name!r} needs the driver {driver}",
                     hint=f"pip install 'tallybook[{self.extra}]'",
                 ) from None
+            except Exception as error:  # as where BigQuery finds no credentials
+                raise self._unreachable(error) from None
         return self._engine
 
     def prepared(self, engine: Engine) -> Engine:
@@ -75,7 +83,7 @@ class ServerSource(Source):
         try:
             # The driver's own connection: SQLAlchemy's would ask a dozen questions of its own first.
             args, options = engine.dialect.create_connect_args(engine.url)
-            raw: Any = engine.dialect.connect(*args, **options)
+            raw: Any = engine.dialect.connect(*args, **{**options, **self.connect_options(engine.dialect.driver)})
         except Exception as error:
             raise self._unreachable(error) from None
         try:

@@ -158,12 +158,19 @@ class ServerScratch(Scratch):
 
 
 FILES: Mapping[str, type[SqliteScratch] | type[DuckdbScratch]] = {"sqlite": SqliteScratch, "duckdb": DuckdbScratch}
+SERVERS = ("postgres", "mysql")
+"""Kinds of which an empty database can be given."""
 
 
 def scratch_of(name: str, kind: str, url: str | None, folder: Path) -> Scratch:
     """A scratch database of a kind (sqlglot's name): a new file in `folder`, or the empty one at `url`."""
     if kind in FILES:
         return FILES[kind](folder / f"{name}.{kind}")
+    if kind not in SERVERS:
+        raise DeclarationError(
+            f"source {name!r} is {kind}, of which no scratch database is made",
+            hint='if its SQL means the same there: dialect = "duckdb" or "sqlite" at the top of the test file',
+        )
     if url is not None:
         return ServerScratch(name, url)
     raise DeclarationError(

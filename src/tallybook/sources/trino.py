@@ -1,0 +1,34 @@
+"""Trino, and what speaks its protocol (Starburst, and Athena's SQL through it)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, ClassVar
+
+from tallybook.sources.warehouse import TIMESTAMP, TIMESTAMPTZ, WarehouseSource
+
+
+class TrinoSource(WarehouseSource):
+    dialect = "trino"
+    drivername = "trino"
+    extra = "trino"
+    clock = "SELECT TO_UNIXTIME(CURRENT_TIMESTAMP)"
+    took_long = "EXCEEDED_TIME_LIMIT|exceeded the maximum (run|execution) time limit"
+    missing = r"(TABLE|COLUMN|SCHEMA|CATALOG|FUNCTION)_NOT_FOUND|cannot be resolved|does not exist"
+    denied = "PERMISSION_DENIED|Access Denied"
+    instant = "CAST({} AT TIME ZONE 'UTC' AS VARCHAR)"
+    double = "DOUBLE"
+    kinds: ClassVar = {"timestamp": TIMESTAMP, "timestamp with time zone": TIMESTAMPTZ}
+
+    def prepare(self) -> Sequence[str]:
+        return ("SET TIME ZONE 'UTC'", f"SET SESSION query_max_run_time = '{self.settings.statement_timeout:g}s'")
+
+    def type_names(self, cursor: Any) -> list[str]:
+        return [column[1] for column in cursor.description]
+
+    def instant_literal(self, instant: datetime) -> str:
+        return f"TIMESTAMP '{instant:%Y-%m-%d %H:%M:%S} UTC'"
+
+
+__all__ = ["TrinoSource"]
