@@ -76,7 +76,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 class SoakReport:
-    """Writes docs/soak.json after a long run of all tests: how it went, and what they said with `record_property`."""
+    """Writes docs/soak.json after a long run of all tests, also one that was broken off: how it went, and what they
+    said with `record_property`."""
 
     def __init__(self, config: pytest.Config) -> None:
         self.config = config
@@ -84,6 +85,11 @@ class SoakReport:
         self.outcomes: dict[str, int] = {}
         self.tests: dict[str, dict[str, Any]] = {}
         self.failed: list[str] = []
+        self.collected = 0
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_xdist_node_collection_finished(self, ids: list[str]) -> None:
+        self.collected = len(ids)
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         if report.when == "call" or report.outcome != "passed":
@@ -110,6 +116,8 @@ class SoakReport:
                 "python": platform.python_version(),
                 "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
                 "seconds": round(time.monotonic() - self.began),
+                "whole": sum(self.outcomes.values()) >= self.collected > 0,
+                "collected": self.collected,
                 "outcomes": self.outcomes,
                 "failed": sorted(self.failed),
                 "tests": dict(sorted(self.tests.items())),
