@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import json
+import logging
 import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -77,6 +78,8 @@ class ClickhouseSource(ClickhouseSql):
             import clickhouse_connect
         except ModuleNotFoundError as error:
             raise self._without(error, extra) from None
+        # What goes wrong is told by us, once.
+        logging.getLogger("clickhouse_connect").addHandler(logging.NullHandler())
         try:
             return clickhouse_connect.get_client(**(self._folder() if embedded else self._address()))
         except ImportError as error:

@@ -110,7 +110,8 @@ class WarehouseSource(ServerSource):
             return SourceError(f"source {name!r}: {said}", hint="GRANT SELECT on it to the user of the url")
         if re.search(self.missing, said, re.IGNORECASE):
             return SourceError(f"source {name!r}: {said}", hint="`tallybook check --source` lists what is there")
-        if type(error).__name__ in ("OperationalError", "InterfaceError") and re.search(self.lost, said, re.IGNORECASE):
+        of_the_way = re.search("Operational|Interface|Connection", type(error).__name__)
+        if of_the_way and re.search(self.lost, said, re.IGNORECASE):
             return SourceUnavailable(f"source {name!r}: the connection was lost: {said}", hint="tallybook run")
         return SourceError(f"source {name!r}: {said}")
 
