@@ -34,7 +34,7 @@ DATABASES = ("sqlite", "duckdb", *servers.KINDS)
 # run, reproducible by the seed.
 PROFILE = {"deadline": None, "print_blob": True, "derandomize": False}
 settings.register_profile("default", max_examples=8, suppress_health_check=[HealthCheck.too_slow], **PROFILE)
-settings.register_profile("soak", max_examples=150, suppress_health_check=list(HealthCheck), **PROFILE)
+settings.register_profile("soak", max_examples=100, suppress_health_check=list(HealthCheck), **PROFILE)
 settings.load_profile("soak" if SOAK else "default")
 
 

@@ -445,7 +445,7 @@ def test_every_scope_breakdown_filter_and_show(
     days = [(FIRST, LAST), (FIRST - DAY * 9, date(2024, 3, 6)), (date(2024, 3, 5), date(2024, 3, 5))]
     switches = list(product([False, True], repeat=2))
     every = list(product(by, where, days, [None, *SHOWS], switches))
-    chosen = random.Random(f"{seed} {name} {scope}").sample(every, min(len(every), 400 if soak else 40))
+    chosen = random.Random(f"{seed} {name} {scope}").sample(every, min(len(every), 250 if soak else 40))
     for split, conditions, (first, last), show, (fill, totals) in chosen:
         ask = Ask(
             metrics=(name,),

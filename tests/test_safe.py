@@ -375,7 +375,7 @@ def test_killed_at_any_moment_and_done_again_it_is_the_same_book(
     lived: Lived, act: Act, seed: int, soak: bool, record_property: Callable[[str, object], None]
 ) -> None:
     dice = random.Random(f"{seed} {act.name}")
-    moments = [dice.random() * lived.did[act.name]["seconds"] for _ in range(15 if soak else 2)]
+    moments = [dice.random() * lived.did[act.name]["seconds"] for _ in range(10 if soak else 2)]
     crashes = [lived.survives(act, after=moment) for moment in moments]
     record_property("killed at moments", sum(crash["signal"] == signal.SIGKILL for crash in crashes))
 
@@ -525,7 +525,7 @@ def four_writers_at_once(
 ) -> None:
     """Three collect and one compacts, killed now and then, while the application changes and two read."""
     assert driver.do(tmp_path, "run", now="2024-01-16T06:00")["exit"] == 0
-    dice, seconds, deaths = random.Random(seed), 120.0 if soak else 4.0, 25 if soak else 1
+    dice, seconds, deaths = random.Random(seed), 60.0 if soak else 4.0, 12 if soak else 1
     writers = [
         *lives(tmp_path, "collect_forever", dice, seconds, deaths),
         *lives(tmp_path, "collect_forever", dice, seconds, deaths),
@@ -812,7 +812,7 @@ def test_a_full_disk_is_told_and_nothing_is_half_done(
     driver: Driver, lived: Lived, seed: int, soak: bool, record_property: Callable[[str, object], None]
 ) -> None:
     act, dice, told = HISTORY[0], random.Random(seed), 0
-    sizes = range(8, 720, 16) if soak else [dice.randrange(4, 60), dice.randrange(60, 200)]
+    sizes = range(8, 720, 24) if soak else [dice.randrange(4, 60), dice.randrange(60, 200)]
     for kilobytes in sizes:
         with lived.again(act) as folder, small_disk(folder / "book", kilobytes) as enlarge:
             full = lived.act(folder, act)
