@@ -356,9 +356,23 @@ def test_what_is_told_of_a_count_is_whole_and_says_what_is_usual() -> None:
     st.lists(st.one_of(st.none(), st.floats(-1e9, 1e9), st.integers(0, 50).map(float)), min_size=0, max_size=140),
     st.booleans(), st.booleans(),
 )  # fmt: skip
-def test_any_numbers_at_all_are_judged_without_a_word(values: list[float | None], level: bool, counted: bool) -> None:
+def test_of_any_numbers_at_all_what_is_told_lies_outside_of_what_is_usual(
+    values: list[float | None], level: bool, counted: bool
+) -> None:
     listed = {LAST - timedelta(n): value for n, value in enumerate(reversed(values))}
-    in_a_word(Series(metric="m", level=level, counted=counted, values=listed))
+    try:
+        verdict = judge(Series(metric="m", level=level, counted=counted, values=listed), width=5, history=56)
+    except Unknown:
+        return
+    if verdict is not None and verdict.stopped:
+        assert listed[verdict.day]
+        assert not any(listed[day] for day in listed if day > verdict.day)
+    elif verdict is not None:
+        value = verdict.value
+        assert value is not None
+        assert value == listed[verdict.day]
+        rounding = 1e-9 * (1 + abs(value))
+        assert value < verdict.low + rounding or value > verdict.high - rounding
 
 
 # ------------------------------------------------------------------------------------------------ quiet hours

@@ -29,7 +29,8 @@ lookback = "3d"
 
 [sources.app]
 url = "sqlite:///{{database}}"
-
+"""
+METRICS = """
 [metrics.signups]
 table = "users"
 time = "created_at"
@@ -100,7 +101,7 @@ class World:
 
     def book(self, folder: Path) -> tallybook.Book:
         folder.mkdir(exist_ok=True)
-        (folder / "tallybook.toml").write_text(TOML.format(database=self.database))
+        (folder / "tallybook.toml").write_text(TOML.format(database=self.database) + METRICS)
         return tallybook.open(folder, now=lambda: self.now)
 
 

@@ -22,7 +22,7 @@ import tallybook
 from tallybook import calendar
 from tests.crash import Driver, Said, job
 from tests.servers import OwnServer
-from tests.test_daily import START, ZONE, facts, held
+from tests.test_daily import METRICS, START, ZONE, facts, held
 
 TOML = f"""
 [book]
@@ -34,45 +34,7 @@ store = "ledger"
 
 [sources.app]
 url = "${{DATABASE_URL}}"
-
-[metrics.signups]
-table = "users"
-time = "created_at"
-measure = "count(*)"
-by = ["plan"]
-
-[metrics.revenue]
-table = "invoices"
-time = "paid_at"
-measure = "sum(amount)"
-by = ["plan"]
-
-[metrics.payers]
-table = "invoices"
-time = "paid_at"
-measure = "count(distinct customer)"
-
-[metrics.median]
-table = "invoices"
-time = "paid_at"
-measure = "median(amount)"
-
-[metrics.mrr]
-kind = "level"
-table = "contracts"
-from = "started_at"
-until = "ended_at"
-measure = "sum(mrr)"
-by = ["plan"]
-
-[metrics.seats]
-kind = "level"
-table = "daily_seats"
-time = "day"
-measure = "sum(seats)"
-by = ["account"]
-carry = "3d"
-
+{METRICS}
 [metrics.revenue_per_payer]
 measure = "revenue / payers"
 

@@ -771,7 +771,7 @@ class Book:
             raise
 
     def _told(self, ended: Ended, *, whole: bool) -> AlertReport:
-        """What was told after a run. Nothing that goes wrong here is the run's fault: it ends as it would."""
+        """What was told after a run."""
         from tallybook.destinations.report import AlertReport
 
         settings = self.project.catalog.alerts
@@ -779,17 +779,7 @@ class Book:
             return AlertReport()
         from tallybook.book.alerting import Alerting
 
-        alerting, report = Alerting(self), AlertReport()
-        try:
-            report = alerting.tell(ended)
-        except Busy as busy:
-            report.failed.append({"to": "everybody", "error": busy.message, "hint": busy.hint})
-        except Exception as error:  # noqa: BLE001  told, and tried again by the next run
-            said = error.message if isinstance(error, TallybookError) else f"{type(error).__name__}: {error}"
-            report.failed.append({"to": "everybody", "error": mask(said, self.project)})
-        if settings.heartbeat and whole:
-            report.heartbeat = alerting.beat(well=ended.well)
-        return report
+        return Alerting(self).after_a_run(ended, whole=whole)
 
     def export(self, result: Result, to: str | Path) -> Path:
         """Write a result to a file; its ending says which kind. Raises DestinationError."""

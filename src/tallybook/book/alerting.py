@@ -46,6 +46,21 @@ class Alerting:
 
     # -- telling
 
+    def after_a_run(self, ended: Ended, *, whole: bool) -> AlertReport:
+        """Tell, and after a run of everything give a sign of life. Nothing that goes wrong here is the run's fault: it
+        ends as it would."""
+        report = AlertReport()
+        try:
+            report = self.tell(ended)
+        except Busy as busy:
+            report.failed.append({"to": "everybody", "error": busy.message, "hint": busy.hint})
+        except Exception as error:  # noqa: BLE001  told, and tried again by the next run
+            said = error.message if isinstance(error, TallybookError) else f"{type(error).__name__}: {error}"
+            report.failed.append({"to": "everybody", "error": mask(said, self.book.project)})
+        if self.settings.heartbeat and whole:
+            report.heartbeat = self.beat(well=ended.well)
+        return report
+
     def tell(self, ended: Ended | None = None) -> AlertReport:
         """Look, and tell everybody what they have not heard. Safe to call again and to kill: what was seen is kept
         before it is sent, and what was sent right after. Raises Busy when another process tells for too long."""
