@@ -41,9 +41,6 @@ class BigquerySource(WarehouseSource):
         except Exception as error:
             raise self.explained(error) from None
 
-    def type_names(self, cursor: Any) -> list[str]:
-        return [str(column[1]) for column in cursor.description]
-
     # -- SQL -----------------------------------------------------------------------------------
 
     def quote(self, name: str) -> str:

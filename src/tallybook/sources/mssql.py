@@ -77,9 +77,6 @@ class MssqlSource(TransactionSource):
             return ColumnType(DEC, 4, declared)
         return super().type_of(name)
 
-    def type_names(self, cursor: Any) -> list[str]:
-        raise NotImplementedError("types are learnt by `probe`")
-
     # -- SQL -----------------------------------------------------------------------------------
 
     def quote(self, name: str) -> str:

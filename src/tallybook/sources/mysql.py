@@ -26,12 +26,12 @@ from tallybook.sources.base import (
     Reader,
     replay_margin,
 )
-from tallybook.sources.server import ServerReader, ServerSource
+from tallybook.sources.server import DescribedServer, ServerReader
 
 _BINARY_CHARSET = 63
 
 
-class MysqlSource(ServerSource):
+class MysqlSource(DescribedServer):
     dialect = "mysql"
     drivername = "mysql+pymysql"
     extra = "mysql"

@@ -8,12 +8,13 @@ from datetime import date, datetime
 from typing import Any, ClassVar
 
 from tallybook.sources.base import BYTES, FLOAT, TEXT, TIMESTAMP, TIMESTAMPTZ, ColumnType, TimeForm
+from tallybook.sources.server import DescribedServer
 from tallybook.sources.warehouse import TransactionSource
 
 _ANY_SCALE = -127
 
 
-class OracleSource(TransactionSource):
+class OracleSource(DescribedServer, TransactionSource):
     dialect = "oracle"
     drivername = "oracle+oracledb"
     extra = "oracle"
@@ -50,8 +51,8 @@ class OracleSource(TransactionSource):
         raw.outputtypehandler = _exact
         return raw
 
-    def type_names(self, cursor: Any) -> list[str]:
-        return [_name(column) for column in cursor.description]
+    def describe(self, cursor: Any) -> list[ColumnType]:
+        return [self.type_of(_name(column)) for column in cursor.description]
 
     # -- SQL -----------------------------------------------------------------------------------
 

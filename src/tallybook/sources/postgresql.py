@@ -27,7 +27,7 @@ from tallybook.sources.base import (
     ColumnType,
     Reader,
 )
-from tallybook.sources.server import ServerReader, ServerSource
+from tallybook.sources.server import DescribedServer, ServerReader
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -54,7 +54,7 @@ FROM pg_index i WHERE i.indrelid = to_regclass('{name}') AND i.indisunique AND i
 AND i.indpred IS NULL AND i.indexprs IS NULL ORDER BY NOT i.indisprimary"""
 
 
-class PostgresqlSource(ServerSource):
+class PostgresqlSource(DescribedServer):
     dialect = "postgres"
     grouping_sets = True
     drivername = "postgresql+psycopg"

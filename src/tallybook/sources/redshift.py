@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, ClassVar
 
+from tallybook.sources.base import ColumnType
+from tallybook.sources.server import DescribedServer
 from tallybook.sources.warehouse import TIMESTAMP, TIMESTAMPTZ, TransactionSource
 
 _NAMES = {
@@ -16,7 +18,7 @@ _NAMES = {
 _NUMERIC = 1700
 
 
-class RedshiftSource(TransactionSource):
+class RedshiftSource(DescribedServer, TransactionSource):
     dialect = "redshift"
     drivername = "redshift+redshift_connector"
     extra = "redshift"
@@ -46,8 +48,8 @@ class RedshiftSource(TransactionSource):
             # The connection died under us; the statement that saw it has said so.
             self._forget()
 
-    def type_names(self, cursor: Any) -> list[str]:
-        return [_name(column) for column in cursor.description]
+    def describe(self, cursor: Any) -> list[ColumnType]:
+        return [self.type_of(_name(column)) for column in cursor.description]
 
     def instant_literal(self, instant: datetime) -> str:
         return f"CAST('{instant:%Y-%m-%d %H:%M:%S}+00:00' AS TIMESTAMPTZ)"

@@ -39,10 +39,6 @@ class ServerSource(Source):
     def explained(self, error: Exception) -> SourceError:
         """A driver's error in our words, with the next step."""
 
-    @abc.abstractmethod
-    def describe(self, cursor: Any) -> list[ColumnType]:
-        """The types of a cursor's columns."""
-
     def connect_options(self, driver: str) -> Mapping[str, Any]:
         """What a driver is told beside the URL when it connects."""
         return {}
@@ -156,11 +152,6 @@ class ServerSource(Source):
         except DBAPIError as error:
             raise self.explained(error.orig if isinstance(error.orig, Exception) else error) from None
 
-    def probe(self, relation: str, expressions: Sequence[str]) -> list[ColumnType]:
-        with self.snapshot() as reader:
-            assert isinstance(reader, ServerReader)
-            return reader.types(f"SELECT {', '.join(expressions)} FROM {relation} WHERE 1 = 0")
-
     def inspector(self) -> Any:
         from sqlalchemy import inspect
 
@@ -216,6 +207,21 @@ def _partial(index: Any) -> bool:
     return any(option.endswith(("where", "length")) and value for option, value in index["dialect_options"].items())
 
 
+class DescribedServer(ServerSource):
+    """A server whose driver says the types of a cursor's columns."""
+
+    @abc.abstractmethod
+    def describe(self, cursor: Any) -> list[ColumnType]:
+        """The types of a cursor's columns."""
+
+    def probe(self, relation: str, expressions: Sequence[str]) -> list[ColumnType]:
+        with self.snapshot() as reader:
+            assert isinstance(reader, ServerReader)
+            with reader.cursor() as cursor:
+                cursor.execute(f"SELECT {', '.join(expressions)} FROM {relation} WHERE 1 = 0")
+                return self.describe(cursor)
+
+
 class ServerReader(Reader):
     def __init__(self, source: ServerSource, raw: Any) -> None:
         self.source, self.raw = source, raw
@@ -224,11 +230,6 @@ class ServerReader(Reader):
         with self.cursor() as cursor:
             cursor.execute(sql)
             return list(cursor.fetchall())
-
-    def types(self, sql: str) -> list[ColumnType]:
-        with self.cursor() as cursor:
-            cursor.execute(sql)
-            return self.source.describe(cursor)
 
     def batches(self, sql: str, size: int = 50_000) -> Iterator[list[tuple[Any, ...]]]:
         with self.streaming_cursor() as cursor:

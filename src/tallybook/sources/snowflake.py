@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, ClassVar
 
+from tallybook.sources.base import ColumnType
+from tallybook.sources.server import DescribedServer
 from tallybook.sources.warehouse import TIMESTAMP, TIMESTAMPTZ, WarehouseSource
 
 _NAMES = (
@@ -15,7 +17,7 @@ _NAMES = (
 """By the number that the driver has for a type."""
 
 
-class SnowflakeSource(WarehouseSource):
+class SnowflakeSource(DescribedServer, WarehouseSource):
     dialect = "snowflake"
     drivername = "snowflake"
     extra = "snowflake"
@@ -41,8 +43,8 @@ class SnowflakeSource(WarehouseSource):
         }
         return [f"ALTER SESSION SET {name} = {value}" for name, value in settings.items()]
 
-    def type_names(self, cursor: Any) -> list[str]:
-        return [_name(column) for column in cursor.description]
+    def describe(self, cursor: Any) -> list[ColumnType]:
+        return [self.type_of(_name(column)) for column in cursor.description]
 
     def instant_literal(self, instant: datetime) -> str:
         return f"CAST('{instant:%Y-%m-%d %H:%M:%S} +00:00' AS TIMESTAMP_TZ)"

@@ -6,10 +6,12 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, ClassVar
 
+from tallybook.sources.base import ColumnType
+from tallybook.sources.server import DescribedServer
 from tallybook.sources.warehouse import TIMESTAMP, TIMESTAMPTZ, WarehouseSource
 
 
-class TrinoSource(WarehouseSource):
+class TrinoSource(DescribedServer, WarehouseSource):
     dialect = "trino"
     drivername = "trino"
     extra = "trino"
@@ -24,8 +26,8 @@ class TrinoSource(WarehouseSource):
     def prepare(self) -> Sequence[str]:
         return ("SET TIME ZONE 'UTC'", f"SET SESSION query_max_run_time = '{self.settings.statement_timeout:g}s'")
 
-    def type_names(self, cursor: Any) -> list[str]:
-        return [column[1] for column in cursor.description]
+    def describe(self, cursor: Any) -> list[ColumnType]:
+        return [self.type_of(column[1]) for column in cursor.description]
 
     def instant_literal(self, instant: datetime) -> str:
         return f"TIMESTAMP '{instant:%Y-%m-%d %H:%M:%S} UTC'"

@@ -8,7 +8,6 @@ against golden SQL and executed by another engine, as docs/sources.md says of ea
 from __future__ import annotations
 
 import re
-from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, ClassVar
@@ -72,14 +71,8 @@ class WarehouseSource(ServerSource):
     def _end(self, raw: Any) -> None:
         """Nothing was begun."""
 
-    @abstractmethod
-    def type_names(self, cursor: Any) -> list[str]:
-        """The types of a cursor's columns as they are declared: decimal(12, 3), timestamp with time zone."""
-
-    def describe(self, cursor: Any) -> list[ColumnType]:
-        return [self.type_of(name) for name in self.type_names(cursor)]
-
     def type_of(self, declared: str) -> ColumnType:
+        """The type that is declared so: decimal(12, 3), timestamp with time zone."""
         found = _DECLARED.fullmatch(declared.lower().strip())
         if found is None:
             return ColumnType(OTHER, None, declared)
