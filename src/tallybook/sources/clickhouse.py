@@ -31,15 +31,14 @@ from tallybook.sources.clickhouse_types import column_type, decoded, rows_of
 if TYPE_CHECKING:
     import pyarrow as pa
 
+LIMITS = ("timeout", "read", "group_by", "distinct", "set", "join", "result", "sort", "transfer")
 SETTINGS = {
     "readonly": 2,
     # Names: a column is itself and not our alias of the same name; GROUP BY 1 is the first column.
     "prefer_column_name_to_alias": 1,
     "enable_positional_arguments": 1,
     # A limit that is reached is an error and not half an answer.
-    **dict.fromkeys(
-        ("timeout", "read", "group_by", "distinct", "set", "join", "result", "sort", "transfer"), "throw"
-    ),
+    **{f"{limit}_overflow_mode": "throw" for limit in LIMITS},
     # Nothing left out, nothing of yesterday.
     "limit": 0, "offset": 0, "extremes": 0, "skip_unavailable_shards": 0, "use_query_cache": 0,
     # A tree of days is long.
@@ -50,8 +49,6 @@ SETTINGS = {
     "output_format_csv_crlf_end_of_line": 0, "output_format_tsv_crlf_end_of_line": 0,
     "bool_true_representation": "true", "bool_false_representation": "false",
 }  # fmt: skip
-SETTINGS = {(f"{name}_overflow_mode" if value == "throw" else name): value for name, value in SETTINGS.items()}
-
 _MISSING = (46, 47, 60, 81, 36)
 """Codes: no such function, column, table, database."""
 
