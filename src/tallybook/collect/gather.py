@@ -132,7 +132,7 @@ def gather_intervals(group: Group, first: date, last: date, staging: Staging) ->
             _take_additive(group, additive, reader.rows(sql), rows, start, split=split, sign=sign)
         for plan in keyed:
             for sign, sql, split in group.interval_selects(
-                plan.counts, first, last, condition=plan.condition, keys=plan.keys
+                plan.columns, first, last, condition=plan.condition, keys=plan.keys
             ):
                 start = first if split else opening_day(first)
                 _take_keyed(group, plan, reader, sql, staging, start, split=split, sign=sign)
@@ -155,7 +155,7 @@ def gather_now(group: Group, day: date, staging: Staging) -> None:
             split=False,
         )
         for plan in group.keyed():
-            sql = group.select_now(plan.counts, condition=plan.condition, keys=plan.keys)
+            sql = group.select_now(plan.columns, condition=plan.condition, keys=plan.keys)
             _take_keyed(group, plan, reader, sql, staging, day, split=False)
     staging.additive("new_additive", rows)
     staging.bucket()

@@ -112,6 +112,11 @@ class KeyedPlan:
     by_time: str = ""
     """first or last: of each series only that fact; `keys` are its time and its value."""
 
+    @property
+    def columns(self) -> list[str]:
+        """The columns of counts: each expression once, however many metrics share it."""
+        return list(dict.fromkeys(self.counts))
+
 
 @dataclass(frozen=True)
 class Scan:
@@ -133,10 +138,8 @@ class Scan:
 
     @property
     def counts(self) -> list[str]:
-        """Each once, if several plans have them."""
-        if len(self.plans) == 1:
-            return list(self.plans[0].counts)
-        return list(dict.fromkeys(count for plan in self.plans for count in plan.counts))
+        """The columns of counts: each expression once, however many plans and metrics share it."""
+        return list(dict.fromkeys(count for plan in self.plans for count in plan.columns))
 
     @property
     def marks(self) -> list[int]:
@@ -316,7 +319,7 @@ class Group:
             (plan,) = scan.plans
             if plan.by_time:
                 return self._by_time(plan, first, last, split=split)
-            return self.select(plan.counts, first, last, split=split, condition=plan.condition, keys=plan.keys)
+            return self.select(plan.columns, first, last, split=split, condition=plan.condition, keys=plan.keys)
         keys = [self._when(plan.only, plan.keys[0]) for plan in scan.plans]
         day, relation, where = self._from(first, last, split=split)
         heads = [*day, *self.dims]
@@ -345,7 +348,7 @@ class Group:
             ranked = f"ROW_NUMBER() OVER ({partition}ORDER BY {order}{end}, {value}{end}) AS tallybook_rank"
         conditions = f" WHERE {' AND '.join(where)}" if where else ""
         facts = f"(SELECT {listed} FROM {relation}{conditions}) x"
-        kept = ", ".join([*names[:-1], f"1 AS c{len(names) - 1}"])
+        kept = ", ".join([*names[:-1], *(f"1 AS c{len(names) - 1 + i}" for i in range(len(plan.columns)))])
         return f"SELECT {kept} FROM (SELECT x.*, {ranked} FROM {facts}) y WHERE tallybook_rank = 1"
 
     def _from(self, first: date, last: date, *, split: bool) -> tuple[list[str], str, list[str]]:
