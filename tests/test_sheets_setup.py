@@ -67,6 +67,8 @@ def test_the_code_is_taken_out_of_the_address() -> None:
         ("http://127.0.0.1:5000/?state={state}&error=access_denied", "refused on Google's page"),
         ("http://127.0.0.1:5000/?state=other&code=4/0abc", "another request"),
         ("http://127.0.0.1:5000/?code=4/0abc", "another request"),
+        ("http://127.0.0.1:5000/?state=zustä€nd&code=4/0abc", "another request"),
+        ("http://127.0.0.1:5000/?state=%ff&code=4/0abc", "another request"),
         ("http://127.0.0.1:5000/?state={state}&error=invalid_scope", "invalid_scope"),
         ("4/0abc", "not the address"),
         ("", "not the address"),

@@ -289,7 +289,7 @@ class _Setup:
             self.tell(f"\nConsent in the browser. If it does not open by itself:\n\n{asked.url}\n\n{UNVERIFIED}\n")
             if has_browser(self.env):
                 open_browser(asked.url)
-            return asked, back.wait(self.wishes.wait)
+            return asked, back.wait(self.wishes.wait, asked.state)
 
     def pasted(self, client: Client, scopes: list[str]) -> tuple[Asked, str]:
         from secrets import randbelow

@@ -112,7 +112,7 @@ def code_in(asked: Asked, url: str) -> str:
             "this is not the address to which Google sent the browser back",
             hint=f"copy the whole address from the browser, it begins with {asked.redirect} and has code= in it; {_AGAIN}",
         )
-    if not hmac.compare_digest(found.get("state", ""), asked.state):
+    if not _same(found.get("state", ""), asked.state):
         raise SignInError(
             "the address is the answer to another request: its state is not the one sent",
             hint=f"take the one from the page that was opened last; {_AGAIN}",
@@ -128,6 +128,11 @@ def code_in(asked: Asked, url: str) -> str:
             f"Google's page refused: {found['error']} {found.get('error_description', '')}".strip(), hint=_AGAIN
         )
     return found["code"]
+
+
+def _same(seen: str, expected: str) -> bool:
+    """Whether two states are equal, in constant time. As bytes, because what was pasted may hold any letter."""
+    return hmac.compare_digest(seen.encode(errors="surrogatepass"), expected.encode())
 
 
 def _exchanged(asked: Asked, code: str, places: Places, now: datetime) -> Keys:
@@ -197,10 +202,12 @@ PAGE = """<!doctype html><meta charset="utf-8"><title>Tallybook</title>
 
 
 class Listener:
-    """Waits on 127.0.0.1 for the browser to come back: `with Listener() as back: … back.wait(300)`."""
+    """Waits on 127.0.0.1 for the browser to come back: `with Listener() as back: … back.wait(300, state)`.
+
+    Any page and program on this machine can call the port. Only a request with our state is an answer."""
 
     def __init__(self, port: int = 0) -> None:
-        self.url = ""
+        self.url = self.state = ""
         listener = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -224,7 +231,8 @@ class Listener:
     def answer(self, handler: BaseHTTPRequestHandler) -> None:
         """Thank whoever comes with an answer; browsers also ask for icons."""
         query = parse_qs(urlsplit(handler.path).query)
-        came = bool({"code", "error"} & query.keys())
+        ours = bool(self.state) and _same(query.get("state", [""])[0], self.state)
+        came = ours and bool({"code", "error"} & query.keys())
         head = "Nothing here" if not came else "Not connected" if "error" in query else "Received"
         text = PAGE.format(head=head, text="Go on in the terminal; this page can be closed.").encode()
         handler.send_response(200 if came else 404)
@@ -234,10 +242,11 @@ class Listener:
         handler.wfile.write(text)
         self.url = self.url or (self.redirect + handler.path if came else "")
 
-    def wait(self, seconds: float) -> str:
-        """The address that the browser came to. Raises SignInError when it does not come."""
+    def wait(self, seconds: float, state: str) -> str:
+        """The address that the browser came to with this state. Raises SignInError when it does not come."""
         import time
 
+        self.state = state
         end = time.monotonic() + seconds
         while not self.url:
             left = end - time.monotonic()
