@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from tallybook.addresses import spreadsheet_id
 from tallybook.errors import (
     CellError,
     DeclarationError,
@@ -126,6 +127,30 @@ def test_a_document_is_named_by_id_or_address(text: str, found: Document) -> Non
 def test_what_names_no_document_is_told(text: str) -> None:
     with pytest.raises(DeclarationError, match="neither the id nor the URL"):
         named(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Metrics", "my-quarterly-metrics-of-2026", "METRICS_2026_QUARTERLY_REPORT", "1ugxvgdt8x0ygb9jyrvq", "Umsätze2026XYZÄÖÜabcdefgh",
+        "https://docs.google.com/spreadsheets/d/e/2PACX-1vQ9abcDEF/pubhtml", "https://docs.google.com/document/d/1UgxVGDt8X0YgB9JYRVQ",
+        "https://docs.google.com/spreadsheets/d/1UgxVGDt8X0YgB9JYRVQ/edit and more", "https://docs.google.com/spreadsheets/",
+    ],
+)  # fmt: skip
+def test_a_declared_spreadsheet_has_the_form_of_an_id_or_an_address(text: str) -> None:
+    assert spreadsheet_id(text) is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "1UgxVGDt8X0YgB9JYRVQ", "docs.google.com/spreadsheets/d/1UgxVGDt8X0YgB9JYRVQ",
+        "https://docs.google.com/spreadsheets/u/0/d/1UgxVGDt8X0YgB9JYRVQ/edit?gid=3#gid=3",
+        "https://docs.google.com/a/acme.com/spreadsheets/d/1UgxVGDt8X0YgB9JYRVQ/edit",
+    ],
+)  # fmt: skip
+def test_every_address_of_a_spreadsheet_has_its_id(text: str) -> None:
+    assert spreadsheet_id(text) == "1UgxVGDt8X0YgB9JYRVQ"
 
 
 def test_columns_are_letters() -> None:

@@ -27,6 +27,7 @@ from tallybook.sheets import Session, keep
 from tallybook.sheets.api import Api
 from tallybook.sheets.consent import Asked, Client, answered, ask, client_file, code_in
 from tallybook.sheets.keep import FILES, SPREADSHEETS, Keys
+from tallybook.sheets.marks import DELIVERY
 from tallybook.sheets.places import Places
 from tallybook.sheets.refusals import Answer, refusal
 from tallybook.testing.sheets import Emulator
@@ -709,6 +710,27 @@ def test_worksheets_are_listed_with_their_code(run: Command, google: Emulator) -
     assert (only["id"], only["title"], only["rows"], only["columns"]) == (0, "Only", 7, 3)
     # Pointed elsewhere by the environment, what is pasted says so.
     assert f'api = "{google.url}"' in only["delivery"]
+
+
+def test_a_worksheet_that_a_delivery_keeps_gets_no_second_delivery(run: Command, google: Emulator) -> None:
+    document = google.create("Metrics", tabs=["Kept", "Declared", "Free"])
+    run.connect("--document", document)
+    person = google.person(document)
+    person.request(
+        "createDeveloperMetadata",
+        developerMetadata={"metadataKey": DELIVERY, "metadataValue": "Acme/board#Daily", "visibility": "DOCUMENT",
+                           "location": {"sheetId": google.document(document)["Kept"].id}},
+    )  # fmt: skip
+    run.folder.joinpath("tallybook.toml").write_text(
+        f'[book]\nname = "Acme"\n[sources.app]\nurl = "sqlite:///app.db"\n[metrics.n]\ntable = "t"\ntime = "at"\nmeasure = "count(*)"\n'
+        f'[deliveries.other]\nto = "google_sheets"\nspreadsheet = "{document}"\ntab = "declared"\nmetrics = ["n"]\n'
+    )
+    run("list", document, "--format", "json")
+    listed = {sheet["title"]: sheet for sheet in json.loads(run.out)["worksheets"]}
+    assert [(t, s["kept_by"], bool(s["delivery"])) for t, s in listed.items()] == [
+        ("Kept", "Acme/board", False), ("Declared", "Acme/other", False), ("Free", "", True),
+    ]  # fmt: skip
+    assert "# 'Kept' is kept by the delivery 'Acme/board'." in run("list", document).out
 
 
 def test_the_doctor_says_how_everything_is(run: Command, google: Emulator) -> None:

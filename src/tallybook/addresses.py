@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import re
 
-_URL = re.compile(r"/spreadsheets/(?:u/\d+/)?d/([\w-]+)")
-_ID = re.compile(r"[\w-]{5,}")
+_URL = re.compile(r"(?:https?://)?[^\s/]+(?:/a/[^\s/]+)?/spreadsheets/(?:u/\d+/)?d/([A-Za-z0-9_-]{5,})(?:[/?#]\S*)?")
+_ID = re.compile(r"(?=.*[a-z])(?=.*[A-Z])(?=.*\d)[A-Za-z0-9_-]{20,}")
+"""Google makes them of 44 random letters and digits, both cases among them: a title or a word has another form."""
 _SERVICE = re.compile(r"https?://[^\s/?#]+(/[^\s?#]*)?")
 
 
 def spreadsheet_id(text: str) -> str | None:
-    """From the URL that a browser shows, or the id itself; None when it is neither."""
-    found = _URL.search(text)
+    """The id in the URL that a browser shows, or the id itself; None for anything else.
+
+    The address of a published copy (`/d/e/2PACX-…`) has no id in it: nobody can write there."""
+    text = text.strip()
+    found = _URL.fullmatch(text)
     if found:
         return found[1]
     return text if _ID.fullmatch(text) else None

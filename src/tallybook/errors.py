@@ -165,3 +165,22 @@ class Problems:
         if self.found:
             n = len(self.found)
             raise DeclarationError(f"{what}: {n} problem{'s' if n > 1 else ''}", problems=self.found)
+
+
+def bug(error: BaseException) -> TallybookError:
+    """An unforeseen exception as an error of ours, with the text for a bug report: its type, message and place."""
+    return TallybookError(
+        f"a bug in Tallybook: {type(error).__name__}: {error}",
+        hint=f"please report it with this text{_place_of(error)}; TALLYBOOK_DEBUG=1 before the command shows the rest",
+    )
+
+
+def _place_of(error: BaseException) -> str:
+    """Where it was raised: the innermost function of ours."""
+    trace, found = error.__traceback__, ""
+    while trace is not None:
+        code = trace.tb_frame.f_code
+        _, ours, path = code.co_filename.replace("\\", "/").rpartition("/tallybook/")
+        found = f" (tallybook/{path}, {code.co_name}, line {trace.tb_lineno})" if ours else found
+        trace = trace.tb_next
+    return found

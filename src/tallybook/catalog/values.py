@@ -332,7 +332,8 @@ def read_document(value: object) -> str:
     found = spreadsheet_id(read_text(value))
     if found is None:
         raise Wrong(
-            "is neither the id nor the URL of a spreadsheet", expected="the address that the browser shows of it"
+            "is neither the id nor the URL of a spreadsheet",
+            expected="the address that the browser shows of it: https://docs.google.com/spreadsheets/d/…/edit",
         )
     return found
 

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from tallybook.cli.terminal import Terminal, indented
-from tallybook.errors import BUG, NOT_READY, USAGE, DeclarationError, Refused, SourceError, TallybookError
+from tallybook.errors import BUG, NOT_READY, USAGE, DeclarationError, Refused, SourceError, TallybookError, bug
 
 STOPPED = 130
 """As shells say it of a command that was stopped by Ctrl-C."""
@@ -75,10 +75,7 @@ def as_ours(error: BaseException) -> TallybookError:
     if isinstance(error, OSError):
         where = f" {error.filename}:" if error.filename else ""
         return TallybookError(f"the system refused:{where} {error.strerror or error}")
-    return TallybookError(
-        f"a bug in Tallybook: {type(error).__name__}: {error}",
-        hint="TALLYBOOK_DEBUG=1 before the command shows where; please report it with that text",
-    )
+    return bug(error)
 
 
 def _usage(error: click.ClickException) -> TallybookError:

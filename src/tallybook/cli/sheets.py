@@ -14,6 +14,7 @@ from tallybook.cli.verbs import Lazy, Verb, project
 from tallybook.errors import DONE, NOT_READY, USAGE
 
 if TYPE_CHECKING:
+    from tallybook.metrics import Catalog
     from tallybook.sheets.doctor import Finding
     from tallybook.sheets.keep import Keys
     from tallybook.sheets.places import Places
@@ -90,34 +91,45 @@ def worksheets_of(keys: Keys, places: Places, document: str) -> list[Sheet]:
     return [sheet for sheet in sheets_of(Api(keys, places).read(document, fields=SHAPE)) if sheet.grid]
 
 
-def declared(terminal: Terminal) -> tuple[list[str], list[str]]:
-    """The metrics and the deliveries of the project, where there is one that can be read."""
+def declared(terminal: Terminal) -> Catalog | None:
+    """The declarations of the project, where there is one that can be read."""
     from tallybook.config import load
     from tallybook.errors import TallybookError
 
     try:
-        catalog = load(terminal.folder, terminal.env).catalog
+        return load(terminal.folder, terminal.env).catalog
     except TallybookError:
-        return [], []
-    return list(catalog.metrics), list(catalog.deliveries)
+        return None
 
 
 def described(terminal: Terminal, document: str, found: Sequence[Sheet], places: Places) -> dict[str, Any]:
     """The document and its worksheets with what is pasted for each, for people and programs alike."""
     from tallybook.sheets import places as google, words
 
-    metrics, taken = declared(terminal)
+    catalog = declared(terminal)
+    metrics, taken = (list(catalog.metrics), list(catalog.deliveries)) if catalog else ([], [])
     listed = []
     for sheet in found:
-        paste = words.delivery(document, sheet, metrics=metrics[:5], taken=taken, api=places.api)
-        taken.append(paste.splitlines()[0].removeprefix("[deliveries.").removesuffix("]"))
+        kept_by, paste = _delivery_of(sheet, document, catalog), ""
+        if not kept_by:
+            paste = words.delivery(document, sheet, metrics=metrics[:5], taken=taken, api=places.api)
+            taken.append(paste.splitlines()[0].removeprefix("[deliveries.").removesuffix("]"))
         listed.append({
-            "id": sheet.id, "title": sheet.title, "rows": sheet.rows, "columns": sheet.columns,
-            "hidden": sheet.hidden, "python": words.python(document, sheet), "delivery": paste,
+            "id": sheet.id, "title": sheet.title, "rows": sheet.rows, "columns": sheet.columns, "hidden": sheet.hidden,
+            "python": words.python(document, sheet), "delivery": paste, "kept_by": kept_by,
         })  # fmt: skip
     return {
         "document": document, "link": google.link(document), "session": words.session(places.api), "worksheets": listed,
     }  # fmt: skip
+
+
+def _delivery_of(sheet: Sheet, document: str, catalog: Catalog | None) -> str:
+    """The delivery that writes a worksheet, as `<book>/<delivery>`: by its mark, else as declared; empty where none."""
+    if sheet.delivery or catalog is None:
+        return sheet.delivery
+    title = sheet.title.casefold()
+    here = (d for d in catalog.deliveries.values() if d.spreadsheet == document and d.tab_name.casefold() == title)
+    return next((f"{catalog.book.name}/{d.name}" for d in here), "")
 
 
 def tell_worksheets(said: Mapping[str, Any], terminal: Terminal, tell: Callable[[str], None]) -> None:
@@ -145,7 +157,8 @@ def tell_worksheets(said: Mapping[str, Any], terminal: Terminal, tell: Callable[
     ]
     lines += ["", "In tallybook.toml:"]
     for sheet in listed:
-        lines += ["", indented(sheet["delivery"], "    ")]
+        kept = f"# {sheet['title']!r} is kept by the delivery {sheet['kept_by']!r}."
+        lines += ["", indented(sheet["delivery"] or kept, "    ")]
     tell("\n".join(lines))
 
 

@@ -25,7 +25,7 @@ from tallybook.destinations.report import (
     WOULD,
     DeliveryReport,
 )
-from tallybook.errors import Busy, TallybookError
+from tallybook.errors import Busy, TallybookError, bug
 from tallybook.metrics import SHEETS, Catalog, Delivery
 from tallybook.result import Result
 from tallybook.store.ledger import Delivered, Lease, Ledger
@@ -80,8 +80,7 @@ def deliver(means: Means, names: Sequence[str] = (), how: How | None = None) -> 
     try:
         reports = []
         for delivery in chosen:
-            means.ledger.renew(lease, now=means.clock(), seconds=LEASE_SECONDS)
-            reports.append(_later(delivery) if delivery.later else _reported(means, delivery, how))
+            reports.append(_later(delivery) if delivery.later else _reported(means, delivery, how, lease))
         return reports
     finally:
         means.ledger.release(lease)
@@ -131,16 +130,24 @@ def shown(delivery: Delivery) -> str:
     return f"{delivery.tab_name} of {delivery.spreadsheet}" if delivery.to == SHEETS else delivery.path
 
 
-def _reported(means: Means, delivery: Delivery, how: How) -> DeliveryReport:
+def _reported(means: Means, delivery: Delivery, how: How, lease: Lease) -> DeliveryReport:
+    """The report of one delivery. Whatever it raises is its own failure: the other deliveries are made."""
     began = time.monotonic()
     report = DeliveryReport(delivery=delivery.name, to=delivery.to, path=shown(delivery))
     try:
+        means.ledger.renew(lease, now=means.clock(), seconds=LEASE_SECONDS)
         _deliver(means, delivery, report, how)
-    except (TallybookError, OSError) as error:
-        ours = error if isinstance(error, TallybookError) else TallybookError(f"the system refused: {error}")
+    except Exception as error:  # noqa: BLE001  # whatever it is, the other deliveries are made
+        ours = _as_ours(error)
         report.status, report.error, report.hint = FAILED, ours.message, ours.hint
     report.seconds = time.monotonic() - began
     return report
+
+
+def _as_ours(error: Exception) -> TallybookError:
+    if isinstance(error, TallybookError):
+        return error
+    return TallybookError(f"the system refused: {error}") if isinstance(error, OSError) else bug(error)
 
 
 def _deliver(means: Means, delivery: Delivery, report: DeliveryReport, how: How) -> None:

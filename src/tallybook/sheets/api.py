@@ -44,9 +44,12 @@ class Traffic:
 class _Lost(Exception):
     """A request of which no answer came. `sent` is False where it certainly never left."""
 
-    def __init__(self, why: str, *, sent: bool) -> None:
+    def __init__(self, why: str, *, sent: bool, failure: DestinationUnavailable | None = None) -> None:
         super().__init__(why)
         self.sent = sent
+        self.failure = failure or DestinationUnavailable(
+            f"Google cannot be reached: {why}", hint="is there a network? Try again"
+        )
 
 
 class Api:
@@ -96,7 +99,7 @@ class Api:
             try:
                 answer = self._send(verb, path, fields, body)
             except _Lost as lost:
-                failure: Exception = _unreachable(lost)
+                failure: Exception = lost.failure
                 retry_after = None
             else:
                 if answer.status == 200:
@@ -126,7 +129,7 @@ class Api:
             try:
                 answer = self._write(f"{document}:batchUpdate", body)
             except _Lost as lost:
-                failure, known = _unreachable(lost), not lost.sent
+                failure, known = lost.failure, not lost.sent
             else:
                 if answer.status == 200:
                     return list(answer.body.get("replies", ()))
@@ -152,7 +155,7 @@ class Api:
             answer = self._write("", {"properties": {"title": title} | same})
         except _Lost as lost:
             if not lost.sent:
-                raise _unreachable(lost) from None
+                raise lost.failure from None
             raise _maybe_created(title) from None
         if answer.status >= 500:
             raise _maybe_created(title)
@@ -189,10 +192,13 @@ class Api:
 
     def _send(self, verb: str, path: str, fields: str, body: Json | None) -> Answer:
         """One request; signed anew once if the token is not accepted, which means that nothing was done."""
-        answer = self._send_signed(verb, path, fields, body)
-        if answer.status == 401:
-            self._signer.renew()
+        try:
             answer = self._send_signed(verb, path, fields, body)
+            if answer.status == 401:
+                self._signer.renew()
+                answer = self._send_signed(verb, path, fields, body)
+        except DestinationUnavailable as no_token:
+            raise _Lost(no_token.message, sent=False, failure=no_token) from None
         return answer
 
     def _send_signed(self, verb: str, path: str, fields: str, body: Json | None) -> Answer:
@@ -241,10 +247,6 @@ def _why(error: requests.RequestException) -> str:
     reason = getattr(inner, "reason", None) or inner
     text = str(reason).partition("object at 0x")
     return (text[2].partition(": ")[2] if text[1] else text[0]) or type(error).__name__
-
-
-def _unreachable(lost: _Lost) -> DestinationUnavailable:
-    return DestinationUnavailable(f"Google cannot be reached: {lost}", hint="is there a network? Try again")
 
 
 def _maybe_created(title: str) -> OutcomeUnknown:

@@ -27,7 +27,7 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 from tallybook.errors import DeclarationError, DestinationUnavailable, SignInError
 from tallybook.sheets.keep import Keys, extra
 from tallybook.sheets.places import CLIENTS, Places
-from tallybook.sheets.refusals import token_refusal
+from tallybook.sheets.refusals import Answer, token_answer_refusal, token_refusal
 
 _AGAIN = "run `tallybook sheets setup` again"
 
@@ -145,6 +145,9 @@ def _exchanged(asked: Asked, code: str, places: Places, now: datetime) -> Keys:
         "code_verifier": asked.verifier,
     }
     status, said = _post(places.token, body)
+    temporary = token_answer_refusal(Answer(status, said))
+    if temporary is not None:
+        raise DestinationUnavailable(temporary.message, hint=_AGAIN)
     if status != 200:
         raise _refused(status, said)
     granted = tuple(str(said.get("scope", " ".join(asked.scopes))).split())
@@ -157,6 +160,7 @@ def _exchanged(asked: Asked, code: str, places: Places, now: datetime) -> Keys:
         raise SignInError("Google gave no refresh token", hint=f"is the client a Desktop app? See {CLIENTS}")
     # Only tokens that end by themselves have this: those of apps in testing, after 7 days.
     ends = said.get("refresh_token_expires_in")
+    ends = ends if str(ends).isdigit() else None
     return Keys(
         client_id=asked.client.id,
         client_secret=asked.client.secret,
@@ -167,9 +171,7 @@ def _exchanged(asked: Asked, code: str, places: Places, now: datetime) -> Keys:
     )
 
 
-def _refused(status: int, said: Mapping[str, Any]) -> SignInError | DestinationUnavailable:
-    if status >= 500:
-        return DestinationUnavailable(f"Google's token server answers {status}", hint=_AGAIN)
+def _refused(status: int, said: Mapping[str, Any]) -> SignInError:
     error, why = str(said.get("error", f"HTTP {status}")), str(said.get("error_description", ""))
     if error == "invalid_grant":
         return SignInError(

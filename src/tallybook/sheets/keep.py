@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from tallybook.errors import DeclarationError, DestinationUnavailable, SignInError
 from tallybook.sheets.places import SERVICE_ACCOUNTS, Places
-from tallybook.sheets.refusals import token_refusal
+from tallybook.sheets.refusals import Answer, token_answer_refusal, token_refusal
 
 if TYPE_CHECKING:
     import requests
@@ -114,7 +114,7 @@ class Signer:
         self.http.headers["User-Agent"] = f"tallybook/{version('tallybook')}"
         # Without `auth` of its own, requests would take that of ~/.netrc.
         self.http.auth = lambda request: request
-        self._transport = google.auth.transport.requests.Request(self.http)
+        self._transport = _checked(google.auth.transport.requests.Request(self.http))
         self._credentials = _credentials(keys, places)
 
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
@@ -136,10 +136,9 @@ class Signer:
         except exceptions.GoogleAuthError as error:
             raise SignInError(f"no token could be had: {error}", hint=_SETUP) from None
 
-    def _refused(self, error: Any) -> SignInError | DestinationUnavailable:
+    def _refused(self, error: Any) -> SignInError:
+        """The documented refusal of the token server; `_checked` let nothing else through."""
         body = error.args[1] if len(error.args) > 1 and isinstance(error.args[1], Mapping) else {}
-        if getattr(error, "retryable", False):
-            return DestinationUnavailable(f"Google gives no token for now: {error.args[0]}", hint="try again")
         said, why = str(body.get("error", "refused")), str(body.get("error_description", ""))
         if not body:
             why = str(error.args[0]) if error.args else ""
@@ -174,6 +173,24 @@ def _credentials(keys: Keys, places: Places) -> Any:
         client_id=keys.client_id,
         client_secret=keys.client_secret,
     )
+
+
+def _checked(transport: Any) -> Callable[..., Any]:
+    """google-auth's transport, which raises DestinationUnavailable for every answer that RFC 6749 does not describe:
+    google-auth would take such an answer for a refusal, or index its text."""
+
+    def ask(*given: Any, **named: Any) -> Any:
+        response = transport(*given, **named)
+        try:
+            body = json.loads(response.data)
+        except ValueError:  # also bytes that are no UTF-8
+            body = None
+        temporary = token_answer_refusal(Answer(response.status, body if isinstance(body, dict) else {}))
+        if temporary is not None:
+            raise temporary
+        return response
+
+    return ask
 
 
 def _no_token_server(error: Exception) -> DestinationUnavailable:

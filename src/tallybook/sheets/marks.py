@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from typing import Any
 
 Json = Mapping[str, Any]
+DELIVERY = "tallybook.delivery"
+"""The key of the entry that says whose delivery a tab is: "<book>/<delivery>#<tab>"."""
 
 
 @dataclass(frozen=True, kw_only=True)

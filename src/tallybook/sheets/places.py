@@ -51,13 +51,15 @@ class Document(NamedTuple):
     worksheet: int | None = None
 
 
+_WORD = re.compile(r"[\w-]{5,}")
+"""What Google itself is asked about at once; what a file declares is checked by its form (`spreadsheet_id`)."""
 _GID = re.compile(r"[#&?]gid=(\d+)")
 
 
 def document(text: str) -> Document:
     """From an id, or the URL of a spreadsheet as the browser shows it. Raises DeclarationError."""
     text = text.strip()
-    if found := spreadsheet_id(text):
+    if found := spreadsheet_id(text) or (_WORD.fullmatch(text) and text):
         gid = _GID.search(text)
         return Document(found, int(gid[1]) if gid else None)
     raise DeclarationError(

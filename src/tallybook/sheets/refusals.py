@@ -150,6 +150,39 @@ def _hint_of_400(message: str) -> str:
     return ""
 
 
+_TEMPORARY = {"temporarily_unavailable", "server_error", "internal_failure", "slow_down", "rate_limit_exceeded"}
+"""Errors of the token server that say nothing about the keys."""
+
+
+def token_answer_refusal(answer: Answer) -> DestinationUnavailable | None:
+    """The error for an answer of the token server that decides nothing about the keys, or None.
+
+    Only the two answers of RFC 6749 decide: a token (section 5.1), or an `error` in one word (section 5.2). A page of a
+    proxy, half an answer, or an error of another service may be gone a minute later."""
+    error = answer.body.get("error")
+    if answer.status == 200 and _is_token(answer.body):
+        return None
+    if 400 <= answer.status < 500 and answer.status not in (408, 429) and isinstance(error, str):
+        if error not in _TEMPORARY:
+            return None
+        said = f"answers {error}"
+    elif answer.body and answer.status != 200:
+        said = f"answers {answer.status}: {error if isinstance(error, str) else answer.message}"
+    elif answer.status in (408, 429) or answer.status >= 500:
+        said = f"answers {answer.status}"
+    else:
+        said = f"sent an answer that is not Google's (HTTP {answer.status}, no token in it)"
+    return DestinationUnavailable(
+        f"Google's token server {said}",
+        hint="try again; if it stays so, a proxy or a sign-in page of the network answers instead of Google",
+    )
+
+
+def _is_token(body: Mapping[str, Any]) -> bool:
+    lasts = str(body.get("expires_in", "0"))
+    return isinstance(body.get("access_token"), str) and lasts.isascii() and lasts.isdigit()
+
+
 def token_refusal(error: str, description: str, *, account: str = "", aged: str = "") -> SignInError:
     """What the token endpoint refuses. `aged` says what is known about the token's age."""
     said = f"{error}: {description}" if description else error

@@ -14,7 +14,7 @@ from datetime import UTC, date, time, timedelta, tzinfo
 from itertools import groupby
 
 from tallybook.sheets.cells import Cell, cell, zone_of
-from tallybook.sheets.marks import Json, forget, metadata_id
+from tallybook.sheets.marks import DELIVERY, Json, forget, metadata_id
 
 NONE: Mapping[int, Json] = {}
 KEY = "tallybook.rows"
@@ -67,6 +67,8 @@ class Sheet:
     zone: str = "Etc/GMT"
     claims: tuple[Claim, ...] = ()
     """Oldest first."""
+    delivery: str = ""
+    """The delivery that writes it, as `<book>/<delivery>`; empty where none does."""
 
     def holds(self, batch: str) -> bool:
         """Whether a batch was applied."""
@@ -97,7 +99,9 @@ def sheets_of(read: Json) -> list[Sheet]:
 def _sheet(found: Json, zone: str) -> Sheet:
     said = found["properties"]
     grid = said.get("gridProperties", {})
-    claims = (_claim(entry) for entry in found.get("developerMetadata", ()) if entry.get("metadataKey") == KEY)
+    entries = found.get("developerMetadata", ())
+    claims = (_claim(entry) for entry in entries if entry.get("metadataKey") == KEY)
+    owned = (str(entry.get("metadataValue", "")) for entry in entries if entry.get("metadataKey") == DELIVERY)
     return Sheet(
         id=said.get("sheetId", 0),
         title=said.get("title", ""),
@@ -107,6 +111,7 @@ def _sheet(found: Json, zone: str) -> Sheet:
         grid=said.get("sheetType", "GRID") == "GRID",
         zone=zone,
         claims=tuple(sorted((c for c in claims if c), key=lambda c: c.number)),
+        delivery=next(owned, "").rpartition("#")[0],
     )
 
 

@@ -13,9 +13,9 @@ from typing import Any
 
 from tallybook.destinations.layout import NUMBER, PERIOD, Field, Line, Value
 from tallybook.destinations.sheets.change import Change, Written
-from tallybook.destinations.sheets.tab import COLUMN, DELIVERY, HEADER, Cell, Tab, entered
+from tallybook.destinations.sheets.tab import COLUMN, HEADER, Cell, Tab, entered
 from tallybook.result import Column
-from tallybook.sheets.marks import Json, mark
+from tallybook.sheets.marks import DELIVERY, Json, mark
 
 ROWS, COLUMNS = "ROWS", "COLUMNS"
 PATTERNS = {"day": "yyyy-mm-dd", "week": "yyyy-mm-dd", "month": "yyyy-mm", "quarter": "yyyy-mm", "year": "yyyy"}

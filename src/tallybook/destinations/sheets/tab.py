@@ -22,9 +22,9 @@ from decimal import Decimal
 from tallybook.destinations.layout import Value
 from tallybook.errors import DestinationError
 from tallybook.sheets.cells import LONGEST, serial
-from tallybook.sheets.marks import Json
+from tallybook.sheets.marks import DELIVERY, Json
 
-DELIVERY, COLUMN, HEADER, STAMP = "tallybook.delivery", "tallybook", "tallybook.header", "tallybook.stamp"
+COLUMN, HEADER, STAMP = "tallybook", "tallybook.header", "tallybook.stamp"
 NEXT = "tallybook.next"
 OVERVIEW = (
     "spreadsheetId,properties(title,locale,timeZone),developerMetadata(metadataKey,metadataValue),"

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import lzma
 import posixpath
+import struct
 import zipfile
+import zlib
 from copy import copy
 from dataclasses import dataclass
 from io import BytesIO
@@ -16,6 +19,11 @@ RELATIONS = "http://schemas.openxmlformats.org/officeDocument/2006/relationships
 MAIN = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
 _RELS = "http://schemas.openxmlformats.org/package/2006/relationships"
 _CONTENT = "application/vnd.openxmlformats-officedocument.spreadsheetml"
+_DAMAGED = (
+    zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, EOFError, OSError, RuntimeError, ValueError,
+    NotImplementedError, OverflowError,
+)  # fmt: skip
+"""What zipfile raises for damaged bytes, depending on where they are: it lets the errors of each compression through."""
 
 
 @dataclass(frozen=True)
@@ -155,7 +163,7 @@ def _opened(data: bytes) -> zipfile.ZipFile:
         opened = zipfile.ZipFile(BytesIO(data))
         if opened.testzip() is None and TYPES in opened.namelist():
             return opened
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError):
+    except _DAMAGED:
         pass
     raise DestinationError("the file is no workbook, or a damaged one", hint=_MOVE)
 
