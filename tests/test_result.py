@@ -397,9 +397,12 @@ def test_uniques_tell_what_they_lie_between():
 
 
 def test_a_period_without_any_series_shows_no_series():
-    data = [row("2026-01-01", plan=None, signups=None), row("2026-02-01", plan=None, signups=2)]
+    data = [
+        row("2026-01-01", plan=None, signups=None, no_series=True), row("2026-02-01", plan=None, signups=2),
+        row("2026-03-01", plan=None, signups=None),
+    ]  # fmt: skip
     lines = repr(result(PLAN, SIGNUPS, data=data)).splitlines()
-    assert [line.split()[1] for line in lines[1:3]] == ["–", "(none)"]
+    assert [line.split()[1] for line in lines[1:4]] == ["–", "(none)", "(none)"]
 
 
 def test_a_long_answer_is_cut_and_says_so():

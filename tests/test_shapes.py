@@ -73,8 +73,8 @@ WINDOWS = {
     "7 days": lambda last: last - 6 * DAY,
     "28 days": lambda last: last - 27 * DAY,
     "2 weeks": lambda last: last - 13 * DAY,
-    "1 month": lambda last: months_back(last + DAY, 1),
-    "2 months": lambda last: months_back(last + DAY, 2),
+    "1 month": lambda last: months_back(last, 1) + DAY,
+    "2 months": lambda last: months_back(last, 2) + DAY,
     "month to date": lambda last: last.replace(day=1),
     "quarter to date": lambda last: date(last.year, last.month - (last.month - 1) % 3, 1),
     "year to date": lambda last: date(last.year, 1, 1),
@@ -139,7 +139,7 @@ def compared_days(first: date, last: date, scope: str, with_: str) -> tuple[date
         back = days[(with_, scope)] * DAY
         return first - back, last - back
     back_months = months[(with_, scope)]
-    return months_back(first, back_months), same_end(last, back_months)
+    return same_end(first, back_months), same_end(last, back_months)
 
 
 COMPARISONS = [

@@ -13,8 +13,14 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
+MONTHS = {"month": 1, "quarter": 3, "year": 12}
+"""The units that are whole months, and how many."""
+DAYS = {"day": 1, "week": 7}
+"""The units that are whole days, and how many."""
 SCOPES = ("day", "week", "month", "quarter", "year", "all")
 ONE_DAY = timedelta(days=1)
+_SURE_FIRST, _SURE_LAST = date.min + 3 * ONE_DAY, date.max - 3 * ONE_DAY
+"""Between these days every instant of every zone is one that datetime can hold."""
 
 
 @functools.lru_cache(maxsize=64)
@@ -27,6 +33,8 @@ def zone(name: str) -> ZoneInfo:
 def start_of(day: date, zone_name: str) -> datetime:
     """The instant (UTC) at which `day` begins in the zone: the first whose local date is `day` or later."""
     tz = zone(zone_name)
+    if not _SURE_FIRST <= day <= _SURE_LAST:  # an offset would leave the years that datetime has
+        return datetime(day.year, day.month, day.day, tzinfo=UTC)
     naive = datetime(day.year, day.month, day.day)
     candidates = [naive.replace(tzinfo=tz, fold=fold).astimezone(UTC) for fold in (0, 1)]
     guess = min(candidates)
@@ -52,7 +60,7 @@ def _first_instant_on(day: date, tz: ZoneInfo, guess: datetime) -> datetime:
 
 def end_of(day: date, zone_name: str) -> datetime:
     """The instant (UTC) at which `day` is over: the first that does not belong to it."""
-    return start_of(day + ONE_DAY, zone_name)
+    return start_of(plus_days(day, 1), zone_name)
 
 
 def day_of(instant: datetime, zone_name: str) -> date:
@@ -63,6 +71,22 @@ def day_of(instant: datetime, zone_name: str) -> date:
 def last_closed_day(known_until: datetime, zone_name: str) -> date:
     """The latest day that is wholly over at `known_until` (aware)."""
     return day_of(known_until, zone_name) - ONE_DAY
+
+
+def plus_days(day: date, number: int) -> date:
+    """The day `number` days later, or earlier where it is negative. Stops at the first and last day of the calendar."""
+    return date.fromordinal(min(max(day.toordinal() + number, date.min.toordinal()), date.max.toordinal()))
+
+
+def months_before(day: date, months: int) -> date:
+    """The same day of the month `months` months earlier, or that month's last day where the month is shorter.
+
+    Stops at the first day of the calendar."""
+    index = day.year * 12 + day.month - 1 - months
+    if index < date.min.year * 12:
+        return date.min
+    start = date(index // 12, index % 12 + 1, 1)
+    return min(start + (day.day - 1) * ONE_DAY, period_end(start, "month"))
 
 
 def days(first: date, last: date) -> Iterator[date]:
@@ -79,7 +103,7 @@ def period_start(day: date, scope: str, week_starts: int = 0, first: date | None
         case "day":
             return day
         case "week":
-            return day - timedelta(days=(day.weekday() - week_starts) % 7)
+            return plus_days(day, -((day.weekday() - week_starts) % 7))
         case "month":
             return day.replace(day=1)
         case "quarter":
@@ -107,6 +131,16 @@ def next_period(start: date, scope: str) -> date:
     raise ValueError(f"scope {scope!r} has no next period")
 
 
+def period_end(start: date, scope: str) -> date:
+    """The last day of the period of `scope` that begins on `start`, at most the last day of the calendar."""
+    try:
+        return next_period(start, scope) - ONE_DAY
+    except (OverflowError, ValueError):
+        if scope not in SCOPES or scope == "all":
+            raise
+        return date.max
+
+
 def _plus_months(day: date, months: int) -> date:
     index = day.year * 12 + day.month - 1 + months
     return date(index // 12, index % 12 + 1, 1)
@@ -118,11 +152,12 @@ def periods(first: date, last: date, scope: str, week_starts: int = 0) -> list[t
         return [(first, last)]
     found = []
     start = period_start(first, scope, week_starts)
-    while start <= last:
-        following = next_period(start, scope)
-        found.append((start, following - ONE_DAY))
-        start = following
-    return found
+    while True:
+        end = period_end(start, scope)
+        found.append((start, end))
+        if end >= last:
+            return found
+        start = end + ONE_DAY
 
 
 def stretches(some_days: Iterable[date]) -> list[tuple[date, date]]:
@@ -136,7 +171,7 @@ def stretches(some_days: Iterable[date]) -> list[tuple[date, date]]:
     return found
 
 
-_SPAN = re.compile(r"^\s*(\d+)\s*(d|days?|w|weeks?|m|months?|q|quarters?|y|years?)\s*$", re.IGNORECASE)
+_SPAN = re.compile(r"^\s*(\d{1,12})\s*(d|days?|w|weeks?|m|months?|q|quarters?|y|years?)\s*$", re.IGNORECASE)
 
 
 def parse_span(text: str) -> tuple[int, str]:
@@ -153,12 +188,12 @@ def parse_span(text: str) -> tuple[int, str]:
 def last_span(text: str, until: date, week_starts: int = 0) -> tuple[date, date]:
     """First and last day of the last `text` up to and with `until`, from the beginning of the first period.
 
-    '12 weeks' are the week of `until` and the eleven before it."""
+    '12 weeks' are the week of `until` and the eleven before it. Stops at the first day of the calendar."""
     number, unit = parse_span(text)
     start = period_start(until, unit, week_starts)
-    for _ in range(number - 1):
-        start = period_start(start - ONE_DAY, unit, week_starts)
-    return start, until
+    if unit in MONTHS:
+        return months_before(start, (number - 1) * MONTHS[unit]), until
+    return plus_days(start, -(number - 1) * DAYS[unit]), until
 
 
 @dataclass(frozen=True, kw_only=True)

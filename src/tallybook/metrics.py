@@ -53,6 +53,7 @@ RESERVED_NAMES = frozenset(
         "approximate",
         "total",
         "others",
+        "no_series",
         "notes",
         "metric",
         "metrics",

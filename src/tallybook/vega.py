@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from tallybook.labels import OTHER, value_label
+
 SCHEMA = "https://vega.github.io/schema/vega-lite/v5.json"
 """Names the language; nobody fetches it to draw."""
 MIME = "application/vnd.vegalite.v5+json"
@@ -66,21 +68,27 @@ def _values(facts: Mapping[str, Any], metric: str, dims: Sequence[str]) -> list[
     every = list(dict.fromkeys(_series(row, dims) for row in known)) or [""]
     found = []
     for row in rows:
-        gap = row[metric] is None and all(row[d] is None for d in dims)
+        gap = row.get("no_series", False)
         for series in every if gap else [_series(row, dims)]:
             found.append(_value(row, metric) | ({"series": series} if dims else {}))
     return found
 
 
 def _series(row: Mapping[str, Any], dims: Sequence[str]) -> str:
-    return ", ".join("(none)" if row[d] is None else str(row[d]) for d in dims)
+    return OTHER if row.get("others") else ", ".join(value_label(row[d]) for d in dims)
 
 
 def _value(row: Mapping[str, Any], metric: str) -> dict[str, Any]:
     note = row.get("notes", {}).get(metric, {})
     complete = note.get("complete", row["complete"])
     said = [str(note["why"])] if "why" in note else []
-    said += [] if complete else [f"not complete: {note.get('days', row['days'])} of {row['days_expected']} days"]
+    said += (
+        []
+        if complete
+        else [
+            f"not complete: {note.get('days', row['days'])} of {note.get('days_expected', row['days_expected'])} days"
+        ]
+    )
     said += ["carried forward"] if note.get("carried") else []
     said += ["imported"] if note.get("imported") else []
     said += ["approximate"] if row["approximate"] else []

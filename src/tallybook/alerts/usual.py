@@ -14,8 +14,7 @@ from functools import cached_property
 from math import ceil, floor, sqrt
 from statistics import median
 
-from tallybook import calendar
-from tallybook.calendar import ONE_DAY
+from tallybook.calendar import ONE_DAY, months_before
 
 WATCHED = 3
 """So many of the last days are judged: a weekend is seen on Monday, and what comes and goes is one cause."""
@@ -205,15 +204,7 @@ def _as_every_month(series: Series, day: date, middle: float, history: int) -> b
         seen = [series.moved[other] - middles.get(other.weekday(), middle) for other in near]
         return any(abs(far) >= ALIKE * abs(way) and far * way > 0 for far in seen)
 
-    return alike(_months_before(day, 1)) and alike(_months_before(day, 2))
-
-
-def _months_before(day: date, months: int) -> date:
-    """The same day of an earlier month, or its last."""
-    first = day.replace(day=1)
-    for _ in range(months):
-        first = calendar.period_start(first - ONE_DAY, "month")
-    return min(first + (day.day - 1) * ONE_DAY, calendar.next_period(first, "month") - ONE_DAY)
+    return alike(months_before(day, 1)) and alike(months_before(day, 2))
 
 
 def stopped(series: Series, history: int) -> Verdict | None:

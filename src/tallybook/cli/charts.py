@@ -14,6 +14,7 @@ from datetime import date
 from itertools import groupby, pairwise
 
 from tallybook.cli.terminal import count, table
+from tallybook.labels import OTHER, value_label
 from tallybook.result import Column, Result, Row
 from tallybook.result.formats import number_format
 from tallybook.result.tables import APPROXIMATE, CARRIED, INCOMPLETE, is_approximate, period_label
@@ -45,13 +46,14 @@ def series_of(result: Result, column: Column) -> tuple[list[date], list[Series]]
     rows = [row for row in result.data if not row.get("total") and row["period"] is not None]
     periods = list(dict.fromkeys(row["period"] for row in rows))
     dims = [c.name for c in result.dimension_columns]
-    cells: dict[tuple[object, ...], dict[date, Row]] = {}
+    cells: dict[tuple[str, ...], dict[date, Row]] = {}
     for row in rows:
         if row[column.name] is not None or not dims:
-            cells.setdefault(tuple(row[d] for d in dims), {})[row["period"]] = row
+            series = (OTHER,) if row.get("others") else tuple(value_label(row[d]) for d in dims)
+            cells.setdefault(series, {})[row["period"]] = row
     found = []
     for key, own in cells.items():
-        label = ", ".join("(none)" if part is None else _printable(str(part)) for part in key) or column.label
+        label = ", ".join(key) or column.label
         values = [_number(own[p][column.name]) if p in own else None for p in periods]
         marks = [_mark(own[p], column.name) if p in own else "" for p in periods]
         found.append(Series(label, values, marks))
@@ -60,10 +62,6 @@ def series_of(result: Result, column: Column) -> tuple[list[date], list[Series]]
 
 def _number(value: object) -> float | None:
     return None if value is None else float(str(value))
-
-
-def _printable(text: str) -> str:
-    return "".join(c if c.isprintable() else "?" for c in text)
 
 
 def _mark(row: Row, metric: str) -> str:

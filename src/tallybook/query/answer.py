@@ -30,9 +30,10 @@ def answer(query: Query, ground: Ground) -> Result:
     merge_together(ground, query)
     solved = {name: solve_with_past(ground, query, name) for name in query.metrics}
     best = top(ground, query) if query.top else None
-    rows = _rows(query, solved, compare(ground, query), best)
+    before = compare(ground, query)
+    rows = _rows(query, solved, before, best)
     if best is not None:
-        rows = _with_others(query, ground, rows, best, solved)
+        rows = _with_others(query, ground, rows, best, [*solved.values(), *before.values()])
     if query.totals:
         rows = _with_totals(query, ground, rows)
     rows = arranged(query, rows)
@@ -79,7 +80,7 @@ def _rows(query: Query, solved: Mapping[str, Solved], before: Mapping[str, Solve
         keys = series[start]
         gap = all(_blank(s, start) for s in solved.values())
         unseen = not keys and any(_blank(s, start) for s in solved.values())
-        if gap or unseen:
+        if unseen or (gap and not any(start in s.seen for s in before.values())):
             keys = [None]
         rows += [_row(query, solved, before, start, key) for key in keys]
     return rows
@@ -124,8 +125,7 @@ def _row(
     row: Row = {"period": start}
     row.update(zip(query.by, dims or (None,) * len(query.by), strict=True))
     seen = {name: one.periods[start] for name, one in solved.items()}
-    days = min(p.days for p in seen.values())
-    expected = next(iter(seen.values())).expected
+    least = max(seen.values(), key=lambda period: period.expected - period.days)
     cells = {name: one.at((start, dims if dims is not None else ())) for name, one in solved.items()}
     if dims is None and query.by:
         for cell in cells.values():
@@ -136,22 +136,26 @@ def _row(
         if name in before:
             known = dims is not None or not query.by
             key = (start, dims or ())
-            notes |= add_comparison(row, name, key, solved[name], before[name], cell, known=known)
-    row |= {"complete": days == expected, "days": days, "days_expected": expected}
+            notes |= add_comparison(query, row, name, key, solved[name], before[name], cell, known=known)
+    row |= {"complete": least.days == least.expected, "days": least.days, "days_expected": least.expected}
     row["approximate"] = any(cell.approximate for cell in cells.values())
     for name, cell in cells.items():
-        if note := _note(query, cell, seen[name], days):
+        if note := _note(query, cell, seen[name], least):
             notes[name] = note
+    if dims is None and query.by:
+        row["no_series"] = True
     if notes:
         row["notes"] = notes
     return row
 
 
-def _note(query: Query, cell: Cell, period: Period, days: int) -> dict[str, Any]:
-    """What is to be said of one metric in a row of which so many days are covered."""
+def _note(query: Query, cell: Cell, period: Period, least: Period) -> dict[str, Any]:
+    """The notes of one metric in a row. `least`: the period of the metric that lacks the most days, which the row shows."""
     note: dict[str, Any] = {}
-    if period.days != days:
+    if (period.days, period.expected) != (least.days, least.expected):
         note |= {"days": period.days, "complete": period.days == period.expected}
+    if period.expected != least.expected:
+        note["days_expected"] = period.expected
     if cell.carried:
         note["carried"] = True
     if period.as_of:
@@ -164,7 +168,7 @@ def _note(query: Query, cell: Cell, period: Period, days: int) -> dict[str, Any]
         note["bounds"] = [_shown(b) for b in cell.bounds]
     if query.definition:
         note["definition"] = query.definition
-    if why := cell.why or (period.why if cell.value is None else None):
+    if why := cell.why or (period.why if cell.value is None else period.remark):
         note["why"] = why
     return note
 
@@ -197,13 +201,15 @@ def _with_totals(query: Query, ground: Ground, rows: list[Row]) -> list[Row]:
 
 
 def _with_others(
-    query: Query, ground: Ground, rows: list[Row], best: Sequence[tuple[str | None, ...]], solved: Mapping[str, Solved]
+    query: Query, ground: Ground, rows: list[Row], best: Sequence[tuple[str | None, ...]], sides: Sequence[Solved]
 ) -> list[Row]:
-    """After the top of each period all other series together, computed anew from their parts."""
-    everyone = {dims for one in solved.values() for _, dims in one.cells}
+    """After the top of each period all other series together, computed from their parts.
+
+    `sides`: every metric now, and what it is compared with; a series may exist on one side only."""
+    everyone = {dims for one in sides for _, dims in one.cells}
     if everyone <= set(best):
         return rows
-    rest = replace(query, by=(), but=(query.by, tuple(best)), top=None)
+    rest = replace(query, by=(), but=(query.by, tuple(best)) if best else None, top=None)
     others = _rows(rest, {name: solve_with_past(ground, rest, name) for name in query.metrics}, compare(ground, rest))
     by_period: dict[date, list[Row]] = {}
     for row in rows:

@@ -50,6 +50,8 @@ class Period:
     """The last day that is over, where that is before `last`."""
     imported: str | None = None
     """The imported definition that answers for it."""
+    remark: str | None = None
+    """What is to be known about its values, also where they are known."""
 
 
 @dataclass(kw_only=True)

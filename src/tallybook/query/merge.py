@@ -90,7 +90,7 @@ class Parts:
                 found.setdefault(column, []).append(f"{column} IS NOT DISTINCT FROM {literal(one.value)}")
             else:
                 conditions.append(f"{column} IS DISTINCT FROM {literal(one.value)}")
-        if self.but is not None:
+        if self.but is not None and self.but[1]:
             names, series = self.but
             own = [self.bound.column(name) for name in names]
             alike = [

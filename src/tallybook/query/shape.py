@@ -9,11 +9,12 @@ from datetime import date
 from decimal import Decimal
 from typing import Any
 
-from tallybook.calendar import ONE_DAY
+from tallybook.calendar import ONE_DAY, period_end, period_start
 from tallybook.query.ask import Having, Query, compared
 from tallybook.query.cells import Cell, Key, Period, Solved
 from tallybook.query.ground import Ground
 from tallybook.query.past import refuse_top, solve_with_past
+from tallybook.result.tables import count_of
 
 Row = dict[str, Any]
 
@@ -30,23 +31,47 @@ def compare(ground: Ground, query: Query) -> dict[str, Solved]:
 
 
 def add_comparison(
-    row: Row, name: str, key: Key, now: Solved, then: Solved, cell: Cell, *, known: bool
+    query: Query, row: Row, name: str, key: Key, now: Solved, then: Solved, cell: Cell, *, known: bool
 ) -> dict[str, Any]:
-    """Put what it was, and the change as a fraction of that, beside a number. Returns what is to be said of them."""
+    """Put the earlier value, and the change as a fraction of it, beside a number. Returns the notes of both."""
     was = then.at(key) if known else Cell()
+    here, there = now.periods[key[0]], then.periods[key[0]]
     previous, change = compared(name)
     row[previous] = was.value
-    row[change], why = _change(cell, was, now.periods[key[0]], then.periods[key[0]])
+    row[change], why = _change(cell, was, here, there)
     notes: dict[str, Any] = {}
-    said = was.why or then.periods[key[0]].why
+    said = was.why or there.why
     if was.value is None and said:
         notes[previous] = {"why": said}
-    elif was.value is not None and not _whole(then.periods[key[0]]):
-        period = then.periods[key[0]]
-        notes[previous] = {"days": period.days, "complete": False}
+    elif was.value is not None and (note := _earlier_days(query, now.show, here, there)):
+        notes[previous] = note
     if row[change] is None and why:
         notes[change] = {"why": why}
     return notes
+
+
+def _earlier_days(query: Query, show: str, here: Period, there: Period) -> dict[str, Any]:
+    """The notes of an earlier value that not all its days make, or that more or fewer days make than the value itself.
+
+    Whole months of different length are compared on purpose, and only counted."""
+    note: dict[str, Any] = {} if _whole(there) else {"days": there.days, "complete": False}
+    if show in ("first", "last") or not here.days or _length(here) == _length(there):
+        return note
+    note |= {"days": there.days, "days_expected": _length(there), "complete": _whole(there)}
+    if query.window or not (_is_a_period(query, here) and _is_a_period(query, there)):
+        note["why"] = (
+            f"{there.first} to {there.last} has {count_of(_length(there), 'day')}, beside {_length(here)}: "
+            "not as many days are compared"
+        )
+    return note
+
+
+def _is_a_period(query: Query, period: Period) -> bool:
+    """Whether the days are one whole period of the calendar."""
+    if query.scope == "all" or period.over:
+        return False
+    start = period_start(period.first, query.scope, query.week_start)
+    return start == period.first and period_end(start, query.scope) == period.last
 
 
 def _change(now: Cell, was: Cell, here: Period, there: Period) -> tuple[float | None, str]:

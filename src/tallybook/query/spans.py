@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 
 from tallybook import calendar
-from tallybook.calendar import ONE_DAY, parse_span, period_start
+from tallybook.calendar import DAYS, MONTHS, months_before, parse_span, period_start, plus_days
 from tallybook.errors import QueryError, Refused
 
-MONTHS = {"month": 1, "quarter": 3, "year": 12}
-"""The units that are whole months, and how many."""
-DAYS = {"day": 1, "week": 7}
 TO_DATE = {f"{unit} to date": unit for unit in ("week", "month", "quarter", "year")}
 ALL = "all"
 
@@ -30,33 +27,24 @@ class Span:
 
 @dataclass(frozen=True)
 class Shift:
-    """So far back in the calendar. With `own_length` as many days as the range itself has."""
+    """The distance back to what is compared with. `own_length`: the length of the range itself."""
 
     days: int = 0
     months: int = 0
     own_length: bool = False
 
     def of(self, first: date, last: date) -> tuple[date, date]:
-        """The days that correspond to `first` … `last`. A month's last day corresponds to another month's last."""
-        if self.own_length:
-            length = last - first + ONE_DAY
-            return first - length, last - length
-        if not self.months:
-            return first - timedelta(days=self.days), last - timedelta(days=self.days)
-        return months_before(first, self.months), last_before(last, self.months)
-
-
-def months_before(day: date, months: int) -> date:
-    """The same day of the month so many months earlier, or that month's last day where it has none such."""
-    index = day.year * 12 + day.month - 1 - months
-    start = date(index // 12, index % 12 + 1, 1)
-    return min(start + (day.day - 1) * ONE_DAY, calendar.next_period(start, "month") - ONE_DAY)
+        """The days that correspond to `first` … `last`: both ends move by the same rule. One day stays one day."""
+        if self.months:
+            return last_before(first, self.months), last_before(last, self.months)
+        days = (last - first).days + 1 if self.own_length else self.days
+        return plus_days(first, -days), plus_days(last, -days)
 
 
 def last_before(day: date, months: int) -> date:
-    """As `months_before`, but the end of a month stays the end of a month."""
-    following = day + ONE_DAY
-    return months_before(following, months) - ONE_DAY if following.day == 1 else months_before(day, months)
+    """As `months_before`, but the last day of a month corresponds to the last day of the other month."""
+    following = plus_days(day, 1)
+    return plus_days(months_before(following, months), -1) if following.day == 1 else months_before(day, months)
 
 
 # --- what is compared with -----------------------------------------------------------------------------
@@ -124,15 +112,18 @@ def check_window(text: str) -> str:
 
 
 def window_start(window: str, last: date, week_start: int, earliest: date | None) -> date:
-    """The first day of a window that ends with `last`. Months reach back from the day after it, clamped."""
+    """The first day of a window that ends with `last`.
+
+    Months: the day after the same day so many months before, clamped at that month's end, as in
+    `day > last - interval '2 months'`."""
     if window == ALL:
         return min(earliest or last, last)
     if window in TO_DATE:
         return period_start(last, TO_DATE[window], week_start)
     number, unit = parse_span(window)
     if unit in MONTHS:
-        return months_before(last + ONE_DAY, number * MONTHS[unit])
-    return last - (number * DAYS[unit] - 1) * ONE_DAY
+        return plus_days(months_before(last, number * MONTHS[unit]), 1)
+    return plus_days(last, 1 - number * DAYS[unit])
 
 
 # --- spans -------------------------------------------------------------------------------------------------

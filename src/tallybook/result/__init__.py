@@ -29,7 +29,7 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     A row of `data` holds `period` (a date, or None on a total over all periods), each dimension
     (text or None), each metric (int, Decimal, float or None), `complete`, `days`, `days_expected`,
     `approximate`, on totals rows `total: True`, on rows of all series beside the top `others: True`,
-    and `notes` where a metric has more to say:
+    on the row of a period of which no series is known `no_series: True`, and `notes` where a metric has more to say:
     `{metric: {days, complete, carried, imported, as_of, error, bounds: (low, high), definition, why}}`.
 
     Metric values have the type their column says; one that cannot be had without loss raises
@@ -157,7 +157,7 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
 
     def to_markdown(self) -> str:
         """A Markdown table of all rows as people read them, then the legend and the explanation."""
-        header, rows, lines = laid_out(self, None)
+        header, rows, lines = laid_out(self, None, short=False)
         ruler = ["---:" if c.role == "metric" else "---" for c in self.columns]
         cells = [[markdown(text) for text in header], ruler]
         cells += [[markdown(text.strip()) for text in row] for row in rows]
@@ -214,7 +214,7 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
         ordered = {name: row[name] for name in names}
         for name in ("complete", "days", "days_expected", "approximate"):
             ordered[name] = row[name]
-        for name in ("total", "others"):
+        for name in ("total", "others", "no_series"):
             if row.get(name):
                 ordered[name] = True
         if row.get("notes"):

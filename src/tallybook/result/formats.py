@@ -7,10 +7,10 @@ from decimal import ROUND_HALF_UP, Context, Decimal
 
 import msgspec
 
+from tallybook.labels import GAP
 from tallybook.result.plain import decimals_in
 from tallybook.result.values import Column, Number
 
-GAP = "–"
 # Room for every digit of any float; the caller's decimal context is neither used nor changed.
 _ROOMY = Context(prec=800, rounding=ROUND_HALF_UP)
 _MINOR_UNITS = {"BHD": 3, "CLP": 0, "ISK": 0, "JOD": 3, "JPY": 0, "KRW": 0, "KWD": 3, "OMR": 3}

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from tallybook.result.formats import GAP, NumberFormat, number_format, unit_text
+from tallybook.labels import GAP, OTHER, TOTAL, shortened, value_label
+from tallybook.result.formats import NumberFormat, number_format, unit_text
 from tallybook.result.values import Column, Row
 
 if TYPE_CHECKING:
@@ -26,11 +27,14 @@ def period_label(day: date | None, scope: str) -> str:
     return day.isoformat()[: {"month": 7, "year": 4}.get(scope, 10)]
 
 
-def laid_out(result: Result, max_rows: int | None) -> tuple[list[str], list[list[str]], list[str]]:
-    """Header, rows and the lines under them, all as text that is safe to print."""
+def laid_out(
+    result: Result, max_rows: int | None, *, short: bool = True
+) -> tuple[list[str], list[list[str]], list[str]]:
+    """Header, rows and the lines under them, all as text that is safe to print. `short`: long dimension values are cut
+    where that leaves them different."""
     data = result.data[:max_rows]
     header = [_heading(column, result.scope) for column in result.columns]
-    columns = [_shown_column(result, column, data) for column in result.columns]
+    columns = [_shown_column(result, column, data, short=short) for column in result.columns]
     lines = remarks_on(result)
     if len(data) < len(result.data):
         lines = [f"… {count_of(len(result.data) - len(data), 'more row')}", *lines]
@@ -45,11 +49,12 @@ def _heading(column: Column, scope: str) -> str:
     return _printable(f"{column.name} ({column.unit})" if column.unit else column.name)
 
 
-def _shown_column(result: Result, column: Column, data: list[Row]) -> list[str]:
+def _shown_column(result: Result, column: Column, data: list[Row], *, short: bool) -> list[str]:
     if column.role == "period":
         return [period_label(row[column.name], result.scope) + ("" if row["complete"] else INCOMPLETE) for row in data]
     if column.role == "dimension":
-        return [_dimension_text(row[column.name], row, result.metrics) for row in data]
+        texts = [_dimension_text(row[column.name], row) for row in data]
+        return shortened(texts) if short else texts
     how = _without_unit(number_format(column, [row[column.name] for row in data]), column)
     marks = [_marks(row, column.name) for row in data]
     room = max(map(len, marks), default=0)
@@ -63,12 +68,16 @@ def _without_unit(how: NumberFormat, column: Column) -> NumberFormat:
     return msgspec.structs.replace(how, after="")
 
 
-def _dimension_text(value: Any, row: Row, metrics: list[str]) -> str:
-    if value is None:
-        gap = all(row[metric] is None for metric in metrics)  # a period that has no series at all
-        return "total" if row.get("total") else "other" if row.get("others") else GAP if gap else "(none)"
-    text = _printable(str(value))
-    return text if wide(text) <= 40 else text[:39] + "…"
+def _dimension_text(value: Any, row: Row) -> str:
+    if value is None and (label := row_label(row)):
+        return label
+    return value_label(None if value is None else str(value))
+
+
+def row_label(row: Row) -> str:
+    """The label of a row that is none of a series: of totals, of all others, of a period without a series; else ''."""
+    labels = {"total": TOTAL, "others": OTHER, "no_series": GAP}
+    return next((label for key, label in labels.items() if row.get(key)), "")
 
 
 def _note(row: Row, metric: str) -> dict[str, Any]:
@@ -123,6 +132,18 @@ def _why_remarks(result: Result) -> Iterator[str]:
                 periods.setdefault(why, []).append(_label(row, result))
         for why, labels in periods.items():
             yield _printable(f"{GAP} {metric}: {why} ({_listed(labels)})")
+        yield from _known_remarks(result, metric)
+
+
+def _known_remarks(result: Result, metric: str) -> Iterator[str]:
+    """What is to be known about values that are known. How the facts differ from the book is in the explanation."""
+    periods: dict[str, list[str]] = {}
+    for row in result.data:
+        note = _note(row, metric)
+        if row[metric] is not None and "why" in note and "stored" not in note:
+            periods.setdefault(str(note["why"]), []).append(_label(row, result))
+    for why, labels in periods.items():
+        yield _printable(f"{metric}: {why} ({_listed(labels)})")
 
 
 def why_null(row: Row, metric: str) -> str:

@@ -14,7 +14,7 @@ from tallybook.destinations.xlsx.pages import (
 from tallybook.result import Column, Number, Result, Row
 from tallybook.result.formats import number_format
 from tallybook.result.plain import plain_number
-from tallybook.result.tables import period_label, why_null
+from tallybook.result.tables import period_label, row_label, why_null
 
 DATES = {"month": "mmm yyyy", "year": "yyyy"}
 
@@ -86,8 +86,8 @@ def _write_dimension(pages: Pages, sheet: Any, i: int, column: Column, rows: lis
         value = row[column.name]
         if value is not None:
             sheet.write_string(at, i, clean_text(str(value)), text[row["complete"]])
-        elif row.get("total"):
-            sheet.write_string(at, i, "total", total[row["complete"]])
+        elif row.get("total") or row.get("others"):
+            sheet.write_string(at, i, row_label(row), total[row["complete"]])
 
 
 def _write_metric(pages: Pages, sheet: Any, i: int, column: Column, rows: list[Row]) -> None:
