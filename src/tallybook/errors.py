@@ -92,6 +92,14 @@ class SourceUnavailable(SourceError):
     exit_code = NOT_READY
 
 
+class NotFinite(SourceError):
+    """A value is NaN or infinite. `metric` (its key in the book) and `slot` say of which aggregate, once that is known."""
+
+    def __init__(self, value: object, metric: str = "", slot: int = 0) -> None:
+        super().__init__(f"a number is {value}", hint="leave such rows out with a filter inside the measure")
+        self.value, self.metric, self.slot = value, metric, slot
+
+
 class Inseparable(SourceError):
     """Rows of one statement that answers for several keys cannot be told apart: ask for each alone."""
 

@@ -17,6 +17,8 @@ from tallybook.measure import DECIMAL, FLOAT, INTEGER, Tree, is_written
 # --- in the engine's SQL -------------------------------------------------------------------
 
 EXACT = "DECIMAL(38,10)"
+MAX_DECIMALS = 28
+"""Of a written number: times DECIMAL(38,10) it has 38 decimals, the most that the engine has."""
 
 
 def render(shell: Tree, leaves: list[tuple[str, str]]) -> tuple[str, str]:
@@ -28,7 +30,9 @@ def render(shell: Tree, leaves: list[tuple[str, str]]) -> tuple[str, str]:
         case ["slot", index]:
             return leaves[index]
         case ["num", written]:
-            return (written, FLOAT) if "e" in written.lower() else (written, INTEGER if written.isdigit() else DECIMAL)
+            if is_float_number(written):
+                return f"CAST({written} AS DOUBLE)", FLOAT
+            return written, INTEGER if written.isdigit() else DECIMAL
         case ["null"]:
             return f"CAST(NULL AS {EXACT})", INTEGER
         case ["neg", inner]:
@@ -59,6 +63,36 @@ def render(shell: Tree, leaves: list[tuple[str, str]]) -> tuple[str, str]:
             when = " ".join(f"WHEN {_test(c, leaves)} THEN {v}" for (c, _), v in zip(branches, values, strict=False))
             return f"(CASE {when} ELSE {values[-1]} END)", kind
     raise MeasureError(f"a shell of an unknown form: {shell!r}")
+
+
+def is_float_number(written: str) -> bool:
+    """Whether a written number is a float: one with an exponent, or with more digits than DECIMAL(38,10) times it has."""
+    whole, _, decimals = written.partition(".")
+    return "e" in written.lower() or len(decimals) > MAX_DECIMALS or len(whole) + len(decimals) > 38
+
+
+def type_of(shell: Tree, types: list[str]) -> str:
+    """The type of what `evaluate` returns, from the types of the leaves: float, or decimal for every exact one."""
+    match shell:
+        case ["slot", index]:
+            return FLOAT if types[index] == FLOAT else DECIMAL
+        case ["num", written]:
+            return FLOAT if is_float_number(written) else DECIMAL
+        case ["null"]:
+            return DECIMAL
+        case ["/", *_] | ["float", _]:
+            return FLOAT
+        case ["trunc", _]:
+            return DECIMAL
+        case ["round", inner, _]:
+            return type_of(inner, types)
+        case ["case", branches, default]:
+            parts = [*(value for _, value in branches), default]
+        case ["fn", _, *parts]:
+            pass
+        case [_, *parts]:
+            pass
+    return FLOAT if FLOAT in [type_of(part, types) for part in parts] else DECIMAL
 
 
 def _test(tree: Tree, leaves: list[tuple[str, str]]) -> str:
@@ -123,7 +157,7 @@ def _evaluated(shell: Tree, leaves: list[Number]) -> Number:
         case ["slot", index]:
             return leaves[index]
         case ["num", written]:
-            return float(written) if "e" in written.lower() else Decimal(written)
+            return float(written) if is_float_number(written) else Decimal(written)
         case ["null"]:
             return None
         case ["case", branches, default]:

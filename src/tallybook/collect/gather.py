@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from tallybook.calendar import ONE_DAY, Period, next_period
 from tallybook.collect.bind import Facts
 from tallybook.collect.staging import AdditiveRows, Staging, opening_day
 from tallybook.collect.statements import AdditivePlan, Group, KeyedPlan, Scan
-from tallybook.errors import Inseparable, SourceError
+from tallybook.errors import Inseparable, NotFinite, SourceError
 from tallybook.measure import FLOAT
 from tallybook.sources.base import INT, TEXT, Reader, as_exact, as_float, as_integer, as_text
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
+T = TypeVar("T")
 SNAPSHOT_SECONDS = 60.0
 """No snapshot is held longer: it would keep the source from cleaning up."""
 QUICK_SECONDS = 0.2
@@ -52,13 +55,30 @@ def gather_days(
     """Flows and one-row-a-day levels: a statement a day where an index helps, else one over the stretch.
 
     Days come in steps of whole months, as many as are read within `seconds`."""
-    for first, last in stretches:
-        if not indexed:
-            yield from _whole_stretch(group, first, last, staging)
-            continue
-        day = first
-        while day <= last:
-            day = yield from _one_by_one(group, day, last, staging, min(seconds, SNAPSHOT_SECONDS))
+    with _naming(group):
+        for first, last in stretches:
+            if not indexed:
+                yield from _whole_stretch(group, first, last, staging)
+                continue
+            day = first
+            while day <= last:
+                day = yield from _one_by_one(group, day, last, staging, min(seconds, SNAPSHOT_SECONDS))
+
+
+@contextmanager
+def _naming(group: Group) -> Iterator[None]:
+    """Numbers that are not finite are reported with the metric and the column, and how to leave them out."""
+    try:
+        yield
+    except NotFinite as error:
+        facts = next((f for f in group.members if f.bound.key == error.metric), group.members[0])
+        slot = facts.bound.measure.slots[error.slot]
+        column = " ".join(slot.args[0].split())
+        aggregate = slot.agg.partition("_")[0]
+        raise SourceError(
+            f"metric {facts.metric.name!r}: {column} is {error.value} in some rows, or its {aggregate} is",
+            hint=f"leave such rows out: add filter (where {group.source.finite(column)}) after the aggregate",
+        ) from None
 
 
 def _one_by_one(group: Group, first: date, last: date, staging: Staging, seconds: float) -> Generator[Step, None, date]:
@@ -80,8 +100,9 @@ def _one_by_one(group: Group, first: date, last: date, staging: Staging, seconds
             for one, answer in zip(asked, reader.several(selects), strict=True):
                 _take_additive(group, additive, answer, rows, one, split=False)
             for scan, tables in zip(scans, found, strict=True):
-                fetched = reader.fetched(group.scan(scan, day, day, split=False), _kinds(group, scan, split=False))
-                tables.append((day - first, parsing.submit(fetched)))
+                sql, kinds = group.scan(scan, day, day, split=False), _kinds(group, scan, split=False)
+                fetched = _naming_slot(scan, functools.partial(reader.fetched, sql, kinds))
+                tables.append((day - first, parsing.submit(_naming_slot, scan, fetched)))
             day = asked[-1] + ONE_DAY
             quick = time.monotonic() - began - age < QUICK_SECONDS * len(asked)
     staging.additive("new_additive", rows)
@@ -99,7 +120,7 @@ def _whole_stretch(group: Group, first: date, last: date, staging: Staging) -> I
         with group.source.snapshot() as reader:
             _read_additive(group, group.additive(), reader, rows, first, last, split=True)
             for scan in group.scans(split=True):
-                table = reader.table(group.scan(scan, first, last, split=True), _kinds(group, scan, split=True))
+                table = _table(reader, group, scan, group.scan(scan, first, last, split=True), split=True)
                 _stage_keyed(group, scan, staging, table, first, split=True)
     except SourceError as error:
         if "took longer" not in error.message or first == last:
@@ -124,6 +145,16 @@ def _days(first: date, last: date) -> list[date]:
 
 def gather_intervals(group: Group, first: date, last: date, staging: Staging) -> Iterator[Step]:
     """Opening balance, beginnings and ends of one window, of one snapshot."""
+    try:
+        with _naming(group):
+            _stage_window(group, first, last, staging)
+    except SourceError:
+        staging.drop_deltas()  # or another try would find the opening balance twice
+        raise
+    yield Step(first, last)
+
+
+def _stage_window(group: Group, first: date, last: date, staging: Staging) -> None:
     additive, keyed = group.additive(), group.keyed()
     rows = AdditiveRows()
     with group.source.snapshot() as reader:
@@ -138,14 +169,13 @@ def gather_intervals(group: Group, first: date, last: date, staging: Staging) ->
                 _take_keyed(group, plan, reader, sql, staging, start, split=split, sign=sign)
     staging.additive("delta_additive", rows)
     staging.accumulate(group.members, first, last)
-    yield Step(first, last)
 
 
 def gather_now(group: Group, day: date, staging: Staging) -> None:
     """A level of which only the present can be seen, put down under `day`."""
     additive = group.additive()
     rows = AdditiveRows()
-    with group.source.snapshot() as reader:
+    with _naming(group), group.source.snapshot() as reader:
         _take_additive(
             group,
             additive,
@@ -158,7 +188,8 @@ def gather_now(group: Group, day: date, staging: Staging) -> None:
             sql = group.select_now(plan.columns, condition=plan.condition, keys=plan.keys)
             _take_keyed(group, plan, reader, sql, staging, day, split=False)
     staging.additive("new_additive", rows)
-    staging.bucket()
+    with _naming(group):
+        staging.bucket()
 
 
 # --- reading rows ------------------------------------------------------------------------------------------
@@ -206,7 +237,10 @@ def _take_additive(
             if not readers or readers[0].index != 0:
                 into.add(facts, 0, day, dims, count, {}, sign)
             for one in readers:
-                parts = {part: read(values) for part, read in one.parts.items()}
+                try:
+                    parts = {part: read(values) for part, read in one.parts.items()}
+                except NotFinite as error:
+                    raise NotFinite(error.value, facts.bound.key, one.index) from None
                 into.add(facts, one.index, day, dims, count, parts, sign)
 
 
@@ -222,8 +256,22 @@ def _take_keyed(
     sign: int = 1,
 ) -> None:
     scan = Scan((plan,))
-    table = reader.table(sql, _kinds(group, scan, split=split))
+    table = _table(reader, group, scan, sql, split=split)
     _stage_keyed(group, scan, staging, table, first, split=split, sign=sign)
+
+
+def _table(reader: Reader, group: Group, scan: Scan, sql: str, *, split: bool) -> pa.Table:
+    return _naming_slot(scan, lambda: reader.table(sql, _kinds(group, scan, split=split)))
+
+
+def _naming_slot(scan: Scan, read: Callable[[], T]) -> T:
+    """What `read` gives of a scan. Raises NotFinite with the slot that the number belongs to."""
+    try:
+        return read()
+    except NotFinite as error:
+        plan = next((plan for plan in scan.plans if FLOAT in plan.kinds), scan.plans[0])
+        facts, index = plan.takers[0]
+        raise NotFinite(error.value, facts.bound.key, index) from None
 
 
 def _kinds(group: Group, scan: Scan, *, split: bool) -> list[str]:
@@ -299,6 +347,11 @@ def gather_function(
             )
         value = one["value"]
         exact = facts.bound.slots[0].type != FLOAT
-        parts: dict[str, Any] = {"total": as_exact(value)} if exact else {"total_f": as_float(value)}
+        try:
+            parts: dict[str, Any] = {"total": as_exact(value)} if exact else {"total_f": as_float(value)}
+        except NotFinite as error:
+            raise SourceError(
+                f"metric {metric.name!r} returned {error.value} for {day}", hint="return None where there is no number"
+            ) from None
         rows.add(facts, 0, day, [as_text(one.get(d)) for d in metric.dims], 1, parts | {"n": as_integer(1)})
     staging.additive("new_additive", rows)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from tallybook.engines.duckdb import widened
 from tallybook.measure import FLOAT
 from tallybook.metrics import Bound
 from tallybook.query.merge import Parts, Points
@@ -40,17 +42,20 @@ def revisions(
     same = " AND ".join(f"a.{key} IS NOT DISTINCT FROM b.{key}" for key in keys)
     listed = ", ".join(f"coalesce(a.{key}, b.{key})" for key in keys)
     chosen = ", ".join(f"DATE '{d}'" for d in days)
-    rows = engine.execute(
-        f"SELECT {listed}, b.value, a.value FROM ({after.finished('day', first, last)}) a "
-        f"FULL JOIN ({before.finished('day', first, last)}) b ON {same} "
-        f"WHERE coalesce(a.g, b.g) IN ({chosen}) AND {_differ(after.value_type())} ORDER BY 1 LIMIT {MOST}"
-    ).fetchall()
+
+    def changed(wide: bool) -> list[tuple[Any, ...]]:
+        new, then = (replace(parts, wide=wide).finished("day", first, last) for parts in (after, before))
+        return engine.execute(
+            f"SELECT {listed}, b.value, a.value FROM ({new}) a FULL JOIN ({then}) b ON {same} "
+            f"WHERE coalesce(a.g, b.g) IN ({chosen}) AND {_differ(after.value_type())} ORDER BY 1 LIMIT {MOST}"
+        ).fetchall()
+
     return [
         Revision(
             metric=bound.key, definition=bound.definition, day=row[0],
             series=json.dumps(dict(zip(dims, row[1:-2], strict=True)), ensure_ascii=False), old=_text(row[-2]), new=_text(row[-1]),
         )
-        for row in rows
+        for row in widened(changed)
     ]  # fmt: skip
 
 

@@ -11,7 +11,7 @@ from datetime import date
 from typing import TYPE_CHECKING, Any
 
 from tallybook.calendar import ONE_DAY
-from tallybook.errors import SourceError
+from tallybook.errors import NotFinite, SourceError
 from tallybook.measure import ADDITIVE, BUCKETS, FLOAT, IDS
 from tallybook.points import DIM_COLUMNS, DIMS, EXACT_VALUES, GAMMA, SCHEMAS, columns, ddl, hashed_id
 
@@ -42,6 +42,11 @@ class Staging:
     def clear(self) -> None:
         """Forget everything: it is published."""
         for table in ("new_additive", "new_ids", "new_buckets", "delta_additive", "delta_ids", "raw_values"):
+            self.engine.execute(f"DELETE FROM {table}")
+
+    def drop_deltas(self) -> None:
+        """Forget what begins and ends in a window that could not be gathered."""
+        for table in ("delta_additive", "delta_ids", "raw_values"):
             self.engine.execute(f"DELETE FROM {table}")
 
     def drop(self, key: str, definition: str, days: Iterable[date] | None = None) -> None:
@@ -115,13 +120,10 @@ class Staging:
 
     def _refuse_infinite(self, table: str = "raw_values", column: str = "low_f") -> None:
         found = self.engine.execute(
-            f"SELECT any_value(metric) FROM {table} WHERE isinf({column}) OR isnan({column}) HAVING count(*) > 0"
+            f"SELECT {column}, metric, slot FROM {table} WHERE isinf({column}) OR isnan({column}) LIMIT 1"
         ).fetchall()
         if found:
-            raise SourceError(
-                f"metric {found[0][0]!r} meets a value that is not finite",
-                hint="leave such rows out with a filter",
-            )
+            raise NotFinite(*found[0])
 
     # -- interval levels ---------------------------------------------------------------------------------
 
@@ -133,16 +135,30 @@ class Staging:
         sums = ", ".join(f"{part} AS {part}" for part in ("rows", "n", "total", "total_f", "s1", "s2"))
         steps = ", ".join(f"sum({part}) AS {part}" for part in ("rows", "n", "total", "total_f", "s1", "s2"))
         running = ", ".join(f"sum({part}) OVER w AS {part}" for part in ("rows", "n", "total", "total_f", "s1", "s2"))
-        self.engine.execute(
+        self._summed(
+            members,
             f"INSERT INTO new_additive BY NAME WITH steps AS (SELECT {self.keys}, day, {steps} FROM delta_additive GROUP BY {self.keys}, day), "
             f"levels AS (SELECT {self.keys}, day, lead(day) OVER w AS following, {running} FROM steps "
             f"WINDOW w AS (PARTITION BY {self.keys} ORDER BY day)) "
             f"SELECT {self.keys}, {_days(first, last)}, {sums.replace('total AS total', f'total::{whole} AS total')} "
-            f"FROM levels WHERE rows > 0"
-        ).fetchall()
+            f"FROM levels WHERE rows > 0",
+        )
         self.engine.execute("DELETE FROM delta_additive")
         self._accumulate_ids(first, last)
         self._accumulate_values(members, first, last)
+
+    def _summed(self, members: Sequence[Facts], sql: str) -> None:
+        """Run a statement that adds exact numbers. Raises SourceError where their sum does not fit."""
+        import duckdb
+
+        try:
+            self.engine.execute(sql).fetchall()
+        except (duckdb.OutOfRangeException, duckdb.ConversionException):
+            names = " or ".join(repr(facts.metric.name) for facts in members)
+            raise SourceError(
+                f"metric {names}: a sum at the end of a day needs more than 28 digits before the point",
+                hint="sum floats: sum(cast(x as double precision))",
+            ) from None
 
     def _accumulate_ids(self, first: date, last: date) -> None:
         keys = f"{self.keys}, id, value, value_f"

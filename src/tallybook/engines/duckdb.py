@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
     import duckdb
+
+T = TypeVar("T")
 
 
 def connect() -> duckdb.DuckDBPyConnection:
@@ -19,6 +22,17 @@ def connect() -> duckdb.DuckDBPyConnection:
     connection.execute("SET TimeZone = 'UTC'")
     connection.execute("SET preserve_insertion_order = true")
     return connection
+
+
+def widened(answer: Callable[[bool], T]) -> T:
+    """`answer(False)`; where a number on the way does not fit the engine's types, `answer(True)`, which is slower and
+    must leave null in the place of such numbers."""
+    import duckdb
+
+    try:
+        return answer(False)
+    except (duckdb.OutOfRangeException, duckdb.ConversionException):
+        return answer(True)
 
 
 def literal(value: object) -> str:

@@ -7,13 +7,24 @@ import functools
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
 from tallybook.measure import FLOAT
+from tallybook.query.merge import OVERFLOW
+from tallybook.result.plain import decimals_in
 from tallybook.result.values import NOT_FINITE
 from tallybook.shell import EXACTLY, Number, evaluate
 
+EXACT_DIGITS, EXACT_DECIMALS = 28, 10
+"""Before and after the point of DECIMAL(38,10)."""
+_SMALLEST = Decimal(1).scaleb(-EXACT_DECIMALS)
+TOO_LARGE = (
+    "the exact result, or a step of its formula, does not fit DECIMAL(38,10); "
+    "for a rounded one cast to double precision inside the aggregate"
+)
+LOST = {OVERFLOW: TOO_LARGE}
+"""Why a value cannot be had, by the code that merging gives it."""
 Key = tuple[date, tuple[str | None, ...]]
 """(first day of the period, dimension values)."""
 
@@ -81,7 +92,7 @@ class Solved:
         if found is not None:
             return found
         if self.operands:
-            return as_type(formula_of(self.shell, [operand.at(key) for operand in self.operands]), self.type)
+            return formula_of(self.shell, [operand.at(key) for operand in self.operands], self.type)
         period = self.periods[key[0]]
         if period.why is None and period.absent_is_known:
             overlap = self.overlapping and period.first != period.last and period.known
@@ -89,7 +100,8 @@ class Solved:
         return Cell(why=period.why)
 
 
-def formula_of(shell: list[Any], cells: Sequence[Cell]) -> Cell:
+def formula_of(shell: list[Any], cells: Sequence[Cell], type_: str) -> Cell:
+    """The value of a derived metric, of the type that its declaration has."""
     unknown = next((c for c in cells if c.why or c.bounds), None)
     if unknown is not None:
         return Cell(why=unknown.why or "an operand is only known between bounds")
@@ -97,13 +109,28 @@ def formula_of(shell: list[Any], cells: Sequence[Cell]) -> Cell:
         value = evaluate(shell, [c.value for c in cells])
     except OverflowError:
         return Cell(why=NOT_FINITE)
-    return Cell(value, any(c.approximate for c in cells), any(c.carried for c in cells))
+    found = Cell(value, any(c.approximate for c in cells), any(c.carried for c in cells))
+    if type_ == FLOAT and value is not None:
+        found.value = float(value)
+    return found if type_ == FLOAT else within_exact(found)
 
 
-def as_type(cell: Cell, type_: str) -> Cell:
-    if type_ == FLOAT and cell.value is not None:
-        cell.value = float(cell.value)
+def within_exact(cell: Cell) -> Cell:
+    """A cell with an exact value as DECIMAL(38,10), rounded half up; null with its reason where that has no room for it."""
+    if cell.value is None or isinstance(cell.value, float):
+        return cell
+    exact = Decimal(cell.value)
+    if decimals_in(exact) > EXACT_DECIMALS:
+        exact = exact.quantize(_SMALLEST, ROUND_HALF_UP, EXACTLY)
+    if exact and exact.adjusted() >= EXACT_DIGITS:
+        return Cell(None, why=TOO_LARGE)
+    cell.value = exact
     return cell
+
+
+def merged(value: Number, approximate: bool, carried: bool, lost: int) -> Cell:
+    """A cell of a merged row."""
+    return Cell(value, approximate, carried, why=LOST.get(lost))
 
 
 def between(low: Number, high: Number) -> Cell:
@@ -116,7 +143,7 @@ def minus(a: Cell, b: Cell) -> Cell:
         return Cell(why=a.why or b.why)
     mixed = isinstance(a.value, float) or isinstance(b.value, float)
     value = float(a.value) - float(b.value) if mixed else EXACTLY.subtract(Decimal(a.value), Decimal(b.value))
-    return Cell(value, a.approximate or b.approximate, a.carried or b.carried)
+    return within_exact(Cell(value, a.approximate or b.approximate, a.carried or b.carried))
 
 
 def mean_of(total: Any, blank: int, empty: Number, days: int) -> float:

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
 from tallybook.calendar import ONE_DAY
+from tallybook.engines.duckdb import widened
 from tallybook.metrics import Bound, Catalog
 
 if TYPE_CHECKING:
     import duckdb
 
-    from tallybook.query.merge import Points
+    from tallybook.query.merge import Parts, Points
 
 
 @dataclass(frozen=True)
@@ -86,6 +87,10 @@ class Ground:
     def rows(self, sql: str) -> list[tuple[Any, ...]]:
         self.statements.append(sql)
         return self.engine.execute(sql).fetchall()
+
+    def merged_rows(self, parts: Parts, build: Callable[[Parts], str]) -> list[tuple[Any, ...]]:
+        """The rows of the statement that `build` makes of `parts`, in the wide form where numbers overflow."""
+        return widened(lambda wide: self.rows(build(replace(parts, wide=wide))))
 
     def covered(self, name: str) -> Coverage:
         """The days that all the metrics cover of which `name` is made."""

@@ -17,7 +17,12 @@ from tallybook.query.ask import Filter
 from tallybook.shell import render
 
 EXACT = "DECIMAL(38,10)"
-
+OVERFLOW = 1
+"""`lost` of a value that does not fit its type."""
+MAX_WHOLE = 10**28 - 10**12
+"""Of a sum of whole numbers: with the fractions of 10¹² values added it still fits DECIMAL(38,10)."""
+MAX_SQUARE = 1e150
+"""Of a value whose square is to fit a DOUBLE."""
 
 TOTALS = "totals"
 """Additive points without dimensions: what a question needs that asks for none."""
@@ -57,6 +62,8 @@ class Parts:
     """More metrics of the same measure and dimensions, merged in the same pass; then k0 is the metric."""
     entity: str | None = None
     """Inside a measure of two steps: the column of the entity, behind the dimensions."""
+    wide: bool = False
+    """Null, with its reason in `lost`, in the place of numbers that overflow; slower."""
 
     # -- the points that take part -------------------------------------------------------------------
 
@@ -130,8 +137,9 @@ class Parts:
     # -- merged and finished --------------------------------------------------------------------------
 
     def finished(self, group: str, first: date, last: date, *, targets: str | None = None) -> str:
-        """SELECT g, k0…, rows, value, approximate, carried of the days first … last merged by `group`.
+        """SELECT g, k0…, rows, value, approximate, carried, lost of the days first … last merged by `group`.
 
+        `lost` is 0, or OVERFLOW where there is no value because it does not fit.
         `targets`: a relation (period, first, last) of the days of each period; then g is the period."""
         second = self.bound.metric.second
         if second is not None and self.entity is None:
@@ -147,13 +155,41 @@ class Parts:
             leaves.append(self._other_leaf(index))
             if slot.shape == BUCKETS:
                 approximate.append(f"coalesce(j{index}.wide, FALSE)")
-        value, kind = render(self.bound.measure.shell, leaves)
-        cast = f"CAST({value} AS DOUBLE)" if kind == FLOAT else f"CAST({value} AS {EXACT})"
+        value, lost = self._value(leaves)
         prefixed = ", ".join(f"b.{key}" for key in keys.split(", "))
         return (
-            f"SELECT {prefixed}, b.rows, {cast} AS value, {' OR '.join(approximate) or 'FALSE'} AS approximate, b.carried "
-            f"FROM ({base}) b {' '.join(joins)} WHERE b.rows > 0"
+            f"SELECT {prefixed}, b.rows, {value} AS value, {' OR '.join(approximate) or 'FALSE'} AS approximate, b.carried, "
+            f"{lost} AS lost FROM ({base}) b {' '.join(joins)} WHERE b.rows > 0"
         )
+
+    def _value(self, leaves: list[tuple[str, str]]) -> tuple[str, str]:
+        """(the value of the shell over its leaves, the code of the reason why there is none)."""
+        value, kind = render(self.bound.measure.shell, leaves)
+        cast = f"CAST({value} AS {'DOUBLE' if kind == FLOAT else EXACT})"
+        if not self.wide:
+            return cast, "0"
+        rounded = [(f"CAST({self._as_float(i, sql)} AS DOUBLE)", FLOAT) for i, (sql, _) in enumerate(leaves)]
+        # What overflows is null in the exact form, and not as floats.
+        lost = f"(TRY({cast}) IS NULL AND TRY({render(self.bound.measure.shell, rounded)[0]}) IS NOT NULL)"
+        lost = " OR ".join([*(f"({f} IS NOT NULL AND {e} IS NULL)" for e, f in self._wide_sums()), lost])
+        return f"CASE WHEN NOT ({lost}) THEN TRY({cast}) END", f"CASE WHEN {lost} THEN {OVERFLOW} ELSE 0 END"
+
+    def _wide_sums(self) -> list[tuple[str, str]]:
+        """(exact sum, the same as a float) of the slots whose result is an exact sum."""
+        found = []
+        for index, (slot, own) in enumerate(zip(self.bound.measure.slots, self.bound.slots, strict=True)):
+            if own.type != FLOAT and slot.agg == "sum":
+                found.append((f"b.total{index}", f"b.float{index}"))
+            elif own.type != FLOAT and slot.agg == "sum_distinct":
+                found.append((f"j{index}.v", f"j{index}.f"))
+        return found
+
+    def _as_float(self, index: int, leaf: str) -> str:
+        """A leaf as a float, which has a value also where the exact sum overflows."""
+        if self.bound.slots[index].type == FLOAT:
+            return leaf
+        agg = self.bound.measure.slots[index].agg
+        return {"sum": f"coalesce(b.float{index}, 0)", "sum_distinct": f"coalesce(j{index}.f, 0)"}.get(agg, leaf)
 
     def _of_entities(self, second: Then, group: str, first: date, last: date, targets: str | None) -> str:
         """`finished` of every entity over all its facts of a period, then one number of them all.
@@ -162,11 +198,15 @@ class Parts:
         inner = replace(self, entity=self.bound.metric.per)
         keys = ", ".join(["g", *(f"k{i}" for i in range(len(self.dims)))])
         own = f"FILTER (k{len(self.dims)} IS NOT NULL)"
-        value, kind = _second_step(second, inner.value_type(), own)
-        cast = f"CAST({value} AS DOUBLE)" if kind == FLOAT else f"CAST({value} AS {EXACT})"
+        value, kind = _second_step(second, inner.value_type(), own, wide=self.wide)
+        lost = f"coalesce(max(lost) {own}, 0)"
+        if self.wide and second.agg == "sum" and kind != FLOAT:
+            lost = f"CASE WHEN {lost} = 0 AND {value} IS NULL THEN {OVERFLOW} ELSE {lost} END"
+        value = f"CASE WHEN {lost} = 0 THEN CAST({value} AS {'DOUBLE' if kind == FLOAT else EXACT}) END"
         return (
-            f"SELECT {keys}, sum(rows) AS rows, {cast} AS value, coalesce(bool_or(approximate) {own}, FALSE) AS approximate, "
-            f"bool_or(carried) AS carried FROM ({inner.finished(group, first, last, targets=targets)}) GROUP BY {keys}"
+            f"SELECT {keys}, sum(rows) AS rows, {value} AS value, coalesce(bool_or(approximate) {own}, FALSE) AS approximate, "
+            f"bool_or(carried) AS carried, {lost} AS lost "
+            f"FROM ({inner.finished(group, first, last, targets=targets)}) GROUP BY {keys}"
         )
 
     def value_type(self) -> str:
@@ -199,7 +239,11 @@ class Parts:
             suffix = "_f" if self.bound.slots[index].type == FLOAT else ""
             for part, how in _PARTS.get(slot.agg, ()):
                 column = part + suffix if part in ("total", "low", "high") else part
-                merged.append(f"{how}({column}){only} AS {column}{index}")
+                if self.wide and column == "total":
+                    exact, rounded = _wide_sum(column, only)
+                    merged += [f"{exact} AS total{index}", f"{rounded} AS float{index}"]
+                else:
+                    merged.append(f"{how}({column}){only} AS {column}{index}")
         source = self._grouped(ADDITIVE, group, first, last, targets, None if several else 0)
         keys = ", ".join(["g", *(f"k{i}" for i in range(len(self.dims)))])
         only = " FILTER (slot = 0)" if several else ""
@@ -216,7 +260,8 @@ class Parts:
             case "sum":
                 return f"coalesce(b.total{suffix}{index}, 0)", type_
             case "avg":
-                return f"(CAST(b.total{suffix}{index} AS DOUBLE) / nullif(b.n{index}, 0))", FLOAT
+                total = f"b.float{index}" if self.wide and not suffix else f"CAST(b.total{suffix}{index} AS DOUBLE)"
+                return f"({total} / nullif(b.n{index}, 0))", FLOAT
             case "min" | "max":
                 return f"b.{'low' if agg == 'min' else 'high'}{suffix}{index}", type_
         n, s1, s2 = f"b.n{index}", f"b.s1{index}", f"b.s2{index}"
@@ -245,8 +290,13 @@ class Parts:
                 f"SELECT {listed}, count(*) AS v FROM (SELECT DISTINCT {listed}, id FROM ({source})) GROUP BY {listed}"
             )
         column = "value_f" if type_ == FLOAT else "value"
-        result = f"sum({column})" if agg == "sum_distinct" else f"sum({column})::DOUBLE / count(*)"
-        return f"SELECT {listed}, {result} AS v FROM (SELECT DISTINCT {listed}, {column} FROM ({source})) GROUP BY {listed}"
+        exact, rounded = _wide_sum(column) if self.wide and column == "value" else (f"sum({column})",) * 2
+        result = exact if agg == "sum_distinct" else f"CAST({rounded} AS DOUBLE) / count(*)"
+        more = f", {rounded} AS f" if self.wide else ""
+        return (
+            f"SELECT {listed}, {result} AS v{more} FROM (SELECT DISTINCT {listed}, {column} FROM ({source})) "
+            f"GROUP BY {listed}"
+        )
 
     def _quantile(self, index: int, source: str, keys: list[str]) -> str:
         """percentile_cont over rows (value, how often): the two neighbouring ranks, interpolated; or percentile_disc.
@@ -294,9 +344,27 @@ class Parts:
         )
 
 
-def _second_step(second: Then, kind: str, own: str) -> tuple[str, str]:
-    """(SQL, type) of an aggregate over the `value` of type `kind` of every entity that meets `own`."""
+def _wide_sum(column: str, own: str = "") -> tuple[str, str]:
+    """(the exact sum of a DECIMAL(38,10) column, or null where it does not fit; the same as a float)."""
+    whole = f"sum(CAST(trunc({column}) AS HUGEINT)){own}"
+    rest = f"sum({column} - trunc({column})){own}"
+    exact = f"CASE WHEN {whole} BETWEEN -{MAX_WHOLE} AND {MAX_WHOLE} THEN CAST({whole} AS {EXACT}) + {rest} END"
+    return exact, f"(CAST({whole} AS DOUBLE) + CAST({rest} AS DOUBLE))"
+
+
+def _second_step(second: Then, kind: str, own: str, *, wide: bool = False) -> tuple[str, str]:
+    """(SQL, type) of an aggregate over the `value` of type `kind` of every entity that meets `own`.
+
+    `wide`: where it does not fit, null; without it the engine raises an error."""
     value = "CAST(value AS DOUBLE)"
+    if wide and kind != FLOAT and second.agg in ("sum", "avg"):
+        exact, rounded = _wide_sum("value", f" {own}")
+        if second.agg == "sum":
+            return f"CASE WHEN count(value) {own} = 0 THEN 0 ELSE {exact} END", kind
+        return f"({rounded} / nullif(count(value) {own}, 0))", FLOAT
+    if wide and second.agg.startswith(("stddev", "var")):
+        value = f"CASE WHEN abs({value}) < {MAX_SQUARE} THEN {value} END"
+        return f"CASE WHEN count(value) {own} = count({value}) {own} THEN {second.agg}({value}) {own} END", FLOAT
     match second.agg:
         case "count":
             return f"count(value) {own}", INTEGER

@@ -12,7 +12,7 @@ from tallybook.calendar import ONE_DAY, period_start
 from tallybook.measure import ADDITIVE, FLOAT
 from tallybook.metrics import LEVEL, UNIQUES, Bound
 from tallybook.query.ask import Query
-from tallybook.query.cells import Cell, Key, Period, Solved, between, mean_of, minus, plain
+from tallybook.query.cells import Cell, Key, Period, Solved, between, mean_of, merged, minus, plain
 from tallybook.query.ground import Coverage, Ground
 from tallybook.query.merge import TOTALS, Parts, period_sql, values_relation
 from tallybook.query.spans import spans
@@ -156,10 +156,10 @@ class OneMetric:
             return sql
         return f"SELECT * FROM ({sql}) WHERE {self.coverage.sql(column)}"
 
-    def _cells(self, sql: str) -> dict[Key, Cell]:
-        """Cells of rows (g, k0…, rows, value, approximate, carried)."""
+    def _cells(self, parts: Parts, build: Callable[[Parts], str]) -> dict[Key, Cell]:
+        """Cells of rows (g, k0…, rows, value, approximate, carried, lost)."""
         n = len(self.query.by)
-        return {(row[0], row[1 : n + 1]): Cell(row[n + 2], row[n + 3], row[n + 4]) for row in self.ground.rows(sql)}
+        return {(row[0], row[1 : n + 1]): merged(*row[n + 2 :]) for row in self.ground.merged_rows(parts, build)}
 
     # -- total ---------------------------------------------------------------------------------------------
 
@@ -178,7 +178,7 @@ class OneMetric:
                 k: replace(r, sql=f"(SELECT * FROM {r.sql} WHERE {covered})") for k, r in parts.relations.items()
             }
             parts = replace(parts, relations=narrowed)
-        return self._cells(parts.finished(self._period_sql(), self.first, self.last, targets=self.windows))
+        return self._cells(parts, lambda p: p.finished(self._period_sql(), self.first, self.last, targets=self.windows))
 
     def _bound(self) -> Bound:
         assert self.bound is not None
@@ -187,7 +187,7 @@ class OneMetric:
     def _bounded(self) -> dict[Key, Cell]:
         """Daily counts of distinct things: known for one day, else between the largest day and their sum."""
         cells: dict[Key, Cell] = {}
-        for key, (total, _, _, high, seen, approximate, carried) in self._daily().items():
+        for key, (total, _, _, high, seen, approximate, carried, _) in self._daily().items():
             period = self.periods[key[0]]
             if period.first == period.last:
                 cells[key] = Cell(total, approximate, carried)
@@ -199,17 +199,20 @@ class OneMetric:
 
     # -- over the days of a period --------------------------------------------------------------------------------
 
-    def _daily(self) -> dict[Key, tuple[Any, int, Any, Any, int, bool, bool]]:
+    def _daily(self) -> dict[Key, tuple[Any, int, Any, Any, int, bool, bool, int]]:
         """Per period and series: sum, number, least and most of the daily values, and what is to be said."""
         n = len(self.query.by)
         keys = "".join(f", k{i}" for i in range(n))
-        daily = self._restricted(self._parts().finished("day", self.first, self.last))
-        dated = self._by_period(daily)
-        sql = (
-            f"SELECT g{keys}, sum(value), count(value), min(value), max(value), count(*), "
-            f"bool_or(approximate), bool_or(carried) FROM ({dated}) GROUP BY g{keys}"
-        )
-        return {(row[0], row[1 : n + 1]): row[n + 1 :] for row in self.ground.rows(sql)}
+
+        def by_period(parts: Parts) -> str:
+            dated = self._by_period(self._restricted(parts.finished("day", self.first, self.last)))
+            value = "CAST(value AS DOUBLE)" if parts.wide else "value"
+            return (
+                f"SELECT g{keys}, sum({value}), count(value), min(value), max(value), count(*), "
+                f"bool_or(approximate), bool_or(carried), max(lost) FROM ({dated}) GROUP BY g{keys}"
+            )
+
+        return {(row[0], row[1 : n + 1]): row[n + 1 :] for row in self.ground.merged_rows(self._parts(), by_period)}
 
     def _by_period(self, dated: str) -> str:
         """A relation by day, g, as one by period: as often as there are periods that hold the day."""
@@ -220,8 +223,11 @@ class OneMetric:
     def _over_days(self) -> dict[Key, Cell]:
         """average, min or max of the daily values; a covered day without facts counts as 0 where 0 exists."""
         cells = {}
-        for key, (total, number, low, high, seen, approximate, carried) in self._daily().items():
-            cell = Cell(None, approximate, carried)
+        for key, (total, number, low, high, seen, approximate, carried, lost) in self._daily().items():
+            cell = merged(None, approximate, carried, lost)
+            if cell.why:
+                cells[key] = cell
+                continue
             period = self.periods[key[0]]
             days = max(period.days, seen)
             blank = days - seen if self.empty is not None else 0
@@ -247,10 +253,10 @@ class OneMetric:
         days = [day for _, day in targets]
         if all(start == day for start, day in targets):
             chosen = set(days)
-            cells = self._cells(self._parts().finished("day", days[0], days[-1]))
+            cells = self._cells(self._parts(), lambda p: p.finished("day", days[0], days[-1]))
             return {key: cell for key, cell in cells.items() if key[0] in chosen}
         relation = values_relation([(start, day, day) for start, day in targets])
-        return self._cells(self._parts().finished("period", min(days), max(days), targets=relation))
+        return self._cells(self._parts(), lambda p: p.finished("period", min(days), max(days), targets=relation))
 
     def _with_present(self, cells: dict[Key, Cell]) -> dict[Key, Cell]:
         """Also series with a fact elsewhere in the period: at its end they are known to be gone, so parts add up."""

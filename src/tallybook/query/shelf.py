@@ -6,8 +6,9 @@ from collections.abc import Callable, Sequence
 from datetime import date
 from typing import TYPE_CHECKING
 
+from tallybook.engines.duckdb import widened
 from tallybook.measure import ADDITIVE
-from tallybook.points import SCHEMAS, columns
+from tallybook.points import MERGE, SCHEMAS, columns
 from tallybook.query.merge import TOTALS, Points
 
 if TYPE_CHECKING:
@@ -17,9 +18,6 @@ if TYPE_CHECKING:
 
 MOST_ROWS = 5_000_000
 """Additive points of a version are kept in memory up to so many: about 100 bytes each."""
-
-
-_LIMITS = (("low", "min"), ("high", "max"), ("low_f", "min"), ("high_f", "max"))
 
 
 class Shelf:
@@ -56,13 +54,18 @@ class Shelf:
             f"CREATE OR REPLACE TEMP TABLE kept_additive AS SELECT {names} FROM {self.scan(files)} "
             "ORDER BY metric, definition, slot, day"
         ).fetchall()
-        sums = ", ".join(f"sum({part}) AS {part}" for part in ("rows", "n", "total", "total_f", "s1", "s2"))
-        limits = ", ".join(f"{how}({part}) AS {part}" for part, how in _LIMITS)
-        self.engine.execute(
-            f"CREATE OR REPLACE TEMP TABLE kept_totals AS SELECT metric, definition, slot, day, {sums}, {limits} "
-            "FROM kept_additive GROUP BY ALL ORDER BY ALL"
-        ).fetchall()
+        widened(self._keep_totals)
         self.kept = version
+
+    def _keep_totals(self, wide: bool) -> None:
+        """The additive points without their dimensions: one row for each slot and day; with `wide` as they are."""
+        how = MERGE.items() if not wide else dict.fromkeys(MERGE, "").items()
+        merged = ", ".join(f"{merge}({part}) AS {part}" for part, merge in how)
+        grouped = "" if wide else " GROUP BY ALL"
+        self.engine.execute(
+            f"CREATE OR REPLACE TEMP TABLE kept_totals AS SELECT metric, definition, slot, day, {merged} "
+            f"FROM kept_additive{grouped} ORDER BY metric, definition, slot, day"
+        ).fetchall()
 
 
 def _nothing(kind: str) -> str:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tallybook.measure import FLOAT
 from tallybook.query.ask import Query
 from tallybook.query.cells import Cell, Key, Period, Solved, formula_of
 from tallybook.query.ground import Coverage, Ground
 from tallybook.query.one_metric import OneMetric, as_written
+from tallybook.shell import type_of
 
 
 def solve(ground: Ground, query: Query, name: str, show: str | None = None, coverage: Coverage | None = None) -> Solved:
@@ -27,16 +27,14 @@ def _derived(ground: Ground, query: Query, name: str, coverage: Coverage | None)
     own = ground.covered(name)
     shared = own if coverage is None else own & coverage
     operands = [solve(ground, query, o.metric, o.show, shared) for o in measure.operands]
+    type_ = type_of(measure.shell, [operand.type for operand in operands])
     cells: dict[Key, Cell] = {}
     for key in {key for operand in operands for key in operand.cells}:
-        cells[key] = formula_of(measure.shell, [operand.at(key) for operand in operands])
+        cells[key] = formula_of(measure.shell, [operand.at(key) for operand in operands], type_)
     found = {start: _shared_period([o.periods[start] for o in operands]) for start in operands[0].periods}
-    empty = formula_of(measure.shell, [Cell(o.empty) for o in operands]).value
-    types = {o.type for o in operands}
-    exact = FLOAT not in types and all(not isinstance(c.value, float) for c in cells.values())
+    empty = formula_of(measure.shell, [Cell(o.empty) for o in operands], type_).value
     return Solved(
-        cells=cells, periods=found, empty=empty if exact or empty is None else float(empty),
-        type="decimal" if exact else FLOAT, show="formula", operands=operands, shell=measure.shell,
+        cells=cells, periods=found, empty=empty, type=type_, show="formula", operands=operands, shell=measure.shell,
         said=f"{name}: {as_written(ground.catalog.metrics[name].measure or measure.text)}, each rolled up over the days all of them cover, then evaluated",
     )  # fmt: skip
 

@@ -8,7 +8,7 @@ from typing import Any
 from tallybook.measure import ADDITIVE
 from tallybook.metrics import FLOW, Bound
 from tallybook.query.ask import Query
-from tallybook.query.cells import Cell, Key
+from tallybook.query.cells import Cell, Key, merged
 from tallybook.query.ground import Ground
 from tallybook.query.merge import TOTALS, Parts, period_sql
 
@@ -54,8 +54,8 @@ def _merge(ground: Ground, query: Query, names: list[str], first: date, last: da
     period = period_sql(query.scope, query.week_start, first)
     n = len(parts.dims)
     found: dict[str, dict[Key, Cell]] = {bound.key: {} for bound in bounds}
-    for row in ground.rows(parts.finished(period, first, last)):
+    for row in ground.merged_rows(parts, lambda p: p.finished(period, first, last)):
         if row[1] in found:  # not another metric of the very same definition
-            found[row[1]][(row[0], row[2 : n + 1])] = Cell(row[n + 2], row[n + 3], row[n + 4])
+            found[row[1]][(row[0], row[2 : n + 1])] = merged(*row[n + 2 :])
     for name, bound in zip(names, bounds, strict=True):
         ground.merged[(query, name)] = found[bound.key]

@@ -69,12 +69,14 @@ def _as_integer(value: Number, column: Column) -> int:
 def _as_decimal(value: Number, column: Column) -> Decimal:
     if isinstance(value, float):
         raise ValueError(f"{column.name!r} is an exact decimal column and {value!r} is a float")
-    return value if isinstance(value, Decimal) else Decimal(value)
+    if not isinstance(value, Decimal):
+        return Decimal(value)
+    return value if value or not value.is_signed() else value.copy_abs()
 
 
 def _as_float(value: Number, column: Column) -> float | None:
     if type(value) is float:
-        return value
+        return 0.0 if value == 0 and math.copysign(1, value) < 0 else value  # no minus zero
     try:
         return float(value)
     except OverflowError:

@@ -17,7 +17,7 @@ from decimal import Context, Decimal
 from typing import TYPE_CHECKING, Any
 
 from tallybook.calendar import ONE_DAY, zone
-from tallybook.errors import SourceError
+from tallybook.errors import NotFinite, SourceError
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -259,6 +259,10 @@ class Source(abc.ABC):
         """An expression that groups by the exact characters and arrives as text."""
         return expression
 
+    def finite(self, expression: str) -> str:
+        """The condition that a number is neither NaN nor infinite."""
+        return f"{expression} not in ('NaN', 'Infinity', '-Infinity')"
+
     def float(self, expression: str) -> str:
         return f"CAST({expression} AS DOUBLE PRECISION)"
 
@@ -455,10 +459,12 @@ def as_exact(value: Any) -> Decimal | None:
     number: Any = Decimal(value) if isinstance(value, int) else value
     if isinstance(number, float) and number.is_integer():
         number = Decimal(int(number))
+    if isinstance(number, float) and not math.isfinite(number):
+        raise NotFinite(number)
     if not isinstance(number, Decimal):
         raise SourceError(f"an exact number was expected, seen {value!r}", hint="cast it: cast(x as decimal(38, 10))")
     if not number.is_finite():
-        raise SourceError(f"a sum is {number}", hint="leave such rows out: nullif(x, 'NaN')")
+        raise NotFinite(number)
     if number != 0 and (number.adjusted() >= 28 or number != number.quantize(_SMALLEST, context=_WIDE)):
         raise SourceError(
             f"{value} needs more than 28 digits before or 10 after the point",
@@ -473,7 +479,7 @@ def as_float(value: Any) -> float | None:
         return None
     number = float(value)
     if not math.isfinite(number):
-        raise SourceError(f"a number is {number}", hint="leave such rows out with a filter inside the measure")
+        raise NotFinite(number)
     return number
 
 

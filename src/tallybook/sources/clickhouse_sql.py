@@ -50,6 +50,9 @@ class ClickhouseSql(Source):
             return f"toString(toTimeZone({expression}, 'UTC'))"
         return f"toString({expression})"
 
+    def finite(self, expression: str) -> str:
+        return f"isFinite({expression})"
+
     def float(self, expression: str) -> str:
         return f"toFloat64({expression})"
 

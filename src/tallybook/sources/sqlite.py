@@ -189,6 +189,9 @@ class SqliteSource(FileSource["sqlite3.Connection"]):
     def text(self, expression: str, type_: ColumnType) -> str:
         return expression if type_.kind in (INT, DEC, FLOAT, BOOL) else f"({expression}) COLLATE BINARY"
 
+    def finite(self, expression: str) -> str:
+        return f"abs({expression}) < 9e999"
+
     def float(self, expression: str) -> str:
         return f"CAST({expression} AS REAL)"
 
