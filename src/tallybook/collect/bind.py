@@ -40,6 +40,7 @@ from tallybook.sources.base import (
 )
 
 FLOATING = "float"
+_NO_TIME = "a time column contains"
 _BEYOND_64_BITS = re.compile("UNSIGNED|UBIGINT|HUGEINT|UInt64|Int128|Int256", re.IGNORECASE)
 
 
@@ -215,20 +216,23 @@ def _sampled_form(
 
 
 def day_of_value(value: Any, form: TimeForm, zone: str) -> date:
-    """The local day of a time as a source gives it."""
+    """The local day of a time as a source gives it. Raises SourceError for what no calendar has."""
     if form.by_day:
-        return date.fromisoformat(str(value)[:10])
-    if form.name in ("epoch_s", "epoch_ms"):
-        seconds = float(value) / (1000 if form.name == "epoch_ms" else 1)
-        return calendar.day_of(datetime.fromtimestamp(seconds, UTC), zone)
-    if isinstance(value, str) and form.name == "text_offset":
-        # The least text is not always the least instant; a day earlier is never too late.
-        return calendar.day_of(as_instant(value), zone) - ONE_DAY
-    if isinstance(value, str):
-        value = datetime.fromisoformat(value)
-    if isinstance(value, datetime) and value.tzinfo is None:
-        value = value.replace(tzinfo=calendar.zone(form.zone))
-    return calendar.day_of(as_instant(value), zone)
+        return as_instant(str(value)[:10], _NO_TIME).date()
+    try:
+        if form.name in ("epoch_s", "epoch_ms"):
+            seconds = float(value) / (1000 if form.name == "epoch_ms" else 1)
+            return calendar.day_of(datetime.fromtimestamp(seconds, UTC), zone)
+        if isinstance(value, str) and form.name == "text_offset":
+            # The least text is not always the least instant; a day earlier is never too late.
+            return calendar.day_of(as_instant(value, _NO_TIME), zone) - ONE_DAY
+        if isinstance(value, str):
+            value = datetime.fromisoformat(value)
+        if isinstance(value, datetime) and value.tzinfo is None:
+            value = value.replace(tzinfo=calendar.zone(form.zone))
+        return calendar.day_of(as_instant(value, _NO_TIME), zone)
+    except (ValueError, OverflowError, OSError):
+        raise SourceError(f"{_NO_TIME} {value!s:.60}; expected a time of the calendar") from None
 
 
 # --- slots ---------------------------------------------------------------------------------------------------

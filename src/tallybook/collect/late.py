@@ -13,7 +13,7 @@ from datetime import date, datetime, timedelta
 
 from tallybook import calendar
 from tallybook.calendar import ONE_DAY
-from tallybook.collect.bind import Facts, day_of_value
+from tallybook.collect.bind import Facts
 from tallybook.collect.statements import INTERVAL_PLAN, Group
 from tallybook.sources.base import Reader
 from tallybook.store.ledger import CoveredDay, Followed, Ledger
@@ -100,10 +100,8 @@ def _found(one: Candidate, reader: Reader, sql: str, first: date, last: date) ->
     if one.group.key.plan != INTERVAL_PLAN:
         days = {first + (int(row[0]) - 1) * ONE_DAY for row in rows if row[0] is not None}
         return {day for day in days if first <= day <= last}
-    begins, form = rows[0][0], one.facts.since
-    if begins is None or form is None:
-        return set()
-    return set(calendar.days(max(day_of_value(begins, form, one.group.zone), first), last))
+    begins = rows[0][0]
+    return set() if begins is None else set(calendar.days(first + int(begins) * ONE_DAY, last))
 
 
 def not_followed_since(ledger: Ledger, key: str, definition: str, covered: set[date]) -> datetime | None:

@@ -346,7 +346,12 @@ class Planner:
             return found.last_closed - TWO_YEARS + ONE_DAY
         with group.source.snapshot() as reader:
             value = reader.rows(group.earliest())[0][0]
-        return None if value is None else min(day_of_value(value, form, self.zone), found.last_closed + ONE_DAY)
+        if value is None:
+            return None
+        try:
+            return min(day_of_value(value, form, self.zone), found.last_closed + ONE_DAY)
+        except SourceError:  # a text such as 2026-02-30 is no day, and says nothing about the first one
+            return found.last_closed - TWO_YEARS + ONE_DAY
 
 
 def _listed(stretches: Sequence[Any]) -> set[date]:

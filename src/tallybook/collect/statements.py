@@ -439,7 +439,7 @@ class Group:
 
     def changed_since(self, instant: datetime, first: date, last: date) -> str:
         """Where facts lie that were written at `instant` or later, whatever `where` says of them by now: the days, `first`
-        being 1 and what is before 0; of intervals the earliest time at which one begins.
+        being 1 and what is before 0; of intervals the least of the days on which one begins, `first` and what is before being 0.
 
         The time stands in no condition, or an index on it could be taken for the better one."""
         source, metric, written = self.source, self.metric, self.members[0].changed
@@ -452,24 +452,29 @@ class Group:
         if written.name == "text_offset":
             late.insert(0, f"{column} >= '{day - ONE_DAY}'")
         if self.key.plan == INTERVAL_PLAN:
-            return self._select([], [self._least(metric.from_ or "", self.members[0].since)], self.relation, late)
+            return self._select([], [self._begins(first, last)], self.relation, late)
         form, time = self._time()
         bounds = self._bounds(form, first - ONE_DAY, last + ONE_DAY)
         day_of_fact = source.stretch(source.time_value(time, form), bounds)
         return f"SELECT DISTINCT {day_of_fact} AS c0 FROM {self.relation} WHERE {' AND '.join(late)}"
 
     def earliest(self) -> str:
-        """A statement for the earliest time of the facts."""
+        """A statement for the earliest time of the facts that a calendar has."""
         metric, facts = self.metric, self.members[0]
-        column = self.source.quote(metric.time or metric.from_ or "")
-        least = self._least(metric.time or metric.from_ or "", facts.time or facts.since)
-        return f"SELECT {least} FROM {self.relation} WHERE {column} IS NOT NULL"
+        column, form = self.source.quote(metric.time or metric.from_ or ""), facts.time or facts.since
+        assert form is not None
+        least = self.source.fetched_time(self.source.least(column), form)
+        return f"SELECT {least} FROM {self.relation} WHERE {' AND '.join(self.source.possible(column, form))}"
 
     # -- pieces ---------------------------------------------------------------------------------------
 
-    def _least(self, column: str, form: TimeForm | None) -> str:
+    def _begins(self, first: date, last: date) -> str:
+        """How many days after `first` the earliest interval begins: 0 also for what has no such beginning, the number of
+        days for what begins after `last`."""
+        form = self.members[0].since
         assert form is not None
-        return self.source.fetched_time(self.source.least(self.source.quote(column)), form)
+        since = self.source.time_value(self.source.quote(self.metric.from_ or ""), form)
+        return self.source.least(self.source.stretch(since, self._bounds(form, first, last + ONE_DAY)))
 
     def _select(self, heads: Sequence[str], columns: Sequence[str], relation: str, where: Sequence[str]) -> str:
         listed = ", ".join(f"{expression} AS c{i}" for i, expression in enumerate([*heads, *columns]))

@@ -161,7 +161,8 @@ def _first_day(source: Source, facts: Facts, zone: str, now: datetime) -> date |
         if key not in source.remembered:
             source.remembered[key] = None
             with source.snapshot() as reader:
-                found = reader.rows(f"SELECT MIN({name}) FROM {relation} WHERE {name} IS NOT NULL")
+                where = " AND ".join(source.possible(name, form))
+                found = reader.rows(f"SELECT MIN({name}) FROM {relation} WHERE {where}")
             source.remembered[key] = found[0][0]
         value = source.remembered[key]
         day = None if value is None else day_of_value(value, form, zone)

@@ -45,6 +45,9 @@ class ColumnType:
     declared: str = ""
 
 
+FIRST_POSSIBLE, LAST_POSSIBLE = date(1000, 1, 1), date(9999, 12, 29)
+"""Days outside of these are not times of facts: zero dates, years before Christ, infinity, and the unset dates of
+programming languages. Offsets from UTC do not lead out of the calendar from here."""
 DECLARED = "decimals of "
 """Begins `declared` of a column whose metric says `decimals = …`; the kind it was follows."""
 
@@ -135,6 +138,8 @@ class Source(abc.ABC):
     """It groups one scan by several keys at once (GROUPING SETS)."""
     snapshots: bool = True
     """False: every statement stands for itself."""
+    calendar_times: bool = False
+    """Its types for times contain only times of the calendar: neither infinity nor zero dates nor years before Christ."""
 
     def __init__(self, settings: SourceSettings) -> None:
         self.settings = settings
@@ -343,6 +348,15 @@ class Source(abc.ABC):
     def between(self, value: str, form: TimeForm, start: tuple[datetime, date], end: tuple[datetime, date]) -> str:
         return f"{value} >= {self.bound(form, *start)} AND {value} < {self.bound(form, *end)}"
 
+    def possible(self, column: str, form: TimeForm) -> list[str]:
+        """Conditions on the bare column that a time is one of the calendar. They reach its index."""
+        if self.calendar_times and form.name in ("instant", "naive", "midnight", "date"):
+            return [f"{column} IS NOT NULL"]
+        if form.name == "text_offset":
+            return [f"{column} >= '{FIRST_POSSIBLE}' AND {column} < '{LAST_POSSIBLE}'"]
+        first, last = ((datetime(d.year, d.month, d.day, tzinfo=UTC), d) for d in (FIRST_POSSIBLE, LAST_POSSIBLE))
+        return [self.between(column, form, first, last)]
+
     def stretch(self, value: str, bounds: Sequence[str]) -> str:
         """Which of the stretches between `bounds` (literals, rising) a value lies in, counted from 0."""
         return self.in_stretch(value, bounds, [str(i) for i in range(len(bounds) + 1)])
@@ -399,19 +413,31 @@ def text_form(value: str) -> str | None:
     return form + "_z" if found["zone"] else form
 
 
-def as_instant(value: Any) -> datetime:
-    """What a `fresh` statement answered, as an aware instant: naive times are UTC, numbers seconds since 1970."""
-    if isinstance(value, datetime):
-        return value if value.tzinfo else value.replace(tzinfo=UTC)
-    if isinstance(value, date):
-        return datetime(value.year, value.month, value.day, tzinfo=UTC)
-    if isinstance(value, int | float | Decimal):
-        seconds = float(value)
-        return datetime.fromtimestamp(seconds / 1000 if abs(seconds) > 1e11 else seconds, UTC)
+def as_instant(value: Any, what: str = "`fresh` answered") -> datetime:
+    """A value of a source as an aware instant: naive times are UTC, numbers seconds or milliseconds since 1970.
+
+    Raises SourceError for what is not an instant that a calendar has: infinity, a zero date, a year before 1 or after
+    9999. `what` begins its message."""
     try:
+        parsed = _instant(value)
+        parsed.astimezone(UTC)  # at the ends of the calendar an offset leads out of it
+    except (ValueError, OverflowError, OSError):
+        raise SourceError(f"{what} {value!s:.60}; expected a time, as 2026-03-01 04:00:00+00:00") from None
+    if not FIRST_POSSIBLE <= parsed.date() <= LAST_POSSIBLE:
+        raise SourceError(f"{what} {value!s:.60}; expected a time between {FIRST_POSSIBLE} and {LAST_POSSIBLE}")
+    return parsed
+
+
+def _instant(value: Any) -> datetime:
+    if isinstance(value, datetime):
+        parsed = value
+    elif isinstance(value, date):
+        parsed = datetime(value.year, value.month, value.day)
+    elif isinstance(value, int | float | Decimal):
+        seconds = float(value)
+        parsed = datetime.fromtimestamp(seconds / 1000 if abs(seconds) > 1e11 else seconds, UTC)
+    else:
         parsed = datetime.fromisoformat(str(value))
-    except ValueError:
-        raise SourceError(f"`fresh` answered {value!r}; expected a time, as 2026-03-01 04:00:00+00:00") from None
     return parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)
 
 

@@ -13,6 +13,7 @@ from tallybook.sources.warehouse import WarehouseSource
 
 class BigquerySource(WarehouseSource):
     dialect = "bigquery"
+    calendar_times = True
     drivername = "bigquery"
     extra = "bigquery"
     clock = "SELECT UNIX_MILLIS(CURRENT_TIMESTAMP())"

@@ -54,6 +54,7 @@ _MISSING = (46, 47, 60, 81, 36)
 
 
 class ClickhouseSource(ClickhouseSql):
+    calendar_times = True
     snapshots = False
 
     def __init__(self, settings: Any) -> None:

@@ -41,6 +41,8 @@ _KINDS = {
     "TIMESTAMP WITH TIME ZONE": TIMESTAMPTZ,
 }  # fmt: skip
 
+_ZONED = "TIMESTAMP WITH TIME ZONE"
+
 
 class DuckdbSource(FileSource["duckdb.DuckDBPyConnection"]):
     dialect = "duckdb"
@@ -157,9 +159,16 @@ class DuckdbReader(Reader):
     def rows(self, sql: str) -> list[tuple[Any, ...]]:
         with self._limited():
             found = self.connection.sql(sql)
-            if "TIMESTAMP WITH TIME ZONE" in map(str, found.types):  # as Python values they would need pytz
-                return list(zip(*(c.to_pylist() for c in found.to_arrow_table().columns), strict=True))
+            if _ZONED in map(str, found.types):  # as Python values they would need pytz
+                try:
+                    return list(zip(*(c.to_pylist() for c in found.to_arrow_table().columns), strict=True))
+                except (OverflowError, ValueError):  # infinity, before Christ
+                    return found.project(", ".join(map(self._shown, found.columns, found.types))).fetchall()
             return found.fetchall()
+
+    def _shown(self, name: str, type_: object) -> str:
+        column = self.source.quote(name)
+        return f"CAST({column} AS VARCHAR)" if str(type_) == _ZONED else column
 
     def batches(self, sql: str, size: int = 50_000) -> Iterator[list[tuple[Any, ...]]]:
         rows = self.rows(sql)

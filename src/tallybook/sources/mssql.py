@@ -25,6 +25,7 @@ _LEAVES = 256
 
 class MssqlSource(TransactionSource):
     dialect = "tsql"
+    calendar_times = True
     drivername = "mssql+pymssql"
     extra = "mssql"
     has_indexes = True

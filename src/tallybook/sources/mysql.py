@@ -128,7 +128,8 @@ class MysqlSource(DescribedServer):
             return SourceError(f"source {name!r}: {said}", hint="`tallybook check --source` lists what is there")
         if code in (1142, 1143):
             return SourceError(f"source {name!r}: {said}", hint="GRANT SELECT on it to the user of the url")
-        if code in (0, 2006, 2013, 1053, 1927) or code >= 4031:
+        unnumbered = code == 0 and not isinstance(error, ValueError | ArithmeticError)
+        if unnumbered or code in (2006, 2013, 1053, 1927) or code >= 4031:
             return SourceUnavailable(f"source {name!r}: the connection was lost: {said}", hint="tallybook run")
         return SourceError(f"source {name!r}: {said}")
 

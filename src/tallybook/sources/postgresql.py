@@ -96,6 +96,7 @@ class PostgresqlSource(DescribedServer):
         raw = super()._connect()
         raw.autocommit = True
         raw.prepare_threshold = None
+        _read_times_as_text(raw)
         return raw
 
     def _end(self, raw: Any) -> None:
@@ -156,7 +157,7 @@ class PostgresqlSource(DescribedServer):
             return SourceError(f"source {name!r}: {said}", hint="`tallybook check --source` lists what is there")
         if state == "42501":
             return SourceError(f"source {name!r}: {said}", hint="GRANT SELECT on it to the user of the url")
-        if state is None or state.startswith(("08", "57P")):
+        if (state is None and _of_connection(error)) or (state or "").startswith(("08", "57P")):
             return SourceUnavailable(f"source {name!r}: the connection was lost: {said}", hint="tallybook run")
         return SourceError(f"source {name!r}: {said}")
 
@@ -254,6 +255,33 @@ class PostgresqlReader(ServerReader):
                 f"source {self.source.settings.name!r}: a value does not fit: {error}",
                 hint="cast it: cast(x as decimal(38, 10))",
             ) from None
+
+
+def _of_connection(error: Exception) -> bool:
+    """Whether an error that the server did not number is one of the connection, and not of a value or statement."""
+    import psycopg
+
+    return not isinstance(
+        error, ValueError | ArithmeticError | psycopg.DataError | psycopg.ProgrammingError | psycopg.NotSupportedError
+    )
+
+
+def _read_times_as_text(raw: Any) -> None:
+    """Times that Python does not have (infinity, before Christ, after 9999) arrive as text, and end no statement."""
+    import psycopg
+    from psycopg.types import datetime as loaders
+
+    for name, base in (
+        ("date", loaders.DateLoader), ("timestamp", loaders.TimestampLoader), ("timestamptz", loaders.TimestamptzLoader)
+    ):  # fmt: skip
+
+        def load(self: Any, data: Any, base: Any = base) -> Any:
+            try:
+                return base.load(self, data)
+            except (psycopg.DataError, ValueError, OverflowError):
+                return bytes(data).decode()
+
+        raw.adapters.register_loader(name, type(f"Text{base.__name__}", (base,), {"load": load}))
 
 
 def _copied(raw: Any, sql: str) -> Generator[Any, Any, io.BytesIO]:

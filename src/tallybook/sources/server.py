@@ -198,13 +198,14 @@ class ServerSource(Source):
         whole = [
             i["column_names"]
             for i in found.get_indexes(name, schema=where)
-            if i["unique"] and None not in i["column_names"] and not _partial(i)
+            if i.get("unique") and None not in i["column_names"] and not _partial(i)
         ]
         return [tuple(map(str, columns)) for columns in (key, *whole) if columns]
 
 
 def _partial(index: Any) -> bool:
-    return any(option.endswith(("where", "length")) and value for option, value in index["dialect_options"].items())
+    options = index.get("dialect_options", {})  # which MySQL leaves out where an index has none
+    return any(option.endswith(("where", "length")) and value for option, value in options.items())
 
 
 class DescribedServer(ServerSource):

@@ -89,7 +89,7 @@ GROUP BY 1, 2;
 -- the earliest
 SELECT MIN("at")
 FROM "events"
-WHERE "at" IS NOT NULL;
+WHERE "at" >= TIMESTAMP '1000-01-01 00:00:00 UTC' AND "at" < TIMESTAMP '9999-12-29 00:00:00 UTC';
 
 -- a sample
 SELECT 1
