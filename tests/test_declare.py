@@ -926,7 +926,7 @@ def test_the_toml_may_name_a_function_of_a_file_or_a_module(project: Loading, tm
         ("m.py:tickets", "import not_there_at_all", "m.py:1 cannot be imported: ModuleNotFoundError"),
         ("m.py:tickets", "\n\n1 / 0", "m.py:3 cannot be imported: ZeroDivisionError"),
         ("m.py:tickets", "def (", "m.py:1 cannot be imported: SyntaxError"),
-        ("m.py:tickets", "raise SystemExit(3)", "cannot be imported: SystemExit"),
+        ("m.py:tickets", "raise SystemExit(3)", "cannot be imported: it called sys.exit(3)"),
         ("no.such:f", None, "there is no module 'no.such'"),
         ("broken_module:f", None, "broken_module cannot be imported: ModuleNotFoundError"),
     ],

@@ -100,6 +100,12 @@ class NotFinite(SourceError):
         self.value, self.metric, self.slot = value, metric, slot
 
 
+class Unforeseen(SourceError):
+    """An exception that nobody foresaw, of one metric or source: `traceback` is the text for a bug report."""
+
+    traceback = ""
+
+
 class Inseparable(SourceError):
     """Rows of one statement that answers for several keys cannot be told apart: ask for each alone."""
 
@@ -178,9 +184,20 @@ class Problems:
 def bug(error: BaseException) -> TallybookError:
     """An unforeseen exception as an error of ours, with the text for a bug report: its type, message and place."""
     return TallybookError(
-        f"a bug in Tallybook: {type(error).__name__}: {error}",
+        f"a bug in Tallybook: {in_words(error)}",
         hint=f"please report it with this text{_place_of(error)}; TALLYBOOK_DEBUG=1 before the command shows the rest",
     )
+
+
+def in_words(error: BaseException) -> str:
+    """The type of an exception and what it says; an exit as the call that was made."""
+    if isinstance(error, SystemExit):
+        return f"it called sys.exit({'' if error.code is None else repr(error.code)})"
+    try:
+        said = str(error)
+    except Exception:  # noqa: BLE001  # an exception of somebody else's class may raise here what it likes
+        said = ""
+    return f"{type(error).__name__}: {said}" if said else type(error).__name__
 
 
 def _place_of(error: BaseException) -> str:

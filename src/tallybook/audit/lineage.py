@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from tallybook.errors import SourceError
+from tallybook.isolation import isolated
 from tallybook.metrics import Catalog, Metric
 
 Columns = dict[str, set[str]]
@@ -77,11 +79,11 @@ def _expressions(metric: Metric) -> list[str]:
 
 def _columns_of(text: str, dialect: str) -> set[str] | None:
     from sqlglot import exp, parse_one
-    from sqlglot.errors import SqlglotError
 
     try:
-        return {column.name for column in parse_one(text, dialect=dialect).find_all(exp.Column)}
-    except SqlglotError:
+        with isolated():
+            return {column.name for column in parse_one(text, dialect=dialect).find_all(exp.Column)}
+    except SourceError:
         return None
 
 
@@ -90,16 +92,15 @@ def _columns_of_query(sql: str, dialect: str) -> Columns | None:
     import re
 
     from sqlglot import parse_one
-    from sqlglot.errors import SqlglotError
     from sqlglot.optimizer.scope import traverse_scope
 
     found: Columns = {}
     try:
-        # The bounds of the days stand for values, which name no column.
-        scopes = traverse_scope(parse_one(re.sub(r"\{\{.*?\}\}", "NULL", sql), dialect=dialect))
-        for scope in scopes:
-            _add_scope(scope, found)
-    except SqlglotError:
+        with isolated():
+            # The bounds of the days stand for values, which name no column.
+            for scope in traverse_scope(parse_one(re.sub(r"\{\{.*?\}\}", "NULL", sql), dialect=dialect)):
+                _add_scope(scope, found)
+    except SourceError:
         return None
     return found
 

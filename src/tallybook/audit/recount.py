@@ -22,7 +22,9 @@ from tallybook.collect.staging import Staging
 from tallybook.collect.statements import INTERVAL_PLAN, Group, group_key
 from tallybook.engines.duckdb import connect
 from tallybook.errors import DONE, NOT_READY, SOME_FAILED, Inseparable, SourceError, SourceUnavailable
+from tallybook.isolation import isolated
 from tallybook.metrics import Metric
+from tallybook.sources import close_sources
 from tallybook.store.ledger import Revision, Snapshot
 
 
@@ -116,8 +118,7 @@ def audit(
             found.counted.append(recount.counted(name, day))
     finally:
         recount.engine.close()
-        for source in means.sources.values():
-            source.close()
+        close_sources(means.sources)
     found.seconds = time.monotonic() - began
     return found
 
@@ -202,7 +203,8 @@ class _Recount:
         try:
             if isinstance(found, SourceError):
                 raise found
-            drift = self._drift(metric, found, day)
+            with isolated():
+                drift = self._drift(metric, found, day)
         except SourceError as error:
             return Counted(
                 metric=name, day=day, error=self.means.mask(error.message), hint=self.means.mask(error.hint),

@@ -32,6 +32,7 @@ from tallybook.errors import (
     SourceUnavailable,
     TallybookError,
 )
+from tallybook.isolation import isolated
 from tallybook.metrics import Delivery, Metric
 from tallybook.query import Query, answer
 from tallybook.query.ask import ask, with_range
@@ -52,6 +53,7 @@ if TYPE_CHECKING:
     from tallybook.deliver import Means as Delivering
     from tallybook.destinations.report import AlertReport, DeliveryReport
     from tallybook.history import History, Imported
+    from tallybook.query.ask import Filter
     from tallybook.query.goals import Standing
     from tallybook.sources.base import Source
     from tallybook.store.copying import Copied
@@ -177,6 +179,7 @@ class Book:
     ) -> Means:  # fmt: skip
         """`urls` are copies, `instead` replicas: these know by themselves how far they are."""
         from tallybook.collect import Means
+        from tallybook.sources import open_sources
 
         others = {**(urls or {}), **(instead or {})}
         project = source_override(self.project, others) if others else self.project
@@ -188,16 +191,12 @@ class Book:
                     f"source {name!r} is read from a copy: when was it taken?",
                     hint=f'say so: --source-as-of 2026-03-01T04:00Z, or declare it: [sources.{name}] fresh = "select max(created_at) from …"',
                 )
+        opened, unopened = open_sources(project.catalog.sources)
         return Means(
-            catalog=project.catalog, store=self.store, sources=self._sources(project), now=self.clock(), clock=self.clock,
+            catalog=project.catalog, store=self.store, sources=opened, unopened=unopened, now=self.clock(), clock=self.clock,
             function_of=project.function, as_of=dict.fromkeys(urls or (), as_of) if as_of else {}, on_progress=on_progress,
             mask=lambda text: mask(text, project),
         )  # fmt: skip
-
-    def _sources(self, project: Project) -> dict[str, Source]:
-        from tallybook.sources import open_source
-
-        return {name: open_source(settings) for name, settings in project.catalog.sources.items()}
 
     # -- query ---------------------------------------------------------------------------------------
 
@@ -285,6 +284,7 @@ class Book:
         from tallybook.collect.live import live_ground
         from tallybook.engines.duckdb import connect
         from tallybook.query.compare import with_stored
+        from tallybook.sources import close_sources
 
         names = list(dict.fromkeys(o for name in question.metrics for o in self.project.catalog.operands(name)))
         keys = self.held.keys(names)
@@ -302,8 +302,7 @@ class Book:
             result = answer(question, live_ground(means, question, self.held.snapshot(keys, None), keys, engine))
         finally:
             engine.close()
-            for source in means.sources.values():
-                source.close()
+            close_sources(means.sources)
         return with_stored(result, self._stored(question, None))
 
     def day(self, text: Day | None) -> date | None:
@@ -369,7 +368,6 @@ class Book:
         return {name: dialect_of(source.url) or "duckdb" for name, source in self.project.catalog.sources.items()}
 
     def _evidence(self, names: Sequence[str], day: date, where: Sequence[str]) -> list[dict[str, Any]]:
-        from tallybook.audit.why import evidence
         from tallybook.query.ask import parse_filter
 
         filters = [parse_filter(text) for text in where]
@@ -377,11 +375,19 @@ class Book:
             keys = self.held.keys(names)
             known = self.held.snapshot(keys, None)
             metrics = [self.project.catalog.metrics[name] for name in names]
-            bounds = {m.name: self.held.bound(m, keys[m.name], known, None) for m in metrics}
-            return [
-                evidence(self.store, self.engine, known, m, keys[m.name], bounds[m.name], day, self.today, filters)
-                for m in metrics
-            ]
+            return [self._evidence_of(metric, keys[metric.name], known, day, filters) for metric in metrics]
+
+    def _evidence_of(
+        self, metric: Metric, key: str, known: Snapshot, day: date, filters: Sequence[Filter]
+    ) -> dict[str, Any]:
+        from tallybook.audit.why import evidence
+
+        try:
+            with isolated():
+                bound = self.held.bound(metric, key, known, None)
+                return evidence(self.store, self.engine, known, metric, key, bound, day, self.today, filters)
+        except SourceError as error:
+            return {"metric": metric.name, "error": error.message, "hint": error.hint}
 
     def diff(
         self, *metrics: str, scope: str = "day", by: Sequence[str] = (), where: Sequence[str] = (),
@@ -420,8 +426,9 @@ class Book:
         assert old is not None
         told |= {"definition": old.definition, "changed": changed_keys(old, metric, zone)}
         try:
-            before = self.query(metric.name, definition=old.definition, **asked)
-            after = self.query(metric.name, live=True, **asked)
+            with isolated():
+                before = self.query(metric.name, definition=old.definition, **asked)
+                after = self.query(metric.name, live=True, **asked)
         except (Refused, SourceError) as error:
             return told | {"error": error.message, "hint": error.hint}
         return told | {"scope": after.scope, "rows": side_by_side(metric.name, before, after)}
@@ -625,27 +632,35 @@ class Book:
 
     def look(self) -> list[Look]:
         """Hold every metric against its source, for `check --source`; one that cannot be reached is told once."""
-        sources = self._sources(self.project)
+        from tallybook.sources import close_sources, open_sources
+
+        sources, unopened = open_sources(self.project.catalog.sources)
         found: dict[str, Look] = {}
         try:
             for metric in self.project.catalog.metrics.values():
-                source = sources.get(metric.source or "")
-                lost = any(look.unreachable and look.source == metric.source for look in found.values())
-                if source is not None and not lost:
-                    found[metric.name] = self._looked(source, metric)
+                name = metric.source or ""
+                lost = any(look.unreachable and look.source == name for look in found.values())
+                if name in self.project.catalog.sources and not lost:
+                    found[metric.name] = self._looked(unopened.get(name) or sources[name], metric)
         finally:
-            for source in sources.values():
-                source.close()
+            close_sources(sources)
         return list(found.values())
 
-    def _looked(self, source: Source, metric: Metric) -> Look:
+    def _looked(self, source: Source | SourceError, metric: Metric) -> Look:
         from tallybook.collect.look import Look, look
 
+        path, lost = f"metrics.{metric.name}", False
         try:
-            return look(source, metric, self.project.catalog.book.timezone)
-        except SourceUnavailable as error:
-            problem = Problem(path=f"sources.{source.settings.name}", message=error.message, hint=error.hint)
-            return Look(metric.name, source=source.settings.name, unreachable=True, problems=[problem])
+            with isolated():
+                if isinstance(source, SourceError):
+                    path, lost = f"sources.{metric.source}", True
+                    raise source
+                return look(source, metric, self.project.catalog.book.timezone)
+        except SourceError as error:
+            if isinstance(error, SourceUnavailable):
+                path, lost = f"sources.{metric.source}", True
+            problem = Problem(path=path, message=error.message, hint=error.hint)
+            return Look(metric.name, source=metric.source or "", unreachable=lost, problems=[problem])
 
     def forget(self, metric: str) -> dict[str, Any]:
         """Drop a metric from the book: its points, days, definitions and revisions, in every version. It may be

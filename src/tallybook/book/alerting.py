@@ -21,7 +21,8 @@ from tallybook.calendar import ONE_DAY
 from tallybook.config import mask
 from tallybook.config.urls import alert_name
 from tallybook.destinations.report import AlertReport
-from tallybook.errors import Busy, DestinationError, Refused, TallybookError
+from tallybook.errors import Busy, DestinationError, TallybookError
+from tallybook.isolation import isolated
 from tallybook.metrics import LEVEL, Metric
 from tallybook.store.ledger import Lease
 from tallybook.timetable import Quiet
@@ -187,7 +188,8 @@ class Alerting:
         for metric in metrics:
             own, _ = self.book.held.coverages(metric, keys[metric.name], known)
             if own.stretches:
-                with suppress(Refused):  # what has no right answer by day has no usual one
+                # What has no right answer by day, or cannot be read, has no usual one; the others are looked at.
+                with suppress(TallybookError), isolated():
                     found[metric.name] = self._series(metric, own.stretches)
         return found
 

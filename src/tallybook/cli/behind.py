@@ -11,6 +11,7 @@ from tallybook.cli.completions import of_metrics
 from tallybook.cli.options import BY, FROM, SCOPE, TABLE_OR_JSON, TO, WHERE, metrics, verb
 from tallybook.cli.terminal import Terminal, count, indented, listed, stretch, table
 from tallybook.errors import DONE, SOME_FAILED, TallybookError
+from tallybook.isolation import isolated
 
 if TYPE_CHECKING:
     from tallybook.book import Book
@@ -60,8 +61,9 @@ def _statements(book: Book, metric: str, day: str) -> tuple[list[dict[str, str]]
     one = book.project.catalog.metrics[metric]
     asked = None if one.snapshot else day
     try:
-        plan = book.plan(metric, from_=asked, to=asked)
-        groups = described(plan, every=True)
+        with isolated():
+            plan = book.plan(metric, from_=asked, to=asked)
+            groups = described(plan, every=True)
     except TallybookError as error:
         return [], error.message
     said = next((report.error for report in plan.reports.values() if report.error), "") or ""
@@ -103,6 +105,9 @@ def _text(value: object) -> str:
 
 
 def _evidence(one: Mapping[str, Any], day: str) -> Iterator[str]:
+    if "error" in one:
+        yield _line("failed", one["error"])
+        return
     definition, coverage = one["definition"], one["coverage"]
     if definition:
         yield _line("definition", f"{definition['id']}, collected since {definition['since'][:10]}; it hashes")

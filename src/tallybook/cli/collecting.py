@@ -251,6 +251,9 @@ def _tell_notes(terminal: Terminal, reports: list[MetricReport], *, only_errors:
             errors.setdefault((report.error, report.hint), []).append(report.metric)
     for note, names in notes.items():
         terminal.out(f"\n{', '.join(names)}: {note}")
+    tracebacks = dict.fromkeys(report.traceback for report in reports if report.traceback)
+    for text in tracebacks if terminal.env.get("TALLYBOOK_DEBUG") == "1" else ():
+        terminal.err(f"\n{text}")
     for (error, hint), names in errors.items():
         failed = terminal.styled("failed:", "bold", "red", stream=terminal.stderr)
         terminal.err(f"\n{', '.join(names)} {failed} {error}" + (f"\n{indented(hint)}" if hint else ""))

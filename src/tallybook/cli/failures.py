@@ -8,7 +8,17 @@ from typing import Any
 import click
 
 from tallybook.cli.terminal import Terminal, indented
-from tallybook.errors import BUG, NOT_READY, USAGE, DeclarationError, Refused, SourceError, TallybookError, bug
+from tallybook.errors import (
+    BUG,
+    NOT_READY,
+    USAGE,
+    DeclarationError,
+    Refused,
+    SourceError,
+    TallybookError,
+    Unforeseen,
+    bug,
+)
 
 STOPPED = 130
 """As shells say it of a command that was stopped by Ctrl-C."""
@@ -35,6 +45,8 @@ def tell(error: BaseException, terminal: Terminal, *, as_json: bool) -> int:
 def exit_code(error: BaseException) -> int:
     if isinstance(error, click.Abort | KeyboardInterrupt):
         return STOPPED
+    if isinstance(error, Unforeseen):
+        return error.exit_code
     if isinstance(error, SourceError):
         return NOT_READY  # a run tells of failed metrics in its report; here nothing was done
     if isinstance(error, TallybookError):

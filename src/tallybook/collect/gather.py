@@ -16,6 +16,7 @@ from tallybook.collect.bind import Facts
 from tallybook.collect.staging import AdditiveRows, Staging, opening_day
 from tallybook.collect.statements import AdditivePlan, Group, KeyedPlan, Scan
 from tallybook.errors import Inseparable, NotFinite, SourceError
+from tallybook.isolation import isolated
 from tallybook.measure import FLOAT
 from tallybook.sources.base import INT, TEXT, Reader, as_exact, as_float, as_integer, as_text
 
@@ -328,7 +329,8 @@ def gather_function(
 ) -> None:
     """Call a Python metric for one day and stage the numbers it returns."""
     metric = facts.metric
-    answered = function(Period(start=day, end=day + ONE_DAY, zone=zone), connection)
+    with isolated(f"metric {metric.name!r} raised on {day}"):
+        answered = function(Period(start=day, end=day + ONE_DAY, zone=zone), connection)
     if answered is None:
         return
     listed = answered if isinstance(answered, list) else [{"value": answered}]

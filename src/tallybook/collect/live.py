@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING
 
 from tallybook import calendar
 from tallybook.calendar import ONE_DAY
+from tallybook.collect.bind import Facts
 from tallybook.collect.gather import by_index, gather_days, gather_function, gather_intervals, gather_now
-from tallybook.collect.plan import Horizon, Planner, horizon
-from tallybook.collect.run import Means
+from tallybook.collect.plan import Horizon, Planner
+from tallybook.collect.run import Means, horizon_of
 from tallybook.collect.staging import Staging
 from tallybook.collect.statements import INTERVAL_PLAN, SNAPSHOT_PLAN, Group, group_key
-from tallybook.errors import Inseparable, Refused
+from tallybook.errors import Inseparable, Refused, SourceError
+from tallybook.isolation import isolated
 from tallybook.measure import ADDITIVE
 from tallybook.metrics import Bound, Metric
 from tallybook.points import SCHEMAS
@@ -41,33 +43,55 @@ def live_ground(
     operands = dict.fromkeys(o for name in query.metrics for o in catalog.operands(name))
     bounds: dict[str, Bound] = {}
     coverage: dict[str, Coverage] = {}
-    horizons: dict[str, Horizon] = {}
+    horizons: dict[str, Horizon | SourceError] = {}
+    failures: dict[str, SourceError] = {}
     for name in operands:
         metric = catalog.metrics[name]
         source = metric.source or ""
         if source not in horizons:
-            horizons[source] = horizon(means.sources.get(source), means.now, zone, means.as_of.get(source))
-        planner = Planner(catalog, known, keys, {}, means.now)
-        facts = planner._bound(metric, horizons[source], keys.get(name, name))
-        bounds[name] = facts.bound
-        first, last = _reach(metric, query, today)
-        if metric.function:
-            function = means.function_of(metric)
-            database = horizons[source].source
-            with database.sql_connection() if database else nullcontext() as connection:
-                for day in calendar.days(first, last):
-                    gather_function(facts, function, connection, day, zone, staging)
-            coverage[name] = Coverage(((first, last),))
-            continue
-        database = horizons[source].source
-        assert database is not None
-        group = Group(database, group_key(facts), [facts], zone)
-        coverage[name] = _gather(group, metric, first, last, today, staging)
+            horizons[source] = horizon_of(means, source)
+        try:
+            with isolated():
+                facts = _bound(means, metric, horizons[source], known, keys)
+                coverage[name] = _gathered(means, facts, horizons[source], query, today, staging)
+                bounds[name] = facts.bound
+        except SourceError as error:
+            failures[name] = error
+    if failures and len(failures) == len(operands):
+        raise next(iter(failures.values()))
+    closed = [h.last_closed for h in horizons.values() if isinstance(h, Horizon)]
     return Ground(
         catalog=catalog, engine=engine, relation=lambda kind, key, first, last: Points(f"new_{ADDITIVE if kind == TOTALS else kind}"), bounds=bounds,
-        coverage=coverage, last_closed=min([h.last_closed for h in horizons.values()] + [today - ONE_DAY]), version=known.version,
+        coverage=coverage, last_closed=min([*closed, today - ONE_DAY]), version=known.version,
         running=today if query.last >= today else None, running_until=f"{means.now.astimezone(calendar.zone(zone)):%H:%M}",
+        whys={name: f"{name} cannot be read: {means.mask(error.message)}" for name, error in failures.items()},
     )  # fmt: skip
+
+
+def _bound(
+    means: Means, metric: Metric, found: Horizon | SourceError, known: Snapshot, keys: Mapping[str, str]
+) -> Facts:
+    if isinstance(found, SourceError):
+        raise found
+    planner = Planner(means.catalog, known, keys, {}, means.now)
+    return planner._bound(metric, found, keys.get(metric.name, metric.name))
+
+
+def _gathered(
+    means: Means, facts: Facts, found: Horizon | SourceError, query: Query, today: date, staging: Staging
+) -> Coverage:
+    """Stage the facts of one metric; the days they are of."""
+    assert isinstance(found, Horizon)
+    metric, database, zone = facts.metric, found.source, means.catalog.book.timezone
+    first, last = _reach(metric, query, today)
+    if metric.function:
+        function = means.function_of(metric)
+        with database.sql_connection() if database else nullcontext() as connection:
+            for day in calendar.days(first, last):
+                gather_function(facts, function, connection, day, zone, staging)
+        return Coverage(((first, last),))
+    assert database is not None
+    return _gather(Group(database, group_key(facts), [facts], zone), metric, first, last, today, staging)
 
 
 def _reach(metric: Metric, query: Query, today: date) -> tuple[date, date]:

@@ -16,7 +16,8 @@ from tallybook.collect.bind import Facts, bind, day_of_value
 from tallybook.collect.late import MARGIN, Candidate, Search, follow, in_order, not_followed_since
 from tallybook.collect.report import MetricReport
 from tallybook.collect.statements import SNAPSHOT_PLAN, Group, GroupKey, group_key
-from tallybook.errors import Refused, SourceError, SourceUnavailable
+from tallybook.errors import Refused, SourceError
+from tallybook.isolation import isolated
 from tallybook.measure import parse_measure
 from tallybook.metrics import IMPORTED, Bound, BoundSlot, Catalog, Metric
 from tallybook.sources.base import Source
@@ -127,12 +128,13 @@ class Planner:
             report = plan.reports[metric.name] = MetricReport(metric=metric.name, source=metric.source or "")
             found = self.horizons[metric.source or ""]
             if isinstance(found, SourceError):
-                report.failed(found.message, found.hint, unavailable=isinstance(found, SourceUnavailable))
+                report.failed_by(found)
                 continue
             try:
-                work, key = self._work(metric, found, asked, report, plan)
+                with isolated():
+                    work, key = self._work(metric, found, asked, report, plan)
             except SourceError as error:
-                report.failed(error.message, error.hint, unavailable=isinstance(error, SourceUnavailable))
+                report.failed_by(error)
                 continue
             if work is None:
                 continue
@@ -280,12 +282,12 @@ class Planner:
         works: dict[tuple[Any, ...], Work] = {}
         for several in alike.values():
             try:
-                plan.searches.append(follow(several))
+                with isolated():
+                    plan.searches.append(follow(several))
             except SourceError as error:
                 for one in several:
-                    what = f"what changed could not be looked for: {error.message}"
-                    lost = isinstance(error, SourceUnavailable)
-                    plan.reports[one.facts.metric.name].failed(what, error.hint, unavailable=lost)
+                    report = plan.reports[one.facts.metric.name]
+                    report.failed_by(error, "what changed could not be looked for")
                 continue
             for one in several:
                 self._add_late(one, plan, works)

@@ -8,7 +8,7 @@ from datetime import date
 from typing import Any
 
 from tallybook.destinations.report import AlertReport, DeliveryReport
-from tallybook.errors import DONE, NOT_READY, SOME_FAILED
+from tallybook.errors import DONE, NOT_READY, SOME_FAILED, SourceError, SourceUnavailable, Unforeseen
 
 
 @dataclass(kw_only=True)
@@ -30,6 +30,8 @@ class MetricReport:
     """Days whose facts changed, and that wait for the next run."""
     error: str | None = None
     hint: str = ""
+    traceback: str = ""
+    """Of an exception that nobody foresaw: the text for a bug report."""
     unavailable: bool = False
     not_ready: bool = False
     notes: list[str] = field(default_factory=list)
@@ -42,10 +44,17 @@ class MetricReport:
     def failed(self, message: str, hint: str = "", *, unavailable: bool = False) -> None:
         self.error, self.hint, self.unavailable = message, hint, unavailable
 
+    def failed_by(self, error: SourceError, doing: str = "") -> None:
+        """Failed by this error, while `doing` something."""
+        said = f"{doing}: {error.message}" if doing else error.message
+        self.failed(said, error.hint, unavailable=isinstance(error, SourceUnavailable))
+        self.traceback = error.traceback if isinstance(error, Unforeseen) else ""
+
     def masked(self, mask: Callable[[str], str]) -> None:
         """Take secrets out of what was said."""
         self.error = self.error and mask(self.error)
         self.hint = mask(self.hint)
+        self.traceback = mask(self.traceback)
         self.notes = [mask(note) for note in self.notes]
 
     def to_dict(self) -> dict[str, Any]:

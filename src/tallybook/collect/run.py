@@ -30,7 +30,9 @@ from tallybook.collect.staging import Staging
 from tallybook.collect.statements import INTERVAL_PLAN, Group
 from tallybook.engines.duckdb import connect
 from tallybook.errors import Inseparable, SourceError, SourceUnavailable, TallybookError
+from tallybook.isolation import isolated
 from tallybook.metrics import Catalog, Metric
+from tallybook.sources import close_sources
 from tallybook.sources.base import Source
 from tallybook.store.folder import Store
 from tallybook.store.ledger import Change, Covered, Followed, Lease, Snapshot, kept_under
@@ -54,6 +56,8 @@ class Means:
     clock: Callable[[], datetime]
     function_of: Callable[[Metric], Callable[..., Any]]
     as_of: Mapping[str, datetime] = field(default_factory=dict)
+    unopened: Mapping[str, SourceError] = field(default_factory=dict)
+    """Sources for which there is no connection to be made, and why."""
     on_progress: OnProgress | None = None
     publish_seconds: float = PUBLISH_SECONDS
     stop: Callable[[], bool] = bool
@@ -85,8 +89,7 @@ def run(means: Means, asked: Asked) -> RunReport:
             report.version = ledger.version()
             report.seconds = time.monotonic() - began
             ledger.finish_run(number, status, report.to_dict(), now=means.clock())
-            for source in means.sources.values():
-                source.close()
+            close_sources(means.sources)
     return report
 
 
@@ -108,8 +111,11 @@ def _needed(catalog: Catalog, asked: Asked) -> list[str]:
 
 def horizon_of(means: Means, name: str) -> Horizon | SourceError:
     """How far a source is known to be complete, or why it cannot be asked."""
+    if name in means.unopened:
+        return means.unopened[name]
     try:
-        return horizon(means.sources.get(name), means.now, means.catalog.book.timezone, means.as_of.get(name))
+        with isolated():
+            return horizon(means.sources.get(name), means.now, means.catalog.book.timezone, means.as_of.get(name))
     except SourceError as error:
         return error
 
@@ -194,7 +200,7 @@ class _Runner:
             key = (facts.bound.key, facts.bound.definition)
             self.again[key] = self.again.get(key, frozenset()) | work.again
         try:
-            for step in self._as_allowed(work) if work.late else self._steps(work):
+            for step in _isolated_steps(self._as_allowed(work) if work.late else self._steps(work)):
                 self._staged(work, step)
         except SourceUnavailable as error:
             self._failed(work, error)
@@ -260,14 +266,7 @@ class _Runner:
         with source.sql_connection() if source else nullcontext() as connection:
             for first, last in work.stretches:
                 for day in calendar.days(first, last):
-                    try:
-                        gather_function(facts, function, connection, day, self.plan_zone, self.staging)
-                    except TallybookError:
-                        raise
-                    except Exception as error:
-                        raise SourceError(
-                            f"metric {facts.metric.name!r} raised on {day}: {type(error).__name__}: {error}"
-                        ) from error
+                    gather_function(facts, function, connection, day, self.plan_zone, self.staging)
                     yield Step(day, day)
 
     @property
@@ -310,7 +309,7 @@ class _Runner:
             done = self.staged.get(key, (facts, [], None))[1]
             days = {d for a, b in work.stretches for d in calendar.days(a, b)} - set(done)
             self.staging.drop(*key, sorted(days))
-            self._report(facts).failed(error.message, error.hint, unavailable=isinstance(error, SourceUnavailable))
+            self._report(facts).failed_by(error)
 
     # -- staged days -------------------------------------------------------------------------------
 
@@ -357,37 +356,62 @@ class _Runner:
         """What is staged becomes the book's next version, in one transaction."""
         if not self.staged:
             return
-        change = Change(what=JOB)
-        for (key, definition), (_, days, instant) in self.staged.items():
-            change.covered.append(Covered(metric=key, definition=definition, days=sorted(days), instant=instant))
-            change.definitions.append(self.definitions[(key, definition)])
-            change.followed += self._followed(key, definition, days)
-        self._revise(change)
-        self._count_points()
-        ledger = self.means.store.ledger
-        self.means.store.publish(self.engine, change, lease=self.lease, run=self.number, now=self.means.clock())
-        for facts, days, _ in self.staged.values():
-            if facts.bound.key != facts.metric.name:
-                ledger.bind_key(facts.metric.name, facts.bound.key)
-            self._report(facts).saw(min(days), max(days), len(days))
+        try:
+            with isolated():
+                self._publish_these(list(self.staged))
+        except SourceError as error:
+            self._publish_one_by_one(error)
         self.staged.clear()
         self.staging.clear()
         self.published = time.monotonic()
 
-    def _followed(self, key: str, definition: str, days: Sequence[date]) -> list[Followed]:
-        """How far changes are followed once `days` are published, which then wait no more."""
-        known = self.plan.followed.get((key, definition))
-        if known is None:
-            return []
-        collected = set(days)
-        known = replace(known, waiting=tuple(day for day in known.waiting if day not in collected))
-        self.plan.followed[(key, definition)] = known
-        return [known]
+    def _publish_one_by_one(self, error: SourceError) -> None:
+        """The points of one of several metrics cannot be published: each goes by itself, so that only that one fails."""
+        staged = list(self.staged)
+        for one in staged:
+            try:
+                if len(staged) == 1:
+                    raise error
+                with isolated():
+                    self._publish_these([one])
+            except SourceError as failure:
+                self._report(self.staged[one][0]).failed_by(failure, "it was collected and cannot be stored")
 
-    def _revise(self, change: Change) -> None:
-        store = self.means.store
+    def _publish_these(self, chosen: Sequence[tuple[str, str]]) -> None:
+        change, followed = Change(what=JOB), {}
+        staged = {own: self.staged[own] for own in chosen}
+        for own, (_, days, instant) in staged.items():
+            change.covered.append(Covered(metric=own[0], definition=own[1], days=sorted(days), instant=instant))
+            change.definitions.append(self.definitions[own])
+            if (known := self._followed(own, days)) is not None:
+                followed[own] = known
+        change.followed += followed.values()
+        revised = self._revise(change, staged)
+        ledger = self.means.store.ledger
+        self.means.store.publish(self.engine, change, lease=self.lease, run=self.number, now=self.means.clock())
+        self.plan.followed |= followed
+        self._count_points(chosen)
+        for own, (facts, days, _) in staged.items():
+            if facts.bound.key != facts.metric.name:
+                ledger.bind_key(facts.metric.name, facts.bound.key)
+            self._report(facts).revisions += revised.get(own, 0)
+            self._report(facts).saw(min(days), max(days), len(days))
+
+    def _followed(self, own: tuple[str, str], days: Sequence[date]) -> Followed | None:
+        """How far changes are followed once `days` are published, which then wait no more."""
+        known = self.plan.followed.get(own)
+        if known is None:
+            return None
+        collected = set(days)
+        return replace(known, waiting=tuple(day for day in known.waiting if day not in collected))
+
+    def _revise(
+        self, change: Change, staged: Mapping[tuple[str, str], tuple[Facts, list[date], str | None]]
+    ) -> dict[tuple[str, str], int]:
+        """Put what changed of earlier collected days into `change`; how many values of each metric."""
+        store, number = self.means.store, {}
         current: Snapshot | None = None
-        for key, (facts, days, _) in self.staged.items():
+        for key, (facts, days, _) in staged.items():
             again = sorted(set(days) & self.again.get(key, frozenset()))
             if not again:
                 continue
@@ -395,22 +419,32 @@ class _Runner:
             old = functools.partial(published, store, current, key[0], again)
             found = revisions(self.engine, facts.bound, again, old)
             change.revisions += found
-            self._report(facts).revisions += len(found)
+            number[key] = len(found)
+        return number
 
-    def _count_points(self) -> None:
+    def _count_points(self, chosen: Sequence[tuple[str, str]]) -> None:
         rows = self.engine.execute(
             "SELECT metric, definition, count(*) FROM (SELECT metric, definition FROM new_additive UNION ALL "
             "SELECT metric, definition FROM new_ids UNION ALL SELECT metric, definition FROM new_buckets) GROUP BY ALL"
         ).fetchall()
         for key, definition, number in rows:
-            staged = self.staged.get((key, definition))
-            if staged:
-                self._report(staged[0]).points += number
+            if (key, definition) in chosen:
+                self._report(self.staged[(key, definition)][0]).points += number
                 self.points += number
 
     def _tell(self, what: str) -> None:
         if self.means.on_progress:
             self.means.on_progress(Progress(self.done, self.of, self.points + self.staging.size(), what))
+
+
+def _isolated_steps(steps: Iterator[Step]) -> Iterator[Step]:
+    """The same steps; whatever is raised while one is gathered is a SourceError."""
+    while True:
+        with isolated():
+            step = next(steps, None)
+        if step is None:
+            return
+        yield step
 
 
 def published(store: Store, snapshot: Snapshot, key: str, days: Sequence[date], kind: str) -> str | None:

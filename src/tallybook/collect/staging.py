@@ -50,10 +50,14 @@ class Staging:
             self.engine.execute(f"DELETE FROM {table}")
 
     def drop(self, key: str, definition: str, days: Iterable[date] | None = None) -> None:
-        """Forget one metric, or some of its days: it failed."""
+        """Forget one metric, or some of its days: it failed. Of what is not yet made into points nothing stays: it is
+        of the statement that failed, and an opening balance is kept under the day before the first."""
+        own = f"metric = '{key}' AND definition = '{definition}'"
         only = "" if days is None else f" AND day IN ({', '.join(repr(str(d)) for d in days) or 'NULL'})"
-        for table in ("new_additive", "new_ids", "new_buckets", "delta_additive", "delta_ids", "raw_values"):
-            self.engine.execute(f"DELETE FROM {table} WHERE metric = '{key}' AND definition = '{definition}'{only}")
+        for table in ("new_additive", "new_ids", "new_buckets"):
+            self.engine.execute(f"DELETE FROM {table} WHERE {own}{only}")
+        for table in ("delta_additive", "delta_ids", "raw_values"):
+            self.engine.execute(f"DELETE FROM {table} WHERE {own}")
 
     def size(self) -> int:
         return sum(int(self.engine.execute(f"SELECT count(*) FROM new_{kind}").fetchall()[0][0]) for kind in SCHEMAS)

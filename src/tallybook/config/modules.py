@@ -12,8 +12,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from tallybook.errors import DeclarationError
+from tallybook.errors import DeclarationError, SourceError, in_words
 from tallybook.functions import Function, declared
+from tallybook.isolation import isolated
 
 
 class Modules:
@@ -67,25 +68,26 @@ class Modules:
         module.__file__ = str(path)
         sys.modules[module.__name__] = module
         try:
-            exec(compile(path.read_bytes(), str(path), "exec"), vars(module))
-        except FileNotFoundError as error:
-            if error.filename == str(path):
+            with isolated():
+                exec(compile(path.read_bytes(), str(path), "exec"), vars(module))
+        except SourceError as error:
+            cause = error.__cause__ or error
+            if isinstance(cause, FileNotFoundError) and cause.filename == str(path):
                 raise DeclarationError(f"there is no file {name} in {self.folder}") from None
-            raise _failed(name, error, str(path)) from error
-        except (Exception, SystemExit) as error:
-            raise _failed(name, error, str(path)) from error
+            raise _failed(name, cause, str(path)) from cause
         return module
 
     def _import(self, name: str) -> ModuleType:
         try:
-            return importlib.import_module(name)
-        except ModuleNotFoundError as error:
-            if error.name and (name == error.name or name.startswith(f"{error.name}.")):
+            with isolated():
+                return importlib.import_module(name)
+        except SourceError as error:
+            cause = error.__cause__ or error
+            absent = cause.name if isinstance(cause, ModuleNotFoundError) else None
+            if absent and (name == absent or name.startswith(f"{absent}.")):
                 hint = f"it is looked for in {self.folder} and in what is installed"
                 raise DeclarationError(f"there is no module {name!r}", hint=hint) from None
-            raise _failed(name, error, "") from error
-        except (Exception, SystemExit) as error:
-            raise _failed(name, error, "") from error
+            raise _failed(name, cause, "") from cause
 
     @contextlib.contextmanager
     def _importable(self) -> Iterator[None]:
@@ -119,4 +121,4 @@ def _failed(name: str, error: BaseException, file: str) -> DeclarationError:
             line = trace.tb_lineno
         trace = trace.tb_next
     place = f"{name}:{line}" if line else name
-    return DeclarationError(f"{place} cannot be imported: {type(error).__name__}: {error}")
+    return DeclarationError(f"{place} cannot be imported: {in_words(error)}")

@@ -24,6 +24,7 @@ from tallybook.draft.seen import Seen, see
 from tallybook.draft.words import MONEY, PEOPLE, plural
 from tallybook.draft.write import written
 from tallybook.errors import DeclarationError, Problem, SourceError, SourceUnavailable
+from tallybook.isolation import isolated
 from tallybook.metrics import RESERVED_NAMES, SourceSettings
 from tallybook.sources import open_source
 from tallybook.sources.base import DEC, DECLARED, FLOAT, ColumnType, Source
@@ -136,12 +137,13 @@ def _held_against(source: Source, made: Draft, idea: Idea) -> Facts | None:
 
     raw = {"sources": {made.source: {"url": "…"}}, "metrics": {idea.name: idea.keys}}
     try:
-        catalog = build(raw, dialects={made.source: source.dialect})
-        facts = bind(source, catalog.metrics[idea.name], made.timezone, idea.name)
+        with isolated():
+            catalog = build(raw, dialects={made.source: source.dialect})
+            facts = bind(source, catalog.metrics[idea.name], made.timezone, idea.name)
     except SourceUnavailable:
         raise
-    except (DeclarationError, SourceError) as error:
-        problems = error.problems if isinstance(error, DeclarationError) else ()
+    except SourceError as error:
+        problems = error.__cause__.problems if isinstance(error.__cause__, DeclarationError) else ()
         said = problems[0].message if problems else error.message
         made.skipped[idea.name] = f"was tried and refused: {' '.join(said.split())}"
         return None
@@ -158,17 +160,18 @@ def _first_day(source: Source, facts: Facts, zone: str, now: datetime) -> date |
     relation, name = (source.table_name(table) if facts.reach else table), source.quote(column)
     key = ("first", relation, column)
     try:
-        if key not in source.remembered:
-            source.remembered[key] = None
-            with source.snapshot() as reader:
-                where = " AND ".join(source.possible(name, form))
-                found = reader.rows(f"SELECT MIN({name}) FROM {relation} WHERE {where}")
-            source.remembered[key] = found[0][0]
-        value = source.remembered[key]
-        day = None if value is None else day_of_value(value, form, zone)
+        with isolated():
+            if key not in source.remembered:
+                source.remembered[key] = None
+                with source.snapshot() as reader:
+                    where = " AND ".join(source.possible(name, form))
+                    found = reader.rows(f"SELECT MIN({name}) FROM {relation} WHERE {where}")
+                source.remembered[key] = found[0][0]
+            value = source.remembered[key]
+            day = None if value is None else day_of_value(value, form, zone)
     except SourceUnavailable:
         raise
-    except (SourceError, ValueError, OverflowError):
+    except SourceError:
         return None
     return day if day is not None and date(1990, 1, 1) <= day <= now.date() else None
 
@@ -191,9 +194,10 @@ def _exact(source: Source, relation: str, sql: str, digits: int) -> bool:
     """Whether no value has more digits after the point, by a look at all of them."""
     type_ = ColumnType(DEC, digits, DECLARED + FLOAT)
     try:
-        with source.snapshot() as reader:
-            row = reader.rows(f"SELECT {', '.join(source.total(sql, type_))} FROM {relation}")[0]
-        source.read_total(row, type_)
+        with isolated():
+            with source.snapshot() as reader:
+                row = reader.rows(f"SELECT {', '.join(source.total(sql, type_))} FROM {relation}")[0]
+            source.read_total(row, type_)
     except SourceUnavailable:
         raise
     except SourceError:

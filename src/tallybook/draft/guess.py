@@ -39,6 +39,8 @@ from tallybook.draft.words import (
     singular,
     words,
 )
+from tallybook.errors import SourceError, SourceUnavailable
+from tallybook.isolation import isolated
 from tallybook.sources.base import DEC, FLOAT, INT, NUMBERS, TEXT, Source
 
 Keys = dict[str, Any]
@@ -75,7 +77,14 @@ class Guesser:
     def ideas(self) -> list[Idea]:
         found: list[Idea] = []
         for table in self.seen.tables:
-            mine = list(self._of(table))
+            try:
+                with isolated():
+                    mine = list(self._of(table))
+            except SourceUnavailable:
+                raise
+            except SourceError as error:
+                self.seen.skipped[table.name] = f"cannot be drafted: {error.message}"
+                continue
             if not mine:
                 self.seen.skipped[table.name] = self._why_nothing(table)
             found += mine

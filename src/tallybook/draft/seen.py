@@ -11,6 +11,7 @@ from typing import Any
 from tallybook.collect.bind import bind
 from tallybook.draft.words import TECHNICAL, words
 from tallybook.errors import SourceError, SourceUnavailable
+from tallybook.isolation import isolated
 from tallybook.measure import parse_measure
 from tallybook.metrics import Metric
 from tallybook.sources.base import (
@@ -119,7 +120,8 @@ def see(source: Source, on_table: Callable[[str], None] = lambda _: None) -> See
 
 def _see_table(source: Source, name: str, seen: Seen) -> None:
     try:
-        table = _table(source, name)
+        with isolated():
+            table = _table(source, name)
     except SourceUnavailable:
         raise
     except SourceError as error:
@@ -175,7 +177,8 @@ def _timed(source: Source, table: str, column: Column) -> Column:
             parsed=parse_measure("count(*)", source.dialect),
         )  # fmt: skip
         try:
-            form = bind(source, metric, "UTC", "draft").time
+            with isolated():
+                form = bind(source, metric, "UTC", "draft").time
         except SourceUnavailable:
             raise
         except SourceError as error:
@@ -193,7 +196,8 @@ def _timed_as(source: Source, metric: Metric, column: Column, stored: str) -> Co
     from msgspec.structs import replace as with_
 
     try:
-        form = bind(source, with_(metric, stored=stored), "UTC", "draft").time
+        with isolated():
+            form = bind(source, with_(metric, stored=stored), "UTC", "draft").time
     except SourceUnavailable:
         raise
     except SourceError:

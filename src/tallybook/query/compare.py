@@ -25,6 +25,9 @@ def with_stored(live: Result, stored: Result) -> Result:
             if before is None or before.get(name) is None or _same(row[name], before[name], row):
                 continue
             seen, held = _days(row, name), _days(before, name)
+            if not seen and "why" in notes.get(name, {}):
+                notes[name] = {**notes[name], "stored": before[name]}
+                continue
             if seen != held:
                 why = (
                     f"the book holds {before[name]} of {held} of these {seen} days: tallybook run {name} collects them"

@@ -4,9 +4,12 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from tallybook.errors import DeclarationError
+from tallybook.errors import DeclarationError, SourceError
+from tallybook.isolation import isolated
 
 if TYPE_CHECKING:
     from tallybook.metrics import SourceSettings
@@ -44,6 +47,26 @@ def open_source(settings: SourceSettings) -> Source:
     module, _, name = place.partition(":")
     adapter: type[Source] = getattr(importlib.import_module(module), name)
     return adapter(settings)
+
+
+def open_sources(declared: Mapping[str, SourceSettings]) -> tuple[dict[str, Source], dict[str, SourceError]]:
+    """(the adapters, and why there is none for the other sources); connects to nothing."""
+    opened: dict[str, Source] = {}
+    unopened: dict[str, SourceError] = {}
+    for name, settings in declared.items():
+        try:
+            with isolated():
+                opened[name] = open_source(settings)
+        except SourceError as error:
+            unopened[name] = error
+    return opened, unopened
+
+
+def close_sources(sources: Mapping[str, Source]) -> None:
+    """Let go of every connection; one that cannot be closed ends with the process."""
+    for source in sources.values():
+        with suppress(SourceError), isolated():
+            source.close()
 
 
 def _from_entry_point(scheme: str) -> str | None:
