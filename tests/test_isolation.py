@@ -357,3 +357,27 @@ def test_alerts_are_sent_of_the_metrics_that_can_be_read(two: Project, monkeypat
 
     metrics = list(two.book.project.catalog.metrics.values())
     assert list(Alerting(two.book).series(metrics)) == ["ok"]
+
+
+def test_a_level_that_is_asked_for_again_is_counted_once(project: MakeProject, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = project("sqlite", now="2024-03-06T12:00")
+    rows = [("2024-02-01", "2024-03-03", 1), ("2024-02-01", None, 2), ("2024-03-02", None, 9)]
+    made.table("plans (since text, until text, price integer)", rows)
+    metric = (
+        '[metrics.NAME]\nkind = "level"\ntable = "plans"\nfrom = "since"\nuntil = "until"\nmeasure = "p50(price ADD)"\n'
+    )
+    made.declare(metric.replace("NAME", "a").replace("ADD", "") + metric.replace("NAME", "b").replace("ADD", "+ 1"))
+    calls, whole = [], gather._take_keyed
+
+    def fails_once(group: Any, *rest: Any, **more: Any) -> None:
+        calls.append(len(group.members))
+        if calls.count(2) == 3 and len(group.members) == 2:
+            raise SourceError("lost")
+        whole(group, *rest, **more)
+
+    monkeypatch.setattr(gather, "_take_keyed", fails_once)
+    made.run()
+    assert calls[:3] == [2, 2, 2]
+    # 1 and 2 hold on 1 March, 1, 2 and 9 on the 2nd, 2 and 9 from the 3rd on.
+    assert list(made.ask("a", from_="2024-03-01").values()) == pytest.approx([1.5, 2, 5.5, 5.5, 5.5])
+    assert list(made.ask("b", from_="2024-03-01").values()) == pytest.approx([2.5, 3, 6.5, 6.5, 6.5])
