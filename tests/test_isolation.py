@@ -366,7 +366,10 @@ def test_a_level_that_is_asked_for_again_is_counted_once(project: MakeProject, m
     metric = (
         '[metrics.NAME]\nkind = "level"\ntable = "plans"\nfrom = "since"\nuntil = "until"\nmeasure = "p50(price ADD)"\n'
     )
-    made.declare(metric.replace("NAME", "a").replace("ADD", "") + metric.replace("NAME", "b").replace("ADD", "+ 1"))
+    made.declare(
+        metric.replace("NAME", "a").replace("ADD", "") + metric.replace("NAME", "b").replace("ADD", "+ 1"),
+        start="2024-03-01",
+    )
     calls, whole = [], gather._take_keyed
 
     def fails_once(group: Any, *rest: Any, **more: Any) -> None:
