@@ -22,6 +22,7 @@ from tallybook.errors import SourceError
 from tallybook.measure import BUCKETS, BY_TIME, DECIMAL, FLOAT, IDS, INTEGER, Slot
 from tallybook.metrics import Bound, BoundSlot, Metric
 from tallybook.sources.base import (
+    BIT,
     BOOL,
     DATE,
     DEC,
@@ -29,9 +30,11 @@ from tallybook.sources.base import (
     INT,
     NUMBERS,
     OTHER,
+    SINGLE,
     TEXT,
     TIMESTAMP,
     TIMESTAMPTZ,
+    WIDE_BIT,
     ColumnType,
     Source,
     TimeForm,
@@ -40,6 +43,7 @@ from tallybook.sources.base import (
 )
 
 FLOATING = "float"
+_RAW = (SINGLE, BIT, WIDE_BIT)
 _NO_TIME = "a time column contains"
 _BEYOND_64_BITS = re.compile("UNSIGNED|UBIGINT|HUGEINT|UInt64|Int128|Int256", re.IGNORECASE)
 
@@ -112,6 +116,9 @@ def bind(source: Source, metric: Metric, zone: str, key: str, known: Bound | Non
         args.append(types)
         bound_slots.append(one)
         told[f"slot.{index}"] = f"{one.type} {one.ids}".strip()
+        if _read_anew(slot, types, interval=metric.interval):
+            told[f"slot.{index}"] += " as stored"
+    told |= {f"dim.{name}": "as stored" for name, t in zip(metric.dims, dims, strict=True) if t.declared in _RAW}
     definition = declared.fingerprint(zone, told)
     bound = Bound(metric=metric, definition=definition, key=key, zone=zone, forms=told, slots=tuple(bound_slots))
     return Facts(
@@ -254,6 +261,12 @@ def _with_decimals(type_: ColumnType, metric: Metric, slot: Slot) -> ColumnType:
     return ColumnType(DEC, metric.decimals, DECLARED + type_.kind)
 
 
+def _read_anew(slot: Slot, types: Sequence[ColumnType], *, interval: bool) -> bool:
+    """Whether its ids or extremes were once read as MySQL shows them: their parts are others than those read since."""
+    ids = slot.agg == "count_distinct" or (slot.agg in ("min", "max") and not interval)
+    return ids and any(t.declared in _RAW for t in types)
+
+
 def _bound_slot(
     source: Source, metric: Metric, relation: str, slot: Slot, types: Sequence[ColumnType], k: float | None
 ) -> BoundSlot:
@@ -287,7 +300,8 @@ def _pivot(source: Source, metric: Metric, relation: str, slot: Slot) -> float:
     """K: about the mean of some values. Any constant gives the same variance; one nearby loses no digits."""
     counted = " AND ".join(f"({c}\n)" for c in (metric.where, slot.filter) if c)
     value = f"CASE WHEN {counted} THEN ({slot.args[0]}\n) END" if counted else f"({slot.args[0]}\n)"
-    values = [float(v) for v in source.sample(placeholders_filled(source, metric, relation, "UTC"), value, 200)]
+    sampled = source.sample(placeholders_filled(source, metric, relation, "UTC"), value, 200)
+    values = [float(v) for v in sampled if isinstance(v, int | float | Decimal)]
     mean = sum(values) / len(values) if values else 0.0
     return float(f"{mean:.9g}") if math.isfinite(mean) else 0.0
 

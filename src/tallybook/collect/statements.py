@@ -25,6 +25,7 @@ from tallybook.sources.base import (
     as_exact,
     as_float,
     as_integer,
+    no_number,
 )
 
 FLOW_PLAN, INTERVAL_PLAN, SNAPSHOT_PLAN = "days", "interval", "snapshot"
@@ -190,8 +191,20 @@ class Group:
             for index, slot in enumerate(facts.bound.measure.slots):
                 if slot.shape == ADDITIVE and not self._by_value(slot):
                     parts = self._slot_parts(plan.columns, facts, index, slot)
-                    plan.slots.append(SlotReader(facts, index, parts))
+                    plan.slots.append(SlotReader(facts, index, self._of_numbers(plan.columns, facts, index, parts)))
         return plan
+
+    def _of_numbers(self, columns: Columns, facts: Facts, index: int, parts: dict[str, Read]) -> dict[str, Read]:
+        """Readers that refuse a row in which something counted is no number, where the source can contain that."""
+        slot, types = facts.bound.measure.slots[index], facts.args[index]
+        wrong = None if slot.agg == "count" else self.source.no_numbers(f"({slot.args[0]}\n)", types[0])
+        if wrong is None:
+            return parts
+        condition = self._condition(facts, slot)
+        wrong = f"({condition}) AND {wrong}" if condition else wrong
+        number = columns.add(f"COUNT(CASE WHEN {wrong} THEN 1 END)")
+        example = columns.add(f"MAX(CASE WHEN {wrong} THEN ({slot.args[0]}\n) END)")
+        return {part: _if_numbers(read, number, example) for part, read in parts.items()}
 
     def _by_value(self, slot: Slot) -> bool:
         """Least and greatest of an interval level need every value: what leaves may have been the least."""
@@ -274,20 +287,20 @@ class Group:
         types, bound = facts.args[index], facts.bound.slots[index]
         args = [f"({arg}\n)" for arg in slot.args]
         if shape == BUCKETS:
-            return (self.source.float(args[0]),), (FLOAT,), 1
+            return (self.source.number_key(self.source.float(args[0]), args[0], types[0]),), (FLOAT,), 1
         if shape == IDS and slot.agg == "count_distinct":
             if bound.ids == "int":
-                return (args[0],), (INT,), 1
+                return (self.source.value(args[0], types[0]),), (INT,), 1
             return (
                 tuple(self.source.text(a, t) for a, t in zip(args, types, strict=True)),
                 (TEXT,) * len(args),
                 1,
             )
         if bound.type == FLOAT:
-            return (self.source.float(args[0]),), (FLOAT,), 1
+            return (self.source.number_key(self.source.float(args[0]), args[0], types[0]),), (FLOAT,), 1
         whole = self.source.dialect == "sqlite" and types[0].kind == DEC and bool(types[0].scale)
         return (
-            (self.source.value(args[0], types[0]),),
+            (self.source.number_key(self.source.value(args[0], types[0]), args[0], types[0]),),
             (INT if whole else DEC,),
             10 ** (types[0].scale or 0) if whole else 1,
         )
@@ -532,6 +545,15 @@ _TIME = "tallybook_time"
 
 def _at(place: int, convert: Callable[[Any], Any]) -> Read:
     return lambda row: convert(row[place])
+
+
+def _if_numbers(read: Read, number: int, example: int) -> Read:
+    def checked(row: Sequence[Any]) -> Any:
+        if row[number]:
+            raise no_number(row[example], int(row[number]))
+        return read(row)
+
+    return checked
 
 
 def _total(source: Source, places: list[int], type_: ColumnType, convert: Callable[[Any], Any]) -> Read:

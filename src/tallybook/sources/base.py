@@ -48,6 +48,8 @@ class ColumnType:
 FIRST_POSSIBLE, LAST_POSSIBLE = date(1000, 1, 1), date(9999, 12, 29)
 """Days outside of these are not times of facts: zero dates, years before Christ, infinity, and the unset dates of
 programming languages. Offsets from UTC do not lead out of the calendar from here."""
+SINGLE, BIT, WIDE_BIT = "MySQL FLOAT", "MySQL BIT", "MySQL BIT UNSIGNED"
+"""`declared` of types that MySQL and MariaDB do not send as they are stored."""
 DECLARED = "decimals of "
 """Begins `declared` of a column whose metric says `decimals = …`; the kind it was follows."""
 
@@ -293,6 +295,15 @@ class Source(abc.ABC):
         declared = type_.declared.startswith(DECLARED)
         return f"CAST({expression} AS DECIMAL(38, {type_.scale}))" if declared else expression
 
+    def no_numbers(self, expression: str, type_: ColumnType) -> str | None:
+        """The condition that a value which should be a number is none; None where the type allows no such value."""
+        return None
+
+    def number_key(self, number: str, expression: str, type_: ColumnType) -> str:
+        """`number`, or the `expression` itself where it is no number, so that it is seen when it arrives."""
+        wrong = self.no_numbers(expression, type_)
+        return f"CASE WHEN {wrong} THEN {expression} ELSE {number} END" if wrong else number
+
     def read_value(self, value: Any, type_: ColumnType) -> Any:
         return value
 
@@ -470,7 +481,8 @@ def as_integer(value: Any) -> int | None:
     if isinstance(value, float | Decimal) and value == int(value) and _fits(int(value)):
         return int(value)
     raise SourceError(
-        f"a column of whole numbers holds {value!r}", hint="cast it to text: count(distinct cast(x as text))"
+        f"a column of whole numbers contains {value!r}",
+        hint="make a text of it in the measure, as cast(x as text); in MySQL and MariaDB cast(x as char)",
     )
 
 
@@ -487,6 +499,8 @@ def as_exact(value: Any) -> Decimal | None:
         number = Decimal(int(number))
     if isinstance(number, float) and not math.isfinite(number):
         raise NotFinite(number)
+    if isinstance(number, str | bytes):
+        raise no_number(number)
     if not isinstance(number, Decimal):
         raise SourceError(f"an exact number was expected, seen {value!r}", hint="cast it: cast(x as decimal(38, 10))")
     if not number.is_finite():
@@ -503,6 +517,8 @@ def as_float(value: Any) -> float | None:
     """A floating-point number. Raises SourceError for what is not finite."""
     if value is None:
         return None
+    if not isinstance(value, int | float | Decimal):
+        raise no_number(value)
     number = float(value)
     if not math.isfinite(number):
         raise NotFinite(number)
@@ -526,6 +542,15 @@ def deadline(seconds: float, stop: Callable[[], None]) -> Iterator[None]:
         yield
     finally:
         timer.cancel()
+
+
+def no_number(value: object, rows: int = 1) -> SourceError:
+    """A column of numbers contains something else, as SQLite allows."""
+    counted = f"{rows} {'rows contain' if rows > 1 else 'row contains'} {value!r:.60}, which is no number"
+    return SourceError(
+        f"a column of numbers: {counted}",
+        hint="leave such rows out of the measure: case when typeof(x) in ('integer', 'real') then x end",
+    )
 
 
 def digits_lost(rows: int, type_: ColumnType) -> SourceError:

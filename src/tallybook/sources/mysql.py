@@ -13,15 +13,19 @@ from typing import Any
 
 from tallybook.errors import SourceError, SourceUnavailable
 from tallybook.sources.base import (
+    BIT,
     BYTES,
     DATE,
     DEC,
+    DECLARED,
     FLOAT,
     INT,
     OTHER,
+    SINGLE,
     TEXT,
     TIMESTAMP,
     TIMESTAMPTZ,
+    WIDE_BIT,
     ColumnType,
     Reader,
     replay_margin,
@@ -143,7 +147,22 @@ class MysqlSource(DescribedServer):
             return f"CAST(CONVERT({expression} USING utf8mb4) AS BINARY)"
         if type_.kind == BYTES:
             return f"LOWER(HEX({expression}))"
-        return expression
+        return self._stored(expression, type_)
+
+    def value(self, expression: str, type_: ColumnType) -> str:
+        return super().value(self._stored(expression, type_), type_)
+
+    def no_numbers(self, expression: str, type_: ColumnType) -> str | None:
+        """A cast would make 0 of such a text."""
+        if type_.declared != DECLARED + TEXT:
+            return None
+        return f"(({expression}) NOT REGEXP '^ *[-+]?([0-9]+([.][0-9]*)?|[.][0-9]+)(e[-+]?[0-9]+)? *$')"
+
+    @staticmethod
+    def _stored(expression: str, type_: ColumnType) -> str:
+        """A number as it is stored: by itself the server sends six digits of a FLOAT, and the bytes of a BIT."""
+        zero = {SINGLE: "0e0", BIT: "0", WIDE_BIT: "0"}.get(type_.declared)
+        return f"(({expression}) + {zero})" if zero else expression
 
     def float(self, expression: str) -> str:
         return f"(({expression}) + 0e0)"
@@ -184,12 +203,18 @@ class MysqlReader(ServerReader):
 
 
 _UNSIGNED = 32
-_INTS = {1, 2, 3, 8, 9, 13, 16}
+_INTS = {1, 2, 3, 8, 9, 13}
+_AS_NEEDED = 31
+"""So many digits follow the point as are shown: FLOAT, and not FLOAT(10, 3)."""
 _TEXTS = {15, 247, 248, 249, 250, 251, 252, 253, 254}
 
 
 def _type(field: Any) -> ColumnType:
     code = field.type_code
+    if code == 16:
+        return ColumnType(INT, 0, WIDE_BIT if field.length > 63 else BIT)
+    if code == 4 and field.scale == _AS_NEEDED:
+        return ColumnType(FLOAT, declared=SINGLE)
     if code in _INTS:
         unsigned = code == 8 and field.flags & _UNSIGNED
         return ColumnType(INT, 0, "UNSIGNED" if unsigned else "")

@@ -21,6 +21,7 @@ from tallybook.sources.base import (
     BOOL,
     DATE,
     DEC,
+    DECLARED,
     FLOAT,
     INT,
     OTHER,
@@ -225,6 +226,13 @@ class SqliteSource(FileSource["sqlite3.Connection"]):
             off = f"ABS(({expression}) * {unit} - ROUND(({expression}) * {unit}))"
             return [f"SUM(CASE WHEN {off} > 0.000001 * MAX(1.0, ABS({expression}) * {unit} * 0.000000001) THEN 1 END)"]
         return [f"SUM(CASE WHEN ({expression}) <> CAST({expression} AS INTEGER) THEN 1 END)"]
+
+    def no_numbers(self, expression: str, type_: ColumnType) -> str | None:
+        if type_.kind not in (INT, DEC, FLOAT, BOOL):
+            return None
+        if type_.declared in (DECLARED + TEXT, DECLARED + OTHER):  # a text that is a number is meant as one
+            return f"(typeof({expression}) = 'blob' OR ({expression}) GLOB '*[^0-9.eE+ -]*' OR ({expression}) NOT GLOB '*[0-9]*')"
+        return f"typeof({expression}) IN ('text', 'blob')"
 
     def value(self, expression: str, type_: ColumnType) -> str:
         return self._whole(expression, type_) if type_.kind == DEC else expression
