@@ -563,7 +563,7 @@ def test_a_snapshot_does_not_hold_the_application_up(place: Place) -> None:
 def test_a_session_of_postgresql_is_left_as_it_was(
     make_database: Callable[[str], str], tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
-    """A pooler may hand it to the application next, which must be able to write, and for as long as it likes."""
+    """All but that it is read-only: behind a pooler, which may hand it to the application next, not that either."""
     place = Postgresql(make_database("postgresql"), tmp_path, request)
     place.execute("create table facts (x int)")
     with closing(place.source(statement_timeout=3.0)) as source:
@@ -573,7 +573,8 @@ def test_a_session_of_postgresql_is_left_as_it_was(
         session = source.raw()
         shown = {name: session.execute(f"show {name}").fetchone()[0] for name in ("statement_timeout", "lock_timeout")}
         assert shown == {"statement_timeout": "0", "lock_timeout": "0"}
-        session.execute("insert into facts values (1)")
+        with pytest.raises(Exception, match="read-only transaction"):
+            session.execute("insert into facts values (1)")
         with source.sql_connection() as connection:
             assert connection.exec_driver_sql("show statement_timeout").scalar() == "3s"
             connection.commit()

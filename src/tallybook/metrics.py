@@ -125,6 +125,8 @@ class SourceSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Seconds that a run may spend on days that are collected again because facts of theirs changed."""
     replica: str = ""
     """The URL of a replica of it, which audits read; as secret as `url`."""
+    files: tuple[str, ...] = ()
+    """Folders (with a / at their end) and files beside its own that a DuckDB source may read."""
 
     def __repr__(self) -> str:
         return f"SourceSettings(name={self.name!r}, url=…)"

@@ -24,6 +24,7 @@ from tallybook.catalog.values import (
     read_joins,
     read_number,
     read_old_name,
+    read_paths,
     read_qualified,
     read_query,
     read_quiet,
@@ -102,6 +103,7 @@ SOURCE_KEYS = {
     "fresh": Key(read_query, '"select max(created_at) from heartbeat"'),
     "max_load": Key(span_from(1, "m"), '"10m"'),
     "replica": Key(read_text, '"${REPLICA_URL}"', secret=True),
+    "files": Key(read_paths, '["exports/"]'),
 }
 METRIC_KEYS = {
     "kind": Key(one_of(KINDS), '"level"'),

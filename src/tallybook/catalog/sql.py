@@ -1,5 +1,7 @@
-"""What can be known of a declared `sql`, `where` or `fresh` without its database. Lenient: what we cannot
-read may still be right, and is left to the database."""
+"""What can be known of a declared `sql`, `where` or `fresh` without its database.
+
+What a text means may be left to the database; that it is one query which stays within its brackets may not.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +10,7 @@ import re
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
+from tallybook.catalog.lexis import Bare, Unreadable, bare
 from tallybook.catalog.values import Wrong
 from tallybook.catalog.words import closest
 from tallybook.errors import MeasureError
@@ -17,7 +20,6 @@ if TYPE_CHECKING:
     from sqlglot import expressions as exp
 
 _PLACEHOLDER = re.compile(r"\{\{\s*(.*?)\s*\}\}", re.DOTALL)
-_OPENING = re.compile(r"(?:\s+|--[^\n]*(?:\n|\Z)|/\*.*?\*/|\()*", re.DOTALL)
 _BOUNDS = "put {{from}} and {{to}} where the bounds of the days asked for belong: called_at >= {{from}}"
 
 
@@ -29,32 +31,19 @@ def wrong_in_all(check: Callable[[str, str], Wrong | None], text: str, dialects:
 
 def wrong_where(text: str, dialect: str) -> Wrong | None:
     """Only what would break out of the brackets it is put into."""
-    from sqlglot import tokenize
-    from sqlglot.errors import SqlglotError
-
     try:
-        tokens = tokenize(text, dialect=dialect)
-    except SqlglotError:
-        return Wrong("cannot be read: a quote is not closed", expected="a condition")
-    words = [text[t.start : t.end + 1] for t in tokens]
-    if words and words[0].lower() == "where":
-        return Wrong("begins with where", expected="the condition alone", instead=text[5:].strip() or None)
-    if any(token.comments for token in tokens):
-        return Wrong("holds a comment", expected="the condition alone; toml has # for comments")
-    if ";" in words:
-        return Wrong("holds a ;", expected="one condition")
+        found = bare(text, dialect)
+    except Unreadable as unreadable:
+        return Wrong(str(unreadable), expected="a condition")
+    if re.match(r"\s*where\b", found.text, re.IGNORECASE):
+        return Wrong("begins with where", expected="the condition alone", instead=text.strip()[5:].strip() or None)
+    if found.commented:
+        return Wrong("has a comment", expected="the condition alone; toml has # for comments")
+    if ";" in found.text:
+        return Wrong("has a ;", expected="one condition")
     if {"from", "to"} & set(_PLACEHOLDER.findall(text)):
-        return Wrong("holds {{from}} or {{to}}", expected="bounds stand in sql alone")
-    return None if _balanced(words) else Wrong("has a bracket too many or too few", expected="a condition")
-
-
-def _balanced(words: Sequence[str]) -> bool:
-    depth = 0
-    for word in words:
-        depth += (word == "(") - (word == ")")
-        if depth < 0:
-            return False
-    return depth == 0
+        return Wrong("has {{from}} or {{to}}", expected="bounds belong in sql alone")
+    return None if found.balanced else Wrong("has a bracket too many or too few", expected="a condition")
 
 
 def wrong_placeholder(text: str, *, timed: bool) -> Wrong | None:
@@ -70,19 +59,105 @@ def wrong_placeholder(text: str, *, timed: bool) -> Wrong | None:
 
 
 def wrong_query(text: str, dialect: str) -> Wrong | None:
-    """Why a text is not one query that only reads, as far as that can be known."""
-    opening = _OPENING.match(text)
-    word = re.match(r"\w*", text[opening.end() if opening else 0 :])
-    first = word[0].lower() if word else ""
+    """Why a text is not one query that only reads: by its words, and where sqlglot can read it by what they mean."""
+    try:
+        found = bare(text, dialect)
+    except Unreadable as unreadable:
+        return Wrong(str(unreadable), expected="one query")
+    opening = re.match(r"[\s(]*(\w*)", found.text)
+    first = opening[1].lower() if opening else ""
     if first not in ("select", "with", "from", "table"):
         seen = first.upper() or "something else"
         return Wrong(f"begins with {seen}", expected="a query: select … or with … select …")
+    if ";" in found.text:
+        return Wrong("has a ;", expected="one query, without ;")
+    if not found.balanced:
+        return Wrong("has a bracket too many or too few", expected="one query")
+    if word := _writing_word(found, dialect):
+        return Wrong(f"writes or locks ({word.upper()})", expected="a query that only reads", hint=_QUOTE_NAMES)
     statements = _statements(text, dialect)
     if statements is None:
-        return None
+        return _wrong_with(found) if first == "with" else None
     if len(statements) != 1:
-        return Wrong(f"holds {len(statements)} statements", expected="one query, without ;")
+        return Wrong(f"has {len(statements)} statements", expected="one query, without ;")
     return _wrong_write(statements[0])
+
+
+_QUOTE_NAMES = "a column of this name is written in quotes"
+_BATCH_WORDS = frozenset(
+    [
+        "alter",
+        "backup",
+        "begin",
+        "break",
+        "bulk",
+        "checkpoint",
+        "commit",
+        "create",
+        "dbcc",
+        "deallocate",
+        "declare",
+        "delete",
+        "deny",
+        "drop",
+        "dump",
+        "exec",
+        "execute",
+        "goto",
+        "grant",
+        "if",
+        "insert",
+        "into",
+        "kill",
+        "print",
+        "proc",
+        "procedure",
+        "raiserror",
+        "readtext",
+        "reconfigure",
+        "restore",
+        "return",
+        "revert",
+        "revoke",
+        "rollback",
+        "save",
+        "set",
+        "shutdown",
+        "truncate",
+        "update",
+        "updatetext",
+        "use",
+        "waitfor",
+        "while",
+        "writetext",
+    ]
+)
+"""Reserved words that begin a statement: SQL Server needs no ; between two of them."""
+
+
+_LOCKS = re.compile(r"\bfor\s+(?:no\s+key\s+update|update|key\s+share|share)\b|\block\s+in\s+share\s+mode\b")
+
+
+def _writing_word(found: Bare, dialect: str) -> str | None:
+    """Words outside of quotes that no reading query has in this dialect."""
+    if locks := _LOCKS.search(found.text.lower()):
+        return " ".join(locks[0].split())
+    words = _BATCH_WORDS if dialect == "tsql" else {"into"}
+    return next((w for w in re.findall(r"(?<![\w.@#$])[a-z]+(?![\w$])", found.text.lower()) if w in words), None)
+
+
+def _wrong_with(found: Bare) -> Wrong | None:
+    """WITH … INSERT, where sqlglot cannot read it."""
+    outer = _without_brackets(found.text)
+    writes = re.search(r"\b(insert|update|delete|merge)\s+\w", outer, re.IGNORECASE)
+    return Wrong(f"writes ({writes[1].upper()})", expected="a query that only reads") if writes else None
+
+
+def _without_brackets(text: str) -> str:
+    """What is not within brackets."""
+    while (shorter := re.sub(r"\([^()]*\)", " ", text)) != text:
+        text = shorter
+    return text
 
 
 @functools.lru_cache(maxsize=8)

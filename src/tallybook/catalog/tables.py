@@ -206,6 +206,9 @@ def _check_source(name: str, table: _Table, dialect: str, problems: Problems) ->
     if "url" not in {*table.given, *table.bad}:
         at, paste = f"{table.path}.url", f"url = {SOURCE_KEYS['url'].example}"
         problems.add(at, "a source needs a url", seen="nothing", expected="a database's URL", paste=paste)
+    if table.values.get("files") and dialect != "duckdb":
+        message, expected = "only a DuckDB source reads files beside its own", "without this line"
+        problems.add(f"{table.path}.files", message, seen=f"files = {shown(table.given['files'])}", expected=expected)
     fresh = table.values.get("fresh")
     if fresh and (wrong := wrong_query(fresh, dialect)):
         problems.found.append(wrong_value(table.path, "fresh", fresh, wrong, SOURCE_KEYS["fresh"]))

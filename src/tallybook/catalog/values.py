@@ -307,6 +307,19 @@ def names_of(what: str, listed: str) -> Callable[[object], tuple[str, ...]]:
     return read
 
 
+def read_paths(value: object) -> tuple[str, ...]:
+    """Folders and files on this machine."""
+    paths = names_of("folders and files", '["exports/"]')(value)
+    for path in paths:
+        if "://" in path:
+            raise Wrong(f"has {toml(path)}, which is a URL", expected="a folder or file on this machine")
+        if found := re.search(r"[*?\[]", path):
+            folder = path[: found.start()].rpartition("/")[0] + "/"
+            instead = [folder if other == path and len(folder) > 1 else other for other in paths]
+            raise Wrong(f"has {toml(path)}, which is a pattern", expected="the folder", instead=instead)
+    return paths
+
+
 def read_filters(value: object) -> tuple[str, ...]:
     if isinstance(value, str) and FILTER.match(value):
         return (value,)

@@ -24,6 +24,7 @@ from tallybook.config.urls import (
     masked,
     masked_url,
     resolved,
+    resolved_path,
     scheme_of,
     secret_variables,
     secrets_of,
@@ -314,7 +315,9 @@ class _Reading:
         """With the urls that are not kept."""
         sources = {
             name: msgspec.structs.replace(
-                source, **{key: resolved(url, self.folder) for key, url in self.urls[name].items()}
+                source,
+                files=tuple(resolved_path(path, self.folder) for path in source.files),
+                **{key: resolved(url, self.folder) for key, url in self.urls[name].items()},
             )
             for name, source in catalog.sources.items()
         }

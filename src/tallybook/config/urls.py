@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -62,6 +63,12 @@ def resolved(url: str, folder: Path) -> str:
     if not path or path.startswith(("/", ":memory:")) or re.match(r"[A-Za-z]:[/\\]", path):
         return url
     return f"{start}{file}{(folder / path).as_posix()}{rest}"
+
+
+def resolved_path(path: str, folder: Path) -> str:
+    """A folder or file relative to `folder`, with a / at the end of a folder."""
+    whole = Path(os.path.normpath(folder / path))
+    return f"{whole.as_posix().rstrip('/')}/" if path.endswith("/") or whole.is_dir() else whole.as_posix()
 
 
 def wrong_url(url: str) -> dict[str, str] | None:

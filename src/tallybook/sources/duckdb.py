@@ -1,4 +1,7 @@
-"""A DuckDB file, opened read-only with the engine's own driver."""
+"""A DuckDB file, opened read-only with the engine's own driver.
+
+The engine loads no extension, reaches no network, and reads no other files than those that `files` declares.
+"""
 
 from __future__ import annotations
 
@@ -44,6 +47,14 @@ _KINDS = {
 _ZONED = "TIMESTAMP WITH TIME ZONE"
 
 
+CONFIG: dict[str, str | bool | int | float | list[str]] = {
+    "autoinstall_known_extensions": "false",
+    "autoload_known_extensions": "false",
+    "python_enable_replacements": "false",
+}
+"""No extension from anywhere, and no variable of this process as a table."""
+
+
 class DuckdbSource(FileSource["duckdb.DuckDBPyConnection"]):
     dialect = "duckdb"
     example = "duckdb:///path/to/app.duckdb"
@@ -52,17 +63,42 @@ class DuckdbSource(FileSource["duckdb.DuckDBPyConnection"]):
         import duckdb
 
         try:
-            connection = duckdb.connect(self.path, read_only=True)
+            connection = duckdb.connect(self.path, read_only=True, config=CONFIG)
+            self._close_doors(connection)
+            connection.execute("SET TimeZone = 'UTC'")
         except duckdb.Error as error:
-            hint = ""
-            if "lock" in str(error).lower() or "different configuration" in str(error):
-                hint = (
-                    "a DuckDB file admits one process while it is written; run when the writer is closed, or on a copy: "
-                    f"tallybook run --source {self.settings.name}=duckdb:///copy.duckdb --source-as-of <instant>"
-                )
-            raise SourceUnavailable(f"source {self.settings.name!r}: {_first_line(error)}", hint=hint) from None
-        connection.execute("SET TimeZone = 'UTC'")
+            raise SourceUnavailable(
+                f"source {self.settings.name!r}: {_first_line(error)}", hint=self._how(error)
+            ) from None
         return connection
+
+    def _how(self, error: Exception) -> str:
+        name, said = self.settings.name, str(error).lower()
+        copy = f"tallybook run --source {name}=duckdb:///copy.duckdb --source-as-of <instant>"
+        if "different configuration" in said:
+            return f"this process has the file open already: close that connection, or run on a copy: {copy}"
+        if "lock" in said:
+            return (
+                "a DuckDB file admits one process while it is written; run when the writer is closed, or on a copy: "
+                + copy
+            )
+        return ""
+
+    def _close_doors(self, connection: duckdb.DuckDBPyConnection) -> None:
+        """Only the file itself and `files` can be reached from here on; the engine does not allow a way back."""
+        folders = sorted(path for path in self.settings.files if path.endswith("/"))
+        files = sorted(path for path in self.settings.files if not path.endswith("/"))
+        setting = "SELECT current_setting('enable_external_access'), current_setting('allowed_directories')"
+        access, allowed = connection.execute(setting).fetchall()[0]
+        if access:
+            connection.execute(f"SET allowed_directories = {_list(folders)}")
+            connection.execute(f"SET allowed_paths = {_list(files)}")
+            connection.execute("SET enable_external_access = false")
+        elif not set(folders) <= set(allowed):  # the engine is shared by all connections of a process to one file
+            raise SourceUnavailable(
+                f"source {self.settings.name!r}: this process reads the same file with other `files`",
+                hint="declare the same `files` for each source of one DuckDB file",
+            )
 
     @contextmanager
     def snapshot(self) -> Iterator[DuckdbReader]:
@@ -158,7 +194,7 @@ class DuckdbReader(Reader):
 
     def rows(self, sql: str) -> list[tuple[Any, ...]]:
         with self._limited():
-            found = self.connection.sql(sql)
+            found = self.connection.sql(self._only(sql))
             if _ZONED in map(str, found.types):  # as Python values they would need pytz
                 try:
                     return list(zip(*(c.to_pylist() for c in found.to_arrow_table().columns), strict=True))
@@ -170,6 +206,14 @@ class DuckdbReader(Reader):
         column = self.source.quote(name)
         return f"CAST({column} AS VARCHAR)" if str(type_) == _ZONED else column
 
+    def _only(self, sql: str) -> Any:
+        """The one statement of a text. Raises SourceError for several, or one that does not read."""
+        statements = self.connection.extract_statements(sql)
+        if len(statements) != 1 or statements[0].type.name not in ("SELECT", "EXPLAIN"):
+            seen = ", ".join(statement.type.name for statement in statements) or "nothing"
+            raise SourceError(f"source {self.source.settings.name!r}: a query is one SELECT, seen {seen}")
+        return statements[0]
+
     def batches(self, sql: str, size: int = 50_000) -> Iterator[list[tuple[Any, ...]]]:
         rows = self.rows(sql)
         yield from (rows[start : start + size] for start in range(0, len(rows), size))
@@ -177,6 +221,7 @@ class DuckdbReader(Reader):
     def table(self, sql: str, kinds: Sequence[str]) -> pa.Table:
         types = {TEXT: "VARCHAR", INT: "BIGINT", DEC: "DECIMAL(38,10)", FLOAT: "DOUBLE"}
         with self._limited():
+            self._only(sql)
             names = [row[0] for row in self.connection.execute(f"DESCRIBE {sql}").fetchall()]
             columns = (
                 f"CAST({self.source.quote(n)} AS {types[k]}) AS c{i}"
@@ -197,8 +242,12 @@ class DuckdbReader(Reader):
                 f"source {name!r}: a statement took longer than {seconds:g} s",
                 hint=f'give it more time: [sources.{name}] statement_timeout = "{2 * seconds:g}s"',
             ) from None
+        except duckdb.PermissionException as error:
+            raise SourceError(f"source {name!r}: {_first_line(error)}", hint=_declaring(name, str(error))) from None
         except (duckdb.CatalogException, duckdb.BinderException) as error:
             hint = "`tallybook check --source` lists what is there"
+            if "extension" in str(error):
+                hint = "extensions are not loaded in a source: export what it reads into the file"
             raise SourceError(f"source {name!r}: {_first_line(error)}", hint=hint) from None
         except duckdb.Error as error:
             raise SourceError(f"source {name!r}: {_first_line(error)}") from None
@@ -210,6 +259,21 @@ def _type(declared: str) -> ColumnType:
         return ColumnType(DEC, int(scaled[1]), declared)
     kind = TEXT if declared.startswith("ENUM") else _KINDS.get(declared, OTHER)
     return ColumnType(kind, 0 if kind == INT else None, declared)
+
+
+def _list(paths: Sequence[str]) -> str:
+    return "[" + ", ".join("'" + path.replace("'", "''") + "'" for path in paths) + "]"
+
+
+def _declaring(name: str, said: str) -> str:
+    """How a file that was not declared is: by the line to paste."""
+    found = re.search(r'Cannot access (?:file|directory) "([^"]+)"', said)
+    if not found or "://" in found[1]:
+        return (
+            "a source reaches no network and loads no extension: bring the file here and declare its folder in `files`"
+        )
+    folder = re.split(r"[*?\[]", found[1])[0].rpartition("/")[0]
+    return f'[sources.{name}]\nfiles = ["{folder + "/" if folder else found[1]}"]'
 
 
 def _first_line(error: Exception) -> str:

@@ -40,17 +40,25 @@ class MysqlSource(DescribedServer):
     drivername = "mysql+pymysql"
     extra = "mysql"
 
+    def connect_options(self, driver: str) -> dict[str, Any]:
+        """One statement per query, whatever the URL says."""
+        if driver != "pymysql":
+            return {}
+        from pymysql.constants import CLIENT
+        from sqlalchemy import make_url
+
+        asked = make_url(self.settings.url).query.get("client_flag", 0)
+        return {"client_flag": (int(str(asked)) | CLIENT.FOUND_ROWS) & ~CLIENT.MULTI_STATEMENTS}
+
     def begin(self) -> Sequence[str]:
         return ("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY",)
 
     def prepare(self) -> Sequence[str]:
-        s = self.settings
+        wait = max(1, int(self.settings.lock_timeout))
         return (
             "SET NAMES utf8mb4",
-            "SET SESSION time_zone = '+00:00'",
             "SET SESSION TRANSACTION READ ONLY",
-            f"SET SESSION lock_wait_timeout = {max(1, int(s.lock_timeout))}",
-            f"SET SESSION innodb_lock_wait_timeout = {max(1, int(s.lock_timeout))}",
+            f"SET SESSION time_zone = '+00:00', SESSION lock_wait_timeout = {wait}, SESSION innodb_lock_wait_timeout = {wait}",
         )
 
     def _connect(self) -> Any:

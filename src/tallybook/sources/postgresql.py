@@ -1,10 +1,13 @@
 """PostgreSQL (psycopg 3), and what speaks its protocol.
 
 A snapshot is one REPEATABLE READ READ ONLY transaction. Large results come by COPY TO STDOUT, which is a read.
+Statements go by the extended protocol, in which the server takes one statement at a time: by the simple one a COMMIT
+behind a `;` would end the READ ONLY transaction.
 """
 
 from __future__ import annotations
 
+import functools
 import io
 import json
 from collections.abc import Callable, Generator, Iterator, Sequence
@@ -59,45 +62,75 @@ class PostgresqlSource(DescribedServer):
     grouping_sets = True
     drivername = "postgresql+psycopg"
     extra = "postgresql"
-    # No question for a type on every connection; no prepared statements, which a pooler loses.
-    engine_options: ClassVar = {"use_native_hstore": False, "connect_args": {"prepare_threshold": None}}
+    engine_options: ClassVar = {"use_native_hstore": False}  # no question for a type on every connection
+
+    def connect_options(self, driver: str) -> dict[str, Any]:
+        # No prepared statements, which a pooler loses.
+        return {"prepare_threshold": None, "cursor_factory": one_statement_cursor()} if driver == "psycopg" else {}
 
     def prepare(self) -> Sequence[str]:
-        # Nothing for the session: behind a pooler that hands sessions on between transactions (PgBouncer), the
-        # application would get one of ours, in which it cannot write.
         return ()
 
     def begin(self) -> Sequence[str]:
-        return (f"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; {self._limits()}",)
+        return ()
 
-    def _limits(self) -> str:
-        """Settings of one transaction."""
+    def limits(self) -> dict[str, str]:
+        """Settings of one transaction, by name."""
         s = self.settings
-        settings = {
-            "TimeZone": "'UTC'",
-            "DateStyle": "'ISO'",
+        return {
+            "TimeZone": "UTC",
+            "DateStyle": "ISO",
             "jit": "off",
-            "statement_timeout": int(s.statement_timeout * 1000),
-            "lock_timeout": int(s.lock_timeout * 1000),
-            "idle_in_transaction_session_timeout": int(max(60.0, 2 * s.statement_timeout) * 1000),
+            "statement_timeout": str(int(s.statement_timeout * 1000)),
+            "lock_timeout": str(int(s.lock_timeout * 1000)),
+            "idle_in_transaction_session_timeout": str(int(max(60.0, 2 * s.statement_timeout) * 1000)),
         }
-        return "; ".join(f"SET LOCAL {name} = {value}" for name, value in settings.items())
 
     def prepared(self, engine: Engine) -> Engine:
         from sqlalchemy import event
 
-        def begin(connection: Connection) -> None:
-            connection.exec_driver_sql(f"SET TRANSACTION READ ONLY; {self._limits()}")
+        limits = ", ".join(f"set_config('{name}', '{value}', true)" for name, value in self.limits().items())
 
+        def connected(raw: Any, record: object) -> None:
+            raw.read_only = True  # every transaction that psycopg begins, also after a commit
+            self._close_session(raw)
+
+        def begin(connection: Connection) -> None:
+            connection.exec_driver_sql(f"SELECT {limits}")
+
+        event.listen(engine, "connect", connected)
         event.listen(engine, "begin", begin)
         return engine
+
+    def _close_session(self, raw: Any) -> None:
+        """Make the session itself READ ONLY, where it is ours alone.
+
+        Behind a pooler that hands sessions on between transactions (PgBouncer) the application would get one in which it
+        cannot write. Such a pooler makes up the process number that a connection is given."""
+        from psycopg import Error
+
+        try:
+            raw.execute(
+                f"SELECT CASE WHEN pg_backend_pid() = {int(raw.info.backend_pid)} "
+                "THEN set_config('default_transaction_read_only', 'on', false) END"
+            )
+            raw.commit()
+        except Error:  # what only speaks PostgreSQL's protocol need not know these names
+            raw.rollback()
 
     def _connect(self) -> Any:
         raw = super()._connect()
         raw.autocommit = True
-        raw.prepare_threshold = None
         _read_times_as_text(raw)
+        self._close_session(raw)
         return raw
+
+    def _begin(self, raw: Any) -> None:
+        """Several statements at once, all of them ours."""
+        from psycopg import Cursor
+
+        limits = "".join(f"; SET LOCAL {name} = '{value}'" for name, value in self.limits().items())
+        Cursor(raw).execute(f"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY{limits}")
 
     def _end(self, raw: Any) -> None:
         try:
@@ -284,6 +317,18 @@ def _read_times_as_text(raw: Any) -> None:
         raw.adapters.register_loader(name, type(f"Text{base.__name__}", (base,), {"load": load}))
 
 
+@functools.cache
+def one_statement_cursor() -> type[Any]:
+    """A cursor that sends every query by the extended protocol: the server refuses a second statement."""
+    from psycopg import Cursor
+
+    class OneStatementCursor(Cursor[Any]):
+        def _execute_send(self, query: Any, *, force_extended: bool = False, binary: bool | None = None) -> None:
+            super()._execute_send(query, force_extended=True, binary=binary)
+
+    return OneStatementCursor
+
+
 def _copied(raw: Any, sql: str) -> Generator[Any, Any, io.BytesIO]:
     """All that a COPY answers, for `Connection.wait`. psycopg's own Copy waits anew for every row, which costs more
     than all the rest of reading ids."""
@@ -293,7 +338,7 @@ def _copied(raw: Any, sql: str) -> Generator[Any, Any, io.BytesIO]:
     from psycopg.waiting import Wait
 
     pgconn, buffer = raw.pgconn, io.BytesIO()
-    pgconn.send_query(sql.encode(raw.info.encoding))
+    pgconn.send_query_params(sql.encode(raw.info.encoding), None)
     (began,) = yield from execute(pgconn)
     if began.status != ExecStatus.COPY_OUT:
         raise error_from_result(began)

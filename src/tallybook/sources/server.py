@@ -11,7 +11,7 @@ from tallybook.errors import SourceError, SourceUnavailable
 from tallybook.sources.base import FLOAT, TEXT, ColumnType, Reader, Source
 
 if TYPE_CHECKING:
-    from sqlalchemy import Engine
+    from sqlalchemy import Connection, Engine
 
 
 class ServerSource(Source):
@@ -53,7 +53,8 @@ class ServerSource(Source):
             if "+" not in url.drivername:  # postgres://, mysql://, mariadb://: our driver reads them all
                 url = url.set(drivername=self.drivername)
             try:
-                self._engine = self.prepared(create_engine(url, poolclass=NullPool, **self.engine_options))
+                engine = create_engine(url, poolclass=NullPool, **self.engine_options)
+                self._engine = self.prepared(self._connecting(engine))
             except (ModuleNotFoundError, NoSuchModuleError) as error:
                 driver = getattr(error, "name", None) or f"of {url.drivername} URLs"
                 raise SourceUnavailable(
@@ -64,8 +65,35 @@ class ServerSource(Source):
                 raise self._unreachable(error) from None
         return self._engine
 
+    def _connecting(self, engine: Engine) -> Engine:
+        """With the options of the driver on every connection, also on those that a Python metric opens."""
+        from sqlalchemy import event
+
+        options = self.connect_options(engine.dialect.driver)
+
+        def connect(dialect: object, record: object, args: object, found: dict[str, Any]) -> None:
+            found.update(options)
+
+        event.listen(engine, "do_connect", connect)
+        return engine
+
     def prepared(self, engine: Engine) -> Engine:
-        """SQLAlchemy's engine, for `sql_connection` and for looking at what is there."""
+        """SQLAlchemy's engine, for `sql_connection` and for looking at what is there: each of its connections is prepared
+        and each of its transactions begins as ours do."""
+        from sqlalchemy import event
+
+        def connected(raw: Any, record: object) -> None:
+            try:
+                self._prepare(raw)
+            except Exception as error:
+                raise self.explained(error) from None
+
+        def begin(connection: Connection) -> None:
+            for statement in self.begin():
+                connection.exec_driver_sql(statement)
+
+        event.listen(engine, "connect", connected)
+        event.listen(engine, "begin", begin)
         return engine
 
     def raw(self) -> Any:
@@ -83,14 +111,17 @@ class ServerSource(Source):
         except Exception as error:
             raise self._unreachable(error) from None
         try:
-            cursor = raw.cursor()
-            for statement in self.prepare():
-                cursor.execute(statement)
-            cursor.close()
-            raw.commit()
+            self._prepare(raw)
         except Exception as error:
             raise self.explained(error) from None
         return raw
+
+    def _prepare(self, raw: Any) -> None:
+        cursor = raw.cursor()
+        for statement in self.prepare():
+            cursor.execute(statement)
+        cursor.close()
+        raw.commit()
 
     def _unreachable(self, error: BaseException) -> SourceUnavailable:
         said = " ".join(str(error).split())
@@ -110,10 +141,7 @@ class ServerSource(Source):
     def snapshot(self) -> Iterator[Reader]:
         raw = self.raw()
         try:
-            cursor = raw.cursor()
-            for statement in self.begin():
-                cursor.execute(statement)
-            cursor.close()
+            self._begin(raw)
         except Exception as error:
             self._forget()
             raise self.explained(error) from None
@@ -121,6 +149,12 @@ class ServerSource(Source):
             yield self.reader(raw)
         finally:
             self._end(raw)
+
+    def _begin(self, raw: Any) -> None:
+        cursor = raw.cursor()
+        for statement in self.begin():
+            cursor.execute(statement)
+        cursor.close()
 
     def _end(self, raw: Any) -> None:
         try:
@@ -144,9 +178,6 @@ class ServerSource(Source):
 
         try:
             with self.engine().connect() as connection:
-                for statement in self.prepare():
-                    connection.exec_driver_sql(statement)
-                connection.commit()
                 yield connection
                 connection.rollback()
         except DBAPIError as error:
