@@ -236,6 +236,7 @@ class Book:
         if live:
             return self._live(question)
         then = self.day(as_of)
+        then = then and min(then, self.today)
         if then is not None and self.held.version_at(then) == 0:
             raise QueryError(f"the book holds nothing as of {then}", hint="`tallybook runs` lists when it was written")
         try:
@@ -284,22 +285,27 @@ class Book:
         from tallybook.collect.live import live_ground
         from tallybook.engines.duckdb import connect
         from tallybook.query.compare import with_stored
+        from tallybook.query.reach import clipped
+        from tallybook.query.spans import MAX_GAP_DAYS
         from tallybook.sources import close_sources
 
         names = list(dict.fromkeys(o for name in question.metrics for o in self.project.catalog.operands(name)))
         keys = self.held.keys(names)
         stored = self.held.ground(question, None, None)
-        first = min(
+        begin = min(
             (c.stretches[0][0] for c in stored.coverage.values() if c.stretches),
             default=self.today - 30 * ONE_DAY,
         )
         last = question.last or self.today - ONE_DAY
-        question = with_range(question, question.first or min(first, last), last)
+        question = with_range(question, question.first or min(begin, last), last)
         with self.held.only_reading():
             means = self._means(None, None, None)
         engine = connect()
         try:
-            result = answer(question, live_ground(means, question, self.held.snapshot(keys, None), keys, engine))
+            near = clipped(question, begin, self.today)
+            floor = calendar.plus_days(begin, -MAX_GAP_DAYS)
+            ground = live_ground(means, near.query, self.held.snapshot(keys, None), keys, engine, floor=floor)
+            result = answer(near.query, ground, near)
         finally:
             engine.close()
             close_sources(means.sources)

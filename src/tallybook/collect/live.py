@@ -32,9 +32,15 @@ if TYPE_CHECKING:
 
 
 def live_ground(
-    means: Means, query: Query, known: Snapshot, keys: Mapping[str, str], engine: duckdb.DuckDBPyConnection
+    means: Means,
+    query: Query,
+    known: Snapshot,
+    keys: Mapping[str, str],
+    engine: duckdb.DuckDBPyConnection,
+    *,
+    floor: date = date.min,
 ) -> Ground:
-    """What the facts say now, for the days of `query` (both set), staged but not published."""
+    """What the facts say now, for the days of `query` (both set) from `floor` on, staged but not published."""
     assert query.first is not None
     assert query.last is not None
     catalog, zone = means.catalog, means.catalog.book.timezone
@@ -53,7 +59,7 @@ def live_ground(
         try:
             with isolated():
                 facts = _bound(means, metric, horizons[source], known, keys)
-                coverage[name] = _gathered(means, facts, horizons[source], query, today, staging)
+                coverage[name] = _gathered(means, facts, horizons[source], query, today, floor, staging)
                 bounds[name] = facts.bound
         except SourceError as error:
             failures[name] = error
@@ -78,12 +84,19 @@ def _bound(
 
 
 def _gathered(
-    means: Means, facts: Facts, found: Horizon | SourceError, query: Query, today: date, staging: Staging
+    means: Means,
+    facts: Facts,
+    found: Horizon | SourceError,
+    query: Query,
+    today: date,
+    floor: date,
+    staging: Staging,
 ) -> Coverage:
     """Stage the facts of one metric; the days they are of."""
     assert isinstance(found, Horizon)
     metric, database, zone = facts.metric, found.source, means.catalog.book.timezone
     first, last = _reach(metric, query, today)
+    first = min(max(first, floor), last)
     if metric.function:
         function = means.function_of(metric)
         with database.sql_connection() if database else nullcontext() as connection:
@@ -101,7 +114,7 @@ def _reach(metric: Metric, query: Query, today: date) -> tuple[date, date]:
     first = min(_looked_at(one, today) for one in (query, replace(query, compare=None, shift=query.compare)))
     if (query.show or metric.default_show) == "change" and query.scope != "all":
         first = calendar.period_start(first, query.scope, query.week_start)
-    first -= (metric.carry + 1) * ONE_DAY
+    first = calendar.plus_days(first, -(metric.carry + 1))
     return first, min(query.last, today)
 
 

@@ -20,6 +20,7 @@ from tallybook.errors import Refused, SourceError
 from tallybook.isolation import isolated
 from tallybook.measure import parse_measure
 from tallybook.metrics import IMPORTED, Bound, BoundSlot, Catalog, Metric
+from tallybook.query.spans import MAX_GAP_DAYS
 from tallybook.sources.base import Source
 from tallybook.store.ledger import Definition, Followed, Ledger, Snapshot
 
@@ -223,7 +224,11 @@ class Planner:
                     ask=f"tallybook run --to {found.last_closed}, or tallybook query … --live --to today",
                 )
             last = asked.last or found.last_closed
-            first = asked.first or self._start(facts, group, found, covered, report)
+            first = (
+                self._first_asked(asked.first, facts, group, found, covered, report)
+                if asked.first
+                else self._start(facts, group, found, covered, report)
+            )
             days = set(calendar.days(first, last))
             return days, days & covered
         start = self._start(facts, group, found, covered, report)
@@ -316,6 +321,21 @@ class Planner:
             if metric == key and definition != own and definition not in imported:
                 found |= _listed(stretches)
         return found
+
+    def _first_asked(
+        self, day: date, facts: Facts, group: Group | None, found: Horizon, covered: set[date], report: MetricReport
+    ) -> date:
+        """The first day to collect of those asked for. Where `day` is far before the first fact, the day of that fact:
+        0001-01-01 means "all", and not 740,000 days."""
+        declared = facts.metric.start or self.catalog.book.start
+        begin = min([*([declared] if declared else []), *covered], default=found.last_closed)
+        if day >= calendar.plus_days(begin, -MAX_GAP_DAYS):
+            return day
+        earliest = self._earliest(facts, group, found) if group is not None else None
+        first = max(day, min(earliest or begin, begin))
+        if first > day:
+            report.notes.append(f"asked from {day}, but its facts begin later: collected from {first}")
+        return first
 
     def _start(
         self, facts: Facts, group: Group | None, found: Horizon, covered: set[date], report: MetricReport

@@ -9,13 +9,13 @@ from typing import Any, cast
 
 import msgspec
 
-from tallybook.errors import QueryError
 from tallybook.metrics import Metric
 from tallybook.points import ACCURACY
 from tallybook.query.ask import Query, compared
 from tallybook.query.cells import Cell, Period, Solved
 from tallybook.query.ground import Ground
 from tallybook.query.past import solve_with_past
+from tallybook.query.reach import Reach, ranged, with_reasons
 from tallybook.query.shape import add_comparison, arranged, compare, top
 from tallybook.query.together import merge_together
 from tallybook.result import Column, Result, Type
@@ -24,9 +24,12 @@ Row = dict[str, Any]
 Best = Sequence[tuple[str | None, ...]] | None
 
 
-def answer(query: Query, ground: Ground) -> Result:
-    """The Result of a checked question. Days default to all that is covered, up to the last closed day."""
-    query = _ranged(query, ground)
+def answer(query: Query, ground: Ground, reach: Reach | None = None) -> Result:
+    """The Result of a checked question. Days default to all that is covered, up to the last closed day.
+
+    `reach`: its days, where they are known already."""
+    reach = reach or ranged(query, ground)
+    query = reach.query
     merge_together(ground, query)
     solved = {name: solve_with_past(ground, query, name) for name in query.metrics}
     best = top(ground, query) if query.top else None
@@ -34,6 +37,7 @@ def answer(query: Query, ground: Ground) -> Result:
     rows = _rows(query, solved, before, best)
     if best is not None:
         rows = _with_others(query, ground, rows, best, [*solved.values(), *before.values()])
+    rows = with_reasons(reach, rows)
     if query.totals:
         rows = _with_totals(query, ground, rows)
     rows = arranged(query, rows)
@@ -44,28 +48,10 @@ def answer(query: Query, ground: Ground) -> Result:
         week_starts=query.week_starts,
         columns=_columns(query, ground, solved),
         data=rows,
-        explain=_explain(query, ground, solved),
+        explain=_explain(reach, ground, solved),
         version=ground.version,
         sql=";\n\n".join(ground.statements),
     )
-
-
-def _ranged(query: Query, ground: Ground) -> Query:
-    if query.first and query.last:
-        return query
-    operands = [o for name in query.metrics for o in ground.catalog.operands(name)]
-    covered = [ground.coverage[o].stretches for o in operands if o in ground.coverage and ground.coverage[o].stretches]
-    covered += [c.stretches for name in query.metrics if name in ground.past and (c := ground.past[name][1]).stretches]
-    first_days = [s[0][0] for s in covered]
-    only_today = bool(first_days) and min(first_days) > ground.last_closed
-    last = query.last or ground.running or (max(s[-1][1] for s in covered) if only_today else ground.last_closed)
-    first = query.first or min(first_days, default=None)
-    if first is None:
-        raise QueryError(
-            f"nothing of {', '.join(query.metrics)} is collected yet",
-            hint="\n".join(dict.fromkeys(ground.whys.values())) or "tallybook run",
-        )
-    return replace(query, first=min(first, last), last=last)
 
 
 # --- rows -------------------------------------------------------------------------------------------------
@@ -260,17 +246,16 @@ def _column(metric: Metric, solved: Solved) -> Column:
     )  # fmt: skip
 
 
-def _explain(query: Query, ground: Ground, solved: Mapping[str, Solved]) -> str:
-    book = ground.catalog.book
+def _explain(reach: Reach, ground: Ground, solved: Mapping[str, Solved]) -> str:
+    query, book = reach.query, ground.catalog.book
     said = "; ".join(one.said or f"{name}: nothing is collected" for name, one in solved.items())
     split = f", by {' and '.join(query.by)}" if query.by else ""
     only = f", where {' and '.join(_said(f) for f in query.where)}" if query.where else ""
     weeks = f", weeks from {query.week_starts.capitalize()}" if query.scope == "week" else ""
     run = f", {ground.running} only until {ground.running_until}" if ground.running else ""
     only += _shaped(query)
-    return (
-        f"{said}{split}{only}; {query.first} to {query.last} in {book.timezone}{weeks}{run} (version {ground.version})."
-    )
+    cut = "".join(f", {why}" for why in (reach.before, reach.after) if why)
+    return f"{said}{split}{only}; {query.first} to {query.last} in {book.timezone}{weeks}{run}{cut} (version {ground.version})."
 
 
 def _shaped(query: Query) -> str:

@@ -13,7 +13,7 @@ from decimal import Decimal
 from tallybook import calendar
 from tallybook.errors import QueryError, Refused
 from tallybook.metrics import FILTER, SHOWS, WEEKDAYS, Catalog, Delivery, Goal, Metric
-from tallybook.query.spans import ALL, TO_DATE, Shift, check_window, parse_compare
+from tallybook.query.spans import ALL, MAX_GAP_DAYS, TO_DATE, Shift, check_window, parse_compare
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -148,8 +148,12 @@ def _range(
     if span is not None:
         if first is not None:
             raise QueryError("--from and --last cannot both say where to begin", hint="take one of them away")
+        closed = today - calendar.ONE_DAY
+        is_open = last is None or last > calendar.plus_days(today, MAX_GAP_DAYS)
+        until = closed if last is None or is_open else last
         try:
-            first, last = calendar.last_span(span, last or today - calendar.ONE_DAY, _weekday(week_starts))
+            first = calendar.last_span(span, until, _weekday(week_starts))[0]
+            last = last or until
         except ValueError as error:
             raise QueryError(str(error)) from None
     if first and last and last < first:

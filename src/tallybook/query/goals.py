@@ -10,7 +10,7 @@ from fractions import Fraction
 from typing import Any, Protocol
 
 from tallybook import calendar
-from tallybook.calendar import ONE_DAY
+from tallybook.calendar import ONE_DAY, plus_days
 from tallybook.errors import QueryError
 from tallybook.metrics import LEVEL, WEEKDAYS, Catalog, Goal
 from tallybook.query import pace
@@ -125,8 +125,12 @@ class _Reading:
         self.column = Column(name=self.metric.name, role="metric", type="decimal", unit=self.metric.unit)
 
     def standings(self) -> Iterator[Standing]:
+        # Periods that are yet to come are not told of, but for the one that was asked for.
+        self.periods = [p for p in self.periods if p[0] <= self.last] or self.periods[-1:]
         if self.periods[0][0] <= self.last:
             self.read()
+            begin = min(self.rows, default=self.periods[0][0])
+            self.periods = [p for p in self.periods if p[0] >= begin] or self.periods[-1:]
         for start, end in self.periods:
             yield self.standing(start, end)
 
@@ -136,7 +140,7 @@ class _Reading:
         while True:
             result = self.answer(self.goal.scope, self.goal.show, first)
             ends = None if self.metric.derived else "last"
-            daily = self.answer("day", ends, first - ONE_DAY) if self.nature == PATH else result
+            daily = self.answer("day", ends, plus_days(first, -1)) if self.nature == PATH else result
             if daily.version == result.version:
                 break
         self.rows = {row["period"]: row for row in result.rows()}
@@ -178,7 +182,7 @@ class _Reading:
         """The level at the end of the day before the period; what changes since begins with zero."""
         if self.show == "change":
             return Fraction(0)
-        value = self.daily.get(start - ONE_DAY, {}).get(self.goal.metric) if self.nature == PATH else None
+        value = self.daily.get(plus_days(start, -1), {}).get(self.goal.metric) if self.nature == PATH else None
         return None if value is None else Fraction(value)
 
     def day_of_value(self, start: date, end: date) -> date | None:
@@ -213,7 +217,7 @@ class _Reading:
 
     def no_pace(self, s: Standing) -> str:
         if self.nature == PATH:
-            before = s.period - ONE_DAY
+            before = plus_days(s.period, -1)
             if self.opening(s.period) is None:
                 gap = "had nothing to measure" if self.daily.get(before, {}).get("days") else "was not collected"
                 return f"no pace: {before}, the day before the {s.scope}, {gap}"

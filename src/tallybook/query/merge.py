@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import date, timedelta
+from datetime import date
 
+from tallybook.calendar import plus_days
 from tallybook.engines.duckdb import literal
 from tallybook.measure import ADDITIVE, BUCKETS, BY_TIME, DECIMAL, FLOAT, IDS, INTEGER, Then
 from tallybook.metrics import Bound
@@ -114,7 +115,7 @@ class Parts:
             return self.points(kind, first, last, slot)
         stored = [self.bound.column(d) for d in self.bound.metric.dims]
         keys = ", ".join(stored)
-        reach = first - timedelta(days=carry)
+        reach = plus_days(first, -carry)
         until = min(last, self.carry_until or last)
         seen = f"SELECT DISTINCT {', '.join([*stored, 'day'])} FROM ({self.points(ADDITIVE, reach, last, 0)}) WHERE rows > 0"
         partition = f"PARTITION BY {keys} " if stored else ""

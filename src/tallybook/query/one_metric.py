@@ -8,14 +8,15 @@ from dataclasses import replace
 from datetime import date
 from typing import Any
 
-from tallybook.calendar import ONE_DAY, period_start
+from tallybook.calendar import period_start, plus_days
 from tallybook.measure import ADDITIVE, FLOAT
 from tallybook.metrics import LEVEL, UNIQUES, Bound
 from tallybook.query.ask import Query
 from tallybook.query.cells import Cell, Key, Period, Solved, between, mean_of, merged, minus, plain
 from tallybook.query.ground import Coverage, Ground
 from tallybook.query.merge import TOTALS, Parts, period_sql, values_relation
-from tallybook.query.spans import spans
+from tallybook.query.reach import NOTHING_BEFORE
+from tallybook.query.spans import MAX_GAP_DAYS, spans
 
 
 class OneMetric:
@@ -71,6 +72,8 @@ class OneMetric:
             known = self.coverage.count(span.first, span.last)
             period = Period(span.start, span.first, span.last, span.expected, days, known)
             period.over = closed if closed < span.last else None
+            if self.query.window and self._is_far(span.first):
+                period.remark = f"the window begins on {span.first}; {NOTHING_BEFORE} {self._begin}"
             self._choose(period, span.end)
             yield period
 
@@ -114,18 +117,48 @@ class OneMetric:
         if self.bound is None or not self.metric.carry:
             return frozenset()
         parts = replace(self._parts(), by=(), where=())
-        first = min(period_start(self.first, self.query.scope, self.query.week_start), self.first) - ONE_DAY
+        first = min(period_start(self.first, self.query.scope, self.query.week_start), self.first)
+        first = plus_days(first, -1)
         rows = self.ground.rows(f"SELECT g FROM ({parts.present('day', first, self.last, carried=True)})")
         return frozenset(day for (day,) in rows)
 
     def _gap(self, period: Period) -> str:
+        """Why nothing is known of a period, with the line that collects it and its neighbors in the same gap."""
         if period.first > self.ground.last_closed:
             return f"{period.first} is not over yet"
+        if self._is_far(period.last):
+            return f"{NOTHING_BEFORE} {self._begin}"
         if self.metric.snapshot:
             return "not collected, and only its present can be seen"
-        missing = [p for p in self.periods.values() if not p.days and p.first <= self.ground.last_closed]
-        first, last = missing[0].first, min(missing[-1].last, self.ground.last_closed)
+        own = (period.first, min(period.last, self.ground.last_closed))
+        first, last = next(((a, b) for a, b in self._missing if a <= period.first <= b), own)
         return f"not collected: tallybook run {self.name} --from {first} --to {last}"
+
+    @functools.cached_property
+    def _begin(self) -> date | None:
+        """The first collected day."""
+        return self.coverage.stretches[0][0] if self.coverage.stretches else None
+
+    def _is_far(self, day: date) -> bool:
+        """Whether a day is so long before the first collected one that nobody waits for it to be collected."""
+        return self._begin is not None and day < plus_days(self._begin, -MAX_GAP_DAYS)
+
+    @functools.cached_property
+    def _missing(self) -> list[tuple[date, date]]:
+        """The first and last days of periods without a collected or imported day, neighbors together."""
+        imported = self.ground.past[self.name][1] if self.name in self.ground.past else Coverage()
+        found: list[tuple[date, date]] = []
+        for period in self.periods.values():
+            if period.days or period.first > self.ground.last_closed or self._is_far(period.last):
+                continue
+            if imported.count(period.first, period.last):
+                continue
+            last = min(period.last, self.ground.last_closed)
+            if found and not imported.count(min(found[-1][1], period.first), period.first):
+                found[-1] = (min(found[-1][0], period.first), max(found[-1][1], last))
+            else:
+                found.append((period.first, last))
+        return found
 
     # -- the engine --------------------------------------------------------------------------------------
 
@@ -133,7 +166,7 @@ class OneMetric:
         assert self.bound is not None
         bound, carry = self.bound, self.metric.carry
         start = period_start(self.first, self.query.scope, self.query.week_start)
-        reach = min(self.first, start) - (carry + 1) * ONE_DAY
+        reach = plus_days(min(self.first, start), -(carry + 1))
         kinds = {"additive", *(slot.shape for slot in bound.measure.slots)}
         whole = not (carry or bound.metric.per or self.query.by or self.query.where or self.query.but)
         relations = {
@@ -280,7 +313,7 @@ class OneMetric:
         """The last value minus that of the day before the period; a series absent then, or now, was 0."""
         now = self._chosen_day()
         asked = [p for p in self.periods.values() if p.known or p.target is not None]
-        before = {p.start: (p.first if self.query.spanned else p.start) - ONE_DAY for p in asked}
+        before = {p.start: plus_days(p.first if self.query.spanned else p.start, -1) for p in asked}
         then = self._values_on([(start, day) for start, day in before.items() if self._known_on(day)])
         cells = {}
         for key in {*now, *then}:

@@ -12,6 +12,8 @@ from tallybook.errors import QueryError, Refused
 
 TO_DATE = {f"{unit} to date": unit for unit in ("week", "month", "quarter", "year")}
 ALL = "all"
+MAX_GAP_DAYS = 366
+"""Days before or after what is collected that an answer shows as gaps. A bound further away is clipped."""
 
 
 @dataclass(frozen=True, slots=True)

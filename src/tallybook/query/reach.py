@@ -1,0 +1,90 @@
+"""Which days a question asks for: all that is collected unless it names some, and none far outside of it.
+
+People and BI tools type 9999-12-31 for an open end. Days near what is collected are gaps that somebody may want to fill;
+a bound far away is clipped, and the answer says so."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+from typing import Any
+
+from tallybook.calendar import plus_days
+from tallybook.errors import QueryError, Refused
+from tallybook.query.ask import Query
+from tallybook.query.ground import Ground
+from tallybook.query.spans import MAX_GAP_DAYS
+
+NOTHING_BEFORE = "nothing is collected before"
+
+
+@dataclass(frozen=True)
+class Reach:
+    """A question with both its days, and why they are not the days asked for (empty where they are)."""
+
+    query: Query
+    before: str = ""
+    after: str = ""
+
+
+def ranged(query: Query, ground: Ground) -> Reach:
+    """The question over the days that are collected, as far as it asks for them.
+
+    Raises QueryError where nothing is collected and no first day is given, Refused where all days are yet to come."""
+    operands = [o for name in query.metrics for o in ground.catalog.operands(name)]
+    covered = [ground.coverage[o].stretches for o in operands if o in ground.coverage and ground.coverage[o].stretches]
+    covered += [c.stretches for name in query.metrics if name in ground.past and (c := ground.past[name][1]).stretches]
+    begin = min((s[0][0] for s in covered), default=None)
+    only_today = begin is not None and begin > ground.last_closed
+    last_covered = max((s[-1][1] for s in covered), default=ground.last_closed)
+    last = query.last or ground.running or (last_covered if only_today else ground.last_closed)
+    first = query.first or begin
+    if first is None:
+        raise QueryError(
+            f"nothing of {', '.join(query.metrics)} is collected yet",
+            hint="\n".join(dict.fromkeys(ground.whys.values())) or "tallybook run",
+        )
+    end = max(last_covered, ground.last_closed, ground.running or ground.last_closed)
+    first = first if query.first else min(first, last)
+    return clipped(replace(query, first=first, last=max(first, last)), begin or ground.last_closed, end)
+
+
+def clipped(query: Query, begin: date, end: date) -> Reach:
+    """The question without days far outside of `begin` … `end`, the collected ones. Both its days are set.
+
+    Raises Refused where its first day is later than the running day."""
+    assert query.first is not None
+    assert query.last is not None
+    first, last, before, after = query.first, query.last, "", ""
+    if first > plus_days(end, 1):
+        raise Refused(
+            f"--from {first} is after the last day of the book, {end}: there is nothing to be known of yet",
+            ask=f"the same question with --from {end}, or without --from",
+        )
+    if last > plus_days(end, MAX_GAP_DAYS):
+        after, last = f"asked to {last}, but the last day is {end}", max(end, first)
+    if first < plus_days(begin, -MAX_GAP_DAYS):
+        before, first = f"asked from {first}, but {NOTHING_BEFORE} {begin}", min(begin, last)
+    return Reach(replace(query, first=first, last=last), before, after)
+
+
+def with_reasons(reach: Reach, rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The rows, those of the first and the last period with the reason why no others come before or after them."""
+    if not rows or not (reach.before or reach.after):
+        return list(rows)
+    first, last = rows[0]["period"], rows[-1]["period"]
+    found = []
+    for row in rows:
+        whys = [why for why, day in ((reach.before, first), (reach.after, last)) if why and row["period"] == day]
+        found.append(_noted(row, reach.query.metrics, whys) if whys else row)
+    return found
+
+
+def _noted(row: dict[str, Any], metrics: Sequence[str], whys: Sequence[str]) -> dict[str, Any]:
+    notes = dict(row.get("notes") or {})
+    for name in metrics:
+        own = notes.get(name, {}).get("why", "")
+        more = [why for why in whys if NOTHING_BEFORE not in own or NOTHING_BEFORE not in why]
+        notes[name] = {**notes.get(name, {}), "why": "; ".join([*([own] if own else []), *more])}
+    return {**row, "notes": notes}
