@@ -636,6 +636,22 @@ class Book:
             "coverage": _as_texts(covered), "missing": _as_texts(missing), "definitions": definitions,
         }  # fmt: skip
 
+    def doubts(self) -> dict[str, list[str]]:
+        """By delivery and goal (as `deliveries.board`), the filter values that no row of the book ever had."""
+        from tallybook.query.unseen import unseen_values
+
+        catalog, found = self.project.catalog, {}
+        asked = {f"deliveries.{d.name}": (d.metrics, d.where) for d in catalog.deliveries.values() if not d.later}
+        asked |= {f"goals.{goal.name}": ((goal.metric,), goal.where) for goal in catalog.goals.values()}
+        for place, (metrics, where) in asked.items():
+            if not where or not self.held.there:
+                continue
+            question = ask(catalog, metrics, where=where, today=self.today)
+            unseen = unseen_values(self.held.ground(question, None, None), question)
+            if unseen:
+                found[place] = [why for whys in unseen.values() for why in whys]
+        return found
+
     def look(self) -> list[Look]:
         """Hold every metric against its source, for `check --source`; one that cannot be reached is told once."""
         from tallybook.sources import close_sources, open_sources

@@ -27,9 +27,10 @@ from tallybook.cli.options import (
     verb,
 )
 from tallybook.cli.terminal import Terminal, count, indented, table
-from tallybook.errors import DONE, NOT_READY, USAGE
+from tallybook.errors import DONE, NOT_READY, USAGE, TallybookError
 
 if TYPE_CHECKING:
+    from tallybook.book import Book
     from tallybook.collect.look import Look
     from tallybook.collect.report import MetricReport, RunReport
     from tallybook.metrics import Catalog, Delivery
@@ -51,13 +52,25 @@ def check(terminal: Terminal, source: bool, form: str) -> int:
     Exit code 2 when there are problems, 4 when a source cannot be reached."""
     book = terminal.book()  # raises with every problem there is
     looks = book.look() if source else []
+    doubts = _doubts(book)
     if form == "json":
-        terminal.json(_checked(book.project.catalog, looks))
+        warned = [{"path": place, "message": why} for place, whys in doubts.items() for why in whys]
+        terminal.json(_checked(book.project.catalog, looks) | ({"warnings": warned} if warned else {}))
     else:
         _tell_checked(terminal, book.project.catalog, looks)
+        for place, whys in doubts.items():
+            terminal.err(terminal.styled(f"{place}.where: {'; '.join(whys)}", "yellow", stream=terminal.stderr))
     if any(look.unreachable for look in looks):
         return NOT_READY
     return USAGE if any(look.problems for look in looks) else DONE
+
+
+def _doubts(book: Book) -> dict[str, list[str]]:
+    """Filter values that no row ever had; none where the book cannot be read: the file is what is checked."""
+    try:
+        return book.doubts()
+    except TallybookError:
+        return {}
 
 
 def _meanings(catalog: Catalog) -> dict[str, str]:

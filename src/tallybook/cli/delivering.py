@@ -57,7 +57,10 @@ def tell_deliveries(terminal: Terminal, reports: list[DeliveryReport], *, quiet:
             failed = terminal.styled("not delivered:", "bold", "red", stream=terminal.stderr)
             hint = f"\n{indented(report.hint)}" if report.hint else ""
             terminal.err(f"{report.delivery}{where} {failed} {report.error}{hint}")
-        elif not quiet:
+        for warning in report.warnings:
+            warned = terminal.styled("warning:", "yellow", stream=terminal.stderr)
+            terminal.err(f"{report.delivery} {warned} {warning}")
+        if not (report.failed or quiet):
             more = f", {count(report.rows, 'row')}" if report.rows and report.status == "delivered" else ""
             more = f": {report.hint}" if report.hint else more
             terminal.out(f"{report.delivery}{where} {report.status}{more}")

@@ -96,7 +96,7 @@ BY = click.option(
 )  # fmt: skip
 WHERE = click.option(
     "--where", multiple=True, metavar="FILTER", shell_complete=of_filters,
-    help="dim=value, dim!=value, or dim= for none. Another dimension: and; the same one again: or.",
+    help="dim=value, dim!=value, dim= for null, \"dim=''\" for the empty text. Another dimension: and; the same one again: or.",
 )  # fmt: skip
 FROM = click.option("--from", "from_", metavar="DAY", help="The first day; 2026-03-01, yesterday or today.")
 TO = click.option("--to", metavar="DAY", help="The last day, included.")

@@ -160,7 +160,7 @@ def _deliver(means: Means, delivery: Delivery, report: DeliveryReport, how: How)
         report.status = UP_TO_DATE
         return
     result = means.ask(delivery)
-    report.rows, report.version = len(result.data), result.version
+    report.rows, report.version, report.warnings = len(result.data), result.version, list(result.warnings)
     if delivery.to == SHEETS:
         # Under other declarations the same version of the book says something else.
         alike = last is not None and asked_alike(last.fingerprint, fingerprint)

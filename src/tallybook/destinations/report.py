@@ -29,6 +29,8 @@ class DeliveryReport:
     hint: str = ""
     busy: bool = False
     """Not made because another process is making it."""
+    warnings: list[str] = field(default_factory=list)
+    """What is probably a mistake in what is declared: a filter value that no row ever had."""
     changes: list[dict[str, Any]] = field(default_factory=list)
     """Of a Google Sheet: each row that is new and each cell that is another, with the old value and the new."""
 

@@ -18,6 +18,7 @@ from tallybook.query.past import solve_with_past
 from tallybook.query.reach import Reach, ranged, with_reasons
 from tallybook.query.shape import add_comparison, arranged, compare, top
 from tallybook.query.together import merge_together
+from tallybook.query.unseen import unseen_values, with_unseen
 from tallybook.result import Column, Result, Type
 
 Row = dict[str, Any]
@@ -40,7 +41,8 @@ def answer(query: Query, ground: Ground, reach: Reach | None = None) -> Result:
     rows = with_reasons(reach, rows)
     if query.totals:
         rows = _with_totals(query, ground, rows)
-    rows = arranged(query, rows)
+    unseen = unseen_values(ground, query, solved) if query.where else {}
+    rows = arranged(query, with_unseen(rows, unseen))
     return Result(
         metrics=list(query.metrics),
         scope=query.scope,
@@ -50,6 +52,7 @@ def answer(query: Query, ground: Ground, reach: Reach | None = None) -> Result:
         data=rows,
         explain=_explain(reach, ground, solved),
         version=ground.version,
+        warnings=list(dict.fromkeys(why for whys in unseen.values() for why in whys)),
         sql=";\n\n".join(ground.statements),
     )
 

@@ -187,6 +187,9 @@ def _check_shape(query: Query, catalog: Catalog) -> None:
         _known(key.removeprefix("-"), there, "column", f"--sort knows {', '.join(there)}, or -{numbers[0]}")
 
 
+EMPTY_TEXTS = ("''", '""')
+"""How the empty text is written in a filter: a value without a letter is null."""
+
 _HAVING = re.compile(
     r"^\s*(?P<column>[A-Za-z_]\w*)\s*(?P<sign><=|>=|!=|<|>|=)\s*(?P<value>[-+]?\d+(\.\d+)?)\s*(?P<percent>%?)\s*$"
 )
@@ -205,12 +208,13 @@ def parse_having(text: str) -> Having:
 
 
 def parse_filter(text: str) -> Filter:
-    """`plan=pro`, `plan!=pro`, `plan=` (null). Raises QueryError with the forms there are."""
+    """`plan=pro`, `plan!=pro`, `plan=` (null), `plan=''` (the empty text). Raises QueryError with the forms there are."""
     found = FILTER.match(text)
     if not found:
-        raise QueryError(f"--where {text!r} is not understood", hint="write dim=value, dim!=value, or dim= for null")
-    value = found["value"]
-    return Filter(dimension=found["dim"], equal=found["sign"] == "=", value=value if value != "" else None)
+        hint = "write dim=value, dim!=value, dim= for null, or dim='' for the empty text"
+        raise QueryError(f"--where {text!r} is not understood", hint=hint)
+    value = None if found["value"] == "" else "" if found["value"] in EMPTY_TEXTS else found["value"]
+    return Filter(dimension=found["dim"], equal=found["sign"] == "=", value=value)
 
 
 def known_metric(catalog: Catalog, name: str) -> Metric:

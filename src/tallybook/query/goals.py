@@ -241,7 +241,7 @@ class _Reading:
         if 0 < s.days < s.days_gone and not p.over:
             these = ", and the pace is of these" if self.nature == ADDS_UP else ""
             yield f"{s.days} of the {s.days_gone} days that are over are collected{these}"
-        if note.get("bounds") and s.status != UNKNOWN:
+        if (note.get("bounds") and s.status != UNKNOWN) or (note.get("why") and s.value is not None):
             yield _why(note)
         if s.as_of and s.as_of < min(s.until, self.last):
             yield f"the value is of the end of {s.as_of}"

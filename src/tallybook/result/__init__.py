@@ -44,6 +44,8 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     explain: str
     version: int
     sql: str | None = None
+    warnings: list[str] = []
+    """What is probably a mistake in the question, in sentences."""
 
     def __post_init__(self) -> None:
         metrics = self.metric_columns
@@ -230,6 +232,7 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
             "columns": [_column_facts(c) for c in self.columns],
             "rows": [plain(self._ordered(row), exact) for row in self.data],
             "explain": self.explain,
+            **({"warnings": list(self.warnings)} if self.warnings else {}),
         }
 
     def _arrow_array(self, pa: Any, name: str) -> Any:

@@ -106,6 +106,7 @@ def remarks_on(result: Result) -> list[str]:
     """The legend: only what occurs, each with its periods."""
     return [
         *_incomplete_remarks(result),
+        *([] if result.data else map(_printable, result.warnings)),
         *_why_remarks(result),
         *_mark_remarks(result, APPROXIMATE, "approximate", "error"),
         *_mark_remarks(result, CARRIED, "carried forward from an earlier day", "carried"),

@@ -1,0 +1,102 @@
+"""Filter values that no row ever had: a typo would look like a true zero."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date
+from typing import Any
+
+from tallybook.engines.duckdb import literal
+from tallybook.measure import ADDITIVE
+from tallybook.metrics import Bound
+from tallybook.query.ask import Filter, Query
+from tallybook.query.cells import Solved
+from tallybook.query.ground import Ground
+
+MAX_SUGGESTED = 10_000
+"""Values of a dimension among which the nearest one is looked for."""
+
+
+def unseen_values(ground: Ground, query: Query, solved: Mapping[str, Solved] | None = None) -> dict[str, list[str]]:
+    """By metric, a sentence for each filter value that none of its rows ever had.
+
+    `solved`: the answers. Where one shows that its filters found something, the points are not read for it."""
+    found: dict[str, list[str]] = {}
+    for name in query.metrics:
+        filters = _doubtful(query.where, solved[name] if solved else None)
+        whys = [why for one in filters if (why := _why_unseen(ground, name, one))]
+        if whys:
+            found[name] = whys
+    return found
+
+
+def _doubtful(where: Sequence[Filter], solved: Solved | None) -> list[Filter]:
+    """The filters that may have found nothing: all without an answer; else those beside others of their dimension,
+    and those that exclude."""
+    equal = [one.dimension for one in where if one.equal]
+    nothing = solved is None or not solved.cells
+    return [one for one in dict.fromkeys(where) if nothing or not one.equal or equal.count(one.dimension) > 1]
+
+
+def _why_unseen(ground: Ground, name: str, one: Filter) -> str:
+    operands = [o for o in ground.catalog.operands(name) if o in ground.bounds and o in ground.coverage]
+    bounds = [ground.bounds[o] for o in operands if ground.coverage[o].stretches]
+    bounds += [ground.past[name][0]] if name in ground.past else []
+    bounds = [b for b in bounds if one.dimension in b.metric.series_dims]
+    if not bounds or any(_has(ground, bound, one) for bound in bounds):
+        return ""
+    text = "null" if one.value is None else repr(one.value)
+    if ground.running_until:  # only these days were read
+        return f"no row of `{name}` that was read has {one.dimension} = {text}"
+    meant = _nearest(one.value, {v for bound in bounds for v in _values(ground, bound, one.dimension)})
+    hint = f"; did you mean {meant}?" if meant else ""
+    return f"no row of `{name}` ever had {one.dimension} = {text}{hint}"
+
+
+def _has(ground: Ground, bound: Bound, one: Filter) -> bool:
+    column = bound.column(one.dimension)
+    return bool(
+        ground.rows(f"{_points(ground, bound, '1')} AND {column} IS NOT DISTINCT FROM {literal(one.value)} LIMIT 1")
+    )
+
+
+def _values(ground: Ground, bound: Bound, dimension: str) -> list[str | None]:
+    rows = ground.rows(f"{_points(ground, bound, f'DISTINCT {bound.column(dimension)}')} LIMIT {MAX_SUGGESTED}")
+    return [value for (value,) in rows]
+
+
+def _points(ground: Ground, bound: Bound, what: str) -> str:
+    """SELECT of all days of a metric under one definition."""
+    relation = ground.relation(ADDITIVE, bound.key, date.min, date.max)
+    return (
+        f"SELECT {what} FROM {relation.sql} WHERE metric = {literal(bound.key)} "
+        f"AND definition = {literal(bound.definition)} AND rows > 0"
+    )
+
+
+def _nearest(value: str | None, values: Iterable[str | None]) -> str:
+    """The value that was meant, as it is written in a filter; '' where none is near."""
+    there = set(values)
+    if not value:
+        other = "" if value is None else None
+        return ("null (write dim=)" if other is None else "the empty text (write dim='')") if other in there else ""
+    folded: dict[str, str] = {}
+    for one in sorted(v for v in there if v):
+        folded.setdefault(one.strip().casefold(), one)
+    close = difflib.get_close_matches(value.strip().casefold(), folded, 1)
+    return repr(folded[close[0]]) if close else ""
+
+
+def with_unseen(rows: Sequence[dict[str, Any]], unseen: Mapping[str, Sequence[str]]) -> list[dict[str, Any]]:
+    """The rows, each value that such a filter made with the reason in its notes."""
+    return [_noted(row, unseen) for row in rows] if unseen else list(rows)
+
+
+def _noted(row: dict[str, Any], unseen: Mapping[str, Sequence[str]]) -> dict[str, Any]:
+    notes = dict(row.get("notes") or {})
+    for name, whys in unseen.items():
+        own = notes.get(name, {})
+        if row[name] is not None or "why" not in own:
+            notes[name] = {**own, "why": "; ".join([*([own["why"]] if "why" in own else []), *whys])}
+    return {**row, "notes": notes} if notes else row
