@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tallybook import calendar
+from tallybook.book.answers import Answers
 from tallybook.book.ended import Ended
 from tallybook.book.held import Held
 from tallybook.calendar import ONE_DAY
@@ -41,8 +42,6 @@ from tallybook.store import Place
 from tallybook.store.ledger import Cleaned, Snapshot
 
 if TYPE_CHECKING:
-    import duckdb
-
     from tallybook.alerts import Known
     from tallybook.audit.recount import Audit
     from tallybook.audit.status import Status
@@ -62,8 +61,6 @@ if TYPE_CHECKING:
 Day = date | str
 MOVE_SECONDS = 3600.0
 """So long a move may take before a run takes it for dead."""
-REMEMBERED = 64
-"""Answers kept for being asked again at the same version."""
 
 
 def open_book(
@@ -79,13 +76,16 @@ def open_book(
 
 
 class Book:
-    """A project with its book. Usable as a context manager; safe in several processes at once."""
+    """A project with its book. Usable as a context manager.
+
+    One Book may be asked by several threads at once, beside a run, and in children of a fork; several processes may
+    open the same book."""
 
     def __init__(self, project: Project, *, now: Callable[[], datetime] | None = None) -> None:
         self.project = project
         self.clock = now or (lambda: datetime.now(UTC))
         self.held = Held(project, self._now)
-        self._answers: dict[Any, Result] = {}
+        self._answers = Answers()
 
     def __enter__(self) -> Book:
         return self
@@ -104,10 +104,6 @@ class Book:
     def store(self) -> Store:
         """The book where it is kept, made when it is not there."""
         return self.held.store
-
-    @property
-    def engine(self) -> duckdb.DuckDBPyConnection:
-        return self.held.engine
 
     @property
     def today(self) -> date:
@@ -252,24 +248,27 @@ class Book:
     def _stored(self, question: Query, as_of: date | None) -> Result:
         version = self.held.version_at(as_of)
         current = version if version is not None else (self.store.ledger.version() if self.held.there else 0)
-        if (known := self._answers.get((question, current, self.today, as_of))) is not None:
+        today, epoch = self.today, self._answers.epoch
+        if (known := self._answers.get((question, current, today, as_of))) is not None:
             return known
         result = self._answered(question, version, as_of)
-        if len(self._answers) >= REMEMBERED:
-            self._answers.clear()
         # Under the version it was read at: another process may have published one since we looked.
-        self._answers[(question, result.version, self.today, as_of)] = result
+        self._answers.keep((question, result.version, today, as_of), result, epoch)
         return result
 
     def _answered(self, question: Query, version: int | None, as_of: date | None) -> Result:
         """One reading of the ledger, then the files; if one was cleaned away meanwhile, start again once."""
         import duckdb
 
+        def once() -> Result:
+            with self.held.reading() as reading:
+                return answer(question, self.held.ground(question, version, as_of, reading))
+
         try:
-            return answer(question, self.held.ground(question, version, as_of))
+            return once()
         except duckdb.IOException:
             try:
-                return answer(question, self.held.ground(question, version, as_of))
+                return once()
             except duckdb.IOException as error:
                 raise BookError(f"a file of the book cannot be read: {error}", hint="tallybook doctor") from None
 
@@ -291,7 +290,8 @@ class Book:
 
         names = list(dict.fromkeys(o for name in question.metrics for o in self.project.catalog.operands(name)))
         keys = self.held.keys(names)
-        stored = self.held.ground(question, None, None)
+        with self.held.reading() as reading:
+            stored = self.held.ground(question, None, None, reading)
         begin = min(
             (c.stretches[0][0] for c in stored.coverage.values() if c.stretches),
             default=self.today - 30 * ONE_DAY,
@@ -391,7 +391,8 @@ class Book:
         try:
             with isolated():
                 bound = self.held.bound(metric, key, known, None)
-                return evidence(self.store, self.engine, known, metric, key, bound, day, self.today, filters)
+                with self.held.reading() as reading:
+                    return evidence(self.store, reading.engine, known, metric, key, bound, day, self.today, filters)
         except SourceError as error:
             return {"metric": metric.name, "error": error.message, "hint": error.hint}
 
@@ -521,7 +522,8 @@ class Book:
         if not self.held.there:
             return {"folded": 0, "deleted": 0}
         now, store = self.clock(), self.store
-        folded = store.compact(self.engine, today=self.today, run=None, now=now)
+        with self.held.reading() as reading:
+            folded = store.compact(reading.engine, today=self.today, run=None, now=now)
         settings = self.project.catalog.book
         deleted = store.clean(now=now, keep_days=settings.keep_versions, zone=settings.timezone)
         return {"folded": folded, "deleted": deleted}
@@ -587,7 +589,10 @@ class Book:
         """What is wrong with the book, in words with what to do; empty when all is well."""
         from tallybook.store.doctor import examine
 
-        return examine(self.store, self.engine, now=self.clock()) if self.held.there else []
+        if not self.held.there:
+            return []
+        with self.held.reading() as reading:
+            return examine(self.store, reading.engine, now=self.clock())
 
     def status(self) -> Status:
         """Whether all is well: the last run, how far each metric is, what waits to be delivered, when the next is due."""
@@ -691,7 +696,8 @@ class Book:
 
         name, key = self.held.kept(metric)
         try:
-            return forget_metric(self.store, self.engine, name, key, self.clock)
+            with self.held.reading() as reading:
+                return forget_metric(self.store, reading.engine, name, key, self.clock)
         finally:
             self._forget_answers()
 
@@ -704,7 +710,8 @@ class Book:
 
         kept = [self.held.kept(name) for name in metrics]
         try:
-            return forget_person(self.store, self.engine, kept, person, self.clock)
+            with self.held.reading() as reading:
+                return forget_person(self.store, reading.engine, kept, person, self.clock)
         finally:
             self._forget_answers()
 

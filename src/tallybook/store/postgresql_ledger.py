@@ -19,6 +19,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from tallybook import forks
 from tallybook.errors import BookError, BookUnavailable, Busy
 from tallybook.store import tables
 from tallybook.store.ledger import Change, File
@@ -88,6 +89,7 @@ class PostgresqlLedger(SqlLedger):
                 f"{self.name} cannot be reached: {_words(error)}",
                 hint="look at ledger in [book] of tallybook.toml (user, password, host, port, database), and whether the server is up",
             ) from None
+        forks.keep_from_children(raw)
         raw.adapters.register_loader("date", TextLoader)
         raw.adapters.register_loader("timestamptz", _stamp_loader())
         return raw

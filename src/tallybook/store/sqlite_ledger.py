@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import ClassVar
 
+from tallybook import forks
 from tallybook.errors import BookError, Busy
 from tallybook.store import tables
 from tallybook.store.ledger import Change
@@ -20,6 +21,10 @@ from tallybook.store.sql_ledger import SqlLedger, Transaction
 WAIT_SECONDS = 30.0
 """How long a change of others is waited for."""
 _COVERAGE = ("metric", "definition", "day", "run", "instant", "added")
+
+
+class _Connection(sqlite3.Connection):
+    """One that can be referred to weakly."""
 
 
 class SqliteLedger(SqlLedger):
@@ -41,7 +46,8 @@ class SqliteLedger(SqlLedger):
     def _connection(self) -> sqlite3.Connection:
         held: sqlite3.Connection | None = getattr(self._local, "connection", None)
         if held is None or self._local.pid != os.getpid():
-            held = sqlite3.connect(self.path, timeout=WAIT_SECONDS, isolation_level=None)
+            held = sqlite3.connect(self.path, timeout=WAIT_SECONDS, isolation_level=None, factory=_Connection)
+            forks.keep_from_children(held)
             held.execute("PRAGMA synchronous = FULL")
             self._local.connection, self._local.pid = held, os.getpid()
         return held
