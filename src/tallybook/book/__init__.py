@@ -652,7 +652,8 @@ class Book:
             if not where or not self.held.there:
                 continue
             question = ask(catalog, metrics, where=where, today=self.today)
-            unseen = unseen_values(self.held.ground(question, None, None), question)
+            with self.held.reading() as reading:
+                unseen = unseen_values(self.held.ground(question, None, None, reading), question)
             if unseen:
                 found[place] = [why for whys in unseen.values() for why in whys]
         return found
