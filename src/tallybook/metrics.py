@@ -76,6 +76,8 @@ class BookSettings(msgspec.Struct, frozen=True, kw_only=True):
     store: str = "book"
     ledger: str = ""
     schema: str = "tallybook"
+    access: str = "owner"
+    """Who may read a new book or backup: owner or group."""
     start: date | None = None
     lookback: int = 3
     """Days collected again on every run."""

@@ -260,13 +260,15 @@ class Book:
         """One reading of the ledger, then the files; if one was cleaned away meanwhile, start again once."""
         import duckdb
 
+        from tallybook.store.files import BadFile
+
         def once() -> Result:
             with self.held.reading() as reading:
                 return answer(question, self.held.ground(question, version, as_of, reading))
 
         try:
             return once()
-        except duckdb.IOException:
+        except (duckdb.IOException, BadFile):
             try:
                 return once()
             except duckdb.IOException as error:
@@ -565,7 +567,7 @@ class Book:
 
         if not self.held.there:
             raise QueryError("there is no book to back up yet", hint="tallybook run")
-        return copy_book(self.store, Place(folder=Path(folder)), alone=False)
+        return copy_book(self.store, Place(folder=Path(folder), access=self.project.catalog.book.access), alone=False)
 
     def restore(self, folder: str | Path) -> Copied:
         """Copy a backup to where tallybook.toml keeps the book. Raises QueryError when the folder has none, BookError
@@ -593,6 +595,22 @@ class Book:
             return []
         with self.held.reading() as reading:
             return examine(self.store, reading.engine, now=self.clock())
+
+    def remarks(self) -> list[str]:
+        """What is not wrong with the book, but worth knowing: modes of its files, files of an older ledger."""
+        from tallybook.store.doctor import remarks
+
+        return remarks(self.store, self.project.catalog.book.access) if self.held.there else []
+
+    def set_aside(self) -> Path:
+        """Rename the folder of a book whose ledger is lost, and start a new book. Returns the new name of the folder.
+
+        Raises QueryError when the ledger can be read."""
+        from tallybook.store.aside import set_aside
+
+        self._forget_answers()
+        self.close()
+        return set_aside(self.project.place, self.today)
 
     def status(self) -> Status:
         """Whether all is well: the last run, how far each metric is, what waits to be delivered, when the next is due."""

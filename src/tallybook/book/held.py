@@ -67,7 +67,11 @@ class Held:
         with self._lock:
             if self._store is None:
                 self._store = open_store(self.project.place)
+                self._store.last_closed = self._last_closed
             return self._store
+
+    def _last_closed(self) -> date:
+        return self.today - ONE_DAY
 
     def _scan(self, files: Sequence[File]) -> str:
         return self.store.scan(files)
@@ -102,6 +106,8 @@ class Held:
         with self._lock:
             if self._store is None:
                 self._store = find_store(self.project.place)
+                if self._store is not None:
+                    self._store.last_closed = self._last_closed
             return self._store is not None
 
     # -- forks

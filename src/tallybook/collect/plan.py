@@ -22,7 +22,9 @@ from tallybook.measure import parse_measure
 from tallybook.metrics import IMPORTED, Bound, BoundSlot, Catalog, Metric
 from tallybook.query.spans import MAX_GAP_DAYS
 from tallybook.sources.base import Source
+from tallybook.store.files import BadFile
 from tallybook.store.ledger import Definition, Followed, Ledger, Snapshot
+from tallybook.store.lost import Losses
 
 Stretches = tuple[tuple[date, date], ...]
 TWO_YEARS = timedelta(days=730)
@@ -80,6 +82,10 @@ class Plan:
     followed: dict[tuple[str, str], Followed] = field(default_factory=dict)
     reports: dict[str, MetricReport] = field(default_factory=dict)
     definitions: list[Definition] = field(default_factory=list)
+    losses: Losses
+    """The points files that cannot be read."""
+    keys: Mapping[str, str]
+    """{metric: the name under which its points are kept}"""
 
 
 def horizon(source: Source | None, now: datetime, zone: str, as_of: datetime | None) -> Horizon:
@@ -114,8 +120,10 @@ class Planner:
         horizons: Mapping[str, Horizon | SourceError],
         now: datetime,
         ledger: Ledger | None = None,
+        losses: Losses | None = None,
     ) -> None:
-        """Without a ledger changes are not followed."""
+        """Without a ledger changes are not followed, without `losses` no points file is checked."""
+        self.losses = losses or Losses((), lambda files: {})
         self.catalog, self.known, self.keys, self.horizons, self.now = catalog, known, keys, horizons, now
         self.zone, self.ledger = catalog.book.timezone, ledger
         self.followed = ledger.followed() if ledger else {}
@@ -123,7 +131,7 @@ class Planner:
 
     def plan(self, asked: Asked) -> Plan:
         """Raises Refused when a day is asked for that is not over."""
-        plan = Plan()
+        plan = Plan(losses=self.losses, keys=self.keys)
         groups: dict[tuple[Any, ...], Work] = {}
         for metric in self._collectable(asked.metrics):
             report = plan.reports[metric.name] = MetricReport(metric=metric.name, source=metric.source or "")
@@ -134,6 +142,11 @@ class Planner:
             try:
                 with isolated():
                     work, key = self._work(metric, found, asked, report, plan)
+                    if work is not None:
+                        self._check_files(work)
+            except BadFile as bad:
+                report.failed(bad.message, bad.hint)
+                continue
             except SourceError as error:
                 report.failed_by(error)
                 continue
@@ -182,6 +195,12 @@ class Planner:
             return None, group_of
         stretches = tuple(calendar.stretches(days))
         return Work(group=group, facts=[facts], stretches=stretches, horizon=found, again=frozenset(again)), group_of
+
+    def _check_files(self, work: Work) -> None:
+        """Raises BadFile when the days of a work are in a file that cannot be read, and that stays."""
+        wanted = [day for first, last in work.stretches for day in calendar.days(first, last)]
+        for facts in work.facts:
+            self.losses.check(facts.bound.key, wanted)
 
     def _bound(self, metric: Metric, found: Horizon, key: str) -> Facts:
         known = self._known_bound(metric, key)
@@ -310,6 +329,11 @@ class Planner:
             group=one.group, facts=[one.facts], stretches=stretches, horizon=found, late=True,
             again=frozenset(d for a, b in stretches for d in calendar.days(a, b)),
         )  # fmt: skip
+        try:
+            self._check_files(work)
+        except BadFile as bad:
+            plan.reports[one.facts.metric.name].failed(bad.message, bad.hint)
+            return
         together = works.setdefault((one.group.key, stretches), work)
         together.facts += [one.facts] if together is not work else []
 

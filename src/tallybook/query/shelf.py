@@ -11,6 +11,7 @@ from datetime import date
 from typing import TYPE_CHECKING
 
 from tallybook.engines.duckdb import widened
+from tallybook.errors import BookError
 from tallybook.measure import ADDITIVE
 from tallybook.points import MERGE, SCHEMAS, columns
 from tallybook.query.merge import TOTALS, Points
@@ -106,6 +107,9 @@ class Shelf:
             made = self._made(version, files)
             with self._lock:
                 old, self._kept = self._kept, made
+        except BookError:
+            # A file that this question may not need: each question reports by itself what it cannot read.
+            return None
         finally:
             self._making = False
         self._drop_unused(old)

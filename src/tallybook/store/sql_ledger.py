@@ -19,6 +19,7 @@ from typing import Any, ClassVar, Protocol
 
 from tallybook.errors import BookError, Busy
 from tallybook.store.ledger import (
+    LOST,
     Change,
     Cleaned,
     Conflict,
@@ -34,7 +35,7 @@ from tallybook.store.ledger import (
     Stretch,
     Tables,
 )
-from tallybook.store.tables import COLUMNS
+from tallybook.store.tables import COLUMNS, NUMBER
 
 _FILE = "id, path, kind, metric, first_day, last_day, row_count, byte_count, format, sha256"
 _RUN = "run, what, started, finished, status, host, pid, report"
@@ -94,6 +95,10 @@ class SqlLedger(abc.ABC):
     def _is_alive(self, holder: str) -> bool:
         """False only when a holder is known to be dead."""
         return _alive(holder)
+
+    @abc.abstractmethod
+    def _columns(self, db: Transaction) -> dict[str, set[str]]:
+        """The columns of each table that is there."""
 
     @abc.abstractmethod
     def _damage(self, db: Transaction) -> list[str]:
@@ -156,6 +161,8 @@ class SqlLedger(abc.ABC):
             )
             for old, file in change.rewritten.items():
                 self._rewrite(db, old, file)
+            for file in change.lost:
+                self._give_up(db, file)
             for key in change.forgotten:
                 _forget(db, key)
             _record(db, change, base + 1, run, stamp)
@@ -172,6 +179,10 @@ class SqlLedger(abc.ABC):
             )
         if done.rowcount != 1:
             raise Conflict(f"file {old} was cleaned meanwhile")
+
+    def _give_up(self, db: Transaction, file: File) -> None:
+        """Note that the bytes of a file are lost. Older versions keep its name, so that they say so."""
+        db.execute("UPDATE files SET sha256 = ? WHERE id = ?", [LOST, file.id])
 
     # -- leases --------------------------------------------------------------------------------------
 
@@ -440,6 +451,30 @@ class SqlLedger(abc.ABC):
     def _filled(self, db: Transaction, contents: Iterable[tuple[str, Iterable[bytes]]]) -> None:
         """What is to be done after the rows of a copy, in their transaction."""
 
+    def lacking(self) -> list[str]:
+        with self._reading() as db:
+            there = self._columns(db)
+        found = []
+        for table, columns in COLUMNS.items():
+            lacks = [column for column in columns if column not in there.get(table, ())]
+            if lacks:
+                what = f"the table {table}" if table not in there else f"{', '.join(lacks)} of the table {table}"
+                found.append(
+                    f"it has the number {NUMBER} but lacks {what}: another program changed it; bring it back from a "
+                    "backup: move the folder away, then: tallybook restore BACKUP"
+                )
+        return found
+
+    def damage(self) -> list[str]:
+        with self._reading() as db:
+            return self._damage(db)
+
+    def first_at(self) -> datetime | None:
+        with self._reading() as db:
+            asked = "SELECT min(at) FROM (SELECT at FROM versions WHERE version > 0 UNION ALL SELECT started FROM runs) AS all_of_them"
+            found = db.execute(asked).fetchone()[0]
+        return datetime.fromisoformat(found) if found else None
+
     def problems(self) -> list[str]:
         with self._reading() as db:
             found = self._damage(db)
@@ -511,6 +546,8 @@ def _record(db: Transaction, change: Change, version: int, run: int | None, stam
         "ON CONFLICT (metric, definition) DO UPDATE SET used = excluded.used, declared = excluded.declared",
         [(d.metric, d.id, d.declared, d.body, stamp, stamp) for d in change.definitions],
     )
+    for covered in change.uncovered:
+        _uncover(db, covered, version)
     for covered in change.covered:
         _cover(db, covered, version, run)
     db.executemany(
@@ -554,6 +591,14 @@ def _cover(db: Transaction, covered: Covered, version: int, run: int | None) -> 
     db.executemany(
         "INSERT INTO coverage (metric, definition, day, run, instant, added) VALUES (?, ?, ?, ?, ?, ?)",
         [(*own, day, run, covered.instant, version) for day in fresh],
+    )
+
+
+def _uncover(db: Transaction, covered: Covered, version: int) -> None:
+    """Days that this version does not contain any more; older versions still do."""
+    db.executemany(
+        "UPDATE coverage SET removed = ? WHERE metric = ? AND definition = ? AND day = ? AND removed IS NULL",
+        [(version, covered.metric, covered.definition, str(day)) for day in covered.days],
     )
 
 
