@@ -18,6 +18,7 @@ import pytest
 
 import tallybook
 from tallybook.errors import BookError
+from tallybook.sources import open_source
 from tallybook.store.sqlite_ledger import SqliteLedger
 from tests.test_safe import small_disk
 
@@ -352,7 +353,7 @@ def test_a_source_that_is_written_to_while_it_is_read_is_read_again(source: Path
 
     def look() -> list[int]:
         with opened(source) as book:
-            (found,) = book._sources(book.project).values()
+            found = open_source(book.project.catalog.sources["app"])
             count = "SELECT count(*) FROM visits"
             with found.snapshot() as reader:
                 seen = [reader.rows(count)[0][0]]
@@ -377,7 +378,7 @@ def test_rows_in_batches_are_refused_when_the_file_changed_meanwhile(source: Pat
 
     def look() -> int:
         with opened(source) as book:
-            (found,) = book._sources(book.project).values()
+            found = open_source(book.project.catalog.sources["app"])
             with found.snapshot() as reader:
                 batches = reader.batches("SELECT at FROM visits", size=5)
                 number = len(next(batches))
