@@ -39,7 +39,7 @@ from tallybook.query import Query, answer
 from tallybook.query.ask import ask, with_range
 from tallybook.result import Result
 from tallybook.store import Place
-from tallybook.store.ledger import Cleaned, Snapshot
+from tallybook.store.ledger import Cleaned, Snapshot, Stretch
 
 if TYPE_CHECKING:
     from tallybook.alerts import Known
@@ -762,25 +762,44 @@ class Book:
         return Means(
             catalog=self.project.catalog, folder=self.project.folder, ledger=self.store.ledger,
             ask=self._answer_of, today=self.today, clock=self.clock, ask_then=self._answer_then,
-            variables=self.project.variables,
+            changed_since=self._changed_since, variables=self.project.variables,
         )  # fmt: skip
 
-    def _answer_of(self, delivery: Delivery) -> Result:
-        return self.query(
-            *delivery.metrics, scope=delivery.scope, by=delivery.by, where=delivery.where, from_=delivery.from_,
-            last=delivery.last, totals=delivery.totals, fill=delivery.fill,
-        )  # fmt: skip
+    def _answer_of(self, delivery: Delivery, first: date | None) -> Result:
+        return self._stored(self._question_of(delivery, first), None)
 
-    def _answer_then(self, delivery: Delivery, version: int) -> Result | None:
+    def _answer_then(self, delivery: Delivery, version: int, first: date | None) -> Result | None:
         """What the book said at an older version; None where that is not kept any more."""
-        question = ask(
-            self.project.catalog, delivery.metrics, scope=delivery.scope, by=delivery.by, where=delivery.where,
-            first=delivery.from_, span=delivery.last, totals=delivery.totals, fill=delivery.fill, today=self.today,
-        )  # fmt: skip
         try:
-            return self._answered(question, version, None)
+            return self._answered(self._question_of(delivery, first), version, None)
         except (Cleaned, BookError):
             return None
+
+    def _question_of(self, delivery: Delivery, first: date | None) -> Query:
+        """The question of a delivery; from `first` on instead of the declared days, `date.min` for all that there are."""
+        days: dict[str, Any] = {"first": delivery.from_, "span": delivery.last}
+        if first is not None:
+            days = {"first": None if first == date.min else first, "last": self.today - ONE_DAY}
+        return ask(
+            self.project.catalog, delivery.metrics, scope=delivery.scope, by=delivery.by, where=delivery.where,
+            totals=delivery.totals, fill=delivery.fill, today=self.today, **days,
+        )  # fmt: skip
+
+    def _changed_since(self, delivery: Delivery, version: int) -> date | None:
+        """The first day of which the book may say something else than at a version, of the metrics of a delivery, as its
+        files (of a month each) and its coverage show it; None for none, `date.min` where the version is not kept."""
+        catalog = self.project.catalog
+        names = {name for metric in delivery.metrics for name in (metric, *catalog.operands(metric))}
+        keys = self.held.keys(sorted(names))
+        try:
+            then, now = self.held.snapshot(keys, version), self.held.snapshot(keys, None)
+        except (Cleaned, BookError):
+            return date.min
+        one, other = ({file.path: file.first for file in known.files} for known in (then, now))
+        days = [one.get(path) or other[path] for path in one.keys() ^ other.keys()]
+        for key in {*then.coverage} | {*now.coverage}:
+            days += _covered_once(then.coverage.get(key, ()), now.coverage.get(key, ()))
+        return min(days, default=None)
 
     def _delivered_after_a_run(self) -> list[DeliveryReport]:
         """What was collected is stored: that another process delivers just now does not undo it."""
@@ -851,6 +870,12 @@ class Book:
         path = Path(to)
         destination_for(path).write(result, path, created=self.clock())
         return path
+
+
+def _covered_once(one: Sequence[Stretch], other: Sequence[Stretch]) -> list[date]:
+    """The first day that only one of two coverages has, if any."""
+    there, then = ({day for s in stretches for day in calendar.days(s.first, s.last)} for stretches in (one, other))
+    return [min(there ^ then)] if there != then else []
 
 
 def _as_texts(stretches: Sequence[tuple[date, date]]) -> list[tuple[str, str]]:

@@ -123,6 +123,8 @@ class Delivered:
     version: int
     fingerprint: str
     at: str = ""
+    record: str = ""
+    """The place and the periods of a record without holes up to then; empty where that is not known."""
 
 
 @dataclass(kw_only=True)

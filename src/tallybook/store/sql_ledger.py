@@ -362,13 +362,16 @@ class SqlLedger(abc.ABC):
     def delivered(self) -> dict[str, Delivered]:
         with self._reading() as db:
             rows = db.execute("SELECT delivery, version, state, delivered FROM deliveries").fetchall()
+        said = {name: (version, at, json.loads(state)) for name, version, state, at in rows}
         return {
-            name: Delivered(version=version, fingerprint=json.loads(state).get("fingerprint", ""), at=at)
-            for name, version, state, at in rows
-        }
+            name: Delivered(
+                version=version, fingerprint=state.get("fingerprint", ""), at=at, record=state.get("record", "")
+            )
+            for name, (version, at, state) in said.items()
+        }  # fmt: skip
 
     def record_delivery(self, name: str, done: Delivered, *, now: datetime) -> None:
-        state = json.dumps({"fingerprint": done.fingerprint})
+        state = json.dumps({"fingerprint": done.fingerprint} | ({"record": done.record} if done.record else {}))
         with self._writing() as db:
             db.execute(
                 "INSERT INTO deliveries VALUES (?, ?, ?, ?) ON CONFLICT (delivery) DO UPDATE SET "
