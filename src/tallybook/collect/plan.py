@@ -60,8 +60,8 @@ class Work:
     stretches: Stretches
     horizon: Horizon
     snapshot_day: date | None = None
-    again: frozenset[date] = frozenset()
-    """Days that were covered before."""
+    again: dict[tuple[str, str], frozenset[date]] = field(default_factory=dict)
+    """Days that were covered before, by (metric, definition): one of the group may be new among old ones."""
     late: bool = False
     """Its days are collected again because facts of theirs changed: as many as `max_load` allows."""
 
@@ -155,6 +155,7 @@ class Planner:
             whole = (key, work.stretches, work.snapshot_day)
             if whole in groups and work.group is not None:
                 groups[whole].facts += work.facts
+                groups[whole].again |= work.again
             else:
                 groups[whole if work.group is not None else (metric.name,)] = work
         for work in (*groups.values(), *self._late(plan)):
@@ -193,8 +194,10 @@ class Planner:
             self._follow(facts, group, found, days, asked, plan)
         if not days:
             return None, group_of
-        stretches = tuple(calendar.stretches(days))
-        return Work(group=group, facts=[facts], stretches=stretches, horizon=found, again=frozenset(again)), group_of
+        stretches, own = tuple(calendar.stretches(days)), (key, facts.bound.definition)
+        return Work(
+            group=group, facts=[facts], stretches=stretches, horizon=found, again={own: frozenset(again)}
+        ), group_of
 
     def _check_files(self, work: Work) -> None:
         """Raises BadFile when the days of a work are in a file that cannot be read, and that stays."""
@@ -203,12 +206,12 @@ class Planner:
             self.losses.check(facts.bound.key, wanted)
 
     def _bound(self, metric: Metric, found: Horizon, key: str) -> Facts:
-        known = self._known_bound(metric, key)
         if metric.function or found.source is None:
             return _function_facts(metric, self.zone, key)
-        return bind(found.source, metric, self.zone, key, known)
+        return bind(found.source, metric, self.zone, key)
 
     def _known_bound(self, metric: Metric, key: str) -> Bound | None:
+        """The definition under which today's declaration was collected last."""
         declared = metric.fingerprint(self.zone, {})
         for definition in self.known.definitions.get(key, ()):
             if definition.declared == declared:
@@ -327,7 +330,7 @@ class Planner:
         assert isinstance(found, Horizon)
         work = Work(
             group=one.group, facts=[one.facts], stretches=stretches, horizon=found, late=True,
-            again=frozenset(d for a, b in stretches for d in calendar.days(a, b)),
+            again={(bound.key, bound.definition): frozenset(d for a, b in stretches for d in calendar.days(a, b))},
         )  # fmt: skip
         try:
             self._check_files(work)
@@ -335,7 +338,9 @@ class Planner:
             plan.reports[one.facts.metric.name].failed(bad.message, bad.hint)
             return
         together = works.setdefault((one.group.key, stretches), work)
-        together.facts += [one.facts] if together is not work else []
+        if together is not work:
+            together.facts.append(one.facts)
+            together.again |= work.again
 
     def _known_under_older(self, key: str, own: str) -> set[date]:
         """Under a definition that was collected: what was imported keeps no day from being collected."""

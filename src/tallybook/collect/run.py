@@ -212,7 +212,7 @@ class _Runner:
     def _group(self, work: Work) -> None:
         for facts in work.facts:
             key = (facts.bound.key, facts.bound.definition)
-            self.again[key] = self.again.get(key, frozenset()) | work.again
+            self.again[key] = self.again.get(key, frozenset()) | work.again.get(key, frozenset())
         try:
             for step in _isolated_steps(self._as_allowed(work) if work.late else self._steps(work)):
                 self._staged(work, step)

@@ -142,14 +142,17 @@ class Shelf:
 
 
 def _make_totals(engine: duckdb.DuckDBPyConnection, kept: Kept, wide: bool) -> None:
-    """The additive points without their dimensions: one row for each slot and day; with `wide` as they are."""
-    how = MERGE.items() if not wide else dict.fromkeys(MERGE, "").items()
-    merged = ", ".join(f"{merge}({part}) AS {part}" for part, merge in how)
-    grouped = "" if wide else " GROUP BY ALL"
-    engine.execute(
-        f"CREATE OR REPLACE TABLE {kept.tables[TOTALS]} AS SELECT metric, definition, slot, day, {merged} "
-        f"FROM {kept.tables[ADDITIVE]}{grouped} ORDER BY metric, definition, slot, day"
-    ).fetchall()
+    """The additive points without their dimensions: one row for each slot and day, but for those of squares, which
+    have a K of their own; with `wide` all as they are."""
+    keys, points = "metric, definition, slot, day", kept.tables[ADDITIVE]
+    merged = ", ".join(f"{merge}({part}) AS {part}" for part, merge in MERGE.items())
+    select = f"SELECT {keys}, {', '.join(MERGE)}, k FROM {points}"
+    if not wide:
+        select += (
+            f" WHERE s2 IS NOT NULL UNION ALL BY NAME SELECT {keys}, {merged}, NULL::DOUBLE AS k "
+            f"FROM {points} WHERE s2 IS NULL GROUP BY ALL"
+        )
+    engine.execute(f"CREATE OR REPLACE TABLE {kept.tables[TOTALS]} AS FROM ({select}) ORDER BY {keys}").fetchall()
 
 
 def _nothing(kind: str) -> str:

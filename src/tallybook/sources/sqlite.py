@@ -29,11 +29,13 @@ from tallybook.sources.base import (
     TEXT,
     TIMESTAMP,
     ColumnType,
+    Moments,
     Reader,
     as_exact,
     digits_lost,
 )
 from tallybook.sources.file import FileSource
+from tallybook.sources.sqlite_spread import SPREAD, Spread, read_spread
 from tallybook.sources.sqlite_types import declared_type, inferred_type
 from tallybook.sqlite_file import State, left_behind, needs_side_files, state
 
@@ -110,6 +112,7 @@ class SqliteSource(FileSource["sqlite3.Connection"]):
         except sqlite3.Error:
             connection.close()
             raise
+        connection.create_aggregate(SPREAD, 1, Spread)  # type: ignore[arg-type]  # whose stub knows integers only
         self.snapshots = mode.lower() == "wal"
         connection.set_progress_handler(lambda: time.monotonic() > self._stop_at, 20_000)
         return connection
@@ -246,6 +249,12 @@ class SqliteSource(FileSource["sqlite3.Connection"]):
 
     def finite(self, expression: str) -> str:
         return f"abs({expression}) < 9e999"
+
+    def spread(self, expression: str, type_: ColumnType) -> list[str]:
+        return [f"{SPREAD}({self.float(expression)})"]
+
+    def read_spread(self, values: Sequence[Any]) -> Moments:
+        return read_spread(values[0])
 
     def float(self, expression: str) -> str:
         return f"CAST({expression} AS REAL)"

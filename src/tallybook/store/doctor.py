@@ -7,7 +7,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tallybook.points import SCHEMAS
+from tallybook.points import SCHEMAS, schema_of
 from tallybook.store.files import FOLDER_MODES, GROUP, FolderFiles, engine_path
 from tallybook.store.folder import STRAY_HOURS, Store
 from tallybook.store.ledger import LOST, File, Snapshot
@@ -89,7 +89,7 @@ def _file_problems(store: Store, engine: duckdb.DuckDBPyConnection, file: File) 
         return [f"{file.path} cannot be read ({str(error).splitlines()[0]}): {again}"]
     found = []
     schema = tuple((row[0], row[1]) for row in described)
-    if schema != SCHEMAS[file.kind]:
+    if schema != schema_of(file.kind, file.format):
         found.append(f"{file.path} has columns of another form than {file.kind} points: {again}")
     if rows != file.rows:
         found.append(f"{file.path} has {rows} rows, the ledger says {file.rows}: {again}")

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 from tallybook.calendar import ONE_DAY, day_of, end_of, next_period, stretches
 from tallybook.errors import BookError, Busy
 from tallybook.measure import ADDITIVE, BUCKETS, IDS
-from tallybook.points import EXACT, FORMAT, KEY, SCHEMAS, columns, storage_key
+from tallybook.points import EXACT, FORMAT, KEY, READABLE, SCHEMAS, columns, lacking, storage_key
 from tallybook.store.files import BadFile, Files, FolderFiles, engine_path, hash_of, hint_for, on_disk
 from tallybook.store.ledger import LOST, Change, Conflict, Covered, File, Lease, Ledger, Snapshot
 from tallybook.store.lost import Losses, uncovered, way_out
@@ -57,9 +57,9 @@ class Store:
         """A version with its files and coverage. Raises Cleaned when files of that version are deleted."""
         found = self.ledger.snapshot(metrics, version=version)
         for file in found.files:
-            if file.format != FORMAT:
+            if file.format not in READABLE:
                 raise BookError(
-                    f"{file.path} has format {file.format}; this Tallybook reads {FORMAT}",
+                    f"{file.path} has format {file.format}; this Tallybook reads {' and '.join(map(str, READABLE))}",
                     hint="pip install --upgrade tallybook",
                 )
         return found
@@ -209,9 +209,18 @@ class Store:
         return file
 
     def scan(self, files: Sequence[File]) -> str:
-        """The files as a relation of the engine."""
+        """The files as a relation of the engine; columns that their format does not have are null."""
+        by_columns: dict[tuple[str, ...], list[File]] = {}
+        for file in files:
+            by_columns.setdefault(lacking(file.kind, file.format), []).append(file)
+        scans = [self._read(several, absent) for absent, several in by_columns.items()]
+        return scans[0] if len(scans) == 1 else f"({' UNION ALL BY NAME '.join(f'FROM {scan}' for scan in scans)})"
+
+    def _read(self, files: Sequence[File], absent: Sequence[str]) -> str:
         paths = ", ".join(engine_path(self.path(f)) for f in files)
-        return f"read_parquet([{paths}])"
+        types = dict(SCHEMAS[files[0].kind])
+        nulls = "".join(f", CAST(NULL AS {types[name]}) AS {name}" for name in absent)
+        return f"(SELECT *{nulls} FROM read_parquet([{paths}]))" if absent else f"read_parquet([{paths}])"
 
     # -- forgetting ------------------------------------------------------------------------------
 
