@@ -171,6 +171,26 @@ def stretches(some_days: Iterable[date]) -> list[tuple[date, date]]:
     return found
 
 
+def joined(several: Iterable[tuple[date, date]]) -> list[tuple[date, date]]:
+    """Stretches of days, both included, as the fewest that hold the same days, in order."""
+    found: list[tuple[date, date]] = []
+    for first, last in sorted(several):
+        if found and first <= found[-1][1] + ONE_DAY:
+            found[-1] = (found[-1][0], max(found[-1][1], last))
+        else:
+            found.append((first, last))
+    return found
+
+
+def without(several: Iterable[tuple[date, date]], taken: Iterable[tuple[date, date]]) -> list[tuple[date, date]]:
+    """The days of some stretches that lie in none of those `taken`, as the fewest stretches, in order."""
+    left = joined(several)
+    for first, last in joined(taken):
+        pieces = [[(a, min(b, first - ONE_DAY)), (max(a, last + ONE_DAY), b)] for a, b in left]
+        left = [(a, b) for pair in pieces for a, b in pair if a <= b]
+    return joined(left)
+
+
 _SPAN = re.compile(r"^\s*(\d{1,12})\s*(d|days?|w|weeks?|m|months?|q|quarters?|y|years?)\s*$", re.IGNORECASE)
 
 

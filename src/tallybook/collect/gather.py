@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from tallybook.calendar import ONE_DAY, Period, next_period
 from tallybook.collect.bind import Facts
+from tallybook.collect.fused import MAX_VALUES, FusedRows
 from tallybook.collect.staging import AdditiveRows, Staging, opening_day
 from tallybook.collect.statements import AdditivePlan, Group, KeyedPlan, Scan
 from tallybook.errors import Inseparable, NotFinite, SourceError
@@ -84,8 +85,8 @@ def _naming(group: Group) -> Iterator[None]:
 
 def _one_by_one(group: Group, first: date, last: date, staging: Staging, seconds: float) -> Generator[Step, None, date]:
     """Whole months in one snapshot, or fewer days if it gets old. Returns the day to go on with."""
-    additive, scans = group.additive(), group.scans(split=False)
-    rows = AdditiveRows()
+    additives, scans = group.additives(), group.scans(split=False)
+    rows = FusedRows(staging, "new_additive", len(group.dims))
     found: list[list[tuple[timedelta, Future[pa.Table]]]] = [[] for _ in scans]
     began, day, quick = time.monotonic(), first, False
     with group.source.snapshot() as reader, ThreadPoolExecutor(1) as parsing:
@@ -97,16 +98,17 @@ def _one_by_one(group: Group, first: date, last: date, staging: Staging, seconds
             asked = _days(
                 day, min(last, next_period(day.replace(day=1), "month") - ONE_DAY) if quick and not scans else day
             )
-            selects = [group.select(additive.columns.expressions, d, d, split=False) for d in asked]
-            for one, answer in zip(asked, reader.several(selects), strict=True):
-                _take_additive(group, additive, answer, rows, one, split=False)
+            for additive in additives:
+                selects = [group.select(additive.columns.expressions, d, d, split=False) for d in asked]
+                for one, answer in zip(asked, reader.several(selects), strict=True):
+                    rows.take(additive, answer, one, split=False)
             for scan, tables in zip(scans, found, strict=True):
                 sql, kinds = group.scan(scan, day, day, split=False), _kinds(group, scan, split=False)
                 fetched = _naming_slot(scan, functools.partial(reader.fetched, sql, kinds))
                 tables.append((day - first, parsing.submit(_naming_slot, scan, fetched)))
             day = asked[-1] + ONE_DAY
             quick = time.monotonic() - began - age < QUICK_SECONDS * len(asked)
-    staging.additive("new_additive", rows)
+    rows.stage()
     for scan, several in zip(scans, found, strict=True):
         _stage_keyed(group, scan, staging, _with_days([(after, t.result()) for after, t in several]), first, split=True)
     staging.bucket()
@@ -116,10 +118,11 @@ def _one_by_one(group: Group, first: date, last: date, staging: Staging, seconds
 
 def _whole_stretch(group: Group, first: date, last: date, staging: Staging) -> Iterator[Step]:
     """All days by one scan for each shape; halves if that takes longer than the source allows."""
-    rows = AdditiveRows()
+    rows = FusedRows(staging, "new_additive", len(group.dims))
     try:
         with group.source.snapshot() as reader:
-            _read_additive(group, group.additive(), reader, rows, first, last, split=True)
+            for additive in group.additives():
+                _read_additive(group, additive, reader, rows, first, last)
             for scan in group.scans(split=True):
                 table = _table(reader, group, scan, group.scan(scan, first, last, split=True), split=True)
                 _stage_keyed(group, scan, staging, table, first, split=True)
@@ -127,12 +130,12 @@ def _whole_stretch(group: Group, first: date, last: date, staging: Staging) -> I
         if "took longer" not in error.message or first == last:
             raise
         for facts in group.members:
-            staging.drop(facts.bound.key, facts.bound.definition, _days(first, last))
+            staging.drop(facts.bound.key, facts.bound.definition, [(first, last)])
         middle = first + (last - first) // 2
         yield from _whole_stretch(group, first, middle, staging)
         yield from _whole_stretch(group, middle + ONE_DAY, last, staging)
         return
-    staging.additive("new_additive", rows)
+    rows.stage()
     staging.bucket()
     yield Step(first, last)
 
@@ -150,99 +153,56 @@ def gather_intervals(group: Group, first: date, last: date, staging: Staging) ->
         with _naming(group):
             _stage_window(group, first, last, staging)
     except SourceError:
-        staging.drop_deltas()  # or another try would find the opening balance twice
+        staging.abandon()  # or another try would find the opening balance twice
         raise
     yield Step(first, last)
 
 
 def _stage_window(group: Group, first: date, last: date, staging: Staging) -> None:
-    additive, keyed = group.additive(), group.keyed()
-    rows = AdditiveRows()
+    rows = FusedRows(staging, "delta_additive", len(group.dims))
     with group.source.snapshot() as reader:
-        for sign, sql, split in group.interval_selects(additive.columns.expressions, first, last):
-            start = first if split else opening_day(first)
-            _take_additive(group, additive, reader.rows(sql), rows, start, split=split, sign=sign)
-        for plan in keyed:
+        for additive in group.additives():
+            for sign, sql, split in group.interval_selects(additive.columns.expressions, first, last):
+                start = first if split else opening_day(first)
+                for batch in reader.batches(sql, _batch(additive)):
+                    rows.take(additive, batch, start, split=split, sign=sign)
+        for plan in group.keyed():
             for sign, sql, split in group.interval_selects(
                 plan.columns, first, last, condition=plan.condition, keys=plan.keys
             ):
                 start = first if split else opening_day(first)
                 _take_keyed(group, plan, reader, sql, staging, start, split=split, sign=sign)
-    staging.additive("delta_additive", rows)
+    rows.stage()
     staging.accumulate(group.members, first, last)
 
 
 def gather_now(group: Group, day: date, staging: Staging) -> None:
     """A level of which only the present can be seen, put down under `day`."""
-    additive = group.additive()
-    rows = AdditiveRows()
+    rows = FusedRows(staging, "new_additive", len(group.dims))
     with _naming(group), group.source.snapshot() as reader:
-        _take_additive(
-            group,
-            additive,
-            reader.rows(group.select_now(additive.columns.expressions)),
-            rows,
-            day,
-            split=False,
-        )
+        for additive in group.additives():
+            for batch in reader.batches(group.select_now(additive.columns.expressions), _batch(additive)):
+                rows.take(additive, batch, day, split=False)
         for plan in group.keyed():
             sql = group.select_now(plan.columns, condition=plan.condition, keys=plan.keys)
             _take_keyed(group, plan, reader, sql, staging, day, split=False)
-    staging.additive("new_additive", rows)
     with _naming(group):
+        rows.stage()
         staging.bucket()
 
 
 # --- reading rows ------------------------------------------------------------------------------------------
 
 
-def _read_additive(
-    group: Group,
-    plan: AdditivePlan,
-    reader: Reader,
-    rows: AdditiveRows,
-    first: date,
-    last: date,
-    *,
-    split: bool,
-) -> None:
-    sql = group.select(plan.columns.expressions, first, last, split=split)
-    _take_additive(group, plan, reader.rows(sql), rows, first, split=split)
+def _read_additive(group: Group, plan: AdditivePlan, reader: Reader, rows: FusedRows, first: date, last: date) -> None:
+    sql = group.select(plan.columns.expressions, first, last, split=True)
+    for batch in reader.batches(sql, _batch(plan)):
+        rows.take(plan, batch, first, split=True)
 
 
-def _take_additive(
-    group: Group,
-    plan: AdditivePlan,
-    found: Sequence[Sequence[Any]],
-    into: AdditiveRows,
-    first: date,
-    *,
-    split: bool,
-    sign: int = 1,
-) -> None:
-    """One row of a fused statement becomes a row of parts for every metric that has facts in it."""
-    at = (1 if split else 0) + len(group.dims)
-    merged: dict[int, list[Any]] = {}
-    for facts, place in plan.rows:
-        merged.setdefault(id(facts), [facts, place, []])
-    for reader in plan.slots:
-        merged[id(reader.facts)][2].append(reader)
-    for row in found:
-        day = first + int(row[0]) * ONE_DAY if split else first
-        dims = [as_text(v) for v in row[1 if split else 0 : at]]
-        values = row[at:]
-        for facts, place, readers in merged.values():
-            count = int(values[place] or 0)
-            if not count:
-                continue
-            if not readers or readers[0].index != 0:
-                into.add(facts, 0, day, dims, count, {}, sign)
-            for one in readers:
-                try:
-                    parts = {part: read(values) for part, read in one.parts.items()}
-                except NotFinite as error:
-                    raise NotFinite(error.value, facts.bound.key, one.index) from None
-                into.add(facts, one.index, day, dims, count, parts, sign)
+def _batch(plan: AdditivePlan) -> int:
+    """Rows of a statement to fetch at once, fewer of a wide one."""
+    return max(100, min(50_000, MAX_VALUES // max(1, len(plan.columns.expressions))))
 
 
 def _take_keyed(

@@ -149,6 +149,7 @@ def _gather(group: Group, metric: Metric, first: date, last: date, today: date, 
             pass
     except Inseparable:
         group.fused = False
+        staging.abandon()
         for facts in group.members:
             staging.drop(facts.bound.key, facts.bound.definition)
         for _ in gather_days(group, [(first, last)], staging, by_index(group, last)):

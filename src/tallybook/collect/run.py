@@ -36,7 +36,6 @@ from tallybook.sources import close_sources
 from tallybook.sources.base import Source
 from tallybook.store.folder import Store
 from tallybook.store.ledger import Change, Covered, Followed, Lease, Snapshot, kept_under
-from tallybook.store.lost import Losses
 
 JOB = "collect"
 LEASE_SECONDS = 60.0
@@ -101,19 +100,7 @@ def make_plan(means: Means, asked: Asked) -> Plan:
     keys = {m.name: kept_under(kept, m.name, m.renamed_from) for m in catalog.metrics.values()}
     known = ledger.snapshot(keys.values())
     horizons = {name: horizon_of(means, name) for name in _needed(catalog, asked)}
-    losses = _losses(means, asked, [keys[name] for name in asked.metrics if name in keys])
-    return Planner(catalog, known, keys, horizons, means.now, ledger, losses).plan(asked)
-
-
-def _losses(means: Means, asked: Asked, keys: Sequence[str]) -> Losses:
-    """The points files that cannot be read. Those whose days are asked for are given up; with `keys` only files of
-    these metrics alone."""
-    whole = means.store.ledger.snapshot(metrics=None if asked.first else [])
-    found = means.store.losses(whole.files)
-    if asked.first:
-        last_closed = calendar.last_closed_day(means.now, means.catalog.book.timezone)
-        found.give_up(whole, asked.first, asked.last or last_closed, keys, last_closed)
-    return found
+    return Planner(catalog, known, keys, horizons, means.now, ledger).plan(asked)
 
 
 def _needed(catalog: Catalog, asked: Asked) -> list[str]:
@@ -175,14 +162,27 @@ def alone(store: Store, clock: Callable[[], datetime], what: str) -> Iterator[tu
         store.ledger.release(lease)
 
 
+@dataclass
+class Staged:
+    """Steps of one metric and definition that are not published yet."""
+
+    facts: Facts
+    instant: str | None
+    steps: list[tuple[date, date]] = field(default_factory=list)
+
+    @property
+    def stretches(self) -> list[tuple[date, date]]:
+        return calendar.joined(self.steps)
+
+
 class _Runner:
     def __init__(self, means: Means, plan: Plan, lease: Lease, number: int) -> None:
         self.means, self.plan, self.lease, self.number = means, plan, lease, number
         self.engine = connect()
         most_dims = max((len(facts.metric.dims) for work in plan.works for facts in work.facts), default=0)
-        self.staging = Staging(self.engine, most_dims)
+        self.staging = Staging(self.engine, most_dims, compressed=True)
         self.definitions = {(d.metric, d.id): d for d in plan.definitions}
-        self.staged: dict[tuple[str, str], tuple[Facts, list[date], str | None]] = {}
+        self.staged: dict[tuple[str, str], Staged] = {}
         self.again: dict[tuple[str, str], frozenset[date]] = {}
         self.loads: dict[str, float] = {}
         """Seconds spent on late works, by source."""
@@ -200,7 +200,6 @@ class _Runner:
             for facts in work.facts:
                 self._report(facts).seconds += (time.monotonic() - began) / len(work.facts)
         self._publish()
-        self._give_up_the_rest()
         self._tell_waiting()
         self.engine.close()
 
@@ -212,7 +211,7 @@ class _Runner:
     def _group(self, work: Work) -> None:
         for facts in work.facts:
             key = (facts.bound.key, facts.bound.definition)
-            self.again[key] = self.again.get(key, frozenset()) | work.again.get(key, frozenset())
+            self.again[key] = self.again.get(key, frozenset()) | work.again
         try:
             for step in _isolated_steps(self._as_allowed(work) if work.late else self._steps(work)):
                 self._staged(work, step)
@@ -305,37 +304,41 @@ class _Runner:
         """A statement of several metrics failed: ask for each alone, so that only the broken ones fail. Not `fused`:
         for each of their keys, too."""
         assert work.group is not None
+        self.staging.abandon()
+        left = {facts.bound.key: self._drop_unfinished(work, facts) for facts in work.facts}
         for facts in work.facts:
-            done = set(self.staged.get((facts.bound.key, facts.bound.definition), (facts, [], None))[1])
-            left = [d for a, b in work.stretches for d in calendar.days(a, b) if d not in done]
-            self.staging.drop(facts.bound.key, facts.bound.definition, left)
             alone = Work(
                 group=Group(work.group.source, work.group.key, [facts], work.group.zone, fused), facts=[facts],
-                stretches=tuple(calendar.stretches(left)), horizon=work.horizon, snapshot_day=work.snapshot_day, again=work.again,
+                stretches=tuple(left[facts.bound.key]), horizon=work.horizon, snapshot_day=work.snapshot_day, again=work.again,
                 late=work.late,
             )  # fmt: skip
-            if left:
+            if alone.stretches:
                 self._group(alone)
 
     def _failed(self, work: Work, error: SourceError) -> None:
+        self.staging.abandon()
         for facts in work.facts:
-            key = (facts.bound.key, facts.bound.definition)
-            done = self.staged.get(key, (facts, [], None))[1]
-            days = {d for a, b in work.stretches for d in calendar.days(a, b)} - set(done)
-            self.staging.drop(*key, sorted(days))
+            self._drop_unfinished(work, facts)
             self._report(facts).failed_by(error)
+
+    def _drop_unfinished(self, work: Work, facts: Facts) -> list[tuple[date, date]]:
+        """Take back what a failed step has staged of a metric. Returns the days of the work that are not collected:
+        what is published counts as collected."""
+        key = (facts.bound.key, facts.bound.definition)
+        left = calendar.without(work.stretches, work.finished.get(key, ()))
+        self.staging.drop(*key, left)
+        return left
 
     # -- staged days -------------------------------------------------------------------------------
 
     def _staged(self, work: Work, step: Step) -> None:
-        days = list(calendar.days(step.first, step.last))
+        days = (step.last - step.first).days + 1
         instant = f"{work.horizon.until:%Y-%m-%dT%H:%M:%SZ}" if work.snapshot_day else None
-        for facts in work.facts:
-            if not self._within_max_series(facts, step):
-                continue
+        for facts in self._within_max_series(work, step):
             key = (facts.bound.key, facts.bound.definition)
-            self.staged.setdefault(key, (facts, [], instant))[1].extend(days)
-            self.done += len(days)
+            self.staged.setdefault(key, Staged(facts, instant)).steps.append((step.first, step.last))
+            work.finished.setdefault(key, []).append((step.first, step.last))
+            self.done += days
         self._tell(work.facts[0].metric.name)
         size = self.staging.size()
         stop = self.means.stop()
@@ -344,25 +347,38 @@ class _Runner:
         if stop:
             raise KeyboardInterrupt
 
-    def _within_max_series(self, facts: Facts, step: Step) -> bool:
-        most = facts.metric.max_series
-        series = ", ".join(facts.bound.column(d) for d in facts.metric.series_dims)
-        number = (
-            f"count(DISTINCT ({series},))" if facts.metric.per and series else "1" if facts.metric.per else "count(*)"
-        )
-        found = self.engine.execute(
-            f"SELECT day, {number} FROM new_additive WHERE metric = '{facts.bound.key}' AND definition = '{facts.bound.definition}' "
-            f"AND slot = 0 AND rows > 0 AND day BETWEEN DATE '{step.first}' AND DATE '{step.last}' "
-            f"GROUP BY day HAVING {number} > {most} ORDER BY day LIMIT 1"
-        ).fetchall()
-        if not found:
-            return True
-        self.staging.drop(facts.bound.key, facts.bound.definition, calendar.days(step.first, step.last))
-        self._report(facts).failed(
-            f"{found[0][1]} series on {found[0][0]}, more than max_series = {most}",
-            f"take a dimension out of by, or allow them: [metrics.{facts.metric.name}] max_series = {found[0][1] * 2}",
-        )
-        return False
+    def _within_max_series(self, work: Work, step: Step) -> list[Facts]:
+        """The metrics of a step that have no more series a day than they may; the others fail for its days."""
+        found = self._too_many_series(work, step)
+        kept: list[Facts] = []
+        for facts in work.facts:
+            seen = found.get((facts.bound.key, facts.bound.definition))
+            if seen is None:
+                kept.append(facts)
+                continue
+            day, number = seen
+            self.staging.drop(facts.bound.key, facts.bound.definition, [(step.first, step.last)])
+            self._report(facts).failed(
+                f"{number} series on {day}, more than max_series = {facts.metric.max_series}",
+                f"take a dimension out of by, or allow them: [metrics.{facts.metric.name}] max_series = {number * 2}",
+            )
+        return kept
+
+    def _too_many_series(self, work: Work, step: Step) -> dict[tuple[str, str], tuple[date, int]]:
+        """(first such day, series on it) of the metrics with more series on a day of the step than they may have."""
+        found: dict[tuple[str, str], tuple[date, int]] = {}
+        alike: dict[tuple[str, int], set[tuple[str, str]]] = {}
+        for facts in work.facts:
+            own = (facts.bound.key, facts.bound.definition)
+            alike.setdefault((_series_count(facts), facts.metric.max_series), set()).add(own)
+        for (number, most), several in alike.items():
+            rows = self.engine.execute(
+                f"SELECT metric, definition, day, {number} AS series FROM new_additive WHERE slot = 0 AND rows > 0 "
+                f"AND day BETWEEN DATE '{step.first}' AND DATE '{step.last}' GROUP BY metric, definition, day "
+                f"HAVING series > {most} ORDER BY day DESC"
+            ).fetchall()
+            found |= {(row[0], row[1]): (row[2], row[3]) for row in rows if (row[0], row[1]) in several}
+        return found
 
     # -- publishing ----------------------------------------------------------------------------------
 
@@ -389,15 +405,17 @@ class _Runner:
                 with isolated():
                     self._publish_these([one])
             except SourceError as failure:
-                self._report(self.staged[one][0]).failed_by(failure, "it was collected and cannot be stored")
+                self._report(self.staged[one].facts).failed_by(failure, "it was collected and cannot be stored")
 
     def _publish_these(self, chosen: Sequence[tuple[str, str]]) -> None:
-        change, followed = Change(what=JOB, lost=self.plan.losses.files), {}
+        change, followed = Change(what=JOB), {}
         staged = {own: self.staged[own] for own in chosen}
-        for own, (_, days, instant) in staged.items():
-            change.covered.append(Covered(metric=own[0], definition=own[1], days=sorted(days), instant=instant))
+        for own, one in staged.items():
+            change.covered.append(
+                Covered(metric=own[0], definition=own[1], stretches=one.stretches, instant=one.instant)
+            )
             change.definitions.append(self.definitions[own])
-            if (known := self._followed(own, days)) is not None:
+            if (known := self._followed(own, one)) is not None:
                 followed[own] = known
         change.followed += followed.values()
         revised = self._revise(change, staged)
@@ -405,29 +423,29 @@ class _Runner:
         self.means.store.publish(self.engine, change, lease=self.lease, run=self.number, now=self.means.clock())
         self.plan.followed |= followed
         self._count_points(chosen)
-        for own, (facts, days, _) in staged.items():
+        for own, one in staged.items():
+            facts, stretches = one.facts, one.stretches
             if facts.bound.key != facts.metric.name:
                 ledger.bind_key(facts.metric.name, facts.bound.key)
             self._report(facts).revisions += revised.get(own, 0)
-            self._report(facts).saw(min(days), max(days), len(days))
+            days = sum((last - first).days + 1 for first, last in stretches)
+            self._report(facts).saw(stretches[0][0], stretches[-1][1], days)
 
-    def _followed(self, own: tuple[str, str], days: Sequence[date]) -> Followed | None:
-        """How far changes are followed once `days` are published, which then wait no more."""
+    def _followed(self, own: tuple[str, str], staged: Staged) -> Followed | None:
+        """How far changes are followed once days are published, which then wait no more."""
         known = self.plan.followed.get(own)
         if known is None:
             return None
-        collected = set(days)
-        return replace(known, waiting=tuple(day for day in known.waiting if day not in collected))
+        waiting = [day for day in known.waiting if not any(a <= day <= b for a, b in staged.steps)]
+        return replace(known, waiting=tuple(waiting))
 
-    def _revise(
-        self, change: Change, staged: Mapping[tuple[str, str], tuple[Facts, list[date], str | None]]
-    ) -> dict[tuple[str, str], int]:
+    def _revise(self, change: Change, staged: Mapping[tuple[str, str], Staged]) -> dict[tuple[str, str], int]:
         """Put what changed of earlier collected days into `change`; how many values of each metric."""
         store, number = self.means.store, {}
         current: Snapshot | None = None
-        for key, (facts, days, _) in staged.items():
-            again = sorted(set(days) & self.again.get(key, frozenset()))
-            again = [day for day in again if not self.plan.losses.touches(key[0], day)]
+        for key, one in staged.items():
+            facts, steps = one.facts, one.stretches
+            again = sorted(day for day in self.again.get(key, ()) if any(a <= day <= b for a, b in steps))
             if not again:
                 continue
             current = current or store.ledger.snapshot(metrics=[])
@@ -437,34 +455,6 @@ class _Runner:
             number[key] = len(found)
         return number
 
-    def _give_up_the_rest(self) -> None:
-        """Files that cannot be read and whose days were asked for, but that no metric of this run has days in; and a
-        note for each metric whose days were in one. Nothing is given up when every metric failed."""
-        losses, store = self.plan.losses, self.means.store
-        if not losses.files or all(one.error for one in self.plan.reports.values()):
-            return
-        current = {file.path for file in store.ledger.snapshot(metrics=[]).files}
-        if any(file.path in current for file in losses.files):
-            store.publish(
-                self.engine,
-                Change(what=JOB, lost=losses.files),
-                lease=self.lease,
-                run=self.number,
-                now=self.means.clock(),
-            )
-        known = store.ledger.snapshot()
-        for (metric, definition), before in losses.before().items():
-            report = next((r for r in self.plan.reports.values() if self.plan.keys[r.metric] == metric), None)
-            if report is None:
-                continue
-            covered = known.coverage.get((metric, definition), ())
-            gaps = sum(not any(s.first <= day <= s.last for s in covered) for day in before)
-            left = f"; {gaps} of them are gaps now" if gaps else ""
-            under = "" if definition == report.definition else f" under definition {definition}"
-            report.notes.append(
-                f"the points of {len(before)} days{under} were in a file that cannot be read; how their values changed is unknown{left}"
-            )
-
     def _count_points(self, chosen: Sequence[tuple[str, str]]) -> None:
         rows = self.engine.execute(
             "SELECT metric, definition, count(*) FROM (SELECT metric, definition FROM new_additive UNION ALL "
@@ -472,7 +462,7 @@ class _Runner:
         ).fetchall()
         for key, definition, number in rows:
             if (key, definition) in chosen:
-                self._report(self.staged[(key, definition)][0]).points += number
+                self._report(self.staged[(key, definition)].facts).points += number
                 self.points += number
 
     def _tell(self, what: str) -> None:
@@ -488,6 +478,14 @@ def _isolated_steps(steps: Iterator[Step]) -> Iterator[Step]:
         if step is None:
             return
         yield step
+
+
+def _series_count(facts: Facts) -> str:
+    """How many series the rows of one day are, in the engine's SQL."""
+    if not facts.metric.per:
+        return "count(*)"
+    series = ", ".join(facts.bound.column(d) for d in facts.metric.series_dims)
+    return f"count(DISTINCT ({series},))" if series else "1"
 
 
 def published(store: Store, snapshot: Snapshot, key: str, days: Sequence[date], kind: str) -> str | None:

@@ -6,7 +6,8 @@ often they occur, before they become buckets; `delta_*` hold what begins (+) and
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
@@ -22,18 +23,24 @@ if TYPE_CHECKING:
     from tallybook.collect.bind import Facts
     from tallybook.metrics import BoundSlot
 
-LAST_DIGIT = 2.0**-50
-"""How far a running sum of squares may be off, as a fraction of all squares that it has seen."""
-WORST = 1e-6
-"""How far squares may be off, as a fraction of them."""
-_PARTS = ("n", "total", "total_f", "low", "high", "low_f", "high_f", "s1", "s2", "k")
+
+_COMPRESSED = "tallybook_staging"
+COMPRESS_ROWS = 1_000_000
+"""A row that is not compressed takes 160 bytes of memory, in the engine's format for tables in memory; one that is
+takes about 5."""
 
 
 class Staging:
     """Tables of one run in its own engine, with the columns of `dims` dimensions: the most that a metric of it has."""
 
-    def __init__(self, engine: duckdb.DuckDBPyConnection, dims: int = DIMS) -> None:
+    def __init__(self, engine: duckdb.DuckDBPyConnection, dims: int = DIMS, *, compressed: bool = False) -> None:
+        """`compressed`: the engine is a run's own, and what is staged stays small in memory."""
         self.engine = engine
+        self.uncompressed = 0 if compressed else None
+        """Rows since the last compression; None: nothing is compressed."""
+        if compressed:
+            engine.execute(f"ATTACH ':memory:' AS {_COMPRESSED} (COMPRESS)")
+            engine.execute(f"USE {_COMPRESSED}")
         self.keys = ", ".join(["metric", "definition", "slot", *DIM_COLUMNS[:dims]])
         for kind in SCHEMAS:
             engine.execute(ddl(kind, f"new_{kind}", dims))
@@ -45,23 +52,22 @@ class Staging:
 
     def clear(self) -> None:
         """Forget everything: it is published."""
-        for table in ("new_additive", "new_ids", "new_buckets", "delta_additive", "delta_ids", "raw_values"):
-            self.engine.execute(f"DELETE FROM {table}")
+        for kind in SCHEMAS:
+            self.engine.execute(f"DELETE FROM new_{kind}")
+        self.abandon()
 
-    def drop_deltas(self) -> None:
-        """Forget what begins and ends in a window that could not be gathered."""
+    def abandon(self) -> None:
+        """Forget what is not yet turned into parts: the step that it belongs to failed."""
         for table in ("delta_additive", "delta_ids", "raw_values"):
             self.engine.execute(f"DELETE FROM {table}")
 
-    def drop(self, key: str, definition: str, days: Iterable[date] | None = None) -> None:
-        """Forget one metric, or some of its days: it failed. Of what is not yet made into points nothing stays: it is
-        of the statement that failed, and an opening balance is kept under the day before the first."""
+    def drop(self, key: str, definition: str, among: Iterable[tuple[date, date]] | None = None) -> None:
+        """Forget one metric, or its days in some stretches: it failed."""
         own = f"metric = '{key}' AND definition = '{definition}'"
-        only = "" if days is None else f" AND day IN ({', '.join(repr(str(d)) for d in days) or 'NULL'})"
-        for table in ("new_additive", "new_ids", "new_buckets"):
-            self.engine.execute(f"DELETE FROM {table} WHERE {own}{only}")
-        for table in ("delta_additive", "delta_ids", "raw_values"):
-            self.engine.execute(f"DELETE FROM {table} WHERE {own}")
+        days = [f"day BETWEEN DATE '{first}' AND DATE '{last}'" for first, last in among or ()]
+        only = "" if among is None else f" AND ({' OR '.join(days) or 'FALSE'})"
+        for kind in SCHEMAS:
+            self.engine.execute(f"DELETE FROM new_{kind} WHERE {own}{only}")
 
     def size(self) -> int:
         return sum(int(self.engine.execute(f"SELECT count(*) FROM new_{kind}").fetchall()[0][0]) for kind in SCHEMAS)
@@ -69,9 +75,9 @@ class Staging:
     # -- additive ----------------------------------------------------------------------------------
 
     def additive(self, table: str, found: AdditiveRows) -> None:
-        """Stage additive parts gathered row by row."""
-        if found.keys:
-            self._insert(f"INSERT INTO {table} BY NAME SELECT * FROM staged", found.table())
+        """Stage the additive parts that were gathered."""
+        if found.number:
+            self._insert(f"INSERT INTO {table} BY NAME SELECT * FROM staged", found.taken())
 
     def _insert(self, sql: str, table: pa.Table) -> None:
         self.engine.register("staged", table)
@@ -79,6 +85,11 @@ class Staging:
             self.engine.execute(sql).fetchall()
         finally:
             self.engine.unregister("staged")
+        if self.uncompressed is not None:
+            self.uncompressed += table.num_rows
+            if self.uncompressed > COMPRESS_ROWS:
+                self.engine.execute(f"CHECKPOINT {_COMPRESSED}")
+                self.uncompressed = 0
 
     # -- ids and values --------------------------------------------------------------------------------
 
@@ -181,10 +192,6 @@ class Staging:
     def _accumulate_values(self, members: Sequence[Facts], first: date, last: date) -> None:
         """Values with how often they hold: buckets for percentiles, least and greatest for min and max."""
         self._refuse_infinite()
-        for facts in members:
-            for index, slot in enumerate(facts.bound.measure.slots):
-                if slot.spread:
-                    self._accumulate_spread(_of_slot(facts, index), first, last)
         keys = f"{self.keys}, low_f, value"
         self.engine.execute(
             f"CREATE OR REPLACE TEMP TABLE held AS WITH steps AS (SELECT {keys}, day, sum(n) AS n FROM raw_values GROUP BY {keys}, day), "
@@ -195,7 +202,7 @@ class Staging:
         self.engine.execute("DELETE FROM raw_values")
         for facts in members:
             for index, slot in enumerate(facts.bound.measure.slots):
-                mine = _of_slot(facts, index)
+                mine = f"metric = '{facts.bound.key}' AND definition = '{facts.bound.definition}' AND slot = {index}"
                 if slot.shape == BUCKETS:
                     names = ", ".join([*self.keys.split(", "), "day", "low_f", "n"])
                     self.engine.execute(
@@ -210,42 +217,6 @@ class Staging:
         self.engine.execute("DROP TABLE held")
         self.bucket()
 
-    def _accumulate_spread(self, mine: str, first: date, last: date) -> None:
-        """Values that begin and end → count, K and squares at the end of each day, by running sums around one K for each
-        series. Where a value that left was so far away that too few digits remain, by the values that are left."""
-        keys, series = self.keys, "WINDOW p AS (PARTITION BY series)"
-        self.engine.execute(
-            f"CREATE OR REPLACE TEMP TABLE spread_deltas AS WITH changes AS (SELECT {keys}, day, low_f AS v, sum(n)::BIGINT AS n "
-            f"FROM raw_values WHERE {mine} GROUP BY {keys}, day, low_f HAVING sum(n) <> 0), "
-            f"numbered AS (SELECT *, dense_rank() OVER (ORDER BY {keys}) AS series FROM changes), "
-            f"placed AS (SELECT *, min(v) OVER p AS origin FROM numbered {series}) "
-            f"SELECT *, origin + sum(abs(n) * (v - origin)) OVER p / sum(abs(n)) OVER p AS mid FROM placed {series}"
-        ).fetchall()
-        self.engine.execute(f"DELETE FROM raw_values WHERE {mine}")
-        self.engine.execute(
-            f"CREATE OR REPLACE TEMP TABLE spread_levels AS WITH steps AS (SELECT {keys}, series, mid, day, sum(n) AS n, "
-            "sum(n * (v - mid)) AS s1, sum(n * (v - mid) * (v - mid)) AS s2, sum(abs(n) * (v - mid) * (v - mid)) AS seen "
-            f"FROM spread_deltas GROUP BY {keys}, series, mid, day), "
-            f"levels AS (SELECT {keys}, series, mid, day, lead(day) OVER o AS following, sum(n) OVER o AS n, "
-            "sum(s1) OVER o AS s1, sum(s2) OVER o AS s2, sum(seen) OVER o AS seen "
-            "FROM steps WINDOW o AS (PARTITION BY series ORDER BY day)), "
-            "held AS (SELECT *, greatest(s2 - s1 * s1 / n, 0) AS squares FROM levels WHERE n > 0) "
-            f"SELECT *, row_number() OVER () AS id, seen * {LAST_DIGIT!r} <= {WORST!r} * squares AS sure FROM held"
-        ).fetchall()
-        self.engine.execute(
-            "INSERT INTO new_additive BY NAME WITH left_over AS (SELECT l.id, d.v, sum(d.n) AS n FROM spread_levels l "
-            "JOIN spread_deltas d ON d.series = l.series AND d.day <= l.day WHERE NOT l.sure "
-            "GROUP BY l.id, d.v HAVING sum(d.n) > 0), "
-            "placed AS (SELECT *, min(v) OVER p AS origin FROM left_over WINDOW p AS (PARTITION BY id)), "
-            "centered AS (SELECT *, origin + sum(n * (v - origin)) OVER p / sum(n) OVER p AS k FROM placed "
-            "WINDOW p AS (PARTITION BY id)), "
-            "direct AS (SELECT id, k, sum(n * (v - k)) AS s1, sum(n * (v - k) * (v - k)) AS s2 FROM centered GROUP BY id, k) "
-            f"SELECT {keys}, {_days(first, last)}, 0 AS rows, l.n, coalesce(x.k, mid + l.s1 / l.n) AS k, coalesce(x.s1, 0) AS s1, "
-            "coalesce(x.s2, squares) AS s2 FROM spread_levels l LEFT JOIN direct x USING (id)"
-        ).fetchall()
-        self.engine.execute("DROP TABLE spread_deltas")
-        self.engine.execute("DROP TABLE spread_levels")
-
     def _merge_extreme(self, mine: str, value: str, column: str) -> None:
         """Least or greatest held value: its own row; slot 0's count of rows stands in the row staged before."""
         self.engine.execute(
@@ -255,61 +226,82 @@ class Staging:
 
 
 class AdditiveRows:
-    """Additive parts gathered in columns, to be handed to the engine at once."""
+    """Additive parts gathered in columns, handed to the engine many at a time."""
 
     def __init__(self) -> None:
-        self.keys: list[tuple[str, str, int, date]] = []
-        self.dims: list[Sequence[str | None]] = []
-        self.rows: list[int] = []
-        self.parts: dict[str, list[Any]] = {part: [] for part in _PARTS}
+        self.number = 0
+        """Rows gathered so far."""
+        self._tables: list[pa.Table] = []
+        self._keys: list[tuple[str, str, int, int]] = []
+        """(metric, definition, slot, rows) of each table."""
+        self._single: dict[tuple[str, str, int, int, tuple[str, ...]], _Column] = {}
 
     def add(
-        self,
-        facts: Facts,
-        slot: int,
-        day: date,
-        dims: Sequence[str | None],
-        rows: int,
-        parts: dict[str, Any],
-        sign: int = 1,
+        self, facts: Facts, slot: int, day: date, dims: Sequence[str | None], rows: int, parts: Mapping[str, Any]
     ) -> None:
-        """One series of one slot on one day; `sign` −1 takes it away."""
-        self.keys.append((facts.bound.key, facts.bound.definition, slot, day))
-        self.dims.append(dims)
-        self.rows.append(sign * rows)
-        for part, values in self.parts.items():
-            value = parts.get(part)
-            values.append(value if value is None or sign == 1 or part == "k" else -value)
+        """One series of one slot on one day."""
+        known = {part: value for part, value in parts.items() if value is not None}
+        key = (facts.bound.key, facts.bound.definition, slot, len(dims), tuple(known))
+        column = self._single.setdefault(key, _Column([], [], [], {part: [] for part in known}))
+        column.days.append(day)
+        column.dims.append(dims)
+        column.rows.append(rows)
+        for part, value in known.items():
+            column.parts[part].append(value)
+        self.number += 1
 
-    def table(self) -> pa.Table:
+    def column(
+        self, facts: Facts, slot: int, days: pa.Array, dims: Sequence[pa.Array], rows: Sequence[int],
+        parts: Mapping[str, Sequence[Any]],
+    ) -> None:  # fmt: skip
+        """Many series and days of one slot."""
+        self._keep((facts.bound.key, facts.bound.definition, slot), days, dims, rows, parts)
+        self.number += len(rows)
+
+    def _keep(
+        self, key: tuple[str, str, int], days: pa.Array, dims: Sequence[pa.Array], rows: Sequence[int],
+        parts: Mapping[str, Sequence[Any]],
+    ) -> None:  # fmt: skip
         import pyarrow as pa
 
-        metric, definition, slot, day = zip(*self.keys, strict=True)
-        width = max(len(d) for d in self.dims)
-        data: dict[str, Any] = {
-            "metric": pa.array(metric, pa.string()),
-            "definition": pa.array(definition, pa.string()),
-            "slot": pa.array(slot, pa.int16()),
-            "day": pa.array(day, pa.date32()),
-        }
-        for place in range(width):
-            values = [d[place] if place < len(d) else None for d in self.dims]
-            data[f"d{place + 1}"] = pa.array(values, pa.string())
-        data["rows"] = pa.array(self.rows, pa.int64())
-        for part, numbers in self.parts.items():
-            exact = (
-                pa.decimal128(38, 10)
-                if part in ("total", "low", "high")
-                else pa.int64()
-                if part == "n"
-                else pa.float64()
-            )
-            data[part] = pa.array([_at_scale(v) if part in ("total", "low", "high") else v for v in numbers], exact)
-        return pa.table(data)
+        columns = [days, *dims, pa.array(rows, pa.int64()), *(_part_column(*part) for part in parts.items())]
+        names = ["day", *(f"d{place}" for place in range(1, len(dims) + 1)), "rows", *parts]
+        self._tables.append(pa.table(columns, names))
+        self._keys.append((*key, len(rows)))
+
+    def taken(self) -> pa.Table:
+        """All that was gathered, which is then forgotten."""
+        import pyarrow as pa
+
+        for (metric, definition, slot, width, _), one in self._single.items():
+            dims = [pa.array([d[place] for d in one.dims], pa.string()) for place in range(width)]
+            self._keep((metric, definition, slot), pa.array(one.days, pa.date32()), dims, one.rows, one.parts)
+        table = pa.concat_tables(self._tables, promote_options="default").combine_chunks()
+        whose = pa.array([place for place, key in enumerate(self._keys) for _ in range(key[-1])], pa.int32())
+        for place, name in enumerate(("metric", "definition")):
+            values = pa.array([key[place] for key in self._keys], pa.string())
+            table = table.append_column(name, pa.DictionaryArray.from_arrays(whose, values))
+        table = table.append_column("slot", pa.array([key[2] for key in self._keys], pa.int16()).take(whose))
+        self._tables, self._keys, self._single, self.number = [], [], {}, 0
+        return table
 
 
-def _of_slot(facts: Facts, index: int) -> str:
-    return f"metric = '{facts.bound.key}' AND definition = '{facts.bound.definition}' AND slot = {index}"
+@dataclass
+class _Column:
+    """Rows of one slot that came one by one and have the same parts."""
+
+    days: list[date]
+    dims: list[Sequence[str | None]]
+    rows: list[int]
+    parts: dict[str, list[Any]]
+
+
+def _part_column(part: str, values: Sequence[Any]) -> pa.Array:
+    import pyarrow as pa
+
+    if part in ("total", "low", "high"):
+        return pa.array([_at_scale(value) for value in values], pa.decimal128(38, 10))
+    return pa.array(values, pa.int64() if part == "n" else pa.float64())
 
 
 def _at_scale(value: Any) -> Any:

@@ -20,7 +20,6 @@ from tallybook.sources.base import (
     INT,
     TEXT,
     ColumnType,
-    Moments,
     Source,
     TimeForm,
     as_exact,
@@ -32,6 +31,8 @@ from tallybook.sources.base import (
 FLOW_PLAN, INTERVAL_PLAN, SNAPSHOT_PLAN = "days", "interval", "snapshot"
 MOST_SETS = 8
 """Keyed plans in one statement: each has a table of its groups in the source's memory."""
+MAX_COLUMNS = 500
+"""Aggregates in one statement: SQLite admits 2,000 columns, PostgreSQL 1,664, Oracle 1,000."""
 Read = Callable[[Sequence[Any]], Any]
 """From a row's values to one part."""
 
@@ -70,11 +71,13 @@ class Columns:
     """The SELECT list: every expression once."""
 
     expressions: list[str] = field(default_factory=list)
+    _places: dict[str, int] = field(default_factory=dict)
 
     def add(self, expression: str) -> int:
-        if expression not in self.expressions:
+        if expression not in self._places:
+            self._places[expression] = len(self.expressions)
             self.expressions.append(expression)
-        return self.expressions.index(expression)
+        return self._places[expression]
 
 
 @dataclass(frozen=True)
@@ -186,14 +189,27 @@ class Group:
         return f"CASE WHEN {condition} THEN {value} END" if condition else value
 
     def additive(self) -> AdditivePlan:
+        """The additive parts of all members in one statement."""
         plan = AdditivePlan(Columns(), [], [])
         for facts in self.members:
-            plan.rows.append((facts, plan.columns.add(self._count(self._condition(facts, None), None))))
-            for index, slot in enumerate(facts.bound.measure.slots):
-                if slot.shape == ADDITIVE and not self._by_value(slot):
-                    parts = self._slot_parts(plan.columns, facts, index, slot)
-                    plan.slots.append(SlotReader(facts, index, self._of_numbers(plan.columns, facts, index, parts)))
+            self._add_to(plan, facts)
         return plan
+
+    def additives(self) -> list[AdditivePlan]:
+        """The same as several statements, none of which has many more than MAX_COLUMNS columns."""
+        plans = [AdditivePlan(Columns(), [], [])]
+        for facts in self.members:
+            if len(plans[-1].columns.expressions) >= MAX_COLUMNS:
+                plans.append(AdditivePlan(Columns(), [], []))
+            self._add_to(plans[-1], facts)
+        return plans
+
+    def _add_to(self, plan: AdditivePlan, facts: Facts) -> None:
+        plan.rows.append((facts, plan.columns.add(self._count(self._condition(facts, None), None))))
+        for index, slot in enumerate(facts.bound.measure.slots):
+            if slot.shape == ADDITIVE and not self._by_value(slot):
+                parts = self._slot_parts(plan.columns, facts, index, slot)
+                plan.slots.append(SlotReader(facts, index, self._of_numbers(plan.columns, facts, index, parts)))
 
     def _of_numbers(self, columns: Columns, facts: Facts, index: int, parts: dict[str, Read]) -> dict[str, Read]:
         """Readers that refuse a row in which something counted is no number, where the source can contain that."""
@@ -208,9 +224,8 @@ class Group:
         return {part: _if_numbers(read, number, example) for part, read in parts.items()}
 
     def _by_value(self, slot: Slot) -> bool:
-        """Some aggregates of an interval level need every value: what leaves may have been the least, or may have been so
-        far away that taking away its square leaves no digit."""
-        return self.key.plan == INTERVAL_PLAN and (slot.agg in ("min", "max") or slot.spread)
+        """Least and greatest of an interval level need every value: what leaves may have been the least."""
+        return self.key.plan == INTERVAL_PLAN and slot.agg in ("min", "max")
 
     def _count(self, condition: str | None, value: str | None) -> str:
         if value is None:
@@ -237,8 +252,11 @@ class Group:
             place = columns.add(f"{slot.agg.upper()}({self._when(condition, number)})")
             part = ("low" if slot.agg == "min" else "high") + suffix
             return {part: lambda row: convert(self.source.read_value(row[place], type_))}
-        places = [columns.add(c) for c in self.source.spread(self._when(condition, value), type_)]
-        return _spread(self.source, places, columns.add(self._count(condition, value)))
+        off = f"({self.source.float(value)} - {bound.k!r})"
+        s1 = columns.add(f"SUM({self._when(condition, off)})")
+        s2 = columns.add(f"SUM({self._when(condition, f'{off} * {off}')})")
+        n = columns.add(self._count(condition, value))
+        return {"n": _at(n, as_integer), "s1": _at(s1, as_float), "s2": _at(s2, as_float)}
 
     def keyed(self) -> list[KeyedPlan]:
         """The statements with a row per id or value; slots over the same ids share one."""
@@ -318,7 +336,7 @@ class Group:
         because the others are always reached through an index."""
         reach = self.members[0].reach
         if reach is None:
-            return self.select(self.additive().columns.expressions, day, day, split=False)
+            return self.select(self.additives()[0].columns.expressions, day, day, split=False)
         table, column = reach
         form, _ = self._time()
         bounds = self._bound_pair(day), self._bound_pair(day + ONE_DAY)
@@ -553,22 +571,6 @@ def _if_numbers(read: Read, number: int, example: int) -> Read:
         return read(row)
 
     return checked
-
-
-def _spread(source: Source, places: list[int], count: int) -> dict[str, Read]:
-    """Squares around a K that is the mean of the values, so that the sum of distances to it is 0."""
-
-    def read(row: Sequence[Any]) -> Moments:
-        return source.read_spread([row[place] for place in places])
-
-    def squares(row: Sequence[Any]) -> float | None:
-        variance = read(row)[1]
-        return None if variance is None else variance * int(row[count])
-
-    def distances(row: Sequence[Any]) -> float | None:
-        return None if read(row)[0] is None else 0.0
-
-    return {"n": _at(count, as_integer), "k": lambda row: read(row)[0], "s1": distances, "s2": squares}
 
 
 def _total(source: Source, places: list[int], type_: ColumnType, convert: Callable[[Any], Any]) -> Read:

@@ -17,9 +17,9 @@ from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, ClassVar, Protocol
 
+from tallybook.calendar import days as calendar_days
 from tallybook.errors import BookError, Busy
 from tallybook.store.ledger import (
-    LOST,
     Change,
     Cleaned,
     Conflict,
@@ -35,7 +35,7 @@ from tallybook.store.ledger import (
     Stretch,
     Tables,
 )
-from tallybook.store.tables import COLUMNS, NUMBER
+from tallybook.store.tables import COLUMNS
 
 _FILE = "id, path, kind, metric, first_day, last_day, row_count, byte_count, format, sha256"
 _RUN = "run, what, started, finished, status, host, pid, report"
@@ -95,10 +95,6 @@ class SqlLedger(abc.ABC):
     def _is_alive(self, holder: str) -> bool:
         """False only when a holder is known to be dead."""
         return _alive(holder)
-
-    @abc.abstractmethod
-    def _columns(self, db: Transaction) -> dict[str, set[str]]:
-        """The columns of each table that is there."""
 
     @abc.abstractmethod
     def _damage(self, db: Transaction) -> list[str]:
@@ -161,8 +157,6 @@ class SqlLedger(abc.ABC):
             )
             for old, file in change.rewritten.items():
                 self._rewrite(db, old, file)
-            for file in change.lost:
-                self._give_up(db, file)
             for key in change.forgotten:
                 _forget(db, key)
             _record(db, change, base + 1, run, stamp)
@@ -179,10 +173,6 @@ class SqlLedger(abc.ABC):
             )
         if done.rowcount != 1:
             raise Conflict(f"file {old} was cleaned meanwhile")
-
-    def _give_up(self, db: Transaction, file: File) -> None:
-        """Note that the bytes of a file are lost. Older versions keep its name, so that they say so."""
-        db.execute("UPDATE files SET sha256 = ? WHERE id = ?", [LOST, file.id])
 
     # -- leases --------------------------------------------------------------------------------------
 
@@ -362,16 +352,13 @@ class SqlLedger(abc.ABC):
     def delivered(self) -> dict[str, Delivered]:
         with self._reading() as db:
             rows = db.execute("SELECT delivery, version, state, delivered FROM deliveries").fetchall()
-        said = {name: (version, at, json.loads(state)) for name, version, state, at in rows}
         return {
-            name: Delivered(
-                version=version, fingerprint=state.get("fingerprint", ""), at=at, record=state.get("record", "")
-            )
-            for name, (version, at, state) in said.items()
-        }  # fmt: skip
+            name: Delivered(version=version, fingerprint=json.loads(state).get("fingerprint", ""), at=at)
+            for name, version, state, at in rows
+        }
 
     def record_delivery(self, name: str, done: Delivered, *, now: datetime) -> None:
-        state = json.dumps({"fingerprint": done.fingerprint} | ({"record": done.record} if done.record else {}))
+        state = json.dumps({"fingerprint": done.fingerprint})
         with self._writing() as db:
             db.execute(
                 "INSERT INTO deliveries VALUES (?, ?, ?, ?) ON CONFLICT (delivery) DO UPDATE SET "
@@ -454,30 +441,6 @@ class SqlLedger(abc.ABC):
     def _filled(self, db: Transaction, contents: Iterable[tuple[str, Iterable[bytes]]]) -> None:
         """What is to be done after the rows of a copy, in their transaction."""
 
-    def lacking(self) -> list[str]:
-        with self._reading() as db:
-            there = self._columns(db)
-        found = []
-        for table, columns in COLUMNS.items():
-            lacks = [column for column in columns if column not in there.get(table, ())]
-            if lacks:
-                what = f"the table {table}" if table not in there else f"{', '.join(lacks)} of the table {table}"
-                found.append(
-                    f"it has the number {NUMBER} but lacks {what}: another program changed it; bring it back from a "
-                    "backup: move the folder away, then: tallybook restore BACKUP"
-                )
-        return found
-
-    def damage(self) -> list[str]:
-        with self._reading() as db:
-            return self._damage(db)
-
-    def first_at(self) -> datetime | None:
-        with self._reading() as db:
-            asked = "SELECT min(at) FROM (SELECT at FROM versions WHERE version > 0 UNION ALL SELECT started FROM runs) AS all_of_them"
-            found = db.execute(asked).fetchone()[0]
-        return datetime.fromisoformat(found) if found else None
-
     def problems(self) -> list[str]:
         with self._reading() as db:
             found = self._damage(db)
@@ -549,8 +512,6 @@ def _record(db: Transaction, change: Change, version: int, run: int | None, stam
         "ON CONFLICT (metric, definition) DO UPDATE SET used = excluded.used, declared = excluded.declared",
         [(d.metric, d.id, d.declared, d.body, stamp, stamp) for d in change.definitions],
     )
-    for covered in change.uncovered:
-        _uncover(db, covered, version)
     for covered in change.covered:
         _cover(db, covered, version, run)
     db.executemany(
@@ -576,14 +537,14 @@ def _forget(db: Transaction, key: str) -> None:
 def _cover(db: Transaction, covered: Covered, version: int, run: int | None) -> None:
     """Days that are covered already keep the version that covered them; a snapshot seen anew replaces the old,
     which older versions still show."""
-    if not covered.days:
+    if not covered.stretches:
         return
     own = (covered.metric, covered.definition)
     found = db.execute(
         "SELECT day, instant FROM coverage WHERE metric = ? AND definition = ? AND removed IS NULL AND day BETWEEN ? AND ?",
-        [*own, str(min(covered.days)), str(max(covered.days))],
+        [*own, str(covered.stretches[0][0]), str(covered.stretches[-1][1])],
     ).fetchall()
-    there, days = dict(found), [str(day) for day in dict.fromkeys(covered.days)]
+    there, days = dict(found), [str(day) for a, b in covered.stretches for day in calendar_days(a, b)]
     again = [day for day in days if day in there and there[day] == covered.instant]
     fresh = [day for day in days if day not in there or there[day] != covered.instant]
     this = "metric = ? AND definition = ? AND day = ? AND removed IS NULL"
@@ -594,14 +555,6 @@ def _cover(db: Transaction, covered: Covered, version: int, run: int | None) -> 
     db.executemany(
         "INSERT INTO coverage (metric, definition, day, run, instant, added) VALUES (?, ?, ?, ?, ?, ?)",
         [(*own, day, run, covered.instant, version) for day in fresh],
-    )
-
-
-def _uncover(db: Transaction, covered: Covered, version: int) -> None:
-    """Days that this version does not contain any more; older versions still do."""
-    db.executemany(
-        "UPDATE coverage SET removed = ? WHERE metric = ? AND definition = ? AND day = ? AND removed IS NULL",
-        [(version, covered.metric, covered.definition, str(day)) for day in covered.days],
     )
 
 

@@ -1,0 +1,106 @@
+"""Rows of fused statements, turned into additive parts column by column."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import date
+from typing import TYPE_CHECKING, Any
+
+from tallybook.calendar import ONE_DAY
+from tallybook.collect.bind import Facts
+from tallybook.collect.staging import AdditiveRows, Staging
+from tallybook.collect.statements import AdditivePlan, SlotReader
+from tallybook.errors import NotFinite
+from tallybook.sources.base import as_text
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+MAX_VALUES = 2_000_000
+"""Values of the source that are held as they came: days × series × columns."""
+MAX_POINTS = 1_000_000
+"""Points that are held before they are handed to the engine."""
+
+
+class FusedRows:
+    """What fused statements answered, on its way into a staging table. Every member gets a row of parts for each row
+    that holds facts of it."""
+
+    def __init__(self, staging: Staging, table: str, dims: int) -> None:
+        self._staging, self._table, self._dims = staging, table, dims
+        self._points = AdditiveRows()
+        self._held: dict[tuple[int, int], tuple[AdditivePlan, _Rows]] = {}
+
+    def take(
+        self, plan: AdditivePlan, found: Iterable[Sequence[Any]], first: date, *, split: bool, sign: int = 1
+    ) -> None:
+        """Rows (day?, dims…, columns…) of a statement; the day counts from `first`. `sign` −1 takes them away."""
+        _, rows = self._held.setdefault((id(plan), sign), (plan, _Rows()))
+        at = self._dims + (1 if split else 0)
+        for row in found:
+            rows.days.append(first + int(row[0]) * ONE_DAY if split else first)
+            rows.dims.append(row[1:at] if split else row[:at])
+            rows.values.append(row[at:])
+        if len(rows.values) * len(plan.columns.expressions) > MAX_VALUES:
+            self._turn(plan, rows, sign)
+
+    def stage(self) -> None:
+        """Hand over all that was taken."""
+        for (_, sign), (plan, rows) in self._held.items():
+            self._turn(plan, rows, sign)
+        self._staging.additive(self._table, self._points)
+
+    def _turn(self, plan: AdditivePlan, rows: _Rows, sign: int) -> None:
+        import pyarrow as pa
+
+        if not rows.values:
+            return
+        days = pa.array(rows.days, pa.date32())
+        dims = [pa.array([as_text(d[place]) for d in rows.dims], pa.string()) for place in range(self._dims)]
+        readers: dict[int, list[SlotReader]] = {}
+        for reader in plan.slots:
+            readers.setdefault(id(reader.facts), []).append(reader)
+        for facts, place in plan.rows:
+            self._turn_one(facts, place, readers.get(id(facts), []), rows, days, dims, sign)
+            if self._points.number > MAX_POINTS:
+                self._staging.additive(self._table, self._points)
+        rows.clear()
+
+    def _turn_one(
+        self, facts: Facts, place: int, readers: Sequence[SlotReader], rows: _Rows, days: pa.Array,
+        dims: Sequence[pa.Array], sign: int,
+    ) -> None:  # fmt: skip
+        import pyarrow as pa
+
+        counts = [int(values[place] or 0) for values in rows.values]
+        values = rows.values
+        if not all(counts):
+            kept = [at for at, count in enumerate(counts) if count]
+            if not kept:
+                return
+            chosen = pa.array(kept, pa.int32())
+            days, dims = days.take(chosen), [d.take(chosen) for d in dims]
+            counts, values = [counts[at] for at in kept], [values[at] for at in kept]
+        counts = [sign * count for count in counts]
+        if not readers or readers[0].index != 0:
+            self._points.column(facts, 0, days, dims, counts, {})
+        for one in readers:
+            try:
+                parts = {part: [read(row) for row in values] for part, read in one.parts.items()}
+            except NotFinite as error:
+                raise NotFinite(error.value, facts.bound.key, one.index) from None
+            if sign != 1:
+                parts = {part: [v if v is None else -v for v in column] for part, column in parts.items()}
+            self._points.column(facts, one.index, days, dims, counts, parts)
+
+
+class _Rows:
+    """Rows of one statement: their days, dimensions and values."""
+
+    def __init__(self) -> None:
+        self.days: list[date] = []
+        self.dims: list[Sequence[Any]] = []
+        self.values: list[Sequence[Any]] = []
+
+    def clear(self) -> None:
+        self.__init__()  # type: ignore[misc]
