@@ -103,6 +103,7 @@ SOURCE = {
     "fresh": "a query whose one value is the time up to which the source is known to be complete",
     "max_load": "for so long a run collects days again of which facts [changed](late.md); the rest waits for the next run",
     "replica": "a replica of the database, as a URL: [audits](late.md#audit) read it instead",
+    "policies": "`refuse` (the default): an error where a [policy of the server](sources.md#policies-of-the-server) hides rows; `apply`: the rows that are seen are the ones to be counted",
     "files": "folders (with a `/` at the end) and files that a [DuckDB source](sources.md#duckdb) may read beside its own",
 }
 METRIC = {

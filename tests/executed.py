@@ -54,6 +54,9 @@ class Executed(Source):
         with self.snapshot() as reader:
             return [_type(row[1]) for row in reader.described(f"SELECT {asked} FROM {relation}")]  # type: ignore[attr-defined]
 
+    def policies(self) -> list[tuple[str, bool]] | None:
+        return []
+
     def known_until(self, now: Any) -> Any:
         return now
 

@@ -28,6 +28,9 @@ GOAL_SCOPES = ("week", "month", "quarter", "year")
 FILE_KINDS = {"xlsx": (".xlsx", ".xlsm"), "csv": (".csv",), "parquet": (".parquet",)}
 """What a delivery can be written as, with the endings of such files."""
 ADDS, DAY = "adds", "day"
+REFUSE, APPLY = "refuse", "apply"
+POLICIES = (REFUSE, APPLY)
+"""What becomes of rows that a policy of the server hides from the user of a source: an error, or they stay hidden."""
 IMPORTED = "imported"
 """What takes the place of a declaration, where values were imported."""
 SHEETS = "google_sheets"
@@ -125,6 +128,7 @@ class SourceSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Seconds that a run may spend on days that are collected again because facts of theirs changed."""
     replica: str = ""
     """The URL of a replica of it, which audits read; as secret as `url`."""
+    policies: str = REFUSE
     files: tuple[str, ...] = ()
     """Folders (with a / at their end) and files beside its own that a DuckDB source may read."""
 
@@ -199,6 +203,8 @@ class Metric(msgspec.Struct, frozen=True, kw_only=True):
     lookback: int | None = None
     alerts: bool = True
     """Whether its values and revisions are watched."""
+    policies: str = ""
+    """Where policies of the server apply, a name for the session they apply to: other options show other rows."""
     parsed: Measure | None = None
     """The measure taken apart; set by `catalog`. For a derived metric its slots name other metrics."""
     function_hash: str | None = None
@@ -284,25 +290,30 @@ class Metric(msgspec.Struct, frozen=True, kw_only=True):
         """All that the definition is a hash of."""
         parsed = self.parsed
         steps = {"per": [self.per, self.then]} if self.per else {}
-        return steps | {
-            "kind": self.kind,
-            "source": self.source,
-            "facts": [
-                self.table,
-                self.sql,
-                self.where,
-                self.function,
-                self.function_hash,
-                *(j.text for j in self.join),
-            ],
-            "time": [self.time, self.stored_zone, self.from_, self.until, self.until_inclusive],
-            "measure": parsed.text if parsed else None,
-            "dims": self.dims,
-            "series": [sorted(self.series), self.received] if self.daily_aggregate else None,
-            "decimals": self.decimals,
-            "zone": zone,
-            "forms": sorted(forms.items()),
-        }
+        seen = {"policies": self.policies} if self.policies else {}
+        return (
+            steps
+            | seen
+            | {
+                "kind": self.kind,
+                "source": self.source,
+                "facts": [
+                    self.table,
+                    self.sql,
+                    self.where,
+                    self.function,
+                    self.function_hash,
+                    *(j.text for j in self.join),
+                ],
+                "time": [self.time, self.stored_zone, self.from_, self.until, self.until_inclusive],
+                "measure": parsed.text if parsed else None,
+                "dims": self.dims,
+                "series": [sorted(self.series), self.received] if self.daily_aggregate else None,
+                "decimals": self.decimals,
+                "zone": zone,
+                "forms": sorted(forms.items()),
+            }
+        )
 
 
 class Delivery(msgspec.Struct, frozen=True, kw_only=True):

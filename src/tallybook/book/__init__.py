@@ -11,7 +11,7 @@ import itertools
 import os
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from tallybook.audit.recount import Audit
     from tallybook.audit.status import Status
     from tallybook.collect import Means, RunReport
-    from tallybook.collect.look import Look
+    from tallybook.collect.look import Look, SourceLook
     from tallybook.collect.plan import Plan
     from tallybook.collect.report import OnProgress
     from tallybook.deliver import Means as Delivering
@@ -667,6 +667,21 @@ class Book:
         finally:
             close_sources(sources)
         return list(found.values())
+
+    def look_at_sources(self) -> list[SourceLook]:
+        """Look at each source as a whole, for `check --source`; those that cannot be asked are left out."""
+        from tallybook.collect.look import look_at
+        from tallybook.sources import close_sources, open_sources
+
+        sources, _ = open_sources(self.project.catalog.sources)
+        found = []
+        try:
+            for source in sources.values():
+                with suppress(SourceError), isolated():
+                    found.append(look_at(source))
+        finally:
+            close_sources(sources)
+        return found
 
     def _looked(self, source: Source | SourceError, metric: Metric) -> Look:
         from tallybook.collect.look import Look, look

@@ -54,6 +54,7 @@ from tallybook.metrics import (
     KINDS,
     LATER_KINDS,
     LAYOUTS,
+    POLICIES,
     SHEET_MODES,
     SHEETS,
     SHOWS,
@@ -103,6 +104,7 @@ SOURCE_KEYS = {
     "fresh": Key(read_query, '"select max(created_at) from heartbeat"'),
     "max_load": Key(span_from(1, "m"), '"10m"'),
     "replica": Key(read_text, '"${REPLICA_URL}"', secret=True),
+    "policies": Key(one_of(POLICIES), '"apply"'),
     "files": Key(read_paths, '["exports/"]'),
 }
 METRIC_KEYS = {

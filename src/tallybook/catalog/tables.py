@@ -40,6 +40,8 @@ LATER_SECTIONS = ("rules",)
 SECTIONS = ("book", "sources", "metrics", "goals", "deliveries", "schedule", "alerts", *LATER_SECTIONS)
 SINGLE = ("book", "schedule", "alerts")
 """Sections that are one table, without names."""
+WITH_POLICIES = ("postgres", "clickhouse", "tsql", "oracle", "snowflake")
+"""Dialects of servers whose policies on rows can be switched off or looked at."""
 EVENTS = "events"
 """A source name that is reserved for usage events, which come later."""
 
@@ -209,6 +211,12 @@ def _check_source(name: str, table: _Table, dialect: str, problems: Problems) ->
     if table.values.get("files") and dialect != "duckdb":
         message, expected = "only a DuckDB source reads files beside its own", "without this line"
         problems.add(f"{table.path}.files", message, seen=f"files = {shown(table.given['files'])}", expected=expected)
+    if "policies" in table.values and dialect not in WITH_POLICIES:
+        message = f"policies of {dialect} cannot be looked at"
+        expected = f"without this line; it is for {', '.join(WITH_POLICIES)}"
+        problems.add(
+            f"{table.path}.policies", message, seen=f"policies = {shown(table.given['policies'])}", expected=expected
+        )
     fresh = table.values.get("fresh")
     if fresh and (wrong := wrong_query(fresh, dialect)):
         problems.found.append(wrong_value(table.path, "fresh", fresh, wrong, SOURCE_KEYS["fresh"]))

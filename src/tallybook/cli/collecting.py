@@ -52,11 +52,16 @@ def check(terminal: Terminal, source: bool, form: str) -> int:
     Exit code 2 when there are problems, 4 when a source cannot be reached."""
     book = terminal.book()  # raises with every problem there is
     looks = book.look() if source else []
+    whole = book.look_at_sources() if source else []
     doubts = _doubts(book)
     if form == "json":
         warned = [{"path": place, "message": why} for place, whys in doubts.items() for why in whys]
-        terminal.json(_checked(book.project.catalog, looks) | ({"warnings": warned} if warned else {}))
+        seen = {"sources": [{"source": one.source, "said": one.said} for one in whole]} if source else {}
+        terminal.json(_checked(book.project.catalog, looks) | seen | ({"warnings": warned} if warned else {}))
     else:
+        for one in whole:
+            for said in one.said:
+                terminal.out(terminal.wrapped(f"source {terminal.styled(one.source, 'bold')}: {said}"))
         _tell_checked(terminal, book.project.catalog, looks)
         for place, whys in doubts.items():
             terminal.err(terminal.styled(f"{place}.where: {'; '.join(whys)}", "yellow", stream=terminal.stderr))

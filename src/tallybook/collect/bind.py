@@ -91,6 +91,7 @@ def bind(source: Source, metric: Metric, zone: str, key: str, known: Bound | Non
         metric, relation, reach = over.metric, over.relation, over.reach
     else:
         relation = relation_of(source, metric)
+    source.check_policies(relation)
     measure = metric.parsed
     assert measure is not None
     times = [c for c in (metric.time, metric.from_, metric.until) if c is not None]

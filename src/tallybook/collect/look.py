@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from tallybook.collect.bind import bind, describe_time
 from tallybook.errors import Problem, SourceError, SourceUnavailable
-from tallybook.metrics import Metric
+from tallybook.metrics import APPLY, Metric
 from tallybook.sources.base import Source
 
 
@@ -23,6 +23,39 @@ class Look:
     said: list[str] = field(default_factory=list)
     warned: list[str] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
+
+
+@dataclass
+class SourceLook:
+    """What was found of one source, in sentences that a person should agree with."""
+
+    source: str
+    said: list[str] = field(default_factory=list)
+
+
+def look_at(source: Source) -> SourceLook:
+    """Look at a source as a whole. Raises SourceError when there is no asking it."""
+    found = SourceLook(source.settings.name)
+    policies = source.policies()
+    if policies is None:
+        found.said.append("whether policies filter its rows cannot be seen with the rights of this user")
+    elif policies:
+        found.said.append(_policies_in_words(policies, source.settings.policies == APPLY))
+    return found
+
+
+def _policies_in_words(policies: list[tuple[str, bool]], apply: bool) -> str:
+    filtered = [table for table, filters in policies if filters]
+    said = f"tables with policies on their rows: {_some([table for table, _ in policies])}"
+    if not filtered:
+        return f"{said}; none of them filters what this user sees"
+    if apply:
+        return f'{said}; only the rows that this user may see are counted of {_some(filtered)} (policies = "apply")'
+    return f"{said}; metrics of {_some(filtered)} fail, because a policy filters what this user sees"
+
+
+def _some(names: list[str]) -> str:
+    return ", ".join(names[:20]) + (f" and {len(names) - 20} more" if len(names) > 20 else "")
 
 
 def look(source: Source, metric: Metric, zone: str) -> Look:

@@ -29,6 +29,7 @@ from tallybook.config.urls import (
     secret_variables,
     secrets_of,
     secrets_of_address,
+    session_options,
     wrong_alert,
     wrong_heartbeat,
     wrong_ledger,
@@ -36,7 +37,7 @@ from tallybook.config.urls import (
 )
 from tallybook.config.variables import Expansion, parse_dotenv
 from tallybook.errors import DeclarationError, Problem, Problems
-from tallybook.metrics import BookSettings, Catalog, Metric, SourceSettings
+from tallybook.metrics import APPLY, BookSettings, Catalog, Metric, SourceSettings
 from tallybook.store import IN_LEDGER, Place
 
 if TYPE_CHECKING:
@@ -122,7 +123,7 @@ def source_override(project: Project, urls: Mapping[str, str]) -> Project:
     for name, url in urls.items():
         secrets |= secrets_of(url, {})
         if name in sources:
-            _check_override(sources[name], url, problems)
+            _check_override(sources[name], url, project.variables, problems)
             sources[name] = msgspec.structs.replace(sources[name], url=resolved(url, Path.cwd()))
         else:
             _no_such_source(name, sources, problems)
@@ -142,7 +143,7 @@ def _no_such_source(name: str, sources: Mapping[str, SourceSettings], problems: 
     problems.add(f"--source {name}", f"there is no source {name!r}", seen=name, expected=expected, hint=hint)
 
 
-def _check_override(source: SourceSettings, url: str, problems: Problems) -> None:
+def _check_override(source: SourceSettings, url: str, variables: Mapping[str, str], problems: Problems) -> None:
     path = f"--source {source.name}"
     wrong = wrong_url(url)
     if wrong:
@@ -150,6 +151,9 @@ def _check_override(source: SourceSettings, url: str, problems: Problems) -> Non
     elif dialect_of(url) != dialect_of(source.url):
         message = "a copy is of the same kind: the metrics are written in its SQL"
         problems.add(path, message, seen=masked_url(url), expected=f"{scheme_of(source.url)}://…")
+    elif source.policies == APPLY and session_options(url, variables) != session_options(source.url, variables):
+        message = "the copy's url has other session options, so that its policies may show other rows"
+        problems.add(path, message, seen=masked_url(url), expected="the options of the url in tallybook.toml")
 
 
 def _without(secrets: Mapping[str, str], error: DeclarationError) -> DeclarationError:
@@ -180,10 +184,11 @@ class _Reading:
     """Where a metric stands that does not stand in the toml."""
     watched: dict[str, bytes] = field(default_factory=dict)
     instead: Mapping[str, str] = field(default_factory=dict)
+    variables: Mapping[str, str] = field(default_factory=dict)
 
     def project(self, env: Mapping[str, str]) -> Project:
         """From the cache when nothing changed, else checked anew and kept."""
-        variables = {**parse_dotenv(read_optional(self.folder / ".env"), self.problems), **env}
+        variables = self.variables = {**parse_dotenv(read_optional(self.folder / ".env"), self.problems), **env}
         written, self.raw = read_toml(self.folder)
         self.read_urls(variables)
         self.read_ledger(variables)
@@ -321,9 +326,18 @@ class _Reading:
             )
             for name, source in catalog.sources.items()
         }
+        seen = {
+            name: f"{APPLY} {session_options(source.url, self.variables)}".strip()
+            for name, source in sources.items()
+            if source.policies == APPLY
+        }
+        metrics = {
+            name: msgspec.structs.replace(m, policies=seen[m.source]) if m.source in seen else m
+            for name, m in catalog.metrics.items()
+        }
         book = msgspec.structs.replace(catalog.book, ledger=self.ledger)
         alerts = msgspec.structs.replace(catalog.alerts, **self.told())
-        return msgspec.structs.replace(catalog, sources=sources, book=book, alerts=alerts)
+        return msgspec.structs.replace(catalog, sources=sources, book=book, alerts=alerts, metrics=metrics)
 
     # when something changed
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from urllib.parse import unquote, unquote_plus
+from urllib.parse import parse_qs, unquote, unquote_plus
 
 DIALECTS = {
     "sqlite": "sqlite",
@@ -69,6 +70,16 @@ def resolved_path(path: str, folder: Path) -> str:
     """A folder or file relative to `folder`, with a / at the end of a folder."""
     whole = Path(os.path.normpath(folder / path))
     return f"{whole.as_posix().rstrip('/')}/" if path.endswith("/") or whole.is_dir() else whole.as_posix()
+
+
+def session_options(url: str, variables: Mapping[str, str]) -> str:
+    """What a URL sets for the session that decides which rows a policy shows: a hash, for it may hold a name."""
+    query = parse_qs(url.partition("?")[2], keep_blank_values=True)
+    options = query.get({"postgres": "options", "snowflake": "role"}.get(dialect_of(url) or "", ""), [])
+    if dialect_of(url) == "postgres" and not options:
+        options = [variables.get("PGOPTIONS", "")]
+    said = " ".join(" ".join(options).split())
+    return hashlib.blake2b(said.encode(), digest_size=4).hexdigest() if said else ""
 
 
 def wrong_url(url: str) -> dict[str, str] | None:

@@ -182,9 +182,21 @@ class Source(abc.ABC):
         """What the declared `fresh` statement says, as an instant."""
         if not self.settings.fresh:
             return None
+        self.check_policies(self.settings.fresh)
         rows = reader.rows(self.settings.fresh.rstrip().rstrip(";"))
         value = rows[0][0] if rows else None
         return None if value is None else as_instant(value)
+
+    def policies(self) -> list[tuple[str, bool]] | None:
+        """Tables with policies on their rows, and whether these filter what our user sees; None where that is not shown."""
+        return []
+
+    def view_texts(self) -> list[tuple[str, str]]:
+        """(name, SQL) of each view, where policies have to be looked for behind it."""
+        return []
+
+    def check_policies(self, text: str) -> None:  # noqa: B027
+        """Raise SourceError when SQL reads rows that a policy filters, where the server does not do so itself."""
 
     def sample(self, relation: str, expression: str, limit: int = 1000) -> list[Any]:
         """Some values of an expression that are not null, in no order."""

@@ -27,6 +27,7 @@ from tallybook.sources.base import (
 )
 from tallybook.sources.clickhouse_sql import ClickhouseSql
 from tallybook.sources.clickhouse_types import column_type, decoded, rows_of
+from tallybook.sources.policies import check_policies
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -49,6 +50,11 @@ SETTINGS = {
     "output_format_csv_crlf_end_of_line": 0, "output_format_tsv_crlf_end_of_line": 0,
     "bool_true_representation": "true", "bool_false_representation": "false",
 }  # fmt: skip
+POLICIES = """\
+SELECT database, table, max((apply_to_all AND NOT hasAny(apply_to_except, us)) OR hasAny(apply_to_list, us)) AS filtered
+FROM system.row_policies CROSS JOIN (SELECT arrayConcat([currentUser()], enabledRoles()) AS us) AS u
+GROUP BY database, table ORDER BY database, table"""
+"""A table whose policies are all for others is not filtered, unless the server is set up to hide it then."""
 _MISSING = (46, 47, 60, 81, 36)
 """Codes: no such function, column, table, database."""
 
@@ -204,6 +210,24 @@ class ClickhouseSource(ClickhouseSql):
         return SourceError(f"source {name!r}: {said}")
 
     # -- what is there ---------------------------------------------------------------------------
+
+    def policies(self) -> list[tuple[str, bool]] | None:
+        try:
+            with self.snapshot() as reader:
+                return [(f"{database}.{table}", bool(filtered)) for database, table, filtered in reader.rows(POLICIES)]
+        except SourceUnavailable:
+            raise
+        except SourceError:  # it takes a right of its own: SHOW ROW POLICIES
+            return None
+
+    def view_texts(self) -> list[tuple[str, str]]:
+        with self.snapshot() as reader:
+            return [
+                (n, sql) for n, sql in reader.rows("SELECT name, as_select FROM system.tables WHERE as_select <> ''")
+            ]
+
+    def check_policies(self, text: str) -> None:
+        check_policies(self, text)
 
     def tables(self) -> list[str]:
         return self._names("1")

@@ -35,6 +35,12 @@ class OracleSource(DescribedServer, TransactionSource):
         "date": TIMESTAMP, "timestamp": TIMESTAMP, "timestamp_tz": TIMESTAMPTZ, "timestamp_ltz": TIMESTAMPTZ,
     }  # fmt: skip
 
+    policy_query = (
+        "SELECT OBJECT_OWNER || '.' || OBJECT_NAME FROM ALL_POLICIES WHERE ENABLE = 'YES' AND SEL = 'YES' "
+        "AND SYS_CONTEXT('USERENV', 'SESSION_USER') <> 'SYS'"
+    )
+    view_query = "SELECT VIEW_NAME, TEXT_VC FROM ALL_VIEWS WHERE TEXT_VC IS NOT NULL AND OWNER <> 'SYS'"
+
     def prepare(self) -> Sequence[str]:
         formats = (
             "NLS_DATE_FORMAT = 'YYYY-MM-DD HH24:MI:SS' NLS_TIMESTAMP_FORMAT = 'YYYY-MM-DD HH24:MI:SS.FF9' "

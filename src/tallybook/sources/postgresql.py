@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from tallybook.errors import SourceError, SourceUnavailable
+from tallybook.metrics import APPLY
 from tallybook.sources.base import (
     BOOL,
     BYTES,
@@ -30,6 +31,7 @@ from tallybook.sources.base import (
     ColumnType,
     Reader,
 )
+from tallybook.sources.policies import rows_filtered
 from tallybook.sources.server import DescribedServer, ServerReader
 
 if TYPE_CHECKING:
@@ -57,10 +59,16 @@ FROM pg_index i WHERE i.indrelid = to_regclass('{name}') AND i.indisunique AND i
 AND i.indpred IS NULL AND i.indexprs IS NULL ORDER BY NOT i.indisprimary"""
 
 
+_POLICIES = """\
+SELECT n.nspname || '.' || c.relname, row_security_active(c.oid) FROM pg_class c
+JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relrowsecurity ORDER BY 1"""
+
+
 class PostgresqlSource(DescribedServer):
     dialect = "postgres"
     grouping_sets = True
     drivername = "postgresql+psycopg"
+    _knows_policies = True
     extra = "postgresql"
     engine_options: ClassVar = {"use_native_hstore": False}  # no question for a type on every connection
 
@@ -84,18 +92,19 @@ class PostgresqlSource(DescribedServer):
             "statement_timeout": str(int(s.statement_timeout * 1000)),
             "lock_timeout": str(int(s.lock_timeout * 1000)),
             "idle_in_transaction_session_timeout": str(int(max(60.0, 2 * s.statement_timeout) * 1000)),
+            # An error where a policy would hide rows. Whoever sees all rows anyway sees no difference.
+            **({"row_security": "off"} if s.policies != APPLY and self._knows_policies else {}),
         }
 
     def prepared(self, engine: Engine) -> Engine:
         from sqlalchemy import event
-
-        limits = ", ".join(f"set_config('{name}', '{value}', true)" for name, value in self.limits().items())
 
         def connected(raw: Any, record: object) -> None:
             raw.read_only = True  # every transaction that psycopg begins, also after a commit
             self._close_session(raw)
 
         def begin(connection: Connection) -> None:
+            limits = ", ".join(f"set_config('{name}', '{value}', true)" for name, value in self.limits().items())
             connection.exec_driver_sql(f"SELECT {limits}")
 
         event.listen(engine, "connect", connected)
@@ -127,10 +136,17 @@ class PostgresqlSource(DescribedServer):
 
     def _begin(self, raw: Any) -> None:
         """Several statements at once, all of them ours."""
-        from psycopg import Cursor
+        from psycopg import Cursor, Error
 
         limits = "".join(f"; SET LOCAL {name} = '{value}'" for name, value in self.limits().items())
-        Cursor(raw).execute(f"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY{limits}")
+        try:
+            Cursor(raw).execute(f"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY{limits}")
+        except Error as error:
+            if "row_security" not in str(error) or not self._knows_policies:
+                raise
+            self._knows_policies = False  # what only speaks PostgreSQL's protocol
+            Cursor(raw).execute("ROLLBACK")
+            self._begin(raw)
 
     def _end(self, raw: Any) -> None:
         try:
@@ -188,11 +204,22 @@ class PostgresqlSource(DescribedServer):
             return SourceError(f"source {name!r}: a table is locked: {said}", hint="run again when the lock is gone")
         if state in ("42P01", "42703", "42883"):
             return SourceError(f"source {name!r}: {said}", hint="`tallybook check --source` lists what is there")
+        if state == "42501" and "row-level security" in said:
+            return rows_filtered(name, said)
         if state == "42501":
             return SourceError(f"source {name!r}: {said}", hint="GRANT SELECT on it to the user of the url")
         if (state is None and _of_connection(error)) or (state or "").startswith(("08", "57P")):
             return SourceUnavailable(f"source {name!r}: the connection was lost: {said}", hint="tallybook run")
         return SourceError(f"source {name!r}: {said}")
+
+    def policies(self) -> list[tuple[str, bool]] | None:
+        try:
+            with self.snapshot() as reader:
+                return [(table, filtered) for table, filtered in reader.rows(_POLICIES)]
+        except SourceUnavailable:
+            raise
+        except SourceError:  # what only speaks PostgreSQL's protocol need not know these names
+            return None
 
     def base_tables(self) -> list[str]:
         """Without partitions, whose rows are those of the table they are part of."""

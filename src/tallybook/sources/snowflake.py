@@ -34,6 +34,12 @@ class SnowflakeSource(DescribedServer, WarehouseSource):
         "timestamp": TIMESTAMP, "timestamp_ntz": TIMESTAMP, "timestamp_ltz": TIMESTAMPTZ, "timestamp_tz": TIMESTAMPTZ,
     }  # fmt: skip
 
+    policy_query = (
+        "SELECT REF_SCHEMA_NAME || '.' || REF_ENTITY_NAME FROM SNOWFLAKE.ACCOUNT_USAGE.POLICY_REFERENCES "
+        "WHERE POLICY_KIND = 'ROW_ACCESS_POLICY' AND REF_DATABASE_NAME = CURRENT_DATABASE()"
+    )
+    view_query = "SELECT TABLE_NAME, VIEW_DEFINITION FROM INFORMATION_SCHEMA.VIEWS WHERE VIEW_DEFINITION IS NOT NULL"
+
     def prepare(self) -> Sequence[str]:
         settings = {
             "TIMEZONE": "'UTC'",

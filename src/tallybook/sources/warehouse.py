@@ -31,6 +31,7 @@ from tallybook.sources.base import (
     Reader,
     as_instant,
 )
+from tallybook.sources.policies import check_policies
 from tallybook.sources.server import ServerReader, ServerSource
 
 _PLAIN = re.compile(r"[a-z_][a-z0-9_$]*")
@@ -59,6 +60,10 @@ class WarehouseSource(ServerSource):
     instant: ClassVar[str] = ""
     """Likewise of a time with a zone, where `moment` would leave the zone out or tell one instant from itself."""
     double: ClassVar[str] = "DOUBLE PRECISION"
+    policy_query: ClassVar[str] = ""
+    """Asks for the tables, as schema.table, whose rows a policy filters; empty where that cannot be asked."""
+    view_query: ClassVar[str] = ""
+    """Asks for the names of views and their SQL."""
 
     # -- reading -------------------------------------------------------------------------------
 
@@ -109,6 +114,26 @@ class WarehouseSource(ServerSource):
         return SourceError(f"source {name!r}: {said}")
 
     # -- what is there ---------------------------------------------------------------------------
+
+    def policies(self) -> list[tuple[str, bool]] | None:
+        """Whom a policy lets see what is a program of the server's, so every table that has one counts as filtered."""
+        if not self.policy_query:
+            return []
+        try:
+            with self.snapshot() as reader:
+                return sorted({(str(row[0]), True) for row in reader.rows(self.policy_query)})
+        except SourceUnavailable:
+            raise
+        except SourceError:  # the view takes a right of its own
+            return None
+
+    def view_texts(self) -> list[tuple[str, str]]:
+        with self.snapshot() as reader:
+            return [(str(name), str(sql)) for name, sql in reader.rows(self.view_query)]
+
+    def check_policies(self, text: str) -> None:
+        if self.policy_query:
+            check_policies(self, text)
 
     def indexed_columns(self, table: str) -> set[str]:
         return super().indexed_columns(table) if self.has_indexes else set(self.columns(table))
