@@ -1,24 +1,29 @@
-"""How often `unusual` and `stopped` cry wolf, and what they miss: a year of a book, day by day, as alerts see it.
+"""How many false alarms `unusual` and `stopped` give in a year, and which share of outages they find.
 
-    python -m benchmarks.false_alarms                 the demo's company, two years of it
-    python -m benchmarks.false_alarms FOLDER          the last year of the book of that project
+    python -m benchmarks.false_alarms                 series made from a seed, in which nothing is wrong, as JSON
+    python -m benchmarks.false_alarms --seeds 5       five years of each of them
+    python -m benchmarks.false_alarms --demo          the demo's company, two years of it, as a table in Markdown
+    python -m benchmarks.false_alarms FOLDER          the last year of the book of that project, as that table
 
-Then days are planted, one at a time, every fifth day of the year: a day at 0, two such days, a day at three times its
-value, a day at half of it. Prints a table in Markdown."""
+Each year is judged day by day, as alerts see it. Then days are changed, one outage at a time, every fifth day of the
+year: 1 to 28 days at 0; in the table also a day at three times its value, and at half of it."""
 
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import tallybook
+from benchmarks.alert_series import KINDS
 from tallybook.alerts.causes import written
-from tallybook.alerts.usual import Series, Unknown, Verdict, judge
+from tallybook.alerts.usual import PERIODS_ABOVE, Series, Unknown, Verdict, judge
 from tallybook.book.alerting import Alerting
 from tallybook.calendar import ONE_DAY
 from tallybook.demo import __main__ as demo
@@ -26,6 +31,10 @@ from tallybook.metrics import AlertSettings
 
 NOW = datetime(2026, 3, 1, 6)
 YEAR, STEP = 365, 5
+MAX_ALARMS = 4
+"""The budget: false alarms a year of any series."""
+OUTAGES = (1, 2, 7, 14, 28)
+"""Days at 0."""
 PLANTED: Mapping[str, tuple[int, float]] = {
     "a day at 0": (1, 0),
     "two days at 0": (2, 0),
@@ -38,8 +47,14 @@ PLANTED: Mapping[str, tuple[int, float]] = {
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", nargs="?", type=Path)
-    folder = parser.parse_args().folder
+    parser.add_argument("--demo", action="store_true")
+    parser.add_argument("--seeds", type=int, default=1)
+    asked = parser.parse_args()
+    if not (asked.folder or asked.demo):
+        sys.stdout.write(json.dumps(generated(asked.seeds), indent=2) + "\n")
+        return
     with tempfile.TemporaryDirectory() as made:
+        folder = asked.folder
         if folder is None:
             folder = Path(made)
             demo.begin(demo.parse([str(folder), "--data-only", "--years", "2"]), NOW)
@@ -47,6 +62,18 @@ def main() -> None:
         with tallybook.open(folder, now=(lambda: now) if folder == Path(made) else None) as book:
             book.run()
             sys.stdout.write(table(book) + "\n")
+
+
+def generated(seeds: int) -> dict[str, Any]:
+    """Alarms in a year without faults, and the share of outages found, of every kind of series."""
+    settings = AlertSettings()
+    kinds = {}
+    for name, make in KINDS.items():
+        several = [make(name, seed=seed) for seed in range(seeds)]
+        found = {f"{days} days at 0 found": planted(several[0], days, 0, settings) for days in OUTAGES}
+        kinds[name] = {"alarms_a_year": [alarms(series, settings) for series in several], **found}
+    most = max(count for kind in kinds.values() for count in kind["alarms_a_year"])
+    return {"budget": f"at most {MAX_ALARMS} a year", "most": most, "met": most <= MAX_ALARMS, "series": kinds}
 
 
 def table(book: tallybook.Book) -> str:
@@ -71,7 +98,7 @@ def whole(book: tallybook.Book, metrics: list[tallybook.metrics.Metric]) -> dict
 
 def verdict(series: Series, day: date, settings: AlertSettings) -> Verdict | None:
     """What would have been said at the end of a day. Raises Unknown."""
-    first = day - (2 * settings.unusual_history + 21) * ONE_DAY
+    first = day - (PERIODS_ABOVE * settings.unusual_history + 21) * ONE_DAY
     seen = {d: value for d, value in series.values.items() if first <= d <= day}
     return judge(replace(series, values=seen), width=settings.unusual_width, history=settings.unusual_history)
 

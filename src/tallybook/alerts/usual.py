@@ -28,9 +28,14 @@ FLOOR = {"flow": 0.05, "level": 0.02}
 """Of what moves less than this share, the spread is taken for this share."""
 COUNTED = 0.5
 """The spread of the root of a count of things that happen by themselves."""
-BEYOND = 1.5
-"""So many times as far as the second farthest of the days before, of what does not count things."""
-UNLIKELY = 1e-4
+OUTLIER_FACTOR = 1.5
+"""Allowed distance, as a multiple of the second-largest past distance to the same side."""
+PERIODS_BELOW = 3
+"""Past distances below the middle are taken from so many times `history` days. Two holidays in them allow a third."""
+PERIODS_ABOVE = 4
+"""The same above the middle. It is longer, because days that are busy now and then do no harm."""
+UNLIKELY = 1e-3
+"""Days without anything are reported as stopped when their chance is at most this."""
 BORROWED = 4
 """A weekday's own share of empty days counts beside that of all days as if there were so many more of it."""
 ALIKE = 0.5
@@ -100,14 +105,18 @@ def judge(series: Series, *, width: float, history: int, stopping: bool = True, 
 
 @dataclass(frozen=True)
 class _Usual:
-    """The middle of what is usual, how it spreads, and how far away days have been all the same; as values are compared."""
+    """The middle of what is usual and its spread; how far `below` and `above` it a day may be at least. All as values are
+    compared, see `Series.shifted`."""
 
     middle: float
     spread: float
-    reach: float = 0.0
+    below: float = 0.0
+    above: float = 0.0
 
-    def half(self, width: float) -> float:
-        return max(width * self.spread, self.reach)
+    def range(self, width: float) -> tuple[float, float]:
+        """The least and the greatest usual value."""
+        half = width * self.spread
+        return self.middle - max(half, self.below), self.middle + max(half, self.above)
 
 
 class Unknown(Exception):
@@ -119,34 +128,50 @@ def _judged(series: Series, day: date, width: float, history: int) -> tuple[bool
     usual = (_usual_level if series.level else _usual_flow)(series, day, history)
     if usual is None:
         return False, None
-    middle, half = usual.middle, usual.half(width)
-    inside = not half or abs(series.moved[day] - middle) <= half
-    if inside or (not series.level and _as_every_month(series, day, middle, history)):
+    least, most = usual.range(width)
+    inside = least == most or least <= series.moved[day] <= most
+    if inside or (not series.level and _as_every_month(series, day, usual.middle, history)):
         return True, None
-    value = series.values[day]
-    low, high = series.back(middle - half), series.back(middle + half)
+    low, high = series.back(least), series.back(most)
     if series.counted:
         low, high = ceil(low), floor(high)
-    return True, Verdict(day=day, value=value, low=low, high=high)
+    return True, Verdict(day=day, value=series.values[day], low=low, high=high)
 
 
 def _usual_flow(series: Series, day: date, history: int) -> _Usual | None:
-    """By the same weekday before; the spread also of all days about their weekday's middle."""
+    """By the same weekday before; the spread also of all days about their weekday's middle.
+
+    Nothing is assumed of how values spread: where days far away are a habit, as of a job that runs on some days, such a
+    day is usual."""
     before = _before(series, day, history)
     weekdays = _weekdays(series, before)
     same = weekdays.get(day.weekday(), [])
     if len(same) < ENOUGH * (history // 7) or len(before) < ENOUGH * history:
         return None
-    middles = {weekday: median(values) for weekday, values in weekdays.items()}
-    middle = middles[day.weekday()]
+    middle = median(same)
     own = _spread([value - middle for value in same])
-    distances = [series.moved[other] - middles[other.weekday()] for other in before]
+    distances = _distances(series, before)
     # Of one weekday there are few values: their spread may be small by chance, and then that of all days counts.
     spread = max(own, min(2 * own, _spread(distances)), _floor(series, middle))
-    # What does not count has days far outside now and then, as sums of few large amounts do. All but the farthest: one
-    # odd day must not hide the next.
-    reach = 0.0 if series.counted else BEYOND * sorted(map(abs, distances))[-2]
-    return _Usual(middle, spread, reach)
+    periods = [
+        distances,
+        *(_distances(series, _before(series, day - n * history * ONE_DAY, history)) for n in range(1, PERIODS_ABOVE)),
+    ]
+    below = [-distance for period in periods[:PERIODS_BELOW] for distance in period]
+    above = [distance for period in periods for distance in period]
+    return _Usual(middle, spread, _reach(below), _reach(above))
+
+
+def _distances(series: Series, days: Sequence[date]) -> list[float]:
+    """How far each day was from the middle of its weekday."""
+    middles = {weekday: median(values) for weekday, values in _weekdays(series, days).items()}
+    return [series.moved[day] - middles[day.weekday()] for day in days]
+
+
+def _reach(distances: Sequence[float]) -> float:
+    """How far from the middle a day may be, because days have been before. The farthest one does not count: one odd day
+    must not hide the next."""
+    return OUTLIER_FACTOR * max(sorted(distances)[-2], 0.0)
 
 
 def _weekdays(series: Series, days: Sequence[date]) -> dict[int, list[float]]:

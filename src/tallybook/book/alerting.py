@@ -14,7 +14,7 @@ from tallybook.alerts import Facts, Known, Look
 from tallybook.alerts.known import as_kept, as_known, waiting, without_strangers
 from tallybook.alerts.revised import Sizes
 from tallybook.alerts.send import beat, send
-from tallybook.alerts.usual import RIGHT_BEFORE, Series
+from tallybook.alerts.usual import PERIODS_ABOVE, RIGHT_BEFORE, Series
 from tallybook.audit.status import COLLECT, RUNS, last_word
 from tallybook.book.ended import Ended
 from tallybook.calendar import ONE_DAY
@@ -195,7 +195,7 @@ class Alerting:
 
     def _series(self, metric: Metric, covered: Sequence[tuple[date, date]]) -> Series:
         last = min(covered[-1][1], self.book.today - ONE_DAY)
-        first = last - (2 * self.settings.unusual_history + RIGHT_BEFORE + SPARE_DAYS) * ONE_DAY
+        first = last - (PERIODS_ABOVE * self.settings.unusual_history + RIGHT_BEFORE + SPARE_DAYS) * ONE_DAY
         rows = self.book.query(metric.name, from_=max(first, covered[0][0]), to=last, fill=True).rows()
         days = {day for a, b in covered for day in calendar.days(max(a, first), b)}
         values = {row["period"]: row[metric.name] for row in rows if row["complete"] and row["period"] in days}
