@@ -295,3 +295,21 @@ def test_what_a_row_says_of_its_days_is_of_one_metric(project: Any) -> None:
     (row,) = made.rows("young", "old", window="7 days", from_="2026-01-09", to="2026-01-09")
     assert (row["complete"], row["days"], row["days_expected"]) == (False, 2, 7)
     assert row["notes"] == {"old": {"days": 7, "complete": True}}
+
+
+# --- a snapshot asked live ------------------------------------------------------------------------------------------------
+
+
+def test_a_live_snapshot_beside_the_stored_one_says_when_that_was_seen(project: Any) -> None:
+    made = project(now="2026-01-10T16:00")
+    made.table("tickets (id int)", [(1,), (2,), (3,)])
+    made.declare('[metrics.open]\nkind = "level"\ntable = "tickets"\nmeasure = "count(*)"', start="")
+    made.run()
+    made.execute("delete from tickets where id = 3")
+    made.at("2026-01-10T17:00")
+    (row,) = made.rows("open", live=True, from_="2026-01-10", to="2026-01-10")
+    assert row["open"] == 2
+    note = row["notes"]["open"]
+    assert note["stored"] == 3
+    assert note["why"].startswith("the book holds 3, seen at 2026-01-10")
+    assert "tallybook run" not in note["why"]

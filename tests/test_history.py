@@ -552,3 +552,59 @@ def test_killed_at_any_step_and_imported_again_it_is_all_there(company, seed, so
             assert driver.do(company.folder, "import", **how)["exit"] == 0
             assert company.ask("signups") == expected, f"killed at step {step}"
             assert company.book.doctor() == []
+
+
+# ------------------------------------------------------------------------------------- the seam between both histories
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "refused"),
+    [
+        ("2024-02-09", "2024-02-10", False), ("2024-02-10", "2024-02-11", True), ("2024-02-11", "2024-02-12", False),
+        ("2024-01-01", "2024-02-11", True),
+    ],
+)  # fmt: skip
+def test_the_top_of_days_of_both_histories_is_refused_from_the_first_collected_day_on(company, first, last, refused):
+    text = "day,plan,value\n" + "".join(f"{date(2024, 1, 1) + timedelta(days=n)},pro,3\n" for n in range(41))
+    company.book.import_history("signups", write(company, text))
+    asked = {"by": ["plan"], "top": 1, "from_": first, "to": last, "scope": "all"}
+    if refused:
+        with pytest.raises(tallybook.Refused, match="which series of 'signups' are the largest"):
+            company.rows("signups", **asked)
+    else:
+        assert company.rows("signups", **asked)[0]["signups"] in (6, 2)
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "total"),
+    [
+        ("2024-02-09", "2024-02-10", 6), ("2024-02-10", "2024-02-10", 3), ("2024-02-10", "2024-02-11", None),
+        ("2024-02-11", "2024-02-11", 2), ("2024-02-11", "2024-02-12", 4),
+    ],
+)  # fmt: skip
+def test_a_period_that_ends_on_the_first_collected_day_is_of_both_histories(company, first, last, total):
+    january(company)
+    assert company.ask("signups", scope="all", from_=first, to=last) == {first: total}
+
+
+def test_the_change_of_a_level_over_the_seam_is_that_of_the_collected_days(company):
+    """The day before the period was imported, so what changed since is not known; nor is it 'imported'."""
+    january(company, "mrr", 500)
+    for first, last in (("2024-02-10", "2024-02-12"), ("2024-02-01", "2024-02-29")):
+        (row,) = company.rows("mrr", show="change", scope="all", from_=first, to=last)
+        assert row["mrr"] is None
+        assert row["notes"]["mrr"]["why"].endswith("the day before, was not collected")
+        assert "no value is made of both" not in row["notes"]["mrr"]["why"]
+    (row,) = company.rows("mrr", show="change", scope="all", from_="2024-02-12", to="2024-02-13")
+    assert row["mrr"] == 40, "two more rows of 10 a day"
+
+
+def test_the_line_that_collects_missing_days_leaves_imported_ones_out(company):
+    company.book.import_history("signups", write(company, daily("2024-01-01", *[3] * 31)))
+    company.at("2024-04-02T06:00")
+    company.run(from_="2024-03-01", to="2024-03-31")
+    rows = company.rows("signups", scope="month", compare="previous", from_="2024-01-01", to="2024-02-29")
+    assert rows[1]["signups_previous"] == 93
+    assert rows[0]["notes"]["signups_previous"]["why"] == (
+        "not collected: tallybook run signups --from 2023-12-01 --to 2023-12-31"
+    )

@@ -309,7 +309,8 @@ class Book:
         finally:
             engine.close()
             close_sources(means.sources)
-        return with_stored(result, self._stored(question, None))
+        snapshots = [name for name in names if self.project.catalog.metrics[name].snapshot]
+        return with_stored(result, self._stored(question, None), snapshots)
 
     def day(self, text: Day | None) -> date | None:
         """A date, ISO text, "today" or "yesterday" as a date. Raises QueryError with the forms there are."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from decimal import Decimal
 from typing import Any
 
@@ -13,8 +14,10 @@ CLOSE = 1e-9
 """Floats nearer than this, relatively, differ only by the order in which they were added."""
 
 
-def with_stored(live: Result, stored: Result) -> Result:
-    """`live` with a note at every value that the book holds differently."""
+def with_stored(live: Result, stored: Result, snapshots: Collection[str] = ()) -> Result:
+    """`live` with a note at every value that the book holds differently.
+
+    `snapshots`: metrics of which only the present can be seen; no run collects a day of theirs again."""
     known = {_key(live, row): row for row in stored.rows()}
     rows: list[dict[str, Any]] = []
     different: list[str] = []
@@ -23,6 +26,12 @@ def with_stored(live: Result, stored: Result) -> Result:
         notes = dict(row.get("notes", {}))
         for name in live.metrics:
             if before is None or before.get(name) is None or _same(row[name], before[name], row):
+                continue
+            if name in snapshots:
+                taken = before.get("notes", {}).get(name, {}).get("as_of")
+                when = f"seen at {taken}" if taken else f"of {before['period']}"
+                why = f"the book holds {before[name]}, {when}; what the source shows now is stored by the next run"
+                notes[name] = {**notes.get(name, {}), "stored": before[name], "why": why}
                 continue
             seen, held = _days(row, name), _days(before, name)
             if not seen and "why" in notes.get(name, {}):

@@ -176,6 +176,7 @@ class _Reading:
             value=None if s.value is None else Fraction(s.value), length=s.days_expected, gone=s.days_gone,
             covered=s.days, position=(s.as_of - s.period).days + 1 if s.as_of else 0, opening=self.opening(s.period),
             over=s.until <= self.last, settled=s.complete or (one_day and s.value is not None),
+            never_falls=pace.never_falls(self.catalog, self.metric, self.show),
         )  # fmt: skip
 
     def opening(self, start: date) -> Fraction | None:

@@ -70,6 +70,35 @@ def _adds_up(catalog: Catalog, metric: Metric, show: str) -> bool:
     return parsed.linear and all(slot.shape == ADDITIVE for slot in parsed.slots)
 
 
+def never_falls(catalog: Catalog, metric: Metric, show: str) -> bool:
+    """Whether more days can only add to it: counts and distinct counts, times positive numbers, added to one another.
+
+    A sum of amounts may fall, as amounts may be negative."""
+    parsed = metric.parsed
+    if metric.derived and parsed is not None:
+        operands = [never_falls(catalog, *_operand(catalog, o)) for o in parsed.operands]
+        return _rising(parsed.shell, operands.__getitem__)
+    if metric.per or show != "total" or metric.kind not in (FLOW, UNIQUES):
+        return False
+    if metric.kind == UNIQUES:
+        return True
+    return parsed is not None and _rising(parsed.shell, lambda i: parsed.slots[i].agg in ("count", "count_distinct"))
+
+
+def _rising(tree: Tree, leaf: Callable[[int], bool]) -> bool:
+    """Whether a shell grows with every leaf and with nothing else."""
+    match tree:
+        case ["slot", index]:
+            return leaf(index)
+        case ["+", left, right]:
+            return _rising(left, leaf) and _rising(right, leaf)
+        case ["*", ["num", number], inner] | ["*" | "/", inner, ["num", number]]:
+            return Fraction(number) > 0 and _rising(inner, leaf)
+        case ["float", inner] | ["fn", "coalesce", inner, ["num", "0"]]:
+            return _rising(inner, leaf)
+    return False
+
+
 def _is_level(catalog: Catalog, metric: Metric, show: str) -> bool:
     """It holds at the end of a day; so does a formula of nothing but what does."""
     if metric.derived and metric.parsed is not None:
@@ -166,6 +195,8 @@ class Progress:
     """PATH: the value at the end of the day before the period."""
     over: bool
     settled: bool
+    never_falls: bool = False
+    """More days, collected or to come, can only add to the value."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -219,8 +250,10 @@ def _line(p: Progress) -> Fraction | None:
 def _decided(p: Progress, met: bool | None) -> str:
     """What the rest of a running period cannot change, as far as such numbers go; else nothing.
 
-    A total that is there already may be less again where negative amounts follow: it is said of the value so far."""
-    upwards = p.nature == RISES or (p.nature in (ADDS_UP, GROWS) and p.covered == p.gone and _begins_below(p))
+    Counts never fall, whatever days are missing. A sum that is there already may be less again where negative amounts
+    follow: where all days that are over are collected, it is judged by its value so far."""
+    so_far = p.covered == p.gone and _begins_below(p)
+    upwards = p.nature == RISES or (p.nature in (ADDS_UP, GROWS) and (p.never_falls or so_far))
     if (upwards and met and not p.at_most) or (p.nature == FALLS and met and p.at_most):
         return REACHED
     if (upwards and met is False and p.at_most) or (p.nature == FALLS and met is False and not p.at_most):
