@@ -109,7 +109,7 @@ SOURCE = {
 METRIC = {
     "kind": f"one of {', '.join(KINDS)}",
     "source": "which source; may be left out where there is one",
-    "table": "a table or view, with its schema where needed",
+    "table": 'a table or view, with its schema where needed; a name with a dot in double quotes, as "dot.ted"',
     "sql": "one query that only reads, instead of a table",
     "join": "tables whose columns stand beside the facts': `TABLE on TABLE.column = column`, or a list of such; see [joins](metrics.md#columns-of-other-tables)",
     "where": "only facts that meet this condition, in the source's SQL",

@@ -44,6 +44,30 @@ LATER_KINDS = ("gainsight_px", "webhook")
 """Known, but not delivered to by this version."""
 FILTER = re.compile(r"^\s*(?P<dim>[A-Za-z_][\w.]*)\s*(?P<sign>!?=)(?P<value>.*)$", re.DOTALL)
 """`plan=pro`, `plan!=pro`, `plan=` (null)."""
+_TABLE_PART = re.compile(r'"((?:[^"]|"")+)"|[^.]+')
+
+
+def table_parts(written: str) -> tuple[str, ...]:
+    """A table's name as it is declared, in its parts: `shop.orders` is (shop, orders), `"dot.ted"` is (dot.ted,).
+
+    A part in double quotes may hold dots, and a quote that is written twice."""
+    found = list(_TABLE_PART.finditer(written))
+    if not found or ".".join(m[0] for m in found) != written:  # quotes that are part of a name, as in `quo"te`
+        return tuple(written.split("."))
+    return tuple(m[1].replace('""', '"') if m[1] else m[0] for m in found)
+
+
+def written_table(name: str) -> str:
+    """A table's own name as it is declared."""
+    return '"' + name.replace('"', '""') + '"' if table_parts(name) != (name,) else name
+
+
+def schema_and_table(written: str) -> tuple[str, str]:
+    """(its schema or '', its own name)."""
+    *schema, name = table_parts(written)
+    return ".".join(schema), name
+
+
 ALERT_KINDS = ("failed", "late", "source", "stopped", "unusual", "revised", "delivery")
 """What an alert may be about: a metric or a run that failed, a metric that is late, a source that cannot be reached or is
 stale, a metric that has no facts any more, an unusual value, unusually large revisions, a delivery that failed."""

@@ -35,7 +35,7 @@ from tallybook.catalog.values import Wrong
 from tallybook.catalog.words import closest, shown, toml
 from tallybook.errors import MeasureError, Problems
 from tallybook.measure import BY_TIME, parse_derived, parse_measure
-from tallybook.metrics import RESERVED_NAMES, UNIQUES
+from tallybook.metrics import RESERVED_NAMES, UNIQUES, schema_and_table
 
 ANY_DIALECT = ["postgres", "mysql", "sqlite", "duckdb"]
 
@@ -174,7 +174,7 @@ class Metrics:
 
     def check_joins(self, d: Declared) -> None:
         """Each name once, and every qualified column of a table that is there."""
-        names = [(d.metric.table or "").rpartition(".")[2]]
+        names = [schema_and_table(d.metric.table or "")[1]]
         for join in d.metric.join if "join" not in d.bad else ():
             if join.name.casefold() in (n.casefold() for n in names):
                 paste = f"join = {toml(f'{join.table} as other on …')}"

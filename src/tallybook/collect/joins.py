@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from tallybook.errors import SourceError
 from tallybook.measure import Slot
-from tallybook.metrics import Join, Metric
+from tallybook.metrics import Join, Metric, schema_and_table
 from tallybook.sources.base import BOOL, DATE, NUMBERS, TEXT, TIMESTAMP, TIMESTAMPTZ, Source
 
 _CAST = {*NUMBERS, BOOL, DATE, TIMESTAMP, TIMESTAMPTZ}
@@ -65,7 +65,7 @@ class _Scope:
         assert metric.table is not None
         facts = _columns(source, metric, metric.table)
         others = {join.name: _columns(source, metric, join.table) for join in metric.join}
-        return cls(source, metric, metric.table.rpartition(".")[2], facts, others)
+        return cls(source, metric, schema_and_table(metric.table)[1], facts, others)
 
     def where(self, message: str, hint: str = "") -> SourceError:
         return SourceError(f"metrics.{self.metric.name}.join: {message}", hint=hint)

@@ -7,9 +7,10 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from tallybook.catalog.words import toml
 from tallybook.collect.bind import bind, describe_time
 from tallybook.errors import Problem, SourceError, SourceUnavailable
-from tallybook.metrics import APPLY, Metric
+from tallybook.metrics import APPLY, Metric, schema_and_table, written_table
 from tallybook.sources.base import Source
 
 
@@ -89,7 +90,11 @@ def _table_there(source: Source, metric: Metric, found: Look) -> bool:
     assert metric.table is not None
     columns = source.columns(metric.table)
     if not columns:
-        found.problems.append(_missing(f"metrics.{metric.name}.table", "table", metric.table, source.tables))
+        found.problems.append(
+            _missing(
+                f"metrics.{metric.name}.table", "table", metric.table, lambda: [*map(written_table, source.tables())]
+            )
+        )
         return False
     named: dict[str, list[str | None]] = {
         "time": [metric.time], "from": [metric.from_], "until": [metric.until], "by": list(metric.by),
@@ -111,7 +116,7 @@ def _missing(path: str, what: str, name: str, there: Callable[[], list[str]]) ->
     return Problem(
         path=path, message=f"there is no {what} {name!r}", seen=repr(name), expected=f"one of {listed}",
         hint=f"did you mean {close[0]!r}?" if close else "",
-        paste=f'{path.rpartition(".")[2]} = "{close[0]}"' if close and not path.endswith((".by", ".series")) else "",
+        paste=f'{path.rpartition(".")[2]} = {toml(close[0])}' if close and not path.endswith((".by", ".series")) else "",
     )  # fmt: skip
 
 
@@ -129,6 +134,6 @@ def _warn_of_search(source: Source, metric: Metric, found: Look) -> None:
 
 
 def _unindexed(source: Source, table: str, column: str, why: str) -> str:
-    name = re.sub(r"\W+", "_", f"{table.rpartition('.')[2]}_{column}").strip("_").lower()
+    name = re.sub(r"\W+", "_", f"{schema_and_table(table)[1]}_{column}").strip("_").lower()
     how = source.indexing(name, table, column)
     return f"{table}.{column} is not indexed: every run reads the whole table{why} ({how})"

@@ -14,7 +14,7 @@ from typing import Any
 from tallybook.calendar import ONE_DAY, day_of, days, start_of
 from tallybook.collect.bind import Facts, fill
 from tallybook.measure import ADDITIVE, BUCKETS, BY_TIME, DECIMAL, FLOAT, IDS, INTEGER, Slot
-from tallybook.metrics import LEVEL
+from tallybook.metrics import LEVEL, schema_and_table
 from tallybook.sources.base import (
     DEC,
     INT,
@@ -539,7 +539,7 @@ class Group:
 
     def _timed(self, relation: str, value: str, wide: str) -> str:
         """The relation with the instant of each row beside its columns, under the name it had."""
-        name = "f" if self.metric.table is None else self.source.quote(self.metric.table.rpartition(".")[2])
+        name = "f" if self.metric.table is None else self.source.quote(schema_and_table(self.metric.table)[1])
         inner = f"SELECT *, {value} AS {_TIME} FROM {relation} WHERE {wide}{self.source.apart}"
         return f"({inner}) {name}"
 

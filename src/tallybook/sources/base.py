@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from tallybook.calendar import ONE_DAY, zone
 from tallybook.errors import NotFinite, SourceError
+from tallybook.metrics import table_parts
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -237,7 +238,7 @@ class Source(abc.ABC):
         return '"' + name.replace('"', '""') + '"'
 
     def table_name(self, name: str) -> str:
-        return ".".join(self.quote(part) for part in name.split("."))
+        return ".".join(self.quote(part) for part in table_parts(name))
 
     def limited(self, select: str, rows: int) -> str:
         """A SELECT of at most so many rows."""

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tallybook.errors import SourceError, SourceUnavailable
+from tallybook.metrics import schema_and_table
 from tallybook.sources.base import (
     DEC,
     FLOAT,
@@ -261,7 +262,7 @@ class ClickhouseSource(ClickhouseSql):
 
 
 def _is(table: str) -> str:
-    schema, _, name = table.rpartition(".")
+    schema, name = schema_and_table(table)
     database = _literal(schema) if schema else "currentDatabase()"
     return f"database = {database} AND table = {_literal(name)}"
 

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from tallybook.errors import SourceError, SourceUnavailable
+from tallybook.metrics import schema_and_table
 from tallybook.sources.base import (
     BOOL,
     BYTES,
@@ -128,7 +129,7 @@ class DuckdbSource(FileSource["duckdb.DuckDBPyConnection"]):
         return [row[0] for row in found]
 
     def columns(self, table: str) -> list[str]:
-        name = table.rpartition(".")[2].replace("'", "''")
+        name = schema_and_table(table)[1].replace("'", "''")
         with self.snapshot() as reader:
             found = reader.rows(
                 "SELECT column_name FROM information_schema.columns "
@@ -148,7 +149,7 @@ class DuckdbSource(FileSource["duckdb.DuckDBPyConnection"]):
         return [row[0] for row in found]
 
     def foreign_keys(self, table: str) -> list[tuple[str, str, str]]:
-        name = table.rpartition(".")[2].replace("'", "''")
+        name = schema_and_table(table)[1].replace("'", "''")
         with self.snapshot() as reader:
             found = reader.rows(
                 "SELECT constraint_column_names, referenced_table, referenced_column_names FROM duckdb_constraints() "
@@ -157,7 +158,7 @@ class DuckdbSource(FileSource["duckdb.DuckDBPyConnection"]):
         return [(columns[0], other, keys[0]) for columns, other, keys in found if len(columns) == 1]
 
     def unique_keys(self, table: str) -> list[tuple[str, ...]]:
-        name = table.rpartition(".")[2].replace("'", "''")
+        name = schema_and_table(table)[1].replace("'", "''")
         with self.snapshot() as reader:
             found = reader.rows(
                 "SELECT constraint_column_names FROM duckdb_constraints() WHERE constraint_type IN ('PRIMARY KEY', 'UNIQUE') "

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from tallybook.errors import SourceError, SourceUnavailable
+from tallybook.metrics import schema_and_table
 from tallybook.sources.base import FLOAT, TEXT, ColumnType, Reader, Source
 
 if TYPE_CHECKING:
@@ -196,14 +197,14 @@ class ServerSource(Source):
     def columns(self, table: str) -> list[str]:
         from sqlalchemy.exc import NoSuchTableError
 
-        schema, _, name = table.rpartition(".")
+        schema, name = schema_and_table(table)
         try:
             return [column["name"] for column in self.inspector().get_columns(name, schema=schema or None)]
         except NoSuchTableError:
             return []
 
     def indexed_columns(self, table: str) -> set[str]:
-        schema, _, name = table.rpartition(".")
+        schema, name = schema_and_table(table)
         found = self.inspector()
         firsts = {i["column_names"][0] for i in found.get_indexes(name, schema=schema or None) if i["column_names"]}
         key = found.get_pk_constraint(name, schema=schema or None).get("constrained_columns") or []
@@ -213,7 +214,7 @@ class ServerSource(Source):
         return sorted(self.inspector().get_table_names())
 
     def foreign_keys(self, table: str) -> list[tuple[str, str, str]]:
-        schema, _, name = table.rpartition(".")
+        schema, name = schema_and_table(table)
         found = self.inspector().get_foreign_keys(name, schema=schema or None)
         return [
             (key["constrained_columns"][0], key["referred_table"], key["referred_columns"][0])
@@ -222,7 +223,7 @@ class ServerSource(Source):
         ]
 
     def unique_keys(self, table: str) -> list[tuple[str, ...]]:
-        schema, _, name = table.rpartition(".")
+        schema, name = schema_and_table(table)
         found, where = self.inspector(), schema or None
         key = found.get_pk_constraint(name, schema=where).get("constrained_columns") or []
         # An index over some of the rows, or over an expression, promises nothing of the columns.

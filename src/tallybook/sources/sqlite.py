@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from tallybook.errors import SourceError, SourceUnavailable
+from tallybook.metrics import schema_and_table
 from tallybook.sources.base import (
     BOOL,
     DATE,
@@ -140,17 +141,19 @@ class SqliteSource(FileSource["sqlite3.Connection"]):
 
     def columns(self, table: str) -> list[str]:
         with self.snapshot() as reader:
-            return [
-                row[1] for row in reader.rows(f"PRAGMA table_xinfo({self.quote(table.rsplit('.', maxsplit=1)[-1])})")
-            ]
+            return [row[1] for row in reader.rows(f"PRAGMA table_xinfo({self.quote(schema_and_table(table)[1])})")]
 
     def indexed_columns(self, table: str) -> set[str]:
         found: set[str] = set()
         with self.snapshot() as reader:
-            for row in reader.rows(f"PRAGMA index_list({self.quote(table)})"):
+            for row in reader.rows(f"PRAGMA index_list({self.quote(schema_and_table(table)[1])})"):
                 first = reader.rows(f"PRAGMA index_info({self.quote(row[1])})")[0]
                 found.add(first[2])
-            key = [row for row in reader.rows(f"PRAGMA table_info({self.quote(table)})") if row[5] == 1]
+            key = [
+                row
+                for row in reader.rows(f"PRAGMA table_info({self.quote(schema_and_table(table)[1])})")
+                if row[5] == 1
+            ]
             found.update(row[1] for row in key)
         return found
 
@@ -161,7 +164,7 @@ class SqliteSource(FileSource["sqlite3.Connection"]):
 
     def foreign_keys(self, table: str) -> list[tuple[str, str, str]]:
         with self.snapshot() as reader:
-            found = reader.rows(f"PRAGMA foreign_key_list({self.quote(table)})")
+            found = reader.rows(f"PRAGMA foreign_key_list({self.quote(schema_and_table(table)[1])})")
         several = {row[0] for row in found if row[1]}
         single = [(row[3], row[2], row[4]) for row in found if row[0] not in several]
         return [(column, other, key or self._key(other)) for column, other, key in single]
@@ -171,7 +174,7 @@ class SqliteSource(FileSource["sqlite3.Connection"]):
         return next((key[0] for key in self.unique_keys(table)), "rowid")
 
     def unique_keys(self, table: str) -> list[tuple[str, ...]]:
-        name = self.quote(table.rpartition(".")[2])
+        name = self.quote(schema_and_table(table)[1])
         found: list[tuple[str, ...]] = []
         with self.snapshot() as reader:
             key = sorted((row[5], row[1]) for row in reader.rows(f"PRAGMA table_info({name})") if row[5])
