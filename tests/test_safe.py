@@ -861,8 +861,8 @@ def test_doctor_finds_what_was_done_to_a_book(lived: Lived) -> None:
         "bytes, the ledger says": lambda book, file: file.write_bytes(file.read_bytes()[:-9]),
         "cannot be read": lambda book, file: file.write_bytes(b"x" * file.stat().st_size),
         "does not hold the bytes that were written": lambda book, file: flip_a_bit(file),
-        "on 1 days that are not covered": lambda book, file: ledger(
-            book, "DELETE FROM coverage WHERE metric = 'signups' AND day = '2024-01-09'"
+        "days that are not covered": lambda book, file: ledger(
+            book, "DELETE FROM coverage WHERE metric = 'signups' AND '2024-01-09' BETWEEN first_day AND last_day"
         ),
         "which is not recorded": lambda book, file: ledger(book, "DELETE FROM definitions WHERE metric = 'mrr'"),
         "without a gap": lambda book, file: ledger(book, "DELETE FROM versions WHERE version = 3"),

@@ -40,7 +40,17 @@ CREATE TABLE contents (
 ALTER TABLE contents ALTER COLUMN body SET STORAGE EXTERNAL
 """
 """What this ledger has beside the tables of every ledger. The bytes are compressed already."""
-STEPS: Mapping[int, str] = {3: tables.made("alerts", tables.POSTGRESQL)}
+# The table stays, and with it what others may do to it.
+_STRETCHES = f"""
+CREATE TABLE coverage_3 AS SELECT * FROM coverage;
+DELETE FROM coverage;
+ALTER TABLE coverage RENAME COLUMN day TO first_day;
+ALTER TABLE coverage ADD COLUMN last_day DATE NOT NULL;
+ALTER TABLE coverage ADD COLUMN day_count BIGINT NOT NULL;
+{tables.folded("coverage_3", "day - ({count})::int")};
+DROP TABLE coverage_3
+"""
+STEPS: Mapping[int, str] = {3: tables.made("alerts", tables.POSTGRESQL), 4: _STRETCHES}
 """{number: the statements that make a ledger of the number before one of this number}."""
 
 
@@ -51,7 +61,7 @@ class NoLedger(Exception):
 class PostgresqlLedger(SqlLedger):
     """`url` is as libpq reads it, with any SQLAlchemy driver named in it left out."""
 
-    island: ClassVar[str] = "day - ({count})::int"
+    island: ClassVar[str] = "first_day - ({count})::int"
 
     def __init__(self, url: str, *, schema: str = "tallybook", create: bool = True) -> None:
         """Raises NoLedger when it is not there and `create` is false, BookUnavailable when it cannot be reached."""

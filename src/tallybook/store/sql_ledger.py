@@ -17,13 +17,12 @@ from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, ClassVar, Protocol
 
-from tallybook.calendar import days as calendar_days
 from tallybook.errors import BookError, Busy
+from tallybook.store.coverage import cover, covered_days, stretches_of
 from tallybook.store.ledger import (
     Change,
     Cleaned,
     Conflict,
-    Covered,
     CoveredDay,
     Definition,
     Delivered,
@@ -32,7 +31,6 @@ from tallybook.store.ledger import (
     Lease,
     Revision,
     Snapshot,
-    Stretch,
     Tables,
 )
 from tallybook.store.tables import COLUMNS
@@ -72,7 +70,7 @@ class SqlLedger(abc.ABC):
     out_of_the_way: str
     """The line that moves the book somewhere else."""
     island: ClassVar[str]
-    """The `day` minus a counter that grows by a day, in the database's SQL; `{count}` is the counter."""
+    """`first_day` minus a number of days, `{count}`, in the database's SQL."""
 
     @abc.abstractmethod
     def _reading(self) -> AbstractContextManager[Transaction]:
@@ -131,7 +129,7 @@ class SqlLedger(abc.ABC):
             at = f"added <= {version:d} AND (removed IS NULL OR removed > {version:d})"
             asked = f"SELECT {_FILE} FROM files WHERE {at} ORDER BY kind, metric, first_day"
             files = tuple(map(_file, db.execute(asked)))
-            coverage = self._coverage(db, wanted, at)
+            coverage = stretches_of(db, at, _among, wanted, self.island)
             definitions = _definitions(db, wanted)
         return Snapshot(version=version, files=files, coverage=coverage, definitions=definitions)
 
@@ -277,15 +275,7 @@ class SqlLedger(abc.ABC):
 
     def covered_days(self, metric: str, first: date, last: date) -> list[CoveredDay]:
         with self._reading() as db:
-            rows = db.execute(
-                "SELECT definition, day, run, instant, added FROM coverage "
-                "WHERE metric = ? AND day BETWEEN ? AND ? AND removed IS NULL ORDER BY day, definition",
-                [metric, str(first), str(last)],
-            ).fetchall()
-        return [
-            CoveredDay(definition=r[0], day=date.fromisoformat(r[1]), run=r[2], instant=r[3], version=r[4])
-            for r in rows
-        ]
+            return covered_days(db, metric, first, last)
 
     def followed(self) -> dict[tuple[str, str], Followed]:
         with self._reading() as db:
@@ -297,45 +287,6 @@ class SqlLedger(abc.ABC):
             )
             for metric, definition, column, seen, waiting in rows
         }  # fmt: skip
-
-    # -- coverage ---------------------------------------------------------------------------------------------
-
-    def _coverage(
-        self, db: Transaction, wanted: list[str] | None, at: str
-    ) -> dict[tuple[str, str], tuple[Stretch, ...]]:
-        """Neighbouring days folded into stretches by the ledger itself: ten numbers instead of seven hundred rows."""
-        whole: dict[tuple[str, str], tuple[Stretch, ...]] = {}
-        broken: list[str] = []
-        for metric, definition, days, instants, first, last in db.execute(
-            "SELECT metric, definition, count(*), count(instant), min(day), max(day) FROM coverage "
-            f"WHERE {at}{_among('AND', wanted)} GROUP BY metric, definition",
-            wanted or [],
-        ):
-            stretch = Stretch(date.fromisoformat(first), date.fromisoformat(last))
-            if instants == 0 and days == (stretch.last - stretch.first).days + 1:
-                whole[(metric, definition)] = (stretch,)
-            else:
-                broken.append(metric)
-        return whole | self._broken_coverage(db, list(dict.fromkeys(broken)), at)
-
-    def _broken_coverage(
-        self, db: Transaction, metrics: list[str], at: str
-    ) -> dict[tuple[str, str], tuple[Stretch, ...]]:
-        """Of metrics with gaps, or with instants, which takes the ledger ten times as long."""
-        if not metrics:
-            return {}
-        island = self.island.format(count="row_number() OVER (PARTITION BY metric, definition, instant ORDER BY day)")
-        found: dict[tuple[str, str], list[Stretch]] = {}
-        for metric, definition, instant, first, last in db.execute(
-            "SELECT metric, definition, instant, min(day), max(day) FROM ("
-            f"  SELECT metric, definition, instant, day, {island} AS island "
-            f"  FROM coverage WHERE {at}{_among('AND', metrics)}) AS islands "
-            "GROUP BY metric, definition, instant, island ORDER BY 1, 2, 4",
-            metrics,
-        ):
-            stretch = Stretch(date.fromisoformat(first), date.fromisoformat(last), instant)
-            found.setdefault((metric, definition), []).append(stretch)
-        return {key: tuple(stretches) for key, stretches in found.items()}
 
     # -- names -----------------------------------------------------------------------------------------------
 
@@ -513,7 +464,7 @@ def _record(db: Transaction, change: Change, version: int, run: int | None, stam
         [(d.metric, d.id, d.declared, d.body, stamp, stamp) for d in change.definitions],
     )
     for covered in change.covered:
-        _cover(db, covered, version, run)
+        cover(db, covered, version, run)
     db.executemany(
         "INSERT INTO followed VALUES (?, ?, ?, ?, ?) ON CONFLICT (metric, definition) DO UPDATE SET "
         "follows = excluded.follows, seen = excluded.seen, waiting = excluded.waiting",
@@ -532,30 +483,6 @@ def _forget(db: Transaction, key: str) -> None:
     for table in ("coverage", "definitions", "revisions", "followed", "alerts"):
         db.execute(f"DELETE FROM {table} WHERE metric = ?", [key])
     db.execute("DELETE FROM metric_keys WHERE key = ?", [key])
-
-
-def _cover(db: Transaction, covered: Covered, version: int, run: int | None) -> None:
-    """Days that are covered already keep the version that covered them; a snapshot seen anew replaces the old,
-    which older versions still show."""
-    if not covered.stretches:
-        return
-    own = (covered.metric, covered.definition)
-    found = db.execute(
-        "SELECT day, instant FROM coverage WHERE metric = ? AND definition = ? AND removed IS NULL AND day BETWEEN ? AND ?",
-        [*own, str(covered.stretches[0][0]), str(covered.stretches[-1][1])],
-    ).fetchall()
-    there, days = dict(found), [str(day) for a, b in covered.stretches for day in calendar_days(a, b)]
-    again = [day for day in days if day in there and there[day] == covered.instant]
-    fresh = [day for day in days if day not in there or there[day] != covered.instant]
-    this = "metric = ? AND definition = ? AND day = ? AND removed IS NULL"
-    db.executemany(f"UPDATE coverage SET run = ? WHERE {this}", [(run, *own, day) for day in again])
-    db.executemany(
-        f"UPDATE coverage SET removed = ? WHERE {this}", [(version, *own, day) for day in fresh if day in there]
-    )
-    db.executemany(
-        "INSERT INTO coverage (metric, definition, day, run, instant, added) VALUES (?, ?, ?, ?, ?, ?)",
-        [(*own, day, run, covered.instant, version) for day in fresh],
-    )
 
 
 def _hold(db: Transaction, lease: Lease) -> None:

@@ -19,11 +19,10 @@ from tallybook.store.sql_ledger import SqlLedger, Transaction
 
 WAIT_SECONDS = 30.0
 """How long a change of others is waited for."""
-_COVERAGE = ("metric", "definition", "day", "run", "instant", "added")
 
 
 class SqliteLedger(SqlLedger):
-    island: ClassVar[str] = "julianday(day) - {count}"
+    island: ClassVar[str] = "julianday(first_day) - ({count})"
 
     def __init__(self, path: Path) -> None:
         self.path, self.where = path, str(path.parent)
@@ -70,6 +69,8 @@ class SqliteLedger(SqlLedger):
                 _from_1_to_2(db)
             if number in (1, 2):
                 db.execute(_table("alerts"))
+            if number in (1, 2, 3):
+                _from_3_to_4(db)
             if number < tables.NUMBER:
                 db.execute(f"PRAGMA user_version = {tables.NUMBER}")
 
@@ -146,13 +147,17 @@ def _from_1_to_2(db: Transaction) -> None:
         db.execute("ALTER TABLE versions ADD COLUMN cleaned INTEGER NOT NULL DEFAULT 0")
         db.execute("UPDATE versions SET cleaned = 1 WHERE what LIKE '% (cleaned)'")
     if "removed" not in _columns(db, "coverage"):
-        db.execute("ALTER TABLE coverage RENAME TO coverage_1")
-        db.execute(_table("coverage"))
-        names = ", ".join(_COVERAGE)
-        db.execute(f"INSERT INTO coverage ({names}) SELECT {names} FROM coverage_1")
-        db.execute("DROP TABLE coverage_1")
+        db.execute("ALTER TABLE coverage ADD COLUMN removed INTEGER")
     db.execute("ALTER TABLE files ADD COLUMN sha256 TEXT")
     db.execute(_table("followed"))
+
+
+def _from_3_to_4(db: Transaction) -> None:
+    """Covered days become stretches of days."""
+    db.execute("ALTER TABLE coverage RENAME TO coverage_3")
+    db.execute(_table("coverage"))
+    db.execute(tables.folded("coverage_3", "julianday(day) - {count}"))
+    db.execute("DROP TABLE coverage_3")
 
 
 def _table(name: str) -> str:
