@@ -71,7 +71,7 @@ soak: setup servers
 	TALLYBOOK_SOAK=1 $(BIN)/python -m pytest -o faulthandler_timeout=0 -n $(WORKERS) --dist worksteal $(ARGS)
 
 bench: setup servers
-	$(BIN)/python benchmarks/run.py $(ARGS)
+	$(BIN)/python -m benchmarks.run $(ARGS)
 
 # The demo's pins are those of the whole lock, so that `make demo` and `make test` share one .venv.
 COMPILE = build/lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \

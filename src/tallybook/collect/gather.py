@@ -18,7 +18,7 @@ from tallybook.collect.staging import AdditiveRows, Staging, opening_day
 from tallybook.collect.statements import AdditivePlan, Group, KeyedPlan, Scan
 from tallybook.errors import Inseparable, NotFinite, SourceError
 from tallybook.isolation import isolated
-from tallybook.measure import FLOAT
+from tallybook.measure import ADDITIVE, FLOAT
 from tallybook.sources.base import INT, TEXT, Reader, as_exact, as_float, as_integer, as_text
 
 if TYPE_CHECKING:
@@ -29,8 +29,8 @@ SNAPSHOT_SECONDS = 60.0
 """No snapshot is held longer: it would keep the source from cleaning up."""
 QUICK_SECONDS = 0.2
 """Days that take no longer are asked a month at a time."""
-Told = Callable[[int, int], None]
-"""Called with (days done, points staged)."""
+Say = Callable[[str], None]
+"""Called with what the reports of the group's metrics are to note."""
 
 
 @dataclass(frozen=True)
@@ -52,15 +52,16 @@ def by_index(group: Group, day: date) -> bool:
 
 
 def gather_days(
-    group: Group, stretches: Sequence[tuple[date, date]], staging: Staging, indexed: bool, seconds: float = 0.0
-) -> Iterator[Step]:
+    group: Group, stretches: Sequence[tuple[date, date]], staging: Staging, indexed: bool, seconds: float = 0.0,
+    say: Say = lambda note: None,
+) -> Iterator[Step]:  # fmt: skip
     """Flows and one-row-a-day levels: a statement a day where an index helps, else one over the stretch.
 
     Days come in steps of whole months, as many as are read within `seconds`."""
     with _naming(group):
         for first, last in stretches:
             if not indexed:
-                yield from _whole_stretch(group, first, last, staging)
+                yield from _whole_stretch(group, first, last, staging, say)
                 continue
             day = first
             while day <= last:
@@ -116,28 +117,98 @@ def _one_by_one(group: Group, first: date, last: date, staging: Staging, seconds
     return day
 
 
-def _whole_stretch(group: Group, first: date, last: date, staging: Staging) -> Iterator[Step]:
-    """All days by one scan for each shape; halves if that takes longer than the source allows."""
-    rows = FusedRows(staging, "new_additive", len(group.dims))
+def _whole_stretch(group: Group, first: date, last: date, staging: Staging, say: Say) -> Iterator[Step]:
+    """All days by one scan for each shape, in one snapshot. A shape that takes longer than the source allows is read
+    some days at a time; what the shapes before it answered is kept."""
+    shapes = _shapes(group, staging)
     try:
         with group.source.snapshot() as reader:
-            for additive in group.additives():
-                _read_additive(group, additive, reader, rows, first, last)
-            for scan in group.scans(split=True):
-                table = _table(reader, group, scan, group.scan(scan, first, last, split=True), split=True)
-                _stage_keyed(group, scan, staging, table, first, split=True)
+            while shapes:
+                shapes[0].read(reader, first, last)
+                shapes.pop(0)
     except SourceError as error:
-        if "took longer" not in error.message or first == last:
+        if not _too_long(error) or first == last:
             raise
-        for facts in group.members:
-            staging.drop(facts.bound.key, facts.bound.definition, [(first, last)])
-        middle = first + (last - first) // 2
-        yield from _whole_stretch(group, first, middle, staging)
-        yield from _whole_stretch(group, middle + ONE_DAY, last, staging)
-        return
-    rows.stage()
+        shapes[0].forget(first, last)
+        most = _fewer((last - first).days + 1)
+        for shape in shapes:
+            most = _in_pieces(group, shape, first, last, most)
+        say(
+            f"{(last - first).days + 1} days at once take longer than statement_timeout = "
+            f"{group.source.settings.statement_timeout:g} s: read {most} at a time; {_index_hint(group)}"
+        )
     staging.bucket()
     yield Step(first, last)
+
+
+def _in_pieces(group: Group, shape: _Shape, first: date, last: date, most: int) -> int:
+    """Read a shape at most so many days at a time, fewer as long as that takes too long. Returns how many it was."""
+    day = first
+    while day <= last:
+        end = min(last, day + (most - 1) * ONE_DAY)
+        try:
+            with group.source.snapshot() as reader:
+                shape.read(reader, day, end)
+        except SourceError as error:
+            if not _too_long(error) or day == end:
+                raise
+            shape.forget(day, end)
+            most = _fewer((end - day).days + 1)
+        else:
+            day = end + ONE_DAY
+    return most
+
+
+def _too_long(error: SourceError) -> bool:
+    return "took longer" in error.message
+
+
+def _fewer(number: int) -> int:
+    """Days to ask for when so many take too long. A quarter, because each attempt that fails costs a whole timeout."""
+    return max(1, number // 4)
+
+
+def _index_hint(group: Group) -> str:
+    reach = group.members[0].reach
+    table, column = reach or (group.metric.table, group.metric.time)
+    if not table:
+        return f"an index on the column behind {column} would help"
+    return f"an index would help: CREATE INDEX {table.rpartition('.')[2]}_{column} ON {table} ({column})"
+
+
+@dataclass(frozen=True)
+class _Shape:
+    """One statement of a group over some days: how to read and stage it, how to forget what came of one that failed."""
+
+    read: Callable[[Reader, date, date], None]
+    forget: Callable[[date, date], None]
+
+
+def _shapes(group: Group, staging: Staging) -> list[_Shape]:
+    additive = [_additive_shape(group, plan, staging) for plan in group.additives()]
+    return [*additive, *(_keyed_shape(group, scan, staging) for scan in group.scans(split=True))]
+
+
+def _additive_shape(group: Group, plan: AdditivePlan, staging: Staging) -> _Shape:
+    def read(reader: Reader, first: date, last: date) -> None:
+        rows = FusedRows(staging, "new_additive", len(group.dims))
+        _read_additive(group, plan, reader, rows, first, last)
+        rows.stage()
+
+    def forget(first: date, last: date) -> None:
+        for facts, _ in plan.rows:
+            staging.drop(facts.bound.key, facts.bound.definition, [(first, last)], kinds=(ADDITIVE,))
+
+    return _Shape(read, forget)
+
+
+def _keyed_shape(group: Group, scan: Scan, staging: Staging) -> _Shape:
+    def read(reader: Reader, first: date, last: date) -> None:
+        table = _table(reader, group, scan, group.scan(scan, first, last, split=True), split=True)
+        _stage_keyed(group, scan, staging, table, first, split=True)
+
+    # A keyed statement is staged once all of it has been read.
+    return _Shape(read, lambda first, last: None)
 
 
 def _days(first: date, last: date) -> list[date]:

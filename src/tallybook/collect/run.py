@@ -41,8 +41,12 @@ JOB = "collect"
 LEASE_SECONDS = 60.0
 ALONE_SECONDS = 600.0
 PUBLISH_SECONDS = 10.0
-"""Staged days are published at least this often, so that a run that dies has done something."""
-PUBLISH_POINTS = 5_000_000
+"""Staged days are published this often, so that a run that dies has done something, unless publishing takes long."""
+PUBLISH_FACTOR = 20
+"""Seconds between two publications for each second that the last one took: months are rewritten by each."""
+MAX_PUBLISH_SECONDS = 600.0
+PUBLISH_POINTS = 10_000_000
+"""Points that are staged before they are published; compressed, they take some 5 to 30 bytes of memory each."""
 
 
 @dataclass(kw_only=True)
@@ -189,6 +193,8 @@ class _Runner:
         self.late = Counter(work.facts[0].metric.source or "" for work in plan.works if work.late)
         """Late works that are not done, by source."""
         self.published = time.monotonic()
+        self.pause = means.publish_seconds
+        """Seconds from the last publication to the next."""
         self.done, self.of = 0, sum(work.days * len(work.facts) for work in plan.works)
         self.points = 0
 
@@ -220,7 +226,7 @@ class _Runner:
         except SourceError as error:
             apart = isinstance(error, Inseparable) and work.group is not None and work.group.fused
             if len(work.facts) > 1 or apart:
-                self._one_by_one(work, fused=not apart)
+                self._one_by_one(work, error, fused=not apart)
             else:
                 self._failed(work, error)
 
@@ -243,7 +249,14 @@ class _Runner:
             indexed = by_index(work.group, work.stretches[-1][1])
             for facts in work.facts:
                 self._report(facts).plan = "a statement a day" if indexed else "one scan"
-            yield from gather_days(work.group, work.stretches, self.staging, indexed, self.means.publish_seconds)
+            seconds = self.means.publish_seconds
+            say = functools.partial(self._note, work)
+            yield from gather_days(work.group, work.stretches, self.staging, indexed, seconds, say)
+
+    def _note(self, work: Work, note: str) -> None:
+        for facts in work.facts:
+            notes = self._report(facts).notes
+            notes += [note] if note not in notes else []
 
     def _as_allowed(self, work: Work) -> Iterator[Step]:
         """A step at least, and more until the work's share of its source's `max_load` is used up."""
@@ -300,11 +313,15 @@ class _Runner:
                     f"{number} row{'s end' if number > 1 else ' ends'} no later than {'they begin and are' if number > 1 else 'it begins and is'} left out"
                 )
 
-    def _one_by_one(self, work: Work, *, fused: bool) -> None:
+    def _one_by_one(self, work: Work, error: SourceError, *, fused: bool) -> None:
         """A statement of several metrics failed: ask for each alone, so that only the broken ones fail. Not `fused`:
         for each of their keys, too."""
         assert work.group is not None
         self.staging.abandon()
+        if len(work.facts) > 1:
+            self._report(work.facts[0]).notes.append(
+                f"{len(work.facts)} metrics that share a statement are read one by one, because it failed: {error.message}"
+            )
         left = {facts.bound.key: self._drop_unfinished(work, facts) for facts in work.facts}
         for facts in work.facts:
             alone = Work(
@@ -342,7 +359,7 @@ class _Runner:
         self._tell(work.facts[0].metric.name)
         size = self.staging.size()
         stop = self.means.stop()
-        if stop or time.monotonic() - self.published > self.means.publish_seconds or size > PUBLISH_POINTS:
+        if stop or time.monotonic() - self.published > self.pause or size > PUBLISH_POINTS:
             self._publish()
         if stop:
             raise KeyboardInterrupt
@@ -386,6 +403,7 @@ class _Runner:
         """What is staged becomes the book's next version, in one transaction."""
         if not self.staged:
             return
+        began = time.monotonic()
         try:
             with isolated():
                 self._publish_these(list(self.staged))
@@ -394,6 +412,7 @@ class _Runner:
         self.staged.clear()
         self.staging.clear()
         self.published = time.monotonic()
+        self.pause = pause_after(self.published - began, self.means.publish_seconds)
 
     def _publish_one_by_one(self, error: SourceError) -> None:
         """The points of one of several metrics cannot be published: each goes by itself, so that only that one fails."""
@@ -478,6 +497,11 @@ def _isolated_steps(steps: Iterator[Step]) -> Iterator[Step]:
         if step is None:
             return
         yield step
+
+
+def pause_after(cost: float, least: float) -> float:
+    """Seconds until the next publication, after one that took `cost` seconds. `least` 0: each step is published."""
+    return max(least, min(PUBLISH_FACTOR * cost, MAX_PUBLISH_SECONDS)) if least else 0.0
 
 
 def _series_count(facts: Facts) -> str:

@@ -61,12 +61,15 @@ class Staging:
         for table in ("delta_additive", "delta_ids", "raw_values"):
             self.engine.execute(f"DELETE FROM {table}")
 
-    def drop(self, key: str, definition: str, among: Iterable[tuple[date, date]] | None = None) -> None:
+    def drop(
+        self, key: str, definition: str, among: Iterable[tuple[date, date]] | None = None,
+        kinds: Iterable[str] = tuple(SCHEMAS),
+    ) -> None:  # fmt: skip
         """Forget one metric, or its days in some stretches: it failed."""
         own = f"metric = '{key}' AND definition = '{definition}'"
         days = [f"day BETWEEN DATE '{first}' AND DATE '{last}'" for first, last in among or ()]
         only = "" if among is None else f" AND ({' OR '.join(days) or 'FALSE'})"
-        for kind in SCHEMAS:
+        for kind in kinds:
             self.engine.execute(f"DELETE FROM new_{kind} WHERE {own}{only}")
 
     def size(self) -> int:
