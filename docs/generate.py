@@ -79,6 +79,7 @@ BOOK = {
     "store": 'the folder of the book, beside the file; `"ledger"` keeps the points in the PostgreSQL ledger, for [hosts without a disk](postgresql.md)',
     "ledger": "a PostgreSQL database that keeps the ledger; not given: `ledger.sqlite` in the folder",
     "schema": "the schema of that database, one for each book; made by the first run",
+    "access": "who may read a new book or backup: owner (folders 0700, files 0600) or group (0750, 0640); what is there keeps its modes",
     "start": "the first day to collect; not given: the earliest fact of each metric, at most two years back",
     "lookback": "how many of the last closed days are collected again on every run, for rows that come late",
     "keep_versions": "for so long every version can be asked with `--as-of`; of older ones the last of each month",

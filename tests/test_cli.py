@@ -710,7 +710,10 @@ def test_the_doctor_finds_a_missing_file_and_says_what_to_do(collected: Command)
     assert collected("doctor").out == "The book is well.\n"
     next((collected.folder / "book" / "points").rglob("*.parquet")).unlink()
     assert collected("doctor").code == 1
-    assert "is missing: collect its days again: tallybook run" in collected.err
+    assert (
+        "is missing: restore it from a backup; or collect its days again, without the old file: tallybook run"
+        in collected.err
+    )
     assert collected("doctor", "--format", "json").json["well"] is False
 
 

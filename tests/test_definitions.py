@@ -23,6 +23,8 @@ DATABASES = ("sqlite", "duckdb", "postgresql", "mariadb")
 RENEWED: dict[str, tuple[str, ...]] = {
     "distinct_single_float": ("mariadb",),  # a FLOAT is its stored value, not its first six digits
     "by_single_float": ("mariadb",),
+    # Each of their parts has a K of its own.
+    **dict.fromkeys(("stddev", "stddev_pop", "variance", "lifetime_spread", "per_account_spread"), DATABASES),
 }
 """Metrics whose parts mean something else than before, and on which databases."""
 

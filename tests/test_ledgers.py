@@ -613,12 +613,12 @@ def test_bytes_that_changed_in_the_ledger_are_never_read(collected: Path) -> Non
         admin.execute(
             f"UPDATE {ledgers.schema_of(collected)}.contents SET body = set_byte(body, 9, 255 - get_byte(body, 9))"
         )
-    with pytest.raises(BookError, match="does not hold the bytes that were written") as told:
+    with pytest.raises(BookError, match="does not contain the bytes that were written") as told:
         signups(collected)
     assert "tallybook run --from" in told.value.hint
     with at(collected) as book:
         problems = book.doctor()
-    assert all("does not hold the bytes that were written in the ledger" in problem for problem in problems)
+    assert all("does not contain the bytes that were written in the ledger" in problem for problem in problems)
     assert len(problems) == 6
 
 
@@ -626,7 +626,9 @@ def test_bytes_that_are_gone_from_the_ledger_are_told_by_doctor(collected: Path)
     with psycopg.connect(libpq(ledgers.database()), autocommit=True) as admin:
         admin.execute(f"DELETE FROM {ledgers.schema_of(collected)}.contents")
     with at(collected) as book:
-        assert all("is missing: collect its days again" in problem for problem in book.doctor())
+        assert all(
+            "is missing: restore it from a backup; or collect its days again" in problem for problem in book.doctor()
+        )
     shutil.rmtree(private_folder())
     with pytest.raises(BookError, match="is missing in the ledger"):
         signups(collected)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import shutil
 import sqlite3
+import statistics
 from contextlib import closing
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -21,6 +22,7 @@ from tallybook.store import tables
 from tallybook.store.sqlite_ledger import SqliteLedger
 
 FIRST = Path(__file__).resolve().parent / "data" / "first_book"
+SECOND = FIRST.with_name("second_book")
 NOW = datetime(2024, 1, 10, 6, tzinfo=UTC)
 APP = """
 CREATE TABLE users (id INTEGER PRIMARY KEY, created_at TEXT, plan TEXT);
@@ -41,6 +43,17 @@ def written_by_the_first(folder: Path, *more: str) -> Path:
         ledger.commit()
     with closing(sqlite3.connect(folder / "app.sqlite")) as app:
         app.executescript(APP)
+    return folder
+
+
+def written_in_format_1(folder: Path) -> Path:
+    """A project with the second book: points of format 1 with one K for each deviation, and the database behind it."""
+    shutil.copytree(SECOND / "points", folder / "book" / "points")
+    shutil.copy(SECOND / "tallybook.toml", folder)
+    for script, path in (("ledger.sql", folder / "book" / "ledger.sqlite"), ("app.sql", folder / "app.sqlite")):
+        with closing(sqlite3.connect(path)) as database:
+            database.executescript((SECOND / script).read_text())
+            database.commit()
     return folder
 
 
@@ -92,3 +105,77 @@ def columns_of(path: Path) -> dict[str, set[str]]:
                 "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite%'"
             )
         }
+
+
+# --- points of format 1: one K for each metric ------------------------------------------------------------------
+
+CPU = [100.0 + i * i % 7 for i in range(20)]
+MEMORY = [8e9 + (i * i % 7) * 3e7 for i in range(20)]
+DAYS = ["2024-01-29", "2024-01-30", "2024-01-31", "2024-02-01"]
+LATER = datetime(2024, 2, 3, 6, tzinfo=UTC)
+
+
+def by_day(book: Any, metric: str, **asked: Any) -> dict[Any, Any]:
+    return {str(row["period"]): row[metric] for row in book.query(metric, from_=DAYS[0], to=DAYS[-1], **asked).rows()}
+
+
+def test_deviations_of_format_1_are_right_or_null_with_the_command_to_paste(tmp_path: Path) -> None:
+    with tallybook.open(written_in_format_1(tmp_path), now=lambda: LATER) as book:
+        assert book.doctor() == []
+        assert {file.format for file in book.store.snapshot().files} == {1}
+        for _ in range(3):  # from files, then from memory
+            assert by_day(book, "cpu") == dict.fromkeys(DAYS, pytest.approx(statistics.pvariance(CPU), rel=1e-9))
+            assert by_day(book, "prices") == {
+                day: pytest.approx(statistics.pstdev(prices), rel=1e-12)
+                for day, prices in zip(DAYS, ([10, 14], [10, 14, 18], [14, 18], [14, 18]), strict=True)
+            }
+            rows = book.query("deviation", by=["name"], from_=DAYS[0], to=DAYS[-1]).rows()
+            memory = [row["deviation"] for row in rows if row["name"] == "memory"]
+            assert memory == [pytest.approx(statistics.stdev(MEMORY), rel=1e-9)] * 4
+            lost = [row for row in rows if row["name"] == "cpu"]
+            assert [row["deviation"] for row in lost] == [None] * 4
+            assert "tallybook run deviation --from 2024-01-30" in lost[1]["notes"]["deviation"]["why"]
+        (whole,) = book.query("deviation", scope="all", from_=DAYS[0], to=DAYS[-1]).rows()
+        assert whole["deviation"] == pytest.approx(statistics.stdev((CPU + MEMORY) * 4), rel=1e-9)
+        (most,) = book.query("noisiest", scope="all", from_=DAYS[0], to=DAYS[-1]).rows()
+        assert most["noisiest"] is None  # one of its entities is not known
+        assert "too few digits" in most["notes"]["noisiest"]["why"]
+
+
+def test_a_book_of_format_1_takes_a_run_and_keeps_both_definitions_apart(tmp_path: Path) -> None:
+    with tallybook.open(written_in_format_1(tmp_path), now=lambda: LATER) as book:
+        old = {m: book.store.snapshot().definitions[m][0].id for m in ("deviation", "cpu", "readings")}
+        report = book.run()
+        assert report.exit_code == 0
+        new = {m: book.store.snapshot().definitions[m][0].id for m in old}
+        assert {m for m in old if old[m] != new[m]} == {"deviation", "cpu"}
+        assert {f.format for f in book.store.snapshot().files} >= {2}
+        assert book.doctor() == []
+        assert book.store.ledger.revisions() == []
+        assert by_day(book, "cpu", definition=old["cpu"]) == dict.fromkeys(
+            DAYS, pytest.approx(statistics.pvariance(CPU))
+        )
+        book.run("deviation", "cpu", from_=DAYS[0], to=DAYS[-1])
+        rows = book.query("deviation", by=["name"], from_=DAYS[0], to=DAYS[-1]).rows()
+        assert [row["deviation"] for row in rows if row["name"] == "cpu"] == [
+            pytest.approx(statistics.stdev(CPU), rel=1e-12)
+        ] * 4
+        # a rewritten month has the old rows as well, and no K in the place of that of their definition
+        again = book.query("deviation", by=["name"], from_=DAYS[0], to=DAYS[-1], definition=old["deviation"]).rows()
+        assert [row["deviation"] for row in again if row["name"] == "cpu"] == [None] * 4
+        assert [row["deviation"] for row in again if row["name"] == "memory"] == [
+            pytest.approx(statistics.stdev(MEMORY), rel=1e-9)
+        ] * 4
+        assert by_day(book, "readings") == dict.fromkeys(DAYS, 40)
+
+
+def test_a_book_of_format_1_is_compacted_copied_and_forgotten(tmp_path: Path) -> None:
+    with tallybook.open(written_in_format_1(tmp_path), now=lambda: datetime(2025, 2, 1, tzinfo=UTC)) as book:
+        before = by_day(book, "cpu")
+        book.backup(tmp_path / "copy")
+        assert book.compact()
+        assert {f.format for f in book.store.snapshot().files} == {2}
+        assert by_day(book, "cpu") == before
+        book.forget("readings")
+        assert by_day(book, "cpu") == before
+        assert book.doctor() == []

@@ -859,8 +859,8 @@ def test_doctor_finds_what_was_done_to_a_book(lived: Lived) -> None:
     damages: dict[str, Callable[[Path, Path], Any]] = {
         "is missing": lambda book, file: file.unlink(),
         "bytes, the ledger says": lambda book, file: file.write_bytes(file.read_bytes()[:-9]),
-        "cannot be read": lambda book, file: file.write_bytes(b"x" * file.stat().st_size),
-        "does not hold the bytes that were written": lambda book, file: flip_a_bit(file),
+        "contain the bytes": lambda book, file: file.write_bytes(b"x" * file.stat().st_size),
+        "does not contain the bytes that were written": lambda book, file: flip_a_bit(file),
         "days that are not covered": lambda book, file: ledger(
             book, "DELETE FROM coverage WHERE metric = 'signups' AND '2024-01-09' BETWEEN first_day AND last_day"
         ),

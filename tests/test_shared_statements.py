@@ -129,3 +129,17 @@ def test_metrics_that_start_on_different_days_go_on_together(project, measure):
     assert found.ask("a", from_="2024-01-08", to="2024-01-08") == {"2024-01-08": 7}
     assert found.ask("b", from_="2024-01-08", to="2024-01-08") == {"2024-01-08": 7}
     assert found.ask("ok", from_="2024-01-08", to="2024-01-08") == {"2024-01-08": 1}
+
+
+@pytest.mark.parametrize("place", ["before", "after"])
+def test_a_new_metric_beside_an_old_one_has_no_revisions_and_the_old_one_keeps_its_own(project, place):
+    found = facts(project, "sqlite")
+    old = '[metrics.old]\ntable = "facts"\ntime = "began"\nmeasure = "sum(amount)"\n'
+    new = '[metrics.new]\ntable = "facts"\ntime = "began"\nmeasure = "count(*)"\nstart = "2024-01-01"\n'
+    found.declare(old)
+    found.run()
+    found.execute("update facts set amount = 7 where amount = 6")
+    found.declare(new + old if place == "before" else old + new)
+    found.run()
+    revisions = [(r.metric, r.old, r.new) for r in found.book.store.ledger.revisions()]
+    assert revisions == [("old", "15", "16")]

@@ -52,6 +52,11 @@ class Slot(msgspec.Struct, frozen=True, kw_only=True):
         """Over no values it is 0; otherwise it is null."""
         return self.agg in ("count", "sum", "count_distinct", "sum_distinct")
 
+    @property
+    def spread(self) -> bool:
+        """It is a variance or the root of one."""
+        return self.agg in SPREADS
+
 
 class Then(msgspec.Struct, frozen=True, kw_only=True):
     """What becomes of the values of all entities: the second of two steps."""
@@ -104,6 +109,8 @@ AGGREGATES = {
     "quantile": BUCKETS,
     "quantile_disc": BUCKETS,
 }
+SPREADS = ("stddev_samp", "stddev_pop", "var_samp", "var_pop")
+"""Aggregates of squares: each of their parts has a K of its own."""
 BY_TIME = ("first", "last")
 """Aggregates that take the value of one fact, by its time."""
 SPELLINGS = {

@@ -103,6 +103,8 @@ class BookSettings(msgspec.Struct, frozen=True, kw_only=True):
     store: str = "book"
     ledger: str = ""
     schema: str = "tallybook"
+    access: str = "owner"
+    """Who may read a new book or backup: owner or group."""
     start: date | None = None
     lookback: int = 3
     """Days collected again on every run."""
@@ -439,7 +441,7 @@ class BoundSlot(msgspec.Struct, frozen=True, kw_only=True):
     """How ids are kept: "int" as they are, "hash" as 64 bits of the MD5 of their exact text; "value" where the
     values themselves are told apart, "time" where it is the instant of a first or last value."""
     k: float = 0.0
-    """The K of Σ(x−K) and Σ(x−K)²."""
+    """The K of Σ(x−K) and Σ(x−K)² of definitions before each part had its own."""
 
 
 class Bound(msgspec.Struct, frozen=True, kw_only=True):

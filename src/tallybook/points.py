@@ -11,8 +11,11 @@ from collections.abc import Sequence
 
 from tallybook.measure import ADDITIVE, BUCKETS, IDS
 
-FORMAT = 1
-"""Of the schemas below. A file of another format is refused, never guessed at."""
+FORMAT = 2
+"""Of the schemas below. A file of a format that is not in READABLE is refused, never guessed at."""
+READABLE = (1, FORMAT)
+ADDED = {2: {ADDITIVE: ("k",)}}
+"""The columns that a format added; in files of older formats they are null."""
 
 DIMS = 16
 DIM_COLUMNS = tuple(f"d{i}" for i in range(1, DIMS + 1))
@@ -36,6 +39,7 @@ VALUES: dict[str, tuple[tuple[str, str], ...]] = {
         ("high_f", "DOUBLE"),
         ("s1", "DOUBLE"),
         ("s2", "DOUBLE"),
+        ("k", "DOUBLE"),
     ),
     IDS: (("id", "BIGINT"), ("value", EXACT), ("value_f", "DOUBLE")),
     BUCKETS: (("low_f", "DOUBLE"), ("high_f", "DOUBLE"), ("n", "BIGINT")),
@@ -45,12 +49,24 @@ MERGE = {
     "rows": "sum", "n": "sum", "total": "sum", "total_f": "sum", "s1": "sum", "s2": "sum",
     "low": "min", "low_f": "min", "high": "max", "high_f": "max",
 }  # fmt: skip
-"""How each additive part merges per key. There is no fourth way."""
+"""How each additive part merges per key. There is no fourth way. `s1` and `s2` are sums over x − K: parts are moved to
+one K before they are added. `k` is that K, null where it is the constant of the definition (in parts of format 1)."""
 
 EXACT_VALUES = 1000
 """A cell keeps its values as they are up to so many different ones; above, in buckets of 1 %."""
 ACCURACY = 0.01
 GAMMA = (1 + ACCURACY) / (1 - ACCURACY)
+
+
+def lacking(kind: str, format_: int) -> tuple[str, ...]:
+    """The columns of a kind that files of an older format do not have."""
+    return tuple(name for number, added in ADDED.items() if number > format_ for name in added.get(kind, ()))
+
+
+def schema_of(kind: str, format_: int) -> tuple[tuple[str, str], ...]:
+    """The columns, with their types, of files of a format."""
+    absent = lacking(kind, format_)
+    return tuple(column for column in SCHEMAS[kind] if column[0] not in absent)
 
 
 def columns(kind: str) -> tuple[str, ...]:

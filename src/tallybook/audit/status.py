@@ -38,11 +38,21 @@ class MetricStatus:
 
 @dataclass(frozen=True, kw_only=True)
 class DeliveryStatus:
-    """`waiting`: what was last delivered is not what the last run has collected, or was never."""
+    """`waiting`: what was last delivered is not what the last run has collected, or was never. `behind`: days since it
+    was, where it waits."""
 
     delivery: str
     waiting: bool
     at: str | None
+    behind: int | None = None
+
+    @property
+    def problem(self) -> str:
+        """What is wrong with one that waits."""
+        if self.behind:
+            days = f"{self.behind} day{'' if self.behind == 1 else 's'}"
+            return f"{self.delivery} is {days} behind: last delivered {(self.at or '')[:10]}; tallybook deliver {self.delivery}"
+        return f"{self.delivery} waits to be delivered: tallybook deliver {self.delivery}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,8 +79,7 @@ class Status:
         found = [] if how in SOUND or self.running else [f"run {number} ended otherwise than it should: {how}"]
         found += [f"{m.metric} failed: {m.error}" for m in self.metrics if m.error]
         found += self._late()
-        waiting = [d.delivery for d in self.deliveries if d.waiting and not self.running]
-        return found + [f"{name} waits to be delivered: tallybook deliver {name}" for name in waiting]
+        return found + [d.problem for d in self.deliveries if d.waiting and not self.running]
 
     def _late(self) -> list[str]:
         """What is late, metrics that are so by the same days in one sentence."""
@@ -132,14 +141,21 @@ def status(
         last_run=_last(collects, running=running), next_due=timetable.after(now) if timetable else None, due=due,
         metrics=tuple(_metric(m, due, catalog, last_word(m["metric"], collects)) for m in metrics if m["kind"] != "derived"),
         deliveries=tuple(
-            DeliveryStatus(
-                delivery=name, at=delivered.get(name, (0, None))[1],
-                waiting=name not in answered or delivered[name][0] < ended,
-            )
+            _delivery(name, delivered.get(name, (0, None)), ended, now, answered=name in answered)
             for name, delivery in catalog.deliveries.items()
             if not delivery.later
         ),
     )  # fmt: skip
+
+
+def _delivery(
+    name: str, last: tuple[int, str | None], ended: int, now: datetime, *, answered: bool
+) -> DeliveryStatus:  # fmt: skip
+    """`last`: the version and the instant of its last success; `ended`: the version of the last run."""
+    version, at = last
+    waiting = not answered or version < ended
+    behind = (now - datetime.fromisoformat(at)).days if waiting and at else None
+    return DeliveryStatus(delivery=name, at=at, waiting=waiting, behind=behind)
 
 
 def due_day(timetable: Timetable | None, catalog: Catalog, now: datetime) -> date:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tallybook import calendar
+from tallybook.book.answers import Answers
 from tallybook.book.ended import Ended
 from tallybook.book.held import Held
 from tallybook.calendar import ONE_DAY
@@ -38,11 +39,9 @@ from tallybook.query import Query, answer
 from tallybook.query.ask import ask, with_range
 from tallybook.result import Result
 from tallybook.store import Place
-from tallybook.store.ledger import Cleaned, Snapshot
+from tallybook.store.ledger import Cleaned, Snapshot, Stretch
 
 if TYPE_CHECKING:
-    import duckdb
-
     from tallybook.alerts import Known
     from tallybook.audit.recount import Audit
     from tallybook.audit.status import Status
@@ -62,8 +61,6 @@ if TYPE_CHECKING:
 Day = date | str
 MOVE_SECONDS = 3600.0
 """So long a move may take before a run takes it for dead."""
-REMEMBERED = 64
-"""Answers kept for being asked again at the same version."""
 
 
 def open_book(
@@ -79,13 +76,16 @@ def open_book(
 
 
 class Book:
-    """A project with its book. Usable as a context manager; safe in several processes at once."""
+    """A project with its book. Usable as a context manager.
+
+    One Book may be asked by several threads at once, beside a run, and in children of a fork; several processes may
+    open the same book."""
 
     def __init__(self, project: Project, *, now: Callable[[], datetime] | None = None) -> None:
         self.project = project
         self.clock = now or (lambda: datetime.now(UTC))
         self.held = Held(project, self._now)
-        self._answers: dict[Any, Result] = {}
+        self._answers = Answers()
 
     def __enter__(self) -> Book:
         return self
@@ -104,10 +104,6 @@ class Book:
     def store(self) -> Store:
         """The book where it is kept, made when it is not there."""
         return self.held.store
-
-    @property
-    def engine(self) -> duckdb.DuckDBPyConnection:
-        return self.held.engine
 
     @property
     def today(self) -> date:
@@ -252,24 +248,29 @@ class Book:
     def _stored(self, question: Query, as_of: date | None) -> Result:
         version = self.held.version_at(as_of)
         current = version if version is not None else (self.store.ledger.version() if self.held.there else 0)
-        if (known := self._answers.get((question, current, self.today, as_of))) is not None:
+        today, epoch = self.today, self._answers.epoch
+        if (known := self._answers.get((question, current, today, as_of))) is not None:
             return known
         result = self._answered(question, version, as_of)
-        if len(self._answers) >= REMEMBERED:
-            self._answers.clear()
         # Under the version it was read at: another process may have published one since we looked.
-        self._answers[(question, result.version, self.today, as_of)] = result
+        self._answers.keep((question, result.version, today, as_of), result, epoch)
         return result
 
     def _answered(self, question: Query, version: int | None, as_of: date | None) -> Result:
         """One reading of the ledger, then the files; if one was cleaned away meanwhile, start again once."""
         import duckdb
 
+        from tallybook.store.files import BadFile
+
+        def once() -> Result:
+            with self.held.reading() as reading:
+                return answer(question, self.held.ground(question, version, as_of, reading))
+
         try:
-            return answer(question, self.held.ground(question, version, as_of))
-        except duckdb.IOException:
+            return once()
+        except (duckdb.IOException, BadFile):
             try:
-                return answer(question, self.held.ground(question, version, as_of))
+                return once()
             except duckdb.IOException as error:
                 raise BookError(f"a file of the book cannot be read: {error}", hint="tallybook doctor") from None
 
@@ -291,7 +292,8 @@ class Book:
 
         names = list(dict.fromkeys(o for name in question.metrics for o in self.project.catalog.operands(name)))
         keys = self.held.keys(names)
-        stored = self.held.ground(question, None, None)
+        with self.held.reading() as reading:
+            stored = self.held.ground(question, None, None, reading)
         begin = min(
             (c.stretches[0][0] for c in stored.coverage.values() if c.stretches),
             default=self.today - 30 * ONE_DAY,
@@ -392,7 +394,8 @@ class Book:
         try:
             with isolated():
                 bound = self.held.bound(metric, key, known, None)
-                return evidence(self.store, self.engine, known, metric, key, bound, day, self.today, filters)
+                with self.held.reading() as reading:
+                    return evidence(self.store, reading.engine, known, metric, key, bound, day, self.today, filters)
         except SourceError as error:
             return {"metric": metric.name, "error": error.message, "hint": error.hint}
 
@@ -522,7 +525,8 @@ class Book:
         if not self.held.there:
             return {"folded": 0, "deleted": 0}
         now, store = self.clock(), self.store
-        folded = store.compact(self.engine, today=self.today, run=None, now=now)
+        with self.held.reading() as reading:
+            folded = store.compact(reading.engine, today=self.today, run=None, now=now)
         settings = self.project.catalog.book
         deleted = store.clean(now=now, keep_days=settings.keep_versions, zone=settings.timezone)
         return {"folded": folded, "deleted": deleted}
@@ -564,7 +568,7 @@ class Book:
 
         if not self.held.there:
             raise QueryError("there is no book to back up yet", hint="tallybook run")
-        return copy_book(self.store, Place(folder=Path(folder)), alone=False)
+        return copy_book(self.store, Place(folder=Path(folder), access=self.project.catalog.book.access), alone=False)
 
     def restore(self, folder: str | Path) -> Copied:
         """Copy a backup to where tallybook.toml keeps the book. Raises QueryError when the folder has none, BookError
@@ -588,7 +592,26 @@ class Book:
         """What is wrong with the book, in words with what to do; empty when all is well."""
         from tallybook.store.doctor import examine
 
-        return examine(self.store, self.engine, now=self.clock()) if self.held.there else []
+        if not self.held.there:
+            return []
+        with self.held.reading() as reading:
+            return examine(self.store, reading.engine, now=self.clock())
+
+    def remarks(self) -> list[str]:
+        """What is not wrong with the book, but worth knowing: modes of its files, files of an older ledger."""
+        from tallybook.store.doctor import remarks
+
+        return remarks(self.store, self.project.catalog.book.access) if self.held.there else []
+
+    def set_aside(self) -> Path:
+        """Rename the folder of a book whose ledger is lost, and start a new book. Returns the new name of the folder.
+
+        Raises QueryError when the ledger can be read."""
+        from tallybook.store.aside import set_aside
+
+        self._forget_answers()
+        self.close()
+        return set_aside(self.project.place, self.today)
 
     def status(self) -> Status:
         """Whether all is well: the last run, how far each metric is, what waits to be delivered, when the next is due."""
@@ -648,7 +671,8 @@ class Book:
             if not where or not self.held.there:
                 continue
             question = ask(catalog, metrics, where=where, today=self.today)
-            unseen = unseen_values(self.held.ground(question, None, None), question)
+            with self.held.reading() as reading:
+                unseen = unseen_values(self.held.ground(question, None, None, reading), question)
             if unseen:
                 found[place] = [why for whys in unseen.values() for why in whys]
         return found
@@ -707,7 +731,8 @@ class Book:
 
         name, key = self.held.kept(metric)
         try:
-            return forget_metric(self.store, self.engine, name, key, self.clock)
+            with self.held.reading() as reading:
+                return forget_metric(self.store, reading.engine, name, key, self.clock)
         finally:
             self._forget_answers()
 
@@ -720,7 +745,8 @@ class Book:
 
         kept = [self.held.kept(name) for name in metrics]
         try:
-            return forget_person(self.store, self.engine, kept, person, self.clock)
+            with self.held.reading() as reading:
+                return forget_person(self.store, reading.engine, kept, person, self.clock)
         finally:
             self._forget_answers()
 
@@ -752,25 +778,44 @@ class Book:
         return Means(
             catalog=self.project.catalog, folder=self.project.folder, ledger=self.store.ledger,
             ask=self._answer_of, today=self.today, clock=self.clock, ask_then=self._answer_then,
-            variables=self.project.variables,
+            changed_since=self._changed_since, variables=self.project.variables,
         )  # fmt: skip
 
-    def _answer_of(self, delivery: Delivery) -> Result:
-        return self.query(
-            *delivery.metrics, scope=delivery.scope, by=delivery.by, where=delivery.where, from_=delivery.from_,
-            last=delivery.last, totals=delivery.totals, fill=delivery.fill,
-        )  # fmt: skip
+    def _answer_of(self, delivery: Delivery, first: date | None) -> Result:
+        return self._stored(self._question_of(delivery, first), None)
 
-    def _answer_then(self, delivery: Delivery, version: int) -> Result | None:
+    def _answer_then(self, delivery: Delivery, version: int, first: date | None) -> Result | None:
         """What the book said at an older version; None where that is not kept any more."""
-        question = ask(
-            self.project.catalog, delivery.metrics, scope=delivery.scope, by=delivery.by, where=delivery.where,
-            first=delivery.from_, span=delivery.last, totals=delivery.totals, fill=delivery.fill, today=self.today,
-        )  # fmt: skip
         try:
-            return self._answered(question, version, None)
+            return self._answered(self._question_of(delivery, first), version, None)
         except (Cleaned, BookError):
             return None
+
+    def _question_of(self, delivery: Delivery, first: date | None) -> Query:
+        """The question of a delivery; from `first` on instead of the declared days, `date.min` for all that there are."""
+        days: dict[str, Any] = {"first": delivery.from_, "span": delivery.last}
+        if first is not None:
+            days = {"first": None if first == date.min else first, "last": self.today - ONE_DAY}
+        return ask(
+            self.project.catalog, delivery.metrics, scope=delivery.scope, by=delivery.by, where=delivery.where,
+            totals=delivery.totals, fill=delivery.fill, today=self.today, **days,
+        )  # fmt: skip
+
+    def _changed_since(self, delivery: Delivery, version: int) -> date | None:
+        """The first day of which the book may say something else than at a version, of the metrics of a delivery, as its
+        files (of a month each) and its coverage show it; None for none, `date.min` where the version is not kept."""
+        catalog = self.project.catalog
+        names = {name for metric in delivery.metrics for name in (metric, *catalog.operands(metric))}
+        keys = self.held.keys(sorted(names))
+        try:
+            then, now = self.held.snapshot(keys, version), self.held.snapshot(keys, None)
+        except (Cleaned, BookError):
+            return date.min
+        one, other = ({file.path: file.first for file in known.files} for known in (then, now))
+        days = [one.get(path) or other[path] for path in one.keys() ^ other.keys()]
+        for key in {*then.coverage} | {*now.coverage}:
+            days += _covered_once(then.coverage.get(key, ()), now.coverage.get(key, ()))
+        return min(days, default=None)
 
     def _delivered_after_a_run(self) -> list[DeliveryReport]:
         """What was collected is stored: that another process delivers just now does not undo it."""
@@ -841,6 +886,12 @@ class Book:
         path = Path(to)
         destination_for(path).write(result, path, created=self.clock())
         return path
+
+
+def _covered_once(one: Sequence[Stretch], other: Sequence[Stretch]) -> list[date]:
+    """The first day that only one of two coverages has, if any."""
+    there, then = ({day for s in stretches for day in calendar.days(s.first, s.last)} for stretches in (one, other))
+    return [min(there ^ then)] if there != then else []
 
 
 def _as_texts(stretches: Sequence[tuple[date, date]]) -> list[tuple[str, str]]:

@@ -3,28 +3,27 @@ days. Nothing here changes a book."""
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from tallybook import calendar
+from tallybook import calendar, forks
+from tallybook.book.engine import Reading, SharedEngine
 from tallybook.calendar import ONE_DAY
 from tallybook.config import Project
 from tallybook.errors import QueryError
 from tallybook.metrics import IMPORTED, Bound, Metric
 from tallybook.query import Query
 from tallybook.query.ground import Coverage, Ground, joined
-from tallybook.query.shelf import Shelf
 from tallybook.store import find_store, open_store
 from tallybook.store.ledger import Snapshot, kept_under
 
 if TYPE_CHECKING:
-    import duckdb
-
     from tallybook.store.folder import Store
     from tallybook.store.ledger import Definition, File
 
@@ -34,9 +33,11 @@ class Held:
 
     def __init__(self, project: Project, clock: Callable[[], datetime]) -> None:
         self.project, self._clock = project, clock
+        self._lock = threading.RLock()
         self._store: Store | None = None
-        self._engine: duckdb.DuckDBPyConnection | None = None
-        self._points: Shelf | None = None
+        self._elsewhere = threading.local()
+        self._engine = SharedEngine(self._scan)
+        forks.watch(self)
 
     @property
     def today(self) -> date:
@@ -44,40 +45,42 @@ class Held:
         return calendar.day_of(self._clock(), self.project.catalog.book.timezone)
 
     def close(self) -> None:
-        if self._engine is not None:
-            self._engine.close()
-            self._engine = self._points = None
-        if self._store is not None:
-            self._store.ledger.close()
+        self._engine.close()
+        with self._lock:
+            if self._store is not None:
+                self._store.ledger.close()
             self._store = None
 
     def read_anew(self) -> None:
         """Files that were read may have other points now."""
-        self._points = None
+        self._engine.read_anew()
+
+    def reading(self) -> AbstractContextManager[Reading]:
+        """What one question reads with."""
+        return self._engine.reading()
 
     @property
     def store(self) -> Store:
         """The book where it is kept, made when it is not there."""
-        if self._store is None:
-            self._store = open_store(self.project.place)
-        return self._store
+        if (elsewhere := self._empty_store) is not None:
+            return elsewhere
+        with self._lock:
+            if self._store is None:
+                self._store = open_store(self.project.place)
+                self._store.last_closed = self._last_closed
+            return self._store
 
-    @property
-    def engine(self) -> duckdb.DuckDBPyConnection:
-        if self._engine is None:
-            from tallybook.engines.duckdb import connect
-
-            self._engine = connect()
-        return self._engine
-
-    @property
-    def _shelf(self) -> Shelf:
-        if self._points is None:
-            self._points = Shelf(self.engine, self._scan)
-        return self._points
+    def _last_closed(self) -> date:
+        return self.today - ONE_DAY
 
     def _scan(self, files: Sequence[File]) -> str:
         return self.store.scan(files)
+
+    @property
+    def _empty_store(self) -> Store | None:
+        """Where the calling thread only looks and there is no book yet: an empty one."""
+        found: Store | None = getattr(self._elsewhere, "store", None)
+        return found
 
     @contextmanager
     def only_reading(self) -> Iterator[None]:
@@ -88,19 +91,35 @@ class Held:
             yield
             return
         with TemporaryDirectory(prefix="tallybook-") as elsewhere:
-            self._store = open_store(Path(elsewhere))
+            self._elsewhere.store = open_store(Path(elsewhere))
             try:
                 yield
             finally:
-                self._store.ledger.close()
-                self._store = None
+                self._elsewhere.store.ledger.close()
+                self._elsewhere.store = None
 
     @property
     def there(self) -> bool:
         """Whether there is a book; looking does not make one."""
-        if self._store is None:
-            self._store = find_store(self.project.place)
-        return self._store is not None
+        if self._empty_store is not None:
+            return True
+        with self._lock:
+            if self._store is None:
+                self._store = find_store(self.project.place)
+                if self._store is not None:
+                    self._store.last_closed = self._last_closed
+            return self._store is not None
+
+    # -- forks
+
+    def before_fork(self) -> None:
+        self._lock.acquire()
+
+    def after_fork_in_parent(self) -> None:
+        self._lock.release()
+
+    def after_fork_in_child(self) -> None:
+        self._lock = threading.RLock()
 
     def version_at(self, day: date | None) -> int | None:
         if day is None or not self.there:
@@ -160,7 +179,7 @@ class Held:
             )
         return f"{name} was never collected: tallybook run"
 
-    def ground(self, question: Query, version: int | None, as_of: date | None) -> Ground:
+    def ground(self, question: Query, version: int | None, as_of: date | None, reading: Reading) -> Ground:
         """What a question is answered from: the definitions and covered days of its metrics, and their points."""
         catalog = self.project.catalog
         names = list(dict.fromkeys(o for name in question.metrics for o in catalog.operands(name)))
@@ -184,7 +203,7 @@ class Held:
             if catalog.metrics[name].history and (found := self.imported(keys[name], known)) is not None
         }  # fmt: skip
         return Ground(
-            catalog=catalog, engine=self.engine, relation=self._shelf.relation(known.version, known.files), bounds=bounds, coverage=coverage,
+            catalog=catalog, engine=reading.engine, relation=reading.relation(known.version, known.files), bounds=bounds, coverage=coverage,
             last_closed=min(self.today, as_of or self.today) - ONE_DAY, version=known.version, whys=whys,
             past=past,
         )  # fmt: skip

@@ -80,6 +80,7 @@ BOOK_KEYS = {
     "store": Key(read_store, '"book"'),
     "ledger": Key(read_text, '"${DATABASE_URL}"', secret=True),
     "schema": Key(read_schema, '"tallybook"'),
+    "access": Key(one_of(("owner", "group")), '"group"'),
     "start": Key(read_day, '"2023-01-01"'),
     "lookback": Key(read_whole_days, '"3d"'),
     "keep_versions": Key(read_whole_days, '"90d"'),

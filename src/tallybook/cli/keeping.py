@@ -133,18 +133,39 @@ def compact(terminal: Terminal, form: str) -> int:
     return DONE
 
 
-@verb(TABLE_OR_JSON)
-def doctor(terminal: Terminal, form: str) -> int:
-    """Check that the book is what it says it is: ledger, files, covered days. Exit code 1 when it is not."""
-    problems = terminal.book().doctor()
+@verb(
+    click.option("--set-aside", "aside", is_flag=True, help="When the ledger is lost: rename the folder of the book, and start a new book."),
+    TABLE_OR_JSON,
+)  # fmt: skip
+def doctor(terminal: Terminal, aside: bool, form: str) -> int:
+    """Check that the book is what it says it is: ledger, files, covered days. Exit code 1 when it is not.
+
+    \b
+      tallybook doctor
+      tallybook doctor --set-aside      the ledger is lost, and there is no backup: nothing is deleted"""
+    if aside:
+        return _set_aside(terminal, form)
+    problems, remarks = terminal.book().doctor(), terminal.book().remarks()
     if form == "json":
-        terminal.json({"well": not problems, "problems": problems})
-    elif problems:
+        terminal.json({"well": not problems, "problems": problems, "remarks": remarks})
+        return SOME_FAILED if problems else DONE
+    if remarks:
+        terminal.err("\n".join(f"note: {remark}" for remark in remarks))
+    if problems:
         terminal.err("\n".join(f"- {problem}" for problem in problems))
         terminal.err(f"\n{count(len(problems), 'problem')}.")
     else:
         terminal.out("The book is well.")
     return SOME_FAILED if problems else DONE
+
+
+def _set_aside(terminal: Terminal, form: str) -> int:
+    renamed = terminal.book().set_aside()
+    if form == "json":
+        terminal.json({"set_aside": str(renamed)})
+    else:
+        terminal.out(f"The old folder is {renamed} now; the book is new and empty. Next: tallybook run")
+    return DONE
 
 
 SHELLS = ("bash", "zsh", "fish")

@@ -81,7 +81,7 @@ def _place(project: Project, ledger: str | None, schema: str | None, store: str 
         folder = None
     else:
         folder = project.folder / store if store else here.folder
-    return Place(folder=folder, ledger=url, schema=schema or (here.schema if url else SCHEMA))
+    return Place(folder=folder, ledger=url, schema=schema or (here.schema if url else SCHEMA), access=here.access)
 
 
 def _lines(project: Project, place: Place, store: str | None) -> tuple[list[str], str]:

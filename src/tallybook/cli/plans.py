@@ -43,7 +43,7 @@ def _described(work: Work, *, every: bool) -> dict[str, Any]:
         "source": work.facts[0].metric.source,
         "facts": work.group.relation if work.group else work.facts[0].metric.function,
         "days": work.days,
-        "days_again": len(work.again),
+        "days_again": len(frozenset().union(*work.again.values())),
         "changed": work.late,
         "stretches": [[str(first), str(last)] for first, last in work.stretches],
         "plan": how,

@@ -5,7 +5,6 @@ The answers are part of the metric's definition, because numbers collected under
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -45,6 +44,8 @@ from tallybook.sources.base import (
 FLOATING = "float"
 _RAW = (SINGLE, BIT, WIDE_BIT)
 _NO_TIME = "a time column contains"
+OWN_K = "k"
+"""Of squares whose parts each have a K of their own: in a definition."""
 _BEYOND_64_BITS = re.compile("UNSIGNED|UBIGINT|HUGEINT|UInt64|Int128|Int256", re.IGNORECASE)
 
 
@@ -80,8 +81,8 @@ def relation_of(source: Source, metric: Metric) -> str:
     return source.table_name(metric.table)
 
 
-def bind(source: Source, metric: Metric, zone: str, key: str, known: Bound | None = None) -> Facts:
-    """Ask the source about one metric. `known` is the definition collected before, whose constants are kept.
+def bind(source: Source, metric: Metric, zone: str, key: str) -> Facts:
+    """Ask the source about one metric.
 
     Raises SourceError naming what does not exist or cannot be summed."""
     declared, reach = metric, None
@@ -112,11 +113,10 @@ def bind(source: Source, metric: Metric, zone: str, key: str, known: Bound | Non
     for index, slot in enumerate(slots):
         types, rest = tuple(rest[: len(slot.args)]), rest[len(slot.args) :]
         types = tuple(_with_decimals(t, metric, slot) for t in types)
-        k = known.slots[index].k if known and len(known.slots) > index else None
-        one = _bound_slot(source, metric, relation, slot, types, k)
+        one = _bound_slot(source, metric, slot, types)
         args.append(types)
         bound_slots.append(one)
-        told[f"slot.{index}"] = f"{one.type} {one.ids}".strip()
+        told[f"slot.{index}"] = f"{one.type} {one.ids or (OWN_K if slot.spread else '')}".strip()
         if _read_anew(slot, types, interval=metric.interval):
             told[f"slot.{index}"] += " as stored"
     told |= {f"dim.{name}": "as stored" for name, t in zip(metric.dims, dims, strict=True) if t.declared in _RAW}
@@ -268,9 +268,7 @@ def _read_anew(slot: Slot, types: Sequence[ColumnType], *, interval: bool) -> bo
     return ids and any(t.declared in _RAW for t in types)
 
 
-def _bound_slot(
-    source: Source, metric: Metric, relation: str, slot: Slot, types: Sequence[ColumnType], k: float | None
-) -> BoundSlot:
+def _bound_slot(source: Source, metric: Metric, slot: Slot, types: Sequence[ColumnType]) -> BoundSlot:
     where = f"metrics.{metric.name}: {slot.agg.replace('_', ' ')}({', '.join(slot.args)})"
     if slot.agg == "count":
         return BoundSlot(type=INTEGER)
@@ -288,23 +286,13 @@ def _bound_slot(
             raise SourceError(f"{where}: a column of kind {kind} is no number", hint=wanted)
     if slot.shape == BUCKETS:
         return BoundSlot(type=FLOAT)
-    if slot.agg.startswith(("stddev", "var")):
-        return BoundSlot(type=FLOAT, k=k if k is not None else _pivot(source, metric, relation, slot))
+    if slot.spread:
+        return BoundSlot(type=FLOAT)
     exact = INTEGER if kind in (INT, BOOL) or (kind == DEC and types[0].scale == 0) else DECIMAL
     type_ = FLOAT if kind == FLOATING else exact
     if slot.agg in BY_TIME:
         return BoundSlot(type=type_, ids="time")
     return BoundSlot(type=type_, ids="value" if slot.shape == IDS else "")
-
-
-def _pivot(source: Source, metric: Metric, relation: str, slot: Slot) -> float:
-    """K: about the mean of some values. Any constant gives the same variance; one nearby loses no digits."""
-    counted = " AND ".join(f"({c}\n)" for c in (metric.where, slot.filter) if c)
-    value = f"CASE WHEN {counted} THEN ({slot.args[0]}\n) END" if counted else f"({slot.args[0]}\n)"
-    sampled = source.sample(placeholders_filled(source, metric, relation, "UTC"), value, 200)
-    values = [float(v) for v in sampled if isinstance(v, int | float | Decimal)]
-    mean = sum(values) / len(values) if values else 0.0
-    return float(f"{mean:.9g}") if math.isfinite(mean) else 0.0
 
 
 def describe_time(facts: Facts) -> str:

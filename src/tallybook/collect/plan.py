@@ -22,7 +22,9 @@ from tallybook.measure import parse_measure
 from tallybook.metrics import IMPORTED, Bound, BoundSlot, Catalog, Metric
 from tallybook.query.spans import MAX_GAP_DAYS
 from tallybook.sources.base import Source
+from tallybook.store.files import BadFile
 from tallybook.store.ledger import Definition, Followed, Ledger, Snapshot
+from tallybook.store.lost import Losses
 
 Stretches = tuple[tuple[date, date], ...]
 TWO_YEARS = timedelta(days=730)
@@ -58,8 +60,8 @@ class Work:
     stretches: Stretches
     horizon: Horizon
     snapshot_day: date | None = None
-    again: frozenset[date] = frozenset()
-    """Days that were covered before."""
+    again: dict[tuple[str, str], frozenset[date]] = field(default_factory=dict)
+    """Days that were covered before, by (metric, definition): one of the group may be new among old ones."""
     late: bool = False
     """Its days are collected again because facts of theirs changed: as many as `max_load` allows."""
     finished: dict[tuple[str, str], list[tuple[date, date]]] = field(default_factory=dict)
@@ -82,6 +84,10 @@ class Plan:
     followed: dict[tuple[str, str], Followed] = field(default_factory=dict)
     reports: dict[str, MetricReport] = field(default_factory=dict)
     definitions: list[Definition] = field(default_factory=list)
+    losses: Losses
+    """The points files that cannot be read."""
+    keys: Mapping[str, str]
+    """{metric: the name under which its points are kept}"""
 
 
 def horizon(source: Source | None, now: datetime, zone: str, as_of: datetime | None) -> Horizon:
@@ -116,8 +122,10 @@ class Planner:
         horizons: Mapping[str, Horizon | SourceError],
         now: datetime,
         ledger: Ledger | None = None,
+        losses: Losses | None = None,
     ) -> None:
-        """Without a ledger changes are not followed."""
+        """Without a ledger changes are not followed, without `losses` no points file is checked."""
+        self.losses = losses or Losses((), lambda files: {})
         self.catalog, self.known, self.keys, self.horizons, self.now = catalog, known, keys, horizons, now
         self.zone, self.ledger = catalog.book.timezone, ledger
         self.followed = ledger.followed() if ledger else {}
@@ -125,7 +133,7 @@ class Planner:
 
     def plan(self, asked: Asked) -> Plan:
         """Raises Refused when a day is asked for that is not over."""
-        plan = Plan()
+        plan = Plan(losses=self.losses, keys=self.keys)
         groups: dict[tuple[Any, ...], Work] = {}
         for metric in self._collectable(asked.metrics):
             report = plan.reports[metric.name] = MetricReport(metric=metric.name, source=metric.source or "")
@@ -136,6 +144,11 @@ class Planner:
             try:
                 with isolated():
                     work, key = self._work(metric, found, asked, report, plan)
+                    if work is not None:
+                        self._check_files(work)
+            except BadFile as bad:
+                report.failed(bad.message, bad.hint)
+                continue
             except SourceError as error:
                 report.failed_by(error)
                 continue
@@ -144,6 +157,7 @@ class Planner:
             whole = (key, work.stretches, work.snapshot_day)
             if whole in groups and work.group is not None:
                 groups[whole].facts += work.facts
+                groups[whole].again |= work.again
             else:
                 groups[whole if work.group is not None else (metric.name,)] = work
         for work in (*groups.values(), *self._late(plan)):
@@ -182,16 +196,24 @@ class Planner:
             self._follow(facts, group, found, days, asked, plan)
         if not days:
             return None, group_of
-        stretches = tuple(calendar.stretches(days))
-        return Work(group=group, facts=[facts], stretches=stretches, horizon=found, again=frozenset(again)), group_of
+        stretches, own = tuple(calendar.stretches(days)), (key, facts.bound.definition)
+        return Work(
+            group=group, facts=[facts], stretches=stretches, horizon=found, again={own: frozenset(again)}
+        ), group_of
+
+    def _check_files(self, work: Work) -> None:
+        """Raises BadFile when the days of a work are in a file that cannot be read, and that stays."""
+        wanted = [day for first, last in work.stretches for day in calendar.days(first, last)]
+        for facts in work.facts:
+            self.losses.check(facts.bound.key, wanted)
 
     def _bound(self, metric: Metric, found: Horizon, key: str) -> Facts:
-        known = self._known_bound(metric, key)
         if metric.function or found.source is None:
             return _function_facts(metric, self.zone, key)
-        return bind(found.source, metric, self.zone, key, known)
+        return bind(found.source, metric, self.zone, key)
 
     def _known_bound(self, metric: Metric, key: str) -> Bound | None:
+        """The definition under which today's declaration was collected last."""
         declared = metric.fingerprint(self.zone, {})
         for definition in self.known.definitions.get(key, ()):
             if definition.declared == declared:
@@ -310,10 +332,17 @@ class Planner:
         assert isinstance(found, Horizon)
         work = Work(
             group=one.group, facts=[one.facts], stretches=stretches, horizon=found, late=True,
-            again=frozenset(d for a, b in stretches for d in calendar.days(a, b)),
+            again={(bound.key, bound.definition): frozenset(d for a, b in stretches for d in calendar.days(a, b))},
         )  # fmt: skip
+        try:
+            self._check_files(work)
+        except BadFile as bad:
+            plan.reports[one.facts.metric.name].failed(bad.message, bad.hint)
+            return
         together = works.setdefault((one.group.key, stretches), work)
-        together.facts += [one.facts] if together is not work else []
+        if together is not work:
+            together.facts.append(one.facts)
+            together.again |= work.again
 
     def _known_under_older(self, key: str, own: str) -> set[date]:
         """Under a definition that was collected: what was imported keeps no day from being collected."""

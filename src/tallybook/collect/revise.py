@@ -47,7 +47,7 @@ def revisions(
         new, then = (replace(parts, wide=wide).finished("day", first, last) for parts in (after, before))
         return engine.execute(
             f"SELECT {listed}, b.value, a.value FROM ({new}) a FULL JOIN ({then}) b ON {same} "
-            f"WHERE coalesce(a.g, b.g) IN ({chosen}) AND {_differ(after.value_type())} ORDER BY 1 LIMIT {MOST}"
+            f"WHERE coalesce(a.g, b.g) IN ({chosen}) AND {_differ(bound, after.value_type())} ORDER BY 1 LIMIT {MOST}"
         ).fetchall()
 
     return [
@@ -59,11 +59,15 @@ def revisions(
     ]  # fmt: skip
 
 
-def _differ(type_: str) -> str:
+def _differ(bound: Bound, type_: str) -> str:
     if type_ != FLOAT:
         return "a.value IS DISTINCT FROM b.value"
-    # The last digits of a float sum depend on the order in which the source added.
-    return "(a.value IS NULL) <> (b.value IS NULL) OR abs(a.value - b.value) > 1e-12 * greatest(abs(a.value), abs(b.value))"
+    # The last digits of a float sum depend on the order in which the source added; of squares around a mean, more of them.
+    least = 1e-9 if any(slot.spread for slot in bound.measure.slots) else 1e-12
+    return (
+        "(a.value IS NULL) <> (b.value IS NULL) "
+        f"OR abs(a.value - b.value) > {least!r} * greatest(abs(a.value), abs(b.value))"
+    )
 
 
 def _text(value: Any) -> str | None:

@@ -36,6 +36,7 @@ from tallybook.sources import close_sources
 from tallybook.sources.base import Source
 from tallybook.store.folder import Store
 from tallybook.store.ledger import Change, Covered, Followed, Lease, Snapshot, kept_under
+from tallybook.store.lost import Losses
 
 JOB = "collect"
 LEASE_SECONDS = 60.0
@@ -104,7 +105,19 @@ def make_plan(means: Means, asked: Asked) -> Plan:
     keys = {m.name: kept_under(kept, m.name, m.renamed_from) for m in catalog.metrics.values()}
     known = ledger.snapshot(keys.values())
     horizons = {name: horizon_of(means, name) for name in _needed(catalog, asked)}
-    return Planner(catalog, known, keys, horizons, means.now, ledger).plan(asked)
+    losses = _losses(means, asked, [keys[name] for name in asked.metrics if name in keys])
+    return Planner(catalog, known, keys, horizons, means.now, ledger, losses).plan(asked)
+
+
+def _losses(means: Means, asked: Asked, keys: Sequence[str]) -> Losses:
+    """The points files that cannot be read. Those whose days are asked for are given up; with `keys` only files of
+    these metrics alone."""
+    whole = means.store.ledger.snapshot(metrics=None if asked.first else [])
+    found = means.store.losses(whole.files)
+    if asked.first:
+        last_closed = calendar.last_closed_day(means.now, means.catalog.book.timezone)
+        found.give_up(whole, asked.first, asked.last or last_closed, keys, last_closed)
+    return found
 
 
 def _needed(catalog: Catalog, asked: Asked) -> list[str]:
@@ -206,6 +219,7 @@ class _Runner:
             for facts in work.facts:
                 self._report(facts).seconds += (time.monotonic() - began) / len(work.facts)
         self._publish()
+        self._give_up_the_rest()
         self._tell_waiting()
         self.engine.close()
 
@@ -217,7 +231,7 @@ class _Runner:
     def _group(self, work: Work) -> None:
         for facts in work.facts:
             key = (facts.bound.key, facts.bound.definition)
-            self.again[key] = self.again.get(key, frozenset()) | work.again
+            self.again[key] = self.again.get(key, frozenset()) | work.again.get(key, frozenset())
         try:
             for step in _isolated_steps(self._as_allowed(work) if work.late else self._steps(work)):
                 self._staged(work, step)
@@ -427,7 +441,7 @@ class _Runner:
                 self._report(self.staged[one].facts).failed_by(failure, "it was collected and cannot be stored")
 
     def _publish_these(self, chosen: Sequence[tuple[str, str]]) -> None:
-        change, followed = Change(what=JOB), {}
+        change, followed = Change(what=JOB, lost=self.plan.losses.files), {}
         staged = {own: self.staged[own] for own in chosen}
         for own, one in staged.items():
             change.covered.append(
@@ -465,6 +479,7 @@ class _Runner:
         for key, one in staged.items():
             facts, steps = one.facts, one.stretches
             again = sorted(day for day in self.again.get(key, ()) if any(a <= day <= b for a, b in steps))
+            again = [day for day in again if not self.plan.losses.touches(key[0], day)]
             if not again:
                 continue
             current = current or store.ledger.snapshot(metrics=[])
@@ -473,6 +488,34 @@ class _Runner:
             change.revisions += found
             number[key] = len(found)
         return number
+
+    def _give_up_the_rest(self) -> None:
+        """Files that cannot be read and whose days were asked for, but that no metric of this run has days in; and a
+        note for each metric whose days were in one. Nothing is given up when every metric failed."""
+        losses, store = self.plan.losses, self.means.store
+        if not losses.files or all(one.error for one in self.plan.reports.values()):
+            return
+        current = {file.path for file in store.ledger.snapshot(metrics=[]).files}
+        if any(file.path in current for file in losses.files):
+            store.publish(
+                self.engine,
+                Change(what=JOB, lost=losses.files),
+                lease=self.lease,
+                run=self.number,
+                now=self.means.clock(),
+            )
+        known = store.ledger.snapshot()
+        for (metric, definition), before in losses.before().items():
+            report = next((r for r in self.plan.reports.values() if self.plan.keys[r.metric] == metric), None)
+            if report is None:
+                continue
+            covered = known.coverage.get((metric, definition), ())
+            gaps = sum(not any(s.first <= day <= s.last for s in covered) for day in before)
+            left = f"; {gaps} of them are gaps now" if gaps else ""
+            under = "" if definition == report.definition else f" under definition {definition}"
+            report.notes.append(
+                f"the points of {len(before)} days{under} were in a file that cannot be read; how their values changed is unknown{left}"
+            )
 
     def _count_points(self, chosen: Sequence[tuple[str, str]]) -> None:
         rows = self.engine.execute(

@@ -28,6 +28,10 @@ _COMPRESSED = "tallybook_staging"
 COMPRESS_ROWS = 1_000_000
 """A row that is not compressed takes 160 bytes of memory, in the engine's format for tables in memory; one that is
 takes about 5."""
+LAST_DIGIT = 2.0**-50
+"""How far a running sum of squares may be off, as a fraction of all squares that it has seen."""
+WORST = 1e-6
+"""How far squares may be off, as a fraction of them."""
 
 
 class Staging:
@@ -195,6 +199,10 @@ class Staging:
     def _accumulate_values(self, members: Sequence[Facts], first: date, last: date) -> None:
         """Values with how often they hold: buckets for percentiles, least and greatest for min and max."""
         self._refuse_infinite()
+        for facts in members:
+            for index, slot in enumerate(facts.bound.measure.slots):
+                if slot.spread:
+                    self._accumulate_spread(_of_slot(facts, index), first, last)
         keys = f"{self.keys}, low_f, value"
         self.engine.execute(
             f"CREATE OR REPLACE TEMP TABLE held AS WITH steps AS (SELECT {keys}, day, sum(n) AS n FROM raw_values GROUP BY {keys}, day), "
@@ -205,7 +213,7 @@ class Staging:
         self.engine.execute("DELETE FROM raw_values")
         for facts in members:
             for index, slot in enumerate(facts.bound.measure.slots):
-                mine = f"metric = '{facts.bound.key}' AND definition = '{facts.bound.definition}' AND slot = {index}"
+                mine = _of_slot(facts, index)
                 if slot.shape == BUCKETS:
                     names = ", ".join([*self.keys.split(", "), "day", "low_f", "n"])
                     self.engine.execute(
@@ -219,6 +227,42 @@ class Staging:
                     self._merge_extreme(mine, f"{part}({source})", column)
         self.engine.execute("DROP TABLE held")
         self.bucket()
+
+    def _accumulate_spread(self, mine: str, first: date, last: date) -> None:
+        """Values that begin and end → count, K and squares at the end of each day, by running sums around one K for each
+        series. Where a value that left was so far away that too few digits remain, by the values that are left."""
+        keys, series = self.keys, "WINDOW p AS (PARTITION BY series)"
+        self.engine.execute(
+            f"CREATE OR REPLACE TEMP TABLE spread_deltas AS WITH changes AS (SELECT {keys}, day, low_f AS v, sum(n)::BIGINT AS n "
+            f"FROM raw_values WHERE {mine} GROUP BY {keys}, day, low_f HAVING sum(n) <> 0), "
+            f"numbered AS (SELECT *, dense_rank() OVER (ORDER BY {keys}) AS series FROM changes), "
+            f"placed AS (SELECT *, min(v) OVER p AS origin FROM numbered {series}) "
+            f"SELECT *, origin + sum(abs(n) * (v - origin)) OVER p / sum(abs(n)) OVER p AS mid FROM placed {series}"
+        ).fetchall()
+        self.engine.execute(f"DELETE FROM raw_values WHERE {mine}")
+        self.engine.execute(
+            f"CREATE OR REPLACE TEMP TABLE spread_levels AS WITH steps AS (SELECT {keys}, series, mid, day, sum(n) AS n, "
+            "sum(n * (v - mid)) AS s1, sum(n * (v - mid) * (v - mid)) AS s2, sum(abs(n) * (v - mid) * (v - mid)) AS seen "
+            f"FROM spread_deltas GROUP BY {keys}, series, mid, day), "
+            f"levels AS (SELECT {keys}, series, mid, day, lead(day) OVER o AS following, sum(n) OVER o AS n, "
+            "sum(s1) OVER o AS s1, sum(s2) OVER o AS s2, sum(seen) OVER o AS seen "
+            "FROM steps WINDOW o AS (PARTITION BY series ORDER BY day)), "
+            "held AS (SELECT *, greatest(s2 - s1 * s1 / n, 0) AS squares FROM levels WHERE n > 0) "
+            f"SELECT *, row_number() OVER () AS id, seen * {LAST_DIGIT!r} <= {WORST!r} * squares AS sure FROM held"
+        ).fetchall()
+        self.engine.execute(
+            "INSERT INTO new_additive BY NAME WITH left_over AS (SELECT l.id, d.v, sum(d.n) AS n FROM spread_levels l "
+            "JOIN spread_deltas d ON d.series = l.series AND d.day <= l.day WHERE NOT l.sure "
+            "GROUP BY l.id, d.v HAVING sum(d.n) > 0), "
+            "placed AS (SELECT *, min(v) OVER p AS origin FROM left_over WINDOW p AS (PARTITION BY id)), "
+            "centered AS (SELECT *, origin + sum(n * (v - origin)) OVER p / sum(n) OVER p AS k FROM placed "
+            "WINDOW p AS (PARTITION BY id)), "
+            "direct AS (SELECT id, k, sum(n * (v - k)) AS s1, sum(n * (v - k) * (v - k)) AS s2 FROM centered GROUP BY id, k) "
+            f"SELECT {keys}, {_days(first, last)}, 0 AS rows, l.n, coalesce(x.k, mid + l.s1 / l.n) AS k, coalesce(x.s1, 0) AS s1, "
+            "coalesce(x.s2, squares) AS s2 FROM spread_levels l LEFT JOIN direct x USING (id)"
+        ).fetchall()
+        self.engine.execute("DROP TABLE spread_deltas")
+        self.engine.execute("DROP TABLE spread_levels")
 
     def _merge_extreme(self, mine: str, value: str, column: str) -> None:
         """Least or greatest held value: its own row; slot 0's count of rows stands in the row staged before."""
@@ -305,6 +349,10 @@ def _part_column(part: str, values: Sequence[Any]) -> pa.Array:
     if part in ("total", "low", "high"):
         return pa.array([_at_scale(value) for value in values], pa.decimal128(38, 10))
     return pa.array(values, pa.int64() if part == "n" else pa.float64())
+
+
+def _of_slot(facts: Facts, index: int) -> str:
+    return f"metric = '{facts.bound.key}' AND definition = '{facts.bound.definition}' AND slot = {index}"
 
 
 def _at_scale(value: Any) -> Any:

@@ -20,6 +20,7 @@ from tallybook.sources.base import (
     INT,
     TEXT,
     ColumnType,
+    Moments,
     Source,
     TimeForm,
     as_exact,
@@ -224,8 +225,9 @@ class Group:
         return {part: _if_numbers(read, number, example) for part, read in parts.items()}
 
     def _by_value(self, slot: Slot) -> bool:
-        """Least and greatest of an interval level need every value: what leaves may have been the least."""
-        return self.key.plan == INTERVAL_PLAN and slot.agg in ("min", "max")
+        """Some aggregates of an interval level need every value: what leaves may have been the least, or may have been so
+        far away that taking away its square leaves no digit."""
+        return self.key.plan == INTERVAL_PLAN and (slot.agg in ("min", "max") or slot.spread)
 
     def _count(self, condition: str | None, value: str | None) -> str:
         if value is None:
@@ -252,11 +254,8 @@ class Group:
             place = columns.add(f"{slot.agg.upper()}({self._when(condition, number)})")
             part = ("low" if slot.agg == "min" else "high") + suffix
             return {part: lambda row: convert(self.source.read_value(row[place], type_))}
-        off = f"({self.source.float(value)} - {bound.k!r})"
-        s1 = columns.add(f"SUM({self._when(condition, off)})")
-        s2 = columns.add(f"SUM({self._when(condition, f'{off} * {off}')})")
-        n = columns.add(self._count(condition, value))
-        return {"n": _at(n, as_integer), "s1": _at(s1, as_float), "s2": _at(s2, as_float)}
+        places = [columns.add(c) for c in self.source.spread(self._when(condition, value), type_)]
+        return _spread(self.source, places, columns.add(self._count(condition, value)))
 
     def keyed(self) -> list[KeyedPlan]:
         """The statements with a row per id or value; slots over the same ids share one."""
@@ -571,6 +570,22 @@ def _if_numbers(read: Read, number: int, example: int) -> Read:
         return read(row)
 
     return checked
+
+
+def _spread(source: Source, places: list[int], count: int) -> dict[str, Read]:
+    """Squares around a K that is the mean of the values, so that the sum of distances to it is 0."""
+
+    def read(row: Sequence[Any]) -> Moments:
+        return source.read_spread([row[place] for place in places])
+
+    def squares(row: Sequence[Any]) -> float | None:
+        variance = read(row)[1]
+        return None if variance is None else variance * int(row[count])
+
+    def distances(row: Sequence[Any]) -> float | None:
+        return None if read(row)[0] is None else 0.0
+
+    return {"n": _at(count, as_integer), "k": lambda row: read(row)[0], "s1": distances, "s2": squares}
 
 
 def _total(source: Source, places: list[int], type_: ColumnType, convert: Callable[[Any], Any]) -> Read:

@@ -72,7 +72,10 @@ class Project:
         """Where the book is kept. It holds the password of the ledger, if that has one."""
         book = self.catalog.book
         return Place(
-            folder=None if book.store == IN_LEDGER else self.store_folder, ledger=book.ledger, schema=book.schema
+            folder=None if book.store == IN_LEDGER else self.store_folder,
+            ledger=book.ledger,
+            schema=book.schema,
+            access=book.access,
         )
 
     @functools.cached_property

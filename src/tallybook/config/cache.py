@@ -83,14 +83,18 @@ def write(place: Path, kept: Kept, secrets: Mapping[str, str]) -> None:
         return
     with contextlib.suppress(OSError):
         if place.parent.parent.is_dir():
-            place.parent.mkdir(exist_ok=True)
-            _replace(place, hashlib.blake2b(written, digest_size=_SUM).digest() + written)
+            from tallybook.store.files import OWNER, folder_mode, make_folder
+
+            mode = folder_mode(place.parent.parent, OWNER)
+            make_folder(place.parent, mode)
+            _replace(place, hashlib.blake2b(written, digest_size=_SUM).digest() + written, mode & 0o666)
 
 
-def _replace(place: Path, written: bytes) -> None:
+def _replace(place: Path, written: bytes, mode: int) -> None:
     temporary = place.with_name(f".catalog-{os.urandom(6).hex()}")
     try:
         temporary.write_bytes(written)
+        temporary.chmod(mode)
         temporary.replace(place)
     except OSError:
         temporary.unlink(missing_ok=True)

@@ -15,7 +15,8 @@ from typing import Any
 
 import msgspec
 
-from tallybook.deliver.files import write
+from tallybook.deliver.files import Record, write
+from tallybook.deliver.reach import Reach, reach, record_of
 from tallybook.destinations.report import (
     AS_DELIVERED,
     DIFFERS,
@@ -43,11 +44,14 @@ class Means:
     catalog: Catalog
     folder: Path
     ledger: Ledger
-    ask: Callable[[Delivery], Result]
+    ask: Callable[[Delivery, date | None], Result]
+    """Its question, of the periods from a day on; None: of all that is collected."""
     today: date
     clock: Callable[[], datetime]
-    ask_then: Callable[[Delivery, int], Result | None]
+    ask_then: Callable[[Delivery, int, date | None], Result | None]
     """The same question to an older version of the book; None where that is not kept any more."""
+    changed_since: Callable[[Delivery, int], date | None]
+    """The first day that may have changed since a version of the book, for the metrics of a delivery; None for none."""
     variables: Mapping[str, str]
     """The environment: keys of services stand in it."""
     services: dict[str, Any] = field(default_factory=dict)
@@ -155,42 +159,59 @@ def _deliver(means: Means, delivery: Delivery, report: DeliveryReport, how: How)
     last = means.ledger.delivered().get(delivery.name)
     report.version = means.ledger.version()
     same = last is not None and (last.version, last.fingerprint) == (report.version, fingerprint)
+    same = same and last is not None and last.record == record_of(delivery)
     there = delivery.to == SHEETS or place_of(means.folder, delivery).exists()
     if same and there and not (how.force or how.verify):
         report.status = UP_TO_DATE
         return
-    result = means.ask(delivery)
+    far = reach(means, delivery, last, how)
+    result = means.ask(delivery, far.first)
     report.rows, report.version, report.warnings = len(result.data), result.version, list(result.warnings)
     if delivery.to == SHEETS:
         # Under other declarations the same version of the book says something else.
         alike = last is not None and asked_alike(last.fingerprint, fingerprint)
-        _to_sheet(means, delivery, result, last if alike else None, report, how)
+        _to_sheet(means, delivery, result, far, last if alike else None, report, how)
     else:
-        _to_file(means, delivery, result, report, how)
+        _to_file(means, delivery, result, far, report, how)
     if how.writes:
-        done = Delivered(version=result.version, fingerprint=fingerprint)
+        done = Delivered(version=result.version, fingerprint=fingerprint, record=record_of(delivery))
         means.ledger.record_delivery(delivery.name, done, now=means.clock())
 
 
-def _to_file(means: Means, delivery: Delivery, result: Result, report: DeliveryReport, how: How) -> None:
+def _to_file(
+    means: Means, delivery: Delivery, result: Result, far: Reach, report: DeliveryReport, how: How
+) -> None:  # fmt: skip
+    """Of a workbook `result` is the record that it may hold; what the window says is asked for beside it."""
+    record = Record(result, far.since) if far.since is not None else None
+    asked = result if record is None else means.ask(delivery, None)
+    report.rows = len(asked.data)
     if not how.writes:
         report.status, report.hint = WOULD if how.dry_run else NOT_YET, "" if how.dry_run else "a file is not read back"
-    elif not write(result, delivery, place_of(means.folder, delivery), created=means.clock()):
+    elif not write(asked, delivery, place_of(means.folder, delivery), created=means.clock(), record=record):
         report.status = UP_TO_DATE
 
 
 def _to_sheet(
-    means: Means, delivery: Delivery, result: Result, last: Delivered | None, report: DeliveryReport, how: How
+    means: Means,
+    delivery: Delivery,
+    result: Result,
+    far: Reach,
+    last: Delivered | None,
+    report: DeliveryReport,
+    how: How,
 ) -> None:
-    from tallybook.deliver.sheets import put
+    from tallybook.deliver.sheets import LEFT_ALONE, put
 
-    before = result if last is None or last.version == result.version else means.ask_then(delivery, last.version)
+    same = last is None or last.version == result.version
+    before = result if same or last is None else means.ask_then(delivery, last.version, far.first)
     owner = f"{means.catalog.book.name}/{delivery.name}"
-    put(result, before if last else None, delivery, owner, report, how.writes, means)
+    put(result, before if last else None, far.since, delivery, owner, report, how.writes, means)
     if how.verify:
         report.status = DIFFERS if report.changes else AS_DELIVERED
+        if any(change["what"] == "new row" for change in report.changes):
+            report.hint = f"{report.hint} Rows are missing: tallybook deliver {delivery.name} --force".strip()
     elif how.dry_run:
-        report.status = WOULD if report.changes else UP_TO_DATE
+        report.status = WOULD if any(c["what"] not in LEFT_ALONE for c in report.changes) else UP_TO_DATE
 
 
 def fingerprint_of(means: Means, delivery: Delivery) -> str:

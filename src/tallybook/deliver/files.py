@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import time
 from contextlib import suppress
-from datetime import datetime
+from dataclasses import dataclass
+from datetime import date, datetime
 from io import BytesIO
 from pathlib import Path
 
@@ -20,8 +21,20 @@ LEFTOVER_SECONDS = 600.0
 MAX_TAB = 31
 
 
-def write(result: Result, delivery: Delivery, path: Path, *, created: datetime) -> bool:
-    """Put the answer into the file; False when it stands there already. Raises DestinationError."""
+@dataclass(frozen=True)
+class Record:
+    """The answer from the first period that a record may lack, for a workbook whose rows stay; `since`: the first period of
+    the window."""
+
+    result: Result
+    since: date
+
+
+def write(
+    result: Result, delivery: Delivery, path: Path, *, created: datetime, record: Record | None = None
+) -> bool:  # fmt: skip
+    """Put the answer into the file, `record` where its rows stay; False when it is there already. Raises
+    DestinationError."""
     refuse_while_open(path)
     if path.suffix.lower() == ".xlsm" and not path.exists():
         raise DestinationError(
@@ -31,7 +44,7 @@ def write(result: Result, delivery: Delivery, path: Path, *, created: datetime) 
     _sweep(path)
     seen = _seen(path)
     there = path.read_bytes() if seen else None
-    made = _MAKERS[delivery.to](result, delivery, there, created)
+    made = _MAKERS[delivery.to](result, delivery, there, created, record)
     if made is None or made == there:
         return False
     with replacing(path) as file:
@@ -68,13 +81,15 @@ def _literal(name: str) -> str:
     return "".join(f"[{c}]" if c in "*?[" else c for c in name)
 
 
-def _csv(result: Result, delivery: Delivery, there: bytes | None, created: datetime) -> bytes:
+def _csv(result: Result, delivery: Delivery, there: bytes | None, created: datetime, record: Record | None) -> bytes:
     if delivery.layout == "columns":
         return result.to_csv().encode()
     return to_csv(arranged(result, delivery.layout)).encode()
 
 
-def _parquet(result: Result, delivery: Delivery, there: bytes | None, created: datetime) -> bytes:
+def _parquet(
+    result: Result, delivery: Delivery, there: bytes | None, created: datetime, record: Record | None
+) -> bytes:
     file = BytesIO()
     if delivery.layout == "columns":
         result.to_parquet(file)
@@ -85,17 +100,24 @@ def _parquet(result: Result, delivery: Delivery, there: bytes | None, created: d
     return file.getvalue()
 
 
-def _xlsx(result: Result, delivery: Delivery, there: bytes | None, created: datetime) -> bytes | None:
+def _xlsx(
+    result: Result, delivery: Delivery, there: bytes | None, created: datetime, record: Record | None
+) -> bytes | None:
     """None where it stands in the workbook already."""
     from tallybook.destinations.workbooks import Place, updated
     from tallybook.destinations.xlsx import blank_workbook
 
-    rows, totals = apart(result)
+    since, (rows, totals) = record.since if record else None, apart(result)
+    kept_rows, kept_totals = apart(record.result) if record else (None, None)
     tab, layout = delivery.tab_name[:MAX_TAB], delivery.layout
-    grids: list[tuple[Place, Grid]] = [(Place(tab=tab, name=delivery.name), arranged(rows, layout))]
+    kept = None if kept_rows is None else arranged(kept_rows, layout)
+    grids: list[tuple[Place, Grid]] = [
+        (Place(tab=tab, name=delivery.name, record=kept, since=since), arranged(rows, layout))
+    ]
     if totals is not None:
-        beside = f"{tab[: MAX_TAB - 7]} totals"
-        grids.append((Place(tab=beside, name=f"{delivery.name}_totals"), arranged(totals, layout)))
+        kept = None if kept_totals is None else arranged(kept_totals, layout)
+        place = Place(tab=f"{tab[: MAX_TAB - 7]} totals", name=f"{delivery.name}_totals", record=kept, since=since)
+        grids.append((place, arranged(totals, layout)))
     return updated(there or blank_workbook(tab, created), grids)
 
 

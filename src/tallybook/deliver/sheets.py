@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from tallybook.destinations.layout import Grid, apart, arranged, latest
 from tallybook.destinations.report import UP_TO_DATE, DeliveryReport
+from tallybook.destinations.row_keys import Cell, Formula
 from tallybook.destinations.sheets import NEW, Outcome, Place, bring_up_to_date
-from tallybook.destinations.sheets.change import Written, values_of
+from tallybook.destinations.sheets.change import Stray, Written, values_of
 from tallybook.destinations.sheets.tab import MOST_CELLS
 from tallybook.metrics import HISTORY, LATEST, Delivery
 from tallybook.result import Result
@@ -17,24 +18,29 @@ if TYPE_CHECKING:
     from tallybook.deliver import Means
     from tallybook.sheets.api import Api
 
+LEFT_ALONE = ("row was ours", "row twice")
+"""Changes of people that a delivery tells, and does not undo."""
 SOON = 3 * 365
 """Days before a document is full that its end is told."""
 DAYS = {"day": 1, "week": 7, "month": 30, "quarter": 91, "year": 365, "all": 365}
 
 
 def put(
-    result: Result, before: Result | None, delivery: Delivery, owner: str, report: DeliveryReport, write: bool,
+    result: Result, before: Result | None, since: date | None, delivery: Delivery, owner: str, report: DeliveryReport, write: bool,
     means: Means,
 ) -> None:  # fmt: skip
-    """Bring the tab up to date, or (without `write`) tell in the report what differs. `before`: what was delivered.
+    """Bring the tab up to date, or (without `write`) tell in the report what differs. `before`: what was delivered;
+    `since`: the first period of the window, before which only what the tab lacks or what changed is written.
 
     Raises DestinationError; what was written until then is whole, and the next delivery goes on."""
     api = api_of(delivery, means)
     rows, totals = apart(result)
     then, totals_then = apart(before) if before is not None else (None, None)
-    outcomes = _one(api, rows, then, delivery, "", owner, write, means)
+    outcomes = _one(api, rows, then, since, delivery, "", owner, write, means)
     if totals is not None:
-        outcomes += _one(api, totals, totals_then, delivery, " totals", owner, write, means)
+        outcomes += _one(api, totals, totals_then, since, delivery, " totals", owner, write, means)
+    # People may have renamed the tab.
+    report.path = f"{outcomes[0].renamed or outcomes[0].tab} of {delivery.spreadsheet}"
     for outcome in outcomes:
         report.changes += told(outcome)
     if not any(outcome.changed for outcome in outcomes):
@@ -61,7 +67,7 @@ def _opened(api: str, means: Means) -> Api:
 
 
 def _one(
-    api: Api, result: Result, before: Result | None, delivery: Delivery, beside: str, owner: str, write: bool,
+    api: Api, result: Result, before: Result | None, since: date | None, delivery: Delivery, beside: str, owner: str, write: bool,
     means: Means,
 ) -> list[Outcome]:  # fmt: skip
     place = Place(
@@ -70,7 +76,7 @@ def _one(
     )  # fmt: skip
     grid = grid_of(result, delivery)
     known = None if before is None else values_of(grid_of(before, delivery))
-    return bring_up_to_date(api, place, grid, before=known, dry_run=not write)
+    return bring_up_to_date(api, place, grid, before=known, since=since, dry_run=not write)
 
 
 def grid_of(result: Result, delivery: Delivery) -> Grid:
@@ -81,14 +87,29 @@ def told(outcome: Outcome) -> list[dict[str, Any]]:
     """Every change, for people and programs."""
     found: list[dict[str, Any]] = [{"tab": outcome.tab, "what": "new tab"}] if outcome.made else []
     found += [{"tab": outcome.tab, "what": "renamed", "key": [outcome.renamed]}] if outcome.renamed else []
+    found += [{"tab": outcome.tab, "what": "headings"}] if outcome.headings else []
     found += [{"tab": outcome.tab, "what": "new column", "column": name} for name in outcome.columns]
     found += [{"tab": outcome.tab, "what": "new row", "key": list(key)} for key in outcome.added]
+    found += [{"tab": outcome.tab, "what": "row goes", "key": list(key)} for key in outcome.removed]
+    found += [{"tab": outcome.tab, "what": "columns go", "key": [outcome.removed_columns]}] * bool(
+        outcome.removed_columns
+    )
     found += [
         {"tab": outcome.tab, "what": "restored" if cell.by_hand else "corrected", "row": cell.row + 1,
          "column": cell.field, "key": list(cell.key), "old": cell.old, "new": cell.new}
         for cell in outcome.corrected
     ]  # fmt: skip
-    return found
+    found += [
+        {
+            "tab": outcome.tab,
+            "what": "row was ours",
+            "row": one.row + 1,
+            "column": one.what,
+            "key": list(one.key or (one.cell,)),
+        }
+        for one in outcome.strays
+    ]
+    return found + [{"tab": outcome.tab, "what": "row twice", "row": row + 1} for row in outcome.twice]
 
 
 def _hints(outcomes: list[Outcome]) -> list[str]:
@@ -107,11 +128,30 @@ def _hints(outcomes: list[Outcome]) -> list[str]:
             said.append(
                 f"Document {outcome.document} is full and has no column for {', '.join(outcome.lacking)}: of its days they are not shown."
             )
+        said += [f"In {outcome.tab!r} {_stray(stray)}." for stray in outcome.strays[:3]]
+        if len(outcome.strays) > 3:
+            said.append(f"So it is with {len(outcome.strays) - 3} more rows of {outcome.tab!r}.")
         if outcome.twice:
             said.append(
                 f"Rows of {outcome.tab!r} are there twice and are left alone: {', '.join(str(r + 1) for r in outcome.twice[:5])}."
             )
     return said
+
+
+def _stray(stray: Stray) -> str:
+    """ "row 4 was ours: its day was changed to '3 Jan, launch'"."""
+    if stray.key is not None:
+        whose = " ".join("–" if part is None else str(part) for part in stray.key)
+        return f"row {stray.row + 1} was ours, of {whose}: its {stray.what} was changed to {stray.cell!r}"
+    return f"row {stray.row + 1} was ours: its {stray.what} was changed to {_kind(stray.cell)}; write it as it was, or delete the row"
+
+
+def _kind(cell: Cell) -> str:
+    if cell is None:
+        return "nothing"
+    return (
+        f"the formula {cell}" if isinstance(cell, Formula) else f"text {cell!r}" if isinstance(cell, str) else str(cell)
+    )
 
 
 def _onward(outcome: Outcome) -> str:

@@ -19,8 +19,9 @@ def connect() -> duckdb.DuckDBPyConnection:
         ":memory:",
         config={"autoinstall_known_extensions": "false", "autoload_known_extensions": "false"},
     )
-    connection.execute("SET TimeZone = 'UTC'")
-    connection.execute("SET preserve_insertion_order = true")
+    # Of all connections to this engine: a cursor does not take over what is set for a session.
+    connection.execute("SET GLOBAL TimeZone = 'UTC'")
+    connection.execute("SET GLOBAL preserve_insertion_order = true")
     return connection
 
 

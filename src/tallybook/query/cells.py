@@ -11,7 +11,7 @@ from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
 from tallybook.measure import FLOAT
-from tallybook.query.merge import OVERFLOW
+from tallybook.query.merge import DIGITS, OVERFLOW
 from tallybook.result.plain import decimals_in
 from tallybook.result.values import NOT_FINITE
 from tallybook.shell import EXACTLY, Number, evaluate
@@ -23,7 +23,10 @@ TOO_LARGE = (
     "the exact result, or a step of its formula, does not fit DECIMAL(38,10); "
     "for a rounded one cast to double precision inside the aggregate"
 )
-LOST = {OVERFLOW: TOO_LARGE}
+LOST = {
+    OVERFLOW: TOO_LARGE,
+    DIGITS: "too few digits are left: it was collected with one K for all series and days; tallybook run {name} --from {day}",
+}
 """Why a value cannot be had, by the code that merging gives it."""
 Key = tuple[date, tuple[str | None, ...]]
 """(first day of the period, dimension values)."""
@@ -128,9 +131,14 @@ def within_exact(cell: Cell) -> Cell:
     return cell
 
 
-def merged(value: Number, approximate: bool, carried: bool, lost: int) -> Cell:
-    """A cell of a merged row."""
-    return Cell(value, approximate, carried, why=LOST.get(lost))
+def merged(name: str, row: Sequence[Any], dims: int) -> Cell:
+    """The cell of a merged row (g, k0… of so many dimensions, rows, value, approximate, carried, lost) of a metric."""
+    value, approximate, carried, lost = row[dims + 2 :]
+    return Cell(value, approximate, carried, why=why_lost(name, row[0], lost))
+
+
+def why_lost(name: str, day: date, lost: int) -> str | None:
+    return LOST[lost].format(name=name, day=day) if lost else None
 
 
 def between(low: Number, high: Number) -> Cell:

@@ -18,8 +18,12 @@ from tallybook.query.ask import Filter
 from tallybook.shell import render
 
 EXACT = "DECIMAL(38,10)"
-OVERFLOW = 1
-"""`lost` of a value that does not fit its type."""
+OVERFLOW, DIGITS = 1, 2
+"""`lost` of a value that does not fit its type, and of one of which too few digits are left."""
+LAST_DIGIT = 2.0**-53
+WORST = 1e-6
+"""A variance is null where its squares may be off by more than this fraction: by LAST_DIGIT of each part's Σ(x−K)², times
+the number of values that were added."""
 MAX_WHOLE = 10**28 - 10**12
 """Of a sum of whole numbers: with the fractions of 10¹² values added it still fits DECIMAL(38,10)."""
 MAX_SQUARE = 1e150
@@ -140,13 +144,13 @@ class Parts:
     def finished(self, group: str, first: date, last: date, *, targets: str | None = None) -> str:
         """SELECT g, k0…, rows, value, approximate, carried, lost of the days first … last merged by `group`.
 
-        `lost` is 0, or OVERFLOW where there is no value because it does not fit.
+        `lost` is 0, or OVERFLOW or DIGITS where there is no value because of that.
         `targets`: a relation (period, first, last) of the days of each period; then g is the period."""
         second = self.bound.metric.second
         if second is not None and self.entity is None:
             return self._of_entities(second, group, first, last, targets)
         keys = ", ".join(["g", *(f"k{i}" for i in range(len(self.dims)))])
-        base = self._additive(group, first, last, targets)
+        base = self._around_one_k(self._additive(group, first, last, targets))
         joins, leaves, approximate = [], [], []
         for index, slot in enumerate(self.bound.measure.slots):
             if slot.shape == ADDITIVE:
@@ -167,13 +171,22 @@ class Parts:
         """(the value of the shell over its leaves, the code of the reason why there is none)."""
         value, kind = render(self.bound.measure.shell, leaves)
         cast = f"CAST({value} AS {'DOUBLE' if kind == FLOAT else EXACT})"
-        if not self.wide:
+        cancelled = " OR ".join(
+            f"(b.n{i} >= 2 AND b.off{i} > {WORST!r} * b.squares{i})"
+            for i, slot in enumerate(self.bound.measure.slots)
+            if slot.spread
+        )
+        digits = f"WHEN {cancelled} THEN {DIGITS} " if cancelled else ""
+        if not self.wide and not cancelled:
             return cast, "0"
+        if not self.wide:
+            return f"CASE WHEN NOT coalesce({cancelled}, FALSE) THEN {cast} END", f"CASE {digits}ELSE 0 END"
         rounded = [(f"CAST({self._as_float(i, sql)} AS DOUBLE)", FLOAT) for i, (sql, _) in enumerate(leaves)]
         # What overflows is null in the exact form, and not as floats.
         lost = f"(TRY({cast}) IS NULL AND TRY({render(self.bound.measure.shell, rounded)[0]}) IS NOT NULL)"
         lost = " OR ".join([*(f"({f} IS NOT NULL AND {e} IS NULL)" for e, f in self._wide_sums()), lost])
-        return f"CASE WHEN NOT ({lost}) THEN TRY({cast}) END", f"CASE WHEN {lost} THEN {OVERFLOW} ELSE 0 END"
+        known = f"NOT coalesce({cancelled or 'FALSE'}, FALSE) AND NOT ({lost})"
+        return f"CASE WHEN {known} THEN TRY({cast}) END", f"CASE {digits}WHEN {lost} THEN {OVERFLOW} ELSE 0 END"
 
     def _wide_sums(self) -> list[tuple[str, str]]:
         """(exact sum, the same as a float) of the slots whose result is an exact sum."""
@@ -238,6 +251,9 @@ class Parts:
         for index, slot in enumerate(self.bound.measure.slots):
             only = f" FILTER (slot = {index})" if several else ""
             suffix = "_f" if self.bound.slots[index].type == FLOAT else ""
+            if slot.spread:
+                one = "{'n': CAST(n AS DOUBLE), 'k': coalesce(k, 0), 's1': s1, 's2': s2}"
+                merged.append(f"list({one}) FILTER (n > 0{f' AND slot = {index}' if several else ''}) AS parts{index}")
             for part, how in _PARTS.get(slot.agg, ()):
                 column = part + suffix if part in ("total", "low", "high") else part
                 if self.wide and column == "total":
@@ -252,6 +268,28 @@ class Parts:
         columns = ", ".join([keys, f"sum(rows){only} AS rows", carried, *merged])
         return f"SELECT {columns} FROM ({source}) GROUP BY {keys}"
 
+    def _around_one_k(self, merged: str) -> str:
+        """Merged additive parts with the squares around the mean of each cell: `n`, `squares`, and how far these may be
+        `off`.
+
+        The mean of a cell is computed as its distance to the K of one of its parts, and each part is moved there exactly
+        (s2 + 2d·s1 + n·d²): no term cancels another. Parts without a K have that of their definition, which is the same
+        for all of them, so that 0 does in its place."""
+        slots = [i for i, slot in enumerate(self.bound.measure.slots) if slot.spread]
+        if not slots:
+            return merged
+        steps = (
+            ("n{i}", "p.n"), ("mean{i}", "p.n * (p.k - parts{i}[1].k) + p.s1"), ("off{i}", "p.n * p.s2"),
+        )  # fmt: skip
+        first = [f"{_summed(i, what)} AS {name.format(i=i)}" for i in slots for name, what in steps]
+        d = "(p.k - parts{i}[1].k - mean{i} / n{i})"
+        moved = [
+            f"CASE WHEN n{i} > 1 THEN greatest({_summed(i, f'p.s2 + 2 * {d} * p.s1 + p.n * {d} * {d}')}, 0) ELSE 0 END AS squares{i}"
+            for i in slots
+        ]
+        off = ", ".join(f"off{i} * {LAST_DIGIT!r} AS off{i}" for i in slots)
+        return f"SELECT * REPLACE ({off}), {', '.join(moved)} FROM (SELECT *, {', '.join(first)} FROM ({merged}))"
+
     def _additive_leaf(self, index: int) -> tuple[str, str]:
         agg, type_ = self.bound.measure.slots[index].agg, self.bound.slots[index].type
         suffix = "_f" if type_ == FLOAT else ""
@@ -265,10 +303,9 @@ class Parts:
                 return f"({total} / nullif(b.n{index}, 0))", FLOAT
             case "min" | "max":
                 return f"b.{'low' if agg == 'min' else 'high'}{suffix}{index}", type_
-        n, s1, s2 = f"b.n{index}", f"b.s1{index}", f"b.s2{index}"
-        spread = f"greatest({s2} - {s1} * {s1} / {n}, 0)"
+        n = f"b.n{index}"
         least, divisor = (2, f"({n} - 1)") if agg.endswith("samp") else (1, n)
-        variance = f"CASE WHEN {n} >= {least} THEN {spread} / {divisor} END"
+        variance = f"CASE WHEN {n} >= {least} THEN b.squares{index} / {divisor} END"
         return (f"sqrt({variance})" if agg.startswith("stddev") else f"({variance})"), FLOAT
 
     def _joined(self, index: int, shape: str, group: str, first: date, last: date, targets: str | None) -> str:
@@ -345,6 +382,11 @@ class Parts:
         )
 
 
+def _summed(index: int, what: str) -> str:
+    """The sum of an expression over the parts `p` of a slot's cell."""
+    return f"list_sum(list_transform(parts{index}, lambda p: {what.format(i=index)}))"
+
+
 def _wide_sum(column: str, own: str = "") -> tuple[str, str]:
     """(the exact sum of a DECIMAL(38,10) column, or null where it does not fit; the same as a float)."""
     whole = f"sum(CAST(trunc({column}) AS HUGEINT)){own}"
@@ -391,7 +433,6 @@ _PARTS = {
     "avg": (("total", "sum"), ("n", "sum")),
     "min": (("low", "min"),),
     "max": (("high", "max"),),
-    **dict.fromkeys(("stddev_samp", "stddev_pop", "var_samp", "var_pop"), (("n", "sum"), ("s1", "sum"), ("s2", "sum"))),
 }
 
 

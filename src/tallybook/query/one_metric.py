@@ -12,7 +12,7 @@ from tallybook.calendar import period_start, plus_days
 from tallybook.measure import ADDITIVE, FLOAT
 from tallybook.metrics import LEVEL, UNIQUES, Bound
 from tallybook.query.ask import Query
-from tallybook.query.cells import Cell, Key, Period, Solved, between, mean_of, merged, minus, plain
+from tallybook.query.cells import Cell, Key, Period, Solved, between, mean_of, merged, minus, plain, why_lost
 from tallybook.query.ground import Coverage, Ground
 from tallybook.query.merge import TOTALS, Parts, period_sql, values_relation
 from tallybook.query.reach import NOTHING_BEFORE
@@ -192,7 +192,7 @@ class OneMetric:
     def _cells(self, parts: Parts, build: Callable[[Parts], str]) -> dict[Key, Cell]:
         """Cells of rows (g, k0…, rows, value, approximate, carried, lost)."""
         n = len(self.query.by)
-        return {(row[0], row[1 : n + 1]): merged(*row[n + 2 :]) for row in self.ground.merged_rows(parts, build)}
+        return {(row[0], row[1 : n + 1]): merged(self.name, row, n) for row in self.ground.merged_rows(parts, build)}
 
     # -- total ---------------------------------------------------------------------------------------------
 
@@ -257,7 +257,7 @@ class OneMetric:
         """average, min or max of the daily values; a covered day without facts counts as 0 where 0 exists."""
         cells = {}
         for key, (total, number, low, high, seen, approximate, carried, lost) in self._daily().items():
-            cell = merged(None, approximate, carried, lost)
+            cell = Cell(None, approximate, carried, why=why_lost(self.name, key[0], lost))
             if cell.why:
                 cells[key] = cell
                 continue

@@ -71,7 +71,7 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
 
     def rows(self) -> list[Row]:
         """The rows as dicts of Python values, keys in the documented order. Yours to change."""
-        return [self._ordered(row) for row in self.data]
+        return [_own_notes(self._ordered(row)) for row in self.data]
 
     # For programs.
 
@@ -243,6 +243,13 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
         if name.startswith("days"):
             return pa.array(values, pa.int64())
         return pa.array(values, pa.bool_())
+
+
+def _own_notes(row: Row) -> Row:
+    """The row with notes that may be changed: the answer itself may be given to others too."""
+    if "notes" in row:
+        row["notes"] = {metric: dict(note) for metric, note in row["notes"].items()}
+    return row
 
 
 def _column_facts(column: Column) -> dict[str, str | None]:

@@ -51,6 +51,8 @@ FIRST_POSSIBLE, LAST_POSSIBLE = date(1000, 1, 1), date(9999, 12, 29)
 programming languages. Offsets from UTC do not lead out of the calendar from here."""
 SINGLE, BIT, WIDE_BIT = "MySQL FLOAT", "MySQL BIT", "MySQL BIT UNSIGNED"
 """`declared` of types that MySQL and MariaDB do not send as they are stored."""
+Moments = tuple[float | None, float | None]
+"""(mean, variance of the population); None over no values."""
 DECLARED = "decimals of "
 """Begins `declared` of a column whose metric says `decimals = …`; the kind it was follows."""
 
@@ -302,6 +304,20 @@ class Source(abc.ABC):
         if len(values) > 1 and values[1]:
             raise digits_lost(int(values[1]), type_)
         return values[0]
+
+    def spread(self, expression: str, type_: ColumnType) -> list[str]:
+        """The columns from which `read_spread` makes the mean and the variance of a number."""
+        number = self.float(expression)
+        return [f"AVG({number})", f"VAR_POP({number})", f"MIN({number})", f"MAX({number})"]
+
+    def read_spread(self, values: Sequence[Any]) -> Moments:
+        """(mean, variance of the population); None over no values.
+
+        Of equal values it is that value and 0: a server may be off by a last digit."""
+        mean, variance, low, high = (as_float(value) for value in values)
+        if mean is None or low is None or high is None:
+            return None, None
+        return (low, 0.0) if low == high else (min(max(mean, low), high), variance)
 
     def value(self, expression: str, type_: ColumnType) -> str:
         """A number as it may be compared and fetched exactly."""

@@ -53,6 +53,10 @@ class ClickhouseSql(Source):
     def finite(self, expression: str) -> str:
         return f"isFinite({expression})"
 
+    def spread(self, expression: str, type_: ColumnType) -> list[str]:
+        number = self.float(expression)  # varPop itself subtracts squares
+        return [f"{name}OrNull({number})" for name in ("avg", "varPopStable", "min", "max")]
+
     def float(self, expression: str) -> str:
         return f"toFloat64({expression})"
 

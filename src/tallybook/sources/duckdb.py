@@ -182,6 +182,12 @@ class DuckdbSource(FileSource["duckdb.DuckDBPyConnection"]):
             return f"lower(hex({expression}))"
         return f"CAST({expression} AS VARCHAR) COLLATE C" if type_.kind == TEXT else f"CAST({expression} AS VARCHAR)"
 
+    def spread(self, expression: str, type_: ColumnType) -> list[str]:
+        # The variance refuses what is not finite with an error that names nothing: the mean then says what it is.
+        number = self.float(expression)
+        variance = f"VAR_POP(CASE WHEN isfinite({number}) THEN {number} END)"
+        return [f"FAVG({number})", variance, f"MIN({number})", f"MAX({number})"]
+
     def float(self, expression: str) -> str:
         return f"CAST({expression} AS DOUBLE)"
 

@@ -99,6 +99,9 @@ class MssqlSource(TransactionSource):
     def as_value(self, condition: str) -> str:
         return f"CASE WHEN {condition} THEN 1 END"
 
+    def spread(self, expression: str, type_: ColumnType) -> list[str]:
+        return [column.replace("VAR_POP(", "VARP(") for column in super().spread(expression, type_)]
+
     def count(self, what: str) -> str:
         return f"COUNT_BIG({what})"
 

@@ -255,6 +255,11 @@ class PostgresqlSource(DescribedServer):
                 return f"encode({expression}, 'hex')"
         return f'CAST({expression} AS text) COLLATE "C"'
 
+    def spread(self, expression: str, type_: ColumnType) -> list[str]:
+        # Of whole numbers and decimals both are exact; of floats the variance is updated value by value (since 12).
+        number = expression if type_.kind in (INT, DEC) else self.float(expression)
+        return [f"AVG({number})", f"VAR_POP({number})", f"MIN({number})", f"MAX({number})"]
+
     def float(self, expression: str) -> str:
         return f"CAST({expression} AS double precision)"
 

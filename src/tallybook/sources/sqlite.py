@@ -7,10 +7,11 @@ bits) and for columns declared DECIMAL(p,s) or NUMERIC(p,s), which are summed as
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
@@ -29,13 +30,18 @@ from tallybook.sources.base import (
     TEXT,
     TIMESTAMP,
     ColumnType,
+    Moments,
     Reader,
     as_exact,
     digits_lost,
 )
 from tallybook.sources.file import FileSource
+from tallybook.sources.sqlite_spread import SPREAD, Spread, read_spread
 from tallybook.sources.sqlite_types import declared_type, inferred_type
+from tallybook.sqlite_file import State, left_behind, needs_side_files, state
 
+ATTEMPTS = 20
+"""So often a statement is made again while somebody writes to a file that we may only read."""
 _HALF = 2**32
 
 
@@ -47,26 +53,67 @@ class SqliteSource(FileSource["sqlite3.Connection"]):
     def __init__(self, settings: Any) -> None:
         super().__init__(settings)
         self._stop_at = float("inf")
+        self._frozen: State | None = None
+        """The state of the file when it was opened as one that does not change; None where SQLite sees changes."""
+
+    def connection(self) -> sqlite3.Connection:
+        if not self.is_unchanged():
+            self.close()
+        return super().connection()
+
+    def close(self) -> None:
+        super().close()
+        self._frozen = None
+
+    def is_unchanged(self) -> bool:
+        """Whether what was read since the file was opened is of one state."""
+        try:
+            return self._frozen is None or self._frozen == state(Path(self.path))
+        except OSError:
+            return False
 
     def _connect(self) -> sqlite3.Connection:
-        uri = Path(self.path).absolute().as_uri() + "?mode=ro"
+        path = Path(self.path).absolute()
+        uri = path.as_uri() + "?mode=ro"
         try:
-            connection = sqlite3.connect(
-                uri,
-                uri=True,
-                timeout=self.settings.lock_timeout,
-                isolation_level=None,
-                check_same_thread=False,
+            return self._opened(uri)
+        except sqlite3.Error as error:
+            if not needs_side_files(error) or not os.access(path, os.R_OK):
+                raise self._unavailable(error) from None
+        if left := left_behind(path):
+            raise SourceUnavailable(
+                f"source {self.settings.name!r}: {self.path} is not whole: a writer that was killed left {left} beside it, "
+                "and only who may write there can bring it in",
+                hint=f"let the application open it once, or as its user: sqlite3 {self.path} 'select count(*) from sqlite_master'",
             )
+        # In WAL mode, nobody has it open, and we may not make the files beside it that SQLite wants.
+        seen = state(path)
+        try:
+            connection = self._opened(uri + "&immutable=1")
+        except sqlite3.Error as error:
+            raise self._unavailable(error) from None
+        self._frozen, self.snapshots = self._frozen or seen, False
+        return connection
+
+    def _unavailable(self, error: sqlite3.Error) -> SourceUnavailable:
+        hint = (
+            "run again when the writer is done"
+            if "locked" in str(error)
+            else "is it an SQLite database, and may we read it?"
+        )
+        return SourceUnavailable(f"source {self.settings.name!r}: {self.path}: {error}", hint=hint)
+
+    def _opened(self, uri: str) -> sqlite3.Connection:
+        connection = sqlite3.connect(
+            uri, uri=True, timeout=self.settings.lock_timeout, isolation_level=None, check_same_thread=False
+        )
+        try:
             connection.execute("PRAGMA query_only = 1")
             mode = connection.execute("PRAGMA journal_mode").fetchone()[0]
-        except sqlite3.Error as error:
-            hint = (
-                "run again when the writer is done"
-                if "locked" in str(error)
-                else "is it an SQLite database, and may we read it?"
-            )
-            raise SourceUnavailable(f"source {self.settings.name!r}: {self.path}: {error}", hint=hint) from None
+        except sqlite3.Error:
+            connection.close()
+            raise
+        connection.create_aggregate(SPREAD, 1, Spread)  # type: ignore[arg-type]  # whose stub knows integers only
         self.snapshots = mode.lower() == "wal"
         connection.set_progress_handler(lambda: time.monotonic() > self._stop_at, 20_000)
         return connection
@@ -79,8 +126,10 @@ class SqliteSource(FileSource["sqlite3.Connection"]):
         try:
             yield SqliteReader(self, connection)
         finally:
-            if connection.in_transaction:
-                connection.execute("ROLLBACK")
+            # One that was closed, because the file had changed, is in no transaction.
+            with suppress(sqlite3.ProgrammingError):
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
 
     @contextmanager
     def sql_connection(self) -> Iterator[Any]:
@@ -91,8 +140,16 @@ class SqliteSource(FileSource["sqlite3.Connection"]):
         try:
             with engine.connect() as connection:
                 yield connection
+            if not self.is_unchanged():
+                raise self.changed()
         finally:
             engine.dispose()
+
+    def changed(self) -> SourceUnavailable:
+        """The error of a reading during which the file was written to."""
+        return SourceUnavailable(
+            f"source {self.settings.name!r}: {self.path} was written to while it was read", hint="run again"
+        )
 
     def index_reached(self, reader: Reader, sql: str) -> bool:
         steps = [str(row[-1]) for row in reader.rows("EXPLAIN QUERY PLAN " + sql)]
@@ -196,6 +253,12 @@ class SqliteSource(FileSource["sqlite3.Connection"]):
     def finite(self, expression: str) -> str:
         return f"abs({expression}) < 9e999"
 
+    def spread(self, expression: str, type_: ColumnType) -> list[str]:
+        return [f"{SPREAD}({self.float(expression)})"]
+
+    def read_spread(self, values: Sequence[Any]) -> Moments:
+        return read_spread(values[0])
+
     def float(self, expression: str) -> str:
         return f"CAST({expression} AS REAL)"
 
@@ -273,14 +336,27 @@ class SqliteReader(Reader):
         self.source, self.connection = source, connection
 
     def rows(self, sql: str) -> list[tuple[Any, ...]]:
-        with self._limited(sql):
-            return self.connection.execute(sql).fetchall()
+        for _ in range(ATTEMPTS):
+            try:
+                with self._limited(sql):
+                    found = self.connection.execute(sql).fetchall()
+            except SourceError:
+                # A file that was written to meanwhile may even look damaged.
+                if self.source.is_unchanged():
+                    raise
+                found = []
+            if self.source.is_unchanged():
+                return found
+            self.connection = self.source.connection()
+        raise self.source.changed()
 
     def batches(self, sql: str, size: int = 50_000) -> Iterator[list[tuple[Any, ...]]]:
         with self._limited(sql):
             cursor = self.connection.execute(sql)
             while batch := cursor.fetchmany(size):
                 yield batch
+        if not self.source.is_unchanged():
+            raise self.source.changed()
 
     @contextmanager
     def _limited(self, sql: str) -> Iterator[None]:

@@ -5,12 +5,15 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from tallybook.store.folder import Store
+    from tallybook.store.ledger import LedgerLost
+    from tallybook.store.sql_ledger import SqlLedger
 
 IN_LEDGER = "ledger"
 """What `store` says of points that are kept in the ledger."""
@@ -25,11 +28,14 @@ class Place:
     folder: Path | None
     ledger: str = field(default="", repr=False)
     schema: str = SCHEMA
+    access: str = field(default="owner", compare=False)
+    """Who may read what is made here: owner or group."""
 
 
-def open_store(place: Place | Path) -> Store:
-    """The book kept in a place or folder, made where there is none."""
-    found = _opened(place, create=True)
+def open_store(place: Place | Path, *, over_points: bool = False) -> Store:
+    """The book kept in a place or folder, made where there is none. Raises LedgerLost where points files have no
+    ledger, unless it is made `over_points`, as a copy is."""
+    found = _opened(place, create=True, over_points=over_points)
     assert found is not None
     return found
 
@@ -43,42 +49,88 @@ def backup_in(folder: Path, elsewhere: Path) -> Store | None:
     """The book in a folder that is only read, its ledger opened as a copy; None where there is none."""
     from shutil import copy
 
+    from tallybook.store.files import on_disk
     from tallybook.store.folder import Store
+    from tallybook.store.ledger import NoLedger
     from tallybook.store.sqlite_ledger import SqliteLedger
 
     found = list(folder.glob("ledger.sqlite*"))
     if folder / "ledger.sqlite" not in found:
         return None
-    for path in found:
-        copy(path, elsewhere)
-    return Store(folder, SqliteLedger(elsewhere / "ledger.sqlite"))
+    with on_disk(elsewhere):
+        for path in found:
+            copy(path, elsewhere)
+    try:
+        return Store(folder, SqliteLedger(elsewhere / "ledger.sqlite", create=False))
+    except NoLedger:
+        return None
 
 
-def _opened(place: Place | Path, *, create: bool) -> Store | None:
+def _opened(place: Place | Path, *, create: bool, over_points: bool = False) -> Store | None:
+    from tallybook.store.files import FolderFiles
     from tallybook.store.folder import Store
 
     at = Place(folder=place) if isinstance(place, Path) else place
+    if at.ledger and at.folder is not None:
+        _without_another_ledger(at.folder)
+    ledger = _ledger(at, create=create, over_points=over_points)
+    if ledger is None:
+        return None
+    if at.folder is None:
+        from tallybook.store.ledger_files import LedgerFiles
+        from tallybook.store.postgresql_ledger import PostgresqlLedger
+
+        assert isinstance(ledger, PostgresqlLedger), "points without a folder need a ledger that keeps them"
+        files = LedgerFiles(ledger)
+        return Store(files.folder, ledger, files)
+    return Store(at.folder, ledger, FolderFiles(at.folder, at.access))
+
+
+def _ledger(at: Place, *, create: bool, over_points: bool) -> SqlLedger | None:
+    """The ledger of a place; None where there is none and none is made."""
+    from tallybook.store.ledger import NoLedger
+
+    try:
+        return _ledger_of(at, create=False)
+    except NoLedger:
+        if at.folder is not None and not over_points and (found := _points_in(at.folder)):
+            # Looked at again: another process may have made the book meanwhile.
+            with suppress(NoLedger):
+                return _ledger_of(at, create=False)
+            raise _lost(at, found) from None
+    return _ledger_of(at, create=True) if create else None
+
+
+def _ledger_of(at: Place, *, create: bool) -> SqlLedger:
+    """Raises NoLedger when there is none and `create` is false."""
     if not at.ledger:
         from tallybook.store.sqlite_ledger import SqliteLedger
 
         assert at.folder is not None, "points without a folder need a ledger that keeps them"
-        path = at.folder / "ledger.sqlite"
-        return Store(at.folder, SqliteLedger(path)) if create or path.exists() else None
-    from tallybook.store.postgresql_ledger import NoLedger, PostgresqlLedger
+        return SqliteLedger(at.folder / "ledger.sqlite", create=create, access=at.access)
+    from tallybook.store.postgresql_ledger import PostgresqlLedger
 
+    ledger = PostgresqlLedger(at.ledger, schema=at.schema, create=create)
     if at.folder is not None:
-        _without_another_ledger(at.folder)
-    try:
-        ledger = PostgresqlLedger(at.ledger, schema=at.schema, create=create)
-    except NoLedger:
-        return None
-    if at.folder is not None:
-        _claim(at.folder, ledger.identity(), create=create)
-        return Store(at.folder, ledger)
-    from tallybook.store.ledger_files import LedgerFiles
+        _claim(at.folder, ledger.identity(), create=create, access=at.access)
+    return ledger
 
-    files = LedgerFiles(ledger)
-    return Store(files.folder, ledger, files)
+
+def _points_in(folder: Path) -> int:
+    """How many points files are in a folder."""
+    return sum(1 for _ in (folder / "points").rglob("*.parquet"))
+
+
+def _lost(at: Place, points: int) -> LedgerLost:
+    from tallybook.store.ledger import LedgerLost
+
+    path = f"schema {at.schema} of the PostgreSQL ledger" if at.ledger else f"{at.folder}/ledger.sqlite"
+    number = f"{points} points file{'s are' if points > 1 else ' is'}"
+    return LedgerLost(
+        f"the ledger of the book, {path}, is missing or empty, but {number} in {at.folder}/points: this is no new book",
+        hint="bring the ledger back from a backup: tallybook restore BACKUP\n"
+        "or start a new book; the old folder is renamed, nothing is deleted: tallybook doctor --set-aside",
+    )
 
 
 def _without_another_ledger(folder: Path) -> None:
@@ -94,19 +146,20 @@ def _without_another_ledger(folder: Path) -> None:
         )
 
 
-def _claim(folder: Path, identity: str, *, create: bool) -> None:
+def _claim(folder: Path, identity: str, *, create: bool, access: str) -> None:
     """Say in the folder whose points are in it. Raises DeclarationError when they are those of another ledger."""
-    from contextlib import suppress
-
     from tallybook.errors import DeclarationError
+    from tallybook.store.files import folder_mode, make_folder
 
     said = folder / "ledger.txt"
     if create or folder.is_dir():
         # A folder that cannot be written to is told of by whoever has to write; who only asks need not.
         with suppress(OSError):
-            folder.mkdir(parents=True, exist_ok=True)
+            mode = folder_mode(folder, access)
+            make_folder(folder, mode)
             with said.open("x") as file:
                 file.write(f"{identity}\n")
+            said.chmod(mode & 0o666)
     with suppress(FileNotFoundError):
         if (found := said.read_text().strip()) not in ("", identity):
             raise DeclarationError(

@@ -17,7 +17,7 @@ from typing import Any
 
 from tallybook.errors import BookError, Busy
 from tallybook.store import Place, open_store
-from tallybook.store.files import FolderFiles, hash_of, pieces_of, sync
+from tallybook.store.files import BadFile, FolderFiles, hash_of, on_disk, pieces_of, sync
 from tallybook.store.folder import Store
 from tallybook.store.ledger import Conflict, File, Tables
 from tallybook.store.ledger_files import LedgerFiles
@@ -53,8 +53,8 @@ def copy_points(source: Store, place: Place) -> Copied:
     """Copy the files of a book to another place that the same ledger keeps, or names, from now on."""
     files, missing = _there(source, source.ledger.export())
     if place.folder is not None:
-        _into_folder(source, files, place.folder)
-    target = open_store(place)
+        _into_folder(source, files, place.folder, place.access)
+    target = open_store(place, over_points=True)
     try:
         if isinstance(target.files, LedgerFiles):
             target.files.ledger.keep_contents(files, lambda file: _checked(source, file))
@@ -69,8 +69,8 @@ def _copied(source: Store, place: Place, *, alone: bool) -> Copied:
     files, missing = _there(source, original)
     rows = _with_hashes(original, files)
     if place.folder is not None:
-        _into_folder(source, files, place.folder)
-    target = open_store(place)
+        _into_folder(source, files, place.folder, place.access)
+    target = open_store(place, over_points=True)
     try:
         if target.ledger.where == source.ledger.where:
             raise BookError(f"the book is in {source.ledger.where} already", hint="name another place for the copy")
@@ -115,14 +115,15 @@ def _with_hashes(rows: Tables, files: Sequence[File]) -> Tables:
 
 
 def _there(source: Store, rows: Tables) -> tuple[list[File], list[File]]:
-    """(the files of every version, with their hashes; those of older versions that are missing)."""
+    """(the files of every version, with their hashes; those of older versions that cannot be read)."""
     named = [dict(zip(COLUMNS["files"], row, strict=True)) for row in rows["files"]]
     files = [_file(one) for one in named]
-    missing = source.files.missing(files)
     current = {one["path"] for one in named if one["removed"] is None}
-    for file in missing:
-        if file.path in current:
-            raise BookError(f"{file.path} is missing, so that the book cannot be copied", hint="tallybook doctor")
+    problems = source.problems(files)
+    for path, bad in problems.items():
+        if path in current:
+            raise BadFile(bad.file, f"{bad.reason}, so that the book cannot be copied", hint=bad.hint)
+    missing = [file for file in files if file.path in problems]
     gone = {file.path for file in missing}
     kept = [file for file in files if file.path not in gone]
     return [file if file.sha256 else replace(file, sha256=hash_of(source.path(file))) for file in kept], missing
@@ -136,29 +137,28 @@ def _file(named: Mapping[str, Any]) -> File:
     )  # fmt: skip
 
 
-def _into_folder(source: Store, files: Sequence[File], folder: Path) -> None:
+def _into_folder(source: Store, files: Sequence[File], folder: Path, access: str) -> None:
     """Copy files; those that are there already, of a copy that was interrupted, stay."""
-    target = FolderFiles(folder)
+    target = FolderFiles(folder, access)
     for file in files:
-        path = target.path(file)
-        if path.is_file() and hash_of(path) == file.sha256:
-            continue
-        draft = target.new(Path(file.path)).with_name(f".{uuid.uuid4().hex}")
-        try:
-            with draft.open("wb") as writing:
-                for piece in _checked(source, file):
-                    writing.write(piece)
-            target.keep(file, draft)
-            draft.replace(path)
-            sync(path.parent)
-        except OSError as error:
-            if isinstance(error, FileNotFoundError):
-                raise
-            raise BookError(
-                f"{path} cannot be written: {error.strerror}", hint="make room on the disk, then copy again"
-            ) from error
-        finally:
-            draft.unlink(missing_ok=True)
+        path = target.place(file)
+        with on_disk(path):
+            if not (path.is_file() and hash_of(path) == file.sha256):
+                _copy_file(source, target, file)
+
+
+def _copy_file(source: Store, target: FolderFiles, file: File) -> None:
+    path = target.place(file)
+    draft = target.new(Path(file.path)).with_name(f".{uuid.uuid4().hex}")
+    try:
+        with draft.open("wb") as writing:
+            for piece in _checked(source, file):
+                writing.write(piece)
+        target.keep(file, draft)
+        draft.replace(path)
+        sync(path.parent)
+    finally:
+        draft.unlink(missing_ok=True)
 
 
 def _checked(source: Store, file: File) -> Iterator[bytes]:
@@ -177,5 +177,7 @@ def _checked(source: Store, file: File) -> Iterator[bytes]:
 def _hold_files(target: Store, files: Sequence[File]) -> None:
     """Raises BookError unless every file is in the target, byte for byte."""
     for file in files:
-        if target.files.kept_hash(file) != file.sha256:
+        with on_disk(Path(file.path), "read"):
+            kept = target.files.kept_hash(file)
+        if kept != file.sha256:
             raise BookError(f"the copy of {file.path} is not what was copied", hint=_AWAY)

@@ -109,6 +109,13 @@ def cover(db: Transaction, covered: Covered, version: int, run: int | None) -> N
     _insert(db, own, [_Row(first, last, run, covered.instant, version, None) for first, last in fresh])
 
 
+def uncover(db: Transaction, covered: Covered, version: int) -> None:
+    """Days that this version does not contain any more; older versions still do."""
+    own = (covered.metric, covered.definition)
+    for row, inside in _current(db, own, covered.stretches):
+        _change(db, own, row, inside, replace(row, removed=version))
+
+
 def _current(
     db: Transaction, own: Own, among: Sequence[tuple[date, date]]
 ) -> Iterator[tuple[_Row, list[tuple[date, date]]]]:

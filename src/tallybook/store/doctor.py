@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tallybook.errors import BookError
-from tallybook.points import SCHEMAS
-from tallybook.store.files import hash_of
+from tallybook.points import SCHEMAS, schema_of
+from tallybook.store.files import FOLDER_MODES, GROUP, FolderFiles, engine_path
 from tallybook.store.folder import STRAY_HOURS, Store
-from tallybook.store.ledger import File, Snapshot
+from tallybook.store.ledger import LOST, File, Snapshot
 
 if TYPE_CHECKING:
     import duckdb
@@ -17,11 +18,14 @@ if TYPE_CHECKING:
 
 def examine(store: Store, engine: duckdb.DuckDBPyConnection, *, now: datetime) -> list[str]:
     """Every inconsistency in words, with what to do; empty when all is well."""
+    if lacking := store.ledger.lacking():
+        return [f"ledger: {problem}" for problem in lacking]
     found = [f"ledger: {problem}" for problem in store.ledger.problems()]
     snapshot = store.ledger.snapshot()
-    lost = store.files.missing(snapshot.files)
+    problems = store.problems(snapshot.files)
     for file in snapshot.files:
-        found += _file_problems(store, engine, file, missing=file in lost)
+        bad = problems.get(file.path)
+        found += [f"{bad.message}: {bad.hint}"] if bad else _file_problems(store, engine, file)
     if not found:
         found += _uncovered_points(store, engine, snapshot)
     found += _missing_older(store, snapshot)
@@ -31,52 +35,78 @@ def examine(store: Store, engine: duckdb.DuckDBPyConnection, *, now: datetime) -
     return found
 
 
-def _file_problems(store: Store, engine: duckdb.DuckDBPyConnection, file: File, *, missing: bool) -> list[str]:
+def remarks(store: Store, access: str) -> list[str]:
+    """What is not wrong with a book in a folder, but worth knowing: who may read it, and files of an older ledger."""
+    if not isinstance(store.files, FolderFiles):
+        return []
+    found = _open_to_others(store.folder, access)
+    return found if store.ledger.lacking() else [*found, *_of_an_older_ledger(store)]
+
+
+def _open_to_others(folder: Path, access: str) -> list[str]:
+    """Modes that give more, or less, than `access` says."""
+    wanted = FOLDER_MODES[access]
+    more, less = [], []
+    for path in (folder, *sorted(folder.rglob("*"))):
+        with suppress(FileNotFoundError):
+            mode = path.stat().st_mode & 0o777
+            own = wanted if path.is_dir() else wanted & 0o666
+            more += [(path, mode)] if mode & ~own & 0o077 else []
+            less += [(path, mode)] if own & ~mode & 0o070 else []
+    letters = "u=rwX,g=rX,o=" if access == GROUP else "u=rwX,g=,o="
+    found = []
+    for several, what in ((more, "open to other users"), (less, "closed to the group")):
+        if several:
+            path, mode = several[0]
+            found.append(
+                f'{len(several)} files and folders of the book are {what} (mode {mode:04o}: {path}), but access is "{access}"; '
+                f"to change that: chmod -R {letters} {folder}"
+            )
+    return found
+
+
+def _of_an_older_ledger(store: Store) -> list[str]:
+    old = store.older_than_the_ledger()
+    if not old:
+        return []
+    whose = "they may be those of a ledger that was lost (a backup of it needs them), or of a first run that was killed"
+    return [
+        f"{len(old)} points files ({old[0]}, …) are older than the ledger and in no version of it; they stay: {whose}"
+    ]
+
+
+def _file_problems(store: Store, engine: duckdb.DuckDBPyConnection, file: File) -> list[str]:
     import duckdb
 
-    again = (
-        f"collect its days again: tallybook run --from {file.first} --to {file.last}, or restore the file from a backup"
-    )
-    if missing:
-        return [f"{file.path} is missing: {again}"]
+    again = store.way_out(file)
+    target = engine_path(store.path(file))
     try:
-        path = store.path(file)
-    except BookError as error:
-        return [f"{error.message}: {again}"]
-    if path.stat().st_size != file.bytes:
-        return [f"{file.path} has {path.stat().st_size} bytes, the ledger says {file.bytes}: {again}"]
-    target = str(path).replace("'", "''")
-    try:
-        described = engine.execute(f"DESCRIBE SELECT * FROM read_parquet('{target}')").fetchall()
-        rows, low, high = engine.execute(
-            f"SELECT count(*), min(day), max(day) FROM read_parquet('{target}')"
-        ).fetchall()[0]
+        described = engine.execute(f"DESCRIBE SELECT * FROM read_parquet({target})").fetchall()
+        rows, low, high = engine.execute(f"SELECT count(*), min(day), max(day) FROM read_parquet({target})").fetchall()[
+            0
+        ]
     except duckdb.Error as error:
         return [f"{file.path} cannot be read ({str(error).splitlines()[0]}): {again}"]
     found = []
     schema = tuple((row[0], row[1]) for row in described)
-    if schema != SCHEMAS[file.kind]:
+    if schema != schema_of(file.kind, file.format):
         found.append(f"{file.path} has columns of another form than {file.kind} points: {again}")
     if rows != file.rows:
         found.append(f"{file.path} has {rows} rows, the ledger says {file.rows}: {again}")
     if rows and (low < file.first or high > file.last):
-        found.append(f"{file.path} holds days {low} to {high}, outside {file.first} to {file.last}: {again}")
-    if not found and file.sha256 and hash_of(path) != file.sha256:
-        found.append(f"{file.path} does not hold the bytes that were written: {again}")
+        found.append(f"{file.path} contains days {low} to {high}, outside {file.first} to {file.last}: {again}")
     return found
 
 
 def _missing_older(store: Store, snapshot: Snapshot) -> list[str]:
-    """Files of older versions: without them no question of today fails, only --as-of."""
+    """Files of older versions: without them no question of today fails, only --as-of. What was given up was reported
+    then."""
     current = {file.id for file in snapshot.files}
-    lost = store.files.missing([f for f in store.ledger.known_files() if f.id not in current])
+    older = [file for file in store.ledger.known_files() if file.id not in current and file.sha256 != LOST]
+    bad = store.problems(older)
     # Who cleans takes files out of the ledger first; a second look tells those from the lost.
-    known = {file.id for file in store.ledger.known_files()} if lost else set()
-    return [
-        f"{file.path} is missing; today's answers do not need it, --as-of before it was replaced does: restore it from a backup"
-        for file in lost
-        if file.id in known
-    ]
+    known = {file.id for file in store.ledger.known_files()} if bad else set()
+    return [f"{one.message}; {one.hint}" for one in bad.values() if one.file.id in known]
 
 
 def _uncovered_points(store: Store, engine: duckdb.DuckDBPyConnection, snapshot: Snapshot) -> list[str]:

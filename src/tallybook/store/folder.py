@@ -20,9 +20,10 @@ from typing import TYPE_CHECKING
 from tallybook.calendar import ONE_DAY, day_of, end_of, next_period
 from tallybook.errors import BookError, Busy
 from tallybook.measure import ADDITIVE, BUCKETS, IDS
-from tallybook.points import EXACT, FORMAT, KEY, SCHEMAS, columns, storage_key
-from tallybook.store.files import Files, FolderFiles, hash_of
-from tallybook.store.ledger import Change, Conflict, Covered, File, Lease, Ledger, Snapshot
+from tallybook.points import EXACT, FORMAT, KEY, READABLE, SCHEMAS, columns, lacking, storage_key
+from tallybook.store.files import BadFile, Files, FolderFiles, engine_path, hash_of, hint_for, on_disk
+from tallybook.store.ledger import LOST, Change, Conflict, Covered, File, Lease, Ledger, Snapshot
+from tallybook.store.lost import Losses, uncovered, way_out
 
 if TYPE_CHECKING:
     import duckdb
@@ -47,6 +48,8 @@ class Store:
         self.folder = folder
         self.ledger = ledger
         self.files: Files = files or FolderFiles(folder)
+        self.last_closed: Callable[[], date] | None = None
+        """The last day that is over, where somebody knows it; messages name no later one to be collected again."""
 
     # -- reading ---------------------------------------------------------------------------------
 
@@ -54,15 +57,41 @@ class Store:
         """A version with its files and coverage. Raises Cleaned when files of that version are deleted."""
         found = self.ledger.snapshot(metrics, version=version)
         for file in found.files:
-            if file.format != FORMAT:
+            if file.format not in READABLE:
                 raise BookError(
-                    f"{file.path} has format {file.format}; this Tallybook reads {FORMAT}",
+                    f"{file.path} has format {file.format}; this Tallybook reads {' and '.join(map(str, READABLE))}",
                     hint="pip install --upgrade tallybook",
                 )
         return found
 
     def path(self, file: File) -> Path:
-        return self.files.path(file)
+        """Where a file can be read, with the bytes that were written. Raises BadFile, with the lines that replace it."""
+        try:
+            return self.files.path(file)
+        except BadFile as bad:
+            hint = "ask for a later day" if file.sha256 == LOST else self.way_out(file)
+            raise BadFile(file, bad.reason, hint=hint) from None
+
+    def way_out(self, file: File) -> str:
+        """What to do about a file that cannot be read."""
+        return way_out(self.ledger.snapshot(), file, self.last_closed and self.last_closed())
+
+    def problems(self, files: Sequence[File]) -> dict[str, BadFile]:
+        """{path: why the file cannot be read}. Every file is read as a whole, once in each process."""
+        found = {}
+        missing = {file.path for file in self.files.missing(files)}
+        for file in files:
+            try:
+                if file.path in missing and file.sha256 != LOST:
+                    raise BadFile(file, "is missing", hint=self.way_out(file))
+                self.path(file)
+            except BadFile as bad:
+                found[file.path] = bad
+        return found
+
+    def losses(self, current: Sequence[File]) -> Losses:
+        """Which of these files cannot be read, found out when somebody asks."""
+        return Losses(current, self.problems)
 
     # -- writing ---------------------------------------------------------------------------------
 
@@ -78,17 +107,22 @@ class Store:
         """Replace the days that `change` covers by what stands in new_additive, new_ids and new_buckets.
 
         Files are written and synced first; then one ledger transaction makes them the book. If somebody else
-        committed meanwhile, files that they touched are built again. Returns the new version.
-        Raises Busy when the lease was lost, BookError when the book cannot be written."""
-        _own(engine, change.covered)
+        committed meanwhile, files that they touched are built again. Files that `change` gives up are not read. Returns
+        the new version.
+        Raises BadFile when another file that has to be read cannot be, Busy when the lease was lost, BookError when the book cannot be written."""
         change.contents = self.files.contents
+        given_up = {file.path for file in change.lost}
         with self._drafts() as drafts:
             for _ in range(ATTEMPTS):
-                base = self.ledger.snapshot(metrics=[])
+                base = self.ledger.snapshot(metrics=None if given_up else [])
+                change.lost = [file for file in base.files if file.path in given_up]
+                change.uncovered = uncovered(base, change.lost, change.covered)
                 change.add, change.remove = [], []
-                for unit, current in self._touched(engine, base.files):
+                _own(engine, change.covered, change.uncovered)
+                for unit, current in self._touched(engine, base.files, change.lost):
                     if not drafts.has(unit, current):
-                        drafts.put(unit, current, self._rebuild(engine, unit, current))
+                        readable = [file for file in current if file.path not in given_up]
+                        drafts.put(unit, current, self._rebuild(engine, unit, readable))
                     _replace(change, drafts.get(unit, current), current)
                 if (version := drafts.commit(base.version, change, lease=lease, run=run, now=now)) is not None:
                     return version
@@ -104,10 +138,13 @@ class Store:
             for file in drafts.unused():
                 self.files.delete(file)
 
-    def _touched(self, engine: duckdb.DuckDBPyConnection, files: Sequence[File]) -> list[tuple[Unit, tuple[File, ...]]]:
-        """The files to be: for every kind, one for each stretch of days that owned days fall into."""
+    def _touched(
+        self, engine: duckdb.DuckDBPyConnection, files: Sequence[File], lost: Sequence[File]
+    ) -> list[tuple[Unit, tuple[File, ...]]]:
+        """The files to be: for every kind, one for each stretch of days that owned days fall into, and for each file
+        that is lost."""
         owned = _owned_months(engine)
-        found: dict[Unit, tuple[File, ...]] = {}
+        found: dict[Unit, tuple[File, ...]] = {(f.kind, f.metric, f.first, f.last): (f,) for f in lost}
         for kind in SCHEMAS:
             fresh = {(storage_key(kind, metric), month) for metric, month in _months(engine, f"new_{kind}")}
             there: dict[str, list[File]] = {}
@@ -130,7 +167,7 @@ class Store:
         within = f"day BETWEEN DATE '{first}' AND DATE '{last}'"
         only = f"AND metric = '{metric}'" if metric else ""
         staged = _staged(engine, kind)
-        new = f"SELECT * FROM new_{kind} n SEMI JOIN owned w ON {_same_day('n', 'w')} WHERE {within} {only}"
+        new = f"SELECT * FROM new_{kind} n SEMI JOIN owned w ON {_same_day('n', 'w')} AND w.fresh WHERE {within} {only}"
         if not current:
             return self.write(engine, new, unit, [name for name in staged if name != "metric" or not metric])
         fresh = f"SELECT {', '.join(n if n in staged else f'NULL AS {n}' for n in columns(kind))} FROM ({new})"
@@ -172,9 +209,18 @@ class Store:
         return file
 
     def scan(self, files: Sequence[File]) -> str:
-        """The files as a relation of the engine."""
-        paths = ", ".join("'" + str(self.path(f)).replace("'", "''") + "'" for f in files)
-        return f"read_parquet([{paths}])"
+        """The files as a relation of the engine; columns that their format does not have are null."""
+        by_columns: dict[tuple[str, ...], list[File]] = {}
+        for file in files:
+            by_columns.setdefault(lacking(file.kind, file.format), []).append(file)
+        scans = [self._read(several, absent) for absent, several in by_columns.items()]
+        return scans[0] if len(scans) == 1 else f"({' UNION ALL BY NAME '.join(f'FROM {scan}' for scan in scans)})"
+
+    def _read(self, files: Sequence[File], absent: Sequence[str]) -> str:
+        paths = ", ".join(engine_path(self.path(f)) for f in files)
+        types = dict(SCHEMAS[files[0].kind])
+        nulls = "".join(f", CAST(NULL AS {types[name]}) AS {name}" for name in absent)
+        return f"(SELECT *{nulls} FROM read_parquet([{paths}]))" if absent else f"read_parquet([{paths}])"
 
     # -- forgetting ------------------------------------------------------------------------------
 
@@ -198,18 +244,33 @@ class Store:
                 base = self.ledger.snapshot(metrics=[])
                 files = {file.id: file for file in self.ledger.known_files()}
                 current = {file.id for file in base.files}
-                change.rewritten, rows = {}, 0
-                lost = {file.id for file in self.files.missing(list(files.values()))}
-                for file in files.values():
-                    if file.id in lost:
+                whole = [file for file in files.values() if file.metric in change.forgotten]
+                change.rewritten, rows = (
+                    {file.id: None for file in whole},
+                    sum(f.rows for f in whole if f.id in current),
+                )
+                left = [file for file in files.values() if file not in whole and file.sha256 != LOST]
+                change.lost = self._lost_before(left, current, gone)
+                for file in left:
+                    if file in change.lost:
                         continue
                     taken = self._without(engine, file, gone(file), drafts, change)
                     rows += taken if file.id in current else 0
                 if drafts.commit(base.version, change, lease=lease, run=run, now=now) is not None:
-                    for old in change.rewritten:
-                        self.files.delete(files[old])
+                    for file in (*map(files.__getitem__, change.rewritten), *change.lost):
+                        self.files.delete(file)
                     return rows
         raise Busy(f"{ATTEMPTS} times somebody else changed the book first", hint="run again when they are done")
+
+    def _lost_before(self, files: Sequence[File], current: set[int], gone: Callable[[File], str | None]) -> list[File]:
+        """Files of older versions out of which nothing can be taken, because they cannot be read: they go as a whole.
+        Raises BadFile for one of the current version."""
+        asked = [file for file in files if gone(file) is not None]
+        problems = self.problems(asked)
+        for file in asked:
+            if file.id in current and file.path in problems:
+                raise problems[file.path]
+        return [file for file in asked if file.path in problems]
 
     def _without(
         self, engine: duckdb.DuckDBPyConnection, file: File, gone: str | None, drafts: _Drafts, change: Change
@@ -257,12 +318,26 @@ class Store:
         for file in gone:
             self.files.delete(file)
         for path in strays:
-            path.unlink(missing_ok=True)
+            with on_disk(path, "deleted"):
+                path.unlink(missing_ok=True)
         return len(gone) + len({*strays} - {self.folder / file.path for file in gone})
 
     def strays(self, *, older_than_hours: float = 0) -> list[Path]:
-        """Points files that no version names."""
+        """Points files that no version names, left by runs that died."""
+        return [path for path in self._unnamed(older_than_hours) if not self._is_of_another_ledger(path)]
+
+    def older_than_the_ledger(self) -> list[Path]:
+        """Points files that no version names and that were there before this ledger: those of another, perhaps, that is
+        lost. A backup of that ledger needs them."""
+        return [path for path in self._unnamed(0) if self._is_of_another_ledger(path)]
+
+    def _unnamed(self, older_than_hours: float) -> list[Path]:
         return self.files.strays(self.ledger.known_files, older_than_hours=older_than_hours)
+
+    def _is_of_another_ledger(self, path: Path) -> bool:
+        # By the ledger's own instants, not the age of its file: a restored ledger is as old as its first run.
+        began = self.ledger.first_at()
+        return began is None or path.stat().st_mtime < began.timestamp()
 
 
 class _Drafts:
@@ -398,14 +473,15 @@ def _equal(engine: duckdb.DuckDBPyConnection, old: str, fresh: str) -> bool:
     return was == now and not engine.execute(f"({old}) EXCEPT ALL ({fresh}) LIMIT 1").fetchall()
 
 
-def _own(engine: duckdb.DuckDBPyConnection, covered: Sequence[Covered]) -> None:
-    """The table of what this change replaces."""
+def _own(engine: duckdb.DuckDBPyConnection, covered: Sequence[Covered], uncovered: Sequence[Covered]) -> None:
+    """The table of the days that this change replaces, and of which it has new rows (`fresh`)."""
     engine.execute(
-        "CREATE OR REPLACE TEMP TABLE owned (metric VARCHAR, definition VARCHAR, first_day DATE, last_day DATE)"
+        "CREATE OR REPLACE TEMP TABLE owned (metric VARCHAR, definition VARCHAR, first_day DATE, last_day DATE, fresh BOOLEAN)"
     )
     rows = [
-        f"('{one.metric}', '{one.definition}', DATE '{first}', DATE '{last}')"
-        for one in covered
+        f"('{one.metric}', '{one.definition}', DATE '{first}', DATE '{last}', {fresh})"
+        for several, fresh in ((covered, True), (uncovered, False))
+        for one in several
         for first, last in one.stretches
     ]
     for at in range(0, len(rows), 1000):
@@ -422,16 +498,14 @@ def _foldable(files: Sequence[File], today: date) -> list[tuple[Unit, list[File]
 
 
 def _unwritable(path: Path, error: Exception) -> BookError:
-    return BookError(
-        f"{path} cannot be written: {_reason(error)}",
-        hint="make room on the disk, then run again: nothing is half done",
-    )
+    number = _errno(error)
+    reason = os.strerror(number) if number else " ".join(str(error).split())
+    return BookError(f"{path} cannot be written: {reason}", hint=hint_for(OSError(number, reason)))
 
 
-def _reason(error: Exception) -> str:
-    """What the system said, out of what the engine made of it."""
-    said = " ".join(str(error).split())
-    numbered = re.search(r'"errno":"(\d+)"', said)
+def _errno(error: Exception) -> int:
+    """The system's number of an error, out of what the engine made of it; 0 when there is none."""
     if isinstance(error, OSError) and error.errno:
-        return os.strerror(error.errno)
-    return os.strerror(int(numbered[1])) if numbered else said
+        return error.errno
+    numbered = re.search(r'"errno":"(\d+)"', " ".join(str(error).split()))
+    return int(numbered[1]) if numbered else 0

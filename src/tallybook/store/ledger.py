@@ -14,6 +14,10 @@ from datetime import date, datetime
 from typing import Any, Protocol
 
 from tallybook.calendar import joined
+from tallybook.errors import BookError
+
+LOST = "lost"
+"""Written instead of the hash of a file that was given up: its bytes are never read again."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,7 +34,7 @@ class File:
     format: int = 1
     id: int = 0
     sha256: str = ""
-    """Of its bytes, in hexadecimal; empty of files written before there were hashes."""
+    """Of its bytes, in hexadecimal; empty of files written before there were hashes; LOST of one that was given up."""
 
 
 @dataclass(frozen=True)
@@ -124,6 +128,8 @@ class Delivered:
     version: int
     fingerprint: str
     at: str = ""
+    record: str = ""
+    """The place and the periods of a record without holes up to then; empty where that is not known."""
 
 
 @dataclass(kw_only=True)
@@ -143,6 +149,11 @@ class Change:
     """Metrics (keys) of which nothing stays, in no version."""
     contents: Callable[[File], Iterable[bytes]] | None = None
     """The bytes of its files, for a ledger that keeps them."""
+    lost: Sequence[File] = ()
+    """Files of any version that cannot be read and are given up. Those of the current version are replaced by what is
+    collected now; their other days lose their coverage."""
+    uncovered: list[Covered] = field(default_factory=list)
+    """Days that are collected no longer, because their points are lost."""
 
 
 Tables = dict[str, list[tuple[Any, ...]]]
@@ -156,6 +167,14 @@ class Lease:
     job: str
     holder: str
     fence: int
+
+
+class NoLedger(Exception):
+    """There is no ledger in this place yet."""
+
+
+class LedgerLost(BookError):
+    """The ledger is missing or empty beside points files, or damaged."""
 
 
 class Conflict(Exception):
@@ -293,6 +312,15 @@ class Ledger(Protocol):
     def fill(self, rows: Tables, contents: Iterable[tuple[str, Iterable[bytes]]], *, still: Callable[[], bool]) -> None:
         """Make an empty ledger one with these rows and, where it keeps them, the bytes of these files; all of it or
         nothing. Raises BookError when it is not empty, Conflict when in the end they are not `still` what is wanted."""
+
+    def lacking(self) -> list[str]:
+        """Tables and columns that a ledger of its number has and this one lacks, in words."""
+
+    def damage(self) -> list[str]:
+        """What is wrong below the tables, in words."""
+
+    def first_at(self) -> datetime | None:
+        """When this ledger first recorded something: its first run or version; None for a new one."""
 
     def problems(self) -> list[str]:
         """What is wrong with the ledger itself, in words."""

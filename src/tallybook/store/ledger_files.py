@@ -18,8 +18,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from tallybook.errors import BookError
-from tallybook.store.files import hash_of, pieces_of
-from tallybook.store.ledger import File, KeepsContents
+from tallybook.store.files import GIVEN_UP, BadFile, hash_of, pieces_of
+from tallybook.store.ledger import LOST, File, KeepsContents
 
 MOST_BYTES = 1024**3
 """So much is kept on this host, and what was used within the last hour."""
@@ -28,10 +28,6 @@ FORGET_SECONDS = 7 * 86_400.0
 """What was not used for so long goes in any case."""
 LOOK_AFTER = 16
 """So many files are brought before it is looked again whether there are too many."""
-HINT = (
-    "tallybook doctor says what else is wrong; collect its days again: tallybook run --from {first} --to {last}; or, "
-    "if the points were in a folder before: name that as store again, then: tallybook move --to-store ledger"
-)
 
 
 class LedgerFiles:
@@ -49,6 +45,8 @@ class LedgerFiles:
         self._brought = 0
 
     def path(self, file: File) -> Path:
+        if file.sha256 == LOST:
+            raise BadFile(file, GIVEN_UP)
         kept = self._kept(file)
         if not self._is_good(file, kept):
             self._bring(file, kept)
@@ -66,7 +64,8 @@ class LedgerFiles:
         self._kept(file).unlink(missing_ok=True)
 
     def missing(self, files: Sequence[File]) -> list[File]:
-        return self.ledger.without_content(files)
+        lost = [file for file in files if file.sha256 == LOST]
+        return lost + self.ledger.without_content([file for file in files if file.sha256 != LOST])
 
     def kept_hash(self, file: File) -> str:
         seen = hashlib.sha256()
@@ -126,8 +125,8 @@ class LedgerFiles:
                     seen.update(piece)
                     number += len(piece)
             if seen.hexdigest() != file.sha256:
-                what = "does not hold the bytes that were written" if number else "is missing"
-                raise BookError(f"{file.path} {what} in the ledger", hint=HINT.format(first=file.first, last=file.last))
+                what = "does not contain the bytes that were written" if number else "is missing"
+                raise BadFile(file, f"{what} in the ledger")
             coming.replace(kept)
         finally:
             coming.unlink(missing_ok=True)

@@ -19,9 +19,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from tallybook import forks
 from tallybook.errors import BookError, BookUnavailable, Busy
 from tallybook.store import tables
-from tallybook.store.ledger import Change, File
+from tallybook.store.ledger import Change, File, NoLedger
 from tallybook.store.sql_ledger import Rows, SqlLedger, Transaction
 
 if TYPE_CHECKING:
@@ -52,10 +53,6 @@ DROP TABLE coverage_3
 """
 STEPS: Mapping[int, str] = {3: tables.made("alerts", tables.POSTGRESQL), 4: _STRETCHES}
 """{number: the statements that make a ledger of the number before one of this number}."""
-
-
-class NoLedger(Exception):
-    """There is no ledger in this schema yet."""
 
 
 class PostgresqlLedger(SqlLedger):
@@ -98,6 +95,7 @@ class PostgresqlLedger(SqlLedger):
                 f"{self.name} cannot be reached: {_words(error)}",
                 hint="look at ledger in [book] of tallybook.toml (user, password, host, port, database), and whether the server is up",
             ) from None
+        forks.keep_from_children(raw)
         raw.adapters.register_loader("date", TextLoader)
         raw.adapters.register_loader("timestamptz", _stamp_loader())
         return raw
@@ -274,6 +272,13 @@ class PostgresqlLedger(SqlLedger):
         for statement in tables.statements(text, tables.POSTGRESQL):
             db.execute(statement)
 
+    def _columns(self, db: Transaction) -> dict[str, set[str]]:
+        found: dict[str, set[str]] = {}
+        asked = "SELECT table_name, column_name FROM information_schema.columns WHERE table_schema = ?"
+        for table, column in db.execute(asked, [self.schema]):
+            found.setdefault(table, set()).add(column)
+        return found
+
     def _damage(self, db: Transaction) -> list[str]:
         """What PostgreSQL finds wrong with its own pages it says itself, of whatever reads them."""
         return []
@@ -309,6 +314,10 @@ class PostgresqlLedger(SqlLedger):
     def _rewrite(self, db: Transaction, old: int, file: File | None) -> None:
         db.execute("DELETE FROM contents WHERE path = (SELECT path FROM files WHERE id = ?)", [old])
         super()._rewrite(db, old, file)
+
+    def _give_up(self, db: Transaction, file: File) -> None:
+        db.execute("DELETE FROM contents WHERE path = ?", [file.path])
+        super()._give_up(db, file)
 
     def _leave_no_trace(self) -> None:
         """What was deleted is not to stay in the tables. It is committed already: nothing may go wrong here; only the

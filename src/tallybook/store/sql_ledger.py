@@ -18,8 +18,9 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any, ClassVar, Protocol
 
 from tallybook.errors import BookError, Busy
-from tallybook.store.coverage import cover, covered_days, stretches_of
+from tallybook.store.coverage import cover, covered_days, stretches_of, uncover
 from tallybook.store.ledger import (
+    LOST,
     Change,
     Cleaned,
     Conflict,
@@ -33,7 +34,7 @@ from tallybook.store.ledger import (
     Snapshot,
     Tables,
 )
-from tallybook.store.tables import COLUMNS
+from tallybook.store.tables import COLUMNS, NUMBER
 
 _FILE = "id, path, kind, metric, first_day, last_day, row_count, byte_count, format, sha256"
 _RUN = "run, what, started, finished, status, host, pid, report"
@@ -93,6 +94,10 @@ class SqlLedger(abc.ABC):
     def _is_alive(self, holder: str) -> bool:
         """False only when a holder is known to be dead."""
         return _alive(holder)
+
+    @abc.abstractmethod
+    def _columns(self, db: Transaction) -> dict[str, set[str]]:
+        """The columns of each table that is there."""
 
     @abc.abstractmethod
     def _damage(self, db: Transaction) -> list[str]:
@@ -155,6 +160,8 @@ class SqlLedger(abc.ABC):
             )
             for old, file in change.rewritten.items():
                 self._rewrite(db, old, file)
+            for file in change.lost:
+                self._give_up(db, file)
             for key in change.forgotten:
                 _forget(db, key)
             _record(db, change, base + 1, run, stamp)
@@ -171,6 +178,10 @@ class SqlLedger(abc.ABC):
             )
         if done.rowcount != 1:
             raise Conflict(f"file {old} was cleaned meanwhile")
+
+    def _give_up(self, db: Transaction, file: File) -> None:
+        """Note that the bytes of a file are lost. Older versions keep its name, so that they say so."""
+        db.execute("UPDATE files SET sha256 = ? WHERE id = ?", [LOST, file.id])
 
     # -- leases --------------------------------------------------------------------------------------
 
@@ -303,13 +314,16 @@ class SqlLedger(abc.ABC):
     def delivered(self) -> dict[str, Delivered]:
         with self._reading() as db:
             rows = db.execute("SELECT delivery, version, state, delivered FROM deliveries").fetchall()
+        said = {name: (version, at, json.loads(state)) for name, version, state, at in rows}
         return {
-            name: Delivered(version=version, fingerprint=json.loads(state).get("fingerprint", ""), at=at)
-            for name, version, state, at in rows
-        }
+            name: Delivered(
+                version=version, fingerprint=state.get("fingerprint", ""), at=at, record=state.get("record", "")
+            )
+            for name, (version, at, state) in said.items()
+        }  # fmt: skip
 
     def record_delivery(self, name: str, done: Delivered, *, now: datetime) -> None:
-        state = json.dumps({"fingerprint": done.fingerprint})
+        state = json.dumps({"fingerprint": done.fingerprint} | ({"record": done.record} if done.record else {}))
         with self._writing() as db:
             db.execute(
                 "INSERT INTO deliveries VALUES (?, ?, ?, ?) ON CONFLICT (delivery) DO UPDATE SET "
@@ -392,6 +406,30 @@ class SqlLedger(abc.ABC):
     def _filled(self, db: Transaction, contents: Iterable[tuple[str, Iterable[bytes]]]) -> None:
         """What is to be done after the rows of a copy, in their transaction."""
 
+    def lacking(self) -> list[str]:
+        with self._reading() as db:
+            there = self._columns(db)
+        found = []
+        for table, columns in COLUMNS.items():
+            lacks = [column for column in columns if column not in there.get(table, ())]
+            if lacks:
+                what = f"the table {table}" if table not in there else f"{', '.join(lacks)} of the table {table}"
+                found.append(
+                    f"it has the number {NUMBER} but lacks {what}: another program changed it; bring it back from a "
+                    "backup: move the folder away, then: tallybook restore BACKUP"
+                )
+        return found
+
+    def damage(self) -> list[str]:
+        with self._reading() as db:
+            return self._damage(db)
+
+    def first_at(self) -> datetime | None:
+        with self._reading() as db:
+            asked = "SELECT min(at) FROM (SELECT at FROM versions WHERE version > 0 UNION ALL SELECT started FROM runs) AS all_of_them"
+            found = db.execute(asked).fetchone()[0]
+        return datetime.fromisoformat(found) if found else None
+
     def problems(self) -> list[str]:
         with self._reading() as db:
             found = self._damage(db)
@@ -463,6 +501,8 @@ def _record(db: Transaction, change: Change, version: int, run: int | None, stam
         "ON CONFLICT (metric, definition) DO UPDATE SET used = excluded.used, declared = excluded.declared",
         [(d.metric, d.id, d.declared, d.body, stamp, stamp) for d in change.definitions],
     )
+    for covered in change.uncovered:
+        uncover(db, covered, version)
     for covered in change.covered:
         cover(db, covered, version, run)
     db.executemany(

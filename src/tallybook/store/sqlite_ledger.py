@@ -1,8 +1,11 @@
-"""The ledger in a SQLite file: WAL, BEGIN IMMEDIATE for every change, one read transaction for every reading."""
+"""The ledger in a SQLite file: WAL, BEGIN IMMEDIATE for every change, one read transaction for every reading.
+
+What only reads opens the file for reading only, so that it needs no right to write, and no room on the disk."""
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import sqlite3
 import threading
@@ -12,53 +15,85 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import ClassVar
 
+from tallybook import forks
 from tallybook.errors import BookError, Busy
 from tallybook.store import tables
-from tallybook.store.ledger import Change
+from tallybook.store.files import OWNER, folder_mode, hint_for, make_file, make_folder
+from tallybook.store.ledger import Change, LedgerLost, NoLedger
 from tallybook.store.sql_ledger import SqlLedger, Transaction
+from tallybook.store.sqlite_reading import Reading, open_for_reading
 
 WAIT_SECONDS = 30.0
 """How long a change of others is waited for."""
+ROOM_BYTES = 1024 * 1024
+"""With less room than this on the disk, SQLite's errors of input and output are those of a full disk."""
+
+
+class _Connection(sqlite3.Connection):
+    """One that can be referred to weakly."""
 
 
 class SqliteLedger(SqlLedger):
     island: ClassVar[str] = "julianday(first_day) - ({count})"
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, create: bool = True, access: str = OWNER) -> None:
+        """Raises NoLedger when there is none and `create` is false."""
         self.path, self.where = path, str(path.parent)
         self.out_of_the_way = f"move it away first: mv {path.parent} {path.parent}.old"
-        if not path.exists():
-            try:
-                path.parent.mkdir(parents=True, exist_ok=True)
-            except OSError as error:
-                raise BookError(f"no book can be kept at {path.parent}: {error.strerror}") from None
         self._local = threading.local()
-        self._prepare()
+        # An empty file is not opened: SQLite would delete the log beside it, in which a ledger may be.
+        number = 0 if _is_empty(path) else self._number()
+        if number == 0:
+            if not create:
+                raise NoLedger(str(path))
+            self._make_file(access)
+        if number != tables.NUMBER:
+            self._make_tables(number)
+
+    def _make_file(self, access: str) -> None:
+        try:
+            mode = folder_mode(self.path.parent, access)
+            make_folder(self.path.parent, mode)
+            make_file(self.path, mode & 0o666)
+        except OSError as error:
+            raise BookError(f"no book can be kept at {self.path.parent}: {error.strerror}") from None
+
+    def _number(self) -> int:
+        with self._reading() as db:
+            return _number(db)
 
     # -- connections -----------------------------------------------------------------------------
 
     def _connection(self) -> sqlite3.Connection:
+        """The calling thread's connection that may write."""
         held: sqlite3.Connection | None = getattr(self._local, "connection", None)
         if held is None or self._local.pid != os.getpid():
-            held = sqlite3.connect(self.path, timeout=WAIT_SECONDS, isolation_level=None)
+            held = sqlite3.connect(self.path, timeout=WAIT_SECONDS, isolation_level=None, factory=_Connection)
+            forks.keep_from_children(held)
             held.execute("PRAGMA synchronous = FULL")
             self._local.connection, self._local.pid = held, os.getpid()
         return held
 
-    def _prepare(self) -> None:
-        with self._telling():
-            self._make_tables(self._connection())
+    def _reader(self) -> sqlite3.Connection:
+        """The calling thread's connection to read with; it is not asked for any right to write."""
+        own = getattr(self._local, "connection", None)
+        if own is not None and self._local.pid == os.getpid():
+            return self._connection()
+        held: Reading | None = getattr(self._local, "reading", None)
+        if held is None or not held.is_current():
+            if held is not None and held.pid == os.getpid():
+                held.connection.close()
+            held = self._local.reading = open_for_reading(self.path, WAIT_SECONDS)
+        return held.connection
 
-    def _make_tables(self, connection: sqlite3.Connection) -> None:
-        number = _number(connection)
-        if number == tables.NUMBER:
-            return
+    def _make_tables(self, number: int) -> None:
         if number > tables.NUMBER:
             raise BookError(
                 f"the book at {self.path.parent} was written by a newer Tallybook (ledger {number}, known {tables.NUMBER})",
                 hint="pip install --upgrade tallybook",
             )
-        _become_wal(connection)
+        with self._telling():
+            _become_wal(self._connection())
         with self._writing() as db:
             # Looked at again: another process may have done it while we waited.
             number = _number(db)
@@ -90,7 +125,7 @@ class SqliteLedger(SqlLedger):
     @contextmanager
     def _reading(self) -> Iterator[Transaction]:
         with self._telling():
-            db = self._connection()
+            db = self._reader()
             db.execute("BEGIN")
             try:
                 yield db
@@ -108,9 +143,21 @@ class SqliteLedger(SqlLedger):
 
     def close(self) -> None:
         held: sqlite3.Connection | None = getattr(self._local, "connection", None)
-        if held is not None:
+        reading: Reading | None = getattr(self._local, "reading", None)
+        # The one that may write is closed last, so that it brings the log in.
+        if reading is not None and reading.pid == os.getpid():
+            reading.connection.close()
+            if held is None and reading.copied is None:
+                self._remove_side_files()
+        if held is not None and self._local.pid == os.getpid():
             held.close()
-            self._local.connection = None
+        self._local.connection = self._local.reading = None
+
+    def _remove_side_files(self) -> None:
+        """A connection that only reads leaves its side files; who may write removes them, unless somebody else is there."""
+        if os.access(self.path, os.W_OK) and os.access(self.path.parent, os.W_OK):
+            with contextlib.suppress(sqlite3.Error), contextlib.closing(sqlite3.connect(self.path)) as last:
+                _number(last)
 
     @contextmanager
     def _committing(self, change: Change) -> Iterator[Transaction]:
@@ -132,8 +179,23 @@ class SqliteLedger(SqlLedger):
     def _filled(self, db: Transaction, contents: Iterable[tuple[str, Iterable[bytes]]]) -> None:
         """Files stand beside this ledger, and SQLite sees by itself how far its numbers are."""
 
+    def _columns(self, db: Transaction) -> dict[str, set[str]]:
+        tables_ = [row[0] for row in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+        return {table: set(_columns(db, table)) for table in tables_}
+
     def _damage(self, db: Transaction) -> list[str]:
         return [row[0] for row in db.execute("PRAGMA integrity_check") if row[0] != "ok"]
+
+
+def _is_empty(path: Path) -> bool:
+    try:
+        return path.stat().st_size == 0
+    except FileNotFoundError:
+        return True
+    except OSError as error:
+        raise BookError(
+            f"the ledger of the book, {path}, cannot be read: {error.strerror}", hint=hint_for(error)
+        ) from None
 
 
 def _number(db: Transaction) -> int:
@@ -184,18 +246,30 @@ def _become_wal(connection: sqlite3.Connection) -> None:
 
 def _told(error: sqlite3.Error, path: Path) -> BookError | Busy:
     said, where = str(error), f"the ledger of the book, {path}"
-    if "locked" in said or "busy" in said:
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
         return Busy(f"{where}, was held by another process for {WAIT_SECONDS:g} s", hint="run again when it is done")
-    if "full" in said or "disk I/O" in said:
-        return BookError(
-            f"{where}, cannot be written: {said}", hint="make room on the disk, then run again: nothing is half done"
+    if code in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR):
+        full = code == sqlite3.SQLITE_FULL or _is_full(path)
+        hint = hint_for(OSError(errno.ENOSPC if full else errno.EIO, said))
+        return BookError(f"{where}, cannot be written: {said}", hint=hint)
+    if code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM):
+        return BookError(f"{where}, cannot be written: {said}", hint=hint_for(PermissionError(errno.EACCES, said)))
+    if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+        return LedgerLost(
+            f"{where}, is damaged: {said}",
+            hint="bring it back from a backup: move the folder away, then: tallybook restore BACKUP\n"
+            "or start a new book; the old folder is renamed, nothing is deleted: tallybook doctor --set-aside",
         )
-    if "readonly" in said or "unable to open" in said:
-        return BookError(
-            f"{where}, cannot be written: {said}", hint="it belongs to another user, or the disk is read-only"
-        )
-    if "malformed" in said or "not a database" in said:
-        return BookError(
-            f"{where}, is damaged: {said}", hint="restore it from a backup, with the folder points beside it"
-        )
+    if "no such table" in said or "no such column" in said:
+        return BookError(f"{where}: {said}", hint="tallybook doctor compares its tables with its number")
     return BookError(f"{where}: {said}")
+
+
+def _is_full(path: Path) -> bool:
+    """Whether so little room is left on the disk that SQLite's own files do not fit."""
+    try:
+        found = os.statvfs(path.parent)
+    except OSError:
+        return False
+    return found.f_bavail * found.f_frsize < ROOM_BYTES

@@ -15,33 +15,37 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from datetime import date, datetime, time, timedelta
 from typing import TYPE_CHECKING, Any
 
-from tallybook.destinations.layout import Grid
+from tallybook.destinations.layout import PERIOD, Field, Grid, Line
+from tallybook.destinations.row_keys import DAY_0, Cell, Key
 from tallybook.destinations.sheets.change import (
     Before,
     Change,
-    Key,
+    Stray,
     Written,
     divided,
-    key_of,
     plan,
     without_new_columns,
 )
 from tallybook.destinations.sheets.onward import continue_elsewhere
 from tallybook.destinations.sheets.reading import look
 from tallybook.destinations.sheets.requests import requests_of
+from tallybook.destinations.sheets.rows import key_fields
 from tallybook.destinations.sheets.tab import (
     MOST_CELLS,
     OVERVIEW,
     STAMP,
     Tab,
     cells_of,
+    entered_key,
     found,
     next_of,
     owner_of,
     titled,
 )
+from tallybook.destinations.sheets.window import first_period, trimmed
 from tallybook.errors import DestinationRefused, DestinationUnavailable, Overtaken
 from tallybook.metrics import HISTORY, RESTORE
 from tallybook.sheets.marks import Json, Stamp, forget, metadata_id
@@ -88,8 +92,15 @@ class Outcome:
     added: list[Key] = field(default_factory=list)
     corrected: list[Written] = field(default_factory=list)
     kept: list[Written] = field(default_factory=list)
-    gone: int = 0
+    removed: list[Key] = field(default_factory=list)
+    """The keys of rows that are not asked for."""
+    removed_columns: int = 0
+    headings: bool = False
+    """Headings are written: they were not there."""
     twice: list[int] = field(default_factory=list)
+    strays: list[Stray] = field(default_factory=list)
+    begun: bool = False
+    """Rows of ours were there."""
     cells: int = 0
     """Of the whole document, afterwards."""
     left: int = 0
@@ -105,26 +116,32 @@ class Outcome:
 
     @property
     def changed(self) -> bool:
-        told = self.made or self.renamed or self.columns or self.added or self.corrected or self.gone
-        return bool(told or self.full_now)
+        rows = self.added or self.corrected or self.removed or self.removed_columns
+        return bool(self.made or self.renamed or self.columns or self.headings or rows or self.full_now)
 
 
 def bring_up_to_date(
-    api: Api, place: Place, grid: Grid, *, before: Before | None = None, dry_run: bool = False
-) -> list[Outcome]:
+    api: Api, place: Place, grid: Grid, *, before: Before | None = None, since: date | None = None,
+    dry_run: bool = False,
+) -> list[Outcome]:  # fmt: skip
     """Make the tab say what the grid says, and the same tab of the documents in which it goes on. `before`: what was
-    delivered last.
+    delivered last. The grid may hold periods before `since`, the first that is asked for: of these the tab gets what it
+    lacks since its own first period, and what changed.
 
     Raises DestinationError: nothing of the batch at hand was written, or (OutcomeUnknown) nobody knows, and the next
     delivery finds out."""
     outcomes: list[Outcome] = []
     while True:
-        outcome, rest = _one_document(api, place, grid, before, dry_run=dry_run)
+        trim = since if not any(outcome.begun for outcome in outcomes) else None
+        outcome, rest = _one_document(api, place, grid, before, since=since, trim=trim, dry_run=dry_run)
         outcomes.append(outcome)
         if rest is None:
             return outcomes
         if outcome.onward == NEW:
-            return [*outcomes, Outcome(document=NEW, tab=place.tab, made=True, added=list(map(key_of, rest.lines)))]
+            return [
+                *outcomes,
+                Outcome(document=NEW, tab=place.tab, made=True, added=[_readable(x) for x in rest.lines]),
+            ]
         if outcome.onward in {one.document for one in outcomes}:
             raise DestinationRefused(
                 f"document {place.document} goes on in {outcome.onward}, which goes on in {place.document}",
@@ -134,23 +151,26 @@ def bring_up_to_date(
 
 
 def _one_document(
-    api: Api, place: Place, grid: Grid, before: Before | None, *, dry_run: bool
+    api: Api, place: Place, grid: Grid, before: Before | None, *, since: date | None, trim: date | None, dry_run: bool
 ) -> tuple[Outcome, Grid | None]:
-    """(what became of it, the lines that belong to the document in which it goes on)."""
+    """(what became of it, the lines that belong to the document in which it goes on). `trim`: as `since`, for the first
+    document with rows of ours."""
     first: Outcome | None = None
     full_now = False
     for _ in range(TURNS):
         overview = api.read(place.document, fields=OVERVIEW)
         onward = next_of(overview) or NEW * full_now if place.mode == HISTORY else ""
-        tab, made, adopted = _tab(api, overview, place, grid)
-        here, rest = divided(grid, tab) if onward else (grid, None)
+        tab, made, adopted = _tab(api, overview, place, grid if trim is None else trimmed(grid, None, trim))
+        begun = None if trim is None else first_period(grid, tab)
+        asked = grid if trim is None or (onward and begun is None) else trimmed(grid, begun, trim)
+        here, rest = divided(asked, tab) if onward else (asked, None)
         if onward and not here.lines:
-            return Outcome(document=place.document, tab=tab.title, onward=onward, full_now=full_now), rest
-        change = plan(here, tab, mode=place.mode, policy=place.policy, before=before)
+            return _passed_on(place, tab, onward, begun, full_now=full_now), rest
+        change = plan(here, tab, mode=place.mode, policy=place.policy, before=before, since=since)
         lacking: list[str] = []
         if onward and _wanted(change, made=made) > _room(overview):
             lacking = [one.id for one in change.fields]
-            change = plan(without_new_columns(here, tab), tab, policy=place.policy, before=before)
+            change = plan(without_new_columns(here, tab), tab, policy=place.policy, before=before, since=since)
         if _wanted(change, made=made) > _room(overview):
             _refuse_what_no_other_could_hold(overview, change, place, made=made)
             if not dry_run:
@@ -159,6 +179,7 @@ def _one_document(
             continue
         outcome = first = first or _outcome(change, overview, place, made=made)
         outcome.onward, outcome.full_now, outcome.lacking = onward, full_now, lacking
+        outcome.begun = outcome.begun or begun is not None
         outcome.renamed = "" if made or adopted or tab.declared == place.tab else place.tab
         if (change.is_empty and not outcome.renamed) or dry_run:
             return outcome, rest
@@ -179,6 +200,11 @@ def _one_document(
     )
 
 
+def _passed_on(place: Place, tab: Tab, onward: str, begun: date | None, *, full_now: bool) -> Outcome:
+    """Of a full document that has nothing of what is asked for."""
+    return Outcome(document=place.document, tab=tab.title, onward=onward, full_now=full_now, begun=begun is not None)
+
+
 def _tab(api: Api, overview: Json, place: Place, grid: Grid) -> tuple[Tab, bool, bool]:
     """(the tab as it stands, or shall be made; whether it is to be made; whether it is an empty one of somebody)."""
     ours = found(overview, place.owner)
@@ -191,7 +217,7 @@ def _tab(api: Api, overview: Json, place: Place, grid: Grid) -> tuple[Tab, bool,
         own = next(number for number in numbers if number not in ids)
         rows, columns = max(ROWS, 1 + len(grid.lines)), max(COLUMNS, len(grid.fields))
         return Tab(id=own, title=place.tab, rows=rows, columns=columns), True, False
-    tab = look(api, place.document, sheet, grid)
+    tab = look(api, place.document, sheet, grid, locale=str(overview.get("properties", {}).get("locale", "")))
     if theirs and tab.cells:
         raise _taken(place, owner_of(theirs))
     if ours and tab.declared != place.tab and named is not None and named is not ours:
@@ -264,10 +290,45 @@ def _outcome(change: Change, overview: Json, place: Place, *, made: bool) -> Out
     rows, columns = change.size
     cells = cells_of(overview) + _wanted(change, made=made)
     free = rows - (change.last_row + 1 + change.headings + len(change.lines))
+    removed = [
+        tuple(_shown(tab.cell(row, tab.places[f.id]), f) for f in key_fields(change.grid)) for row in change.gone_rows
+    ]
     return Outcome(
         document=place.document, tab=tab.title, made=made,
-        columns=[] if made else [field.id for field in change.fields], added=[key_of(line) for line in change.lines],
-        corrected=[cell for cell in change.written if cell.field not in new], kept=list(change.kept),
-        gone=len(change.gone_rows) + len(change.gone_columns), twice=list(change.twice), cells=cells,
+        columns=[] if made else [field.id for field in change.fields], added=[_readable(x) for x in change.lines],
+        corrected=[_told(cell, change.grid) for cell in change.written if cell.field not in new],
+        kept=[_told(cell, change.grid) for cell in change.kept], removed=removed,
+        removed_columns=len(change.gone_columns), headings=not made and bool(change.headings or change.blank_heads),
+        twice=list(change.twice), strays=[_told_stray(stray, change.grid) for stray in change.strays], cells=cells,
         left=MOST_CELLS - cells + max(0, free) * columns, growth=_growth(change, place.mode),
     )  # fmt: skip
+
+
+# What is told of cells: days as days, never as the numbers that a sheet makes of them.
+
+
+def _readable(line: Line) -> Key:
+    return tuple(str(v) if isinstance(v, date) else entered_key(v) for v in line.values[: line.key])
+
+
+def _told(cell: Written, grid: Grid) -> Written:
+    field = next(field for field in grid.fields if field.id == cell.field)
+    old, new = _shown(cell.old, field), _shown(cell.new, field)
+    return replace(cell, old=old, new=new, key=_told_key(cell.key, grid))
+
+
+def _told_stray(stray: Stray, grid: Grid) -> Stray:
+    field = next(field for field in grid.fields if field.head == stray.what)
+    return replace(stray, cell=_shown(stray.cell, field), key=None if stray.key is None else _told_key(stray.key, grid))
+
+
+def _told_key(key: Key, grid: Grid) -> Key:
+    return tuple(_shown(cell, field) for cell, field in zip(key, key_fields(grid), strict=True))
+
+
+def _shown(cell: Cell, field: Field) -> Cell:
+    """A day of the field of periods as people write it; other cells as they are."""
+    if field.kind != PERIOD or not isinstance(cell, float) or not 0 <= cell < 2_958_466:
+        return cell
+    moment = datetime.combine(DAY_0, time()) + timedelta(days=cell)
+    return str(moment.date()) if cell.is_integer() else f"{moment:%Y-%m-%d %H:%M}"

@@ -1,6 +1,6 @@
 """What is to be done so that a tab says what a grid says. Pure: a `Grid` and a `Tab` in, a `Change` out.
 
-Rows are told by their key (period and dimensions), columns by their field. What is not ours stays: rows and columns
+Rows are found by their key (period and dimensions), columns by their field. What is not ours stays: rows and columns
 of people are never written to, and move only to make room.
 """
 
@@ -8,13 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import date
 
-from tallybook.destinations.layout import PERIOD, Field, Grid, Line
-from tallybook.destinations.sheets.tab import Cell, Formula, Tab, entered
+from tallybook.destinations.layout import Field, Grid, Line
+from tallybook.destinations.row_keys import Cell, Formula, Key
+from tallybook.destinations.sheets.rows import Rows, key_fields, key_of, rows_of
+from tallybook.destinations.sheets.tab import Tab, entered
 from tallybook.errors import DestinationRefused
 from tallybook.metrics import HISTORY, KEEP, RESTORE
 
-Key = tuple[Cell, ...]
 Before = Mapping[tuple[Key, str], Cell]
 """{(row, field): what was delivered last}."""
 
@@ -32,6 +34,17 @@ class Written:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Stray:
+    """A row that was ours: what somebody changed in it (the head of that column, and the cell as it is)."""
+
+    row: int
+    what: str
+    cell: Cell
+    key: Key | None = None
+    """Whose numbers it holds, where that is known."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Change:
     """Rows and columns are those of the tab as it is, before anything is done; new ones come behind `last_row` and
     `last_column`, the last that are ours."""
@@ -40,6 +53,8 @@ class Change:
     tab: Tab
     headings: bool = False
     """The row of headings is to be written: it is not there."""
+    blank_heads: tuple[Field, ...] = ()
+    """Fields whose heading somebody cleared: a blank one is nobody's choice."""
     fields: tuple[Field, ...] = ()
     """That have no column yet."""
     last_column: int = -1
@@ -53,11 +68,14 @@ class Change:
     gone_columns: tuple[int, ...] = ()
     twice: tuple[int, ...] = ()
     """Rows with the key of another row: people's copies, left as they are."""
+    strays: tuple[Stray, ...] = ()
+    """Rows that were ours, until somebody changed what says which row it is."""
 
     @property
     def is_empty(self) -> bool:
         gone = self.gone_rows or self.gone_columns
-        return not (self.headings or self.fields or self.written or self.lines or gone)
+        heads = self.headings or self.blank_heads
+        return not (heads or self.fields or self.written or self.lines or gone)
 
     @property
     def size(self) -> tuple[int, int]:
@@ -87,34 +105,52 @@ class Change:
         return replace(self, lines=lines, written=written, gone_rows=(), gone_columns=())
 
 
-def plan(grid: Grid, tab: Tab, *, mode: str = HISTORY, policy: str = RESTORE, before: Before | None = None) -> Change:
+def plan(
+    grid: Grid, tab: Tab, *, mode: str = HISTORY, policy: str = RESTORE, before: Before | None = None,
+    since: date | None = None,
+) -> Change:  # fmt: skip
     """The least that must be done. `before` is what was delivered last; without it nobody can tell a correction of
-    ours from a cell that somebody wrote into.
+    ours from a cell that somebody wrote into. Of periods before `since` only what is missing or changed in the book is written.
 
     Raises DestinationRefused where a key column is gone, or our cells are merged."""
     fields = tuple(field for field in grid.fields if field.id not in tab.places)
     _refuse_lost_keys(grid, tab, fields)
     _refuse_merged(grid, tab)
-    rows, twice = rows_of(grid, tab)
-    wanted = {key_of(line): line for line in grid.lines}
+    rows, lines = rows_of(grid, tab, before), _by_key(grid)
     cells = [
-        cell for key, row in rows.items() if key in wanted for cell in _cells(grid, tab, key, row, wanted[key], before)
+        cell for key, row in rows.ours.items() for cell in _cells(grid, tab, key, row, lines[key], before, since=since)
     ]
-    written = [cell for cell in cells if not (cell.by_hand and policy == KEEP)]
+    cells += _edited_keys(grid, tab, rows)
+    gone = () if mode == HISTORY else rows.gone
     return Change(
-        grid=grid, tab=tab, headings=tab.header is None, fields=fields,
-        last_column=max((tab.places[f.id] for f in grid.fields if f.id in tab.places), default=-1),
-        written=tuple(written), kept=tuple(cell for cell in cells if cell.by_hand and policy == KEEP),
-        lines=tuple(line for key, line in wanted.items() if key not in rows),
-        last_row=max([-1 if tab.header is None else tab.header, *rows.values(), *twice]),
-        gone_rows=() if mode == HISTORY else tuple(sorted(row for key, row in rows.items() if key not in wanted)),
-        gone_columns=() if mode == HISTORY else _gone_columns(grid, tab), twice=tuple(twice),
+        grid=grid, tab=tab, headings=tab.header is None, blank_heads=_blank_heads(grid, tab), fields=fields,
+        last_column=max(tab.places.values(), default=-1),
+        written=tuple(cell for cell in cells if not (cell.by_hand and policy == KEEP)),
+        kept=tuple(cell for cell in cells if cell.by_hand and policy == KEEP),
+        lines=tuple(line for key, line in lines.items() if key not in rows.ours),
+        last_row=max(rows.last, -1 if tab.header is None else tab.header),
+        gone_rows=gone,
+        gone_columns=() if mode == HISTORY else _gone_columns(grid, tab), twice=tuple(rows.twice),
+        strays=tuple(_stray(grid, tab, row, key) for row, key in sorted(rows.strays.items()) if row not in gone),
     )  # fmt: skip
+
+
+def _by_key(grid: Grid) -> dict[Key, Line]:
+    """The lines by their keys. Raises DestinationRefused where two lines have one key: a number would be lost."""
+    lines = {key_of(line): line for line in grid.lines}
+    if len(lines) != len(grid.lines):
+        keys = [key_of(line) for line in grid.lines]
+        double = next(key for place, key in enumerate(keys) if key in keys[:place])
+        raise DestinationRefused(
+            f"{len(grid.lines)} lines have {len(lines)} keys: {double} is there twice",
+            hint="please report it: no line of an answer may have the key of another",
+        )
+    return lines
 
 
 def divided(grid: Grid, tab: Tab) -> tuple[Grid, Grid]:
     """(the lines that have a row in the tab, the others)."""
-    rows, _ = rows_of(grid, tab)
+    rows = rows_of(grid, tab).ours
     here = tuple(line for line in grid.lines if key_of(line) in rows)
     rest = tuple(line for line in grid.lines if key_of(line) not in rows)
     return replace(grid, lines=here), replace(grid, lines=rest)
@@ -127,10 +163,6 @@ def without_new_columns(grid: Grid, tab: Tab) -> Grid:
     return replace(grid, fields=tuple(grid.fields[place] for place in at), lines=lines)
 
 
-def key_of(line: Line) -> Key:
-    return tuple(entered(value) for value in line.values[: line.key])
-
-
 def values_of(grid: Grid) -> Before:
     """Every value of a grid by its row and field, as it is entered."""
     return {
@@ -140,46 +172,39 @@ def values_of(grid: Grid) -> Before:
     }
 
 
-def key_fields(grid: Grid) -> tuple[Field, ...]:
-    """The fields that say which row it is."""
-    keys = grid.lines[0].key if grid.lines else _keys_without_lines(grid)
-    return grid.fields[:keys]
+def _edited_keys(grid: Grid, tab: Tab, rows: Rows) -> list[Written]:
+    """Cells that say which row it is, and were written otherwise by hand."""
+    return [
+        Written(row=row, field=field.id, key=key, old=tab.cell(row, tab.places[field.id]), new=cell, by_hand=True)
+        for row, key in rows.edited.items()
+        for field, cell in zip(key_fields(grid), key, strict=True)
+        if not _same(tab.cell(row, tab.places[field.id]), cell)
+    ]
 
 
-def _keys_without_lines(grid: Grid) -> int:
-    """Of a grid without a line: all before the first number or remark."""
-    behind = [i for i, f in enumerate(grid.fields) if f.column is not None or f.day or f.id in ("complete", "value")]
-    return min(behind, default=1)
+def _stray(grid: Grid, tab: Tab, row: int, key: Key | None) -> Stray:
+    """With the first cell of its key that is of no line of the grid, or of another line than its numbers."""
+    fields = key_fields(grid)
+    cells = [tab.cell(row, tab.places[field.id]) for field in fields]
+    lines = [key] if key is not None else [key_of(line) for line in grid.lines]
+    unlike = (i for i, cell in enumerate(cells) if not any(_same(cell, line[i]) for line in lines))
+    place = next(unlike, len(cells) - 1)
+    return Stray(row=row, what=fields[place].head, cell=cells[place], key=key)
 
 
-def rows_of(grid: Grid, tab: Tab) -> tuple[dict[Key, int], list[int]]:
-    """Our rows by their key, and rows that have the key of one above."""
-    keys, rows, twice = key_fields(grid), {}, []
-    if any(field.id not in tab.places for field in keys):
-        return {}, []
-    known = {key_of(line)[0] for line in grid.lines}
-    for row in range(len(tab.cells)):
-        key = tuple(_as_key(tab.cell(row, tab.places[field.id]), field) for field in keys)
-        ours = isinstance(key[0], float) if keys[0].kind == PERIOD else key[0] in known
-        if row == tab.header or not ours:
-            continue
-        if key in rows:
-            twice.append(row)
-        else:
-            rows[key] = row
-    return rows, twice
+def _same(one: Cell, other: Cell) -> bool:
+    return one == other and type(one) is type(other)
 
 
-def _as_key(value: Cell, field: Field) -> Cell:
-    """What stands in a key column; a text that people made a number is the text still."""
-    if field.kind == PERIOD or value is None or isinstance(value, str):
-        return value
-    if isinstance(value, bool):
-        return str(value).lower()
-    return str(int(value)) if value.is_integer() else str(value)
+def _blank_heads(grid: Grid, tab: Tab) -> tuple[Field, ...]:
+    if tab.header is None:
+        return ()
+    return tuple(f for f in grid.fields if f.id in tab.places and tab.cell(tab.header, tab.places[f.id]) is None)
 
 
-def _cells(grid: Grid, tab: Tab, key: Key, row: int, line: Line, before: Before | None) -> list[Written]:
+def _cells(
+    grid: Grid, tab: Tab, key: Key, row: int, line: Line, before: Before | None, *, since: date | None
+) -> list[Written]:
     """What differs in one row, of columns that are there or will be."""
     found = []
     for place, (field, value) in enumerate(zip(grid.fields, line.values, strict=True)):
@@ -187,12 +212,26 @@ def _cells(grid: Grid, tab: Tab, key: Key, row: int, line: Line, before: Before 
             continue
         new, column = entered(value), tab.places.get(field.id)
         old = None if column is None else tab.cell(row, column)
-        if old == new and type(old) is type(new):
+        if _same(old, new) or (_is_before(since, field, line) and not _changed(new, (key, field.id), before)):
             continue
         known = before is not None and (key, field.id) in before and column is not None
         by_hand = isinstance(old, Formula) or bool(known and before is not None and old != before[key, field.id])
         found.append(Written(row=row, field=field.id, key=key, old=old, new=new, by_hand=by_hand))
     return found
+
+
+def _is_before(since: date | None, field: Field, line: Line) -> bool:
+    """Whether a cell is of a period before `since`."""
+    day = field.day or line.values[0]
+    return since is not None and isinstance(day, date) and day < since
+
+
+def _changed(new: Cell, where: tuple[Key, str], before: Before | None) -> bool:
+    """Whether the book says something else of a cell than at the last delivery. Where that is not known, what the
+    book does not hold (any more) takes nothing away."""
+    if before is None:
+        return new is not None
+    return where not in before or before[where] != new
 
 
 def _gone_columns(grid: Grid, tab: Tab) -> tuple[int, ...]:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from tallybook.destinations.layout import Grid
-from tallybook.destinations.sheets.change import key_fields, key_of, rows_of
+from tallybook.destinations.sheets.rows import key_fields, rows_of
 from tallybook.destinations.sheets.tab import COLUMN, CONTENT, HEADER, Tab, read
 from tallybook.sheets.marks import Json
 
@@ -19,10 +20,12 @@ WHOLE = 400_000
 AREAS = 40
 """Of rows, in one request."""
 TRIES = 5
+UNKNOWN_ROWS = 500
+"""Rows with keys that are not ours are read as a whole, up to so many: they may have been ours."""
 
 
-def look(api: Api, document: str, sheet: Json, grid: Grid) -> Tab:
-    """The tab of an overview. Of a large one: all its keys, its headings, the rows of the grid, and the places where new
+def look(api: Api, document: str, sheet: Json, grid: Grid, *, locale: str = "") -> Tab:
+    """The tab of an overview, in a document of that locale. Of a large one: all its keys, its headings, the rows of the grid, and the places where new
     rows and columns would stand."""
     properties = sheet["properties"]
     tab_id, size = int(properties["sheetId"]), properties.get("gridProperties", {})
@@ -30,8 +33,9 @@ def look(api: Api, document: str, sheet: Json, grid: Grid) -> Tab:
         for _ in range(TRIES):
             tab = _keys_and_rows(api, document, tab_id, grid)
             if tab is not None:
-                return tab
-    return read(api.read(document, fields=CONTENT, ranges=[{"gridRange": {"sheetId": tab_id}}]))
+                return replace(tab, locale=locale)
+    whole = read(api.read(document, fields=CONTENT, ranges=[{"gridRange": {"sheetId": tab_id}}]))
+    return replace(whole, locale=locale)
 
 
 def _keys_and_rows(api: Api, document: str, tab_id: int, grid: Grid) -> Tab | None:
@@ -50,7 +54,7 @@ def _keys_and_rows(api: Api, document: str, tab_id: int, grid: Grid) -> Tab | No
     both = read(
         first, api.read(document, fields=CONTENT, ranges=[{"gridRange": {"sheetId": tab_id, **a}} for a in areas])
     )
-    return both if rows_of(grid, both) == rows_of(grid, tab) and both.places == tab.places else None
+    return both if rows_of(grid, both).found == rows_of(grid, tab).found and both.places == tab.places else None
 
 
 def _marked(tab_id: int, key: str, value: str = "") -> Json:
@@ -61,16 +65,16 @@ def _marked(tab_id: int, key: str, value: str = "") -> Json:
 
 def _areas(tab: Tab, grid: Grid) -> list[Json]:
     """What must be known beside the keys, within the tab."""
-    found, twice = rows_of(grid, tab)
-    wanted = {key_of(line) for line in grid.lines}
-    rows = {row for key, row in found.items() if key in wanted}
-    last = max([tab.header or 0, *found.values(), *twice])
-    new = sum(key not in found for key in wanted)
+    found = rows_of(grid, tab)
+    rows = {*found.ours.values(), *found.unknown[:UNKNOWN_ROWS]}
+    last = max(found.last, tab.header or 0)
+    new = len(grid.lines) - len(found.ours)
+    # The two rows above new ones show which formulas of people go on in them.
+    rows |= {row for row in (last - 1, last) if row > (tab.header or 0)}
     rows |= set(range(last + 1, min(last + 1 + new, tab.rows)))
     areas: list[Json] = [{"startRowIndex": first, "endRowIndex": behind} for first, behind in _spans(rows)]
-    places = [tab.places[field.id] for field in grid.fields if field.id in tab.places]
-    left = max(places, default=-1) + 1
-    right = min(left + len(grid.fields) - len(places), tab.columns)
+    left = max(tab.places.values(), default=-1) + 1
+    right = min(left + sum(field.id not in tab.places for field in grid.fields), tab.columns)
     return areas + ([{"startColumnIndex": left, "endColumnIndex": right}] if left < right else [])
 
 

@@ -12,8 +12,11 @@ from itertools import groupby
 from typing import Any
 
 from tallybook.destinations.layout import NUMBER, PERIOD, Field, Line, Value
+from tallybook.destinations.row_keys import Cell
 from tallybook.destinations.sheets.change import Change, Written
-from tallybook.destinations.sheets.tab import COLUMN, HEADER, Cell, Tab, entered
+from tallybook.destinations.sheets.formulas import row_formulas
+from tallybook.destinations.sheets.rows import key_fields
+from tallybook.destinations.sheets.tab import COLUMN, HEADER, Tab, entered, entered_key
 from tallybook.result import Column
 from tallybook.sheets.marks import DELIVERY, Json, mark
 
@@ -32,7 +35,10 @@ def requests_of(
     tab, grid = change.tab, change.grid
     found = [*_tab(tab, f"{owner}#{title}", title, made=made, adopted=adopted)]
     places = {field.id: tab.places[field.id] for field in grid.fields if field.id in tab.places}
-    found += _corrections(tab, [cell for cell in change.written if cell.field in places], places, notes)
+    keys = {field.id for field in key_fields(grid)}
+    there = [cell for cell in change.written if cell.field in places]
+    found += _corrections(tab, [cell for cell in there if cell.field not in keys], places, notes)
+    found += [_restored_key(change, cell, places) for cell in there if cell.field in keys]
     found += _room_for_columns(change)
     new = {field.id: change.last_column + 1 + i for i, field in enumerate(change.fields)}
     found += [mark(_span(tab, COLUMNS, column), COLUMN, name) for name, column in new.items()]
@@ -43,7 +49,7 @@ def requests_of(
         shifted = 0 if tab.empty_rows(header, header + 1) else 1
         found += [_insert(tab, ROWS, header, header + 1)] * shifted
         found.append(mark(_span(tab, ROWS, header), HEADER, "1"))
-    headed = grid.fields if change.headings else change.fields
+    headed = grid.fields if change.headings else (*change.fields, *change.blank_heads)
     found += [_headings(tab, header, run, places) for run in _runs(headed, places)]
     found += _filled(change, new, shifted)
     last = header if change.last_row < 0 else change.last_row + shifted
@@ -173,6 +179,14 @@ def _corrections(tab: Tab, cells: Sequence[Written], places: dict[str, int], not
     return found
 
 
+def _restored_key(change: Change, cell: Written, places: dict[str, int]) -> Json:
+    """A cell of a key as it was, with its format: a number in a cell of texts would be shown as a number."""
+    field = next(field for field in change.grid.fields if field.id == cell.field)
+    look = _look(change, field, lambda *_: "") or {}
+    fields = "userEnteredValue,userEnteredFormat.numberFormat"
+    return _cells(change.tab, cell.row, places[cell.field], [[_value(cell.new) | look]], fields)
+
+
 def _noted(cell: Written, notes: str) -> str:
     if cell.old is None:
         return f"empty {notes}"
@@ -217,12 +231,28 @@ def _added(
         if like_the_last:
             found.append(_looks(tab, last, first, behind, column, column + len(run)))
         rows = [
-            [_value(entered(line.values[at[f.id]])) | _looked(looks.get(f.id), f, line, pattern) for f in run]
+            [_value(_cell_of(line, at[f.id])) | _looked(looks.get(f.id), f, line, pattern) for f in run]
             for line in lines
         ]
         fields = "userEnteredValue" if like_the_last else "userEnteredValue,userEnteredFormat.numberFormat"
         found.append(_cells(tab, first, column, rows, fields))
+    if like_the_last:
+        ours = {*places.values(), *tab.places.values()}
+        found += [
+            paste for column in row_formulas(tab, last, ours) for paste in _continued(tab, column, last, first, behind)
+        ]
     return found
+
+
+def _cell_of(line: Line, place: int) -> Cell:
+    value = line.values[place]
+    return entered_key(value) if place < line.key else entered(value)
+
+
+def _continued(tab: Tab, column: int, like: int, first: int, behind: int) -> list[Json]:
+    """The formula of a column of people, and its format, in new rows: as if it was filled down."""
+    paste = _looks(tab, like, first, behind, column, column + 1)["copyPaste"]
+    return [{"copyPaste": {**paste, "pasteType": kind}} for kind in ("PASTE_FORMAT", "PASTE_FORMULA")]
 
 
 def _looks(tab: Tab, like: int, first: int, behind: int, left: int, right: int) -> Json:

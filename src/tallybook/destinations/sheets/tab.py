@@ -20,6 +20,7 @@ from datetime import date
 from decimal import Decimal
 
 from tallybook.destinations.layout import Value
+from tallybook.destinations.row_keys import Cell, Formula, key_text
 from tallybook.errors import DestinationError
 from tallybook.sheets.cells import LONGEST, serial
 from tallybook.sheets.marks import DELIVERY, Json
@@ -34,19 +35,11 @@ OVERVIEW = (
 CONTENT = (
     "sheets(properties(sheetId,title,index,gridProperties),merges,developerMetadata(metadataId,metadataKey,metadataValue),"
     "data(startRow,startColumn,rowMetadata(developerMetadata(metadataId,metadataKey,metadataValue)),"
-    "columnMetadata(developerMetadata(metadataId,metadataKey,metadataValue)),rowData(values(userEnteredValue))))"
+    "columnMetadata(developerMetadata(metadataId,metadataKey,metadataValue)),rowData(values(userEnteredValue,effectiveValue))))"
 )
 """The fields to read of one tab."""
 MOST_CELLS = 10_000_000
 """In a document: https://support.google.com/drive/answer/37603."""
-
-Cell = float | str | bool | None
-
-
-class Formula(str):
-    """A cell that computes: what somebody entered, as `=A1*2`."""
-
-    __slots__ = ()
 
 
 @dataclass(frozen=True)
@@ -81,6 +74,8 @@ class Tab:
     """The id of the mark that says whose it is; 0 for none."""
     declared: str = ""
     """What the tab was declared to be called when the mark was written."""
+    locale: str = ""
+    """Of the document: how its people write dates."""
 
     def cell(self, row: int, column: int) -> Cell:
         there = self.cells[row] if row < len(self.cells) else ()
@@ -110,6 +105,11 @@ def entered(value: Value) -> Cell:
             hint="leave the dimension out of `by`, or shorten it in `sql`",
         )
     return value
+
+
+def entered_key(value: Value) -> Cell:
+    """A value as a cell that says which row it is: null is blank, and the empty text is not."""
+    return entered(key_text(value)) if isinstance(value, str) else entered(value)
 
 
 def whose(book: str, delivery: str) -> str:
@@ -186,7 +186,7 @@ def _laid(pieces: Sequence[Json]) -> tuple[tuple[Cell, ...], ...]:
     for data in pieces:
         left = int(data.get("startColumn", 0))
         for place, row in enumerate(data.get("rowData", ()), int(data.get("startRow", 0))):
-            cells = [_entered_cell(cell.get("userEnteredValue", {})) for cell in row.get("values", ())]
+            cells = [_entered_cell(cell) for cell in row.get("values", ())]
             while cells and cells[-1] is None:
                 cells.pop()
             if cells:
@@ -196,9 +196,15 @@ def _laid(pieces: Sequence[Json]) -> tuple[tuple[Cell, ...], ...]:
     return tuple(tuple(rows.get(row, ())) for row in range(max(rows, default=-1) + 1))
 
 
-def _entered_cell(value: Json) -> Cell:
-    if "formulaValue" in value:
-        return Formula(value["formulaValue"])
+def _entered_cell(cell: Json) -> Cell:
+    entered = cell.get("userEnteredValue", {})
+    if "formulaValue" in entered:
+        shown = cell.get("effectiveValue", {})
+        return Formula(entered["formulaValue"], "#ERROR!" if "errorValue" in shown else _plain(shown))
+    return _plain(entered)
+
+
+def _plain(value: Json) -> Cell:
     if "numberValue" in value:
         return float(value["numberValue"])
     if "boolValue" in value:

@@ -7,11 +7,12 @@ place, the delivery is refused and says which cell it is."""
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass, field
-from datetime import date
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date, timedelta
 
 from tallybook.destinations.layout import NUMBER, PERIOD, Field, Grid, Line, Value
+from tallybook.destinations.row_keys import DAY_0, Key, KeyReader, key_text, match
 from tallybook.destinations.workbooks.book import Book, recalculating, shared_strings
 from tallybook.destinations.workbooks.package import RELATIONS, Package
 from tallybook.destinations.workbooks.places import Area, area, cell
@@ -44,6 +45,10 @@ class Place:
 
     tab: str
     name: str
+    record: Grid | None = None
+    """Where rows stay because of notes beside them: the grid from the first period that they may lack."""
+    since: date | None = None
+    """The first period of the window; the record may begin before."""
 
 
 def updated(data: bytes, grids: list[tuple[Place, Grid]]) -> bytes | None:
@@ -199,7 +204,6 @@ class _Update:
         in_order = list(range(self.old.head + 1, self.old.head + 1 + len(self.grid.lines)))
         if not self.old.columns or self.grid.layout == "across" or not self._has_notes_beside():
             return in_order
-        there: dict[tuple[float | str, ...], list[int]] = {}
         keys = self.grid.fields[: self.grid.lines[0].key] if self.grid.lines else ()
         if any(f.id not in self.old.columns for f in keys):
             raise DestinationError(
@@ -207,39 +211,86 @@ class _Update:
                 "would stand beside other numbers",
                 hint="deliver to another tab, or delete the notes",
             )
-        for row in range(self.old.head + 1, self.old.bottom + 1):
-            key = tuple(self.sheet.value(row, self.old.columns[f.id]) or "" for f in keys)
-            there.setdefault(key, []).append(row)
-        return self._kept_rows(there)
+        at = range(self.old.head + 1, self.old.bottom + 1)
+        there = {row: tuple(self._key_cell(self.sheet.value(row, self.old.columns[f.id])) for f in keys) for row in at}
+        since = self._window
+        self._reach_back(there)
+        return self._kept_rows(there, keys, since)
 
     def _has_notes_beside(self) -> bool:
         """Something that is no formula: that would be computed beside any row."""
+        return any(self._has_note(row) for row in range(self.old.head + 1, self.old.bottom + 1))
+
+    def _has_note(self, row: int) -> bool:
         own = self.old.all_columns
-        theirs = (at for at in self.sheet.cells(self.old.head + 1, self.old.bottom) if at[1] not in own)
+        theirs = (at for at in self.sheet.cells(row, row) if at[1] not in own)
         return any(self.sheet.is_filled(*at) and not self.sheet.has_formula(*at) for at in theirs)
 
-    def _kept_rows(self, there: dict[tuple[float | str, ...], list[int]]) -> list[int]:
+    def _reach_back(self, there: Mapping[int, Key]) -> None:
+        """The grid is the record, from the first period that is there on: rows that leave the window stay."""
+        if self.place.record is None or self.place.since is None:
+            return
+        since = self._window
+        days = [key[0] for key in there.values() if key and isinstance(key[0], float)]
+        first = min([since, *days])
+        lines = [x for x in self.place.record.lines if not self._is_lacking(x, since) and self._number_of(x) >= first]
+        self.grid = replace(self.grid, lines=tuple(lines))
+
+    @property
+    def _window(self) -> float:
+        """The first period that is asked for, as a cell; 0 where the question says none."""
+        since = None if self.place.since is None else self._plain(self.place.since)
+        firsts = [self._number_of(line) for line in self.grid.lines]
+        return since if isinstance(since, float) else min(firsts, default=0.0)
+
+    def _number_of(self, line: Line) -> float:
+        period = self._plain(line.values[0])
+        return period if isinstance(period, float) else 0.0
+
+    def _is_lacking(self, line: Line, since: float) -> bool:
+        """A line before the window without any number: it takes nothing away from a record."""
+        numbers = (v for f, v in zip(self.grid.fields, line.values, strict=True) if f.kind == NUMBER)
+        return self._number_of(line) < since and all(value is None for value in numbers)
+
+    def _kept_rows(self, there: Mapping[int, Key], keys: Sequence[Field], since: float) -> list[int]:
+        wanted = [tuple(self._key_cell(self._plain(value)) for value in x.values[: x.key]) for x in self.grid.lines]
+        day_0 = DAY_0 + timedelta(days=1462) if self.book.counts_from_1904 else DAY_0
+        reader = KeyReader.of(self.grid, keys, wanted, day_0=day_0)
+        found = match(there, reader)
+        self._refuse_unknown_days(found.others, reader)
         rows, below = [], self.old.bottom
-        for line in self.grid.lines:
-            known = there.get(tuple(self._plain(value) for value in line.values[: line.key]))
-            if known:
-                rows.append(known.pop(0))
-            else:
-                below += 1
-                rows.append(below)
-        first = min((self._plain(line.values[0]) for line in self.grid.lines if _is_day(line.values[0])), default="")
-        for key, left in there.items():
+        for key in wanted:
+            below += key not in found.rows
+            rows.append(found.rows.get(key, below))
+        for row, key in found.others.items():
             # What is older than the first period asked for stays as it was last delivered.
-            if isinstance(first, float) and isinstance(key[0], float) and key[0] < first:
-                self._sticky += left
+            if key and isinstance(key[0], float) and key[0] < since:
+                self._sticky.append(row)
         return rows
 
-    def _plain(self, value: Value) -> float | str:
+    def _refuse_unknown_days(self, others: Mapping[int, Key], reader: KeyReader) -> None:
+        """A note must not lose its number because somebody changed the day of its row."""
+        for row, key in others.items():
+            column = self.old.columns[self.grid.fields[0].id]
+            if reader.kinds[0] != PERIOD or key[0] is None or reader.days(key[0]) or not self._has_note(row):
+                continue
+            raise DestinationError(
+                f"tab {self.tab!r}: row {row} was ours: its {self.grid.fields[0].head} was changed to {key[0]!r} (cell "
+                f"{cell(row, column)}), and there is a note beside it",
+                hint="write the day there as it was, or delete the row or its note",
+            )
+
+    @staticmethod
+    def _key_cell(value: float | str | None) -> float | str | None:
+        """A cell of a key: null is none, and the empty text is not."""
+        return key_text(value) if isinstance(value, str) else value
+
+    def _plain(self, value: Value) -> float | str | None:
         """A key as it is read back from a cell."""
         if isinstance(value, date):
             serial = self._serial(value)
             return period_label(value, self.grid.scope) if serial is None else float(serial)
-        return "" if value is None else clean_text(str(value))
+        return None if value is None else clean_text(str(value))
 
     def _serial(self, day: date) -> int | None:
         """The number of a day in the workbook's calendar; None for days before it is reliable."""

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
+from datetime import date
 from typing import Any
 
 from tallybook.testing.sheets.a1 import parse, split
-from tallybook.testing.sheets.entry import serial
+from tallybook.testing.sheets.entry import EPOCH, serial
 from tallybook.testing.sheets.formulas import (
     Failed,
     Fault,
@@ -92,6 +93,20 @@ def _vlookup(key: Any, area: Any, index: Any, _sorted: Any = True) -> Any:
     raise Failed("#N/A", f"Did not find value '{text_of(key)}' in VLOOKUP evaluation.")
 
 
+def _date(year: Any, month: Any, day: Any) -> float:
+    """Months and days beyond their end run on; years below 1900 count from there, as in Sheets."""
+    number = int(numeric(year))
+    months = (number + 1900 if 0 <= number < 1900 else number) * 12 + int(numeric(month)) - 1
+    found = serial(date(months // 12, months % 12 + 1, 1)) + int(numeric(day)) - 1
+    if found < 0:
+        raise Failed("#NUM!", "Function DATE gives a day before 1899-12-30.")
+    return found
+
+
+def _day_of(value: Any) -> date:
+    return date.fromordinal(int(numeric(value)) + EPOCH)
+
+
 STRICT: dict[str, Callable[..., Any]] = {
     "SUM": lambda *given: sum(numbers(given)),
     "AVERAGE": _average,
@@ -119,6 +134,10 @@ STRICT: dict[str, Callable[..., Any]] = {
     "TRIM": lambda value: " ".join(text_of(value).split()),
     "HYPERLINK": lambda link, label=None: single(link) if label is None else single(label),
     "N": lambda value: numeric(value) if not isinstance(single(value), str) else 0,
+    "DATE": _date,
+    "YEAR": lambda value: _day_of(value).year,
+    "MONTH": lambda value: _day_of(value).month,
+    "DAY": lambda value: _day_of(value).day,
     "PI": lambda: math.pi,
     "TRUE": lambda: True,
     "FALSE": lambda: False,

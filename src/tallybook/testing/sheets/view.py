@@ -65,7 +65,7 @@ class View:
                     return None
                 rect = there.clip(span)
                 return self.number_format(there, rect.r0, rect.c0, depth + 1) if rect.height and rect.width else None
-            case ("call", "TODAY"):
+            case ("call", "TODAY" | "DATE", *_):
                 return {"type": "DATE"}
             case ("call", "NOW"):
                 return {"type": "DATE_TIME"}

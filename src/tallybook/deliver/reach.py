@@ -1,0 +1,77 @@
+"""How far back a delivery asks: to the window of `last`, or further, to the first period that its record lacks.
+
+A record keeps the periods that left the window: `history` in a Google Sheet, and a workbook with notes beside its rows.
+Whatever was open, missing or revised at the last successful delivery is asked for again, however long ago that was."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from typing import TYPE_CHECKING, Any
+
+from tallybook import calendar
+from tallybook.metrics import HISTORY, SHEETS, WEEKDAYS, Delivery
+from tallybook.result import Result
+
+if TYPE_CHECKING:
+    from tallybook.deliver import How, Means
+    from tallybook.store.ledger import Delivered
+EVERYTHING = date.min
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reach:
+    """`since`: the first period of the window of a record. `first`: the first period to ask for, no later than `since`,
+    `EVERYTHING` for all that is collected. Without them the question is as it is declared."""
+
+    since: date | None = None
+    first: date | None = None
+
+
+def is_record(delivery: Delivery) -> bool:
+    """Whether periods that leave the window stay in its place, so that a pause could leave holes."""
+    if not delivery.last or delivery.scope == "all":
+        return False
+    return delivery.mode == HISTORY if delivery.to == SHEETS else delivery.to == "xlsx" and delivery.layout != "across"
+
+
+def record_of(delivery: Delivery) -> str:
+    """What must stay the same for a record to go on without holes: its place and its periods."""
+    return f"{delivery.spreadsheet or delivery.path} {delivery.scope}" if is_record(delivery) else ""
+
+
+def reach(means: Means, delivery: Delivery, last: Delivered | None, how: How) -> Reach:
+    """Where a delivery begins, `last` being its last success."""
+    if not is_record(delivery):
+        return Reach()
+    assert delivery.last is not None
+    week = WEEKDAYS.index(means.catalog.book.week_starts)
+    begin, _ = calendar.last_span(delivery.last, means.today - calendar.ONE_DAY, week)
+    since = calendar.period_start(begin, delivery.scope, week)
+    if how.force or how.verify or last is None or last.record != record_of(delivery):
+        return Reach(since=since, first=EVERYTHING)  # nobody knows what the place lacks: it says so itself
+    changed = means.changed_since(delivery, last.version)
+    if changed is None or changed >= since:
+        return Reach(since=since, first=since)
+    if changed == EVERYTHING:
+        return Reach(since=since, first=EVERYTHING)
+    month = calendar.period_start(changed, delivery.scope, week)
+    then = means.ask_then(delivery, last.version, month)
+    if then is None:
+        return Reach(since=since, first=EVERYTHING)
+    return Reach(since=since, first=min(since, _first_difference(then, means.ask(delivery, month)) or since))
+
+
+def _first_difference(then: Result, now: Result) -> date | None:
+    """The first period of which two answers do not say the same."""
+    one, other = _by_period(then), _by_period(now)
+    return min((day for day in {*one, *other} if one.get(day) != other.get(day)), default=None)
+
+
+def _by_period(result: Result) -> Mapping[date, list[Mapping[str, Any]]]:
+    found: dict[date, list[Mapping[str, Any]]] = {}
+    for row in result.data:
+        if isinstance(row["period"], date):
+            found.setdefault(row["period"], []).append(row)
+    return found
