@@ -74,6 +74,7 @@ def pages() -> dict[str, str]:
 
 BOOK = {
     "name": "what the book is called",
+    "id": "tells the book from that of another project, whatever their names; `init` writes one, and it [stays](moving.md#two-projects) for good",
     "timezone": "the zone whose days, weeks and months are counted; a name of the zone database",
     "week_starts": f"the first day of a week: {', '.join(WEEKDAYS)}",
     "store": 'the folder of the book, beside the file; `"ledger"` keeps the points in the PostgreSQL ledger, for [hosts without a disk](postgresql.md)',

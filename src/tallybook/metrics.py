@@ -98,6 +98,8 @@ class BookSettings(msgspec.Struct, frozen=True, kw_only=True):
     """`[book]`: name, zone, first day of the week, where the book is kept. `ledger` is a URL, and secret."""
 
     name: str = "book"
+    id: str = ""
+    """Tells the book of this project from any other, whatever their names."""
     timezone: str = "UTC"
     week_starts: str = "monday"
     store: str = "book"

@@ -20,6 +20,7 @@ from tallybook import calendar
 from tallybook.book.answers import Answers
 from tallybook.book.ended import Ended
 from tallybook.book.held import Held
+from tallybook.book.owner import known_source, owner_of
 from tallybook.calendar import ONE_DAY
 from tallybook.config import Project, load, mask, source_override
 from tallybook.config.urls import dialect_of
@@ -119,6 +120,7 @@ class Book:
         to: Day | None = None,
         sources: Mapping[str, str] | None = None,
         source_as_of: datetime | None = None,
+        source_moved: Sequence[str] = (),
         on_progress: OnProgress | None = None,
         publish_seconds: float | None = None,
         stop: Callable[[], bool] | None = None,
@@ -131,10 +133,13 @@ class Book:
         Raises Busy when another run is at work, Refused for days that are not over."""
         from tallybook import collect
 
+        for name in source_moved:
+            known_source(self.project.catalog, name)
         means = self._means(sources, source_as_of, on_progress)
         if publish_seconds is not None:
             means.publish_seconds = publish_seconds
         means.stop = stop or means.stop
+        means.moved = tuple(source_moved)
         asked, whole = self._asked(metrics, from_, to), not (metrics or from_ or to or sources)
         with self._crash_told(whole=whole):
             report = collect.run(means, asked)
@@ -191,7 +196,8 @@ class Book:
         return Means(
             catalog=project.catalog, store=self.store, sources=opened, unopened=unopened, now=self.clock(), clock=self.clock,
             function_of=project.function, as_of=dict.fromkeys(urls or (), as_of) if as_of else {}, on_progress=on_progress,
-            mask=lambda text: mask(text, project),
+            mask=lambda text: mask(text, project), folder=self.project.folder, copies=frozenset(others),
+            owner=owner_of(project.catalog.book),
         )  # fmt: skip
 
     # -- query ---------------------------------------------------------------------------------------
@@ -703,7 +709,7 @@ class Book:
         try:
             for source in sources.values():
                 with suppress(SourceError), isolated():
-                    found.append(look_at(source))
+                    found.append(look_at(source, self.project.folder))
         finally:
             close_sources(sources)
         return found

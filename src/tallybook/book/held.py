@@ -14,9 +14,10 @@ import msgspec
 
 from tallybook import calendar, forks
 from tallybook.book.engine import Reading, SharedEngine
+from tallybook.book.owner import check_owner
 from tallybook.calendar import ONE_DAY
 from tallybook.config import Project
-from tallybook.errors import QueryError
+from tallybook.errors import DeclarationError, QueryError
 from tallybook.metrics import IMPORTED, Bound, Metric
 from tallybook.query import Query
 from tallybook.query.ground import Coverage, Ground, joined
@@ -66,7 +67,7 @@ class Held:
             return elsewhere
         with self._lock:
             if self._store is None:
-                self._store = open_store(self.project.place)
+                self._store = self._ours(open_store(self.project.place))
                 self._store.last_closed = self._last_closed
             return self._store
 
@@ -105,10 +106,20 @@ class Held:
             return True
         with self._lock:
             if self._store is None:
-                self._store = find_store(self.project.place)
-                if self._store is not None:
+                found = find_store(self.project.place)
+                if found is not None:
+                    self._store = self._ours(found)
                     self._store.last_closed = self._last_closed
             return self._store is not None
+
+    def _ours(self, store: Store) -> Store:
+        """A store that was opened, if its book is this project's. Raises DeclarationError."""
+        try:
+            check_owner(store, self.project.catalog.book)
+        except DeclarationError:
+            store.ledger.close()
+            raise
+        return store
 
     # -- forks
 

@@ -21,6 +21,7 @@ from tallybook.catalog.values import (
     read_filters,
     read_flag,
     read_function,
+    read_id,
     read_joins,
     read_number,
     read_old_name,
@@ -75,6 +76,7 @@ class Key(NamedTuple):
 
 BOOK_KEYS = {
     "name": Key(read_text, '"Acme"'),
+    "id": Key(read_id, '"acme-4f1b22"'),
     "timezone": Key(read_zone, '"Europe/Berlin"'),
     "week_starts": Key(one_of(WEEKDAYS), '"monday"'),
     "store": Key(read_store, '"book"'),

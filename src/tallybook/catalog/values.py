@@ -351,6 +351,14 @@ def read_document(value: object) -> str:
     return found
 
 
+def read_id(value: object) -> str:
+    """A word that is compared letter by letter."""
+    text = read_text(value)
+    if not re.fullmatch(r"[\w.-]{4,64}", text, re.ASCII):
+        raise Wrong("cannot be an id", expected="4 to 64 letters, digits, - and _")
+    return text
+
+
 def read_address(value: object) -> str:
     text = read_text(value).rstrip("/")
     if not is_service(text):

@@ -202,10 +202,12 @@ def plan(terminal: Terminal, asked: Collected, every: bool, form: str) -> int:
     *COLLECTED,
     TABLE_OR_JSON,
     click.option("--quiet", is_flag=True, help="Say nothing but what went wrong."),
+    click.option("--source-moved", "moved", multiple=True, metavar="NAME",
+                 help="This source is another database from now on: what it is, is recorded anew."),
     LOG,
-)
+)  # fmt: skip
 @collected
-def run(terminal: Terminal, asked: Collected, form: str, quiet: bool) -> int:
+def run(terminal: Terminal, asked: Collected, form: str, quiet: bool, moved: tuple[str, ...]) -> int:
     """Collect every closed day that is missing, oldest first, and the last few again for late rows; then bring
     the files of [deliveries] up to date, and tell those whom [alerts] names what is not well.
 
@@ -223,7 +225,7 @@ def run(terminal: Terminal, asked: Collected, form: str, quiet: bool) -> int:
     with progress(terminal, quiet=quiet) as on_progress:
         report = terminal.book().run(
             *asked.metrics, from_=asked.from_, to=asked.to, sources=sources, source_as_of=asked.source_as_of,
-            on_progress=on_progress,
+            source_moved=moved, on_progress=on_progress,
         )  # fmt: skip
     log_run(terminal, report)
     if form == "json":

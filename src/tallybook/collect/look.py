@@ -6,6 +6,7 @@ import difflib
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from tallybook.catalog.words import toml
 from tallybook.collect.bind import bind, describe_time
@@ -34,9 +35,11 @@ class SourceLook:
     said: list[str] = field(default_factory=list)
 
 
-def look_at(source: Source) -> SourceLook:
-    """Look at a source as a whole. Raises SourceError when there is no asking it."""
+def look_at(source: Source, folder: Path) -> SourceLook:
+    """Look at a source of the project in `folder` as a whole. Raises SourceError when there is no asking it."""
     found = SourceLook(source.settings.name)
+    identity = source.identity(folder)
+    found.said.append(f"it is recognized by {identity}; {identity.cannot}")
     policies = source.policies()
     if policies is None:
         found.said.append("whether policies filter its rows cannot be seen with the rights of this user")

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
+from pathlib import Path
 from typing import Any
 
 from tallybook import calendar
@@ -23,6 +24,7 @@ from tallybook.collect.gather import (
     gather_intervals,
     gather_now,
 )
+from tallybook.collect.identity import check_identity, record_identities, record_moved, record_owner
 from tallybook.collect.plan import Asked, Horizon, Plan, Planner, Work, horizon
 from tallybook.collect.report import MetricReport, OnProgress, Progress, RunReport
 from tallybook.collect.revise import revisions
@@ -34,6 +36,7 @@ from tallybook.isolation import isolated
 from tallybook.metrics import Catalog, Metric
 from tallybook.sources import close_sources
 from tallybook.sources.base import Source
+from tallybook.sources.identity import Identity
 from tallybook.store.folder import Store
 from tallybook.store.ledger import Change, Covered, Followed, Lease, Snapshot, kept_under
 from tallybook.store.lost import Losses
@@ -65,6 +68,16 @@ class Means:
     """Sources for which there is no connection to be made, and why."""
     on_progress: OnProgress | None = None
     publish_seconds: float = PUBLISH_SECONDS
+    folder: Path | None = None
+    """The project's."""
+    copies: frozenset[str] = frozenset()
+    """Sources that are read elsewhere this once: what they are is neither compared nor recorded."""
+    moved: tuple[str, ...] = ()
+    """Sources that are said to be another database from now on."""
+    identities: dict[str, Identity] = field(default_factory=dict)
+    """What each source that was asked is."""
+    owner: Mapping[str, str] = field(default_factory=dict)
+    """Whose book it is, by what the ledger calls it."""
     stop: Callable[[], bool] = bool
     """Asked after each day that is whole: whether to publish that and end, as an interrupted run."""
     mask: Callable[[str], str] = str
@@ -81,8 +94,10 @@ def run(means: Means, asked: Asked) -> RunReport:
         report = RunReport(run=number)
         status = "failed"
         try:
+            record_owner(means, number)
             plan = make_plan(means, asked)
             report.metrics = list(plan.reports.values())
+            record_moved(means, plan.reports, number)
             _Runner(means, plan, lease, number).work()
             status = report.status
         except (KeyboardInterrupt, SystemExit):
@@ -132,6 +147,7 @@ def horizon_of(means: Means, name: str) -> Horizon | SourceError:
         return means.unopened[name]
     try:
         with isolated():
+            check_identity(means, name)
             return horizon(means.sources.get(name), means.now, means.catalog.book.timezone, means.as_of.get(name))
     except SourceError as error:
         return error
@@ -453,6 +469,7 @@ class _Runner:
         change.followed += followed.values()
         revised = self._revise(change, staged)
         ledger = self.means.store.ledger
+        record_identities(self.means, {one.facts.metric.source or "" for one in staged.values()}, self.number)
         self.means.store.publish(self.engine, change, lease=self.lease, run=self.number, now=self.means.clock())
         self.plan.followed |= followed
         self._count_points(chosen)

@@ -14,11 +14,12 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import date, datetime
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
 from tallybook.collect.bind import Facts, bind, day_of_value
-from tallybook.config.urls import resolved, scheme_of, wrong_url
+from tallybook.config.urls import masked_url, resolved, scheme_of, wrong_url
 from tallybook.draft.guess import LEVELS, Guesser, Idea
 from tallybook.draft.seen import Seen, see
 from tallybook.draft.words import MONEY, PEOPLE, plural
@@ -46,6 +47,7 @@ class Draft:
     url: str
     """As it stands in the file: without any secret."""
     variable: str = ""
+    id: str = ""
     timezone: str = "UTC"
     start: date | None = None
     first: str = ""
@@ -82,11 +84,17 @@ def draft(
     try:
         seen = see(source, on_table)
         shown, variable = _shown_url(full, folder)
-        made = Draft(source=name, url=shown, variable=variable, timezone=timezone, tables=len(seen.tables))
+        made = Draft(
+            source=name, url=shown, variable=variable, timezone=timezone, tables=len(seen.tables), id=_new_id(full, now)
+        )
         _fill(made, source, seen, now)
         return made
     finally:
         source.close()
+
+
+def _new_id(url: str, now: datetime) -> str:
+    return blake2b(f"{masked_url(Path(url).name)} {now.isoformat()}".encode(), digest_size=6).hexdigest()
 
 
 def _shown_url(url: str, folder: Path) -> tuple[str, str]:

@@ -38,7 +38,8 @@ def written(draft: Draft) -> str:
 
 
 def _tables(draft: Draft) -> Iterator[str]:
-    lines = ["[book]", _noted("timezone", draft.timezone, 'whose days are counted, as "Europe/Berlin"')]
+    lines = ["[book]", _noted("id", draft.id, "tells this book from that of any other project")]
+    lines += [_noted("timezone", draft.timezone, 'whose days are counted, as "Europe/Berlin"')]
     if draft.start:
         lines.append(_noted("start", str(draft.start), f"the first fact there is, of {draft.first}"))
     yield "\n".join(lines) + "\n"

@@ -19,8 +19,11 @@ from typing import TYPE_CHECKING, Any
 from tallybook.calendar import ONE_DAY, zone
 from tallybook.errors import NotFinite, SourceError
 from tallybook.metrics import table_parts
+from tallybook.sources.identity import SAME_ADDRESS, Identity
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import pyarrow as pa
 
     from tallybook.metrics import SourceSettings
@@ -189,6 +192,11 @@ class Source(abc.ABC):
         rows = reader.rows(self.settings.fresh.rstrip().rstrip(";"))
         value = rows[0][0] if rows else None
         return None if value is None else as_instant(value)
+
+    def identity(self, folder: Path | None) -> Identity:
+        """Which database this is, whatever its address. `folder` is that of the project."""
+        where = re.sub(r"^[^:]*://([^@/]*@)?", "", self.settings.url).partition("?")[0]
+        return Identity(address={"address": where}, cannot=SAME_ADDRESS.format(name=self.settings.name))
 
     def policies(self) -> list[tuple[str, bool]] | None:
         """Tables with policies on their rows, and whether these filter what our user sees; None where that is not shown."""

@@ -28,6 +28,7 @@ from tallybook.sources.base import (
 )
 from tallybook.sources.clickhouse_sql import ClickhouseSql
 from tallybook.sources.clickhouse_types import column_type, decoded, rows_of
+from tallybook.sources.identity import SAME_ADDRESS, Identity, file_identity
 from tallybook.sources.policies import check_policies
 
 if TYPE_CHECKING:
@@ -115,7 +116,7 @@ class ClickhouseSource(ClickhouseSql):
         return {"settings": {**SETTINGS, **limits}, "query_limit": 0}
 
     def _folder(self) -> dict[str, Any]:
-        path = self.settings.url.partition(":///")[2].partition("?")[0]
+        path = self._path()
         if not Path(path).is_dir():
             raise SourceUnavailable(
                 f"source {self.settings.name!r}: there is no folder {path}",
@@ -211,6 +212,17 @@ class ClickhouseSource(ClickhouseSql):
         return SourceError(f"source {name!r}: {said}")
 
     # -- what is there ---------------------------------------------------------------------------
+
+    def identity(self, folder: Path | None) -> Identity:
+        """A folder by its path; a server by its address, for each of a cluster's has an id of its own."""
+        if self.settings.url.startswith("chdb:"):
+            return file_identity(self._path(), folder)
+        found = self._address()
+        address = {"host": found["host"].lower(), "port": str(found["port"]), "database": found["database"]}
+        return Identity(address=address, cannot=SAME_ADDRESS.format(name=self.settings.name))
+
+    def _path(self) -> str:
+        return str(self.settings.url.partition(":///")[2].partition("?")[0])
 
     def policies(self) -> list[tuple[str, bool]] | None:
         try:

@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Generic, TypeVar
 
 from tallybook.errors import SourceUnavailable
 from tallybook.sources.base import Source
+from tallybook.sources.identity import Identity, file_identity
 
 C = TypeVar("C")
 
@@ -42,6 +43,9 @@ class FileSource(Source, Generic[C]):
     @abstractmethod
     def _connect(self) -> C:
         """Open the file, which is there, for reading only."""
+
+    def identity(self, folder: Path | None) -> Identity:
+        return file_identity(self.path, folder)
 
     def close(self) -> None:
         held: Any = self._connection

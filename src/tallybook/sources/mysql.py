@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tallybook.errors import SourceError, SourceUnavailable
 from tallybook.sources.base import (
@@ -30,7 +30,11 @@ from tallybook.sources.base import (
     Reader,
     replay_margin,
 )
+from tallybook.sources.identity import Identity
 from tallybook.sources.server import DescribedServer, ServerReader
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 _BINARY_CHARSET = 63
 
@@ -75,6 +79,28 @@ class MysqlSource(DescribedServer):
 
     def describe(self, cursor: Any) -> list[ColumnType]:
         return [_type(field) for field in cursor._result.fields]
+
+    def identity(self, folder: Path | None) -> Identity:
+        found = super().identity(folder)
+        servers = [one for one in map(self._said, ("@@server_uuid", "@@server_uid")) if one]
+        servers += [
+            part.partition(":")[0] for part in self._said("@@global.gtid_executed").replace("\n", "").split(",")
+        ]
+        own = tuple(sorted({one.strip().lower() for one in servers} - {""}))
+        if not own:
+            return found
+        cannot = "a copy of the server's whole folder has the same one"
+        return Identity(says={"schema": self._said("DATABASE()")}, servers=own, address=found.address, cannot=cannot)
+
+    def _said(self, variable: str) -> str:
+        """What the server says of itself; empty where it does not know the word (MariaDB has others) or may not say."""
+        try:
+            with self.snapshot() as reader:
+                return str(reader.rows(f"SELECT {variable}")[0][0] or "")
+        except SourceUnavailable:
+            raise
+        except SourceError:
+            return ""
 
     def known_until(self, now: datetime) -> datetime:
         with self.snapshot() as reader:

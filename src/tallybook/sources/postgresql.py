@@ -31,10 +31,13 @@ from tallybook.sources.base import (
     ColumnType,
     Reader,
 )
+from tallybook.sources.identity import Identity
 from tallybook.sources.policies import rows_filtered
 from tallybook.sources.server import DescribedServer, ServerReader
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import pyarrow as pa
     from sqlalchemy import Connection, Engine
 
@@ -59,6 +62,8 @@ FROM pg_index i WHERE i.indrelid = to_regclass('{name}') AND i.indisunique AND i
 AND i.indpred IS NULL AND i.indexprs IS NULL ORDER BY NOT i.indisprimary"""
 
 
+# The system identifier is made by initdb, and its replicas have the same.
+_IDENTITY = "SELECT system_identifier::text, current_database()::text, current_schema()::text FROM pg_catalog.pg_control_system()"
 _POLICIES = """\
 SELECT n.nspname || '.' || c.relname, row_security_active(c.oid) FROM pg_class c
 JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relrowsecurity ORDER BY 1"""
@@ -211,6 +216,19 @@ class PostgresqlSource(DescribedServer):
         if (state is None and _of_connection(error)) or (state or "").startswith(("08", "57P")):
             return SourceUnavailable(f"source {name!r}: the connection was lost: {said}", hint="tallybook run")
         return SourceError(f"source {name!r}: {said}")
+
+    def identity(self, folder: Path | None) -> Identity:
+        found = super().identity(folder)
+        try:
+            with self.snapshot() as reader:
+                system, database, schema = reader.rows(_IDENTITY)[0]
+        except SourceUnavailable:
+            raise
+        except SourceError:  # what only speaks PostgreSQL's protocol, or a host that does not allow it
+            return found
+        cannot = "a copy of the whole server (a base backup, a snapshot of its disk) has the same one"
+        says = {"system": system, "database": database, "schema": schema or ""}
+        return Identity(says=says, address=found.address, cannot=cannot)
 
     def policies(self) -> list[tuple[str, bool]] | None:
         try:

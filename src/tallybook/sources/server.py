@@ -10,8 +10,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from tallybook.errors import SourceError, SourceUnavailable
 from tallybook.metrics import schema_and_table
 from tallybook.sources.base import FLOAT, TEXT, ColumnType, Reader, Source
+from tallybook.sources.identity import SAME_ADDRESS, Identity, address_of
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from sqlalchemy import Connection, Engine
 
 
@@ -183,6 +186,13 @@ class ServerSource(Source):
                 connection.rollback()
         except DBAPIError as error:
             raise self.explained(error.orig if isinstance(error.orig, Exception) else error) from None
+
+    def identity(self, folder: Path | None) -> Identity:
+        """By its address, where a server says nothing of itself that all of its replicas say."""
+        from sqlalchemy import make_url
+
+        cannot = SAME_ADDRESS.format(name=self.settings.name)
+        return Identity(address=address_of(make_url(self.settings.url)), cannot=cannot)
 
     def inspector(self) -> Any:
         from sqlalchemy import inspect

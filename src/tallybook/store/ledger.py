@@ -198,6 +198,14 @@ def kept_under(keys: Mapping[str, str], name: str, renamed_from: str | None) -> 
     return next(key for i in itertools.count(2) if (key := f"{name}-{i}") not in keys.values())
 
 
+@dataclass(frozen=True, kw_only=True)
+class Identified:
+    """What something was when it was last recorded, and by which run."""
+
+    run: int
+    value: str
+
+
 class Ledger(Protocol):
     """What `store.folder` and `book` ask of a ledger. Every method is one transaction.
 
@@ -270,6 +278,12 @@ class Ledger(Protocol):
 
     def metric_keys(self) -> dict[str, str]:
         """Names under which points are kept, where they differ from today's names."""
+
+    def identities(self) -> dict[str, Identified]:
+        """What the sources of the book and the project it belongs to were last recorded as, by name."""
+
+    def identify(self, name: str, value: str, *, run: int, now: datetime) -> None:
+        """Record what something is from this run on; what it was before is kept."""
 
     def bind_key(self, name: str, key: str) -> None:
         """Keep the points of `name` under `key` from now on; the first key stays."""

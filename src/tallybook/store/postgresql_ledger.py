@@ -51,7 +51,10 @@ ALTER TABLE coverage ADD COLUMN day_count BIGINT NOT NULL;
 {tables.folded("coverage_3", "day - ({count})::int")};
 DROP TABLE coverage_3
 """
-STEPS: Mapping[int, str] = {3: tables.made("alerts", tables.POSTGRESQL), 4: _STRETCHES}
+STEPS: Mapping[int, str] = {
+    3: tables.made("alerts", tables.POSTGRESQL),
+    4: f"{_STRETCHES};\n{tables.made('identities', tables.POSTGRESQL)}",
+}
 """{number: the statements that make a ledger of the number before one of this number}."""
 
 

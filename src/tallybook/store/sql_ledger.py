@@ -29,6 +29,7 @@ from tallybook.store.ledger import (
     Delivered,
     File,
     Followed,
+    Identified,
     Lease,
     Revision,
     Snapshot,
@@ -308,6 +309,20 @@ class SqlLedger(abc.ABC):
     def bind_key(self, name: str, key: str) -> None:
         with self._writing() as db:
             db.execute("INSERT INTO metric_keys VALUES (?, ?) ON CONFLICT (name) DO NOTHING", [name, key])
+
+    # -- identities -------------------------------------------------------------------------------------------
+
+    def identities(self) -> dict[str, Identified]:
+        with self._reading() as db:
+            rows = db.execute("SELECT name, run, value FROM identities ORDER BY name, run").fetchall()
+        return {name: Identified(run=run, value=value) for name, run, value in rows}
+
+    def identify(self, name: str, value: str, *, run: int, now: datetime) -> None:
+        with self._writing() as db:
+            db.execute(
+                "INSERT INTO identities VALUES (?, ?, ?, ?) ON CONFLICT (name, run) DO UPDATE SET value = excluded.value",
+                [name, run, value, _stamp(now)],
+            )
 
     # -- deliveries -------------------------------------------------------------------------------------------
 

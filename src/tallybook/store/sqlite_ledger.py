@@ -106,6 +106,7 @@ class SqliteLedger(SqlLedger):
                 db.execute(_table("alerts"))
             if number in (1, 2, 3):
                 _from_3_to_4(db)
+                db.execute(_table("identities"))
             if number < tables.NUMBER:
                 db.execute(f"PRAGMA user_version = {tables.NUMBER}")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 NUMBER = 4
-"""2: a file's `sha256`, and `followed`. 3: `alerts`. 4: stretches of days in `coverage`."""
+"""2: a file's `sha256`, and `followed`. 3: `alerts`. 4: stretches of days in `coverage`, and `identities`."""
 EPOCH = "0001-01-01T00:00:00.000000Z"
 TABLES = """
 CREATE TABLE versions (
@@ -43,6 +43,9 @@ CREATE TABLE metric_keys (name {text} PRIMARY KEY, key {text} NOT NULL);
 CREATE TABLE deliveries (
     delivery {text} PRIMARY KEY, version {number} NOT NULL, delivered {instant} NOT NULL,
     state {text} NOT NULL DEFAULT '{{}}');
+CREATE TABLE identities (
+    name {text} NOT NULL, run {number} NOT NULL, value {text} NOT NULL, at {instant} NOT NULL,
+    PRIMARY KEY (name, run)){rowless};
 CREATE TABLE alerts (cause {text} PRIMARY KEY, metric {text}, state {text} NOT NULL);
 INSERT INTO versions VALUES (0, '0001-01-01T00:00:00.000000Z', NULL, 'empty', 0)
 """
@@ -63,6 +66,7 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
     "metric_keys": ("name", "key"),
     "deliveries": ("delivery", "version", "delivered", "state"),
     "alerts": ("cause", "metric", "state"),
+    "identities": ("name", "run", "value", "at"),
 }  # fmt: skip
 """What a copy of a book takes along, each table after those that it refers to. Sorted by its columns in this order, a
 table has one order of rows: its key comes first."""
