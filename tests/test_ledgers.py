@@ -295,6 +295,9 @@ def test_two_ledgers_never_share_a_folder_of_points(tmp_path: Path) -> None:
         assert "tallybook move --to-ledger URL --to-store book-2" in said.text
     (tmp_path / "book" / "ledger.sqlite").unlink()
     with at(tmp_path) as book:
+        aside = book.set_aside()
+    points = [aside / path.relative_to(tmp_path / "book") for path in points]
+    with at(tmp_path) as book:
         book.run("signups")
     toml = (tmp_path / "tallybook.toml").read_text()
     (tmp_path / "tallybook.toml").write_text(toml.replace("schema = ", 'schema = "other_book" # '))
@@ -302,7 +305,12 @@ def test_two_ledgers_never_share_a_folder_of_points(tmp_path: Path) -> None:
         said = Command(tmp_path, *typed)
         assert said.code == 2, said.text
         assert "let every book have a folder of its own" in said.text
-    assert set(points) <= set((tmp_path / "book" / "points").rglob("*.parquet"))
+    (tmp_path / "tallybook.toml").write_text(TOML)
+    for typed in (["run"], ["query", "signups"]):
+        said = Command(tmp_path, *typed)
+        assert said.code == 2, said.text
+        assert "[book] of tallybook.toml names no ledger" in said.text
+    assert all(path.is_file() for path in points)
 
 
 def test_who_only_looks_makes_no_schema(tmp_path: Path) -> None:

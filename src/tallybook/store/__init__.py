@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from tallybook.errors import DeclarationError
     from tallybook.store.folder import Store
     from tallybook.store.ledger import LedgerLost
     from tallybook.store.sql_ledger import SqlLedger
@@ -97,6 +98,7 @@ def _ledger(at: Place, *, create: bool, over_points: bool) -> SqlLedger | None:
             # Looked at again: another process may have made the book meanwhile.
             with suppress(NoLedger):
                 return _ledger_of(at, create=False)
+            _of_another_ledger(at, at.folder)
             raise _lost(at, found) from None
     return _ledger_of(at, create=True) if create else None
 
@@ -119,6 +121,32 @@ def _ledger_of(at: Place, *, create: bool) -> SqlLedger:
 def _points_in(folder: Path) -> int:
     """How many points files are in a folder."""
     return sum(1 for _ in (folder / "points").rglob("*.parquet"))
+
+
+def _of_another_ledger(at: Place, folder: Path) -> None:
+    """Raises DeclarationError when the points in a folder are those of a PostgreSQL ledger that `at` does not name."""
+    from tallybook.errors import DeclarationError
+
+    try:
+        said = (folder / "ledger.txt").read_text().strip()
+    except OSError:
+        return
+    if not at.ledger and said:
+        raise DeclarationError(
+            f"the points in {folder} are those of {said}, and [book] of tallybook.toml names no ledger",
+            hint='name it: ledger = "${LEDGER_URL}", and the schema if it has another name than tallybook',
+        )
+    if said and f"in schema {at.schema}," not in said:
+        raise _not_its_points(folder, said, f"schema {at.schema}")
+
+
+def _not_its_points(folder: Path, found: str, identity: str) -> DeclarationError:
+    from tallybook.errors import DeclarationError
+
+    return DeclarationError(
+        f"the points in {folder} are those of {found}, not of {identity}",
+        hint=f'let every book have a folder of its own: store = "{folder.name}-2"',
+    )
 
 
 def _lost(at: Place, points: int) -> LedgerLost:
@@ -148,7 +176,6 @@ def _without_another_ledger(folder: Path) -> None:
 
 def _claim(folder: Path, identity: str, *, create: bool, access: str) -> None:
     """Say in the folder whose points are in it. Raises DeclarationError when they are those of another ledger."""
-    from tallybook.errors import DeclarationError
     from tallybook.store.files import folder_mode, make_folder
 
     said = folder / "ledger.txt"
@@ -162,10 +189,7 @@ def _claim(folder: Path, identity: str, *, create: bool, access: str) -> None:
             said.chmod(mode & 0o666)
     with suppress(FileNotFoundError):
         if (found := said.read_text().strip()) not in ("", identity):
-            raise DeclarationError(
-                f"the points in {folder} are those of {found}, not of {identity}",
-                hint=f'let every book have a folder of its own: store = "{folder.name}-2"',
-            )
+            raise _not_its_points(folder, found, identity)
 
 
 __all__ = ["IN_LEDGER", "SCHEMA", "Place", "backup_in", "find_store", "open_store"]

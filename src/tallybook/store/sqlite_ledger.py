@@ -191,7 +191,7 @@ class SqliteLedger(SqlLedger):
 def _is_empty(path: Path) -> bool:
     try:
         return path.stat().st_size == 0
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return True
     except OSError as error:
         raise BookError(
