@@ -38,7 +38,7 @@ Said = dict[str, Any]
 def job(folder: Path, do: str, *, now: str, **more: Any) -> Job:
     """What a process is to do: a function of DEEDS, in a project, by a clock that stands at `now` (UTC).
 
-    `at`: send `signal` (KILL unless said) to itself at this step; `after`: be killed after so many seconds;
+    `at`: send `signal` (KILL unless said) to itself at this step, or with `fails` let it fail with this errno; `after`: be killed after so many seconds;
     `delay`: wait so many seconds first; `largest`: no file may grow beyond so many bytes; `ticking`: the clock
     goes on from `now`; `trace`: tell the names of the steps."""
     return {"folder": str(folder), "do": do, "now": now, **more}
@@ -158,7 +158,7 @@ def perform(one: Job, writing: int) -> None:
     from tallybook.errors import TallybookError
 
     time.sleep(one.get("delay", 0))
-    steps = Steps(one.get("at"), signal.Signals[f"SIG{one.get('signal', 'KILL')}"])
+    steps = Steps(one.get("at"), signal.Signals[f"SIG{one.get('signal', 'KILL')}"], one.get("fails", 0))
     count_steps(steps)
     if "largest" in one:
         resource.setrlimit(resource.RLIMIT_FSIZE, (one["largest"], one["largest"]))
@@ -190,16 +190,30 @@ def clock(one: Job) -> Callable[[], datetime]:
 
 
 class Steps:
-    """Counts what changes the disk, and ends the process at the step that was asked for."""
+    """Counts what changes the disk, and ends the process at the step that was asked for, or lets it fail."""
 
-    def __init__(self, last: int | None, signal_: signal.Signals) -> None:
+    def __init__(self, last: int | None, signal_: signal.Signals, fails: int = 0) -> None:
         self.names: list[str] = []
-        self.last, self.signal = last, signal_
+        self.last, self.signal, self.fails = last, signal_, fails
 
     def take(self, name: str) -> None:
         self.names.append(name)
         if len(self.names) == self.last:
+            if self.fails:
+                raise self._fault(name)
             os.kill(os.getpid(), self.signal)
+
+    def _fault(self, name: str) -> Exception:
+        """What the disk says at this step."""
+        import errno
+        import sqlite3
+
+        if not name.startswith("ledger "):
+            return OSError(self.fails, os.strerror(self.fails))
+        full = self.fails == errno.ENOSPC
+        error = sqlite3.OperationalError("database or disk is full" if full else "disk I/O error")
+        error.sqlite_errorcode = sqlite3.SQLITE_FULL if full else sqlite3.SQLITE_IOERR
+        return error
 
     def before(self, name: str, act: Callable[..., Any]) -> Callable[..., Any]:
         def counted(*args: Any, **options: Any) -> Any:
@@ -305,6 +319,22 @@ def do_alert(book: Any, one: Job) -> Said:
 
 def do_compact(book: Any, one: Job) -> Said:
     return book.compact()
+
+
+def do_forget(book: Any, one: Job) -> Said:
+    return book.forget(one["metric"])
+
+
+def do_backup(book: Any, one: Job) -> Said:
+    return {"files": book.backup(one["to"]).files}
+
+
+def do_restore(book: Any, one: Job) -> Said:
+    return {"files": book.restore(one["from"]).files}
+
+
+def do_set_aside(book: Any, one: Job) -> Said:
+    return {"renamed": str(book.set_aside())}
 
 
 def do_dump(book: Any, one: Job) -> Said:
