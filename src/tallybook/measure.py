@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from tallybook.errors import MeasureError
+from tallybook.logs import quiet
 
 if TYPE_CHECKING:
     from sqlglot import Expr, Token
@@ -433,6 +434,7 @@ class _Shell:
         from sqlglot import parse_one
         from sqlglot.errors import ParseError
 
+        quiet("sqlglot")
         try:
             return self.tree(parse_one(rest, dialect=self.dialect))
         except ParseError as error:

@@ -41,7 +41,9 @@ def forget_metric(
         return f"metric = '{key}'" if file.metric in ("", key) else None
 
     with alone(store, clock, WHAT) as (lease, run, report):
-        points = store.rewrite(engine, Change(what=WHAT, forgotten=[key]), gone, lease=lease, run=run, now=clock())
+        points = store.rewrite(
+            engine, Change(what=f"{WHAT} {name}", forgotten=[key]), gone, lease=lease, run=run, now=clock()
+        )
         told = {"metric": name, "days": number, "points": points}
         report["metrics"].append(told)
     return told | {"from": str(min(days)) if days else None, "to": str(max(days)) if days else None}

@@ -7,6 +7,7 @@ from typing import Any
 
 from tallybook.errors import SourceError
 from tallybook.isolation import isolated
+from tallybook.logs import quiet
 from tallybook.metrics import Catalog, Metric
 
 Columns = dict[str, set[str]]
@@ -80,6 +81,7 @@ def _expressions(metric: Metric) -> list[str]:
 def _columns_of(text: str, dialect: str) -> set[str] | None:
     from sqlglot import exp, parse_one
 
+    quiet("sqlglot")
     try:
         with isolated():
             return {column.name for column in parse_one(text, dialect=dialect).find_all(exp.Column)}
@@ -95,6 +97,7 @@ def _columns_of_query(sql: str, dialect: str) -> Columns | None:
     from sqlglot.optimizer.scope import traverse_scope
 
     found: Columns = {}
+    quiet("sqlglot")
     try:
         with isolated():
             # The bounds of the days stand for values, which name no column.

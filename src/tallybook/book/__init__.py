@@ -732,9 +732,12 @@ class Book:
 
     def forget(self, metric: str) -> dict[str, Any]:
         """Drop a metric from the book: its points, days, definitions and revisions, in every version. It may be
-        one that is no longer declared. Returns how many `days` and `points` went. There is no way back."""
+        one that is no longer declared. Returns how many `days` and `points` went: none of one that was forgotten
+        before. There is no way back."""
         from tallybook.audit.forget import forget_metric
 
+        if self.held.is_forgotten(metric):
+            return {"metric": metric, "days": 0, "points": 0, "from": None, "to": None}
         name, key = self.held.kept(metric)
         try:
             with self.held.reading() as reading:

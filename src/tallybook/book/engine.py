@@ -43,12 +43,12 @@ class SharedEngine:
     @contextmanager
     def reading(self) -> Iterator[Reading]:
         """A connection for one question, closed after it."""
-        from tallybook.engines.duckdb import connect
+        from tallybook.engines.duckdb import connect, without_bar
 
         with self._lock:
             engine = self._engine = self._engine or connect()
-            shelf = self._shelf = self._shelf or Shelf(engine.cursor, self._scan)
-            connection = engine.cursor()
+            shelf = self._shelf = self._shelf or Shelf(lambda: without_bar(engine.cursor()), self._scan)
+            connection = without_bar(engine.cursor())
             self._questions += 1
         try:
             with shelf.question() as relation:

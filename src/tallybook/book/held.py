@@ -256,6 +256,14 @@ class Held:
             "gaps": (stretches[-1][1] - stretches[0][0]).days + 1 - days if stretches else 0,
         }  # fmt: skip
 
+    def is_forgotten(self, name: str) -> bool:
+        """Whether the book contains nothing of a metric that is declared, or that was forgotten before."""
+        declared, ledger = self.project.catalog.metrics.get(name), self.store.ledger if self.there else None
+        if ledger is None or (declared is not None and declared.derived):
+            return False
+        key = self.keys([name])[name] if declared else ledger.metric_keys().get(name, name)
+        return key not in ledger.snapshot().definitions and (declared is not None or name in ledger.forgotten())
+
     def kept(self, name: str) -> tuple[str, str]:
         """(the metric, the key its points are kept under). Raises QueryError when the book holds nothing of it."""
         catalog, ledger = self.project.catalog, self.store.ledger if self.there else None

@@ -14,6 +14,7 @@ from tallybook.catalog.lexis import Bare, Unreadable, bare
 from tallybook.catalog.values import Wrong
 from tallybook.catalog.words import closest
 from tallybook.errors import MeasureError
+from tallybook.logs import quiet
 from tallybook.measure import parse_measure
 
 if TYPE_CHECKING:
@@ -166,6 +167,7 @@ def _statements(text: str, dialect: str) -> list[exp.Expression] | None:
     from sqlglot import parse
     from sqlglot.errors import SqlglotError
 
+    quiet("sqlglot")
     try:
         found = parse(_PLACEHOLDER.sub("0", text), dialect=dialect)
     except (SqlglotError, RecursionError):

@@ -6,6 +6,7 @@ heavy (Click aside) is imported by the verb that needs it, because `tallybook qu
 
 from __future__ import annotations
 
+import codecs
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -22,6 +23,8 @@ def main(argv: Sequence[str] | None = None, *, now: Now | None = None) -> NoRetu
     """Run the command on this process's terminal and end the process."""
     import signal
 
+    if argv is None:
+        _read_names_as_utf8()
     # A polite stop is one like Ctrl-C: what is staged is dropped, the lease given back.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     for stream in (sys.stdout, sys.stderr):
@@ -31,6 +34,13 @@ def main(argv: Sequence[str] | None = None, *, now: Now | None = None) -> NoRetu
     code = invoke(argv, now=now)
     # Everything is closed, flushed and on disk; taking DuckDB's library down politely takes 40 ms more.
     os._exit(code)
+
+
+def _read_names_as_utf8() -> None:
+    """Start this process again in Python's UTF-8 mode, where the locale says that names of files are ASCII."""
+    ascii_ = codecs.lookup(sys.getfilesystemencoding()).name != "utf-8"
+    if ascii_ and not sys.flags.utf8_mode and sys.executable and os.name == "posix":
+        os.execv(sys.executable, [sys.executable, "-X", "utf8", "-m", "tallybook", *sys.argv[1:]])
 
 
 def invoke(

@@ -68,6 +68,8 @@ def _told(terminal: Terminal, one: dict[str, object], *, person: bool) -> str:
     if person:
         changed = count(int(str(one["revisions"])), "value")
         return f"{one['metric']}: taken out of {count(days, 'day')}, {count(points, 'point')}; {changed} changed."
+    if not points and not days:
+        return f"{one['metric']}: the book contains nothing of it."
     when = f", {stretch(one['from'], one['to'])}" if days else ""
     again = ""
     if one["metric"] in terminal.book().project.catalog.metrics:

@@ -102,13 +102,26 @@ def load(folder: Path, env: Mapping[str, str], *, instead: Mapping[str, str] | N
     is declared of a source's freshness, of changes of its rows, of where the book is kept, and of alerts, does not hold
     for them.
     Raises one DeclarationError that holds every problem and no secret."""
-    reading = _Reading(folder=Path(folder).absolute(), instead=instead or {})
+    reading = _Reading(folder=_readable(Path(folder).absolute()), instead=instead or {})
     try:
         return reading.project(env)
     except RecursionError:
         raise DeclarationError("tallybook.toml is nested too deeply") from None
     except DeclarationError as error:
         raise _without(reading.secrets, error) from None
+
+
+def _readable(folder: Path) -> Path:
+    """The folder. Raises DeclarationError where its name is no text for this process."""
+    try:
+        str(folder).encode()
+    except UnicodeEncodeError:
+        shown = str(folder).encode(errors="replace").decode()
+        raise DeclarationError(
+            f"the name of the folder {shown} is not UTF-8, or this process does not read it so",
+            hint="export PYTHONUTF8=1; or give the folder another name",
+        ) from None
+    return folder
 
 
 def mask(text: str, project: Project) -> str:

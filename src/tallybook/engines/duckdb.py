@@ -22,6 +22,12 @@ def connect() -> duckdb.DuckDBPyConnection:
     # Of all connections to this engine: a cursor does not take over what is set for a session.
     connection.execute("SET GLOBAL TimeZone = 'UTC'")
     connection.execute("SET GLOBAL preserve_insertion_order = true")
+    return without_bar(connection)
+
+
+def without_bar(connection: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConnection:
+    """The connection, which draws no bar on a terminal while a statement takes seconds. Each cursor needs it again."""
+    connection.execute("SET enable_progress_bar = false")
     return connection
 
 

@@ -65,6 +65,7 @@ class DuckdbSource(FileSource["duckdb.DuckDBPyConnection"]):
 
         try:
             connection = duckdb.connect(self.path, read_only=True, config=CONFIG)
+            connection.execute("SET enable_progress_bar = false")
             self._close_doors(connection)
             connection.execute("SET TimeZone = 'UTC'")
         except duckdb.Error as error:

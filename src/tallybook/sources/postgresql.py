@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from tallybook.errors import SourceError, SourceUnavailable
+from tallybook.logs import quiet
 from tallybook.metrics import APPLY
 from tallybook.sources.base import (
     BOOL,
@@ -103,6 +104,8 @@ class PostgresqlSource(DescribedServer):
 
     def prepared(self, engine: Engine) -> Engine:
         from sqlalchemy import event
+
+        quiet("psycopg")
 
         def connected(raw: Any, record: object) -> None:
             raw.read_only = True  # every transaction that psycopg begins, also after a commit

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from tallybook.logs import quiet
 from tallybook.sources.base import BOOL, BYTES, DATE, DEC, FLOAT, INT, OTHER, TEXT, TIMESTAMP, ColumnType
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ def inferred_type(expression: str, declared: dict[str, str]) -> ColumnType | Non
     from sqlglot import parse_one
     from sqlglot.errors import SqlglotError
 
+    quiet("sqlglot")
     try:
         node = parse_one(expression, dialect="sqlite")
     except SqlglotError:

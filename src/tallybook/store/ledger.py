@@ -288,6 +288,9 @@ class Ledger(Protocol):
     def bind_key(self, name: str, key: str) -> None:
         """Keep the points of `name` under `key` from now on; the first key stays."""
 
+    def forgotten(self) -> set[str]:
+        """The metrics that were forgotten, by the names they had then."""
+
     # deliveries
 
     def delivered(self) -> dict[str, Delivered]:

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from tallybook import forks
 from tallybook.errors import BookError, BookUnavailable, Busy
+from tallybook.logs import quiet
 from tallybook.store import tables
 from tallybook.store.ledger import Change, File, NoLedger
 from tallybook.store.sql_ledger import Rows, SqlLedger, Transaction
@@ -91,6 +92,7 @@ class PostgresqlLedger(SqlLedger):
         import psycopg
         from psycopg.types.string import TextLoader
 
+        quiet("psycopg")
         try:
             raw = psycopg.connect(self._conninfo, autocommit=True, prepare_threshold=None)
         except psycopg.Error as error:

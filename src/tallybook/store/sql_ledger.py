@@ -310,6 +310,11 @@ class SqlLedger(abc.ABC):
         with self._writing() as db:
             db.execute("INSERT INTO metric_keys VALUES (?, ?) ON CONFLICT (name) DO NOTHING", [name, key])
 
+    def forgotten(self) -> set[str]:
+        with self._reading() as db:
+            found = db.execute("SELECT DISTINCT what FROM versions WHERE what LIKE 'forget %'").fetchall()
+        return {what.removeprefix("forget ") for (what,) in found}
+
     # -- identities -------------------------------------------------------------------------------------------
 
     def identities(self) -> dict[str, Identified]:
