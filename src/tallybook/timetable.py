@@ -79,7 +79,7 @@ class Quiet:
     def holds(self, moment: datetime, now: datetime) -> bool:
         """Whether what came up at `moment` has to wait. What came up before the quiet hours last ended was to be told
         then; nobody did, as where only a run in the night looks: it is late already, and does not wait for ever."""
-        return self.at(now) and moment >= self._end.before(now)
+        return self.at(now) and self._end.before(now) <= moment <= now
 
     @property
     def end(self) -> time:

@@ -25,6 +25,7 @@ from tallybook.errors import DONE, NOT_READY, SOME_FAILED, Inseparable, SourceEr
 from tallybook.isolation import isolated
 from tallybook.metrics import Metric
 from tallybook.sources import close_sources
+from tallybook.store.clocks import true_start
 from tallybook.store.ledger import Revision, Snapshot
 
 
@@ -194,7 +195,7 @@ class _Recount:
         """When the run began that collected a day last; long ago where nobody knows."""
         ledger = self.means.store.ledger
         runs = [ledger.run(one.run or 0) for one in ledger.covered_days(self.keys[metric], day, day)]
-        began = [datetime.fromisoformat(run["started"]) for run in runs if run]
+        began = [true_start(ledger, run, self.means.now) for run in runs if run]
         return max(began, default=datetime(1, 1, 1, tzinfo=UTC))
 
     def counted(self, name: str, day: date) -> Counted:

@@ -14,6 +14,8 @@ from tallybook.timetable import Timetable
 
 GRACE = timedelta(hours=1)
 """So long after it was due a run may take before what it has not collected is late."""
+CLOCK_DIFFERENCE = timedelta(hours=1)
+"""Clocks of two hosts may differ by less."""
 RUNS = 50
 """So many of the latest runs are looked at for the last word on each metric."""
 MANY = 4
@@ -70,6 +72,8 @@ class Status:
     due: date
     metrics: tuple[MetricStatus, ...]
     deliveries: tuple[DeliveryStatus, ...]
+    ahead: tuple[str, ...] = ()
+    """Days that were collected under a clock that was ahead."""
 
     @property
     def problems(self) -> list[str]:
@@ -77,9 +81,22 @@ class Status:
             return [] if self.running else ["nothing is collected yet: tallybook run"]
         number, how = self.last_run["run"], self.last_run["status"]
         found = [] if how in SOUND or self.running else [f"run {number} ended otherwise than it should: {how}"]
+        found += [f"{said}: tallybook run" for said in self.ahead] or self._future()
         found += [f"{m.metric} failed: {m.error}" for m in self.metrics if m.error]
         found += self._late()
         return found + [d.problem for d in self.deliveries if d.waiting and not self.running]
+
+    def _future(self) -> list[str]:
+        """A last run that lies after now: one of the clocks is wrong."""
+        began = datetime.fromisoformat(self.last_run["started"]) if self.last_run else self.now
+        if began <= self.now + CLOCK_DIFFERENCE or self.last_run is None:
+            return []
+        return [
+            (
+                f"run {self.last_run['run']} began at {began:%Y-%m-%d %H:%M} UTC, which lies after now: look at the clocks of its "
+                "host and of this one"
+            )
+        ]
 
     def _late(self) -> list[str]:
         """What is late, metrics that are so by the same days in one sentence."""
@@ -129,6 +146,7 @@ def status(
     metrics: Sequence[Mapping[str, Any]],
     delivered: Mapping[str, tuple[int, str]],
     answered: Sequence[str],
+    ahead: Sequence[str] = (),
 ) -> Status:
     """`runs` are the latest, newest first; `metrics` as `Book.metrics` tells them; `delivered` the version and
     instant of each delivery; `answered` those that answer what is declared now."""
@@ -138,7 +156,7 @@ def status(
     ended = next((run["report"].get("version", 0) for run in collects if run["report"]), 0)
     return Status(
         book=catalog.book.name, timezone=catalog.book.timezone, now=now, version=version, running=running,
-        last_run=_last(collects, running=running), next_due=timetable.after(now) if timetable else None, due=due,
+        last_run=_last(collects, running=running), next_due=timetable.after(now) if timetable else None, due=due, ahead=tuple(ahead),
         metrics=tuple(_metric(m, due, catalog, last_word(m["metric"], collects)) for m in metrics if m["kind"] != "derived"),
         deliveries=tuple(
             _delivery(name, delivered.get(name, (0, None)), ended, now, answered=name in answered)

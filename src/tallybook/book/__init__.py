@@ -121,6 +121,7 @@ class Book:
         sources: Mapping[str, str] | None = None,
         source_as_of: datetime | None = None,
         source_moved: Sequence[str] = (),
+        older_source: bool = False,
         on_progress: OnProgress | None = None,
         publish_seconds: float | None = None,
         stop: Callable[[], bool] | None = None,
@@ -128,7 +129,8 @@ class Book:
         """Collect every closed day that is missing, and the lookback; with `from_`/`to` these days again.
         Then deliver what is new, and tell those whom [alerts] names.
 
-        `sources` reads copies instead ({name: URL}); a copy needs `source_as_of` or a declared `fresh`. Once `stop`
+        `sources` reads copies instead ({name: URL}); a copy needs `source_as_of` or a declared `fresh`. Days that
+        were last read when their source was known further are left alone, unless `older_source`. Once `stop`
         says so, the run ends with KeyboardInterrupt after the day that is being collected, and that is stored.
         Raises Busy when another run is at work, Refused for days that are not over."""
         from tallybook import collect
@@ -140,7 +142,10 @@ class Book:
             means.publish_seconds = publish_seconds
         means.stop = stop or means.stop
         means.moved = tuple(source_moved)
-        asked, whole = self._asked(metrics, from_, to), not (metrics or from_ or to or sources)
+        asked, whole = (
+            self._asked(metrics, from_, to, older_source=older_source),
+            not (metrics or from_ or to or sources),
+        )
         with self._crash_told(whole=whole):
             report = collect.run(means, asked)
             self._answers.clear()
@@ -155,15 +160,16 @@ class Book:
         to: Day | None = None,
         sources: Mapping[str, str] | None = None,
         source_as_of: datetime | None = None,
+        older_source: bool = False,
     ) -> Plan:
         """What `run` would do. Asks the sources, touches nothing."""
         from tallybook import collect
 
         with self.held.only_reading():
             means = self._means(sources, source_as_of, None)
-            return collect.make_plan(means, self._asked(metrics, from_, to))
+            return collect.make_plan(means, self._asked(metrics, from_, to, older_source=older_source))
 
-    def _asked(self, metrics: Sequence[str], from_: Day | None, to: Day | None) -> Any:
+    def _asked(self, metrics: Sequence[str], from_: Day | None, to: Day | None, *, older_source: bool) -> Any:
         from tallybook.collect import Asked
         from tallybook.query.ask import known_metric
 
@@ -172,7 +178,7 @@ class Book:
         first, last = self.day(from_), self.day(to)
         if first and last and last < first:
             raise QueryError(f"--to {last} is before --from {first}", hint=f"--from {last} --to {first}")
-        return Asked(metrics=tuple(metrics), first=first, last=last)
+        return Asked(metrics=tuple(metrics), first=first, last=last, older_source=older_source)
 
     def _means(
         self, urls: Mapping[str, str] | None, as_of: datetime | None, on_progress: OnProgress | None, *,
@@ -601,7 +607,8 @@ class Book:
         if not self.held.there:
             return []
         with self.held.reading() as reading:
-            return examine(self.store, reading.engine, now=self.clock())
+            zone = self.project.catalog.book.timezone
+            return examine(self.store, reading.engine, now=self.clock(), zone=zone)
 
     def remarks(self) -> list[str]:
         """What is not wrong with the book, but worth knowing: modes of its files, files of an older ledger."""
@@ -630,6 +637,7 @@ class Book:
             running=COLLECT in ledger.leased(now=now) if ledger else False, runs=self.runs(RUNS), metrics=self.metrics(),
             delivered={name: (d.version, d.at) for name, d in ledger.delivered().items()} if ledger else {},
             answered=answered(self._delivering()) if ledger else [],
+            ahead=self.held.taken_back.in_words(),
         )  # fmt: skip
 
     def runs(self, limit: int = 20) -> list[dict[str, Any]]:

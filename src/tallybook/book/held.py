@@ -22,6 +22,7 @@ from tallybook.metrics import IMPORTED, Bound, Metric
 from tallybook.query import Query
 from tallybook.query.ground import Coverage, Ground, joined
 from tallybook.store import find_store, open_store
+from tallybook.store.clocks import TakenBack, taken_back
 from tallybook.store.ledger import Snapshot, kept_under
 
 if TYPE_CHECKING:
@@ -148,7 +149,15 @@ class Held:
         """What the ledger knows of these metrics, at a version or now."""
         if not self.there:
             return Snapshot(version=0, files=(), coverage={}, definitions={})
-        return self.store.snapshot(keys.values(), version=version)
+        known = self.store.snapshot(keys.values(), version=version)
+        return self.taken_back.without(known) if version is None else known
+
+    @property
+    def taken_back(self) -> TakenBack:
+        """The days that were collected under a clock that was ahead, until a run takes them back."""
+        if not self.there:
+            return TakenBack()
+        return taken_back(self.store.ledger, now=self._clock(), zone=self.project.catalog.book.timezone)
 
     def bound(self, metric: Metric, key: str, known: Snapshot, asked: str | None) -> Bound | None:
         """The definition as it was last collected: today's declaration, or the one asked for."""

@@ -145,7 +145,17 @@ def _tell_checked(terminal: Terminal, catalog: Catalog, looks: list[Look]) -> No
 
 # --- what to collect, for `plan` and `run`
 
-COLLECTED: tuple[Decorator, ...] = (metrics(required=False), FROM, TO, SOURCES, SOURCE_AS_OF)
+COLLECTED: tuple[Decorator, ...] = (
+    metrics(required=False),
+    FROM,
+    TO,
+    SOURCES,
+    SOURCE_AS_OF,
+    click.option(
+        "--older-source", is_flag=True,
+        help="Overwrite also days that were last read when their source was known further.",
+    ),
+)  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -157,6 +167,7 @@ class Collected:
     to: str | None
     sources: Mapping[str, str]
     source_as_of: datetime | None
+    older_source: bool
 
 
 collected = gathered(Collected)
@@ -180,8 +191,9 @@ def plan(terminal: Terminal, asked: Collected, every: bool, form: str) -> int:
 
     sources = overridden(terminal, asked.sources)
     made = terminal.book().plan(
-        *asked.metrics, from_=asked.from_, to=asked.to, sources=sources, source_as_of=asked.source_as_of
-    )
+        *asked.metrics, from_=asked.from_, to=asked.to, sources=sources, source_as_of=asked.source_as_of,
+        older_source=asked.older_source,
+    )  # fmt: skip
     groups = described(made, every=every)
     changes = searches(made, every=every)
     reports = list(made.reports.values())
@@ -225,7 +237,7 @@ def run(terminal: Terminal, asked: Collected, form: str, quiet: bool, moved: tup
     with progress(terminal, quiet=quiet) as on_progress:
         report = terminal.book().run(
             *asked.metrics, from_=asked.from_, to=asked.to, sources=sources, source_as_of=asked.source_as_of,
-            source_moved=moved, on_progress=on_progress,
+            source_moved=moved, older_source=asked.older_source, on_progress=on_progress,
         )  # fmt: skip
     log_run(terminal, report)
     if form == "json":
@@ -245,6 +257,8 @@ def _tell_run(terminal: Terminal, report: RunReport, *, quiet: bool) -> None:
         first, *lines = table(header, rows, numbers=("days", "points", "revisions", "seconds"))
         terminal.out("\n".join([terminal.styled(first, "bold"), *lines]))
     if terminal.log is None:  # else it stands there
+        for note in report.notes:
+            terminal.err(f"\n{note}")
         _tell_notes(terminal, report.metrics, only_errors=quiet)
     if report.deliveries and terminal.log is None:
         from tallybook.cli.delivering import tell_deliveries

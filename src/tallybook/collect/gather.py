@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from tallybook.calendar import ONE_DAY, Period, next_period
 from tallybook.collect.bind import Facts
 from tallybook.collect.fused import MAX_VALUES, FusedRows
+from tallybook.collect.returned import rows_of
 from tallybook.collect.staging import AdditiveRows, Staging, opening_day
 from tallybook.collect.statements import AdditivePlan, Group, KeyedPlan, Scan
 from tallybook.errors import Inseparable, NotFinite, SourceError
 from tallybook.isolation import isolated
 from tallybook.measure import ADDITIVE, FLOAT
-from tallybook.sources.base import INT, TEXT, Reader, as_exact, as_float, as_integer, as_text
+from tallybook.sources.base import INT, TEXT, Reader, as_integer
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -359,32 +360,11 @@ def gather_function(
     facts: Facts, function: Callable[..., Any], connection: Any, day: date, zone: str, staging: Staging
 ) -> None:
     """Call a Python metric for one day and stage the numbers it returns."""
-    metric = facts.metric
-    with isolated(f"metric {metric.name!r} raised on {day}"):
-        answered = function(Period(start=day, end=day + ONE_DAY, zone=zone), connection)
-    if answered is None:
-        return
-    listed = answered if isinstance(answered, list) else [{"value": answered}]
+    name = facts.metric.name
+    with isolated(f"metric {name!r} raised on {day}"):
+        # What is returned may be read from the database only now: a generator, a result of SQLAlchemy.
+        returned = rows_of(facts.metric, day, function(Period(start=day, end=day + ONE_DAY, zone=zone), connection))
     rows = AdditiveRows()
-    for one in listed:
-        if not isinstance(one, dict) or "value" not in one:
-            raise SourceError(
-                f"metric {metric.name!r} returned {one!r}",
-                hint=f"expected a number or rows like {{{', '.join(repr(d) + ': …' for d in (*metric.dims, 'value'))}}}",
-            )
-        unknown = sorted(set(one) - {*metric.dims, "value"})
-        if unknown:
-            raise SourceError(
-                f"metric {metric.name!r} returned {unknown[0]!r}, which is not in its by",
-                hint=f"by = {[*metric.dims, unknown[0]]}",
-            )
-        value = one["value"]
-        exact = facts.bound.slots[0].type != FLOAT
-        try:
-            parts: dict[str, Any] = {"total": as_exact(value)} if exact else {"total_f": as_float(value)}
-        except NotFinite as error:
-            raise SourceError(
-                f"metric {metric.name!r} returned {error.value} for {day}", hint="return None where there is no number"
-            ) from None
-        rows.add(facts, 0, day, [as_text(one.get(d)) for d in metric.dims], 1, parts | {"n": as_integer(1)})
+    for dims, number in returned:
+        rows.add(facts, 0, day, dims, 1, {"total": number, "n": as_integer(1)})
     staging.additive("new_additive", rows)

@@ -9,19 +9,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 from tallybook import calendar
 from tallybook.calendar import ONE_DAY
 from tallybook.collect.bind import Facts
 from tallybook.collect.statements import INTERVAL_PLAN, Group
 from tallybook.sources.base import Reader
+from tallybook.store.clocks import true_start
 from tallybook.store.ledger import CoveredDay, Followed, Ledger
 
 MARGIN = timedelta(hours=1)
 """A row carries the time at which it was written, and is seen once all of its transaction is committed: so long
 a transaction may take, and so far may the clock that wrote it be behind the source's."""
 
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 CATCH_UP = timedelta(days=1)
 """Where nothing was noted, a run may have read a copy that was so old."""
 
@@ -104,15 +106,14 @@ def _found(one: Candidate, reader: Reader, sql: str, first: date, last: date) ->
     return set() if begins is None else set(calendar.days(first + int(begins) * ONE_DAY, last))
 
 
-def not_followed_since(ledger: Ledger, key: str, definition: str, covered: set[date]) -> datetime | None:
+def not_followed_since(ledger: Ledger, key: str, definition: str, covered: set[date], now: datetime) -> datetime | None:
     """Where changes were not followed until now: a day before the first of the runs that collected what is covered.
     None where nobody knows."""
     days: list[CoveredDay] = ledger.covered_days(key, min(covered), max(covered))
     runs = {day.run for day in days if day.definition == definition}
-    began = [run["started"] if (run := ledger.run(number or 0)) else None for number in runs]
-    if None in began or not began:
-        return None
-    return min(datetime.fromisoformat(str(instant)) for instant in began) - CATCH_UP
+    found = [ledger.run(number or 0) for number in runs]
+    began = [max(true_start(ledger, run, now), EPOCH) for run in found if run]
+    return min(began) - CATCH_UP if began and len(began) == len(found) else None
 
 
 def in_order(one: Candidate) -> tuple[tuple[date, date], ...]:

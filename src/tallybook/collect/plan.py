@@ -14,6 +14,7 @@ from tallybook import calendar
 from tallybook.calendar import ONE_DAY
 from tallybook.collect.bind import Facts, bind, day_of_value
 from tallybook.collect.late import MARGIN, Candidate, Search, follow, in_order, not_followed_since
+from tallybook.collect.looks import Looks, refuse_older, said_of_older
 from tallybook.collect.report import MetricReport
 from tallybook.collect.statements import SNAPSHOT_PLAN, Group, GroupKey, group_key
 from tallybook.errors import Refused, SourceError
@@ -32,11 +33,13 @@ TWO_YEARS = timedelta(days=730)
 
 @dataclass(frozen=True, kw_only=True)
 class Asked:
-    """What a run was asked for. `first`/`last`: these days again, whether covered or not."""
+    """What a run was asked for. `first`/`last`: these days again, whether covered or not; with `older_source` also days
+    that were last read when their source was known further."""
 
     metrics: tuple[str, ...] = ()
     first: date | None = None
     last: date | None = None
+    older_source: bool = False
 
 
 @dataclass(kw_only=True)
@@ -82,6 +85,8 @@ class Plan:
     works: list[Work] = field(default_factory=list)
     searches: list[Search] = field(default_factory=list)
     followed: dict[tuple[str, str], Followed] = field(default_factory=dict)
+    horizons: dict[str, datetime] = field(default_factory=dict)
+    """Until when each source is known."""
     reports: dict[str, MetricReport] = field(default_factory=dict)
     definitions: list[Definition] = field(default_factory=list)
     losses: Losses
@@ -130,6 +135,7 @@ class Planner:
         self.zone, self.ledger = catalog.book.timezone, ledger
         self.followed = ledger.followed() if ledger else {}
         self.candidates: list[Candidate] = []
+        self.looks = Looks(ledger, now)
 
     def plan(self, asked: Asked) -> Plan:
         """Raises Refused when a day is asked for that is not over."""
@@ -141,6 +147,7 @@ class Planner:
             if isinstance(found, SourceError):
                 report.failed_by(found)
                 continue
+            plan.horizons[metric.source or ""] = found.until
             try:
                 with isolated():
                     work, key = self._work(metric, found, asked, report, plan)
@@ -190,6 +197,10 @@ class Planner:
                 report.notes.append("only its present can be seen; --from and --to do not reach it")
                 return None, group_of
             day = self._snapshot_day(metric, found.until)
+            further = self.looks.further((key, facts.bound.definition), metric.source or "", found.until)
+            if day in further and not asked.older_source:
+                report.notes.append(said_of_older(metric, found.until, {day: further[day]}))
+                return None, group_of
             return Work(group=group, facts=[facts], stretches=((day, day),), horizon=found, snapshot_day=day), group_of
         days, again = self._days(facts, group, found, asked, report)
         if metric.changed and group is not None and self.ledger is not None:
@@ -241,6 +252,7 @@ class Planner:
         """(days to collect, those of them that were covered before)."""
         key, own = facts.bound.key, facts.bound.definition
         covered = _listed(self.known.coverage.get((key, own), ()))
+        further = {} if asked.older_source else self.looks.further((key, own), facts.metric.source or "", found.until)
         if asked.first or asked.last:
             if asked.last and asked.last > found.last_closed:
                 raise Refused(
@@ -254,6 +266,7 @@ class Planner:
                 else self._start(facts, group, found, covered, report)
             )
             days = set(calendar.days(first, last))
+            refuse_older(facts.metric, found.until, {d: further[d] for d in days & covered & set(further)})
             return days, days & covered
         start = self._start(facts, group, found, covered, report)
         every = set(calendar.days(start, found.last_closed))
@@ -264,6 +277,9 @@ class Planner:
         # After a pause: the days before it that were not yet so old when they were last looked at.
         latest = max(covered, default=found.last_closed)
         recent |= {d for i in range(lookback - 1) if (d := latest - i * ONE_DAY) in covered & every}
+        if left_alone := recent & covered & set(further):
+            recent -= left_alone
+            report.notes.append(said_of_older(facts.metric, found.until, {day: further[day] for day in left_alone}))
         left = (older & every) - recent
         if left:
             first, last = min(left), max(left)
@@ -287,12 +303,16 @@ class Planner:
         known = known if known and known.column == column else None
         if not covered:
             plan.followed[own] = Followed(metric=own[0], definition=own[1], column=column, seen=until - MARGIN)
-        elif asked.first or asked.last:
+        elif asked.first or asked.last or self.looks.older(facts.metric.source or "", until):
             if known:  # what is read from an older copy lacks what was written since
                 plan.followed[own] = replace(known, seen=min(known.seen, until - MARGIN))
         elif closed := {day for day in covered if day <= found.last_closed}:
             assert self.ledger is not None
-            since = known.seen if known else not_followed_since(self.ledger, *own, covered)
+            since = (
+                self.looks.seen(known.seen, facts.metric.source or "", until)
+                if known
+                else not_followed_since(self.ledger, *own, covered, self.now)
+            )
             if since is None:
                 plan.reports[facts.metric.name].notes.append(
                     f"{column} is followed from {until - MARGIN:%Y-%m-%d %H:%M} UTC on: nobody knows when what is collected was read"

@@ -72,6 +72,8 @@ class RunReport:
     version: int = 0
     seconds: float = 0.0
     metrics: list[MetricReport] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    """What a person should know of the book as a whole."""
     deliveries: list[DeliveryReport] = field(default_factory=list)
     """What was delivered after collecting."""
     alerts: AlertReport = field(default_factory=AlertReport)
@@ -102,6 +104,7 @@ class RunReport:
         return {
             "run": self.run, "status": self.status, "exit_code": self.exit_code, "version": self.version,
             "seconds": round(self.seconds, 3), "metrics": [m.to_dict() for m in self.metrics],
+            **({"notes": self.notes} if self.notes else {}),
             **({"deliveries": [d.to_dict() for d in self.deliveries]} if self.deliveries else {}),
             **({"alerts": self.alerts.to_dict()} if self.alerts else {}),
         }  # fmt: skip

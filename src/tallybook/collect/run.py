@@ -37,6 +37,7 @@ from tallybook.metrics import Catalog, Metric
 from tallybook.sources import close_sources
 from tallybook.sources.base import Source
 from tallybook.sources.identity import Identity
+from tallybook.store.clocks import taken_back
 from tallybook.store.folder import Store
 from tallybook.store.ledger import Change, Covered, Followed, Lease, Snapshot, kept_under
 from tallybook.store.lost import Losses
@@ -95,6 +96,7 @@ def run(means: Means, asked: Asked) -> RunReport:
         status = "failed"
         try:
             record_owner(means, number)
+            report.notes += _take_back(means, lease, number)
             plan = make_plan(means, asked)
             report.metrics = list(plan.reports.values())
             record_moved(means, plan.reports, number)
@@ -113,12 +115,25 @@ def run(means: Means, asked: Asked) -> RunReport:
     return report
 
 
+def _take_back(means: Means, lease: Lease, number: int) -> list[str]:
+    """Take back what was collected under a clock that was ahead; what a person should know of it."""
+    gone = taken_back(means.store.ledger, now=means.now, zone=means.catalog.book.timezone)
+    if gone:
+        engine = connect()
+        Staging(engine)
+        change = Change(what=JOB, taken_back=gone.covered)
+        means.store.publish(engine, change, lease=lease, run=number, now=means.clock())
+        engine.close()
+    return [f"{said}; they are taken back, and collected again where they have ended" for said in gone.in_words()]
+
+
 def make_plan(means: Means, asked: Asked) -> Plan:
     """What a run would do. Asks the sources, touches nothing."""
     ledger, catalog = means.store.ledger, means.catalog
     kept = ledger.metric_keys()
     keys = {m.name: kept_under(kept, m.name, m.renamed_from) for m in catalog.metrics.values()}
-    known = ledger.snapshot(keys.values())
+    gone = taken_back(ledger, now=means.now, zone=catalog.book.timezone)
+    known = gone.without(ledger.snapshot(keys.values()))
     horizons = {name: horizon_of(means, name) for name in _needed(catalog, asked)}
     losses = _losses(means, asked, [keys[name] for name in asked.metrics if name in keys])
     return Planner(catalog, known, keys, horizons, means.now, ledger, losses).plan(asked)
@@ -467,6 +482,8 @@ class _Runner:
             if (known := self._followed(own, one)) is not None:
                 followed[own] = known
         change.followed += followed.values()
+        sources = {one.facts.metric.source or "" for one in staged.values()}
+        change.horizons = {name: until for name, until in self.plan.horizons.items() if name in sources}
         revised = self._revise(change, staged)
         ledger = self.means.store.ledger
         record_identities(self.means, {one.facts.metric.source or "" for one in staged.values()}, self.number)

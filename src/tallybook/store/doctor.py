@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tallybook.points import SCHEMAS, schema_of
+from tallybook.store.clocks import taken_back
 from tallybook.store.files import FOLDER_MODES, GROUP, FolderFiles, engine_path
 from tallybook.store.folder import STRAY_HOURS, Store
 from tallybook.store.ledger import LOST, File, Snapshot
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     import duckdb
 
 
-def examine(store: Store, engine: duckdb.DuckDBPyConnection, *, now: datetime) -> list[str]:
+def examine(store: Store, engine: duckdb.DuckDBPyConnection, *, now: datetime, zone: str = "UTC") -> list[str]:
     """Every inconsistency in words, with what to do; empty when all is well."""
     if lacking := store.ledger.lacking():
         return [f"ledger: {problem}" for problem in lacking]
@@ -29,6 +30,7 @@ def examine(store: Store, engine: duckdb.DuckDBPyConnection, *, now: datetime) -
     if not found:
         found += _uncovered_points(store, engine, snapshot)
     found += _missing_older(store, snapshot)
+    found += [f"{said}: tallybook run" for said in taken_back(store.ledger, now=now, zone=zone).in_words()]
     strays = store.strays(older_than_hours=STRAY_HOURS)
     if strays:
         found.append(f"{len(strays)} points files belong to no version (runs that died left them): tallybook compact")

@@ -116,7 +116,7 @@ class Store:
             for _ in range(ATTEMPTS):
                 base = self.ledger.snapshot(metrics=None if given_up else [])
                 change.lost = [file for file in base.files if file.path in given_up]
-                change.uncovered = uncovered(base, change.lost, change.covered)
+                change.uncovered = [*change.taken_back, *uncovered(base, change.lost, change.covered)]
                 change.add, change.remove = [], []
                 _own(engine, change.covered, change.uncovered)
                 for unit, current in self._touched(engine, base.files, change.lost):

@@ -109,6 +109,18 @@ class Covered:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Ahead:
+    """A run, or one of its sources, whose clock was ahead: the instant `until` by that clock lies after now.
+
+    When it really was is not known; it was after `last_true`, the latest instant of the runs before it that can be."""
+
+    run: int
+    source: str | None
+    until: datetime
+    last_true: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
 class Followed:
     """How far the changes of a metric's facts were followed, by one of their columns: its covered days hold all that
     was written before `seen`, an instant of the source's clock, but for the days that wait to be collected again."""
@@ -143,6 +155,10 @@ class Change:
     revisions: list[Revision] = field(default_factory=list)
     definitions: list[Definition] = field(default_factory=list)
     followed: list[Followed] = field(default_factory=list)
+    horizons: dict[str, datetime] = field(default_factory=dict)
+    """Until when each source was known to this run."""
+    taken_back: list[Covered] = field(default_factory=list)
+    """Days that were collected under a clock that was ahead: their points go, they are collected no longer."""
     rewritten: dict[int, File | None] = field(default_factory=dict)
     """Files of any version that are replaced where they stand (None: nothing of them is left)."""
     forgotten: list[str] = field(default_factory=list)
@@ -153,7 +169,7 @@ class Change:
     """Files of any version that cannot be read and are given up. Those of the current version are replaced by what is
     collected now; their other days lose their coverage."""
     uncovered: list[Covered] = field(default_factory=list)
-    """Days that are collected no longer, because their points are lost."""
+    """Days that are collected no longer: their points are lost, or they are taken back."""
 
 
 Tables = dict[str, list[tuple[Any, ...]]]
@@ -270,6 +286,16 @@ class Ledger(Protocol):
 
     def covered_days(self, metric: str, first: date, last: date) -> list[CoveredDay]:
         """The days of a stretch that the current version covers, under any definition, in order."""
+
+    def ahead(self, now: datetime) -> list[Ahead]:
+        """Runs by a clock that was ahead: of each source of which the run recorded how far it was known, and of the
+        run as a whole (source None) for all others."""
+
+    def days_of_runs(self, runs: Iterable[int]) -> list[tuple[str, str, int, date]]:
+        """(metric, definition, run, day) of the days of the current version that these runs collected last."""
+
+    def known_further(self, source: str, until: datetime, *, now: datetime) -> dict[int, datetime]:
+        """Runs to which a source was known further than `until`, and how far; not those whose clock was ahead of `now`."""
 
     def followed(self) -> dict[tuple[str, str], Followed]:
         """How far changes were followed, by (metric, definition)."""

@@ -17,10 +17,12 @@ from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, ClassVar, Protocol
 
+from tallybook.calendar import days
 from tallybook.errors import BookError, Busy
 from tallybook.store.coverage import cover, covered_days, stretches_of, uncover
 from tallybook.store.ledger import (
     LOST,
+    Ahead,
     Change,
     Cleaned,
     Conflict,
@@ -37,6 +39,8 @@ from tallybook.store.ledger import (
 )
 from tallybook.store.tables import COLUMNS, NUMBER
 
+MAX_CLOCK_DIFFERENCE = timedelta(hours=1)
+"""The clocks of two hosts that share a book differ by less. Who loses a lease by a larger one cannot commit."""
 _FILE = "id, path, kind, metric, first_day, last_day, row_count, byte_count, format, sha256"
 _RUN = "run, what, started, finished, status, host, pid, report"
 _PROCESS = uuid.uuid4().hex
@@ -117,7 +121,12 @@ class SqlLedger(abc.ABC):
     def versions(self) -> list[tuple[int, datetime]]:
         with self._reading() as db:
             rows = db.execute("SELECT version, at FROM versions ORDER BY version").fetchall()
-        return [(version, datetime.fromisoformat(at)) for version, at in rows]
+        found: list[tuple[int, datetime]] = []
+        for version, at in reversed(rows):
+            made = datetime.fromisoformat(at)
+            # It was made before those after it, also where a clock that was ahead says otherwise.
+            found.append((version, min(made, found[-1][1]) if found else made))
+        return found[::-1]
 
     def version_at(self, instant: datetime) -> int:
         with self._reading() as db:
@@ -191,7 +200,7 @@ class SqlLedger(abc.ABC):
         with self._writing() as db:
             row = db.execute("SELECT holder, fence, heartbeat, expires FROM leases WHERE job = ?", [job]).fetchone()
             at = self._instant(db, now)
-            if row and row[0] and row[3] > _stamp(at) and self._is_alive(row[0]):
+            if row and row[0] and _is_held(at, *row[2:]) and self._is_alive(row[0]):
                 who = json.loads(row[0])
                 raise Busy(
                     f"another run is at work on this book: process {who['pid']} on {who['host']}, last heard of {row[2]}",
@@ -224,9 +233,9 @@ class SqlLedger(abc.ABC):
 
     def leased(self, *, now: datetime) -> list[str]:
         with self._reading() as db:
-            rows = db.execute("SELECT job, holder, expires FROM leases WHERE holder IS NOT NULL").fetchall()
+            rows = db.execute("SELECT job, holder, heartbeat, expires FROM leases WHERE holder IS NOT NULL").fetchall()
             at = self._instant(db, now)
-        return [job for job, holder, expires in rows if expires > _stamp(at) and self._is_alive(holder)]
+        return [job for job, holder, *held in rows if _is_held(at, *held) and self._is_alive(holder)]
 
     # -- runs and revisions ------------------------------------------------------------------------------
 
@@ -288,6 +297,48 @@ class SqlLedger(abc.ABC):
     def covered_days(self, metric: str, first: date, last: date) -> list[CoveredDay]:
         with self._reading() as db:
             return covered_days(db, metric, first, last)
+
+    def ahead(self, now: datetime) -> list[Ahead]:
+        stamp = _stamp(now)
+        with self._reading() as db:
+            late = dict(db.execute("SELECT run, started FROM runs WHERE started > ?", [stamp]).fetchall())
+            marks = ", ".join("?" * len(late)) or "NULL"
+            known = db.execute(
+                f"SELECT run, source, until FROM horizons WHERE until > ? OR run IN ({marks})", [stamp, *late]
+            ).fetchall()
+            found = [(run, None, started) for run, started in late.items()]
+            return [
+                Ahead(
+                    run=run, source=source, until=datetime.fromisoformat(until), last_true=_last_true(db, run, stamp)
+                )
+                for run, source, until in (*found, *known)
+            ]  # fmt: skip
+
+    def days_of_runs(self, runs: Iterable[int]) -> list[tuple[str, str, int, date]]:
+        wanted = sorted(set(runs))
+        with self._reading() as db:
+            rows = db.execute(
+                "SELECT metric, definition, run, first_day, last_day FROM coverage WHERE removed IS NULL "
+                f"AND run IN ({', '.join('?' * len(wanted)) or 'NULL'}) ORDER BY metric, definition, first_day",
+                wanted,
+            ).fetchall()
+        return [
+            (metric, definition, run, day)
+            for metric, definition, run, first, last in rows
+            for day in days(date.fromisoformat(first), date.fromisoformat(last))
+        ]
+
+    def known_further(self, source: str, until: datetime, *, now: datetime) -> dict[int, datetime]:
+        with self._reading() as db:
+            bounds = [_stamp(until), _stamp(now)]
+            rows = db.execute(
+                "SELECT run, until FROM horizons WHERE source = ? AND until > ? AND until <= ? UNION ALL "
+                # Runs of before this was recorded: no later than they began.
+                "SELECT run, started FROM runs r WHERE started > ? AND started <= ? AND what = 'collect' "
+                "AND NOT EXISTS (SELECT 1 FROM horizons h WHERE h.run = r.run)",
+                [source, *bounds, *bounds],
+            ).fetchall()
+        return {run: datetime.fromisoformat(known) for run, known in rows}
 
     def followed(self) -> dict[tuple[str, str], Followed]:
         with self._reading() as db:
@@ -374,7 +425,8 @@ class SqlLedger(abc.ABC):
         with self._reading() as db:
             rows = db.execute(
                 f"SELECT {', '.join('f.' + name for name in _FILE.split(', '))}, f.added, f.removed "
-                "FROM files f JOIN versions v ON v.version = f.removed WHERE v.at < ? ORDER BY f.id",
+                # A version was made before those after it, also where a clock that was ahead says otherwise.
+                "FROM files f WHERE (SELECT min(v.at) FROM versions v WHERE v.version >= f.removed) < ? ORDER BY f.id",
                 [_stamp(gone_before)],
             ).fetchall()
         return [_file(row) for row in rows if bisect_left(wanted, row[-2]) == bisect_left(wanted, row[-1])]
@@ -515,11 +567,27 @@ def _definitions(db: Transaction, wanted: list[str] | None) -> dict[str, tuple[D
     return {metric: tuple(several) for metric, several in found.items()}
 
 
+def _last_true(db: Transaction, run: int, stamp: str) -> datetime:
+    """The latest instant of the runs before one that does not lie after now."""
+    found = db.execute(
+        "SELECT max(started), max(CASE WHEN finished <= ? THEN finished END) FROM runs WHERE run < ? AND started <= ?",
+        [stamp, run, stamp],
+    ).fetchone()
+    return max((datetime.fromisoformat(at) for at in found if at), default=datetime(1, 1, 1, tzinfo=UTC))
+
+
 def _record(db: Transaction, change: Change, version: int, run: int | None, stamp: str) -> None:
+    # What was used last comes first, also after a clock that was ahead.
+    latest = db.execute("SELECT max(used) FROM definitions").fetchone()[0]
+    used = max(stamp, _stamp(datetime.fromisoformat(latest) + timedelta(microseconds=1))) if latest else stamp
+    db.executemany(
+        "INSERT INTO horizons VALUES (?, ?, ?) ON CONFLICT (run, source) DO NOTHING",
+        [(run, source, _stamp(until)) for source, until in change.horizons.items()],
+    )
     db.executemany(
         "INSERT INTO definitions VALUES (?, ?, ?, ?, ?, ?) "
         "ON CONFLICT (metric, definition) DO UPDATE SET used = excluded.used, declared = excluded.declared",
-        [(d.metric, d.id, d.declared, d.body, stamp, stamp) for d in change.definitions],
+        [(d.metric, d.id, d.declared, d.body, stamp, used) for d in change.definitions],
     )
     for covered in change.uncovered:
         uncover(db, covered, version)
@@ -543,6 +611,11 @@ def _forget(db: Transaction, key: str) -> None:
     for table in ("coverage", "definitions", "revisions", "followed", "alerts"):
         db.execute(f"DELETE FROM {table} WHERE metric = ?", [key])
     db.execute("DELETE FROM metric_keys WHERE key = ?", [key])
+
+
+def _is_held(at: datetime, heartbeat: str, expires: str) -> bool:
+    """Whether a lease lasts. One from far in the future was taken by a clock that was ahead, and would never end."""
+    return _stamp(at) < expires and heartbeat <= _stamp(at + MAX_CLOCK_DIFFERENCE)
 
 
 def _hold(db: Transaction, lease: Lease) -> None:

@@ -107,6 +107,7 @@ class SqliteLedger(SqlLedger):
             if number in (1, 2, 3):
                 _from_3_to_4(db)
                 db.execute(_table("identities"))
+                db.execute(_table("horizons"))
             if number < tables.NUMBER:
                 db.execute(f"PRAGMA user_version = {tables.NUMBER}")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 NUMBER = 4
-"""2: a file's `sha256`, and `followed`. 3: `alerts`. 4: stretches of days in `coverage`, and `identities`."""
+"""2: a file's `sha256`, and `followed`. 3: `alerts`. 4: stretches of days in `coverage`, `identities`, and `horizons`."""
 EPOCH = "0001-01-01T00:00:00.000000Z"
 TABLES = """
 CREATE TABLE versions (
@@ -39,6 +39,8 @@ CREATE INDEX revisions_metric ON revisions (metric, day);
 CREATE TABLE followed (
     metric {text} NOT NULL, definition {text} NOT NULL, follows {text} NOT NULL, seen {instant} NOT NULL,
     waiting {text} NOT NULL, PRIMARY KEY (metric, definition)){rowless};
+CREATE TABLE horizons (
+    run {number} NOT NULL, source {text} NOT NULL, until {instant} NOT NULL, PRIMARY KEY (run, source)){rowless};
 CREATE TABLE metric_keys (name {text} PRIMARY KEY, key {text} NOT NULL);
 CREATE TABLE deliveries (
     delivery {text} PRIMARY KEY, version {number} NOT NULL, delivered {instant} NOT NULL,
@@ -63,6 +65,7 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
     "leases": ("job", "holder", "fence", "heartbeat", "expires"),
     "revisions": ("id", "metric", "definition", "day", "series", "old", "new", "run", "at"),
     "followed": ("metric", "definition", "follows", "seen", "waiting"),
+    "horizons": ("run", "source", "until"),
     "metric_keys": ("name", "key"),
     "deliveries": ("delivery", "version", "delivered", "state"),
     "alerts": ("cause", "metric", "state"),
