@@ -4,7 +4,7 @@
 #   make demo    a small company's database, collected and read
 #   make test    every test, on real PostgreSQL and MariaDB too
 #   make lint    formatting, lint, types, layers
-#   make soak    the long tests, in docs/soak.json
+#   make soak    the long tests, in docs/soak.json; make soak PART=right one part of them (tests/parts.py)
 #   make bench   the benchmarks, in JSON
 #   make lock    the newest versions that pyproject.toml admits, pinned anew
 #   make clean   all of the above undone
@@ -66,9 +66,14 @@ format: setup
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-# Its tests take longer than what is told of with a stack; telling one while it runs can end its process.
+# Each part writes its own entry of docs/soak.json. Soak tests outlast `faulthandler_timeout`; a stack printed while a test
+# runs can end its process.
+PARTS := $(if $(PART),$(PART),right kills events deliver scale mutants)
 soak: setup servers
-	TALLYBOOK_SOAK=1 $(BIN)/python -m pytest -o faulthandler_timeout=0 -n $(WORKERS) --dist worksteal $(ARGS)
+	@failed=; for part in $(PARTS); do \
+		TALLYBOOK_SOAK=1 $(BIN)/python -m pytest -o faulthandler_timeout=0 -n $(WORKERS) --dist worksteal --part $$part $(ARGS) \
+			|| failed="$$failed $$part"; \
+	done; test -z "$$failed" || { echo "failed:$$failed"; exit 1; }
 
 bench: setup servers
 	$(BIN)/python -m benchmarks.run $(ARGS)

@@ -1,20 +1,17 @@
 """What every test may ask for: databases, a seed, the shared data. And how the run is set up.
 
 TALLYBOOK_SEED=N           the order of the tests, Hypothesis and `seed`, all as in the run that printed N
-TALLYBOOK_SOAK=1           the long run (`make soak`)
+TALLYBOOK_SOAK=1           the long run (`make soak`); with --part one of its parts
 TALLYBOOK_TEST_SERVERS=required   a database server that cannot be had is a failure, not a skip
 """
 
 from __future__ import annotations
 
-import json
 import os
-import platform
 import random
 import shutil
 import sqlite3
 import tempfile
-import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -25,10 +22,17 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from tests import servers
+from tests.parts import PARTS, part_of
+from tests.soak import SoakReport
 
 ROOT = Path(__file__).resolve().parent.parent
 SOAK = os.environ.get("TALLYBOOK_SOAK") == "1"
 DATABASES = ("sqlite", "duckdb", *servers.KINDS)
+
+WORLDS = {"sqlite": 300, "duckdb": 300, "postgresql": 50, "mariadb": 50} if SOAK else {
+    "sqlite": 10, "duckdb": 10, "postgresql": 5, "mariadb": 5,
+}  # fmt: skip
+"""How many random worlds test_right.py judges on each database."""
 
 # `derandomize` is said because Hypothesis turns it on by itself where CI is set: we want new examples each
 # run, reproducible by the seed.
@@ -54,7 +58,7 @@ def pytest_configure(config: pytest.Config) -> None:
         folder, alive = servers.start_run()
         os.environ["TALLYBOOK_TEST_RUN"] = str(folder)
         config.add_cleanup(lambda: servers.end_run(folder, alive))
-        config.pluginmanager.register(SoakReport(config))
+        config.pluginmanager.register(SoakReport(config, config.getoption("--part") if SOAK else None))
     number = int(os.environ["TALLYBOOK_SEED"])
     if config.getoption("randomly_seed", None) == "default":
         config.option.randomly_seed = number
@@ -64,7 +68,9 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_report_header() -> str:
     number = os.environ["TALLYBOOK_SEED"]
-    return f"seed: {number} (TALLYBOOK_SEED={number} runs the same again){', soak' if SOAK else ''}"
+    worlds = ", ".join(f"{number} on {kind}" for kind, number in WORLDS.items())
+    again = f"TALLYBOOK_SEED={number} runs the same again"
+    return f"seed: {number} ({again}){', soak' if SOAK else ''}; random worlds: {worlds}"
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -75,56 +81,16 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         items[:] = [item for item in items if item not in set(long)]
 
 
-class SoakReport:
-    """Writes docs/soak.json after a long run of all tests, also one that was broken off: how it went, and what they
-    said with `record_property`."""
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--part", choices=sorted(PARTS), help="only the tests of one part of the long run (tests/parts.py)"
+    )
 
-    def __init__(self, config: pytest.Config) -> None:
-        self.config = config
-        self.began = time.monotonic()
-        self.outcomes: dict[str, int] = {}
-        self.tests: dict[str, dict[str, Any]] = {}
-        self.failed: list[str] = []
-        self.collected = 0
 
-    @pytest.hookimpl(optionalhook=True)
-    def pytest_xdist_node_collection_finished(self, ids: list[str]) -> None:
-        self.collected = len(ids)
-
-    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        if report.when == "call" or report.outcome != "passed":
-            self.outcomes[report.outcome] = self.outcomes.get(report.outcome, 0) + 1
-            if report.failed:
-                self.failed.append(report.nodeid)
-                self.tell(report)
-            if report.user_properties or "soak" in report.keywords:
-                said = {"outcome": report.outcome, "seconds": round(report.duration, 1)}
-                self.tests[report.nodeid] = {**said, **dict(report.user_properties)}
-
-    def tell(self, report: pytest.TestReport) -> None:
-        """Say a failure of the long run when it happens: its end is an hour away."""
-        terminal = self.config.pluginmanager.get_plugin("terminalreporter")
-        if SOAK and terminal:
-            terminal.write_line(f"\nFAILED {report.nodeid}\n{report.longreprtext[-6000:]}")
-
-    def pytest_sessionfinish(self, session: pytest.Session) -> None:
-        config = session.config
-        whole = config.args_source is pytest.Config.ArgsSource.TESTPATHS and not config.option.keyword
-        if SOAK and whole and self.outcomes:
-            facts = {
-                "seed": int(os.environ["TALLYBOOK_SEED"]),
-                "python": platform.python_version(),
-                "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
-                "seconds": round(time.monotonic() - self.began),
-                "whole": sum(self.outcomes.values()) >= self.collected > 0,
-                "collected": self.collected,
-                "outcomes": self.outcomes,
-                "failed": sorted(self.failed),
-                "tests": dict(sorted(self.tests.items())),
-            }
-            page = ROOT / "docs" / "soak.json"
-            page.parent.mkdir(exist_ok=True)
-            page.write_text(json.dumps(facts, indent=2) + "\n")
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave out the files of other parts."""
+    part, name = config.getoption("--part"), collection_path.name
+    return True if part and name.startswith("test_") and part_of(name) != part else None
 
 
 @pytest.fixture(scope="session")

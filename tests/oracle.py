@@ -48,6 +48,8 @@ TINY = Fraction(1, 10**290)
 EXACT_VALUES = 1000
 """A (day, series) cell with more different values answers percentiles from buckets."""
 BUCKET = Fraction(1, 100)
+GAP_DAYS = 366
+"""Days so far outside of what is collected are shown as gaps; a bound further away is an open end."""
 
 
 class Refusal(Exception):
@@ -1105,8 +1107,25 @@ class Judge:
         own = ([fact for fact in facts if fact.row[spec.per] == entity] for entity in sorted(entities))
         return of_all(spec.then, [aggregator.measured(spec.measure, those) for those in own])
 
+    # ---- how far a question reaches
+
+    def collected(self, names: Iterable[str]) -> tuple[date, date]:
+        """The first collected day of `names`, and the last day of the book."""
+        bases = base_metrics(self, names)
+        days = [day for name in bases for day in self.covered[name]]
+        return min(days, default=self.closed_until), max([*days, self.closed_until])
+
+    def reached(self, ask: Ask) -> Ask:
+        """`ask` without days more than a year outside of what is collected. Raises Refusal for a first day to come."""
+        first, last = self.collected(ask.metrics)
+        if (ask.from_ - last).days > 1:
+            raise Refusal(f"--from {ask.from_} is after the last day of the book, {last}")
+        to = max(last, ask.from_) if (ask.to - last).days > GAP_DAYS else ask.to
+        from_ = min(first, to) if (first - ask.from_).days > GAP_DAYS else ask.from_
+        return replace(ask, from_=from_, to=to)
+
     def answer(self, ask: Ask) -> list[Row]:
-        return Answer(self, ask).rows()
+        return Answer(self, self.reached(ask)).rows()
 
 
 def latest(rows: Iterable[Row], spec: MetricSpec) -> list[Row]:
@@ -1475,6 +1494,10 @@ def bounds_agree(limits: tuple[Value, Value], got: Row, name: str) -> bool:
 def evidence(judge: Judge, ask: Ask, most: int = 40) -> str:
     """The raw rows that count in the asked days, for a failure's message."""
     lines = []
+    try:
+        ask = judge.reached(ask)
+    except Refusal as why:
+        return str(why)
     first = spans(judge.book, ask)[0].before if ask.show == "change" else ask.from_
     for name in base_metrics(judge, ask.metrics):
         spec = judge.metrics[name]

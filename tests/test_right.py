@@ -1,8 +1,8 @@
 """Whatever the rows, the definitions and the history: the book's answers are those of the judge.
 
 Each example is a world of `strategies.py`: it is put into a real database, the book runs and reruns over it,
-and each question is answered twice, by the book and by `oracle.py` from the raw rows. The number of examples
-follows the Hypothesis profile (`conftest.py`).
+and each question is answered twice, by the book and by `oracle.py` from the raw rows. How many there
+are on each database is in `conftest.py` (WORLDS); the first line of a run prints it with the seed.
 
 A failure is first made small. It reads: the question as one types it, what is wrong row by row, the metrics
 asked for, the raw rows that count on each day, the runs; then the world's whole story (settings, tables, what
@@ -12,6 +12,7 @@ SQLite or DuckDB): ask there again by hand. Hypothesis adds the line that runs t
 
 from __future__ import annotations
 
+import os
 import random
 import shutil
 import tempfile
@@ -29,6 +30,7 @@ from hypothesis import HealthCheck, Phase, given, settings, strategies as st
 from hypothesis.internal.conjecture import engine
 
 import tallybook
+from tests.conftest import WORLDS
 from tests.loading import Database, open_database
 from tests.oracle import (
     DAY,
@@ -61,9 +63,14 @@ from tests.strategies import ZONES, Change, Delete, Insert, Life, Run, Step, Wor
 # The servers' fixtures are made once for all examples of a test: tables are dropped before they are made.
 # We shrink a world ourselves: knowing what it is made of, a minute is enough.
 RIGHT = settings(suppress_health_check=list(HealthCheck), phases=[Phase.explicit, Phase.reuse, Phase.generate])
-ON_SERVERS = settings(RIGHT, max_examples=max(5, settings.default.max_examples // 2))
 
-REDUCING_SECONDS = 60
+
+def worlds_on(kind: str) -> settings:
+    """As many worlds as are judged on this database."""
+    return settings(RIGHT, max_examples=WORLDS.get(kind, 25))
+
+
+REDUCING_SECONDS = int(os.environ.get("TALLYBOOK_REDUCING_SECONDS", "60"))
 LIVE_ASKS = 2
 """How many of an example's questions are also asked of the source itself."""
 
@@ -77,32 +84,32 @@ def every_world_is_a_new_one() -> Iterator[None]:
         yield
 
 
-@RIGHT
+@worlds_on("sqlite")
 @given(world=worlds("sqlite"))
 def test_every_answer_is_right_on_sqlite(world: World) -> None:
     examine(world, "sqlite", "sqlite:///{folder}/app.sqlite")
 
 
-@RIGHT
+@worlds_on("duckdb")
 @given(world=worlds("duckdb"))
 def test_every_answer_is_right_on_duckdb(world: World) -> None:
     examine(world, "duckdb", "duckdb:///{folder}/app.duckdb")
 
 
-@ON_SERVERS
+@worlds_on("postgresql")
 @given(world=worlds("postgresql"))
 def test_every_answer_is_right_on_postgresql(postgresql_url: str, world: World) -> None:
     examine(world, "postgresql", postgresql_url)
 
 
-@ON_SERVERS
+@worlds_on("mariadb")
 @given(world=worlds("mysql"))
 def test_every_answer_is_right_on_mariadb(mariadb_url: str, world: World) -> None:
     examine(world, "mariadb", mariadb_url)
 
 
 @pytest.mark.soak
-@ON_SERVERS
+@worlds_on("chdb")
 @given(world=worlds("clickhouse"))
 def test_every_answer_is_right_on_clickhouse(world: World) -> None:
     examine(world, "chdb", "chdb:///{folder}/app.chdb")

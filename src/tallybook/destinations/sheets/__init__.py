@@ -16,7 +16,6 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, time, timedelta
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from tallybook.destinations.layout import PERIOD, Field, Grid, Line
@@ -25,7 +24,6 @@ from tallybook.destinations.sheets.change import (
     Before,
     Change,
     Stray,
-    Window,
     Written,
     divided,
     plan,
@@ -116,11 +114,6 @@ class Outcome:
     lacking: list[str] = field(default_factory=list)
     """Fields that have no column here, because it is full."""
 
-    def say(self, *, onward: str, full_now: bool, lacking: list[str], begun: bool, renamed: str) -> None:
-        """What is known of the document at the last look."""
-        self.onward, self.full_now, self.lacking = onward, full_now, lacking
-        self.begun, self.renamed = self.begun or begun, renamed
-
     @property
     def changed(self) -> bool:
         rows = self.added or self.corrected or self.removed or self.removed_columns
@@ -128,19 +121,19 @@ class Outcome:
 
 
 def bring_up_to_date(
-    api: Api, place: Place, grid: Grid, *, before: Before | None = None, window: Window | None = None,
+    api: Api, place: Place, grid: Grid, *, before: Before | None = None, since: date | None = None,
     dry_run: bool = False,
 ) -> list[Outcome]:  # fmt: skip
     """Make the tab say what the grid says, and the same tab of the documents in which it goes on. `before`: what was
-    delivered last. The grid may hold periods before the `window`: of these the tab gets what it lacks since its own
-    first period, and what changed.
+    delivered last. The grid may hold periods before `since`, the first that is asked for: of these the tab gets what it
+    lacks since its own first period, and what changed.
 
     Raises DestinationError: nothing of the batch at hand was written, or (OutcomeUnknown) nobody knows, and the next
     delivery finds out."""
     outcomes: list[Outcome] = []
     while True:
-        trim = None if window is None or any(outcome.begun for outcome in outcomes) else window.since
-        outcome, rest = _one_document(api, place, grid, before, window=window, trim=trim, dry_run=dry_run)
+        trim = since if not any(outcome.begun for outcome in outcomes) else None
+        outcome, rest = _one_document(api, place, grid, before, since=since, trim=trim, dry_run=dry_run)
         outcomes.append(outcome)
         if rest is None:
             return outcomes
@@ -158,17 +151,10 @@ def bring_up_to_date(
 
 
 def _one_document(
-    api: Api,
-    place: Place,
-    grid: Grid,
-    before: Before | None,
-    *,
-    window: Window | None,
-    trim: date | None,
-    dry_run: bool,
+    api: Api, place: Place, grid: Grid, before: Before | None, *, since: date | None, trim: date | None, dry_run: bool
 ) -> tuple[Outcome, Grid | None]:
-    """(what became of it, the lines that belong to the document in which it goes on). `trim`: the first period of the window, for the
-    first document with rows of ours."""
+    """(what became of it, the lines that belong to the document in which it goes on). `trim`: as `since`, for the first
+    document with rows of ours."""
     first: Outcome | None = None
     full_now = False
     for _ in range(TURNS):
@@ -180,11 +166,11 @@ def _one_document(
         here, rest = divided(asked, tab) if onward else (asked, None)
         if onward and not here.lines:
             return _passed_on(place, tab, onward, begun, full_now=full_now), rest
-        plans = partial(plan, tab=tab, policy=place.policy, before=before, window=window)
-        change, lacking = plans(here, mode=place.mode), list[str]()
+        change = plan(here, tab, mode=place.mode, policy=place.policy, before=before, since=since)
+        lacking: list[str] = []
         if onward and _wanted(change, made=made) > _room(overview):
             lacking = [one.id for one in change.fields]
-            change = plans(without_new_columns(here, tab))
+            change = plan(without_new_columns(here, tab), tab, policy=place.policy, before=before, since=since)
         if _wanted(change, made=made) > _room(overview):
             _refuse_what_no_other_could_hold(overview, change, place, made=made)
             if not dry_run:
@@ -192,8 +178,9 @@ def _one_document(
             full_now = True
             continue
         outcome = first = first or _outcome(change, overview, place, made=made)
-        renamed = "" if made or adopted or tab.declared == place.tab else place.tab
-        outcome.say(onward=onward, full_now=full_now, lacking=lacking, begun=begun is not None, renamed=renamed)
+        outcome.onward, outcome.full_now, outcome.lacking = onward, full_now, lacking
+        outcome.begun = outcome.begun or begun is not None
+        outcome.renamed = "" if made or adopted or tab.declared == place.tab else place.tab
         if (change.is_empty and not outcome.renamed) or dry_run:
             return outcome, rest
         part = change.first(CELLS_AT_ONCE)
@@ -327,7 +314,6 @@ def _readable(line: Line) -> Key:
 def _told(cell: Written, grid: Grid) -> Written:
     field = next(field for field in grid.fields if field.id == cell.field)
     old, new = _shown(cell.old, field), _shown(cell.new, field)
-    old = f"the text {cell.old!r}" if isinstance(cell.old, str) and old == new else old
     return replace(cell, old=old, new=new, key=_told_key(cell.key, grid))
 
 
