@@ -105,6 +105,8 @@ def _for_duckdb(node: exp.Expr) -> exp.Expr:
         return exp.cast(node.expression.copy(), "TEXT")
     if called in ("SYS_EXTRACT_UTC", "CONVERT_TIMEZONE"):
         return node.expressions[-1].copy()
+    if called == "VARP":
+        return exp.VariancePop(this=node.expressions[0].copy())
     if called == "COUNT_BIG":
         return exp.Count(this=node.expressions[0].copy())
     if isinstance(node, exp.StrToDate | exp.StrToTime) or called == "TO_DATE":

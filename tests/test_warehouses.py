@@ -63,6 +63,12 @@ where = "amount > 0"
 measure = "sum(amount) + avg(score) + sum(account_id) + count(*) filter (where score > 1)"
 by = ["plan"]
 
+[metrics.spread]
+table = "events"
+time = "at"
+measure = "stddev(score) filter (where score > 1)"
+by = ["plan"]
+
 [metrics.keyed]
 table = "events"
 time = "at"
@@ -148,6 +154,7 @@ def statements(source: Source, project: Project) -> Iterator[tuple[str, str]]:
         facts = bind(source, metric, "Europe/Berlin", metric.name)
         groups[metric.name] = Group(source, group_key(facts), [facts], "Europe/Berlin")
     yield "additive, by one scan over days", _additive(groups["additive"], split=True)
+    yield "mean and variance", _additive(groups["spread"], split=False)
     yield "additive, of one day", groups["additive"].select(["COUNT(*)"], SPAN[0], SPAN[0], split=False)
     for name in ("keyed", "buckets", "by_time", "latest"):
         group = groups[name]

@@ -325,7 +325,7 @@ class Source(abc.ABC):
         mean, variance, low, high = (as_float(value) for value in values)
         if mean is None or low is None or high is None:
             return None, None
-        return (low, 0.0) if low == high else (min(max(mean, low), high), variance)
+        return (low, 0.0) if low == high else (min(max(mean, low), high), max(variance or 0.0, 0.0))
 
     def value(self, expression: str, type_: ColumnType) -> str:
         """A number as it may be compared and fetched exactly."""

@@ -4,6 +4,12 @@ FROM `events`
 WHERE `at` >= TIMESTAMP '2024-03-29 23:00:00+00:00' AND `at` < TIMESTAMP '2024-04-01 22:00:00+00:00' AND (amount > 0)
 GROUP BY 1, 2;
 
+-- mean and variance
+SELECT COLLATE(CAST(`plan` AS STRING), '') AS c0, COUNT(*) AS c1, AVG(CAST(CASE WHEN (score > 1) THEN (score) END AS FLOAT64)) AS c2, VAR_POP(CAST(CASE WHEN (score > 1) THEN (score) END AS FLOAT64)) AS c3, MIN(CAST(CASE WHEN (score > 1) THEN (score) END AS FLOAT64)) AS c4, MAX(CAST(CASE WHEN (score > 1) THEN (score) END AS FLOAT64)) AS c5, COUNT(CASE WHEN (score > 1) THEN (score) END) AS c6
+FROM `events`
+WHERE `at` >= TIMESTAMP '2024-03-29 23:00:00+00:00' AND `at` < TIMESTAMP '2024-04-01 22:00:00+00:00'
+GROUP BY 1;
+
 -- additive, of one day
 SELECT COLLATE(CAST(`plan` AS STRING), '') AS c0, COUNT(*) AS c1
 FROM `events`

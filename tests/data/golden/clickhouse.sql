@@ -4,6 +4,12 @@ FROM `events`
 WHERE `at` >= toDateTime64('2024-03-29 23:00:00', 0, 'UTC') AND `at` < toDateTime64('2024-04-01 22:00:00', 0, 'UTC') AND (amount > 0)
 GROUP BY 1, 2;
 
+-- mean and variance
+SELECT toString(`plan`) AS c0, COUNT(*) AS c1, avgOrNull(toFloat64(CASE WHEN (score > 1) THEN (score) END)) AS c2, varPopStableOrNull(toFloat64(CASE WHEN (score > 1) THEN (score) END)) AS c3, minOrNull(toFloat64(CASE WHEN (score > 1) THEN (score) END)) AS c4, maxOrNull(toFloat64(CASE WHEN (score > 1) THEN (score) END)) AS c5, COUNT(CASE WHEN (score > 1) THEN (score) END) AS c6
+FROM `events`
+WHERE `at` >= toDateTime64('2024-03-29 23:00:00', 0, 'UTC') AND `at` < toDateTime64('2024-04-01 22:00:00', 0, 'UTC')
+GROUP BY 1;
+
 -- additive, of one day
 SELECT toString(`plan`) AS c0, COUNT(*) AS c1
 FROM `events`

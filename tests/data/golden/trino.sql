@@ -4,6 +4,12 @@ FROM "events"
 WHERE "at" >= TIMESTAMP '2024-03-29 23:00:00 UTC' AND "at" < TIMESTAMP '2024-04-01 22:00:00 UTC' AND (amount > 0)
 GROUP BY 1, 2;
 
+-- mean and variance
+SELECT CAST("plan" AS VARCHAR) AS c0, COUNT(*) AS c1, AVG(CAST(CASE WHEN (score > 1) THEN (score) END AS DOUBLE)) AS c2, VAR_POP(CAST(CASE WHEN (score > 1) THEN (score) END AS DOUBLE)) AS c3, MIN(CAST(CASE WHEN (score > 1) THEN (score) END AS DOUBLE)) AS c4, MAX(CAST(CASE WHEN (score > 1) THEN (score) END AS DOUBLE)) AS c5, COUNT(CASE WHEN (score > 1) THEN (score) END) AS c6
+FROM "events"
+WHERE "at" >= TIMESTAMP '2024-03-29 23:00:00 UTC' AND "at" < TIMESTAMP '2024-04-01 22:00:00 UTC'
+GROUP BY 1;
+
 -- additive, of one day
 SELECT CAST("plan" AS VARCHAR) AS c0, COUNT(*) AS c1
 FROM "events"
