@@ -138,7 +138,7 @@ class Staging:
             f"  SELECT {cell}, low_f AS v, sum(n) AS n FROM raw_values GROUP BY {cell}, low_f), "
             f"sized AS (SELECT *, count(*) OVER (PARTITION BY {cell}) AS different FROM merged), "
             f"placed AS (SELECT *, CASE WHEN different <= {EXACT_VALUES} OR v = 0 THEN v "
-            f"  ELSE sign(v) * ceil(ln(abs(v)) / ln({GAMMA!r})) END AS place FROM sized) "
+            f"  ELSE sign(v) * CAST(ceil(ln(abs(v)) / ln({GAMMA!r})) AS INTEGER) END AS place FROM sized) "
             f"SELECT {cell}, min(v) AS low_f, max(v) AS high_f, sum(n)::BIGINT AS n FROM placed "
             f"GROUP BY {cell}, place, sign(v)"
         ).fetchall()

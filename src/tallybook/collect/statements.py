@@ -575,8 +575,13 @@ def _if_numbers(read: Read, number: int, example: int) -> Read:
 def _spread(source: Source, places: list[int], count: int) -> dict[str, Read]:
     """Squares around a K that is the mean of the values, so that the sum of distances to it is 0."""
 
+    seen: list[Any] = [None, (None, None)]  # the last row, which is read for three parts
+
     def read(row: Sequence[Any]) -> Moments:
-        return source.read_spread([row[place] for place in places])
+        if seen[0] is not row:
+            seen[:] = row, source.read_spread([row[place] for place in places])
+        found: Moments = seen[1]
+        return found
 
     def squares(row: Sequence[Any]) -> float | None:
         variance = read(row)[1]
