@@ -47,6 +47,7 @@ def people_book(folder: Path, *, ids: int, days: int = DAYS) -> Path:
     declared = {
         "visitors": {**shared, "measure": "count(distinct user_id)"},
         "p95_seconds": {**shared, "measure": "p95(seconds)"},
+        "deviation": {**shared, "measure": "stddev(seconds)"},
     }
     return _collected(folder, made, declared, days)
 

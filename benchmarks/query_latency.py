@@ -30,6 +30,7 @@ def measure(scene: Scene) -> Report:
         _additive(report, scene, book, "compacted")
     with open_at(points.people(scene), points.last_day(points.DAYS)) as book:
         _distinct(report, scene, book)
+        _deviation(report, scene, book)
     return report
 
 
@@ -78,6 +79,16 @@ def _distinct(report: Report, scene: Scene, book: Any) -> None:
         Budget(what=f"exact distinct, {max(ratios)[1]} (the worst scope) ÷ DuckDB's count(distinct)", seen=max(ratios)[0], limit=1.2),
         Budget(what="the same asked again at the same version", seen=again, limit=5, unit="ms"),
     ]  # fmt: skip
+
+
+def _deviation(report: Report, scene: Scene, book: Any) -> None:
+    """Parts that are moved to the K of each cell before they are added."""
+    tell("  deviations")
+    found = {scope: Asked(scene, book, ["deviation"], scope=scope) for scope in SCOPES}
+    report.figures["deviation"] = {scope: asked.figures for scope, asked in found.items()}
+    slowest = max((asked.engine_ms, scope) for scope, asked in found.items())
+    what = f"a standard deviation, two years, {slowest[1]} (the slowest scope): in the engine"
+    report.budgets.append(Budget(what=what, seen=slowest[0], limit=30, unit="ms"))
 
 
 class Asked:

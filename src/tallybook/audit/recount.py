@@ -238,7 +238,8 @@ class _Recount:
             facts, known = self.planner._bound(metric, found, key), self.planner._known_bound(metric, key)
             if known is None or facts.bound.definition != known.definition:
                 raise SourceError(
-                    f"metric {metric.name!r}: the types of its columns are others than when it was collected",
+                    f"metric {metric.name!r}: its definition is not the one it was collected under: the types of its columns "
+                    "or the way in which its parts are kept have changed",
                     hint=f"tallybook diff {metric.name}",
                 )
             self.facts[metric.name] = facts

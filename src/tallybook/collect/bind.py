@@ -44,7 +44,7 @@ from tallybook.sources.base import (
 FLOATING = "float"
 _RAW = (SINGLE, BIT, WIDE_BIT)
 _NO_TIME = "a time column contains"
-OWN_K = "k"
+OWN_K = "with a K for each part"
 """Of squares whose parts each have a K of their own: in a definition."""
 _BEYOND_64_BITS = re.compile("UNSIGNED|UBIGINT|HUGEINT|UInt64|Int128|Int256", re.IGNORECASE)
 
