@@ -18,7 +18,7 @@ from tallybook.shell import Number, evaluate
 
 FLOW, LEVEL, UNIQUES = "flow", "level", "uniques"
 KINDS = (FLOW, LEVEL, UNIQUES)
-STORED_FORMS = ("utc", "local", "offset", "epoch_s", "epoch_ms", "date")
+STORED_FORMS = ("utc", "local", "offset", "epoch_s", "epoch_ms", "epoch_us", "epoch_ns", "date", "yyyymmdd")
 SHOWS = ("total", "average", "last", "first", "min", "max", "change")
 LEVEL_SHOWS = ("last", "average", "first", "min", "max")
 WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
@@ -215,6 +215,8 @@ class Metric(msgspec.Struct, frozen=True, kw_only=True):
     """The column by which the latest of several values of a day and series is known (default: the time)."""
     changed: str | None = None
     """The column that says when a fact was last written: by it days are found whose facts changed since."""
+    changed_stored: str | None = None
+    """How `changed` stores time; not given: as `stored`, where that fits the type of its column."""
     history: str | None = None
     """imported: periods before the first collected day are answered from what was imported."""
     carry: int = 0
@@ -456,6 +458,8 @@ class Bound(msgspec.Struct, frozen=True, kw_only=True):
     zone: str
     forms: dict[str, str]
     slots: tuple[BoundSlot, ...]
+    checked: bool = False
+    """Its parts were collected since rows are left out that are of no day or no number. Before that they may be in them."""
     imported: str = ""
     """Of finished values of a person or another tool: ADDS where several may be added, else DAY."""
 

@@ -23,6 +23,9 @@ _STORED_WORDS = {
     "offset": "times carry their own offset",
     "epoch_s": "times are seconds since 1970 (UTC)",
     "epoch_ms": "times are milliseconds since 1970 (UTC)",
+    "epoch_us": "times are microseconds since 1970 (UTC)",
+    "epoch_ns": "times are nanoseconds since 1970 (UTC)",
+    "yyyymmdd": "plain dates written as 20260302, each the day itself in no zone",
     "date": "plain dates, each the day itself in no zone",
 }
 

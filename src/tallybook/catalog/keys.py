@@ -133,6 +133,7 @@ METRIC_KEYS = {
     "daily_aggregate": Key(read_flag, "true"),
     "received": Key(read_column, '"received_at"'),
     "changed": Key(read_qualified, '"updated_at"'),
+    "changed_stored": Key(one_of(tuple(s for s in STORED_FORMS if s not in ("date", "yyyymmdd"))), '"utc"'),
     "history": Key(one_of((IMPORTED,)), '"imported"'),
     "carry": Key(read_whole_days, '"3d"'),
     "over_time": Key(one_of(SHOWS), '"last"'),

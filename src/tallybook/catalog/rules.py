@@ -119,6 +119,8 @@ FACT_RULES = (
          lambda d: d.has("changed") and d.metric.changed in (d.metric.time, d.metric.from_, d.metric.until),
          "changed is the time itself, which does not say when a fact was written", "a column that every write sets",
          'changed = "updated_at"'),
+    Rule("changed_stored", ("changed",), lambda d: d.has("changed_stored") and not d.has("changed"),
+         "changed_stored says how changed is stored, and there is no changed", "changed", 'changed = "updated_at"'),
     Rule("changed", ("sql",), lambda d: d.has("changed") and "{{" in (d.metric.sql or ""),
          "changed looks at the facts of all days at once, and those of a query with {{from}} are made day by day",
          "a query without {{from}} and {{to}}, or without this line"),

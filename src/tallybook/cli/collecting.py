@@ -89,7 +89,7 @@ def _checked(catalog: Catalog, looks: list[Look]) -> dict[str, Any]:
     told = []
     for name, meaning in _meanings(catalog).items():
         look = found.get(name)
-        seen = {"said": look.said, "warned": look.warned} if look else {}
+        seen = {"said": look.said, "warned": look.warned, "doubts": look.doubts} if look else {}
         told.append({"metric": name, "means": meaning, **seen})
     problems = [filled(vars(p)) for look in looks for p in look.problems]
     handed = [{"delivery": name, "means": _handed(d)} for name, d in catalog.deliveries.items()]
@@ -120,6 +120,8 @@ def _tell_checked(terminal: Terminal, catalog: Catalog, looks: list[Look]) -> No
         if name in found:
             for said in found[name].said:
                 terminal.out(terminal.wrapped(f"  seen: {said}"))
+            for doubt in found[name].doubts:
+                terminal.out(terminal.styled(terminal.wrapped(f"  warning: {doubt}"), "yellow"))
             for warned in found[name].warned:
                 terminal.out(terminal.styled(terminal.wrapped(f"  slow: {warned}"), "yellow"))
     more = {name: goal_in_words(goal) for name, goal in catalog.goals.items()}

@@ -17,6 +17,7 @@ import msgspec
 from tallybook import calendar
 from tallybook.calendar import ONE_DAY, start_of
 from tallybook.collect.joins import joined
+from tallybook.collect.touched import touched
 from tallybook.errors import SourceError
 from tallybook.measure import BUCKETS, BY_TIME, DECIMAL, FLOAT, IDS, INTEGER, Slot
 from tallybook.metrics import Bound, BoundSlot, Metric
@@ -39,6 +40,16 @@ from tallybook.sources.base import (
     TimeForm,
     as_instant,
     text_form,
+)
+from tallybook.sources.readings import (
+    EPOCHS,
+    NUMBERS as NUMBER_FORMS,
+    YYYYMMDD,
+    day_of_digits,
+    digits,
+    is_no_instant,
+    number_form,
+    plausible,
 )
 
 FLOATING = "float"
@@ -120,8 +131,11 @@ def bind(source: Source, metric: Metric, zone: str, key: str) -> Facts:
         if _read_anew(slot, types, interval=metric.interval):
             told[f"slot.{index}"] += " as stored"
     told |= {f"dim.{name}": "as stored" for name, t in zip(metric.dims, dims, strict=True) if t.declared in _RAW}
+    told |= touched(source, metric, placeholders_filled(source, metric, relation, zone), forms, args, known)
     definition = declared.fingerprint(zone, told)
-    bound = Bound(metric=metric, definition=definition, key=key, zone=zone, forms=told, slots=tuple(bound_slots))
+    bound = Bound(
+        metric=metric, definition=definition, key=key, zone=zone, forms=told, slots=tuple(bound_slots), checked=True
+    )
     return Facts(
         bound=bound, relation=relation, time=forms.get(metric.time or ""), since=forms.get(metric.from_ or ""),
         until=forms.get(metric.until or ""), dims=dims, args=tuple(args),
@@ -132,7 +146,7 @@ def bind(source: Source, metric: Metric, zone: str, key: str) -> Facts:
 
 def placeholders_filled(source: Source, metric: Metric, relation: str, zone: str) -> str:
     """A relation that reaches over all time, for looking at it as a whole; its time form need not be known."""
-    form = {"epoch_s": "epoch_s", "epoch_ms": "epoch_ms", "date": "date"}.get(metric.stored or "", "naive")
+    form = metric.stored if metric.stored in (*NUMBER_FORMS, "date") else "naive"
     return fill(relation, source, TimeForm(form), zone, date(1970, 1, 1), date(2200, 1, 1))
 
 
@@ -157,10 +171,8 @@ def _time_form(source: Source, metric: Metric, relation: str, column: str, type_
         return TimeForm("instant")
     if type_.kind == DATE and source.dialect != "sqlite":
         return TimeForm("date")
-    if stored == "date" and type_.kind not in (TIMESTAMP, INT):
-        return TimeForm("text_date")
-    if stored in ("epoch_s", "epoch_ms"):
-        return TimeForm(stored)
+    if stored in (*NUMBER_FORMS, "date") and (stored != "date" or type_.kind not in (TIMESTAMP, INT)):
+        return _declared_form(source, metric, relation, column, type_, where)
     if type_.kind == TIMESTAMP and source.dialect != "sqlite":
         if stored == "date":
             return TimeForm("midnight")
@@ -172,6 +184,49 @@ def _time_form(source: Source, metric: Metric, relation: str, column: str, type_
     return _sampled_form(source, stored, relation, column, where, local, zone, type_.declared)
 
 
+def _declared_form(
+    source: Source, metric: Metric, relation: str, column: str, type_: ColumnType, where: str
+) -> TimeForm:
+    """A form that is declared; some values are looked at, and all may not be times of another form.
+
+    A few of another form are found where they lie, by the statements that collect."""
+    stored = metric.stored
+    assert stored is not None
+    values = source.sample(placeholders_filled(source, metric, relation, "UTC"), source.quote(column))
+    seen = [value for value in values if not is_no_instant(value) and digits(value) != 0]
+    forms = [stored_form(value) for value in seen]
+    fitting = [value for form, value in zip(forms, seen, strict=True) if _fits(form, value, stored)]
+    if seen and not fitting:
+        best = next((one for one in forms if one), None)
+        raise SourceError(
+            f"{where} is declared as {stored!r} and contains {str(seen[0])!r:.60}",
+            hint=f'stored = "{best}"'
+            if best
+            else f"no stored form fits: make a time of it in `sql`, and take stored = {stored!r} away",
+        )
+    text = any(isinstance(value, str | bytes) for value in values) if source.dialect == "sqlite" else type_.kind == TEXT
+    return TimeForm(f"text_{stored}" if stored == "date" or text else stored)
+
+
+def stored_form(value: Any) -> str | None:
+    """The `stored` by which a value is a time between 1971 and 2200; None where it is none, or can be one by several."""
+    if (number := digits(value)) is not None:
+        return number_form(number)
+    form = text_form(value.decode(errors="replace") if isinstance(value, bytes) else str(value))
+    return {"text_date": "date", "text_offset": "offset"}.get(form or "", "utc" if form else None)
+
+
+def _fits(form: str | None, value: Any, stored: str) -> bool:
+    """Whether a value that is likely of a `form`, or of none, is a time by `stored`: of a birthday, or far ahead, too."""
+    if stored == "date":
+        return form in ("date", "utc", "offset")
+    if form is not None or (number := digits(value)) is None:
+        return form == stored
+    if stored == YYYYMMDD:
+        return day_of_digits(f"{number:.0f}") is not None
+    return number < 0 or number >= plausible(stored)[0]
+
+
 def _changed_form(source: Source, metric: Metric, relation: str, type_: ColumnType, zone: str) -> TimeForm:
     """How `changed` stores time: as its column says, and as `stored` does where that can be meant of both."""
     assert metric.changed is not None
@@ -179,8 +234,9 @@ def _changed_form(source: Source, metric: Metric, relation: str, type_: ColumnTy
     if source.dialect == "sqlite":  # whatever was declared, a column holds what was put into it
         values = source.sample(relation, source.quote(metric.changed))
         kind = INT if any(isinstance(value, int | float) for value in values) else TEXT
-    fits = {TIMESTAMP: ("local",), INT: ("epoch_s", "epoch_ms"), TEXT: ("local", "offset")}.get(kind, ())
-    like = msgspec.structs.replace(metric, stored=metric.stored if metric.stored in fits else None)
+    fits = {TIMESTAMP: ("local",), INT: tuple(EPOCHS), TEXT: ("local", "offset", *EPOCHS)}.get(kind, ())
+    stored = metric.changed_stored or (metric.stored if metric.stored in fits else None)
+    like = msgspec.structs.replace(metric, stored=stored)
     return _time_form(source, like, relation, metric.changed, type_, zone)
 
 
@@ -191,18 +247,26 @@ def _sampled_form(
     """Text and untyped columns: look at some values; two forms in one column are an error."""
     relation = fill(relation, source, TimeForm("text_date"), zone, date(1970, 1, 1), date(2200, 1, 1))
     values = source.sample(relation, source.quote(column))
-    numbers = [v for v in values if isinstance(v, int | float | Decimal) and not isinstance(v, bool)]
+    numbers = [v for v in values if isinstance(v, int | float | Decimal) and not isinstance(v, bool) and v != 0]
     if numbers:
-        guess = "epoch_ms" if max(abs(float(n)) for n in numbers) > 1e11 else "epoch_s"
-        raise SourceError(f"{where} holds numbers, as {numbers[0]}", hint=f'say what they count: stored = "{guess}"')
+        guess = next((form for form in map(number_form, numbers) if form), None)
+        hint = (
+            f'say what they count: stored = "{guess}"' if guess else "no stored form fits: make a time of it in `sql`"
+        )
+        raise SourceError(f"{where} holds numbers, as {numbers[0]}", hint=hint)
     forms: dict[str, str] = {}
     for value in values:
         text = value.decode(errors="replace") if isinstance(value, bytes) else str(value)
         form = text_form(text)
+        if is_no_instant(value):
+            continue  # '', 0000-00-00 00:00:00, 2026-02-30: of no day, whatever the form of the others
         if form is None:
+            guess = stored_form(text)
             raise SourceError(
                 f"{where} holds {text!r}, which is no time",
-                hint="expected 2026-03-01, 2026-03-01 12:00:00 or 2026-03-01T12:00:00Z",
+                hint=f'stored = "{guess}"'
+                if guess
+                else "expected 2026-03-01, 2026-03-01 12:00:00 or 2026-03-01T12:00:00Z",
             )
         forms.setdefault(form, text)
     if stored == "offset":
@@ -225,12 +289,16 @@ def _sampled_form(
 
 def day_of_value(value: Any, form: TimeForm, zone: str) -> date:
     """The local day of a time as a source gives it. Raises SourceError for what no calendar has."""
+    if form.number == YYYYMMDD:
+        day = day_of_digits(f"{Decimal(value):.0f}")
+        if day is None:
+            raise SourceError(f"{_NO_TIME} {value!s:.60}; expected a day such as 20260302")
+        return day
     if form.by_day:
         return as_instant(str(value)[:10], _NO_TIME).date()
     try:
-        if form.name in ("epoch_s", "epoch_ms"):
-            seconds = float(value) / (1000 if form.name == "epoch_ms" else 1)
-            return calendar.day_of(datetime.fromtimestamp(seconds, UTC), zone)
+        if form.number in EPOCHS:
+            return calendar.day_of(datetime.fromtimestamp(float(value) / EPOCHS[form.number], UTC), zone)
         if isinstance(value, str) and form.name == "text_offset":
             # The least text is not always the least instant; a day earlier is never too late.
             return calendar.day_of(as_instant(value, _NO_TIME), zone) - ONE_DAY

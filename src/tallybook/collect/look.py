@@ -10,6 +10,7 @@ from pathlib import Path
 
 from tallybook.catalog.words import toml
 from tallybook.collect.bind import bind, describe_time
+from tallybook.collect.statements import Group, group_key
 from tallybook.errors import Problem, SourceError, SourceUnavailable
 from tallybook.metrics import APPLY, Metric, schema_and_table, written_table
 from tallybook.sources.base import Source
@@ -17,13 +18,15 @@ from tallybook.sources.base import Source
 
 @dataclass
 class Look:
-    """What was found of one metric. `said` are assumptions a person should agree with, `warned` what costs time."""
+    """What was found of one metric. `said` are assumptions a person should agree with, `warned` what costs time, `doubts`
+    rows that may mean something else than they are read as."""
 
     metric: str
     source: str = ""
     unreachable: bool = False
     said: list[str] = field(default_factory=list)
     warned: list[str] = field(default_factory=list)
+    doubts: list[str] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
 
 
@@ -85,7 +88,26 @@ def look(source: Source, metric: Metric, zone: str) -> Look:
         _warn_of_scan(source, metric, found)
     if metric.table and metric.changed:
         _warn_of_search(source, metric, found)
+    if metric.interval:
+        _warn_of_reversed(Group(source, group_key(facts), [facts], zone), found)
     return found
+
+
+def _warn_of_reversed(group: Group, found: Look) -> None:
+    """Rows that end before they begin never hold: a date in the far past is not read as "not ended"."""
+    sql = group.reversed_rows()
+    if sql is None:
+        return
+    with group.source.snapshot() as reader:
+        number = int(reader.rows(sql)[0][0])
+    if number:
+        said = (
+            "rows end before they begin and never hold" if number > 1 else "row ends before it begins and never holds"
+        )
+        until = group.metric.until
+        found.doubts.append(
+            f"{number} {said}; where such an end means 'not ended', make it null in `sql`: nullif({until}, …)"
+        )
 
 
 def _table_there(source: Source, metric: Metric, found: Look) -> bool:

@@ -17,6 +17,7 @@ from tallybook.collect.late import MARGIN, Candidate, Search, follow, in_order, 
 from tallybook.collect.looks import Looks, refuse_older, said_of_older
 from tallybook.collect.report import MetricReport
 from tallybook.collect.statements import SNAPSHOT_PLAN, Group, GroupKey, group_key
+from tallybook.collect.touched import is_marked
 from tallybook.errors import Refused, SourceError
 from tallybook.isolation import isolated
 from tallybook.measure import parse_measure
@@ -226,10 +227,9 @@ class Planner:
     def _known_bound(self, metric: Metric, key: str) -> Bound | None:
         """The definition under which today's declaration was collected last."""
         declared = metric.fingerprint(self.zone, {})
-        for definition in self.known.definitions.get(key, ()):
-            if definition.declared == declared:
-                return msgspec.json.decode(definition.body, type=Bound)
-        return None
+        known = (d for d in self.known.definitions.get(key, ()) if d.declared == declared)
+        bounds = [msgspec.json.decode(definition.body, type=Bound) for definition in known]
+        return next((bound for bound in bounds if is_marked(bound)), bounds[0] if bounds else None)
 
     def _definition(self, bound: Bound) -> Definition:
         return Definition(

@@ -393,12 +393,37 @@ class Group:
             within = self.source.between(value, form, start, end)
         else:
             within = self.source.within(column, form, start, end)
-        where = [within, *self._shared()]
+        where = [within, *self._real(column, form, first, last), *self._shared()]
         day = self.source.stretch(value, bounds) if split else None
         if self.key.latest:
             # Which value is the latest is settled before anything is asked of it.
             relation, where = self._latest(relation, where, day), []
         return [day] if day else [], relation, where
+
+    def _real(self, column: str, form: TimeForm, first: date, last: date) -> list[str]:
+        """Leaves out 30 February and other days that no month has: they lie where one month ends and the next begins."""
+        around = days(first - ONE_DAY, last + ONE_DAY)
+        real = self.source.real_day(column, form) if any((day + ONE_DAY).day == 1 for day in around) else None
+        return [real] if real else []
+
+    def _begun(self) -> list[str]:
+        """Leaves out intervals that begin on no day."""
+        form, column = self.members[0].since, self.source.quote(self.metric.from_ or "")
+        assert form is not None
+        real = self.source.real_day(column, form)
+        return [real] if real else []
+
+    def _not_ended(self) -> str:
+        form, column = self.members[0].until, self.source.quote(self.metric.until or "")
+        assert form is not None
+        return self.source.not_ended(column, form)
+
+    def _ended(self) -> list[str]:
+        """Leaves out ends that are of no day, which no row can be counted until."""
+        form, column = self.members[0].until, self.source.quote(self.metric.until or "")
+        assert form is not None
+        real = self.source.real_day(column, form)
+        return [real] if real else []
 
     def select_now(self, columns: Sequence[str], *, condition: str | None = None, keys: Sequence[str] = ()) -> str:
         """One statement over all facts, as they are now."""
@@ -428,10 +453,11 @@ class Group:
         if facts.until is not None and metric.until is not None:
             until = source.time_value(source.quote(metric.until), facts.until)
             first_end, *ends_at = self._ends_of_days(facts.until, first, last)
-            opening.append(f"({until} IS NULL OR {until} >= {first_end})")
-            begins.append(f"({until} IS NULL OR {until} >= {source.in_stretch(since, turns, ends_at)})")
+            lasts, real = self._not_ended(), "".join(f" AND {one}" for one in self._ended())
+            opening.append(f"({lasts} OR {until} >= {first_end}{real})")
+            begins.append(f"({lasts} OR {until} >= {source.in_stretch(since, turns, ends_at)}{real})")
             ends.append(self._ends(facts.since, since, facts.until, until, first, last))
-        rest, heads = [*self._shared(), *([condition] if condition else [])], [*self.dims, *keys]
+        rest, heads = [*self._begun(), *self._shared(), *([condition] if condition else [])], [*self.dims, *keys]
         return [
             (1, self._select(heads, columns, self.relation, [*opening, *rest]), False),
             (1, self._select([source.stretch(since, turns), *heads], columns, self.relation, [*begins, *rest]), True),
@@ -446,7 +472,7 @@ class Group:
         turns, shift = self._ends_of_days(ended, first, last)[1:-1], self._until_shift
         within = self._within_days(self.metric.until or "", ended, first + shift, last + shift)
         held = f"{since} < {self.source.in_stretch(until, turns, begins_at)}"
-        return self.source.stretch(until, turns), [within, held]
+        return self.source.stretch(until, turns), [within, held, *self._ended()]
 
     @property
     def _until_shift(self) -> timedelta:
@@ -464,7 +490,8 @@ class Group:
         since = self.source.time_value(self.source.quote(metric.from_ or ""), facts.since)
         until = self.source.time_value(self.source.quote(metric.until), facts.until)
         sign = "<" if metric.until_inclusive else "<="
-        return self._select([], [self.source.count("*")], self.relation, [f"{until} {sign} {since}", *self._shared()])
+        ends = [f"{until} {sign} {since}", f"NOT ({self._not_ended()})", *self._begun(), *self._ended()]
+        return self._select([], [self.source.count("*")], self.relation, [*ends, *self._shared()])
 
     def changed_since(self, instant: datetime, first: date, last: date) -> str:
         """Where facts lie that were written at `instant` or later, whatever `where` says of them by now: the days, `first`

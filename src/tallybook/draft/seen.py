@@ -28,6 +28,7 @@ from tallybook.sources.base import (
     as_text,
     text_form,
 )
+from tallybook.sources.readings import EPOCHS, day_of_digits
 
 ROWS = 400
 """Of each table: so many from one end, and from the other where its key leads there."""
@@ -218,8 +219,11 @@ def _may_be_time(column: Column, dialect: str) -> bool:
 
 
 def _an_epoch(value: int) -> bool:
-    """Seconds or milliseconds of a time between 1990 and 2100."""
-    return 631_152_000 <= value <= 4_102_444_800 or 631_152_000_000 <= value <= 4_102_444_800_000
+    """Seconds, milliseconds, microseconds or nanoseconds of a time between 1990 and 2100, or a day as 20260302."""
+    if any(631_152_000 * unit <= value <= 4_102_444_800 * unit for unit in EPOCHS.values()):
+        return True
+    day = day_of_digits(str(value))
+    return day is not None and 1990 <= day.year < 2100
 
 
 def _forms(column: Column, dialect: str) -> list[str | None]:

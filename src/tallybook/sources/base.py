@@ -20,6 +20,7 @@ from tallybook.calendar import ONE_DAY, zone
 from tallybook.errors import NotFinite, SourceError
 from tallybook.metrics import table_parts
 from tallybook.sources.identity import SAME_ADDRESS, Identity
+from tallybook.sources.readings import DIGITS, EPOCHS, NUMBERS as NUMBER_FORMS, UNITS, YYYYMMDD
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -63,7 +64,8 @@ DECLARED = "decimals of "
 @dataclass(frozen=True)
 class TimeForm:
     """How a time column stores time: `instant`, `naive` (in `zone`), `date`, `midnight` (a naive time that
-    stands for a date), `epoch_s`, `epoch_ms`, or text: `text_space`, `text_t`, `text_date`, `text_offset`."""
+    stands for a date), `epoch_s`, `epoch_ms`, `epoch_us`, `epoch_ns`, `yyyymmdd`, or text: `text_space`, `text_t`,
+    `text_date`, `text_offset`, and `text_` before the forms of numbers."""
 
     name: str
     zone: str = "UTC"
@@ -71,7 +73,17 @@ class TimeForm:
     @property
     def by_day(self) -> bool:
         """The column holds days, in no zone."""
-        return self.name in ("date", "midnight", "text_date")
+        return self.name in ("date", "midnight", "text_date", YYYYMMDD, f"text_{YYYYMMDD}")
+
+    @property
+    def is_text(self) -> bool:
+        return self.name.startswith("text_")
+
+    @property
+    def number(self) -> str:
+        """The form of numbers that it is, also as text: epoch_s of text_epoch_s. Empty where it is none."""
+        name = self.name.removeprefix("text_")
+        return name if name in NUMBER_FORMS else ""
 
     @property
     def meaning(self) -> str:
@@ -82,19 +94,23 @@ class TimeForm:
             "text_date": "date",
             "midnight": "date",
             "text_offset": "instant",
+            YYYYMMDD: "date",
         }
-        name = names.get(self.name, self.name)
+        name = self.number or self.name
+        name = names.get(name, name)
         return f"{name} {self.zone}" if name == "naive" else name
 
     @property
     def says(self) -> str:
-        said = {
+        if self.number:
+            said = f"as {UNITS[self.number]} since 1970" if self.number in UNITS else "as plain dates like 20260302"
+            return said + (", as text" if self.is_text else "")
+        known = {
             "instant": "as instants", "date": "as plain dates", "midnight": "as plain dates at midnight",
-            "epoch_s": "as seconds since 1970", "epoch_ms": "as milliseconds since 1970",
             "text_date": "as text, plain dates", "text_offset": "as text with an offset from UTC",
         }.get(self.name)  # fmt: skip
         where = "UTC" if self.zone == "UTC" else f"the local time of {self.zone}"
-        return said or f"without a zone, read as {where}" + (", as text" if self.name.startswith("text") else "")
+        return known or f"without a zone, read as {where}" + (", as text" if self.name.startswith("text") else "")
 
 
 class Reader(abc.ABC):
@@ -372,10 +388,15 @@ class Source(abc.ABC):
                 return self.naive_literal(datetime(day.year, day.month, day.day))
             case "date":
                 return self.date_literal(day)
-            case "epoch_s":
-                return str(int(instant.timestamp()))
-            case "epoch_ms":
-                return str(int(instant.timestamp()) * 1000)
+            case "epoch_s" | "epoch_ms" | "epoch_us" | "epoch_ns":
+                return str(int(instant.timestamp()) * EPOCHS[form.name])
+            case "yyyymmdd":
+                return f"{day:%Y%m%d}"
+            case "text_yyyymmdd":
+                return f"'{day:%Y%m%d}'"
+            case "text_epoch_s" | "text_epoch_ms" | "text_epoch_us" | "text_epoch_ns":
+                number = max(0, int(instant.timestamp())) * EPOCHS[form.number]
+                return f"'{number:0{DIGITS[form.number]}}'"
             case "text_date":
                 return f"'{day}'"
             case "text_space" | "text_t":
@@ -402,8 +423,45 @@ class Source(abc.ABC):
             return [f"{column} IS NOT NULL"]
         if form.name == "text_offset":
             return [f"{column} >= '{FIRST_POSSIBLE}' AND {column} < '{LAST_POSSIBLE}'"]
-        first, last = ((datetime(d.year, d.month, d.day, tzinfo=UTC), d) for d in (FIRST_POSSIBLE, LAST_POSSIBLE))
+        first, last = ((datetime(d.year, d.month, d.day, tzinfo=UTC), d) for d in self._reach(form))
         return [self.between(column, form, first, last)]
+
+    @staticmethod
+    def _reach(form: TimeForm) -> tuple[date, date]:
+        """The first and the last day that a form can write."""
+        if form.name == "epoch_ns":  # in 64 bits
+            return date(1678, 1, 1), date(2262, 1, 1)
+        return FIRST_POSSIBLE, LAST_POSSIBLE
+
+    def substring(self, text: str, start: int, length: int) -> str:
+        return f"SUBSTR({text}, {start}, {length})"
+
+    def as_digits(self, number: str) -> str:
+        """A number as text."""
+        return f"CAST({number} AS VARCHAR(20))"
+
+    def real_day(self, column: str, form: TimeForm) -> str | None:
+        """The condition that a time is of a day that its month has; None where the type allows no other.
+
+        Times compare as they are written, and 30 February would belong to the last of the month."""
+        if form.number in EPOCHS or not (form.is_text or form.number):
+            return None
+        text, month, day = column, 6, 9
+        if form.number:
+            text, month, day = column if form.is_text else self.as_digits(column), 5, 7
+        m, d = self.substring(text, month, 2), self.substring(text, day, 2)
+        leap = ", ".join(f"'{year}'" for year in range(1904, 2200, 4) if year != 2100)
+        return (
+            f"({m} BETWEEN '01' AND '12' AND {d} BETWEEN '01' AND '31' AND ({d} < '29' OR ({d} = '31' AND {m} IN "
+            f"('01', '03', '05', '07', '08', '10', '12')) OR ({d} < '31' AND {m} <> '02') OR ({m} = '02' AND {d} = '29' "
+            f"AND {self.substring(text, 1, 4)} IN ({leap}))))"
+        )
+
+    def not_ended(self, column: str, form: TimeForm) -> str:
+        """The condition that a column which says until when a row holds says that it does not end."""
+        if form.is_text:  # '', 0000-00-00
+            return f"{column} IS NULL OR {column} < '0001'"
+        return f"{column} IS NULL" + (f" OR {column} = 0" if form.number == YYYYMMDD else "")
 
     def stretch(self, value: str, bounds: Sequence[str]) -> str:
         """Which of the stretches between `bounds` (literals, rising) a value lies in, counted from 0."""

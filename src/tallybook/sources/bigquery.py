@@ -52,6 +52,9 @@ class BigquerySource(WarehouseSource):
     def decimal(self, scale: int) -> str:
         return f"BIGNUMERIC({38 + scale}, {scale})"
 
+    def as_digits(self, number: str) -> str:
+        return f"CAST({number} AS STRING)"
+
     def instant_literal(self, instant: datetime) -> str:
         return f"TIMESTAMP '{instant:%Y-%m-%d %H:%M:%S}+00:00'"
 

@@ -99,6 +99,9 @@ class ClickhouseSql(Source):
             return literal.replace("'UTC'", "serverTimezone()")
         return literal
 
+    def as_digits(self, number: str) -> str:
+        return f"toString({number})"
+
     def instant_literal(self, instant: datetime) -> str:
         return f"toDateTime64('{instant.astimezone(UTC):%Y-%m-%d %H:%M:%S}', 0, 'UTC')"
 
@@ -109,7 +112,7 @@ class ClickhouseSql(Source):
         return f"toDate32('{day}')"
 
     def text_as_instant(self, column: str) -> str:
-        return f"parseDateTime64BestEffort(replace({column}, ',', '.'), 6, 'UTC')"
+        return f"parseDateTime64BestEffortOrNull(replace({column}, ',', '.'), 6, 'UTC')"
 
     def stretch(self, value: str, bounds: Sequence[str]) -> str:
         numbers = _numbers(bounds)

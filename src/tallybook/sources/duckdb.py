@@ -193,7 +193,7 @@ class DuckdbSource(FileSource["duckdb.DuckDBPyConnection"]):
         return f"CAST({expression} AS DOUBLE)"
 
     def text_as_instant(self, column: str) -> str:
-        return f"CAST({column} AS TIMESTAMP WITH TIME ZONE)"
+        return f"TRY_CAST({column} AS TIMESTAMP WITH TIME ZONE)"
 
 
 class DuckdbReader(Reader):

@@ -96,6 +96,9 @@ class MssqlSource(TransactionSource):
     def fetched_time(self, expression: str, form: TimeForm) -> str:
         return self.moment.format(expression)  # what the drivers make of DATETIMEOFFSET is not one thing
 
+    def substring(self, text: str, start: int, length: int) -> str:
+        return f"SUBSTRING({text}, {start}, {length})"
+
     def as_value(self, condition: str) -> str:
         return f"CASE WHEN {condition} THEN 1 END"
 

@@ -28,6 +28,7 @@ from tallybook.sources.base import (
     WIDE_BIT,
     ColumnType,
     Reader,
+    TimeForm,
     replay_margin,
 )
 from tallybook.sources.identity import Identity
@@ -200,6 +201,21 @@ class MysqlSource(DescribedServer):
 
     def float(self, expression: str) -> str:
         return f"(({expression}) + 0e0)"
+
+    def as_digits(self, number: str) -> str:
+        return f"CAST({number} AS CHAR(20))"
+
+    def real_day(self, column: str, form: TimeForm) -> str | None:
+        if form.name in ("date", "midnight", "naive"):  # neither 2026-00-00 nor, where the server allows it, 2026-02-30
+            return f"FROM_DAYS(TO_DAYS({column})) = DATE({column})"
+        if form.name == "instant":
+            return f"YEAR({column}) > 0"
+        return super().real_day(column, form)
+
+    def not_ended(self, column: str, form: TimeForm) -> str:
+        # IS NULL is true of a zero date where the column is NOT NULL, and only there.
+        zero = f" OR YEAR({column}) = 0" if form.name in ("date", "midnight", "naive", "instant") else ""
+        return super().not_ended(column, form) + zero
 
     def instant_literal(self, instant: datetime) -> str:
         return f"TIMESTAMP '{instant:%Y-%m-%d %H:%M:%S}'"

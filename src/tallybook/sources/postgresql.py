@@ -31,6 +31,7 @@ from tallybook.sources.base import (
     UUID,
     ColumnType,
     Reader,
+    TimeForm,
 )
 from tallybook.sources.identity import Identity
 from tallybook.sources.policies import rows_filtered
@@ -288,7 +289,9 @@ class PostgresqlSource(DescribedServer):
         return f"TIMESTAMP '{naive:%Y-%m-%d %H:%M:%S}'"
 
     def text_as_instant(self, column: str) -> str:
-        return f"CAST({column} AS timestamp with time zone)"
+        # Of what is no time the server makes an error, wherever it stands among the conditions.
+        real = self.real_day(column, TimeForm("text_offset"))
+        return f"CAST(CASE WHEN {real} THEN {column} END AS timestamp with time zone)"
 
     def stretch(self, value: str, bounds: Sequence[str]) -> str:
         if not _searchable(bounds):

@@ -308,6 +308,9 @@ class SqliteSource(FileSource["sqlite3.Connection"]):
             return value
         return Decimal(int(value)).scaleb(-(type_.scale or 0))
 
+    def as_digits(self, number: str) -> str:
+        return f"CAST({number} AS TEXT)"
+
     def text_instant_literal(self, instant: datetime) -> str:
         return str(int(instant.timestamp()))
 

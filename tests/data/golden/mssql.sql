@@ -67,7 +67,7 @@ GROUP BY CASE WHEN [ended] < CAST('2024-03-30T23:00:00' AS DATETIME2(0)) THEN 0 
 -- intervals that end before they begin
 SELECT COUNT_BIG(*) AS c0
 FROM [subscriptions]
-WHERE [ended] <= [started];
+WHERE [ended] <= [started] AND NOT ([ended] IS NULL);
 
 -- snapshot
 SELECT CAST([plan] AS NVARCHAR(MAX)) COLLATE Latin1_General_100_BIN2 AS c0, COUNT_BIG(*) AS c1

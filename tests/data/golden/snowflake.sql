@@ -67,7 +67,7 @@ GROUP BY 1, 2;
 -- intervals that end before they begin
 SELECT COUNT(*) AS c0
 FROM "SUBSCRIPTIONS"
-WHERE "ENDED" <= "STARTED";
+WHERE "ENDED" <= "STARTED" AND NOT ("ENDED" IS NULL);
 
 -- snapshot
 SELECT COLLATE(CAST("PLAN" AS VARCHAR), 'utf8') AS c0, COUNT(*) AS c1

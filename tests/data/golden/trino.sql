@@ -67,7 +67,7 @@ GROUP BY 1, 2;
 -- intervals that end before they begin
 SELECT COUNT(*) AS c0
 FROM "subscriptions"
-WHERE "ended" <= "started";
+WHERE "ended" <= "started" AND NOT ("ended" IS NULL);
 
 -- snapshot
 SELECT CAST("plan" AS VARCHAR) AS c0, COUNT(*) AS c1
