@@ -131,6 +131,7 @@ METRIC = {
     "daily_aggregate": "of each day and series only the value received last counts",
     "received": "the column by which the last is known; not given: `time`",
     "changed": "the column that every write sets: days whose facts [changed](late.md) are collected again, however old",
+    "changed_stored": "how `changed` stores time; not given: as `stored`, where that fits its type",
     "history": "`imported`: periods before the first collected day are answered by what was [imported](history.md)",
     "carry": "for so long a series without a row is carried forward; levels with one row a day",
     "over_time": f"what a wider scope shows: {', '.join(SHOWS)}; levels: {', '.join(LEVEL_SHOWS)}, change",

@@ -92,8 +92,8 @@ def relation_of(source: Source, metric: Metric) -> str:
     return source.table_name(metric.table)
 
 
-def bind(source: Source, metric: Metric, zone: str, key: str) -> Facts:
-    """Ask the source about one metric.
+def bind(source: Source, metric: Metric, zone: str, key: str, known: Bound | None = None) -> Facts:
+    """Ask the source about one metric. `known` is the definition collected before.
 
     Raises SourceError naming what does not exist or cannot be summed."""
     declared, reach = metric, None

@@ -222,7 +222,7 @@ class Planner:
     def _bound(self, metric: Metric, found: Horizon, key: str) -> Facts:
         if metric.function or found.source is None:
             return _function_facts(metric, self.zone, key)
-        return bind(found.source, metric, self.zone, key)
+        return bind(found.source, metric, self.zone, key, self._known_bound(metric, key))
 
     def _known_bound(self, metric: Metric, key: str) -> Bound | None:
         """The definition under which today's declaration was collected last."""
