@@ -15,6 +15,7 @@ from tallybook import calendar
 from tallybook.calendar import ONE_DAY
 from tallybook.collect.bind import Facts
 from tallybook.collect.statements import INTERVAL_PLAN, Group
+from tallybook.errors import SourceError
 from tallybook.sources.base import Reader
 from tallybook.store.clocks import true_start
 from tallybook.store.ledger import CoveredDay, Followed, Ledger
@@ -24,6 +25,8 @@ MARGIN = timedelta(hours=1)
 a transaction may take, and so far may the clock that wrote it be behind the source's."""
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+MAX_ZONES_APART = timedelta(hours=27)
+
 CATCH_UP = timedelta(days=1)
 """Where nothing was noted, a run may have read a copy that was so old."""
 
@@ -83,6 +86,7 @@ def follow(candidates: Sequence[Candidate]) -> Search:
     last = max(max(c.covered) for c in candidates)
     sql = one.group.changed_since(one.since, first, last)
     with one.group.source.snapshot() as reader:
+        _refuse_ahead(one, reader)
         days = _found(one, reader, sql, first, last)
     for candidate in candidates:
         fresh = sorted(days & candidate.covered - set(candidate.queue))
@@ -93,6 +97,26 @@ def follow(candidates: Sequence[Candidate]) -> Search:
         brief=one.group.changed_since(one.since, max(first, last - ONE_DAY), last),
         days=tuple(sorted({day for c in candidates for day in c.found})),
     )  # fmt: skip
+
+
+def _refuse_ahead(one: Candidate, reader: Reader) -> None:
+    """Rows that are written later than now by the source's clock: their times are of another zone than they are read in.
+
+    Raises SourceError. What is ahead by more than zones differ is of no zone."""
+    form, column = one.facts.changed, one.facts.metric.changed or ""
+    assert form is not None
+    if form.name not in ("naive", "text_space", "text_t"):
+        return
+    sql = one.group.changed_between(one.until + MARGIN, one.until + MAX_ZONES_APART)
+    ((rows, example),) = reader.rows(sql)
+    if not rows:
+        return
+    other = "local" if form.zone == "UTC" else "utc"
+    raise SourceError(
+        f"{rows} {'rows were' if rows > 1 else 'row was'} changed later than now: {column} is read {form.says}, and is {example} "
+        f"where the clock of the source says {one.until:%Y-%m-%d %H:%M} UTC",
+        hint=f'[metrics.{one.facts.metric.name}] changed_stored = "{other}"',
+    )
 
 
 def _found(one: Candidate, reader: Reader, sql: str, first: date, last: date) -> set[date]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from tallybook import calendar
 from tallybook.calendar import ONE_DAY
 from tallybook.collect.bind import Facts
+from tallybook.collect.doubts import doubts
 from tallybook.collect.gather import by_index, gather_days, gather_function, gather_intervals, gather_now
 from tallybook.collect.plan import Horizon, Planner
 from tallybook.collect.run import Means, horizon_of
@@ -140,6 +141,9 @@ def _gather(group: Group, metric: Metric, first: date, last: date, today: date, 
             )
         gather_now(group, today, staging)
         return Coverage(((today, today),))
+    for misfits in doubts(group, first, last, today, {}).misfits:
+        if misfits.days is None or misfits.days & set(calendar.days(first, last)):
+            raise misfits.error(metric.name)
     if group.key.plan == INTERVAL_PLAN:
         steps = gather_intervals(group, first, last, staging)
     else:

@@ -6,10 +6,12 @@ import difflib
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import date
 from pathlib import Path
 
 from tallybook.catalog.words import toml
 from tallybook.collect.bind import bind, describe_time
+from tallybook.collect.doubts import doubts
 from tallybook.collect.statements import Group, group_key
 from tallybook.errors import Problem, SourceError, SourceUnavailable
 from tallybook.metrics import APPLY, Metric, schema_and_table, written_table
@@ -81,6 +83,8 @@ def look(source: Source, metric: Metric, zone: str) -> Look:
         return found
     if time := describe_time(facts):
         found.said.append(time)
+    if facts.changed is not None:
+        found.said.append(f"{metric.changed} {facts.changed.says}, as when a row was changed")
     exact = {slot.type for slot in facts.bound.slots}
     if "float" in exact and any(s.agg in ("sum", "avg") for s in facts.bound.measure.slots):
         found.said.append("sums floating-point numbers; `decimals = 2` would make them exact")
@@ -88,9 +92,21 @@ def look(source: Source, metric: Metric, zone: str) -> Look:
         _warn_of_scan(source, metric, found)
     if metric.table and metric.changed:
         _warn_of_search(source, metric, found)
+    group = Group(source, group_key(facts), [facts], zone)
     if metric.interval:
-        _warn_of_reversed(Group(source, group_key(facts), [facts], zone), found)
+        _warn_of_reversed(group, found)
+    _doubt(group, found)
     return found
+
+
+def _doubt(group: Group, found: Look) -> None:
+    """All rows: those before 1971, and those after."""
+    day = date(1971, 1, 3)
+    seen = doubts(group, day, day, day, {})
+    found.said += seen.notes()
+    for misfits in seen.misfits:
+        error = misfits.error(found.metric)
+        found.problems.append(Problem(path=f"metrics.{found.metric}", message=error.message, hint=error.hint))
 
 
 def _warn_of_reversed(group: Group, found: Look) -> None:

@@ -16,6 +16,7 @@ from typing import Any
 from tallybook import calendar
 from tallybook.calendar import ONE_DAY
 from tallybook.collect.bind import Facts
+from tallybook.collect.doubts import doubts, without_doubtful
 from tallybook.collect.gather import (
     Step,
     by_index,
@@ -232,6 +233,8 @@ class _Runner:
         self.definitions = {(d.metric, d.id): d for d in plan.definitions}
         self.staged: dict[tuple[str, str], Staged] = {}
         self.again: dict[tuple[str, str], frozenset[date]] = {}
+        self.looked_at: dict[Any, Any] = {}
+        """What is known of columns, for groups that share them."""
         self.loads: dict[str, float] = {}
         """Seconds spent on late works, by source."""
         self.late = Counter(work.facts[0].metric.source or "" for work in plan.works if work.late)
@@ -264,6 +267,8 @@ class _Runner:
             key = (facts.bound.key, facts.bound.definition)
             self.again[key] = self.again.get(key, frozenset()) | work.again.get(key, frozenset())
         try:
+            if not self._in_one_form(work):
+                return
             for step in _isolated_steps(self._as_allowed(work) if work.late else self._steps(work)):
                 self._staged(work, step)
         except SourceUnavailable as error:
@@ -274,6 +279,30 @@ class _Runner:
                 self._one_by_one(work, error, fused=not apart)
             else:
                 self._failed(work, error)
+
+    def _in_one_form(self, work: Work) -> bool:
+        """Look for rows whose time is in another form than it is read in, and take their days out of the work. False when
+        there is nothing left to do."""
+        if work.group is None or work.snapshot_day is not None:
+            return True
+        first, last = min(a for a, _ in work.stretches), max(b for _, b in work.stretches)
+        found = doubts(work.group, first, last, work.horizon.last_closed, self.looked_at)
+        if found.misfits and len({facts.metric.where for facts in work.facts}) > 1:
+            self._one_by_one(work, fused=True)  # which of them count such a row, each says by its own `where`
+            return False
+        for facts in work.facts:
+            report = self._report(facts)
+            report.notes += [note for note in found.notes() if note not in report.notes]
+        left = without_doubtful(work.stretches, found)
+        for facts in work.facts:
+            for misfits in found.misfits:
+                error = misfits.error(facts.metric.name)
+                if left != work.stretches:
+                    self._report(facts).failed(error.message, error.hint)
+                else:
+                    self._report(facts).notes.append(f"{error.message}; on days that were not asked for")
+        work.stretches = left
+        return bool(left)
 
     def _steps(self, work: Work) -> Iterator[Step]:
         self._tell(

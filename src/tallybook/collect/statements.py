@@ -514,6 +514,15 @@ class Group:
         day_of_fact = source.stretch(source.time_value(time, form), bounds)
         return f"SELECT DISTINCT {day_of_fact} AS c0 FROM {self.relation} WHERE {' AND '.join(late)}"
 
+    def changed_between(self, start: datetime, end: datetime) -> str:
+        """How many facts were written from `start` to before `end`, and the latest of these times."""
+        written, column = self.members[0].changed, self.source.quote(self.metric.changed or "")
+        assert written is not None
+        bounds = [self.source.bound(written, instant, day_of(instant, self.zone)) for instant in (start, end)]
+        latest = self.source.fetched_time(f"MAX({column})", written)
+        within = [f"{column} >= {bounds[0]}", f"{column} < {bounds[1]}"]
+        return self._select([], [self.source.count("*"), latest], self.relation, within)
+
     def earliest(self) -> str:
         """A statement for the earliest time of the facts that a calendar has."""
         metric, facts = self.metric, self.members[0]

@@ -1,0 +1,273 @@
+"""Rows whose time is written in another form than the column is read in, and rows that have no time at all.
+
+The form of a column is known from some of its values. Here all rows are looked at that a run reads, by one statement for
+each column: those of the days it collects, with two days on either side, and those before 1971 and beyond tomorrow, where
+a misread unit or form moves a row. What lies in between is in order, and an index skips it.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+from tallybook import calendar
+from tallybook.calendar import ONE_DAY, start_of
+from tallybook.collect.bind import stored_form
+from tallybook.collect.statements import Group
+from tallybook.errors import SourceError
+from tallybook.sources.base import FIRST_POSSIBLE, LAST_POSSIBLE, TIMESTAMPTZ, ColumnType, TimeForm, as_instant
+from tallybook.sources.readings import DIGITS, EPOCHS, YYYYMMDD, day_of_digits, digits, is_no_instant, misread
+
+MARGIN = timedelta(days=2)
+"""Two forms of one instant are at most so far apart."""
+_HEAD = 13
+"""Of 2026-03-04T10:30:00 the day and the hour: rows of one hour are looked at together."""
+_DIGIT = "_"
+
+
+@dataclass(kw_only=True)
+class Misfits:
+    """Rows of one column in another form. `days`: those they belong to in either reading; None where nobody knows."""
+
+    column: str
+    form: TimeForm
+    rows: int = 0
+    example: Any = None
+    fits: str | None = None
+    """The `stored` by which they are times."""
+    days: set[date] | None = field(default_factory=set)
+
+    def add(self, rows: int, example: Any, fits: str | None, days: set[date] | None) -> None:
+        if not self.rows:
+            self.example, self.fits = example, fits
+        self.rows += rows
+        self.days = None if days is None or self.days is None else self.days | days
+
+    def error(self, name: str) -> SourceError:
+        """What a metric fails with."""
+        shown = self.example.decode(errors="replace") if isinstance(self.example, bytes) else self.example
+        rows = f"{self.rows} rows contain times" if self.rows > 1 else "1 row contains a time"
+        return SourceError(
+            f"metrics.{name}: time column {self.column!r} is read {self.form.says}, and {rows} in another form, as {shown!r:.60}",
+            hint=self._hint(),
+        )
+
+    def _hint(self) -> str:
+        if isinstance(self.example, bytes):
+            return f"a BLOB is no text: select cast({self.column} as text) as {self.column} in `sql`"
+        if self.fits is None:
+            return "leave such rows out by `where`, or make times of one form in `sql`"
+        both = self.form.zone == "UTC" and not self.form.by_day and not self.form.number
+        fits = "offset" if both and self.fits in ("utc", "date", "offset") else self.fits
+        return f'stored = "{fits}" fits these; where both forms are in use, make them one in `sql`'
+
+
+@dataclass(kw_only=True)
+class Doubts:
+    """What was found in the columns of a group."""
+
+    misfits: list[Misfits] = field(default_factory=list)
+    without: dict[str, tuple[int, Any]] = field(default_factory=dict)
+    """Column → rows without a time, and what one contains."""
+
+    def notes(self) -> Iterator[str]:
+        for column, (rows, example) in self.without.items():
+            shown = (
+                "null"
+                if example is None
+                else repr(example.decode(errors="replace") if isinstance(example, bytes) else example)
+            )
+            are = "rows have no time and are" if rows > 1 else "row has no time and is"
+            yield f"{rows} {are} left out: {column} is {shown:.60}" + (
+                " or the like" if rows > 1 and example is not None else ""
+            )
+
+
+def doubts(group: Group, first: date, last: date, today: date, known: dict[Any, Any]) -> Doubts:
+    """Look at the columns of a group for the days first … last. `known` keeps answers for groups of the same rows.
+
+    Raises SourceError."""
+    found = Doubts()
+    if group.key.plan == "snapshot" or "{{" in group.relation:
+        return found
+    for column, form, bound in _columns(group):
+        where = tuple(group._shared())
+        key = (group.key.source, group.relation, where, column, form, first, last, group.zone)
+        if key not in known:
+            known[key] = _looked_at(group, column, form, first, last, today, bound)
+        misfits, rows, example = known[key]
+        if misfits.rows:
+            found.misfits.append(misfits)
+        if rows:
+            found.without[column] = (rows, example)
+    return found
+
+
+def _columns(group: Group) -> Iterator[tuple[str, TimeForm, bool]]:
+    """(column, how it is read, whether null means something)."""
+    facts = group.members[0]
+    named = (
+        (group.metric.time, facts.time, False),
+        (group.metric.from_, facts.since, False),
+        (group.metric.until, facts.until, True),
+    )
+    for column, form, open_ended in named:
+        if column is not None and form is not None:
+            yield column, form, open_ended
+
+
+def _looked_at(
+    group: Group, column: str, form: TimeForm, first: date, last: date, today: date, open_ended: bool
+) -> tuple[Misfits, int, Any]:
+    misfits = Misfits(column=column, form=form)
+    if group.metric.interval:  # a row has a part in every day from its beginning on
+        first = min(first, date(1971, 1, 1))
+    rows, example = 0, None
+    with group.source.snapshot() as reader:
+        if form.is_text:
+            judge = _judge(group, form, first, last)
+            for _, number, least, most in reader.rows(_texts(group, column, form, first, last, today)):
+                if is_no_instant(least) and is_no_instant(most):
+                    rows, example = rows + int(number), least
+                else:
+                    misfits.add(int(number), least, *judge(least, most))
+        elif form.number:
+            for place, number, least, most in reader.rows(_numbers(group, column, form)):
+                other = [*misread(form.number)][int(place)][0]
+                misfits.add(
+                    int(number),
+                    least,
+                    other,
+                    set(calendar.days(_day_of(least, other, group.zone), _day_of(most, other, group.zone))),
+                )
+        if (not open_ended and not form.is_text) or not open_ended:
+            more, shown = _without_time(group, reader, column, form)
+            rows, example = rows + more, example if shown is None else shown
+    return misfits, rows, example
+
+
+# --- rows without a time -----------------------------------------------------------------------------------
+
+
+def _without_time(group: Group, reader: Any, column: str, form: TimeForm) -> tuple[int, Any]:
+    source, name = group.source, group.source.quote(column)
+    conditions = [f"{name} IS NULL"]
+    if form.name in ("instant", "naive", "midnight", "date") and not source.calendar_times:
+        low, high = (source.bound(form, start_of(day, "UTC"), day) for day in (FIRST_POSSIBLE, LAST_POSSIBLE))
+        if group.metric.interval and column == group.metric.from_ and source.dialect != "mysql":
+            low = ""  # what began before all time holds from the first day on
+        conditions += [f"{name} < {low}"] * bool(low) + [f"{name} >= {high}"]
+    shown = source.text(name, ColumnType(TIMESTAMPTZ))
+    sql = group._select(
+        [], [source.count("*"), f"MIN({shown})"], group.relation, [f"({' OR '.join(conditions)})", *group._shared()]
+    )
+    ((rows, example),) = reader.rows(sql)
+    return int(rows), example
+
+
+# --- numbers -------------------------------------------------------------------------------------------------
+
+
+def _numbers(group: Group, column: str, form: TimeForm) -> str:
+    """Which other form numbers have, how many, the least and the greatest; of those that this form reads as 1970 or as the
+    years after 9999."""
+    name = group.source.quote(column)
+    ranges = [f"({name} >= {low} AND {name} < {high})" for _, low, high in misread(form.number)]
+    whens = " ".join(f"WHEN {one} THEN {place}" for place, one in enumerate(ranges))
+    columns = [group.source.count("*"), f"MIN({name})", f"MAX({name})"]
+    return group._select([f"CASE {whens} END"], columns, group.relation, [f"({' OR '.join(ranges)})", *group._shared()])
+
+
+def _day_of(value: Any, form: str, zone: str) -> date:
+    if form == YYYYMMDD:
+        return day_of_digits(f"{digits(value):.0f}") or date(1970, 1, 1)
+    return calendar.day_of(datetime.fromtimestamp(float(value) / EPOCHS[form], UTC), zone)
+
+
+# --- texts ---------------------------------------------------------------------------------------------------
+
+
+def _texts(group: Group, column: str, form: TimeForm, first: date, last: date, today: date) -> str:
+    """Rows that have not the form, or are of no day: day and hour, how many, the least and the greatest."""
+    source, name = group.source, group.source.quote(column)
+    low, high, ahead = first - MARGIN, last + MARGIN + ONE_DAY, max(today, last) + MARGIN + ONE_DAY
+    written = [_written(group, form, day) for day in (low, high, ahead, date(1971, 1, 1))]
+    ranges = [
+        f"({name} >= {written[0]} AND {name} < {written[1]})",
+        f"{name} < {written[3]}",
+        f"{name} >= {written[2]}",
+    ]
+    if not form.number and last.year - first.year < 15:  # 20260304 and 2026/03/04 are between two years
+        ranges += [f"({name} >= '{y}-13' AND {name} < '{y + 1}')" for y in range(first.year - 1, last.year + 2)]
+    fits, real = _fits(group, name, form), source.real_day(name, form)
+    whole = f"{fits} AND {real}" if real else fits
+    wrong = f"CASE WHEN {whole} THEN 0 ELSE 1 END = 1"
+    columns = [source.count("*"), f"MIN({name})", f"MAX({name})"]
+    head = source.substring(name, 1, _HEAD)
+    return group._select([head], columns, group.relation, [f"({' OR '.join(ranges)})", wrong, *group._shared()])
+
+
+def _written(group: Group, form: TimeForm, day: date) -> str:
+    return group.source.bound(form, start_of(day, "UTC"), day) if form.number else f"'{day}'"
+
+
+def _fits(group: Group, name: str, form: TimeForm) -> str:
+    """The condition that a text has the form, by the places of its separators."""
+    text = f"typeof({name}) = 'text' AND " if group.source.dialect == "sqlite" else ""
+    if form.number:
+        length = DIGITS.get(form.number, 8)
+        return f"{text}({name} LIKE '{_DIGIT * length}' OR {name} LIKE '{_DIGIT * length}.%') AND {name} NOT LIKE '%-%'"
+    if form.name == "text_date":
+        more = "%" if group.metric.stored == "date" else ""
+        return f"{text}{name} LIKE '____-__-__{more}'"
+    if form.name == "text_offset":
+        return f"{text}({name} LIKE '____-__-__' OR {name} LIKE '____-__-__ __:__%' OR {name} LIKE '____-__-__T__:__%')"
+    rest = group.source.substring(name, 17, 40)
+    separator = "T" if form.name == "text_t" else " "
+    zoned = "" if form.zone == "UTC" else f" AND {rest} NOT LIKE '%Z'"
+    return f"{text}{name} LIKE '____-__-__{separator}__:__%' AND {rest} NOT LIKE '%+%' AND {rest} NOT LIKE '%-%'{zoned}"
+
+
+def _judge(
+    group: Group, form: TimeForm, first: date, last: date
+) -> Callable[[Any, Any], tuple[str | None, set[date] | None]]:
+    """Tells of the least and the greatest of some texts by which form they are times, and of which days in either reading."""
+    listed = list(calendar.days(first, last + ONE_DAY))
+    bounds = [] if form.name == "text_offset" else [group._literal(form, day).strip("'") for day in listed]
+
+    def judged(least: Any, most: Any) -> tuple[str | None, set[date] | None]:
+        texts = [v.decode(errors="replace") if isinstance(v, bytes) else str(v) for v in (least, most)]
+        fits = stored_form(texts[0])
+        if fits is None or group.metric.interval:
+            return fits, None
+        days = [_day_of_text(text, fits, form, group.zone) for text in texts]
+        if not isinstance(least, bytes):
+            days += [listed[place - 1] for text in texts if 0 < (place := bisect_right(bounds, text)) < len(bounds)]
+        return fits, set(calendar.days(min(days), max(days)))
+
+    return judged
+
+
+def _day_of_text(text: str, fits: str, form: TimeForm, zone: str) -> date:
+    if fits in (*EPOCHS, YYYYMMDD):
+        return _day_of(digits(text), fits, zone)
+    if fits == "date":
+        return date.fromisoformat(text[:10])
+    moment = datetime.fromisoformat(text.replace(",", "."))
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=calendar.zone(form.zone))
+    return calendar.day_of(as_instant(moment), zone)
+
+
+def without_doubtful(stretches: Sequence[tuple[date, date]], found: Doubts) -> tuple[tuple[date, date], ...]:
+    """The stretches without the days on which there are rows of another form."""
+    if any(misfits.days is None for misfits in found.misfits):
+        return ()
+    bad = {day for misfits in found.misfits for day in misfits.days or ()}
+    return tuple(calendar.stretches(day for a, b in stretches for day in calendar.days(a, b) if day not in bad))
+
+
+__all__ = ["Doubts", "Misfits", "doubts", "without_doubtful"]
