@@ -450,11 +450,11 @@ class Source(abc.ABC):
         if form.number:
             text, month, day = column if form.is_text else self.as_digits(column), 5, 7
         m, d = self.substring(text, month, 2), self.substring(text, day, 2)
-        leap = ", ".join(f"'{year}'" for year in range(1904, 2200, 4) if year != 2100)
+        leap = ", ".join(f"'{year:02}'" for year in range(0, 100, 4))
         return (
-            f"({m} BETWEEN '01' AND '12' AND {d} BETWEEN '01' AND '31' AND ({d} < '29' OR ({d} = '31' AND {m} IN "
-            f"('01', '03', '05', '07', '08', '10', '12')) OR ({d} < '31' AND {m} <> '02') OR ({m} = '02' AND {d} = '29' "
-            f"AND {self.substring(text, 1, 4)} IN ({leap}))))"
+            f"({m} BETWEEN '01' AND '12' AND {d} BETWEEN '01' AND '31' AND ({d} < '29' OR ({m} <> '02' AND ({d} < '31' OR {m} "
+            f"NOT IN ('04', '06', '09', '11'))) OR ({d} = '29' AND {self.substring(text, 3, 2)} IN ({leap}) AND "
+            f"{self.substring(text, 1, 4)} NOT IN ('1900', '2100'))))"
         )
 
     def not_ended(self, column: str, form: TimeForm) -> str:

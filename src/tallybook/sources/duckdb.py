@@ -26,6 +26,7 @@ from tallybook.sources.base import (
     UUID,
     ColumnType,
     Reader,
+    TimeForm,
     as_exact,
     as_float,
     as_integer,
@@ -191,6 +192,11 @@ class DuckdbSource(FileSource["duckdb.DuckDBPyConnection"]):
 
     def float(self, expression: str) -> str:
         return f"CAST({expression} AS DOUBLE)"
+
+    def real_day(self, column: str, form: TimeForm) -> str | None:
+        if not form.is_text or form.number:
+            return super().real_day(column, form)
+        return f"TRY_CAST({self.substring(column, 1, 10)} AS DATE) IS NOT NULL"
 
     def text_as_instant(self, column: str) -> str:
         return f"TRY_CAST({column} AS TIMESTAMP WITH TIME ZONE)"

@@ -210,6 +210,8 @@ class MysqlSource(DescribedServer):
             return f"FROM_DAYS(TO_DAYS({column})) = DATE({column})"
         if form.name == "instant":
             return f"YEAR({column}) > 0"
+        if form.is_text and not form.number:
+            return f"TO_DAYS(LEFT({column}, 10)) IS NOT NULL"
         return super().real_day(column, form)
 
     def not_ended(self, column: str, form: TimeForm) -> str:

@@ -32,6 +32,7 @@ from tallybook.sources.base import (
     ColumnType,
     Moments,
     Reader,
+    TimeForm,
     as_exact,
     digits_lost,
 )
@@ -307,6 +308,12 @@ class SqliteSource(FileSource["sqlite3.Connection"]):
         if value is None or type_.kind != DEC:
             return value
         return Decimal(int(value)).scaleb(-(type_.scale or 0))
+
+    def real_day(self, column: str, form: TimeForm) -> str | None:
+        if not form.is_text or form.number:
+            return super().real_day(column, form)
+        day = self.substring(column, 1, 10)
+        return f"date({day}, '+0 days') = {day}"  # of 2026-02-30 it makes 2026-03-02, and null of 2026-13-01
 
     def as_digits(self, number: str) -> str:
         return f"CAST({number} AS TEXT)"
