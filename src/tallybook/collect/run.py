@@ -288,7 +288,8 @@ class _Runner:
         first, last = min(a for a, _ in work.stretches), max(b for _, b in work.stretches)
         found = doubts(work.group, first, last, work.horizon.last_closed, self.looked_at)
         if found.misfits and len({facts.metric.where for facts in work.facts}) > 1:
-            self._one_by_one(work, fused=True)  # which of them count such a row, each says by its own `where`
+            # Which of them count such a row, each says by its own `where`.
+            self._one_by_one(work, found.misfits[0].error(work.facts[0].metric.name), fused=True)
             return False
         for facts in work.facts:
             report = self._report(facts)
