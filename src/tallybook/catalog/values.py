@@ -465,7 +465,7 @@ def read_tab(value: object) -> str:
 
 def read_store(value: object) -> str:
     text = read_text(value)
-    if "://" in text:
+    if "://" in text or re.search(r":.*@", text):
         expected = 'a folder, or "ledger" for points that are kept in the ledger; a URL is the ledger\'s'
         raise Wrong("is a URL", expected=expected, instead="ledger")
     return text

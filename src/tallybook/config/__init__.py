@@ -9,6 +9,7 @@ Every command begins here, so what is heavy (SQL parsing, the user's Python) is 
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -314,7 +315,7 @@ class _Reading:
             return ""
         expansion = Expansion(variables, Problems())
         store = expansion.text(written, "book.store").strip()
-        if "://" in store:  # it may hold a password, and is told of as a problem
+        if "://" in store or re.search(r":.*@", store):  # it may hold a password, and is told of as a problem
             self.secrets |= secrets_of(store, {n: v for n, v in expansion.used.items() if v})
             return ""
         return store

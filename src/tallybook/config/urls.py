@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import parse_qs, unquote, unquote_plus
 
+from tallybook.config.parameters import wrong_parameter
+
 DIALECTS = {
     "sqlite": "sqlite",
     "postgresql": "postgres",
@@ -32,7 +34,7 @@ _FILES = ("sqlite", "duckdb", "chdb")
 
 HIDDEN = "***"
 _SCHEME = re.compile(r"([A-Za-z][\w.-]*)(\+[\w.-]+)?:")
-_SECRET_WORDS = "pass|pwd|secret|token|key|credential|auth"
+_SECRET_WORDS = "odbc_connect|pass|pwd|secret|token|key|credential|auth"
 # A whole URL may hold blanks and quotes in its password; one within a text ends there.
 _PASSWORD = re.compile(r"\A(\s*\w[\w+.-]*://[^:/?#@]*):(.*)@", re.DOTALL)
 _PARAMETER = re.compile(rf"([?&][^=&#]*(?:{_SECRET_WORDS})[^=&#]*)=([^&#]*)", re.IGNORECASE)
@@ -40,6 +42,13 @@ _PASSWORD_WITHIN = re.compile(r"(\w[\w+.-]*://[^\s:/?#@'\"]*):([^\s'\"]*)@")
 _PARAMETER_WITHIN = re.compile(rf"([?&][^\s=&#]*(?:{_SECRET_WORDS})[^\s=&#]*)=([^\s&#'\"]*)", re.IGNORECASE)
 _SECRET_NAME = re.compile(_SECRET_WORDS, re.IGNORECASE)
 _HOST = re.compile(r"localhost|(?:[\w-]{1,30}\.)+[A-Za-z\d]{1,10}")
+_PATH = re.compile(r"[\w./~-]+\.(db|db3|sqlite|sqlite3|duckdb|ddb)", re.IGNORECASE)
+"""A file of a database, as it is written where a URL was expected."""
+_ONE_HOST = r"(?:\[[^\]\s]*\]|[^\s:/?#@;=\[\],]*)(?::\d*)?"
+_READABLE = re.compile(
+    rf"\s*[A-Za-z][\w.-]*(?:\+[\w.-]+)?://(?:[^\s:/?#@]*(?::[^\n]*)?@)?{_ONE_HOST}(?:,{_ONE_HOST})*"
+    r"(?P<path>/[^?#\n]*)?(?:\?(?P<query>[^#\n]*))?(?:#[^\n]*)?",
+)
 _SHORT = 8
 """Up to so many letters a secret is hidden only where it stands alone: `app` must not eat `application`."""
 
@@ -87,21 +96,39 @@ def wrong_url(url: str) -> dict[str, str] | None:
     expected = ", ".join(f"{name}://…" for name in DIALECTS)
     scheme = scheme_of(url)
     if "://" not in url:
-        file = url if re.fullmatch(r"[\w./-]+", url) else "app.db"
-        paste = f'url = "sqlite:///{file.rpartition("sqlite:")[2]}"'
+        paste = f'url = "{_proper(url)}"'
         return {"message": "is not the URL of a database", "expected": expected, "paste": paste}
     if scheme not in DIALECTS:
         return _unknown_scheme(url, expected)
     where = url.partition("://")[2]
     if scheme in _FILES and where and not where.startswith(("/", "?")):
-        paste = f'url = "{scheme}:///{where}"'
+        paste = f'url = "{scheme}:///{where if _PATH.fullmatch(where) else "app.db"}"'
         return {"message": "needs three slashes before the file", "expected": paste[6:], "paste": paste}
-    return None
+    if not readable(url):
+        return {
+            "message": "cannot be read",
+            "expected": f"{scheme}://user:password@host:port/database",
+            "hint": "signs of a password are written as %XX: / is %2F, @ is %40, : is %3A",
+        }
+    driver = (_SCHEME.match(url) or [""] * 3)[2] or ""
+    found = _READABLE.fullmatch(url)
+    return wrong_parameter(scheme, driver.removeprefix("+"), (found and found["query"]) or "")
+
+
+def _proper(text: str) -> str:
+    """How a URL is written, where something else was: nothing of it is repeated but the name of a file."""
+    kind = re.match(r"[a-z]+", text.lower())
+    if re.search(r"(?i)\b(host|dbname)\s*=", text):
+        return "postgresql://USER:PASSWORD@HOST/DATABASE"
+    if kind and kind[0] in DIALECTS and kind[0] not in _FILES:
+        return f"{kind[0]}://USER:PASSWORD@HOST/DATABASE"
+    file = text.removeprefix("sqlite:")
+    return f"sqlite:///{file if _PATH.fullmatch(file) else 'app.db'}"
 
 
 def wrong_ledger(url: str) -> dict[str, str] | None:
     """Why a text is not the URL of a ledger, as the details of a Problem, or None."""
-    if scheme_of(url) in ("postgresql", "postgres") and "://" in url:
+    if scheme_of(url) in ("postgresql", "postgres") and readable(url):
         return None
     return {
         "message": "is not the URL of a PostgreSQL database, which is where a ledger may be kept",
@@ -163,8 +190,22 @@ def _unknown_scheme(url: str, expected: str) -> dict[str, str]:
     }
 
 
+def readable(url: str) -> bool:
+    """Whether it is known which part of a text is a password: scheme://user:password@host:port/path?query."""
+    found = _READABLE.fullmatch(url)
+    if found is None:
+        return False
+    if re.search(rf"\s[^&=]*(?:{_SECRET_WORDS})[^&=]*=", found["query"] or "", re.IGNORECASE):
+        return False
+    return scheme_of(url.strip()) in _FILES or not re.search(r"[:@;=]", found["path"] or "")
+
+
 def masked_url(url: str) -> str:
-    """The URL without its password and without the values of parameters like password=, token= or sslkey=."""
+    """The URL without its password and without the values of parameters like password=, token= or sslkey=; of one that
+    cannot be read no more than the letters before its first colon."""
+    if not readable(url):
+        letters = re.match(r"\s*([A-Za-z]{1,20})(?=:|//|\+\w+:)", url)
+        return url if _PATH.fullmatch(url) else f"{letters[1]}:…" if letters else "…"
     return _PARAMETER.sub(rf"\1={HIDDEN}", _PASSWORD.sub(rf"\1:{HIDDEN}@", url))
 
 
@@ -172,6 +213,9 @@ def secrets_of(url: str, variables: Mapping[str, str]) -> dict[str, str]:
     """What must not be seen of a URL, and what is shown instead: its password, the values of its secret
     parameters, each also decoded, and every value of `variables` that was put into it and is not visible
     in `masked_url`."""
+    if not readable(url):
+        shown = masked_url(url)
+        return {**dict.fromkeys(_pieces(url, variables), HIDDEN), url: shown} if shown != url else {}
     found = {found[2]: HIDDEN for pattern in (_PASSWORD, _PARAMETER) for found in pattern.finditer(url)}
     for secret in list(found):
         found |= {unquote(secret): HIDDEN, unquote_plus(secret): HIDDEN}
@@ -180,6 +224,14 @@ def secrets_of(url: str, variables: Mapping[str, str]) -> dict[str, str]:
         found[url] = shown
     found |= {value: masked(value, found) for value in variables.values() if value not in shown}
     return {secret: instead for secret, instead in found.items() if secret and secret != instead}
+
+
+def _pieces(url: str, variables: Mapping[str, str]) -> list[str]:
+    """Whatever could be the password of a text that cannot be read."""
+    known = {*DIALECTS, "localhost", "host", "port", "user", "password", "dbname", "database", "https", "jdbc"}
+    found = [value for value in variables.values() if len(value) > 3 and value != url]
+    pieces = re.split(r"[\s:/@?&=;,'\"+\\]+", url)
+    return found + [one for one in pieces if len(one) > 3 and one.lower() not in known and not _PATH.fullmatch(one)]
 
 
 def secret_variables(variables: Mapping[str, str | None]) -> dict[str, str]:
