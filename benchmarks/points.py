@@ -70,5 +70,17 @@ def additive(scene: Scene) -> Path:
 
 
 @functools.lru_cache(maxsize=4)
+def large(scene: Scene) -> Path:
+    """A book of 40 MB, all of which a question about one metric opens; a small one when it has to be quick."""
+    metrics, series = (4, 20) if scene.quick else (40, 275)
+    return additive_book(scene.new_folder(), metrics=metrics, series=series)
+
+
+def megabytes(folder: Path) -> float:
+    """The size of the points of a project's book."""
+    return sum(path.stat().st_size for path in (folder / "book" / "points").rglob("*.parquet")) / 1e6
+
+
+@functools.lru_cache(maxsize=4)
 def people(scene: Scene) -> Path:
     return people_book(scene.new_folder(), ids=scene.scale.ids_per_day)

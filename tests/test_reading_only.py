@@ -314,6 +314,10 @@ def source(folder: Path) -> Path:
     (folder / "tallybook.toml").write_text(TOML.replace("sqlite:///app.db", "sqlite:///app/app.db"))
     (folder / "app").chmod(0o755)
     (folder / "app" / "app.db").chmod(0o644)
+    # A book of its own: for one that was collected, a database under another path is another source.
+    shutil.rmtree(folder / "book")
+    with opened(folder) as book:
+        book.run()
     give_to_the_group(folder)
     return folder
 
