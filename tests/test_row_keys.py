@@ -126,6 +126,11 @@ def test_a_blank_is_null_and_the_empty_text_only_where_it_has_no_row() -> None:
     both = reader((DAY, None), (DAY, key_text("")))
     assert match({1: (DAY, None)}, both).rows == {(DAY, None): 1}
     assert match({1: (DAY, None)}, reader((DAY, key_text("")))).rows == {(DAY, key_text("")): 1}
+    assert match({1: (DAY, " ")}, both).rows == {(DAY, None): 1}
+    assert match({1: (DAY, " "), 2: (DAY, None)}, reader((DAY, " "), (DAY, None))).rows == {
+        (DAY, " "): 1,
+        (DAY, None): 2,
+    }
     assert match({1: (DAY, None), 2: (DAY, None)}, both).rows == {(DAY, None): 1, (DAY, key_text("")): 2}
 
 

@@ -775,11 +775,20 @@ class Office(RuleBasedStateMachine):
         ours, found = set(tab.places.values()), []
         period = tab.places["period"]
         for row, cells in enumerate(tab.cells):
-            mine = row == tab.header or isinstance(tab.cell(row, period), float)
+            mine = (
+                row == tab.header or isinstance(tab.cell(row, period), float) or self.means_a_day(tab.cell(row, period))
+            )
             for column, value in enumerate(cells):
                 if value is not None and not (mine and column in ours):
                     found.append("a formula" if isinstance(value, sheets_tab.Formula) else value)
         return Counter(found)
+
+    def means_a_day(self, cell: Any) -> bool:
+        """Whether somebody wrote one of our days otherwise."""
+        shown = str(cell.shows if isinstance(cell, sheets_tab.Formula) else cell).strip()
+        forms = ("{d}", "{d} 14:00", "{d:%d.%m.%Y}", "{d:%d %b %Y}")
+        serials = {f"{serial(str(day))}.0" for day in self.numbers}
+        return shown in serials or any(shown == form.format(d=day) for day in self.numbers for form in forms)
 
     @rule(days=st.integers(0, 3), late=st.booleans(), another=st.booleans())
     def deliver(self, days: int, late: bool = False, another: bool = False) -> None:
@@ -880,6 +889,26 @@ class Office(RuleBasedStateMachine):
         assert tab is not None
         if isinstance(tab.cell(row - 1, tab.places["period"]), float):
             self.person.type(f"'{title}'!{letter}{row}", -1)
+
+    @rule(
+        row=st.integers(2, 8),
+        how=st.sampled_from(
+            ["text", "time", "text with time", "German", "words", "blanks", "formula", "text of formula"]
+        ),
+    )
+    def write_a_day_otherwise(self, row: int, how: str) -> None:
+        tab = self.tab()
+        assert tab is not None
+        key = tab.cell(row - 1, tab.places["period"])
+        if not isinstance(key, float) or not key.is_integer():
+            return
+        day = _DAY_0 + timedelta(days=int(key))
+        typed = {
+            "text": f"'{day}", "time": f"{day} 14:00", "text with time": f"'{day} 14:00", "German": f"'{day:%d.%m.%Y}",
+            "words": f"'{day:%d %b %Y}", "blanks": f"' {day} ", "formula": f"=DATE({day.year},{day.month},{day.day})",
+            "text of formula": f'="{day}"',
+        }  # fmt: skip
+        self.person.type(f"'{tab.title}'!{self.letter(tab.places['period'])}{row}", typed[how])
 
     @rule(descending=st.booleans(), draw=st.data())
     def sort_the_rows(self, descending: bool, draw: st.DataObject) -> None:

@@ -21,11 +21,10 @@ from tallybook.testing.sheets import Emulator, Person
 class Sheet:
     """A project that delivers to the tab "Daily" of a new document."""
 
-    def __init__(self, google: Emulator, delivery: str) -> None:
+    def __init__(self, google: Emulator, delivery: str, folder: Path) -> None:
         self.google, self.document = google, google.create("Metrics")
         for name, value in google.authorized_user().items():
             os.environ[f"TALLYBOOK_GOOGLE_{name.upper()}"] = str(value)
-        folder = Path("sheet")
         folder.mkdir(exist_ok=True)
         declared = Path("tallybook.toml").read_text().replace("sqlite:///app.db", "sqlite:///../app.db")
         declared += f'\n[deliveries.board]\nto = "google_sheets"\nspreadsheet = "{self.document}"\ntab = "Daily"\n'
@@ -49,6 +48,6 @@ class Sheet:
 
 
 @contextmanager
-def example(delivery: str) -> Iterator[Sheet]:
+def example(delivery: str, folder: str = "sheet") -> Iterator[Sheet]:
     with Emulator() as google:
-        yield Sheet(google, delivery)
+        yield Sheet(google, delivery, Path(folder))

@@ -107,7 +107,7 @@ class KeyReader:
         return start if serial < (behind - self.day_0).days else serial
 
     def _texts(self, value: Cell) -> list[Cell]:
-        if value is None:
+        if value is None or fold(value) == "":  # blanks are nothing to see, so nothing was written there
             return [None, fold(EMPTY_TEXT)]
         found = [fold(value)]
         if isinstance(value, float) and value.is_integer() and 0 <= value < 2_958_466:
