@@ -42,12 +42,14 @@ FACTS = [
 ]
 
 
-def declare(sheet: Sheet, more: str = 'by = ["plan"]', locale: str = "") -> None:
+def declare(
+    sheet: Sheet, more: str = 'by = ["plan"]', locale: str = "", *, metrics: str = METRICS, names: str = '"n"'
+) -> None:  # fmt: skip
     if locale:
         sheet.document = sheet.google.create("Zahlen", locale=locale)
     sheet.project.declare(
-        f'{METRICS}\n[deliveries.board]\nto = "google_sheets"\nspreadsheet = "{sheet.document}"\napi = "{sheet.google.url}"\n'
-        f'metrics = ["n"]\n{more}\n',
+        f'{metrics}\n[deliveries.board]\nto = "google_sheets"\nspreadsheet = "{sheet.document}"\napi = "{sheet.google.url}"\n'
+        f"metrics = [{names}]\n{more}\n",
         start="2026-01-01",
     )  # fmt: skip
     sheet.project.close()
@@ -255,6 +257,15 @@ def test_what_was_ours_and_was_not_asked_for_leaves_a_mirror(sheet: Sheet, mode:
     assert sorted(map(str, sheet.rows())) == sorted(map(str, before))
 
 
+def test_a_copy_of_a_row_is_reported_also_when_it_left_the_window(sheet: Sheet) -> None:
+    days(sheet, 5)
+    declare(sheet, 'last = "2 days"')
+    sheet.run("2026-01-04T06:00")
+    sheet.google.person(sheet.document).type_rows("board!A6", [["2026-01-02", "yes", 2]])
+    (report,) = sheet.run("2026-01-06T06:00")
+    assert "there twice" in report.hint
+
+
 def test_rows_of_people_are_never_taken_for_ours(sheet: Sheet) -> None:
     days(sheet, 5)
     declare(sheet, 'last = "3 days"\nmode = "mirror"')
@@ -345,6 +356,16 @@ def test_a_formula_column_beside_ours_goes_on_in_new_rows(sheet: Sheet) -> None:
     assert sheet.tab().shown[6][4] == "12.00"
     assert sheet.rows()[-1] == ["below"]
     assert sum(sheet.google.calls().values()) == 3
+
+
+def test_a_formula_column_that_a_new_metric_moves_goes_on_where_it_is_then(sheet: Sheet) -> None:
+    days(sheet, 6)
+    declare(sheet, "")
+    sheet.run("2026-01-05T06:00")
+    sheet.google.person(sheet.document).type_rows("board!D2", [[f"=C{row}*2"] for row in range(2, 6)])
+    declare(sheet, "", metrics=METRICS + METRICS.replace("metrics.n", "metrics.m"), names='"n", "m"')
+    sheet.run("2026-01-07T06:00")
+    assert sheet.tab().entered[5:7] == [[serial(f"2026-01-0{d}"), "yes", d, d, f"=C{d + 1}*2"] for d in (5, 6)]
 
 
 def test_a_formula_is_the_same_in_another_row() -> None:

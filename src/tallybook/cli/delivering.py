@@ -72,4 +72,5 @@ def _change(change: dict[str, Any]) -> str:
     key = " ".join("–" if part is None else str(part) for part in change.get("key", ()))
     if "old" in change:
         return f"{change['what']}: {change['column']} {key} (row {change['row']}): {change['old']} → {change['new']}"
-    return " ".join(part for part in (f"{change['what']}:", str(change.get("column", "")), key) if part)
+    at = f"row {change['row']}" if "row" in change else ""
+    return " ".join(part for part in (f"{change['what']}:", at, str(change.get("column", "")), key) if part)

@@ -41,6 +41,7 @@ def put(
         outcomes += _one(api, totals, totals_then, since, delivery, " totals", owner, write, means)
     # People may have renamed the tab.
     report.path = f"{outcomes[0].renamed or outcomes[0].tab} of {delivery.spreadsheet}"
+    report.rows = _rows(result, since, outcomes)
     for outcome in outcomes:
         report.changes += told(outcome)
     if not any(outcome.changed for outcome in outcomes):
@@ -48,6 +49,18 @@ def put(
     growth = sum(outcome.growth for outcome in outcomes) / DAYS[delivery.scope]
     onward = [_onward(outcome) for outcome in outcomes if outcome.full_now]
     report.hint = " ".join([*onward, *_hints(outcomes), *_full(outcomes[-1], growth, delivery, means.today)])
+
+
+def _rows(result: Result, since: date | None, outcomes: list[Outcome]) -> int:
+    """How many rows of the answer were delivered: those of the window, and those before it that were missing."""
+    if since is None:
+        return len(result.data)
+    window = sum(not isinstance(row["period"], date) or row["period"] >= since for row in result.data)
+    return window + sum(str(key[0]) < str(since) for outcome in outcomes for key in outcome.added if _is_day(key[0]))
+
+
+def _is_day(cell: Cell) -> bool:
+    return isinstance(cell, str) and len(cell) == len("2026-01-03") and cell[:4].isdigit()
 
 
 def api_of(delivery: Delivery, means: Means) -> Api:

@@ -314,6 +314,7 @@ def _readable(line: Line) -> Key:
 def _told(cell: Written, grid: Grid) -> Written:
     field = next(field for field in grid.fields if field.id == cell.field)
     old, new = _shown(cell.old, field), _shown(cell.new, field)
+    old = f"the text {cell.old!r}" if isinstance(cell.old, str) and old == new else old
     return replace(cell, old=old, new=new, key=_told_key(cell.key, grid))
 
 

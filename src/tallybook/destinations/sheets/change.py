@@ -130,7 +130,7 @@ def plan(
         lines=tuple(line for key, line in lines.items() if key not in rows.ours),
         last_row=max(rows.last, -1 if tab.header is None else tab.header),
         gone_rows=gone,
-        gone_columns=() if mode == HISTORY else _gone_columns(grid, tab), twice=tuple(rows.twice),
+        gone_columns=() if mode == HISTORY else _gone_columns(grid, tab), twice=tuple(row for row in rows.twice if row not in gone),
         strays=tuple(_stray(grid, tab, row, key) for row, key in sorted(rows.strays.items()) if row not in gone),
     )  # fmt: skip
 

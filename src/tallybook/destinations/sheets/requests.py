@@ -124,9 +124,14 @@ def _room_for_columns(change: Change) -> list[Json]:
 
 def _after_room(change: Change) -> list[int]:
     """The columns that go, counted after new ones were made room for."""
-    tab, first = change.tab, change.last_column + 1
-    moved = len(change.fields) if not tab.empty_columns(first, first + len(change.fields)) else 0
-    return [column + (moved if column >= first else 0) for column in change.gone_columns]
+    return [_moved(change, column) for column in change.gone_columns]
+
+
+def _moved(change: Change, column: int) -> int:
+    """Where a column is after new ones were made room for."""
+    first = change.last_column + 1
+    is_moved = column >= first and not change.tab.empty_columns(first, first + len(change.fields))
+    return column + (len(change.fields) if is_moved else 0)
 
 
 def _place_of_headings(change: Change) -> int:
@@ -237,10 +242,8 @@ def _added(
         fields = "userEnteredValue" if like_the_last else "userEnteredValue,userEnteredFormat.numberFormat"
         found.append(_cells(tab, first, column, rows, fields))
     if like_the_last:
-        ours = {*places.values(), *tab.places.values()}
-        found += [
-            paste for column in row_formulas(tab, last, ours) for paste in _continued(tab, column, last, first, behind)
-        ]
+        columns = [_moved(change, column) for column in row_formulas(tab, last, set(tab.places.values()))]
+        found += [paste for column in columns for paste in _continued(tab, column, last, first, behind)]
     return found
 
 

@@ -73,7 +73,11 @@ def rows_of(grid: Grid, tab: Tab, before: Mapping[tuple[Key, str], Cell] | None 
     strays: dict[int, Key | None] = {}
     unknown: list[int] = []
     firsts = {key[0] for key in wanted}
+    seen: set[Key] = set()
     for row, cells in found.others.items():
+        if isinstance(cells[0], float) and cells in seen:
+            found.twice.append(row)
+        seen.add(cells)
         marked = _was_ours(tab, row)
         if marked or _is_known(cells[0], keys[0], firsts):
             gone.add(row)
