@@ -181,6 +181,35 @@ def test_force_fills_what_people_deleted_and_verify_tells_it(sales: Sheet) -> No
     assert sales.deliver(verify=True).status == "as delivered"
 
 
+def test_force_and_verify_see_old_cells_that_somebody_wrote_into(sales: Sheet) -> None:
+    declare(sales)
+    sales.run("2026-01-05T06:00")
+    sales.run("2026-01-12T06:00")
+    sales.google.person(sales.document).type("board!C2", 99)
+    assert [(c["key"], c["old"], c["new"]) for c in sales.deliver(verify=True).changes] == [
+        (["2026-01-02"], 99.0, 20.0)
+    ]
+    sales.deliver(force=True)
+    assert delivered(sales) == in_plain_sql(sales, "2026-01-02", "2026-01-11")
+
+
+def test_who_is_forgotten_leaves_the_rows_that_left_the_window_too(sheet: Sheet) -> None:
+    sheet.project.table(
+        "visits (at timestamp, who text)", [(f"2026-01-{d:02} 12:00:00", w) for d in range(1, 12) for w in "ab"]
+    )
+    sheet.project.declare(
+        '[metrics.people]\ntable = "visits"\ntime = "at"\nmeasure = "count(distinct who)"\n[deliveries.board]\nto = "google_sheets"\n'
+        f'spreadsheet = "{sheet.document}"\napi = "{sheet.google.url}"\nmetrics = ["people"]\nlast = "2 days"\n', start="2026-01-01",
+    )  # fmt: skip
+    sheet.project.close()
+    sheet.run("2026-01-05T06:00")
+    sheet.run("2026-01-12T06:00")
+    sheet.project.execute("delete from visits where who = 'b'")
+    sheet.project.book.forget_person("b", metrics=["people"])
+    sheet.run("2026-01-13T06:00")
+    assert [row[2] for row in sheet.rows()[1:]] == [1] * 9 + [0]
+
+
 def test_a_tab_that_was_deleted_is_made_again_with_the_window(sales: Sheet) -> None:
     declare(sales)
     sales.run("2026-01-05T06:00")

@@ -820,7 +820,10 @@ class Book:
 
     def _changed_since(self, delivery: Delivery, version: int) -> date | None:
         """The first day of which the book may say something else than at a version, of the metrics of a delivery, as its
-        files (of a month each) and its coverage show it; None for none, `date.min` where the version is not kept."""
+        files (of a month each) and its coverage show it; None for none, `date.min` where the version is not kept, or
+        somebody was forgotten since: out of that version too."""
+        if self._forgotten_since(version):
+            return date.min
         catalog = self.project.catalog
         names = {name for metric in delivery.metrics for name in (metric, *catalog.operands(metric))}
         keys = self.held.keys(sorted(names))
@@ -833,6 +836,13 @@ class Book:
         for key in {*then.coverage} | {*now.coverage}:
             days += _covered_once(then.coverage.get(key, ()), now.coverage.get(key, ()))
         return min(days, default=None)
+
+    def _forgotten_since(self, version: int) -> bool:
+        from tallybook.audit.forget import WHAT
+
+        at = dict(self.store.ledger.versions()).get(version)
+        forgotten = (run["started"] for run in self.store.ledger.runs(100) if run["what"] == WHAT)
+        return at is None or any(datetime.fromisoformat(started) >= at for started in forgotten)
 
     def _delivered_after_a_run(self) -> list[DeliveryReport]:
         """What was collected is stored: that another process delivers just now does not undo it."""

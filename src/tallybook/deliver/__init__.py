@@ -205,7 +205,7 @@ def _to_sheet(
     same = last is None or last.version == result.version
     before = result if same or last is None else means.ask_then(delivery, last.version, far.first)
     owner = f"{means.catalog.book.name}/{delivery.name}"
-    put(result, before if last else None, far.since, delivery, owner, report, how.writes, means)
+    put(result, before if last else None, far, delivery, owner, report, how.writes, means)
     if how.verify:
         report.status = DIFFERS if report.changes else AS_DELIVERED
         if any(change["what"] == "new row" for change in report.changes):

@@ -28,6 +28,11 @@ class Reach:
     since: date | None = None
     first: date | None = None
 
+    @property
+    def is_known(self) -> bool:
+        """Whether the place lacks nothing but what the book can tell."""
+        return self.first != EVERYTHING
+
 
 def is_record(delivery: Delivery) -> bool:
     """Whether periods that leave the window stay in its place, so that a pause could leave holes."""

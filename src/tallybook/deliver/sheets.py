@@ -9,13 +9,14 @@ from tallybook.destinations.layout import Grid, apart, arranged, latest
 from tallybook.destinations.report import UP_TO_DATE, DeliveryReport
 from tallybook.destinations.row_keys import Cell, Formula
 from tallybook.destinations.sheets import NEW, Outcome, Place, bring_up_to_date
-from tallybook.destinations.sheets.change import Stray, Written, values_of
+from tallybook.destinations.sheets.change import Stray, Window, Written, values_of
 from tallybook.destinations.sheets.tab import MOST_CELLS
 from tallybook.metrics import HISTORY, LATEST, Delivery
 from tallybook.result import Result
 
 if TYPE_CHECKING:
     from tallybook.deliver import Means
+    from tallybook.deliver.reach import Reach
     from tallybook.sheets.api import Api
 
 LEFT_ALONE = ("row was ours", "row twice")
@@ -26,22 +27,22 @@ DAYS = {"day": 1, "week": 7, "month": 30, "quarter": 91, "year": 365, "all": 365
 
 
 def put(
-    result: Result, before: Result | None, since: date | None, delivery: Delivery, owner: str, report: DeliveryReport, write: bool,
+    result: Result, before: Result | None, far: Reach, delivery: Delivery, owner: str, report: DeliveryReport, write: bool,
     means: Means,
 ) -> None:  # fmt: skip
     """Bring the tab up to date, or (without `write`) tell in the report what differs. `before`: what was delivered;
-    `since`: the first period of the window, before which only what the tab lacks or what changed is written.
+    `far`: how far back the answer reaches.
 
     Raises DestinationError; what was written until then is whole, and the next delivery goes on."""
     api = api_of(delivery, means)
     rows, totals = apart(result)
     then, totals_then = apart(before) if before is not None else (None, None)
-    outcomes = _one(api, rows, then, since, delivery, "", owner, write, means)
+    outcomes = _one(api, rows, then, far, delivery, "", owner, write, means)
     if totals is not None:
-        outcomes += _one(api, totals, totals_then, since, delivery, " totals", owner, write, means)
+        outcomes += _one(api, totals, totals_then, far, delivery, " totals", owner, write, means)
     # People may have renamed the tab.
     report.path = f"{outcomes[0].renamed or outcomes[0].tab} of {delivery.spreadsheet}"
-    report.rows = _rows(result, since, outcomes)
+    report.rows = _rows(result, far.since, outcomes)
     for outcome in outcomes:
         report.changes += told(outcome)
     if not any(outcome.changed for outcome in outcomes):
@@ -80,7 +81,7 @@ def _opened(api: str, means: Means) -> Api:
 
 
 def _one(
-    api: Api, result: Result, before: Result | None, since: date | None, delivery: Delivery, beside: str, owner: str, write: bool,
+    api: Api, result: Result, before: Result | None, far: Reach, delivery: Delivery, beside: str, owner: str, write: bool,
     means: Means,
 ) -> list[Outcome]:  # fmt: skip
     place = Place(
@@ -89,7 +90,8 @@ def _one(
     )  # fmt: skip
     grid = grid_of(result, delivery)
     known = None if before is None else values_of(grid_of(before, delivery))
-    return bring_up_to_date(api, place, grid, before=known, since=since, dry_run=not write)
+    window = Window(since=far.since, then=known if far.is_known else None) if far.since else None
+    return bring_up_to_date(api, place, grid, before=known, window=window, dry_run=not write)
 
 
 def grid_of(result: Result, delivery: Delivery) -> Grid:

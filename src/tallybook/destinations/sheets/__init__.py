@@ -24,6 +24,7 @@ from tallybook.destinations.sheets.change import (
     Before,
     Change,
     Stray,
+    Window,
     Written,
     divided,
     plan,
@@ -121,19 +122,19 @@ class Outcome:
 
 
 def bring_up_to_date(
-    api: Api, place: Place, grid: Grid, *, before: Before | None = None, since: date | None = None,
+    api: Api, place: Place, grid: Grid, *, before: Before | None = None, window: Window | None = None,
     dry_run: bool = False,
 ) -> list[Outcome]:  # fmt: skip
     """Make the tab say what the grid says, and the same tab of the documents in which it goes on. `before`: what was
-    delivered last. The grid may hold periods before `since`, the first that is asked for: of these the tab gets what it
-    lacks since its own first period, and what changed.
+    delivered last. The grid may hold periods before the `window`: of these the tab gets what it lacks since its own
+    first period, and what changed.
 
     Raises DestinationError: nothing of the batch at hand was written, or (OutcomeUnknown) nobody knows, and the next
     delivery finds out."""
     outcomes: list[Outcome] = []
     while True:
-        trim = since if not any(outcome.begun for outcome in outcomes) else None
-        outcome, rest = _one_document(api, place, grid, before, since=since, trim=trim, dry_run=dry_run)
+        trim = None if window is None or any(outcome.begun for outcome in outcomes) else window.since
+        outcome, rest = _one_document(api, place, grid, before, window=window, trim=trim, dry_run=dry_run)
         outcomes.append(outcome)
         if rest is None:
             return outcomes
@@ -151,10 +152,17 @@ def bring_up_to_date(
 
 
 def _one_document(
-    api: Api, place: Place, grid: Grid, before: Before | None, *, since: date | None, trim: date | None, dry_run: bool
+    api: Api,
+    place: Place,
+    grid: Grid,
+    before: Before | None,
+    *,
+    window: Window | None,
+    trim: date | None,
+    dry_run: bool,
 ) -> tuple[Outcome, Grid | None]:
-    """(what became of it, the lines that belong to the document in which it goes on). `trim`: as `since`, for the first
-    document with rows of ours."""
+    """(what became of it, the lines that belong to the document in which it goes on). `trim`: the first period of the window, for the
+    first document with rows of ours."""
     first: Outcome | None = None
     full_now = False
     for _ in range(TURNS):
@@ -166,11 +174,11 @@ def _one_document(
         here, rest = divided(asked, tab) if onward else (asked, None)
         if onward and not here.lines:
             return _passed_on(place, tab, onward, begun, full_now=full_now), rest
-        change = plan(here, tab, mode=place.mode, policy=place.policy, before=before, since=since)
+        change = plan(here, tab, mode=place.mode, policy=place.policy, before=before, window=window)
         lacking: list[str] = []
         if onward and _wanted(change, made=made) > _room(overview):
             lacking = [one.id for one in change.fields]
-            change = plan(without_new_columns(here, tab), tab, policy=place.policy, before=before, since=since)
+            change = plan(without_new_columns(here, tab), tab, policy=place.policy, before=before, window=window)
         if _wanted(change, made=made) > _room(overview):
             _refuse_what_no_other_could_hold(overview, change, place, made=made)
             if not dry_run:

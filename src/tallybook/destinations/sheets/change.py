@@ -22,6 +22,23 @@ Before = Mapping[tuple[Key, str], Cell]
 
 
 @dataclass(frozen=True, kw_only=True)
+class Window:
+    """What is asked for of a record begins with the period `since`; the grid may hold older ones. `then`: what the book said
+    of these at the last delivery; None where nobody knows."""
+
+    since: date
+    then: Before | None = None
+
+    def leaves(self, field: Field, line: Line, where: tuple[Key, str], new: Cell) -> bool:
+        """Whether a cell of an older period stays as it is. Where the last delivery is not known, what the book does not
+        hold (any more) takes nothing away."""
+        day = field.day or line.values[0]
+        if not isinstance(day, date) or day >= self.since:
+            return False
+        return new is None if self.then is None else where in self.then and self.then[where] == new
+
+
+@dataclass(frozen=True, kw_only=True)
 class Written:
     """A cell of ours that shall hold something else. `by_hand`: somebody wrote into it since the last delivery."""
 
@@ -107,19 +124,17 @@ class Change:
 
 def plan(
     grid: Grid, tab: Tab, *, mode: str = HISTORY, policy: str = RESTORE, before: Before | None = None,
-    since: date | None = None,
+    window: Window | None = None,
 ) -> Change:  # fmt: skip
     """The least that must be done. `before` is what was delivered last; without it nobody can tell a correction of
-    ours from a cell that somebody wrote into. Of periods before `since` only what is missing or changed in the book is written.
+    ours from a cell that somebody wrote into. Of periods before the `window` only what is missing or changed is written.
 
     Raises DestinationRefused where a key column is gone, or our cells are merged."""
     fields = tuple(field for field in grid.fields if field.id not in tab.places)
     _refuse_lost_keys(grid, tab, fields)
     _refuse_merged(grid, tab)
     rows, lines = rows_of(grid, tab, before), _by_key(grid)
-    cells = [
-        cell for key, row in rows.ours.items() for cell in _cells(grid, tab, key, row, lines[key], before, since=since)
-    ]
+    cells = [cell for key, row in rows.ours.items() for cell in _cells(grid, tab, key, row, lines[key], before, window)]
     cells += _edited_keys(grid, tab, rows)
     gone = () if mode == HISTORY else rows.gone
     return Change(
@@ -203,7 +218,7 @@ def _blank_heads(grid: Grid, tab: Tab) -> tuple[Field, ...]:
 
 
 def _cells(
-    grid: Grid, tab: Tab, key: Key, row: int, line: Line, before: Before | None, *, since: date | None
+    grid: Grid, tab: Tab, key: Key, row: int, line: Line, before: Before | None, window: Window | None
 ) -> list[Written]:
     """What differs in one row, of columns that are there or will be."""
     found = []
@@ -212,26 +227,12 @@ def _cells(
             continue
         new, column = entered(value), tab.places.get(field.id)
         old = None if column is None else tab.cell(row, column)
-        if _same(old, new) or (_is_before(since, field, line) and not _changed(new, (key, field.id), before)):
+        if _same(old, new) or (window is not None and window.leaves(field, line, (key, field.id), new)):
             continue
         known = before is not None and (key, field.id) in before and column is not None
         by_hand = isinstance(old, Formula) or bool(known and before is not None and old != before[key, field.id])
         found.append(Written(row=row, field=field.id, key=key, old=old, new=new, by_hand=by_hand))
     return found
-
-
-def _is_before(since: date | None, field: Field, line: Line) -> bool:
-    """Whether a cell is of a period before `since`."""
-    day = field.day or line.values[0]
-    return since is not None and isinstance(day, date) and day < since
-
-
-def _changed(new: Cell, where: tuple[Key, str], before: Before | None) -> bool:
-    """Whether the book says something else of a cell than at the last delivery. Where that is not known, what the
-    book does not hold (any more) takes nothing away."""
-    if before is None:
-        return new is not None
-    return where not in before or before[where] != new
 
 
 def _gone_columns(grid: Grid, tab: Tab) -> tuple[int, ...]:
