@@ -16,6 +16,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, time, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from tallybook.destinations.layout import PERIOD, Field, Grid, Line
@@ -115,6 +116,11 @@ class Outcome:
     lacking: list[str] = field(default_factory=list)
     """Fields that have no column here, because it is full."""
 
+    def say(self, *, onward: str, full_now: bool, lacking: list[str], begun: bool, renamed: str) -> None:
+        """What is known of the document at the last look."""
+        self.onward, self.full_now, self.lacking = onward, full_now, lacking
+        self.begun, self.renamed = self.begun or begun, renamed
+
     @property
     def changed(self) -> bool:
         rows = self.added or self.corrected or self.removed or self.removed_columns
@@ -174,11 +180,11 @@ def _one_document(
         here, rest = divided(asked, tab) if onward else (asked, None)
         if onward and not here.lines:
             return _passed_on(place, tab, onward, begun, full_now=full_now), rest
-        change = plan(here, tab, mode=place.mode, policy=place.policy, before=before, window=window)
-        lacking: list[str] = []
+        plans = partial(plan, tab=tab, policy=place.policy, before=before, window=window)
+        change, lacking = plans(here, mode=place.mode), list[str]()
         if onward and _wanted(change, made=made) > _room(overview):
             lacking = [one.id for one in change.fields]
-            change = plan(without_new_columns(here, tab), tab, policy=place.policy, before=before, window=window)
+            change = plans(without_new_columns(here, tab))
         if _wanted(change, made=made) > _room(overview):
             _refuse_what_no_other_could_hold(overview, change, place, made=made)
             if not dry_run:
@@ -186,9 +192,8 @@ def _one_document(
             full_now = True
             continue
         outcome = first = first or _outcome(change, overview, place, made=made)
-        outcome.onward, outcome.full_now, outcome.lacking = onward, full_now, lacking
-        outcome.begun = outcome.begun or begun is not None
-        outcome.renamed = "" if made or adopted or tab.declared == place.tab else place.tab
+        renamed = "" if made or adopted or tab.declared == place.tab else place.tab
+        outcome.say(onward=onward, full_now=full_now, lacking=lacking, begun=begun is not None, renamed=renamed)
         if (change.is_empty and not outcome.renamed) or dry_run:
             return outcome, rest
         part = change.first(CELLS_AT_ONCE)
