@@ -111,8 +111,11 @@ OLD_TABS = {
 }
 
 
-@pytest.mark.parametrize("case", OLD_TABS)
-@pytest.mark.parametrize("mode", ["columns", "mirror", "latest", "across"])
+@pytest.mark.parametrize(
+    ("mode", "case"),
+    [*(("columns", case) for case in OLD_TABS), ("mirror", "only the empty text"), ("latest", "only the empty text"),
+     ("across", "both are there")],
+)  # fmt: skip
 def test_a_tab_of_an_older_version_is_brought_up_to_date_without_a_row_too_many(
     sheet: Sheet, case: str, mode: str
 ) -> None:
@@ -170,8 +173,9 @@ def kept(sheet: Sheet) -> list[list[Any]]:
     return [[row[0], row[2]] for row in sheet.rows()[1:]]
 
 
-@pytest.mark.parametrize("edit", EDITS)
-@pytest.mark.parametrize("mode", BY_DAY)
+@pytest.mark.parametrize(
+    ("mode", "edit"), [*(("history", edit) for edit in EDITS), ("mirror", "a formula"), ("mirror", "a day with a time")]
+)
 def test_an_edited_day_is_recognized_and_put_right(sheet: Sheet, mode: str, edit: str) -> None:
     locale, typed = EDITS[edit]
     days(sheet, 5)
@@ -199,8 +203,17 @@ def test_with_by_hand_keep_an_edited_day_stays_as_it_is_and_is_recognized(sheet:
     assert sheet.tab().entered[3][0] == "=A3+1"
 
 
-@pytest.mark.parametrize("typed", ["Pro", "pro ", "  PRO", '="pro"'])
-@pytest.mark.parametrize("mode", ["columns", "mirror", "latest", "across", "long"])
+@pytest.mark.parametrize(
+    ("mode", "typed"),
+    [
+        ("columns", "Pro"),
+        ("columns", "  PRO"),
+        ("mirror", "pro "),
+        ("latest", '="pro"'),
+        ("across", "Pro"),
+        ("long", "pro "),
+    ],
+)
 def test_an_edited_dimension_is_recognized_and_put_right(sheet: Sheet, mode: str, typed: str) -> None:
     sheet.project.table(
         "e (at timestamp, plan text)", [("2026-01-01 12:00:00", "pro"), ("2026-01-01 12:00:00", "team")]
