@@ -424,6 +424,13 @@ def test_a_day_of_a_workbook_changed_beyond_recognition_is_reported_and_no_note_
         workbook(sheet, {"A4": "launch", "E4": "party"})
 
 
+@pytest.mark.parametrize("typed", ["=A3+1", None])
+def test_a_day_of_a_workbook_that_shows_nothing_is_reported_too(sheet: Sheet, typed: object) -> None:
+    """A program that writes formulas and no values wrote it."""
+    with pytest.raises(DestinationRefused, match=r"row 4 was ours: its day was changed to (a formula|None)"):
+        workbook(sheet, {"A4": typed, "E4": "party"})
+
+
 def test_null_and_the_empty_text_of_a_workbook_keep_their_notes(sheet: Sheet) -> None:
     sheet.project.table("e (at timestamp, plan text)", FACTS)
     sheet.project.declare(

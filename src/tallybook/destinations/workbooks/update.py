@@ -270,13 +270,15 @@ class _Update:
 
     def _refuse_unknown_days(self, others: Mapping[int, Key], reader: KeyReader) -> None:
         """A note must not lose its number because somebody changed the day of its row."""
+        column = self.old.columns[self.grid.fields[0].id]
         for row, key in others.items():
-            column = self.old.columns[self.grid.fields[0].id]
-            if reader.kinds[0] != PERIOD or key[0] is None or reader.days(key[0]) or not self._has_note(row):
+            is_filled = any(self.sheet.is_filled(row, at) for at in self.old.columns.values())
+            is_unknown = reader.kinds[:1] == (PERIOD,) and is_filled and not reader.days(key[0])
+            if not is_unknown or not self._has_note(row):
                 continue
             raise DestinationError(
-                f"tab {self.tab!r}: row {row} was ours: its {self.grid.fields[0].head} was changed to {key[0]!r} (cell "
-                f"{cell(row, column)}), and there is a note beside it",
+                f"tab {self.tab!r}: row {row} was ours: its {self.grid.fields[0].head} was changed to "
+                f"{self.sheet.shown(row, column)} (cell {cell(row, column)}), and there is a note beside it",
                 hint="write the day there as it was, or delete the row or its note",
             )
 
