@@ -82,6 +82,7 @@ FILES = {
     "test_sheets_emulator_faults.py": "deliver",
     "test_sheets_emulator_requests.py": "deliver",
     "test_sheets_emulator_rules.py": "deliver",
+    "test_sheets_random_series.py": "deliver",
     "test_sheets_record.py": "deliver",
     "test_sheets_session.py": "deliver",
     "test_sheets_setup.py": "deliver",
