@@ -335,7 +335,8 @@ class SqlLedger(abc.ABC):
                 "SELECT run, until FROM horizons WHERE source = ? AND until > ? AND until <= ? UNION ALL "
                 # Runs of before this was recorded: no later than they began.
                 "SELECT run, started FROM runs r WHERE started > ? AND started <= ? AND what = 'collect' "
-                "AND NOT EXISTS (SELECT 1 FROM horizons h WHERE h.run = r.run)",
+                "AND NOT EXISTS (SELECT 1 FROM horizons h WHERE h.run = r.run) "
+                "AND EXISTS (SELECT 1 FROM coverage c WHERE c.run = r.run AND c.removed IS NULL)",
                 [source, *bounds, *bounds],
             ).fetchall()
         return {run: datetime.fromisoformat(known) for run, known in rows}
