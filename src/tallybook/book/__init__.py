@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from tallybook import calendar
 from tallybook.book.answers import Answers
@@ -55,9 +55,12 @@ if TYPE_CHECKING:
     from tallybook.history import History, Imported
     from tallybook.query.ask import Filter
     from tallybook.query.goals import Standing
+    from tallybook.query.ground import Ground
     from tallybook.sources.base import Source
     from tallybook.store.copying import Copied
     from tallybook.store.folder import Store
+
+T = TypeVar("T")
 
 Day = date | str
 MOVE_SECONDS = 3600.0
@@ -257,6 +260,29 @@ class Book:
                 ask=f"--as-of {calendar.next_period(then.replace(day=1), 'month') - ONE_DAY}",
             ) from None
 
+    def csv(
+        self,
+        *metrics: str,
+        scope: str = "day",
+        by: Sequence[str] = (),
+        from_: Day | None = None,
+        to: Day | None = None,
+        last: str | None = None,
+        show: str | None = None,
+        week_starts: str | None = None,
+    ) -> str | None:
+        """What `query(…).to_csv()` returns, many times faster; None for a question that only `query` answers.
+
+        It answers the total of one flow by dimensions: the kind of question that has millions of rows."""
+        from tallybook.query.lines import csv
+
+        question = ask(
+            self.project.catalog, metrics, scope=scope, by=[by] if isinstance(by, str) else by, where=[],
+            first=self.day(from_), last=self.day(to), span=last, show=show, fill=False, totals=False, definition=None,
+            week_starts=week_starts, today=self.today,
+        )  # fmt: skip
+        return self._read(question, None, None, csv)
+
     def _stored(self, question: Query, as_of: date | None) -> Result:
         version = self.held.version_at(as_of)
         current = version if version is not None else (self.store.ledger.version() if self.held.there else 0)
@@ -269,12 +295,17 @@ class Book:
         return result
 
     def _answered(self, question: Query, version: int | None, as_of: date | None) -> Result:
+        return self._read(question, version, as_of, answer)
+
+    def _read(
+        self, question: Query, version: int | None, as_of: date | None, answer: Callable[[Query, Ground], T]
+    ) -> T:  # fmt: skip
         """One reading of the ledger, then the files; if one was cleaned away meanwhile, start again once."""
         import duckdb
 
         from tallybook.store.files import BadFile
 
-        def once() -> Result:
+        def once() -> T:
             with self.held.reading() as reading:
                 return answer(question, self.held.ground(question, version, as_of, reading))
 

@@ -55,6 +55,19 @@ class Question:
             compare=self.compare, top=self.top, sort=self.sort, limit=self.limit, having=self.having,
         )  # fmt: skip
 
+    def csv(self, book: Book) -> str | None:
+        """The CSV where the book writes it without an answer in between: of a plain question."""
+        unusual = (
+            self.where, self.fill, self.totals, self.as_of, self.definition, self.live, self.window, self.compare,
+            self.top, self.sort, self.limit, self.having,
+        )  # fmt: skip
+        if any(unusual):
+            return None
+        return book.csv(
+            *self.metrics, scope=self.scope, by=self.by, from_=self.from_, to=self.until, last=self.last, show=self.show,
+            week_starts=self.week_starts,
+        )  # fmt: skip
+
 
 QUESTION: tuple[Decorator, ...] = (
     metrics(required=True),
@@ -139,15 +152,16 @@ def query(
     form = _format(terminal, form, file)
     if chart or spark:
         return _draw(terminal, asked, form, file, as_chart=chart)
+    if form == "csv" and not (explain or sql) and (text := asked.csv(terminal.book())) is not None:
+        _give(terminal, text, file)
+        return 0
     result = asked.ask(terminal.book())
     if explain or sql:
         _say_how(terminal, result, form, explain=explain, sql=sql)
-    elif file is not None:
-        _write(terminal, _rendered(terminal, result, form, exact), file)
-    elif form == "table":
+    elif form == "table" and file is None:
         _show(terminal, result)
     else:
-        terminal.data(_rendered(terminal, result, form, exact))
+        _give(terminal, _rendered(terminal, result, form, exact), file)
     return 0
 
 
@@ -206,6 +220,14 @@ def _rendered(terminal: Terminal, result: Result, form: str, exact: bool) -> str
         "markdown": result.to_markdown,
     }
     return texts[form]()
+
+
+def _give(terminal: Terminal, content: str | bytes, file: Path | None) -> None:
+    """To the file, or to standard output."""
+    if file is None:
+        terminal.data(content)
+    else:
+        _write(terminal, content, file)
 
 
 def _write(terminal: Terminal, content: str | bytes, file: Path) -> None:

@@ -35,7 +35,7 @@ def answer(query: Query, ground: Ground, reach: Reach | None = None) -> Result:
     solved = {name: solve_with_past(ground, query, name) for name in query.metrics}
     best = top(ground, query) if query.top else None
     before = compare(ground, query)
-    rows = _rows(query, solved, before, best)
+    rows = rows_of(query, solved, before, best)
     if best is not None:
         rows = _with_others(query, ground, rows, best, [*solved.values(), *before.values()])
     rows = with_reasons(reach, rows)
@@ -60,7 +60,7 @@ def answer(query: Query, ground: Ground, reach: Reach | None = None) -> Result:
 # --- rows -------------------------------------------------------------------------------------------------
 
 
-def _rows(query: Query, solved: Mapping[str, Solved], before: Mapping[str, Solved], best: Best = None) -> list[Row]:
+def rows_of(query: Query, solved: Mapping[str, Solved], before: Mapping[str, Solved], best: Best = None) -> list[Row]:
     """`before`: what the metrics are compared with, if they are; `best`: the only series to have rows."""
     starts = list(next(iter(solved.values())).periods)
     series = _series(query, [*solved.values(), *before.values()], starts, best)
@@ -171,7 +171,7 @@ def _with_totals(query: Query, ground: Ground, rows: list[Row]) -> list[Row]:
     """After the rows of each period its total, at the end the total of the whole range: each asked anew."""
     if query.by:
         alone = replace(query, by=())
-        totals = _rows(
+        totals = rows_of(
             alone, {name: solve_with_past(ground, alone, name) for name in query.metrics}, compare(ground, alone)
         )
         by_period: dict[date, list[Row]] = {}
@@ -184,7 +184,7 @@ def _with_totals(query: Query, ground: Ground, rows: list[Row]) -> list[Row]:
     if query.spanned or query.compare:
         return rows  # the windows of all periods overlap: there is no total of them
     whole = replace(query, by=(), scope="all")
-    for row in _rows(whole, {name: solve_with_past(ground, whole, name) for name in query.metrics}, {}):
+    for row in rows_of(whole, {name: solve_with_past(ground, whole, name) for name in query.metrics}, {}):
         rows.append(_as_total(query, row) | {"period": None})
     return rows
 
@@ -199,7 +199,7 @@ def _with_others(
     if everyone <= set(best):
         return rows
     rest = replace(query, by=(), but=(query.by, tuple(best)) if best else None, top=None)
-    others = _rows(rest, {name: solve_with_past(ground, rest, name) for name in query.metrics}, compare(ground, rest))
+    others = rows_of(rest, {name: solve_with_past(ground, rest, name) for name in query.metrics}, compare(ground, rest))
     by_period: dict[date, list[Row]] = {}
     for row in rows:
         by_period.setdefault(row["period"], []).append(row)

@@ -63,6 +63,14 @@ class OneMetric:
             overlapping=self.metric.kind == UNIQUES and self.show == "total",
         )  # fmt: skip
 
+    def without_cells(self) -> Solved:
+        """The periods, and what else is known before the points are read. The metric was collected."""
+        self.periods = {p.start: p for p in self._periods()}
+        type_ = self._parts().value_type()
+        return Solved(
+            cells={}, periods=self.periods, empty=plain(self._bound().empty(), type_), type=type_, show=self.show
+        )
+
     # -- periods ---------------------------------------------------------------------------------------
 
     def _periods(self) -> Iterable[Period]:
@@ -204,14 +212,23 @@ class OneMetric:
         own = self.ground.coverage.get(self.name, Coverage())
         if ready is not None and own.stretches == self.coverage.stretches:
             return ready
-        parts = self._parts()
-        if own.stretches != self.coverage.stretches:
-            covered = self.coverage.sql("day")
-            narrowed = {
-                k: replace(r, sql=f"(SELECT * FROM {r.sql} WHERE {covered})") for k, r in parts.relations.items()
-            }
-            parts = replace(parts, relations=narrowed)
-        return self._cells(parts, lambda p: p.finished(self._period_sql(), self.first, self.last, targets=self.windows))
+        return self._cells(self._narrowed(), self._totals)
+
+    def _narrowed(self) -> Parts:
+        """The points of the days that take part."""
+        parts, own = self._parts(), self.ground.coverage.get(self.name, Coverage())
+        if own.stretches == self.coverage.stretches:
+            return parts
+        covered = self.coverage.sql("day")
+        narrowed = {k: replace(r, sql=f"(SELECT * FROM {r.sql} WHERE {covered})") for k, r in parts.relations.items()}
+        return replace(parts, relations=narrowed)
+
+    def _totals(self, parts: Parts) -> str:
+        return parts.finished(self._period_sql(), self.first, self.last, targets=self.windows)
+
+    def total_rows(self, around: Callable[[Parts, str], str]) -> list[tuple[Any, ...]]:
+        """The rows of the statement that `around` makes of the parts and the SELECT of their totals."""
+        return self.ground.merged_rows(self._narrowed(), lambda parts: around(parts, self._totals(parts)))
 
     def _bound(self) -> Bound:
         assert self.bound is not None

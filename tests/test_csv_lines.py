@@ -1,0 +1,123 @@
+"""The CSV that the engine writes has the bytes of the CSV of the rows."""
+
+from __future__ import annotations
+
+import random
+from datetime import date, timedelta
+from typing import Any
+
+import pytest
+
+from tallybook.engines.duckdb import connect, literal
+from tallybook.query.lines import _number
+from tallybook.result.plain import plain_number
+from tests.projects import Project, project
+
+__all__ = ["project"]
+TEXTS = [
+    None, "", "plain", "with, comma", 'with "quotes"', "semi;colon", " leading", "trailing ", "two\nlines", "tab\there",
+    "=1+1", "+1", "-1", "@x", "'=1", "''+2", "\u00a0nbsp\u00a0", "\uff1dwide", "ümlaut", "😀", "~", "null", "true",
+    "it's", "100%", "a'b", "\\n",
+]  # fmt: skip
+METRICS = """
+    [metrics.n]
+    table = "facts"
+    time = "happened"
+    by = ["d", "e"]
+    measure = "count(*)"
+
+    [metrics.money]
+    table = "facts"
+    time = "happened"
+    by = ["d", "e"]
+    measure = "sum(amount)"
+
+    [metrics.ratio]
+    table = "facts"
+    time = "happened"
+    by = ["d", "e"]
+    measure = "sum(x) / nullif(count(*) - 1, 0)"
+
+    [metrics.median]
+    table = "facts"
+    time = "happened"
+    by = ["d", "e"]
+    measure = "median(x)"
+
+    [metrics.people]
+    table = "facts"
+    time = "happened"
+    by = ["d", "e"]
+    measure = "count(distinct who)"
+"""
+
+
+@pytest.fixture(params=range(2))
+def book(project: Any, request: Any) -> Project:
+    rng = random.Random(request.param)
+    rows = [
+        (
+            date(2024, 1, 1) + timedelta(days=rng.choice([0, 1, 2, 40, 41, 59])), rng.choice(TEXTS), rng.choice("abc"),
+            rng.choice([0, 5, -3, 100000]) / 100, rng.choice([0.1, 1e-9, 3e17, -2.5, 0, 1e22]), rng.randint(1, 9),
+        )
+        for _ in range(300)
+    ]  # fmt: skip
+    found: Project = project("duckdb", now="2024-03-03T12:00")
+    found.table("facts (happened date, d varchar, e varchar, amount decimal(12, 2), x double, who int)", rows)
+    found.declare(METRICS)
+    found.run()
+    return found
+
+
+@pytest.mark.parametrize("metric", ["n", "money", "ratio", "median", "people"])
+def test_the_bytes_are_those_of_the_rows(book: Project, metric: str) -> None:
+    for scope in ("day", "week", "month", "all"):
+        for by in (["d"], ["d", "e"], ["e"]):
+            asked: dict[str, Any] = {"scope": scope, "by": by, "to": "2024-03-10"}
+            fast = book.book.csv(metric, **asked)
+            assert fast is not None
+            assert fast == book.book.query(metric, **asked).to_csv()
+
+
+def test_days_that_are_not_collected_have_their_line(project: Any) -> None:
+    found = project(now="2024-01-10T12:00")
+    found.table("facts (at text, d text)", [("2024-01-02 10:00:00", "=x"), ("2024-01-05 10:00:00", None)])
+    found.declare('[metrics.n]\ntable = "facts"\ntime = "at"\nby = ["d"]\nmeasure = "count(*)"\n')
+    found.run(from_="2024-01-01", to="2024-01-03")
+    found.run(from_="2024-01-05", to="2024-01-07")
+    asked: dict[str, Any] = {"by": ["d"], "from_": "2023-12-30", "to": "2024-01-09"}
+    fast = found.book.csv("n", **asked)
+    assert fast == found.book.query("n", **asked).to_csv()
+    assert fast.splitlines()[1] == "2023-12-30,,,false,0,1,false"
+    assert "2024-01-02,'=x,1,true,1,1,false" in fast
+
+
+def test_other_questions_are_left_to_the_rows(book: Project) -> None:
+    assert book.book.csv("n") is None
+    assert book.book.csv("n", "money", by=["d"]) is None
+    assert book.book.csv("n", by=["d"], show="average") is None
+
+
+def test_floats_have_all_their_digits() -> None:
+    rng, engine = random.Random(1), connect()
+    values = [rng.uniform(-1, 1) * 10.0 ** rng.randint(-320, 308) for _ in range(3000)]
+    values += [
+        0.0,
+        -0.0,
+        1.0,
+        5e-324,
+        1.7976931348623157e308,
+        1e15,
+        1e16,
+        1e17,
+        123456789012345678.0,
+        9999999999999998.0,
+    ]
+    values += [0.0001, 0.00001, 1e21, 1e22, 0.1, 100.0, 2.0**53, 2.0**63]
+    listed = ", ".join(f"({place}, {value!r}::DOUBLE)" for place, value in enumerate(values))
+    sql = f"SELECT {_number('v', 'float')} FROM (VALUES {listed}) x(i, v) ORDER BY i"
+    found = [text for (text,) in engine.execute(sql).fetchall()]
+    assert found == [plain_number(value or 0.0) for value in values]
+    odd = engine.execute(f"SELECT {_number('v', 'float')} FROM (VALUES ('nan'::DOUBLE), ('-inf'::DOUBLE), (NULL)) x(v)")
+    assert [text for (text,) in odd.fetchall()] == ["", "", ""]
+    assert literal("a'b") == "'a''b'"
