@@ -28,6 +28,7 @@ FILES = {
     "test_comparisons.py": "right",
     "test_completion.py": "scale",
     "test_coverage_stretches.py": "kills",
+    "test_csv_lines.py": "right",
     "test_daily.py": "kills",
     "test_decimals.py": "right",
     "test_declare.py": "right",
