@@ -103,6 +103,7 @@ FILES = {
     "test_traps.py": "right",
     "test_trials.py": "kills",
     "test_two_steps.py": "right",
+    "test_urls.py": "right",
     "test_usual.py": "deliver",
     "test_warehouses.py": "right",
     "test_why.py": "right",

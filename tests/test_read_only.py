@@ -290,6 +290,16 @@ def test_the_pasted_line_is_enough(lake: Project) -> None:
     assert lake.ask("m", scope="all") == {"2024-01-01": 11}
 
 
+def test_the_line_to_paste_of_a_relative_path_is_right_in_every_project(lake: Project, monkeypatch: Any) -> None:
+    monkeypatch.chdir(lake.folder / "elsewhere")
+    metrics = SUM.format(facts="sql = \"select created_at, v from '../exports/sold.csv'\"")
+    lake.declare(metrics)
+    pasted = lake.run_fails().partition("[sources.app]\n")[2].strip()
+    lake.declare(metrics, source=pasted)
+    lake.run()
+    assert lake.ask("m", scope="all") == {"2024-01-01": 11}
+
+
 def test_a_single_file_can_be_declared(lake: Project) -> None:
     lake.declare(SUM.format(facts='table = "exports"'), source='files = ["exports/sold.csv"]')
     assert "files = [" in lake.run_fails(), "the view reads the folder"

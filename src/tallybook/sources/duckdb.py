@@ -5,9 +5,11 @@ The engine loads no extension, reaches no network, and reads no other files than
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tallybook.errors import SourceError, SourceUnavailable
@@ -286,8 +288,10 @@ def _declaring(name: str, said: str) -> str:
         return (
             "a source reaches no network and loads no extension: bring the file here and declare its folder in `files`"
         )
-    folder = re.split(r"[*?\[]", found[1])[0].rpartition("/")[0]
-    return f'[sources.{name}]\nfiles = ["{folder + "/" if folder else found[1]}"]'
+    # In SQL a path is relative to the current folder, in tallybook.toml to the project.
+    near = re.split(r"[*?\[]", found[1])[0].rpartition("/")[0]
+    folder = os.path.normpath(Path.cwd() / near)
+    return f'[sources.{name}]\nfiles = ["{folder.rstrip("/")}/"]'
 
 
 def _first_line(error: Exception) -> str:
