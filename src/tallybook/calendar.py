@@ -31,14 +31,17 @@ def zone(name: str) -> ZoneInfo:
 
 @functools.lru_cache(maxsize=20_000)
 def start_of(day: date, zone_name: str) -> datetime:
-    """The instant (UTC) at which `day` begins in the zone: the first whose local date is `day` or later."""
+    """The instant (UTC) at which `day` begins in the zone: from it on the local date is `day` or later."""
     tz = zone(zone_name)
     if not _SURE_FIRST <= day <= _SURE_LAST:  # an offset would leave the years that datetime has
         return datetime(day.year, day.month, day.day, tzinfo=UTC)
     naive = datetime(day.year, day.month, day.day)
     candidates = [naive.replace(tzinfo=tz, fold=fold).astimezone(UTC) for fold in (0, 1)]
-    guess = min(candidates)
-    if guess.astimezone(tz).date() == day and (guess - timedelta(microseconds=1)).astimezone(tz).date() < day:
+    guess, moment = min(candidates), timedelta(microseconds=1)
+    latest = max(candidates)
+    if latest.astimezone(tz).date() == day and (latest - moment).astimezone(tz).date() < day:
+        return latest  # where a clock goes back over midnight, the hour before it comes again
+    if guess.astimezone(tz).date() == day and (guess - moment).astimezone(tz).date() < day:
         return guess
     return _first_instant_on(day, tz, guess)
 

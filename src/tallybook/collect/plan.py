@@ -107,7 +107,7 @@ def horizon(source: Source | None, now: datetime, zone: str, as_of: datetime | N
         until = min(until, fresh) if fresh else datetime(1970, 1, 1, tzinfo=UTC)
     elif as_of is not None:
         until = min(until, as_of)
-    until = min(until, now)
+    until = min(until, now).astimezone(UTC)
     last_closed = calendar.last_closed_day(until, zone)
     return Horizon(
         source=source,
