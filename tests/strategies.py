@@ -405,9 +405,16 @@ PREDICATES: tuple[Predicate, ...] = (
     Pred("status", "<>", "void"),
     Pred("status", "is null"),
     Pred("n", ">", 0),
+    Pred("n", ">=", 1),
+    Pred("n", "<", 1),
+    Pred("n", "<=", 1),
+    Pred("n", "<>", 1),
     Pred("amount", ">", 0),
+    Pred("amount", "<=", 0),
+    Pred("ratio", ">=", 0),
     Pred("ratio", ">", 0),
     Pred("account_id", "=", 1),
+    Pred("account_id", "<", 2),
     Pred("group", "is not null"),
     And(Pred("status", "=", "paid"), Pred("n", ">", 0)),
     Or(Pred("status", "=", "open"), Pred("amount", ">", 0)),
@@ -449,7 +456,7 @@ def aggregates(draw: st.DrawFn, dialect: Dialect, *, linear: bool = False, by_ti
 def spellings(fn: str, args: tuple[Expression, ...], where: Predicate | None, dialect: Dialect) -> list[str]:
     """How this aggregate may be written in `dialect`."""
     if fn == "quantile":
-        return ["median", "p", "", "percentile_cont", "disc"]
+        return ["median", "p", "", "percentile_cont", "desc", "disc"]
     if fn in ("stddev", "variance"):
         return ["samp"] if dialect == "mysql" else ["samp", ""]  # MySQL's own STDDEV is the population's
     # A decimal inside a CASE has no declared type in SQLite: nothing says that it is money.
@@ -684,26 +691,67 @@ def asks(draw: st.DrawFn, place: Place, closed: date, metrics: dict[str, MetricS
     names = draw(st.lists(st.sampled_from(sorted(metrics)), min_size=size, max_size=size, unique=True))
     shared = sorted(set.intersection(*(dims_of(metrics, name) for name in names)))
     first, last = draw(asked_days(place, closed))
+    by = draw(breakdowns(shared))
+    compare = draw(seldom(COMPARED))
     return Ask(
         metrics=tuple(names),
         scope=draw(st.sampled_from(SCOPES)),
-        by=draw(breakdowns(shared)),
+        by=by,
         where=draw(wheres(shared, texts)) if shared else (),
         from_=first,
         to=last,
         show=draw(shows([metrics[name] for name in names])),
         fill=draw(st.booleans()),
         totals=draw(st.booleans()),
+        compare=compare,
+        window=draw(seldom(WINDOWS)),
+        top=draw(seldom((1, 1, 2, 3))) if by else None,
+        week_starts=draw(seldom(("monday", "sunday", "saturday", "wednesday"))),
+        having=draw(havings(names, compare)),
     )
+
+
+COMPARED = (
+    *("previous", "previous", "year", "1 month", "1 month", "2 months", "1 year", "1 quarter", "4 weeks", "10 days"),
+    "2100 years",
+)
+WINDOWS = (
+    *("1 day", "7 days", "28 days", "2 weeks", "1 month", "2 months", "1 quarter", "all", "week to date"),
+    *("month to date", "quarter to date", "year to date", "9999 years"),
+)
+
+
+def seldom(pool: Sequence[Any]) -> st.SearchStrategy[Any]:
+    """One of `pool` in a quarter of all cases, else None."""
+    return st.integers(0, 3).flatmap(lambda n: st.sampled_from(pool) if n == 3 else st.none())
+
+
+@st.composite
+def havings(draw: st.DrawFn, names: Sequence[str], compare: str | None) -> tuple[tuple[str, str, str], ...]:
+    """Conditions on the columns of numbers, seldom."""
+    columns = [*names, *(f"{name}_{what}" for name in names for what in ("previous", "change") if compare)]
+    one = st.tuples(
+        st.sampled_from(columns),
+        st.sampled_from(["<", "<=", ">", ">=", "=", "!="]),
+        st.sampled_from(["0", "1", "-1", "2", "0.5", "-0.25", "12345.678"]),
+    )
+    return tuple(draw(st.lists(one, max_size=2))) if draw(st.integers(0, 4)) == 4 else ()
+
+
+FAR = (date.min, date(1900, 1, 1), date(9999, 12, 31), date(2100, 1, 1))
 
 
 @st.composite
 def asked_days(draw: st.DrawFn, place: Place, closed: date) -> tuple[date, date]:
-    """Everything that has closed, a part of it, or more than there is."""
+    """Everything that has closed, a part of it, more than there is, or as BI tools ask for all of it."""
     span = (closed - place.first).days
-    what = draw(st.sampled_from(["all", "all", "part", "part", "beyond"]))
+    what = draw(st.sampled_from([*["all", "all", "part", "part", "beyond"] * 3, "far"]))
     if what == "all":
         return place.first, closed
+    if what == "far":
+        near = [place.first - DAY * 367, place.first - DAY * 366, place.first, closed, closed + DAY * 366]
+        ends = draw(st.lists(st.sampled_from([*FAR, *near, closed + DAY * 367]), min_size=2, max_size=2))
+        return min(ends), max(ends)
     low, high = (0, span) if what == "part" else (-4, span + 12)
     first = draw(st.integers(low, high))
     return place.first + DAY * first, place.first + DAY * draw(st.integers(first, high))
@@ -992,7 +1040,10 @@ def simpler_asks(world: World) -> Iterator[World]:
     simpler = [replace(ask, metrics=(name,)) for name in ask.metrics if len(ask.metrics) > 1]
     simpler += [replace(ask, by=tuple(by)) for by in shorter(ask.by)]
     simpler += [replace(ask, where=tuple(where)) for where in shorter(ask.where)]
+    simpler += [replace(ask, having=tuple(having)) for having in shorter(ask.having)]
     simpler += [replace(ask, **{switch: False}) for switch in ("fill", "totals") if getattr(ask, switch)]
+    words = ("compare", "window", "top", "week_starts", "show")
+    simpler += [replace(ask, **{word: None}) for word in words if getattr(ask, word) is not None]
     if ask.from_ < ask.to:
         half = (ask.to - ask.from_) // 2
         simpler += [replace(ask, to=ask.from_ + half), replace(ask, from_=ask.from_ + half + DAY)]

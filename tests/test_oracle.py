@@ -46,6 +46,7 @@ from tests.oracle import (
     differences,
     near,
 )
+from tests.oracle_days import days_before, same_day, shift_of
 from tests.strategies import Life, World, worlds
 
 UTC_BOOK = BookSpec("UTC")
@@ -1103,12 +1104,16 @@ MANY = settings(suppress_health_check=list(HealthCheck), phases=[Phase.explicit,
 @given(world=worlds("postgresql"))
 def test_parts_of_a_world_add_up_to_its_totals(world: World) -> None:
     """Counts and sums by series, added, are the total; of a flow, over weeks, added, they are the range's."""
-    days = set(days_between(world.start, world.asks[0].to))
+    last = world.start + DAY * 80
+    days = set(days_between(world.start, last))
     additive = [spec for spec in world.metrics.values() if adds_up(spec)]
     for spec, asked in product(additive, world.asks):
-        judge = oracle.Judge(world.book, world.metrics, world.tables, {spec.name: days}, asked.to)
+        if (asked.from_ - last).days > 1:
+            continue
+        judge = oracle.Judge(world.book, world.metrics, world.tables, {spec.name: days}, last)
         show = "last" if spec.kind == "level" else "total"
         ask = replace(asked, metrics=(spec.name,), scope="week", by=spec.by, where=(), show=show, totals=True)
+        ask = replace(ask, compare=None, window=None, top=None, having=())
         found = judge.answer(ask)
         weeks = {row["period"] for row in found} - {None}
         of_weeks = {
@@ -1205,6 +1210,20 @@ def rounded_to_a_rank(ordered: Sequence[Any], q: Fraction, *, approximate: bool)
     return near(Fraction(ordered[int(q * (len(ordered) - 1))]))
 
 
+def by_the_day_alone(text: str, scope: str, first: date, last: date) -> tuple[date, date]:
+    days, months = shift_of(text, scope, (last - first).days + 1)
+    return tuple(days_before(same_day(day, months), days) for day in (first, last))  # type: ignore[return-value]
+
+
+def a_day_longer(window: str, last: date, weekday: int, earliest: date | None) -> date:
+    return days_before(WINDOW_START(window, last, weekday, earliest), 1)
+
+
+def of_what_is_now(answer: Any, name: str, now: Value, was: Value, *spans: Any) -> Value:
+    return CHANGE(answer, name, was, now, *spans)
+
+
+WINDOW_START, CHANGE = oracle.window_start, oracle.Answer.change
 OVER_DAYS, DAY_OF = oracle.over_days, oracle.day_of
 ADMITS, KEY = oracle.Answer.admits, oracle.Answer.key
 FIND_FACTS, HOLDS = oracle.Judge.find_facts, oracle.Judge.holds
@@ -1220,7 +1239,11 @@ MISTAKES: dict[str, tuple[Any, str, Any]] = {
     "old days are restated": (oracle.Judge, "table", restated),
     "every received value counts": (oracle, "latest", lambda rows, spec: list(rows)),
     "percentiles are not interpolated": (oracle, "percentile", rounded_to_a_rank),
-    "change is since the first asked day": (oracle.Span, "before", property(lambda span: span.asked[0] - DAY)),
+    "a month's end is a day like others": (oracle, "compared_days", by_the_day_alone),
+    "a window has a day too many": (oracle, "window_start", a_day_longer),
+    "the change is of what is now": (oracle.Answer, "change", of_what_is_now),
+    "others are all": (oracle.Answer, "everyone", lambda answer, periods: set()),
+    "change is since the first asked day": (oracle.Span, "before", property(lambda span: span.asked.first - DAY)),
 }
 
 
@@ -1262,3 +1285,85 @@ def test_near_and_null_read_well() -> None:
     assert str(near(Fraction(1, 4))) == "0.25 exactly"
     assert str(near(Fraction(1, 4), Fraction(1, 1000))) == "0.25 ± 0.001"
     assert str(oracle.NULL) == "null"
+
+
+# --- comparisons, windows, the top, having: by hand ---------------------------------------------------------------
+
+SIGNUPS = table(
+    "at date, plan text",
+    [(d("01-31"), "a"), (d("02-28"), "b"), (d("02-29"), "a"), (d("02-29"), "c"), (d("03-30"), "a"), (d("03-31"), "b")],
+)
+COUNT = metric(Agg("count"), by=("plan",))
+
+
+def counted(days: str, *columns: str, **asked: Any) -> list[tuple[Any, ...]]:
+    found = rows(
+        COUNT, SIGNUPS, asked.pop("scope", "day"), days, covered={"m": days_between(d("01-01"), d("03-31"))}, **asked
+    )
+    return [tuple(row[column] for column in columns) for row in found]
+
+
+def test_the_last_day_of_a_month_is_compared_with_the_last_day_of_the_other() -> None:
+    assert counted("02-28..02-29", "m", "m_previous", compare="1 month") == [(1, 0), (2, 1)]
+    assert counted("03-28..03-31", "m", "m_previous", compare="1 month") == [(0, 1), (0, 2), (1, 2), (1, 2)]
+    assert counted("03-01..03-31", "m", "m_previous", compare="previous", scope="month") == [(2, 3)]
+
+
+def test_a_change_is_a_fraction_of_what_was_and_null_of_nothing() -> None:
+    (february, march) = rows(
+        COUNT, SIGNUPS, "month", "02-01..03-31", covered={"m": days_between(d("01-01"), d("03-31"))}, compare="previous"
+    )
+    assert february["cells"]["m_change"].middle == 2
+    assert march["cells"]["m_change"].middle == Fraction(-1, 3)
+    assert counted("02-01..02-01", "m", "m_previous", "m_change", compare="previous") == [(0, 1, -1)]
+    assert counted("01-31..01-31", "m", "m_previous", "m_change", compare="previous") == [(1, 0, None)]
+    assert counted("01-01..01-01", "m_previous", "m_change", compare="previous") == [(None, None)]
+
+
+def test_a_window_of_a_month_begins_the_day_after_the_same_day() -> None:
+    assert counted("03-31..03-31", "m", "days", "days_expected", window="1 month") == [(2, 31, 31)]
+    assert counted("03-30..03-30", "m", "days", "days_expected", window="1 month") == [(1, 30, 30)]
+    assert counted("02-29..02-29", "m", "days", window="1 month") == [(4, 31)]
+    assert counted("01-31..01-31", "m", "days", "days_expected", "complete", window="2 months") == [(1, 31, 62, False)]
+    assert counted("03-30..03-30", "m", window="month to date") == [(1,)]
+    assert counted("03-31..03-31", "m", "days", window="all") == [(6, 91)]
+
+
+def test_others_are_all_series_but_the_largest_and_ties_go_by_name() -> None:
+    found = counted("02-01..03-31", "plan", "m", "others", by=("plan",), top=1, scope="month")
+    assert found == [("a", 1, False), (None, 2, True), ("a", 1, False), (None, 1, True)]
+    found = counted(
+        "03-01..03-31", "plan", "m", "m_previous", "others", by=("plan",), top=2, scope="month", compare="previous"
+    )
+    assert found == [("a", 1, 1, False), ("b", 1, 1, False), (None, 0, 1, True)]
+
+
+def test_having_keeps_the_rows_that_are_so() -> None:
+    assert counted("02-01..03-31", "m", scope="month", having=(("m", ">=", "3"),)) == [(3,)]
+    assert counted("02-01..03-31", "m", scope="month", having=(("m", ">", "3"),)) == []
+    assert counted("01-01..03-31", "m", scope="month", compare="previous", having=(("m_change", "<", "0"),)) == [(2,)]
+
+
+def test_weeks_begin_on_the_day_that_is_asked_for() -> None:
+    assert counted("02-26..03-03", "period", "m", scope="week") == [(d("02-26"), 3)]
+    assert counted("02-26..03-03", "period", "m", scope="week", week_starts="thursday") == [
+        (d("02-22"), 1),
+        (d("02-29"), 2),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("compare", "scope"), [("1 month", "week"), ("10 days", "month"), ("2 months", "quarter"), ("4 weeks", "year")]
+)
+def test_a_comparison_that_meets_no_period_is_refused(compare: str, scope: str) -> None:
+    with pytest.raises(Refusal):
+        counted("02-01..03-31", "m", compare=compare, scope=scope)
+
+
+def test_a_bound_far_away_is_an_open_end_and_a_near_one_shows_gaps() -> None:
+    closed = {"m": days_between(d("02-01"), d("03-31"))}
+    for days in ("0001-01-01..9999-12-31", "1999-01-01..2026-01-01"):
+        assert len(rows(COUNT, SIGNUPS, "day", days, covered=closed, closed="03-31")) == 60
+    assert len(rows(COUNT, SIGNUPS, "day", "2023-02-01..03-31", covered=closed, closed="03-31")) == 365 + 60
+    with pytest.raises(Refusal):
+        rows(COUNT, SIGNUPS, "day", "04-02..9999-12-31", covered=closed, closed="03-31")

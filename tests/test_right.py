@@ -39,6 +39,7 @@ from tests.oracle import (
     SHOWS,
     Agg,
     And,
+    Answer,
     Ask,
     BookSpec,
     Column,
@@ -56,7 +57,6 @@ from tests.oracle import (
     differences,
     end_of_day,
     evidence,
-    spans,
 )
 from tests.strategies import ZONES, Change, Delete, Insert, Life, Run, Step, World, smaller, told, worlds
 
@@ -216,9 +216,19 @@ def can_be_live(play: Play, ask: Ask) -> bool:
     """Whether the source must answer as a book that has collected every closed day since `start`."""
     life, world = play.life, play.life.world
     specs = [world.metrics[name] for name in base_metrics(life.judge(), ask.metrics)]
-    reaches_back = ask.show == "change" and spans(world.book, ask)[0].before < world.start
-    within = world.start <= ask.from_ and ask.to <= life.closed
+    within = world.start <= ask.from_ and ask.to <= life.closed and ask.window != "all"
+    reaches_back = within and first_day_asked(life.judge(), ask) < world.start
     return within and not reaches_back and not any(spec.carry for spec in specs)
+
+
+def first_day_asked(judge: Judge, ask: Ask) -> date:
+    """The first day that an answer is made of, windows, comparisons and the day before a change among them."""
+    try:
+        periods = Answer(judge, ask).periods()
+    except (Refusal, Undecided):
+        return ask.from_
+    days = [span for period in periods for _, span in period.both]
+    return min(span.before if ask.show == "change" else span.first for span in days)
 
 
 def check(play: Play, ask: Ask, *, live: bool = False) -> None:
