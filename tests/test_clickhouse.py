@@ -276,7 +276,7 @@ def test_a_server_is_read_over_http_whatever_its_profile_says(found: Project, se
     right = {name: found.ask(name, **question) for name in names}
     found.url = server.url
     found.declare(metrics, timezone="Europe/Berlin")
-    found.run(from_="2024-01-01")
+    found.run(from_="2024-01-01", source_moved=["app"])
     assert {name: found.both(name, **question) for name in names} == right
     ours = [asked for sql, asked in server.heard if " FORMAT CSV" in sql]
     assert ours
