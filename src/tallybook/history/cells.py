@@ -13,6 +13,14 @@ from typing import Generic, TypeVar
 T = TypeVar("T")
 Cell = str | float | None
 """As it was read: a text, the number of a workbook's cell, or nothing."""
+
+
+class Unreadable(str):
+    """A cell whose content is not known; the text says why."""
+
+    __slots__ = ()
+
+
 Column = Mapping[int, Cell]
 """By line."""
 
@@ -53,6 +61,8 @@ def days_of(column: Column, order: str | None = None, *, from_1904: bool = False
 def _day(cell: Cell, order: str | None, *, from_1904: bool) -> date | str:
     """A day, or why it is none."""
     text = _text(cell)
+    if isinstance(cell, Unreadable):
+        return str(cell)
     if not text:
         return "no day"
     if isinstance(cell, float) or _SERIAL.fullmatch(text):
@@ -73,10 +83,18 @@ def _serial(number: float, *, from_1904: bool) -> date | str:
     """Days counted from the end of 1899, as spreadsheets do, or of 1904."""
     days = number + (1462 if from_1904 else 0)
     if days != int(days):
-        return f"{number:g} is an instant, not a day"
+        return f"{_instant(days) or f'{number:.15g}'} is an instant, not a day"
     if not _FIRST_SERIAL <= days <= _LAST_SERIAL:
         return f"{number:g} is no day; expected 2024-01-31 or 31.01.2024"
     return date(1899, 12, 30) + timedelta(days=int(days))
+
+
+def _instant(days: float) -> str:
+    """A number of a spreadsheet as the time that it shows there; "" where it can be none."""
+    if not _FIRST_SERIAL <= days < _LAST_SERIAL + 1:
+        return ""
+    at = datetime(1899, 12, 30) + timedelta(seconds=round(days * 86_400))
+    return f"{at:%Y-%m-%d %H:%M}"
 
 
 def _made(text: str, year: int, month: int, day: int) -> date | str:
@@ -141,6 +159,8 @@ def _number(cell: Cell, point: str | None) -> Decimal | str:
     """A number, or why it is none."""
     if isinstance(cell, float):
         return Decimal(f"{cell:.15g}")  # as many digits as spreadsheets show of 0.1 + 0.2
+    if isinstance(cell, Unreadable):
+        return str(cell)
     text = _text(cell)
     if not text:
         return "no number; write 0 where it was 0, and leave the line out where it is not known"

@@ -12,7 +12,7 @@ from decimal import Decimal
 import msgspec
 
 from tallybook.errors import Problem, Problems, QueryError
-from tallybook.history.cells import Cell, Read, days_of, numbers_of
+from tallybook.history.cells import Cell, Read, Unreadable, days_of, numbers_of
 from tallybook.history.read import Table
 from tallybook.measure import DECIMAL, FLOAT, parse_measure
 from tallybook.metrics import ADDS, DAY, Bound, BoundSlot, Metric
@@ -85,6 +85,10 @@ def _points(
     values: dict[Point, Decimal] = {}
     first: dict[Point, int] = {}
     columns = {name: table.column(place) for name, place in sorted(dims.items())}
+    for column in columns.values():
+        for line, cell in column.items():
+            if isinstance(cell, Unreadable):
+                wrong.setdefault(line, []).append(str(cell))
     for line, day in sorted(days.values.items()):
         if line not in numbers.values:
             continue

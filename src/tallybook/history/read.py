@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tallybook.errors import DestinationError, QueryError
-from tallybook.history.cells import Cell
+from tallybook.history.cells import Cell, Unreadable
 from tallybook.history.sheet import is_sheet, lines_of
 
 WORKBOOKS = (".xlsx", ".xlsm")
+_NOT_COMPUTED = "a formula without a stored value: open the file in a spreadsheet program and save it once"
 _MARKS = {b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16", b"\xef\xbb\xbf": "utf-8-sig"}
 
 
@@ -46,6 +47,11 @@ def read_table(file: str, tab: str | None = None, variables: Mapping[str, str] |
         raise QueryError(f"{file} holds nothing", hint="its first line names the columns: day, value")
     first = min(filled)
     heads = tuple("" if cell is None else str(cell).strip() for cell in filled.pop(first))
+    if not filled:
+        raise QueryError(
+            f"{file} has no rows below its headings",
+            hint=f"line {first} is read as the headings ({', '.join(heads)}); expected: lines with a day and a value below",
+        )
     return Table(heads, filled, from_1904)
 
 
@@ -88,21 +94,22 @@ def _csv(path: Path, data: bytes) -> Iterator[tuple[int, Sequence[Cell]]]:
 
 def _workbook(path: Path, data: bytes, tab: str | None) -> tuple[Iterator[tuple[int, Sequence[Cell]]], bool]:
     from tallybook.destinations.workbooks.book import Book, shared_strings
-    from tallybook.destinations.workbooks.package import Package
+    from tallybook.destinations.workbooks.package import Package, damage_reported, for_reading
     from tallybook.destinations.workbooks.sheet import Sheet
 
     try:
-        package = Package(data)
-        book = Book(package)
-        _, place = (book.part_of(tab) if tab else next(iter(book.sheets.items()), None)) or ("", "")
-        if not place:
-            there = ", ".join(book.sheets)
-            raise QueryError(f"{path} has no sheet {tab!r}", hint=f"--tab takes one of: {there}")
-        strings = shared_strings(package)
-        sheet = Sheet(package.part(place), lambda: strings)
+        with damage_reported():
+            package = Package(data, only_reading=True)
+            book = Book(package)
+            _, place = (book.part_of(tab) if tab else next(iter(book.sheets.items()), None)) or ("", "")
+            if not place:
+                there = ", ".join(book.sheets)
+                raise QueryError(f"{path} has no sheet {tab!r}", hint=f"--tab takes one of: {there}")
+            strings = shared_strings(package)
+            lines = list(_cells(Sheet(package.part(place), lambda: strings)))
     except DestinationError as error:
-        raise QueryError(f"{path} cannot be read: {error.message}", hint=error.hint) from None
-    return _cells(sheet), book.counts_from_1904
+        raise QueryError(f"{path} cannot be read: {error.message}", hint=for_reading(error.hint or "")) from None
+    return iter(lines), book.counts_from_1904
 
 
 def _cells(sheet: object) -> Iterator[tuple[int, Sequence[Cell]]]:
@@ -111,6 +118,8 @@ def _cells(sheet: object) -> Iterator[tuple[int, Sequence[Cell]]]:
     assert isinstance(sheet, Sheet)
     rows: dict[int, dict[int, Cell]] = {}
     for row, column in sheet.cells(1, 1_048_576):
-        rows.setdefault(row, {})[column] = sheet.value(row, column)
+        value = sheet.value(row, column)
+        lacks = value is None and sheet.has_formula(row, column)
+        rows.setdefault(row, {})[column] = Unreadable(_NOT_COMPUTED) if lacks else value
     for row, cells in rows.items():
         yield row, [cells.get(column) for column in range(1, max(cells) + 1)]

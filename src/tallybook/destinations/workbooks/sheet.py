@@ -66,6 +66,8 @@ class Sheet:
             return float(text) if text else None
         if kind[1] == b"s":
             return self._strings()[int(text)]
+        if kind[1] == b"b":
+            return "TRUE" if text == "1" else "FALSE"
         return text
 
     def _rich(self, node: Node) -> str:

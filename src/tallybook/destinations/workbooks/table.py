@@ -89,7 +89,7 @@ def free_number(package: Package) -> int:
     """A number that no table of the workbook has."""
     taken = [0]
     for name in package.names():
-        if re.fullmatch(r"xl/tables/[^/]+\.xml", name):
+        if re.fullmatch(r"(?i)/?xl/tables/[^/]+\.xml", name):
             part = package.part(name)
             taken.append(int(part.attributes(part.root).get("id", "0")))
     return max(taken) + 1
@@ -99,7 +99,7 @@ def free_table_name(package: Package, wanted: str, is_name: Callable[[str], bool
     """A name that is no cell (`Q1`, `R1C1`), and that no table and no other name has."""
     taken = set()
     for name in package.names():
-        if re.fullmatch(r"xl/tables/[^/]+\.xml", name):
+        if re.fullmatch(r"(?i)/?xl/tables/[^/]+\.xml", name):
             taken.add(Table(package.part(name)).name.casefold())
     looks_like_a_cell = re.fullmatch(r"(?i)[a-z]{1,3}\d+|r\d*|c\d*|r\d*c\d*", wanted)
     name = f"{wanted}_" if looks_like_a_cell else wanted

@@ -14,7 +14,7 @@ from datetime import date, timedelta
 from tallybook.destinations.layout import NUMBER, PERIOD, Field, Grid, Line, Value
 from tallybook.destinations.row_keys import DAY_0, Key, KeyReader, key_text, match
 from tallybook.destinations.workbooks.book import Book, recalculating, shared_strings
-from tallybook.destinations.workbooks.package import RELATIONS, Package
+from tallybook.destinations.workbooks.package import RELATIONS, Package, damage_reported
 from tallybook.destinations.workbooks.places import Area, area, cell
 from tallybook.destinations.workbooks.sheet import Sheet
 from tallybook.destinations.workbooks.styles import Look, Styles
@@ -55,19 +55,14 @@ def updated(data: bytes, grids: list[tuple[Place, Grid]]) -> bytes | None:
     """The workbook with the grids in their places; None when they stand there already.
 
     Raises DestinationError for a file that is no workbook, and where cells of others are in the way."""
-    package = Package(data)
-    try:
+    with damage_reported():
+        package = Package(data)
         for place, grid in grids:
             _Update(package, place, grid).make()
-    except (KeyError, ValueError, IndexError, AssertionError) as error:
-        raise DestinationError(
-            f"the workbook is damaged, or written in a way not known here ({type(error).__name__}: {error})",
-            hint="open and save it in a spreadsheet program, then: tallybook deliver",
-        ) from error
-    if not package.changed:
-        return None
-    recalculating(package)
-    return package.made()
+        if not package.changed:
+            return None
+        recalculating(package)
+        return package.made()
 
 
 @dataclass

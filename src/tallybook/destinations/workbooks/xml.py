@@ -10,10 +10,13 @@ from html import unescape
 from tallybook.errors import DestinationError
 
 _TOKEN = re.compile(
-    rb"<!--.*?-->|<!\[CDATA\[.*?\]\]>|<\?.*?\?>|<!DOCTYPE[^>]*>"
-    rb"|<(?P<close>/?)(?P<name>[^\s/>!?]+)(?P<rest>(?:[^\"'>]|\"[^\"]*\"|'[^']*')*)>",
+    rb"<!--.*?(?:-->|\Z)|<!\[CDATA\[.*?(?:\]\]>|\Z)|<\?.*?(?:\?>|\Z)|<!DOCTYPE[^>]*>"
+    rb"|<(?P<close>/?)(?P<name>[^\s<\"'/>!?]+)(?P<rest>(?:[^\"'<>]|\"[^\"<]*\"|'[^'<]*')*)>",
     re.DOTALL,
 )
+"""Reads each byte once, also of a part in which nothing is closed: no `<` is within a tag."""
+MAX_ELEMENTS = 10_000_000
+"""Of one part: what a full sheet of ten columns has. More need more memory than a delivery may take."""
 _ATTRIBUTE = re.compile(rb"([^\s=]+)\s*=\s*(?:\"([^\"]*)\"|'([^']*)')")
 
 
@@ -124,6 +127,8 @@ def _parsed(name: str, data: bytes) -> Node:
         raise DestinationError(f"the part {name} of the workbook is written in UTF-16, which is not read here")
     root: Node | None = None
     opened: list[Node] = []
+    names: dict[bytes, str] = {}
+    elements = 0
     for token in _TOKEN.finditer(data):
         if token["name"] is None:
             continue
@@ -133,7 +138,15 @@ def _parsed(name: str, data: bytes) -> Node:
             node = opened.pop()
             node.close, node.end = token.start(), token.end()
             continue
-        node = Node(token["name"].decode().rpartition(":")[2], token.start(), token.end())
+        elements += 1
+        if elements > MAX_ELEMENTS:
+            raise DestinationError(
+                f"the part {name} of the workbook is too large: more than {MAX_ELEMENTS:,} elements",
+                hint="take what is not needed out of it: cells that only look empty are the usual reason",
+            )
+        written = token["name"]
+        short = names.get(written) or names.setdefault(written, written.decode().rpartition(":")[2])
+        node = Node(short, token.start(), token.end())
         if opened:
             opened[-1].children.append(node)
         root = root or node

@@ -16,6 +16,7 @@ from tallybook.destinations.xlsx.pages import (
 from tallybook.destinations.xlsx.table import Table, excel_format
 from tallybook.result import Column, Number, Result, Row
 from tallybook.result.formats import number_format
+from tallybook.result.tables import count_of
 
 MAX_SERIES = 8  # lines that one chart can show and people can still tell apart
 MAX_MARKERS = 62
@@ -50,9 +51,18 @@ def write_charts(pages: Pages, table: Table) -> None:
     drawings = _drawings(pages, table)
     sheet.set_h_pagebreaks([at * CHART_ROWS for at in range(2, len(drawings), 2)])
     for at, drawing in enumerate(drawings):
+        if not _has_values(drawing):
+            periods = len({row["period"] for row in table.rows})
+            sheet.write_string(at * CHART_ROWS, 0, f"{drawing.text}: no value in any of {count_of(periods, 'period')}")
+            continue
         chart = _chart(pages, drawing)
         place = {"x_offset": 12, "y_offset": 10, "description": drawing.text}
         sheet.insert_chart(at * CHART_ROWS, 0, chart, place)
+
+
+def _has_values(drawing: _Drawing) -> bool:
+    """Whether there is anything to draw: a chart without a value is a fault in the file, or an empty frame."""
+    return any(_drawn(row, drawing.column.name) is not None for series in drawing.series for row in series.rows)
 
 
 def _drawings(pages: Pages, table: Table) -> list[_Drawing]:
