@@ -154,7 +154,25 @@ class Book:
             self._answers.clear()
             report.deliveries = self._delivered_after_a_run()
         report.alerts = self._told(Ended(report=report), whole=whole)
+        # What was collected is stored and delivered. Housekeeping that fails is tried again after the next run.
+        with suppress(BookError, Busy):
+            self._keep_house(report)
         return report
+
+    def _keep_house(self, report: RunReport) -> None:
+        """Compact the book where that pays, so that nobody has to think of it: a daily run leaves some files behind.
+
+        Years are folded by a run that collected nothing in them: a backfill goes on in the next run, perhaps."""
+        from tallybook.store.folder import FOLDABLE_FILES, LOOSE_FILES
+
+        settings, store, now = self.project.catalog.book, self.store, self.clock()
+        collected = [metric.first for metric in report.metrics if metric.first]
+        months = [last for _, last in store.foldable(self.today)]
+        if len(months) >= FOLDABLE_FILES and collected and min(collected) > max(months):
+            with self.held.reading() as reading:
+                store.compact(reading.engine, today=self.today, run=report.run, now=now)
+        if store.loose(now=now, keep_days=settings.keep_versions, zone=settings.timezone) >= LOOSE_FILES:
+            store.clean(now=now, keep_days=settings.keep_versions, zone=settings.timezone)
 
     def plan(
         self,

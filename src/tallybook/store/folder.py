@@ -36,6 +36,10 @@ ROW_GROUP = 122_880
 ATTEMPTS = 50
 STRAY_HOURS = 24.0
 """So old is a points file without a version when nobody can be about to commit it."""
+LOOSE_FILES = 100
+"""Files that no kept version needs, above which a run deletes them by itself."""
+FOLDABLE_FILES = 12
+"""Months of closed years, from which on a run folds them by itself."""
 GRACE = timedelta(hours=1)
 """A file that left the current version is kept so long, whatever `keep_versions` says: somebody may be reading it."""
 
@@ -307,6 +311,16 @@ class Store:
                 if drafts.commit(base.version, change, lease=None, run=run, now=now) is not None:
                     return len(change.remove) - len(change.add)
         raise Busy(f"{ATTEMPTS} times somebody else changed the book first", hint="tallybook compact")
+
+    def foldable(self, today: date) -> list[tuple[date, date]]:
+        """The days of the files that `compact` would fold."""
+        found = _foldable(self.ledger.snapshot(metrics=[]).files, today)
+        return [(file.first, file.last) for _, files in found for file in files]
+
+    def loose(self, *, now: datetime, keep_days: int, zone: str) -> int:
+        """How many files `clean` would delete, without strays."""
+        kept = kept_versions(self.ledger.versions(), now=now, keep_days=keep_days, zone=zone)
+        return len(self.ledger.droppable(kept, gone_before=now - GRACE))
 
     def clean(self, *, now: datetime, keep_days: int, zone: str) -> int:
         """Delete files that no version worth keeping names, and strays of runs that died. Returns how many."""
