@@ -90,6 +90,7 @@ FILES = {
     "test_sheets_emulator.py": "deliver",
     "test_sheets_emulator_alone.py": "deliver",
     "test_sheets_emulator_faults.py": "deliver",
+    "test_sheets_emulator_recorded.py": "deliver",
     "test_sheets_emulator_requests.py": "deliver",
     "test_sheets_emulator_rules.py": "deliver",
     "test_sheets_random_series.py": "deliver",

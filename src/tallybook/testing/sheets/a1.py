@@ -126,6 +126,16 @@ def written(title: str, rect: Rect) -> str:
     return f"{quoted(title)}!{first}" + ("" if first == last else f":{last}")
 
 
+def written_span(title: str, span: Span) -> str:
+    """`Tab!A1:B2`, `Tab!2:3`, `Tab!B:C`, `Tab!B2:C`: open ends stay open."""
+    if span.r1 is not None and span.c1 is not None:
+        return written(title, Rect(span.r0, span.r1, span.c0, span.c1))
+    whole_rows, whole_columns = span.c0 == 0 and span.c1 is None, span.r0 == 0 and span.r1 is None
+    first = ("" if whole_rows else letters(span.c0)) + ("" if whole_columns else str(span.r0 + 1))
+    last = ("" if span.c1 is None else letters(span.c1 - 1)) + ("" if span.r1 is None else str(span.r1))
+    return quoted(title) + "".join([f"!{first}" if first else "", f":{last}" if last else ""])
+
+
 def span_of(grid_range: Mapping[str, Any]) -> Span:
     """A GridRange as a span."""
     return Span(

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from tallybook.testing.sheets import masks
+from tallybook.testing.sheets import answers, masks
 from tallybook.testing.sheets.clock import Clock
 from tallybook.testing.sheets.contract import Contract, without_nulls
 from tallybook.testing.sheets.drive import FILE_SCOPE, ROOT, Drive, Store
@@ -203,7 +203,7 @@ class Api:
         call = Call(caller, path, query, contract.request(route.method, body) if is_sheets else without_nulls(body))
         if not is_sheets:
             return self._of_drive(route, call)
-        answer = METHODS[route.method](self.sheets, call)
+        answer = answers.answer(route.method, METHODS[route.method](self.sheets, call))
         contract.answer(route.method, answer)
         if query.get("fields"):
             answer = masks.chosen(answer, contract.mask(route.method, query["fields"]))

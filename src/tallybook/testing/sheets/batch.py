@@ -60,5 +60,5 @@ def run(document: Document, body: Json) -> list[Json]:
             if error.code == 400:
                 error.message = f"Invalid requests[{index}].{kind}: {error.message}"
             raise
-        replies.append({kind: reply} if reply else {})
+        replies.append({} if reply is None else {kind: reply})
     return replies

@@ -26,6 +26,12 @@ TYPE_NAMES = {
     "double": "TYPE_DOUBLE",
     "float": "TYPE_FLOAT",
 }
+BODY_FIELDS = {"sheets.spreadsheets.values.update": "data", "sheets.spreadsheets.values.append": "data"}
+"""Methods whose body is one field of their request: errors name places within that field."""
+TYPES = {"boolean": "TYPE_BOOL", "integer": "TYPE_INT32", "number": "TYPE_DOUBLE", "string": "TYPE_STRING"}
+LIST_TYPE = "type.googleapis.com/google.protobuf.ListValue"
+NESTED = {"Request": "BatchUpdateSpreadsheetRequest.Request", "Response": "BatchUpdateSpreadsheetResponse.Response"}
+"""Names of messages that Google's errors write otherwise than its discovery document."""
 INT_RANGES = {"int32": (-(2**31), 2**31 - 1), "uint32": (0, 2**32 - 1)}
 
 
@@ -86,7 +92,7 @@ class Contract:
         reference = methods(self.name)[method].get("request", {}).get("$ref")
         if reference is None:
             return {}
-        made: Json = self._object(body, self.schemas[reference], "")
+        made: Json = self._object(body, self.schemas[reference], BODY_FIELDS.get(method, ""))
         return made
 
     def answer(self, method: str, body: Any) -> None:
@@ -180,7 +186,7 @@ class Contract:
         match spec.get("type"):
             case "array":
                 if not isinstance(value, list):
-                    raise self._wrong(path, name, value)
+                    raise self._wrong(path, _item_type(spec["items"], name), value)
                 return [self._value(one, spec["items"], f"{path}[{i}]", name) for i, one in enumerate(value)]
             case "object":
                 return self._object(value, spec, path)
@@ -233,11 +239,20 @@ class Contract:
             above, _, name = path.rpartition(".")
             words = f'Unknown name "{name}"{f" at {above!r}" if above else ""}: Proto field is not repeating, cannot start list.'
             return bad_field(above, f"Invalid JSON payload received. {words}")
-        kind = (
-            wanted if wanted.startswith(("TYPE_", "type.")) else f"type.googleapis.com/google.apps.sheets.v4.{wanted}"
-        )
+        kind = wanted
+        if not wanted.startswith(("TYPE_", "type.")):
+            kind = f"type.googleapis.com/google.apps.sheets.v4.{NESTED.get(wanted, wanted)}"
         said = f'"{value}"' if isinstance(value, str) else json.dumps(value)[:100]
         return bad_field(path, f"Invalid value at '{path}' ({kind}), {said}")
+
+
+def _item_type(items: Json, name: str) -> str:
+    """The type that an error names where one value is given for a list of them."""
+    if items.get("type") in ("array", "any"):
+        return LIST_TYPE
+    if "enum" in items:
+        return name[:1].upper() + name[1:]
+    return str(items.get("$ref") or TYPE_NAMES.get(items.get("format", "")) or TYPES.get(items["type"], items["type"]))
 
 
 def _below(path: str, name: str) -> str:

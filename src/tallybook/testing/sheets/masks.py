@@ -8,6 +8,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from tallybook.testing.sheets.colors import replaced
 from tallybook.testing.sheets.errors import GoogleError, invalid
 
 Tree = dict[str, "Tree"]
@@ -90,7 +91,7 @@ def wants(tree: Tree | None, *path: str) -> bool:
 
 def update(target: Mapping[str, Any], given: Mapping[str, Any], tree: Tree) -> dict[str, Any]:
     """`target` with the fields of the mask taken from `given`; one that is not given there is cleared."""
-    made = dict(target)
+    made = replaced(dict(target), given if "*" in tree else tree)
     if "*" in tree:
         return {**made, **given}
     for name, below in tree.items():

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from tallybook.testing.sheets.a1 import Rect, Span, quoted, span_of, written
+from tallybook.testing.sheets.a1 import Rect, Span, quoted, span_of, written_span
 from tallybook.testing.sheets.errors import GoogleError, invalid
 
 Json = dict[str, Any]
@@ -134,12 +134,12 @@ class Sheet:
         if rect.r0 > rect.r1 or rect.c0 > rect.c1:
             rect = Rect(rect.r0, max(rect.r0 + 1, rect.r1), rect.c0, max(rect.c0 + 1, rect.c1))
         if rect.r1 > len(self.rows) or rect.c1 > len(self.columns):
-            raise self.beyond(rect)
+            raise self.beyond(span)
         return rect
 
-    def beyond(self, rect: Rect) -> GoogleError:
+    def beyond(self, span: Span) -> GoogleError:
         return invalid(
-            f"Range ({written(self.title, rect)}) exceeds grid limits. "
+            f"Range ({written_span(self.title, span)}) exceeds grid limits. "
             f"Max rows: {len(self.rows)}, max columns: {len(self.columns)}"
         )
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tallybook.testing.sheets.a1 import Rect, grid_range
-from tallybook.testing.sheets.dimensions import ends
+from tallybook.testing.sheets.dimensions import WORDS, ends
 from tallybook.testing.sheets.errors import invalid
 from tallybook.testing.sheets.masks import required, update
 from tallybook.testing.sheets.model import Document, Json, Sheet
@@ -75,7 +75,8 @@ def _sheet_of(document: Document, kind: Kind, one: Json) -> Sheet:
 
 def _add(kind: Kind, prepare: Callable[[Document, Json], None] | None = None) -> Handler:
     def handler(document: Document, request: Json) -> Json:
-        one = copy.deepcopy(request.get(kind.name, {}))
+        given = request.get(kind.name, {})
+        one = copy.deepcopy(given)
         sheet = _sheet_of(document, kind, one)
         taken = {other[kind.key] for _, other in _each(document, kind)}
         number = one.get(kind.key)
@@ -87,7 +88,9 @@ def _add(kind: Kind, prepare: Callable[[Document, Json], None] | None = None) ->
         if prepare:
             prepare(document, one)
         sheet.objects[kind.kept].append(one)
-        return {kind.name: shown(document, kind, one)}
+        reply = shown(document, kind, one)
+        # Google's reply shows the editors as the request names them; reading shows who may edit.
+        return {kind.name: reply | ({"editors": given["editors"]} if kind is PROTECTED and "editors" in given else {})}
 
     return handler
 
@@ -132,9 +135,6 @@ def _delete(kind: Kind, key: str = "") -> Handler:
 def _protect(document: Document, one: Json) -> None:
     """Who protects without naming editors lets all who may edit the document edit; the owner always may."""
     one.pop("requestingUserCanEdit", None)
-    if one.get("warningOnly"):
-        one.pop("editors", None)
-        return
     named = one.get("editors", {}).get("users")
     users = [document.actor, *named] if named is not None else [document.actor, *document.editors]
     one["editors"] = one.get("editors", {}) | {"users": list(dict.fromkeys([document.owner, *users]))}
@@ -349,13 +349,15 @@ def whole_span(document: Document, span: Json) -> Json:
 
 
 def _groups(document: Document, span: Json) -> list[Json]:
-    sheet = document.sheet(span.get("sheetId", 0))
-    return sheet.objects["rowGroups" if span.get("dimension") == "ROWS" else "columnGroups"]
+    return document.sheet(span["sheetId"]).objects[f"{WORDS[span['dimension']]}Groups"]
 
 
 def _add_group(document: Document, request: Json) -> Json:
+    """The first group of a tab puts the toggle of its groups after them, unless a request has set that before."""
     span = whole_span(document, request.get("range", {}))
     groups = _groups(document, span)
+    grid = document.sheet(span["sheetId"]).properties["gridProperties"]
+    grid.setdefault(f"{WORDS[span['dimension']]}GroupControlAfter", True)
     depth = 1 + max((g["depth"] for g in groups if _overlaps(g["range"], span)), default=0)
     groups.append({"range": span, "depth": depth})
     return {"dimensionGroups": groups}
@@ -372,7 +374,7 @@ def _delete_group(document: Document, request: Json) -> Json:
     if not held:
         raise invalid("There is no dimension group at the range.")
     groups.remove(max(held, key=lambda group: int(group["depth"])))
-    return {"dimensionGroups": groups} if groups else {}
+    return {"dimensionGroups": groups}
 
 
 def _update_group(document: Document, request: Json) -> None:

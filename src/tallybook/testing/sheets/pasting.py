@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from tallybook.testing.sheets.a1 import Rect, span_of
+from tallybook.testing.sheets.a1 import Rect, Span, span_of
 from tallybook.testing.sheets.entry import typed
 from tallybook.testing.sheets.errors import invalid
 from tallybook.testing.sheets.formulas import Fault, order
@@ -115,7 +115,7 @@ def _fits(sheet: Sheet, rect: Rect) -> None:
     if rect.r0 < 0 or rect.c0 < 0:
         raise invalid("GridCoordinate: indexes must not be negative.")
     if rect.r1 > len(sheet.rows) or rect.c1 > len(sheet.columns):
-        raise sheet.beyond(rect)
+        raise sheet.beyond(Span(rect.r0, rect.r1, rect.c0, rect.c1))
 
 
 def _pasted(sheet: Sheet, row: int, column: int, kind: str, view: View) -> Cell:

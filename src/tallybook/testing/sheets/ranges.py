@@ -9,24 +9,37 @@ from tallybook.testing.sheets.model import Document, Json, Sheet
 
 
 def locate(document: Document, text: str) -> tuple[Sheet, Span]:
-    """The sheet and span of an A1 range, a tab's title or a named range. Refuses what is none of them."""
+    """The sheet and span of an A1 range, a tab's title or a named range. Refuses what is none of them.
+
+    A named range can have its own tab before it: `Sheet1!Totals`."""
     title, rest = split(text)
     if title is not None:
         sheet = document.titled(title)
-        span = Span() if rest is None else parse(rest)
-        if sheet is None or span is None:
+        if sheet is not None and rest is None:
+            return sheet, Span()
+        found = sheet and (_spanned(sheet, rest or "") or _named(document, rest or ""))
+        if not found or found[0] is not sheet:
             raise invalid(f"Unable to parse range: {text}")
-        return sheet, span
-    if (span := parse(text)) is not None:
-        return document.sheets[0], span
-    for named in document.named_ranges:
-        if named["name"].lower() == text.lower():
-            sheet = document.sheet(named["range"].get("sheetId", 0))
-            return sheet, span_of(named["range"])
+        return found
+    found = _spanned(document.sheets[0], text) or _named(document, text)
+    if found:
+        return found
     sheet = document.titled(text)
     if sheet is None:
         raise invalid(f"Unable to parse range: {text}")
     return sheet, Span()
+
+
+def _spanned(sheet: Sheet, text: str) -> tuple[Sheet, Span] | None:
+    span = parse(text)
+    return None if span is None else (sheet, span)
+
+
+def _named(document: Document, text: str) -> tuple[Sheet, Span] | None:
+    for named in document.named_ranges:
+        if named["name"].lower() == text.lower():
+            return document.sheet(named["range"].get("sheetId", 0)), span_of(named["range"])
+    return None
 
 
 def readable(document: Document, text: str) -> tuple[Sheet, Rect]:
@@ -38,8 +51,7 @@ def readable(document: Document, text: str) -> tuple[Sheet, Rect]:
 def on_grid(sheet: Sheet, span: Span) -> Rect:
     rect = sheet.clip(span)
     if span.r0 >= len(sheet.rows) or span.c0 >= len(sheet.columns):
-        full = Rect(span.r0, span.r1 or span.r0 + 1, span.c0, span.c1 or span.c0 + 1)
-        raise sheet.beyond(full)
+        raise sheet.beyond(span)
     return rect
 
 

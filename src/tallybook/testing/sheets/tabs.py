@@ -5,6 +5,7 @@ https://developers.google.com/workspace/sheets/api/reference/rest/v4/spreadsheet
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterable
 from dataclasses import replace
 
 from tallybook.testing.sheets.dimensions import resize
@@ -104,12 +105,18 @@ def delete_request(document: Document, request: Json) -> None:
     sheet = document.sheet(request.get("sheetId", 0))
     if len(document.sheets) == 1:
         raise invalid("You can't remove all the sheets in a document.")
+    if not _any_visible(other for other in document.sheets if other is not sheet):
+        raise invalid("You can't remove all the visible sheets in a document.")
     document.guard(sheet, sheet.whole)
     document.sheets.remove(sheet)
     document.named_ranges = [n for n in document.named_ranges if n["range"].get("sheetId", 0) != sheet.id]
     document.metadata = {n: one for n, one in document.metadata.items() if one.sheet_id != sheet.id}
     document.number_tabs()
     document.memo.clear()
+
+
+def _any_visible(sheets: Iterable[Sheet]) -> bool:
+    return any(not sheet.properties.get("hidden") for sheet in sheets)
 
 
 def duplicate_request(document: Document, request: Json) -> Json:
@@ -195,6 +202,8 @@ def update_request(document: Document, request: Json) -> None:
     if grid:
         made["gridProperties"] = update(sheet.properties["gridProperties"], given.get("gridProperties", {}), grid)
     sheet.properties = {name: value for name, value in made.items() if value is not False}
+    if sheet.properties.get("hidden") and not _any_visible(document.sheets):
+        raise invalid("You can't hide all the sheets in a document.")
     _check_frozen(sheet)
     document.memo.clear()
 

@@ -4,6 +4,7 @@ https://developers.google.com/workspace/sheets/api/reference/rest/v4/spreadsheet
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
@@ -20,6 +21,8 @@ from tallybook.testing.sheets.view import View
 
 INPUTS = ("RAW", "USER_ENTERED")
 Options = Mapping[str, Any]
+Place = tuple[int, int, int]
+"""A cell: the sheet's id, row, column."""
 
 
 class Values:
@@ -68,40 +71,48 @@ class Values:
             and body["range"] != text
             and locate(self.document, body["range"]) != locate(self.document, text)
         ):
-            raise invalid(f"Requested range {text} does not match the range of the body, {body['range']}")
+            raise invalid(f"Request range[{text}] does not match value's range[{body['range']}]")
         sheet, span = locate(self.document, text)
-        return self._write(sheet, span, body, options)
+        return self._write(sheet, span, body, options)[0]
 
     def batch_update(self, body: Options) -> Json:
-        answers = []
+        answers, cells = [], set[Place]()
         for index, one in enumerate(body.get("data", ())):
             with named(f"data[{index}]"):
                 sheet, span = locate(self.document, one.get("range", ""))
-                answers.append(self._write(sheet, span, one, body))
-        return self._totals(answers)
+                answer, written_cells = self._write(sheet, span, one, body)
+                answers.append(answer)
+                cells |= written_cells
+        return self._totals(answers, cells)
 
     def batch_update_by_filter(self, body: Options) -> Json:
-        answers = []
+        answers, cells = [], set[Place]()
         for index, one in enumerate(body.get("data", ())):
             with named(f"data[{index}]"):
                 for sheet, span in filtered(self.document, one.get("dataFilter", {})):
-                    answer = self._write(sheet, span, one, body, exceed=False)
+                    answer, written_cells = self._write(sheet, span, one, body, exceed=False)
                     del answer["spreadsheetId"]
                     answers.append(answer | {"dataFilter": one["dataFilter"]})
-        return self._totals(answers)
+                    cells |= written_cells
+        return self._totals(answers, cells)
 
-    def _totals(self, answers: list[Json]) -> Json:
+    def _totals(self, answers: list[Json], cells: set[Place]) -> Json:
+        """Each row, column and cell counts once, however many of the ranges have it."""
         return {
             "spreadsheetId": self.document.id,
-            "totalUpdatedRows": sum(a.get("updatedRows", 0) for a in answers),
-            "totalUpdatedColumns": sum(a.get("updatedColumns", 0) for a in answers),
-            "totalUpdatedCells": sum(a.get("updatedCells", 0) for a in answers),
-            "totalUpdatedSheets": len({a["updatedRange"].rpartition("!")[0] for a in answers}),
+            "totalUpdatedRows": len({(sheet, row) for sheet, row, _ in cells}),
+            "totalUpdatedColumns": len({(sheet, column) for sheet, _, column in cells}),
+            "totalUpdatedCells": len(cells),
+            "totalUpdatedSheets": len({sheet for sheet, *_ in cells}),
             "responses": answers,
         }
 
-    def _write(self, sheet: Sheet, span: Span, body: Options, options: Options, *, exceed: bool = True) -> Json:
-        """Write at the span's first cell. A span of one cell says only where to begin, unless `exceed` is false."""
+    def _write(
+        self, sheet: Sheet, span: Span, body: Options, options: Options, *, exceed: bool = True
+    ) -> tuple[Json, set[Place]]:
+        """Write at the span's first cell, and return the answer with the cells that were written.
+
+        A span of one cell says only where to begin, unless `exceed` is false."""
         rows = by_rows(body.get("values") or [], body.get("majorDimension") or ROWS)
         area = sheet.full(span)
         height, width = len(rows), max(map(len, rows), default=0)
@@ -112,38 +123,37 @@ class Values:
                 f"Requested writing within range [{written(sheet.title, area)}], but tried writing to {tried}"
             )
         if rect.r1 > len(sheet.rows) or rect.c1 > len(sheet.columns):
-            raise sheet.beyond(rect)
+            raise sheet.beyond(Span(rect.r0, rect.r1, rect.c0, rect.c1))
         cells = self._put(sheet, rect, rows, input_option(options))
-        return self._updated(sheet, rect, cells, options)
+        return self._updated(sheet, rect, cells, options), cells
 
-    def _updated(self, sheet: Sheet, rect: Rect, cells: int, options: Options) -> Json:
+    def _updated(self, sheet: Sheet, rect: Rect, cells: set[Place], options: Options) -> Json:
         answer: Json = {"spreadsheetId": self.document.id}
         if not (rect.height and rect.width):
             return answer | {"updatedRange": written(sheet.title, Rect(rect.r0, rect.r0 + 1, rect.c0, rect.c0 + 1))}
         answer |= {
-            "updatedRange": written(sheet.title, rect), "updatedRows": rect.height, "updatedColumns": rect.width,
-            "updatedCells": cells,
+            "updatedRange": written(sheet.title, rect), "updatedRows": len({row for _, row, _ in cells}),
+            "updatedColumns": len({column for *_, column in cells}), "updatedCells": len(cells),
         }  # fmt: skip
         if options.get("includeValuesInResponse"):
             answer["updatedData"] = self._value_range(sheet, rect, options, "response")
         return answer
 
-    def _put(self, sheet: Sheet, rect: Rect, rows: list[list[Any]], option: str) -> int:
-        """Write values from the rectangle's first cell on, and say how many. Null leaves a cell as it is."""
+    def _put(self, sheet: Sheet, rect: Rect, rows: list[list[Any]], option: str) -> set[Place]:
+        """Write values from the rectangle's first cell on, and return the written cells. Null leaves a cell as it is."""
         self.document.guard(sheet, rect)
         entered = self._entered(option)
-        count = 0
+        cells: set[Place] = set()
         for row, values in enumerate(rows, rect.r0):
             for column, value in enumerate(values, rect.c0):
                 if value is None:
                     continue
                 if isinstance(value, list | dict):
-                    kind = "list_value" if isinstance(value, list) else "struct_value"
-                    raise invalid(f"Invalid values[{row - rect.r0}][{column - rect.c0}]: {kind} {value}")
+                    raise invalid(f"Invalid values[{row - rect.r0}][{column - rect.c0}]: {proto_text(value)}")
                 sheet.put(row, column, entered(sheet.cell(row, column), value))
-                count += 1
+                cells.add((sheet.id, row, column))
         self.document.memo.clear()
-        return count
+        return cells
 
     def _entered(self, option: str) -> Callable[[Mapping[str, Any], Any], Json]:
         of, today = locale(self.document.locale), self.now.date()
@@ -218,6 +228,31 @@ def named(place: str) -> Iterator[None]:
     except GoogleError as error:
         error.message = f"Invalid {place}: {error.message}"
         raise
+
+
+def proto_text(value: Any) -> str:
+    """A JSON value as Google's errors write it: in the text format of google.protobuf.Value."""
+    match value:
+        case None:
+            return "null_value: NULL_VALUE\n"
+        case bool():
+            return f"bool_value: {str(value).lower()}\n"
+        case int() | float():
+            return f"number_value: {float(value)!r}\n"
+        case str():
+            return f"string_value: {json.dumps(value)}\n"
+        case list():
+            return f"list_value {{\n{''.join(_block('values', proto_text(one)) for one in value)}}}\n"
+    fields = "".join(
+        _block("fields", f"key: {json.dumps(name)}\n{_block('value', proto_text(one), '')}")
+        for name, one in value.items()
+    )
+    return f"struct_value {{\n{fields}}}\n"
+
+
+def _block(name: str, inner: str, indent: str = "  ") -> str:
+    lines = "".join(f"{indent}  {line}\n" for line in inner.splitlines())
+    return f"{indent}{name} {{\n{lines}{indent}}}\n"
 
 
 def input_option(options: Options) -> str:

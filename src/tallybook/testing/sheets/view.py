@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from tallybook.testing.sheets.a1 import Rect
+from tallybook.testing.sheets.colors import replaced
 from tallybook.testing.sheets.formulas import Failed, Fault, Place, locate, parsed, value_at
 from tallybook.testing.sheets.locales import locale
 from tallybook.testing.sheets.model import COLUMNS, ROWS, Document, Json, Sheet
@@ -128,7 +129,7 @@ class View:
             made["formattedValue"] = self.text(sheet, row, column)
         form, number_format = made.get("userEnteredFormat"), self.number_format(sheet, row, column)
         if form or number_format:
-            made["effectiveFormat"] = DEFAULT_FORMAT | (form or {})
+            made["effectiveFormat"] = _over(DEFAULT_FORMAT, form or {})
             if number_format:
                 made["effectiveFormat"] |= {"numberFormat": dict(number_format)}
         return made
@@ -167,6 +168,13 @@ class View:
             if one.sheet_id == sheet.id and one.line is not None:
                 found.setdefault(one.line, []).append(as_json(one, self.document))
         return found
+
+
+def _over(default: Json, form: Mapping[str, Any]) -> Json:
+    """The default format with what a cell's own format says instead."""
+    text: Json = form.get("textFormat", {})
+    made = replaced(default, form) | dict(form)
+    return made | {"textFormat": replaced(default["textFormat"], text) | text}
 
 
 def _numbers(value: Json) -> Json:

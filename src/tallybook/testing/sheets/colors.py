@@ -1,0 +1,78 @@
+"""Colors: each is kept in two fields, `backgroundColor` and `backgroundColorStyle`, and its parts are 32-bit floats.
+
+https://developers.google.com/workspace/sheets/api/reference/rest/v4/spreadsheets/other#ColorStyle"""
+
+from __future__ import annotations
+
+import math
+import struct
+from collections.abc import Iterable
+from typing import Any
+
+Json = dict[str, Any]
+PARTS = frozenset({"red", "green", "blue", "alpha"})
+STYLE = "Style"
+COLORS = frozenset({
+    "backgroundColor", "barColor", "bubbleBorderColor", "color", "firstBandColor", "footerColor", "foregroundColor",
+    "headerColor", "maxValueColor", "midValueColor", "minValueColor", "negativeColor", "noDataColor", "nodeColor",
+    "positiveColor", "secondBandColor", "selectedNodeColor", "tabColor", "visibleBackgroundColor",
+    "visibleForegroundColor",
+})  # fmt: skip
+"""Fields of type Color that have a field of type ColorStyle beside them."""
+STYLES = frozenset(name + STYLE for name in COLORS)
+ONLY_STYLES = "rowsProperties"
+"""TableRowsProperties has the fields of type ColorStyle and none of type Color."""
+THEME_RGB = {
+    "TEXT": (0, 0, 0), "BACKGROUND": (255, 255, 255), "ACCENT1": (66, 133, 244), "ACCENT2": (234, 67, 53),
+    "ACCENT3": (251, 188, 4), "ACCENT4": (52, 168, 83), "ACCENT5": (255, 109, 1), "ACCENT6": (70, 189, 198),
+    "LINK": (17, 85, 204),
+}  # fmt: skip
+"""Colors of the theme that a new spreadsheet has."""
+
+
+def other_field(name: str) -> str | None:
+    """The second field of the same color: `backgroundColorStyle` of `backgroundColor`, and the reverse."""
+    if name in COLORS:
+        return name + STYLE
+    return name.removesuffix(STYLE) if name in STYLES else None
+
+
+def replaced(target: Json, given: Iterable[str]) -> Json:
+    """`target` without the second fields of the colors that `given` names: they show the color before the change."""
+    names = set(given)
+    gone = {other for name in names if (other := other_field(name)) and other not in names}
+    return {name: value for name, value in target.items() if name not in gone}
+
+
+def with_both(message: Json, name: str) -> Json:
+    """A message with both fields of each of its colors; a style takes precedence. `name` is the field it is in."""
+    if name == ONLY_STYLES:
+        return message
+    made = dict(message)
+    for color in COLORS.intersection(made):
+        if made[color].keys() <= PARTS and color + STYLE not in made:
+            made[color + STYLE] = {"rgbColor": made[color]}
+    for style in STYLES.intersection(made):
+        shown = made[style].get("rgbColor", _of_theme(made[style].get("themeColor", "")))
+        if shown is not None:
+            made[style.removesuffix(STYLE)] = shown
+    return made
+
+
+def _of_theme(name: str) -> Json | None:
+    if name not in THEME_RGB:
+        return None
+    return {part: float32(n / 255) for part, n in zip(("red", "green", "blue"), THEME_RGB[name], strict=True) if n}
+
+
+def float32(value: float) -> float:
+    """A number as Google answers it from a 32-bit float: the shortest decimal that reads back as the same float."""
+    try:
+        bits = struct.pack("f", value)
+    except OverflowError:
+        return value
+    if math.isnan(value):
+        return value
+    (kept,) = struct.unpack("f", bits)
+    found = next(one for one in (float(f"{kept:.{n}g}") for n in range(1, 10)) if struct.pack("f", one) == bits)
+    return int(found) if found.is_integer() else found
