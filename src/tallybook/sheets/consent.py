@@ -184,8 +184,11 @@ def _post(url: str, body: Mapping[str, str]) -> tuple[int, Mapping[str, Any]]:
     extra()
     import requests
 
+    from tallybook.sheets.bounded import token_session
+
     try:
-        response = requests.post(url, data=body, timeout=30, allow_redirects=False)
+        with token_session() as session:
+            response = session.post(url, data=body, timeout=30, allow_redirects=False)
     except requests.RequestException as error:
         raise DestinationUnavailable(
             f"Google's token server cannot be reached ({type(error).__name__})", hint=f"is there a network? {_AGAIN}"

@@ -109,12 +109,18 @@ class Signer:
         import google.auth.transport.requests
         import requests
 
+        from tallybook.sheets.bounded import BoundedAdapter, token_session
+
         self.keys = keys
         self.http: requests.Session = requests.Session()
+        for scheme in ("https://", "http://"):
+            self.http.mount(scheme, BoundedAdapter())
         self.http.headers["User-Agent"] = f"tallybook/{version('tallybook')}"
         # Without `auth` of its own, requests would take that of ~/.netrc.
         self.http.auth = lambda request: request
-        self._transport = _checked(google.auth.transport.requests.Request(self.http))
+        tokens = token_session()
+        tokens.headers["User-Agent"], tokens.auth = self.http.headers["User-Agent"], self.http.auth
+        self._transport = _checked(google.auth.transport.requests.Request(tokens))
         self._credentials = _credentials(keys, places)
 
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
