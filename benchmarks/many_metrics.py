@@ -28,7 +28,7 @@ SCENARIOS = {"wide": "v > {i}", "selective": "k = {i}"}
 
 
 def measure(scene: Scene) -> Report:
-    metrics, days = (60, 730) if scene.quick else (1000, 3650)
+    metrics, days = (30, 730) if scene.quick else (1000, 3650)
     report = Report(
         name="many_metrics",
         what=f"{metrics} metrics, a condition each, by three plans over {days} days of {ROWS:,} rows in SQLite",

@@ -31,7 +31,7 @@ FULL = Scale(
     ids_per_day=5_000, asks=15,
 )  # fmt: skip
 QUICK = Scale(
-    days=40, calls_per_day=18_000, subscriptions=20_000, sampled_days=8, rounds=1, metrics=20, ids_per_day=500, asks=5,
+    days=40, calls_per_day=6_000, subscriptions=20_000, sampled_days=4, rounds=1, metrics=10, ids_per_day=300, asks=2,
 )  # fmt: skip
 
 

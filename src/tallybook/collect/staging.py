@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 _COMPRESSED = "tallybook_staging"
-COMPRESS_ROWS = 1_000_000
+COMPRESS_ROWS = 500_000
 """A row that is not compressed takes 160 bytes of memory, in the engine's format for tables in memory; one that is
 takes about 5."""
 LAST_DIGIT = 2.0**-50

@@ -595,8 +595,19 @@ class Group:
 _TIME = "tallybook_time"
 
 
+@dataclass(frozen=True)
+class At:
+    """Reads one column, converted."""
+
+    place: int
+    convert: Callable[[Any], Any]
+
+    def __call__(self, row: Sequence[Any]) -> Any:
+        return self.convert(row[self.place])
+
+
 def _at(place: int, convert: Callable[[Any], Any]) -> Read:
-    return lambda row: convert(row[place])
+    return At(place, convert)
 
 
 def _if_numbers(read: Read, number: int, example: int) -> Read:
