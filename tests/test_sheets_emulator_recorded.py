@@ -203,6 +203,36 @@ def test_a_reply_to_a_protection_names_the_editors_of_the_request_and_reading_na
     assert api.tab()["protectedRanges"] == [wanted | {"editors": {"users": [ME]}}]
 
 
+def test_a_copy_of_the_first_tab_has_what_is_on_it_on_its_own_ranges(api: Api) -> None:
+    chart = {"spec": {"title": "a"}, "position": {"overlayPosition": {"anchorCell": {"rowIndex": 3, "columnIndex": 0}}}}
+    api.batch(
+        {"addProtectedRange": {"protectedRange": {"range": A1_B2}}},
+        {"addConditionalFormatRule": {"rule": {"ranges": [A1_B2]}}},
+        {"addChart": {"chart": chart}},
+        {"duplicateSheet": {"sourceSheetId": 0, "insertSheetIndex": 1, "newSheetId": 7}},
+    )
+    first, copy = api.read()["sheets"]
+    assert (first["properties"]["sheetId"], copy["properties"]["sheetId"]) == (0, 7)
+    for tab, own in ((first, {}), (copy, {"sheetId": 7})):
+        assert tab["protectedRanges"][0]["range"] == tab["conditionalFormats"][0]["ranges"][0] == A1_B2 | own
+        assert tab["charts"][0]["position"]["overlayPosition"]["anchorCell"] == {"rowIndex": 3} | own
+
+
+def test_a_chart_that_is_moved_to_a_cell_without_a_tab_is_on_the_first_tab(api: Api) -> None:
+    at = {"sheetId": 7, "rowIndex": 1, "columnIndex": 1}
+    chart = {"chartId": 3, "spec": {"title": "a"}, "position": {"overlayPosition": {"anchorCell": at}}}
+    moved = {"objectId": 3, "newPosition": {"overlayPosition": {"anchorCell": {"rowIndex": 2}}}, "fields": "anchorCell"}
+    replies = api.batch(
+        {"addSheet": {"properties": {"title": "Two", "sheetId": 7}}},
+        {"addChart": {"chart": chart}},
+        {"updateEmbeddedObjectPosition": moved},
+    )
+    assert replies[-1] == {
+        "updateEmbeddedObjectPosition": {"position": {"overlayPosition": {"anchorCell": {"rowIndex": 2}}}}
+    }
+    assert [tab.get("charts", []) != [] for tab in api.read()["sheets"]] == [True, False]
+
+
 def test_a_named_range_of_the_first_tab_has_no_tab_in_it(api: Api) -> None:
     api.batch({"addNamedRange": {"namedRange": {"namedRangeId": "n", "name": "Totals", "range": A1_B2 | HERE}}})
     assert api.read()["namedRanges"] == [{"namedRangeId": "n", "name": "Totals", "range": A1_B2}]
@@ -434,11 +464,21 @@ def test_a_body_with_another_range_than_the_path(api: Api) -> None:
     assert api.put("A1", [[1]], range="Sheet1!B1")["message"] == words
 
 
-def test_a_date_that_a_formula_makes_is_shown_as_a_date(api: Api) -> None:
-    path = "/values/A1:B1?valueInputOption=USER_ENTERED&includeValuesInResponse=true"
-    made = api("PUT", path, {"values": [["=DATE(2026,1,3)", "=DATE(2026,13,1)"]]})
-    assert made["updatedData"]["values"] == [["1/3/2026", "1/1/2027"]]
-    assert api("GET", "/values/A1?valueRenderOption=UNFORMATTED_VALUE")["values"] == [[46025]]
+@pytest.mark.parametrize(("formula", "day"), [
+    ("=DATE(2026,1,3)", "1/3/2026"),
+    ("=DATE(2026,13,1)", "1/1/2027"),
+    ("=A1+7", "2/7/2026"),
+    ("=EDATE(A1,1)", "2/28/2026"),
+    ("=EDATE(A1,-11)", "2/28/2025"),
+    ("=EOMONTH(A1,-1)", "12/31/2025"),
+    ("=TO_DATE(46025)", "1/3/2026"),
+])  # fmt: skip
+def test_a_day_that_a_formula_gives_is_shown_as_a_day(formula: str, day: str, api: Api) -> None:
+    made = api(
+        "PUT", "/values/A1:B1?valueInputOption=USER_ENTERED&includeValuesInResponse=true",
+        {"values": [["1/31/2026", formula]]},
+    )  # fmt: skip
+    assert made["updatedData"]["values"] == [["1/31/2026", day]]
 
 
 # --- known differences: what Google answers otherwise ---------------------------------------------------------

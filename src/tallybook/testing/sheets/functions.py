@@ -103,6 +103,22 @@ def _date(year: Any, month: Any, day: Any) -> float:
     return found
 
 
+def _months_on(value: Any, months: Any) -> date:
+    """The first day of the month that is so many months after a day's."""
+    start = _day_of(value)
+    count = start.year * 12 + start.month - 1 + int(numeric(months))
+    return date(count // 12, count % 12 + 1, 1)
+
+
+def _month_end(value: Any, months: Any) -> float:
+    return serial(_months_on(value, numeric(months) + 1)) - 1
+
+
+def _same_day(value: Any, months: Any) -> float:
+    """The same day of another month, or that month's last day."""
+    return min(serial(_months_on(value, months)) + _day_of(value).day - 1, _month_end(value, months))
+
+
 def _day_of(value: Any) -> date:
     return date.fromordinal(int(numeric(value)) + EPOCH)
 
@@ -135,6 +151,9 @@ STRICT: dict[str, Callable[..., Any]] = {
     "HYPERLINK": lambda link, label=None: single(link) if label is None else single(label),
     "N": lambda value: numeric(value) if not isinstance(single(value), str) else 0,
     "DATE": _date,
+    "EDATE": _same_day,
+    "EOMONTH": _month_end,
+    "TO_DATE": numeric,
     "YEAR": lambda value: _day_of(value).year,
     "MONTH": lambda value: _day_of(value).month,
     "DAY": lambda value: _day_of(value).day,

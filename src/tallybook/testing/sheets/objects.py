@@ -331,7 +331,8 @@ def _move_embedded(document: Document, request: Json) -> Json:
     position = dict(one.get("position", {}))
     position["overlayPosition"] = update(position.get("overlayPosition", {}), inner, mask)
     one["position"] = position
-    target = document.sheet(position["overlayPosition"].get("anchorCell", {}).get("sheetId", sheet.id))
+    anchor = position["overlayPosition"].get("anchorCell")
+    target = sheet if anchor is None else document.sheet(anchor.get("sheetId", 0))
     sheet.objects[kept].remove(one)
     target.objects[kept].append(one)
     return {"position": position}

@@ -26,6 +26,8 @@ from tallybook.testing.sheets.view import DEFAULT_FORMAT
 
 SIZES = {"rowCount": ROWS, "columnCount": COLUMNS}
 TITLE_LIMIT = 100
+RANGES = frozenset({"anchorCell", "dimensionRange", "range", "ranges", "sources", "unprotectedRanges"})
+"""Fields of objects on a tab that are a GridRange, a DimensionRange or a GridCoordinate."""
 
 
 def properties_json(sheet: Sheet) -> Json:
@@ -170,14 +172,14 @@ def _moved(kept: list[Json], old: int, new: int, document: Document) -> list[Jso
     return made
 
 
-def _relinked(value: Json, old: int, new: int) -> Json:
-    """JSON in which the sheet's id is the copy's."""
-    made: Json = {}
-    for name, one in value.items():
+def _relinked(value: Json, old: int, new: int, within: str = "") -> Json:
+    """JSON in which the sheet's id is the copy's. A range without one, in the field `within`, is of the sheet 0."""
+    made: Json = {"sheetId": 0} if within in RANGES and "sheetId" not in value else {}
+    for name, one in (made | value).items():
         if isinstance(one, dict):
-            made[name] = _relinked(one, old, new)
+            made[name] = _relinked(one, old, new, name)
         elif isinstance(one, list):
-            made[name] = [_relinked(item, old, new) if isinstance(item, dict) else item for item in one]
+            made[name] = [_relinked(item, old, new, name) if isinstance(item, dict) else item for item in one]
         else:
             made[name] = new if name == "sheetId" and one == old else one
     return made

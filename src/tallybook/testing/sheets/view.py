@@ -13,7 +13,7 @@ from tallybook.testing.sheets.locales import locale
 from tallybook.testing.sheets.model import COLUMNS, ROWS, Document, Json, Sheet
 from tallybook.testing.sheets.shown import DATES, shown
 
-CARRIERS = ("SUM", "MIN", "MAX", "AVERAGE", "MEDIAN", "ROUND", "ABS")
+CARRIERS = ("SUM", "MIN", "MAX", "AVERAGE", "MEDIAN", "ROUND", "ABS", "EDATE", "EOMONTH")
 """Functions whose value is shown in the format of what they are called with."""
 DEFAULT_FORMAT: Json = {
     "backgroundColor": {"red": 1, "green": 1, "blue": 1},
@@ -66,7 +66,7 @@ class View:
                     return None
                 rect = there.clip(span)
                 return self.number_format(there, rect.r0, rect.c0, depth + 1) if rect.height and rect.width else None
-            case ("call", "TODAY" | "DATE", *_):
+            case ("call", "TODAY" | "DATE" | "TO_DATE", *_):
                 return {"type": "DATE"}
             case ("call", "NOW"):
                 return {"type": "DATE_TIME"}
