@@ -35,7 +35,7 @@ class Book:
             target = next((targets.get(v) for k, v in said.items() if k.endswith(":id")), None)
             self.sheets[said["name"]] = target or ""
         self._nodes = self._known_names()
-        self._new: dict[str, str] = {}
+        self._new: dict[str, tuple[str, str]] = {}
 
     def _known_names(self) -> dict[str, Node]:
         """By their folded names; names that one sheet has for itself are left out."""
@@ -80,20 +80,29 @@ class Book:
     def is_ours(self, name: str) -> bool:
         """We made this name. A program that saved the workbook may have dropped the comment that says so."""
         node = self._nodes.get(name.casefold())
-        return node is not None and self.part.attributes(node).get("comment") == OURS
+        return node is not None and self._comment(node).partition(": ")[0] == OURS
+
+    def _comment(self, node: Node) -> str:
+        return self.part.attributes(node).get("comment", "")
+
+    def note(self, name: str) -> str:
+        """What the last delivery noted at a name of ours: the number format of its cells."""
+        node = self._nodes.get(name.casefold())
+        return self._comment(node).partition(": ")[2] if node is not None and self.is_ours(name) else ""
 
     def names(self, prefix: str) -> list[str]:
         """What follows `prefix` in the names that begin with it."""
         said = (self.part.attributes(node)["name"] for node in self._nodes.values())
         return [name[len(prefix) :] for name in said if name.casefold().startswith(prefix.casefold())]
 
-    def set_name(self, name: str, refers: str) -> None:
+    def set_name(self, name: str, refers: str, note: str = "") -> None:
+        comment = f"{OURS}: {note}"[:255] if note else OURS  # Excel takes no longer one
         node = self._nodes.get(name.casefold())
         if node is None:
-            self._new[name] = refers
+            self._new[name] = (refers, comment)
         else:
-            if not self.is_ours(name):
-                self.part.set(node, comment=OURS)
+            if self._comment(node) != comment:
+                self.part.set(node, comment=comment)
             if self.part.text(node) != refers:
                 self.part.replace(node.inside, node.close, escaped(refers))
 
@@ -103,8 +112,8 @@ class Book:
         """The part with new sheets and names; they are put in their own list, or in a new one."""
         tag = self.part.tag("definedName")
         new = "".join(
-            f'<{tag} name="{escaped(name)}" comment="{OURS}">{escaped(text)}</{tag}>'
-            for name, text in self._new.items()
+            f'<{tag} name="{escaped(name)}" comment="{escaped(comment)}">{escaped(text)}</{tag}>'
+            for name, (text, comment) in self._new.items()
         )
         listed = self.part.root.first("definedNames")
         if new and listed is not None:

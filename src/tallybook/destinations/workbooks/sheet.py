@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from tallybook.destinations.workbooks.places import Area, cell, letters, number
-from tallybook.destinations.workbooks.xml import Node, Part
+from tallybook.destinations.workbooks.xml import Node, Part, with_attributes
 
 _REFERENCE = re.compile(rb"<[^>]*?\sr\s*=\s*[\"']([A-Z]+)?(\d+)[\"']")
 _SPANS = re.compile(rb"\sspans\s*=\s*(\"[^\"]*\"|'[^']*')")
+_STYLE = re.compile(rb"<[^>]*?\ss\s*=\s*[\"'](\d+)[\"']")
 _TYPE = re.compile(rb"<[^>]*?\st\s*=\s*[\"'](\w+)[\"']")
 
 
@@ -26,6 +27,7 @@ class Sheet:
     def __init__(self, part: Part, strings: Callable[[], list[str]]) -> None:
         self.part, self._strings = part, strings
         self._written: dict[int, dict[int, str]] = {}
+        self._came_from: dict[int, int | None] = {}
         self.lost_formula = False
         """A cell with a formula was replaced."""
         self._rows = self._read()
@@ -73,6 +75,15 @@ class Sheet:
     def _rich(self, node: Node) -> str:
         return rich_text(self.part, node)
 
+    def has_cell(self, row: int, column: int) -> bool:
+        return self._node(row, column) is not None
+
+    def style(self, row: int, column: int) -> int:
+        """The number of a cell's look; 0 where there is no cell."""
+        node = self._node(row, column)
+        found = _STYLE.match(self.part.data, node.start, node.inside) if node else None
+        return int(found[1]) if found else 0
+
     def has_formula(self, row: int, column: int) -> bool:
         node = self._node(row, column)
         return node is not None and any(child.name == "f" for child in node.children)
@@ -110,6 +121,10 @@ class Sheet:
             self.lost_formula |= self.has_formula(row, column)
             self._written.setdefault(row, {})[column] = ""
 
+    def move(self, came_from: Mapping[int, int | None]) -> None:
+        """Rows get the height, the look and the rest of what is written at the row that they came from; nothing for None."""
+        self._came_from = {row: old for row, old in came_from.items() if row != old}
+
     def made(self) -> bytes:
         """The part with the new cells."""
         part = self.part
@@ -123,26 +138,28 @@ class Sheet:
 
     def _row(self, at: int) -> bytes:
         old, new = self._rows.get(at), self._written.get(at)
-        if old is not None and not new:
+        if old is not None and not new and at not in self._came_from:
             return self.part.raw(old.node)
         kept = {column: self._kept(at, column, node) for column, node in old.cells.items()} if old else {}
         cells = kept | {column: written.encode() for column, written in (new or {}).items()}
         inside = b"".join(cells[column] for column in sorted(cells))
         tag = self.part.tag("row")
-        opened = self._opened(old, at)
+        opened = self._opened(at)
         if not inside:
             return opened[:-1] + b"/>" if old else b""
         return opened + inside + f"</{tag}>".encode()
 
-    def _opened(self, old: _Row | None, at: int) -> bytes:
+    def _opened(self, at: int) -> bytes:
         """The opening tag of a row, never one that is empty; without `spans`, which need not be said."""
+        source = self._came_from.get(at, at)
+        old = None if source is None else self._rows.get(source)
         if old is None:
             return f'<{self.part.tag("row")} r="{at}">'.encode()
         opened = _SPANS.sub(b"", self.part.data[old.node.start : old.node.inside])
         opened = opened[:-2].rstrip() + b">" if opened.endswith(b"/>") else opened
         if not _REFERENCE.match(opened):
             opened = opened[:-1] + f' r="{at}">'.encode()
-        return opened
+        return opened if source == at else with_attributes(opened, {"r": str(at)})
 
     def _kept(self, row: int, column: int, node: Node) -> bytes:
         raw = self.part.raw(node)

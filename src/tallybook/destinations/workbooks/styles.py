@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
 from tallybook.destinations.workbooks.xml import Node, Part, escaped
@@ -24,6 +25,43 @@ class Look:
     complete: bool = True
 
 
+@dataclass(frozen=True)
+class _Xf:
+    """A look as the list of looks has it: the numbers of its pieces, and what is written within it (alignment, protection)."""
+
+    ids: dict[str, str]
+    inside: str = ""
+
+    @classmethod
+    def of(cls, written: str) -> _Xf:
+        opened, _, rest = written.partition(">")
+        said = dict(re.findall(r'(\w+Id|quotePrefix)\s*=\s*["\'](\w+)["\']', opened))
+        inside = "" if opened.endswith("/") else rest.rpartition("</")[0]
+        return cls({name: said.get(name, "0") for name in _PIECES} | said, inside)
+
+    def written(self, p: str) -> str:
+        said = " ".join(f'{name}="{value}"' for name, value in self.ids.items())
+        said += "".join(f' {apply}="1"' for name, apply in _PIECES.items() if apply and self.ids[name] != "0")
+        said += ' applyAlignment="1"' * ("alignment" in self.inside) + ' applyProtection="1"' * (
+            "protection" in self.inside
+        )
+        return f"<{p}xf {said}>{self.inside}</{p}xf>" if self.inside else f"<{p}xf {said}/>"
+
+
+def _bare(code: str) -> str:
+    """A number format without what programs write differently: quotes, escapes, blanks."""
+    return "" if code.casefold() == "general" else re.sub(r'["\\\s]', "", code)
+
+
+_BUILT_IN = {
+    "0": "General", "1": "0", "2": "0.00", "3": "#,##0", "4": "#,##0.00", "9": "0%", "10": "0.00%", "11": "0.00E+00",
+}  # fmt: skip
+"""Number formats that have no code in the file: Excel writes ours as these."""
+_PIECES = {
+    "numFmtId": "applyNumberFormat", "fontId": "applyFont", "fillId": "applyFill", "borderId": "applyBorder", "xfId": "",
+}  # fmt: skip
+
+
 class Styles:
     """The styles part of a workbook; `index` gives the number of a look, a new one where there is none."""
 
@@ -35,6 +73,7 @@ class Styles:
         self._formats = self._known_formats()
         self._new_formats: list[str] = []
         self._known: dict[Look, int] = {}
+        self._merged: dict[tuple[int, Look, frozenset[str]], int] = {}
 
     def _container(self, name: str) -> Node | None:
         return self.part.root.first(name)
@@ -54,6 +93,40 @@ class Styles:
         if look not in self._known:
             self._known[look] = self._number("cellXfs", self._xf(look))
         return self._known[look]
+
+    def kept(self, number: int, look: Look, patterns: AbstractSet[str]) -> int:
+        """The look of a cell that people may have formatted: their fill, border, alignment, font and number format, and of
+        `look` what they left as it was. `patterns` are the number formats that a delivery may have written there."""
+        if (number, look, frozenset(patterns)) not in self._merged:
+            self._merged[number, look, frozenset(patterns)] = self._kept(number, look, patterns)
+        return self._merged[number, look, frozenset(patterns)]
+
+    def _kept(self, number: int, look: Look, patterns: AbstractSet[str]) -> int:
+        plain = self.index(look)
+        if number == plain or number >= len(self._lists["cellXfs"]):
+            return plain
+        theirs, ours = _Xf.of(self._lists["cellXfs"][number]), _Xf.of(self._lists["cellXfs"][plain])
+        code = self._code(theirs.ids["numFmtId"])
+        said = dict(theirs.ids)
+        if code == "" or code in {_bare(pattern) for pattern in (*patterns, look.pattern)}:
+            said["numFmtId"] = ours.ids["numFmtId"]
+        if self._is_own_font(int(theirs.ids["fontId"])):
+            said["fontId"] = ours.ids["fontId"]
+        merged = _Xf(said, theirs.inside or ours.inside)
+        return plain if merged == ours else self._number("cellXfs", merged.written(self._p))
+
+    def _code(self, number: str) -> str:
+        """A number format in the form in which formats are compared; "" for the general one."""
+        codes = _BUILT_IN | {str(n): code for code, n in self._formats.items()}
+        return _bare(codes.get(number, f"built in {number}"))
+
+    def _is_own_font(self, number: int) -> bool:
+        """The font of the workbook, or one that a delivery makes of it."""
+        fonts = self._lists["fonts"]
+        if number == 0 or number >= len(fonts):
+            return True
+        made = {self._font(Look(head=head, complete=complete)) for head in (True, False) for complete in (True, False)}
+        return fonts[number] in made or fonts[number] == fonts[0] or _GREY in fonts[number]
 
     def _xf(self, look: Look) -> str:
         p = self._p

@@ -10,9 +10,12 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
+from decimal import Decimal
+from functools import cached_property
 
 from tallybook.destinations.layout import NUMBER, PERIOD, Field, Grid, Line, Value
 from tallybook.destinations.row_keys import DAY_0, Key, KeyReader, key_text, match
+from tallybook.destinations.workbooks.attached import attached_rows, grow_rules
 from tallybook.destinations.workbooks.book import Book, recalculating, shared_strings
 from tallybook.destinations.workbooks.package import RELATIONS, Package, damage_reported
 from tallybook.destinations.workbooks.places import Area, area, cell
@@ -77,6 +80,10 @@ class _Ours:
     """Columns of what is not delivered any more."""
 
     @property
+    def rows(self) -> range:
+        return range(self.head + 1, self.bottom + 1)
+
+    @property
     def all_columns(self) -> set[int]:
         return {*self.columns.values(), *self.periods, *self.retired}
 
@@ -93,6 +100,8 @@ class _Update:
             raise DestinationError("the workbook has no styles", hint="open and save it in a spreadsheet program")
         self.styles = Styles(package.part(styles))
         self.patterns: dict[str, str] = {}
+        self._written: dict[tuple[str, str], frozenset[str]] = {}
+        self._usual_looks: dict[int, int | None] = {}
 
     def make(self) -> None:
         self.tab, self.old = self._where()
@@ -197,29 +206,41 @@ class _Update:
         """The row of each line: in order, but where people wrote beside our rows each keeps its own."""
         self._sticky: list[int] = []
         in_order = list(range(self.old.head + 1, self.old.head + 1 + len(self.grid.lines)))
-        if not self.old.columns or self.grid.layout == "across" or not self._has_notes_beside():
+        self.came_from: dict[int, int | None] = {}
+        if not self.old.columns:
             return in_order
         keys = self.grid.fields[: self.grid.lines[0].key] if self.grid.lines else ()
+        own = self.old.all_columns
+        self._attached = attached_rows(self.package, self.part_name, self.sheet, own, self.old.rows)
+        if self.grid.layout == "across" or not self._attached:
+            return self._moved_rows(keys, in_order)
         if any(f.id not in self.old.columns for f in keys):
             raise DestinationError(
                 f"tab {self.tab!r} is now split by other dimensions, and people wrote beside its rows: their notes "
                 "would stand beside other numbers",
                 hint="deliver to another tab, or delete the notes",
             )
-        at = range(self.old.head + 1, self.old.bottom + 1)
-        there = {row: tuple(self._key_cell(self.sheet.value(row, self.old.columns[f.id])) for f in keys) for row in at}
-        since = self._window
+        there, since = self._there(keys), self._window
         self._reach_back(there)
         return self._kept_rows(there, keys, since)
 
-    def _has_notes_beside(self) -> bool:
-        """Something that is no formula: that would be computed beside any row."""
-        return any(self._has_note(row) for row in range(self.old.head + 1, self.old.bottom + 1))
+    def _there(self, keys: Sequence[Field]) -> dict[int, Key]:
+        """The keys of our rows, as they are written."""
+        columns = [self.old.columns[f.id] for f in keys]
+        return {row: tuple(self._key_cell(self.sheet.value(row, at)) for at in columns) for row in self.old.rows}
 
-    def _has_note(self, row: int) -> bool:
-        own = self.old.all_columns
-        theirs = (at for at in self.sheet.cells(row, row) if at[1] not in own)
-        return any(self.sheet.is_filled(*at) and not self.sheet.has_formula(*at) for at in theirs)
+    def _moved_rows(self, keys: Sequence[Field], in_order: list[int]) -> list[int]:
+        """In order; what people gave our cells and the heights of rows go with the lines that they belong to."""
+        if any(f.id not in self.old.columns for f in keys):
+            return in_order
+        found = match(self._there(keys), self._reader(keys))
+        for row, line in zip(in_order, self.grid.lines, strict=True):
+            self.came_from[row] = found.rows.get(self._wanted(line))
+        if any(row != old for row, old in self.came_from.items() if old is not None) or len(in_order) < len(
+            self.old.rows
+        ):
+            self.sheet.move(dict.fromkeys(self.old.rows) | self.came_from)
+        return in_order
 
     def _reach_back(self, there: Mapping[int, Key]) -> None:
         """The grid is the record, from the first period that is there on: rows that leave the window stay."""
@@ -247,16 +268,23 @@ class _Update:
         numbers = (v for f, v in zip(self.grid.fields, line.values, strict=True) if f.kind == NUMBER)
         return self._number_of(line) < since and all(value is None for value in numbers)
 
-    def _kept_rows(self, there: Mapping[int, Key], keys: Sequence[Field], since: float) -> list[int]:
-        wanted = [tuple(self._key_cell(self._plain(value)) for value in x.values[: x.key]) for x in self.grid.lines]
+    def _wanted(self, line: Line) -> Key:
+        """The key of a line, as it is read back from its cells."""
+        return tuple(self._key_cell(self._plain(value)) for value in line.values[: line.key])
+
+    def _reader(self, keys: Sequence[Field]) -> KeyReader:
         day_0 = DAY_0 + timedelta(days=1462) if self.book.counts_from_1904 else DAY_0
-        reader = KeyReader.of(self.grid, keys, wanted, day_0=day_0)
+        return KeyReader.of(self.grid, keys, [self._wanted(line) for line in self.grid.lines], day_0=day_0)
+
+    def _kept_rows(self, there: Mapping[int, Key], keys: Sequence[Field], since: float) -> list[int]:
+        reader = self._reader(keys)
         found = match(there, reader)
         self._refuse_unknown_days(found.others, reader)
         rows, below = [], self.old.bottom
-        for key in wanted:
+        for key in map(self._wanted, self.grid.lines):
             below += key not in found.rows
             rows.append(found.rows.get(key, below))
+            self.came_from[rows[-1]] = found.rows.get(key)
         for row, key in found.others.items():
             # What is older than the first period asked for stays as it was last delivered.
             if key and isinstance(key[0], float) and key[0] < since:
@@ -269,7 +297,7 @@ class _Update:
         for row, key in others.items():
             is_filled = any(self.sheet.is_filled(row, at) for at in self.old.columns.values())
             is_unknown = reader.kinds[:1] == (PERIOD,) and is_filled and not reader.days(key[0])
-            if not is_unknown or not self._has_note(row):
+            if not is_unknown or row not in self._attached:
                 continue
             raise DestinationError(
                 f"tab {self.tab!r}: row {row} was ours: its {self.grid.fields[0].head} was changed to "
@@ -355,9 +383,11 @@ class _Update:
                 look = Look(
                     head=True, align="right", pattern=_date_pattern(f.day, self.grid.scope), complete=f.complete
                 )
-                self.sheet.write(self.heads, at, self._number(serial), style=self.styles.index(look))
+                style = self._look(self.heads, f, look)
+                self.sheet.write(self.heads, at, self._number(serial), style=style)
             elif f.id not in self.old.columns or f.day is not None:
-                self._write_text(self.heads, at, self._head(f), Look(head=True, align=align, complete=f.complete))
+                look = Look(head=True, align=align, complete=f.complete)
+                self._write_text(self.heads, at, self._head(f), self._look(self.heads, f, look))
 
     def _head(self, f: Field) -> str:
         """Unlike those that people gave their own columns of the table."""
@@ -374,14 +404,60 @@ class _Update:
         complete = line.complete and f.complete
         if f.kind == NUMBER and not isinstance(value, str | date):
             pattern = self._pattern(f.column or line.column)
-            style = self.styles.index(Look(pattern=pattern, complete=complete))
+            style = self._look(row, f, Look(pattern=pattern, complete=complete), f.column or line.column)
             self.sheet.write(row, column, "" if value is None else self._number(value), style=style)
         elif f.kind == PERIOD and isinstance(value, date) and (serial := self._serial(value)) is not None:
             look = Look(pattern=_date_pattern(value, self.grid.scope), align="left", complete=complete)
-            self.sheet.write(row, column, self._number(serial), style=self.styles.index(look))
+            self.sheet.write(row, column, self._number(serial), style=self._look(row, f, look))
         elif value is not None:
             text = period_label(value, self.grid.scope) if isinstance(value, date) else str(value)
-            self._write_text(row, column, clean_text(text), Look(complete=complete))
+            self._write_text(row, column, clean_text(text), self._look(row, f, Look(complete=complete)))
+        elif (style := self._look(row, f, Look(complete=complete))) != self.styles.index(Look(complete=complete)):
+            self.sheet.write(row, column, "", style=style)
+
+    # looks that people gave our cells
+
+    def _look(self, row: int, f: Field, look: Look, column: Column | None = None) -> int:
+        """The look of a cell: of the one that it was, where people changed it; in a new row that of its whole column."""
+        at = self._old_column(f)
+        source = row if row == self.heads else self.came_from.get(row)
+        patterns = self._written_patterns(f, column)
+        if at is not None and source is not None and self.sheet.has_cell(source, at):
+            return self.styles.kept(self.sheet.style(source, at), look, patterns)
+        usual = self._usual(at, look, patterns) if at is not None and row != self.heads else None
+        return self.styles.index(look) if usual is None else self.styles.kept(usual, look, patterns)
+
+    def _usual(self, at: int, look: Look, patterns: frozenset[str]) -> int | None:
+        """The look that all cells of a column share when they are complete, if there are several."""
+        if at not in self._usual_looks:
+            whole = replace(look, complete=True)
+            found = {self.styles.kept(self.sheet.style(row, at), whole, patterns) for row in self.old.rows}
+            self._usual_looks[at] = found.pop() if len(found) == 1 and len(self.old.rows) > 1 else None
+        return self._usual_looks[at]
+
+    def _old_column(self, f: Field) -> int | None:
+        if f.day is None:
+            return self.old.columns.get(f.id)
+        return self._old_days.get(self._serial(f.day)) if self.old.periods else None
+
+    @cached_property
+    def _old_days(self) -> dict[float | str | int | None, int]:
+        """The columns of periods that are there, by what their heads say."""
+        return {self.sheet.value(self.old.head, column): column for column in self.old.periods}
+
+    def _written_patterns(self, f: Field, column: Column | None) -> frozenset[str]:
+        """The number formats that the last delivery may have written into a column: what its name keeps, or what its values
+        ask for."""
+        if column is None:
+            return frozenset(DATES.values()) | {"yyyy-mm-dd"}
+        key = (f.id if f.day is None else "", column.name)
+        if key not in self._written:
+            kept = self.book.note(self.prefix + _id(f.id)) if f.day is None and f.column is not None else ""
+            at = self._old_column(f)
+            values = [self.sheet.value(row, at) for row in self.old.rows] if at is not None else []
+            numbers: list[Number | None] = [_as_type(column, value) for value in values if isinstance(value, float)]
+            self._written[key] = frozenset({kept} if kept else {excel_format(column, numbers), self._pattern(column)})
+        return self._written[key]
 
     def _pattern(self, column: Column | None) -> str:
         if column is None:
@@ -401,12 +477,12 @@ class _Update:
         tag = self.sheet.part.tag("v")
         return f"<{tag}>{repr(value) if isinstance(value, float) else plain_number(value)}</{tag}>"
 
-    def _write_text(self, row: int, column: int, text: str, look: Look) -> None:
+    def _write_text(self, row: int, column: int, text: str, style: int) -> None:
         """As a text of the cell itself: the texts that sheets share stay as they are."""
         outer, inner = self.sheet.part.tag("is"), self.sheet.part.tag("t")
         safe = re.sub(r"_(?=x[0-9A-Fa-f]{4}_)", "_x005F_", text)
         written = f'<{outer}><{inner} xml:space="preserve">{escaped(safe)}</{inner}></{outer}>'
-        self.sheet.write(row, column, written, style=self.styles.index(look), kind="inlineStr")
+        self.sheet.write(row, column, written, style=style, kind="inlineStr")
 
     def _fill_formulas(self) -> None:
         """The calculated columns that people added to the table go on in new rows, and end with it."""
@@ -432,6 +508,8 @@ class _Update:
         elif not self.old.columns and self.grid.layout != "across":
             self._add_table()
         self._say_names()
+        own = self.old.all_columns
+        grow_rules(self.sheet.part, own, self.old.rows if self.old.columns else range(0), self.bottom)
         self.package.put(self.part_name, self.sheet.made())
         self.package.put(self.styles.part.name, self.styles.made())
         self.package.put(self.book.part.name, self.book.made())
@@ -479,7 +557,8 @@ class _Update:
             if f.day is None:
                 at = self.columns[f.id]
                 refers = Area(self.old.head + 1, at, self.bottom, at).fixed(self.tab)
-                self.book.set_name(self.prefix + _id(f.id), refers)
+                pattern = self._pattern(f.column) if f.kind == NUMBER else ""
+                self.book.set_name(self.prefix + _id(f.id), refers, pattern)
         if self.grid.layout == "across" and days:
             refers = Area(self.old.head, min(days), self.old.head, max(days)).fixed(self.tab)
             self.book.set_name(self.prefix + PERIODS, refers)
@@ -493,6 +572,13 @@ def _id(name: str) -> str:
 def _beside(name: str, at: Area, first: Area) -> bool:
     """It begins in the rows of the first column, or is the head above them: else a name of people."""
     return at.top == (first.top - 1 if name == PERIODS else first.top)
+
+
+def _as_type(column: Column, value: float) -> Number:
+    """A number of a cell as its column has them."""
+    if column.type == "float":
+        return value
+    return int(value) if value.is_integer() else Decimal(f"{value:.15g}")
 
 
 def _is_day(value: Value) -> bool:
