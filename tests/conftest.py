@@ -29,10 +29,10 @@ ROOT = Path(__file__).resolve().parent.parent
 SOAK = os.environ.get("TALLYBOOK_SOAK") == "1"
 DATABASES = ("sqlite", "duckdb", *servers.KINDS)
 
-WORLDS = {"sqlite": 300, "duckdb": 300, "postgresql": 50, "mariadb": 50} if SOAK else {
-    "sqlite": 10, "duckdb": 10, "postgresql": 5, "mariadb": 5,
+WORLDS = {"sqlite": 300, "duckdb": 300, "postgresql": 50, "mariadb": 50, "surfaces": 60} if SOAK else {
+    "sqlite": 8, "duckdb": 8, "postgresql": 5, "mariadb": 5, "surfaces": 4,
 }  # fmt: skip
-"""How many random worlds test_right.py judges on each database."""
+"""How many random worlds test_right.py judges on each database, and test_surfaces.py on DuckDB."""
 
 # `derandomize` is said because Hypothesis turns it on by itself where CI is set: we want new examples each
 # run, reproducible by the seed.
@@ -68,7 +68,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_report_header() -> str:
     number = os.environ["TALLYBOOK_SEED"]
-    worlds = ", ".join(f"{number} on {kind}" for kind, number in WORLDS.items())
+    worlds = ", ".join(f"{kind} {number}" for kind, number in WORLDS.items())
     again = f"TALLYBOOK_SEED={number} runs the same again"
     return f"seed: {number} ({again}){', soak' if SOAK else ''}; random worlds: {worlds}"
 

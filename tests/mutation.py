@@ -197,7 +197,9 @@ def run(
     source: Path, tests: Sequence[str], seconds: float, seed: int, *, examples: str
 ) -> subprocess.CompletedProcess[str]:
     """Run tests against the package in `source` until one fails. `examples`: where Hypothesis keeps those that fail."""
-    words = ["-x", "-q", "-p", "no:randomly", "-p", "no:cacheprovider", "-k", "not postgresql and not mariadb"]
+    words = ["-x", "-q", "-p", "no:randomly", "-p", "no:cacheprovider"]
+    if not any("[" in test for test in tests):
+        words += ["-k", "not postgresql and not mariadb"]
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("TALLYBOOK_", "PYTEST_"))}
     more = {
         "PYTHONPATH": str(source), "TALLYBOOK_SEED": str(seed), "TALLYBOOK_REDUCING_SECONDS": "0",

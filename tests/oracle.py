@@ -50,6 +50,10 @@ TINY = Fraction(1, 10**290)
 EXACT_VALUES = 1000
 """A (day, series) cell with more different values answers percentiles from buckets."""
 BUCKET = Fraction(1, 100)
+EXACT_LIMIT = 10**28
+"""Exact numbers from here on do not fit DECIMAL(38,10) and are null."""
+PRODUCT = Fraction(1, 10**10)
+"""Exact products are rounded to so many digits after the point."""
 GAP_DAYS = 366
 """Days so far outside of what is collected are shown as gaps; a bound further away is an open end."""
 
@@ -117,17 +121,9 @@ class Table:
     name: str
     columns: tuple[Column, ...]
     rows: list[Row]
-    magnitude: dict[str, float] = field(default_factory=dict)
-    """The largest |x| that a column ever held, where that is more than it holds now."""
 
     def column(self, name: str) -> Column:
         return next(column for column in self.columns if column.name == name)
-
-    def largest(self, expression: Expression) -> Fraction:
-        """The largest |x| of `expression` in any row, now or before."""
-        now = [abs(x) for x in (evaluated(expression, row) for row in self.rows) if x is not None]
-        before = self.magnitude.get(expression, 0) if isinstance(expression, str) else 0
-        return max(map(Fraction, [*now, before]))
 
 
 Tables = Mapping[str, Table]
@@ -658,6 +654,8 @@ class Value:
         """Whether `got` (int, Decimal, float or None) is a right answer."""
         if self.free:
             return True
+        if got is None and self.middle is not None:
+            return abs(self.middle) >= EXACT_LIMIT
         if self.middle is None or got is None:
             return self.middle is None and got is None
         if isinstance(got, bool) or not isinstance(got, int | float | Decimal):
@@ -744,7 +742,8 @@ def arithmetic(op: str, left: Value, right: Value) -> Value:
     real = left.real or right.real
     result = Value(OPERATORS[op](left_middle, right_middle), min(corners), max(corners), approximate, real=real)
     keeps = left.exact and right.exact and not real and (op in "+-" or (op == "*" and is_integer(right, left)))
-    return result if keeps else widened(result, least=TINY if any(0 < abs(c) < TINY for c in corners) else Fraction(0))
+    least = TINY if any(0 < abs(c) < TINY for c in corners) else Fraction(0)
+    return result if keeps else widened(result, least=max(least, PRODUCT / 2) if op == "*" else least)
 
 
 def is_integer(*values: Value) -> bool:
@@ -854,14 +853,8 @@ class Aggregator:
         return self.spread(agg, numbers)
 
     def spread(self, agg: Agg, numbers: list[Fraction]) -> Value:
-        """The sample variance or its root. It is made of Σ(x−K) and Σ(x−K)² with a K that lies anywhere
-        among the values ever seen, so its slack is a share of what Σ(x−K)² may be."""
-        count = len(numbers)
-        middle = sum(numbers) / count
-        variance = sum((x - middle) ** 2 for x in numbers) / (count - 1)
-        largest = self.table.largest(agg.args[0])
-        scale = sum((abs(x) + largest) ** 2 for x in [*numbers, *self.values_around(agg)])
-        slack = FLOAT * scale / (count - 1) + TINY
+        """The sample variance or its root."""
+        variance, slack = variance_of(numbers)
         if agg.fn == "variance":
             return near(variance, slack)
         low, high = root(max(variance - slack, Fraction(0))), root(variance + slack)
@@ -920,16 +913,23 @@ def of_all(then: str, values: Sequence[Value]) -> Value:
     return Value(ends[0].middle, ends[1].low, ends[2].high, approximate)
 
 
+def variance_of(numbers: Sequence[Fraction]) -> tuple[Fraction, Fraction]:
+    """The sample variance, and how far a good algorithm may be off, whatever other values there are in the table: a share
+    of the deviations times the size of the numbers themselves (Chan, Golub and LeVeque 1983)."""
+    count = len(numbers)
+    middle = sum(numbers) / count
+    squares, size = sum((x - middle) ** 2 for x in numbers), sum(x * x for x in numbers)
+    rounding = (ROUNDING**2) * size
+    return Fraction(squares, count - 1), (FLOAT * root(squares * size) + rounding) / (count - 1) + TINY
+
+
 def spread_of(known: Sequence[Value], *, approximate: bool) -> Value:
     """The sample's standard deviation, as far as floats can tell."""
     count = len(known)
     if count < 2:
         return NULL
-    middles = [value.interval[0] for value in known]
-    middle = sum(middles) / count
-    variance = sum((x - middle) ** 2 for x in middles) / (count - 1)
+    variance, slack = variance_of([value.interval[0] for value in known])
     unsure = max(high - low for _, low, high in (value.interval for value in known))
-    slack = FLOAT * sum(x * x for x in middles) / (count - 1) + TINY
     near_root = root(variance)
     low, high = root(max(variance - slack, Fraction(0))) - unsure, root(variance + slack) + unsure
     return widened(Value(near_root, low, high, approximate))

@@ -106,6 +106,7 @@ FILES = {
     "test_status.py": "scale",
     "test_store.py": "kills",
     "test_stored_forms.py": "right",
+    "test_surfaces.py": "right",
     "test_table_names.py": "right",
     "test_threads.py": "kills",
     "test_token_answers.py": "deliver",
