@@ -32,6 +32,7 @@ FILES = {
     "test_completion.py": "scale",
     "test_coverage_stretches.py": "kills",
     "test_csv_lines.py": "right",
+    "test_csv_deliveries.py": "deliver",
     "test_daily.py": "kills",
     "test_decimals.py": "right",
     "test_declare.py": "right",

@@ -22,6 +22,7 @@ STORED_FORMS = ("utc", "local", "offset", "epoch_s", "epoch_ms", "epoch_us", "ep
 SHOWS = ("total", "average", "last", "first", "min", "max", "change")
 LEVEL_SHOWS = ("last", "average", "first", "min", "max")
 WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+CSV_SEPARATORS, CSV_DECIMALS = (",", ";", "\t"), (".", ",")
 LAYOUTS = ("long", "columns", "across")
 GOAL_SCOPES = ("week", "month", "quarter", "year")
 """The periods for which a goal may be set: those with an end, and days on the way to it."""
@@ -371,6 +372,13 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True):
     """A corrected cell says what it was."""
     api: str = ""
     """Another address than Google's."""
+    separator: str = ","
+    """Of a CSV file, as the three that follow."""
+    decimal: str = "."
+    bom: bool = False
+    """The file begins with the mark by which Excel recognizes UTF-8."""
+    guard: bool = True
+    """A single quote stands before text that a spreadsheet would run."""
 
     @property
     def later(self) -> bool:

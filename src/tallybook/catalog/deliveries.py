@@ -12,6 +12,8 @@ from tallybook.catalog.tables import DeclaredDelivery
 from tallybook.catalog.words import toml
 from tallybook.metrics import FILE_KINDS, SHEETS
 
+CSV_KEYS = ("separator", "decimal", "bom", "guard")
+
 
 @dataclass
 class Deliveries(Asking):
@@ -50,6 +52,14 @@ class Deliveries(Asking):
             if key in d.given and key not in d.bad:
                 expected = 'spreadsheet = "https://docs.google.com/…"' if key == "path" else f"to = {toml(SHEETS)}"
                 self.tell(d, key, f"{what} has no {key}", expected=expected)
+        for key in CSV_KEYS if d.delivery.to != "csv" else ():
+            if key in d.given and key not in d.bad:
+                self.tell(d, key, f"only a CSV file has {key}", expected='without this line, or to = "csv"')
+        if d.delivery.to == "csv" and d.delivery.separator == d.delivery.decimal:
+            expected = "different signs: in a line 1,5,2 nobody can tell the numbers"
+            self.tell(
+                d, "decimal", "separator and decimal are the same sign", expected=expected, paste='separator = ";"'
+            )
         if d.delivery.mode == "latest" and "layout" in d.given:
             self.tell(d, "layout", "the latest values have one layout: a row for each", expected="without this line")
 

@@ -11,6 +11,7 @@ from tallybook.catalog.values import (
     not_yet,
     number_from,
     one_of,
+    one_sign,
     read_address,
     read_addresses,
     read_column,
@@ -49,6 +50,8 @@ from tallybook.catalog.values import (
 from tallybook.metrics import (
     ALERT_KINDS,
     BY_HAND,
+    CSV_DECIMALS,
+    CSV_SEPARATORS,
     FILE_KINDS,
     GOAL_SCOPES,
     IMPORTED,
@@ -167,6 +170,10 @@ DELIVERY_KEYS = {
     "by_hand": Key(one_of(BY_HAND), '"keep"'),
     "notes": Key(read_flag, "true"),
     "api": Key(read_address, '"http://127.0.0.1:8080"'),
+    "separator": Key(one_sign(CSV_SEPARATORS), '";"'),
+    "decimal": Key(one_sign(CSV_DECIMALS), '","'),
+    "bom": Key(read_flag, "true"),
+    "guard": Key(read_flag, "false"),
 }
 GOAL_KEYS = {
     "metric": Key(read_text, '"signups"'),

@@ -75,6 +75,17 @@ def one_of(choices: Sequence[str]) -> Callable[[object], str]:
     return read
 
 
+def one_sign(choices: Sequence[str]) -> Callable[[object], str]:
+    """Reads one of a few signs, shown as TOML writes them: a tab or a comma would not be seen otherwise."""
+
+    def read(value: object) -> str:
+        if not isinstance(value, str) or value not in choices:
+            raise Wrong("is not one of the signs", expected=" or ".join(map(toml, choices)), instead=choices[-1])
+        return value
+
+    return read
+
+
 def read_day(value: object) -> date:
     if isinstance(value, datetime):
         raise Wrong("is an instant, not a day", expected="a day", instead=value.date().isoformat())

@@ -82,9 +82,12 @@ def _literal(name: str) -> str:
 
 
 def _csv(result: Result, delivery: Delivery, there: bytes | None, created: datetime, record: Record | None) -> bytes:
+    guard, separator, decimal = delivery.guard, delivery.separator, delivery.decimal
     if delivery.layout == "columns":
-        return result.to_csv().encode()
-    return to_csv(arranged(result, delivery.layout)).encode()
+        text = result.to_csv(guard=guard, separator=separator, decimal=decimal)
+    else:
+        text = to_csv(arranged(result, delivery.layout), guard=guard, separator=separator, decimal=decimal)
+    return text.encode("utf-8-sig" if delivery.bom else "utf-8")
 
 
 def _parquet(

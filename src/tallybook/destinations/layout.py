@@ -201,12 +201,12 @@ def _unlike(fields: tuple[Field, ...]) -> tuple[Field, ...]:
 # For CSV and Parquet.
 
 
-def to_csv(grid: Grid) -> str:
-    """As `Result.to_csv` writes: text that a spreadsheet would run has a single quote before it."""
+def to_csv(grid: Grid, *, guard: bool = True, separator: str = ",", decimal: str = ".") -> str:
+    """As `Result.to_csv` writes: with `guard`, text that a spreadsheet would run has a single quote before it."""
     from tallybook.result.plain import csv_field, csv_text
 
-    lines = [",".join(csv_text(field.id, guard=True) for field in grid.fields)]
-    lines += [",".join(csv_field(value, guard=True) for value in line.values) for line in grid.lines]
+    lines = [separator.join(csv_text(field.id, guard) for field in grid.fields)]
+    lines += [separator.join(csv_field(value, guard, decimal) for value in line.values) for line in grid.lines]
     return "\n".join(lines) + "\n"
 
 

@@ -88,17 +88,18 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
         """One JSON object a line: the rows of `to_json`."""
         return "".join(as_json(self._ordered(row), exact) + "\n" for row in self.data)
 
-    def to_csv(self, *, guard: bool = True) -> str:
+    def to_csv(self, *, guard: bool = True, separator: str = ",", decimal: str = ".") -> str:
         """A header and a line per row: ISO dates, plain decimals without exponent, `true`/`false`;
         null is an empty field, the empty text is `""`. Notes are left out.
 
         Spreadsheets run text that starts with = + - @ tab or return as a formula. `guard` puts a
         single quote before such text (and before text that already starts so after quotes, so that
         taking one quote away always restores it). Numbers are never touched. `guard=False` writes
-        every text as it is, for programs that read the file back."""
+        every text as it is, for programs that read the file back. `separator` (a comma, a semicolon
+        or a tab) stands between fields, `decimal` before decimals."""
         names = self._table_names()
-        lines = [",".join(csv_text(name, guard) for name in names)]
-        lines += [",".join(csv_field(value_in(row, n), guard) for n in names) for row in self.data]
+        lines = [separator.join(csv_text(name, guard) for name in names)]
+        lines += [separator.join(csv_field(value_in(row, n), guard, decimal) for n in names) for row in self.data]
         return "\n".join(lines) + "\n"
 
     def to_arrow(self) -> pa.Table:

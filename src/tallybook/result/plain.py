@@ -77,13 +77,14 @@ def csv_text(text: str, guard: bool) -> str:
     return '"' + text.replace('"', '""') + '"'
 
 
-def csv_field(value: Any, guard: bool) -> str:
+def csv_field(value: Any, guard: bool, decimal: str = ".") -> str:
     if value is None:
         return ""
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, int | Decimal | float):
-        return plain_number(value)
+        number = plain_number(value)
+        return number if decimal == "." else number.replace(".", decimal)
     return value.isoformat() if isinstance(value, date) else csv_text(str(value), guard)
 
 
