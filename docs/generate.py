@@ -175,7 +175,7 @@ DELIVERY = {
     "by_hand": f"of a Google Sheet, our cells that people wrote into: {', '.join(BY_HAND)}",
     "notes": "of a Google Sheet: a corrected cell says in a note what it was",
     "api": "another address than Google's, as that of an emulator",
-    "separator": "of a CSV file, between fields: a comma, a semicolon or a tab (`\"\\t\"`)",
+    "separator": 'of a CSV file, between fields: a comma, a semicolon or a tab (`"\\t"`)',
     "decimal": "of a CSV file, before decimals: a point or a comma",
     "bom": "a CSV file begins with the mark by which Excel recognizes UTF-8",
     "guard": "in a CSV file a single quote stands before text that a spreadsheet would run as a formula, also before `-1`",
