@@ -37,7 +37,7 @@ LEFT_OUT_IN = {"textFormatRuns": frozenset({"startIndex"}), "chipRuns": frozense
 """Exceptions from `WRITTEN`, in the same form."""
 MAPS = frozenset({"criteria"})
 FLOATS = PARTS | {"bubbleOpacity"}
-AS_IS = frozenset({"effectiveValue"})
+AS_IS = frozenset({"effectiveValue", "userEnteredValue"})
 """A value of a cell, whatever it is. So are the lists of values in a ValueRange."""
 COLORED = COLORS | STYLES
 PROPERTIES_METHODS = frozenset({"sheets.spreadsheets.sheets.copyTo"})
