@@ -558,7 +558,10 @@ def day_of(moment: datetime | date, timezone: str) -> date:
 def period_start(day: date, scope: Scope, week_starts: str) -> date:
     """The first day of the calendar period that `day` lies in."""
     if scope == "week":
-        return day - DAY * ((day.weekday() - WEEKDAYS.index(week_starts)) % 7)
+        back = (day.weekday() - WEEKDAYS.index(week_starts)) % 7
+        if day.toordinal() <= back:
+            raise Undecided("a week that begins before the calendar")
+        return day - DAY * back
     if scope == "month":
         return day.replace(day=1)
     if scope == "quarter":

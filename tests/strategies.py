@@ -903,6 +903,11 @@ class Life:
             self.judges[live] = Judge(world.book, world.metrics, self.tables, covered, self.closed)
         return self.judges[live]
 
+    def judge_of_now(self) -> Judge:
+        """The judge of what was collected so far, that stays as it is when more is."""
+        covered: Covered = {name: dict(days) for name, days in self.believed.items()}
+        return Judge(self.world.book, self.world.metrics, self.tables, covered, self.closed)
+
 
 def collected(step: Run, world: World, covered: dict[date, Tables]) -> list[date]:
     """The days that a run collects: those it is told, or else all closed ones that were never collected, and

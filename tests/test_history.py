@@ -506,7 +506,9 @@ def test_what_was_imported_survives_as_a_book_that_is_well(company):
     company.book.compact()
     assert company.book.doctor() == []
     with closing(sqlite3.connect(company.folder / "book" / "ledger.sqlite")) as ledger:
-        assert ledger.execute("select count(*) from coverage where definition like 'imported-%'").fetchone() == (41,)
+        assert ledger.execute("select sum(day_count) from coverage where definition like 'imported-%'").fetchone() == (
+            41,
+        )
 
 
 def test_a_worksheet_of_google_is_read_by_its_address(company, monkeypatch):

@@ -85,19 +85,19 @@ SURVIVED_ONCE = {
         "query/past.py",
         "query.last >= begins",
         "query.last > begins",
-        ("test_history.py",),
+        ("test_history.py::test_the_top_of_days_of_both_histories_is_refused_from_the_first_collected_day_on",),
     ),
     "a period that ends on the first collected day": (
         "query/past.py",
         "period.last < self.begins",
         "period.last <= self.begins",
-        ("test_history.py",),
+        ("test_history.py::test_a_period_that_ends_on_the_first_collected_day_is_of_both_histories",),
     ),
     "a change over the seam": (
         "query/past.py",
         'return "" if self.show in ("last", "change")',
         'return "" if self.show in ("last",)',
-        ("test_history.py",),
+        ("test_history.py::test_the_change_of_a_level_over_the_seam_is_that_of_the_collected_days",),
     ),
     "a silence as long as the longest": (
         "alerts/usual.py",

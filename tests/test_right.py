@@ -24,6 +24,7 @@ from decimal import Decimal
 from itertools import product
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings, strategies as st
@@ -71,6 +72,8 @@ def worlds_on(kind: str) -> settings:
 
 
 REDUCING_SECONDS = int(os.environ.get("TALLYBOOK_REDUCING_SECONDS", "60"))
+AS_OF_ASKS = 2
+"""How many of an example's questions are also asked as of each of the days before."""
 LIVE_ASKS = 2
 """How many of an example's questions are also asked of the source itself."""
 
@@ -172,6 +175,11 @@ class Play:
     clock: list[datetime]
     reports: list[str] = field(default_factory=list)
 
+    @property
+    def today(self) -> date:
+        """The day that the clock shows in the book's zone."""
+        return self.clock[0].astimezone(ZoneInfo(self.life.world.book.timezone)).date()
+
     def take(self, step: Step) -> None:
         if isinstance(step, Run):
             world = self.life.world
@@ -198,14 +206,17 @@ def start(world: World, url: str, folder: Path) -> Play:
 
 def judged(world: World, url: str, folder: Path) -> None:
     """Live through `world`; after each run ask one of its questions, in the end all of them."""
-    play = start(world, url, folder)
+    play, then = start(world, url, folder), {}
     try:
         for number, step in enumerate(world.steps):
             play.take(step)
             if isinstance(step, Run) and world.asks:
                 check(play, world.asks[number % len(world.asks)])
+                then[play.today] = play.life.judge_of_now()
         for ask in world.asks:
             check(play, ask)
+        for (day, judge), ask in product([*then.items()][:-1], world.asks[:AS_OF_ASKS]):
+            check(play, ask, as_of=day, judge=judge)
         for ask in [ask for ask in world.asks if can_be_live(play, ask)][:LIVE_ASKS]:
             check(play, ask, live=True)
     finally:
@@ -231,9 +242,10 @@ def first_day_asked(judge: Judge, ask: Ask) -> date:
     return min(span.before if ask.show == "change" else span.first for span in days)
 
 
-def check(play: Play, ask: Ask, *, live: bool = False) -> None:
-    """Ask the book and the judge, and fail where they differ."""
-    judge = play.life.judge(live=live)
+def check(play: Play, ask: Ask, *, live: bool = False, as_of: date | None = None, judge: Judge | None = None) -> None:
+    """Ask the book and the judge, and fail where they differ. `as_of`: a day before, and the judge of then."""
+    judge = judge or play.life.judge(live=live)
+    how = f" --as-of {as_of}" if as_of else " --live" if live else ""
     try:
         expected: list[Row] | str = judge.answer(ask)
     except Undecided:
@@ -241,31 +253,31 @@ def check(play: Play, ask: Ask, *, live: bool = False) -> None:
     except Refusal as why:
         expected = str(why)
     try:
-        got = play.book.query(*ask.metrics, **ask.keywords(), live=live).rows()
+        got = play.book.query(*ask.metrics, **ask.keywords(), live=live, as_of=as_of).rows()
     except tallybook.Refused as why:
         if not isinstance(expected, str):
-            wrong(play, judge, ask, [f"the book refuses a question that has an answer: {why}"], live)
+            wrong(play, judge, ask, [f"the book refuses a question that has an answer: {why}"], how)
         return
     except Exception as why:
-        why.add_note(f"It was asked: {ask.command()}{' --live' if live else ''}")
+        why.add_note(f"It was asked: {ask.command()}{how}")
         raise
     if isinstance(expected, str):
-        wrong(play, judge, ask, [f"the book must refuse ({expected}); it says {got[:3]!r} …"], live)
+        wrong(play, judge, ask, [f"the book must refuse ({expected}); it says {got[:3]!r} …"], how)
     found = differences(expected, got, ask)
     if found:
-        wrong(play, judge, ask, found, live)
+        wrong(play, judge, ask, found, how)
 
 
 class WrongAnswer(AssertionError):
     """The book and the judge differ; the message has what is needed to see which of them is right."""
 
 
-def wrong(play: Play, judge: Judge, ask: Ask, found: Sequence[str], live: bool) -> None:
+def wrong(play: Play, judge: Judge, ask: Ask, found: Sequence[str], how: str) -> None:
     """Fail with everything that is needed to see who is right."""
     specs = [*ask.metrics, *(n for n in base_metrics(judge, ask.metrics) if n not in ask.metrics)]
     parts = [
-        f"{'What the source says' if live else 'The answer'} is not right ({play.life.world.dialect}):",
-        f"  {ask.command()}{' --live' if live else ''}",
+        f"The answer is not right ({play.life.world.dialect}):",
+        f"  {ask.command()}{how}",
         "",
         *(f"  {what}" for what in found[:12]),
         *([f"  … and {len(found) - 12} more"] if len(found) > 12 else []),
