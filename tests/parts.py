@@ -63,6 +63,7 @@ FILES = {
     "test_locales.py": "scale",
     "test_lost_ledger.py": "kills",
     "test_many_metrics.py": "scale",
+    "test_messy_tables.py": "deliver",
     "test_moving.py": "kills",
     "test_mutants.py": "mutants",
     "test_number_bounds.py": "right",

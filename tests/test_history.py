@@ -377,7 +377,7 @@ def test_a_number_that_can_be_read_in_two_ways_is_refused_with_what_to_say(compa
     assert company.ask("signups", to="2024-01-01") == {"2024-01-01": 1234}
 
 
-@pytest.mark.parametrize("written", ["", "n/a", "1.2.3,4,5", "12%", "(12)", "1e5", "12..5", "1.23,4"])
+@pytest.mark.parametrize("written", ["", "n/a", "1.2.3,4,5", "12%", "1e5", "12..5", "1.23,4"])
 def test_what_is_no_number_is_refused(written):
     assert list(numbers_of({2: written}).wrong) == [2]
 

@@ -534,13 +534,14 @@ class Book:
     def import_history(
         self, metric: str, file: str | Path, *, day: str | None = None, value: str | None = None, dims: str | None = None,
         tab: str | None = None, dates: str | None = None, decimal: str | None = None, dry_run: bool = False,
-        check: bool = False,
+        check: bool = False, skip: int = 0, headings: int = 1, across: bool = False, ignore: Sequence[str] = (),
     ) -> Imported:  # fmt: skip
         """Keep the finished daily values of a CSV file, a workbook or a Google Sheet (its address) as history of
         `metric`, under a definition of their own; `history = "imported"` lets them answer for the time before the first collected day.
 
         `day` and `value` are heads of columns, `dims` "plan" or "plan=Tariff", `dates` dmy or mdy, `decimal` what stands
-        before decimals. `check` compares with what was collected and stores nothing. Raises DeclarationError with all
+        before decimals. `skip` lines stand before the heads, which are `headings` lines; `across`: with a column for each
+        day; `ignore`: lines and columns with one of these texts are left out (totals). `check` compares with what was collected and stores nothing. Raises DeclarationError with all
         problems of the file, each with its line."""
         from tallybook import history
         from tallybook.query.ask import known_metric
@@ -552,7 +553,11 @@ class Book:
         where = str(file)
         key, zone = self.held.keys([metric])[metric], self.project.catalog.book.timezone
         columns = history.Columns(day=day, value=value, dims=history.chosen_dims(dims), order=dates, point=decimal)
-        table = history.read_table(where, tab, self.project.variables)
+        layout = history.Layout(skip=skip, headings=headings, ignore=ignore)
+        table = history.read_table(where, tab, self.project.variables, layout)
+        if across:
+            texts = declared.by if columns.dims is None else [head for _, head in columns.dims]
+            table = history.unpivoted(table, declared, texts, dates, where)
         found = history.history(declared, key, zone, table, columns, where, self.today - ONE_DAY)
         with self.held.only_reading() if check or dry_run else nullcontext():
             done = history.store_history(self.store, found, self.clock, dry_run=check or dry_run)

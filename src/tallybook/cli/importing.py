@@ -29,6 +29,10 @@ SHOWN = 20
     click.option("--tab", metavar="NAME", help="The sheet of a workbook; that of the address, or the first, if not given."),
     click.option("--dates", type=click.Choice(("dmy", "mdy")), help="How 01/02/2024 is meant, where no line tells."),
     click.option("--decimal", type=click.Choice((".", ",")), help="What stands before decimals, where no line tells."),
+    click.option("--skip", metavar="N", type=click.IntRange(min=0), default=0, help="Lines before the heads, as a title."),
+    click.option("--headings", metavar="N", type=click.IntRange(min=1), default=1, help="How many lines the heads have."),
+    click.option("--across", is_flag=True, help="A column for each day, as in a pivot."),
+    click.option("--ignore", metavar="TEXT", multiple=True, help="Leave out lines and columns with this text, as Total."),
     click.option("--check", is_flag=True, help="Compare with what is collected; store nothing."),
     click.option("--dry-run", is_flag=True, help="Read all of it and store nothing."),
     TABLE_OR_JSON,
@@ -40,6 +44,7 @@ def import_(terminal: Terminal, metric: str, file: str, form: str, **how: Any) -
     \b
       tallybook import signups old.csv
       tallybook import revenue history.xlsx --tab Daily --day Datum --value Umsatz --decimal ,
+      tallybook import revenue pivot.xlsx --skip 2 --across --ignore Total
       tallybook import revenue old.csv --check          does it say what is collected, where both have a day?
       tallybook import mrr "https://docs.google.com/spreadsheets/d/…/edit#gid=0"
 

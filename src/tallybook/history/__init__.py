@@ -20,15 +20,19 @@ from tallybook.collect.revise import revisions
 from tallybook.collect.run import alone, published
 from tallybook.collect.staging import AdditiveRows, Staging
 from tallybook.engines.duckdb import connect
+from tallybook.history.across import unpivoted
 from tallybook.history.points import Columns, History, chosen_dims, history
-from tallybook.history.read import read_table
+from tallybook.history.read import Layout, read_table
 from tallybook.measure import FLOAT
 from tallybook.metrics import IMPORTED
 from tallybook.store.folder import Store
 from tallybook.store.ledger import Change, Covered, Definition
 
 WHAT = "import"
-__all__ = ["Columns", "Difference", "History", "Imported", "chosen_dims", "history", "read_table", "store_history"]
+__all__ = [
+    "Columns", "Difference", "History", "Imported", "Layout", "chosen_dims", "history", "read_table", "store_history",
+    "unpivoted",
+]  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)

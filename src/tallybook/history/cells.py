@@ -33,12 +33,18 @@ class Read(Generic[T]):
     wrong: dict[int, str] = field(default_factory=dict)
 
 
+def is_blank(cell: Cell) -> bool:
+    return cell is None or (isinstance(cell, str) and not cell.strip())
+
+
 # --- days ---------------------------------------------------------------------------------------------------
 
 DMY, MDY = "dmy", "mdy"
 _ISO = re.compile(r"(\d{4})([-/.]?)(\d{2})\2(\d{2})(?:[T ]00:00(?::00(?:\.0+)?)?(?:Z|\+00:00)?)?")
 _TWO_WAYS = re.compile(r"(\d{1,2})([-/.])(\d{1,2})\2(\d{4})")
 _SERIAL = re.compile(r"\d{5}(?:\.0+)?")
+_LONGER = re.compile(r"\d{4}-(?:\d{2}|(?P<week>W\d{2})|(?P<quarter>Q[1-4]))")
+_TOTALS = ("total", "totals", "grand total", "subtotal", "sum", "summe", "gesamt", "gesamtergebnis", "somme", "totale")
 _FIRST_SERIAL, _LAST_SERIAL = 18_264, 73_050
 """1 January 1950 and 31 December 2099 as spreadsheets count days."""
 
@@ -76,6 +82,11 @@ def _day(cell: Cell, order: str | None, *, from_1904: bool) -> date | str:
         if order == MDY:
             return _made(text, int(found[4]), first, second)
         return f"{text!r} can be read as two days"
+    if found := _LONGER.fullmatch(text):
+        longer = "a week" if found["week"] else "a quarter" if found["quarter"] else "a month"
+        return f"{text!r} is {longer}; an import takes finished values of days, which no value of {longer} can be split into"
+    if text.casefold() in _TOTALS:
+        return f"{text!r} is no day; lines of totals are left out with --ignore {text!r}"
     return f"{text!r} is no day; expected 2024-01-31 or 31.01.2024"
 
 
@@ -137,6 +148,10 @@ def _order_of(column: Column, found: Read[date]) -> str | None:
 
 POINT, COMMA = ".", ","
 _MONEY = re.compile(r"^(?:[€$£¥]|[A-Z]{3})?\s*([-+−]?)\s*(?:[€$£¥]\s*)?(.*?)\s*(?:[€$£¥]|[A-Z]{3})?$", re.DOTALL)
+_NEGATIVE = re.compile(
+    r"(?P<before>(?:[€$£¥]|[A-Z]{3})?\s*)(?:\((?P<bracketed>[^()]+)\)|(?P<signed>\d[^()]*?)\s*[-−])"
+    r"(?P<after>\s*(?:[€$£¥]|[A-Z]{3})?)"
+)
 _SPACES = re.compile(r"(?<=\d)[\s\u00a0\u2009\u202f'’_](?=\d{3}(?!\d))")
 
 
@@ -177,13 +192,16 @@ def _number(cell: Cell, point: str | None) -> Decimal | str:
 
 def _bare(text: str) -> tuple[str, str] | None:
     """(sign, digits with points and commas), without a currency and without blanks between thousands."""
+    is_negative = False
+    if found := _NEGATIVE.fullmatch(text):  # as accountants write: (5), 5-
+        text, is_negative = f"{found['before']}{found['bracketed'] or found['signed']}{found['after']}", True
     found = _MONEY.match(text)
-    if not found:
+    if not found or (is_negative and found[1]):
         return None
     digits = _SPACES.sub("", found[2])
     if not re.fullmatch(r"\d[\d.,]*", digits):
         return None
-    return ("-" if found[1] in ("-", "−") else ""), digits
+    return ("-" if is_negative or found[1] in ("-", "−") else ""), digits
 
 
 def _point_of(column: Column, found: Read[Decimal]) -> str | None:

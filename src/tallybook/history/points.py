@@ -71,7 +71,7 @@ def history(
             wrong.setdefault(line, []).append(f"{one} is not over")
     values = _points(table, found_days, found, dims, wrong)
     for line, whys in sorted(wrong.items())[:MOST_TOLD]:
-        problems.found += [Problem(path=f"line {line}", message=why) for why in whys]
+        problems.found += [Problem(path=table.place(line), message=why) for why in whys]
     if len(wrong) > MOST_TOLD:
         problems.add("…", f"{len(wrong) - MOST_TOLD} lines more cannot be read")
     problems.raise_if_any(file)
@@ -95,7 +95,7 @@ def _points(
         point = (day, tuple(_dimension(column[line]) for column in columns.values()))
         if point in first:
             series = "".join(f", {name} {value!r}" for name, value in zip(columns, point[1], strict=True))
-            wrong.setdefault(line, []).append(f"{day}{series} stands in line {first[point]} already")
+            wrong.setdefault(line, []).append(f"{day}{series} stands in {table.place(first[point])} already")
         first.setdefault(point, line)
         values.setdefault(point, numbers.values[line])
     return values
@@ -139,11 +139,10 @@ def _places(
 
 
 def _place(table: Table, option: str, names: Sequence[str], problems: Problems) -> int:
-    heads = [head.casefold() for head in table.heads]
     for name in names:
-        if heads.count(name.casefold()) == 1:
-            return heads.index(name.casefold())
-    twice = next((name for name in names if name.casefold() in heads), None)
+        if len(found := table.columns(name)) == 1:
+            return found[0]
+    twice = next((name for name in names if table.columns(name)), None)
     message = (
         f"several columns are called {twice!r}" if twice else f"there is no column {' or '.join(map(repr, names))}"
     )
