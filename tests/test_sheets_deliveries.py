@@ -268,7 +268,7 @@ def test_a_tab_that_is_declared_to_be_called_otherwise_is_renamed_and_one_that_p
 def test_a_tab_of_another_book_is_not_written_to_and_named(sheet: Sheet) -> None:
     sheet.declare('board: tab = "Daily"', name="Acme")
     sheet.run()
-    sheet.declare('board: tab = "Daily"', name="Staging")
+    sheet.declare('board: tab = "Daily"', name="Staging", store="staging")
     (report,) = sheet.run()
     assert "is written by 'Acme/board', and this is 'Staging/board'" in report.error
 
