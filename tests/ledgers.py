@@ -9,10 +9,12 @@ import functools
 import hashlib
 import os
 from collections.abc import Callable
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
+from typing import Any
 
-from tallybook.store import Place
+from tallybook.calendar import days
+from tallybook.store import Place, tables
 from tallybook.store.folder import Store
 from tallybook.store.ledger import Ledger
 from tallybook.store.ledger_files import LedgerFiles
@@ -68,3 +70,31 @@ STORES: dict[str, tuple[str, Callable[[Path, Ledger], Store]]] = {
     "postgresql, ledger": ("postgresql", _with_points_in_the_ledger),
 }
 """{name: (its kind of ledger, what makes a store of a folder and that ledger)}."""
+
+
+def as_number_3(ledger: Any) -> None:
+    """Make a ledger what it was at number 3: without later tables, and with a row for each covered day."""
+    sqlite = isinstance(ledger, SqliteLedger)
+    types = tables.SQLITE if sqlite else tables.POSTGRESQL
+    names = ("metric", "definition", "first_day", "last_day", "run", "instant", "added", "removed")
+    with ledger._writing() as db:
+        found = db.execute(f"SELECT {', '.join(names)} FROM coverage").fetchall()
+        for table in ("coverage", "identities", "horizons"):
+            db.execute(f"DROP TABLE {table}")
+        db.execute(
+            "CREATE TABLE coverage (metric {text} NOT NULL, definition {text} NOT NULL, day {day} NOT NULL, run {number}, "
+            "instant {text}, added {number} NOT NULL REFERENCES versions, removed {number} REFERENCES versions, "
+            "PRIMARY KEY (metric, definition, day, added)){rowless}".format(**types)
+        )
+        db.executemany(
+            "INSERT INTO coverage VALUES (?, ?, ?, ?, ?, ?, ?)",
+            [
+                (metric, definition, str(one), *rest)
+                for metric, definition, first, last, *rest in found
+                for one in days(date.fromisoformat(first), date.fromisoformat(last))
+            ],
+        )
+        if sqlite:
+            db.execute("PRAGMA user_version = 3")
+        else:
+            db.execute("UPDATE ledger_schema SET number = 3 WHERE number = 4")

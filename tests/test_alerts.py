@@ -31,8 +31,10 @@ from tallybook.calendar import days
 from tallybook.cli import invoke
 from tallybook.errors import DestinationError, DestinationRefused, DestinationUnavailable
 from tallybook.metrics import AlertSettings, BookSettings, Catalog, Metric
+from tallybook.store.sqlite_ledger import SqliteLedger
 from tallybook.timetable import Quiet
 from tests.crash import Driver
+from tests.ledgers import as_number_3
 from tests.receivers import Mail, Web
 
 pytestmark = pytest.mark.filterwarnings("ignore:.imghdr.:DeprecationWarning")  # of Apprise, on Python 3.11 and 3.12
@@ -755,7 +757,10 @@ def test_of_two_at_once_one_tells(company: Company, driver: Driver) -> None:
 
 def test_a_ledger_of_before_gets_the_table(company: Company) -> None:
     company.type("run", "--quiet")
-    with closing(sqlite3.connect(company.folder / "book" / "ledger.sqlite")) as ledger:
+    path = company.folder / "book" / "ledger.sqlite"
+    with closing(SqliteLedger(path)) as today:
+        as_number_3(today)
+    with closing(sqlite3.connect(path)) as ledger:
         ledger.execute("drop table alerts")
         ledger.execute("pragma user_version = 2")
         ledger.commit()
@@ -770,6 +775,7 @@ def test_a_postgresql_ledger_of_before_gets_the_table_and_keeps_what_was_told(
     from tallybook.store.postgresql_ledger import PostgresqlLedger
 
     old = PostgresqlLedger(postgresql_url)
+    as_number_3(old)
     with old._writing() as db:
         db.execute("DROP TABLE alerts")
         db.execute("UPDATE ledger_schema SET number = 2")

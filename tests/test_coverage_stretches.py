@@ -11,9 +11,8 @@ from typing import Any
 import pytest
 
 from tallybook.calendar import days, joined, stretches, without
-from tallybook.store import tables
 from tallybook.store.ledger import Change, Covered, Definition, Ledger
-from tests.ledgers import LEDGERS
+from tests.ledgers import LEDGERS, as_number_3
 from tests.test_store import NOW
 
 FIRST = date(2024, 2, 1)
@@ -98,7 +97,7 @@ def test_a_long_time_is_one_row_and_a_day_of_it_collected_again_makes_three(ledg
 @pytest.mark.parametrize("seed", range(3))
 def test_a_ledger_of_single_days_becomes_one_of_stretches(kind: str, ledger: Any, tmp_path: Path, seed: int) -> None:
     model = lived(ledger, seed)
-    in_days(ledger, kind)
+    as_number_3(ledger)
     ledger.close()
     again = LEDGERS[kind](tmp_path)
     for version, known in enumerate(model):
@@ -108,32 +107,6 @@ def test_a_ledger_of_single_days_becomes_one_of_stretches(kind: str, ledger: Any
     commit(again, Covered(metric="a", definition="d", days=[day(70)]))
     assert again.problems() == []
     again.close()
-
-
-def in_days(ledger: Any, kind: str) -> None:
-    """Make the table of covered days what it was in ledgers of number 3."""
-    types = tables.SQLITE if kind == "sqlite" else tables.POSTGRESQL
-    names = ("metric", "definition", "first_day", "last_day", "run", "instant", "added", "removed")
-    with ledger._writing() as db:
-        found = db.execute(f"SELECT {', '.join(names)} FROM coverage").fetchall()
-        db.execute("DROP TABLE coverage")
-        db.execute(
-            "CREATE TABLE coverage (metric {text} NOT NULL, definition {text} NOT NULL, day {day} NOT NULL, run {number}, "
-            "instant {text}, added {number} NOT NULL REFERENCES versions, removed {number} REFERENCES versions, "
-            "PRIMARY KEY (metric, definition, day, added)){rowless}".format(**types)
-        )
-        db.executemany(
-            "INSERT INTO coverage VALUES (?, ?, ?, ?, ?, ?, ?)",
-            [
-                (metric, definition, str(one), *rest)
-                for metric, definition, first, last, *rest in found
-                for one in days(date.fromisoformat(first), date.fromisoformat(last))
-            ],
-        )
-        if kind == "sqlite":
-            db.execute("PRAGMA user_version = 3")
-        else:
-            db.execute("UPDATE ledger_schema SET number = 3 WHERE number = 4")
 
 
 @pytest.mark.parametrize("seed", range(20))

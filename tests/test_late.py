@@ -22,7 +22,9 @@ import pytest
 from hypothesis import given, strategies as st
 
 import tallybook
+from tallybook.store.sqlite_ledger import SqliteLedger
 from tests.crash import Driver
+from tests.ledgers import as_number_3
 from tests.projects import Project, everywhere, project
 from tests.test_safe import worth_a_kill
 
@@ -412,7 +414,10 @@ def test_a_search_that_fails_is_told_and_made_up_for_by_the_next_run(shop, monke
 def test_a_book_of_the_ledger_before_is_read_on(shop):
     shop = shop()
     shop.close()
-    with closing(sqlite3.connect(shop.folder / "book" / "ledger.sqlite")) as ledger:
+    path = shop.folder / "book" / "ledger.sqlite"
+    with closing(SqliteLedger(path)) as today:
+        as_number_3(today)
+    with closing(sqlite3.connect(path)) as ledger:
         ledger.execute("drop table followed")
         ledger.execute("drop table alerts")
         ledger.execute("alter table files drop column sha256")
