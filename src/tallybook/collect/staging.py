@@ -12,6 +12,7 @@ from datetime import date
 from typing import TYPE_CHECKING, Any
 
 from tallybook.calendar import ONE_DAY
+from tallybook.collect.float_levels import accumulate_sums
 from tallybook.errors import NotFinite, SourceError
 from tallybook.measure import ADDITIVE, BUCKETS, FLOAT, IDS
 from tallybook.points import DIM_COLUMNS, DIMS, EXACT_VALUES, GAMMA, SCHEMAS, columns, ddl, hashed_id
@@ -203,6 +204,9 @@ class Staging:
             for index, slot in enumerate(facts.bound.measure.slots):
                 if slot.spread:
                     self._accumulate_spread(_of_slot(facts, index), first, last)
+                elif slot.agg in ("sum", "avg") and facts.bound.slots[index].type == FLOAT:
+                    mine, held = _of_slot(facts, index), _days(first, last)
+                    accumulate_sums(self.engine, self.keys, mine, held, counted=slot.agg == "avg")
         keys = f"{self.keys}, low_f, value"
         self.engine.execute(
             f"CREATE OR REPLACE TEMP TABLE held AS WITH steps AS (SELECT {keys}, day, sum(n) AS n FROM raw_values GROUP BY {keys}, day), "
@@ -389,9 +393,11 @@ def _value_sql(facts: Facts, index: int, shape: str, keys: Sequence[str], unit: 
 
 def _number_sql(bound: BoundSlot, key: str, unit: int) -> str:
     """A number as it is kept: `value` where it is exact, else `value_f`."""
+    from decimal import Decimal
+
     if bound.type == FLOAT:
         return f"{key} AS value_f"
-    exact = f"CAST({key} AS DECIMAL(28,0)) * CAST({1 / unit!r} AS DECIMAL(10,10))" if unit > 1 else key
+    exact = f"CAST({key} AS DECIMAL(28,0)) * CAST('{Decimal(1) / unit:f}' AS DECIMAL(10,10))" if unit > 1 else key
     return f"CAST({exact} AS DECIMAL(38,10)) AS value"
 
 

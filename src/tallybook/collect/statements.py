@@ -208,7 +208,7 @@ class Group:
     def _add_to(self, plan: AdditivePlan, facts: Facts) -> None:
         plan.rows.append((facts, plan.columns.add(self._count(self._condition(facts, None), None))))
         for index, slot in enumerate(facts.bound.measure.slots):
-            if slot.shape == ADDITIVE and not self._by_value(slot):
+            if slot.shape == ADDITIVE and not self._by_value(facts, index):
                 parts = self._slot_parts(plan.columns, facts, index, slot)
                 plan.slots.append(SlotReader(facts, index, self._of_numbers(plan.columns, facts, index, parts)))
 
@@ -224,10 +224,12 @@ class Group:
         example = columns.add(f"MAX(CASE WHEN {wrong} THEN ({slot.args[0]}\n) END)")
         return {part: _if_numbers(read, number, example) for part, read in parts.items()}
 
-    def _by_value(self, slot: Slot) -> bool:
+    def _by_value(self, facts: Facts, index: int) -> bool:
         """Some aggregates of an interval level need every value: what leaves may have been the least, or may have been so
-        far away that taking away its square leaves no digit."""
-        return self.key.plan == INTERVAL_PLAN and (slot.agg in ("min", "max") or slot.spread)
+        far away that taking it or its square away leaves no digit."""
+        slot = facts.bound.measure.slots[index]
+        floats = slot.agg in ("sum", "avg") and facts.bound.slots[index].type == FLOAT
+        return self.key.plan == INTERVAL_PLAN and (slot.agg in ("min", "max") or slot.spread or floats)
 
     def _count(self, condition: str | None, value: str | None) -> str:
         if value is None:
@@ -262,7 +264,7 @@ class Group:
         found: dict[tuple[Any, ...], list[tuple[Facts, int, Slot]]] = {}
         for facts in self.members:
             for index, slot in enumerate(facts.bound.measure.slots):
-                if slot.shape != ADDITIVE or self._by_value(slot):
+                if slot.shape != ADDITIVE or self._by_value(facts, index):
                     shape = slot.shape if slot.shape != ADDITIVE else "values"
                     bound = facts.bound.slots[index]
                     # Which fact is the first depends on which take part.
