@@ -74,6 +74,25 @@ def test_days_that_a_clock_ahead_covered_are_taken_back_and_collected(
     assert made.run().notes == []
 
 
+def test_no_question_counts_the_points_of_days_that_are_taken_back(project: MakeProject) -> None:
+    """The points are still in the files: a day, a whole month and a derived value must not show them."""
+    other = METRIC.replace("metrics.m", "metrics.other")
+    share = '[metrics.share]\nmeasure = "m / other"\n'
+    made = declared(project("sqlite", now="2026-11-29T06:00"), METRIC + other + share)
+    made.insert("users", [("2026-11-28 10:00:00", "a"), ("2026-11-29 10:00:00", "a"), ("2026-11-30 10:00:00", "b")])
+    made.run()
+    made.at("2026-12-25T06:00").run()
+    made.at("2026-11-30T06:00")
+    for names in (["m"], ["m", "other"], ["share"]):
+        for by in ([], ["plan"]):
+            rows = made.rows(
+                *names, scope="month", from_="2026-11-01", to="2026-11-30", by=by if "share" not in names else []
+            )
+            kept = 1.0 if names == ["share"] else 2
+            assert [row[names[0]] for row in rows] == [kept], (names, by, rows)
+    assert [row["m"] for row in made.rows("m", from_="2026-11-28", to="2026-11-30")] == [1, None, None]
+
+
 def test_a_clock_some_days_ahead_is_told_while_the_days_have_not_ended(project: MakeProject) -> None:
     made = declared(project("sqlite", now="2026-11-29T06:00"))
     made.run()

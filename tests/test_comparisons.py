@@ -8,6 +8,7 @@ from calendar import monthrange
 from collections import Counter
 from collections.abc import Iterator
 from datetime import date, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -159,9 +160,12 @@ def test_whole_months_of_different_length_are_compared_as_wholes(daily: Project)
     assert not any("why" in note for row in rows for note in row.get("notes", {}).values())
 
 
-def test_the_thirtieth_of_a_running_march_is_compared_with_all_of_february_and_says_so(daily: Project) -> None:
-    daily.at("2026-03-31T12:00")
-    (row,) = daily.rows("n", scope="month", compare="previous", from_="2026-03-01", to="2026-03-30")
+def test_the_thirtieth_of_a_running_march_is_compared_with_all_of_february_and_says_so(tmp_path: Path) -> None:
+    march = Project(tmp_path, f"sqlite:///{tmp_path}/app.sqlite", now="2026-03-31T12:00")
+    march.table("facts (day date, plan varchar(9))", [(str(date(2026, 2, 1) + n * DAY), "pro") for n in range(58)])
+    march.declare(FACTS, start="2026-02-01")
+    march.run()
+    (row,) = march.rows("n", scope="month", compare="previous", from_="2026-03-01", to="2026-03-30")
     assert (row["n"], row["n_previous"]) == (30, 28)
     assert "2026-02-01 to 2026-02-28 has 28 days, beside 30" in row["notes"]["n_previous"]["why"]
 

@@ -231,3 +231,13 @@ def test_the_others_are_not_the_null_series_in_a_chart(project: Any) -> None:
     result = made.book.query("n", by=["plan"], top=2)
     assert [point["series"] for point in result.chart()["data"]["values"]] == ["a", "(none)", "other"]
     assert Path(made.book.export(result, made.folder / "n.xlsx")).exists()
+
+
+def test_the_sentence_says_how_filters_are_combined(project) -> None:
+    made = project("sqlite")
+    made.table("o (at text, g text, h text)", [("2024-01-02 10:00:00", "a", "x"), ("2024-01-02 10:00:00", "b", "y")])
+    made.declare('[metrics.n]\ntable = "o"\ntime = "at"\nmeasure = "count(*)"\nby = ["g", "h"]\n')
+    made.run()
+    said = made.book.query("n", where=["g=a", "g=b", "h!=y"]).explain
+    assert "where (g is 'a' or g is 'b') and h is not 'y'" in said
+    assert "where g is 'a' or g is 'b';" in made.book.query("n", where=["g=a", "g=b"]).explain

@@ -225,8 +225,11 @@ class Held:
         return Ground(
             catalog=catalog, engine=reading.engine, relation=reading.relation(known.version, known.files), bounds=bounds, coverage=coverage,
             last_closed=min(self.today, as_of or self.today) - ONE_DAY, version=known.version, whys=whys,
-            past=past,
+            past=past, gone=self._gone() if version is None else {},
         )  # fmt: skip
+
+    def _gone(self) -> dict[tuple[str, str], Coverage]:
+        return {own: Coverage(tuple(calendar.stretches(sorted(days)))) for own, days in self.taken_back.days.items()}
 
     def covered(self, key: str, definition: str | None, known: Snapshot) -> Sequence[tuple[date, date]]:
         """The collected days of a definition as (first, last) stretches."""

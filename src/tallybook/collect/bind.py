@@ -48,6 +48,7 @@ from tallybook.sources.readings import (
     day_of_digits,
     digits,
     is_no_instant,
+    is_unset,
     number_form,
     plausible,
 )
@@ -193,7 +194,7 @@ def _declared_form(
     stored = metric.stored
     assert stored is not None
     values = source.sample(placeholders_filled(source, metric, relation, "UTC"), source.quote(column))
-    seen = [value for value in values if not is_no_instant(value) and digits(value) != 0]
+    seen = [value for value in values if not is_no_instant(value) and not is_unset(value, stored)]
     forms = [stored_form(value) for value in seen]
     fitting = [value for form, value in zip(forms, seen, strict=True) if _fits(form, value, stored)]
     if seen and not fitting:

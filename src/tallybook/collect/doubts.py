@@ -18,7 +18,7 @@ from tallybook.calendar import ONE_DAY, start_of
 from tallybook.collect.bind import stored_form
 from tallybook.collect.statements import Group
 from tallybook.errors import SourceError
-from tallybook.sources.base import FIRST_POSSIBLE, LAST_POSSIBLE, TIMESTAMPTZ, ColumnType, TimeForm, as_instant
+from tallybook.sources.base import DATE, FIRST_POSSIBLE, LAST_POSSIBLE, TIMESTAMPTZ, ColumnType, TimeForm, as_instant
 from tallybook.sources.readings import DIGITS, EPOCHS, YYYYMMDD, day_of_digits, digits, is_no_instant, misread
 
 MARGIN = timedelta(days=2)
@@ -160,7 +160,7 @@ def _without_time(group: Group, reader: Any, column: str, form: TimeForm) -> tup
         if group.metric.interval and column == group.metric.from_ and source.dialect != "mysql":
             low = ""  # what began before all time holds from the first day on
         conditions += [f"{name} < {low}"] * bool(low) + [f"{name} >= {high}"]
-    shown = source.text(name, ColumnType(TIMESTAMPTZ))
+    shown = source.text(name, ColumnType(DATE if form.name == "date" else TIMESTAMPTZ))
     sql = group._select(
         [], [source.count("*"), f"MIN({shown})"], group.relation, [f"({' OR '.join(conditions)})", *group._shared()]
     )

@@ -253,12 +253,23 @@ def _explain(reach: Reach, ground: Ground, solved: Mapping[str, Solved]) -> str:
     query, book = reach.query, ground.catalog.book
     said = "; ".join(one.said or f"{name}: nothing is collected" for name, one in solved.items())
     split = f", by {' and '.join(query.by)}" if query.by else ""
-    only = f", where {' and '.join(_said(f) for f in query.where)}" if query.where else ""
+    only = f", where {_conditions(query)}" if query.where else ""
     weeks = f", weeks from {query.week_starts.capitalize()}" if query.scope == "week" else ""
     run = f", {ground.running} only until {ground.running_until}" if ground.running else ""
     only += _shaped(query)
     cut = "".join(f", {why}" for why in (reach.before, reach.after) if why)
     return f"{said}{split}{only}; {query.first} to {query.last} in {book.timezone}{weeks}{run}{cut} (version {ground.version})."
+
+
+def _conditions(query: Query) -> str:
+    """The filters in words: of one dimension with = or, all others and."""
+    equal: dict[str, list[str]] = {}
+    for one in query.where:
+        equal.setdefault(one.dimension if one.equal else repr(one), []).append(_said(one))
+    several = len(equal) > 1
+    return " and ".join(
+        f"({' or '.join(words)})" if len(words) > 1 and several else " or ".join(words) for words in equal.values()
+    )
 
 
 def _shaped(query: Query) -> str:

@@ -78,6 +78,8 @@ class Ground:
     running: date | None = None
     running_until: str = ""
     whys: Mapping[str, str] = field(default_factory=dict)
+    gone: Mapping[tuple[str, str], Coverage] = field(default_factory=dict)
+    """Days of each (metric, definition) that are covered no longer, although their points are still in the files."""
     past: Mapping[str, tuple[Bound, Coverage]] = field(default_factory=dict)
     """Of metrics that let imported history answer: its definition and days."""
     statements: list[str] = field(default_factory=list)

@@ -7,8 +7,9 @@ parts are merged by, a period, a day or a chosen day of a period.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date
+from typing import TYPE_CHECKING
 
 from tallybook.calendar import plus_days
 from tallybook.engines.duckdb import literal
@@ -16,6 +17,9 @@ from tallybook.measure import ADDITIVE, BUCKETS, BY_TIME, DECIMAL, FLOAT, IDS, I
 from tallybook.metrics import Bound
 from tallybook.query.ask import Filter
 from tallybook.shell import render
+
+if TYPE_CHECKING:
+    from tallybook.query.ground import Coverage
 
 EXACT = "DECIMAL(38,10)"
 OVERFLOW, DIGITS = 1, 2
@@ -65,6 +69,8 @@ class Parts:
     carry_until: date | None = None
     together: Sequence[Bound] = ()
     """More metrics of the same measure and dimensions, merged in the same pass; then k0 is the metric."""
+    gone: Mapping[tuple[str, str], Coverage] = field(default_factory=dict)
+    """Days of each (metric, definition) whose points do not count."""
     entity: str | None = None
     """Inside a measure of two steps: the column of the entity, behind the dimensions."""
     wide: bool = False
@@ -89,8 +95,18 @@ class Parts:
         only_one = kind != ADDITIVE and sum(s.shape == kind for s in self.bound.measure.slots) == 1
         if slot is not None and not only_one:
             conditions.append(f"slot = {slot}")
-        conditions += self._filters()
+        conditions += self._not_gone() + self._filters()
         return f"SELECT *, FALSE AS carried FROM {relation.sql} WHERE {' AND '.join(conditions)}"
+
+    def _not_gone(self) -> list[str]:
+        found = {(b.key, b.definition): self.gone.get((b.key, b.definition)) for b in (self.bound, *self.together)}
+        return [
+            f"NOT (metric = {literal(metric)} AND definition = {literal(definition)} AND {days.sql('day')})"
+            if self.together
+            else f"NOT {days.sql('day')}"
+            for (metric, definition), days in found.items()
+            if days is not None
+        ]
 
     def _filters(self) -> list[str]:
         """The same dimension twice with = is or, with != is and; null is a value like any other."""

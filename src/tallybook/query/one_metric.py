@@ -185,7 +185,15 @@ class OneMetric:
         if covered:
             relations = {k: r.covering(covered[0][0], covered[-1][1]) for k, r in relations.items()}
         query = self.query
-        return Parts(bound, relations, query.by, query.where, query.but, carry_until=self.ground.last_closed)
+        return Parts(
+            bound,
+            relations,
+            query.by,
+            query.where,
+            query.but,
+            carry_until=self.ground.last_closed,
+            gone=self.ground.gone,
+        )
 
     def _period_sql(self, column: str = "day") -> str:
         return period_sql(self.query.scope, self.query.week_start, self.first, column)

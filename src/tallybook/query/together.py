@@ -50,7 +50,7 @@ def _merge(ground: Ground, query: Query, names: list[str], first: date, last: da
     bounds = [ground.bounds[name] for name in names]
     kind = ADDITIVE if query.by or query.where or query.but else TOTALS
     relation = {ADDITIVE: ground.relation(kind, "", first, last)}
-    parts = Parts(bounds[0], relation, query.by, query.where, query.but, together=bounds[1:])
+    parts = Parts(bounds[0], relation, query.by, query.where, query.but, together=bounds[1:], gone=ground.gone)
     period = period_sql(query.scope, query.week_start, first)
     n = len(parts.dims)
     named = {bound.key: name for name, bound in zip(names, bounds, strict=True)}

@@ -71,6 +71,15 @@ def digits(value: Any) -> Decimal | None:
     return Decimal(text) if isinstance(text, str) and re.fullmatch(r"\d+(\.\d+)?", text) else None
 
 
+def is_unset(value: Any, form: str) -> bool:
+    """Whether a value is what programs write where there is no time: 0, or the last day of the calendar in this form."""
+    number = digits(value)
+    if number is None or form not in NUMBERS:
+        return number == 0
+    last = number_of(_NEVER, form)
+    return number == 0 or last <= number <= last + EPOCHS.get(form, 0) * 86_400
+
+
 def is_no_instant(value: Any) -> bool:
     """Empty text, a zero date, a day that no month has, infinity, a year before Christ or after 9999."""
     if value is None:
@@ -90,5 +99,5 @@ def is_no_instant(value: Any) -> bool:
     return False
 
 
-__all__ = ["DIGITS", "EPOCHS", "NUMBERS", "UNITS", "YYYYMMDD", "day_of_digits", "digits", "is_no_instant", "misread", "number_form",
+__all__ = ["DIGITS", "EPOCHS", "NUMBERS", "UNITS", "YYYYMMDD", "day_of_digits", "digits", "is_no_instant", "is_unset", "misread", "number_form",
            "number_of", "plausible"]  # fmt: skip
