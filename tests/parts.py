@@ -105,6 +105,7 @@ FILES = {
     "test_soak.py": "scale",
     "test_sources.py": "right",
     "test_spread.py": "right",
+    "test_sqlite_digits.py": "right",
     "test_stated_bounds.py": "right",
     "test_status.py": "scale",
     "test_store.py": "kills",

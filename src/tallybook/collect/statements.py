@@ -18,6 +18,7 @@ from tallybook.metrics import LEVEL, schema_and_table
 from tallybook.sources.base import (
     DEC,
     INT,
+    KEPT_DIGITS,
     TEXT,
     ColumnType,
     Moments,
@@ -255,7 +256,13 @@ class Group:
             number = self.source.value(value, type_)
             place = columns.add(f"{slot.agg.upper()}({self._when(condition, number)})")
             part = ("low" if slot.agg == "min" else "high") + suffix
-            return {part: lambda row: convert(self.source.read_value(row[place], type_))}
+            lost = [columns.add(c) for c in self.source.rounded(self._when(condition, value), type_)]
+
+            def read(row: Sequence[Any]) -> Any:
+                self.source.read_rounded([row[p] for p in lost], type_)
+                return convert(self.source.read_value(row[place], type_))
+
+            return {part: read}
         places = [columns.add(c) for c in self.source.spread(self._when(condition, value), type_)]
         return _spread(self.source, places, columns.add(self._count(condition, value)))
 
@@ -318,9 +325,9 @@ class Group:
             return (self.source.number_key(self.source.float(args[0]), args[0], types[0]),), (FLOAT,), 1
         whole = self.source.dialect == "sqlite" and types[0].kind == DEC and bool(types[0].scale)
         return (
-            (self.source.number_key(self.source.value(args[0], types[0]), args[0], types[0]),),
+            (self.source.number_key(self.source.value_key(args[0], types[0]), args[0], types[0]),),
             (INT if whole else DEC,),
-            10 ** (types[0].scale or 0) if whole else 1,
+            10 ** min(types[0].scale or 0, KEPT_DIGITS) if whole else 1,
         )
 
     # -- statements ---------------------------------------------------------------------------------

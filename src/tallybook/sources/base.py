@@ -58,6 +58,10 @@ SINGLE, BIT, WIDE_BIT = "MySQL FLOAT", "MySQL BIT", "MySQL BIT UNSIGNED"
 Moments = tuple[float | None, float | None]
 """(mean, variance of the population); None over no values."""
 DECLARED = "decimals of "
+KEPT_DIGITS = 10
+"""Digits after the point that are kept of an exact number."""
+LOST = "tallybook: digits lost: "
+"""So begins what SQLite answers in place of a number that it cannot give exactly."""
 """Begins `declared` of a column whose metric says `decimals = …`; the kind it was follows."""
 
 
@@ -352,6 +356,19 @@ class Source(abc.ABC):
         """The condition that a value which should be a number is none; None where the type allows no such value."""
         return None
 
+    def value_key(self, expression: str, type_: ColumnType) -> str:
+        """`value` as it is grouped by: what cannot be read exactly arrives as something that is refused."""
+        return self.value(expression, type_)
+
+    def rounded(self, expression: str, type_: ColumnType) -> list[str]:
+        """The columns from which `read_rounded` sees whether `value` rounds something."""
+        return []
+
+    def read_rounded(self, values: Sequence[Any], type_: ColumnType) -> None:
+        """Raises SourceError for values that were rounded."""
+        if values and values[0]:
+            raise digits_lost(int(values[0]), type_)
+
     def number_key(self, number: str, expression: str, type_: ColumnType) -> str:
         """`number`, or the `expression` itself where it is no number, so that it is seen when it arrives."""
         wrong = self.no_numbers(expression, type_)
@@ -575,10 +592,18 @@ def as_integer(value: Any) -> int | None:
         return value
     if isinstance(value, float | Decimal) and value == int(value) and _fits(int(value)):
         return int(value)
+    _refuse_lost(value)
     raise SourceError(
         f"a column of whole numbers contains {value!r}",
         hint="make a text of it in the measure, as cast(x as text); in MySQL and MariaDB cast(x as char)",
     )
+
+
+def _refuse_lost(value: Any) -> None:
+    if isinstance(value, str) and value.startswith(LOST):
+        from tallybook.sources.sqlite_digits import refused_text
+
+        raise refused_text(value)
 
 
 def _fits(number: int) -> bool:
@@ -595,6 +620,7 @@ def as_exact(value: Any) -> Decimal | None:
     if isinstance(number, float) and not math.isfinite(number):
         raise NotFinite(number)
     if isinstance(number, str | bytes):
+        _refuse_lost(number)
         raise no_number(number)
     if not isinstance(number, Decimal):
         raise SourceError(f"an exact number was expected, seen {value!r}", hint="cast it: cast(x as decimal(38, 10))")

@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime
-from decimal import Decimal
+from decimal import Context, Decimal
 from pathlib import Path
 from typing import Any
 
@@ -34,9 +34,9 @@ from tallybook.sources.base import (
     Reader,
     TimeForm,
     as_exact,
-    digits_lost,
 )
 from tallybook.sources.file import FileSource
+from tallybook.sources.sqlite_digits import counted, marked, refused, scale_of, whole
 from tallybook.sources.sqlite_spread import SPREAD, Spread, read_spread
 from tallybook.sources.sqlite_types import declared_type, inferred_type
 from tallybook.sqlite_file import State, left_behind, needs_side_files, state
@@ -44,6 +44,7 @@ from tallybook.sqlite_file import State, left_behind, needs_side_files, state
 ATTEMPTS = 20
 """So often a statement is made again while somebody writes to a file that we may only read."""
 _HALF = 2**32
+_EXACT = Context(prec=60)
 
 
 class SqliteSource(FileSource["sqlite3.Connection"]):
@@ -266,33 +267,25 @@ class SqliteSource(FileSource["sqlite3.Connection"]):
     def total(self, expression: str, type_: ColumnType) -> list[str]:
         if type_.kind == FLOAT:
             return [f"SUM({expression})"]
-        whole = self._whole(expression, type_)
+        number = whole(f"({expression})", type_)
         # Two halves, because SUM stops with an error beyond 64 bits.
-        columns = [f"SUM(({whole}) >> 32)", f"SUM(({whole}) & 4294967295)"]
-        return columns + self._digits_lost(expression, type_)
+        return [f"SUM(({number}) >> 32)", f"SUM(({number}) & 4294967295)", *counted(expression, type_)]
 
     def read_total(self, values: Sequence[Any], type_: ColumnType) -> Any:
         if type_.kind == FLOAT:
             return values[0]
+        if values[2]:
+            raise refused(int(values[2]), values[3], type_)
         if values[0] is None:
             return None
-        if len(values) > 2 and values[2]:
-            raise digits_lost(int(values[2]), type_)
-        unit = Decimal(1).scaleb(-(type_.scale or 0))
-        return Decimal(int(values[0]) * _HALF + int(values[1])) * unit
+        return Decimal(int(values[0]) * _HALF + int(values[1])).scaleb(-scale_of(type_), _EXACT)
 
-    def _whole(self, expression: str, type_: ColumnType) -> str:
-        if not type_.scale:
-            return f"CAST({expression} AS INTEGER)"
-        return f"CAST(ROUND(({expression}) * {10**type_.scale}.0) AS INTEGER)"
+    def rounded(self, expression: str, type_: ColumnType) -> list[str]:
+        return counted(expression, type_) if type_.kind == DEC else []
 
-    def _digits_lost(self, expression: str, type_: ColumnType) -> list[str]:
-        """Counts values with more digits than declared, so that none is rounded without a word."""
-        if type_.scale:
-            unit = f"{10**type_.scale}.0"
-            off = f"ABS(({expression}) * {unit} - ROUND(({expression}) * {unit}))"
-            return [f"SUM(CASE WHEN {off} > 0.000001 * MAX(1.0, ABS({expression}) * {unit} * 0.000000001) THEN 1 END)"]
-        return [f"SUM(CASE WHEN ({expression}) <> CAST({expression} AS INTEGER) THEN 1 END)"]
+    def read_rounded(self, values: Sequence[Any], type_: ColumnType) -> None:
+        if values and values[0]:
+            raise refused(int(values[0]), values[1], type_)
 
     def no_numbers(self, expression: str, type_: ColumnType) -> str | None:
         if type_.kind not in (INT, DEC, FLOAT, BOOL):
@@ -302,12 +295,15 @@ class SqliteSource(FileSource["sqlite3.Connection"]):
         return f"typeof({expression}) IN ('text', 'blob')"
 
     def value(self, expression: str, type_: ColumnType) -> str:
-        return self._whole(expression, type_) if type_.kind == DEC else expression
+        return whole(f"({expression})", type_) if type_.kind == DEC else expression
+
+    def value_key(self, expression: str, type_: ColumnType) -> str:
+        return marked(expression, type_) if type_.kind == DEC else expression
 
     def read_value(self, value: Any, type_: ColumnType) -> Any:
         if value is None or type_.kind != DEC:
             return value
-        return Decimal(int(value)).scaleb(-(type_.scale or 0))
+        return Decimal(int(value)).scaleb(-scale_of(type_))
 
     def real_day(self, column: str, form: TimeForm) -> str | None:
         if not form.is_text or form.number:
