@@ -68,6 +68,7 @@ FILES = {
     "test_moving.py": "kills",
     "test_mutants.py": "mutants",
     "test_number_bounds.py": "right",
+    "test_odd_times.py": "right",
     "test_old_books.py": "kills",
     "test_open_ends.py": "right",
     "test_oracle.py": "right",

@@ -209,6 +209,7 @@ class Book:
         from tallybook.collect import Means
         from tallybook.sources import open_sources
 
+        as_of = _instant_of_copy(as_of)
         others = {**(urls or {}), **(instead or {})}
         project = source_override(self.project, others) if others else self.project
         for name in urls or ():
@@ -973,6 +974,18 @@ def _covered_once(one: Sequence[Stretch], other: Sequence[Stretch]) -> list[date
     """The first day that only one of two coverages has, if any."""
     there, then = ({day for s in stretches for day in calendar.days(s.first, s.last)} for stretches in (one, other))
     return [min(there ^ then)] if there != then else []
+
+
+def _instant_of_copy(as_of: datetime | None) -> datetime | None:
+    """When a copy was taken. Raises QueryError for what is no time of a copy."""
+    from tallybook.sources.base import as_instant
+
+    try:
+        return None if as_of is None else as_instant(as_of)
+    except SourceError:
+        raise QueryError(
+            f"no copy is of {as_of}", hint="the time it was taken: --source-as-of 2026-03-01T04:00Z"
+        ) from None
 
 
 def _as_texts(stretches: Sequence[tuple[date, date]]) -> list[tuple[str, str]]:

@@ -205,7 +205,11 @@ def _declared_form(
             if best
             else f"no stored form fits: make a time of it in `sql`, and take stored = {stored!r} away",
         )
-    text = any(isinstance(value, str | bytes) for value in values) if source.dialect == "sqlite" else type_.kind == TEXT
+    text = (
+        any(isinstance(value, str | bytes) for value in seen or values)
+        if source.dialect == "sqlite"
+        else type_.kind == TEXT
+    )
     return TimeForm(f"text_{stored}" if stored == "date" or text else stored)
 
 

@@ -18,14 +18,29 @@ from tallybook.calendar import ONE_DAY, start_of
 from tallybook.collect.bind import stored_form
 from tallybook.collect.statements import Group
 from tallybook.errors import SourceError
-from tallybook.sources.base import DATE, FIRST_POSSIBLE, LAST_POSSIBLE, TIMESTAMPTZ, ColumnType, TimeForm, as_instant
-from tallybook.sources.readings import DIGITS, EPOCHS, YYYYMMDD, day_of_digits, digits, is_no_instant, misread
+from tallybook.isolation import isolated
+from tallybook.sources.base import DATE, TIMESTAMPTZ, ColumnType, TimeForm, as_instant
+from tallybook.sources.readings import (
+    DIGITS,
+    EPOCHS,
+    FIRST_POSSIBLE,
+    LAST_POSSIBLE,
+    YYYYMMDD,
+    day_of_digits,
+    digits,
+    is_no_instant,
+    misread,
+)
 
 MARGIN = timedelta(days=2)
 """Two forms of one instant are at most so far apart."""
 _HEAD = 13
 """Of 2026-03-04T10:30:00 the day and the hour: rows of one hour are looked at together."""
 _DIGIT = "_"
+_CLOCK = "0-9:., \t\r\n"
+"""What follows 2026-03-04T10:3 in a time without a zone."""
+_BEYOND = "1e30"
+"""No number of a time. What is greater counts nothing, as infinity and NaN do."""
 
 
 @dataclass(kw_only=True)
@@ -93,11 +108,13 @@ def doubts(group: Group, first: date, last: date, today: date, known: dict[Any, 
     found = Doubts()
     if group.key.plan == "snapshot" or "{{" in group.relation:
         return found
-    for column, form, bound in _columns(group):
-        where = tuple(group._shared())
-        key = (group.key.source, group.relation, where, column, form, first, last, group.zone)
+    for column, form, open_ended in _columns(group):
+        where, metric = tuple(group._shared()), group.metric
+        read = (column, form, metric.stored, metric.interval, open_ended)
+        key = (group.key.source, group.relation, where, *read, first, last, group.zone)
         if key not in known:
-            known[key] = _looked_at(group, column, form, first, last, today, bound)
+            with isolated():
+                known[key] = _looked_at(group, column, form, first, last, today, open_ended)
         misfits, rows, example = known[key]
         if misfits.rows:
             found.misfits.append(misfits)
@@ -130,10 +147,10 @@ def _looked_at(
         if form.is_text:
             judge = _judge(group, form, first, last)
             for _, number, least, most in reader.rows(_texts(group, column, form, first, last, today)):
-                if is_no_instant(least) and is_no_instant(most):
-                    rows, example = rows + int(number), least
-                else:
+                if not (is_no_instant(least) and is_no_instant(most)):
                     misfits.add(int(number), least, *judge(least, most))
+                elif not (open_ended and _without_end(least)):
+                    rows, example = rows + int(number), least
         elif form.number:
             for place, number, least, most in reader.rows(_numbers(group, column, form)):
                 other = [*misread(form.number)][int(place)][0]
@@ -143,8 +160,15 @@ def _looked_at(
                     other,
                     set(calendar.days(_day_of(least, other, group.zone), _day_of(most, other, group.zone))),
                 )
-        if (not open_ended and not form.is_text) or not open_ended:
-            more, shown = _without_time(group, reader, column, form)
+            if group.source.dialect == "sqlite":  # a column of numbers contains whatever was put into it
+                judge = _judge(group, form, first, last)
+                for _, number, least, most in reader.rows(_texts_among_numbers(group, column)):
+                    if not (is_no_instant(least) and is_no_instant(most)):
+                        misfits.add(int(number), least, *judge(least, most))
+                    elif not open_ended:
+                        rows, example = rows + int(number), least
+        if not open_ended:
+            more, shown = _without_time(group, reader, column, form, first, last, today)
             rows, example = rows + more, example if shown is None else shown
     return misfits, rows, example
 
@@ -152,7 +176,14 @@ def _looked_at(
 # --- rows without a time -----------------------------------------------------------------------------------
 
 
-def _without_time(group: Group, reader: Any, column: str, form: TimeForm) -> tuple[int, Any]:
+def _without_end(text: Any) -> bool:
+    """Whether a text that is no time is read as "not ended": '', 0000-00-00, infinity, 9999-12-31."""
+    return isinstance(text, str) and (text < "0001" or text >= str(LAST_POSSIBLE))
+
+
+def _without_time(
+    group: Group, reader: Any, column: str, form: TimeForm, first: date, last: date, today: date
+) -> tuple[int, Any]:
     source, name = group.source, group.source.quote(column)
     conditions = [f"{name} IS NULL"]
     if form.name in ("instant", "naive", "midnight", "date") and not source.calendar_times:
@@ -160,6 +191,12 @@ def _without_time(group: Group, reader: Any, column: str, form: TimeForm) -> tup
         if group.metric.interval and column == group.metric.from_ and source.dialect != "mysql":
             low = ""  # what began before all time holds from the first day on
         conditions += [f"{name} < {low}"] * bool(low) + [f"{name} >= {high}"]
+        if source.dialect == "mysql" and (real := source.real_day(name, form)):  # 2026-02-30, 2026-03-00
+            near = " OR ".join(_ranges(group, name, form, first, last, today))
+            conditions.append(f"(({near}) AND CASE WHEN {real} THEN 0 ELSE 1 END = 1)")
+    if form.number and not form.is_text:
+        below = f" AND {name} < ''" if source.dialect == "sqlite" else ""  # where every text is greater
+        conditions += [f"{name} >= {_BEYOND}{below}", f"{name} <= -{_BEYOND}"]
     shown = source.text(name, ColumnType(DATE if form.name == "date" else TIMESTAMPTZ))
     sql = group._select(
         [], [source.count("*"), f"MIN({shown})"], group.relation, [f"({' OR '.join(conditions)})", *group._shared()]
@@ -193,21 +230,37 @@ def _day_of(value: Any, form: str, zone: str) -> date:
 def _texts(group: Group, column: str, form: TimeForm, first: date, last: date, today: date) -> str:
     """Rows that have not the form, or are of no day: day and hour, how many, the least and the greatest."""
     source, name = group.source, group.source.quote(column)
-    low, high, ahead = first - MARGIN, last + MARGIN + ONE_DAY, max(today, last) + MARGIN + ONE_DAY
-    written = [_written(group, form, day) for day in (low, high, ahead, date(1971, 1, 1))]
-    ranges = [
-        f"({name} >= {written[0]} AND {name} < {written[1]})",
-        f"{name} < {written[3]}",
-        f"{name} >= {written[2]}",
-    ]
-    if not form.number and last.year - first.year < 15:  # 20260304 and 2026/03/04 are between two years
-        ranges += [f"({name} >= '{y}-13' AND {name} < '{y + 1}')" for y in range(first.year - 1, last.year + 2)]
+    ranges = _ranges(group, name, form, first, last, today)
+    years = sorted({first.year - 1, first.year, last.year, last.year + 1})  # what is between them is looked at anyway
+    if not form.number:  # 20260304 and 2026/03/04 are between two years
+        ranges += [f"({name} >= '{y}-13' AND {name} < '{y + 1}')" for y in years]
+    elif form.number == YYYYMMDD:  # 2026-03-04 is before 20260101
+        ranges += [f"({name} >= '{y - 1}13' AND {name} < '{y}01')" for y in years]
     fits, real = _fits(group, name, form), source.real_day(name, form)
     whole = f"{fits} AND {real}" if real else fits
     wrong = f"CASE WHEN {whole} THEN 0 ELSE 1 END = 1"
     columns = [source.count("*"), f"MIN({name})", f"MAX({name})"]
     head = source.substring(name, 1, _HEAD)
     return group._select([head], columns, group.relation, [f"({' OR '.join(ranges)})", wrong, *group._shared()])
+
+
+def _texts_among_numbers(group: Group, column: str) -> str:
+    """Of SQLite, where every text and BLOB is greater than every number: as `_texts`."""
+    name = group.source.quote(column)
+    columns = [group.source.count("*"), f"MIN({name})", f"MAX({name})"]
+    head = f"CASE WHEN typeof({name}) = 'text' THEN SUBSTR({name}, 1, {_HEAD}) ELSE 'a BLOB' END"
+    return group._select([head], columns, group.relation, [f"{name} >= ''", *group._shared()])
+
+
+def _ranges(group: Group, name: str, form: TimeForm, first: date, last: date, today: date) -> list[str]:
+    """The days that are collected, what is before 1971, and what is beyond tomorrow."""
+    low, high, ahead = first - MARGIN, last + MARGIN + ONE_DAY, max(today, last) + MARGIN + ONE_DAY
+    written = [_written(group, form, day) for day in (low, high, ahead, date(1971, 1, 1))]
+    return [
+        f"({name} >= {written[0]} AND {name} < {written[1]})",
+        f"{name} < {written[3]}",
+        f"{name} >= {written[2]}",
+    ]
 
 
 def _written(group: Group, form: TimeForm, day: date) -> str:
@@ -223,12 +276,13 @@ def _fits(group: Group, name: str, form: TimeForm) -> str:
     if form.name == "text_date":
         more = "%" if group.metric.stored == "date" else ""
         return f"{text}{name} LIKE '____-__-__{more}'"
+    rest = group.source.substring(name, 15, 60)
     if form.name == "text_offset":
-        return f"{text}({name} LIKE '____-__-__' OR {name} LIKE '____-__-__ __:__%' OR {name} LIKE '____-__-__T__:__%')"
-    rest = group.source.substring(name, 17, 40)
+        timed = f"({name} LIKE '____-__-__ __:__%' OR {name} LIKE '____-__-__T__:__%')"
+        return f"{text}({name} LIKE '____-__-__' OR {timed} AND {group.source.only(rest, _CLOCK + 'Z+-')})"
     separator = "T" if form.name == "text_t" else " "
-    zoned = "" if form.zone == "UTC" else f" AND {rest} NOT LIKE '%Z'"
-    return f"{text}{name} LIKE '____-__-__{separator}__:__%' AND {rest} NOT LIKE '%+%' AND {rest} NOT LIKE '%-%'{zoned}"
+    only = group.source.only(rest, _CLOCK + ("Z" if form.zone == "UTC" else ""))
+    return f"{text}{name} LIKE '____-__-__{separator}__:__%' AND {rest} NOT LIKE '%+%' AND {rest} NOT LIKE '%-%' AND {only}"
 
 
 def _judge(
@@ -236,14 +290,21 @@ def _judge(
 ) -> Callable[[Any, Any], tuple[str | None, set[date] | None]]:
     """Tells of the least and the greatest of some texts by which form they are times, and of which days in either reading."""
     listed = list(calendar.days(first, last + ONE_DAY))
-    bounds = [] if form.name == "text_offset" else [group._literal(form, day).strip("'") for day in listed]
+    bounds = (
+        []
+        if form.name == "text_offset" or not form.is_text
+        else [group._literal(form, day).strip("'") for day in listed]
+    )
 
     def judged(least: Any, most: Any) -> tuple[str | None, set[date] | None]:
         texts = [v.decode(errors="replace") if isinstance(v, bytes) else str(v) for v in (least, most)]
         fits = stored_form(texts[0])
         if fits is None or group.metric.interval:
             return fits, None
-        days = [_day_of_text(text, fits, form, group.zone) for text in texts]
+        try:
+            days = [_day_of_text(text, fits, form, group.zone) for text in texts]
+        except (ValueError, OverflowError, OSError, SourceError):  # 24:00:00, 10:61, +25:00: nobody knows what is meant
+            return None, None
         if not isinstance(least, bytes):
             days += [listed[place - 1] for text in texts if 0 < (place := bisect_right(bounds, text)) < len(bounds)]
         return fits, set(calendar.days(min(days), max(days)))
@@ -256,10 +317,10 @@ def _day_of_text(text: str, fits: str, form: TimeForm, zone: str) -> date:
         return _day_of(digits(text), fits, zone)
     if fits == "date":
         return date.fromisoformat(text[:10])
-    moment = datetime.fromisoformat(text.replace(",", "."))
+    moment = datetime.fromisoformat(text.strip().replace(",", "."))
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=calendar.zone(form.zone))
-    return calendar.day_of(as_instant(moment), zone)
+    return calendar.day_of(as_instant(moment, "the time is"), zone)
 
 
 def without_doubtful(stretches: Sequence[tuple[date, date]], found: Doubts) -> tuple[tuple[date, date], ...]:

@@ -10,7 +10,8 @@ from collections.abc import Mapping, Sequence
 
 from tallybook.calendar import start_of
 from tallybook.metrics import Bound, Metric
-from tallybook.sources.base import LAST_POSSIBLE, ColumnType, Source, TimeForm
+from tallybook.sources.base import ColumnType, Source, TimeForm
+from tallybook.sources.readings import LAST_POSSIBLE
 
 MARK = "rows."
 

@@ -20,7 +20,15 @@ from tallybook.calendar import ONE_DAY, zone
 from tallybook.errors import NotFinite, SourceError
 from tallybook.metrics import table_parts
 from tallybook.sources.identity import SAME_ADDRESS, Identity
-from tallybook.sources.readings import DIGITS, EPOCHS, NUMBERS as NUMBER_FORMS, UNITS, YYYYMMDD
+from tallybook.sources.readings import (
+    DIGITS,
+    EPOCHS,
+    FIRST_POSSIBLE,
+    LAST_POSSIBLE,
+    NUMBERS as NUMBER_FORMS,
+    UNITS,
+    YYYYMMDD,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -50,9 +58,6 @@ class ColumnType:
     declared: str = ""
 
 
-FIRST_POSSIBLE, LAST_POSSIBLE = date(1000, 1, 1), date(9999, 12, 29)
-"""Days outside of these are not times of facts: zero dates, years before Christ, infinity, and the unset dates of
-programming languages. Offsets from UTC do not lead out of the calendar from here."""
 SINGLE, BIT, WIDE_BIT = "MySQL FLOAT", "MySQL BIT", "MySQL BIT UNSIGNED"
 """`declared` of types that MySQL and MariaDB do not send as they are stored."""
 Moments = tuple[float | None, float | None]
@@ -474,6 +479,13 @@ class Source(abc.ABC):
             f"{self.substring(text, 1, 4)} NOT IN ('1900', '2100'))))"
         )
 
+    def only(self, text: str, characters: str) -> str:
+        """The condition that a text consists of these characters. A class of them as in patterns, a `-` last.
+
+        Here, where the dialect's patterns are unknown, that it has no letters but Z."""
+        rest = f"REPLACE({text}, 'Z', '')" if "Z" in characters else text
+        return f"LOWER({rest}) = UPPER({rest})"
+
     def not_ended(self, column: str, form: TimeForm) -> str:
         """The condition that a column which says until when a row holds says that it does not end."""
         if form.is_text:  # '', 0000-00-00
@@ -518,7 +530,8 @@ def _text_time(naive: datetime, form: str) -> str:
 
 
 _TEXT_TIME = re.compile(
-    r"^(?P<day>\d{4}-\d\d-\d\d)(?:(?P<sep>[T ])\d\d:\d\d(?::\d\d(?:[.,]\d+)?)?\s*(?P<zone>Z|[+-]\d\d(?::?\d\d)?)?)?$"
+    r"^(?P<day>\d{4}-\d\d-\d\d)(?:(?P<sep>[T ])\d\d:\d\d(?::\d\d(?:[.,]\d+)?)?\s*(?P<zone>Z|[+-]\d\d(?::?\d\d)?)?)?$",
+    re.ASCII,
 )
 
 

@@ -105,6 +105,9 @@ class ClickhouseSql(Source):
     def instant_literal(self, instant: datetime) -> str:
         return f"toDateTime64('{instant.astimezone(UTC):%Y-%m-%d %H:%M:%S}', 0, 'UTC')"
 
+    def only(self, text: str, characters: str) -> str:
+        return f"NOT match({text}, '[^{characters}]')"
+
     def naive_literal(self, naive: datetime) -> str:
         return f"toDateTime64('{naive:%Y-%m-%d %H:%M:%S}', 0, 'UTC')"
 

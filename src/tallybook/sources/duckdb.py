@@ -195,6 +195,9 @@ class DuckdbSource(FileSource["duckdb.DuckDBPyConnection"]):
     def float(self, expression: str) -> str:
         return f"CAST({expression} AS DOUBLE)"
 
+    def only(self, text: str, characters: str) -> str:
+        return f"NOT regexp_matches({text}, '[^{characters}]')"
+
     def real_day(self, column: str, form: TimeForm) -> str | None:
         if not form.is_text or form.number:
             return super().real_day(column, form)

@@ -205,6 +205,9 @@ class MysqlSource(DescribedServer):
     def as_digits(self, number: str) -> str:
         return f"CAST({number} AS CHAR(20))"
 
+    def only(self, text: str, characters: str) -> str:
+        return f"{text} NOT REGEXP '[^{characters}]'"
+
     def real_day(self, column: str, form: TimeForm) -> str | None:
         if form.name in ("date", "midnight", "naive"):  # neither 2026-00-00 nor, where the server allows it, 2026-02-30
             return f"FROM_DAYS(TO_DAYS({column})) = DATE({column})"

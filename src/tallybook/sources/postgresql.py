@@ -288,6 +288,9 @@ class PostgresqlSource(DescribedServer):
     def naive_literal(self, naive: datetime) -> str:
         return f"TIMESTAMP '{naive:%Y-%m-%d %H:%M:%S}'"
 
+    def only(self, text: str, characters: str) -> str:
+        return f"{text} !~ '[^{characters}]'"
+
     def text_as_instant(self, column: str) -> str:
         # Of what is no time the server makes an error, wherever it stands among the conditions.
         real = self.real_day(column, TimeForm("text_offset"))

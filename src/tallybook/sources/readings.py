@@ -17,8 +17,13 @@ YYYYMMDD = "yyyymmdd"
 NUMBERS = (YYYYMMDD, *EPOCHS)
 _PLAUSIBLE = date(1971, 1, 1), date(2200, 1, 1)
 _NEVER = date(9999, 12, 31)
-_ZERO = re.compile(r"\s*|0000-00-00.*|0+(?:[T ]?0*)?|-?infinity|.*\bBC\b.*|.*\(BC\).*", re.IGNORECASE | re.DOTALL)
-_DAY = re.compile(r"(\d{4,})-(\d\d)-(\d\d)(?:[T ].*)?", re.DOTALL)
+FIRST_POSSIBLE, LAST_POSSIBLE = date(1000, 1, 1), date(9999, 12, 29)
+"""Days outside of these are not times of facts: zero dates, years before Christ, infinity, and the unset dates of
+programming languages. Offsets from UTC do not lead out of the calendar from here."""
+_ZERO = re.compile(
+    r"\s*|0000-00-00.*|0+(?:[T ]?0*)?|-?inf(?:inity)?|s?nan|.*\bBC\b.*|.*\(BC\).*", re.IGNORECASE | re.DOTALL
+)
+_DAY = re.compile(r"(\d{4,})-(\d\d)-(\d\d)(?:[T ].*)?", re.DOTALL | re.ASCII)
 
 
 def number_of(day: date, form: str) -> int:
@@ -48,6 +53,8 @@ def misread(form: str) -> Iterator[tuple[str, int, int]]:
 
 def number_form(number: float | Decimal) -> str | None:
     """The `stored` by which a number is a plausible time."""
+    if not Decimal(number).is_finite():
+        return None
     for form in NUMBERS:
         low, high = plausible(form)
         if low <= number < high and (form != YYYYMMDD or day_of_digits(f"{number:.0f}")):
@@ -66,9 +73,9 @@ def day_of_digits(text: str) -> date | None:
 def digits(value: Any) -> Decimal | None:
     """The number that a value is, or that its text writes."""
     if isinstance(value, int | float | Decimal) and not isinstance(value, bool):
-        return Decimal(value)
+        return number if (number := Decimal(value)).is_finite() else None
     text = value.decode(errors="replace") if isinstance(value, bytes) else value
-    return Decimal(text) if isinstance(text, str) and re.fullmatch(r"\d+(\.\d+)?", text) else None
+    return Decimal(text) if isinstance(text, str) and re.fullmatch(r"\d+(\.\d+)?", text, re.ASCII) else None
 
 
 def is_unset(value: Any, form: str) -> bool:
@@ -81,23 +88,24 @@ def is_unset(value: Any, form: str) -> bool:
 
 
 def is_no_instant(value: Any) -> bool:
-    """Empty text, a zero date, a day that no month has, infinity, a year before Christ or after 9999."""
+    """Empty text, a zero date, a day that no month has, infinity, NaN, a day that is not between FIRST_POSSIBLE and
+    LAST_POSSIBLE."""
     if value is None:
         return True
     text = value.decode(errors="replace") if isinstance(value, bytes) else str(value)
     if _ZERO.fullmatch(text):
         return True
-    if re.fullmatch(r"\d{8}", text):
+    if re.fullmatch(r"\d{8}", text, re.ASCII):
         return day_of_digits(text) is None
     found = _DAY.fullmatch(text)
     if found is None:
         return False
     try:
-        date(int(found[1]), int(found[2]), int(found[3]))
-    except ValueError:
+        day = date(int(found[1]), int(found[2]), int(found[3]))
+    except (ValueError, OverflowError):
         return True
-    return False
+    return not FIRST_POSSIBLE <= day <= LAST_POSSIBLE
 
 
-__all__ = ["DIGITS", "EPOCHS", "NUMBERS", "UNITS", "YYYYMMDD", "day_of_digits", "digits", "is_no_instant", "is_unset", "misread", "number_form",
-           "number_of", "plausible"]  # fmt: skip
+__all__ = ["DIGITS", "EPOCHS", "FIRST_POSSIBLE", "LAST_POSSIBLE", "NUMBERS", "UNITS", "YYYYMMDD", "day_of_digits", "digits", "is_no_instant", "is_unset", "misread",
+           "number_form", "number_of", "plausible"]  # fmt: skip

@@ -305,6 +305,9 @@ class SqliteSource(FileSource["sqlite3.Connection"]):
             return value
         return Decimal(int(value)).scaleb(-scale_of(type_))
 
+    def only(self, text: str, characters: str) -> str:
+        return f"{text} NOT GLOB '*[^{characters}]*'"
+
     def real_day(self, column: str, form: TimeForm) -> str | None:
         if not form.is_text or form.number:
             return super().real_day(column, form)
