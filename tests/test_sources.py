@@ -478,8 +478,9 @@ def test_rows_arrive_as_they_are(place: Place) -> None:
             cursor.execute(f"insert into wide values ({', '.join([mark] * 5)})", row)
     with closing(place.source()) as source:
         text, decimal = source.probe("wide", ["t", "d"])
-        kinds = [INT, TEXT, INT, INT if place.kind == "sqlite" else DEC, FLOAT]
-        asked = f"select id, {source.text('t', text)}, i, {source.value('d', decimal)}, f from wide order by id"
+        kinds = [INT, TEXT, INT, FLOAT if place.kind == "sqlite" else DEC, FLOAT]
+        exact = source.float("d") if place.kind == "sqlite" else source.value("d", decimal)
+        asked = f"select id, {source.text('t', text)}, i, {exact}, f from wide order by id"
     with closing(place.source()) as source, source.snapshot() as reader:
         found = list(zip(*(column.to_pylist() for column in reader.table(asked, kinds).columns), strict=True))
         assert [row[1] for row in found] == texts
