@@ -19,7 +19,7 @@ from tallybook.collect.bind import stored_form
 from tallybook.collect.statements import Group
 from tallybook.errors import SourceError
 from tallybook.isolation import isolated
-from tallybook.sources.base import DATE, TIMESTAMPTZ, ColumnType, TimeForm, as_instant
+from tallybook.sources.base import DATE, INT, TEXT, TIMESTAMPTZ, ColumnType, TimeForm, as_instant
 from tallybook.sources.readings import (
     DIGITS,
     EPOCHS,
@@ -197,7 +197,8 @@ def _without_time(
     if form.number and not form.is_text:
         below = f" AND {name} < ''" if source.dialect == "sqlite" else ""  # where every text is greater
         conditions += [f"{name} >= {_BEYOND}{below}", f"{name} <= -{_BEYOND}"]
-    shown = source.text(name, ColumnType(DATE if form.name == "date" else TIMESTAMPTZ))
+    kind = TEXT if form.is_text else INT if form.number else DATE if form.name == "date" else TIMESTAMPTZ
+    shown = source.text(name, ColumnType(kind))
     sql = group._select(
         [], [source.count("*"), f"MIN({shown})"], group.relation, [f"({' OR '.join(conditions)})", *group._shared()]
     )
