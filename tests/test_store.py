@@ -963,8 +963,8 @@ def test_a_commit_of_which_nobody_knows_leaves_its_files(
 
 
 def test_files_of_a_format_that_is_not_ours_are_refused(store: Store, engine: duckdb.DuckDBPyConnection) -> None:
-    commit(store.ledger, Change(what="collect", add=[file(format=2)]))
-    with pytest.raises(BookError, match="has format 2; this Tallybook reads 1"):
+    commit(store.ledger, Change(what="collect", add=[file(format=3)]))
+    with pytest.raises(BookError, match="has format 3; this Tallybook reads 1 and 2"):
         store.snapshot()
 
 

@@ -325,11 +325,13 @@ def _day_of_text(text: str, fits: str, form: TimeForm, zone: str) -> date:
 
 
 def without_doubtful(stretches: Sequence[tuple[date, date]], found: Doubts) -> tuple[tuple[date, date], ...]:
-    """The stretches without the days on which there are rows of another form."""
+    """The stretches without the days on which there are rows of another form, in their order: it says what is first."""
     if any(misfits.days is None for misfits in found.misfits):
         return ()
     bad = {day for misfits in found.misfits for day in misfits.days or ()}
-    return tuple(calendar.stretches(day for a, b in stretches for day in calendar.days(a, b) if day not in bad))
+    return tuple(
+        part for a, b in stretches for part in calendar.stretches(day for day in calendar.days(a, b) if day not in bad)
+    )
 
 
 __all__ = ["Doubts", "Misfits", "doubts", "without_doubtful"]
