@@ -48,8 +48,7 @@ def write_charts(pages: Pages, table: Table) -> None:
     sheet.set_landscape()
     sheet.set_paper(9)
     sheet.set_print_scale(75)
-    # A chart without a series is no valid chart: of a breakdown, a column without any value has none.
-    drawings = [drawing for drawing in _drawings(pages, table) if drawing.series]
+    drawings = list(_drawings(pages, table))
     sheet.set_h_pagebreaks([at * CHART_ROWS for at in range(2, len(drawings), 2)])
     for at, drawing in enumerate(drawings):
         if not _has_values(drawing):
