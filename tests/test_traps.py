@@ -1079,7 +1079,8 @@ def test_money_of_more_than_10_digits_is_refused_with_the_cast_to_write(project,
         time = "day"
         measure = "sum(amount)"
     """)
-    assert "cast(x as decimal(38, 10))" in found.run_fails()
+    # A cast to decimal rounds nothing on SQLite.
+    assert ("round(x, 10)" if kind == "sqlite" else "cast(x as decimal(38, 10))") in found.run_fails()
 
 
 def test_sqlite_s_money_with_more_digits_than_declared_is_refused(project):
