@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
-from tallybook.calendar import ONE_DAY
+from tallybook import calendar
 from tallybook.engines.duckdb import widened
 from tallybook.metrics import Bound, Catalog
 
@@ -52,13 +52,7 @@ class Coverage:
 
 def joined(stretches: Sequence[tuple[date, date]]) -> tuple[tuple[date, date], ...]:
     """Stretches in order, neighbours made one."""
-    found: list[tuple[date, date]] = []
-    for first, last in sorted(stretches):
-        if found and first <= found[-1][1] + ONE_DAY:
-            found[-1] = (found[-1][0], max(last, found[-1][1]))
-        else:
-            found.append((first, last))
-    return tuple(found)
+    return tuple(calendar.joined(stretches))
 
 
 @dataclass(kw_only=True)
