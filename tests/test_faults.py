@@ -111,7 +111,7 @@ def test_killed_or_failing_at_any_step_nothing_is_half_done(
         shutil.copytree(start, folder)
         said = do(driver, folder, deed, at=at, fails=fails)
         if fails and said["exit"] != 0:
-            assert (said["exit"], said["kind"]) == (1, "BookError"), (name, steps[at - 1], said)
+            assert (said["exit"], said["kind"]) == (1, "BookError"), (name, steps[at - 1], said["error"])
             if not steps[at - 1].startswith("ledger "):
                 assert HINTS[fails] in said["hint"], (name, steps[at - 1], said)
         assert_whole(driver, folder, deed, before)

@@ -640,13 +640,12 @@ class Book:
     def restore(self, folder: str | Path) -> Copied:
         """Copy a backup to where tallybook.toml keeps the book. Raises QueryError when the folder has none, BookError
         when there is a book already."""
-        from tempfile import TemporaryDirectory
-
         from tallybook.store import backup_in
         from tallybook.store.copying import copy_book
+        from tallybook.store.files import scratch_folder
 
-        with TemporaryDirectory(prefix="tallybook-") as elsewhere:
-            found = backup_in(Path(folder), Path(elsewhere))
+        with scratch_folder() as elsewhere:
+            found = backup_in(Path(folder), elsewhere)
             if found is None:
                 raise QueryError(f"there is no backup in {folder}", hint="name the folder that has ledger.sqlite in it")
             try:

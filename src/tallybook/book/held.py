@@ -87,13 +87,13 @@ class Held:
     @contextmanager
     def only_reading(self) -> Iterator[None]:
         """Where there is no book yet, an empty one elsewhere: who only looks makes none."""
-        from tempfile import TemporaryDirectory
+        from tallybook.store.files import scratch_folder
 
         if self.there:
             yield
             return
-        with TemporaryDirectory(prefix="tallybook-") as elsewhere:
-            self._elsewhere.store = open_store(Path(elsewhere))
+        with scratch_folder() as elsewhere:
+            self._elsewhere.store = open_store(elsewhere)
             try:
                 yield
             finally:

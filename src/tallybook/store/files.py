@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
+import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -203,6 +204,15 @@ def on_disk(path: Path, done: str = "written") -> Iterator[None]:
     except OSError as error:
         where = error.filename if isinstance(error.filename, str) else path
         raise BookError(f"{where} cannot be {done}: {error.strerror or error}", hint=hint_for(error)) from error
+
+
+@contextmanager
+def scratch_folder() -> Iterator[Path]:
+    """A new folder for temporary files, deleted afterwards. Raises BookError when it cannot be made."""
+    with on_disk(Path(tempfile.gettempdir())):
+        made = tempfile.TemporaryDirectory(prefix="tallybook-", ignore_cleanup_errors=True)
+    with made as folder:
+        yield Path(folder)
 
 
 def folder_mode(book: Path, access: str) -> int:

@@ -10,7 +10,6 @@ from datetime import date
 from decimal import Decimal
 from difflib import ndiff
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import msgspec
@@ -23,6 +22,7 @@ from tallybook.metrics import Catalog
 from tallybook.query.ask import known_metric
 from tallybook.result import Result
 from tallybook.result.plain import plain_number
+from tallybook.store.files import scratch_folder
 from tallybook.trials.declared import Trial
 from tallybook.trials.scratch import scratch_of
 
@@ -83,17 +83,17 @@ def _tried(
     folder: Path, env: Mapping[str, str], trial: Trial, catalog: Catalog, urls: Mapping[str, str]
 ) -> tuple[str, Sequence[str]]:
     needed = {catalog.metrics[operand].source for name in trial.metrics for operand in _operands(catalog, name)}
-    with TemporaryDirectory(prefix="tallybook-test-") as made, ExitStack() as stack:
+    with scratch_folder() as made, ExitStack() as stack:
         instead = {name: NOWHERE[dialect_of(source.url) or "sqlite"] for name, source in catalog.sources.items()}
         for name, source in catalog.sources.items():
             if name not in needed:
                 continue
             kind = trial.dialect if trial.dialect and name not in urls else dialect_of(source.url)
-            scratch = scratch_of(name, kind or "sqlite", urls.get(name), Path(made))
+            scratch = scratch_of(name, kind or "sqlite", urls.get(name), made)
             stack.callback(scratch.empty, [*trial.given, *trial.types])
             scratch.fill(trial.given, trial.types)
             instead[name] = scratch.url
-        return _asked(_book(folder, env, trial, instead, Path(made)), trial)
+        return _asked(_book(folder, env, trial, instead, made), trial)
 
 
 def _book(folder: Path, env: Mapping[str, str], trial: Trial, instead: Mapping[str, str], made: Path) -> Book:
