@@ -27,6 +27,7 @@ FILES = {
     "test_charts.py": "right",
     "test_cli.py": "scale",
     "test_clickhouse.py": "right",
+    "test_clock_forms.py": "right",
     "test_clocks.py": "right",
     "test_comparisons.py": "right",
     "test_completion.py": "scale",

@@ -19,7 +19,17 @@ from tallybook.collect.bind import stored_form
 from tallybook.collect.statements import Group
 from tallybook.errors import SourceError
 from tallybook.isolation import isolated
-from tallybook.sources.base import DATE, INT, TEXT, TIMESTAMPTZ, ColumnType, TimeForm, as_instant
+from tallybook.sources.base import (
+    DATE,
+    INT,
+    TEXT,
+    TIMESTAMPTZ,
+    ColumnType,
+    TimeForm,
+    as_instant,
+    has_real_clock,
+    text_form,
+)
 from tallybook.sources.readings import (
     DIGITS,
     EPOCHS,
@@ -38,7 +48,7 @@ _HEAD = 13
 """Of 2026-03-04T10:30:00 the day and the hour: rows of one hour are looked at together."""
 _DIGIT = "_"
 _CLOCK = "0-9:., \t\r\n"
-"""What follows 2026-03-04T10:3 in a time without a zone."""
+"""What follows 2026-03-04T in a time without a zone."""
 _BEYOND = "1e30"
 """No number of a time. What is greater counts nothing, as infinity and NaN do."""
 
@@ -277,13 +287,16 @@ def _fits(group: Group, name: str, form: TimeForm) -> str:
     if form.name == "text_date":
         more = "%" if group.metric.stored == "date" else ""
         return f"{text}{name} LIKE '____-__-__{more}'"
-    rest = group.source.substring(name, 15, 60)
+    source, rest = group.source, group.source.substring(name, 12, 60)
+    real = f"{source.only(source.substring(name, 1, 10), '0-9-')} AND {source.real_clock(name)}"
     if form.name == "text_offset":
+        real += f" AND {source.text_as_instant(name)} IS NOT NULL"
         timed = f"({name} LIKE '____-__-__ __:__%' OR {name} LIKE '____-__-__T__:__%')"
-        return f"{text}({name} LIKE '____-__-__' OR {timed} AND {group.source.only(rest, _CLOCK + 'Z+-')})"
+        return f"{text}({name} LIKE '____-__-__' OR {timed} AND {source.only(rest, _CLOCK + 'Z+-')}) AND {real}"
     separator = "T" if form.name == "text_t" else " "
-    only = group.source.only(rest, _CLOCK + ("Z" if form.zone == "UTC" else ""))
-    return f"{text}{name} LIKE '____-__-__{separator}__:__%' AND {rest} NOT LIKE '%+%' AND {rest} NOT LIKE '%-%' AND {only}"
+    only = source.only(rest, _CLOCK + ("Z" if form.zone == "UTC" else ""))
+    timed = f"{name} LIKE '____-__-__{separator}__:__%' AND {rest} NOT LIKE '%+%' AND {rest} NOT LIKE '%-%'"
+    return f"{text}{timed} AND {only} AND {real}"
 
 
 def _judge(
@@ -299,18 +312,30 @@ def _judge(
 
     def judged(least: Any, most: Any) -> tuple[str | None, set[date] | None]:
         texts = [v.decode(errors="replace") if isinstance(v, bytes) else str(v) for v in (least, most)]
-        fits = stored_form(texts[0])
-        if fits is None or group.metric.interval:
+        clocks = [text for text in texts if text_form(text) and not has_real_clock(text)]
+        fits = None if clocks else stored_form(texts[0])
+        if group.metric.interval or not (fits or clocks):
             return fits, None
+        if fits is None:  # 24:00:00, 10:61, +25:00 are of the day that is written, or of one beside it
+            return None, {day for text in texts for day in _beside(text)}
         try:
             days = [_day_of_text(text, fits, form, group.zone) for text in texts]
-        except (ValueError, OverflowError, OSError, SourceError):  # 24:00:00, 10:61, +25:00: nobody knows what is meant
+        except (ValueError, OverflowError, OSError, SourceError):  # nobody knows what is meant
             return None, None
         if not isinstance(least, bytes):
             days += [listed[place - 1] for text in texts if 0 < (place := bisect_right(bounds, text)) < len(bounds)]
         return fits, set(calendar.days(min(days), max(days)))
 
     return judged
+
+
+def _beside(text: str) -> list[date]:
+    """The day that a text begins with and those beside it; none of a text that begins with no day."""
+    try:
+        day = date.fromisoformat(text[:10])
+    except ValueError:
+        return []
+    return list(calendar.days(day - ONE_DAY, day + ONE_DAY))
 
 
 def _day_of_text(text: str, fits: str, form: TimeForm, zone: str) -> date:

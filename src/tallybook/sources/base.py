@@ -479,6 +479,20 @@ class Source(abc.ABC):
             f"{self.substring(text, 1, 4)} NOT IN ('1900', '2100'))))"
         )
 
+    def real_clock(self, column: str) -> str:
+        """The condition that the clock of a text such as 2026-03-04 10:30:00+02:00, and its offset, are ones that exist.
+
+        Databases disagree on 24:00 and +25:00: some read another day, some nothing, some fail."""
+        hours, tens = ", ".join(f"'{hour:02}'" for hour in range(24)), "'0', '1', '2', '3', '4', '5'"
+        second = f"({column} NOT LIKE '{'_' * 16}:%' OR {self.substring(column, 18, 1)} IN ({tens}))"
+        offset = f"REPLACE({self.substring(column, 17, 60)}, '-', '+')"
+        ahead = " OR ".join(f"{offset} LIKE '%+{hour}%'" for hour in ("0_", "10", "11", "12", "13", "14", "15"))
+        never = ("%+%+%", "%+__:__:%", *(f"%+__{colon}{ten}%" for colon in ("", ":") for ten in "6789"))
+        other = " AND ".join(f"{offset} NOT LIKE '{one}'" for one in never)
+        zone = f"({offset} NOT LIKE '%+%' OR ({ahead}) AND {other})"
+        clock = f"{self.substring(column, 12, 2)} IN ({hours}) AND {self.substring(column, 15, 1)} IN ({tens})"
+        return f"({column} LIKE '____-__-__' OR {clock} AND {second} AND {zone})"
+
     def only(self, text: str, characters: str) -> str:
         """The condition that a text consists of these characters. A class of them as in patterns, a `-` last.
 
@@ -533,6 +547,16 @@ _TEXT_TIME = re.compile(
     r"^(?P<day>\d{4}-\d\d-\d\d)(?:(?P<sep>[T ])\d\d:\d\d(?::\d\d(?:[.,]\d+)?)?\s*(?P<zone>Z|[+-]\d\d(?::?\d\d)?)?)?$",
     re.ASCII,
 )
+
+
+_REAL_CLOCK = re.compile(
+    r".{10}(?:.([01]\d|2[0-3]):[0-5]\d(?::[0-5]\d([.,]\d+)?)?\s*(Z|[+-](0\d|1[0-5])(:?[0-5]\d)?)?)?", re.ASCII
+)
+
+
+def has_real_clock(text: str) -> bool:
+    """Whether a text that has a `text_form` names an hour, a minute, a second and an offset that exist: not 24:00."""
+    return _REAL_CLOCK.fullmatch(text) is not None
 
 
 def text_form(value: str) -> str | None:

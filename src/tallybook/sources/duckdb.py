@@ -204,7 +204,9 @@ class DuckdbSource(FileSource["duckdb.DuckDBPyConnection"]):
         return f"TRY_CAST({self.substring(column, 1, 10)} AS DATE) IS NOT NULL"
 
     def text_as_instant(self, column: str) -> str:
-        return f"TRY_CAST({column} AS TIMESTAMP WITH TIME ZONE)"
+        """Also of 10:00:00,5+02:00 and 10:00:00 +02:00, which a cast makes null."""
+        text = f"regexp_replace(replace({column}, ',', '.'), '(:[0-9.]+)\\s+([Z+-])', '\\1\\2')"
+        return f"TRY_CAST({text} AS TIMESTAMP WITH TIME ZONE)"
 
 
 class DuckdbReader(Reader):

@@ -294,7 +294,8 @@ class PostgresqlSource(DescribedServer):
     def text_as_instant(self, column: str) -> str:
         # Of what is no time the server makes an error, wherever it stands among the conditions.
         real = self.real_day(column, TimeForm("text_offset"))
-        return f"CAST(CASE WHEN {real} THEN {column} END AS timestamp with time zone)"
+        text = f"CASE WHEN {real} AND {self.real_clock(column)} THEN REPLACE({column}, ',', '.') END"
+        return f"CAST({text} AS timestamp with time zone)"
 
     def stretch(self, value: str, bounds: Sequence[str]) -> str:
         if not _searchable(bounds):
