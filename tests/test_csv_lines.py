@@ -7,6 +7,7 @@ from datetime import date, timedelta
 from typing import Any
 
 import pytest
+from hypothesis import event, given, settings, strategies as st
 
 from tallybook.engines.duckdb import connect, literal
 from tallybook.query.lines import _number
@@ -94,8 +95,88 @@ def test_days_that_are_not_collected_have_their_line(project: Any) -> None:
 
 def test_other_questions_are_left_to_the_rows(book: Project) -> None:
     assert book.book.csv("n") is None
-    assert book.book.csv("n", "money", by=["d"]) is None
     assert book.book.csv("n", by=["d"], show="average") is None
+
+
+DECLARED = {
+    "n": 'measure = "count(*)"',
+    "money": 'measure = "sum(amount)"',
+    "whole": 'measure = "sum(big)"',
+    "mean": 'measure = "avg(amount)"',
+    "ratio": 'measure = "sum(x) / nullif(count(*) - 1, 0)"',
+    "least": 'measure = "min(amount)"',
+    "people": 'measure = "count(distinct who)"',
+    "daily_people": 'kind = "uniques"\nmeasure = "count(distinct who)"',
+    "seats": 'kind = "level"\nmeasure = "sum(amount)"',
+    "price": 'kind = "level"\nmeasure = "max(x)"',
+}
+AMOUNTS = st.sampled_from(["0", "-0.01", "0.10", "100", "1234567890123456.78", "-9999999999999999.99"])
+WHOLES = st.sampled_from([None, 0, -1, 10**15 - 1, 10**15, -(10**15) - 1, 2**53 + 1, 2**62])
+FACT = st.tuples(
+    st.integers(0, 40).map(lambda d: str(date(2024, 1, 1) + timedelta(days=d))), st.sampled_from(TEXTS) | st.text(max_size=4),
+    st.sampled_from("abc"), AMOUNTS, WHOLES, st.floats(allow_nan=False, allow_infinity=False, width=32), st.integers(1, 3),
+)  # fmt: skip
+
+
+@settings(max_examples=5, deadline=None)
+@given(
+    rows=st.lists(FACT.filter(lambda fact: "\0" not in (fact[1] or "")), min_size=1, max_size=12),
+    gap=st.tuples(st.integers(0, 41), st.integers(0, 41)),
+    data=st.data(),
+)
+def test_any_columns_have_the_bytes_of_the_rows(
+    tmp_path_factory: Any, rows: Any, gap: Any, data: st.DataObject
+) -> None:
+    found = Project(folder := tmp_path_factory.mktemp("csv"), f"duckdb:///{folder}/app.duckdb", now="2024-02-12T12:00")
+    found.table(
+        "facts (happened date, d varchar, e varchar, amount decimal(18, 2), big bigint, x double, who int)", rows
+    )
+    shared = 'table = "facts"\ntime = "happened"\nby = ["d", "e"]'
+    found.declare("\n".join(f"[metrics.{name}]\n{shared}\n{own}" for name, own in DECLARED.items()))
+    days = [date(2024, 1, 1) + timedelta(days=day) for day in sorted(gap)]
+    found.run(to=days[0])
+    found.run(from_=days[1], to="2024-02-11")
+    for _ in range(8):
+        names = data.draw(st.lists(st.sampled_from(sorted(DECLARED)), min_size=1, max_size=3, unique=True))
+        asked = {
+            "scope": data.draw(st.sampled_from(["day", "day", "week", "month", "all"])),
+            "by": data.draw(st.sampled_from([["d"], ["e"], ["d", "e"], ["e", "d"]])),
+            "show": data.draw(st.sampled_from([None, None, "last", "first"])),
+            "from_": data.draw(st.sampled_from([None, "2023-12-20", days[0]])),
+            "to": data.draw(st.sampled_from([None, "2024-02-13", days[1]])),
+        }
+        if (fast := found.book.csv(*names, **asked)) is not None:
+            event("by the engine")
+            assert fast == found.book.query(*names, **asked).to_csv()
+    found.close()
+
+
+@pytest.mark.parametrize(
+    ("names", "asked"),
+    [
+        (["seats"], {}),
+        (["seats"], {"scope": "month"}),
+        (["daily_people"], {}),
+        (["n"], {"scope": "week", "show": "last"}),
+        (["n", "money", "mean"], {"scope": "month"}),
+        (["n", "seats", "daily_people"], {}),
+    ],
+)
+def test_plain_columns_are_written_by_the_engine(project: Any, names: list[str], asked: Any) -> None:
+    found: Project = project("duckdb", now="2024-02-12T12:00")
+    rows = [
+        ("2024-01-02", "a,b", "x", "1.50", 1, 0.1, 1), ("2024-01-02", "=c", "x", "2", None, 2.0, 1),
+        ("2024-01-03", 'say "hi"', "y", "-3", 2, 1e-9, 2), ("2024-02-11", None, "x", "0", 3, 1e22, 3),
+    ]  # fmt: skip
+    found.table(
+        "facts (happened date, d varchar, e varchar, amount decimal(18, 2), big bigint, x double, who int)", rows
+    )
+    shared = 'table = "facts"\ntime = "happened"\nby = ["d", "e"]'
+    found.declare("\n".join(f"[metrics.{name}]\n{shared}\n{own}" for name, own in DECLARED.items()))
+    found.run()
+    fast = found.book.csv(*names, by=["d"], **asked)
+    assert fast is not None
+    assert fast == found.book.query(*names, by=["d"], **asked).to_csv()
 
 
 def test_floats_have_all_their_digits() -> None:

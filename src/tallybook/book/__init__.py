@@ -292,7 +292,7 @@ class Book:
     ) -> str | None:
         """What `query(…).to_csv()` returns, many times faster; None for a question that only `query` answers.
 
-        It answers the total of one flow by dimensions: the kind of question that has millions of rows."""
+        It answers metrics by dimensions, each the total or the last or first day of its periods: questions with millions of rows."""
         from tallybook.query.lines import csv
 
         question = ask(

@@ -3,78 +3,153 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date
+from typing import Any
 
-from tallybook.engines.duckdb import literal
-from tallybook.measure import ADDITIVE, FLOAT, INTEGER
-from tallybook.metrics import FLOW
+from tallybook.engines.duckdb import literal, widened
+from tallybook.measure import FLOAT, INTEGER
+from tallybook.metrics import FLOW, UNIQUES
 from tallybook.query.answer import rows_of
 from tallybook.query.ask import Query
 from tallybook.query.cells import Period, Solved
 from tallybook.query.ground import Ground
-from tallybook.query.merge import Parts
 from tallybook.query.one_metric import OneMetric
 from tallybook.query.reach import ranged
 from tallybook.result.plain import csv_field, csv_text
 
 FLAGS = ("complete", "days", "days_expected", "approximate")
+CELLS = "csv_cells"
+"""The temporary table of the values, one row for each line."""
+MAX_SMALL = 1e15
+"""Below it the conversion of a whole DECIMAL(38,10) to DOUBLE is off by less than a half; the text of a BIGINT is nine times
+faster than that of a HUGEINT."""
 
 
 def csv(query: Query, ground: Ground, *, guard: bool = True) -> str | None:
-    """The CSV of the total of one collected flow by its dimensions; None of any other question, which `answer` answers."""
-    if not _is_plain(query, ground):
+    """The CSV of collected metrics by dimensions, each the total, or the first or last day, of its periods; None of any
+    other question, which `answer` answers."""
+    if not all(_is_plain(query, ground, name) for name in query.metrics) or not query.by:
         return None
-    query, name = ranged(query, ground).query, query.metrics[0]
-    one = OneMetric(ground, query, name, "total", ground.covered(name))
-    solved = one.without_cells()
-    by_period = dict(one.total_rows(lambda parts, totals: _lines(query, ground, parts, totals, solved.periods, guard)))
-    found = [",".join(csv_text(column, guard) for column in ("period", *query.by, name, *FLAGS))]
-    for start, period in solved.periods.items():
-        found += [by_period[start]] if start in by_period else _blank(query, name, solved, period, guard)
+    query = ranged(query, ground).query
+    columns = [_column(ground, query, name) for name in query.metrics]
+    if any(not column.one.can_be_rows for column in columns):
+        return None
+    widened(lambda wide: _fill(columns, wide))
+    periods = columns[0].solved.periods
+    by_period = dict(ground.rows(_lines(query, columns, guard)))
+    ground.rows(f"DROP TABLE {CELLS}")
+    found = [",".join(csv_text(column, guard) for column in ("period", *query.by, *query.metrics, *FLAGS))]
+    for start in periods:
+        found += [by_period[start]] if start in by_period else _blank(query, columns, start, guard)
     return "\n".join(found) + "\n"
 
 
-def _is_plain(query: Query, ground: Ground) -> bool:
-    if len(query.metrics) != 1 or not query.by:
-        return False
-    metric = ground.catalog.metrics[query.metrics[0]]
-    bound = ground.bounds.get(metric.name)
+@dataclass(frozen=True)
+class _Column:
+    """One metric of the question: what it is made of, its periods and the type of its values."""
+
+    one: OneMetric
+    solved: Solved
+
+
+def _column(ground: Ground, query: Query, name: str) -> _Column:
+    one = OneMetric(ground, query, name, query.show or ground.catalog.metrics[name].default_show, ground.covered(name))
+    return _Column(one, one.without_cells())
+
+
+def _is_plain(query: Query, ground: Ground, name: str) -> bool:
+    """Whether each value of the metric is one that the engine has; means over days are exact decimals of Python."""
+    metric = ground.catalog.metrics[name]
+    bound = ground.bounds.get(name)
     unusual = (
         query.where, query.fill, query.totals, query.definition, query.spanned, query.compare, query.top, query.but,
-        query.sort, query.limit, query.having, metric.name in ground.past,
+        query.sort, query.limit, query.having, name in ground.past, ground.running,
     )  # fmt: skip
+    if any(unusual) or bound is None or metric.derived or metric.carry or bound.imported:
+        return False
+    if metric.kind != bound.metric.kind:
+        return False
+    show = query.show or metric.default_show
+    if show == "total":
+        return metric.kind == FLOW or (metric.kind == UNIQUES and query.scope == "day")
+    return show in ("first", "last")
+
+
+# --- the values -------------------------------------------------------------------------------------------
+
+
+def _fill(columns: Sequence[_Column], wide: bool) -> None:
+    """Make the table CELLS: g, k0…, and of each metric its value v, whether it is approximate (a) and whether it is there (t).
+
+    A series that only another metric has, or that has a fact on another day of the period, has a row too."""
+    ground, query = columns[0].one.ground, columns[0].one.query
+    keys = ", ".join(["g", *(f"k{i}" for i in range(len(query.by)))])
+    relations = []
+    for place, column in enumerate(columns):
+        values, present = column.one.value_rows(wide)
+        relations.append(f"SELECT {keys}, value AS v{place}, approximate AS a{place}, TRUE AS t{place} FROM ({values})")
+        relations += [f"SELECT {keys} FROM ({present})"] if present else []
+    rows = " UNION ALL BY NAME ".join(relations)
+    if len(relations) > 1:
+        merged = ", ".join(
+            f"max(v{i}) AS v{i}, coalesce(bool_or(a{i}), FALSE) AS a{i}, coalesce(bool_or(t{i}), FALSE) AS t{i}"
+            for i in range(len(columns))
+        )
+        rows = f"SELECT {keys}, {merged} FROM ({rows}) GROUP BY {keys}"
+    ground.rows(f"CREATE OR REPLACE TEMP TABLE {CELLS} AS {rows}")
+
+
+# --- the lines --------------------------------------------------------------------------------------------
+
+
+def _lines(query: Query, columns: Sequence[_Column], guard: bool) -> str:
+    """SELECT of the first day and the lines of each period that has any."""
+    ground = columns[0].one.ground
+    joins, fields, order = [f"JOIN ({_heads(columns)}) p ON p.start = f.g"], ["p.head"], []
+    for place in range(len(query.by)):
+        joins.append(
+            f"JOIN ({_texts(ground, f'k{place}', guard)}) d{place} ON d{place}.value IS NOT DISTINCT FROM f.k{place}"
+        )
+        fields.append(f"d{place}.text")
+        order.append(f"d{place}.place")
+    for place, column in enumerate(columns):
+        number = _number(f"f.v{place}", column.solved.type)
+        fields += ["','"] * (place > 0) + [f"CASE WHEN f.t{place} THEN {number} ELSE p.absent{place} END"]
+    approximate = " OR ".join(f"f.a{place}" for place in range(len(columns)))
+    fields += ["p.flags", f"CASE WHEN {approximate} THEN 'true' ELSE 'false' END"]
+    line = f"concat({', '.join(fields)})"
+    return f"SELECT f.g, string_agg({line}, chr(10) ORDER BY {', '.join(order)}) FROM {CELLS} f {' '.join(joins)} GROUP BY f.g"
+
+
+def _heads(columns: Sequence[_Column]) -> str:
+    """A relation of the periods: how a line begins, what is said of the days, and of each metric the text of a series
+    without a fact."""
+    rows = []
+    for start in columns[0].solved.periods:
+        least = max((c.solved.periods[start] for c in columns), key=lambda period: period.expected - period.days)
+        absent = (csv_field(c.solved.at((start, ())).value, guard=False) for c in columns)
+        texts = ", ".join(literal(text) for text in (f"{start.isoformat()},", _flags(least), *absent))
+        rows.append(f"(DATE '{start}', {texts})")
+    names = ", ".join(["start", "head", "flags", *(f"absent{place}" for place in range(len(columns)))])
+    return f"SELECT * FROM (VALUES {', '.join(rows)}) v({names})"
+
+
+def _texts(ground: Ground, column: str, guard: bool) -> str:
+    """A relation of the values of a dimension: the field of each with its comma, and its place in the order."""
+    values = ground.rows(f"SELECT DISTINCT {column} FROM {CELLS} WHERE {column} IS NOT NULL")
+    other = {value: text for (value,) in values if (text := csv_text(value, guard)) != value}
+    numbered = (
+        f"SELECT {column} AS value, row_number() OVER (ORDER BY {column} NULLS LAST) AS place "
+        f"FROM (SELECT DISTINCT {column} FROM {CELLS})"
+    )
+    if not other:
+        return f"SELECT value, place, concat(value, ',') AS text FROM ({numbered})"
+    listed = ", ".join(f"({literal(value)}, {literal(text)})" for value, text in other.items())
     return (
-        not any(unusual)
-        and bound is not None
-        and not (metric.derived or metric.carry or bound.imported)
-        and metric.kind == bound.metric.kind == FLOW
-        and (query.show or metric.default_show) == "total"
+        f"SELECT n.value, n.place, concat(coalesce(t.text, n.value), ',') AS text FROM ({numbered}) n "
+        f"LEFT JOIN (VALUES {listed}) t(value, text) ON t.value = n.value"
     )
-
-
-def _lines(query: Query, ground: Ground, parts: Parts, totals: str, periods: Mapping[date, Period], guard: bool) -> str:
-    """SELECT of the first day and the lines of each period that has any; `totals` is what `Parts.finished` selects."""
-    heads = ", ".join(
-        f"(DATE '{start}', {literal(start.isoformat())}, {literal(_flags(period))})"
-        for start, period in periods.items()
-    )
-    joins, fields = [f"JOIN (VALUES {heads}) p(start, head, flags) ON p.start = f.g"], ["p.head"]
-    for place, column in enumerate(parts.dims):
-        values = ground.rows(f"SELECT DISTINCT {column} FROM ({_points(parts, periods)}) WHERE {column} IS NOT NULL")
-        texts = {value: text for (value,) in values if (text := csv_text(value, guard)) != value}
-        fields.append(f"coalesce(t{place}.text, f.k{place}, '')" if texts else f"coalesce(f.k{place}, '')")
-        if texts:
-            listed = ", ".join(f"({literal(value)}, {literal(text)})" for value, text in texts.items())
-            joins.append(f"LEFT JOIN (VALUES {listed}) t{place}(value, text) ON t{place}.value = f.k{place}")
-    fields.append(_number("f.value", parts.value_type()))
-    line = " || ',' || ".join(fields) + " || p.flags || CASE WHEN f.approximate THEN 'true' ELSE 'false' END"
-    order = ", ".join(f"f.k{place} NULLS LAST" for place in range(len(parts.dims)))
-    return f"SELECT f.g, string_agg({line}, chr(10) ORDER BY {order}) FROM ({totals}) f {' '.join(joins)} GROUP BY f.g"
-
-
-def _points(parts: Parts, periods: Mapping[date, Period]) -> str:
-    first, last = min(p.first for p in periods.values()), max(p.last for p in periods.values())
-    return parts.points(ADDITIVE, first, last)
 
 
 def _flags(period: Period) -> str:
@@ -86,7 +161,9 @@ def _flags(period: Period) -> str:
 def _number(value: str, type_: str) -> str:
     """A number with all its digits, as `plain_number` writes it; empty where there is none."""
     if type_ == INTEGER:
-        return f"coalesce(CAST(CAST({value} AS HUGEINT) AS VARCHAR), '')"
+        small = f"CAST(CAST(CAST({value} AS DOUBLE) AS BIGINT) AS VARCHAR)"
+        large = f"coalesce(CAST(CAST({value} AS HUGEINT) AS VARCHAR), '')"
+        return f"CASE WHEN abs(CAST({value} AS DOUBLE)) < {MAX_SMALL!r} THEN {small} ELSE {large} END"
     if type_ != FLOAT:
         return f"coalesce(rtrim(rtrim(CAST({value} AS VARCHAR), '0'), '.'), '')"
     text = f"CAST(abs({value}) AS VARCHAR)"
@@ -101,8 +178,18 @@ def _number(value: str, type_: str) -> str:
     )
 
 
-def _blank(query: Query, name: str, solved: Solved, period: Period, guard: bool) -> Sequence[str]:
+def _blank(query: Query, columns: Sequence[_Column], start: date, guard: bool) -> Sequence[str]:
     """The line of a period of which nothing is known; none where there were no facts."""
-    alone = Solved(cells={}, periods={period.start: period}, empty=solved.empty, type=solved.type, show=solved.show)
-    names = ("period", *query.by, name, *FLAGS)
-    return [",".join(csv_field(row[n], guard) for n in names) for row in rows_of(query, {name: alone}, {})]
+    solved: Mapping[str, Solved] = {
+        c.one.name: Solved(
+            cells={},
+            periods={start: c.solved.periods[start]},
+            empty=c.solved.empty,
+            type=c.solved.type,
+            show=c.solved.show,
+        )
+        for c in columns
+    }
+    names = ("period", *query.by, *query.metrics, *FLAGS)
+    rows: Sequence[dict[str, Any]] = rows_of(query, solved, {})
+    return [",".join(csv_field(row[n], guard) for n in names) for row in rows]

@@ -54,9 +54,7 @@ class OneMetric:
         type_ = FLOAT if self.show == "average" else self._parts().value_type()
         for cell in cells.values():
             cell.value = plain(cell.value, type_)
-        for period in self.periods.values():
-            if not period.known and period.target is None and not period.why:
-                period.why = self._gap(period)
+        self._explain_gaps()
         empty = None if self.empty is None else plain(self.empty, type_)
         return Solved(
             cells=cells, periods=self.periods, empty=empty, type=type_, show=self.show, said=self._said(),
@@ -66,10 +64,16 @@ class OneMetric:
     def without_cells(self) -> Solved:
         """The periods, and what else is known before the points are read. The metric was collected."""
         self.periods = {p.start: p for p in self._periods()}
+        self._explain_gaps()
         type_ = self._parts().value_type()
         return Solved(
             cells={}, periods=self.periods, empty=plain(self._bound().empty(), type_), type=type_, show=self.show
         )
+
+    def _explain_gaps(self) -> None:
+        for period in self.periods.values():
+            if not period.known and period.target is None and not period.why:
+                period.why = self._gap(period)
 
     # -- periods ---------------------------------------------------------------------------------------
 
@@ -234,9 +238,22 @@ class OneMetric:
     def _totals(self, parts: Parts) -> str:
         return parts.finished(self._period_sql(), self.first, self.last, targets=self.windows)
 
-    def total_rows(self, around: Callable[[Parts, str], str]) -> list[tuple[Any, ...]]:
-        """The rows of the statement that `around` makes of the parts and the SELECT of their totals."""
-        return self.ground.merged_rows(self._narrowed(), lambda parts: around(parts, self._totals(parts)))
+    @property
+    def can_be_rows(self) -> bool:
+        """Whether `value_rows` has something to read; `without_cells` was called."""
+        return self.show == "total" or any(p.target is not None for p in self.periods.values())
+
+    def value_rows(self, wide: bool) -> tuple[str, str | None]:
+        """(SELECT g, k0…, value, approximate of every series with a fact, SELECT g, k0… of the series with a fact on another
+        day of the period, if there may be some): a total, or the value of a chosen day without carry."""
+        if self.show == "total":
+            return self._totals(replace(self._narrowed(), wide=wide)), None
+        targets = [(start, p.target) for start, p in self.periods.items() if p.target is not None]
+        values = self._rows_on(targets, replace(self._parts(), wide=wide))
+        whole = len(targets) == len(self.periods) and all(start == day for start, day in targets)
+        if whole and self.query.scope == "day":
+            return values, None
+        return values, self._by_period(self._parts().present("day", self.first, self.last))
 
     def _bound(self) -> Bound:
         assert self.bound is not None
@@ -306,15 +323,19 @@ class OneMetric:
         return self._with_present(self._values_on(targets))
 
     def _values_on(self, targets: list[tuple[date, date]]) -> dict[Key, Cell]:
-        if not targets:
-            return {}
+        return self._cells(self._parts(), lambda p: self._rows_on(targets, p)) if targets else {}
+
+    def _rows_on(self, targets: list[tuple[date, date]], parts: Parts) -> str:
+        """`Parts.finished` of one chosen day for each period."""
         days = [day for _, day in targets]
-        if all(start == day for start, day in targets):
-            chosen = set(days)
-            cells = self._cells(self._parts(), lambda p: p.finished("day", days[0], days[-1]))
-            return {key: cell for key, cell in cells.items() if key[0] in chosen}
-        relation = values_relation([(start, day, day) for start, day in targets])
-        return self._cells(self._parts(), lambda p: p.finished("period", min(days), max(days), targets=relation))
+        if any(start != day for start, day in targets):
+            relation = values_relation([(start, day, day) for start, day in targets])
+            return parts.finished("period", min(days), max(days), targets=relation)
+        found = parts.finished("day", days[0], days[-1])
+        if plus_days(days[0], len(days) - 1) == days[-1]:
+            return found
+        listed = ", ".join(f"DATE '{day}'" for day in days)
+        return f"SELECT * FROM ({found}) WHERE g IN ({listed})"
 
     def _with_present(self, cells: dict[Key, Cell]) -> dict[Key, Cell]:
         """Also series with a fact elsewhere in the period: at its end they are known to be gone, so parts add up."""
