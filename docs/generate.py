@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,7 @@ from tallybook.catalog.keys import (
     SOURCE_KEYS,
     Key,
 )
+from tallybook.catalog.words import toml
 from tallybook.cli.verbs import VERBS, tallybook
 from tallybook.destinations import Destination
 from tallybook.metrics import (
@@ -51,6 +52,8 @@ from tallybook.metrics import (
 )
 from tallybook.points import columns
 from tallybook.query import Query
+from tallybook.source_kinds import SourceKind
+from tallybook.sources import REGISTRY
 from tallybook.sources.base import Source, TimeForm
 from tallybook.store import ledger
 
@@ -106,7 +109,6 @@ SOURCE = {
     "max_load": "for so long a run collects days again of which facts [changed](late.md); the rest waits for the next run",
     "replica": "a replica of the database, as a URL: [audits](late.md#audit) read it instead",
     "policies": "`refuse` (the default): an error where a [policy of the server](sources.md#policies-of-the-server) hides rows; `apply`: the rows that are seen are the ones to be counted",
-    "files": "folders (with a `/` at the end) and files that a [DuckDB source](sources.md#duckdb) may read beside its own",
 }
 METRIC = {
     "kind": f"one of {', '.join(KINDS)}",
@@ -206,6 +208,8 @@ def reference_toml() -> str:
             _keys(ALERT_KEYS, ALERT, AlertSettings),
             "## [sources.NAME]\n",
             _keys(SOURCE_KEYS, SOURCE, SourceSettings),
+            "Keys that only some kinds of sources have:\n",
+            _options(REGISTRY.kinds()),
             "## [metrics.NAME]\n",
             _keys(METRIC_KEYS, METRIC, Metric),
             "## [goals.NAME]\n",
@@ -231,6 +235,17 @@ def _keys(keys: Mapping[str, Key], said: Mapping[str, str], settings: Any) -> st
         default = _default(name, defaults.get(key.field or name, msgspec.NODEFAULT))
         example = f"`{name} = {key.example}`" if key.example else ""
         rows.append(f"| `{name}` | {said[name]} | {default} | {example} |")
+    return "\n".join(rows) + "\n"
+
+
+def _options(kinds: Iterable[SourceKind]) -> str:
+    """The own keys of adapters, as their descriptors name them, also of those that another package installed."""
+    rows = ["| source | key | meaning | default | example |", "|---|---|---|---|---|"]
+    for kind in kinds:
+        for option in kind.options:
+            default = "" if option.default in (None, (), "") else f"`{toml(option.default)}`"
+            example = f"`{option.name} = {option.example}`"
+            rows.append(f"| {kind.title or kind.name} | `{option.name}` | {option.help} | {default} | {example} |")
     return "\n".join(rows) + "\n"
 
 

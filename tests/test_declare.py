@@ -20,6 +20,7 @@ from tallybook.config import Project, load, mask, masked_url, source_override
 from tallybook.errors import DeclarationError, Problem, Problems
 from tallybook.measure import Measure
 from tallybook.metrics import LEVEL, Metric
+from tests.kinds import kinds_of
 
 APP = {"app": "postgres"}
 FULL = """
@@ -185,12 +186,12 @@ def problems_of(declare: Callable[[], object]) -> list[Problem]:
 def told(metric: str, more: str = "", dialects: dict[str, str] | None = None) -> dict[str, Problem]:
     """The problems of one metric called x (and of what else is declared), by their paths."""
     raw = tomllib.loads(f"{MINIMAL}\n[metrics.x]\n{metric}\n{more}")
-    return {p.path: p for p in problems_of(lambda: build(raw, dialects=dialects or APP))}
+    return {p.path: p for p in problems_of(lambda: build(raw, kinds=kinds_of(dialects or APP)))}
 
 
 def fine(metric: str, more: str = "", dialects: dict[str, str] | None = None) -> Metric:
     raw = tomllib.loads(f"{MINIMAL}\n[metrics.x]\n{metric}\n{more}")
-    return build(raw, dialects=dialects or APP).metrics["x"]
+    return build(raw, kinds=kinds_of(dialects or APP)).metrics["x"]
 
 
 FLOW = 'table = "t"\ntime = "at"\nmeasure = "count(*)"\n'
@@ -418,7 +419,7 @@ def test_a_value_that_cannot_be_comes_with_one_that_can(line: str, paste: str) -
     "zone", ["Berlin", "europe/berlin", "Europe/Berlín", "Europe", "localtime", "right/UTC", "../x"]
 )
 def test_a_zone_is_one_that_every_machine_knows(zone: str) -> None:
-    [problem] = problems_of(lambda: build({"book": {"timezone": zone}}, dialects={}))
+    [problem] = problems_of(lambda: build({"book": {"timezone": zone}}, kinds={}))
     assert problem.path == "book.timezone"
     if "erl" in zone.lower():
         assert problem.paste == 'timezone = "Europe/Berlin"'
@@ -430,7 +431,7 @@ def test_a_zone_is_one_that_every_machine_knows(zone: str) -> None:
 @pytest.mark.parametrize("name", ["a b", "1st", "größe", "a-b", "", "x.y"])
 def test_a_metric_has_a_plain_name(name: str) -> None:
     raw = {"metrics": {name: tomllib.loads(FLOW)}, "sources": {"app": {"url": "sqlite:///a"}}}
-    [problem] = problems_of(lambda: build(raw, dialects=APP))
+    [problem] = problems_of(lambda: build(raw, kinds=kinds_of(APP)))
     assert "cannot be a name" in problem.message
     proper = problem.paste.removeprefix("[metrics.").removesuffix("]")
     assert set(proper) <= set(string.ascii_letters + string.digits + "_")
@@ -549,13 +550,13 @@ def test_several_sources_need_to_be_told_apart() -> None:
 
 def test_facts_need_a_source_and_functions_do_not() -> None:
     flow, function = tomllib.loads(FLOW), {"function": "m.py:f"}
-    [problem] = problems_of(lambda: build({"metrics": {"x": flow, "y": flow}}, dialects={}))
+    [problem] = problems_of(lambda: build({"metrics": {"x": flow, "y": flow}}, kinds={}))
     assert (problem.path, problem.paste) == ("sources", '[sources.app]\nurl = "${DATABASE_URL}"')
-    assert build({"metrics": {"x": function}}, dialects={}).metrics["x"].source is None
+    assert build({"metrics": {"x": function}}, kinds={}).metrics["x"].source is None
 
 
 def test_events_is_not_the_name_of_a_source() -> None:
-    [problem] = problems_of(lambda: build({"sources": {"events": {"url": "sqlite:///a"}}}, dialects={}))
+    [problem] = problems_of(lambda: build({"sources": {"events": {"url": "sqlite:///a"}}}, kinds={}))
     assert "reserved" in problem.message
 
 
@@ -612,7 +613,7 @@ def test_dimensions_of_a_formula_come_from_its_metrics() -> None:
 )
 def test_a_circle_is_printed(others: dict[str, str], circle: str) -> None:
     raw = {"metrics": {name: {"measure": measure} for name, measure in others.items()}}
-    [problem] = problems_of(lambda: build(raw, dialects={}))
+    [problem] = problems_of(lambda: build(raw, kinds={}))
     assert circle in problem.message
 
 
@@ -623,7 +624,7 @@ def sql_problem(sql: str, dialect: str = "postgres", more: str = 'time = "at"') 
     raw = tomllib.loads(f'{MINIMAL}\n[metrics.x]\nmeasure = "count(*)"\n{more}')
     raw["metrics"]["x"]["sql"] = sql
     try:
-        build(raw, dialects={"app": dialect})
+        build(raw, kinds=kinds_of({"app": dialect}))
     except DeclarationError as error:
         [problem] = error.problems
         return problem
@@ -730,7 +731,7 @@ def test_where_stays_within_its_brackets(where: str, word: str | None) -> None:
 
 def test_a_statement_for_freshness_only_reads() -> None:
     source = {"url": "sqlite:///a", "fresh": "delete from t"}
-    [problem] = problems_of(lambda: build({"sources": {"app": source}}, dialects=APP))
+    [problem] = problems_of(lambda: build({"sources": {"app": source}}, kinds=kinds_of(APP)))
     assert (problem.path, problem.message) == ("sources.app.fresh", "fresh begins with DELETE")
 
 
@@ -1078,6 +1079,7 @@ from pathlib import Path
 from tallybook.config import load
 project = load(Path(sys.argv[1]), os.environ)
 heavy = {"sqlglot", "sqlalchemy", "duckdb", "pyarrow", "tallybook.catalog", "difflib"} & set(sys.modules)
+heavy |= {module for module in sys.modules if module.startswith("tallybook.sources.")}
 print(sorted(heavy), sorted(project.catalog.metrics), project.catalog.sources["app"].url)
 """
 
@@ -1116,7 +1118,7 @@ def test_what_was_kept_is_what_was_read(kept: Path, tmp_path: Path) -> None:
 
 def test_the_cache_holds_no_secret(kept: Path, tmp_path: Path, project: Loading) -> None:
     assert b"tr0ub4dor" not in kept.read_bytes()
-    assert b"postgresql" not in kept.read_bytes()
+    assert b"postgresql://" not in kept.read_bytes()
     toml = f'[sources.app]\nurl = "mysql://u:${{PW}}@h/d"\n[metrics.x]\n{FLOW}where = "key = \'${{PW}}\'"'
     assert project(toml, env={"PW": "tr0ub4dor"}).catalog.metrics["x"].where == "key = 'tr0ub4dor'"
     assert b"tr0ub4dor" not in kept.read_bytes()
@@ -1297,5 +1299,5 @@ METRICS = st.dictionaries(st.sampled_from(["a", "b", "A", "total", ""]), st.dict
 @given(METRICS, st.dictionaries(st.sampled_from(["book", "sources", "metrics", "x"]), VALUES))
 def test_whatever_is_declared_is_accepted_or_refused(metrics: dict[str, Any], rest: dict[str, Any]) -> None:
     raw = {"sources": {"app": {"url": "sqlite:///app.db"}}, "metrics": metrics, **rest}
-    refused = refusal(lambda: build(raw, dialects={"app": "sqlite"}, found=Problems()))
+    refused = refusal(lambda: build(raw, kinds=kinds_of({"app": "sqlite"}), found=Problems()))
     assert refused is None or refused.problems

@@ -20,6 +20,7 @@ from tallybook.cli import invoke
 from tallybook.errors import DeclarationError, QueryError
 from tallybook.query import pace
 from tallybook.query.goals import standings
+from tests.kinds import kinds_of
 from tests.projects import Project
 
 METRICS = """
@@ -729,7 +730,7 @@ def test_targets_are_read_as_they_are_written(project):
         {"sources": {"app": {"url": "sqlite:///app.db"}},
          "metrics": {"n": {"table": "t", "time": "at", "measure": "sum(x)"}},
          "goals": {"g": {"metric": "n", "target": 0.1}, "h": {"metric": "n", "scope": "year", "targets": {"2024": 10**20}}}},
-        dialects={"app": "sqlite"},
+        kinds=kinds_of({"app": "sqlite"}),
     )  # fmt: skip
     assert catalog.goals["g"].target == Decimal("0.1")
     assert catalog.goals["h"].targets == {date(2024, 1, 1): Decimal(10**20)}

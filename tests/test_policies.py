@@ -17,6 +17,7 @@ from tallybook.metrics import SourceSettings
 from tallybook.sources import clickhouse, mssql, open_source, oracle, snowflake
 from tallybook.sources.policies import check_policies
 from tests import servers
+from tests.kinds import kinds_of
 from tests.projects import MakeProject, Project, project
 
 __all__ = ["project"]
@@ -175,7 +176,7 @@ def test_refusing_changes_no_definition(project: MakeProject) -> None:
 @pytest.mark.parametrize("dialect", ["sqlite", "duckdb", "mysql", "redshift", "bigquery", "trino"])
 def test_a_server_without_policies_that_can_be_seen_has_no_such_key(dialect: str) -> None:
     with pytest.raises(DeclarationError, match="cannot be looked at"):
-        build({"sources": {"app": {"url": "x", "policies": "apply"}}}, dialects={"app": dialect})
+        build({"sources": {"app": {"url": "x", "policies": "apply"}}}, kinds=kinds_of({"app": dialect}))
 
 
 # ------------------------------------------------------------------------------------- servers without such a switch
@@ -231,7 +232,7 @@ def test_clickhouse_is_asked_for_row_policies(project: MakeProject) -> None:
 def test_the_catalogues_of_warehouses_are_asked_word_for_word() -> None:
     """Not run: none of them can be had here."""
     warehouses = (mssql.MssqlSource, oracle.OracleSource, snowflake.SnowflakeSource)
-    asked = "".join(f"-- {one.dialect}\n{one.policy_query};\n{one.view_query};\n" for one in warehouses)
+    asked = "".join(f"-- {one.kind.dialect}\n{one.policy_query};\n{one.view_query};\n" for one in warehouses)
     golden = Path(__file__).parent / "data/golden/policies.sql"
     if os.environ.get("TALLYBOOK_GOLDEN") == "write":
         golden.write_text(asked)

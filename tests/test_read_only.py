@@ -16,6 +16,7 @@ from tallybook.metrics import SourceSettings
 from tallybook.sources import open_source
 from tallybook.sources.base import Reader, Source
 from tests import servers
+from tests.kinds import kinds_of
 from tests.projects import MakeProject, Project, project
 from tests.test_pooler import Pooler, pooler
 
@@ -31,7 +32,7 @@ def problem_of(dialect: str, *, sql: str | None = None, fresh: str | None = None
     metric = {"sql": sql, "time": "created_at", "measure": "count(*)"} if sql else {}
     raw: dict[str, Any] = {"sources": {"app": source}, "metrics": {"m": metric} if metric else {}}
     try:
-        build(raw, dialects={"app": dialect})
+        build(raw, kinds=kinds_of({"app": dialect}))
     except DeclarationError as error:
         return " ".join(problem.message for problem in error.problems)
     return ""

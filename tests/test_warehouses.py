@@ -41,7 +41,7 @@ def made(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, Path], type[Source]]
     def make(kind: str, path: Path) -> type[Source]:
         found = executed.executed(kind, path)
         monkeypatch.setattr(executed, "Made", found, raising=False)
-        monkeypatch.setitem(REGISTRY, kind, "tests.executed:Made")
+        monkeypatch.setitem(REGISTRY._classes, kind, found)
         return found
 
     return make

@@ -22,7 +22,8 @@ class Option:
 
     `read` gets the TOML value and returns what the adapter works with; it raises `catalog.values.Wrong`, or ValueError with
     the expected value, for anything else. `secret`: the value is never shown. `in_definition`: a different value gives other
-    numbers, so it is part of the definition of every metric of the adapter."""
+    numbers, so it is part of the definition of every metric of the adapter. `paths`: the value is a path or several, and
+    relative ones are below the folder of `tallybook.toml`."""
 
     name: str
     read: Callable[[Any], Any]
@@ -31,6 +32,7 @@ class Option:
     default: Any = None
     secret: bool = False
     in_definition: bool = False
+    paths: bool = False
 
 
 class Kind(Protocol):

@@ -10,6 +10,7 @@ import hashlib
 import re
 from datetime import date
 from decimal import Decimal
+from typing import Any
 
 import msgspec
 
@@ -158,8 +159,10 @@ class SourceSettings(msgspec.Struct, frozen=True, kw_only=True):
     replica: str = ""
     """The URL of a replica of it, which audits read; as secret as `url`."""
     policies: str = REFUSE
-    files: tuple[str, ...] = ()
-    """Folders (with a / at their end) and files beside its own that a DuckDB source may read."""
+    options: dict[str, Any] = {}
+    """The source's own keys, as its `kind` names them, with the values of the file."""
+    folder: str = ""
+    """The folder of the project, which relative paths among `options` are below."""
 
     def __repr__(self) -> str:
         return f"SourceSettings(name={self.name!r}, url=…)"
@@ -236,6 +239,8 @@ class Metric(msgspec.Struct, frozen=True, kw_only=True):
     """Whether its values and revisions are watched."""
     policies: str = ""
     """Where policies of the server apply, a name for the session they apply to: other options show other rows."""
+    source_options: dict[str, Any] = {}
+    """The options of its source that its numbers depend on."""
     parsed: Measure | None = None
     """The measure taken apart; set by `catalog`. For a derived metric its slots name other metrics."""
     function_hash: str | None = None
@@ -321,7 +326,8 @@ class Metric(msgspec.Struct, frozen=True, kw_only=True):
         """All that the definition is a hash of."""
         parsed = self.parsed
         steps = {"per": [self.per, self.then]} if self.per else {}
-        seen = {"policies": self.policies} if self.policies else {}
+        seen: dict[str, object] = {"policies": self.policies} if self.policies else {}
+        seen |= {"source_options": self.source_options} if self.source_options else {}
         return (
             steps
             | seen

@@ -7,7 +7,7 @@ known of a query without its database, `among` checks metrics against one anothe
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 
 import msgspec
@@ -30,6 +30,7 @@ from tallybook.catalog.tables import (
 from tallybook.catalog.words import closest, toml
 from tallybook.errors import Problem, Problems
 from tallybook.metrics import Catalog
+from tallybook.source_kinds import SourceKind
 
 __all__ = ["LATER_SECTIONS", "build", "closest", "explain_assumptions", "toml"]
 
@@ -37,13 +38,14 @@ __all__ = ["LATER_SECTIONS", "build", "closest", "explain_assumptions", "toml"]
 def build(
     raw: Mapping[str, object],
     *,
-    dialects: Mapping[str, str],
+    kinds: Mapping[str, SourceKind],
     places: Mapping[str, str] | None = None,
     found: Problems | None = None,
+    every_kind: Callable[[], Iterable[SourceKind]] = tuple,
 ) -> Catalog:
     """The declarations of a parsed `tallybook.toml` (variables expanded), checked as a whole.
 
-    `dialects` maps a source's name to sqlglot's name for its SQL; `places` a metric's name to the file it
+    `kinds` maps a source's name to its descriptor, where it has one, and `every_kind` returns all there are; `places` a metric's name to the file it
     stands in, where that is not the toml; `found` holds problems known before: a value they are about is
     not looked at again. Raises one DeclarationError that holds all problems, in the order of the file."""
     problems = found if found is not None else Problems()
@@ -51,8 +53,9 @@ def build(
     book = read_book(raw, problems)
     schedule = read_schedule(raw, problems)
     alerts = read_alerts(raw, problems)
-    sources = read_sources(raw, dialects, problems)
+    sources = read_sources(raw, kinds, problems, every_kind)
     declared = read_metrics(raw, problems)
+    dialects = {name: kind.dialect for name, kind in kinds.items()}
     Metrics(declared, tuple(sources), dialects, problems).check()
     sound = {name: d.metric for name, d in declared.items()}
     if any(p.path.startswith("metrics") for p in problems.found):

@@ -26,7 +26,6 @@ from tallybook.catalog.values import (
     read_joins,
     read_number,
     read_old_name,
-    read_paths,
     read_qualified,
     read_query,
     read_quiet,
@@ -111,7 +110,6 @@ SOURCE_KEYS = {
     "max_load": Key(span_from(1, "m"), '"10m"'),
     "replica": Key(read_text, '"${REPLICA_URL}"', secret=True),
     "policies": Key(one_of(POLICIES), '"apply"'),
-    "files": Key(read_paths, '["exports/"]'),
 }
 METRIC_KEYS = {
     "kind": Key(one_of(KINDS), '"level"'),

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
+from tallybook.adapters import Option
 from tallybook.catalog.keys import (
     ALERT_KEYS,
     BOOK_KEYS,
@@ -34,14 +35,15 @@ from tallybook.metrics import (
     ScheduleSettings,
     SourceSettings,
 )
+from tallybook.source_kinds import SourceKind, plain
 
 LATER_SECTIONS = ("rules",)
 """Known, but not checked by this version."""
 SECTIONS = ("book", "sources", "metrics", "goals", "deliveries", "schedule", "alerts", *LATER_SECTIONS)
 SINGLE = ("book", "schedule", "alerts")
 """Sections that are one table, without names."""
-WITH_POLICIES = ("postgres", "clickhouse", "tsql", "oracle", "snowflake")
-"""Dialects of servers whose policies on rows can be switched off or looked at."""
+DEFAULT_DIALECT = "postgres"
+"""In which `fresh` is read where the kind of a source is not known."""
 EVENTS = "events"
 """A source name that is reserved for usage events, which come later."""
 
@@ -187,36 +189,83 @@ def read_alerts(raw: Mapping[str, object], problems: Problems) -> AlertSettings:
 
 
 def read_sources(
-    raw: Mapping[str, object], dialects: Mapping[str, str], problems: Problems
+    raw: Mapping[str, object],
+    kinds: Mapping[str, SourceKind],
+    problems: Problems,
+    every_kind: Callable[[], Iterable[SourceKind]] = tuple,
 ) -> dict[str, SourceSettings]:
     """Every `[sources.NAME]`, with an empty url where it has none."""
     sources = {}
     for name, keys in _tables(raw, "sources", problems).items():
         path = f"sources.{name}"
-        table = _read_table(keys, SOURCE_KEYS, path, problems)
+        kind = kinds.get(name)
+        own = (
+            {option.name: _option_key(option) for option in kind.options if option.name not in SOURCE_KEYS}
+            if kind
+            else {}
+        )
+        known = (
+            _known_to_any(keys)
+            if kind is None
+            else _without_others(keys, {*SOURCE_KEYS, *own}, path, problems, every_kind)
+        )
+        table = _read_table(known, {**SOURCE_KEYS, **own}, path, problems)
         _check_name(name, "sources", problems)
-        _check_source(name, table, dialects.get(name, "postgres"), problems)
-        sources[name] = SourceSettings(name=name, **{"url": "", **table.values})
+        _check_source(name, table, kind, problems)
+        common = {key: value for key, value in table.values.items() if key not in own}
+        options = {key: plain(table.given[key]) for key in own if key in table.values}
+        sources[name] = SourceSettings(name=name, options=options, **{"url": "", **common})
     _check_case(sources, "sources", problems)
     return sources
 
 
-def _check_source(name: str, table: _Table, dialect: str, problems: Problems) -> None:
+def _option_key(option: Option) -> Key:
+    """An adapter's own key, read as all others are."""
+
+    def read(value: object) -> Any:
+        try:
+            return option.read(plain(value))
+        except ValueError as error:
+            raise Wrong("has a value that cannot be", expected=str(error)) from None
+
+    return Key(read, option.example, secret=option.secret)
+
+
+def _known_to_any(keys: object) -> object:
+    """The keys without those that could be a source's own: which ones it has is not known before its url is right."""
+    if not isinstance(keys, Mapping):
+        return keys
+    return {key: value for key, value in keys.items() if key in SOURCE_KEYS or closest(key, SOURCE_KEYS)}
+
+
+def _without_others(
+    keys: object, known: set[str], path: str, problems: Problems, every_kind: Callable[[], Iterable[SourceKind]]
+) -> object:
+    """The keys without those that only sources of another kind have, which are problems."""
+    if not isinstance(keys, Mapping) or keys.keys() <= known:
+        return keys
+    owners = {option.name: kind for kind in every_kind() for option in kind.options}
+    gone = [key for key in keys if key not in known and key in owners]
+    for key in gone:
+        kind, hidden = owners[key], bool((option := owners[key].option(key)) and option.secret)
+        message, seen = f"only a {kind.title or kind.name} source has the key {key!r}", shown(keys[key])
+        at, seen = f"{path}.{key}", f"{key} = {'…' if hidden else seen}"
+        problems.add(at, message, seen=seen, expected="without this line")
+    return {key: value for key, value in keys.items() if key not in gone}
+
+
+def _check_source(name: str, table: _Table, kind: SourceKind | None, problems: Problems) -> None:
     if name == EVENTS:
         message = "the source name 'events' is reserved for usage events"
         problems.add(table.path, message, seen=name, expected="another name", paste="[sources.app]")
     if "url" not in {*table.given, *table.bad}:
         at, paste = f"{table.path}.url", f"url = {SOURCE_KEYS['url'].example}"
         problems.add(at, "a source needs a url", seen="nothing", expected="a database's URL", paste=paste)
-    if table.values.get("files") and dialect != "duckdb":
-        message, expected = "only a DuckDB source reads files beside its own", "without this line"
-        problems.add(f"{table.path}.files", message, seen=f"files = {shown(table.given['files'])}", expected=expected)
-    if "policies" in table.values and dialect not in WITH_POLICIES:
-        message = f"policies of {dialect} cannot be looked at"
-        expected = f"without this line; it is for {', '.join(WITH_POLICIES)}"
-        problems.add(
-            f"{table.path}.policies", message, seen=f"policies = {shown(table.given['policies'])}", expected=expected
-        )
+    if "policies" in table.values and kind and not kind.policies:
+        seen = f"policies = {shown(table.given['policies'])}"
+        message, expected = f"policies of {kind.title or kind.name} cannot be looked at", "without this line"
+        problems.add(f"{table.path}.policies", message, seen=seen, expected=expected)
+    dialect = kind.dialect if kind else DEFAULT_DIALECT
     fresh = table.values.get("fresh")
     if fresh and (wrong := wrong_query(fresh, dialect)):
         problems.found.append(wrong_value(table.path, "fresh", fresh, wrong, SOURCE_KEYS["fresh"]))

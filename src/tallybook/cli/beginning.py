@@ -63,7 +63,7 @@ def _check_words(name: str, timezone: str) -> None:
     """Raises DeclarationError when the file could not be read with them."""
     from tallybook.catalog import build
 
-    build({"book": {"timezone": timezone}, "sources": {name: {"url": "…"}}}, dialects={})
+    build({"book": {"timezone": timezone}, "sources": {name: {"url": "…"}}}, kinds={})
 
 
 def _next(made: Draft) -> list[str]:

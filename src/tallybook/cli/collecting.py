@@ -59,15 +59,23 @@ def check(terminal: Terminal, source: bool, form: str) -> int:
         seen = {"sources": [{"source": one.source, "said": one.said} for one in whole]} if source else {}
         terminal.json(_checked(book.project.catalog, looks) | seen | ({"warnings": warned} if warned else {}))
     else:
-        for one in whole:
-            for said in one.said:
-                terminal.out(terminal.wrapped(f"source {terminal.styled(one.source, 'bold')}: {said}"))
+        noted = [(one.source, said) for one in whole for said in one.said] if source else _experimental(book)
+        for name, said in noted:
+            terminal.out(terminal.wrapped(f"source {terminal.styled(name, 'bold')}: {said}"))
         _tell_checked(terminal, book.project.catalog, looks)
         for place, whys in doubts.items():
             terminal.err(terminal.styled(f"{place}.where: {'; '.join(whys)}", "yellow", stream=terminal.stderr))
     if any(look.unreachable for look in looks):
         return NOT_READY
     return USAGE if any(look.problems for look in looks) else DONE
+
+
+def _experimental(book: Book) -> list[tuple[str, str]]:
+    """(source, sentence) for each source whose adapter is not known to work."""
+    from tallybook.sources import kind_of
+
+    kinds = {name: kind_of(source.url) for name, source in book.project.catalog.sources.items()}
+    return [(name, kind.experimental_in_words) for name, kind in kinds.items() if kind and kind.experimental]
 
 
 def _doubts(book: Book) -> dict[str, list[str]]:

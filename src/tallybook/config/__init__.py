@@ -8,8 +8,10 @@ Every command begins here, so what is heavy (SQL parsing, the user's Python) is 
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import re
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -17,16 +19,16 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from tallybook.adapters import AdapterError
 from tallybook.config import cache
 from tallybook.config.files import metric_files, read_optional, read_toml, sql_metric
 from tallybook.config.urls import (
-    DIALECTS,
+    HIDDEN,
     dialect_of,
     masked,
     masked_url,
+    registered,
     resolved,
-    resolved_path,
-    scheme_of,
     secret_variables,
     secrets_of,
     secrets_of_address,
@@ -39,13 +41,15 @@ from tallybook.config.urls import (
 from tallybook.config.variables import Expansion, parse_dotenv
 from tallybook.errors import DeclarationError, Problem, Problems
 from tallybook.metrics import APPLY, BookSettings, Catalog, Metric, SourceSettings
+from tallybook.source_kinds import SourceKind, UrlRules
+from tallybook.sources import REGISTRY, kind_of, scheme_of
 from tallybook.store import IN_LEDGER, Place
 
 if TYPE_CHECKING:
     from tallybook.config.modules import Modules
     from tallybook.functions import Function
 
-__all__ = ["DIALECTS", "Project", "load", "mask", "masked_url", "source_override"]
+__all__ = ["Project", "load", "mask", "masked_url", "source_override"]
 URLS = ("url", "replica")
 """Keys of a source that may hold passwords: they are read before all others, and kept nowhere."""
 ADDRESSES = {"to": wrong_alert, "heartbeat": wrong_heartbeat}
@@ -196,7 +200,12 @@ class _Reading:
     ledger: str = ""
     addresses: dict[str, list[str]] = field(default_factory=dict)
     """Of [alerts], by key."""
-    dialects: dict[str, str] = field(default_factory=dict)
+    rules: dict[str, UrlRules] = field(default_factory=dict)
+    """How URLs are read, by scheme: from the cache, else from the adapters."""
+    put_in: dict[str, dict[str, str]] = field(default_factory=dict)
+    """By path: the variables in a source's URL, with their values."""
+    unread: set[str] = field(default_factory=set)
+    """Paths of URLs with a variable that has no value."""
     places: dict[str, str] = field(default_factory=dict)
     """Where a metric stands that does not stand in the toml."""
     watched: dict[str, bytes] = field(default_factory=dict)
@@ -213,9 +222,12 @@ class _Reading:
         store = self.store(variables)
         files = metric_files(self.folder)
         place = self.kept(store) if store and not self.instead else None
-        key = cache.digest(cache.ours(), str(self.folder), written, files, self.dialects)
+        schemes = {name: scheme_of(urls.get("url", "")) for name, urls in self.urls.items()}
+        key = cache.digest(cache.ours(), str(self.folder), written, files, schemes)
         kept = cache.read(place, key, variables) if place and not self.problems.found else None
-        catalog = kept or self.checked(variables, files, key, place)
+        self.rules = dict(kept.rules) if kept else {}
+        self.check_urls()
+        catalog = kept.catalog if kept and not self.problems.found else self.checked(variables, files, key, place)
         return Project(folder=self.folder, catalog=self.complete(catalog), secrets=self.secrets, variables=variables)
 
     def table(self, *names: str) -> dict[str, object]:
@@ -231,35 +243,71 @@ class _Reading:
             self.table(section, name).pop(key, None)
 
     def read_urls(self, variables: Mapping[str, str]) -> None:
-        """Expands and checks the sources' urls: all that is not kept in the cache."""
+        """Expands the sources' urls, which are not kept in the cache."""
         for name in self.table("sources"):
             table = self.table("sources", name)
             if name in self.instead:
                 self.read_url(name, "url", self.instead[name].replace("$", "$$"), variables)
-                table.pop("fresh", None)
-                table.pop("replica", None)
+                self.keep_options_of(self.instead[name], table)
             for key in URLS:
                 written = table.get(key)
                 if isinstance(written, str) and not (name in self.instead and key == "url"):
                     self.read_url(name, key, written, variables)
 
+    def keep_options_of(self, url: str, table: dict[str, object]) -> None:
+        """Takes out of a source's table what its other database cannot have."""
+        from tallybook.catalog.keys import SOURCE_KEYS
+
+        kind = kind_of(url)
+        own = {option.name for option in kind.options} if kind else set()
+        for key in list(table):
+            gone = key in ("fresh", "replica") or (key == "policies" and not (kind and kind.policies))
+            if gone or key not in {*SOURCE_KEYS, *own}:
+                del table[key]
+
     def read_url(self, name: str, key: str, written: str, variables: Mapping[str, str]) -> None:
         path, before = f"sources.{name}.{key}", len(self.problems.found)
         expansion = Expansion(variables, self.problems)
-        url = self.urls.setdefault(name, {})[key] = expansion.text(written, path).strip()
-        put_in = {name: value for name, value in expansion.used.items() if value}
-        self.secrets |= secrets_of(url, put_in)
-        dialect = dialect_of(url)
-        if dialect and key == "url":
-            self.dialects[name] = dialect
-        wrong = wrong_url(url) if url and len(self.problems.found) == before else None
+        self.urls.setdefault(name, {})[key] = expansion.text(written, path).strip()
+        self.put_in[path] = {name: value for name, value in expansion.used.items() if value}
+        if len(self.problems.found) > before:
+            self.unread.add(path)
+
+    def check_urls(self) -> None:
+        """Checks the sources' urls, and hides what is secret in them."""
+        for name, urls in self.urls.items():
+            for key, url in urls.items():
+                path = f"sources.{name}.{key}"
+                self.secrets |= secrets_of(url, self.put_in[path], self.find)
+                if url and path not in self.unread:
+                    self.check_url(name, key, url, path)
+
+    def find(self, scheme: str) -> UrlRules | None:
+        """How URLs of a scheme are read; None where that is not known, also because its adapter cannot be imported."""
+        if scheme in self.rules:
+            return self.rules[scheme]
+        try:
+            found = registered(scheme)
+        except AdapterError:
+            return None
+        if found:
+            self.rules[scheme] = found
+        return found
+
+    def check_url(self, name: str, key: str, url: str, path: str) -> None:
+        rules, seen = self.find(scheme_of(url)), f'{key} = "{masked_url(url, self.find)}"'
+        try:
+            wrong = wrong_url(url, self.find if rules else registered)
+        except AdapterError as error:
+            self.problems.add(path, error.message, seen=seen, hint=error.hint)
+            return
+        own = self.find(scheme_of(self.urls[name].get("url", "")))
         if wrong:
             message, paste = f"the {key} {wrong.pop('message')}", wrong.pop("paste", "").replace("url = ", f"{key} = ")
-            self.problems.add(path, message, seen=f'{key} = "{masked_url(url)}"', paste=paste, **wrong)
-        elif key == "replica" and dialect != self.dialects.get(name, dialect):
+            self.problems.add(path, message, seen=seen, paste=paste, **wrong)
+        elif key == "replica" and rules and own and rules.dialect != own.dialect:
             message = "a replica is of the same kind as its source: the metrics are written in its SQL"
-            seen, expected = f'replica = "{masked_url(url)}"', f"{scheme_of(self.urls[name]['url'])}://…"
-            self.problems.add(path, message, seen=seen, expected=expected)
+            self.problems.add(path, message, seen=seen, expected=f"{scheme_of(self.urls[name]['url'])}://…")
 
     def read_ledger(self, variables: Mapping[str, str]) -> None:
         """Expands and checks the URL of the ledger, which is not kept in the cache either."""
@@ -338,13 +386,13 @@ class _Reading:
         sources = {
             name: msgspec.structs.replace(
                 source,
-                files=tuple(resolved_path(path, self.folder) for path in source.files),
-                **{key: resolved(url, self.folder) for key, url in self.urls[name].items()},
+                folder=str(self.folder),
+                **{key: resolved(url, self.folder, self.find) for key, url in self.urls[name].items()},
             )
             for name, source in catalog.sources.items()
         }
         seen = {
-            name: f"{APPLY} {session_options(source.url, self.variables)}".strip()
+            name: f"{APPLY} {session_options(source.url, self.variables, self.find)}".strip()
             for name, source in sources.items()
             if source.policies == APPLY
         }
@@ -373,14 +421,40 @@ class _Reading:
         raw = self.expanded(expansion)
         self.secrets |= secret_variables(expansion.used)
         hashes = self.function_hashes(raw, modules)
-        catalog = build(raw, dialects=self.dialects, places=self.places, found=self.problems)
-        catalog = _without_urls(catalog, hashes)
-        if place:
+        kinds = self.source_kinds()
+        catalog = build(raw, kinds=kinds, places=self.places, found=self.problems, every_kind=REGISTRY.kinds)
+        catalog = _without_urls(_with_options(catalog, kinds), hashes)
+        if place and not self.hide_options(catalog, kinds):
             names = tuple(sorted(expansion.used))
             values = cache.values_of(names, variables)
-            kept = cache.Kept(key=key, names=names, values=values, watched=self.watched, catalog=catalog)
+            kept = cache.Kept(
+                key=key, names=names, values=values, watched=self.watched, rules=self.rules, catalog=catalog
+            )
             cache.write(place, kept, self.secrets)
         return catalog
+
+    def source_kinds(self) -> dict[str, SourceKind]:
+        """The descriptor of each source that has one. What they say is kept, so their files are watched."""
+        found = {}
+        for name, urls in self.urls.items():
+            with contextlib.suppress(AdapterError):
+                scheme = scheme_of(urls.get("url", ""))
+                if kind := kind_of(scheme):
+                    found[name] = kind
+                    file = sys.modules[REGISTRY.adapter(scheme).__module__].__file__
+                    self.watched |= {file: cache.file_digest(file)} if file else {}
+        return found
+
+    def hide_options(self, catalog: Catalog, kinds: Mapping[str, SourceKind]) -> bool:
+        """Hides the values of secret options. Whether there are any: such a catalog is not kept."""
+        values = [
+            catalog.sources[name].options[option.name]
+            for name, kind in kinds.items()
+            for option in kind.options
+            if option.secret and name in catalog.sources and option.name in catalog.sources[name].options
+        ]
+        self.secrets |= {value: HIDDEN for value in values if isinstance(value, str) and value}
+        return bool(values)
 
     def add_files(self, files: Mapping[str, bytes], modules: Modules) -> None:
         """The metrics of metrics/*.sql and metrics/*.py, beside those of the toml."""
@@ -464,6 +538,19 @@ class _Reading:
         file = modules.file_of(module)
         if file:
             self.watched[str(file)] = cache.file_digest(file)
+
+
+def _with_options(catalog: Catalog, kinds: Mapping[str, SourceKind]) -> Catalog:
+    """With the options of a source that its numbers depend on in the definition of each of its metrics."""
+    meant: dict[str | None, dict[str, Any]] = {}
+    for name, kind in kinds.items():
+        given = catalog.sources[name].options if name in catalog.sources else {}
+        meant[name] = {o.name: given[o.name] for o in kind.options if o.in_definition and o.name in given}
+    metrics = {
+        name: msgspec.structs.replace(m, source_options=meant[m.source]) if meant.get(m.source) else m
+        for name, m in catalog.metrics.items()
+    }
+    return msgspec.structs.replace(catalog, metrics=metrics)
 
 
 def _without_urls(catalog: Catalog, hashes: Mapping[str, str]) -> Catalog:

@@ -14,11 +14,20 @@ from pathlib import Path
 import msgspec
 
 from tallybook.metrics import Catalog
+from tallybook.source_kinds import UrlRules
 
 _SUM = 16
 """Bytes of the checksum the file begins with."""
 _OURS = ("catalog", "config")
-_OURS_TOO = ("__init__.py", "measure.py", "metrics.py", "functions.py", "timetable.py")
+_OURS_TOO = (
+    "__init__.py",
+    "adapters.py",
+    "source_kinds.py",
+    "measure.py",
+    "metrics.py",
+    "functions.py",
+    "timetable.py",
+)
 
 
 class Kept(msgspec.Struct, frozen=True, kw_only=True):
@@ -31,7 +40,9 @@ class Kept(msgspec.Struct, frozen=True, kw_only=True):
     values: bytes
     """Their values, hashed."""
     watched: dict[str, bytes]
-    """Python files elsewhere, with the hash of what stands in them."""
+    """Python files elsewhere, with the hash of their content."""
+    rules: dict[str, UrlRules]
+    """How the URLs of the sources are read, by scheme."""
     catalog: Catalog
 
 
@@ -60,8 +71,8 @@ def file_digest(path: str | Path) -> bytes:
         return b""
 
 
-def read(place: Path, key: bytes, variables: Mapping[str, str]) -> Catalog | None:
-    """The catalog that was kept, if all it was made of is still the same."""
+def read(place: Path, key: bytes, variables: Mapping[str, str]) -> Kept | None:
+    """What was kept, if all it was made of is still the same."""
     try:
         written = place.read_bytes()
         if hashlib.blake2b(written[_SUM:], digest_size=_SUM).digest() != written[:_SUM]:
@@ -71,7 +82,7 @@ def read(place: Path, key: bytes, variables: Mapping[str, str]) -> Catalog | Non
         return None
     fresh = kept.key == key and kept.values == values_of(kept.names, variables)
     fresh = fresh and all(file_digest(path) == seen for path, seen in kept.watched.items())
-    return kept.catalog if fresh else None
+    return kept if fresh else None
 
 
 def write(place: Path, kept: Kept, secrets: Mapping[str, str]) -> None:

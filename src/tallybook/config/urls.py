@@ -3,37 +3,23 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from urllib.parse import parse_qs, unquote, unquote_plus
 
+from tallybook.adapters import AdapterError
 from tallybook.config.parameters import wrong_parameter
+from tallybook.source_kinds import UrlRules
+from tallybook.sources import REGISTRY, kind_of, scheme_of
 
-DIALECTS = {
-    "sqlite": "sqlite",
-    "postgresql": "postgres",
-    "postgres": "postgres",
-    "mysql": "mysql",
-    "mariadb": "mysql",
-    "duckdb": "duckdb",
-    "clickhouse": "clickhouse",
-    "chdb": "clickhouse",
-    "bigquery": "bigquery",
-    "mssql": "tsql",
-    "oracle": "oracle",
-    "redshift": "redshift",
-    "snowflake": "snowflake",
-    "trino": "trino",
-}
-"""The registry of sources: a URL's scheme, before any +driver, to sqlglot's name for its SQL."""
 WEBHOOKS = ("http", "https")
 """Schemes of alerts that need no extra."""
-_FILES = ("sqlite", "duckdb", "chdb")
+Find = Callable[[str], "UrlRules | None"]
+"""How URLs of a scheme are read; None for a scheme that no source has."""
 
 HIDDEN = "***"
-_SCHEME = re.compile(r"([A-Za-z][\w.-]*)(\+[\w.-]+)?:")
+_DRIVER = re.compile(r"[A-Za-z][\w.-]*\+([\w.-]+):")
 _SECRET_WORDS = "odbc_connect|pass|pwd|secret|token|key|credential|auth"
 # A whole URL may hold blanks and quotes in its password; one within a text ends there.
 _PASSWORD = re.compile(r"\A(\s*\w[\w+.-]*://[^:/?#@]*):(.*)@", re.DOTALL)
@@ -53,21 +39,28 @@ _SHORT = 8
 """Up to so many letters a secret is hidden only where it stands alone: `app` must not eat `application`."""
 
 
-def scheme_of(url: str) -> str:
-    """`postgresql` of postgresql+psycopg://…; empty when there is none."""
-    found = _SCHEME.match(url)
-    return found[1].lower() if found else ""
+def registered(scheme: str) -> UrlRules | None:
+    """As the adapter of a scheme describes its URLs. Raises AdapterError when it cannot be imported."""
+    kind = kind_of(scheme) if scheme else None
+    return kind.rules if kind else None
 
 
 def dialect_of(url: str) -> str | None:
     """sqlglot's name for the SQL of a source; None when there is no such source."""
-    return DIALECTS.get(scheme_of(url))
+    rules = registered(scheme_of(url))
+    return rules.dialect if rules else None
 
 
-def resolved(url: str, folder: Path) -> str:
-    """With the file of a sqlite or duckdb URL relative to `folder`."""
-    found = re.fullmatch(r"(\w+(?:\+\w+)?:///)(file:)?([^?]*)(\?.*)?", url, re.DOTALL)
-    if not found or scheme_of(url) not in _FILES:
+def names_path(url: str, find: Find = registered) -> bool:
+    """Whether the URL of a source names a file or folder of this machine."""
+    rules = find(scheme_of(url))
+    return rules is not None and rules.names_path
+
+
+def resolved(url: str, folder: Path, find: Find = registered) -> str:
+    """With the file or folder of a URL that names one relative to `folder`."""
+    found = re.fullmatch(r"([\w.-]+(?:\+[\w.-]+)?:///)(file:)?([^?]*)(\?.*)?", url, re.DOTALL)
+    if not found or not names_path(url, find):
         return url
     start, file, path, rest = found[1], found[2] or "", found[3], found[4] or ""
     if not path or path.startswith(("/", ":memory:")) or re.match(r"[A-Za-z]:[/\\]", path):
@@ -75,44 +68,44 @@ def resolved(url: str, folder: Path) -> str:
     return f"{start}{file}{(folder / path).as_posix()}{rest}"
 
 
-def resolved_path(path: str, folder: Path) -> str:
-    """A folder or file relative to `folder`, with a / at the end of a folder."""
-    whole = Path(os.path.normpath(folder / path))
-    return f"{whole.as_posix().rstrip('/')}/" if path.endswith("/") or whole.is_dir() else whole.as_posix()
-
-
-def session_options(url: str, variables: Mapping[str, str]) -> str:
+def session_options(url: str, variables: Mapping[str, str], find: Find = registered) -> str:
     """What a URL sets for the session that decides which rows a policy shows: a hash, for it may hold a name."""
     query = parse_qs(url.partition("?")[2], keep_blank_values=True)
-    options = query.get({"postgres": "options", "snowflake": "role"}.get(dialect_of(url) or "", ""), [])
-    if dialect_of(url) == "postgres" and not options:
-        options = [variables.get("PGOPTIONS", "")]
+    rules = find(scheme_of(url)) or UrlRules(dialect="")
+    options = query.get(rules.session_parameter, [])
+    if rules.session_variable and not options:
+        options = [variables.get(rules.session_variable, "")]
     said = " ".join(" ".join(options).split())
     return hashlib.blake2b(said.encode(), digest_size=4).hexdigest() if said else ""
 
 
-def wrong_url(url: str) -> dict[str, str] | None:
-    """Why a text is not the URL of a source, as the details of a Problem, or None."""
-    expected = ", ".join(f"{name}://…" for name in DIALECTS)
+def wrong_url(url: str, find: Find = registered) -> dict[str, str] | None:
+    """Why a text is not the URL of a source, as the details of a Problem, or None.
+
+    Raises AdapterError when the adapter of its scheme cannot be imported."""
     scheme = scheme_of(url)
     if "://" not in url:
         paste = f'url = "{_proper(url)}"'
-        return {"message": "is not the URL of a database", "expected": expected, "paste": paste}
-    if scheme not in DIALECTS:
-        return _unknown_scheme(url, expected)
+        return {"message": "is not the URL of a database", "expected": _schemes(), "paste": paste}
+    rules = find(scheme)
+    if rules is None:
+        return _unknown_scheme(url, _schemes())
     where = url.partition("://")[2]
-    if scheme in _FILES and where and not where.startswith(("/", "?")):
+    if rules.names_path and where and not where.startswith(("/", "?")):
         paste = f'url = "{scheme}:///{where if _PATH.fullmatch(where) else "app.db"}"'
         return {"message": "needs three slashes before the file", "expected": paste[6:], "paste": paste}
-    if not readable(url):
+    if not readable(url, find):
         return {
             "message": "cannot be read",
             "expected": f"{scheme}://user:password@host:port/database",
             "hint": "signs of a password are written as %XX: / is %2F, @ is %40, : is %3A",
         }
-    driver = (_SCHEME.match(url) or [""] * 3)[2] or ""
-    found = _READABLE.fullmatch(url)
-    return wrong_parameter(scheme, driver.removeprefix("+"), (found and found["query"]) or "")
+    driver, found = _DRIVER.match(url), _READABLE.fullmatch(url)
+    return wrong_parameter(scheme, driver[1] if driver else "", (found and found["query"]) or "", rules)
+
+
+def _schemes() -> str:
+    return ", ".join(f"{name}://…" for name in REGISTRY.names())
 
 
 def _proper(text: str) -> str:
@@ -120,7 +113,7 @@ def _proper(text: str) -> str:
     kind = re.match(r"[a-z]+", text.lower())
     if re.search(r"(?i)\b(host|dbname)\s*=", text):
         return "postgresql://USER:PASSWORD@HOST/DATABASE"
-    if kind and kind[0] in DIALECTS and kind[0] not in _FILES:
+    if kind and kind[0] in REGISTRY.names() and not names_path(f"{kind[0]}:"):
         return f"{kind[0]}://USER:PASSWORD@HOST/DATABASE"
     file = text.removeprefix("sqlite:")
     return f"sqlite:///{file if _PATH.fullmatch(file) else 'app.db'}"
@@ -180,7 +173,7 @@ def secrets_of_address(url: str, variables: Mapping[str, str]) -> dict[str, str]
 def _unknown_scheme(url: str, expected: str) -> dict[str, str]:
     from tallybook.catalog import closest
 
-    meant = closest(scheme_of(url), [name for name in DIALECTS if name != "postgres"])
+    meant = closest(scheme_of(url), [name for name in REGISTRY.names() if name != "postgres"])
     rest = masked_url(url).partition("://")[2]
     return {
         "message": f"names a kind of database, {scheme_of(url)!r}, that cannot be read",
@@ -190,36 +183,43 @@ def _unknown_scheme(url: str, expected: str) -> dict[str, str]:
     }
 
 
-def readable(url: str) -> bool:
+def readable(url: str, find: Find = registered) -> bool:
     """Whether it is known which part of a text is a password: scheme://user:password@host:port/path?query."""
     found = _READABLE.fullmatch(url)
     if found is None:
         return False
     if re.search(rf"\s[^&=]*(?:{_SECRET_WORDS})[^&=]*=", found["query"] or "", re.IGNORECASE):
         return False
-    return scheme_of(url.strip()) in _FILES or not re.search(r"[:@;=]", found["path"] or "")
+    return not re.search(r"[:@;=]", found["path"] or "") or _is_path(url.strip(), find)
 
 
-def masked_url(url: str) -> str:
+def _is_path(url: str, find: Find) -> bool:
+    try:
+        return names_path(url, find)
+    except AdapterError:
+        return False
+
+
+def masked_url(url: str, find: Find = registered) -> str:
     """The URL without its password and without the values of parameters like password=, token= or sslkey=; of one that
     cannot be read no more than the letters before its first colon."""
-    if not readable(url):
+    if not readable(url, find):
         letters = re.match(r"\s*([A-Za-z]{1,20})(?=:|//|\+\w+:)", url)
         return url if _PATH.fullmatch(url) else f"{letters[1]}:…" if letters else "…"
     return _PARAMETER.sub(rf"\1={HIDDEN}", _PASSWORD.sub(rf"\1:{HIDDEN}@", url))
 
 
-def secrets_of(url: str, variables: Mapping[str, str]) -> dict[str, str]:
+def secrets_of(url: str, variables: Mapping[str, str], find: Find = registered) -> dict[str, str]:
     """What must not be seen of a URL, and what is shown instead: its password, the values of its secret
     parameters, each also decoded, and every value of `variables` that was put into it and is not visible
     in `masked_url`."""
-    if not readable(url):
-        shown = masked_url(url)
+    if not readable(url, find):
+        shown = masked_url(url, find)
         return {**dict.fromkeys(_pieces(url, variables), HIDDEN), url: shown} if shown != url else {}
     found = {found[2]: HIDDEN for pattern in (_PASSWORD, _PARAMETER) for found in pattern.finditer(url)}
     for secret in list(found):
         found |= {unquote(secret): HIDDEN, unquote_plus(secret): HIDDEN}
-    shown = masked_url(url)
+    shown = masked_url(url, find)
     if shown != url:
         found[url] = shown
     found |= {value: masked(value, found) for value in variables.values() if value not in shown}
@@ -228,7 +228,7 @@ def secrets_of(url: str, variables: Mapping[str, str]) -> dict[str, str]:
 
 def _pieces(url: str, variables: Mapping[str, str]) -> list[str]:
     """Whatever could be the password of a text that cannot be read."""
-    known = {*DIALECTS, "localhost", "host", "port", "user", "password", "dbname", "database", "https", "jdbc"}
+    known = {*REGISTRY.names(), "localhost", "host", "port", "user", "password", "dbname", "database", "https", "jdbc"}
     found = [value for value in variables.values() if len(value) > 3 and value != url]
     pieces = re.split(r"[\s:/@?&=;,'\"+\\]+", url)
     return found + [one for one in pieces if len(one) > 3 and one.lower() not in known and not _PATH.fullmatch(one)]

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from tallybook.collect.bind import Facts, bind, day_of_value
-from tallybook.config.urls import masked_url, resolved, scheme_of, wrong_url
+from tallybook.config.urls import masked_url, names_path, resolved, wrong_url
 from tallybook.draft.guess import LEVELS, Guesser, Idea
 from tallybook.draft.seen import Seen, see
 from tallybook.draft.words import MONEY, PEOPLE, plural
@@ -99,7 +99,7 @@ def _new_id(url: str, now: datetime) -> str:
 
 def _shown_url(url: str, folder: Path) -> tuple[str, str]:
     """The URL of a file relative to the folder; any other as a variable, because it may hold a password."""
-    if scheme_of(url) not in ("sqlite", "duckdb"):
+    if not names_path(url):
         return f"${{{VARIABLE}}}", VARIABLE
     start, _, path = url.partition(":///")
     place, question, rest = path.partition("?")
@@ -146,7 +146,7 @@ def _held_against(source: Source, made: Draft, idea: Idea) -> Facts | None:
     raw = {"sources": {made.source: {"url": "…"}}, "metrics": {idea.name: idea.keys}}
     try:
         with isolated():
-            catalog = build(raw, dialects={made.source: source.dialect})
+            catalog = build(raw, kinds={made.source: source.kind})
             facts = bind(source, catalog.metrics[idea.name], made.timezone, idea.name)
     except SourceUnavailable:
         raise
@@ -219,8 +219,11 @@ def _as_sql(source: Source, column: str) -> str:
 
     from tallybook.draft.reserved import RESERVED
 
-    plain = r"[a-z_][a-z0-9_]*" if source.dialect == "postgres" else r"[A-Za-z_]\w*"
-    return column if re.fullmatch(plain, column) and column.upper() not in RESERVED else source.quote(column)
+    return (
+        column
+        if re.fullmatch(source.kind.plain_name, column) and column.upper() not in RESERVED
+        else source.quote(column)
+    )
 
 
 # --- names ----------------------------------------------------------------------------------------------------

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shlex
 
 from tallybook.schedule.job import File, Job, comment
 from tallybook.timetable import cron_of
@@ -67,7 +66,7 @@ def _workflow(job: Job) -> str:
         "      - uses: actions/setup-python@v6",
         "        with:",
         '          python-version: "3.13"',
-        f"      - run: {q(f'pip install {shlex.quote(job.requirement)}')}",
+        f"      - run: {q(f'pip install {job.requirements}')}",
         *([] if job.lasts else _cache(job, "restore")),
         f"      - run: {q(job.there, ensure_ascii=False)}",
         *_env(job),

@@ -44,7 +44,7 @@ def _job(job: Job) -> str:
         "  timeout: 3 hours",
         *([] if job.lasts else _cache(job)),
         "  script:",
-        f"    - {q(f'pip install --quiet {shlex.quote(job.requirement)}')}",
+        f"    - {q(f'pip install --quiet {job.requirements}')}",
         f"    - {q(job.there, ensure_ascii=False)}",
         "  # Another run is at work: not an error.",
         "  allow_failure:",

@@ -23,7 +23,7 @@ def files(job: Job) -> tuple[File, ...]:
         f"  Run Command:  {job.there}",
         f"It knows no zones: {safe.says(job.zone)} It sometimes leaves out a day; the next run collects both.",
         "",
-        f"requirements.txt of the app names {job.requirement}.",
+        f"requirements.txt of the app names {' and '.join(job.required)}.",
         *([variables] if job.away else []),
         *([] if job.lasts else ["", DISK_IS_LOST]),
     )

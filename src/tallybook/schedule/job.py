@@ -16,18 +16,14 @@ from typing import NamedTuple
 from tallybook import calendar
 from tallybook.config import Project
 from tallybook.config.files import variables_of
-from tallybook.config.urls import WEBHOOKS, dialect_of, scheme_of
+from tallybook.config.urls import WEBHOOKS
 from tallybook.errors import QueryError
 from tallybook.metrics import SHEETS, Catalog
+from tallybook.sources import kind_of, scheme_of
 from tallybook.store import IN_LEDGER
 from tallybook.timetable import Quiet, Timetable
 
 DEFAULT = time(3, 30)
-PACKAGES = {
-    "postgres": "postgresql", "mysql": "mysql", "clickhouse": "clickhouse", "bigquery": "bigquery", "tsql": "mssql",
-    "oracle": "oracle", "redshift": "redshift", "snowflake": "snowflake", "trino": "trino",
-}  # fmt: skip
-"""The extra that reads databases of a dialect."""
 IMAGE = "python:3.13-slim"
 
 
@@ -64,6 +60,8 @@ class Job:
     keys: tuple[Variable, ...] = ()
     """Those of Google Sheets, for hosts where `tallybook sheets setup` has kept nothing."""
     extras: tuple[str, ...] = ()
+    packages: tuple[str, ...] = ()
+    """Of the adapters that are not Tallybook's own."""
     metric_files: bool = False
     inside: PurePosixPath
     """The project's folder within its repository."""
@@ -99,9 +97,14 @@ class Job:
         return shlex.join(("tallybook", "run", "--quiet", *where))
 
     @property
-    def requirement(self) -> str:
-        """What pip is to install."""
-        return f"tallybook[{','.join(self.extras)}]" if self.extras else "tallybook"
+    def required(self) -> tuple[str, ...]:
+        """The packages that pip is to install."""
+        return (f"tallybook[{','.join(self.extras)}]" if self.extras else "tallybook", *self.packages)
+
+    @property
+    def requirements(self) -> str:
+        """The same for a shell."""
+        return shlex.join(self.required)
 
     @property
     def lasts(self) -> bool:
@@ -180,9 +183,9 @@ def job_of(project: Project, *, at: time | None, today: date, user: str, wsl: st
     catalog = project.catalog
     _refuse_control_characters(project.folder)
     repository = next((p for p in (project.folder, *project.folder.parents) if (p / ".git").exists()), project.folder)
-    dialects = {dialect_of(source.url) or "" for source in catalog.sources.values()}
+    kinds = [kind for source in catalog.sources.values() if (kind := kind_of(source.url))]
     sheets = any(delivery.to == SHEETS for delivery in catalog.deliveries.values())
-    extras = {PACKAGES[dialect] for dialect in dialects if dialect in PACKAGES} | ({"google"} if sheets else set())
+    extras = {kind.extra for kind in kinds if kind.extra} | ({"google"} if sheets else set())
     extras |= {"postgresql"} if catalog.book.ledger else set()
     extras |= set() if all(scheme_of(to) in WEBHOOKS for to in catalog.alerts.to) else {"alerts"}
     at = at or _declared(catalog.schedule.cron, catalog.book.timezone)
@@ -191,6 +194,7 @@ def job_of(project: Project, *, at: time | None, today: date, user: str, wsl: st
         at=at, tells=_tells(catalog, at), zone=catalog.book.timezone, today=today,
         variables=tuple(Variable(*found) for found in variables_of(project.folder).items()),
         keys=_keys() if sheets else (), extras=tuple(sorted(extras)),
+        packages=tuple(sorted({kind.package for kind in kinds if kind.package})),
         metric_files=(project.folder / "metrics").is_dir(),
         inside=PurePosixPath(project.folder.relative_to(repository).as_posix()), user=user, wsl=wsl, utc=utc,
     )  # fmt: skip

@@ -123,7 +123,7 @@ def _dockerfile(job: Job) -> str:
     head = comment("Only what is declared goes into the image: no .env, no book.")
     lines = [
         f"FROM {IMAGE}",
-        f"RUN pip install --no-cache-dir {shlex.quote(job.requirement)}",
+        f"RUN pip install --no-cache-dir {job.requirements}",
         f"WORKDIR {FOLDER}",
         "COPY tallybook.toml ./",
         *(["COPY metrics/ metrics/"] if job.metric_files else []),

@@ -1,52 +1,100 @@
-"""Databases that are read. One file each; one line here each; third parties use the entry point group
-`tallybook.sources` with the same kind of value."""
+"""Databases that are read. Each has one file and one line here; the entry points of `tallybook.sources` of other packages are
+lines like these: the scheme of a URL, and "module:Class"."""
 
 from __future__ import annotations
 
-import importlib
+import os
+import re
 from collections.abc import Mapping
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+import msgspec
+
+from tallybook.adapters import Registry
 from tallybook.errors import DeclarationError, SourceError
 from tallybook.isolation import isolated
 
 if TYPE_CHECKING:
     from tallybook.metrics import SourceSettings
+    from tallybook.source_kinds import SourceKind
     from tallybook.sources.base import Source
 
-REGISTRY = {
-    "sqlite": "tallybook.sources.sqlite:SqliteSource",
-    "duckdb": "tallybook.sources.duckdb:DuckdbSource",
-    "postgresql": "tallybook.sources.postgresql:PostgresqlSource",
-    "postgres": "tallybook.sources.postgresql:PostgresqlSource",
-    "mysql": "tallybook.sources.mysql:MysqlSource",
-    "mariadb": "tallybook.sources.mysql:MysqlSource",
-    "clickhouse": "tallybook.sources.clickhouse:ClickhouseSource",
-    "bigquery": "tallybook.sources.bigquery:BigquerySource",
-    "mssql": "tallybook.sources.mssql:MssqlSource",
-    "oracle": "tallybook.sources.oracle:OracleSource",
-    "redshift": "tallybook.sources.redshift:RedshiftSource",
-    "snowflake": "tallybook.sources.snowflake:SnowflakeSource",
-    "trino": "tallybook.sources.trino:TrinoSource",
-    "chdb": "tallybook.sources.clickhouse:ClickhouseSource",
-}
+_SCHEME = re.compile(r"([A-Za-z][\w.-]*)(\+[\w.-]+)?:")
+
+REGISTRY: Registry[SourceKind] = Registry(
+    group="tallybook.sources",
+    builtin={
+        "sqlite": "tallybook.sources.sqlite:SqliteSource",
+        "postgresql": "tallybook.sources.postgresql:PostgresqlSource",
+        "postgres": "tallybook.sources.postgresql:PostgresqlSource",
+        "mysql": "tallybook.sources.mysql:MysqlSource",
+        "mariadb": "tallybook.sources.mysql:MysqlSource",
+        "duckdb": "tallybook.sources.duckdb:DuckdbSource",
+        "clickhouse": "tallybook.sources.clickhouse:ClickhouseSource",
+        "chdb": "tallybook.sources.clickhouse:ChdbSource",
+        "bigquery": "tallybook.sources.bigquery:BigquerySource",
+        "mssql": "tallybook.sources.mssql:MssqlSource",
+        "oracle": "tallybook.sources.oracle:OracleSource",
+        "redshift": "tallybook.sources.redshift:RedshiftSource",
+        "snowflake": "tallybook.sources.snowflake:SnowflakeSource",
+        "trino": "tallybook.sources.trino:TrinoSource",
+    },
+)
+"""By the scheme of a URL."""
+
+
+def scheme_of(url: str) -> str:
+    """`postgresql` of postgresql+psycopg://…; empty when there is none."""
+    found = _SCHEME.match(url)
+    return found[1].lower() if found else ""
+
+
+def kind_of(url: str) -> SourceKind | None:
+    """The descriptor of the source that reads a URL, or of a scheme; None where there is no such source.
+
+    Raises AdapterError when the adapter is registered and cannot be imported."""
+    scheme = scheme_of(url) or url
+    return REGISTRY.kind(scheme) if scheme in REGISTRY.builtin or scheme in REGISTRY.installed else None
 
 
 def open_source(settings: SourceSettings) -> Source:
-    """The adapter for the URL of `settings`. Connects only when something is read.
+    """The source for the URL of `settings`, with its own options read. Connects only when something is read.
 
     Raises DeclarationError when no adapter reads such URLs."""
-    scheme = settings.url.partition(":")[0].partition("+")[0].lower()
-    place = REGISTRY.get(scheme) or _from_entry_point(scheme)
-    if place is None:
+    kind = kind_of(settings.url)
+    if kind is None:
+        scheme = scheme_of(settings.url)
         raise DeclarationError(
             f"sources.{settings.name}.url: no adapter reads {scheme!r} URLs",
-            hint=f'one of {", ".join(sorted(REGISTRY))}: url = "postgresql://user@host/database"',
+            hint=f'one of {", ".join(sorted(REGISTRY.names()))}: url = "postgresql://user@host/database"',
         )
-    module, _, name = place.partition(":")
-    adapter: type[Source] = getattr(importlib.import_module(module), name)
-    return adapter(settings)
+    adapter: type[Source] = REGISTRY.adapter(scheme_of(settings.url))
+    return adapter(msgspec.structs.replace(settings, options=read_options(kind, settings)))
+
+
+def read_options(kind: SourceKind, settings: SourceSettings) -> dict[str, Any]:
+    """The values of a source's own keys, as its readers return them; paths are absolute."""
+    return {
+        option.name: _absolute(option.read(settings.options[option.name]), settings.folder)
+        if option.paths
+        else option.read(settings.options[option.name])
+        for option in kind.options
+        if option.name in settings.options
+    }
+
+
+def _absolute(value: Any, folder: str) -> Any:
+    if isinstance(value, str):
+        return absolute_path(value, Path(folder))
+    return tuple(absolute_path(path, Path(folder)) for path in value)
+
+
+def absolute_path(path: str, folder: Path) -> str:
+    """A folder or file relative to `folder`, with a / at the end of a folder."""
+    whole = Path(os.path.normpath(folder / path))
+    return f"{whole.as_posix().rstrip('/')}/" if path.endswith("/") or whole.is_dir() else whole.as_posix()
 
 
 def open_sources(declared: Mapping[str, SourceSettings]) -> tuple[dict[str, Source], dict[str, SourceError]]:
@@ -67,12 +115,3 @@ def close_sources(sources: Mapping[str, Source]) -> None:
     for source in sources.values():
         with suppress(SourceError), isolated():
             source.close()
-
-
-def _from_entry_point(scheme: str) -> str | None:
-    from importlib.metadata import entry_points
-
-    for point in entry_points(group="tallybook.sources"):
-        if point.name == scheme:
-            return point.value
-    return None

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Context, Decimal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from tallybook.calendar import ONE_DAY, zone
 from tallybook.errors import NotFinite, SourceError
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from tallybook.metrics import SourceSettings
+    from tallybook.source_kinds import SourceKind
 
 INT, DEC, FLOAT, TEXT, BOOL = "int", "decimal", "float", "text", "bool"
 TIMESTAMP, TIMESTAMPTZ, DATE, UUID, BYTES, OTHER = (
@@ -163,8 +164,8 @@ class Reader(abc.ABC):
 class Source(abc.ABC):
     """A database that is read. Methods that build SQL are pure; the others connect."""
 
-    dialect: str
-    """sqlglot's name for its SQL."""
+    kind: ClassVar[SourceKind]
+    """What it says about itself."""
     apart: str = ""
     """Closes a subquery that must not be folded into the query around it."""
     grouping_sets: bool = False
@@ -176,8 +177,15 @@ class Source(abc.ABC):
 
     def __init__(self, settings: SourceSettings) -> None:
         self.settings = settings
+        self.options = {option.name: settings.options.get(option.name, option.default) for option in self.kind.options}
+        """The values of the source's own keys in `[sources.NAME]`, with the defaults of those that are left out."""
         self.remembered: dict[tuple[str, ...], Any] = {}
         """What the catalogue said and what was found to be unique, for the life of this object: one command."""
+
+    @property
+    def dialect(self) -> str:
+        """sqlglot's name for its SQL."""
+        return self.kind.dialect
 
     # -- reading -------------------------------------------------------------------------------
 

@@ -7,15 +7,18 @@ from datetime import datetime
 from typing import Any, ClassVar
 
 from tallybook.errors import SourceError
+from tallybook.source_kinds import UNTESTED, SourceKind
 from tallybook.sources.base import DEC, TIMESTAMP, TIMESTAMPTZ, ColumnType
 from tallybook.sources.warehouse import WarehouseSource
 
 
 class BigquerySource(WarehouseSource):
-    dialect = "bigquery"
+    kind = SourceKind(
+        name="bigquery", title="BigQuery", schemes=("bigquery",), dialect="bigquery", extra="bigquery", experimental=UNTESTED,
+        example="bigquery://PROJECT/DATASET",
+    )  # fmt: skip
     calendar_times = True
     drivername = "bigquery"
-    extra = "bigquery"
     clock = "SELECT UNIX_MILLIS(CURRENT_TIMESTAMP())"
     took_long = "Job timed out|job_timeout|exceeded the time limit|Operation timed out"
     missing = "Not found|Unrecognized name|Function not found|was not found"

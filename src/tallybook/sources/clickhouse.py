@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from tallybook.errors import SourceError, SourceUnavailable
 from tallybook.metrics import schema_and_table
+from tallybook.source_kinds import SourceKind
 from tallybook.sources.base import (
     DEC,
     FLOAT,
@@ -62,6 +63,11 @@ _MISSING = (46, 47, 60, 81, 36)
 
 
 class ClickhouseSource(ClickhouseSql):
+    kind = SourceKind(
+        name="clickhouse", title="ClickHouse", schemes=("clickhouse",), dialect="clickhouse", extra="clickhouse",
+        example="clickhouse://USER:PASSWORD@HOST:8123/DATABASE", parameters=("secure", "verify"), policies=True,
+        parameter_hints={"database": "the database is the path: clickhouse://user@host:8123/app"},
+    )  # fmt: skip
     calendar_times = True
     snapshots = False
 
@@ -310,6 +316,16 @@ def _code(error: Exception) -> int | None:
 def _said(error: Exception) -> str:
     text = " ".join(str(error).split())
     return text.partition("DB::Exception: ")[2] or text or type(error).__name__
+
+
+class ChdbSource(ClickhouseSource):
+    """ClickHouse in this process, on a folder."""
+
+    kind = SourceKind(
+        name="chdb", title="chDB", schemes=("chdb",), dialect="clickhouse", extra="chdb", location="folder",
+        example="chdb:///path/to/folder", parameters=(), policies=True,
+        parameter_hints={"database": 'name the tables with their database: table = "app.orders"'},
+    )  # fmt: skip
 
 
 class ClickhouseReader(Reader):

@@ -29,8 +29,6 @@ _DAY = re.compile(r"toDate32\('([^']*)'\)")
 class ClickhouseSql(Source):
     """The methods that build SQL, which are pure."""
 
-    dialect = "clickhouse"
-
     def quote(self, name: str) -> str:
         return "`" + name.replace("\\", "\\\\").replace("`", "\\`") + "`"
 

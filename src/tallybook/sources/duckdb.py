@@ -12,8 +12,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tallybook.adapters import Option
 from tallybook.errors import SourceError, SourceUnavailable
 from tallybook.metrics import schema_and_table
+from tallybook.source_kinds import SourceKind
 from tallybook.sources.base import (
     BOOL,
     BYTES,
@@ -59,9 +61,28 @@ CONFIG: dict[str, str | bool | int | float | list[str]] = {
 """No extension from anywhere, and no variable of this process as a table."""
 
 
+def _read_paths(value: Any) -> tuple[str, ...]:
+    from tallybook.catalog.values import read_paths
+
+    return read_paths(value)
+
+
+FILES = Option(
+    name="files",
+    read=_read_paths,
+    example='["exports/"]',
+    help="folders (with a `/` at the end) and files that a [DuckDB source](sources.md#duckdb) may read beside its own",
+    default=(),
+    paths=True,
+)
+
+
 class DuckdbSource(FileSource["duckdb.DuckDBPyConnection"]):
-    dialect = "duckdb"
-    example = "duckdb:///path/to/app.duckdb"
+    kind = SourceKind(
+        name="duckdb", title="DuckDB", schemes=("duckdb",), dialect="duckdb", location="file",
+        example="duckdb:///path/to/app.duckdb", scratch="tallybook.trials.scratch:DuckdbScratch",
+        parameters=("access_mode", "read_only"), options=(FILES,),
+    )  # fmt: skip
 
     def _connect(self) -> duckdb.DuckDBPyConnection:
         import duckdb
@@ -91,8 +112,8 @@ class DuckdbSource(FileSource["duckdb.DuckDBPyConnection"]):
 
     def _close_doors(self, connection: duckdb.DuckDBPyConnection) -> None:
         """Only the file itself and `files` can be reached from here on; the engine does not allow a way back."""
-        folders = sorted(path for path in self.settings.files if path.endswith("/"))
-        files = sorted(path for path in self.settings.files if not path.endswith("/"))
+        folders = sorted(path for path in self.options["files"] if path.endswith("/"))
+        files = sorted(path for path in self.options["files"] if not path.endswith("/"))
         setting = "SELECT current_setting('enable_external_access'), current_setting('allowed_directories')"
         access, allowed = connection.execute(setting).fetchall()[0]
         if access:

@@ -6,7 +6,7 @@ import re
 from abc import abstractmethod
 from datetime import datetime
 from pathlib import Path
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from tallybook.errors import SourceUnavailable
 from tallybook.sources.base import Source
@@ -16,9 +16,7 @@ C = TypeVar("C")
 
 
 class FileSource(Source, Generic[C]):
-    """`example`: the URL of one, as it is pasted."""
-
-    example: ClassVar[str]
+    """`kind.example` is the URL of one, as it is pasted."""
 
     def __init__(self, settings: Any) -> None:
         super().__init__(settings)
@@ -36,7 +34,7 @@ class FileSource(Source, Generic[C]):
         if not Path(self.path).is_file():
             raise SourceUnavailable(
                 f"source {self.settings.name!r}: there is no file {self.path}",
-                hint=f'write its path in tallybook.toml: [sources.{self.settings.name}] url = "{self.example}"',
+                hint=f'write its path in tallybook.toml: [sources.{self.settings.name}] url = "{self.kind.example}"',
             )
         return self._connect()
 

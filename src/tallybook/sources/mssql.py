@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from datetime import date, datetime
 from typing import Any, ClassVar
 
+from tallybook.source_kinds import UNTESTED, SourceKind
 from tallybook.sources.base import BOOL, DEC, FLOAT, TEXT, TIMESTAMP, TIMESTAMPTZ, UUID, ColumnType, TimeForm
 from tallybook.sources.warehouse import TransactionSource
 
@@ -24,10 +25,12 @@ _LEAVES = 256
 
 
 class MssqlSource(TransactionSource):
-    dialect = "tsql"
+    kind = SourceKind(
+        name="mssql", title="SQL Server", schemes=("mssql",), dialect="tsql", extra="mssql", policies=True, experimental=UNTESTED,
+        example="mssql://USER:PASSWORD@HOST/DATABASE",
+    )  # fmt: skip
     calendar_times = True
     drivername = "mssql+pymssql"
-    extra = "mssql"
     has_indexes = True
     snapshots = False
     clock = "SELECT SYSUTCDATETIME()"

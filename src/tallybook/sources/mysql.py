@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from tallybook.errors import SourceError, SourceUnavailable
+from tallybook.source_kinds import SourceKind
 from tallybook.sources.base import (
     BIT,
     BYTES,
@@ -39,11 +40,20 @@ if TYPE_CHECKING:
 
 _BINARY_CHARSET = 63
 
+_PARAMETERS = """auth_plugin_map autocommit bind_address binary_prefix charset client_flag collation compress connect_timeout
+    database db host init_command local_infile max_allowed_packet named_pipe passwd password plugin_dir port program_name
+    read_default_file read_default_group read_timeout server_public_key sql_mode ssl ssl_ca ssl_capath ssl_cert
+    ssl_check_hostname ssl_cipher ssl_disabled ssl_key ssl_key_password ssl_verify_cert ssl_verify_identity unix_socket
+    use_unicode user write_timeout"""
+
 
 class MysqlSource(DescribedServer):
-    dialect = "mysql"
+    kind = SourceKind(
+        name="mysql", title="MySQL", schemes=("mysql", "mariadb"), dialect="mysql", extra="mysql",
+        example="mysql://USER:PASSWORD@HOST/DATABASE", scratch="tallybook.trials.scratch:MysqlScratch",
+        parameters=tuple(_PARAMETERS.split()), drivers=("pymysql",), booleans_are_numbers=True, impossible_dates=True,
+    )  # fmt: skip
     drivername = "mysql+pymysql"
-    extra = "mysql"
 
     def connect_options(self, driver: str) -> dict[str, Any]:
         """One statement per query, whatever the URL says."""

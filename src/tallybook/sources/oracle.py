@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from datetime import date, datetime
 from typing import Any, ClassVar
 
+from tallybook.source_kinds import UNTESTED, SourceKind
 from tallybook.sources.base import BYTES, FLOAT, TEXT, TIMESTAMP, TIMESTAMPTZ, ColumnType, TimeForm
 from tallybook.sources.server import DescribedServer
 from tallybook.sources.warehouse import TransactionSource
@@ -15,9 +16,11 @@ _ANY_SCALE = -127
 
 
 class OracleSource(DescribedServer, TransactionSource):
-    dialect = "oracle"
+    kind = SourceKind(
+        name="oracle", title="Oracle", schemes=("oracle",), dialect="oracle", extra="oracle", policies=True, experimental=UNTESTED,
+        example="oracle://USER:PASSWORD@HOST/?service_name=NAME",
+    )  # fmt: skip
     drivername = "oracle+oracledb"
-    extra = "oracle"
     folds_to_upper = True
     has_indexes = True
     clock = "SELECT SYS_EXTRACT_UTC(SYSTIMESTAMP) FROM DUAL"

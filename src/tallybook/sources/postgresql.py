@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from tallybook.errors import SourceError, SourceUnavailable
 from tallybook.logs import quiet
 from tallybook.metrics import APPLY
+from tallybook.source_kinds import SourceKind
 from tallybook.sources.base import (
     BOOL,
     BYTES,
@@ -70,13 +71,33 @@ _POLICIES = """\
 SELECT n.nspname || '.' || c.relname, row_security_active(c.oid) FROM pg_class c
 JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relrowsecurity ORDER BY 1"""
 
+_PARAMETERS = """application_name channel_binding client_encoding connect_timeout dbname fallback_application_name gssdelegation
+    gssencmode gsslib host hostaddr keepalives keepalives_count keepalives_idle keepalives_interval krbsrvname
+    load_balance_hosts max_protocol_version min_protocol_version oauth_client_id oauth_client_secret oauth_issuer oauth_scope
+    options passfile password port replication require_auth requirepeer requiressl scram_client_key scram_server_key service
+    servicefile ssl_max_protocol_version ssl_min_protocol_version sslcert sslcertmode sslcompression sslcrl sslcrldir sslkey
+    sslkeylogfile sslmode sslnegotiation sslpassword sslrootcert sslsni target_session_attrs tcp_user_timeout user"""
+
+
+def _knows_parameter(name: str) -> bool:
+    """Whether the libpq that is installed knows a parameter that is newer than `_PARAMETERS`."""
+    try:
+        from psycopg.pq import Conninfo
+    except ImportError:
+        return False
+    return any(option.keyword.decode() == name for option in Conninfo.get_defaults())
+
 
 class PostgresqlSource(DescribedServer):
-    dialect = "postgres"
+    kind = SourceKind(
+        name="postgresql", title="PostgreSQL", schemes=("postgresql", "postgres"), dialect="postgres", extra="postgresql",
+        example="postgresql://USER:PASSWORD@HOST/DATABASE", scratch="tallybook.trials.scratch:ServerScratch",
+        parameters=tuple(_PARAMETERS.split()), drivers=("psycopg",), newer_parameter=_knows_parameter,
+        session_parameter="options", session_variable="PGOPTIONS", policies=True, plain_name="[a-z_][a-z0-9_]*",
+    )  # fmt: skip
     grouping_sets = True
     drivername = "postgresql+psycopg"
     _knows_policies = True
-    extra = "postgresql"
     engine_options: ClassVar = {"use_native_hstore": False}  # no question for a type on every connection
 
     def connect_options(self, driver: str) -> dict[str, Any]:

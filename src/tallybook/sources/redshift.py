@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, ClassVar
 
+from tallybook.source_kinds import UNTESTED, SourceKind
 from tallybook.sources.base import ColumnType
 from tallybook.sources.server import DescribedServer
 from tallybook.sources.warehouse import TIMESTAMP, TIMESTAMPTZ, TransactionSource
@@ -19,9 +20,11 @@ _NUMERIC = 1700
 
 
 class RedshiftSource(DescribedServer, TransactionSource):
-    dialect = "redshift"
+    kind = SourceKind(
+        name="redshift", title="Redshift", schemes=("redshift",), dialect="redshift", extra="redshift", experimental=UNTESTED,
+        example="redshift://USER:PASSWORD@HOST/DATABASE",
+    )  # fmt: skip
     drivername = "redshift+redshift_connector"
-    extra = "redshift"
     clock = "SELECT EXTRACT(EPOCH FROM GETDATE())"
     took_long = "canceling statement due to statement timeout|cancelled on user's request|statement timeout"
     denied = "permission denied"

@@ -22,7 +22,6 @@ class ServerSource(Source):
     """A database server reached through SQLAlchemy's engine; statements go to the driver as they are."""
 
     drivername: str
-    extra: str
     engine_options: ClassVar[Mapping[str, Any]] = {}
     """Of SQLAlchemy's dialect."""
 
@@ -63,7 +62,7 @@ class ServerSource(Source):
                 driver = getattr(error, "name", None) or f"of {url.drivername} URLs"
                 raise SourceUnavailable(
                     f"source {self.settings.name!r} needs the driver {driver}",
-                    hint=f"pip install 'tallybook[{self.extra}]'",
+                    hint=self.kind.install,
                 ) from None
             except Exception as error:  # as where BigQuery finds no credentials
                 raise self._unreachable(error) from None

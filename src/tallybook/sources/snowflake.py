@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, ClassVar
 
+from tallybook.source_kinds import UNTESTED, SourceKind
 from tallybook.sources.base import ColumnType
 from tallybook.sources.server import DescribedServer
 from tallybook.sources.warehouse import TIMESTAMP, TIMESTAMPTZ, WarehouseSource
@@ -18,9 +19,11 @@ _NAMES = (
 
 
 class SnowflakeSource(DescribedServer, WarehouseSource):
-    dialect = "snowflake"
+    kind = SourceKind(
+        name="snowflake", title="Snowflake", schemes=("snowflake",), dialect="snowflake", extra="snowflake", policies=True, experimental=UNTESTED,
+        session_parameter="role", example="snowflake://USER:PASSWORD@ACCOUNT/DATABASE/SCHEMA",
+    )  # fmt: skip
     drivername = "snowflake"
-    extra = "snowflake"
     folds_to_upper = True
     clock = "SELECT DATE_PART(EPOCH_MILLISECOND, CURRENT_TIMESTAMP())"
     took_long = "statement or warehouse timeout|reached its statement timeout|000630"

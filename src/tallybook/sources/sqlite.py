@@ -19,6 +19,7 @@ from typing import Any
 
 from tallybook.errors import SourceError, SourceUnavailable
 from tallybook.metrics import schema_and_table
+from tallybook.source_kinds import SourceKind
 from tallybook.sources.base import (
     BOOL,
     DATE,
@@ -45,11 +46,15 @@ ATTEMPTS = 20
 """So often a statement is made again while somebody writes to a file that we may only read."""
 _HALF = 2**32
 _EXACT = Context(prec=60)
+_PARAMETERS = "cache cached_statements check_same_thread detect_types immutable isolation_level mode nolock timeout uri"
 
 
 class SqliteSource(FileSource["sqlite3.Connection"]):
-    dialect = "sqlite"
-    example = "sqlite:///path/to/app.db"
+    kind = SourceKind(
+        name="sqlite", title="SQLite", schemes=("sqlite",), dialect="sqlite", location="file",
+        example="sqlite:///path/to/app.db", scratch="tallybook.trials.scratch:SqliteScratch",
+        parameters=tuple(_PARAMETERS.split()), typeless_columns=True, money_as_integers=True, booleans_are_numbers=True,
+    )  # fmt: skip
     apart = " LIMIT -1 OFFSET 0"
 
     def __init__(self, settings: Any) -> None:

@@ -6,15 +6,18 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, ClassVar
 
+from tallybook.source_kinds import UNTESTED, SourceKind
 from tallybook.sources.base import ColumnType
 from tallybook.sources.server import DescribedServer
 from tallybook.sources.warehouse import TIMESTAMP, TIMESTAMPTZ, WarehouseSource
 
 
 class TrinoSource(DescribedServer, WarehouseSource):
-    dialect = "trino"
+    kind = SourceKind(
+        name="trino", title="Trino", schemes=("trino",), dialect="trino", extra="trino", experimental=UNTESTED,
+        example="trino://USER@HOST/CATALOG/SCHEMA",
+    )  # fmt: skip
     drivername = "trino"
-    extra = "trino"
     clock = "SELECT TO_UNIXTIME(CURRENT_TIMESTAMP)"
     took_long = "EXCEEDED_TIME_LIMIT|exceeded the maximum (run|execution) time limit"
     missing = r"(TABLE|COLUMN|SCHEMA|CATALOG|FUNCTION)_NOT_FOUND|cannot be resolved|does not exist"

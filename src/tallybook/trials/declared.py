@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from tallybook.errors import DeclarationError, Problem, Problems
+from tallybook.trials.scratch import file_kinds
 
 Rows = list[dict[str, Any]]
 FILE_KEYS = ("now", "dialect", "given", "types", "test")
@@ -20,7 +21,6 @@ QUESTION = {
 }  # fmt: skip
 """Keys that ask, and what `Book.query` calls them."""
 TEST_KEYS = ("name", "now", "given", "expect", "refused", *QUESTION)
-DIALECTS = ("sqlite", "duckdb")
 EXAMPLE = """\
 now = 2026-03-10T12:00:00Z
 
@@ -85,8 +85,8 @@ def _trial(file: str, number: int, test: dict[str, Any], raw: dict[str, Any], pr
         problems.add(at, "asks for nothing", expected='query = "metric", or several with commas')
     if ("expect" in test) == ("refused" in test):
         problems.add(at, "says not what must come", expected='either expect = […] or refused = "a part of why"')
-    if raw.get("dialect") not in (None, *DIALECTS):
-        problems.add(file, "dialect", seen=str(raw["dialect"]), expected=" or ".join(DIALECTS))
+    if raw.get("dialect") is not None and raw["dialect"] not in (known := file_kinds()):
+        problems.add(file, "dialect", seen=str(raw["dialect"]), expected=" or ".join(known))
     return Trial(
         file=file, name=name, now=_now(test.get("now", raw.get("now")), at, problems),
         given=_given({**_table(raw.get("given")), **_table(test.get("given"))}, at, problems),

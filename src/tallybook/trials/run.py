@@ -16,22 +16,18 @@ import msgspec
 
 from tallybook.book import Book
 from tallybook.config import load
-from tallybook.config.urls import dialect_of
 from tallybook.errors import DeclarationError, QueryError, Refused, TallybookError
-from tallybook.metrics import Catalog
+from tallybook.metrics import Catalog, SourceSettings
 from tallybook.query.ask import known_metric
 from tallybook.result import Result
 from tallybook.result.plain import plain_number
+from tallybook.source_kinds import SourceKind
+from tallybook.sources import kind_of
 from tallybook.store.files import scratch_folder
 from tallybook.trials.declared import Trial
-from tallybook.trials.scratch import scratch_of
+from tallybook.trials.scratch import file_kinds, scratch_of
 
 CLOSE = 1e-9
-NOWHERE = {
-    "sqlite": "sqlite:////nowhere/tests.db", "duckdb": "duckdb:////nowhere/tests.duckdb",
-    "postgres": "postgresql://nobody@127.0.0.1:1/nowhere", "mysql": "mysql://nobody@127.0.0.1:1/nowhere",
-}  # fmt: skip
-"""Where sources lead that a test does not ask: to nothing that could be read."""
 NULL = "–"
 """What a test writes for a value that cannot be known, because toml has no null."""
 
@@ -84,16 +80,28 @@ def _tried(
 ) -> tuple[str, Sequence[str]]:
     needed = {catalog.metrics[operand].source for name in trial.metrics for operand in _operands(catalog, name)}
     with scratch_folder() as made, ExitStack() as stack:
-        instead = {name: NOWHERE[dialect_of(source.url) or "sqlite"] for name, source in catalog.sources.items()}
-        for name, source in catalog.sources.items():
+        kinds = {name: _kind(source) for name, source in catalog.sources.items()}
+        instead = {name: _nowhere(kind) for name, kind in kinds.items()}
+        for name, kind in kinds.items():
             if name not in needed:
                 continue
-            kind = trial.dialect if trial.dialect and name not in urls else dialect_of(source.url)
-            scratch = scratch_of(name, kind or "sqlite", urls.get(name), made)
+            by_test = trial.dialect if name not in urls else None
+            scratch = scratch_of(name, file_kinds()[by_test] if by_test else kind, urls.get(name), made)
             stack.callback(scratch.empty, [*trial.given, *trial.types])
             scratch.fill(trial.given, trial.types)
             instead[name] = scratch.url
         return _asked(_book(folder, env, trial, instead, made), trial)
+
+
+def _kind(source: SourceSettings) -> SourceKind:
+    kind = kind_of(source.url)
+    assert kind is not None  # the project was checked
+    return kind
+
+
+def _nowhere(kind: SourceKind) -> str:
+    """Where a source leads that a test does not ask: to nothing that could be read."""
+    return f"{kind.schemes[0]}://" + ("//nowhere/tests" if kind.names_path else "nobody@127.0.0.1:1/nowhere")
 
 
 def _book(folder: Path, env: Mapping[str, str], trial: Trial, instead: Mapping[str, str], made: Path) -> Book:

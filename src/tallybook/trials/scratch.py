@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import sqlite3
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
@@ -12,6 +13,8 @@ from typing import Any
 
 from tallybook.errors import DeclarationError
 from tallybook.metrics import SourceSettings
+from tallybook.source_kinds import SourceKind
+from tallybook.sources import REGISTRY
 
 Rows = Sequence[Mapping[str, Any]]
 
@@ -121,6 +124,8 @@ class DuckdbScratch(Scratch):
 class ServerScratch(Scratch):
     """An empty database of a server. Raises DeclarationError when there is anything in it."""
 
+    types = TYPES
+
     def __init__(self, name: str, url: str) -> None:
         from tallybook.sources import open_source
         from tallybook.sources.server import ServerSource
@@ -138,10 +143,6 @@ class ServerScratch(Scratch):
                 hint="tests make and drop tables: give them an empty database of their own",
             )
         self._at = source.engine().url
-        self.types = TYPES
-        if source.dialect == "mysql":
-            self.quote, self.instant = "`", "TIMESTAMP(6)"
-            self.types = {**TYPES, datetime: "DATETIME(6)"}
 
     def execute(self, statements: Sequence[str]) -> None:
         from sqlalchemy import create_engine
@@ -152,29 +153,38 @@ class ServerScratch(Scratch):
             for statement in statements:
                 connection.exec_driver_sql(statement.replace("%", "%%"))
 
+
+class MysqlScratch(ServerScratch):
+    quote, instant = "`", "TIMESTAMP(6)"
+    types: Mapping[type, str] = {**TYPES, datetime: "DATETIME(6)"}
+
     def escaped(self, text: str) -> str:
-        escaped = super().escaped(text)
-        return escaped.replace("\\", "\\\\") if self.quote == "`" else escaped
+        return super().escaped(text).replace("\\", "\\\\")
 
 
-FILES: Mapping[str, type[SqliteScratch] | type[DuckdbScratch]] = {"sqlite": SqliteScratch, "duckdb": DuckdbScratch}
-SERVERS = ("postgres", "mysql")
-"""Kinds of which an empty database can be given."""
+def file_kinds() -> dict[str, SourceKind]:
+    """The kinds of sources of which a scratch database is a new file, by their SQL."""
+    return {kind.dialect: kind for kind in REGISTRY.kinds() if kind.scratch and kind.names_path}
 
 
-def scratch_of(name: str, kind: str, url: str | None, folder: Path) -> Scratch:
-    """A scratch database of a kind (sqlglot's name): a new file in `folder`, or the empty one at `url`."""
-    if kind in FILES:
-        return FILES[kind](folder / f"{name}.{kind}")
-    if kind not in SERVERS:
+def scratch_of(name: str, kind: SourceKind, url: str | None, folder: Path) -> Scratch:
+    """A scratch database for a kind of source: a new file in `folder`, or the empty database at `url`."""
+    other = " or ".join(f'dialect = "{dialect}"' for dialect in file_kinds())
+    if not kind.scratch:
         raise DeclarationError(
-            f"source {name!r} is {kind}, of which no scratch database is made",
-            hint='if its SQL means the same there: dialect = "duckdb" or "sqlite" at the top of the test file',
+            f"source {name!r} is {kind.title or kind.name}, of which no scratch database is made",
+            hint=f"if its SQL means the same there: {other} at the top of the test file",
         )
-    if url is not None:
-        return ServerScratch(name, url)
-    raise DeclarationError(
-        f"source {name!r} is {kind}; tests of its metrics need a database of that kind",
-        hint=f"an empty one: tallybook test --source {name}=URL\n"
-        'or, if its SQL means the same there: dialect = "sqlite" or "duckdb" at the top of the test file',
-    )
+    module, _, made = kind.scratch.partition(":")
+    scratch = getattr(importlib.import_module(module), made)
+    if kind.names_path:
+        found: Scratch = scratch(folder / f"{name}.{kind.name}")
+        return found
+    if url is None:
+        raise DeclarationError(
+            f"source {name!r} is {kind.title or kind.name}; tests of its metrics need a database of that kind",
+            hint=f"an empty one: tallybook test --source {name}=URL\n"
+            f"or, if its SQL means the same there: {other} at the top of the test file",
+        )
+    server: Scratch = scratch(name, url)
+    return server
