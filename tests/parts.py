@@ -45,6 +45,7 @@ FILES = {
     "test_destinations.py": "deliver",
     "test_diff.py": "right",
     "test_docs.py": "scale",
+    "test_edge_cases.py": "right",
     "test_edges_of_days.py": "right",
     "test_faults.py": "kills",
     "test_filters.py": "right",

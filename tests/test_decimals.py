@@ -48,5 +48,5 @@ def test_floats_declared_as_money_add_up_exactly(tmp_path: Path, database_url: s
 def test_more_digits_than_declared_are_refused_not_rounded(tmp_path: Path, database_url: str) -> None:
     with book(tmp_path, database_url, [0.1, 0.125]) as found:
         report = {m.metric: m for m in found.run("revenue").metrics}
-    assert "1 rows hold more digits than decimals = 2" in (report["revenue"].error or "")
+    assert "1 row has more digits than decimals = 2" in (report["revenue"].error or "")
     assert "decimals = 4" in report["revenue"].hint

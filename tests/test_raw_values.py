@@ -3,10 +3,14 @@ in a column of numbers in SQLite."""
 
 from __future__ import annotations
 
+import math
+import random
+import struct
 from decimal import Decimal
 
 import pytest
 
+from tallybook.sources.base import single_label
 from tests.projects import project
 
 __all__ = ["project"]
@@ -49,8 +53,33 @@ def test_a_float_of_mariadb_is_what_the_server_has_stored(project):
     assert (of_all(p, "most"), of_all(p, "least")) == (most, least) == (16777216.0, 1234.5670166015625)
     assert of_all(p, "med") == 16777215.5
     series = {key[1] for key in p.ask("split", scope="all", by=["price"])}
-    assert series == {"1234.5670166015625", "1234.5679931640625", "16777216", "0.5"}
-    assert p.ask("split", scope="all", where=["price=1234.5670166015625"]) == {"2024-01-01": 1}
+    assert series == {"1234.567", "1234.568", "16777216", "0.5"}
+    assert p.ask("split", scope="all", where=["price=1234.567"]) == {"2024-01-01": 1}
+
+
+@pytest.mark.parametrize(
+    ("kind", "type_"), [("postgresql", "real"), ("duckdb", "float"), ("mariadb", "float"), ("sqlite", "float")]
+)
+def test_a_label_of_single_precision_has_its_fewest_digits(project, kind, type_):
+    p = project(kind)
+    p.execute(f"create table o (happened {'datetime' if kind == 'mariadb' else 'timestamp'}, f {type_})")
+    values = ["0.1", "1.3", "-0.3", "1234.567", "0.001", "16777216"]
+    p.insert("o", [("2024-03-02 10:00:00", float(value)) for value in [*values, "0.1"]])
+    p.declare(METRIC.format(name="n", measure="count(*)", more='by = ["f"]'))
+    p.run()
+    labels = {key[1] for key in p.ask("n", scope="all", by=["f"])}
+    assert {float(label) for label in labels} == {float(value) for value in values}
+    assert labels - {"16777216", "1.6777216e+07"} == set(values[:-1])
+    assert p.ask("n", scope="all", where=["f=0.1"]) == {"2024-01-01": 2}
+    assert p.ask("n", scope="all", where=["f!=0.1"]) == {"2024-01-01": 5}
+
+
+def test_every_number_of_single_precision_has_a_label_of_its_own():
+    bits = random.Random(1)
+    for _ in range(3000):
+        (number,) = struct.unpack("f", struct.pack("I", bits.getrandbits(32)))
+        if math.isfinite(number):
+            assert struct.unpack("f", struct.pack("f", float(single_label(number))))[0] == number
 
 
 def test_a_bit_of_mariadb_is_a_number(project):
@@ -69,6 +98,17 @@ def test_a_bit_of_mariadb_is_a_number(project):
     assert p.ask("split", scope="all", by=["b"]) == {("2024-01-01", "0"): 7, ("2024-01-01", "1"): 6}
     assert of_all(p, "split", where=["b=1"]) == 6
     assert of_all(p, "split", where=["b=0"]) == 7
+    assert (of_all(p, "split", where=["b=true"]), of_all(p, "split", where=["b!=TRUE"])) == (6, 7)
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "mariadb"])
+def test_true_is_named_as_a_database_without_truth_values_writes_it(project, kind):
+    p = project(kind)
+    p.execute("create table o (happened datetime, b boolean)", "insert into o values ('2024-03-02 10:00', true)")
+    p.declare(METRIC.format(name="n", measure="count(*)", more='by = ["b"]'))
+    p.run()
+    said = p.book.query("n", scope="all", where=["b=true"]).warnings
+    assert said == ["no row of `n` ever had b = 'true'; did you mean '1'?"]
 
 
 MEASURES = ["max({c})", "min({c})", "sum({c})", "avg({c})", "stddev({c})", "median({c})", "last({c})", "first({c})", "sum(distinct {c})",

@@ -67,11 +67,11 @@ def test_more_than_ten_digits_declared_and_fewer_used(project):
 
 @pytest.mark.parametrize("value", ["0.12345678901", "0.00000000005", "1.00000000001"])
 def test_more_than_ten_digits_are_refused(project, value):
-    check_refused(project, "decimal(38,18)", [value], "need more than 10 digits after the point", value)
+    check_refused(project, "decimal(38,18)", [value], "needs more than 10 digits after the point", value)
 
 
 def refused_large(project, declared, value, *hints, decimals=None):
-    check_refused(project, declared, [value], "rows need more than", "cast(x as real)", *hints, decimals=decimals)
+    check_refused(project, declared, [value], "row needs more than", "cast(x as real)", *hints, decimals=decimals)
 
 
 def test_numbers_beyond_63_bits_of_their_smallest_unit_are_refused(project):
@@ -107,8 +107,8 @@ def test_large_numbers_with_fifteen_digits_are_exact(project):
 
 
 def test_more_digits_than_declared_are_refused_by_every_aggregate(project):
-    check_refused(project, "decimal(10,2)", ["0.125"], "rows hold more digits than decimal(10,2)", "0.125")
-    check_refused(project, "real", ["0.125"], "rows hold more digits than decimals = 2", "0.125", decimals=2)
+    check_refused(project, "decimal(10,2)", ["0.125"], "row has more digits than decimal(10,2)", "0.125")
+    check_refused(project, "real", ["0.125"], "row has more digits than decimals = 2", "0.125", decimals=2)
 
 
 def test_random_decimals_of_fifteen_digits(project, seed):

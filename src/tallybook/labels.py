@@ -10,6 +10,11 @@ MAX_WIDTH = 40
 """The letters of a value that a table in a terminal shows."""
 
 
+def agreed(count: int, one: str, several: str) -> str:
+    """A count with its noun and verb: `agreed(1, "row has", "rows have")` is "1 row has"."""
+    return f"{count} {one if count == 1 else several}"
+
+
 def value_label(value: str | None) -> str:
     """The text of a dimension value, `(none)` for null. No two values have the same text.
 

@@ -462,6 +462,11 @@ class BoundSlot(msgspec.Struct, frozen=True, kw_only=True):
     """The K of Σ(x−K) and Σ(x−K)² of definitions before each part had its own."""
 
 
+AS_STORED = "as stored"
+"""The form of a dimension that MySQL does not send as it is stored: FLOAT and BIT."""
+BITS = {"true": "1", "false": "0"}
+
+
 class Bound(msgspec.Struct, frozen=True, kw_only=True):
     """A metric with its definition: what a book needs to read its points, now and years later."""
 
@@ -485,6 +490,11 @@ class Bound(msgspec.Struct, frozen=True, kw_only=True):
     def column(self, dimension: str) -> str:
         """The points column that holds a dimension."""
         return f"d{self.metric.dims.index(dimension) + 1}"
+
+    def label(self, dimension: str, value: str | None) -> str | None:
+        """A value of `--where` as the points contain it: those of a BIT column of MySQL are 0 and 1."""
+        as_stored = self.forms.get(f"dim.{dimension}") == AS_STORED
+        return BITS.get(value.casefold(), value) if as_stored and value is not None else value
 
     def empty(self) -> Number:
         """The measure over no rows: 0 where 0 exists, else None."""

@@ -266,7 +266,8 @@ class Book:
         if live:
             return self._live(question)
         then = self.day(as_of)
-        then = then and min(then, self.today)
+        if then is not None and then > self.today:
+            raise QueryError(f"--as-of {then} is in the future", hint=f"the latest possible: --as-of {self.today}")
         if then is not None and self.held.version_at(then) == 0:
             raise QueryError(f"the book holds nothing as of {then}", hint="`tallybook runs` lists when it was written")
         try:

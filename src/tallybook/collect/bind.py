@@ -20,7 +20,7 @@ from tallybook.collect.joins import joined
 from tallybook.collect.touched import touched
 from tallybook.errors import SourceError
 from tallybook.measure import BUCKETS, BY_TIME, DECIMAL, FLOAT, IDS, INTEGER, Slot
-from tallybook.metrics import Bound, BoundSlot, Metric
+from tallybook.metrics import AS_STORED, Bound, BoundSlot, Metric
 from tallybook.sources.base import (
     BIT,
     BOOL,
@@ -130,8 +130,8 @@ def bind(source: Source, metric: Metric, zone: str, key: str, known: Bound | Non
         bound_slots.append(one)
         told[f"slot.{index}"] = f"{one.type} {one.ids or (OWN_K if slot.spread else '')}".strip()
         if _read_anew(slot, types, interval=metric.interval):
-            told[f"slot.{index}"] += " as stored"
-    told |= {f"dim.{name}": "as stored" for name, t in zip(metric.dims, dims, strict=True) if t.declared in _RAW}
+            told[f"slot.{index}"] += f" {AS_STORED}"
+    told |= {f"dim.{name}": AS_STORED for name, t in zip(metric.dims, dims, strict=True) if t.declared in _RAW}
     told |= touched(source, metric, placeholders_filled(source, metric, relation, zone), forms, args, known)
     definition = declared.fingerprint(zone, told)
     bound = Bound(

@@ -20,6 +20,7 @@ from tallybook.collect.statements import SNAPSHOT_PLAN, Group, GroupKey, group_k
 from tallybook.collect.touched import is_marked
 from tallybook.errors import Refused, SourceError
 from tallybook.isolation import isolated
+from tallybook.labels import agreed
 from tallybook.measure import parse_measure
 from tallybook.metrics import IMPORTED, Bound, BoundSlot, Catalog, Metric
 from tallybook.query.spans import MAX_GAP_DAYS
@@ -284,7 +285,7 @@ class Planner:
         if left:
             first, last = min(left), max(left)
             report.notes.append(
-                f"{len(left)} days are known only under an older definition; collect them again: "
+                f"{agreed(len(left), 'day is', 'days are')} known only under an older definition; to collect again: "
                 f"tallybook run {facts.metric.name} --from {first} --to {last}"
             )
         days = missing | recent

@@ -34,6 +34,7 @@ from tallybook.collect.statements import INTERVAL_PLAN, Group
 from tallybook.engines.duckdb import connect
 from tallybook.errors import Inseparable, SourceError, SourceUnavailable, TallybookError
 from tallybook.isolation import isolated
+from tallybook.labels import agreed
 from tallybook.metrics import Catalog, Metric
 from tallybook.sources import close_sources
 from tallybook.sources.base import Source
@@ -356,7 +357,7 @@ class _Runner:
             if followed and report.waiting and not report.error:
                 load = self.means.catalog.sources[report.source].max_load
                 report.notes.append(
-                    f"{report.waiting} days whose facts changed wait for the next run, the oldest is {min(followed.waiting)}: "
+                    f"{agreed(report.waiting, 'day whose facts changed waits', 'days whose facts changed wait')} for the next run, the oldest is {min(followed.waiting)}: "
                     f"max_load of {report.source} is {load:g} s a run"
                 )
 
@@ -578,7 +579,7 @@ class _Runner:
             left = f"; {gaps} of them are gaps now" if gaps else ""
             under = "" if definition == report.definition else f" under definition {definition}"
             report.notes.append(
-                f"the points of {len(before)} days{under} were in a file that cannot be read; how their values changed is unknown{left}"
+                f"the points of {agreed(len(before), 'day', 'days')}{under} were in a file that cannot be read; how their values changed is unknown{left}"
             )
 
     def _count_points(self, chosen: Sequence[tuple[str, str]]) -> None:

@@ -114,10 +114,11 @@ class Parts:
         conditions = []
         for one in self.where:
             column = self.bound.column(one.dimension)
+            value = literal(self.bound.label(one.dimension, one.value))
             if one.equal:
-                found.setdefault(column, []).append(f"{column} IS NOT DISTINCT FROM {literal(one.value)}")
+                found.setdefault(column, []).append(f"{column} IS NOT DISTINCT FROM {value}")
             else:
-                conditions.append(f"{column} IS DISTINCT FROM {literal(one.value)}")
+                conditions.append(f"{column} IS DISTINCT FROM {value}")
         if self.but is not None and self.but[1]:
             names, series = self.but
             own = [self.bound.column(name) for name in names]

@@ -17,6 +17,9 @@ from tallybook.query.ground import Ground
 MAX_SUGGESTED = 10_000
 """Values of a dimension among which the nearest one is looked for."""
 
+_LOGICAL = {"true": "1", "false": "0", "yes": "1", "no": "0", "1": "true", "0": "false", "t": "true", "f": "false"}
+"""How another database, or a person, writes a value that is true or false."""
+
 
 def unseen_values(ground: Ground, query: Query, solved: Mapping[str, Solved] | None = None) -> dict[str, list[str]]:
     """By metric, a sentence for each filter value that none of its rows ever had.
@@ -55,10 +58,8 @@ def _why_unseen(ground: Ground, name: str, one: Filter) -> str:
 
 
 def _has(ground: Ground, bound: Bound, one: Filter) -> bool:
-    column = bound.column(one.dimension)
-    return bool(
-        ground.rows(f"{_points(ground, bound, '1')} AND {column} IS NOT DISTINCT FROM {literal(one.value)} LIMIT 1")
-    )
+    column, value = bound.column(one.dimension), literal(bound.label(one.dimension, one.value))
+    return bool(ground.rows(f"{_points(ground, bound, '1')} AND {column} IS NOT DISTINCT FROM {value} LIMIT 1"))
 
 
 def _values(ground: Ground, bound: Bound, dimension: str) -> list[str | None]:
@@ -84,6 +85,8 @@ def _nearest(value: str | None, values: Iterable[str | None]) -> str:
     folded: dict[str, str] = {}
     for one in sorted(v for v in there if v):
         folded.setdefault(one.strip().casefold(), one)
+    if (other := _LOGICAL.get(value.strip().casefold())) in there:
+        return repr(other)
     close = difflib.get_close_matches(value.strip().casefold(), folded, 1)
     return repr(folded[close[0]]) if close else ""
 

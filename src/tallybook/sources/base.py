@@ -9,6 +9,7 @@ from __future__ import annotations
 import abc
 import math
 import re
+import struct
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from tallybook.calendar import ONE_DAY, zone
 from tallybook.errors import NotFinite, SourceError
+from tallybook.labels import agreed
 from tallybook.metrics import table_parts
 from tallybook.sources.identity import SAME_ADDRESS, Identity
 from tallybook.sources.readings import (
@@ -61,6 +63,8 @@ class ColumnType:
 
 SINGLE, BIT, WIDE_BIT = "MySQL FLOAT", "MySQL BIT", "MySQL BIT UNSIGNED"
 """`declared` of types that MySQL and MariaDB do not send as they are stored."""
+SINGLE_MARK = "tallybook: single "
+"""So begins a number of single precision that is to be a text; its digits in double precision follow."""
 Moments = tuple[float | None, float | None]
 """(mean, variance of the population); None over no values."""
 DECLARED = "decimals of "
@@ -336,9 +340,7 @@ class Source(abc.ABC):
         exact = f"CAST({expression} AS DECIMAL(38, {type_.scale}))"
         if type_.declared != DECLARED + FLOAT:
             return [f"SUM({exact})"]
-        # A float that holds money is off by its last bits; more than that are digits nobody declared.
-        off = f"ABS({expression} - {self.float(exact)}) > 1e-{(type_.scale or 0) + 3} + 1e-15 * ABS({expression})"
-        return [f"SUM({exact})", f"SUM(CASE WHEN {off} THEN 1 END)"]
+        return [f"SUM({exact})", *self.rounded(expression, type_)]
 
     def read_total(self, values: Sequence[Any], type_: ColumnType) -> Any:
         """The sum: Decimal or int when exact, float otherwise, None over no values."""
@@ -375,7 +377,16 @@ class Source(abc.ABC):
 
     def rounded(self, expression: str, type_: ColumnType) -> list[str]:
         """The columns from which `read_rounded` sees whether `value` rounds something."""
-        return []
+        if type_.declared != DECLARED + FLOAT:
+            return []
+        exact = f"CAST({expression} AS DECIMAL(38, {type_.scale}))"
+        return [f"SUM(CASE WHEN {self._off(expression, exact, type_)} THEN 1 END)"]
+
+    def _off(self, expression: str, exact: str, type_: ColumnType) -> str:
+        """The condition that a float is not the `exact` number of its declared digits. One that holds money is off by its
+        last bits; more than that are digits nobody declared."""
+        digits = (type_.scale or 0) + 3
+        return f"ABS({expression} - {self.float(exact)}) > 1e-{digits} + 1e-15 * ABS({expression})"
 
     def read_rounded(self, values: Sequence[Any], type_: ColumnType) -> None:
         """Raises SourceError for values that were rounded."""
@@ -614,7 +625,9 @@ def _instant(value: Any) -> datetime:
 
 def as_text(value: Any) -> str | None:
     """A dimension value as text: what a person would write."""
-    if value is None or isinstance(value, str):
+    if isinstance(value, str):
+        return single_label(float(value.removeprefix(SINGLE_MARK))) if value.startswith(SINGLE_MARK) else value
+    if value is None:
         return value
     if isinstance(value, bytes):
         try:
@@ -629,6 +642,20 @@ def as_text(value: Any) -> str | None:
         plain = format(value, "f")
         return plain.rstrip("0").rstrip(".") if "." in plain else plain
     return str(value)
+
+
+def single_label(number: float) -> str | None:
+    """A number of single precision by its fewest digits: 0.1, and not 0.10000000149011612."""
+    texts = (f"{number:.{count}g}" for count in range(1, 10))
+    return as_text(next((float(text) for text in texts if _as_single(float(text)) == number), number))
+
+
+def _as_single(number: float) -> float | None:
+    """The nearest number of single precision; None for one that is too large."""
+    try:
+        return float(struct.unpack("f", struct.pack("f", number))[0])
+    except OverflowError:
+        return None
 
 
 def as_integer(value: Any) -> int | None:
@@ -723,7 +750,7 @@ def digits_lost(rows: int, type_: ColumnType) -> SourceError:
     """Values have more digits than their column or metric declares; none is rounded without a word."""
     said = f"decimals = {type_.scale}" if type_.declared.startswith(DECLARED) else type_.declared or "whole numbers"
     return SourceError(
-        f"{rows} rows hold more digits than {said}",
+        f"{agreed(rows, 'row has', 'rows have')} more digits than {said}",
         hint="declare how many digits follow the point: decimals = 4, or sum floats: sum(cast(x as real))",
     )
 

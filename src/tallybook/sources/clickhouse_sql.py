@@ -60,8 +60,7 @@ class ClickhouseSql(Source):
 
     def total(self, expression: str, type_: ColumnType) -> list[str]:
         if type_.declared.startswith(DECLARED):
-            exact = self._rounded(expression, type_)
-            return [f"SUM({exact})", f"SUM(CASE WHEN {self._lost(expression, exact, type_)} THEN 1 END)"]
+            return [f"SUM({self._rounded(expression, type_)})", *self.rounded(expression, type_)]
         if type_.kind == INT:  # else a sum beyond 64 bits begins anew from the other end
             return [f"SUM({'toInt256' if is_wide(type_) else 'toInt128'}({expression}))"]
         if type_.kind == DEC and is_wide(type_):
@@ -75,6 +74,11 @@ class ClickhouseSql(Source):
 
     def value(self, expression: str, type_: ColumnType) -> str:
         return self._rounded(expression, type_) if type_.declared.startswith(DECLARED) else expression
+
+    def rounded(self, expression: str, type_: ColumnType) -> list[str]:
+        if not type_.declared.startswith(DECLARED):
+            return []
+        return [f"SUM(CASE WHEN {self._lost(expression, self._rounded(expression, type_), type_)} THEN 1 END)"]
 
     def _rounded(self, expression: str, type_: ColumnType) -> str:
         """With as many digits as are declared. A cast would cut the others off: 0.29 is 0.28999… as a float."""

@@ -23,6 +23,7 @@ from tallybook.sources.base import (
     INT,
     OTHER,
     SINGLE,
+    SINGLE_MARK,
     TEXT,
     TIMESTAMP,
     TIMESTAMPTZ,
@@ -192,7 +193,8 @@ class MysqlSource(DescribedServer):
             return f"CAST(CONVERT({expression} USING utf8mb4) AS BINARY)"
         if type_.kind == BYTES:
             return f"LOWER(HEX({expression}))"
-        return self._stored(expression, type_)
+        stored = self._stored(expression, type_)
+        return f"CONCAT('{SINGLE_MARK}', {stored})" if type_.declared == SINGLE else stored
 
     def value(self, expression: str, type_: ColumnType) -> str:
         return super().value(self._stored(expression, type_), type_)

@@ -7,6 +7,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tallybook.labels import agreed
 from tallybook.points import SCHEMAS, schema_of
 from tallybook.store.clocks import taken_back
 from tallybook.store.files import FOLDER_MODES, GROUP, FolderFiles, engine_path
@@ -33,7 +34,9 @@ def examine(store: Store, engine: duckdb.DuckDBPyConnection, *, now: datetime, z
     found += [f"{said}: tallybook run" for said in taken_back(store.ledger, now=now, zone=zone).in_words()]
     strays = store.strays(older_than_hours=STRAY_HOURS)
     if strays:
-        found.append(f"{len(strays)} points files belong to no version (runs that died left them): tallybook compact")
+        found.append(
+            f"{agreed(len(strays), 'points file belongs', 'points files belong')} to no version (runs that died left them): tallybook compact"
+        )
     return found
 
 
@@ -61,7 +64,7 @@ def _open_to_others(folder: Path, access: str) -> list[str]:
         if several:
             path, mode = several[0]
             found.append(
-                f'{len(several)} files and folders of the book are {what} (mode {mode:04o}: {path}), but access is "{access}"; '
+                f'{agreed(len(several), "file or folder of the book is", "files and folders of the book are")} {what} (mode {mode:04o}: {path}), but access is "{access}"; '
                 f"to change that: chmod -R {letters} {folder}"
             )
     return found
@@ -73,7 +76,7 @@ def _of_an_older_ledger(store: Store) -> list[str]:
         return []
     whose = "they may be those of a ledger that was lost (a backup of it needs them), or of a first run that was killed"
     return [
-        f"{len(old)} points files ({old[0]}, …) are older than the ledger and in no version of it; they stay: {whose}"
+        f"{agreed(len(old), 'points file', 'points files')} ({old[0]}{', …' if len(old) > 1 else ''}) are older than the ledger and in no version of it; they stay: {whose}"
     ]
 
 
@@ -94,7 +97,7 @@ def _file_problems(store: Store, engine: duckdb.DuckDBPyConnection, file: File) 
     if schema != schema_of(file.kind, file.format):
         found.append(f"{file.path} has columns of another form than {file.kind} points: {again}")
     if rows != file.rows:
-        found.append(f"{file.path} has {rows} rows, the ledger says {file.rows}: {again}")
+        found.append(f"{file.path} has {agreed(rows, 'row', 'rows')}, the ledger says {file.rows}: {again}")
     if rows and (low < file.first or high > file.last):
         found.append(f"{file.path} contains days {low} to {high}, outside {file.first} to {file.last}: {again}")
     return found
@@ -127,7 +130,7 @@ def _uncovered_points(store: Store, engine: duckdb.DuckDBPyConnection, snapshot:
             if not any(s.first <= day <= s.last for s in stretches):
                 stray[(metric, definition)] = stray.get((metric, definition), 0) + 1
         found += [
-            f"{kind} points of {m} ({d}) on {n} days that are not covered: tallybook run {m} --from …"
+            f"{kind} points of {m} ({d}) on {agreed(n, 'day that is', 'days that are')} not covered: tallybook run {m} --from …"
             for (m, d), n in stray.items()
         ]
     return found
