@@ -50,6 +50,7 @@ FILES = {
     "test_faults.py": "kills",
     "test_filters.py": "right",
     "test_float_levels.py": "right",
+    "test_foreign_source.py": "scale",
     "test_forget.py": "kills",
     "test_goals.py": "right",
     "test_history.py": "deliver",

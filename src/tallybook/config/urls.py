@@ -93,7 +93,7 @@ def wrong_url(url: str, find: Find = registered) -> dict[str, str] | None:
     where = url.partition("://")[2]
     if rules.names_path and where and not where.startswith(("/", "?")):
         paste = f'url = "{scheme}:///{where if _PATH.fullmatch(where) else "app.db"}"'
-        return {"message": "needs three slashes before the file", "expected": paste[6:], "paste": paste}
+        return {"message": f"needs three slashes before the {rules.location}", "expected": paste[6:], "paste": paste}
     if not readable(url, find):
         return {
             "message": "cannot be read",

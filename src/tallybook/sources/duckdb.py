@@ -88,7 +88,7 @@ class DuckdbSource(FileSource["duckdb.DuckDBPyConnection"]):
         import duckdb
 
         try:
-            connection = duckdb.connect(self.path, read_only=True, config=CONFIG)
+            connection = self.database()
             connection.execute("SET enable_progress_bar = false")
             self._close_doors(connection)
             connection.execute("SET TimeZone = 'UTC'")
@@ -97,6 +97,17 @@ class DuckdbSource(FileSource["duckdb.DuckDBPyConnection"]):
                 f"source {self.settings.name!r}: {_first_line(error)}", hint=self._how(error)
             ) from None
         return connection
+
+    def database(self) -> duckdb.DuckDBPyConnection:
+        """A connection that still reaches every file; it is closed against all but `reachable` afterwards."""
+        import duckdb
+
+        return duckdb.connect(self.path, read_only=True, config=CONFIG)
+
+    def reachable(self) -> Sequence[str]:
+        """Absolute paths of the files, and of folders with a / at the end, that statements may read."""
+        files: Sequence[str] = self.options["files"]
+        return files
 
     def _how(self, error: Exception) -> str:
         name, said = self.settings.name, str(error).lower()
@@ -112,8 +123,8 @@ class DuckdbSource(FileSource["duckdb.DuckDBPyConnection"]):
 
     def _close_doors(self, connection: duckdb.DuckDBPyConnection) -> None:
         """Only the file itself and `files` can be reached from here on; the engine does not allow a way back."""
-        folders = sorted(path for path in self.options["files"] if path.endswith("/"))
-        files = sorted(path for path in self.options["files"] if not path.endswith("/"))
+        folders = sorted(path for path in self.reachable() if path.endswith("/"))
+        files = sorted(path for path in self.reachable() if not path.endswith("/"))
         setting = "SELECT current_setting('enable_external_access'), current_setting('allowed_directories')"
         access, allowed = connection.execute(setting).fetchall()[0]
         if access:
@@ -304,7 +315,12 @@ def _type(declared: str) -> ColumnType:
 
 
 def _list(paths: Sequence[str]) -> str:
-    return "[" + ", ".join("'" + path.replace("'", "''") + "'" for path in paths) + "]"
+    return "[" + ", ".join(map(literal, paths)) + "]"
+
+
+def literal(text: str) -> str:
+    """A text in SQL."""
+    return "'" + text.replace("'", "''") + "'"
 
 
 def _declaring(name: str, said: str) -> str:

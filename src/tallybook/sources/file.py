@@ -1,4 +1,4 @@
-"""A database in a file: one connection, opened when something is read."""
+"""A database in a file or folder: one connection, opened when something is read."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class FileSource(Source, Generic[C]):
 
     def __init__(self, settings: Any) -> None:
         super().__init__(settings)
-        self.path = re.sub(r"^\w+(\+\w+)?:///", "", settings.url).partition("?")[0]
+        self.path = re.sub(r"^[\w.-]+(\+[\w.-]+)?:///", "", settings.url).partition("?")[0]
         self._connection: C | None = None
 
     def connection(self) -> C:
@@ -31,16 +31,17 @@ class FileSource(Source, Generic[C]):
 
     def opened(self) -> C:
         """Another connection. Raises SourceUnavailable."""
-        if not Path(self.path).is_file():
+        path, location = Path(self.path), self.kind.location
+        if not (path.is_dir() if location == "folder" else path.is_file()):
             raise SourceUnavailable(
-                f"source {self.settings.name!r}: there is no file {self.path}",
+                f"source {self.settings.name!r}: there is no {location} {self.path}",
                 hint=f'write its path in tallybook.toml: [sources.{self.settings.name}] url = "{self.kind.example}"',
             )
         return self._connect()
 
     @abstractmethod
     def _connect(self) -> C:
-        """Open the file, which is there, for reading only."""
+        """Open the file or folder, which is there, for reading only."""
 
     def identity(self, folder: Path | None) -> Identity:
         return file_identity(self.path, folder)
