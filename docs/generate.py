@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ import click
 import msgspec
 
 from tallybook import alerts, book, calendar, errors, measure, metrics, result
+from tallybook.adapters import DELIVER, Option, destination_kinds
 from tallybook.catalog.keys import (
     ALERT_KEYS,
     BOOK_KEYS,
@@ -28,17 +29,13 @@ from tallybook.catalog.keys import (
 )
 from tallybook.catalog.words import toml
 from tallybook.cli.verbs import VERBS, tallybook
-from tallybook.destinations import Destination
+from tallybook.destinations.base import Destination
 from tallybook.metrics import (
     ALERT_KINDS,
-    BY_HAND,
-    FILE_KINDS,
     GOAL_SCOPES,
     KINDS,
     LAYOUTS,
     LEVEL_SHOWS,
-    SHEET_MODES,
-    SHEETS,
     SHOWS,
     STORED_FORMS,
     WEEKDAYS,
@@ -160,7 +157,7 @@ GOAL = {
     "title": "what people call it",
 }
 DELIVERY = {
-    "to": f"one of {', '.join((*FILE_KINDS, SHEETS))}",
+    "to": "one of " + ", ".join(kind.name for kind in destination_kinds(DELIVER)),
     "path": "the file, beside `tallybook.toml` unless absolute; its folder must be there",
     "metrics": "what is asked for",
     "scope": f"one of {', '.join(calendar.SCOPES)}",
@@ -172,15 +169,6 @@ DELIVERY = {
     "tab": "the sheet of a workbook or Google Sheet; not given: the delivery's name",
     "totals": "totals over all series, computed anew; in a workbook on a tab of their own",
     "fill": "a row for every series in every covered period",
-    "spreadsheet": "the Google Sheet: its address or id",
-    "mode": f"of a Google Sheet: {', '.join(SHEET_MODES)}; what becomes of rows that are no longer asked for",
-    "by_hand": f"of a Google Sheet, our cells that people wrote into: {', '.join(BY_HAND)}",
-    "notes": "of a Google Sheet: a corrected cell says in a note what it was",
-    "api": "another address than Google's, as that of an emulator",
-    "separator": 'of a CSV file, between fields: a comma, a semicolon or a tab (`"\\t"`)',
-    "decimal": "of a CSV file, before decimals: a point or a comma",
-    "bom": "a CSV file begins with the mark by which Excel recognizes UTF-8",
-    "guard": "in a CSV file a single quote stands before text that a spreadsheet would run as a formula, also before `-1`",
 }
 SPANS = {"statement_timeout", "lock_timeout", "snapshot_grace", "jitter", "max_load"}
 DAYS = {"lookback", "keep_versions", "carry", "unusual_history"}
@@ -217,7 +205,7 @@ def reference_toml() -> str:
             _keys(GOAL_KEYS, GOAL, Goal),
             "## [deliveries.NAME]\n",
             "What becomes of them: [deliveries](deliveries.md).\n",
-            _keys(DELIVERY_KEYS, DELIVERY, Delivery),
+            _keys(DELIVERY_KEYS, DELIVERY, Delivery, _delivery_options()),
             (
                 "Names have letters, digits and `_`, and do not begin with a digit. These are words of every answer and cannot be "
                 f"names of metrics or dimensions: {', '.join(f'`{n}`' for n in sorted(metrics.RESERVED_NAMES))}.\n"
@@ -226,7 +214,12 @@ def reference_toml() -> str:
     )
 
 
-def _keys(keys: Mapping[str, Key], said: Mapping[str, str], settings: Any) -> str:
+def _delivery_options() -> list[Option]:
+    """The keys that only some destinations have."""
+    return [option for kind in destination_kinds(DELIVER) for option in kind.options]
+
+
+def _keys(keys: Mapping[str, Key], said: Mapping[str, str], settings: Any, options: Sequence[Option] = ()) -> str:
     if set(keys) != set(said):
         raise SystemExit(f"docs/generate.py does not describe just the keys there are: {sorted(set(keys) ^ set(said))}")
     defaults = {field.name: field.default for field in msgspec.structs.fields(settings)}
@@ -235,6 +228,9 @@ def _keys(keys: Mapping[str, Key], said: Mapping[str, str], settings: Any) -> st
         default = _default(name, defaults.get(key.field or name, msgspec.NODEFAULT))
         example = f"`{name} = {key.example}`" if key.example else ""
         rows.append(f"| `{name}` | {said[name]} | {default} | {example} |")
+    for option in options:
+        default, example = _default(option.name, option.default), f"`{option.name} = {option.example}`"
+        rows.append(f"| `{option.name}` | {option.help} | {default} | {example} |")
     return "\n".join(rows) + "\n"
 
 

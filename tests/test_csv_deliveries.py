@@ -73,7 +73,7 @@ def test_text_like_a_formula_is_guarded_unless_declared_otherwise(project):
         ('to = "csv"\npath = "a.csv"\nmetrics = ["signups"]\ndecimal = "·"', "decimal", '"." or ","'),
         ('to = "csv"\npath = "a.csv"\nmetrics = ["signups"]\ndecimal = ","', "decimal", 'separator = ";"'),
         ('to = "csv"\npath = "a.csv"\nmetrics = ["signups"]\nbom = "yes"', "bom", "bom = true"),
-        ('to = "xlsx"\npath = "a.xlsx"\nmetrics = ["signups"]\nseparator = ";"', "separator", "only a CSV file has separator"),
+        ('to = "xlsx"\npath = "a.xlsx"\nmetrics = ["signups"]\nseparator = ";"', "separator", "a workbook has no separator: only a CSV file has separator"),
         ('to = "parquet"\npath = "a.parquet"\nmetrics = ["signups"]\nguard = false', "guard", "only a CSV file has guard"),
     ],
 )  # fmt: skip

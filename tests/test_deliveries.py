@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from tallybook.cli import invoke
-from tallybook.deliver import files
+from tallybook.destinations.excel import Xlsx
 from tallybook.errors import Busy, DeclarationError, QueryError
 from tallybook.store.ledger import Delivered
 from tallybook.store.sqlite_ledger import SqliteLedger
@@ -236,13 +236,13 @@ def test_what_is_no_workbook_is_left_as_it_is(project):
 def test_a_file_that_somebody_saves_meanwhile_keeps_what_was_saved(project, monkeypatch):
     declare(project, BOARD).run()
     project.insert("users", [("2024-03-05 10:00:00", "pro")])
-    made, path = files._MAKERS["xlsx"], project.folder / "board.xlsx"
+    made, path = Xlsx.content, project.folder / "board.xlsx"
 
     def slow(*given):
         path.write_bytes(b"saved meanwhile")
         return made(*given)
 
-    monkeypatch.setitem(files._MAKERS, "xlsx", slow)
+    monkeypatch.setattr(Xlsx, "content", slow)
     (report,) = project.run().deliveries
     assert "was changed by somebody" in report.error
     assert path.read_bytes() == b"saved meanwhile"

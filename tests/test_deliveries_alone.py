@@ -10,7 +10,7 @@ import pytest
 
 import tallybook.deliver as deliver
 from tallybook.cli import invoke
-from tallybook.deliver import files
+from tallybook.destinations.excel import Xlsx
 from tallybook.destinations.workbooks.package import Package
 from tallybook.errors import BookError, DestinationError
 from tests.people import parts_of, workbook_of_people
@@ -52,7 +52,7 @@ def _breaks(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
     def broken(*_: object) -> bytes:
         raise error
 
-    monkeypatch.setitem(files._MAKERS, "xlsx", broken)
+    monkeypatch.setattr(Xlsx, "content", broken)
 
 
 @pytest.mark.parametrize("error", [TypeError("string indices must be integers"), KeyError("x"), RecursionError("deep")])
@@ -62,7 +62,7 @@ def test_an_unforeseen_exception_fails_its_delivery_and_the_others_are_made(proj
     assert (board.status, made.status) == ("failed", "delivered")
     assert f"a bug in Tallybook: {type(error).__name__}" in board.error
     assert "please report it" in board.hint
-    assert "tallybook/deliver/files.py, write" in board.hint, "the text says where"
+    assert "tallybook/destinations/base.py, bring_up_to_date" in board.hint, "the text says where"
     assert (project.folder / "list.csv").exists()
 
 

@@ -16,9 +16,12 @@ import openpyxl
 import pyarrow.parquet as pq
 import pytest
 
-from tallybook import destinations
-from tallybook.destinations import DESTINATIONS, destination_for, kinds, open_destination, replacing
-from tallybook.destinations.xlsx import Xlsx, refuse_what_does_not_fit, workbook
+from tallybook import adapters
+from tallybook.adapters import DESTINATIONS, EXPORT, destination_kinds
+from tallybook.destinations import open_destination, replacing, writer_for
+from tallybook.destinations.base import FileDestination
+from tallybook.destinations.excel import Xlsx
+from tallybook.destinations.xlsx import refuse_what_does_not_fit, workbook
 from tallybook.destinations.xlsx.pages import MAX_COMMENTS, MAX_ROWS
 from tallybook.errors import DestinationError
 from tallybook.result import Column, Result
@@ -84,7 +87,13 @@ def names_in(folder):
 # What is promised for every destination.
 
 
-@pytest.fixture(params=sorted(DESTINATIONS))
+def writer(kind: str) -> FileDestination:
+    made = open_destination(kind)
+    assert isinstance(made, FileDestination)
+    return made
+
+
+@pytest.fixture(params=["csv", "parquet", "xlsx"])
 def kind(request):
     return request.param
 
@@ -126,24 +135,24 @@ CASES = {
 
 @pytest.mark.parametrize("case", CASES)
 def test_every_destination_writes_every_result(case, kind, target):
-    open_destination(kind).write(CASES[case](), target)
+    writer(kind).export(CASES[case](), target)
     assert target.stat().st_size > 0
     assert names_in(target.parent) == [target.name]
 
 
 def test_the_ending_of_the_file_says_what_is_written(kind, target):
-    assert type(destination_for(target)) is type(open_destination(kind))
-    assert type(destination_for(Path("A.B." + kind.upper()))) is type(open_destination(kind))
+    assert type(writer_for(target)) is type(open_destination(kind))
+    assert type(writer_for(Path("A.B." + kind.upper()))) is type(open_destination(kind))
 
 
 @pytest.mark.parametrize("text", ["=1+1", "@SUM(A1)", "+1", "-1", "http://x", "1", "TRUE", "naïve 東京"])
 def test_text_stays_text(kind, target, text):
-    open_destination(kind).write(by_plan(text), target)
+    writer(kind).export(by_plan(text), target)
     assert texts_in(kind, target) == [text, text]
 
 
 def test_null_is_not_zero(kind, target):
-    open_destination(kind).write(three_months(), target)
+    writer(kind).export(three_months(), target)
     read = amounts_in(kind, target)
     assert read[1] in (None, "")
     assert float(read[0]) == 1234.5
@@ -152,7 +161,7 @@ def test_null_is_not_zero(kind, target):
 def test_the_same_result_gives_the_same_bytes(kind, target):
     written = []
     for _ in range(2):
-        open_destination(kind).write(everything(), target, created=datetime(2026, 4, 1, tzinfo=UTC))
+        writer(kind).export(everything(), target, created=datetime(2026, 4, 1, tzinfo=UTC))
         written.append(target.read_bytes())
     assert written[0] == written[1]
 
@@ -160,7 +169,7 @@ def test_the_same_result_gives_the_same_bytes(kind, target):
 def test_a_file_that_is_there_is_replaced_and_keeps_its_permissions(kind, target):
     target.write_text("old")
     target.chmod(0o640)
-    open_destination(kind).write(three_months(), target)
+    writer(kind).export(three_months(), target)
     assert target.read_bytes() != b"old"
     assert stat.S_IMODE(target.stat().st_mode) == 0o640
 
@@ -168,7 +177,7 @@ def test_a_file_that_is_there_is_replaced_and_keeps_its_permissions(kind, target
 def test_a_new_file_can_be_read_by_whom_the_umask_allows(kind, target):
     before = os.umask(0o027)
     try:
-        open_destination(kind).write(three_months(), target)
+        writer(kind).export(three_months(), target)
     finally:
         os.umask(before)
     assert stat.S_IMODE(target.stat().st_mode) == 0o640
@@ -178,21 +187,21 @@ def test_a_link_keeps_pointing_to_the_file_that_is_replaced(kind, target, tmp_pa
     real = tmp_path / "real"
     real.write_text("old")
     target.symlink_to(real)
-    open_destination(kind).write(three_months(), target)
+    writer(kind).export(three_months(), target)
     assert target.is_symlink()
     assert real.read_bytes() != b"old"
 
 
 def test_a_missing_folder_is_told_with_the_command_that_makes_it(kind, tmp_path):
     with pytest.raises(DestinationError, match="there is no folder") as told:
-        open_destination(kind).write(three_months(), tmp_path / "no" / f"x.{kind}")
+        writer(kind).export(three_months(), tmp_path / "no" / f"x.{kind}")
     assert told.value.hint == f"mkdir -p '{tmp_path / 'no'}'"
 
 
 def test_a_folder_in_the_place_of_the_file_is_told(kind, target):
     target.mkdir()
     with pytest.raises(DestinationError, match="it is a folder"):
-        open_destination(kind).write(three_months(), target)
+        writer(kind).export(three_months(), target)
 
 
 def test_a_locked_file_is_told_and_keeps_what_it_had(kind, target, monkeypatch):
@@ -202,7 +211,7 @@ def test_a_locked_file_is_told_and_keeps_what_it_had(kind, target, monkeypatch):
     target.write_text("old")
     monkeypatch.setattr(Path, "replace", locked)
     with pytest.raises(DestinationError, match="open in another program") as told:
-        open_destination(kind).write(three_months(), target)
+        writer(kind).export(three_months(), target)
     assert "close it" in told.value.hint
     assert target.read_text() == "old"
     assert names_in(target.parent) == [target.name]
@@ -212,7 +221,7 @@ def test_a_file_without_the_right_to_write_is_left_alone(kind, target, monkeypat
     target.write_text("old")
     monkeypatch.setattr(os, "access", lambda *_: False)  # the tests may run as root, who may everything
     with pytest.raises(DestinationError, match="no permission"):
-        open_destination(kind).write(three_months(), target)
+        writer(kind).export(three_months(), target)
     assert target.read_text() == "old"
 
 
@@ -240,24 +249,30 @@ def test_a_bug_while_writing_stays_what_it_is(tmp_path):
 
 def test_an_unknown_kind_names_the_nearest_and_all():
     with pytest.raises(DestinationError, match="no destination 'xslx'") as told:
-        open_destination("xslx")
+        writer_for(Path("metrics.xslx"))
     assert told.value.hint == "did you mean 'xlsx'? there are: xlsx, csv, parquet"
 
 
 def test_a_file_without_an_ending_asks_for_one():
     with pytest.raises(DestinationError, match="no ending"):
-        destination_for(Path("metrics"))
+        writer_for(Path("metrics"))
+
+
+class Lines(FileDestination):
+    kind = adapters.DestinationKind(name="lines", noun="a file of lines", endings=(".lines",))
 
 
 def test_another_package_adds_a_kind_by_an_entry_point(monkeypatch):
-    point = EntryPoint("lines", "tallybook.destinations.csv:Csv", destinations.ENTRY_POINTS)
+    point = EntryPoint("lines", "tests.test_destinations:Lines", "tallybook.destinations")
+    registry = adapters.Registry("tallybook.destinations", DESTINATIONS.builtin)
     monkeypatch.setattr("importlib.metadata.entry_points", lambda group: [point])
-    assert type(open_destination("lines")).__name__ == "Csv"
-    assert kinds() == ["xlsx", "csv", "parquet", "lines"]
+    monkeypatch.setattr(adapters, "DESTINATIONS", registry)
+    assert registry.adapter("lines").__name__ == "Lines"
+    assert [kind.name for kind in destination_kinds(EXPORT)] == ["xlsx", "csv", "parquet", "lines"]
 
 
 def test_a_missing_package_is_told_with_the_line_to_paste(monkeypatch):
-    monkeypatch.setitem(DESTINATIONS, "far", "package_that_is_not_there:Far")
+    monkeypatch.setitem(DESTINATIONS.builtin, "far", "package_that_is_not_there:Far")
     with pytest.raises(DestinationError) as told:
         open_destination("far")
     assert told.value.hint == "pip install package_that_is_not_there"
@@ -267,12 +282,12 @@ def test_a_missing_package_is_told_with_the_line_to_paste(monkeypatch):
 
 
 def test_a_csv_file_has_no_mark_before_the_first_column(tmp_path):
-    open_destination("csv").write(three_months(), tmp_path / "x.csv")
+    writer("csv").export(three_months(), tmp_path / "x.csv")
     assert (tmp_path / "x.csv").read_bytes().startswith(b"period,revenue,")
 
 
 def test_a_parquet_file_has_exact_decimals_and_says_what_it_is(tmp_path):
-    open_destination("parquet").write(three_months(), tmp_path / "x.parquet")
+    writer("parquet").export(three_months(), tmp_path / "x.parquet")
     table = pq.read_table(tmp_path / "x.parquet")
     assert table["revenue"].to_pylist() == [Decimal("1234.5"), None, Decimal("-0.1")]
     assert table["period"].to_pylist()[0] == date(2026, 1, 1)

@@ -17,10 +17,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import tallybook.deliver.sheets as deliver_sheets
 from hypothesis import Phase, settings, strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
 
-import tallybook.deliver.sheets as deliver_sheets
 import tallybook.destinations.sheets as sheets_destination
 from tallybook.destinations.layout import Grid, arranged
 from tallybook.destinations.sheets import Outcome, Place, bring_up_to_date, reading as sheets_reading, tab as sheets_tab
@@ -1006,7 +1006,10 @@ WRONG = [
     (DECLARED + 'by_hand = "ask"\n', "restore, keep"),
     (DECLARED.replace("1UgxVGDt8X0YgB9JYRVQ", "my sheet"), "neither the id nor the URL of a spreadsheet"),
     (DECLARED + DECLARED.replace("board]", 'again]\ntab = "board"'), "[deliveries.board] writes tab 'board'"),
-    ('[deliveries.board]\nto = "csv"\npath = "a.csv"\nmetrics = ["signups"]\nnotes = true\n', "a file has no notes"),
+    (
+        '[deliveries.board]\nto = "csv"\npath = "a.csv"\nmetrics = ["signups"]\nnotes = true\n',
+        "a CSV file has no notes: only a Google Sheet has notes",
+    ),
 ]
 
 
@@ -1021,7 +1024,7 @@ def test_a_wrong_declaration_is_told_with_what_is_meant(sheet: Sheet, text: str,
 def test_the_address_that_a_browser_shows_is_as_good_as_the_id(sheet: Sheet) -> None:
     address = "https://docs.google.com/spreadsheets/d/1UgxVGDt8X0YgB9JYRVQ/edit#gid=0"
     sheet.project.declare(METRICS + DECLARED.replace("1UgxVGDt8X0YgB9JYRVQ", address), start="2024-01-01")
-    assert sheet.project.book.project.catalog.deliveries["board"].spreadsheet == "1UgxVGDt8X0YgB9JYRVQ"
+    assert sheet.project.book.project.catalog.deliveries["board"].options["spreadsheet"] == "1UgxVGDt8X0YgB9JYRVQ"
 
 
 def test_without_keys_the_next_step_is_told(sheet: Sheet, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 
 import tallybook
-from tallybook.deliver import sheets as deliver_sheets
+from tallybook.destinations.sheets import delivery as deliver_sheets
 from tallybook.sheets.api import Api
 from tallybook.sheets.keep import NAMES, Keys
 from tallybook.sheets.pace import Bucket, Patience

@@ -65,15 +65,33 @@ class Registry(Generic[K]):
 
         return {p.name: p.value for p in entry_points(group=self.group) if p.name not in self.builtin}
 
+    def distribution(self, name: str) -> str | None:
+        """The package on PyPI that an adapter comes from; None for a built-in one."""
+        from importlib.metadata import entry_points
+
+        if name in self.builtin:
+            return None
+        found = (p.dist.name for p in entry_points(group=self.group, name=name) if p.dist is not None)
+        return next(found, None)
+
     def names(self) -> list[str]:
         """Every name, built-in ones first."""
         return [*self.builtin, *sorted(self.installed)]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.builtin or name in self.installed
 
     def adapter(self, name: str) -> Any:
         """The class of an adapter. Raises KeyError for an unknown name, AdapterError for one that cannot be imported."""
         if name not in self._classes:
             place = self.builtin.get(name) or self.installed[name]
-            self._classes[name] = _imported(self.group, name, place)
+            found = _imported(self.group, name, place)
+            if found.kind.name not in self:
+                raise AdapterError(
+                    f"the adapter {name!r} of {self.group}, {place}, calls itself {found.kind.name!r}",
+                    hint="give its descriptor and its entry point the same name",
+                )
+            self._classes[name] = found
         return self._classes[name]
 
     def kind(self, name: str) -> K:
@@ -113,3 +131,73 @@ def _imported(group: str, name: str, place: str) -> Any:
             hint="give the class an attribute `kind`: docs/extending.md",
         )
     return adapter
+
+
+# Destinations
+
+DELIVER, EXPORT, QUERY = "deliver", "export", "query"
+"""What a destination is used for: `[deliveries.NAME]`, `tallybook export`, `tallybook query --format` and `-o`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class OptionProblem:
+    """A key of a delivery whose value does not fit the others: what is wrong, what is expected, a line to paste."""
+
+    key: str
+    message: str
+    expected: str = ""
+    paste: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DestinationKind:
+    """What a destination says about itself.
+
+    `noun`: what it writes, as "a CSV file". `endings`: those of its files, the usual one first; `update_endings`: of files
+    that are only brought up to date, not made. `place`: the key that says where it writes: `path`, or one of its options.
+    `tabs`: several deliveries may share a place, each in a tab. `layouts`: those it can write, the usual one first.
+    `reads_back`: it can compare what is there with what was delivered, cell by cell.
+    `extra`: the extra of Tallybook that it needs; `variables`: optional environment variables with its credentials."""
+
+    name: str
+    noun: str
+    endings: tuple[str, ...] = ()
+    update_endings: tuple[str, ...] = ()
+    options: tuple[Option, ...] = ()
+    place: str = "path"
+    uses: tuple[str, ...] = (DELIVER, EXPORT, QUERY)
+    tabs: bool = False
+    layouts: tuple[str, ...] = ("columns",)
+    is_text: bool = True
+    """Its output may be shown on a terminal."""
+    reads_back: bool = False
+    extra: str = ""
+    variables: tuple[str, ...] = ()
+
+    def option(self, name: str) -> Option | None:
+        """The option with this name, if it has one."""
+        return next((option for option in self.options if option.name == name), None)
+
+    def with_defaults(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """The value of every option."""
+        return {option.name: given.get(option.name, option.default) for option in self.options}
+
+
+DESTINATIONS: Registry[DestinationKind] = Registry(
+    "tallybook.destinations",
+    {
+        "xlsx": "tallybook.destinations.excel:Xlsx",
+        "table": "tallybook.destinations.texts:Table",
+        "json": "tallybook.destinations.texts:Json",
+        "ndjson": "tallybook.destinations.texts:Ndjson",
+        "csv": "tallybook.destinations.csv:Csv",
+        "parquet": "tallybook.destinations.parquet:Parquet",
+        "markdown": "tallybook.destinations.texts:Markdown",
+        "google_sheets": "tallybook.destinations.google_sheets:GoogleSheets",
+    },
+)
+
+
+def destination_kinds(use: str) -> list[DestinationKind]:
+    """The destinations with this use, built-in ones first."""
+    return [kind for kind in DESTINATIONS.kinds() if use in kind.uses]

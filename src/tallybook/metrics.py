@@ -23,25 +23,15 @@ STORED_FORMS = ("utc", "local", "offset", "epoch_s", "epoch_ms", "epoch_us", "ep
 SHOWS = ("total", "average", "last", "first", "min", "max", "change")
 LEVEL_SHOWS = ("last", "average", "first", "min", "max")
 WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
-CSV_SEPARATORS, CSV_DECIMALS = (",", ";", "\t"), (".", ",")
 LAYOUTS = ("long", "columns", "across")
 GOAL_SCOPES = ("week", "month", "quarter", "year")
 """The periods for which a goal may be set: those with an end, and days on the way to it."""
-FILE_KINDS = {"xlsx": (".xlsx", ".xlsm"), "csv": (".csv",), "parquet": (".parquet",)}
-"""What a delivery can be written as, with the endings of such files."""
 ADDS, DAY = "adds", "day"
 REFUSE, APPLY = "refuse", "apply"
 POLICIES = (REFUSE, APPLY)
 """What becomes of rows that a policy of the server hides from the user of a source: an error, or they stay hidden."""
 IMPORTED = "imported"
 """What takes the place of a declaration, where values were imported."""
-SHEETS = "google_sheets"
-HISTORY, LATEST, MIRROR = "history", "latest", "mirror"
-SHEET_MODES = (HISTORY, LATEST, MIRROR)
-"""history: rows that are no longer asked for stay; mirror: the tab is the answer; latest: one row for each metric."""
-RESTORE, KEEP = "restore", "keep"
-BY_HAND = (RESTORE, KEEP)
-"""What becomes of our cells that people wrote into: they get our number again, or stay as they are."""
 LATER_KINDS = ("gainsight_px", "webhook")
 """Known, but not delivered to by this version."""
 FILTER = re.compile(r"^\s*(?P<dim>[A-Za-z_][\w.]*)\s*(?P<sign>!?=)(?P<value>.*)$", re.DOTALL)
@@ -354,7 +344,7 @@ class Metric(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Delivery(msgspec.Struct, frozen=True, kw_only=True):
-    """`[deliveries.NAME]`: a question whose answer is kept up to date in a file or a tab of a Google Sheet."""
+    """`[deliveries.NAME]`: a question whose answer a destination keeps up to date."""
 
     name: str
     to: str = ""
@@ -370,21 +360,8 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True):
     tab: str | None = None
     totals: bool = False
     fill: bool = False
-    spreadsheet: str = ""
-    """The id of a Google Sheet."""
-    mode: str = "history"
-    by_hand: str = "restore"
-    notes: bool = False
-    """A corrected cell says what it was."""
-    api: str = ""
-    """Another address than Google's."""
-    separator: str = ","
-    """Of a CSV file, as the three that follow."""
-    decimal: str = "."
-    bom: bool = False
-    """The file begins with the mark by which Excel recognizes UTF-8."""
-    guard: bool = True
-    """A single quote stands before text that a spreadsheet would run."""
+    options: dict[str, Any] = {}
+    """Keys of the destination's own that were given, as its options read them: plain values."""
 
     @property
     def later(self) -> bool:

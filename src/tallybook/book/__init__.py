@@ -35,12 +35,12 @@ from tallybook.errors import (
     TallybookError,
 )
 from tallybook.isolation import isolated
-from tallybook.metrics import Delivery, Metric
+from tallybook.metrics import Metric
 from tallybook.query import Query, answer
 from tallybook.query.ask import ask, with_range
 from tallybook.result import Result
 from tallybook.store import Place
-from tallybook.store.ledger import Cleaned, Snapshot, Stretch
+from tallybook.store.ledger import Cleaned, Snapshot
 
 if TYPE_CHECKING:
     from tallybook.alerts import Known
@@ -50,7 +50,7 @@ if TYPE_CHECKING:
     from tallybook.collect.look import Look, SourceLook
     from tallybook.collect.plan import Plan
     from tallybook.collect.report import OnProgress
-    from tallybook.deliver import Means as Delivering
+    from tallybook.deliver import DeliveryContext
     from tallybook.destinations.report import AlertReport, DeliveryReport
     from tallybook.history import History, Imported
     from tallybook.query.ask import Filter
@@ -684,14 +684,14 @@ class Book:
     def status(self) -> Status:
         """Whether all is well: the last run, how far each metric is, what waits to be delivered, when the next is due."""
         from tallybook.audit.status import COLLECT, RUNS, status
-        from tallybook.deliver import answered
+        from tallybook.deliver import up_to_date_deliveries
 
         ledger, now = self.store.ledger if self.held.there else None, self.clock()
         return status(
             self.project.catalog, now=now, version=ledger.version() if ledger else 0,
             running=COLLECT in ledger.leased(now=now) if ledger else False, runs=self.runs(RUNS), metrics=self.metrics(),
             delivered={name: (d.version, d.at) for name, d in ledger.delivered().items()} if ledger else {},
-            answered=answered(self._delivering()) if ledger else [],
+            answered=up_to_date_deliveries(self._delivery_context()) if ledger else [],
             ahead=self.held.taken_back.in_words(),
         )  # fmt: skip
 
@@ -835,69 +835,29 @@ class Book:
         `dry_run` tells what would be written, `verify` reads back what was; both write nothing.
 
         Raises QueryError for one that is not declared, Busy while another process delivers."""
-        from tallybook.deliver import How, deliver
+        from tallybook.deliver import deliver
+        from tallybook.destinations.base import DeliveryMode
         from tallybook.query.ask import known_delivery
 
         for name in names:
             known_delivery(self.project.catalog, name)
         if not self.held.there:
             raise QueryError("nothing is collected yet, so there is nothing to deliver", hint="tallybook run")
-        return deliver(self._delivering(), names, How(force=force, dry_run=dry_run, verify=verify))
+        mode = DeliveryMode(force=force, dry_run=dry_run, verify=verify)
+        return deliver(self._delivery_context(), names, mode)
 
-    def _delivering(self) -> Delivering:
-        from tallybook.deliver import Means
+    def _delivery_context(self) -> DeliveryContext:
+        from tallybook.book.past import PastAnswers
+        from tallybook.deliver import DeliveryContext
 
-        return Means(
-            catalog=self.project.catalog, folder=self.project.folder, ledger=self.store.ledger,
-            ask=self._answer_of, today=self.today, clock=self.clock, ask_then=self._answer_then,
-            changed_since=self._changed_since, variables=self.project.variables,
+        answers = PastAnswers(self.project.catalog, self.held, self._answer)
+        return DeliveryContext(
+            catalog=self.project.catalog, folder=self.project.folder, ledger=self.store.ledger, answers=answers,
+            today=self.today, clock=self.clock, variables=self.project.variables,
         )  # fmt: skip
 
-    def _answer_of(self, delivery: Delivery, first: date | None) -> Result:
-        return self._stored(self._question_of(delivery, first), None)
-
-    def _answer_then(self, delivery: Delivery, version: int, first: date | None) -> Result | None:
-        """What the book said at an older version; None where that is not kept any more."""
-        try:
-            return self._answered(self._question_of(delivery, first), version, None)
-        except (Cleaned, BookError):
-            return None
-
-    def _question_of(self, delivery: Delivery, first: date | None) -> Query:
-        """The question of a delivery; from `first` on instead of the declared days, `date.min` for all that there are."""
-        days: dict[str, Any] = {"first": delivery.from_, "span": delivery.last}
-        if first is not None:
-            days = {"first": None if first == date.min else first, "last": self.today - ONE_DAY}
-        return ask(
-            self.project.catalog, delivery.metrics, scope=delivery.scope, by=delivery.by, where=delivery.where,
-            totals=delivery.totals, fill=delivery.fill, today=self.today, **days,
-        )  # fmt: skip
-
-    def _changed_since(self, delivery: Delivery, version: int) -> date | None:
-        """The first day of which the book may say something else than at a version, of the metrics of a delivery, as its
-        files (of a month each) and its coverage show it; None for none, `date.min` where the version is not kept, or
-        somebody was forgotten since: out of that version too."""
-        if self._forgotten_since(version):
-            return date.min
-        catalog = self.project.catalog
-        names = {name for metric in delivery.metrics for name in (metric, *catalog.operands(metric))}
-        keys = self.held.keys(sorted(names))
-        try:
-            then, now = self.held.snapshot(keys, version), self.held.snapshot(keys, None)
-        except (Cleaned, BookError):
-            return date.min
-        one, other = ({file.path: file.first for file in known.files} for known in (then, now))
-        days = [one.get(path) or other[path] for path in one.keys() ^ other.keys()]
-        for key in {*then.coverage} | {*now.coverage}:
-            days += _covered_once(then.coverage.get(key, ()), now.coverage.get(key, ()))
-        return min(days, default=None)
-
-    def _forgotten_since(self, version: int) -> bool:
-        from tallybook.audit.forget import WHAT
-
-        at = dict(self.store.ledger.versions()).get(version)
-        forgotten = (run["started"] for run in self.store.ledger.runs(100) if run["what"] == WHAT)
-        return at is None or any(datetime.fromisoformat(started) >= at for started in forgotten)
+    def _answer(self, question: Query, version: int | None) -> Result:
+        return self._stored(question, None) if version is None else self._answered(question, version, None)
 
     def _delivered_after_a_run(self) -> list[DeliveryReport]:
         """What was collected is stored: that another process delivers just now does not undo it."""
@@ -906,7 +866,7 @@ class Book:
         from tallybook.deliver import deliver, waiting
 
         try:
-            return deliver(self._delivering())
+            return deliver(self._delivery_context())
         except Busy as busy:
             return waiting(self.project.catalog, busy)
 
@@ -963,17 +923,11 @@ class Book:
 
     def export(self, result: Result, to: str | Path) -> Path:
         """Write a result to a file; its ending says which kind. Raises DestinationError."""
-        from tallybook.destinations import destination_for
+        from tallybook.destinations import writer_for
 
         path = Path(to)
-        destination_for(path).write(result, path, created=self.clock())
+        writer_for(path).export(result, path, created=self.clock())
         return path
-
-
-def _covered_once(one: Sequence[Stretch], other: Sequence[Stretch]) -> list[date]:
-    """The first day that only one of two coverages has, if any."""
-    there, then = ({day for s in stretches for day in calendar.days(s.first, s.last)} for stretches in (one, other))
-    return [min(there ^ then)] if there != then else []
 
 
 def _instant_of_copy(as_of: datetime | None) -> datetime | None:

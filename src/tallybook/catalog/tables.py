@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
-from tallybook.adapters import Option
+from tallybook.adapters import DELIVER, DESTINATIONS, AdapterError, DestinationKind, Option, destination_kinds
 from tallybook.catalog.keys import (
     ALERT_KEYS,
     BOOK_KEYS,
@@ -331,10 +331,36 @@ def read_deliveries(raw: Mapping[str, object], problems: Problems) -> dict[str, 
         if to in LATER_KINDS:
             declared[name] = DeclaredDelivery(Delivery(name=name, to=str(to)), path, {}, set())
             continue
-        table = _read_table(keys, DELIVERY_KEYS, path, problems)
-        declared[name] = DeclaredDelivery(Delivery(name=name, **table.values), path, table.given, table.bad)
+        declared[name] = _read_delivery(name, keys, path, problems)
     _check_case(declared, "deliveries", problems)
     return declared
+
+
+def _read_delivery(name: str, raw: object, path: str, problems: Problems) -> DeclaredDelivery:
+    """A delivery with the keys that every one has and those of its destination; of an unknown one, those of all."""
+    kind = delivery_kind(raw.get("to")) if isinstance(raw, Mapping) else None
+    own = {option.name: _option_key(option) for one in ([kind] if kind else _delivered()) for option in one.options}
+    foreign: set[str] = set()
+    if kind and isinstance(raw, Mapping):
+        foreign = {option.name for one in _delivered() for option in one.options} - {*own, *DELIVERY_KEYS}
+    kept = {key: value for key, value in raw.items() if key not in foreign} if isinstance(raw, Mapping) else raw
+    table = _read_table(kept, DELIVERY_KEYS | own, path, problems)
+    options = {key: table.values.pop(key) for key in own if key in table.values}
+    given = raw if isinstance(raw, Mapping) else table.given
+    return DeclaredDelivery(Delivery(name=name, options=options, **table.values), path, given, table.bad)
+
+
+def _delivered() -> list[DestinationKind]:
+    return destination_kinds(DELIVER)
+
+
+def delivery_kind(to: object) -> DestinationKind | None:
+    """The destination with this name that deliveries can have; None for any other value."""
+    try:
+        kind = DESTINATIONS.kind(to) if isinstance(to, str) and to in DESTINATIONS else None
+    except AdapterError:
+        return None
+    return kind if kind and DELIVER in kind.uses else None
 
 
 @dataclass(frozen=True)

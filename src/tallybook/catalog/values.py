@@ -8,12 +8,14 @@ from datetime import date, datetime, time
 from decimal import Decimal
 
 from tallybook import calendar
+from tallybook.adapters import DELIVER, DESTINATIONS, AdapterError, destination_kinds
 from tallybook.addresses import is_service, spreadsheet_id
 from tallybook.catalog.words import closest, toml
 from tallybook.errors import MeasureError
 from tallybook.measure import SPELLINGS, THEN_WORDS, parse_then
 from tallybook.metrics import (
     FILTER,
+    LATER_KINDS,
     Join,
 )
 from tallybook.timetable import NeverDue, Timetable, cron_of
@@ -73,6 +75,21 @@ def one_of(choices: Sequence[str]) -> Callable[[object], str]:
         return value
 
     return read
+
+
+def read_destination(value: object) -> str:
+    """Reads the name of a destination that deliveries can have."""
+    if isinstance(value, str) and (value in LATER_KINDS or _delivers(value)):
+        return value
+    choices = [*(kind.name for kind in destination_kinds(DELIVER)), *LATER_KINDS]
+    return one_of(choices)(value)
+
+
+def _delivers(name: str) -> bool:
+    try:
+        return name in DESTINATIONS and DELIVER in DESTINATIONS.kind(name).uses
+    except AdapterError as error:
+        raise Wrong(f"names a destination that cannot be used: {error.message}", hint=error.hint) from error
 
 
 def one_sign(choices: Sequence[str]) -> Callable[[object], str]:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
+from difflib import get_close_matches
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
+from click.shell_completion import CompletionItem
 
+from tallybook.adapters import DESTINATIONS, EXPORT, QUERY, AdapterError, destination_kinds
 from tallybook.cli.completions import of_words
-from tallybook.cli.options import BY, FROM, SCOPE, WHERE, Decorator, form, gathered, metrics, verb
+from tallybook.cli.options import BY, FROM, SCOPE, WHERE, Decorator, gathered, metrics, verb
 from tallybook.cli.terminal import Terminal, count
 
 if TYPE_CHECKING:
@@ -18,8 +20,37 @@ if TYPE_CHECKING:
     from tallybook.result import Result
 
 SHOWS = ("total", "average", "last", "first", "min", "max", "change")
-FORMS = ("table", "json", "ndjson", "csv", "parquet", "markdown")
-ENDINGS = {".json": "json", ".ndjson": "ndjson", ".csv": "csv", ".parquet": "parquet", ".md": "markdown"}
+
+
+class QueryFormat(click.ParamType[str]):
+    """The name of a destination that answers of a query can be written as."""
+
+    name = "format"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        name = str(value)
+        if name != "table" and not self._is_format(name):
+            names = self._names()
+            meant = get_close_matches(name, names, n=1)
+            question = f" Did you mean {meant[0]!r}?" if meant else ""
+            self.fail(f"{name!r} is not one of {', '.join(map(repr, names))}.{question}", param, ctx)
+        return name
+
+    def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str:
+        return f"[{'|'.join(self._names())}]"
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        return [CompletionItem(name) for name in self._names() if name.startswith(incomplete)]
+
+    def _is_format(self, name: str) -> bool:
+        try:
+            return name in DESTINATIONS and QUERY in DESTINATIONS.kind(name).uses
+        except AdapterError as error:
+            raise click.UsageError(f"{error.message} ({error.hint})") from error
+
+    def _names(self) -> list[str]:
+        names = [kind.name for kind in destination_kinds(QUERY)]
+        return ["table", *(name for name in names if name != "table")]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,7 +142,13 @@ question = gathered(Question)
 @verb(
     *QUESTION,
     click.option("--to", "--until", "until", metavar="DAY", help="The last day, included."),
-    form(*FORMS),
+    click.option(
+        "--format",
+        "form",
+        type=QueryFormat(),
+        default="table",
+        help="A table for people, if not given.",
+    ),
     click.option("--exact", is_flag=True, help="Decimals in JSON as texts, to the last digit."),
     click.option("--chart", is_flag=True, help="Draw it: a chart for each metric, a line for each series."),
     click.option("--spark", is_flag=True, help="A sparkline for each series, with its least, most and last value."),
@@ -161,14 +198,20 @@ def query(
     elif form == "table" and file is None:
         _show(terminal, result)
     else:
-        _give(terminal, _rendered(terminal, result, form, exact), file)
+        _give(terminal, _rendered(result, form, exact), file)
     return 0
 
 
 @verb(
     *QUESTION,
     click.option("--until", metavar="DAY", help="The last day, included."),
-    click.option("--to", "file", required=True, metavar="FILE", help="What to write: FILE.xlsx, .csv or .parquet."),
+    click.option(
+        "--to",
+        "file",
+        required=True,
+        metavar="FILE",
+        help="What to write: FILE.xlsx, .csv, .parquet or that of another destination.",
+    ),
 )
 @question
 def export(terminal: Terminal, asked: Question, file: str) -> int:
@@ -179,10 +222,10 @@ def export(terminal: Terminal, asked: Question, file: str) -> int:
       tallybook export revenue --by plan --last "90 days" --to revenue.parquet
 
     --to is the file; days are --from and --until."""
-    from tallybook.destinations import destination_for
+    from tallybook.destinations import writer_for
 
     path = Path(file)
-    destination_for(path)  # before the work, not after it
+    writer_for(path)  # before the work, not after it
     result = asked.ask(terminal.book())
     terminal.book().export(result, path)
     terminal.out(f"{path}: {', '.join(result.metrics)} by {result.scope}, {count(len(result.data), 'row')}.")
@@ -196,30 +239,34 @@ def _format(terminal: Terminal, form: str, file: Path | None) -> str:
     """What --format says, or else the ending of the file. Raises UsageError where it cannot be shown."""
     typed = click.get_current_context().params.get("form")
     if file is not None and typed == "table":
-        if file.suffix not in (*ENDINGS, ".txt"):
-            export = f"tallybook export … --to {file}" if file.suffix == ".xlsx" else f"one of {', '.join(ENDINGS)}"
-            raise click.UsageError(f"the ending of {file} says no format of a query: {export}, or --format")
-        return ENDINGS.get(file.suffix, form)
-    if form == "parquet" and file is None and terminal.is_watched:
-        raise click.UsageError("a Parquet file is not for the screen: -o metrics.parquet")
+        return _format_of(file)
+    if file is None and terminal.is_watched and form != "table" and not DESTINATIONS.kind(form).is_text:
+        kind = DESTINATIONS.kind(form)
+        raise click.UsageError(f"{kind.noun} is not for the screen: -o metrics{kind.endings[0]}")
     return form
 
 
-def _rendered(terminal: Terminal, result: Result, form: str, exact: bool) -> str | bytes:
-    if form == "parquet":
-        from io import BytesIO
+def _format_of(file: Path) -> str:
+    """The format that the ending of a file says."""
+    from tallybook.destinations import kind_of_file
 
-        file = BytesIO()
-        result.to_parquet(file)
-        return file.getvalue()
-    texts: dict[str, Callable[[], str]] = {
-        "table": lambda: result.to_text(max_rows=None, width=None) + "\n",
-        "json": lambda: result.to_json(exact) + "\n",
-        "ndjson": lambda: result.to_ndjson(exact),
-        "csv": result.to_csv,
-        "markdown": result.to_markdown,
-    }
-    return texts[form]()
+    kind = kind_of_file(file, QUERY)
+    if kind is not None:
+        return kind.name
+    endings = (ending for kind in destination_kinds(QUERY) for ending in kind.endings)
+    instead = f"tallybook export … --to {file}" if kind_of_file(file, EXPORT) else f"one of {', '.join(endings)}"
+    raise click.UsageError(f"the ending of {file} says no format of a query: {instead}, or --format")
+
+
+def _rendered(result: Result, form: str, exact: bool) -> bytes:
+    from io import BytesIO
+
+    from tallybook.destinations.base import OutputSettings
+
+    destination, file = DESTINATIONS.adapter(form)(), BytesIO()
+    given = {"exact": exact} if destination.kind.option("exact") else {}
+    destination.write(result, file, OutputSettings(options=destination.kind.with_defaults(given)))
+    return file.getvalue()
 
 
 def _give(terminal: Terminal, content: str | bytes, file: Path | None) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from tallybook.adapters import DESTINATIONS
 from tallybook.cli.aiming import goal_in_words
 from tallybook.cli.alerting import alerts_in_words
 from tallybook.cli.failures import filled
@@ -113,12 +114,16 @@ def _checked(catalog: Catalog, looks: list[Look]) -> dict[str, Any]:
 
 def _handed(delivery: Delivery) -> str:
     """One sentence on what a delivery puts where."""
+    from tallybook.deliver import shown
+
     if delivery.later:
         return f"{delivery.name} goes to {delivery.to}: this version does not deliver there."
     split = f", split by {', '.join(delivery.by)}" if delivery.by else ""
-    tab = f", tab {delivery.tab_name!r}" if delivery.to == "xlsx" else ""
     asked = f"{', '.join(delivery.metrics)} by {delivery.scope}{split}"
-    return f"{delivery.name} keeps {asked} in {delivery.path}{tab}."
+    if delivery.path:
+        tab = f", tab {delivery.tab_name!r}" if DESTINATIONS.kind(delivery.to).tabs else ""
+        return f"{delivery.name} keeps {asked} in {delivery.path}{tab}."
+    return f"{delivery.name} keeps {asked} in {shown(delivery)}."
 
 
 def _tell_checked(terminal: Terminal, catalog: Catalog, looks: list[Look]) -> None:

@@ -128,7 +128,11 @@ def _delivery_of(sheet: Sheet, document: str, catalog: Catalog | None) -> str:
     if sheet.delivery or catalog is None:
         return sheet.delivery
     title = sheet.title.casefold()
-    here = (d for d in catalog.deliveries.values() if d.spreadsheet == document and d.tab_name.casefold() == title)
+    here = (
+        d
+        for d in catalog.deliveries.values()
+        if d.options.get("spreadsheet") == document and d.tab_name.casefold() == title
+    )
     return next((f"{catalog.book.name}/{d.name}" for d in here), "")
 
 

@@ -11,15 +11,16 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 
-from tallybook.deliver.files import Record, write
-from tallybook.deliver.reach import Reach, reach, record_of
+from tallybook.adapters import DESTINATIONS
+from tallybook.calendar import ONE_DAY
+from tallybook.deliver.reach import Reach, place_key, reach, record_of
+from tallybook.destinations import open_destination
+from tallybook.destinations.base import DeliveryMode, DeliveryOutcome, DeliveryTask, Record
 from tallybook.destinations.report import (
-    AS_DELIVERED,
-    DIFFERS,
     FAILED,
     NOT_YET,
     UP_TO_DATE,
@@ -27,7 +28,9 @@ from tallybook.destinations.report import (
     DeliveryReport,
 )
 from tallybook.errors import Busy, TallybookError, bug
-from tallybook.metrics import SHEETS, Catalog, Delivery
+from tallybook.metrics import Catalog, Delivery
+from tallybook.query import Query
+from tallybook.query.ask import ask
 from tallybook.result import Result
 from tallybook.store.ledger import Delivered, Lease, Ledger
 
@@ -35,76 +38,94 @@ JOB = "deliver"
 LEASE_SECONDS = 600.0
 FORM = 1
 """Raised when files are written in another form, so that all of them are delivered again."""
+FINGERPRINTED = {
+    "spreadsheet": "", "mode": "history", "by_hand": "restore", "notes": False, "api": "", "separator": ",",
+    "decimal": ".", "bom": False, "guard": True,
+}  # fmt: skip
+"""Options that every delivery had once, whatever its destination, with their defaults. Not to be changed or extended."""
+
+
+class BookAnswers(Protocol):
+    """What deliveries ask of a book."""
+
+    def query(self, question: Query, version: int | None = None) -> Result | None:
+        """The answer now, or at an older version of the book: None where that is not kept any more."""
+        ...
+
+    def first_change(self, metrics: Sequence[str], version: int) -> date | None:
+        """The first day of these metrics that may have changed since a version of the book: None for none, `date.min`
+        where nobody knows."""
+        ...
 
 
 @dataclass(frozen=True, kw_only=True)
-class Means:
-    """What delivering needs: the declarations, their folder, the ledger, how to ask, the clock."""
+class DeliveryContext:
+    """What delivering needs: the declarations, their folder, the ledger, the answers of the book, the clock."""
 
     catalog: Catalog
     folder: Path
     ledger: Ledger
-    ask: Callable[[Delivery, date | None], Result]
-    """Its question, of the periods from a day on; None: of all that is collected."""
+    answers: BookAnswers
     today: date
     clock: Callable[[], datetime]
-    ask_then: Callable[[Delivery, int, date | None], Result | None]
-    """The same question to an older version of the book; None where that is not kept any more."""
-    changed_since: Callable[[Delivery, int], date | None]
-    """The first day that may have changed since a version of the book, for the metrics of a delivery; None for none."""
     variables: Mapping[str, str]
-    """The environment: keys of services stand in it."""
+    """The environment, with the credentials of services."""
     services: dict[str, Any] = field(default_factory=dict)
-    """Those that were opened, by their address: all deliveries of a run share the pace of one."""
+    """Open connections by their address. All deliveries of a run share them, and the pace of one."""
+
+    def question(self, delivery: Delivery, first: date | None) -> Query:
+        """The question of a delivery. With `first` it begins there instead of at the declared day; `date.min` is the first
+        collected day."""
+        days: dict[str, Any] = {"first": delivery.from_, "span": delivery.last}
+        if first is not None:
+            days = {"first": None if first == date.min else first, "last": self.today - ONE_DAY}
+        return ask(
+            self.catalog, delivery.metrics, scope=delivery.scope, by=delivery.by, where=delivery.where,
+            totals=delivery.totals, fill=delivery.fill, today=self.today, **days,
+        )  # fmt: skip
+
+    def now(self, question: Query) -> Result:
+        """The answer of the book as it is now."""
+        result = self.answers.query(question)
+        assert result is not None
+        return result
 
 
-@dataclass(frozen=True, kw_only=True)
-class How:
-    """`force`: also what is up to date. `dry_run`: say what would be written, and write nothing. `verify`: read back
-    what was delivered and say where it differs."""
-
-    force: bool = False
-    dry_run: bool = False
-    verify: bool = False
-
-    @property
-    def writes(self) -> bool:
-        return not (self.dry_run or self.verify)
-
-
-def deliver(means: Means, names: Sequence[str] = (), how: How | None = None) -> list[DeliveryReport]:
+def deliver(
+    context: DeliveryContext, names: Sequence[str] = (), mode: DeliveryMode | None = None
+) -> list[DeliveryReport]:
     """Deliver what is new: all deliveries, or these.
 
     Safe to call again. Raises Busy while another process delivers."""
-    how = how or How()
-    chosen = [d for name, d in means.catalog.deliveries.items() if not names or name in names]
+    mode = mode or DeliveryMode()
+    chosen = [d for name, d in context.catalog.deliveries.items() if not names or name in names]
     if all(d.later for d in chosen):
         return [_later(d) for d in chosen]
-    lease = _only_us(means)
+    lease = _only_us(context)
     try:
         reports = []
         for delivery in chosen:
-            reports.append(_later(delivery) if delivery.later else _reported(means, delivery, how, lease))
+            reports.append(_later(delivery) if delivery.later else _reported(context, delivery, mode, lease))
         return reports
     finally:
-        means.ledger.release(lease)
+        context.ledger.release(lease)
 
 
-def _only_us(means: Means) -> Lease:
+def _only_us(context: DeliveryContext) -> Lease:
     try:
-        return means.ledger.acquire(JOB, now=means.clock(), seconds=LEASE_SECONDS)
+        return context.ledger.acquire(JOB, now=context.clock(), seconds=LEASE_SECONDS)
     except Busy:
         raise Busy(
             "another process is delivering from this book", hint="wait for it to end, then: tallybook deliver"
         ) from None
 
 
-def answered(means: Means) -> list[str]:
-    """The deliveries of which what stands in their place answers what is declared now, of whatever version."""
-    done = means.ledger.delivered()
-    declared = means.catalog.deliveries.values()
+def up_to_date_deliveries(context: DeliveryContext) -> list[str]:
+    """Names of deliveries whose last written content matches the current declaration, whatever the book version."""
+    done = context.ledger.delivered()
+    declared = context.catalog.deliveries.values()
     return [
-        d.name for d in declared if d.name in done and asked_alike(done[d.name].fingerprint, fingerprint_of(means, d))
+        d.name for d in declared if d.name in done and asked_alike(done[d.name].fingerprint, fingerprint_of(context, d))
     ]
 
 
@@ -131,16 +152,18 @@ def place_of(folder: Path, delivery: Delivery) -> Path:
 
 def shown(delivery: Delivery) -> str:
     """Where it goes, for people."""
-    return f"{delivery.tab_name} of {delivery.spreadsheet}" if delivery.to == SHEETS else delivery.path
+    if delivery.to not in DESTINATIONS or (kind := DESTINATIONS.kind(delivery.to)).place == "path":
+        return delivery.path
+    return f"{delivery.tab_name} of {place_key(delivery)}" if kind.tabs else place_key(delivery)
 
 
-def _reported(means: Means, delivery: Delivery, how: How, lease: Lease) -> DeliveryReport:
+def _reported(context: DeliveryContext, delivery: Delivery, mode: DeliveryMode, lease: Lease) -> DeliveryReport:
     """The report of one delivery. Whatever it raises is its own failure: the other deliveries are made."""
     began = time.monotonic()
     report = DeliveryReport(delivery=delivery.name, to=delivery.to, path=shown(delivery))
     try:
-        means.ledger.renew(lease, now=means.clock(), seconds=LEASE_SECONDS)
-        _deliver(means, delivery, report, how)
+        context.ledger.renew(lease, now=context.clock(), seconds=LEASE_SECONDS)
+        _deliver(context, delivery, report, mode)
     except Exception as error:  # noqa: BLE001  # whatever it is, the other deliveries are made
         ours = _as_ours(error)
         report.status, report.error, report.hint = FAILED, ours.message, ours.hint
@@ -154,71 +177,71 @@ def _as_ours(error: Exception) -> TallybookError:
     return TallybookError(f"the system refused: {error}") if isinstance(error, OSError) else bug(error)
 
 
-def _deliver(means: Means, delivery: Delivery, report: DeliveryReport, how: How) -> None:
-    fingerprint = fingerprint_of(means, delivery)
-    last = means.ledger.delivered().get(delivery.name)
-    report.version = means.ledger.version()
+def _deliver(context: DeliveryContext, delivery: Delivery, report: DeliveryReport, mode: DeliveryMode) -> None:
+    destination = open_destination(delivery.to)
+    fingerprint = fingerprint_of(context, delivery)
+    last = context.ledger.delivered().get(delivery.name)
+    report.version = context.ledger.version()
     same = last is not None and (last.version, last.fingerprint) == (report.version, fingerprint)
     same = same and last is not None and last.record == record_of(delivery)
-    there = delivery.to == SHEETS or place_of(means.folder, delivery).exists()
-    if same and there and not (how.force or how.verify):
+    there = destination.is_there(place_of(context.folder, delivery))
+    if same and there and not (mode.force or mode.verify):
         report.status = UP_TO_DATE
         return
-    far = reach(means, delivery, last, how)
-    result = means.ask(delivery, far.first)
+    far = reach(context, delivery, last, mode)
+    result = context.now(context.question(delivery, far.first))
     report.rows, report.version, report.warnings = len(result.data), result.version, list(result.warnings)
-    if delivery.to == SHEETS:
-        # Under other declarations the same version of the book says something else.
-        alike = last is not None and asked_alike(last.fingerprint, fingerprint)
-        _to_sheet(means, delivery, result, far, last if alike else None, report, how)
+    # Under other declarations the same version of the book says something else.
+    alike = last if last is not None and asked_alike(last.fingerprint, fingerprint) else None
+    task = _task(context, delivery, result, far, alike, mode)
+    if not mode.writes and not destination.kind.reads_back:
+        report.rows = len(task.answer().data)
+        report.status, report.hint = (WOULD, "") if mode.dry_run else (NOT_YET, "a file is not read back")
     else:
-        _to_file(means, delivery, result, far, report, how)
-    if how.writes:
+        _report(report, destination.bring_up_to_date(task))
+    if mode.writes:
         done = Delivered(version=result.version, fingerprint=fingerprint, record=record_of(delivery))
-        means.ledger.record_delivery(delivery.name, done, now=means.clock())
+        context.ledger.record_delivery(delivery.name, done, now=context.clock())
 
 
-def _to_file(
-    means: Means, delivery: Delivery, result: Result, far: Reach, report: DeliveryReport, how: How
-) -> None:  # fmt: skip
-    """Of a workbook `result` is the record that it may hold; what the window says is asked for beside it."""
-    record = Record(result, far.since) if far.since is not None else None
-    asked = result if record is None else means.ask(delivery, None)
-    report.rows = len(asked.data)
-    if not how.writes:
-        report.status, report.hint = WOULD if how.dry_run else NOT_YET, "" if how.dry_run else "a file is not read back"
-    elif not write(asked, delivery, place_of(means.folder, delivery), created=means.clock(), record=record):
-        report.status = UP_TO_DATE
+def _report(report: DeliveryReport, outcome: DeliveryOutcome) -> None:
+    report.status, report.rows, report.hint = outcome.status, outcome.rows, outcome.hint
+    report.path, report.changes = outcome.place or report.path, outcome.changes
 
 
-def _to_sheet(
-    means: Means,
-    delivery: Delivery,
-    result: Result,
-    far: Reach,
-    last: Delivered | None,
-    report: DeliveryReport,
-    how: How,
-) -> None:
-    from tallybook.deliver.sheets import LEFT_ALONE, put
+def _task(
+    context: DeliveryContext, delivery: Delivery, result: Result, far: Reach, last: Delivered | None, mode: DeliveryMode
+) -> DeliveryTask:  # fmt: skip
+    """`result` is the answer as far back as `far` says."""
+    record = Record(result=result, since=far.since, is_known=far.is_known) if far.since is not None else None
 
-    same = last is None or last.version == result.version
-    before = result if same or last is None else means.ask_then(delivery, last.version, far.first)
-    owner = f"{means.catalog.book.name}/{delivery.name}"
-    put(result, before if last else None, far, delivery, owner, report, how.writes, means)
-    if how.verify:
-        report.status = DIFFERS if report.changes else AS_DELIVERED
-        if any(change["what"] == "new row" for change in report.changes):
-            report.hint = f"{report.hint} Rows are missing: tallybook deliver {delivery.name} --force".strip()
-    elif how.dry_run:
-        report.status = WOULD if any(c["what"] not in LEFT_ALONE for c in report.changes) else UP_TO_DATE
+    def answer() -> Result:
+        return result if record is None else context.now(context.question(delivery, None))
+
+    def previous() -> Result | None:
+        if last is None or last.version == result.version:
+            return None if last is None else result
+        return context.answers.query(context.question(delivery, far.first), last.version)
+
+    return DeliveryTask(
+        delivery=delivery, options=DESTINATIONS.kind(delivery.to).with_defaults(delivery.options), answer=answer,
+        record=record, previous=previous, path=place_of(context.folder, delivery), book=context.catalog.book.name,
+        today=context.today, created=context.clock(), mode=mode, variables=context.variables,
+        services=context.services,
+    )  # fmt: skip
 
 
-def fingerprint_of(means: Means, delivery: Delivery) -> str:
+def fingerprint_of(context: DeliveryContext, delivery: Delivery) -> str:
     """All that the answer depends on beside the book's version: a hash of what is asked and declared, and the day."""
-    catalog = means.catalog
-    told = [FORM, delivery, catalog.metrics, catalog.book.timezone, catalog.book.week_starts]
-    return f"{hashlib.blake2b(msgspec.msgpack.encode(told), digest_size=8).hexdigest()} {means.today}"
+    catalog = context.catalog
+    asked = [FORM, _as_fingerprinted(delivery), catalog.metrics, catalog.book.timezone, catalog.book.week_starts]
+    return f"{hashlib.blake2b(msgspec.msgpack.encode(asked), digest_size=8).hexdigest()} {context.today}"
+
+
+def _as_fingerprinted(delivery: Delivery) -> dict[str, Any]:
+    """A delivery in the form in which earlier versions hashed it, so that none is delivered once more after an update."""
+    fields = msgspec.structs.asdict(delivery)
+    return {**{name: fields[name] for name in fields if name != "options"}, **FINGERPRINTED, **delivery.options}
 
 
 def asked_alike(one: str, other: str) -> bool:

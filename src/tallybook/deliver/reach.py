@@ -11,11 +11,14 @@ from datetime import date
 from typing import TYPE_CHECKING, Any
 
 from tallybook import calendar
-from tallybook.metrics import HISTORY, SHEETS, WEEKDAYS, Delivery
+from tallybook.adapters import DESTINATIONS
+from tallybook.destinations import open_destination
+from tallybook.metrics import WEEKDAYS, Delivery
 from tallybook.result import Result
 
 if TYPE_CHECKING:
-    from tallybook.deliver import How, Means
+    from tallybook.deliver import DeliveryContext
+    from tallybook.destinations.base import DeliveryMode
     from tallybook.store.ledger import Delivered
 EVERYTHING = date.min
 
@@ -38,34 +41,41 @@ def is_record(delivery: Delivery) -> bool:
     """Whether periods that leave the window stay in its place, so that a pause could leave holes."""
     if not delivery.last or delivery.scope == "all":
         return False
-    return delivery.mode == HISTORY if delivery.to == SHEETS else delivery.to == "xlsx" and delivery.layout != "across"
+    return open_destination(delivery.to).keeps_periods(delivery)
 
 
 def record_of(delivery: Delivery) -> str:
     """What must stay the same for a record to go on without holes: its place and its periods."""
-    return f"{delivery.spreadsheet or delivery.path} {delivery.scope}" if is_record(delivery) else ""
+    return f"{place_key(delivery)} {delivery.scope}" if is_record(delivery) else ""
 
 
-def reach(means: Means, delivery: Delivery, last: Delivered | None, how: How) -> Reach:
+def place_key(delivery: Delivery) -> str:
+    """The value of the key that says where a delivery goes: a path, or the id of a document."""
+    key = DESTINATIONS.kind(delivery.to).place
+    return str(delivery.path if key == "path" else delivery.options.get(key, ""))
+
+
+def reach(context: DeliveryContext, delivery: Delivery, last: Delivered | None, mode: DeliveryMode) -> Reach:
     """Where a delivery begins, `last` being its last success."""
     if not is_record(delivery):
         return Reach()
     assert delivery.last is not None
-    week = WEEKDAYS.index(means.catalog.book.week_starts)
-    begin, _ = calendar.last_span(delivery.last, means.today - calendar.ONE_DAY, week)
+    week = WEEKDAYS.index(context.catalog.book.week_starts)
+    begin, _ = calendar.last_span(delivery.last, context.today - calendar.ONE_DAY, week)
     since = calendar.period_start(begin, delivery.scope, week)
-    if how.force or how.verify or last is None or last.record != record_of(delivery):
+    if mode.force or mode.verify or last is None or last.record != record_of(delivery):
         return Reach(since=since, first=EVERYTHING)  # nobody knows what the place lacks: it says so itself
-    changed = means.changed_since(delivery, last.version)
+    changed = context.answers.first_change(delivery.metrics, last.version)
     if changed is None or changed >= since:
         return Reach(since=since, first=since)
     if changed == EVERYTHING:
         return Reach(since=since, first=EVERYTHING)
     month = calendar.period_start(changed, delivery.scope, week)
-    then = means.ask_then(delivery, last.version, month)
+    question = context.question(delivery, month)
+    then = context.answers.query(question, last.version)
     if then is None:
         return Reach(since=since, first=EVERYTHING)
-    return Reach(since=since, first=min(since, _first_difference(then, means.ask(delivery, month)) or since))
+    return Reach(since=since, first=min(since, _first_difference(then, context.now(question)) or since))
 
 
 def _first_difference(then: Result, now: Result) -> date | None:

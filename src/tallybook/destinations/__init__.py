@@ -1,89 +1,69 @@
-"""Where results are put: one file and one line of `DESTINATIONS` for each kind.
+"""Where results are put. Each destination is one module and one line of `tallybook.adapters.DESTINATIONS`.
 
-Another package adds a kind with an entry point in the group `tallybook.destinations`, named like the kind,
-with the same value: `module:Class`. Nothing is imported before it is used."""
+Another package adds one with an entry point in the group `tallybook.destinations`: its name is the name of the kind, its
+value "module:Class". A module is imported when its destination is first needed."""
 
 from __future__ import annotations
 
-import importlib
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, Protocol
+from typing import TYPE_CHECKING, BinaryIO
 
+from tallybook.adapters import DESTINATIONS, EXPORT, AdapterError, DestinationKind, destination_kinds
 from tallybook.errors import DestinationError
 
 if TYPE_CHECKING:
-    from tallybook.result import Result
+    from tallybook.destinations.base import Destination, FileDestination
 
-DESTINATIONS = {
-    "xlsx": "tallybook.destinations.xlsx:Xlsx",
-    "csv": "tallybook.destinations.csv:Csv",
-    "parquet": "tallybook.destinations.parquet:Parquet",
-}
 LOCKS = ("~${}", ".~lock.{}#")
 """What Excel and LibreOffice put beside a file that they have open."""
-ENTRY_POINTS = "tallybook.destinations"
 
 
-class Destination(Protocol):
-    """Writes a result to a file, made by calling its class without arguments."""
+def open_destination(name: str) -> Destination:
+    """The destination with a name: "xlsx", "csv", "google_sheets" or one of another package.
 
-    def write(self, result: Result, path: Path, *, created: datetime | None = None) -> None:
-        """Put `result` at `path`, in place of what was there; readers see the old file or the new one,
-        never a part (`replacing`). The same result and `created` give the same file: no clock in here;
-        `created` is for formats with a place for it. Every text stays text, null is not zero.
-
-        Raises DestinationError, and then nothing at `path` has changed."""
-
-
-def open_destination(kind: str) -> Destination:
-    """The destination of a kind: "xlsx", "csv", "parquet" or one from an entry point."""
-    place = DESTINATIONS.get(kind) or _entry_points().get(kind)
-    if place is None:
-        raise _unknown(kind)
-    module, _, name = place.partition(":")
+    Raises DestinationError for an unknown one, and for one whose package is not installed."""
+    if name not in DESTINATIONS:
+        raise _unknown(name, DESTINATIONS.names())
     try:
-        made: Destination = getattr(importlib.import_module(module), name)()
-    except ImportError as error:
-        missing = error.name or module
-        raise DestinationError(
-            f"{kind!r} needs the package {missing}, which is not installed here",
-            hint=f"pip install {missing}",
-        ) from error
+        made: Destination = DESTINATIONS.adapter(name)()
+    except AdapterError as error:
+        raise DestinationError(error.message, hint=error.hint) from error
     return made
 
 
-def destination_for(path: Path) -> Destination:
-    """The destination that the end of a file's name asks for: `metrics.xlsx` is a workbook."""
-    kind = path.suffix.lstrip(".").lower()
-    if not kind:
-        raise DestinationError(
-            f"{path} has no ending that says what to write",
-            hint=f"call it {path.name}.xlsx, or one of: {', '.join(kinds())}",
-        )
-    return open_destination(kind)
+def writer_for(path: Path, use: str = EXPORT) -> FileDestination:
+    """The destination for the ending of a file's name: `metrics.xlsx` is a workbook.
+
+    Raises DestinationError for an ending that no destination with this `use` has."""
+    found = kind_of_file(path, use)
+    if found is None:
+        endings = [ending.lstrip(".") for kind in destination_kinds(use) for ending in kind.endings]
+        if not path.suffix:
+            raise DestinationError(
+                f"{path} has no ending that says what to write",
+                hint=f"call it {path.name}{destination_kinds(use)[0].endings[0]}, or one of: {', '.join(endings)}",
+            )
+        raise _unknown(path.suffix.lstrip(".").lower(), endings)
+    made: FileDestination = DESTINATIONS.adapter(found.name)()
+    return made
 
 
-def kinds() -> list[str]:
-    """Every kind there is, ours first."""
-    return [*DESTINATIONS, *sorted(set(_entry_points()) - set(DESTINATIONS))]
+def kind_of_file(path: Path, use: str) -> DestinationKind | None:
+    """The destination with this use whose files end as `path` does; the longest ending counts."""
+    name = path.name.lower()
+    fits = [(len(e), kind) for kind in destination_kinds(use) for e in kind.endings if name.endswith(e.lower())]
+    return max(fits, key=lambda fit: fit[0])[1] if fits else None
 
 
-def _entry_points() -> dict[str, str]:
-    from importlib.metadata import entry_points
-
-    return {point.name: point.value for point in entry_points(group=ENTRY_POINTS)}
-
-
-def _unknown(kind: str) -> DestinationError:
+def _unknown(kind: str, known: list[str]) -> DestinationError:
     from difflib import get_close_matches
 
-    close = get_close_matches(kind, kinds(), n=1)
+    close = get_close_matches(kind, known, n=1)
     question = f"did you mean {close[0]!r}? " if close else ""
-    return DestinationError(f"no destination {kind!r}", hint=f"{question}there are: {', '.join(kinds())}")
+    return DestinationError(f"no destination {kind!r}", hint=f"{question}there are: {', '.join(known)}")
 
 
 @contextmanager

@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-from pathlib import Path
+from typing import BinaryIO
 
-from tallybook.destinations import replacing
+from tallybook.adapters import DestinationKind
+from tallybook.destinations.base import FileDestination, OutputSettings
+from tallybook.metrics import LAYOUTS
 from tallybook.result import Result
 
 
-class Parquet:
-    """What `Result.to_parquet` writes, in place of the old file in one step."""
+class Parquet(FileDestination):
+    """What `Result.to_parquet` writes."""
 
-    def write(self, result: Result, path: Path, *, created: datetime | None = None) -> None:
-        with replacing(path) as file:
+    kind = DestinationKind(
+        name="parquet", noun="a Parquet file", endings=(".parquet",), layouts=LAYOUTS, is_text=False
+    )  # fmt: skip
+
+    def write(self, result: Result, file: BinaryIO, settings: OutputSettings) -> None:
+        if settings.layout == "columns":
             result.to_parquet(file)
+            return
+        import pyarrow.parquet as pq
+
+        from tallybook.destinations.layout import arranged, to_arrow
+
+        pq.write_table(to_arrow(arranged(result, settings.layout)), file, compression="zstd")

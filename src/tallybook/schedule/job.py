@@ -14,11 +14,12 @@ from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from tallybook import calendar
+from tallybook.adapters import DESTINATIONS, DestinationKind
 from tallybook.config import Project
 from tallybook.config.files import variables_of
 from tallybook.config.urls import WEBHOOKS
 from tallybook.errors import QueryError
-from tallybook.metrics import SHEETS, Catalog
+from tallybook.metrics import Catalog
 from tallybook.sources import kind_of, scheme_of
 from tallybook.store import IN_LEDGER
 from tallybook.timetable import Quiet, Timetable
@@ -58,7 +59,7 @@ class Job:
     variables: tuple[Variable, ...] = ()
     """Those of tallybook.toml and metrics/."""
     keys: tuple[Variable, ...] = ()
-    """Those of Google Sheets, for hosts where `tallybook sheets setup` has kept nothing."""
+    """Those with credentials of destinations, for hosts that keep none."""
     extras: tuple[str, ...] = ()
     packages: tuple[str, ...] = ()
     """Of the adapters that are not Tallybook's own."""
@@ -184,8 +185,8 @@ def job_of(project: Project, *, at: time | None, today: date, user: str, wsl: st
     _refuse_control_characters(project.folder)
     repository = next((p for p in (project.folder, *project.folder.parents) if (p / ".git").exists()), project.folder)
     kinds = [kind for source in catalog.sources.values() if (kind := kind_of(source.url))]
-    sheets = any(delivery.to == SHEETS for delivery in catalog.deliveries.values())
-    extras = {kind.extra for kind in kinds if kind.extra} | ({"google"} if sheets else set())
+    used = [DESTINATIONS.kind(name) for name in sorted({d.to for d in catalog.deliveries.values() if not d.later})]
+    extras = {extra for extra in (*(kind.extra for kind in kinds), *(kind.extra for kind in used)) if extra}
     extras |= {"postgresql"} if catalog.book.ledger else set()
     extras |= set() if all(scheme_of(to) in WEBHOOKS for to in catalog.alerts.to) else {"alerts"}
     at = at or _declared(catalog.schedule.cron, catalog.book.timezone)
@@ -193,8 +194,8 @@ def job_of(project: Project, *, at: time | None, today: date, user: str, wsl: st
         book=catalog.book.name, folder=project.folder, store=catalog.book.store, command=this_command(),
         at=at, tells=_tells(catalog, at), zone=catalog.book.timezone, today=today,
         variables=tuple(Variable(*found) for found in variables_of(project.folder).items()),
-        keys=_keys() if sheets else (), extras=tuple(sorted(extras)),
-        packages=tuple(sorted({kind.package for kind in kinds if kind.package})),
+        keys=_keys(used), extras=tuple(sorted(extras)),
+        packages=tuple(sorted({*_packages(used), *(kind.package for kind in kinds if kind.package)})),
         metric_files=(project.folder / "metrics").is_dir(),
         inside=PurePosixPath(project.folder.relative_to(repository).as_posix()), user=user, wsl=wsl, utc=utc,
     )  # fmt: skip
@@ -224,10 +225,15 @@ def _declared(cron: str | None, zone: str) -> time:
     return at
 
 
-def _keys() -> tuple[Variable, ...]:
-    from tallybook.sheets.keep import NAMES, SERVICE_ACCOUNT
+def _keys(kinds: Iterable[DestinationKind]) -> tuple[Variable, ...]:
+    names = dict.fromkeys(name for kind in kinds for name in kind.variables)
+    return tuple(Variable(name, optional=True) for name in names)
 
-    return tuple(Variable(name, optional=True) for name in (*NAMES.values(), SERVICE_ACCOUNT))
+
+def _packages(kinds: Iterable[DestinationKind]) -> tuple[str, ...]:
+    """The distributions of the destinations that are not built in."""
+    found = {DESTINATIONS.distribution(kind.name) for kind in kinds}
+    return tuple(sorted(name for name in found if name))
 
 
 def _refuse_control_characters(folder: Path) -> None:

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from tallybook.destinations.layout import PERIOD, Field, Grid, Line
 from tallybook.destinations.row_keys import DAY_0, Cell, Key
+from tallybook.destinations.sheet_modes import HISTORY, RESTORE
 from tallybook.destinations.sheets.change import (
     Before,
     Change,
@@ -49,7 +50,6 @@ from tallybook.destinations.sheets.tab import (
 )
 from tallybook.destinations.sheets.window import first_period, trimmed
 from tallybook.errors import DestinationRefused, DestinationUnavailable, Overtaken
-from tallybook.metrics import HISTORY, RESTORE
 from tallybook.sheets.marks import Json, Stamp, forget, metadata_id
 
 if TYPE_CHECKING:

@@ -12,10 +12,10 @@ from datetime import date
 
 from tallybook.destinations.layout import Field, Grid, Line
 from tallybook.destinations.row_keys import Cell, Formula, Key
+from tallybook.destinations.sheet_modes import HISTORY, KEEP, RESTORE
 from tallybook.destinations.sheets.rows import Rows, key_fields, key_of, rows_of
 from tallybook.destinations.sheets.tab import Tab, entered
 from tallybook.errors import DestinationRefused
-from tallybook.metrics import HISTORY, KEEP, RESTORE
 
 Before = Mapping[tuple[Key, str], Cell]
 """{(row, field): what was delivered last}."""

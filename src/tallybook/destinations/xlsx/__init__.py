@@ -15,7 +15,6 @@ from datetime import UTC, datetime
 from io import BytesIO
 from pathlib import Path
 
-from tallybook.destinations import replacing
 from tallybook.destinations.xlsx.about import write_about
 from tallybook.destinations.xlsx.charts import write_charts
 from tallybook.destinations.xlsx.pages import MAX_COLUMNS, MAX_ROWS, METRICS, NO_INSTANT, TOTALS, Pages
@@ -24,22 +23,13 @@ from tallybook.errors import DestinationError
 from tallybook.result import Result
 
 
-class Xlsx:
-    """An Excel workbook. The same result and `created` give the same bytes."""
-
-    def write(self, result: Result, path: Path, *, created: datetime | None = None) -> None:
-        refuse_what_does_not_fit(result, path)
-        with replacing(path) as file:
-            file.write(workbook(result, created))
-
-
-def refuse_what_does_not_fit(result: Result, path: Path) -> None:
+def refuse_what_does_not_fit(result: Result, path: Path | None = None) -> None:
     """A sheet has room for so much; what is beyond would be left out without a word."""
     rows, columns = len(result.data) + 1, len(result.columns) + 4
     if rows > MAX_ROWS or columns > MAX_COLUMNS:
         raise DestinationError(
             f"a sheet holds {MAX_ROWS:,} rows and {MAX_COLUMNS:,} columns; the result has {rows:,} and {columns:,}",
-            hint=f"ask at a wider scope or with fewer dimensions, or write {path.with_suffix('.parquet')}",
+            hint=f"ask at a wider scope or with fewer dimensions, or write {path.with_suffix('.parquet') if path else 'a Parquet file'}",
         )
 
 

@@ -5,18 +5,17 @@ from __future__ import annotations
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 
+from tallybook.destinations.base import DeliveryOutcome, DeliveryTask
 from tallybook.destinations.layout import Grid, apart, arranged, latest
-from tallybook.destinations.report import UP_TO_DATE, DeliveryReport
+from tallybook.destinations.report import AS_DELIVERED, DELIVERED, DIFFERS, UP_TO_DATE, WOULD
 from tallybook.destinations.row_keys import Cell, Formula
+from tallybook.destinations.sheet_modes import HISTORY, LATEST
 from tallybook.destinations.sheets import NEW, Outcome, Place, bring_up_to_date
 from tallybook.destinations.sheets.change import Stray, Window, Written, values_of
 from tallybook.destinations.sheets.tab import MOST_CELLS
-from tallybook.metrics import HISTORY, LATEST, Delivery
 from tallybook.result import Result
 
 if TYPE_CHECKING:
-    from tallybook.deliver import Means
-    from tallybook.deliver.reach import Reach
     from tallybook.sheets.api import Api
 
 LEFT_ALONE = ("row was ours", "row twice")
@@ -26,30 +25,33 @@ SOON = 3 * 365
 DAYS = {"day": 1, "week": 7, "month": 30, "quarter": 91, "year": 365, "all": 365}
 
 
-def put(
-    result: Result, before: Result | None, far: Reach, delivery: Delivery, owner: str, report: DeliveryReport, write: bool,
-    means: Means,
-) -> None:  # fmt: skip
-    """Bring the tab up to date, or (without `write`) tell in the report what differs. `before`: what was delivered;
-    `far`: how far back the answer reaches.
+def deliver_to_sheet(task: DeliveryTask) -> DeliveryOutcome:
+    """Bring the tab up to date, or only report what differs.
 
     Raises DestinationError; what was written until then is whole, and the next delivery goes on."""
-    api = api_of(delivery, means)
-    rows, totals = apart(result)
-    then, totals_then = apart(before) if before is not None else (None, None)
-    outcomes = _one(api, rows, then, far, delivery, "", owner, write, means)
+    delivery, mode, previous = task.delivery, task.mode, task.previous()
+    rows, totals = apart(task.result)
+    then, totals_then = apart(previous) if previous is not None else (None, None)
+    outcomes = _one(task, rows, then, "")
     if totals is not None:
-        outcomes += _one(api, totals, totals_then, far, delivery, " totals", owner, write, means)
-    # People may have renamed the tab.
-    report.path = f"{outcomes[0].renamed or outcomes[0].tab} of {delivery.spreadsheet}"
-    report.rows = _rows(result, far.since, outcomes)
-    for outcome in outcomes:
-        report.changes += told(outcome)
-    if not any(outcome.changed for outcome in outcomes):
-        report.status = UP_TO_DATE
+        outcomes += _one(task, totals, totals_then, " totals")
+    changes = [change for outcome in outcomes for change in told(outcome)]
     growth = sum(outcome.growth for outcome in outcomes) / DAYS[delivery.scope]
     onward = [_onward(outcome) for outcome in outcomes if outcome.full_now]
-    report.hint = " ".join([*onward, *_hints(outcomes), *_full(outcomes[-1], growth, delivery, means.today)])
+    hint = " ".join([*onward, *_hints(outcomes), *_full(outcomes[-1], growth, task)])
+    status = DELIVERED if any(outcome.changed for outcome in outcomes) else UP_TO_DATE
+    if mode.verify:
+        status = DIFFERS if changes else AS_DELIVERED
+        if any(change["what"] == "new row" for change in changes):
+            hint = f"{hint} Rows are missing: tallybook deliver {delivery.name} --force".strip()
+    elif mode.dry_run:
+        status = WOULD if any(change["what"] not in LEFT_ALONE for change in changes) else UP_TO_DATE
+    # People may have renamed the tab.
+    place = f"{outcomes[0].renamed or outcomes[0].tab} of {task.options['spreadsheet']}"
+    since = task.record.since if task.record else None
+    return DeliveryOutcome(
+        status=status, rows=_rows(task.result, since, outcomes), place=place, hint=hint, changes=changes
+    )  # fmt: skip
 
 
 def _rows(result: Result, since: date | None, outcomes: list[Outcome]) -> int:
@@ -64,38 +66,38 @@ def _is_day(cell: Cell) -> bool:
     return isinstance(cell, str) and len(cell) == len("2026-01-03") and cell[:4].isdigit()
 
 
-def api_of(delivery: Delivery, means: Means) -> Api:
+def api_of(task: DeliveryTask) -> Api:
     """The service, with the keys of the environment or of the user."""
-    if delivery.api not in means.services:
-        means.services[delivery.api] = _opened(delivery.api, means)
-    service: Api = means.services[delivery.api]
+    address = task.options["api"]
+    if address not in task.services:
+        task.services[address] = _opened(address, task)
+    service: Api = task.services[address]
     return service
 
 
-def _opened(api: str, means: Means) -> Api:
+def _opened(api: str, task: DeliveryTask) -> Api:
     from tallybook.sheets.api import Api
     from tallybook.sheets.keep import find
     from tallybook.sheets.places import Places
 
-    return Api(find(means.variables), Places.of(api, means.variables))
+    return Api(find(task.variables), Places.of(api, task.variables))
 
 
-def _one(
-    api: Api, result: Result, before: Result | None, far: Reach, delivery: Delivery, beside: str, owner: str, write: bool,
-    means: Means,
-) -> list[Outcome]:  # fmt: skip
+def _one(task: DeliveryTask, result: Result, before: Result | None, beside: str) -> list[Outcome]:
+    delivery, options, record = task.delivery, task.options, task.record
     place = Place(
-        document=delivery.spreadsheet, tab=f"{delivery.tab_name}{beside}", owner=f"{owner}{beside}", mode=delivery.mode,
-        policy=delivery.by_hand, notes=f"until {means.today}" if delivery.notes else "",
+        document=options["spreadsheet"], tab=f"{delivery.tab_name}{beside}",
+        owner=f"{task.book}/{delivery.name}{beside}", mode=options["mode"], policy=options["by_hand"],
+        notes=f"until {task.today}" if options["notes"] else "",
     )  # fmt: skip
-    grid = grid_of(result, delivery)
-    known = None if before is None else values_of(grid_of(before, delivery))
-    window = Window(since=far.since, then=known if far.is_known else None) if far.since else None
-    return bring_up_to_date(api, place, grid, before=known, window=window, dry_run=not write)
+    grid = _grid_of(result, task)
+    known = None if before is None else values_of(_grid_of(before, task))
+    window = Window(since=record.since, then=known if record.is_known else None) if record else None
+    return bring_up_to_date(api_of(task), place, grid, before=known, window=window, dry_run=not task.mode.writes)
 
 
-def grid_of(result: Result, delivery: Delivery) -> Grid:
-    return latest(result) if delivery.mode == LATEST else arranged(result, delivery.layout)
+def _grid_of(result: Result, task: DeliveryTask) -> Grid:
+    return latest(result) if task.options["mode"] == LATEST else arranged(result, task.delivery.layout)
 
 
 def told(outcome: Outcome) -> list[dict[str, Any]]:
@@ -180,13 +182,13 @@ def _onward(outcome: Outcome) -> str:
     )
 
 
-def _full(outcome: Outcome, growth: float, delivery: Delivery, today: date) -> list[str]:
+def _full(outcome: Outcome, growth: float, task: DeliveryTask) -> list[str]:
     """When a document that grows by so many cells a day will have no room, if that is soon."""
     days = outcome.left / growth if growth else SOON
     if days >= SOON:
         return []
-    when = today + timedelta(days=max(0, int(days)))
-    goes_on = delivery.mode == HISTORY and delivery.layout != "across"
+    when = task.today + timedelta(days=max(0, int(days)))
+    goes_on = task.options["mode"] == HISTORY and task.delivery.layout != "across"
     then = "then it goes on in a new one" if goes_on else "go on in a new one before"
     return [f"The document has {outcome.cells:,} of {MOST_CELLS:,} cells and is full about {when}: {then}."]
 
