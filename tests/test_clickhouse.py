@@ -330,3 +330,43 @@ def test_check_says_how_a_column_is_made_quick_to_find(found: Project) -> None:
     warned = {look.metric: look.warned for look in found.book.look()}
     assert (warned["ordered"], warned["parted"]) == ([], [])
     assert "ALTER TABLE `neither` ADD INDEX neither_at `at` TYPE minmax" in warned["neither"][0]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "select * from file('{file}')",
+        "select * from `file`('{file}')",
+        "select * from File /* in SQL */ ('{file}')",
+        "select file('{file}')",
+        "select * from url('http://127.0.0.1:9/x.csv')",
+        "select * from s3Cluster('default', 'http://127.0.0.1:9/x.csv')",
+        "select * from `{file}`",
+        "select * from '{file}'",
+    ],
+)
+def test_chdb_reads_nothing_but_its_folder(found: Project, text: str) -> None:
+    secret = found.folder / "secret.csv"
+    secret.write_text("a,b\n1,2\n")
+    with closing(open_source(SourceSettings(name="app", url=found.url))) as source, source.snapshot() as reader:
+        with pytest.raises(SourceError):
+            reader.rows(text.format(file=secret))
+        assert reader.rows("select 'file(x)' -- url(y)")[0][0] == "file(x)"
+
+
+@pytest.mark.parametrize("value", ["nan", "inf", "-inf"])
+def test_what_is_no_number_is_a_row_without_a_time(found: Project, value: str) -> None:
+    found.execute("create table o (happened Float64) engine = MergeTree order by tuple()")
+    found.execute(f"insert into o values ({value}), (1704103200), ({value})")
+    found.declare(
+        """
+        [metrics.n]
+        table = "o"
+        time = "happened"
+        stored = "epoch_s"
+        measure = "count(*)"
+        """
+    )
+    (report,) = found.run().metrics
+    assert found.ask("n", **ONE) == {"2024-01-01": 1}
+    assert report.notes[0].startswith("2 rows have no time and are left out")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import time
 from datetime import date, timedelta
 from typing import Any
 
@@ -59,3 +61,52 @@ def test_housekeeping_that_fails_does_not_fail_the_run(daily: Project, monkeypat
     monkeypatch.setattr(folder.Store, "clean", full)
     daily.declare(METRIC, start="2024-01-01")
     assert daily.run().exit_code == 0
+
+
+def test_what_a_killed_forget_left_is_deleted_by_the_next_run(daily: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    from tallybook.store.files import FolderFiles
+
+    daily.declare(METRIC + METRIC.replace(".n]", ".kept]"), start="2024-01-01")
+    daily.run()
+    before = set((daily.folder / "book" / "points").rglob("*.parquet"))
+
+    def killed(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as at_once:
+        at_once.setattr(FolderFiles, "delete", killed)
+        with pytest.raises(KeyboardInterrupt):
+            daily.book.forget("n")
+    old = time.time() - 2 * 86_400
+    left = before - {daily.folder / "book" / f.path for f in daily.book.store.ledger.known_files()}
+    assert left
+    for path in left:
+        os.utime(path, (old, old))
+    daily.at("2024-01-03T06:00").run()
+    assert not [path for path in left if path.exists()]
+    assert daily.book.doctor() == []
+
+
+@pytest.mark.parametrize("odd", ["symlink to itself", "symlink to nothing", "folder", "fifo"])
+@pytest.mark.parametrize("named", [True, False])
+def test_an_entry_that_is_no_file_is_a_sentence_of_doctor(daily: Project, odd: str, named: bool) -> None:
+    daily.declare(METRIC, start="2024-01-01")
+    daily.run()
+    (file,) = daily.book.store.snapshot([]).files
+    path = daily.folder / "book" / file.path
+    place = path if named else path.with_name("other.parquet")
+    if named:
+        path.unlink()
+    {"symlink to itself": lambda: place.symlink_to(place), "symlink to nothing": lambda: place.symlink_to("nowhere"),
+     "folder": place.mkdir, "fifo": lambda: os.mkfifo(place)}[odd]()  # fmt: skip
+    if not place.is_dir():
+        os.utime(place, (time.time() - 2 * 86_400,) * 2, follow_symlinks=False)
+    said = daily.book.doctor()
+    assert [file.path in one for one in said] == [True] if named else len(said) == (0 if odd == "folder" else 1)
+    daily.book.remarks()
+    daily.at("2024-01-03T06:00")
+    if named:
+        assert [one.metric for one in daily.book.run().failed] == ["n"]
+    else:
+        daily.run()
+        assert daily.book.doctor() == []

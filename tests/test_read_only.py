@@ -301,6 +301,20 @@ def test_the_line_to_paste_of_a_relative_path_is_right_in_every_project(lake: Pr
     assert lake.ask("m", scope="all") == {"2024-01-01": 11}
 
 
+@pytest.mark.parametrize("path", ["exports/sold.csv", "exports/*.csv"])
+def test_a_relative_path_from_another_folder_is_answered_with_the_whole_path(
+    lake: Project, monkeypatch: Any, path: str
+) -> None:
+    monkeypatch.chdir("/")
+    lake.declare(SUM.format(facts=f"sql = \"select created_at, v from read_csv('{path}')\""), source=FILES)
+    said = lake.run_fails()
+    assert f"write the whole path, '{lake.folder}/{path}'" in said
+    lake.declare(
+        SUM.format(facts=f"sql = \"select created_at, v from read_csv('{lake.folder}/{path}')\""), source=FILES
+    )
+    lake.run()
+
+
 def test_a_single_file_can_be_declared(lake: Project) -> None:
     lake.declare(SUM.format(facts='table = "exports"'), source='files = ["exports/sold.csv"]')
     assert "files = [" in lake.run_fails(), "the view reads the folder"

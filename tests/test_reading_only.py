@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import sqlite3
@@ -397,3 +398,14 @@ def test_rows_in_batches_are_refused_when_the_file_changed_meanwhile(source: Pat
         os._exit(0)
     assert "was written to while it was read" in as_another_user(look)
     os.waitpid(pid, 0)
+
+
+def test_a_book_of_an_older_number_names_who_has_to_run_what(folder: Path) -> None:
+    ledger = folder / "book" / "ledger.sqlite"
+    with contextlib.closing(sqlite3.connect(ledger)) as db:
+        db.execute("PRAGMA user_version = 3")
+    without_side_files(folder)
+    give_to_the_group(folder)
+    said = as_another_user(lambda: ask(folder))
+    assert "was written by an older Tallybook (ledger 3, this one needs 4), and you may not write to it" in said
+    assert "tallybook doctor" in said

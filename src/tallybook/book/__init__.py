@@ -163,7 +163,7 @@ class Book:
         """Compact the book where that pays, so that nobody has to think of it: a daily run leaves some files behind.
 
         Years are folded by a run that collected nothing in them: a backfill goes on in the next run, perhaps."""
-        from tallybook.store.folder import FOLDABLE_FILES, LOOSE_FILES
+        from tallybook.store.folder import FOLDABLE_FILES, LOOSE_FILES, STRAY_HOURS
 
         settings, store, now = self.project.catalog.book, self.store, self.clock()
         collected = [metric.first for metric in report.metrics if metric.first]
@@ -171,7 +171,8 @@ class Book:
         if len(months) >= FOLDABLE_FILES and collected and min(collected) > max(months):
             with self.held.reading() as reading:
                 store.compact(reading.engine, today=self.today, run=report.run, now=now)
-        if store.loose(now=now, keep_days=settings.keep_versions, zone=settings.timezone) >= LOOSE_FILES:
+        loose = store.loose(now=now, keep_days=settings.keep_versions, zone=settings.timezone)
+        if loose >= LOOSE_FILES or store.strays(older_than_hours=STRAY_HOURS):
             store.clean(now=now, keep_days=settings.keep_versions, zone=settings.timezone)
 
     def plan(

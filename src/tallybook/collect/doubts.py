@@ -52,6 +52,9 @@ _CLOCK = "0-9:., \t\r\n"
 _BEYOND = "1e30"
 """No number of a time. What is greater counts nothing, as infinity and NaN do."""
 
+_NAN_IS_LAST = ("sqlite", "mysql", "postgres", "duckdb")
+"""Dialects in which NaN is greater than all numbers, or is none. In others no comparison with it is true."""
+
 
 @dataclass(kw_only=True)
 class Misfits:
@@ -207,6 +210,8 @@ def _without_time(
     if form.number and not form.is_text:
         below = f" AND {name} < ''" if source.dialect == "sqlite" else ""  # where every text is greater
         conditions += [f"{name} >= {_BEYOND}{below}", f"{name} <= -{_BEYOND}"]
+        if source.dialect not in _NAN_IS_LAST:
+            conditions.append(f"NOT ({name} > -{_BEYOND} AND {name} < {_BEYOND})")
     kind = TEXT if form.is_text else INT if form.number else DATE if form.name == "date" else TIMESTAMPTZ
     shown = source.text(name, ColumnType(kind))
     sql = group._select(

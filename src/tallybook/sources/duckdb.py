@@ -296,7 +296,10 @@ class DuckdbReader(Reader):
                 hint=f'give it more time: [sources.{name}] statement_timeout = "{2 * seconds:g}s"',
             ) from None
         except duckdb.PermissionException as error:
-            raise SourceError(f"source {name!r}: {_first_line(error)}", hint=_declaring(name, str(error))) from None
+            raise SourceError(
+                f"source {name!r}: {_first_line(error)}",
+                hint=_declaring(name, str(error), self.source.options["files"]),
+            ) from None
         except (duckdb.CatalogException, duckdb.BinderException) as error:
             hint = "`tallybook check --source` lists what is there"
             if "extension" in str(error):
@@ -323,8 +326,8 @@ def literal(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
-def _declaring(name: str, said: str) -> str:
-    """How a file that was not declared is: by the line to paste."""
+def _declaring(name: str, said: str, declared: Sequence[str]) -> str:
+    """How a file that was not declared is, by the line to paste; or the path of one that is, from another folder."""
     found = re.search(r'Cannot access (?:file|directory) "([^"]+)"', said)
     if not found or "://" in found[1]:
         return (
@@ -333,7 +336,17 @@ def _declaring(name: str, said: str) -> str:
     # In SQL a path is relative to the current folder, in tallybook.toml to the project.
     near = re.split(r"[*?\[]", found[1])[0].rpartition("/")[0]
     folder = os.path.normpath(Path.cwd() / near)
+    meant = next((one for one in declared if _ends_with(one, found[1], near)), None)
+    if meant is not None and not found[1].startswith("/"):
+        whole = meant if not meant.endswith("/") else meant + found[1].removeprefix(near).lstrip("/")
+        return f"a path in SQL is relative to the folder where Tallybook was started, {Path.cwd()}: write the whole path, {whole!r}"
     return f'[sources.{name}]\nfiles = ["{folder.rstrip("/")}/"]'
+
+
+def _ends_with(declared: str, path: str, near: str) -> bool:
+    """Whether what is declared may be a relative path of SQL, seen from the folder of the project."""
+    wanted = os.path.normpath(near) if declared.endswith("/") else os.path.normpath(path)
+    return declared.rstrip("/").endswith(f"/{wanted}")
 
 
 def _first_line(error: Exception) -> str:

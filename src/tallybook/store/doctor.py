@@ -54,6 +54,8 @@ def _open_to_others(folder: Path, access: str) -> list[str]:
     more, less = [], []
     for path in (folder, *sorted(folder.rglob("*"))):
         with suppress(FileNotFoundError):
+            if path.is_symlink():
+                continue
             mode = path.stat().st_mode & 0o777
             own = wanted if path.is_dir() else wanted & 0o666
             more += [(path, mode)] if mode & ~own & 0o077 else []

@@ -120,7 +120,8 @@ class FolderFiles:
         old = []
         for path in sorted((self.folder / "points").rglob("*.parquet")):
             try:
-                if path.stat().st_mtime <= before:
+                found = path.lstat()  # a symlink to itself has no file behind it
+                if found.st_mtime <= before and not stat.S_ISDIR(found.st_mode):
                     old.append(path)
             except FileNotFoundError:
                 continue

@@ -263,6 +263,7 @@ class Store:
                 if drafts.commit(base.version, change, lease=lease, run=run, now=now) is not None:
                     for file in (*map(files.__getitem__, change.rewritten), *change.lost):
                         self.files.delete(file)
+                    self._delete_strays()
                     return rows
         raise Busy(f"{ATTEMPTS} times somebody else changed the book first", hint="run again when they are done")
 
@@ -328,13 +329,18 @@ class Store:
         gone = self.ledger.droppable(kept, gone_before=now - GRACE)
         # First out of the ledger: after a crash between the two they are strays, not names without a file.
         self.ledger.forget_files([f.id for f in gone])
-        strays = [] if self.ledger.leased(now=now) else self.strays(older_than_hours=STRAY_HOURS)
+        leased = self.ledger.leased(now=now)
         for file in gone:
             self.files.delete(file)
+        return len(gone) + (0 if leased else self._delete_strays())
+
+    def _delete_strays(self) -> int:
+        """Delete what runs left that died a day ago: a `forget` among them leaves what was to be forgotten."""
+        strays = self.strays(older_than_hours=STRAY_HOURS)
         for path in strays:
             with on_disk(path, "deleted"):
                 path.unlink(missing_ok=True)
-        return len(gone) + len({*strays} - {self.folder / file.path for file in gone})
+        return len(strays)
 
     def strays(self, *, older_than_hours: float = 0) -> list[Path]:
         """Points files that no version names, left by runs that died."""
@@ -351,7 +357,7 @@ class Store:
     def _is_of_another_ledger(self, path: Path) -> bool:
         # By the ledger's own instants, not the age of its file: a restored ledger is as old as its first run.
         began = self.ledger.first_at()
-        return began is None or path.stat().st_mtime < began.timestamp()
+        return began is None or path.lstat().st_mtime < began.timestamp()
 
 
 class _Drafts:

@@ -83,8 +83,13 @@ class PostgresqlLedger(SqlLedger):
         if number == 0 and not create:
             raise NoLedger(self.name)
         if number < tables.NUMBER:
-            with self._writing() as db:
-                self._make_tables(db, number)
+            try:
+                with self._writing() as db:
+                    self._make_tables(db, number)
+            except BookError as error:
+                if number and "permission denied" in str(error):
+                    raise tables.older_book(self.name, number) from None
+                raise
 
     # -- connections -----------------------------------------------------------------------------
 

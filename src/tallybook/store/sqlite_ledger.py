@@ -92,6 +92,8 @@ class SqliteLedger(SqlLedger):
                 f"the book at {self.path.parent} was written by a newer Tallybook (ledger {number}, known {tables.NUMBER})",
                 hint="pip install --upgrade tallybook",
             )
+        if number and not (os.access(self.path, os.W_OK) and os.access(self.path.parent, os.W_OK)):
+            raise tables.older_book(f"the book at {self.path.parent}", number)
         with self._telling():
             _become_wal(self._connection())
         with self._writing() as db:

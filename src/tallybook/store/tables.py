@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from tallybook.errors import BookError
+
 NUMBER = 4
 """2: a file's `sha256`, and `followed`. 3: `alerts`. 4: stretches of days in `coverage`, `identities`, and `horizons`."""
 EPOCH = "0001-01-01T00:00:00.000000Z"
@@ -94,6 +96,14 @@ def folded(table: str, island: str) -> str:
         "INSERT INTO coverage (metric, definition, first_day, last_day, day_count, run, instant, added, removed) "
         "SELECT metric, definition, min(day), max(day), count(*), run, instant, added, removed "
         f"FROM (SELECT day, {alike}, {number} AS island FROM {table}) AS days GROUP BY {alike}, island"
+    )
+
+
+def older_book(name: str, number: int) -> BookError:
+    """The error of somebody who may not write, and whose Tallybook is newer than the tables."""
+    return BookError(
+        f"{name} was written by an older Tallybook (ledger {number}, this one needs {NUMBER}), and you may not write to it",
+        hint="let somebody who may write to it run once, with this version: tallybook doctor",
     )
 
 
