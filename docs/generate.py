@@ -16,7 +16,7 @@ import click
 import msgspec
 
 from tallybook import alerts, book, calendar, errors, measure, metrics, result
-from tallybook.adapters import DELIVER, Option, destination_kinds
+from tallybook.adapters import Option
 from tallybook.catalog.keys import (
     ALERT_KEYS,
     BOOK_KEYS,
@@ -29,6 +29,7 @@ from tallybook.catalog.keys import (
 )
 from tallybook.catalog.words import toml
 from tallybook.cli.verbs import VERBS, tallybook
+from tallybook.destination_kinds import DELIVER, destination_kinds
 from tallybook.destinations.base import Destination
 from tallybook.metrics import (
     ALERT_KINDS,

@@ -16,8 +16,8 @@ import openpyxl
 import pyarrow.parquet as pq
 import pytest
 
-from tallybook import adapters
-from tallybook.adapters import DESTINATIONS, EXPORT, destination_kinds
+from tallybook import adapters, destination_kinds as kinds
+from tallybook.destination_kinds import DESTINATIONS, EXPORT, destination_kinds
 from tallybook.destinations import open_destination, replacing, writer_for
 from tallybook.destinations.base import FileDestination
 from tallybook.destinations.excel import Xlsx
@@ -259,14 +259,14 @@ def test_a_file_without_an_ending_asks_for_one():
 
 
 class Lines(FileDestination):
-    kind = adapters.DestinationKind(name="lines", noun="a file of lines", endings=(".lines",))
+    kind = kinds.DestinationKind(name="lines", noun="a file of lines", endings=(".lines",))
 
 
 def test_another_package_adds_a_kind_by_an_entry_point(monkeypatch):
     point = EntryPoint("lines", "tests.test_destinations:Lines", "tallybook.destinations")
     registry = adapters.Registry("tallybook.destinations", DESTINATIONS.builtin)
     monkeypatch.setattr("importlib.metadata.entry_points", lambda group: [point])
-    monkeypatch.setattr(adapters, "DESTINATIONS", registry)
+    monkeypatch.setattr(kinds, "DESTINATIONS", registry)
     assert registry.adapter("lines").__name__ == "Lines"
     assert [kind.name for kind in destination_kinds(EXPORT)] == ["xlsx", "csv", "parquet", "lines"]
 

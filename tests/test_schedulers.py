@@ -25,8 +25,8 @@ import yaml
 from hypothesis import example, given, strategies as st
 
 from tallybook.cli import invoke
-from tallybook.schedule import SCHEDULERS
 from tallybook.schedule.job import safe_time
+from tallybook.scheduler_kinds import SCHEDULERS
 
 NOW = datetime(2026, 3, 10, 9, 0, tzinfo=UTC)
 SECRET = "correct-horse-battery"
@@ -301,7 +301,7 @@ to = "google_sheets"
 spreadsheet = "1UgxVGDt8X0YgB9JYRVQ"
 metrics = ["signups"]
 """)
-    files = {scheduler: "".join(repository.schedule(scheduler).values()) for scheduler in SCHEDULERS}
+    files = {scheduler: "".join(repository.schedule(scheduler).values()) for scheduler in SCHEDULERS.builtin}
     has = {scheduler for scheduler, text in files.items() if "TALLYBOOK_GOOGLE_REFRESH_TOKEN" in text}
     assert has == {"heroku", "github", "gitlab", "kubernetes"}
     assert "tallybook[google]" in files["github"]
@@ -347,7 +347,7 @@ def test_a_name_of_any_letters_makes_a_name_for_files(repository: Repository) ->
         assert f"# ------ tallybook-{name}.timer\n" in said
 
 
-@pytest.mark.parametrize("scheduler", SCHEDULERS)
+@pytest.mark.parametrize("scheduler", SCHEDULERS.builtin)
 def test_every_scheduler_has_its_place_on_the_page(scheduler: str) -> None:
     page = Path(__file__).resolve().parent.parent / "docs" / "schedule.md"
     assert re.search(rf"tallybook schedule {scheduler}\b", page.read_text())

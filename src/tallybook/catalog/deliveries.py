@@ -6,11 +6,11 @@ import posixpath
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from tallybook.adapters import DELIVER, DESTINATIONS, DestinationKind, destination_kinds
 from tallybook.catalog.asking import Asking, filtered
 from tallybook.catalog.keys import DELIVERY_KEYS
 from tallybook.catalog.tables import DeclaredDelivery, delivery_kind
 from tallybook.catalog.words import toml
+from tallybook.destination_kinds import DELIVER, DESTINATIONS, DestinationKind, destination_kinds
 from tallybook.metrics import Delivery
 
 

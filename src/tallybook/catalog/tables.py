@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
-from tallybook.adapters import DELIVER, DESTINATIONS, AdapterError, DestinationKind, Option, destination_kinds
+from tallybook.adapters import AdapterError, Option
 from tallybook.catalog.keys import (
     ALERT_KEYS,
     BOOK_KEYS,
@@ -23,6 +23,7 @@ from tallybook.catalog.rules import Declared
 from tallybook.catalog.sql import wrong_query
 from tallybook.catalog.values import NAME, Wrong
 from tallybook.catalog.words import closest, shown, toml
+from tallybook.destination_kinds import DELIVER, DESTINATIONS, DestinationKind, destination_kinds
 from tallybook.errors import Problem, Problems
 from tallybook.metrics import (
     LATER_KINDS,

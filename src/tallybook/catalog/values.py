@@ -8,9 +8,10 @@ from datetime import date, datetime, time
 from decimal import Decimal
 
 from tallybook import calendar
-from tallybook.adapters import DELIVER, DESTINATIONS, AdapterError, destination_kinds
+from tallybook.adapters import AdapterError
 from tallybook.addresses import is_service, spreadsheet_id
 from tallybook.catalog.words import closest, toml
+from tallybook.destination_kinds import DELIVER, DESTINATIONS, destination_kinds
 from tallybook.errors import MeasureError
 from tallybook.measure import SPELLINGS, THEN_WORDS, parse_then
 from tallybook.metrics import (

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from difflib import get_close_matches
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
-from click.shell_completion import CompletionItem
 
-from tallybook.adapters import DESTINATIONS, EXPORT, QUERY, AdapterError, destination_kinds
+from tallybook.cli.adapter_names import AdapterName
 from tallybook.cli.completions import of_words
 from tallybook.cli.options import BY, FROM, SCOPE, WHERE, Decorator, gathered, metrics, verb
 from tallybook.cli.terminal import Terminal, count
+from tallybook.destination_kinds import DESTINATIONS, EXPORT, QUERY, destination_kinds
 
 if TYPE_CHECKING:
     from tallybook.book import Book
@@ -22,35 +21,12 @@ if TYPE_CHECKING:
 SHOWS = ("total", "average", "last", "first", "min", "max", "change")
 
 
-class QueryFormat(click.ParamType[str]):
-    """The name of a destination that answers of a query can be written as."""
+def _is_format(name: str) -> bool:
+    return name == "table" or (name in DESTINATIONS and QUERY in DESTINATIONS.kind(name).uses)
 
-    name = "format"
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        name = str(value)
-        if name != "table" and not self._is_format(name):
-            names = self._names()
-            meant = get_close_matches(name, names, n=1)
-            question = f" Did you mean {meant[0]!r}?" if meant else ""
-            self.fail(f"{name!r} is not one of {', '.join(map(repr, names))}.{question}", param, ctx)
-        return name
-
-    def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str:
-        return f"[{'|'.join(self._names())}]"
-
-    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-        return [CompletionItem(name) for name in self._names() if name.startswith(incomplete)]
-
-    def _is_format(self, name: str) -> bool:
-        try:
-            return name in DESTINATIONS and QUERY in DESTINATIONS.kind(name).uses
-        except AdapterError as error:
-            raise click.UsageError(f"{error.message} ({error.hint})") from error
-
-    def _names(self) -> list[str]:
-        names = [kind.name for kind in destination_kinds(QUERY)]
-        return ["table", *(name for name in names if name != "table")]
+def _formats() -> list[str]:
+    return [kind.name for kind in destination_kinds(QUERY)]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -145,7 +121,7 @@ question = gathered(Question)
     click.option(
         "--format",
         "form",
-        type=QueryFormat(),
+        type=AdapterName(_is_format, _formats),
         default="table",
         help="A table for people, if not given.",
     ),

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tallybook.adapters import DESTINATIONS
 from tallybook.cli.aiming import goal_in_words
 from tallybook.cli.alerting import alerts_in_words
 from tallybook.cli.failures import filled
@@ -28,6 +27,7 @@ from tallybook.cli.options import (
     verb,
 )
 from tallybook.cli.terminal import Terminal, count, indented, table
+from tallybook.destination_kinds import DESTINATIONS
 from tallybook.errors import DONE, NOT_READY, USAGE, TallybookError
 
 if TYPE_CHECKING:

@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING
 
 import click
 
+from tallybook.cli.adapter_names import AdapterName
 from tallybook.cli.options import LOG, verb
 from tallybook.cli.terminal import Terminal
 from tallybook.errors import DONE, DestinationError, QueryError
-from tallybook.schedule import SCHEDULERS, files_for, job_of
+from tallybook.schedule import files_for, job_of
+from tallybook.scheduler_kinds import SCHEDULERS
 
 if TYPE_CHECKING:
     from tallybook.schedule import File
@@ -30,7 +32,7 @@ def _clock(_: click.Context, __: click.Parameter, value: str | None) -> time | N
 
 
 @verb(
-    click.argument("scheduler", type=click.Choice(tuple(SCHEDULERS))),
+    click.argument("scheduler", type=AdapterName(SCHEDULERS.__contains__, SCHEDULERS.names)),
     click.option(
         "--at", metavar="HH:MM", callback=_clock,
         help="When, in the book's zone; [schedule] at of tallybook.toml, or 03:30, unless given.",
@@ -48,8 +50,9 @@ def schedule(terminal: Terminal, scheduler: str, at: time | None, out: Path | No
 
     Times are those of the book's zone, or where a scheduler knows no zones a time in UTC that is never too early.
     Variables of tallybook.toml appear by name, their values never."""
-    if utc and scheduler != "cron":
-        raise QueryError(f"--utc is for cron; {scheduler} is told the right time anyhow", hint="without --utc")
+    if utc and not SCHEDULERS.kind(scheduler).takes_utc:
+        able = " and ".join(kind.name for kind in SCHEDULERS.kinds() if kind.takes_utc)
+        raise QueryError(f"--utc is for {able}; {scheduler} is told the right time anyhow", hint="without --utc")
     project = terminal.book().project
     job = job_of(
         project,

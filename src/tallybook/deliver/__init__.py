@@ -15,9 +15,9 @@ from typing import Any, Protocol
 
 import msgspec
 
-from tallybook.adapters import DESTINATIONS
 from tallybook.calendar import ONE_DAY
 from tallybook.deliver.reach import Reach, place_key, reach, record_of
+from tallybook.destination_kinds import DESTINATIONS
 from tallybook.destinations import open_destination
 from tallybook.destinations.base import DeliveryMode, DeliveryOutcome, DeliveryTask, Record
 from tallybook.destinations.report import (

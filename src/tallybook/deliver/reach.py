@@ -11,7 +11,7 @@ from datetime import date
 from typing import TYPE_CHECKING, Any
 
 from tallybook import calendar
-from tallybook.adapters import DESTINATIONS
+from tallybook.destination_kinds import DESTINATIONS
 from tallybook.destinations import open_destination
 from tallybook.metrics import WEEKDAYS, Delivery
 from tallybook.result import Result

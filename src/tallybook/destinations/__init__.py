@@ -11,7 +11,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
-from tallybook.adapters import DESTINATIONS, EXPORT, AdapterError, DestinationKind, destination_kinds
+from tallybook.adapters import AdapterError
+from tallybook.destination_kinds import DESTINATIONS, EXPORT, DestinationKind, destination_kinds
 from tallybook.errors import DestinationError
 
 if TYPE_CHECKING:

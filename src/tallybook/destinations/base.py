@@ -15,7 +15,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any, BinaryIO, ClassVar
 
-from tallybook.adapters import DestinationKind, OptionProblem
+from tallybook.destination_kinds import DestinationKind, OptionProblem
 from tallybook.destinations import refuse_while_open, replacing
 from tallybook.destinations.report import DELIVERED, UP_TO_DATE
 from tallybook.errors import DestinationError

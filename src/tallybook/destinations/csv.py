@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import BinaryIO
 
-from tallybook.adapters import DestinationKind, Option, OptionProblem
+from tallybook.adapters import Option
 from tallybook.catalog.values import one_sign, read_flag
+from tallybook.destination_kinds import DestinationKind, OptionProblem
 from tallybook.destinations.base import FileDestination, OutputSettings
 from tallybook.metrics import LAYOUTS, Delivery
 from tallybook.result import Result

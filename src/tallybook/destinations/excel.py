@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import BinaryIO
 
-from tallybook.adapters import DELIVER, EXPORT, DestinationKind
+from tallybook.destination_kinds import DELIVER, EXPORT, DestinationKind
 from tallybook.destinations.base import DeliveryTask, FileDestination, OutputSettings
 from tallybook.errors import DestinationError
 from tallybook.metrics import LAYOUTS, Delivery

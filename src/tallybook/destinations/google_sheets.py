@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from tallybook.adapters import DELIVER, DestinationKind, Option, OptionProblem
+from tallybook.adapters import Option
 from tallybook.catalog.values import one_of, read_address, read_document, read_flag
+from tallybook.destination_kinds import DELIVER, DestinationKind, OptionProblem
 from tallybook.destinations.base import DeliveryOutcome, DeliveryTask, Destination
 from tallybook.destinations.sheet_modes import BY_HAND, HISTORY, LATEST, RESTORE, SHEET_MODES
 from tallybook.metrics import LAYOUTS, Delivery

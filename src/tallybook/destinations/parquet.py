@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import BinaryIO
 
-from tallybook.adapters import DestinationKind
+from tallybook.destination_kinds import DestinationKind
 from tallybook.destinations.base import FileDestination, OutputSettings
 from tallybook.metrics import LAYOUTS
 from tallybook.result import Result

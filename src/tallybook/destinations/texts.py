@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import BinaryIO
 
-from tallybook.adapters import QUERY, DestinationKind, Option
+from tallybook.adapters import Option
 from tallybook.catalog.values import read_flag
+from tallybook.destination_kinds import QUERY, DestinationKind
 from tallybook.destinations.base import FileDestination, OutputSettings
 from tallybook.result import Result
 

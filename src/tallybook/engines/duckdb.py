@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
 
+from tallybook.engine_kinds import EngineKind
+
 if TYPE_CHECKING:
     import duckdb
 
@@ -53,3 +55,13 @@ def literal(value: object) -> str:
 
 def identifier(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
+
+
+class Duckdb:
+    """DuckDB in this process, in memory."""
+
+    kind = EngineKind(name="duckdb", dialect="duckdb")
+
+    def connect(self) -> duckdb.DuckDBPyConnection:
+        """A fresh engine in memory."""
+        return connect()

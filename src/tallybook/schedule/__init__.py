@@ -1,5 +1,5 @@
-"""What starts a run every day: the files of each scheduler, one module here and one line of `SCHEDULERS` for each,
-and a daemon for those who have none.
+"""What starts a run every day: the files of each scheduler, one module here and one line of
+`tallybook.scheduler_kinds.SCHEDULERS` for each, and a daemon for those who have none.
 
 A run collects whatever is missing, so no scheduler has to be exact: one that is late, or starts twice, or skips
 a week ends in the same book.
@@ -7,26 +7,26 @@ a week ends in the same book.
 
 from __future__ import annotations
 
-import importlib
+from typing import ClassVar, Protocol
 
 from tallybook.schedule.job import File, Job, job_of
+from tallybook.scheduler_kinds import SCHEDULERS, SchedulerKind
 
-SCHEDULERS = {
-    "cron": "tallybook.schedule.cron:files",
-    "systemd": "tallybook.schedule.systemd:files",
-    "heroku": "tallybook.schedule.heroku:files",
-    "github": "tallybook.schedule.github:files",
-    "gitlab": "tallybook.schedule.gitlab:files",
-    "kubernetes": "tallybook.schedule.kubernetes:files",
-    "windows": "tallybook.schedule.windows:files",
-}
+
+class Scheduler(Protocol):
+    """Makes the files of a scheduler. Made by calling its class without arguments."""
+
+    kind: ClassVar[SchedulerKind]
+
+    def files(self, job: Job) -> tuple[File, ...]:
+        """The files to put where their first lines say, so that the job is started every day."""
+        ...
 
 
 def files_for(scheduler: str, job: Job) -> tuple[File, ...]:
-    """What to put where, so that `scheduler` (a key of SCHEDULERS) starts the job every day."""
-    module, _, name = SCHEDULERS[scheduler].partition(":")
-    made: tuple[File, ...] = getattr(importlib.import_module(module), name)(job)
-    return made
+    """The files with which `scheduler` (a name in SCHEDULERS) starts the job every day."""
+    made: Scheduler = SCHEDULERS.adapter(scheduler)()
+    return made.files(job)
 
 
-__all__ = ["SCHEDULERS", "File", "Job", "files_for", "job_of"]
+__all__ = ["File", "Job", "Scheduler", "files_for", "job_of"]

@@ -5,31 +5,35 @@ from __future__ import annotations
 import shlex
 
 from tallybook.schedule.job import File, Job, comment, safe_time, secrets_in_dotenv, shell
+from tallybook.scheduler_kinds import SchedulerKind
 from tallybook.timetable import cron_of
 
 
-def files(job: Job) -> tuple[File, ...]:
-    """One file, to be added to the crontab of the user who shall run it."""
-    name = f"{job.slug}.crontab"
-    command = _escaped(shell(job.here))
-    head = comment(
-        job.says,
-        "",
-        "Add it at the end of your crontab (CRON_TZ holds for all lines below it):",
-        f"  (crontab -l; cat {name}) | crontab -",
-        "",
-        *secrets_in_dotenv(job, "cron"),
-        "",
-        *_zone(job),
-        "",
-        "What a run has to complain about is printed, and cron mails that to you. cron forgets what was due while the machine was off: the line with @reboot makes up for it.",
-    )
-    zone, at = ("UTC", job.safe.utc) if job.utc else (job.zone, job.at)
-    lines = [f"CRON_TZ={zone}", f"{cron_of(at)} {command}", f"@reboot {command}"]
-    if job.tells is not None:
-        tells = safe_time(job.tells, job.zone, job.today).utc if job.utc else job.tells
-        lines.append(f"{cron_of(tells)} {_escaped(shell(job.telling))}")
-    return (File(name, head + "\n".join(lines) + "\n"),)
+class Cron:
+    kind = SchedulerKind(name="cron", title="cron", takes_utc=True)
+
+    def files(self, job: Job) -> tuple[File, ...]:
+        """One file, to be added to the crontab of the user who shall run it."""
+        name = f"{job.slug}.crontab"
+        command = _escaped(shell(job.here))
+        head = comment(
+            job.says,
+            "",
+            "Add it at the end of your crontab (CRON_TZ holds for all lines below it):",
+            f"  (crontab -l; cat {name}) | crontab -",
+            "",
+            *secrets_in_dotenv(job, "cron"),
+            "",
+            *_zone(job),
+            "",
+            "What a run has to complain about is printed, and cron mails that to you. cron forgets what was due while the machine was off: the line with @reboot makes up for it.",
+        )
+        zone, at = ("UTC", job.safe.utc) if job.utc else (job.zone, job.at)
+        lines = [f"CRON_TZ={zone}", f"{cron_of(at)} {command}", f"@reboot {command}"]
+        if job.tells is not None:
+            tells = safe_time(job.tells, job.zone, job.today).utc if job.utc else job.tells
+            lines.append(f"{cron_of(tells)} {_escaped(shell(job.telling))}")
+        return (File(name, head + "\n".join(lines) + "\n"),)
 
 
 def _escaped(command: str) -> str:

@@ -5,23 +5,27 @@ from __future__ import annotations
 import json
 
 from tallybook.schedule.job import File, Job, comment
+from tallybook.scheduler_kinds import SchedulerKind
 from tallybook.timetable import cron_of
 
 
-def files(job: Job) -> tuple[File, ...]:
-    """One workflow, for the default branch of the repository."""
-    head = comment(
-        job.says,
-        "",
-        "Put it into .github/workflows/ of the repository that holds tallybook.toml, on the default branch; try it with",
-        f"  gh workflow run {job.slug}.yml",
-        *_secrets(job),
-        "",
-        "GitHub starts workflows late when it is busy, and sometimes leaves one out; the next run collects both days. In "
-        "a public repository without commits for 60 days schedules are switched off.",
-        *_disk(job),
-    )
-    return (File(f"{job.slug}.yml", f"{head}\n{_workflow(job)}"),)
+class Github:
+    kind = SchedulerKind(name="github", title="GitHub Actions")
+
+    def files(self, job: Job) -> tuple[File, ...]:
+        """One workflow, for the default branch of the repository."""
+        head = comment(
+            job.says,
+            "",
+            "Put it into .github/workflows/ of the repository that holds tallybook.toml, on the default branch; try it with",
+            f"  gh workflow run {job.slug}.yml",
+            *_secrets(job),
+            "",
+            "GitHub starts workflows late when it is busy, and sometimes leaves one out; the next run collects both days. In "
+            "a public repository without commits for 60 days schedules are switched off.",
+            *_disk(job),
+        )
+        return (File(f"{job.slug}.yml", f"{head}\n{_workflow(job)}"),)
 
 
 def _secrets(job: Job) -> tuple[str, ...]:

@@ -6,30 +6,34 @@ import json
 import shlex
 
 from tallybook.schedule.job import IMAGE, File, Job, comment, names
+from tallybook.scheduler_kinds import SchedulerKind
 from tallybook.timetable import cron_of
 
 
-def files(job: Job) -> tuple[File, ...]:
-    """One file for `.gitlab-ci.yml`; the schedule itself is made by a command."""
-    schedule = ("--cron", cron_of(job.at), "--cronTimeZone", job.zone, "--ref", "main", "--description", job.slug)
-    variables = (
-        f"The variables ({names(job.away)}) are CI/CD variables of the project, masked: Settings, CI/CD, "
-        "Variables. A job sees them under their names."
-    )
-    disk = (
-        "The machine is thrown away after each run, so the book is kept in the cache of the project. Where that is "
-        "cleared, everything is collected again from `start`, but numbers of what only its present shows (levels without "
-        "time) have lost their past."
-    )
-    head = comment(
-        job.says,
-        "",
-        "Add it to .gitlab-ci.yml, and make the schedule, in a checkout or under Build, Pipeline schedules:",
-        f"  {shlex.join(('glab', 'schedule', 'create', *schedule))}",
-        *([variables] if job.away else []),
-        *([] if job.lasts else ["", disk]),
-    )
-    return (File(f"{job.slug}.gitlab-ci.yml", f"{head}\n{_job(job)}"),)
+class Gitlab:
+    kind = SchedulerKind(name="gitlab", title="GitLab CI")
+
+    def files(self, job: Job) -> tuple[File, ...]:
+        """One file for `.gitlab-ci.yml`; the schedule itself is made by a command."""
+        schedule = ("--cron", cron_of(job.at), "--cronTimeZone", job.zone, "--ref", "main", "--description", job.slug)
+        variables = (
+            f"The variables ({names(job.away)}) are CI/CD variables of the project, masked: Settings, CI/CD, "
+            "Variables. A job sees them under their names."
+        )
+        disk = (
+            "The machine is thrown away after each run, so the book is kept in the cache of the project. Where that is "
+            "cleared, everything is collected again from `start`, but numbers of what only its present shows (levels without "
+            "time) have lost their past."
+        )
+        head = comment(
+            job.says,
+            "",
+            "Add it to .gitlab-ci.yml, and make the schedule, in a checkout or under Build, Pipeline schedules:",
+            f"  {shlex.join(('glab', 'schedule', 'create', *schedule))}",
+            *([variables] if job.away else []),
+            *([] if job.lasts else ["", disk]),
+        )
+        return (File(f"{job.slug}.gitlab-ci.yml", f"{head}\n{_job(job)}"),)
 
 
 def _job(job: Job) -> str:

@@ -14,10 +14,10 @@ from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from tallybook import calendar
-from tallybook.adapters import DESTINATIONS, DestinationKind
 from tallybook.config import Project
 from tallybook.config.files import variables_of
 from tallybook.config.urls import WEBHOOKS
+from tallybook.destination_kinds import DESTINATIONS, DestinationKind
 from tallybook.errors import QueryError
 from tallybook.metrics import Catalog
 from tallybook.sources import kind_of, scheme_of

@@ -7,6 +7,7 @@ import shlex
 from pathlib import PurePosixPath
 
 from tallybook.schedule.job import IMAGE, File, Job, comment, names
+from tallybook.scheduler_kinds import SchedulerKind
 from tallybook.timetable import cron_of
 
 FOLDER = "/project"
@@ -14,23 +15,26 @@ LATE_SECONDS = 20 * 3600
 """A start that was missed is made up for within this; the next one is due then."""
 
 
-def files(job: Job) -> tuple[File, ...]:
-    """`NAME.cronjob.yaml` and `NAME.Dockerfile`."""
-    image = f"registry.example.com/{job.slug}:1"
-    manifest, build = f"{job.slug}.cronjob.yaml", f"{job.slug}.Dockerfile"
-    head = comment(
-        job.says,
-        "",
-        "Build the image and put it where your cluster finds it (write its name instead of registry.example.com here):",
-        f"  docker build --file {build} --tag {image} {shlex.quote(str(job.folder))} && docker push {image}",
-        *_secret(job),
-        "Then, and after each change:",
-        f"  kubectl apply --filename {manifest}",
-        "Try it at once:",
-        f"  kubectl create job {job.slug}-now --from=cronjob/{job.slug}",
-    )
-    documents = ([] if job.lasts else [_claim(job)]) + [_cron_job(job, image)]
-    return (File(manifest, f"{head}\n" + "---\n".join(documents)), File(build, _dockerfile(job)))
+class Kubernetes:
+    kind = SchedulerKind(name="kubernetes", title="Kubernetes")
+
+    def files(self, job: Job) -> tuple[File, ...]:
+        """`NAME.cronjob.yaml` and `NAME.Dockerfile`."""
+        image = f"registry.example.com/{job.slug}:1"
+        manifest, build = f"{job.slug}.cronjob.yaml", f"{job.slug}.Dockerfile"
+        head = comment(
+            job.says,
+            "",
+            "Build the image and put it where your cluster finds it (write its name instead of registry.example.com here):",
+            f"  docker build --file {build} --tag {image} {shlex.quote(str(job.folder))} && docker push {image}",
+            *_secret(job),
+            "Then, and after each change:",
+            f"  kubectl apply --filename {manifest}",
+            "Try it at once:",
+            f"  kubectl create job {job.slug}-now --from=cronjob/{job.slug}",
+        )
+        documents = ([] if job.lasts else [_claim(job)]) + [_cron_job(job, image)]
+        return (File(manifest, f"{head}\n" + "---\n".join(documents)), File(build, _dockerfile(job)))
 
 
 def _secret(job: Job) -> tuple[str, ...]:

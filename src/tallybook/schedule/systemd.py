@@ -3,29 +3,33 @@
 from __future__ import annotations
 
 from tallybook.schedule.job import File, Job, comment, secrets_in_dotenv
+from tallybook.scheduler_kinds import SchedulerKind
 
 PLACE = "/etc/systemd/system"
 
 
-def files(job: Job) -> tuple[File, ...]:
-    """`NAME.service` and `NAME.timer`."""
-    service, timer = f"{job.slug}.service", f"{job.slug}.timer"
-    install = (
-        f"  sudo cp {service} {timer} {PLACE}/",
-        f"  sudo systemctl daemon-reload && sudo systemctl enable --now {timer}",
-    )
-    head = comment(
-        job.says,
-        "",
-        f"{service} and {timer} belong into {PLACE}:",
-        *install,
-        f"What it did: journalctl -u {service}. When it is next due: systemctl list-timers {timer}. Without root both "
-        "belong into ~/.config/systemd/user, without the line User=, with `systemctl --user` and once "
-        "`loginctl enable-linger`.",
-        "",
-        *secrets_in_dotenv(job, "systemd"),
-    )
-    return (File(service, head + "\n" + _service(job)), File(timer, comment(job.says) + "\n" + _timer(job)))
+class Systemd:
+    kind = SchedulerKind(name="systemd", title="systemd")
+
+    def files(self, job: Job) -> tuple[File, ...]:
+        """`NAME.service` and `NAME.timer`."""
+        service, timer = f"{job.slug}.service", f"{job.slug}.timer"
+        install = (
+            f"  sudo cp {service} {timer} {PLACE}/",
+            f"  sudo systemctl daemon-reload && sudo systemctl enable --now {timer}",
+        )
+        head = comment(
+            job.says,
+            "",
+            f"{service} and {timer} belong into {PLACE}:",
+            *install,
+            f"What it did: journalctl -u {service}. When it is next due: systemctl list-timers {timer}. Without root both "
+            "belong into ~/.config/systemd/user, without the line User=, with `systemctl --user` and once "
+            "`loginctl enable-linger`.",
+            "",
+            *secrets_in_dotenv(job, "systemd"),
+        )
+        return (File(service, head + "\n" + _service(job)), File(timer, comment(job.says) + "\n" + _timer(job)))
 
 
 def _service(job: Job) -> str:

@@ -6,20 +6,24 @@ import subprocess
 from xml.sax.saxutils import escape
 
 from tallybook.schedule.job import File, Job, secrets_in_dotenv
+from tallybook.scheduler_kinds import SchedulerKind
 
 
-def files(job: Job) -> tuple[File, ...]:
-    """One task, registered by a line of PowerShell."""
-    name = f"{job.slug}.xml"
-    register = f"Register-ScheduledTask -TaskName {job.slug} -Xml (Get-Content -Raw -Encoding UTF8 {name})"
-    said = [
-        job.says,
-        f"In PowerShell, in the folder of this file: {register}",
-        "It runs while you are logged on, with what was missed as soon as that is so again.",
-        f"A task keeps to no zone but its own: {job.safe.says(job.zone)}",
-        *(text.strip() for text in secrets_in_dotenv(job, "The task")),
-    ]
-    return (File(name, _task(job, said)),)
+class Windows:
+    kind = SchedulerKind(name="windows", title="Windows Task Scheduler")
+
+    def files(self, job: Job) -> tuple[File, ...]:
+        """One task, registered by a line of PowerShell."""
+        name = f"{job.slug}.xml"
+        register = f"Register-ScheduledTask -TaskName {job.slug} -Xml (Get-Content -Raw -Encoding UTF8 {name})"
+        said = [
+            job.says,
+            f"In PowerShell, in the folder of this file: {register}",
+            "It runs while you are logged on, with what was missed as soon as that is so again.",
+            f"A task keeps to no zone but its own: {job.safe.says(job.zone)}",
+            *(text.strip() for text in secrets_in_dotenv(job, "The task")),
+        ]
+        return (File(name, _task(job, said)),)
 
 
 def command_line(job: Job) -> tuple[str, str]:

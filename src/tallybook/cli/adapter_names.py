@@ -1,0 +1,43 @@
+"""The type of arguments that name an adapter: built in, or from an installed package."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from difflib import get_close_matches
+from typing import Any
+
+import click
+from click.shell_completion import CompletionItem
+
+from tallybook.adapters import AdapterError
+
+
+class AdapterName(click.ParamType[str]):
+    """One of some names, as `click.Choice`, but nothing is imported before a name has to be checked or the names shown.
+
+    `accepts` says whether a name can be used; `names` are all."""
+
+    name = "name"
+
+    def __init__(self, accepts: Callable[[str], bool], names: Callable[[], Iterable[str]]) -> None:
+        self._accepts, self._names = accepts, names
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        name = str(value)
+        try:
+            accepted = self._accepts(name)
+        except AdapterError as error:
+            raise click.UsageError(". ".join(part for part in (error.message, error.hint) if part)) from error
+        if not accepted:
+            names = list(self._names())
+            meant = get_close_matches(name, names, n=1)
+            question = f" Did you mean {meant[0]!r}?" if meant else ""
+            self.fail(f"{name!r} is not one of {', '.join(map(repr, names))}.{question}", param, ctx)
+        return name
+
+    def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str:
+        names = "|".join(self._names())
+        return f"{{{names}}}" if isinstance(param, click.Argument) else f"[{names}]"
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        return [CompletionItem(name) for name in self._names() if name.startswith(incomplete)]
