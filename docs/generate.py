@@ -50,8 +50,7 @@ from tallybook.metrics import (
 )
 from tallybook.points import columns
 from tallybook.query import Query
-from tallybook.source_kinds import SourceKind
-from tallybook.sources import REGISTRY
+from tallybook.source_kinds import REGISTRY, SourceKind
 from tallybook.sources.base import Source, TimeForm
 from tallybook.store import ledger
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Mapping
 
-from tallybook.source_kinds import SourceKind
-from tallybook.sources import REGISTRY
+from tallybook.source_kinds import REGISTRY, SourceKind
 
 
 def kinds_of(dialects: Mapping[str, str]) -> dict[str, SourceKind]:

@@ -22,7 +22,8 @@ from tallybook.collect.bind import bind
 from tallybook.collect.statements import Group, group_key
 from tallybook.errors import SourceUnavailable
 from tallybook.metrics import SourceSettings
-from tallybook.sources import REGISTRY, open_source
+from tallybook.source_kinds import REGISTRY
+from tallybook.sources import open_source
 from tallybook.sources.base import BOOL, BYTES, DATE, DEC, FLOAT, INT, OTHER, TEXT, TIMESTAMP, TIMESTAMPTZ, Source
 from tests import executed, test_sources
 from tests.executed import CLASSES, URLS

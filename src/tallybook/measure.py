@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -424,6 +425,17 @@ _SHELL_KEYWORDS = {
 # --- the shell ----------------------------------------------------------------------------------
 
 
+@dataclass(frozen=True)
+class Casts:
+    """How a dialect casts: to whole numbers by cutting digits off, and to DECIMAL without digits with so many."""
+
+    truncates: bool = False
+    scale: int | None = None
+
+
+_CASTS = {"sqlite": Casts(truncates=True), "mysql": Casts(scale=0), "duckdb": Casts(scale=3)}
+
+
 class _Shell:
     """Reads what stands around the leaves into a Tree; refuses everything that is not on the list."""
 
@@ -536,10 +548,10 @@ class _Shell:
         if kind in ("DOUBLE", "FLOAT", "REAL"):
             return ["float", inner]
         if kind in ("INT", "BIGINT", "SMALLINT", "UBIGINT"):
-            return ["trunc", inner] if self.dialect == "sqlite" else ["round", inner, 0]
+            return ["trunc", inner] if _CASTS.get(self.dialect, Casts()).truncates else ["round", inner, 0]
         if kind == "DECIMAL":
             given = [_whole(p.this) for p in node.args["to"].expressions]
-            scale = given[1] if len(given) > 1 else 0 if given else {"mysql": 0, "duckdb": 3}.get(self.dialect)
+            scale = given[1] if len(given) > 1 else 0 if given else _CASTS.get(self.dialect, Casts()).scale
             return inner if scale is None else ["round", inner, scale]
         raise self.refuse(node)
 

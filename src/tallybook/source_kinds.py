@@ -1,15 +1,21 @@
-"""What a source says about itself: `kind` of its class. `config`, `catalog`, `check`, `test` and schedulers read it."""
+"""What a source says about itself, and which sources there are.
+
+A source is one file and one line of `REGISTRY`; the entry points of `tallybook.sources` of other packages are lines like these: the
+scheme of a URL, and "module:Class". The class has a descriptor, `kind`, which the rest of the program reads.
+"""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import msgspec
 
-from tallybook.adapters import Option
+from tallybook.adapters import Option, Registry
 
+_SCHEME = re.compile(r"([A-Za-z][\w.-]*)(\+[\w.-]+)?:")
 Location = Literal["server", "file", "folder"]
 USER_TABLE = r"[A-Za-z_]\w*"
 UNTESTED = "no database of this kind was available to its tests; they execute its SQL on another engine"
@@ -119,3 +125,39 @@ def plain(value: Any) -> Any:
     if isinstance(value, bool | int | str | float):
         return value
     return value.isoformat() if hasattr(value, "isoformat") else float(value)
+
+
+REGISTRY: Registry[SourceKind] = Registry(
+    group="tallybook.sources",
+    builtin={
+        "sqlite": "tallybook.sources.sqlite:SqliteSource",
+        "postgresql": "tallybook.sources.postgresql:PostgresqlSource",
+        "postgres": "tallybook.sources.postgresql:PostgresqlSource",
+        "mysql": "tallybook.sources.mysql:MysqlSource",
+        "mariadb": "tallybook.sources.mysql:MysqlSource",
+        "duckdb": "tallybook.sources.duckdb:DuckdbSource",
+        "clickhouse": "tallybook.sources.clickhouse:ClickhouseSource",
+        "chdb": "tallybook.sources.clickhouse:ChdbSource",
+        "bigquery": "tallybook.sources.bigquery:BigquerySource",
+        "mssql": "tallybook.sources.mssql:MssqlSource",
+        "oracle": "tallybook.sources.oracle:OracleSource",
+        "redshift": "tallybook.sources.redshift:RedshiftSource",
+        "snowflake": "tallybook.sources.snowflake:SnowflakeSource",
+        "trino": "tallybook.sources.trino:TrinoSource",
+    },
+)
+"""By the scheme of a URL."""
+
+
+def scheme_of(url: str) -> str:
+    """`postgresql` of postgresql+psycopg://…; empty when there is none."""
+    found = _SCHEME.match(url)
+    return found[1].lower() if found else ""
+
+
+def kind_of(url: str) -> SourceKind | None:
+    """The descriptor of the source that reads a URL, or of a scheme; None where there is no such source.
+
+    Raises AdapterError when the adapter is registered and cannot be imported."""
+    scheme = scheme_of(url) or url
+    return REGISTRY.kind(scheme) if scheme in REGISTRY.builtin or scheme in REGISTRY.installed else None

@@ -31,6 +31,10 @@ class Lexis:
     """Strings in three quotes."""
     q_quotes: bool = False
     """Oracle's q'[text]'."""
+    executes: bool = False
+    """/*! … */ is no comment: the server runs its content."""
+    batches: bool = False
+    """A statement may follow another without a semicolon."""
 
 
 _TAGGED = r"\$(?:[^\W\d]\w*)?\$"
@@ -40,9 +44,9 @@ _BY_DIALECT = {
     "redshift": _POSTGRES,
     "duckdb": _POSTGRES,
     "sqlite": Lexis(quotes="'\"`", brackets=True),
-    "mysql": Lexis(quotes="'\"`", escaped="'\"", lines=r"#|--(?=[\s\x00-\x1f]|\Z)"),
+    "mysql": Lexis(executes=True, quotes="'\"`", escaped="'\"", lines=r"#|--(?=[\s\x00-\x1f]|\Z)"),
     "clickhouse": Lexis(quotes="'\"`", escaped="'\"`", dollars=r"\$\w*\$", lines=r"--|#[ !]", nested=None),
-    "tsql": Lexis(brackets=True, nested=True),
+    "tsql": Lexis(batches=True, brackets=True, nested=True),
     "bigquery": Lexis(quotes="'\"`", escaped="'\"`", lines=r"--|#", triple=True),
     "snowflake": Lexis(escaped="'", dollars=r"\$\$", lines=r"--|//"),
     "oracle": Lexis(q_quotes=True),
@@ -76,9 +80,15 @@ class Bare(NamedTuple):
         return depth == 0
 
 
+def lexis_of(dialect: str) -> Lexis:
+    """The lexical rules of a dialect; of one that is not known, quotes of every sort."""
+    return _BY_DIALECT.get(dialect, Lexis(quotes="'\"`"))
+
+
 def bare(text: str, dialect: str) -> Bare:
     """The text without what a `;` or a bracket means nothing in. Raises Unreadable, which says why."""
-    return _Scan(text, _BY_DIALECT.get(dialect, Lexis(quotes="'\"`")), executes=dialect == "mysql").bare()
+    lexis = lexis_of(dialect)
+    return _Scan(text, lexis, executes=lexis.executes).bare()
 
 
 @dataclass

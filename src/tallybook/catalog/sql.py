@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from tallybook.catalog.lexis import Bare, Unreadable, bare
+from tallybook.catalog.lexis import Bare, Unreadable, bare, lexis_of
 from tallybook.catalog.values import Wrong
 from tallybook.catalog.words import closest
 from tallybook.errors import MeasureError
@@ -143,7 +143,7 @@ def _writing_word(found: Bare, dialect: str) -> str | None:
     """Words outside of quotes that no reading query has in this dialect."""
     if locks := _LOCKS.search(found.text.lower()):
         return " ".join(locks[0].split())
-    words = _BATCH_WORDS if dialect == "tsql" else {"into"}
+    words = _BATCH_WORDS if lexis_of(dialect).batches else {"into"}
     return next((w for w in re.findall(r"(?<![\w.@#$])[a-z]+(?![\w$])", found.text.lower()) if w in words), None)
 
 

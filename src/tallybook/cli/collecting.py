@@ -73,7 +73,7 @@ def check(terminal: Terminal, source: bool, form: str) -> int:
 
 def _experimental(book: Book) -> list[tuple[str, str]]:
     """(source, sentence) for each source whose adapter is not known to work."""
-    from tallybook.sources import kind_of
+    from tallybook.source_kinds import kind_of
 
     kinds = {name: kind_of(source.url) for name, source in book.project.catalog.sources.items()}
     return [(name, kind.experimental_in_words) for name, kind in kinds.items() if kind and kind.experimental]

@@ -170,11 +170,11 @@ def _time_form(source: Source, metric: Metric, relation: str, column: str, type_
         if stored not in (None, "utc"):
             raise SourceError(f"{where} holds instants; stored = {stored!r} does not fit", hint="take `stored` away")
         return TimeForm("instant")
-    if type_.kind == DATE and source.dialect != "sqlite":
+    if type_.kind == DATE and not source.kind.typeless_columns:
         return TimeForm("date")
     if stored in (*NUMBER_FORMS, "date") and (stored != "date" or type_.kind not in (TIMESTAMP, INT)):
         return _declared_form(source, metric, relation, column, type_, where)
-    if type_.kind == TIMESTAMP and source.dialect != "sqlite":
+    if type_.kind == TIMESTAMP and not source.kind.typeless_columns:
         if stored == "date":
             return TimeForm("midnight")
         if stored == "offset":
@@ -207,7 +207,7 @@ def _declared_form(
         )
     text = (
         any(isinstance(value, str | bytes) for value in seen or values)
-        if source.dialect == "sqlite"
+        if source.kind.typeless_columns
         else type_.kind == TEXT
     )
     return TimeForm(f"text_{stored}" if stored == "date" or text else stored)
@@ -236,7 +236,7 @@ def _changed_form(source: Source, metric: Metric, relation: str, type_: ColumnTy
     """How `changed` stores time: as its column says, and as `stored` does where that can be meant of both."""
     assert metric.changed is not None
     kind = type_.kind
-    if source.dialect == "sqlite":  # whatever was declared, a column holds what was put into it
+    if source.kind.typeless_columns:
         values = source.sample(relation, source.quote(metric.changed))
         kind = INT if any(isinstance(value, int | float) for value in values) else TEXT
     fits = {TIMESTAMP: ("local",), INT: tuple(EPOCHS), TEXT: ("local", "offset", *EPOCHS)}.get(kind, ())
@@ -349,8 +349,8 @@ def _bound_slot(source: Source, metric: Metric, slot: Slot, types: Sequence[Colu
         whole = len(types) == 1 and types[0].kind == INT and not _BEYOND_64_BITS.search(types[0].declared)
         return BoundSlot(type=INTEGER, ids="int" if whole else "hash")
     kind = types[0].kind
-    if kind not in NUMBERS and not (kind == BOOL and source.dialect in ("mysql", "sqlite")):
-        if kind == OTHER and source.dialect == "sqlite":
+    if kind not in NUMBERS and not (kind == BOOL and source.kind.booleans_are_numbers):
+        if kind == OTHER and source.kind.typeless_columns:
             kind = FLOATING
         else:
             wanted = "cast it to a number: cast(x as decimal(38, 10))" + (

@@ -173,7 +173,7 @@ def _looked_at(
                     other,
                     set(calendar.days(_day_of(least, other, group.zone), _day_of(most, other, group.zone))),
                 )
-            if group.source.dialect == "sqlite":  # a column of numbers contains whatever was put into it
+            if group.source.kind.typeless_columns:
                 judge = _judge(group, form, first, last)
                 for _, number, least, most in reader.rows(_texts_among_numbers(group, column)):
                     if not (is_no_instant(least) and is_no_instant(most)):
@@ -201,14 +201,14 @@ def _without_time(
     conditions = [f"{name} IS NULL"]
     if form.name in ("instant", "naive", "midnight", "date") and not source.calendar_times:
         low, high = (source.bound(form, start_of(day, "UTC"), day) for day in (FIRST_POSSIBLE, LAST_POSSIBLE))
-        if group.metric.interval and column == group.metric.from_ and source.dialect != "mysql":
+        if group.metric.interval and column == group.metric.from_ and not source.kind.impossible_dates:
             low = ""  # what began before all time holds from the first day on
         conditions += [f"{name} < {low}"] * bool(low) + [f"{name} >= {high}"]
-        if source.dialect == "mysql" and (real := source.real_day(name, form)):  # 2026-02-30, 2026-03-00
+        if source.kind.impossible_dates and (real := source.real_day(name, form)):  # 2026-02-30, 2026-03-00
             near = " OR ".join(_ranges(group, name, form, first, last, today))
             conditions.append(f"(({near}) AND CASE WHEN {real} THEN 0 ELSE 1 END = 1)")
     if form.number and not form.is_text:
-        below = f" AND {name} < ''" if source.dialect == "sqlite" else ""  # where every text is greater
+        below = f" AND {name} < ''" if source.kind.typeless_columns else ""  # where every text is greater
         conditions += [f"{name} >= {_BEYOND}{below}", f"{name} <= -{_BEYOND}"]
         if source.dialect not in _NAN_IS_LAST:
             conditions.append(f"NOT ({name} > -{_BEYOND} AND {name} < {_BEYOND})")
@@ -264,7 +264,7 @@ def _texts_among_numbers(group: Group, column: str) -> str:
     """Of SQLite, where every text and BLOB is greater than every number: as `_texts`."""
     name = group.source.quote(column)
     columns = [group.source.count("*"), f"MIN({name})", f"MAX({name})"]
-    head = f"CASE WHEN typeof({name}) = 'text' THEN SUBSTR({name}, 1, {_HEAD}) ELSE 'a BLOB' END"
+    head = f"CASE WHEN {group.source.is_text(name)} THEN SUBSTR({name}, 1, {_HEAD}) ELSE 'a BLOB' END"
     return group._select([head], columns, group.relation, [f"{name} >= ''", *group._shared()])
 
 
@@ -285,7 +285,7 @@ def _written(group: Group, form: TimeForm, day: date) -> str:
 
 def _fits(group: Group, name: str, form: TimeForm) -> str:
     """The condition that a text has the form, by the places of its separators."""
-    text = f"typeof({name}) = 'text' AND " if group.source.dialect == "sqlite" else ""
+    text = f"{only} AND " if (only := group.source.is_text(name)) else ""
     if form.number:
         length = DIGITS.get(form.number, 8)
         return f"{text}({name} LIKE '{_DIGIT * length}' OR {name} LIKE '{_DIGIT * length}.%') AND {name} NOT LIKE '%-%'"

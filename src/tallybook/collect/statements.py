@@ -323,7 +323,7 @@ class Group:
             )
         if bound.type == FLOAT:
             return (self.source.number_key(self.source.float(args[0]), args[0], types[0]),), (FLOAT,), 1
-        whole = self.source.dialect == "sqlite" and types[0].kind == DEC and bool(types[0].scale)
+        whole = self.source.kind.money_as_integers and types[0].kind == DEC and bool(types[0].scale)
         return (
             (self.source.number_key(self.source.value_key(args[0], types[0]), args[0], types[0]),),
             (INT if whole else DEC,),

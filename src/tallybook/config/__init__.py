@@ -41,8 +41,7 @@ from tallybook.config.urls import (
 from tallybook.config.variables import Expansion, parse_dotenv
 from tallybook.errors import DeclarationError, Problem, Problems
 from tallybook.metrics import APPLY, BookSettings, Catalog, Metric, SourceSettings
-from tallybook.source_kinds import SourceKind, UrlRules
-from tallybook.sources import REGISTRY, kind_of, scheme_of
+from tallybook.source_kinds import REGISTRY, SourceKind, UrlRules, kind_of, scheme_of
 from tallybook.store import IN_LEDGER, Place
 
 if TYPE_CHECKING:

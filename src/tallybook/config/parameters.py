@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from urllib.parse import parse_qsl
 
-from tallybook.source_kinds import UrlRules
-from tallybook.sources import kind_of
+from tallybook.source_kinds import UrlRules, kind_of
 
 
 def wrong_parameter(scheme: str, driver: str, query: str, rules: UrlRules | None = None) -> dict[str, str] | None:

@@ -10,8 +10,7 @@ from urllib.parse import parse_qs, unquote, unquote_plus
 
 from tallybook.adapters import AdapterError
 from tallybook.config.parameters import wrong_parameter
-from tallybook.source_kinds import UrlRules
-from tallybook.sources import REGISTRY, kind_of, scheme_of
+from tallybook.source_kinds import REGISTRY, UrlRules, kind_of, scheme_of
 
 WEBHOOKS = ("http", "https")
 """Schemes of alerts that need no extra."""

@@ -170,9 +170,9 @@ def _timed(source: Source, table: str, column: Column) -> Column:
     """The column with how it stores time, where it does: decided as `check --source` does."""
     from dataclasses import replace
 
-    if not _may_be_time(column, source.dialect):
+    if not _may_be_time(column, typeless=source.kind.typeless_columns):
         return column
-    for stored in _forms(column, source.dialect):
+    for stored in _forms(column, typeless=source.kind.typeless_columns):
         metric = Metric(
             name="draft", table=table, time=column.name, stored=stored, measure="count(*)",
             parsed=parse_measure("count(*)", source.dialect),
@@ -206,10 +206,10 @@ def _timed_as(source: Source, metric: Metric, column: Column, stored: str) -> Co
     return replace(column, time=form, stored=stored)
 
 
-def _may_be_time(column: Column, dialect: str) -> bool:
+def _may_be_time(column: Column, *, typeless: bool) -> bool:
     kind = column.type.kind
     if kind in (TIMESTAMP, TIMESTAMPTZ, DATE):
-        return bool(column.values) or dialect != "sqlite"
+        return bool(column.values) or not typeless
     if column.an_id or not column.values:
         return False
     if kind in (TEXT, OTHER) and all(isinstance(v, str) for v in column.values):
@@ -226,9 +226,9 @@ def _an_epoch(value: int) -> bool:
     return day is not None and 1990 <= day.year < 2100
 
 
-def _forms(column: Column, dialect: str) -> list[str | None]:
+def _forms(column: Column, *, typeless: bool) -> list[str | None]:
     """What may have to be declared; a timestamp that is always midnight is a date."""
-    if column.type.kind == TIMESTAMP and dialect != "sqlite" and column.values and all(map(_midnight, column.values)):
+    if column.type.kind == TIMESTAMP and not typeless and column.values and all(map(_midnight, column.values)):
         return ["date"]
     return [None]
 

@@ -20,7 +20,7 @@ from tallybook.config.urls import WEBHOOKS
 from tallybook.destination_kinds import DESTINATIONS, DestinationKind
 from tallybook.errors import QueryError
 from tallybook.metrics import Catalog
-from tallybook.sources import kind_of, scheme_of
+from tallybook.source_kinds import kind_of, scheme_of
 from tallybook.store import IN_LEDGER
 from tallybook.timetable import Quiet, Timetable
 

@@ -1,10 +1,8 @@
-"""Databases that are read. Each has one file and one line here; the entry points of `tallybook.sources` of other packages are
-lines like these: the scheme of a URL, and "module:Class"."""
+"""Databases that are read: one file each. `source_kinds.REGISTRY` has a line for each."""
 
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -12,51 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from tallybook.adapters import Registry
 from tallybook.errors import DeclarationError, SourceError
 from tallybook.isolation import isolated
+from tallybook.source_kinds import REGISTRY, SourceKind, kind_of, scheme_of
 
 if TYPE_CHECKING:
     from tallybook.metrics import SourceSettings
-    from tallybook.source_kinds import SourceKind
     from tallybook.sources.base import Source
-
-_SCHEME = re.compile(r"([A-Za-z][\w.-]*)(\+[\w.-]+)?:")
-
-REGISTRY: Registry[SourceKind] = Registry(
-    group="tallybook.sources",
-    builtin={
-        "sqlite": "tallybook.sources.sqlite:SqliteSource",
-        "postgresql": "tallybook.sources.postgresql:PostgresqlSource",
-        "postgres": "tallybook.sources.postgresql:PostgresqlSource",
-        "mysql": "tallybook.sources.mysql:MysqlSource",
-        "mariadb": "tallybook.sources.mysql:MysqlSource",
-        "duckdb": "tallybook.sources.duckdb:DuckdbSource",
-        "clickhouse": "tallybook.sources.clickhouse:ClickhouseSource",
-        "chdb": "tallybook.sources.clickhouse:ChdbSource",
-        "bigquery": "tallybook.sources.bigquery:BigquerySource",
-        "mssql": "tallybook.sources.mssql:MssqlSource",
-        "oracle": "tallybook.sources.oracle:OracleSource",
-        "redshift": "tallybook.sources.redshift:RedshiftSource",
-        "snowflake": "tallybook.sources.snowflake:SnowflakeSource",
-        "trino": "tallybook.sources.trino:TrinoSource",
-    },
-)
-"""By the scheme of a URL."""
-
-
-def scheme_of(url: str) -> str:
-    """`postgresql` of postgresql+psycopg://…; empty when there is none."""
-    found = _SCHEME.match(url)
-    return found[1].lower() if found else ""
-
-
-def kind_of(url: str) -> SourceKind | None:
-    """The descriptor of the source that reads a URL, or of a scheme; None where there is no such source.
-
-    Raises AdapterError when the adapter is registered and cannot be imported."""
-    scheme = scheme_of(url) or url
-    return REGISTRY.kind(scheme) if scheme in REGISTRY.builtin or scheme in REGISTRY.installed else None
 
 
 def open_source(settings: SourceSettings) -> Source:

@@ -326,6 +326,10 @@ class Source(abc.ABC):
         """An expression that groups by the exact characters and arrives as text."""
         return expression
 
+    def is_text(self, expression: str) -> str:
+        """The condition that a value is a text, where the type of its column does not say it; empty elsewhere."""
+        return ""
+
     def finite(self, expression: str) -> str:
         """The condition that a number is neither NaN nor infinite."""
         return f"{expression} not in ('NaN', 'Infinity', '-Infinity')"

@@ -257,6 +257,9 @@ class SqliteSource(FileSource["sqlite3.Connection"]):
     def text(self, expression: str, type_: ColumnType) -> str:
         return expression if type_.kind in (INT, DEC, FLOAT, BOOL) else f"({expression}) COLLATE BINARY"
 
+    def is_text(self, expression: str) -> str:
+        return f"typeof({expression}) = 'text'"
+
     def finite(self, expression: str) -> str:
         return f"abs({expression}) < 9e999"
 

@@ -21,8 +21,7 @@ from tallybook.metrics import Catalog, SourceSettings
 from tallybook.query.ask import known_metric
 from tallybook.result import Result
 from tallybook.result.plain import plain_number
-from tallybook.source_kinds import SourceKind
-from tallybook.sources import kind_of
+from tallybook.source_kinds import SourceKind, kind_of
 from tallybook.store.files import scratch_folder
 from tallybook.trials.declared import Trial
 from tallybook.trials.scratch import file_kinds, scratch_of

@@ -13,8 +13,7 @@ from typing import Any
 
 from tallybook.errors import DeclarationError
 from tallybook.metrics import SourceSettings
-from tallybook.source_kinds import SourceKind
-from tallybook.sources import REGISTRY
+from tallybook.source_kinds import REGISTRY, SourceKind
 
 Rows = Sequence[Mapping[str, Any]]
 
