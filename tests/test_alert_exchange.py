@@ -73,7 +73,10 @@ def test_a_slow_answer_is_waited_for_until_the_deadline_of_the_whole_exchange(
 
 
 @pytest.mark.parametrize("form", ["length", "chunks", "until closed"])
-def test_only_the_beginning_of_an_endless_answer_is_read(form: str) -> None:
+@pytest.mark.parametrize("apprise", [False, True])
+def test_only_the_beginning_of_an_endless_answer_is_read(form: str, apprise: bool) -> None:
+    if apprise:
+        pytest.importorskip("apprise")
     sent = [0]
 
     def endless(connection: socket.socket) -> None:
@@ -85,9 +88,24 @@ def test_only_the_beginning_of_an_endless_answer_is_read(form: str) -> None:
             sent[0] += len(block)
 
     with server(endless) as (address, _):
-        send(f"http://{address}/hook", MESSAGE)
-        beat(f"http://{address}/ping", well=True)
+        if apprise:
+            send(f"json://{address}/hook", MESSAGE)
+        else:
+            send(f"http://{address}/hook", MESSAGE)
+            beat(f"http://{address}/ping", well=True)
     assert sent[0] < 32_000_000
+
+
+def test_what_else_uses_requests_in_this_process_reads_whole_answers() -> None:
+    requests = pytest.importorskip("requests")
+    body = b"x" * 300_000
+
+    def whole(connection: socket.socket) -> None:
+        connection.sendall(HEADERS + f"Content-Length: {len(body)}\r\nConnection: close\r\n\r\n".encode() + body)
+
+    with server(whole) as (address, _):
+        send(f"json://{address}/hook", MESSAGE)
+        assert requests.get(f"http://{address}/", timeout=10).content == body
 
 
 def test_the_body_of_a_redirect_is_not_read() -> None:

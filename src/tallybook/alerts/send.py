@@ -14,6 +14,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from tallybook.alerts import exchange
+from tallybook.alerts.bounded import bounded_answers
 from tallybook.alerts.message import Message
 from tallybook.config.urls import WEBHOOKS
 from tallybook.errors import DestinationError, DestinationRefused, DestinationUnavailable
@@ -78,7 +79,8 @@ def _notify(address: str, message: Message) -> None:
         done: list[bool] = []
 
         def notify() -> None:
-            made = service.notify(body=message.text, title=message.title, notify_type=kind, body_format=text)
+            with bounded_answers():
+                made = service.notify(body=message.text, title=message.title, notify_type=kind, body_format=text)
             done.append(bool(made))
 
         exchange.within(APPRISE_SECONDS, notify)
