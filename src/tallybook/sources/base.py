@@ -508,7 +508,7 @@ class Source(abc.ABC):
         Databases disagree on 24:00 and +25:00: some read another day, some nothing, some fail."""
         hours, tens = ", ".join(f"'{hour:02}'" for hour in range(24)), "'0', '1', '2', '3', '4', '5'"
         second = f"({column} NOT LIKE '{'_' * 16}:%' OR {self.substring(column, 18, 1)} IN ({tens}))"
-        offset = f"REPLACE({self.substring(column, 17, 60)}, '-', '+')"
+        offset = f"REPLACE({self.substring(column, 12, 60)}, '-', '+')"  # never empty: null on Oracle
         ahead = " OR ".join(f"{offset} LIKE '%+{hour}%'" for hour in ("0_", "10", "11", "12", "13", "14", "15"))
         never = ("%+%+%", "%+__:__:%", *(f"%+__{colon}{ten}%" for colon in ("", ":") for ten in "6789"))
         other = " AND ".join(f"{offset} NOT LIKE '{one}'" for one in never)
