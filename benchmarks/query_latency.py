@@ -57,7 +57,9 @@ def _additive(report: Report, scene: Scene, book: Any, files: str) -> None:
         "asked_again_ms": median_ms(scene.scale.asks, lambda: book.query("m7", scope="month")),
     }
     slowest = max((found[scope].engine_ms, scope) for scope in SCOPES)
+    beside = found["month"].engine_ms / report.figures[files]["plain_sql_one_metric_by_month_ms"]
     report.budgets += [
+        Budget(what=f"one metric, two years, month, {files}: in the engine ÷ plain DuckDB SQL over the same files", seen=beside, limit=0.5),
         Budget(what=f"one metric, two years, {slowest[1]} (the slowest scope), {files}: in the engine", seen=slowest[0], limit=5, unit="ms"),
         Budget(what=f"{scene.scale.metrics} metrics monthly, {files}: in the engine", seen=all_monthly.engine_ms, limit=15, unit="ms"),
     ]  # fmt: skip
@@ -122,11 +124,12 @@ def engine_clock() -> Iterator[list[list[float]]]:
     untimed = Ground.rows
 
     def timed(self: Ground, sql: str) -> list[tuple[Any, ...]]:
-        began = time.perf_counter()
+        began, cpu = time.perf_counter(), time.process_time()
         try:
             return untimed(self, sql)
         finally:
-            _asks[-1].append(time.perf_counter() - began)
+            # On a machine that others use too, the processor's time says more.
+            _asks[-1].append(min(time.perf_counter() - began, time.process_time() - cpu))
 
     Ground.rows = timed  # type: ignore[method-assign]
     _asks.clear()

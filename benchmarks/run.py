@@ -21,7 +21,7 @@ from benchmarks.scene import Scene
 
 BENCHMARKS = (
     "collect_additive", "collect_distinct", "interval_levels", "query_latency", "cold_start", "sql_build",
-    "bytes_per_point", "growth", "sheets_requests", "many_metrics", "csv_rows",
+    "bytes_per_point", "growth", "sheets_requests", "many_metrics", "csv_rows", "servers_without_index",
 )  # fmt: skip
 
 

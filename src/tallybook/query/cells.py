@@ -132,9 +132,11 @@ def within_exact(cell: Cell) -> Cell:
 
 
 def merged(name: str, row: Sequence[Any], dims: int) -> Cell:
-    """The cell of a merged row (g, k0… of so many dimensions, rows, value, approximate, carried, lost) of a metric."""
-    value, approximate, carried, lost = row[dims + 2 :]
-    return Cell(value, approximate, carried, why=why_lost(name, row[0], lost))
+    """The cell of a row of `Parts.fetched` (g, k0… of so many dimensions, value, approximate, carried, lost) of a metric."""
+    value, approximate, carried, lost = row[dims + 1 :]
+    return Cell(
+        Decimal(value) if isinstance(value, str) else value, approximate, carried, why=why_lost(name, row[0], lost)
+    )
 
 
 def why_lost(name: str, day: date, lost: int) -> str | None:

@@ -184,6 +184,13 @@ class Parts:
             f"{lost} AS lost FROM ({base}) b {' '.join(joins)} WHERE b.rows > 0"
         )
 
+    def fetched(self, finished: str) -> str:
+        """SELECT g, k0…, value, approximate, carried, lost of what `finished` selects, exact values as text: the engine hands
+        over a text three times as fast as a decimal, and never needs to hand over `rows`."""
+        keys = ", ".join(["g", *(f"k{i}" for i in range(len(self.dims)))])
+        value = "value" if self.value_type() == FLOAT else "CAST(value AS VARCHAR) AS value"
+        return f"SELECT {keys}, {value}, approximate, carried, lost FROM ({finished})"
+
     def _value(self, leaves: list[tuple[str, str]]) -> tuple[str, str]:
         """(the value of the shell over its leaves, the code of the reason why there is none)."""
         value, kind = render(self.bound.measure.shell, leaves)
@@ -462,6 +469,8 @@ def period_sql(scope: str, week_start: int, first: date, column: str = "day") ->
             return f"({column} - CAST((isodow({column}) + 6 - {week_start}) % 7 AS INTEGER))"
         case "all":
             return f"DATE '{first}'"
+        case "month" | "year":  # a third faster than date_trunc
+            return f"({column} - CAST(dayof{scope}({column}) - 1 AS INTEGER))"
     return f"CAST(date_trunc('{scope}', {column}) AS DATE)"
 
 

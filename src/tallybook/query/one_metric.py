@@ -210,9 +210,10 @@ class OneMetric:
         return f"SELECT * FROM ({sql}) WHERE {self.coverage.sql(column)}"
 
     def _cells(self, parts: Parts, build: Callable[[Parts], str]) -> dict[Key, Cell]:
-        """Cells of rows (g, k0…, rows, value, approximate, carried, lost)."""
+        """Cells of the rows that `build` selects, as `Parts.finished` does."""
         n = len(self.query.by)
-        return {(row[0], row[1 : n + 1]): merged(self.name, row, n) for row in self.ground.merged_rows(parts, build)}
+        rows = self.ground.merged_rows(parts, lambda p: p.fetched(build(p)))
+        return {(row[0], row[1 : n + 1]): merged(self.name, row, n) for row in rows}
 
     # -- total ---------------------------------------------------------------------------------------------
 

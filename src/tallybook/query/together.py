@@ -55,7 +55,7 @@ def _merge(ground: Ground, query: Query, names: list[str], first: date, last: da
     n = len(parts.dims)
     named = {bound.key: name for name, bound in zip(names, bounds, strict=True)}
     found: dict[str, dict[Key, Cell]] = {bound.key: {} for bound in bounds}
-    for row in ground.merged_rows(parts, lambda p: p.finished(period, first, last)):
+    for row in ground.merged_rows(parts, lambda p: p.fetched(p.finished(period, first, last))):
         if row[1] in found:  # not another metric of the very same definition
             found[row[1]][(row[0], row[2 : n + 1])] = merged(named[row[1]], row, n)
     for name, bound in zip(names, bounds, strict=True):
