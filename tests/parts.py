@@ -33,6 +33,7 @@ FILES = {
     "test_completion.py": "scale",
     "test_coverage_stretches.py": "kills",
     "test_csv_lines.py": "right",
+    "test_many_groups.py": "right",
     "test_csv_deliveries.py": "deliver",
     "test_daily.py": "kills",
     "test_decimals.py": "right",

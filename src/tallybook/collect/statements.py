@@ -337,7 +337,7 @@ class Group:
         """One statement over the days first … last; with `split` its first column counts days from `first`."""
         day, relation, where = self._from(first, last, split=split)
         where += [condition] if condition else []
-        return self._select([*day, *self.dims, *keys], columns, relation, where)
+        return self._sorted_by(self._select([*day, *self.dims, *keys], columns, relation, where), keys)
 
     def reaching(self, day: date) -> str:
         """A statement whose plan says how a day's facts are found: of joined tables by the one that has the time,
@@ -437,7 +437,11 @@ class Group:
     def select_now(self, columns: Sequence[str], *, condition: str | None = None, keys: Sequence[str] = ()) -> str:
         """One statement over all facts, as they are now."""
         where = [*self._shared(), *([condition] if condition else [])]
-        return self._select([*self.dims, *keys], columns, self.relation, where)
+        return self._sorted_by(self._select([*self.dims, *keys], columns, self.relation, where), keys)
+
+    def _sorted_by(self, select: str, keys: Sequence[str]) -> str:
+        """A SELECT as this source best groups it by `keys`, which have many distinct values."""
+        return f"SELECT {self.source.many_groups}{select.removeprefix('SELECT ')}" if keys else select
 
     def interval_selects(
         self,

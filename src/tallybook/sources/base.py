@@ -302,6 +302,9 @@ class Source(abc.ABC):
         """A time of a column as it is to be fetched, where the driver would lose something of it."""
         return expression
 
+    many_groups = ""
+    """What follows SELECT where a statement has about as many groups as rows, because its groups are distinct values."""
+
     def grouping(self, place: int, expression: str) -> list[str]:
         """What stands in GROUP BY for a column of the SELECT, the `place`-th."""
         return [str(place)]

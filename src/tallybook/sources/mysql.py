@@ -55,6 +55,8 @@ class MysqlSource(DescribedServer):
         parameters=tuple(_PARAMETERS.split()), drivers=("pymysql",), booleans_are_numbers=True, impossible_dates=True,
     )  # fmt: skip
     drivername = "mysql+pymysql"
+    # Sorted. Without it each row looks for its group in a temporary table, which is six times slower once that is on disk.
+    many_groups = "SQL_BIG_RESULT "
 
     def connect_options(self, driver: str) -> dict[str, Any]:
         """One statement per query, whatever the URL says."""
