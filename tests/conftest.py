@@ -7,16 +7,17 @@ TALLYBOOK_TEST_SERVERS=required   a database server that cannot be had is a fail
 
 from __future__ import annotations
 
+import gc
 import os
 import random
 import shutil
 import sqlite3
 import tempfile
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -25,12 +26,13 @@ from tests import servers
 from tests.parts import PARTS, part_of
 from tests.soak import SoakReport
 
+T = TypeVar("T")
 ROOT = Path(__file__).resolve().parent.parent
 SOAK = os.environ.get("TALLYBOOK_SOAK") == "1"
 DATABASES = ("sqlite", "duckdb", *servers.KINDS)
 
 WORLDS = {"sqlite": 300, "duckdb": 300, "postgresql": 50, "mariadb": 50, "surfaces": 60} if SOAK else {
-    "sqlite": 8, "duckdb": 8, "postgresql": 5, "mariadb": 5, "surfaces": 4,
+    "sqlite": 5, "duckdb": 5, "postgresql": 3, "mariadb": 3, "surfaces": 3,
 }  # fmt: skip
 """How many random worlds test_right.py judges on each database, and test_surfaces.py on DuckDB."""
 
@@ -40,9 +42,21 @@ PROFILE = {"deadline": None, "print_blob": True, "derandomize": False}
 settings.register_profile("default", max_examples=8, suppress_health_check=[HealthCheck.too_slow], **PROFILE)
 settings.register_profile("soak", max_examples=100, suppress_health_check=list(HealthCheck), **PROFILE)
 settings.load_profile("soak" if SOAK else "default")
+COSTLY = settings(max_examples=100 if SOAK else 3)
+"""For a test whose examples take long: a book is run several times in each."""
+
+# PyMySQL reads the system's certificates anew for each connection, which takes longer than most queries. No test needs them.
+os.environ.setdefault("SSL_CERT_FILE", os.devnull)
 
 
 # ---------------------------------------------------------------------------------------------- the run
+
+
+def sampled(every: Sequence[T], number: int, what: str) -> list[T]:
+    """Of the parameters of a test, so many by the run's seed, in their order; in the long run, all of them."""
+    dice = random.Random(f"{os.environ.get('TALLYBOOK_SEED', '0')} {what}")
+    chosen = sorted(dice.sample(range(len(every)), min(number, len(every))))
+    return list(every) if SOAK else [every[place] for place in chosen]
 
 
 def is_worker(config: pytest.Config) -> bool:
@@ -74,11 +88,49 @@ def pytest_report_header() -> str:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave the tests marked `soak` to the soak run."""
+    """Leave the tests marked `soak` to the soak run, and those that are dealt to other databases."""
     if not SOAK:
-        long = [item for item in items if item.get_closest_marker("soak")]
-        config.hook.pytest_deselected(items=long)
-        items[:] = [item for item in items if item not in set(long)]
+        left = {item for item in items if item.get_closest_marker("soak")}
+        if not config.option.keyword and not any("::" in arg for arg in config.args):
+            left |= dealt_to_others([item for item in items if item not in left])
+        config.hook.pytest_deselected(items=[item for item in items if item in left])
+        items[:] = [item for item in items if item not in left]
+
+
+def dealt_to_others(items: Sequence[pytest.Item]) -> set[pytest.Item]:
+    """Of a test with several cases on each database, each case runs on half of the databases, which the run's seed
+    chooses. Two cases together run on all of them. The long run has every case on every database."""
+    tests: dict[str, dict[str, dict[str, pytest.Item]]] = {}
+    for item in items:
+        params = dict(getattr(getattr(item, "callspec", None), "params", {}))
+        kind = next((params.pop(name) for name in ("kind", "database_url", "place") if name in params), None)
+        if kind:
+            cases = tests.setdefault(item.nodeid.partition("[")[0], {})
+            cases.setdefault(repr(params), {})[getattr(kind, "__name__", kind)] = item
+    others: set[pytest.Item] = set()
+    for name, cases in tests.items():
+        kinds = sorted({kind for on in cases.values() for kind in on})
+        everywhere = sorted(case for case, on in cases.items() if len(on) == len(kinds))
+        if len(everywhere) < 2 or len(kinds) < len(DATABASES):
+            continue
+        dice = random.Random(f"{os.environ['TALLYBOOK_SEED']} {name}")
+        dice.shuffle(everywhere)
+        for place, case in enumerate(everywhere):
+            if place % 2 == 0:
+                dice.shuffle(kinds)
+            half = len(kinds) // 2
+            others |= {cases[case][kind] for kind in (kinds[half:] if place % 2 == 0 else kinds[:half])}
+    return others
+
+
+def pytest_collection_finish() -> None:
+    """Keep what is imported and collected out of each garbage collection of the tests."""
+    gc.collect()
+    gc.freeze()
+
+
+def pytest_unconfigure() -> None:
+    gc.unfreeze()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -18,6 +18,7 @@ import tallybook
 from tallybook.audit.recount import choose
 from tallybook.errors import SourceUnavailable
 from tallybook.sources.sqlite import SqliteReader
+from tests.conftest import DATABASES, sampled
 from tests.projects import Project, everywhere, project
 from tests.test_sources import own_server, replica_of, wait_for
 from tests.test_why import said
@@ -161,7 +162,7 @@ def test_restated_the_book_says_what_the_source_says(project):
     assert revised == {("2024-01-11", "42.5", None), ("2024-01-12", "44.25", None)}
 
 
-@everywhere
+@pytest.mark.parametrize("kind", sampled(DATABASES, 2, "audited"))
 def test_where_nothing_changed_nothing_drifts_in_any_kind_of_metric(project, kind):
     project = declared(project(kind), EVERY_KIND, start="2024-02-20")
     found = project.book.audit(sample=ALL, seconds=600)

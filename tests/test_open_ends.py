@@ -84,16 +84,13 @@ def test_an_end_in_the_far_past_is_said_by_run_and_check(project, kind):
 
 @pytest.mark.parametrize(("kind", "type_"), [("sqlite", "text"), ("duckdb", "varchar"), ("postgresql", "text"), ("mariadb", "varchar(30)"),
                                              ("mariadb", "datetime"), ("mariadb", "date")])  # fmt: skip
-@pytest.mark.parametrize("day", ["2024-02-30", "2024-03-00", "2024-00-10", "2023-13-01", "2023-02-29"])
-def test_30_february_belongs_to_no_day(project, kind, type_, day):
-    time = day if type_ == "date" else f"{day} 12:00:00"
-    good = "2024-02-29" if type_ == "date" else "2024-02-29 12:00:00"
+def test_30_february_belongs_to_no_day(project, kind, type_):
+    allow = ["set sql_mode = 'ALLOW_INVALID_DATES'"] if type_ in ("datetime", "date") else []
+    days = ["2024-02-30", "2024-03-00", "2024-00-10", "2023-02-29", *([] if allow else ["2023-13-01"]), "2024-02-29"]
     p = project(kind)
     p.execute(f"create table o (happened {type_})")
-    allow = ["set sql_mode = 'ALLOW_INVALID_DATES'"] if type_ in ("datetime", "date") else []
-    if allow and "13" in day:
-        pytest.skip("such a date cannot be written")
-    p.execute(*allow, f"insert into o values ({literal(time)}), ({literal(good)})")
+    rows = (f"({literal(day if type_ == 'date' else f'{day} 12:00:00')})" for day in days)
+    p.execute(*allow, f"insert into o values {', '.join(rows)}")
     p.declare("""
         [metrics.n]
         table = "o"

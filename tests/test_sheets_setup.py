@@ -12,6 +12,7 @@ import types
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,7 @@ from tallybook.sheets.api import Api
 from tallybook.sheets.consent import Asked, Client, answered, ask, client_file, code_in
 from tallybook.sheets.keep import FILES, SPREADSHEETS, Keys
 from tallybook.sheets.marks import DELIVERY
+from tallybook.sheets.pace import Patience
 from tallybook.sheets.places import Places
 from tallybook.sheets.refusals import Answer, refusal
 from tallybook.testing.sheets import Emulator
@@ -599,12 +601,15 @@ def test_a_token_of_a_published_app_does_not_end(run: Command, google: Emulator)
     assert "ends only when revoked" in run("doctor").out
 
 
-def test_no_network(run: Command, google: Emulator) -> None:
+def test_no_network(run: Command, google: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    waits: list[float] = []
+    monkeypatch.setattr("tallybook.sheets.api.Patience", partial(Patience, sleep=waits.append))
     document = google.create("Metrics")
     run.connect("--document", document)
     run("list", document, "--api", "http://127.0.0.1:9")
     assert run.code == 4
     assert "is there a network?" in run.err
+    assert len(waits) > 3
 
 
 def test_an_api_that_is_not_enabled(run: Command, google: Emulator) -> None:

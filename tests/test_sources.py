@@ -1090,7 +1090,7 @@ def test_the_application_writes_while_a_run_reads_its_sqlite_file(
         "(select id from events where id between 1 and 80) r"
     )
     with subprocess.Popen(
-        [sys.executable, "-c", WRITER, place.database, "4"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [sys.executable, "-c", WRITER, place.database, "2"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as writer:
         assert writer.stdout.readline() == "writing\n"
         runs = 0
@@ -1100,7 +1100,7 @@ def test_the_application_writes_while_a_run_reads_its_sqlite_file(
         said, failed = writer.communicate()
     assert writer.returncode == 0, failed
     writes, longest = said.split()
-    assert int(writes) > 50
+    assert int(writes) > 20
     record_property("writes", int(writes))
     record_property("longest write, seconds", round(float(longest), 3))
     record_property("runs meanwhile", runs)

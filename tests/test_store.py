@@ -973,7 +973,7 @@ def test_any_order_of_publishing_and_compacting_gives_the_book_of_a_plain_dictio
 ) -> None:
     dice, expected = random.Random(seed), {}
     versions: dict[int, Points] = {}
-    for _ in range(300 if soak else 25):
+    for _ in range(300 if soak else 10):
         if dice.random() < 0.25:
             store.compact(engine, today=date(2024, 3, 1), run=None, now=NOW)
         else:
