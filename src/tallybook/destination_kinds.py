@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from tallybook.adapters import Option, Registry
+from tallybook.adapters import AdapterError, Option, Registry
 
 DELIVER, EXPORT, QUERY = "deliver", "export", "query"
 """What a destination is used for: `[deliveries.NAME]`, `tallybook export`, `tallybook query --format` and `-o`."""
@@ -73,6 +73,14 @@ DESTINATIONS: Registry[DestinationKind] = Registry(
         "google_sheets": "tallybook.destinations.google_sheets:GoogleSheets",
     },
 )
+
+
+def known_destination(name: object) -> DestinationKind | None:
+    """The destination with this name; None where there is none, or its package cannot be imported."""
+    try:
+        return DESTINATIONS.kind(name) if isinstance(name, str) and name in DESTINATIONS else None
+    except AdapterError:
+        return None
 
 
 def destination_kinds(use: str) -> list[DestinationKind]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
-from tallybook.adapters import AdapterError, Option
+from tallybook.adapters import Option
 from tallybook.catalog.keys import (
     ALERT_KEYS,
     BOOK_KEYS,
@@ -23,7 +23,7 @@ from tallybook.catalog.rules import Declared
 from tallybook.catalog.sql import wrong_query
 from tallybook.catalog.values import NAME, Wrong
 from tallybook.catalog.words import closest, shown, toml
-from tallybook.destination_kinds import DELIVER, DESTINATIONS, DestinationKind, destination_kinds
+from tallybook.destination_kinds import DELIVER, DestinationKind, destination_kinds, known_destination
 from tallybook.errors import Problem, Problems
 from tallybook.metrics import (
     LATER_KINDS,
@@ -357,10 +357,7 @@ def _delivered() -> list[DestinationKind]:
 
 def delivery_kind(to: object) -> DestinationKind | None:
     """The destination with this name that deliveries can have; None for any other value."""
-    try:
-        kind = DESTINATIONS.kind(to) if isinstance(to, str) and to in DESTINATIONS else None
-    except AdapterError:
-        return None
+    kind = known_destination(to)
     return kind if kind and DELIVER in kind.uses else None
 
 

@@ -27,7 +27,7 @@ from tallybook.cli.options import (
     verb,
 )
 from tallybook.cli.terminal import Terminal, count, indented, table
-from tallybook.destination_kinds import DESTINATIONS
+from tallybook.destination_kinds import known_destination
 from tallybook.errors import DONE, NOT_READY, USAGE, TallybookError
 
 if TYPE_CHECKING:
@@ -121,7 +121,8 @@ def _handed(delivery: Delivery) -> str:
     split = f", split by {', '.join(delivery.by)}" if delivery.by else ""
     asked = f"{', '.join(delivery.metrics)} by {delivery.scope}{split}"
     if delivery.path:
-        tab = f", tab {delivery.tab_name!r}" if DESTINATIONS.kind(delivery.to).tabs else ""
+        kind = known_destination(delivery.to)
+        tab = f", tab {delivery.tab_name!r}" if kind and kind.tabs else ""
         return f"{delivery.name} keeps {asked} in {delivery.path}{tab}."
     return f"{delivery.name} keeps {asked} in {shown(delivery)}."
 

@@ -17,7 +17,7 @@ import msgspec
 
 from tallybook.calendar import ONE_DAY
 from tallybook.deliver.reach import Reach, place_key, reach, record_of
-from tallybook.destination_kinds import DESTINATIONS
+from tallybook.destination_kinds import DESTINATIONS, known_destination
 from tallybook.destinations import open_destination
 from tallybook.destinations.base import DeliveryMode, DeliveryOutcome, DeliveryTask, Record
 from tallybook.destinations.report import (
@@ -152,7 +152,8 @@ def place_of(folder: Path, delivery: Delivery) -> Path:
 
 def shown(delivery: Delivery) -> str:
     """Where it goes, for people."""
-    if delivery.to not in DESTINATIONS or (kind := DESTINATIONS.kind(delivery.to)).place == "path":
+    kind = known_destination(delivery.to)
+    if kind is None or kind.place == "path":
         return delivery.path
     return f"{delivery.tab_name} of {place_key(delivery)}" if kind.tabs else place_key(delivery)
 

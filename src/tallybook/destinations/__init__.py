@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from tallybook.adapters import AdapterError
-from tallybook.destination_kinds import DESTINATIONS, EXPORT, DestinationKind, destination_kinds
+from tallybook.destination_kinds import DELIVER, DESTINATIONS, EXPORT, DestinationKind, destination_kinds
 from tallybook.errors import DestinationError
 
 if TYPE_CHECKING:
@@ -27,7 +27,8 @@ def open_destination(name: str) -> Destination:
 
     Raises DestinationError for an unknown one, and for one whose package is not installed."""
     if name not in DESTINATIONS:
-        raise _unknown(name, DESTINATIONS.names())
+        unknown = _unknown(name, [kind.name for kind in destination_kinds(DELIVER)])
+        raise DestinationError(unknown.message, hint=f"install the package that it comes with; {unknown.hint}")
     try:
         made: Destination = DESTINATIONS.adapter(name)()
     except AdapterError as error:

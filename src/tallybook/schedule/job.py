@@ -17,7 +17,7 @@ from tallybook import calendar
 from tallybook.config import Project
 from tallybook.config.files import variables_of
 from tallybook.config.urls import WEBHOOKS
-from tallybook.destination_kinds import DESTINATIONS, DestinationKind
+from tallybook.destination_kinds import DESTINATIONS, DestinationKind, known_destination
 from tallybook.errors import QueryError
 from tallybook.metrics import Catalog
 from tallybook.source_kinds import kind_of, scheme_of
@@ -185,7 +185,8 @@ def job_of(project: Project, *, at: time | None, today: date, user: str, wsl: st
     _refuse_control_characters(project.folder)
     repository = next((p for p in (project.folder, *project.folder.parents) if (p / ".git").exists()), project.folder)
     kinds = [kind for source in catalog.sources.values() if (kind := kind_of(source.url))]
-    used = [DESTINATIONS.kind(name) for name in sorted({d.to for d in catalog.deliveries.values() if not d.later})]
+    names = sorted({delivery.to for delivery in catalog.deliveries.values()})
+    used = [known for name in names if (known := known_destination(name))]
     extras = {extra for extra in (*(kind.extra for kind in kinds), *(kind.extra for kind in used)) if extra}
     extras |= {"postgresql"} if catalog.book.ledger else set()
     extras |= set() if all(scheme_of(to) in WEBHOOKS for to in catalog.alerts.to) else {"alerts"}
