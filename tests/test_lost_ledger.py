@@ -187,7 +187,7 @@ def test_strays_that_were_there_before_the_ledger_are_never_deleted(folder: Path
             for table, column in (("versions", "at"), ("runs", "started")):
                 db.execute(f"UPDATE {table} SET {column} = strftime('%Y-%m-%dT%H:%M:%S.000000Z', 'now', '-10 days')")
             db.execute("UPDATE versions SET at = '0001-01-01T00:00:00.000000Z' WHERE version = 0")
-        assert "1 points files belong to no version" in book.doctor()[0]
+        assert "1 points file belongs to no version" in book.doctor()[0]
         assert "are older than the ledger" in " ".join(book.remarks())
         assert book.compact()["deleted"] == 1
         assert (stray.exists(), older.exists()) == (False, True)

@@ -785,7 +785,7 @@ def test_a_stray_is_left_alone_while_a_run_is_at_work(tmp_path: Path) -> None:
             stray.write_bytes(b"half a file")
         long_ago = time.time() - 25 * 3600
         os.utime(strays[1], (long_ago, long_ago))
-        assert "1 points files belong to no version" in book.doctor()[0]
+        assert "1 points file belongs to no version" in book.doctor()[0]
         lease = book.store.ledger.acquire("collect", now=book.clock(), seconds=60)
         assert book.compact()["deleted"] == 0
         book.store.ledger.release(lease)
