@@ -15,7 +15,7 @@ from tallybook import calendar
 from tallybook.calendar import ONE_DAY
 from tallybook.collect.bind import Facts
 from tallybook.collect.gather import gather_days, gather_intervals
-from tallybook.collect.plan import Horizon, Planner
+from tallybook.collect.plan import Horizon, bind_metric, last_bound
 from tallybook.collect.revise import revisions
 from tallybook.collect.run import Means, horizon_of, published
 from tallybook.collect.staging import Staging
@@ -144,7 +144,6 @@ class _Recount:
         self.catalog, self.zone = means.catalog, means.catalog.book.timezone
         self.engine = connect()
         self.staging = Staging(self.engine)
-        self.planner = Planner(means.catalog, known, keys, {}, means.now)
         self.horizons: dict[str, Horizon | SourceError] = {}
         self.facts: dict[str, Facts] = {}
         self.waiting = means.store.ledger.followed()
@@ -162,7 +161,7 @@ class _Recount:
             return "of a snapshot only the present can be seen"
         if metric.function:
             return "a Python function may answer otherwise about the past"
-        bound = self.planner._known_bound(metric, self.keys[metric.name])
+        bound = last_bound(metric, self.zone, self.keys[metric.name], self.known)
         if bound is None:
             return "it is not collected under today's definition"
         own = (bound.key, bound.definition)
@@ -235,7 +234,8 @@ class _Recount:
         """The metric as its source is asked, which is found out once."""
         if metric.name not in self.facts:
             key = self.keys[metric.name]
-            facts, known = self.planner._bound(metric, found, key), self.planner._known_bound(metric, key)
+            facts = bind_metric(metric, found, self.zone, key, self.known)
+            known = last_bound(metric, self.zone, key, self.known)
             if known is None or facts.bound.definition != known.definition:
                 raise SourceError(
                     f"metric {metric.name!r}: its definition is not the one it was collected under: the types of its columns "

@@ -13,7 +13,7 @@ from tallybook.calendar import ONE_DAY
 from tallybook.collect.bind import Facts
 from tallybook.collect.doubts import doubts
 from tallybook.collect.gather import by_index, gather_days, gather_function, gather_intervals, gather_now
-from tallybook.collect.plan import Horizon, Planner
+from tallybook.collect.plan import Horizon, bind_metric
 from tallybook.collect.run import Means, horizon_of
 from tallybook.collect.staging import Staging
 from tallybook.collect.statements import INTERVAL_PLAN, SNAPSHOT_PLAN, Group, group_key
@@ -80,8 +80,7 @@ def _bound(
 ) -> Facts:
     if isinstance(found, SourceError):
         raise found
-    planner = Planner(means.catalog, known, keys, {}, means.now)
-    return planner._bound(metric, found, keys.get(metric.name, metric.name))
+    return bind_metric(metric, found, means.catalog.book.timezone, keys.get(metric.name, metric.name), known)
 
 
 def _gathered(

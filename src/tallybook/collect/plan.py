@@ -184,7 +184,7 @@ class Planner:
         self, metric: Metric, found: Horizon, asked: Asked, report: MetricReport, plan: Plan
     ) -> tuple[Work | None, GroupKey | None]:
         key = self.keys.get(metric.name, metric.name)
-        facts = self._bound(metric, found, key)
+        facts = bind_metric(metric, found, self.zone, key, self.known)
         report.definition = facts.bound.definition
         plan.definitions.append(self._definition(facts.bound))
         if found.lagging and not metric.snapshot:
@@ -219,18 +219,6 @@ class Planner:
         wanted = [day for first, last in work.stretches for day in calendar.days(first, last)]
         for facts in work.facts:
             self.losses.check(facts.bound.key, wanted)
-
-    def _bound(self, metric: Metric, found: Horizon, key: str) -> Facts:
-        if metric.function or found.source is None:
-            return _function_facts(metric, self.zone, key)
-        return bind(found.source, metric, self.zone, key, self._known_bound(metric, key))
-
-    def _known_bound(self, metric: Metric, key: str) -> Bound | None:
-        """The definition under which today's declaration was collected last."""
-        declared = metric.fingerprint(self.zone, {})
-        known = (d for d in self.known.definitions.get(key, ()) if d.declared == declared)
-        bounds = [msgspec.json.decode(definition.body, type=Bound) for definition in known]
-        return next((bound for bound in bounds if is_marked(bound)), bounds[0] if bounds else None)
 
     def _definition(self, bound: Bound) -> Definition:
         return Definition(
@@ -432,6 +420,23 @@ def _listed(stretches: Sequence[Any]) -> set[date]:
     return {day for s in stretches for day in calendar.days(s.first, s.last)}
 
 
+def bind_metric(metric: Metric, found: Horizon, zone: str, key: str, known: Snapshot) -> Facts:
+    """The metric as its source is asked: types, times and definition, the last one of `known` where it still fits.
+
+    Raises SourceError when the source does not have what the metric reads."""
+    if metric.function or found.source is None:
+        return _function_facts(metric, zone, key)
+    return bind(found.source, metric, zone, key, last_bound(metric, zone, key, known))
+
+
+def last_bound(metric: Metric, zone: str, key: str, known: Snapshot) -> Bound | None:
+    """The definition under which today's declaration was collected last; None where it never was."""
+    declared = metric.fingerprint(zone, {})
+    same = (d for d in known.definitions.get(key, ()) if d.declared == declared)
+    bounds = [msgspec.json.decode(definition.body, type=Bound) for definition in same]
+    return next((bound for bound in bounds if is_marked(bound)), bounds[0] if bounds else None)
+
+
 def _function_facts(metric: Metric, zone: str, key: str) -> Facts:
     parsed = metric.parsed or parse_measure("sum(value)", "duckdb")
     whole = msgspec.structs.replace(metric, parsed=parsed)
@@ -447,4 +452,4 @@ def _function_facts(metric: Metric, zone: str, key: str) -> Facts:
     return Facts(bound=bound, relation="", time=None, since=None, until=None, dims=(), args=((),))
 
 
-__all__ = ["Asked", "Decimal", "Horizon", "Plan", "Planner", "Work", "horizon"]
+__all__ = ["Asked", "Decimal", "Horizon", "Plan", "Planner", "Work", "bind_metric", "horizon", "last_bound"]
