@@ -137,6 +137,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--part", choices=sorted(PARTS), help="only the tests of one part of the long run (tests/parts.py)"
     )
+    parser.addoption("--adapter", help="tests/conformance on one adapter: its name, or module:Class of a harness")
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:

@@ -109,6 +109,7 @@ FILES = {
     "test_sheets_setup.py": "deliver",
     "test_shell.py": "right",
     "test_soak.py": "scale",
+    "test_source_promises.py": "right",
     "test_sources.py": "right",
     "test_spread.py": "right",
     "test_sqlite_digits.py": "right",

@@ -10,7 +10,7 @@ from tests.soak import with_part
 
 
 def test_each_test_file_belongs_to_one_part() -> None:
-    there = {path.name for path in Path(__file__).parent.glob("test_*.py")}
+    there = {path.name for path in Path(__file__).parent.rglob("test_*.py")}
     assert there - set(FILES) == set(), "name their part in tests/parts.py"
     assert set(FILES) - there == set(), "these files of tests/parts.py are gone"
     assert set(FILES.values()) == set(PARTS) - set(EMPTY)

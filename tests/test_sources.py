@@ -1,12 +1,9 @@
-"""One suite for every database that can be read: what it says of types, that it is only ever read, that a
-snapshot stands still, and that what goes wrong with it is told in words and costs nothing but itself.
+"""What goes wrong with a database is reported in words and costs nothing but itself, and a run leaves it as it was.
 
-Where databases differ, the difference is a method of a `Kind`; a new adapter is one of those.
-"""
+What every source promises by itself is in `conformance`."""
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import os
 import shutil
@@ -16,14 +13,12 @@ import sys
 import tempfile
 import threading
 import time
-import uuid
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
-from decimal import Decimal
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import pytest
 from sqlalchemy import create_engine
@@ -31,391 +26,28 @@ from sqlalchemy.engine import make_url
 
 import tallybook
 from tallybook.calendar import ONE_DAY
-from tallybook.errors import SourceError, SourceUnavailable
 from tallybook.metrics import SourceSettings
 from tallybook.sources import open_source
-from tallybook.sources.base import BOOL, DATE, DEC, FLOAT, INT, TEXT, TIMESTAMP, TIMESTAMPTZ, Source, TimeForm
 from tests import servers
-from tests.loading import open_database
+from tests.places import (
+    EVERY_MEASURE,
+    FILES,
+    NOW,
+    SECRET,
+    SERVERS,
+    Chdb,
+    Duckdb,
+    Place,
+    Postgresql,
+    ServerPlace,
+    Sqlite,
+    SqliteWithoutWal,
+    fill,
+    make_place,
+    named,
+    numbers,
+)  # fmt: skip
 from tests.projects import Project
-
-NOW = "2024-03-06T12:00"
-SECRET = "pass:word/with@all#of?it%"
-
-# ---------------------------------------------------------------------------------------------- the facts
-
-TABLES = (
-    "events (id int, happened timestamp, plan varchar(20), amount decimal(10, 2), score double precision, user_id bigint)",
-    "subscriptions (id int, started timestamp, ended timestamp, plan varchar(20), mrr int)",
-    "seats (day date, account int, seats int)",
-    "tickets (id int, closed timestamp)",
-)
-EVENTS = [
-    (number, f"2024-0{1 + number % 3}-{1 + number % 5:02} {number % 22:02}:15:00", ("free", "pro", None)[number % 3],
-     Decimal(number * 7) / 100, number / 8, number % 11)
-    for number in range(120)
-]  # fmt: skip
-SUBSCRIPTIONS = [
-    (
-        number,
-        f"2024-01-{1 + number:02} 08:00:00",
-        f"2024-02-{1 + number:02} 08:00:00" if number % 2 else None,
-        "pro",
-        10 + number,
-    )
-    for number in range(20)
-]
-SEATS = [(f"2024-02-{1 + number // 2:02}", number % 2, number) for number in range(40)]
-TICKETS = [(number, "2024-02-01 00:00:00" if number % 3 else None) for number in range(9)]
-
-EVERY_MEASURE = """
-[metrics.events]
-table = "events"
-time = "happened"
-measure = "count(*)"
-by = ["plan"]
-
-[metrics.amount]
-table = "events"
-time = "happened"
-measure = "sum(amount)"
-where = "amount > 0.1"
-by = ["plan"]
-
-[metrics.scores]
-table = "events"
-time = "happened"
-measure = "avg(score) + max(score) - min(amount)"
-
-[metrics.spread]
-table = "events"
-time = "happened"
-measure = "stddev(score)"
-
-[metrics.users]
-table = "events"
-time = "happened"
-measure = "count(distinct user_id)"
-by = ["plan"]
-
-[metrics.plans]
-table = "events"
-time = "happened"
-measure = "count(distinct plan)"
-
-[metrics.typical]
-table = "events"
-time = "happened"
-measure = "p90(amount)"
-
-[metrics.own_sql]
-sql = "select e.happened, e.plan, s.mrr from events e join subscriptions s on s.id = e.id"
-time = "happened"
-measure = "sum(mrr)"
-
-[metrics.mrr]
-kind = "level"
-table = "subscriptions"
-from = "started"
-until = "ended"
-measure = "sum(mrr)"
-by = ["plan"]
-
-[metrics.largest]
-kind = "level"
-table = "subscriptions"
-from = "started"
-until = "ended"
-measure = "max(mrr)"
-
-[metrics.subscribers]
-kind = "level"
-table = "subscriptions"
-from = "started"
-until = "ended"
-measure = "count(distinct id)"
-
-[metrics.seats]
-kind = "level"
-table = "seats"
-time = "day"
-measure = "sum(seats)"
-by = ["account"]
-carry = "2d"
-
-[metrics.latest_seats]
-table = "seats"
-time = "day"
-measure = "sum(seats)"
-daily_aggregate = true
-series = ["account"]
-
-[metrics.open_tickets]
-kind = "level"
-table = "tickets"
-where = "closed is null"
-measure = "count(*)"
-
-[metrics.a_function]
-kind = "level"
-function = "counting.py:how_many"
-source = "app"
-"""
-FUNCTION = """
-import tallybook
-from sqlalchemy import text
-
-def how_many(day, db):
-    found = db.execute("select count(*) from tickets" if "duckdb" in type(db).__module__ else text("select count(*) from tickets"))
-    return found.fetchall()[0][0]
-"""
-
-
-def fill(project: Project) -> Project:
-    for columns, rows in zip(TABLES, (EVENTS, SUBSCRIPTIONS, SEATS, TICKETS), strict=True):
-        project.table(columns, rows)
-    (project.folder / "counting.py").write_text(FUNCTION)
-    return project
-
-
-def numbers(project: Project) -> dict[str, Any]:
-    """What the book says, over all time: something of every metric."""
-    names = list(project.book.project.catalog.metrics)
-    return {name: project.ask(name, scope="month", from_="2024-01-01", to="2024-03-05") for name in names}
-
-
-@dataclass
-class Place:
-    """A database of one kind: how its project is declared and who else may look into it."""
-
-    url: str
-    folder: Path
-    request: pytest.FixtureRequest
-
-    kind: ClassVar[str]
-    snapshots: ClassVar[bool] = True
-    slow: ClassVar[str]
-    """Facts that take for ever, of columns happened and plan."""
-    types: ClassVar[dict[str, tuple[str, str, int | None]]]
-    """Column → (how it is declared, what kind it is told to be, its scale)."""
-
-    def __post_init__(self) -> None:
-        """Where a database needs more than to be there."""
-
-    def source(self, url: str | None = None, **settings: Any) -> Source:
-        return open_source(SourceSettings(name="app", url=url or self.url, **settings))
-
-    def project(
-        self, metrics: str = EVERY_MEASURE, *, url: str | None = None, source: str = "", name: str = "project"
-    ) -> Project:
-        project = Project(self.folder / name, self.url, now=NOW)
-        project.url = url or self.url
-        project.declare(metrics, source=source, timezone="Europe/Berlin")
-        project.url = self.url
-        return project
-
-    def execute(self, *statements: str) -> list[Any]:
-        with open_database(self.url).cursor() as cursor:
-            for statement in statements:
-                cursor.execute(statement)
-            return list(cursor.fetchall()) if statements[-1].lower().startswith("select") else []
-
-    @property
-    def database(self) -> str:
-        return make_url(self.url).database or ""
-
-
-class Sqlite(Place):
-    kind = "sqlite"
-    slow = (
-        "select happened, plan from events where id < (with recursive c(x) as (select 1 union all select x + 1 from c "
-        "where x < 1000000000) select max(x) from c)"
-    )
-    types: ClassVar = {
-        "i": ("int", INT, 0), "d": ("decimal(12, 3)", DEC, 3), "f": ("double precision", FLOAT, None),
-        "t": ("varchar(10)", TEXT, None), "b": ("boolean", BOOL, None), "s": ("timestamp", TIMESTAMP, None), "y": ("date", DATE, None),
-    }  # fmt: skip
-
-    def __post_init__(self) -> None:
-        with closing(sqlite3.connect(self.database)) as app:
-            app.execute("CREATE TABLE first_page (x)")  # an empty file has no mode
-            assert app.execute("PRAGMA journal_mode = WAL").fetchone() == ("wal",)
-
-
-class SqliteWithoutWal(Sqlite):
-    snapshots = False
-
-    def __post_init__(self) -> None:
-        pass
-
-
-class Duckdb(Place):
-    kind = "duckdb"
-    slow = (
-        "select happened, plan from events, range(100000) a, range(100000) b, range(100000) c "
-        "where hash(a.range + b.range * c.range) % 1000003 = id"
-    )
-    types: ClassVar = {
-        "i": ("int", INT, 0), "d": ("decimal(12, 3)", DEC, 3), "f": ("double precision", FLOAT, None),
-        "t": ("varchar(10)", TEXT, None), "b": ("boolean", BOOL, None), "s": ("timestamp", TIMESTAMP, None),
-        "z": ("timestamptz", TIMESTAMPTZ, None), "y": ("date", DATE, None),
-    }  # fmt: skip
-
-
-class Chdb(Place):
-    """ClickHouse, in this process."""
-
-    kind = "chdb"
-    snapshots = False
-    slow = "select happened, plan from events where sleepEachRow(0.02) = 0"
-    types: ClassVar = {
-        "i": ("int", INT, 0), "g": ("UInt64", INT, 0), "d": ("decimal(12, 3)", DEC, 3), "f": ("double precision", FLOAT, None),
-        "t": ("FixedString(3)", TEXT, None), "e": ("Enum('a', 'b')", TEXT, None), "b": ("bool", BOOL, None),
-        "s": ("DateTime64(3)", TIMESTAMP, None), "z": ("DateTime('Europe/Berlin')", TIMESTAMPTZ, None),
-        "y": ("date", DATE, None), "u": ("UUID", "uuid", None),
-    }  # fmt: skip
-
-
-class ServerPlace(Place):
-    @property
-    def server(self) -> servers.Server:
-        return self.request.getfixturevalue(f"{self.kind}_server")
-
-    @contextmanager
-    def reader(self, password: str = "look") -> Iterator[str]:
-        """The URL of a user who may only SELECT, and see whether there is a replica."""
-        raise NotImplementedError
-
-    long_statements: ClassVar[str]
-    """Asks for the connections to a database (%s) that are in a statement for more than 0.3 s."""
-    kill: ClassVar[str]
-    """Ends a connection."""
-
-    def end_long_statements(self) -> int:
-        """End the connections that are in a long statement; returns how many."""
-        with closing(self.server.connect()) as admin, closing(admin.cursor()) as cursor:
-            cursor.execute(self.long_statements, (self.database,))
-            found = cursor.fetchall()
-            for (number,) in found:
-                cursor.execute(self.kill.format(number))
-            return len(found)
-
-    def statements_of(self, user: str) -> list[str]:
-        """Every statement the server heard from a user."""
-        raise NotImplementedError
-
-    @contextmanager
-    def lock(self) -> Iterator[None]:
-        """Hold the table events so that nobody can read it."""
-        raise NotImplementedError
-
-
-def with_user(url: str, user: str, password: str) -> str:
-    return make_url(url).set(username=user, password=password).render_as_string(hide_password=False)
-
-
-class Postgresql(ServerPlace):
-    kind = "postgresql"
-    slow = "select happened, plan from events where pg_sleep(30) is not null"
-    long_statements = (
-        "select pid from pg_stat_activity where datname = %s and state = 'active' "
-        "and query_start < clock_timestamp() - interval '0.3 s' and pid <> pg_backend_pid()"
-    )
-    kill = "select pg_terminate_backend({})"
-    types: ClassVar = {
-        "i": ("int", INT, 0), "g": ("bigint", INT, 0), "d": ("numeric(12, 3)", DEC, 3), "f": ("double precision", FLOAT, None),
-        "t": ("text", TEXT, None), "b": ("boolean", BOOL, None), "s": ("timestamp", TIMESTAMP, None),
-        "z": ("timestamptz", TIMESTAMPTZ, None), "y": ("date", DATE, None), "u": ("uuid", "uuid", None),
-    }  # fmt: skip
-
-    @contextmanager
-    def reader(self, password: str = "look") -> Iterator[str]:
-        user = f"reader_{uuid.uuid4().hex[:8]}"
-        with closing(self.server.connect(self.database)) as admin:
-            admin.execute(f"create role {user} login password '{password}'")
-            admin.execute(f"grant select on all tables in schema public to {user}")
-            admin.execute(f"alter role {user} set log_statement = 'all'")
-            try:
-                yield with_user(self.url, user, password)
-            finally:
-                admin.execute(f"drop owned by {user}")
-                admin.execute(f"drop role {user}")
-
-    def statements_of(self, user: str) -> list[str]:
-        found, mine = [], False
-        for line in Path(self.server.log).read_text().splitlines():
-            if line.startswith("\t"):
-                if mine:
-                    found[-1] += "\n" + line.strip()
-                continue
-            mine = f" {user}@" in line and any(word in line for word in (" statement: ", " execute "))
-            if mine:
-                found.append(line.partition(": ")[2].partition(": ")[2])
-        return found
-
-    @contextmanager
-    def lock(self) -> Iterator[None]:
-        with closing(self.server.connect(self.database)) as admin:
-            admin.execute("begin")
-            admin.execute("lock table events in access exclusive mode")
-            yield
-            admin.execute("rollback")
-
-
-class Mariadb(ServerPlace):
-    kind = "mariadb"
-    slow = "select happened, plan from events where sleep(30) = 0"
-    long_statements = (
-        "select id from information_schema.processlist where db = %s and command = 'Query' and time_ms > 300 "
-        "and id <> connection_id()"
-    )
-    kill = "kill {}"
-    types: ClassVar = {
-        "i": ("int", INT, 0), "g": ("bigint", INT, 0), "d": ("decimal(12, 3)", DEC, 3), "f": ("double", FLOAT, None),
-        "t": ("varchar(10)", TEXT, None), "b": ("tinyint(1)", INT, 0), "s": ("datetime(6)", TIMESTAMP, None),
-        "z": ("timestamp(6) null", TIMESTAMPTZ, None), "y": ("date", DATE, None),
-    }  # fmt: skip
-
-    @contextmanager
-    def reader(self, password: str = "look") -> Iterator[str]:
-        user = f"reader_{uuid.uuid4().hex[:8]}"
-        with closing(self.server.connect(self.database)) as admin, closing(admin.cursor()) as cursor:
-            cursor.execute(f"create user {user}@'%' identified by '{password}'")
-            cursor.execute(f"grant select on {self.database}.* to {user}@'%'")
-            try:
-                yield with_user(self.url, user, password)
-            finally:
-                cursor.execute(f"drop user {user}@'%'")
-
-    def statements_of(self, user: str) -> list[str]:
-        with closing(self.server.connect()) as admin, closing(admin.cursor()) as cursor:
-            cursor.execute(
-                "select argument from mysql.general_log where user_host like %s and command_type in ('Query', 'Execute', 'Prepare')",
-                (f"{user}[%",),
-            )
-            return [row[0].decode() if isinstance(row[0], bytes) else row[0] for row in cursor.fetchall()]
-
-    @contextmanager
-    def lock(self) -> Iterator[None]:
-        with closing(self.server.connect(self.database)) as admin, closing(admin.cursor()) as cursor:
-            cursor.execute("lock tables events write")
-            yield
-            cursor.execute("unlock tables")
-
-
-FILES: tuple[type[Place], ...] = (Sqlite, SqliteWithoutWal, Duckdb)
-SERVERS: tuple[type[ServerPlace], ...] = (Postgresql, Mariadb)
-
-
-def make_place(request: pytest.FixtureRequest) -> Any:
-    kind = request.param
-    url = request.getfixturevalue("make_database")(kind.kind)
-    return kind(url, request.getfixturevalue("tmp_path"), request)
-
-
-def named(kind: type[Place]) -> str:
-    return kind.__name__
-
 
 place = pytest.fixture(params=[*FILES, Chdb, *SERVERS], ids=named)(make_place)
 file_place = pytest.fixture(params=FILES, ids=named)(make_place)
@@ -425,140 +57,7 @@ server_place = pytest.fixture(params=SERVERS, ids=named)(make_place)
 # -------------------------------------------------------------------------------------- what it says of itself
 
 
-def test_a_source_tells_the_types_of_columns_and_expressions(place: Place) -> None:
-    declared = ", ".join(f"{name} {type_}" for name, (type_, _, _) in place.types.items())
-    place.execute(f"create table typed ({declared})")
-    with closing(place.source()) as source:
-        names = list(place.types)
-        for relation in ("typed", "(select * from typed) f"):
-            found = source.probe(relation, names)
-            assert {n: (t.kind, t.scale) for n, t in zip(names, found, strict=True)} == {
-                n: (kind, scale) for n, (_, kind, scale) in place.types.items()
-            }
-        whole, half = source.probe("typed", ["(i + i)", "(f * 2)"])
-        assert (whole.kind, half.kind) == (INT, FLOAT)
-
-
-def test_a_source_tells_what_is_there(place: Place) -> None:
-    place.execute(
-        "create table things (id int primary key, happened timestamp null, plan varchar(9))",
-        "create index i on things (happened, plan)",
-    )
-    place.execute("create view some_things as select id, plan from things")
-    with closing(place.source()) as source:
-        assert {"things", "some_things"} <= set(source.tables())
-        assert source.columns("things") == ["id", "happened", "plan"]
-        assert source.columns("some_things") == ["id", "plan"]
-        assert source.columns("nothing") == []
-        assert {"id", "happened"} <= source.indexed_columns("things")
-        if place.kind not in ("duckdb", "chdb"):  # there every column has its zone map, or all of the index one
-            assert "plan" not in source.indexed_columns("things")
-
-
-@pytest.mark.parametrize(
-    ("relation", "expression"), [("nothing_here", "1"), ("typed", "nothing_here"), ("typed", "no_such_function(i)")]
-)
-def test_what_is_not_there_is_told_by_name(place: Place, relation: str, expression: str) -> None:
-    place.execute("create table typed (i int)")
-    with closing(place.source()) as source, pytest.raises(SourceError, match=r"nothing_here|no_such_function") as told:
-        source.probe(relation, [expression])
-    assert not isinstance(told.value, SourceUnavailable)
-    assert "`tallybook check --source` lists what is there" in told.value.hint
-
-
-def test_rows_arrive_as_they_are(place: Place) -> None:
-    """Text with everything in it, NULL beside '', the largest numbers, decimals to the last digit."""
-    texts = ["", None, "NULL", "a,b", 'say "x"', "two\nlines", " a ", "A", "Zürich 東京 🧮", "back\\slash", "tab\there"]
-    place.execute("create table wide (id int, t varchar(40), i bigint, d decimal(20, 4), f double precision)")
-    database = open_database(place.url)
-    mark = database.mark
-    with database.cursor() as cursor:
-        for number, text in enumerate(texts):
-            row = (number, text, 2**63 - 1 - number, str(Decimal("1234567890123456.7891") - number), 0.1 * number)
-            cursor.execute(f"insert into wide values ({', '.join([mark] * 5)})", row)
-    with closing(place.source()) as source:
-        text, decimal = source.probe("wide", ["t", "d"])
-        kinds = [INT, TEXT, INT, FLOAT if place.kind == "sqlite" else DEC, FLOAT]
-        exact = source.float("d") if place.kind == "sqlite" else source.value("d", decimal)
-        asked = f"select id, {source.text('t', text)}, i, {exact}, f from wide order by id"
-    with closing(place.source()) as source, source.snapshot() as reader:
-        found = list(zip(*(column.to_pylist() for column in reader.table(asked, kinds).columns), strict=True))
-        assert [row[1] for row in found] == texts
-        assert [row[2] for row in found] == [2**63 - 1 - number for number in range(len(texts))]
-        assert [row[4] for row in found] == [0.1 * number for number in range(len(texts))]
-        if place.kind != "sqlite":  # which keeps decimals as floats: what can be exact there is test_traps' matter
-            assert [row[3] for row in found] == [
-                Decimal("1234567890123456.7891") - number for number in range(len(texts))
-            ]
-        batches = [row for batch in reader.batches("select id from wide order by id", 4) for row in batch]
-        assert [row[0] for row in batches] == list(range(len(texts)))
-        assert reader.table("select id, t from wide where id < 0", [INT, TEXT]).num_rows == 0
-
-
-def test_a_day_is_between_its_bounds(place: Place) -> None:
-    place.execute(f"create table moments (happened {'datetime' if place.kind == 'mariadb' else 'timestamp'}, day date)")
-    place.execute(
-        "insert into moments values ('2024-02-29 22:59:59', '2024-02-29'), ('2024-02-29 23:00:00', '2024-03-01'), "
-        "('2024-03-01 22:59:59', '2024-03-01'), ('2024-03-01 23:00:00', '2024-03-02')"
-    )
-    start = (datetime(2024, 2, 29, 23, tzinfo=UTC), date(2024, 3, 1))
-    end = (datetime(2024, 3, 1, 23, tzinfo=UTC), date(2024, 3, 2))
-    with closing(place.source()) as source, source.snapshot() as reader:
-        text = place.kind == "sqlite"
-        forms = {
-            "happened": TimeForm("text_space" if text else "naive"),
-            "day": TimeForm("text_date" if text else "date"),
-        }
-        for column, form in forms.items():
-            where = source.within(source.quote(column), form, start, end)
-            assert int(reader.rows(f"select count(*) from moments where {where}")[0][0]) == 2
-
-
-def test_a_source_knows_how_far_it_goes(place: Place) -> None:
-    """A server by its own clock, a file by ours; a declared `fresh` by what it says."""
-    now = datetime.now(UTC)
-    with closing(place.source(fresh="select '2024-02-01 10:00:00+00:00'")) as source:
-        known = source.known_until(now)
-        assert abs((known - now).total_seconds()) < 5
-        with source.snapshot() as reader:
-            assert source.fresh_until(reader) == datetime(2024, 2, 1, 10, tzinfo=UTC)
-
-
 # ------------------------------------------------------------------------------------------------- snapshots
-
-
-def test_what_others_write_during_a_snapshot_is_not_seen(place: Place) -> None:
-    if place.kind == "duckdb":
-        pytest.skip("nobody can write to a DuckDB file while it is read")
-    place.execute("create table facts (x int)", "insert into facts values (1)")
-    with closing(place.source()) as source:
-        with source.snapshot() as reader:
-            before = reader.rows("select count(*) from facts")[0][0]
-            place.execute("insert into facts values (2)")
-            after = [
-                reader.rows("select count(*) from facts")[0][0],
-                reader.table("select x from facts", [INT]).num_rows,
-            ]
-            assert source.snapshots == place.snapshots
-            assert (before, after) == (1, [1, 1] if place.snapshots else [2, 2])
-        with source.snapshot() as reader:
-            assert reader.rows("select count(*) from facts")[0][0] == 2
-
-
-def test_a_snapshot_does_not_hold_the_application_up(place: Place) -> None:
-    """Rows can be changed, and in a server columns added, while and after we read."""
-    if place.kind == "duckdb":
-        pytest.skip("nobody can write to a DuckDB file while it is read")
-    place.execute("create table facts (x int)", "insert into facts values (1)")
-    with closing(place.source()) as source:
-        with source.snapshot() as reader:
-            reader.rows("select * from facts")
-            began = time.monotonic()
-            place.execute("update facts set x = 2")
-            assert time.monotonic() - began < 2
-        place.execute("alter table facts add column y int")
-        with source.snapshot() as reader:
-            assert len(reader.rows("select * from facts")[0]) == 2
 
 
 def test_a_session_of_postgresql_is_left_as_it_was(
@@ -584,30 +83,6 @@ def test_a_session_of_postgresql_is_left_as_it_was(
 
 
 # ------------------------------------------------------------------------------------------------- read-only
-
-
-@pytest.mark.parametrize(
-    "statement",
-    [
-        "insert into facts values (2)",
-        "update facts set x = 9",
-        "delete from facts",
-        "create table more (x int)",
-        "drop table facts",
-    ],
-)
-def test_no_statement_can_write(place: Place, statement: str) -> None:
-    """Even with an administrator's URL."""
-    place.execute("create table facts (x int)", "insert into facts values (1)")
-    with closing(place.source()) as source:
-        with contextlib.suppress(SourceError), source.snapshot() as reader:
-            reader.rows(statement)
-            pytest.fail(f"{statement} was let through")
-        with source.sql_connection() as connection, contextlib.suppress(Exception):
-            run = connection.execute if place.kind == "duckdb" else connection.exec_driver_sql
-            run(statement)
-            pytest.fail(f"{statement} was let through")
-    assert place.execute("select x from facts") == [(1,)]
 
 
 def test_a_run_needs_no_more_than_select(server_place: ServerPlace) -> None:

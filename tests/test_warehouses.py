@@ -25,7 +25,7 @@ from tallybook.metrics import SourceSettings
 from tallybook.source_kinds import REGISTRY
 from tallybook.sources import open_source
 from tallybook.sources.base import BOOL, BYTES, DATE, DEC, FLOAT, INT, OTHER, TEXT, TIMESTAMP, TIMESTAMPTZ, Source
-from tests import executed, test_sources
+from tests import executed, places
 from tests.executed import CLASSES, URLS
 from tests.projects import Project
 
@@ -194,17 +194,17 @@ def right(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any
     folder = tmp_path_factory.mktemp("right")
     sqlite3.connect(folder / "x.sqlite").close()
     duckdb.connect(str(folder / "x.duckdb")).close()
-    test_sources.fill(Project(folder / "facts", f"duckdb:///{folder}/x.duckdb", now=test_sources.NOW))
-    project = test_sources.fill(Project(folder / "sqlite", f"sqlite:///{folder}/x.sqlite", now=test_sources.NOW))
+    places.fill(Project(folder / "facts", f"duckdb:///{folder}/x.duckdb", now=places.NOW))
+    project = places.fill(Project(folder / "sqlite", f"sqlite:///{folder}/x.sqlite", now=places.NOW))
     project.declare(EVERY_MEASURE, timezone="Europe/Berlin")
     project.run()
-    numbers = test_sources.numbers(project)
+    numbers = places.numbers(project)
     project.close()
     return folder / "x.duckdb", numbers
 
 
 EVERY_MEASURE = (
-    test_sources.EVERY_MEASURE.partition("[metrics.a_function]")[0]
+    places.EVERY_MEASURE.partition("[metrics.a_function]")[0]
     + """
 [metrics.last_amount]
 table = "events"
@@ -234,11 +234,11 @@ by = ["subscriptions.plan"]
 def test_the_shell_counts_what_sqlite_counts(kind: str, right: Any, tmp_path: Path, made: Any) -> None:
     path, numbers = right
     made(kind, path)
-    project = Project(tmp_path / "project", f"duckdb:///{path}", now=test_sources.NOW)
+    project = Project(tmp_path / "project", f"duckdb:///{path}", now=places.NOW)
     project.url = URLS[kind]
     project.declare(EVERY_MEASURE, timezone="Europe/Berlin")
     project.run()
-    assert test_sources.numbers(project) == numbers
+    assert places.numbers(project) == numbers
     project.close()
 
 
