@@ -23,6 +23,9 @@ from benchmarks.projects import write_project
 from benchmarks.scene import Scene
 
 ROWS = 50_000
+MAX_RATIO, MAX_RATIO_QUICK = 1.5, 2.5
+"""To a plain loop. A quick run has 30 queries of a few milliseconds, beside which the plan, the ledger and the files of a run
+are a fixed cost of about a second; a full one has 1,000."""
 SCENARIOS = {"wide": "v > {i}", "selective": "k = {i}"}
 """`wide` conditions keep at least half of the rows, `selective` ones about one in a thousand."""
 
@@ -38,7 +41,11 @@ def measure(scene: Scene) -> Report:
         report.figures[name] = _side_by_side(folder, condition, metrics, FIRST_DAY + timedelta(days=days - 1))
     wide, selective = report.figures["wide"], report.figures["selective"]
     report.budgets += [
-        Budget(what="conditions that keep half of the rows: ours ÷ a plain loop", seen=wide["ratio"], limit=1.5),
+        Budget(
+            what="conditions that keep half of the rows: ours ÷ a plain loop",
+            seen=wide["cpu_ratio"],
+            limit=MAX_RATIO_QUICK if scene.quick else MAX_RATIO,
+        ),
         Budget(what="selective conditions: ours, in all", seen=selective["ours_s"], limit=60, unit="s"),
         Budget(what="files written ÷ files of the final book", seen=wide["files_ratio"], limit=3),
         Budget(what="peak memory", seen=wide["peak_mib"] / 1024, limit=1, unit="GiB"),
