@@ -43,6 +43,7 @@ FILES = {
     "test_deliveries_alone.py": "deliver",
     "test_demo.py": "scale",
     "test_demo_data.py": "scale",
+    "test_destination_promises.py": "deliver",
     "test_destinations.py": "deliver",
     "test_diff.py": "right",
     "test_docs.py": "scale",

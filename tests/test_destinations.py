@@ -1,10 +1,8 @@
 """Where results are put: what is promised for every destination, and what each makes of a result."""
 
-import csv
 import io
 import json
 import os
-import stat
 import zipfile
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -24,67 +22,21 @@ from tallybook.destinations.excel import Xlsx
 from tallybook.destinations.xlsx import refuse_what_does_not_fit, workbook
 from tallybook.destinations.xlsx.pages import MAX_COMMENTS, MAX_ROWS
 from tallybook.errors import DestinationError
-from tallybook.result import Column, Result
-
-REVENUE = Column(name="revenue", role="metric", type="decimal", unit="EUR", show="total", title="Revenue")
-MRR = Column(name="mrr", role="metric", type="decimal", unit="EUR", show="last")
-SIGNUPS = Column(name="signups", role="metric", type="integer", show="total")
-LATENCY = Column(name="latency", role="metric", type="float", unit="ms", show="total")
-SHARE = Column(name="share", role="metric", type="float", format="percent")
-PLAN = Column(name="plan", role="dimension", type="text")
-NASTY = ["=1+1", "@SUM(A1)", "+1", "-1", "http://x", "\tx", "1", "TRUE", "", "_x0041_", "a\x01b"]
-
-
-def row(day, **values):
-    facts = {"complete": True, "days": 31, "days_expected": 31, "approximate": False}
-    return {"period": day and date.fromisoformat(day), **facts, **values}
-
-
-def result(*columns, data, scope="month"):
-    return Result(
-        metrics=[c.name for c in columns if c.role == "metric"],
-        scope=scope,
-        timezone="Europe/Berlin",
-        week_starts="monday",
-        columns=[Column(name="period", role="period", type="date"), *columns],
-        data=data,
-        explain="revenue is the sum of paid invoices.",
-        version=7,
-    )
-
-
-def three_months():
-    """One metric, a gap in the middle, the last month still running."""
-    why = {"revenue": {"why": "not collected"}}
-    return result(
-        REVENUE,
-        data=[
-            row("2026-01-01", revenue=Decimal("1234.50")),
-            row("2026-02-01", revenue=None, complete=False, days=0, days_expected=28, notes=why),
-            row("2026-03-01", revenue=Decimal("-0.10"), complete=False, days=12),
-        ],
-    )
-
-
-def by_plan(*plans):
-    days = ("2026-01-01", "2026-02-01")
-    return result(PLAN, SIGNUPS, data=[row(d, plan=p, signups=i) for d in days for i, p in enumerate(plans, 1)])
-
-
-def everything():
-    data = [
-        row("2026-01-01", plan="pro", revenue=Decimal("1.5"), signups=3, latency=0.25),
-        row("2026-01-01", plan=None, revenue=None, signups=2**70, latency=None),
-        row(None, plan=None, revenue=Decimal("1.5"), signups=3, latency=0.25, total=True),
-    ]
-    return result(PLAN, REVENUE, SIGNUPS, LATENCY, data=data)
-
-
-def names_in(folder):
-    return [path.name for path in folder.iterdir()]
-
-
-# What is promised for every destination.
+from tallybook.result import Column
+from tests.sample_results import (
+    LATENCY,
+    MRR,
+    NASTY,
+    PLAN,
+    REVENUE,
+    SHARE,
+    SIGNUPS,
+    by_plan,
+    names_in,
+    result,
+    row,
+    three_months,
+)
 
 
 def writer(kind: str) -> FileDestination:
@@ -93,139 +45,7 @@ def writer(kind: str) -> FileDestination:
     return made
 
 
-@pytest.fixture(params=["csv", "parquet", "xlsx"])
-def kind(request):
-    return request.param
-
-
-@pytest.fixture
-def target(kind, tmp_path):
-    return tmp_path / f"metrics.{kind}"
-
-
-def texts_in(kind, path):
-    """Every text in the column of plans, as programs for that kind of file read it."""
-    if kind == "csv":
-        rows = csv.DictReader(io.StringIO(path.read_bytes().decode(), newline=""))
-        return [(r["plan"] or None) and r["plan"].removeprefix("'") for r in rows]
-    if kind == "parquet":
-        return pq.read_table(path)["plan"].to_pylist()
-    sheet = openpyxl.load_workbook(path)["Metrics"]
-    return [cell.value for cell in sheet["B"][1:]]
-
-
-def amounts_in(kind, path):
-    if kind == "csv":
-        return [r["revenue"] for r in csv.DictReader(io.StringIO(path.read_text()))]
-    if kind == "parquet":
-        return pq.read_table(path)["revenue"].to_pylist()
-    return [cell.value for cell in openpyxl.load_workbook(path)["Metrics"]["B"][1:]]
-
-
-CASES = {
-    "a gap": three_months,
-    "everything": everything,
-    "no rows": lambda: result(REVENUE, data=[]),
-    "only totals": lambda: result(REVENUE, data=[row(None, revenue=Decimal(1), total=True)]),
-    "nasty text": lambda: by_plan(*NASTY),
-    "long ago": lambda: result(REVENUE, data=[row("1850-01-01", revenue=Decimal(1))], scope="year"),
-    "all of time": lambda: result(PLAN, MRR, data=[row("2020-01-01", plan="a", mrr=Decimal(1))], scope="all"),
-}
-
-
-@pytest.mark.parametrize("case", CASES)
-def test_every_destination_writes_every_result(case, kind, target):
-    writer(kind).export(CASES[case](), target)
-    assert target.stat().st_size > 0
-    assert names_in(target.parent) == [target.name]
-
-
-def test_the_ending_of_the_file_says_what_is_written(kind, target):
-    assert type(writer_for(target)) is type(open_destination(kind))
-    assert type(writer_for(Path("A.B." + kind.upper()))) is type(open_destination(kind))
-
-
-@pytest.mark.parametrize("text", ["=1+1", "@SUM(A1)", "+1", "-1", "http://x", "1", "TRUE", "naïve 東京"])
-def test_text_stays_text(kind, target, text):
-    writer(kind).export(by_plan(text), target)
-    assert texts_in(kind, target) == [text, text]
-
-
-def test_null_is_not_zero(kind, target):
-    writer(kind).export(three_months(), target)
-    read = amounts_in(kind, target)
-    assert read[1] in (None, "")
-    assert float(read[0]) == 1234.5
-
-
-def test_the_same_result_gives_the_same_bytes(kind, target):
-    written = []
-    for _ in range(2):
-        writer(kind).export(everything(), target, created=datetime(2026, 4, 1, tzinfo=UTC))
-        written.append(target.read_bytes())
-    assert written[0] == written[1]
-
-
-def test_a_file_that_is_there_is_replaced_and_keeps_its_permissions(kind, target):
-    target.write_text("old")
-    target.chmod(0o640)
-    writer(kind).export(three_months(), target)
-    assert target.read_bytes() != b"old"
-    assert stat.S_IMODE(target.stat().st_mode) == 0o640
-
-
-def test_a_new_file_can_be_read_by_whom_the_umask_allows(kind, target):
-    before = os.umask(0o027)
-    try:
-        writer(kind).export(three_months(), target)
-    finally:
-        os.umask(before)
-    assert stat.S_IMODE(target.stat().st_mode) == 0o640
-
-
-def test_a_link_keeps_pointing_to_the_file_that_is_replaced(kind, target, tmp_path):
-    real = tmp_path / "real"
-    real.write_text("old")
-    target.symlink_to(real)
-    writer(kind).export(three_months(), target)
-    assert target.is_symlink()
-    assert real.read_bytes() != b"old"
-
-
-def test_a_missing_folder_is_told_with_the_command_that_makes_it(kind, tmp_path):
-    with pytest.raises(DestinationError, match="there is no folder") as told:
-        writer(kind).export(three_months(), tmp_path / "no" / f"x.{kind}")
-    assert told.value.hint == f"mkdir -p '{tmp_path / 'no'}'"
-
-
-def test_a_folder_in_the_place_of_the_file_is_told(kind, target):
-    target.mkdir()
-    with pytest.raises(DestinationError, match="it is a folder"):
-        writer(kind).export(three_months(), target)
-
-
-def test_a_locked_file_is_told_and_keeps_what_it_had(kind, target, monkeypatch):
-    def locked(*_):
-        raise PermissionError(13, "used by another process")
-
-    target.write_text("old")
-    monkeypatch.setattr(Path, "replace", locked)
-    with pytest.raises(DestinationError, match="open in another program") as told:
-        writer(kind).export(three_months(), target)
-    assert "close it" in told.value.hint
-    assert target.read_text() == "old"
-    assert names_in(target.parent) == [target.name]
-
-
-def test_a_file_without_the_right_to_write_is_left_alone(kind, target, monkeypatch):
-    target.write_text("old")
-    monkeypatch.setattr(os, "access", lambda *_: False)  # the tests may run as root, who may everything
-    with pytest.raises(DestinationError, match="no permission"):
-        writer(kind).export(three_months(), target)
-    assert target.read_text() == "old"
-
-
-# The registry, and replacing files.
+# The registry, and replacing files. What every destination promises is in tests/conformance.
 
 
 def test_a_full_disk_leaves_the_old_file_whole(tmp_path, monkeypatch):

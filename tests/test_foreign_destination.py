@@ -178,6 +178,14 @@ def test_a_package_that_cannot_be_imported_is_a_problem_and_no_crash(
     assert (wanted.returncode, "pip install no_such_package" in wanted.stderr) == (2, True), wanted.stderr
 
 
+def test_it_keeps_what_every_destination_promises(installed: Path) -> None:
+    env = {**os.environ, "PYTHONPATH": str(installed)}
+    command = [sys.executable, "-m", "pytest", "-q", "-n0", "tests/conformance", "--adapter", "jsonl"]
+    done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode == 0, done.stdout
+    assert "18 passed" in done.stdout
+
+
 def test_the_generated_reference_lists_it(installed: Path) -> None:
     code = "import runpy, json; print(json.dumps(runpy.run_path('docs/generate.py')['pages']()))"
     env = {**os.environ, "PYTHONPATH": str(installed)}
