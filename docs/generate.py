@@ -51,7 +51,8 @@ from tallybook.metrics import (
 from tallybook.points import columns
 from tallybook.query import Query
 from tallybook.source_kinds import REGISTRY, SourceKind
-from tallybook.sources.base import Source, TimeForm
+from tallybook.sources.base import Source
+from tallybook.sources.dialect import TimeForm
 from tallybook.store import ledger
 
 DOCS = Path(__file__).resolve().parent

@@ -19,7 +19,8 @@ from sqlalchemy.engine import make_url
 
 from tallybook.metrics import SourceSettings
 from tallybook.sources import open_source
-from tallybook.sources.base import BOOL, DATE, DEC, FLOAT, INT, TEXT, TIMESTAMP, TIMESTAMPTZ, Source
+from tallybook.sources.base import Source
+from tallybook.sources.values import BOOL, DATE, DEC, FLOAT, INT, TEXT, TIMESTAMP, TIMESTAMPTZ
 from tests import servers
 from tests.loading import open_database
 from tests.projects import Project

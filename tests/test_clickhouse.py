@@ -22,7 +22,7 @@ import pytest
 from tallybook.errors import SourceError, SourceUnavailable
 from tallybook.metrics import SourceSettings
 from tallybook.sources import open_source
-from tallybook.sources.base import TimeForm
+from tallybook.sources.dialect import TimeForm
 from tests.projects import Project
 
 chdb = pytest.importorskip("chdb")

@@ -10,7 +10,7 @@ from decimal import Decimal
 
 import pytest
 
-from tallybook.sources.base import single_label
+from tallybook.sources.values import single_label
 from tests.projects import project
 
 __all__ = ["project"]

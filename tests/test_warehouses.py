@@ -24,7 +24,8 @@ from tallybook.errors import SourceUnavailable
 from tallybook.metrics import SourceSettings
 from tallybook.source_kinds import REGISTRY
 from tallybook.sources import open_source
-from tallybook.sources.base import BOOL, BYTES, DATE, DEC, FLOAT, INT, OTHER, TEXT, TIMESTAMP, TIMESTAMPTZ, Source
+from tallybook.sources.base import Source
+from tallybook.sources.values import BOOL, BYTES, DATE, DEC, FLOAT, INT, OTHER, TEXT, TIMESTAMP, TIMESTAMPTZ
 from tests import executed, places
 from tests.executed import CLASSES, URLS
 from tests.projects import Project

@@ -19,7 +19,8 @@ from typing import Any
 import pytest
 
 from tallybook.errors import SourceError, SourceUnavailable
-from tallybook.sources.base import DEC, FLOAT, INT, TEXT, TimeForm
+from tallybook.sources.dialect import TimeForm
+from tallybook.sources.values import DEC, FLOAT, INT, TEXT
 from tests.places import EVERY_MEASURE, NOW, Place, fill, numbers
 from tests.projects import Project
 

@@ -933,7 +933,7 @@ class Book:
 
 def _instant_of_copy(as_of: datetime | None) -> datetime | None:
     """When a copy was taken. Raises QueryError for what is no time of a copy."""
-    from tallybook.sources.base import as_instant
+    from tallybook.sources.values import as_instant
 
     try:
         return None if as_of is None else as_instant(as_of)

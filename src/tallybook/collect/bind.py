@@ -21,7 +21,20 @@ from tallybook.collect.touched import touched
 from tallybook.errors import SourceError
 from tallybook.measure import BUCKETS, BY_TIME, DECIMAL, FLOAT, IDS, INTEGER, Slot
 from tallybook.metrics import AS_STORED, Bound, BoundSlot, Metric
-from tallybook.sources.base import (
+from tallybook.sources.base import Source
+from tallybook.sources.dialect import TimeForm
+from tallybook.sources.readings import (
+    EPOCHS,
+    NUMBERS as NUMBER_FORMS,
+    YYYYMMDD,
+    day_of_digits,
+    digits,
+    is_no_instant,
+    is_unset,
+    number_form,
+    plausible,
+)
+from tallybook.sources.values import (
     BIT,
     BOOL,
     DATE,
@@ -36,21 +49,8 @@ from tallybook.sources.base import (
     TIMESTAMPTZ,
     WIDE_BIT,
     ColumnType,
-    Source,
-    TimeForm,
     as_instant,
     text_form,
-)
-from tallybook.sources.readings import (
-    EPOCHS,
-    NUMBERS as NUMBER_FORMS,
-    YYYYMMDD,
-    day_of_digits,
-    digits,
-    is_no_instant,
-    is_unset,
-    number_form,
-    plausible,
 )
 
 FLOATING = "float"

@@ -19,17 +19,7 @@ from tallybook.collect.bind import stored_form
 from tallybook.collect.statements import Group
 from tallybook.errors import SourceError
 from tallybook.isolation import isolated
-from tallybook.sources.base import (
-    DATE,
-    INT,
-    TEXT,
-    TIMESTAMPTZ,
-    ColumnType,
-    TimeForm,
-    as_instant,
-    has_real_clock,
-    text_form,
-)
+from tallybook.sources.dialect import TimeForm, has_real_clock
 from tallybook.sources.readings import (
     DIGITS,
     EPOCHS,
@@ -41,6 +31,7 @@ from tallybook.sources.readings import (
     is_no_instant,
     misread,
 )
+from tallybook.sources.values import DATE, INT, TEXT, TIMESTAMPTZ, ColumnType, as_instant, text_form
 
 MARGIN = timedelta(days=2)
 """Two forms of one instant are at most so far apart."""

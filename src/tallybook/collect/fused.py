@@ -11,7 +11,7 @@ from tallybook.collect.bind import Facts
 from tallybook.collect.staging import AdditiveRows, Staging
 from tallybook.collect.statements import AdditivePlan, At, Read, SlotReader
 from tallybook.errors import NotFinite
-from tallybook.sources.base import as_integer, as_text
+from tallybook.sources.values import as_integer, as_text
 
 if TYPE_CHECKING:
     import pyarrow as pa

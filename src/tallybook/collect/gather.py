@@ -20,7 +20,8 @@ from tallybook.collect.statements import AdditivePlan, Group, KeyedPlan, Scan
 from tallybook.errors import Inseparable, NotFinite, SourceError
 from tallybook.isolation import isolated
 from tallybook.measure import ADDITIVE, FLOAT
-from tallybook.sources.base import INT, TEXT, Reader, as_integer
+from tallybook.sources.base import Reader
+from tallybook.sources.values import INT, TEXT, as_integer
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -15,7 +15,8 @@ from msgspec.structs import replace
 from tallybook.errors import SourceError
 from tallybook.measure import Slot
 from tallybook.metrics import Join, Metric, schema_and_table
-from tallybook.sources.base import BOOL, DATE, NUMBERS, TEXT, TIMESTAMP, TIMESTAMPTZ, Source
+from tallybook.sources.base import Source
+from tallybook.sources.values import BOOL, DATE, NUMBERS, TEXT, TIMESTAMP, TIMESTAMPTZ
 
 _CAST = {*NUMBERS, BOOL, DATE, TIMESTAMP, TIMESTAMPTZ}
 """Kinds that a text is turned into, to be compared."""

@@ -11,7 +11,7 @@ from typing import Any
 
 from tallybook.errors import SourceError
 from tallybook.metrics import Metric
-from tallybook.sources.base import as_text
+from tallybook.sources.values import as_text
 
 DIGITS = 10
 """After the point, of every number that is kept."""

@@ -15,15 +15,15 @@ from tallybook.calendar import ONE_DAY, day_of, days, start_of
 from tallybook.collect.bind import Facts, fill
 from tallybook.measure import ADDITIVE, BUCKETS, BY_TIME, DECIMAL, FLOAT, IDS, INTEGER, Slot
 from tallybook.metrics import LEVEL, schema_and_table
-from tallybook.sources.base import (
+from tallybook.sources.base import Source
+from tallybook.sources.dialect import TimeForm
+from tallybook.sources.values import (
     DEC,
     INT,
     KEPT_DIGITS,
     TEXT,
     ColumnType,
     Moments,
-    Source,
-    TimeForm,
     as_exact,
     as_float,
     as_integer,

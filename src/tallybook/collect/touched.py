@@ -10,8 +10,10 @@ from collections.abc import Mapping, Sequence
 
 from tallybook.calendar import start_of
 from tallybook.metrics import Bound, Metric
-from tallybook.sources.base import ColumnType, Source, TimeForm
+from tallybook.sources.base import Source
+from tallybook.sources.dialect import TimeForm
 from tallybook.sources.readings import LAST_POSSIBLE
+from tallybook.sources.values import ColumnType
 
 MARK = "rows."
 

@@ -28,7 +28,8 @@ from tallybook.errors import DeclarationError, Problem, SourceError, SourceUnava
 from tallybook.isolation import isolated
 from tallybook.metrics import RESERVED_NAMES, SourceSettings
 from tallybook.sources import open_source
-from tallybook.sources.base import DEC, DECLARED, FLOAT, ColumnType, Source
+from tallybook.sources.base import Source
+from tallybook.sources.values import DEC, DECLARED, FLOAT, ColumnType
 
 SECONDS = 10.0
 """No look takes longer; what is not known then is not chosen."""

@@ -17,7 +17,7 @@ from tallybook.draft.words import (
     rank,
 )
 from tallybook.metrics import RESERVED_NAMES
-from tallybook.sources.base import BOOL, INT, OTHER, TEXT
+from tallybook.sources.values import BOOL, INT, OTHER, TEXT
 
 FEWEST, MOST = 2, 50
 MANY = frozenset(("country", "currency", "locale", "language"))

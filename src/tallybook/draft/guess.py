@@ -41,7 +41,8 @@ from tallybook.draft.words import (
 )
 from tallybook.errors import SourceError, SourceUnavailable
 from tallybook.isolation import isolated
-from tallybook.sources.base import DEC, FLOAT, INT, NUMBERS, TEXT, Source
+from tallybook.sources.base import Source
+from tallybook.sources.values import DEC, FLOAT, INT, NUMBERS, TEXT
 
 Keys = dict[str, Any]
 MOVING = frozenset(("status", "active", "current"))

@@ -14,7 +14,10 @@ from tallybook.errors import SourceError, SourceUnavailable
 from tallybook.isolation import isolated
 from tallybook.measure import parse_measure
 from tallybook.metrics import Metric
-from tallybook.sources.base import (
+from tallybook.sources.base import Source
+from tallybook.sources.dialect import TimeForm
+from tallybook.sources.readings import EPOCHS, day_of_digits
+from tallybook.sources.values import (
     DATE,
     INT,
     NUMBERS,
@@ -23,12 +26,9 @@ from tallybook.sources.base import (
     TIMESTAMP,
     TIMESTAMPTZ,
     ColumnType,
-    Source,
-    TimeForm,
     as_text,
     text_form,
 )
-from tallybook.sources.readings import EPOCHS, day_of_digits
 
 ROWS = 400
 """Of each table: so many from one end, and from the other where its key leads there."""

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from tallybook.errors import SourceError
 from tallybook.source_kinds import UNTESTED, SourceKind
-from tallybook.sources.base import DEC, TIMESTAMP, TIMESTAMPTZ, ColumnType
+from tallybook.sources.values import DEC, TIMESTAMP, TIMESTAMPTZ, ColumnType
 from tallybook.sources.warehouse import WarehouseSource
 
 

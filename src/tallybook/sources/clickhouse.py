@@ -19,18 +19,12 @@ from typing import TYPE_CHECKING, Any
 from tallybook.errors import SourceError, SourceUnavailable
 from tallybook.metrics import schema_and_table
 from tallybook.source_kinds import SourceKind
-from tallybook.sources.base import (
-    DEC,
-    FLOAT,
-    INT,
-    TEXT,
-    ColumnType,
-    Reader,
-)
+from tallybook.sources.base import Reader
 from tallybook.sources.clickhouse_sql import ClickhouseSql
 from tallybook.sources.clickhouse_types import column_type, decoded, rows_of
 from tallybook.sources.identity import SAME_ADDRESS, Identity, file_identity
 from tallybook.sources.policies import check_policies
+from tallybook.sources.values import DEC, FLOAT, INT, TEXT, ColumnType
 
 if TYPE_CHECKING:
     import pyarrow as pa

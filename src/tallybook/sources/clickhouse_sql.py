@@ -8,19 +8,10 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
 
-from tallybook.sources.base import (
-    DEC,
-    DECLARED,
-    FLOAT,
-    INT,
-    TIMESTAMP,
-    TIMESTAMPTZ,
-    ColumnType,
-    Source,
-    TimeForm,
-    digits_lost,
-)
+from tallybook.sources.base import Source
 from tallybook.sources.clickhouse_types import is_wide
+from tallybook.sources.dialect import TimeForm
+from tallybook.sources.values import DEC, DECLARED, FLOAT, INT, TIMESTAMP, TIMESTAMPTZ, ColumnType, digits_lost
 
 _TIME = re.compile(r"toDateTime64\('([^']*)', 0, 'UTC'\)")
 _DAY = re.compile(r"toDate32\('([^']*)'\)")

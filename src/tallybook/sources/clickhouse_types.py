@@ -8,7 +8,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
-from tallybook.sources.base import (
+from tallybook.sources.values import (
     BOOL,
     DATE,
     DEC,

@@ -16,7 +16,10 @@ from tallybook.adapters import Option
 from tallybook.errors import SourceError, SourceUnavailable
 from tallybook.metrics import schema_and_table
 from tallybook.source_kinds import SourceKind
-from tallybook.sources.base import (
+from tallybook.sources.base import Reader, deadline
+from tallybook.sources.dialect import TimeForm
+from tallybook.sources.file import FileSource
+from tallybook.sources.values import (
     BOOL,
     BYTES,
     DATE,
@@ -29,14 +32,10 @@ from tallybook.sources.base import (
     TIMESTAMPTZ,
     UUID,
     ColumnType,
-    Reader,
-    TimeForm,
     as_exact,
     as_float,
     as_integer,
-    deadline,
 )
-from tallybook.sources.file import FileSource
 
 if TYPE_CHECKING:
     import duckdb

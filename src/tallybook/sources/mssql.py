@@ -12,7 +12,8 @@ from datetime import date, datetime
 from typing import Any, ClassVar
 
 from tallybook.source_kinds import UNTESTED, SourceKind
-from tallybook.sources.base import BOOL, DEC, FLOAT, TEXT, TIMESTAMP, TIMESTAMPTZ, UUID, ColumnType, TimeForm
+from tallybook.sources.dialect import TimeForm
+from tallybook.sources.values import BOOL, DEC, FLOAT, TEXT, TIMESTAMP, TIMESTAMPTZ, UUID, ColumnType
 from tallybook.sources.warehouse import TransactionSource
 
 _BINARY = "COLLATE Latin1_General_100_BIN2"

@@ -13,7 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 from tallybook.errors import SourceError, SourceUnavailable
 from tallybook.source_kinds import SourceKind
-from tallybook.sources.base import (
+from tallybook.sources.base import Reader, replay_margin
+from tallybook.sources.dialect import TimeForm
+from tallybook.sources.identity import Identity
+from tallybook.sources.server import DescribedServer, ServerReader
+from tallybook.sources.values import (
     BIT,
     BYTES,
     DATE,
@@ -29,12 +33,7 @@ from tallybook.sources.base import (
     TIMESTAMPTZ,
     WIDE_BIT,
     ColumnType,
-    Reader,
-    TimeForm,
-    replay_margin,
 )
-from tallybook.sources.identity import Identity
-from tallybook.sources.server import DescribedServer, ServerReader
 
 if TYPE_CHECKING:
     from pathlib import Path

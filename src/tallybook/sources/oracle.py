@@ -8,8 +8,9 @@ from datetime import date, datetime
 from typing import Any, ClassVar
 
 from tallybook.source_kinds import UNTESTED, SourceKind
-from tallybook.sources.base import BYTES, FLOAT, TEXT, TIMESTAMP, TIMESTAMPTZ, ColumnType, TimeForm
+from tallybook.sources.dialect import TimeForm
 from tallybook.sources.server import DescribedServer
+from tallybook.sources.values import BYTES, FLOAT, TEXT, TIMESTAMP, TIMESTAMPTZ, ColumnType
 from tallybook.sources.warehouse import TransactionSource
 
 _ANY_SCALE = -127

@@ -18,7 +18,12 @@ from tallybook.errors import SourceError, SourceUnavailable
 from tallybook.logs import quiet
 from tallybook.metrics import APPLY
 from tallybook.source_kinds import SourceKind
-from tallybook.sources.base import (
+from tallybook.sources.base import Reader
+from tallybook.sources.dialect import TimeForm
+from tallybook.sources.identity import Identity
+from tallybook.sources.policies import rows_filtered
+from tallybook.sources.server import DescribedServer, ServerReader
+from tallybook.sources.values import (
     BOOL,
     BYTES,
     DATE,
@@ -31,12 +36,7 @@ from tallybook.sources.base import (
     TIMESTAMPTZ,
     UUID,
     ColumnType,
-    Reader,
-    TimeForm,
 )
-from tallybook.sources.identity import Identity
-from tallybook.sources.policies import rows_filtered
-from tallybook.sources.server import DescribedServer, ServerReader
 
 if TYPE_CHECKING:
     from pathlib import Path

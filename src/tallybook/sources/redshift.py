@@ -7,8 +7,8 @@ from datetime import datetime
 from typing import Any, ClassVar
 
 from tallybook.source_kinds import UNTESTED, SourceKind
-from tallybook.sources.base import ColumnType
 from tallybook.sources.server import DescribedServer
+from tallybook.sources.values import ColumnType
 from tallybook.sources.warehouse import TIMESTAMP, TIMESTAMPTZ, TransactionSource
 
 _NAMES = {

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from tallybook.errors import SourceError, SourceUnavailable
 from tallybook.metrics import schema_and_table
-from tallybook.sources.base import FLOAT, TEXT, ColumnType, Reader, Source
+from tallybook.sources.base import Reader, Source
 from tallybook.sources.identity import SAME_ADDRESS, Identity, address_of
+from tallybook.sources.values import FLOAT, TEXT, ColumnType
 
 if TYPE_CHECKING:
     from pathlib import Path

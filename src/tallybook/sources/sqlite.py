@@ -20,7 +20,13 @@ from typing import Any
 from tallybook.errors import SourceError, SourceUnavailable
 from tallybook.metrics import schema_and_table
 from tallybook.source_kinds import SourceKind
-from tallybook.sources.base import (
+from tallybook.sources.base import Reader
+from tallybook.sources.dialect import TimeForm
+from tallybook.sources.file import FileSource
+from tallybook.sources.sqlite_digits import counted, marked, refused, scale_of, whole
+from tallybook.sources.sqlite_spread import SPREAD, Spread, read_spread
+from tallybook.sources.sqlite_types import declared_type, inferred_type
+from tallybook.sources.values import (
     BOOL,
     DATE,
     DEC,
@@ -32,14 +38,8 @@ from tallybook.sources.base import (
     TIMESTAMP,
     ColumnType,
     Moments,
-    Reader,
-    TimeForm,
     as_exact,
 )
-from tallybook.sources.file import FileSource
-from tallybook.sources.sqlite_digits import counted, marked, refused, scale_of, whole
-from tallybook.sources.sqlite_spread import SPREAD, Spread, read_spread
-from tallybook.sources.sqlite_types import declared_type, inferred_type
 from tallybook.sqlite_file import State, left_behind, needs_side_files, state
 
 ATTEMPTS = 20

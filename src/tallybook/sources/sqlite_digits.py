@@ -10,7 +10,7 @@ from decimal import Decimal
 
 from tallybook.errors import NotFinite, SourceError, TallybookError
 from tallybook.labels import agreed
-from tallybook.sources.base import KEPT_DIGITS, LOST, ColumnType, digits_lost
+from tallybook.sources.values import KEPT_DIGITS, LOST, ColumnType, digits_lost
 
 _DOUBLE = "2251799813685248.0"
 """2^51: up to here a product is off by less than half of a unit, also of a number that is itself the nearest double."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tallybook.sources.base import Moments, as_float
+from tallybook.sources.values import Moments, as_float
 
 SPREAD = "tallybook_spread"
 

@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from tallybook.logs import quiet
-from tallybook.sources.base import BOOL, BYTES, DATE, DEC, FLOAT, INT, OTHER, TEXT, TIMESTAMP, ColumnType
+from tallybook.sources.values import BOOL, BYTES, DATE, DEC, FLOAT, INT, OTHER, TEXT, TIMESTAMP, ColumnType
 
 if TYPE_CHECKING:
     from sqlglot import Expr

@@ -13,7 +13,10 @@ from datetime import datetime
 from typing import Any, ClassVar
 
 from tallybook.errors import SourceError, SourceUnavailable
-from tallybook.sources.base import (
+from tallybook.sources.base import Reader
+from tallybook.sources.policies import check_policies
+from tallybook.sources.server import ServerReader, ServerSource
+from tallybook.sources.values import (
     BOOL,
     BYTES,
     DATE,
@@ -28,11 +31,8 @@ from tallybook.sources.base import (
     TIMESTAMPTZ,
     UUID,
     ColumnType,
-    Reader,
     as_instant,
 )
-from tallybook.sources.policies import check_policies
-from tallybook.sources.server import ServerReader, ServerSource
 
 _PLAIN = re.compile(r"[a-z_][a-z0-9_$]*")
 _DECLARED = re.compile(r"([a-z_0-9 ]+?)\s*(?:\((\d+)(?:\s*,\s*(-?\d+))?\))?\s*(with time zone|with local time zone)?")
