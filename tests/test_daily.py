@@ -218,14 +218,14 @@ def test_skipped_doubled_overlapping_and_late_runs_all_end_in_the_same_book(
         dice = random.Random(f"{seed} {life}")
         folder = tmp_path / str(life)
         folder.mkdir()
-        did = lived(folder, 120 if soak else 90, 40 if soak else 66, dice)
+        did = lived(folder, 120 if soak else 90, 40 if soak else 74, dice)
         record_property(f"life {life}", dict(did))
 
 
 def lived(folder: Path, days: int, gone: int, dice: random.Random) -> Counter[str]:
     """A life with a book that is run in all ways, but for the days that its owner is gone, and one collected at its end; both must hold the same."""
     world, did = World(folder, days, dice), Counter[str]()
-    away = dice.randrange(10, days - gone - 10)
+    away = dice.randrange(5, days - gone - 5)
     with world.book(folder / "daily") as book:
         for number in range(1, days + 1):
             day = START + timedelta(days=number)

@@ -22,6 +22,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis.internal.conjecture.engine import ConjectureRunner
 
 from tests import oracle
+from tests.conftest import sampled
 from tests.oracle import (
     DAY,
     DERIVED,
@@ -1257,7 +1258,7 @@ def answers(judge: oracle.Judge, world: World) -> list[list[Row] | None]:
     return found
 
 
-@pytest.mark.parametrize("mistake", MISTAKES)
+@pytest.mark.parametrize("mistake", sampled(list(MISTAKES), 4, "mistakes"))
 def test_worlds_find_out_a_judge_who_makes_a_mistake(mistake: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """If a few hundred worlds did not tell this mistake, they could not tell it of a book either."""
     monkeypatch.setattr(ConjectureRunner, "generate_mutations_from", lambda runner, data: None)

@@ -17,13 +17,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import tallybook.deliver.sheets as deliver_sheets
 from hypothesis import Phase, settings, strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
 
 import tallybook.destinations.sheets as sheets_destination
 from tallybook.destinations.layout import Grid, arranged
-from tallybook.destinations.sheets import Outcome, Place, bring_up_to_date, reading as sheets_reading, tab as sheets_tab
+from tallybook.destinations.sheets import (
+    Outcome,
+    Place,
+    bring_up_to_date,
+    delivery as deliver_sheets,
+    reading as sheets_reading,
+    tab as sheets_tab,
+)
 from tallybook.errors import DeclarationError, DestinationError
 from tallybook.result import Column, Result
 from tallybook.sheets.api import Api
