@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -137,6 +138,26 @@ def test_a_query_on_a_checked_project_imports_no_adapter(tallybook: Tallybook, i
     env = {**os.environ, "PYTHONPATH": str(installed)}
     done = subprocess.run([sys.executable, "-c", code], cwd=shop, env=env, capture_output=True, text=True, check=False)
     assert done.stdout.splitlines()[-1] == "[]", done.stderr
+
+
+def test_an_experimental_source_is_named_as_such(tallybook: Tallybook, shop: Path) -> None:
+    toml = shop / "tallybook.toml"
+    written = toml.read_text().replace('delimiter = ";"', "")
+    toml.write_text(written.replace("csvfolder:///data", "snowflake://me:word@account/db/schema"))
+    checked = tallybook("check")
+    assert checked.returncode == 0, checked.stderr
+    assert "source shop: Snowflake is experimental" in checked.stdout
+
+
+def test_nothing_outside_of_an_adapter_asks_for_the_name_of_a_dialect() -> None:
+    asked = [
+        f"{path.relative_to(ROOT)}: {line.strip()}"
+        for path in (ROOT / "src").rglob("*.py")
+        if "sources" not in path.parts
+        for line in path.read_text().splitlines()
+        if re.search(r"""dialect\)? (==|!=|in|not in) ["'(]""", line)
+    ]
+    assert asked == []
 
 
 def test_the_generated_reference_lists_its_keys(installed: Path) -> None:

@@ -60,9 +60,9 @@ class Reader(abc.ABC):
 
 
 class Source(Dialect, abc.ABC):
-    """A database that is only read. An adapter writes the nine abstract methods; the rest has defaults.
+    """A database that is only read.
 
-    In the order of their calls: `probe` when a metric is bound, `known_until` and `snapshot` for each run, then `close`. `tables`, `columns`,
+    An adapter writes the nine abstract methods; the rest has defaults. In the order of their calls: `probe` when a metric is bound, `known_until` and `snapshot` for each run, then `close`. `tables`, `columns`,
     `indexed_columns` and `index_reached` serve `check`, `init` and the search for days; `sql_connection` serves Python metrics.
 
     Nothing connects before the first call that has to. All methods may be called again, in any order, also after `close`, which then
