@@ -110,6 +110,7 @@ FILES = {
     "test_sheets_setup.py": "deliver",
     "test_shell.py": "right",
     "test_soak.py": "scale",
+    "test_source_options.py": "right",
     "test_source_promises.py": "right",
     "test_sources.py": "right",
     "test_spread.py": "right",
