@@ -125,6 +125,10 @@ def test_a_package_that_cannot_be_imported_is_a_problem_of_the_url_and_no_crash(
     refused = tallybook("check", path=broken)
     assert refused.returncode == 2, refused.stderr
     assert "pip install no_such_driver" in refused.stderr
+    for text, words in (("def", "invalid syntax"), ("1 / 0", "division by zero"), ("x = 1", "CsvFolderSource")):
+        (broken / "tally_csv.py").write_text(f"{text}\n")
+        refused = tallybook("check", path=broken)
+        assert (refused.returncode, words in refused.stderr) == (2, True), refused.stderr
 
 
 def test_a_query_on_a_checked_project_imports_no_adapter(tallybook: Tallybook, installed: Path, shop: Path) -> None:

@@ -120,7 +120,7 @@ def _imported(group: str, name: str, place: str) -> Any:
     module, _, attribute = place.partition(":")
     try:
         adapter = getattr(importlib.import_module(module), attribute)
-    except (ImportError, AttributeError) as error:
+    except Exception as error:  # whatever a package from elsewhere does when it is imported
         raise AdapterError(
             f"the adapter {name!r} of {group} cannot be imported from {place}: {error}",
             hint=f"pip install {error.name}" if isinstance(error, ModuleNotFoundError) and error.name else "",
