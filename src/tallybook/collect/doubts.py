@@ -299,12 +299,10 @@ def _judge(
     group: Group, form: TimeForm, first: date, last: date
 ) -> Callable[[Any, Any], tuple[str | None, set[date] | None]]:
     """Tells of the least and the greatest of some texts by which form they are times, and of which days in either reading."""
-    listed = list(calendar.days(first, last + ONE_DAY))
-    bounds = (
-        []
-        if form.name == "text_offset" or not form.is_text
-        else [group._literal(form, day).strip("'") for day in listed]
-    )
+    listed = list(calendar.days(first, last + ONE_DAY)) if form.is_text and form.name != "text_offset" else []
+
+    def bound(day: date) -> str:
+        return group._literal(form, day).strip("'")
 
     def judged(least: Any, most: Any) -> tuple[str | None, set[date] | None]:
         texts = [v.decode(errors="replace") if isinstance(v, bytes) else str(v) for v in (least, most)]
@@ -319,7 +317,8 @@ def _judge(
         except (ValueError, OverflowError, OSError, SourceError):  # nobody knows what is meant
             return None, None
         if not isinstance(least, bytes):
-            days += [listed[place - 1] for text in texts if 0 < (place := bisect_right(bounds, text)) < len(bounds)]
+            places = [bisect_right(listed, text, key=bound) for text in texts]
+            days += [listed[place - 1] for place in places if 0 < place < len(listed)]
         return fits, set(calendar.days(min(days), max(days)))
 
     return judged
