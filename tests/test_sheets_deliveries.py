@@ -21,12 +21,12 @@ from hypothesis import Phase, settings, strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
 
 import tallybook.destinations.sheets as sheets_destination
+import tallybook.destinations.sheets.delivery as deliver_sheets
 from tallybook.destinations.layout import Grid, arranged
 from tallybook.destinations.sheets import (
     Outcome,
     Place,
     bring_up_to_date,
-    delivery as deliver_sheets,
     reading as sheets_reading,
     tab as sheets_tab,
 )
