@@ -222,6 +222,18 @@ def test_metrics_of_a_server_run_elsewhere_where_the_test_says_so(on_server: Pro
     said(on_server, "test")
 
 
+@pytest.mark.parametrize(
+    "url", ["clickhouse://h/d", "snowflake://u:p@account/d/s", "mssql://u:p@h/d", "chdb:///folder"]
+)
+def test_a_source_that_no_test_needs_may_be_of_any_kind(on_server: Project, url: str) -> None:
+    toml = on_server.folder / "tallybook.toml"
+    toml.write_text(toml.read_text().replace("[metrics.", f'[sources.other]\nurl = "{url}"\n\n[metrics.', 1))
+    written = toml.read_text().replace("table = ", 'source = "app"\ntable = ')
+    toml.write_text(written)
+    write(on_server, 'dialect = "duckdb"\n' + GIVEN + ASKED)
+    said(on_server, "test")
+
+
 @pytest.mark.parametrize("kind", ["postgresql", "mariadb"])
 def test_tables_are_made_in_an_empty_scratch_database_and_dropped_again(
     tmp_path: Path, make_database: Any, kind: str
