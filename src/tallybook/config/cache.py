@@ -13,6 +13,7 @@ from pathlib import Path
 
 import msgspec
 
+from tallybook.destination_kinds import DESTINATIONS
 from tallybook.metrics import Catalog
 from tallybook.source_kinds import UrlRules
 
@@ -24,10 +25,6 @@ _OURS_TOO = (
     "adapters.py",
     "source_kinds.py",
     "destination_kinds.py",
-    "destinations/csv.py",
-    "destinations/excel.py",
-    "destinations/google_sheets.py",
-    "destinations/parquet.py",
     "measure.py",
     "metrics.py",
     "functions.py",
@@ -60,7 +57,9 @@ def ours() -> list[bytes]:
     """The text of what reads and checks declarations: another version of it may come to another catalog."""
     here = Path(__file__).parent.parent
     places = [path for folder in _OURS for path in sorted((here / folder).glob("*.py"))]
-    return [path.read_bytes() for path in (*places, *map(here.joinpath, _OURS_TOO))]
+    modules = {place.partition(":")[0] for place in DESTINATIONS.builtin.values()}
+    adapters = [here.joinpath(*module.split(".")[1:]).with_suffix(".py") for module in sorted(modules)]
+    return [path.read_bytes() for path in (*places, *map(here.joinpath, _OURS_TOO), *adapters)]
 
 
 def values_of(names: tuple[str, ...], variables: Mapping[str, str]) -> bytes:
