@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from datetime import date, timedelta
 from functools import partial
 
-from tallybook.alerts.usual import Series
+from tallybook.monitor.alerts.usual import DailySeries
 
 START = date(2024, 1, 1)
 DAYS = 365 + 365 + 52
@@ -36,10 +36,12 @@ def amounts(chance: random.Random, count: int) -> float:
     return sum(round(math.exp(chance.gauss(4, 1)), 2) for _ in range(count))
 
 
-def made(day: Day, name: str, *, seed: int, counted: bool = True, level: bool = False, adds: bool = True) -> Series:
+def made(
+    day: Day, name: str, *, seed: int, counted: bool = True, level: bool = False, adds: bool = True
+) -> DailySeries:
     chance = random.Random(f"{name} {seed}")
     values = {START + timedelta(n): day(chance, n, START + timedelta(n)) for n in range(DAYS)}
-    return Series(metric=name, counted=counted, level=level, adds=adds, values=values)
+    return DailySeries(metric=name, counted=counted, level=level, adds=adds, values=values)
 
 
 # --- what a day holds
@@ -116,7 +118,7 @@ _INTERMITTENT_SUMS = {
     f"sum on {share:.0%} of days": partial(made, intermittent_sums(share, 10), **SUM)
     for share in (0.02, 0.1, 0.3, 0.5, 0.7, 0.9)
 }
-KINDS: Mapping[str, Callable[..., Series]] = {
+KINDS: Mapping[str, Callable[..., DailySeries]] = {
     **{f"steady count of {mean:g}": partial(made, steady(mean)) for mean in (0.5, 3, 12, 100, 2000)},
     "count, fewer at weekends": partial(made, weekly(100, 100, 100, 100, 100, 20, 20)),
     "count on weekdays": partial(made, weekly(100, 100, 100, 100, 100, 0, 0)),

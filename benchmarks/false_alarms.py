@@ -22,12 +22,12 @@ from typing import Any
 
 import tallybook
 from benchmarks.alert_series import KINDS
-from tallybook.alerts.causes import written
-from tallybook.alerts.usual import PERIODS_ABOVE, Series, Unknown, Verdict, judge
-from tallybook.book.alerting import Alerting
-from tallybook.calendar import ONE_DAY
+from tallybook.core.calendar import ONE_DAY
+from tallybook.core.declarations import AlertSettings
 from tallybook.demo import __main__ as demo
-from tallybook.metrics import AlertSettings
+from tallybook.monitor.alerting import Alerting
+from tallybook.monitor.alerts.causes import written
+from tallybook.monitor.alerts.usual import PERIODS_ABOVE, DailySeries, Unknown, Verdict, judge
 
 NOW = datetime(2026, 3, 1, 6)
 YEAR, STEP = 365, 5
@@ -89,27 +89,27 @@ def table(book: tallybook.Book) -> str:
     return "\n".join(lines)
 
 
-def whole(book: tallybook.Book, metrics: list[tallybook.metrics.Metric]) -> dict[str, Series]:
+def whole(book: tallybook.Book, metrics: list[tallybook.core.declarations.Metric]) -> dict[str, DailySeries]:
     """Two years of each metric, as alerts read them."""
     alerting = Alerting(book)
     alerting.settings = AlertSettings(unusual_history=YEAR)
     return alerting.series(metrics)
 
 
-def verdict(series: Series, day: date, settings: AlertSettings) -> Verdict | None:
+def verdict(series: DailySeries, day: date, settings: AlertSettings) -> Verdict | None:
     """What would have been said at the end of a day. Raises Unknown."""
     first = day - (PERIODS_ABOVE * settings.unusual_history + 21) * ONE_DAY
     seen = {d: value for d, value in series.values.items() if first <= d <= day}
     return judge(replace(series, values=seen), width=settings.unusual_width, history=settings.unusual_history)
 
 
-def alarms(series: Series, settings: AlertSettings) -> int:
+def alarms(series: DailySeries, settings: AlertSettings) -> int:
     """How often something began to be wrong in a year in which nothing was."""
     on = [bool(attempt(lambda day=day: verdict(series, day, settings))) for day in year(series)]  # type: ignore[misc]
     return sum(now and not before for before, now in zip([False, *on], on, strict=False))
 
 
-def planted(series: Series, days: int, times: float, settings: AlertSettings) -> str:
+def planted(series: DailySeries, days: int, times: float, settings: AlertSettings) -> str:
     found = tried = 0
     for day in year(series)[10::STEP]:
         if attempt(lambda day=day: verdict(series, day, settings)) is not None:  # type: ignore[misc]
@@ -121,7 +121,7 @@ def planted(series: Series, days: int, times: float, settings: AlertSettings) ->
     return f"{found} of {tried}"
 
 
-def spoiled(series: Series, day: date, times: float) -> float | None:
+def spoiled(series: DailySeries, day: date, times: float) -> float | None:
     """Of an average, and of a day without facts, there is nothing to measure."""
     value = series.values.get(day)
     return None if value is None or (not series.adds and not series.level and times == 0) else value * times
@@ -134,11 +134,11 @@ def attempt(judged: Callable[[], Verdict | None]) -> Verdict | None:
         return None
 
 
-def year(series: Series) -> list[date]:
+def year(series: DailySeries) -> list[date]:
     return sorted(series.values)[-YEAR:]
 
 
-def middle(series: Series) -> float:
+def middle(series: DailySeries) -> float:
     values = sorted(value for day in year(series) if (value := series.values[day]) is not None)
     return values[len(values) // 2]
 

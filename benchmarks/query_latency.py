@@ -13,7 +13,7 @@ from benchmarks import points
 from benchmarks.figures import Budget, Report, Way, median_ms, tell
 from benchmarks.projects import open_at
 from benchmarks.scene import Scene
-from tallybook.query.ground import Ground
+from tallybook.query.context import QueryContext
 
 SCOPES = ("day", "week", "month", "quarter", "year", "all")
 
@@ -121,9 +121,9 @@ _asks: list[list[float]] = []
 @contextlib.contextmanager
 def engine_clock() -> Iterator[list[list[float]]]:
     """Of every question asked in the block, the seconds of each of its statements."""
-    untimed = Ground.rows
+    untimed = QueryContext.rows
 
-    def timed(self: Ground, sql: str) -> list[tuple[Any, ...]]:
+    def timed(self: QueryContext, sql: str) -> list[tuple[Any, ...]]:
         began, cpu = time.perf_counter(), time.process_time()
         try:
             return untimed(self, sql)
@@ -131,12 +131,12 @@ def engine_clock() -> Iterator[list[list[float]]]:
             # On a machine that others use too, the processor's time says more.
             _asks[-1].append(min(time.perf_counter() - began, time.process_time() - cpu))
 
-    Ground.rows = timed  # type: ignore[method-assign]
+    QueryContext.rows = timed  # type: ignore[method-assign]
     _asks.clear()
     try:
         yield _asks
     finally:
-        Ground.rows = untimed  # type: ignore[method-assign]
+        QueryContext.rows = untimed  # type: ignore[method-assign]
 
 
 def parquet(book: Any, kind: str) -> str:

@@ -13,9 +13,10 @@ from unittest import mock
 
 from benchmarks.figures import Budget, Report
 from benchmarks.scene import Scene
-from tallybook.destinations.layout import Grid, arranged
-from tallybook.destinations.sheets import Place, bring_up_to_date
-from tallybook.result import Column, Result
+from tallybook.core.result.result import Result
+from tallybook.core.result.values import Column
+from tallybook.deliver.destinations.google_sheets.document import TabPlace, bring_up_to_date
+from tallybook.deliver.destinations.layout import Grid, arranged
 from tallybook.sheets.api import Api
 from tallybook.sheets.keep import Keys
 from tallybook.sheets.pace import Bucket, Patience
@@ -32,7 +33,7 @@ def measure(scene: Scene) -> Report:
     whole = grid(days + 1)
     figures: dict[str, Any] = {}
     with Emulator(start=START) as google:
-        place = Place(document=google.create("Metrics"), tab="Daily", owner="Acme/board")
+        place = TabPlace(document=google.create("Metrics"), tab="Daily", owner="Acme/board")
         api = _api(google)
         figures["ours_history"] = _counted(
             google, lambda: bring_up_to_date(api, place, replace(whole, lines=whole.lines[:-1]))

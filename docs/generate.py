@@ -15,9 +15,11 @@ from typing import Any
 import click
 import msgspec
 
-from tallybook import alerts, book, calendar, errors, measure, metrics, result
-from tallybook.adapters import Option
-from tallybook.catalog.keys import (
+from tallybook import book
+from tallybook.cli.verbs import VERBS, tallybook
+from tallybook.collect.sources.base import Source
+from tallybook.collect.sources.dialect import TimeForm
+from tallybook.config.catalog.keys import (
     ALERT_KEYS,
     BOOK_KEYS,
     DELIVERY_KEYS,
@@ -27,11 +29,12 @@ from tallybook.catalog.keys import (
     SOURCE_KEYS,
     Key,
 )
-from tallybook.catalog.words import toml
-from tallybook.cli.verbs import VERBS, tallybook
-from tallybook.destination_kinds import DELIVER, destination_kinds
-from tallybook.destinations.base import Destination
-from tallybook.metrics import (
+from tallybook.config.catalog.words import toml
+from tallybook.core import calendar, declarations as metrics, errors, measure
+from tallybook.core.adapters.destinations import DELIVER, destination_kinds
+from tallybook.core.adapters.registry import Option
+from tallybook.core.adapters.sources import REGISTRY, SourceKind
+from tallybook.core.declarations import (
     ALERT_KINDS,
     GOAL_SCOPES,
     KINDS,
@@ -48,12 +51,12 @@ from tallybook.metrics import (
     ScheduleSettings,
     SourceSettings,
 )
-from tallybook.points import columns
-from tallybook.query import Query
-from tallybook.source_kinds import REGISTRY, SourceKind
-from tallybook.sources.base import Source
-from tallybook.sources.dialect import TimeForm
-from tallybook.store import ledger
+from tallybook.core.points import columns
+from tallybook.core.result import result
+from tallybook.deliver.destinations.base import Destination
+from tallybook.monitor.alerts.causes import Cause
+from tallybook.query.questions import Query
+from tallybook.storage import ledger
 
 DOCS = Path(__file__).resolve().parent
 MADE = "<!-- Written by docs/generate.py from the code: change that, not this. -->\n"
@@ -326,7 +329,7 @@ def reference_errors() -> str:
             ),
             "## In Python\n",
             (
-                "All are in `tallybook.errors`. Each has `message`, `hint` (the next step) and `exit_code`; `DeclarationError` has "
+                "All are in `tallybook.core.errors`. Each has `message`, `hint` (the next step) and `exit_code`; `DeclarationError` has "
                 "`problems`, `Refused` has `why` and `ask`. A `SourceError` is one of a metric inside a run (1); as the end of a "
                 "command it is 4.\n"
             ),
@@ -341,7 +344,7 @@ def reference_errors() -> str:
 
 WORDS: dict[str, Any] = {
     "Book": book.Book,
-    "Cause": alerts.Cause,
+    "Cause": Cause,
     "Delivery": Delivery,
     "Destination": Destination,
     "Goal": Goal,

@@ -105,13 +105,13 @@ def import_everything() -> None:
     import sqlglot  # noqa: F401
 
     import tallybook.collect
-    import tallybook.collect.run
-    import tallybook.query.answer
-    import tallybook.sources.sqlite
-    import tallybook.store.doctor
-    import tallybook.store.folder
-    import tallybook.store.ledger_files
-    import tallybook.store.postgresql_ledger  # noqa: F401
+    import tallybook.collect.daily_run
+    import tallybook.collect.sources.sqlite
+    import tallybook.query.answers
+    import tallybook.storage.doctor
+    import tallybook.storage.folder
+    import tallybook.storage.ledger_files
+    import tallybook.storage.postgresql_ledger  # noqa: F401
 
 
 def fork(one: Job, answers: dict[int, Any]) -> int:
@@ -155,7 +155,7 @@ def ended(pid: int, file: IO[bytes], one: Job, began: float) -> Said:
 def perform(one: Job, writing: int) -> None:
     """Do the deed, tell what came of it, and end without any clearing up."""
     import tallybook
-    from tallybook.errors import TallybookError
+    from tallybook.core.errors import TallybookError
 
     time.sleep(one.get("delay", 0))
     steps = Steps(one.get("at"), signal.Signals[f"SIG{one.get('signal', 'KILL')}"], one.get("fails", 0))
@@ -393,7 +393,7 @@ def do_tidy(book: Any, one: Job) -> Said:
 
 def do_collect_forever(book: Any, one: Job) -> Said:
     """Run again and again until the time is over; `days`: these days anew, some at a time."""
-    from tallybook.errors import Busy
+    from tallybook.core.errors import Busy
 
     dice, counts = random.Random(one["seed"]), {"runs": 0, "busy": 0, "failed": 0}
     for _ in until(one["seconds"]):
@@ -492,7 +492,7 @@ def do_reread(book: Any, one: Job) -> Said:
 
 def do_ask_while_cleaned(book: Any, one: Job) -> Said:
     """Ask the book as it was, until the time is over: the answer of then, or a refusal."""
-    from tallybook.errors import Refused
+    from tallybook.core.errors import Refused
 
     dice, counts, wrong = random.Random(one["seed"]), {"answered": 0, "refused": 0}, []
     for _ in until(one["seconds"]):
@@ -541,7 +541,7 @@ def until(seconds: float) -> Iterator[None]:
 
 @contextmanager
 def told_refusals(answers: dict[str, Any], question: dict[str, Any]) -> Iterator[Callable[[Any], None]]:
-    from tallybook.errors import TallybookError
+    from tallybook.core.errors import TallybookError
 
     key = json.dumps(question, sort_keys=True)
     try:

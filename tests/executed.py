@@ -14,10 +14,10 @@ from typing import Any, ClassVar
 import duckdb
 from sqlglot import exp, parse_one
 
-from tallybook.sources import bigquery, clickhouse, mssql, oracle, redshift, snowflake, trino
-from tallybook.sources.base import Reader, Source
-from tallybook.sources.duckdb import _type
-from tallybook.sources.values import ColumnType
+from tallybook.collect.sources import bigquery, clickhouse, mssql, oracle, redshift, snowflake, trino
+from tallybook.collect.sources.base import Reader, Source
+from tallybook.collect.sources.duckdb import _type
+from tallybook.collect.sources.values import ColumnType
 
 CLASSES: dict[str, type[Source]] = {
     "bigquery": bigquery.BigquerySource, "mssql": mssql.MssqlSource, "oracle": oracle.OracleSource,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Mapping
 
-from tallybook.source_kinds import REGISTRY, SourceKind
+from tallybook.core.adapters.sources import REGISTRY, SourceKind
 
 
 def kinds_of(dialects: Mapping[str, str]) -> dict[str, SourceKind]:

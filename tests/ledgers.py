@@ -13,14 +13,15 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
-from tallybook.calendar import days
-from tallybook.store import Place, tables
-from tallybook.store.folder import Store
-from tallybook.store.ledger import Ledger
-from tallybook.store.ledger_files import LedgerFiles
-from tallybook.store.postgresql_ledger import PostgresqlLedger
-from tallybook.store.sql_ledger import Transaction
-from tallybook.store.sqlite_ledger import SqliteLedger
+from tallybook.core.calendar import days
+from tallybook.storage import tables
+from tallybook.storage.folder import Store
+from tallybook.storage.ledger import Ledger
+from tallybook.storage.ledger_files import LedgerFiles
+from tallybook.storage.places import BookLocation
+from tallybook.storage.postgresql_ledger import PostgresqlLedger
+from tallybook.storage.sql_ledger import Transaction
+from tallybook.storage.sqlite_ledger import SqliteLedger
 
 HANDED_ON = "TALLYBOOK_TEST_LEDGERS"
 
@@ -48,9 +49,9 @@ def schema_of(folder: Path) -> str:
     return "b_" + hashlib.sha256(str(folder).encode()).hexdigest()[:16]
 
 
-def place_of(folder: Path, store: str = "folder") -> Place:
+def place_of(folder: Path, store: str = "folder") -> BookLocation:
     """A book on PostgreSQL, with its points in the folder or in the ledger."""
-    return Place(folder=None if store == "ledger" else folder, ledger=database(), schema=schema_of(folder))
+    return BookLocation(folder=None if store == "ledger" else folder, ledger=database(), schema=schema_of(folder))
 
 
 LEDGERS: dict[str, Callable[[Path], Ledger]] = {

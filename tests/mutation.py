@@ -1,7 +1,7 @@
 """Faults put into a copy of the code on purpose: one operator, term, bound or constant each.
 
-    mutant = random.Random(seed).choice(mutants_of("query/spans.py"))
-    verdict(mutant, ["tests/test_comparisons.py"], seconds=60)
+    mutant = random.Random(seed).choice(mutants_of("query/ranges.py"))
+    verdict(mutant, ["tests/query/test_comparisons.py"], seconds=60)
 
 A mutant is applied in a scratch copy of `src`, which comes first on PYTHONPATH of the tests that are run against it."""
 

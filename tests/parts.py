@@ -59,6 +59,7 @@ FILES = {
     "test_history.py": "deliver",
     "test_identity.py": "kills",
     "test_impossible_times.py": "right",
+    "test_house.py": "scale",
     "test_housekeeping.py": "kills",
     "test_init.py": "scale",
     "test_isolation.py": "kills",

@@ -17,10 +17,10 @@ from typing import Any, ClassVar
 import pytest
 from sqlalchemy.engine import make_url
 
-from tallybook.metrics import SourceSettings
-from tallybook.sources import open_source
-from tallybook.sources.base import Source
-from tallybook.sources.values import BOOL, DATE, DEC, FLOAT, INT, TEXT, TIMESTAMP, TIMESTAMPTZ
+from tallybook.collect.sources.base import Source
+from tallybook.collect.sources.registry import open_source
+from tallybook.collect.sources.values import BOOL, DATE, DEC, FLOAT, INT, TEXT, TIMESTAMP, TIMESTAMPTZ
+from tallybook.core.declarations import SourceSettings
 from tests import servers
 from tests.loading import open_database
 from tests.projects import Project

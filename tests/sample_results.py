@@ -3,7 +3,8 @@
 from datetime import date
 from decimal import Decimal
 
-from tallybook.result import Column, Result
+from tallybook.core.result.result import Result
+from tallybook.core.result.values import Column
 
 REVENUE = Column(name="revenue", role="metric", type="decimal", unit="EUR", show="total", title="Revenue")
 MRR = Column(name="mrr", role="metric", type="decimal", unit="EUR", show="last")

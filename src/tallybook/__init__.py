@@ -16,28 +16,43 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from tallybook.book import Book, open_book as open
-    from tallybook.calendar import Period
-    from tallybook.errors import DeclarationError, QueryError, Refused, SourceError, TallybookError
-    from tallybook.functions import metric
-    from tallybook.result import Result
+    from tallybook.core import (
+        DeclarationError,
+        Period,
+        QueryError,
+        Refused,
+        Result,
+        SourceError,
+        TallybookError,
+        metric,
+    )
 
 _PLACES = {
     "open": ("tallybook.book", "open_book"),
     "Book": ("tallybook.book", "Book"),
-    "metric": ("tallybook.functions", "metric"),
-    "Period": ("tallybook.calendar", "Period"),
-    "Result": ("tallybook.result", "Result"),
-    "TallybookError": ("tallybook.errors", "TallybookError"),
-    "DeclarationError": ("tallybook.errors", "DeclarationError"),
-    "QueryError": ("tallybook.errors", "QueryError"),
-    "Refused": ("tallybook.errors", "Refused"),
-    "SourceError": ("tallybook.errors", "SourceError"),
+    "metric": ("tallybook.core.functions", "metric"),
+    "Period": ("tallybook.core.calendar", "Period"),
+    "Result": ("tallybook.core.result.result", "Result"),
+    "TallybookError": ("tallybook.core.errors", "TallybookError"),
+    "DeclarationError": ("tallybook.core.errors", "DeclarationError"),
+    "QueryError": ("tallybook.core.errors", "QueryError"),
+    "Refused": ("tallybook.core.errors", "Refused"),
+    "SourceError": ("tallybook.core.errors", "SourceError"),
 }
 
 __all__ = [
-    "Book", "DeclarationError", "Period", "QueryError", "Refused", "Result", "SourceError", "TallybookError",
-    "__version__", "metric", "open",
-]  # fmt: skip
+    "Book",
+    "DeclarationError",
+    "Period",
+    "QueryError",
+    "Refused",
+    "Result",
+    "SourceError",
+    "TallybookError",
+    "__version__",
+    "metric",
+    "open",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -17,12 +17,12 @@ import openpyxl
 import pyarrow.parquet as pq
 import pytest
 
-from tallybook.destination_kinds import DELIVER, DESTINATIONS, EXPORT, QUERY
-from tallybook.destinations import open_destination, writer_for
-from tallybook.destinations.base import DeliveryMode, DeliveryTask, FileDestination
-from tallybook.destinations.report import DELIVERED, UP_TO_DATE
-from tallybook.errors import DestinationError
-from tallybook.metrics import Delivery
+from tallybook.core.adapters.destinations import DELIVER, DESTINATIONS, EXPORT, QUERY
+from tallybook.core.declarations import Delivery
+from tallybook.core.errors import DestinationError
+from tallybook.core.reports import DELIVERED, UP_TO_DATE
+from tallybook.deliver.destinations.base import DeliveryMode, DeliveryTask, FileDestination
+from tallybook.deliver.destinations.registry import open_destination, writer_for
 from tests.sample_results import CASES, by_plan, everything, names_in, three_months
 
 

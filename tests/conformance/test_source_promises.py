@@ -18,9 +18,9 @@ from typing import Any
 
 import pytest
 
-from tallybook.errors import SourceError, SourceUnavailable
-from tallybook.sources.dialect import TimeForm
-from tallybook.sources.values import DEC, FLOAT, INT, TEXT
+from tallybook.collect.sources.dialect import TimeForm
+from tallybook.collect.sources.values import DEC, FLOAT, INT, TEXT
+from tallybook.core.errors import SourceError, SourceUnavailable
 from tests.places import EVERY_MEASURE, NOW, Place, fill, numbers
 from tests.projects import Project
 

@@ -90,6 +90,3 @@ def wanted_log(arguments: Sequence[str], env: Mapping[str, str]) -> str | None:
     said = [other for one, other in pairwise(arguments) if one == "--log"]
     said += [one.removeprefix("--log=") for one in arguments if one.startswith("--log=")]
     return next((one for one in (*said, env.get("TALLYBOOK_LOG")) if one in LOGS), None)
-
-
-__all__ = ["invoke", "main"]

@@ -9,7 +9,7 @@ from typing import Any
 import click
 from click.shell_completion import CompletionItem
 
-from tallybook.adapters import AdapterError
+from tallybook.core import AdapterError
 
 
 class AdapterName(click.ParamType[str]):

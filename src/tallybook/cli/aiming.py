@@ -10,17 +10,20 @@ import click
 from tallybook.cli.completions import of_goals
 from tallybook.cli.options import form, named, verb
 from tallybook.cli.terminal import Terminal, listed, table
-from tallybook.errors import DONE
+from tallybook.core import DONE
 
 if TYPE_CHECKING:
-    from tallybook.metrics import Goal
-    from tallybook.query.goals import Standing
-    from tallybook.result import Number
+    from tallybook.core import Goal, Number
+    from tallybook.query import Standing
 
 STYLES = {
-    "reached": ("bold", "green"), "ahead": ("green",), "behind": ("yellow",), "missed": ("bold", "red"),
-    "open": ("dim",), "unknown": ("dim",),
-}  # fmt: skip
+    "reached": ("bold", "green"),
+    "ahead": ("green",),
+    "behind": ("yellow",),
+    "missed": ("bold", "red"),
+    "open": ("dim",),
+    "unknown": ("dim",),
+}
 HEADER = ("goal", "period", "value", "target", "share", "days", "expected", "difference", "projection", "status")
 NUMBERS = ("value", "target", "share", "days", "expected", "difference", "projection")
 SPARED = ("difference", "share", "days", "projection")
@@ -34,9 +37,7 @@ SPARED = ("difference", "share", "days", "projection")
     form("table", "json", "ndjson", "csv"),
     click.option("--exact", is_flag=True, help="Decimals in JSON as texts, to the last digit."),
 )
-def goals(
-    terminal: Terminal, names: tuple[str, ...], on: str | None, last: str | None, form: str, exact: bool
-) -> int:  # fmt: skip
+def goals(terminal: Terminal, names: tuple[str, ...], on: str | None, last: str | None, form: str, exact: bool) -> int:
     """Hold metrics against the [goals] of tallybook.toml: the value so far, where it should be by now, the pace.
 
     \b
@@ -67,7 +68,7 @@ def goal_in_words(goal: Goal) -> str:
 
 
 def _for_programs(found: Sequence[Standing], form: str, exact: bool) -> str:
-    from tallybook.result.plain import as_json, csv_field
+    from tallybook.core import as_json, csv_field
 
     rows = [standing.to_dict() for standing in found]
     if form == "json":
@@ -109,18 +110,24 @@ def _cells(s: Standing) -> list[str]:
     beyond += f" ({s.difference_share:+.1%})" if s.difference_share is not None else ""
     target = _written(s, s.target)
     return [
-        s.title or s.goal, s.label, _written(s, s.value) + "≈" * (s.approximate and s.value is not None),
+        s.title or s.goal,
+        s.label,
+        _written(s, s.value) + "≈" * (s.approximate and s.value is not None),
         f"≤ {target}" if s.at_most and s.target is not None else target,
-        "–" if s.share is None else f"{s.share:.1%}", f"{s.days} of {s.days_expected}", _written(s, s.expected),
-        beyond, _written(s, s.projection), s.status,
-    ]  # fmt: skip
+        "–" if s.share is None else f"{s.share:.1%}",
+        f"{s.days} of {s.days_expected}",
+        _written(s, s.expected),
+        beyond,
+        _written(s, s.projection),
+        s.status,
+    ]
 
 
 def _written(s: Standing, number: Number | None, *, sign: bool = False) -> str:
     """As the metric's values are written; a pace is seldom whole where they are."""
     import msgspec
 
-    from tallybook.result.formats import format_number
+    from tallybook.core import format_number
 
     kind = s.column.type if isinstance(number, int) else "float" if isinstance(number, float) else "decimal"
     text = format_number(number, msgspec.structs.replace(s.column, type=kind))

@@ -9,12 +9,11 @@ import click
 from tallybook.cli.log import log_alerts
 from tallybook.cli.options import LOG, TABLE_OR_JSON, verb
 from tallybook.cli.terminal import Terminal, count, indented, listed
-from tallybook.errors import DONE, SOME_FAILED, USAGE
+from tallybook.core import DONE, SOME_FAILED, USAGE
 
 if TYPE_CHECKING:
-    from tallybook.alerts import Known
-    from tallybook.destinations.report import AlertReport
-    from tallybook.metrics import Catalog
+    from tallybook.core import AlertReport, Catalog
+    from tallybook.monitor import Known
 
 
 @verb(
@@ -82,7 +81,7 @@ def _how_much(told: dict[str, Any]) -> str:
 
 
 def _tell(terminal: Terminal, known: list[Known]) -> None:
-    from tallybook.alerts.message import OVER, command_of, named
+    from tallybook.monitor import OVER, command_of, named
 
     if not known:
         terminal.out("All is well.")
@@ -99,20 +98,20 @@ def _tell(terminal: Terminal, known: list[Known]) -> None:
 
 
 def _grouped(known: list[Known]) -> list[list[Known]]:
-    from tallybook.alerts.message import grouped
+    from tallybook.monitor import grouped
 
     return [*grouped(one for one in known if one.over is None), *grouped(one for one in known if one.over)]
 
 
 def _plain(one: Known) -> dict[str, Any]:
-    from tallybook.alerts.message import plain
+    from tallybook.monitor import plain
 
     return plain(one) | {"told": len(one.told)}
 
 
 def alerts_in_words(catalog: Catalog) -> list[str]:
     """What is told to whom, and what keeps it from being told in time."""
-    from tallybook.config.urls import alert_name
+    from tallybook.config import alert_name
 
     settings = catalog.alerts
     said = []
@@ -125,7 +124,7 @@ def alerts_in_words(catalog: Catalog) -> list[str]:
 
 
 def _quiet_in_words(catalog: Catalog) -> str:
-    from tallybook.timetable import Quiet, Timetable
+    from tallybook.core import Quiet, Timetable
 
     if catalog.alerts.quiet is None:
         return ""

@@ -12,11 +12,11 @@ from tallybook.cli.adapter_names import AdapterName
 from tallybook.cli.completions import of_words
 from tallybook.cli.options import BY, FROM, SCOPE, WHERE, Decorator, gathered, metrics, verb
 from tallybook.cli.terminal import Terminal, count
-from tallybook.destination_kinds import DESTINATIONS, EXPORT, QUERY, destination_kinds
+from tallybook.core import DESTINATIONS, EXPORT, QUERY, destination_kinds
 
 if TYPE_CHECKING:
     from tallybook.book import Book
-    from tallybook.result import Result
+    from tallybook.core import Result
 
 SHOWS = ("total", "average", "last", "first", "min", "max", "change")
 
@@ -56,24 +56,56 @@ class Question:
 
     def ask(self, book: Book) -> Result:
         return book.query(
-            *self.metrics, scope=self.scope, by=self.by, where=self.where, from_=self.from_, to=self.until,
-            last=self.last, show=self.show, fill=self.fill, totals=self.totals, as_of=self.as_of,
-            definition=self.definition, live=self.live, week_starts=self.week_starts, window=self.window,
-            compare=self.compare, top=self.top, sort=self.sort, limit=self.limit, having=self.having,
-        )  # fmt: skip
+            *self.metrics,
+            scope=self.scope,
+            by=self.by,
+            where=self.where,
+            from_=self.from_,
+            to=self.until,
+            last=self.last,
+            show=self.show,
+            fill=self.fill,
+            totals=self.totals,
+            as_of=self.as_of,
+            definition=self.definition,
+            live=self.live,
+            week_starts=self.week_starts,
+            window=self.window,
+            compare=self.compare,
+            top=self.top,
+            sort=self.sort,
+            limit=self.limit,
+            having=self.having,
+        )
 
     def csv(self, book: Book) -> str | None:
         """The CSV where the book writes it without an answer in between: of a plain question."""
         unusual = (
-            self.where, self.fill, self.totals, self.as_of, self.definition, self.live, self.window, self.compare,
-            self.top, self.sort, self.limit, self.having,
-        )  # fmt: skip
+            self.where,
+            self.fill,
+            self.totals,
+            self.as_of,
+            self.definition,
+            self.live,
+            self.window,
+            self.compare,
+            self.top,
+            self.sort,
+            self.limit,
+            self.having,
+        )
         if any(unusual):
             return None
         return book.csv(
-            *self.metrics, scope=self.scope, by=self.by, from_=self.from_, to=self.until, last=self.last, show=self.show,
+            *self.metrics,
+            scope=self.scope,
+            by=self.by,
+            from_=self.from_,
+            to=self.until,
+            last=self.last,
+            show=self.show,
             week_starts=self.week_starts,
-        )  # fmt: skip
+        )
 
 
 QUESTION: tuple[Decorator, ...] = (
@@ -82,34 +114,36 @@ QUESTION: tuple[Decorator, ...] = (
     BY,
     WHERE,
     FROM,
+    click.option("--last", metavar="SPAN", help='So far back instead of --from, as "12 weeks"; whole periods.'),
     click.option(
-        "--last", metavar="SPAN", help='So far back instead of --from, as "12 weeks"; whole periods.'
-    ),
-    click.option(
-        "--show", metavar="HOW", shell_complete=of_words(SHOWS),
+        "--show",
+        metavar="HOW",
+        shell_complete=of_words(SHOWS),
         help="What one number of a wider scope is: total, average, last, first, min, max or change.",
     ),
     click.option("--fill", is_flag=True, help="A row for every series in every covered period."),
     click.option("--totals", is_flag=True, help="Rows over all series, computed anew and not added up."),
     click.option("--as-of", metavar="DAY", help="As the book stood at the end of that day."),
-    click.option(
-        "--definition", metavar="ID", help="Under an older one; `tallybook metrics NAME` lists them."
-    ),
+    click.option("--definition", metavar="ID", help="Under an older one; `tallybook metrics NAME` lists them."),
     click.option("--live", is_flag=True, help="Ask the source itself, now; --to today is the day so far."),
     click.option(
-        "--compare", metavar="WITH",
+        "--compare",
+        metavar="WITH",
         help='Beside each number what it was: previous, year, or "1 month" ago, over as many days; and the change.',
     ),
     click.option(
-        "--window", metavar="SPAN",
+        "--window",
+        metavar="SPAN",
         help='Each row over the days up to its end: "28 days", "2 months", "month to date", "year to date", all.',
     ),
     click.option("--top", type=int, metavar="N", help="The N largest series; all others together as one."),
     click.option("--sort", multiple=True, metavar="COLUMN…", help="Rows in this order; -COLUMN is the largest first."),
     click.option("--limit", type=int, metavar="N", help="Only the first N rows."),
-    click.option("--having", multiple=True, metavar="CONDITION", help='Only rows like "revenue < 0", "mrr_change < -10%".'),
+    click.option(
+        "--having", multiple=True, metavar="CONDITION", help='Only rows like "revenue < 0", "mrr_change < -10%".'
+    ),
     click.option("--week-starts", metavar="DAY", help="Weeks from this weekday on, whatever the book says."),
-)  # fmt: skip
+)
 
 
 question = gathered(Question)
@@ -141,9 +175,16 @@ question = gathered(Question)
 )
 @question
 def query(
-    terminal: Terminal, asked: Question, form: str, file: Path | None, exact: bool, explain: bool, sql: bool,
-    chart: bool, spark: bool,
-) -> int:  # fmt: skip
+    terminal: Terminal,
+    asked: Question,
+    form: str,
+    file: Path | None,
+    exact: bool,
+    explain: bool,
+    sql: bool,
+    chart: bool,
+    spark: bool,
+) -> int:
     """Ask for metrics, any of them together.
 
     \b
@@ -198,7 +239,7 @@ def export(terminal: Terminal, asked: Question, file: str) -> int:
       tallybook export revenue --by plan --last "90 days" --to revenue.parquet
 
     --to is the file; days are --from and --until."""
-    from tallybook.destinations import writer_for
+    from tallybook.deliver import writer_for
 
     path = Path(file)
     writer_for(path)  # before the work, not after it
@@ -224,7 +265,7 @@ def _format(terminal: Terminal, form: str, file: Path | None) -> str:
 
 def _format_of(file: Path) -> str:
     """The format that the ending of a file says."""
-    from tallybook.destinations import kind_of_file
+    from tallybook.deliver import kind_of_file
 
     kind = kind_of_file(file, QUERY)
     if kind is not None:
@@ -237,7 +278,7 @@ def _format_of(file: Path) -> str:
 def _rendered(result: Result, form: str, exact: bool) -> bytes:
     from io import BytesIO
 
-    from tallybook.destinations.base import OutputSettings
+    from tallybook.deliver import OutputSettings
 
     destination, file = DESTINATIONS.adapter(form)(), BytesIO()
     given = {"exact": exact} if destination.kind.option("exact") else {}
@@ -254,7 +295,7 @@ def _give(terminal: Terminal, content: str | bytes, file: Path | None) -> None:
 
 
 def _write(terminal: Terminal, content: str | bytes, file: Path) -> None:
-    from tallybook.destinations import replacing
+    from tallybook.deliver import replacing
 
     with replacing(file) as opened:
         opened.write(content.encode() if isinstance(content, str) else content)

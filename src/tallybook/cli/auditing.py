@@ -11,12 +11,11 @@ from tallybook.cli.options import TABLE_OR_JSON, metrics, verb
 from tallybook.cli.terminal import Terminal, count, indented, listed, table
 
 if TYPE_CHECKING:
-    from tallybook.audit.recount import Audit
+    from tallybook.monitor import Audit
 
 
 def _seconds(_: click.Context, __: click.Parameter, value: str) -> float:
-    from tallybook.catalog.keys import SOURCE_KEYS
-    from tallybook.catalog.values import Wrong
+    from tallybook.config import SOURCE_KEYS, Wrong
 
     try:
         return float(SOURCE_KEYS["statement_timeout"].read(value))
@@ -27,17 +26,24 @@ def _seconds(_: click.Context, __: click.Parameter, value: str) -> float:
 @verb(
     metrics(required=False),
     click.option(
-        "--sample", type=click.IntRange(1, 100_000), default=20, metavar="N",
+        "--sample",
+        type=click.IntRange(1, 100_000),
+        default=20,
+        metavar="N",
         help="So many days, over all metrics; 20 if not given.",
     ),
     click.option("--seed", type=int, metavar="N", help="Choose the days that an audit with this seed chose."),
     click.option(
-        "--for", "seconds", default="60s", metavar="SPAN", callback=_seconds,
+        "--for",
+        "seconds",
+        default="60s",
+        metavar="SPAN",
+        callback=_seconds,
         help="Begin with no further day after so long; 60s if not given.",
     ),
     click.option("--restate", is_flag=True, help="Collect the days again of which the source says something else."),
     TABLE_OR_JSON,
-)  # fmt: skip
+)
 def audit(terminal: Terminal, metrics: tuple[str, ...], restate: bool, form: str, **asked: Any) -> int:
     """Count random old days again in the source, and tell where the book says something else.
 

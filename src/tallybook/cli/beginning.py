@@ -10,7 +10,7 @@ import click
 
 from tallybook.cli.options import TABLE_OR_JSON, verb
 from tallybook.cli.terminal import Terminal, count, table
-from tallybook.errors import DONE, DeclarationError
+from tallybook.core import DONE, DeclarationError
 
 if TYPE_CHECKING:
     from tallybook.draft import Draft
@@ -20,13 +20,22 @@ FILE = "tallybook.toml"
 
 @verb(
     click.argument("url", metavar="URL"),
-    click.option("--source", "name", default="app", metavar="NAME", help="What the source is called; app unless given."),
-    click.option("--to", "to", metavar="FILE", type=click.Path(path_type=Path, dir_okay=False),
-                 help="The file to write; tallybook.toml in the project's folder unless given."),
-    click.option("--timezone", default="UTC", metavar="ZONE", help="Whose days are counted, as Europe/Berlin; UTC unless given."),
+    click.option(
+        "--source", "name", default="app", metavar="NAME", help="What the source is called; app unless given."
+    ),
+    click.option(
+        "--to",
+        "to",
+        metavar="FILE",
+        type=click.Path(path_type=Path, dir_okay=False),
+        help="The file to write; tallybook.toml in the project's folder unless given.",
+    ),
+    click.option(
+        "--timezone", default="UTC", metavar="ZONE", help="Whose days are counted, as Europe/Berlin; UTC unless given."
+    ),
     click.option("--force", is_flag=True, help="Write over a file that is there."),
     TABLE_OR_JSON,
-)  # fmt: skip
+)
 def init(terminal: Terminal, url: str, name: str, to: Path | None, timezone: str, force: bool, form: str) -> int:
     """Look at a database and draft a tallybook.toml: signups, revenue, usage, subscriptions, balances.
 
@@ -38,7 +47,7 @@ def init(terminal: Terminal, url: str, name: str, to: Path | None, timezone: str
     It only reads: the catalogue, some hundred rows of each table, the first time of each metric. Every metric of the
     draft has been held against the database; comments say why it is there and what else it could be. A URL that may
     hold a password is not written: the file says ${DATABASE_URL}, which belongs into .env."""
-    from tallybook.config.urls import secrets_of
+    from tallybook.config import secrets_of
     from tallybook.draft import draft
 
     terminal.hide(secrets_of(url, {}))
@@ -61,7 +70,7 @@ def init(terminal: Terminal, url: str, name: str, to: Path | None, timezone: str
 
 def _check_words(name: str, timezone: str) -> None:
     """Raises DeclarationError when the file could not be read with them."""
-    from tallybook.catalog import build
+    from tallybook.config import build
 
     build({"book": {"timezone": timezone}, "sources": {name: {"url": "…"}}}, kinds={})
 
@@ -73,12 +82,15 @@ def _next(made: Draft) -> list[str]:
 
 def _described(made: Draft, place: Path) -> dict[str, Any]:
     return {
-        "file": str(place), "source": made.source, "url": made.url, "start": made.start and str(made.start),
+        "file": str(place),
+        "source": made.source,
+        "url": made.url,
+        "start": made.start and str(made.start),
         "metrics": [{"metric": i.name, "about": i.about, **i.keys, "why": i.why} for i in made.metrics],
         "in_comments": [i.name for i in made.spare],
         "skipped": [{"table": name, "why": why} for name, why in sorted(made.skipped.items())],
         "next": _next(made),
-    }  # fmt: skip
+    }
 
 
 def _tell(terminal: Terminal, made: Draft, place: Path) -> None:

@@ -10,8 +10,7 @@ import click
 from tallybook.cli.completions import of_metrics
 from tallybook.cli.options import BY, FROM, SCOPE, TABLE_OR_JSON, TO, WHERE, metrics, verb
 from tallybook.cli.terminal import Terminal, count, indented, listed, stretch, table
-from tallybook.errors import DONE, SOME_FAILED, TallybookError
-from tallybook.isolation import isolated
+from tallybook.core import DONE, SOME_FAILED, TallybookError, isolated
 
 if TYPE_CHECKING:
     from tallybook.book import Book
@@ -249,7 +248,7 @@ def diff(terminal: Terminal, metrics: tuple[str, ...], form: str, **asked: Any) 
     that is asked for."""
     found = terminal.book().diff(*metrics, **asked)
     if form == "json":
-        from tallybook.audit.diff import as_json
+        from tallybook.query import as_json
 
         terminal.json([as_json(one) for one in found])
     else:
@@ -277,7 +276,7 @@ def _declared(value: object) -> str:
 
 
 def _compared(terminal: Terminal, one: Mapping[str, Any]) -> Iterator[str]:
-    from tallybook.result.tables import period_label
+    from tallybook.core import period_label
 
     rows = one["rows"]
     dims = list(rows[0]["series"]) if rows else []
@@ -302,7 +301,7 @@ def _series_text(value: object) -> str:
 
 
 def _figures(row: Mapping[str, Any]) -> list[str]:
-    from tallybook.result.plain import plain_number
+    from tallybook.core import plain_number
 
     old, new, difference = (row[key] for key in ("old", "new", "difference"))
     told = ["–" if value is None else plain_number(value) for value in (old, new)]

@@ -14,10 +14,19 @@ from datetime import date
 from itertools import groupby, pairwise
 
 from tallybook.cli.terminal import count, table
-from tallybook.labels import OTHER, value_label
-from tallybook.result import Column, Result, Row
-from tallybook.result.formats import number_format
-from tallybook.result.tables import APPROXIMATE, CARRIED, INCOMPLETE, is_approximate, period_label
+from tallybook.core import (
+    APPROXIMATE,
+    CARRIED,
+    INCOMPLETE,
+    OTHER,
+    Column,
+    Result,
+    Row,
+    is_approximate,
+    number_format,
+    period_label,
+    value_label,
+)
 
 Style = Callable[..., str]
 """`Terminal.styled`: a text in these colours, or as it is."""
@@ -29,7 +38,7 @@ WIDTH = 80
 
 
 @dataclass
-class Series:
+class ChartSeries:
     """One line of a chart: a value a period, None where it cannot be known, with what is to be said of it."""
 
     label: str
@@ -41,7 +50,7 @@ class Series:
         return [value for value in self.values if value is not None]
 
 
-def series_of(result: Result, column: Column) -> tuple[list[date], list[Series]]:
+def series_of(result: Result, column: Column) -> tuple[list[date], list[ChartSeries]]:
     """The periods and every series of one metric over them; totals over all series are left out."""
     rows = [row for row in result.data if not row.get("total") and row["period"] is not None]
     periods = list(dict.fromkeys(row["period"] for row in rows))
@@ -56,7 +65,7 @@ def series_of(result: Result, column: Column) -> tuple[list[date], list[Series]]
         label = ", ".join(key) or column.label
         values = [_number(own[p][column.name]) if p in own else None for p in periods]
         marks = [_mark(own[p], column.name) if p in own else "" for p in periods]
-        found.append(Series(label, values, marks))
+        found.append(ChartSeries(label, values, marks))
     return periods, found
 
 
@@ -86,7 +95,7 @@ def _look(mark: str, colour: str, *, alone: bool = True) -> tuple[str, ...]:
 
 def sparklines(result: Result, style: Style, width: int | None) -> str:
     """A line for each metric and series: how it went, its least, greatest and last value."""
-    lines: list[tuple[list[str], Series]] = []
+    lines: list[tuple[list[str], ChartSeries]] = []
     for column in result.metric_columns:
         for series in series_of(result, column)[1]:
             names = [column.label, *([series.label] if result.dimension_columns else [])]
@@ -102,7 +111,7 @@ def sparklines(result: Result, style: Style, width: int | None) -> str:
     return "\n".join([style(told[0], "bold"), *drawn, *cut])
 
 
-def _spark(series: Series, style: Style, room: int | None) -> str:
+def _spark(series: ChartSeries, style: Style, room: int | None) -> str:
     """A bar a period, between the least and the greatest value of them all; a blank where there is none."""
     low, high = min(series.known, default=0.0), max(series.known, default=0.0)
     low = 0.0 if 0 < low <= high / 2 else low
@@ -127,7 +136,7 @@ def _bar(value: float | None, low: float, high: float) -> str:
     return BARS[round((value - low) / (high - low) * (len(BARS) - 1))]
 
 
-def _extremes(column: Column, series: Series) -> list[str]:
+def _extremes(column: Column, series: ChartSeries) -> list[str]:
     known = series.known
     if not known:
         return ["–", "–", "–"]
@@ -172,11 +181,11 @@ def _panel(result: Result, column: Column, style: Style, width: int, height: int
     return "\n".join([title, *lines, *_key(several, letters, style, result), *_more(left_out)])
 
 
-def _more(left_out: Sequence[Series]) -> list[str]:
+def _more(left_out: Sequence[ChartSeries]) -> list[str]:
     return [f"  and {len(left_out):,} smaller series"] if left_out else []
 
 
-def _key(several: Sequence[Series], letters: bool, style: Style, result: Result) -> list[str]:
+def _key(several: Sequence[ChartSeries], letters: bool, style: Style, result: Result) -> list[str]:
     """Which line is which, where there are several."""
     if not result.dimension_columns:
         return []
@@ -235,7 +244,7 @@ class Canvas:
         share = (value - self.low) / ((self.high - self.low) or 1.0)
         return round((1 - share) * (self.height * 4 - 1))
 
-    def draw(self, series: Series, letter: str, colour: str, *, alone: bool) -> None:
+    def draw(self, series: ChartSeries, letter: str, colour: str, *, alone: bool) -> None:
         """A line through the values of a series that follow one another; a letter at each instead, if one is given."""
         last = max(1, len(series.values) - 1)
         points = [

@@ -27,14 +27,12 @@ from tallybook.cli.options import (
     verb,
 )
 from tallybook.cli.terminal import Terminal, count, indented, table
-from tallybook.destination_kinds import known_destination
-from tallybook.errors import DONE, NOT_READY, USAGE, TallybookError
+from tallybook.core import DONE, NOT_READY, USAGE, TallybookError, known_destination
 
 if TYPE_CHECKING:
     from tallybook.book import Book
-    from tallybook.collect.look import Look
-    from tallybook.collect.report import MetricReport, RunReport
-    from tallybook.metrics import Catalog, Delivery
+    from tallybook.collect import Inspection, MetricReport, RunReport
+    from tallybook.core import Catalog, Delivery
 
 # --- check
 
@@ -73,7 +71,7 @@ def check(terminal: Terminal, source: bool, form: str) -> int:
 
 def _experimental(book: Book) -> list[tuple[str, str]]:
     """(source, sentence) for each source whose adapter is not known to work."""
-    from tallybook.source_kinds import kind_of
+    from tallybook.core import kind_of
 
     kinds = {name: kind_of(source.url) for name, source in book.project.catalog.sources.items()}
     return [(name, kind.experimental_in_words) for name, kind in kinds.items() if kind and kind.experimental]
@@ -88,12 +86,12 @@ def _doubts(book: Book) -> dict[str, list[str]]:
 
 
 def _meanings(catalog: Catalog) -> dict[str, str]:
-    from tallybook.catalog import explain_assumptions
+    from tallybook.config import explain_assumptions
 
     return {name: explain_assumptions(metric, catalog.book.timezone) for name, metric in catalog.metrics.items()}
 
 
-def _checked(catalog: Catalog, looks: list[Look]) -> dict[str, Any]:
+def _checked(catalog: Catalog, looks: list[Inspection]) -> dict[str, Any]:
     found = {look.metric: look for look in looks}
     told = []
     for name, meaning in _meanings(catalog).items():
@@ -127,7 +125,7 @@ def _handed(delivery: Delivery) -> str:
     return f"{delivery.name} keeps {asked} in {shown(delivery)}."
 
 
-def _tell_checked(terminal: Terminal, catalog: Catalog, looks: list[Look]) -> None:
+def _tell_checked(terminal: Terminal, catalog: Catalog, looks: list[Inspection]) -> None:
     found = {look.metric: look for look in looks}
     for name, meaning in _meanings(catalog).items():
         terminal.out(terminal.wrapped(meaning).replace(name, terminal.styled(name, "bold"), 1))
@@ -168,10 +166,11 @@ COLLECTED: tuple[Decorator, ...] = (
     SOURCES,
     SOURCE_AS_OF,
     click.option(
-        "--older-source", is_flag=True,
+        "--older-source",
+        is_flag=True,
         help="Overwrite also days that were last read when their source was known further.",
     ),
-)  # fmt: skip
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -207,9 +206,13 @@ def plan(terminal: Terminal, asked: Collected, every: bool, form: str) -> int:
 
     sources = overridden(terminal, asked.sources)
     made = terminal.book().plan(
-        *asked.metrics, from_=asked.from_, to=asked.to, sources=sources, source_as_of=asked.source_as_of,
+        *asked.metrics,
+        from_=asked.from_,
+        to=asked.to,
+        sources=sources,
+        source_as_of=asked.source_as_of,
         older_source=asked.older_source,
-    )  # fmt: skip
+    )
     groups = described(made, every=every)
     changes = searches(made, every=every)
     reports = list(made.reports.values())
@@ -230,10 +233,15 @@ def plan(terminal: Terminal, asked: Collected, every: bool, form: str) -> int:
     *COLLECTED,
     TABLE_OR_JSON,
     click.option("--quiet", is_flag=True, help="Say nothing but what went wrong."),
-    click.option("--source-moved", "moved", multiple=True, metavar="NAME",
-                 help="This source is another database from now on: what it is, is recorded anew."),
+    click.option(
+        "--source-moved",
+        "moved",
+        multiple=True,
+        metavar="NAME",
+        help="This source is another database from now on: what it is, is recorded anew.",
+    ),
     LOG,
-)  # fmt: skip
+)
 @collected
 def run(terminal: Terminal, asked: Collected, form: str, quiet: bool, moved: tuple[str, ...]) -> int:
     """Collect every closed day that is missing, oldest first, and the last few again for late rows; then bring
@@ -252,9 +260,15 @@ def run(terminal: Terminal, asked: Collected, form: str, quiet: bool, moved: tup
     terminal.event("run_started", metrics=list(asked.metrics))
     with progress(terminal, quiet=quiet) as on_progress:
         report = terminal.book().run(
-            *asked.metrics, from_=asked.from_, to=asked.to, sources=sources, source_as_of=asked.source_as_of,
-            source_moved=moved, older_source=asked.older_source, on_progress=on_progress,
-        )  # fmt: skip
+            *asked.metrics,
+            from_=asked.from_,
+            to=asked.to,
+            sources=sources,
+            source_as_of=asked.source_as_of,
+            source_moved=moved,
+            older_source=asked.older_source,
+            on_progress=on_progress,
+        )
     log_run(terminal, report)
     if form == "json":
         terminal.json(report.to_dict())

@@ -10,7 +10,7 @@ import click
 from tallybook.cli.terminal import Terminal
 
 if TYPE_CHECKING:
-    from tallybook.metrics import Catalog
+    from tallybook.core import Catalog
 
 Complete = Callable[[click.Context, click.Parameter, str], list[str]]
 
@@ -64,7 +64,7 @@ def _dimensions(ctx: click.Context) -> list[str]:
 def _catalog(ctx: click.Context) -> Catalog | None:
     """What is declared, mostly from the cache; None where the project cannot be read."""
     from tallybook.config import load
-    from tallybook.errors import TallybookError
+    from tallybook.core import TallybookError
 
     terminal = ctx.find_object(Terminal)
     if terminal is None:

@@ -8,11 +8,10 @@ import click
 
 from tallybook.cli.options import TABLE_OR_JSON, verb
 from tallybook.cli.terminal import Terminal, count, indented
-from tallybook.destinations.report import DIFFERS, WOULD
-from tallybook.errors import DONE
+from tallybook.core import DIFFERS, DONE, WOULD
 
 if TYPE_CHECKING:
-    from tallybook.destinations.report import DeliveryReport
+    from tallybook.core import DeliveryReport
 
 
 @verb(
@@ -36,7 +35,7 @@ def deliver(terminal: Terminal, names: tuple[str, ...], force: bool, dry_run: bo
     In a workbook or Google Sheet that is there only our cells are written; sheets, charts and formulas of people stay as they
     are. Where nothing is new nothing is written. A file that is open elsewhere waits for the next run (exit
     code 1), the others are delivered."""
-    from tallybook.destinations.report import exit_code
+    from tallybook.core import exit_code
 
     reports = terminal.book().deliver(*names, force=force, dry_run=dry_run, verify=verify)
     if form == "json":

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from tallybook.cli.terminal import Terminal, indented
-from tallybook.errors import (
+from tallybook.core import (
     BUG,
     NOT_READY,
     USAGE,

@@ -10,17 +10,28 @@ import click
 from tallybook.cli.completions import of_metrics
 from tallybook.cli.options import TABLE_OR_JSON, metrics, verb
 from tallybook.cli.terminal import Terminal, count, listed, stretch
-from tallybook.errors import DONE
+from tallybook.core import DONE
 
 
 @verb(
     metrics(required=False),
-    click.option("--person", multiple=True, metavar="ID", help="An id that count(distinct …) counted, or of the column of per; see below."),
-    click.option("--in", "within", multiple=True, metavar="METRIC…", shell_complete=of_metrics,
-                 help="With --person: the metrics to take it out of; repeat it, or put commas."),
+    click.option(
+        "--person",
+        multiple=True,
+        metavar="ID",
+        help="An id that count(distinct …) counted, or of the column of per; see below.",
+    ),
+    click.option(
+        "--in",
+        "within",
+        multiple=True,
+        metavar="METRIC…",
+        shell_complete=of_metrics,
+        help="With --person: the metrics to take it out of; repeat it, or put commas.",
+    ),
     click.option("--yes", is_flag=True, help="Do not ask."),
     TABLE_OR_JSON,
-)  # fmt: skip
+)
 def forget(
     terminal: Terminal, metrics: tuple[str, ...], person: tuple[str, ...], within: tuple[str, ...], yes: bool, form: str
 ) -> int:

@@ -11,10 +11,10 @@ import click
 
 from tallybook.cli.options import form, verb
 from tallybook.cli.terminal import Terminal, count, table
-from tallybook.errors import DONE, SOME_FAILED
+from tallybook.core import DONE, SOME_FAILED
 
 if TYPE_CHECKING:
-    from tallybook.audit.status import Status
+    from tallybook.monitor import Status
 
 
 @verb(
@@ -36,7 +36,7 @@ def status(terminal: Terminal, form: str, out: Path | None) -> int:
     if out is None:
         terminal.data(text)
     else:
-        from tallybook.destinations import replacing
+        from tallybook.deliver import replacing
 
         with replacing(out) as file:
             file.write(text.encode())
@@ -72,7 +72,7 @@ def _runs(found: Status) -> list[str]:
     last, running = found.last_run, " (at work)" if found.running else ""
     lines = [f"last run  {last['run']}, {_minute(last['started'])} UTC: {last['status']}{running}"] if last else []
     if found.next_due is not None:
-        from tallybook.calendar import zone
+        from tallybook.core import zone
 
         there = found.next_due.astimezone(zone(found.timezone))
         lines.append(f"next due  {there:%Y-%m-%d %H:%M} in {found.timezone}")

@@ -11,7 +11,7 @@ from tallybook.cli.options import TABLE_OR_JSON, verb
 from tallybook.cli.terminal import Terminal, count, stretch, table
 
 if TYPE_CHECKING:
-    from tallybook.history import Imported
+    from tallybook.collect import Imported
 
 SHOWN = 20
 """Differences in words; JSON has them all."""
@@ -23,20 +23,29 @@ SHOWN = 20
     click.option("--day", metavar="COLUMN", help="The column of days; day, date or period if not given."),
     click.option("--value", metavar="COLUMN", help="The column of values; the metric or value if not given."),
     click.option(
-        "--dims", metavar="DIM…",
+        "--dims",
+        metavar="DIM…",
         help='Dimensions that are columns, as plan,country=Land; those of the metric that are there if not given, "" for none.',
     ),
-    click.option("--tab", metavar="NAME", help="The sheet of a workbook; that of the address, or the first, if not given."),
+    click.option(
+        "--tab", metavar="NAME", help="The sheet of a workbook; that of the address, or the first, if not given."
+    ),
     click.option("--dates", type=click.Choice(("dmy", "mdy")), help="How 01/02/2024 is meant, where no line tells."),
     click.option("--decimal", type=click.Choice((".", ",")), help="What stands before decimals, where no line tells."),
-    click.option("--skip", metavar="N", type=click.IntRange(min=0), default=0, help="Lines before the heads, as a title."),
-    click.option("--headings", metavar="N", type=click.IntRange(min=1), default=1, help="How many lines the heads have."),
+    click.option(
+        "--skip", metavar="N", type=click.IntRange(min=0), default=0, help="Lines before the heads, as a title."
+    ),
+    click.option(
+        "--headings", metavar="N", type=click.IntRange(min=1), default=1, help="How many lines the heads have."
+    ),
     click.option("--across", is_flag=True, help="A column for each day, as in a pivot."),
-    click.option("--ignore", metavar="TEXT", multiple=True, help="Leave out lines and columns with this text, as Total."),
+    click.option(
+        "--ignore", metavar="TEXT", multiple=True, help="Leave out lines and columns with this text, as Total."
+    ),
     click.option("--check", is_flag=True, help="Compare with what is collected; store nothing."),
     click.option("--dry-run", is_flag=True, help="Read all of it and store nothing."),
     TABLE_OR_JSON,
-)  # fmt: skip
+)
 def import_(terminal: Terminal, metric: str, file: str, form: str, **how: Any) -> int:
     """Take over history of a metric that another tool or a person has: one finished value a day, from a CSV file,
     an Excel workbook or a Google Sheet.

@@ -11,7 +11,7 @@ import click
 from tallybook.cli.completions import of_metrics
 from tallybook.cli.options import TABLE_OR_JSON, verb
 from tallybook.cli.terminal import Terminal, count, listed, stretch, table
-from tallybook.errors import DONE, SOME_FAILED
+from tallybook.core import DONE, SOME_FAILED
 
 # --- metrics
 
@@ -40,7 +40,7 @@ def metrics(terminal: Terminal, name: str | None, form: str) -> int:
 
 
 def _meaning(terminal: Terminal, name: str) -> str:
-    from tallybook.catalog import explain_assumptions
+    from tallybook.config import explain_assumptions
 
     catalog = terminal.book().project.catalog
     return explain_assumptions(catalog.metrics[name], catalog.book.timezone)
@@ -134,9 +134,14 @@ def compact(terminal: Terminal, form: str) -> int:
 
 
 @verb(
-    click.option("--set-aside", "aside", is_flag=True, help="When the ledger is lost: rename the folder of the book, and start a new book."),
+    click.option(
+        "--set-aside",
+        "aside",
+        is_flag=True,
+        help="When the ledger is lost: rename the folder of the book, and start a new book.",
+    ),
     TABLE_OR_JSON,
-)  # fmt: skip
+)
 def doctor(terminal: Terminal, aside: bool, form: str) -> int:
     """Check that the book is what it says it is: ledger, files, covered days. Exit code 1 when it is not.
 

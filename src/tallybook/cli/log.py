@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from tallybook.cli.terminal import Terminal
 
 if TYPE_CHECKING:
-    from tallybook.collect.report import OnProgress, Progress, RunReport
-    from tallybook.destinations.report import AlertReport
+    from tallybook.collect import OnProgress, RunProgress, RunReport
+    from tallybook.core import AlertReport
 
 OFTEN_ENOUGH = timedelta(seconds=10)
 """Between two lines about how far a run is."""
@@ -66,7 +66,7 @@ def logged_progress(terminal: Terminal) -> OnProgress:
     """Tells how far a run is, every now and then."""
     told = terminal.clock()
 
-    def tell(seen: Progress) -> None:
+    def tell(seen: RunProgress) -> None:
         nonlocal told
         if terminal.clock() - told >= OFTEN_ENOUGH:
             told = terminal.clock()

@@ -10,12 +10,12 @@ import click
 
 from tallybook.cli.options import TABLE_OR_JSON, verb
 from tallybook.cli.terminal import Terminal, count
-from tallybook.errors import DONE, DeclarationError
-from tallybook.store import IN_LEDGER, SCHEMA, Place
+from tallybook.core import DONE, DeclarationError
+from tallybook.storage import IN_LEDGER, SCHEMA, BookLocation
 
 if TYPE_CHECKING:
     from tallybook.config import Project
-    from tallybook.store.copying import Copied
+    from tallybook.storage import Copied
 
 SQLITE = "sqlite"
 VARIABLE = "LEDGER_URL"
@@ -23,11 +23,19 @@ VARIABLE = "LEDGER_URL"
 
 
 @verb(
-    click.option("--to-ledger", metavar="URL", help="A PostgreSQL database; or sqlite, for a file in the folder of the points."),
-    click.option("--to-schema", metavar="NAME", help="The schema of that database, if it is not the one of the project."),
-    click.option("--to-store", metavar="FOLDER", help="A folder beside tallybook.toml for the points; or ledger, to keep them in the PostgreSQL ledger."),
+    click.option(
+        "--to-ledger", metavar="URL", help="A PostgreSQL database; or sqlite, for a file in the folder of the points."
+    ),
+    click.option(
+        "--to-schema", metavar="NAME", help="The schema of that database, if it is not the one of the project."
+    ),
+    click.option(
+        "--to-store",
+        metavar="FOLDER",
+        help="A folder beside tallybook.toml for the points; or ledger, to keep them in the PostgreSQL ledger.",
+    ),
     TABLE_OR_JSON,
-)  # fmt: skip
+)
 def move(terminal: Terminal, to_ledger: str | None, to_schema: str | None, to_store: str | None, form: str) -> int:
     """Copy the book to another ledger, another place for its points, or both, and verify the copy.
 
@@ -61,7 +69,7 @@ def move(terminal: Terminal, to_ledger: str | None, to_schema: str | None, to_st
 
 
 def _check_url(terminal: Terminal, url: str) -> None:
-    from tallybook.config.urls import masked_url, secrets_of, wrong_ledger
+    from tallybook.config import masked_url, secrets_of, wrong_ledger
 
     terminal.hide(secrets_of(url, {}))
     if wrong := wrong_ledger(url):
@@ -71,7 +79,7 @@ def _check_url(terminal: Terminal, url: str) -> None:
         )
 
 
-def _place(project: Project, ledger: str | None, schema: str | None, store: str | None) -> Place:
+def _place(project: Project, ledger: str | None, schema: str | None, store: str | None) -> BookLocation:
     """Where to; what is not said stays as it is."""
     here = project.place
     url = "" if ledger == SQLITE else ledger or here.ledger
@@ -81,16 +89,18 @@ def _place(project: Project, ledger: str | None, schema: str | None, store: str 
         folder = None
     else:
         folder = project.folder / store if store else here.folder
-    return Place(folder=folder, ledger=url, schema=schema or (here.schema if url else SCHEMA), access=here.access)
+    return BookLocation(
+        folder=folder, ledger=url, schema=schema or (here.schema if url else SCHEMA), access=here.access
+    )
 
 
-def _lines(project: Project, place: Place, store: str | None) -> tuple[list[str], str]:
+def _lines(project: Project, place: BookLocation, store: str | None) -> tuple[list[str], str]:
     """(the lines of [book], the line of .env that they need)."""
     lines, dotenv = [], ""
     if place.ledger:
         variable = next((name for name, value in project.variables.items() if value == place.ledger), None)
         if variable is None:
-            from tallybook.config.urls import masked_url
+            from tallybook.config import masked_url
 
             dotenv = f"{VARIABLE}='{masked_url(place.ledger)}'"
         lines.append(f'ledger = "${{{variable or VARIABLE}}}"')
@@ -144,6 +154,3 @@ def _told(done: Copied) -> str:
     parts: Sequence[str] = (f"Version {done.version}", count(done.files, "file"), count(done.bytes, "byte"))
     missing = f" {count(done.missing, 'file')} of older versions were missing before." if done.missing else ""
     return f"{', '.join(parts)}: copied, and read again to compare.{missing}"
-
-
-__all__ = ["backup", "move", "restore"]

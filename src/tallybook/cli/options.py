@@ -82,22 +82,33 @@ def form(*forms: str) -> Decorator:
 
 TABLE_OR_JSON = form("table", "json")
 LOG = click.option(
-    "--log", type=click.Choice(LOGS), expose_value=False,
+    "--log",
+    type=click.Choice(LOGS),
+    expose_value=False,
     help="What happens, line by line on stderr; or TALLYBOOK_LOG=json in the environment.",
-)  # fmt: skip
+)
 SCOPES = ("day", "week", "month", "quarter", "year", "all")
 SCOPE = click.option(
-    "--scope", default="day", metavar="SCOPE", shell_complete=of_words(SCOPES),
+    "--scope",
+    default="day",
+    metavar="SCOPE",
+    shell_complete=of_words(SCOPES),
     help="day (the default), week, month, quarter, year, all.",
-)  # fmt: skip
+)
 BY = click.option(
-    "--by", multiple=True, metavar="DIM…", shell_complete=of_dimensions,
+    "--by",
+    multiple=True,
+    metavar="DIM…",
+    shell_complete=of_dimensions,
     help="Split by these dimensions; repeat it, or put commas.",
-)  # fmt: skip
+)
 WHERE = click.option(
-    "--where", multiple=True, metavar="FILTER", shell_complete=of_filters,
+    "--where",
+    multiple=True,
+    metavar="FILTER",
+    shell_complete=of_filters,
     help="dim=value, dim!=value, dim= for null, \"dim=''\" for the empty text. Another dimension: and; the same one again: or.",
-)  # fmt: skip
+)
 FROM = click.option("--from", "from_", metavar="DAY", help="The first day; 2026-03-01, yesterday or today.")
 TO = click.option("--to", metavar="DAY", help="The last day, included.")
 
@@ -113,9 +124,13 @@ def urls_of(_: click.Context, __: click.Parameter, values: Sequence[str]) -> dic
 
 
 SOURCES = click.option(
-    "--source", "sources", multiple=True, metavar="NAME=URL", callback=urls_of,
+    "--source",
+    "sources",
+    multiple=True,
+    metavar="NAME=URL",
+    callback=urls_of,
     help="Read a copy of this source instead; needs --source-as-of, or `fresh` declared.",
-)  # fmt: skip
+)
 
 
 def _instant(_: click.Context, __: click.Parameter, value: str | None) -> datetime | None:
@@ -131,9 +146,11 @@ def _instant(_: click.Context, __: click.Parameter, value: str | None) -> dateti
 
 
 SOURCE_AS_OF = click.option(
-    "--source-as-of", metavar="INSTANT", callback=_instant,
+    "--source-as-of",
+    metavar="INSTANT",
+    callback=_instant,
     help="When the copy was taken, as 2026-03-01T04:00Z: later days stay uncovered.",
-)  # fmt: skip
+)
 
 
 def overridden(terminal: Terminal, sources: Mapping[str, str]) -> Mapping[str, str]:

@@ -1,4 +1,4 @@
-"""A `Plan` in words and statements: what `run` would ask, and why that way."""
+"""A `RunPlan` in words and statements: what `run` would ask, and why that way."""
 
 from __future__ import annotations
 
@@ -6,13 +6,11 @@ from collections.abc import Iterator, Sequence
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
-from tallybook import calendar
-from tallybook.calendar import ONE_DAY
 from tallybook.cli.terminal import count, indented, listed, stretch
+from tallybook.core import ONE_DAY, calendar
 
 if TYPE_CHECKING:
-    from tallybook.collect.plan import Plan, Work
-    from tallybook.collect.statements import Group, KeyedPlan
+    from tallybook.collect import Group, KeyedPlan, RunPlan, Work
 
 Stretches = Sequence[tuple[date, date]]
 SUMS = "counts and sums"
@@ -20,7 +18,7 @@ SHOWN_DAYS = 2
 """Days whose bounds are written out where one statement serves many, unless all are asked for."""
 
 
-def described(plan: Plan, *, every: bool) -> list[dict[str, Any]]:
+def described(plan: RunPlan, *, every: bool) -> list[dict[str, Any]]:
     """A dict per group: metrics, days, the plan and its why, statements (of the first day unless `every`).
 
     Asks the sources for their own plan of one day; closes them."""
@@ -49,14 +47,13 @@ def _described(work: Work, *, every: bool) -> dict[str, Any]:
         "plan": how,
         "why": why,
         "statements": [
-            {"what": what, "from": str(first), "to": str(last), "sql": sql}
-            for what, first, last, sql in statements
+            {"what": what, "from": str(first), "to": str(last), "sql": sql} for what, first, last, sql in statements
         ],
         "all_statements": every or indexed is None or work.days == 1,
-    }  # fmt: skip
+    }
 
 
-def searches(plan: Plan, *, every: bool) -> list[dict[str, Any]]:
+def searches(plan: RunPlan, *, every: bool) -> list[dict[str, Any]]:
     """How it was found out which days hold facts that changed: the statement (with the bounds of two days unless
     `every`), and the days."""
     return [
@@ -75,8 +72,7 @@ def searches(plan: Plan, *, every: bool) -> list[dict[str, Any]]:
 
 def _how(work: Work) -> tuple[str, str, bool | None]:
     """(plan, why, whether an index serves single days; None where that is not the question)."""
-    from tallybook.collect.gather import by_index
-    from tallybook.collect.statements import INTERVAL_PLAN
+    from tallybook.collect import INTERVAL_PLAN, by_index
 
     group = work.group
     if group is None:
@@ -98,7 +94,7 @@ def _first(work: Work, *, indexed: bool | None) -> Stretches:
 
 def _statements(work: Work, stretches: Stretches, *, indexed: bool | None) -> Iterator[tuple[str, date, date, str]]:
     """(what it fetches, first day, last day, SQL), as `collect.gather` sends them."""
-    from tallybook.collect.statements import INTERVAL_PLAN
+    from tallybook.collect import INTERVAL_PLAN
 
     group = work.group
     if group is None:

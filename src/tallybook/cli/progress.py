@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from tallybook.cli.terminal import Terminal
 
 if TYPE_CHECKING:
-    from tallybook.collect.report import OnProgress, Progress
+    from tallybook.collect import OnProgress, RunProgress
 
 
 @contextmanager
@@ -28,13 +28,17 @@ def progress(terminal: Terminal, *, quiet: bool) -> Iterator[OnProgress | None]:
     from rich.progress import BarColumn, Progress as Bar, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
     bar = Bar(
-        TextColumn("{task.description}", markup=False), BarColumn(), TaskProgressColumn(),
-        TextColumn("{task.fields[rate]}", markup=False), TimeRemainingColumn(),
-        console=Console(file=terminal.stderr), transient=True,
-    )  # fmt: skip
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        TaskProgressColumn(),
+        TextColumn("{task.fields[rate]}", markup=False),
+        TimeRemainingColumn(),
+        console=Console(file=terminal.stderr),
+        transient=True,
+    )
     task = bar.add_task("looking at the sources", total=None, rate="")
 
-    def told(seen: Progress) -> None:
+    def told(seen: RunProgress) -> None:
         what = seen.what if seen.done < seen.of else "writing the book"
         bar.update(task, description=what, total=seen.of, completed=seen.done)
         speed = bar.tasks[0].speed

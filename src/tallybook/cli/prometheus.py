@@ -6,10 +6,10 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from tallybook import calendar
+from tallybook.core import calendar
 
 if TYPE_CHECKING:
-    from tallybook.audit.status import Status
+    from tallybook.monitor import Status
 
 Sample = tuple[dict[str, str], float]
 

@@ -12,12 +12,11 @@ import click
 from tallybook.cli.adapter_names import AdapterName
 from tallybook.cli.options import LOG, verb
 from tallybook.cli.terminal import Terminal
-from tallybook.errors import DONE, DestinationError, QueryError
-from tallybook.schedule import files_for, job_of
-from tallybook.scheduler_kinds import SCHEDULERS
+from tallybook.core import DONE, SCHEDULERS, DestinationError, QueryError
+from tallybook.monitor import files_for, job_of
 
 if TYPE_CHECKING:
-    from tallybook.schedule import File
+    from tallybook.monitor import ScheduleFile
 
 # --- schedule
 
@@ -34,12 +33,16 @@ def _clock(_: click.Context, __: click.Parameter, value: str | None) -> time | N
 @verb(
     click.argument("scheduler", type=AdapterName(SCHEDULERS.__contains__, SCHEDULERS.names)),
     click.option(
-        "--at", metavar="HH:MM", callback=_clock,
+        "--at",
+        metavar="HH:MM",
+        callback=_clock,
         help="When, in the book's zone; [schedule] at of tallybook.toml, or 03:30, unless given.",
     ),
     click.option("--out", metavar="DIR", type=click.Path(path_type=Path), help="Write the files there."),
-    click.option("--utc", is_flag=True, help="cron: for a machine whose clock shows UTC and whose cron knows no zones."),
-)  # fmt: skip
+    click.option(
+        "--utc", is_flag=True, help="cron: for a machine whose clock shows UTC and whose cron knows no zones."
+    ),
+)
 def schedule(terminal: Terminal, scheduler: str, at: time | None, out: Path | None, utc: bool) -> int:
     """Print what makes a scheduler start `tallybook run` every day: lines or files, with where they belong.
 
@@ -80,13 +83,13 @@ def _user() -> str:
         return ""
 
 
-def _shown(file: File, *, alone: bool) -> str:
+def _shown(file: ScheduleFile, *, alone: bool) -> str:
     """A file as it is, under its name where there are several."""
     return file.text if alone else f"# ------ {file.name}\n{file.text}"
 
 
 def _write(path: Path, text: str) -> None:
-    from tallybook.destinations import replacing
+    from tallybook.deliver import replacing
 
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -101,11 +104,13 @@ def _write(path: Path, text: str) -> None:
 
 @verb(
     click.option(
-        "--schedule", "cron", metavar="CRON",
+        "--schedule",
+        "cron",
+        metavar="CRON",
         help='When, as "30 3 * * *" in the book\'s zone; [schedule] of tallybook.toml unless given.',
     ),
     LOG,
-)  # fmt: skip
+)
 def serve(terminal: Terminal, cron: str | None) -> int:
     """Stay and run whenever it is due: for containers and machines without a scheduler.
 

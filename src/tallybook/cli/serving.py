@@ -10,10 +10,8 @@ from tallybook.cli.failures import as_dict, as_ours
 from tallybook.cli.log import log_alerts, log_run, logged_progress
 from tallybook.cli.signals import Stop
 from tallybook.cli.terminal import Terminal
-from tallybook.destinations.report import AlertReport
-from tallybook.errors import Busy, DeclarationError, QueryError, TallybookError
-from tallybook.schedule import daemon
-from tallybook.timetable import NeverDue, Timetable
+from tallybook.core import AlertReport, Busy, DeclarationError, NeverDue, QueryError, TallybookError, Timetable
+from tallybook.monitor import DaemonContext, serve_daily
 
 HELD = ("done", "some failed", "source not ready", "failed")
 """How a run ends that came to its end; others were cut short and are made up for."""
@@ -35,11 +33,17 @@ class Serving:
         self.terminal.event("serving", schedule=self.table.cron, timezone=self.table.zone)
         last = last_run(self.terminal.book())
         self.terminal.book().close()  # each run opens its own
-        means = daemon.Means(
-            timetable=self.timetable, clock=self.terminal.clock, wait=self.stop.wait, run=self.run,
-            last=last, jitter=lambda: random.uniform(0, self.most_jitter), waiting=self.waiting, meanwhile=self.meanwhile,
-        )  # fmt: skip
-        daemon.serve(means)
+        means = DaemonContext(
+            timetable=self.timetable,
+            clock=self.terminal.clock,
+            wait=self.stop.wait,
+            run=self.run,
+            last=last,
+            jitter=lambda: random.uniform(0, self.most_jitter),
+            waiting=self.waiting,
+            meanwhile=self.meanwhile,
+        )
+        serve_daily(means)
         self.terminal.event("stopped")
 
     def timetable(self) -> Timetable:

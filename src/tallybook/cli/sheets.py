@@ -11,14 +11,11 @@ import click
 from tallybook.cli.options import TABLE_OR_JSON, verb
 from tallybook.cli.terminal import Terminal, indented, table
 from tallybook.cli.verbs import Lazy, Verb, project
-from tallybook.errors import DONE, NOT_READY, USAGE
+from tallybook.core import DONE, NOT_READY, USAGE
 
 if TYPE_CHECKING:
-    from tallybook.metrics import Catalog
-    from tallybook.sheets.doctor import Finding
-    from tallybook.sheets.keep import Keys
-    from tallybook.sheets.places import Places
-    from tallybook.sheets.rows import Sheet
+    from tallybook.core import Catalog
+    from tallybook.sheets import Finding, Keys, Places, WorksheetRows
 
 VERBS = {
     "Google Sheets": {
@@ -33,9 +30,13 @@ API = click.option("--api", metavar="URL", help="Ask this address instead of Goo
 
 
 @click.group(
-    cls=Lazy, verbs=VERBS, invoke_without_command=True, subcommand_metavar="VERB …", options_metavar="[--project DIR]",
+    cls=Lazy,
+    verbs=VERBS,
+    invoke_without_command=True,
+    subcommand_metavar="VERB …",
+    options_metavar="[--project DIR]",
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
-)  # fmt: skip
+)
 @project
 @click.pass_context
 def sheets(ctx: click.Context) -> int:
@@ -58,9 +59,8 @@ def sheets(ctx: click.Context) -> int:
 
 def environment(terminal: Terminal) -> Mapping[str, str]:
     """The environment, and behind it the project's .env."""
-    from tallybook.config.files import read_optional
-    from tallybook.config.variables import parse_dotenv
-    from tallybook.errors import Problems
+    from tallybook.config import parse_dotenv, read_optional
+    from tallybook.core import Problems
 
     problems = Problems()
     found = parse_dotenv(read_optional(terminal.folder / ".env"), problems)
@@ -74,8 +74,7 @@ def clock(terminal: Terminal) -> datetime:
 
 def opened(terminal: Terminal, api: str | None) -> tuple[Keys, Places]:
     """The keys that there are, hidden from all output, and where to ask. Raises DeclarationError."""
-    from tallybook.sheets.keep import find
-    from tallybook.sheets.places import Places
+    from tallybook.sheets import Places, find
 
     env = environment(terminal)
     keys = find(env)
@@ -83,10 +82,9 @@ def opened(terminal: Terminal, api: str | None) -> tuple[Keys, Places]:
     return keys, Places.of(api, env)
 
 
-def worksheets_of(keys: Keys, places: Places, document: str) -> list[Sheet]:
+def worksheets_of(keys: Keys, places: Places, document: str) -> list[WorksheetRows]:
     """Those that have cells. Raises DestinationRefused, SignInError or DestinationUnavailable."""
-    from tallybook.sheets.api import Api
-    from tallybook.sheets.rows import SHAPE, sheets_of
+    from tallybook.sheets import SHAPE, Api, sheets_of
 
     return [sheet for sheet in sheets_of(Api(keys, places).read(document, fields=SHAPE)) if sheet.grid]
 
@@ -94,7 +92,7 @@ def worksheets_of(keys: Keys, places: Places, document: str) -> list[Sheet]:
 def declared(terminal: Terminal) -> Catalog | None:
     """The declarations of the project, where there is one that can be read."""
     from tallybook.config import load
-    from tallybook.errors import TallybookError
+    from tallybook.core import TallybookError
 
     try:
         return load(terminal.folder, terminal.env).catalog
@@ -102,9 +100,9 @@ def declared(terminal: Terminal) -> Catalog | None:
         return None
 
 
-def described(terminal: Terminal, document: str, found: Sequence[Sheet], places: Places) -> dict[str, Any]:
+def described(terminal: Terminal, document: str, found: Sequence[WorksheetRows], places: Places) -> dict[str, Any]:
     """The document and its worksheets with what is pasted for each, for people and programs alike."""
-    from tallybook.sheets import places as google, words
+    from tallybook.sheets import delivery_lines, link, python_lines, session_lines
 
     catalog = declared(terminal)
     metrics, taken = (list(catalog.metrics), list(catalog.deliveries)) if catalog else ([], [])
@@ -112,18 +110,29 @@ def described(terminal: Terminal, document: str, found: Sequence[Sheet], places:
     for sheet in found:
         kept_by, paste = _delivery_of(sheet, document, catalog), ""
         if not kept_by:
-            paste = words.delivery(document, sheet, metrics=metrics[:5], taken=taken, api=places.api)
+            paste = delivery_lines(document, sheet, metrics=metrics[:5], taken=taken, api=places.api)
             taken.append(paste.splitlines()[0].removeprefix("[deliveries.").removesuffix("]"))
-        listed.append({
-            "id": sheet.id, "title": sheet.title, "rows": sheet.rows, "columns": sheet.columns, "hidden": sheet.hidden,
-            "python": words.python(document, sheet), "delivery": paste, "kept_by": kept_by,
-        })  # fmt: skip
+        listed.append(
+            {
+                "id": sheet.id,
+                "title": sheet.title,
+                "rows": sheet.rows,
+                "columns": sheet.columns,
+                "hidden": sheet.hidden,
+                "python": python_lines(document, sheet),
+                "delivery": paste,
+                "kept_by": kept_by,
+            }
+        )
     return {
-        "document": document, "link": google.link(document), "session": words.session(places.api), "worksheets": listed,
-    }  # fmt: skip
+        "document": document,
+        "link": link(document),
+        "session": session_lines(places.api),
+        "worksheets": listed,
+    }
 
 
-def _delivery_of(sheet: Sheet, document: str, catalog: Catalog | None) -> str:
+def _delivery_of(sheet: WorksheetRows, document: str, catalog: Catalog | None) -> str:
     """The delivery that writes a worksheet, as `<book>/<delivery>`: by its mark, else as declared; empty where none."""
     if sheet.delivery or catalog is None:
         return sheet.delivery
@@ -176,7 +185,7 @@ def list_(terminal: Terminal, document: str, api: str | None, form: str) -> int:
     \b
       tallybook sheets list 1UgxVGDt8X0YgB9JYRVQ
       tallybook sheets list https://docs.google.com/spreadsheets/d/1UgxVGDt8X0YgB9JYRVQ/edit"""
-    from tallybook.sheets.places import document as named
+    from tallybook.sheets import document as named
 
     place = named(document)
     keys, places = opened(terminal, api)
@@ -193,8 +202,9 @@ def list_(terminal: Terminal, document: str, api: str | None, form: str) -> int:
 
 @verb(
     click.option("--document", metavar="DOCUMENT", help="Also look at this document: may it be read, is there room?"),
-    API, TABLE_OR_JSON,
-)  # fmt: skip
+    API,
+    TABLE_OR_JSON,
+)
 def doctor(terminal: Terminal, document: str | None, api: str | None, form: str) -> int:
     """Check the connection to Google Sheets: keys, token, API, quota; and the room left in a document.
 
@@ -203,7 +213,7 @@ def doctor(terminal: Terminal, document: str | None, api: str | None, form: str)
       tallybook sheets doctor --document 1UgxVGDt8X0YgB9JYRVQ
 
     It writes nothing. Exit code 4 when something is not well."""
-    from tallybook.sheets.doctor import BAD, examine
+    from tallybook.sheets import BAD, examine
 
     keys, places = opened(terminal, api)
     findings = list(examine(keys, places, document=document, now=clock(terminal)))
@@ -227,8 +237,9 @@ def _told(terminal: Terminal, finding: Finding) -> str:
 @verb(
     click.argument("document", metavar="FULL"),
     click.option("--in", "following", metavar="NEW", required=True, help="The document in which it goes on."),
-    API, TABLE_OR_JSON,
-)  # fmt: skip
+    API,
+    TABLE_OR_JSON,
+)
 def continue_(terminal: Terminal, document: str, following: str, api: str | None, form: str) -> int:
     """Say in a document that is full in which other one its deliveries with mode = "history" go on.
 
@@ -237,11 +248,9 @@ def continue_(terminal: Terminal, document: str, following: str, api: str | None
 
     A delivery makes the next document by itself, where its keys may; this is for service accounts, which own no files,
     and for those who choose the next themselves. What stands in the full one stays, and is corrected there."""
-    from tallybook.destinations.sheets.onward import name
-    from tallybook.destinations.sheets.tab import OVERVIEW
-    from tallybook.errors import DeclarationError
-    from tallybook.sheets.api import Api
-    from tallybook.sheets.places import document as named, link
+    from tallybook.core import DeclarationError
+    from tallybook.deliver import OVERVIEW, name
+    from tallybook.sheets import Api, document as named, link
 
     full, new = named(document).id, named(following).id
     if full == new:

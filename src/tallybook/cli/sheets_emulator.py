@@ -8,15 +8,17 @@ import click
 
 from tallybook.cli.options import TABLE_OR_JSON, verb
 from tallybook.cli.terminal import Terminal, indented
-from tallybook.errors import DONE, DeclarationError
+from tallybook.core import DONE, DeclarationError
 
 
 @verb(
     click.option("--port", type=click.IntRange(0, 65535), default=8976, show_default=True, help="0 takes a free one."),
-    click.option("--document", "documents", multiple=True, metavar="TITLE", help="A spreadsheet that is there from the start."),
+    click.option(
+        "--document", "documents", multiple=True, metavar="TITLE", help="A spreadsheet that is there from the start."
+    ),
     click.option("--no-quota", is_flag=True, help="As many requests a minute as come."),
     TABLE_OR_JSON,
-)  # fmt: skip
+)
 def emulator(terminal: Terminal, port: int, documents: tuple[str, ...], no_quota: bool, form: str) -> int:
     """Run a Google Sheets, Drive and OAuth server on localhost, in memory, for tests and your CI.
 

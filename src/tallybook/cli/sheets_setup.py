@@ -14,12 +14,10 @@ import click
 from tallybook.cli.options import TABLE_OR_JSON, gathered, verb
 from tallybook.cli.sheets import API, clock, described, environment, tell_worksheets, worksheets_of
 from tallybook.cli.terminal import Terminal
-from tallybook.errors import DONE, DeclarationError
+from tallybook.core import DONE, DeclarationError
 
 if TYPE_CHECKING:
-    from tallybook.sheets.consent import Asked, Client
-    from tallybook.sheets.keep import Keys
-    from tallybook.sheets.places import Places
+    from tallybook.sheets import Client, ConsentRequest, Keys, Places
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,21 +47,69 @@ class Wishes:
 
 @verb(
     click.option("--client-id", metavar="ID", help="Of an OAuth client of the type Desktop app."),
-    click.option("--client-secret", metavar="SECRET", help="Its secret; TALLYBOOK_GOOGLE_CLIENT_SECRET keeps it out of the shell's history."),
-    click.option("--client-file", metavar="FILE", type=click.Path(path_type=Path), help="Both, in the JSON that Google offers for download."),
-    click.option("--service-account", metavar="FILE", type=click.Path(path_type=Path), help="The key of a service account, instead of a client and a person's consent."),
-    click.option("--refresh-token", metavar="TOKEN", help="One that was granted before, as on another host: no consent is asked for."),
+    click.option(
+        "--client-secret",
+        metavar="SECRET",
+        help="Its secret; TALLYBOOK_GOOGLE_CLIENT_SECRET keeps it out of the shell's history.",
+    ),
+    click.option(
+        "--client-file",
+        metavar="FILE",
+        type=click.Path(path_type=Path),
+        help="Both, in the JSON that Google offers for download.",
+    ),
+    click.option(
+        "--service-account",
+        metavar="FILE",
+        type=click.Path(path_type=Path),
+        help="The key of a service account, instead of a client and a person's consent.",
+    ),
+    click.option(
+        "--refresh-token",
+        metavar="TOKEN",
+        help="One that was granted before, as on another host: no consent is asked for.",
+    ),
     click.option("--document", metavar="ID|URL", help="The document to write into."),
-    click.option("--create", metavar="TITLE", help="Make a new document instead. The consent then covers nothing but documents made here."),
+    click.option(
+        "--create",
+        metavar="TITLE",
+        help="Make a new document instead. The consent then covers nothing but documents made here.",
+    ),
     click.option("--again", is_flag=True, help="Ask for consent also when there are keys already."),
-    click.option("--browser/--no-browser", default=True, help="Without: open the page elsewhere, paste the address back."),
-    click.option("--port", metavar="N", type=click.IntRange(0, 65535), default=0, help="Where the browser comes back to; any free port unless given."),
-    click.option("--wait", metavar="SECONDS", type=click.FloatRange(1, 3600), default=300.0, help="For the browser to come back; 300 unless given."),
-    click.option("--save", metavar="FILE", type=click.Path(path_type=Path), help="Where to keep the keys; ~/.config/tallybook/google.json unless given."),
-    click.option("--keyring", is_flag=True, help="Keep the secrets in the system's keyring (needs the package keyring)."),
-    click.option("--print-env", is_flag=True, help="Keep nothing; print the keys as environment variables, for a host without a disk."),
-    API, TABLE_OR_JSON,
-)  # fmt: skip
+    click.option(
+        "--browser/--no-browser", default=True, help="Without: open the page elsewhere, paste the address back."
+    ),
+    click.option(
+        "--port",
+        metavar="N",
+        type=click.IntRange(0, 65535),
+        default=0,
+        help="Where the browser comes back to; any free port unless given.",
+    ),
+    click.option(
+        "--wait",
+        metavar="SECONDS",
+        type=click.FloatRange(1, 3600),
+        default=300.0,
+        help="For the browser to come back; 300 unless given.",
+    ),
+    click.option(
+        "--save",
+        metavar="FILE",
+        type=click.Path(path_type=Path),
+        help="Where to keep the keys; ~/.config/tallybook/google.json unless given.",
+    ),
+    click.option(
+        "--keyring", is_flag=True, help="Keep the secrets in the system's keyring (needs the package keyring)."
+    ),
+    click.option(
+        "--print-env",
+        is_flag=True,
+        help="Keep nothing; print the keys as environment variables, for a host without a disk.",
+    ),
+    API,
+    TABLE_OR_JSON,
+)
 @gathered(Wishes)
 def setup(terminal: Terminal, wishes: Wishes, form: str) -> int:
     """Connect Google Sheets: which client to create and where, the consent, a document, and the code for each worksheet.
@@ -96,8 +142,7 @@ def _check(wishes: Wishes, form: str) -> None:
             "a service account needs no client", hint="give --service-account, or the client's flags"
         )
     if wishes.service_account and wishes.create:
-        from tallybook.sheets.keep import service_account
-        from tallybook.sheets.refusals import cannot_own
+        from tallybook.sheets import cannot_own, service_account
 
         raise cannot_own(service_account(str(wishes.service_account)).account)
     if wishes.print_env and form == "json":
@@ -130,20 +175,19 @@ class _Setup:
     """One conversation, from what was given to what was asked for."""
 
     def __init__(self, terminal: Terminal, wishes: Wishes) -> None:
-        from tallybook.sheets.places import Places
+        from tallybook.sheets import Places
 
         self.terminal, self.wishes = terminal, wishes
         self.env = dict(environment(terminal))
         if wishes.save:
-            from tallybook.sheets.keep import FILE
+            from tallybook.sheets import FILE
 
             self.env[FILE] = str(wishes.save)
         self.places: Places = Places.of(wishes.api, self.env)
         self.document, self.create = wishes.document, wishes.create
 
     def run(self) -> dict[str, Any]:
-        from tallybook.sheets.keep import extra
-        from tallybook.sheets.places import document as named
+        from tallybook.sheets import document as named, extra
 
         extra()
         if self.document:
@@ -153,8 +197,11 @@ class _Setup:
         place = self.place(keys)
         said: dict[str, Any] = {"keys": kept, "account": keys.account} if keys.account else {"keys": kept}
         if place is None:
-            self.tell(f"\nConnected. Next: tallybook sheets list DOCUMENT, or share one with {keys.account}" if keys.account
-                      else "\nConnected. Next: tallybook sheets list DOCUMENT")  # fmt: skip
+            self.tell(
+                f"\nConnected. Next: tallybook sheets list DOCUMENT, or share one with {keys.account}"
+                if keys.account
+                else "\nConnected. Next: tallybook sheets list DOCUMENT"
+            )
             return said
         return said | described(self.terminal, place, worksheets_of(keys, self.places, place), self.places)
 
@@ -165,7 +212,7 @@ class _Setup:
 
     def keys(self) -> Keys:
         """Given, found, or consented now; hidden from all output."""
-        from tallybook.sheets.keep import service_account
+        from tallybook.sheets import service_account
 
         if self.wishes.service_account:
             keys = service_account(str(self.wishes.service_account))
@@ -178,7 +225,7 @@ class _Setup:
 
     def found(self) -> Keys | None:
         """Keys that are there and reach as far as is needed, unless others are asked for."""
-        from tallybook.sheets.keep import FILES, SPREADSHEETS, find
+        from tallybook.sheets import FILES, SPREADSHEETS, find
 
         if self.wishes.again or self.wishes.names_a_client:
             return None
@@ -195,7 +242,7 @@ class _Setup:
 
     def hold(self, keys: Keys) -> bool:
         """Whether Google accepts them; those of a person can be had anew."""
-        from tallybook.errors import SignInError
+        from tallybook.core import SignInError
 
         self.terminal.hide(keys.secrets)
         try:
@@ -209,8 +256,7 @@ class _Setup:
 
     def consented(self) -> Keys:
         """Of a person, now; or with the token that was given."""
-        from tallybook.sheets.consent import answered
-        from tallybook.sheets.keep import FILES, SPREADSHEETS, Keys
+        from tallybook.sheets import FILES, SPREADSHEETS, Keys, answered
 
         client = self.client()
         self.terminal.hide({client.secret: "***"})
@@ -224,9 +270,7 @@ class _Setup:
 
     def client(self) -> Client:
         """From a file, from flags and the environment, or asked for."""
-        from tallybook.sheets import places
-        from tallybook.sheets.consent import Client, client_file
-        from tallybook.sheets.keep import NAMES
+        from tallybook.sheets import AUDIENCE, CLIENTS, ENABLE, NAMES, Client, client_file
 
         if self.wishes.client_file:
             return client_file(self.wishes.client_file)
@@ -235,7 +279,7 @@ class _Setup:
         if not name and not secret and (known := self.known_client()):
             return known
         if not name and self.terminal.can_ask:
-            steps = CLIENT.format(enable=places.ENABLE, audience=places.AUDIENCE, clients=places.CLIENTS)
+            steps = CLIENT.format(enable=ENABLE, audience=AUDIENCE, clients=CLIENTS)
             self.tell(steps)
             name = self.terminal.ask("Client id, or the downloaded file")
             if name.endswith(".json"):
@@ -251,8 +295,7 @@ class _Setup:
 
     def known_client(self) -> Client | None:
         """That of the keys that are there."""
-        from tallybook.sheets.consent import Client
-        from tallybook.sheets.keep import find
+        from tallybook.sheets import Client, find
 
         try:
             keys = find(self.env)
@@ -265,7 +308,7 @@ class _Setup:
 
     def ask_for_document(self) -> None:
         """Before the consent, because what it must cover depends on it."""
-        from tallybook.sheets.places import document as named
+        from tallybook.sheets import document as named
 
         if self.document or self.create or not self.terminal.can_ask:
             return
@@ -278,23 +321,23 @@ class _Setup:
 
     # -- consent ---------------------------------------------------------------------------------------------
 
-    def sent_to_google(self, client: Client, scopes: list[str]) -> tuple[Asked, str]:
+    def sent_to_google(self, client: Client, scopes: list[str]) -> tuple[ConsentRequest, str]:
         """The request for consent, and the address to which Google sent the browser back."""
-        from tallybook.sheets.consent import Listener, ask
+        from tallybook.sheets import RedirectListener, ask
 
         if not self.wishes.browser or (self.terminal.can_ask and not has_browser(self.env)):
             return self.pasted(client, scopes)
-        with Listener(self.wishes.port) as back:
+        with RedirectListener(self.wishes.port) as back:
             asked = ask(client, scopes, self.places, redirect=back.redirect)
             self.tell(f"\nConsent in the browser. If it does not open by itself:\n\n{asked.url}\n\n{UNVERIFIED}\n")
             if has_browser(self.env):
                 open_browser(asked.url)
             return asked, back.wait(self.wishes.wait, asked.state)
 
-    def pasted(self, client: Client, scopes: list[str]) -> tuple[Asked, str]:
+    def pasted(self, client: Client, scopes: list[str]) -> tuple[ConsentRequest, str]:
         from secrets import randbelow
 
-        from tallybook.sheets.consent import ask
+        from tallybook.sheets import ask
 
         # Nobody listens there, and need not: the address that the browser fails to open holds the code.
         port = self.wishes.port or 49152 + randbelow(16384)
@@ -310,7 +353,7 @@ class _Setup:
 
     def keep(self, keys: Keys) -> str:
         """Save the keys, or print them; says where they are."""
-        from tallybook.sheets.keep import default_file, has_keyring, save, variables
+        from tallybook.sheets import default_file, has_keyring, save, variables
 
         if self.wishes.print_env:
             self.print_env(variables(keys))
@@ -343,8 +386,7 @@ class _Setup:
 
     def place(self, keys: Keys) -> str | None:
         """The id of the document, created if that was wished; None where none was."""
-        from tallybook.sheets.places import document as named, link
-        from tallybook.sheets.session import Session
+        from tallybook.sheets import Session, document as named, link
 
         if keys.account and not self.document and self.terminal.can_ask:
             self.document = self.terminal.ask("Document that is shared with it: its address or id") or None

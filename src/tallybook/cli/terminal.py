@@ -15,18 +15,29 @@ if TYPE_CHECKING:
     from tallybook.book import Book
 
 STYLES = {
-    "bold": "1", "dim": "2", "italic": "3", "red": "31", "green": "32", "yellow": "33", "blue": "34",
-    "magenta": "35", "cyan": "36",
-}  # fmt: skip
+    "bold": "1",
+    "dim": "2",
+    "italic": "3",
+    "red": "31",
+    "green": "32",
+    "yellow": "33",
+    "blue": "34",
+    "magenta": "35",
+    "cyan": "36",
+}
 
 
 class Terminal:
     """What a verb prints on. Words are masked; data (rows of a result) is written as it is, in UTF-8."""
 
     def __init__(
-        self, stdout: TextIO, stderr: TextIO, env: Mapping[str, str], now: Callable[[], datetime] | None,
+        self,
+        stdout: TextIO,
+        stderr: TextIO,
+        env: Mapping[str, str],
+        now: Callable[[], datetime] | None,
         stdin: TextIO | None = None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self.stdout, self.stderr, self.env, self.now = stdout, stderr, env, now
         self.stdin = sys.stdin if stdin is None else stdin
         self.folder = Path()
@@ -61,7 +72,7 @@ class Terminal:
         self.secrets.update(secrets)
 
     def masked(self, text: str) -> str:
-        from tallybook.config.urls import masked
+        from tallybook.config import masked
 
         return masked(text, self.secrets)
 

@@ -8,15 +8,21 @@ import click
 
 from tallybook.cli.options import TABLE_OR_JSON, overridden, urls_of, verb
 from tallybook.cli.terminal import Terminal, count, indented
-from tallybook.errors import DONE, SOME_FAILED, DeclarationError
+from tallybook.core import DONE, SOME_FAILED, DeclarationError
 
 
 @verb(
     click.argument("files", nargs=-1, metavar="[FILE…]", type=click.Path(path_type=Path)),
-    click.option("--source", "sources", multiple=True, metavar="NAME=URL", callback=urls_of,
-                 help="An empty scratch database for this source; tables are made and dropped in it."),
+    click.option(
+        "--source",
+        "sources",
+        multiple=True,
+        metavar="NAME=URL",
+        callback=urls_of,
+        help="An empty scratch database for this source; tables are made and dropped in it.",
+    ),
     TABLE_OR_JSON,
-)  # fmt: skip
+)
 def test(terminal: Terminal, files: tuple[Path, ...], sources: dict[str, str], form: str) -> int:
     """Try the metrics on rows that are given: tests/*.toml beside tallybook.toml, or the files named.
 
@@ -28,7 +34,7 @@ def test(terminal: Terminal, files: tuple[Path, ...], sources: dict[str, str], f
     A file holds the rows of tables, questions, and the rows that must come. They are put into a scratch database
     of the source's kind (SQLite and DuckDB: a file that is thrown away); no declared source is opened. Exit code
     1 when one fails."""
-    from tallybook.trials import read_trials, run_trials
+    from tallybook.metric_tests import read_trials, run_trials
 
     overridden(terminal, sources)
     trials = [trial for file in files or _all(terminal) for trial in read_trials(file)]
@@ -42,18 +48,26 @@ def test(terminal: Terminal, files: tuple[Path, ...], sources: dict[str, str], f
                 terminal.out(indented("\n".join([outcome.why, *outcome.difference]), "       "))
     failed = sum(not outcome.passed for outcome in outcomes)
     if form == "json":
-        terminal.json([
-            {"file": o.trial.file, "test": o.trial.name, "passed": o.passed, "why": o.why or None,
-             "difference": list(o.difference), "seconds": round(o.seconds, 3)}
-            for o in outcomes
-        ])  # fmt: skip
+        terminal.json(
+            [
+                {
+                    "file": o.trial.file,
+                    "test": o.trial.name,
+                    "passed": o.passed,
+                    "why": o.why or None,
+                    "difference": list(o.difference),
+                    "seconds": round(o.seconds, 3),
+                }
+                for o in outcomes
+            ]
+        )
     else:
         terminal.out(f"{count(len(outcomes), 'test')}, {failed or 'none'} failed.")
     return SOME_FAILED if failed else DONE
 
 
 def _all(terminal: Terminal) -> list[Path]:
-    from tallybook.trials.declared import EXAMPLE
+    from tallybook.metric_tests import EXAMPLE
 
     folder = terminal.folder / "tests"
     found = sorted(folder.glob("*.toml"))

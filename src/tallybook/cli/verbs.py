@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import click
 
 from tallybook.cli.terminal import Terminal
-from tallybook.errors import USAGE
+from tallybook.core import USAGE
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -147,9 +147,13 @@ def _choose(ctx: click.Context, _: click.Parameter, value: Path | None) -> None:
 
 
 project = click.option(
-    "--project", metavar="DIR", type=click.Path(path_type=Path), expose_value=False, callback=_choose,
+    "--project",
+    metavar="DIR",
+    type=click.Path(path_type=Path),
+    expose_value=False,
+    callback=_choose,
     help="The folder of tallybook.toml; the current one unless given.",
-)  # fmt: skip
+)
 """Accepted before the verb and after it; the one after it counts."""
 
 
@@ -162,12 +166,16 @@ def _say_version(ctx: click.Context, _: click.Parameter, value: bool) -> None:
 
 
 @click.group(
-    cls=Lazy, verbs=VERBS, invoke_without_command=True, epilog=ENDINGS, subcommand_metavar="VERB …",
+    cls=Lazy,
+    verbs=VERBS,
+    invoke_without_command=True,
+    epilog=ENDINGS,
+    subcommand_metavar="VERB …",
     options_metavar="[--project DIR]",
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
     help=f"""Backend metrics done right: declare a metric once in tallybook.toml, collect it every day in one
     light pass over your own database, read it right at every scope.\n\n{EXAMPLES}""",
-)  # fmt: skip
+)
 @project
 @click.option(
     "--version",

@@ -13,14 +13,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-from tallybook import calendar
-from tallybook.calendar import ONE_DAY, start_of
-from tallybook.collect.bind import stored_form
-from tallybook.collect.statements import Group
-from tallybook.errors import SourceError
-from tallybook.isolation import isolated
-from tallybook.sources.dialect import TimeForm, has_real_clock
-from tallybook.sources.readings import (
+from tallybook.collect.binding import stored_form
+from tallybook.collect.sources.dialect import TimeForm, has_real_clock
+from tallybook.collect.sources.readings import (
     DIGITS,
     EPOCHS,
     FIRST_POSSIBLE,
@@ -31,7 +26,9 @@ from tallybook.sources.readings import (
     is_no_instant,
     misread,
 )
-from tallybook.sources.values import DATE, INT, TEXT, TIMESTAMPTZ, ColumnType, as_instant, text_form
+from tallybook.collect.sources.values import DATE, INT, TEXT, TIMESTAMPTZ, ColumnType, as_instant, text_form
+from tallybook.collect.statements import Group
+from tallybook.core import ONE_DAY, SourceError, calendar, isolated, start_of
 
 MARGIN = timedelta(days=2)
 """Two forms of one instant are at most so far apart."""
@@ -352,6 +349,3 @@ def without_doubtful(stretches: Sequence[tuple[date, date]], found: Doubts) -> t
     return tuple(
         part for a, b in stretches for part in calendar.stretches(day for day in calendar.days(a, b) if day not in bad)
     )
-
-
-__all__ = ["Doubts", "Misfits", "doubts", "without_doubtful"]

@@ -13,9 +13,7 @@ WORST = 1e-12
 """How far a sum may be off, as a fraction of it."""
 
 
-def accumulate_sums(
-    engine: duckdb.DuckDBPyConnection, keys: str, mine: str, days: str, *, counted: bool
-) -> None:  # fmt: skip
+def accumulate_sums(engine: duckdb.DuckDBPyConnection, keys: str, mine: str, days: str, *, counted: bool) -> None:
     """Values that begin and end → their sum (and with `counted` their number) at the end of each day, by running sums.
 
     Where what was added and taken away is so large that too few digits remain, the values that are left are added."""

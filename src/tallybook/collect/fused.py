@@ -6,12 +6,11 @@ from collections.abc import Iterable, Sequence
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
-from tallybook.calendar import ONE_DAY
-from tallybook.collect.bind import Facts
+from tallybook.collect.binding import BoundMetric
+from tallybook.collect.sources.values import as_integer, as_text
 from tallybook.collect.staging import AdditiveRows, Staging
 from tallybook.collect.statements import AdditivePlan, At, Read, SlotReader
-from tallybook.errors import NotFinite
-from tallybook.sources.values import as_integer, as_text
+from tallybook.core import ONE_DAY, NotFinite
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -67,9 +66,15 @@ class FusedRows:
         rows.clear()
 
     def _turn_one(
-        self, facts: Facts, place: int, readers: Sequence[SlotReader], rows: _Rows, days: pa.Array,
-        dims: Sequence[pa.Array], sign: int,
-    ) -> None:  # fmt: skip
+        self,
+        facts: BoundMetric,
+        place: int,
+        readers: Sequence[SlotReader],
+        rows: _Rows,
+        days: pa.Array,
+        dims: Sequence[pa.Array],
+        sign: int,
+    ) -> None:
         import pyarrow as pa
 
         counts = [int(values[place] or 0) for values in rows.values]

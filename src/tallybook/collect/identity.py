@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
-from tallybook.errors import SourceUnavailable
-from tallybook.sources.identity import decoded
+from tallybook.collect.sources.identity import decoded
+from tallybook.core import SourceUnavailable
 
 if TYPE_CHECKING:
+    from tallybook.collect.daily_run import RunContext
     from tallybook.collect.report import MetricReport
-    from tallybook.collect.run import Means
 
 
-def check_identity(means: Means, name: str) -> None:
+def check_identity(means: RunContext, name: str) -> None:
     """Raise SourceUnavailable, before anything is read, when a source is another database than the one recorded."""
     source = means.sources.get(name)
     if source is None or name in means.copies:
@@ -29,7 +29,7 @@ def check_identity(means: Means, name: str) -> None:
     )
 
 
-def record_identities(means: Means, names: Iterable[str], run: int) -> None:
+def record_identities(means: RunContext, names: Iterable[str], run: int) -> None:
     """Record what these sources are, where that is new."""
     known = means.store.ledger.identities()
     for name in names:
@@ -39,7 +39,7 @@ def record_identities(means: Means, names: Iterable[str], run: int) -> None:
             means.store.ledger.identify(_key(name), seen.encoded(), run=run, now=means.clock())
 
 
-def record_moved(means: Means, reports: Mapping[str, MetricReport], run: int) -> None:
+def record_moved(means: RunContext, reports: Mapping[str, MetricReport], run: int) -> None:
     """Record the sources that are said to have moved, and say so in the reports of their metrics."""
     known = means.store.ledger.identities()
     for name in means.moved:
@@ -52,7 +52,7 @@ def record_moved(means: Means, reports: Mapping[str, MetricReport], run: int) ->
     record_identities(means, means.moved, run)
 
 
-def record_owner(means: Means, run: int) -> None:
+def record_owner(means: RunContext, run: int) -> None:
     """Record whose book this is, as it is declared now."""
     known = means.store.ledger.identities()
     for name, value in means.owner.items():

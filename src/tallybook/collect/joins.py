@@ -12,11 +12,9 @@ from dataclasses import dataclass, field
 
 from msgspec.structs import replace
 
-from tallybook.errors import SourceError
-from tallybook.measure import Slot
-from tallybook.metrics import Join, Metric, schema_and_table
-from tallybook.sources.base import Source
-from tallybook.sources.values import BOOL, DATE, NUMBERS, TEXT, TIMESTAMP, TIMESTAMPTZ
+from tallybook.collect.sources.base import Source
+from tallybook.collect.sources.values import BOOL, DATE, NUMBERS, TEXT, TIMESTAMP, TIMESTAMPTZ
+from tallybook.core import Join, Metric, Slot, SourceError, schema_and_table
 
 _CAST = {*NUMBERS, BOOL, DATE, TIMESTAMP, TIMESTAMPTZ}
 """Kinds that a text is turned into, to be compared."""

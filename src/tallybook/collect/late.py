@@ -11,14 +11,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 
-from tallybook import calendar
-from tallybook.calendar import ONE_DAY
-from tallybook.collect.bind import Facts
+from tallybook.collect.binding import BoundMetric
+from tallybook.collect.sources.base import Reader
 from tallybook.collect.statements import INTERVAL_PLAN, Group
-from tallybook.errors import SourceError
-from tallybook.sources.base import Reader
-from tallybook.store.clocks import true_start
-from tallybook.store.ledger import CoveredDay, Followed, Ledger
+from tallybook.core import ONE_DAY, SourceError, calendar
+from tallybook.storage import CoveredDay, Followed, Ledger, true_start
 
 MARGIN = timedelta(hours=1)
 """A row carries the time at which it was written, and is seen once all of its transaction is committed: so long
@@ -37,7 +34,7 @@ class Candidate:
 
     `queue` are days found by runs before that still wait; `normal` those that this run collects in any case."""
 
-    facts: Facts
+    facts: BoundMetric
     group: Group
     covered: set[date]
     normal: set[date]
@@ -58,9 +55,12 @@ class Candidate:
         """What the ledger shall say once the first days are published."""
         bound = self.facts.bound
         return Followed(
-            metric=bound.key, definition=bound.definition, column=self.facts.metric.changed or "",
-            seen=self.until - MARGIN, waiting=tuple(self.found),
-        )  # fmt: skip
+            metric=bound.key,
+            definition=bound.definition,
+            column=self.facts.metric.changed or "",
+            seen=self.until - MARGIN,
+            waiting=tuple(self.found),
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,11 +92,14 @@ def follow(candidates: Sequence[Candidate]) -> Search:
         fresh = sorted(days & candidate.covered - set(candidate.queue))
         candidate.found = [*candidate.queue, *fresh]
     return Search(
-        metrics=tuple(c.facts.metric.name for c in candidates), source=one.facts.metric.source or "",
-        column=one.facts.metric.changed or "", since=one.since, sql=sql,
+        metrics=tuple(c.facts.metric.name for c in candidates),
+        source=one.facts.metric.source or "",
+        column=one.facts.metric.changed or "",
+        since=one.since,
+        sql=sql,
         brief=one.group.changed_since(one.since, max(first, last - ONE_DAY), last),
         days=tuple(sorted({day for c in candidates for day in c.found})),
-    )  # fmt: skip
+    )
 
 
 def _refuse_ahead(one: Candidate, reader: Reader) -> None:

@@ -8,39 +8,40 @@ from dataclasses import replace
 from datetime import date
 from typing import TYPE_CHECKING
 
-from tallybook import calendar
-from tallybook.calendar import ONE_DAY
-from tallybook.collect.bind import Facts
+from tallybook.collect.binding import BoundMetric
+from tallybook.collect.daily_run import RunContext, horizon_of
 from tallybook.collect.doubts import doubts
-from tallybook.collect.gather import by_index, gather_days, gather_function, gather_intervals, gather_now
-from tallybook.collect.plan import Horizon, bind_metric
-from tallybook.collect.run import Means, horizon_of
+from tallybook.collect.gathering import by_index, gather_days, gather_function, gather_intervals, gather_now
+from tallybook.collect.planning import Horizon, bind_metric
 from tallybook.collect.staging import Staging
 from tallybook.collect.statements import INTERVAL_PLAN, SNAPSHOT_PLAN, Group, group_key
-from tallybook.errors import Inseparable, Refused, SourceError
-from tallybook.isolation import isolated
-from tallybook.measure import ADDITIVE
-from tallybook.metrics import Bound, Metric
-from tallybook.points import SCHEMAS
-from tallybook.query.ask import Query
-from tallybook.query.ground import Coverage, Ground
-from tallybook.query.merge import TOTALS, Points
-from tallybook.query.spans import ALL, spans
-from tallybook.store.ledger import Snapshot
+from tallybook.core import (
+    ADDITIVE,
+    ONE_DAY,
+    Bound,
+    Inseparable,
+    Metric,
+    Refused,
+    SourceError,
+    calendar,
+    isolated,
+)
+from tallybook.query import ALL, TOTALS, Coverage, Points, Query, QueryContext, spans
+from tallybook.storage import VersionSnapshot
 
 if TYPE_CHECKING:
     import duckdb
 
 
 def live_ground(
-    means: Means,
+    means: RunContext,
     query: Query,
-    known: Snapshot,
+    known: VersionSnapshot,
     keys: Mapping[str, str],
     engine: duckdb.DuckDBPyConnection,
     *,
     floor: date = date.min,
-) -> Ground:
+) -> QueryContext:
     """What the facts say now, for the days of `query` (both set) from `floor` on, staged but not published."""
     assert query.first is not None
     assert query.last is not None
@@ -67,25 +68,31 @@ def live_ground(
     if failures and len(failures) == len(operands):
         raise next(iter(failures.values()))
     closed = [h.last_closed for h in horizons.values() if isinstance(h, Horizon)]
-    return Ground(
-        catalog=catalog, engine=engine, relation=lambda kind, key, first, last: Points(f"new_{ADDITIVE if kind == TOTALS else kind}"), bounds=bounds,
-        coverage=coverage, last_closed=min([*closed, today - ONE_DAY]), version=known.version,
-        running=today if query.last >= today else None, running_until=f"{means.now.astimezone(calendar.zone(zone)):%H:%M}",
+    return QueryContext(
+        catalog=catalog,
+        engine=engine,
+        relation=lambda kind, key, first, last: Points(f"new_{ADDITIVE if kind == TOTALS else kind}"),
+        bounds=bounds,
+        coverage=coverage,
+        last_closed=min([*closed, today - ONE_DAY]),
+        version=known.version,
+        running=today if query.last >= today else None,
+        running_until=f"{means.now.astimezone(calendar.zone(zone)):%H:%M}",
         whys={name: f"{name} cannot be read: {means.mask(error.message)}" for name, error in failures.items()},
-    )  # fmt: skip
+    )
 
 
 def _bound(
-    means: Means, metric: Metric, found: Horizon | SourceError, known: Snapshot, keys: Mapping[str, str]
-) -> Facts:
+    means: RunContext, metric: Metric, found: Horizon | SourceError, known: VersionSnapshot, keys: Mapping[str, str]
+) -> BoundMetric:
     if isinstance(found, SourceError):
         raise found
     return bind_metric(metric, found, means.catalog.book.timezone, keys.get(metric.name, metric.name), known)
 
 
 def _gathered(
-    means: Means,
-    facts: Facts,
+    means: RunContext,
+    facts: BoundMetric,
     found: Horizon | SourceError,
     query: Query,
     today: date,
@@ -125,9 +132,15 @@ def _looked_at(query: Query, today: date) -> date:
     assert query.first is not None
     assert query.last is not None
     found = spans(
-        query.first, query.last, query.scope, query.week_start, window=query.window, shift=query.shift, known=today,
+        query.first,
+        query.last,
+        query.scope,
+        query.week_start,
+        window=query.window,
+        shift=query.shift,
+        known=today,
         earliest=None,
-    )  # fmt: skip
+    )
     return min(span.first for span in found)
 
 
@@ -158,6 +171,3 @@ def _gather(group: Group, metric: Metric, first: date, last: date, today: date, 
         for _ in gather_days(group, [(first, last)], staging, by_index(group, last)):
             pass
     return Coverage(((first, last),))
-
-
-__all__ = ["SCHEMAS", "live_ground"]

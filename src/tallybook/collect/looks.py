@@ -6,10 +6,8 @@ from collections.abc import Mapping
 from datetime import date, datetime
 
 from tallybook.collect.late import CATCH_UP, EPOCH, MARGIN
-from tallybook.errors import Refused
-from tallybook.metrics import Metric
-from tallybook.store.clocks import last_true_before
-from tallybook.store.ledger import Ledger
+from tallybook.core import Metric, Refused
+from tallybook.storage import Ledger, last_true_before
 
 
 class Looks:
@@ -67,6 +65,3 @@ def refuse_older(metric: Metric, until: datetime, days: Mapping[date, datetime])
             f"{metric.name}: {said_of_older(metric, until, days)}",
             ask=f"the same with --older-source, to overwrite {'them' if len(days) > 1 else 'it'} with what the older source holds",
         )
-
-
-__all__ = ["Looks", "refuse_older", "said_of_older"]

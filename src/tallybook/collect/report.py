@@ -7,8 +7,16 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
-from tallybook.destinations.report import AlertReport, DeliveryReport
-from tallybook.errors import DONE, NOT_READY, SOME_FAILED, SourceError, SourceUnavailable, Unforeseen
+from tallybook.core import (
+    DONE,
+    NOT_READY,
+    SOME_FAILED,
+    AlertReport,
+    DeliveryReport,
+    SourceError,
+    SourceUnavailable,
+    Unforeseen,
+)
 
 
 @dataclass(kw_only=True)
@@ -102,16 +110,20 @@ class RunReport:
 
     def to_dict(self) -> dict[str, Any]:
         return {
-            "run": self.run, "status": self.status, "exit_code": self.exit_code, "version": self.version,
-            "seconds": round(self.seconds, 3), "metrics": [m.to_dict() for m in self.metrics],
+            "run": self.run,
+            "status": self.status,
+            "exit_code": self.exit_code,
+            "version": self.version,
+            "seconds": round(self.seconds, 3),
+            "metrics": [m.to_dict() for m in self.metrics],
             **({"notes": self.notes} if self.notes else {}),
             **({"deliveries": [d.to_dict() for d in self.deliveries]} if self.deliveries else {}),
             **({"alerts": self.alerts.to_dict()} if self.alerts else {}),
-        }  # fmt: skip
+        }
 
 
 @dataclass(frozen=True)
-class Progress:
+class RunProgress:
     """How far a run is: days × metrics done of all, points so far, what is being read."""
 
     done: int
@@ -120,4 +132,4 @@ class Progress:
     what: str
 
 
-OnProgress = Callable[[Progress], None]
+OnProgress = Callable[[RunProgress], None]

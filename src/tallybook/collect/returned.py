@@ -9,9 +9,8 @@ from fractions import Fraction
 from numbers import Number, Rational
 from typing import Any
 
-from tallybook.errors import SourceError
-from tallybook.metrics import Metric
-from tallybook.sources.values import as_text
+from tallybook.collect.sources.values import as_text
+from tallybook.core import Metric, SourceError
 
 DIGITS = 10
 """After the point, of every number that is kept."""
@@ -137,6 +136,3 @@ def _exact(value: Any) -> Decimal | None:
 def _shown(value: Any) -> str:
     text = repr(value)
     return text if len(text) <= 80 else text[:77] + "…"
-
-
-__all__ = ["rows_of"]

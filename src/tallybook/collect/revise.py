@@ -10,11 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from tallybook.engines.duckdb import widened
-from tallybook.measure import FLOAT
-from tallybook.metrics import Bound
-from tallybook.query.merge import Parts, Points
-from tallybook.store.ledger import Revision
+from tallybook.core import FLOAT, Bound
+from tallybook.query import Parts, Points
+from tallybook.storage import Revision, widened
 
 if TYPE_CHECKING:
     import duckdb
@@ -52,11 +50,15 @@ def revisions(
 
     return [
         Revision(
-            metric=bound.key, definition=bound.definition, day=row[0],
-            series=json.dumps(dict(zip(dims, row[1:-2], strict=True)), ensure_ascii=False), old=_text(row[-2]), new=_text(row[-1]),
+            metric=bound.key,
+            definition=bound.definition,
+            day=row[0],
+            series=json.dumps(dict(zip(dims, row[1:-2], strict=True)), ensure_ascii=False),
+            old=_text(row[-2]),
+            new=_text(row[-1]),
         )
         for row in widened(changed)
-    ]  # fmt: skip
+    ]
 
 
 def _differ(bound: Bound, type_: str) -> str:

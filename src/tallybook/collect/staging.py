@@ -11,18 +11,30 @@ from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
-from tallybook.calendar import ONE_DAY
 from tallybook.collect.float_levels import accumulate_sums
-from tallybook.errors import NotFinite, SourceError
-from tallybook.measure import ADDITIVE, BUCKETS, FLOAT, IDS
-from tallybook.points import DIM_COLUMNS, DIMS, EXACT_VALUES, GAMMA, SCHEMAS, columns, ddl, hashed_id
+from tallybook.core import (
+    ADDITIVE,
+    BUCKETS,
+    DIM_COLUMNS,
+    DIMS,
+    EXACT_VALUES,
+    FLOAT,
+    GAMMA,
+    IDS,
+    ONE_DAY,
+    SCHEMAS,
+    NotFinite,
+    SourceError,
+    ddl,
+    hashed_id,
+)
 
 if TYPE_CHECKING:
     import duckdb
     import pyarrow as pa
 
-    from tallybook.collect.bind import Facts
-    from tallybook.metrics import BoundSlot
+    from tallybook.collect.binding import BoundMetric
+    from tallybook.core import BoundSlot
 
 
 _COMPRESSED = "tallybook_staging"
@@ -67,9 +79,12 @@ class Staging:
             self.engine.execute(f"DELETE FROM {table}")
 
     def drop(
-        self, key: str, definition: str, among: Iterable[tuple[date, date]] | None = None,
+        self,
+        key: str,
+        definition: str,
+        among: Iterable[tuple[date, date]] | None = None,
         kinds: Iterable[str] = tuple(SCHEMAS),
-    ) -> None:  # fmt: skip
+    ) -> None:
         """Forget one metric, or its days in some stretches: it failed."""
         own = f"metric = '{key}' AND definition = '{definition}'"
         days = [f"day BETWEEN DATE '{first}' AND DATE '{last}'" for first, last in among or ()]
@@ -102,9 +117,21 @@ class Staging:
     # -- ids and values --------------------------------------------------------------------------------
 
     def keyed(
-        self, facts: Facts, index: int, shape: str, table: pa.Table, *, first: date, split: bool, sign: int = 1,
-        count: str, keys: Sequence[str], unit: int, counts_null: bool, only: str = "",
-    ) -> None:  # fmt: skip
+        self,
+        facts: BoundMetric,
+        index: int,
+        shape: str,
+        table: pa.Table,
+        *,
+        first: date,
+        split: bool,
+        sign: int = 1,
+        count: str,
+        keys: Sequence[str],
+        unit: int,
+        counts_null: bool,
+        only: str = "",
+    ) -> None:
         """Stage rows (day?, dims…, keys…, counts…) of a statement, those that meet `only`, as ids or values of one
         slot.
 
@@ -154,7 +181,7 @@ class Staging:
 
     # -- interval levels ---------------------------------------------------------------------------------
 
-    def accumulate(self, members: Sequence[Facts], first: date, last: date) -> None:
+    def accumulate(self, members: Sequence[BoundMetric], first: date, last: date) -> None:
         """Deltas → absolute parts at the end of each day of first … last.
 
         What held when the window opened is staged under the day before `first`."""
@@ -174,7 +201,7 @@ class Staging:
         self._accumulate_ids(first, last)
         self._accumulate_values(members, first, last)
 
-    def _summed(self, members: Sequence[Facts], sql: str) -> None:
+    def _summed(self, members: Sequence[BoundMetric], sql: str) -> None:
         """Run a statement that adds exact numbers. Raises SourceError where their sum does not fit."""
         import duckdb
 
@@ -197,7 +224,7 @@ class Staging:
         ).fetchall()
         self.engine.execute("DELETE FROM delta_ids")
 
-    def _accumulate_values(self, members: Sequence[Facts], first: date, last: date) -> None:
+    def _accumulate_values(self, members: Sequence[BoundMetric], first: date, last: date) -> None:
         """Values with how often they hold: buckets for percentiles, least and greatest for min and max."""
         self._refuse_infinite()
         for facts in members:
@@ -288,7 +315,7 @@ class AdditiveRows:
         self._single: dict[tuple[str, str, int, int, tuple[str, ...]], _Column] = {}
 
     def add(
-        self, facts: Facts, slot: int, day: date, dims: Sequence[str | None], rows: int, parts: Mapping[str, Any]
+        self, facts: BoundMetric, slot: int, day: date, dims: Sequence[str | None], rows: int, parts: Mapping[str, Any]
     ) -> None:
         """One series of one slot on one day."""
         known = {part: value for part, value in parts.items() if value is not None}
@@ -302,17 +329,26 @@ class AdditiveRows:
         self.number += 1
 
     def column(
-        self, facts: Facts, slot: int, days: pa.Array, dims: Sequence[pa.Array], rows: Sequence[int],
+        self,
+        facts: BoundMetric,
+        slot: int,
+        days: pa.Array,
+        dims: Sequence[pa.Array],
+        rows: Sequence[int],
         parts: Mapping[str, Sequence[Any]],
-    ) -> None:  # fmt: skip
+    ) -> None:
         """Many series and days of one slot."""
         self._keep((facts.bound.key, facts.bound.definition, slot), days, dims, rows, parts)
         self.number += len(rows)
 
     def _keep(
-        self, key: tuple[str, str, int], days: pa.Array, dims: Sequence[pa.Array], rows: Sequence[int],
+        self,
+        key: tuple[str, str, int],
+        days: pa.Array,
+        dims: Sequence[pa.Array],
+        rows: Sequence[int],
         parts: Mapping[str, Sequence[Any]],
-    ) -> None:  # fmt: skip
+    ) -> None:
         import pyarrow as pa
 
         columns = [days, *dims, pa.array(rows, pa.int64()), *(_part_column(*part) for part in parts.items())]
@@ -355,7 +391,7 @@ def _part_column(part: str, values: Sequence[Any]) -> pa.Array:
     return pa.array(values, pa.int64() if part == "n" else pa.float64())
 
 
-def _of_slot(facts: Facts, index: int) -> str:
+def _of_slot(facts: BoundMetric, index: int) -> str:
     return f"metric = '{facts.bound.key}' AND definition = '{facts.bound.definition}' AND slot = {index}"
 
 
@@ -374,7 +410,7 @@ def _days(first: date, last: date) -> str:
     return f"unnest(generate_series({begin}, least({end}, DATE '{last}'), INTERVAL 1 DAY))::DATE AS day"
 
 
-def _value_sql(facts: Facts, index: int, shape: str, keys: Sequence[str], unit: int, counts_null: bool) -> str:
+def _value_sql(facts: BoundMetric, index: int, shape: str, keys: Sequence[str], unit: int, counts_null: bool) -> str:
     """The id or value columns made of a statement's key columns."""
     bound = facts.bound.slots[index]
     if bound.ids == "time":
@@ -401,7 +437,7 @@ def _number_sql(bound: BoundSlot, key: str, unit: int) -> str:
     return f"CAST({exact} AS DECIMAL(38,10)) AS value"
 
 
-def _time_sql(facts: Facts, key: str) -> str:
+def _time_sql(facts: BoundMetric, key: str) -> str:
     """What a source says about a time, as microseconds that rise as its times do."""
     assert facts.time is not None
     if facts.time.name in ("epoch_s", "epoch_ms"):
@@ -414,6 +450,3 @@ def _time_sql(facts: Facts, key: str) -> str:
 def opening_day(first: date) -> date:
     """The day under which an interval's opening balance is staged."""
     return first - ONE_DAY
-
-
-__all__ = ["AdditiveRows", "Staging", "columns", "opening_day"]

@@ -11,13 +11,10 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from tallybook.calendar import ONE_DAY, day_of, days, start_of
-from tallybook.collect.bind import Facts, fill
-from tallybook.measure import ADDITIVE, BUCKETS, BY_TIME, DECIMAL, FLOAT, IDS, INTEGER, Slot
-from tallybook.metrics import LEVEL, schema_and_table
-from tallybook.sources.base import Source
-from tallybook.sources.dialect import TimeForm
-from tallybook.sources.values import (
+from tallybook.collect.binding import BoundMetric, fill
+from tallybook.collect.sources.base import Source
+from tallybook.collect.sources.dialect import TimeForm
+from tallybook.collect.sources.values import (
     DEC,
     INT,
     KEPT_DIGITS,
@@ -28,6 +25,19 @@ from tallybook.sources.values import (
     as_float,
     as_integer,
     no_number,
+)
+from tallybook.core import (
+    ADDITIVE,
+    BUCKETS,
+    BY_TIME,
+    FLOAT,
+    IDS,
+    ONE_DAY,
+    Slot,
+    day_of,
+    days,
+    schema_and_table,
+    start_of,
 )
 
 FLOW_PLAN, INTERVAL_PLAN, SNAPSHOT_PLAN = "days", "interval", "snapshot"
@@ -52,7 +62,7 @@ class GroupKey:
     """Daily aggregates: (where, series, received)."""
 
 
-def group_key(facts: Facts) -> GroupKey:
+def group_key(facts: BoundMetric) -> GroupKey:
     metric = facts.metric
     plan = INTERVAL_PLAN if metric.interval else SNAPSHOT_PLAN if metric.snapshot else FLOW_PLAN
     latest = (metric.where, metric.series, metric.received) if metric.daily_aggregate else ()
@@ -69,7 +79,7 @@ def group_key(facts: Facts) -> GroupKey:
 
 
 @dataclass
-class Columns:
+class SelectList:
     """The SELECT list: every expression once."""
 
     expressions: list[str] = field(default_factory=list)
@@ -86,7 +96,7 @@ class Columns:
 class SlotReader:
     """Reads the additive parts of one slot of one metric from a row: {part: reader}."""
 
-    facts: Facts
+    facts: BoundMetric
     index: int
     parts: dict[str, Read]
 
@@ -95,8 +105,8 @@ class SlotReader:
 class AdditivePlan:
     """The fused additive SELECT of a group: its columns and who reads what."""
 
-    columns: Columns
-    rows: list[tuple[Facts, int]]
+    columns: SelectList
+    rows: list[tuple[BoundMetric, int]]
     slots: list[SlotReader]
 
 
@@ -111,7 +121,7 @@ class KeyedPlan:
     """How each arrives: text, int, decimal, float."""
     unit: int
     """Values arrive as so many units of 1 (SQLite's exact decimals)."""
-    takers: tuple[tuple[Facts, int], ...]
+    takers: tuple[tuple[BoundMetric, int], ...]
     counts: tuple[str, ...]
     condition: str | None
     only: str | None
@@ -161,7 +171,7 @@ class Group:
 
     source: Source
     key: GroupKey
-    members: list[Facts]
+    members: list[BoundMetric]
     zone: str
     fused: bool = True
     """Whether one statement may answer for several keys."""
@@ -180,7 +190,7 @@ class Group:
 
     # -- what is counted ------------------------------------------------------------------------
 
-    def _condition(self, facts: Facts, slot: Slot | None) -> str | None:
+    def _condition(self, facts: BoundMetric, slot: Slot | None) -> str | None:
         """The metric's where and the slot's filter, as far as they do not stand in the statement's WHERE."""
         own = facts.metric.where if facts.metric.where != self.shared_where else None
         several = [f"({c}\n)" for c in (own, slot.filter if slot else None) if c]
@@ -192,28 +202,30 @@ class Group:
 
     def additive(self) -> AdditivePlan:
         """The additive parts of all members in one statement."""
-        plan = AdditivePlan(Columns(), [], [])
+        plan = AdditivePlan(SelectList(), [], [])
         for facts in self.members:
             self._add_to(plan, facts)
         return plan
 
     def additives(self) -> list[AdditivePlan]:
         """The same as several statements, none of which has many more than MAX_COLUMNS columns."""
-        plans = [AdditivePlan(Columns(), [], [])]
+        plans = [AdditivePlan(SelectList(), [], [])]
         for facts in self.members:
             if len(plans[-1].columns.expressions) >= MAX_COLUMNS:
-                plans.append(AdditivePlan(Columns(), [], []))
+                plans.append(AdditivePlan(SelectList(), [], []))
             self._add_to(plans[-1], facts)
         return plans
 
-    def _add_to(self, plan: AdditivePlan, facts: Facts) -> None:
+    def _add_to(self, plan: AdditivePlan, facts: BoundMetric) -> None:
         plan.rows.append((facts, plan.columns.add(self._count(self._condition(facts, None), None))))
         for index, slot in enumerate(facts.bound.measure.slots):
             if slot.shape == ADDITIVE and not self._by_value(facts, index):
                 parts = self._slot_parts(plan.columns, facts, index, slot)
                 plan.slots.append(SlotReader(facts, index, self._of_numbers(plan.columns, facts, index, parts)))
 
-    def _of_numbers(self, columns: Columns, facts: Facts, index: int, parts: dict[str, Read]) -> dict[str, Read]:
+    def _of_numbers(
+        self, columns: SelectList, facts: BoundMetric, index: int, parts: dict[str, Read]
+    ) -> dict[str, Read]:
         """Readers that refuse a row in which something counted is no number, where the source can contain that."""
         slot, types = facts.bound.measure.slots[index], facts.args[index]
         wrong = None if slot.agg == "count" else self.source.no_numbers(f"({slot.args[0]}\n)", types[0])
@@ -225,7 +237,7 @@ class Group:
         example = columns.add(f"MAX(CASE WHEN {wrong} THEN ({slot.args[0]}\n) END)")
         return {part: _if_numbers(read, number, example) for part, read in parts.items()}
 
-    def _by_value(self, facts: Facts, index: int) -> bool:
+    def _by_value(self, facts: BoundMetric, index: int) -> bool:
         """Some aggregates of an interval level need every value: what leaves may have been the least, or may have been so
         far away that taking it or its square away leaves no digit."""
         slot = facts.bound.measure.slots[index]
@@ -237,7 +249,7 @@ class Group:
             return self.source.count(self._when(condition, "1") if condition else "*")
         return self.source.count(self._when(condition, value))
 
-    def _slot_parts(self, columns: Columns, facts: Facts, index: int, slot: Slot) -> dict[str, Read]:
+    def _slot_parts(self, columns: SelectList, facts: BoundMetric, index: int, slot: Slot) -> dict[str, Read]:
         condition = self._condition(facts, slot)
         bound = facts.bound.slots[index]
         if slot.agg == "count":
@@ -268,7 +280,7 @@ class Group:
 
     def keyed(self) -> list[KeyedPlan]:
         """The statements with a row per id or value; slots over the same ids share one."""
-        found: dict[tuple[Any, ...], list[tuple[Facts, int, Slot]]] = {}
+        found: dict[tuple[Any, ...], list[tuple[BoundMetric, int, Slot]]] = {}
         for facts in self.members:
             for index, slot in enumerate(facts.bound.measure.slots):
                 if slot.shape != ADDITIVE or self._by_value(facts, index):
@@ -280,7 +292,7 @@ class Group:
                     found.setdefault(key, []).append((facts, index, slot))
         return [self._keyed(key[0], several) for key, several in found.items()]
 
-    def _keyed(self, shape: str, several: list[tuple[Facts, int, Slot]]) -> KeyedPlan:
+    def _keyed(self, shape: str, several: list[tuple[BoundMetric, int, Slot]]) -> KeyedPlan:
         facts, index, slot = several[0]
         keys, kinds, unit = self._key_columns(facts, index, slot, shape)
         if slot.agg in BY_TIME:
@@ -290,11 +302,16 @@ class Group:
         present = [] if slot.counts_null else [f"({arg}\n) IS NOT NULL" for arg in slot.args]
         only = None if None in conditions else " OR ".join(dict.fromkeys(f"({c})" for c in conditions if c))
         return KeyedPlan(
-            shape=shape, keys=keys, kinds=kinds, unit=unit, takers=tuple((f, i) for f, i, _ in several),
+            shape=shape,
+            keys=keys,
+            kinds=kinds,
+            unit=unit,
+            takers=tuple((f, i) for f, i, _ in several),
             counts=tuple(self._count(c if len(several) > 1 else None, None) for c in conditions),
-            condition=" AND ".join([*present, *([f"({only})"] if only else [])]) or None, only=only,
+            condition=" AND ".join([*present, *([f"({only})"] if only else [])]) or None,
+            only=only,
             by_time=slot.agg if slot.agg in BY_TIME else "",
-        )  # fmt: skip
+        )
 
     def scans(self, *, split: bool) -> list[Scan]:
         """The keyed plans, as many as possible in one statement: for single days, whose groups fit into memory."""
@@ -307,7 +324,7 @@ class Group:
         return apart + [Scan(tuple(together[i : i + MOST_SETS])) for i in range(0, len(together), MOST_SETS)]
 
     def _key_columns(
-        self, facts: Facts, index: int, slot: Slot, shape: str
+        self, facts: BoundMetric, index: int, slot: Slot, shape: str
     ) -> tuple[tuple[str, ...], tuple[str, ...], int]:
         types, bound = facts.args[index], facts.bound.slots[index]
         args = [f"({arg}\n)" for arg in slot.args]
@@ -332,8 +349,16 @@ class Group:
 
     # -- statements ---------------------------------------------------------------------------------
 
-    def select(self, columns: Sequence[str], first: date, last: date, *, split: bool, condition: str | None = None,
-               keys: Sequence[str] = ()) -> str:  # fmt: skip
+    def select(
+        self,
+        columns: Sequence[str],
+        first: date,
+        last: date,
+        *,
+        split: bool,
+        condition: str | None = None,
+        keys: Sequence[str] = (),
+    ) -> str:
         """One statement over the days first … last; with `split` its first column counts days from `first`."""
         day, relation, where = self._from(first, last, split=split)
         where += [condition] if condition else []
@@ -655,6 +680,3 @@ def _spread(source: Source, places: list[int], count: int) -> dict[str, Read]:
 
 def _total(source: Source, places: list[int], type_: ColumnType, convert: Callable[[Any], Any]) -> Read:
     return lambda row: convert(source.read_total([row[p] for p in places], type_))
-
-
-__all__ = ["DECIMAL", "INTEGER", "LEVEL", "Group", "GroupKey", "KeyedPlan", "group_key"]

@@ -8,12 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from tallybook.calendar import start_of
-from tallybook.metrics import Bound, Metric
-from tallybook.sources.base import Source
-from tallybook.sources.dialect import TimeForm
-from tallybook.sources.readings import LAST_POSSIBLE
-from tallybook.sources.values import ColumnType
+from tallybook.collect.sources.base import Source
+from tallybook.collect.sources.dialect import TimeForm
+from tallybook.collect.sources.readings import LAST_POSSIBLE
+from tallybook.collect.sources.values import ColumnType
+from tallybook.core import Bound, Metric, start_of
 
 MARK = "rows."
 
@@ -24,9 +23,13 @@ def is_marked(bound: Bound) -> bool:
 
 
 def touched(
-    source: Source, metric: Metric, relation: str, forms: Mapping[str, TimeForm], args: Sequence[Sequence[ColumnType]],
+    source: Source,
+    metric: Metric,
+    relation: str,
+    forms: Mapping[str, TimeForm],
+    args: Sequence[Sequence[ColumnType]],
     known: Bound | None,
-) -> dict[str, str]:  # fmt: skip
+) -> dict[str, str]:
     """What is added to the forms of a definition. `known` is the one collected before: nothing is asked without it."""
     if known is None:
         return {}

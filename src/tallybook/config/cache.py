@@ -13,26 +13,24 @@ from pathlib import Path
 
 import msgspec
 
-from tallybook.destination_kinds import DESTINATIONS
-from tallybook.metrics import Catalog
-from tallybook.source_kinds import UrlRules
+from tallybook.core import DESTINATIONS, Catalog, UrlRules
 
 _SUM = 16
 """Bytes of the checksum the file begins with."""
-_OURS = ("catalog", "config")
+_OURS = ("config", "config/catalog")
 _OURS_TOO = (
     "__init__.py",
-    "adapters.py",
-    "source_kinds.py",
-    "destination_kinds.py",
-    "measure.py",
-    "metrics.py",
-    "functions.py",
-    "timetable.py",
+    "core/adapters/registry.py",
+    "core/adapters/sources.py",
+    "core/adapters/destinations.py",
+    "core/measure.py",
+    "core/declarations.py",
+    "core/functions.py",
+    "core/timetable.py",
 )
 
 
-class Kept(msgspec.Struct, frozen=True, kw_only=True):
+class CachedCatalog(msgspec.Struct, frozen=True, kw_only=True):
     """A catalog and what it was made of."""
 
     key: bytes
@@ -75,13 +73,13 @@ def file_digest(path: str | Path) -> bytes:
         return b""
 
 
-def read(place: Path, key: bytes, variables: Mapping[str, str]) -> Kept | None:
+def read(place: Path, key: bytes, variables: Mapping[str, str]) -> CachedCatalog | None:
     """What was kept, if all it was made of is still the same."""
     try:
         written = place.read_bytes()
         if hashlib.blake2b(written[_SUM:], digest_size=_SUM).digest() != written[:_SUM]:
             return None
-        kept = msgspec.msgpack.decode(written[_SUM:], type=Kept)
+        kept = msgspec.msgpack.decode(written[_SUM:], type=CachedCatalog)
     except (OSError, msgspec.MsgspecError):
         return None
     fresh = kept.key == key and kept.values == values_of(kept.names, variables)
@@ -89,7 +87,7 @@ def read(place: Path, key: bytes, variables: Mapping[str, str]) -> Kept | None:
     return kept if fresh else None
 
 
-def write(place: Path, kept: Kept, secrets: Mapping[str, str]) -> None:
+def write(place: Path, kept: CachedCatalog, secrets: Mapping[str, str]) -> None:
     """Keeps the catalog, at once or not at all; a disk that cannot be written to is no error.
 
     Nothing is kept that holds a secret, or before there is a book."""
@@ -98,7 +96,7 @@ def write(place: Path, kept: Kept, secrets: Mapping[str, str]) -> None:
         return
     with contextlib.suppress(OSError):
         if place.parent.parent.is_dir():
-            from tallybook.store.files import OWNER, folder_mode, make_folder
+            from tallybook.storage import OWNER, folder_mode, make_folder
 
             mode = folder_mode(place.parent.parent, OWNER)
             make_folder(place.parent, mode)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tallybook.config.urls import masked
 from tallybook.config.variables import named_in
-from tallybook.errors import DeclarationError, Problem, Problems
+from tallybook.core import DeclarationError, Problem, Problems
 
 TOML = "tallybook.toml"
 MINIMAL = """\

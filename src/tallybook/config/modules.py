@@ -12,9 +12,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from tallybook.errors import DeclarationError, SourceError, in_words
-from tallybook.functions import Function, declared
-from tallybook.isolation import isolated
+from tallybook.core import DeclarationError, Function, SourceError, declared, in_words, isolated
 
 
 class Modules:
@@ -38,7 +36,7 @@ class Modules:
         found = getattr(module, attribute, None)
         if inspect.isfunction(found):
             return _fit(found, spec)
-        from tallybook.catalog import closest
+        from tallybook.config.catalog.words import closest
 
         meant = closest(attribute, [n for n, v in vars(module).items() if inspect.isfunction(v)])
         hint = f"did you mean {name}:{meant}?" if meant else ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from urllib.parse import parse_qsl
 
-from tallybook.source_kinds import UrlRules, kind_of
+from tallybook.core import UrlRules, kind_of
 
 
 def wrong_parameter(scheme: str, driver: str, query: str, rules: UrlRules | None = None) -> dict[str, str] | None:
@@ -30,7 +30,7 @@ def _newer(scheme: str, name: str) -> bool:
 
 
 def _unknown(scheme: str, name: str, known: Sequence[str], instead: str) -> dict[str, str]:
-    from tallybook.catalog.words import closest
+    from tallybook.config.catalog.words import closest
 
     meant = closest(name, known)
     return {

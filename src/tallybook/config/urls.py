@@ -8,9 +8,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from urllib.parse import parse_qs, unquote, unquote_plus
 
-from tallybook.adapters import AdapterError
 from tallybook.config.parameters import wrong_parameter
-from tallybook.source_kinds import REGISTRY, UrlRules, kind_of, scheme_of
+from tallybook.core import REGISTRY, AdapterError, UrlRules, kind_of, scheme_of
 
 WEBHOOKS = ("http", "https")
 """Schemes of alerts that need no extra."""
@@ -170,7 +169,7 @@ def secrets_of_address(url: str, variables: Mapping[str, str]) -> dict[str, str]
 
 
 def _unknown_scheme(url: str, expected: str) -> dict[str, str]:
-    from tallybook.catalog import closest
+    from tallybook.config.catalog.words import closest
 
     meant = closest(scheme_of(url), [name for name in REGISTRY.names() if name != "postgres"])
     rest = masked_url(url).partition("://")[2]

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from tallybook.errors import Problems
+from tallybook.core import Problems
 
 _LINE = re.compile(
     r"""
@@ -106,7 +106,7 @@ class Expansion:
         return value
 
     def _missing(self, name: str, path: str) -> None:
-        from tallybook.catalog import closest
+        from tallybook.config.catalog.words import closest
 
         meant = closest(name, self.variables, cutoff=0.8)
         self.problems.add(

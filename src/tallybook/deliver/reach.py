@@ -10,21 +10,18 @@ from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
-from tallybook import calendar
-from tallybook.destination_kinds import DESTINATIONS
-from tallybook.destinations import open_destination
-from tallybook.metrics import WEEKDAYS, Delivery
-from tallybook.result import Result
+from tallybook.core import DESTINATIONS, WEEKDAYS, Delivery, Result, calendar
+from tallybook.deliver.destinations.registry import open_destination
 
 if TYPE_CHECKING:
-    from tallybook.deliver import DeliveryContext
-    from tallybook.destinations.base import DeliveryMode
-    from tallybook.store.ledger import Delivered
+    from tallybook.deliver.deliveries import DeliveryContext
+    from tallybook.deliver.destinations.base import DeliveryMode
+    from tallybook.storage import Delivered
 EVERYTHING = date.min
 
 
 @dataclass(frozen=True, kw_only=True)
-class Reach:
+class DeliveryRange:
     """`since`: the first period of the window of a record. `first`: the first period to ask for, no later than `since`,
     `EVERYTHING` for all that is collected. Without them the question is as it is declared."""
 
@@ -55,27 +52,27 @@ def place_key(delivery: Delivery) -> str:
     return str(delivery.path if key == "path" else delivery.options.get(key, ""))
 
 
-def reach(context: DeliveryContext, delivery: Delivery, last: Delivered | None, mode: DeliveryMode) -> Reach:
+def reach(context: DeliveryContext, delivery: Delivery, last: Delivered | None, mode: DeliveryMode) -> DeliveryRange:
     """Where a delivery begins, `last` being its last success."""
     if not is_record(delivery):
-        return Reach()
+        return DeliveryRange()
     assert delivery.last is not None
     week = WEEKDAYS.index(context.catalog.book.week_starts)
     begin, _ = calendar.last_span(delivery.last, context.today - calendar.ONE_DAY, week)
     since = calendar.period_start(begin, delivery.scope, week)
     if mode.force or mode.verify or last is None or last.record != record_of(delivery):
-        return Reach(since=since, first=EVERYTHING)  # nobody knows what the place lacks: it says so itself
+        return DeliveryRange(since=since, first=EVERYTHING)  # nobody knows what the place lacks: it says so itself
     changed = context.answers.first_change(delivery.metrics, last.version)
     if changed is None or changed >= since:
-        return Reach(since=since, first=since)
+        return DeliveryRange(since=since, first=since)
     if changed == EVERYTHING:
-        return Reach(since=since, first=EVERYTHING)
+        return DeliveryRange(since=since, first=EVERYTHING)
     month = calendar.period_start(changed, delivery.scope, week)
     question = context.question(delivery, month)
     then = context.answers.query(question, last.version)
     if then is None:
-        return Reach(since=since, first=EVERYTHING)
-    return Reach(since=since, first=min(since, _first_difference(then, context.now(question)) or since))
+        return DeliveryRange(since=since, first=EVERYTHING)
+    return DeliveryRange(since=since, first=min(since, _first_difference(then, context.now(question)) or since))
 
 
 def _first_difference(then: Result, now: Result) -> date | None:

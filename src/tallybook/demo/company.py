@@ -13,7 +13,7 @@ from tallybook.demo.clock import Workday, a_month_later
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
+class PricePlan:
     """`price` in cents a seat and month, `churn` a month, `calls` a working day of a typical customer."""
 
     price: int
@@ -24,9 +24,9 @@ class Plan:
 
 
 PLANS = {
-    "starter": Plan(price=1290, share=0.56, seats=3, churn=0.034, calls=0.75),
-    "team": Plan(price=2490, share=0.33, seats=9, churn=0.017, calls=1.9),
-    "business": Plan(price=4490, share=0.11, seats=34, churn=0.007, calls=6.5),
+    "starter": PricePlan(price=1290, share=0.56, seats=3, churn=0.034, calls=0.75),
+    "team": PricePlan(price=2490, share=0.33, seats=9, churn=0.017, calls=1.9),
+    "business": PricePlan(price=4490, share=0.11, seats=34, churn=0.007, calls=6.5),
 }
 TRIAL = "trial"
 TRIAL_CALLS = 0.35

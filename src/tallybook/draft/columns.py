@@ -5,19 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection, Sequence
 
-from tallybook.draft.seen import Column, Table
-from tallybook.draft.words import (
-    AMOUNT_WORDS,
-    AMOUNTS,
-    DIMENSIONS,
-    LATER,
-    NO_AMOUNT,
-    PRIVATE,
-    PROSE,
-    rank,
-)
-from tallybook.metrics import RESERVED_NAMES
-from tallybook.sources.values import BOOL, INT, OTHER, TEXT
+from tallybook.collect import BOOL, INT, OTHER, TEXT
+from tallybook.core import RESERVED_NAMES
+from tallybook.draft.seen import SeenColumn, SeenTable
+from tallybook.draft.words import AMOUNT_WORDS, AMOUNTS, DIMENSIONS, LATER, NO_AMOUNT, PRIVATE, PROSE, rank
 
 FEWEST, MOST = 2, 50
 MANY = frozenset(("country", "currency", "locale", "language"))
@@ -43,7 +34,7 @@ _STATES = frozenset(
 )
 
 
-def time_of(table: Table, wanted: Sequence[tuple[str, ...]], *, named_only: bool = False) -> Column | None:
+def time_of(table: SeenTable, wanted: Sequence[tuple[str, ...]], *, named_only: bool = False) -> SeenColumn | None:
     """The column that says when a row happened: by the wanted words, else the only time that is not of something later."""
     ranked = [(rank(c.name, wanted), c) for c in table.times if not set(c.words) & LATER]
     named = [(place, c) for place, c in ranked if place is not None]
@@ -53,10 +44,10 @@ def time_of(table: Table, wanted: Sequence[tuple[str, ...]], *, named_only: bool
     return rest[0] if len(rest) == 1 and not named_only else None
 
 
-def choices(table: Table) -> list[Column]:
+def choices(table: SeenTable) -> list[SeenColumn]:
     """Columns that may be an amount of money, best first."""
 
-    def place(column: Column) -> int:
+    def place(column: SeenColumn) -> int:
         name = "_".join(column.words)
         return AMOUNTS.index(name) if name in AMOUNTS else len(AMOUNTS)
 
@@ -68,15 +59,15 @@ def choices(table: Table) -> list[Column]:
     return sorted(found, key=place)
 
 
-def amount_of(table: Table) -> Column | None:
+def amount_of(table: SeenTable) -> SeenColumn | None:
     return next((c for c in choices(table) if any(c.values)), None)
 
 
-def quantity_of(table: Table) -> Column | None:
+def quantity_of(table: SeenTable) -> SeenColumn | None:
     return next((c for c in table.columns if c.number and not c.an_id and set(c.words) & {"quantity", "qty"}), None)
 
 
-def line_amount(table: Table, as_sql: Callable[[str], str]) -> str | None:
+def line_amount(table: SeenTable, as_sql: Callable[[str], str]) -> str | None:
     """What a line costs: its own total, else price times quantity."""
     quantity = quantity_of(table)
     found = choices(table)
@@ -87,10 +78,10 @@ def line_amount(table: Table, as_sql: Callable[[str], str]) -> str | None:
     return f"{price} * {as_sql(quantity.name)}" if quantity else price
 
 
-def dimensions(table: Table, without: Collection[str]) -> list[Column]:
+def dimensions(table: SeenTable, without: Collection[str]) -> list[SeenColumn]:
     """By what one may want to split, best first: few different values, no ids, no prose, nothing about a person,
     no column with one of the words `without`."""
-    found: list[tuple[int, int, Column]] = []
+    found: list[tuple[int, int, SeenColumn]] = []
     for column in table.columns:
         if not set(column.words) & set(without) and not _moves(column, without) and _splits(column, table.rows):
             place = min((DIMENSIONS.index(w) for w in column.words if w in DIMENSIONS), default=len(DIMENSIONS))
@@ -98,7 +89,7 @@ def dimensions(table: Table, without: Collection[str]) -> list[Column]:
     return [column for _, _, column in sorted(found, key=lambda item: item[:2])][:MOST_DIMENSIONS]
 
 
-def _splits(column: Column, rows: int) -> bool:
+def _splits(column: SeenColumn, rows: int) -> bool:
     kind, known = column.type.kind, bool(set(column.words) & set(DIMENSIONS))
     if column.an_id or column.time is not None or column.name.casefold() in RESERVED_NAMES:
         return False
@@ -116,14 +107,11 @@ def _splits(column: Column, rows: int) -> bool:
     return known or len(texts) * 3 <= rows
 
 
-def _moves(column: Column, without: Collection[str]) -> bool:
+def _moves(column: SeenColumn, without: Collection[str]) -> bool:
     """A state of work, not of a country."""
     return "status" in without and "state" in column.words and bool(set(column.texts) & _STATES)
 
 
-def _enumerates(column: Column) -> bool:
+def _enumerates(column: SeenColumn) -> bool:
     """Whole numbers that stand for words, or for yes and no."""
     return bool(set(column.words) & {"status", "type", "kind"}) or set(column.texts) == {"0", "1"}
-
-
-__all__ = ["amount_of", "choices", "dimensions", "line_amount", "quantity_of", "time_of"]

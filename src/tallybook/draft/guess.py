@@ -12,9 +12,11 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
-from tallybook.catalog import toml
+from tallybook.collect import DEC, FLOAT, INT, NUMBERS, TEXT, Source
+from tallybook.config import toml
+from tallybook.core import SourceError, SourceUnavailable, isolated
 from tallybook.draft.columns import amount_of, choices, dimensions, line_amount, quantity_of, time_of
-from tallybook.draft.seen import Column, Seen, Table, by_day
+from tallybook.draft.seen import Seen, SeenColumn, SeenTable, by_day
 from tallybook.draft.words import (
     ACTORS,
     BEGUN,
@@ -39,10 +41,6 @@ from tallybook.draft.words import (
     singular,
     words,
 )
-from tallybook.errors import SourceError, SourceUnavailable
-from tallybook.isolation import isolated
-from tallybook.sources.base import Source
-from tallybook.sources.values import DEC, FLOAT, INT, NUMBERS, TEXT
 
 Keys = dict[str, Any]
 MOVING = frozenset(("status", "active", "current"))
@@ -92,14 +90,14 @@ class Guesser:
         found.sort(key=lambda idea: idea.place)
         return found
 
-    def _why_nothing(self, table: Table) -> str:
+    def _why_nothing(self, table: SeenTable) -> str:
         if not table.times:
             return "has no column that says when something happened"
         return f"its times ({', '.join(c.name for c in table.times)}) do not say when a row came to be"
 
     # -- what a table is ---------------------------------------------------------------------------
 
-    def _of(self, table: Table) -> Iterator[Idea]:
+    def _of(self, table: SeenTable) -> Iterator[Idea]:
         noun = head(table.name)
         if self._daily(table):
             yield from self._days(table)
@@ -116,7 +114,7 @@ class Guesser:
         else:
             yield from self._others(table)
 
-    def _facts(self, table: Table, time: Column, measure: str) -> tuple[Keys, dict[str, str]]:
+    def _facts(self, table: SeenTable, time: SeenColumn, measure: str) -> tuple[Keys, dict[str, str]]:
         keys: Keys = {"table": table.name, "time": time.name}
         why = {}
         if time.stored:
@@ -127,7 +125,7 @@ class Guesser:
         keys["measure"] = measure
         return keys, why
 
-    def _by(self, table: Table, keys: Keys, why: dict[str, str]) -> None:
+    def _by(self, table: SeenTable, keys: Keys, why: dict[str, str]) -> None:
         """Dimensions of the table itself; if they are few, also those of whom the fact is about."""
         own = dimensions(table, MOVING)
         said = [f"{c.name} {_some(c)}" for c in own]
@@ -140,7 +138,7 @@ class Guesser:
             keys["by"] = by
             why["by"] = "; ".join(said)
 
-    def _from_others(self, table: Table, own: Sequence[str]) -> list[tuple[str, list[str], str]]:
+    def _from_others(self, table: SeenTable, own: Sequence[str]) -> list[tuple[str, list[str], str]]:
         """(join, dimensions, why) of tables of people that a row refers to by a unique key."""
         found = []
         for column in table.columns:
@@ -159,7 +157,7 @@ class Guesser:
                 found.append((_join_of(table, column, other, key), names, told))
         return found
 
-    def refers(self, table: Table, column: Column) -> tuple[Table | None, str]:
+    def refers(self, table: SeenTable, column: SeenColumn) -> tuple[SeenTable | None, str]:
         """The table with the one row that a column names: by a foreign key, else by its name; and the key there.
 
         The key may not be promised to be unique: `join` looks."""
@@ -180,7 +178,7 @@ class Guesser:
 
     # -- people ------------------------------------------------------------------------------------
 
-    def _people(self, table: Table) -> Iterator[Idea]:
+    def _people(self, table: SeenTable) -> Iterator[Idea]:
         born = time_of(table, (*BORN, ("create",)), named_only=True)
         if born is None:
             return
@@ -195,7 +193,7 @@ class Guesser:
 
     # -- money -------------------------------------------------------------------------------------
 
-    def _money(self, table: Table) -> Iterator[Idea]:
+    def _money(self, table: SeenTable) -> Iterator[Idea]:
         amount, time = amount_of(table), time_of(table, PAID + BORN)
         if amount is None or time is None:
             return
@@ -217,7 +215,7 @@ class Guesser:
         many = f"paid_{plainly(table.name)}" if status else plainly(table.name)
         yield Idea(many, count, reasons, f"how many {many.replace('_', ' ')}", place=place)
 
-    def _only_paid(self, table: Table, keys: Keys, why: dict[str, str]) -> Column | None:
+    def _only_paid(self, table: SeenTable, keys: Keys, why: dict[str, str]) -> SeenColumn | None:
         """Where a status says what was paid, only that counts. Returns the column."""
         for column in table.columns:
             if column.type.kind != TEXT or not set(column.words) & {"status", "state"} or len(column.texts) > 50:
@@ -231,7 +229,7 @@ class Guesser:
                 return column
         return None
 
-    def _unit(self, table: Table, amount: Column, keys: Keys, why: dict[str, str], other: list[str]) -> None:
+    def _unit(self, table: SeenTable, amount: SeenColumn, keys: Keys, why: dict[str, str], other: list[str]) -> None:
         currency = next((c for c in table.columns if "currency" in c.words and c.type.kind == TEXT), None)
         if currency and len(currency.texts) == 1 and re.fullmatch(r"[A-Za-z]{3}", currency.texts[0]):
             keys["unit"] = currency.texts[0].upper()
@@ -246,7 +244,9 @@ class Guesser:
             other.append(f'# measure = "{keys["measure"]} / 100"')
             keys.pop("unit", None)
 
-    def _decimals(self, table: str, keys: Keys, expression: str, column: Column | None, why: dict[str, str]) -> None:
+    def _decimals(
+        self, table: str, keys: Keys, expression: str, column: SeenColumn | None, why: dict[str, str]
+    ) -> None:
         """Digits after the point, where the column does not declare them and no value has more."""
         if column and (column.type.kind == INT or (column.type.kind == DEC and column.type.scale is not None)):
             return
@@ -262,7 +262,7 @@ class Guesser:
     exact: Callable[[str, str, int], bool] = lambda *_: False
     """Whether all values of an expression have at most so many digits; set by `draft`."""
 
-    def _lines(self, table: Table) -> Iterator[Idea]:
+    def _lines(self, table: SeenTable) -> Iterator[Idea]:
         """Lines of an invoice or order: their time is that of what they belong to."""
         amount, quantity = line_amount(table, self.as_sql), quantity_of(table)
         parent, column = self._parent(table)
@@ -280,10 +280,10 @@ class Guesser:
 
     def _line(
         self,
-        table: Table,
-        parent: Table | None,
-        column: Column | None,
-        time: Column,
+        table: SeenTable,
+        parent: SeenTable | None,
+        column: SeenColumn | None,
+        time: SeenColumn,
         measure: str,
         name: str,
         about: str,
@@ -303,7 +303,13 @@ class Guesser:
         return idea
 
     def _over_parent(
-        self, idea: Idea, table: Table, parent: Table, column: Column, time: Column, needed: Sequence[Column]
+        self,
+        idea: Idea,
+        table: SeenTable,
+        parent: SeenTable,
+        column: SeenColumn,
+        time: SeenColumn,
+        needed: Sequence[SeenColumn],
     ) -> None:
         """The lines with the time and dimensions of their parent: no line becomes two, because its key is unique by the
         catalogue, or because `join` looks at every run."""
@@ -330,7 +336,7 @@ class Guesser:
             f"{table.name} has no time of its own; {key} is unique in {parent.name}, so no line counts twice"
         )
 
-    def _parent(self, table: Table) -> tuple[Table | None, Column | None]:
+    def _parent(self, table: SeenTable) -> tuple[SeenTable | None, SeenColumn | None]:
         if time_of(table, PAID + BORN):
             return None, None
         for column in table.columns:
@@ -346,7 +352,7 @@ class Guesser:
 
     # -- usage -------------------------------------------------------------------------------------
 
-    def _usage(self, table: Table) -> Iterator[Idea]:
+    def _usage(self, table: SeenTable) -> Iterator[Idea]:
         time = time_of(table, DONE + BORN + PAID)
         if time is None:
             return
@@ -369,7 +375,7 @@ class Guesser:
 
     # -- what holds for a while --------------------------------------------------------------------
 
-    def _contracts(self, table: Table) -> Iterator[Idea]:
+    def _contracts(self, table: SeenTable) -> Iterator[Idea]:
         begun = time_of(table, BEGUN + BORN)
         if begun is None:
             return
@@ -399,13 +405,13 @@ class Guesser:
 
     def _level(
         self,
-        table: Table,
-        begun: Column,
-        ended: Column | None,
+        table: SeenTable,
+        begun: SeenColumn,
+        ended: SeenColumn | None,
         name: str,
         measure: str,
         about: str,
-        column: Column | None = None,
+        column: SeenColumn | None = None,
     ) -> Iterator[Idea]:
         """From an interval; without an end from a status, of which only the present can be seen."""
         if ended is not None:
@@ -425,7 +431,9 @@ class Guesser:
             self._decimals(table.name, idea.keys, column.name, column, idea.why)
         yield idea
 
-    def _interval(self, table: Table, begun: Column, ended: Column, name: str, measure: str, about: str) -> Idea:
+    def _interval(
+        self, table: SeenTable, begun: SeenColumn, ended: SeenColumn, name: str, measure: str, about: str
+    ) -> Idea:
         keys: Keys = {"kind": "level", "table": table.name, "from": begun.name, "until": ended.name, "measure": measure}
         why = {"until": f"null is still; {ended.nulls} of {table.rows} rows seen"}
         if begun.stored:
@@ -436,7 +444,7 @@ class Guesser:
 
     # -- one row a day -------------------------------------------------------------------------------
 
-    def _daily(self, table: Table) -> Column | None:
+    def _daily(self, table: SeenTable) -> SeenColumn | None:
         """The day of a table with one row a day and something else."""
         days = [c for c in table.times if by_day(c) and not set(c.words) & LATER]
         for column in days:
@@ -449,7 +457,7 @@ class Guesser:
         named = set(words(table.name)) & {"daily", "snapshot", "balance"}
         return next((c for c in days if named or (counted and c.words in (("day",), ("date",)))), None)
 
-    def _days(self, table: Table) -> Iterator[Idea]:
+    def _days(self, table: SeenTable) -> Iterator[Idea]:
         day = self._daily(table)
         assert day is not None
         key = next((k for k in table.unique if len(k) > 1 and day.name in k), ())
@@ -459,7 +467,7 @@ class Guesser:
                 continue
             yield self._of_a_day(table, day, column, series)
 
-    def _of_a_day(self, table: Table, day: Column, column: Column, series: Sequence[str]) -> Idea:
+    def _of_a_day(self, table: SeenTable, day: SeenColumn, column: SeenColumn, series: Sequence[str]) -> Idea:
         keys, why = self._facts(table, day, f"sum({self.as_sql(column.name)})")
         found = set(column.words)
         name = _of_table(table.name, column)
@@ -508,7 +516,7 @@ class Guesser:
 
     # -- the rest ------------------------------------------------------------------------------------
 
-    def _others(self, table: Table) -> Iterator[Idea]:
+    def _others(self, table: SeenTable) -> Iterator[Idea]:
         born = time_of(table, BORN)
         if born is None:
             return
@@ -526,12 +534,16 @@ class Guesser:
         ended = _end_of(table, born)
         if ended:
             yield self._interval(
-                table, born, ended, f"{'open' if work else 'current'}_{plainly(table.name)}", "count(*)",
+                table,
+                born,
+                ended,
+                f"{'open' if work else 'current'}_{plainly(table.name)}",
+                "count(*)",
                 f"came ({born.name}) and not yet {ended.words[0]}",
-            )  # fmt: skip
+            )
 
 
-def _end_of(table: Table, begun: Column) -> Column | None:
+def _end_of(table: SeenTable, begun: SeenColumn) -> SeenColumn | None:
     """The time that closes what `begun` opens."""
     fits = [
         (rank(c.name, ENDED), c)
@@ -544,30 +556,30 @@ def _end_of(table: Table, begun: Column) -> Column | None:
     return min(fits, key=lambda fit: fit[0] or 0)[1] if fits else None
 
 
-def _actors(table: Table) -> list[Column]:
+def _actors(table: SeenTable) -> list[SeenColumn]:
     """Columns that say who did it, best first."""
     found = [(ACTORS.index(w), c) for c in table.columns if c.an_id and not c.key for w in c.words[:1] if w in ACTORS]
     return [column for _, column in sorted(found, key=lambda pair: pair[0])]
 
 
-def _more_amounts(table: Table, amount: Column) -> list[Column]:
+def _more_amounts(table: SeenTable, amount: SeenColumn) -> list[SeenColumn]:
     return [c for c in choices(table) if c is not amount][:3]
 
 
-def _some(column: Column) -> str:
+def _some(column: SeenColumn) -> str:
     """Some of its values, the most frequent first."""
     texts = [t if len(t) <= 20 else f"{t[:18]}…" for t in column.texts]
     return f"({', '.join(texts[:4])}{f', … {len(texts)}' if len(texts) > 4 else ''})"
 
 
-def _join_of(table: Table, column: Column, other: Table, key: str) -> str:
+def _join_of(table: SeenTable, column: SeenColumn, other: SeenTable, key: str) -> str:
     plain = _in_join(column.name)
     if other.column(column.name):
         plain = f"{_in_join(table.name)}.{plain}"
     return f"{_in_join(other.name)} on {_in_join(other.name)}.{_in_join(key)} = {plain}"
 
 
-def _may_be_key(table: Table, key: Column) -> bool:
+def _may_be_key(table: SeenTable, key: SeenColumn) -> bool:
     return table.unique_by(key.name) or (len(set(key.values)) == len(key.values) and not table.unique)
 
 
@@ -579,7 +591,7 @@ def _literal(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
-def _of_table(table: str, column: Column) -> str:
+def _of_table(table: str, column: SeenColumn) -> str:
     """A column's name as that of a metric; with the table's before it, where that says something else."""
     others = [w for w in words(table) if w not in ("daily", "per", "day")]
     said = {singular(w) for w in column.words}
@@ -591,6 +603,3 @@ def _one(table: str) -> str:
     """A table's name for one of its rows: `invoice_line`."""
     found = words(table)
     return "_".join((*found[:-1], head(table)))
-
-
-__all__ = ["Guesser", "Idea"]

@@ -5,20 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import datetime
 from typing import Any
 
-from tallybook.collect.bind import bind
-from tallybook.draft.words import TECHNICAL, words
-from tallybook.errors import SourceError, SourceUnavailable
-from tallybook.isolation import isolated
-from tallybook.measure import parse_measure
-from tallybook.metrics import Metric
-from tallybook.sources.base import Source
-from tallybook.sources.dialect import TimeForm
-from tallybook.sources.readings import EPOCHS, day_of_digits
-from tallybook.sources.values import (
+from tallybook.collect import (
     DATE,
+    EPOCHS,
     INT,
     NUMBERS,
     OTHER,
@@ -26,9 +18,15 @@ from tallybook.sources.values import (
     TIMESTAMP,
     TIMESTAMPTZ,
     ColumnType,
+    Source,
+    TimeForm,
     as_text,
+    bind,
+    day_of_digits,
     text_form,
 )
+from tallybook.core import Metric, SourceError, SourceUnavailable, isolated, parse_measure
+from tallybook.draft.words import TECHNICAL, words
 
 ROWS = 400
 """Of each table: so many from one end, and from the other where its key leads there."""
@@ -38,7 +36,7 @@ _UNFETCHED = frozenset(["body", "content", "html", "json", "payload", "data", "m
 
 
 @dataclass(frozen=True)
-class Column:
+class SeenColumn:
     """A column and what was seen of it. `time` is how it stores time, with the `stored` to declare."""
 
     name: str
@@ -75,18 +73,18 @@ class Column:
 
 
 @dataclass(frozen=True)
-class Table:
+class SeenTable:
     name: str
-    columns: tuple[Column, ...]
+    columns: tuple[SeenColumn, ...]
     rows: int
     """Seen."""
     unique: tuple[tuple[str, ...], ...] = ()
 
-    def column(self, name: str) -> Column | None:
+    def column(self, name: str) -> SeenColumn | None:
         return next((c for c in self.columns if c.name.casefold() == name.casefold()), None)
 
     @property
-    def times(self) -> list[Column]:
+    def times(self) -> list[SeenColumn]:
         return [c for c in self.columns if c.time is not None]
 
     def unique_by(self, column: str) -> bool:
@@ -97,10 +95,10 @@ class Table:
 class Seen:
     """All tables that hold rows; of the others, why they were left out."""
 
-    tables: list[Table] = field(default_factory=list)
+    tables: list[SeenTable] = field(default_factory=list)
     skipped: dict[str, str] = field(default_factory=dict)
 
-    def table(self, name: str) -> Table | None:
+    def table(self, name: str) -> SeenTable | None:
         return next((t for t in self.tables if t.name.casefold() == name.casefold()), None)
 
 
@@ -134,7 +132,7 @@ def _see_table(source: Source, name: str, seen: Seen) -> None:
         seen.skipped[name] = "is empty"
 
 
-def _table(source: Source, name: str) -> Table:
+def _table(source: Source, name: str) -> SeenTable:
     names = source.columns(name)
     types = source.probe(source.table_name(name), [source.quote(c) for c in names])
     unique = tuple(source.unique_keys(name))
@@ -146,9 +144,9 @@ def _table(source: Source, name: str) -> Table:
         place = fetched.index(column) if column in fetched else None
         values = tuple(row[place] for row in rows if row[place] is not None) if place is not None else ()
         key = unique[:1] == ((column,),)
-        made = Column(column, type_, values, len(rows) - len(values), key, refers.get(column))
+        made = SeenColumn(column, type_, values, len(rows) - len(values), key, refers.get(column))
         columns.append(_timed(source, name, made))
-    return Table(name, tuple(columns), len(rows), unique)
+    return SeenTable(name, tuple(columns), len(rows), unique)
 
 
 def _rows(source: Source, name: str, columns: Sequence[str], unique: Sequence[Sequence[str]]) -> list[tuple[Any, ...]]:
@@ -166,7 +164,7 @@ def _rows(source: Source, name: str, columns: Sequence[str], unique: Sequence[Se
 # --- time ---------------------------------------------------------------------------------------------------
 
 
-def _timed(source: Source, table: str, column: Column) -> Column:
+def _timed(source: Source, table: str, column: SeenColumn) -> SeenColumn:
     """The column with how it stores time, where it does: decided as `check --source` does."""
     from dataclasses import replace
 
@@ -174,9 +172,13 @@ def _timed(source: Source, table: str, column: Column) -> Column:
         return column
     for stored in _forms(column, typeless=source.kind.typeless_columns):
         metric = Metric(
-            name="draft", table=table, time=column.name, stored=stored, measure="count(*)",
+            name="draft",
+            table=table,
+            time=column.name,
+            stored=stored,
+            measure="count(*)",
             parsed=parse_measure("count(*)", source.dialect),
-        )  # fmt: skip
+        )
         try:
             with isolated():
                 form = bind(source, metric, "UTC", "draft").time
@@ -191,7 +193,7 @@ def _timed(source: Source, table: str, column: Column) -> Column:
     return column
 
 
-def _timed_as(source: Source, metric: Metric, column: Column, stored: str) -> Column:
+def _timed_as(source: Source, metric: Metric, column: SeenColumn, stored: str) -> SeenColumn:
     from dataclasses import replace
 
     from msgspec.structs import replace as with_
@@ -206,7 +208,7 @@ def _timed_as(source: Source, metric: Metric, column: Column, stored: str) -> Co
     return replace(column, time=form, stored=stored)
 
 
-def _may_be_time(column: Column, *, typeless: bool) -> bool:
+def _may_be_time(column: SeenColumn, *, typeless: bool) -> bool:
     kind = column.type.kind
     if kind in (TIMESTAMP, TIMESTAMPTZ, DATE):
         return bool(column.values) or not typeless
@@ -226,7 +228,7 @@ def _an_epoch(value: int) -> bool:
     return day is not None and 1990 <= day.year < 2100
 
 
-def _forms(column: Column, *, typeless: bool) -> list[str | None]:
+def _forms(column: SeenColumn, *, typeless: bool) -> list[str | None]:
     """What may have to be declared; a timestamp that is always midnight is a date."""
     if column.type.kind == TIMESTAMP and not typeless and column.values and all(map(_midnight, column.values)):
         return ["date"]
@@ -237,12 +239,9 @@ def _midnight(value: Any) -> bool:
     return isinstance(value, datetime) and value.time() == datetime.min.time()
 
 
-def by_day(column: Column) -> bool:
+def by_day(column: SeenColumn) -> bool:
     """Its values are days, not moments."""
     if column.time is not None and column.time.by_day:
         return True
     texts = [v for v in column.values if isinstance(v, str)]
     return bool(texts) and all(re.fullmatch(r"[\d-]{10}([T ]00:00(:00(\.0+)?)?)?", t) for t in texts)
-
-
-__all__ = ["Column", "Seen", "Table", "by_day", "date", "see"]

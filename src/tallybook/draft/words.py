@@ -5,19 +5,91 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-PEOPLE = ("user", "account", "customer", "member", "subscriber", "company", "organization", "organisation", "org",
-          "workspace", "tenant", "team", "client", "person", "people", "signup", "registration", "profile", "lead",
-          "contact")  # fmt: skip
+PEOPLE = (
+    "user",
+    "account",
+    "customer",
+    "member",
+    "subscriber",
+    "company",
+    "organization",
+    "organisation",
+    "org",
+    "workspace",
+    "tenant",
+    "team",
+    "client",
+    "person",
+    "people",
+    "signup",
+    "registration",
+    "profile",
+    "lead",
+    "contact",
+)
 """Best first: whose coming counts as a signup."""
-MONEY = ("invoice", "payment", "charge", "order", "sale", "purchase", "transaction", "receipt", "bill", "booking",
-         "donation", "refund", "payout", "transfer")  # fmt: skip
+MONEY = (
+    "invoice",
+    "payment",
+    "charge",
+    "order",
+    "sale",
+    "purchase",
+    "transaction",
+    "receipt",
+    "bill",
+    "booking",
+    "donation",
+    "refund",
+    "payout",
+    "transfer",
+)
 """Best first: which of several is the revenue."""
 LINES = ("line", "item", "detail")
-USAGE = ("event", "call", "login", "session", "visit", "pageview", "view", "request", "activity", "action", "log",
-         "click", "hit", "search", "download", "upload", "message", "play", "stream", "track", "impression", "ping",
-         "usage", "run", "job", "commit", "build", "deployment")  # fmt: skip
-CONTRACTS = ("subscription", "membership", "contract", "license", "licence", "rental", "lease", "enrollment",
-             "assignment", "plan", "seat", "reservation")  # fmt: skip
+USAGE = (
+    "event",
+    "call",
+    "login",
+    "session",
+    "visit",
+    "pageview",
+    "view",
+    "request",
+    "activity",
+    "action",
+    "log",
+    "click",
+    "hit",
+    "search",
+    "download",
+    "upload",
+    "message",
+    "play",
+    "stream",
+    "track",
+    "impression",
+    "ping",
+    "usage",
+    "run",
+    "job",
+    "commit",
+    "build",
+    "deployment",
+)
+CONTRACTS = (
+    "subscription",
+    "membership",
+    "contract",
+    "license",
+    "licence",
+    "rental",
+    "lease",
+    "enrollment",
+    "assignment",
+    "plan",
+    "seat",
+    "reservation",
+)
 WORK = ("ticket", "issue", "task", "case", "incident", "request", "bug", "deal", "opportunity")
 DAILY = frozenset(("daily", "balance", "snapshot", "stat", "stats", "inventory", "stock"))
 TECHNICAL = re.compile(
@@ -26,18 +98,93 @@ TECHNICAL = re.compile(
     r"spatial_ref_sys|sqlite_.*|.*_migrations|goose_db_version|sequelizemeta|pg_.*)$"
 )
 
-BORN = (("created",), ("inserted",), ("creation",), ("registered",), ("registration",), ("signup",), ("signed",),
-        ("joined",), ("opened",), ("added",), ("started",), ("received",), ("posted",), ("submitted",))  # fmt: skip
-PAID = (("paid",), ("payment",), ("received",), ("charged",), ("captured",), ("invoice",), ("order",), ("purchase",),
-        ("sale",), ("sold",), ("booked",), ("issued",), ("billed",), ("transaction",))  # fmt: skip
-DONE = (("called",), ("occurred",), ("happened",), ("timestamp",), ("ts",), ("logged",), ("requested",), ("sent",),
-        ("started",), ("viewed",), ("time",))  # fmt: skip
-BEGUN = (("started",), ("start",), ("starts",), ("began",), ("begin",), ("from",), ("since",), ("activated",),
-         ("subscribed",), ("opened",), ("hired",), ("joined",), ("effective",), ("rental",), ("assigned",),
-         ("created",), ("registered",))  # fmt: skip
-ENDED = (("cancelled",), ("canceled",), ("ended",), ("end",), ("ends",), ("churned",), ("terminated",), ("closed",),
-         ("until",), ("to",), ("expired",), ("resolved",), ("completed",), ("finished",), ("returned",), ("return",),
-         ("left",), ("deactivated",), ("archived",), ("deleted",), ("removed",))  # fmt: skip
+BORN = (
+    ("created",),
+    ("inserted",),
+    ("creation",),
+    ("registered",),
+    ("registration",),
+    ("signup",),
+    ("signed",),
+    ("joined",),
+    ("opened",),
+    ("added",),
+    ("started",),
+    ("received",),
+    ("posted",),
+    ("submitted",),
+)
+PAID = (
+    ("paid",),
+    ("payment",),
+    ("received",),
+    ("charged",),
+    ("captured",),
+    ("invoice",),
+    ("order",),
+    ("purchase",),
+    ("sale",),
+    ("sold",),
+    ("booked",),
+    ("issued",),
+    ("billed",),
+    ("transaction",),
+)
+DONE = (
+    ("called",),
+    ("occurred",),
+    ("happened",),
+    ("timestamp",),
+    ("ts",),
+    ("logged",),
+    ("requested",),
+    ("sent",),
+    ("started",),
+    ("viewed",),
+    ("time",),
+)
+BEGUN = (
+    ("started",),
+    ("start",),
+    ("starts",),
+    ("began",),
+    ("begin",),
+    ("from",),
+    ("since",),
+    ("activated",),
+    ("subscribed",),
+    ("opened",),
+    ("hired",),
+    ("joined",),
+    ("effective",),
+    ("rental",),
+    ("assigned",),
+    ("created",),
+    ("registered",),
+)
+ENDED = (
+    ("cancelled",),
+    ("canceled",),
+    ("ended",),
+    ("end",),
+    ("ends",),
+    ("churned",),
+    ("terminated",),
+    ("closed",),
+    ("until",),
+    ("to",),
+    ("expired",),
+    ("resolved",),
+    ("completed",),
+    ("finished",),
+    ("returned",),
+    ("return",),
+    ("left",),
+    ("deactivated",),
+    ("archived",),
+    ("deleted",),
+    ("removed",),
+)
 LATER = frozenset(
     [
         "updated",
@@ -249,9 +396,30 @@ PROSE = frozenset(
         "page",
     ]
 )
-AMOUNTS = ("amount_paid", "paid_amount", "grand_total", "total_amount", "total_price", "amount_total", "total",
-           "total_cents", "amount", "amount_cents", "amount_received", "gross_amount", "gross", "payment", "revenue",
-           "price", "total_due", "amount_due", "net_amount", "net", "subtotal", "sub_total")  # fmt: skip
+AMOUNTS = (
+    "amount_paid",
+    "paid_amount",
+    "grand_total",
+    "total_amount",
+    "total_price",
+    "amount_total",
+    "total",
+    "total_cents",
+    "amount",
+    "amount_cents",
+    "amount_received",
+    "gross_amount",
+    "gross",
+    "payment",
+    "revenue",
+    "price",
+    "total_due",
+    "amount_due",
+    "net_amount",
+    "net",
+    "subtotal",
+    "sub_total",
+)
 AMOUNT_WORDS = frozenset(
     ["amount", "total", "price", "payment", "revenue", "fee", "sum", "gross", "cents", "mrr", "arr"]
 )
@@ -286,8 +454,27 @@ PAID_VALUES = (
     "settled",
     "fulfilled",
 )
-ACTORS = ("user", "account", "customer", "member", "visitor", "actor", "client", "person", "author", "player", "company",
-          "organization", "organisation", "workspace", "tenant", "team", "employee", "staff", "reporter")  # fmt: skip
+ACTORS = (
+    "user",
+    "account",
+    "customer",
+    "member",
+    "visitor",
+    "actor",
+    "client",
+    "person",
+    "author",
+    "player",
+    "company",
+    "organization",
+    "organisation",
+    "workspace",
+    "tenant",
+    "team",
+    "employee",
+    "staff",
+    "reporter",
+)
 
 
 def words(name: str) -> tuple[str, ...]:

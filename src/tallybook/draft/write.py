@@ -5,17 +5,33 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from tallybook.catalog import toml
+from tallybook.config import toml
 
 if TYPE_CHECKING:
-    from tallybook.draft import Draft
+    from tallybook.draft.drafting import Draft
     from tallybook.draft.guess import Idea
 
 WIDE = 45
 """Comments begin there, where the line before them is not longer."""
 LONGEST = 120
-ORDER = ("kind", "source", "table", "sql", "join", "time", "from", "until", "stored", "where", "measure", "unit",
-         "decimals", "series", "by", "start")  # fmt: skip
+ORDER = (
+    "kind",
+    "source",
+    "table",
+    "sql",
+    "join",
+    "time",
+    "from",
+    "until",
+    "stored",
+    "where",
+    "measure",
+    "unit",
+    "decimals",
+    "series",
+    "by",
+    "start",
+)
 HEAD = """\
 # Drafted by `tallybook init` from what the names, types and some values of {tables} suggest.
 # Read it, change what is meant otherwise, take away what nobody asks for; then:

@@ -10,11 +10,8 @@ from datetime import date
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
-from tallybook.measure import FLOAT
+from tallybook.core import EXACTLY, FLOAT, NOT_FINITE, OperandValue, decimals_in, evaluate
 from tallybook.query.merge import DIGITS, OVERFLOW
-from tallybook.result.plain import decimals_in
-from tallybook.result.values import NOT_FINITE
-from tallybook.shell import EXACTLY, Number, evaluate
 
 EXACT_DIGITS, EXACT_DECIMALS = 28, 10
 """Before and after the point of DECIMAL(38,10)."""
@@ -36,15 +33,15 @@ Key = tuple[date, tuple[str | None, ...]]
 class Cell:
     """One value and what is to be said about it. `bounds`: (least, most) where the value cannot be known."""
 
-    value: Number = None
+    value: OperandValue = None
     approximate: bool = False
     carried: bool = False
-    bounds: tuple[Number, Number] | None = None
+    bounds: tuple[OperandValue, OperandValue] | None = None
     why: str | None = None
 
 
 @dataclass(slots=True)
-class Period:
+class MetricPeriod:
     """A period as one metric sees it. `first`/`last` are clipped to the question; `absent_is_known`: a series
     without a point is known to have had no fact."""
 
@@ -73,8 +70,8 @@ class Solved:
     """`cells` of series with a fact; `empty` is the value of a covered period without one."""
 
     cells: dict[Key, Cell]
-    periods: dict[date, Period]
-    empty: Number
+    periods: dict[date, MetricPeriod]
+    empty: OperandValue
     type: str
     show: str
     said: str = ""
@@ -143,7 +140,7 @@ def why_lost(name: str, day: date, lost: int) -> str | None:
     return LOST[lost].format(name=name, day=day) if lost else None
 
 
-def between(low: Number, high: Number) -> Cell:
+def between(low: OperandValue, high: OperandValue) -> Cell:
     why = "only daily counts of distinct things are known; those of several days overlap"
     return Cell(None, bounds=(low, high), why=why)
 
@@ -156,13 +153,13 @@ def minus(a: Cell, b: Cell) -> Cell:
     return within_exact(Cell(value, a.approximate or b.approximate, a.carried or b.carried))
 
 
-def mean_of(total: Any, blank: int, empty: Number, days: int) -> float:
+def mean_of(total: Any, blank: int, empty: OperandValue, days: int) -> float:
     extra = (empty or 0) * blank
     both = float(total) + float(extra) if isinstance(total, float) else total + Decimal(extra)
     return float(both / days)
 
 
-def plain(value: Number, type_: str) -> Any:
+def plain(value: OperandValue, type_: str) -> Any:
     """A value as it is shown: int, Decimal without needless zeros, or float."""
     if value is None:
         return None

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from tallybook.result import Result
+from tallybook.core import Result
 
 CLOSE = 1e-9
 """Floats nearer than this, relatively, differ only by the order in which they were added."""

@@ -9,15 +9,25 @@ from decimal import Context, Decimal
 from fractions import Fraction
 from typing import Any, Protocol
 
-from tallybook import calendar
-from tallybook.calendar import ONE_DAY, plus_days
-from tallybook.errors import QueryError
-from tallybook.metrics import LEVEL, WEEKDAYS, Catalog, Goal
+from tallybook.core import (
+    LEVEL,
+    ONE_DAY,
+    WEEKDAYS,
+    Catalog,
+    Column,
+    Goal,
+    Number,
+    QueryError,
+    Result,
+    Row,
+    calendar,
+    period_label,
+    plus_days,
+    why_null,
+)
 from tallybook.query import pace
-from tallybook.query.ask import known_goal
-from tallybook.query.pace import ADDS_UP, OPEN, PATH, STEADY, UNKNOWN, Progress
-from tallybook.result import Column, Number, Result, Row
-from tallybook.result.tables import period_label, why_null
+from tallybook.query.pace import ADDS_UP, OPEN, PATH, STEADY, UNKNOWN, GoalProgress
+from tallybook.query.questions import known_goal
 
 DIGITS = 10
 """Decimals up to which a fraction is written exactly; one that needs more is a float."""
@@ -100,12 +110,12 @@ def standings(
     found: list[Standing] = []
     for goal in chosen:
         periods = calendar.periods(first, day, goal.scope, week_start)
-        found += _Reading(catalog, goal, ask, periods, min(day, today - ONE_DAY)).standings()
+        found += _GoalReading(catalog, goal, ask, periods, min(day, today - ONE_DAY)).standings()
     return found
 
 
 @dataclass
-class _Reading:
+class _GoalReading:
     """One goal: what its metric came to in each of these periods, with the days up to `last`."""
 
     catalog: Catalog
@@ -156,28 +166,49 @@ class _Reading:
     def standing(self, start: date, end: date) -> Standing:
         goal, row = self.goal, self.rows.get(start, {})
         standing = Standing(
-            goal=goal.name, title=goal.title, metric=goal.metric, where=goal.where, scope=goal.scope, period=start,
-            until=end, at_most=goal.at_most, target=_number(goal.target_of(start)), value=row.get(goal.metric),
-            days=row.get("days", 0), days_gone=max(0, (min(end, self.last) - start).days + 1),
-            days_expected=(end - start).days + 1, complete=row.get("complete", False),
-            approximate=row.get("approximate", False), as_of=self.day_of_value(start, end), column=self.column,
+            goal=goal.name,
+            title=goal.title,
+            metric=goal.metric,
+            where=goal.where,
+            scope=goal.scope,
+            period=start,
+            until=end,
+            at_most=goal.at_most,
+            target=_number(goal.target_of(start)),
+            value=row.get(goal.metric),
+            days=row.get("days", 0),
+            days_gone=max(0, (min(end, self.last) - start).days + 1),
+            days_expected=(end - start).days + 1,
+            complete=row.get("complete", False),
+            approximate=row.get("approximate", False),
+            as_of=self.day_of_value(start, end),
+            column=self.column,
             explain=self.explain,
-        )  # fmt: skip
+        )
         if standing.target is None:
             return replace(standing, why=self.no_target(start))
         note = row.get("notes", {}).get(goal.metric, {})
         return self.judged(standing, self.progress(standing, note), note)
 
-    def progress(self, s: Standing, note: Mapping[str, Any]) -> Progress:
+    def progress(self, s: Standing, note: Mapping[str, Any]) -> GoalProgress:
         low, high = _between(s.value, note)
         one_day = self.nature == PATH or (self.metric.kind == LEVEL and self.show == "first")
-        return Progress(
-            nature=self.nature, target=Fraction(self.goal.target_of(s.period) or 0), at_most=s.at_most, low=low, high=high,
-            value=None if s.value is None else Fraction(s.value), length=s.days_expected, gone=s.days_gone,
-            covered=s.days, position=(s.as_of - s.period).days + 1 if s.as_of else 0, opening=self.opening(s.period),
-            over=s.until <= self.last, settled=s.complete or (one_day and s.value is not None),
+        return GoalProgress(
+            nature=self.nature,
+            target=Fraction(self.goal.target_of(s.period) or 0),
+            at_most=s.at_most,
+            low=low,
+            high=high,
+            value=None if s.value is None else Fraction(s.value),
+            length=s.days_expected,
+            gone=s.days_gone,
+            covered=s.days,
+            position=(s.as_of - s.period).days + 1 if s.as_of else 0,
+            opening=self.opening(s.period),
+            over=s.until <= self.last,
+            settled=s.complete or (one_day and s.value is not None),
             never_falls=pace.never_falls(self.catalog, self.metric, self.show),
-        )  # fmt: skip
+        )
 
     def opening(self, start: date) -> Fraction | None:
         """The level at the end of the day before the period; what changes since begins with zero."""
@@ -196,7 +227,7 @@ class _Reading:
             return last
         return max((row["period"] for row in days if row["days"]), default=None)
 
-    def judged(self, s: Standing, p: Progress, note: Mapping[str, Any]) -> Standing:
+    def judged(self, s: Standing, p: GoalProgress, note: Mapping[str, Any]) -> Standing:
         s = replace(s, status=pace.status(p))
         there = pace.pace(p)
         difference = None if p.value is None or there.expected is None else p.value - there.expected
@@ -204,11 +235,15 @@ class _Reading:
         why = self.why_unknown(s, p, note) if s.status == UNKNOWN else no_pace if s.status == OPEN else None
         exact = not isinstance(s.value, float)
         return replace(
-            s, why=why, share=_share(p.value, p.target), expected=_number(there.expected, exact=exact),
-            difference=_number(difference, exact=exact), difference_share=_share(difference, there.expected),
+            s,
+            why=why,
+            share=_share(p.value, p.target),
+            expected=_number(there.expected, exact=exact),
+            difference=_number(difference, exact=exact),
+            difference_share=_share(difference, there.expected),
             projection=_number(there.projection, exact=exact),
             notes=tuple(self.notes(s, p, note, "" if s.status == OPEN else no_pace)),
-        )  # fmt: skip
+        )
 
     # words
 
@@ -227,7 +262,7 @@ class _Reading:
         instead = f"; decided when the {s.scope} is over" if s.status == OPEN else instead
         return f"no pace: {pace.why_no_pace(self.metric, self.show)}{instead}"
 
-    def why_unknown(self, s: Standing, p: Progress, note: Mapping[str, Any]) -> str:
+    def why_unknown(self, s: Standing, p: GoalProgress, note: Mapping[str, Any]) -> str:
         if not s.days_gone:
             return f"{s.period} is not over yet"
         if p.low is not None and p.over and not p.settled:
@@ -236,7 +271,7 @@ class _Reading:
             return f"the value is known to within {note['error']:.0%}, and may be on either side"
         return _why(note) or "there is nothing that could be measured"
 
-    def notes(self, s: Standing, p: Progress, note: Mapping[str, Any], no_pace: str) -> Iterator[str]:
+    def notes(self, s: Standing, p: GoalProgress, note: Mapping[str, Any], no_pace: str) -> Iterator[str]:
         if no_pace:
             yield no_pace
         if 0 < s.days < s.days_gone and not p.over:

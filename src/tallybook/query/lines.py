@@ -7,16 +7,14 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from tallybook.engines.duckdb import literal, widened
-from tallybook.measure import FLOAT, INTEGER
-from tallybook.metrics import FLOW, UNIQUES
-from tallybook.query.answer import rows_of
-from tallybook.query.ask import Query
-from tallybook.query.cells import Period, Solved
-from tallybook.query.ground import Ground
+from tallybook.core import FLOAT, FLOW, INTEGER, UNIQUES, csv_field, csv_text
+from tallybook.query.answers import rows_of
+from tallybook.query.cells import MetricPeriod, Solved
+from tallybook.query.context import QueryContext
 from tallybook.query.one_metric import OneMetric
+from tallybook.query.questions import Query
 from tallybook.query.reach import ranged
-from tallybook.result.plain import csv_field, csv_text
+from tallybook.storage import literal, widened
 
 FLAGS = ("complete", "days", "days_expected", "approximate")
 CELLS = "csv_cells"
@@ -26,7 +24,7 @@ MAX_SMALL = 1e15
 faster than that of a HUGEINT."""
 
 
-def csv(query: Query, ground: Ground, *, guard: bool = True) -> str | None:
+def csv(query: Query, ground: QueryContext, *, guard: bool = True) -> str | None:
     """The CSV of collected metrics by dimensions, each the total, or the first or last day, of its periods; None of any
     other question, which `answer` answers."""
     if not all(_is_plain(query, ground, name) for name in query.metrics) or not query.by:
@@ -46,26 +44,37 @@ def csv(query: Query, ground: Ground, *, guard: bool = True) -> str | None:
 
 
 @dataclass(frozen=True)
-class _Column:
+class _CsvColumn:
     """One metric of the question: what it is made of, its periods and the type of its values."""
 
     one: OneMetric
     solved: Solved
 
 
-def _column(ground: Ground, query: Query, name: str) -> _Column:
+def _column(ground: QueryContext, query: Query, name: str) -> _CsvColumn:
     one = OneMetric(ground, query, name, query.show or ground.catalog.metrics[name].default_show, ground.covered(name))
-    return _Column(one, one.without_cells())
+    return _CsvColumn(one, one.without_cells())
 
 
-def _is_plain(query: Query, ground: Ground, name: str) -> bool:
+def _is_plain(query: Query, ground: QueryContext, name: str) -> bool:
     """Whether each value of the metric is one that the engine has; means over days are exact decimals of Python."""
     metric = ground.catalog.metrics[name]
     bound = ground.bounds.get(name)
     unusual = (
-        query.where, query.fill, query.totals, query.definition, query.spanned, query.compare, query.top, query.but,
-        query.sort, query.limit, query.having, name in ground.past, ground.running,
-    )  # fmt: skip
+        query.where,
+        query.fill,
+        query.totals,
+        query.definition,
+        query.spanned,
+        query.compare,
+        query.top,
+        query.but,
+        query.sort,
+        query.limit,
+        query.having,
+        name in ground.past,
+        ground.running,
+    )
     if any(unusual) or bound is None or metric.derived or metric.carry or bound.imported:
         return False
     if metric.kind != bound.metric.kind:
@@ -79,7 +88,7 @@ def _is_plain(query: Query, ground: Ground, name: str) -> bool:
 # --- the values -------------------------------------------------------------------------------------------
 
 
-def _fill(columns: Sequence[_Column], wide: bool) -> None:
+def _fill(columns: Sequence[_CsvColumn], wide: bool) -> None:
     """Make the table CELLS: g, k0…, and of each metric its value v, whether it is approximate (a) and whether it is there (t).
 
     A series that only another metric has, or that has a fact on another day of the period, has a row too."""
@@ -103,7 +112,7 @@ def _fill(columns: Sequence[_Column], wide: bool) -> None:
 # --- the lines --------------------------------------------------------------------------------------------
 
 
-def _lines(query: Query, columns: Sequence[_Column], guard: bool) -> str:
+def _lines(query: Query, columns: Sequence[_CsvColumn], guard: bool) -> str:
     """SELECT of the first day and the lines of each period that has any."""
     ground = columns[0].one.ground
     joins, fields, order = [f"JOIN ({_heads(columns)}) p ON p.start = f.g"], ["p.head"], []
@@ -122,7 +131,7 @@ def _lines(query: Query, columns: Sequence[_Column], guard: bool) -> str:
     return f"SELECT f.g, string_agg({line}, chr(10) ORDER BY {', '.join(order)}) FROM {CELLS} f {' '.join(joins)} GROUP BY f.g"
 
 
-def _heads(columns: Sequence[_Column]) -> str:
+def _heads(columns: Sequence[_CsvColumn]) -> str:
     """A relation of the periods: how a line begins, what is said of the days, and of each metric the text of a series
     without a fact."""
     rows = []
@@ -135,7 +144,7 @@ def _heads(columns: Sequence[_Column]) -> str:
     return f"SELECT * FROM (VALUES {', '.join(rows)}) v({names})"
 
 
-def _texts(ground: Ground, column: str, guard: bool) -> str:
+def _texts(ground: QueryContext, column: str, guard: bool) -> str:
     """A relation of the values of a dimension: the field of each with its comma, and its place in the order."""
     values = ground.rows(f"SELECT DISTINCT {column} FROM {CELLS} WHERE {column} IS NOT NULL")
     other = {value: text for (value,) in values if (text := csv_text(value, guard)) != value}
@@ -152,7 +161,7 @@ def _texts(ground: Ground, column: str, guard: bool) -> str:
     )
 
 
-def _flags(period: Period) -> str:
+def _flags(period: MetricPeriod) -> str:
     """What stands between the value and whether it is approximate."""
     flags = (period.days == period.expected, period.days, period.expected)
     return "".join(f",{csv_field(flag, guard=False)}" for flag in flags) + ","
@@ -178,7 +187,7 @@ def _number(value: str, type_: str) -> str:
     )
 
 
-def _blank(query: Query, columns: Sequence[_Column], start: date, guard: bool) -> Sequence[str]:
+def _blank(query: Query, columns: Sequence[_CsvColumn], start: date, guard: bool) -> Sequence[str]:
     """The line of a period of which nothing is known; none where there were no facts."""
     solved: Mapping[str, Solved] = {
         c.one.name: Solved(

@@ -11,15 +11,12 @@ from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import TYPE_CHECKING
 
-from tallybook.calendar import plus_days
-from tallybook.engines.duckdb import literal
-from tallybook.measure import ADDITIVE, BUCKETS, BY_TIME, DECIMAL, FLOAT, IDS, INTEGER, Then
-from tallybook.metrics import Bound
-from tallybook.query.ask import Filter
-from tallybook.shell import render
+from tallybook.core import ADDITIVE, BUCKETS, BY_TIME, FLOAT, IDS, INTEGER, Bound, Then, plus_days, render
+from tallybook.query.questions import Filter
+from tallybook.storage import literal
 
 if TYPE_CHECKING:
-    from tallybook.query.ground import Coverage
+    from tallybook.query.context import Coverage
 
 EXACT = "DECIMAL(38,10)"
 OVERFLOW, DIGITS = 1, 2
@@ -303,8 +300,10 @@ class Parts:
         if not slots:
             return merged
         steps = (
-            ("n{i}", "p.n"), ("mean{i}", "p.n * (p.k - parts{i}[1].k) + p.s1"), ("off{i}", "p.n * p.s2"),
-        )  # fmt: skip
+            ("n{i}", "p.n"),
+            ("mean{i}", "p.n * (p.k - parts{i}[1].k) + p.s1"),
+            ("off{i}", "p.n * p.s2"),
+        )
         first = [f"{_summed(i, what)} AS {name.format(i=i)}" for i in slots for name, what in steps]
         d = "(p.k - parts{i}[1].k - mean{i} / n{i})"
         moved = [
@@ -480,6 +479,3 @@ def values_relation(targets: Sequence[tuple[date, date, date]]) -> str:
         return "SELECT NULL::DATE AS period, NULL::DATE AS first, NULL::DATE AS last WHERE FALSE"
     listed = ", ".join(f"(DATE '{period}', DATE '{first}', DATE '{last}')" for period, first, last in targets)
     return f"SELECT * FROM (VALUES {listed}) AS v(period, first, last)"
-
-
-__all__ = ["DECIMAL", "TOTALS", "Parts", "Points", "period_sql", "values_relation"]

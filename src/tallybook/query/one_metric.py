@@ -8,29 +8,35 @@ from dataclasses import replace
 from datetime import date
 from typing import Any
 
-from tallybook.calendar import period_start, plus_days
-from tallybook.measure import ADDITIVE, FLOAT
-from tallybook.metrics import LEVEL, UNIQUES, Bound
-from tallybook.query.ask import Query
-from tallybook.query.cells import Cell, Key, Period, Solved, between, mean_of, merged, minus, plain, why_lost
-from tallybook.query.ground import Coverage, Ground
+from tallybook.core import ADDITIVE, FLOAT, LEVEL, UNIQUES, Bound, period_start, plus_days
+from tallybook.query.cells import Cell, Key, MetricPeriod, Solved, between, mean_of, merged, minus, plain, why_lost
+from tallybook.query.context import Coverage, QueryContext
 from tallybook.query.merge import TOTALS, Parts, period_sql, values_relation
+from tallybook.query.questions import Query
+from tallybook.query.ranges import MAX_GAP_DAYS, spans
 from tallybook.query.reach import NOTHING_BEFORE
-from tallybook.query.spans import MAX_GAP_DAYS, spans
 
 
 class OneMetric:
     """One metric of a question: `show` over the days of `coverage`."""
 
-    def __init__(self, ground: Ground, query: Query, name: str, show: str, coverage: Coverage) -> None:
+    def __init__(self, ground: QueryContext, query: Query, name: str, show: str, coverage: Coverage) -> None:
         assert query.first is not None
         assert query.last is not None
         self.ground, self.query, self.name, self.show, self.coverage = ground, query, name, show, coverage
         earliest = coverage.stretches[0][0] if coverage.stretches else None
-        self.spans = list(spans(
-            query.first, query.last, query.scope, query.week_start, window=query.window, shift=query.shift,
-            known=max(ground.last_closed, ground.running or ground.last_closed), earliest=earliest,
-        ))  # fmt: skip
+        self.spans = list(
+            spans(
+                query.first,
+                query.last,
+                query.scope,
+                query.week_start,
+                window=query.window,
+                shift=query.shift,
+                known=max(ground.last_closed, ground.running or ground.last_closed),
+                earliest=earliest,
+            )
+        )
         self.first, self.last = min(s.first for s in self.spans), max(s.last for s in self.spans)
         self.windows = values_relation([(s.start, s.first, s.last) for s in self.spans]) if query.spanned else None
         self.bound: Bound | None = ground.bounds.get(name)
@@ -47,9 +53,14 @@ class OneMetric:
             return Solved(cells={}, periods=self.periods, empty=None, type=FLOAT, show=self.show)
         self.empty = self.bound.empty()
         how: dict[str, Callable[[], dict[Key, Cell]]] = {
-            "total": self._total, "average": self._over_days, "min": self._over_days, "max": self._over_days,
-            "last": self._chosen_day, "first": self._chosen_day, "change": self._change,
-        }  # fmt: skip
+            "total": self._total,
+            "average": self._over_days,
+            "min": self._over_days,
+            "max": self._over_days,
+            "last": self._chosen_day,
+            "first": self._chosen_day,
+            "change": self._change,
+        }
         cells = how[self.show]()
         type_ = FLOAT if self.show == "average" else self._parts().value_type()
         for cell in cells.values():
@@ -57,9 +68,14 @@ class OneMetric:
         self._explain_gaps()
         empty = None if self.empty is None else plain(self.empty, type_)
         return Solved(
-            cells=cells, periods=self.periods, empty=empty, type=type_, show=self.show, said=self._said(),
+            cells=cells,
+            periods=self.periods,
+            empty=empty,
+            type=type_,
+            show=self.show,
+            said=self._said(),
             overlapping=self.metric.kind == UNIQUES and self.show == "total",
-        )  # fmt: skip
+        )
 
     def without_cells(self) -> Solved:
         """The periods, and what else is known before the points are read. The metric was collected."""
@@ -77,19 +93,19 @@ class OneMetric:
 
     # -- periods ---------------------------------------------------------------------------------------
 
-    def _periods(self) -> Iterable[Period]:
+    def _periods(self) -> Iterable[MetricPeriod]:
         for span in self.spans:
             closed = min(span.last, self.ground.last_closed)
             days = self.coverage.count(span.first, closed) if span.first <= closed else 0
             known = self.coverage.count(span.first, span.last)
-            period = Period(span.start, span.first, span.last, span.expected, days, known)
+            period = MetricPeriod(span.start, span.first, span.last, span.expected, days, known)
             period.over = closed if closed < span.last else None
             if self.query.window and self._is_far(span.first):
                 period.remark = f"the window begins on {span.first}; {NOTHING_BEFORE} {self._begin}"
             self._choose(period, span.end)
             yield period
 
-    def _choose(self, period: Period, end: date) -> None:
+    def _choose(self, period: MetricPeriod, end: date) -> None:
         """The day whose value stands for the period, for the shows that take one day's."""
         if self.show not in ("first", "last", "change"):
             return
@@ -107,7 +123,7 @@ class OneMetric:
             day = period.first if self.show == "first" else period.target or period.last
             period.why = f"{day} was not collected"
 
-    def _choose_last(self, period: Period, *, running: bool) -> None:
+    def _choose_last(self, period: MetricPeriod, *, running: bool) -> None:
         """The last closed day; of a running period that is neither collected nor carried into, the last collected."""
         last = period.last
         if running and not self.coverage.holds(last):
@@ -134,7 +150,7 @@ class OneMetric:
         rows = self.ground.rows(f"SELECT g FROM ({parts.present('day', first, self.last, carried=True)})")
         return frozenset(day for (day,) in rows)
 
-    def _gap(self, period: Period) -> str:
+    def _gap(self, period: MetricPeriod) -> str:
         """Why nothing is known of a period, with the line that collects it and its neighbors in the same gap."""
         if period.first > self.ground.last_closed:
             return f"{period.first} is not over yet"

@@ -9,8 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
-from tallybook.measure import ADDITIVE, Operand, Tree, linear
-from tallybook.metrics import FLOW, LEVEL, UNIQUES, Catalog, Metric
+from tallybook.core import ADDITIVE, FLOW, LEVEL, UNIQUES, Catalog, Metric, Operand, Tree, linear
 
 REACHED, AHEAD, BEHIND, MISSED, OPEN, UNKNOWN = "reached", "ahead", "behind", "missed", "open", "unknown"
 STATUSES = (REACHED, AHEAD, BEHIND, MISSED, OPEN, UNKNOWN)
@@ -142,9 +141,18 @@ def _degree_of(catalog: Catalog, metric: Metric, show: str) -> int | None:
 
 
 _SLOT_DEGREES = {
-    "count": 1, "sum": 1, "avg": 0, "stddev_samp": 0, "stddev_pop": 0, "var_samp": 0, "var_pop": 0, "quantile": 0,
-    "quantile_disc": 0, "first": 0, "last": 0,
-}  # fmt: skip
+    "count": 1,
+    "sum": 1,
+    "avg": 0,
+    "stddev_samp": 0,
+    "stddev_pop": 0,
+    "var_samp": 0,
+    "var_pop": 0,
+    "quantile": 0,
+    "quantile_disc": 0,
+    "first": 0,
+    "last": 0,
+}
 """Distinct things, least and greatest values grow, nobody knows how."""
 
 
@@ -173,7 +181,7 @@ def _degree(tree: Tree, leaf: Callable[[int], int | None]) -> int | None:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Progress:
+class GoalProgress:
     """What is known of a goal in a period. Days are numbers of days.
 
     `low` … `high` is what the value lies between: the same twice where it is known exactly, None where it is not
@@ -207,7 +215,7 @@ class Pace:
     projection: Fraction | None = None
 
 
-def pace(p: Progress) -> Pace:
+def pace(p: GoalProgress) -> Pace:
     """Of a running period: the target's share of the covered days, or the point on the path to it."""
     if p.over:
         return Pace()
@@ -222,7 +230,7 @@ def pace(p: Progress) -> Pace:
 # --- the verdict ---------------------------------------------------------------------------------------------------
 
 
-def status(p: Progress) -> str:
+def status(p: GoalProgress) -> str:
     """One of STATUSES."""
     if p.low is None or (not p.covered and p.nature != PATH):
         return UNKNOWN
@@ -240,14 +248,14 @@ def status(p: Progress) -> str:
     return UNKNOWN if on is None else AHEAD if on else BEHIND
 
 
-def _line(p: Progress) -> Fraction | None:
+def _line(p: GoalProgress) -> Fraction | None:
     """What the value of a running period is compared with: where it should be by now, or the target itself."""
     expected = pace(p).expected
     alike = p.nature == STEADY or (p.nature == PATH and p.opening is not None)
     return p.target if expected is None and alike else expected
 
 
-def _decided(p: Progress, met: bool | None) -> str:
+def _decided(p: GoalProgress, met: bool | None) -> str:
     """What the rest of a running period cannot change, as far as such numbers go; else nothing.
 
     Counts never fall, whatever days are missing. A sum that is there already may be less again where negative amounts
@@ -261,12 +269,12 @@ def _decided(p: Progress, met: bool | None) -> str:
     return ""
 
 
-def _begins_below(p: Progress) -> bool:
+def _begins_below(p: GoalProgress) -> bool:
     """A total begins with 0: on the near side of the target."""
     return p.target >= 0 if p.at_most else p.target > 0
 
 
-def _side(p: Progress, line: Fraction) -> bool | None:
+def _side(p: GoalProgress, line: Fraction) -> bool | None:
     """Whether the value is on the right side of a line; None where it may be on either."""
     assert p.low is not None
     assert p.high is not None
@@ -274,5 +282,5 @@ def _side(p: Progress, line: Fraction) -> bool | None:
     return sides.pop() if len(sides) == 1 else None
 
 
-def _meets(p: Progress, value: Fraction) -> bool:
+def _meets(p: GoalProgress, value: Fraction) -> bool:
     return value <= p.target if p.at_most else value >= p.target

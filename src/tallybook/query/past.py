@@ -8,18 +8,16 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import date
 
-from tallybook.calendar import ONE_DAY
-from tallybook.errors import Refused
-from tallybook.metrics import ADDS, FLOW, Bound, Metric
-from tallybook.query.ask import Query
-from tallybook.query.cells import Cell, Period, Solved, plain
-from tallybook.query.ground import Coverage, Ground
+from tallybook.core import ADDS, FLOW, ONE_DAY, Bound, Metric, Refused
+from tallybook.query.cells import Cell, MetricPeriod, Solved, plain
+from tallybook.query.context import Coverage, QueryContext
 from tallybook.query.one_metric import OneMetric
+from tallybook.query.questions import Query
+from tallybook.query.ranges import ALL
 from tallybook.query.solve import solve
-from tallybook.query.spans import ALL
 
 
-def solve_with_past(ground: Ground, query: Query, name: str) -> Solved:
+def solve_with_past(ground: QueryContext, query: Query, name: str) -> Solved:
     """As `solve`, with what was imported for the time before."""
     own = solve(ground, query, name)
     bound = ground.bounds.get(name)
@@ -28,7 +26,7 @@ def solve_with_past(ground: Ground, query: Query, name: str) -> Solved:
     return _Past(ground, query, name, own).joined() if name in ground.past else own
 
 
-def _finished(ground: Ground, query: Query, bound: Bound, own: Solved) -> Solved:
+def _finished(ground: QueryContext, query: Query, bound: Bound, own: Solved) -> Solved:
     """An imported definition that is asked by its id: its values are not put together where that makes none."""
     show = query.show or ground.catalog.metrics[bound.metric.name].default_show
     found = replace(own, periods=dict(own.periods), cells=dict(own.cells))
@@ -38,7 +36,7 @@ def _finished(ground: Ground, query: Query, bound: Bound, own: Solved) -> Solved
     return found
 
 
-def _not_together(metric: Metric, bound: Bound, show: str, period: Period) -> str | None:
+def _not_together(metric: Metric, bound: Bound, show: str, period: MetricPeriod) -> str | None:
     """Why finished values of several days have none together; None where they have."""
     added = bound.imported == ADDS and metric.adds_up
     if added or metric.kind != FLOW or show != "total" or period.first == period.last:
@@ -53,7 +51,7 @@ def _blank(found: Solved, start: date, why: str) -> None:
     found.periods[start] = replace(found.periods[start], why=why, known=0, absent_is_known=False, target=None)
 
 
-def refuse_top(ground: Ground, query: Query) -> None:
+def refuse_top(ground: QueryContext, query: Query) -> None:
     """Raises Refused where the largest series of a whole range would be those of two definitions."""
     name = query.metrics[0]
     if name not in ground.past or query.first is None or query.last is None:
@@ -67,7 +65,7 @@ def refuse_top(ground: Ground, query: Query) -> None:
         )
 
 
-def _before(ground: Ground, name: str) -> tuple[date | None, Bound, Coverage]:
+def _before(ground: QueryContext, name: str) -> tuple[date | None, Bound, Coverage]:
     """(the first collected day, the imported definition, its days before that)."""
     bound, imported = ground.past[name]
     own = ground.coverage.get(name, Coverage()).stretches
@@ -80,7 +78,7 @@ def _before(ground: Ground, name: str) -> tuple[date | None, Bound, Coverage]:
 class _Past:
     """One metric of a question, of which a part may be answered by what was imported."""
 
-    ground: Ground
+    ground: QueryContext
     query: Query
     name: str
     own: Solved
@@ -106,7 +104,7 @@ class _Past:
         found.said = f"{self.own.said or self.name}, {self._said()}"
         return found
 
-    def _place(self, period: Period) -> str:
+    def _place(self, period: MetricPeriod) -> str:
         """ "before" the first collected day, "between" the two, or "" where nothing imported takes part."""
         first = self.before.stretches[0][0] if self.query.window == ALL and self.before.stretches else period.first
         if not self.before.count(min(first, period.first), period.last):

@@ -10,17 +10,16 @@ from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
 
-from tallybook.calendar import plus_days
-from tallybook.errors import QueryError, Refused
-from tallybook.query.ask import Query
-from tallybook.query.ground import Ground
-from tallybook.query.spans import MAX_GAP_DAYS
+from tallybook.core import QueryError, Refused, plus_days
+from tallybook.query.context import QueryContext
+from tallybook.query.questions import Query
+from tallybook.query.ranges import MAX_GAP_DAYS
 
 NOTHING_BEFORE = "nothing is collected before"
 
 
 @dataclass(frozen=True)
-class Reach:
+class QuestionRange:
     """A question with both its days, and why they are not the days asked for (empty where they are)."""
 
     query: Query
@@ -28,7 +27,7 @@ class Reach:
     after: str = ""
 
 
-def ranged(query: Query, ground: Ground) -> Reach:
+def ranged(query: Query, ground: QueryContext) -> QuestionRange:
     """The question over the days that are collected, as far as it asks for them.
 
     Raises QueryError where nothing is collected and no first day is given, Refused where all days are yet to come."""
@@ -50,7 +49,7 @@ def ranged(query: Query, ground: Ground) -> Reach:
     return clipped(replace(query, first=first, last=max(first, last)), begin or ground.last_closed, end)
 
 
-def clipped(query: Query, begin: date, end: date) -> Reach:
+def clipped(query: Query, begin: date, end: date) -> QuestionRange:
     """The question without days far outside of `begin` … `end`, the collected ones. Both its days are set.
 
     Raises Refused where its first day is later than the running day."""
@@ -66,10 +65,10 @@ def clipped(query: Query, begin: date, end: date) -> Reach:
         after, last = f"asked to {last}, but the last day is {end}", max(end, first)
     if first < plus_days(begin, -MAX_GAP_DAYS):
         before, first = f"asked from {first}, but {NOTHING_BEFORE} {begin}", min(begin, last)
-    return Reach(replace(query, first=first, last=last), before, after)
+    return QuestionRange(replace(query, first=first, last=last), before, after)
 
 
-def with_reasons(reach: Reach, rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+def with_reasons(reach: QuestionRange, rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """The rows, those of the first and the last period with the reason why no others come before or after them."""
     if not rows or not (reach.before or reach.after):
         return list(rows)

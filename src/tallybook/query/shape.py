@@ -9,12 +9,11 @@ from datetime import date
 from decimal import Decimal
 from typing import Any
 
-from tallybook.calendar import ONE_DAY, period_end, period_start
-from tallybook.query.ask import Having, Query, compared
-from tallybook.query.cells import Cell, Key, Period, Solved
-from tallybook.query.ground import Ground
+from tallybook.core import ONE_DAY, count_of, period_end, period_start
+from tallybook.query.cells import Cell, Key, MetricPeriod, Solved
+from tallybook.query.context import QueryContext
 from tallybook.query.past import refuse_top, solve_with_past
-from tallybook.result.tables import count_of
+from tallybook.query.questions import Having, Query, compared
 
 Row = dict[str, Any]
 
@@ -22,7 +21,7 @@ Row = dict[str, Any]
 # --- compared with ----------------------------------------------------------------------------------------
 
 
-def compare(ground: Ground, query: Query) -> dict[str, Solved]:
+def compare(ground: QueryContext, query: Query) -> dict[str, Solved]:
     """Every metric over the days that correspond to those of each period, under that period's name."""
     if query.compare is None:
         return {}
@@ -50,7 +49,7 @@ def add_comparison(
     return notes
 
 
-def _earlier_days(query: Query, show: str, here: Period, there: Period) -> dict[str, Any]:
+def _earlier_days(query: Query, show: str, here: MetricPeriod, there: MetricPeriod) -> dict[str, Any]:
     """The notes of an earlier value that not all its days make, or that more or fewer days make than the value itself.
 
     Whole months of different length are compared on purpose, and only counted."""
@@ -66,7 +65,7 @@ def _earlier_days(query: Query, show: str, here: Period, there: Period) -> dict[
     return note
 
 
-def _is_a_period(query: Query, period: Period) -> bool:
+def _is_a_period(query: Query, period: MetricPeriod) -> bool:
     """Whether the days are one whole period of the calendar."""
     if query.scope == "all" or period.over:
         return False
@@ -74,7 +73,7 @@ def _is_a_period(query: Query, period: Period) -> bool:
     return start == period.first and period_end(start, query.scope) == period.last
 
 
-def _change(now: Cell, was: Cell, here: Period, there: Period) -> tuple[float | None, str]:
+def _change(now: Cell, was: Cell, here: MetricPeriod, there: MetricPeriod) -> tuple[float | None, str]:
     if now.value is None or was.value is None:
         return None, "one of the two is not known"
     if why := _unlike(here, there):
@@ -84,7 +83,7 @@ def _change(now: Cell, was: Cell, here: Period, there: Period) -> tuple[float | 
     return float((Decimal(now.value) - Decimal(was.value)) / Decimal(was.value)), ""
 
 
-def _unlike(here: Period, there: Period) -> str:
+def _unlike(here: MetricPeriod, there: MetricPeriod) -> str:
     """Why the two sides are not like for like; empty when they are."""
     if here.target is not None and there.target is not None:
         here_left, there_left = here.last - here.target, there.last - there.target
@@ -100,7 +99,7 @@ def _unlike(here: Period, there: Period) -> str:
     )
 
 
-def _length(period: Period) -> int:
+def _length(period: MetricPeriod) -> int:
     """How many days there are to be known of, of a running period those that are over."""
     return (
         (min(period.last, period.over) - period.first).days + 1
@@ -109,14 +108,14 @@ def _length(period: Period) -> int:
     )
 
 
-def _whole(period: Period) -> bool:
+def _whole(period: MetricPeriod) -> bool:
     return period.days == _length(period)
 
 
 # --- the top and the rest ------------------------------------------------------------------------------------
 
 
-def top(ground: Ground, query: Query) -> tuple[tuple[str | None, ...], ...]:
+def top(ground: QueryContext, query: Query) -> tuple[tuple[str | None, ...], ...]:
     """The `query.top` series of which the first metric is largest over the whole range; on a tie the first by name."""
     assert query.top is not None
     refuse_top(ground, query)
@@ -134,8 +133,13 @@ def _names(series: Sequence[str | None]) -> list[tuple[bool, str]]:
 # --- which rows, in which order ---------------------------------------------------------------------------------
 
 _SIGNS: Mapping[str, Callable[[Any, Any], bool]] = {
-    "<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge, "=": operator.eq, "!=": operator.ne,
-}  # fmt: skip
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+    "=": operator.eq,
+    "!=": operator.ne,
+}
 
 
 def arranged(query: Query, rows: list[Row]) -> list[Row]:

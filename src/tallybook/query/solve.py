@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tallybook.query.ask import Query
-from tallybook.query.cells import Cell, Key, Period, Solved, formula_of
-from tallybook.query.ground import Coverage, Ground
+from tallybook.core import type_of
+from tallybook.query.cells import Cell, Key, MetricPeriod, Solved, formula_of
+from tallybook.query.context import Coverage, QueryContext
 from tallybook.query.one_metric import OneMetric, as_written
-from tallybook.shell import type_of
+from tallybook.query.questions import Query
 
 
-def solve(ground: Ground, query: Query, name: str, show: str | None = None, coverage: Coverage | None = None) -> Solved:
+def solve(
+    ground: QueryContext, query: Query, name: str, show: str | None = None, coverage: Coverage | None = None
+) -> Solved:
     """The metric `name` over the range of `query` (whose first and last day are set)."""
     metric = ground.catalog.metrics[name]
     if metric.derived:
@@ -20,7 +22,7 @@ def solve(ground: Ground, query: Query, name: str, show: str | None = None, cove
     return OneMetric(ground, query, name, show or query.show or metric.default_show, shared).solved()
 
 
-def _derived(ground: Ground, query: Query, name: str, coverage: Coverage | None) -> Solved:
+def _derived(ground: QueryContext, query: Query, name: str, coverage: Coverage | None) -> Solved:
     """Every operand rolled up over the days all of them cover, then the formula, cell by cell."""
     measure = ground.catalog.metrics[name].parsed
     assert measure is not None
@@ -34,16 +36,28 @@ def _derived(ground: Ground, query: Query, name: str, coverage: Coverage | None)
     found = {start: _shared_period([o.periods[start] for o in operands]) for start in operands[0].periods}
     empty = formula_of(measure.shell, [Cell(o.empty) for o in operands], type_).value
     return Solved(
-        cells=cells, periods=found, empty=empty, type=type_, show="formula", operands=operands, shell=measure.shell,
+        cells=cells,
+        periods=found,
+        empty=empty,
+        type=type_,
+        show="formula",
+        operands=operands,
+        shell=measure.shell,
         said=f"{name}: {as_written(ground.catalog.metrics[name].measure or measure.text)}, each rolled up over the days all of them cover, then evaluated",
-    )  # fmt: skip
+    )
 
 
-def _shared_period(several: Sequence[Period]) -> Period:
+def _shared_period(several: Sequence[MetricPeriod]) -> MetricPeriod:
     worst = min(several, key=lambda p: p.days)
-    return Period(
-        worst.start, worst.first, worst.last, worst.expected, worst.days, min(p.known for p in several),
+    return MetricPeriod(
+        worst.start,
+        worst.first,
+        worst.last,
+        worst.expected,
+        worst.days,
+        min(p.known for p in several),
         absent_is_known=all(p.absent_is_known for p in several),
-        as_of=next((p.as_of for p in several if p.as_of), None), over=worst.over,
+        as_of=next((p.as_of for p in several if p.as_of), None),
+        over=worst.over,
         why=next((p.why for p in several if p.why), None),
-    )  # fmt: skip
+    )

@@ -7,12 +7,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from typing import Any
 
-from tallybook.engines.duckdb import literal
-from tallybook.measure import ADDITIVE
-from tallybook.metrics import Bound
-from tallybook.query.ask import Filter, Query
+from tallybook.core import ADDITIVE, Bound
 from tallybook.query.cells import Solved
-from tallybook.query.ground import Ground
+from tallybook.query.context import QueryContext
+from tallybook.query.questions import Filter, Query
+from tallybook.storage import literal
 
 MAX_SUGGESTED = 10_000
 """Values of a dimension among which the nearest one is looked for."""
@@ -21,7 +20,9 @@ _LOGICAL = {"true": "1", "false": "0", "yes": "1", "no": "0", "1": "true", "0": 
 """How another database, or a person, writes a value that is true or false."""
 
 
-def unseen_values(ground: Ground, query: Query, solved: Mapping[str, Solved] | None = None) -> dict[str, list[str]]:
+def unseen_values(
+    ground: QueryContext, query: Query, solved: Mapping[str, Solved] | None = None
+) -> dict[str, list[str]]:
     """By metric, a sentence for each filter value that none of its rows ever had.
 
     `solved`: the answers. Where one shows that its filters found something, the points are not read for it."""
@@ -42,7 +43,7 @@ def _doubtful(where: Sequence[Filter], solved: Solved | None) -> list[Filter]:
     return [one for one in dict.fromkeys(where) if nothing or not one.equal or equal.count(one.dimension) > 1]
 
 
-def _why_unseen(ground: Ground, name: str, one: Filter) -> str:
+def _why_unseen(ground: QueryContext, name: str, one: Filter) -> str:
     operands = [o for o in ground.catalog.operands(name) if o in ground.bounds and o in ground.coverage]
     bounds = [ground.bounds[o] for o in operands if ground.coverage[o].stretches]
     bounds += [ground.past[name][0]] if name in ground.past else []
@@ -57,17 +58,17 @@ def _why_unseen(ground: Ground, name: str, one: Filter) -> str:
     return f"no row of `{name}` ever had {one.dimension} = {text}{hint}"
 
 
-def _has(ground: Ground, bound: Bound, one: Filter) -> bool:
+def _has(ground: QueryContext, bound: Bound, one: Filter) -> bool:
     column, value = bound.column(one.dimension), literal(bound.label(one.dimension, one.value))
     return bool(ground.rows(f"{_points(ground, bound, '1')} AND {column} IS NOT DISTINCT FROM {value} LIMIT 1"))
 
 
-def _values(ground: Ground, bound: Bound, dimension: str) -> list[str | None]:
+def _values(ground: QueryContext, bound: Bound, dimension: str) -> list[str | None]:
     rows = ground.rows(f"{_points(ground, bound, f'DISTINCT {bound.column(dimension)}')} LIMIT {MAX_SUGGESTED}")
     return [value for (value,) in rows]
 
 
-def _points(ground: Ground, bound: Bound, what: str) -> str:
+def _points(ground: QueryContext, bound: Bound, what: str) -> str:
     """SELECT of all days of a metric under one definition."""
     relation = ground.relation(ADDITIVE, bound.key, date.min, date.max)
     return (

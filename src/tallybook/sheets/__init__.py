@@ -1,4 +1,4 @@
-"""Google Sheets by hand: rows from your own code, written once each.
+"""Google Sheets by hand: rows from your own code, written once each; and what an Excel file contains.
 
     from tallybook.sheets import Session
 
@@ -8,27 +8,56 @@
     worksheet.append(5)
     worksheet.save_row()
 
-`tallybook sheets setup` gets the three words from Google. Needs `pip install 'tallybook[google]'`. The modules, top to
-ground: `session`, `worksheet` (rows gathered and written), `rows` (where they go), `doctor`, `api` (requests, their pace
-and what to do when an answer is lost), `consent` and `keep` (tokens), `refusals`, `pace`, `marks`, `cells`.
+`tallybook sheets setup` gets the three words from Google. Needs `pip install 'tallybook[google]'`. The modules, from top to
+bottom: `session`, `worksheet` (rows collected and written), `rows` (where they go), `doctor`, `api` (requests, their pace
+and what to do when an answer is lost), `consent` and `keep` (tokens), `refusals`, `pace`, `marks`, `cells`; `workbook/` reads
+and edits the parts of an .xlsx file.
 """
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from tallybook._door import opened
 
-if TYPE_CHECKING:
-    from tallybook.sheets.api import Api
-    from tallybook.sheets.session import Session
-    from tallybook.sheets.worksheet import Worksheet
-
-_PLACES = {"Api": "api", "Session": "session", "Worksheet": "worksheet"}
-
-__all__ = ["Api", "Session", "Worksheet"]
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _PLACES:
-        raise AttributeError(f"module 'tallybook.sheets' has no attribute {name!r}")
-    return getattr(importlib.import_module(f"tallybook.sheets.{_PLACES[name]}"), name)
+__getattr__, __dir__ = opened(
+    __name__,
+    {
+        "words": (
+            "delivery_lines",
+            "python_lines",
+            "session_lines",
+        ),
+        "api": ("Api",),
+        "cells": ("LONGEST", "serial"),
+        "consent": ("Client", "ConsentRequest", "RedirectListener", "answered", "ask", "client_file"),
+        "doctor": ("BAD", "Finding", "examine"),
+        "keep": (
+            "FILE",
+            "FILES",
+            "Keys",
+            "NAMES",
+            "SERVICE_ACCOUNT",
+            "SPREADSHEETS",
+            "default_file",
+            "extra",
+            "find",
+            "has_keyring",
+            "save",
+            "service_account",
+            "variables",
+        ),
+        "marks": ("DELIVERY", "Json", "Stamp", "forget", "mark", "metadata_id"),
+        "places": ("AUDIENCE", "CLIENTS", "ENABLE", "Places", "document", "link"),
+        "refusals": ("cannot_own",),
+        "rows": ("CELLS", "SHAPE", "WorksheetRows", "sheets_of"),
+        "session": ("Session",),
+        "workbook.attached": ("attached_rows", "grow_rules"),
+        "workbook.book": ("Workbook", "recalculating", "shared_strings"),
+        "workbook.package": ("Package", "RELATIONS", "damage_reported", "for_reading"),
+        "workbook.places": ("Area", "area", "cell"),
+        "workbook.sheet": ("WorkbookSheet",),
+        "workbook.styles": ("CellStyle", "Styles"),
+        "workbook.table": ("WorkbookTable", "free_number", "free_table_name", "new_table", "tables"),
+        "workbook.xml": ("escaped",),
+        "worksheet": ("Worksheet", "chosen"),
+    },
+)

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from tallybook.errors import DestinationError, DestinationUnavailable, OutcomeUnknown, Overtaken
+from tallybook.core import DestinationError, DestinationUnavailable, OutcomeUnknown, Overtaken
 from tallybook.sheets.marks import Json, Stamp
 from tallybook.sheets.pace import Bucket, Patience
 from tallybook.sheets.refusals import Answer, refusal
@@ -56,9 +56,14 @@ class Api:
     """Sheets for one user. Each instance keeps its own pace; share one among all that write for the same user."""
 
     def __init__(
-        self, keys: Keys, places: Places, *,
-        patience: Patience | None = None, reads: Bucket | None = None, writes: Bucket | None = None,
-    ) -> None:  # fmt: skip
+        self,
+        keys: Keys,
+        places: Places,
+        *,
+        patience: Patience | None = None,
+        reads: Bucket | None = None,
+        writes: Bucket | None = None,
+    ) -> None:
         self.keys, self.places = keys, places
         self.patience = patience or Patience()
         self.reads, self.writes = reads or Bucket(), writes or Bucket()

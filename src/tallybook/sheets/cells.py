@@ -14,7 +14,7 @@ from decimal import Decimal
 from numbers import Integral, Real
 from typing import Any
 
-from tallybook.errors import CellError
+from tallybook.core import CellError
 
 Cell = Mapping[str, Any]
 """CellData of the Sheets reference."""

@@ -24,7 +24,7 @@ from types import TracebackType
 from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
 
-from tallybook.errors import DeclarationError, DestinationUnavailable, SignInError
+from tallybook.core import DeclarationError, DestinationUnavailable, SignInError
 from tallybook.sheets.keep import Keys, extra
 from tallybook.sheets.places import CLIENTS, Places
 from tallybook.sheets.refusals import Answer, token_answer_refusal, token_refusal
@@ -66,7 +66,7 @@ def client_file(path: Path) -> Client:
 
 
 @dataclass(frozen=True)
-class Asked:
+class ConsentRequest:
     """One request for consent. `url` is what the browser is sent to."""
 
     client: Client
@@ -77,7 +77,7 @@ class Asked:
     verifier: str = field(repr=False)
 
 
-def ask(client: Client, scopes: Sequence[str], places: Places, *, redirect: str) -> Asked:
+def ask(client: Client, scopes: Sequence[str], places: Places, *, redirect: str) -> ConsentRequest:
     """A new request, with a state and a verifier of its own."""
     verifier, state = secrets.token_urlsafe(64), secrets.token_urlsafe(24)
     challenge = base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=").decode()
@@ -93,10 +93,10 @@ def ask(client: Client, scopes: Sequence[str], places: Places, *, redirect: str)
         "access_type": "offline",
         "prompt": "consent",
     }
-    return Asked(client, tuple(scopes), redirect, f"{places.consent}?{urlencode(parameters)}", state, verifier)
+    return ConsentRequest(client, tuple(scopes), redirect, f"{places.consent}?{urlencode(parameters)}", state, verifier)
 
 
-def answered(asked: Asked, url: str, places: Places, *, now: datetime) -> Keys:
+def answered(asked: ConsentRequest, url: str, places: Places, *, now: datetime) -> Keys:
     """The keys, for the address to which the browser was sent back.
 
     Raises SignInError: consent refused, not our state, a code that is used or too old, a client Google does not know, a
@@ -104,7 +104,7 @@ def answered(asked: Asked, url: str, places: Places, *, now: datetime) -> Keys:
     return _exchanged(asked, code_in(asked, url), places, now)
 
 
-def code_in(asked: Asked, url: str) -> str:
+def code_in(asked: ConsentRequest, url: str) -> str:
     """The code in a redirected address (RFC 6749, section 4.1.2). Raises SignInError."""
     found = {name: values[0] for name, values in parse_qs(urlsplit(url.strip()).query).items()}
     if not {"code", "error"} & found.keys():
@@ -135,7 +135,7 @@ def _same(seen: str, expected: str) -> bool:
     return hmac.compare_digest(seen.encode(errors="surrogatepass"), expected.encode())
 
 
-def _exchanged(asked: Asked, code: str, places: Places, now: datetime) -> Keys:
+def _exchanged(asked: ConsentRequest, code: str, places: Places, now: datetime) -> Keys:
     body = {
         "grant_type": "authorization_code",
         "code": code,
@@ -206,7 +206,7 @@ PAGE = """<!doctype html><meta charset="utf-8"><title>Tallybook</title>
 <body style="font: 1.1em system-ui; margin: 4em auto; max-width: 34em"><h1>{head}</h1><p>{text}</p></body>"""
 
 
-class Listener:
+class RedirectListener:
     """Waits on 127.0.0.1 for the browser to come back: `with Listener() as back: … back.wait(300, state)`.
 
     Any page and program on this machine can call the port. Only a request with our state is an answer."""
@@ -265,7 +265,7 @@ class Listener:
             self._server.handle_request()
         return self.url
 
-    def __enter__(self) -> Listener:
+    def __enter__(self) -> RedirectListener:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from tallybook.errors import DestinationRefused, SignInError, TallybookError
+from tallybook.core import DestinationRefused, SignInError, TallybookError
 from tallybook.sheets.api import Api
 from tallybook.sheets.keep import FILES, Keys
 from tallybook.sheets.pace import PER_MINUTE, Patience

@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tallybook.errors import DeclarationError, DestinationUnavailable, SignInError
+from tallybook.core import DeclarationError, DestinationUnavailable, SignInError
 from tallybook.sheets.places import SERVICE_ACCOUNTS, Places
 from tallybook.sheets.refusals import Answer, token_answer_refusal, token_refusal
 
@@ -87,10 +87,14 @@ class Keys:
     def as_json(self) -> dict[str, Any]:
         """The `authorized_user` form, with what we know beside."""
         kept = {
-            "type": "authorized_user", "client_id": self.client_id, "client_secret": self.client_secret,
-            "refresh_token": self.refresh_token, "scopes": list(self.scopes),
-            "since": self.since and self.since.isoformat(), "until": self.until and self.until.isoformat(),
-        }  # fmt: skip
+            "type": "authorized_user",
+            "client_id": self.client_id,
+            "client_secret": self.client_secret,
+            "refresh_token": self.refresh_token,
+            "scopes": list(self.scopes),
+            "since": self.since and self.since.isoformat(),
+            "until": self.until and self.until.isoformat(),
+        }
         return {name: value for name, value in kept.items() if value}
 
 

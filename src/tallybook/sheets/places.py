@@ -7,8 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from tallybook.addresses import is_service, spreadsheet_id
-from tallybook.errors import DeclarationError
+from tallybook.core import DeclarationError, is_service, spreadsheet_id
 
 API = "TALLYBOOK_GOOGLE_API"
 """The environment variable that points all of Google elsewhere, as at an emulator."""

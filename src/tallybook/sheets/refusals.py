@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from tallybook.errors import DestinationError, DestinationRefused, DestinationUnavailable, SignInError
+from tallybook.core import DestinationError, DestinationRefused, DestinationUnavailable, SignInError
 from tallybook.sheets import places
 
 _BUSY = {"rateLimitExceeded", "userRateLimitExceeded", "RATE_LIMIT_EXCEEDED"}

@@ -54,7 +54,7 @@ class Claim:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Sheet:
+class WorksheetRows:
     """A worksheet as it was read."""
 
     id: int
@@ -90,19 +90,19 @@ class Filled:
     """Whether the first row that was looked at has something."""
 
 
-def sheets_of(read: Json) -> list[Sheet]:
+def sheets_of(read: Json) -> list[WorksheetRows]:
     """The worksheets of a Spreadsheet that was read with SHAPE, in the order of the tabs."""
     zone = read.get("properties", {}).get("timeZone", "Etc/GMT")
     return [_sheet(found, zone) for found in read.get("sheets", ())]
 
 
-def _sheet(found: Json, zone: str) -> Sheet:
+def _sheet(found: Json, zone: str) -> WorksheetRows:
     said = found["properties"]
     grid = said.get("gridProperties", {})
     entries = found.get("developerMetadata", ())
     claims = (_claim(entry) for entry in entries if entry.get("metadataKey") == KEY)
     owned = (str(entry.get("metadataValue", "")) for entry in entries if entry.get("metadataKey") == DELIVERY)
-    return Sheet(
+    return WorksheetRows(
         id=said.get("sheetId", 0),
         title=said.get("title", ""),
         rows=grid.get("rowCount", 0),
@@ -120,9 +120,7 @@ def _claim(entry: Json) -> Claim | None:
     try:
         number, batch, *places = entry["metadataValue"].split()
         last, column, width = map(int, places)
-        return Claim(
-            id=entry["metadataId"], number=int(number), batch=batch, last=last, column=column, width=width
-        )  # fmt: skip
+        return Claim(id=entry["metadataId"], number=int(number), batch=batch, last=last, column=column, width=width)
     except (ValueError, KeyError, TypeError):
         return None
 
@@ -158,7 +156,7 @@ def _shows(cell: Json) -> bool:
 
 
 @dataclass(frozen=True)
-class Plan:
+class BatchPlan:
     """A batch: what to send beside the claim, and the rows of the sheet that it writes."""
 
     requests: list[Json]
@@ -167,7 +165,7 @@ class Plan:
 
 
 def plan(
-    sheet: Sheet,
+    sheet: WorksheetRows,
     end: int,
     rows: Sequence[Row],
     *,
@@ -175,7 +173,7 @@ def plan(
     width: int,
     batch: str,
     above: Mapping[int, Json] = NONE,
-) -> Plan:
+) -> BatchPlan:
     """Put `rows` into the sheet: those without a place below row `end`, one after the other.
 
     `column` is the first of ours, from 0, and `width` how many there are; `above` are the number formats of row `end`.
@@ -197,10 +195,10 @@ def plan(
         *_grown(sheet, max(places, default=0), column + max((len(r.values) for r in rows), default=0)),
         *_updates(sheet, rows, places, column, above),
     ]
-    return Plan(requests, claim, places)
+    return BatchPlan(requests, claim, places)
 
 
-def _grown(sheet: Sheet, rows: int, columns: int) -> list[Json]:
+def _grown(sheet: WorksheetRows, rows: int, columns: int) -> list[Json]:
     """A sheet only grows, and only as far as it must."""
     lacking = {"ROWS": rows - sheet.rows, "COLUMNS": columns - sheet.columns}
     return [
@@ -223,7 +221,7 @@ class _Run:
 
 
 def _updates(
-    sheet: Sheet, rows: Sequence[Row], places: Sequence[int], column: int, above: Mapping[int, Json]
+    sheet: WorksheetRows, rows: Sequence[Row], places: Sequence[int], column: int, above: Mapping[int, Json]
 ) -> Iterable[Json]:
     """As few requests as can be: one for each block of rows below one another that are filled alike."""
     zone = zone_of(sheet.zone) if any(_knows_its_zone(v) for row in rows for v in row.values) else UTC

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Self
 
-from tallybook.errors import DeclarationError, TallybookError
+from tallybook.core import DeclarationError, TallybookError
 from tallybook.sheets.api import Api
 from tallybook.sheets.keep import Keys, consented, find
 from tallybook.sheets.pace import Patience
@@ -40,11 +40,18 @@ class Session:
     written; without `with`, call `close()`. Rows that wait when the program ends are written then, with a warning."""
 
     def __init__(
-        self, client_id: str = "", client_secret: str = "", refresh_token: str = "", *,
-        keys: Keys | None = None, api: str | None = None, env: Mapping[str, str] | None = None,
-        gathering: Gathering | None = None, patience: Patience | None = None,
+        self,
+        client_id: str = "",
+        client_secret: str = "",
+        refresh_token: str = "",
+        *,
+        keys: Keys | None = None,
+        api: str | None = None,
+        env: Mapping[str, str] | None = None,
+        gathering: Gathering | None = None,
+        patience: Patience | None = None,
         clock: Callable[[], float] = time.monotonic,
-    ) -> None:  # fmt: skip
+    ) -> None:
         env = os.environ if env is None else env
         keys = keys or _keys(client_id, client_secret, refresh_token, env)
         self.api = Api(keys, Places.of(api, env), patience=patience)

@@ -7,21 +7,23 @@ import re
 import unicodedata
 from collections.abc import Collection, Sequence
 
-from tallybook.sheets.rows import Sheet
+from tallybook.sheets.rows import WorksheetRows
 
 
-def python(document: str, sheet: Sheet) -> str:
+def python_lines(document: str, sheet: WorksheetRows) -> str:
     """The line that opens a worksheet."""
     return f'worksheet = session.worksheet("{document}", {sheet.id})'
 
 
-def session(api: str = "") -> str:
+def session_lines(api: str = "") -> str:
     """The lines that make a session of the keys that were saved."""
     where = f"api={json.dumps(api)}" if api else ""
     return f"from tallybook.sheets import Session\n\nsession = Session({where})"
 
 
-def delivery(document: str, sheet: Sheet, *, metrics: Sequence[str], taken: Collection[str], api: str = "") -> str:
+def delivery_lines(
+    document: str, sheet: WorksheetRows, *, metrics: Sequence[str], taken: Collection[str], api: str = ""
+) -> str:
     """The table of tallybook.toml that delivers to a worksheet; its name is one that is not `taken`."""
     lines = [
         f"[deliveries.{_name(sheet.title, taken)}]",

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Self
 
-from tallybook.errors import DeclarationError, DestinationRefused, Overtaken
+from tallybook.core import DeclarationError, DestinationRefused, Overtaken
 from tallybook.sheets.cells import cell
 from tallybook.sheets.marks import Json, Stamp
 from tallybook.sheets.rows import (
@@ -17,13 +17,13 @@ from tallybook.sheets.rows import (
     SHAPE,
     Filled,
     Row,
-    Sheet,
+    WorksheetRows,
     filled,
     formats,
     has_dates,
     plan,
     sheets_of,
-)  # fmt: skip
+)
 
 if TYPE_CHECKING:
     from tallybook.sheets.api import Api
@@ -57,16 +57,22 @@ class Worksheet:
     Nothing is asked of Google before the first row is saved. Not for several threads at once."""
 
     def __init__(
-        self, api: Api, document: str, which: int | str | None, *,
-        column: str = "A", gathering: Gathering, clock: Callable[[], float],
-    ) -> None:  # fmt: skip
+        self,
+        api: Api,
+        document: str,
+        which: int | str | None,
+        *,
+        column: str = "A",
+        gathering: Gathering,
+        clock: Callable[[], float],
+    ) -> None:
         self.document, self.which = document, which
         self._api, self._gathering, self._clock = api, gathering, clock
         self._column = column_number(column) - 1
         self._row: list[object] = []
         self._saved: list[Row] = []
         self._batch: _Batch | None = None
-        self._sheet: Sheet | None = None
+        self._sheet: WorksheetRows | None = None
         self._width = 0
         self._written_at: float | None = None
 
@@ -194,18 +200,18 @@ class Worksheet:
     # -- reading ---------------------------------------------------------------------------------------------
 
     @property
-    def sheet(self) -> Sheet:
+    def sheet(self) -> WorksheetRows:
         """The worksheet as it was last read: id, title, rows, columns. Raises DestinationRefused where there is none."""
         if self._sheet is None:
             self._sheet = chosen(self._api, self.document, self.which)
         return self._sheet
 
-    def know(self, sheet: Sheet) -> Self:
+    def know(self, sheet: WorksheetRows) -> Self:
         """The same, read already."""
         self._sheet = sheet
         return self
 
-    def _look(self) -> tuple[Sheet, Filled]:
+    def _look(self) -> tuple[WorksheetRows, Filled]:
         """What is in our columns from the last known row on; from the top where that row is empty now."""
         known = self._sheet is not None
         sheet = self.sheet
@@ -223,12 +229,12 @@ class Worksheet:
         self._sheet = sheet
         return sheet, shown
 
-    def _ours(self, sheet: Sheet) -> int:
+    def _ours(self, sheet: WorksheetRows) -> int:
         """How many columns are ours, as far as is known."""
         newest = sheet.newest(self._column)
         return max(1, self._width, newest.width if newest else 0)
 
-    def _read(self, sheet: Sheet, first: int) -> tuple[Sheet, Filled]:
+    def _read(self, sheet: WorksheetRows, first: int) -> tuple[WorksheetRows, Filled]:
         """Addressed by its id, because titles are changed by people."""
         column = min(self._column, sheet.columns - 1)
         end = min(self._column + self._ours(sheet), sheet.columns)
@@ -237,17 +243,22 @@ class Worksheet:
         are_there = column == self._column
         return sheets_of(read)[0], filled(read) if are_there else Filled(1, 0, begins=False)
 
-    def _formats(self, sheet: Sheet, row: int) -> dict[int, Json]:
+    def _formats(self, sheet: WorksheetRows, row: int) -> dict[int, Json]:
         """The number formats of a row: only it is read, because formats may reach down to the end of the sheet."""
         end = min(self._column + self._ours(sheet), sheet.columns)
         if not row or end <= self._column:
             return {}
-        place = {"sheetId": sheet.id, "startRowIndex": row - 1, "endRowIndex": row,
-                 "startColumnIndex": self._column, "endColumnIndex": end}  # fmt: skip
+        place = {
+            "sheetId": sheet.id,
+            "startRowIndex": row - 1,
+            "endRowIndex": row,
+            "startColumnIndex": self._column,
+            "endColumnIndex": end,
+        }
         return formats(self._api.read(self.document, fields=FORMATS, ranges=[{"gridRange": place}]), self._column)
 
 
-def chosen(api: Api, document: str, which: int | str | None) -> Sheet:
+def chosen(api: Api, document: str, which: int | str | None) -> WorksheetRows:
     """A worksheet by its id, its title, or the first one. Raises DestinationRefused where there is none."""
     found = sheets_of(api.read(document, fields=SHAPE))
     grids = [sheet for sheet in found if sheet.grid]

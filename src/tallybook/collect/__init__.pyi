@@ -1,0 +1,86 @@
+# The names of this door, for type checkers: those of __init__.py.
+from tallybook.collect.binding import BoundMetric as BoundMetric, bind as bind, day_of_value as day_of_value
+from tallybook.collect.daily_run import (
+    JOB as JOB,
+    RunContext as RunContext,
+    horizon_of as horizon_of,
+    make_plan as make_plan,
+    published as published,
+    run as run,
+)
+from tallybook.collect.ended import Ended as Ended
+from tallybook.collect.forget import WHAT as WHAT, forget_metric as forget_metric, forget_person as forget_person
+from tallybook.collect.gathering import (
+    by_index as by_index,
+    gather_days as gather_days,
+    gather_intervals as gather_intervals,
+)
+from tallybook.collect.history.across import unpivoted as unpivoted
+from tallybook.collect.history.imported import (
+    Imported as Imported,
+    differences as differences,
+    store_history as store_history,
+)
+from tallybook.collect.history.points import (
+    History as History,
+    ImportColumns as ImportColumns,
+    chosen_dims as chosen_dims,
+    history_points as history_points,
+)
+from tallybook.collect.history.read import Layout as Layout, read_table as read_table
+from tallybook.collect.inspection import (
+    Inspection as Inspection,
+    SourceLook as SourceLook,
+    look as look,
+    look_at as look_at,
+)
+from tallybook.collect.live import live_ground as live_ground
+from tallybook.collect.planning import (
+    Horizon as Horizon,
+    RunPlan as RunPlan,
+    RunRequest as RunRequest,
+    Work as Work,
+    bind_metric as bind_metric,
+    last_bound as last_bound,
+)
+from tallybook.collect.report import (
+    MetricReport as MetricReport,
+    OnProgress as OnProgress,
+    RunProgress as RunProgress,
+    RunReport as RunReport,
+)
+from tallybook.collect.revise import revisions as revisions
+from tallybook.collect.sources.base import Source as Source
+from tallybook.collect.sources.dialect import TimeForm as TimeForm
+from tallybook.collect.sources.duckdb import CONFIG as CONFIG, DuckdbSource as DuckdbSource, literal as literal
+from tallybook.collect.sources.readings import EPOCHS as EPOCHS, day_of_digits as day_of_digits
+from tallybook.collect.sources.registry import (
+    close_sources as close_sources,
+    open_source as open_source,
+    open_sources as open_sources,
+)
+from tallybook.collect.sources.server import ServerSource as ServerSource
+from tallybook.collect.sources.values import (
+    BOOL as BOOL,
+    DATE as DATE,
+    DEC as DEC,
+    DECLARED as DECLARED,
+    FLOAT as FLOAT,
+    INT as INT,
+    NUMBERS as NUMBERS,
+    OTHER as OTHER,
+    TEXT as TEXT,
+    TIMESTAMP as TIMESTAMP,
+    TIMESTAMPTZ as TIMESTAMPTZ,
+    ColumnType as ColumnType,
+    as_instant as as_instant,
+    as_text as as_text,
+    text_form as text_form,
+)
+from tallybook.collect.staging import Staging as Staging
+from tallybook.collect.statements import (
+    INTERVAL_PLAN as INTERVAL_PLAN,
+    Group as Group,
+    KeyedPlan as KeyedPlan,
+    group_key as group_key,
+)

@@ -1,0 +1,190 @@
+"""What `check --source` asks a database: is everything there, how is time stored, is it indexed?"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import date
+from pathlib import Path
+
+from tallybook.collect.binding import bind, describe_time
+from tallybook.collect.doubts import doubts
+from tallybook.collect.sources.base import Source
+from tallybook.collect.statements import Group, group_key
+from tallybook.config import toml
+from tallybook.core import APPLY, Metric, Problem, SourceError, SourceUnavailable, schema_and_table, written_table
+
+
+@dataclass
+class Inspection:
+    """What was found of one metric. `said` are assumptions a person should agree with, `warned` what costs time, `doubts`
+    rows that may mean something else than they are read as."""
+
+    metric: str
+    source: str = ""
+    unreachable: bool = False
+    said: list[str] = field(default_factory=list)
+    warned: list[str] = field(default_factory=list)
+    doubts: list[str] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+
+
+@dataclass
+class SourceLook:
+    """What was found of one source, in sentences that a person should agree with."""
+
+    source: str
+    said: list[str] = field(default_factory=list)
+
+
+def look_at(source: Source, folder: Path) -> SourceLook:
+    """Look at a source of the project in `folder` as a whole. Raises SourceError when there is no asking it."""
+    found = SourceLook(source.settings.name)
+    if source.kind.experimental:
+        found.said.append(source.kind.experimental_in_words)
+    identity = source.identity(folder)
+    found.said.append(f"it is recognized by {identity}; {identity.cannot}")
+    policies = source.policies()
+    if policies is None:
+        found.said.append("whether policies filter its rows cannot be seen with the rights of this user")
+    elif policies:
+        found.said.append(_policies_in_words(policies, source.settings.policies == APPLY))
+    return found
+
+
+def _policies_in_words(policies: list[tuple[str, bool]], apply: bool) -> str:
+    filtered = [table for table, filters in policies if filters]
+    said = f"tables with policies on their rows: {_some([table for table, _ in policies])}"
+    if not filtered:
+        return f"{said}; none of them filters what this user sees"
+    if apply:
+        return f'{said}; only the rows that this user may see are counted of {_some(filtered)} (policies = "apply")'
+    return f"{said}; metrics of {_some(filtered)} fail, because a policy filters what this user sees"
+
+
+def _some(names: list[str]) -> str:
+    return ", ".join(names[:20]) + (f" and {len(names) - 20} more" if len(names) > 20 else "")
+
+
+def look(source: Source, metric: Metric, zone: str) -> Inspection:
+    """Hold one metric against its source. Raises SourceUnavailable when there is no asking it."""
+    found = Inspection(metric.name, source=source.settings.name)
+    if metric.function:
+        return found
+    if metric.table and not _table_there(source, metric, found):
+        return found
+    try:
+        facts = bind(source, metric, zone, metric.name)
+    except SourceUnavailable:
+        raise
+    except SourceError as error:
+        found.problems.append(Problem(path=f"metrics.{metric.name}", message=error.message, hint=error.hint))
+        return found
+    if time := describe_time(facts):
+        found.said.append(time)
+    if facts.changed is not None:
+        found.said.append(f"{metric.changed} {facts.changed.says}, as when a row was changed")
+    exact = {slot.type for slot in facts.bound.slots}
+    if "float" in exact and any(s.agg in ("sum", "avg") for s in facts.bound.measure.slots):
+        found.said.append("sums floating-point numbers; `decimals = 2` would make them exact")
+    if metric.table:
+        _warn_of_scan(source, metric, found)
+    if metric.table and metric.changed:
+        _warn_of_search(source, metric, found)
+    group = Group(source, group_key(facts), [facts], zone)
+    if metric.interval:
+        _warn_of_reversed(group, found)
+    _doubt(group, found)
+    return found
+
+
+def _doubt(group: Group, found: Inspection) -> None:
+    """All rows: those before 1971, and those after."""
+    day = date(1971, 1, 3)
+    seen = doubts(group, day, day, day, {})
+    found.said += seen.notes()
+    for misfits in seen.misfits:
+        error = misfits.error(found.metric)
+        found.problems.append(Problem(path=f"metrics.{found.metric}", message=error.message, hint=error.hint))
+
+
+def _warn_of_reversed(group: Group, found: Inspection) -> None:
+    """Rows that end before they begin never hold: a date in the far past is not read as "not ended"."""
+    sql = group.reversed_rows()
+    if sql is None:
+        return
+    with group.source.snapshot() as reader:
+        number = int(reader.rows(sql)[0][0])
+    if number:
+        said = (
+            "rows end before they begin and never hold" if number > 1 else "row ends before it begins and never holds"
+        )
+        until = group.metric.until
+        found.doubts.append(
+            f"{number} {said}; where such an end means 'not ended', make it null in `sql`: nullif({until}, …)"
+        )
+
+
+def _table_there(source: Source, metric: Metric, found: Inspection) -> bool:
+    """Whether the table and the named columns exist; what does not is told with the nearest that does."""
+    assert metric.table is not None
+    columns = source.columns(metric.table)
+    if not columns:
+        found.problems.append(
+            _missing(
+                f"metrics.{metric.name}.table", "table", metric.table, lambda: [*map(written_table, source.tables())]
+            )
+        )
+        return False
+    named: dict[str, list[str | None]] = {
+        "time": [metric.time],
+        "from": [metric.from_],
+        "until": [metric.until],
+        "by": list(metric.by),
+        "series": list(metric.series),
+        "received": [metric.received],
+        "changed": [metric.changed],
+    }
+    for key, names in named.items():
+        for name in names:
+            if name and name not in columns and not metric.join:  # of joined tables `bind` knows
+                found.problems.append(_missing(f"metrics.{metric.name}.{key}", "column", name, lambda: columns))
+    return not found.problems
+
+
+def _missing(path: str, what: str, name: str, there: Callable[[], list[str]]) -> Problem:
+    names = there()
+    folded = {n.lower(): n for n in names}
+    close = [folded[name.lower()]] if name.lower() in folded else difflib.get_close_matches(name, names, 1)
+    listed = ", ".join(names[:20]) + (" …" if len(names) > 20 else "")
+    return Problem(
+        path=path,
+        message=f"there is no {what} {name!r}",
+        seen=repr(name),
+        expected=f"one of {listed}",
+        hint=f"did you mean {close[0]!r}?" if close else "",
+        paste=f"{path.rpartition('.')[2]} = {toml(close[0])}"
+        if close and not path.endswith((".by", ".series"))
+        else "",
+    )
+
+
+def _warn_of_scan(source: Source, metric: Metric, found: Inspection) -> None:
+    if metric.time and metric.time not in source.indexed_columns(metric.table or ""):
+        found.warned.append(_unindexed(source, metric.table or "", metric.time, ""))
+
+
+def _warn_of_search(source: Source, metric: Metric, found: Inspection) -> None:
+    """What each run asks for what changed, of a joined table where `changed` is its column."""
+    name, _, column = (metric.changed or "").rpartition(".")
+    table = next((join.table for join in metric.join if join.name.casefold() == name.casefold()), metric.table or "")
+    if column not in source.indexed_columns(table):
+        found.warned.append(_unindexed(source, table, column, " to find what changed"))
+
+
+def _unindexed(source: Source, table: str, column: str, why: str) -> str:
+    name = re.sub(r"\W+", "_", f"{schema_and_table(table)[1]}_{column}").strip("_").lower()
+    how = source.indexing(name, table, column)
+    return f"{table}.{column} is not indexed: every run reads the whole table{why} ({how})"

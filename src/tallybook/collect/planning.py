@@ -1,0 +1,473 @@
+"""Which days of which metrics a run collects, and in which groups."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+import msgspec
+
+from tallybook.collect.binding import BoundMetric, bind, day_of_value
+from tallybook.collect.late import MARGIN, Candidate, Search, follow, in_order, not_followed_since
+from tallybook.collect.looks import Looks, refuse_older, said_of_older
+from tallybook.collect.report import MetricReport
+from tallybook.collect.sources.base import Source
+from tallybook.collect.statements import SNAPSHOT_PLAN, Group, GroupKey, group_key
+from tallybook.collect.touched import is_marked
+from tallybook.core import (
+    IMPORTED,
+    ONE_DAY,
+    Bound,
+    BoundSlot,
+    Catalog,
+    Metric,
+    Refused,
+    SourceError,
+    agreed,
+    calendar,
+    isolated,
+    parse_measure,
+)
+from tallybook.query import MAX_GAP_DAYS
+from tallybook.storage import BadFile, Definition, Followed, Ledger, Losses, VersionSnapshot
+
+Stretches = tuple[tuple[date, date], ...]
+TWO_YEARS = timedelta(days=730)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunRequest:
+    """What a run was asked for. `first`/`last`: these days again, whether covered or not; with `older_source` also days
+    that were last read when their source was known further."""
+
+    metrics: tuple[str, ...] = ()
+    first: date | None = None
+    last: date | None = None
+    older_source: bool = False
+
+
+@dataclass(kw_only=True)
+class Horizon:
+    """How far a source is known to be complete."""
+
+    source: Source | None
+    """None: a Python metric that needs no database."""
+    until: datetime
+    last_closed: date
+    lagging: bool
+    """Behind the last day that is over by our own clock."""
+
+
+@dataclass(kw_only=True)
+class Work:
+    """One group and the days to collect for it. `function` metrics stand alone."""
+
+    group: Group | None
+    facts: list[BoundMetric]
+    stretches: Stretches
+    horizon: Horizon
+    snapshot_day: date | None = None
+    again: dict[tuple[str, str], frozenset[date]] = field(default_factory=dict)
+    """Days that were covered before, by (metric, definition): one of the group may be new among old ones."""
+    late: bool = False
+    """Its days are collected again because facts of theirs changed: as many as `max_load` allows."""
+    finished: dict[tuple[str, str], list[tuple[date, date]]] = field(default_factory=dict)
+    """By (metric, definition): its steps that are staged or published."""
+
+    @property
+    def days(self) -> int:
+        return sum((b - a).days + 1 for a, b in self.stretches)
+
+
+@dataclass(kw_only=True)
+class RunPlan:
+    """All work of a run, oldest days first within each group, and a report per metric to fill in.
+
+    Late works come last. `followed` is, by (metric, definition), how far changes are followed once its first days
+    are published; `searches` how that was found out."""
+
+    works: list[Work] = field(default_factory=list)
+    searches: list[Search] = field(default_factory=list)
+    followed: dict[tuple[str, str], Followed] = field(default_factory=dict)
+    horizons: dict[str, datetime] = field(default_factory=dict)
+    """Until when each source is known."""
+    reports: dict[str, MetricReport] = field(default_factory=dict)
+    definitions: list[Definition] = field(default_factory=list)
+    losses: Losses
+    """The points files that cannot be read."""
+    keys: Mapping[str, str]
+    """{metric: the name under which its points are kept}"""
+
+
+def horizon(source: Source | None, now: datetime, zone: str, as_of: datetime | None) -> Horizon:
+    """How far the source is known to be complete: its clock or replay time, `fresh`, or `as_of` for a copy."""
+    if source is None:
+        return Horizon(source=None, until=now, last_closed=calendar.last_closed_day(now, zone), lagging=False)
+    until = source.known_until(now)
+    if source.settings.fresh:
+        with source.snapshot() as reader:
+            fresh = source.fresh_until(reader)
+        until = min(until, fresh) if fresh else datetime(1970, 1, 1, tzinfo=UTC)
+    elif as_of is not None:
+        until = min(until, as_of)
+    until = min(until, now).astimezone(UTC)
+    last_closed = calendar.last_closed_day(until, zone)
+    return Horizon(
+        source=source,
+        until=until,
+        last_closed=last_closed,
+        lagging=last_closed < calendar.last_closed_day(now, zone),
+    )
+
+
+class Planner:
+    """Binds metrics to their sources and finds out which days are missing."""
+
+    def __init__(
+        self,
+        catalog: Catalog,
+        known: VersionSnapshot,
+        keys: Mapping[str, str],
+        horizons: Mapping[str, Horizon | SourceError],
+        now: datetime,
+        ledger: Ledger | None = None,
+        losses: Losses | None = None,
+    ) -> None:
+        """Without a ledger changes are not followed, without `losses` no points file is checked."""
+        self.losses = losses or Losses((), lambda files: {})
+        self.catalog, self.known, self.keys, self.horizons, self.now = catalog, known, keys, horizons, now
+        self.zone, self.ledger = catalog.book.timezone, ledger
+        self.followed = ledger.followed() if ledger else {}
+        self.candidates: list[Candidate] = []
+        self.looks = Looks(ledger, now)
+
+    def plan(self, asked: RunRequest) -> RunPlan:
+        """Raises Refused when a day is asked for that is not over."""
+        plan = RunPlan(losses=self.losses, keys=self.keys)
+        groups: dict[tuple[Any, ...], Work] = {}
+        for metric in self._collectable(asked.metrics):
+            report = plan.reports[metric.name] = MetricReport(metric=metric.name, source=metric.source or "")
+            found = self.horizons[metric.source or ""]
+            if isinstance(found, SourceError):
+                report.failed_by(found)
+                continue
+            plan.horizons[metric.source or ""] = found.until
+            try:
+                with isolated():
+                    work, key = self._work(metric, found, asked, report, plan)
+                    if work is not None:
+                        self._check_files(work)
+            except BadFile as bad:
+                report.failed(bad.message, bad.hint)
+                continue
+            except SourceError as error:
+                report.failed_by(error)
+                continue
+            if work is None:
+                continue
+            whole = (key, work.stretches, work.snapshot_day)
+            if whole in groups and work.group is not None:
+                groups[whole].facts += work.facts
+                groups[whole].again |= work.again
+            else:
+                groups[whole if work.group is not None else (metric.name,)] = work
+        for work in (*groups.values(), *self._late(plan)):
+            if work.group is not None:
+                work.group = Group(work.group.source, work.group.key, work.facts, self.zone)
+            plan.works.append(work)
+        return plan
+
+    def _collectable(self, names: Sequence[str]) -> list[Metric]:
+        wanted = [o for name in names for o in self.catalog.operands(name)] if names else list(self.catalog.metrics)
+        found = [self.catalog.metrics[name] for name in dict.fromkeys(wanted)]
+        return [m for m in found if not m.derived]
+
+    def _work(
+        self, metric: Metric, found: Horizon, asked: RunRequest, report: MetricReport, plan: RunPlan
+    ) -> tuple[Work | None, GroupKey | None]:
+        key = self.keys.get(metric.name, metric.name)
+        facts = bind_metric(metric, found, self.zone, key, self.known)
+        report.definition = facts.bound.definition
+        plan.definitions.append(self._definition(facts.bound))
+        if found.lagging and not metric.snapshot:
+            report.not_ready = True
+            report.notes.append(
+                f"source {metric.source} is known only until {found.until:%Y-%m-%d %H:%M} UTC: later days stay uncovered"
+            )
+        group_of = None if metric.function else group_key(facts)
+        group = None if group_of is None or found.source is None else Group(found.source, group_of, [facts], self.zone)
+        if group_of is not None and group_of.plan == SNAPSHOT_PLAN:
+            if asked.first or asked.last:
+                report.notes.append("only its present can be seen; --from and --to do not reach it")
+                return None, group_of
+            day = self._snapshot_day(metric, found.until)
+            further = self.looks.further((key, facts.bound.definition), metric.source or "", found.until)
+            if day in further and not asked.older_source:
+                report.notes.append(said_of_older(metric, found.until, {day: further[day]}))
+                return None, group_of
+            return Work(group=group, facts=[facts], stretches=((day, day),), horizon=found, snapshot_day=day), group_of
+        days, again = self._days(facts, group, found, asked, report)
+        if metric.changed and group is not None and self.ledger is not None:
+            self._follow(facts, group, found, days, asked, plan)
+        if not days:
+            return None, group_of
+        stretches, own = tuple(calendar.stretches(days)), (key, facts.bound.definition)
+        return Work(
+            group=group, facts=[facts], stretches=stretches, horizon=found, again={own: frozenset(again)}
+        ), group_of
+
+    def _check_files(self, work: Work) -> None:
+        """Raises BadFile when the days of a work are in a file that cannot be read, and that stays."""
+        wanted = [day for first, last in work.stretches for day in calendar.days(first, last)]
+        for facts in work.facts:
+            self.losses.check(facts.bound.key, wanted)
+
+    def _definition(self, bound: Bound) -> Definition:
+        return Definition(
+            metric=bound.key,
+            id=bound.definition,
+            declared=self.catalog.metrics[bound.metric.name].fingerprint(self.zone, {}),
+            body=msgspec.json.encode(bound).decode(),
+        )
+
+    def _snapshot_day(self, metric: Metric, seen: datetime) -> date:
+        """The day a snapshot belongs to: shortly after midnight still the one just closed. What a copy or a
+        lagging replica shows is as old as it is."""
+        today = calendar.day_of(seen, self.zone)
+        early = (seen - calendar.start_of(today, self.zone)).total_seconds() <= metric.snapshot_grace
+        return today - ONE_DAY if early else today
+
+    # -- days ------------------------------------------------------------------------------------------
+
+    def _days(
+        self, facts: BoundMetric, group: Group | None, found: Horizon, asked: RunRequest, report: MetricReport
+    ) -> tuple[set[date], set[date]]:
+        """(days to collect, those of them that were covered before)."""
+        key, own = facts.bound.key, facts.bound.definition
+        covered = _listed(self.known.coverage.get((key, own), ()))
+        further = {} if asked.older_source else self.looks.further((key, own), facts.metric.source or "", found.until)
+        if asked.first or asked.last:
+            if asked.last and asked.last > found.last_closed:
+                raise Refused(
+                    f"{asked.last} is not over in source {facts.metric.source}: it is known until {found.until:%Y-%m-%d %H:%M} UTC",
+                    ask=f"tallybook run --to {found.last_closed}, or tallybook query … --live --to today",
+                )
+            last = asked.last or found.last_closed
+            first = (
+                self._first_asked(asked.first, facts, group, found, covered, report)
+                if asked.first
+                else self._start(facts, group, found, covered, report)
+            )
+            days = set(calendar.days(first, last))
+            refuse_older(facts.metric, found.until, {d: further[d] for d in days & covered & set(further)})
+            return days, days & covered
+        start = self._start(facts, group, found, covered, report)
+        every = set(calendar.days(start, found.last_closed))
+        older = self._known_under_older(key, own) - covered
+        missing = every - covered - older
+        lookback = facts.metric.lookback if facts.metric.lookback is not None else self.catalog.book.lookback
+        recent = {d for i in range(lookback) if (d := found.last_closed - i * ONE_DAY) >= start}
+        # After a pause: the days before it that were not yet so old when they were last looked at.
+        latest = max(covered, default=found.last_closed)
+        recent |= {d for i in range(lookback - 1) if (d := latest - i * ONE_DAY) in covered & every}
+        if left_alone := recent & covered & set(further):
+            recent -= left_alone
+            report.notes.append(said_of_older(facts.metric, found.until, {day: further[day] for day in left_alone}))
+        left = (older & every) - recent
+        if left:
+            first, last = min(left), max(left)
+            report.notes.append(
+                f"{agreed(len(left), 'day is', 'days are')} known only under an older definition; to collect again: "
+                f"tallybook run {facts.metric.name} --from {first} --to {last}"
+            )
+        days = missing | recent
+        return days, days & covered
+
+    # -- days whose facts changed ----------------------------------------------------------------------
+
+    def _follow(
+        self, facts: BoundMetric, group: Group, found: Horizon, days: set[date], asked: RunRequest, plan: RunPlan
+    ) -> None:
+        """Note how far the changes of a metric are followed, and that they are to be looked for."""
+        bound, column, until = facts.bound, facts.metric.changed or "", found.until
+        own = (bound.key, bound.definition)
+        covered = _listed(self.known.coverage.get(own, ()))
+        known = self.followed.get(own)
+        known = known if known and known.column == column else None
+        if not covered:
+            plan.followed[own] = Followed(metric=own[0], definition=own[1], column=column, seen=until - MARGIN)
+        elif asked.first or asked.last or self.looks.older(facts.metric.source or "", until):
+            if known:  # what is read from an older copy lacks what was written since
+                plan.followed[own] = replace(known, seen=min(known.seen, until - MARGIN))
+        elif closed := {day for day in covered if day <= found.last_closed}:
+            assert self.ledger is not None
+            since = (
+                self.looks.seen(known.seen, facts.metric.source or "", until)
+                if known
+                else not_followed_since(self.ledger, *own, covered, self.now)
+            )
+            if since is None:
+                plan.reports[facts.metric.name].notes.append(
+                    f"{column} is followed from {until - MARGIN:%Y-%m-%d %H:%M} UTC on: nobody knows when what is collected was read"
+                )
+            candidate = Candidate(
+                facts=facts,
+                group=group,
+                covered=closed,
+                normal=days,
+                until=until,
+                since=since or until - MARGIN,
+                queue=known.waiting if known else (),
+            )
+            self.candidates.append(candidate)
+
+    def _late(self, plan: RunPlan) -> list[Work]:
+        """Looks for what changed, with one statement for metrics of the same facts; the days it found, as work."""
+        alike: dict[tuple[object, ...], list[Candidate]] = {}
+        for candidate in self.candidates:
+            alike.setdefault(candidate.alike, []).append(candidate)
+        works: dict[tuple[Any, ...], Work] = {}
+        for several in alike.values():
+            try:
+                with isolated():
+                    plan.searches.append(follow(several))
+            except SourceError as error:
+                for one in several:
+                    report = plan.reports[one.facts.metric.name]
+                    report.failed_by(error, "what changed could not be looked for")
+                continue
+            for one in several:
+                self._add_late(one, plan, works)
+        return list(works.values())
+
+    def _add_late(self, one: Candidate, plan: RunPlan, works: dict[tuple[Any, ...], Work]) -> None:
+        bound = one.facts.bound
+        plan.followed[(bound.key, bound.definition)] = one.kept()
+        stretches = in_order(one)
+        if not stretches:
+            return
+        found = self.horizons[one.facts.metric.source or ""]
+        assert isinstance(found, Horizon)
+        work = Work(
+            group=one.group,
+            facts=[one.facts],
+            stretches=stretches,
+            horizon=found,
+            late=True,
+            again={(bound.key, bound.definition): frozenset(d for a, b in stretches for d in calendar.days(a, b))},
+        )
+        try:
+            self._check_files(work)
+        except BadFile as bad:
+            plan.reports[one.facts.metric.name].failed(bad.message, bad.hint)
+            return
+        together = works.setdefault((one.group.key, stretches), work)
+        if together is not work:
+            together.facts.append(one.facts)
+            together.again |= work.again
+
+    def _known_under_older(self, key: str, own: str) -> set[date]:
+        """Under a definition that was collected: what was imported keeps no day from being collected."""
+        found: set[date] = set()
+        imported = {d.id for d in self.known.definitions.get(key, ()) if d.declared == IMPORTED}
+        for (metric, definition), stretches in self.known.coverage.items():
+            if metric == key and definition != own and definition not in imported:
+                found |= _listed(stretches)
+        return found
+
+    def _first_asked(
+        self,
+        day: date,
+        facts: BoundMetric,
+        group: Group | None,
+        found: Horizon,
+        covered: set[date],
+        report: MetricReport,
+    ) -> date:
+        """The first day to collect of those asked for. Where `day` is far before the first fact, the day of that fact:
+        0001-01-01 means "all", and not 740,000 days."""
+        declared = facts.metric.start or self.catalog.book.start
+        begin = min([*([declared] if declared else []), *covered], default=found.last_closed)
+        if day >= calendar.plus_days(begin, -MAX_GAP_DAYS):
+            return day
+        earliest = self._earliest(facts, group, found) if group is not None else None
+        first = max(day, min(earliest or begin, begin))
+        if first > day:
+            report.notes.append(f"asked from {day}, but its facts begin later: collected from {first}")
+        return first
+
+    def _start(
+        self, facts: BoundMetric, group: Group | None, found: Horizon, covered: set[date], report: MetricReport
+    ) -> date:
+        declared = facts.metric.start or self.catalog.book.start
+        if declared:
+            return declared
+        if covered:
+            return min(covered)
+        if group is None:
+            report.notes.append(
+                f'no start is declared: collected from {found.last_closed}; start = "2024-01-01" reaches back'
+            )
+            return found.last_closed
+        earliest = self._earliest(facts, group, found)
+        if earliest is None:
+            return found.last_closed
+        floor = found.last_closed - TWO_YEARS + ONE_DAY
+        if earliest < floor:
+            report.notes.append(
+                f'its first fact is of {earliest}; collected from {floor}, two years back; start = "{earliest}" reaches all'
+            )
+        return max(earliest, floor)
+
+    def _earliest(self, facts: BoundMetric, group: Group, found: Horizon) -> date | None:
+        """The day of the first fact; None when there is none, or the facts cannot be looked at as a whole."""
+        form = facts.time or facts.since
+        assert form is not None
+        if "{{" in group.relation:
+            return found.last_closed - TWO_YEARS + ONE_DAY
+        with group.source.snapshot() as reader:
+            value = reader.rows(group.earliest())[0][0]
+        if value is None:
+            return None
+        try:
+            return min(day_of_value(value, form, self.zone), found.last_closed + ONE_DAY)
+        except SourceError:  # a text such as 2026-02-30 is no day, and says nothing about the first one
+            return found.last_closed - TWO_YEARS + ONE_DAY
+
+
+def _listed(stretches: Sequence[Any]) -> set[date]:
+    return {day for s in stretches for day in calendar.days(s.first, s.last)}
+
+
+def bind_metric(metric: Metric, found: Horizon, zone: str, key: str, known: VersionSnapshot) -> BoundMetric:
+    """The metric as its source is asked: types, times and definition, the last one of `known` where it still fits.
+
+    Raises SourceError when the source does not have what the metric reads."""
+    if metric.function or found.source is None:
+        return _function_facts(metric, zone, key)
+    return bind(found.source, metric, zone, key, last_bound(metric, zone, key, known))
+
+
+def last_bound(metric: Metric, zone: str, key: str, known: VersionSnapshot) -> Bound | None:
+    """The definition under which today's declaration was collected last; None where it never was."""
+    declared = metric.fingerprint(zone, {})
+    same = (d for d in known.definitions.get(key, ()) if d.declared == declared)
+    bounds = [msgspec.json.decode(definition.body, type=Bound) for definition in same]
+    return next((bound for bound in bounds if is_marked(bound)), bounds[0] if bounds else None)
+
+
+def _function_facts(metric: Metric, zone: str, key: str) -> BoundMetric:
+    parsed = metric.parsed or parse_measure("sum(value)", "duckdb")
+    whole = msgspec.structs.replace(metric, parsed=parsed)
+    told = {"slot.0": "decimal"}
+    bound = Bound(
+        metric=whole,
+        definition=whole.fingerprint(zone, told),
+        key=key,
+        zone=zone,
+        forms=told,
+        slots=(BoundSlot(type="decimal"),),
+    )
+    return BoundMetric(bound=bound, relation="", time=None, since=None, until=None, dims=(), args=((),))

@@ -1,0 +1,188 @@
+"""What an adapter of a database has to do. It only ever reads."""
+
+from __future__ import annotations
+
+import abc
+import re
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from tallybook.collect.sources.dialect import Dialect
+from tallybook.collect.sources.identity import SAME_ADDRESS, Identity
+from tallybook.collect.sources.values import CONVERT, DEC, FLOAT, INT, TEXT, ColumnType, as_instant
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import pyarrow as pa
+
+    from tallybook.core import SourceSettings
+
+
+class Reader(abc.ABC):
+    """Statements of one snapshot: what one sees, all see (where the source can do that)."""
+
+    @abc.abstractmethod
+    def rows(self, sql: str) -> list[tuple[Any, ...]]:
+        """All rows of a statement, as the driver gives them."""
+
+    def several(self, statements: Sequence[str]) -> Iterator[list[tuple[Any, ...]]]:
+        """The rows of one statement after another; the source may be at work on the next while one is looked at."""
+        return map(self.rows, statements)
+
+    @abc.abstractmethod
+    def batches(self, sql: str, size: int = 50_000) -> Iterator[list[tuple[Any, ...]]]:
+        """The rows of a statement, some at a time."""
+
+    def fetched(self, sql: str, kinds: Sequence[str]) -> Callable[[], pa.Table]:
+        """As `table`, with what is left to do once the source has answered: another thread may call it."""
+        table = self.table(sql, kinds)
+        return lambda: table
+
+    def table(self, sql: str, kinds: Sequence[str]) -> pa.Table:
+        """A large result as columns c0, c1, … of the given kinds: text, int, decimal or float.
+
+        Raises SourceError when a value does not fit its kind."""
+        import pyarrow as pa
+
+        types = {TEXT: pa.string(), INT: pa.int64(), DEC: pa.decimal128(38, 10), FLOAT: pa.float64()}
+        schema = pa.schema([(f"c{i}", types[kind]) for i, kind in enumerate(kinds)])
+        parts = []
+        for batch in self.batches(sql):
+            columns = [
+                pa.array([CONVERT[kind](value) for value in values], types[kind])
+                for kind, values in zip(kinds, zip(*batch, strict=True), strict=True)
+            ]
+            parts.append(pa.record_batch(columns, schema=schema))
+        return pa.Table.from_batches(parts, schema=schema)
+
+
+class Source(Dialect, abc.ABC):
+    """A database that is only read.
+
+    An adapter writes the nine abstract methods; the rest has defaults. In the order of their calls: `probe` when a metric is bound, `known_until` and `snapshot` for each run, then `close`. `tables`, `columns`,
+    `indexed_columns` and `index_reached` serve `check`, `init` and the search for days; `sql_connection` serves Python metrics.
+
+    Nothing connects before the first call that has to. All methods may be called again, in any order, also after `close`, which then
+    connects again; `close` without a connection does nothing. A method that cannot reach the database raises SourceUnavailable with
+    the next step in its hint: the run goes on with other sources and ends with exit code 4. Whatever else goes wrong is a SourceError: it
+    costs the metric and not the run. A message contains no password."""
+
+    snapshots: bool = True
+    """False: every statement stands for itself."""
+
+    def __init__(self, settings: SourceSettings) -> None:
+        self.settings = settings
+        self.options = {option.name: settings.options.get(option.name, option.default) for option in self.kind.options}
+        """The values of the source's own keys in `[sources.NAME]`, with the defaults of those that are left out."""
+        self.remembered: dict[tuple[str, ...], Any] = {}
+        """What the catalogue said and what was found to be unique, for the life of this object: one command."""
+
+    # -- what an adapter must write ------------------------------------------------------------------
+
+    @abc.abstractmethod
+    def snapshot(self) -> Any:
+        """A context manager that gives a Reader on one read-only, time-limited snapshot."""
+
+    @abc.abstractmethod
+    def probe(self, relation: str, expressions: Sequence[str]) -> list[ColumnType]:
+        """The types of expressions over a relation, without reading rows (or from a small sample).
+
+        Raises SourceError when the relation or one of the expressions does not exist."""
+
+    @abc.abstractmethod
+    def known_until(self, now: datetime) -> datetime:
+        """The instant (UTC) up to which the source holds what happened: its clock, a replica's replay time.
+
+        `now` is the caller's clock, for sources that have none."""
+
+    @abc.abstractmethod
+    def tables(self) -> list[str]:
+        """Names of tables and views."""
+
+    @abc.abstractmethod
+    def columns(self, table: str) -> list[str]:
+        """Names of a table's columns; empty when there is no such table."""
+
+    @abc.abstractmethod
+    def indexed_columns(self, table: str) -> set[str]:
+        """Columns that come first in some index of the table."""
+
+    @abc.abstractmethod
+    def index_reached(self, reader: Reader, sql: str) -> bool:
+        """Whether the source would answer `sql` through an index, by its own EXPLAIN."""
+
+    @abc.abstractmethod
+    def sql_connection(self) -> Any:
+        """A read-only connection for a Python metric (SQLAlchemy's, or DuckDB's own), as a context manager."""
+
+    @abc.abstractmethod
+    def close(self) -> None:
+        """Let go of every connection."""
+
+    # -- what an adapter may write -------------------------------------------------------------------
+
+    def fresh_until(self, reader: Reader) -> datetime | None:
+        """What the declared `fresh` statement says, as an instant."""
+        if not self.settings.fresh:
+            return None
+        self.check_policies(self.settings.fresh)
+        rows = reader.rows(self.settings.fresh.rstrip().rstrip(";"))
+        value = rows[0][0] if rows else None
+        return None if value is None else as_instant(value)
+
+    def identity(self, folder: Path | None) -> Identity:
+        """Which database this is, whatever its address. `folder` is that of the project."""
+        where = re.sub(r"^[^:]*://([^@/]*@)?", "", self.settings.url).partition("?")[0]
+        return Identity(address={"address": where}, cannot=SAME_ADDRESS.format(name=self.settings.name))
+
+    def policies(self) -> list[tuple[str, bool]] | None:
+        """Tables with policies on their rows, and whether these filter what our user sees; None where that is not shown."""
+        return []
+
+    def view_texts(self) -> list[tuple[str, str]]:
+        """(name, SQL) of each view, where policies have to be looked for behind it."""
+        return []
+
+    def check_policies(self, text: str) -> None:
+        """Raise SourceError when SQL reads rows that a policy filters, where the server does not do so itself."""
+
+    def sample(self, relation: str, expression: str, limit: int = 1000) -> list[Any]:
+        """Some values of an expression that are not null, in no order."""
+        select = f"SELECT {expression} FROM {relation} WHERE ({expression}) IS NOT NULL"
+        with self.snapshot() as reader:
+            found = reader.rows(self.limited(select, limit))
+        return [row[0] for row in found]
+
+    def base_tables(self) -> list[str]:
+        """Names of tables, without views where they can be told apart."""
+        return self.tables()
+
+    def foreign_keys(self, table: str) -> list[tuple[str, str, str]]:
+        """(column, table it refers to, column there), where the catalogue says so; keys of several columns are left out."""
+        return []
+
+    def unique_keys(self, table: str) -> list[tuple[str, ...]]:
+        """Columns of which no two rows have the same values, where the catalogue promises it; null is unlike null."""
+        return []
+
+
+@contextmanager
+def deadline(seconds: float, stop: Callable[[], None]) -> Iterator[None]:
+    """Call `stop` from another thread if the block takes longer than `seconds`."""
+    import threading
+
+    timer = threading.Timer(seconds, stop)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
+def replay_margin(seconds: float | None, now: datetime) -> datetime:
+    """A replica's horizon when it says how many seconds it lags."""
+    return now - timedelta(seconds=seconds or 0.0)

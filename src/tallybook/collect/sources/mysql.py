@@ -1,0 +1,308 @@
+"""MySQL and MariaDB (PyMySQL).
+
+A snapshot is one START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY; the session's zone is UTC. Text is
+grouped by its UTF-8 bytes, because the default collations hold 'a', 'A' and 'a ' to be one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from tallybook.collect.sources.base import Reader, replay_margin
+from tallybook.collect.sources.dialect import TimeForm
+from tallybook.collect.sources.identity import Identity
+from tallybook.collect.sources.server import DescribedServer, ServerReader
+from tallybook.collect.sources.values import (
+    BIT,
+    BYTES,
+    DATE,
+    DEC,
+    DECLARED,
+    FLOAT,
+    INT,
+    OTHER,
+    SINGLE,
+    SINGLE_MARK,
+    TEXT,
+    TIMESTAMP,
+    TIMESTAMPTZ,
+    WIDE_BIT,
+    ColumnType,
+)
+from tallybook.core import SourceError, SourceKind, SourceUnavailable
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_BINARY_CHARSET = 63
+
+_PARAMETERS = """auth_plugin_map autocommit bind_address binary_prefix charset client_flag collation compress connect_timeout
+    database db host init_command local_infile max_allowed_packet named_pipe passwd password plugin_dir port program_name
+    read_default_file read_default_group read_timeout server_public_key sql_mode ssl ssl_ca ssl_capath ssl_cert
+    ssl_check_hostname ssl_cipher ssl_disabled ssl_key ssl_key_password ssl_verify_cert ssl_verify_identity unix_socket
+    use_unicode user write_timeout"""
+
+
+class MysqlSource(DescribedServer):
+    kind = SourceKind(
+        name="mysql",
+        title="MySQL",
+        schemes=("mysql", "mariadb"),
+        dialect="mysql",
+        extra="mysql",
+        example="mysql://USER:PASSWORD@HOST/DATABASE",
+        scratch="tallybook.metric_tests.scratch:MysqlScratch",
+        parameters=tuple(_PARAMETERS.split()),
+        drivers=("pymysql",),
+        booleans_are_numbers=True,
+        impossible_dates=True,
+    )
+    drivername = "mysql+pymysql"
+    # Sorted. Without it each row looks for its group in a temporary table, which is six times slower once that is on disk.
+    many_groups = "SQL_BIG_RESULT "
+
+    def connect_options(self, driver: str) -> dict[str, Any]:
+        """One statement per query, whatever the URL says."""
+        if driver != "pymysql":
+            return {}
+        from pymysql.constants import CLIENT
+        from sqlalchemy import make_url
+
+        asked = make_url(self.settings.url).query.get("client_flag", 0)
+        return {"client_flag": (int(str(asked)) | CLIENT.FOUND_ROWS) & ~CLIENT.MULTI_STATEMENTS}
+
+    def begin(self) -> Sequence[str]:
+        return ("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY",)
+
+    def prepare(self) -> Sequence[str]:
+        wait = max(1, int(self.settings.lock_timeout))
+        return (
+            "SET NAMES utf8mb4",
+            "SET SESSION TRANSACTION READ ONLY",
+            f"SET SESSION time_zone = '+00:00', SESSION lock_wait_timeout = {wait}, SESSION innodb_lock_wait_timeout = {wait}",
+        )
+
+    def _connect(self) -> Any:
+        raw = super()._connect()
+        seconds = self.settings.statement_timeout
+        mariadb = "mariadb" in raw.get_server_info().lower()
+        limit = f"max_statement_time = {seconds:g}" if mariadb else f"max_execution_time = {int(seconds * 1000)}"
+        with raw.cursor() as cursor:
+            cursor.execute(f"SET SESSION {limit}")
+        return raw
+
+    def reader(self, raw: Any) -> Reader:
+        return MysqlReader(self, raw)
+
+    def describe(self, cursor: Any) -> list[ColumnType]:
+        return [_type(field) for field in cursor._result.fields]
+
+    def identity(self, folder: Path | None) -> Identity:
+        found = super().identity(folder)
+        servers = [one for one in map(self._said, ("@@server_uuid", "@@server_uid")) if one]
+        servers += [
+            part.partition(":")[0] for part in self._said("@@global.gtid_executed").replace("\n", "").split(",")
+        ]
+        own = tuple(sorted({one.strip().lower() for one in servers} - {""}))
+        if not own:
+            return found
+        cannot = "a copy of the server's whole folder has the same one"
+        return Identity(says={"schema": self._said("DATABASE()")}, servers=own, address=found.address, cannot=cannot)
+
+    def _said(self, variable: str) -> str:
+        """What the server says of itself; empty where it does not know the word (MariaDB has others) or may not say."""
+        try:
+            with self.snapshot() as reader:
+                return str(reader.rows(f"SELECT {variable}")[0][0] or "")
+        except SourceUnavailable:
+            raise
+        except SourceError:
+            return ""
+
+    def known_until(self, now: datetime) -> datetime:
+        with self.snapshot() as reader:
+            clock = reader.rows("SELECT UTC_TIMESTAMP(6)")[0][0].replace(tzinfo=UTC)
+        return replay_margin(self._seconds_behind(), clock)
+
+    def _seconds_behind(self) -> float | None:
+        """How far a replica lags; None where this is no replica.
+
+        Raises SourceUnavailable when it stands still, or may be a replica whose lag we are not allowed to see."""
+        import pymysql
+
+        for statement in ("SHOW REPLICA STATUS", "SHOW SLAVE STATUS"):
+            try:
+                with self.raw().cursor() as cursor:
+                    cursor.execute(statement)
+                    row = cursor.fetchone()
+                    names = [d[0] for d in cursor.description or ()]
+            except pymysql.Error:
+                continue  # not allowed, or the other spelling
+            return None if not row else self._lag(dict(zip(names, row, strict=False)))
+        with self.raw().cursor() as cursor:
+            cursor.execute("SELECT @@global.read_only")
+            read_only = bool(cursor.fetchone()[0])
+        if read_only and not self.settings.fresh:
+            raise SourceUnavailable(
+                f"source {self.settings.name!r} is read-only, so it may be a replica, and its lag cannot be seen",
+                hint="GRANT REPLICA MONITOR (MySQL: REPLICATION CLIENT) ON *.* to the user of the url, or declare "
+                f'[sources.{self.settings.name}] fresh = "select max(created_at) from …"',
+            )
+        return None
+
+    def _lag(self, status: dict[str, Any]) -> float:
+        behind = status.get("Seconds_Behind_Source", status.get("Seconds_Behind_Master"))
+        if behind is None:
+            raise SourceUnavailable(
+                f"source {self.settings.name!r} is a replica whose replication is stopped",
+                hint="START REPLICA on it, or read from the primary",
+            )
+        return float(behind)
+
+    def index_reached(self, reader: Reader, sql: str) -> bool:
+        # type, key of every step: a range or a reference through a key
+        with reader.cursor() as cursor:  # type: ignore[attr-defined]
+            cursor.execute("EXPLAIN " + sql)
+            names = [d[0].lower() for d in cursor.description]
+            steps = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+        return any(step.get("key") and step.get("type") in ("range", "ref", "const", "eq_ref") for step in steps)
+
+    def explained(self, error: Exception) -> SourceError:
+        name = self.settings.name
+        code = error.args[0] if error.args and isinstance(error.args[0], int) else 0
+        said = str(error.args[1]) if len(error.args) > 1 else str(error)
+        if code in (1969, 3024):
+            seconds = self.settings.statement_timeout
+            return SourceError(
+                f"source {name!r}: a statement took longer than {seconds:g} s",
+                hint=f'give it more time: [sources.{name}] statement_timeout = "{2 * seconds:g}s", or index the time column',
+            )
+        if code == 1205:
+            return SourceError(f"source {name!r}: a table is locked: {said}", hint="run again when the lock is gone")
+        if code in (1146, 1054, 1305):
+            return SourceError(f"source {name!r}: {said}", hint="`tallybook check --source` lists what is there")
+        if code in (1142, 1143):
+            return SourceError(f"source {name!r}: {said}", hint="GRANT SELECT on it to the user of the url")
+        unnumbered = code == 0 and not isinstance(error, ValueError | ArithmeticError)
+        if unnumbered or code in (2006, 2013, 1053, 1927) or code >= 4031:
+            return SourceUnavailable(f"source {name!r}: the connection was lost: {said}", hint="tallybook run")
+        return SourceError(f"source {name!r}: {said}")
+
+    # -- SQL -----------------------------------------------------------------------------------
+
+    def quote(self, name: str) -> str:
+        return "`" + name.replace("`", "``") + "`"
+
+    def text(self, expression: str, type_: ColumnType) -> str:
+        if type_.kind in (TEXT, OTHER):
+            return f"CAST(CONVERT({expression} USING utf8mb4) AS BINARY)"
+        if type_.kind == BYTES:
+            return f"LOWER(HEX({expression}))"
+        stored = self._stored(expression, type_)
+        return f"CONCAT('{SINGLE_MARK}', {stored})" if type_.declared == SINGLE else stored
+
+    def value(self, expression: str, type_: ColumnType) -> str:
+        return super().value(self._stored(expression, type_), type_)
+
+    def no_numbers(self, expression: str, type_: ColumnType) -> str | None:
+        """A cast would make 0 of such a text."""
+        if type_.declared != DECLARED + TEXT:
+            return None
+        return f"(({expression}) NOT REGEXP '^ *[-+]?([0-9]+([.][0-9]*)?|[.][0-9]+)(e[-+]?[0-9]+)? *$')"
+
+    @staticmethod
+    def _stored(expression: str, type_: ColumnType) -> str:
+        """A number as it is stored: by itself the server sends six digits of a FLOAT, and the bytes of a BIT."""
+        zero = {SINGLE: "0e0", BIT: "0", WIDE_BIT: "0"}.get(type_.declared)
+        return f"(({expression}) + {zero})" if zero else expression
+
+    def float(self, expression: str) -> str:
+        return f"(({expression}) + 0e0)"
+
+    def as_digits(self, number: str) -> str:
+        return f"CAST({number} AS CHAR(20))"
+
+    def only(self, text: str, characters: str) -> str:
+        return f"{text} NOT REGEXP '[^{characters}]'"
+
+    def real_day(self, column: str, form: TimeForm) -> str | None:
+        if form.name in ("date", "midnight", "naive"):  # neither 2026-00-00 nor, where the server allows it, 2026-02-30
+            return f"FROM_DAYS(TO_DAYS({column})) = DATE({column})"
+        if form.name == "instant":
+            return f"YEAR({column}) > 0"
+        if form.is_text and not form.number:
+            return f"TO_DAYS(LEFT({column}, 10)) IS NOT NULL"
+        return super().real_day(column, form)
+
+    def not_ended(self, column: str, form: TimeForm) -> str:
+        # IS NULL is true of a zero date where the column is NOT NULL, and only there.
+        zero = f" OR YEAR({column}) = 0" if form.name in ("date", "midnight", "naive", "instant") else ""
+        return super().not_ended(column, form) + zero
+
+    def instant_literal(self, instant: datetime) -> str:
+        return f"TIMESTAMP '{instant:%Y-%m-%d %H:%M:%S}'"
+
+    def text_instant_literal(self, instant: datetime) -> str:
+        return str(int(instant.timestamp()))
+
+    def text_as_instant(self, column: str) -> str:
+        """Seconds since 1970, put together from the text's pieces: CONVERT_TZ knows neither '+00' nor '+14:00',
+        and answers null for zones by name."""
+        rest = f"SUBSTRING({column}, 12)"
+        sign = f"(LOCATE('+', {rest}) + LOCATE('-', {rest}))"
+        clock = f"REPLACE(LEFT(CASE WHEN {sign} > 0 THEN LEFT({rest}, {sign} - 1) ELSE {rest} END, 8), 'Z', '')"
+        digits = f"REPLACE(SUBSTRING({rest}, {sign} + 1), ':', '')"
+        hours, minutes = f"CAST(LEFT({digits}, 2) AS SIGNED)", f"CAST(CONCAT('0', SUBSTRING({digits}, 3, 2)) AS SIGNED)"
+        seconds = f"({hours} * 3600 + {minutes} * 60)"
+        ahead = (
+            f"CASE WHEN {sign} = 0 THEN 0 WHEN SUBSTRING({rest}, {sign}, 1) = '-' THEN -{seconds} ELSE {seconds} END"
+        )
+        local = f"CAST(CONCAT(LEFT({column}, 10), ' ', {clock}) AS DATETIME)"
+        return f"(TIMESTAMPDIFF(SECOND, '1970-01-01', {local}) - ({ahead}))"
+
+
+class MysqlReader(ServerReader):
+    @contextmanager
+    def streaming_cursor(self) -> Iterator[Any]:
+        from pymysql.cursors import SSCursor
+
+        with self.explaining():
+            cursor = self.raw.cursor(SSCursor)
+            try:
+                yield cursor
+            finally:
+                cursor.close()
+
+
+_UNSIGNED = 32
+_INTS = {1, 2, 3, 8, 9, 13}
+_AS_NEEDED = 31
+"""So many digits follow the point as are shown: FLOAT, and not FLOAT(10, 3)."""
+_TEXTS = {15, 247, 248, 249, 250, 251, 252, 253, 254}
+
+
+def _type(field: Any) -> ColumnType:
+    code = field.type_code
+    if code == 16:
+        return ColumnType(INT, 0, WIDE_BIT if field.length > 63 else BIT)
+    if code == 4 and field.scale == _AS_NEEDED:
+        return ColumnType(FLOAT, declared=SINGLE)
+    if code in _INTS:
+        unsigned = code == 8 and field.flags & _UNSIGNED
+        return ColumnType(INT, 0, "UNSIGNED" if unsigned else "")
+    if code in (0, 246):
+        return ColumnType(DEC, field.scale)
+    if code in (4, 5):
+        return ColumnType(FLOAT)
+    if code in (10, 14):
+        return ColumnType(DATE)
+    if code == 12:
+        return ColumnType(TIMESTAMP)
+    if code == 7:
+        return ColumnType(TIMESTAMPTZ)
+    if code in _TEXTS:
+        return ColumnType(BYTES if field.charsetnr == _BINARY_CHARSET else TEXT)
+    return ColumnType(OTHER)

@@ -1,0 +1,227 @@
+"""Values as sources say and send them: the types of columns, and their conversion to what is stored, or an error."""
+
+from __future__ import annotations
+
+import math
+import re
+import struct
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from decimal import Context, Decimal
+from typing import TYPE_CHECKING, Any
+
+from tallybook.collect.sources.readings import FIRST_POSSIBLE, LAST_POSSIBLE
+from tallybook.core import NotFinite, SourceError, agreed
+
+if TYPE_CHECKING:
+    pass
+
+
+INT, DEC, FLOAT, TEXT, BOOL = "int", "decimal", "float", "text", "bool"
+
+TIMESTAMP, TIMESTAMPTZ, DATE, UUID, BYTES, OTHER = (
+    "timestamp",
+    "timestamptz",
+    "date",
+    "uuid",
+    "bytes",
+    "other",
+)
+
+NUMBERS = (INT, DEC, FLOAT)
+
+
+@dataclass(frozen=True)
+class ColumnType:
+    """What a source says of a column or expression. `scale`: digits after the point, where it is declared."""
+
+    kind: str
+    scale: int | None = None
+    declared: str = ""
+
+
+SINGLE, BIT, WIDE_BIT = "MySQL FLOAT", "MySQL BIT", "MySQL BIT UNSIGNED"
+"""`declared` of types that MySQL and MariaDB do not send as they are stored."""
+
+SINGLE_MARK = "tallybook: single "
+"""So begins a number of single precision that is to be a text; its digits in double precision follow."""
+
+Moments = tuple[float | None, float | None]
+"""(mean, variance of the population); None over no values."""
+
+DECLARED = "decimals of "
+"""Begins `declared` of a column whose metric says `decimals = …`; the kind it was follows."""
+
+KEPT_DIGITS = 10
+"""Digits after the point that are kept of an exact number."""
+
+LOST = "tallybook: digits lost: "
+"""So begins what SQLite answers in place of a number that it cannot give exactly."""
+
+_TEXT_TIME = re.compile(
+    r"^(?P<day>\d{4}-\d\d-\d\d)(?:(?P<sep>[T ])\d\d:\d\d(?::\d\d(?:[.,]\d+)?)?\s*(?P<zone>Z|[+-]\d\d(?::?\d\d)?)?)?$",
+    re.ASCII,
+)
+
+
+def text_form(value: str) -> str | None:
+    """text_date, text_offset, text_space, text_t, the last two with _z where a 'Z' says that they are UTC;
+    None when it is no time we know."""
+    found = _TEXT_TIME.match(value)
+    if not found:
+        return None
+    if found["sep"] is None:
+        return "text_date"
+    if found["zone"] and found["zone"] != "Z":
+        return "text_offset"
+    form = "text_t" if found["sep"] == "T" else "text_space"
+    return form + "_z" if found["zone"] else form
+
+
+def as_instant(value: Any, what: str = "`fresh` answered") -> datetime:
+    """A value of a source as an aware instant: naive times are UTC, numbers seconds or milliseconds since 1970.
+
+    Raises SourceError for what is not an instant that a calendar has: infinity, a zero date, a year before 1 or after
+    9999. `what` begins its message."""
+    try:
+        parsed = _instant(value)
+        parsed.astimezone(UTC)  # at the ends of the calendar an offset leads out of it
+    except (ValueError, OverflowError, OSError):
+        raise SourceError(f"{what} {value!s:.60}; expected a time, as 2026-03-01 04:00:00+00:00") from None
+    if not FIRST_POSSIBLE <= parsed.date() <= LAST_POSSIBLE:
+        raise SourceError(f"{what} {value!s:.60}; expected a time between {FIRST_POSSIBLE} and {LAST_POSSIBLE}")
+    return parsed
+
+
+def _instant(value: Any) -> datetime:
+    if isinstance(value, datetime):
+        parsed = value
+    elif isinstance(value, date):
+        parsed = datetime(value.year, value.month, value.day)
+    elif isinstance(value, int | float | Decimal):
+        seconds = float(value)
+        parsed = datetime.fromtimestamp(seconds / 1000 if abs(seconds) > 1e11 else seconds, UTC)
+    else:
+        parsed = datetime.fromisoformat(str(value))
+    return parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)
+
+
+def as_text(value: Any) -> str | None:
+    """A dimension value as text: what a person would write."""
+    if isinstance(value, str):
+        return single_label(float(value.removeprefix(SINGLE_MARK))) if value.startswith(SINGLE_MARK) else value
+    if value is None:
+        return value
+    if isinstance(value, bytes):
+        try:
+            return value.decode()
+        except UnicodeDecodeError:
+            return value.hex()
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
+        return str(int(value))
+    if isinstance(value, Decimal):
+        plain = format(value, "f")
+        return plain.rstrip("0").rstrip(".") if "." in plain else plain
+    return str(value)
+
+
+def single_label(number: float) -> str | None:
+    """A number of single precision by its fewest digits: 0.1, and not 0.10000000149011612."""
+    texts = (f"{number:.{count}g}" for count in range(1, 10))
+    return as_text(next((float(text) for text in texts if _as_single(float(text)) == number), number))
+
+
+def _as_single(number: float) -> float | None:
+    """The nearest number of single precision; None for one that is too large."""
+    try:
+        return float(struct.unpack("f", struct.pack("f", number))[0])
+    except OverflowError:
+        return None
+
+
+def as_integer(value: Any) -> int | None:
+    """An id or a count. Raises SourceError for what is not a whole 64-bit number."""
+    if value is None or (isinstance(value, int) and _fits(value)):
+        return value
+    if isinstance(value, float | Decimal) and value == int(value) and _fits(int(value)):
+        return int(value)
+    _refuse_lost(value)
+    raise SourceError(
+        f"a column of whole numbers contains {value!r}",
+        hint="make a text of it in the measure, as cast(x as text); in MySQL and MariaDB cast(x as char)",
+    )
+
+
+def _refuse_lost(value: Any) -> None:
+    if isinstance(value, str) and value.startswith(LOST):
+        from tallybook.collect.sources.sqlite_digits import refused_text
+
+        raise refused_text(value)
+
+
+def _fits(number: int) -> bool:
+    return -(2**63) <= number < 2**63
+
+
+def as_exact(value: Any) -> Decimal | None:
+    """An exact number that fits DECIMAL(38,10). Raises SourceError, with the cast to write, when it does not."""
+    if value is None:
+        return None
+    number: Any = Decimal(value) if isinstance(value, int) else value
+    if isinstance(number, float) and number.is_integer():
+        number = Decimal(int(number))
+    if isinstance(number, float) and not math.isfinite(number):
+        raise NotFinite(number)
+    if isinstance(number, str | bytes):
+        _refuse_lost(number)
+        raise no_number(number)
+    if not isinstance(number, Decimal):
+        raise SourceError(f"an exact number was expected, seen {value!r}", hint="cast it: cast(x as decimal(38, 10))")
+    if not number.is_finite():
+        raise NotFinite(number)
+    if number != 0 and (number.adjusted() >= 28 or number != number.quantize(_SMALLEST, context=_WIDE)):
+        raise SourceError(
+            f"{value} needs more than 28 digits before or 10 after the point",
+            hint="say how it is to be rounded: sum(cast(x as decimal(38, 10)))",
+        )
+    return number
+
+
+def as_float(value: Any) -> float | None:
+    """A floating-point number. Raises SourceError for what is not finite."""
+    if value is None:
+        return None
+    if not isinstance(value, int | float | Decimal):
+        raise no_number(value)
+    number = float(value)
+    if not math.isfinite(number):
+        raise NotFinite(number)
+    return number
+
+
+_SMALLEST = Decimal("1e-10")
+
+_WIDE = Context(prec=60)
+
+CONVERT: dict[str, Callable[[Any], Any]] = {TEXT: as_text, INT: as_integer, DEC: as_exact, FLOAT: as_float}
+
+
+def no_number(value: object, rows: int = 1) -> SourceError:
+    """A column of numbers contains something else, as SQLite allows."""
+    counted = f"{rows} {'rows contain' if rows > 1 else 'row contains'} {value!r:.60}, which is no number"
+    return SourceError(
+        f"a column of numbers: {counted}",
+        hint="leave such rows out of the measure: case when typeof(x) in ('integer', 'real') then x end",
+    )
+
+
+def digits_lost(rows: int, type_: ColumnType) -> SourceError:
+    """Values have more digits than their column or metric declares; none is rounded without a word."""
+    said = f"decimals = {type_.scale}" if type_.declared.startswith(DECLARED) else type_.declared or "whole numbers"
+    return SourceError(
+        f"{agreed(rows, 'row has', 'rows have')} more digits than {said}",
+        hint="declare how many digits follow the point: decimals = 4, or sum floats: sum(cast(x as real))",
+    )

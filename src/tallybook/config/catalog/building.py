@@ -1,0 +1,91 @@
+"""All declarations checked as a whole: parsed toml becomes a `Catalog`, or every mistake is told at once.
+
+Pure: no file, clock, network or environment. What may be declared stands in tables: `keys` (each key, how
+its value is read, an example to paste) and `rules` (what must not stand together); `sql` knows what can be
+known of a query without its database, `among` checks metrics against one another.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+
+import msgspec
+
+from tallybook.config.catalog.among import Metrics
+from tallybook.config.catalog.deliveries import Deliveries
+from tallybook.config.catalog.goals import Goals
+from tallybook.config.catalog.tables import (
+    check_sections,
+    read_alerts,
+    read_book,
+    read_deliveries,
+    read_goals,
+    read_metrics,
+    read_schedule,
+    read_sources,
+)
+from tallybook.core import Catalog, Problem, Problems, SourceKind
+
+
+def build(
+    raw: Mapping[str, object],
+    *,
+    kinds: Mapping[str, SourceKind],
+    places: Mapping[str, str] | None = None,
+    found: Problems | None = None,
+    every_kind: Callable[[], Iterable[SourceKind]] = tuple,
+) -> Catalog:
+    """The declarations of a parsed `tallybook.toml` (variables expanded), checked as a whole.
+
+    `kinds` maps a source's name to its descriptor, where it has one, and `every_kind` returns all there are; `places` a metric's name to the file it
+    stands in, where that is not the toml; `found` holds problems known before: a value they are about is
+    not looked at again. Raises one DeclarationError that holds all problems, in the order of the file."""
+    problems = found if found is not None else Problems()
+    check_sections(raw, problems)
+    book = read_book(raw, problems)
+    schedule = read_schedule(raw, problems)
+    alerts = read_alerts(raw, problems)
+    sources = read_sources(raw, kinds, problems, every_kind)
+    declared = read_metrics(raw, problems)
+    dialects = {name: kind.dialect for name, kind in kinds.items()}
+    Metrics(declared, tuple(sources), dialects, problems).check()
+    sound = {name: d.metric for name, d in declared.items()}
+    if any(p.path.startswith("metrics") for p in problems.found):
+        sound = {}  # a formula may name what is not there
+    asked = read_deliveries(raw, problems)
+    catalog = Catalog(book=book, sources=sources, metrics=sound, deliveries={n: d.delivery for n, d in asked.items()})
+    Deliveries(catalog, declared, problems, asked).check()
+    goals = Goals(catalog, declared, problems, read_goals(raw, problems)).check()
+    problems.found = [_placed(p, places or {}) for p in _in_order(problems.found, raw)]
+    problems.raise_if_any("tallybook.toml")
+    return msgspec.structs.replace(catalog, goals=goals, schedule=schedule, alerts=alerts)
+
+
+def _in_order(problems: list[Problem], raw: Mapping[str, object]) -> list[Problem]:
+    """As their tables stand in the file; what is not about a table comes first."""
+    tables = ["book", "schedule", "alerts"]
+    for section in ("sources", "metrics", "goals", "deliveries"):
+        named = raw.get(section)
+        tables += [f"{section}.{name}" for name in named] if isinstance(named, Mapping) else [section]
+    rank = {table: i for i, table in enumerate(tables)}
+
+    def place(problem: Problem) -> int:
+        path = problem.path
+        while path and path not in rank:
+            path = path.rpartition(".")[0]
+        return rank.get(path, -1)
+
+    return sorted(problems, key=place)
+
+
+def _placed(problem: Problem, places: Mapping[str, str]) -> Problem:
+    """With the file behind the path, where a metric does not stand in the toml."""
+    name = problem.path.removeprefix("metrics.")
+    name = name if name in places else name.rpartition(".")[0]
+    if name not in places or not problem.path.startswith("metrics."):
+        return problem
+    paste = problem.paste
+    if places[name].endswith(".sql"):
+        paste = "\n".join(f"-- {line}" for line in paste.splitlines() if not line.startswith("["))
+    return replace(problem, path=f"{problem.path} ({places[name]})", paste=paste)

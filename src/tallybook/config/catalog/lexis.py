@@ -1,0 +1,174 @@
+"""SQL text without its strings, quoted names and comments, by the lexical rules of each dialect.
+
+No parser is needed to find a `;` or a bracket too many, so text that no parser of ours can read is checked too.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import NamedTuple
+
+
+@dataclass(frozen=True)
+class Lexis:
+    """How a dialect writes strings, quoted names and comments."""
+
+    quotes: str = "'\""
+    escaped: str = ""
+    """Quotes within which a backslash escapes the next character."""
+    brackets: bool = False
+    """[name] is a quoted name."""
+    dollars: str = ""
+    """A pattern of the delimiters that begin and end a string: $$ or $tag$."""
+    prefixed: str = ""
+    """Letters that make a backslash an escape when one of them stands before a quote: E'it\\'s'."""
+    lines: str = "--"
+    """A pattern of what begins a comment to the end of the line."""
+    nested: bool | None = False
+    """Whether a block comment may contain another. None: it depends on the version, so such text is refused."""
+    triple: bool = False
+    """Strings in three quotes."""
+    q_quotes: bool = False
+    """Oracle's q'[text]'."""
+    executes: bool = False
+    """/*! … */ is no comment: the server runs its content."""
+    batches: bool = False
+    """A statement may follow another without a semicolon."""
+
+
+_TAGGED = r"\$(?:[^\W\d]\w*)?\$"
+_POSTGRES = Lexis(dollars=_TAGGED, prefixed="eE", nested=True)
+_BY_DIALECT = {
+    "postgres": _POSTGRES,
+    "redshift": _POSTGRES,
+    "duckdb": _POSTGRES,
+    "sqlite": Lexis(quotes="'\"`", brackets=True),
+    "mysql": Lexis(executes=True, quotes="'\"`", escaped="'\"", lines=r"#|--(?=[\s\x00-\x1f]|\Z)"),
+    "clickhouse": Lexis(quotes="'\"`", escaped="'\"`", dollars=r"\$\w*\$", lines=r"--|#[ !]", nested=None),
+    "tsql": Lexis(batches=True, brackets=True, nested=True),
+    "bigquery": Lexis(quotes="'\"`", escaped="'\"`", lines=r"--|#", triple=True),
+    "snowflake": Lexis(escaped="'", dollars=r"\$\$", lines=r"--|//"),
+    "oracle": Lexis(q_quotes=True),
+    "trino": Lexis(),
+}
+_PAIRS = {"[": "]", "{": "}", "(": ")", "<": ">"}
+
+
+class UnclosedText(Exception):
+    """A string, quoted name or comment whose end cannot be found."""
+
+
+class Bare(NamedTuple):
+    """`text`: as it was, with blanks for strings, quoted names and comments, so that places stay the same."""
+
+    text: str
+    commented: bool
+
+    @property
+    def words(self) -> list[str]:
+        return re.findall(r"\w+|[^\w\s]", self.text)
+
+    @property
+    def balanced(self) -> bool:
+        """Every bracket that closes was opened before, and every one that opens is closed."""
+        depth = 0
+        for sign in re.findall(r"[()]", self.text):
+            depth += 1 if sign == "(" else -1
+            if depth < 0:
+                return False
+        return depth == 0
+
+
+def lexis_of(dialect: str) -> Lexis:
+    """The lexical rules of a dialect; of one that is not known, quotes of every sort."""
+    return _BY_DIALECT.get(dialect, Lexis(quotes="'\"`"))
+
+
+def bare(text: str, dialect: str) -> Bare:
+    """The text without what a `;` or a bracket means nothing in. Raises Unreadable, which says why."""
+    lexis = lexis_of(dialect)
+    return _Scan(text, lexis, executes=lexis.executes).bare()
+
+
+@dataclass
+class _Scan:
+    text: str
+    lexis: Lexis
+    executes: bool
+    """/*! … */ is no comment: the server runs what is in it."""
+
+    def bare(self) -> Bare:
+        kept, at, commented = [], 0, False
+        while at < len(self.text):
+            end = self._comment(at)
+            commented = commented or end is not None
+            end = end if end is not None else self._quoted(at)
+            if end is None:
+                kept.append(self.text[at])
+                at += 1
+            else:
+                kept.append(re.sub(r"[^\n]", " ", self.text[at:end]))
+                at = end
+        return Bare("".join(kept), commented)
+
+    def _comment(self, at: int) -> int | None:
+        """Where a comment that begins here ends."""
+        if re.compile(self.lexis.lines).match(self.text, at):
+            end = self.text.find("\n", at)
+            return len(self.text) if end < 0 else end
+        if not self.text.startswith("/*", at):
+            return None
+        if self.executes and re.compile(r"/\*M?!").match(self.text, at):
+            raise UnclosedText("has a comment that the server executes (/*! … */)")
+        return self._block(at)
+
+    def _block(self, at: int) -> int:
+        depth = 0
+        for found in re.compile(r"/\*|\*/").finditer(self.text, at):
+            if found.start() < at:
+                continue  # the * of a mark that was read already, as in /*/
+            at = found.end()
+            if found[0] == "/*" and depth and self.lexis.nested is None:
+                raise UnclosedText("has a comment within a comment")
+            if found[0] == "/*":
+                depth += 1 if self.lexis.nested or not depth else 0
+            else:
+                depth -= 1
+            if not depth:
+                return at
+        raise UnclosedText("has a comment that is not closed")
+
+    def _quoted(self, at: int) -> int | None:
+        """Where a string or quoted name that begins here ends."""
+        sign, before = self.text[at], self.text[at - 1 : at]
+        if sign == "$" and self.lexis.dollars and not re.match(r"[\w$]", before):
+            found = re.compile(self.lexis.dollars).match(self.text, at)
+            return self._until(found[0], found.end()) if found else None
+        if self.lexis.q_quotes and (found := re.compile(r"(?i)(?<!\w)n?q'(\S)").match(self.text, at)):
+            return self._until(_PAIRS.get(found[1], found[1]) + "'", found.end())
+        if sign == "[" and self.lexis.brackets:
+            return self._closed("]", at + 1, escaped=False)
+        if sign not in self.lexis.quotes:
+            return None
+        if self.lexis.triple and self.text.startswith(sign * 3, at):
+            return self._closed(sign * 3, at + 3, escaped=True)
+        prefixed = bool(before) and before in self.lexis.prefixed and not re.match(r"\w", self.text[at - 2 : at - 1])
+        return self._closed(sign, at + 1, escaped=sign in self.lexis.escaped or (sign == "'" and prefixed))
+
+    def _until(self, mark: str, at: int) -> int:
+        end = self.text.find(mark, at)
+        if end < 0:
+            raise UnclosedText("has a quote that is not closed")
+        return end + len(mark)
+
+    def _closed(self, mark: str, at: int, *, escaped: bool) -> int:
+        """The end of the first `mark` from `at`. A doubled quote ends one string and begins the next, which is the same."""
+        while at < len(self.text):
+            if escaped and self.text[at] == "\\":
+                at += 2
+            elif self.text.startswith(mark, at):
+                return at + len(mark)
+            else:
+                at += 1
+        raise UnclosedText("has a quote that is not closed")

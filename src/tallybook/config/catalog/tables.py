@@ -1,0 +1,391 @@
+"""Reads the tables of the toml key by key: what can be read, and a problem for everything that cannot."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any
+
+from tallybook.config.catalog.keys import (
+    ALERT_KEYS,
+    BOOK_KEYS,
+    DELIVERY_KEYS,
+    GOAL_KEYS,
+    METRIC_KEYS,
+    SCHEDULE_KEYS,
+    SOURCE_KEYS,
+    Key,
+)
+from tallybook.config.catalog.rules import DeclaredMetric
+from tallybook.config.catalog.sql import wrong_query
+from tallybook.config.catalog.values import NAME, Wrong
+from tallybook.config.catalog.words import closest, shown, toml
+from tallybook.core import (
+    DELIVER,
+    LATER_KINDS,
+    RESERVED_NAMES,
+    AlertSettings,
+    BookSettings,
+    Delivery,
+    DestinationKind,
+    Goal,
+    Metric,
+    Option,
+    Problem,
+    Problems,
+    ScheduleSettings,
+    SourceKind,
+    SourceSettings,
+    destination_kinds,
+    known_destination,
+    plain,
+)
+
+LATER_SECTIONS = ("rules",)
+"""Known, but not checked by this version."""
+SECTIONS = ("book", "sources", "metrics", "goals", "deliveries", "schedule", "alerts", *LATER_SECTIONS)
+SINGLE = ("book", "schedule", "alerts")
+"""Sections that are one table, without names."""
+DEFAULT_DIALECT = "postgres"
+"""In which `fresh` is read where the kind of a source is not known."""
+EVENTS = "events"
+"""A source name that is reserved for usage events, which come later."""
+
+
+@dataclass
+class _Table:
+    """One table of the toml: its readable values by field, the keys as given, the keys with a problem."""
+
+    path: str
+    values: dict[str, Any] = field(default_factory=dict)
+    given: Mapping[str, object] = field(default_factory=dict)
+    bad: set[str] = field(default_factory=set)
+
+
+def _read_table(raw: object, keys: Mapping[str, Key], path: str, problems: Problems) -> _Table:
+    """Reads what can be read; everything else is a problem, but where one is known already."""
+    table = _Table(path)
+    if not isinstance(raw, Mapping):
+        seen = type(raw).__name__ if _secret(keys) else shown(raw)
+        expected = f"a table: [{path}] and lines `key = value` below it"
+        problems.add(path, "is not a table", seen=seen, expected=expected, paste=f"[{path}]")
+        table.bad.update(keys)
+        return table
+    known = {p.path for p in problems.found}
+    table.given = raw
+    for key, value in raw.items():
+        if f"{path}.{key}" in known:
+            table.bad.add(key)
+        elif key not in keys:
+            table.bad.add(_unknown(key, value, keys, path, problems))
+        else:
+            _read_value(table, key, value, keys[key], problems)
+    return table
+
+
+def _secret(keys: Mapping[str, Key]) -> bool:
+    return any(key.secret for key in keys.values())
+
+
+def _read_value(table: _Table, key: str, value: object, how: Key, problems: Problems) -> None:
+    try:
+        table.values[how.field or key] = how.read(value)
+    except Wrong as wrong:
+        table.bad.add(key)
+        problems.found.append(wrong_value(table.path, key, value, wrong, how))
+
+
+def wrong_value(path: str, key: str, value: object, wrong: Wrong, how: Key) -> Problem:
+    """The problem of a value that could not be read."""
+    instead = toml(wrong.instead) if wrong.instead is not None else ""
+    return Problem(
+        path=f"{path}.{key}",
+        message=f"{key} {wrong.why}",
+        seen=f"{key} = …" if how.secret else f"{key} = {shown(value)}",
+        expected=wrong.expected,
+        hint=wrong.hint or (f"did you mean {instead}?" if instead else ""),
+        paste=f"{key} = {instead or how.example}" if instead or how.example else "",
+    )
+
+
+def _unknown(key: str, value: object, keys: Mapping[str, Key], path: str, problems: Problems) -> str:
+    """Tells of a key that is not known; returns the key that was meant, so that it is not missed again.
+
+    Beside secrets no value is repeated that may be one under a misspelled key: in a source none at all."""
+    meant = closest(key, keys)
+    hidden = _secret(keys) and ("url" in keys or "://" in str(value))
+    problems.add(
+        f"{path}.{key}",
+        f"there is no key {key!r} here",
+        seen=f"{key} = {'…' if hidden else shown(value)}",
+        expected=", ".join(keys),
+        hint=f"did you mean {meant!r}?" if meant else "",
+        paste=f"{meant} = {keys[meant].example if hidden else toml(value)}" if meant else "",
+    )
+    return meant or key
+
+
+def check_sections(raw: Mapping[str, object], problems: Problems) -> None:
+    """Tells of top-level tables that nobody would read."""
+    for name in raw:
+        if name in SECTIONS:
+            continue
+        meant, inside = closest(name, SECTIONS), raw[name]
+        first = next(iter(inside), "NAME") if isinstance(inside, Mapping) else "NAME"
+        problems.add(
+            name,
+            f"there is no section {name!r}",
+            seen=f"[{name}]",
+            expected=", ".join(SECTIONS),
+            hint=f"did you mean {meant!r}?" if meant else "",
+            paste=f"[{meant}{'' if meant in SINGLE else f'.{first}'}]" if meant else "",
+        )
+
+
+def _tables(raw: Mapping[str, object], section: str, problems: Problems) -> Mapping[str, object]:
+    tables = raw.get(section, {})
+    if isinstance(tables, Mapping):
+        return tables
+    expected, paste = f"one table for each, with its name: [{section}.NAME]", f"[{section}.NAME]"
+    problems.add(section, "has no names", seen=type(tables).__name__, expected=expected, paste=paste)
+    return {}
+
+
+def read_book(raw: Mapping[str, object], problems: Problems) -> BookSettings:
+    """`[book]`, with the defaults for what is left out."""
+    table = _read_table(raw.get("book", {}), BOOK_KEYS, "book", problems)
+    book = BookSettings(**table.values)
+    if "ledger" not in {*table.given, *table.bad}:
+        _check_without_ledger(book, problems)
+    return book
+
+
+def _check_without_ledger(book: BookSettings, problems: Problems) -> None:
+    """Tells of what only a PostgreSQL ledger can do."""
+    expected, paste = "the URL of a PostgreSQL database beside it", f"ledger = {BOOK_KEYS['ledger'].example}"
+    if book.store == "ledger":
+        message = 'the points are to be kept in the ledger, and none is named that could (a folder may be "./ledger")'
+        problems.add("book.store", message, seen='store = "ledger"', expected=expected, paste=paste)
+    if book.schema != BookSettings().schema:
+        seen = f'schema = "{book.schema}"'
+        problems.add("book.schema", "only a PostgreSQL ledger has a schema", seen=seen, expected=expected, paste=paste)
+
+
+def read_schedule(raw: Mapping[str, object], problems: Problems) -> ScheduleSettings:
+    """`[schedule]`; without it nothing is due."""
+    table = _read_table(raw.get("schedule", {}), SCHEDULE_KEYS, "schedule", problems)
+    if "at" in table.given and "cron" in table.given:
+        seen = f"at = {shown(table.given['at'])} and cron = {shown(table.given['cron'])}"
+        problems.add("schedule", "says twice when", seen=seen, expected="at, for a time of every day, or cron")
+    return ScheduleSettings(**table.values)
+
+
+def read_alerts(raw: Mapping[str, object], problems: Problems) -> AlertSettings:
+    """`[alerts]`; without it nobody is told anything."""
+    table = _read_table(raw.get("alerts", {}), ALERT_KEYS, "alerts", problems)
+    settings = AlertSettings(**table.values)
+    known = {*table.given, *table.bad}
+    if known - {"heartbeat"} and not {"to", "heartbeat"} & known:
+        message, paste = "nobody is named to be told", f"to = {ALERT_KEYS['to'].example}"
+        expected = "a list of URLs: a webhook, or mail or chat as Apprise writes them"
+        problems.add("alerts.to", message, seen="nothing", expected=expected, paste=paste)
+    return settings
+
+
+def read_sources(
+    raw: Mapping[str, object],
+    kinds: Mapping[str, SourceKind],
+    problems: Problems,
+    every_kind: Callable[[], Iterable[SourceKind]] = tuple,
+) -> dict[str, SourceSettings]:
+    """Every `[sources.NAME]`, with an empty url where it has none."""
+    sources = {}
+    for name, keys in _tables(raw, "sources", problems).items():
+        path = f"sources.{name}"
+        kind = kinds.get(name)
+        own = (
+            {option.name: _option_key(option) for option in kind.options if option.name not in SOURCE_KEYS}
+            if kind
+            else {}
+        )
+        known = (
+            _known_to_any(keys)
+            if kind is None
+            else _without_others(keys, {*SOURCE_KEYS, *own}, path, problems, every_kind)
+        )
+        table = _read_table(known, {**SOURCE_KEYS, **own}, path, problems)
+        _check_name(name, "sources", problems)
+        _check_source(name, table, kind, problems)
+        common = {key: value for key, value in table.values.items() if key not in own}
+        options = {key: plain(table.given[key]) for key in own if key in table.values}
+        sources[name] = SourceSettings(name=name, options=options, **{"url": "", **common})
+    _check_case(sources, "sources", problems)
+    return sources
+
+
+def _option_key(option: Option) -> Key:
+    """An adapter's own key, read as all others are."""
+
+    def read(value: object) -> Any:
+        try:
+            return option.read(plain(value))
+        except ValueError as error:
+            raise Wrong("has a value that cannot be", expected=str(error)) from None
+
+    return Key(read, option.example, secret=option.secret)
+
+
+def _known_to_any(keys: object) -> object:
+    """The keys without those that could be a source's own: which ones it has is not known before its url is right."""
+    if not isinstance(keys, Mapping):
+        return keys
+    return {key: value for key, value in keys.items() if key in SOURCE_KEYS or closest(key, SOURCE_KEYS)}
+
+
+def _without_others(
+    keys: object, known: set[str], path: str, problems: Problems, every_kind: Callable[[], Iterable[SourceKind]]
+) -> object:
+    """The keys without those that only sources of another kind have, which are problems."""
+    if not isinstance(keys, Mapping) or keys.keys() <= known:
+        return keys
+    owners = {option.name: kind for kind in every_kind() for option in kind.options}
+    gone = [key for key in keys if key not in known and key in owners]
+    for key in gone:
+        kind, hidden = owners[key], bool((option := owners[key].option(key)) and option.secret)
+        message, seen = f"only a {kind.title or kind.name} source has the key {key!r}", shown(keys[key])
+        at, seen = f"{path}.{key}", f"{key} = {'…' if hidden else seen}"
+        problems.add(at, message, seen=seen, expected="without this line")
+    return {key: value for key, value in keys.items() if key not in gone}
+
+
+def _check_source(name: str, table: _Table, kind: SourceKind | None, problems: Problems) -> None:
+    if name == EVENTS:
+        message = "the source name 'events' is reserved for usage events"
+        problems.add(table.path, message, seen=name, expected="another name", paste="[sources.app]")
+    if "url" not in {*table.given, *table.bad}:
+        at, paste = f"{table.path}.url", f"url = {SOURCE_KEYS['url'].example}"
+        problems.add(at, "a source needs a url", seen="nothing", expected="a database's URL", paste=paste)
+    if "policies" in table.values and kind and not kind.policies:
+        seen = f"policies = {shown(table.given['policies'])}"
+        message, expected = f"policies of {kind.title or kind.name} cannot be looked at", "without this line"
+        problems.add(f"{table.path}.policies", message, seen=seen, expected=expected)
+    dialect = kind.dialect if kind else DEFAULT_DIALECT
+    fresh = table.values.get("fresh")
+    if fresh and (wrong := wrong_query(fresh, dialect)):
+        problems.found.append(wrong_value(table.path, "fresh", fresh, wrong, SOURCE_KEYS["fresh"]))
+
+
+def _check_name(name: str, section: str, problems: Problems) -> None:
+    if NAME.fullmatch(name):
+        return
+    proper = re.sub(r"\W+", "_", name, flags=re.ASCII).strip("_")
+    proper = f"_{proper}" if proper[:1].isdigit() else proper or "name"
+    expected, paste = "letters, digits and _, not beginning with a digit", f"[{section}.{proper}]"
+    problems.add(f"{section}.{name}", f"{name!r} cannot be a name", seen=name, expected=expected, paste=paste)
+
+
+def _check_case(names: Iterable[str], section: str, problems: Problems) -> None:
+    first: dict[str, str] = {}
+    for name in names:
+        other = first.setdefault(name.casefold(), name)
+        if other != name:
+            message = f"{name!r} differs from {other!r} only in upper and lower case"
+            problems.add(f"{section}.{name}", message, seen=name, expected="names that cannot be mixed up")
+
+
+def read_metrics(raw: Mapping[str, object], problems: Problems) -> dict[str, DeclaredMetric]:
+    """Every `[metrics.NAME]` by itself, not yet checked against its source and the others."""
+    declared = {}
+    for name, keys in _tables(raw, "metrics", problems).items():
+        table = _read_table(keys, METRIC_KEYS, f"metrics.{name}", problems)
+        _check_name(name, "metrics", problems)
+        _check_reserved(name, problems)
+        refused = not isinstance(keys, Mapping) or bool({"kind", "event"} & table.bad)
+        metric = Metric(name=name, **table.values)
+        declared[name] = DeclaredMetric(metric, table.path, table.given, table.bad, refused)
+    _check_case(declared, "metrics", problems)
+    return declared
+
+
+def _check_reserved(name: str, problems: Problems) -> None:
+    if name.casefold() in RESERVED_NAMES:
+        message = f"{name!r} is a word of every answer; a metric of this name could not be told from it"
+        paste = f"[metrics.{name}_count]"
+        problems.add(f"metrics.{name}", message, seen=name, expected="another name", paste=paste)
+
+
+@dataclass(frozen=True)
+class DeclaredDelivery:
+    """A delivery on its way: what could be read of it, the keys as given, and those with a problem."""
+
+    delivery: Delivery
+    path: str
+    given: Mapping[str, object]
+    bad: set[str]
+
+
+def read_deliveries(raw: Mapping[str, object], problems: Problems) -> dict[str, DeclaredDelivery]:
+    """Every `[deliveries.NAME]` by itself; of those that go where this version does not deliver to, no more
+    than that."""
+    declared = {}
+    for name, keys in _tables(raw, "deliveries", problems).items():
+        path = f"deliveries.{name}"
+        to = keys.get("to") if isinstance(keys, Mapping) else None
+        _check_name(name, "deliveries", problems)
+        if to in LATER_KINDS:
+            declared[name] = DeclaredDelivery(Delivery(name=name, to=str(to)), path, {}, set())
+            continue
+        declared[name] = _read_delivery(name, keys, path, problems)
+    _check_case(declared, "deliveries", problems)
+    return declared
+
+
+def _read_delivery(name: str, raw: object, path: str, problems: Problems) -> DeclaredDelivery:
+    """A delivery with the keys that every one has and those of its destination; of an unknown one, those of all."""
+    kind = delivery_kind(raw.get("to")) if isinstance(raw, Mapping) else None
+    own = {option.name: _option_key(option) for one in ([kind] if kind else _delivered()) for option in one.options}
+    foreign: set[str] = set()
+    if kind and isinstance(raw, Mapping):
+        foreign = {option.name for one in _delivered() for option in one.options} - {*own, *DELIVERY_KEYS}
+    kept = {key: value for key, value in raw.items() if key not in foreign} if isinstance(raw, Mapping) else raw
+    table = _read_table(kept, DELIVERY_KEYS | own, path, problems)
+    options = {key: table.values.pop(key) for key in own if key in table.values}
+    given = raw if isinstance(raw, Mapping) else table.given
+    return DeclaredDelivery(Delivery(name=name, options=options, **table.values), path, given, table.bad)
+
+
+def _delivered() -> list[DestinationKind]:
+    return destination_kinds(DELIVER)
+
+
+def delivery_kind(to: object) -> DestinationKind | None:
+    """The destination with this name that deliveries can have; None for any other value."""
+    kind = known_destination(to)
+    return kind if kind and DELIVER in kind.uses else None
+
+
+@dataclass(frozen=True)
+class DeclaredGoal:
+    """A goal on its way: what could be read of it, the keys as given, and those with a problem."""
+
+    goal: Goal
+    path: str
+    given: Mapping[str, object]
+    bad: set[str]
+    targets: Mapping[str, Decimal]
+    """By the period as it is written."""
+
+
+def read_goals(raw: Mapping[str, object], problems: Problems) -> dict[str, DeclaredGoal]:
+    """Every `[goals.NAME]` by itself; which periods its targets are of is not known yet."""
+    declared = {}
+    for name, keys in _tables(raw, "goals", problems).items():
+        _check_name(name, "goals", problems)
+        table = _read_table(keys, GOAL_KEYS, f"goals.{name}", problems)
+        targets = table.values.pop("targets", {})
+        goal = Goal(name=name, **table.values)
+        declared[name] = DeclaredGoal(goal, table.path, table.given, table.bad, targets)
+    _check_case(declared, "goals", problems)
+    return declared

@@ -1,0 +1,88 @@
+"""What destinations say about themselves, and which there are.
+
+A destination is one module and one line of `DESTINATIONS`; another package adds one by an entry point in the group
+`tallybook.destinations`, its name the name of the kind, its value "module:Class". Modules of destinations are light: what is
+heavy is imported in their functions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from tallybook.core.adapters.registry import AdapterError, Option, Registry
+
+DELIVER, EXPORT, QUERY = "deliver", "export", "query"
+"""What a destination is used for: `[deliveries.NAME]`, `tallybook export`, `tallybook query --format` and `-o`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class OptionProblem:
+    """A key of a delivery whose value does not fit the others: what is wrong, what is expected, a line to paste."""
+
+    key: str
+    message: str
+    expected: str = ""
+    paste: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DestinationKind:
+    """What a destination says about itself.
+
+    `noun`: what it writes, as "a CSV file". `endings`: those of its files, the usual one first; `update_endings`: of files
+    that are only brought up to date, not made. `place`: the key that says where it writes: `path`, or one of its options.
+    `tabs`: several deliveries may share a place, each in a tab. `layouts`: those it can write, the usual one first.
+    `reads_back`: it can compare what is there with what was delivered, cell by cell.
+    `extra`: the extra of Tallybook that it needs; `variables`: optional environment variables with its credentials."""
+
+    name: str
+    noun: str
+    endings: tuple[str, ...] = ()
+    update_endings: tuple[str, ...] = ()
+    options: tuple[Option, ...] = ()
+    place: str = "path"
+    uses: tuple[str, ...] = (DELIVER, EXPORT, QUERY)
+    tabs: bool = False
+    layouts: tuple[str, ...] = ("columns",)
+    is_text: bool = True
+    """Its output may be shown on a terminal."""
+    reads_back: bool = False
+    extra: str = ""
+    variables: tuple[str, ...] = ()
+
+    def option(self, name: str) -> Option | None:
+        """The option with this name, if it has one."""
+        return next((option for option in self.options if option.name == name), None)
+
+    def with_defaults(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """The value of every option."""
+        return {option.name: given.get(option.name, option.default) for option in self.options}
+
+
+DESTINATIONS: Registry[DestinationKind] = Registry(
+    "tallybook.destinations",
+    {
+        "xlsx": "tallybook.deliver.destinations.excel.destination:Xlsx",
+        "table": "tallybook.deliver.destinations.texts:Table",
+        "json": "tallybook.deliver.destinations.texts:Json",
+        "ndjson": "tallybook.deliver.destinations.texts:Ndjson",
+        "csv": "tallybook.deliver.destinations.csv:Csv",
+        "parquet": "tallybook.deliver.destinations.parquet:Parquet",
+        "markdown": "tallybook.deliver.destinations.texts:Markdown",
+        "google_sheets": "tallybook.deliver.destinations.google_sheets.destination:GoogleSheets",
+    },
+)
+
+
+def known_destination(name: object) -> DestinationKind | None:
+    """The destination with this name; None where there is none, or its package cannot be imported."""
+    try:
+        return DESTINATIONS.kind(name) if isinstance(name, str) and name in DESTINATIONS else None
+    except AdapterError:
+        return None
+
+
+def destination_kinds(use: str) -> list[DestinationKind]:
+    """The destinations with this use, built-in ones first."""
+    return [kind for kind in DESTINATIONS.kinds() if use in kind.uses]

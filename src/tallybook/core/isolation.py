@@ -1,0 +1,102 @@
+"""Isolation of failures: whatever one metric, source or delivery raises is its own failure, and the others go on.
+
+    try:
+        with isolated(f"metric {name!r} raised"):
+            call_the_users_function()
+    except SourceError as error:
+        report.failed(error.message, error.hint)
+
+Only a signal of the process (Ctrl-C, SIGTERM) gets through. `sys.exit()` or a KeyboardInterrupt that the code raises
+by itself does not: see `_noted_signals` for how the two are told apart.
+"""
+
+from __future__ import annotations
+
+import signal
+import threading
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any
+
+from tallybook.core.errors import BookError, Busy, Refused, SourceError, TallybookError, Unforeseen, bug, in_words
+
+MAX_TRACEBACK_CHARACTERS = 6000
+TRACEBACK_HINT = "TALLYBOOK_DEBUG=1 before the command shows where"
+
+
+@contextmanager
+def isolated(what: str = "") -> Iterator[None]:
+    """Any exception of the block leaves it as SourceError. `what` begins the message when other people's code may
+    have raised it; without it an unknown exception is called a bug in Tallybook.
+
+    Unchanged stay what a signal handler raised, also if the block swallowed it, and, without `what`, Busy, BookError
+    and Refused, which concern the whole run or question."""
+    with _noted_signals() as raised:
+        try:
+            yield
+        except BaseException as error:
+            if raised:
+                raise raised[-1] from None
+            if isinstance(error, SourceError) or (not what and isinstance(error, Busy | BookError | Refused)):
+                raise
+            raise as_failure(error, what) from error
+        if raised:
+            raise raised[-1]
+
+
+def as_failure(error: BaseException, what: str = "") -> SourceError:
+    """Any exception as the failure of one metric or source: with the text of a bug report if nobody foresaw it."""
+    if isinstance(error, SourceError):
+        return error
+    if isinstance(error, TallybookError):
+        return SourceError(f"{what}: {error.message}" if what else error.message, hint=error.hint)
+    found = Unforeseen(f"{what}: {in_words(error)}", hint=TRACEBACK_HINT) if what else _unforeseen(error)
+    found.traceback = "".join(traceback.format_exception(error))[-MAX_TRACEBACK_CHARACTERS:].strip()
+    return found
+
+
+def _unforeseen(error: BaseException) -> Unforeseen:
+    if isinstance(error, OSError):
+        where = f" {error.filename}:" if error.filename else ""
+        return Unforeseen(f"the system refused:{where} {error.strerror or in_words(error)}")
+    ours = bug(error)
+    return Unforeseen(ours.message, hint=ours.hint)
+
+
+@contextmanager
+def _noted_signals() -> Iterator[list[BaseException]]:
+    """The exceptions that handlers of signals raise during the block.
+
+    Python runs handlers in the main thread only: in any other thread no exception comes from a signal. Handlers that
+    the block installs itself belong to the block."""
+    raised: list[BaseException] = []
+    if threading.current_thread() is not threading.main_thread():
+        yield raised
+        return
+    noting: dict[int, tuple[Any, Any]] = {}
+    try:
+        for number in signal.valid_signals():
+            handler = signal.getsignal(number)
+            if callable(handler):
+                noting[number] = (_noting(handler, raised), handler)
+                signal.signal(number, noting[number][0])
+        yield raised
+    finally:
+        for noted, (ours, handler) in noting.items():
+            if signal.getsignal(noted) is ours:
+                signal.signal(noted, handler)
+
+
+def _noting(
+    handler: Callable[[int, FrameType | None], Any], raised: list[BaseException]
+) -> Callable[[int, FrameType | None], Any]:
+    def note(number: int, frame: FrameType | None) -> Any:
+        try:
+            return handler(number, frame)
+        except BaseException as error:
+            raised.append(error)
+            raise
+
+    return note

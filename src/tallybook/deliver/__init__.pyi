@@ -1,0 +1,29 @@
+# The names of this door, for type checkers: those of __init__.py.
+from tallybook.deliver.deliveries import (
+    DeliveryContext as DeliveryContext,
+    deliver as deliver,
+    shown as shown,
+    up_to_date_deliveries as up_to_date_deliveries,
+    waiting as waiting,
+)
+from tallybook.deliver.destinations.base import (
+    DeliveryMode as DeliveryMode,
+    FileDestination as FileDestination,
+    OutputSettings as OutputSettings,
+)
+from tallybook.deliver.destinations.excel.update.grids import WorkbookPlace as WorkbookPlace, updated as updated
+from tallybook.deliver.destinations.google_sheets.onward import name as name
+from tallybook.deliver.destinations.google_sheets.tab import OVERVIEW as OVERVIEW
+from tallybook.deliver.destinations.registry import (
+    kind_of_file as kind_of_file,
+    replacing as replacing,
+    writer_for as writer_for,
+)
+from tallybook.deliver.exchange import (
+    MAX_ANSWER_BYTES as MAX_ANSWER_BYTES,
+    fetch as fetch,
+    post as post,
+    within as within,
+    words_of as words_of,
+)
+from tallybook.deliver.past import PastAnswers as PastAnswers

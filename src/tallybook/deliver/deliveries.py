@@ -1,0 +1,280 @@
+"""Keeps files up to date: asks the question of each delivery and puts the answer in its place.
+
+What stands in the ledger says whether there is anything new; a delivery that fails is told, waits for the next
+run, and does not keep the others back."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any, Protocol
+
+import msgspec
+
+from tallybook.core import (
+    DESTINATIONS,
+    FAILED,
+    NOT_YET,
+    ONE_DAY,
+    UP_TO_DATE,
+    WOULD,
+    Busy,
+    Catalog,
+    Delivery,
+    DeliveryReport,
+    Result,
+    TallybookError,
+    bug,
+    known_destination,
+)
+from tallybook.deliver.destinations.base import DeliveryMode, DeliveryOutcome, DeliveryTask, Record
+from tallybook.deliver.destinations.registry import open_destination
+from tallybook.deliver.reach import DeliveryRange, place_key, reach, record_of
+from tallybook.query import Query, ask
+from tallybook.storage import Delivered, Lease, Ledger
+
+JOB = "deliver"
+LEASE_SECONDS = 600.0
+FORM = 1
+"""Raised when files are written in another form, so that all of them are delivered again."""
+FINGERPRINTED = {
+    "spreadsheet": "",
+    "mode": "history",
+    "by_hand": "restore",
+    "notes": False,
+    "api": "",
+    "separator": ",",
+    "decimal": ".",
+    "bom": False,
+    "guard": True,
+}
+"""Options that every delivery had once, whatever its destination, with their defaults. Not to be changed or extended."""
+
+
+class BookAnswers(Protocol):
+    """What deliveries ask of a book."""
+
+    def query(self, question: Query, version: int | None = None) -> Result | None:
+        """The answer now, or at an older version of the book: None where that is not kept any more."""
+        ...
+
+    def first_change(self, metrics: Sequence[str], version: int) -> date | None:
+        """The first day of these metrics that may have changed since a version of the book: None for none, `date.min`
+        where nobody knows."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeliveryContext:
+    """What delivering needs: the declarations, their folder, the ledger, the answers of the book, the clock."""
+
+    catalog: Catalog
+    folder: Path
+    ledger: Ledger
+    answers: BookAnswers
+    today: date
+    clock: Callable[[], datetime]
+    variables: Mapping[str, str]
+    """The environment, with the credentials of services."""
+    services: dict[str, Any] = field(default_factory=dict)
+    """Open connections by their address. All deliveries of a run share them, and the pace of one."""
+
+    def question(self, delivery: Delivery, first: date | None) -> Query:
+        """The question of a delivery. With `first` it begins there instead of at the declared day; `date.min` is the first
+        collected day."""
+        days: dict[str, Any] = {"first": delivery.from_, "span": delivery.last}
+        if first is not None:
+            days = {"first": None if first == date.min else first, "last": self.today - ONE_DAY}
+        return ask(
+            self.catalog,
+            delivery.metrics,
+            scope=delivery.scope,
+            by=delivery.by,
+            where=delivery.where,
+            totals=delivery.totals,
+            fill=delivery.fill,
+            today=self.today,
+            **days,
+        )
+
+    def now(self, question: Query) -> Result:
+        """The answer of the book as it is now."""
+        result = self.answers.query(question)
+        assert result is not None
+        return result
+
+
+def deliver(
+    context: DeliveryContext, names: Sequence[str] = (), mode: DeliveryMode | None = None
+) -> list[DeliveryReport]:
+    """Deliver what is new: all deliveries, or these.
+
+    Safe to call again. Raises Busy while another process delivers."""
+    mode = mode or DeliveryMode()
+    chosen = [d for name, d in context.catalog.deliveries.items() if not names or name in names]
+    if all(d.later for d in chosen):
+        return [_later(d) for d in chosen]
+    lease = _only_us(context)
+    try:
+        reports = []
+        for delivery in chosen:
+            reports.append(_later(delivery) if delivery.later else _reported(context, delivery, mode, lease))
+        return reports
+    finally:
+        context.ledger.release(lease)
+
+
+def _only_us(context: DeliveryContext) -> Lease:
+    try:
+        return context.ledger.acquire(JOB, now=context.clock(), seconds=LEASE_SECONDS)
+    except Busy:
+        raise Busy(
+            "another process is delivering from this book", hint="wait for it to end, then: tallybook deliver"
+        ) from None
+
+
+def up_to_date_deliveries(context: DeliveryContext) -> list[str]:
+    """Names of deliveries whose last written content matches the current declaration, whatever the book version."""
+    done = context.ledger.delivered()
+    declared = context.catalog.deliveries.values()
+    return [
+        d.name for d in declared if d.name in done and asked_alike(done[d.name].fingerprint, fingerprint_of(context, d))
+    ]
+
+
+def waiting(catalog: Catalog, busy: Busy) -> list[DeliveryReport]:
+    """What to tell of a run whose deliveries another process keeps from being made."""
+    return [
+        DeliveryReport(
+            delivery=d.name, to=d.to, path=shown(d), status=FAILED, error=busy.message, hint=busy.hint, busy=True
+        )
+        for d in catalog.deliveries.values()
+        if not d.later
+    ]
+
+
+def _later(delivery: Delivery) -> DeliveryReport:
+    said = f"this version does not deliver to {delivery.to}"
+    return DeliveryReport(delivery=delivery.name, to=delivery.to, status=NOT_YET, hint=said)
+
+
+def place_of(folder: Path, delivery: Delivery) -> Path:
+    """The file of a delivery: a relative path is one beside tallybook.toml."""
+    return folder / Path(delivery.path).expanduser()
+
+
+def shown(delivery: Delivery) -> str:
+    """Where it goes, for people."""
+    kind = known_destination(delivery.to)
+    if kind is None or kind.place == "path":
+        return delivery.path
+    return f"{delivery.tab_name} of {place_key(delivery)}" if kind.tabs else place_key(delivery)
+
+
+def _reported(context: DeliveryContext, delivery: Delivery, mode: DeliveryMode, lease: Lease) -> DeliveryReport:
+    """The report of one delivery. Whatever it raises is its own failure: the other deliveries are made."""
+    began = time.monotonic()
+    report = DeliveryReport(delivery=delivery.name, to=delivery.to, path=shown(delivery))
+    try:
+        context.ledger.renew(lease, now=context.clock(), seconds=LEASE_SECONDS)
+        _deliver(context, delivery, report, mode)
+    except Exception as error:  # noqa: BLE001  # whatever it is, the other deliveries are made
+        ours = _as_ours(error)
+        report.status, report.error, report.hint = FAILED, ours.message, ours.hint
+    report.seconds = time.monotonic() - began
+    return report
+
+
+def _as_ours(error: Exception) -> TallybookError:
+    if isinstance(error, TallybookError):
+        return error
+    return TallybookError(f"the system refused: {error}") if isinstance(error, OSError) else bug(error)
+
+
+def _deliver(context: DeliveryContext, delivery: Delivery, report: DeliveryReport, mode: DeliveryMode) -> None:
+    destination = open_destination(delivery.to)
+    fingerprint = fingerprint_of(context, delivery)
+    last = context.ledger.delivered().get(delivery.name)
+    report.version = context.ledger.version()
+    same = last is not None and (last.version, last.fingerprint) == (report.version, fingerprint)
+    same = same and last is not None and last.record == record_of(delivery)
+    there = destination.is_there(place_of(context.folder, delivery))
+    if same and there and not (mode.force or mode.verify):
+        report.status = UP_TO_DATE
+        return
+    far = reach(context, delivery, last, mode)
+    result = context.now(context.question(delivery, far.first))
+    report.rows, report.version, report.warnings = len(result.data), result.version, list(result.warnings)
+    # Under other declarations the same version of the book says something else.
+    alike = last if last is not None and asked_alike(last.fingerprint, fingerprint) else None
+    task = _task(context, delivery, result, far, alike, mode)
+    if not mode.writes and not destination.kind.reads_back:
+        report.rows = len(task.answer().data)
+        report.status, report.hint = (WOULD, "") if mode.dry_run else (NOT_YET, "a file is not read back")
+    else:
+        _report(report, destination.bring_up_to_date(task))
+    if mode.writes:
+        done = Delivered(version=result.version, fingerprint=fingerprint, record=record_of(delivery))
+        context.ledger.record_delivery(delivery.name, done, now=context.clock())
+
+
+def _report(report: DeliveryReport, outcome: DeliveryOutcome) -> None:
+    report.status, report.rows, report.hint = outcome.status, outcome.rows, outcome.hint
+    report.path, report.changes = outcome.place or report.path, outcome.changes
+
+
+def _task(
+    context: DeliveryContext,
+    delivery: Delivery,
+    result: Result,
+    far: DeliveryRange,
+    last: Delivered | None,
+    mode: DeliveryMode,
+) -> DeliveryTask:
+    """`result` is the answer as far back as `far` says."""
+    record = Record(result=result, since=far.since, is_known=far.is_known) if far.since is not None else None
+
+    def answer() -> Result:
+        return result if record is None else context.now(context.question(delivery, None))
+
+    def previous() -> Result | None:
+        if last is None or last.version == result.version:
+            return None if last is None else result
+        return context.answers.query(context.question(delivery, far.first), last.version)
+
+    return DeliveryTask(
+        delivery=delivery,
+        options=DESTINATIONS.kind(delivery.to).with_defaults(delivery.options),
+        answer=answer,
+        record=record,
+        previous=previous,
+        path=place_of(context.folder, delivery),
+        book=context.catalog.book.name,
+        today=context.today,
+        created=context.clock(),
+        mode=mode,
+        variables=context.variables,
+        services=context.services,
+    )
+
+
+def fingerprint_of(context: DeliveryContext, delivery: Delivery) -> str:
+    """All that the answer depends on beside the book's version: a hash of what is asked and declared, and the day."""
+    catalog = context.catalog
+    asked = [FORM, _as_fingerprinted(delivery), catalog.metrics, catalog.book.timezone, catalog.book.week_starts]
+    return f"{hashlib.blake2b(msgspec.msgpack.encode(asked), digest_size=8).hexdigest()} {context.today}"
+
+
+def _as_fingerprinted(delivery: Delivery) -> dict[str, Any]:
+    """A delivery in the form in which earlier versions hashed it, so that none is delivered once more after an update."""
+    fields = msgspec.structs.asdict(delivery)
+    return {**{name: fields[name] for name in fields if name != "options"}, **FINGERPRINTED, **delivery.options}
+
+
+def asked_alike(one: str, other: str) -> bool:
+    """Whether two fingerprints are of the same declarations, on whatever days."""
+    return one.partition(" ")[0] == other.partition(" ")[0]

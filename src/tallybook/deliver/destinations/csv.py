@@ -1,0 +1,75 @@
+"""A CSV file as `Result.to_csv` writes it: a single quote stands before text that a spreadsheet would run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import BinaryIO
+
+from tallybook.config import one_sign, read_flag
+from tallybook.core import LAYOUTS, Delivery, DestinationKind, Option, OptionProblem, Result
+from tallybook.deliver.destinations.base import FileDestination, OutputSettings
+
+SEPARATORS, DECIMALS = (",", ";", "\t"), (".", ",")
+
+
+class Csv(FileDestination):
+    """UTF-8 without a byte order mark, which most programs would read as part of the first column's name;
+    for spreadsheets there is the workbook."""
+
+    kind = DestinationKind(
+        name="csv",
+        noun="a CSV file",
+        endings=(".csv",),
+        layouts=LAYOUTS,
+        options=(
+            Option(
+                name="separator",
+                read=one_sign(SEPARATORS),
+                example='";"',
+                default=",",
+                help='of a CSV file, between fields: a comma, a semicolon or a tab (`"\\t"`)',
+            ),
+            Option(
+                name="decimal",
+                read=one_sign(DECIMALS),
+                example='","',
+                default=".",
+                help="of a CSV file, before decimals: a point or a comma",
+            ),
+            Option(
+                name="bom",
+                read=read_flag,
+                example="true",
+                default=False,
+                help="a CSV file begins with the mark by which Excel recognizes UTF-8",
+            ),
+            Option(
+                name="guard",
+                read=read_flag,
+                example="false",
+                default=True,
+                help="in a CSV file a single quote stands before text that a spreadsheet would run as a formula, also before `-1`",
+            ),
+        ),
+    )
+
+    def problems(self, delivery: Delivery, given: Iterable[str]) -> Iterable[OptionProblem]:
+        options = self.kind.with_defaults(delivery.options)
+        if options["separator"] == options["decimal"]:
+            yield OptionProblem(
+                key="decimal",
+                message="separator and decimal are the same sign",
+                expected="different signs: in a line 1,5,2 nobody can tell the numbers",
+                paste='separator = ";"',
+            )
+
+    def write(self, result: Result, file: BinaryIO, settings: OutputSettings) -> None:
+        from tallybook.deliver.destinations.layout import arranged, to_csv
+
+        options = settings.options
+        guard, separator, decimal = options["guard"], options["separator"], options["decimal"]
+        if settings.layout == "columns":
+            text = result.to_csv(guard=guard, separator=separator, decimal=decimal)
+        else:
+            text = to_csv(arranged(result, settings.layout), guard=guard, separator=separator, decimal=decimal)
+        file.write(text.encode("utf-8-sig" if options["bom"] else "utf-8"))

@@ -1,0 +1,1 @@
+"""Excel workbooks: new files, and workbooks of people brought up to date in place."""

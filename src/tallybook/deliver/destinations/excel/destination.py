@@ -1,0 +1,60 @@
+"""Workbooks: made by `xlsx`, and brought up to date in place by `workbooks`."""
+
+from __future__ import annotations
+
+from typing import BinaryIO
+
+from tallybook.core import DELIVER, EXPORT, LAYOUTS, Delivery, DestinationError, DestinationKind, Result
+from tallybook.deliver.destinations.base import DeliveryTask, FileDestination, OutputSettings
+
+MAX_TAB = 31
+
+
+class Xlsx(FileDestination):
+    """An Excel workbook. The same result and `created` give the same bytes."""
+
+    kind = DestinationKind(
+        name="xlsx",
+        noun="a workbook",
+        endings=(".xlsx",),
+        update_endings=(".xlsm",),
+        uses=(DELIVER, EXPORT),
+        tabs=True,
+        layouts=LAYOUTS,
+        is_text=False,
+    )
+
+    def keeps_periods(self, delivery: Delivery) -> bool:
+        return delivery.layout != "across"
+
+    def write(self, result: Result, file: BinaryIO, settings: OutputSettings) -> None:
+        from tallybook.deliver.destinations.excel.new.workbook import refuse_what_does_not_fit, workbook
+
+        refuse_what_does_not_fit(result, settings.path)
+        file.write(workbook(result, settings.created))
+
+    def content(self, task: DeliveryTask, there: bytes | None) -> bytes | None:
+        from tallybook.deliver.destinations.excel.new.workbook import blank_workbook
+        from tallybook.deliver.destinations.excel.update.grids import WorkbookPlace, updated
+        from tallybook.deliver.destinations.layout import Grid, apart, arranged
+
+        if there is None and task.path.suffix.lower() == ".xlsm":
+            raise DestinationError(
+                f"cannot make {task.path}: a workbook with macros is made in Excel, and only then brought up to date",
+                hint="save one there, or write .xlsx",
+            )
+        delivery, record = task.delivery, task.record
+        since, (rows, totals) = record.since if record else None, apart(task.answer())
+        kept_rows, kept_totals = apart(record.result) if record else (None, None)
+        tab, layout = delivery.tab_name[:MAX_TAB], delivery.layout
+        kept = None if kept_rows is None else arranged(kept_rows, layout)
+        grids: list[tuple[WorkbookPlace, Grid]] = [
+            (WorkbookPlace(tab=tab, name=delivery.name, record=kept, since=since), arranged(rows, layout))
+        ]
+        if totals is not None:
+            kept = None if kept_totals is None else arranged(kept_totals, layout)
+            place = WorkbookPlace(
+                tab=f"{tab[: MAX_TAB - 7]} totals", name=f"{delivery.name}_totals", record=kept, since=since
+            )
+            grids.append((place, arranged(totals, layout)))
+        return updated(there or blank_workbook(tab, task.created), grids)

@@ -1,0 +1,234 @@
+"""One native chart per metric, and for a breakdown the hidden sheet it draws from."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Any, NamedTuple
+
+from tallybook.core import Column, Number, Result, Row, count_of, number_format
+from tallybook.deliver.destinations.excel.new.pages import CHART_DATA, CHARTS, GREY, METRICS, Pages, clean_text
+from tallybook.deliver.destinations.excel.new.table import TableLayout, excel_format
+
+MAX_SERIES = 8  # lines that one chart can show and people can still tell apart
+MAX_MARKERS = 62
+CHART_ROWS = 18  # of 20 pixels: a chart and the space below it
+COLOURS = ("#2F6DB5", "#E07B39", "#3A9E6E", "#C2487A", "#8062B3", "#B58E2F", "#3FA3B5", "#6B6B6B")
+PALE, RULE = "#C9D9EC", "#E3E3E3"
+AXIS_DATES = {"month": "mmm yyyy", "quarter": "mmm yyyy", "year": "yyyy", "all": "yyyy-mm-dd"}
+
+
+class _Series(NamedTuple):
+    """References, as [sheet, row, column] or [sheet, row, column, row, column], and the rows behind them."""
+
+    name: list[Any]
+    periods: list[Any]
+    values: list[Any]
+    rows: list[Row | None]
+
+
+class _Drawing(NamedTuple):
+    column: Column
+    title: list[Any]
+    text: str
+    series: list[_Series]
+
+
+def write_charts(pages: Pages, table: TableLayout) -> None:
+    sheet = pages.sheet(CHARTS)
+    sheet.hide_gridlines(2)
+    sheet.set_landscape()
+    sheet.set_paper(9)
+    sheet.set_print_scale(75)
+    drawings = list(_drawings(pages, table))
+    sheet.set_h_pagebreaks([at * CHART_ROWS for at in range(2, len(drawings), 2)])
+    for at, drawing in enumerate(drawings):
+        if not _has_values(drawing):
+            periods = len({row["period"] for row in table.rows})
+            sheet.write_string(at * CHART_ROWS, 0, f"{drawing.text}: no value in any of {count_of(periods, 'period')}")
+            continue
+        chart = _chart(pages, drawing)
+        place = {"x_offset": 12, "y_offset": 10, "description": drawing.text}
+        sheet.insert_chart(at * CHART_ROWS, 0, chart, place)
+
+
+def _has_values(drawing: _Drawing) -> bool:
+    """Whether there is anything to draw: a chart without a value is a fault in the file, or an empty frame."""
+    return any(_drawn(row, drawing.column.name) is not None for series in drawing.series for row in series.rows)
+
+
+def _drawings(pages: Pages, table: TableLayout) -> list[_Drawing]:
+    if not pages.result.dimension_columns:
+        return [_of_the_table(pages.result, table, i) for i in _metric_places(pages.result)]
+    sheet, at, drawings = pages.sheet(CHART_DATA), 0, []
+    sheet.hide()
+    for column in pages.result.metric_columns:
+        drawings.append(_of_a_breakdown(pages, sheet, table, column, at))
+        at += len(drawings[-1].series) + 2
+    return drawings
+
+
+def _metric_places(result: Result) -> list[int]:
+    return [i for i, column in enumerate(result.columns) if column.role == "metric"]
+
+
+def _of_the_table(result: Result, table: TableLayout, i: int) -> _Drawing:
+    name = [METRICS, 0, i]
+    periods, values = [METRICS, 1, 0, table.last, 0], [METRICS, 1, i, table.last, i]
+    return _Drawing(result.columns[i], name, table.heads[i], [_Series(name, periods, values, list(table.rows))])
+
+
+def _of_a_breakdown(pages: Pages, sheet: Any, table: TableLayout, column: Column, at: int) -> _Drawing:
+    """Write the largest series side by side from column `at` on, and say how many there were."""
+    dimensions = [c.name for c in pages.result.dimension_columns]
+    largest, all_of_them = _largest(table.rows, dimensions, column.name)
+    by = ", ".join(c.label for c in pages.result.dimension_columns)
+    some = f" ({len(largest)} largest of {all_of_them:,})" if len(largest) < all_of_them else ""
+    title = clean_text(f"{column.label} by {by}{some}")
+    sheet.write_string(0, at, title)
+    days = sorted({row["period"] for row in table.rows})
+    _write_days(pages, sheet, at, days)
+    cells = {(row["period"], _key(row, dimensions)): row for row in table.rows}
+    series = [
+        _write_series(sheet, at, i, key, [cells.get((day, key)) for day in days], column.name)
+        for i, key in enumerate(largest, 1)
+    ]
+    return _Drawing(column, [CHART_DATA, 0, at], title, series)
+
+
+def _key(row: Row, dimensions: list[str]) -> tuple[str | None, ...]:
+    return tuple(row[name] for name in dimensions)
+
+
+def _largest(rows: list[Row], dimensions: list[str], metric: str) -> tuple[list[tuple[str | None, ...]], int]:
+    """The series that weigh most over all periods, and how many have any value."""
+    weights: dict[tuple[str | None, ...], float] = {}
+    for row in rows:
+        if row[metric] is not None:
+            key = _key(row, dimensions)
+            weights[key] = weights.get(key, 0.0) + abs(float(row[metric]))
+    ranked = sorted(weights, key=lambda key: (-weights[key], _series_label(key)))
+    return ranked[:MAX_SERIES], len(ranked)
+
+
+def _series_label(key: tuple[str | None, ...]) -> str:
+    return clean_text(" · ".join("(none)" if part is None else part for part in key))
+
+
+def _write_days(pages: Pages, sheet: Any, at: int, days: list[date]) -> None:
+    sheet.write_string(1, at, pages.result.scope)
+    sheet.set_column(at, at, 12)
+    for i, day in enumerate(days, 2):
+        if day.year <= 1900:
+            sheet.write_string(i, at, day.isoformat())
+        else:
+            sheet.write_datetime(i, at, day, pages.format(num_format="yyyy-mm-dd"))
+
+
+def _write_series(
+    sheet: Any, at: int, i: int, key: tuple[str | None, ...], rows: list[Row | None], metric: str
+) -> _Series:
+    sheet.write_string(1, at + i, _series_label(key))
+    for line, row in enumerate(rows, 2):
+        if row is not None and row[metric] is not None:
+            sheet.write_number(line, at + i, float(row[metric]))
+    last = len(rows) + 1
+    return _Series([CHART_DATA, 1, at + i], [CHART_DATA, 2, at, last, at], [CHART_DATA, 2, at + i, last, at + i], rows)
+
+
+def _chart(pages: Pages, drawing: _Drawing) -> Any:
+    kind = _kind(drawing)
+    chart = pages.book.add_chart({"type": kind})
+    for i, series in enumerate(drawing.series):
+        chart.add_series(_series_options(kind, series, drawing.column.name, COLOURS[i % len(COLOURS)]))
+    chart.set_title({"name": drawing.title, "name_font": {"size": 13, "bold": True}, "overlay": False})
+    chart.set_x_axis(_period_axis(pages.result, kind))
+    chart.set_y_axis(_value_axis(drawing))
+    chart.set_legend({"position": "bottom"} if len(drawing.series) > 1 else {"none": True})
+    chart.set_size({"width": 960, "height": 340})
+    chart.set_chartarea({"border": {"color": RULE}})
+    chart.show_blanks_as("gap")
+    chart.show_hidden_data()  # the sheet of a breakdown is hidden
+    return chart
+
+
+def _kind(drawing: _Drawing) -> str:
+    """Amounts of a period stand as columns, states and averages run as lines."""
+    column, points = drawing.column, max((len(s.rows) for s in drawing.series), default=0)
+    amounts = column.show in ("total", "change") and column.type != "float"
+    return "column" if points == 1 or (amounts and len(drawing.series) == 1) else "line"
+
+
+def _series_options(kind: str, series: _Series, metric: str, colour: str) -> dict[str, Any]:
+    options: dict[str, Any] = {
+        "name": series.name,
+        "categories": series.periods,
+        "values": series.values,
+        # What a viewer draws that does not calculate. Left to itself, XlsxWriter takes empty cells for 0.
+        "values_data": [_drawn(row, metric) for row in series.rows],
+    }
+    if kind == "column":
+        options |= {"fill": {"color": colour}, "border": {"none": True}, "gap": 40}
+        return options | _points(series, {"fill": {"color": PALE}})
+    options |= {"line": {"color": colour, "width": 2}, "marker": {"type": "none"}}
+    if len(series.rows) <= MAX_MARKERS:
+        ink = {"color": colour}
+        options["marker"] = {"type": "circle", "size": 5, "fill": ink, "border": ink}
+        options |= _points(series, {"fill": {"color": "white"}, "border": ink})
+    return options
+
+
+def _drawn(row: Row | None, metric: str) -> float | None:
+    return None if row is None or row[metric] is None else float(row[metric])
+
+
+def _points(series: _Series, look: dict[str, Any]) -> dict[str, Any]:
+    """What is not complete yet looks lighter: it is not a fall."""
+    points = [look if row is not None and not row["complete"] else None for row in series.rows]
+    return {"points": points} if any(points) else {}
+
+
+def _period_axis(result: Result, kind: str) -> dict[str, Any]:
+    """A true time axis, where a missing period leaves its place empty. The columns of weeks and quarters
+    would be a day and a month wide on it, so they stand on an axis of names."""
+    scope = result.scope
+    on_names = scope == "all" or (kind == "column" and scope in ("week", "quarter"))
+    place = {"text_axis": True} if on_names else {"date_axis": True, **_ticks(result)}
+    return {
+        "num_format": AXIS_DATES.get(scope, "d mmm yy"),
+        "num_font": {"color": "#555555", "rotation": -45 if on_names and scope == "week" else None},
+        "line": {"color": GREY},
+        "major_tick_mark": "outside",
+        "minor_tick_mark": "none",
+        "label_position": "low",
+        **place,
+    }
+
+
+def _ticks(result: Result) -> dict[str, Any]:
+    """Whole months between ticks, at most 24 of them; short stretches of days and whole years need none."""
+    days = [row["period"] for row in result.data if row["period"] is not None]
+    months = (max(days).year - min(days).year) * 12 + max(days).month - min(days).month + 1
+    if result.scope == "year" or (result.scope in ("day", "week") and months <= 2):
+        return {}
+    least = 3 if result.scope == "quarter" else 1
+    apart = next((n for n in (1, 3, 6, 12) if n >= least and months <= 24 * n), 12)
+    return {"major_unit": apart, "major_unit_type": "months", "num_format": "mmm yyyy"}
+
+
+def _value_axis(drawing: _Drawing) -> dict[str, Any]:
+    values = [s_row[drawing.column.name] for s in drawing.series for s_row in s.rows if s_row is not None]
+    return {
+        "num_format": _axis_format(drawing.column, values),
+        "num_font": {"color": "#555555"},
+        "line": {"none": True},
+        "major_gridlines": {"visible": True, "line": {"color": RULE, "width": 0.75}},
+    }
+
+
+def _axis_format(column: Column, values: list[Number | None]) -> str:
+    """As the cells, without decimals where they would only be zeros at the ticks."""
+    large = any(abs(float(value)) >= 100 for value in values if value is not None)
+    if large and not column.format:
+        whole = Column(name=column.name, role="metric", type="integer", unit=column.unit)
+        return number_format(whole).excel()
+    return excel_format(column, values)

@@ -1,0 +1,58 @@
+"""A workbook for people: the numbers, a chart for each metric, and a page that says what they are.
+
+    Metrics     a row per period and series, a column per metric; filters, real dates, number formats
+    Charts      one native chart per metric
+    Totals      the totals rows, when the question asked for them: apart, so that no sum counts them twice
+    About       how it was computed, scope, time zone, book version
+    Chart data  hidden: what the charts of a breakdown draw, a column per series
+
+Nothing in it is a formula or a link, whatever the text looks like. What is not known is an empty cell whose
+comment says why. Excel keeps 15 digits of a number: where there are more, a comment holds all of them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from io import BytesIO
+from pathlib import Path
+
+from tallybook.core import DestinationError, Result
+from tallybook.deliver.destinations.excel.new.about import write_about
+from tallybook.deliver.destinations.excel.new.charts import write_charts
+from tallybook.deliver.destinations.excel.new.pages import MAX_COLUMNS, MAX_ROWS, METRICS, NO_INSTANT, TOTALS, Pages
+from tallybook.deliver.destinations.excel.new.table import write_table
+
+
+def refuse_what_does_not_fit(result: Result, path: Path | None = None) -> None:
+    """A sheet has room for so much; what is beyond would be left out without a word."""
+    rows, columns = len(result.data) + 1, len(result.columns) + 4
+    if rows > MAX_ROWS or columns > MAX_COLUMNS:
+        raise DestinationError(
+            f"a sheet holds {MAX_ROWS:,} rows and {MAX_COLUMNS:,} columns; the result has {rows:,} and {columns:,}",
+            hint=f"ask at a wider scope or with fewer dimensions, or write {path.with_suffix('.parquet') if path else 'a Parquet file'}",
+        )
+
+
+def blank_workbook(tab: str, created: datetime | None = None) -> bytes:
+    """A workbook of one empty sheet, for `workbooks` to put a grid into."""
+    import xlsxwriter
+
+    file = BytesIO()
+    with xlsxwriter.Workbook(file, {"in_memory": True}) as book:
+        instant = created or NO_INSTANT
+        book.set_properties({"created": instant.astimezone(UTC) if instant.tzinfo else instant})
+        book.add_worksheet(tab).freeze_panes(1, 0)
+    return file.getvalue()
+
+
+def workbook(result: Result, created: datetime | None = None) -> bytes:
+    """The bytes of the workbook."""
+    file = BytesIO()
+    pages = Pages(result, file, created)
+    table = write_table(pages, pages.sheet(METRICS), [r for r in result.data if not r.get("total")])
+    if table.rows:
+        write_charts(pages, table)
+    if result.has_totals:
+        write_table(pages, pages.sheet(TOTALS), [r for r in result.data if r.get("total")])
+    write_about(pages, created)
+    pages.book.close()
+    return file.getvalue()

@@ -1,0 +1,363 @@
+"""A tab of a Google Sheet brought up to date: read what stands there, and write what differs, all of it or nothing.
+
+Nothing is remembered between two deliveries but what the document itself says, so it does not matter where a
+delivery was killed: the next one reads, and writes what is missing. Every batch carries a stamp whose id is made of
+the number of the batch before, and ids are unique in a document: of two batches that were made from the same
+state only one is ever applied.
+
+A document that is full goes on in another, and says in which: rows that are there stay and are corrected there, new
+ones go to the last.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime, time, timedelta
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from tallybook.core import DestinationRefused, DestinationUnavailable, Overtaken
+from tallybook.deliver.destinations.google_sheets.change import (
+    Before,
+    Stray,
+    TabChange,
+    Window,
+    Written,
+    divided,
+    plan,
+    without_new_columns,
+)
+from tallybook.deliver.destinations.google_sheets.onward import continue_elsewhere
+from tallybook.deliver.destinations.google_sheets.reading import look
+from tallybook.deliver.destinations.google_sheets.requests import requests_of
+from tallybook.deliver.destinations.google_sheets.rows import key_fields
+from tallybook.deliver.destinations.google_sheets.tab import (
+    MOST_CELLS,
+    OVERVIEW,
+    STAMP,
+    Tab,
+    cells_of,
+    entered_key,
+    found,
+    next_of,
+    owner_of,
+    titled,
+)
+from tallybook.deliver.destinations.google_sheets.window import first_period, trimmed
+from tallybook.deliver.destinations.layout import PERIOD, Field, Grid, Line
+from tallybook.deliver.destinations.row_keys import DAY_0, Cell, Key
+from tallybook.deliver.destinations.sheet_modes import HISTORY, RESTORE
+from tallybook.sheets import Json, Stamp, forget, metadata_id
+
+if TYPE_CHECKING:
+    from tallybook.sheets import Api
+
+CELLS_AT_ONCE = 40_000
+"""In one batch: about 2 MB, which Google recommends as the most."""
+TURNS = 400
+"""Batches of one delivery at most: more than fill a document."""
+STAMPS_KEPT = 8
+NEW = "a new document"
+ROWS, COLUMNS = 1000, 26
+"""Of a new tab at least, as Google makes one: room for people."""
+NEW_CELLS = ROWS * COLUMNS
+"""Of a new document: those of the tab that Google puts into it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TabPlace:
+    """Where a grid goes: the tab with this title, unless people call it otherwise since, of a document."""
+
+    document: str
+    tab: str
+    owner: str
+    mode: str = HISTORY
+    policy: str = RESTORE
+    notes: str = ""
+    """What a corrected cell says of its old value; nothing: no note."""
+
+
+@dataclass(kw_only=True)
+class SheetOutcome:
+    """What a delivery did in a document, or would do."""
+
+    document: str = ""
+    tab: str = ""
+    made: bool = False
+    renamed: str = ""
+    """How the tab is called from now on, because it is declared so."""
+    columns: list[str] = field(default_factory=list)
+    """New ones, by their field."""
+    added: list[Key] = field(default_factory=list)
+    corrected: list[Written] = field(default_factory=list)
+    kept: list[Written] = field(default_factory=list)
+    removed: list[Key] = field(default_factory=list)
+    """The keys of rows that are not asked for."""
+    removed_columns: int = 0
+    headings: bool = False
+    """Headings are written: they were not there."""
+    twice: list[int] = field(default_factory=list)
+    strays: list[Stray] = field(default_factory=list)
+    begun: bool = False
+    """Rows of ours were there."""
+    cells: int = 0
+    """Of the whole document, afterwards."""
+    left: int = 0
+    """Cells that may still be filled: those it may have more, and those of our tab below the last row."""
+    growth: int = 0
+    """Cells that a period adds: its rows, as wide as the tab."""
+    onward: str = ""
+    """The document in which this one goes on; `NEW` for one that would be made."""
+    full_now: bool = False
+    """It goes on there since this delivery."""
+    lacking: list[str] = field(default_factory=list)
+    """Fields that have no column here, because it is full."""
+
+    def say(self, *, onward: str, full_now: bool, lacking: list[str], begun: bool, renamed: str) -> None:
+        """What is known of the document at the last look."""
+        self.onward, self.full_now, self.lacking = onward, full_now, lacking
+        self.begun, self.renamed = self.begun or begun, renamed
+
+    @property
+    def changed(self) -> bool:
+        rows = self.added or self.corrected or self.removed or self.removed_columns
+        return bool(self.made or self.renamed or self.columns or self.headings or rows or self.full_now)
+
+
+def bring_up_to_date(
+    api: Api,
+    place: TabPlace,
+    grid: Grid,
+    *,
+    before: Before | None = None,
+    window: Window | None = None,
+    dry_run: bool = False,
+) -> list[SheetOutcome]:
+    """Make the tab say what the grid says, and the same tab of the documents in which it goes on. `before`: what was
+    delivered last. The grid may hold periods before the `window`: of these the tab gets what it lacks since its own
+    first period, and what changed.
+
+    Raises DestinationError: nothing of the batch at hand was written, or (OutcomeUnknown) nobody knows, and the next
+    delivery finds out."""
+    outcomes: list[SheetOutcome] = []
+    while True:
+        trim = None if window is None or any(outcome.begun for outcome in outcomes) else window.since
+        outcome, rest = _one_document(api, place, grid, before, window=window, trim=trim, dry_run=dry_run)
+        outcomes.append(outcome)
+        if rest is None:
+            return outcomes
+        if outcome.onward == NEW:
+            return [
+                *outcomes,
+                SheetOutcome(document=NEW, tab=place.tab, made=True, added=[_readable(x) for x in rest.lines]),
+            ]
+        if outcome.onward in {one.document for one in outcomes}:
+            raise DestinationRefused(
+                f"document {place.document} goes on in {outcome.onward}, which goes on in {place.document}",
+                hint=f'start with a new one: spreadsheet = "…" in [deliveries.{place.owner.rpartition("/")[2]}]',
+            )
+        place, grid = replace(place, document=outcome.onward), rest
+
+
+def _one_document(
+    api: Api,
+    place: TabPlace,
+    grid: Grid,
+    before: Before | None,
+    *,
+    window: Window | None,
+    trim: date | None,
+    dry_run: bool,
+) -> tuple[SheetOutcome, Grid | None]:
+    """(what became of it, the lines that belong to the document in which it goes on). `trim`: the first period of the window, for the
+    first document with rows of ours."""
+    first: SheetOutcome | None = None
+    full_now = False
+    for _ in range(TURNS):
+        overview = api.read(place.document, fields=OVERVIEW)
+        onward = next_of(overview) or NEW * full_now if place.mode == HISTORY else ""
+        tab, made, adopted = _tab(api, overview, place, grid if trim is None else trimmed(grid, None, trim))
+        begun = None if trim is None else first_period(grid, tab)
+        asked = grid if trim is None or (onward and begun is None) else trimmed(grid, begun, trim)
+        here, rest = divided(asked, tab) if onward else (asked, None)
+        if onward and not here.lines:
+            return _passed_on(place, tab, onward, begun, full_now=full_now), rest
+        plans = partial(plan, tab=tab, policy=place.policy, before=before, window=window)
+        change, lacking = plans(here, mode=place.mode), list[str]()
+        if onward and _wanted(change, made=made) > _room(overview):
+            lacking = [one.id for one in change.fields]
+            change = plans(without_new_columns(here, tab))
+        if _wanted(change, made=made) > _room(overview):
+            _refuse_what_no_other_could_hold(overview, change, place, made=made)
+            if not dry_run:
+                continue_elsewhere(api, overview, place.document)
+            full_now = True
+            continue
+        outcome = first = first or _outcome(change, overview, place, made=made)
+        renamed = "" if made or adopted or tab.declared == place.tab else place.tab
+        outcome.say(onward=onward, full_now=full_now, lacking=lacking, begun=begun is not None, renamed=renamed)
+        if (change.is_empty and not outcome.renamed) or dry_run:
+            return outcome, rest
+        part = change.first(CELLS_AT_ONCE)
+        requests = requests_of(
+            part, place.owner, title=place.tab, made=made, adopted=adopted, pattern=_pattern, notes=place.notes
+        )
+        stamp, old = _next_stamp(place, tab, requests)
+        try:
+            api.batch_update(place.document, [*requests, *old], stamp)
+        except Overtaken:
+            continue  # by a batch of ours that came late, or of another process: read anew
+        if part is change:
+            return outcome, rest
+    raise DestinationUnavailable(
+        f"the tab {place.tab!r} of document {place.document} changes faster than it is written",
+        hint="tallybook deliver",
+    )
+
+
+def _passed_on(place: TabPlace, tab: Tab, onward: str, begun: date | None, *, full_now: bool) -> SheetOutcome:
+    """Of a full document that has nothing of what is asked for."""
+    return SheetOutcome(
+        document=place.document, tab=tab.title, onward=onward, full_now=full_now, begun=begun is not None
+    )
+
+
+def _tab(api: Api, overview: Json, place: TabPlace, grid: Grid) -> tuple[Tab, bool, bool]:
+    """(the tab as it stands, or shall be made; whether it is to be made; whether it is an empty one of somebody)."""
+    ours = found(overview, place.owner)
+    named = titled(overview, place.tab)
+    theirs = None if ours else named
+    sheet = ours or theirs
+    if sheet is None:
+        ids = {int(s["properties"]["sheetId"]) for s in overview.get("sheets", ())}
+        numbers = (metadata_id(place.document, place.owner, "tab", i) for i in range(len(ids) + 1))
+        own = next(number for number in numbers if number not in ids)
+        rows, columns = max(ROWS, 1 + len(grid.lines)), max(COLUMNS, len(grid.fields))
+        return Tab(id=own, title=place.tab, rows=rows, columns=columns), True, False
+    tab = look(api, place.document, sheet, grid, locale=str(overview.get("properties", {}).get("locale", "")))
+    if theirs and tab.cells:
+        raise _taken(place, owner_of(theirs))
+    if ours and tab.declared != place.tab and named is not None and named is not ours:
+        raise _taken(place, owner_of(named))
+    return tab, False, theirs is not None
+
+
+def _taken(place: TabPlace, other: str) -> DestinationRefused:
+    where = f"document {place.document} has a tab {place.tab!r}"
+    if other:
+        return DestinationRefused(
+            f"{where} that is written by {other!r}, and this is {place.owner!r}",
+            hint='two must not write to one tab: tab = "…"; or, if the book or the delivery was renamed, give it its name back',
+        )
+    return DestinationRefused(
+        f"{where} with something in it, which was not written by this delivery",
+        hint='deliver to another: tab = "…"; or rename that one',
+    )
+
+
+def _room(overview: Json) -> int:
+    return MOST_CELLS - cells_of(overview)
+
+
+def _wanted(change: TabChange, *, made: bool) -> int:
+    """How many cells the document grows by."""
+    rows, columns = change.size
+    return rows * columns - (0 if made else change.tab.rows * change.tab.columns)
+
+
+def _refuse_what_no_other_could_hold(overview: Json, change: TabChange, place: TabPlace, *, made: bool) -> None:
+    """Only the rows of a history can go on elsewhere, and only where one more document is enough."""
+    wanted, rows = _wanted(change, made=made), len(change.lines) + 1
+    alone = max(ROWS, rows) * max(COLUMNS, len(change.grid.fields))
+    if place.mode == HISTORY and change.grid.layout != "across" and change.lines and alone + NEW_CELLS <= MOST_CELLS:
+        return
+    raise DestinationRefused(
+        f"document {place.document} has room for {_room(overview):,} more cells of {MOST_CELLS:,},"
+        f" and {wanted:,} are needed",
+        hint='delete empty rows and columns there, or go on in a new document: spreadsheet = "…"',
+    )
+
+
+def _next_stamp(place: TabPlace, tab: Tab, requests: Sequence[Json]) -> tuple[Stamp, list[Json]]:
+    """The stamp of the next batch, and the requests that take the oldest away."""
+    number = 1 + max((batch.number for batch in tab.stamps), default=0)
+    token = hashlib.blake2b(json.dumps(list(requests), sort_keys=True).encode(), digest_size=8).hexdigest()
+    own = metadata_id(place.document, place.owner, tab.id, number)
+    old = [forget(batch.id) for batch in tab.stamps if batch.number <= number - STAMPS_KEPT]
+    return Stamp(id=own, key=STAMP, value=f"{number}#{token}", sheet_id=tab.id), old
+
+
+def _pattern(column: Any, values: Sequence[Any]) -> str:
+    from tallybook.deliver.destinations.excel.new.table import excel_format
+
+    return "General" if column is None else excel_format(column, list(values))
+
+
+def _growth(change: TabChange, mode: str) -> int:
+    grid, tab = change.grid, change.tab
+    if mode != HISTORY or not grid.lines:
+        return 0
+    if grid.layout == "across":
+        return tab.rows
+    return tab.columns * sum(line.values[0] == grid.lines[-1].values[0] for line in grid.lines)
+
+
+def _outcome(change: TabChange, overview: Json, place: TabPlace, *, made: bool) -> SheetOutcome:
+    new, tab = {field.id for field in change.fields}, change.tab
+    rows, columns = change.size
+    cells = cells_of(overview) + _wanted(change, made=made)
+    free = rows - (change.last_row + 1 + change.headings + len(change.lines))
+    removed = [
+        tuple(_shown(tab.cell(row, tab.places[f.id]), f) for f in key_fields(change.grid)) for row in change.gone_rows
+    ]
+    return SheetOutcome(
+        document=place.document,
+        tab=tab.title,
+        made=made,
+        columns=[] if made else [field.id for field in change.fields],
+        added=[_readable(x) for x in change.lines],
+        corrected=[_told(cell, change.grid) for cell in change.written if cell.field not in new],
+        kept=[_told(cell, change.grid) for cell in change.kept],
+        removed=removed,
+        removed_columns=len(change.gone_columns),
+        headings=not made and bool(change.headings or change.blank_heads),
+        twice=list(change.twice),
+        strays=[_told_stray(stray, change.grid) for stray in change.strays],
+        cells=cells,
+        left=MOST_CELLS - cells + max(0, free) * columns,
+        growth=_growth(change, place.mode),
+    )
+
+
+# What is told of cells: days as days, never as the numbers that a sheet makes of them.
+
+
+def _readable(line: Line) -> Key:
+    return tuple(str(v) if isinstance(v, date) else entered_key(v) for v in line.values[: line.key])
+
+
+def _told(cell: Written, grid: Grid) -> Written:
+    field = next(field for field in grid.fields if field.id == cell.field)
+    old, new = _shown(cell.old, field), _shown(cell.new, field)
+    old = f"the text {cell.old!r}" if isinstance(cell.old, str) and old == new else old
+    return replace(cell, old=old, new=new, key=_told_key(cell.key, grid))
+
+
+def _told_stray(stray: Stray, grid: Grid) -> Stray:
+    field = next(field for field in grid.fields if field.head == stray.what)
+    return replace(stray, cell=_shown(stray.cell, field), key=None if stray.key is None else _told_key(stray.key, grid))
+
+
+def _told_key(key: Key, grid: Grid) -> Key:
+    return tuple(_shown(cell, field) for cell, field in zip(key, key_fields(grid), strict=True))
+
+
+def _shown(cell: Cell, field: Field) -> Cell:
+    """A day of the field of periods as people write it; other cells as they are."""
+    if field.kind != PERIOD or not isinstance(cell, float) or not 0 <= cell < 2_958_466:
+        return cell
+    moment = datetime.combine(DAY_0, time()) + timedelta(days=cell)
+    return str(moment.date()) if cell.is_integer() else f"{moment:%Y-%m-%d %H:%M}"

@@ -1,0 +1,47 @@
+"""Where a full document goes on: in a new one, which the full one names."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from tallybook.core import DestinationRefused, Overtaken
+from tallybook.deliver.destinations.google_sheets.tab import NEXT, OVERVIEW, next_of
+from tallybook.sheets import Json, Stamp, metadata_id
+
+if TYPE_CHECKING:
+    from tallybook.sheets import Api
+
+
+def continue_elsewhere(api: Api, overview: Json, document: str) -> None:
+    """Make a document, and have the full one name it.
+
+    Killed between the two, an empty document is left over in the Drive, in which nothing ever stands.
+
+    Raises DestinationRefused with what to do by hand, for keys that may not create documents."""
+    said = overview.get("properties", {})
+    try:
+        made = api.create(_following(str(said.get("title", ""))), like=said)
+    except DestinationRefused as refused:
+        account = f" with {api.keys.account}" if api.keys.account else ""
+        raise DestinationRefused(
+            f"document {document} is full, and these keys cannot create the next: {refused.message}",
+            hint=f"create one, share it{account}, then: tallybook sheets continue {document} --in DOC",
+        ) from None
+    name(api, document, str(made["spreadsheetId"]))
+
+
+def name(api: Api, document: str, following: str) -> str:
+    """Write into a document in which other it goes on, unless it says so already. Returns what it says then."""
+    try:
+        # The entry is the stamp: of two that name a document for this one, the first is believed.
+        api.batch_update(document, [], Stamp(id=metadata_id(document, NEXT), key=NEXT, value=following))
+    except Overtaken:
+        return next_of(api.read(document, fields=OVERVIEW))
+    return following
+
+
+def _following(title: str) -> str:
+    """ "Metrics", "Metrics 2", "Metrics 3"."""
+    numbered = re.fullmatch(r"(.*\S) (\d{1,4})", title)
+    return f"{numbered[1]} {int(numbered[2]) + 1}" if numbered else f"{title} 2"

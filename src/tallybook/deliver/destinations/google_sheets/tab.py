@@ -1,0 +1,241 @@
+"""A tab of a Google Sheet as it stands: what was entered where, and which places are ours.
+
+Places are known by developer metadata, which stays with its row or column wherever people move it; never by the
+title of the tab, a letter or a heading. Plain values in, a `Tab` out: no request is made here.
+
+    tallybook.delivery   on the tab       whose it is, and how it was declared to be called: "<book>/<delivery>#<tab>"
+    tallybook            on each column   its field
+    tallybook.header     on the row of the headings
+    tallybook.stamp      on the tab       the latest batches, each with an id of its own: "<number>#<token>"
+    tallybook.next       on the document  the document in which it goes on, when it is full
+
+They are short, because a document holds 30,000 characters of metadata.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from decimal import Decimal
+
+from tallybook.core import DestinationError
+from tallybook.deliver.destinations.layout import Value
+from tallybook.deliver.destinations.row_keys import Cell, Formula, key_text
+from tallybook.sheets import DELIVERY, LONGEST, Json, serial
+
+COLUMN, HEADER, STAMP = "tallybook", "tallybook.header", "tallybook.stamp"
+NEXT = "tallybook.next"
+OVERVIEW = (
+    "spreadsheetId,properties(title,locale,timeZone),developerMetadata(metadataKey,metadataValue),"
+    "sheets(properties(sheetId,title,index,gridProperties),developerMetadata(metadataId,metadataKey,metadataValue))"
+)
+"""The fields to read of a document, to find a tab in it."""
+CONTENT = (
+    "sheets(properties(sheetId,title,index,gridProperties),merges,developerMetadata(metadataId,metadataKey,metadataValue),"
+    "data(startRow,startColumn,rowMetadata(developerMetadata(metadataId,metadataKey,metadataValue)),"
+    "columnMetadata(developerMetadata(metadataId,metadataKey,metadataValue)),rowData(values(userEnteredValue,effectiveValue))))"
+)
+"""The fields to read of one tab."""
+MOST_CELLS = 10_000_000
+"""In a document: https://support.google.com/drive/answer/37603."""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """One that was applied: the id that no other has, its number in the row of batches, what it wrote."""
+
+    id: int
+    number: int
+    token: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tab:
+    """`cells[row][column]` as entered, counted from 0 and cut behind the last that holds something. Of a large tab
+    they are those that a delivery must know."""
+
+    id: int
+    title: str
+    rows: int
+    columns: int
+    """How large its grid is."""
+    cells: tuple[tuple[Cell, ...], ...] = ()
+    places: Mapping[str, int] = field(default_factory=dict)
+    """{field: its column}, of ours."""
+    header: int | None = None
+    """The row of the headings."""
+    merged: tuple[tuple[int, int, int, int], ...] = ()
+    """(first row, row behind, first column, column behind) of cells that are merged."""
+    stamps: tuple[Batch, ...] = ()
+    """In their order."""
+    mark: int = 0
+    """The id of the mark that says whose it is; 0 for none."""
+    declared: str = ""
+    """What the tab was declared to be called when the mark was written."""
+    locale: str = ""
+    """Of the document: how its people write dates."""
+
+    def cell(self, row: int, column: int) -> Cell:
+        there = self.cells[row] if row < len(self.cells) else ()
+        return there[column] if column < len(there) else None
+
+    def empty_rows(self, first: int, behind: int) -> bool:
+        """Nobody entered anything in these rows."""
+        return not any(self.cells[first:behind])
+
+    def empty_columns(self, first: int, behind: int) -> bool:
+        return all(value is None for row in self.cells for value in row[first:behind])
+
+
+def entered(value: Value) -> Cell:
+    """A value as it is entered: days as serial numbers, numbers as floating point, texts as they are.
+
+    Raises DestinationError for a text that no cell can hold."""
+    if value is None or value == "":
+        return None
+    if isinstance(value, date):
+        return float(serial(value))
+    if isinstance(value, int | Decimal | float):
+        return float(value)
+    if len(value) > LONGEST:
+        raise DestinationError(
+            f"a text of {len(value):,} characters begins {value[:30]!r}; a cell of Google Sheets holds {LONGEST:,}",
+            hint="leave the dimension out of `by`, or shorten it in `sql`",
+        )
+    return value
+
+
+def entered_key(value: Value) -> Cell:
+    """A value as a cell that says which row it is: null is blank, and the empty text is not."""
+    return entered(key_text(value)) if isinstance(value, str) else entered(value)
+
+
+def whose(book: str, delivery: str) -> str:
+    """How a delivery is called in metadata."""
+    return f"{book}/{delivery}"
+
+
+def found(overview: Json, owner: str) -> Json | None:
+    """The tab (a Sheet of the reference) of a delivery. Of a copy and the tab it was made of, the older."""
+    ours = [
+        (entry["metadataId"], place)
+        for place, sheet in enumerate(overview.get("sheets", ()))
+        for entry in sheet.get("developerMetadata", ())
+        if entry["metadataKey"] == DELIVERY and _owned(entry)[0] == owner
+    ]
+    return overview["sheets"][min(ours)[1]] if ours else None
+
+
+def owner_of(sheet: Json) -> str:
+    """Whose delivery writes a tab; nothing for a tab of people."""
+    entries = sheet.get("developerMetadata", ())
+    return next((_owned(e)[0] for e in entries if e["metadataKey"] == DELIVERY), "")
+
+
+def _owned(entry: Json) -> tuple[str, str]:
+    """(whose, how it was declared to be called) of a mark."""
+    owner, _, declared = str(entry.get("metadataValue", "")).rpartition("#")
+    return owner, declared
+
+
+def titled(overview: Json, title: str) -> Json | None:
+    """The tab that has this title; Google tells titles apart regardless of case."""
+    sheets: Sequence[Json] = overview.get("sheets", ())
+    return next((s for s in sheets if s["properties"]["title"].casefold() == title.casefold()), None)
+
+
+def cells_of(overview: Json) -> int:
+    """How many cells the grids of all tabs have, filled or not: these count."""
+    grids = [sheet["properties"].get("gridProperties", {}) for sheet in overview.get("sheets", ())]
+    return sum(int(grid.get("rowCount", 0)) * int(grid.get("columnCount", 0)) for grid in grids)
+
+
+def next_of(overview: Json) -> str:
+    """The document in which a full one goes on; nothing for one that is not full."""
+    entries = overview.get("developerMetadata", ())
+    return next((str(e["metadataValue"]) for e in entries if e["metadataKey"] == NEXT), "")
+
+
+def read(content: Json, *more: Json) -> Tab:
+    """The tab of an answer that holds one, with its grid data; of several answers together."""
+    sheet, *others = [sheet for one in (content, *more) for sheet in one["sheets"]]
+    grid = sheet["properties"].get("gridProperties", {})
+    pieces: list[Json] = [piece for one in (sheet, *others) for piece in one.get("data", ())]
+    places: dict[str, int] = {}
+    header: int | None = None
+    for data in pieces:
+        for place, entry in _marks(data.get("columnMetadata", ()), COLUMN, int(data.get("startColumn", 0))):
+            places.setdefault(str(entry.get("metadataValue", "")), place)
+        for place, _ in _marks(data.get("rowMetadata", ()), HEADER, int(data.get("startRow", 0))):
+            header = place
+    marks = [entry for entry in sheet.get("developerMetadata", ()) if entry["metadataKey"] == DELIVERY]
+    return Tab(
+        mark=int(marks[0]["metadataId"]) if marks else 0,
+        declared=_owned(marks[0])[1] if marks else "",
+        id=int(sheet["properties"]["sheetId"]),
+        title=sheet["properties"]["title"],
+        rows=int(grid.get("rowCount", 0)),
+        columns=int(grid.get("columnCount", 0)),
+        cells=_laid(pieces),
+        places=places,
+        header=header,
+        merged=tuple(map(_merged, sheet.get("merges", ()))),
+        stamps=_stamps(sheet),
+    )
+
+
+def _laid(pieces: Sequence[Json]) -> tuple[tuple[Cell, ...], ...]:
+    """The cells of several areas, each in its place."""
+    rows: dict[int, list[Cell]] = {}
+    for data in pieces:
+        left = int(data.get("startColumn", 0))
+        for place, row in enumerate(data.get("rowData", ()), int(data.get("startRow", 0))):
+            cells = [_entered_cell(cell) for cell in row.get("values", ())]
+            while cells and cells[-1] is None:
+                cells.pop()
+            if cells:
+                there = rows.setdefault(place, [])
+                there += [None] * (left + len(cells) - len(there))
+                there[left : left + len(cells)] = cells
+    return tuple(tuple(rows.get(row, ())) for row in range(max(rows, default=-1) + 1))
+
+
+def _entered_cell(cell: Json) -> Cell:
+    entered = cell.get("userEnteredValue", {})
+    if "formulaValue" in entered:
+        shown = cell.get("effectiveValue", {})
+        return Formula(entered["formulaValue"], "#ERROR!" if "errorValue" in shown else _plain(shown))
+    return _plain(entered)
+
+
+def _plain(value: Json) -> Cell:
+    if "numberValue" in value:
+        return float(value["numberValue"])
+    if "boolValue" in value:
+        return bool(value["boolValue"])
+    return value.get("stringValue") or None
+
+
+def _marks(dimension: Sequence[Json], key: str, first: int) -> list[tuple[int, Json]]:
+    return [
+        (place, entry)
+        for place, one in enumerate(dimension, first)
+        for entry in one.get("developerMetadata", ())
+        if entry["metadataKey"] == key
+    ]
+
+
+def _merged(merge: Json) -> tuple[int, int, int, int]:
+    names = ("startRowIndex", "endRowIndex", "startColumnIndex", "endColumnIndex")
+    first, behind, left, right = (int(merge.get(name, 0)) for name in names)
+    return first, behind, left, right
+
+
+def _stamps(sheet: Json) -> tuple[Batch, ...]:
+    stamps = []
+    for entry in sheet.get("developerMetadata", ()):
+        number, _, token = str(entry.get("metadataValue", "")).partition("#")
+        if entry["metadataKey"] == STAMP and number.isdigit():
+            stamps.append(Batch(int(entry["metadataId"]), int(number), token))
+    return tuple(sorted(stamps, key=lambda stamp: stamp.number))

@@ -1,0 +1,246 @@
+"""How an answer stands in a table: a row for each metric, a column for each, or a column for each period.
+
+Plain values in, a `Grid` out; workbooks, CSV and Parquet files write it each in its own way."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+from tallybook.core import Column, Number, Result, Row, period_label, why_null
+
+Value = date | str | Number | None
+
+PERIOD, TEXT, NUMBER = "period", "text", "number"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Field:
+    """A column of a grid: `id` is its name for programs, `head` for people.
+
+    `column` says how its numbers are written; None where each row has its own (layout long)."""
+
+    id: str
+    head: str
+    kind: str
+    column: Column | None = None
+    day: date | None = None
+    """Of a column that is a period (layout across)."""
+    complete: bool = True
+
+
+@dataclass(frozen=True, kw_only=True)
+class Line:
+    """A row of a grid. `column` says how its numbers are written, where the fields do not."""
+
+    values: tuple[Value, ...]
+    complete: bool = True
+    column: Column | None = None
+    key: int = 1
+    """How many of the first values say which row it is."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Grid:
+    """A table with a head, in the order it is shown."""
+
+    fields: tuple[Field, ...]
+    lines: tuple[Line, ...]
+    layout: str
+    scope: str
+
+
+def arranged(result: Result, layout: str) -> Grid:
+    """The rows of `result` in a layout; all of them, totals too."""
+    return _LAYOUTS[layout](result)
+
+
+def apart(result: Result) -> tuple[Result, Result | None]:
+    """The answer without its totals, and the totals, so that no sum counts them twice."""
+    import msgspec
+
+    if not result.has_totals:
+        return result, None
+    rows = [row for row in result.data if not row.get("total")]
+    totals = [row for row in result.data if row.get("total")]
+    return msgspec.structs.replace(result, data=rows), msgspec.structs.replace(result, data=totals)
+
+
+def _keys(result: Result) -> tuple[Field, ...]:
+    heads = {"period": "from" if result.scope == "all" else result.scope}
+    return tuple(
+        Field(id=c.name, head=heads.get(c.role, c.label), kind=PERIOD if c.role == "period" else TEXT)
+        for c in result.columns
+        if c.role != "metric"
+    )
+
+
+def _key(row: Row, result: Result) -> tuple[Value, ...]:
+    """Period and dimensions; a total says so."""
+    values: list[Value] = []
+    for column in result.columns:
+        if column.role == "metric":
+            continue
+        value = row[column.name]
+        values.append("total" if value is None and row.get("total") else value)
+    return tuple(values)
+
+
+def _columns(result: Result) -> Grid:
+    keys, metrics = _keys(result), result.metric_columns
+    values = tuple(Field(id=c.name, head=c.label, kind=NUMBER, column=c) for c in metrics)
+    complete = Field(id="complete", head="complete", kind=TEXT)
+    lines = tuple(
+        Line(
+            values=(*_key(row, result), _yes(row["complete"]), *(row[c.name] for c in metrics)),
+            complete=row["complete"],
+            key=len(keys),
+        )
+        for row in result.data
+    )
+    return Grid(fields=_unlike((*keys, complete, *values)), lines=lines, layout="columns", scope=result.scope)
+
+
+def _long(result: Result) -> Grid:
+    keys = _keys(result)
+    fields = (
+        *keys,
+        Field(id="metric", head="metric", kind=TEXT),
+        Field(id="value", head="value", kind=NUMBER),
+        Field(id="unit", head="unit", kind=TEXT),
+        Field(id="complete", head="complete", kind=TEXT),
+        Field(id="note", head="note", kind=TEXT),
+    )
+    lines = tuple(
+        Line(
+            values=(*_key(row, result), c.name, row[c.name], c.unit, _yes(_whole(row, c)), _note(row, c.name) or None),
+            complete=_whole(row, c),
+            column=c,
+            key=len(keys) + 1,
+        )
+        for row in result.data
+        for c in result.metric_columns
+    )
+    return Grid(fields=_unlike(fields), lines=lines, layout="long", scope=result.scope)
+
+
+def _across(result: Result) -> Grid:
+    periods = sorted({row["period"] for row in result.data if row["period"] is not None})
+    partial = {row["period"] for row in result.data if not row["complete"]}
+    dims = [field for field in _keys(result) if field.kind == TEXT]
+    at = {period: i for i, period in enumerate(periods)}
+    series: dict[tuple[Value, ...], list[Value]] = {}
+    whose: dict[tuple[Value, ...], Column] = {}
+    for column in result.metric_columns:
+        for row in result.data:
+            if row["period"] is None:
+                continue  # over all periods: it has no column
+            key = (column.name, *_key(row, result)[1:])
+            whose[key] = column
+            series.setdefault(key, [None] * len(periods))[at[row["period"]]] = row[column.name]
+    fields = (
+        Field(id="metric", head="metric", kind=TEXT),
+        *dims,
+        *(
+            Field(
+                id=period_label(p, result.scope),
+                head=period_label(p, result.scope),
+                kind=NUMBER,
+                day=p,
+                complete=p not in partial,
+            )
+            for p in periods
+        ),
+    )
+    lines = tuple(Line(values=(*key, *values), column=whose[key], key=len(key)) for key, values in series.items())
+    return Grid(fields=fields, lines=lines, layout="across", scope=result.scope)
+
+
+def latest(result: Result) -> Grid:
+    """One line for each metric and series: its last value that is known, and of which period that is."""
+    grid = _long(result)
+    keys = len(_keys(result)) - 1
+    order = [*range(1, 1 + keys), 1 + keys, 0, *range(2 + keys, len(grid.fields))]
+    found: dict[tuple[Value, ...], Line] = {}
+    for line in grid.lines:
+        values = tuple(line.values[i] for i in order)
+        key = values[: keys + 1]
+        if values[keys + 2] is not None or key not in found:
+            found[key] = replace(line, values=values, key=keys + 1)
+    return replace(grid, fields=tuple(grid.fields[i] for i in order), lines=tuple(found.values()), layout="latest")
+
+
+_LAYOUTS = {"columns": _columns, "long": _long, "across": _across}
+
+
+def _yes(fact: bool) -> str:
+    return "yes" if fact else "no"
+
+
+def _whole(row: Row, column: Column) -> bool:
+    note = (row.get("notes") or {}).get(column.name) or {}
+    return bool(row["complete"] and note.get("complete") is not False)
+
+
+def _note(row: Row, metric: str) -> str:
+    """What a person should know of one number."""
+    if row[metric] is None:
+        return why_null(row, metric)
+    note = (row.get("notes") or {}).get(metric) or {}
+    said = ["approximate"] if row["approximate"] and (note.get("error") or not row.get("notes")) else []
+    said += ["carried forward from an earlier day"] if note.get("carried") else []
+    said += ["imported, not collected"] if note.get("imported") else []
+    return "; ".join(said)
+
+
+def _unlike(fields: tuple[Field, ...]) -> tuple[Field, ...]:
+    """Heads that a table can tell apart: the later of two says which it is."""
+    seen: dict[str, int] = {}
+    unlike = []
+    for field in fields:
+        head = " ".join(field.head.split()) or field.id
+        seen[head.casefold()] = n = seen.get(head.casefold(), 0) + 1
+        unlike.append(replace(field, head=head if n == 1 else f"{head} ({field.id})"))
+    return tuple(unlike)
+
+
+# For CSV and Parquet.
+
+
+def to_csv(grid: Grid, *, guard: bool = True, separator: str = ",", decimal: str = ".") -> str:
+    """As `Result.to_csv` writes: with `guard`, text that a spreadsheet would run has a single quote before it."""
+    from tallybook.core import csv_field, csv_text
+
+    lines = [separator.join(csv_text(field.id, guard) for field in grid.fields)]
+    lines += [separator.join(csv_field(value, guard, decimal) for value in line.values) for line in grid.lines]
+    return "\n".join(lines) + "\n"
+
+
+def to_arrow(grid: Grid) -> Any:
+    """A pyarrow Table; numbers of one column are exact where all of them are, else floating point."""
+    import pyarrow as pa
+
+    columns = [[line.values[i] for line in grid.lines] for i in range(len(grid.fields))]
+    arrays = [_array(pa, field, values) for field, values in zip(grid.fields, columns, strict=True)]
+    return pa.Table.from_arrays(arrays, names=[field.id for field in grid.fields])
+
+
+def _array(pa: Any, field: Field, values: list[Value]) -> Any:
+    if field.kind == NUMBER:
+        return pa.array(*_numbers(pa, values))
+    if field.kind == PERIOD and not any(isinstance(value, str) for value in values):
+        return pa.array(values, pa.date32())
+    return pa.array([None if value is None else str(value) for value in values], pa.string())
+
+
+def _numbers(pa: Any, values: list[Value]) -> tuple[list[Any], Any]:
+    from tallybook.core import arrow_decimal
+
+    if any(isinstance(value, float) for value in values):
+        return [None if value is None else float(value) for value in values], pa.float64()  # type: ignore[arg-type]
+    known = [Decimal(value) for value in values if isinstance(value, int | Decimal)]
+    if all(isinstance(value, int) and abs(value) < 2**63 for value in values if value is not None):
+        return values, pa.int64()
+    return [None if value is None else Decimal(value) for value in values], arrow_decimal(pa, known)  # type: ignore[arg-type]

@@ -1,0 +1,174 @@
+"""Which row of a table is which line of a grid, also after people edited the cells that say so. Pure.
+
+A row is found by its key, the cells of its period and dimensions. First by their exact form; then, for keys that have no
+row yet, by what the cells mean: a day as a text, with a time or computed; a name in another case or with blanks around
+it. A meaning that two keys share, or that another row has exactly, finds nothing: such rows are reported, not guessed.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from bisect import bisect_right
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from functools import cached_property
+from itertools import product
+
+from tallybook.core import calendar
+from tallybook.deliver.destinations.layout import PERIOD, Field, Grid
+from tallybook.deliver.destinations.typed_days import days_of
+
+Cell = float | str | bool | None
+Key = tuple[Cell, ...]
+DAY_0 = date(1899, 12, 30)
+"""The day that spreadsheets count as 0."""
+EMPTY_TEXT = "(empty)"
+"""The empty text as a key: a blank cell is null."""
+
+
+class Formula(str):
+    """A cell that computes: what somebody entered, as `=A1*2`, and in `shows` what it shows."""
+
+    __slots__ = ("shows",)
+    shows: float | str | bool | None
+
+    def __new__(cls, text: str, shows: float | str | bool | None = None) -> Formula:
+        made = super().__new__(cls, text)
+        made.shows = shows
+        return made
+
+
+def key_text(text: str) -> str:
+    """A text as the key of a row, different for each: the empty one has a name, and whoever has this name gets brackets."""
+    inner = text.lstrip("(").rstrip(")")
+    taken = inner == EMPTY_TEXT[1:-1] and text.startswith("(") and text.endswith(")")
+    return EMPTY_TEXT if text == "" else f"({text})" if taken else text
+
+
+@dataclass(frozen=True, kw_only=True)
+class KeyReader:
+    """What the cells of a key can mean, given the keys that are wanted."""
+
+    kinds: tuple[str, ...]
+    """Of the fields of the key: PERIOD or TEXT."""
+    wanted: Collection[Key]
+    scope: str
+    month_first: bool = False
+    """Whether the document writes 1/3/2026 for 3 January."""
+    day_0: date = DAY_0
+
+    @classmethod
+    def of(cls, grid: Grid, fields: Sequence[Field], wanted: Collection[Key], **more: bool | date) -> KeyReader:
+        return cls(kinds=tuple(f.kind for f in fields), wanted=wanted, scope=grid.scope, **more)  # type: ignore[arg-type]
+
+    def meanings(self, cells: Key) -> Iterator[Key]:
+        """Keys in their folded form, the likeliest first."""
+        return product(*(self._of_cell(kind, cell) for kind, cell in zip(self.kinds, cells, strict=True)))
+
+    @cached_property
+    def folded(self) -> Mapping[Key, list[Key]]:
+        """The wanted keys by their folded form: several, where they differ only in case or blanks."""
+        found: dict[Key, list[Key]] = {}
+        for key in self.wanted:
+            found.setdefault(next(self.meanings(key)), []).append(key)
+        return found
+
+    @cached_property
+    def _starts(self) -> list[float]:
+        """The wanted periods, as numbers."""
+        places = [place for place, kind in enumerate(self.kinds) if kind == PERIOD]
+        return sorted({cell for key in self.wanted for place in places if isinstance(cell := key[place], float)})
+
+    def _of_cell(self, kind: str, cell: Cell) -> list[Cell]:
+        value = cell.shows if isinstance(cell, Formula) else cell
+        return self._periods(value) if kind == PERIOD else self._texts(value)
+
+    def _periods(self, value: Cell) -> list[Cell]:
+        """The periods that hold a day: as the number of their first day."""
+        days = self.days(value)
+        return [self._start(float((day - self.day_0).days)) for day in days] or [fold(value)]
+
+    def days(self, value: Cell) -> list[date]:
+        """The days that a cell of a period can mean; none where it is no day."""
+        if isinstance(value, str):
+            return days_of(value, month_first=self.month_first, scope=self.scope)
+        if isinstance(value, bool) or value is None or not 0 <= value < 2_958_466:
+            return []
+        year = int(value) if self.scope == "year" and value.is_integer() and 1900 <= value <= 2200 else 0
+        return [date(year, 1, 1)] if year else [self.day_0 + timedelta(days=int(value))]
+
+    def _start(self, serial: float) -> float:
+        place = bisect_right(self._starts, serial)
+        start = self._starts[place - 1] if place else serial
+        if start == serial or self.scope == "all":
+            return serial
+        behind = calendar.next_period(self.day_0 + timedelta(days=int(start)), self.scope)
+        return start if serial < (behind - self.day_0).days else serial
+
+    def _texts(self, value: Cell) -> list[Cell]:
+        if value is None or fold(value) == "":  # blanks are nothing to see, so nothing was written there
+            return [None, fold(EMPTY_TEXT)]
+        found = [fold(value)]
+        if isinstance(value, float) and value.is_integer() and 0 <= value < 2_958_466:
+            found.append(str(self.day_0 + timedelta(days=int(value))))  # a text that looked like a date
+        return found
+
+
+def fold(value: Cell) -> Cell:
+    """A text regardless of case, width, blanks and the zeros of a number; anything else as such a text."""
+    if value is None:
+        return None
+    if isinstance(value, bool):
+        return str(value).casefold()
+    if isinstance(value, float):
+        return f"{value:.15g}"
+    text = " ".join(unicodedata.normalize("NFKC", value).casefold().split()).removeprefix("'")
+    return f"{float(text):.15g}" if text.isascii() and text.isdigit() and len(text) < 16 else text
+
+
+@dataclass(kw_only=True)
+class Matched:
+    """The rows of a table, by what they are."""
+
+    rows: dict[Key, int] = field(default_factory=dict)
+    """Of wanted keys."""
+    edited: dict[int, Key] = field(default_factory=dict)
+    """Rows among them that were found by what their cells mean, which are written otherwise."""
+    twice: list[int] = field(default_factory=list)
+    """Rows with the key of another row, in this form or another."""
+    others: dict[int, Key] = field(default_factory=dict)
+    """All other rows, with their cells."""
+
+
+def match(rows: Mapping[int, Key], reader: KeyReader) -> Matched:
+    """Each wanted key with its row, as far as there is one."""
+    found, wanted = Matched(), set(reader.wanted)
+    for row, cells in rows.items():
+        # True equals 1.0 and a formula equals its text, but neither is the value.
+        exact = cells in wanted and not any(isinstance(cell, bool | Formula) for cell in cells)
+        if exact and cells not in found.rows:
+            found.rows[cells] = row
+        else:
+            found.others[row] = cells
+    for row, cells in list(found.others.items()):
+        meant = _meant(cells, reader)
+        free = [key for key in meant if key not in found.rows and not (cells in wanted and _alike(key, cells, reader))]
+        if len(free) > 1 and _alike(free[0], free[1], reader):
+            continue  # two keys that differ only in what was edited
+        if free:
+            found.rows[free[0]], found.edited[row] = row, free[0]
+        elif meant:
+            found.twice.append(row)
+        else:
+            continue
+        del found.others[row]
+    return found
+
+
+def _meant(cells: Key, reader: KeyReader) -> list[Key]:
+    return [key for folded in reader.meanings(cells) for key in reader.folded.get(folded, ())]
+
+
+def _alike(one: Key, other: Key, reader: KeyReader) -> bool:
+    return next(reader.meanings(one)) == next(reader.meanings(other))

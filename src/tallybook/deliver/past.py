@@ -1,0 +1,60 @@
+"""Answers of a book now and at an older version, and what changed in between."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+
+from tallybook.collect import WHAT
+from tallybook.core import BookError, Catalog, Result, calendar
+from tallybook.query import BookReader, Query
+from tallybook.storage import Cleaned, Stretch
+
+
+@dataclass(frozen=True)
+class PastAnswers:
+    """The answers that deliveries need. `answer` computes one, now or at a version."""
+
+    catalog: Catalog
+    held: BookReader
+    answer: Callable[[Query, int | None], Result]
+
+    def query(self, question: Query, version: int | None = None) -> Result | None:
+        """The answer now, or at an older version: None where that is not kept any more."""
+        if version is None:
+            return self.answer(question, None)
+        try:
+            return self.answer(question, version)
+        except (Cleaned, BookError):
+            return None
+
+    def first_change(self, metrics: Sequence[str], version: int) -> date | None:
+        """The first day of which the book may say something else than at a version, as its files (of a month each) and its
+        coverage show it; None for none, `date.min` where the version is not kept, or somebody was forgotten since: out of
+        that version too."""
+        if self._forgotten_since(version):
+            return date.min
+        names = {name for metric in metrics for name in (metric, *self.catalog.operands(metric))}
+        keys = self.held.keys(sorted(names))
+        try:
+            then, now = self.held.snapshot(keys, version), self.held.snapshot(keys, None)
+        except (Cleaned, BookError):
+            return date.min
+        one, other = ({file.path: file.first for file in known.files} for known in (then, now))
+        days = [one.get(path) or other[path] for path in one.keys() ^ other.keys()]
+        for key in {*then.coverage} | {*now.coverage}:
+            days += _covered_once(then.coverage.get(key, ()), now.coverage.get(key, ()))
+        return min(days, default=None)
+
+    def _forgotten_since(self, version: int) -> bool:
+        ledger = self.held.store.ledger
+        at = dict(ledger.versions()).get(version)
+        forgotten = (run["started"] for run in ledger.runs(100) if run["what"] == WHAT)
+        return at is None or any(datetime.fromisoformat(started) >= at for started in forgotten)
+
+
+def _covered_once(one: Sequence[Stretch], other: Sequence[Stretch]) -> list[date]:
+    """The first day that only one of two coverages has, if any."""
+    there, then = ({day for s in stretches for day in calendar.days(s.first, s.last)} for stretches in (one, other))
+    return [min(there ^ then)] if there != then else []

@@ -1,0 +1,272 @@
+"""A first `tallybook.toml` for a database that nobody has described yet.
+
+    made = draft("postgresql://reader@host/app", folder=Path("."), now=now)
+    made.text                      # the file
+    made.metrics, made.skipped     # what is in it, and why the other tables are not
+
+Looks at the catalogue, at some hundred rows of each table and at the first time of each metric; writes nothing.
+Every metric of the draft was held against the database before it was put in.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from functools import partial
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any
+
+from tallybook.collect import DEC, DECLARED, FLOAT, BoundMetric, ColumnType, Source, bind, day_of_value, open_source
+from tallybook.config import masked_url, names_path, resolved, wrong_url
+from tallybook.core import (
+    RESERVED_NAMES,
+    DeclarationError,
+    Problem,
+    SourceError,
+    SourceSettings,
+    SourceUnavailable,
+    isolated,
+)
+from tallybook.draft.guess import LEVELS, Guesser, Idea
+from tallybook.draft.seen import Seen, see
+from tallybook.draft.words import MONEY, PEOPLE, plural
+from tallybook.draft.write import written
+
+SECONDS = 10.0
+"""No look takes longer; what is not known then is not chosen."""
+MOST = 40
+"""More metrics than that are left in comments."""
+VARIABLE = "DATABASE_URL"
+
+
+@dataclass(kw_only=True)
+class Draft:
+    """What was drafted. `variable` is the variable of the environment that must hold the URL, if one must."""
+
+    source: str
+    url: str
+    """As it stands in the file: without any secret."""
+    variable: str = ""
+    id: str = ""
+    timezone: str = "UTC"
+    start: date | None = None
+    first: str = ""
+    """Where the earliest fact was found."""
+    tables: int = 0
+    metrics: list[Idea] = field(default_factory=list)
+    spare: list[Idea] = field(default_factory=list)
+    """Left in comments."""
+    skipped: dict[str, str] = field(default_factory=dict)
+    """Tables of which nothing was made, and why."""
+
+    @property
+    def text(self) -> str:
+        return written(self)
+
+
+def draft(
+    url: str,
+    *,
+    folder: Path,
+    now: datetime,
+    name: str = "app",
+    timezone: str = "UTC",
+    on_table: Callable[[str], None] = lambda _: None,
+) -> Draft:
+    """Looks at the database at `url` and drafts a project for `folder`; a relative file is one of the current folder.
+
+    Raises DeclarationError for a URL that is none, SourceUnavailable when the database cannot be reached."""
+    if wrong := wrong_url(url):
+        message = "the URL " + wrong.pop("message")
+        raise DeclarationError(message, problems=[Problem(path="URL", message=message, **wrong)])
+    full = resolved(url, Path.cwd())
+    source = open_source(SourceSettings(name=name, url=full, statement_timeout=SECONDS))
+    try:
+        seen = see(source, on_table)
+        shown, variable = _shown_url(full, folder)
+        made = Draft(
+            source=name, url=shown, variable=variable, timezone=timezone, tables=len(seen.tables), id=_new_id(full, now)
+        )
+        _fill(made, source, seen, now)
+        return made
+    finally:
+        source.close()
+
+
+def _new_id(url: str, now: datetime) -> str:
+    return blake2b(f"{masked_url(Path(url).name)} {now.isoformat()}".encode(), digest_size=6).hexdigest()
+
+
+def _shown_url(url: str, folder: Path) -> tuple[str, str]:
+    """The URL of a file relative to the folder; any other as a variable, because it may hold a password."""
+    if not names_path(url):
+        return f"${{{VARIABLE}}}", VARIABLE
+    start, _, path = url.partition(":///")
+    place, question, rest = path.partition("?")
+    relative = os.path.relpath(place, folder.absolute())
+    near = not relative.startswith("../../..")
+    return f"{start}:///{Path(relative if near else place).as_posix()}{question}{rest}".replace("${", "$${"), ""
+
+
+def _fill(made: Draft, source: Source, seen: Seen, now: datetime) -> None:
+    """Guesses, drops what the database refuses, and finds the first day."""
+    guesser = Guesser(source, seen, lambda column: _as_sql(source, column))
+    guesser.exact = lambda relation, sql, digits: _exact(source, relation, sql, digits)
+    ideas = _named(guesser.ideas())
+    metrics = {idea.name.casefold() for idea in ideas}
+    for idea in ideas:
+        _without_clashes(idea, metrics)
+        facts = _held_against(source, made, idea)
+        if facts is None and "join" in idea.keys:
+            _without_join(idea, seen)
+            facts = _held_against(source, made, idea)
+        if facts is None:
+            continue
+        if len(made.metrics) < MOST:
+            made.metrics.append(idea)
+            idea.first = _first_day(source, facts, made.timezone, now)
+        else:
+            made.spare.append(idea)
+    made.skipped |= seen.skipped
+    _choose_start(made)
+
+
+def _without_join(idea: Idea, seen: Seen) -> None:
+    """The metric of its own table alone."""
+    table = seen.table(idea.keys["table"])
+    idea.keys.pop("join")
+    idea.why.pop("join", None)
+    idea.keys["by"] = [name for name in idea.keys["by"] if table is not None and table.column(name)]
+
+
+def _held_against(source: Source, made: Draft, idea: Idea) -> BoundMetric | None:
+    """The metric bound to the database as `check --source` would; None, and told, when that fails."""
+    from tallybook.config import build
+
+    raw = {"sources": {made.source: {"url": "…"}}, "metrics": {idea.name: idea.keys}}
+    try:
+        with isolated():
+            catalog = build(raw, kinds={made.source: source.kind})
+            facts = bind(source, catalog.metrics[idea.name], made.timezone, idea.name)
+    except SourceUnavailable:
+        raise
+    except SourceError as error:
+        problems = error.__cause__.problems if isinstance(error.__cause__, DeclarationError) else ()
+        said = problems[0].message if problems else error.message
+        made.skipped[idea.name] = f"was tried and refused: {' '.join(said.split())}"
+        return None
+    made.skipped.pop(idea.name, None)
+    return facts
+
+
+def _first_day(source: Source, facts: BoundMetric, zone: str, now: datetime) -> date | None:
+    """The day of the earliest fact, where that is found in time and can be true."""
+    form = facts.time or facts.since
+    if form is None:
+        return None
+    table, column = facts.reach or (facts.relation, facts.metric.time or facts.metric.from_ or "")
+    relation, name = (source.table_name(table) if facts.reach else table), source.quote(column)
+    key = ("first", relation, column)
+    try:
+        with isolated():
+            if key not in source.remembered:
+                source.remembered[key] = None
+                with source.snapshot() as reader:
+                    where = " AND ".join(source.possible(name, form))
+                    found = reader.rows(f"SELECT MIN({name}) FROM {relation} WHERE {where}")
+                source.remembered[key] = found[0][0]
+            value = source.remembered[key]
+            day = None if value is None else day_of_value(value, form, zone)
+    except SourceUnavailable:
+        raise
+    except SourceError:
+        return None
+    return day if day is not None and date(1990, 1, 1) <= day <= now.date() else None
+
+
+def _choose_start(made: Draft) -> None:
+    """The book begins with the first signup, payment or use; what reaches much further back says so itself."""
+    known = [idea for idea in made.metrics if idea.first is not None]
+    main = [idea for idea in known if idea.place < LEVELS] or known
+    if not main:
+        return
+    first = min(main, key=lambda idea: idea.first or date.max)
+    made.start, made.first = first.first, first.name
+    for idea in known:
+        if idea.first and made.start and idea.first < made.start and "from" not in idea.keys:
+            idea.keys["start"] = str(idea.first)
+            idea.why["start"] = "its first fact is older than the book"
+
+
+def _exact(source: Source, relation: str, sql: str, digits: int) -> bool:
+    """Whether no value has more digits after the point, by a look at all of them."""
+    type_ = ColumnType(DEC, digits, DECLARED + FLOAT)
+    try:
+        with isolated():
+            with source.snapshot() as reader:
+                row = reader.rows(f"SELECT {', '.join(source.total(sql, type_))} FROM {relation}")[0]
+            source.read_total(row, type_)
+    except SourceUnavailable:
+        raise
+    except SourceError:
+        return False
+    return True
+
+
+def _as_sql(source: Source, column: str) -> str:
+    """A column as it is written in SQL: in quotes only where it must be."""
+    import re
+
+    from tallybook.draft.reserved import RESERVED
+
+    return (
+        column
+        if re.fullmatch(source.kind.plain_name, column) and column.upper() not in RESERVED
+        else source.quote(column)
+    )
+
+
+# --- names ----------------------------------------------------------------------------------------------------
+
+
+def _named(ideas: list[Idea]) -> list[Idea]:
+    """The best of its kind gets the name that people look for; every name once."""
+    _rename_first(ideas, "signups", lambda i: i.place < len(PEOPLE) and i.name.startswith("new_"))
+    _rename_first(ideas, "revenue", lambda i: 100 <= i.place < 100 + len(MONEY) and i.keys["measure"] != "count(*)")
+    for who in ("user", "account", "customer", "member", "visitor"):
+        counted = plural(who)
+        _rename_first(
+            ideas,
+            f"active_{counted}",
+            partial(_counts_distinct, counted),
+        )
+    taken: set[str] = set(RESERVED_NAMES)
+    for idea in ideas:
+        base, number = idea.name, 2
+        while idea.name.casefold() in taken:
+            idea.name, number = f"{base}_{number}", number + 1
+        taken.add(idea.name.casefold())
+    return ideas
+
+
+def _counts_distinct(entities: str, idea: Idea) -> bool:
+    return idea.name.endswith(f"_{entities}") and "distinct" in idea.keys["measure"]
+
+
+def _rename_first(ideas: list[Idea], name: str, fits: Callable[[Idea], bool]) -> None:
+    found = next((idea for idea in ideas if fits(idea)), None)
+    if found is not None:
+        found.name = name
+
+
+def _without_clashes(idea: Idea, metrics: set[str]) -> None:
+    """A dimension called like a metric could not be told from it."""
+    for key in ("by", "series"):
+        names: Any = idea.keys.get(key)
+        if names:
+            idea.keys[key] = [n for n in names if n.casefold() not in metrics]
+            if not idea.keys[key]:
+                idea.keys.pop(key)

@@ -1,0 +1,194 @@
+"""Runs tests of metrics: scratch databases, a book of their own that is thrown away, and what came compared."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from datetime import date
+from decimal import Decimal
+from difflib import ndiff
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from tallybook.book import Book
+from tallybook.config import load
+from tallybook.core import (
+    Catalog,
+    DeclarationError,
+    QueryError,
+    Refused,
+    Result,
+    SourceKind,
+    SourceSettings,
+    TallybookError,
+    kind_of,
+    plain_number,
+)
+from tallybook.metric_tests.declared import Trial
+from tallybook.metric_tests.scratch import file_kinds, scratch_of
+from tallybook.query import known_metric
+from tallybook.storage import scratch_folder
+
+CLOSE = 1e-9
+NULL = "–"
+"""What a test writes for a value that cannot be known, because toml has no null."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TestOutcome:
+    """How a test ended: `why` it failed (empty when it did not), and the rows as a difference."""
+
+    trial: Trial
+    why: str = ""
+    difference: tuple[str, ...] = ()
+    seconds: float = 0.0
+
+    @property
+    def passed(self) -> bool:
+        return not self.why
+
+
+def run_trials(
+    folder: Path, env: Mapping[str, str], trials: Sequence[Trial], urls: Mapping[str, str]
+) -> Iterator[TestOutcome]:
+    """Each test in a scratch database of its own. `urls`: empty databases of servers, by source.
+
+    No declared source is opened: every one of them is replaced before anything is read."""
+    catalog = load(folder, env).catalog
+    _check_apart(catalog, urls)
+    for trial in trials:
+        began = time.monotonic()
+        try:
+            why, difference = _tried(folder, env, trial, catalog, urls)
+        except TallybookError as error:
+            why, difference = str(error), ()
+        yield TestOutcome(trial=trial, why=why, difference=tuple(difference), seconds=time.monotonic() - began)
+
+
+def _check_apart(catalog: Catalog, urls: Mapping[str, str]) -> None:
+    for name, url in urls.items():
+        if url in {source.url for source in catalog.sources.values()}:
+            raise DeclarationError(
+                f"--source {name} is a declared source itself", hint="tests write: give them an empty scratch database"
+            )
+
+
+def _operands(catalog: Catalog, name: str) -> tuple[str, ...]:
+    return catalog.operands(known_metric(catalog, name).name)
+
+
+def _tried(
+    folder: Path, env: Mapping[str, str], trial: Trial, catalog: Catalog, urls: Mapping[str, str]
+) -> tuple[str, Sequence[str]]:
+    needed = {catalog.metrics[operand].source for name in trial.metrics for operand in _operands(catalog, name)}
+    with scratch_folder() as made, ExitStack() as stack:
+        kinds = {name: _kind(source) for name, source in catalog.sources.items()}
+        instead = {name: _nowhere(kind) for name, kind in kinds.items()}
+        for name, kind in kinds.items():
+            if name not in needed:
+                continue
+            by_test = trial.dialect if name not in urls else None
+            scratch = scratch_of(name, file_kinds()[by_test] if by_test else kind, urls.get(name), made)
+            stack.callback(scratch.empty, [*trial.given, *trial.types])
+            scratch.fill(trial.given, trial.types)
+            instead[name] = scratch.url
+        return _asked(_book(folder, env, trial, instead, made), trial)
+
+
+def _kind(source: SourceSettings) -> SourceKind:
+    kind = kind_of(source.url)
+    assert kind is not None  # the project was checked
+    return kind
+
+
+def _nowhere(kind: SourceKind) -> str:
+    """Where a source leads that a test does not ask: to nothing that could be read."""
+    return f"{kind.schemes[0]}://" + ("//nowhere/tests" if kind.names_path else "nobody@127.0.0.1:1/nowhere")
+
+
+def _book(folder: Path, env: Mapping[str, str], trial: Trial, instead: Mapping[str, str], made: Path) -> Book:
+    """The project with scratch databases for its sources, and a book beside them."""
+    project = load(folder, env, instead=instead)
+    settings = msgspec.structs.replace(project.catalog.book, store=str(made / "book"), ledger="")
+    catalog = msgspec.structs.replace(project.catalog, book=settings)
+    return Book(replace(project, catalog=catalog), now=lambda: trial.now)
+
+
+def _asked(book: Book, trial: Trial) -> tuple[str, Sequence[str]]:
+    """(why it failed, the difference); empty when what was expected came."""
+    with book:
+        if trial.refused is not None:
+            return _refused(book, trial, trial.refused), ()
+        try:
+            report = book.run(*trial.metrics)
+            if report.failed:
+                failed = report.failed[0]
+                return f"{failed.metric} cannot be collected: {failed.error}\n  {failed.hint}".rstrip(), ()
+            return compared(trial, book.query(*trial.metrics, **trial.question))
+        except Refused as error:
+            return f"refused: {error.message}", ()
+
+
+def _refused(book: Book, trial: Trial, wanted: str) -> str:
+    """Why a question was not refused as it should be. No row is needed for that, so none is collected."""
+    try:
+        book.query(*trial.metrics, **trial.question)
+    except Refused as error:
+        return "" if wanted in error.message else f"refused, but not for that: {error.message}"
+    except QueryError as error:
+        if not error.message.startswith("nothing of"):
+            raise
+    return f"it was to be refused ({wanted}) and is answered"
+
+
+def compared(trial: Trial, result: Result) -> tuple[str, Sequence[str]]:
+    """What is expected held against what came: only the columns that are named, in the order of the answer."""
+    expected = trial.expect
+    if not isinstance(expected, list):
+        expected = [{trial.metrics[0]: expected}]
+    named = list(dict.fromkeys(name for row in expected for name in row))
+    known = {c.name for c in result.columns} | {"complete", "days", "days_expected", "approximate", "total"}
+    if unknown := [name for name in named if name not in known]:
+        return f"the answer has no {unknown[0]!r}; it has {', '.join(c.name for c in result.columns)}", ()
+    # As the test says it, so that a line of the difference can be pasted.
+    none = {c.name: "" for c in result.dimension_columns}
+    came = [{n: none.get(n) if row.get(n) is None else row[n] for n in named} for row in result.rows()]
+    same = len(came) == len(expected) and all(
+        _same(wanted.get(name), row[name]) for wanted, row in zip(expected, came, strict=True) for name in wanted
+    )
+    if same:
+        return "", ()
+    rows = "row" if len(expected) == 1 else "rows"
+    return f"expected {len(expected)} {rows}, {len(came)} came" if len(came) != len(
+        expected
+    ) else "other values came", [
+        line.rstrip() for line in ndiff(_lines(expected), _lines(came)) if not line.startswith("?")
+    ]
+
+
+def _same(wanted: Any, came: Any) -> bool:
+    if wanted == NULL or came is None:
+        return came is None and wanted in (NULL, None)
+    if isinstance(came, float) and isinstance(wanted, int | float | Decimal):
+        return abs(came - float(wanted)) <= CLOSE * max(abs(came), abs(float(wanted)))
+    if isinstance(came, date):
+        return str(came) == str(wanted)
+    return bool(came == wanted)
+
+
+def _lines(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """A line a row, as the test file would say it."""
+    shown = [", ".join(f"{name} = {_text(value)}" for name, value in row.items() if name != "notes") for row in rows]
+    return [f"{{ {row} }}" for row in shown]
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return f'"{NULL}"'
+    if isinstance(value, bool):
+        return str(value).lower()
+    return plain_number(value) if isinstance(value, int | float | Decimal) else f'"{value}"'

@@ -1,0 +1,22 @@
+"""Whether all is well: status, alerts, the audit of old days, and what starts a run every day."""
+
+from __future__ import annotations
+
+from tallybook._door import opened
+
+__getattr__, __dir__ = opened(
+    __name__,
+    {
+        "schedule.daemon": (
+            "DaemonContext",
+            "serve_daily",
+        ),
+        "alerting": ("Alerting",),
+        "alerts.known": ("Known", "after"),
+        "alerts.message": ("OVER", "command_of", "grouped", "named", "plain"),
+        "health": ("COLLECT", "RUNS", "Status", "status"),
+        "recount": ("Audit", "audit"),
+        "schedule.job": ("ScheduleFile", "comment", "job_of", "shell"),
+        "schedule.schedulers": ("files_for",),
+    },
+)

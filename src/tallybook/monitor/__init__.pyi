@@ -1,0 +1,20 @@
+# The names of this door, for type checkers: those of __init__.py.
+from tallybook.monitor.alerting import Alerting as Alerting
+from tallybook.monitor.alerts.known import Known as Known, after as after
+from tallybook.monitor.alerts.message import (
+    OVER as OVER,
+    command_of as command_of,
+    grouped as grouped,
+    named as named,
+    plain as plain,
+)
+from tallybook.monitor.health import COLLECT as COLLECT, RUNS as RUNS, Status as Status, status as status
+from tallybook.monitor.recount import Audit as Audit, audit as audit
+from tallybook.monitor.schedule.daemon import DaemonContext as DaemonContext, serve_daily as serve_daily
+from tallybook.monitor.schedule.job import (
+    ScheduleFile as ScheduleFile,
+    comment as comment,
+    job_of as job_of,
+    shell as shell,
+)
+from tallybook.monitor.schedule.schedulers import files_for as files_for

@@ -1,0 +1,253 @@
+"""Puts in sequence what alerts need: look what is not well, keep it, tell it, keep that it was told."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from datetime import date
+from statistics import median
+from typing import TYPE_CHECKING, Any
+
+from tallybook.collect import Ended
+from tallybook.config import alert_name, mask
+from tallybook.core import (
+    LEVEL,
+    ONE_DAY,
+    AlertReport,
+    Busy,
+    DestinationError,
+    Metric,
+    Quiet,
+    TallybookError,
+    calendar,
+    isolated,
+)
+from tallybook.monitor.alerts.causes import Findings, Observations, look as findings_of
+from tallybook.monitor.alerts.known import (
+    Due,
+    Known,
+    after as known_after,
+    as_kept,
+    as_known,
+    due as due_for,
+    told as marked_told,
+    waiting,
+    without_strangers,
+)
+from tallybook.monitor.alerts.message import Message, message as message_of, trial as trial_message
+from tallybook.monitor.alerts.revised import Sizes
+from tallybook.monitor.alerts.usual import PERIODS_ABOVE, RIGHT_BEFORE, DailySeries
+from tallybook.monitor.health import COLLECT, RUNS, last_word
+from tallybook.monitor.notify import beat, send
+from tallybook.storage import Lease
+
+if TYPE_CHECKING:
+    from tallybook.book import Book
+
+JOB = "alerts"
+LEASE_SECONDS = 120.0
+PATIENCE_SECONDS = 15.0
+SPARE_DAYS = 7
+
+
+class Alerting:
+    """The alerts of a book."""
+
+    def __init__(self, book: Book) -> None:
+        self.book = book
+        self.settings = book.project.catalog.alerts
+        zone = book.project.catalog.book.timezone
+        self.quiet = Quiet(*self.settings.quiet, zone) if self.settings.quiet else None
+
+    # -- telling
+
+    def after_a_run(self, ended: Ended, *, whole: bool) -> AlertReport:
+        """Tell, and after a run of everything give a sign of life. Nothing that goes wrong here is the run's fault: it
+        ends as it would."""
+        report = AlertReport()
+        try:
+            report = self.tell(ended)
+        except Busy as busy:
+            report.failed.append({"to": "everybody", "error": busy.message, "hint": busy.hint})
+        except Exception as error:  # noqa: BLE001  told, and tried again by the next run
+            said = error.message if isinstance(error, TallybookError) else f"{type(error).__name__}: {error}"
+            report.failed.append({"to": "everybody", "error": mask(said, self.book.project)})
+        if self.settings.heartbeat and whole:
+            report.heartbeat = self.beat(well=ended.well)
+        return report
+
+    def tell(self, ended: Ended | None = None) -> AlertReport:
+        """Look, and tell everybody what they have not heard. Safe to call again and to kill: what was seen is kept
+        before it is sent, and what was sent right after. Raises Busy when another process tells for too long."""
+        report, ledger = AlertReport(), self.book.store.ledger
+        if not self.settings.to:
+            return report
+        lease = self._only_us()
+        try:
+            self._tell(lease, self.look(ended), report)
+        finally:
+            ledger.release(lease)
+        return report
+
+    def _only_us(self) -> Lease:
+        """The right to tell. Another process that tells just now has perhaps looked before our run ended: it is waited
+        for, and what it left is told."""
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while True:
+            try:
+                return self.book.store.ledger.acquire(JOB, now=self.book.clock(), seconds=LEASE_SECONDS)
+            except Busy:
+                if time.monotonic() > deadline:
+                    said = "another process of this book is telling what is not well"
+                    raise Busy(
+                        said, hint="what it leaves is told by the next run, or: tallybook alerts --send"
+                    ) from None
+            time.sleep(0.2)
+
+    def _tell(self, lease: Lease, look: Findings, report: AlertReport) -> None:
+        now = self.book.clock()
+        before = self.known()
+        known = known_after(without_strangers(before, self.settings.to), look, now)
+        self._keep(before, known, lease)
+        for address in self.settings.to:
+            if heard := due_for(known, address, self.quiet, now):
+                self.book.store.ledger.renew(lease, now=self.book.clock(), seconds=LEASE_SECONDS)
+                if self._sent(address, self._message(heard), report):
+                    after = marked_told(known, heard, address)
+                    self._keep(known, after, lease)
+                    known = after
+                    report.told.append(
+                        {"to": alert_name(address), "problems": len(heard.begun), "recovered": len(heard.ended)}
+                    )
+        report.waiting = waiting(known, self.settings.to, now)
+        if report.waiting and self.quiet and self.quiet.at(now):
+            report.quiet_until = self.quiet.ends(now)
+
+    def _message(self, heard: Due) -> Message:
+        book = self.book.project.catalog.book
+        return message_of(heard, book=book.name, zone=book.timezone, now=self.book.clock())
+
+    def _sent(self, address: str, message: Message, report: AlertReport) -> bool:
+        try:
+            send(address, message)
+        except DestinationError as error:
+            report.failed.append(self._failure(address, error))
+            return False
+        return True
+
+    def _failure(self, address: str, error: TallybookError) -> dict[str, Any]:
+        told = {"to": alert_name(address), "error": mask(error.message, self.book.project)}
+        return told | ({"hint": mask(error.hint, self.book.project)} if error.hint else {})
+
+    def try_out(self) -> AlertReport:
+        """Send a test to every address."""
+        report, name = AlertReport(), self.book.project.catalog.book.name
+        message = trial_message(book=name, now=self.book.clock())
+        for address in self.settings.to:
+            if self._sent(address, message, report):
+                report.told.append({"to": alert_name(address)})
+        return report
+
+    def beat(self, *, well: bool) -> str:
+        """Give a sign of life; how that went, in a word."""
+        try:
+            return "sent" if beat(self.settings.heartbeat, well=well) else ""
+        except DestinationError as error:
+            return f"failed: {mask(error.message, self.book.project)}"
+
+    # -- what is kept
+
+    def known(self) -> dict[str, Known]:
+        if not self.book.held.there:
+            return {}
+        return {cause: as_known(state) for cause, state in self.book.store.ledger.alerts().items()}
+
+    def _keep(self, before: Mapping[str, Known], after: Mapping[str, Known], lease: Lease) -> None:
+        """Only what is another: most looks find nothing new."""
+        changed = {id_: one for id_, one in after.items() if before.get(id_) != one}
+        gone = [id_ for id_ in before if id_ not in after]
+        if changed or gone:
+            metrics = [one.cause.metric for one in changed.values() if one.cause.metric]
+            keys = self.book.held.keys(metrics)
+            kept = {id_: (keys.get(one.cause.metric or ""), as_kept(one)) for id_, one in changed.items()}
+            self.book.store.ledger.keep_alerts(kept, gone, lease=lease)
+
+    # -- looking
+
+    def look(self, ended: Ended | None = None) -> Findings:
+        """What is not well now. Reads the book, and writes nothing."""
+        book, about = self.book, self.settings.about
+        runs = [run for run in book.runs(RUNS) if run["what"] == COLLECT]
+        watched = [m for m in book.project.catalog.metrics.values() if m.alerts and not m.derived]
+        valued = {"stopped", "unusual", "revised"} & set(about)
+        series = self.series(watched) if valued and book.held.there else {}
+        report, crash = (ended.report, ended.crash) if ended else (None, None)
+        deliveries = report.deliveries if report else []
+        facts = Observations(
+            catalog=book.project.catalog,
+            status=book.status(),
+            series=series if {"stopped", "unusual"} & valued else {},
+            words={name: last_word(name, runs) for name in book.project.catalog.metrics},
+            sizes=self.sizes(series, runs) if "revised" in about else {},
+            crash=(mask(crash.message, book.project), mask(crash.hint, book.project)) if crash else None,
+            failed={
+                d.delivery: (mask(d.error or "", book.project), d.hint) for d in deliveries if d.failed and not d.busy
+            },
+            kept_back=frozenset(d.delivery for d in deliveries if d.busy),
+        )
+        return findings_of(facts, self.settings)
+
+    def series(self, metrics: Sequence[Metric]) -> dict[str, DailySeries]:
+        """The daily values of each metric as it is declared now: of days that are over and were collected, not of
+        those that were imported."""
+        keys = self.book.held.keys([metric.name for metric in metrics])
+        known = self.book.held.snapshot(keys, None)
+        found = {}
+        for metric in metrics:
+            own, _ = self.book.held.coverages(metric, keys[metric.name], known)
+            if own.stretches:
+                # What has no right answer by day, or cannot be read, has no usual one; the others are looked at.
+                with suppress(TallybookError), isolated():
+                    found[metric.name] = self._series(metric, own.stretches)
+        return found
+
+    def _series(self, metric: Metric, covered: Sequence[tuple[date, date]]) -> DailySeries:
+        last = min(covered[-1][1], self.book.today - ONE_DAY)
+        first = last - (PERIODS_ABOVE * self.settings.unusual_history + RIGHT_BEFORE + SPARE_DAYS) * ONE_DAY
+        rows = self.book.query(metric.name, from_=max(first, covered[0][0]), to=last, fill=True).rows()
+        days = {day for a, b in covered for day in calendar.days(max(a, first), b)}
+        values = {row["period"]: row[metric.name] for row in rows if row["complete"] and row["period"] in days}
+        counted = _counts(metric)
+        return DailySeries(
+            metric=metric.name,
+            level=metric.kind == LEVEL,
+            counted=counted,
+            adds=metric.adds_up or counted,
+            values={day: None if value is None else float(value) for day, value in values.items()},
+        )
+
+    def sizes(self, series: Mapping[str, DailySeries], runs: Sequence[Mapping[str, Any]]) -> dict[str, Sizes]:
+        """By how much each of the latest runs changed each metric, the oldest first."""
+        about = {name: _runs_of(name, runs) for name in series}
+        first = min((run for several in about.values() for run in several), default=0)
+        revised = self.book.store.ledger.revised(first) if first else {}
+        keys, found = self.book.held.keys(list(series)), {}
+        for name, numbers in about.items():
+            usual = median([abs(v) for v in series[name].values.values() if v] or [0])
+            if numbers and usual:
+                changed = [revised.get((keys[name], run), (0.0, None)) for run in numbers]
+                found[name] = Sizes(shares=[size / usual for size, _ in changed], day=changed[-1][1])
+        return found
+
+
+def _counts(metric: Metric) -> bool:
+    """Whether its values count things, one thing or different ones."""
+    parsed = metric.parsed
+    linear = parsed is not None and parsed.linear and metric.second is None
+    return linear and parsed is not None and all(slot.agg in ("count", "count_distinct") for slot in parsed.slots)
+
+
+def _runs_of(metric: str, runs: Sequence[Mapping[str, Any]]) -> list[int]:
+    """The runs that collected it, the oldest first."""
+    return [run["run"] for run in reversed(runs) if last_word(metric, [run]).get("days")]

@@ -1,0 +1,96 @@
+"""GitHub Actions: a workflow."""
+
+from __future__ import annotations
+
+import json
+
+from tallybook.core import SchedulerKind, cron_of
+from tallybook.monitor.schedule.job import Job, ScheduleFile, comment
+
+
+class Github:
+    kind = SchedulerKind(name="github", title="GitHub Actions")
+
+    def files(self, job: Job) -> tuple[ScheduleFile, ...]:
+        """One workflow, for the default branch of the repository."""
+        head = comment(
+            job.says,
+            "",
+            "Put it into .github/workflows/ of the repository that holds tallybook.toml, on the default branch; try it with",
+            f"  gh workflow run {job.slug}.yml",
+            *_secrets(job),
+            "",
+            "GitHub starts workflows late when it is busy, and sometimes leaves one out; the next run collects both days. In "
+            "a public repository without commits for 60 days schedules are switched off.",
+            *_disk(job),
+        )
+        return (ScheduleFile(f"{job.slug}.yml", f"{head}\n{_workflow(job)}"),)
+
+
+def _secrets(job: Job) -> tuple[str, ...]:
+    if not job.away:
+        return ()
+    names = (f"  gh secret set {name}" + (" (if you have it)" if optional else "") for name, optional in job.away)
+    return ("", "Its secrets are those of the repository, under the same names; each line asks for a value:", *names)
+
+
+def _disk(job: Job) -> tuple[str, ...]:
+    if job.lasts:
+        return ()
+    kept = (
+        "The machine is thrown away after each run, so the book is kept in the cache of the repository. What is not used "
+        "for a week is deleted there: then everything is collected again from `start`, but numbers of what only its "
+        "present shows (levels without time) have lost their past."
+    )
+    return ("", kept)
+
+
+def _workflow(job: Job) -> str:
+    q = json.dumps
+    lines = [
+        f"name: {q(f'Metrics of {job.book}', ensure_ascii=False)}",
+        "on:",
+        "  schedule:",
+        f"    - cron: {q(cron_of(job.at))}",
+        f"      timezone: {q(job.zone)}",
+        "  workflow_dispatch:",
+        "permissions:",
+        "  contents: read",
+        "# One after the other: two would each have a book of its own.",
+        "concurrency:",
+        f"  group: {job.slug}",
+        "  cancel-in-progress: false",
+        "jobs:",
+        "  run:",
+        "    runs-on: ubuntu-latest",
+        "    timeout-minutes: 180",
+        "    steps:",
+        "      - uses: actions/checkout@v6",
+        "      - uses: actions/setup-python@v6",
+        "        with:",
+        '          python-version: "3.13"',
+        f"      - run: {q(f'pip install {job.requirements}')}",
+        *([] if job.lasts else _cache(job, "restore")),
+        f"      - run: {q(job.there, ensure_ascii=False)}",
+        *_env(job),
+        *([] if job.lasts else _cache(job, "save")),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _cache(job: Job, what: str) -> list[str]:
+    key = f"{job.slug}-book"
+    return [
+        *(["      # Also of a run in which some metrics failed."] if what == "save" else []),
+        f"      - uses: actions/cache/{what}@v5",
+        *(["        if: always()"] if what == "save" else []),
+        "        with:",
+        f"          path: {json.dumps(job.store_there, ensure_ascii=False)}",
+        f"          key: {key}-${{{{ github.run_id }}}}-${{{{ github.run_attempt }}}}",
+        *([f"          restore-keys: {key}-"] if what == "restore" else []),
+    ]
+
+
+def _env(job: Job) -> list[str]:
+    found = [f"          {name}: ${{{{ secrets.{name} }}}}" for name, _ in job.away]
+    return ["        env:", *found] if found else []

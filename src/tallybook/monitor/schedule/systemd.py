@@ -1,0 +1,89 @@
+"""systemd: a service and the timer that starts it."""
+
+from __future__ import annotations
+
+from tallybook.core import SchedulerKind
+from tallybook.monitor.schedule.job import Job, ScheduleFile, comment, secrets_in_dotenv
+
+PLACE = "/etc/systemd/system"
+
+
+class Systemd:
+    kind = SchedulerKind(name="systemd", title="systemd")
+
+    def files(self, job: Job) -> tuple[ScheduleFile, ...]:
+        """`NAME.service` and `NAME.timer`."""
+        service, timer = f"{job.slug}.service", f"{job.slug}.timer"
+        install = (
+            f"  sudo cp {service} {timer} {PLACE}/",
+            f"  sudo systemctl daemon-reload && sudo systemctl enable --now {timer}",
+        )
+        head = comment(
+            job.says,
+            "",
+            f"{service} and {timer} belong into {PLACE}:",
+            *install,
+            f"What it did: journalctl -u {service}. When it is next due: systemctl list-timers {timer}. Without root both "
+            "belong into ~/.config/systemd/user, without the line User=, with `systemctl --user` and once "
+            "`loginctl enable-linger`.",
+            "",
+            *secrets_in_dotenv(job, "systemd"),
+        )
+        return (
+            ScheduleFile(service, head + "\n" + _service(job)),
+            ScheduleFile(timer, comment(job.says) + "\n" + _timer(job)),
+        )
+
+
+def _service(job: Job) -> str:
+    program, *arguments = job.here
+    command = " ".join((_quoted(program, dollar="$"), *map(_quoted, arguments)))
+    return "\n".join(
+        [
+            "[Unit]",
+            f"Description=Metrics of {_specifiers(' '.join(job.book.split()))}, collected by Tallybook",
+            "Wants=network-online.target",
+            "After=network-online.target",
+            "",
+            "[Service]",
+            "Type=oneshot",
+            *([f"User={job.user}"] if job.user else []),
+            f"ExecStart={command}",
+            "# Another run is at work: not an error.",
+            "SuccessExitStatus=5",
+            "# Asked to stop, a run needs a moment to give back what it holds.",
+            "TimeoutStopSec=2min",
+            "Nice=10",
+            "NoNewPrivileges=true",
+            "",
+        ]
+    )
+
+
+def _timer(job: Job) -> str:
+    return "\n".join(
+        [
+            "[Unit]",
+            f"Description=Every day at {job.clock} in {job.zone}",
+            "",
+            "[Timer]",
+            f"OnCalendar=*-*-* {job.clock}:00 {job.zone}",
+            "# What was due while the machine was off is made up for when it starts.",
+            "Persistent=true",
+            "RandomizedDelaySec=5min",
+            "",
+            "[Install]",
+            "WantedBy=timers.target",
+            "",
+        ]
+    )
+
+
+def _quoted(argument: str, dollar: str = "$$") -> str:
+    """One word of ExecStart. Only in the first, the program, a dollar sign stands for itself."""
+    escaped = argument.replace("\\", "\\\\").replace('"', '\\"').replace("$", dollar)
+    return f'"{_specifiers(escaped)}"'
+
+
+def _specifiers(text: str) -> str:
+    return text.replace("%", "%%")

@@ -1,0 +1,127 @@
+"""From which tables and columns a metric is made, also through the metrics it is made of. Reads declarations only."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from tallybook.core import Catalog, Metric, SourceError, isolated, quiet
+
+Columns = dict[str, set[str]]
+"""{table: columns}; columns whose table cannot be told without the database stand under ''."""
+
+
+def lineage(catalog: Catalog, name: str, dialects: Mapping[str, str]) -> dict[str, Any]:
+    """The tree below one metric: `metric`, and `made_of` trees or `source`, `tables` {table: columns}.
+
+    `dialects` is the SQL of each source. SQL that cannot be read here is told in `unread`, never guessed at."""
+    metric = catalog.metrics[name]
+    if metric.derived:
+        assert metric.parsed is not None
+        operands = dict.fromkeys(o.metric for o in metric.parsed.operands)
+        made_of = [lineage(catalog, operand, dialects) for operand in operands]
+        return {"metric": name, "measure": metric.measure, "made_of": made_of}
+    tree: dict[str, Any] = {
+        "metric": name,
+        "measure": metric.steps if metric.per else metric.measure,
+        "source": metric.source,
+    }
+    if metric.function:
+        return tree | {"function": metric.function, "tables": {}}
+    tables, unread = _tables(metric, dialects.get(metric.source or "", "duckdb"))
+    tree["tables"] = {table: sorted(columns) for table, columns in sorted(tables.items())}
+    return tree | ({"unread": unread} if unread else {})
+
+
+def used_by(catalog: Catalog, name: str) -> list[str]:
+    """The derived metrics that `name` is a part of, directly or through others."""
+    return [other for other in catalog.metrics if other != name and name in _below(catalog, other)]
+
+
+def _below(catalog: Catalog, name: str) -> set[str]:
+    parsed = catalog.metrics[name].parsed
+    if not catalog.metrics[name].derived or parsed is None:
+        return set()
+    return {below for o in parsed.operands for below in {o.metric, *_below(catalog, o.metric)}}
+
+
+def _tables(metric: Metric, dialect: str) -> tuple[Columns, list[str]]:
+    """({table: columns}, texts that could not be read)."""
+    unread: list[str] = []
+    named = [
+        metric.time,
+        metric.from_,
+        metric.until,
+        metric.received,
+        metric.changed,
+        metric.per,
+        *metric.by,
+        *metric.series,
+    ]
+    columns = {column for column in named if column}
+    for text in _expressions(metric):
+        found = _columns_of(text, dialect)
+        if found is None:
+            unread.append(text)
+        columns |= found or set()
+    if metric.table is not None:
+        return {metric.table: columns}, unread
+    within = _columns_of_query(metric.sql or "", dialect)
+    return ({}, [*unread, metric.sql or ""]) if within is None else (within, unread)
+
+
+def _expressions(metric: Metric) -> list[str]:
+    slots = metric.parsed.slots if metric.parsed else ()
+    return [text for text in (metric.where, *(t for slot in slots for t in (*slot.args, slot.filter))) if text]
+
+
+def _columns_of(text: str, dialect: str) -> set[str] | None:
+    from sqlglot import exp, parse_one
+
+    quiet("sqlglot")
+    try:
+        with isolated():
+            return {column.name for column in parse_one(text, dialect=dialect).find_all(exp.Column)}
+    except SourceError:
+        return None
+
+
+def _columns_of_query(sql: str, dialect: str) -> Columns | None:
+    """Every column that is read anywhere in the query, under the table it is of."""
+    import re
+
+    from sqlglot import parse_one
+    from sqlglot.optimizer.scope import traverse_scope
+
+    found: Columns = {}
+    quiet("sqlglot")
+    try:
+        with isolated():
+            # The bounds of the days stand for values, which name no column.
+            for scope in traverse_scope(parse_one(re.sub(r"\{\{.*?\}\}", "NULL", sql), dialect=dialect)):
+                _add_scope(scope, found)
+    except SourceError:
+        return None
+    return found
+
+
+def _add_scope(scope: Any, found: Columns) -> None:
+    from sqlglot import exp
+
+    tables = {alias: _full_name(s) for alias, s in scope.sources.items() if isinstance(s, exp.Table)}
+    for table in tables.values():
+        found.setdefault(table, set())
+    if scope.expression.args.get("expressions") and any(e.is_star for e in scope.expression.expressions):
+        for table in tables.values():
+            found[table].add("*")
+    for column in scope.columns:
+        if column.table in tables:
+            found[tables[column.table]].add(column.name)
+        elif not column.table and len(scope.sources) == 1 and tables:
+            found[next(iter(tables.values()))].add(column.name)
+        elif not column.table and tables:
+            found.setdefault("", set()).add(column.name)
+
+
+def _full_name(table: Any) -> str:
+    return ".".join(part for part in (table.catalog, table.db, table.name) if part)

@@ -1,0 +1,96 @@
+"""What an answer stands on: the points of one version, which days are covered, and where the calendar stands."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date
+from typing import TYPE_CHECKING, Any
+
+from tallybook.core import Bound, Catalog, calendar
+from tallybook.storage import widened
+
+if TYPE_CHECKING:
+    import duckdb
+
+    from tallybook.query.merge import Parts, Points
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """Covered days as stretches (first, last), in order and apart; `instants`: when a snapshot day was seen."""
+
+    stretches: tuple[tuple[date, date], ...] = ()
+    instants: Mapping[date, str] = field(default_factory=dict)
+
+    def holds(self, day: date) -> bool:
+        place = bisect_right(self.stretches, (day, date.max)) - 1
+        return place >= 0 and day <= self.stretches[place][1]
+
+    def count(self, first: date, last: date) -> int:
+        """How many days of first … last are covered."""
+        return sum((min(b, last) - max(a, first)).days + 1 for a, b in self.stretches if a <= last and b >= first)
+
+    def first_in(self, first: date, last: date) -> date | None:
+        return next((max(a, first) for a, b in self.stretches if a <= last and b >= first), None)
+
+    def last_in(self, first: date, last: date) -> date | None:
+        return next((min(b, last) for a, b in reversed(self.stretches) if a <= last and b >= first), None)
+
+    def __and__(self, other: Coverage) -> Coverage:
+        common = [(max(a, c), min(b, d)) for a, b in self.stretches for c, d in other.stretches if a <= d and c <= b]
+        return Coverage(tuple(sorted(common)), {**self.instants, **other.instants})
+
+    def sql(self, column: str) -> str:
+        """The condition that a day is covered, in the engine's SQL."""
+        if not self.stretches:
+            return "FALSE"
+        return "(" + " OR ".join(f"{column} BETWEEN DATE '{a}' AND DATE '{b}'" for a, b in self.stretches) + ")"
+
+
+def joined(stretches: Sequence[tuple[date, date]]) -> tuple[tuple[date, date], ...]:
+    """Stretches in order, neighbours made one."""
+    return tuple(calendar.joined(stretches))
+
+
+@dataclass(kw_only=True)
+class QueryContext:
+    """Everything `answer` needs besides the question. `relation(kind, key, first, last)` is points,
+    of `kind` TOTALS additive ones.
+
+    `running` is the day that a live answer saw only a part of; `whys`: why a metric has no points at all."""
+
+    catalog: Catalog
+    engine: duckdb.DuckDBPyConnection
+    relation: Callable[[str, str, date, date], Points]
+    bounds: Mapping[str, Bound]
+    coverage: Mapping[str, Coverage]
+    last_closed: date
+    version: int
+    running: date | None = None
+    running_until: str = ""
+    whys: Mapping[str, str] = field(default_factory=dict)
+    gone: Mapping[tuple[str, str], Coverage] = field(default_factory=dict)
+    """Days of each (metric, definition) that are covered no longer, although their points are still in the files."""
+    past: Mapping[str, tuple[Bound, Coverage]] = field(default_factory=dict)
+    """Of metrics that let imported history answer: its definition and days."""
+    statements: list[str] = field(default_factory=list)
+    merged: dict[Any, Any] = field(default_factory=dict)
+    """Totals of metrics that were merged together in one pass, by (query, metric)."""
+
+    def rows(self, sql: str) -> list[tuple[Any, ...]]:
+        self.statements.append(sql)
+        return self.engine.execute(sql).fetchall()
+
+    def merged_rows(self, parts: Parts, build: Callable[[Parts], str]) -> list[tuple[Any, ...]]:
+        """The rows of the statement that `build` makes of `parts`, in the wide form where numbers overflow."""
+        return widened(lambda wide: self.rows(build(replace(parts, wide=wide))))
+
+    def covered(self, name: str) -> Coverage:
+        """The days that all the metrics cover of which `name` is made."""
+        found: Coverage | None = None
+        for operand in self.catalog.operands(name):
+            own = self.coverage.get(operand, Coverage())
+            found = own if found is None else found & own
+        return found or Coverage()

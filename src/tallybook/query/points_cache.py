@@ -1,0 +1,162 @@
+"""Points files as relations of the engine; those asked for again are kept in memory."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from datetime import date
+from typing import TYPE_CHECKING
+
+from tallybook.core import ADDITIVE, MERGE, SCHEMAS, BookError, columns
+from tallybook.query.merge import TOTALS, Points
+from tallybook.storage import widened
+
+if TYPE_CHECKING:
+    import duckdb
+
+    from tallybook.storage import PointsFile
+
+Relation = Callable[[str, str, date, date], Points]
+MOST_ROWS = 5_000_000
+"""Additive points of a version are kept in memory up to so many: about 100 bytes each."""
+
+
+@dataclass(kw_only=True)
+class CachedPoints:
+    """The additive points of a version in two tables of the engine, {ADDITIVE or TOTALS: its name}."""
+
+    version: int
+    tables: dict[str, str]
+    questions: int = 0
+    """That may still read them."""
+
+
+class PointsCache:
+    """The points of one version after another. The first question of a version reads files, the next memory.
+
+    Safe in several threads: one of them makes tables while the others read files, and those of an older version go with
+    the last question that may read them."""
+
+    def __init__(
+        self, connect: Callable[[], duckdb.DuckDBPyConnection], scan: Callable[[Sequence[PointsFile]], str]
+    ) -> None:
+        """`connect` makes another connection to the engine."""
+        self.connect, self.scan = connect, scan
+        self.closed = False
+        self._lock = threading.Lock()
+        self._asked = -1
+        self._kept: CachedPoints | None = None
+        self._making = False
+        self._numbers = itertools.count(1)
+
+    @contextmanager
+    def question(self) -> Iterator[Callable[[int, Sequence[PointsFile]], Relation]]:
+        """(version, files) → the relations of one question, which may be read until it ends."""
+        used: list[CachedPoints] = []
+
+        def relation(version: int, files: Sequence[PointsFile]) -> Relation:
+            kept = self._tables_of(version, [f for f in files if f.kind == ADDITIVE])
+            used.extend([kept] if kept else [])
+            return self._relation(kept, files)
+
+        try:
+            yield relation
+        finally:
+            for kept in used:
+                self._release(kept)
+
+    def forget(self) -> None:
+        """Keep nothing that was read until now."""
+        with self._lock:
+            old, self._kept, self._asked = self._kept, None, -1
+        self._drop_unused(old)
+
+    def _relation(self, kept: CachedPoints | None, files: Sequence[PointsFile]) -> Relation:
+        """(kind, metric, first, last) → a relation that holds all points of these, and maybe others."""
+
+        def found(kind: str, metric: str, first: date, last: date) -> Points:
+            if kept is not None and kind in kept.tables:
+                return Points(kept.tables[kind])
+            kind = ADDITIVE if kind == TOTALS else kind
+            there = [
+                f for f in files if f.kind == kind and f.metric in ("", metric) and f.first <= last and f.last >= first
+            ]
+            if not there:
+                return Points(_nothing(kind))
+            days = (min(f.first for f in there), max(f.last for f in there))
+            return Points(self.scan(there), apart=kind != ADDITIVE, days=days)
+
+        return found
+
+    # -- kept tables
+
+    def _tables_of(self, version: int, files: Sequence[PointsFile]) -> CachedPoints | None:
+        """The kept tables of a version, for one more question; they are made when it is asked for the second time."""
+        with self._lock:
+            if self._kept is not None and self._kept.version == version:
+                self._kept.questions += 1
+                return self._kept
+            again, self._asked = version == self._asked, version
+            if self._making or not again or not files or sum(f.rows for f in files) > MOST_ROWS:
+                return None
+            self._making = True
+        try:
+            made = self._made(version, files)
+            with self._lock:
+                old, self._kept = self._kept, made
+        except BookError:
+            # A file that this question may not need: each question reports by itself what it cannot read.
+            return None
+        finally:
+            self._making = False
+        self._drop_unused(old)
+        return made
+
+    def _release(self, kept: CachedPoints) -> None:
+        with self._lock:
+            kept.questions -= 1
+        self._drop_unused(kept)
+
+    def _drop_unused(self, kept: CachedPoints | None) -> None:
+        """Drop tables that no question reads, and no new one will."""
+        with self._lock:
+            if kept is None or kept is self._kept or kept.questions or self.closed:
+                return
+        with closing(self.connect()) as engine:
+            for name in kept.tables.values():
+                engine.execute(f"DROP TABLE IF EXISTS {name}")
+
+    def _made(self, version: int, files: Sequence[PointsFile]) -> CachedPoints:
+        number, names = next(self._numbers), ", ".join(columns(ADDITIVE))
+        kept = CachedPoints(
+            version=version, tables={kind: f"kept_{kind}_{number}" for kind in (ADDITIVE, TOTALS)}, questions=1
+        )
+        with closing(self.connect()) as engine:
+            engine.execute(
+                f"CREATE TABLE {kept.tables[ADDITIVE]} AS SELECT {names} FROM {self.scan(files)} "
+                "ORDER BY metric, definition, slot, day"
+            ).fetchall()
+            widened(lambda wide: _make_totals(engine, kept, wide))
+        return kept
+
+
+def _make_totals(engine: duckdb.DuckDBPyConnection, kept: CachedPoints, wide: bool) -> None:
+    """The additive points without their dimensions: one row for each slot and day, but for those of squares, which
+    have a K of their own; with `wide` all as they are."""
+    keys, points = "metric, definition, slot, day", kept.tables[ADDITIVE]
+    merged = ", ".join(f"{merge}({part}) AS {part}" for part, merge in MERGE.items())
+    select = f"SELECT {keys}, {', '.join(MERGE)}, k FROM {points}"
+    if not wide:
+        select += (
+            f" WHERE s2 IS NOT NULL UNION ALL BY NAME SELECT {keys}, {merged}, NULL::DOUBLE AS k "
+            f"FROM {points} WHERE s2 IS NULL GROUP BY ALL"
+        )
+    engine.execute(f"CREATE OR REPLACE TABLE {kept.tables[TOTALS]} AS FROM ({select}) ORDER BY {keys}").fetchall()
+
+
+def _nothing(kind: str) -> str:
+    typed = ", ".join(f"NULL::{type_} AS {name}" for name, type_ in SCHEMAS[kind])
+    return f"(SELECT {typed} WHERE FALSE)"

@@ -1,0 +1,324 @@
+"""A question as a value, checked against what is declared; a question with no right answer is refused here."""
+
+from __future__ import annotations
+
+import difflib
+import re
+import shlex
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+from decimal import Decimal
+
+from tallybook.core import FILTER, SHOWS, WEEKDAYS, Catalog, Delivery, Goal, Metric, QueryError, Refused, calendar
+from tallybook.query.ranges import ALL, MAX_GAP_DAYS, TO_DATE, Shift, check_window, parse_compare
+
+
+@dataclass(frozen=True, kw_only=True)
+class Filter:
+    """`dimension = value` or `dimension != value`; value None is null."""
+
+    dimension: str
+    equal: bool
+    value: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Having:
+    """Only rows in which `column` (a metric, or what it is compared with) is so."""
+
+    column: str
+    sign: str
+    value: Decimal
+
+
+@dataclass(frozen=True, kw_only=True)
+class Query:
+    """What is asked. Days are both included; `first`/`last` None: as far as is collected."""
+
+    metrics: tuple[str, ...]
+    scope: str = "day"
+    by: tuple[str, ...] = ()
+    where: tuple[Filter, ...] = ()
+    first: date | None = None
+    last: date | None = None
+    show: str | None = None
+    fill: bool = False
+    totals: bool = False
+    definition: str | None = None
+    week_starts: str = "monday"
+    window: str | None = None
+    compare: Shift | None = None
+    shift: Shift | None = None
+    """The same periods are answered from days so far back: the other side of a comparison."""
+    top: int | None = None
+    but: tuple[tuple[str, ...], tuple[tuple[str | None, ...], ...]] | None = None
+    """(dimensions, series of theirs that do not count): what is left beside the top."""
+    sort: tuple[str, ...] = ()
+    limit: int | None = None
+    having: tuple[Having, ...] = ()
+
+    @property
+    def window_said(self) -> str:
+        """The window in words, as part of a sentence."""
+        end = "the range" if self.scope == "all" else f"each {self.scope}"
+        if self.window == ALL:
+            return f"all days up to the end of {end}"
+        if self.window in TO_DATE:
+            return f"the {self.window} at the end of {end}"
+        return f"the {self.window} that end with {end}" if self.window else ""
+
+    @property
+    def spanned(self) -> bool:
+        """Whether rows are made of other days than those of their periods."""
+        return self.window is not None or self.shift is not None
+
+    @property
+    def week_start(self) -> int:
+        return WEEKDAYS.index(self.week_starts)
+
+
+def ask(
+    catalog: Catalog,
+    metrics: Sequence[str],
+    *,
+    scope: str = "day",
+    by: Sequence[str] = (),
+    where: Sequence[str] = (),
+    first: date | None = None,
+    last: date | None = None,
+    span: str | None = None,
+    show: str | None = None,
+    fill: bool = False,
+    totals: bool = False,
+    definition: str | None = None,
+    week_starts: str | None = None,
+    window: str | None = None,
+    compare: str | None = None,
+    top: int | None = None,
+    sort: Sequence[str] = (),
+    limit: int | None = None,
+    having: Sequence[str] = (),
+    today: date,
+) -> Query:
+    """A checked Query. `span` is "12 weeks" up to `last` or the last closed day.
+
+    Raises QueryError for what is not declared, Refused for what has no right answer."""
+    names, dims = _listed(metrics), _listed(by)
+    if not names:
+        raise QueryError("no metric is asked for", hint="`tallybook metrics` lists them")
+    for name in names:
+        _known(name, catalog.metrics, "metric", "`tallybook metrics` lists them")
+    _known(scope, calendar.SCOPES, "scope", f"one of {', '.join(calendar.SCOPES)}")
+    if show is not None:
+        _known(show, SHOWS, "show", f"one of {', '.join(SHOWS)}")
+    filters = tuple(parse_filter(text) for text in where)
+    range_ = {"--from": first, "--to": last, "--last": span}
+    asked = _arguments(names, {"--scope": scope, "--by": ",".join(dims) or None, "--where": tuple(where), **range_})
+    for name in names:
+        _check_dimensions(catalog, name, dims, [f.dimension for f in filters])
+        _check_show(catalog, name, show, asked)
+    week_starts = week_starts or catalog.book.week_starts
+    first, last = _range(first, last, span, week_starts, today)
+    if definition is not None and len(names) > 1:
+        raise QueryError(
+            "--definition goes with one metric", hint=f"tallybook query {names[0]} --definition {definition}"
+        )
+    query = Query(
+        metrics=names,
+        scope=scope,
+        by=dims,
+        where=filters,
+        first=first,
+        last=last,
+        show=show,
+        fill=fill,
+        totals=totals,
+        definition=definition,
+        week_starts=week_starts,
+        window=check_window(window) if window else None,
+        compare=parse_compare(compare, scope) if compare else None,
+        top=top,
+        sort=_listed(sort),
+        limit=limit,
+        having=tuple(parse_having(text) for text in having),
+    )
+    _check_shape(query, catalog)
+    return query
+
+
+def _listed(given: Sequence[str]) -> tuple[str, ...]:
+    """Words that are repeated or parted by commas, each once."""
+    return tuple(dict.fromkeys(part.strip() for one in given for part in one.split(",") if part.strip()))
+
+
+def _range(
+    first: date | None, last: date | None, span: str | None, week_starts: str, today: date
+) -> tuple[date | None, date | None]:
+    """The days that are asked for. Raises QueryError for a range that is none."""
+    if span is not None:
+        if first is not None:
+            raise QueryError("--from and --last cannot both say where to begin", hint="take one of them away")
+        closed = today - calendar.ONE_DAY
+        is_open = last is None or last > calendar.plus_days(today, MAX_GAP_DAYS)
+        until = closed if last is None or is_open else last
+        try:
+            first = calendar.last_span(span, until, _weekday(week_starts))[0]
+            last = last or until
+        except ValueError as error:
+            raise QueryError(str(error)) from None
+    if first and last and last < first:
+        raise QueryError(f"--to {last} is before --from {first}", hint=f"--from {last} --to {first}")
+    return first, last
+
+
+def compared(name: str) -> tuple[str, str]:
+    """What a comparison adds to a metric: its value then, and the change since as a fraction."""
+    return f"{name}_previous", f"{name}_change"
+
+
+def _check_shape(query: Query, catalog: Catalog) -> None:
+    _known(query.week_starts, WEEKDAYS, "weekday", f"one of {', '.join(WEEKDAYS)}")
+    if query.top is not None and not query.by:
+        raise QueryError("--top picks series, and there is one only", hint=f"--by DIM --top {query.top}")
+    for name, number in (("--top", query.top), ("--limit", query.limit)):
+        if number is not None and number < 1:
+            raise QueryError(f"{name} {number} leaves nothing", hint=f"{name} 10")
+    added = [word for name in query.metrics for word in compared(name)] if query.compare else []
+    for word in added:
+        if word in query.metrics or word in query.by:
+            raise QueryError(
+                f"--compare adds a column {word!r}, and there is one already", hint=f"ask for {word} alone"
+            )
+    numbers = [*query.metrics, *added]
+    for one in query.having:
+        _known(one.column, numbers, "column", f"--having knows {', '.join(numbers)}")
+    for key in query.sort:
+        there = ["period", *query.by, *numbers]
+        _known(key.removeprefix("-"), there, "column", f"--sort knows {', '.join(there)}, or -{numbers[0]}")
+
+
+EMPTY_TEXTS = ("''", '""')
+"""How the empty text is written in a filter: a value without a letter is null."""
+
+_HAVING = re.compile(
+    r"^\s*(?P<column>[A-Za-z_]\w*)\s*(?P<sign><=|>=|!=|<|>|=)\s*(?P<value>[-+]?\d+(\.\d+)?)\s*(?P<percent>%?)\s*$"
+)
+
+
+def parse_having(text: str) -> Having:
+    """`revenue < 0`, `signups_change <= -20%`. Raises QueryError with the form there is."""
+    found = _HAVING.match(text)
+    if not found:
+        raise QueryError(
+            f"--having {text!r} is not understood",
+            hint='write METRIC, one of < <= > >= = !=, and a number: "revenue < 0"',
+        )
+    value = Decimal(found["value"]) / (100 if found["percent"] else 1)
+    return Having(column=found["column"], sign=found["sign"], value=value)
+
+
+def parse_filter(text: str) -> Filter:
+    """`plan=pro`, `plan!=pro`, `plan=` (null), `plan=''` (the empty text). Raises QueryError with the forms there are."""
+    found = FILTER.match(text)
+    if not found:
+        hint = "write dim=value, dim!=value, dim= for null, or dim='' for the empty text"
+        raise QueryError(f"--where {text!r} is not understood", hint=hint)
+    value = None if found["value"] == "" else "" if found["value"] in EMPTY_TEXTS else found["value"]
+    return Filter(dimension=found["dim"], equal=found["sign"] == "=", value=value)
+
+
+def known_metric(catalog: Catalog, name: str) -> Metric:
+    """The metric called `name`. Raises QueryError with the nearest name there is."""
+    _known(name, catalog.metrics, "metric", "`tallybook metrics` lists them")
+    return catalog.metrics[name]
+
+
+def known_delivery(catalog: Catalog, name: str) -> Delivery:
+    """The delivery called `name`. Raises QueryError with the nearest name there is."""
+    _known(name, catalog.deliveries, "delivery", f"there are: {', '.join(catalog.deliveries) or 'none'}")
+    return catalog.deliveries[name]
+
+
+def known_goal(catalog: Catalog, name: str) -> Goal:
+    """The goal called `name`. Raises QueryError with the nearest name there is."""
+    _known(name, catalog.goals, "goal", f"there are: {', '.join(catalog.goals) or 'none'}")
+    return catalog.goals[name]
+
+
+def _known(name: str, known: Iterable[str], what: str, hint: str) -> None:
+    names = list(known)
+    if name in names:
+        return
+    close = difflib.get_close_matches(name, names, 1)
+    raise QueryError(f"there is no {what} {name!r}", hint=f"did you mean {close[0]!r}? {hint}" if close else hint)
+
+
+def _check_dimensions(catalog: Catalog, name: str, by: Sequence[str], where: Sequence[str]) -> None:
+    has = catalog.queryable_dims(name)
+    for asked in dict.fromkeys([*by, *where]):
+        if asked in has:
+            continue
+        metric = catalog.metrics[name]
+        if metric.derived:
+            lacking = [o for o in catalog.operands(name) if asked not in catalog.queryable_dims(o)]
+            if len(lacking) < len(catalog.operands(name)):
+                raise Refused(
+                    f"metric {name!r} cannot be split or filtered by {asked!r}: {', '.join(lacking)} lack{'s' * (len(lacking) == 1)} it",
+                    ask=f'add "{asked}" to by of {", ".join(f"[metrics.{o}]" for o in lacking)}',
+                )
+        close = difflib.get_close_matches(asked, has, 1)
+        listed = f"its dimensions: {', '.join(has) or 'none'}"
+        raise QueryError(
+            f"metric {name!r} has no dimension {asked!r}",
+            hint=f"did you mean {close[0]!r}? {listed}" if close else f'{listed}; declare it: by = ["{asked}"]',
+        )
+
+
+def _weekday(name: str) -> int:
+    _known(name, WEEKDAYS, "weekday", f"one of {', '.join(WEEKDAYS)}")
+    return WEEKDAYS.index(name)
+
+
+def _arguments(metrics: Sequence[str], options: Mapping[str, object]) -> str:
+    """A question as one types it, so that what to ask instead can be pasted."""
+    words = [",".join(metrics)]
+    for name, value in options.items():
+        for one in value if isinstance(value, tuple) else (value,):
+            words += [name, shlex.quote(str(one))] if one is not None else []
+    return " ".join(words)
+
+
+def _check_show(catalog: Catalog, name: str, show: str | None, asked: str) -> None:
+    metric = catalog.metrics[name]
+    if metric.derived:
+        if show is not None:
+            raise Refused(
+                f"{name!r} is made of other metrics, each rolled up in its own way; --show {show} has no one meaning for it",
+                ask=f'tallybook query {name}, or spell it in the formula: measure = "{show}(…) / …"',
+            )
+        return
+    meant = show or metric.default_show
+    if meant not in metric.shows:
+        why, instead = _refusal(metric, meant)
+        raise Refused(why, ask=f"tallybook query {asked} --show {' or --show '.join(instead)}")
+
+
+def _refusal(metric: Metric, show: str) -> tuple[str, tuple[str, ...]]:
+    """Why `show` has no right answer for a metric, and the shows that have."""
+    name = metric.name
+    if show == "total":
+        why = f"{name!r} is a level: it holds at the end of a day and does not add up over time; its daily values "
+        why += "summed over a week are 7 times too much, over a month 30 times"
+        return why, ("last", "average")
+    if show == "change":
+        why = f"{name!r} is a {metric.kind}: `change` is the last value minus the one before, of a level"
+        return why, ("total",)
+    why = "days with many facts and days with few would count the same"
+    if metric.per:
+        why = f"each {metric.per} counts with all its facts of a period, not day by day"
+    return f"the daily values of {name!r} ({metric.steps}) cannot be averaged: {why}", ("total",)
+
+
+def with_range(query: Query, first: date, last: date) -> Query:
+    return replace(query, first=first, last=last)

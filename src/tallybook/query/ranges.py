@@ -1,0 +1,166 @@
+"""The days behind each row: whole periods, rolling windows that end where a period does, and what they are compared with."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date
+
+from tallybook.core import (
+    DAYS,
+    MONTHS,
+    QueryError,
+    Refused,
+    calendar,
+    months_before,
+    parse_span,
+    period_start,
+    plus_days,
+)
+
+TO_DATE = {f"{unit} to date": unit for unit in ("week", "month", "quarter", "year")}
+ALL = "all"
+MAX_GAP_DAYS = 366
+"""Days before or after what is collected that an answer shows as gaps. A bound further away is clipped."""
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """The days `first` … `last` behind the row of the period `start` … `end`; `expected`: how many make it whole."""
+
+    start: date
+    end: date
+    first: date
+    last: date
+    expected: int
+
+
+@dataclass(frozen=True)
+class Shift:
+    """The distance back to what is compared with. `own_length`: the length of the range itself."""
+
+    days: int = 0
+    months: int = 0
+    own_length: bool = False
+
+    def of(self, first: date, last: date) -> tuple[date, date]:
+        """The days that correspond to `first` … `last`: both ends move by the same rule. One day stays one day."""
+        if self.months:
+            return last_before(first, self.months), last_before(last, self.months)
+        days = (last - first).days + 1 if self.own_length else self.days
+        return plus_days(first, -days), plus_days(last, -days)
+
+
+def last_before(day: date, months: int) -> date:
+    """As `months_before`, but the last day of a month corresponds to the last day of the other month."""
+    following = plus_days(day, 1)
+    return plus_days(months_before(following, months), -1) if following.day == 1 else months_before(day, months)
+
+
+# --- what is compared with -----------------------------------------------------------------------------
+
+
+def parse_compare(text: str, scope: str) -> Shift:
+    """`previous`, `year` or a span such as "1 month", for rows of `scope`.
+
+    `previous` is the period before. `year` is the year before, at day and week scope 52 weeks, so that weekdays
+    meet weekdays; "1 year" is the same date. Raises QueryError, and Refused where periods would not meet periods."""
+    word = " ".join(text.lower().split())
+    if word == "previous":
+        return _one(scope)
+    if word == "year":
+        return Shift(days=364) if scope in DAYS else Shift(months=12)
+    try:
+        number, unit = parse_span(text)
+    except ValueError:
+        raise QueryError(
+            f"--compare {text!r} is not understood", hint='write previous, year, or a span: --compare "1 month"'
+        ) from None
+    shift = Shift(months=number * MONTHS[unit]) if unit in MONTHS else Shift(days=number * DAYS[unit])
+    _check_meets(shift, scope, text)
+    return shift
+
+
+def _one(scope: str) -> Shift:
+    if scope == "all":
+        return Shift(own_length=True)
+    return Shift(days=DAYS[scope]) if scope in DAYS else Shift(months=MONTHS[scope])
+
+
+def _check_meets(shift: Shift, scope: str, text: str) -> None:
+    if scope in ("day", "all"):
+        return
+    meets = (
+        not shift.months and shift.days % 7 == 0
+        if scope == "week"
+        else not shift.days and shift.months % MONTHS[scope] == 0
+    )
+    if not meets:
+        instead = {"week": "4 weeks", "month": "1 month", "quarter": "1 quarter", "year": "1 year"}[scope]
+        raise Refused(
+            f"{text} before a {scope} begins no other {scope}: the days would not be like for like",
+            ask=f'--compare "{instead}", or --scope day',
+        )
+
+
+# --- windows ----------------------------------------------------------------------------------------------
+
+
+def check_window(text: str) -> str:
+    """The window in its one spelling. Raises QueryError with the forms there are."""
+    word = " ".join(text.lower().split())
+    if word == ALL or word in TO_DATE:
+        return word
+    try:
+        number, unit = parse_span(text)
+    except ValueError:
+        raise QueryError(
+            f"--window {text!r} is not understood",
+            hint=f'write a span as "28 days" or "2 months", {ALL}, or one of {", ".join(TO_DATE)}',
+        ) from None
+    return f"{number} {unit}{'s' if number > 1 else ''}"
+
+
+def window_start(window: str, last: date, week_start: int, earliest: date | None) -> date:
+    """The first day of a window that ends with `last`.
+
+    Months: the day after the same day so many months before, clamped at that month's end, as in
+    `day > last - interval '2 months'`."""
+    if window == ALL:
+        return min(earliest or last, last)
+    if window in TO_DATE:
+        return period_start(last, TO_DATE[window], week_start)
+    number, unit = parse_span(window)
+    if unit in MONTHS:
+        return plus_days(months_before(last, number * MONTHS[unit]), 1)
+    return plus_days(last, 1 - number * DAYS[unit])
+
+
+# --- spans -------------------------------------------------------------------------------------------------
+
+
+def spans(
+    first: date,
+    last: date,
+    scope: str,
+    week_start: int,
+    *,
+    window: str | None = None,
+    shift: Shift | None = None,
+    known: date,
+    earliest: date | None,
+) -> Iterator[Span]:
+    """A span for every period that touches `first` … `last`.
+
+    `known`: the last day that is over (or that a live answer sees a part of); `earliest`: the first covered day."""
+    for start, end in calendar.periods(first, last, scope, week_start):
+        begin, until = max(start, first), min(end, last)
+        expected = (end - start).days + 1
+        if window or shift:
+            until = min(until, known) if begin <= known else until
+            if shift:
+                begin, until = shift.of(begin, until)
+            if window:
+                begin = window_start(window, until, week_start, earliest)
+            expected = (until - begin).days + 1
+        yield Span(start, until if shift else end, begin, until, expected)

@@ -1,0 +1,312 @@
+"""What a book holds: the store where it is kept, once there is one, and of each metric its definitions and their
+days. Nothing here changes a book."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from datetime import date, datetime
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from tallybook.config import Project, check_owner
+from tallybook.core import IMPORTED, ONE_DAY, Bound, DeclarationError, Metric, QueryError, calendar, forks
+from tallybook.query.context import Coverage, QueryContext, joined
+from tallybook.query.questions import Query
+from tallybook.query.shared_engine import ReadSession, SharedEngine
+from tallybook.storage import TakenBack, VersionSnapshot, find_store, kept_under, open_store, taken_back
+
+if TYPE_CHECKING:
+    from tallybook.storage import Definition, PointsFile, Store
+
+
+class BookReader:
+    """The book of a project, as it is read."""
+
+    def __init__(self, project: Project, clock: Callable[[], datetime]) -> None:
+        self.project, self._clock = project, clock
+        self._lock = threading.RLock()
+        self._store: Store | None = None
+        self._elsewhere = threading.local()
+        self._engine = SharedEngine(self._scan)
+        forks.watch(self)
+
+    @property
+    def today(self) -> date:
+        """The running day in the book's zone."""
+        return calendar.day_of(self._clock(), self.project.catalog.book.timezone)
+
+    def close(self) -> None:
+        self._engine.close()
+        with self._lock:
+            if self._store is not None:
+                self._store.ledger.close()
+            self._store = None
+
+    def read_anew(self) -> None:
+        """Files that were read may have other points now."""
+        self._engine.read_anew()
+
+    def reading(self) -> AbstractContextManager[ReadSession]:
+        """What one question reads with."""
+        return self._engine.reading()
+
+    @property
+    def store(self) -> Store:
+        """The book where it is kept, made when it is not there."""
+        if (elsewhere := self._empty_store) is not None:
+            return elsewhere
+        with self._lock:
+            if self._store is None:
+                self._store = self._ours(open_store(self.project.place))
+                self._store.last_closed = self._last_closed
+            return self._store
+
+    def _last_closed(self) -> date:
+        return self.today - ONE_DAY
+
+    def _scan(self, files: Sequence[PointsFile]) -> str:
+        return self.store.scan(files)
+
+    @property
+    def _empty_store(self) -> Store | None:
+        """Where the calling thread only looks and there is no book yet: an empty one."""
+        found: Store | None = getattr(self._elsewhere, "store", None)
+        return found
+
+    @contextmanager
+    def only_reading(self) -> Iterator[None]:
+        """Where there is no book yet, an empty one elsewhere: who only looks makes none."""
+        from tallybook.storage import scratch_folder
+
+        if self.there:
+            yield
+            return
+        with scratch_folder() as elsewhere:
+            self._elsewhere.store = open_store(elsewhere)
+            try:
+                yield
+            finally:
+                self._elsewhere.store.ledger.close()
+                self._elsewhere.store = None
+
+    @property
+    def there(self) -> bool:
+        """Whether there is a book; looking does not make one."""
+        if self._empty_store is not None:
+            return True
+        with self._lock:
+            if self._store is None:
+                found = find_store(self.project.place)
+                if found is not None:
+                    self._store = self._ours(found)
+                    self._store.last_closed = self._last_closed
+            return self._store is not None
+
+    def _ours(self, store: Store) -> Store:
+        """A store that was opened, if its book is this project's. Raises DeclarationError."""
+        try:
+            check_owner(store, self.project.catalog.book)
+        except DeclarationError:
+            store.ledger.close()
+            raise
+        return store
+
+    # -- forks
+
+    def before_fork(self) -> None:
+        self._lock.acquire()
+
+    def after_fork_in_parent(self) -> None:
+        self._lock.release()
+
+    def after_fork_in_child(self) -> None:
+        self._lock = threading.RLock()
+
+    def version_at(self, day: date | None) -> int | None:
+        if day is None or not self.there:
+            return None
+        return self.store.ledger.version_at(calendar.end_of(day, self.project.catalog.book.timezone))
+
+    def keys(self, names: Sequence[str]) -> dict[str, str]:
+        """Under which name the points of each metric are kept."""
+        if not self.there:
+            return {name: name for name in names}
+        kept, catalog = self.store.ledger.metric_keys(), self.project.catalog
+        return {name: kept_under(kept, name, catalog.metrics[name].renamed_from) for name in names}
+
+    def snapshot(self, keys: Mapping[str, str], version: int | None) -> VersionSnapshot:
+        """What the ledger knows of these metrics, at a version or now."""
+        if not self.there:
+            return VersionSnapshot(version=0, files=(), coverage={}, definitions={})
+        known = self.store.snapshot(keys.values(), version=version)
+        return self.taken_back.without(known) if version is None else known
+
+    @property
+    def taken_back(self) -> TakenBack:
+        """The days that were collected under a clock that was ahead, until a run takes them back."""
+        if not self.there:
+            return TakenBack()
+        return taken_back(self.store.ledger, now=self._clock(), zone=self.project.catalog.book.timezone)
+
+    def bound(self, metric: Metric, key: str, known: VersionSnapshot, asked: str | None) -> Bound | None:
+        """The definition as it was last collected: today's declaration, or the one asked for."""
+        declared = metric.fingerprint(self.project.catalog.book.timezone, {})
+        for definition in known.definitions.get(key, ()):
+            if definition.id == asked or (asked is None and definition.declared == declared):
+                bound = msgspec.json.decode(definition.body, type=Bound)
+                if asked is not None:
+                    return bound
+                return msgspec.structs.replace(
+                    bound, metric=msgspec.structs.replace(metric, parsed=bound.metric.parsed)
+                )
+        if asked is not None:
+            there = ", ".join(f"{d.id} (since {d.created[:10]})" for d in known.definitions.get(key, ()))
+            raise QueryError(
+                f"metric {metric.name!r} has no definition {asked!r}", hint=f"there are: {there or 'none'}"
+            )
+        return None
+
+    def imported(self, key: str, known: VersionSnapshot) -> tuple[Bound, Coverage] | None:
+        """What was imported of a metric last, and its days."""
+        for definition in known.definitions.get(key, ()):
+            if definition.declared == IMPORTED:
+                stretches = known.coverage.get((key, definition.id), ())
+                bound = msgspec.json.decode(definition.body, type=Bound)
+                return bound, Coverage(joined([(s.first, s.last) for s in stretches]))
+        return None
+
+    def collected(self, key: str, known: VersionSnapshot) -> list[Definition]:
+        """The definitions under which a metric was collected, newest first: not those of imported values."""
+        return [d for d in known.definitions.get(key, ()) if d.declared != IMPORTED]
+
+    def why_unknown(self, name: str, key: str, known: VersionSnapshot) -> str:
+        older = self.collected(key, known)
+        if older:
+            return (
+                f"not collected under today's definition; known under {older[0].id}: "
+                f"tallybook query {name} --definition {older[0].id}, or collect again: tallybook run {name}"
+            )
+        return f"{name} was never collected: tallybook run"
+
+    def ground(self, question: Query, version: int | None, as_of: date | None, reading: ReadSession) -> QueryContext:
+        """What a question is answered from: the definitions and covered days of its metrics, and their points."""
+        catalog = self.project.catalog
+        names = list(dict.fromkeys(o for name in question.metrics for o in catalog.operands(name)))
+        keys = self.keys(names)
+        known = self.snapshot(keys, version)
+        bounds: dict[str, Bound] = {}
+        coverage: dict[str, Coverage] = {}
+        whys: dict[str, str] = {}
+        for name in names:
+            bound = self.bound(catalog.metrics[name], keys[name], known, question.definition)
+            if bound is None:
+                whys[name] = self.why_unknown(name, keys[name], known)
+                continue
+            _has_dimensions(bound, question)
+            bounds[name] = bound
+            stretches = known.coverage.get((bound.key, bound.definition), ())
+            instants = {s.first: s.instant for s in stretches if s.instant}
+            coverage[name] = Coverage(joined([(s.first, s.last) for s in stretches]), instants)
+        past = {
+            name: found
+            for name in names
+            if catalog.metrics[name].history and (found := self.imported(keys[name], known)) is not None
+        }
+        return QueryContext(
+            catalog=catalog,
+            engine=reading.engine,
+            relation=reading.relation(known.version, known.files),
+            bounds=bounds,
+            coverage=coverage,
+            last_closed=min(self.today, as_of or self.today) - ONE_DAY,
+            version=known.version,
+            whys=whys,
+            past=past,
+            gone=self._gone() if version is None else {},
+        )
+
+    def _gone(self) -> dict[tuple[str, str], Coverage]:
+        return {own: Coverage(tuple(calendar.stretches(sorted(days)))) for own, days in self.taken_back.days.items()}
+
+    def covered(self, key: str, definition: str | None, known: VersionSnapshot) -> Sequence[tuple[date, date]]:
+        """The collected days of a definition as (first, last) stretches."""
+        return joined([(s.first, s.last) for s in known.coverage.get((key, definition or ""), ())])
+
+    def coverages(self, metric: Metric, key: str, known: VersionSnapshot) -> tuple[Coverage, dict[str, Coverage]]:
+        """(the days known under today's definition, those of every other one)."""
+        bound = self.bound(metric, key, known, None)
+        every = {
+            definition: Coverage(joined([(s.first, s.last) for s in stretches]))
+            for (name, definition), stretches in known.coverage.items()
+            if name == key
+        }
+        own = every.pop(bound.definition, Coverage()) if bound else Coverage()
+        return own, every
+
+    def expected_from(self, metric: Metric, own: Coverage) -> date | None:
+        """The first day that should be there."""
+        begun = own.stretches[0][0] if own.stretches else None
+        return begun if metric.snapshot else metric.start or self.project.catalog.book.start or begun
+
+    def described(self, metric: Metric, key: str, known: VersionSnapshot) -> dict[str, Any]:
+        """A metric in plain values, with how much of it is collected under today's definition."""
+        bound = None if metric.derived else self.bound(metric, key, known, None)
+        stretches = (
+            joined([(s.first, s.last) for s in known.coverage.get((key, bound.definition), ())]) if bound else ()
+        )
+        days = sum((b - a).days + 1 for a, b in stretches)
+        return {
+            "metric": metric.name,
+            "kind": "derived" if metric.derived else metric.kind,
+            "source": metric.source,
+            "measure": metric.steps or None,
+            "by": list(self.project.catalog.queryable_dims(metric.name)),
+            "unit": metric.unit,
+            "show": "formula" if metric.derived else metric.default_show,
+            "title": metric.title,
+            "description": metric.description,
+            "definition": bound.definition if bound else None,
+            "definitions": [d.id for d in known.definitions.get(key, ())],
+            "from": str(stretches[0][0]) if stretches else None,
+            "to": str(stretches[-1][1]) if stretches else None,
+            "days": days,
+            "gaps": (stretches[-1][1] - stretches[0][0]).days + 1 - days if stretches else 0,
+        }
+
+    def is_forgotten(self, name: str) -> bool:
+        """Whether the book contains nothing of a metric that is declared, or that was forgotten before."""
+        declared, ledger = self.project.catalog.metrics.get(name), self.store.ledger if self.there else None
+        if ledger is None or (declared is not None and declared.derived):
+            return False
+        key = self.keys([name])[name] if declared else ledger.metric_keys().get(name, name)
+        return key not in ledger.snapshot().definitions and (declared is not None or name in ledger.forgotten())
+
+    def kept(self, name: str) -> tuple[str, str]:
+        """(the metric, the key its points are kept under). Raises QueryError when the book holds nothing of it."""
+        catalog, ledger = self.project.catalog, self.store.ledger if self.there else None
+        declared = catalog.metrics.get(name)
+        if declared is not None and declared.derived:
+            made_of = ", ".join(catalog.operands(name))
+            raise QueryError(f"{name!r} is a formula; the book keeps nothing of it", hint=f"it is made of {made_of}")
+        known = set(ledger.snapshot().definitions) if ledger else set()
+        owners = {key: other for other, key in self.keys(list(catalog.metrics)).items()}
+        if declared is None and name in owners:
+            raise QueryError(f"what was {name!r} is {owners[name]!r} now", hint=f"tallybook forget {owners[name]}")
+        key = self.keys([name])[name] if declared else (ledger.metric_keys() if ledger else {}).get(name, name)
+        if key not in known:
+            there = ", ".join(sorted(owners.get(k, k) for k in known))
+            raise QueryError(f"the book holds nothing of {name!r}", hint=f"it holds {there or 'nothing at all'}")
+        return name, key
+
+
+def _has_dimensions(bound: Bound, question: Query) -> None:
+    """Raises QueryError when an old definition was split by other dimensions than those asked for."""
+    lacking = [d for d in (*question.by, *(f.dimension for f in question.where)) if d not in bound.metric.series_dims]
+    if lacking:
+        raise QueryError(
+            f"definition {bound.definition} of {bound.metric.name!r} has no dimension {lacking[0]!r}",
+            hint=f"its dimensions: {', '.join(bound.metric.series_dims) or 'none'}",
+        )

@@ -1,0 +1,94 @@
+"""One engine for all questions of a book, whatever thread asks: each question has a connection of its own to it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from tallybook.core import forks
+from tallybook.query.points_cache import PointsCache, Relation
+
+if TYPE_CHECKING:
+    import duckdb
+
+    from tallybook.storage import PointsFile
+
+
+@dataclass(frozen=True)
+class ReadSession:
+    """What one question reads with: its connection, and the points that are kept in memory."""
+
+    engine: duckdb.DuckDBPyConnection
+    relation: Callable[[int, Sequence[PointsFile]], Relation]
+    """(version, files) → where its points are read."""
+
+
+class SharedEngine:
+    """The engine of a book. Safe in several threads; a forked child makes one of its own.
+
+    Connections of one engine see the same tables, and have temporary tables and results of their own."""
+
+    def __init__(self, scan: Callable[[Sequence[PointsFile]], str]) -> None:
+        self._scan = scan
+        self._lock = threading.RLock()
+        self._engine: duckdb.DuckDBPyConnection | None = None
+        self._shelf: PointsCache | None = None
+        self._questions = 0
+        """Asked just now."""
+        forks.watch(self)
+
+    @contextmanager
+    def reading(self) -> Iterator[ReadSession]:
+        """A connection for one question, closed after it."""
+        from tallybook.storage import connect, without_bar
+
+        with self._lock:
+            engine = self._engine = self._engine or connect()
+            shelf = self._shelf = self._shelf or PointsCache(lambda: without_bar(engine.cursor()), self._scan)
+            connection = without_bar(engine.cursor())
+            self._questions += 1
+        try:
+            with shelf.question() as relation:
+                yield ReadSession(connection, relation)
+        finally:
+            connection.close()
+            with self._lock:
+                self._questions -= 1
+
+    def read_anew(self) -> None:
+        """Files that were read may have other points now."""
+        with self._lock:
+            if self._shelf is not None:
+                self._shelf.forget()
+            self._shelf = None
+
+    def close(self) -> None:
+        """Let go of the engine. A question that is being answered keeps its own connection until its end."""
+        with self._lock:
+            if self._shelf is not None:
+                self._shelf.closed = True
+            if self._engine is not None:
+                self._engine.close()
+            self._engine = self._shelf = None
+
+    # -- forks
+
+    def before_fork(self) -> None:
+        """An engine that nobody asks is closed: a child can neither use nor destroy a copy of it."""
+        self._lock.acquire()
+        if not self._questions:
+            self.close()
+
+    def after_fork_in_parent(self) -> None:
+        self._lock.release()
+
+    def after_fork_in_child(self) -> None:
+        for one in (self._engine, self._shelf):
+            if one is not None:
+                forks.abandon(one)
+        self._engine = self._shelf = None
+        self._questions = 0
+        self._lock = threading.RLock()

@@ -1,0 +1,39 @@
+"""Where a book is kept: the ledger (SQLite or PostgreSQL), points files, versions, copies and backups, and the engine that reads
+them."""
+
+from __future__ import annotations
+
+from tallybook._door import opened
+
+__getattr__, __dir__ = opened(
+    __name__,
+    {
+        "aside": ("set_aside",),
+        "clocks": ("TakenBack", "last_true_before", "taken_back", "true_start"),
+        "copying": ("Copied", "copy_book", "copy_points"),
+        "doctor": ("examine", "remarks"),
+        "engines.duckdb": ("connect", "literal", "widened", "without_bar"),
+        "files": ("BadFile", "OWNER", "folder_mode", "make_folder", "scratch_folder"),
+        "folder": ("FOLDABLE_FILES", "LOOSE_FILES", "STRAY_HOURS", "Store"),
+        "ledger": (
+            "Cleaned",
+            "Commit",
+            "Covered",
+            "CoveredDay",
+            "Definition",
+            "Delivered",
+            "Followed",
+            "Lease",
+            "Ledger",
+            "PointsFile",
+            "Revision",
+            "Stretch",
+            "VersionSnapshot",
+            "kept_under",
+        ),
+        "ledger_files": ("private_folder",),
+        "lost": ("Losses",),
+        "places": ("BookLocation", "IN_LEDGER", "SCHEMA", "backup_in", "find_store", "open_store"),
+        "sqlite_file": ("State", "left_behind", "needs_side_files", "state"),
+    },
+)

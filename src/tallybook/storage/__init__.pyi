@@ -1,0 +1,61 @@
+# The names of this door, for type checkers: those of __init__.py.
+from tallybook.storage.aside import set_aside as set_aside
+from tallybook.storage.clocks import (
+    TakenBack as TakenBack,
+    last_true_before as last_true_before,
+    taken_back as taken_back,
+    true_start as true_start,
+)
+from tallybook.storage.copying import Copied as Copied, copy_book as copy_book, copy_points as copy_points
+from tallybook.storage.doctor import examine as examine, remarks as remarks
+from tallybook.storage.engines.duckdb import (
+    connect as connect,
+    literal as literal,
+    widened as widened,
+    without_bar as without_bar,
+)
+from tallybook.storage.files import (
+    OWNER as OWNER,
+    BadFile as BadFile,
+    folder_mode as folder_mode,
+    make_folder as make_folder,
+    scratch_folder as scratch_folder,
+)
+from tallybook.storage.folder import (
+    FOLDABLE_FILES as FOLDABLE_FILES,
+    LOOSE_FILES as LOOSE_FILES,
+    STRAY_HOURS as STRAY_HOURS,
+    Store as Store,
+)
+from tallybook.storage.ledger import (
+    Cleaned as Cleaned,
+    Commit as Commit,
+    Covered as Covered,
+    CoveredDay as CoveredDay,
+    Definition as Definition,
+    Delivered as Delivered,
+    Followed as Followed,
+    Lease as Lease,
+    Ledger as Ledger,
+    PointsFile as PointsFile,
+    Revision as Revision,
+    Stretch as Stretch,
+    VersionSnapshot as VersionSnapshot,
+    kept_under as kept_under,
+)
+from tallybook.storage.ledger_files import private_folder as private_folder
+from tallybook.storage.lost import Losses as Losses
+from tallybook.storage.places import (
+    IN_LEDGER as IN_LEDGER,
+    SCHEMA as SCHEMA,
+    BookLocation as BookLocation,
+    backup_in as backup_in,
+    find_store as find_store,
+    open_store as open_store,
+)
+from tallybook.storage.sqlite_file import (
+    State as State,
+    left_behind as left_behind,
+    needs_side_files as needs_side_files,
+    state as state,
+)

@@ -1,0 +1,190 @@
+"""A whole book from one place to another: every row of the ledger and every file of every version, each held against
+the original afterwards.
+
+The target becomes a book in one transaction at the end; what was interrupted before is none, and may be done again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from tallybook.core import BookError, Busy
+from tallybook.storage.files import BadFile, FolderFiles, hash_of, on_disk, pieces_of, sync
+from tallybook.storage.folder import Store
+from tallybook.storage.ledger import Conflict, PointsFile, Tables
+from tallybook.storage.ledger_files import LedgerFiles
+from tallybook.storage.places import BookLocation, open_store
+from tallybook.storage.tables import COLUMNS, EPOCH
+
+ATTEMPTS = 3
+
+
+@dataclass(frozen=True, kw_only=True)
+class Copied:
+    """What was copied: the current version, how many files with how many bytes, and how many files of older versions
+    were missing in the original already."""
+
+    version: int
+    files: int
+    bytes: int
+    missing: int
+
+
+def copy_book(source: Store, place: BookLocation, *, alone: bool) -> Copied:
+    """Copy a book into an empty place. `alone`: nobody may write to the original meanwhile; else the copy is the book
+    as it was at one moment.
+
+    Raises BookError when there is a book already, when a file of today is missing or not what was written, and when
+    the copy is not what was copied; Busy when somebody wrote again and again."""
+    for _ in range(ATTEMPTS):
+        with suppress(Conflict, FileNotFoundError):
+            return _copied(source, place, alone=alone)
+    raise Busy("the book was written to while it was copied", hint="run again when nobody writes to it")
+
+
+def copy_points(source: Store, place: BookLocation) -> Copied:
+    """Copy the files of a book to another place that the same ledger keeps, or names, from now on."""
+    files, missing = _there(source, source.ledger.export())
+    if place.folder is not None:
+        _into_folder(source, files, place.folder, place.access)
+    target = open_store(place, over_points=True)
+    try:
+        if isinstance(target.files, LedgerFiles):
+            target.files.ledger.keep_contents(files, lambda file: _checked(source, file))
+        _hold_files(target, files)
+        return _counted(target.ledger.version(), files, missing)
+    finally:
+        target.ledger.close()
+
+
+def _copied(source: Store, place: BookLocation, *, alone: bool) -> Copied:
+    original = _at_rest(source.ledger.export())
+    files, missing = _there(source, original)
+    rows = _with_hashes(original, files)
+    if place.folder is not None:
+        _into_folder(source, files, place.folder, place.access)
+    target = open_store(place, over_points=True)
+    try:
+        if target.ledger.where == source.ledger.where:
+            raise BookError(f"the book is in {source.ledger.where} already", hint="name another place for the copy")
+        contents = ((file.path, _checked(source, file)) for file in files) if place.folder is None else iter(())
+        target.ledger.fill(rows, contents, still=lambda: not alone or _at_rest(source.ledger.export()) == original)
+        if _at_rest(target.ledger.export()) != rows:
+            raise BookError("the copy of the ledger is not what was copied", hint=_AWAY)
+        _hold_files(target, files)
+        return _counted(target.ledger.version(), files, missing)
+    finally:
+        target.ledger.close()
+
+
+_AWAY = "take the copy away and copy again; the original is as it was"
+
+
+def _counted(version: int, files: Sequence[PointsFile], missing: Sequence[PointsFile]) -> Copied:
+    return Copied(version=version, files=len(files), bytes=sum(file.bytes for file in files), missing=len(missing))
+
+
+# -- rows --------------------------------------------------------------------------------------------------------
+
+
+def _at_rest(rows: Tables) -> Tables:
+    """As they are when nobody is at work: leases are held by nobody, their numbers go on."""
+    return {**rows, "leases": [(job, None, fence, EPOCH, EPOCH) for job, _, fence, _, _ in rows["leases"]]}
+
+
+def _with_hashes(rows: Tables, files: Sequence[PointsFile]) -> Tables:
+    """With the hashes that files of an old book lack."""
+    known = {file.path: file.sha256 for file in files}
+    names = COLUMNS["files"]
+
+    def hashed(row: tuple[Any, ...]) -> tuple[Any, ...]:
+        named = dict(zip(names, row, strict=True))
+        return tuple((named | {"sha256": known.get(named["path"], named["sha256"])}).values())
+
+    return {**rows, "files": [hashed(row) for row in rows["files"]]}
+
+
+# -- files -------------------------------------------------------------------------------------------------------
+
+
+def _there(source: Store, rows: Tables) -> tuple[list[PointsFile], list[PointsFile]]:
+    """(the files of every version, with their hashes; those of older versions that cannot be read)."""
+    named = [dict(zip(COLUMNS["files"], row, strict=True)) for row in rows["files"]]
+    files = [_file(one) for one in named]
+    current = {one["path"] for one in named if one["removed"] is None}
+    problems = source.problems(files)
+    for path, bad in problems.items():
+        if path in current:
+            raise BadFile(bad.file, f"{bad.reason}, so that the book cannot be copied", hint=bad.hint)
+    missing = [file for file in files if file.path in problems]
+    gone = {file.path for file in missing}
+    kept = [file for file in files if file.path not in gone]
+    return [file if file.sha256 else replace(file, sha256=hash_of(source.path(file))) for file in kept], missing
+
+
+def _file(named: Mapping[str, Any]) -> PointsFile:
+    return PointsFile(
+        id=named["id"],
+        path=named["path"],
+        kind=named["kind"],
+        metric=named["metric"],
+        first=date.fromisoformat(named["first_day"]),
+        last=date.fromisoformat(named["last_day"]),
+        rows=named["row_count"],
+        bytes=named["byte_count"],
+        format=named["format"],
+        sha256=named["sha256"] or "",
+    )
+
+
+def _into_folder(source: Store, files: Sequence[PointsFile], folder: Path, access: str) -> None:
+    """Copy files; those that are there already, of a copy that was interrupted, stay."""
+    target = FolderFiles(folder, access)
+    for file in files:
+        path = target.place(file)
+        with on_disk(path):
+            if not (path.is_file() and hash_of(path) == file.sha256):
+                _copy_file(source, target, file)
+
+
+def _copy_file(source: Store, target: FolderFiles, file: PointsFile) -> None:
+    path = target.place(file)
+    draft = target.new(Path(file.path)).with_name(f".{uuid.uuid4().hex}")
+    try:
+        with draft.open("wb") as writing:
+            for piece in _checked(source, file):
+                writing.write(piece)
+        target.keep(file, draft)
+        draft.replace(path)
+        sync(path.parent)
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def _checked(source: Store, file: PointsFile) -> Iterator[bytes]:
+    """The bytes of a file. Raises BookError at their end when they are not those that were written."""
+    seen = hashlib.sha256()
+    for piece in pieces_of(source.path(file)):
+        seen.update(piece)
+        yield piece
+    if seen.hexdigest() != file.sha256:
+        raise BookError(
+            f"{file.path} does not hold the bytes that were written, so that the book cannot be copied",
+            hint="tallybook doctor",
+        )
+
+
+def _hold_files(target: Store, files: Sequence[PointsFile]) -> None:
+    """Raises BookError unless every file is in the target, byte for byte."""
+    for file in files:
+        with on_disk(Path(file.path), "read"):
+            kept = target.files.kept_hash(file)
+        if kept != file.sha256:
+            raise BookError(f"the copy of {file.path} is not what was copied", hint=_AWAY)

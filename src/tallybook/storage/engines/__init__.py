@@ -1,0 +1,1 @@
+"""Engines that merge points with SQL."""

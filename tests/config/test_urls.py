@@ -1,0 +1,172 @@
+"""URLs of sources: what of them is shown, and which parameters they have."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+import tallybook
+from tallybook.config.urls import masked_url, secrets_of, wrong_url
+from tallybook.core.errors import DeclarationError, TallybookError
+
+SECRET = "hunter2secret"
+MALFORMED = [
+    f"postgresql:/u:{SECRET}@h/d",
+    f"postgresql//u:{SECRET}@h/d",
+    f"postgresql:u:{SECRET}@h/d",
+    f"postgresql:\\\\u:{SECRET}@h/d",
+    f"postgresql+psycopg:/u:{SECRET}@h/d",
+    f"host=h user=u password={SECRET}",
+    f"dbname=d host=h password='{SECRET}'",
+    f"u:{SECRET}@h/d",
+    SECRET,
+    f"postgresql://u:{SECRET}",
+    f"postgresql://u:{SECRET}@h:port/d",
+    f"mysql:///u:{SECRET}@h/d",
+    f"postgresql://h/d password={SECRET}",
+    f"postgresql://h/d;password={SECRET}",
+    f"postgresql://h/d?sslmode=require password={SECRET}",
+    f"jdbc:postgresql://h/d?user=u&password={SECRET}",
+    f"sqlserver://h;user=sa;password={SECRET}",
+    f"sqlite://u:{SECRET}@h/d",
+]
+
+
+@pytest.mark.parametrize("url", MALFORMED)
+def test_of_a_url_that_cannot_be_read_no_more_than_its_first_letters_is_shown(url: str) -> None:
+    wrong = wrong_url(url)
+    assert wrong is not None
+    assert SECRET not in masked_url(url) + str(wrong)
+    if "sqlite" not in url:
+        assert masked_url(url) in ("…", f"{url.partition(':')[0].partition('+')[0].partition('//')[0]}:…")
+    assert secrets_of(url, {})[url] == masked_url(url)
+
+
+@pytest.mark.parametrize("url", MALFORMED)
+def test_no_message_repeats_a_malformed_url(url: str, tmp_path: Path) -> None:
+    """In tallybook.toml, from the environment, as a replica, a ledger, a store, a copy and for `init`."""
+    from datetime import UTC, datetime
+
+    from tallybook.draft.drafting import draft
+
+    quoted = f"'''{url}'''"
+    tomls = {
+        "url": f"[sources.app]\nurl = {quoted}\n",
+        "environment": '[sources.app]\nurl = "${SOME_URL}"\n',
+        "replica": f"[sources.app]\nurl = 'postgresql://h/d'\nreplica = {quoted}\n",
+        "ledger": f"[book]\nledger = {quoted}\n",
+        "misspelled": f"[sources.app]\nurll = {quoted}\n",
+    }
+    said = {name: refused(lambda toml=toml: opened(tmp_path, toml, url)) for name, toml in tomls.items()}
+    book = opened(tmp_path, "[sources.app]\nurl = 'postgresql://h/d'\n", url)
+    said["copy"] = refused(lambda: book.run(sources={"app": url}, source_as_of=datetime(2024, 1, 1, tzinfo=UTC)))
+    said["init"] = refused(lambda: draft(url, folder=tmp_path, now=datetime(2024, 1, 1, tzinfo=UTC)))
+    assert {name: text for name, text in said.items() if SECRET in text or not text} == {}
+    assert [path for path in tmp_path.rglob("*") if path.is_file() and path.name != "tallybook.toml"
+            and SECRET.encode() in path.read_bytes()] == []  # fmt: skip
+
+
+def test_a_store_that_is_a_malformed_url_is_not_repeated(tmp_path: Path) -> None:
+    said = refused(lambda: opened(tmp_path, f'[book]\nstore = "postgresql:/u:{SECRET}@h/d"\n', ""))
+    assert "is a URL" in said
+    assert SECRET not in said
+
+
+def opened(folder: Path, toml: str, url: str) -> tallybook.Book:
+    (folder / "tallybook.toml").write_text(toml)
+    return tallybook.open(folder, env={"SOME_URL": url})
+
+
+def refused(act: Callable[[], object]) -> str:
+    with pytest.raises(TallybookError) as error:
+        act()
+    return f"{error.value!s} {error.value!r} {error.value.hint}"
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        (
+            "postgresql://u:x@h1:5432,h2/d?target_session_attrs=any",
+            "postgresql://u:***@h1:5432,h2/d?target_session_attrs=any",
+        ),
+        ("postgresql:///d?host=/var/run/postgresql", "postgresql:///d?host=/var/run/postgresql"),
+        ("postgresql://u:a/b?c@h/d", "postgresql://u:***@h/d"),
+        ("postgresql://u@[::1]:5432/my database", "postgresql://u@[::1]:5432/my database"),
+        ("postgresql://u@h/d?options=-c app.tenant=t1", "postgresql://u@h/d?options=-c app.tenant=t1"),
+        ("mssql+pyodbc:///?odbc_connect=Driver%3DX%3BPwd%3Dx", "mssql+pyodbc:///?odbc_connect=***"),
+        ("mssql://u:x@host\\instance/d", "mssql://u:***@host\\instance/d"),
+        ("snowflake://u:x@account/d/s?warehouse=w&role=r", "snowflake://u:***@account/d/s?warehouse=w&role=r"),
+        ("oracle://u:x@h:1521/?service_name=s", "oracle://u:***@h:1521/?service_name=s"),
+        ("bigquery://project/dataset", "bigquery://project/dataset"),
+        ("trino://u@h:8080/catalog/schema", "trino://u@h:8080/catalog/schema"),
+        ("sqlite:////srv/a b@c:d/app.db", "sqlite:////srv/a b@c:d/app.db"),
+        ("sqlite:///C:/data/app.db", "sqlite:///C:/data/app.db"),
+        ("duckdb:///app.duckdb", "duckdb:///app.duckdb"),
+    ],
+)
+def test_a_url_that_can_be_read_is_shown_without_its_password(url: str, shown: str) -> None:
+    assert wrong_url(url) is None
+    assert masked_url(url) == shown
+
+
+# ------------------------------------------------------------------------------------------------------- parameters
+
+
+@pytest.mark.parametrize(
+    ("url", "name", "hint"),
+    [
+        ("sqlite:///app.db?mod=ro", "mod", "did you mean 'mode'?"),
+        ("duckdb:///app.duckdb?threads=4", "threads", ""),
+        ("duckdb:///app.duckdb?acces_mode=read_only", "acces_mode", "did you mean 'access_mode'?"),
+        ("chdb:///data?database=app", "database", 'table = "app.orders"'),
+        ("clickhouse://h/d?verfy=false", "verfy", "did you mean 'verify'?"),
+        ("clickhouse://h?database=d", "database", "the path"),
+        ("postgresql://h/d?ssl_mode=require", "ssl_mode", "did you mean 'sslmode'?"),
+        ("postgres+psycopg://h/d?option=-c%20x%3D1", "option", "did you mean 'options'?"),
+        ("mysql://h/d?charst=utf8mb4", "charst", "did you mean 'charset'?"),
+        ("mariadb+pymysql://h/d?sslca=x", "sslca", "did you mean 'ssl_ca'?"),
+    ],
+)
+def test_a_parameter_that_nobody_reads_is_refused(url: str, name: str, hint: str, tmp_path: Path) -> None:
+    with pytest.raises(DeclarationError) as error:
+        opened(tmp_path, f"[sources.app]\nurl = '{url}'\n", "")
+    (problem,) = error.value.problems
+    assert f"has a parameter {name!r}" in problem.message
+    assert hint in problem.hint
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "sqlite:///app.db?mode=ro&timeout=5",
+        "sqlite:///file:app.db?mode=ro&uri=true",
+        "duckdb:///app.duckdb?access_mode=READ_ONLY",
+        "clickhouse://h/d?secure=true&verify=false",
+        "postgresql://h/d?sslmode=verify-full&sslrootcert=ca.pem&application_name=x&connect_timeout=5&options=-csearch_path%3Da",
+        "mysql://h/d?charset=utf8mb4&ssl_ca=ca.pem&read_timeout=5&init_command=select+1",
+        "mysql+mysqldb://h/d?anything=1",
+        "snowflake://h/d?anything=1",
+    ],
+)
+def test_parameters_that_a_driver_reads_stay(url: str) -> None:
+    assert wrong_url(url) is None
+
+
+def test_the_list_has_all_that_the_installed_drivers_know() -> None:
+    import inspect
+
+    import pymysql
+    from psycopg.pq import Conninfo
+
+    from tallybook.config.parameters import wrong_parameter
+
+    ours = {"self", "conv", "cursorclass", "defer_connect"}
+    names = {
+        "postgresql": {option.keyword.decode() for option in Conninfo.get_defaults()},
+        "mysql": set(inspect.signature(pymysql.connections.Connection.__init__).parameters) - ours,
+    }
+    missing = {(s, name) for s, several in names.items() for name in several if wrong_parameter(s, "", f"{name}=1")}
+    assert missing == set()
