@@ -22,8 +22,8 @@ from typing import Any
 
 import tallybook
 from benchmarks.alert_series import KINDS
+from tallybook.core import AlertSettings
 from tallybook.core.calendar import ONE_DAY
-from tallybook.core.declarations import AlertSettings
 from tallybook.demo import __main__ as demo
 from tallybook.monitor.alerting import Alerting
 from tallybook.monitor.alerts.causes import written
@@ -89,7 +89,7 @@ def table(book: tallybook.Book) -> str:
     return "\n".join(lines)
 
 
-def whole(book: tallybook.Book, metrics: list[tallybook.core.declarations.Metric]) -> dict[str, DailySeries]:
+def whole(book: tallybook.Book, metrics: list[tallybook.core.Metric]) -> dict[str, DailySeries]:
     """Two years of each metric, as alerts read them."""
     alerting = Alerting(book)
     alerting.settings = AlertSettings(unusual_history=YEAR)

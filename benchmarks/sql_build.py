@@ -8,7 +8,7 @@ from benchmarks.figures import Budget, Report, median_ms
 from benchmarks.projects import open_at
 from benchmarks.scene import Scene
 from tallybook.collect.statements import Group
-from tallybook.core.measure import parse_measure
+from tallybook.core import parse_measure
 
 METRICS = 20
 TIMES = 200

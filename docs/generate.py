@@ -30,16 +30,12 @@ from tallybook.config.catalog.keys import (
     Key,
 )
 from tallybook.config.catalog.words import toml
-from tallybook.core import calendar, declarations as metrics, errors, measure
-from tallybook.core.adapters.destinations import DELIVER, destination_kinds
-from tallybook.core.adapters.registry import Option
-from tallybook.core.adapters.sources import REGISTRY, SourceKind
-from tallybook.core.declarations import (
+from tallybook.core import (
     ALERT_KINDS,
     GOAL_SCOPES,
     KINDS,
     LAYOUTS,
-    LEVEL_SHOWS,
+    RESERVED_NAMES,
     SHOWS,
     STORED_FORMS,
     WEEKDAYS,
@@ -48,10 +44,17 @@ from tallybook.core.declarations import (
     Delivery,
     Goal,
     Metric,
+    Operand,
     ScheduleSettings,
+    Slot,
     SourceSettings,
+    calendar,
+    errors,
 )
-from tallybook.core.points import columns
+from tallybook.core.adapters.destinations import DELIVER, destination_kinds
+from tallybook.core.adapters.registry import Option
+from tallybook.core.adapters.sources import REGISTRY, SourceKind
+from tallybook.core.points import column_names
 from tallybook.core.result import result
 from tallybook.deliver.destinations.base import Destination
 from tallybook.monitor.alerts.causes import Cause
@@ -137,7 +140,7 @@ METRIC = {
     "changed_stored": "how `changed` stores time; not given: as `stored`, where that fits its type",
     "history": "`imported`: periods before the first collected day are answered by what was [imported](history.md)",
     "carry": "for so long a series without a row is carried forward; levels with one row a day",
-    "over_time": f"what a wider scope shows: {', '.join(SHOWS)}; levels: {', '.join(LEVEL_SHOWS)}, change",
+    "over_time": f"what a wider scope shows: {', '.join(SHOWS)}; levels: all but total",
     "unit": "shown beside the name",
     "title": "what people call it",
     "description": "what it is",
@@ -212,7 +215,7 @@ def reference_toml() -> str:
             _keys(DELIVERY_KEYS, DELIVERY, Delivery, _delivery_options()),
             (
                 "Names have letters, digits and `_`, and do not begin with a digit. These are words of every answer and cannot be "
-                f"names of metrics or dimensions: {', '.join(f'`{n}`' for n in sorted(metrics.RESERVED_NAMES))}.\n"
+                f"names of metrics or dimensions: {', '.join(f'`{n}`' for n in sorted(RESERVED_NAMES))}.\n"
             ),
         ]
     )
@@ -349,13 +352,13 @@ WORDS: dict[str, Any] = {
     "Destination": Destination,
     "Goal": Goal,
     "Lease": ledger.Lease,
-    "Operand": measure.Operand,
+    "Operand": Operand,
     "Period": calendar.Period,
-    "Points": inspect.getmodule(columns),
+    "Points": inspect.getmodule(column_names),
     "Query": Query,
     "Result": result.Result,
     "Revision": ledger.Revision,
-    "Slot": measure.Slot,
+    "Slot": Slot,
     "Source": Source,
     "Time form": TimeForm,
     "Version": ledger,

@@ -20,7 +20,7 @@ from sqlalchemy.engine import make_url
 from tallybook.collect.sources.base import Source
 from tallybook.collect.sources.registry import open_source
 from tallybook.collect.sources.values import BOOL, DATE, DEC, FLOAT, INT, TEXT, TIMESTAMP, TIMESTAMPTZ
-from tallybook.core.declarations import SourceSettings
+from tallybook.core import SourceSettings
 from tests import servers
 from tests.loading import open_database
 from tests.projects import Project

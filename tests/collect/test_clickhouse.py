@@ -21,7 +21,7 @@ import pytest
 
 from tallybook.collect.sources.dialect import TimeForm
 from tallybook.collect.sources.registry import open_source
-from tallybook.core.declarations import SourceSettings
+from tallybook.core import SourceSettings
 from tallybook.core.errors import SourceError, SourceUnavailable
 from tests.projects import Project
 

@@ -16,7 +16,7 @@ import pytest
 import tallybook
 from tallybook.core import calendar
 from tallybook.core.errors import Busy
-from tallybook.core.points import columns
+from tallybook.core.points import column_names
 from tallybook.storage.engines.duckdb import connect
 
 ZONE = "Europe/Berlin"
@@ -255,7 +255,7 @@ def held(book: tallybook.Book) -> dict[str, list[Any]]:
     with connect() as engine:
         for kind in ("additive", "ids", "buckets"):
             files = [file for file in snapshot.files if file.kind == kind]
-            names = ", ".join(columns(kind))
+            names = ", ".join(column_names(kind))
             rows = engine.execute(f"SELECT {names} FROM ({book.store.scan(files)}) ORDER BY ALL").fetchall()
             found[kind] = rows
     found["coverage"] = sorted(

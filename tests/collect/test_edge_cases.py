@@ -8,7 +8,7 @@ from decimal import Decimal
 import pytest
 
 from tallybook.core.errors import QueryError
-from tallybook.core.labels import agreed
+from tallybook.core.labels import count_phrase
 from tests.projects import everywhere, project
 
 __all__ = ["project"]
@@ -37,7 +37,7 @@ def test_a_float_with_more_digits_than_declared_is_refused_and_not_rounded(proje
 
 
 def test_a_count_agrees_with_its_noun_and_verb():
-    assert [agreed(n, "row has", "rows have") for n in (0, 1, 2)] == ["0 rows have", "1 row has", "2 rows have"]
+    assert [count_phrase(n, "row has", "rows have") for n in (0, 1, 2)] == ["0 rows have", "1 row has", "2 rows have"]
 
 
 @pytest.mark.parametrize("as_of", ["2024-03-06", "2999-01-01", "9999-12-31"])

@@ -14,7 +14,7 @@ import pytest
 import tallybook
 from tallybook.collect.sources.identity import Identity, decoded, file_identity
 from tallybook.collect.sources.registry import open_source
-from tallybook.core.declarations import SourceSettings
+from tallybook.core import SourceSettings
 from tallybook.core.errors import DeclarationError, QueryError, SourceUnavailable
 from tests import servers
 from tests.projects import MakeProject, Project, project

@@ -154,7 +154,7 @@ def test_an_index_on_the_text_is_used_to_look(project):
     from tallybook.collect.doubts import _texts
     from tallybook.collect.sources.registry import open_source
     from tallybook.collect.statements import Group, group_key
-    from tallybook.core.declarations import SourceSettings
+    from tallybook.core import SourceSettings
 
     p = made(project, "sqlite", OLD, index=True)
     p.declare(METRIC.format(more="", measure="count(*)"))

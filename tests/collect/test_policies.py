@@ -15,7 +15,7 @@ from tallybook.collect.sources import clickhouse, mssql, oracle, snowflake
 from tallybook.collect.sources.policies import check_policies
 from tallybook.collect.sources.registry import open_source
 from tallybook.config.catalog.building import build
-from tallybook.core.declarations import SourceSettings
+from tallybook.core import SourceSettings
 from tallybook.core.errors import DeclarationError, SourceError
 from tests import servers
 from tests.kinds import kinds_of

@@ -13,7 +13,7 @@ import pytest
 from tallybook.collect.sources.base import Reader, Source
 from tallybook.collect.sources.registry import open_source
 from tallybook.config.catalog.building import build
-from tallybook.core.declarations import SourceSettings
+from tallybook.core import SourceSettings
 from tallybook.core.errors import DeclarationError, SourceError
 from tests import servers
 from tests.kinds import kinds_of

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from tallybook.collect.returned import rows_of
-from tallybook.core.declarations import Metric
+from tallybook.core import Metric
 from tallybook.core.errors import SourceError
 from tests.projects import MakeProject, project
 

@@ -26,8 +26,8 @@ from sqlalchemy.engine import make_url
 
 import tallybook
 from tallybook.collect.sources.registry import open_source
+from tallybook.core import SourceSettings
 from tallybook.core.calendar import ONE_DAY
-from tallybook.core.declarations import SourceSettings
 from tests import servers
 from tests.places import (
     EVERY_MEASURE,

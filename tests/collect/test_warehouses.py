@@ -23,8 +23,8 @@ from tallybook.collect.sources.base import Source
 from tallybook.collect.sources.registry import open_source
 from tallybook.collect.sources.values import BOOL, BYTES, DATE, DEC, FLOAT, INT, OTHER, TEXT, TIMESTAMP, TIMESTAMPTZ
 from tallybook.collect.statements import Group, group_key
+from tallybook.core import SourceSettings
 from tallybook.core.adapters.sources import REGISTRY
-from tallybook.core.declarations import SourceSettings
 from tallybook.core.errors import SourceUnavailable
 from tests import executed, places
 from tests.executed import CLASSES, URLS

@@ -19,9 +19,9 @@ from tallybook.config.catalog.assumptions import explain_assumptions
 from tallybook.config.catalog.building import build
 from tallybook.config.project import Project, load, mask, source_override
 from tallybook.config.urls import masked_url
-from tallybook.core.declarations import LEVEL, Metric
+from tallybook.core import LEVEL, Metric
 from tallybook.core.errors import DeclarationError, Problem, Problems
-from tallybook.core.measure import Measure
+from tallybook.core.measure.model import Measure
 from tests.kinds import kinds_of
 
 APP = {"app": "postgres"}

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tallybook.core.declarations import schema_and_table, table_parts, written_table
+from tallybook.core import schema_and_table, table_parts, written_table
 from tests.projects import MakeProject, project
 
 __all__ = ["project"]

@@ -17,8 +17,8 @@ import openpyxl
 import pyarrow.parquet as pq
 import pytest
 
+from tallybook.core import Delivery
 from tallybook.core.adapters.destinations import DELIVER, DESTINATIONS, EXPORT, QUERY
-from tallybook.core.declarations import Delivery
 from tallybook.core.errors import DestinationError
 from tallybook.core.reports import DELIVERED, UP_TO_DATE
 from tallybook.deliver.destinations.base import DeliveryMode, DeliveryTask, FileDestination

@@ -10,8 +10,8 @@ import duckdb
 import pytest
 from hypothesis import assume, given, settings, strategies as st
 
+from tallybook.core import DECIMAL, FLOAT, INTEGER
 from tallybook.core.expression import EXACT, evaluate, render
-from tallybook.core.measure import DECIMAL, FLOAT, INTEGER
 
 WRITTEN = st.sampled_from(["0", "1", "2.5", "100", "0.01"]).map(lambda text: ["num", text])
 LEAVES = st.one_of(

@@ -16,7 +16,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from tallybook.core.declarations import Delivery
+from tallybook.core import Delivery
 from tallybook.deliver.deliveries import _as_fingerprinted
 from tests.house.test_docs import DOCS, ROOT, blocks
 

@@ -32,8 +32,6 @@ LONG_FILES: dict[str, str] = {
     "config/catalog/among.py": "to be divided",
     "config/catalog/values.py": "to be divided",
     "config/project.py": "to be divided",
-    "core/declarations.py": "to be divided",
-    "core/measure.py": "to be divided",
     "draft/guess.py": "to be divided",
     "draft/words.py": "to be divided",
     "query/merge.py": "to be divided",
@@ -52,7 +50,7 @@ LONG_FUNCTIONS: dict[str, str] = {
     "query/questions.py: ask": "to be divided",
 }
 """Longer than MAX_FUNCTION_LINES, with the reason. This list may only shrink."""
-MAX_LONG_LINES = 285
+MAX_LONG_LINES = 267
 MAX_UNFORMATTED = 0
 
 

@@ -20,10 +20,10 @@ from hypothesis import given, strategies as st
 
 import tallybook
 from tallybook.cli import invoke
+from tallybook.core import AlertSettings, BookSettings, Catalog, Metric
 from tallybook.core.calendar import days
-from tallybook.core.declarations import AlertSettings, BookSettings, Catalog, Metric
 from tallybook.core.errors import DestinationError, DestinationRefused, DestinationUnavailable
-from tallybook.core.timetable import Quiet
+from tallybook.core.timetable import QuietHours
 from tallybook.monitor.alerts import alerts
 from tallybook.monitor.alerts.causes import Cause, Findings, Observations
 from tallybook.monitor.alerts.known import Known, as_kept, as_known
@@ -48,7 +48,7 @@ CATALOG = Catalog(
     book=BookSettings(name="Acme", timezone=BERLIN), sources={},
     metrics={name: Metric(name=name, source="app") for name in ("signups", "revenue", "mrr")}, deliveries={},
 )  # fmt: skip
-NIGHT = Quiet(22 * 60, 7 * 60, BERLIN)
+NIGHT = QuietHours(22 * 60, 7 * 60, BERLIN)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -404,7 +404,7 @@ def test_quiet_hours_are_by_the_clocks_of_the_zone(now: str, quiet: bool, ends: 
 
 
 def test_quiet_hours_may_end_in_an_hour_that_a_night_does_not_have() -> None:
-    until_half_past_two = Quiet(22 * 60, 2 * 60 + 30, BERLIN)
+    until_half_past_two = QuietHours(22 * 60, 2 * 60 + 30, BERLIN)
     assert until_half_past_two.ends(datetime(2026, 3, 28, 22, tzinfo=UTC)) == datetime(2026, 3, 29, 1, tzinfo=UTC)
     assert not until_half_past_two.at(datetime(2026, 3, 29, 1, tzinfo=UTC))  # 03:00, right after the jump
 

@@ -11,8 +11,7 @@ import pytest
 from hypothesis import example, given, strategies as st
 
 from tallybook.config.project import load
-from tallybook.core import calendar
-from tallybook.core.declarations import ScheduleSettings
+from tallybook.core import ScheduleSettings, calendar
 from tallybook.core.errors import DeclarationError
 from tallybook.core.timetable import NeverDue, Timetable, cron_of
 
@@ -146,7 +145,7 @@ def test_a_schedule_is_a_time_of_every_day_or_a_cron_expression(tmp_path: Path, 
     [
         ('at = "25:00"', 'hours and minutes as "03:30"'),
         ('at = "03:30"\ncron = "30 3 * * *"', "says twice when"),
-        ('cron = "30 3 * *"', "is not a cron expression: 4 fields instead of five"),
+        ('cron = "30 3 * *"', "is not a cron expression: 4 fields; expected five"),
         ('crn = "30 3 * * *"', "did you mean 'cron'?"),
         ("jitter = 10", "10m"),
     ],

@@ -299,7 +299,7 @@ def test_a_run_at_work_elsewhere_is_no_error_and_one_that_fails_is_tried_again_a
     ("argv", "told"),
     [
         ([], '[schedule]\nat = "03:30"'),
-        (["--schedule", "30 3 * *"], "is not a cron expression: 4 fields instead of five"),
+        (["--schedule", "30 3 * *"], "is not a cron expression: 4 fields; expected five"),
     ],
 )
 def test_a_daemon_that_does_not_know_when_says_what_to_write(

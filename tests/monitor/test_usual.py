@@ -10,7 +10,7 @@ import pytest
 
 from benchmarks.alert_series import KINDS
 from benchmarks.false_alarms import MAX_ALARMS, alarms, planted
-from tallybook.core.declarations import AlertSettings, BookSettings, Catalog, Metric, SourceSettings
+from tallybook.core import AlertSettings, BookSettings, Catalog, Metric, SourceSettings
 from tallybook.monitor.alerts.causes import AT_WORK, Observations, look
 from tallybook.monitor.alerts.usual import DailySeries, Verdict, judge
 from tallybook.monitor.health import MetricStatus, Status

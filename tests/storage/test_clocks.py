@@ -15,7 +15,7 @@ import pytest
 
 from tallybook.cli import invoke
 from tallybook.core.errors import Busy, Refused
-from tallybook.core.timetable import Quiet
+from tallybook.core.timetable import QuietHours
 from tallybook.storage.clocks import taken_back
 from tallybook.storage.sqlite_ledger import SqliteLedger
 from tests.projects import MakeProject, Project, project
@@ -312,7 +312,7 @@ def test_files_that_a_clock_ahead_replaced_are_deleted_in_time(project: MakeProj
 
 
 def test_what_came_up_in_the_future_does_not_wait_for_the_end_of_quiet_hours() -> None:
-    quiet = Quiet(22 * 60, 7 * 60, "UTC")
+    quiet = QuietHours(22 * 60, 7 * 60, "UTC")
     night = datetime(2026, 3, 1, 23, tzinfo=UTC)
-    assert quiet.holds(night - timedelta(minutes=5), night)
-    assert not quiet.holds(datetime(2099, 1, 1, tzinfo=UTC), night)
+    assert quiet.defers(night - timedelta(minutes=5), night)
+    assert not quiet.defers(datetime(2099, 1, 1, tzinfo=UTC), night)

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tallybook.core.calendar import days, joined, stretches, without
+from tallybook.core.calendar import days, merge_stretches, stretches, subtract_stretches
 from tallybook.storage.ledger import Commit, Covered, Definition, Ledger
 from tests.ledgers import LEDGERS, as_number_3
 from tests.storage.test_store import NOW
@@ -121,5 +121,5 @@ def test_stretches_are_joined_and_taken_out_as_their_days_are(seed: int) -> None
         return {one for first, last in several for one in days(first, last)}
 
     a, b = some(), some()
-    assert joined(a) == stretches(days_of(a))
-    assert without(a, b) == stretches(days_of(a) - days_of(b))
+    assert merge_stretches(a) == stretches(days_of(a))
+    assert subtract_stretches(a, b) == stretches(days_of(a) - days_of(b))

@@ -124,11 +124,11 @@ def alerts_in_words(catalog: Catalog) -> list[str]:
 
 
 def _quiet_in_words(catalog: Catalog) -> str:
-    from tallybook.core import Quiet, Timetable
+    from tallybook.core import QuietHours, Timetable
 
     if catalog.alerts.quiet is None:
         return ""
-    quiet = Quiet(*catalog.alerts.quiet, catalog.book.timezone)
+    quiet = QuietHours(*catalog.alerts.quiet, catalog.book.timezone)
     said = f" Quiet is {quiet}."
     daily = Timetable(cron=catalog.schedule.cron, zone=quiet.zone).daily_at if catalog.schedule.cron else None
     if daily and quiet.covers(daily):

@@ -12,13 +12,11 @@ from tallybook.cli.adapter_names import AdapterName
 from tallybook.cli.completions import of_words
 from tallybook.cli.options import BY, FROM, SCOPE, WHERE, Decorator, gathered, metrics, verb
 from tallybook.cli.terminal import Terminal, count
-from tallybook.core import DESTINATIONS, EXPORT, QUERY, destination_kinds
+from tallybook.core import DESTINATIONS, EXPORT, QUERY, SHOWS, destination_kinds
 
 if TYPE_CHECKING:
     from tallybook.book import Book
     from tallybook.core import Result
-
-SHOWS = ("total", "average", "last", "first", "min", "max", "change")
 
 
 def _is_format(name: str) -> bool:

@@ -74,7 +74,7 @@ def _experimental(book: Book) -> list[tuple[str, str]]:
     from tallybook.core import kind_of
 
     kinds = {name: kind_of(source.url) for name, source in book.project.catalog.sources.items()}
-    return [(name, kind.experimental_in_words) for name, kind in kinds.items() if kind and kind.experimental]
+    return [(name, kind.experimental_notice) for name, kind in kinds.items() if kind and kind.experimental]
 
 
 def _doubts(book: Book) -> dict[str, list[str]]:

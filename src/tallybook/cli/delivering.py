@@ -8,7 +8,7 @@ import click
 
 from tallybook.cli.options import TABLE_OR_JSON, verb
 from tallybook.cli.terminal import Terminal, count, indented
-from tallybook.core import DIFFERS, DONE, WOULD
+from tallybook.core import DIFFERS, DONE, WOULD_DELIVER
 
 if TYPE_CHECKING:
     from tallybook.core import DeliveryReport
@@ -63,7 +63,7 @@ def tell_deliveries(terminal: Terminal, reports: list[DeliveryReport], *, quiet:
             more = f", {count(report.rows, 'row')}" if report.rows and report.status == "delivered" else ""
             more = f": {report.hint}" if report.hint else more
             terminal.out(f"{report.delivery}{where} {report.status}{more}")
-            for change in report.changes if report.status in (WOULD, DIFFERS) else ():
+            for change in report.changes if report.status in (WOULD_DELIVER, DIFFERS) else ():
                 terminal.out(indented(_change(change)))
 
 

@@ -17,7 +17,7 @@ from tallybook.core import (
     SourceError,
     TallybookError,
     Unforeseen,
-    bug,
+    bug_report,
 )
 
 STOPPED = 130
@@ -87,7 +87,7 @@ def as_ours(error: BaseException) -> TallybookError:
     if isinstance(error, OSError):
         where = f" {error.filename}:" if error.filename else ""
         return TallybookError(f"the system refused:{where} {error.strerror or error}")
-    return bug(error)
+    return bug_report(error)
 
 
 def _usage(error: click.ClickException) -> TallybookError:

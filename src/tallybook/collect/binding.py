@@ -56,11 +56,11 @@ from tallybook.core import (
     IDS,
     INTEGER,
     ONE_DAY,
-    Bound,
     BoundSlot,
     Metric,
     Slot,
     SourceError,
+    StoredDefinition,
     calendar,
     start_of,
 )
@@ -80,7 +80,7 @@ class BoundMetric:
     `dims` are the types of `metric.dims`, `series` those of `metric.series`; `args` those of every slot's arguments, in
     order."""
 
-    bound: Bound
+    bound: StoredDefinition
     relation: str
     time: TimeForm | None
     since: TimeForm | None
@@ -105,7 +105,7 @@ def relation_of(source: Source, metric: Metric) -> str:
     return source.table_name(metric.table)
 
 
-def bind(source: Source, metric: Metric, zone: str, key: str, known: Bound | None = None) -> BoundMetric:
+def bind(source: Source, metric: Metric, zone: str, key: str, known: StoredDefinition | None = None) -> BoundMetric:
     """Ask the source about one metric. `known` is the definition collected before.
 
     Raises SourceError naming what does not exist or cannot be summed."""
@@ -146,7 +146,7 @@ def bind(source: Source, metric: Metric, zone: str, key: str, known: Bound | Non
     told |= {f"dim.{name}": AS_STORED for name, t in zip(metric.dims, dims, strict=True) if t.declared in _RAW}
     told |= touched(source, metric, placeholders_filled(source, metric, relation, zone), forms, args, known)
     definition = declared.fingerprint(zone, told)
-    bound = Bound(
+    bound = StoredDefinition(
         metric=metric, definition=definition, key=key, zone=zone, forms=told, slots=tuple(bound_slots), checked=True
     )
     return BoundMetric(

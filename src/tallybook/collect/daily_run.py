@@ -32,8 +32,8 @@ from tallybook.core import (
     SourceError,
     SourceUnavailable,
     TallybookError,
-    agreed,
     calendar,
+    count_phrase,
     isolated,
 )
 from tallybook.storage import (
@@ -227,7 +227,7 @@ class Staged:
 
     @property
     def stretches(self) -> list[tuple[date, date]]:
-        return calendar.joined(self.steps)
+        return calendar.merge_stretches(self.steps)
 
 
 class _Runner:
@@ -362,7 +362,7 @@ class _Runner:
             if followed and report.waiting and not report.error:
                 load = self.means.catalog.sources[report.source].max_load
                 report.notes.append(
-                    f"{agreed(report.waiting, 'day whose facts changed waits', 'days whose facts changed wait')} for the next run, the oldest is {min(followed.waiting)}: "
+                    f"{count_phrase(report.waiting, 'day whose facts changed waits', 'days whose facts changed wait')} for the next run, the oldest is {min(followed.waiting)}: "
                     f"max_load of {report.source} is {load:g} s a run"
                 )
 
@@ -427,7 +427,7 @@ class _Runner:
         """Take back what a failed step has staged of a metric. Returns the days of the work that are not collected:
         what is published counts as collected."""
         key = (facts.bound.key, facts.bound.definition)
-        left = calendar.without(work.stretches, work.finished.get(key, ()))
+        left = calendar.subtract_stretches(work.stretches, work.finished.get(key, ()))
         self.staging.drop(*key, left)
         return left
 
@@ -588,7 +588,7 @@ class _Runner:
             left = f"; {gaps} of them are gaps now" if gaps else ""
             under = "" if definition == report.definition else f" under definition {definition}"
             report.notes.append(
-                f"the points of {agreed(len(before), 'day', 'days')}{under} were in a file that cannot be read; how their values changed is unknown{left}"
+                f"the points of {count_phrase(len(before), 'day', 'days')}{under} were in a file that cannot be read; how their values changed is unknown{left}"
             )
 
     def _count_points(self, chosen: Sequence[tuple[str, str]]) -> None:

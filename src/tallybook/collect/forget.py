@@ -12,7 +12,7 @@ import msgspec
 
 from tallybook.collect.daily_run import alone
 from tallybook.collect.revise import revisions
-from tallybook.core import ADDITIVE, IDS, Bound, Refused, ddl, hashed_id
+from tallybook.core import ADDITIVE, IDS, Refused, StoredDefinition, ddl, hashed_id
 from tallybook.storage import Commit, PointsFile, Revision, VersionSnapshot, literal
 
 if TYPE_CHECKING:
@@ -91,11 +91,11 @@ def _somebodys(key: str, several: Sequence[Rows]) -> Callable[[PointsFile], str 
 
 def _conditions(
     store: Store, engine: duckdb.DuckDBPyConnection, name: str, key: str, person: Sequence[str]
-) -> list[tuple[Bound, Rows]]:
+) -> list[tuple[StoredDefinition, Rows]]:
     """Under each definition of a metric, which rows are the person's."""
     found = []
     for definition in store.snapshot([key]).definitions.get(key, ()):
-        bound = msgspec.json.decode(definition.body, type=Bound)
+        bound = msgspec.json.decode(definition.body, type=StoredDefinition)
         own = f"definition = '{definition.id}' AND "
         rows: Rows = {}
         theirs = ""
@@ -151,7 +151,7 @@ def _revised(
     store: Store,
     engine: duckdb.DuckDBPyConnection,
     known: VersionSnapshot,
-    bound: Bound,
+    bound: StoredDefinition,
     days: Sequence[date],
     rows: Rows,
 ) -> list[Revision]:

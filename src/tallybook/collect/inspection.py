@@ -43,7 +43,7 @@ def look_at(source: Source, folder: Path) -> SourceLook:
     """Look at a source of the project in `folder` as a whole. Raises SourceError when there is no asking it."""
     found = SourceLook(source.settings.name)
     if source.kind.experimental:
-        found.said.append(source.kind.experimental_in_words)
+        found.said.append(source.kind.experimental_notice)
     identity = source.identity(folder)
     found.said.append(f"it is recognized by {identity}; {identity.cannot}")
     policies = source.policies()

@@ -18,11 +18,11 @@ from tallybook.collect.statements import INTERVAL_PLAN, SNAPSHOT_PLAN, Group, gr
 from tallybook.core import (
     ADDITIVE,
     ONE_DAY,
-    Bound,
     Inseparable,
     Metric,
     Refused,
     SourceError,
+    StoredDefinition,
     calendar,
     isolated,
 )
@@ -49,7 +49,7 @@ def live_ground(
     staging = Staging(engine)
     today = calendar.day_of(means.now, zone)
     operands = dict.fromkeys(o for name in query.metrics for o in catalog.operands(name))
-    bounds: dict[str, Bound] = {}
+    bounds: dict[str, StoredDefinition] = {}
     coverage: dict[str, Coverage] = {}
     horizons: dict[str, Horizon | SourceError] = {}
     failures: dict[str, SourceError] = {}

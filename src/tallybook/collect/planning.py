@@ -19,14 +19,14 @@ from tallybook.collect.touched import is_marked
 from tallybook.core import (
     IMPORTED,
     ONE_DAY,
-    Bound,
     BoundSlot,
     Catalog,
     Metric,
     Refused,
     SourceError,
-    agreed,
+    StoredDefinition,
     calendar,
+    count_phrase,
     isolated,
     parse_measure,
 )
@@ -224,7 +224,7 @@ class Planner:
         for facts in work.facts:
             self.losses.check(facts.bound.key, wanted)
 
-    def _definition(self, bound: Bound) -> Definition:
+    def _definition(self, bound: StoredDefinition) -> Definition:
         return Definition(
             metric=bound.key,
             id=bound.definition,
@@ -279,7 +279,7 @@ class Planner:
         if left:
             first, last = min(left), max(left)
             report.notes.append(
-                f"{agreed(len(left), 'day is', 'days are')} known only under an older definition; to collect again: "
+                f"{count_phrase(len(left), 'day is', 'days are')} known only under an older definition; to collect again: "
                 f"tallybook run {facts.metric.name} --from {first} --to {last}"
             )
         days = missing | recent
@@ -450,11 +450,11 @@ def bind_metric(metric: Metric, found: Horizon, zone: str, key: str, known: Vers
     return bind(found.source, metric, zone, key, last_bound(metric, zone, key, known))
 
 
-def last_bound(metric: Metric, zone: str, key: str, known: VersionSnapshot) -> Bound | None:
+def last_bound(metric: Metric, zone: str, key: str, known: VersionSnapshot) -> StoredDefinition | None:
     """The definition under which today's declaration was collected last; None where it never was."""
     declared = metric.fingerprint(zone, {})
     same = (d for d in known.definitions.get(key, ()) if d.declared == declared)
-    bounds = [msgspec.json.decode(definition.body, type=Bound) for definition in same]
+    bounds = [msgspec.json.decode(definition.body, type=StoredDefinition) for definition in same]
     return next((bound for bound in bounds if is_marked(bound)), bounds[0] if bounds else None)
 
 
@@ -462,7 +462,7 @@ def _function_facts(metric: Metric, zone: str, key: str) -> BoundMetric:
     parsed = metric.parsed or parse_measure("sum(value)", "duckdb")
     whole = msgspec.structs.replace(metric, parsed=parsed)
     told = {"slot.0": "decimal"}
-    bound = Bound(
+    bound = StoredDefinition(
         metric=whole,
         definition=whole.fingerprint(zone, told),
         key=key,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from tallybook.core import FLOAT, Bound
+from tallybook.core import FLOAT, StoredDefinition
 from tallybook.query import Parts, Points
 from tallybook.storage import Revision, widened
 
@@ -22,7 +22,7 @@ MOST = 10_000
 
 
 def revisions(
-    engine: duckdb.DuckDBPyConnection, bound: Bound, days: Sequence[date], old: Callable[[str], str | None]
+    engine: duckdb.DuckDBPyConnection, bound: StoredDefinition, days: Sequence[date], old: Callable[[str], str | None]
 ) -> list[Revision]:
     """Series whose value on one of `days` is no longer what it was.
 
@@ -61,7 +61,7 @@ def revisions(
     ]
 
 
-def _differ(bound: Bound, type_: str) -> str:
+def _differ(bound: StoredDefinition, type_: str) -> str:
     if type_ != FLOAT:
         return "a.value IS DISTINCT FROM b.value"
     # The last digits of a float sum depend on the order in which the source added; of squares around a mean, more of them.

@@ -12,12 +12,12 @@ from tallybook.collect.sources.base import Source
 from tallybook.collect.sources.dialect import TimeForm
 from tallybook.collect.sources.readings import LAST_POSSIBLE
 from tallybook.collect.sources.values import ColumnType
-from tallybook.core import Bound, Metric, start_of
+from tallybook.core import Metric, StoredDefinition, start_of
 
 MARK = "rows."
 
 
-def is_marked(bound: Bound) -> bool:
+def is_marked(bound: StoredDefinition) -> bool:
     """Whether it took the place of a definition that was read by other rules."""
     return any(name.startswith(MARK) for name in bound.forms)
 
@@ -28,7 +28,7 @@ def touched(
     relation: str,
     forms: Mapping[str, TimeForm],
     args: Sequence[Sequence[ColumnType]],
-    known: Bound | None,
+    known: StoredDefinition | None,
 ) -> dict[str, str]:
     """What is added to the forms of a definition. `known` is the one collected before: nothing is asked without it."""
     if known is None:

@@ -17,15 +17,14 @@ from tallybook.core import DESTINATIONS, Catalog, UrlRules
 
 _SUM = 16
 """Bytes of the checksum the file begins with."""
-_OURS = ("config", "config/catalog")
+_OURS = ("config", "config/catalog", "core/declarations", "core/measure")
 _OURS_TOO = (
     "__init__.py",
     "core/adapters/registry.py",
     "core/adapters/sources.py",
     "core/adapters/destinations.py",
-    "core/measure.py",
-    "core/declarations.py",
     "core/functions.py",
+    "core/suggestions.py",
     "core/timetable.py",
 )
 

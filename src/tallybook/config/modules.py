@@ -12,7 +12,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from tallybook.core import DeclarationError, Function, SourceError, declared, in_words, isolated
+from tallybook.core import DeclarationError, Function, SourceError, declared_functions, describe_error, isolated
 
 
 class Modules:
@@ -48,7 +48,7 @@ class Modules:
         found = []
         for attribute, value in vars(module).items():
             if getattr(value, "__module__", None) == module.__name__:
-                for metric, keys in declared({attribute: value}).items():
+                for metric, keys in declared_functions({attribute: value}).items():
                     keys.pop("attribute")
                     found.append((metric, {**keys, "function": f"{name}:{attribute}"}))
         return found
@@ -119,4 +119,4 @@ def _failed(name: str, error: BaseException, file: str) -> DeclarationError:
             line = trace.tb_lineno
         trace = trace.tb_next
     place = f"{name}:{line}" if line else name
-    return DeclarationError(f"{place} cannot be imported: {in_words(error)}")
+    return DeclarationError(f"{place} cannot be imported: {describe_error(error)}")

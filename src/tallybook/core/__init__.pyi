@@ -9,19 +9,30 @@ from tallybook.core.adapters.destinations import (
     destination_kinds as destination_kinds,
     known_destination as known_destination,
 )
-from tallybook.core.adapters.engines import EngineKind as EngineKind
-from tallybook.core.adapters.registry import AdapterError as AdapterError, Option as Option
-from tallybook.core.adapters.schedulers import SCHEDULERS as SCHEDULERS, SchedulerKind as SchedulerKind
+from tallybook.core.adapters.engines import (
+    EngineKind as EngineKind,
+)
+from tallybook.core.adapters.registry import (
+    AdapterError as AdapterError,
+    Option as Option,
+)
+from tallybook.core.adapters.schedulers import (
+    SCHEDULERS as SCHEDULERS,
+    SchedulerKind as SchedulerKind,
+)
 from tallybook.core.adapters.sources import (
     REGISTRY as REGISTRY,
     UNTESTED as UNTESTED,
     SourceKind as SourceKind,
     UrlRules as UrlRules,
     kind_of as kind_of,
-    plain as plain,
+    plain_value as plain_value,
     scheme_of as scheme_of,
 )
-from tallybook.core.addresses import is_service as is_service, spreadsheet_id as spreadsheet_id
+from tallybook.core.addresses import (
+    is_service as is_service,
+    spreadsheet_id as spreadsheet_id,
+)
 from tallybook.core.calendar import (
     DAYS as DAYS,
     MONTHS as MONTHS,
@@ -30,7 +41,7 @@ from tallybook.core.calendar import (
     day_of as day_of,
     days as days,
     end_of as end_of,
-    joined as joined,
+    merge_stretches as merge_stretches,
     months_before as months_before,
     next_period as next_period,
     parse_span as parse_span,
@@ -39,40 +50,56 @@ from tallybook.core.calendar import (
     plus_days as plus_days,
     start_of as start_of,
     stretches as stretches,
-    without as without,
+    subtract_stretches as subtract_stretches,
+    utc_text as utc_text,
     zone as zone,
 )
-from tallybook.core.declarations import (
-    ADDS as ADDS,
+from tallybook.core.declarations.alerts import (
     ALERT_KINDS as ALERT_KINDS,
-    APPLY as APPLY,
-    AS_STORED as AS_STORED,
-    DAY as DAY,
-    FILTER as FILTER,
-    FLOW as FLOW,
-    GOAL_SCOPES as GOAL_SCOPES,
-    IMPORTED as IMPORTED,
-    KINDS as KINDS,
+    AlertSettings as AlertSettings,
+)
+from tallybook.core.declarations.book import (
+    WEEKDAYS as WEEKDAYS,
+    BookSettings as BookSettings,
+    ScheduleSettings as ScheduleSettings,
+)
+from tallybook.core.declarations.catalog import (
+    RESERVED_NAMES as RESERVED_NAMES,
+    Catalog as Catalog,
+)
+from tallybook.core.declarations.deliveries import (
     LATER_KINDS as LATER_KINDS,
     LAYOUTS as LAYOUTS,
+    Delivery as Delivery,
+)
+from tallybook.core.declarations.goals import (
+    GOAL_SCOPES as GOAL_SCOPES,
+    Goal as Goal,
+)
+from tallybook.core.declarations.metrics import (
+    FILTER as FILTER,
+    FLOW as FLOW,
+    IMPORTED as IMPORTED,
+    KINDS as KINDS,
     LEVEL as LEVEL,
-    POLICIES as POLICIES,
-    RESERVED_NAMES as RESERVED_NAMES,
-    SHOWS as SHOWS,
     STORED_FORMS as STORED_FORMS,
     UNIQUES as UNIQUES,
-    WEEKDAYS as WEEKDAYS,
-    AlertSettings as AlertSettings,
-    BookSettings as BookSettings,
-    Bound as Bound,
-    BoundSlot as BoundSlot,
-    Catalog as Catalog,
-    Delivery as Delivery,
-    Goal as Goal,
     Join as Join,
     Metric as Metric,
-    ScheduleSettings as ScheduleSettings,
+)
+from tallybook.core.declarations.sources import (
+    APPLY as APPLY,
+    POLICIES as POLICIES,
     SourceSettings as SourceSettings,
+)
+from tallybook.core.declarations.stored import (
+    ADDS as ADDS,
+    AS_STORED as AS_STORED,
+    DAY as DAY,
+    BoundSlot as BoundSlot,
+    StoredDefinition as StoredDefinition,
+)
+from tallybook.core.declarations.table_names import (
     schema_and_table as schema_and_table,
     table_parts as table_parts,
     written_table as written_table,
@@ -105,8 +132,9 @@ from tallybook.core.errors import (
     SourceUnavailable as SourceUnavailable,
     TallybookError as TallybookError,
     Unforeseen as Unforeseen,
-    bug as bug,
-    in_words as in_words,
+    bug_report as bug_report,
+    describe_error as describe_error,
+    describe_os_error as describe_os_error,
 )
 from tallybook.core.expression import (
     EXACTLY as EXACTLY,
@@ -117,14 +145,23 @@ from tallybook.core.expression import (
 )
 from tallybook.core.functions import (
     Function as Function,
-    declared as declared,
+    declared_functions as declared_functions,
     function_hash as function_hash,
     metric as metric,
 )
-from tallybook.core.isolation import isolated as isolated
-from tallybook.core.labels import OTHER as OTHER, agreed as agreed, value_label as value_label
-from tallybook.core.logs import quiet as quiet
-from tallybook.core.measure import (
+from tallybook.core.isolation import (
+    isolated as isolated,
+)
+from tallybook.core.labels import (
+    OTHER as OTHER,
+    count_phrase as count_phrase,
+    shorten_list as shorten_list,
+    value_label as value_label,
+)
+from tallybook.core.logs import (
+    quiet as quiet,
+)
+from tallybook.core.measure.model import (
     ADDITIVE as ADDITIVE,
     BUCKETS as BUCKETS,
     BY_TIME as BY_TIME,
@@ -132,16 +169,23 @@ from tallybook.core.measure import (
     FLOAT as FLOAT,
     IDS as IDS,
     INTEGER as INTEGER,
+    SHOWS as SHOWS,
     SPELLINGS as SPELLINGS,
-    THEN_WORDS as THEN_WORDS,
     Operand as Operand,
     Slot as Slot,
     Then as Then,
     Tree as Tree,
     linear as linear,
+)
+from tallybook.core.measure.parse import (
+    THEN_WORDS as THEN_WORDS,
     parse_derived as parse_derived,
     parse_measure as parse_measure,
     parse_then as parse_then,
+)
+from tallybook.core.numbers import (
+    RELATIVE_TOLERANCE as RELATIVE_TOLERANCE,
+    is_close as is_close,
 )
 from tallybook.core.points import (
     ACCURACY as ACCURACY,
@@ -155,10 +199,10 @@ from tallybook.core.points import (
     MERGE as MERGE,
     READABLE as READABLE,
     SCHEMAS as SCHEMAS,
-    columns as columns,
+    column_names as column_names,
     ddl as ddl,
     hashed_id as hashed_id,
-    lacking as lacking,
+    missing_columns as missing_columns,
     schema_of as schema_of,
     storage_key as storage_key,
 )
@@ -167,14 +211,17 @@ from tallybook.core.reports import (
     DELIVERED as DELIVERED,
     DIFFERS as DIFFERS,
     FAILED as FAILED,
-    NOT_YET as NOT_YET,
+    UNSUPPORTED as UNSUPPORTED,
     UP_TO_DATE as UP_TO_DATE,
-    WOULD as WOULD,
+    WOULD_DELIVER as WOULD_DELIVER,
     AlertReport as AlertReport,
     DeliveryReport as DeliveryReport,
     exit_code as exit_code,
 )
-from tallybook.core.result.formats import format_number as format_number, number_format as number_format
+from tallybook.core.result.formats import (
+    format_number as format_number,
+    number_format as number_format,
+)
 from tallybook.core.result.plain import (
     arrow_decimal as arrow_decimal,
     as_json as as_json,
@@ -183,7 +230,9 @@ from tallybook.core.result.plain import (
     decimals_in as decimals_in,
     plain_number as plain_number,
 )
-from tallybook.core.result.result import Result as Result
+from tallybook.core.result.result import (
+    Result as Result,
+)
 from tallybook.core.result.tables import (
     APPROXIMATE as APPROXIMATE,
     CARRIED as CARRIED,
@@ -201,4 +250,13 @@ from tallybook.core.result.values import (
     Row as Row,
     Type as Type,
 )
-from tallybook.core.timetable import NeverDue as NeverDue, Quiet as Quiet, Timetable as Timetable, cron_of as cron_of
+from tallybook.core.suggestions import (
+    closest_match as closest_match,
+    did_you_mean as did_you_mean,
+)
+from tallybook.core.timetable import (
+    NeverDue as NeverDue,
+    QuietHours as QuietHours,
+    Timetable as Timetable,
+    cron_of as cron_of,
+)

@@ -1,4 +1,4 @@
-"""Days, weeks and months in a zone, and the instants at which they begin. Pure: no clock.
+"""Days, weeks and months in a time zone, and the instants at which they begin. Pure: no clock.
 
 A day is a calendar day of a zone; it may last 23, 23½, 24, 24½ or 25 hours, and in zones that crossed the
 date line a day may not exist at all (its bounds are then equal).
@@ -14,40 +14,40 @@ from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 MONTHS = {"month": 1, "quarter": 3, "year": 12}
-"""The units that are whole months, and how many."""
+"""Units of whole months, with their number of months."""
 DAYS = {"day": 1, "week": 7}
-"""The units that are whole days, and how many."""
+"""Units of whole days, with their number of days."""
 SCOPES = ("day", "week", "month", "quarter", "year", "all")
 ONE_DAY = timedelta(days=1)
 _SURE_FIRST, _SURE_LAST = date.min + 3 * ONE_DAY, date.max - 3 * ONE_DAY
-"""Between these days every instant of every zone is one that datetime can hold."""
+"""Between these days, datetime can represent every instant in every time zone."""
 
 
 @functools.lru_cache(maxsize=64)
 def zone(name: str) -> ZoneInfo:
-    """The zone called `name`. Raises ZoneInfoNotFoundError or ValueError when there is none."""
+    """The time zone `name`. Raises ZoneInfoNotFoundError or ValueError for an unknown name."""
     return ZoneInfo(name)
 
 
 @functools.lru_cache(maxsize=20_000)
 def start_of(day: date, zone_name: str) -> datetime:
-    """The instant (UTC) at which `day` begins in the zone: from it on the local date is `day` or later."""
+    """The instant (UTC) at which `day` begins in the zone: from then on the local date is `day` or later."""
     tz = zone(zone_name)
-    if not _SURE_FIRST <= day <= _SURE_LAST:  # an offset would leave the years that datetime has
+    if not _SURE_FIRST <= day <= _SURE_LAST:  # an offset would leave the range of datetime
         return datetime(day.year, day.month, day.day, tzinfo=UTC)
     naive = datetime(day.year, day.month, day.day)
     candidates = [naive.replace(tzinfo=tz, fold=fold).astimezone(UTC) for fold in (0, 1)]
     guess, moment = min(candidates), timedelta(microseconds=1)
     latest = max(candidates)
     if latest.astimezone(tz).date() == day and (latest - moment).astimezone(tz).date() < day:
-        return latest  # where a clock goes back over midnight, the hour before it comes again
+        return latest  # where a clock goes back over midnight, the hour before midnight comes twice
     if guess.astimezone(tz).date() == day and (guess - moment).astimezone(tz).date() < day:
         return guess
     return _first_instant_on(day, tz, guess)
 
 
 def _first_instant_on(day: date, tz: ZoneInfo, guess: datetime) -> datetime:
-    """Where midnight does not exist (the clock jumps over it) or comes twice: halve until it is found."""
+    """The first instant of a day whose midnight does not exist or comes twice, by bisection."""
     low, high = guess - timedelta(hours=30), guess + timedelta(hours=30)
     while high - low > timedelta(seconds=1):
         middle = low + (high - low) / 2
@@ -62,7 +62,7 @@ def _first_instant_on(day: date, tz: ZoneInfo, guess: datetime) -> datetime:
 
 
 def end_of(day: date, zone_name: str) -> datetime:
-    """The instant (UTC) at which `day` is over: the first that does not belong to it."""
+    """The instant (UTC) at which `day` ends: the first that does not belong to it."""
     return start_of(plus_days(day, 1), zone_name)
 
 
@@ -72,12 +72,17 @@ def day_of(instant: datetime, zone_name: str) -> date:
 
 
 def last_closed_day(known_until: datetime, zone_name: str) -> date:
-    """The latest day that is wholly over at `known_until` (aware)."""
+    """The latest day that has ended completely at `known_until` (aware)."""
     return day_of(known_until, zone_name) - ONE_DAY
 
 
+def utc_text(instant: datetime) -> str:
+    """An aware instant as text, in UTC to the second: 2026-03-02T00:00:00Z."""
+    return f"{instant.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
+
+
 def plus_days(day: date, number: int) -> date:
-    """The day `number` days later, or earlier where it is negative. Stops at the first and last day of the calendar."""
+    """The day `number` days later; earlier where it is negative. Stops at the first and last day of the calendar."""
     return date.fromordinal(min(max(day.toordinal() + number, date.min.toordinal()), date.max.toordinal()))
 
 
@@ -99,7 +104,7 @@ def days(first: date, last: date) -> Iterator[date]:
 
 
 def period_start(day: date, scope: str, week_starts: int = 0, first: date | None = None) -> date:
-    """The first day of the `scope`-sized period that holds `day`; for scope all it is `first`.
+    """The first day of the `scope`-sized period that contains `day`; for scope all it is `first`.
 
     `week_starts` counts from 0, Monday."""
     match scope:
@@ -150,68 +155,70 @@ def _plus_months(day: date, months: int) -> date:
 
 
 def periods(first: date, last: date, scope: str, week_starts: int = 0) -> list[tuple[date, date]]:
-    """(first day, last day) of every whole period that touches first..last, in order; scope all: the range."""
+    """(first day, last day) of every period that overlaps first..last, in order. For scope all: the range."""
     if scope == "all":
         return [(first, last)]
-    found = []
+    bounds = []
     start = period_start(first, scope, week_starts)
     while True:
         end = period_end(start, scope)
-        found.append((start, end))
+        bounds.append((start, end))
         if end >= last:
-            return found
+            return bounds
         start = end + ONE_DAY
 
 
 def stretches(some_days: Iterable[date]) -> list[tuple[date, date]]:
-    """The days as runs of neighbours: (first, last) of each, in order."""
-    found: list[tuple[date, date]] = []
+    """Stretches of consecutive days: (first, last) of each, in order."""
+    merged: list[tuple[date, date]] = []
     for day in sorted(set(some_days)):
-        if found and found[-1][1] + ONE_DAY == day:
-            found[-1] = (found[-1][0], day)
+        if merged and merged[-1][1] + ONE_DAY == day:
+            merged[-1] = (merged[-1][0], day)
         else:
-            found.append((day, day))
-    return found
+            merged.append((day, day))
+    return merged
 
 
-def joined(several: Iterable[tuple[date, date]]) -> list[tuple[date, date]]:
-    """Stretches of days, both included, as the fewest that hold the same days, in order."""
-    found: list[tuple[date, date]] = []
+def merge_stretches(several: Iterable[tuple[date, date]]) -> list[tuple[date, date]]:
+    """The fewest stretches that contain the same days, in order. Both ends of a stretch are included."""
+    merged: list[tuple[date, date]] = []
     for first, last in sorted(several):
-        if found and first <= found[-1][1] + ONE_DAY:
-            found[-1] = (found[-1][0], max(found[-1][1], last))
+        if merged and first <= merged[-1][1] + ONE_DAY:
+            merged[-1] = (merged[-1][0], max(merged[-1][1], last))
         else:
-            found.append((first, last))
-    return found
+            merged.append((first, last))
+    return merged
 
 
-def without(several: Iterable[tuple[date, date]], taken: Iterable[tuple[date, date]]) -> list[tuple[date, date]]:
-    """The days of some stretches that lie in none of those `taken`, as the fewest stretches, in order."""
-    left = joined(several)
-    for first, last in joined(taken):
+def subtract_stretches(
+    several: Iterable[tuple[date, date]], taken: Iterable[tuple[date, date]]
+) -> list[tuple[date, date]]:
+    """The days of `several` that are in none of the stretches `taken`, as the fewest stretches, in order."""
+    left = merge_stretches(several)
+    for first, last in merge_stretches(taken):
         pieces = [[(a, min(b, first - ONE_DAY)), (max(a, last + ONE_DAY), b)] for a, b in left]
         left = [(a, b) for pair in pieces for a, b in pair if a <= b]
-    return joined(left)
+    return merge_stretches(left)
 
 
 _SPAN = re.compile(r"^\s*(\d{1,12})\s*(d|days?|w|weeks?|m|months?|q|quarters?|y|years?)\s*$", re.IGNORECASE)
 
 
 def parse_span(text: str) -> tuple[int, str]:
-    """'12 weeks' → (12, 'week'). Raises ValueError with what is expected."""
-    found = _SPAN.match(text)
-    if not found or int(found[1]) < 1:
+    """The number and unit of a span: '12 weeks' → (12, 'week'). Raises ValueError with the expected form."""
+    match = _SPAN.match(text)
+    if not match or int(match[1]) < 1:
         raise ValueError(
-            f"{text!r} is not a span: write a number and days, weeks, months, quarters or years: '12 weeks'"
+            f"{text!r} is not a span: expected a number and days, weeks, months, quarters or years, such as '12 weeks'"
         )
-    unit = {"d": "day", "w": "week", "m": "month", "q": "quarter", "y": "year"}[found[2][0].lower()]
-    return int(found[1]), unit
+    unit = {"d": "day", "w": "week", "m": "month", "q": "quarter", "y": "year"}[match[2][0].lower()]
+    return int(match[1]), unit
 
 
 def last_span(text: str, until: date, week_starts: int = 0) -> tuple[date, date]:
-    """First and last day of the last `text` up to and with `until`, from the beginning of the first period.
+    """(first day, last day) of the span `text` that ends on `until`, from the start of its first period.
 
-    '12 weeks' are the week of `until` and the eleven before it. Stops at the first day of the calendar."""
+    '12 weeks' is the week of `until` and the eleven before it. Stops at the first day of the calendar."""
     number, unit = parse_span(text)
     start = period_start(until, unit, week_starts)
     if unit in MONTHS:
@@ -221,7 +228,7 @@ def last_span(text: str, until: date, week_starts: int = 0) -> tuple[date, date]
 
 @dataclass(frozen=True, kw_only=True)
 class Period:
-    """A half-open stretch of days, as a Python metric is given it: `start` belongs to it, `end` does not.
+    """A half-open range of days, the argument of a Python metric: `start` belongs to it, `end` does not.
 
     `from_utc` and `until_utc` are the instants of its bounds in the book's zone."""
 
@@ -235,8 +242,10 @@ class Period:
 
     @property
     def from_utc(self) -> datetime:
+        """The instant at which it begins."""
         return start_of(self.start, self.zone)
 
     @property
     def until_utc(self) -> datetime:
+        """The instant at which it ends: the first that does not belong to it."""
         return start_of(self.end, self.zone)

@@ -1,4 +1,4 @@
-"""A result as a Vega-Lite v5 specification: the documented JSON in, a chart as plain values out. Pure."""
+"""Vega-Lite v5 charts of results: takes the documented JSON, returns plain values. Pure."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 from tallybook.core.labels import OTHER, value_label
 
 SCHEMA = "https://vega.github.io/schema/vega-lite/v5.json"
-"""Names the language; nobody fetches it to draw."""
+"""Identifies the language; drawing does not fetch it."""
 MIME = "application/vnd.vegalite.v5+json"
 TIMES = {"day": "%Y-%m-%d", "week": "%Y-%m-%d", "month": "%Y-%m", "quarter": "%Y Q%q", "year": "%Y", "all": "%Y-%m-%d"}
 
@@ -16,8 +16,7 @@ TIMES = {"day": "%Y-%m-%d", "week": "%Y-%m-%d", "month": "%Y-%m", "quarter": "%Y
 def chart(facts: Mapping[str, Any], *, title: str | None = None) -> dict[str, Any]:
     """The chart of a result's JSON (`Result.to_dict`): a panel for each metric, a line for each series.
 
-    Values that cannot be known break the line. Totals over all series are left out; what is not complete is
-    drawn as a pale point."""
+    Null values break the line. Totals over all series are left out. Incomplete values are pale points."""
     metrics = [c for c in facts["columns"] if c["role"] == "metric"]
     dims = [c["name"] for c in facts["columns"] if c["role"] == "dimension"]
     panels = [_panel(facts, column, dims) for column in metrics]
@@ -60,13 +59,13 @@ def _panel(facts: Mapping[str, Any], column: Mapping[str, Any], dims: Sequence[s
         "height": 240,
         "data": {"values": values},
         "encoding": encoding,
-        # Null breaks a line, which is what Vega-Lite does unless it is told to filter.
+        # Vega-Lite breaks a line at null unless a filter is configured.
         "layer": [{"mark": {"type": "line"}}, points],
     }
 
 
 def _values(facts: Mapping[str, Any], metric: str, dims: Sequence[str]) -> list[dict[str, Any]]:
-    """A row for each period and series. A period that was not collected is a gap of every series."""
+    """A row for each period and series. A period that was not collected is a gap in every series."""
     rows = [row for row in facts["rows"] if not row.get("total") and row["period"] is not None]
     known = [row for row in rows if row[metric] is not None]
     every = list(dict.fromkeys(_series(row, dims) for row in known)) or [""]
@@ -85,22 +84,22 @@ def _series(row: Mapping[str, Any], dims: Sequence[str]) -> str:
 def _value(row: Mapping[str, Any], metric: str) -> dict[str, Any]:
     note = row.get("notes", {}).get(metric, {})
     complete = note.get("complete", row["complete"])
-    said = [str(note["why"])] if "why" in note else []
-    said += (
+    remarks = [str(note["why"])] if "why" in note else []
+    remarks += (
         []
         if complete
         else [
             f"not complete: {note.get('days', row['days'])} of {note.get('days_expected', row['days_expected'])} days"
         ]
     )
-    said += ["carried forward"] if note.get("carried") else []
-    said += ["imported"] if note.get("imported") else []
-    said += ["approximate"] if row["approximate"] else []
-    # Midnight is said, because a bare day is one of UTC and would slip to the day before in the west.
+    remarks += ["carried forward"] if note.get("carried") else []
+    remarks += ["imported"] if note.get("imported") else []
+    remarks += ["approximate"] if row["approximate"] else []
+    # With a time of day, because Vega reads a bare date as UTC: west of Greenwich it would be the day before.
     return {
         "period": f"{row['period']}T00:00:00",
         "label": row["period"],
         "value": row[metric],
         "complete": complete,
-        "says": "; ".join(said),
+        "says": "; ".join(remarks),
     }

@@ -1,7 +1,7 @@
-"""Everything that can go wrong, by what the caller can do about it.
+"""The errors of Tallybook, one class for each thing that a caller can do about them.
 
-Every error carries what happened, where, the value seen and the value expected in its message, and the
-next command or line to paste in `hint`. `exit_code` is what the command line returns for it.
+The message of an error has the operation, the object, the reason, and the values seen and expected. `hint` is the next
+command, or a line to paste. `exit_code` is the exit code of the command line.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ DONE, SOME_FAILED, USAGE, REFUSED, NOT_READY, BUSY, BUG = 0, 1, 2, 3, 4, 5, 70
 
 
 class TallybookError(Exception):
-    """The root: catch this to catch all of ours."""
+    """The base class of all errors of Tallybook."""
 
     exit_code = BUG
 
@@ -28,7 +28,7 @@ class TallybookError(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class Problem:
-    """One mistake in a declaration: where it stands, what was seen and expected, what to paste instead."""
+    """One mistake in a declaration: its place, the values seen and expected, and the line to paste instead."""
 
     path: str
     message: str
@@ -47,7 +47,7 @@ class Problem:
 
 
 class DeclarationError(TallybookError):
-    """`tallybook.toml`, a metric file or an argument declares something that cannot be."""
+    """`tallybook.toml`, a metric file or an argument contains an invalid declaration."""
 
     exit_code = USAGE
 
@@ -60,17 +60,17 @@ class DeclarationError(TallybookError):
 
 
 class MeasureError(DeclarationError):
-    """A measure that cannot be taken apart into mergeable parts."""
+    """A measure cannot be split into mergeable parts."""
 
 
 class QueryError(TallybookError):
-    """The question is not well formed: an unknown metric, dimension, day or option."""
+    """The question is invalid: an unknown metric, dimension, day or option."""
 
     exit_code = USAGE
 
 
 class Refused(TallybookError):
-    """The question has no right answer. `why` says so; `ask` holds the arguments to use instead."""
+    """The question has no right answer. `why` is the reason; `ask` has the arguments to use instead."""
 
     exit_code = REFUSED
 
@@ -87,13 +87,13 @@ class SourceError(TallybookError):
 
 
 class SourceUnavailable(SourceError):
-    """The source cannot be reached or is not ready; nothing was read."""
+    """The source is unreachable or not ready; nothing was read."""
 
     exit_code = NOT_READY
 
 
 class NotFinite(SourceError):
-    """A value is NaN or infinite. `metric` (its key in the book) and `slot` say of which aggregate, once that is known."""
+    """A value is NaN or infinite. `metric` (its key in the book) and `slot` identify the aggregate, once known."""
 
     def __init__(self, value: object, metric: str = "", slot: int = 0) -> None:
         super().__init__(f"a number is {value}", hint="leave such rows out with a filter inside the measure")
@@ -101,53 +101,55 @@ class NotFinite(SourceError):
 
 
 class Unforeseen(SourceError):
-    """An exception that nobody foresaw, of one metric or source: `traceback` is the text for a bug report."""
+    """An unexpected exception of one metric or source. `traceback` is the text for a bug report."""
 
     traceback = ""
 
 
 class Inseparable(SourceError):
-    """Rows of one statement that answers for several keys cannot be told apart: ask for each alone."""
+    """One statement answers several keys, and its rows cannot be assigned to them: read each key in its own
+    statement."""
 
 
 class Busy(TallybookError):
-    """Another run is at work on this book."""
+    """Another run is using this book."""
 
     exit_code = BUSY
 
 
 class BookError(TallybookError):
-    """The book on disk is not what it should be, or cannot be read or written (a full disk)."""
+    """The book on disk is damaged, or cannot be read or written (a full disk)."""
 
     exit_code = SOME_FAILED
 
 
 class BookUnavailable(BookError):
-    """The ledger of the book is on a server that cannot be reached, or was lost; the same may be asked again."""
+    """The server of the book's ledger is unreachable or the connection was lost. Retrying is safe."""
 
     exit_code = NOT_READY
 
 
 class DestinationError(TallybookError):
-    """A place to write to did not take what was written."""
+    """Writing to a destination failed."""
 
     exit_code = USAGE
 
 
 class CellError(DestinationError):
-    """A value that a cell of the destination cannot hold as it is: too long, too exact, of no known kind."""
+    """A cell of the destination cannot contain a value unchanged: it is too long, too exact or of an unknown type."""
 
 
 class DestinationRefused(DestinationError):
-    """A service refused, and will refuse the same again: not shared, not there, protected, no room."""
+    """A service refused permanently: not shared, not found, protected, or full. Retrying does not help."""
 
 
 class SignInError(DestinationRefused):
-    """A service does not know who asks: a wrong client, a consent refused, a token revoked or expired. Connect again."""
+    """A service does not accept the credentials: wrong client, consent refused, token revoked or expired. Connect
+    again."""
 
 
 class DestinationUnavailable(DestinationError):
-    """A service cannot be reached, or is too busy; the same may be asked again after `retry_after` seconds."""
+    """A service is unreachable or too busy. Retry after `retry_after` seconds."""
 
     exit_code = NOT_READY
 
@@ -157,55 +159,63 @@ class DestinationUnavailable(DestinationError):
 
 
 class Overtaken(DestinationUnavailable):
-    """Somebody else wrote first; nothing was written. Look again at what is there, then write."""
+    """Another writer was first; nothing was written. Read the content again, then write."""
 
 
 class OutcomeUnknown(DestinationUnavailable):
-    """A write was sent, no answer came, and it could not be looked up either whether it was done.
+    """A write was sent, no response came, and its outcome could not be looked up.
 
-    Asking again with the same stamp is safe: it is looked up first."""
+    Retrying with the same stamp is safe: the outcome is looked up first."""
 
 
 @dataclass
 class Problems:
-    """Collects mistakes so that all of them are told at once."""
+    """Collects mistakes so that all of them are reported together."""
 
     found: list[Problem] = field(default_factory=list)
 
     def add(self, path: str, message: str, **details: str) -> None:
+        """Record one mistake; `details` are fields of Problem."""
         self.found.append(Problem(path=path, message=message, **details))
 
     def raise_if_any(self, what: str) -> None:
+        """Raise DeclarationError with all mistakes; `what` begins its message."""
         if self.found:
             n = len(self.found)
             raise DeclarationError(f"{what}: {n} problem{'s' if n > 1 else ''}", problems=self.found)
 
 
-def bug(error: BaseException) -> TallybookError:
-    """An unforeseen exception as an error of ours, with the text for a bug report: its type, message and place."""
+def bug_report(error: BaseException) -> TallybookError:
+    """An unexpected exception as a TallybookError, with the text for a bug report: its type, message and place."""
     return TallybookError(
-        f"a bug in Tallybook: {in_words(error)}",
+        f"a bug in Tallybook: {describe_error(error)}",
         hint=f"please report it with this text{_place_of(error)}; TALLYBOOK_DEBUG=1 before the command shows the rest",
     )
 
 
-def in_words(error: BaseException) -> str:
-    """The type of an exception and what it says; an exit as the call that was made."""
+def describe_error(error: BaseException) -> str:
+    """The type and message of an exception; for SystemExit the call that raised it."""
     if isinstance(error, SystemExit):
         return f"it called sys.exit({'' if error.code is None else repr(error.code)})"
     try:
-        said = str(error)
-    except Exception:  # noqa: BLE001  # an exception of somebody else's class may raise here what it likes
-        said = ""
-    return f"{type(error).__name__}: {said}" if said else type(error).__name__
+        text = str(error)
+    except Exception:  # noqa: BLE001  # __str__ of a foreign exception class can raise anything
+        text = ""
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+def describe_os_error(error: OSError) -> str:
+    """The file and the reason of an OSError: `cannot read or write a.parquet: No space left on device`."""
+    reason = error.strerror or describe_error(error)
+    return f"cannot read or write {error.filename}: {reason}" if error.filename else reason
 
 
 def _place_of(error: BaseException) -> str:
-    """Where it was raised: the innermost function of ours."""
-    trace, found = error.__traceback__, ""
+    """The innermost function of Tallybook in the traceback of an exception."""
+    trace, place = error.__traceback__, ""
     while trace is not None:
         code = trace.tb_frame.f_code
         _, ours, path = code.co_filename.replace("\\", "/").rpartition("/tallybook/")
-        found = f" (tallybook/{path}, {code.co_name}, line {trace.tb_lineno})" if ours else found
+        place = f" (tallybook/{path}, {code.co_name}, line {trace.tb_lineno})" if ours else place
         trace = trace.tb_next
-    return found
+    return place

@@ -1,7 +1,7 @@
-"""What stands around the aggregates of a measure, evaluated over finished leaves: as the engine's SQL, and in Python.
+"""Evaluates a shell, the expression around the aggregates of a measure: as SQL of the engine, and in Python.
 
-Both follow the same rules: `/` is real division, by zero it is null; null in, null out; `round` is half away from zero;
-what is exact stays exact. A property holds them against each other.
+Both follow the same rules. `/` is real division, and null for a zero divisor. A null operand gives null. `round` rounds
+half away from zero. Exact values stay exact. A property test compares the two.
 """
 
 from __future__ import annotations
@@ -12,20 +12,20 @@ from decimal import ROUND_HALF_UP, Context, Decimal, localcontext
 from typing import Any
 
 from tallybook.core.errors import MeasureError
-from tallybook.core.measure import DECIMAL, FLOAT, INTEGER, Tree, is_written
+from tallybook.core.measure.model import DECIMAL, FLOAT, INTEGER, Tree, is_literal
 
 # --- in the engine's SQL -------------------------------------------------------------------
 
 EXACT = "DECIMAL(38,10)"
 MAX_DECIMALS = 28
-"""Of a written number: times DECIMAL(38,10) it has 38 decimals, the most that the engine has."""
+"""Decimals of a literal number. Times a DECIMAL(38,10) it has 38 decimals, the maximum of the engine."""
 
 
 def render(shell: Tree, leaves: list[tuple[str, str]]) -> tuple[str, str]:
     """The shell as DuckDB SQL, and its type (integer, decimal or float).
 
     `leaves` are (sql, type) of the slots; exact ones are DECIMAL(38,10). Division is real division, and any
-    division by zero is null. What is exact stays so under + - % round, case and times a written number."""
+    division by zero is null. Exact values stay exact under + - % round, case and multiplication by a literal number."""
     match shell:
         case ["slot", index]:
             return leaves[index]
@@ -39,10 +39,10 @@ def render(shell: Tree, leaves: list[tuple[str, str]]) -> tuple[str, str]:
             sql, kind = render(inner, leaves)
             return f"(-{sql})", kind
         case ["+" | "-" as sign, left, right]:
-            (a, b), kind = _alike([render(left, leaves), render(right, leaves)])
+            (a, b), kind = _to_common_type([render(left, leaves), render(right, leaves)])
             return f"({a} {sign} {b})", kind
         case ["%", left, right]:
-            (a, b), kind = _alike([render(left, leaves), render(right, leaves)])
+            (a, b), kind = _to_common_type([render(left, leaves), render(right, leaves)])
             return f"({a} % nullif({b}, 0))", kind
         case ["*", left, right]:
             return _product(left, right, leaves)
@@ -56,23 +56,23 @@ def render(shell: Tree, leaves: list[tuple[str, str]]) -> tuple[str, str]:
         case ["round", inner, digits]:
             return _round(render(inner, leaves), digits)
         case ["fn", name, *args]:
-            sqls, kind = _alike([render(a, leaves) for a in args])
+            sqls, kind = _to_common_type([render(a, leaves) for a in args])
             return f"{name}({', '.join(sqls)})", kind
         case ["case", branches, default]:
-            values, kind = _alike([*(render(value, leaves) for _, value in branches), render(default, leaves)])
+            values, kind = _to_common_type([*(render(value, leaves) for _, value in branches), render(default, leaves)])
             when = " ".join(f"WHEN {_test(c, leaves)} THEN {v}" for (c, _), v in zip(branches, values, strict=False))
             return f"(CASE {when} ELSE {values[-1]} END)", kind
-    raise MeasureError(f"a shell of an unknown form: {shell!r}")
+    raise MeasureError(f"unknown expression: {shell!r}")
 
 
 def is_float_number(written: str) -> bool:
-    """Whether a written number is a float: one with an exponent, or with more digits than DECIMAL(38,10) times it has."""
+    """Whether a literal number is a float: it has an exponent, or more digits than DECIMAL arithmetic supports."""
     whole, _, decimals = written.partition(".")
     return "e" in written.lower() or len(decimals) > MAX_DECIMALS or len(whole) + len(decimals) > 38
 
 
 def type_of(shell: Tree, types: list[str]) -> str:
-    """The type of what `evaluate` returns, from the types of the leaves: float, or decimal for every exact one."""
+    """The type of the value of `evaluate`, from the types of the leaves: float, or decimal for every exact type."""
     match shell:
         case ["slot", index]:
             return FLOAT if types[index] == FLOAT else DECIMAL
@@ -98,7 +98,7 @@ def type_of(shell: Tree, types: list[str]) -> str:
 def _test(tree: Tree, leaves: list[tuple[str, str]]) -> str:
     match tree:
         case ["cmp", sign, left, right]:
-            (a, b), _ = _alike([render(left, leaves), render(right, leaves)])
+            (a, b), _ = _to_common_type([render(left, leaves), render(right, leaves)])
             return f"({a} {sign} {b})"
         case ["and" | "or" as word, left, right]:
             return f"({_test(left, leaves)} {word} {_test(right, leaves)})"
@@ -106,11 +106,11 @@ def _test(tree: Tree, leaves: list[tuple[str, str]]) -> str:
             return f"(NOT {_test(inner, leaves)})"
         case ["isnull", inner]:
             return f"({render(inner, leaves)[0]} IS NULL)"
-    raise MeasureError(f"a condition of an unknown form: {tree!r}")
+    raise MeasureError(f"unknown condition: {tree!r}")
 
 
-def _alike(rendered: list[tuple[str, str]]) -> tuple[list[str], str]:
-    """All of one type: floats if one of them is, else exact decimals."""
+def _to_common_type(rendered: list[tuple[str, str]]) -> tuple[list[str], str]:
+    """The values converted to one type: floats if one of them is a float, else exact decimals."""
     kinds = {kind for _, kind in rendered}
     if FLOAT in kinds:
         return [_as_float(r) for r in rendered], FLOAT
@@ -123,7 +123,7 @@ def _as_float(rendered: tuple[str, str]) -> str:
 
 def _product(left: Tree, right: Tree, leaves: list[tuple[str, str]]) -> tuple[str, str]:
     a, b = render(left, leaves), render(right, leaves)
-    written = is_written(left) or is_written(right)
+    written = is_literal(left) or is_literal(right)
     if FLOAT in (a[1], b[1]) or not written:
         return f"({_as_float(a)} * {_as_float(b)})", FLOAT
     return f"CAST({a[0]} * {b[0]} AS {EXACT})", DECIMAL if DECIMAL in (a[1], b[1]) else INTEGER
@@ -140,13 +140,13 @@ def _round(rendered: tuple[str, str], digits: int) -> tuple[str, str]:
 
 OperandValue = Decimal | float | None
 EXACTLY = Context(prec=400)
-"""Decimals as they are; Python's own context would round them to 28 digits."""
+"""A context that keeps all digits; Python's default rounds to 28."""
 
 
 def evaluate(shell: Tree, leaves: list[OperandValue]) -> OperandValue:
-    """The value of a shell over finished leaves, by the same rules as `render`. Null in, null out.
+    """The value of a shell over finished leaves, by the same rules as `render`.
 
-    Raises OverflowError where a step is beyond what a float holds.
+    Raises OverflowError when a step overflows a float.
     """
     with localcontext(EXACTLY):
         return _evaluated(shell, leaves)
@@ -162,7 +162,7 @@ def _evaluated(shell: Tree, leaves: list[OperandValue]) -> OperandValue:
             return None
         case ["case", branches, default]:
             for condition, value in branches:
-                if _holds(condition, leaves):
+                if _is_true(condition, leaves):
                     return _evaluated(value, leaves)
             return _evaluated(default, leaves)
         case ["fn", name, *args]:
@@ -172,13 +172,13 @@ def _evaluated(shell: Tree, leaves: list[OperandValue]) -> OperandValue:
         case [word, *args]:
             values = [_evaluated(a, leaves) for a in args]
             return None if None in values else _finite(_arithmetic(word, values))
-    raise MeasureError(f"a shell of an unknown form: {shell!r}")
+    raise MeasureError(f"unknown expression: {shell!r}")
 
 
 def _finite(value: OperandValue) -> OperandValue:
-    """Raises OverflowError: 1 / infinity would be a silent 0."""
+    """`value`. Raises OverflowError for infinity, because 1 / infinity would be a silent 0."""
     if isinstance(value, float) and not math.isfinite(value):
-        raise OverflowError(f"{value} is no number")
+        raise OverflowError(f"{value} is not a finite number")
     return value
 
 
@@ -202,7 +202,7 @@ def _arithmetic(word: str, values: list[Any]) -> OperandValue:
             return float(a) / float(b) if b else None
         case "%":
             return math.fmod(a, b) if isinstance(a, float) and b else a % b if b else None
-    raise MeasureError(f"a shell of an unknown form: {word!r}")
+    raise MeasureError(f"unknown expression: {word!r}")
 
 
 def _same_kind(values: list[Any]) -> list[Any]:
@@ -229,8 +229,8 @@ def _rounded(value: OperandValue, digits: int) -> OperandValue:
     return float(half_away) if isinstance(value, float) else half_away
 
 
-def _holds(condition: Tree, leaves: list[OperandValue]) -> bool | None:
-    """SQL's three values: true, false and unknown (None)."""
+def _is_true(condition: Tree, leaves: list[OperandValue]) -> bool | None:
+    """The value of a condition in three-valued logic: True, False or None (unknown)."""
     match condition:
         case ["cmp", sign, left, right]:
             a, b = _evaluated(left, leaves), _evaluated(right, leaves)
@@ -241,15 +241,15 @@ def _holds(condition: Tree, leaves: list[OperandValue]) -> bool | None:
         case ["isnull", inner]:
             return _evaluated(inner, leaves) is None
         case ["not", inner]:
-            held = _holds(inner, leaves)
-            return None if held is None else not held
+            value = _is_true(inner, leaves)
+            return None if value is None else not value
         case ["and", left, right]:
-            both = (_holds(left, leaves), _holds(right, leaves))
+            both = (_is_true(left, leaves), _is_true(right, leaves))
             return False if False in both else None if None in both else True
         case ["or", left, right]:
-            both = (_holds(left, leaves), _holds(right, leaves))
+            both = (_is_true(left, leaves), _is_true(right, leaves))
             return True if True in both else None if None in both else False
-    raise MeasureError(f"a condition of an unknown form: {condition!r}")
+    raise MeasureError(f"unknown condition: {condition!r}")
 
 
 _COMPARE = {

@@ -1,9 +1,8 @@
-"""What a forked child must not touch: connections and engines of its parent.
+"""Protects connections and engines of a process from its forked children.
 
-A child has a copy of them, without the threads that serve them. Using one hangs, and destroying one may crash or write
-into the parent's connection. So `keep_from_children` lets the child forget them without ever destroying them, and an
-owner that is `watch`ed is told before and after a fork.
-"""
+A child gets a copy of them without the threads that serve them. Using the copy hangs, and destroying it can crash or
+write into the parent's connection. `keep_from_children` makes the child forget a connection without destroying it.
+`watch` calls an owner before and after each fork."""
 
 from __future__ import annotations
 
@@ -14,39 +13,42 @@ from typing import Protocol
 
 
 class Owner(Protocol):
-    """Holds what a child must not touch. Each method is called in the thread that forks."""
+    """An object with resources that a child must not use. Each method is called in the thread that forks."""
 
-    def before_fork(self) -> None: ...
+    def before_fork(self) -> None:
+        """Called in the parent before the fork."""
 
-    def after_fork_in_parent(self) -> None: ...
+    def after_fork_in_parent(self) -> None:
+        """Called in the parent after the fork."""
 
-    def after_fork_in_child(self) -> None: ...
+    def after_fork_in_child(self) -> None:
+        """Called in the child, after its kept connections are abandoned."""
 
 
 _owners: weakref.WeakSet[Owner] = weakref.WeakSet()
 _kept: weakref.WeakSet[object] = weakref.WeakSet()
 _lock = threading.Lock()
 _during_fork: list[object] = []
-"""Strong references, so that the end of other threads in the child destroys nothing."""
+"""Strong references: the end of other threads in the child must not destroy anything."""
 _hooked: list[bool] = []
 
 
 def watch(owner: Owner) -> None:
-    """Tell `owner` of forks, as long as it exists."""
+    """Call the methods of `owner` on every fork, as long as it exists."""
     _hook()
     with _lock:
         _owners.add(owner)
 
 
 def keep_from_children(connection: object) -> None:
-    """In a child of this process the connection is never destroyed."""
+    """Make children of this process abandon the connection instead of destroying it."""
     _hook()
     with _lock:
         _kept.add(connection)
 
 
 def abandon(connection: object) -> None:
-    """Never destroy it."""
+    """Leak a connection on purpose: its destructor never runs."""
     import ctypes
 
     ctypes.pythonapi.Py_IncRef(ctypes.py_object(connection))

@@ -1,4 +1,4 @@
-"""Isolation of failures: whatever one metric, source or delivery raises is its own failure, and the others go on.
+"""Isolation of failures: an exception of one metric, source or delivery does not stop the others.
 
     try:
         with isolated(f"metric {name!r} raised"):
@@ -6,8 +6,8 @@
     except SourceError as error:
         report.failed(error.message, error.hint)
 
-Only a signal of the process (Ctrl-C, SIGTERM) gets through. `sys.exit()` or a KeyboardInterrupt that the code raises
-by itself does not: see `_noted_signals` for how the two are told apart.
+Only a signal of the process (Ctrl-C, SIGTERM) passes through. `sys.exit()` or a KeyboardInterrupt raised by the code
+itself does not: `_noted_signals` distinguishes the two.
 """
 
 from __future__ import annotations
@@ -20,7 +20,17 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
-from tallybook.core.errors import BookError, Busy, Refused, SourceError, TallybookError, Unforeseen, bug, in_words
+from tallybook.core.errors import (
+    BookError,
+    Busy,
+    Refused,
+    SourceError,
+    TallybookError,
+    Unforeseen,
+    bug_report,
+    describe_error,
+    describe_os_error,
+)
 
 MAX_TRACEBACK_CHARACTERS = 6000
 TRACEBACK_HINT = "TALLYBOOK_DEBUG=1 before the command shows where"
@@ -28,11 +38,11 @@ TRACEBACK_HINT = "TALLYBOOK_DEBUG=1 before the command shows where"
 
 @contextmanager
 def isolated(what: str = "") -> Iterator[None]:
-    """Any exception of the block leaves it as SourceError. `what` begins the message when other people's code may
-    have raised it; without it an unknown exception is called a bug in Tallybook.
+    """Turn any exception of the block into a SourceError. `what` begins its message when user code may have raised it;
+    without `what`, an unknown exception is reported as a bug in Tallybook.
 
-    Unchanged stay what a signal handler raised, also if the block swallowed it, and, without `what`, Busy, BookError
-    and Refused, which concern the whole run or question."""
+    Exceptions of signal handlers pass unchanged, even if the block swallowed them. Without `what`, so do Busy,
+    BookError and Refused, which concern the whole run or question."""
     with _noted_signals() as raised:
         try:
             yield
@@ -47,27 +57,26 @@ def isolated(what: str = "") -> Iterator[None]:
 
 
 def as_failure(error: BaseException, what: str = "") -> SourceError:
-    """Any exception as the failure of one metric or source: with the text of a bug report if nobody foresaw it."""
+    """Any exception as the failure of one metric or source; an unexpected one with the text for a bug report."""
     if isinstance(error, SourceError):
         return error
     if isinstance(error, TallybookError):
         return SourceError(f"{what}: {error.message}" if what else error.message, hint=error.hint)
-    found = Unforeseen(f"{what}: {in_words(error)}", hint=TRACEBACK_HINT) if what else _unforeseen(error)
-    found.traceback = "".join(traceback.format_exception(error))[-MAX_TRACEBACK_CHARACTERS:].strip()
-    return found
+    failure = Unforeseen(f"{what}: {describe_error(error)}", hint=TRACEBACK_HINT) if what else _unforeseen(error)
+    failure.traceback = "".join(traceback.format_exception(error))[-MAX_TRACEBACK_CHARACTERS:].strip()
+    return failure
 
 
 def _unforeseen(error: BaseException) -> Unforeseen:
     if isinstance(error, OSError):
-        where = f" {error.filename}:" if error.filename else ""
-        return Unforeseen(f"the system refused:{where} {error.strerror or in_words(error)}")
-    ours = bug(error)
-    return Unforeseen(ours.message, hint=ours.hint)
+        return Unforeseen(describe_os_error(error))
+    report = bug_report(error)
+    return Unforeseen(report.message, hint=report.hint)
 
 
 @contextmanager
 def _noted_signals() -> Iterator[list[BaseException]]:
-    """The exceptions that handlers of signals raise during the block.
+    """Yield the list of exceptions that signal handlers raise during the block.
 
     Python runs handlers in the main thread only: in any other thread no exception comes from a signal. Handlers that
     the block installs itself belong to the block."""

@@ -1,4 +1,4 @@
-"""The values of a dimension as people see them in tables, charts and messages. Pure."""
+"""Labels of dimension values, and counts and lists in words, for tables, charts and messages. Pure."""
 
 from __future__ import annotations
 
@@ -7,30 +7,35 @@ from collections.abc import Sequence
 TOTAL, OTHER, NONE, GAP = "total", "other", "(none)", "–"
 """The labels of the row of totals, of the row of all other series, of null, and of a period without a series."""
 MAX_WIDTH = 40
-"""The letters of a value that a table in a terminal shows."""
+"""Characters of a value that a table in a terminal shows."""
 
 
-def agreed(count: int, one: str, several: str) -> str:
-    """A count with its noun and verb: `agreed(1, "row has", "rows have")` is "1 row has"."""
-    return f"{count} {one if count == 1 else several}"
+def count_phrase(count: int, singular: str, plural: str) -> str:
+    """A count with its noun and verb: `count_phrase(1, "row has", "rows have")` is "1 row has"."""
+    return f"{count} {singular if count == 1 else plural}"
+
+
+def shorten_list(texts: Sequence[str], most: int) -> str:
+    """The first `most` texts, separated by commas, and the number of the rest: `a, b and 3 more`."""
+    return ", ".join(texts[:most]) + (f" and {len(texts) - most} more" if len(texts) > most else "")
 
 
 def value_label(value: str | None) -> str:
-    """The text of a dimension value, `(none)` for null. No two values have the same text.
+    """The label of a dimension value, `(none)` for null. No two values have the same label.
 
-    A value that could be taken for another one, or for the label of a row, is in double quotes with escapes:
-    the empty text, `total`, texts with a line break or with spaces at an end."""
+    A value that could be mistaken for another value or for the label of a row is in double quotes with escapes:
+    the empty text, `total`, texts with a line break or with leading or trailing spaces."""
     if value is None:
         return NONE
-    misread = value in ("", TOTAL, OTHER, NONE, GAP) or value != value.strip() or value.startswith('"')
-    if value.isprintable() and not misread:
+    is_ambiguous = value in ("", TOTAL, OTHER, NONE, GAP) or value != value.strip() or value.startswith('"')
+    if value.isprintable() and not is_ambiguous:
         return value
     escaped = value.replace("\\", "\\\\").replace('"', '\\"')
     return '"' + "".join(c if c.isprintable() else ascii(c)[1:-1] for c in escaped) + '"'
 
 
 def shortened(labels: Sequence[str]) -> list[str]:
-    """The labels, long ones cut where that leaves them different from all others."""
+    """The labels; long ones are cut where they stay different from all others."""
     cuts = {label: label if len(label) <= MAX_WIDTH else label[: MAX_WIDTH - 1] + "…" for label in labels}
     taken: dict[str, int] = {}
     for cut in cuts.values():

@@ -1,10 +1,10 @@
-"""What libraries log: it belongs to a program's logging, never to stderr by itself."""
+"""Keeps log messages of libraries off stderr; a program that sets up logging still gets them."""
 
 from __future__ import annotations
 
 
 def quiet(library: str) -> None:
-    """Keep what a library logs away from stderr, where the program has set up no logging. May be called often."""
+    """Keep log messages of `library` off stderr in programs without logging. Safe to call again."""
     import logging
 
     logger = logging.getLogger(library)

@@ -1,4 +1,4 @@
-"""What became of a delivery, and of an alert."""
+"""Outcomes of deliveries and of alerts."""
 
 from __future__ import annotations
 
@@ -6,16 +6,17 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from tallybook.core.calendar import utc_text
 from tallybook.core.errors import DONE, SOME_FAILED
 
-DELIVERED, UP_TO_DATE, FAILED, NOT_YET = "delivered", "up to date", "failed", "not yet"
-WOULD, AS_DELIVERED, DIFFERS = "would be delivered", "as delivered", "differs"
-"""Of a dry run, and of what was read back."""
+DELIVERED, UP_TO_DATE, FAILED, UNSUPPORTED = "delivered", "up to date", "failed", "not yet"
+WOULD_DELIVER, AS_DELIVERED, DIFFERS = "would be delivered", "as delivered", "differs"
+"""Statuses of a dry run, and of a comparison with what was delivered."""
 
 
 @dataclass(kw_only=True)
 class DeliveryReport:
-    """One delivery: its `status` is delivered, up to date, failed, or not yet (a kind that comes later)."""
+    """The outcome of one delivery. `status`: delivered, up to date, failed, or not yet (a planned destination)."""
 
     delivery: str
     to: str
@@ -23,30 +24,34 @@ class DeliveryReport:
     status: str = DELIVERED
     rows: int = 0
     version: int = 0
-    """Of the book, whose numbers stand in the file."""
+    """The version of the book whose numbers were written."""
     seconds: float = 0.0
     error: str | None = None
     hint: str = ""
     busy: bool = False
-    """Not made because another process is making it."""
+    """Skipped because another process is delivering it."""
     warnings: list[str] = field(default_factory=list)
-    """What is probably a mistake in what is declared: a filter value that no row ever had."""
+    """Probable mistakes in the declaration, such as a filter value that no row ever had."""
     changes: list[dict[str, Any]] = field(default_factory=list)
-    """Of a Google Sheet: each row that is new and each cell that is another, with the old value and the new."""
+    """For a Google Sheet: each new row and each changed cell, with its old and new value."""
 
     @property
     def failed(self) -> bool:
+        """Whether it failed."""
         return self.status == FAILED
 
     def to_dict(self) -> dict[str, Any]:
-        found = {k: v for k, v in self.__dict__.items() if v not in (None, "", []) and v is not False}
-        return found | {"seconds": round(self.seconds, 3)}
+        """The JSON shape: empty fields are left out."""
+        fields = {k: v for k, v in self.__dict__.items() if v not in (None, "", []) and v is not False}
+        return fields | {"seconds": round(self.seconds, 3)}
 
 
 @dataclass(kw_only=True)
 class AlertReport:
-    """What was told of what is not well. `told`: by address, how much began and ended; `failed`: why an address did not
-    take it; `waiting`: so much is yet to be told, now or when the quiet hours end; `heartbeat`: how the sign of life went."""
+    """The outcome of sending alerts.
+
+    `told`: per address, how many problems began and ended. `failed`: the addresses that rejected the message, and why.
+    `waiting`: the number of alerts not sent yet. `heartbeat`: the outcome of the heartbeat request."""
 
     told: list[dict[str, Any]] = field(default_factory=list)
     failed: list[dict[str, Any]] = field(default_factory=list)
@@ -58,11 +63,12 @@ class AlertReport:
         return bool(self.told or self.failed or self.waiting or self.heartbeat)
 
     def to_dict(self) -> dict[str, Any]:
-        found = {k: v for k, v in self.__dict__.items() if v not in (None, "", [], 0)}
-        until = {"quiet_until": f"{self.quiet_until:%Y-%m-%dT%H:%M:%SZ}"} if self.quiet_until else {}
-        return found | until
+        """The JSON shape: empty fields are left out."""
+        fields = {k: v for k, v in self.__dict__.items() if v not in (None, "", [], 0)}
+        until = {"quiet_until": utc_text(self.quiet_until)} if self.quiet_until else {}
+        return fields | until
 
 
 def exit_code(reports: list[DeliveryReport]) -> int:
-    """1 when one failed; the rest is delivered all the same."""
+    """1 if any delivery failed, else 0."""
     return SOME_FAILED if any(report.failed for report in reports) else DONE

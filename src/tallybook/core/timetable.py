@@ -1,7 +1,7 @@
-"""When something is due, and when it has to wait: by the wall clock of a zone. Pure: no clock.
+"""Cron schedules and quiet hours, by the wall clock of a time zone. Pure: no clock.
 
-A time that the clock jumps over is due once, at the first moment after the jump; a time that comes twice is due
-the first time only. So an expression for every day is due exactly once for each day that the zone has.
+A time that the clock skips is due once, at the first moment after the jump. A time that occurs twice is due the first
+time only. So a daily expression is due exactly once on each day of the zone.
 """
 
 from __future__ import annotations
@@ -14,19 +14,19 @@ from datetime import UTC, datetime, time, timedelta
 from tallybook.core import calendar
 
 _AMBIGUOUS = timedelta(hours=26)
-"""No zone ever turned its clock back by more: so far back may lie what the wall clock says is still to come."""
+"""The largest shift of any time zone: how far back an instant may be whose wall-clock time is still ahead."""
 _DAILY = re.compile(r"(\d{1,2})\s+(\d{1,2})\s+\*\s+\*\s+\*")
 
 
 class NeverDue(ValueError):
-    """A text that is no cron expression, or one that never comes."""
+    """A text is not a cron expression, or is never due."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Timetable:
     """A cron expression of five fields (minute, hour, day, month, weekday) in a zone.
 
-    Raises NeverDue for what is none."""
+    Raises NeverDue for an invalid expression."""
 
     cron: str
     zone: str
@@ -37,52 +37,58 @@ class Timetable:
     def after(self, instant: datetime) -> datetime:
         """The first due instant (UTC) later than the aware `instant`."""
         wall = instant.astimezone(calendar.zone(self.zone)).replace(tzinfo=None)
-        found = (due for one in _walls(self.cron, wall) if (due := _instant_of(one, self.zone)) is not None)
-        return next(due for due in found if due > instant)
+        dues = (due for time in _walls(self.cron, wall) if (due := _instant_of(time, self.zone)) is not None)
+        return next(due for due in dues if due > instant)
 
     def before(self, instant: datetime) -> datetime:
         """The last due instant (UTC) that is not later than the aware `instant`."""
         wall = instant.astimezone(calendar.zone(self.zone)).replace(tzinfo=None) + _AMBIGUOUS
-        found = (due for one in _walls(self.cron, wall, back=True) if (due := _instant_of(one, self.zone)) is not None)
-        return next(due for due in found if due <= instant)
+        walls = _walls(self.cron, wall, back=True)
+        dues = (due for time in walls if (due := _instant_of(time, self.zone)) is not None)
+        return next(due for due in dues if due <= instant)
 
     @property
     def daily_at(self) -> time | None:
-        """The time of day, where the expression is one time on every day."""
-        found = _DAILY.fullmatch(self.cron.strip())
-        return time(int(found[2]), int(found[1])) if found else None
+        """The time of day, if the expression is one time on every day; else None."""
+        match = _DAILY.fullmatch(self.cron.strip())
+        return time(int(match[2]), int(match[1])) if match else None
 
 
 @dataclass(frozen=True)
-class Quiet:
-    """From one minute of the day until another, perhaps of the next, as the clocks of a zone show them: on the days
-    when those are turned, quiet hours are an hour longer or shorter."""
+class QuietHours:
+    """Hours without alerts: from minute `since` of the day until minute `until`, perhaps of the next day.
+
+    They follow the wall clock of the zone, so they are an hour longer or shorter when the clock changes."""
 
     since: int
     until: int
     zone: str
 
     def at(self, now: datetime) -> bool:
+        """Whether `now` is within the quiet hours."""
         return self.covers(now.astimezone(calendar.zone(self.zone)).time())
 
     def covers(self, clock: time) -> bool:
-        """Whether they hold when clocks show this."""
+        """Whether a wall-clock time is within the quiet hours."""
         minute = clock.hour * 60 + clock.minute
         if self.since < self.until:
             return self.since <= minute < self.until
         return minute >= self.since or minute < self.until
 
     def ends(self, now: datetime) -> datetime:
-        """When they next end (UTC)."""
+        """The instant (UTC) at which they next end."""
         return self._end.after(now)
 
-    def holds(self, moment: datetime, now: datetime) -> bool:
-        """Whether what came up at `moment` has to wait. What came up before the quiet hours last ended was to be told
-        then; nobody did, as where only a run in the night looks: it is late already, and does not wait for ever."""
+    def defers(self, moment: datetime, now: datetime) -> bool:
+        """Whether an alert of `moment` has to wait.
+
+        An alert from before the last end of the quiet hours is sent at once: it is overdue. This happens when only
+        a nightly run checks for alerts, and it must not wait forever."""
         return self.at(now) and self._end.before(now) <= moment <= now
 
     @property
     def end(self) -> time:
+        """The time of day at which they end."""
         return time(self.until // 60, self.until % 60)
 
     @property
@@ -94,16 +100,16 @@ class Quiet:
 
 
 def cron_of(at: time) -> str:
-    """The expression for a time of every day."""
+    """The cron expression for a time of every day."""
     return f"{at.minute} {at.hour} * * *"
 
 
 def _walls(cron: str, wall: datetime, *, back: bool = False) -> Iterator[datetime]:
-    """The times of the expression on a wall clock that nobody turns, from `wall` on."""
+    """The times of the expression on a wall clock without shifts, from `wall` on."""
     from cronsim import CronSim, CronSimError
 
     if len(cron.split()) != 5:
-        raise NeverDue(f"{len(cron.split())} fields instead of five: minute, hour, day, month, weekday")
+        raise NeverDue(f"{len(cron.split())} fields; expected five: minute, hour, day, month, weekday")
     try:
         walls = CronSim(cron, wall.replace(fold=0), reverse=back)
     except CronSimError as error:
@@ -111,14 +117,15 @@ def _walls(cron: str, wall: datetime, *, back: bool = False) -> Iterator[datetim
     try:
         first = next(walls)
     except StopIteration:
-        raise NeverDue("a day that never comes") from None
+        raise NeverDue("it names a day that does not exist") from None
     yield first
     yield from walls
 
 
 def _instant_of(wall: datetime, zone: str) -> datetime | None:
-    """When the clocks of the zone show `wall`, the first time; right after the jump where they skip it; None on a
-    day that the zone left out."""
+    """The first instant at which clocks of the zone show `wall`, or the end of the jump that skips it.
+
+    None on a day that the zone skipped."""
     tz = calendar.zone(zone)
     instant = wall.replace(tzinfo=tz).astimezone(UTC)
     if instant.astimezone(tz).replace(tzinfo=None) == wall:
@@ -129,7 +136,7 @@ def _instant_of(wall: datetime, zone: str) -> datetime | None:
 
 
 def _first_after(wall: datetime, guess: datetime, zone: str) -> datetime:
-    """The instant at which the clocks jump over `wall`, halved to the second."""
+    """The instant of the clock change that skips `wall`, to the second, by bisection."""
     tz = calendar.zone(zone)
     low, high = guess - _AMBIGUOUS, guess + _AMBIGUOUS
     while high - low > timedelta(seconds=1):

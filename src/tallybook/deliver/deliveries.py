@@ -18,17 +18,17 @@ import msgspec
 from tallybook.core import (
     DESTINATIONS,
     FAILED,
-    NOT_YET,
     ONE_DAY,
+    UNSUPPORTED,
     UP_TO_DATE,
-    WOULD,
+    WOULD_DELIVER,
     Busy,
     Catalog,
     Delivery,
     DeliveryReport,
     Result,
     TallybookError,
-    bug,
+    bug_report,
     known_destination,
 )
 from tallybook.deliver.destinations.base import DeliveryMode, DeliveryOutcome, DeliveryTask, Record
@@ -159,7 +159,7 @@ def waiting(catalog: Catalog, busy: Busy) -> list[DeliveryReport]:
 
 def _later(delivery: Delivery) -> DeliveryReport:
     said = f"this version does not deliver to {delivery.to}"
-    return DeliveryReport(delivery=delivery.name, to=delivery.to, status=NOT_YET, hint=said)
+    return DeliveryReport(delivery=delivery.name, to=delivery.to, status=UNSUPPORTED, hint=said)
 
 
 def place_of(folder: Path, delivery: Delivery) -> Path:
@@ -192,7 +192,7 @@ def _reported(context: DeliveryContext, delivery: Delivery, mode: DeliveryMode, 
 def _as_ours(error: Exception) -> TallybookError:
     if isinstance(error, TallybookError):
         return error
-    return TallybookError(f"the system refused: {error}") if isinstance(error, OSError) else bug(error)
+    return TallybookError(f"the system refused: {error}") if isinstance(error, OSError) else bug_report(error)
 
 
 def _deliver(context: DeliveryContext, delivery: Delivery, report: DeliveryReport, mode: DeliveryMode) -> None:
@@ -214,7 +214,7 @@ def _deliver(context: DeliveryContext, delivery: Delivery, report: DeliveryRepor
     task = _task(context, delivery, result, far, alike, mode)
     if not mode.writes and not destination.kind.reads_back:
         report.rows = len(task.answer().data)
-        report.status, report.hint = (WOULD, "") if mode.dry_run else (NOT_YET, "a file is not read back")
+        report.status, report.hint = (WOULD_DELIVER, "") if mode.dry_run else (UNSUPPORTED, "a file is not read back")
     else:
         _report(report, destination.bring_up_to_date(task))
     if mode.writes:

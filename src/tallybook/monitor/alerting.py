@@ -18,7 +18,7 @@ from tallybook.core import (
     Busy,
     DestinationError,
     Metric,
-    Quiet,
+    QuietHours,
     TallybookError,
     calendar,
     isolated,
@@ -58,7 +58,7 @@ class Alerting:
         self.book = book
         self.settings = book.project.catalog.alerts
         zone = book.project.catalog.book.timezone
-        self.quiet = Quiet(*self.settings.quiet, zone) if self.settings.quiet else None
+        self.quiet = QuietHours(*self.settings.quiet, zone) if self.settings.quiet else None
 
     # -- telling
 

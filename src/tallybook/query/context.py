@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
-from tallybook.core import Bound, Catalog, calendar
+from tallybook.core import Catalog, StoredDefinition, calendar
 from tallybook.storage import widened
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ class Coverage:
 
 def joined(stretches: Sequence[tuple[date, date]]) -> tuple[tuple[date, date], ...]:
     """Stretches in order, neighbours made one."""
-    return tuple(calendar.joined(stretches))
+    return tuple(calendar.merge_stretches(stretches))
 
 
 @dataclass(kw_only=True)
@@ -64,7 +64,7 @@ class QueryContext:
     catalog: Catalog
     engine: duckdb.DuckDBPyConnection
     relation: Callable[[str, str, date, date], Points]
-    bounds: Mapping[str, Bound]
+    bounds: Mapping[str, StoredDefinition]
     coverage: Mapping[str, Coverage]
     last_closed: date
     version: int
@@ -73,7 +73,7 @@ class QueryContext:
     whys: Mapping[str, str] = field(default_factory=dict)
     gone: Mapping[tuple[str, str], Coverage] = field(default_factory=dict)
     """Days of each (metric, definition) that are covered no longer, although their points are still in the files."""
-    past: Mapping[str, tuple[Bound, Coverage]] = field(default_factory=dict)
+    past: Mapping[str, tuple[StoredDefinition, Coverage]] = field(default_factory=dict)
     """Of metrics that let imported history answer: its definition and days."""
     statements: list[str] = field(default_factory=list)
     merged: dict[Any, Any] = field(default_factory=dict)

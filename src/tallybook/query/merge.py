@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import TYPE_CHECKING
 
-from tallybook.core import ADDITIVE, BUCKETS, BY_TIME, FLOAT, IDS, INTEGER, Bound, Then, plus_days, render
+from tallybook.core import ADDITIVE, BUCKETS, BY_TIME, FLOAT, IDS, INTEGER, StoredDefinition, Then, plus_days, render
 from tallybook.query.questions import Filter
 from tallybook.storage import literal
 
@@ -57,14 +57,14 @@ class Points:
 class Parts:
     """One metric's points as SQL. `relations`: {kind: its points}. `carry_until`: no value is carried beyond."""
 
-    bound: Bound
+    bound: StoredDefinition
     relations: Mapping[str, Points]
     by: Sequence[str]
     where: Sequence[Filter] = ()
     but: tuple[tuple[str, ...], tuple[tuple[str | None, ...], ...]] | None = None
     """(dimensions, series of theirs that do not count)."""
     carry_until: date | None = None
-    together: Sequence[Bound] = ()
+    together: Sequence[StoredDefinition] = ()
     """More metrics of the same measure and dimensions, merged in the same pass; then k0 is the metric."""
     gone: Mapping[tuple[str, str], Coverage] = field(default_factory=dict)
     """Days of each (metric, definition) whose points do not count."""

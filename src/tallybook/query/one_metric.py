@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import date
 from typing import Any
 
-from tallybook.core import ADDITIVE, FLOAT, LEVEL, UNIQUES, Bound, period_start, plus_days
+from tallybook.core import ADDITIVE, FLOAT, LEVEL, UNIQUES, StoredDefinition, period_start, plus_days
 from tallybook.query.cells import Cell, Key, MetricPeriod, Solved, between, mean_of, merged, minus, plain, why_lost
 from tallybook.query.context import Coverage, QueryContext
 from tallybook.query.merge import TOTALS, Parts, period_sql, values_relation
@@ -39,7 +39,7 @@ class OneMetric:
         )
         self.first, self.last = min(s.first for s in self.spans), max(s.last for s in self.spans)
         self.windows = values_relation([(s.start, s.first, s.last) for s in self.spans]) if query.spanned else None
-        self.bound: Bound | None = ground.bounds.get(name)
+        self.bound: StoredDefinition | None = ground.bounds.get(name)
         # An old definition is read by its own rules, not by today's.
         old = self.bound is not None and query.definition is not None
         self.metric = self.bound.metric if self.bound and old else ground.catalog.metrics[name]
@@ -272,7 +272,7 @@ class OneMetric:
             return values, None
         return values, self._by_period(self._parts().present("day", self.first, self.last))
 
-    def _bound(self) -> Bound:
+    def _bound(self) -> StoredDefinition:
         assert self.bound is not None
         return self.bound
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import date
 
-from tallybook.core import ADDS, FLOW, ONE_DAY, Bound, Metric, Refused
+from tallybook.core import ADDS, FLOW, ONE_DAY, Metric, Refused, StoredDefinition
 from tallybook.query.cells import Cell, MetricPeriod, Solved, plain
 from tallybook.query.context import Coverage, QueryContext
 from tallybook.query.one_metric import OneMetric
@@ -26,7 +26,7 @@ def solve_with_past(ground: QueryContext, query: Query, name: str) -> Solved:
     return _Past(ground, query, name, own).joined() if name in ground.past else own
 
 
-def _finished(ground: QueryContext, query: Query, bound: Bound, own: Solved) -> Solved:
+def _finished(ground: QueryContext, query: Query, bound: StoredDefinition, own: Solved) -> Solved:
     """An imported definition that is asked by its id: its values are not put together where that makes none."""
     show = query.show or ground.catalog.metrics[bound.metric.name].default_show
     found = replace(own, periods=dict(own.periods), cells=dict(own.cells))
@@ -36,7 +36,7 @@ def _finished(ground: QueryContext, query: Query, bound: Bound, own: Solved) -> 
     return found
 
 
-def _not_together(metric: Metric, bound: Bound, show: str, period: MetricPeriod) -> str | None:
+def _not_together(metric: Metric, bound: StoredDefinition, show: str, period: MetricPeriod) -> str | None:
     """Why finished values of several days have none together; None where they have."""
     added = bound.imported == ADDS and metric.adds_up
     if added or metric.kind != FLOW or show != "total" or period.first == period.last:
@@ -65,7 +65,7 @@ def refuse_top(ground: QueryContext, query: Query) -> None:
         )
 
 
-def _before(ground: QueryContext, name: str) -> tuple[date | None, Bound, Coverage]:
+def _before(ground: QueryContext, name: str) -> tuple[date | None, StoredDefinition, Coverage]:
     """(the first collected day, the imported definition, its days before that)."""
     bound, imported = ground.past[name]
     own = ground.coverage.get(name, Coverage()).stretches

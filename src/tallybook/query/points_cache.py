@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING
 
-from tallybook.core import ADDITIVE, MERGE, SCHEMAS, BookError, columns
+from tallybook.core import ADDITIVE, MERGE, SCHEMAS, BookError, column_names
 from tallybook.query.merge import TOTALS, Points
 from tallybook.storage import widened
 
@@ -130,7 +130,7 @@ class PointsCache:
                 engine.execute(f"DROP TABLE IF EXISTS {name}")
 
     def _made(self, version: int, files: Sequence[PointsFile]) -> CachedPoints:
-        number, names = next(self._numbers), ", ".join(columns(ADDITIVE))
+        number, names = next(self._numbers), ", ".join(column_names(ADDITIVE))
         kept = CachedPoints(
             version=version, tables={kind: f"kept_{kind}_{number}" for kind in (ADDITIVE, TOTALS)}, questions=1
         )

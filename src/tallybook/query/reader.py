@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from tallybook.config import Project, check_owner
-from tallybook.core import IMPORTED, ONE_DAY, Bound, DeclarationError, Metric, QueryError, calendar, forks
+from tallybook.core import IMPORTED, ONE_DAY, DeclarationError, Metric, QueryError, StoredDefinition, calendar, forks
 from tallybook.query.context import Coverage, QueryContext, joined
 from tallybook.query.questions import Query
 from tallybook.query.shared_engine import ReadSession, SharedEngine
@@ -151,12 +151,12 @@ class BookReader:
             return TakenBack()
         return taken_back(self.store.ledger, now=self._clock(), zone=self.project.catalog.book.timezone)
 
-    def bound(self, metric: Metric, key: str, known: VersionSnapshot, asked: str | None) -> Bound | None:
+    def bound(self, metric: Metric, key: str, known: VersionSnapshot, asked: str | None) -> StoredDefinition | None:
         """The definition as it was last collected: today's declaration, or the one asked for."""
         declared = metric.fingerprint(self.project.catalog.book.timezone, {})
         for definition in known.definitions.get(key, ()):
             if definition.id == asked or (asked is None and definition.declared == declared):
-                bound = msgspec.json.decode(definition.body, type=Bound)
+                bound = msgspec.json.decode(definition.body, type=StoredDefinition)
                 if asked is not None:
                     return bound
                 return msgspec.structs.replace(
@@ -169,12 +169,12 @@ class BookReader:
             )
         return None
 
-    def imported(self, key: str, known: VersionSnapshot) -> tuple[Bound, Coverage] | None:
+    def imported(self, key: str, known: VersionSnapshot) -> tuple[StoredDefinition, Coverage] | None:
         """What was imported of a metric last, and its days."""
         for definition in known.definitions.get(key, ()):
             if definition.declared == IMPORTED:
                 stretches = known.coverage.get((key, definition.id), ())
-                bound = msgspec.json.decode(definition.body, type=Bound)
+                bound = msgspec.json.decode(definition.body, type=StoredDefinition)
                 return bound, Coverage(joined([(s.first, s.last) for s in stretches]))
         return None
 
@@ -197,7 +197,7 @@ class BookReader:
         names = list(dict.fromkeys(o for name in question.metrics for o in catalog.operands(name)))
         keys = self.keys(names)
         known = self.snapshot(keys, version)
-        bounds: dict[str, Bound] = {}
+        bounds: dict[str, StoredDefinition] = {}
         coverage: dict[str, Coverage] = {}
         whys: dict[str, str] = {}
         for name in names:
@@ -302,7 +302,7 @@ class BookReader:
         return name, key
 
 
-def _has_dimensions(bound: Bound, question: Query) -> None:
+def _has_dimensions(bound: StoredDefinition, question: Query) -> None:
     """Raises QueryError when an old definition was split by other dimensions than those asked for."""
     lacking = [d for d in (*question.by, *(f.dimension for f in question.where)) if d not in bound.metric.series_dims]
     if lacking:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date
 from typing import Any
 
-from tallybook.core import ADDITIVE, FLOW, Bound
+from tallybook.core import ADDITIVE, FLOW, StoredDefinition
 from tallybook.query.cells import Cell, Key, merged
 from tallybook.query.context import QueryContext
 from tallybook.query.merge import TOTALS, Parts, period_sql
@@ -39,7 +39,7 @@ def _mergeable(ground: QueryContext, query: Query, name: str) -> bool:
     )
 
 
-def _alike(bound: Bound, query: Query) -> Any:
+def _alike(bound: StoredDefinition, query: Query) -> Any:
     columns = [bound.column(d) for d in (*query.by, *(f.dimension for f in query.where))]
     slots = [(slot.agg, own.type) for slot, own in zip(bound.measure.slots, bound.slots, strict=True)]
     return repr((bound.measure.shell, slots, columns))

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from typing import Any
 
-from tallybook.core import ADDITIVE, Bound
+from tallybook.core import ADDITIVE, StoredDefinition
 from tallybook.query.cells import Solved
 from tallybook.query.context import QueryContext
 from tallybook.query.questions import Filter, Query
@@ -58,17 +58,17 @@ def _why_unseen(ground: QueryContext, name: str, one: Filter) -> str:
     return f"no row of `{name}` ever had {one.dimension} = {text}{hint}"
 
 
-def _has(ground: QueryContext, bound: Bound, one: Filter) -> bool:
+def _has(ground: QueryContext, bound: StoredDefinition, one: Filter) -> bool:
     column, value = bound.column(one.dimension), literal(bound.label(one.dimension, one.value))
     return bool(ground.rows(f"{_points(ground, bound, '1')} AND {column} IS NOT DISTINCT FROM {value} LIMIT 1"))
 
 
-def _values(ground: QueryContext, bound: Bound, dimension: str) -> list[str | None]:
+def _values(ground: QueryContext, bound: StoredDefinition, dimension: str) -> list[str | None]:
     rows = ground.rows(f"{_points(ground, bound, f'DISTINCT {bound.column(dimension)}')} LIMIT {MAX_SUGGESTED}")
     return [value for (value,) in rows]
 
 
-def _points(ground: QueryContext, bound: Bound, what: str) -> str:
+def _points(ground: QueryContext, bound: StoredDefinition, what: str) -> str:
     """SELECT of all days of a metric under one definition."""
     relation = ground.relation(ADDITIVE, bound.key, date.min, date.max)
     return (

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any, Protocol
 
-from tallybook.core import days, joined, without
+from tallybook.core import days, merge_stretches, subtract_stretches
 from tallybook.storage.ledger import Covered, CoveredDay, Stretch
 
 Own = tuple[str, str]
@@ -109,7 +109,7 @@ def cover(db: CoverageTransaction, covered: Covered, version: int, run: int | No
         else:
             kept += inside
             _change(db, own, row, inside, replace(row, run=run))
-    fresh = without(covered.stretches, kept)
+    fresh = subtract_stretches(covered.stretches, kept)
     _insert(db, own, [_CoverageRow(first, last, run, covered.instant, version, None) for first, last in fresh])
 
 
@@ -147,9 +147,9 @@ def _change(
         "DELETE FROM coverage WHERE metric = ? AND definition = ? AND first_day = ? AND added = ?",
         [*own, str(row.first), row.added],
     )
-    outside = without([(row.first, row.last)], inside)
+    outside = subtract_stretches([(row.first, row.last)], inside)
     pieces = [replace(row, first=a, last=b) for a, b in outside]
-    _insert(db, own, [*pieces, *(replace(changed, first=a, last=b) for a, b in joined(inside))])
+    _insert(db, own, [*pieces, *(replace(changed, first=a, last=b) for a, b in merge_stretches(inside))])
 
 
 def _insert(db: CoverageTransaction, own: Own, rows: Sequence[_CoverageRow]) -> None:

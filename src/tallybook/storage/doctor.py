@@ -7,7 +7,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tallybook.core import SCHEMAS, agreed, schema_of
+from tallybook.core import SCHEMAS, count_phrase, schema_of
 from tallybook.storage.clocks import taken_back
 from tallybook.storage.files import FOLDER_MODES, GROUP, FolderFiles, engine_path
 from tallybook.storage.folder import STRAY_HOURS, Store
@@ -34,7 +34,7 @@ def examine(store: Store, engine: duckdb.DuckDBPyConnection, *, now: datetime, z
     strays = store.strays(older_than_hours=STRAY_HOURS)
     if strays:
         found.append(
-            f"{agreed(len(strays), 'points file belongs', 'points files belong')} to no version (runs that died left them): tallybook compact"
+            f"{count_phrase(len(strays), 'points file belongs', 'points files belong')} to no version (runs that died left them): tallybook compact"
         )
     return found
 
@@ -65,7 +65,7 @@ def _open_to_others(folder: Path, access: str) -> list[str]:
         if several:
             path, mode = several[0]
             found.append(
-                f'{agreed(len(several), "file or folder of the book is", "files and folders of the book are")} {what} (mode {mode:04o}: {path}), but access is "{access}"; '
+                f'{count_phrase(len(several), "file or folder of the book is", "files and folders of the book are")} {what} (mode {mode:04o}: {path}), but access is "{access}"; '
                 f"to change that: chmod -R {letters} {folder}"
             )
     return found
@@ -77,7 +77,7 @@ def _of_an_older_ledger(store: Store) -> list[str]:
         return []
     whose = "they may be those of a ledger that was lost (a backup of it needs them), or of a first run that was killed"
     return [
-        f"{agreed(len(old), 'points file', 'points files')} ({old[0]}{', …' if len(old) > 1 else ''}) are older than the ledger and in no version of it; they stay: {whose}"
+        f"{count_phrase(len(old), 'points file', 'points files')} ({old[0]}{', …' if len(old) > 1 else ''}) are older than the ledger and in no version of it; they stay: {whose}"
     ]
 
 
@@ -98,7 +98,7 @@ def _file_problems(store: Store, engine: duckdb.DuckDBPyConnection, file: Points
     if schema != schema_of(file.kind, file.format):
         found.append(f"{file.path} has columns of another form than {file.kind} points: {again}")
     if rows != file.rows:
-        found.append(f"{file.path} has {agreed(rows, 'row', 'rows')}, the ledger says {file.rows}: {again}")
+        found.append(f"{file.path} has {count_phrase(rows, 'row', 'rows')}, the ledger says {file.rows}: {again}")
     if rows and (low < file.first or high > file.last):
         found.append(f"{file.path} contains days {low} to {high}, outside {file.first} to {file.last}: {again}")
     return found
@@ -131,7 +131,7 @@ def _uncovered_points(store: Store, engine: duckdb.DuckDBPyConnection, snapshot:
             if not any(s.first <= day <= s.last for s in stretches):
                 stray[(metric, definition)] = stray.get((metric, definition), 0) + 1
         found += [
-            f"{kind} points of {m} ({d}) on {agreed(n, 'day that is', 'days that are')} not covered: tallybook run {m} --from …"
+            f"{kind} points of {m} ({d}) on {count_phrase(n, 'day that is', 'days that are')} not covered: tallybook run {m} --from …"
             for (m, d), n in stray.items()
         ]
     return found

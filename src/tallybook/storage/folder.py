@@ -29,10 +29,10 @@ from tallybook.core import (
     SCHEMAS,
     BookError,
     Busy,
-    columns,
+    column_names,
     day_of,
     end_of,
-    lacking,
+    missing_columns,
     next_period,
     storage_key,
 )
@@ -184,14 +184,14 @@ class Store:
     ) -> PointsFile | None:
         """Write the file of a unit: old rows that are not owned, and the new ones. None when nothing changes."""
         kind, metric, first, last = unit
-        names = ", ".join(columns(kind))
+        names = ", ".join(column_names(kind))
         within = f"day BETWEEN DATE '{first}' AND DATE '{last}'"
         only = f"AND metric = '{metric}'" if metric else ""
         staged = _staged(engine, kind)
         new = f"SELECT * FROM new_{kind} n SEMI JOIN owned w ON {_same_day('n', 'w')} AND w.fresh WHERE {within} {only}"
         if not current:
             return self.write(engine, new, unit, [name for name in staged if name != "metric" or not metric])
-        fresh = f"SELECT {', '.join(n if n in staged else f'NULL AS {n}' for n in columns(kind))} FROM ({new})"
+        fresh = f"SELECT {', '.join(n if n in staged else f'NULL AS {n}' for n in column_names(kind))} FROM ({new})"
         old = f"SELECT {names} FROM {self.scan(current)}"
         replaced = f"SELECT o.* FROM ({old}) o SEMI JOIN owned w ON {_same_day('o', 'w')}"
         if _equal(engine, replaced, fresh):
@@ -215,7 +215,7 @@ class Store:
         except OSError as error:
             raise _unwritable(self.folder / relative, error) from error
         try:
-            rows = _write_parquet(engine, select, kind, metric, names or columns(kind), path)
+            rows = _write_parquet(engine, select, kind, metric, names or column_names(kind), path)
             file = PointsFile(
                 path=relative.as_posix(),
                 kind=kind,
@@ -240,7 +240,7 @@ class Store:
         """The files as a relation of the engine; columns that their format does not have are null."""
         by_columns: dict[tuple[str, ...], list[PointsFile]] = {}
         for file in files:
-            by_columns.setdefault(lacking(file.kind, file.format), []).append(file)
+            by_columns.setdefault(missing_columns(file.kind, file.format), []).append(file)
         scans = [self._read(several, absent) for absent, several in by_columns.items()]
         return scans[0] if len(scans) == 1 else f"({' UNION ALL BY NAME '.join(f'FROM {scan}' for scan in scans)})"
 
@@ -314,7 +314,7 @@ class Store:
             return 0
         unit = (file.kind, file.metric, file.first, file.last)
         if not drafts.has(unit, [file]):
-            names = ", ".join(columns(file.kind))
+            names = ", ".join(column_names(file.kind))
             kept = f"SELECT {names} FROM {self.scan([file])} WHERE NOT coalesce({gone}, FALSE)"
             drafts.put(unit, [file], self.write(engine, kept, unit) if taken < file.rows else None)
         change.rewritten[file.id] = drafts.get(unit, [file])
@@ -330,7 +330,7 @@ class Store:
                 change = Commit(what="compact", contents=self.files.contents)
                 for unit, current in _foldable(base.files, today):
                     if not drafts.has(unit, current):
-                        select = f"SELECT {', '.join(columns(unit[0]))} FROM {self.scan(current)}"
+                        select = f"SELECT {', '.join(column_names(unit[0]))} FROM {self.scan(current)}"
                         drafts.put(unit, current, self.write(engine, select, unit))
                     _replace(change, drafts.get(unit, current), current)
                 if not change.remove:

@@ -13,7 +13,7 @@ from dataclasses import InitVar, dataclass, field
 from datetime import date, datetime
 from typing import Any, Protocol
 
-from tallybook.core import BookError, joined
+from tallybook.core import BookError, merge_stretches
 
 LOST = "lost"
 """Written instead of the hash of a file that was given up: its bytes are never read again."""
@@ -104,7 +104,7 @@ class Covered:
     instant: str | None = None
 
     def __post_init__(self, days: Iterable[date]) -> None:
-        object.__setattr__(self, "stretches", (*joined([*self.stretches, *((day, day) for day in days)]),))
+        object.__setattr__(self, "stretches", (*merge_stretches([*self.stretches, *((day, day) for day in days)]),))
 
 
 @dataclass(frozen=True, kw_only=True)

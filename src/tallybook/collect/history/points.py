@@ -18,12 +18,12 @@ from tallybook.core import (
     DAY,
     DECIMAL,
     FLOAT,
-    Bound,
     BoundSlot,
     Metric,
     Problem,
     Problems,
     QueryError,
+    StoredDefinition,
     parse_measure,
 )
 
@@ -51,7 +51,7 @@ class ImportColumns:
 class History:
     """Finished values of a metric, and what they are kept as."""
 
-    bound: Bound
+    bound: StoredDefinition
     values: Mapping[Point, Decimal]
 
     @property
@@ -183,7 +183,7 @@ def _counts(metric: Metric) -> bool:
     return alone and bool(re.fullmatch(r"(?is)count\s*\([^()]*\)", (metric.measure or "").strip()))
 
 
-def _bound(metric: Metric, key: str, zone: str, dims: tuple[str, ...], *, exact: bool) -> Bound:
+def _bound(metric: Metric, key: str, zone: str, dims: tuple[str, ...], *, exact: bool) -> StoredDefinition:
     """The definition under which imported values are kept: what they are, not which."""
     kept = Metric(
         name=metric.name,
@@ -197,7 +197,7 @@ def _bound(metric: Metric, key: str, zone: str, dims: tuple[str, ...], *, exact:
     )
     how = ADDS if metric.adds_up else DAY
     meaning = msgspec.json.encode([metric.kind, dims, how, exact])
-    return Bound(
+    return StoredDefinition(
         metric=kept,
         definition=f"imported-{hashlib.blake2b(meaning, digest_size=3).hexdigest()}",
         key=key,

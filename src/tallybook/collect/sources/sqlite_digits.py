@@ -9,7 +9,7 @@ import math
 from decimal import Decimal
 
 from tallybook.collect.sources.values import KEPT_DIGITS, LOST, ColumnType, digits_lost
-from tallybook.core import NotFinite, SourceError, TallybookError, agreed
+from tallybook.core import NotFinite, SourceError, TallybookError, count_phrase
 
 _DOUBLE = "2251799813685248.0"
 """2^51: up to here a product is off by less than half of a unit, also of a number that is itself the nearest double."""
@@ -82,13 +82,13 @@ def refused(rows: int, example: object, type_: ColumnType) -> TallybookError:
         fewer = [n for n in range(scale) if abs(exact) * 10**n < _LARGEST and exact == round(exact, n)]
         declare = f"declare fewer digits after the point: decimals = {fewer[-1]}, or " if fewer else ""
         return SourceError(
-            f"{agreed(rows, 'row needs', 'rows need')} more than {scale} digits after and {max(0, 18 - scale)} before the point, or more than 15 in all, "
+            f"{count_phrase(rows, 'row needs', 'rows need')} more than {scale} digits after and {max(0, 18 - scale)} before the point, or more than 15 in all, "
             f"which SQLite does not give exactly: {exact:f}",
             hint=f"{declare}use floats: cast(x as real) in place of x",
         )
     if (type_.scale or 0) > KEPT_DIGITS:
         return SourceError(
-            f"{agreed(rows, 'row needs', 'rows need')} more than {KEPT_DIGITS} digits after the point: {exact:f}",
+            f"{count_phrase(rows, 'row needs', 'rows need')} more than {KEPT_DIGITS} digits after the point: {exact:f}",
             hint="say how it is to be rounded: round(x, 10), or use floats: cast(x as real) in place of x",
         )
     lost = digits_lost(rows, type_)

@@ -12,7 +12,7 @@ from decimal import Context, Decimal
 from typing import TYPE_CHECKING, Any
 
 from tallybook.collect.sources.readings import FIRST_POSSIBLE, LAST_POSSIBLE
-from tallybook.core import NotFinite, SourceError, agreed
+from tallybook.core import NotFinite, SourceError, count_phrase
 
 if TYPE_CHECKING:
     pass
@@ -222,6 +222,6 @@ def digits_lost(rows: int, type_: ColumnType) -> SourceError:
     """Values have more digits than their column or metric declares; none is rounded without a word."""
     said = f"decimals = {type_.scale}" if type_.declared.startswith(DECLARED) else type_.declared or "whole numbers"
     return SourceError(
-        f"{agreed(rows, 'row has', 'rows have')} more digits than {said}",
+        f"{count_phrase(rows, 'row has', 'rows have')} more digits than {said}",
         hint="declare how many digits follow the point: decimals = 4, or sum floats: sum(cast(x as real))",
     )

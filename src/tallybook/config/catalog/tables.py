@@ -40,7 +40,7 @@ from tallybook.core import (
     SourceSettings,
     destination_kinds,
     known_destination,
-    plain,
+    plain_value,
 )
 
 LATER_SECTIONS = ("rules",)
@@ -219,7 +219,7 @@ def read_sources(
         _check_name(name, "sources", problems)
         _check_source(name, table, kind, problems)
         common = {key: value for key, value in table.values.items() if key not in own}
-        options = {key: plain(table.given[key]) for key in own if key in table.values}
+        options = {key: plain_value(table.given[key]) for key in own if key in table.values}
         sources[name] = SourceSettings(name=name, options=options, **{"url": "", **common})
     _check_case(sources, "sources", problems)
     return sources
@@ -230,7 +230,7 @@ def _option_key(option: Option) -> Key:
 
     def read(value: object) -> Any:
         try:
-            return option.read(plain(value))
+            return option.read(plain_value(value))
         except ValueError as error:
             raise Wrong("has a value that cannot be", expected=str(error)) from None
 

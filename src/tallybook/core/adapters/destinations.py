@@ -1,8 +1,8 @@
-"""What destinations say about themselves, and which there are.
+"""Descriptors and registry of destinations.
 
-A destination is one module and one line of `DESTINATIONS`; another package adds one by an entry point in the group
-`tallybook.destinations`, its name the name of the kind, its value "module:Class". Modules of destinations are light: what is
-heavy is imported in their functions."""
+A destination is one module and one line of `DESTINATIONS`. Another package adds one by an entry point in the group
+`tallybook.destinations`: its name is the name of the kind, its value "module:Class". Modules of destinations are light:
+their functions import heavy libraries."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from typing import Any
 from tallybook.core.adapters.registry import AdapterError, Option, Registry
 
 DELIVER, EXPORT, QUERY = "deliver", "export", "query"
-"""What a destination is used for: `[deliveries.NAME]`, `tallybook export`, `tallybook query --format` and `-o`."""
+"""Uses of a destination: `[deliveries.NAME]`, `tallybook export`, `tallybook query --format` and `-o`."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class OptionProblem:
-    """A key of a delivery whose value does not fit the others: what is wrong, what is expected, a line to paste."""
+    """A key of a delivery whose value conflicts with others: the mistake, the expected value, and a line to paste."""
 
     key: str
     message: str
@@ -28,13 +28,13 @@ class OptionProblem:
 
 @dataclass(frozen=True, kw_only=True)
 class DestinationKind:
-    """What a destination says about itself.
+    """The descriptor of a destination.
 
-    `noun`: what it writes, as "a CSV file". `endings`: those of its files, the usual one first; `update_endings`: of files
-    that are only brought up to date, not made. `place`: the key that says where it writes: `path`, or one of its options.
-    `tabs`: several deliveries may share a place, each in a tab. `layouts`: those it can write, the usual one first.
-    `reads_back`: it can compare what is there with what was delivered, cell by cell.
-    `extra`: the extra of Tallybook that it needs; `variables`: optional environment variables with its credentials."""
+    `noun`: what it writes, such as "a CSV file". `endings`: its file extensions, the usual one first. `update_endings`:
+    extensions of files that it updates but does not create. `place`: the key with the place it writes to: `path`, or
+    one of its options. `tabs`: several deliveries can share a place, each in a tab. `layouts`: supported layouts, the
+    usual one first. `reads_back`: it can compare the current content with what was delivered, cell by cell. `extra`:
+    the extra of Tallybook that it needs. `variables`: optional environment variables with its credentials."""
 
     name: str
     noun: str
@@ -46,17 +46,17 @@ class DestinationKind:
     tabs: bool = False
     layouts: tuple[str, ...] = ("columns",)
     is_text: bool = True
-    """Its output may be shown on a terminal."""
+    """Its output can be shown on a terminal."""
     reads_back: bool = False
     extra: str = ""
     variables: tuple[str, ...] = ()
 
     def option(self, name: str) -> Option | None:
-        """The option with this name, if it has one."""
+        """The option with this name; None where there is none."""
         return next((option for option in self.options if option.name == name), None)
 
     def with_defaults(self, given: Mapping[str, Any]) -> dict[str, Any]:
-        """The value of every option."""
+        """The values of all options, with defaults for those not given."""
         return {option.name: given.get(option.name, option.default) for option in self.options}
 
 
@@ -76,7 +76,7 @@ DESTINATIONS: Registry[DestinationKind] = Registry(
 
 
 def known_destination(name: object) -> DestinationKind | None:
-    """The destination with this name; None where there is none, or its package cannot be imported."""
+    """The destination with this name; None for an unknown name or a package that cannot be imported."""
     try:
         return DESTINATIONS.kind(name) if isinstance(name, str) and name in DESTINATIONS else None
     except AdapterError:

@@ -1,7 +1,7 @@
-"""What engines say about themselves, and which there are.
+"""Descriptors and registry of engines.
 
-An engine merges points: it reads their Parquet files and runs the SQL of `query` in DuckDB's dialect. It is one module and one
-line of `ENGINES`; another package adds one by an entry point in the group `tallybook.engines`."""
+An engine merges points: it reads their Parquet files and runs the SQL of `query` in DuckDB's dialect. It is one module
+and one line of `ENGINES`. Another package adds one by an entry point in the group `tallybook.engines`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tallybook.core.adapters.registry import Option, Registry
 
 @dataclass(frozen=True, kw_only=True)
 class EngineKind:
-    """What an engine says about itself. `dialect`: sqlglot's name for its SQL."""
+    """The descriptor of an engine. `dialect`: sqlglot's name for its SQL."""
 
     name: str
     dialect: str

@@ -1,8 +1,8 @@
-"""What an adapter says about itself, and how adapters are found: built in, or from an installed package.
+"""Descriptors of adapters, and registries that find adapters: built-in ones and those of installed packages.
 
-An adapter is a class with a descriptor, its `kind`. The rest of the program reads the descriptor: `check`, did-you-mean,
-URLs, file endings, reference docs, `init` and schedulers. A registry has one line per built-in adapter, `name:
-"module:Class"`; a package installed beside Tallybook adds more by an entry point with the same name and value.
+An adapter is a class with a descriptor, `kind`. The rest of the program reads the descriptor: `check`, did-you-mean,
+URLs, file extensions, reference docs, `init` and schedulers. A registry has one line for each built-in adapter, `name:
+"module:Class"`. An installed package adds more by entry points with such a name and value.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from tallybook.core.errors import DeclarationError
 class Option:
     """A key of an adapter's table in `tallybook.toml`: how its value is read, an example and a line of help.
 
-    `read` gets the TOML value and returns what the adapter works with; it raises `catalog.values.Wrong`, or ValueError with
-    the expected value, for anything else. `secret`: the value is never shown. `in_definition`: a different value gives other
-    numbers, so it is part of the definition of every metric of the adapter. `paths`: the value is a path or several, and
-    relative ones are below the folder of `tallybook.toml`."""
+    `read` takes the TOML value and returns the value for the adapter. It raises `Wrong` of config/catalog, or
+    ValueError with the expected value, for an invalid one. `secret`: the value is never shown. `in_definition`: the
+    value changes the numbers, so it is part of the definition of every metric of the adapter. `paths`: the value is a
+    path or several; relative paths are below the folder of `tallybook.toml`."""
 
     name: str
     read: Callable[[Any], Any]
@@ -36,7 +36,7 @@ class Option:
 
 
 class Kind(Protocol):
-    """What every descriptor has: its name in the registry and the keys of its own."""
+    """The part that all descriptors have: a name in the registry, and the adapter's own keys."""
 
     @property
     def name(self) -> str: ...
@@ -52,7 +52,7 @@ K = TypeVar("K", bound=Kind)
 class Registry(Generic[K]):
     """Adapters of one sort. `builtin` maps each name to "module:Class"; `group` is the entry point group of others.
 
-    Nothing is imported before it is asked for."""
+    An adapter is imported on first use."""
 
     group: str
     builtin: Mapping[str, str]
@@ -60,19 +60,19 @@ class Registry(Generic[K]):
 
     @cached_property
     def installed(self) -> Mapping[str, str]:
-        """The adapters of other packages: name to "module:Class". A built-in name cannot be taken."""
+        """The adapters of other packages: name to "module:Class". Built-in names take precedence."""
         from importlib.metadata import entry_points
 
         return {p.name: p.value for p in entry_points(group=self.group) if p.name not in self.builtin}
 
     def distribution(self, name: str) -> str | None:
-        """The package on PyPI that an adapter comes from; None for a built-in one."""
+        """The distribution package of an adapter; None for a built-in one."""
         from importlib.metadata import entry_points
 
         if name in self.builtin:
             return None
-        found = (p.dist.name for p in entry_points(group=self.group, name=name) if p.dist is not None)
-        return next(found, None)
+        names = (p.dist.name for p in entry_points(group=self.group, name=name) if p.dist is not None)
+        return next(names, None)
 
     def names(self) -> list[str]:
         """Every name, built-in ones first."""
@@ -82,25 +82,25 @@ class Registry(Generic[K]):
         return name in self.builtin or name in self.installed
 
     def adapter(self, name: str) -> Any:
-        """The class of an adapter. Raises KeyError for an unknown name, AdapterError for one that cannot be imported."""
+        """The class of an adapter. Raises KeyError for an unknown name, AdapterError if it cannot be imported."""
         if name not in self._classes:
             place = self.builtin.get(name) or self.installed[name]
-            found = _imported(self.group, name, place)
-            if found.kind.name not in self:
+            adapter = _import_adapter(self.group, name, place)
+            if adapter.kind.name not in self:
                 raise AdapterError(
-                    f"the adapter {name!r} of {self.group}, {place}, calls itself {found.kind.name!r}",
-                    hint="give its descriptor and its entry point the same name",
+                    f"the adapter {name!r} of {self.group}, {place}, has the kind {adapter.kind.name!r}",
+                    hint="its descriptor and its entry point must have the same name",
                 )
-            self._classes[name] = found
+            self._classes[name] = adapter
         return self._classes[name]
 
     def kind(self, name: str) -> K:
         """The descriptor of an adapter. Raises as `adapter`."""
-        found: K = self.adapter(name).kind
-        return found
+        kind: K = self.adapter(name).kind
+        return kind
 
     def kinds(self) -> Iterator[K]:
-        """Every descriptor that can be imported, once each."""
+        """Each descriptor that can be imported, once."""
         seen = set()
         for name in self.names():
             try:
@@ -116,11 +116,11 @@ class AdapterError(DeclarationError):
     """An adapter that is registered cannot be imported, or has no descriptor."""
 
 
-def _imported(group: str, name: str, place: str) -> Any:
+def _import_adapter(group: str, name: str, place: str) -> Any:
     module, _, attribute = place.partition(":")
     try:
         adapter = getattr(importlib.import_module(module), attribute)
-    except Exception as error:  # whatever a package from elsewhere does when it is imported
+    except Exception as error:  # the module of another package can raise anything
         raise AdapterError(
             f"the adapter {name!r} of {group} cannot be imported from {place}: {error}",
             hint=f"pip install {error.name}" if isinstance(error, ModuleNotFoundError) and error.name else "",

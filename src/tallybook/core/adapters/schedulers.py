@@ -1,7 +1,7 @@
-"""What schedulers say about themselves, and which there are.
+"""Descriptors and registry of schedulers.
 
-A scheduler is one module and one line of `SCHEDULERS`; another package adds one by an entry point in the group
-`tallybook.schedulers`, its name the name of the kind, its value "module:Class"."""
+A scheduler is one module and one line of `SCHEDULERS`. Another package adds one by an entry point in the group
+`tallybook.schedulers`: its name is the name of the kind, its value "module:Class"."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ from tallybook.core.adapters.registry import Option, Registry
 
 @dataclass(frozen=True, kw_only=True)
 class SchedulerKind:
-    """What a scheduler says about itself. `title`: how people call it. `takes_utc`: it may run on a machine whose clock shows
-    UTC and knows no other zone; `--utc` is for that."""
+    """The descriptor of a scheduler.
+
+    `title`: its name for people. `takes_utc`: it can run on a machine that knows only UTC, with `--utc`."""
 
     name: str
     title: str

@@ -1,8 +1,8 @@
-"""What a source says about itself, and which sources there are.
+"""Descriptors and registry of sources.
 
-A source is one file and one line of `REGISTRY`; the entry points of `tallybook.sources` of other packages are lines like these: the
-scheme of a URL, and "module:Class". The class has a descriptor, `kind`, which the rest of the program reads.
-"""
+A source is one file and one line of `REGISTRY`: the scheme of its URLs, and "module:Class". Other packages add the same
+by entry points in the group `tallybook.sources`. The class has a descriptor, `kind`, which the rest of the program
+reads."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from tallybook.core.adapters.registry import Option, Registry
 _SCHEME = re.compile(r"([A-Za-z][\w.-]*)(\+[\w.-]+)?:")
 Location = Literal["server", "file", "folder"]
 USER_TABLE = r"[A-Za-z_]\w*"
-UNTESTED = "no database of this kind was available to its tests; they execute its SQL on another engine"
+UNTESTED = "its tests run its SQL on another engine, not on a database of this kind"
 """Why the sources of warehouses are experimental."""
 
 
 class UrlRules(msgspec.Struct, frozen=True, kw_only=True):
-    """How URLs of a scheme are read. Kept with the checked catalog, so that a query imports no adapter."""
+    """How URLs of a scheme are read. Cached with the checked catalog, so that a query imports no adapter."""
 
     dialect: str
     location: Location = "server"
@@ -35,7 +35,8 @@ class UrlRules(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def names_path(self) -> bool:
-        """The URL names a file or folder of this machine: a relative one is below the folder of tallybook.toml."""
+        """Whether the URL names a file or folder of this machine; relative paths are below the folder of
+        tallybook.toml."""
         return self.location != "server"
 
 
@@ -43,59 +44,60 @@ class UrlRules(msgspec.Struct, frozen=True, kw_only=True):
 class SourceKind:
     """The descriptor of a source.
 
-    What the URL is like: `location` "file" or "folder" (`scheme:///path`) or "server" (`scheme://user@host/database`);
-    `parameters`: those after `?`, or None where only the driver knows them; `parameter_hints`: what to write instead of
-    others; `drivers`: `scheme+driver` of which `parameters` are the parameters."""
+    Form of the URL: `location` is "file" or "folder" (`scheme:///path`) or "server" (`scheme://user@host/database`).
+    `parameters`: the names allowed after `?`, or None where only the driver knows them. `parameter_hints`: replacements
+    for other names. `drivers`: the `scheme+driver` that these `parameters` belong to."""
 
     name: str
     schemes: tuple[str, ...]
-    """Each is a name in the registry; the first is the one to show."""
+    """Its names in the registry; messages show the first."""
     dialect: str
     """sqlglot's name for its SQL."""
     title: str = ""
-    """As people write it: PostgreSQL."""
+    """Its name for people: PostgreSQL."""
     location: Location = "server"
     example: str = ""
-    """A URL, to be pasted."""
+    """A URL to paste."""
     parameters: tuple[str, ...] | None = None
     drivers: tuple[str, ...] = ()
     parameter_hints: Mapping[str, str] = field(default_factory=dict)
     newer_parameter: Callable[[str], bool] = lambda name: False
-    """Whether the installed driver has a parameter that `parameters` lacks."""
+    """Whether the installed driver supports a parameter that `parameters` lacks."""
     session_parameter: str = ""
-    """The parameter that decides which rows a policy shows, and the environment variable behind it."""
+    """The URL parameter that decides which rows a policy shows. `session_variable` is its environment variable."""
     session_variable: str = ""
     options: tuple[Option, ...] = ()
-    """Its own keys of `[sources.NAME]`; `self.options` of the source contains their values."""
+    """Its own keys of `[sources.NAME]`; `self.options` of the source has their values."""
     extra: str = ""
     """The extra of Tallybook that installs its driver: `pip install tallybook[extra]`."""
     package: str = ""
-    """Of an adapter from elsewhere: the package to install."""
+    """For an adapter of another package: the package to install."""
     experimental: str = ""
-    """Why it is not known to work; `check` shows it."""
+    """Why it is experimental; `check` shows the text. Empty: it is not."""
     scratch: str = ""
-    """"module:Class" of a `trials.scratch.Scratch`, where `tallybook test` can make tables. Empty: it cannot."""
+    """"module:Class" of a `Scratch` of metric_tests, in which `tallybook test` makes tables. Empty: not supported."""
 
     policies: bool = False
-    """It has policies on rows that can be switched off or looked at: the key `policies` is allowed."""
+    """It has row-level policies that can be inspected: the key `policies` is allowed."""
     typeless_columns: bool = False
-    """A column contains values of any type, whatever was declared."""
+    """A column can contain values of any type, whatever its declared type."""
     money_as_integers: bool = False
     """Exact numbers are read as integers of the smallest unit of their declared scale."""
     booleans_are_numbers: bool = False
-    """sum(flag) counts the true ones."""
+    """sum(flag) counts the true values."""
     impossible_dates: bool = False
-    """A date column may contain days that no month has: 2026-02-30, 0000-00-00."""
+    """A date column can contain impossible dates: 2026-02-30, 0000-00-00."""
     plain_name: str = USER_TABLE
-    """A pattern of the names that need no quotes."""
+    """A pattern of names that need no quotes."""
 
     @property
-    def experimental_in_words(self) -> str:
+    def experimental_notice(self) -> str:
+        """The sentence that `check` shows for an experimental source."""
         return f"{self.title or self.name} is experimental: {self.experimental}"
 
     @property
     def names_path(self) -> bool:
-        """Its URLs name a file or folder of this machine."""
+        """Whether its URLs name a file or folder of this machine."""
         return self.rules.names_path
 
     @property
@@ -117,15 +119,16 @@ class SourceKind:
         return f"pip install 'tallybook[{self.extra}]'" if self.extra else f"pip install {self.package or 'tallybook'}"
 
     def option(self, name: str) -> Option | None:
+        """The option with this name; None where there is none."""
         return next((option for option in self.options if option.name == name), None)
 
 
-def plain(value: Any) -> Any:
-    """A TOML value as an option's reader gets it: text, int, float, bool, list and dict; a date or time is text."""
+def plain_value(value: Any) -> Any:
+    """A TOML value as plain Python for the reader of an option; dates and times become text."""
     if isinstance(value, Mapping):
-        return {str(key): plain(inner) for key, inner in value.items()}
+        return {str(key): plain_value(inner) for key, inner in value.items()}
     if isinstance(value, list | tuple):
-        return [plain(inner) for inner in value]
+        return [plain_value(inner) for inner in value]
     if isinstance(value, bool | int | str | float):
         return value
     return value.isoformat() if hasattr(value, "isoformat") else float(value)
@@ -150,18 +153,18 @@ REGISTRY: Registry[SourceKind] = Registry(
         "trino": "tallybook.collect.sources.trino:TrinoSource",
     },
 )
-"""By the scheme of a URL."""
+"""Sources by the scheme of their URLs."""
 
 
 def scheme_of(url: str) -> str:
-    """`postgresql` of postgresql+psycopg://…; empty when there is none."""
-    found = _SCHEME.match(url)
-    return found[1].lower() if found else ""
+    """The scheme of a URL: `postgresql` for postgresql+psycopg://…; empty when there is none."""
+    match = _SCHEME.match(url)
+    return match[1].lower() if match else ""
 
 
 def kind_of(url: str) -> SourceKind | None:
-    """The descriptor of the source that reads a URL, or of a scheme; None where there is no such source.
+    """The descriptor of the source for a URL or a scheme; None where there is no such source.
 
-    Raises AdapterError when the adapter is registered and cannot be imported."""
+    Raises AdapterError if the adapter is registered but cannot be imported."""
     scheme = scheme_of(url) or url
     return REGISTRY.kind(scheme) if scheme in REGISTRY.builtin or scheme in REGISTRY.installed else None

@@ -1,1 +1,1 @@
-"""An answer: its columns and rows, as plain values for programs, as text and numbers for people."""
+"""Results: columns and rows, as plain values for programs, and as text for people."""

@@ -1,4 +1,4 @@
-"""Numbers for people: one place for tables, pages and workbooks."""
+"""Numbers for people: the same formats in tables, pages and workbooks."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from tallybook.core.labels import GAP
 from tallybook.core.result.plain import decimals_in
 from tallybook.core.result.values import Column, Number
 
-# Room for every digit of any float; the caller's decimal context is neither used nor changed.
+# Precision for every digit of any float. The decimal context of the caller is neither used nor changed.
 _ROOMY = Context(prec=800, rounding=ROUND_HALF_UP)
 _MINOR_UNITS = {"BHD": 3, "CLP": 0, "ISK": 0, "JOD": 3, "JPY": 0, "KRW": 0, "KWD": 3, "OMR": 3}
 _MINOR_UNITS |= {"PYG": 0, "TND": 3, "UGX": 0, "VND": 0, "XAF": 0, "XOF": 0}
 
 
 class NumberFormat(msgspec.Struct, frozen=True, kw_only=True):
-    """How a number is written for people, with `least` to `most` decimals, rounding half up.
+    """How a number is written for people: with `least` to `most` decimals, rounded half up.
 
-    Unless it was `asked` for, a number other than zero is never written as zero."""
+    A number other than zero is never written as zero, unless the format was declared (`asked`)."""
 
     least: int = 0
     most: int = 0
@@ -41,18 +41,18 @@ class NumberFormat(msgspec.Struct, frozen=True, kw_only=True):
         return f"{sign}{self.before}{digits}{self.after}"
 
     def hides(self, value: Number | None) -> bool:
-        """Would it round a number other than zero to zero?"""
+        """Whether it rounds a number other than zero to zero."""
         return bool(value) and not self._rounded(self._scaled(value or 0))
 
     def excel(self) -> str:
-        """The same as an Excel number format; always a valid one."""
+        """The equivalent Excel number format; always a valid one."""
         digits = ("#,##0" if self.thousands else "0") + ("." + "0" * self.most if self.most else "")
         digits += "," * self.thousandfold
         after = self.after
         if self.percent:
             digits, after = digits + "%", after.removeprefix("%")
         pattern = _excel_literal(self.before) + digits + _excel_literal(after)
-        return pattern if len(pattern) <= 255 else digits  # Excel will not open a longer one
+        return pattern if len(pattern) <= 255 else digits  # Excel rejects longer formats
 
     def _scaled(self, value: Number) -> Decimal:
         number = value if isinstance(value, Decimal) else Decimal(repr(value))
@@ -74,10 +74,10 @@ class NumberFormat(msgspec.Struct, frozen=True, kw_only=True):
 def number_format(column: Column, values: Iterable[Number | None] = ()) -> NumberFormat:
     """How the numbers of a column are written for people, the same way for all of `values`.
 
-    A declared `format` decides: "integer", "money", "percent" (0.12 is 12.0%), or a pattern as in
-    Excel, '0.00', '#,##0.0%', '0.0,,"M"'. Else integers have no decimals, currencies those of the
+    A declared `format` decides: "integer", "money", "percent" (0.12 is 12.0%), or an Excel pattern such as
+    '0.00', '#,##0.0%', '0.0,,"M"'. Without one, integers have no decimals, currencies have the decimals of the
     currency, other exact decimals up to 4, floats 2 or as many as the smallest value needs for two
-    digits. The unit follows the number unless a pattern has text of its own."""
+    digits. The unit follows the number unless the pattern contains text."""
     asked = parse_format(column.format, column.unit) if column.format else None
     if asked is not None:
         return asked
@@ -95,7 +95,7 @@ def format_number(value: Number | None, column: Column) -> str:
 
 
 def parse_format(text: str, unit: str | None = None) -> NumberFormat | None:
-    """The declared `format` of a metric, or None when it is none we know."""
+    """The number format that a metric declares as `format`; None for an unknown format."""
     after = unit_text(unit)
     if text == "percent":
         return NumberFormat(least=1, most=1, percent=True, after="%", asked=True)
@@ -114,7 +114,7 @@ _PATTERN = rf"({_LITERAL}*)([#0,]*[#0])(,*)(?:\.(0*)(#*))?(,*)({_LITERAL}*)"
 def _parse_pattern(pattern: str, unit: str) -> NumberFormat | None:
     import re
 
-    first = pattern.partition(";")[0]  # the section of positive numbers; minus signs are ours
+    first = pattern.partition(";")[0]  # the section of positive numbers; text() writes minus signs
     found = re.fullmatch(_PATTERN, first)
     if found is None:
         return None
@@ -134,7 +134,7 @@ def _parse_pattern(pattern: str, unit: str) -> NumberFormat | None:
 
 
 def _literal_text(part: str) -> str:
-    """`"text"`, `\\x` and `[$€-407]` as the text they show; colours and padding as nothing."""
+    """`"text"`, `\\x` and `[$€-407]` as the text they show; colors and padding are dropped."""
     import re
 
     shown = []
@@ -154,6 +154,7 @@ def _excel_literal(text: str) -> str:
 
 
 def unit_text(unit: str | None) -> str:
+    """The text of a unit after a number: ` EUR`, `%`."""
     return "" if not unit else unit if unit == "%" else f" {unit}"
 
 
@@ -166,7 +167,7 @@ def _minor_units(unit: str | None) -> int:
 
 
 def _decimals_of(column: Column, values: list[Number]) -> int:
-    """Decimals to write: exact ones as they are up to 4, else 2, more only for small values."""
+    """Number of decimals: up to 4 for exact values, else 2, more only for small values."""
     exact = [v if isinstance(v, Decimal) else Decimal(repr(v)) for v in values]
     most = max(map(decimals_in, exact), default=0)
     if column.type == "decimal" and most <= 4:

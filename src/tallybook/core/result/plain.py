@@ -1,4 +1,4 @@
-"""Numbers and values for programs: every digit, and nothing else."""
+"""Values for programs: numbers with every digit, for JSON, CSV and Arrow."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tallybook.core.result.values import Number, Type
 
 
 def plain_number(value: Number) -> str:
-    """All digits of a number and nothing else: no exponent, no trailing zeros after a decimal."""
+    """All digits of a number: no exponent, no trailing zeros after a decimal point."""
     if isinstance(value, int):
         return str(value)
     exact = value if isinstance(value, Decimal) else Decimal(repr(value))
@@ -30,16 +30,16 @@ def as_json(value: Any, exact: bool = False) -> str:
     return msgspec.json.encode(raw(value, exact)).decode()
 
 
-def plain(value: Any, exact: bool) -> Any:
-    """As a JSON reader would see it."""
+def to_plain(value: Any, exact: bool) -> Any:
+    """A value as a JSON reader returns it."""
     if isinstance(value, Decimal):
         text = plain_number(value)
         return text if exact else float(text) if "." in text else int(text)
-    return _mapped(value, exact, plain)
+    return _mapped(value, exact, to_plain)
 
 
 def raw(value: Any, exact: bool) -> Any:
-    """As the JSON writer shall write it, digit by digit."""
+    """A value for the JSON writer, which keeps every digit."""
     if isinstance(value, Decimal):
         text = plain_number(value)
         return text if exact else msgspec.Raw(text.encode())
@@ -65,11 +65,12 @@ _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\u
 
 
 def looks_like_a_formula(text: str) -> bool:
-    """Would a spreadsheet that opens a CSV file run this text (or has it been guarded before)?"""
+    """Whether a spreadsheet that opens a CSV file would run this text, or would after a guard is removed."""
     return text.lstrip("'").startswith(_FORMULA_STARTS)
 
 
 def csv_text(text: str, guard: bool) -> str:
+    """A text as a CSV field, in quotes where it needs them. `guard`: keep spreadsheets from running it."""
     if guard and looks_like_a_formula(text):
         text = "'" + text
     if text and text == text.strip() and not any(c in text for c in ',;"\t\r\n'):
@@ -78,6 +79,7 @@ def csv_text(text: str, guard: bool) -> str:
 
 
 def csv_field(value: Any, guard: bool, decimal: str = ".") -> str:
+    """A value as a CSV field; empty for None."""
     if value is None:
         return ""
     if isinstance(value, bool):
@@ -89,6 +91,7 @@ def csv_field(value: Any, guard: bool, decimal: str = ".") -> str:
 
 
 def arrow_type(pa: Any, kind: Type, values: list[Any]) -> Any:
+    """The Arrow type for the values of a column; wider than usual where a value needs it."""
     if kind == "integer":
         return _arrow_integer(pa, [v for v in values if v is not None])
     if kind == "decimal":
@@ -103,7 +106,7 @@ def _arrow_integer(pa: Any, values: list[int]) -> Any:
 
 
 def arrow_decimal(pa: Any, values: list[Decimal]) -> Any:
-    """The book's decimal(38,10), or a wider one when a value would not fit it exactly."""
+    """decimal(38,10) as in the book, or a wider type when a value does not fit exactly."""
     scale = max((decimals_in(v) for v in values), default=0)
     whole = max((v.adjusted() + 1 for v in values if v), default=0)
     if scale <= 10 and whole <= 28:
@@ -112,7 +115,7 @@ def arrow_decimal(pa: Any, values: list[Decimal]) -> Any:
 
 
 def decimals_in(number: Decimal) -> int:
-    """How many decimals it has, trailing zeros aside."""
+    """The number of decimals, without trailing zeros."""
     _, digits, exponent = number.as_tuple()
     if not isinstance(exponent, int) or exponent >= 0 or not number:
         return 0

@@ -1,7 +1,7 @@
-"""The answer to a query: rows that know what they are, and every form they are read in.
+"""The answer to a query, and its output formats.
 
-Nothing here computes a metric. A `Result` is plain values in, plain formats out; how a number looks
-to people is decided in one place, `number_format`, for tables, pages and workbooks alike."""
+Nothing here computes a metric. A `Result` takes plain values and returns them in output formats. `number_format`
+decides how people see a number, for tables, pages and workbooks alike."""
 
 from __future__ import annotations
 
@@ -11,8 +11,16 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import msgspec
 
 from tallybook.core.errors import TallybookError
-from tallybook.core.result.plain import arrow_type, as_json, csv_field, csv_text, plain, raw
-from tallybook.core.result.tables import columns_within, count_of, laid_out, markdown, padded, remarks_on, wide
+from tallybook.core.result.plain import arrow_type, as_json, csv_field, csv_text, raw, to_plain
+from tallybook.core.result.tables import (
+    columns_within,
+    count_of,
+    escape_markdown,
+    pad,
+    remarks_on,
+    table_layout,
+    terminal_width,
+)
 from tallybook.core.result.values import Column, Row, tidy_row, value_in
 
 if TYPE_CHECKING:
@@ -24,16 +32,16 @@ if TYPE_CHECKING:
 
 
 class Result(msgspec.Struct, frozen=True, kw_only=True):
-    """What a query answered: rows by period, then dimensions, and one sentence that says how.
+    """The answer to a query: rows by period, then dimensions, and one sentence that explains them.
 
-    A row of `data` holds `period` (a date, or None on a total over all periods), each dimension
+    A row of `data` has `period` (a date, or None on a total over all periods), each dimension
     (text or None), each metric (int, Decimal, float or None), `complete`, `days`, `days_expected`,
-    `approximate`, on totals rows `total: True`, on rows of all series beside the top `others: True`,
-    on the row of a period of which no series is known `no_series: True`, and `notes` where a metric has more to say:
+    `approximate`. Totals rows also have `total: True`, rows of all series except the top ones `others: True`,
+    the row of a period without a known series `no_series: True`. `notes` has details of metrics:
     `{metric: {days, complete, carried, imported, as_of, error, bounds: (low, high), definition, why}}`.
 
-    Metric values have the type their column says; one that cannot be had without loss raises
-    ValueError. NaN and infinity are never values: they are None with a why."""
+    Metric values have the type of their column; a value that cannot be converted without loss raises
+    ValueError. NaN and infinity become None with a reason (`why`)."""
 
     metrics: list[str]
     scope: str
@@ -45,39 +53,43 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     version: int
     sql: str | None = None
     warnings: list[str] = []
-    """What is probably a mistake in the question, in sentences."""
+    """Probable mistakes in the question, as sentences."""
 
     def __post_init__(self) -> None:
         metrics = self.metric_columns
         msgspec.structs.force_setattr(self, "data", [tidy_row(row, metrics) for row in self.data])
 
-    # What is in it.
+    # Columns and rows.
 
     @property
     def metric_columns(self) -> list[Column]:
+        """The columns of metrics."""
         return [c for c in self.columns if c.role == "metric"]
 
     @property
     def dimension_columns(self) -> list[Column]:
+        """The columns of dimensions."""
         return [c for c in self.columns if c.role == "dimension"]
 
     @property
     def has_totals(self) -> bool:
+        """Whether a row is a total."""
         return any(row.get("total") for row in self.data)
 
     @property
     def has_others(self) -> bool:
+        """Whether a row is of all series except the top ones."""
         return any(row.get("others") for row in self.data)
 
     def rows(self) -> list[Row]:
-        """The rows as dicts of Python values, keys in the documented order. Yours to change."""
-        return [_own_notes(self._ordered(row)) for row in self.data]
+        """The rows as dicts of Python values, keys in the documented order. The caller may change them."""
+        return [_copy_notes(self._ordered(row)) for row in self.data]
 
     # For programs.
 
     def to_dict(self, exact: bool = False) -> dict[str, Any]:
-        """The documented JSON shape as Python values: what `json.loads(self.to_json())` returns."""
-        return self._facts(plain, exact)
+        """The documented JSON shape as Python values, equal to `json.loads(self.to_json())`."""
+        return self._facts(to_plain, exact)
 
     def to_json(self, exact: bool = False) -> str:
         """The documented JSON, on one line. Decimals are numbers with all their digits and no
@@ -85,18 +97,18 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
         return msgspec.json.encode(self._facts(raw, exact)).decode()
 
     def to_ndjson(self, exact: bool = False) -> str:
-        """One JSON object a line: the rows of `to_json`."""
+        """The rows of `to_json`, one JSON object per line."""
         return "".join(as_json(self._ordered(row), exact) + "\n" for row in self.data)
 
     def to_csv(self, *, guard: bool = True, separator: str = ",", decimal: str = ".") -> str:
-        """A header and a line per row: ISO dates, plain decimals without exponent, `true`/`false`;
-        null is an empty field, the empty text is `""`. Notes are left out.
+        """CSV with a header and a line per row: ISO dates, plain decimals without exponent, `true`/`false`.
+        Null is an empty field, the empty text is `""`. Notes are left out.
 
         Spreadsheets run text that starts with = + - @ tab or return as a formula. `guard` puts a
         single quote before such text (and before text that already starts so after quotes, so that
-        taking one quote away always restores it). Numbers are never touched. `guard=False` writes
+        removing one quote always restores it). Numbers are never changed. `guard=False` writes
         every text as it is, for programs that read the file back. `separator` (a comma, a semicolon
-        or a tab) stands between fields, `decimal` before decimals."""
+        or a tab) separates fields; `decimal` is the decimal mark."""
         names = self._table_names()
         lines = [separator.join(csv_text(name, guard) for name in names)]
         lines += [separator.join(csv_field(value_in(row, n), guard, decimal) for n in names) for row in self.data]
@@ -106,7 +118,7 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
         """A pyarrow Table: date32, string, int64, decimal128(38,10), float64, bool.
 
         Integers beyond 64 bits are decimal128(38,0); numbers that fit neither are decimal256, so
-        that no digit is ever lost. The schema's metadata has all that is not a row under the key
+        that no digit is lost. The schema metadata has everything that is not a row under the key
         `tallybook`, as JSON. Notes are left out."""
         pa = _installed("pyarrow", "pyarrow")
         names = self._table_names()
@@ -131,7 +143,7 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
         return self.to_arrow().to_pandas(types_mapper=nullable.get, date_as_object=False)
 
     def to_parquet(self, where: str | Path | BinaryIO) -> None:
-        """Write `to_arrow` as a Parquet file. A crash may leave half a file: the parquet
+        """Write `to_arrow` as a Parquet file. A crash can leave half a file; the parquet
         destination replaces a file in one step."""
         pq = _installed("pyarrow.parquet", "pyarrow")
         pq.write_table(self.to_arrow(), where, compression="zstd")
@@ -141,40 +153,38 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     def to_text(self, *, max_rows: int | None = 40, width: int | None = 120) -> str:
         """An aligned table in plain text with its legend, and the sentence that explains it.
 
-        `*` marks what is not complete, `≈` approximate, `†` carried, `–` what cannot be known, with
-        the why under the table. None for `max_rows` or `width` cuts nothing."""
-        header, rows, lines = laid_out(self, max_rows)
-        widths = [max(map(wide, column)) for column in zip(header, *rows, strict=True)]
+        `*` marks incomplete values, `≈` approximate ones, `†` carried ones, `–` unknown ones, with
+        the reason below the table. None for `max_rows` or `width` means no limit."""
+        header, rows, lines = table_layout(self, max_rows)
+        widths = [max(map(terminal_width, column)) for column in zip(header, *rows, strict=True)]
         numbers = [c.role == "metric" for c in self.columns]
         kept = columns_within(widths, numbers, width)
-        table = [
-            "  ".join(padded(row[i], widths[i], right=numbers[i]) for i in kept).rstrip() for row in [header, *rows]
-        ]
+        table = ["  ".join(pad(row[i], widths[i], right=numbers[i]) for i in kept).rstrip() for row in [header, *rows]]
         if len(kept) < len(header):
             lines = [f"… {count_of(len(header) - len(kept), 'more column')}", *lines]
         return "\n".join([*table, *lines, self.explain])
 
     def remarks(self) -> list[str]:
-        """What is to be said below any picture of the rows: which are not complete, approximate, carried or null."""
+        """Remarks for below a table or chart: which values are incomplete, approximate, carried or null."""
         return remarks_on(self)
 
     def to_markdown(self) -> str:
         """A Markdown table of all rows as people read them, then the legend and the explanation."""
-        header, rows, lines = laid_out(self, None, short=False)
+        header, rows, lines = table_layout(self, None, short=False)
         ruler = ["---:" if c.role == "metric" else "---" for c in self.columns]
-        cells = [[markdown(text) for text in header], ruler]
-        cells += [[markdown(text.strip()) for text in row] for row in rows]
+        cells = [[escape_markdown(text) for text in header], ruler]
+        cells += [[escape_markdown(text.strip()) for text in row] for row in rows]
         table = ["| " + " | ".join(row) + " |" for row in cells]
-        return "\n".join(table + [f"\n{markdown(x)}" for x in [*lines, self.explain]]) + "\n"
+        return "\n".join(table + [f"\n{escape_markdown(x)}" for x in [*lines, self.explain]]) + "\n"
 
     def __repr__(self) -> str:
         return self.to_text()
 
     def _repr_html_(self) -> str:
-        """A simple table for notebooks; everything in it is escaped."""
+        """A simple HTML table for notebooks, with all text escaped."""
         from html import escape
 
-        header, rows, lines = laid_out(self, 100)
+        header, rows, lines = table_layout(self, 100)
         align = ["right" if c.role == "metric" else "left" for c in self.columns]
 
         def tr(tag: str, texts: list[str]) -> str:
@@ -187,15 +197,15 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
         return f"<table>{head}<tbody>{body}</tbody></table><p><small>{notes}</small></p>"
 
     def chart(self, title: str | None = None) -> dict[str, Any]:
-        """A Vega-Lite v5 specification: a panel for each metric, a line for each series, the data within.
+        """A Vega-Lite v5 specification: a panel for each metric, a line for each series, with the data.
 
-        Plain values, ready for JSON; notebooks and the Vega tools draw it without fetching anything."""
+        Plain values, ready for JSON. Notebooks and the Vega tools draw it without fetching anything."""
         from tallybook.core.chart import chart
 
         return chart(self.to_dict(), title=title)
 
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, Any]:
-        """The chart where a notebook can draw it, else the table, else the text."""
+        """The chart for notebooks that can draw it, the HTML table and the text for others."""
         from tallybook.core.chart import MIME
 
         bundle: dict[str, Any] = {"text/plain": self.to_text(), "text/html": self._repr_html_()}
@@ -224,14 +234,14 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
             ordered["notes"] = row["notes"]
         return ordered
 
-    def _facts(self, plain: Callable[[Any, bool], Any], exact: bool) -> dict[str, Any]:
+    def _facts(self, convert: Callable[[Any, bool], Any], exact: bool) -> dict[str, Any]:
         return {
             "metrics": list(self.metrics),
             "scope": self.scope,
             "timezone": self.timezone,
             "week_starts": self.week_starts,
             "columns": [_column_facts(c) for c in self.columns],
-            "rows": [plain(self._ordered(row), exact) for row in self.data],
+            "rows": [convert(self._ordered(row), exact) for row in self.data],
             "explain": self.explain,
             **({"warnings": list(self.warnings)} if self.warnings else {}),
         }
@@ -246,15 +256,15 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
         return pa.array(values, pa.bool_())
 
 
-def _own_notes(row: Row) -> Row:
-    """The row with notes that may be changed: the answer itself may be given to others too."""
+def _copy_notes(row: Row) -> Row:
+    """The row with copies of its notes: the result may be shared, and callers change the rows."""
     if "notes" in row:
         row["notes"] = {metric: dict(note) for metric, note in row["notes"].items()}
     return row
 
 
 def _column_facts(column: Column) -> dict[str, str | None]:
-    """Five keys always, `title` and `format` where declared."""
+    """The JSON shape of a column: five keys always, `title` and `format` where declared."""
     facts = {
         "name": column.name,
         "role": column.role,
@@ -267,11 +277,11 @@ def _column_facts(column: Column) -> dict[str, str | None]:
 
 
 def _installed(module: str, package: str) -> Any:
-    """The module, or an error with the line to paste."""
+    """The module. Raises TallybookError with the command that installs it."""
     import importlib
 
     try:
         return importlib.import_module(module)
     except ImportError as error:
         name = module.partition(".")[0]
-        raise TallybookError(f"{name} is not installed here", hint=f"pip install '{package}'") from error
+        raise TallybookError(f"{name} is not installed", hint=f"pip install '{package}'") from error

@@ -1,4 +1,4 @@
-"""Results as tables for people, with a legend that says what is not complete, approximate, carried or unknown."""
+"""Results as tables for people, with a legend of incomplete, approximate, carried and unknown values."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from tallybook.core.labels import GAP, OTHER, TOTAL, shortened, value_label
+from tallybook.core.labels import GAP, OTHER, TOTAL, shorten_list, shortened, value_label
 from tallybook.core.result.formats import NumberFormat, number_format, unit_text
 from tallybook.core.result.values import Column, Row
 
@@ -19,7 +19,7 @@ INCOMPLETE, APPROXIMATE, CARRIED, IMPORTED = "*", "≈", "†", "‡"
 
 
 def period_label(day: date | None, scope: str) -> str:
-    """How people name a period: 2026-03-02, 2026-03, 2026 Q1, 2026."""
+    """The label of a period: 2026-03-02, 2026-03, 2026 Q1, 2026."""
     if day is None:
         return "total"
     if scope == "quarter":
@@ -27,11 +27,12 @@ def period_label(day: date | None, scope: str) -> str:
     return day.isoformat()[: {"month": 7, "year": 4}.get(scope, 10)]
 
 
-def laid_out(
+def table_layout(
     result: Result, max_rows: int | None, *, short: bool = True
 ) -> tuple[list[str], list[list[str]], list[str]]:
-    """Header, rows and the lines under them, all as text that is safe to print. `short`: long dimension values are cut
-    where that leaves them different."""
+    """Header, rows and the lines below them, as text that is safe to print.
+
+    `short`: cut long dimension values where they stay different."""
     data = result.data[:max_rows]
     header = [_heading(column, result.scope) for column in result.columns]
     columns = [_shown_column(result, column, data, short=short) for column in result.columns]
@@ -62,7 +63,7 @@ def _shown_column(result: Result, column: Column, data: list[Row], *, short: boo
 
 
 def _without_unit(how: NumberFormat, column: Column) -> NumberFormat:
-    """For a table whose header has the unit."""
+    """The format without the unit, for a table whose header has it."""
     if how.percent or how.after != unit_text(column.unit):
         return how
     return msgspec.structs.replace(how, after="")
@@ -75,7 +76,7 @@ def _dimension_text(value: Any, row: Row) -> str:
 
 
 def row_label(row: Row) -> str:
-    """The label of a row that is none of a series: of totals, of all others, of a period without a series; else ''."""
+    """The label of a row of totals, of all others, or of a period without a series; '' for a row of a series."""
     labels = {"total": TOTAL, "others": OTHER, "no_series": GAP}
     return next((label for key, label in labels.items() if row.get(key)), "")
 
@@ -95,15 +96,15 @@ def _marks(row: Row, metric: str) -> str:
 
 
 def is_approximate(row: Row, metric: str) -> bool:
-    """Is this value approximate? Those with an error are; without any, the row's word counts."""
+    """Whether a value is approximate: in a row with errors, the values that have one; else, as the row says."""
     if not row["approximate"]:
         return False
-    some = any(note.get("error") for note in (row.get("notes") or {}).values())
-    return bool(_note(row, metric).get("error")) if some else True
+    has_errors = any(note.get("error") for note in (row.get("notes") or {}).values())
+    return bool(_note(row, metric).get("error")) if has_errors else True
 
 
 def remarks_on(result: Result) -> list[str]:
-    """The legend: only what occurs, each with its periods."""
+    """The legend: a line for each mark that occurs, with its periods."""
     return [
         *_incomplete_remarks(result),
         *([] if result.data else map(_printable, result.warnings)),
@@ -117,12 +118,12 @@ def remarks_on(result: Result) -> list[str]:
 def _incomplete_remarks(result: Result) -> Iterator[str]:
     rows = {_label(row, result): row for row in result.data if not row["complete"]}
     if rows:
-        told = [f"{label} ({r['days']} of {r['days_expected']} days)" for label, r in rows.items()]
-        yield f"{INCOMPLETE} not complete: {_listed(told)}"
+        labels = [f"{label} ({r['days']} of {r['days_expected']} days)" for label, r in rows.items()]
+        yield f"{INCOMPLETE} not complete: {_shorten_labels(labels)}"
     for metric in result.metrics:
-        told = [_label(row, result) for row in result.data if INCOMPLETE in _marks(row, metric)]
-        if told:
-            yield f"{INCOMPLETE} {metric} not complete: {_listed(told)}"
+        labels = [_label(row, result) for row in result.data if INCOMPLETE in _marks(row, metric)]
+        if labels:
+            yield f"{INCOMPLETE} {metric} not complete: {_shorten_labels(labels)}"
 
 
 def _why_remarks(result: Result) -> Iterator[str]:
@@ -132,23 +133,23 @@ def _why_remarks(result: Result) -> Iterator[str]:
             if row[metric] is None and (why := why_null(row, metric)):
                 periods.setdefault(why, []).append(_label(row, result))
         for why, labels in periods.items():
-            yield _printable(f"{GAP} {metric}: {why} ({_listed(labels)})")
+            yield _printable(f"{GAP} {metric}: {why} ({_shorten_labels(labels)})")
         yield from _known_remarks(result, metric)
 
 
 def _known_remarks(result: Result, metric: str) -> Iterator[str]:
-    """What is to be known about values that are known. How the facts differ from the book is in the explanation."""
+    """Notes on known values. Differences between the facts and the book are in the explanation instead."""
     periods: dict[str, list[str]] = {}
     for row in result.data:
         note = _note(row, metric)
         if row[metric] is not None and "why" in note and "stored" not in note:
             periods.setdefault(str(note["why"]), []).append(_label(row, result))
     for why, labels in periods.items():
-        yield _printable(f"{metric}: {why} ({_listed(labels)})")
+        yield _printable(f"{metric}: {why} ({_shorten_labels(labels)})")
 
 
 def why_null(row: Row, metric: str) -> str:
-    """Why a value cannot be known, with what it lies between where that is known; else ''."""
+    """Why a value is unknown, with its bounds where they are known; '' without a reason."""
     note = _note(row, metric)
     why, bounds = str(note.get("why") or ""), note.get("bounds")
     if not isinstance(bounds, list | tuple) or len(bounds) != 2:
@@ -160,13 +161,13 @@ def why_null(row: Row, metric: str) -> str:
 def _mark_remarks(result: Result, mark: str, means: str, key: str) -> Iterator[str]:
     for metric in result.metrics:
         marked = [row for row in result.data if mark in _marks(row, metric)]
-        said = {_said(_note(row, metric).get(key)) for row in marked}
+        details = {_detail_text(_note(row, metric).get(key)) for row in marked}
         if marked:
-            more = f", {said.pop()}" if len(said) == 1 else ""
+            more = f", {details.pop()}" if len(details) == 1 else ""
             yield _printable(f"{mark} {metric}: {means}{more}".rstrip(", "))
 
 
-def _said(detail: Any) -> str:
+def _detail_text(detail: Any) -> str:
     if isinstance(detail, float):
         return f"error at most {detail * 100:.3g}%"
     return detail if isinstance(detail, str) else ""
@@ -176,25 +177,25 @@ def _label(row: Row, result: Result) -> str:
     return period_label(row[result.columns[0].name], result.scope)
 
 
-def _listed(labels: Iterable[str]) -> str:
+def _shorten_labels(labels: Iterable[str]) -> str:
     different = list(dict.fromkeys(labels))
-    more = [f"and {len(different) - 3} more"] if len(different) > 4 else []
-    return ", ".join(different[: 3 if more else 4] + more)
+    return shorten_list(different, 4 if len(different) <= 4 else 3)
 
 
 def count_of(number: int, noun: str) -> str:
+    """A count with its noun: `1 row`, `2,000 rows`."""
     return f"{number:,} {noun}" + ("" if number == 1 else "s")
 
 
 def _printable(text: str) -> str:
-    """Nothing that could move a terminal's cursor or break a line."""
+    """The text with escapes for characters that move the cursor or break the line."""
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
-def wide(text: str) -> int:
-    """Columns it takes in a terminal."""
+def terminal_width(text: str) -> int:
+    """The number of terminal columns that a text takes."""
     if text.isascii():
         return len(text)
     from unicodedata import combining, east_asian_width
@@ -202,13 +203,14 @@ def wide(text: str) -> int:
     return sum(0 if combining(c) else 2 if east_asian_width(c) in "WF" else 1 for c in text)
 
 
-def padded(text: str, width: int, *, right: bool) -> str:
-    room = " " * (width - wide(text))
+def pad(text: str, width: int, *, right: bool) -> str:
+    """The text filled with blanks to `width` terminal columns; `right`: aligned right."""
+    room = " " * (width - terminal_width(text))
     return room + text if right else text + room
 
 
 def columns_within(widths: list[int], numbers: list[bool], limit: int | None) -> list[int]:
-    """The columns that fit: all that say what a row is, then metrics from the left."""
+    """The indexes of the columns that fit: the period and the dimensions, then metrics from the left."""
     keys = [i for i, number in enumerate(numbers) if not number]
     used, kept = sum(widths[i] + 2 for i in keys) - 2, list(keys)
     for i, number in enumerate(numbers):
@@ -221,5 +223,6 @@ def columns_within(widths: list[int], numbers: list[bool], limit: int | None) ->
     return sorted(kept)
 
 
-def markdown(text: str) -> str:
+def escape_markdown(text: str) -> str:
+    """The text with Markdown's special characters escaped."""
     return "".join(f"\\{c}" if c in "\\|*`[]<>" else c for c in text)

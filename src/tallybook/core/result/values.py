@@ -1,4 +1,4 @@
-"""What a result is made of: columns, and rows whose values are what their column says."""
+"""Columns and rows of a result. Each value has the type of its column."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Row = dict[str, Any]
 
 
 class Column(msgspec.Struct, frozen=True, kw_only=True):
-    """One column of a result. `show` says how days became the period (total, last, average, …)."""
+    """One column of a result. `show` is how days became the period (total, last, average, …)."""
 
     name: str
     role: Role
@@ -28,12 +28,12 @@ class Column(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def label(self) -> str:
-        """What people call it: the title, else the name."""
+        """The title, else the name."""
         return self.title or self.name
 
 
 def value_in(row: Row, name: str) -> Any:
-    """Only `total` and `others` may be left out of a row."""
+    """A value of a row. `total` and `others` may be absent: then they are False."""
     return bool(row.get(name)) if name in ("total", "others") else row[name]
 
 
@@ -41,6 +41,7 @@ NOT_FINITE = "the result is not a finite number"
 
 
 def tidy_row(row: Row, metrics: list[Column]) -> Row:
+    """The row with its metric values as the types of their columns; NaN and infinity become None with a reason."""
     for column in metrics:
         value = row[column.name]
         if value is None or (type(value) is int and column.type == "integer"):
@@ -50,8 +51,8 @@ def tidy_row(row: Row, metrics: list[Column]) -> Row:
             row = row | {column.name: tidy}
         if tidy is None:
             notes = row.get("notes") or {}
-            said = {"why": NOT_FINITE} | notes.get(column.name, {})
-            row = row | {"notes": notes | {column.name: said}}
+            note = {"why": NOT_FINITE} | notes.get(column.name, {})
+            row = row | {"notes": notes | {column.name: note}}
     return row
 
 

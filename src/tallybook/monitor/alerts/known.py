@@ -14,7 +14,7 @@ from datetime import datetime
 
 import msgspec
 
-from tallybook.core import Quiet
+from tallybook.core import QuietHours
 from tallybook.monitor.alerts.causes import Cause, Findings
 
 
@@ -67,10 +67,10 @@ def after(known: Mapping[str, Known], look: Findings, now: datetime) -> dict[str
     return dict(sorted(found.items()))
 
 
-def due(known: Mapping[str, Known], address: str, quiet: Quiet | None, now: datetime) -> Due:
+def due(known: Mapping[str, Known], address: str, quiet: QuietHours | None, now: datetime) -> Due:
     """What is to be told to an address now. In quiet hours that is only what nobody told while it was time."""
     name = name_of(address)
-    heard = [one for one in known.values() if quiet is None or not quiet.holds(one.moment, now)]
+    heard = [one for one in known.values() if quiet is None or not quiet.defers(one.moment, now)]
     return Due(
         begun=tuple(one for one in heard if one.over is None and name not in one.told),
         ended=tuple(one for one in heard if one.over is not None and name in one.told),

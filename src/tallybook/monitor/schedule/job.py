@@ -19,7 +19,7 @@ from tallybook.core import (
     Catalog,
     DestinationKind,
     QueryError,
-    Quiet,
+    QuietHours,
     Timetable,
     calendar,
     kind_of,
@@ -219,7 +219,7 @@ def job_of(project: Project, *, at: time | None, today: date, user: str, wsl: st
 def _tells(catalog: Catalog, at: time) -> time | None:
     if catalog.alerts.quiet is None or not catalog.alerts.to:
         return None
-    quiet = Quiet(*catalog.alerts.quiet, catalog.book.timezone)
+    quiet = QuietHours(*catalog.alerts.quiet, catalog.book.timezone)
     return quiet.end if quiet.covers(at) else None
 
 

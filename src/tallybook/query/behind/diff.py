@@ -7,13 +7,13 @@ from datetime import date
 from decimal import Decimal
 from typing import Any
 
-from tallybook.core import Bound, Metric, Result, Row
+from tallybook.core import Metric, Result, Row, StoredDefinition
 from tallybook.query.compare import CLOSE
 
 DiffNumber = int | float | Decimal
 
 
-def changed_keys(old: Bound, new: Metric, zone: str) -> dict[str, tuple[Any, Any]]:
+def changed_keys(old: StoredDefinition, new: Metric, zone: str) -> dict[str, tuple[Any, Any]]:
     """{key of the declaration: (old value, new value)} of all that a definition is a hash of."""
     before, after = _keys(old.metric, old.zone), _keys(new, zone)
     return {key: (before[key], after[key]) for key in before if before[key] != after[key]}

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
 
-from tallybook.core import ADDITIVE, Bound, Metric
+from tallybook.core import ADDITIVE, Metric, StoredDefinition
 from tallybook.query.questions import Filter
 from tallybook.storage import CoveredDay, Definition, Revision
 
@@ -23,7 +23,7 @@ def evidence(
     known: VersionSnapshot,
     metric: Metric,
     key: str,
-    bound: Bound | None,
+    bound: StoredDefinition | None,
     day: date,
     today: date,
     filters: Sequence[Filter],
@@ -47,7 +47,7 @@ def evidence(
     }
 
 
-def _definition(bound: Bound, definitions: dict[str, Definition]) -> dict[str, Any]:
+def _definition(bound: StoredDefinition, definitions: dict[str, Definition]) -> dict[str, Any]:
     kept = definitions[bound.definition]
     meaning = bound.metric.meaning(bound.zone, bound.forms)
     older = [d.id for d in definitions.values() if d.id != bound.definition]
@@ -100,7 +100,7 @@ def _collecting(metric: Metric, day: date, today: date, own: CoveredDay | None) 
 
 
 def _points(
-    store: Store, engine: duckdb.DuckDBPyConnection, known: VersionSnapshot, bound: Bound, day: date
+    store: Store, engine: duckdb.DuckDBPyConnection, known: VersionSnapshot, bound: StoredDefinition, day: date
 ) -> dict[str, int]:
     files = [f for f in known.files if f.kind == ADDITIVE and f.first <= day <= f.last]
     if not files:

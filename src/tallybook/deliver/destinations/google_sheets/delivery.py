@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 
-from tallybook.core import AS_DELIVERED, DELIVERED, DIFFERS, UP_TO_DATE, WOULD, Result
+from tallybook.core import AS_DELIVERED, DELIVERED, DIFFERS, UP_TO_DATE, WOULD_DELIVER, Result
 from tallybook.deliver.destinations.base import DeliveryOutcome, DeliveryTask
 from tallybook.deliver.destinations.google_sheets.change import Stray, Window, Written, values_of
 from tallybook.deliver.destinations.google_sheets.document import NEW, SheetOutcome, TabPlace, bring_up_to_date
@@ -44,7 +44,7 @@ def deliver_to_sheet(task: DeliveryTask) -> DeliveryOutcome:
         if any(change["what"] == "new row" for change in changes):
             hint = f"{hint} Rows are missing: tallybook deliver {delivery.name} --force".strip()
     elif mode.dry_run:
-        status = WOULD if any(change["what"] not in LEFT_ALONE for change in changes) else UP_TO_DATE
+        status = WOULD_DELIVER if any(change["what"] not in LEFT_ALONE for change in changes) else UP_TO_DATE
     # People may have renamed the tab.
     place = f"{outcomes[0].renamed or outcomes[0].tab} of {task.options['spreadsheet']}"
     since = task.record.since if task.record else None

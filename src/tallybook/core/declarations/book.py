@@ -1,0 +1,38 @@
+"""Settings of the book itself and of its schedule."""
+
+from __future__ import annotations
+
+from datetime import date
+
+import msgspec
+
+WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+
+
+class BookSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """`[book]`: name, time zone, first day of the week, and where the book is stored. `ledger` is a URL, and secret."""
+
+    name: str = "book"
+    id: str = ""
+    """Identifies the book of this project, whatever its name."""
+    timezone: str = "UTC"
+    week_starts: str = "monday"
+    store: str = "book"
+    ledger: str = ""
+    schema: str = "tallybook"
+    access: str = "owner"
+    """Who may read a new book or backup: owner or group."""
+    start: date | None = None
+    lookback: int = 3
+    """Days collected again on every run."""
+    keep_versions: int = 90
+    """Days for which every version is kept. Of older versions, one a month is kept."""
+
+
+class ScheduleSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """`[schedule]`: when `tallybook serve` runs, and when `tallybook status` expects a run."""
+
+    cron: str | None = None
+    """A cron expression in the time zone of the book."""
+    jitter: float = 0.0
+    """Maximum random delay of each run, in seconds."""

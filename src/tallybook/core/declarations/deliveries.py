@@ -1,0 +1,43 @@
+"""Deliveries: questions whose answers a destination keeps up to date."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Any
+
+import msgspec
+
+LAYOUTS = ("long", "columns", "across")
+LATER_KINDS = ("gainsight_px", "webhook")
+"""Destinations that are planned; this version does not deliver to them."""
+
+
+class Delivery(msgspec.Struct, frozen=True, kw_only=True):
+    """`[deliveries.NAME]`: a question whose answer a destination keeps up to date."""
+
+    name: str
+    to: str = ""
+    path: str = ""
+    metrics: tuple[str, ...] = ()
+    scope: str = "day"
+    by: tuple[str, ...] = ()
+    where: tuple[str, ...] = ()
+    from_: date | None = None
+    last: str | None = None
+    layout: str = "columns"
+    """long (a row per metric), columns (a column per metric) or across (a column per period)."""
+    tab: str | None = None
+    totals: bool = False
+    fill: bool = False
+    options: dict[str, Any] = {}
+    """The given keys of the destination's own, as its options read them: plain values."""
+
+    @property
+    def later(self) -> bool:
+        """Whether its destination is planned and not yet supported."""
+        return self.to in LATER_KINDS
+
+    @property
+    def tab_name(self) -> str:
+        """The sheet of the workbook."""
+        return self.tab or self.name
