@@ -51,7 +51,7 @@ class World:
         self.during()
 
     def serve(self, cron: str, zone: str = BERLIN, *, last: str | None = None, nap: float = 3600.0) -> list[datetime]:
-        daemon.serve(
+        daemon.serve_daily(
             daemon.DaemonContext(
                 timetable=lambda: Timetable(cron=cron, zone=zone), clock=lambda: self.now, wait=self.wait, run=self.run,
                 last=datetime.fromisoformat(last) if last else None, jitter=lambda: self.late,
@@ -275,7 +275,7 @@ def test_a_run_at_work_elsewhere_is_no_error_and_one_that_fails_is_tried_again_a
             daily.run()
 
         world.run = run  # type: ignore[method-assign]
-        daemon.serve(
+        daemon.serve_daily(
             daemon.DaemonContext(
                 timetable=daily.timetable, clock=lambda: world.now, wait=world.wait, run=world.run, last=None,
                 jitter=lambda: 0.0, waiting=lambda *_: None,
