@@ -86,8 +86,9 @@ def _nearest(value: str | None, values: Iterable[str | None]) -> str:
     folded: dict[str, str] = {}
     for one in sorted(v for v in there if v):
         folded.setdefault(one.strip().casefold(), one)
-    if (other := _LOGICAL.get(value.strip().casefold())) in there:
-        return repr(other)
+    as_logical = _LOGICAL.get(value.strip().casefold())
+    if as_logical is not None and as_logical in there:
+        return repr(as_logical)
     close = difflib.get_close_matches(value.strip().casefold(), folded, 1)
     return repr(folded[close[0]]) if close else ""
 
