@@ -62,7 +62,7 @@ def test_an_unforeseen_exception_fails_its_delivery_and_the_others_are_made(proj
     assert (board.status, made.status) == ("failed", "delivered")
     assert f"a bug in Tallybook: {type(error).__name__}" in board.error
     assert "please report it" in board.hint
-    assert "tallybook/destinations/base.py, bring_up_to_date" in board.hint, "the text says where"
+    assert "tallybook/deliver/destinations/base.py, bring_up_to_date" in board.hint, "the text says where"
     assert (project.folder / "list.csv").exists()
 
 

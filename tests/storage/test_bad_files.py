@@ -258,7 +258,7 @@ def test_every_verb_names_the_file_and_the_way_out(folder: Path, damage: str) ->
         "compact": lambda book: book.compact(),
         "forget": lambda book: book.forget("visits"),
         "backup": lambda book: book.backup(folder / "backup"),
-        "move": lambda book: book.move(tallybook.storage.places.Place(folder=folder / "moved")),
+        "move": lambda book: book.move(tallybook.storage.places.BookLocation(folder=folder / "moved")),
         "deliver": lambda book: book.deliver(),
     }
     for name, verb in verbs.items():
