@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from difflib import get_close_matches
 from typing import Any
 
 import click
 from click.shell_completion import CompletionItem
 
-from tallybook.core import AdapterError
+from tallybook.core import AdapterError, closest_match
 
 
 class AdapterName(click.ParamType[str]):
@@ -30,8 +29,8 @@ class AdapterName(click.ParamType[str]):
             raise click.UsageError(". ".join(part for part in (error.message, error.hint) if part)) from error
         if not accepted:
             names = list(self._names())
-            meant = get_close_matches(name, names, n=1)
-            question = f" Did you mean {meant[0]!r}?" if meant else ""
+            match = closest_match(name, names)
+            question = f" Did you mean {match!r}?" if match else ""
             self.fail(f"{name!r} is not one of {', '.join(map(repr, names))}.{question}", param, ctx)
         return name
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from tallybook.cli.terminal import Terminal
+from tallybook.core import utc_text
 
 if TYPE_CHECKING:
     from tallybook.collect import OnProgress, RunProgress, RunReport
@@ -19,7 +20,7 @@ OFTEN_ENOUGH = timedelta(seconds=10)
 
 def line(now: datetime, level: str, event: str, facts: Mapping[str, Any], *, as_json: bool) -> str:
     """One line: the instant in UTC, what happened, and its facts; those that say nothing are left out."""
-    stamp = f"{now.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
+    stamp = utc_text(now)
     said = {key: value for key, value in facts.items() if value not in (None, "", [], ())}
     if as_json:
         return json.dumps({"time": stamp, "level": level, "event": event, **said}, ensure_ascii=False, default=str)
@@ -56,7 +57,7 @@ def log_alerts(terminal: Terminal, report: AlertReport) -> None:
     for failed in report.failed:
         terminal.event("not_alerted", level="error", **failed)
     if report.quiet_until:
-        terminal.event("alerts_wait", until=f"{report.quiet_until:%Y-%m-%dT%H:%M:%SZ}", waiting=report.waiting)
+        terminal.event("alerts_wait", until=utc_text(report.quiet_until), waiting=report.waiting)
     if report.heartbeat:
         level = "info" if report.heartbeat == "sent" else "error"
         terminal.event("heartbeat", level=level, said=report.heartbeat)

@@ -7,7 +7,7 @@ from datetime import date
 from typing import TYPE_CHECKING, Any
 
 from tallybook.cli.terminal import count, indented, listed, stretch
-from tallybook.core import ONE_DAY, calendar
+from tallybook.core import ONE_DAY, calendar, utc_text
 
 if TYPE_CHECKING:
     from tallybook.collect import Group, KeyedPlan, RunPlan, Work
@@ -61,7 +61,7 @@ def searches(plan: RunPlan, *, every: bool) -> list[dict[str, Any]]:
             "metrics": list(search.metrics),
             "source": search.source,
             "column": search.column,
-            "since": f"{search.since:%Y-%m-%dT%H:%M:%SZ}",
+            "since": utc_text(search.since),
             "sql": search.sql if every else search.brief,
             "all_bounds": every or search.sql == search.brief,
             "days": list(map(str, search.days)),

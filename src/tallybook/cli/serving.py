@@ -10,7 +10,16 @@ from tallybook.cli.failures import as_dict, as_ours
 from tallybook.cli.log import log_alerts, log_run, logged_progress
 from tallybook.cli.signals import Stop
 from tallybook.cli.terminal import Terminal
-from tallybook.core import AlertReport, Busy, DeclarationError, NeverDue, QueryError, TallybookError, Timetable
+from tallybook.core import (
+    AlertReport,
+    Busy,
+    DeclarationError,
+    NeverDue,
+    QueryError,
+    TallybookError,
+    Timetable,
+    utc_text,
+)
 from tallybook.monitor import DaemonContext, serve_daily
 
 HELD = ("done", "some failed", "source not ready", "failed")
@@ -93,7 +102,7 @@ class Serving:
         self.tell_at = alerts.quiet_until or again
 
     def waiting(self, until: datetime, missed: bool) -> None:
-        self.terminal.event("missed" if missed else "waiting", due=f"{until:%Y-%m-%dT%H:%M:%SZ}")
+        self.terminal.event("missed" if missed else "waiting", due=utc_text(until))
 
     def _opened(self) -> Book:
         book = open_book(self.terminal.folder, now=self.terminal.now, env=self.terminal.env)

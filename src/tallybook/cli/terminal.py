@@ -11,6 +11,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
+from tallybook.core import shorten_list
+
 if TYPE_CHECKING:
     from tallybook.book import Book
 
@@ -214,7 +216,7 @@ def stretch(first: object, last: object) -> str:
 
 
 def listed(texts: Sequence[str], *, most: int = 8) -> str:
-    return ", ".join(texts[:most]) + (f" and {len(texts) - most} more" if len(texts) > most else "")
+    return shorten_list(texts, most)
 
 
 def indented(text: str, by: str = "  ") -> str:

@@ -127,10 +127,9 @@ class Lazy(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         names = self.list_commands(ctx)
         if args and args[0] not in names and not args[0].startswith("-"):
-            from difflib import get_close_matches
+            from tallybook.core import did_you_mean
 
-            close = get_close_matches(args[0], names, 1)
-            meant = f"did you mean {close[0]!r}?" if close else f"there are: {', '.join(names)}"
+            meant = did_you_mean(args[0], names, f"there are: {', '.join(names)}")
             raise click.UsageError(f"there is no verb {args[0]!r}; {meant}", ctx)
         return super().resolve_command(ctx, args)
 

@@ -35,6 +35,7 @@ from tallybook.core import (
     calendar,
     count_phrase,
     isolated,
+    utc_text,
 )
 from tallybook.storage import (
     Commit,
@@ -435,7 +436,7 @@ class _Runner:
 
     def _staged(self, work: Work, step: Step) -> None:
         days = (step.last - step.first).days + 1
-        instant = f"{work.horizon.until:%Y-%m-%dT%H:%M:%SZ}" if work.snapshot_day else None
+        instant = utc_text(work.horizon.until) if work.snapshot_day else None
         for facts in self._within_max_series(work, step):
             key = (facts.bound.key, facts.bound.definition)
             self.staged.setdefault(key, Staged(facts, instant)).steps.append((step.first, step.last))

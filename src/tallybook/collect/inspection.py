@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -14,7 +13,17 @@ from tallybook.collect.doubts import doubts
 from tallybook.collect.sources.base import Source
 from tallybook.collect.statements import Group, group_key
 from tallybook.config import toml
-from tallybook.core import APPLY, Metric, Problem, SourceError, SourceUnavailable, schema_and_table, written_table
+from tallybook.core import (
+    APPLY,
+    Metric,
+    Problem,
+    SourceError,
+    SourceUnavailable,
+    closest_match,
+    schema_and_table,
+    shorten_list,
+    written_table,
+)
 
 
 @dataclass
@@ -65,7 +74,7 @@ def _policies_in_words(policies: list[tuple[str, bool]], apply: bool) -> str:
 
 
 def _some(names: list[str]) -> str:
-    return ", ".join(names[:20]) + (f" and {len(names) - 20} more" if len(names) > 20 else "")
+    return shorten_list(names, 20)
 
 
 def look(source: Source, metric: Metric, zone: str) -> Inspection:
@@ -156,18 +165,15 @@ def _table_there(source: Source, metric: Metric, found: Inspection) -> bool:
 
 def _missing(path: str, what: str, name: str, there: Callable[[], list[str]]) -> Problem:
     names = there()
-    folded = {n.lower(): n for n in names}
-    close = [folded[name.lower()]] if name.lower() in folded else difflib.get_close_matches(name, names, 1)
+    match = closest_match(name, names)
     listed = ", ".join(names[:20]) + (" …" if len(names) > 20 else "")
     return Problem(
         path=path,
         message=f"there is no {what} {name!r}",
         seen=repr(name),
         expected=f"one of {listed}",
-        hint=f"did you mean {close[0]!r}?" if close else "",
-        paste=f"{path.rpartition('.')[2]} = {toml(close[0])}"
-        if close and not path.endswith((".by", ".series"))
-        else "",
+        hint=f"did you mean {match!r}?" if match else "",
+        paste=f"{path.rpartition('.')[2]} = {toml(match)}" if match and not path.endswith((".by", ".series")) else "",
     )
 
 

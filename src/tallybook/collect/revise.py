@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from tallybook.core import FLOAT, StoredDefinition
+from tallybook.core import FLOAT, RELATIVE_TOLERANCE, StoredDefinition
 from tallybook.query import Parts, Points
 from tallybook.storage import Revision, widened
 
@@ -65,10 +65,10 @@ def _differ(bound: StoredDefinition, type_: str) -> str:
     if type_ != FLOAT:
         return "a.value IS DISTINCT FROM b.value"
     # The last digits of a float sum depend on the order in which the source added; of squares around a mean, more of them.
-    least = 1e-9 if any(slot.spread for slot in bound.measure.slots) else 1e-12
+    tolerance = RELATIVE_TOLERANCE if any(slot.spread for slot in bound.measure.slots) else 1e-12
     return (
         "(a.value IS NULL) <> (b.value IS NULL) "
-        f"OR abs(a.value - b.value) > {least!r} * greatest(abs(a.value), abs(b.value))"
+        f"OR abs(a.value - b.value) > {tolerance!r} * greatest(abs(a.value), abs(b.value))"
     )
 
 

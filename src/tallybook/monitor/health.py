@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
-from tallybook.core import ONE_DAY, Catalog, Timetable, calendar
+from tallybook.core import ONE_DAY, Catalog, Timetable, calendar, utc_text
 
 GRACE = timedelta(hours=1)
 """So long after it was due a run may take before what it has not collected is late."""
@@ -125,7 +125,7 @@ def _late(metrics: Sequence[MetricStatus], to: date | None, due: date) -> str:
 
 def _plain(value: Any) -> Any:
     if isinstance(value, datetime):
-        return f"{value.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
+        return utc_text(value)
     if isinstance(value, date):
         return str(value)
     if isinstance(value, Mapping):

@@ -8,9 +8,8 @@ from typing import Any
 
 import msgspec
 
-from tallybook.core import Result
+from tallybook.core import RELATIVE_TOLERANCE, Result, is_close, shorten_list
 
-CLOSE = 1e-9
 """Floats nearer than this, relatively, differ only by the order in which they were added."""
 
 
@@ -48,16 +47,11 @@ def with_stored(live: Result, stored: Result, snapshots: Collection[str] = ()) -
             notes[name] = {**notes.get(name, {}), "stored": before[name], "why": _why(before[name])}
         rows.append({**row, "notes": notes} if notes else row)
     said = (
-        f" The book says otherwise of {_listed(different)}: rows changed after they were collected."
+        f" The book says otherwise of {shorten_list(different, 5)}: rows changed after they were collected."
         if different
         else ""
     )
     return msgspec.structs.replace(live, data=rows, explain=f"Live: {live.explain}{said}")
-
-
-def _listed(texts: list[str], most: int = 5) -> str:
-    more = f" and {len(texts) - most} more" if len(texts) > most else ""
-    return ", ".join(texts[:most]) + more
 
 
 def _key(result: Result, row: dict[str, Any]) -> tuple[Any, ...]:
@@ -76,8 +70,8 @@ def _days(row: dict[str, Any], name: str) -> int:
 
 def _same(a: Any, b: Any, row: dict[str, Any]) -> bool:
     if isinstance(a, float) or isinstance(b, float):
-        near = 0.021 if row.get("approximate") else CLOSE
-        return a is not None and abs(float(a) - float(b)) <= near * max(abs(float(a)), abs(float(b)))
+        tolerance = 0.021 if row.get("approximate") else RELATIVE_TOLERANCE
+        return a is not None and is_close(a, b, tolerance)
     return a is not None and Decimal(a) == Decimal(b)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
@@ -10,7 +9,19 @@ from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
 
-from tallybook.core import FILTER, SHOWS, WEEKDAYS, Catalog, Delivery, Goal, Metric, QueryError, Refused, calendar
+from tallybook.core import (
+    FILTER,
+    SHOWS,
+    WEEKDAYS,
+    Catalog,
+    Delivery,
+    Goal,
+    Metric,
+    QueryError,
+    Refused,
+    calendar,
+    did_you_mean,
+)
 from tallybook.query.ranges import ALL, MAX_GAP_DAYS, TO_DATE, Shift, check_window, parse_compare
 
 
@@ -250,8 +261,7 @@ def _known(name: str, known: Iterable[str], what: str, hint: str) -> None:
     names = list(known)
     if name in names:
         return
-    close = difflib.get_close_matches(name, names, 1)
-    raise QueryError(f"there is no {what} {name!r}", hint=f"did you mean {close[0]!r}? {hint}" if close else hint)
+    raise QueryError(f"there is no {what} {name!r}", hint=f"{did_you_mean(name, names)} {hint}".strip())
 
 
 def _check_dimensions(catalog: Catalog, name: str, by: Sequence[str], where: Sequence[str]) -> None:
@@ -267,11 +277,11 @@ def _check_dimensions(catalog: Catalog, name: str, by: Sequence[str], where: Seq
                     f"metric {name!r} cannot be split or filtered by {asked!r}: {', '.join(lacking)} lack{'s' * (len(lacking) == 1)} it",
                     ask=f'add "{asked}" to by of {", ".join(f"[metrics.{o}]" for o in lacking)}',
                 )
-        close = difflib.get_close_matches(asked, has, 1)
+        meant = did_you_mean(asked, has)
         listed = f"its dimensions: {', '.join(has) or 'none'}"
         raise QueryError(
             f"metric {name!r} has no dimension {asked!r}",
-            hint=f"did you mean {close[0]!r}? {listed}" if close else f'{listed}; declare it: by = ["{asked}"]',
+            hint=f"{meant} {listed}" if meant else f'{listed}; declare it: by = ["{asked}"]',
         )
 
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from typing import Any
 
-from tallybook.core import ADDITIVE, StoredDefinition
+from tallybook.core import ADDITIVE, StoredDefinition, closest_match
 from tallybook.query.cells import Solved
 from tallybook.query.context import QueryContext
 from tallybook.query.questions import Filter, Query
@@ -89,8 +88,8 @@ def _nearest(value: str | None, values: Iterable[str | None]) -> str:
     as_logical = _LOGICAL.get(value.strip().casefold())
     if as_logical is not None and as_logical in there:
         return repr(as_logical)
-    close = difflib.get_close_matches(value.strip().casefold(), folded, 1)
-    return repr(folded[close[0]]) if close else ""
+    match = closest_match(value.strip(), folded)
+    return repr(folded[match]) if match else ""
 
 
 def with_unseen(rows: Sequence[dict[str, Any]], unseen: Mapping[str, Sequence[str]]) -> list[dict[str, Any]]:

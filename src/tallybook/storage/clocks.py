@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any
 
-from tallybook.core import days as days_of, end_of, stretches
+from tallybook.core import days as days_of, end_of, shorten_list, stretches
 from tallybook.storage.ledger import Ahead, Covered, Stretch, VersionSnapshot
 
 if TYPE_CHECKING:
@@ -52,9 +52,7 @@ class TakenBack:
         if not self.days:
             return []
         names = sorted({metric for metric, _ in self.days})
-        named = ", ".join(names[:MAX_NAMED_METRICS]) + (
-            f" and {len(names) - MAX_NAMED_METRICS} more" if len(names) > MAX_NAMED_METRICS else ""
-        )
+        named = shorten_list(names, MAX_NAMED_METRICS)
         first, last = min(map(min, self.days.values())), max(map(max, self.days.values()))
         when = ", ".join(f"run {run} at {at.astimezone(UTC):%Y-%m-%d %H:%M} UTC" for run, at in self.runs.items())
         return [

@@ -19,7 +19,7 @@ from tallybook.collect.daily_run import alone, published
 from tallybook.collect.history.points import History
 from tallybook.collect.revise import revisions
 from tallybook.collect.staging import AdditiveRows, Staging
-from tallybook.core import FLOAT, IMPORTED, calendar
+from tallybook.core import FLOAT, IMPORTED, calendar, is_close
 from tallybook.storage import Commit, Covered, Definition, Store, connect
 
 WHAT = "import"
@@ -149,5 +149,5 @@ def _same(imported: Decimal | None, collected: Any) -> bool:
     """A series that one of the two does not have counts as nothing there."""
     here, there = imported or 0, collected or 0
     if isinstance(there, float):
-        return abs(float(here) - there) <= 1e-9 * max(abs(there), abs(float(here)))
+        return is_close(here, there)
     return here == there

@@ -19,6 +19,7 @@ from tallybook.core import (
     DestinationError,
     DestinationKind,
     destination_kinds,
+    did_you_mean,
 )
 
 if TYPE_CHECKING:
@@ -67,11 +68,8 @@ def kind_of_file(path: Path, use: str) -> DestinationKind | None:
 
 
 def _unknown(kind: str, known: list[str]) -> DestinationError:
-    from difflib import get_close_matches
-
-    close = get_close_matches(kind, known, n=1)
-    question = f"did you mean {close[0]!r}? " if close else ""
-    return DestinationError(f"no destination {kind!r}", hint=f"{question}there are: {', '.join(known)}")
+    hint = f"{did_you_mean(kind, known)} there are: {', '.join(known)}".strip()
+    return DestinationError(f"no destination {kind!r}", hint=hint)
 
 
 @contextmanager

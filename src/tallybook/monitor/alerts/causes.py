@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from tallybook.core import AlertSettings, Catalog, Metric
+from tallybook.core import AlertSettings, Catalog, Metric, shorten_list
 from tallybook.monitor.alerts.revised import Sizes, large
 from tallybook.monitor.alerts.usual import DailySeries, Unknown, Verdict, judge
 from tallybook.monitor.health import SOUND, MetricStatus, Status
@@ -129,7 +129,7 @@ def _look_at_source(facts: Observations, name: str, metrics: Sequence[MetricStat
         found.found[f"source {name}"] = None
         return
     behind = lost or stale
-    names = ", ".join(m.metric for m in behind[:MANY]) + (f" and {len(behind) - MANY} more" if behind[MANY:] else "")
+    names = shorten_list([m.metric for m in behind], MANY)
     said = lost[0].error if lost else f"is not up to date: {_said_of(facts, stale[0])}"
     said = said.removeprefix(f"source {name!r}").removeprefix(":").strip()
     found.found[f"source {name}"] = Cause(

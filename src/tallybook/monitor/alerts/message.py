@@ -5,10 +5,10 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
-from tallybook.core import calendar
+from tallybook.core import calendar, shorten_list, utc_text
 from tallybook.monitor.alerts.known import Due, Known
 
 MANY = 8
@@ -43,7 +43,7 @@ def message(due: Due, *, book: str, zone: str, now: datetime) -> Message:
     told = {
         "id": _id(due),
         "book": book,
-        "at": _stamp(now),
+        "at": utc_text(now),
         "problems": [plain(one) for one in due.begun],
         "recovered": [plain(one) for one in due.ended],
     }
@@ -54,7 +54,7 @@ def message(due: Due, *, book: str, zone: str, now: datetime) -> Message:
 def trial(*, book: str, now: datetime) -> Message:
     """What `tallybook alerts --test` sends."""
     title, text = f"{book}: a test", "This is a test of [alerts] in tallybook.toml. Nothing is wrong."
-    told = {"title": title, "id": "test", "book": book, "at": _stamp(now), "problems": [], "recovered": []}
+    told = {"title": title, "id": "test", "book": book, "at": utc_text(now), "problems": [], "recovered": []}
     return Message(title=title, text=text, plain=told, well=True)
 
 
@@ -101,8 +101,7 @@ def _sentence(group: Sequence[Known]) -> str:
 
 
 def named(subjects: Sequence[str]) -> str:
-    more = f" and {len(subjects) - MANY} more" if len(subjects) > MANY else ""
-    return ", ".join(subjects[:MANY]) + more
+    return shorten_list(subjects, MANY)
 
 
 def command_of(subjects: Sequence[str], template: str) -> str:
@@ -138,17 +137,13 @@ def plain(one: Known) -> dict[str, Any]:
         "subject": cause.subject,
         "said": cause.said,
         "next": command_of([cause.subject], cause.next),
-        "since": _stamp(one.since),
-        **({"over": _stamp(one.over)} if one.over else {}),
+        "since": utc_text(one.since),
+        **({"over": utc_text(one.over)} if one.over else {}),
     }
 
 
 def _id(due: Due) -> str:
     """The same for the same news: who gets it twice can tell."""
-    told = [f"{one.cause.id} {_stamp(one.since)}" for one in due.begun]
-    told += [f"{one.cause.id} {_stamp(one.moment)} over" for one in due.ended]
+    told = [f"{one.cause.id} {utc_text(one.since)}" for one in due.begun]
+    told += [f"{one.cause.id} {utc_text(one.moment)} over" for one in due.ended]
     return hashlib.blake2b("\n".join(told).encode(), digest_size=8).hexdigest()
-
-
-def _stamp(instant: datetime) -> str:
-    return f"{instant.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"

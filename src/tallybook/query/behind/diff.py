@@ -7,8 +7,7 @@ from datetime import date
 from decimal import Decimal
 from typing import Any
 
-from tallybook.core import Metric, Result, Row, StoredDefinition
-from tallybook.query.compare import CLOSE
+from tallybook.core import Metric, Result, Row, StoredDefinition, is_close
 
 DiffNumber = int | float | Decimal
 
@@ -73,7 +72,7 @@ def _minus(a: DiffNumber, b: DiffNumber) -> DiffNumber:
 
 def _close(a: DiffNumber, b: DiffNumber) -> bool:
     if isinstance(a, float) or isinstance(b, float):
-        return abs(float(a) - float(b)) <= CLOSE * max(abs(float(a)), abs(float(b)))
+        return is_close(a, b)
     return a == b
 
 
