@@ -15,7 +15,8 @@ VENV    := .venv
 BIN     := $(VENV)/bin
 PIP     := $(BIN)/python -m pip --disable-pip-version-check --no-input
 # --no-build-isolation: a build of its own would fetch build tools that no hash vouches for.
-EDITABLE := $(PIP) install -qq --no-deps --no-build-isolation --editable .
+EDITABLE := $(PIP) install -qq --no-deps --no-build-isolation --editable
+EMULATORS := packages/emulators
 
 .PHONY: setup demo servers test lint lint-ruff lint-format lint-types lint-layers format soak bench lock clean
 
@@ -25,17 +26,17 @@ $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit("Tallybook needs Python 3.11 or newer: make PYTHON=python3.12" if sys.version_info < (3, 11) else 0)'
 	@$(PYTHON) -m venv $(VENV)
 
-$(VENV)/.ready: requirements.lock pyproject.toml | $(BIN)/python
+$(VENV)/.ready: requirements.lock pyproject.toml $(EMULATORS)/pyproject.toml | $(BIN)/python
 	@echo 'installing what requirements.lock pins into $(VENV): a minute, the first time'
 	@$(PIP) install -qq --require-hashes --requirement requirements.lock
-	@$(EDITABLE)
+	@$(EDITABLE) . --editable ./$(EMULATORS)
 	@touch $(VENV)/.ready-for-demo $@
 
-# What the demo needs: no linters, no test tools, no data frames.
+# What the demo needs: no linters, no test tools, no data frames, no emulators.
 $(VENV)/.ready-for-demo: requirements-demo.lock pyproject.toml | $(BIN)/python
 	@echo 'installing what requirements-demo.lock pins into $(VENV): half a minute, the first time'
 	@$(PIP) install -qq --require-hashes --requirement requirements-demo.lock
-	@$(EDITABLE)
+	@$(EDITABLE) .
 	@touch $@
 
 demo: $(VENV)/.ready-for-demo
@@ -61,6 +62,7 @@ lint-types: setup
 
 lint-layers: setup
 	$(BIN)/lint-imports --no-logo
+	cd $(EMULATORS)/src && $(CURDIR)/$(BIN)/lint-imports --no-logo --no-cache --config ../pyproject.toml
 
 format: setup
 	$(BIN)/ruff check --fix .
@@ -80,13 +82,13 @@ bench: setup servers
 
 # The demo's pins are those of the whole lock, so that `make demo` and `make test` share one .venv.
 COMPILE = build/lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
-	--no-emit-index-url --custom-compile-command "make lock" pyproject.toml
+	--no-emit-index-url --custom-compile-command "make lock"
 lock:
 	$(PYTHON) -m venv build/lock
 	build/lock/bin/python -m pip install --quiet uv
-	$(COMPILE) --upgrade --extra dev --output-file requirements.lock
-	$(COMPILE) --group editable --constraints requirements.lock --output-file requirements-demo.lock
+	$(COMPILE) pyproject.toml $(EMULATORS)/pyproject.toml --upgrade --extra dev --output-file requirements.lock
+	$(COMPILE) pyproject.toml --group editable --constraints requirements.lock --output-file requirements-demo.lock
 
 clean:
 	rm -rf $(VENV) build dist demo .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
-	find src tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
+	find src packages tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true

@@ -21,7 +21,7 @@ from tallybook.sheets.api import Api
 from tallybook.sheets.keep import Keys
 from tallybook.sheets.pace import Bucket, Patience
 from tallybook.sheets.places import Places
-from tallybook.testing.sheets import Emulator
+from tallybook_emulators.sheets import Emulator
 
 METRICS = 50
 DAYS = 1095

@@ -17,8 +17,8 @@ from googleapiclient.discovery import Resource, build_from_document
 from pygsheets.client import Client as PygsheetsClient
 from requests.adapters import HTTPAdapter
 
-from tallybook.testing.sheets import Emulator
-from tallybook.testing.sheets.contract import document
+from tallybook_emulators.sheets import Emulator
+from tallybook_emulators.sheets.contract import document
 
 assert pygsheets.__version__
 GOOGLE = ("https://sheets.googleapis.com/", "https://www.googleapis.com/")

@@ -80,6 +80,7 @@ FILES = {
     "test_open_ends.py": "right",
     "test_oracle.py": "right",
     "test_other_forms.py": "right",
+    "test_package.py": "deliver",
     "test_policies.py": "right",
     "test_pooler.py": "right",
     "test_raw_values.py": "right",

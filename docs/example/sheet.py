@@ -1,4 +1,4 @@
-"""A Google Sheet in this process, with nothing to connect: the emulator that ships with Tallybook.
+"""A Google Sheet in this process, with nothing to connect: the emulator of packages/emulators.
 
 with example("metrics = ['signups']") as sheet:
     sheet.deliver("2026-03-09")        # the morning of that day

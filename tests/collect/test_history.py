@@ -23,7 +23,7 @@ import tallybook
 from tallybook.collect.history.cells import days_of, numbers_of
 from tallybook.sheets.keep import NAMES
 from tallybook.sheets.places import link as document_link
-from tallybook.testing.sheets import Emulator
+from tallybook_emulators.sheets import Emulator
 from tests.crash import Driver
 from tests.projects import Project, project
 from tests.query.test_why import said

@@ -32,7 +32,7 @@ from tallybook.sheets.api import Api
 from tallybook.sheets.keep import NAMES, Keys
 from tallybook.sheets.pace import Bucket, Patience
 from tallybook.sheets.places import Places
-from tallybook.testing.sheets import Emulator, Fault, Tab
+from tallybook_emulators.sheets import Emulator, Fault, Tab
 from tests.projects import Project
 
 METRICS = """

@@ -16,7 +16,7 @@ from tallybook.deliver.destinations.google_sheets import reading as sheets_readi
 from tallybook.deliver.destinations.google_sheets.document import SheetOutcome, TabPlace, bring_up_to_date
 from tallybook.deliver.destinations.layout import arranged, latest
 from tallybook.sheets.keep import NAMES, Keys
-from tallybook.testing.sheets import Emulator
+from tallybook_emulators.sheets import Emulator
 from tests.deliver.test_sheets_deliveries import Morning
 
 DAY_0 = date(1899, 12, 30)

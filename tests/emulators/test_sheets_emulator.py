@@ -13,7 +13,7 @@ import pytest
 from google.oauth2 import service_account
 from googleapiclient.errors import HttpError
 
-from tallybook.testing.sheets import Emulator, Limits
+from tallybook_emulators.sheets import Emulator, Limits
 from tests.google_clients import googles, gspreads, pygsheetss
 
 START = datetime(2026, 3, 10, 8, tzinfo=UTC)

@@ -18,8 +18,8 @@ from google.auth.transport.requests import Request
 from google.oauth2 import service_account
 from google_auth_oauthlib.flow import InstalledAppFlow
 
-from tallybook.testing.sheets import Emulator, Seen
-from tallybook.testing.sheets.oauth import key_pair
+from tallybook_emulators.sheets import Emulator, Seen
+from tallybook_emulators.sheets.oauth import key_pair
 from tests.google_clients import googles, gspreads
 
 START = datetime(2026, 3, 10, 8, tzinfo=UTC)

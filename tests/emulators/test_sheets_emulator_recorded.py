@@ -14,9 +14,9 @@ from urllib.parse import quote
 import pytest
 import requests
 
-from tallybook.testing.sheets import Emulator
-from tallybook.testing.sheets.answers import answer
-from tallybook.testing.sheets.colors import float32
+from tallybook_emulators.sheets import Emulator
+from tallybook_emulators.sheets.answers import answer
+from tallybook_emulators.sheets.colors import float32
 
 START = datetime(2026, 3, 10, 8, tzinfo=UTC)
 ME = "robot@example.com"

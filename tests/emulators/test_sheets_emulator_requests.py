@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 from hypothesis import given, strategies as st
 
-from tallybook.testing.sheets import Emulator, contract
-from tallybook.testing.sheets.api import ROUTES
-from tallybook.testing.sheets.batch import HANDLERS
-from tallybook.testing.sheets.contract import document, methods
+from tallybook_emulators.sheets import Emulator, contract
+from tallybook_emulators.sheets.api import ROUTES
+from tallybook_emulators.sheets.batch import HANDLERS
+from tallybook_emulators.sheets.contract import document, methods
 from tests.emulators.test_sheets_emulator_rules import Api
 
 START = datetime(2026, 3, 10, 8, tzinfo=UTC)

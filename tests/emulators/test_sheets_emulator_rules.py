@@ -14,13 +14,13 @@ import pytest
 import requests
 from hypothesis import given, strategies as st
 
-from tallybook.testing.sheets import Emulator, GoogleError
-from tallybook.testing.sheets.a1 import Rect, Span, parse, split, written
-from tallybook.testing.sheets.entry import serial, typed
-from tallybook.testing.sheets.locales import locale
-from tallybook.testing.sheets.model import new_sheet
-from tallybook.testing.sheets.shown import shown
-from tallybook.testing.sheets.tables import block
+from tallybook_emulators.sheets import Emulator, GoogleError
+from tallybook_emulators.sheets.a1 import Rect, Span, parse, split, written
+from tallybook_emulators.sheets.entry import serial, typed
+from tallybook_emulators.sheets.locales import locale
+from tallybook_emulators.sheets.model import new_sheet
+from tallybook_emulators.sheets.shown import shown
+from tallybook_emulators.sheets.tables import block
 
 START = datetime(2026, 3, 10, 8, tzinfo=UTC)
 

@@ -51,7 +51,7 @@ ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
 EXAMPLE = DOCS / "example"
 PAGES = [
-    *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")),
+    *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "packages/emulators/README.md")),
     *sorted(DOCS.rglob("*.md")),
 ]
 BY_NAME = {page.relative_to(ROOT).as_posix(): page for page in PAGES}

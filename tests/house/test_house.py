@@ -55,10 +55,9 @@ MAX_UNFORMATTED = 0
 
 
 def files() -> Iterator[tuple[str, str]]:
-    """(path below src/tallybook, text) of each module; the emulators are a package of their own."""
+    """(path below src/tallybook, text) of each module."""
     for path in sorted(SOURCE.rglob("*.py")):
-        if "testing" not in path.parts:
-            yield path.relative_to(SOURCE).as_posix(), path.read_text(encoding="utf-8")
+        yield path.relative_to(SOURCE).as_posix(), path.read_text(encoding="utf-8")
 
 
 def test_a_class_name_is_used_once() -> None:

@@ -29,7 +29,7 @@ from tallybook.sheets.api import Api
 from tallybook.sheets.keep import NAMES, Keys
 from tallybook.sheets.pace import Bucket, Patience
 from tallybook.sheets.places import Places
-from tallybook.testing.sheets import Emulator
+from tallybook_emulators.sheets import Emulator
 from tests.conftest import WORLDS
 from tests.oracle import Ask, Refusal, Row, Undecided, Value
 from tests.query.test_right import FIRST, Play, company, start

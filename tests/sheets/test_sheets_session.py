@@ -36,7 +36,7 @@ from tallybook.sheets.places import Document, document as named
 from tallybook.sheets.rows import KEPT, KEY, Claim, Row, WorksheetRows, plan
 from tallybook.sheets.session import Session, Unwritten
 from tallybook.sheets.worksheet import Gathering, Worksheet, column_number
-from tallybook.testing.sheets import Emulator
+from tallybook_emulators.sheets import Emulator
 
 # --- values ---------------------------------------------------------------------------------------------------
 

@@ -33,7 +33,7 @@ from tallybook.sheets.pace import Patience
 from tallybook.sheets.places import Places
 from tallybook.sheets.refusals import Answer, refusal
 from tallybook.sheets.session import Session
-from tallybook.testing.sheets import Emulator
+from tallybook_emulators.sheets import Emulator
 
 NOW = datetime(2026, 3, 10, 9, 0, tzinfo=UTC)
 CLIENT = Client("id.apps.googleusercontent.com", "GOCSPX-secret")

@@ -28,8 +28,7 @@ def emulator(terminal: Terminal, port: int, documents: tuple[str, ...], no_quota
 
     It prints the variables with which Tallybook comes in, then serves until it is stopped. Paths below
     /emulator make documents, people's doings and faults: see docs/sheets-emulator.md."""
-    from tallybook.testing.sheets import Emulator, Limits
-    from tallybook.testing.sheets.control import described
+    from tallybook.testing.sheets import Emulator, Limits, described
 
     try:
         google = Emulator(port=port, quotas=None if no_quota else Limits())

@@ -1,1 +1,1 @@
-"""What tests use in place of the world outside: real implementations, for users' own tests too."""
+"""Import paths for users' tests. The implementations are a distribution of their own, `tallybook-emulators`."""

@@ -1,0 +1,114 @@
+"""Field masks: which fields of an answer are wanted, and which fields of an object a request changes.
+
+https://developers.google.com/workspace/sheets/api/guides/field-masks"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from tallybook_emulators.sheets.colors import replaced
+from tallybook_emulators.sheets.errors import GoogleError, invalid
+
+Tree = dict[str, "Tree"]
+"""Names with what is wanted below them; an empty tree wants all of it."""
+
+
+def parse(mask: str) -> Tree:
+    """`a.b,c(d,e/f)` as a tree. Refuses a mask that is not well formed."""
+    tokens = re.findall(r"[A-Za-z0-9_*]+|[(),./]", mask)
+    if "".join(tokens) != re.sub(r"\s", "", mask) or not tokens:
+        raise invalid("Request contains an invalid argument.")
+    tree, rest = _siblings(tokens)
+    if rest:
+        raise invalid("Request contains an invalid argument.")
+    return tree
+
+
+def _siblings(tokens: list[str]) -> tuple[Tree, list[str]]:
+    tree: Tree = {}
+    while tokens:
+        tokens = _path(tree, tokens)[1]
+        if not tokens or tokens[0] == ")":
+            break
+        if tokens[0] != ",":
+            raise invalid("Request contains an invalid argument.")
+        tokens = tokens[1:]
+    return tree, tokens
+
+
+def _path(tree: Tree, tokens: list[str]) -> tuple[Tree, list[str]]:
+    while True:
+        name, tokens = tokens[0] if tokens else ",", tokens[1:]
+        if name in "(),./":
+            raise invalid("Request contains an invalid argument.")
+        known = name in tree
+        tree = tree.setdefault(_camel(name), {})
+        if tokens and tokens[0] in "./":
+            if known and not tree:
+                return tree, tokens
+            tokens = tokens[1:]
+            continue
+        if tokens and tokens[0] == "(":
+            below, tokens = _siblings(tokens[1:])
+            if not tokens:
+                raise invalid("Request contains an invalid argument.")
+            tree.update(below)
+            return tree, tokens[1:]
+        tree.clear()
+        return tree, tokens
+
+
+def _camel(name: str) -> str:
+    head, *rest = name.split("_")
+    return head + "".join(part[:1].upper() + part[1:] for part in rest)
+
+
+def chosen(value: Any, tree: Tree) -> Any:
+    """The wanted part of an answer."""
+    if not tree or "*" in tree:
+        return value
+    if isinstance(value, list):
+        return [chosen(item, tree) for item in value]
+    if isinstance(value, dict):
+        return {name: chosen(value[name], below) for name, below in tree.items() if name in value}
+    return value
+
+
+def wants(tree: Tree | None, *path: str) -> bool:
+    """Whether the mask asks for the field at `path`."""
+    for name in path:
+        if not tree:
+            return tree is not None
+        if "*" in tree:
+            return True
+        if name not in tree:
+            return False
+        tree = tree[name]
+    return True
+
+
+def update(target: Mapping[str, Any], given: Mapping[str, Any], tree: Tree) -> dict[str, Any]:
+    """`target` with the fields of the mask taken from `given`; one that is not given there is cleared."""
+    made = replaced(dict(target), given if "*" in tree else tree)
+    if "*" in tree:
+        return {**made, **given}
+    for name, below in tree.items():
+        if below and isinstance(made.get(name, {}), Mapping):
+            inner = update(made.get(name, {}), given.get(name) or {}, below)
+            made[name] = inner
+            if not inner:
+                made.pop(name)
+        elif given.get(name) is not None:
+            made[name] = given[name]
+        else:
+            made.pop(name, None)
+    return made
+
+
+def required(mask: str | None) -> Tree:
+    """The mask of a request that changes something; there must be one."""
+    if not mask:
+        raise GoogleError(400, "At least one field must be listed in 'fields'. (Use '*' to indicate all fields.)")
+    return parse(mask)
