@@ -19,7 +19,7 @@ from google.oauth2 import service_account
 from google_auth_oauthlib.flow import InstalledAppFlow
 
 from tallybook_emulators.sheets import Emulator, Seen
-from tallybook_emulators.sheets.oauth import key_pair
+from tallybook_emulators.sheets.assertions import key_pair
 from tests.google_clients import googles, gspreads
 
 START = datetime(2026, 3, 10, 8, tzinfo=UTC)
@@ -327,7 +327,7 @@ def test_without_the_extra_it_runs_and_says_what_is_missing(monkeypatch: pytest.
     key_pair.cache_clear()
     with Emulator(start=START) as emulator:
         for wanted in (emulator.credentials, emulator.service_account):
-            with pytest.raises(ImportError, match=r"pip install 'tallybook\[google\]'"):
+            with pytest.raises(ImportError, match=r"pip install 'google-auth\[requests\]' cryptography"):
                 wanted()
         assert appended(emulator, emulator.create()).status_code == 200
         assert requests.get(f"{emulator.url}/emulator", timeout=10).json()["service_account"] is None

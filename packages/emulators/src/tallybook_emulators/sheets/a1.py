@@ -139,13 +139,18 @@ def written_span(title: str, span: Span) -> str:
 def span_of(grid_range: Mapping[str, Any]) -> Span:
     """A GridRange as a span."""
     return Span(
-        grid_range.get("startRowIndex", 0), grid_range.get("endRowIndex"),
-        grid_range.get("startColumnIndex", 0), grid_range.get("endColumnIndex"),
-    )  # fmt: skip
+        grid_range.get("startRowIndex", 0),
+        grid_range.get("endRowIndex"),
+        grid_range.get("startColumnIndex", 0),
+        grid_range.get("endColumnIndex"),
+    )
 
 
 def grid_range(sheet_id: int, rect: Rect) -> dict[str, Any]:
     return {
-        "sheetId": sheet_id, "startRowIndex": rect.r0, "endRowIndex": rect.r1,
-        "startColumnIndex": rect.c0, "endColumnIndex": rect.c1,
-    }  # fmt: skip
+        "sheetId": sheet_id,
+        "startRowIndex": rect.r0,
+        "endRowIndex": rect.r1,
+        "startColumnIndex": rect.c0,
+        "endColumnIndex": rect.c1,
+    }

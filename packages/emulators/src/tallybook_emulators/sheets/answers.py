@@ -12,18 +12,38 @@ from typing import Any
 from tallybook_emulators.sheets.colors import COLORS, PARTS, STYLES, float32, with_both
 
 Json = dict[str, Any]
-WRITTEN = frozenset({
-    # SheetProperties
-    "index",
-    # GridRange and DimensionRange, but not their sheetId
-    "startRowIndex", "endRowIndex", "startColumnIndex", "endColumnIndex", "startIndex", "endIndex",
-    # TextFormat, Color
-    "bold", "italic", "strikethrough", "underline", "alpha",
-    # ExtendedValue, ConditionValue
-    "numberValue", "stringValue", "boolValue", "formulaValue", "userEnteredValue",
-    # SortSpec, TextRotation, UpdateConditionalFormatRuleResponse, ChartAxisViewWindowOptions
-    "dimensionIndex", "angle", "vertical", "oldIndex", "viewWindowMin", "viewWindowMax",
-})  # fmt: skip
+WRITTEN = frozenset(
+    {
+        # SheetProperties
+        "index",
+        # GridRange and DimensionRange, but not their sheetId
+        "startRowIndex",
+        "endRowIndex",
+        "startColumnIndex",
+        "endColumnIndex",
+        "startIndex",
+        "endIndex",
+        # TextFormat, Color
+        "bold",
+        "italic",
+        "strikethrough",
+        "underline",
+        "alpha",
+        # ExtendedValue, ConditionValue
+        "numberValue",
+        "stringValue",
+        "boolValue",
+        "formulaValue",
+        "userEnteredValue",
+        # SortSpec, TextRotation, UpdateConditionalFormatRuleResponse, ChartAxisViewWindowOptions
+        "dimensionIndex",
+        "angle",
+        "vertical",
+        "oldIndex",
+        "viewWindowMin",
+        "viewWindowMax",
+    }
+)
 """Fields that are written with their default too."""
 WRITTEN_IN = {
     "properties": frozenset({"sheetId"}),

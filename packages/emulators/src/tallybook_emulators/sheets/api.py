@@ -18,7 +18,7 @@ from tallybook_emulators.sheets.contract import Contract, without_nulls
 from tallybook_emulators.sheets.drive import FILE_SCOPE, ROOT, Drive, Store
 from tallybook_emulators.sheets.errors import GoogleError, OAuthError, bad_field
 from tallybook_emulators.sheets.faults import Fault, Faults, Seen
-from tallybook_emulators.sheets.oauth import Access, OAuth
+from tallybook_emulators.sheets.oauth import AccessToken, OAuth
 from tallybook_emulators.sheets.quotas import READ, WRITE, Quotas
 from tallybook_emulators.sheets.service import METHODS, Call, Sheets
 
@@ -246,13 +246,15 @@ class Api:
         approve = form.pop("decision", "") == "approve"
         granted = form.pop("granted", None)
         target = self.oauth.decided(
-            form, approve=approve, account=form.get("login_hint") or self.account,
+            form,
+            approve=approve,
+            account=form.get("login_hint") or self.account,
             scopes=None if granted is None else granted.split(),
-        )  # fmt: skip
+        )
         return Answer(302, headers={"Location": target})
 
 
-def check_scopes(caller: Access, route: Route) -> None:
+def check_scopes(caller: AccessToken, route: Route) -> None:
     """Raises GoogleError 403 where none of the token's scopes admits the method."""
     if route.method.startswith("sheets."):
         read = route.kind == READ and route.verb == "GET"
@@ -263,16 +265,21 @@ def check_scopes(caller: Access, route: Route) -> None:
         return
     service = f"{route.method.partition('.')[0]}.googleapis.com"
     raise GoogleError(
-        403, "Request had insufficient authentication scopes.",
-        details=[{
-            "@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": "ACCESS_TOKEN_SCOPE_INSUFFICIENT",
-            "domain": "googleapis.com", "metadata": {"service": service, "method": route.method},
-        }],
+        403,
+        "Request had insufficient authentication scopes.",
+        details=[
+            {
+                "@type": "type.googleapis.com/google.rpc.ErrorInfo",
+                "reason": "ACCESS_TOKEN_SCOPE_INSUFFICIENT",
+                "domain": "googleapis.com",
+                "metadata": {"service": service, "method": route.method},
+            }
+        ],
         headers={
             "WWW-Authenticate": 'Bearer realm="https://accounts.google.com/", error="insufficient_scope", '
             f'scope="{" ".join(sorted(wanted))}"',
         },
-    )  # fmt: skip
+    )
 
 
 def _basic(headers: Mapping[str, str]) -> dict[str, str]:

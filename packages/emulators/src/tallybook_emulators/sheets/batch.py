@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from tallybook_emulators.sheets import cells, dimensions, metadata, objects, pasting, tabs
+from tallybook_emulators.sheets import cells, dimensions, groups, metadata, objects, pasting, tabs
 from tallybook_emulators.sheets.errors import GoogleError, invalid
 from tallybook_emulators.sheets.model import Document, Json
 
@@ -34,6 +34,7 @@ HANDLERS: dict[str, Handler] = {
     "deleteDeveloperMetadata": metadata.delete,
     **pasting.HANDLERS,
     **objects.HANDLERS,
+    **groups.HANDLERS,
 }
 
 

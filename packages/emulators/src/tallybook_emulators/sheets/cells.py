@@ -15,9 +15,15 @@ from tallybook_emulators.sheets.masks import Tree, required, update
 from tallybook_emulators.sheets.model import COLUMNS, ROWS, Document, Json, Sheet
 
 WRITABLE = (
-    "userEnteredValue", "userEnteredFormat", "note", "textFormatRuns", "dataValidation", "pivotTable",
-    "dataSourceTable", "chipRuns",
-)  # fmt: skip
+    "userEnteredValue",
+    "userEnteredFormat",
+    "note",
+    "textFormatRuns",
+    "dataValidation",
+    "pivotTable",
+    "dataSourceTable",
+    "chipRuns",
+)
 
 
 def merged(cell: Mapping[str, Any], given: Json, mask: Tree) -> Json:

@@ -12,21 +12,45 @@ from typing import Any
 Json = dict[str, Any]
 PARTS = frozenset({"red", "green", "blue", "alpha"})
 STYLE = "Style"
-COLORS = frozenset({
-    "backgroundColor", "barColor", "bubbleBorderColor", "color", "firstBandColor", "footerColor", "foregroundColor",
-    "headerColor", "maxValueColor", "midValueColor", "minValueColor", "negativeColor", "noDataColor", "nodeColor",
-    "positiveColor", "secondBandColor", "selectedNodeColor", "tabColor", "visibleBackgroundColor",
-    "visibleForegroundColor",
-})  # fmt: skip
+COLORS = frozenset(
+    {
+        "backgroundColor",
+        "barColor",
+        "bubbleBorderColor",
+        "color",
+        "firstBandColor",
+        "footerColor",
+        "foregroundColor",
+        "headerColor",
+        "maxValueColor",
+        "midValueColor",
+        "minValueColor",
+        "negativeColor",
+        "noDataColor",
+        "nodeColor",
+        "positiveColor",
+        "secondBandColor",
+        "selectedNodeColor",
+        "tabColor",
+        "visibleBackgroundColor",
+        "visibleForegroundColor",
+    }
+)
 """Fields of type Color that have a field of type ColorStyle beside them."""
 STYLES = frozenset(name + STYLE for name in COLORS)
 ONLY_STYLES = "rowsProperties"
 """TableRowsProperties has the fields of type ColorStyle and none of type Color."""
 THEME_RGB = {
-    "TEXT": (0, 0, 0), "BACKGROUND": (255, 255, 255), "ACCENT1": (66, 133, 244), "ACCENT2": (234, 67, 53),
-    "ACCENT3": (251, 188, 4), "ACCENT4": (52, 168, 83), "ACCENT5": (255, 109, 1), "ACCENT6": (70, 189, 198),
+    "TEXT": (0, 0, 0),
+    "BACKGROUND": (255, 255, 255),
+    "ACCENT1": (66, 133, 244),
+    "ACCENT2": (234, 67, 53),
+    "ACCENT3": (251, 188, 4),
+    "ACCENT4": (52, 168, 83),
+    "ACCENT5": (255, 109, 1),
+    "ACCENT6": (70, 189, 198),
     "LINK": (17, 85, 204),
-}  # fmt: skip
+}
 """Colors of the theme that a new spreadsheet has."""
 
 

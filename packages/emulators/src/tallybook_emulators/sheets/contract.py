@@ -114,9 +114,10 @@ class Contract:
             spec = known.get(name) or known.get(camel(name))
             if spec is None:
                 raise bad_field(
-                    "", f'Invalid JSON payload received. Unknown name "{name}": Cannot bind query parameter. '
+                    "",
+                    f'Invalid JSON payload received. Unknown name "{name}": Cannot bind query parameter. '
                     f"Field '{name}' could not be found in request message.",
-                )  # fmt: skip
+                )
             found = [self._parameter(value, spec, name) for value in values]
             made[camel(name) if name not in known else name] = found if spec.get("repeated") else found[-1]
         return made

@@ -82,9 +82,15 @@ def _document(google: Emulator, number: str) -> Json:
         for tab in seen.tabs
     ]
     return {
-        "id": seen.id, "title": seen.title, "locale": seen.locale, "timeZone": seen.time_zone, "version": seen.version,
-        "tabs": tabs, "metadata": seen.metadata, "namedRanges": seen.named_ranges,
-    }  # fmt: skip
+        "id": seen.id,
+        "title": seen.title,
+        "locale": seen.locale,
+        "timeZone": seen.time_zone,
+        "version": seen.version,
+        "tabs": tabs,
+        "metadata": seen.metadata,
+        "namedRanges": seen.named_ranges,
+    }
 
 
 def _person(google: Emulator, number: str, given: Json) -> Any:

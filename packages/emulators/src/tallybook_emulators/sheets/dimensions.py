@@ -36,7 +36,7 @@ def insert(document: Document, sheet: Sheet, dimension: str, at: int, count: int
     if like in sheet.lines:
         sheet.lines |= dict.fromkeys(made, sheet.lines[like])
     _take_formats(sheet, dimension, like, range(at, at + count))
-    shifts.apply(document, shifts.Change(sheet, dimension, shifts.inserted(at, count)))
+    shifts.apply(document, shifts.LineChange(sheet, dimension, shifts.inserted(at, count)))
 
 
 def _take_formats(sheet: Sheet, dimension: str, like: int, places: range) -> None:
@@ -79,7 +79,7 @@ def delete(document: Document, sheet: Sheet, dimension: str, first: int, past: i
         sheet.properties["gridProperties"][f"frozen{WORDS[dimension].title()}Count"] = frozen - (
             min(past, frozen) - first
         )
-    shifts.apply(document, shifts.Change(sheet, dimension, shifts.deleted(first, past)))
+    shifts.apply(document, shifts.LineChange(sheet, dimension, shifts.deleted(first, past)))
 
 
 def move(document: Document, sheet: Sheet, dimension: str, first: int, past: int, to: int) -> None:
@@ -94,7 +94,7 @@ def move(document: Document, sheet: Sheet, dimension: str, first: int, past: int
     del lines[first:past]
     landed = to if to <= first else to - (past - first)
     lines[landed:landed] = block
-    shifts.apply(document, shifts.Change(sheet, dimension, shifts.moved(first, past, to)))
+    shifts.apply(document, shifts.LineChange(sheet, dimension, shifts.moved(first, past, to)))
 
 
 def resize(document: Document, sheet: Sheet, dimension: str, count: int) -> None:
@@ -168,8 +168,10 @@ def fit_request(document: Document, request: Json) -> None:
     for index in range(first, min(past, len(sheet.of(dimension)))):
         pixels = 21
         if dimension == COLUMNS:
-            values = (str(next(iter(cell["userEnteredValue"].values()))) for *_, cell in sheet.filled(
-                band(sheet, COLUMNS, index, index + 1)))  # fmt: skip
+            values = (
+                str(next(iter(cell["userEnteredValue"].values())))
+                for *_, cell in sheet.filled(band(sheet, COLUMNS, index, index + 1))
+            )
             pixels = 16 + 7 * max(map(len, values), default=12)
         line = sheet.of(dimension)[index]
         sheet.lines[line] = sheet.lines.get(line, {}) | {"pixelSize": pixels}

@@ -16,7 +16,7 @@ from tallybook_emulators.sheets import cells, masks
 from tallybook_emulators.sheets.a1 import Rect
 from tallybook_emulators.sheets.errors import GoogleError
 from tallybook_emulators.sheets.model import Document, Json
-from tallybook_emulators.sheets.oauth import Access
+from tallybook_emulators.sheets.oauth import AccessToken
 from tallybook_emulators.sheets.tabs import add, copy_tab, spreadsheet_properties
 from tallybook_emulators.sheets.view import View
 
@@ -89,9 +89,15 @@ class Store:
     def _document(self, number: str, owner: str, given: Json) -> Document:
         properties = spreadsheet_properties(given.get("properties", {}))
         document = Document(
-            number, owner, properties, actor=owner, cell_limit=self.cell_limit, now=self.now(),
-            sort_moves_metadata=self.sort_moves_metadata, copies_take_metadata=self.copies_take_metadata,
-        )  # fmt: skip
+            number,
+            owner,
+            properties,
+            actor=owner,
+            cell_limit=self.cell_limit,
+            now=self.now(),
+            sort_moves_metadata=self.sort_moves_metadata,
+            copies_take_metadata=self.copies_take_metadata,
+        )
         for tab in given.get("sheets") or [{}]:
             sheet = add(document, {"title": f"Sheet{len(document.sheets) + 1}"} | tab.get("properties", {}))
             for block in tab.get("data", ()):
@@ -100,7 +106,7 @@ class Store:
 
     # --- who may what ---------------------------------------------------------------------------------------
 
-    def opened(self, caller: Access, number: str, *, write: bool) -> File:
+    def opened(self, caller: AccessToken, number: str, *, write: bool) -> File:
         """A spreadsheet for a caller. Raises GoogleError 404 or 403 as Sheets does."""
         file = self.files.get(number)
         if file is None or file.document is None or not self.granted(caller, file):
@@ -109,11 +115,11 @@ class Store:
             raise GoogleError(403)
         return file
 
-    def granted(self, caller: Access, file: File) -> bool:
+    def granted(self, caller: AccessToken, file: File) -> bool:
         """Whether the scopes reach the file: drive.file only those of the app."""
         return bool(WHOLE_SCOPES & set(caller.scopes)) or caller.app in file.apps
 
-    def found(self, caller: Access, number: str, *, least: str = "reader") -> File:
+    def found(self, caller: AccessToken, number: str, *, least: str = "reader") -> File:
         """A file for a caller of Drive. Raises GoogleError in Drive's form."""
         file = self.files.get(number)
         if file is None or not self.granted(caller, file) or file.role(caller.account) < 0:
@@ -147,11 +153,13 @@ def _id_of(account: str) -> str:
 def no_storage() -> GoogleError:
     """What a service account hears that wants to own a file."""
     return GoogleError(
-        403, "Service Accounts do not have storage quota. Leverage shared drives "
+        403,
+        "Service Accounts do not have storage quota. Leverage shared drives "
         "(https://developers.google.com/workspace/drive/api/guides/about-shareddrives), or use OAuth delegation "
         "(http://support.google.com/a/answer/7281227) instead.",
-        reason="storageQuotaExceeded", domain="usageLimits",
-    )  # fmt: skip
+        reason="storageQuotaExceeded",
+        domain="usageLimits",
+    )
 
 
 class Drive:
@@ -160,7 +168,7 @@ class Drive:
     def __init__(self, store: Store) -> None:
         self.store = store
 
-    def create(self, caller: Access, query: Json, body: Json) -> Json:
+    def create(self, caller: AccessToken, query: Json, body: Json) -> Json:
         if caller.is_service:
             raise no_storage()
         name = body.get("name", "Untitled")
@@ -168,16 +176,17 @@ class Drive:
         file.parents = body.get("parents", [])
         return _masked(self.json(file, caller), query)
 
-    def get(self, caller: Access, number: str, query: Json) -> Json:
+    def get(self, caller: AccessToken, number: str, query: Json) -> Json:
         return _masked(self.json(self.store.found(caller, number), caller), query)
 
-    def list(self, caller: Access, query: Json) -> Json:
+    def list(self, caller: AccessToken, query: Json) -> Json:
         """files.list with the common terms of `q`, newest first, in pages."""
         test = search(query.get("q", ""))
         seen = [
-            file for file in self.store.files.values()
+            file
+            for file in self.store.files.values()
             if file.role(caller.account) >= 0 and self.store.granted(caller, file) and test(file)
-        ]  # fmt: skip
+        ]
         seen.sort(key=lambda file: file.changed, reverse=True)
         given = query.get("pageToken") or "0", query.get("pageSize") or "100"
         if not all(number.isdecimal() for number in given):
@@ -189,7 +198,7 @@ class Drive:
             answer["nextPageToken"] = str(start + size)
         return _masked(answer, query, listed="files")
 
-    def update(self, caller: Access, number: str, query: Json, body: Json) -> Json:
+    def update(self, caller: AccessToken, number: str, query: Json, body: Json) -> Json:
         file = self.store.found(caller, number, least="writer")
         if "name" in body and file.document is not None:
             document = file.document.fork(caller.account, self.store.now())
@@ -201,7 +210,7 @@ class Drive:
         file.parents = [p for p in file.parents if p not in removed] + [p for p in added.split(",") if p]
         return _masked(self.json(file, caller), query)
 
-    def copy(self, caller: Access, number: str, query: Json, body: Json) -> Json:
+    def copy(self, caller: AccessToken, number: str, query: Json, body: Json) -> Json:
         source = self.store.found(caller, number)
         if caller.is_service:
             raise no_storage()
@@ -220,11 +229,11 @@ class Drive:
             made.document.properties |= {k: v for k, v in source.document.properties.items() if k != "title"}
         return _masked(self.json(made, caller), query)
 
-    def delete(self, caller: Access, number: str) -> None:
+    def delete(self, caller: AccessToken, number: str) -> None:
         self.store.found(caller, number, least="owner")
         del self.store.files[number]
 
-    def export(self, caller: Access, number: str, query: Json) -> tuple[str, bytes]:
+    def export(self, caller: AccessToken, number: str, query: Json) -> tuple[str, bytes]:
         """The first tab as CSV or TSV; other kinds are refused."""
         file = self.store.found(caller, number)
         mark = {"text/csv": ",", "text/tab-separated-values": "\t"}.get(query.get("mimeType", ""))
@@ -237,26 +246,34 @@ class Drive:
         lines = [mark.join(_csv(cell, mark) for cell in [*row, *[""] * (width - len(row))]) for row in values]
         return query["mimeType"], "\r\n".join(lines).encode()
 
-    def json(self, file: File, caller: Access) -> Json:
+    def json(self, file: File, caller: AccessToken) -> Json:
         role = file.role(caller.account)
         made: Json = {
-            "kind": "drive#file", "id": file.id, "name": file.name, "mimeType": file.mime_type, "trashed": file.trashed,
-            "createdTime": _time(file.created), "modifiedTime": _time(file.changed), "version": str(file.version),
-            "webViewLink": f"https://docs.google.com/spreadsheets/d/{file.id}/edit", "parents": file.parents,
+            "kind": "drive#file",
+            "id": file.id,
+            "name": file.name,
+            "mimeType": file.mime_type,
+            "trashed": file.trashed,
+            "createdTime": _time(file.created),
+            "modifiedTime": _time(file.changed),
+            "version": str(file.version),
+            "webViewLink": f"https://docs.google.com/spreadsheets/d/{file.id}/edit",
+            "parents": file.parents,
             "owners": [{"kind": "drive#user", "emailAddress": file.owner, "me": file.owner == caller.account}],
-            "ownedByMe": file.owner == caller.account, "shared": len(file.permissions) > 1,
+            "ownedByMe": file.owner == caller.account,
+            "shared": len(file.permissions) > 1,
             "capabilities": {"canEdit": role >= ROLES.index("writer")},
-        }  # fmt: skip
+        }
         return made | ({"permissions": file.permissions} if role >= ROLES.index("writer") else {})
 
-    def comments(self, caller: Access, number: str) -> Json:
+    def comments(self, caller: AccessToken, number: str) -> Json:
         """None: clients look for them when they copy a file."""
         self.store.found(caller, number)
         return {"kind": "drive#commentList", "comments": []}
 
     # --- permissions ----------------------------------------------------------------------------------------
 
-    def share(self, caller: Access, number: str, query: Json, body: Json) -> Json:
+    def share(self, caller: AccessToken, number: str, query: Json, body: Json) -> Json:
         file = self.store.found(caller, number, least="writer")
         if body.get("role") not in ROLES or body.get("type") not in ("user", "group", "domain", "anyone"):
             raise GoogleError(400, "The specified role or type is not valid.", reason="invalid")
@@ -265,22 +282,22 @@ class Drive:
         one = {"kind": "drive#permission", "id": number, "type": body["type"], "role": body["role"]}
         one |= {name: body[name] for name in ("emailAddress", "domain") if name in body}
         file.permissions = [p for p in file.permissions if p["id"] != number] + [one]
-        self.tell_editors(file)
+        self.update_editors(file)
         return _masked(one, query, default=("kind", "id", "type", "role"))
 
-    def permissions(self, caller: Access, number: str, query: Json) -> Json:
+    def permissions(self, caller: AccessToken, number: str, query: Json) -> Json:
         file = self.store.found(caller, number, least="writer")
         answer = {"kind": "drive#permissionList", "permissions": file.permissions}
         return _masked(answer, query)
 
-    def unshare(self, caller: Access, number: str, permission: str) -> None:
+    def unshare(self, caller: AccessToken, number: str, permission: str) -> None:
         file = self.store.found(caller, number, least="writer")
         if permission not in {one["id"] for one in file.permissions}:
             raise GoogleError(404, f"Permission not found: {permission}.", reason="notFound", location="permissionId")
         file.permissions = [one for one in file.permissions if one["id"] != permission or one["role"] == "owner"]
-        self.tell_editors(file)
+        self.update_editors(file)
 
-    def tell_editors(self, file: File) -> None:
+    def update_editors(self, file: File) -> None:
         """The document knows its editors: they are who may edit what is protected without names."""
         if file.document is not None:
             writers = [
@@ -323,8 +340,10 @@ def _term(term: str) -> Callable[[File], bool]:
         name, sign, wanted = match[1], match[2], re.sub(r"\\(.)", r"\1", match[3])
         read: Mapping[str, Callable[[File], str]] = {"name": lambda f: f.name, "mimeType": lambda f: f.mime_type}
         tests: Mapping[str, Callable[[str], bool]] = {
-            "=": lambda text: text == wanted, "!=": lambda text: text != wanted, "contains": lambda text: wanted in text,
-        }  # fmt: skip
+            "=": lambda text: text == wanted,
+            "!=": lambda text: text != wanted,
+            "contains": lambda text: wanted in text,
+        }
         return lambda file: tests[sign](read[name](file))
     if match := re.fullmatch(r"trashed\s*=\s*(true|false)", term, re.IGNORECASE):
         wanted_trash = match[1].lower() == "true"

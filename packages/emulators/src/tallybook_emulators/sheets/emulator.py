@@ -13,13 +13,14 @@ from typing import Any, Self
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from tallybook_emulators.sheets.api import Api
+from tallybook_emulators.sheets.assertions import ServiceAccount, key_pair
 from tallybook_emulators.sheets.clock import Clock
 from tallybook_emulators.sheets.contract import PACKAGE
 from tallybook_emulators.sheets.control import handle
 from tallybook_emulators.sheets.drive import FILE_SCOPE, ROOT, Store
 from tallybook_emulators.sheets.faults import Fault, Faults, Seen
 from tallybook_emulators.sheets.model import CELL_LIMIT, Json
-from tallybook_emulators.sheets.oauth import Client, OAuth, ServiceAccount, key_pair
+from tallybook_emulators.sheets.oauth import Client, OAuth
 from tallybook_emulators.sheets.people import Person
 from tallybook_emulators.sheets.quotas import Limits, Quotas
 from tallybook_emulators.sheets.server import Server
@@ -49,10 +50,18 @@ class Emulator:
     choose, so that a test can ask whether a program stands both."""
 
     def __init__(
-        self, *, host: str = "127.0.0.1", port: int = 0, start: datetime | None = None,
-        quotas: Limits | None = GOOGLES_LIMITS, published: bool = False, cell_limit: int = CELL_LIMIT,
-        sort_moves_metadata: bool = False, copies_take_metadata: bool = False, account: str = "ada@example.com",
-    ) -> None:  # fmt: skip
+        self,
+        *,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        start: datetime | None = None,
+        quotas: Limits | None = GOOGLES_LIMITS,
+        published: bool = False,
+        cell_limit: int = CELL_LIMIT,
+        sort_moves_metadata: bool = False,
+        copies_take_metadata: bool = False,
+        account: str = "ada@example.com",
+    ) -> None:
         self.clock = Clock(start)
         self.account = account
         """The e-mail address of the person who consents in the browser, and owns what is created for them."""
@@ -60,9 +69,11 @@ class Emulator:
             f"{PROJECT}-{secrets.token_hex(8)}.apps.googleusercontent.com", "GOCSPX-" + secrets.token_hex(12), PROJECT
         )
         self._store = Store(
-            self.clock.now, cell_limit=cell_limit, sort_moves_metadata=sort_moves_metadata,
+            self.clock.now,
+            cell_limit=cell_limit,
+            sort_moves_metadata=sort_moves_metadata,
             copies_take_metadata=copies_take_metadata,
-        )  # fmt: skip
+        )
         self.oauth = OAuth(self.clock, lambda: self.url, published=published, clients={self.client.id: self.client})
         self.quotas = Quotas(self.clock, quotas)
         self.faults = Faults()
@@ -115,10 +126,14 @@ class Emulator:
         """The file that the console gives for a desktop app (client_secret.json)."""
         return {
             "installed": {
-                "client_id": self.client.id, "client_secret": self.client.secret, "project_id": "emulated",
-                "auth_uri": self.auth_uri, "token_uri": self.token_uri, "redirect_uris": ["http://localhost"],
+                "client_id": self.client.id,
+                "client_secret": self.client.secret,
+                "project_id": "emulated",
+                "auth_uri": self.auth_uri,
+                "token_uri": self.token_uri,
+                "redirect_uris": ["http://localhost"],
             }
-        }  # fmt: skip
+        }
 
     @property
     def validated(self) -> bool:
@@ -131,16 +146,20 @@ class Emulator:
         Mind that `Credentials.from_authorized_user_info` of google-auth ignores its `token_uri`; see `credentials`."""
         refresh = self.oauth.grant(self.client, account or self.account, scopes)
         return {
-            "type": "authorized_user", "client_id": self.client.id, "client_secret": self.client.secret,
-            "refresh_token": refresh.token, "token_uri": self.token_uri, "scopes": list(refresh.scopes),
-        }  # fmt: skip
+            "type": "authorized_user",
+            "client_id": self.client.id,
+            "client_secret": self.client.secret,
+            "refresh_token": refresh.token,
+            "token_uri": self.token_uri,
+            "scopes": list(refresh.scopes),
+        }
 
     def credentials(self, scopes: Iterable[str] = (SPREADSHEETS, ROOT + "drive"), *, account: str = "") -> Any:
         """google-auth's credentials of a person, for any of Google's clients. Needs google-auth (extra `google`)."""
         try:
             from google.oauth2.credentials import Credentials
         except ImportError:
-            raise ImportError("credentials need google-auth: pip install 'google-auth[requests]'") from None
+            raise ImportError("credentials need google-auth: pip install 'google-auth[requests]' cryptography") from None
 
         info = self.authorized_user(scopes, account=account)
         return Credentials(None, **{name: value for name, value in info.items() if name != "type"})  # type: ignore[no-untyped-call]
@@ -158,10 +177,16 @@ class Emulator:
             email, ServiceAccount(email, str(10**20 + len(self.oauth.services)), PROJECT, secrets.token_hex(20), public)
         )
         return {
-            "type": "service_account", "project_id": "emulated", "private_key_id": known.key_id, "private_key": pem,
-            "client_email": email, "client_id": known.client_id, "auth_uri": self.auth_uri, "token_uri": self.token_uri,
+            "type": "service_account",
+            "project_id": "emulated",
+            "private_key_id": known.key_id,
+            "private_key": pem,
+            "client_email": email,
+            "client_id": known.client_id,
+            "auth_uri": self.auth_uri,
+            "token_uri": self.token_uri,
             "universe_domain": "googleapis.com",
-        }  # fmt: skip
+        }
 
     def visit(
         self, url: str, *, approve: bool = True, scopes: Sequence[str] | None = None, follow: bool = True
@@ -182,9 +207,17 @@ class Emulator:
     # --- documents ------------------------------------------------------------------------------------------
 
     def create(
-        self, title: str = "Metrics", *, tabs: Sequence[str] = ("Sheet1",), locale: str = "en_US",
-        time_zone: str = "Etc/GMT", owner: str = "", share_with: Iterable[str] = (), rows: int = 1000, columns: int = 26,
-    ) -> str:  # fmt: skip
+        self,
+        title: str = "Metrics",
+        *,
+        tabs: Sequence[str] = ("Sheet1",),
+        locale: str = "en_US",
+        time_zone: str = "Etc/GMT",
+        owner: str = "",
+        share_with: Iterable[str] = (),
+        rows: int = 1000,
+        columns: int = 26,
+    ) -> str:
         """A spreadsheet that a person made by hand; its id. `share_with` are e-mail addresses of writers."""
         grid = {"rowCount": rows, "columnCount": columns}
         given: Json = {
@@ -203,7 +236,7 @@ class Emulator:
             file = self._store.files[document_id]
             one = {"kind": "drive#permission", "id": account, "type": "user", "role": role, "emailAddress": account}
             file.permissions = [p for p in file.permissions if p.get("emailAddress") != account] + [one]
-            self._api.drive.tell_editors(file)
+            self._api.drive.update_editors(file)
 
     def pick(self, document_id: str, app: str = "") -> None:
         """Give a file to an app, as a person does in Google's file picker: drive.file then reaches it."""

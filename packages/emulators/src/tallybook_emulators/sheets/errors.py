@@ -9,9 +9,16 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 STATUSES = {
-    400: "INVALID_ARGUMENT", 401: "UNAUTHENTICATED", 403: "PERMISSION_DENIED", 404: "NOT_FOUND",
-    409: "ABORTED", 429: "RESOURCE_EXHAUSTED", 500: "INTERNAL", 501: "UNIMPLEMENTED", 503: "UNAVAILABLE",
-}  # fmt: skip
+    400: "INVALID_ARGUMENT",
+    401: "UNAUTHENTICATED",
+    403: "PERMISSION_DENIED",
+    404: "NOT_FOUND",
+    409: "ABORTED",
+    429: "RESOURCE_EXHAUSTED",
+    500: "INTERNAL",
+    501: "UNIMPLEMENTED",
+    503: "UNAVAILABLE",
+}
 MESSAGES = {
     403: "The caller does not have permission",
     404: "Requested entity was not found.",
@@ -25,9 +32,16 @@ class GoogleError(Exception):
     """A request that is answered with an error body. Nothing of it has been applied."""
 
     def __init__(
-        self, code: int, message: str = "", *, details: Sequence[Mapping[str, Any]] = (),
-        reason: str = "", domain: str = "global", location: str = "", headers: Mapping[str, str] | None = None,
-    ) -> None:  # fmt: skip
+        self,
+        code: int,
+        message: str = "",
+        *,
+        details: Sequence[Mapping[str, Any]] = (),
+        reason: str = "",
+        domain: str = "global",
+        location: str = "",
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
         super().__init__(message or MESSAGES.get(code, "Error"))
         self.code = code
         self.message = str(self)
@@ -71,6 +85,7 @@ def bad_field(field: str, description: str) -> GoogleError:
     """400 for a body that is not of the documented form, with the field in its details."""
     violation = {"description": description} | ({"field": field} if field else {})
     return GoogleError(
-        400, description,
+        400,
+        description,
         details=[{"@type": "type.googleapis.com/google.rpc.BadRequest", "fieldViolations": [violation]}],
-    )  # fmt: skip
+    )

@@ -1,7 +1,7 @@
 """A small formula engine: references, operators and the common functions. Others show #NAME?.
 
 Formulas are parsed into trees of tuples whose first item says what they are. Values are numbers, texts, truths, None
-for an empty cell, and `Fault` for an error; a range is a list of rows. Circular references are #REF!, as in Sheets.
+for an empty cell, and `CellError` for an error; a range is a list of rows. Circular references are #REF!, as in Sheets.
 Function list: https://support.google.com/docs/table/25273"""
 
 from __future__ import annotations
@@ -33,13 +33,19 @@ TOKENS = re.compile(WORDS.replace("MARK", "[.]"))
 """The words of a formula where the point is the decimal mark."""
 COMMA_TOKENS = re.compile(WORDS.replace("MARK", ","))
 ERRORS = {
-    "#NULL!": "NULL_VALUE", "#DIV/0!": "DIVIDE_BY_ZERO", "#VALUE!": "VALUE", "#REF!": "REF", "#NAME?": "NAME",
-    "#NUM!": "NUM", "#N/A": "N_A", "#ERROR!": "ERROR",
-}  # fmt: skip
+    "#NULL!": "NULL_VALUE",
+    "#DIV/0!": "DIVIDE_BY_ZERO",
+    "#VALUE!": "VALUE",
+    "#REF!": "REF",
+    "#NAME?": "NAME",
+    "#NUM!": "NUM",
+    "#N/A": "N_A",
+    "#ERROR!": "ERROR",
+}
 
 
 @dataclass(frozen=True)
-class Fault:
+class CellError:
     """An error value such as `#DIV/0!`."""
 
     text: str
@@ -51,12 +57,12 @@ class Fault:
         return ERRORS[self.text]
 
 
-class Failed(Exception):
+class FormulaError(Exception):
     """Ends the evaluation of a formula with an error value."""
 
     def __init__(self, text: str, message: str = "") -> None:
         super().__init__(text)
-        self.fault = Fault(text, message)
+        self.error = CellError(text, message)
 
 
 # --- parsing ------------------------------------------------------------------------------------------------
@@ -77,7 +83,7 @@ class Parser:
         while at < len(text.rstrip()):
             found = tokens.match(text, at)
             if not found:
-                raise Failed("#ERROR!", "Formula parse error.")
+                raise FormulaError("#ERROR!", "Formula parse error.")
             kind = found.lastgroup or ""
             yield kind, found[kind]
             at = found.end()
@@ -85,7 +91,7 @@ class Parser:
     def whole(self) -> Tree:
         tree = self.level(0)
         if self.at < len(self.tokens):
-            raise Failed("#ERROR!", "Formula parse error.")
+            raise FormulaError("#ERROR!", "Formula parse error.")
         return tree
 
     def peek(self) -> str:
@@ -119,7 +125,7 @@ class Parser:
 
     def atom(self) -> Tree:
         if self.at >= len(self.tokens):
-            raise Failed("#ERROR!", "Formula parse error.")
+            raise FormulaError("#ERROR!", "Formula parse error.")
         kind, word = self.tokens[self.at]
         self.at += 1
         match kind:
@@ -139,7 +145,7 @@ class Parser:
             tree = self.level(0)
             self.expect(")")
             return tree
-        raise Failed("#ERROR!", "Formula parse error.")
+        raise FormulaError("#ERROR!", "Formula parse error.")
 
     def arguments(self) -> list[Tree]:
         given: list[Tree] = []
@@ -153,11 +159,11 @@ class Parser:
             if mark == ")":
                 return given
             if mark not in (";", self.of.argument_mark):
-                raise Failed("#ERROR!", "Formula parse error.")
+                raise FormulaError("#ERROR!", "Formula parse error.")
 
     def expect(self, mark: str) -> None:
         if self.peek() != mark:
-            raise Failed("#ERROR!", "Formula parse error.")
+            raise FormulaError("#ERROR!", "Formula parse error.")
         self.at += 1
 
 
@@ -166,15 +172,15 @@ def parsed(text: str, locale_name: str) -> Tree:
     """The tree of a formula without its `=`; an error of parsing is a tree too."""
     try:
         return Parser(text, locale(locale_name)).whole()
-    except Failed as failed:
-        return ("fault", failed.fault.text)
+    except FormulaError as failed:
+        return ("fault", failed.error.text)
 
 
 # --- evaluating ---------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
-class Place:
+class CellContext:
     """The cell whose formula is evaluated, and the time that NOW() and TODAY() tell."""
 
     document: Document
@@ -184,7 +190,7 @@ class Place:
     now: datetime
 
 
-def value_at(place: Place) -> Any:
+def value_at(place: CellContext) -> Any:
     """What a cell holds, its formula evaluated."""
     entered = place.sheet.cell(place.row, place.column).get("userEnteredValue")
     if not entered:
@@ -194,30 +200,30 @@ def value_at(place: Place) -> Any:
     memo = place.document.memo
     key = (place.sheet.id, place.sheet.rows[place.row], place.sheet.columns[place.column])
     if key not in memo:
-        memo[key] = Fault("#REF!", "Circular dependency detected.")
+        memo[key] = CellError("#REF!", "Circular dependency detected.")
         memo[key] = _evaluated(entered["formulaValue"], place)
     return memo[key]
 
 
-def _evaluated(formula: str, place: Place) -> Any:
+def _evaluated(formula: str, place: CellContext) -> Any:
     try:
         value = evaluate(parsed(formula[1:], place.document.locale), place)
         value = single(value)
-    except Failed as failed:
-        return failed.fault
+    except FormulaError as failed:
+        return failed.error
     except RecursionError:
-        return Fault("#ERROR!", "Formula too deep.")
+        return CellError("#ERROR!", "Formula too deep.")
     if isinstance(value, float) and not math.isfinite(value):
-        return Fault("#NUM!", "Numeric value is not valid.")
+        return CellError("#NUM!", "Numeric value is not valid.")
     return 0 if value is None else value
 
 
-def evaluate(tree: Tree, place: Place) -> Any:
+def evaluate(tree: Tree, place: CellContext) -> Any:
     match tree:
         case ("value", value):
             return value
         case ("fault", text):
-            raise Failed(text)
+            raise FormulaError(text)
         case ("ref", text):
             return cells(text, place)
         case ("name", word):
@@ -229,10 +235,10 @@ def evaluate(tree: Tree, place: Place) -> Any:
             return OPERATORS[mark](single(evaluate(left, place)), single(evaluate(right, place)))
         case ("call", name, *given):
             return _called(name, given, place)
-    raise Failed("#ERROR!")
+    raise FormulaError("#ERROR!")
 
 
-def _called(name: str, given: list[Tree], place: Place) -> Any:
+def _called(name: str, given: list[Tree], place: CellContext) -> Any:
     from tallybook_emulators.sheets.functions import LAZY, STRICT
 
     try:
@@ -241,22 +247,22 @@ def _called(name: str, given: list[Tree], place: Place) -> Any:
         if name in STRICT:
             return STRICT[name](*[evaluate(one, place) for one in given])
     except (TypeError, IndexError):
-        raise Failed("#N/A", f"Wrong number or kind of arguments to {name}.") from None
+        raise FormulaError("#N/A", f"Wrong number or kind of arguments to {name}.") from None
     except ZeroDivisionError:
-        raise Failed("#DIV/0!", f"Function {name} cannot divide by zero.") from None
+        raise FormulaError("#DIV/0!", f"Function {name} cannot divide by zero.") from None
     except (OverflowError, ValueError):
-        raise Failed("#NUM!", f"{name} gives no number.") from None
-    raise Failed("#NAME?", f"Unknown function: '{name}'.")
+        raise FormulaError("#NUM!", f"{name} gives no number.") from None
+    raise FormulaError("#NAME?", f"Unknown function: '{name}'.")
 
 
-def _named(word: str, place: Place) -> Any:
+def _named(word: str, place: CellContext) -> Any:
     if word.upper() in ("TRUE", "FALSE"):
         return word.upper() == "TRUE"
     for named in place.document.named_ranges:
         if named["name"].lower() == word.lower():
             sheet, rect = place.document.range_of(named["range"])
             return grid(sheet, rect, place)
-    raise Failed("#NAME?", f"Unknown range name: '{word}'.")
+    raise FormulaError("#NAME?", f"Unknown range name: '{word}'.")
 
 
 def locate(text: str, document: Document, here: Sheet) -> tuple[Sheet, Span]:
@@ -265,26 +271,26 @@ def locate(text: str, document: Document, here: Sheet) -> tuple[Sheet, Span]:
     sheet = here if title is None else document.titled(title)
     span = parse(rest or "")
     if sheet is None or span is None:
-        raise Failed("#REF!", "Unresolved sheet name." if sheet is None else "")
+        raise FormulaError("#REF!", "Unresolved sheet name." if sheet is None else "")
     return sheet, span
 
 
-def cells(text: str, place: Place) -> Any:
+def cells(text: str, place: CellContext) -> Any:
     sheet, span = locate(text, place.document, place.sheet)
     rect = sheet.clip(span)
     if span.one_cell:
         if not (rect.height and rect.width):
-            raise Failed("#REF!")
-        return value_at(Place(place.document, sheet, rect.r0, rect.c0, place.now))
+            raise FormulaError("#REF!")
+        return value_at(CellContext(place.document, sheet, rect.r0, rect.c0, place.now))
     return grid(sheet, rect, place)
 
 
-def grid(sheet: Sheet, rect: Rect, place: Place) -> list[list[Any]]:
+def grid(sheet: Sheet, rect: Rect, place: CellContext) -> list[list[Any]]:
     """The values of a range by row. Rows behind the last value are left out: none of the functions sees them."""
     last = min(rect.r1, max(rect.r0 + 1, sheet.last_row()))
     made: list[list[Any]] = [[None] * rect.width for _ in range(rect.r0, last)]
     for row, column, _ in sheet.filled(Rect(rect.r0, last, rect.c0, rect.c1)):
-        made[row - rect.r0][column - rect.c0] = value_at(Place(place.document, sheet, row, column, place.now))
+        made[row - rect.r0][column - rect.c0] = value_at(CellContext(place.document, sheet, row, column, place.now))
     return made
 
 
@@ -292,8 +298,8 @@ def single(value: Any) -> Any:
     """One value; the first of a range. An error ends the evaluation."""
     while isinstance(value, list):
         value = value[0] if value else None
-    if isinstance(value, Fault):
-        raise Failed(value.text, value.message)
+    if isinstance(value, CellError):
+        raise FormulaError(value.text, value.message)
     return value
 
 
@@ -316,7 +322,7 @@ def numeric(value: Any) -> float:
         try:
             return float(value)
         except ValueError:
-            raise Failed("#VALUE!", f"'{value}' is a text and cannot be coerced to a number.") from None
+            raise FormulaError("#VALUE!", f"'{value}' is a text and cannot be coerced to a number.") from None
     return float(value) if not isinstance(value, int) else value
 
 
@@ -349,7 +355,7 @@ def _equal(left: Any, right: Any) -> bool:
 
 def _divide(left: Any, right: Any) -> float:
     if numeric(right) == 0:
-        raise Failed("#DIV/0!", "Function DIVIDE parameter 2 cannot be zero.")
+        raise FormulaError("#DIV/0!", "Function DIVIDE parameter 2 cannot be zero.")
     return numeric(left) / numeric(right)
 
 
@@ -357,9 +363,9 @@ def _power(left: Any, right: Any) -> float:
     try:
         raised = numeric(left) ** numeric(right)
     except (OverflowError, ZeroDivisionError):
-        raise Failed("#NUM!") from None
+        raise FormulaError("#NUM!") from None
     if isinstance(raised, complex):
-        raise Failed("#NUM!")
+        raise FormulaError("#NUM!")
     return float(raised)
 
 

@@ -10,9 +10,9 @@ from typing import Any
 from tallybook_emulators.sheets.a1 import parse, split
 from tallybook_emulators.sheets.entry import EPOCH, serial
 from tallybook_emulators.sheets.formulas import (
-    Failed,
-    Fault,
-    Place,
+    CellContext,
+    CellError,
+    FormulaError,
     Tree,
     evaluate,
     flat,
@@ -35,14 +35,14 @@ def numbers(given: tuple[Any, ...]) -> Iterator[float]:
 def _average(*given: Any) -> float:
     found = list(numbers(given))
     if not found:
-        raise Failed("#DIV/0!", "Evaluation of function AVERAGE caused a divide by zero error.")
+        raise FormulaError("#DIV/0!", "Evaluation of function AVERAGE caused a divide by zero error.")
     return sum(found) / len(found)
 
 
 def _median(*given: Any) -> float:
     found = sorted(numbers(given))
     if not found:
-        raise Failed("#NUM!")
+        raise FormulaError("#NUM!")
     middle = len(found) // 2
     return found[middle] if len(found) % 2 else (found[middle - 1] + found[middle]) / 2
 
@@ -90,7 +90,7 @@ def _vlookup(key: Any, area: Any, index: Any, _sorted: Any = True) -> Any:
     for row in area:
         if row[0] is not None and order(row[0]) == order(single(key)):
             return row[int(numeric(index)) - 1]
-    raise Failed("#N/A", f"Did not find value '{text_of(key)}' in VLOOKUP evaluation.")
+    raise FormulaError("#N/A", f"Did not find value '{text_of(key)}' in VLOOKUP evaluation.")
 
 
 def _date(year: Any, month: Any, day: Any) -> float:
@@ -99,7 +99,7 @@ def _date(year: Any, month: Any, day: Any) -> float:
     months = (number + 1900 if 0 <= number < 1900 else number) * 12 + int(numeric(month)) - 1
     found = serial(date(months // 12, months % 12 + 1, 1)) + int(numeric(day)) - 1
     if found < 0:
-        raise Failed("#NUM!", "Function DATE gives a day before 1899-12-30.")
+        raise FormulaError("#NUM!", "Function DATE gives a day before 1899-12-30.")
     return found
 
 
@@ -163,42 +163,42 @@ STRICT: dict[str, Callable[..., Any]] = {
 }
 
 
-def _if(given: list[Tree], place: Place) -> Any:
+def _if(given: list[Tree], place: CellContext) -> Any:
     if single(evaluate(given[0], place)):
         return evaluate(given[1], place)
     return evaluate(given[2], place) if len(given) > 2 else False
 
 
-def _iferror(given: list[Tree], place: Place) -> Any:
+def _iferror(given: list[Tree], place: CellContext) -> Any:
     try:
         return single(evaluate(given[0], place))
-    except Failed:
+    except FormulaError:
         return evaluate(given[1], place) if len(given) > 1 else None
 
 
-def _isblank(given: list[Tree], place: Place) -> bool:
+def _isblank(given: list[Tree], place: CellContext) -> bool:
     value = evaluate(given[0], place)
     return value is None or value == [[None]]
 
 
-def _iserror(given: list[Tree], place: Place) -> bool:
+def _iserror(given: list[Tree], place: CellContext) -> bool:
     try:
-        return isinstance(single(evaluate(given[0], place)), Fault)
-    except Failed:
+        return isinstance(single(evaluate(given[0], place)), CellError)
+    except FormulaError:
         return True
 
 
-def _line(given: list[Tree], place: Place, attribute: str, own: int) -> int:
+def _line(given: list[Tree], place: CellContext, attribute: str, own: int) -> int:
     if not given:
         return own + 1
     span = parse(split(given[0][1])[1] or "") if given[0][0] == "ref" else None
     if span is None:
-        raise Failed("#VALUE!")
+        raise FormulaError("#VALUE!")
     found: int = getattr(span, attribute)
     return found + 1
 
 
-LAZY: dict[str, Callable[[list[Tree], Place], Any]] = {
+LAZY: dict[str, Callable[[list[Tree], CellContext], Any]] = {
     "IF": _if,
     "IFERROR": _iferror,
     "ISBLANK": _isblank,

@@ -5,13 +5,33 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 ENGLISH = (
-    "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November",
+    "January",
+    "February",
+    "March",
+    "April",
+    "May",
+    "June",
+    "July",
+    "August",
+    "September",
+    "October",
+    "November",
     "December",
-)  # fmt: skip
+)
 GERMAN = (
-    "Januar", "Februar", "März", "April", "Mai", "Juni", "Juli", "August", "September", "Oktober", "November",
+    "Januar",
+    "Februar",
+    "März",
+    "April",
+    "Mai",
+    "Juni",
+    "Juli",
+    "August",
+    "September",
+    "Oktober",
+    "November",
     "Dezember",
-)  # fmt: skip
+)
 WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 WOCHENTAGE = ("Montag", "Dienstag", "Mittwoch", "Donnerstag", "Freitag", "Samstag", "Sonntag")
 
@@ -43,10 +63,20 @@ LOCALES = {
     "en_US": Locale(),
     "en_GB": Locale(order="dmy", currency="£", currency_pattern='"£"#,##0.00', date="dd/mm/yyyy", time="hh:mm:ss"),
     "de_DE": Locale(
-        decimal=",", thousands=".", order="dmy", date_marks="./-", months=GERMAN, weekdays=WOCHENTAGE, true="WAHR",
-        false="FALSCH", currency="€", currency_pattern='#,##0.00 "€"', date="dd.mm.yyyy", time="hh:mm:ss",
+        decimal=",",
+        thousands=".",
+        order="dmy",
+        date_marks="./-",
+        months=GERMAN,
+        weekdays=WOCHENTAGE,
+        true="WAHR",
+        false="FALSCH",
+        currency="€",
+        currency_pattern='#,##0.00 "€"',
+        date="dd.mm.yyyy",
+        time="hh:mm:ss",
     ),
-}  # fmt: skip
+}
 
 
 def locale(name: str) -> Locale:

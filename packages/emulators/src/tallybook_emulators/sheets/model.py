@@ -26,9 +26,17 @@ CHARACTER_LIMIT = 50_000
 COLUMN_LIMIT = 18_278
 TAB_LIMIT = 200
 LISTS = (
-    "merges", "conditionalFormats", "filterViews", "protectedRanges", "charts", "bandedRanges", "rowGroups",
-    "columnGroups", "slicers", "tables",
-)  # fmt: skip
+    "merges",
+    "conditionalFormats",
+    "filterViews",
+    "protectedRanges",
+    "charts",
+    "bandedRanges",
+    "rowGroups",
+    "columnGroups",
+    "slicers",
+    "tables",
+)
 ROWS, COLUMNS = "ROWS", "COLUMNS"
 _lines = itertools.count(1)
 
@@ -119,16 +127,20 @@ class Sheet:
         """The part of a span that lies on the grid."""
         rows, columns = len(self.rows), len(self.columns)
         return Rect(
-            max(0, span.r0), min(rows, rows if span.r1 is None else span.r1),
-            max(0, span.c0), min(columns, columns if span.c1 is None else span.c1),
-        )  # fmt: skip
+            max(0, span.r0),
+            min(rows, rows if span.r1 is None else span.r1),
+            max(0, span.c0),
+            min(columns, columns if span.c1 is None else span.c1),
+        )
 
     def full(self, span: Span) -> Rect:
         """The span with its open ends closed at the grid's; refused where it goes beyond the grid."""
         rect = Rect(
-            span.r0, len(self.rows) if span.r1 is None else span.r1,
-            span.c0, len(self.columns) if span.c1 is None else span.c1,
-        )  # fmt: skip
+            span.r0,
+            len(self.rows) if span.r1 is None else span.r1,
+            span.c0,
+            len(self.columns) if span.c1 is None else span.c1,
+        )
         if rect.r0 < 0 or rect.c0 < 0:
             raise invalid("GridRange: indexes must not be negative.")
         if rect.r0 > rect.r1 or rect.c0 > rect.c1:
@@ -162,10 +174,16 @@ class Sheet:
     def fork(self) -> Sheet:
         self._own = set()
         return replace(
-            self, properties=copy.deepcopy(self.properties), rows=list(self.rows), columns=list(self.columns),
-            cells=dict(self.cells), lines=dict(self.lines), objects=copy.deepcopy(self.objects),
-            basic_filter=copy.deepcopy(self.basic_filter), _own=set(),
-        )  # fmt: skip
+            self,
+            properties=copy.deepcopy(self.properties),
+            rows=list(self.rows),
+            columns=list(self.columns),
+            cells=dict(self.cells),
+            lines=dict(self.lines),
+            objects=copy.deepcopy(self.objects),
+            basic_filter=copy.deepcopy(self.basic_filter),
+            _own=set(),
+        )
 
 
 @dataclass
@@ -191,10 +209,16 @@ class Document:
     def fork(self, actor: str, now: datetime) -> Document:
         """A copy for `actor` to write on at `now`; this document stays as it is."""
         return replace(
-            self, actor=actor, now=now, properties=copy.deepcopy(self.properties), sheets=[sheet.fork() for sheet in self.sheets],
-            named_ranges=copy.deepcopy(self.named_ranges), metadata=dict(self.metadata), memo={},
+            self,
+            actor=actor,
+            now=now,
+            properties=copy.deepcopy(self.properties),
+            sheets=[sheet.fork() for sheet in self.sheets],
+            named_ranges=copy.deepcopy(self.named_ranges),
+            metadata=dict(self.metadata),
+            memo={},
             version=self.version + 1,
-        )  # fmt: skip
+        )
 
     @property
     def locale(self) -> str:
@@ -269,6 +293,10 @@ def new_lines(count: int) -> list[int]:
 
 def new_sheet(sheet_id: int, title: str, index: int, *, rows: int = 1000, columns: int = 26) -> Sheet:
     properties: Json = {
-        "sheetId": sheet_id, "title": title, "index": index, "sheetType": "GRID", "gridProperties": {},
-    }  # fmt: skip
+        "sheetId": sheet_id,
+        "title": title,
+        "index": index,
+        "sheetType": "GRID",
+        "gridProperties": {},
+    }
     return Sheet(properties, new_lines(rows), new_lines(columns))

@@ -7,15 +7,14 @@ from __future__ import annotations
 import base64
 import hashlib
 import html
-import json
 import re
 import secrets
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cache
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
+from tallybook_emulators.sheets.assertions import ServiceAccount, verified_claims
 from tallybook_emulators.sheets.clock import Clock
 from tallybook_emulators.sheets.errors import GoogleError, OAuthError
 
@@ -37,7 +36,7 @@ class Client:
 
 
 @dataclass(frozen=True)
-class Code:
+class AuthorizationCode:
     """What a person has agreed to, waiting to be exchanged."""
 
     client: Client
@@ -50,7 +49,7 @@ class Code:
 
 
 @dataclass
-class Refresh:
+class RefreshToken:
     """A refresh token; `expires` is None for an app that is published."""
 
     token: str
@@ -62,7 +61,7 @@ class Refresh:
 
 
 @dataclass(frozen=True)
-class Access:
+class AccessToken:
     """An access token: who calls, on behalf of which app, with which scopes."""
 
     token: str
@@ -71,35 +70,8 @@ class Access:
     project: str
     scopes: tuple[str, ...]
     expires: float
-    refresh: Refresh | None = None
+    refresh: RefreshToken | None = None
     is_service: bool = False
-
-
-@dataclass
-class ServiceAccount:
-    """An account of a program, with the public half of its key."""
-
-    email: str
-    client_id: str
-    project: str
-    key_id: str
-    public_key: Any
-
-
-@cache
-def key_pair() -> tuple[Any, str]:
-    """An RSA key and its PEM, made once a process: making one takes a tenth of a second."""
-    try:
-        from cryptography.hazmat.primitives import serialization
-        from cryptography.hazmat.primitives.asymmetric import rsa
-    except ImportError:
-        raise ImportError("service accounts need cryptography: pip install cryptography") from None
-
-    private = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-    pem = private.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    ).decode()
-    return private.public_key(), pem
 
 
 @dataclass
@@ -111,9 +83,9 @@ class OAuth:
     published: bool = False
     clients: dict[str, Client] = field(default_factory=dict)
     services: dict[str, ServiceAccount] = field(default_factory=dict)
-    codes: dict[str, Code] = field(default_factory=dict)
-    refreshes: dict[str, Refresh] = field(default_factory=dict)
-    accesses: dict[str, Access] = field(default_factory=dict)
+    codes: dict[str, AuthorizationCode] = field(default_factory=dict)
+    refreshes: dict[str, RefreshToken] = field(default_factory=dict)
+    accesses: dict[str, AccessToken] = field(default_factory=dict)
 
     # --- consent --------------------------------------------------------------------------------------------
 
@@ -160,10 +132,15 @@ class OAuth:
             return _with(query["redirect_uri"], {"error": "access_denied"} | answer)
         granted = tuple(query["scope"].split() if scopes is None else scopes)
         code = "4/0" + secrets.token_urlsafe(40)
-        self.codes[code] = Code(
-            client, query["redirect_uri"], granted, account, query.get("code_challenge", ""),
-            query.get("code_challenge_method", "plain"), self.clock.timestamp() + CODE_SECONDS,
-        )  # fmt: skip
+        self.codes[code] = AuthorizationCode(
+            client,
+            query["redirect_uri"],
+            granted,
+            account,
+            query.get("code_challenge", ""),
+            query.get("code_challenge_method", "plain"),
+            self.clock.timestamp() + CODE_SECONDS,
+        )
         return _with(query["redirect_uri"], answer | {"code": code, "scope": " ".join(granted)})
 
     # --- tokens ---------------------------------------------------------------------------------------------
@@ -188,8 +165,11 @@ class OAuth:
             what = (
                 "The provided client secret is invalid." if form.get("client_secret") else "client_secret is missing."
             )
-            raise OAuthError("invalid_client" if form.get("client_secret") else "invalid_request", what,
-                             code=401 if form.get("client_secret") else 400)  # fmt: skip
+            raise OAuthError(
+                "invalid_client" if form.get("client_secret") else "invalid_request",
+                what,
+                code=401 if form.get("client_secret") else 400,
+            )
         return client
 
     def _exchange(self, form: Mapping[str, str]) -> Json:
@@ -213,32 +193,36 @@ class OAuth:
             answer["refresh_token_expires_in"] = int(refresh.expires - self.clock.timestamp()) - 1
         return answer
 
-    def grant(self, client: Client, account: str, scopes: Iterable[str]) -> Refresh:
+    def grant(self, client: Client, account: str, scopes: Iterable[str]) -> RefreshToken:
         """A new refresh token, as after consent."""
         ends = None if self.published else self.clock.timestamp() + TESTING_SECONDS
-        refresh = Refresh("1//0" + secrets.token_urlsafe(40), client, account, tuple(scopes), ends)
+        refresh = RefreshToken("1//0" + secrets.token_urlsafe(40), client, account, tuple(scopes), ends)
         self.refreshes[refresh.token] = refresh
         return refresh
 
-    def access_of(self, refresh: Refresh) -> Access:
+    def access_of(self, refresh: RefreshToken) -> AccessToken:
         client = refresh.client
-        return self._issue(Access("", refresh.account, client.id, client.project, refresh.scopes, 0, refresh))
+        return self._issue(AccessToken("", refresh.account, client.id, client.project, refresh.scopes, 0, refresh))
 
-    def service_access(self, email: str, scopes: Iterable[str]) -> Access:
+    def service_access(self, email: str, scopes: Iterable[str]) -> AccessToken:
         """A new access token of a service account."""
         service = self.services[email]
-        return self._issue(Access("", email, service.client_id, service.project, tuple(scopes), 0, is_service=True))
+        return self._issue(
+            AccessToken("", email, service.client_id, service.project, tuple(scopes), 0, is_service=True)
+        )
 
-    def _issue(self, access: Access) -> Access:
+    def _issue(self, access: AccessToken) -> AccessToken:
         token, expires = "ya29." + secrets.token_urlsafe(60), self.clock.timestamp() + TOKEN_SECONDS
         made = self.accesses[token] = replace(access, token=token, expires=expires)
         return made
 
-    def _answer(self, access: Access) -> Json:
+    def _answer(self, access: AccessToken) -> Json:
         return {
-            "access_token": access.token, "expires_in": TOKEN_SECONDS - 1, "scope": " ".join(access.scopes),
+            "access_token": access.token,
+            "expires_in": TOKEN_SECONDS - 1,
+            "scope": " ".join(access.scopes),
             "token_type": "Bearer",
-        }  # fmt: skip
+        }
 
     def _refresh(self, form: Mapping[str, str]) -> Json:
         client = self._client(form)
@@ -252,35 +236,21 @@ class OAuth:
             raise OAuthError("invalid_scope", "Bad Request")
         return self._answer(self.access_of(replace_scopes(refresh, wanted)))
 
-    def alive(self, refresh: Refresh) -> bool:
+    def alive(self, refresh: RefreshToken) -> bool:
         return not refresh.revoked and (refresh.expires is None or refresh.expires > self.clock.timestamp())
 
     def _assertion(self, assertion: str) -> Json:
-        """RFC 7523: a statement that a service account has signed with its key."""
-        header, claims, signed, signature = _parts(assertion)
-        service = self.services.get(claims.get("iss", ""))
-        if service is None:
-            raise OAuthError("invalid_grant", "Invalid grant: account not found")
-        if header.get("alg") != "RS256" or header.get("kid", service.key_id) != service.key_id:
-            raise OAuthError("invalid_grant", "Invalid JWT Signature.")
-        _verify(service.public_key, signature, signed)
-        now = self.clock.machine_timestamp()
-        issued, ends = (seconds if isinstance(seconds := claims.get(n), int | float) else 0 for n in ("iat", "exp"))
-        if not (issued - 300 <= now <= ends + 300 and ends - issued <= 3600):
-            raise OAuthError(
-                "invalid_grant",
-                "Invalid JWT: Token must be a short-lived token (60 minutes) and in a reasonable timeframe. "
-                "Check your iat and exp values in the JWT claim.",
-            )
-        if claims.get("aud") not in (f"{self.url()}/token", "https://oauth2.googleapis.com/token"):
-            raise OAuthError("invalid_grant", "Invalid JWT: Failed audience check.")
-        if claims.get("sub", service.email) != service.email:
-            raise OAuthError("unauthorized_client", "Client is unauthorized to retrieve access tokens using this method, "
-                             "or client not authorized for any of the scopes requested.", code=401)  # fmt: skip
+        """The access token of a service account that proves itself by a signed assertion."""
+        account, claims = verified_claims(
+            assertion,
+            self.services,
+            audiences=(f"{self.url()}/token", "https://oauth2.googleapis.com/token"),
+            now=self.clock.machine_timestamp(),
+        )
         scopes = claims.get("scope", "").split()
         if not scopes:
             raise OAuthError("invalid_scope", "Invalid OAuth scope or ID token audience provided.")
-        answer = self._answer(self.service_access(service.email, scopes))
+        answer = self._answer(self.service_access(account.email, scopes))
         del answer["scope"]
         return answer
 
@@ -304,12 +274,17 @@ class OAuth:
         if access is None or access.expires <= self.clock.timestamp():
             raise OAuthError("invalid_token", "Invalid Value")
         return {
-            "azp": access.app, "aud": access.app, "scope": " ".join(access.scopes), "exp": str(int(access.expires)),
-            "expires_in": str(int(access.expires - self.clock.timestamp())), "email": access.account,
-            "email_verified": "true", "access_type": "offline" if access.refresh else "online",
-        }  # fmt: skip
+            "azp": access.app,
+            "aud": access.app,
+            "scope": " ".join(access.scopes),
+            "exp": str(int(access.expires)),
+            "expires_in": str(int(access.expires - self.clock.timestamp())),
+            "email": access.account,
+            "email_verified": "true",
+            "access_type": "offline" if access.refresh else "online",
+        }
 
-    def caller(self, header: str, query_token: str = "") -> Access:
+    def caller(self, header: str, query_token: str = "") -> AccessToken:
         """Who calls an API. Raises GoogleError 401 as Google does."""
         if not header and not query_token:
             raise unauthenticated("Request is missing required authentication credential.", "CREDENTIALS_MISSING")
@@ -322,20 +297,27 @@ class OAuth:
         return access
 
 
-def replace_scopes(refresh: Refresh, scopes: tuple[str, ...]) -> Refresh:
+def replace_scopes(refresh: RefreshToken, scopes: tuple[str, ...]) -> RefreshToken:
     return replace(refresh, scopes=scopes)
 
 
 def unauthenticated(what: str, reason: str) -> GoogleError:
     return GoogleError(
-        401, f"{what} Expected OAuth 2 access token, login cookie or other valid authentication credential. See "
+        401,
+        f"{what} Expected OAuth 2 access token, login cookie or other valid authentication credential. See "
         "https://developers.google.com/identity/sign-in/web/devconsole-project.",
-        details=[{
-            "@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": reason, "domain": "googleapis.com",
-            "metadata": {"service": "sheets.googleapis.com"},
-        }] if reason else (),
+        details=[
+            {
+                "@type": "type.googleapis.com/google.rpc.ErrorInfo",
+                "reason": reason,
+                "domain": "googleapis.com",
+                "metadata": {"service": "sheets.googleapis.com"},
+            }
+        ]
+        if reason
+        else (),
         headers={"WWW-Authenticate": 'Bearer realm="https://accounts.google.com/", error="invalid_token"'},
-    )  # fmt: skip
+    )
 
 
 def is_loopback(redirect: str) -> bool:
@@ -351,28 +333,3 @@ def challenge_of(verifier: str, method: str) -> str:
     if method != "S256":
         return verifier
     return base64.urlsafe_b64encode(hashlib.sha256(verifier.encode("ascii", "replace")).digest()).rstrip(b"=").decode()
-
-
-def _parts(assertion: str) -> tuple[Json, Json, bytes, bytes]:
-    """Header, claims, what was signed, and the signature of a JWT."""
-    try:
-        signed, _, signature = assertion.rpartition(".")
-        header, claims = (dict(json.loads(_unpadded(part))) for part in signed.split("."))
-        return header, claims, signed.encode(), _unpadded(signature)
-    except (ValueError, TypeError):
-        raise OAuthError("invalid_grant", "Invalid JWT.") from None
-
-
-def _unpadded(part: str) -> bytes:
-    return base64.urlsafe_b64decode(part + "=" * (-len(part) % 4))
-
-
-def _verify(public_key: Any, signature: bytes, signed: bytes) -> None:
-    from cryptography.exceptions import InvalidSignature
-    from cryptography.hazmat.primitives.asymmetric import padding
-    from cryptography.hazmat.primitives.hashes import SHA256
-
-    try:
-        public_key.verify(signature, signed, padding.PKCS1v15(), SHA256())
-    except InvalidSignature:
-        raise OAuthError("invalid_grant", "Invalid JWT Signature.") from None

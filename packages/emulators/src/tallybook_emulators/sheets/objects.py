@@ -1,4 +1,4 @@
-"""Things on a tab that are not cells: filters, protection, names, merges, rules, charts, bands, groups, tables.
+"""Things on a tab that are not cells: filters, protection, names, merges, rules, charts, bands, tables.
 
 They are kept as their JSON. https://developers.google.com/workspace/sheets/api/reference/rest/v4/spreadsheets/request"""
 
@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from tallybook_emulators.sheets.a1 import Rect, grid_range
-from tallybook_emulators.sheets.dimensions import WORDS, ends
 from tallybook_emulators.sheets.errors import invalid
 from tallybook_emulators.sheets.masks import required, update
 from tallybook_emulators.sheets.model import Document, Json, Sheet
@@ -21,7 +20,7 @@ Handler = Callable[[Document, Json], Json | None]
 
 
 @dataclass(frozen=True)
-class Kind:
+class ObjectKind:
     """One kind of object: the list that it is kept in, its id, and where a request and a reply have it."""
 
     name: str
@@ -34,32 +33,32 @@ class Kind:
     ranged: bool = True
 
 
-PROTECTED = Kind("protectedRange", "protectedRanges", "protectedRangeId")
-FILTER_VIEW = Kind("filter", "filterViews", "filterViewId")
-BANDED = Kind("bandedRange", "bandedRanges", "bandedRangeId")
-TABLE = Kind("table", "tables", "tableId", text_id=True)
-CHART = Kind("chart", "charts", "chartId", ranged=False)
-SLICER = Kind("slicer", "slicers", "slicerId", ranged=False)
+PROTECTED = ObjectKind("protectedRange", "protectedRanges", "protectedRangeId")
+FILTER_VIEW = ObjectKind("filter", "filterViews", "filterViewId")
+BANDED = ObjectKind("bandedRange", "bandedRanges", "bandedRangeId")
+TABLE = ObjectKind("table", "tables", "tableId", text_id=True)
+CHART = ObjectKind("chart", "charts", "chartId", ranged=False)
+SLICER = ObjectKind("slicer", "slicers", "slicerId", ranged=False)
 
 
-def _each(document: Document, kind: Kind) -> Iterator[tuple[Sheet, Json]]:
+def _each(document: Document, kind: ObjectKind) -> Iterator[tuple[Sheet, Json]]:
     for sheet in document.sheets:
         for one in sheet.objects[kind.kept]:
             yield sheet, one
 
 
-def find(document: Document, kind: Kind, number: Any) -> tuple[Sheet, Json]:
+def find(document: Document, kind: ObjectKind, number: Any) -> tuple[Sheet, Json]:
     for sheet, one in _each(document, kind):
         if one[kind.key] == number:
             return sheet, one
     raise invalid(f"No {_words(kind)} with id: {number}")
 
 
-def _words(kind: Kind) -> str:
+def _words(kind: ObjectKind) -> str:
     return re.sub(r"(?<=[a-z])([A-Z])", lambda m: " " + m[1].lower(), kind.name)
 
 
-def _sheet_of(document: Document, kind: Kind, one: Json) -> Sheet:
+def _sheet_of(document: Document, kind: ObjectKind, one: Json) -> Sheet:
     if kind.ranged:
         named = document.protected_range(one) if kind is PROTECTED else one.get("range", {})
         sheet, rect = document.range_of(named)
@@ -73,7 +72,7 @@ def _sheet_of(document: Document, kind: Kind, one: Json) -> Sheet:
     return document.sheet(position.get("sheetId", anchor.get("sheetId", 0)))
 
 
-def _add(kind: Kind, prepare: Callable[[Document, Json], None] | None = None) -> Handler:
+def _add(kind: ObjectKind, prepare: Callable[[Document, Json], None] | None = None) -> Handler:
     def handler(document: Document, request: Json) -> Json:
         given = request.get(kind.name, {})
         one = copy.deepcopy(given)
@@ -95,7 +94,7 @@ def _add(kind: Kind, prepare: Callable[[Document, Json], None] | None = None) ->
     return handler
 
 
-def shown(document: Document, kind: Kind, one: Json) -> Json:
+def shown(document: Document, kind: ObjectKind, one: Json) -> Json:
     """The object as this actor reads it: who may edit a protection is known only to those who may."""
     if kind is not PROTECTED:
         return one
@@ -104,7 +103,7 @@ def shown(document: Document, kind: Kind, one: Json) -> Json:
     return made | ({"requestingUserCanEdit": True} if allowed else {})
 
 
-def _update(kind: Kind, prepare: Callable[[Document, Json], None] | None = None) -> Handler:
+def _update(kind: ObjectKind, prepare: Callable[[Document, Json], None] | None = None) -> Handler:
     def handler(document: Document, request: Json) -> None:
         given = request.get(kind.name, {})
         _, one = find(document, kind, given.get(kind.key))
@@ -119,7 +118,7 @@ def _update(kind: Kind, prepare: Callable[[Document, Json], None] | None = None)
     return handler
 
 
-def _delete(kind: Kind, key: str = "") -> Handler:
+def _delete(kind: ObjectKind, key: str = "") -> Handler:
     def handler(document: Document, request: Json) -> None:
         sheet, one = find(document, kind, request.get(key or kind.key))
         if kind is PROTECTED:
@@ -302,7 +301,7 @@ def _delete_rule(document: Document, request: Json) -> Json:
 # --- charts and slicers -------------------------------------------------------------------------------------
 
 
-def _new_spec(kind: Kind) -> Handler:
+def _new_spec(kind: ObjectKind) -> Handler:
     def handler(document: Document, request: Json) -> None:
         _, one = find(document, kind, request.get(kind.key))
         one["spec"] = copy.deepcopy(request.get("spec", {}))
@@ -338,56 +337,6 @@ def _move_embedded(document: Document, request: Json) -> Json:
     return {"position": position}
 
 
-# --- groups of rows and columns -----------------------------------------------------------------------------
-
-
-def whole_span(document: Document, span: Json) -> Json:
-    """A DimensionRange with all of its fields, on the grid."""
-    sheet, dimension, start, end = ends(document, span)
-    if not 0 <= start < end <= len(sheet.of(dimension)):
-        raise invalid(f"range: [{start}, {end}) is not on the grid.")
-    return {"sheetId": sheet.id, "dimension": dimension, "startIndex": start, "endIndex": end}
-
-
-def _groups(document: Document, span: Json) -> list[Json]:
-    return document.sheet(span["sheetId"]).objects[f"{WORDS[span['dimension']]}Groups"]
-
-
-def _add_group(document: Document, request: Json) -> Json:
-    """The first group of a tab puts the toggle of its groups after them, unless a request has set that before."""
-    span = whole_span(document, request.get("range", {}))
-    groups = _groups(document, span)
-    grid = document.sheet(span["sheetId"]).properties["gridProperties"]
-    grid.setdefault(f"{WORDS[span['dimension']]}GroupControlAfter", True)
-    depth = 1 + max((g["depth"] for g in groups if _overlaps(g["range"], span)), default=0)
-    groups.append({"range": span, "depth": depth})
-    return {"dimensionGroups": groups}
-
-
-def _overlaps(one: Json, other: Json) -> bool:
-    return bool(one.get("startIndex", 0) < other["endIndex"] and other.get("startIndex", 0) < one["endIndex"])
-
-
-def _delete_group(document: Document, request: Json) -> Json:
-    span = whole_span(document, request.get("range", {}))
-    groups = _groups(document, span)
-    held = [group for group in groups if group["range"] == span]
-    if not held:
-        raise invalid("There is no dimension group at the range.")
-    groups.remove(max(held, key=lambda group: int(group["depth"])))
-    return {"dimensionGroups": groups}
-
-
-def _update_group(document: Document, request: Json) -> None:
-    given = request.get("dimensionGroup", {})
-    span = whole_span(document, given.get("range", {}))
-    for group in _groups(document, span):
-        if group["range"] == span and group["depth"] == given.get("depth", 1):
-            group.update(update(group, given, required(request.get("fields"))))
-            return
-    raise invalid("There is no such dimension group.")
-
-
 HANDLERS: dict[str, Handler] = {
     "addProtectedRange": _add(PROTECTED, _protect),
     "updateProtectedRange": _update(PROTECTED, _protect),
@@ -418,7 +367,4 @@ HANDLERS: dict[str, Handler] = {
     "updateSlicerSpec": _new_spec(SLICER),
     "deleteEmbeddedObject": _delete_embedded,
     "updateEmbeddedObjectPosition": _move_embedded,
-    "addDimensionGroup": _add_group,
-    "updateDimensionGroup": _update_group,
-    "deleteDimensionGroup": _delete_group,
 }

@@ -12,7 +12,7 @@ from typing import Any
 from tallybook_emulators.sheets.a1 import Rect, Span, span_of
 from tallybook_emulators.sheets.entry import typed
 from tallybook_emulators.sheets.errors import invalid
-from tallybook_emulators.sheets.formulas import Fault, order
+from tallybook_emulators.sheets.formulas import CellError, order
 from tallybook_emulators.sheets.locales import locale
 from tallybook_emulators.sheets.model import COLUMNS, ROWS, Cell, Document, Json, Sheet
 from tallybook_emulators.sheets.shifts import copied
@@ -64,7 +64,7 @@ def _sorted(rows: list[int], view: View, sheet: Sheet, spec: Json) -> list[int]:
     values = {row: view.value(sheet, row, column) for row in rows}
     filled = [row for row in rows if values[row] is not None]
     down = spec.get("sortOrder") == "DESCENDING"
-    filled.sort(key=lambda row: (3, "") if isinstance(values[row], Fault) else order(values[row]), reverse=down)
+    filled.sort(key=lambda row: (3, "") if isinstance(values[row], CellError) else order(values[row]), reverse=down)
     return filled + [row for row in rows if values[row] is None]
 
 
@@ -101,8 +101,9 @@ def copy_request(document: Document, request: Json) -> None:
     view = View(document, document.now)
     taken = {
         (row, column): _pasted(source, area.r0 + row, area.c0 + column, kind, view)
-        for row in range(area.height) for column in range(area.width)
-    }  # fmt: skip
+        for row in range(area.height)
+        for column in range(area.width)
+    }
     for row in range(tall):
         for column in range(wide):
             at = (column % width, row % height) if turned else (row % height, column % width)
@@ -125,7 +126,7 @@ def _pasted(sheet: Sheet, row: int, column: int, kind: str, view: View) -> Cell:
     if kind == "PASTE_VALUES" and "formulaValue" in cell.get("userEnteredValue", {}) and value is not None:
         from tallybook_emulators.sheets.view import extended
 
-        cell["userEnteredValue"] = {"stringValue": value.text} if isinstance(value, Fault) else extended(value)
+        cell["userEnteredValue"] = {"stringValue": value.text} if isinstance(value, CellError) else extended(value)
     if kind == "PASTE_NO_BORDERS" and "userEnteredFormat" in cell:
         cell["userEnteredFormat"] = {k: v for k, v in cell["userEnteredFormat"].items() if k != "borders"}
     return cell
@@ -197,9 +198,16 @@ def _searched(document: Document, request: Json) -> list[tuple[Sheet, Rect]]:
 
 
 def _replaced(
-    document: Document, sheet: Sheet, row: int, column: int, cell: Cell, found: re.Pattern[str], put: str,
-    request: Json, counts: dict[str, int],
-) -> bool:  # fmt: skip
+    document: Document,
+    sheet: Sheet,
+    row: int,
+    column: int,
+    cell: Cell,
+    found: re.Pattern[str],
+    put: str,
+    request: Json,
+    counts: dict[str, int],
+) -> bool:
     formula = cell["userEnteredValue"].get("formulaValue")
     if formula and not request.get("includeFormulas"):
         return False

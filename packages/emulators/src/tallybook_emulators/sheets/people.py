@@ -172,8 +172,9 @@ class Person:
         basic = {"chartType": kind, "domains": [{"domain": sources[0]}], "series": [{"series": sources[1]}]}
         anchor = {"sheetId": self._range(domain)["sheetId"], "rowIndex": 1, "columnIndex": 6}
         chart = {
-            "spec": {"title": title, "basicChart": basic}, "position": {"overlayPosition": {"anchorCell": anchor}},
-        }  # fmt: skip
+            "spec": {"title": title, "basicChart": basic},
+            "position": {"overlayPosition": {"anchorCell": anchor}},
+        }
         made: int = self.request("addChart", chart=chart)["chart"]["chartId"]
         return made
 

@@ -54,20 +54,27 @@ def exceeded(kind: str, project: str, limit: int, *, user: bool) -> GoogleError:
         f"for consumer 'project_number:{project}'.",
         details=[
             {
-                "@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": "RATE_LIMIT_EXCEEDED",
+                "@type": "type.googleapis.com/google.rpc.ErrorInfo",
+                "reason": "RATE_LIMIT_EXCEEDED",
                 "domain": "googleapis.com",
                 "metadata": {
-                    "service": SERVICE, "quota_metric": f"{SERVICE}/{kind.lower()}_requests", "quota_limit": name,
-                    "quota_limit_value": str(limit), "quota_location": "global", "consumer": f"projects/{project}",
+                    "service": SERVICE,
+                    "quota_metric": f"{SERVICE}/{kind.lower()}_requests",
+                    "quota_limit": name,
+                    "quota_limit_value": str(limit),
+                    "quota_location": "global",
+                    "consumer": f"projects/{project}",
                     "quota_unit": "1/min/{project}/{user}" if user else "1/min/{project}",
                 },
             },
             {
                 "@type": "type.googleapis.com/google.rpc.Help",
-                "links": [{
-                    "description": "Request a higher quota limit.",
-                    "url": "https://cloud.google.com/docs/quotas/help/request_increase",
-                }],
+                "links": [
+                    {
+                        "description": "Request a higher quota limit.",
+                        "url": "https://cloud.google.com/docs/quotas/help/request_increase",
+                    }
+                ],
             },
         ],
-    )  # fmt: skip
+    )

@@ -14,7 +14,7 @@ from tallybook_emulators.sheets.a1 import Rect
 from tallybook_emulators.sheets.drive import Store
 from tallybook_emulators.sheets.errors import GoogleError
 from tallybook_emulators.sheets.model import Document, Json, Sheet
-from tallybook_emulators.sheets.oauth import Access
+from tallybook_emulators.sheets.oauth import AccessToken
 from tallybook_emulators.sheets.objects import PROTECTED, shown
 from tallybook_emulators.sheets.tabs import copy_to, properties_json
 from tallybook_emulators.sheets.values import Values
@@ -25,7 +25,7 @@ from tallybook_emulators.sheets.view import View
 class Call:
     """One request to a method: what stands in its path, its query and its body."""
 
-    caller: Access
+    caller: AccessToken
     path: dict[str, str]
     query: Json
     body: Json
@@ -158,9 +158,14 @@ class Sheets:
 
 
 def spreadsheet(
-    document: Document, call: Call, now: datetime, *, grid: bool, areas: Iterable[tuple[Sheet, Rect]] = (),
+    document: Document,
+    call: Call,
+    now: datetime,
+    *,
+    grid: bool,
+    areas: Iterable[tuple[Sheet, Rect]] = (),
     only: bool = False,
-) -> Json:  # fmt: skip
+) -> Json:
     """A Spreadsheet. With `areas` only the tabs that they lie on, and of these only those cells."""
     areas = list(areas)
     view = View(document, now)
@@ -195,8 +200,9 @@ def sheet_json(view: View, sheet: Sheet, areas: list[Rect], account: str, *, gri
         made["basicFilter"] = sheet.basic_filter
     own = [
         metadata.as_json(one, document)
-        for one in document.metadata.values() if one.sheet_id == sheet.id and one.dimension is None
-    ]  # fmt: skip
+        for one in document.metadata.values()
+        if one.sheet_id == sheet.id and one.dimension is None
+    ]
     return made | ({"developerMetadata": own} if own else {})
 
 

@@ -17,7 +17,7 @@ GONE = object()
 
 
 @dataclass(frozen=True)
-class Change:
+class LineChange:
     """`span` says where a stretch [start, end) of lines of one dimension of one sheet is afterwards, or None."""
 
     sheet: Sheet
@@ -58,7 +58,7 @@ def moved(first: int, past: int, to: int) -> Callable[[int, int | None], Ends | 
     return span
 
 
-def apply(document: Document, change: Change) -> None:
+def apply(document: Document, change: LineChange) -> None:
     """Adjust everything in the document that names lines of the changed sheet."""
     for sheet in document.sheets:
         for name, kept in sheet.objects.items():
@@ -70,11 +70,11 @@ def apply(document: Document, change: Change) -> None:
     document.memo.clear()
 
 
-def _objects(kept: list[Json], change: Change) -> list[Json]:
+def _objects(kept: list[Json], change: LineChange) -> list[Json]:
     return [made for one in kept if (made := shifted(one, change)) is not GONE]
 
 
-def shifted(value: Any, change: Change) -> Any:
+def shifted(value: Any, change: LineChange) -> Any:
     """JSON with its GridRanges, DimensionRanges and GridCoordinates adjusted; GONE where its range is deleted."""
     if isinstance(value, list):
         made = [item for one in value if (item := shifted(one, change)) is not GONE]
@@ -102,11 +102,11 @@ def shifted(value: Any, change: Change) -> Any:
     return {name: one for name, one in made_fields.items() if one is not GONE}
 
 
-def _names(change: Change) -> tuple[str, str]:
+def _names(change: LineChange) -> tuple[str, str]:
     return ("startRowIndex", "endRowIndex") if change.dimension == ROWS else ("startColumnIndex", "endColumnIndex")
 
 
-def _grid_range(value: Json, change: Change) -> Any:
+def _grid_range(value: Json, change: LineChange) -> Any:
     start, end = _names(change)
     ends = change.span(value.get(start, 0), value.get(end))
     if ends is None:
@@ -117,14 +117,14 @@ def _grid_range(value: Json, change: Change) -> Any:
     return made | ({} if ends[1] is None else {end: ends[1]})
 
 
-def _dimension_range(value: Json, change: Change) -> Any:
+def _dimension_range(value: Json, change: LineChange) -> Any:
     if value["dimension"] != change.dimension:
         return value
     ends = change.span(value.get("startIndex", 0), value.get("endIndex"))
     return GONE if ends is None else value | {"startIndex": ends[0], "endIndex": ends[1]}
 
 
-def _columns_of(specs: list[Json], name: str, change: Change) -> Any:
+def _columns_of(specs: list[Json], name: str, change: LineChange) -> Any:
     """The filters and sort orders of a filter, each for a column of the sheet."""
     made = []
     for spec in specs:
@@ -134,7 +134,7 @@ def _columns_of(specs: list[Json], name: str, change: Change) -> Any:
     return made or GONE
 
 
-def _coordinate(value: Json, change: Change) -> Json:
+def _coordinate(value: Json, change: LineChange) -> Json:
     name = "rowIndex" if change.dimension == ROWS else "columnIndex"
     at = value.get(name, 0)
     ends = change.span(at, at + 1)
@@ -144,7 +144,7 @@ def _coordinate(value: Json, change: Change) -> Json:
 # --- formulas -----------------------------------------------------------------------------------------------
 
 
-def _formulas(document: Document, sheet: Sheet, change: Change) -> None:
+def _formulas(document: Document, sheet: Sheet, change: LineChange) -> None:
     def changed(text: str) -> str:
         title, rest = split(text)
         target = sheet if title is None else document.titled(title)

@@ -37,9 +37,14 @@ def shown(value: Value, number_format: Mapping[str, str] | None, of: Locale) -> 
 
 def _default(kind: str, of: Locale) -> str:
     return {
-        "NUMBER": "#,##0.00", "PERCENT": "0.00%", "CURRENCY": of.currency_pattern, "SCIENTIFIC": "0.00E+00",
-        "DATE": of.date, "TIME": of.time, "DATE_TIME": f"{of.date} {of.time}",
-    }.get(kind, "")  # fmt: skip
+        "NUMBER": "#,##0.00",
+        "PERCENT": "0.00%",
+        "CURRENCY": of.currency_pattern,
+        "SCIENTIFIC": "0.00E+00",
+        "DATE": of.date,
+        "TIME": of.time,
+        "DATE_TIME": f"{of.date} {of.time}",
+    }.get(kind, "")
 
 
 def general(value: float, of: Locale) -> str:

@@ -90,11 +90,15 @@ def taken(document: Document, now: datetime) -> Snapshot:
     frozen = document.fork(document.owner, now)
     view = View(frozen, now)
     return Snapshot(
-        document.id, document.properties["title"], document.locale, document.properties["timeZone"], document.version,
+        document.id,
+        document.properties["title"],
+        document.locale,
+        document.properties["timeZone"],
+        document.version,
         [_tab(view, sheet, document.owner) for sheet in frozen.sheets],
         [metadata.as_json(one, frozen) for one in sorted(frozen.metadata.values(), key=lambda one: one.id)],
         frozen.named_ranges,
-    )  # fmt: skip
+    )
 
 
 def _tab(view: View, sheet: Sheet, owner: str) -> Tab:

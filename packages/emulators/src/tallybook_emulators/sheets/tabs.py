@@ -142,7 +142,7 @@ def copy_tab(document: Document, source: Sheet, given: Json) -> Sheet:
     lines = dict(zip(source.rows + source.columns, sheet.rows + sheet.columns, strict=True))
     sheet.cells = {
         lines[row]: {lines[column]: cell for column, cell in cells.items()} for row, cells in source.cells.items()
-    }  # fmt: skip
+    }
     sheet.lines = {lines[line]: copy.deepcopy(found) for line, found in source.lines.items()}
     kept = ("title", "sheetId", "index")
     sheet.properties = copy.deepcopy(source.properties) | {name: sheet.properties[name] for name in kept}

@@ -21,7 +21,7 @@ from tallybook_emulators.sheets.view import View
 
 INPUTS = ("RAW", "USER_ENTERED")
 Options = Mapping[str, Any]
-Place = tuple[int, int, int]
+CellPlace = tuple[int, int, int]
 """A cell: the sheet's id, row, column."""
 
 
@@ -56,10 +56,13 @@ class Values:
         if prefix or major == "DIMENSION_UNSPECIFIED":
             major = ROWS
         values = self.view.values(
-            sheet, rect, major=major,
+            sheet,
+            rect,
+            major=major,
             option=options.get("valueRenderOption" if not prefix else "responseValueRenderOption") or "FORMATTED_VALUE",
-            dates=options.get("dateTimeRenderOption" if not prefix else "responseDateTimeRenderOption") or "SERIAL_NUMBER",
-        )  # fmt: skip
+            dates=options.get("dateTimeRenderOption" if not prefix else "responseDateTimeRenderOption")
+            or "SERIAL_NUMBER",
+        )
         made: Json = {"range": written(sheet.title, rect), "majorDimension": major}
         return made | ({"values": values} if values else {})
 
@@ -76,7 +79,7 @@ class Values:
         return self._write(sheet, span, body, options)[0]
 
     def batch_update(self, body: Options) -> Json:
-        answers, cells = [], set[Place]()
+        answers, cells = [], set[CellPlace]()
         for index, one in enumerate(body.get("data", ())):
             with named(f"data[{index}]"):
                 sheet, span = locate(self.document, one.get("range", ""))
@@ -86,7 +89,7 @@ class Values:
         return self._totals(answers, cells)
 
     def batch_update_by_filter(self, body: Options) -> Json:
-        answers, cells = [], set[Place]()
+        answers, cells = [], set[CellPlace]()
         for index, one in enumerate(body.get("data", ())):
             with named(f"data[{index}]"):
                 for sheet, span in filtered(self.document, one.get("dataFilter", {})):
@@ -96,7 +99,7 @@ class Values:
                     cells |= written_cells
         return self._totals(answers, cells)
 
-    def _totals(self, answers: list[Json], cells: set[Place]) -> Json:
+    def _totals(self, answers: list[Json], cells: set[CellPlace]) -> Json:
         """Each row, column and cell counts once, however many of the ranges have it."""
         return {
             "spreadsheetId": self.document.id,
@@ -109,7 +112,7 @@ class Values:
 
     def _write(
         self, sheet: Sheet, span: Span, body: Options, options: Options, *, exceed: bool = True
-    ) -> tuple[Json, set[Place]]:
+    ) -> tuple[Json, set[CellPlace]]:
         """Write at the span's first cell, and return the answer with the cells that were written.
 
         A span of one cell says only where to begin, unless `exceed` is false."""
@@ -127,23 +130,25 @@ class Values:
         cells = self._put(sheet, rect, rows, input_option(options))
         return self._updated(sheet, rect, cells, options), cells
 
-    def _updated(self, sheet: Sheet, rect: Rect, cells: set[Place], options: Options) -> Json:
+    def _updated(self, sheet: Sheet, rect: Rect, cells: set[CellPlace], options: Options) -> Json:
         answer: Json = {"spreadsheetId": self.document.id}
         if not (rect.height and rect.width):
             return answer | {"updatedRange": written(sheet.title, Rect(rect.r0, rect.r0 + 1, rect.c0, rect.c0 + 1))}
         answer |= {
-            "updatedRange": written(sheet.title, rect), "updatedRows": len({row for _, row, _ in cells}),
-            "updatedColumns": len({column for *_, column in cells}), "updatedCells": len(cells),
-        }  # fmt: skip
+            "updatedRange": written(sheet.title, rect),
+            "updatedRows": len({row for _, row, _ in cells}),
+            "updatedColumns": len({column for *_, column in cells}),
+            "updatedCells": len(cells),
+        }
         if options.get("includeValuesInResponse"):
             answer["updatedData"] = self._value_range(sheet, rect, options, "response")
         return answer
 
-    def _put(self, sheet: Sheet, rect: Rect, rows: list[list[Any]], option: str) -> set[Place]:
+    def _put(self, sheet: Sheet, rect: Rect, rows: list[list[Any]], option: str) -> set[CellPlace]:
         """Write values from the rectangle's first cell on, and return the written cells. Null leaves a cell as it is."""
         self.document.guard(sheet, rect)
         entered = self._entered(option)
-        cells: set[Place] = set()
+        cells: set[CellPlace] = set()
         for row, values in enumerate(rows, rect.r0):
             for column, value in enumerate(values, rect.c0):
                 if value is None:

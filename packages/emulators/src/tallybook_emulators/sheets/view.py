@@ -8,7 +8,7 @@ from typing import Any
 
 from tallybook_emulators.sheets.a1 import Rect
 from tallybook_emulators.sheets.colors import replaced
-from tallybook_emulators.sheets.formulas import Failed, Fault, Place, locate, parsed, value_at
+from tallybook_emulators.sheets.formulas import CellContext, CellError, FormulaError, locate, parsed, value_at
 from tallybook_emulators.sheets.locales import locale
 from tallybook_emulators.sheets.model import COLUMNS, ROWS, Document, Json, Sheet
 from tallybook_emulators.sheets.shown import DATES, shown
@@ -21,11 +21,17 @@ DEFAULT_FORMAT: Json = {
     "verticalAlignment": "BOTTOM",
     "wrapStrategy": "OVERFLOW_CELL",
     "textFormat": {
-        "foregroundColor": {}, "fontFamily": "arial,sans,sans-serif", "fontSize": 10, "bold": False, "italic": False,
-        "strikethrough": False, "underline": False, "foregroundColorStyle": {"rgbColor": {}},
+        "foregroundColor": {},
+        "fontFamily": "arial,sans,sans-serif",
+        "fontSize": 10,
+        "bold": False,
+        "italic": False,
+        "strikethrough": False,
+        "underline": False,
+        "foregroundColorStyle": {"rgbColor": {}},
     },
     "backgroundColorStyle": {"rgbColor": {"red": 1, "green": 1, "blue": 1}},
-}  # fmt: skip
+}
 
 
 def plain(number: float) -> float:
@@ -45,8 +51,8 @@ class View:
         self.locale = locale(document.locale)
 
     def value(self, sheet: Sheet, row: int, column: int) -> Any:
-        """The evaluated value: number, text, truth, `Fault`, or None."""
-        return value_at(Place(self.document, sheet, row, column, self.now))
+        """The evaluated value: number, text, truth, `CellError`, or None."""
+        return value_at(CellContext(self.document, sheet, row, column, self.now))
 
     def number_format(self, sheet: Sheet, row: int, column: int, depth: int = 0) -> Mapping[str, str] | None:
         """The cell's own number format, or the one that its formula takes over from the cells it reads."""
@@ -62,7 +68,7 @@ class View:
             case ("ref", text):
                 try:
                     there, span = locate(text, self.document, sheet)
-                except Failed:
+                except FormulaError:
                     return None
                 rect = there.clip(span)
                 return self.number_format(there, rect.r0, rect.c0, depth + 1) if rect.height and rect.width else None
@@ -79,7 +85,7 @@ class View:
     def text(self, sheet: Sheet, row: int, column: int) -> str:
         """What the cell shows."""
         value = self.value(sheet, row, column)
-        if isinstance(value, Fault):
+        if isinstance(value, CellError):
             return value.text
         return shown(value, self.number_format(sheet, row, column), self.locale)
 
@@ -91,7 +97,7 @@ class View:
         if option == "FORMULA" and "formulaValue" in entered:
             return entered["formulaValue"]
         value = self.value(sheet, row, column)
-        if isinstance(value, Fault):
+        if isinstance(value, CellError):
             return value.text
         is_number = isinstance(value, int | float) and not isinstance(value, bool)
         if dates == "FORMATTED_STRING" and is_number:
@@ -147,9 +153,7 @@ class View:
         if rect.c0:
             made["startColumn"] = rect.c0
         if rows:
-            made["rowData"] = [
-                {"values": rows[row]} if row in rows else {} for row in range(rect.r0, max(rows) + 1)
-            ]  # fmt: skip
+            made["rowData"] = [{"values": rows[row]} if row in rows else {} for row in range(rect.r0, max(rows) + 1)]
         attached = self.attached(sheet)
         made["rowMetadata"] = [self._line(sheet, line, 21, attached) for line in sheet.rows[rect.r0 : rect.r1]]
         made["columnMetadata"] = [self._line(sheet, line, 100, attached) for line in sheet.columns[rect.c0 : rect.c1]]
@@ -183,7 +187,7 @@ def _numbers(value: Json) -> Json:
 
 def extended(value: Any) -> Json:
     """An evaluated value as an ExtendedValue."""
-    if isinstance(value, Fault):
+    if isinstance(value, CellError):
         return {"errorValue": {"type": value.kind, "message": value.message}}
     if isinstance(value, bool):
         return {"boolValue": value}
