@@ -13,6 +13,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 SOURCE = ROOT / "src" / "tallybook"
+EMULATORS = ROOT / "packages" / "emulators" / "src" / "tallybook_emulators"
 ROOMS = sorted(path.parent.name for path in SOURCE.glob("*/__init__.pyi"))
 MAX_FILE_LINES = 400
 MAX_FUNCTION_LINES = 50
@@ -54,15 +55,23 @@ MAX_LONG_LINES = 267
 MAX_UNFORMATTED = 0
 
 
+def modules(package: Path) -> Iterator[tuple[str, str]]:
+    """(path, text) of each module. Paths are relative to src/tallybook, and to the folder of any other package."""
+    base = package if package == SOURCE else package.parent
+    for path in sorted(package.rglob("*.py")):
+        yield path.relative_to(base).as_posix(), path.read_text(encoding="utf-8")
+
+
 def files() -> Iterator[tuple[str, str]]:
-    """(path below src/tallybook, text) of each module."""
-    for path in sorted(SOURCE.rglob("*.py")):
-        yield path.relative_to(SOURCE).as_posix(), path.read_text(encoding="utf-8")
+    """(path, text) of each module of every distribution."""
+    for package in (SOURCE, EMULATORS):
+        yield from modules(package)
 
 
-def test_a_class_name_is_used_once() -> None:
+@pytest.mark.parametrize("package", [SOURCE, EMULATORS], ids=lambda package: package.name)
+def test_a_class_name_is_used_once_in_its_package(package: Path) -> None:
     found = defaultdict(list)
-    for path, text in files():
+    for path, text in modules(package):
         for node in ast.walk(ast.parse(text)):
             if isinstance(node, ast.ClassDef):
                 found[node.name].append(path)

@@ -1,4 +1,6 @@
-"""Servers on localhost that behave, and misbehave, like the services that Tallybook talks to. One subpackage per service."""
+"""Servers on localhost that behave, and misbehave, like the services that Tallybook talks to.
+
+One subpackage per service."""
 
 from __future__ import annotations
 

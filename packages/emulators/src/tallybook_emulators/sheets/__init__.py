@@ -7,14 +7,15 @@
         ...                                  # point a client at google.url, with google.authorized_user()
         assert google.document(document)["Daily"].values == [["day", "signups"]]
 
-Not emulated, in short (docs/sheets-emulator.md has the list, and how to use it in one's own CI): requests about comments and
-data sources, autoFill, deleteDuplicates, pasteData, randomizeRange, textToColumns and updateEmbeddedObjectBorder (501);
-object sheets, pivot tables, array formulas and functions beyond the common ones (#NAME?); what filters hide and conditional
-formats show; R1C1 notation, /batch, uploads, shared drives, more than one project, id tokens, delegation, the device flow.
+`Emulator` is the server, `Fault` an error to provoke, `Person` a person who edits the document meanwhile, `Snapshot`
+the content of a document. The server is built from Google's documents. It validates every body against Google's
+discovery documents where google-api-python-client is installed. It was never compared with the live service.
 
-`Emulator` says what it can do; `Fault` is what can go wrong, `Person` what people do meanwhile, `Snapshot` what is
-read. It is built from Google's documents, and holds every body against Google's discovery documents where
-google-api-python-client is installed. It was never compared with the live service."""
+docs/sheets-emulator.md of Tallybook shows how to use it in CI, and lists what is not emulated. In short: requests about
+comments and data sources, autoFill, deleteDuplicates, pasteData, randomizeRange, textToColumns and
+updateEmbeddedObjectBorder (501); object sheets, pivot tables, array formulas and uncommon functions (#NAME?); the
+effect of filters and conditional formats; R1C1 notation, /batch, uploads, shared drives, several projects, id tokens,
+delegation, the device flow."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Ranges: A1 notation and GridRange, both as a `Span`.
+"""Ranges in A1 notation and GridRange, both parsed into a `Span`.
 
 https://developers.google.com/workspace/sheets/api/guides/concepts#cell"""
 
@@ -17,7 +17,7 @@ PLAIN = re.compile(r"^[A-Za-z_][A-Za-z0-9_]*$")
 
 @dataclass(frozen=True)
 class Span:
-    """Rows [r0, r1) and columns [c0, c1), zero-based; an end that is None is unbounded."""
+    """Half-open, zero-based rows [r0, r1) and columns [c0, c1). An end that is None is unbounded."""
 
     r0: int = 0
     r1: int | None = None
@@ -31,7 +31,7 @@ class Span:
 
 @dataclass(frozen=True)
 class Rect:
-    """Rows [r0, r1) and columns [c0, c1), zero-based, all of them known."""
+    """Half-open, zero-based rows [r0, r1) and columns [c0, c1). All four bounds are known."""
 
     r0: int
     r1: int
@@ -54,7 +54,7 @@ class Rect:
 
 
 def letters(column: int) -> str:
-    """0 is A, 26 is AA."""
+    """The letters of a zero-based column: 0 is A, 26 is AA."""
     text = ""
     column += 1
     while column:
@@ -64,7 +64,7 @@ def letters(column: int) -> str:
 
 
 def column_number(text: str) -> int:
-    """A is 0, AA is 26."""
+    """The zero-based number of a column: A is 0, AA is 26."""
     number = 0
     for letter in text.upper():
         number = number * 26 + ord(letter) - 64
@@ -72,14 +72,14 @@ def column_number(text: str) -> int:
 
 
 def quoted(title: str) -> str:
-    """A tab's title as A1 notation writes it: in quotes unless it is a plain word."""
+    """The title of a tab in A1 notation: in quotes unless it is a plain word."""
     if PLAIN.match(title) and not CELL.match(title):
         return title
     return "'" + title.replace("'", "''") + "'"
 
 
 def split(text: str) -> tuple[str | None, str | None]:
-    """The tab's title, unquoted, and what stands behind `!`; either may be missing."""
+    """The unquoted title of the tab and the part after `!`. Either may be missing."""
     if text.startswith("'"):
         match = re.match(r"^'((?:[^']|'')*)'(?:!(.*))?$", text, re.DOTALL)
         if not match:
@@ -92,7 +92,7 @@ def split(text: str) -> tuple[str | None, str | None]:
 
 
 def parse(text: str) -> Span | None:
-    """The span of `A1`, `A1:B2`, `A:B`, `2:3`, `A2:B`; None where the text is none of these."""
+    """The span of `A1`, `A1:B2`, `A:B`, `2:3`, `A2:B`; None for any other text."""
     first, colon, last = text.partition(":")
     start = _corner(first)
     end = _corner(last) if colon else start
@@ -109,7 +109,7 @@ def parse(text: str) -> Span | None:
 
 
 def _corner(text: str) -> tuple[int | None, int | None] | None:
-    """Row and column of one end, each None where it is not said."""
+    """Row and column of one end. Each is None if it is missing."""
     if cell := CELL.match(text):
         return int(cell[2]) - 1, column_number(cell[1])
     if column := COLUMN.match(text):
@@ -120,14 +120,14 @@ def _corner(text: str) -> tuple[int | None, int | None] | None:
 
 
 def written(title: str, rect: Rect) -> str:
-    """`Tab!A1:B2`; one cell without a colon."""
+    """The range in A1 notation: `Tab!A1:B2`, or `Tab!A1` for one cell."""
     first = f"{letters(rect.c0)}{rect.r0 + 1}"
     last = f"{letters(rect.c1 - 1)}{rect.r1}"
     return f"{quoted(title)}!{first}" + ("" if first == last else f":{last}")
 
 
 def written_span(title: str, span: Span) -> str:
-    """`Tab!A1:B2`, `Tab!2:3`, `Tab!B:C`, `Tab!B2:C`: open ends stay open."""
+    """`Tab!A1:B2`, `Tab!2:3`, `Tab!B:C`, `Tab!B2:C`. Open ends stay open."""
     if span.r1 is not None and span.c1 is not None:
         return written(title, Rect(span.r0, span.r1, span.c0, span.c1))
     whole_rows, whole_columns = span.c0 == 0 and span.c1 is None, span.r0 == 0 and span.r1 is None
@@ -137,7 +137,7 @@ def written_span(title: str, span: Span) -> str:
 
 
 def span_of(grid_range: Mapping[str, Any]) -> Span:
-    """A GridRange as a span."""
+    """The span of a GridRange."""
     return Span(
         grid_range.get("startRowIndex", 0),
         grid_range.get("endRowIndex"),

@@ -1,8 +1,8 @@
-"""Answers as Google writes them: without the fields that have their default, and with derived colors.
+"""Formats answers as Google does: fields that have their default are left out, derived colors are added.
 
-Google's messages are proto3: a number 0, false, an empty text and an empty list are not written. A field that tells
-"unset" from its default is written: one of a wrapper type, such as `bold`, or one of several of which one can be set,
-such as `numberValue`. A message without fields is written too: `"foregroundColor": {}` is black.
+Google's messages are proto3, which omits a number 0, false, an empty text and an empty list. Fields that distinguish
+"unset" from the default are written: those of a wrapper type, such as `bold`, and the members of a oneof, such as
+`numberValue`. A message without fields is written too: `"foregroundColor": {}` is black.
 https://protobuf.dev/programming-guides/json/"""
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ WRITTEN = frozenset(
     {
         # SheetProperties
         "index",
-        # GridRange and DimensionRange, but not their sheetId
+        # GridRange and DimensionRange, except their sheetId
         "startRowIndex",
         "endRowIndex",
         "startColumnIndex",
@@ -44,7 +44,7 @@ WRITTEN = frozenset(
         "viewWindowMax",
     }
 )
-"""Fields that are written with their default too."""
+"""Fields that are written even with their default."""
 WRITTEN_IN = {
     "properties": frozenset({"sheetId"}),
     "location": frozenset({"sheetId"}),
@@ -52,25 +52,25 @@ WRITTEN_IN = {
     "position": frozenset({"sheetId"}),
     "filterSpecs": frozenset({"columnIndex"}),
 }
-"""Fields that are written with their default too, by the field that has their message."""
+"""Fields that are written even with their default, by the field that contains their message."""
 LEFT_OUT_IN = {"textFormatRuns": frozenset({"startIndex"}), "chipRuns": frozenset({"startIndex"})}
-"""Exceptions from `WRITTEN`, in the same form."""
+"""Exceptions to `WRITTEN`, by the field that contains their message."""
 MAPS = frozenset({"criteria"})
 FLOATS = PARTS | {"bubbleOpacity"}
 AS_IS = frozenset({"effectiveValue", "userEnteredValue"})
-"""A value of a cell, whatever it is. So are the lists of values in a ValueRange."""
+"""Fields with the value of a cell, which is written unchanged. The values of a ValueRange are, too."""
 COLORED = COLORS | STYLES
 PROPERTIES_METHODS = frozenset({"sheets.spreadsheets.sheets.copyTo"})
-"""Methods that answer with SheetProperties."""
+"""Methods whose answer is a SheetProperties."""
 
 
 def answer(method: str, message: Json) -> Json:
-    """The answer of a method as it goes over the wire."""
+    """The answer of a method in its form on the wire."""
     return _message(message, "properties" if method in PROPERTIES_METHODS else "")
 
 
 def _message(message: Json, name: str) -> Json:
-    """A message without its defaults. `name` is the field that has it."""
+    """A message without its defaults. `name` is the field that contains it."""
     made: Json = {}
     for field, value in message.items():
         if isinstance(value, dict):
@@ -85,7 +85,7 @@ def _message(message: Json, name: str) -> Json:
 
 
 def _is_written(field: str, name: str) -> bool:
-    """Whether a field is written with its default."""
+    """Whether a field is written even with its default."""
     if field in LEFT_OUT_IN.get(name, ()):
         return False
     return field in WRITTEN or field in WRITTEN_IN.get(name, ())

@@ -1,4 +1,4 @@
-"""Requests to answers: routes, faults, who calls, scopes, quotas, the contract, then the method."""
+"""From a request to its answer: route, faults, caller, scopes, quotas, validation, then the method."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ DRIVE_READERS = DRIVE_WRITERS | {ROOT + "drive.readonly", ROOT + "drive.metadata
 
 @dataclass(frozen=True)
 class Route:
-    """A method of an API: its verb, its path, its id in the discovery document, and what it counts as."""
+    """A method of an API: HTTP verb, path, id in the discovery document, and the quota it counts against (`kind`)."""
 
     verb: str
     path: re.Pattern[str]
@@ -100,7 +100,7 @@ DRIVE: dict[str, Callable[[Drive, Call], Any]] = {
 
 @dataclass
 class Answer:
-    """What goes back over the wire. `cut` ends the connection instead, `reset` with a TCP reset."""
+    """An HTTP answer. `cut` closes the connection instead of answering, `reset` closes it with a TCP reset."""
 
     status: int
     body: bytes = b""
@@ -111,12 +111,12 @@ class Answer:
 
 
 def in_json(status: int, body: Any, headers: dict[str, str] | None = None) -> Answer:
-    # Without spaces: a hundred thousand cells take a third of the time that way.
+    # Without spaces, a hundred thousand cells take a third of the time.
     return Answer(status, json.dumps(body, separators=(",", ":")).encode(), headers=dict(headers or {}))
 
 
 class Api:
-    """Everything behind the socket. Requests are applied one at a time."""
+    """Answers HTTP requests, without the socket. Requests are applied one at a time."""
 
     def __init__(self, clock: Clock, store: Store, oauth: OAuth, quotas: Quotas, faults: Faults) -> None:
         self.clock, self.store, self.oauth, self.quotas, self.faults = clock, store, oauth, quotas, faults
@@ -125,48 +125,48 @@ class Api:
         self.lock = threading.RLock()
         self.log: list[Seen] = []
         self.control: Callable[[str, str, bytes], Json] | None = None
-        """Answers the paths below /emulator: verb, path, body."""
+        """Answers the paths below /emulator, given verb, path and body."""
         self.account = ""
-        """Who sits before the browser."""
+        """The person at the browser: their e-mail address."""
 
     def handle(self, verb: str, target: str, headers: dict[str, str], body: bytes) -> Answer:
         """Answer one request."""
         if headers.get("x-http-method-override") == "GET":
             verb, target, body = "GET", f"{target}?{body.decode()}", b""
         if self.control is not None and target.startswith("/emulator"):
-            return self._controlled(verb, urlsplit(target).path, body)
+            return self._control_answer(verb, urlsplit(target).path, body)
         seen = Seen(verb, target, body, headers, self.clock.timestamp())
-        route, path = self._routed(verb, urlsplit(target).path)
+        route, path = self._route_of(verb, urlsplit(target).path)
         seen = replace(seen, method=route.method if route else "")
         fault = self.faults.due(seen)
         if fault is not None:
-            answer = self._troubled(fault, seen, route, path)
+            answer = self._faulty_answer(fault, seen, route, path)
         else:
-            answer = self._answered(seen, route, path)
+            answer = self._answer(seen, route, path)
         with self.lock:
             status = 0 if answer.cut or answer.reset else answer.status
             self.log.append(replace(seen, status=status, fault=fault is not None))
         return answer
 
-    def _controlled(self, verb: str, path: str, body: bytes) -> Answer:
-        """The emulator's own paths: no fault meets them, and they are not counted."""
+    def _control_answer(self, verb: str, path: str, body: bytes) -> Answer:
+        """Answer one of the emulator's own paths. Faults and quotas do not apply to them, and they are not recorded."""
         assert self.control is not None
         try:
             return in_json(200, self.control(verb, path, body))
         except GoogleError as error:
             return in_json(error.code, error.body())
 
-    def _routed(self, verb: str, path: str) -> tuple[Route | None, dict[str, str]]:
+    def _route_of(self, verb: str, path: str) -> tuple[Route | None, dict[str, str]]:
         for route in ROUTES:
             if route.verb == verb and (match := route.path.match(path)):
                 return route, {name: unquote(value) for name, value in match.groupdict().items()}
         return None, {}
 
-    def _troubled(self, fault: Fault, seen: Seen, route: Route | None, path: dict[str, str]) -> Answer:
-        """What a fault makes of a request."""
+    def _faulty_answer(self, fault: Fault, seen: Seen, route: Route | None, path: dict[str, str]) -> Answer:
+        """The answer to a request on which a fault acts."""
         applied = None
         if fault.after or not (fault.answer or fault.cut or fault.reset):
-            applied = self._answered(seen, route, path)
+            applied = self._answer(seen, route, path)
         if fault.delay:
             time.sleep(fault.delay)
         if fault.cut or fault.reset:
@@ -176,12 +176,12 @@ class Api:
             return in_json(error.code, error.body(), error.headers)
         return applied
 
-    def _answered(self, seen: Seen, route: Route | None, path: dict[str, str]) -> Answer:
+    def _answer(self, seen: Seen, route: Route | None, path: dict[str, str]) -> Answer:
         with self.lock:
             try:
                 if route is None:
-                    return self._plain(seen)
-                return self._method(seen, route, path)
+                    return self._oauth_answer(seen)
+                return self._method_answer(seen, route, path)
             except GoogleError as error:
                 return in_json(error.code, error.body(), error.headers)
             except OAuthError as refused:
@@ -189,7 +189,7 @@ class Api:
 
     # --- methods of the APIs --------------------------------------------------------------------------------
 
-    def _method(self, seen: Seen, route: Route, path: dict[str, str]) -> Answer:
+    def _method_answer(self, seen: Seen, route: Route, path: dict[str, str]) -> Answer:
         is_sheets = route.method.startswith("sheets.")
         given = parse_qs(urlsplit(seen.path).query, keep_blank_values=True)
         token = (given.get("access_token") or given.get("oauth_token") or [""])[-1]
@@ -199,17 +199,17 @@ class Api:
             self.quotas.take(route.kind, caller.project, caller.account)
         contract = self.contracts["sheets" if is_sheets else "drive"]
         query = contract.query(route.method, given) if is_sheets else _lenient(given)
-        body = _loaded(seen.body)
+        body = _json_body(seen.body)
         call = Call(caller, path, query, contract.request(route.method, body) if is_sheets else without_nulls(body))
         if not is_sheets:
-            return self._of_drive(route, call)
+            return self._drive_answer(route, call)
         answer = answers.answer(route.method, METHODS[route.method](self.sheets, call))
         contract.answer(route.method, answer)
         if query.get("fields"):
             answer = masks.chosen(answer, contract.mask(route.method, query["fields"]))
         return in_json(200, answer)
 
-    def _of_drive(self, route: Route, call: Call) -> Answer:
+    def _drive_answer(self, route: Route, call: Call) -> Answer:
         answer = DRIVE[route.method](self.drive, call)
         if answer is None:
             return Answer(204)
@@ -220,8 +220,8 @@ class Api:
 
     # --- the token server -----------------------------------------------------------------------------------
 
-    def _plain(self, seen: Seen) -> Answer:
-        """Everything that is not a method of an API."""
+    def _oauth_answer(self, seen: Seen) -> Answer:
+        """The answer to a request that is not a method of an API: the OAuth server."""
         path, text = urlsplit(seen.path).path, urlsplit(seen.path).query
         query = {name: values[-1] for name, values in parse_qs(text, keep_blank_values=True).items()}
         form = {
@@ -232,7 +232,7 @@ class Api:
             case "GET", "/o/oauth2/v2/auth" | "/o/oauth2/auth":
                 return Answer(200, self.oauth.page(query).encode(), "text/html; charset=utf-8")
             case "POST", "/o/oauth2/v2/auth":
-                return self._decided(form)
+                return self._consent_answer(form)
             case "POST", "/token" | "/o/oauth2/token" | "/oauth2/v4/token":
                 return in_json(200, self.oauth.token(_basic(seen.headers) | form))
             case "GET" | "POST", "/tokeninfo" | "/oauth2/v3/tokeninfo" | "/oauth2/v1/tokeninfo":
@@ -242,10 +242,10 @@ class Api:
                 return in_json(200, {})
         raise GoogleError(404, f"{seen.verb} {path} is not emulated")
 
-    def _decided(self, form: dict[str, str]) -> Answer:
+    def _consent_answer(self, form: dict[str, str]) -> Answer:
         approve = form.pop("decision", "") == "approve"
         granted = form.pop("granted", None)
-        target = self.oauth.decided(
+        target = self.oauth.redirect_after_consent(
             form,
             approve=approve,
             account=form.get("login_hint") or self.account,
@@ -255,7 +255,7 @@ class Api:
 
 
 def check_scopes(caller: AccessToken, route: Route) -> None:
-    """Raises GoogleError 403 where none of the token's scopes admits the method."""
+    """Raises GoogleError 403 if no scope of the token allows the method."""
     if route.method.startswith("sheets."):
         read = route.kind == READ and route.verb == "GET"
         wanted = READERS if read else WRITERS
@@ -283,7 +283,7 @@ def check_scopes(caller: AccessToken, route: Route) -> None:
 
 
 def _basic(headers: Mapping[str, str]) -> dict[str, str]:
-    """The client of HTTP basic authentication, RFC 6749 section 2.3.1; empty where there is none."""
+    """The client credentials of HTTP basic authentication, RFC 6749 section 2.3.1. Empty without them."""
     kind, _, coded = headers.get("authorization", "").partition(" ")
     if kind.lower() != "basic":
         return {}
@@ -295,19 +295,19 @@ def _basic(headers: Mapping[str, str]) -> dict[str, str]:
 
 
 def _lenient(given: dict[str, list[str]]) -> Json:
-    """Drive takes parameters that it does not know."""
+    """Query parameters as they were sent. Drive accepts unknown ones."""
     return {name: values[-1] for name, values in given.items()}
 
 
-def _loaded(body: bytes) -> Any:
+def _json_body(body: bytes) -> Any:
     if not body.strip():
         return {}
     try:
-        return json.loads(body, parse_constant=_no_number)
+        return json.loads(body, parse_constant=_refuse_constant)
     except ValueError as error:
         raise bad_field("", f"Invalid JSON payload received. {error}") from None
 
 
-def _no_number(word: str) -> Any:
-    """NaN and Infinity, which Python's json takes, are no JSON."""
+def _refuse_constant(word: str) -> Any:
+    """Refuse NaN and Infinity: Python's json module accepts them, but they are not JSON."""
     raise ValueError(f"Unexpected token. {word}")

@@ -20,7 +20,7 @@ MAX_LIFETIME_SECONDS = 3600
 
 @dataclass
 class ServiceAccount:
-    """An account of a program, with the public half of its key."""
+    """An account of a program, with its public key."""
 
     email: str
     client_id: str
@@ -31,12 +31,14 @@ class ServiceAccount:
 
 @cache
 def key_pair() -> tuple[Any, str]:
-    """An RSA key and its PEM, made once a process: making one takes a tenth of a second."""
+    """An RSA public key and the PEM of its private key. Generated once per process, which takes a tenth of a second."""
     try:
         from cryptography.hazmat.primitives import serialization
         from cryptography.hazmat.primitives.asymmetric import rsa
     except ImportError:
-        raise ImportError("service accounts need cryptography: pip install 'google-auth[requests]' cryptography") from None
+        raise ImportError(
+            "service accounts need cryptography: pip install 'google-auth[requests]' cryptography"
+        ) from None
 
     private = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     pem = private.private_bytes(
@@ -81,7 +83,7 @@ def _check_lifetime(claims: Json, now: float) -> None:
 
 
 def _parts(assertion: str) -> tuple[Json, Json, bytes, bytes]:
-    """Header, claims, what was signed, and the signature of a JWT."""
+    """Header, claims, signed bytes and signature of a JWT."""
     try:
         signed, _, signature = assertion.rpartition(".")
         header, claims = (dict(json.loads(_unpadded(part))) for part in signed.split("."))

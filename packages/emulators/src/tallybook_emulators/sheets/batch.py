@@ -1,4 +1,4 @@
-"""spreadsheets.batchUpdate: the requests one after another, all of them or none.
+"""spreadsheets.batchUpdate: applies its requests in order, all or none.
 
 https://developers.google.com/workspace/sheets/api/reference/rest/v4/spreadsheets/batchUpdate"""
 
@@ -41,7 +41,7 @@ HANDLERS: dict[str, Handler] = {
 def run(document: Document, body: Json) -> list[Json]:
     """Apply every request of the body to a fork of the document, and return the replies.
 
-    Raises GoogleError at the first that is refused; the fork is then to be thrown away."""
+    Raises GoogleError at the first request that is refused. The caller then discards the fork."""
     requests = body.get("requests") or []
     if not requests:
         raise invalid("Must specify at least one request.")

@@ -27,7 +27,7 @@ WRITABLE = (
 
 
 def merged(cell: Mapping[str, Any], given: Json, mask: Tree) -> Json:
-    """The cell with the fields of the mask as given; a new value erases the runs of rich text."""
+    """The cell with the fields of the mask replaced by those given. A new value erases the rich text runs."""
     if "*" in mask:
         mask = {name: {} for name in WRITABLE}
     made = update(cell, _checked(given), {name: below for name, below in mask.items() if name in WRITABLE})
@@ -65,7 +65,7 @@ def _fields(mask: str | None) -> Tree:
 
 
 def update_request(document: Document, request: Json) -> None:
-    """updateCells: rows of CellData at `start` or in `range`; what `rows` does not cover of a range is cleared."""
+    """updateCells: write rows of CellData at `start` or in `range`. Cells of the range beyond `rows` are cleared."""
     mask = _fields(request.get("fields"))
     rows = [row.get("values", []) for row in request.get("rows", [])]
     if ("range" in request) == ("start" in request):
@@ -114,7 +114,7 @@ def _on_grid(sheet: Sheet, rect: Rect) -> None:
 
 
 def repeat_request(document: Document, request: Json) -> None:
-    """repeatCell: one CellData in every cell of the range; formulas move along with the cells."""
+    """repeatCell: write one CellData to every cell of the range. Relative references of formulas are adjusted."""
     from tallybook_emulators.sheets.shifts import copied
 
     mask = _fields(request.get("fields"))
@@ -133,7 +133,7 @@ def repeat_request(document: Document, request: Json) -> None:
 
 
 def append_request(document: Document, request: Json) -> None:
-    """appendCells: below the last row with data of the sheet, or of a table; the grid grows as needed."""
+    """appendCells: write below the last row with data of the sheet, or of a table. The grid grows as needed."""
     mask = _fields(request.get("fields"))
     rows = [row.get("values", []) for row in request.get("rows", [])]
     if request.get("tableId"):
@@ -153,7 +153,7 @@ def append_request(document: Document, request: Json) -> None:
 
 
 def _below_table(document: Document, table_id: str, count: int) -> tuple[Sheet, int, int]:
-    """The first free row of a table's body; the table's range grows by what is appended."""
+    """The sheet, first free row and first column of a table. Its range grows to include `count` rows from there."""
     for sheet in document.sheets:
         for table in sheet.objects["tables"]:
             if table["tableId"] == table_id:
@@ -169,7 +169,7 @@ def _below_table(document: Document, table_id: str, count: int) -> tuple[Sheet, 
 
 
 def borders_request(document: Document, request: Json) -> None:
-    """updateBorders: outer and inner borders as formats of the cells."""
+    """updateBorders: store outer and inner borders in the formats of the cells."""
     sheet, rect = document.range_of(request.get("range", {}))
     document.guard(sheet, rect)
     for row in range(rect.r0, rect.r1):
@@ -190,7 +190,7 @@ def borders_request(document: Document, request: Json) -> None:
 
 
 def validation_request(document: Document, request: Json) -> None:
-    """setDataValidation: the rule in every cell; without a rule theirs are cleared. A check box is FALSE at first."""
+    """setDataValidation: set the rule in every cell, or clear it without a rule. An empty check box becomes FALSE."""
     sheet, rect = document.range_of(request.get("range", {}))
     document.guard(sheet, rect)
     rule = request.get("rule")

@@ -1,4 +1,4 @@
-"""The emulator's own time. Tests move it, so an hour of quota takes no hour."""
+"""The clock of the emulator. Tests advance it, so they need not wait for quotas and tokens to expire."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from datetime import UTC, datetime, timedelta
 
 
 def wall() -> datetime:
-    """The time of this machine."""
+    """The current time of this machine."""
     return datetime.now(UTC)
 
 
 class Clock:
-    """A time that tests move: from `start` it stands still; without one it runs with the machine's."""
+    """A clock that tests advance. With `start` it is stopped at that time; without, it follows the machine's clock."""
 
     def __init__(self, start: datetime | None = None, *, machine: Callable[[], datetime] = wall) -> None:
         self._machine = machine
@@ -30,15 +30,15 @@ class Clock:
         return self.now().timestamp()
 
     def machine_timestamp(self) -> float:
-        """The machine's own seconds since 1970: what clients sign their assertions with."""
+        """Seconds since 1970 by the machine's clock, which clients use in the assertions they sign."""
         return self._machine().timestamp()
 
     def advance(self, seconds: float = 0, *, minutes: float = 0, hours: float = 0, days: float = 0) -> None:
-        """Move the time forward. It can stand for `time.sleep` in a client under test."""
+        """Move the time forward. A test can put it in place of `time.sleep` in a client."""
         with self._lock:
             self._moved += timedelta(seconds=seconds, minutes=minutes, hours=hours, days=days)
 
     @property
     def minutes(self) -> float:
-        """Minutes by this clock since it was started."""
+        """Minutes by this clock since it was created."""
         return (self.now() - self.started).total_seconds() / 60

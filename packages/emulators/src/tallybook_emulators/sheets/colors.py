@@ -1,4 +1,4 @@
-"""Colors: each is kept in two fields, `backgroundColor` and `backgroundColorStyle`, and its parts are 32-bit floats.
+"""Colors: each has two fields, such as `backgroundColor` and `backgroundColorStyle`, and its parts are 32-bit floats.
 
 https://developers.google.com/workspace/sheets/api/reference/rest/v4/spreadsheets/other#ColorStyle"""
 
@@ -36,10 +36,10 @@ COLORS = frozenset(
         "visibleForegroundColor",
     }
 )
-"""Fields of type Color that have a field of type ColorStyle beside them."""
+"""Fields of type Color that have a sibling field of type ColorStyle."""
 STYLES = frozenset(name + STYLE for name in COLORS)
 ONLY_STYLES = "rowsProperties"
-"""TableRowsProperties has the fields of type ColorStyle and none of type Color."""
+"""The field with TableRowsProperties, which has fields of type ColorStyle only."""
 THEME_RGB = {
     "TEXT": (0, 0, 0),
     "BACKGROUND": (255, 255, 255),
@@ -51,25 +51,25 @@ THEME_RGB = {
     "ACCENT6": (70, 189, 198),
     "LINK": (17, 85, 204),
 }
-"""Colors of the theme that a new spreadsheet has."""
+"""Theme colors of a new spreadsheet."""
 
 
 def other_field(name: str) -> str | None:
-    """The second field of the same color: `backgroundColorStyle` of `backgroundColor`, and the reverse."""
+    """The sibling field of the same color: `backgroundColorStyle` for `backgroundColor`, and the reverse."""
     if name in COLORS:
         return name + STYLE
     return name.removesuffix(STYLE) if name in STYLES else None
 
 
 def replaced(target: Json, given: Iterable[str]) -> Json:
-    """`target` without the second fields of the colors that `given` names: they show the color before the change."""
+    """`target` without the sibling fields of the colors in `given`, because they still have the old color."""
     names = set(given)
     gone = {other for name in names if (other := other_field(name)) and other not in names}
     return {name: value for name, value in target.items() if name not in gone}
 
 
 def with_both(message: Json, name: str) -> Json:
-    """A message with both fields of each of its colors; a style takes precedence. `name` is the field it is in."""
+    """A message with both fields of each color. A style takes precedence. `name` is the field that contains it."""
     if name == ONLY_STYLES:
         return message
     made = dict(message)
@@ -90,7 +90,7 @@ def _of_theme(name: str) -> Json | None:
 
 
 def float32(value: float) -> float:
-    """A number as Google answers it from a 32-bit float: the shortest decimal that reads back as the same float."""
+    """A number as Google prints a 32-bit float: the shortest decimal that parses to the same float."""
     try:
         bits = struct.pack("f", value)
     except OverflowError:

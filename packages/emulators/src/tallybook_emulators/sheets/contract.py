@@ -1,7 +1,7 @@
-"""Requests and answers held against Google's own discovery documents.
+"""Validates requests and answers against Google's discovery documents.
 
-The documents are the static JSON files inside google-api-python-client. Without that package nothing is checked, and
-`Contract.checks` says so. The language of the documents: https://developers.google.com/discovery/v1/reference/apis"""
+The documents are the static JSON files inside google-api-python-client. Without that package nothing is validated, and
+`Contract.checks` is False. Their format: https://developers.google.com/discovery/v1/reference/apis"""
 
 from __future__ import annotations
 
@@ -27,17 +27,17 @@ TYPE_NAMES = {
     "float": "TYPE_FLOAT",
 }
 BODY_FIELDS = {"sheets.spreadsheets.values.update": "data", "sheets.spreadsheets.values.append": "data"}
-"""Methods whose body is one field of their request: errors name places within that field."""
+"""Methods whose body is one field of the request message. Errors give paths within that field."""
 TYPES = {"boolean": "TYPE_BOOL", "integer": "TYPE_INT32", "number": "TYPE_DOUBLE", "string": "TYPE_STRING"}
 LIST_TYPE = "type.googleapis.com/google.protobuf.ListValue"
 NESTED = {"Request": "BatchUpdateSpreadsheetRequest.Request", "Response": "BatchUpdateSpreadsheetResponse.Response"}
-"""Names of messages that Google's errors write otherwise than its discovery document."""
+"""Messages whose name in Google's errors differs from the discovery document."""
 INT_RANGES = {"int32": (-(2**31), 2**31 - 1), "uint32": (0, 2**32 - 1)}
 
 
 @cache
 def document(name: str) -> Json | None:
-    """A discovery document, or None where google-api-python-client is not installed."""
+    """A discovery document. None if google-api-python-client is not installed."""
     found = find_spec("googleapiclient")
     if not found or not found.origin:
         return None
@@ -50,7 +50,7 @@ def document(name: str) -> Json | None:
 
 @cache
 def methods(name: str) -> Mapping[str, Json]:
-    """Every method of an API by its id, such as `sheets.spreadsheets.values.get`."""
+    """The methods of an API by id, such as `sheets.spreadsheets.values.get`."""
 
     def walk(node: Json) -> dict[str, Json]:
         found = {method["id"]: method for method in node.get("methods", {}).values()}
@@ -72,7 +72,7 @@ def camel(name: str) -> str:
 
 
 class Contract:
-    """One API's document. With `checks` false it lets everything pass."""
+    """The discovery document of one API. If `checks` is False, everything is accepted."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -81,9 +81,9 @@ class Contract:
         self.schemas: Mapping[str, Json] = (self.document or {}).get("schemas", {})
 
     def request(self, method: str, body: Any) -> Json:
-        """The body as the server understands it: unset (null) fields dropped, snake_case names in camelCase.
+        """The body in canonical form: null fields are dropped, snake_case names become camelCase.
 
-        Raises GoogleError 400 for a name that is not documented or a value of a wrong type."""
+        Raises GoogleError 400 for an undocumented name or a value of a wrong type."""
         if not isinstance(body, dict):
             raise bad_field("", "Invalid JSON payload received. Unexpected token.")
         if not self.checks:
@@ -96,16 +96,18 @@ class Contract:
         return made
 
     def answer(self, method: str, body: Any) -> None:
-        """Raises AssertionError where an answer of the emulator is not of the documented form: it is wrong then."""
+        """Raises AssertionError if the emulator's answer does not have the documented form: a bug of the emulator."""
         reference = methods(self.name).get(method, {}).get("response", {}).get("$ref")
         if self.checks and reference:
             try:
                 self._object(body, self.schemas[reference], "")
             except GoogleError as error:
-                raise AssertionError(f"the answer of {method} is not as documented: {error}") from error
+                raise AssertionError(
+                    f"the emulator's answer to {method} does not have the documented form: {error}"
+                ) from error
 
     def query(self, method: str, given: Mapping[str, list[str]]) -> Json:
-        """Parameters by their documented types; lists where they may be repeated."""
+        """Parameters with their documented types. Repeated parameters are lists."""
         if not self.checks:
             return _guessed(given)
         known = {**(self.document or {}).get("parameters", {}), **methods(self.name)[method].get("parameters", {})}
@@ -123,7 +125,7 @@ class Contract:
         return made
 
     def mask(self, method: str, text: str) -> masks.Tree:
-        """The `fields` of a request, each of them a documented field of the answer."""
+        """The field mask of a request. Raises GoogleError 400 for an undocumented field of the answer."""
         tree = masks.parse(text)
         reference = methods(self.name).get(method, {}).get("response", {}).get("$ref")
         if reference:
@@ -238,7 +240,8 @@ class Contract:
     def _wrong(self, path: str, wanted: str, value: Any) -> Exception:
         if isinstance(value, list):
             above, _, name = path.rpartition(".")
-            words = f'Unknown name "{name}"{f" at {above!r}" if above else ""}: Proto field is not repeating, cannot start list.'
+            at = f" at {above!r}" if above else ""
+            words = f'Unknown name "{name}"{at}: Proto field is not repeating, cannot start list.'
             return bad_field(above, f"Invalid JSON payload received. {words}")
         kind = wanted
         if not wanted.startswith(("TYPE_", "type.")):
@@ -248,7 +251,7 @@ class Contract:
 
 
 def _item_type(items: Json, name: str) -> str:
-    """The type that an error names where one value is given for a list of them."""
+    """The type that an error names when a single value is given for a list."""
     if items.get("type") in ("array", "any"):
         return LIST_TYPE
     if "enum" in items:
@@ -261,7 +264,7 @@ def _below(path: str, name: str) -> str:
 
 
 def without_nulls(value: Any) -> Any:
-    """JSON without its null fields; nulls within lists stay."""
+    """JSON without its null fields. Nulls in lists stay."""
     if isinstance(value, dict):
         return {name: without_nulls(one) for name, one in value.items() if one is not None}
     return [without_nulls(one) for one in value] if isinstance(value, list) else value

@@ -1,13 +1,13 @@
 """The emulator's own paths, below /emulator: for tests in other languages and other processes.
 
-GET    /emulator                     addresses, a client, a person's consent, a service account's key
+GET    /emulator                     addresses, a client with a refresh token, a service account's key
 POST   /emulator/documents           {"title", "tabs", "share_with", …}: the arguments of `Emulator.create`
-GET    /emulator/documents/ID        what it holds: per tab the values, what is shown, what was entered
+GET    /emulator/documents/ID        its content: per tab the values, the displayed text, the entered text
 POST   /emulator/documents/ID/people {"do": "rename_tab", "tab": "Daily", "to": "Days"}: a method of `Person`
 POST   /emulator/faults              {"answer": 503, "after": true, "path": ":append"}: the fields of `Fault`
-DELETE /emulator/faults              no more of them
+DELETE /emulator/faults              removes all faults
 POST   /emulator/clock               {"seconds": 60}: also minutes, hours, days
-GET    /emulator/requests            what came, and how often each method"""
+GET    /emulator/requests            requests so far, and the number of calls by method"""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Json = dict[str, Any]
 
 
 def handle(google: Emulator, verb: str, path: str, body: bytes) -> Json:
-    """Answer a request to one of the emulator's own paths. Raises GoogleError for what it cannot do."""
+    """Answer a request to one of the emulator's own paths. Raises GoogleError for an invalid request."""
     parts = path.removeprefix(ROOT).strip("/").split("/")
     try:
         given = json.loads(body) if body.strip() else {}
@@ -51,11 +51,11 @@ def handle(google: Emulator, verb: str, path: str, body: bytes) -> Json:
                 return _requests(google)
     except (TypeError, ValueError) as error:
         raise invalid(f"{verb} {path}: {error}") from error
-    raise GoogleError(404, f"{verb} {path}: there is no such path; GET {ROOT} says who is here")
+    raise GoogleError(404, f"unknown path {verb} {path}; GET {ROOT} lists addresses and credentials")
 
 
 def described(google: Emulator) -> Json:
-    """All that a client needs to come in."""
+    """Addresses and credentials that a client needs to connect."""
     made: Json = {
         "url": google.url,
         "auth_uri": google.auth_uri,

@@ -1,4 +1,4 @@
-"""Rows and columns inserted, deleted, moved, appended, hidden and sized.
+"""Requests that insert, delete, move, append, hide and resize rows and columns.
 
 https://developers.google.com/workspace/sheets/api/reference/rest/v4/spreadsheets/request"""
 
@@ -15,19 +15,19 @@ WORDS = {ROWS: "row", COLUMNS: "column"}
 
 
 def band(sheet: Sheet, dimension: str, first: int, past: int) -> Rect:
-    """The cells of some lines."""
+    """The rectangle of the given rows or columns."""
     whole = sheet.whole
     return Rect(first, past, 0, whole.c1) if dimension == ROWS else Rect(0, whole.r1, first, past)
 
 
 def insert(document: Document, sheet: Sheet, dimension: str, at: int, count: int, *, before: bool = False) -> None:
-    """Insert lines. They take properties and formats from the line before or after."""
+    """Insert lines, with the properties and formats of the line before or after them."""
     lines = sheet.of(dimension)
     if at > len(lines) or (at == len(lines) and not before):
         raise invalid(
             f"range.startIndex[{at}] must be less than the grid size ({len(lines)}) if inheritFromBefore is false."
         )
-    # A band without height meets only what lies on both its sides.
+    # An empty band intersects only rectangles that extend on both sides of it.
     document.guard(sheet, band(sheet, dimension, at, at))
     made = new_lines(count)
     like = lines[at - 1 if before and at else at]
@@ -40,7 +40,7 @@ def insert(document: Document, sheet: Sheet, dimension: str, at: int, count: int
 
 
 def _take_formats(sheet: Sheet, dimension: str, like: int, places: range) -> None:
-    """Cell formats of the neighbour, without its values and notes."""
+    """Copy the cell formats of the neighboring line, without its values and notes."""
     if dimension == ROWS:
         formats = {
             line: {"userEnteredFormat": cell["userEnteredFormat"]}
@@ -83,7 +83,7 @@ def delete(document: Document, sheet: Sheet, dimension: str, first: int, past: i
 
 
 def move(document: Document, sheet: Sheet, dimension: str, first: int, past: int, to: int) -> None:
-    """Move lines in front of what stands at `to` now; they keep their cells, properties and metadata."""
+    """Move lines in front of the line now at `to`. They keep their cells, properties and metadata."""
     lines = sheet.of(dimension)
     if past > len(lines) or to > len(lines) or past <= first:
         raise invalid(f"Cannot move {WORDS[dimension]}s [{first}, {past}) to {to} on a grid of {len(lines)}.")
@@ -98,7 +98,7 @@ def move(document: Document, sheet: Sheet, dimension: str, first: int, past: int
 
 
 def resize(document: Document, sheet: Sheet, dimension: str, count: int) -> None:
-    """As many lines as said: added at the end, or cut off there."""
+    """Add or remove lines at the end until there are `count`."""
     have = len(sheet.of(dimension))
     if count < 1:
         raise invalid(f"gridProperties.{WORDS[dimension]}Count: must be positive.")
@@ -112,7 +112,7 @@ def resize(document: Document, sheet: Sheet, dimension: str, count: int) -> None
 
 
 def ends(document: Document, span: Json) -> tuple[Sheet, str, int, int]:
-    """The sheet, dimension, start and end of a DimensionRange; an open end is that of the grid."""
+    """The sheet, dimension, start and end of a DimensionRange. An open end is the end of the grid."""
     sheet = document.sheet(span.get("sheetId", 0))
     dimension = span.get("dimension", "")
     if dimension not in WORDS:
@@ -163,7 +163,7 @@ def update_request(document: Document, request: Json) -> None:
 
 
 def fit_request(document: Document, request: Json) -> None:
-    """autoResizeDimensions: seven pixels a character, as no font is at hand."""
+    """autoResizeDimensions: seven pixels per character, because no font metrics are available."""
     sheet, dimension, first, past = ends(document, request.get("dimensions", {}))
     for index in range(first, min(past, len(sheet.of(dimension)))):
         pixels = 21

@@ -1,7 +1,7 @@
-"""Files and who may do what with them: the parts of Drive v3 that spreadsheet clients need.
+"""Files and their permissions: the parts of Drive v3 that spreadsheet clients need.
 
-https://developers.google.com/workspace/drive/api/reference/rest/v3. Service accounts have no storage of their own:
-they cannot own files."""
+https://developers.google.com/workspace/drive/api/reference/rest/v3. Service accounts have no storage
+quota, so they cannot own files."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ WHOLE_SCOPES = {ROOT + "drive", ROOT + "drive.readonly", ROOT + "spreadsheets", 
 
 @dataclass
 class File:
-    """A file. `apps` are the OAuth clients that created it or were given it in the picker (scope drive.file)."""
+    """A file. `apps` are the OAuth clients that created it or got it from the picker (scope drive.file)."""
 
     id: str
     owner: str
@@ -46,7 +46,7 @@ class File:
     version: int = 1
 
     def role(self, account: str) -> int:
-        """Index in ROLES of what the account may do; -1 for nothing."""
+        """Index in ROLES of the account's role. -1 without access."""
         domain = account.rpartition("@")[2]
         held = [
             ROLES.index(one["role"])
@@ -58,7 +58,7 @@ class File:
 
 @dataclass
 class Store:
-    """All files of all accounts."""
+    """The files of all accounts."""
 
     now: Callable[[], datetime]
     files: dict[str, File] = field(default_factory=dict)
@@ -69,7 +69,7 @@ class Store:
     def create(
         self, owner: str, name: str, mime_type: str = SPREADSHEET, *, app: str = "", given: Json | None = None
     ) -> File:
-        """A new file of a person. A spreadsheet has the tabs that `given` (a Spreadsheet) says, or one."""
+        """A new file. A spreadsheet gets the tabs of `given` (a Spreadsheet), or one tab."""
         number = "1" + secrets.token_urlsafe(32)
         now = self.now()
         permission = {
@@ -104,10 +104,10 @@ class Store:
                 _fill(document, sheet.id, block)
         return document
 
-    # --- who may what ---------------------------------------------------------------------------------------
+    # --- access ---------------------------------------------------------------------------------------------
 
     def opened(self, caller: AccessToken, number: str, *, write: bool) -> File:
-        """A spreadsheet for a caller. Raises GoogleError 404 or 403 as Sheets does."""
+        """The spreadsheet, if the caller may access it. Raises GoogleError 404 or 403 as Sheets does."""
         file = self.files.get(number)
         if file is None or file.document is None or not self.granted(caller, file):
             raise GoogleError(404)
@@ -116,11 +116,11 @@ class Store:
         return file
 
     def granted(self, caller: AccessToken, file: File) -> bool:
-        """Whether the scopes reach the file: drive.file only those of the app."""
+        """Whether the scopes of the token cover the file. drive.file covers only the files of the app."""
         return bool(WHOLE_SCOPES & set(caller.scopes)) or caller.app in file.apps
 
     def found(self, caller: AccessToken, number: str, *, least: str = "reader") -> File:
-        """A file for a caller of Drive. Raises GoogleError in Drive's form."""
+        """The file, if the caller may access it. Raises GoogleError in Drive's form."""
         file = self.files.get(number)
         if file is None or not self.granted(caller, file) or file.role(caller.account) < 0:
             raise GoogleError(404, f"File not found: {number}.", reason="notFound", location="fileId")
@@ -133,7 +133,7 @@ class Store:
         return file
 
     def commit(self, file: File, document: Document) -> None:
-        """A fork on which everything went well becomes the document."""
+        """Replace the document of the file by a fork on which all requests succeeded."""
         file.document = document
         file.name = document.properties["title"]
         file.version = document.version
@@ -141,7 +141,7 @@ class Store:
 
 
 def _fill(document: Document, sheet_id: int, block: Json) -> None:
-    """The cells of a GridData that a new spreadsheet is given."""
+    """Write the cells of a GridData to a new spreadsheet."""
     start = {"sheetId": sheet_id, "rowIndex": block.get("startRow", 0), "columnIndex": block.get("startColumn", 0)}
     cells.update_request(document, {"start": start, "rows": block.get("rowData", []), "fields": "*"})
 
@@ -151,7 +151,7 @@ def _id_of(account: str) -> str:
 
 
 def no_storage() -> GoogleError:
-    """What a service account hears that wants to own a file."""
+    """The error for a service account that would own a file."""
     return GoogleError(
         403,
         "Service Accounts do not have storage quota. Leverage shared drives "
@@ -180,7 +180,7 @@ class Drive:
         return _masked(self.json(self.store.found(caller, number), caller), query)
 
     def list(self, caller: AccessToken, query: Json) -> Json:
-        """files.list with the common terms of `q`, newest first, in pages."""
+        """files.list: newest first, in pages, filtered by the common terms of `q`."""
         test = search(query.get("q", ""))
         seen = [
             file
@@ -234,7 +234,7 @@ class Drive:
         del self.store.files[number]
 
     def export(self, caller: AccessToken, number: str, query: Json) -> tuple[str, bytes]:
-        """The first tab as CSV or TSV; other kinds are refused."""
+        """The MIME type and bytes of the first tab as CSV or TSV. Other types are refused."""
         file = self.store.found(caller, number)
         mark = {"text/csv": ",", "text/tab-separated-values": "\t"}.get(query.get("mimeType", ""))
         if mark is None or file.document is None:
@@ -267,7 +267,7 @@ class Drive:
         return made | ({"permissions": file.permissions} if role >= ROLES.index("writer") else {})
 
     def comments(self, caller: AccessToken, number: str) -> Json:
-        """None: clients look for them when they copy a file."""
+        """An empty list. Clients ask for comments when they copy a file."""
         self.store.found(caller, number)
         return {"kind": "drive#commentList", "comments": []}
 
@@ -298,7 +298,7 @@ class Drive:
         self.update_editors(file)
 
     def update_editors(self, file: File) -> None:
-        """The document knows its editors: they are who may edit what is protected without names."""
+        """Copy the accounts with write access to the document, for protected ranges that name no editors."""
         if file.document is not None:
             writers = [
                 p["emailAddress"] for p in file.permissions if p["role"] in ("writer", "owner") and "emailAddress" in p
@@ -316,7 +316,7 @@ def _time(moment: datetime) -> str:
 
 
 def _masked(answer: Json, query: Json, *, default: tuple[str, ...] = (), listed: str = "") -> Json:
-    """Drive answers few fields unless it is asked for more."""
+    """The fields of an answer that `query` asks for. Without `fields`, Drive answers few."""
     few = default or ("kind", "id", "name", "mimeType")
     if fields := query.get("fields"):
         made: Json = masks.chosen(answer, masks.parse(fields))
@@ -327,7 +327,7 @@ def _masked(answer: Json, query: Json, *, default: tuple[str, ...] = (), listed:
 
 
 def search(q: str) -> Callable[[File], bool]:
-    """The terms of files.list's `q` that clients use, joined by `and`; any other is refused."""
+    """The filter of files.list's `q`. Understands the terms that clients use, joined by `and`, and refuses others."""
     tests: list[Callable[[File], bool]] = []
     for term in re.split(r"\s+and\s+", q.strip(), flags=re.IGNORECASE) if q.strip() else []:
         tests.append(_term(term.strip("() ")))

@@ -1,4 +1,4 @@
-"""`Emulator`: the one object that tests hold."""
+"""`Emulator`: the object that tests use."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ GOOGLES_LIMITS = Limits()
 
 @dataclass(frozen=True)
 class Landing:
-    """Where a browser ends after consent: the address it was sent to, and what it was shown there."""
+    """The page where the browser ends after consent: address, status, body."""
 
     url: str
     status: int
@@ -41,13 +41,13 @@ class Landing:
 
 
 class Emulator:
-    """A Google Sheets, Drive and OAuth server on localhost. All that it holds is in memory.
+    """A Google Sheets, Drive and OAuth server on localhost. It keeps everything in memory.
 
-    `start` makes its clock stand still at that (aware) time until `clock.advance`; without it the clock runs with the
-    machine's. `quotas=None` counts no requests. `port=0` takes a free one. `published` apps have refresh tokens that
-    do not end after seven days. Google's documents do not say whether sorting takes the developer metadata of rows
-    along, nor whether the copy of a tab has that of the original: `sort_moves_metadata` and `copies_take_metadata`
-    choose, so that a test can ask whether a program stands both."""
+    `start` (a datetime with a time zone) stops its clock at that time until `clock.advance`. Without it the clock
+    follows the machine's. `quotas=None` turns quotas off. `port=0` takes a free port. If `published`, refresh tokens
+    do not expire after seven days. Google's documents do not say whether sorting moves the developer metadata of rows,
+    nor whether the copy of a tab gets the metadata of the original: `sort_moves_metadata` and `copies_take_metadata`
+    choose, so that a test can check both."""
 
     def __init__(
         self,
@@ -64,7 +64,7 @@ class Emulator:
     ) -> None:
         self.clock = Clock(start)
         self.account = account
-        """The e-mail address of the person who consents in the browser, and owns what is created for them."""
+        """The e-mail address of the person who consents in the browser and owns the created files."""
         self.client = Client(
             f"{PROJECT}-{secrets.token_hex(8)}.apps.googleusercontent.com", "GOCSPX-" + secrets.token_hex(12), PROJECT
         )
@@ -98,11 +98,11 @@ class Emulator:
     def close(self) -> None:
         self._server.stop()
 
-    # --- where it is, and with what one gets in --------------------------------------------------------------
+    # --- addresses and credentials ---------------------------------------------------------------------------
 
     @property
     def url(self) -> str:
-        """The root of all APIs, without a slash at its end."""
+        """The root of all APIs, without a trailing slash."""
         return f"http://{self._host}:{self._server.server_address[1]}"
 
     @property
@@ -123,7 +123,7 @@ class Emulator:
 
     @property
     def client_secrets(self) -> Json:
-        """The file that the console gives for a desktop app (client_secret.json)."""
+        """The content of client_secret.json, which the Cloud console offers for a desktop app."""
         return {
             "installed": {
                 "client_id": self.client.id,
@@ -137,13 +137,13 @@ class Emulator:
 
     @property
     def validated(self) -> bool:
-        """Whether bodies are held against Google's discovery documents (google-api-python-client is installed)."""
+        """Whether bodies are validated: google-api-python-client, with Google's discovery documents, is installed."""
         return self._api.contracts["sheets"].checks
 
     def authorized_user(self, scopes: Iterable[str] = (SPREADSHEETS,), *, account: str = "") -> Json:
-        """A person's consent as google-auth stores it: with a refresh token, without the walk through a browser.
+        """A person's credentials as google-auth stores them, with a refresh token. No browser is involved.
 
-        Mind that `Credentials.from_authorized_user_info` of google-auth ignores its `token_uri`; see `credentials`."""
+        Note that `Credentials.from_authorized_user_info` of google-auth ignores its `token_uri`; see `credentials`."""
         refresh = self.oauth.grant(self.client, account or self.account, scopes)
         return {
             "type": "authorized_user",
@@ -155,17 +155,20 @@ class Emulator:
         }
 
     def credentials(self, scopes: Iterable[str] = (SPREADSHEETS, ROOT + "drive"), *, account: str = "") -> Any:
-        """google-auth's credentials of a person, for any of Google's clients. Needs google-auth (extra `google`)."""
+        """A google-auth `Credentials` of a person, for any of Google's clients. Needs google-auth (extra `google`)."""
         try:
             from google.oauth2.credentials import Credentials
         except ImportError:
-            raise ImportError("credentials need google-auth: pip install 'google-auth[requests]' cryptography") from None
+            raise ImportError(
+                "credentials need google-auth: pip install 'google-auth[requests]' cryptography"
+            ) from None
 
         info = self.authorized_user(scopes, account=account)
-        return Credentials(None, **{name: value for name, value in info.items() if name != "type"})  # type: ignore[no-untyped-call]
+        del info["type"]
+        return Credentials(None, **info)  # type: ignore[no-untyped-call]
 
     def token(self, scopes: Iterable[str] = (SPREADSHEETS, FILE_SCOPE, ROOT + "drive"), *, account: str = "") -> str:
-        """An access token of a person, at once."""
+        """A new access token of a person."""
         refresh = self.oauth.grant(self.client, account or self.account, scopes)
         return self.oauth.access_of(refresh).token
 
@@ -191,10 +194,10 @@ class Emulator:
     def visit(
         self, url: str, *, approve: bool = True, scopes: Sequence[str] | None = None, follow: bool = True
     ) -> Landing:
-        """Play the browser: open a consent page, answer it, and go where it sends (to a listener on loopback).
+        """Act as the browser: open a consent page, submit it, and follow the redirect to the loopback address.
 
-        `scopes` are those that the person leaves ticked. With `follow` false the browser stays where it is: the
-        address is what a person pastes who has no listener. Raises ConnectionError where nobody listens."""
+        `scopes` are those that the person leaves checked. If `follow` is False, the redirect is returned and not
+        followed: its address is what a person without a listener pastes. Raises ConnectionError if nothing listens."""
         query = dict(parse_qsl(urlsplit(url).query, keep_blank_values=True))
         shown = _fetched(url)
         if shown.status != 200:
@@ -218,7 +221,7 @@ class Emulator:
         rows: int = 1000,
         columns: int = 26,
     ) -> str:
-        """A spreadsheet that a person made by hand; its id. `share_with` are e-mail addresses of writers."""
+        """Create a spreadsheet as a person, and return its id. `share_with` are e-mail addresses of writers."""
         grid = {"rowCount": rows, "columnCount": columns}
         given: Json = {
             "properties": {"title": title, "locale": locale, "timeZone": time_zone},
@@ -231,7 +234,7 @@ class Emulator:
         return file.id
 
     def share(self, document_id: str, account: str, role: str = "writer") -> None:
-        """Let somebody else read ("reader") or write ("writer") a file."""
+        """Give another account the role "reader" or "writer" on a file."""
         with self._api.lock:
             file = self._store.files[document_id]
             one = {"kind": "drive#permission", "id": account, "type": "user", "role": role, "emailAddress": account}
@@ -239,27 +242,27 @@ class Emulator:
             self._api.drive.update_editors(file)
 
     def pick(self, document_id: str, app: str = "") -> None:
-        """Give a file to an app, as a person does in Google's file picker: drive.file then reaches it."""
+        """Give a file to an app, as Google's file picker does: the scope drive.file then covers it."""
         self._store.files[document_id].apps.add(app or self.client.id)
 
     @property
     def document_ids(self) -> list[str]:
-        """Every spreadsheet, in the order in which they were made."""
+        """The ids of all spreadsheets, in the order of creation."""
         return [number for number, file in self._store.files.items() if file.document is not None]
 
     def document(self, document_id: str) -> Snapshot:
-        """What the spreadsheet holds now: values, formats, metadata, everything attached. It does not change."""
+        """The current content of a spreadsheet: values, formats, metadata, attached objects. It never changes."""
         with self._api.lock:
             document = self._store.files[document_id].document
-            assert document, "no spreadsheet"
+            assert document, f"{document_id} is not a spreadsheet"
             return taken(document, self.clock.now())
 
     def person(self, document_id: str, account: str = "") -> Person:
-        """Somebody at work in the spreadsheet with mouse and keyboard; its owner unless said."""
+        """A person who edits the spreadsheet in the browser. The default is its owner."""
         file = self._store.files[document_id]
         return Person(self._api, file, account or file.owner)
 
-    # --- what came, and what is to go wrong ------------------------------------------------------------------
+    # --- requests and faults ---------------------------------------------------------------------------------
 
     @property
     def requests(self) -> list[Seen]:
@@ -267,7 +270,7 @@ class Emulator:
         return list(self._api.log)
 
     def calls(self) -> Mapping[str, int]:
-        """How many requests each method had, by its id in the discovery documents."""
+        """The number of requests by method id, as in the discovery documents."""
         counts: dict[str, int] = {}
         for seen in self.requests:
             counts[seen.method] = counts.get(seen.method, 0) + bool(seen.method)
@@ -279,7 +282,7 @@ class Emulator:
 
     @property
     def mistakes(self) -> list[Exception]:
-        """Errors of the emulator itself: an empty list, unless it is wrong."""
+        """Exceptions inside the emulator. Not empty means that the emulator has a bug."""
         return list(self._server.mistakes)
 
     def fault(self, answer: int | None = None, **rule: Any) -> Fault:
@@ -288,7 +291,7 @@ class Emulator:
 
 
 def _fetched(url: str, form: Mapping[str, str] | None = None) -> Landing:
-    """One request as a browser makes it; a redirect is reported, not followed."""
+    """Send one request as a browser does. A redirect is returned, not followed."""
     parts = urlsplit(url)
     connection = HTTPConnection(parts.hostname or "", parts.port or 80, timeout=30)
     try:

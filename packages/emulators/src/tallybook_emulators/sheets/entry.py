@@ -1,7 +1,7 @@
-"""What a typed text becomes in a cell: number, date, percentage, truth, formula or text.
+"""Parses the text typed into a cell: number, date, percentage, boolean, formula or text.
 
-ValueInputOption at https://developers.google.com/workspace/sheets/api/reference/rest/v4/ValueInputOption; the rules
-of USER_ENTERED are those of the page itself, by the spreadsheet's locale."""
+ValueInputOption at https://developers.google.com/workspace/sheets/api/reference/rest/v4/ValueInputOption; USER_ENTERED
+follows the rules of the spreadsheet page in the spreadsheet's locale."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ TIME = re.compile(r"^(\d{1,2}):(\d{2})(?::(\d{2}(?:\.\d+)?))?\s*(am|pm)?$", re.I
 DURATION_LIMIT = 24
 
 Entered = tuple[dict[str, Any] | None, dict[str, str] | None]
-"""An ExtendedValue (None clears the cell), and the number format that comes with it."""
+"""An ExtendedValue (None clears the cell) and the number format that the text implies."""
 
 
 def serial(moment: date | datetime) -> float:
@@ -32,11 +32,11 @@ def serial(moment: date | datetime) -> float:
 
 
 def raw(value: Any) -> Entered:
-    """A value of a ValueRange stored as it is (RAW)."""
+    """The cell value for an item of a ValueRange, unparsed (RAW)."""
     if isinstance(value, bool):
         return {"boolValue": value}, None
     if isinstance(value, int | float):
-        # Doubles are all there is: integers beyond 2^53 lose their last digits, as at Google.
+        # Numbers are doubles: integers beyond 2^53 lose their last digits, as at Google.
         return {"numberValue": float(value) if abs(value) > 2**53 else value}, None
     if value == "":
         return None, None
@@ -50,7 +50,7 @@ def checked(text: str) -> str:
 
 
 def typed(value: Any, of: Locale, today: date, *, as_text: bool = False) -> Entered:
-    """A value as if a person had typed it (USER_ENTERED). `as_text`: into a cell whose format is text."""
+    """The cell value for a text that a person types (USER_ENTERED). `as_text`: the format of the cell is text."""
     if not isinstance(value, str) or value == "":
         return raw(value)
     text = checked(value)
@@ -94,7 +94,7 @@ def _placed(text: str, mark: str, kind: str) -> bool:
 
 
 def plain_number(text: str, of: Locale) -> float | None:
-    """A number with the locale's marks; None for anything else."""
+    """The number of a text with the locale's separators. None for any other text."""
     decimal, thousands = re.escape(of.decimal), re.escape(of.thousands)
     whole = rf"(?:\d{{1,3}}(?:{thousands}\d{{3}})+|\d+)"
     if not re.fullmatch(rf"[+-]?(?:{whole}(?:{decimal}\d*)?|{decimal}\d+)(?:[eE][+-]?\d+)?", text):
@@ -123,7 +123,7 @@ def _moment(text: str, of: Locale, today: date) -> Entered | None:
 
 
 def _clock(text: str) -> float | None:
-    """A time of day as a fraction of it."""
+    """A time of day as a fraction of a day."""
     match = TIME.match(text)
     if not match:
         return None
@@ -138,7 +138,7 @@ def _clock(text: str) -> float | None:
 
 
 def _day(text: str, of: Locale, today: date) -> tuple[date, str] | None:
-    """A date, and the pattern that shows it the way it was typed."""
+    """A date, and the pattern that formats it as it was typed."""
     if match := re.fullmatch(r"(\d{4})([-/.])(\d{1,2})\2(\d{1,2})", text):
         mark = match[2]
         return _dated(int(match[1]), int(match[3]), int(match[4]), f"yyyy{mark}mm{mark}dd")

@@ -1,4 +1,4 @@
-"""Refusals in the form that Google's servers give them.
+"""Error answers in the form of Google's servers.
 
 Two forms: that of google.rpc.Status for Sheets (https://cloud.google.com/apis/design/errors), and the older one of
 Drive with a list of `errors` (https://developers.google.com/workspace/drive/api/guides/handle-errors)."""
@@ -29,7 +29,7 @@ MESSAGES = {
 
 
 class GoogleError(Exception):
-    """A request that is answered with an error body. Nothing of it has been applied."""
+    """A request that is answered with an error. It changed nothing."""
 
     def __init__(
         self,
@@ -52,7 +52,7 @@ class GoogleError(Exception):
         self.headers = dict(headers or {})
 
     def body(self) -> dict[str, Any]:
-        """The error body as Sheets writes it, or as Drive does where the error has a `reason`."""
+        """The error body in the form of Sheets. With a `reason`, in the form of Drive."""
         if self.reason:
             one = {"message": self.message, "domain": self.domain, "reason": self.reason}
             one |= {"location": self.location, "locationType": "parameter"} if self.location else {}
@@ -64,7 +64,7 @@ class GoogleError(Exception):
 
 
 class OAuthError(Exception):
-    """A refusal of the token server, RFC 6749 section 5.2: `{"error", "error_description"}`."""
+    """An error of the OAuth server, RFC 6749 section 5.2: `{"error", "error_description"}`."""
 
     def __init__(self, error: str, description: str = "", *, code: int = 400) -> None:
         super().__init__(f"{error}: {description}")
@@ -77,12 +77,12 @@ class OAuthError(Exception):
 
 
 def invalid(message: str) -> GoogleError:
-    """400 INVALID_ARGUMENT with a message that names what was wrong."""
+    """400 INVALID_ARGUMENT with this message."""
     return GoogleError(400, message)
 
 
 def bad_field(field: str, description: str) -> GoogleError:
-    """400 for a body that is not of the documented form, with the field in its details."""
+    """400 for a body without the documented form, with the field in its details."""
     violation = {"description": description} | ({"field": field} if field else {})
     return GoogleError(
         400,

@@ -1,4 +1,4 @@
-"""Trouble on demand: which requests are refused, delayed, cut off, and when."""
+"""Faults to provoke: which requests are refused, delayed or cut off, and when."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from tallybook_emulators.sheets.oauth import unauthenticated
 
 @dataclass(frozen=True)
 class Seen:
-    """A request as the emulator saw it. `status` is that of its answer, 0 where there was none."""
+    """A recorded request. `status` is that of its answer, or 0 if the connection was closed without one."""
 
     verb: str
     path: str
     body: bytes
     headers: Mapping[str, str]
     at: float
-    """By the emulator's clock, in seconds since 1970."""
+    """Seconds since 1970 by the emulator's clock."""
     method: str = ""
-    """As in the discovery document, such as `sheets.spreadsheets.batchUpdate`; empty for the token server."""
+    """Id in the discovery document, such as `sheets.spreadsheets.batchUpdate`. Empty for the OAuth server."""
     status: int = 0
     fault: bool = False
     """Whether a fault decided the answer."""
@@ -30,13 +30,13 @@ class Seen:
 
 @dataclass
 class Fault:
-    """A rule: what happens to the requests that it meets.
+    """A rule: what happens to the requests that it matches.
 
-    `answer` is the status answered instead of the true one; `after` applies the request first, so that its outcome
-    is hidden. `cut` closes the connection without an answer, `reset` with a TCP reset. `delay` seconds pass (real
-    ones) before the answer. A rule meets requests whose path (with its query) matches `path`, whose verb is `verb`
-    and for which `when` is true; the first that it acts on is the `nth` of them, and it acts `times` times, for ever
-    if None. `reason` makes it an error in Drive's form, such as storageQuotaExceeded."""
+    `answer` is the status that replaces the real answer. With `after` the request is applied first, and the answer
+    hides it. `cut` closes the connection without an answer, `reset` closes it with a TCP reset. `delay` is in real
+    seconds. A rule matches requests in whose path (with its query) the regular expression `path` is found, whose verb
+    is `verb` and for which `when` returns True. It acts on the `nth` match and those after it, `times` times in all,
+    without limit if None. `reason` gives the error Drive's form, such as storageQuotaExceeded."""
 
     answer: int | None = None
     after: bool = False
@@ -52,10 +52,10 @@ class Fault:
     reason: str = ""
     headers: Mapping[str, str] = field(default_factory=dict)
     met: int = 0
-    """How many requests it has met so far."""
+    """Number of requests matched so far."""
     acted: int = 0
 
-    def meets(self, seen: Seen) -> bool:
+    def matches(self, seen: Seen) -> bool:
         return (
             (not self.verb or self.verb == seen.verb)
             and re.search(self.path, seen.path) is not None
@@ -63,7 +63,7 @@ class Fault:
         )
 
     def error(self) -> GoogleError:
-        """What is answered."""
+        """The error to answer."""
         code = self.answer or 503
         if code == 401:
             error = unauthenticated("Request had invalid authentication credentials.", "")
@@ -75,7 +75,7 @@ class Fault:
 
 
 class Faults:
-    """The rules in force, in the order in which they were given."""
+    """The active rules, in the order in which they were added."""
 
     def __init__(self) -> None:
         self.rules: list[Fault] = []
@@ -91,11 +91,11 @@ class Faults:
             self.rules.clear()
 
     def due(self, seen: Seen) -> Fault | None:
-        """The first rule that acts on this request. Every rule that it meets counts it."""
+        """The first rule that acts on this request. Every rule that matches it counts it."""
         found = None
         with self._lock:
             for rule in self.rules:
-                if not rule.meets(seen):
+                if not rule.matches(seen):
                     continue
                 rule.met += 1
                 open_ended = rule.times is None or rule.acted < rule.times

@@ -1,7 +1,7 @@
-"""A small formula engine: references, operators and the common functions. Others show #NAME?.
+"""A small formula engine: references, operators and common functions. Other functions give #NAME?.
 
-Formulas are parsed into trees of tuples whose first item says what they are. Values are numbers, texts, truths, None
-for an empty cell, and `CellError` for an error; a range is a list of rows. Circular references are #REF!, as in Sheets.
+A formula is parsed into a tree of tuples whose first item is the node type. Values are numbers, texts, booleans, None
+for an empty cell, and `CellError`. A range is a list of rows. Circular references are #REF!, as in Sheets.
 Function list: https://support.google.com/docs/table/25273"""
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ Tree = tuple[Any, ...]
 WORDS = (
     r"\s*(?:(?P<text>\"(?:[^\"]|\"\")*\")"
     r"|(?P<call>[A-Za-z_][A-Za-z0-9_.]*)\("
-    r"|(?P<ref>(?:'(?:[^']|'')+'!|[^\W\d]\w*!)?(?:\$?[A-Za-z]{1,3}\$?[1-9][0-9]*(?::\$?[A-Za-z]{1,3}(?:\$?[1-9][0-9]*)?)?"
+    r"|(?P<ref>(?:'(?:[^']|'')+'!|[^\W\d]\w*!)?"
+    r"(?:\$?[A-Za-z]{1,3}\$?[1-9][0-9]*(?::\$?[A-Za-z]{1,3}(?:\$?[1-9][0-9]*)?)?"
     r"|\$?[A-Za-z]{1,3}:\$?[A-Za-z]{1,3}|\$?[1-9][0-9]*:\$?[1-9][0-9]*)(?![\w(!]))"
     r"|(?P<number>(?:\d+(?:MARK\d+)?|MARK\d+)(?:[eE][+-]?\d+)?)"
     r"|(?P<error>#(?:REF!|N/A|DIV/0!|VALUE!|NAME\?|NUM!))"
@@ -30,7 +31,7 @@ WORDS = (
     r"|(?P<mark><>|<=|>=|[-+*/^&=<>%(),;{}]))"
 )
 TOKENS = re.compile(WORDS.replace("MARK", "[.]"))
-"""The words of a formula where the point is the decimal mark."""
+"""The tokens of a formula in a locale whose decimal separator is a point."""
 COMMA_TOKENS = re.compile(WORDS.replace("MARK", ","))
 ERRORS = {
     "#NULL!": "NULL_VALUE",
@@ -53,12 +54,12 @@ class CellError:
 
     @property
     def kind(self) -> str:
-        """Its name in ErrorType."""
+        """The name of the error in ErrorType."""
         return ERRORS[self.text]
 
 
 class FormulaError(Exception):
-    """Ends the evaluation of a formula with an error value."""
+    """Aborts the evaluation of a formula with an error value."""
 
     def __init__(self, text: str, message: str = "") -> None:
         super().__init__(text)
@@ -169,7 +170,7 @@ class Parser:
 
 @lru_cache(maxsize=10_000)
 def parsed(text: str, locale_name: str) -> Tree:
-    """The tree of a formula without its `=`; an error of parsing is a tree too."""
+    """The tree of a formula, given without its `=`. A parse error is a tree too."""
     try:
         return Parser(text, locale(locale_name)).whole()
     except FormulaError as failed:
@@ -181,7 +182,7 @@ def parsed(text: str, locale_name: str) -> Tree:
 
 @dataclass(frozen=True)
 class CellContext:
-    """The cell whose formula is evaluated, and the time that NOW() and TODAY() tell."""
+    """The cell whose formula is evaluated, and the time of NOW() and TODAY()."""
 
     document: Document
     sheet: Sheet
@@ -191,7 +192,7 @@ class CellContext:
 
 
 def value_at(place: CellContext) -> Any:
-    """What a cell holds, its formula evaluated."""
+    """The evaluated value of a cell."""
     entered = place.sheet.cell(place.row, place.column).get("userEnteredValue")
     if not entered:
         return None
@@ -286,7 +287,7 @@ def cells(text: str, place: CellContext) -> Any:
 
 
 def grid(sheet: Sheet, rect: Rect, place: CellContext) -> list[list[Any]]:
-    """The values of a range by row. Rows behind the last value are left out: none of the functions sees them."""
+    """The values of a range by row, up to the last row with a value. No function sees the rows after it."""
     last = min(rect.r1, max(rect.r0 + 1, sheet.last_row()))
     made: list[list[Any]] = [[None] * rect.width for _ in range(rect.r0, last)]
     for row, column, _ in sheet.filled(Rect(rect.r0, last, rect.c0, rect.c1)):
@@ -295,7 +296,7 @@ def grid(sheet: Sheet, rect: Rect, place: CellContext) -> list[list[Any]]:
 
 
 def single(value: Any) -> Any:
-    """One value; the first of a range. An error ends the evaluation."""
+    """A single value, or the first value of a range. Raises FormulaError for an error value."""
     while isinstance(value, list):
         value = value[0] if value else None
     if isinstance(value, CellError):
@@ -304,7 +305,7 @@ def single(value: Any) -> Any:
 
 
 def flat(value: Any) -> Iterator[Any]:
-    """The values of a range one after another; errors end the evaluation."""
+    """The values of a range in one sequence. Raises FormulaError for an error value."""
     if isinstance(value, list):
         for row in value:
             yield from flat(row)
@@ -338,7 +339,7 @@ def text_of(value: Any) -> str:
 
 
 def order(value: Any) -> tuple[int, Any]:
-    """Sheets' order: numbers, texts without regard to case, truths."""
+    """The sort key of a value in Sheets' order: numbers, texts (case-insensitive), booleans."""
     if value is None:
         return (0, 0)
     if isinstance(value, bool):

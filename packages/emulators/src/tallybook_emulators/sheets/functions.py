@@ -1,4 +1,4 @@
-"""The functions that formulas may call."""
+"""The functions of formulas."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from tallybook_emulators.sheets.formulas import (
 
 
 def numbers(given: tuple[Any, ...]) -> Iterator[float]:
-    """Numbers among the arguments: in ranges all else is skipped, an argument by itself is made a number."""
+    """The numbers in the arguments. Other values are skipped in ranges; a scalar argument is converted to a number."""
     for one in given:
         if isinstance(one, list):
             yield from (v for v in flat(one) if isinstance(v, int | float) and not isinstance(v, bool))
@@ -48,13 +48,13 @@ def _median(*given: Any) -> float:
 
 
 def _round(value: Any, places: Any = 0) -> float:
-    """Half away from zero."""
+    """ROUND: halves are rounded away from zero."""
     number, scale = numeric(value), 10 ** numeric(places)
     return math.copysign(math.floor(abs(number) * scale + 0.5) / scale, number)
 
 
 def _matches(criterion: Any) -> Callable[[Any], bool]:
-    """The test that COUNTIF and SUMIF make of `">5"`, `"<>x"`, `3`."""
+    """The predicate of a COUNTIF or SUMIF criterion: `">5"`, `"<>x"`, `3`."""
     text = text_of(criterion)
     for mark in ("<>", "<=", ">=", "<", ">", "="):
         if text.startswith(mark):
@@ -86,7 +86,7 @@ def _countif(area: Any, criterion: Any) -> int:
 
 
 def _vlookup(key: Any, area: Any, index: Any, _sorted: Any = True) -> Any:
-    """The exact match only, also where the last argument would admit a near one."""
+    """VLOOKUP by exact match, even if the last argument allows an approximate one."""
     for row in area:
         if row[0] is not None and order(row[0]) == order(single(key)):
             return row[int(numeric(index)) - 1]
@@ -94,7 +94,7 @@ def _vlookup(key: Any, area: Any, index: Any, _sorted: Any = True) -> Any:
 
 
 def _date(year: Any, month: Any, day: Any) -> float:
-    """Months and days beyond their end run on; years below 1900 count from there, as in Sheets."""
+    """DATE: months and days out of range carry over, and years below 1900 are added to 1900, as in Sheets."""
     number = int(numeric(year))
     months = (number + 1900 if 0 <= number < 1900 else number) * 12 + int(numeric(month)) - 1
     found = serial(date(months // 12, months % 12 + 1, 1)) + int(numeric(day)) - 1
@@ -104,7 +104,7 @@ def _date(year: Any, month: Any, day: Any) -> float:
 
 
 def _months_on(value: Any, months: Any) -> date:
-    """The first day of the month that is so many months after a day's."""
+    """The first day of the month `months` after the month of a day."""
     start = _day_of(value)
     count = start.year * 12 + start.month - 1 + int(numeric(months))
     return date(count // 12, count % 12 + 1, 1)
@@ -115,7 +115,7 @@ def _month_end(value: Any, months: Any) -> float:
 
 
 def _same_day(value: Any, months: Any) -> float:
-    """The same day of another month, or that month's last day."""
+    """EDATE: the same day of another month, or the last day of that month."""
     return min(serial(_months_on(value, months)) + _day_of(value).day - 1, _month_end(value, months))
 
 
@@ -208,4 +208,4 @@ LAZY: dict[str, Callable[[list[Tree], CellContext], Any]] = {
     "TODAY": lambda _, place: serial(place.now.date()),
     "NOW": lambda _, place: serial(place.now),
 }
-"""Functions that look at their arguments before they are evaluated."""
+"""Functions that receive their arguments unevaluated."""

@@ -13,7 +13,7 @@ from tallybook_emulators.sheets.model import Document, Json
 
 
 def whole_span(document: Document, span: Json) -> Json:
-    """A DimensionRange with all of its fields, on the grid."""
+    """A DimensionRange with all fields set. Raises GoogleError 400 if it is not on the grid."""
     sheet, dimension, start, end = ends(document, span)
     if not 0 <= start < end <= len(sheet.of(dimension)):
         raise invalid(f"range: [{start}, {end}) is not on the grid.")
@@ -25,7 +25,7 @@ def _groups(document: Document, span: Json) -> list[Json]:
 
 
 def _add_group(document: Document, request: Json) -> Json:
-    """The first group of a tab puts the toggle of its groups after them, unless a request has set that before."""
+    """addDimensionGroup. The first group of a tab sets `GroupControlAfter`, unless a request has set it before."""
     span = whole_span(document, request.get("range", {}))
     groups = _groups(document, span)
     grid = document.sheet(span["sheetId"]).properties["gridProperties"]

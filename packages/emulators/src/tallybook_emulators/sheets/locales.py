@@ -1,4 +1,4 @@
-"""What a spreadsheet's locale decides: how numbers and dates are typed and shown, and what parts arguments."""
+"""Locales of spreadsheets: the format of numbers and dates, and the separator of function arguments."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ GERMAN = (
     "Dezember",
 )
 WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
-WOCHENTAGE = ("Montag", "Dienstag", "Mittwoch", "Donnerstag", "Freitag", "Samstag", "Sonntag")
+GERMAN_WEEKDAYS = ("Montag", "Dienstag", "Mittwoch", "Donnerstag", "Freitag", "Samstag", "Sonntag")
 
 
 @dataclass(frozen=True)
 class Locale:
-    """One locale. `order` is that of day, month and year in dates with `date_marks`; ISO dates are read in all."""
+    """One locale. `order` is that of day, month and year in dates with `date_marks`. All locales parse ISO dates."""
 
     decimal: str = "."
     thousands: str = ","
@@ -55,7 +55,7 @@ class Locale:
 
     @property
     def argument_mark(self) -> str:
-        """What parts the arguments of a function: `;` where the comma is a decimal point."""
+        """The separator of function arguments: `;` if the comma is the decimal separator."""
         return ";" if self.decimal == "," else ","
 
 
@@ -68,7 +68,7 @@ LOCALES = {
         order="dmy",
         date_marks="./-",
         months=GERMAN,
-        weekdays=WOCHENTAGE,
+        weekdays=GERMAN_WEEKDAYS,
         true="WAHR",
         false="FALSCH",
         currency="€",
@@ -80,7 +80,7 @@ LOCALES = {
 
 
 def locale(name: str) -> Locale:
-    """The locale of that name; of a language that is not known here, American English."""
+    """The locale of that name. American English for an unknown language."""
     if name in LOCALES:
         return LOCALES[name]
     return next(

@@ -1,4 +1,4 @@
-"""Field masks: which fields of an answer are wanted, and which fields of an object a request changes.
+"""Field masks: the fields of an answer that a client wants, or the fields of an object that a request changes.
 
 https://developers.google.com/workspace/sheets/api/guides/field-masks"""
 
@@ -12,11 +12,11 @@ from tallybook_emulators.sheets.colors import replaced
 from tallybook_emulators.sheets.errors import GoogleError, invalid
 
 Tree = dict[str, "Tree"]
-"""Names with what is wanted below them; an empty tree wants all of it."""
+"""Field names with the masks of their fields. An empty mask selects everything."""
 
 
 def parse(mask: str) -> Tree:
-    """`a.b,c(d,e/f)` as a tree. Refuses a mask that is not well formed."""
+    """The tree of a mask such as `a.b,c(d,e/f)`. Raises GoogleError 400 for a malformed one."""
     tokens = re.findall(r"[A-Za-z0-9_*]+|[(),./]", mask)
     if "".join(tokens) != re.sub(r"\s", "", mask) or not tokens:
         raise invalid("Request contains an invalid argument.")
@@ -66,7 +66,7 @@ def _camel(name: str) -> str:
 
 
 def chosen(value: Any, tree: Tree) -> Any:
-    """The wanted part of an answer."""
+    """The part of an answer that the mask selects."""
     if not tree or "*" in tree:
         return value
     if isinstance(value, list):
@@ -77,7 +77,7 @@ def chosen(value: Any, tree: Tree) -> Any:
 
 
 def wants(tree: Tree | None, *path: str) -> bool:
-    """Whether the mask asks for the field at `path`."""
+    """Whether the mask selects the field at `path`."""
     for name in path:
         if not tree:
             return tree is not None
@@ -90,7 +90,7 @@ def wants(tree: Tree | None, *path: str) -> bool:
 
 
 def update(target: Mapping[str, Any], given: Mapping[str, Any], tree: Tree) -> dict[str, Any]:
-    """`target` with the fields of the mask taken from `given`; one that is not given there is cleared."""
+    """`target` with the fields of the mask replaced by those of `given`. A field missing in `given` is cleared."""
     made = replaced(dict(target), given if "*" in tree else tree)
     if "*" in tree:
         return {**made, **given}
@@ -108,7 +108,7 @@ def update(target: Mapping[str, Any], given: Mapping[str, Any], tree: Tree) -> d
 
 
 def required(mask: str | None) -> Tree:
-    """The mask of a request that changes something; there must be one."""
+    """The mask of a request that changes an object. Raises GoogleError 400 without one."""
     if not mask:
         raise GoogleError(400, "At least one field must be listed in 'fields'. (Use '*' to indicate all fields.)")
     return parse(mask)

@@ -1,4 +1,4 @@
-"""Developer metadata: looked up, made, changed and deleted.
+"""Developer metadata: look up, create, change and delete.
 
 https://developers.google.com/workspace/sheets/api/guides/metadata"""
 
@@ -13,12 +13,12 @@ from tallybook_emulators.sheets.errors import GoogleError, invalid
 from tallybook_emulators.sheets.model import COLUMNS, ROWS, Document, Json, Metadata, Sheet
 
 TYPES = {ROWS: "ROW", COLUMNS: "COLUMN"}
-CHARACTERS = 30_000
-"""Of the keys and values of one sheet with its rows and columns, and again of the spreadsheet itself (the guide)."""
+MAX_CHARACTERS = 30_000
+"""Maximum size of all keys and values of a sheet with its rows and columns, and of the spreadsheet itself."""
 
 
 def type_of(one: Metadata) -> str:
-    """Its DeveloperMetadataLocationType."""
+    """The DeveloperMetadataLocationType of metadata."""
     if one.dimension:
         return TYPES[one.dimension]
     return "SPREADSHEET" if one.sheet_id is None else "SHEET"
@@ -42,7 +42,7 @@ def as_json(one: Metadata, document: Document) -> Json:
 
 
 def place_of(one: Metadata, document: Document) -> tuple[Sheet, Span] | None:
-    """The cells that metadata stands for; none where it belongs to the spreadsheet."""
+    """The sheet and span of the metadata's location. None for metadata of the spreadsheet."""
     if one.sheet_id is None:
         return None
     sheet = document.sheet(one.sheet_id)
@@ -53,7 +53,7 @@ def place_of(one: Metadata, document: Document) -> tuple[Sheet, Span] | None:
 
 
 def looked_up(document: Document, lookup: Json) -> list[Metadata]:
-    """What a DeveloperMetadataLookup selects: all that meets every field of it."""
+    """The metadata that match every field of a DeveloperMetadataLookup."""
     strategy = lookup.get("locationMatchingStrategy", "")
     wanted = lookup.get("metadataLocation")
     if strategy and not wanted:
@@ -100,9 +100,9 @@ def _indices(span: Json) -> range:
 
 
 def filtered(document: Document, filters: Iterable[Json]) -> list[tuple[Metadata, list[Json]]]:
-    """The metadata that any of the DataFilters matches, each with those filters, by id.
+    """The metadata that any DataFilter matches, each with the filters that match, by id.
 
-    A filter by range matches the metadata of the lines and the sheet that it intersects."""
+    A filter by range matches metadata of the lines and the sheet that the range intersects."""
     found: dict[int, list[Json]] = {}
     for data_filter in filters:
         for one in _of_filter(document, data_filter):
@@ -150,15 +150,15 @@ def create(document: Document, request: Json) -> Json:
 
 
 def check_room(document: Document, sheet_id: int | None) -> None:
-    """Refuse more metadata than a sheet, or the spreadsheet itself, may have."""
+    """Raises GoogleError 400 if a sheet, or the spreadsheet itself, has too much metadata."""
     held = [one for one in document.metadata.values() if one.sheet_id == sheet_id]
-    if sum(len(one.key) + len(one.value or "") for one in held) > CHARACTERS:
+    if sum(len(one.key) + len(one.value or "") for one in held) > MAX_CHARACTERS:
         where = "spreadsheet" if sheet_id is None else "sheet"
-        raise invalid(f"developerMetadata: the {where} would have more than {CHARACTERS} characters of metadata.")
+        raise invalid(f"developerMetadata: the {where} would have more than {MAX_CHARACTERS} characters of metadata.")
 
 
 def located(one: Metadata, where: Json | None, document: Document) -> Metadata:
-    """Metadata at a location that a request says."""
+    """The metadata moved to the location of a request."""
     where = {k: v for k, v in (where or {}).items() if k != "locationType"}
     if len(where) != 1:
         raise invalid("developerMetadata.location: exactly one of spreadsheet, sheetId or dimensionRange must be set.")
@@ -225,6 +225,6 @@ def search(document: Document, body: Json) -> Json:
 
 
 def remove_lines(document: Document, lines: set[int]) -> None:
-    """Metadata of lines that were deleted goes with them."""
+    """Delete the metadata of deleted lines."""
     for number in [n for n, one in document.metadata.items() if one.line in lines]:
         del document.metadata[number]

@@ -1,9 +1,9 @@
-"""A spreadsheet in memory: tabs, lines (rows and columns), cells, and what is attached to them.
+"""A spreadsheet in memory: tabs, lines (rows and columns), cells and attached objects.
 
-A line has an id of its own that it keeps while it moves, and cells are kept by the ids of their two lines: moving a
-column moves nothing but its id, and metadata attached to a line follows it. Cells are never changed in place, so
-that a document can be forked cheaply: every request that writes works on a fork, which becomes the document only
-when all of it went well."""
+Each line has an id that it keeps when it moves, and cells are keyed by the ids of their two lines. Moving a column
+therefore moves only its id, and metadata attached to a line follows it. Cells are never changed in place, so forking
+a document is cheap. Every request that writes works on a fork, which replaces the document only if the whole request
+succeeds."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ _lines = itertools.count(1)
 
 @dataclass(frozen=True)
 class Metadata:
-    """One developer metadata; `line` is the id of the row or column that it is attached to."""
+    """One developer metadata entry. `line` is the id of the row or column to which it is attached."""
 
     id: int
     key: str
@@ -56,14 +56,14 @@ class Metadata:
 
 @dataclass
 class Sheet:
-    """A tab. `rows` and `columns` are the ids of its lines in their order."""
+    """A tab. `rows` and `columns` are the ids of its lines, in order."""
 
     properties: Json
     rows: list[int]
     columns: list[int]
     cells: dict[int, dict[int, Cell]] = field(default_factory=dict)
     lines: dict[int, Json] = field(default_factory=dict)
-    """DimensionProperties of the lines that have any."""
+    """DimensionProperties by line id, for the lines that have any."""
     objects: dict[str, list[Json]] = field(default_factory=lambda: {name: [] for name in LISTS})
     basic_filter: Json | None = None
     _own: set[int] = field(default_factory=set)
@@ -90,7 +90,7 @@ class Sheet:
         return self.cells.get(self.rows[row], {}).get(self.columns[column], {})
 
     def put(self, row: int, column: int, cell: Cell) -> None:
-        """Replace a cell; an empty one is dropped."""
+        """Replace a cell. An empty cell is removed."""
         line = self.rows[row]
         if line not in self._own:
             self.cells[line] = dict(self.cells.get(line, {}))
@@ -101,7 +101,7 @@ class Sheet:
             self.cells[line].pop(self.columns[column], None)
 
     def filled(self, rect: Rect, what: str | None = "userEnteredValue") -> Iterator[tuple[int, int, Cell]]:
-        """Cells of `rect` that have `what`, with row and column, by row; with None every cell that has anything."""
+        """Row, column and cell of the cells in `rect` that have the field `what` (None: any field), by row."""
         columns = list(enumerate(self.columns[rect.c0 : rect.c1], rect.c0))
         for row in range(rect.r0, min(rect.r1, len(self.rows))):
             kept = self.cells.get(self.rows[row])
@@ -124,7 +124,7 @@ class Sheet:
         return 0
 
     def clip(self, span: Span) -> Rect:
-        """The part of a span that lies on the grid."""
+        """The part of a span that is on the grid."""
         rows, columns = len(self.rows), len(self.columns)
         return Rect(
             max(0, span.r0),
@@ -134,7 +134,7 @@ class Sheet:
         )
 
     def full(self, span: Span) -> Rect:
-        """The span with its open ends closed at the grid's; refused where it goes beyond the grid."""
+        """The span with open ends set to the end of the grid. Raises GoogleError 400 if it extends beyond the grid."""
         rect = Rect(
             span.r0,
             len(self.rows) if span.r1 is None else span.r1,
@@ -160,7 +160,7 @@ class Sheet:
         self.of(dimension).extend(new_lines(by))
 
     def drop(self, dimension: str, lines: set[int]) -> None:
-        """Forget the cells and properties of lines that are gone."""
+        """Remove the cells and properties of deleted lines."""
         for line in lines:
             self.lines.pop(line, None)
             if dimension == ROWS:
@@ -188,7 +188,7 @@ class Sheet:
 
 @dataclass
 class Document:
-    """A spreadsheet. `actor` is the e-mail address of whoever writes now, `owner` that of whom nothing is kept."""
+    """A spreadsheet. `actor` is the account that writes now. `owner` is the account that may edit everything."""
 
     id: str
     owner: str
@@ -204,10 +204,10 @@ class Document:
     cell_limit: int = CELL_LIMIT
     version: int = 1
     memo: dict[Any, Any] = field(default_factory=dict)
-    """Values of formulas, dropped with every change."""
+    """Cached values of formulas, cleared by every change."""
 
     def fork(self, actor: str, now: datetime) -> Document:
-        """A copy for `actor` to write on at `now`; this document stays as it is."""
+        """A copy on which `actor` writes at `now`. This document does not change."""
         return replace(
             self,
             actor=actor,
@@ -239,23 +239,26 @@ class Document:
             sheet.properties["index"] = index
 
     def range_of(self, grid_range: Mapping[str, Any]) -> tuple[Sheet, Rect]:
-        """A GridRange on its sheet; refused where it goes beyond the grid."""
+        """The sheet and rectangle of a GridRange. Raises GoogleError 400 if it extends beyond the grid."""
         sheet = self.sheet(grid_range.get("sheetId", 0))
         return sheet, sheet.full(span_of(grid_range))
 
     def check_size(self) -> None:
-        """Refuse what would be too large (https://developers.google.com/workspace/sheets/api/limits)."""
+        """Raises GoogleError 400 if the document is too large.
+
+        https://developers.google.com/workspace/sheets/api/limits"""
         if any(len(sheet.columns) > COLUMN_LIMIT for sheet in self.sheets):
             raise invalid(
                 f"This action would increase the number of columns above the limit of {COLUMN_LIMIT} columns."
             )
         if sum(len(sheet.rows) * len(sheet.columns) for sheet in self.sheets) > self.cell_limit:
             raise invalid(
-                f"This action would increase the number of cells in the workbook above the limit of {self.cell_limit} cells."
+                "This action would increase the number of cells in the workbook above the limit of "
+                f"{self.cell_limit} cells."
             )
 
     def guard(self, sheet: Sheet, rect: Rect) -> None:
-        """Refuse a change of cells that others have protected against the actor."""
+        """Raises GoogleError 400 if the actor may not edit a protected range that `rect` touches."""
         for protected in sheet.objects["protectedRanges"]:
             if protected.get("warningOnly") or self.may_edit(protected):
                 continue
@@ -268,7 +271,7 @@ class Document:
                 )
 
     def protected_range(self, protected: Json) -> Json:
-        """The GridRange of a protection, also where a named range stands for it."""
+        """The GridRange of a protected range, which may refer to a named range."""
         for named in self.named_ranges:
             if named["namedRangeId"] == protected.get("namedRangeId"):
                 return dict(named["range"])

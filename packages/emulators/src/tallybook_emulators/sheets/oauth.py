@@ -1,4 +1,4 @@
-"""The OAuth 2 server: consent, tokens, their end.
+"""The OAuth 2 server: consent, tokens, expiry and revocation.
 
 https://developers.google.com/identity/protocols/oauth2/native-app and …/oauth2/service-account."""
 
@@ -21,7 +21,7 @@ from tallybook_emulators.sheets.errors import GoogleError, OAuthError
 Json = dict[str, Any]
 TOKEN_SECONDS = 3600
 CODE_SECONDS = 600
-TESTING_SECONDS = 7 * 86400
+TESTING_REFRESH_SECONDS = 7 * 86400
 JWT_GRANT = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 OOB = "urn:ietf:wg:oauth:2.0:oob"
 
@@ -37,7 +37,7 @@ class Client:
 
 @dataclass(frozen=True)
 class AuthorizationCode:
-    """What a person has agreed to, waiting to be exchanged."""
+    """An authorization code: the consent of a person, not yet exchanged for tokens."""
 
     client: Client
     redirect_uri: str
@@ -50,7 +50,7 @@ class AuthorizationCode:
 
 @dataclass
 class RefreshToken:
-    """A refresh token; `expires` is None for an app that is published."""
+    """A refresh token. `expires` is None for the tokens of a published app."""
 
     token: str
     client: Client
@@ -62,7 +62,7 @@ class RefreshToken:
 
 @dataclass(frozen=True)
 class AccessToken:
-    """An access token: who calls, on behalf of which app, with which scopes."""
+    """An access token: the account, the app that acts for it, and the scopes."""
 
     token: str
     account: str
@@ -76,7 +76,7 @@ class AccessToken:
 
 @dataclass
 class OAuth:
-    """All that the token server knows. `published` apps have refresh tokens that do not end after seven days."""
+    """The state of the OAuth server. If `published`, refresh tokens do not expire after seven days."""
 
     clock: Clock
     url: Callable[[], str]
@@ -89,8 +89,8 @@ class OAuth:
 
     # --- consent --------------------------------------------------------------------------------------------
 
-    def asked(self, query: Mapping[str, str]) -> Client:
-        """The client of an authorization request. Refuses the request as Google's page does."""
+    def checked_client(self, query: Mapping[str, str]) -> Client:
+        """The client of an authorization request. Raises OAuthError as Google's consent page does."""
         client = self.clients.get(query.get("client_id", ""))
         if client is None:
             raise OAuthError("invalid_client", "The OAuth client was not found.", code=401)
@@ -108,25 +108,25 @@ class OAuth:
         return client
 
     def page(self, query: Mapping[str, str]) -> str:
-        """The consent page: a form with two buttons, and what was asked for as hidden fields."""
-        self.asked(query)
+        """The consent page: a form with two buttons, and the query as hidden fields."""
+        self.checked_client(query)
         hidden = "\n".join(
             f'<input type="hidden" name="{html.escape(name)}" value="{html.escape(value)}">'
             for name, value in query.items()
         )
         scopes = "\n".join(f"<li>{html.escape(scope)}</li>" for scope in query["scope"].split())
         return (
-            "<!doctype html><title>Consent</title>\n<h1>Tallybook's emulator of Google asks</h1>\n"
+            "<!doctype html><title>Consent</title>\n<h1>Emulator of Google: an app asks for access</h1>\n"
             f'<ul>\n{scopes}\n</ul>\n<form method="post" action="/o/oauth2/v2/auth">\n{hidden}\n'
             '<button name="decision" value="approve">Allow</button>\n'
             '<button name="decision" value="refuse">Cancel</button>\n</form>\n'
         )
 
-    def decided(
+    def redirect_after_consent(
         self, query: Mapping[str, str], *, approve: bool, account: str, scopes: Sequence[str] | None = None
     ) -> str:
-        """Where the browser is sent: the redirect URI with a code, or with `error=access_denied`."""
-        client = self.asked(query)
+        """The address to which the browser is redirected: it carries a code, or `error=access_denied`."""
+        client = self.checked_client(query)
         answer = {"state": query["state"]} if query.get("state") else {}
         if not approve:
             return _with(query["redirect_uri"], {"error": "access_denied"} | answer)
@@ -146,7 +146,7 @@ class OAuth:
     # --- tokens ---------------------------------------------------------------------------------------------
 
     def token(self, form: Mapping[str, str]) -> Json:
-        """The token endpoint."""
+        """The answer of the token endpoint."""
         match form.get("grant_type"):
             case "authorization_code":
                 return self._exchange(form)
@@ -194,8 +194,8 @@ class OAuth:
         return answer
 
     def grant(self, client: Client, account: str, scopes: Iterable[str]) -> RefreshToken:
-        """A new refresh token, as after consent."""
-        ends = None if self.published else self.clock.timestamp() + TESTING_SECONDS
+        """Issue a refresh token, as after consent."""
+        ends = None if self.published else self.clock.timestamp() + TESTING_REFRESH_SECONDS
         refresh = RefreshToken("1//0" + secrets.token_urlsafe(40), client, account, tuple(scopes), ends)
         self.refreshes[refresh.token] = refresh
         return refresh
@@ -205,7 +205,7 @@ class OAuth:
         return self._issue(AccessToken("", refresh.account, client.id, client.project, refresh.scopes, 0, refresh))
 
     def service_access(self, email: str, scopes: Iterable[str]) -> AccessToken:
-        """A new access token of a service account."""
+        """Issue an access token for a service account."""
         service = self.services[email]
         return self._issue(
             AccessToken("", email, service.client_id, service.project, tuple(scopes), 0, is_service=True)
@@ -240,7 +240,7 @@ class OAuth:
         return not refresh.revoked and (refresh.expires is None or refresh.expires > self.clock.timestamp())
 
     def _assertion(self, assertion: str) -> Json:
-        """The access token of a service account that proves itself by a signed assertion."""
+        """The access token of a service account, given an assertion that it signed."""
         account, claims = verified_claims(
             assertion,
             self.services,
@@ -254,10 +254,10 @@ class OAuth:
         del answer["scope"]
         return answer
 
-    # --- their end, and what is known of them ---------------------------------------------------------------
+    # --- revocation, introspection, callers -----------------------------------------------------------------
 
     def revoke(self, token: str) -> None:
-        """End a token, and with it every token of the same consent."""
+        """Revoke a token and every token of the same consent."""
         access = self.accesses.get(token)
         refresh = self.refreshes.get(token) or (access.refresh if access else None)
         if (access is None and refresh is None) or (refresh is not None and refresh.revoked):
@@ -269,7 +269,7 @@ class OAuth:
                 del self.accesses[other.token]
 
     def info(self, token: str) -> Json:
-        """The tokeninfo endpoint."""
+        """The answer of the tokeninfo endpoint."""
         access = self.accesses.get(token)
         if access is None or access.expires <= self.clock.timestamp():
             raise OAuthError("invalid_token", "Invalid Value")
@@ -285,7 +285,7 @@ class OAuth:
         }
 
     def caller(self, header: str, query_token: str = "") -> AccessToken:
-        """Who calls an API. Raises GoogleError 401 as Google does."""
+        """The access token of a request to an API. Raises GoogleError 401 as Google does."""
         if not header and not query_token:
             raise unauthenticated("Request is missing required authentication credential.", "CREDENTIALS_MISSING")
         kind, _, token = header.partition(" ")
@@ -329,7 +329,7 @@ def _with(redirect: str, answer: Mapping[str, str]) -> str:
 
 
 def challenge_of(verifier: str, method: str) -> str:
-    """RFC 7636, section 4.2."""
+    """The code challenge of a verifier, RFC 7636 section 4.2."""
     if method != "S256":
         return verifier
     return base64.urlsafe_b64encode(hashlib.sha256(verifier.encode("ascii", "replace")).digest()).rstrip(b"=").decode()

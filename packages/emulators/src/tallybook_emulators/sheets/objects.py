@@ -1,6 +1,6 @@
-"""Things on a tab that are not cells: filters, protection, names, merges, rules, charts, bands, tables.
+"""Objects on a tab: filters, protected and named ranges, merges, conditional formats, charts, banding, tables.
 
-They are kept as their JSON. https://developers.google.com/workspace/sheets/api/reference/rest/v4/spreadsheets/request"""
+They are stored as JSON. https://developers.google.com/workspace/sheets/api/reference/rest/v4/spreadsheets/request"""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ Handler = Callable[[Document, Json], Json | None]
 
 @dataclass(frozen=True)
 class ObjectKind:
-    """One kind of object: the list that it is kept in, its id, and where a request and a reply have it."""
+    """A kind of object: its list in a Sheet, its id field, and its field in requests and replies."""
 
     name: str
-    """In requests and replies: `protectedRange`."""
+    """Field in requests and replies, such as `protectedRange`."""
     kept: str
-    """In a Sheet: `protectedRanges`."""
+    """Field in a Sheet, such as `protectedRanges`."""
     key: str
-    """Its id: `protectedRangeId`."""
+    """Field of its id, such as `protectedRangeId`."""
     text_id: bool = False
     ranged: bool = True
 
@@ -88,14 +88,14 @@ def _add(kind: ObjectKind, prepare: Callable[[Document, Json], None] | None = No
             prepare(document, one)
         sheet.objects[kind.kept].append(one)
         reply = shown(document, kind, one)
-        # Google's reply shows the editors as the request names them; reading shows who may edit.
+        # Google's reply repeats the editors of the request. Reads return the accounts that may edit.
         return {kind.name: reply | ({"editors": given["editors"]} if kind is PROTECTED and "editors" in given else {})}
 
     return handler
 
 
 def shown(document: Document, kind: ObjectKind, one: Json) -> Json:
-    """The object as this actor reads it: who may edit a protection is known only to those who may."""
+    """The object as the actor reads it. Only accounts that may edit a protected range see its editors."""
     if kind is not PROTECTED:
         return one
     allowed = bool(one.get("warningOnly")) or document.may_edit(one)
@@ -132,7 +132,7 @@ def _delete(kind: ObjectKind, key: str = "") -> Handler:
 
 
 def _protect(document: Document, one: Json) -> None:
-    """Who protects without naming editors lets all who may edit the document edit; the owner always may."""
+    """Set the editors. Without named editors all editors of the document may edit. The owner always may."""
     one.pop("requestingUserCanEdit", None)
     named = one.get("editors", {}).get("users")
     users = [document.actor, *named] if named is not None else [document.actor, *document.editors]

@@ -1,4 +1,4 @@
-"""Requests that move what cells hold: sort, copy, cut, find and replace, insert and delete of ranges.
+"""Requests that move the content of cells: sort, copy, cut, find and replace, insert and delete ranges.
 
 https://developers.google.com/workspace/sheets/api/reference/rest/v4/spreadsheets/request"""
 
@@ -35,10 +35,10 @@ PASTES = {
 
 
 def sort(document: Document, sheet: Sheet, rect: Rect, specs: list[Json]) -> None:
-    """Sort the rows of a range by the values of columns; empty cells come last, equal rows keep their order.
+    """Sort the rows of a range by the values of columns. Empty cells come last, equal rows keep their order.
 
-    The cells move, formats and notes with them. Rows themselves stay where they are, and so do their heights and
-    developer metadata, unless the document is told otherwise (`sort_moves_metadata`)."""
+    Cells move with their formats and notes. The rows themselves do not move, nor do their heights and developer
+    metadata (with `sort_moves_metadata`, the metadata does)."""
     document.guard(sheet, rect)
     for spec in specs:
         if not rect.c0 <= spec.get("dimensionIndex", 0) < rect.c1:
@@ -84,7 +84,7 @@ def sort_request(document: Document, request: Json) -> None:
 
 
 def copy_request(document: Document, request: Json) -> None:
-    """copyPaste: the source repeated as often as it fits into the destination, at least once."""
+    """copyPaste: copy the source as often as it fits into the destination, at least once."""
     source, area = document.range_of(request.get("source", {}))
     if not (area.height and area.width):
         raise invalid("source: the range is empty.")
@@ -120,7 +120,7 @@ def _fits(sheet: Sheet, rect: Rect) -> None:
 
 
 def _pasted(sheet: Sheet, row: int, column: int, kind: str, view: View) -> Cell:
-    """The parts of a cell that are pasted; PASTE_VALUES pastes what a formula gives."""
+    """The parts of a cell to paste. PASTE_VALUES pastes the value of a formula."""
     cell = {name: value for name, value in sheet.cell(row, column).items() if name in PASTES[kind]}
     value = view.value(sheet, row, column)
     if kind == "PASTE_VALUES" and "formulaValue" in cell.get("userEnteredValue", {}) and value is not None:
@@ -138,7 +138,7 @@ def _paste(sheet: Sheet, row: int, column: int, cell: Cell, names: tuple[str, ..
 
 
 def cut_request(document: Document, request: Json) -> None:
-    """cutPaste: the source's cells moved to the destination as they are; what refers to them is left as it is."""
+    """cutPaste: move the cells to the destination unchanged. References to them are not adjusted."""
     source, area = document.range_of(request.get("source", {}))
     start = request.get("destination", {})
     target = document.sheet(start.get("sheetId", 0))
@@ -162,7 +162,7 @@ def cut_request(document: Document, request: Json) -> None:
 
 
 def find_request(document: Document, request: Json) -> Json:
-    """findReplace. A regular expression is Python's, which agrees with Java's on all that is common."""
+    """findReplace. Regular expressions are Python's, which agree with Java's in the common cases."""
     if not request.get("find"):
         raise invalid("find: must not be empty.")
     pattern = request["find"] if request.get("searchByRegex") else re.escape(request["find"])
@@ -228,7 +228,7 @@ def _replaced(
 
 
 def _shifted_cells(document: Document, request: Json, *, insert: bool) -> None:
-    """insertRange and deleteRange: cells beside the range give way, or close the gap. The grid keeps its size."""
+    """insertRange and deleteRange: shift the cells after the range. The grid keeps its size."""
     sheet, rect = document.range_of(request.get("range", {}))
     by_rows = request.get("shiftDimension") == ROWS
     if not by_rows and request.get("shiftDimension") != COLUMNS:

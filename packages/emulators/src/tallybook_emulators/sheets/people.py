@@ -1,4 +1,4 @@
-"""What people do in a spreadsheet while programs write to it. No request is counted for it."""
+"""Edits by people in the browser. They do not count as requests."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tallybook_emulators.sheets.values import Values
 
 
 class Person:
-    """Somebody with the spreadsheet open. Rows and columns are named as the page names them: 1, "A"."""
+    """A person who has the spreadsheet open. Rows and columns have the names of the page: 1, "A"."""
 
     def __init__(self, api: Api, file: File, account: str) -> None:
         self._api, self._file, self.account = api, file, account
@@ -29,13 +29,13 @@ class Person:
             return done
 
     def request(self, kind: str, **fields: Any) -> Any:
-        """Do what a request of batchUpdate does, such as addChart. Raises GoogleError where it is refused."""
+        """Apply a request of batchUpdate, such as addChart. Raises GoogleError if it is refused."""
         return self._do(lambda document: batch.run(document, {"requests": [{kind: fields}]}))[0].get(kind)
 
     def _id(self, tab: str) -> int:
         assert self._file.document
         sheet = self._file.document.titled(tab)
-        assert sheet, f"there is no tab {tab!r}"
+        assert sheet, f"no tab {tab!r}"
         return sheet.id
 
     def _range(self, text: str) -> Json:
@@ -53,7 +53,7 @@ class Person:
     # --- tabs and the document --------------------------------------------------------------------------------
 
     def add_tab(self, title: str) -> int:
-        """A new tab; its id."""
+        """Add a tab, and return its id."""
         number: int = self.request("addSheet", properties={"title": title})["properties"]["sheetId"]
         return number
 
@@ -68,7 +68,7 @@ class Person:
         self._set_property("title", title)
 
     def change_locale(self, locale: str) -> None:
-        """Of the whole spreadsheet, such as "de_DE"."""
+        """Set the locale of the spreadsheet, such as "de_DE"."""
         self._set_property("locale", locale)
 
     def change_time_zone(self, time_zone: str) -> None:
@@ -114,11 +114,11 @@ class Person:
     # --- cells ------------------------------------------------------------------------------------------------
 
     def type(self, cell: str, value: Any) -> None:
-        """Type something into a cell (`Daily!B2`): text, number, date or formula, as the locale has it."""
+        """Type a text into a cell (`Daily!B2`). It is parsed as number, date or formula by the locale."""
         self.type_rows(cell, [[value]])
 
     def rename_header(self, cell: str, text: str) -> None:
-        """The same as `type`; says what is meant."""
+        """Type a new header into a cell. The same as `type`."""
         self.type(cell, text)
 
     def type_rows(self, start: str, rows: Sequence[Sequence[Any]]) -> None:
@@ -133,19 +133,19 @@ class Person:
         self.request("repeatCell", range=self._range(cell), cell={"note": text}, fields="note")
 
     def format(self, area: str, **cell_format: Any) -> None:
-        """Give a range parts of a CellFormat: `format("Daily!A2:A", numberFormat={…})`."""
+        """Set fields of the CellFormat of a range: `format("Daily!A2:A", numberFormat={…})`."""
         names = ",".join(f"userEnteredFormat.{name}" for name in cell_format)
         self.request("repeatCell", range=self._range(area), cell={"userEnteredFormat": cell_format}, fields=names)
 
     def check_boxes(self, area: str) -> None:
-        """Make the cells check boxes; they hold FALSE from then on."""
+        """Turn the cells into check boxes, with the value FALSE."""
         rule = {"condition": {"type": "BOOLEAN"}}
         self.request("setDataValidation", range=self._range(area), rule=rule)
 
-    # --- what stands around the cells ---------------------------------------------------------------------------
+    # --- objects on a tab ---------------------------------------------------------------------------------------
 
     def protect(self, area: str, *, editors: Sequence[str] = (), warning_only: bool = False) -> int:
-        """Protect a range against everybody but the owner and `editors`; its id."""
+        """Protect a range against everybody except the owner and `editors`, and return its id."""
         one: Json = {"range": self._range(area), "editors": {"users": list(editors)}}
         if warning_only:
             one = {"range": self._range(area), "warningOnly": True}
@@ -156,18 +156,18 @@ class Person:
         self.request("deleteProtectedRange", protectedRangeId=protected_range_id)
 
     def filter(self, area: str, sort_by: str = "") -> None:
-        """Set the tab's filter; with `sort_by` sorted by that column."""
+        """Set the filter of the tab. With `sort_by`, sort by that column."""
         specs = [{"dimensionIndex": column_number(sort_by), "sortOrder": "ASCENDING"}] if sort_by else []
         self.request("setBasicFilter", filter={"range": self._range(area)} | ({"sortSpecs": specs} if specs else {}))
 
     def name(self, area: str, name: str) -> str:
-        """Name a range; its id."""
+        """Name a range, and return its id."""
         given = {"name": name, "range": self._range(area)}
         made: str = self.request("addNamedRange", namedRange=given)["namedRange"]["namedRangeId"]
         return made
 
     def chart(self, title: str, domain: str, series: str, kind: str = "LINE") -> int:
-        """A chart over two ranges of one column each; its id."""
+        """Add a chart over two ranges of one column each, and return its id."""
         sources = [{"sourceRange": {"sources": [self._range(area)]}} for area in (domain, series)]
         basic = {"chartType": kind, "domains": [{"domain": sources[0]}], "series": [{"series": sources[1]}]}
         anchor = {"sheetId": self._range(domain)["sheetId"], "rowIndex": 1, "columnIndex": 6}
@@ -179,7 +179,7 @@ class Person:
         return made
 
     def color_when(self, area: str, greater_than: float) -> None:
-        """A conditional format: cells above a number turn red."""
+        """Add a conditional format: cells above a number turn red."""
         condition = {"type": "NUMBER_GREATER", "values": [{"userEnteredValue": str(greater_than)}]}
         rule = {"condition": condition, "format": {"backgroundColor": {"red": 1}}}
         self.request("addConditionalFormatRule", rule={"ranges": [self._range(area)], "booleanRule": rule}, index=0)

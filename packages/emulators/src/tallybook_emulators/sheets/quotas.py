@@ -1,4 +1,4 @@
-"""Requests per minute, counted by the emulator's clock.
+"""Quotas: requests per minute by the emulator's clock.
 
 https://developers.google.com/workspace/sheets/api/limits"""
 
@@ -16,7 +16,7 @@ SERVICE = "sheets.googleapis.com"
 
 @dataclass(frozen=True)
 class Limits:
-    """Requests a minute."""
+    """Maximum requests per minute, of each kind (reads, writes)."""
 
     per_project: int = 300
     per_user: int = 60
@@ -24,14 +24,14 @@ class Limits:
 
 @dataclass
 class Quotas:
-    """How many requests of each kind there were in which minute, by project and by person in it."""
+    """Counts the requests of each kind per minute, by project and by account."""
 
     clock: Clock
     limits: Limits | None = field(default_factory=Limits)
     used: Counter[tuple[int, str, str, str]] = field(default_factory=Counter)
 
     def take(self, kind: str, project: str, user: str) -> None:
-        """Count a request. Raises GoogleError 429 where a limit is reached; refused requests do not count."""
+        """Count a request. Raises GoogleError 429 if a limit is reached. Refused requests do not count."""
         if self.limits is None:
             return
         minute = int(self.clock.timestamp() // 60)
@@ -45,7 +45,7 @@ class Quotas:
 
 
 def exceeded(kind: str, project: str, limit: int, *, user: bool) -> GoogleError:
-    """429 RESOURCE_EXHAUSTED, its details naming the metric and the limit."""
+    """429 RESOURCE_EXHAUSTED with the metric and the limit in its details."""
     per = "per minute per user" if user else "per minute"
     name = f"{kind}RequestsPerMinutePer{'User' if user else 'Project'}"
     return GoogleError(

@@ -1,4 +1,4 @@
-"""Which cells a text or a DataFilter means."""
+"""Resolves A1 ranges and DataFilters to cells."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from tallybook_emulators.sheets.model import Document, Json, Sheet
 
 
 def locate(document: Document, text: str) -> tuple[Sheet, Span]:
-    """The sheet and span of an A1 range, a tab's title or a named range. Refuses what is none of them.
+    """The sheet and span of an A1 range, a tab title or a named range. Raises GoogleError 400 for any other text.
 
-    A named range can have its own tab before it: `Sheet1!Totals`."""
+    A named range can be prefixed by its own tab: `Sheet1!Totals`."""
     title, rest = split(text)
     if title is not None:
         sheet = document.titled(title)
@@ -43,7 +43,7 @@ def _named(document: Document, text: str) -> tuple[Sheet, Span] | None:
 
 
 def readable(document: Document, text: str) -> tuple[Sheet, Rect]:
-    """The part on the grid; refused where the range begins beyond it."""
+    """The part of a range on the grid. Raises GoogleError 400 if the range begins beyond the grid."""
     sheet, span = locate(document, text)
     return sheet, on_grid(sheet, span)
 

@@ -1,4 +1,4 @@
-"""The socket: HTTP/1.1 on localhost, one thread a connection."""
+"""The HTTP/1.1 server on localhost, with one thread per connection."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from tallybook_emulators.sheets.api import Answer, Api, in_json
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Reads a request whole, and writes its answer in one piece."""
+    """Reads a whole request, and sends its answer in one write."""
 
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
     server: Server
 
     def log_message(self, *_: Any) -> None:
-        """Quiet: `Emulator.requests` has them all."""
+        """Log nothing. `Emulator.requests` has all requests."""
 
     def answer(self) -> None:
         body = self._body()
         headers = {name.lower(): value for name, value in self.headers.items()}
         try:
             answer = self.server.api.handle(self.command, self.path, headers, body)
-        except Exception as error:  # noqa: BLE001  # the client hears of a mistake of the emulator; tests see it
+        except Exception as error:  # noqa: BLE001  # the client gets a 500, tests read `Emulator.mistakes`
             self.server.mistakes.append(error)
             answer = in_json(
                 500, {"error": {"code": 500, "message": f"the emulator is wrong: {error!r}", "status": "INTERNAL"}}
@@ -37,7 +37,7 @@ class Handler(BaseHTTPRequestHandler):
         else:
             self._send(answer)
 
-    do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = answer  # noqa: N815  # the names that http.server calls
+    do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = answer  # noqa: N815  # http.server calls these names
 
     def _body(self) -> bytes:
         if "chunked" not in self.headers.get("Transfer-Encoding", ""):
@@ -65,7 +65,7 @@ class Handler(BaseHTTPRequestHandler):
         self.close_connection = True
         with contextlib.suppress(OSError):
             if reset:
-                # Zero seconds of linger: closing throws away what is unsent and sends RST.
+                # Linger of zero seconds: closing discards unsent bytes and sends RST.
                 self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             else:
                 self.connection.shutdown(socket.SHUT_RDWR)
@@ -73,7 +73,7 @@ class Handler(BaseHTTPRequestHandler):
 
 
 class Server(ThreadingHTTPServer):
-    """A server that ends without waiting for idle connections."""
+    """A server that stops without waiting for idle connections."""
 
     daemon_threads = True
     block_on_close = False
@@ -85,7 +85,7 @@ class Server(ThreadingHTTPServer):
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
-        # 20 ms: how long a stop waits at most.
+        # 20 ms: the longest time that a stop waits.
         self._thread = threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
         self._thread.start()
 
@@ -96,4 +96,4 @@ class Server(ThreadingHTTPServer):
             self._thread.join()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that went away is nothing to tell of."""
+        """Ignore clients that disconnected."""

@@ -1,4 +1,4 @@
-"""The methods of Sheets v4, by their ids in the discovery document.
+"""The methods of Sheets v4, by id in the discovery document.
 
 https://developers.google.com/workspace/sheets/api/reference/rest"""
 
@@ -23,7 +23,7 @@ from tallybook_emulators.sheets.view import View
 
 @dataclass(frozen=True)
 class Call:
-    """One request to a method: what stands in its path, its query and its body."""
+    """A request to a method: caller, path parameters, query and body."""
 
     caller: AccessToken
     path: dict[str, str]
@@ -32,7 +32,7 @@ class Call:
 
 
 class Sheets:
-    """The Sheets API over a store of files."""
+    """The Sheets API on a store of files."""
 
     def __init__(self, store: Store) -> None:
         self.store = store
@@ -44,7 +44,7 @@ class Sheets:
     # --- the spreadsheet ------------------------------------------------------------------------------------
 
     def create(self, call: Call) -> Json:
-        """A service account is refused: it cannot own files."""
+        """Create a spreadsheet. Service accounts are refused, because they cannot own files."""
         if call.caller.is_service:
             raise GoogleError(403)
         title = call.body.get("properties", {}).get("title", "Untitled spreadsheet")
@@ -144,7 +144,7 @@ class Sheets:
         return Values(self._read(call), self.now)
 
     def _write(self, call: Call, change: Callable[[Document], None]) -> None:
-        """Change a fork; it becomes the document when all went well."""
+        """Apply a change to a fork, which replaces the document if the change succeeds."""
         file = self.store.opened(call.caller, call.path["spreadsheetId"], write=True)
         assert file.document
         fork = file.document.fork(call.caller.account, self.now)
@@ -166,7 +166,7 @@ def spreadsheet(
     areas: Iterable[tuple[Sheet, Rect]] = (),
     only: bool = False,
 ) -> Json:
-    """A Spreadsheet. With `areas` only the tabs that they lie on, and of these only those cells."""
+    """A Spreadsheet. With `areas`, only the tabs and cells in these areas."""
     areas = list(areas)
     view = View(document, now)
     made: Json = {

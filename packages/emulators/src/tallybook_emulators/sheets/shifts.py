@@ -1,4 +1,4 @@
-"""What becomes of ranges and formulas when rows or columns are inserted, deleted or moved."""
+"""Adjusts ranges and formulas when rows or columns are inserted, deleted or moved."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ GONE = object()
 
 @dataclass(frozen=True)
 class LineChange:
-    """`span` says where a stretch [start, end) of lines of one dimension of one sheet is afterwards, or None."""
+    """An insertion, deletion or move of lines. `span` maps a range [start, end) to its new place (None: deleted)."""
 
     sheet: Sheet
     dimension: str
@@ -43,7 +43,7 @@ def deleted(first: int, past: int) -> Callable[[int, int | None], Ends | None]:
 
 
 def moved(first: int, past: int, to: int) -> Callable[[int, int | None], Ends | None]:
-    """`to` is the place before anything was moved, as in MoveDimensionRequest."""
+    """The move of lines to `to`, an index before the move, as in MoveDimensionRequest."""
     count = past - first
     landed = to if to <= first else to - count
 
@@ -59,7 +59,7 @@ def moved(first: int, past: int, to: int) -> Callable[[int, int | None], Ends | 
 
 
 def apply(document: Document, change: LineChange) -> None:
-    """Adjust everything in the document that names lines of the changed sheet."""
+    """Adjust everything in the document that refers to lines of the changed sheet."""
     for sheet in document.sheets:
         for name, kept in sheet.objects.items():
             sheet.objects[name] = _objects(kept, change)
@@ -75,7 +75,7 @@ def _objects(kept: list[Json], change: LineChange) -> list[Json]:
 
 
 def shifted(value: Any, change: LineChange) -> Any:
-    """JSON with its GridRanges, DimensionRanges and GridCoordinates adjusted; GONE where its range is deleted."""
+    """JSON with its GridRanges, DimensionRanges and GridCoordinates adjusted. GONE if its range is deleted."""
     if isinstance(value, list):
         made = [item for one in value if (item := shifted(one, change)) is not GONE]
         return made if made or not value else GONE
@@ -125,7 +125,7 @@ def _dimension_range(value: Json, change: LineChange) -> Any:
 
 
 def _columns_of(specs: list[Json], name: str, change: LineChange) -> Any:
-    """The filters and sort orders of a filter, each for a column of the sheet."""
+    """The adjusted filters or sort orders of a filter. Each refers to a column of the sheet."""
     made = []
     for spec in specs:
         ends = change.span(spec.get(name, 0), spec.get(name, 0) + 1)
@@ -163,7 +163,7 @@ def _formulas(document: Document, sheet: Sheet, change: LineChange) -> None:
 
 
 def each_formula(sheet: Sheet, changed: Callable[[str, int, int], str]) -> None:
-    """Replace the formulas of a sheet by what `changed` makes of them."""
+    """Replace each formula of a sheet by the result of `changed`."""
     for row, column, cell in list(sheet.filled(sheet.whole)):
         formula = cell["userEnteredValue"].get("formulaValue")
         if formula and (new := changed(formula, row, column)) != formula:
@@ -171,7 +171,7 @@ def each_formula(sheet: Sheet, changed: Callable[[str, int, int], str]) -> None:
 
 
 def rewritten(formula: str, changed: Callable[[str], str]) -> str:
-    """The formula with `changed` done to each of its references."""
+    """The formula with `changed` applied to each reference."""
     out, at = ["="], 1
     while at < len(formula):
         found = TOKENS.match(formula, at)
@@ -187,7 +187,7 @@ def rewritten(formula: str, changed: Callable[[str], str]) -> str:
 
 
 def referred(text: str, span: Span) -> str:
-    """The reference `text` made to mean `span`, its tab and its `$` kept."""
+    """The reference `text` changed to `span`. Its tab and its `$` marks stay."""
     title, rest = split(text)
     prefix = "" if title is None else f"{quoted(title)}!"
     first, colon, last = (rest or "").partition(":")
@@ -206,7 +206,7 @@ def _corner(text: str, row: int, column: int) -> str:
 
 
 def copied(formula: str, down: int, right: int) -> str:
-    """The formula as it is pasted elsewhere: references without `$` move along."""
+    """The formula after a copy by an offset: references without `$` are shifted."""
 
     def changed(text: str) -> str:
         title, rest = split(text)
@@ -232,7 +232,7 @@ def _moved(text: str, down: int, right: int) -> str | None:
 
 
 def renamed(document: Document, old: str, new: str) -> None:
-    """Formulas that name a tab by its title follow the new one."""
+    """Replace the title of a renamed tab in all formulas."""
 
     def changed(text: str) -> str:
         title, rest = split(text)

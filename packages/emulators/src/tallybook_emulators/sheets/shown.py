@@ -1,4 +1,4 @@
-"""How a value is shown: number formats by the spreadsheet's locale.
+"""Formats values for display: number formats in the spreadsheet's locale.
 
 https://developers.google.com/workspace/sheets/api/guides/formats"""
 
@@ -19,7 +19,7 @@ Value = bool | float | str | None
 
 
 def shown(value: Value, number_format: Mapping[str, str] | None, of: Locale) -> str:
-    """The text of a cell. `value` is what it holds; an error is its own text."""
+    """The displayed text of a value."""
     if value is None:
         return ""
     if isinstance(value, bool):
@@ -48,7 +48,7 @@ def _default(kind: str, of: Locale) -> str:
 
 
 def general(value: float, of: Locale) -> str:
-    """A number without a format: at most ten significant digits behind the point, exponents beyond 10^15."""
+    """A number without a format: about ten significant digits, and an exponent beyond 10^15."""
     if value == int(value) and abs(value) < 1e15:
         return str(int(value))
     if abs(value) >= 1e15 or abs(value) < 1e-9:
@@ -109,7 +109,7 @@ def _digits(value: float, pattern: str, of: Locale) -> str:
 
 
 def moment(value: float, pattern: str, of: Locale) -> str:
-    """A serial number in a pattern such as `yyyy-mm-dd hh:mm:ss`; `m` is minutes beside hours or seconds."""
+    """A serial number in a pattern such as `yyyy-mm-dd hh:mm:ss`. Next to hours or seconds, `m` means minutes."""
     try:
         at = datetime(1899, 12, 30) + timedelta(seconds=round(value * 86400))
     except OverflowError:  # before the year 1 or after 9999

@@ -1,4 +1,4 @@
-"""A spreadsheet as tests read it."""
+"""The content of a spreadsheet, for tests."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tallybook_emulators.sheets.view import View
 
 @dataclass(frozen=True, eq=False)
 class Tab:
-    """One tab. Rows and columns count from 0. Cells are read when they are asked for, as they were then."""
+    """A tab at the time of the snapshot. Rows and columns count from 0."""
 
     id: int
     title: str
@@ -31,42 +31,42 @@ class Tab:
 
     @cached_property
     def values(self) -> list[list[Any]]:
-        """What the cells hold, formulas evaluated, dates as serial numbers; without trailing empty rows and cells."""
+        """The values: formulas evaluated, dates as serial numbers. Trailing empty rows and cells are left out."""
         return self._read("UNFORMATTED_VALUE")
 
     @cached_property
     def shown(self) -> list[list[str]]:
-        """What the cells show."""
+        """The displayed texts."""
         return self._read("FORMATTED_VALUE")
 
     @cached_property
     def entered(self) -> list[list[Any]]:
-        """What was entered: formulas as their text."""
+        """The entered content: formulas as text."""
         return self._read("FORMULA")
 
     def _read(self, option: str) -> list[list[Any]]:
         return self._view.values(self._sheet, Rect(0, self.rows, 0, self.columns), option=option, dates="SERIAL_NUMBER")
 
     def cell(self, name: str) -> Json:
-        """A cell's CellData by its A1 name; empty where there is nothing."""
+        """The CellData of a cell, such as "B2". Empty for an empty cell."""
         span = parse(name)
-        assert span is not None, f"{name!r} is no cell"
+        assert span is not None, f"{name!r} is not a cell"
         return copy.deepcopy(self._view.cell_data(self._sheet, span.r0, span.c0))
 
     def value(self, name: str) -> Any:
-        """What the cell of that A1 name holds, evaluated."""
+        """The evaluated value of a cell, such as "B2"."""
         span = parse(name)
-        assert span is not None, f"{name!r} is no cell"
+        assert span is not None, f"{name!r} is not a cell"
         return self._view.rendered(self._sheet, span.r0, span.c0, "UNFORMATTED_VALUE", "SERIAL_NUMBER")
 
     def number_format(self, name: str) -> Mapping[str, str]:
-        """The cell's own number format; empty for none."""
+        """The number format set on a cell. Empty without one."""
         return dict(self.cell(name).get("userEnteredFormat", {}).get("numberFormat", {}))
 
 
 @dataclass(frozen=True, eq=False)
 class Snapshot:
-    """A spreadsheet at one moment."""
+    """The content of a spreadsheet at one moment."""
 
     id: str
     title: str
@@ -75,7 +75,7 @@ class Snapshot:
     version: int
     tabs: list[Tab]
     metadata: list[Json]
-    """Every DeveloperMetadata with its place, by id."""
+    """All DeveloperMetadata with their locations, ordered by id."""
     named_ranges: list[Json]
 
     def tab(self, title: str) -> Tab:
@@ -86,7 +86,7 @@ class Snapshot:
 
 
 def taken(document: Document, now: datetime) -> Snapshot:
-    """A snapshot of a document; the document's own later forks do not reach it."""
+    """A snapshot of a document. Later changes of the document do not affect it."""
     frozen = document.fork(document.owner, now)
     view = View(frozen, now)
     return Snapshot(

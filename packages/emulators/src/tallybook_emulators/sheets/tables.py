@@ -1,7 +1,7 @@
-"""The table that values.append writes below.
+"""Finds the table below which values.append writes.
 
-A table is a block of cells with values that no empty row or column parts, taken as its bounding rectangle. The last
-one that the range meets counts: the lowest, and of those the one furthest to the right.
+A table is the bounding rectangle of a block of cells with values that no empty row or column divides. If the range
+intersects several tables, the last one counts: the lowest, and of those the one furthest to the right.
 https://developers.google.com/workspace/sheets/api/guides/values#append_values has the cases."""
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from tallybook_emulators.sheets.model import ROWS, Document, Sheet
 
 
 def table_in(sheet: Sheet, area: Rect) -> Rect | None:
-    """The last table that meets `area`; None where there is no value in it."""
+    """The last table that intersects `area`. None if `area` has no values."""
     for row in range(min(area.r1, sheet.last_row()) - 1, area.r0 - 1, -1):
         for column in range(area.c1 - 1, area.c0 - 1, -1):
             if sheet.has(row, column):
@@ -21,7 +21,7 @@ def table_in(sheet: Sheet, area: Rect) -> Rect | None:
 
 
 def block(sheet: Sheet, row: int, column: int) -> Rect:
-    """The rectangle around a cell that grows as long as a cell beside it, corners included, has a value."""
+    """The table around a cell: the rectangle grows while an adjacent cell, corners included, has a value."""
     r0, r1, c0, c1 = row, row + 1, column, column + 1
     rows, columns = len(sheet.rows), len(sheet.columns)
     while True:
@@ -41,7 +41,7 @@ def block(sheet: Sheet, row: int, column: int) -> Rect:
 
 
 def insert_rows(document: Document, sheet: Sheet, at: int, count: int) -> None:
-    """Rows below a table push down what stands there."""
+    """Insert rows below a table. The rows there move down."""
     if at >= len(sheet.rows):
         sheet.grow(ROWS, count)
     else:

@@ -1,4 +1,4 @@
-"""Tabs and the spreadsheet itself: made, renamed, copied, deleted.
+"""Requests that create, change, copy and delete tabs, or change properties of the spreadsheet.
 
 https://developers.google.com/workspace/sheets/api/reference/rest/v4/spreadsheets/request"""
 
@@ -27,23 +27,23 @@ from tallybook_emulators.sheets.view import DEFAULT_FORMAT
 SIZES = {"rowCount": ROWS, "columnCount": COLUMNS}
 TITLE_LIMIT = 100
 RANGES = frozenset({"anchorCell", "dimensionRange", "range", "ranges", "sources", "unprotectedRanges"})
-"""Fields of objects on a tab that are a GridRange, a DimensionRange or a GridCoordinate."""
+"""Fields of objects on a tab whose type is GridRange, DimensionRange or GridCoordinate."""
 
 
 def properties_json(sheet: Sheet) -> Json:
-    """SheetProperties as they are read."""
+    """The SheetProperties of a tab, with its size."""
     grid = {"rowCount": len(sheet.rows), "columnCount": len(sheet.columns)} | sheet.properties["gridProperties"]
     return sheet.properties | {"gridProperties": grid}
 
 
 def spreadsheet_properties(given: Json) -> Json:
-    """SpreadsheetProperties of a new spreadsheet."""
+    """The SpreadsheetProperties of a new spreadsheet."""
     made = {"title": "Untitled spreadsheet", "locale": "en_US", "autoRecalc": "ON_CHANGE", "timeZone": "Etc/GMT"}
     return made | {"defaultFormat": copy.deepcopy(DEFAULT_FORMAT)} | copy.deepcopy(given)
 
 
 def add(document: Document, given: Json) -> Sheet:
-    """A new tab, at its index or at the end."""
+    """Add a tab at the given index, or at the end."""
     if len(document.sheets) >= TAB_LIMIT:
         raise invalid(f"This action would increase the number of sheets above the limit of {TAB_LIMIT} sheets.")
     taken = {sheet.id for sheet in document.sheets}
@@ -136,7 +136,7 @@ def _copy_title(document: Document, title: str) -> str:
 
 
 def copy_tab(document: Document, source: Sheet, given: Json) -> Sheet:
-    """A copy of a tab with lines of its own. Metadata stays with the original unless the document says otherwise."""
+    """Copy a tab. Its lines get new ids. Metadata is copied only with `copies_take_metadata`."""
     sheet = add(document, given)
     sheet.rows, sheet.columns = new_lines(len(source.rows)), new_lines(len(source.columns))
     lines = dict(zip(source.rows + source.columns, sheet.rows + sheet.columns, strict=True))
@@ -155,7 +155,7 @@ def copy_tab(document: Document, source: Sheet, given: Json) -> Sheet:
 
 
 def _copy_metadata(document: Document, source: Sheet, sheet: Sheet, lines: dict[int, int]) -> None:
-    """The copy's tab and lines get metadata of the same keys and values, with ids of their own."""
+    """Copy the metadata of a tab and its lines, with new ids."""
     for one in [one for one in document.metadata.values() if one.sheet_id == source.id]:
         number = document.free_id(set(document.metadata))
         line = None if one.line is None else lines[one.line]
@@ -163,7 +163,7 @@ def _copy_metadata(document: Document, source: Sheet, sheet: Sheet, lines: dict[
 
 
 def _moved(kept: list[Json], old: int, new: int, document: Document) -> list[Json]:
-    """Objects for the copy, with ids of their own."""
+    """The objects of the copy, with new ids."""
     made = [_relinked(one, old, new) for one in kept]
     for one in made:
         for name in ("protectedRangeId", "chartId", "filterViewId", "bandedRangeId"):
@@ -173,7 +173,7 @@ def _moved(kept: list[Json], old: int, new: int, document: Document) -> list[Jso
 
 
 def _relinked(value: Json, old: int, new: int, within: str = "") -> Json:
-    """JSON in which the sheet's id is the copy's. A range without one, in the field `within`, is of the sheet 0."""
+    """JSON with the sheet id `old` replaced by `new`. A range in the field `within` without an id refers to sheet 0."""
     made: Json = {"sheetId": 0} if within in RANGES and "sheetId" not in value else {}
     for name, one in (made | value).items():
         if isinstance(one, dict):
@@ -219,7 +219,7 @@ def _grid_mask(mask: Tree, given: Json) -> Tree:
 
 
 def _resize(document: Document, sheet: Sheet, mask: Tree, given: Json) -> None:
-    """Rows and columns to their new numbers. Google checks the size before it shrinks anything."""
+    """Change the numbers of rows and columns. Google checks the size before it shrinks anything."""
     if "gridProperties" not in mask:
         return
     grid, below = given.get("gridProperties", {}), mask["gridProperties"]
@@ -237,7 +237,7 @@ def _resize(document: Document, sheet: Sheet, mask: Tree, given: Json) -> None:
 
 
 def _move(document: Document, sheet: Sheet, mask: Tree, given: Json) -> None:
-    """The index is counted before the tab is taken away: one further to the right lands one lower."""
+    """Move the tab. The index counts the tab at its old position, so a move to the right ends one lower."""
     if "index" not in mask:
         return
     wanted, now = given.get("index", 0), document.sheets.index(sheet)
@@ -270,7 +270,7 @@ def update_spreadsheet_request(document: Document, request: Json) -> None:
 
 
 def copy_to(source: Document, sheet_id: int, target: Document) -> Json:
-    """sheets.copyTo: a tab copied into another spreadsheet, as its last one."""
+    """sheets.copyTo: copy a tab to the end of another spreadsheet."""
     sheet = source.sheet(sheet_id)
     copied = copy_tab(target, replace(sheet), {"title": _copy_title(target, sheet.title)})
     return properties_json(copied)

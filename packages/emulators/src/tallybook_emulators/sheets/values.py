@@ -1,4 +1,4 @@
-"""spreadsheets.values: read, write, append, clear; by A1 range or by DataFilter.
+"""spreadsheets.values: read, write, append and clear, by A1 range or DataFilter.
 
 https://developers.google.com/workspace/sheets/api/reference/rest/v4/spreadsheets.values"""
 
@@ -22,11 +22,11 @@ from tallybook_emulators.sheets.view import View
 INPUTS = ("RAW", "USER_ENTERED")
 Options = Mapping[str, Any]
 CellPlace = tuple[int, int, int]
-"""A cell: the sheet's id, row, column."""
+"""Sheet id, row and column of a cell."""
 
 
 class Values:
-    """The methods on one document at one moment. Those that write must be given a fork."""
+    """The methods of spreadsheets.values on one document. For methods that write, the document is a fork."""
 
     def __init__(self, document: Document, now: datetime) -> None:
         self.document = document
@@ -100,7 +100,7 @@ class Values:
         return self._totals(answers, cells)
 
     def _totals(self, answers: list[Json], cells: set[CellPlace]) -> Json:
-        """Each row, column and cell counts once, however many of the ranges have it."""
+        """The totals of several ranges. Each row, column and cell counts once, even if several ranges contain it."""
         return {
             "spreadsheetId": self.document.id,
             "totalUpdatedRows": len({(sheet, row) for sheet, row, _ in cells}),
@@ -113,9 +113,9 @@ class Values:
     def _write(
         self, sheet: Sheet, span: Span, body: Options, options: Options, *, exceed: bool = True
     ) -> tuple[Json, set[CellPlace]]:
-        """Write at the span's first cell, and return the answer with the cells that were written.
+        """Write from the first cell of the span on, and return the answer and the written cells.
 
-        A span of one cell says only where to begin, unless `exceed` is false."""
+        If `exceed`, a span of one cell is only the start, and the values may extend beyond it."""
         rows = by_rows(body.get("values") or [], body.get("majorDimension") or ROWS)
         area = sheet.full(span)
         height, width = len(rows), max(map(len, rows), default=0)
@@ -145,7 +145,7 @@ class Values:
         return answer
 
     def _put(self, sheet: Sheet, rect: Rect, rows: list[list[Any]], option: str) -> set[CellPlace]:
-        """Write values from the rectangle's first cell on, and return the written cells. Null leaves a cell as it is."""
+        """Write values from the first cell of the rectangle on, and return the written cells. Null skips a cell."""
         self.document.guard(sheet, rect)
         entered = self._entered(option)
         cells: set[CellPlace] = set()
@@ -178,7 +178,7 @@ class Values:
         return cell_with
 
     def append(self, text: str, body: Options, options: Options) -> Json:
-        """Write below the last table that the range meets; without one, where the range begins."""
+        """Write below the last table that the range intersects. Without a table, write where the range begins."""
         sheet, span = locate(self.document, text)
         rows = by_rows(body.get("values") or [], body.get("majorDimension") or ROWS)
         width = max(map(len, rows), default=0)
@@ -217,7 +217,7 @@ class Values:
         return {"spreadsheetId": self.document.id, "clearedRanges": cleared}
 
     def _clear(self, sheet: Sheet, rect: Rect) -> str:
-        """Values only: formats, notes and validation stay."""
+        """Clear the values of a range, and return the range. Formats, notes and validation stay."""
         self.document.guard(sheet, rect)
         for row, column, cell in list(sheet.filled(rect)):
             sheet.put(row, column, {k: v for k, v in cell.items() if k not in ("userEnteredValue", "textFormatRuns")})
@@ -227,7 +227,7 @@ class Values:
 
 @contextmanager
 def named(place: str) -> Iterator[None]:
-    """A refusal within says in which part of the body."""
+    """Add the path in the body to the message of an error raised inside."""
     try:
         yield
     except GoogleError as error:
@@ -236,7 +236,7 @@ def named(place: str) -> Iterator[None]:
 
 
 def proto_text(value: Any) -> str:
-    """A JSON value as Google's errors write it: in the text format of google.protobuf.Value."""
+    """A JSON value as Google's errors print it: in the text format of google.protobuf.Value."""
     match value:
         case None:
             return "null_value: NULL_VALUE\n"
@@ -268,7 +268,7 @@ def input_option(options: Options) -> str:
 
 
 def by_rows(values: list[list[Any]], major: str) -> list[list[Any]]:
-    """Values given by columns turned into rows; what a column is too short for is null."""
+    """The values by row, transposed if they are given by column. Short columns are padded with null."""
     if major != COLUMNS:
         return values
     height = max(map(len, values), default=0)

@@ -1,4 +1,4 @@
-"""Cells as they are read: evaluated, formatted, and as JSON of the API."""
+"""Reads cells: evaluated, formatted, and as JSON of the API."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tallybook_emulators.sheets.model import COLUMNS, ROWS, Document, Json, Shee
 from tallybook_emulators.sheets.shown import DATES, shown
 
 CARRIERS = ("SUM", "MIN", "MAX", "AVERAGE", "MEDIAN", "ROUND", "ABS", "EDATE", "EOMONTH")
-"""Functions whose value is shown in the format of what they are called with."""
+"""Functions whose result takes the number format of their first argument."""
 DEFAULT_FORMAT: Json = {
     "backgroundColor": {"red": 1, "green": 1, "blue": 1},
     "padding": {"top": 2, "right": 3, "bottom": 2, "left": 3},
@@ -35,12 +35,12 @@ DEFAULT_FORMAT: Json = {
 
 
 def plain(number: float) -> float:
-    """A double as JSON writes it: without `.0` where it is a whole number that doubles hold exactly."""
+    """A double as JSON prints it: without `.0` if it is an integer that doubles represent exactly."""
     return int(number) if abs(number) < 2**53 and number == int(number) else number
 
 
 class View:
-    """A document as it reads at one moment."""
+    """Reads a document at one moment."""
 
     def __init__(self, document: Document, now: datetime) -> None:
         self.document = document
@@ -51,11 +51,11 @@ class View:
         self.locale = locale(document.locale)
 
     def value(self, sheet: Sheet, row: int, column: int) -> Any:
-        """The evaluated value: number, text, truth, `CellError`, or None."""
+        """The evaluated value: number, text, boolean, `CellError`, or None."""
         return value_at(CellContext(self.document, sheet, row, column, self.now))
 
     def number_format(self, sheet: Sheet, row: int, column: int, depth: int = 0) -> Mapping[str, str] | None:
-        """The cell's own number format, or the one that its formula takes over from the cells it reads."""
+        """The number format of a cell: its own, or the one that its formula inherits from the cells it reads."""
         cell = sheet.cell(row, column)
         own = cell.get("userEnteredFormat", {}).get("numberFormat")
         formula = cell.get("userEnteredValue", {}).get("formulaValue")
@@ -83,14 +83,14 @@ class View:
         return None
 
     def text(self, sheet: Sheet, row: int, column: int) -> str:
-        """What the cell shows."""
+        """The displayed text of a cell."""
         value = self.value(sheet, row, column)
         if isinstance(value, CellError):
             return value.text
         return shown(value, self.number_format(sheet, row, column), self.locale)
 
     def rendered(self, sheet: Sheet, row: int, column: int, option: str, dates: str) -> Any:
-        """The value as a ValueRange has it (ValueRenderOption, DateTimeRenderOption)."""
+        """The value of a cell in a ValueRange, by ValueRenderOption and DateTimeRenderOption."""
         entered = sheet.cell(row, column).get("userEnteredValue", {})
         if option == "FORMATTED_VALUE":
             return self.text(sheet, row, column)
@@ -107,7 +107,7 @@ class View:
         return plain(value) if is_number else value
 
     def values(self, sheet: Sheet, rect: Rect, *, option: str, dates: str, major: str = ROWS) -> list[list[Any]]:
-        """The values of a range without trailing empty rows and columns; empty cells between are ""."""
+        """The values of a range, without trailing empty rows and columns. Empty cells in between are ""."""
         found: dict[int, dict[int, Any]] = {}
         for row, column, _ in sheet.filled(rect):
             outer, inner = (column, row) if major == COLUMNS else (row, column)
@@ -124,7 +124,7 @@ class View:
     # --- CellData and GridData ------------------------------------------------------------------------------
 
     def cell_data(self, sheet: Sheet, row: int, column: int) -> Json:
-        """A CellData with what was entered and what comes of it."""
+        """The CellData of a cell, with the entered and the effective values."""
         made = dict(sheet.cell(row, column))
         if not made:
             return {}
@@ -141,7 +141,7 @@ class View:
         return made
 
     def grid_data(self, sheet: Sheet, rect: Rect) -> Json:
-        """A GridData: the cells that have anything, and the properties of all rows and columns of the range."""
+        """A GridData: the non-empty cells, and the properties of all rows and columns of the range."""
         rows: dict[int, list[Json]] = {}
         for row, column, _ in sheet.filled(rect, None):
             cells = rows.setdefault(row, [])
@@ -164,7 +164,7 @@ class View:
         return made | {"developerMetadata": attached[line]} if line in attached else made
 
     def attached(self, sheet: Sheet) -> dict[int, list[Json]]:
-        """Developer metadata of the sheet's lines."""
+        """Developer metadata by line, for the lines of the sheet."""
         from tallybook_emulators.sheets.metadata import as_json
 
         found: dict[int, list[Json]] = {}
@@ -175,7 +175,7 @@ class View:
 
 
 def _over(default: Json, form: Mapping[str, Any]) -> Json:
-    """The default format with what a cell's own format says instead."""
+    """The default format overridden by a cell's own format."""
     text: Json = form.get("textFormat", {})
     made = replaced(default, form) | dict(form)
     return made | {"textFormat": replaced(default["textFormat"], text) | text}
