@@ -24,7 +24,7 @@ from tallybook.core import AlertSettings, BookSettings, Catalog, Metric
 from tallybook.core.calendar import days
 from tallybook.core.errors import DestinationError, DestinationRefused, DestinationUnavailable
 from tallybook.core.timetable import QuietHours
-from tallybook.monitor.alerts import alerts
+from tallybook.monitor.alerts import causes, known as keeping, message as wording
 from tallybook.monitor.alerts.causes import Cause, Findings, Observations
 from tallybook.monitor.alerts.known import Known, as_kept, as_known
 from tallybook.monitor.alerts.message import Message
@@ -216,23 +216,23 @@ def test_a_situation_sends_its_messages_and_no_others(looks: list[Now], messages
     at, known, told = NOON - timedelta(hours=24), dict[str, Known](), list[Told]()
     for now in looks:
         at += timedelta(hours=now.hours)
-        known = alerts.after(known, alerts.look(now.facts(at), AlertSettings(to=(HERE,))), at)
-        due = alerts.due(known, HERE, NIGHT, at)
-        told.append(said(alerts.message(due, book="Acme", zone=BERLIN, now=at)) if due else [])
-        known = alerts.told(known, due, HERE)
+        known = keeping.after(known, causes.look(now.facts(at), AlertSettings(to=(HERE,))), at)
+        due = keeping.due(known, HERE, NIGHT, at)
+        told.append(said(wording.message(due, book="Acme", zone=BERLIN, now=at)) if due else [])
+        known = keeping.told(known, due, HERE)
     assert told == messages
 
 
 def test_only_what_it_shall_be_about_is_looked_for() -> None:
     now = Now(late={"mrr": 2}, zero=("signups",), undelivered="no")
-    found = alerts.look(now.facts(NOON), AlertSettings(about=("late",)))
+    found = causes.look(now.facts(NOON), AlertSettings(about=("late",)))
     assert [cause.id for cause in found.causes] == ["late mrr"]
 
 
 def test_everything_at_once_is_one_message_with_a_number_in_its_title() -> None:
     now = Now(failed={"revenue": "timeout"}, late={"mrr": 2}, zero=("signups",))
-    known = alerts.after({}, alerts.look(now.facts(NOON), AlertSettings()), NOON)
-    message = alerts.message(alerts.due(known, HERE, None, NOON), book="Acme", zone=BERLIN, now=NOON)
+    known = keeping.after({}, causes.look(now.facts(NOON), AlertSettings()), NOON)
+    message = wording.message(keeping.due(known, HERE, None, NOON), book="Acme", zone=BERLIN, now=NOON)
     assert message.title == "Acme: 3 problems"
     assert [one["id"] for one in message.plain["problems"]] == ["failed revenue", "late mrr", "value signups"]
 
@@ -247,7 +247,7 @@ def test_two_hundred_metrics_of_a_dead_database_are_one_short_message() -> None:
     facts = replace(
         facts, status=replace(facts.status, metrics=tuple(status)), words={n: {"unavailable": True} for n in names}
     )
-    (cause,) = alerts.look(facts, AlertSettings()).causes
+    (cause,) = causes.look(facts, AlertSettings()).causes
     assert cause.said == "cannot be reached (nothing new of m0, m1, m2, m3, m4, m5, m6, m7 and 192 more)"
 
 
@@ -427,17 +427,17 @@ def test_whatever_happens_each_cause_is_told_once_and_its_end_once(looks: list[A
     heard, before, since = set[str](), set[str](), dict[str, datetime]()
     for minutes, on, unsure, takes in looks:
         at += timedelta(minutes=minutes)
-        known = alerts.after(known, look_of(on, unsure), at)
+        known = keeping.after(known, look_of(on, unsure), at)
         on_now = set(on) | (set(unsure) & before)
         since = {id_: since.get(id_, at) if (id_ in on_now) != (id_ in heard) else at for id_ in "abc"}
-        due = alerts.due(known, HERE, NIGHT, at)
+        due = keeping.due(known, HERE, NIGHT, at)
         begun, ended = ({one.cause.id for one in several} for several in (due.begun, due.ended))
         assert begun <= on_now - heard
         assert ended <= heard - on_now
         if NIGHT.at(at):
             assert all(at - since[id_] > timedelta(hours=14) for id_ in begun | ended)
         if takes:
-            known = alerts.told(known, due, HERE)
+            known = keeping.told(known, due, HERE)
             heard = (heard | begun) - ended
             if not NIGHT.at(at):
                 assert heard == on_now
@@ -453,13 +453,13 @@ def look_of(on: frozenset[str], unsure: frozenset[str] = frozenset()) -> Finding
 
 def test_two_addresses_hear_each_for_itself() -> None:
     other = "https://example.com/other"
-    known = alerts.after({}, look_of(frozenset("a")), NOON)
-    known = alerts.told(known, alerts.due(known, HERE, None, NOON), HERE)  # the other was not there
-    assert not alerts.due(known, HERE, None, NOON)
-    assert [one.cause.id for one in alerts.due(known, other, None, NOON).begun] == ["a"]
-    known = alerts.after(known, look_of(frozenset()), NOON)
-    assert not alerts.due(known, other, None, NOON)  # it never heard of it
-    assert alerts.told(known, alerts.due(known, HERE, None, NOON), HERE) == {}
+    known = keeping.after({}, look_of(frozenset("a")), NOON)
+    known = keeping.told(known, keeping.due(known, HERE, None, NOON), HERE)  # the other was not there
+    assert not keeping.due(known, HERE, None, NOON)
+    assert [one.cause.id for one in keeping.due(known, other, None, NOON).begun] == ["a"]
+    known = keeping.after(known, look_of(frozenset()), NOON)
+    assert not keeping.due(known, other, None, NOON)  # it never heard of it
+    assert keeping.told(known, keeping.due(known, HERE, None, NOON), HERE) == {}
 
 
 # ------------------------------------------------------------------------------------------- with a real book
