@@ -20,8 +20,8 @@ from tallybook.storage.ledger import Ledger
 from tallybook.storage.ledger_files import LedgerFiles
 from tallybook.storage.places import BookLocation
 from tallybook.storage.postgresql_ledger import PostgresqlLedger
-from tallybook.storage.sql_ledger import Transaction
 from tallybook.storage.sqlite_ledger import SqliteLedger
+from tallybook.storage.transaction import Transaction
 
 HANDED_ON = "TALLYBOOK_TEST_LEDGERS"
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import sqlite3
-import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -234,9 +233,8 @@ def test_points_of_one_metric_that_cannot_be_stored_keep_no_other_from_being_sto
 ) -> None:
     two.run()
     two.execute("insert into others values ('2024-03-05 11:00:00', 1)", "insert into facts values ('2024-03-05 11:00')")
-    run = sys.modules["tallybook.collect.daily_run"]  # `collect.run` is the function
     failing = broken(revise.revisions, when=lambda _, bound, *__: bound.key == "other", error=ValueError("odd"))
-    monkeypatch.setattr(run, "revisions", failing)
+    monkeypatch.setattr("tallybook.collect.publishing.revisions", failing)
     report = two.book.run()
     assert report.exit_code == 1
     assert "it was collected and cannot be stored: a bug in Tallybook: ValueError: odd" in report.failed[0].error

@@ -342,7 +342,7 @@ def test_the_statement_reaches_the_index_of_the_column_whatever_others_there_are
 
 def slowly(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
     """Every step of a source takes so long, by a clock that is put forward instead of waited for."""
-    collecting = importlib.import_module("tallybook.collect.daily_run")
+    collecting = importlib.import_module("tallybook.collect.group_runs")
     gather, slept = collecting.gather_days, [0.0]
 
     def gather_slowly(*given: Any) -> Iterator[Any]:
@@ -351,7 +351,9 @@ def slowly(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
             yield step
 
     monkeypatch.setattr(collecting, "gather_days", gather_slowly)
-    monkeypatch.setattr(collecting, "time", SimpleNamespace(monotonic=lambda: time.monotonic() + slept[0]))
+    for module in ("group_runs", "publishing"):
+        clock = SimpleNamespace(monotonic=lambda: time.monotonic() + slept[0])
+        monkeypatch.setattr(f"tallybook.collect.{module}.time", clock)
 
 
 def test_what_max_load_leaves_waits_and_is_collected_by_the_next_runs(shop, monkeypatch):

@@ -19,10 +19,11 @@ import pytest
 from sqlglot import ErrorLevel, parse
 
 from tallybook.collect.binding import bind
+from tallybook.collect.grouping import group_key
 from tallybook.collect.sources.base import Source
 from tallybook.collect.sources.registry import open_source
 from tallybook.collect.sources.values import BOOL, BYTES, DATE, DEC, FLOAT, INT, OTHER, TEXT, TIMESTAMP, TIMESTAMPTZ
-from tallybook.collect.statements import Group, group_key
+from tallybook.collect.statements import Group
 from tallybook.core import SourceSettings
 from tallybook.core.adapters.sources import REGISTRY
 from tallybook.core.errors import SourceUnavailable

@@ -50,7 +50,7 @@ SURVIVED_ONCE = {
     ),
     "<= is <": ("core/measure/shell.py", 'exp.LTE: "<="', 'exp.LTE: "<"', ("test_stated_bounds.py",)),
     "GROUPING bits reversed": (
-        "collect/statements.py",
+        "collect/plans.py",
         "(1 << most) - 1 - (1 << (most - 1 - place))",
         "(1 << most) - 1 - (1 << place)",
         (

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tallybook.collect.daily_run import pause_after
+from tallybook.collect.publishing import pause_after
 from tallybook.collect.sources.sqlite import SqliteReader
 from tallybook.core.errors import SourceError
 from tests.projects import Project, project

@@ -8,7 +8,7 @@ from decimal import Decimal
 
 import pytest
 
-from tallybook.collect import fused, statements
+from tallybook.collect import fused, planned_group
 from tests.projects import everywhere, project
 
 __all__ = ["project"]
@@ -32,7 +32,7 @@ METRIC = """
 @pytest.fixture
 def narrow(monkeypatch):
     """Statements of few columns, whose rows are turned into points a few at a time."""
-    monkeypatch.setattr(statements, "MAX_COLUMNS", 5)
+    monkeypatch.setattr(planned_group, "MAX_COLUMNS", 5)
     monkeypatch.setattr(fused, "MAX_VALUES", 40)
     monkeypatch.setattr(fused, "MAX_POINTS", 50)
 

@@ -539,7 +539,7 @@ def test_a_process_with_the_number_of_one_that_died_does_not_wait_for_itself(
     open_ledger: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """In a container every start may have the same number and host name."""
-    monkeypatch.setattr("tallybook.storage.sql_ledger._PROCESS", "an earlier life")
+    monkeypatch.setattr("tallybook.storage.processes.PROCESS", "an earlier life")
     open_ledger().acquire("collect", now=NOW, seconds=60)
     monkeypatch.undo()
     assert open_ledger().acquire("collect", now=NOW + SECOND, seconds=60).fence == 2

@@ -7,13 +7,11 @@ from tallybook._door import opened
 __getattr__, __dir__ = opened(
     __name__,
     {
+        "grouping": ("INTERVAL_PLAN", "group_key"),
         "history.across": ("unpivoted",),
-        "history.read": (
-            "Layout",
-            "read_table",
-        ),
+        "history.read": ("Layout", "read_table"),
         "binding": ("BoundMetric", "bind", "day_of_value"),
-        "daily_run": ("JOB", "RunContext", "horizon_of", "make_plan", "published", "run"),
+        "daily_run": ("horizon_of", "make_plan", "run"),
         "ended": ("Ended",),
         "forget": ("WHAT", "forget_metric", "forget_person"),
         "gathering": ("by_index", "gather_days", "gather_intervals"),
@@ -22,8 +20,12 @@ __getattr__, __dir__ = opened(
         "inspection": ("Inspection", "SourceLook", "look", "look_at"),
         "live": ("live_ground",),
         "planning": ("Horizon", "RunPlan", "RunRequest", "Work", "bind_metric", "last_bound"),
+        "plans": ("KeyedPlan",),
+        "publishing": ("published",),
         "report": ("MetricReport", "OnProgress", "RunProgress", "RunReport"),
         "revise": ("revisions",),
+        "run_context": ("RunContext",),
+        "run_lease": ("JOB",),
         "sources.base": ("Source",),
         "sources.dialect": ("TimeForm",),
         "sources.duckdb": ("CONFIG", "DuckdbSource", "literal"),
@@ -48,6 +50,6 @@ __getattr__, __dir__ = opened(
             "text_form",
         ),
         "staging": ("Staging",),
-        "statements": ("Group", "INTERVAL_PLAN", "KeyedPlan", "group_key"),
+        "statements": ("Group",),
     },
 )

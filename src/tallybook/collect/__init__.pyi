@@ -1,13 +1,6 @@
 # The names of this door, for type checkers: those of __init__.py.
 from tallybook.collect.binding import BoundMetric as BoundMetric, bind as bind, day_of_value as day_of_value
-from tallybook.collect.daily_run import (
-    JOB as JOB,
-    RunContext as RunContext,
-    horizon_of as horizon_of,
-    make_plan as make_plan,
-    published as published,
-    run as run,
-)
+from tallybook.collect.daily_run import horizon_of as horizon_of, make_plan as make_plan, run as run
 from tallybook.collect.ended import Ended as Ended
 from tallybook.collect.forget import WHAT as WHAT, forget_metric as forget_metric, forget_person as forget_person
 from tallybook.collect.gathering import (
@@ -15,6 +8,7 @@ from tallybook.collect.gathering import (
     gather_days as gather_days,
     gather_intervals as gather_intervals,
 )
+from tallybook.collect.grouping import INTERVAL_PLAN as INTERVAL_PLAN, group_key as group_key
 from tallybook.collect.history.across import unpivoted as unpivoted
 from tallybook.collect.history.imported import (
     Imported as Imported,
@@ -43,6 +37,8 @@ from tallybook.collect.planning import (
     bind_metric as bind_metric,
     last_bound as last_bound,
 )
+from tallybook.collect.plans import KeyedPlan as KeyedPlan
+from tallybook.collect.publishing import published as published
 from tallybook.collect.report import (
     MetricReport as MetricReport,
     OnProgress as OnProgress,
@@ -50,6 +46,8 @@ from tallybook.collect.report import (
     RunReport as RunReport,
 )
 from tallybook.collect.revise import revisions as revisions
+from tallybook.collect.run_context import RunContext as RunContext
+from tallybook.collect.run_lease import JOB as JOB
 from tallybook.collect.sources.base import Source as Source
 from tallybook.collect.sources.dialect import TimeForm as TimeForm
 from tallybook.collect.sources.duckdb import CONFIG as CONFIG, DuckdbSource as DuckdbSource, literal as literal
@@ -78,9 +76,4 @@ from tallybook.collect.sources.values import (
     text_form as text_form,
 )
 from tallybook.collect.staging import Staging as Staging
-from tallybook.collect.statements import (
-    INTERVAL_PLAN as INTERVAL_PLAN,
-    Group as Group,
-    KeyedPlan as KeyedPlan,
-    group_key as group_key,
-)
+from tallybook.collect.statements import Group as Group

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from tallybook.collect.daily_run import alone
 from tallybook.collect.revise import revisions
+from tallybook.collect.run_lease import exclusive_run
 from tallybook.core import ADDITIVE, IDS, Refused, StoredDefinition, ddl, hashed_id
 from tallybook.storage import Commit, PointsFile, Revision, VersionSnapshot, literal
 
@@ -36,7 +36,7 @@ def forget_metric(
     def gone(file: PointsFile) -> str | None:
         return f"metric = '{key}'" if file.metric in ("", key) else None
 
-    with alone(store, clock, WHAT) as (lease, run, report):
+    with exclusive_run(store, clock, WHAT) as (lease, run, report):
         points = store.rewrite(
             engine, Commit(what=f"{WHAT} {name}", forgotten=[key]), gone, lease=lease, run=run, now=clock()
         )
@@ -61,7 +61,7 @@ def forget_person(
     conditions = {key: _conditions(store, engine, name, key, person) for name, key in metrics}
     names = {key: name for name, key in metrics}
     told = []
-    with alone(store, clock, WHAT) as (lease, run, report):
+    with exclusive_run(store, clock, WHAT) as (lease, run, report):
         for key, by_definition in conditions.items():
             known = store.snapshot([key])
             change = Commit(what=WHAT)

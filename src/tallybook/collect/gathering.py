@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from tallybook.collect.binding import BoundMetric
 from tallybook.collect.fused import MAX_VALUES, FusedRows
+from tallybook.collect.plans import AdditivePlan, KeyedPlan, Scan
 from tallybook.collect.returned import rows_of
 from tallybook.collect.sources.base import Reader
 from tallybook.collect.sources.values import INT, TEXT, as_integer
 from tallybook.collect.staging import AdditiveRows, Staging, opening_day
-from tallybook.collect.statements import AdditivePlan, Group, KeyedPlan, Scan
+from tallybook.collect.statements import Group
 from tallybook.core import ADDITIVE, FLOAT, ONE_DAY, Inseparable, NotFinite, Period, SourceError, isolated, next_period
 
 if TYPE_CHECKING:

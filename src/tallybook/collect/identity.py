@@ -9,8 +9,8 @@ from tallybook.collect.sources.identity import decoded
 from tallybook.core import SourceUnavailable
 
 if TYPE_CHECKING:
-    from tallybook.collect.daily_run import RunContext
     from tallybook.collect.report import MetricReport
+    from tallybook.collect.run_context import RunContext
 
 
 def check_identity(means: RunContext, name: str) -> None:

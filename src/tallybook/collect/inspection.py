@@ -10,8 +10,9 @@ from pathlib import Path
 
 from tallybook.collect.binding import bind, describe_time
 from tallybook.collect.doubts import doubts
+from tallybook.collect.grouping import group_key
 from tallybook.collect.sources.base import Source
-from tallybook.collect.statements import Group, group_key
+from tallybook.collect.statements import Group
 from tallybook.config import toml
 from tallybook.core import (
     APPLY,

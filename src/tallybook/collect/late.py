@@ -12,8 +12,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 
 from tallybook.collect.binding import BoundMetric
+from tallybook.collect.grouping import INTERVAL_PLAN
 from tallybook.collect.sources.base import Reader
-from tallybook.collect.statements import INTERVAL_PLAN, Group
+from tallybook.collect.statements import Group
 from tallybook.core import ONE_DAY, SourceError, calendar
 from tallybook.storage import CoveredDay, Followed, Ledger, true_start
 

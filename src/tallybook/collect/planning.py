@@ -10,11 +10,12 @@ from typing import Any
 import msgspec
 
 from tallybook.collect.binding import BoundMetric, bind, day_of_value
+from tallybook.collect.grouping import SNAPSHOT_PLAN, GroupKey, group_key
 from tallybook.collect.late import MARGIN, Candidate, Search, follow, in_order, not_followed_since
 from tallybook.collect.looks import Looks, refuse_older, said_of_older
 from tallybook.collect.report import MetricReport
 from tallybook.collect.sources.base import Source
-from tallybook.collect.statements import SNAPSHOT_PLAN, Group, GroupKey, group_key
+from tallybook.collect.statements import Group
 from tallybook.collect.touched import is_marked
 from tallybook.core import (
     IMPORTED,

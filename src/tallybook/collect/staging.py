@@ -16,17 +16,25 @@ from tallybook.core import (
     ADDITIVE,
     BUCKETS,
     DIM_COLUMNS,
-    DIMS,
+    EXACT,
+    EXACT_DIGITS,
     EXACT_VALUES,
     FLOAT,
     GAMMA,
     IDS,
+    MAX_DIMENSIONS,
+    MERGE,
     ONE_DAY,
+    PART_TYPES,
+    PARTS_OF,
     SCHEMAS,
+    SUM,
     NotFinite,
     SourceError,
     ddl,
     hashed_id,
+    merge_sql,
+    part_column,
 )
 
 if TYPE_CHECKING:
@@ -50,7 +58,9 @@ WORST = 1e-6
 class Staging:
     """Tables of one run in its own engine, with the columns of `dims` dimensions: the most that a metric of it has."""
 
-    def __init__(self, engine: duckdb.DuckDBPyConnection, dims: int = DIMS, *, compressed: bool = False) -> None:
+    def __init__(
+        self, engine: duckdb.DuckDBPyConnection, dims: int = MAX_DIMENSIONS, *, compressed: bool = False
+    ) -> None:
         """`compressed`: the engine is a run's own, and what is staged stays small in memory."""
         self.engine = engine
         self.uncompressed = 0 if compressed else None
@@ -65,7 +75,7 @@ class Staging:
         engine.execute(ddl(IDS, "delta_ids", dims))
         engine.execute("ALTER TABLE delta_ids ADD COLUMN n BIGINT")
         engine.execute(ddl(BUCKETS, "raw_values", dims))
-        engine.execute("ALTER TABLE raw_values ADD COLUMN value DECIMAL(38,10)")
+        engine.execute(f"ALTER TABLE raw_values ADD COLUMN value {EXACT}")
 
     def clear(self) -> None:
         """Forget everything: it is published."""
@@ -161,13 +171,18 @@ class Staging:
             return
         self._refuse_infinite()
         cell = f"{self.keys}, day"
+        columns = {"low_f": "v", "high_f": "v", "n": "n"}
+        edges = ", ".join(
+            f"CAST({merge_sql(BUCKETS, part, column)} AS {PART_TYPES[BUCKETS][part]}) AS {part}"
+            for part, column in columns.items()
+        )
         self.engine.execute(
             f"INSERT INTO new_buckets BY NAME WITH merged AS ("
-            f"  SELECT {cell}, low_f AS v, sum(n) AS n FROM raw_values GROUP BY {cell}, low_f), "
+            f"  SELECT {cell}, low_f AS v, {merge_sql(BUCKETS, 'n')} AS n FROM raw_values GROUP BY {cell}, low_f), "
             f"sized AS (SELECT *, count(*) OVER (PARTITION BY {cell}) AS different FROM merged), "
             f"placed AS (SELECT *, CASE WHEN different <= {EXACT_VALUES} OR v = 0 THEN v "
             f"  ELSE sign(v) * CAST(ceil(ln(abs(v)) / ln({GAMMA!r})) AS INTEGER) END AS place FROM sized) "
-            f"SELECT {cell}, min(v) AS low_f, max(v) AS high_f, sum(n)::BIGINT AS n FROM placed "
+            f"SELECT {cell}, {edges} FROM placed "
             f"GROUP BY {cell}, place, sign(v)"
         ).fetchall()
         self.engine.execute("DELETE FROM raw_values")
@@ -185,16 +200,17 @@ class Staging:
         """Deltas → absolute parts at the end of each day of first … last.
 
         What held when the window opened is staged under the day before `first`."""
-        whole = "DECIMAL(38,10)"
-        sums = ", ".join(f"{part} AS {part}" for part in ("rows", "n", "total", "total_f", "s1", "s2"))
-        steps = ", ".join(f"sum({part}) AS {part}" for part in ("rows", "n", "total", "total_f", "s1", "s2"))
-        running = ", ".join(f"sum({part}) OVER w AS {part}" for part in ("rows", "n", "total", "total_f", "s1", "s2"))
+        # Only what is added can also be taken away: what is merged by MIN or MAX comes from the values themselves.
+        added = [part for part, rule in MERGE[ADDITIVE].items() if rule == SUM]
+        levels = ", ".join(f"CAST({part} AS {PART_TYPES[ADDITIVE][part]}) AS {part}" for part in added)
+        steps = ", ".join(f"{merge_sql(ADDITIVE, part)} AS {part}" for part in added)
+        running = ", ".join(f"{merge_sql(ADDITIVE, part)} OVER w AS {part}" for part in added)
         self._summed(
             members,
             f"INSERT INTO new_additive BY NAME WITH steps AS (SELECT {self.keys}, day, {steps} FROM delta_additive GROUP BY {self.keys}, day), "
             f"levels AS (SELECT {self.keys}, day, lead(day) OVER w AS following, {running} FROM steps "
             f"WINDOW w AS (PARTITION BY {self.keys} ORDER BY day)) "
-            f"SELECT {self.keys}, {_days(first, last)}, {sums.replace('total AS total', f'total::{whole} AS total')} "
+            f"SELECT {self.keys}, {_days(first, last)}, {levels} "
             f"FROM levels WHERE rows > 0",
         )
         self.engine.execute("DELETE FROM delta_additive")
@@ -251,11 +267,10 @@ class Staging:
                         f"INSERT INTO raw_values BY NAME SELECT {names} FROM held WHERE {mine}"
                     ).fetchall()
                 elif slot.agg in ("min", "max"):
-                    source, part = (
-                        ("low_f", slot.agg) if facts.bound.slots[index].type == FLOAT else ("value", slot.agg)
-                    )
-                    column = ("low" if part == "min" else "high") + ("_f" if source == "low_f" else "")
-                    self._merge_extreme(mine, f"{part}({source})", column)
+                    type_ = facts.bound.slots[index].type
+                    column = part_column(PARTS_OF[slot.agg][0], type_)
+                    value = "low_f" if type_ == FLOAT else "value"
+                    self._merge_extreme(mine, merge_sql(ADDITIVE, column, value), column)
         self.engine.execute("DROP TABLE held")
         self.bucket()
 
@@ -386,9 +401,10 @@ class _Column:
 def _part_column(part: str, values: Sequence[Any]) -> pa.Array:
     import pyarrow as pa
 
-    if part in ("total", "low", "high"):
-        return pa.array([_at_scale(value) for value in values], pa.decimal128(38, 10))
-    return pa.array(values, pa.int64() if part == "n" else pa.float64())
+    type_ = PART_TYPES[ADDITIVE][part]
+    if type_ == EXACT:
+        return pa.array([_at_scale(value) for value in values], pa.decimal128(*EXACT_DIGITS))
+    return pa.array(values, pa.int64() if type_ == "BIGINT" else pa.float64())
 
 
 def _of_slot(facts: BoundMetric, index: int) -> str:
@@ -434,7 +450,7 @@ def _number_sql(bound: BoundSlot, key: str, unit: int) -> str:
     if bound.type == FLOAT:
         return f"{key} AS value_f"
     exact = f"CAST({key} AS DECIMAL(28,0)) * CAST('{Decimal(1) / unit:f}' AS DECIMAL(10,10))" if unit > 1 else key
-    return f"CAST({exact} AS DECIMAL(38,10)) AS value"
+    return f"CAST({exact} AS {EXACT}) AS value"
 
 
 def _time_sql(facts: BoundMetric, key: str) -> str:

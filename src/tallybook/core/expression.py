@@ -13,10 +13,10 @@ from typing import Any
 
 from tallybook.core.errors import MeasureError
 from tallybook.core.measure.model import DECIMAL, FLOAT, INTEGER, Tree, is_literal
+from tallybook.core.points import EXACT
 
 # --- in the engine's SQL -------------------------------------------------------------------
 
-EXACT = "DECIMAL(38,10)"
 MAX_DECIMALS = 28
 """Decimals of a literal number. Times a DECIMAL(38,10) it has 38 decimals, the maximum of the engine."""
 

@@ -8,8 +8,9 @@ place of the aggregate in its measure, d1 … d16 are the values of `Metric.dims
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
-from tallybook.core.measure.model import ADDITIVE, BUCKETS, IDS
+from tallybook.core.measure.model import ADDITIVE, BUCKETS, FLOAT, IDS, SPREADS
 
 FORMAT = 2
 """The format number of the schemas below. A file of a format that is not in READABLE is refused."""
@@ -17,9 +18,11 @@ READABLE = (1, FORMAT)
 ADDED = {2: {ADDITIVE: ("k",)}}
 """The columns that each format added. They are null in files of older formats."""
 
-DIMS = 16
-DIM_COLUMNS = tuple(f"d{i}" for i in range(1, DIMS + 1))
-EXACT = "DECIMAL(38,10)"
+MAX_DIMENSIONS = 16
+DIM_COLUMNS = tuple(f"d{i}" for i in range(1, MAX_DIMENSIONS + 1))
+EXACT_DIGITS = (38, 10)
+"""Of an exact number: all digits, and those after the point."""
+EXACT = "DECIMAL({},{})".format(*EXACT_DIGITS)
 KEY: tuple[tuple[str, str], ...] = (
     ("metric", "VARCHAR"),
     ("definition", "VARCHAR"),
@@ -27,40 +30,56 @@ KEY: tuple[tuple[str, str], ...] = (
     ("day", "DATE"),
     *((d, "VARCHAR") for d in DIM_COLUMNS),
 )
-VALUES: dict[str, tuple[tuple[str, str], ...]] = {
-    ADDITIVE: (
-        ("rows", "BIGINT"),
-        ("n", "BIGINT"),
-        ("total", EXACT),
-        ("total_f", "DOUBLE"),
-        ("low", EXACT),
-        ("high", EXACT),
-        ("low_f", "DOUBLE"),
-        ("high_f", "DOUBLE"),
-        ("s1", "DOUBLE"),
-        ("s2", "DOUBLE"),
-        ("k", "DOUBLE"),
-    ),
-    IDS: (("id", "BIGINT"), ("value", EXACT), ("value_f", "DOUBLE")),
-    BUCKETS: (("low_f", "DOUBLE"), ("high_f", "DOUBLE"), ("n", "BIGINT")),
-}
-SCHEMAS = {kind: (*KEY, *values) for kind, values in VALUES.items()}
-MERGE = {
-    "rows": "sum",
-    "n": "sum",
-    "total": "sum",
-    "total_f": "sum",
-    "s1": "sum",
-    "s2": "sum",
-    "low": "min",
-    "low_f": "min",
-    "high": "max",
-    "high_f": "max",
-}
-"""The merge function of each additive part. There are only these three.
 
-`s1` and `s2` are sums over x − K: parts are converted to one K before they are added. `k` is that K; it is null in
-parts of format 1, where K is a constant of the definition."""
+SUM, MIN, MAX = "sum", "min", "max"
+UNION, CENTER = "union", "center"
+"""Rules without an aggregate. UNION: rows with equal parts become one row. CENTER: the K of a row; parts are moved to
+one K before they are added."""
+
+
+@dataclass(frozen=True)
+class PointPart:
+    """A column of points beside the key: its type, and the rule by which the parts of several rows become one."""
+
+    name: str
+    type: str
+    rule: str
+
+
+PARTS: dict[str, tuple[PointPart, ...]] = {
+    ADDITIVE: (
+        PointPart("rows", "BIGINT", SUM),
+        PointPart("n", "BIGINT", SUM),
+        PointPart("total", EXACT, SUM),
+        PointPart("total_f", "DOUBLE", SUM),
+        PointPart("low", EXACT, MIN),
+        PointPart("high", EXACT, MAX),
+        PointPart("low_f", "DOUBLE", MIN),
+        PointPart("high_f", "DOUBLE", MAX),
+        PointPart("s1", "DOUBLE", SUM),
+        PointPart("s2", "DOUBLE", SUM),
+        PointPart("k", "DOUBLE", CENTER),
+    ),
+    IDS: (PointPart("id", "BIGINT", UNION), PointPart("value", EXACT, UNION), PointPart("value_f", "DOUBLE", UNION)),
+    BUCKETS: (PointPart("low_f", "DOUBLE", MIN), PointPart("high_f", "DOUBLE", MAX), PointPart("n", "BIGINT", SUM)),
+}
+"""All parts and their rules. `s1` and `s2` are the sums of x − K and of its square. `k` is that K; it is null where K is
+the constant of the definition (in parts of format 1)."""
+SCHEMAS = {kind: (*KEY, *((part.name, part.type) for part in parts)) for kind, parts in PARTS.items()}
+MERGE = {
+    kind: {part.name: part.rule for part in parts if part.rule in (SUM, MIN, MAX)} for kind, parts in PARTS.items()
+}
+"""The aggregate that merges each part of a kind, over rows of one K. There is no fourth one."""
+PART_TYPES = {kind: {part.name: part.type for part in parts} for kind, parts in PARTS.items()}
+PARTS_OF: dict[str, tuple[str, ...]] = {
+    "count": ("n",),
+    "sum": ("total",),
+    "avg": ("total", "n"),
+    "min": ("low",),
+    "max": ("high",),
+    **dict.fromkeys(SPREADS, ("n", "k", "s1", "s2")),
+}
+"""The additive parts of each aggregate, in their exact form."""
 
 EXACT_VALUES = 1000
 """Maximum number of different values that a cell stores exactly; beyond it, values are in buckets of 1 %."""
@@ -84,7 +103,18 @@ def column_names(kind: str) -> tuple[str, ...]:
     return tuple(name for name, _ in SCHEMAS[kind])
 
 
-def ddl(kind: str, table: str, dims: int = DIMS) -> str:
+def part_column(part: str, type_: str) -> str:
+    """The column of an additive part of a slot whose result has this type."""
+    as_float = f"{part}_f"
+    return as_float if type_ == FLOAT and as_float in PART_TYPES[ADDITIVE] else part
+
+
+def merge_sql(kind: str, part: str, argument: str | None = None) -> str:
+    """The aggregate that merges a part; of `argument` where the part has another name or form there."""
+    return f"{MERGE[kind][part]}({argument or part})"
+
+
+def ddl(kind: str, table: str, dims: int = MAX_DIMENSIONS) -> str:
     """CREATE TABLE for a kind, in SQL of the engine, with columns for `dims` dimensions."""
     unused = DIM_COLUMNS[dims:]
     named = ", ".join(f"{name} {type_}" for name, type_ in SCHEMAS[kind] if name not in unused)

@@ -23,35 +23,35 @@ Row = dict[str, Any]
 Best = Sequence[tuple[str | None, ...]] | None
 
 
-def answer(query: Query, ground: QueryContext, reach: QuestionRange | None = None) -> Result:
+def answer(query: Query, context: QueryContext, reach: QuestionRange | None = None) -> Result:
     """The Result of a checked question. Days default to all that is covered, up to the last closed day.
 
     `reach`: its days, where they are known already."""
-    reach = reach or ranged(query, ground)
+    reach = reach or ranged(query, context)
     query = reach.query
-    merge_together(ground, query)
-    solved = {name: solve_with_past(ground, query, name) for name in query.metrics}
-    best = top(ground, query) if query.top else None
-    before = compare(ground, query)
+    totals = merge_together(context, query)
+    solved = {name: solve_with_past(context, query, name, totals.get(name)) for name in query.metrics}
+    best = top(context, query) if query.top else None
+    before = compare(context, query)
     rows = rows_of(query, solved, before, best)
     if best is not None:
-        rows = _with_others(query, ground, rows, best, [*solved.values(), *before.values()])
+        rows = _with_others(query, context, rows, best, [*solved.values(), *before.values()])
     rows = with_reasons(reach, rows)
     if query.totals:
-        rows = _with_totals(query, ground, rows)
-    unseen = unseen_values(ground, query, solved) if query.where else {}
+        rows = _with_totals(query, context, rows)
+    unseen = unseen_values(context, query, solved) if query.where else {}
     rows = arranged(query, with_unseen(rows, unseen))
     return Result(
         metrics=list(query.metrics),
         scope=query.scope,
-        timezone=ground.catalog.book.timezone,
+        timezone=context.catalog.book.timezone,
         week_starts=query.week_starts,
-        columns=_columns(query, ground, solved),
+        columns=_columns(query, context, solved),
         data=rows,
-        explain=_explain(reach, ground, solved),
-        version=ground.version,
+        explain=_explain(reach, context, solved),
+        version=context.version,
         warnings=list(dict.fromkeys(why for whys in unseen.values() for why in whys)),
-        sql=";\n\n".join(ground.statements),
+        sql=";\n\n".join(context.statements),
     )
 
 
@@ -165,12 +165,12 @@ def _shown(value: Any) -> Any:
     return int(value) if whole else value
 
 
-def _with_totals(query: Query, ground: QueryContext, rows: list[Row]) -> list[Row]:
+def _with_totals(query: Query, context: QueryContext, rows: list[Row]) -> list[Row]:
     """After the rows of each period its total, at the end the total of the whole range: each asked anew."""
     if query.by:
         alone = replace(query, by=())
         totals = rows_of(
-            alone, {name: solve_with_past(ground, alone, name) for name in query.metrics}, compare(ground, alone)
+            alone, {name: solve_with_past(context, alone, name) for name in query.metrics}, compare(context, alone)
         )
         by_period: dict[date, list[Row]] = {}
         for row in rows:
@@ -182,13 +182,17 @@ def _with_totals(query: Query, ground: QueryContext, rows: list[Row]) -> list[Ro
     if query.spanned or query.compare:
         return rows  # the windows of all periods overlap: there is no total of them
     whole = replace(query, by=(), scope="all")
-    for row in rows_of(whole, {name: solve_with_past(ground, whole, name) for name in query.metrics}, {}):
+    for row in rows_of(whole, {name: solve_with_past(context, whole, name) for name in query.metrics}, {}):
         rows.append(_as_total(query, row) | {"period": None})
     return rows
 
 
 def _with_others(
-    query: Query, ground: QueryContext, rows: list[Row], best: Sequence[tuple[str | None, ...]], sides: Sequence[Solved]
+    query: Query,
+    context: QueryContext,
+    rows: list[Row],
+    best: Sequence[tuple[str | None, ...]],
+    sides: Sequence[Solved],
 ) -> list[Row]:
     """After the top of each period all other series together, computed from their parts.
 
@@ -197,7 +201,9 @@ def _with_others(
     if everyone <= set(best):
         return rows
     rest = replace(query, by=(), but=(query.by, tuple(best)) if best else None, top=None)
-    others = rows_of(rest, {name: solve_with_past(ground, rest, name) for name in query.metrics}, compare(ground, rest))
+    others = rows_of(
+        rest, {name: solve_with_past(context, rest, name) for name in query.metrics}, compare(context, rest)
+    )
     by_period: dict[date, list[Row]] = {}
     for row in rows:
         by_period.setdefault(row["period"], []).append(row)
@@ -218,8 +224,8 @@ def _as_total(query: Query, row: Row) -> Row:
 # --- around the rows ----------------------------------------------------------------------------------------
 
 
-def _columns(query: Query, ground: QueryContext, solved: Mapping[str, Solved]) -> list[Column]:
-    metrics = ground.catalog.metrics
+def _columns(query: Query, context: QueryContext, solved: Mapping[str, Solved]) -> list[Column]:
+    metrics = context.catalog.metrics
     return [
         Column(name="period", role="period", type="date"),
         *(Column(name=d, role="dimension", type="text") for d in query.by),
@@ -252,16 +258,16 @@ def _column(metric: Metric, solved: Solved) -> Column:
     )
 
 
-def _explain(reach: QuestionRange, ground: QueryContext, solved: Mapping[str, Solved]) -> str:
-    query, book = reach.query, ground.catalog.book
+def _explain(reach: QuestionRange, context: QueryContext, solved: Mapping[str, Solved]) -> str:
+    query, book = reach.query, context.catalog.book
     said = "; ".join(one.said or f"{name}: nothing is collected" for name, one in solved.items())
     split = f", by {' and '.join(query.by)}" if query.by else ""
     only = f", where {_conditions(query)}" if query.where else ""
     weeks = f", weeks from {query.week_starts.capitalize()}" if query.scope == "week" else ""
-    run = f", {ground.running} only until {ground.running_until}" if ground.running else ""
+    run = f", {context.running} only until {context.running_until}" if context.running else ""
     only += _shaped(query)
     cut = "".join(f", {why}" for why in (reach.before, reach.after) if why)
-    return f"{said}{split}{only}; {query.first} to {query.last} in {book.timezone}{weeks}{run}{cut} (version {ground.version})."
+    return f"{said}{split}{only}; {query.first} to {query.last} in {book.timezone}{weeks}{run}{cut} (version {context.version})."
 
 
 def _conditions(query: Query) -> str:

@@ -4,20 +4,20 @@ said about each."""
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
-from tallybook.core import EXACTLY, FLOAT, NOT_FINITE, OperandValue, decimals_in, evaluate
+from tallybook.core import EXACT, EXACT_DIGITS, EXACTLY, FLOAT, NOT_FINITE, OperandValue, decimals_in, evaluate
 from tallybook.query.merge import DIGITS, OVERFLOW
 
-EXACT_DIGITS, EXACT_DECIMALS = 28, 10
-"""Before and after the point of DECIMAL(38,10)."""
+EXACT_DECIMALS = EXACT_DIGITS[1]
+MAX_WHOLE_DIGITS = EXACT_DIGITS[0] - EXACT_DECIMALS
 _SMALLEST = Decimal(1).scaleb(-EXACT_DECIMALS)
 TOO_LARGE = (
-    "the exact result, or a step of its formula, does not fit DECIMAL(38,10); "
+    f"the exact result, or a step of its formula, does not fit {EXACT}; "
     "for a rounded one cast to double precision inside the aggregate"
 )
 LOST = {
@@ -38,6 +38,10 @@ class Cell:
     carried: bool = False
     bounds: tuple[OperandValue, OperandValue] | None = None
     why: str | None = None
+
+
+MergedTotal = Mapping[Key, Cell]
+"""The totals of one metric over all its covered days, by period and series."""
 
 
 @dataclass(slots=True)
@@ -122,7 +126,7 @@ def within_exact(cell: Cell) -> Cell:
     exact = Decimal(cell.value)
     if decimals_in(exact) > EXACT_DECIMALS:
         exact = exact.quantize(_SMALLEST, ROUND_HALF_UP, EXACTLY)
-    if exact and exact.adjusted() >= EXACT_DIGITS:
+    if exact and exact.adjusted() >= MAX_WHOLE_DIGITS:
         return Cell(None, why=TOO_LARGE)
     cell.value = exact
     return cell

@@ -54,9 +54,9 @@ def joined(stretches: Sequence[tuple[date, date]]) -> tuple[tuple[date, date], .
     return tuple(calendar.merge_stretches(stretches))
 
 
-@dataclass(kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class QueryContext:
-    """Everything `answer` needs besides the question. `relation(kind, key, first, last)` is points,
+    """Everything `answer` reads besides the question. `relation(kind, key, first, last)` is points,
     of `kind` TOTALS additive ones.
 
     `running` is the day that a live answer saw only a part of; `whys`: why a metric has no points at all."""
@@ -76,8 +76,7 @@ class QueryContext:
     past: Mapping[str, tuple[StoredDefinition, Coverage]] = field(default_factory=dict)
     """Of metrics that let imported history answer: its definition and days."""
     statements: list[str] = field(default_factory=list)
-    merged: dict[Any, Any] = field(default_factory=dict)
-    """Totals of metrics that were merged together in one pass, by (query, metric)."""
+    """The SQL that was executed for the question, in order."""
 
     def rows(self, sql: str) -> list[tuple[Any, ...]]:
         self.statements.append(sql)

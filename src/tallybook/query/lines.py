@@ -24,19 +24,19 @@ MAX_SMALL = 1e15
 faster than that of a HUGEINT."""
 
 
-def csv(query: Query, ground: QueryContext, *, guard: bool = True) -> str | None:
+def csv(query: Query, context: QueryContext, *, guard: bool = True) -> str | None:
     """The CSV of collected metrics by dimensions, each the total, or the first or last day, of its periods; None of any
     other question, which `answer` answers."""
-    if not all(_is_plain(query, ground, name) for name in query.metrics) or not query.by:
+    if not all(_is_plain(query, context, name) for name in query.metrics) or not query.by:
         return None
-    query = ranged(query, ground).query
-    columns = [_column(ground, query, name) for name in query.metrics]
+    query = ranged(query, context).query
+    columns = [_column(context, query, name) for name in query.metrics]
     if any(not column.one.can_be_rows for column in columns):
         return None
     widened(lambda wide: _fill(columns, wide))
     periods = columns[0].solved.periods
-    by_period = dict(ground.rows(_lines(query, columns, guard)))
-    ground.rows(f"DROP TABLE {CELLS}")
+    by_period = dict(context.rows(_lines(query, columns, guard)))
+    context.rows(f"DROP TABLE {CELLS}")
     found = [",".join(csv_text(column, guard) for column in ("period", *query.by, *query.metrics, *FLAGS))]
     for start in periods:
         found += [by_period[start]] if start in by_period else _blank(query, columns, start, guard)
@@ -51,15 +51,17 @@ class _CsvColumn:
     solved: Solved
 
 
-def _column(ground: QueryContext, query: Query, name: str) -> _CsvColumn:
-    one = OneMetric(ground, query, name, query.show or ground.catalog.metrics[name].default_show, ground.covered(name))
+def _column(context: QueryContext, query: Query, name: str) -> _CsvColumn:
+    one = OneMetric(
+        context, query, name, query.show or context.catalog.metrics[name].default_show, context.covered(name)
+    )
     return _CsvColumn(one, one.without_cells())
 
 
-def _is_plain(query: Query, ground: QueryContext, name: str) -> bool:
+def _is_plain(query: Query, context: QueryContext, name: str) -> bool:
     """Whether each value of the metric is one that the engine has; means over days are exact decimals of Python."""
-    metric = ground.catalog.metrics[name]
-    bound = ground.bounds.get(name)
+    metric = context.catalog.metrics[name]
+    bound = context.bounds.get(name)
     unusual = (
         query.where,
         query.fill,
@@ -72,8 +74,8 @@ def _is_plain(query: Query, ground: QueryContext, name: str) -> bool:
         query.sort,
         query.limit,
         query.having,
-        name in ground.past,
-        ground.running,
+        name in context.past,
+        context.running,
     )
     if any(unusual) or bound is None or metric.derived or metric.carry or bound.imported:
         return False
@@ -92,7 +94,7 @@ def _fill(columns: Sequence[_CsvColumn], wide: bool) -> None:
     """Make the table CELLS: g, k0…, and of each metric its value v, whether it is approximate (a) and whether it is there (t).
 
     A series that only another metric has, or that has a fact on another day of the period, has a row too."""
-    ground, query = columns[0].one.ground, columns[0].one.query
+    context, query = columns[0].one.context, columns[0].one.query
     keys = ", ".join(["g", *(f"k{i}" for i in range(len(query.by)))])
     relations = []
     for place, column in enumerate(columns):
@@ -106,7 +108,7 @@ def _fill(columns: Sequence[_CsvColumn], wide: bool) -> None:
             for i in range(len(columns))
         )
         rows = f"SELECT {keys}, {merged} FROM ({rows}) GROUP BY {keys}"
-    ground.rows(f"CREATE OR REPLACE TEMP TABLE {CELLS} AS {rows}")
+    context.rows(f"CREATE OR REPLACE TEMP TABLE {CELLS} AS {rows}")
 
 
 # --- the lines --------------------------------------------------------------------------------------------
@@ -114,11 +116,11 @@ def _fill(columns: Sequence[_CsvColumn], wide: bool) -> None:
 
 def _lines(query: Query, columns: Sequence[_CsvColumn], guard: bool) -> str:
     """SELECT of the first day and the lines of each period that has any."""
-    ground = columns[0].one.ground
+    context = columns[0].one.context
     joins, fields, order = [f"JOIN ({_heads(columns)}) p ON p.start = f.g"], ["p.head"], []
     for place in range(len(query.by)):
         joins.append(
-            f"JOIN ({_texts(ground, f'k{place}', guard)}) d{place} ON d{place}.value IS NOT DISTINCT FROM f.k{place}"
+            f"JOIN ({_texts(context, f'k{place}', guard)}) d{place} ON d{place}.value IS NOT DISTINCT FROM f.k{place}"
         )
         fields.append(f"d{place}.text")
         order.append(f"d{place}.place")
@@ -144,9 +146,9 @@ def _heads(columns: Sequence[_CsvColumn]) -> str:
     return f"SELECT * FROM (VALUES {', '.join(rows)}) v({names})"
 
 
-def _texts(ground: QueryContext, column: str, guard: bool) -> str:
+def _texts(context: QueryContext, column: str, guard: bool) -> str:
     """A relation of the values of a dimension: the field of each with its comma, and its place in the order."""
-    values = ground.rows(f"SELECT DISTINCT {column} FROM {CELLS} WHERE {column} IS NOT NULL")
+    values = context.rows(f"SELECT DISTINCT {column} FROM {CELLS} WHERE {column} IS NOT NULL")
     other = {value: text for (value,) in values if (text := csv_text(value, guard)) != value}
     numbered = (
         f"SELECT {column} AS value, row_number() OVER (ORDER BY {column} NULLS LAST) AS place "

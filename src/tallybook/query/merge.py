@@ -11,14 +11,28 @@ from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import TYPE_CHECKING
 
-from tallybook.core import ADDITIVE, BUCKETS, BY_TIME, FLOAT, IDS, INTEGER, StoredDefinition, Then, plus_days, render
+from tallybook.core import (
+    ADDITIVE,
+    BUCKETS,
+    BY_TIME,
+    EXACT,
+    FLOAT,
+    IDS,
+    INTEGER,
+    PARTS_OF,
+    StoredDefinition,
+    Then,
+    merge_sql,
+    part_column,
+    plus_days,
+    render,
+)
 from tallybook.query.questions import Filter
 from tallybook.storage import literal
 
 if TYPE_CHECKING:
     from tallybook.query.context import Coverage
 
-EXACT = "DECIMAL(38,10)"
 OVERFLOW, DIGITS = 1, 2
 """`lost` of a value that does not fit its type, and of one of which too few digits are left."""
 LAST_DIGIT = 2.0**-53
@@ -239,7 +253,7 @@ class Parts:
             lost = f"CASE WHEN {lost} = 0 AND {value} IS NULL THEN {OVERFLOW} ELSE {lost} END"
         value = f"CASE WHEN {lost} = 0 THEN CAST({value} AS {'DOUBLE' if kind == FLOAT else EXACT}) END"
         return (
-            f"SELECT {keys}, sum(rows) AS rows, {value} AS value, coalesce(bool_or(approximate) {own}, FALSE) AS approximate, "
+            f"SELECT {keys}, {merge_sql(ADDITIVE, 'rows')} AS rows, {value} AS value, coalesce(bool_or(approximate) {own}, FALSE) AS approximate, "
             f"bool_or(carried) AS carried, {lost} AS lost "
             f"FROM ({inner.finished(group, first, last, targets=targets)}) GROUP BY {keys}"
         )
@@ -271,22 +285,22 @@ class Parts:
         merged = []
         for index, slot in enumerate(self.bound.measure.slots):
             only = f" FILTER (slot = {index})" if several else ""
-            suffix = "_f" if self.bound.slots[index].type == FLOAT else ""
             if slot.spread:
                 one = "{'n': CAST(n AS DOUBLE), 'k': coalesce(k, 0), 's1': s1, 's2': s2}"
                 merged.append(f"list({one}) FILTER (n > 0{f' AND slot = {index}' if several else ''}) AS parts{index}")
-            for part, how in _PARTS.get(slot.agg, ()):
-                column = part + suffix if part in ("total", "low", "high") else part
+                continue
+            for part in PARTS_OF.get(slot.agg, ()):
+                column = part_column(part, self.bound.slots[index].type)
                 if self.wide and column == "total":
                     exact, rounded = _wide_sum(column, only)
                     merged += [f"{exact} AS total{index}", f"{rounded} AS float{index}"]
                 else:
-                    merged.append(f"{how}({column}){only} AS {column}{index}")
+                    merged.append(f"{merge_sql(ADDITIVE, column)}{only} AS {column}{index}")
         source = self._grouped(ADDITIVE, group, first, last, targets, None if several else 0)
         keys = ", ".join(["g", *(f"k{i}" for i in range(len(self.dims)))])
         only = " FILTER (slot = 0)" if several else ""
         carried = "bool_or(carried) AS carried" if self.bound.metric.carry else "FALSE AS carried"
-        columns = ", ".join([keys, f"sum(rows){only} AS rows", carried, *merged])
+        columns = ", ".join([keys, f"{merge_sql(ADDITIVE, 'rows')}{only} AS rows", carried, *merged])
         return f"SELECT {columns} FROM ({source}) GROUP BY {keys}"
 
     def _around_one_k(self, merged: str) -> str:
@@ -370,7 +384,7 @@ class Parts:
             "THEN 2 * low_f * (high_f / (low_f + high_f)) ELSE (low_f + high_f) / 2 END"
         )
         merged = (
-            f"SELECT {listed}, {middle} AS v, sum(n) AS n, bool_or(low_f < high_f) AS wide FROM ({source}) "
+            f"SELECT {listed}, {middle} AS v, {merge_sql(BUCKETS, 'n')} AS n, bool_or(low_f < high_f) AS wide FROM ({source}) "
             f"GROUP BY {listed}, {middle}"
         )
         number = f"sum(n) OVER (PARTITION BY {listed})"
@@ -448,15 +462,6 @@ def _second_step(second: Then, kind: str, own: str, *, wide: bool = False) -> tu
 def _one_of(column: str, values: Sequence[str]) -> str:
     listed = ", ".join(literal(v) for v in dict.fromkeys(values))
     return f"{column} = {listed}" if len(set(values)) == 1 else f"{column} IN ({listed})"
-
-
-_PARTS = {
-    "count": (("n", "sum"),),
-    "sum": (("total", "sum"),),
-    "avg": (("total", "sum"), ("n", "sum")),
-    "min": (("low", "min"),),
-    "max": (("high", "max"),),
-}
 
 
 def period_sql(scope: str, week_start: int, first: date, column: str = "day") -> str:

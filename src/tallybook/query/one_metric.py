@@ -9,7 +9,19 @@ from datetime import date
 from typing import Any
 
 from tallybook.core import ADDITIVE, FLOAT, LEVEL, UNIQUES, StoredDefinition, period_start, plus_days
-from tallybook.query.cells import Cell, Key, MetricPeriod, Solved, between, mean_of, merged, minus, plain, why_lost
+from tallybook.query.cells import (
+    Cell,
+    Key,
+    MergedTotal,
+    MetricPeriod,
+    Solved,
+    between,
+    mean_of,
+    merged,
+    minus,
+    plain,
+    why_lost,
+)
 from tallybook.query.context import Coverage, QueryContext
 from tallybook.query.merge import TOTALS, Parts, period_sql, values_relation
 from tallybook.query.questions import Query
@@ -20,10 +32,20 @@ from tallybook.query.reach import NOTHING_BEFORE
 class OneMetric:
     """One metric of a question: `show` over the days of `coverage`."""
 
-    def __init__(self, ground: QueryContext, query: Query, name: str, show: str, coverage: Coverage) -> None:
+    def __init__(
+        self,
+        context: QueryContext,
+        query: Query,
+        name: str,
+        show: str,
+        coverage: Coverage,
+        total: MergedTotal | None = None,
+    ) -> None:
+        """`total`: the totals over all covered days, where they are merged already."""
         assert query.first is not None
         assert query.last is not None
-        self.ground, self.query, self.name, self.show, self.coverage = ground, query, name, show, coverage
+        self.context, self.query, self.name, self.show, self.coverage = context, query, name, show, coverage
+        self.merged_total = total
         earliest = coverage.stretches[0][0] if coverage.stretches else None
         self.spans = list(
             spans(
@@ -33,21 +55,21 @@ class OneMetric:
                 query.week_start,
                 window=query.window,
                 shift=query.shift,
-                known=max(ground.last_closed, ground.running or ground.last_closed),
+                known=max(context.last_closed, context.running or context.last_closed),
                 earliest=earliest,
             )
         )
         self.first, self.last = min(s.first for s in self.spans), max(s.last for s in self.spans)
         self.windows = values_relation([(s.start, s.first, s.last) for s in self.spans]) if query.spanned else None
-        self.bound: StoredDefinition | None = ground.bounds.get(name)
+        self.bound: StoredDefinition | None = context.bounds.get(name)
         # An old definition is read by its own rules, not by today's.
         old = self.bound is not None and query.definition is not None
-        self.metric = self.bound.metric if self.bound and old else ground.catalog.metrics[name]
+        self.metric = self.bound.metric if self.bound and old else context.catalog.metrics[name]
 
     def solved(self) -> Solved:
         self.periods = {p.start: p for p in self._periods()}
         if self.bound is None:
-            why = self.ground.whys.get(self.name, f"{self.name} was never collected: tallybook run")
+            why = self.context.whys.get(self.name, f"{self.name} was never collected: tallybook run")
             for period in self.periods.values():
                 period.why = why
             return Solved(cells={}, periods=self.periods, empty=None, type=FLOAT, show=self.show)
@@ -95,7 +117,7 @@ class OneMetric:
 
     def _periods(self) -> Iterable[MetricPeriod]:
         for span in self.spans:
-            closed = min(span.last, self.ground.last_closed)
+            closed = min(span.last, self.context.last_closed)
             days = self.coverage.count(span.first, closed) if span.first <= closed else 0
             known = self.coverage.count(span.first, span.last)
             period = MetricPeriod(span.start, span.first, span.last, span.expected, days, known)
@@ -115,7 +137,7 @@ class OneMetric:
         elif self.show == "first":
             period.target = period.first if self._known_on(period.first) else None
         else:
-            self._choose_last(period, running=end > self.ground.last_closed)
+            self._choose_last(period, running=end > self.context.last_closed)
         period.absent_is_known = period.target is not None and self.coverage.holds(period.target)
         if period.target is not None:
             period.as_of = self.coverage.instants.get(period.target) or period.as_of
@@ -127,7 +149,7 @@ class OneMetric:
         """The last closed day; of a running period that is neither collected nor carried into, the last collected."""
         last = period.last
         if running and not self.coverage.holds(last):
-            last = max(period.first, min(last, self.ground.last_closed))
+            last = max(period.first, min(last, self.context.last_closed))
         if self._known_on(last):
             period.target = last
         elif running:
@@ -147,18 +169,18 @@ class OneMetric:
         parts = replace(self._parts(), by=(), where=())
         first = min(period_start(self.first, self.query.scope, self.query.week_start), self.first)
         first = plus_days(first, -1)
-        rows = self.ground.rows(f"SELECT g FROM ({parts.present('day', first, self.last, carried=True)})")
+        rows = self.context.rows(f"SELECT g FROM ({parts.present('day', first, self.last, carried=True)})")
         return frozenset(day for (day,) in rows)
 
     def _gap(self, period: MetricPeriod) -> str:
         """Why nothing is known of a period, with the line that collects it and its neighbors in the same gap."""
-        if period.first > self.ground.last_closed:
+        if period.first > self.context.last_closed:
             return f"{period.first} is not over yet"
         if self._is_far(period.last):
             return f"{NOTHING_BEFORE} {self._begin}"
         if self.metric.snapshot:
             return "not collected, and only its present can be seen"
-        own = (period.first, min(period.last, self.ground.last_closed))
+        own = (period.first, min(period.last, self.context.last_closed))
         first, last = next(((a, b) for a, b in self._missing if a <= period.first <= b), own)
         return f"not collected: tallybook run {self.name} --from {first} --to {last}"
 
@@ -174,14 +196,14 @@ class OneMetric:
     @functools.cached_property
     def _missing(self) -> list[tuple[date, date]]:
         """The first and last days of periods without a collected or imported day, neighbors together."""
-        imported = self.ground.past[self.name][1] if self.name in self.ground.past else Coverage()
+        imported = self.context.past[self.name][1] if self.name in self.context.past else Coverage()
         found: list[tuple[date, date]] = []
         for period in self.periods.values():
-            if period.days or period.first > self.ground.last_closed or self._is_far(period.last):
+            if period.days or period.first > self.context.last_closed or self._is_far(period.last):
                 continue
             if imported.count(period.first, period.last):
                 continue
-            last = min(period.last, self.ground.last_closed)
+            last = min(period.last, self.context.last_closed)
             if found and not imported.count(min(found[-1][1], period.first), period.first):
                 found[-1] = (min(found[-1][0], period.first), max(found[-1][1], last))
             else:
@@ -198,10 +220,10 @@ class OneMetric:
         kinds = {"additive", *(slot.shape for slot in bound.measure.slots)}
         whole = not (carry or bound.metric.per or self.query.by or self.query.where or self.query.but)
         relations = {
-            k: self.ground.relation(TOTALS if whole and k == ADDITIVE else k, bound.key, reach, self.last)
+            k: self.context.relation(TOTALS if whole and k == ADDITIVE else k, bound.key, reach, self.last)
             for k in kinds
         }
-        covered = self.ground.coverage.get(self.name, Coverage()).stretches
+        covered = self.context.coverage.get(self.name, Coverage()).stretches
         if covered:
             relations = {k: r.covering(covered[0][0], covered[-1][1]) for k, r in relations.items()}
         query = self.query
@@ -211,8 +233,8 @@ class OneMetric:
             query.by,
             query.where,
             query.but,
-            carry_until=self.ground.last_closed,
-            gone=self.ground.gone,
+            carry_until=self.context.last_closed,
+            gone=self.context.gone,
         )
 
     def _period_sql(self, column: str = "day") -> str:
@@ -220,7 +242,7 @@ class OneMetric:
 
     def _restricted(self, sql: str, column: str = "g") -> str:
         """Only days that all operands cover, and none that was merely carried over."""
-        own = self.ground.coverage.get(self.name, Coverage())
+        own = self.context.coverage.get(self.name, Coverage())
         if not self.metric.carry and own.stretches == self.coverage.stretches:
             return sql
         return f"SELECT * FROM ({sql}) WHERE {self.coverage.sql(column)}"
@@ -228,7 +250,7 @@ class OneMetric:
     def _cells(self, parts: Parts, build: Callable[[Parts], str]) -> dict[Key, Cell]:
         """Cells of the rows that `build` selects, as `Parts.finished` does."""
         n = len(self.query.by)
-        rows = self.ground.merged_rows(parts, lambda p: p.fetched(build(p)))
+        rows = self.context.merged_rows(parts, lambda p: p.fetched(build(p)))
         return {(row[0], row[1 : n + 1]): merged(self.name, row, n) for row in rows}
 
     # -- total ---------------------------------------------------------------------------------------------
@@ -237,15 +259,14 @@ class OneMetric:
         """The measure over all facts of the period: one merge, whatever the scope."""
         if self.metric.kind == UNIQUES:
             return self._bounded()
-        ready: dict[Key, Cell] | None = self.ground.merged.pop((self.query, self.name), None)
-        own = self.ground.coverage.get(self.name, Coverage())
-        if ready is not None and own.stretches == self.coverage.stretches:
-            return ready
+        own = self.context.coverage.get(self.name, Coverage())
+        if self.merged_total is not None and own.stretches == self.coverage.stretches:
+            return dict(self.merged_total)
         return self._cells(self._narrowed(), self._totals)
 
     def _narrowed(self) -> Parts:
         """The points of the days that take part."""
-        parts, own = self._parts(), self.ground.coverage.get(self.name, Coverage())
+        parts, own = self._parts(), self.context.coverage.get(self.name, Coverage())
         if own.stretches == self.coverage.stretches:
             return parts
         covered = self.coverage.sql("day")
@@ -304,7 +325,7 @@ class OneMetric:
                 f"bool_or(approximate), bool_or(carried), max(lost) FROM ({dated}) GROUP BY g{keys}"
             )
 
-        return {(row[0], row[1 : n + 1]): row[n + 1 :] for row in self.ground.merged_rows(self._parts(), by_period)}
+        return {(row[0], row[1 : n + 1]): row[n + 1 :] for row in self.context.merged_rows(self._parts(), by_period)}
 
     def _by_period(self, dated: str) -> str:
         """A relation by day, g, as one by period: as often as there are periods that hold the day."""
@@ -365,7 +386,7 @@ class OneMetric:
             present = f"SELECT * FROM ({present}) WHERE {self.coverage.sql('g')}{chosen}"
         keys = "".join(f", k{i}" for i in range(n))
         sql = f"SELECT DISTINCT g{keys} FROM ({self._by_period(present)})"
-        for row in self.ground.rows(sql):
+        for row in self.context.rows(sql):
             key: Key = (row[0], row[1:])
             period = self.periods[key[0]]
             if key not in cells:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import date
 
 from tallybook.core import ADDS, FLOW, ONE_DAY, Metric, Refused, StoredDefinition
-from tallybook.query.cells import Cell, MetricPeriod, Solved, plain
+from tallybook.query.cells import Cell, MergedTotal, MetricPeriod, Solved, plain
 from tallybook.query.context import Coverage, QueryContext
 from tallybook.query.one_metric import OneMetric
 from tallybook.query.questions import Query
@@ -17,21 +17,21 @@ from tallybook.query.ranges import ALL
 from tallybook.query.solve import solve
 
 
-def solve_with_past(ground: QueryContext, query: Query, name: str) -> Solved:
+def solve_with_past(context: QueryContext, query: Query, name: str, total: MergedTotal | None = None) -> Solved:
     """As `solve`, with what was imported for the time before."""
-    own = solve(ground, query, name)
-    bound = ground.bounds.get(name)
+    own = solve(context, query, name, total=total)
+    bound = context.bounds.get(name)
     if bound is not None and bound.imported:
-        return _finished(ground, query, bound, own)
-    return _Past(ground, query, name, own).joined() if name in ground.past else own
+        return _finished(context, query, bound, own)
+    return _Past(context, query, name, own).joined() if name in context.past else own
 
 
-def _finished(ground: QueryContext, query: Query, bound: StoredDefinition, own: Solved) -> Solved:
+def _finished(context: QueryContext, query: Query, bound: StoredDefinition, own: Solved) -> Solved:
     """An imported definition that is asked by its id: its values are not put together where that makes none."""
-    show = query.show or ground.catalog.metrics[bound.metric.name].default_show
+    show = query.show or context.catalog.metrics[bound.metric.name].default_show
     found = replace(own, periods=dict(own.periods), cells=dict(own.cells))
     for start, period in own.periods.items():
-        if period.known and (why := _not_together(ground.catalog.metrics[bound.metric.name], bound, show, period)):
+        if period.known and (why := _not_together(context.catalog.metrics[bound.metric.name], bound, show, period)):
             _blank(found, start, why)
     return found
 
@@ -51,12 +51,12 @@ def _blank(found: Solved, start: date, why: str) -> None:
     found.periods[start] = replace(found.periods[start], why=why, known=0, absent_is_known=False, target=None)
 
 
-def refuse_top(ground: QueryContext, query: Query) -> None:
+def refuse_top(context: QueryContext, query: Query) -> None:
     """Raises Refused where the largest series of a whole range would be those of two definitions."""
     name = query.metrics[0]
-    if name not in ground.past or query.first is None or query.last is None:
+    if name not in context.past or query.first is None or query.last is None:
         return
-    begins, bound, before = _before(ground, name)
+    begins, bound, before = _before(context, name)
     if begins is not None and query.last >= begins and before.count(query.first, query.last):
         raise Refused(
             f"which series of {name!r} are the largest cannot be said of {query.first} to {query.last}: "
@@ -65,10 +65,10 @@ def refuse_top(ground: QueryContext, query: Query) -> None:
         )
 
 
-def _before(ground: QueryContext, name: str) -> tuple[date | None, StoredDefinition, Coverage]:
+def _before(context: QueryContext, name: str) -> tuple[date | None, StoredDefinition, Coverage]:
     """(the first collected day, the imported definition, its days before that)."""
-    bound, imported = ground.past[name]
-    own = ground.coverage.get(name, Coverage()).stretches
+    bound, imported = context.past[name]
+    own = context.coverage.get(name, Coverage()).stretches
     begins = own[0][0] if own else None
     limit = begins - ONE_DAY if begins else date.max
     return begins, bound, Coverage(tuple((a, min(b, limit)) for a, b in imported.stretches if a <= limit))
@@ -78,14 +78,14 @@ def _before(ground: QueryContext, name: str) -> tuple[date | None, StoredDefinit
 class _Past:
     """One metric of a question, of which a part may be answered by what was imported."""
 
-    ground: QueryContext
+    context: QueryContext
     query: Query
     name: str
     own: Solved
 
     def __post_init__(self) -> None:
-        self.begins, self.bound, self.before = _before(self.ground, self.name)
-        self.metric = self.ground.catalog.metrics[self.name]
+        self.begins, self.bound, self.before = _before(self.context, self.name)
+        self.metric = self.context.catalog.metrics[self.name]
         self.show = self.query.show or self.metric.default_show
 
     def joined(self) -> Solved:
@@ -96,7 +96,7 @@ class _Past:
         unfit = self._unfit()
         past = None if unfit else self._solved()
         found = replace(self.own, periods=dict(self.own.periods), cells=dict(self.own.cells))
-        if past is not None and self.name not in self.ground.bounds:
+        if past is not None and self.name not in self.context.bounds:
             found = replace(found, type=past.type, empty=past.empty)
         for start, place in places.items():
             if place:
@@ -131,9 +131,7 @@ class _Past:
 
     def _solved(self) -> Solved:
         """What was imported, as the definition that it is."""
-        there = replace(
-            self.ground, bounds={self.name: self.bound}, coverage={self.name: self.before}, merged={}, past={}
-        )
+        there = replace(self.context, bounds={self.name: self.bound}, coverage={self.name: self.before}, past={})
         asked = replace(self.query, definition=self.bound.definition)
         return OneMetric(there, asked, self.name, self.show, self.before).solved()
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING
 
-from tallybook.core import ADDITIVE, MERGE, SCHEMAS, BookError, column_names
+from tallybook.core import ADDITIVE, MERGE, SCHEMAS, BookError, column_names, merge_sql
 from tallybook.query.merge import TOTALS, Points
 from tallybook.storage import widened
 
@@ -147,8 +147,8 @@ def _make_totals(engine: duckdb.DuckDBPyConnection, kept: CachedPoints, wide: bo
     """The additive points without their dimensions: one row for each slot and day, but for those of squares, which
     have a K of their own; with `wide` all as they are."""
     keys, points = "metric, definition, slot, day", kept.tables[ADDITIVE]
-    merged = ", ".join(f"{merge}({part}) AS {part}" for part, merge in MERGE.items())
-    select = f"SELECT {keys}, {', '.join(MERGE)}, k FROM {points}"
+    merged = ", ".join(f"{merge_sql(ADDITIVE, part)} AS {part}" for part in MERGE[ADDITIVE])
+    select = f"SELECT {keys}, {', '.join(MERGE[ADDITIVE])}, k FROM {points}"
     if not wide:
         select += (
             f" WHERE s2 IS NOT NULL UNION ALL BY NAME SELECT {keys}, {merged}, NULL::DOUBLE AS k "

@@ -27,26 +27,30 @@ class QuestionRange:
     after: str = ""
 
 
-def ranged(query: Query, ground: QueryContext) -> QuestionRange:
+def ranged(query: Query, context: QueryContext) -> QuestionRange:
     """The question over the days that are collected, as far as it asks for them.
 
     Raises QueryError where nothing is collected and no first day is given, Refused where all days are yet to come."""
-    operands = [o for name in query.metrics for o in ground.catalog.operands(name)]
-    covered = [ground.coverage[o].stretches for o in operands if o in ground.coverage and ground.coverage[o].stretches]
-    covered += [c.stretches for name in query.metrics if name in ground.past and (c := ground.past[name][1]).stretches]
+    operands = [o for name in query.metrics for o in context.catalog.operands(name)]
+    covered = [
+        context.coverage[o].stretches for o in operands if o in context.coverage and context.coverage[o].stretches
+    ]
+    covered += [
+        c.stretches for name in query.metrics if name in context.past and (c := context.past[name][1]).stretches
+    ]
     begin = min((s[0][0] for s in covered), default=None)
-    only_today = begin is not None and begin > ground.last_closed
-    last_covered = max((s[-1][1] for s in covered), default=ground.last_closed)
-    last = query.last or ground.running or (last_covered if only_today else ground.last_closed)
+    only_today = begin is not None and begin > context.last_closed
+    last_covered = max((s[-1][1] for s in covered), default=context.last_closed)
+    last = query.last or context.running or (last_covered if only_today else context.last_closed)
     first = query.first or begin
     if first is None:
         raise QueryError(
             f"nothing of {', '.join(query.metrics)} is collected yet",
-            hint="\n".join(dict.fromkeys(ground.whys.values())) or "tallybook run",
+            hint="\n".join(dict.fromkeys(context.whys.values())) or "tallybook run",
         )
-    end = max(last_covered, ground.last_closed, ground.running or ground.last_closed)
+    end = max(last_covered, context.last_closed, context.running or context.last_closed)
     first = first if query.first else min(first, last)
-    return clipped(replace(query, first=first, last=max(first, last)), begin or ground.last_closed, end)
+    return clipped(replace(query, first=first, last=max(first, last)), begin or context.last_closed, end)
 
 
 def clipped(query: Query, begin: date, end: date) -> QuestionRange:

@@ -6,56 +6,61 @@ from datetime import date
 from typing import Any
 
 from tallybook.core import ADDITIVE, FLOW, StoredDefinition
-from tallybook.query.cells import Cell, Key, merged
+from tallybook.query.cells import Cell, Key, MergedTotal, merged
 from tallybook.query.context import QueryContext
 from tallybook.query.merge import TOTALS, Parts, period_sql
 from tallybook.query.questions import Query
 
 
-def merge_together(ground: QueryContext, query: Query) -> None:
-    """Merge the totals of flows of the same measure and dimensions in one pass over their points.
+def merge_together(context: QueryContext, query: Query) -> dict[str, MergedTotal]:
+    """The totals of flows of the same measure and dimensions, by metric, merged in one pass over their points.
 
-    A hundred metrics are then as many scans as there are kinds of measures among them."""
+    A hundred metrics are then as many scans as there are kinds of measures among them. A metric that shares its pass
+    with no other is absent."""
     assert query.first is not None
     assert query.last is not None
     groups: dict[Any, list[str]] = {}
     for name in query.metrics:
-        bound = ground.bounds.get(name)
-        if bound is not None and _mergeable(ground, query, name):
-            groups.setdefault(_alike(bound, query), []).append(name)
+        bound = context.bounds.get(name)
+        if bound is not None and _mergeable(context, query, name):
+            groups.setdefault(_merge_group_key(bound, query), []).append(name)
+    totals: dict[str, MergedTotal] = {}
     for names in groups.values():
         if len(names) > 1:
-            _merge(ground, query, names, query.first, query.last)
+            totals |= _merged(context, query, names, query.first, query.last)
+    return totals
 
 
-def _mergeable(ground: QueryContext, query: Query, name: str) -> bool:
-    metric = ground.catalog.metrics[name]
+def _mergeable(context: QueryContext, query: Query, name: str) -> bool:
+    metric = context.catalog.metrics[name]
     total = not query.spanned and not metric.derived and (query.show or metric.default_show) == "total"
     return (
         total
         and metric.kind == FLOW
         and not metric.per
-        and all(s.shape == ADDITIVE for s in ground.bounds[name].measure.slots)
+        and all(s.shape == ADDITIVE for s in context.bounds[name].measure.slots)
     )
 
 
-def _alike(bound: StoredDefinition, query: Query) -> Any:
+def _merge_group_key(bound: StoredDefinition, query: Query) -> Any:
+    """What metrics must share to be merged by one statement."""
     columns = [bound.column(d) for d in (*query.by, *(f.dimension for f in query.where))]
     slots = [(slot.agg, own.type) for slot, own in zip(bound.measure.slots, bound.slots, strict=True)]
     return repr((bound.measure.shell, slots, columns))
 
 
-def _merge(ground: QueryContext, query: Query, names: list[str], first: date, last: date) -> None:
-    bounds = [ground.bounds[name] for name in names]
+def _merged(
+    context: QueryContext, query: Query, names: list[str], first: date, last: date
+) -> dict[str, dict[Key, Cell]]:
+    bounds = [context.bounds[name] for name in names]
     kind = ADDITIVE if query.by or query.where or query.but else TOTALS
-    relation = {ADDITIVE: ground.relation(kind, "", first, last)}
-    parts = Parts(bounds[0], relation, query.by, query.where, query.but, together=bounds[1:], gone=ground.gone)
+    relation = {ADDITIVE: context.relation(kind, "", first, last)}
+    parts = Parts(bounds[0], relation, query.by, query.where, query.but, together=bounds[1:], gone=context.gone)
     period = period_sql(query.scope, query.week_start, first)
     n = len(parts.dims)
     named = {bound.key: name for name, bound in zip(names, bounds, strict=True)}
     found: dict[str, dict[Key, Cell]] = {bound.key: {} for bound in bounds}
-    for row in ground.merged_rows(parts, lambda p: p.fetched(p.finished(period, first, last))):
+    for row in context.merged_rows(parts, lambda p: p.fetched(p.finished(period, first, last))):
         if row[1] in found:  # not another metric of the very same definition
             found[row[1]][(row[0], row[2 : n + 1])] = merged(named[row[1]], row, n)
-    for name, bound in zip(names, bounds, strict=True):
-        ground.merged[(query, name)] = found[bound.key]
+    return {name: found[bound.key] for name, bound in zip(names, bounds, strict=True)}

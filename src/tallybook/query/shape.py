@@ -21,12 +21,12 @@ Row = dict[str, Any]
 # --- compared with ----------------------------------------------------------------------------------------
 
 
-def compare(ground: QueryContext, query: Query) -> dict[str, Solved]:
+def compare(context: QueryContext, query: Query) -> dict[str, Solved]:
     """Every metric over the days that correspond to those of each period, under that period's name."""
     if query.compare is None:
         return {}
     before = replace(query, compare=None, shift=query.compare)
-    return {name: solve_with_past(ground, before, name) for name in query.metrics}
+    return {name: solve_with_past(context, before, name) for name in query.metrics}
 
 
 def add_comparison(
@@ -115,12 +115,12 @@ def _whole(period: MetricPeriod) -> bool:
 # --- the top and the rest ------------------------------------------------------------------------------------
 
 
-def top(ground: QueryContext, query: Query) -> tuple[tuple[str | None, ...], ...]:
+def top(context: QueryContext, query: Query) -> tuple[tuple[str | None, ...], ...]:
     """The `query.top` series of which the first metric is largest over the whole range; on a tie the first by name."""
     assert query.top is not None
-    refuse_top(ground, query)
+    refuse_top(context, query)
     whole = replace(query, scope="all", window=None, compare=None, metrics=query.metrics[:1], fill=False)
-    solved = solve_with_past(ground, whole, query.metrics[0])
+    solved = solve_with_past(context, whole, query.metrics[0])
     found = {key[1]: cell.value for key, cell in solved.cells.items()}
     ranked = sorted(found, key=lambda series: (found[series] is None, -(found[series] or 0), _names(series)))
     return tuple(ranked[: query.top])

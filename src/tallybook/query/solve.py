@@ -5,30 +5,37 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tallybook.core import type_of
-from tallybook.query.cells import Cell, Key, MetricPeriod, Solved, formula_of
+from tallybook.query.cells import Cell, Key, MergedTotal, MetricPeriod, Solved, formula_of
 from tallybook.query.context import Coverage, QueryContext
 from tallybook.query.one_metric import OneMetric, as_written
 from tallybook.query.questions import Query
 
 
 def solve(
-    ground: QueryContext, query: Query, name: str, show: str | None = None, coverage: Coverage | None = None
+    context: QueryContext,
+    query: Query,
+    name: str,
+    show: str | None = None,
+    coverage: Coverage | None = None,
+    total: MergedTotal | None = None,
 ) -> Solved:
-    """The metric `name` over the range of `query` (whose first and last day are set)."""
-    metric = ground.catalog.metrics[name]
+    """The metric `name` over the range of `query` (whose first and last day are set).
+
+    `total`: its totals over all its covered days, where they were merged with those of other metrics."""
+    metric = context.catalog.metrics[name]
     if metric.derived:
-        return _derived(ground, query, name, coverage)
-    shared = coverage if coverage is not None else ground.covered(name)
-    return OneMetric(ground, query, name, show or query.show or metric.default_show, shared).solved()
+        return _derived(context, query, name, coverage)
+    shared = coverage if coverage is not None else context.covered(name)
+    return OneMetric(context, query, name, show or query.show or metric.default_show, shared, total).solved()
 
 
-def _derived(ground: QueryContext, query: Query, name: str, coverage: Coverage | None) -> Solved:
+def _derived(context: QueryContext, query: Query, name: str, coverage: Coverage | None) -> Solved:
     """Every operand rolled up over the days all of them cover, then the formula, cell by cell."""
-    measure = ground.catalog.metrics[name].parsed
+    measure = context.catalog.metrics[name].parsed
     assert measure is not None
-    own = ground.covered(name)
+    own = context.covered(name)
     shared = own if coverage is None else own & coverage
-    operands = [solve(ground, query, o.metric, o.show, shared) for o in measure.operands]
+    operands = [solve(context, query, o.metric, o.show, shared) for o in measure.operands]
     type_ = type_of(measure.shell, [operand.type for operand in operands])
     cells: dict[Key, Cell] = {}
     for key in {key for operand in operands for key in operand.cells}:
@@ -43,7 +50,7 @@ def _derived(ground: QueryContext, query: Query, name: str, coverage: Coverage |
         show="formula",
         operands=operands,
         shell=measure.shell,
-        said=f"{name}: {as_written(ground.catalog.metrics[name].measure or measure.text)}, each rolled up over the days all of them cover, then evaluated",
+        said=f"{name}: {as_written(context.catalog.metrics[name].measure or measure.text)}, each rolled up over the days all of them cover, then evaluated",
     )
 
 

@@ -20,7 +20,7 @@ _LOGICAL = {"true": "1", "false": "0", "yes": "1", "no": "0", "1": "true", "0": 
 
 
 def unseen_values(
-    ground: QueryContext, query: Query, solved: Mapping[str, Solved] | None = None
+    context: QueryContext, query: Query, solved: Mapping[str, Solved] | None = None
 ) -> dict[str, list[str]]:
     """By metric, a sentence for each filter value that none of its rows ever had.
 
@@ -28,7 +28,7 @@ def unseen_values(
     found: dict[str, list[str]] = {}
     for name in query.metrics:
         filters = _doubtful(query.where, solved[name] if solved else None)
-        whys = [why for one in filters if (why := _why_unseen(ground, name, one))]
+        whys = [why for one in filters if (why := _why_unseen(context, name, one))]
         if whys:
             found[name] = whys
     return found
@@ -42,34 +42,34 @@ def _doubtful(where: Sequence[Filter], solved: Solved | None) -> list[Filter]:
     return [one for one in dict.fromkeys(where) if nothing or not one.equal or equal.count(one.dimension) > 1]
 
 
-def _why_unseen(ground: QueryContext, name: str, one: Filter) -> str:
-    operands = [o for o in ground.catalog.operands(name) if o in ground.bounds and o in ground.coverage]
-    bounds = [ground.bounds[o] for o in operands if ground.coverage[o].stretches]
-    bounds += [ground.past[name][0]] if name in ground.past else []
+def _why_unseen(context: QueryContext, name: str, one: Filter) -> str:
+    operands = [o for o in context.catalog.operands(name) if o in context.bounds and o in context.coverage]
+    bounds = [context.bounds[o] for o in operands if context.coverage[o].stretches]
+    bounds += [context.past[name][0]] if name in context.past else []
     bounds = [b for b in bounds if one.dimension in b.metric.series_dims]
-    if not bounds or any(_has(ground, bound, one) for bound in bounds):
+    if not bounds or any(_has(context, bound, one) for bound in bounds):
         return ""
     text = "null" if one.value is None else repr(one.value)
-    if ground.running_until:  # only these days were read
+    if context.running_until:  # only these days were read
         return f"no row of `{name}` that was read has {one.dimension} = {text}"
-    meant = _nearest(one.value, {v for bound in bounds for v in _values(ground, bound, one.dimension)})
+    meant = _nearest(one.value, {v for bound in bounds for v in _values(context, bound, one.dimension)})
     hint = f"; did you mean {meant}?" if meant else ""
     return f"no row of `{name}` ever had {one.dimension} = {text}{hint}"
 
 
-def _has(ground: QueryContext, bound: StoredDefinition, one: Filter) -> bool:
+def _has(context: QueryContext, bound: StoredDefinition, one: Filter) -> bool:
     column, value = bound.column(one.dimension), literal(bound.label(one.dimension, one.value))
-    return bool(ground.rows(f"{_points(ground, bound, '1')} AND {column} IS NOT DISTINCT FROM {value} LIMIT 1"))
+    return bool(context.rows(f"{_points(context, bound, '1')} AND {column} IS NOT DISTINCT FROM {value} LIMIT 1"))
 
 
-def _values(ground: QueryContext, bound: StoredDefinition, dimension: str) -> list[str | None]:
-    rows = ground.rows(f"{_points(ground, bound, f'DISTINCT {bound.column(dimension)}')} LIMIT {MAX_SUGGESTED}")
+def _values(context: QueryContext, bound: StoredDefinition, dimension: str) -> list[str | None]:
+    rows = context.rows(f"{_points(context, bound, f'DISTINCT {bound.column(dimension)}')} LIMIT {MAX_SUGGESTED}")
     return [value for (value,) in rows]
 
 
-def _points(ground: QueryContext, bound: StoredDefinition, what: str) -> str:
+def _points(context: QueryContext, bound: StoredDefinition, what: str) -> str:
     """SELECT of all days of a metric under one definition."""
-    relation = ground.relation(ADDITIVE, bound.key, date.min, date.max)
+    relation = context.relation(ADDITIVE, bound.key, date.min, date.max)
     return (
         f"SELECT {what} FROM {relation.sql} WHERE metric = {literal(bound.key)} "
         f"AND definition = {literal(bound.definition)} AND rows > 0"

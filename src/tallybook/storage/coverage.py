@@ -20,7 +20,7 @@ _ROW = "first_day, last_day, run, instant, added, removed"
 
 
 class CoverageTransaction(Protocol):
-    """What is needed of one: see `store.sql_ledger.Transaction`."""
+    """What is needed of one: see `storage.transaction.Transaction`."""
 
     def execute(self, sql: str, values: Sequence[Any] = ..., /) -> Any: ...
 

@@ -21,6 +21,7 @@ from tallybook.core import (
     ADDITIVE,
     BUCKETS,
     EXACT,
+    EXACT_DIGITS,
     FORMAT,
     IDS,
     KEY,
@@ -509,7 +510,7 @@ def _arrow(type_: str) -> pa.DataType:
         "BIGINT": pa.int64(),
         "DOUBLE": pa.float64(),
     }
-    return pa.decimal128(38, 10) if type_ == EXACT else types[type_]
+    return pa.decimal128(*EXACT_DIGITS) if type_ == EXACT else types[type_]
 
 
 def _same_day(left: str, right: str) -> str:

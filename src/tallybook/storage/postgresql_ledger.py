@@ -22,7 +22,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from tallybook.core import BookError, BookUnavailable, Busy, forks, quiet
 from tallybook.storage import tables
 from tallybook.storage.ledger import Commit, NoLedger, PointsFile
-from tallybook.storage.sql_ledger import SqlLedger, StatementRows, Transaction
+from tallybook.storage.sql_ledger import SqlLedger
+from tallybook.storage.transaction import StatementRows, Transaction
 
 if TYPE_CHECKING:
     import psycopg

@@ -19,8 +19,9 @@ from tallybook.core import BookError, Busy, forks
 from tallybook.storage import tables
 from tallybook.storage.files import OWNER, folder_mode, hint_for, make_file, make_folder
 from tallybook.storage.ledger import Commit, LedgerLost, NoLedger
-from tallybook.storage.sql_ledger import SqlLedger, Transaction
+from tallybook.storage.sql_ledger import SqlLedger
 from tallybook.storage.sqlite_reading import LedgerReading, open_for_reading
+from tallybook.storage.transaction import Transaction
 
 WAIT_SECONDS = 30.0
 """How long a change of others is waited for."""

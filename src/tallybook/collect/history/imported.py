@@ -15,9 +15,10 @@ from typing import Any
 import msgspec
 
 from tallybook.collect.binding import BoundMetric
-from tallybook.collect.daily_run import alone, published
 from tallybook.collect.history.points import History
+from tallybook.collect.publishing import published
 from tallybook.collect.revise import revisions
+from tallybook.collect.run_lease import exclusive_run
 from tallybook.collect.staging import AdditiveRows, Staging
 from tallybook.core import FLOAT, IMPORTED, calendar, is_close
 from tallybook.storage import Commit, Covered, Definition, Store, connect
@@ -84,7 +85,7 @@ def store_history(store: Store, found: History, clock: Callable[[], datetime], *
         if dry_run:
             _changes(store, engine, found, told)
             return told
-        with alone(store, clock, WHAT) as (lease, run, report):
+        with exclusive_run(store, clock, WHAT) as (lease, run, report):
             change = _changes(store, engine, found, told)
             report["metrics"].append({"metric": told.metric, "days": told.new, "revisions": told.revised})
             if change.covered:

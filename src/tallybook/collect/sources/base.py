@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from tallybook.collect.sources.dialect import Dialect
 from tallybook.collect.sources.identity import SAME_ADDRESS, Identity
 from tallybook.collect.sources.values import CONVERT, DEC, FLOAT, INT, TEXT, ColumnType, as_instant
+from tallybook.core import EXACT_DIGITS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -47,7 +48,7 @@ class Reader(abc.ABC):
         Raises SourceError when a value does not fit its kind."""
         import pyarrow as pa
 
-        types = {TEXT: pa.string(), INT: pa.int64(), DEC: pa.decimal128(38, 10), FLOAT: pa.float64()}
+        types = {TEXT: pa.string(), INT: pa.int64(), DEC: pa.decimal128(*EXACT_DIGITS), FLOAT: pa.float64()}
         schema = pa.schema([(f"c{i}", types[kind]) for i, kind in enumerate(kinds)])
         parts = []
         for batch in self.batches(sql):

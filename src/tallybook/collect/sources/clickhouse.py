@@ -22,7 +22,7 @@ from tallybook.collect.sources.clickhouse_types import column_type, decoded, row
 from tallybook.collect.sources.identity import SAME_ADDRESS, Identity, file_identity
 from tallybook.collect.sources.policies import check_policies
 from tallybook.collect.sources.values import DEC, FLOAT, INT, TEXT, ColumnType
-from tallybook.core import SourceError, SourceKind, SourceUnavailable, schema_and_table
+from tallybook.core import EXACT_DIGITS, SourceError, SourceKind, SourceUnavailable, schema_and_table
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -443,7 +443,7 @@ class ClickhouseReader(Reader):
         import pyarrow as pa
         from pyarrow import csv
 
-        types = {TEXT: pa.binary(), INT: pa.int64(), DEC: pa.decimal128(38, 10), FLOAT: pa.float64()}
+        types = {TEXT: pa.binary(), INT: pa.int64(), DEC: pa.decimal128(*EXACT_DIGITS), FLOAT: pa.float64()}
         names = [f"c{i}" for i in range(len(kinds))]
         columns = {name: types[kind] for name, kind in zip(names, kinds, strict=True)}
         try:

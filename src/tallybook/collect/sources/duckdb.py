@@ -29,7 +29,7 @@ from tallybook.collect.sources.values import (
     UUID,
     ColumnType,
 )
-from tallybook.core import Option, SourceError, SourceKind, SourceUnavailable, schema_and_table
+from tallybook.core import EXACT, Option, SourceError, SourceKind, SourceUnavailable, schema_and_table
 
 if TYPE_CHECKING:
     import duckdb
@@ -288,7 +288,7 @@ class DuckdbReader(Reader):
         yield from (rows[start : start + size] for start in range(0, len(rows), size))
 
     def table(self, sql: str, kinds: Sequence[str]) -> pa.Table:
-        types = {TEXT: "VARCHAR", INT: "BIGINT", DEC: "DECIMAL(38,10)", FLOAT: "DOUBLE"}
+        types = {TEXT: "VARCHAR", INT: "BIGINT", DEC: EXACT, FLOAT: "DOUBLE"}
         with self._limited():
             self._only(sql)
             names = [row[0] for row in self.connection.execute(f"DESCRIBE {sql}").fetchall()]

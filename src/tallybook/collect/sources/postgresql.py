@@ -33,7 +33,7 @@ from tallybook.collect.sources.values import (
     UUID,
     ColumnType,
 )
-from tallybook.core import APPLY, SourceError, SourceKind, SourceUnavailable, quiet
+from tallybook.core import APPLY, EXACT_DIGITS, SourceError, SourceKind, SourceUnavailable, quiet
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -370,7 +370,7 @@ class PostgresqlReader(ServerReader):
         import pyarrow as pa
         from pyarrow import csv
 
-        types = {TEXT: pa.string(), INT: pa.int64(), DEC: pa.decimal128(38, 10), FLOAT: pa.float64()}
+        types = {TEXT: pa.string(), INT: pa.int64(), DEC: pa.decimal128(*EXACT_DIGITS), FLOAT: pa.float64()}
         names = [f"c{i}" for i in range(len(kinds))]
         if buffer.tell() == 0:
             return pa.table({n: pa.array([], types[k]) for n, k in zip(names, kinds, strict=True)})

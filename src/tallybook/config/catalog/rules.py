@@ -6,9 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from tallybook.core import FLOW, LEVEL, THEN_WORDS, UNIQUES, Metric
-
-MAX_DIMENSIONS = 16
+from tallybook.core import FLOW, LEVEL, MAX_DIMENSIONS, THEN_WORDS, UNIQUES, Metric
 
 
 @dataclass

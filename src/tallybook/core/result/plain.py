@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from tallybook.core.points import EXACT_DIGITS
 from tallybook.core.result.values import Number, Type
 
 
@@ -110,7 +111,7 @@ def arrow_decimal(pa: Any, values: list[Decimal]) -> Any:
     scale = max((decimals_in(v) for v in values), default=0)
     whole = max((v.adjusted() + 1 for v in values if v), default=0)
     if scale <= 10 and whole <= 28:
-        return pa.decimal128(38, 10)
+        return pa.decimal128(*EXACT_DIGITS)
     return pa.decimal256(76, max(scale, 10))
 
 

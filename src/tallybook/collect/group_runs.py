@@ -1,0 +1,278 @@
+"""One group of metrics after another: its days are gathered, staged, and published when it is time."""
+
+from __future__ import annotations
+
+import functools
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import nullcontext
+from datetime import date
+from typing import Any
+
+from tallybook.collect.binding import BoundMetric
+from tallybook.collect.doubts import doubts, without_doubtful
+from tallybook.collect.gathering import Step, by_index, gather_days, gather_function, gather_intervals, gather_now
+from tallybook.collect.grouping import INTERVAL_PLAN
+from tallybook.collect.planning import RunPlan, Work
+from tallybook.collect.publishing import PUBLISH_POINTS, Publisher, StagedSteps
+from tallybook.collect.run_context import RunContext
+from tallybook.collect.statements import Group
+from tallybook.core import Inseparable, SourceError, SourceUnavailable, calendar, count_phrase, isolated, utc_text
+from tallybook.storage import Lease
+
+
+class GroupRuns(Publisher):
+    """Gathers and publishes the works of a plan."""
+
+    def __init__(self, means: RunContext, plan: RunPlan, lease: Lease, number: int) -> None:
+        super().__init__(means, plan, lease, number)
+        self.looked_at: dict[Any, Any] = {}
+        """What is known of columns, for groups that share them."""
+        self.loads: dict[str, float] = {}
+        """Seconds spent on late works, by source."""
+        self.late = Counter(work.facts[0].metric.source or "" for work in plan.works if work.late)
+        """Late works that are not done, by source."""
+
+    def work(self) -> None:
+        """Collect all works of the plan, and publish the rest at the end."""
+        for work in self.plan.works:
+            began = time.monotonic()
+            self._group(work)
+            self.late.subtract([work.facts[0].metric.source or ""] if work.late else [])
+            for facts in work.facts:
+                self._report(facts).seconds += (time.monotonic() - began) / len(work.facts)
+        self._publish()
+        self._give_up_the_rest()
+        self._tell_waiting()
+        self.engine.close()
+
+    def _group(self, work: Work) -> None:
+        for facts in work.facts:
+            key = (facts.bound.key, facts.bound.definition)
+            self.again[key] = self.again.get(key, frozenset()) | work.again.get(key, frozenset())
+        try:
+            if not self._in_one_form(work):
+                return
+            for step in _isolated_steps(self._as_allowed(work) if work.late else self._steps(work)):
+                self._staged(work, step)
+        except SourceUnavailable as error:
+            self._failed(work, error)
+        except SourceError as error:
+            apart = isinstance(error, Inseparable) and work.group is not None and work.group.fused
+            if len(work.facts) > 1 or apart:
+                self._one_by_one(work, error, fused=not apart)
+            else:
+                self._failed(work, error)
+
+    def _in_one_form(self, work: Work) -> bool:
+        """Look for rows whose time is in another form than it is read in, and take their days out of the work. False when
+        there is nothing left to do."""
+        if work.group is None or work.snapshot_day is not None:
+            return True
+        first, last = min(a for a, _ in work.stretches), max(b for _, b in work.stretches)
+        found = doubts(work.group, first, last, work.horizon.last_closed, self.looked_at)
+        if found.misfits and len({facts.metric.where for facts in work.facts}) > 1:
+            # Which of them count such a row, each says by its own `where`.
+            self._one_by_one(work, found.misfits[0].error(work.facts[0].metric.name), fused=True)
+            return False
+        for facts in work.facts:
+            report = self._report(facts)
+            report.notes += [note for note in found.notes() if note not in report.notes]
+        left = without_doubtful(work.stretches, found)
+        for facts in work.facts:
+            for misfits in found.misfits:
+                error = misfits.error(facts.metric.name)
+                if left != work.stretches:
+                    self._report(facts).failed(error.message, error.hint)
+                else:
+                    self._report(facts).notes.append(f"{error.message}; on days that were not asked for")
+        work.stretches = left
+        return bool(left)
+
+    def _steps(self, work: Work) -> Iterator[Step]:
+        self._tell(
+            work.facts[0].metric.name
+            if len(work.facts) == 1
+            else f"{work.facts[0].metric.name} and {len(work.facts) - 1} more"
+        )
+        if work.group is None:
+            yield from self._function_steps(work)
+        elif work.snapshot_day is not None:
+            gather_now(work.group, work.snapshot_day, self.staging)
+            yield Step(work.snapshot_day, work.snapshot_day)
+        elif work.group.key.plan == INTERVAL_PLAN:
+            for first, last in work.stretches:
+                yield from gather_intervals(work.group, first, last, self.staging)
+            self._tell_reversed(work)
+        else:
+            indexed = by_index(work.group, work.stretches[-1][1])
+            for facts in work.facts:
+                self._report(facts).plan = "a statement a day" if indexed else "one scan"
+            seconds = self.means.publish_seconds
+            say = functools.partial(self._note, work)
+            yield from gather_days(work.group, work.stretches, self.staging, indexed, seconds, say)
+
+    def _note(self, work: Work, note: str) -> None:
+        for facts in work.facts:
+            notes = self._report(facts).notes
+            notes += [note] if note not in notes else []
+
+    def _as_allowed(self, work: Work) -> Iterator[Step]:
+        """A step at least, and more until the work's share of its source's `max_load` is used up."""
+        name = work.facts[0].metric.source or ""
+        share = (self.means.catalog.sources[name].max_load - self.loads.get(name, 0.0)) / max(1, self.late[name])
+        steps, spent = self._steps(work), 0.0
+        while spent <= share or not spent:
+            began = time.monotonic()
+            step = next(steps, None)
+            took = time.monotonic() - began
+            spent += took
+            self.loads[name] = self.loads.get(name, 0.0) + took
+            if step is None:
+                return
+            yield step
+
+    def _tell_waiting(self) -> None:
+        """Days whose facts changed, and that this run did not get to."""
+        for facts in {id(f): f for work in self.plan.works for f in work.facts}.values():
+            followed, report = self.plan.followed.get((facts.bound.key, facts.bound.definition)), self._report(facts)
+            report.waiting = len(followed.waiting) if followed else 0
+            if followed and report.waiting and not report.error:
+                load = self.means.catalog.sources[report.source].max_load
+                report.notes.append(
+                    f"{count_phrase(report.waiting, 'day whose facts changed waits', 'days whose facts changed wait')} for the next run, the oldest is {min(followed.waiting)}: "
+                    f"max_load of {report.source} is {load:g} s a run"
+                )
+
+    def _function_steps(self, work: Work) -> Iterator[Step]:
+        facts = work.facts[0]
+        function = self.means.function_of(facts.metric)
+        source = work.horizon.source
+        with source.sql_connection() if source else nullcontext() as connection:
+            for first, last in work.stretches:
+                for day in calendar.days(first, last):
+                    gather_function(facts, function, connection, day, self.plan_zone, self.staging)
+                    yield Step(day, day)
+
+    @property
+    def plan_zone(self) -> str:
+        return self.means.catalog.book.timezone
+
+    def _tell_reversed(self, work: Work) -> None:
+        """Rows that end before they begin are left out; say how many there are."""
+        assert work.group is not None
+        sql = work.group.reversed_rows()
+        if sql is None:
+            return
+        with work.group.source.snapshot() as reader:
+            number = int(reader.rows(sql)[0][0])
+        if number:
+            for facts in work.facts:
+                self._report(facts).notes.append(
+                    f"{number} row{'s end' if number > 1 else ' ends'} no later than {'they begin and are' if number > 1 else 'it begins and is'} left out"
+                )
+
+    def _one_by_one(self, work: Work, error: SourceError, *, fused: bool) -> None:
+        """A statement of several metrics failed: each is read by itself, so that only the broken ones fail. Not `fused`:
+        for each of their keys, too."""
+        assert work.group is not None
+        self.staging.abandon()
+        if len(work.facts) > 1:
+            self._report(work.facts[0]).notes.append(
+                f"{len(work.facts)} metrics that share a statement are read one by one, because it failed: {error.message}"
+            )
+        left = {facts.bound.key: self._drop_unfinished(work, facts) for facts in work.facts}
+        for facts in work.facts:
+            single = Work(
+                group=Group(work.group.source, work.group.key, [facts], work.group.zone, fused),
+                facts=[facts],
+                stretches=tuple(left[facts.bound.key]),
+                horizon=work.horizon,
+                snapshot_day=work.snapshot_day,
+                again=work.again,
+                late=work.late,
+            )
+            if single.stretches:
+                self._group(single)
+
+    def _failed(self, work: Work, error: SourceError) -> None:
+        self.staging.abandon()
+        for facts in work.facts:
+            self._drop_unfinished(work, facts)
+            self._report(facts).failed_by(error)
+
+    def _drop_unfinished(self, work: Work, facts: BoundMetric) -> list[tuple[date, date]]:
+        """Take back what a failed step has staged of a metric. Returns the days of the work that are not collected:
+        what is published counts as collected."""
+        key = (facts.bound.key, facts.bound.definition)
+        left = calendar.subtract_stretches(work.stretches, work.finished.get(key, ()))
+        self.staging.drop(*key, left)
+        return left
+
+    def _staged(self, work: Work, step: Step) -> None:
+        days = (step.last - step.first).days + 1
+        instant = utc_text(work.horizon.until) if work.snapshot_day else None
+        for facts in self._within_max_series(work, step):
+            key = (facts.bound.key, facts.bound.definition)
+            self.staged.setdefault(key, StagedSteps(facts, instant)).steps.append((step.first, step.last))
+            work.finished.setdefault(key, []).append((step.first, step.last))
+            self.done += days
+        self._tell(work.facts[0].metric.name)
+        size = self.staging.size()
+        stop = self.means.stop()
+        if stop or time.monotonic() - self.published > self.pause or size > PUBLISH_POINTS:
+            self._publish()
+        if stop:
+            raise KeyboardInterrupt
+
+    def _within_max_series(self, work: Work, step: Step) -> list[BoundMetric]:
+        """The metrics of a step that have no more series a day than they may; the others fail for its days."""
+        found = self._too_many_series(work, step)
+        kept: list[BoundMetric] = []
+        for facts in work.facts:
+            seen = found.get((facts.bound.key, facts.bound.definition))
+            if seen is None:
+                kept.append(facts)
+                continue
+            day, number = seen
+            self.staging.drop(facts.bound.key, facts.bound.definition, [(step.first, step.last)])
+            self._report(facts).failed(
+                f"{number} series on {day}, more than max_series = {facts.metric.max_series}",
+                f"take a dimension out of by, or allow them: [metrics.{facts.metric.name}] max_series = {number * 2}",
+            )
+        return kept
+
+    def _too_many_series(self, work: Work, step: Step) -> dict[tuple[str, str], tuple[date, int]]:
+        """(first such day, series on it) of the metrics with more series on a day of the step than they may have."""
+        found: dict[tuple[str, str], tuple[date, int]] = {}
+        alike: dict[tuple[str, int], set[tuple[str, str]]] = {}
+        for facts in work.facts:
+            own = (facts.bound.key, facts.bound.definition)
+            alike.setdefault((_series_count(facts), facts.metric.max_series), set()).add(own)
+        for (number, most), several in alike.items():
+            rows = self.engine.execute(
+                f"SELECT metric, definition, day, {number} AS series FROM new_additive WHERE slot = 0 AND rows > 0 "
+                f"AND day BETWEEN DATE '{step.first}' AND DATE '{step.last}' GROUP BY metric, definition, day "
+                f"HAVING series > {most} ORDER BY day DESC"
+            ).fetchall()
+            found |= {(row[0], row[1]): (row[2], row[3]) for row in rows if (row[0], row[1]) in several}
+        return found
+
+
+def _isolated_steps(steps: Iterator[Step]) -> Iterator[Step]:
+    """The same steps; whatever is raised while one is gathered is a SourceError."""
+    while True:
+        with isolated():
+            step = next(steps, None)
+        if step is None:
+            return
+        yield step
+
+
+def _series_count(facts: BoundMetric) -> str:
+    """How many series the rows of one day are, in the engine's SQL."""
+    if not facts.metric.per:
+        return "count(*)"
+    series = ", ".join(facts.bound.column(d) for d in facts.metric.series_dims)
+    return f"count(DISTINCT ({series},))" if series else "1"

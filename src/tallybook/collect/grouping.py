@@ -1,0 +1,39 @@
+"""What metrics must share so that one statement collects them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from tallybook.collect.binding import BoundMetric
+
+FLOW_PLAN, INTERVAL_PLAN, SNAPSHOT_PLAN = "days", "interval", "snapshot"
+
+
+@dataclass(frozen=True)
+class GroupKey:
+    """What metrics must share to be collected by one statement."""
+
+    source: str
+    relation: str
+    plan: str
+    time: tuple[Any, ...]
+    dims: tuple[str, ...]
+    latest: tuple[Any, ...] = ()
+    """Daily aggregates: (where, series, received)."""
+
+
+def group_key(facts: BoundMetric) -> GroupKey:
+    metric = facts.metric
+    plan = INTERVAL_PLAN if metric.interval else SNAPSHOT_PLAN if metric.snapshot else FLOW_PLAN
+    latest = (metric.where, metric.series, metric.received) if metric.daily_aggregate else ()
+    time = (
+        metric.time,
+        facts.time,
+        metric.from_,
+        facts.since,
+        metric.until,
+        facts.until,
+        metric.until_inclusive,
+    )
+    return GroupKey(metric.source or "", facts.relation, plan, time, metric.dims, latest)

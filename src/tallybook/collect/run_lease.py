@@ -1,0 +1,64 @@
+"""The right to write to a book: a run keeps it while it works, other verbs for a few minutes."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from datetime import datetime
+from typing import Any
+
+from tallybook.collect.run_context import RunContext
+from tallybook.core import TallybookError
+from tallybook.storage import Lease, Store
+
+JOB = "collect"
+
+
+LEASE_SECONDS = 60.0
+
+
+EXCLUSIVE_SECONDS = 600.0
+
+
+@contextmanager
+def lease_kept_alive(means: RunContext, lease: Lease) -> Iterator[None]:
+    """Renew the lease from another thread while the block runs, and release it at the end."""
+    stop = threading.Event()
+
+    def renew() -> None:
+        while not stop.wait(LEASE_SECONDS / 4):
+            # A ledger that is held too long, a full disk: the next turn may do better, and the commit will tell.
+            with suppress(TallybookError):
+                if not means.store.ledger.renew(lease, now=means.clock(), seconds=LEASE_SECONDS):
+                    break
+        # What this thread held of the ledger, a connection perhaps, ends with it.
+        means.store.ledger.close()
+
+    thread = threading.Thread(target=renew, daemon=True, name="tallybook-lease")
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
+        means.store.ledger.release(lease)
+
+
+@contextmanager
+def exclusive_run(store: Store, clock: Callable[[], datetime], job: str) -> Iterator[tuple[Lease, int, dict[str, Any]]]:
+    """The lease of the book, the number of this run, and its report to fill in, for a job of a few minutes.
+
+    Raises Busy while another run has the lease."""
+    lease = store.ledger.acquire(JOB, now=clock(), seconds=EXCLUSIVE_SECONDS)
+    try:
+        run = store.ledger.start_run(job, now=clock())
+        report: dict[str, Any] = {"metrics": []}
+        status = "failed"
+        try:
+            yield lease, run, report
+            status = "done"
+        finally:
+            store.ledger.finish_run(run, status, report, now=clock())
+    finally:
+        store.ledger.release(lease)

@@ -1,0 +1,145 @@
+"""The pieces that the statements of a group are made of: days as literals, what follows FROM, conditions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from tallybook.collect.binding import BoundMetric, fill
+from tallybook.collect.grouping import GroupKey
+from tallybook.collect.sources.base import Source
+from tallybook.collect.sources.dialect import TimeForm
+from tallybook.collect.sources.values import ColumnType
+from tallybook.core import ONE_DAY, days, schema_and_table, start_of
+
+
+@dataclass
+class StatementPieces:
+    """The metrics of a group, and the pieces of their statements."""
+
+    source: Source
+    key: GroupKey
+    members: list[BoundMetric]
+    zone: str
+    fused: bool = True
+    """Whether one statement may answer for several keys."""
+
+    def __post_init__(self) -> None:
+        first = self.members[0]
+        self.metric = first.metric
+        self.relation = first.relation
+        self.dims = self._texts(first.metric.dims, first.dims)
+        wheres = {m.metric.where for m in self.members}
+        self.shared_where = next(iter(wheres)) if len(wheres) == 1 else None
+
+    def _texts(self, columns: Sequence[str], types: Sequence[ColumnType]) -> list[str]:
+        """Columns that tell things apart: by their letters, not by a collation."""
+        return [self.source.text(self.source.quote(c), t) for c, t in zip(columns, types, strict=True)]
+
+    @staticmethod
+    def _when(condition: str | None, value: str) -> str:
+        return f"CASE WHEN {condition} THEN {value} END" if condition else value
+
+    def _from(self, first: date, last: date, *, split: bool) -> tuple[list[str], str, list[str]]:
+        """(which day it is, with `split`; what stands after FROM; conditions) for the days first … last."""
+        form, column = self._time()
+        bounds = self._bounds(form, first, last)
+        start, end = self._bound_pair(first), self._bound_pair(last + ONE_DAY)
+        relation = fill(self.relation, self.source, form, self.zone, first, last + ONE_DAY)
+        value = self.source.time_value(column, form)
+        if split and value != column:
+            # What is compared at every fork of the tree of days is computed once a row.
+            relation, value = self._timed(relation, value, self.source.wide(column, start, end)), TIME
+            within = self.source.between(value, form, start, end)
+        else:
+            within = self.source.within(column, form, start, end)
+        where = [within, *self._real(column, form, first, last), *self._shared()]
+        day = self.source.stretch(value, bounds) if split else None
+        if self.key.latest:
+            # Which value is the latest is settled before anything is asked of it.
+            relation, where = self._latest(relation, where, day), []
+        return [day] if day else [], relation, where
+
+    def _real(self, column: str, form: TimeForm, first: date, last: date) -> list[str]:
+        """Conditions without 30 February and other days that no month has. They lie between one month and the next."""
+        around = days(first - ONE_DAY, last + ONE_DAY)
+        real = self.source.real_day(column, form) if any((day + ONE_DAY).day == 1 for day in around) else None
+        return [real] if real else []
+
+    def _begun(self) -> list[str]:
+        """Leaves out intervals that begin on no day."""
+        form, column = self.members[0].since, self.source.quote(self.metric.from_ or "")
+        assert form is not None
+        real = self.source.real_day(column, form)
+        return [real] if real else []
+
+    def _not_ended(self) -> str:
+        form, column = self.members[0].until, self.source.quote(self.metric.until or "")
+        assert form is not None
+        return self.source.not_ended(column, form)
+
+    def _ended(self) -> list[str]:
+        """Leaves out ends that are of no day, which no row can be counted until."""
+        form, column = self.members[0].until, self.source.quote(self.metric.until or "")
+        assert form is not None
+        real = self.source.real_day(column, form)
+        return [real] if real else []
+
+    def _sorted_by(self, select: str, keys: Sequence[str]) -> str:
+        """A SELECT as this source best groups it by `keys`, which have many distinct values."""
+        return f"SELECT {self.source.many_groups}{select.removeprefix('SELECT ')}" if keys else select
+
+    def _select(self, heads: Sequence[str], columns: Sequence[str], relation: str, where: Sequence[str]) -> str:
+        listed = ", ".join(f"{expression} AS c{i}" for i, expression in enumerate([*heads, *columns]))
+        conditions = f" WHERE {' AND '.join(where)}" if where else ""
+        keys = [key for i, head in enumerate(heads) for key in self.source.grouping(i + 1, head)]
+        grouped = f" GROUP BY {', '.join(keys)}" if keys else ""
+        return f"SELECT {listed} FROM {relation}{conditions}{grouped}"
+
+    def _time(self) -> tuple[TimeForm, str]:
+        form = self.members[0].time
+        assert form is not None
+        assert self.metric.time is not None
+        return form, self.source.quote(self.metric.time)
+
+    def _shared(self) -> list[str]:
+        return [f"({self.shared_where}\n)"] if self.shared_where else []
+
+    def _within_days(self, column: str, form: TimeForm, first: date, last: date) -> str:
+        return self.source.within(
+            self.source.quote(column), form, self._bound_pair(first), self._bound_pair(last + ONE_DAY)
+        )
+
+    def _bound_pair(self, day: date) -> tuple[Any, date]:
+        return start_of(day, self.zone), day
+
+    def _literal(self, form: TimeForm, day: date) -> str:
+        return self.source.bound(form, start_of(day, self.zone), day)
+
+    def _bounds(self, form: TimeForm, first: date, last: date) -> list[str]:
+        """Where each day after `first` begins."""
+        return [self._literal(form, first + i * ONE_DAY) for i in range(1, (last - first).days + 1)]
+
+    def _timed(self, relation: str, value: str, wide: str) -> str:
+        """The relation with the instant of each row beside its columns, under the name it had."""
+        name = "f" if self.metric.table is None else self.source.quote(schema_and_table(self.metric.table)[1])
+        inner = f"SELECT *, {value} AS {TIME} FROM {relation} WHERE {wide}{self.source.apart}"
+        return f"({inner}) {name}"
+
+    def _latest(self, relation: str, where: list[str], day: str | None) -> str:
+        """Of several values of a day and series only the one received last."""
+        quote, metric = self.source.quote, self.metric
+        texts = self._texts(metric.series, self.members[0].series)
+        series = [*([day] if day else []), *(part for text in texts for part in self.source.parted(text, text))]
+        order = dict.fromkeys(c for c in (metric.received, metric.time) if c)
+        ranked = ", ".join(f"{quote(c)} DESC" for c in order)
+        return (
+            f"(SELECT * FROM (SELECT x.*, ROW_NUMBER() OVER (PARTITION BY {', '.join(series)} ORDER BY {ranked}) "
+            f"AS tallybook_rank FROM (SELECT * FROM {relation} WHERE {' AND '.join(where)}) x) y "
+            "WHERE tallybook_rank = 1) f"
+        )
+
+
+TIME = "tallybook_time"

@@ -1,0 +1,73 @@
+"""Who may write to a book: leases in the tables of a ledger."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime, timedelta
+from typing import Any
+
+from tallybook.core import Busy
+from tallybook.storage.ledger import Lease
+from tallybook.storage.processes import this_holder
+from tallybook.storage.stored_rows import stamp_of
+from tallybook.storage.transaction import LedgerDatabase, Transaction
+
+MAX_CLOCK_DIFFERENCE = timedelta(hours=1)
+"""The clocks of two hosts that share a book differ by less. Who loses a lease by a larger one cannot commit."""
+
+
+class SqlLeases(LedgerDatabase):
+    """See `Ledger` for what each method promises."""
+
+    def acquire(self, job: str, *, now: datetime, seconds: float) -> Lease:
+        holder = json.dumps(self._holder())
+        with self._writing() as db:
+            row = db.execute("SELECT holder, fence, heartbeat, expires FROM leases WHERE job = ?", [job]).fetchone()
+            at = self._instant(db, now)
+            if row and row[0] and is_lease_valid(at, *row[2:]) and self._is_alive(row[0]):
+                who = json.loads(row[0])
+                raise Busy(
+                    f"another run is at work on this book: process {who['pid']} on {who['host']}, last heard of {row[2]}",
+                    hint="wait for it to end, then run again; what it did need not be done twice",
+                )
+            fence = (row[1] if row else 0) + 1
+            db.execute(
+                "INSERT INTO leases VALUES (?, ?, ?, ?, ?) ON CONFLICT (job) DO UPDATE SET "
+                "holder = excluded.holder, fence = excluded.fence, heartbeat = excluded.heartbeat, expires = excluded.expires",
+                [job, holder, fence, stamp_of(at), stamp_of(at + timedelta(seconds=seconds))],
+            )
+        return Lease(job, holder, fence)
+
+    def _holder(self) -> dict[str, Any]:
+        """This process, for those who ask whether it is alive."""
+        return this_holder()
+
+    def renew(self, lease: Lease, *, now: datetime, seconds: float) -> bool:
+        with self._writing() as db:
+            at = self._instant(db, now)
+            done = db.execute(
+                "UPDATE leases SET heartbeat = ?, expires = ? WHERE job = ? AND fence = ? AND holder IS NOT NULL",
+                [stamp_of(at), stamp_of(at + timedelta(seconds=seconds)), lease.job, lease.fence],
+            )
+            return done.rowcount == 1
+
+    def release(self, lease: Lease) -> None:
+        with self._writing() as db:
+            db.execute("UPDATE leases SET holder = NULL WHERE job = ? AND fence = ?", [lease.job, lease.fence])
+
+    def leased(self, *, now: datetime) -> list[str]:
+        with self._reading() as db:
+            rows = db.execute("SELECT job, holder, heartbeat, expires FROM leases WHERE holder IS NOT NULL").fetchall()
+            at = self._instant(db, now)
+        return [job for job, holder, *held in rows if is_lease_valid(at, *held) and self._is_alive(holder)]
+
+
+def is_lease_valid(at: datetime, heartbeat: str, expires: str) -> bool:
+    """Whether a lease lasts. One from far in the future was taken by a clock that was ahead, and would never end."""
+    return stamp_of(at) < expires and heartbeat <= stamp_of(at + MAX_CLOCK_DIFFERENCE)
+
+
+def check_lease(db: Transaction, lease: Lease) -> None:
+    row = db.execute("SELECT fence, holder FROM leases WHERE job = ?", [lease.job]).fetchone()
+    if not row or row[0] != lease.fence or row[1] is None:
+        raise Busy("this run was taken over by another: it had not been heard of for too long", hint="tallybook run")

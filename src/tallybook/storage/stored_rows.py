@@ -1,0 +1,56 @@
+"""The forms in which values are kept in the tables of a ledger."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, date, datetime
+from typing import Any
+
+from tallybook.storage.ledger import PointsFile
+
+FILE_COLUMNS = "id, path, kind, metric, first_day, last_day, row_count, byte_count, format, sha256"
+
+
+def file_of_row(row: Sequence[Any]) -> PointsFile:
+    return PointsFile(
+        id=row[0],
+        path=row[1],
+        kind=row[2],
+        metric=row[3],
+        first=date.fromisoformat(row[4]),
+        last=date.fromisoformat(row[5]),
+        rows=row[6],
+        bytes=row[7],
+        format=row[8],
+        sha256=row[9] or "",
+    )
+
+
+def row_of_file(file: PointsFile) -> tuple[Any, ...]:
+    return (
+        file.path,
+        file.kind,
+        file.metric,
+        str(file.first),
+        str(file.last),
+        file.rows,
+        file.bytes,
+        file.format,
+        file.sha256 or None,
+    )
+
+
+def all_rows_sql(table: str, columns: Sequence[str]) -> str:
+    order = ", ".join(str(place) for place in range(1, len(columns) + 1))
+    return f"SELECT {', '.join(columns)} FROM {table} ORDER BY {order}"
+
+
+def metric_condition(word: str, metrics: list[str] | None) -> str:
+    """The condition that chooses some metrics; with none of them chosen, none is found."""
+    if metrics is None:
+        return ""
+    return f" {word} metric IN ({', '.join('?' * len(metrics)) or 'NULL'})"
+
+
+def stamp_of(instant: datetime) -> str:
+    return instant.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
