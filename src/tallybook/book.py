@@ -740,7 +740,7 @@ class Book:
     def status(self) -> Status:
         """Whether all is well: the last run, how far each metric is, what waits to be delivered, when the next is due."""
         from tallybook.deliver import up_to_date_deliveries
-        from tallybook.monitor import COLLECT, RUNS, status
+        from tallybook.monitor import COLLECT, MAX_RUNS, status
 
         ledger, now = self.store.ledger if self.held.there else None, self.clock()
         return status(
@@ -748,7 +748,7 @@ class Book:
             now=now,
             version=ledger.version() if ledger else 0,
             running=COLLECT in ledger.leased(now=now) if ledger else False,
-            runs=self.runs(RUNS),
+            runs=self.runs(MAX_RUNS),
             metrics=self.metrics(),
             delivered={name: (d.version, d.at) for name, d in ledger.delivered().items()} if ledger else {},
             answered=up_to_date_deliveries(self._delivery_context()) if ledger else [],

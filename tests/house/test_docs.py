@@ -434,3 +434,8 @@ def test_no_page_names_a_machine(name: str) -> None:
 def test_the_readme_opens_with_one_sentence() -> None:
     first = next(line for line in (ROOT / "README.md").read_text().splitlines() if line and not line.startswith("#"))
     assert re.fullmatch(r"[^.]+\.", first), first
+
+
+def test_the_description_of_the_package_has_no_relative_links() -> None:
+    text = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["readme"]["text"]
+    assert not re.findall(r"\]\((?!https?://)", text)

@@ -24,10 +24,9 @@ from tallybook.core import AlertSettings, BookSettings, Catalog, Metric
 from tallybook.core.calendar import days
 from tallybook.core.errors import DestinationError, DestinationRefused, DestinationUnavailable
 from tallybook.core.timetable import QuietHours
-from tallybook.monitor.alerts import causes, known as keeping, message as wording
-from tallybook.monitor.alerts.causes import Cause, Findings, Observations
-from tallybook.monitor.alerts.known import Known, as_kept, as_known
-from tallybook.monitor.alerts.message import Message
+from tallybook.monitor.alerts.causes import Cause, Findings, Observations, look as findings_of
+from tallybook.monitor.alerts.known import Known, after as known_after, after_sending, as_kept, as_known, due as due_for
+from tallybook.monitor.alerts.message import Message, message as message_of
 from tallybook.monitor.alerts.revised import Sizes
 from tallybook.monitor.alerts.usual import DailySeries, Unknown, Verdict, judge
 from tallybook.monitor.health import DeliveryStatus, MetricStatus, Status
@@ -115,64 +114,64 @@ SITUATIONS: dict[str, tuple[list[Now], list[Told]]] = {
     "all is well": ([WELL, WELL], [[], []]),
     "a metric fails for three days: told once, and once that it is over": (
         [FAILS, FAILS, FAILS, WELL, WELL],
-        [["+ signups: failed: no such table: users | tallybook run signups"], [], [], ["- signups: well again"], []],
+        [["+ signups: failed: no such table: users | tallybook run signups"], [], [], ["- signups is working again"], []],
     ),
     "it fails with another error: still the same": (
-        [FAILS, Now(failed={"signups": "timeout"}), WELL], [["+ signups: failed: no such table: users | tallybook run signups"], [], ["- signups: well again"]],
+        [FAILS, Now(failed={"signups": "timeout"}), WELL], [["+ signups: failed: no such table: users | tallybook run signups"], [], ["- signups is working again"]],
     ),
     "it fails anew after it was well: told anew": (
         [FAILS, WELL, FAILS],
-        [["+ signups: failed: no such table: users | tallybook run signups"], ["- signups: well again"], ["+ signups: failed: no such table: users | tallybook run signups"]],
+        [["+ signups: failed: no such table: users | tallybook run signups"], ["- signups is working again"], ["+ signups: failed: no such table: users | tallybook run signups"]],
     ),
     "two metrics fail alike: one sentence": (
         [Now(failed={"signups": "timeout", "revenue": "timeout"}), Now(failed={"revenue": "timeout"}), WELL],
-        [["+ revenue, signups: failed: timeout | tallybook run revenue signups"], ["- signups: well again"], ["- revenue: well again"]],
+        [["+ revenue, signups: failed: timeout | tallybook run revenue signups"], ["- signups is working again"], ["- revenue is working again"]],
     ),
     "a database is away: told of it, not of its metrics, though they are late by then": (
         [Now(lost="source 'app' cannot be reached: refused"), Now(lost="source 'app' cannot be reached: refused", late=dict.fromkeys(ALL, 3)), WELL],
-        [["+ source app: cannot be reached: refused (nothing new of signups, revenue, mrr) | tallybook check --source"], [], ["- source app: answers again"]],
+        [["+ source app: cannot be reached: refused (not collected: signups, revenue, mrr) | tallybook check --source"], [], ["- source app is reachable again"]],
     ),
     "a metric failed, then its database went away: it is not well again because of that": (
         [FAILS, Now(lost="away"), WELL],
-        [["+ signups: failed: no such table: users | tallybook run signups"], ["+ source app: away (nothing new of signups, revenue, mrr) | tallybook check --source"],
-         ["- signups: well again", "- source app: answers again"]],
+        [["+ signups: failed: no such table: users | tallybook run signups"], ["+ source app: failed: away (not collected: signups, revenue, mrr) | tallybook check --source"],
+         ["- signups is working again", "- source app is reachable again"]],
     ),
     "a replica is behind: its metrics are late because of it": (
         [Now(stale=True), Now(stale=True), WELL],
-        [["+ source app: is not up to date: source app is known only until 02:00 (nothing new of signups, revenue, mrr) | tallybook check --source"],
-         [], ["- source app: answers again"]],
+        [["+ source app: is not up to date: source app is known only until 02:00 (not collected: signups, revenue, mrr) | tallybook check --source"],
+         [], ["- source app is up to date again"]],
     ),
     "nothing ran: all that is late by the same days in one sentence": (
         [Now(late=dict.fromkeys(ALL, 2)), Now(late=dict.fromkeys(ALL, 3)), WELL],
         [["+ mrr, revenue, signups: late by 2 days: collected to 2026-03-09, due to 2026-03-09 | tallybook run mrr revenue signups"],
-         [], ["- mrr, revenue, signups: up to date again"]],
+         [], ["- mrr, revenue, signups are up to date again"]],
     ),
     "late, while a run is at work: wait and see": ([Now(late={"mrr": 2}, running=True), WELL], [[], []]),
     "late, and then it fails: it is not up to date because of that": (
         [Now(late={"signups": 1}), FAILS, WELL],
         [["+ signups: late by 1 day: collected to 2026-03-09, due to 2026-03-09 | tallybook run signups"],
-         ["+ signups: failed: no such table: users | tallybook run signups"], ["- signups: well again", "- signups: up to date again"]],
+         ["+ signups: failed: no such table: users | tallybook run signups"], ["- signups is working again", "- signups is up to date again"]],
     ),
     "a run was killed": (
-        [Now(run="lost"), WELL], [["+ the run: ended otherwise than it should: lost | tallybook run"], ["- the run: well again"]],
+        [Now(run="lost"), WELL], [["+ the run: failed: its process ended without a report | tallybook run"], ["- the run is working again"]],
     ),
     "a person stopped a run": ([Now(run="interrupted"), WELL], [[], []]),
     "a run did not come to its end": ([Now(crash="the disk is full", run="failed")], [["+ the run: failed: the disk is full | tallybook doctor"]]),
     "a metric is 0 for two days, and then for ever: one cause": (
         [Now(zero=("signups",)), Now(zero=("signups",)), WELL],
-        [["+ signups: nothing for 2 days, longer than ever before; the last was on Saturday 2026-03-07 | tallybook query signups --from 2026-03-07"],
-         [], ["- signups: has values again"]],
+        [["+ signups: no values for 2 days, longer than ever before; the last one was on Saturday 2026-03-07 | tallybook query signups --from 2026-03-07"],
+         [], ["- signups has values again"]],
     ),
     "the last run changed much more than those before it": (
         [Now(revised={"revenue": [0.02] * 10 + [1.4]}), Now(revised={"revenue": [0.02] * 10 + [1.4, 0.0]})],
-        [["+ revenue: the last run changed 140% of a usual day in days collected before; 2% was the most until now | tallybook why revenue 2026-03-08"],
-         ["- revenue: revised no more than usual again"]],
+        [["+ revenue: the last run changed values of earlier days by 140% of a usual day; no run before changed more than 2% | tallybook why revenue 2026-03-08"],
+         ["- revenue is revised as little as usual again"]],
     ),
     "runs that always change much": ([Now(revised={"revenue": [0.6] * 10 + [1.4]})], [[]]),
     "a large change of a book of few runs": ([Now(revised={"revenue": [0.02] * 3 + [1.4]})], [[]]),
     "a file cannot be written": (
         [Now(undelivered="it is open elsewhere"), Now(undelivered="it is open elsewhere"), WELL],
-        [["+ delivery board: failed: it is open elsewhere | tallybook deliver board"], [], ["- delivery board: made again"]],
+        [["+ delivery board: failed: it is open elsewhere | tallybook deliver board"], [], ["- delivery board is delivered again"]],
     ),
     "another process is making it": ([Now(kept_back=True), WELL], [[], []]),
     "a metric that failed is no longer declared: no word": (
@@ -187,7 +186,7 @@ SITUATIONS: dict[str, tuple[list[Now], list[Told]]] = {
     ),
     "what was told by day is well at night: told in the morning": (
         [FAILS, Now(hours=12), Now(hours=9)],
-        [["+ signups: failed: no such table: users | tallybook run signups"], [], ["- signups: well again"]],
+        [["+ signups: failed: no such table: users | tallybook run signups"], [], ["- signups is working again"]],
     ),
     "what was told by day is well at night for an hour only: no word": (
         [FAILS, Now(hours=12), Now(hours=1, failed=FAILS.failed), Now(hours=9, failed=FAILS.failed)],
@@ -206,7 +205,9 @@ def said(message: Message) -> Told:
     for block in message.text.split("\n\n"):
         sentence, _, command = block.partition("\n")
         found.append(
-            f"+ {sentence} | {command.strip()}" if command else f"- {sentence.partition('; it was not since')[0]}"
+            f"+ {sentence} | {command.strip()}"
+            if command
+            else f"- {sentence.partition(' (was')[0].partition(' (were')[0]}"
         )
     return found
 
@@ -216,23 +217,23 @@ def test_a_situation_sends_its_messages_and_no_others(looks: list[Now], messages
     at, known, told = NOON - timedelta(hours=24), dict[str, Known](), list[Told]()
     for now in looks:
         at += timedelta(hours=now.hours)
-        known = keeping.after(known, causes.look(now.facts(at), AlertSettings(to=(HERE,))), at)
-        due = keeping.due(known, HERE, NIGHT, at)
-        told.append(said(wording.message(due, book="Acme", zone=BERLIN, now=at)) if due else [])
-        known = keeping.told(known, due, HERE)
+        known = known_after(known, findings_of(now.facts(at), AlertSettings(to=(HERE,))), at)
+        due = due_for(known, HERE, NIGHT, at)
+        told.append(said(message_of(due, book="Acme", zone=BERLIN, now=at)) if due else [])
+        known = after_sending(known, due, HERE)
     assert told == messages
 
 
 def test_only_what_it_shall_be_about_is_looked_for() -> None:
     now = Now(late={"mrr": 2}, zero=("signups",), undelivered="no")
-    found = causes.look(now.facts(NOON), AlertSettings(about=("late",)))
+    found = findings_of(now.facts(NOON), AlertSettings(about=("late",)))
     assert [cause.id for cause in found.causes] == ["late mrr"]
 
 
 def test_everything_at_once_is_one_message_with_a_number_in_its_title() -> None:
     now = Now(failed={"revenue": "timeout"}, late={"mrr": 2}, zero=("signups",))
-    known = keeping.after({}, causes.look(now.facts(NOON), AlertSettings()), NOON)
-    message = wording.message(keeping.due(known, HERE, None, NOON), book="Acme", zone=BERLIN, now=NOON)
+    known = known_after({}, findings_of(now.facts(NOON), AlertSettings()), NOON)
+    message = message_of(due_for(known, HERE, None, NOON), book="Acme", zone=BERLIN, now=NOON)
     assert message.title == "Acme: 3 problems"
     assert [one["id"] for one in message.plain["problems"]] == ["failed revenue", "late mrr", "value signups"]
 
@@ -247,8 +248,8 @@ def test_two_hundred_metrics_of_a_dead_database_are_one_short_message() -> None:
     facts = replace(
         facts, status=replace(facts.status, metrics=tuple(status)), words={n: {"unavailable": True} for n in names}
     )
-    (cause,) = causes.look(facts, AlertSettings()).causes
-    assert cause.said == "cannot be reached (nothing new of m0, m1, m2, m3, m4, m5, m6, m7 and 192 more)"
+    (cause,) = findings_of(facts, AlertSettings()).causes
+    assert cause.said == "cannot be reached (not collected: m0, m1, m2, m3, m4, m5, m6, m7 and 192 more)"
 
 
 def replace_metrics(metrics: dict[str, Metric]) -> Catalog:
@@ -427,17 +428,17 @@ def test_whatever_happens_each_cause_is_told_once_and_its_end_once(looks: list[A
     heard, before, since = set[str](), set[str](), dict[str, datetime]()
     for minutes, on, unsure, takes in looks:
         at += timedelta(minutes=minutes)
-        known = keeping.after(known, look_of(on, unsure), at)
+        known = known_after(known, look_of(on, unsure), at)
         on_now = set(on) | (set(unsure) & before)
         since = {id_: since.get(id_, at) if (id_ in on_now) != (id_ in heard) else at for id_ in "abc"}
-        due = keeping.due(known, HERE, NIGHT, at)
+        due = due_for(known, HERE, NIGHT, at)
         begun, ended = ({one.cause.id for one in several} for several in (due.begun, due.ended))
         assert begun <= on_now - heard
         assert ended <= heard - on_now
         if NIGHT.at(at):
             assert all(at - since[id_] > timedelta(hours=14) for id_ in begun | ended)
         if takes:
-            known = keeping.told(known, due, HERE)
+            known = after_sending(known, due, HERE)
             heard = (heard | begun) - ended
             if not NIGHT.at(at):
                 assert heard == on_now
@@ -453,13 +454,13 @@ def look_of(on: frozenset[str], unsure: frozenset[str] = frozenset()) -> Finding
 
 def test_two_addresses_hear_each_for_itself() -> None:
     other = "https://example.com/other"
-    known = keeping.after({}, look_of(frozenset("a")), NOON)
-    known = keeping.told(known, keeping.due(known, HERE, None, NOON), HERE)  # the other was not there
-    assert not keeping.due(known, HERE, None, NOON)
-    assert [one.cause.id for one in keeping.due(known, other, None, NOON).begun] == ["a"]
-    known = keeping.after(known, look_of(frozenset()), NOON)
-    assert not keeping.due(known, other, None, NOON)  # it never heard of it
-    assert keeping.told(known, keeping.due(known, HERE, None, NOON), HERE) == {}
+    known = known_after({}, look_of(frozenset("a")), NOON)
+    known = after_sending(known, due_for(known, HERE, None, NOON), HERE)  # the other was not there
+    assert not due_for(known, HERE, None, NOON)
+    assert [one.cause.id for one in due_for(known, other, None, NOON).begun] == ["a"]
+    known = known_after(known, look_of(frozenset()), NOON)
+    assert not due_for(known, other, None, NOON)  # it never heard of it
+    assert after_sending(known, due_for(known, HERE, None, NOON), HERE) == {}
 
 
 # ------------------------------------------------------------------------------------------- with a real book
@@ -552,7 +553,7 @@ def test_a_day_at_zero_is_told_the_next_morning_and_its_end_three_days_later(com
         assert company.later().type("run", "--quiet") == 0
         assert company.told() == []
     assert company.later().type("run", "--quiet") == 0
-    assert company.told() == ["Acme: signups as usual again"]
+    assert company.told() == ["Acme: signups is back to normal"]
 
 
 def test_a_run_that_fails_tells_it_and_one_that_tells_it_ends_as_it_would(company: Company) -> None:
@@ -564,7 +565,7 @@ def test_a_run_that_fails_tells_it_and_one_that_tells_it_ends_as_it_would(compan
     assert [title[:16] for title in company.told()] == ["Acme: source app"]
     (company.folder / "away.db").rename(company.app)
     assert company.later(1).type("run", "--quiet") == 0
-    assert company.told() == ["Acme: source app answers again"]
+    assert company.told() == ["Acme: source app is reachable again"]
 
 
 def test_runs_that_do_not_start_are_seen_by_whoever_looks(company: Company) -> None:
@@ -580,10 +581,10 @@ def test_runs_that_do_not_start_are_seen_by_whoever_looks(company: Company) -> N
 def test_quiet_hours_hold_it_and_their_end_lets_it_go(company: Company, capsys: pytest.CaptureFixture[str]) -> None:
     company.declare('quiet = "22:00-07:00"\n[schedule]\nat = "03:30"')
     assert company.type("check") == 0
-    assert "let `tallybook alerts --send` run at 07:00" in " ".join(capsys.readouterr().out.split())
+    assert "run `tallybook alerts --send` at 07:00" in " ".join(capsys.readouterr().out.split())
     company.app.rename(company.folder / "away.db")
     assert company.later(16).type("run") == 4  # 04:00
-    assert "1 alert to be told when the quiet hours end" in capsys.readouterr().out
+    assert "1 alert to be sent when the quiet hours end" in capsys.readouterr().out
     assert company.later(2).type("alerts", "--send") == 0
     assert company.told() == []
     assert company.later(1).type("alerts", "--send") == 0  # 07:00
@@ -605,7 +606,7 @@ def test_a_crash_is_told_and_is_still_the_crash(company: Company, monkeypatch: p
     (message,) = company.web.told()
     assert message["problems"][0]["said"] == "failed: the disk is full"
     assert company.later(1).type("run", "--quiet") == 0
-    assert company.told() == ["Acme: the run well again"]
+    assert company.told() == ["Acme: the run is working again"]
 
 
 def test_a_beat_after_a_good_run_of_everything_and_after_no_other(company: Company) -> None:
@@ -818,7 +819,7 @@ def test_a_service_of_apprise_gets_it(web: Web) -> None:
 
 def test_a_service_that_does_not_take_it_is_told_of(web: Web, caplog: pytest.LogCaptureFixture) -> None:
     web.answers = [500]
-    with pytest.raises(DestinationUnavailable, match=r"Apprise could not send it: .*500"):
+    with pytest.raises(DestinationUnavailable, match=r"Apprise could not send the message: .*500"):
         send(f"json://127.0.0.1:{web.port}/there", MESSAGE)
     assert not caplog.records  # nor printed
 

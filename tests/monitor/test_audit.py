@@ -357,15 +357,15 @@ def test_a_replica_that_is_behind_what_the_book_holds_is_refused(request, tmp_pa
 
 def test_the_command_tells_drift_with_the_line_to_paste_and_ends_with_1(project):
     project = declared(project())
-    assert "as in the book" in said(project, "audit")
+    assert "match the book" in said(project, "audit")
     project.execute("delete from invoices where id = 30")
     text = said(project, "audit", "revenue", "--sample", "1000", "--for", "5m", code=1)
     assert "revenue  2024-01-11  plan=pro  42.5       –" in text
-    assert "61 days as in the book, 1 day drifted" in text
+    assert "61 days match the book, 1 day differs" in text
     assert "  tallybook run revenue --from 2024-01-11 --to 2024-01-11" in text
     assert "restated: tallybook run revenue" in said(project, "audit", "--sample", "1000", "--restate")
-    assert "62 days as in the book; counted" in said(project, "audit", "--sample", "1000")
-    assert "write 60s or 5m" in said(project, "audit", "--for", "soon", code=2)
+    assert "62 days match the book; recounted" in said(project, "audit", "--sample", "1000")
+    assert "a form like 60s or 5m" in said(project, "audit", "--for", "soon", code=2)
 
 
 def test_for_programs_it_is_json(project):

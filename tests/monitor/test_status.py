@@ -71,7 +71,7 @@ def problems(book: Project) -> list[str]:
 
 
 def test_a_new_book_is_told_to_run(book: Project) -> None:
-    assert problems(book) == ["nothing is collected yet: tallybook run"]
+    assert problems(book) == ["nothing has been collected yet: tallybook run"]
     assert not (book.folder / "book").exists()  # who only looks makes none
 
 
@@ -143,12 +143,12 @@ def test_a_run_that_was_killed_is_told_and_one_at_work_is_not(book: Project) -> 
     ledger.start_run("collect", now=book.now)
     assert problems(book) == []
     ledger.release(lease)
-    assert problems(book) == ["run 2 ended otherwise than it should: lost"]
+    assert problems(book) == ["run 2 failed: its process ended without a report"]
 
 
 def test_a_delivery_waits_until_it_says_what_the_last_run_collected(book: Project) -> None:
     declare(book, DAILY)
-    waits = ["daily waits to be delivered: tallybook deliver daily"]
+    waits = ["daily is not delivered yet: tallybook deliver daily"]
     book.run()
     assert problems(book) == waits  # there is no folder for it
     (book.folder / "out").mkdir()

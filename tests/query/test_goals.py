@@ -101,7 +101,7 @@ def filled(folder: Path) -> Project:
 
 @pytest.fixture
 def project(tmp_path):
-    """Nothing is collected yet."""
+    """Nothing has been collected yet."""
     project = filled(tmp_path)
     yield project
     project.close()
@@ -741,8 +741,8 @@ def test_check_says_what_each_goal_asks_for(project):
         project, goal("signups", 9, 'where = ["plan=pro"]') + goal("mrr", "1.5", "at_most = true", 'show = "average"')
     )
     said = typed(project, "check")
-    assert "signups_goal: signups where plan=pro shall come to at least 9 in every month." in said
-    assert "mrr_goal: the average of mrr shall come to at most 1.5 in every month." in said
+    assert "signups_goal: signups where plan=pro should be at least 9 in every month." in said
+    assert "mrr_goal: the average of mrr should be at most 1.5 in every month." in said
     assert "2 goals" in said
     told = json.loads(typed(project, "check", "--format", "json"))["goals"]
     assert [one["goal"] for one in told] == ["signups_goal", "mrr_goal"]

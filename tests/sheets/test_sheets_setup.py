@@ -387,7 +387,7 @@ def test_a_document_made_elsewhere_needs_a_wider_consent_than_one_made_here(run:
     assert run("list", theirs).code == 2
     assert "setup --document" in run.err
     assert run("setup", "--document", theirs).code == 0
-    assert "The client of" in run.err
+    assert "Using the client of" in run.err
     assert run.keys["scopes"] == [SPREADSHEETS]
 
 
@@ -436,7 +436,7 @@ def test_a_service_account_is_told_its_trap_before_it_bites(run: Command, google
     email = google.service_account()["client_email"]
     run("setup", "--service-account", str(robot))
     assert run.code == 0
-    assert "owns no files" in run.err
+    assert "cannot create files" in run.err
     assert email in run.err
     assert "PRIVATE" not in run.file.read_text()
     run("setup", "--service-account", str(robot), "--create", "Metrics")
@@ -475,7 +475,7 @@ def test_who_cannot_create_documents_says_in_which_a_full_one_goes_on(
     assert run.out == f"New rows of {full} go to 'Next': https://docs.google.com/spreadsheets/d/{new}/edit\n"
     assert run("continue", full, "--in", new).code == 0, "said again, it is the same"
     assert run("continue", full, "--in", other).code == 2
-    assert f"goes on in {new} already" in run.err
+    assert f"is continued by {new} already" in run.err
     assert f"tallybook sheets continue {new} --in {other}" in run.err
     assert run("continue", full, "--in", full).code == 2
     api = Api(Keys(service_account=google.service_account()), Places(google.url))
@@ -578,14 +578,14 @@ def test_a_revoked_token(run: Command, google: Emulator) -> None:
         assert "revoked or expired" in run.out + run.err
         assert "tallybook sheets setup" in run.out + run.err
     assert run("setup", "--document", document).code == 0
-    assert "connecting anew" in run.err
+    assert "connecting again" in run.err
     assert run("list", document).code == 0
 
 
 def test_a_token_of_an_app_in_testing_ends_after_seven_days(run: Command, google: Emulator) -> None:
     document = google.create("Metrics")
     run.connect("--document", document)
-    assert "Google ends this token on 2026-03-17" in run.err
+    assert "This token expires on 2026-03-17" in run.err
     assert "ends in 7.0 days" in run("doctor").out
     assert run.code == 0
     google.clock.advance(days=8)
@@ -679,13 +679,13 @@ def test_a_document_that_is_not_there_or_not_shared(run: Command, google: Emulat
 @pytest.mark.parametrize(
     ("argv", "told"),
     [
-        (["setup"], "there is no client to connect with"),
+        (["setup"], "no OAuth client given"),
         (["setup", "--document", "a b"], "neither the id nor the URL"),
-        (["setup", "--document", "abcdef", "--create", "X"], "both say which document"),
-        (["setup", "--service-account", "x", "--client-id", "y"], "needs no client"),
+        (["setup", "--document", "abcdef", "--create", "X"], "exclude each other"),
+        (["setup", "--service-account", "x", "--client-id", "y"], "exclude each other"),
         (["setup", "--service-account", "nowhere.json"], "nowhere.json cannot be read"),
         (["setup", "--client-file", "nowhere.json"], "nowhere.json cannot be read"),
-        (["setup", "--print-env", "--keyring"], "keeps nothing"),
+        (["setup", "--print-env", "--keyring"], "stores nothing"),
         (["setup", "--api", "localhost"], "not the address of a service"),
         (["list"], "DOCUMENT"),
         (["list", "abcdef"], "no keys to Google"),
@@ -736,7 +736,7 @@ def test_a_worksheet_that_a_delivery_keeps_gets_no_second_delivery(run: Command,
     assert [(t, s["kept_by"], bool(s["delivery"])) for t, s in listed.items()] == [
         ("Kept", "Acme/board", False), ("Declared", "Acme/other", False), ("Free", "", True),
     ]  # fmt: skip
-    assert "# 'Kept' is kept by the delivery 'Acme/board'." in run("list", document).out
+    assert "# 'Kept' is written by the delivery 'Acme/board'." in run("list", document).out
 
 
 def test_the_doctor_says_how_everything_is(run: Command, google: Emulator) -> None:

@@ -84,7 +84,7 @@ def declare(folder: Path, *lines: str) -> None:
 
 def lines_of(printed: str) -> list[str]:
     """What `move` says that [book] should say."""
-    told = printed.partition("let [book] of tallybook.toml say:\n\n")[2].partition("\n\n")[0]
+    told = printed.partition("write into [book] of tallybook.toml:\n\n")[2].partition("\n\n")[0]
     return [line.strip() for line in told.splitlines()]
 
 
@@ -110,7 +110,7 @@ def test_a_book_moves_from_place_to_place_and_stays_the_same(project: Path, url:
     for number, where in enumerate(journey):
         code, printed = said(project, "move", *where, APP_DATABASE=url)
         assert code == 0, printed
-        assert "copied, and read again to compare" in printed
+        assert "copied and verified" in printed
         assert dump(project) == before, "the book is left as it was"
         declare(project, *lines_of(printed))
         (project / ".env").write_text(f"APP_DATABASE='{url}'\n")
@@ -159,9 +159,9 @@ def test_the_lines_to_change_name_the_variable_that_has_the_url_and_no_password(
 @pytest.mark.parametrize(
     ("typed", "words"),
     [
-        ([], "move where to?"),
+        ([], "no destination"),
         (["--to-store", "book"], "is kept there already"),
-        (["--to-store", "ledger"], "a SQLite ledger keeps no points"),
+        (["--to-store", "ledger"], "a SQLite ledger cannot store points"),
         (["--to-ledger", "mysql://u:S3cret@h/app"], "is not the URL of a PostgreSQL database"),
         (["--to-ledger", "postgresql://h/app"], "two ledgers cannot share the points"),
     ],
@@ -272,7 +272,7 @@ def test_what_is_backed_up_can_be_restored(kept: str, project: Path, url: str, t
     backup = tmp_path / "backups" / "2024-01-18"
     code, printed = said(project, "backup", str(backup))
     assert code == 0, printed
-    assert "copied, and read again to compare" in printed
+    assert "copied and verified" in printed
     shutil.rmtree(project / "book")
     lines = {
         "in a file": [],

@@ -1,8 +1,7 @@
-"""The command `tallybook`: words around `Book`. It parses, prints and translates errors, and decides nothing.
+"""The command `tallybook`: parses arguments, calls `Book`, prints results and errors. It decides nothing.
 
-`invoke` is the command as a function: arguments, clock, environment and streams in, exit code out. What is
-heavy (Click aside) is imported by the verb that needs it, because `tallybook query` is typed by people.
-"""
+`invoke` is the command as a function of arguments, clock, environment and streams. Verbs import heavy packages (other
+than Click) when they need them, so that `tallybook query` starts fast."""
 
 from __future__ import annotations
 
@@ -25,19 +24,19 @@ def main(argv: Sequence[str] | None = None, *, now: Now | None = None) -> NoRetu
 
     if argv is None:
         _read_names_as_utf8()
-    # A polite stop is one like Ctrl-C: what is staged is dropped, the lease given back.
+    # SIGTERM is handled like Ctrl-C: staged points are dropped, the lease is released.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     for stream in (sys.stdout, sys.stderr):
-        # A terminal or pipe that cannot show a character shows a question mark; data is always UTF-8.
+        # A character that the terminal cannot show becomes a question mark. Data is always UTF-8.
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")
     code = invoke(argv, now=now)
-    # Everything is closed, flushed and on disk; taking DuckDB's library down politely takes 40 ms more.
+    # Everything is closed, flushed and on disk. Unloading DuckDB would take 40 ms more.
     os._exit(code)
 
 
 def _read_names_as_utf8() -> None:
-    """Start this process again in Python's UTF-8 mode, where the locale says that names of files are ASCII."""
+    """Restart this process in Python's UTF-8 mode if the locale says that file names are ASCII."""
     ascii_ = codecs.lookup(sys.getfilesystemencoding()).name != "utf-8"
     if ascii_ and not sys.flags.utf8_mode and sys.executable and os.name == "posix":
         os.execv(sys.executable, [sys.executable, "-X", "utf8", "-m", "tallybook", *sys.argv[1:]])
@@ -52,9 +51,9 @@ def invoke(
     env: Mapping[str, str] | None = None,
     stdin: TextIO | None = None,
 ) -> int:
-    """Run the command and return its exit code (`errors` has them); raises nothing.
+    """Run the command and return its exit code, see `core.errors`. Raises nothing.
 
-    `now` is the clock (aware), `env` the environment; everything is the process's own unless given."""
+    `now` is an aware clock, `env` the environment. Everything defaults to that of the process."""
     from tallybook.cli.terminal import Terminal
 
     arguments = list(sys.argv[1:] if argv is None else argv)
@@ -65,10 +64,10 @@ def invoke(
             ended = _run(arguments, terminal)
         terminal.flush()
         return ended
-    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001  # told, as what it is, with its exit code
-        from tallybook.cli.failures import tell
+    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001  # printed, and returned as an exit code
+        from tallybook.cli.failures import print_error
 
-        return tell(error, terminal, as_json=wants_json(arguments))
+        return print_error(error, terminal, as_json=wants_json(arguments))
     finally:
         terminal.close()
 
@@ -81,12 +80,12 @@ def _run(arguments: list[str], terminal: object) -> int:
 
 
 def wants_json(arguments: Sequence[str]) -> bool:
-    """Whether an error is to be told as JSON, also when the arguments could not be parsed."""
+    """Whether errors are printed as JSON; works for arguments that cannot be parsed, too."""
     return "--format=json" in arguments or ("--format", "json") in pairwise(arguments)
 
 
 def wanted_log(arguments: Sequence[str], env: Mapping[str, str]) -> str | None:
-    """`--log json` or TALLYBOOK_LOG=json, also when the arguments could not be parsed."""
-    said = [other for one, other in pairwise(arguments) if one == "--log"]
-    said += [one.removeprefix("--log=") for one in arguments if one.startswith("--log=")]
-    return next((one for one in (*said, env.get("TALLYBOOK_LOG")) if one in LOGS), None)
+    """The format of the log by `--log` or TALLYBOOK_LOG; works for arguments that cannot be parsed, too."""
+    values = [other for one, other in pairwise(arguments) if one == "--log"]
+    values += [one.removeprefix("--log=") for one in arguments if one.startswith("--log=")]
+    return next((one for one in (*values, env.get("TALLYBOOK_LOG")) if one in LOGS), None)

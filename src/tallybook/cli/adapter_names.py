@@ -1,4 +1,4 @@
-"""The type of arguments that name an adapter: built in, or from an installed package."""
+"""The type of arguments that name an adapter, built in or from an installed package."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from tallybook.core import AdapterError, closest_match
 
 
 class AdapterName(click.ParamType[str]):
-    """One of some names, as `click.Choice`, but nothing is imported before a name has to be checked or the names shown.
+    """One of several names, like `click.Choice`, but adapters are imported only to check a name or to list them.
 
-    `accepts` says whether a name can be used; `names` are all."""
+    `accepts` returns whether a name can be used; `names` returns all."""
 
     name = "name"
 
@@ -22,6 +22,7 @@ class AdapterName(click.ParamType[str]):
         self._accepts, self._names = accepts, names
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """The name. Raises UsageError for an unknown one, with the closest."""
         name = str(value)
         try:
             accepted = self._accepts(name)
@@ -35,8 +36,10 @@ class AdapterName(click.ParamType[str]):
         return name
 
     def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str:
+        """The names for the help."""
         names = "|".join(self._names())
         return f"{{{names}}}" if isinstance(param, click.Argument) else f"[{names}]"
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        """The names that begin with what is typed."""
         return [CompletionItem(name) for name in self._names() if name.startswith(incomplete)]

@@ -1,4 +1,4 @@
-"""The verb that holds metrics against their goals: `goals`."""
+"""The verb that compares metrics with their goals: `goals`."""
 
 from __future__ import annotations
 
@@ -26,45 +26,45 @@ STYLES = {
 }
 HEADER = ("goal", "period", "value", "target", "share", "days", "expected", "difference", "projection", "status")
 NUMBERS = ("value", "target", "share", "days", "expected", "difference", "projection")
-SPARED = ("difference", "share", "days", "projection")
-"""What is left out first where the screen is too narrow."""
+DROPPED_FIRST = ("difference", "share", "days", "projection")
+"""Columns that are left out, in this order, if the screen is too narrow."""
 
 
 @verb(
     named("names", "[NAME…]", of_goals),
-    click.option("--on", metavar="DAY", help="The period that holds this day, with the days up to it."),
-    click.option("--last", metavar="SPAN", help='Also the periods before, as "3 months"; whole periods.'),
+    click.option("--on", metavar="DAY", help="The period that contains this day, with the days up to it."),
+    click.option("--last", metavar="SPAN", help='Also earlier periods, for example "3 months"; whole periods.'),
     form("table", "json", "ndjson", "csv"),
-    click.option("--exact", is_flag=True, help="Decimals in JSON as texts, to the last digit."),
+    click.option("--exact", is_flag=True, help="Print decimals in JSON as strings, with all digits."),
 )
 def goals(terminal: Terminal, names: tuple[str, ...], on: str | None, last: str | None, form: str, exact: bool) -> int:
-    """Hold metrics against the [goals] of tallybook.toml: the value so far, where it should be by now, the pace.
+    """Compare metrics with the [goals] of tallybook.toml: the value so far, the value expected by now, and the pace.
 
     \b
-      tallybook goals                               each in its running period
-      tallybook goals signups --last "6 months"     and how it went before
-      tallybook goals --on 2026-02-28               as the days up to then had it
+      tallybook goals                               each in its current period
+      tallybook goals signups --last "6 months"     and in earlier periods
+      tallybook goals --on 2026-02-28               as of that day
 
-    A period is told of from when its first day is over. `expected` is the target's share of the days that are
-    collected, `projection` the end at this rate: of what adds up over days. Of levels `expected` is the straight
-    path to the target; of the rest there is neither, with the reason. Status: reached, ahead, behind, missed, open
-    (not decided before the end) or unknown."""
+    A period appears once its first day is over. For metrics that add up over days, `expected` is the target's share
+    of the collected days, and `projection` the value at the end at this rate. For levels, `expected` is the straight
+    path to the target. Other metrics have neither; the reason is printed. Status: reached, ahead, behind, missed,
+    open (decided at the end) or unknown."""
     found = terminal.book().goals(*names, on=on, last=last)
     if form == "table":
-        _tell(terminal, found)
+        _print(terminal, found)
     else:
         terminal.data(_for_programs(found, form, exact))
     return DONE
 
 
 def goal_in_words(goal: Goal) -> str:
-    """One sentence on what a goal asks for."""
+    """One sentence on the target of a goal."""
     aim = "at most" if goal.at_most else "at least"
     shown = f"the {goal.show} of {goal.metric}" if goal.show else goal.metric
     only = f" where {' and '.join(goal.where)}" if goal.where else ""
     targets = [f"{target} in the {goal.scope} of {start}" for start, target in goal.targets.items()]
-    number = f"{goal.target} in every {goal.scope}" if goal.target is not None else listed(targets, most=3)
-    return f"{goal.name}: {shown}{only} shall come to {aim} {number}."
+    number = f"{goal.target} in every {goal.scope}" if goal.target is not None else listed(targets, max_named=3)
+    return f"{goal.name}: {shown}{only} should be {aim} {number}."
 
 
 def _for_programs(found: Sequence[Standing], form: str, exact: bool) -> str:
@@ -82,7 +82,7 @@ def _for_programs(found: Sequence[Standing], form: str, exact: bool) -> str:
     return "\n".join(",".join(line) for line in lines) + "\n"
 
 
-def _tell(terminal: Terminal, found: Sequence[Standing]) -> None:
+def _print(terminal: Terminal, found: Sequence[Standing]) -> None:
     if not found:
         terminal.out("No goals are declared: [goals.NAME] in tallybook.toml.")
         return
@@ -96,13 +96,13 @@ def _tell(terminal: Terminal, found: Sequence[Standing]) -> None:
 
 
 def _fitting(rows: Sequence[Sequence[str]], width: int | None) -> tuple[list[str], Sequence[str]]:
-    """The table, and the names of the columns for which there is no room."""
-    for n in range(len(SPARED) + 1):
-        kept = [i for i, name in enumerate(HEADER) if name not in SPARED[:n]]
+    """The table, and the names of the columns that do not fit."""
+    for n in range(len(DROPPED_FIRST) + 1):
+        kept = [i for i, name in enumerate(HEADER) if name not in DROPPED_FIRST[:n]]
         lines = table([HEADER[i] for i in kept], [[row[i] for i in kept] for row in rows], NUMBERS)
         if width is None or max(map(len, lines)) <= width:
             break
-    return lines, SPARED[:n]
+    return lines, DROPPED_FIRST[:n]
 
 
 def _cells(s: Standing) -> list[str]:
@@ -124,7 +124,7 @@ def _cells(s: Standing) -> list[str]:
 
 
 def _written(s: Standing, number: Number | None, *, sign: bool = False) -> str:
-    """As the metric's values are written; a pace is seldom whole where they are."""
+    """The number in the format of the metric's values; a pace may have decimals where they have none."""
     import msgspec
 
     from tallybook.core import format_number
@@ -135,9 +135,9 @@ def _written(s: Standing, number: Number | None, *, sign: bool = False) -> str:
 
 
 def _remarks(found: Sequence[Standing]) -> list[str]:
-    """What is to be said of a goal, each once, with its periods."""
-    told: dict[tuple[str, str], list[str]] = {}
+    """Reasons and notes, each once, with its goal and periods."""
+    remarks: dict[tuple[str, str], list[str]] = {}
     for s in found:
         for text in ([s.why] if s.why else []) + list(s.notes):
-            told.setdefault((s.title or s.goal, text), []).append(s.label)
-    return [f"– {name}: {text} ({listed(periods, most=3)})" for (name, text), periods in told.items()]
+            remarks.setdefault((s.title or s.goal, text), []).append(s.label)
+    return [f"– {name}: {text} ({listed(periods, max_named=3)})" for (name, text), periods in remarks.items()]

@@ -1,4 +1,4 @@
-"""The verb that tells what is not well: `alerts`."""
+"""The verb that lists and sends alerts: `alerts`."""
 
 from __future__ import annotations
 
@@ -17,21 +17,24 @@ if TYPE_CHECKING:
 
 
 @verb(
-    click.option("--send", is_flag=True, help="Tell it to those whom [alerts] names and who have not heard it."),
-    click.option("--test", is_flag=True, help="Send everybody a test message, and say whether it arrived."),
+    click.option("--send", is_flag=True, help="Send new problems and recoveries to the addresses of [alerts]."),
+    click.option(
+        "--test", is_flag=True, help="Send a test message to every address, and report whether it was accepted."
+    ),
     TABLE_OR_JSON,
     LOG,
 )
 def alerts(terminal: Terminal, send: bool, test: bool, form: str) -> int:
-    """Show what is not well: since when, who was told, and what to type next. Sends nothing unless asked to.
+    """List current problems: since when, whether they were sent, and the next command. Sends nothing without --send.
 
     \b
-      tallybook alerts            what is on now; exit code 1 when something is
-      tallybook alerts --test     does a message arrive where [alerts] says?
-      tallybook alerts --send     tell what is new; `tallybook run` does so too
+      tallybook alerts            current problems; exit code 1 if there are any
+      tallybook alerts --test     do messages arrive at the addresses of [alerts]?
+      tallybook alerts --send     send what is new; `tallybook run` does so too
 
-    Each cause is told once, and once that it is over. Let a scheduler do --send at the end of the quiet hours, and
-    where runs may not start at all: it sees that they are late. Exit code 1 when an address did not take it."""
+    Each problem is sent once when it begins and once when it is over. Schedule --send for the end of the quiet hours,
+    and on another host than the runs: it also notices that runs do not start. Exit code 1 if an address rejected a
+    message."""
     if send and test:
         raise click.UsageError("--send and --test are two commands")
     if test or send:
@@ -41,7 +44,7 @@ def alerts(terminal: Terminal, send: bool, test: bool, form: str) -> int:
     if form == "json":
         terminal.json({"alerts": [_plain(one) for one in known]})
     else:
-        _tell(terminal, known)
+        _print(terminal, known)
     return SOME_FAILED if any(one.over is None for one in known) else DONE
 
 
@@ -51,46 +54,46 @@ def _sent(terminal: Terminal, report: AlertReport, form: str) -> int:
     elif terminal.log is not None:
         log_alerts(terminal, report)
     else:
-        tell_alerts(terminal, report, quiet=False)
+        print_alerts(terminal, report, quiet=False)
         if not (report.told or report.failed or report.waiting):
-            terminal.out("Nothing to tell.")
+            terminal.out("Nothing to send.")
     usage = report.failed and all("not installed" in failed["error"] for failed in report.failed)
     return USAGE if usage else SOME_FAILED if report.failed else DONE
 
 
-def tell_alerts(terminal: Terminal, report: AlertReport, *, quiet: bool) -> None:
-    """What was told to whom; what could not be is on stderr."""
+def print_alerts(terminal: Terminal, report: AlertReport, *, quiet: bool) -> None:
+    """Print what was sent to whom; failures go to stderr."""
     for failed in report.failed:
-        said = terminal.styled("not told:", "bold", "red", stream=terminal.stderr)
+        label = terminal.styled("not sent:", "bold", "red", stream=terminal.stderr)
         hint = f"\n{indented(failed['hint'])}" if failed.get("hint") else ""
-        terminal.err(f"{failed['to']} {said} {failed['error']}{hint}")
+        terminal.err(f"{failed['to']} {label} {failed['error']}{hint}")
     if report.heartbeat and report.heartbeat != "sent":
         terminal.err(f"heartbeat {report.heartbeat}")
     if quiet:
         return
-    for told in report.told:
-        terminal.out(f"{told['to']} told{_how_much(told)}")
+    for sent in report.told:
+        terminal.out(f"{sent['to']} sent{_contents(sent)}")
     if report.quiet_until:
-        terminal.out(f"{count(report.waiting, 'alert')} to be told when the quiet hours end")
+        terminal.out(f"{count(report.waiting, 'alert')} to be sent when the quiet hours end")
 
 
-def _how_much(told: dict[str, Any]) -> str:
-    parts = [count(told["problems"], "problem")] if told.get("problems") else []
-    parts += [f"{told['recovered']} over"] if told.get("recovered") else []
+def _contents(sent: dict[str, Any]) -> str:
+    parts = [count(sent["problems"], "problem")] if sent.get("problems") else []
+    parts += [f"{sent['recovered']} recovered"] if sent.get("recovered") else []
     return f" {' and '.join(parts)}" if parts else ""
 
 
-def _tell(terminal: Terminal, known: list[Known]) -> None:
-    from tallybook.monitor import OVER, command_of, named
+def _print(terminal: Terminal, known: list[Known]) -> None:
+    from tallybook.monitor import command_of, named, recovery_of
 
     if not known:
         terminal.out("All is well.")
     for group in _grouped(known):
         one = group[0]
         names = terminal.styled(named([each.cause.subject for each in group]), "bold")
-        state = "told" if one.told else "not told"
+        state = "sent" if one.told else "not sent yet"
         if one.over:
-            terminal.out(f"{names}: {OVER[one.cause.kind]} (to be told)")
+            terminal.out(f"{names} {recovery_of(one.cause).of(len(group))} (not sent yet)")
             continue
         terminal.out(terminal.wrapped(f"{names}: {one.cause.said} ({state}, since {one.since:%Y-%m-%d %H:%M} UTC)"))
         if command := command_of([each.cause.subject for each in group], one.cause.next):
@@ -110,17 +113,17 @@ def _plain(one: Known) -> dict[str, Any]:
 
 
 def alerts_in_words(catalog: Catalog) -> list[str]:
-    """What is told to whom, and what keeps it from being told in time."""
+    """Sentences on who receives which alerts, and on quiet hours that delay them."""
     from tallybook.config import alert_name
 
     settings = catalog.alerts
-    said = []
+    sentences = []
     if settings.to:
         to = listed([alert_name(address) for address in settings.to])
-        said.append(f"alerts go to {to}, about {', '.join(settings.about)}.{_quiet_in_words(catalog)}")
+        sentences.append(f"alerts go to {to}, about {', '.join(settings.about)}.{_quiet_in_words(catalog)}")
     if settings.heartbeat:
-        said.append(f"alerts: a run of all metrics that went well is told to {alert_name(settings.heartbeat)}.")
-    return said
+        sentences.append(f"alerts: each successful run of all metrics calls {alert_name(settings.heartbeat)}.")
+    return sentences
 
 
 def _quiet_in_words(catalog: Catalog) -> str:
@@ -129,11 +132,11 @@ def _quiet_in_words(catalog: Catalog) -> str:
     if catalog.alerts.quiet is None:
         return ""
     quiet = QuietHours(*catalog.alerts.quiet, catalog.book.timezone)
-    said = f" Quiet is {quiet}."
+    sentence = f" Quiet hours: {quiet}."
     daily = Timetable(cron=catalog.schedule.cron, zone=quiet.zone).daily_at if catalog.schedule.cron else None
     if daily and quiet.covers(daily):
-        said += (
-            f" What the run at {daily:%H:%M} has to say waits for their end: `tallybook serve` tells it then, "
-            f"under any other scheduler let `tallybook alerts --send` run at {quiet.end:%H:%M}."
+        sentence += (
+            f" Alerts of the run at {daily:%H:%M} wait for their end: `tallybook serve` sends them then; "
+            f"with another scheduler run `tallybook alerts --send` at {quiet.end:%H:%M}."
         )
-    return said
+    return sentence

@@ -1,4 +1,4 @@
-"""The verb that counts old days again: `audit`."""
+"""The verb that recounts old days: `audit`."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def _seconds(_: click.Context, __: click.Parameter, value: str) -> float:
     try:
         return float(SOURCE_KEYS["statement_timeout"].read(value))
     except Wrong as wrong:
-        raise click.BadParameter(f"{value!r} {wrong.why}; write 60s or 5m") from None
+        raise click.BadParameter(f"{value!r} {wrong.why}; expected a form like 60s or 5m") from None
 
 
 @verb(
@@ -30,42 +30,42 @@ def _seconds(_: click.Context, __: click.Parameter, value: str) -> float:
         type=click.IntRange(1, 100_000),
         default=20,
         metavar="N",
-        help="So many days, over all metrics; 20 if not given.",
+        help="The number of days, over all metrics. Default: 20.",
     ),
-    click.option("--seed", type=int, metavar="N", help="Choose the days that an audit with this seed chose."),
+    click.option("--seed", type=int, metavar="N", help="Choose the same days as an earlier audit with this seed."),
     click.option(
         "--for",
         "seconds",
         default="60s",
         metavar="SPAN",
         callback=_seconds,
-        help="Begin with no further day after so long; 60s if not given.",
+        help="Start no further day after this time. Default: 60s.",
     ),
-    click.option("--restate", is_flag=True, help="Collect the days again of which the source says something else."),
+    click.option("--restate", is_flag=True, help="Collect the differing days again."),
     TABLE_OR_JSON,
 )
 def audit(terminal: Terminal, metrics: tuple[str, ...], restate: bool, form: str, **asked: Any) -> int:
-    """Count random old days again in the source, and tell where the book says something else.
+    """Recount random old days in the source and list where the book differs.
 
     \b
       tallybook audit                               20 days of all metrics, within a minute
       tallybook audit revenue --sample 100 --for 5m
-      tallybook audit --restate                     and collect again what has drifted
+      tallybook audit --restate                     also collect differing days again
 
-    Days that every run collects again are left out; so are snapshots and Python functions. One day is asked for at a
-    time, in a `replica` where [sources.NAME] has one. Drift ends with exit code 1, unless it was restated."""
+    Skips days that every run collects again, snapshots and Python functions. Reads one day at a time, from the
+    `replica` of [sources.NAME] if it has one. Exit code 1 if days differ and were not restated."""
     found = terminal.book().audit(*metrics, restate=restate, **asked)
     if form == "json":
         terminal.json(found.to_dict())
         return found.exit_code
     for line in _drift(terminal, found):
         terminal.show(line)
-    _tell(terminal, found)
+    _print_summary(terminal, found)
     return found.exit_code
 
 
 def _drift(terminal: Terminal, found: Audit) -> Iterator[str]:
-    """The values that differ, of each metric and day."""
+    """The differing values of each metric and day."""
     rows = [
         (one.metric, one.day, _series(change["series"]), _shown(change["old"]), _shown(change["new"]))
         for one in found.drifted
@@ -84,24 +84,24 @@ def _shown(value: str | None) -> str:
     return "–" if value is None else value
 
 
-def _tell(terminal: Terminal, found: Audit) -> None:
+def _print_summary(terminal: Terminal, found: Audit) -> None:
     errors: dict[tuple[str, str], list[str]] = {}
     for one in found.failed:
         errors.setdefault((one.error or "", one.hint), []).append(f"{one.metric} on {one.day}")
     for (error, hint), days in errors.items():
-        terminal.err(f"{listed(days)} could not be counted: {error}" + (f"\n{indented(hint)}" if hint else ""))
+        terminal.err(f"{listed(days)} could not be recounted: {error}" + (f"\n{indented(hint)}" if hint else ""))
     for name, why in found.skipped.items():
-        terminal.out(f"{name} is left out: {why}")
+        terminal.out(f"skipped {name}: {why}")
     good = len(found.counted) - len(found.drifted) - len(found.failed)
-    drifted = f", {count(len(found.drifted), 'day')} drifted" if found.drifted else ""
+    drifted = f", {count(len(found.drifted), 'day')} differ{'s' * (len(found.drifted) == 1)}" if found.drifted else ""
     terminal.out(
-        f"{count(good, 'day')} as in the book{drifted}; counted in {found.seconds:.1f} s, --seed {found.seed}."
+        f"{count(good, 'day')} match{'es' * (good == 1)} the book{drifted}; recounted in {found.seconds:.1f} s, --seed {found.seed}."
     )
     if len(found.counted) < found.chosen:
-        terminal.out(f"For {found.chosen - len(found.counted)} more there was no time: give it some with --for 5m.")
+        terminal.out(f"{found.chosen - len(found.counted)} more were not reached in time; allow more with --for 5m.")
     for line in found.restated:
         terminal.out(f"restated: {line}")
     left = [line for line in found.lines if line not in found.restated]
     if left:
-        terminal.out("To restate them (`--restate` does so at once):")
+        terminal.out("To collect them again, or use --restate:")
         terminal.out("\n".join(map(indented, left)))

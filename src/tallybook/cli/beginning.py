@@ -1,4 +1,4 @@
-"""The verb that begins a project: `init`."""
+"""The verb that drafts a project: `init`."""
 
 from __future__ import annotations
 
@@ -20,33 +20,34 @@ FILE = "tallybook.toml"
 
 @verb(
     click.argument("url", metavar="URL"),
-    click.option(
-        "--source", "name", default="app", metavar="NAME", help="What the source is called; app unless given."
-    ),
+    click.option("--source", "name", default="app", metavar="NAME", help="The name of the source. Default: app."),
     click.option(
         "--to",
         "to",
         metavar="FILE",
         type=click.Path(path_type=Path, dir_okay=False),
-        help="The file to write; tallybook.toml in the project's folder unless given.",
+        help="The file to write. Default: tallybook.toml in the project folder.",
     ),
     click.option(
-        "--timezone", default="UTC", metavar="ZONE", help="Whose days are counted, as Europe/Berlin; UTC unless given."
+        "--timezone",
+        default="UTC",
+        metavar="ZONE",
+        help="The time zone of the days, for example Europe/Berlin. Default: UTC.",
     ),
-    click.option("--force", is_flag=True, help="Write over a file that is there."),
+    click.option("--force", is_flag=True, help="Overwrite an existing file."),
     TABLE_OR_JSON,
 )
 def init(terminal: Terminal, url: str, name: str, to: Path | None, timezone: str, force: bool, form: str) -> int:
-    """Look at a database and draft a tallybook.toml: signups, revenue, usage, subscriptions, balances.
+    """Draft a tallybook.toml from a database: signups, revenue, usage, subscriptions, balances.
 
     \b
       tallybook init sqlite:///app.db
       tallybook init postgresql://reader:secret@host/app --timezone Europe/Berlin
       tallybook init duckdb:///app.duckdb --to draft.toml
 
-    It only reads: the catalogue, some hundred rows of each table, the first time of each metric. Every metric of the
-    draft has been held against the database; comments say why it is there and what else it could be. A URL that may
-    hold a password is not written: the file says ${DATABASE_URL}, which belongs into .env."""
+    Only reads: the catalog, some hundred rows of each table, and the first time of each metric. Every drafted metric
+    was checked against the database; comments explain each guess and its alternatives. A URL that may contain a
+    password is not written: the file has ${DATABASE_URL}, which belongs in .env."""
     from tallybook.config import secrets_of
     from tallybook.draft import draft
 
@@ -54,7 +55,7 @@ def init(terminal: Terminal, url: str, name: str, to: Path | None, timezone: str
     place = to or terminal.folder / FILE
     if place.exists() and not force:
         raise DeclarationError(
-            f"there is a {place} already", hint="look at a draft beside it: --to draft.toml, or write over it: --force"
+            f"cannot write {place}: it exists already", hint="write beside it: --to draft.toml; overwrite it: --force"
         )
     _check_words(name, timezone)
     now = terminal.now() if terminal.now else datetime.now(UTC)
@@ -64,12 +65,12 @@ def init(terminal: Terminal, url: str, name: str, to: Path | None, timezone: str
     if form == "json":
         terminal.json(_described(made, place))
     else:
-        _tell(terminal, made, place)
+        _print(terminal, made, place)
     return DONE
 
 
 def _check_words(name: str, timezone: str) -> None:
-    """Raises DeclarationError when the file could not be read with them."""
+    """Check the names. Raises DeclarationError if the drafted file could not be read with them."""
     from tallybook.config import build
 
     build({"book": {"timezone": timezone}, "sources": {name: {"url": "…"}}}, kinds={})
@@ -93,7 +94,7 @@ def _described(made: Draft, place: Path) -> dict[str, Any]:
     }
 
 
-def _tell(terminal: Terminal, made: Draft, place: Path) -> None:
+def _print(terminal: Terminal, made: Draft, place: Path) -> None:
     if made.metrics:
         rows = [
             (i.name, i.keys["measure"], i.keys.get("table", "a query"), ", ".join(i.keys.get("by", ())))
@@ -102,19 +103,19 @@ def _tell(terminal: Terminal, made: Draft, place: Path) -> None:
         header, *lines = table(("metric", "measure", "of", "by"), rows)
         terminal.out("\n".join([terminal.styled(header, "bold"), *lines]))
     if made.skipped:
-        terminal.out(f"\nNothing was made of {', '.join(sorted(made.skipped))}; the file says why.")
+        terminal.out(f"\nNo metrics for {', '.join(sorted(made.skipped))}; comments in the file explain why.")
     if not made.metrics:
-        _tell_of_nothing(terminal, made, place)
+        _print_empty(terminal, made, place)
         return
     terminal.out(f"\n{place}: {count(len(made.metrics), 'metric')} from {count(made.tables, 'table')}. Read it, then:")
     if made.variable:
-        terminal.out(
-            f"  put the URL into .env, as {made.variable}=…    (it is not in {place.name}, and .env is not for git)"
-        )
+        terminal.out(f"  put the URL into .env: {made.variable}=…    (it is not in {place.name}; keep .env out of git)")
     terminal.out("  tallybook check --source\n  tallybook run")
 
 
-def _tell_of_nothing(terminal: Terminal, made: Draft, place: Path) -> None:
-    what = f"none of {count(made.tables, 'table')} became one" if made.tables else "there is no table that can be seen"
-    terminal.out(f"{place}: no metrics, because {what}. Is it the right database, and does this user see its tables?")
-    terminal.out('  views and other schemas are not looked at; a metric can name them: table = "reporting.signups"')
+def _print_empty(terminal: Terminal, made: Draft, place: Path) -> None:
+    what = f"none of its {count(made.tables, 'table')} fits one" if made.tables else "this user sees no tables in it"
+    terminal.out(
+        f"{place}: no metrics for this database, because {what}. Check the database of the URL and the user's rights."
+    )
+    terminal.out('  init skips views and other schemas; a metric can name them: table = "reporting.signups"')

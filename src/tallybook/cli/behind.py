@@ -1,4 +1,4 @@
-"""The verbs that look behind the numbers: `why`, `coverage`, `diff`."""
+"""The verbs that explain numbers: `why`, `coverage`, `diff`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import click
 
 from tallybook.cli.completions import of_metrics
 from tallybook.cli.options import BY, FROM, SCOPE, TABLE_OR_JSON, TO, WHERE, metrics, verb
-from tallybook.cli.terminal import Terminal, count, indented, listed, stretch, table
+from tallybook.cli.terminal import Terminal, count, day_range, indented, listed, table
 from tallybook.core import DONE, SOME_FAILED, TallybookError, isolated
 
 if TYPE_CHECKING:
@@ -28,15 +28,15 @@ if TYPE_CHECKING:
 def why(
     terminal: Terminal, metric: str, day: str | None, by: tuple[str, ...], where: tuple[str, ...], form: str
 ) -> int:
-    """Tell everything behind one number: its definition and what that hashes, the run that collected it, how it
-    was revised, the statements that ask the source for that day, and the tables and columns it comes from.
+    """Explain one number: its definition and the inputs of that hash, the run that collected it, its revisions, the
+    statements that read the day from the source, and the tables and columns it comes from.
 
     \b
       tallybook why revenue 2026-03-02
       tallybook why revenue yesterday --where plan=pro --format json
-      tallybook why revenue_per_user            its lineage, through the metrics it is made of
+      tallybook why revenue_per_user            its lineage through other metrics
 
-    The statements are those of this metric alone; a run asks for metrics that share their facts at once."""
+    The statements are for this metric only; a run reads metrics that share their facts with one statement."""
     book = terminal.book()
     found = book.why(metric, day, by=by, where=where)
     for one in found.get("behind", ()):
@@ -49,12 +49,12 @@ def why(
     elif day is None:
         terminal.out("\n".join([*_lineage(found["lineage"]), *_used_by(found)]))
     else:
-        _tell(terminal, found)
+        _print(terminal, found)
     return DONE
 
 
 def _statements(book: Book, metric: str, day: str) -> tuple[list[dict[str, str]], str]:
-    """(what a run would ask the source of that day, why it cannot be told)."""
+    """(the statements of a run for that day, why they are unknown)."""
     from tallybook.cli.plans import described
 
     one = book.project.catalog.metrics[metric]
@@ -65,11 +65,11 @@ def _statements(book: Book, metric: str, day: str) -> tuple[list[dict[str, str]]
             groups = described(plan, every=True)
     except TallybookError as error:
         return [], error.message
-    said = next((report.error for report in plan.reports.values() if report.error), "") or ""
-    return [statement for group in groups for statement in group["statements"]], said
+    reason = next((report.error for report in plan.reports.values() if report.error), "") or ""
+    return [statement for group in groups for statement in group["statements"]], reason
 
 
-def _tell(terminal: Terminal, found: Mapping[str, Any]) -> None:
+def _print(terminal: Terminal, found: Mapping[str, Any]) -> None:
     for line in _values(found):
         terminal.show(line)
     terminal.out(terminal.wrapped(found["explain"]))
@@ -82,21 +82,21 @@ def _tell(terminal: Terminal, found: Mapping[str, Any]) -> None:
 
 
 def _values(found: Mapping[str, Any]) -> Iterator[str]:
-    """The value, or one a series, each with what is to be said of it."""
+    """The value, or one value for each series, with its remarks."""
     name = found["metric"]
     unit = next((f" {c['unit']}" for c in found["columns"] if c["name"] == name and c["unit"]), "")
     dims = [c["name"] for c in found["columns"] if c["role"] == "dimension"]
     for row in found["rows"]:
         series = "".join(f" {dim}={_text(row[dim])}" for dim in dims)
         note = row.get("notes", {}).get(name, {})
-        said = [str(note["why"])] if "why" in note else []
-        said += ["carried forward"] if note.get("carried") else []
-        said += [f"as of {note['as_of']}"] if "as_of" in note else []
-        said += ["approximate"] if row["approximate"] else []
+        remarks = [str(note["why"])] if "why" in note else []
+        remarks += ["carried forward"] if note.get("carried") else []
+        remarks += [f"as of {note['as_of']}"] if "as_of" in note else []
+        remarks += ["approximate"] if row["approximate"] else []
         value = "–" if row[name] is None else f"{row[name]}{unit}"
-        yield f"{name} on {found['day']}{series}: {value}" + (f" ({'; '.join(said)})" if said else "")
+        yield f"{name} on {found['day']}{series}: {value}" + (f" ({'; '.join(remarks)})" if remarks else "")
     if not found["rows"]:
-        yield f"{name} on {found['day']}: no series of this kind"
+        yield f"{name} on {found['day']}: no series matches"
 
 
 def _text(value: object) -> str:
@@ -109,7 +109,7 @@ def _evidence(one: Mapping[str, Any], day: str) -> Iterator[str]:
         return
     definition, coverage = one["definition"], one["coverage"]
     if definition:
-        yield _line("definition", f"{definition['id']}, collected since {definition['since'][:10]}; it hashes")
+        yield _line("definition", f"{definition['id']}, collected since {definition['since'][:10]}; hash of")
         for name, value in definition["hashes"].items():
             yield _line("", f"{name}: {_flat(value)}")
     yield from _collected(one, coverage, day)
@@ -121,7 +121,7 @@ def _evidence(one: Mapping[str, Any], day: str) -> Iterator[str]:
     if not one["revisions"] and coverage["covered"]:
         yield _line("revised", "never")
     if one["unasked"]:
-        yield _line("statements", f"cannot be told: {one['unasked']}")
+        yield _line("statements", f"unknown: {one['unasked']}")
     for statement in one["statements"]:
         yield _line("statement", statement["what"])
         yield indented(statement["sql"] + ";", "    ")
@@ -137,7 +137,7 @@ def _collected(one: Mapping[str, Any], coverage: Mapping[str, Any], day: str) ->
         when = f"by run {run['run']}, {_minute(run['started'])}{took}: " if run.get("started") else ""
         yield _line("collected", f"{when}{count(points['facts'], 'fact')} in {points['series']:,} series")
         if coverage["snapshot_taken"]:
-            yield _line("seen", f"{_minute(coverage['snapshot_taken'])}: of a snapshot only the present can be seen")
+            yield _line("seen", f"{_minute(coverage['snapshot_taken'])}: a snapshot shows only the present")
         yield _line("covered", f"since version {coverage['since_version']} of the book")
     if others:
         asked = f"tallybook query {one['metric']} --from {day} --to {day} --definition {others[0]}"
@@ -150,7 +150,7 @@ def _line(word: str, text: str) -> str:
 
 def _flat(value: object) -> str:
     if isinstance(value, Mapping):
-        return ", ".join(f"{name} {told}" for name, told in value.items())
+        return ", ".join(f"{name} {text}" for name, text in value.items())
     return ", ".join(map(str, value)) if isinstance(value, list | tuple) else " ".join(str(value).split())
 
 
@@ -163,7 +163,7 @@ def _minute(instant: str) -> str:
 
 
 def _lineage(tree: Mapping[str, Any], depth: int = 0) -> list[str]:
-    """The tree of metrics, tables and columns, a level two blanks deep."""
+    """The tree of metrics, tables and columns, indented by two blanks for each level."""
     room = "  " * depth
     lines = [f"{room}{tree['metric']} = {_flat(tree['measure'] or tree.get('function'))}"]
     for below in tree.get("made_of", ()):
@@ -185,14 +185,14 @@ def _used_by(found: Mapping[str, Any]) -> Sequence[str]:
 
 @verb(metrics(required=False), FROM, TO, TABLE_OR_JSON)
 def coverage(terminal: Terminal, metrics: tuple[str, ...], from_: str | None, to: str | None, form: str) -> int:
-    """Show a calendar of the days that are collected, a line a month, and name the gaps with the line to paste.
+    """Show a calendar of the collected days, one line for each month, and list gaps with the command that fills them.
 
     \b
       tallybook coverage
       tallybook coverage revenue mrr --from 2026-01-01
 
-    ■ is collected, · is not, o is known only under an older definition. Expected are the days from `start`, or
-    the first collected day where no start is declared, to yesterday."""
+    ■ is collected, · is not, o is collected only under an older definition. The days go from `start`, or from the first
+    collected day without a declared start, to yesterday."""
     found = terminal.book().coverage(*metrics, from_=from_, to=to)
     if form == "json":
         terminal.json(found)
@@ -204,14 +204,14 @@ def coverage(terminal: Terminal, metrics: tuple[str, ...], from_: str | None, to
 def _calendar(terminal: Terminal, one: Mapping[str, Any]) -> Iterator[str]:
     title = terminal.styled(one["metric"], "bold")
     if not one["months"]:
-        yield f"{title}  nothing is collected: tallybook run {one['metric']}"
+        yield f"{title}  nothing has been collected: tallybook run {one['metric']}"
         return
-    yield f"{title}  {one['days']:,} of {count(one['expected'], 'day')}, {stretch(one['from'], one['to'])}"
+    yield f"{title}  {one['days']:,} of {count(one['expected'], 'day')}, {day_range(one['from'], one['to'])}"
     for month in one["months"]:
         yield f"  {month['month']}  {_month_shown(terminal, month['days'])}".rstrip()
     for gap in one["gaps"]:
-        known = f", known under {', '.join(gap['known_under'])}" if "known_under" in gap else ""
-        days = f"{stretch(gap['from'], gap['to'])} ({count(gap['days'], 'day')}{known})"
+        known = f", collected under {', '.join(gap['known_under'])}" if "known_under" in gap else ""
+        days = f"{day_range(gap['from'], gap['to'])} ({count(gap['days'], 'day')}{known})"
         yield f"  gap {days}: {gap.get('collect') or gap['why']}"
 
 
@@ -232,28 +232,29 @@ def _month_shown(terminal: Terminal, days: str) -> str:
     WHERE,
     FROM,
     TO,
-    click.option("--last", metavar="SPAN", help='So far back, "4 weeks" unless days are said; whole periods.'),
-    click.option("--definition", metavar="ID", help="Compare with this one and not the one collected last."),
+    click.option(
+        "--last", metavar="SPAN", help='How far back, in whole periods. Default without --from and --to: "4 weeks".'
+    ),
+    click.option("--definition", metavar="ID", help="Compare with this definition. Default: the one collected last."),
     TABLE_OR_JSON,
 )
 def diff(terminal: Terminal, metrics: tuple[str, ...], form: str, **asked: Any) -> int:
-    """Show what a changed declaration does to the last weeks, before it is collected: the book's number under the
-    old definition beside the source's under the new one. Nothing is kept.
+    """Compare a changed declaration with the stored numbers of the last weeks, before it is collected: the book under
+    the old definition beside the source under the new one. Stores nothing.
 
     \b
       tallybook diff                            every metric whose definition changed
       tallybook diff revenue --last "8 weeks" --scope week
 
-    A run collects the new definition from then on; days known under the old one are collected again only where
-    that is asked for."""
+    From then on a run collects the new definition. It collects older days again only with --from."""
     found = terminal.book().diff(*metrics, **asked)
     if form == "json":
         from tallybook.query import as_json
 
         terminal.json([as_json(one) for one in found])
     else:
-        told = ["\n".join(_difference(terminal, one)) for one in found]
-        terminal.show("\n\n".join(told) or "No definition changed since it was last collected.")
+        texts = ["\n".join(_difference(terminal, one)) for one in found]
+        terminal.show("\n\n".join(texts) or "No definition has changed since it was last collected.")
     return SOME_FAILED if any("error" in one for one in found) else DONE
 
 
@@ -262,11 +263,11 @@ def _difference(terminal: Terminal, one: Mapping[str, Any]) -> Iterator[str]:
     if "why" in one:
         yield f"{name}  {one['why']}"
         return
-    yield f"{name}  {one['definition']} in the book → as it is declared now"
+    yield f"{name}  {one['definition']} in the book → as declared now"
     for key, (old, new) in one["changed"].items():
         yield terminal.masked(f"  {key}: {_declared(old)} → {_declared(new)}")
     if "error" in one:
-        yield terminal.masked(f"  cannot be compared: {one['error']}" + (f"\n  {one['hint']}" if one["hint"] else ""))
+        yield terminal.masked(f"  cannot compare: {one['error']}" + (f"\n  {one['hint']}" if one["hint"] else ""))
         return
     yield from _compared(terminal, one)
 
@@ -304,9 +305,9 @@ def _figures(row: Mapping[str, Any]) -> list[str]:
     from tallybook.core import plain_number
 
     old, new, difference = (row[key] for key in ("old", "new", "difference"))
-    told = ["–" if value is None else plain_number(value) for value in (old, new)]
+    texts = ["–" if value is None else plain_number(value) for value in (old, new)]
     if difference is None or row["same"]:
-        return [*told, "" if difference is None else "=", ""]
+        return [*texts, "" if difference is None else "=", ""]
     sign = "+" if difference > 0 else ""
     change = "" if row["change"] is None else f"{row['change'] * 100:+.1f}"
-    return [*told, sign + plain_number(difference), change]
+    return [*texts, sign + plain_number(difference), change]

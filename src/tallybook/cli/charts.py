@@ -1,8 +1,7 @@
-"""Results as pictures in a terminal: a chart of dots for each metric, and sparklines, a line a series.
+"""Charts in a terminal: a chart of dots for each metric, and sparklines, one line for each series.
 
-Gaps stay gaps. What is not complete, or carried forward, is drawn with every other dot and dim; carried values
-are yellow, approximate ones magenta where a line stands alone. Several series differ by colour, and where there
-are no colours by letters.
+Gaps stay gaps. Incomplete and carried values are dim and drawn with every third dot. On a chart of one series,
+carried values are yellow and approximate ones magenta. Several series differ by color, or by letters without colors.
 """
 
 from __future__ import annotations
@@ -29,17 +28,17 @@ from tallybook.core import (
 )
 
 Style = Callable[..., str]
-"""`Terminal.styled`: a text in these colours, or as it is."""
-COLOURS = ("cyan", "yellow", "green", "magenta", "blue", "red")
+"""`Terminal.styled`: a text in these colors, or unchanged."""
+COLORS = ("cyan", "yellow", "green", "magenta", "blue", "red")
 BARS = "▁▂▃▄▅▆▇█"
-MOST_SERIES = 12
+MAX_SERIES = 12
 WIDTH = 80
-"""Where nobody's screen says how wide it is."""
+"""The width if stdout is not a terminal."""
 
 
 @dataclass
 class ChartSeries:
-    """One line of a chart: a value a period, None where it cannot be known, with what is to be said of it."""
+    """One line of a chart: a value and its mark for each period; None where there is no value."""
 
     label: str
     values: list[float | None] = field(default_factory=list)
@@ -47,11 +46,12 @@ class ChartSeries:
 
     @property
     def known(self) -> list[float]:
+        """The values that are not None."""
         return [value for value in self.values if value is not None]
 
 
 def series_of(result: Result, column: Column) -> tuple[list[date], list[ChartSeries]]:
-    """The periods and every series of one metric over them; totals over all series are left out."""
+    """The periods and the series of one metric, without totals over all series."""
     rows = [row for row in result.data if not row.get("total") and row["period"] is not None]
     periods = list(dict.fromkeys(row["period"] for row in rows))
     dims = [c.name for c in result.dimension_columns]
@@ -84,10 +84,10 @@ def _faint(mark: str) -> bool:
     return INCOMPLETE in mark or CARRIED in mark
 
 
-def _look(mark: str, colour: str, *, alone: bool = True) -> tuple[str, ...]:
-    """How a value is coloured: by what it is, where its colour need not tell whose it is."""
-    meant = "yellow" if CARRIED in mark else "magenta" if APPROXIMATE in mark else colour
-    return (meant if alone else colour, *(["dim"] if _faint(mark) else []))
+def _styles(mark: str, color: str, *, single: bool = True) -> tuple[str, ...]:
+    """The styles of a value. A single series is colored by the kind of value, several by their series."""
+    meant = "yellow" if CARRIED in mark else "magenta" if APPROXIMATE in mark else color
+    return (meant if single else color, *(["dim"] if _faint(mark) else []))
 
 
 # --- sparklines
@@ -118,12 +118,12 @@ def _spark(series: ChartSeries, style: Style, room: int | None) -> str:
     shown = list(zip(series.values, series.marks, strict=True))[-(room or 0) :]
     return "".join(
         style("".join(bars), *look)
-        for look, bars in _runs((_look(mark, COLOURS[0]), _bar(value, low, high)) for value, mark in shown)
+        for look, bars in _runs((_styles(mark, COLORS[0]), _bar(value, low, high)) for value, mark in shown)
     )
 
 
 def _runs(signs: Iterable[tuple[tuple[str, ...], str]]) -> Iterator[tuple[tuple[str, ...], list[str]]]:
-    """Neighbouring signs that look alike, together."""
+    """Neighboring signs with the same style, together."""
     for look, several in groupby(signs, key=lambda pair: pair[0]):
         yield look, [sign for _, sign in several]
 
@@ -149,7 +149,7 @@ def _extremes(column: Column, series: ChartSeries) -> list[str]:
 
 
 def chart(result: Result, style: Style, width: int | None) -> str:
-    """A chart for each metric, with the key of its series."""
+    """A chart for each metric, with a legend of its series."""
     height = 12 if len(result.metric_columns) < 3 else 8
     panels = [_panel(result, column, style, width or WIDTH, height) for column in result.metric_columns]
     return "\n".join(f"{panel}\n" for panel in panels).rstrip("\n")
@@ -159,7 +159,7 @@ def _panel(result: Result, column: Column, style: Style, width: int, height: int
     periods, several = series_of(result, column)
     title = style(column.label, "bold")
     several = sorted(several, key=lambda s: -sum(map(abs, s.known)))
-    left_out, several = several[MOST_SERIES:], several[:MOST_SERIES]
+    left_out, several = several[MAX_SERIES:], several[:MAX_SERIES]
     known = [value for series in several for value in series.known]
     if not known:
         return f"{title}\n  no value in any of {count(len(periods), 'period')}"
@@ -171,7 +171,7 @@ def _panel(result: Result, column: Column, style: Style, width: int, height: int
     letters = len(several) > 1 and style("x", "bold") == "x"
     for place, series in reversed(list(enumerate(several))):
         canvas.draw(
-            series, chr(ord("a") + place) if letters else "", COLOURS[place % len(COLOURS)], alone=len(several) == 1
+            series, chr(ord("a") + place) if letters else "", COLORS[place % len(COLORS)], single=len(several) == 1
         )
     rows = canvas.rows(style)
     marks = {canvas.row(tick): label for tick, label in zip(ticks, labels, strict=True)}
@@ -186,15 +186,15 @@ def _more(left_out: Sequence[ChartSeries]) -> list[str]:
 
 
 def _key(several: Sequence[ChartSeries], letters: bool, style: Style, result: Result) -> list[str]:
-    """Which line is which, where there are several."""
+    """The legend, if the result has dimensions."""
     if not result.dimension_columns:
         return []
-    signs = [chr(ord("a") + i) if letters else style("━", COLOURS[i % len(COLOURS)]) for i in range(len(several))]
+    signs = [chr(ord("a") + i) if letters else style("━", COLORS[i % len(COLORS)]) for i in range(len(several))]
     return ["  " + "   ".join(f"{sign} {series.label}" for sign, series in zip(signs, several, strict=True))]
 
 
 def _ticks(low: float, high: float, *, whole: bool) -> list[float]:
-    """Round values from below the least to above the greatest; from zero, unless all lie far from it."""
+    """Round values that include the smallest and the largest; from zero unless all values are far from it."""
     if low > 0 and low <= high / 2:
         low = 0.0
     if high < 0 and high >= low / 2:
@@ -213,7 +213,7 @@ def _round_step(rough: float) -> float:
 
 
 def _axis(labels: Sequence[str], room: int, width: int) -> list[str]:
-    """The line below, and as many names of periods as have room under it."""
+    """The horizontal axis, and as many period labels as fit below it."""
     line = " " * width
     most = max(1, min(len(labels), width // (max(map(len, labels)) + 4)))
     ends = -1
@@ -228,7 +228,7 @@ def _axis(labels: Sequence[str], room: int, width: int) -> list[str]:
 
 
 class Canvas:
-    """Cells of two by four dots each, and the values between which they lie."""
+    """Cells of two by four dots each, and the range of values that they show."""
 
     def __init__(self, width: int, height: int, low: float, high: float) -> None:
         self.width, self.height, self.low, self.high = width, height, low, high
@@ -237,15 +237,15 @@ class Canvas:
         self.letters: dict[tuple[int, int], str] = {}
 
     def row(self, value: float) -> int:
-        """The row of cells in which a value lies, 0 on top."""
+        """The row of cells of a value, 0 on top."""
         return self._dot(value) // 4
 
     def _dot(self, value: float) -> int:
         share = (value - self.low) / ((self.high - self.low) or 1.0)
         return round((1 - share) * (self.height * 4 - 1))
 
-    def draw(self, series: ChartSeries, letter: str, colour: str, *, alone: bool) -> None:
-        """A line through the values of a series that follow one another; a letter at each instead, if one is given."""
+    def draw(self, series: ChartSeries, letter: str, color: str, *, single: bool) -> None:
+        """Draw a line through consecutive values of a series, or a letter at each value if one is given."""
         last = max(1, len(series.values) - 1)
         points = [
             None if value is None else (round(i * (self.width * 2 - 1) / last), self._dot(value))
@@ -253,12 +253,12 @@ class Canvas:
         ]
         for point, mark in zip(points, series.marks, strict=True):
             if point is not None:
-                self._put(*point, _look(mark, colour, alone=alone), letter)
+                self._put(*point, _styles(mark, color, single=single), letter)
         if letter:
             return
         for (start, end), mark in zip(pairwise(points), series.marks[1:], strict=True):
             if start is not None and end is not None:
-                self._line(start, end, _look(mark, colour, alone=alone), faint=_faint(mark))
+                self._line(start, end, _styles(mark, color, single=single), faint=_faint(mark))
 
     def _line(self, start: tuple[int, int], end: tuple[int, int], look: tuple[str, ...], *, faint: bool) -> None:
         steps = max(abs(end[0] - start[0]), abs(end[1] - start[1]), 1)
@@ -271,12 +271,13 @@ class Canvas:
         cell = (y // 4, x // 2)
         if letter:
             self.letters[cell] = letter
-        # Of Unicode's braille patterns: dots 1–3 and 7 to the left, 4–6 and 8 to the right.
+        # Unicode braille patterns: dots 1–3 and 7 on the left, 4–6 and 8 on the right.
         bit = ((0, 3), (1, 4), (2, 5), (6, 7))[y % 4][x % 2]
         self.dots[cell] = self.dots.get(cell, 0) | 1 << bit
         self.looks[cell] = look
 
     def rows(self, style: Style) -> Iterator[str]:
+        """The lines of the canvas, top first."""
         for y in range(self.height):
             cells = (self._cell((y, x)) for x in range(self.width))
             yield "".join(style("".join(signs), *look) for look, signs in _runs(cells))

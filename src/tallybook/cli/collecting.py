@@ -1,4 +1,4 @@
-"""The verbs that look at sources: `check`, `plan` and `run`."""
+"""The verbs that read sources: `check`, `plan` and `run`."""
 
 from __future__ import annotations
 
@@ -38,17 +38,17 @@ if TYPE_CHECKING:
 
 
 @verb(
-    click.option("--source", is_flag=True, help="Ask the databases too: tables, columns, time, indexes."),
+    click.option("--source", is_flag=True, help="Also check the databases: tables, columns, times, indexes."),
     TABLE_OR_JSON,
 )
 def check(terminal: Terminal, source: bool, form: str) -> int:
-    """Say every problem of tallybook.toml at once, each with the line to paste; or what each metric means.
+    """List every problem in tallybook.toml at once, each with a line to paste; without problems, explain each metric.
 
     \b
-      tallybook check             the project file; no database is asked
-      tallybook check --source    also: is everything there, how is time stored, is it indexed?
+      tallybook check             the project file; opens no database
+      tallybook check --source    also tables, columns, how times are stored, and missing indexes
 
-    Exit code 2 when there are problems, 4 when a source cannot be reached."""
+    Exit code 2 if there are problems, 4 if a source cannot be reached."""
     book = terminal.book()  # raises with every problem there is
     looks = book.look() if source else []
     whole = book.look_at_sources() if source else []
@@ -61,7 +61,7 @@ def check(terminal: Terminal, source: bool, form: str) -> int:
         noted = [(one.source, said) for one in whole for said in one.said] if source else _experimental(book)
         for name, said in noted:
             terminal.out(terminal.wrapped(f"source {terminal.styled(name, 'bold')}: {said}"))
-        _tell_checked(terminal, book.project.catalog, looks)
+        _print_checked(terminal, book.project.catalog, looks)
         for place, whys in doubts.items():
             terminal.err(terminal.styled(f"{place}.where: {'; '.join(whys)}", "yellow", stream=terminal.stderr))
     if any(look.unreachable for look in looks):
@@ -70,7 +70,7 @@ def check(terminal: Terminal, source: bool, form: str) -> int:
 
 
 def _experimental(book: Book) -> list[tuple[str, str]]:
-    """(source, sentence) for each source whose adapter is not known to work."""
+    """(source, sentence) for each source whose adapter is experimental."""
     from tallybook.core import kind_of
 
     kinds = {name: kind_of(source.url) for name, source in book.project.catalog.sources.items()}
@@ -78,7 +78,7 @@ def _experimental(book: Book) -> list[tuple[str, str]]:
 
 
 def _doubts(book: Book) -> dict[str, list[str]]:
-    """Filter values that no row ever had; none where the book cannot be read: the file is what is checked."""
+    """Filter values that no row ever had; empty if the book cannot be read, because only the file is checked."""
     try:
         return book.doubts()
     except TallybookError:
@@ -93,53 +93,53 @@ def _meanings(catalog: Catalog) -> dict[str, str]:
 
 def _checked(catalog: Catalog, looks: list[Inspection]) -> dict[str, Any]:
     found = {look.metric: look for look in looks}
-    told = []
+    metrics_found = []
     for name, meaning in _meanings(catalog).items():
         look = found.get(name)
         seen = {"said": look.said, "warned": look.warned, "doubts": look.doubts} if look else {}
-        told.append({"metric": name, "means": meaning, **seen})
+        metrics_found.append({"metric": name, "means": meaning, **seen})
     problems = [filled(vars(p)) for look in looks for p in look.problems]
     handed = [{"delivery": name, "means": _handed(d)} for name, d in catalog.deliveries.items()]
     aimed = [{"goal": name, "means": goal_in_words(goal)} for name, goal in catalog.goals.items()]
-    alerts = [{"means": said} for said in alerts_in_words(catalog)]
+    alerts = [{"means": sentence} for sentence in alerts_in_words(catalog)]
     more = (
         ({"alerts": alerts} if alerts else {})
         | ({"goals": aimed} if aimed else {})
         | ({"deliveries": handed} if handed else {})
     )
-    return {"metrics": told, **more, "problems": problems}
+    return {"metrics": metrics_found, **more, "problems": problems}
 
 
 def _handed(delivery: Delivery) -> str:
-    """One sentence on what a delivery puts where."""
+    """One sentence on what a delivery writes where."""
     from tallybook.deliver import shown
 
     if delivery.later:
-        return f"{delivery.name} goes to {delivery.to}: this version does not deliver there."
+        return f"{delivery.name} goes to {delivery.to}, which this version does not support."
     split = f", split by {', '.join(delivery.by)}" if delivery.by else ""
     asked = f"{', '.join(delivery.metrics)} by {delivery.scope}{split}"
     if delivery.path:
         kind = known_destination(delivery.to)
         tab = f", tab {delivery.tab_name!r}" if kind and kind.tabs else ""
-        return f"{delivery.name} keeps {asked} in {delivery.path}{tab}."
-    return f"{delivery.name} keeps {asked} in {shown(delivery)}."
+        return f"{delivery.name} writes {asked} to {delivery.path}{tab}."
+    return f"{delivery.name} writes {asked} to {shown(delivery)}."
 
 
-def _tell_checked(terminal: Terminal, catalog: Catalog, looks: list[Inspection]) -> None:
+def _print_checked(terminal: Terminal, catalog: Catalog, looks: list[Inspection]) -> None:
     found = {look.metric: look for look in looks}
     for name, meaning in _meanings(catalog).items():
         terminal.out(terminal.wrapped(meaning).replace(name, terminal.styled(name, "bold"), 1))
         if name in found:
-            for said in found[name].said:
-                terminal.out(terminal.wrapped(f"  seen: {said}"))
+            for sentence in found[name].said:
+                terminal.out(terminal.wrapped(f"  seen: {sentence}"))
             for doubt in found[name].doubts:
                 terminal.out(terminal.styled(terminal.wrapped(f"  warning: {doubt}"), "yellow"))
             for warned in found[name].warned:
                 terminal.out(terminal.styled(terminal.wrapped(f"  slow: {warned}"), "yellow"))
     more = {name: goal_in_words(goal) for name, goal in catalog.goals.items()}
     more |= {name: _handed(delivery) for name, delivery in catalog.deliveries.items()}
-    told = [("alerts", said) for said in alerts_in_words(catalog)]
-    for name, meaning in [*more.items(), *told]:
+    alerts = [("alerts", sentence) for sentence in alerts_in_words(catalog)]
+    for name, meaning in [*more.items(), *alerts]:
         terminal.out(terminal.wrapped(meaning).replace(name, terminal.styled(name, "bold"), 1))
     problems = [problem for look in looks for problem in look.problems]
     for problem in problems:
@@ -153,7 +153,7 @@ def _tell_checked(terminal: Terminal, catalog: Catalog, looks: list[Inspection])
     if catalog.deliveries:
         several = len(catalog.deliveries)
         declared += f", {several} deliver{'y' if several == 1 else 'ies'}"
-    hint = "" if looks else " `tallybook check --source` asks the database too."
+    hint = "" if looks else " `tallybook check --source` checks the database too."
     terminal.out(f"\nAll is well: {declared}, days of {catalog.book.timezone}.{hint}")
 
 
@@ -168,14 +168,14 @@ COLLECTED: tuple[Decorator, ...] = (
     click.option(
         "--older-source",
         is_flag=True,
-        help="Overwrite also days that were last read when their source was known further.",
+        help="Also overwrite days that were read from a newer state of their source.",
     ),
 )
 
 
 @dataclass(frozen=True, kw_only=True)
 class Collected:
-    """What `Book.run` takes, as it was typed."""
+    """The arguments of `Book.run`, as they were typed."""
 
     metrics: tuple[str, ...]
     from_: str | None
@@ -192,12 +192,12 @@ collected = gathered(Collected)
 
 @verb(
     *COLLECTED,
-    click.option("--all", "every", is_flag=True, help="The statements of every day, not only of the first."),
+    click.option("--all", "every", is_flag=True, help="Show the statements of every day, not only of the first."),
     TABLE_OR_JSON,
 )
 @collected
 def plan(terminal: Terminal, asked: Collected, every: bool, form: str) -> int:
-    """Show what `run` would do: which days of which metrics, by which statements and why, and touch nothing.
+    """Show what `run` would do: which days of which metrics, with which statements, and why. Changes nothing.
 
     \b
       tallybook plan
@@ -221,7 +221,7 @@ def plan(terminal: Terminal, asked: Collected, every: bool, form: str) -> int:
         terminal.json(found | ({"changes": changes} if changes else {}))
     else:
         terminal.out(in_words(groups, changes))
-        _tell_notes(terminal, reports)
+        _print_notes(terminal, reports)
     failed = [report for report in reports if report.error]
     return 0 if not failed else NOT_READY if all(r.unavailable for r in failed) and not groups else 1
 
@@ -232,28 +232,28 @@ def plan(terminal: Terminal, asked: Collected, every: bool, form: str) -> int:
 @verb(
     *COLLECTED,
     TABLE_OR_JSON,
-    click.option("--quiet", is_flag=True, help="Say nothing but what went wrong."),
+    click.option("--quiet", is_flag=True, help="Print errors only."),
     click.option(
         "--source-moved",
         "moved",
         multiple=True,
         metavar="NAME",
-        help="This source is another database from now on: what it is, is recorded anew.",
+        help="Accept that this source is another database from now on, and record its identity.",
     ),
     LOG,
 )
 @collected
 def run(terminal: Terminal, asked: Collected, form: str, quiet: bool, moved: tuple[str, ...]) -> int:
-    """Collect every closed day that is missing, oldest first, and the last few again for late rows; then bring
-    the files of [deliveries] up to date, and tell those whom [alerts] names what is not well.
+    """Collect every closed day that is missing, oldest first, and the last few days again for late rows. Then update
+    the [deliveries], and send problems to the addresses of [alerts].
 
     \b
-      tallybook run                                  from cron, once a day or as often as you like
-      tallybook run revenue --from 2026-01-01        these days again; what changed is kept as a revision
+      tallybook run                                  once a day, or as often as you like
+      tallybook run revenue --from 2026-01-01        collect these days again; changed values are kept as revisions
       tallybook run --source app=postgresql://reader@copy/app --source-as-of 2026-03-01T04:00Z
-      tallybook run --quiet --log json               a line of JSON for each thing that happens, on stderr
+      tallybook run --quiet --log json               a line of JSON for each step, on stderr
 
-    Safe to repeat and to kill. Two at once: one does the work, the other says so (exit code 5)."""
+    Safe to repeat and to kill. If another run is in progress, this one ends with exit code 5."""
     from tallybook.cli.progress import progress
 
     sources = overridden(terminal, asked.sources)
@@ -273,11 +273,11 @@ def run(terminal: Terminal, asked: Collected, form: str, quiet: bool, moved: tup
     if form == "json":
         terminal.json(report.to_dict())
     else:
-        _tell_run(terminal, report, quiet=quiet)
+        _print_run(terminal, report, quiet=quiet)
     return report.exit_code
 
 
-def _tell_run(terminal: Terminal, report: RunReport, *, quiet: bool) -> None:
+def _print_run(terminal: Terminal, report: RunReport, *, quiet: bool) -> None:
     if not quiet:
         header = ("metric", "days", "from", "to", "points", "revisions", "seconds")
         rows = [
@@ -286,26 +286,26 @@ def _tell_run(terminal: Terminal, report: RunReport, *, quiet: bool) -> None:
         ]
         first, *lines = table(header, rows, numbers=("days", "points", "revisions", "seconds"))
         terminal.out("\n".join([terminal.styled(first, "bold"), *lines]))
-    if terminal.log is None:  # else it stands there
+    if terminal.log is None:  # else the log has it
         for note in report.notes:
             terminal.err(f"\n{note}")
-        _tell_notes(terminal, report.metrics, only_errors=quiet)
+        _print_notes(terminal, report.metrics, only_errors=quiet)
     if report.deliveries and terminal.log is None:
-        from tallybook.cli.delivering import tell_deliveries
+        from tallybook.cli.delivering import print_deliveries
 
-        tell_deliveries(terminal, report.deliveries, quiet=quiet)
+        print_deliveries(terminal, report.deliveries, quiet=quiet)
     if terminal.log is None:
-        from tallybook.cli.alerting import tell_alerts
+        from tallybook.cli.alerting import print_alerts
 
-        tell_alerts(terminal, report.alerts, quiet=quiet)
+        print_alerts(terminal, report.alerts, quiet=quiet)
     if not quiet:
         terminal.out(
             f"\nRun {report.run}: {report.status} in {report.seconds:.1f} s; the book is at version {report.version}."
         )
 
 
-def _tell_notes(terminal: Terminal, reports: list[MetricReport], *, only_errors: bool = False) -> None:
-    """What a person should know, each thing once, with the metrics it is about; errors on stderr."""
+def _print_notes(terminal: Terminal, reports: list[MetricReport], *, only_errors: bool = False) -> None:
+    """Print each note once, with its metrics; errors go to stderr."""
     notes: dict[str, list[str]] = {}
     errors: dict[tuple[str, str], list[str]] = {}
     for report in reports:

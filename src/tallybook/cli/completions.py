@@ -1,4 +1,4 @@
-"""What may stand at the cursor: metrics, dimensions, scopes. Never an error; at worst there is nothing to offer."""
+"""Completions at the cursor: metrics, dimensions, scopes. Errors are ignored: then there are no completions."""
 
 from __future__ import annotations
 
@@ -16,28 +16,29 @@ Complete = Callable[[click.Context, click.Parameter, str], list[str]]
 
 
 def of_metrics(ctx: click.Context, _: click.Parameter, typed: str) -> list[str]:
-    """Names of metrics, also behind a comma."""
+    """Names of metrics, also after a comma."""
     catalog = _catalog(ctx)
     return _parts(typed, catalog.metrics if catalog else _names_in_toml(ctx))
 
 
 def of_goals(ctx: click.Context, _: click.Parameter, typed: str) -> list[str]:
-    """Names of goals, also behind a comma."""
+    """Names of goals, also after a comma."""
     catalog = _catalog(ctx)
     return _parts(typed, catalog.goals if catalog else _names_in_toml(ctx, "goals"))
 
 
 def of_dimensions(ctx: click.Context, _: click.Parameter, typed: str) -> list[str]:
-    """Dimensions that all the metrics have that are typed already; of any, where none is."""
+    """Dimensions that all typed metrics have; without one, the dimensions of any metric."""
     return _parts(typed, _dimensions(ctx))
 
 
 def of_filters(ctx: click.Context, _: click.Parameter, typed: str) -> list[str]:
+    """Beginnings of filters, `dim=`."""
     return [f"{name}=" for name in _dimensions(ctx) if name.startswith(typed)]
 
 
 def of_words(words: Iterable[str]) -> Complete:
-    """Some fixed words."""
+    """A completion of fixed words."""
     listed = list(words)
     return lambda ctx, parameter, typed: [word for word in listed if word.startswith(typed)]
 
@@ -52,7 +53,7 @@ def _dimensions(ctx: click.Context) -> list[str]:
     catalog = _catalog(ctx)
     if catalog is None:
         return []
-    # Click forgets the arguments before an option whose value is being typed; the shell has them all.
+    # While the value of an option is typed, Click does not have the arguments before it. The shell has them.
     terminal = ctx.find_object(Terminal)
     words = terminal.env.get("COMP_WORDS", "").replace(",", " ").split() if terminal else []
     typed = [word for word in words if word in catalog.metrics]
@@ -62,7 +63,7 @@ def _dimensions(ctx: click.Context) -> list[str]:
 
 
 def _catalog(ctx: click.Context) -> Catalog | None:
-    """What is declared, mostly from the cache; None where the project cannot be read."""
+    """The declarations, usually from the cache; None if the project cannot be read."""
     from tallybook.config import load
     from tallybook.core import TallybookError
 
@@ -76,7 +77,7 @@ def _catalog(ctx: click.Context) -> Catalog | None:
 
 
 def _names_in_toml(ctx: click.Context, section: str = "metrics") -> list[str]:
-    """The metrics, or what else is named, of a file that has mistakes elsewhere."""
+    """The names in a section of a file that has mistakes elsewhere."""
     import tomllib
 
     terminal = ctx.find_object(Terminal)

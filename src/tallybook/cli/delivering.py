@@ -1,4 +1,4 @@
-"""The verb that hands on: `deliver`."""
+"""The verb that updates deliveries: `deliver`."""
 
 from __future__ import annotations
 
@@ -16,25 +16,23 @@ if TYPE_CHECKING:
 
 @verb(
     click.argument("names", nargs=-1, metavar="[NAME…]"),
-    click.option("--force", is_flag=True, help="Also what is up to date: write it again."),
-    click.option("--dry-run", is_flag=True, help="Say what would be written, cell by cell; write nothing."),
-    click.option(
-        "--verify", is_flag=True, help="Read back what was delivered and say where it differs; write nothing."
-    ),
+    click.option("--force", is_flag=True, help="Write deliveries that are up to date, too."),
+    click.option("--dry-run", is_flag=True, help="Show what would be written, cell by cell; write nothing."),
+    click.option("--verify", is_flag=True, help="Read back what was delivered and list differences; write nothing."),
     TABLE_OR_JSON,
 )
 def deliver(terminal: Terminal, names: tuple[str, ...], force: bool, dry_run: bool, verify: bool, form: str) -> int:
-    """Bring the [deliveries] of tallybook.toml up to date: Google Sheets, workbooks, CSV and Parquet files.
+    """Update the [deliveries] of tallybook.toml: Google Sheets, workbooks, CSV and Parquet files.
 
     \b
-      tallybook deliver                  all of them; `tallybook run` does so after collecting
-      tallybook deliver board --force    this one, also when the book has nothing new
+      tallybook deliver                  all of them; `tallybook run` does so too
+      tallybook deliver board --force    this one, even if the book has nothing new
       tallybook deliver board --dry-run  what would change in a Google Sheet, cell by cell
-      tallybook deliver board --verify   whether a Google Sheet still says what was delivered
+      tallybook deliver board --verify   whether a Google Sheet still has what was delivered
 
-    In a workbook or Google Sheet that is there only our cells are written; sheets, charts and formulas of people stay as they
-    are. Where nothing is new nothing is written. A file that is open elsewhere waits for the next run (exit
-    code 1), the others are delivered."""
+    In an existing workbook or Google Sheet only Tallybook's cells are written; other sheets, charts and formulas stay
+    as they are. Without anything new nothing is written. A file that is open in another program waits for the next
+    run (exit code 1); the others are delivered."""
     from tallybook.core import exit_code
 
     reports = terminal.book().deliver(*names, force=force, dry_run=dry_run, verify=verify)
@@ -44,12 +42,12 @@ def deliver(terminal: Terminal, names: tuple[str, ...], force: bool, dry_run: bo
     if not reports:
         terminal.out("No deliveries are declared: [deliveries.NAME] in tallybook.toml.")
         return DONE
-    tell_deliveries(terminal, reports, quiet=False)
+    print_deliveries(terminal, reports, quiet=False)
     return exit_code(reports)
 
 
-def tell_deliveries(terminal: Terminal, reports: list[DeliveryReport], *, quiet: bool) -> None:
-    """A line for each; what failed on stderr, also when only that is to be heard."""
+def print_deliveries(terminal: Terminal, reports: list[DeliveryReport], *, quiet: bool) -> None:
+    """Print a line for each delivery; errors go to stderr, and are all that is printed with `quiet`."""
     for report in reports:
         where = f" {report.path}" if report.path else ""
         if report.failed:

@@ -1,7 +1,8 @@
-"""Errors as words and exit codes: on stderr for people, on stdout as JSON for programs that asked for it."""
+"""Prints errors and returns exit codes: text on stderr, or JSON on stdout with --format json."""
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Mapping
 from typing import Any
 
@@ -21,34 +22,35 @@ from tallybook.core import (
 )
 
 STOPPED = 130
-"""As shells say it of a command that was stopped by Ctrl-C."""
+"""The exit code that shells give a command stopped by Ctrl-C."""
 
 
-def tell(error: BaseException, terminal: Terminal, *, as_json: bool) -> int:
-    """Say what went wrong and what to do; return the exit code."""
-    told = as_ours(error)
+def print_error(error: BaseException, terminal: Terminal, *, as_json: bool) -> int:
+    """Print an error with its hint, and return the exit code."""
+    described = as_ours(error)
     if terminal.env.get("TALLYBOOK_DEBUG") == "1":
         import traceback
 
         terminal.err("".join(traceback.format_exception(error)).rstrip())
     if terminal.log is not None:
-        terminal.event("error", level="error", exit_code=exit_code(error), **as_dict(told))
+        terminal.event("error", level="error", exit_code=exit_code(error), **as_dict(described))
     if as_json:
-        terminal.json(as_dict(told))
+        terminal.json(as_dict(described))
     elif terminal.log is not None:
         return exit_code(error)
     else:
-        _tell_people(told, terminal)
+        _print_for_people(described, terminal)
     return exit_code(error)
 
 
 def exit_code(error: BaseException) -> int:
+    """The exit code of a command that ended with this error."""
     if isinstance(error, click.Abort | KeyboardInterrupt):
         return STOPPED
     if isinstance(error, Unforeseen):
         return error.exit_code
     if isinstance(error, SourceError):
-        return NOT_READY  # a run tells of failed metrics in its report; here nothing was done
+        return NOT_READY  # a run has failed metrics in its report; here nothing was done
     if isinstance(error, TallybookError):
         return error.exit_code
     return USAGE if isinstance(error, click.ClickException | OSError) else BUG
@@ -63,11 +65,11 @@ def as_dict(error: TallybookError) -> dict[str, Any]:
 
 
 def filled(details: Mapping[str, Any]) -> dict[str, Any]:
-    """Without what has nothing to say."""
+    """The details that are not empty."""
     return {key: value for key, value in details.items() if value}
 
 
-def _tell_people(error: TallybookError, terminal: Terminal) -> None:
+def _print_for_people(error: TallybookError, terminal: Terminal) -> None:
     what = "refused" if isinstance(error, Refused) else "error"
     lines = [terminal.styled(f"{what}:", "bold", "red", stream=terminal.stderr) + f" {error.message}"]
     lines += [indented(error.hint)] if error.hint else []
@@ -77,21 +79,45 @@ def _tell_people(error: TallybookError, terminal: Terminal) -> None:
 
 
 def as_ours(error: BaseException) -> TallybookError:
-    """Any error as one that says what and what next."""
+    """Any error as a TallybookError with a message and a hint."""
     if isinstance(error, TallybookError):
         return error
     if isinstance(error, click.Abort | KeyboardInterrupt):
-        return TallybookError("stopped", hint="what was stored stays; the same command goes on from there")
+        return TallybookError("stopped", hint="what was stored is kept; run the same command again to continue")
     if isinstance(error, click.ClickException):
         return _usage(error)
     if isinstance(error, OSError):
-        where = f" {error.filename}:" if error.filename else ""
-        return TallybookError(f"the system refused:{where} {error.strerror or error}")
+        return _of_system(error)
     return bug_report(error)
+
+
+def _of_system(error: OSError) -> TallybookError:
+    """An error of the operating system, with the operation that it stopped where the error number says so."""
+    reason = error.strerror or str(error)
+    operation = _OPERATIONS.get(error.errno or 0, "access")
+    where = error.filename2 or error.filename
+    message = f"cannot {operation} {where or 'the output'}: {reason}"
+    return TallybookError(message, hint=_HINTS.get(error.errno or 0, ""))
+
+
+_OPERATIONS = {
+    errno.ENOSPC: "write",
+    errno.EDQUOT: "write",
+    errno.EROFS: "write",
+    errno.EFBIG: "write",
+    errno.ENOENT: "open",
+    errno.EISDIR: "open",
+    errno.ENOTDIR: "open",
+    errno.EMFILE: "open",
+}
+_HINTS = {
+    errno.ENOSPC: "free some space on that disk, then run the same command again; what was stored is kept",
+    errno.EDQUOT: "free some of the quota, then run the same command again; what was stored is kept",
+}
 
 
 def _usage(error: click.ClickException) -> TallybookError:
     context = error.ctx if isinstance(error, click.UsageError) else None
     command = context.command_path if context else "tallybook"
     message = error.format_message().rstrip(".")
-    return TallybookError(message[:1].lower() + message[1:], hint=f"`{command} --help` shows what there is")
+    return TallybookError(message[:1].lower() + message[1:], hint=f"`{command} --help` lists the options")

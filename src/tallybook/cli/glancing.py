@@ -1,4 +1,4 @@
-"""The verb that looks whether all is well: `status`."""
+"""The verb that shows the status of the book: `status`."""
 
 from __future__ import annotations
 
@@ -19,20 +19,21 @@ if TYPE_CHECKING:
 
 @verb(
     form("table", "json", "prometheus"),
-    click.option("--out", metavar="FILE", type=click.Path(path_type=Path), help="Write it there, in one step."),
+    click.option("--out", metavar="FILE", type=click.Path(path_type=Path), help="Write to this file, atomically."),
 )
 def status(terminal: Terminal, form: str, out: Path | None) -> int:
-    """Say whether all is well: the last run, how far each metric is, what failed or waits, when the next run is due.
+    """Show the last run, how far each metric is collected, what failed or waits, and when the next run is due.
 
     \b
       tallybook status
       tallybook status --format json
       tallybook status --format prometheus --out textfile_collector/tallybook.prom
 
-    A metric is late when it lacks a day that was over when a run was last due ([schedule] of tallybook.toml, with
-    an hour of grace), or without [schedule] a day that was over a day ago. Exit code 1 when something is not well."""
+    A metric is late if a day is missing that was over when a run was last due ([schedule] of tallybook.toml, plus one
+    hour). Without [schedule] it is late if a day is missing that ended more than a day ago. Exit code 1 if there are
+    problems."""
     found = terminal.book().status()
-    text = _FORMS[form](found)  # what went wrong is kept without secrets
+    text = _FORMS[form](found)  # stored errors have no secrets
     if out is None:
         terminal.data(text)
     else:
@@ -63,20 +64,20 @@ def _as_table(found: Status) -> str:
     ]
     lines += table(header, rows, numbers=("days late", "gaps"))
     if found.deliveries:
-        said = [(d.delivery, "waiting" if d.waiting else "delivered", _minute(d.at)) for d in found.deliveries]
-        lines += ["", *table(("delivery", "", "last (UTC)"), said)]
+        rows_ = [(d.delivery, "waiting" if d.waiting else "delivered", _minute(d.at)) for d in found.deliveries]
+        lines += ["", *table(("delivery", "", "last (UTC)"), rows_)]
     return "\n".join(lines) + "\n"
 
 
 def _runs(found: Status) -> list[str]:
-    last, running = found.last_run, " (at work)" if found.running else ""
+    last, running = found.last_run, " (in progress)" if found.running else ""
     lines = [f"last run  {last['run']}, {_minute(last['started'])} UTC: {last['status']}{running}"] if last else []
     if found.next_due is not None:
         from tallybook.core import zone
 
-        there = found.next_due.astimezone(zone(found.timezone))
-        lines.append(f"next due  {there:%Y-%m-%d %H:%M} in {found.timezone}")
-    return [*lines, f"due to    {found.due}, of all metrics"]
+        local = found.next_due.astimezone(zone(found.timezone))
+        lines.append(f"next due  {local:%Y-%m-%d %H:%M} in {found.timezone}")
+    return [*lines, f"expected  all metrics collected to {found.due}"]
 
 
 def _minute(stamp: str | None) -> str:

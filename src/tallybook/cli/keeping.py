@@ -1,4 +1,4 @@
-"""The verbs that look after the book: `metrics`, `runs`, `compact`, `doctor`; and `version`."""
+"""The verbs that inspect and maintain the book: `metrics`, `runs`, `compact`, `doctor`; and `completion`, `version`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import click
 
 from tallybook.cli.completions import of_metrics
 from tallybook.cli.options import TABLE_OR_JSON, verb
-from tallybook.cli.terminal import Terminal, count, listed, stretch, table
+from tallybook.cli.terminal import Terminal, count, day_range, listed, table
 from tallybook.core import DONE, SOME_FAILED
 
 # --- metrics
@@ -18,24 +18,24 @@ from tallybook.core import DONE, SOME_FAILED
 
 @verb(click.argument("name", required=False, shell_complete=of_metrics), TABLE_OR_JSON)
 def metrics(terminal: Terminal, name: str | None, form: str) -> int:
-    """List what is declared and what is collected of it; or everything about one metric.
+    """List the declared metrics and their collected days, or everything about one metric.
 
     \b
       tallybook metrics
-      tallybook metrics revenue      its definitions, covered days and gaps too"""
+      tallybook metrics revenue      with its definitions, collected days and gaps"""
     book = terminal.book()
     if name is None:
         found = book.metrics()
         if form == "json":
             terminal.json(found)
         else:
-            _tell_metrics(terminal, found)
+            _print_metrics(terminal, found)
         return DONE
     one = book.metric(name) | {"means": _meaning(terminal, name)}
     if form == "json":
         terminal.json(one)
     else:
-        _tell_metric(terminal, one)
+        _print_metric(terminal, one)
     return DONE
 
 
@@ -46,22 +46,22 @@ def _meaning(terminal: Terminal, name: str) -> str:
     return explain_assumptions(catalog.metrics[name], catalog.book.timezone)
 
 
-def _tell_metrics(terminal: Terminal, found: list[dict[str, Any]]) -> None:
+def _print_metrics(terminal: Terminal, found: list[dict[str, Any]]) -> None:
     names = ("metric", "kind", "unit", "by", "from", "to", "days", "gaps", "measure")
     texts = [m | {"by": ", ".join(m["by"]), "measure": _one_line(m["measure"])} for m in found]
     rows = [tuple(m[name] or "" for name in names) for m in texts]
     first, *lines = table(names, rows, numbers=("days", "gaps"))
     terminal.out("\n".join([terminal.styled(first, "bold"), *lines]))
     if not any(m["days"] for m in found):
-        terminal.out("\nNothing is collected yet: tallybook run")
+        terminal.out("\nNothing has been collected yet: tallybook run")
 
 
-def _one_line(text: str | None, most: int = 60) -> str:
+def _one_line(text: str | None, max_length: int = 60) -> str:
     line = " ".join((text or "").split())
-    return line if len(line) <= most else line[: most - 1] + "…"
+    return line if len(line) <= max_length else line[: max_length - 1] + "…"
 
 
-def _tell_metric(terminal: Terminal, one: Mapping[str, Any]) -> None:
+def _print_metric(terminal: Terminal, one: Mapping[str, Any]) -> None:
     terminal.out(terminal.wrapped(one["means"]))
     for key in ("title", "description", "measure", "unit", "source"):
         if one[key]:
@@ -70,32 +70,32 @@ def _tell_metric(terminal: Terminal, one: Mapping[str, Any]) -> None:
     if one["kind"] == "derived":
         terminal.out(f"  {'made of':<12} {', '.join(one['operands'])}")
         return
-    covered = [stretch(*days) for days in one["coverage"]]
+    covered = [day_range(*days) for days in one["coverage"]]
     terminal.out(f"  {'collected':<12} {listed(covered) or 'nothing yet: tallybook run ' + one['metric']}")
     if one["missing"]:
-        terminal.out(f"  {'gaps':<12} {listed([stretch(*days) for days in one['missing']])}")
+        terminal.out(f"  {'gaps':<12} {listed([day_range(*days) for days in one['missing']])}")
     for definition in one["definitions"]:
-        older = f"older; ask it with --definition {definition['id']}"
-        says = "today's" if definition["id"] == one["definition"] else older
+        older = f"older; query it with --definition {definition['id']}"
+        label = "current" if definition["id"] == one["definition"] else older
         days = f"{count(definition['days'], 'day')}, since {definition['created'][:10]}"
-        terminal.out(f"  {'definition':<12} {definition['id']}  {days}  ({says})")
+        terminal.out(f"  {'definition':<12} {definition['id']}  {days}  ({label})")
 
 
 # --- runs
 
 
 @verb(
-    click.option("--limit", type=click.IntRange(min=1), default=20, help="How many; 20 unless given."),
+    click.option("--limit", type=click.IntRange(min=1), default=20, help="The number of runs. Default: 20."),
     TABLE_OR_JSON,
 )
 def runs(terminal: Terminal, limit: int, form: str) -> int:
-    """List the latest runs, newest first: when, how long, what was collected, what failed."""
+    """List the latest runs, newest first: time, duration, what was collected, what failed."""
     found = terminal.book().runs(limit)
     if form == "json":
         terminal.json(found)
         return DONE
     if not found:
-        terminal.out("No run yet: tallybook run")
+        terminal.out("No runs yet: tallybook run")
         return DONE
     header = ("run", "started (UTC)", "seconds", "status", "metrics", "days", "points", "revisions", "failed")
     numbers = ("run", "seconds", "metrics", "days", "points", "revisions")
@@ -124,12 +124,12 @@ def _seconds(run: Mapping[str, Any]) -> str:
 
 @verb(TABLE_OR_JSON)
 def compact(terminal: Terminal, form: str) -> int:
-    """Fold the months of closed years into one file per kind, and delete files that no kept version needs."""
+    """Merge the monthly files of closed years into one file per kind, and delete files that no kept version needs."""
     done = terminal.book().compact()
     if form == "json":
         terminal.json(done)
     else:
-        terminal.out(f"{count(done['folded'], 'file')} folded, {count(done['deleted'], 'file')} deleted.")
+        terminal.out(f"{count(done['folded'], 'file')} merged, {count(done['deleted'], 'file')} deleted.")
     return DONE
 
 
@@ -138,16 +138,16 @@ def compact(terminal: Terminal, form: str) -> int:
         "--set-aside",
         "aside",
         is_flag=True,
-        help="When the ledger is lost: rename the folder of the book, and start a new book.",
+        help="If the ledger is lost: rename the folder of the book, and start a new book.",
     ),
     TABLE_OR_JSON,
 )
 def doctor(terminal: Terminal, aside: bool, form: str) -> int:
-    """Check that the book is what it says it is: ledger, files, covered days. Exit code 1 when it is not.
+    """Check that the ledger, the files and the covered days of the book agree. Exit code 1 if they do not.
 
     \b
       tallybook doctor
-      tallybook doctor --set-aside      the ledger is lost, and there is no backup: nothing is deleted"""
+      tallybook doctor --set-aside      the ledger is lost and there is no backup; deletes nothing"""
     if aside:
         return _set_aside(terminal, form)
     problems, remarks = terminal.book().doctor(), terminal.book().remarks()
@@ -169,7 +169,7 @@ def _set_aside(terminal: Terminal, form: str) -> int:
     if form == "json":
         terminal.json({"set_aside": str(renamed)})
     else:
-        terminal.out(f"The old folder is {renamed} now; the book is new and empty. Next: tallybook run")
+        terminal.out(f"Renamed the old folder to {renamed}. The book is new and empty. Next: tallybook run")
     return DONE
 
 
@@ -178,7 +178,7 @@ SHELLS = ("bash", "zsh", "fish")
 
 @verb(click.argument("shell", type=click.Choice(SHELLS)))
 def completion(terminal: Terminal, shell: str) -> int:
-    """Print the script that makes a shell complete verbs, options, metrics and dimensions.
+    """Print a script with which a shell completes verbs, options, metrics and dimensions.
 
     \b
       eval "$(tallybook completion bash)"                   in ~/.bashrc
@@ -197,7 +197,7 @@ def completion(terminal: Terminal, shell: str) -> int:
 
 @verb()
 def version(terminal: Terminal) -> int:
-    """Say the version of Tallybook."""
+    """Print the version of Tallybook."""
     from tallybook import __version__
 
     terminal.out(f"tallybook {__version__}")

@@ -1,4 +1,4 @@
-"""What happens, as lines of a log: a fact each, for people or as JSON. The one place that turns facts into text."""
+"""The log: one line for each event, as text or as JSON. The only place that formats events."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ if TYPE_CHECKING:
     from tallybook.collect import OnProgress, RunProgress, RunReport
     from tallybook.core import AlertReport
 
-OFTEN_ENOUGH = timedelta(seconds=10)
-"""Between two lines about how far a run is."""
+PROGRESS_INTERVAL = timedelta(seconds=10)
+"""The time between two progress lines of a run."""
 
 
 def line(now: datetime, level: str, event: str, facts: Mapping[str, Any], *, as_json: bool) -> str:
-    """One line: the instant in UTC, what happened, and its facts; those that say nothing are left out."""
+    """One line: the instant in UTC, the event, and its facts without empty ones."""
     stamp = utc_text(now)
-    said = {key: value for key, value in facts.items() if value not in (None, "", [], ())}
+    given = {key: value for key, value in facts.items() if value not in (None, "", [], ())}
     if as_json:
-        return json.dumps({"time": stamp, "level": level, "event": event, **said}, ensure_ascii=False, default=str)
-    about = [f"{key}={_word(value)}" for key, value in said.items()]
+        return json.dumps({"time": stamp, "level": level, "event": event, **given}, ensure_ascii=False, default=str)
+    about = [f"{key}={_word(value)}" for key, value in given.items()]
     return " ".join([stamp, *([level] if level != "info" else []), event, *about])
 
 
@@ -35,7 +35,7 @@ def _word(value: Any) -> str:
 
 
 def log_run(terminal: Terminal, report: RunReport) -> None:
-    """A line for each metric and delivery of a run, and one for its end."""
+    """Log a line for each metric and delivery of a run, and one for its end."""
     for metric in report.metrics:
         facts = metric.to_dict()
         if metric.error:
@@ -51,9 +51,9 @@ def log_run(terminal: Terminal, report: RunReport) -> None:
 
 
 def log_alerts(terminal: Terminal, report: AlertReport) -> None:
-    """A line for each address that was told, or could not be, for what waits, and for the sign of life."""
-    for told in report.told:
-        terminal.event("alerted", **told)
+    """Log a line for each address with its result, for waiting alerts, and for the heartbeat."""
+    for sent in report.told:
+        terminal.event("alerted", **sent)
     for failed in report.failed:
         terminal.event("not_alerted", level="error", **failed)
     if report.quiet_until:
@@ -64,13 +64,13 @@ def log_alerts(terminal: Terminal, report: AlertReport) -> None:
 
 
 def logged_progress(terminal: Terminal) -> OnProgress:
-    """Tells how far a run is, every now and then."""
-    told = terminal.clock()
+    """A callback that logs the progress of a run at most every PROGRESS_INTERVAL."""
+    last = terminal.clock()
 
-    def tell(seen: RunProgress) -> None:
-        nonlocal told
-        if terminal.clock() - told >= OFTEN_ENOUGH:
-            told = terminal.clock()
+    def log(seen: RunProgress) -> None:
+        nonlocal last
+        if terminal.clock() - last >= PROGRESS_INTERVAL:
+            last = terminal.clock()
             terminal.event("progress", done=seen.done, of=seen.of, points=seen.points, metric=seen.what)
 
-    return tell
+    return log

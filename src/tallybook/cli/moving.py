@@ -19,25 +19,23 @@ if TYPE_CHECKING:
 
 SQLITE = "sqlite"
 VARIABLE = "LEDGER_URL"
-"""What stands for a URL in tallybook.toml that no variable has."""
+"""The variable that is written into tallybook.toml for a URL without one."""
 
 
 @verb(
     click.option(
         "--to-ledger", metavar="URL", help="A PostgreSQL database; or sqlite, for a file in the folder of the points."
     ),
-    click.option(
-        "--to-schema", metavar="NAME", help="The schema of that database, if it is not the one of the project."
-    ),
+    click.option("--to-schema", metavar="NAME", help="The schema of that database. Default: the one of the project."),
     click.option(
         "--to-store",
         metavar="FOLDER",
-        help="A folder beside tallybook.toml for the points; or ledger, to keep them in the PostgreSQL ledger.",
+        help="The folder for the points, relative to tallybook.toml; or ledger, to store them in the PostgreSQL ledger.",
     ),
     TABLE_OR_JSON,
 )
 def move(terminal: Terminal, to_ledger: str | None, to_schema: str | None, to_store: str | None, form: str) -> int:
-    """Copy the book to another ledger, another place for its points, or both, and verify the copy.
+    """Copy the book to another ledger, to another folder or database for its points, or both, and verify the copy.
 
     \b
       tallybook move --to-ledger "$DATABASE_URL"
@@ -45,11 +43,11 @@ def move(terminal: Terminal, to_ledger: str | None, to_schema: str | None, to_st
       tallybook move --to-ledger sqlite --to-store book
       tallybook move --to-store /mnt/large/book
 
-    Every version, every revision and every file goes along, and is held against the original: rows by rows, files byte
-    by byte. No run may be at work. The book stays as it is; at the end stands which lines of tallybook.toml to change,
-    and until then nothing has changed."""
+    Copies all versions, revisions and files, and compares them with the original, row by row and byte by byte. No run
+    may be in progress. The original book stays unchanged and in use until you change the lines of tallybook.toml that
+    are printed at the end."""
     if not (to_ledger or to_schema or to_store):
-        raise click.UsageError("move where to? --to-ledger URL, --to-store FOLDER, or both")
+        raise click.UsageError("no destination: give --to-ledger URL, --to-store FOLDER, or both")
     if to_ledger and to_ledger != SQLITE:
         _check_url(terminal, to_ledger)
     project = terminal.book().project
@@ -59,11 +57,11 @@ def move(terminal: Terminal, to_ledger: str | None, to_schema: str | None, to_st
     if form == "json":
         terminal.json({**_as_dict(done), "book": lines, "env": dotenv})
         return DONE
-    terminal.out(_told(done))
-    terminal.out("The book is left where it was. To use the copy, let [book] of tallybook.toml say:\n")
+    terminal.out(_in_words(done))
+    terminal.out("The original book is unchanged. To use the copy, write into [book] of tallybook.toml:\n")
     terminal.out("\n".join(f"    {line}" for line in lines))
     if dotenv:
-        terminal.out(f"\nand the environment, or .env beside it, with the password:\n\n    {dotenv}")
+        terminal.out(f"\nand into .env beside it, with the password:\n\n    {dotenv}")
     terminal.out("\nthen: tallybook doctor")
     return DONE
 
@@ -80,12 +78,12 @@ def _check_url(terminal: Terminal, url: str) -> None:
 
 
 def _place(project: Project, ledger: str | None, schema: str | None, store: str | None) -> BookLocation:
-    """Where to; what is not said stays as it is."""
+    """The new location; what is not given stays."""
     here = project.place
     url = "" if ledger == SQLITE else ledger or here.ledger
     if store == IN_LEDGER or (store is None and here.folder is None):
         if not url:
-            raise click.UsageError("a SQLite ledger keeps no points; say where they go: --to-store book")
+            raise click.UsageError("a SQLite ledger cannot store points; name a folder: --to-store book")
         folder = None
     else:
         folder = project.folder / store if store else here.folder
@@ -116,14 +114,14 @@ def _lines(project: Project, place: BookLocation, store: str | None) -> tuple[li
 
 @verb(click.argument("folder", type=click.Path(file_okay=False, path_type=Path), metavar="DIR"), TABLE_OR_JSON)
 def backup(terminal: Terminal, folder: Path, form: str) -> int:
-    """Copy the book, as it is at this moment, into a new folder, and verify the copy. Runs may be at work.
+    """Copy the book into a new folder, as of now, and verify the copy. Runs may be in progress.
 
     \b
       tallybook backup backups/$(date +%F)
 
-    What comes of it is a book: a SQLite ledger and points files, wherever this one is kept. It can be asked where it
-    is (store = "backups/2026-03-10"), and made the book again by `tallybook restore`."""
-    return _say(terminal, terminal.book().backup(folder), form, f"The backup is in {folder}.")
+    The backup is a book: a SQLite ledger and points files, even if the original is on PostgreSQL. Query it in place
+    (store = "backups/2026-03-10"), or make it the book again with `tallybook restore`."""
+    return _print(terminal, terminal.book().backup(folder), form, f"The backup is in {folder}.")
 
 
 @verb(
@@ -131,18 +129,20 @@ def backup(terminal: Terminal, folder: Path, form: str) -> int:
     TABLE_OR_JSON,
 )
 def restore(terminal: Terminal, folder: Path, form: str) -> int:
-    """Make a backup the book, where tallybook.toml keeps it, and verify it. A book that is there is never overwritten.
+    """Copy a backup to where tallybook.toml keeps the book, and verify it. Never overwrites an existing book.
 
     \b
       tallybook restore backups/2026-03-10"""
-    return _say(terminal, terminal.book().restore(folder), form, "The next run collects what is missing: tallybook run")
+    return _print(
+        terminal, terminal.book().restore(folder), form, "The next run collects what is missing: tallybook run"
+    )
 
 
-def _say(terminal: Terminal, done: Copied, form: str, next_: str) -> int:
+def _print(terminal: Terminal, done: Copied, form: str, next_: str) -> int:
     if form == "json":
         terminal.json(_as_dict(done))
     else:
-        terminal.out(f"{_told(done)}\n{next_}")
+        terminal.out(f"{_in_words(done)}\n{next_}")
     return DONE
 
 
@@ -150,7 +150,7 @@ def _as_dict(done: Copied) -> dict[str, Any]:
     return {"version": done.version, "files": done.files, "bytes": done.bytes, "missing": done.missing}
 
 
-def _told(done: Copied) -> str:
+def _in_words(done: Copied) -> str:
     parts: Sequence[str] = (f"Version {done.version}", count(done.files, "file"), count(done.bytes, "byte"))
-    missing = f" {count(done.missing, 'file')} of older versions were missing before." if done.missing else ""
-    return f"{', '.join(parts)}: copied, and read again to compare.{missing}"
+    missing = f" {count(done.missing, 'file')} of older versions were already missing." if done.missing else ""
+    return f"{', '.join(parts)}: copied and verified.{missing}"

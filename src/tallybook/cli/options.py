@@ -1,4 +1,4 @@
-"""Options that several verbs share, and what a verb is made of."""
+"""Options that several verbs share, and the decorator that makes a verb."""
 
 from __future__ import annotations
 
@@ -20,9 +20,10 @@ Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 
 def verb(*options: Decorator) -> Callable[[Callable[..., int]], click.Command]:
-    """A verb with these options and --project. Its function gets the Terminal first, returns the exit code.
+    """A decorator that makes a verb with these options and --project. Its function receives the Terminal first and
+    returns the exit code.
 
-    What the user's own Python prints meanwhile goes to stderr: stdout holds what was asked for."""
+    Meanwhile prints of the user's own Python go to stderr, because stdout is for results."""
 
     def made(function: Callable[..., int]) -> click.Command:
         @functools.wraps(function)
@@ -41,7 +42,7 @@ def verb(*options: Decorator) -> Callable[[Callable[..., int]], click.Command]:
 
 
 def gathered(made: type[Any]) -> Callable[[Callable[..., int]], Callable[..., int]]:
-    """Gathers the options that are fields of a dataclass into one, the verb's second argument."""
+    """A decorator that passes the options that are fields of a dataclass as one value, the verb's second argument."""
     own = [field.name for field in fields(made)]
 
     def decorator(command: Callable[..., int]) -> Callable[..., int]:
@@ -56,27 +57,30 @@ def gathered(made: type[Any]) -> Callable[[Callable[..., int]], Callable[..., in
 
 
 def metrics(*, required: bool) -> Decorator:
+    """The names of metrics as arguments."""
     return named("metrics", "METRIC…" if required else "[METRIC…]", of_metrics, required=required)
 
 
 def named(what: str, metavar: str, complete: Complete, *, required: bool = False) -> Decorator:
-    """Names as arguments, one by one or with commas between them."""
-    return click.argument(what, nargs=-1, required=required, metavar=metavar, callback=_parted, shell_complete=complete)
+    """Names as arguments, separated by blanks or commas."""
+    return click.argument(
+        what, nargs=-1, required=required, metavar=metavar, callback=_split_names, shell_complete=complete
+    )
 
 
-def _parted(_: click.Context, __: click.Parameter, values: Sequence[str]) -> tuple[str, ...]:
-    """Names given one by one or with commas between them, each once."""
+def _split_names(_: click.Context, __: click.Parameter, values: Sequence[str]) -> tuple[str, ...]:
+    """The names, separated by blanks or commas, without duplicates."""
     return tuple(dict.fromkeys(part.strip() for value in values for part in value.split(",") if part.strip()))
 
 
 def form(*forms: str) -> Decorator:
-    """--format; the first is what is meant when it is not given."""
+    """--format, with the first as its default."""
     return click.option(
         "--format",
         "form",
         type=click.Choice(forms),
         default=forms[0],
-        help="A table for people, if not given.",
+        help="The output format. Default: a table.",
     )
 
 
@@ -85,7 +89,7 @@ LOG = click.option(
     "--log",
     type=click.Choice(LOGS),
     expose_value=False,
-    help="What happens, line by line on stderr; or TALLYBOOK_LOG=json in the environment.",
+    help="Log each step as a line on stderr; or set TALLYBOOK_LOG=json.",
 )
 SCOPES = ("day", "week", "month", "quarter", "year", "all")
 SCOPE = click.option(
@@ -93,32 +97,36 @@ SCOPE = click.option(
     default="day",
     metavar="SCOPE",
     shell_complete=of_words(SCOPES),
-    help="day (the default), week, month, quarter, year, all.",
+    help="The length of the periods: day (default), week, month, quarter, year, all.",
 )
 BY = click.option(
     "--by",
     multiple=True,
     metavar="DIM…",
     shell_complete=of_dimensions,
-    help="Split by these dimensions; repeat it, or put commas.",
+    help="Split by these dimensions, separated by commas or repeated.",
 )
 WHERE = click.option(
     "--where",
     multiple=True,
     metavar="FILTER",
     shell_complete=of_filters,
-    help="dim=value, dim!=value, dim= for null, \"dim=''\" for the empty text. Another dimension: and; the same one again: or.",
+    help=(
+        "dim=value, dim!=value, dim= for null, \"dim=''\" for an empty text. Filters on one dimension are combined with OR, on "
+        "several with AND."
+    ),
 )
-FROM = click.option("--from", "from_", metavar="DAY", help="The first day; 2026-03-01, yesterday or today.")
-TO = click.option("--to", metavar="DAY", help="The last day, included.")
+FROM = click.option("--from", "from_", metavar="DAY", help="The first day: 2026-03-01, yesterday or today.")
+TO = click.option("--to", metavar="DAY", help="The last day (inclusive).")
 
 
 def urls_of(_: click.Context, __: click.Parameter, values: Sequence[str]) -> dict[str, str]:
+    """The URLs of NAME=URL options by name."""
     found = {}
     for value in values:
         name, sign, url = value.partition("=")
         if not sign or not url or "://" in name:
-            raise click.BadParameter("write NAME=URL, as app=postgresql://reader@replica/app")
+            raise click.BadParameter("expected NAME=URL, for example app=postgresql://reader@replica/app")
         found[name.strip()] = url.strip()
     return found
 
@@ -129,7 +137,7 @@ SOURCES = click.option(
     multiple=True,
     metavar="NAME=URL",
     callback=urls_of,
-    help="Read a copy of this source instead; needs --source-as-of, or `fresh` declared.",
+    help="Read a copy of this source instead. Needs --source-as-of, or `fresh` in tallybook.toml.",
 )
 
 
@@ -139,9 +147,9 @@ def _instant(_: click.Context, __: click.Parameter, value: str | None) -> dateti
     try:
         instant = datetime.fromisoformat(value)
     except ValueError:
-        raise click.BadParameter(f"{value!r} is not an instant; write 2026-03-01T04:00Z") from None
+        raise click.BadParameter(f"{value!r} is not an instant; expected a form like 2026-03-01T04:00Z") from None
     if instant.tzinfo is None:
-        raise click.BadParameter(f"in which zone is {value}? Write {value}Z for UTC, or {value}+01:00")
+        raise click.BadParameter(f"{value} has no time zone; write {value}Z for UTC, or {value}+01:00")
     return instant
 
 
@@ -149,12 +157,12 @@ SOURCE_AS_OF = click.option(
     "--source-as-of",
     metavar="INSTANT",
     callback=_instant,
-    help="When the copy was taken, as 2026-03-01T04:00Z: later days stay uncovered.",
+    help="When the copy was made, for example 2026-03-01T04:00Z. Later days are not collected.",
 )
 
 
 def overridden(terminal: Terminal, sources: Mapping[str, str]) -> Mapping[str, str]:
-    """The same, its secrets known to the terminal. Raises DeclarationError for what cannot be."""
+    """The sources, after hiding their secrets on the terminal. Raises DeclarationError for an unknown source."""
     from tallybook.config import source_override
 
     if sources:

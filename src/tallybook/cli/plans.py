@@ -1,4 +1,4 @@
-"""A `RunPlan` in words and statements: what `run` would ask, and why that way."""
+"""The output of `plan`: the statements of a run, and why these."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
-from tallybook.cli.terminal import count, indented, listed, stretch
+from tallybook.cli.terminal import count, day_range, indented, listed
 from tallybook.core import ONE_DAY, calendar, utc_text
 
 if TYPE_CHECKING:
@@ -15,13 +15,13 @@ if TYPE_CHECKING:
 Stretches = Sequence[tuple[date, date]]
 SUMS = "counts and sums"
 SHOWN_DAYS = 2
-"""Days whose bounds are written out where one statement serves many, unless all are asked for."""
+"""Days whose bounds are shown for a statement over many days, without --all."""
 
 
 def described(plan: RunPlan, *, every: bool) -> list[dict[str, Any]]:
-    """A dict per group: metrics, days, the plan and its why, statements (of the first day unless `every`).
+    """A dict for each group: metrics, days, the plan and the reason, statements (of the first day unless `every`).
 
-    Asks the sources for their own plan of one day; closes them."""
+    Explains one day in the sources, and closes them."""
     groups = []
     for work in plan.works:
         try:
@@ -54,8 +54,8 @@ def _described(work: Work, *, every: bool) -> dict[str, Any]:
 
 
 def searches(plan: RunPlan, *, every: bool) -> list[dict[str, Any]]:
-    """How it was found out which days hold facts that changed: the statement (with the bounds of two days unless
-    `every`), and the days."""
+    """How days with changed facts were found: the statement (with the bounds of two days unless `every`), and the
+    days."""
     return [
         {
             "metrics": list(search.metrics),
@@ -71,20 +71,20 @@ def searches(plan: RunPlan, *, every: bool) -> list[dict[str, Any]]:
 
 
 def _how(work: Work) -> tuple[str, str, bool | None]:
-    """(plan, why, whether an index serves single days; None where that is not the question)."""
+    """(plan, reason, whether an index serves single days or None if that does not matter)."""
     from tallybook.collect import INTERVAL_PLAN, by_index
 
     group = work.group
     if group is None:
         return "a call a day", "it is a Python function", None
     if work.snapshot_day is not None:
-        return "as it is now", f"only its present can be seen; it is put down under {work.snapshot_day}", None
+        return "as it is now", f"only its present is visible; it is stored for {work.snapshot_day}", None
     if group.key.plan == INTERVAL_PLAN:
-        return "interval", "what holds when the days begin, and what begins and ends in them", False
+        return "interval", "the rows that are valid when the days begin, and those that begin and end in them", False
     column = group.metric.time
     if by_index(group, work.stretches[-1][1]):
-        return "a statement a day", f"an index on {column} is reached", True
-    return "one scan", f"no index on {column} is reached: all days in one pass over the facts", False
+        return "a statement a day", f"it uses an index on {column}", True
+    return "one scan", f"no index on {column} is used: all days in one pass over the facts", False
 
 
 def _first(work: Work, *, indexed: bool | None) -> Stretches:
@@ -93,7 +93,7 @@ def _first(work: Work, *, indexed: bool | None) -> Stretches:
 
 
 def _statements(work: Work, stretches: Stretches, *, indexed: bool | None) -> Iterator[tuple[str, date, date, str]]:
-    """(what it fetches, first day, last day, SQL), as `collect.gather` sends them."""
+    """(what it reads, first day, last day, SQL), in the order in which a run sends them."""
     from tallybook.collect import INTERVAL_PLAN
 
     group = work.group
@@ -133,7 +133,7 @@ def _intervals(group: Group, first: date, last: date) -> Iterator[tuple[str, str
 
 
 def _parts(what: str, selects: Sequence[tuple[int, str, bool]]) -> Iterator[tuple[str, str]]:
-    parts = ("what holds when they begin", "what begins", "what ends")
+    parts = ("valid at the beginning", "beginning", "ending")
     return ((f"{what}: {part}", sql) for part, (_, sql, _) in zip(parts, selects, strict=False))
 
 
@@ -146,40 +146,41 @@ def _what(keyed: KeyedPlan) -> str:
 
 
 def in_words(groups: Sequence[dict[str, Any]], searched: Sequence[dict[str, Any]] = ()) -> str:
-    looked = [_looked(search) for search in searched]
+    """The plan as text."""
+    found = [_search_in_words(search) for search in searched]
     if not groups:
-        return "\n\n".join([*looked, "Nothing to collect."])
+        return "\n\n".join([*found, "Nothing to collect."])
     days = sum(group["days"] * len(group["metrics"]) for group in groups)
-    told = "\n\n".join([*looked, *(_told(group) for group in groups)])
+    text = "\n\n".join([*found, *(_group_in_words(group) for group in groups)])
     size = f"{count(len(groups), 'group')}, {count(days, 'metric day')}"
-    return f"{told}\n\n{size}; `tallybook run` collects them."
+    return f"{text}\n\n{size}; `tallybook run` collects them."
 
 
-def _looked(search: dict[str, Any]) -> str:
-    days = listed(search["days"], most=8) if search["days"] else "none"
+def _search_in_words(search: dict[str, Any]) -> str:
+    days = listed(search["days"], max_named=8) if search["days"] else "none"
     since = search["since"].replace("T", " ").removesuffix("Z")
     lines = [
-        f"{', '.join(search['metrics'])}: days of which facts changed, by {search['column']} since {since} UTC",
+        f"{', '.join(search['metrics'])}: days whose facts changed, by {search['column']} since {since} UTC",
         indented(search["sql"] + ";"),
-        *([] if search["all_bounds"] else ["  -- --all shows it with the bounds of all days"]),
+        *([] if search["all_bounds"] else ["  -- --all shows the bounds of all days"]),
         f"  days  {days}",
     ]
     return "\n".join(lines)
 
 
-def _told(group: dict[str, Any]) -> str:
+def _group_in_words(group: dict[str, Any]) -> str:
     again = f", {group['days_again']:,} of them again" if group["days_again"] else ""
     again = ", whose facts changed" if group["changed"] else again
-    stretches = [stretch(first, last) for first, last in group["stretches"]]
+    stretches = [day_range(first, last) for first, last in group["stretches"]]
     place = group["facts"] + (f" in {group['source']}" if group["source"] else "")
     lines = [
         f"{', '.join(group['metrics'])}",
         f"  from  {place}",
-        f"  days  {group['days']:,}{again}: {listed(stretches, most=4)}",
+        f"  days  {group['days']:,}{again}: {listed(stretches, max_named=4)}",
         f"  plan  {group['plan']}: {group['why']}",
     ]
     for statement in group["statements"]:
-        lines.append(f"  -- {stretch(statement['from'], statement['to'])}, {statement['what']}")
+        lines.append(f"  -- {day_range(statement['from'], statement['to'])}, {statement['what']}")
         lines.append(indented(statement["sql"] + ";"))
     if not group["all_statements"]:
         lines.append(f"  -- --all shows the statements of all {group['days']:,} days")

@@ -1,4 +1,4 @@
-"""How far a run is, for who watches it; nothing at all where nobody does."""
+"""The progress of a run on a terminal or in the log."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
 @contextmanager
 def progress(terminal: Terminal, *, quiet: bool) -> Iterator[OnProgress | None]:
-    """A bar with rate and time left on stderr, gone when the block ends; lines where a log was asked for; None when
-    stderr is no screen."""
+    """A callback for the progress of a run, or None. It shows a bar with rate and remaining time on a terminal, or
+    log lines."""
     if terminal.log is not None:
         from tallybook.cli.log import logged_progress
 
@@ -36,9 +36,9 @@ def progress(terminal: Terminal, *, quiet: bool) -> Iterator[OnProgress | None]:
         console=Console(file=terminal.stderr),
         transient=True,
     )
-    task = bar.add_task("looking at the sources", total=None, rate="")
+    task = bar.add_task("reading the sources", total=None, rate="")
 
-    def told(seen: RunProgress) -> None:
+    def update(seen: RunProgress) -> None:
         what = seen.what if seen.done < seen.of else "writing the book"
         bar.update(task, description=what, total=seen.of, completed=seen.done)
         speed = bar.tasks[0].speed
@@ -46,4 +46,4 @@ def progress(terminal: Terminal, *, quiet: bool) -> Iterator[OnProgress | None]:
         bar.update(task, rate=f"{seen.points:,} points{rate}")
 
     with bar:
-        yield told
+        yield update

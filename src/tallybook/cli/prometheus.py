@@ -15,22 +15,25 @@ Sample = tuple[dict[str, str], float]
 
 
 def exposition(found: Status) -> str:
-    """Gauges that begin with `tallybook_`, each with the label `book`; instants in seconds since 1970."""
+    """The gauges of a status. Names begin with `tallybook_`, each has the label `book`; instants are seconds since
+    1970."""
     lines: list[str] = []
     for name, about, samples in _gauges(found):
-        told = [f"tallybook_{name}{_labels({'book': found.book, **labels})} {value:.15g}" for labels, value in samples]
-        if told:
-            lines += [f"# HELP tallybook_{name} {about}", f"# TYPE tallybook_{name} gauge", *told]
+        samples_ = [
+            f"tallybook_{name}{_labels({'book': found.book, **labels})} {value:.15g}" for labels, value in samples
+        ]
+        if samples_:
+            lines += [f"# HELP tallybook_{name} {about}", f"# TYPE tallybook_{name} gauge", *samples_]
     return "\n".join(lines) + "\n"
 
 
 def _gauges(found: Status) -> Iterable[tuple[str, str, list[Sample]]]:
     last, metrics = found.last_run, found.metrics
     yield "well", "1 when nothing is late, failed or waiting.", [({}, found.well)]
-    yield "problems", "How many things are not as they should be.", [({}, len(found.problems))]
-    yield "status_timestamp_seconds", "When this was written.", [({}, found.now.timestamp())]
+    yield "problems", "The number of problems.", [({}, len(found.problems))]
+    yield "status_timestamp_seconds", "When this status was written.", [({}, found.now.timestamp())]
     yield "book_version", "The version of the book.", [({}, found.version)]
-    yield "running", "1 while a run is at work.", [({}, found.running)]
+    yield "running", "1 while a run is in progress.", [({}, found.running)]
     if last is not None:
         yield "last_run_started_timestamp_seconds", "When the last run began.", [({}, _seconds(last["started"]))]
         ended: list[Sample] = [({}, _seconds(last["finished"]))] if last["finished"] else []
@@ -54,12 +57,12 @@ def _gauges(found: Status) -> Iterable[tuple[str, str, list[Sample]]]:
     )
     yield (
         "metric_failed",
-        "1 when the last run that tried could not collect it.",
+        "1 when the last run that tried to collect it failed.",
         _each((m.metric, bool(m.error)) for m in metrics),
     )
     yield (
         "delivery_waiting",
-        "1 when it says less than the last run has collected.",
+        "1 when the last run collected more than was delivered.",
         [({"delivery": d.delivery}, d.waiting) for d in found.deliveries],
     )
 

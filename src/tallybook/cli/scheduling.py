@@ -27,7 +27,7 @@ def _clock(_: click.Context, __: click.Parameter, value: str | None) -> time | N
     try:
         return datetime.strptime(value, "%H:%M").replace(tzinfo=UTC).time()
     except ValueError:
-        raise click.BadParameter(f"{value!r} is not a time of day; write 03:30") from None
+        raise click.BadParameter(f"{value!r} is not a time of day; expected a form like 03:30") from None
 
 
 @verb(
@@ -36,26 +36,26 @@ def _clock(_: click.Context, __: click.Parameter, value: str | None) -> time | N
         "--at",
         metavar="HH:MM",
         callback=_clock,
-        help="When, in the book's zone; [schedule] at of tallybook.toml, or 03:30, unless given.",
+        help="The time, in the book's zone. Default: `at` of [schedule], or 03:30.",
     ),
-    click.option("--out", metavar="DIR", type=click.Path(path_type=Path), help="Write the files there."),
-    click.option(
-        "--utc", is_flag=True, help="cron: for a machine whose clock shows UTC and whose cron knows no zones."
-    ),
+    click.option("--out", metavar="DIR", type=click.Path(path_type=Path), help="Write the files to this folder."),
+    click.option("--utc", is_flag=True, help="For a cron without time zones, on a machine whose clock shows UTC."),
 )
 def schedule(terminal: Terminal, scheduler: str, at: time | None, out: Path | None, utc: bool) -> int:
-    """Print what makes a scheduler start `tallybook run` every day: lines or files, with where they belong.
+    """Print the configuration with which a scheduler starts `tallybook run` every day, and how to install it.
 
     \b
       tallybook schedule cron
       tallybook schedule systemd --at 04:15 --out units
       tallybook schedule github --out .github/workflows
 
-    Times are those of the book's zone, or where a scheduler knows no zones a time in UTC that is never too early.
-    Variables of tallybook.toml appear by name, their values never."""
+    Times are in the book's zone. For a scheduler without time zones they are in UTC, and never too early. Variables of
+    tallybook.toml appear by name only, never with their values."""
     if utc and not SCHEDULERS.kind(scheduler).takes_utc:
         able = " and ".join(kind.name for kind in SCHEDULERS.kinds() if kind.takes_utc)
-        raise QueryError(f"--utc is for {able}; {scheduler} is told the right time anyhow", hint="without --utc")
+        raise QueryError(
+            f"--utc applies to {able} only; the time for {scheduler} is correct without it", hint="remove --utc"
+        )
     project = terminal.book().project
     job = job_of(
         project,
@@ -67,25 +67,25 @@ def schedule(terminal: Terminal, scheduler: str, at: time | None, out: Path | No
     )
     files = files_for(scheduler, job)
     if out is None:
-        terminal.data("\n".join(_shown(file, alone=len(files) == 1) for file in files))
+        terminal.data("\n".join(_shown(file, single=len(files) == 1) for file in files))
         return DONE
     for file in files:
         _write(out / file.name, file.text)
-        terminal.out(f"wrote {out / file.name}; its first lines say where it belongs")
+        terminal.out(f"wrote {out / file.name}; its first lines say how to install it")
     return DONE
 
 
 def _user() -> str:
-    """Who runs this; nobody where the system has no name for them, as in some containers."""
+    """The name of the current user; empty if the system has none, as in some containers."""
     try:
         return getpass.getuser()
     except (KeyError, OSError):
         return ""
 
 
-def _shown(file: ScheduleFile, *, alone: bool) -> str:
-    """A file as it is, under its name where there are several."""
-    return file.text if alone else f"# ------ {file.name}\n{file.text}"
+def _shown(file: ScheduleFile, *, single: bool) -> str:
+    """The text of a file, under its name unless it is the only one."""
+    return file.text if single else f"# ------ {file.name}\n{file.text}"
 
 
 def _write(path: Path, text: str) -> None:
@@ -94,7 +94,7 @@ def _write(path: Path, text: str) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise DestinationError(f"cannot make the folder {path.parent}: {error.strerror}", hint="--out DIR") from None
+        raise DestinationError(f"cannot create the folder {path.parent}: {error.strerror}", hint="--out DIR") from None
     with replacing(path) as file:
         file.write(text.encode())
 
@@ -107,19 +107,19 @@ def _write(path: Path, text: str) -> None:
         "--schedule",
         "cron",
         metavar="CRON",
-        help='When, as "30 3 * * *" in the book\'s zone; [schedule] of tallybook.toml unless given.',
+        help='The cron expression, in the book\'s zone, for example "30 3 * * *". Default: [schedule] of tallybook.toml.',
     ),
     LOG,
 )
 def serve(terminal: Terminal, cron: str | None) -> int:
-    """Stay and run whenever it is due: for containers and machines without a scheduler.
+    """Keep running, and collect whenever a run is due: for containers and machines without a scheduler.
 
     \b
       tallybook serve --schedule "30 3 * * *"
-      tallybook serve --log json                     when [schedule] says when
+      tallybook serve --log json                     with the time of [schedule]
 
-    Runs at once when a run was missed, tries again at the next time when one failed, and tells what it does on
-    stderr. tallybook.toml is read anew before each run. SIGTERM ends it once what is being read is stored."""
+    Runs at once if a run was missed, retries a failed run at the next time, and logs to stderr. Reads tallybook.toml
+    again before each run. SIGTERM ends it after the current statement is stored."""
     from tallybook.cli.serving import Serving
     from tallybook.cli.signals import Stop
 

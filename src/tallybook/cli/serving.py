@@ -1,4 +1,4 @@
-"""`serve`: the daemon around `Book.run`. It tells what happens and is never ended by what goes wrong in a run."""
+"""`serve`: the daemon around `Book.run`. It logs what happens, and no failing run ends it."""
 
 from __future__ import annotations
 
@@ -22,49 +22,52 @@ from tallybook.core import (
 )
 from tallybook.monitor import DaemonContext, serve_daily
 
-HELD = ("done", "some failed", "source not ready", "failed")
-"""How a run ends that came to its end; others were cut short and are made up for."""
-RUNS = 20
-AGAIN = timedelta(minutes=15)
-"""After so long an alert that could not be sent is tried again."""
+COMPLETED = ("done", "some failed", "source not ready", "failed")
+"""Ends of runs that were not cut short. A run that was cut short is made up for."""
+MAX_RUNS = 20
+"""The latest runs that are searched for the last complete one."""
+RETRY_INTERVAL = timedelta(minutes=15)
+"""The time until an alert that could not be sent is sent again."""
 
 
 class Serving:
-    """The project as it was last read well, and one run of it after the other."""
+    """The daemon of a project: one run after the other, with the last timetable that could be read."""
 
     def __init__(self, terminal: Terminal, cron: str | None, stop: Stop) -> None:
         self.terminal, self.cron, self.stop = terminal, cron, stop
-        self.table, self.most_jitter = self._read(terminal.book())
-        self.tell_at: datetime | None = terminal.clock()
-        """When to look for what is still to be told: who was here before may have left something."""
+        self.table, self.max_jitter = self._read(terminal.book())
+        self.alert_at: datetime | None = terminal.clock()
+        """When to send waiting alerts next; at the start, because an earlier process may have left some."""
 
     def serve(self) -> None:
+        """Run whenever it is due, until stopped."""
         self.terminal.event("serving", schedule=self.table.cron, timezone=self.table.zone)
         last = last_run(self.terminal.book())
         self.terminal.book().close()  # each run opens its own
-        means = DaemonContext(
+        context = DaemonContext(
             timetable=self.timetable,
             clock=self.terminal.clock,
             wait=self.stop.wait,
             run=self.run,
             last=last,
-            jitter=lambda: random.uniform(0, self.most_jitter),
+            jitter=lambda: random.uniform(0, self.max_jitter),
             waiting=self.waiting,
             meanwhile=self.meanwhile,
         )
-        serve_daily(means)
+        serve_daily(context)
         self.terminal.event("stopped")
 
     def timetable(self) -> Timetable:
-        """As it is declared now; as it was, while that cannot be read."""
+        """The timetable as declared now; the previous one while the file cannot be read."""
         try:
             with self._opened() as book:
-                self.table, self.most_jitter = self._read(book)
+                self.table, self.max_jitter = self._read(book)
         except TallybookError as error:
             self.terminal.event("error", level="error", **as_dict(error))
         return self.table
 
     def run(self) -> None:
+        """Run once, and log the result."""
         self.terminal.event("run_started")
         try:
             with self._opened() as book:
@@ -77,31 +80,32 @@ class Serving:
             if not self.stop.asked:
                 raise
             self.terminal.event("run_stopped", level="warning")
-        except Exception as error:  # noqa: BLE001  # told; the next due time tries again
-            self.tell_at = self.terminal.clock() + AGAIN
+        except Exception as error:  # noqa: BLE001  # logged; retried at the next due time
+            self.alert_at = self.terminal.clock() + RETRY_INTERVAL
             self.terminal.event("error", level="error", **as_dict(as_ours(error)))
 
     def meanwhile(self) -> None:
-        """Tell what had to wait, once it is time."""
-        if self.tell_at is None or self.terminal.clock() < self.tell_at:
+        """Send waiting alerts once it is time."""
+        if self.alert_at is None or self.terminal.clock() < self.alert_at:
             return
-        self.tell_at = None
+        self.alert_at = None
         try:
             with self._opened() as book:
                 if book.project.catalog.alerts.to and book.held.there:
-                    told = book.alert()
-                    log_alerts(self.terminal, told)
-                    self._remember(told)
-        except Exception as error:  # noqa: BLE001  told; tried again after a while
+                    report = book.alert()
+                    log_alerts(self.terminal, report)
+                    self._remember(report)
+        except Exception as error:  # noqa: BLE001  # logged; retried later
             self.terminal.event("error", level="error", **as_dict(as_ours(error)))
-            self.tell_at = self.terminal.clock() + AGAIN
+            self.alert_at = self.terminal.clock() + RETRY_INTERVAL
 
     def _remember(self, alerts: AlertReport) -> None:
-        """When to tell what could not be told."""
-        again = self.terminal.clock() + AGAIN if alerts.failed else None
-        self.tell_at = alerts.quiet_until or again
+        """Note when to send what could not be sent."""
+        again = self.terminal.clock() + RETRY_INTERVAL if alerts.failed else None
+        self.alert_at = alerts.quiet_until or again
 
     def waiting(self, until: datetime, missed: bool) -> None:
+        """Log until when it waits, or which time was missed."""
         self.terminal.event("missed" if missed else "waiting", due=utc_text(until))
 
     def _opened(self) -> Book:
@@ -114,7 +118,7 @@ class Serving:
         cron = self.cron or catalog.schedule.cron
         if cron is None:
             raise DeclarationError(
-                "nothing says when to run: neither --schedule nor [schedule] in tallybook.toml",
+                "no schedule: give --schedule, or [schedule] in tallybook.toml",
                 hint='tallybook serve --schedule "30 3 * * *", or in tallybook.toml:\n\n[schedule]\nat = "03:30"',
             )
         try:
@@ -127,8 +131,8 @@ class Serving:
 
 
 def last_run(book: Book) -> datetime | None:
-    """When the last run began that came to its end and was about all metrics."""
+    """The start of the last run of all metrics that was not cut short, or None."""
     declared = {name for name, metric in book.project.catalog.metrics.items() if not metric.derived}
-    ended = [run for run in book.runs(RUNS) if run["what"] == "collect" and run["status"] in HELD]
+    ended = [run for run in book.runs(MAX_RUNS) if run["what"] == "collect" and run["status"] in COMPLETED]
     whole = (run for run in ended if declared <= {one["metric"] for one in run["report"].get("metrics", [])})
     return next((datetime.fromisoformat(run["started"]) for run in whole), None)

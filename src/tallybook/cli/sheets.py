@@ -1,4 +1,5 @@
-"""The verbs of Google Sheets: `sheets list`, `sheets doctor`, `sheets continue`; and what `sheets setup` prints too."""
+"""The verbs of Google Sheets: `sheets list`, `sheets doctor`, `sheets continue`; and the output that `sheets setup`
+shares."""
 
 from __future__ import annotations
 
@@ -19,14 +20,14 @@ if TYPE_CHECKING:
 
 VERBS = {
     "Google Sheets": {
-        "setup": Verb("connect: a client, a consent, a document; ends with code to paste", "sheets_setup:setup"),
-        "list": Verb("the worksheets of a document, each with the code for it", "sheets:list_"),
-        "doctor": Verb("are the keys, the token, the API and a document well?", "sheets:doctor"),
-        "continue": Verb("say in which document a full one goes on", "sheets:continue_"),
-        "emulator": Verb("a Google of your own on localhost, for tests", "sheets_emulator:emulator"),
+        "setup": Verb("connect with a client, a consent and a document; prints code to paste", "sheets_setup:setup"),
+        "list": Verb("list the worksheets of a document, each with its code", "sheets:list_"),
+        "doctor": Verb("check the keys, the token, the API and a document", "sheets:doctor"),
+        "continue": Verb("name the document that continues a full one", "sheets:continue_"),
+        "emulator": Verb("run an emulator of Google Sheets on localhost, for tests", "sheets_emulator:emulator"),
     },
 }
-API = click.option("--api", metavar="URL", help="Ask this address instead of Google, as an emulator's.")
+API = click.option("--api", metavar="URL", help="Call this address instead of Google, for example an emulator.")
 
 
 @click.group(
@@ -40,14 +41,14 @@ API = click.option("--api", metavar="URL", help="Ask this address instead of Goo
 @project
 @click.pass_context
 def sheets(ctx: click.Context) -> int:
-    """Connect Google Sheets, list the worksheets of a document, see how the connection is.
+    """Connect Google Sheets, list the worksheets of a document, check the connection.
 
     \b
-      tallybook sheets setup                  from nothing to code that writes a row
+      tallybook sheets setup                  connect, and get code that writes a row
       tallybook sheets list DOCUMENT
       tallybook sheets doctor --document DOCUMENT
       tallybook sheets continue FULL --in NEW
-      tallybook sheets emulator               a Google of your own, for tests"""
+      tallybook sheets emulator               an emulator for tests"""
     if ctx.invoked_subcommand is None:
         click.echo(ctx.get_help(), err=True)
         return USAGE
@@ -58,7 +59,7 @@ def sheets(ctx: click.Context) -> int:
 
 
 def environment(terminal: Terminal) -> Mapping[str, str]:
-    """The environment, and behind it the project's .env."""
+    """The environment, completed by the project's .env."""
     from tallybook.config import parse_dotenv, read_optional
     from tallybook.core import Problems
 
@@ -69,11 +70,12 @@ def environment(terminal: Terminal) -> Mapping[str, str]:
 
 
 def clock(terminal: Terminal) -> datetime:
+    """The current instant."""
     return terminal.now() if terminal.now else datetime.now(UTC)
 
 
 def opened(terminal: Terminal, api: str | None) -> tuple[Keys, Places]:
-    """The keys that there are, hidden from all output, and where to ask. Raises DeclarationError."""
+    """The stored keys, masked in all output, and the addresses of Google. Raises DeclarationError."""
     from tallybook.sheets import Places, find
 
     env = environment(terminal)
@@ -83,14 +85,15 @@ def opened(terminal: Terminal, api: str | None) -> tuple[Keys, Places]:
 
 
 def worksheets_of(keys: Keys, places: Places, document: str) -> list[WorksheetRows]:
-    """Those that have cells. Raises DestinationRefused, SignInError or DestinationUnavailable."""
+    """The worksheets of a document that have cells. Raises DestinationRefused, SignInError or
+    DestinationUnavailable."""
     from tallybook.sheets import SHAPE, Api, sheets_of
 
     return [sheet for sheet in sheets_of(Api(keys, places).read(document, fields=SHAPE)) if sheet.grid]
 
 
 def declared(terminal: Terminal) -> Catalog | None:
-    """The declarations of the project, where there is one that can be read."""
+    """The declarations of the project, or None without a readable project."""
     from tallybook.config import load
     from tallybook.core import TallybookError
 
@@ -101,7 +104,7 @@ def declared(terminal: Terminal) -> Catalog | None:
 
 
 def described(terminal: Terminal, document: str, found: Sequence[WorksheetRows], places: Places) -> dict[str, Any]:
-    """The document and its worksheets with what is pasted for each, for people and programs alike."""
+    """The document and its worksheets with the code for each, as printed and as JSON."""
     from tallybook.sheets import delivery_lines, link, python_lines, session_lines
 
     catalog = declared(terminal)
@@ -133,21 +136,22 @@ def described(terminal: Terminal, document: str, found: Sequence[WorksheetRows],
 
 
 def _delivery_of(sheet: WorksheetRows, document: str, catalog: Catalog | None) -> str:
-    """The delivery that writes a worksheet, as `<book>/<delivery>`: by its mark, else as declared; empty where none."""
+    """The delivery that writes a worksheet, as `<book>/<delivery>`: by its mark, else by the declaration; empty
+    without one."""
     if sheet.delivery or catalog is None:
         return sheet.delivery
     title = sheet.title.casefold()
-    here = (
+    writers = (
         d
         for d in catalog.deliveries.values()
         if d.options.get("spreadsheet") == document and d.tab_name.casefold() == title
     )
-    return next((f"{catalog.book.name}/{d.name}" for d in here), "")
+    return next((f"{catalog.book.name}/{d.name}" for d in writers), "")
 
 
-def tell_worksheets(said: Mapping[str, Any], terminal: Terminal, tell: Callable[[str], None]) -> None:
-    """The worksheets, then the code for each."""
-    listed = said["worksheets"]
+def print_worksheets(found: Mapping[str, Any], terminal: Terminal, write: Callable[[str], None]) -> None:
+    """Print the worksheets, then the code for each."""
+    listed = found["worksheets"]
     rows = [(s["id"], s["title"], f"{s['rows']:,} × {s['columns']:,}", "hidden" if s["hidden"] else "") for s in listed]
     header, *lines = table(("id", "title", "rows × columns", ""), rows, numbers=("id",))
     which = "" if len(listed) == 1 else ", with the line of one worksheet"
@@ -158,7 +162,7 @@ def tell_worksheets(said: Mapping[str, Any], terminal: Terminal, tell: Callable[
         "",
         f"In Python{which}:",
         "",
-        indented(said["session"], "    "),
+        indented(found["session"], "    "),
     ]
     lines += [f"    {sheet['python']}   # {sheet['title']}" for sheet in listed]
     lines += [
@@ -170,9 +174,9 @@ def tell_worksheets(said: Mapping[str, Any], terminal: Terminal, tell: Callable[
     ]
     lines += ["", "In tallybook.toml:"]
     for sheet in listed:
-        kept = f"# {sheet['title']!r} is kept by the delivery {sheet['kept_by']!r}."
+        kept = f"# {sheet['title']!r} is written by the delivery {sheet['kept_by']!r}."
         lines += ["", indented(sheet["delivery"] or kept, "    ")]
-    tell("\n".join(lines))
+    write("\n".join(lines))
 
 
 # --- list
@@ -180,7 +184,7 @@ def tell_worksheets(said: Mapping[str, Any], terminal: Terminal, tell: Callable[
 
 @verb(click.argument("document", metavar="DOCUMENT"), API, TABLE_OR_JSON)
 def list_(terminal: Terminal, document: str, api: str | None, form: str) -> int:
-    """List the worksheets of a document, with the Python and the toml for each.
+    """List the worksheets of a document, with Python and TOML code for each.
 
     \b
       tallybook sheets list 1UgxVGDt8X0YgB9JYRVQ
@@ -189,11 +193,11 @@ def list_(terminal: Terminal, document: str, api: str | None, form: str) -> int:
 
     place = named(document)
     keys, places = opened(terminal, api)
-    said = described(terminal, place.id, worksheets_of(keys, places, place.id), places)
+    found = described(terminal, place.id, worksheets_of(keys, places, place.id), places)
     if form == "json":
-        terminal.json(said)
+        terminal.json(found)
     else:
-        tell_worksheets(said, terminal, terminal.out)
+        print_worksheets(found, terminal, terminal.out)
     return DONE
 
 
@@ -201,7 +205,7 @@ def list_(terminal: Terminal, document: str, api: str | None, form: str) -> int:
 
 
 @verb(
-    click.option("--document", metavar="DOCUMENT", help="Also look at this document: may it be read, is there room?"),
+    click.option("--document", metavar="DOCUMENT", help="Also check that this document can be read and has room."),
     API,
     TABLE_OR_JSON,
 )
@@ -212,7 +216,7 @@ def doctor(terminal: Terminal, document: str | None, api: str | None, form: str)
       tallybook sheets doctor
       tallybook sheets doctor --document 1UgxVGDt8X0YgB9JYRVQ
 
-    It writes nothing. Exit code 4 when something is not well."""
+    Writes nothing. Exit code 4 if there is a problem."""
     from tallybook.sheets import BAD, examine
 
     keys, places = opened(terminal, api)
@@ -221,11 +225,11 @@ def doctor(terminal: Terminal, document: str | None, api: str | None, form: str)
     if form == "json":
         terminal.json({"well": well, "findings": [vars(finding) for finding in findings]})
     else:
-        terminal.out("\n".join(_told(terminal, finding) for finding in findings))
+        terminal.out("\n".join(_in_words(terminal, finding) for finding in findings))
     return DONE if well else NOT_READY
 
 
-def _told(terminal: Terminal, finding: Finding) -> str:
+def _in_words(terminal: Terminal, finding: Finding) -> str:
     sign, style = {"good": ("✓", "green"), "care": ("!", "yellow"), "bad": ("✗", "red")}[finding.state]
     line = f"{terminal.styled(sign, 'bold', style)} {finding.what:<9} {finding.said}"
     return f"{line}\n{indented(finding.hint, '            ')}" if finding.hint else line
@@ -236,33 +240,34 @@ def _told(terminal: Terminal, finding: Finding) -> str:
 
 @verb(
     click.argument("document", metavar="FULL"),
-    click.option("--in", "following", metavar="NEW", required=True, help="The document in which it goes on."),
+    click.option("--in", "following", metavar="NEW", required=True, help="The document that continues it."),
     API,
     TABLE_OR_JSON,
 )
 def continue_(terminal: Terminal, document: str, following: str, api: str | None, form: str) -> int:
-    """Say in a document that is full in which other one its deliveries with mode = "history" go on.
+    """Name the document that continues a full one, for deliveries with mode = "history".
 
     \b
       tallybook sheets continue 1UgxVGDt8X0YgB9JYRVQ --in 1Kv0DbJv4ZQ2vXcEwRj7
 
-    A delivery makes the next document by itself, where its keys may; this is for service accounts, which own no files,
-    and for those who choose the next themselves. What stands in the full one stays, and is corrected there."""
+    A delivery creates the next document by itself if its keys allow that. This command is for service accounts, which
+    cannot create files, and for choosing the next document yourself. Rows in the full document stay and are still
+    corrected."""
     from tallybook.core import DeclarationError
     from tallybook.deliver import OVERVIEW, name
     from tallybook.sheets import Api, document as named, link
 
     full, new = named(document).id, named(following).id
     if full == new:
-        raise DeclarationError(f"document {full} cannot go on in itself", hint="name another: --in NEW")
+        raise DeclarationError(f"document {full} cannot continue itself", hint="name another document: --in NEW")
     keys, places = opened(terminal, api)
     asked = Api(keys, places)
     title = asked.read(new, fields=OVERVIEW)["properties"]["title"]
-    said = name(asked, full, new)
-    if said != new:
+    following_id = name(asked, full, new)
+    if following_id != new:
         raise DeclarationError(
-            f"document {full} goes on in {said} already",
-            hint=f"when that is full: tallybook sheets continue {said} --in {new}",
+            f"document {full} is continued by {following_id} already",
+            hint=f"once that is full: tallybook sheets continue {following_id} --in {new}",
         )
     if form == "json":
         terminal.json({"document": full, "onward": new, "title": title})

@@ -1,4 +1,4 @@
-"""The verb `sheets emulator`: a Google of one's own, until it is stopped."""
+"""The verb `sheets emulator`: runs an emulator of Google Sheets until it is stopped."""
 
 from __future__ import annotations
 
@@ -12,11 +12,13 @@ from tallybook.core import DONE, DeclarationError
 
 
 @verb(
-    click.option("--port", type=click.IntRange(0, 65535), default=8976, show_default=True, help="0 takes a free one."),
     click.option(
-        "--document", "documents", multiple=True, metavar="TITLE", help="A spreadsheet that is there from the start."
+        "--port", type=click.IntRange(0, 65535), default=8976, show_default=True, help="The port; 0 takes a free one."
     ),
-    click.option("--no-quota", is_flag=True, help="As many requests a minute as come."),
+    click.option(
+        "--document", "documents", multiple=True, metavar="TITLE", help="A spreadsheet to create at the start."
+    ),
+    click.option("--no-quota", is_flag=True, help="Do not limit requests per minute."),
     TABLE_OR_JSON,
 )
 def emulator(terminal: Terminal, port: int, documents: tuple[str, ...], no_quota: bool, form: str) -> int:
@@ -26,8 +28,8 @@ def emulator(terminal: Terminal, port: int, documents: tuple[str, ...], no_quota
       tallybook sheets emulator --document Metrics
       tallybook sheets emulator --port 0 --format json
 
-    It prints the variables with which Tallybook comes in, then serves until it is stopped. Paths below
-    /emulator make documents, people's doings and faults: see docs/sheets-emulator.md."""
+    Prints the variables with which Tallybook connects, then serves until it is stopped. Paths below /emulator create
+    documents, edits of people and faults: see docs/sheets-emulator.md."""
     from tallybook.testing.sheets import Emulator, Limits, described
 
     try:
@@ -41,7 +43,7 @@ def emulator(terminal: Terminal, port: int, documents: tuple[str, ...], no_quota
         if form == "json":
             terminal.json(described(google) | {"documents": made})
         else:
-            terminal.out(_told(described(google), made))
+            terminal.out(_in_words(described(google), made))
         terminal.flush()
         try:
             threading.Event().wait()
@@ -50,13 +52,16 @@ def emulator(terminal: Terminal, port: int, documents: tuple[str, ...], no_quota
     return DONE
 
 
-def _told(google: dict[str, object], made: dict[str, str]) -> str:
+def _in_words(google: dict[str, object], made: dict[str, str]) -> str:
     words = google["authorized_user"]
     assert isinstance(words, dict)
     lines = [f"TALLYBOOK_GOOGLE_API={google['url']}"]
     lines += [f"TALLYBOOK_GOOGLE_{n.upper()}={words[n]}" for n in ("client_id", "client_secret", "refresh_token")]
-    checked = "is held against" if google["validated"] else "is NOT held against (pip install google-api-python-client)"
-    said = [f"Google Sheets is emulated on {google['url']}; what is sent {checked} Google's documents.", ""]
-    said += [indented("\n".join(lines), "    "), ""]
-    said += [f"{title}: {google['url']}/emulator/documents/{number}" for title, number in made.items()]
-    return "\n".join([*said, "Ctrl-C stops it, and all of it is gone."])
+    checked = "are checked" if google["validated"] else "are NOT checked (pip install google-api-python-client)"
+    text = [
+        f"Google Sheets is emulated on {google['url']}; requests {checked} against Google's discovery documents.",
+        "",
+    ]
+    text += [indented("\n".join(lines), "    "), ""]
+    text += [f"{title}: {google['url']}/emulator/documents/{number}" for title, number in made.items()]
+    return "\n".join([*text, "Ctrl-C stops it and discards everything."])

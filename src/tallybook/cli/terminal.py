@@ -1,4 +1,4 @@
-"""Where words go: two streams, what must not be seen on them, and whether a person is looking."""
+"""The terminal: two streams, the secrets to mask on them, and whether a person is watching."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ STYLES = {
 
 
 class Terminal:
-    """What a verb prints on. Words are masked; data (rows of a result) is written as it is, in UTF-8."""
+    """The output of a verb. Messages are masked; data (rows of a result) is written unchanged, in UTF-8."""
 
     def __init__(
         self,
@@ -44,12 +44,12 @@ class Terminal:
         self.stdin = sys.stdin if stdin is None else stdin
         self.folder = Path()
         self.log: str | None = None
-        """How what happens is told on stderr, line by line: json, text, or not at all."""
+        """The format of the log on stderr: json, text, or None without a log."""
         self.secrets: dict[str, str] = {}
         self._book: Book | None = None
 
     def book(self) -> Book:
-        """The book of the project that was named, opened once."""
+        """The book of the project folder, opened once."""
         from tallybook.book import open_book
 
         if self._book is None:
@@ -58,11 +58,12 @@ class Terminal:
         return self._book
 
     def flush(self) -> None:
-        """Hand on what is still buffered. Raises OSError where it cannot be written, as on a full disk."""
+        """Write what is still buffered. Raises OSError if that fails, as on a full disk."""
         for stream in (self.stdout, self.stderr):
             _quietly(stream, stream.flush)
 
     def close(self) -> None:
+        """Close the book and flush the streams."""
         if self._book is not None:
             self._book.close()
         with suppress(OSError):
@@ -71,21 +72,25 @@ class Terminal:
     # -- words ---------------------------------------------------------------------------------------
 
     def hide(self, secrets: Mapping[str, str]) -> None:
+        """Mask these secrets from now on."""
         self.secrets.update(secrets)
 
     def masked(self, text: str) -> str:
+        """The text with secrets replaced."""
         from tallybook.config import masked
 
         return masked(text, self.secrets)
 
     def out(self, text: str = "") -> None:
+        """Print a message on stdout, masked."""
         self.show(self.masked(text))
 
     def show(self, text: str) -> None:
-        """A table of data for people: as it is, because a password like 2024 would eat numbers."""
+        """Print a table of data unmasked, because a password like 2024 would mask numbers."""
         _quietly(self.stdout, lambda: self.stdout.write(text + "\n"))
 
     def err(self, text: str = "") -> None:
+        """Print a message on stderr, masked; with a log as a line of it."""
         _quietly(self.stdout, self.stdout.flush)
         if self.log == "json":
             self.event("message", level="warning", text=text.strip())
@@ -93,19 +98,20 @@ class Terminal:
         _quietly(self.stderr, lambda: self.stderr.write(self.masked(text) + "\n"))
 
     def event(self, event: str, *, level: str = "info", **facts: Any) -> None:
-        """One line of the log, where there is one."""
+        """Write one line of the log, if it is on."""
         if self.log is not None:
             from tallybook.cli.log import line
 
-            told = line(self.clock(), level, event, self._masked_within(facts), as_json=self.log == "json")
-            _quietly(self.stderr, lambda: self.stderr.write(told + "\n"))
+            text = line(self.clock(), level, event, self._masked_within(facts), as_json=self.log == "json")
+            _quietly(self.stderr, lambda: self.stderr.write(text + "\n"))
             _quietly(self.stderr, self.stderr.flush)
 
     def clock(self) -> datetime:
+        """The current instant."""
         return self.now() if self.now else datetime.now(UTC)
 
     def json(self, value: Any) -> None:
-        """A value as JSON for programs; every text in it is masked, never the JSON as a whole."""
+        """Print a value as JSON for programs. Each text in it is masked, never the JSON as a whole."""
         self.data(json.dumps(self._masked_within(value), ensure_ascii=False, indent=2, default=str) + "\n")
 
     def _masked_within(self, value: Any) -> Any:
@@ -116,7 +122,7 @@ class Terminal:
         return [self._masked_within(item) for item in value] if isinstance(value, list | tuple) else value
 
     def data(self, content: str | bytes) -> None:
-        """What was asked for, unchanged."""
+        """Write a result unchanged."""
         written = content.encode() if isinstance(content, str) else content
         binary = getattr(self.stdout, "buffer", None)
         _quietly(self.stdout, self.stdout.flush)
@@ -133,7 +139,7 @@ class Terminal:
         return self.stdin is not None and self.stdin.isatty()
 
     def ask(self, question: str, *, secret: bool = False) -> str:
-        """One line that a person types; what is secret is not shown. Raises click.Abort at the end of the input."""
+        """One line that a person types; a secret is not shown. Raises click.Abort at the end of the input."""
         import click
 
         if secret and self.stdin is sys.stdin:
@@ -154,12 +160,12 @@ class Terminal:
 
     @property
     def is_watched(self) -> bool:
-        """Whether stdout is a person's screen."""
+        """Whether stdout is a terminal."""
         return self.stdout.isatty()
 
     @property
     def width(self) -> int | None:
-        """Columns of the screen; None where nothing is cut."""
+        """The columns of the screen; None if stdout is not a terminal and nothing is cut."""
         if not self.is_watched:
             return None
         import shutil
@@ -167,7 +173,7 @@ class Terminal:
         return shutil.get_terminal_size((120, 40)).columns
 
     def wrapped(self, text: str) -> str:
-        """One line as lines that fit the screen; as it is where nobody looks."""
+        """The line wrapped to the screen; unchanged if stdout is not a terminal."""
         if self.width is None or len(text) <= self.width:
             return text
         from textwrap import fill
@@ -175,7 +181,7 @@ class Terminal:
         return fill(text, min(self.width, 110), subsequent_indent="    ", break_on_hyphens=False)
 
     def styled(self, text: str, *styles: str, stream: TextIO | None = None) -> str:
-        """The text in colours and weights, where a person looks and has not said NO_COLOR."""
+        """The text with colors and weights, if the stream is a terminal and NO_COLOR is not set."""
         stream = stream or self.stdout
         plain = "NO_COLOR" in self.env or self.env.get("TERM") == "dumb" or not stream.isatty()
         if plain or not text or not styles:
@@ -184,7 +190,7 @@ class Terminal:
 
 
 def _quietly(stream: TextIO, write: Callable[[], object]) -> None:
-    """Write; a reader that left (`| head`) is no error and hears nothing more."""
+    """Write; a closed pipe (`| head`) is no error, and later writes are discarded."""
     try:
         write()
     except BrokenPipeError:
@@ -194,7 +200,7 @@ def _quietly(stream: TextIO, write: Callable[[], object]) -> None:
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[object]], numbers: Sequence[str] = ()) -> list[str]:
-    """Aligned lines, the header first; columns named in `numbers` stand to the right."""
+    """Aligned lines, the header first; the columns in `numbers` are aligned to the right."""
     texts = [[str("" if cell is None else cell) for cell in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(header, *texts, strict=True)]
     right = [name in numbers for name in header]
@@ -210,14 +216,16 @@ def count(number: int, noun: str) -> str:
     return f"{number:,} {noun}" + ("" if number == 1 else "s")
 
 
-def stretch(first: object, last: object) -> str:
+def day_range(first: object, last: object) -> str:
     """`2026-03-01`, `2026-03-01 to 2026-03-05`."""
     return f"{first}" if first == last else f"{first} to {last}"
 
 
-def listed(texts: Sequence[str], *, most: int = 8) -> str:
-    return shorten_list(texts, most)
+def listed(texts: Sequence[str], *, max_named: int = 8) -> str:
+    """The texts with commas: `a, b and 3 more`."""
+    return shorten_list(texts, max_named)
 
 
 def indented(text: str, by: str = "  ") -> str:
+    """The text with each non-empty line indented."""
     return "\n".join(by + line if line else line for line in text.splitlines())

@@ -1,4 +1,4 @@
-"""The verb that tries metrics on given rows: `test`."""
+"""The verb that tests metrics on given rows: `test`."""
 
 from __future__ import annotations
 
@@ -19,21 +19,20 @@ from tallybook.core import DONE, SOME_FAILED, DeclarationError
         multiple=True,
         metavar="NAME=URL",
         callback=urls_of,
-        help="An empty scratch database for this source; tables are made and dropped in it.",
+        help="An empty scratch database for this source; tables are created and dropped in it.",
     ),
     TABLE_OR_JSON,
 )
 def test(terminal: Terminal, files: tuple[Path, ...], sources: dict[str, str], form: str) -> int:
-    """Try the metrics on rows that are given: tests/*.toml beside tallybook.toml, or the files named.
+    """Test the metrics on given rows: tests/*.toml beside tallybook.toml, or the given files.
 
     \b
       tallybook test
       tallybook test tests/revenue.toml
       tallybook test --source app=postgresql://tester@localhost/scratch
 
-    A file holds the rows of tables, questions, and the rows that must come. They are put into a scratch database
-    of the source's kind (SQLite and DuckDB: a file that is thrown away); no declared source is opened. Exit code
-    1 when one fails."""
+    A file has rows of tables, queries, and the expected rows. The rows are written to a scratch database of the
+    source's kind (SQLite and DuckDB: a temporary file); no declared source is opened. Exit code 1 if a test fails."""
     from tallybook.metric_tests import read_trials, run_trials
 
     overridden(terminal, sources)
@@ -72,7 +71,5 @@ def _all(terminal: Terminal) -> list[Path]:
     folder = terminal.folder / "tests"
     found = sorted(folder.glob("*.toml"))
     if not found:
-        raise DeclarationError(
-            f"there are no tests in {folder}", hint=f"tests/signups.toml, to begin with:\n\n{EXAMPLE}"
-        )
+        raise DeclarationError(f"no tests in {folder}", hint=f"a first one, tests/signups.toml:\n\n{EXAMPLE}")
     return found

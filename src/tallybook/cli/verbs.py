@@ -1,4 +1,4 @@
-"""The verbs and where they live. A verb's module is imported when it is typed, not before."""
+"""The verbs and their modules. A module is imported when its verb is typed, not before."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ if TYPE_CHECKING:
 EXAMPLES = """\
 \b
   tallybook init sqlite:///app.db                   draft a tallybook.toml from a database
-  tallybook check --source                          does the project fit its database?
+  tallybook check --source                          compare the file with the database
   tallybook run                                     collect every closed day that is missing
   tallybook query signups --scope week --last "12 weeks"
   tallybook query mrr,revenue --scope month --by plan --totals
   tallybook export mrr revenue --scope month --to metrics.xlsx
 """
-ENDINGS = """\
+EXIT_CODES = """\
 \b
 Exit codes:
-  0  done                                       4  a source is not ready; nothing is stored
-  1  some metrics failed, the rest is stored    5  another run is at work
-  2  usage or configuration                     70 a bug
-  3  a question without a right answer was refused
+  0  success                                      4  a source is not ready; nothing was stored
+  1  some metrics failed; the others are stored   5  another run is in progress
+  2  wrong usage or configuration                 70 a bug in Tallybook
+  3  refused: the question has no right answer
 
-`tallybook VERB --help` has examples of each verb.
+`tallybook VERB --help` shows examples of each verb.
 """
 
 
@@ -45,55 +45,55 @@ class Verb(NamedTuple):
 
 VERBS = {
     "Declare and collect": {
-        "init": Verb("look at a database and draft a tallybook.toml", "beginning:init"),
-        "check": Verb("every problem of the project file, and with --source of the database", "collecting:check"),
-        "test": Verb("do the metrics give what tests/*.toml expects of given rows?", "trying:test"),
-        "plan": Verb("show what `run` would do, statements and all, and touch nothing", "collecting:plan"),
-        "import": Verb(
-            "take over finished daily values from a CSV file, a workbook or a Google Sheet", "importing:import_"
+        "init": Verb("draft a tallybook.toml from a database", "beginning:init"),
+        "check": Verb(
+            "list every problem in tallybook.toml; with --source, compare it with the database", "collecting:check"
         ),
-        "run": Verb("collect every closed day that is missing, and the last few again", "collecting:run"),
+        "test": Verb("test the metrics on the rows in tests/*.toml", "trying:test"),
+        "plan": Verb("show what `run` would do, with every SQL statement; changes nothing", "collecting:plan"),
+        "import": Verb("import daily values from a CSV file, a workbook or a Google Sheet", "importing:import_"),
+        "run": Verb("collect every closed day that is missing, and the last few days again", "collecting:run"),
     },
     "Ask": {
-        "query": Verb("metrics at any scope, split by any of their dimensions", "asking:query"),
-        "export": Verb("the same into a workbook, a CSV or a Parquet file", "asking:export"),
-        "goals": Verb("how far each goal is, whether it is on pace, where it ends", "aiming:goals"),
+        "query": Verb("query metrics at any scope, split by any of their dimensions", "asking:query"),
+        "export": Verb("write the answer of a query to a workbook, a CSV or a Parquet file", "asking:export"),
+        "goals": Verb("show the progress of each goal, its pace and its projected end", "aiming:goals"),
     },
     "Every day": {
-        "schedule": Verb("the lines or files that make cron, systemd, GitHub and others run it", "scheduling:schedule"),
-        "status": Verb(
-            "is all well? The last run, what is late or failed, what is due; for monitors too", "glancing:status"
+        "schedule": Verb(
+            "print the configuration for cron, systemd, GitHub and other schedulers", "scheduling:schedule"
         ),
-        "alerts": Verb("what is not well, who was told, and a test message; --send tells it", "alerting:alerts"),
-        "serve": Verb("stay and run whenever it is due, where there is no scheduler", "scheduling:serve"),
+        "status": Verb("show the last run, what is late or failed, and what is due", "glancing:status"),
+        "alerts": Verb("list current problems; --send sends them, --test sends a test message", "alerting:alerts"),
+        "serve": Verb("keep running and collect whenever a run is due, without a scheduler", "scheduling:serve"),
     },
-    "Look behind": {
-        "why": Verb("everything behind one number: definition, statements, run, revisions, lineage", "behind:why"),
-        "coverage": Verb("a calendar of the days that are collected, and what collects the gaps", "behind:coverage"),
-        "diff": Verb("what a changed definition does to the numbers, before it is collected", "behind:diff"),
-        "audit": Verb("random old days counted again in the source: does the book still agree?", "auditing:audit"),
+    "Explain": {
+        "why": Verb("explain one number: definition, statements, run, revisions, lineage", "behind:why"),
+        "coverage": Verb("show a calendar of the collected days, and the commands that fill gaps", "behind:coverage"),
+        "diff": Verb("compare a changed definition with the stored numbers, before it is collected", "behind:diff"),
+        "audit": Verb("recount random old days in the source and compare them with the book", "auditing:audit"),
     },
-    "Hand on": {
-        "deliver": Verb("bring the declared files up to date; `run` does so too", "delivering:deliver"),
-        "sheets": Verb("connect Google Sheets, list worksheets, see how the connection is", "sheets:sheets"),
+    "Deliver": {
+        "deliver": Verb("update the declared deliveries; `run` does so too", "delivering:deliver"),
+        "sheets": Verb("connect Google Sheets, list worksheets, check the connection", "sheets:sheets"),
     },
-    "Keep": {
-        "metrics": Verb("what is declared, and what is collected of it", "keeping:metrics"),
-        "runs": Verb("the latest runs and what became of them", "keeping:runs"),
-        "compact": Verb("fold closed years, delete files that no kept version needs", "keeping:compact"),
-        "forget": Verb("drop a metric from the book, or a person's id from distinct counts", "forgetting:forget"),
-        "move": Verb("keep the book on PostgreSQL, in a file, in another folder: copied and verified", "moving:move"),
-        "backup": Verb("copy the book, as it is now, into a new folder", "moving:backup"),
-        "restore": Verb("make a backup the book again", "moving:restore"),
-        "doctor": Verb("is the book what it says it is?", "keeping:doctor"),
-        "completion": Verb("the script that makes bash, zsh or fish complete what you type", "keeping:completion"),
-        "version": Verb("the version of Tallybook", "keeping:version"),
+    "Maintain": {
+        "metrics": Verb("list the declared metrics and which days are collected", "keeping:metrics"),
+        "runs": Verb("list the latest runs and their results", "keeping:runs"),
+        "compact": Verb("merge the files of closed years, delete files that no kept version needs", "keeping:compact"),
+        "forget": Verb("delete a metric from the book, or a person's id from distinct counts", "forgetting:forget"),
+        "move": Verb("move the book to PostgreSQL, to a file or to another folder: copied and verified", "moving:move"),
+        "backup": Verb("copy the book into a new folder", "moving:backup"),
+        "restore": Verb("restore the book from a backup", "moving:restore"),
+        "doctor": Verb("check that the ledger, the files and the coverage agree", "keeping:doctor"),
+        "completion": Verb("print the completion script for bash, zsh or fish", "keeping:completion"),
+        "version": Verb("print the version of Tallybook", "keeping:version"),
     },
 }
 
 
 class Lazy(click.Group):
-    """A group that knows its verbs by name, under titles, and imports the one that is asked for."""
+    """A group of verbs under titles. It knows their names, and imports only the verb that is typed."""
 
     def __init__(self, *, verbs: Mapping[str, Mapping[str, Verb]], **settings: Any) -> None:
         super().__init__(**settings)
@@ -101,13 +101,15 @@ class Lazy(click.Group):
 
     @property
     def by_name(self) -> dict[str, Verb]:
+        """All verbs by name."""
         return {name: verb for verbs in self.verbs.values() for name, verb in verbs.items()}
 
     def list_commands(self, ctx: click.Context) -> list[str]:
+        """The names of all verbs, in the order of the help."""
         return list(self.by_name)
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
-        """Verbs by their names, none of them imported."""
+        """Verbs whose names begin with what is typed; imports none of them."""
         from click.shell_completion import CompletionItem
 
         if incomplete.startswith("-"):
@@ -115,6 +117,7 @@ class Lazy(click.Group):
         return [CompletionItem(name, help=v.about) for name, v in self.by_name.items() if name.startswith(incomplete)]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command of a verb, imported now, or None."""
         verb = self.by_name.get(cmd_name)
         if verb is None:
             return None
@@ -125,21 +128,23 @@ class Lazy(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
+        """The command for the arguments. Raises UsageError with the closest name."""
         names = self.list_commands(ctx)
         if args and args[0] not in names and not args[0].startswith("-"):
             from tallybook.core import did_you_mean
 
-            meant = did_you_mean(args[0], names, f"there are: {', '.join(names)}")
-            raise click.UsageError(f"there is no verb {args[0]!r}; {meant}", ctx)
+            meant = did_you_mean(args[0], names, f"the verbs are {', '.join(names)}")
+            raise click.UsageError(f"unknown verb {args[0]!r}; {meant}", ctx)
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the verbs under their titles."""
         for title, verbs in self.verbs.items():
             with formatter.section(title):
                 formatter.write_dl([(name, verb.about) for name, verb in verbs.items()])
 
 
-def _choose(ctx: click.Context, _: click.Parameter, value: Path | None) -> None:
+def _choose_folder(ctx: click.Context, _: click.Parameter, value: Path | None) -> None:
     terminal = ctx.find_object(Terminal)
     if value is not None and terminal is not None:
         terminal.folder = value
@@ -150,13 +155,13 @@ project = click.option(
     metavar="DIR",
     type=click.Path(path_type=Path),
     expose_value=False,
-    callback=_choose,
-    help="The folder of tallybook.toml; the current one unless given.",
+    callback=_choose_folder,
+    help="The folder of tallybook.toml. Default: the current folder.",
 )
-"""Accepted before the verb and after it; the one after it counts."""
+"""Accepted before and after the verb; the one after it wins."""
 
 
-def _say_version(ctx: click.Context, _: click.Parameter, value: bool) -> None:
+def _print_version(ctx: click.Context, _: click.Parameter, value: bool) -> None:
     if value:
         from tallybook import __version__
 
@@ -168,12 +173,14 @@ def _say_version(ctx: click.Context, _: click.Parameter, value: bool) -> None:
     cls=Lazy,
     verbs=VERBS,
     invoke_without_command=True,
-    epilog=ENDINGS,
+    epilog=EXIT_CODES,
     subcommand_metavar="VERB …",
     options_metavar="[--project DIR]",
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
-    help=f"""Backend metrics done right: declare a metric once in tallybook.toml, collect it every day in one
-    light pass over your own database, read it right at every scope.\n\n{EXAMPLES}""",
+    help=(
+        "Backend metrics done right: declare a metric once in tallybook.toml, collect it every day from your own database, "
+        f"and query it at any scope.\n\n{EXAMPLES}"
+    ),
 )
 @project
 @click.option(
@@ -181,12 +188,13 @@ def _say_version(ctx: click.Context, _: click.Parameter, value: bool) -> None:
     is_flag=True,
     is_eager=True,
     expose_value=False,
-    callback=_say_version,
-    help="Say the version.",
+    callback=_print_version,
+    help="Print the version.",
 )
 @click.pass_context
 def tallybook(ctx: click.Context) -> int:
+    """The command; prints the help without a verb."""
     if ctx.invoked_subcommand is None:
-        click.echo(ctx.get_help(), err=True)  # nothing was done, and a cron job should hear of it
+        click.echo(ctx.get_help(), err=True)  # nothing was done: an error for a cron job
         return USAGE
     return 0

@@ -1,4 +1,5 @@
-"""Keeps declared files and sheets up to date: asks the question of each delivery and brings its destination up to date."""
+"""Keeps declared files and sheets up to date: asks the question of each delivery and brings its destination up to
+date."""
 
 from __future__ import annotations
 

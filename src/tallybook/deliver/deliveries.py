@@ -52,7 +52,8 @@ FINGERPRINTED = {
     "bom": False,
     "guard": True,
 }
-"""Options that every delivery had once, whatever its destination, with their defaults. Not to be changed or extended."""
+"""Options that every delivery had once, whatever its destination, with their defaults. Not to be changed or
+extended."""
 
 
 class BookAnswers(Protocol):
@@ -84,8 +85,8 @@ class DeliveryContext:
     """Open connections by their address. All deliveries of a run share them, and the pace of one."""
 
     def question(self, delivery: Delivery, first: date | None) -> Query:
-        """The question of a delivery. With `first` it begins there instead of at the declared day; `date.min` is the first
-        collected day."""
+        """The question of a delivery. With `first` it begins there instead of at the declared day; `date.min` is the
+        first collected day."""
         days: dict[str, Any] = {"first": delivery.from_, "span": delivery.last}
         if first is not None:
             days = {"first": None if first == date.min else first, "last": self.today - ONE_DAY}
@@ -270,7 +271,8 @@ def fingerprint_of(context: DeliveryContext, delivery: Delivery) -> str:
 
 
 def _as_fingerprinted(delivery: Delivery) -> dict[str, Any]:
-    """A delivery in the form in which earlier versions hashed it, so that none is delivered once more after an update."""
+    """A delivery in the form in which earlier versions hashed it, so that none is delivered once more after an
+    update."""
     fields = msgspec.structs.asdict(delivery)
     return {**{name: fields[name] for name in fields if name != "options"}, **FINGERPRINTED, **delivery.options}
 

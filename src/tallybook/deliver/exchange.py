@@ -38,7 +38,8 @@ def fetch(address: str) -> None:
 
 
 def within(seconds: float, work: Callable[[], None], *, stop: Callable[[], None] = lambda: None) -> None:
-    """Run `work` in a thread and wait at most so long. Raises what it raises, or DestinationUnavailable after `stop`."""
+    """Run `work` in a thread and wait at most so long. Raises what it raises, or DestinationUnavailable after
+    `stop`."""
     raised: list[BaseException] = []
 
     def guarded() -> None:

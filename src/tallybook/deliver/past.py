@@ -30,9 +30,9 @@ class PastAnswers:
             return None
 
     def first_change(self, metrics: Sequence[str], version: int) -> date | None:
-        """The first day of which the book may say something else than at a version, as its files (of a month each) and its
-        coverage show it; None for none, `date.min` where the version is not kept, or somebody was forgotten since: out of
-        that version too."""
+        """The first day of which the book may say something else than at a version, as its files (of a month each)
+        and its coverage show it; None for none, `date.min` where the version is not kept, or somebody was forgotten
+        since: out of that version too."""
         if self._forgotten_since(version):
             return date.min
         names = {name for metric in metrics for name in (metric, *self.catalog.operands(metric))}

@@ -1,4 +1,4 @@
-"""Whether all is well: status, alerts, the audit of old days, and what starts a run every day."""
+"""Monitoring: status, alerts, the audit of old days, and the schedulers that start a run every day."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ __getattr__, __dir__ = opened(
         ),
         "alerting": ("Alerting",),
         "alerts.known": ("Known", "after"),
-        "alerts.message": ("OVER", "command_of", "grouped", "named", "plain"),
-        "health": ("COLLECT", "RUNS", "Status", "status"),
+        "alerts.message": ("command_of", "grouped", "named", "plain", "recovery_of"),
+        "health": ("COLLECT", "MAX_RUNS", "Status", "status"),
         "recount": ("Audit", "audit"),
         "schedule.job": ("ScheduleFile", "comment", "job_of", "shell"),
         "schedule.schedulers": ("files_for",),

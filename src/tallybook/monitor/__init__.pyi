@@ -2,13 +2,13 @@
 from tallybook.monitor.alerting import Alerting as Alerting
 from tallybook.monitor.alerts.known import Known as Known, after as after
 from tallybook.monitor.alerts.message import (
-    OVER as OVER,
     command_of as command_of,
     grouped as grouped,
     named as named,
     plain as plain,
+    recovery_of as recovery_of,
 )
-from tallybook.monitor.health import COLLECT as COLLECT, RUNS as RUNS, Status as Status, status as status
+from tallybook.monitor.health import COLLECT as COLLECT, MAX_RUNS as MAX_RUNS, Status as Status, status as status
 from tallybook.monitor.recount import Audit as Audit, audit as audit
 from tallybook.monitor.schedule.daemon import DaemonContext as DaemonContext, serve_daily as serve_daily
 from tallybook.monitor.schedule.job import (

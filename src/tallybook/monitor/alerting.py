@@ -28,17 +28,17 @@ from tallybook.monitor.alerts.known import (
     Due,
     Known,
     after as known_after,
+    after_sending,
     as_kept,
     as_known,
     due as due_for,
-    told as marked_told,
     waiting,
     without_strangers,
 )
 from tallybook.monitor.alerts.message import Message, message as message_of, trial as trial_message
 from tallybook.monitor.alerts.revised import Sizes
-from tallybook.monitor.alerts.usual import PERIODS_ABOVE, RIGHT_BEFORE, DailySeries
-from tallybook.monitor.health import COLLECT, RUNS, last_word
+from tallybook.monitor.alerts.usual import LEVEL_DAYS, PERIODS_ABOVE, DailySeries
+from tallybook.monitor.health import COLLECT, MAX_RUNS, last_word
 from tallybook.monitor.notify import beat, send
 from tallybook.storage import Lease
 
@@ -114,7 +114,7 @@ class Alerting:
             if heard := due_for(known, address, self.quiet, now):
                 self.book.store.ledger.renew(lease, now=self.book.clock(), seconds=LEASE_SECONDS)
                 if self._sent(address, self._message(heard), report):
-                    after = marked_told(known, heard, address)
+                    after = after_sending(known, heard, address)
                     self._keep(known, after, lease)
                     known = after
                     report.told.append(
@@ -178,7 +178,7 @@ class Alerting:
     def look(self, ended: Ended | None = None) -> Findings:
         """What is not well now. Reads the book, and writes nothing."""
         book, about = self.book, self.settings.about
-        runs = [run for run in book.runs(RUNS) if run["what"] == COLLECT]
+        runs = [run for run in book.runs(MAX_RUNS) if run["what"] == COLLECT]
         watched = [m for m in book.project.catalog.metrics.values() if m.alerts and not m.derived]
         valued = {"stopped", "unusual", "revised"} & set(about)
         series = self.series(watched) if valued and book.held.there else {}
@@ -214,7 +214,7 @@ class Alerting:
 
     def _series(self, metric: Metric, covered: Sequence[tuple[date, date]]) -> DailySeries:
         last = min(covered[-1][1], self.book.today - ONE_DAY)
-        first = last - (PERIODS_ABOVE * self.settings.unusual_history + RIGHT_BEFORE + SPARE_DAYS) * ONE_DAY
+        first = last - (PERIODS_ABOVE * self.settings.unusual_history + LEVEL_DAYS + SPARE_DAYS) * ONE_DAY
         rows = self.book.query(metric.name, from_=max(first, covered[0][0]), to=last, fill=True).rows()
         days = {day for a, b in covered for day in calendar.days(max(a, first), b)}
         values = {row["period"]: row[metric.name] for row in rows if row["complete"] and row["period"] in days}

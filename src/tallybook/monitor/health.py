@@ -1,4 +1,4 @@
-"""Whether all is well, at a glance: the last run, how far each metric is collected, what waits, what is next."""
+"""Status of a book at a glance: the last run, how far each metric is collected, waiting deliveries, the next run."""
 
 from __future__ import annotations
 
@@ -7,38 +7,40 @@ from dataclasses import asdict, dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from tallybook.core import ONE_DAY, Catalog, Timetable, calendar, utc_text
+from tallybook.core import ONE_DAY, Catalog, Timetable, calendar, shorten_list, utc_text
 
 GRACE = timedelta(hours=1)
-"""So long after it was due a run may take before what it has not collected is late."""
-CLOCK_DIFFERENCE = timedelta(hours=1)
-"""Clocks of two hosts may differ by less."""
-RUNS = 50
-"""So many of the latest runs are looked at for the last word on each metric."""
-MANY = 4
-"""So many metrics are not named in the command to paste."""
+"""A run may take this long after it was due before missing days are late."""
+MAX_CLOCK_DIFFERENCE = timedelta(hours=1)
+"""Difference of the clocks of two hosts that is not reported."""
+MAX_RUNS = 50
+"""The latest runs that are searched for the last report of each metric."""
+MAX_IN_COMMAND = 3
+"""Metrics that a command to paste names."""
+MAX_NAMED = 8
+"""Failed metrics that one sentence names."""
 COLLECT = "collect"
 SOUND = ("done", "some failed")
-"""A run that failed of some metrics is told of by these metrics."""
+"""Ends of a run that are no problem of the run itself: failed metrics report themselves."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class MetricStatus:
-    """How far a metric is: `to` its last collected day, `days_late` behind the day it should be at."""
+    """How far a metric is collected: `to` is its last collected day, `days_late` the days that are missing after it."""
 
     metric: str
     to: date | None
     days_late: int
     gaps: int
     error: str = ""
-    """Of the latest run that tried to collect it."""
+    """The error of the latest run that tried to collect it."""
     hint: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
 class DeliveryStatus:
-    """`waiting`: what was last delivered is not what the last run has collected, or was never. `behind`: days since it
-    was, where it waits."""
+    """Whether a delivery is up to date. `waiting`: the last run collected something newer, or it was never delivered.
+    `behind`: days since the last delivery, if it waits."""
 
     delivery: str
     waiting: bool
@@ -47,17 +49,17 @@ class DeliveryStatus:
 
     @property
     def problem(self) -> str:
-        """What is wrong with one that waits."""
+        """The problem of a waiting delivery, with the next command."""
         if self.behind:
             days = f"{self.behind} day{'' if self.behind == 1 else 's'}"
             return f"{self.delivery} is {days} behind: last delivered {(self.at or '')[:10]}; tallybook deliver {self.delivery}"
-        return f"{self.delivery} waits to be delivered: tallybook deliver {self.delivery}"
+        return f"{self.delivery} is not delivered yet: tallybook deliver {self.delivery}"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Status:
-    """A book at an instant. `problems` say everything that is not as it should be; `due` is the day up to which
-    all should be collected by now."""
+    """A book at an instant. `problems` lists everything that is wrong; `due` is the day up to which everything should
+    be collected by now."""
 
     book: str
     timezone: str
@@ -70,33 +72,50 @@ class Status:
     metrics: tuple[MetricStatus, ...]
     deliveries: tuple[DeliveryStatus, ...]
     ahead: tuple[str, ...] = ()
-    """Days that were collected under a clock that was ahead."""
+    """Sentences on days that were collected while a clock was ahead."""
 
     @property
     def problems(self) -> list[str]:
+        """One sentence for each problem, with the next command where one helps."""
         if self.last_run is None:
-            return [] if self.running else ["nothing is collected yet: tallybook run"]
-        number, how = self.last_run["run"], self.last_run["status"]
-        found = [] if how in SOUND or self.running else [f"run {number} ended otherwise than it should: {how}"]
-        found += [f"{said}: tallybook run" for said in self.ahead] or self._future()
-        found += [f"{m.metric} failed: {m.error}" for m in self.metrics if m.error]
-        found += self._late()
+            return [] if self.running else ["nothing has been collected yet: tallybook run"]
+        found = [f"{sentence}: tallybook run" for sentence in self.ahead] or self._future()
+        found = [*self._failed(), *found, *self._late()]
         return found + [d.problem for d in self.deliveries if d.waiting and not self.running]
 
+    def _failed(self) -> list[str]:
+        """The last run, if it failed as a whole, and the metrics that failed, those with the same error in one
+        sentence."""
+        failed: dict[str, list[str]] = {}
+        for metric in self.metrics:
+            if metric.error:
+                failed.setdefault(metric.error, []).append(metric.metric)
+        number, how = (self.last_run["run"], self.last_run["status"]) if self.last_run else (0, SOUND[0])
+        if how in SOUND or self.running:
+            return [f"{_listed(names)} failed: {error}" for error, names in failed.items()]
+        if len(failed) == 1:
+            return [
+                f"run {number} failed: {error} (not collected: {_listed(names)})" for error, names in failed.items()
+            ]
+        return [
+            f"run {number} failed: {reason(how)}",
+            *(f"{_listed(names)} failed: {e}" for e, names in failed.items()),
+        ]
+
     def _future(self) -> list[str]:
-        """A last run that lies after now: one of the clocks is wrong."""
+        """The problem of a last run in the future: one of the clocks is wrong."""
         began = datetime.fromisoformat(self.last_run["started"]) if self.last_run else self.now
-        if began <= self.now + CLOCK_DIFFERENCE or self.last_run is None:
+        if began <= self.now + MAX_CLOCK_DIFFERENCE or self.last_run is None:
             return []
         return [
             (
-                f"run {self.last_run['run']} began at {began:%Y-%m-%d %H:%M} UTC, which lies after now: look at the clocks of its "
-                "host and of this one"
+                f"run {self.last_run['run']} began at {began:%Y-%m-%d %H:%M} UTC, which is in the future: check the clock of its "
+                "host and the clock of this one"
             )
         ]
 
     def _late(self) -> list[str]:
-        """What is late, metrics that are so by the same days in one sentence."""
+        """The late metrics, those with the same last day in one sentence."""
         late: dict[date | None, list[MetricStatus]] = {}
         for metric in self.metrics:
             if metric.days_late and not metric.error:
@@ -105,17 +124,27 @@ class Status:
 
     @property
     def well(self) -> bool:
+        """Whether there is no problem."""
         return not self.problems
 
     def to_dict(self) -> dict[str, Any]:
-        """As `--format json` prints it: instants in UTC, days as ISO texts."""
+        """The output of `--format json`: instants in UTC, days as ISO texts."""
         plain = asdict(self) | {"well": self.well, "problems": self.problems}
         return {key: _plain(value) for key, value in plain.items()}
 
 
+def reason(status: str) -> str:
+    """Why a run failed, by its status."""
+    return "its process ended without a report" if status == "lost" else status
+
+
+def _listed(names: Sequence[str]) -> str:
+    return shorten_list(names, MAX_NAMED)
+
+
 def _late(metrics: Sequence[MetricStatus], to: date | None, due: date) -> str:
     several, names = len(metrics) > 1, [metric.metric for metric in metrics]
-    command = f"tallybook run {' '.join(names)}" if len(names) < MANY else "tallybook run"
+    command = f"tallybook run {' '.join(names)}" if len(names) <= MAX_IN_COMMAND else "tallybook run"
     if to is None:
         was, it = ("were", "they are") if several else ("was", "it is")
         return f"{', '.join(names)} {was} never collected as {it} declared now: {command}"
@@ -145,8 +174,8 @@ def status(
     answered: Sequence[str],
     ahead: Sequence[str] = (),
 ) -> Status:
-    """`runs` are the latest, newest first; `metrics` as `Book.metrics` tells them; `delivered` the version and
-    instant of each delivery; `answered` those that answer what is declared now."""
+    """The status of a book. `runs`: the latest, newest first; `metrics`: those of `Book.metrics`; `delivered`:
+    version and instant of each delivery; `answered`: deliveries that match the current declaration."""
     collects = [run for run in runs if run["what"] == COLLECT]
     timetable = Timetable(cron=catalog.schedule.cron, zone=catalog.book.timezone) if catalog.schedule.cron else None
     due = due_day(timetable, catalog, now)
@@ -173,7 +202,8 @@ def status(
 
 
 def _delivery(name: str, last: tuple[int, str | None], ended: int, now: datetime, *, answered: bool) -> DeliveryStatus:
-    """`last`: the version and the instant of its last success; `ended`: the version of the last run."""
+    """The status of one delivery. `last`: version and instant of its last success; `ended`: the version of the last
+    run."""
     version, at = last
     waiting = not answered or version < ended
     behind = (now - datetime.fromisoformat(at)).days if waiting and at else None
@@ -181,8 +211,8 @@ def _delivery(name: str, last: tuple[int, str | None], ended: int, now: datetime
 
 
 def due_day(timetable: Timetable | None, catalog: Catalog, now: datetime) -> date:
-    """The day up to which all should be collected: what was over when a run was last due, or where nothing says
-    when, what was over a day ago."""
+    """The day up to which everything should be collected: the last day that was closed when a run was last due, or a
+    day ago without a timetable."""
     before = now - ONE_DAY
     if timetable is not None:
         before = timetable.before(now - GRACE - timedelta(seconds=catalog.schedule.jitter))
@@ -193,10 +223,10 @@ def _last(collects: Sequence[Mapping[str, Any]], *, running: bool) -> Mapping[st
     if not collects:
         return None
     run, done = collects[0], collects[0]["report"].get("metrics", [])
-    told = "lost" if run["status"] == "running" and not running else run["status"]
+    ended = "lost" if run["status"] == "running" and not running else run["status"]
     return {
         "run": run["run"],
-        "status": told,
+        "status": ended,
         "started": run["started"],
         "finished": run["finished"],
         "days": sum(m.get("days", 0) for m in done),
@@ -205,21 +235,21 @@ def _last(collects: Sequence[Mapping[str, Any]], *, running: bool) -> Mapping[st
 
 
 def last_word(metric: str, collects: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
-    """What the latest run that was about it says of a metric."""
-    said = (one for run in collects for one in run["report"].get("metrics", []) if one["metric"] == metric)
-    return next(said, {})
+    """The report of a metric by the latest run that included it; empty without one."""
+    reports = (one for run in collects for one in run["report"].get("metrics", []) if one["metric"] == metric)
+    return next(reports, {})
 
 
-def _metric(told: Mapping[str, Any], due: date, catalog: Catalog, word: Mapping[str, Any]) -> MetricStatus:
-    name = told["metric"]
+def _metric(known: Mapping[str, Any], due: date, catalog: Catalog, word: Mapping[str, Any]) -> MetricStatus:
+    name = known["metric"]
     start = catalog.metrics[name].start or catalog.book.start
-    to = date.fromisoformat(told["to"]) if told["to"] else None
+    to = date.fromisoformat(known["to"]) if known["to"] else None
     begun = to or (start - ONE_DAY if start else due - ONE_DAY)
     return MetricStatus(
         metric=name,
         to=to,
         days_late=max((due - begun).days, 0),
-        gaps=told["gaps"],
+        gaps=known["gaps"],
         error=word.get("error") or "",
         hint=word.get("hint") or "",
     )

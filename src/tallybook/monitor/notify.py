@@ -1,8 +1,8 @@
-"""Hands a message to an address: a webhook by what Python has, mail and chat by Apprise. Only this module and
-`exchange` use the network.
+"""Sends a message to an address: to a webhook with the standard library, to mail and chat with Apprise. Only this
+module and `exchange` use the network.
 
-Nothing is tried twice here: who did not get it gets it with the next look. What Apprise says in an error may hold parts of
-an address: who shows it masks it."""
+Nothing is retried here: the next run sends what did not arrive. An error of Apprise may contain parts of an address;
+its caller masks them."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ from tallybook.monitor.alerts.bounded import bounded_answers
 from tallybook.monitor.alerts.message import Message
 
 APPRISE_SECONDS = 30.0
-"""Deadline for mail and chat. Mail servers delay strangers on purpose."""
+"""Deadline for mail and chat. Mail servers delay unknown senders on purpose."""
 CHATS = {
     "hooks.slack.com": "text",
     "chat.googleapis.com": "text",
     "discord.com": "content",
     "discordapp.com": "content",
 }
-"""Webhooks of chats take a text under this key, and nothing else."""
-FAILS = ("hc-ping.com", "uptime.betterstack.com")
-"""Services that want to hear of a failure too, under /fail."""
+"""Webhooks of chats accept a text under this key, and nothing else."""
+FAILURE_AWARE = ("hc-ping.com", "uptime.betterstack.com")
+"""Services that also accept failures, under /fail."""
 
 
 def send(address: str, message: Message) -> None:
-    """Hand it over. Raises DestinationUnavailable or DestinationRefused, when it is not known to have arrived."""
+    """Send a message. Raises DestinationUnavailable or DestinationRefused unless it is known to have arrived."""
     if urlsplit(address).scheme.lower() in WEBHOOKS:
         post(address, json.dumps(payload(address, message), ensure_ascii=False).encode())
     else:
@@ -41,19 +41,19 @@ def send(address: str, message: Message) -> None:
 
 
 def payload(address: str, message: Message) -> dict[str, Any]:
-    """What a webhook gets: of a chat the text in its form, else everything in plain values too."""
+    """The JSON for a webhook: for a chat the text under its key, for others the plain values too."""
     text = f"{message.title}\n\n{message.text}"
     key = CHATS.get(urlsplit(address).hostname or "")
     return {key: text} if key else {"text": text, **message.plain}
 
 
 def beat(address: str, *, well: bool) -> bool:
-    """Give a sign of life after a run that went well; after another one only where that is understood. Says whether it
-    did. Raises as `send`."""
+    """Call the heartbeat after a successful run; after a failed one only if the service accepts failures. Returns
+    whether it was called. Raises like `send`."""
     where = urlsplit(address)
     if well:
         fetch(address)
-    elif (where.hostname or "") in FAILS or "/ping/" in where.path:
+    elif (where.hostname or "") in FAILURE_AWARE or "/ping/" in where.path:
         fetch(where._replace(path=where.path.rstrip("/") + "/fail").geturl())
     else:
         return False
@@ -68,14 +68,14 @@ def _notify(address: str, message: Message) -> None:
         import apprise
     except ImportError:
         raise DestinationError(
-            "mail and chat are sent by Apprise, which is not installed", hint="pip install 'tallybook[alerts]'"
+            "cannot send to mail and chat: the package apprise is not installed", hint="pip install 'tallybook[alerts]'"
         ) from None
-    with _heard() as said:
+    with _captured_log() as lines:
         service = apprise.Apprise.instantiate(address, suppress_exceptions=True)
         if service is None:
             raise DestinationRefused(
-                f"Apprise cannot read this URL{': ' if said else ''}{'; '.join(said)}",
-                hint="its forms: https://github.com/caronc/apprise/wiki",
+                f"Apprise cannot read this URL{': ' if lines else ''}{'; '.join(lines)}",
+                hint="supported URLs: https://github.com/caronc/apprise/wiki",
             )
         kind = apprise.NotifyType.SUCCESS if message.well else apprise.NotifyType.FAILURE
         text = apprise.NotifyFormat.TEXT
@@ -88,23 +88,23 @@ def _notify(address: str, message: Message) -> None:
 
         within(APPRISE_SECONDS, notify)
     if done != [True]:
-        raise DestinationUnavailable(f"Apprise could not send it: {'; '.join(said) or 'it does not say why'}")
+        raise DestinationUnavailable(f"Apprise could not send the message: {'; '.join(lines) or 'it gives no reason'}")
 
 
 @contextmanager
-def _heard() -> Iterator[list[str]]:
-    """What Apprise complains about, instead of it being printed."""
-    said: list[str] = []
+def _captured_log() -> Iterator[list[str]]:
+    """The warnings of Apprise, which are not printed meanwhile."""
+    lines: list[str] = []
 
     class LogListener(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
-            said.append(words_of(record.getMessage()))
+            lines.append(words_of(record.getMessage()))
 
     logger, listener = logging.getLogger("apprise"), LogListener(level=logging.WARNING)
     propagated, logger.propagate = logger.propagate, False
     logger.addHandler(listener)
     try:
-        yield said
+        yield lines
     finally:
         logger.removeHandler(listener)
         logger.propagate = propagated

@@ -50,8 +50,8 @@ class DeliveryMode:
 
 @dataclass(frozen=True, kw_only=True)
 class Record:
-    """Of a destination that keeps the periods that left the window: `result` is the answer from the first period that it may
-    lack, `since` the first period of the window. `is_known`: it lacks nothing that is not in `result`."""
+    """Of a destination that keeps the periods that left the window: `result` is the answer from the first period that
+    it may lack, `since` the first period of the window. `is_known`: it lacks nothing that is not in `result`."""
 
     result: Result
     since: date

@@ -1,7 +1,8 @@
-"""Where results are put. Each destination is one module and one line of `tallybook.core.adapters.registry.DESTINATIONS`.
+"""Where results are put. Each destination is one module and one line of
+`tallybook.core.adapters.registry.DESTINATIONS`.
 
-Another package adds one with an entry point in the group `tallybook.destinations`: its name is the name of the kind, its
-value "module:Class". A module is imported when its destination is first needed."""
+Another package adds one with an entry point in the group `tallybook.destinations`: its name is the name of the kind,
+its value "module:Class". A module is imported when its destination is first needed."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
 """Which row of a table is which line of a grid, also after people edited the cells that say so. Pure.
 
-A row is found by its key, the cells of its period and dimensions. First by their exact form; then, for keys that have no
-row yet, by what the cells mean: a day as a text, with a time or computed; a name in another case or with blanks around
-it. A meaning that two keys share, or that another row has exactly, finds nothing: such rows are reported, not guessed.
-"""
+A row is found by its key, the cells of its period and dimensions. First by their exact form; then, for keys that have
+no row yet, by what the cells mean: a day as a text, with a time or computed; a name in another case or with blanks
+around it. A meaning that two keys share, or that another row has exactly, finds nothing: such rows are reported, not
+guessed."""
 
 from __future__ import annotations
 
@@ -40,7 +40,8 @@ class Formula(str):
 
 
 def key_text(text: str) -> str:
-    """A text as the key of a row, different for each: the empty one has a name, and whoever has this name gets brackets."""
+    """A text as the key of a row, different for each: the empty one has a name, and whoever has this name gets
+    brackets."""
     inner = text.lstrip("(").rstrip(")")
     taken = inner == EMPTY_TEXT[1:-1] and text.startswith("(") and text.endswith(")")
     return EMPTY_TEXT if text == "" else f"({text})" if taken else text

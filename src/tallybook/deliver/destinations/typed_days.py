@@ -59,7 +59,8 @@ _TIME = re.compile(
 def days_of(text: str, *, month_first: bool, scope: str = "day") -> list[date]:
     """The days that a text can mean, the likeliest first; none where it is no date. Periods mean their first day.
 
-    `month_first` decides about "1/3/2026", and the other order comes second: the rows at hand may rule the first out."""
+    `month_first` decides about "1/3/2026", and the other order comes second: the rows at hand may rule the first
+    out."""
     plain = "".join(c for c in unicodedata.normalize("NFKD", text) if not unicodedata.combining(c))
     plain = unicodedata.normalize("NFC", plain)
     plain = _TIME.sub("", plain.strip().lstrip("'").strip()).casefold()

@@ -1,12 +1,12 @@
-"""What is wrong, reported once per cause. Pure: no clock, file or network.
+"""Problems, each reported once: `causes` finds them, `known` remembers who was notified, and `message` writes the text.
+`usual` and `revised` decide what is usual.
 
-`causes` finds what is wrong, `usual` and `revised` know what is normal, `known` keeps what was reported to whom, `message` writes
-the text; `monitor.notify` sends it. In the order of use:
-
-    findings = causes.look(observations, settings)
-    known = known.after(known, findings, now)            # kept before anything is sent
+    findings = causes.look(facts, settings)
+    known = known.after(known, findings, now)          # kept before anything is sent
     for address in addresses:
-        due = known.due(known, address, quiet, now)
+        due = known.due(known, address, …)
         notify.send(address, message.message(due, …))
-        known = known.told(known, due, address)          # kept afterwards
+        known = known.after_sending(known, due, address)    # kept after
+
+Everything here is pure: no clock, file or network. `monitor.notify` sends.
 """

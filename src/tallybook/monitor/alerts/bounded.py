@@ -1,4 +1,4 @@
-"""Answers to Apprise are read as far as our own: its services read all that a server sends."""
+"""Limits how much Apprise reads of an answer: its services read everything that a server sends."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _lock = threading.Lock()
 
 @contextmanager
 def bounded_answers() -> Iterator[None]:
-    """In this thread `requests` reads of an answer at most MAX_ANSWER_BYTES, also of one that redirects."""
+    """Context in which `requests` reads at most MAX_ANSWER_BYTES of an answer in this thread, also of a redirect."""
     _install()
     _here.bounded = True
     try:
@@ -25,7 +25,7 @@ def bounded_answers() -> Iterator[None]:
 
 
 def _install() -> None:
-    """Put the limit where every answer of `requests` arrives. Other threads are not affected."""
+    """Patch the adapter that receives every answer of `requests`. Other threads are not affected."""
     from requests.adapters import HTTPAdapter
 
     with _lock:

@@ -1,4 +1,4 @@
-"""What is not well, each cause with a name of its own that stays the same while it lasts."""
+"""Problems of a book: each is a cause with an id that stays the same while it lasts."""
 
 from __future__ import annotations
 
@@ -12,21 +12,24 @@ import msgspec
 from tallybook.core import AlertSettings, Catalog, Metric, shorten_list
 from tallybook.monitor.alerts.revised import Sizes, large
 from tallybook.monitor.alerts.usual import DailySeries, Unknown, Verdict, judge
-from tallybook.monitor.health import SOUND, MetricStatus, Status
+from tallybook.monitor.health import SOUND, MetricStatus, Status, reason
 
 AT_WORK = timedelta(hours=6)
-"""So long a run may be at work before what it has not collected yet is late all the same."""
+"""A run in progress for longer than this no longer excuses what it has not collected."""
 ENDED = (*SOUND, "source not ready", "interrupted")
-"""How a run may end: what it did not collect is told of by its sources and metrics; one that a person stopped is no news."""
-MANY = 8
-"""So many metrics are named."""
+"""Ends of a run that are no cause of their own: its sources and metrics report what is missing, or a person stopped
+it."""
+MAX_NAMED = 8
+"""Metrics that one sentence names."""
+STALE = "is not up to date"
+"""How the text of a source begins that is reachable but behind."""
 
 
 class Cause(msgspec.Struct, frozen=True, kw_only=True):
-    """One thing that is not well, of which alerts tell once that it begins and once that it is over.
+    """One problem, reported once when it begins and once when it is over.
 
-    `subject` is what, `said` how, `next` what to type, with {subject} for it; `metric` is the one whose values it
-    tells, if it does."""
+    `subject` has the problem, `said` describes it, and `next` is the command to type, with {subject} as a placeholder.
+    `metric` is set if the description contains values of that metric."""
 
     id: str
     kind: str
@@ -38,9 +41,9 @@ class Cause(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, kw_only=True)
 class Observations:
-    """What is known of a book at an instant. `words`: what the latest run says of each metric; `sizes`: how much each
-    run revised; `crash`: why the run that just ended did not come to its end; `failed`: why deliveries were not made by
-    it; `kept_back`: those that another process is making."""
+    """State of a book at an instant. `words`: the latest report of each metric; `sizes`: how much each run revised;
+    `crash`: error and hint of the run that just crashed; `failed`: errors and hints of its deliveries; `kept_back`:
+    deliveries that another process is making."""
 
     catalog: Catalog
     status: Status
@@ -54,8 +57,7 @@ class Observations:
 
 @dataclass(kw_only=True)
 class Findings:
-    """By the name of each cause that was looked for: the cause, or None where all is well. `unsure`: what cannot be said
-    now, and stays as it was."""
+    """Causes by their ids; None where all is well. `unsure`: ids that cannot be decided now and stay as they were."""
 
     found: dict[str, Cause | None] = field(default_factory=dict)
     unsure: set[str] = field(default_factory=set)
@@ -66,7 +68,7 @@ class Findings:
 
 
 def look(facts: Observations, settings: AlertSettings) -> Findings:
-    """Everything that is not well, of what the settings say shall be told."""
+    """All causes that the settings want to be reported."""
     found = Findings()
     _look_at_run(facts, found)
     for name, metrics in _by_source(facts).items():
@@ -88,21 +90,21 @@ def look(facts: Observations, settings: AlertSettings) -> Findings:
 def _look_at_run(facts: Observations, found: Findings) -> None:
     last = facts.status.last_run
     if facts.crash is not None:
-        said, hint = facts.crash
+        error, hint = facts.crash
         found.found["run"] = Cause(
-            id="run", kind="failed", subject="the run", said=f"failed: {said}", next=hint or "tallybook run"
+            id="run", kind="failed", subject="the run", said=f"failed: {error}", next=hint or "tallybook run"
         )
     elif facts.status.running:
         found.unsure.add("run")
     elif last is not None and last["status"] not in ENDED:
-        said = f"ended otherwise than it should: {last['status']}"
-        found.found["run"] = Cause(id="run", kind="failed", subject="the run", said=said, next="tallybook run")
+        why = f"failed: {reason(last['status'])}"
+        found.found["run"] = Cause(id="run", kind="failed", subject="the run", said=why, next="tallybook run")
     else:
         found.found["run"] = None
 
 
 def _by_source(facts: Observations) -> dict[str, list[MetricStatus]]:
-    """The metrics of each source, of those that have one."""
+    """The metrics of each source."""
     found: dict[str, list[MetricStatus]] = {}
     for metric in facts.status.metrics:
         if source := facts.catalog.metrics[metric.metric].source:
@@ -116,7 +118,7 @@ def _unreachable(facts: Observations, metric: MetricStatus) -> bool:
 
 
 def _stale(facts: Observations, metric: MetricStatus) -> bool:
-    """It is late because its source is."""
+    """Whether it is late because its source is."""
     word = facts.words.get(metric.metric, {})
     sourced = facts.catalog.metrics[metric.metric].source
     return bool(metric.days_late and not metric.error and word.get("not_ready") and sourced)
@@ -129,19 +131,24 @@ def _look_at_source(facts: Observations, name: str, metrics: Sequence[MetricStat
         found.found[f"source {name}"] = None
         return
     behind = lost or stale
-    names = shorten_list([m.metric for m in behind], MANY)
-    said = lost[0].error if lost else f"is not up to date: {_said_of(facts, stale[0])}"
-    said = said.removeprefix(f"source {name!r}").removeprefix(":").strip()
+    names = shorten_list([m.metric for m in behind], MAX_NAMED)
+    problem = _failure_of(name, lost[0].error) if lost else f"{STALE}: {_reason_of(facts, stale[0])}"
     found.found[f"source {name}"] = Cause(
         id=f"source {name}",
         kind="source",
         subject=f"source {name}",
-        said=f"{said} (nothing new of {names})",
+        said=f"{problem} (not collected: {names})",
         next=(lost[0].hint if lost else "") or "tallybook check --source",
     )
 
 
-def _said_of(facts: Observations, metric: MetricStatus) -> str:
+def _failure_of(source: str, error: str) -> str:
+    """The error of a source as a predicate: "cannot be reached: …", or "failed: …"."""
+    text = error.removeprefix(f"source {source!r}").removeprefix(":").strip()
+    return text if text.startswith(("cannot ", "is ")) else f"failed: {text}"
+
+
+def _reason_of(facts: Observations, metric: MetricStatus) -> str:
     notes = facts.words.get(metric.metric, {}).get("notes") or ["it is behind"]
     known = next((note for note in notes if "known only until" in note), notes[0])
     return str(known).partition(": later")[0]
@@ -150,7 +157,7 @@ def _said_of(facts: Observations, metric: MetricStatus) -> str:
 def _look_at_metric(facts: Observations, metric: MetricStatus, found: Findings) -> None:
     failed, late = f"failed {metric.metric}", f"late {metric.metric}"
     if _unreachable(facts, metric) or _stale(facts, metric):
-        # Its source is told of; whether it would do well otherwise is not known.
+        # The source is reported. Whether the metric itself is well is not known.
         found.unsure |= {failed, late}
     elif metric.error:
         found.unsure.add(late)
@@ -185,7 +192,7 @@ def _late(metric: MetricStatus, id_: str, due: date) -> Cause:
 
 
 def _look_at_values(metric: Metric, series: DailySeries, settings: AlertSettings, found: Findings) -> None:
-    """One cause for both: a metric that is unusually low today has stopped tomorrow."""
+    """Look for one cause of both kinds: a metric that is unusually low today has stopped tomorrow."""
     id_ = f"value {metric.name}"
     stopping, unusual = "stopped" in settings.about, "unusual" in settings.about
     try:
@@ -206,11 +213,11 @@ def _of_value(id_: str, metric: Metric, verdict: Verdict) -> Cause:
             kind="stopped",
             subject=metric.name,
             metric=metric.name,
-            said=f"nothing for {days}, longer than ever before; the last was on {verdict.day:%A} {verdict.day}",
+            said=f"no values for {days}, longer than ever before; the last one was on {verdict.day:%A} {verdict.day}",
             next=f"tallybook query {{subject}} --from {verdict.day}",
         )
     usual = f"{written(verdict.low)} to {written(verdict.high)}{' ' + metric.unit if metric.unit else ''}"
-    by = "by the days before" if metric.kind == "level" else f"on a {verdict.day:%A}"
+    by = "after the days before" if metric.kind == "level" else f"on a {verdict.day:%A}"
     return Cause(
         id=id_,
         kind="unusual",
@@ -222,20 +229,23 @@ def _of_value(id_: str, metric: Metric, verdict: Verdict) -> Cause:
 
 
 def written(number: float) -> str:
-    """Three digits that say something, and no fewer before the point."""
+    """The number with three significant digits, and all digits before the point."""
     if abs(number) >= 100 or number == int(number):
         return f"{number:,.0f}"
     return f"{number:.3g}"
 
 
 def _revised(name: str, sizes: Sizes) -> Cause:
-    said = f"the last run changed {sizes.last:.0%} of a usual day in days collected before; {sizes.most:.0%} was the most until now"
+    text = (
+        f"the last run changed values of earlier days by {sizes.last:.0%} of a usual day; no run before changed more than "
+        f"{sizes.most:.0%}"
+    )
     return Cause(
         id=f"revised {name}",
         kind="revised",
         subject=name,
         metric=name,
-        said=said,
+        said=text,
         next="tallybook why {subject} " + str(sizes.day),
     )
 
@@ -249,12 +259,12 @@ def _look_at_deliveries(facts: Observations, found: Findings) -> None:
         if facts.status.running or one.delivery in facts.kept_back or facts.status.last_run is None:
             found.unsure.add(id_)
         elif one.delivery in facts.failed or one.waiting:
-            said, hint = facts.failed.get(one.delivery, ("", ""))
+            error, hint = facts.failed.get(one.delivery, ("", ""))
             found.found[id_] = Cause(
                 id=id_,
                 kind="delivery",
                 subject=f"delivery {one.delivery}",
-                said=f"failed: {said}" if said else "waits to be made",
+                said=f"failed: {error}" if error else "is not delivered yet",
                 next=hint or f"tallybook deliver {one.delivery}",
             )
         else:

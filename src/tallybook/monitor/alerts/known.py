@@ -1,6 +1,6 @@
-"""What was told of each cause, and to whom: the memory that makes one message of a cause that lasts.
+"""Which address was notified of each cause. This memory turns a lasting cause into one message.
 
-nothing ── seen ──▶ on, not told ── sent ──▶ on, told ── over ──▶ over, told ── sent ──▶ nothing
+nothing ── seen ──▶ on, not sent ── sent ──▶ on, sent ── over ──▶ over, sent ── sent ──▶ nothing
    ▲                     │                       ▲                    │
    └──────── over ───────┘                       └─────── again ──────┘
 """
@@ -19,24 +19,24 @@ from tallybook.monitor.alerts.causes import Cause, Findings
 
 
 class Known(msgspec.Struct, frozen=True, kw_only=True):
-    """A cause that is not done with: since when it is on, which addresses know of it, and since when it is over, which
-    they do not know yet."""
+    """A cause that is on, or whose end has not been sent to everyone: when it began, who was notified, when it
+    ended."""
 
     cause: Cause
     since: datetime
     told: tuple[str, ...] = ()
-    """Names of addresses; see `name_of`."""
+    """Names of the addresses that were notified; see `name_of`."""
     over: datetime | None = None
 
     @property
     def moment(self) -> datetime:
-        """When there was last something to tell of it."""
+        """When it began or ended, whichever is later."""
         return self.over or self.since
 
 
 @dataclass(frozen=True)
 class Due:
-    """What an address has yet to hear."""
+    """The causes that an address has yet to receive."""
 
     begun: tuple[Known, ...] = ()
     ended: tuple[Known, ...] = ()
@@ -46,13 +46,15 @@ class Due:
 
 
 def name_of(address: str) -> str:
-    """By what an address is remembered: itself is secret."""
+    """The hash under which an address is stored, because the address itself is secret."""
     return hashlib.blake2b(address.encode(), digest_size=8).hexdigest()
 
 
 def after(known: Mapping[str, Known], look: Findings, now: datetime) -> dict[str, Known]:
-    """What is known after a look. A cause nobody was told of is forgotten when it is over; one that comes back before
-    anybody heard that it was over was never over; one that is not looked at any more is forgotten."""
+    """The causes that are known after new findings.
+
+    Forgotten are causes that end before anyone was notified, and causes that are no longer looked for. A cause that
+    returns before anyone was notified of its end has not ended."""
     found: dict[str, Known] = {}
     for id_, one in known.items():
         if id_ in look.unsure:
@@ -68,7 +70,7 @@ def after(known: Mapping[str, Known], look: Findings, now: datetime) -> dict[str
 
 
 def due(known: Mapping[str, Known], address: str, quiet: QuietHours | None, now: datetime) -> Due:
-    """What is to be told to an address now. In quiet hours that is only what nobody told while it was time."""
+    """The causes to send to an address now. In quiet hours only those that should have been sent before."""
     name = name_of(address)
     heard = [one for one in known.values() if quiet is None or not quiet.defers(one.moment, now)]
     return Due(
@@ -78,24 +80,24 @@ def due(known: Mapping[str, Known], address: str, quiet: QuietHours | None, now:
 
 
 def waiting(known: Mapping[str, Known], addresses: Iterable[str], now: datetime) -> int:
-    """How much is yet to be told, whether or not it is time."""
+    """The number of causes that are yet to be sent, in quiet hours too."""
     dues = [due(known, address, None, now) for address in addresses]
     return len({one.cause.id for found in dues for one in (*found.begun, *found.ended)})
 
 
-def told(known: Mapping[str, Known], heard: Due, address: str) -> dict[str, Known]:
-    """What is known when an address has heard it. What is over, and known to be over by all, is done with."""
+def after_sending(known: Mapping[str, Known], sent: Due, address: str) -> dict[str, Known]:
+    """The causes that are known after sending. Those that are over are forgotten once every address knows."""
     name, found = name_of(address), dict(known)
-    for one in heard.begun:
+    for one in sent.begun:
         found[one.cause.id] = msgspec.structs.replace(one, told=(*one.told, name))
-    for one in heard.ended:
+    for one in sent.ended:
         left = tuple(other for other in one.told if other != name)
         found[one.cause.id] = msgspec.structs.replace(one, told=left)
     return {id_: one for id_, one in found.items() if one.told or one.over is None}
 
 
 def without_strangers(known: Mapping[str, Known], addresses: Iterable[str]) -> dict[str, Known]:
-    """Nobody waits for word at an address that is no longer named."""
+    """The causes without addresses that are no longer declared."""
     names = {name_of(address) for address in addresses}
     found = {
         id_: msgspec.structs.replace(one, told=tuple(name for name in one.told if name in names))
@@ -105,9 +107,10 @@ def without_strangers(known: Mapping[str, Known], addresses: Iterable[str]) -> d
 
 
 def as_kept(one: Known) -> str:
-    """As the ledger keeps it."""
+    """The JSON that the ledger keeps."""
     return msgspec.json.encode(one).decode()
 
 
 def as_known(text: str) -> Known:
+    """The cause that `as_kept` wrote."""
     return msgspec.json.decode(text, type=Known)

@@ -1,4 +1,4 @@
-"""What is said of causes: one message for all that is to be told at once, each thing once."""
+"""Messages about causes: one for everything that an address has yet to receive."""
 
 from __future__ import annotations
 
@@ -6,41 +6,60 @@ import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from tallybook.core import calendar, shorten_list, utc_text
+from tallybook.monitor.alerts.causes import STALE, Cause
 from tallybook.monitor.alerts.known import Due, Known
 
-MANY = 8
-"""So many subjects are named in one sentence."""
-FEW = 3
-"""So many are named in a command."""
-OVER = {
-    "failed": "well again",
-    "late": "up to date again",
-    "source": "answers again",
-    "stopped": "has values again",
-    "unusual": "as usual again",
-    "revised": "revised no more than usual again",
-    "delivery": "made again",
+MAX_NAMED = 8
+"""Subjects that one sentence names."""
+MAX_IN_COMMAND = 3
+"""Metrics that a command names."""
+
+
+class Recovery(NamedTuple):
+    """How a recovered cause is reported: `signups` `has values again` (was `without values` since …)."""
+
+    one: str
+    many: str
+    before: str
+
+    def of(self, count: int) -> str:
+        """The predicate for so many subjects."""
+        return self.one if count == 1 else self.many
+
+
+RECOVERIES = {
+    "failed": Recovery("is working again", "are working again", "failing"),
+    "late": Recovery("is up to date again", "are up to date again", "late"),
+    "source": Recovery("is reachable again", "are reachable again", "down"),
+    "stopped": Recovery("has values again", "have values again", "without values"),
+    "unusual": Recovery("is back to normal", "are back to normal", "unusual"),
+    "revised": Recovery(
+        "is revised as little as usual again", "are revised as little as usual again", "revised unusually"
+    ),
+    "delivery": Recovery("is delivered again", "are delivered again", "not delivered"),
 }
+BEHIND = Recovery("is up to date again", "are up to date again", "behind")
+"""For a source that was reachable but not up to date."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Message:
-    """A title of one line, a text, and the same for programs."""
+    """A title of one line, a text, and the same as plain values for programs."""
 
     title: str
     text: str
     plain: dict[str, Any] = field(default_factory=dict)
     well: bool = False
-    """It tells only of what is over."""
+    """It reports recoveries only."""
 
 
 def message(due: Due, *, book: str, zone: str, now: datetime) -> Message:
-    """One message for everything that an address has yet to hear."""
+    """The message with everything that an address has yet to receive."""
     blocks = [*_begun(due.begun), *_ended(due.ended, zone)]
-    told = {
+    facts = {
         "id": _id(due),
         "book": book,
         "at": utc_text(now),
@@ -48,41 +67,43 @@ def message(due: Due, *, book: str, zone: str, now: datetime) -> Message:
         "recovered": [plain(one) for one in due.ended],
     }
     title = f"{book}: {_title(due)}"
-    return Message(title=title, text="\n\n".join(blocks), well=not due.begun, plain={"title": title, **told})
+    return Message(title=title, text="\n\n".join(blocks), well=not due.begun, plain={"title": title, **facts})
 
 
 def trial(*, book: str, now: datetime) -> Message:
-    """What `tallybook alerts --test` sends."""
+    """The message of `tallybook alerts --test`."""
     title, text = f"{book}: a test", "This is a test of [alerts] in tallybook.toml. Nothing is wrong."
-    told = {"title": title, "id": "test", "book": book, "at": utc_text(now), "problems": [], "recovered": []}
-    return Message(title=title, text=text, plain=told, well=True)
+    facts = {"title": title, "id": "test", "book": book, "at": utc_text(now), "problems": [], "recovered": []}
+    return Message(title=title, text=text, plain=facts, well=True)
 
 
 def _title(due: Due) -> str:
     if not due.begun:
-        return _counted(due.ended, "is over", "are over") if len(due.ended) > 1 else _over(due.ended)
+        return f"{len(due.ended)} recovered" if len(due.ended) > 1 else _recovered(due.ended[0].cause)
     if len(grouped(due.begun)) == 1 and len(due.begun) == 1:
         one = due.begun[0].cause
         return _short(f"{one.subject} {one.said}")
-    return _counted(due.begun, "problem", "problems") + (f", {len(due.ended)} over" if due.ended else "")
+    return f"{len(due.begun)} problem{'s' if len(due.begun) > 1 else ''}" + (
+        f", {len(due.ended)} recovered" if due.ended else ""
+    )
 
 
-def _over(ended: Sequence[Known]) -> str:
-    one = ended[0].cause
-    return _short(f"{one.subject} {OVER[one.kind]}")
+def _recovered(cause: Cause) -> str:
+    return _short(f"{cause.subject} {recovery_of(cause).one}")
 
 
-def _counted(several: Sequence[Known], one: str, many: str) -> str:
-    return f"{len(several)} {one if len(several) == 1 else many}"
+def recovery_of(cause: Cause) -> Recovery:
+    """How the end of a cause is reported."""
+    return BEHIND if cause.kind == "source" and cause.said.startswith(STALE) else RECOVERIES[cause.kind]
 
 
-def _short(text: str, most: int = 110) -> str:
+def _short(text: str, max_length: int = 110) -> str:
     line = " ".join(text.split())
-    return line if len(line) <= most else line[: most - 1] + "…"
+    return line if len(line) <= max_length else line[: max_length - 1] + "…"
 
 
 def grouped(several: Iterable[Known]) -> list[list[Known]]:
-    """What is said alike is said once."""
+    """The causes with the same text, together."""
     groups: dict[tuple[str, str], list[Known]] = {}
     for one in several:
         groups.setdefault((one.cause.kind, one.cause.said), []).append(one)
@@ -96,32 +117,37 @@ def _begun(begun: Sequence[Known]) -> list[str]:
 def _sentence(group: Sequence[Known]) -> str:
     cause = group[0].cause
     command = command_of([one.cause.subject for one in group], cause.next)
-    told = "\n".join(f"  {line}" for line in command.splitlines())
-    return f"{named([one.cause.subject for one in group])}: {cause.said}" + (f"\n{told}" if told else "")
+    indented = "\n".join(f"  {line}" for line in command.splitlines())
+    return f"{named([one.cause.subject for one in group])}: {cause.said}" + (f"\n{indented}" if indented else "")
 
 
 def named(subjects: Sequence[str]) -> str:
-    return shorten_list(subjects, MANY)
+    """The subjects, the first MAX_NAMED by name."""
+    return shorten_list(subjects, MAX_NAMED)
 
 
 def command_of(subjects: Sequence[str], template: str) -> str:
-    """The command for some subjects: for the first of many where it takes one, for all of them where it takes none."""
+    """The command for some subjects. Without a place for a subject it is for all of them; `tallybook run` takes
+    several; any other takes the first."""
     if "{subject}" not in template:
         return template
     if template.startswith("tallybook run"):
-        several = " ".join(subjects) if len(subjects) <= FEW else ""
+        several = " ".join(subjects) if len(subjects) <= MAX_IN_COMMAND else ""
         return template.replace("{subject}", several).strip()
     return template.replace("{subject}", subjects[0])
 
 
 def _ended(ended: Sequence[Known], zone: str) -> list[str]:
-    by_kind: dict[str, list[Known]] = {}
+    groups: dict[Recovery, list[Known]] = {}
     for one in ended:
-        by_kind.setdefault(one.cause.kind, []).append(one)
-    return [
-        f"{named([one.cause.subject for one in several])}: {OVER[kind]}; it was not since {_since(several, zone)}"
-        for kind, several in by_kind.items()
-    ]
+        groups.setdefault(recovery_of(one.cause), []).append(one)
+    return [_recovery(recovery, several, zone) for recovery, several in groups.items()]
+
+
+def _recovery(recovery: Recovery, several: Sequence[Known], zone: str) -> str:
+    was = "was" if len(several) == 1 else "were"
+    names = named([one.cause.subject for one in several])
+    return f"{names} {recovery.of(len(several))} ({was} {recovery.before} since {_since(several, zone)})"
 
 
 def _since(several: Sequence[Known], zone: str) -> str:
@@ -129,7 +155,7 @@ def _since(several: Sequence[Known], zone: str) -> str:
 
 
 def plain(one: Known) -> dict[str, Any]:
-    """A cause for programs."""
+    """A cause as plain values for programs."""
     cause = one.cause
     return {
         "id": cause.id,
@@ -143,7 +169,7 @@ def plain(one: Known) -> dict[str, Any]:
 
 
 def _id(due: Due) -> str:
-    """The same for the same news: who gets it twice can tell."""
-    told = [f"{one.cause.id} {utc_text(one.since)}" for one in due.begun]
-    told += [f"{one.cause.id} {utc_text(one.moment)} over" for one in due.ended]
-    return hashlib.blake2b("\n".join(told).encode(), digest_size=8).hexdigest()
+    """An id that is the same for the same news, so that a receiver recognizes a repeated message."""
+    parts = [f"{one.cause.id} {utc_text(one.since)}" for one in due.begun]
+    parts += [f"{one.cause.id} {utc_text(one.moment)} over" for one in due.ended]
+    return hashlib.blake2b("\n".join(parts).encode(), digest_size=8).hexdigest()

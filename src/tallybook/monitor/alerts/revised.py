@@ -1,4 +1,4 @@
-"""Whether a run changed more of what was collected before than runs usually do. Pure."""
+"""Whether a run changed earlier values more than runs usually do. Pure."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 
-EARLIER = 10
-"""So many runs must have been before."""
-TIMES = 3.0
-LEAST = 0.25
-"""Of a usual day's value: less is never told."""
+MIN_EARLIER_RUNS = 10
+REVISION_FACTOR = 3.0
+"""Allowed change, as a multiple of the largest change so far."""
+MIN_REVISED_SHARE = 0.25
+"""Of a usual day's value. Smaller changes are never reported."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Sizes:
-    """By how much each run changed the values of a metric altogether, as shares of what is usual for a day; the oldest
-    run first. `day` is one that the last run changed."""
+    """Total change of a metric's values by each run, as a share of a usual day's value; the oldest run first. `day`
+    is one that the last run changed."""
 
     shares: Sequence[float]
     day: date | None = None
@@ -31,6 +31,6 @@ class Sizes:
 
 
 def large(sizes: Sizes) -> bool:
-    """Whether the last run changed more than it may, by all before it."""
+    """Whether the last run changed more than the earlier ones allow."""
     earlier = sizes.shares[:-1]
-    return len(earlier) >= EARLIER and sizes.last > max(LEAST, TIMES * sizes.most)
+    return len(earlier) >= MIN_EARLIER_RUNS and sizes.last > max(MIN_REVISED_SHARE, REVISION_FACTOR * sizes.most)

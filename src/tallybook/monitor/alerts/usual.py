@@ -1,9 +1,9 @@
-"""Whether a day's value is what is usual, by the days before it. Pure; knows only finished, collected days.
+"""Whether a day's value is usual, compared with the days before it. Pure; uses only closed, collected days.
 
 A flow is compared with the same weekday of the last weeks, a level with the days right before it. The middle is a
-median and the spread a median of distances, so that a day which was itself unusual does not become the measure of
-others. Values that are never negative are compared by their roots, as counts spread: 0 of 10 is as far away as 25 of 10.
-"""
+median and the spread a median of distances, so that one unusual day does not change what is usual. Non-negative
+values are compared on a square-root scale, because the spread of counts grows with their size: 0 is as far from 10 as
+25 is."""
 
 from __future__ import annotations
 
@@ -16,36 +16,38 @@ from statistics import median
 
 from tallybook.core import ONE_DAY, months_before
 
-WATCHED = 3
-"""So many of the last days are judged: a weekend is seen on Monday, and what comes and goes is one cause."""
-RIGHT_BEFORE = 14
-"""A level is compared with so many days right before."""
-ENOUGH = 0.6
-"""Of the days a value is held against, so many must be there."""
-SPREAD = 1.4826
-"""A median of distances times this is the standard deviation of what is normally distributed."""
-FLOOR = {"flow": 0.05, "level": 0.02}
-"""Of what moves less than this share, the spread is taken for this share."""
-COUNTED = 0.5
-"""The spread of the root of a count of things that happen by themselves."""
+WATCHED_DAYS = 3
+"""The last days that are judged: a weekend is judged on Monday, and a value that comes and goes is one cause."""
+LEVEL_DAYS = 14
+"""The days right before, with which a level is compared."""
+MIN_HISTORY_SHARE = 0.6
+"""The share of the compared days that must have values."""
+MEDIAN_TO_DEVIATION = 1.4826
+"""A median distance times this is the standard deviation of a normal distribution."""
+MIN_SPREAD_SHARE = {"flow": 0.05, "level": 0.02}
+"""The smallest spread, as a share of the usual value."""
+MIN_COUNT_SPREAD = 0.5
+"""The smallest spread of the square root of a count: that of independent events."""
 OUTLIER_FACTOR = 1.5
 """Allowed distance, as a multiple of the second-largest past distance to the same side."""
 PERIODS_BELOW = 3
-"""Past distances below the middle are taken from so many times `history` days. Two holidays in them allow a third."""
+"""Multiple of `history` from which distances below the middle are taken. Two holidays in it allow a third."""
 PERIODS_ABOVE = 4
-"""The same above the middle. It is longer, because days that are busy now and then do no harm."""
-UNLIKELY = 1e-3
-"""Days without anything are reported as stopped when their chance is at most this."""
-BORROWED = 4
-"""A weekday's own share of empty days counts beside that of all days as if there were so many more of it."""
-ALIKE = 0.5
-"""So much of a distance counts as the same again."""
+"""The same above the middle. It is longer, because an occasional busy day does no harm."""
+MAX_STOPPED_CHANCE = 1e-3
+"""Days without values are reported as stopped when their probability is at most this."""
+PRIOR_WEEKDAYS = 4
+"""Weight of the share of empty days over all weekdays, in days of one weekday."""
+MIN_REPEAT_SHARE = 0.5
+"""The part of a distance that must occur again to count as a repetition."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class DailySeries:
-    """The values of a metric by day, of days that are over and wholly collected; None where there was nothing to
-    measure. `counted`: they count things. `adds`: 0 is nothing; of an average or a rate it is a value."""
+    """The values of a metric by day, for closed and completely collected days; None for a day without rows to measure.
+
+    `counted`: the values count things. `adds`: 0 means that nothing happened; for an average or a rate it is a
+    value."""
 
     metric: str
     level: bool = False
@@ -67,7 +69,7 @@ class DailySeries:
 
     @cached_property
     def moved(self) -> dict[date, float]:
-        """The values as they are compared."""
+        """The values on the scale on which they are compared."""
         return {day: self.shifted(value) for day, value in self.values.items() if value is not None}
 
     def shifted(self, value: float) -> float:
@@ -79,7 +81,7 @@ class DailySeries:
 
 @dataclass(frozen=True, kw_only=True)
 class Verdict:
-    """What is not usual: a value outside of low..high, or nothing at all since `day`, for so many `days`."""
+    """An unusual value outside of low..high; or `stopped`: no values for `days` days, the last one on `day`."""
 
     stopped: bool = False
     day: date
@@ -92,13 +94,13 @@ class Verdict:
 def judge(
     series: DailySeries, *, width: float, history: int, stopping: bool = True, unusual: bool = True
 ) -> Verdict | None:
-    """What is not usual of the last days. Raises Unknown while there is too little to compare with."""
+    """The first unusual one of the last days, or None. Raises Unknown while there is too little to compare with."""
     if series.last is None:
         raise Unknown
     verdict = stopped(series, history) if stopping else None
     if verdict is not None or not unusual:
         return verdict
-    judged = [day for day in (series.last - n * ONE_DAY for n in range(WATCHED)) if day in series.moved]
+    judged = [day for day in (series.last - n * ONE_DAY for n in range(WATCHED_DAYS)) if day in series.moved]
     verdicts = [_judged(series, day, width, history) for day in judged]
     if not any(known for known, _ in verdicts):
         raise Unknown
@@ -107,8 +109,8 @@ def judge(
 
 @dataclass(frozen=True)
 class _Usual:
-    """The middle of what is usual and its spread; how far `below` and `above` it a day may be at least. All as values are
-    compared, see `DailySeries.shifted`."""
+    """The usual value `middle`, its spread, and the distances `below` and `above` that are always allowed. All on the
+    scale of `DailySeries.shifted`."""
 
     middle: float
     spread: float
@@ -126,7 +128,7 @@ class Unknown(Exception):
 
 
 def _judged(series: DailySeries, day: date, width: float, history: int) -> tuple[bool, Verdict | None]:
-    """(whether it can be judged, what is wrong)."""
+    """(whether the day can be judged, the verdict if it is unusual)."""
     usual = (_usual_level if series.level else _usual_flow)(series, day, history)
     if usual is None:
         return False, None
@@ -141,19 +143,19 @@ def _judged(series: DailySeries, day: date, width: float, history: int) -> tuple
 
 
 def _usual_flow(series: DailySeries, day: date, history: int) -> _Usual | None:
-    """By the same weekday before; the spread also of all days about their weekday's middle.
+    """The usual value by earlier days of the same weekday, or None without enough of them.
 
-    Nothing is assumed of how values spread: where days far away are a habit, as of a job that runs on some days, such a
-    day is usual."""
+    No distribution is assumed. Where distant days are frequent, as for a job that runs on some days only, they are
+    usual."""
     before = _before(series, day, history)
     weekdays = _weekdays(series, before)
     same = weekdays.get(day.weekday(), [])
-    if len(same) < ENOUGH * (history // 7) or len(before) < ENOUGH * history:
+    if len(same) < MIN_HISTORY_SHARE * (history // 7) or len(before) < MIN_HISTORY_SHARE * history:
         return None
     middle = median(same)
     own = _spread([value - middle for value in same])
     distances = _distances(series, before)
-    # Of one weekday there are few values: their spread may be small by chance, and then that of all days counts.
+    # One weekday has few values. Their spread may be small by chance; then the spread of all days counts.
     spread = max(own, min(2 * own, _spread(distances)), _floor(series, middle))
     periods = [
         distances,
@@ -165,14 +167,14 @@ def _usual_flow(series: DailySeries, day: date, history: int) -> _Usual | None:
 
 
 def _distances(series: DailySeries, days: Sequence[date]) -> list[float]:
-    """How far each day was from the middle of its weekday."""
+    """The distance of each day from the middle of its weekday."""
     middles = {weekday: median(values) for weekday, values in _weekdays(series, days).items()}
     return [series.moved[day] - middles[day.weekday()] for day in days]
 
 
 def _reach(distances: Sequence[float]) -> float:
-    """How far from the middle a day may be, because days have been before. The farthest one does not count: one odd day
-    must not hide the next."""
+    """The distance that past distances allow. The largest one does not count, so that one odd day does not hide the
+    next."""
     return OUTLIER_FACTOR * max(sorted(distances)[-2], 0.0)
 
 
@@ -184,11 +186,11 @@ def _weekdays(series: DailySeries, days: Sequence[date]) -> dict[int, list[float
 
 
 def _usual_level(series: DailySeries, day: date, history: int) -> _Usual | None:
-    """By how far each day was from the days right before it."""
+    """The usual value by the days right before, and by how much such days moved before; None without enough of them."""
     before = _before(series, day, history)
     steps = [step for other in before if (step := _step(series, other)) is not None]
     base = _base(series, day)
-    if base is None or len(steps) < ENOUGH * (history - RIGHT_BEFORE):
+    if base is None or len(steps) < MIN_HISTORY_SHARE * (history - LEVEL_DAYS):
         return None
     trend = median(steps)
     return _Usual(base + trend, max(_spread([step - trend for step in steps]), _floor(series, base)))
@@ -199,8 +201,8 @@ def _before(series: DailySeries, day: date, history: int) -> list[date]:
 
 
 def _base(series: DailySeries, day: date) -> float | None:
-    near = [series.moved[other] for other in _before(series, day, RIGHT_BEFORE)]
-    return median(near) if len(near) >= ENOUGH * RIGHT_BEFORE else None
+    near = [series.moved[other] for other in _before(series, day, LEVEL_DAYS)]
+    return median(near) if len(near) >= MIN_HISTORY_SHARE * LEVEL_DAYS else None
 
 
 def _step(series: DailySeries, day: date) -> float | None:
@@ -209,52 +211,52 @@ def _step(series: DailySeries, day: date) -> float | None:
 
 
 def _spread(distances: Sequence[float]) -> float:
-    return SPREAD * median(abs(distance) for distance in distances)
+    return MEDIAN_TO_DEVIATION * median(abs(distance) for distance in distances)
 
 
 def _floor(series: DailySeries, middle: float) -> float:
-    """A spread below which nothing counts as wide, where values are compared."""
-    share = FLOOR["level" if series.level else "flow"]
+    """The smallest spread around a middle."""
+    share = MIN_SPREAD_SHARE["level" if series.level else "flow"]
     plain = series.back(middle)
     relative = abs(series.shifted(abs(plain) * (1 + share)) - series.shifted(abs(plain)))
-    return max(relative, COUNTED if series.counted and series.roots and not series.level else 0.0)
+    return max(relative, MIN_COUNT_SPREAD if series.counted and series.roots and not series.level else 0.0)
 
 
 def _as_every_month(series: DailySeries, day: date, middle: float, history: int) -> bool:
-    """Whether it was as far to the same side on the same day of the month before, and of the one before that, as where
-    invoices are written on the first; a day more or less for the weekend."""
+    """Whether the same day of the two months before, give or take a day, was at least half as far to the same side:
+    invoices are written on the first."""
     way = series.moved[day] - middle
     middles = {weekday: median(values) for weekday, values in _weekdays(series, _before(series, day, history)).items()}
 
-    def alike(then: date) -> bool:
+    def repeated(then: date) -> bool:
         near = [then + n * ONE_DAY for n in (-1, 0, 1) if then + n * ONE_DAY in series.moved]
         seen = [series.moved[other] - middles.get(other.weekday(), middle) for other in near]
-        return any(abs(far) >= ALIKE * abs(way) and far * way > 0 for far in seen)
+        return any(abs(far) >= MIN_REPEAT_SHARE * abs(way) and far * way > 0 for far in seen)
 
-    return alike(months_before(day, 1)) and alike(months_before(day, 2))
+    return repeated(months_before(day, 1)) and repeated(months_before(day, 2))
 
 
 def stopped(series: DailySeries, history: int) -> Verdict | None:
-    """Whether there was nothing for more days than ever before, although there was something on nearly every such
-    weekday."""
+    """The verdict if there were no values for more days than ever before, and nearly all such weekdays had values
+    before."""
     days = sorted(series.values)
     last = next((day for day in reversed(days) if not series.empty(day)), None)
     if last is None:
         return None
     empty = [day for day in days if day > last]
     before = [day for day in days if last - history * ONE_DAY < day <= last]
-    if not empty or len(before) < ENOUGH * history or len(empty) <= longest(before, series.empty):
+    if not empty or len(before) < MIN_HISTORY_SHARE * history or len(empty) <= longest(before, series.empty):
         return None
     every = (sum(map(series.empty, before)) + 0.5) / (len(before) + 1)
     likely = 1.0
     for day in empty:
         same = [series.empty(other) for other in before if other.weekday() == day.weekday()]
-        likely *= (sum(same) + BORROWED * every) / (len(same) + BORROWED)
-    return Verdict(stopped=True, day=last, days=len(empty)) if likely <= UNLIKELY else None
+        likely *= (sum(same) + PRIOR_WEEKDAYS * every) / (len(same) + PRIOR_WEEKDAYS)
+    return Verdict(stopped=True, day=last, days=len(empty)) if likely <= MAX_STOPPED_CHANCE else None
 
 
 def longest(days: Sequence[date], holds: Callable[[date], bool]) -> int:
-    """The longest run of days for which it holds."""
+    """The length of the longest run of days for which `holds` is true."""
     most = run = 0
     for day in days:
         run = run + 1 if holds(day) else 0

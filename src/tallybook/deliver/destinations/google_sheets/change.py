@@ -23,15 +23,15 @@ Before = Mapping[tuple[Key, str], Cell]
 
 @dataclass(frozen=True, kw_only=True)
 class Window:
-    """What is asked for of a record begins with the period `since`; the grid may hold older ones. `then`: what the book said
-    of these at the last delivery; None where nobody knows."""
+    """What is asked for of a record begins with the period `since`; the grid may hold older ones. `then`: what the
+    book said of these at the last delivery; None where nobody knows."""
 
     since: date
     then: Before | None = None
 
     def leaves(self, field: Field, line: Line, where: tuple[Key, str], new: Cell) -> bool:
-        """Whether a cell of an older period stays as it is. Where the last delivery is not known, what the book does not
-        hold (any more) takes nothing away."""
+        """Whether a cell of an older period stays as it is. Where the last delivery is not known, what the book does
+        not hold (any more) takes nothing away."""
         day = field.day or line.values[0]
         if not isinstance(day, date) or day >= self.since:
             return False
@@ -132,7 +132,8 @@ def plan(
     window: Window | None = None,
 ) -> TabChange:
     """The least that must be done. `before` is what was delivered last; without it nobody can tell a correction of
-    ours from a cell that somebody wrote into. Of periods before the `window` only what is missing or changed is written.
+    ours from a cell that somebody wrote into. Of periods before the `window` only what is missing or changed is
+    written.
 
     Raises DestinationRefused where a key column is gone, or our cells are merged."""
     fields = tuple(field for field in grid.fields if field.id not in tab.places)

@@ -172,8 +172,8 @@ def _one_document(
     trim: date | None,
     dry_run: bool,
 ) -> tuple[SheetOutcome, Grid | None]:
-    """(what became of it, the lines that belong to the document in which it goes on). `trim`: the first period of the window, for the
-    first document with rows of ours."""
+    """(what became of it, the lines that belong to the document in which it goes on). `trim`: the first period of the
+    window, for the first document with rows of ours."""
     first: SheetOutcome | None = None
     full_now = False
     for _ in range(TURNS):

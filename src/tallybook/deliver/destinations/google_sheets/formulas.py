@@ -12,8 +12,8 @@ _REFERENCE = re.compile(r"\"[^\"]*\"|(?<![\w$])(\$?[A-Z]{1,3})(\$?)([1-9]\d*)(?!
 
 
 def row_formulas(tab: Tab, last: int, ours: Collection[int]) -> list[int]:
-    """The columns, other than ours, whose formula in row `last` is one of a column: that of the row above moved down, or
-    one that refers to its own row."""
+    """The columns, other than ours, whose formula in row `last` is one of a column: that of the row above moved down,
+    or one that refers to its own row."""
     width = len(tab.cells[last]) if last < len(tab.cells) else 0
     return [column for column in range(width) if column not in ours and _goes_on(tab, last, column)]
 

@@ -25,8 +25,8 @@ UNKNOWN_ROWS = 500
 
 
 def look(api: Api, document: str, sheet: Json, grid: Grid, *, locale: str = "") -> Tab:
-    """The tab of an overview, in a document of that locale. Of a large one: all its keys, its headings, the rows of the grid, and the places where new
-    rows and columns would stand."""
+    """The tab of an overview, in a document of that locale. Of a large one: all its keys, its headings, the rows of
+    the grid, and the places where new rows and columns would stand."""
     properties = sheet["properties"]
     tab_id, size = int(properties["sheetId"]), properties.get("gridProperties", {})
     if int(size.get("rowCount", 0)) * int(size.get("columnCount", 0)) > WHOLE:

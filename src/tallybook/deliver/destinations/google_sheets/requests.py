@@ -30,8 +30,9 @@ Pattern = Callable[[Column | None, Sequence[Value]], str]
 def requests_of(
     change: TabChange, owner: str, *, title: str, made: bool, adopted: bool = False, pattern: Pattern, notes: str = ""
 ) -> list[Json]:
-    """In the order in which they are applied. `title`: how the tab is declared to be called; `made`: it does not exist
-    yet; `adopted`: it is somebody's empty one; `notes`: what a corrected cell is to say of its old value ("until 2026-03-01"), if anything."""
+    """In the order in which they are applied. `title`: how the tab is declared to be called; `made`: it does not
+    exist yet; `adopted`: it is somebody's empty one; `notes`: what a corrected cell is to say of its old value
+    ("until 2026-03-01"), if anything."""
     tab, grid = change.tab, change.grid
     found = [*_tab(tab, f"{owner}#{title}", title, made=made, adopted=adopted)]
     places = {field.id: tab.places[field.id] for field in grid.fields if field.id in tab.places}

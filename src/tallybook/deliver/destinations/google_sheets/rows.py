@@ -1,4 +1,5 @@
-"""Which rows of a tab are ours: those of the grid, those that it does not ask for, and those that people changed. Pure."""
+"""Which rows of a tab are ours: those of the grid, those that it does not ask for, and those that people changed.
+Pure."""
 
 from __future__ import annotations
 

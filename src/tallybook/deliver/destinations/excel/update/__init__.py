@@ -1,1 +1,2 @@
-"""People's workbooks brought up to date in place: our cells are written again, everything else in the file stays byte for byte."""
+"""People's workbooks brought up to date in place: our cells are written again, everything else in the file stays byte
+for byte."""

@@ -72,7 +72,8 @@ class CellWriter(LinePlaces):
     # looks that people gave our cells
 
     def _look(self, row: int, f: Field, look: CellStyle, column: Column | None = None) -> int:
-        """The look of a cell: of the one that it was, where people changed it; in a new row that of its whole column."""
+        """The look of a cell: of the one that it was, where people changed it; in a new row that of its whole
+        column."""
         at = self._old_column(f)
         source = row if row == self.heads else self.came_from.get(row)
         patterns = self._written_patterns(f, column)
@@ -100,8 +101,8 @@ class CellWriter(LinePlaces):
         return {self.sheet.value(self.old.head, column): column for column in self.old.periods}
 
     def _written_patterns(self, f: Field, column: Column | None) -> frozenset[str]:
-        """The number formats that the last delivery may have written into a column: what its name keeps, or what its values
-        ask for."""
+        """The number formats that the last delivery may have written into a column: what its name keeps, or what its
+        values ask for."""
         if column is None:
             return frozenset(DATES.values()) | {"yyyy-mm-dd"}
         key = (f.id if f.day is None else "", column.name)
