@@ -13,7 +13,7 @@ PARTS = {
     "scale": "a year of days, many metrics; commands, schedulers, documents",
     "mutants": "faults put into the code on purpose, which tests must find",
 }
-EMPTY = ("events",)
+EMPTY: tuple[str, ...] = ()
 """Parts that have no test yet."""
 
 FILES = {
@@ -50,6 +50,7 @@ FILES = {
     "test_docs.py": "scale",
     "test_edge_cases.py": "right",
     "test_edges_of_days.py": "right",
+    "test_event_log.py": "events",
     "test_faults.py": "kills",
     "test_filters.py": "right",
     "test_float_levels.py": "right",
@@ -83,6 +84,7 @@ FILES = {
     "test_other_forms.py": "right",
     "test_package.py": "deliver",
     "test_policies.py": "right",
+    "test_own_protocol.py": "events",
     "test_pooler.py": "right",
     "test_raw_values.py": "right",
     "test_read_only.py": "right",

@@ -12,6 +12,7 @@ from tallybook.core.adapters.destinations import (
 from tallybook.core.adapters.engines import (
     EngineKind as EngineKind,
 )
+from tallybook.core.adapters.protocols import PROTOCOLS as PROTOCOLS, ProtocolKind as ProtocolKind
 from tallybook.core.adapters.registry import (
     AdapterError as AdapterError,
     Option as Option,
@@ -135,6 +136,34 @@ from tallybook.core.errors import (
     bug_report as bug_report,
     describe_error as describe_error,
     describe_os_error as describe_os_error,
+)
+from tallybook.core.events import (
+    EVENT_COLUMNS as EVENT_COLUMNS,
+    EVENT_TYPES as EVENT_TYPES,
+    FLAG_VALUE as FLAG_VALUE,
+    FUTURE as FUTURE,
+    INSTANT_VALUE as INSTANT_VALUE,
+    INTEGER_VALUE as INTEGER_VALUE,
+    MAX_BODY_BYTES as MAX_BODY_BYTES,
+    MAX_DEPTH as MAX_DEPTH,
+    MAX_EVENT_BYTES as MAX_EVENT_BYTES,
+    MAX_EVENTS as MAX_EVENTS,
+    MAX_ID as MAX_ID,
+    MAX_INTEGER as MAX_INTEGER,
+    MAX_KEY as MAX_KEY,
+    MAX_NAME as MAX_NAME,
+    MAX_PROPERTIES as MAX_PROPERTIES,
+    MAX_RATIO as MAX_RATIO,
+    MAX_TEXT as MAX_TEXT,
+    MAX_UNPACKED_BYTES as MAX_UNPACKED_BYTES,
+    MIN_UNPACKED_BYTES as MIN_UNPACKED_BYTES,
+    NUMBER_VALUE as NUMBER_VALUE,
+    TEXT_VALUE as TEXT_VALUE,
+    DecodedEvents as DecodedEvents,
+    Event as Event,
+    EventRequest as EventRequest,
+    Rejection as Rejection,
+    RequestError as RequestError,
 )
 from tallybook.core.expression import (
     EXACTLY as EXACTLY,

@@ -14,12 +14,26 @@ from tallybook.storage.engines.duckdb import (
     widened as widened,
     without_bar as without_bar,
 )
+from tallybook.storage.event_ledger import (
+    REJECTED as REJECTED,
+    ApiKey as ApiKey,
+    ConsumedLog as ConsumedLog,
+    EventCommit as EventCommit,
+    EventFile as EventFile,
+    EventLedger as EventLedger,
+    EventsSnapshot as EventsSnapshot,
+    IdRun as IdRun,
+    Property as Property,
+)
 from tallybook.storage.files import (
     OWNER as OWNER,
     BadFile as BadFile,
+    engine_path as engine_path,
     folder_mode as folder_mode,
+    hash_of as hash_of,
     make_folder as make_folder,
     scratch_folder as scratch_folder,
+    sync as sync,
 )
 from tallybook.storage.folder import (
     FOLDABLE_FILES as FOLDABLE_FILES,
@@ -30,6 +44,7 @@ from tallybook.storage.folder import (
 from tallybook.storage.ledger import (
     Cleaned as Cleaned,
     Commit as Commit,
+    Conflict as Conflict,
     Covered as Covered,
     CoveredDay as CoveredDay,
     Definition as Definition,

@@ -95,8 +95,11 @@ def _counted(version: int, files: Sequence[PointsFile], missing: Sequence[Points
 
 
 def _at_rest(rows: Tables) -> Tables:
-    """As they are when nobody is at work: leases are held by nobody, their numbers go on."""
-    return {**rows, "leases": [(job, None, fence, EPOCH, EPOCH) for job, _, fence, _, _ in rows["leases"]]}
+    """As they are when nobody is at work: leases are held by nobody, their numbers go on. Hosts that take events write
+    every few seconds that they are alive; a copy leaves that out."""
+    leases = [(job, None, fence, EPOCH, EPOCH) for job, _, fence, _, _ in rows["leases"]]
+    keys = [(*row[:-1], None) for row in rows["keys"]]
+    return {**rows, "leases": leases, "event_hosts": [], "keys": keys}
 
 
 def _with_hashes(rows: Tables, files: Sequence[PointsFile]) -> Tables:
@@ -117,8 +120,8 @@ def _with_hashes(rows: Tables, files: Sequence[PointsFile]) -> Tables:
 def _there(source: Store, rows: Tables) -> tuple[list[PointsFile], list[PointsFile]]:
     """(the files of every version, with their hashes; those of older versions that cannot be read)."""
     named = [dict(zip(COLUMNS["files"], row, strict=True)) for row in rows["files"]]
-    files = [_file(one) for one in named]
-    current = {one["path"] for one in named if one["removed"] is None}
+    files = [_file(one) for one in named] + _event_files(rows)
+    current = {one["path"] for one in named if one["removed"] is None} | {file.path for file in _event_files(rows)}
     problems = source.problems(files)
     for path, bad in problems.items():
         if path in current:
@@ -142,6 +145,25 @@ def _file(named: Mapping[str, Any]) -> PointsFile:
         format=named["format"],
         sha256=named["sha256"] or "",
     )
+
+
+def _event_files(rows: Tables) -> list[PointsFile]:
+    """The current files of events, which are copied as points files are."""
+    named = [dict(zip(COLUMNS["event_files"], row, strict=True)) for row in rows["event_files"]]
+    return [
+        PointsFile(
+            path=one["path"],
+            kind="events",
+            metric="",
+            first=date.fromisoformat(one["first"][:10]),
+            last=date.fromisoformat(one["last"][:10]),
+            rows=one["rows"],
+            bytes=one["bytes"],
+            sha256=one["sha256"],
+        )
+        for one in named
+        if one["removed"] is None
+    ]
 
 
 def _into_folder(source: Store, files: Sequence[PointsFile], folder: Path, access: str) -> None:

@@ -54,6 +54,7 @@ DROP TABLE coverage_3
 STEPS: Mapping[int, str] = {
     3: tables.made("alerts", tables.POSTGRESQL),
     4: ";\n".join([_STRETCHES, *(tables.made(one, tables.POSTGRESQL) for one in ("identities", "horizons"))]),
+    5: ";\n".join(tables.event_tables(tables.POSTGRESQL)),
 }
 """{number: the statements that make a ledger of the number before one of this number}."""
 

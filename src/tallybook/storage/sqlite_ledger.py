@@ -110,6 +110,9 @@ class SqliteLedger(SqlLedger):
                 _from_3_to_4(db)
                 db.execute(_table("identities"))
                 db.execute(_table("horizons"))
+            if number in (1, 2, 3, 4):
+                for statement in tables.event_tables(tables.SQLITE):
+                    db.execute(statement)
             if number < tables.NUMBER:
                 db.execute(f"PRAGMA user_version = {tables.NUMBER}")
 

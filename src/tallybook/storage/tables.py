@@ -6,8 +6,9 @@ from collections.abc import Mapping
 
 from tallybook.core import BookError
 
-NUMBER = 4
-"""2: a file's `sha256`, and `followed`. 3: `alerts`. 4: stretches of days in `coverage`, `identities`, and `horizons`."""
+NUMBER = 5
+"""2: a file's `sha256`, and `followed`. 3: `alerts`. 4: stretches of days in `coverage`, `identities`, and `horizons`.
+5: usage events and keys (`EVENT_TABLES`)."""
 EPOCH = "0001-01-01T00:00:00.000000Z"
 TABLES = """
 CREATE TABLE versions (
@@ -51,6 +52,34 @@ CREATE TABLE identities (
     name {text} NOT NULL, run {number} NOT NULL, value {text} NOT NULL, at {instant} NOT NULL,
     PRIMARY KEY (name, run)){rowless};
 CREATE TABLE alerts (cause {text} PRIMARY KEY, metric {text}, state {text} NOT NULL);
+CREATE TABLE event_commits (number {number} PRIMARY KEY, at {instant} NOT NULL);
+CREATE TABLE event_files (
+    id {id}, event {text} NOT NULL, path {text} NOT NULL UNIQUE, first {instant} NOT NULL, last {instant} NOT NULL,
+    received_first {instant} NOT NULL, received_last {instant} NOT NULL, rows {number} NOT NULL,
+    bytes {number} NOT NULL, sha256 {text} NOT NULL, added {number} NOT NULL REFERENCES event_commits,
+    removed {number} REFERENCES event_commits);
+CREATE INDEX event_files_current ON event_files (removed, event);
+CREATE TABLE event_logs (
+    host {text} NOT NULL, file {text} NOT NULL, consumed {number} NOT NULL, closed {number} NOT NULL,
+    PRIMARY KEY (host, file)){rowless};
+CREATE TABLE event_days (
+    event {text} NOT NULL, day {day} NOT NULL, number {number} NOT NULL, PRIMARY KEY (event, day, number)){rowless};
+CREATE TABLE event_schema (
+    event {text} NOT NULL, property {text} NOT NULL, type {text} NOT NULL, since {number} NOT NULL,
+    spelled {text} NOT NULL, conflicts {number} NOT NULL, PRIMARY KEY (event, property)){rowless};
+CREATE TABLE event_closed (
+    event {text} NOT NULL, day {day} NOT NULL, key {text} NOT NULL, at {instant} NOT NULL,
+    PRIMARY KEY (event, day, key)){rowless};
+CREATE TABLE event_hosts (host {text} PRIMARY KEY, sealed {instant}, seen {instant}, lost {instant});
+CREATE TABLE event_runs (run {number} PRIMARY KEY, number {number} NOT NULL);
+CREATE TABLE served (
+    host {text} NOT NULL, first {instant} NOT NULL, last {instant} NOT NULL, PRIMARY KEY (host, first)){rowless};
+CREATE TABLE keys (
+    name {text} PRIMARY KEY, hash {text} NOT NULL UNIQUE, scopes {text} NOT NULL, events {text} NOT NULL,
+    accounts {text} NOT NULL, limits {text} NOT NULL, created {instant} NOT NULL, expires {instant},
+    revoked {instant}, seen {instant});
+CREATE TABLE id_runs (
+    path {text} PRIMARY KEY, first {instant} NOT NULL, last {instant} NOT NULL, rows {number} NOT NULL);
 INSERT INTO versions VALUES (0, '0001-01-01T00:00:00.000000Z', NULL, 'empty', 0)
 """
 COLUMNS: Mapping[str, tuple[str, ...]] = {
@@ -90,10 +119,36 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
     "deliveries": ("delivery", "version", "delivered", "state"),
     "alerts": ("cause", "metric", "state"),
     "identities": ("name", "run", "value", "at"),
+    "event_commits": ("number", "at"),
+    "event_files": (
+        "id",
+        "event",
+        "path",
+        "first",
+        "last",
+        "received_first",
+        "received_last",
+        "rows",
+        "bytes",
+        "sha256",
+        "added",
+        "removed",
+    ),
+    "event_logs": ("host", "file", "consumed", "closed"),
+    "event_days": ("event", "day", "number"),
+    "event_schema": ("event", "property", "type", "since", "spelled", "conflicts"),
+    "event_closed": ("event", "day", "key", "at"),
+    "event_hosts": ("host", "sealed", "seen", "lost"),
+    "event_runs": ("run", "number"),
+    "served": ("host", "first", "last"),
+    "keys": ("name", "hash", "scopes", "events", "accounts", "limits", "created", "expires", "revoked", "seen"),
+    "id_runs": ("path", "first", "last", "rows"),
 }
+EVENT_TABLES = tuple(list(COLUMNS)[list(COLUMNS).index("event_commits") :])
+"""What number 5 added, each table after those that it refers to."""
 """What a copy of a book takes along, each table after those that it refers to. Sorted by its columns in this order, a
 table has one order of rows: its key comes first."""
-NUMBERED = {"files": "id", "runs": "run", "revisions": "id"}
+NUMBERED = {"files": "id", "runs": "run", "revisions": "id", "event_files": "id"}
 """Columns that the database itself counts."""
 SQLITE = {
     "number": "INTEGER",
@@ -137,6 +192,13 @@ def made(table: str, types: Mapping[str, str]) -> str:
     """The statement that makes one of today's tables."""
     (found,) = [one for one in statements(TABLES, types) if f"TABLE {table} " in one]
     return found
+
+
+def event_tables(types: Mapping[str, str]) -> list[str]:
+    """The statements that make the tables of number 5, with their index."""
+    every = statements(TABLES, types)
+    first = next(i for i, one in enumerate(every) if "TABLE event_commits " in one)
+    return every[first:-1]
 
 
 def statements(text: str, types: Mapping[str, str]) -> list[str]:

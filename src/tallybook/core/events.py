@@ -1,0 +1,113 @@
+"""Usage events: what one is, the limits of a request, and the codes of refusals. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from typing import Any
+
+MAX_BODY_BYTES = 5_000_000
+"""Of a request as it is sent."""
+MAX_UNPACKED_BYTES = 20_000_000
+MAX_RATIO = 100
+"""Unpacked bytes for each byte sent."""
+MIN_UNPACKED_BYTES = 1_000_000
+"""A body may always unpack to this many bytes, however small it is as sent."""
+MAX_EVENTS = 10_000
+MAX_EVENT_BYTES = 1_000_000
+MAX_PROPERTIES = 500
+MAX_DEPTH = 5
+MAX_NAME = 2_000
+"""Characters of the name of an event."""
+MAX_KEY = 1_024
+MAX_TEXT = 10_000
+MAX_ID = 512
+FUTURE = timedelta(hours=24)
+"""An event may be this far ahead of its receipt."""
+MAX_INTEGER = 2**63 - 1
+
+INTEGER_VALUE, NUMBER_VALUE, TEXT_VALUE, FLAG_VALUE, INSTANT_VALUE = "integer", "number", "text", "flag", "time"
+EVENT_TYPES = {
+    INTEGER_VALUE: "BIGINT",
+    NUMBER_VALUE: "DOUBLE",
+    TEXT_VALUE: "VARCHAR",
+    FLAG_VALUE: "BOOLEAN",
+    INSTANT_VALUE: "TIMESTAMPTZ",
+}
+"""Types of properties, and the engine's names for them."""
+EVENT_COLUMNS = ("time", "day", "received", "user", "account", "id", "key", "rest")
+"""Columns that every event has. A property of such a name is `properties.NAME`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Event:
+    """One event as a protocol decoded it. `day` is set for daily values, which have no time of their own."""
+
+    name: str
+    time: datetime | None = None
+    """None: when it was received."""
+    day: date | None = None
+    user: str | None = None
+    account: str | None = None
+    id: str | None = None
+    properties: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rejection:
+    """Why one event of a request is not stored. `index` is its place in the request."""
+
+    index: int
+    code: str
+    reason: str
+    field: str = ""
+    id: str | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        found = {"index": self.index, "id": self.id, "code": self.code, "field": self.field, "reason": self.reason}
+        return {name: value for name, value in found.items() if value not in (None, "")}
+
+
+@dataclass(frozen=True, kw_only=True)
+class RequestError:
+    """Why a whole request is refused."""
+
+    status: int
+    code: str
+    message: str
+    seen: str = ""
+    expected: str = ""
+
+    def as_json(self) -> dict[str, Any]:
+        """The body of the answer: a problem of RFC 9457, with `message` for clients that look for that."""
+        found = {
+            "type": f"urn:tallybook:error:{self.code}",
+            "title": self.message,
+            "status": self.status,
+            "code": self.code,
+            "message": self.message,
+            "detail": self.message,
+            "seen": self.seen,
+            "expected": self.expected,
+        }
+        return {name: value for name, value in found.items() if value != ""}
+
+
+@dataclass(frozen=True, kw_only=True)
+class EventRequest:
+    """What a protocol decodes: the unpacked body of a request, where it was sent, and when it was received."""
+
+    body: bytes
+    path: str
+    received: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class DecodedEvents:
+    """What a protocol found in a request: (index, event) of the good ones, and the rest."""
+
+    events: Sequence[tuple[int, Event]] = ()
+    rejected: Sequence[Rejection] = ()
+    error: RequestError | None = None
+    """The request cannot be read at all; then there is nothing else."""

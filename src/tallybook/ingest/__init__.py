@@ -1,0 +1,17 @@
+"""From bytes over HTTP to typed events: wire protocols, the log, keys, and the compaction of the log into Parquet."""
+
+from __future__ import annotations
+
+from tallybook._door import opened
+
+__getattr__, __dir__ = opened(
+    __name__,
+    {
+        "compaction": ("Compactor", "decode_row"),
+        "group_commit": ("GroupCommit",),
+        "keys": ("KeyRing", "KeysUnknown", "SCOPES", "create_key", "key_text", "revoke_key", "rotate_key"),
+        "log": ("EventLog", "LogFailed", "LogFolder", "LogFull", "LogRow"),
+        "log_sqlite": ("SqliteLogs",),
+        "unpack": ("unpack",),
+    },
+)

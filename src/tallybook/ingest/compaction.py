@@ -1,0 +1,260 @@
+"""Compaction: the log becomes typed Parquet, and one transaction of the ledger names the files and how far each log is
+consumed. After a crash at any point, what is not named does not exist, and the same rows are compacted again."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, time, timedelta
+from pathlib import Path
+from typing import Any
+
+from tallybook.core import (
+    PROTOCOLS,
+    DecodedEvents,
+    EventRequest,
+    Rejection,
+    RequestError,
+    calendar,
+)
+from tallybook.ingest.columns import PropertyTypes, StoredEvent, table_of
+from tallybook.ingest.files import EVENTS_FOLDER, stamp, write_table
+from tallybook.ingest.id_runs import id_hash, merged_runs, seen_before, write_run
+from tallybook.ingest.log import LogFolder, LogRow
+from tallybook.ingest.unpack import unpack
+from tallybook.storage import (
+    REJECTED,
+    Conflict,
+    ConsumedLog,
+    EventCommit,
+    EventFile,
+    EventLedger,
+    EventsSnapshot,
+    hash_of,
+)
+
+MAX_STEP_BYTES = 16 * 1024 * 1024
+"""Bodies of one log that are compacted together."""
+SEAL_INTERVAL = timedelta(seconds=5)
+"""How often the ledger is told that a host is alive and has nothing left to compact."""
+MARGIN = timedelta(seconds=2)
+"""A request may have been received this long before its row can be read."""
+
+
+@dataclass
+class _Batch:
+    """What one step found in the logs."""
+
+    rows: list[tuple[str, LogRow]] = field(default_factory=list)
+    """(log, row)."""
+    logs: list[ConsumedLog] = field(default_factory=list)
+    done: list[str] = field(default_factory=list)
+    """Logs without a writer that have nothing left."""
+    at_end: bool = True
+    """Every log was read to its end."""
+    has_writer: bool = False
+
+
+class Compactor:
+    """Compacts the logs of one host into a book. Only one of a host works at a time; `folder` is the book's."""
+
+    def __init__(
+        self,
+        events: EventLedger,
+        logs: LogFolder,
+        folder: Path,
+        *,
+        zone: str,
+        clock: Callable[[], datetime],
+        dedup: timedelta = timedelta(days=30),
+        max_bytes: int = MAX_STEP_BYTES,
+    ) -> None:
+        self.events, self.logs, self.folder, self.zone, self.clock = events, logs, folder, zone, clock
+        self.dedup, self.max_bytes = dedup, max_bytes
+        self.sealed_at: datetime | None = None
+        self.serving_since: datetime | None = None
+
+    def step(self) -> bool:
+        """Compact what is in the logs now, a part of it where it is much. Whether something was compacted."""
+        began = self.clock()
+        batch = self._batch()
+        if batch.rows:
+            try:
+                self._commit(batch)
+            except Conflict:
+                return True
+        for name in batch.done:
+            self.logs.open(name).drop()
+        self._seal(began, batch)
+        return bool(batch.rows)
+
+    def _batch(self) -> _Batch:
+        batch = _Batch()
+        consumed = self.events.consumed(self.logs.host)
+        for name in self.logs.names():
+            # Before reading: a writer that has gone by now appends nothing more.
+            has_writer = self.logs.has_writer(name)
+            batch.has_writer |= has_writer
+            before = consumed.get(name, 0)
+            log = self.logs.open(name)
+            try:
+                rows = log.read(before, self.max_bytes)
+            finally:
+                log.close()
+            if rows:
+                last = rows[-1].n
+                batch.rows += [(name, row) for row in rows]
+                batch.logs.append(ConsumedLog(host=self.logs.host, file=name, consumed=last, before=before))
+                batch.at_end &= sum(len(row.body) for row in rows) < self.max_bytes
+            elif not has_writer:
+                batch.done.append(name)
+        return batch
+
+    def _seal(self, began: datetime, batch: _Batch) -> None:
+        """Note that all that was received until just before this step is compacted, and that the host was serving."""
+        if not batch.at_end:
+            return
+        if not batch.has_writer:
+            self.serving_since = None
+        elif self.serving_since is None:
+            self.serving_since = began
+        if self.sealed_at is not None and began - self.sealed_at < SEAL_INTERVAL and not batch.rows:
+            return
+        served = (self.serving_since, began) if self.serving_since else None
+        self.events.seal(self.logs.host, began - MARGIN, served)
+        self.sealed_at = began
+
+    # -- one commit ----------------------------------------------------------------------------------
+
+    def _commit(self, batch: _Batch) -> None:
+        known = self.events.snapshot()
+        stored: list[StoredEvent] = []
+        ids: dict[bytes, datetime] = {}
+        rejected: list[tuple[LogRow, Sequence[Rejection]]] = []
+        for log, row in batch.rows:
+            decoded = decode_row(row)
+            if decoded.error is not None:
+                said = Rejection(index=0, code=decoded.error.code, reason=decoded.error.message)
+                rejected.append((row, [said]))
+            elif decoded.rejected:
+                rejected.append((row, decoded.rejected))
+            for event, hash_ in self._stored(log, row, decoded):
+                if hash_ is None or hash_ not in ids:
+                    stored.append(event)
+                if hash_ is not None:
+                    ids.setdefault(hash_, event.received)
+        seen = seen_before(self.folder, known.runs, ids, self.dedup)
+        stored = [one for one in stored if not seen or id_hash(one.key, one.id) not in seen]
+        new_ids = {hash_: at for hash_, at in ids.items() if hash_ not in seen}
+        self.events.commit(known.number, self._change(batch, known, stored, new_ids, rejected), now=self.clock())
+
+    def _stored(self, log: str, row: LogRow, decoded: DecodedEvents) -> Iterator[tuple[StoredEvent, bytes | None]]:
+        """Each event with the hash of its id; None where it has no id by which it could be sent again."""
+        again = json.loads(row.headers).get("idempotency_key")
+        for index, event in decoded.events:
+            own = event.id or (_made_id("request", again, index) if again else None)
+            # Values of one request in their order: the last one of a day counts.
+            received = row.received + timedelta(microseconds=index)
+            at = event.time or (datetime.combine(event.day, time(), UTC) if event.day else row.received)
+            one = StoredEvent(
+                name=event.name,
+                time=at,
+                day=event.day or calendar.day_of(at, self.zone),
+                received=received,
+                user=event.user,
+                account=event.account,
+                id=own or _made_id(log, row.n, index),
+                key=row.key,
+                properties=event.properties,
+            )
+            yield one, id_hash(row.key, own) if own else None
+
+    def _change(
+        self,
+        batch: _Batch,
+        known: EventsSnapshot,
+        stored: Sequence[StoredEvent],
+        ids: dict[bytes, datetime],
+        rejected: Sequence[tuple[LogRow, Sequence[Rejection]]],
+    ) -> EventCommit:
+        by_name: dict[str, list[StoredEvent]] = {}
+        for one in stored:
+            by_name.setdefault(one.name, []).append(one)
+        change = EventCommit(logs=batch.logs, days=[(one.name, one.day) for one in stored])
+        files, properties = [], []
+        conflicts: dict[tuple[str, str], int] = {}
+        for name, events in by_name.items():
+            types = PropertyTypes(name, {one.name: one for one in known.properties.get(name, ())})
+            files.append(self._file(name, table_of(events, types), [one.time for one in events], events))
+            properties += types.new
+            conflicts |= types.conflicts
+        if rejected:
+            files.append(self._rejected(rejected))
+        runs, gone = merged_runs(self.folder, known.runs, self.clock(), self.dedup)
+        if ids:
+            runs.append(write_run(self.folder, ids))
+        change.files, change.properties, change.conflicts = files, properties, conflicts
+        change.runs, change.gone_runs = runs, gone
+        return change
+
+    def _file(self, name: str, table: Any, times: Sequence[datetime], events: Sequence[StoredEvent]) -> EventFile:
+        received = [one.received for one in events]
+        return self._written(name, "files", table, times, received)
+
+    def _rejected(self, rejected: Sequence[tuple[LogRow, Sequence[Rejection]]]) -> EventFile:
+        """A file of requests with events that were rejected: the bytes as they came, and why."""
+        import pyarrow as pa
+
+        at = [row.received for row, _ in rejected]
+        table = pa.table(
+            {
+                "at": pa.array(at, pa.timestamp("us", tz="UTC")),
+                **{
+                    name: [getattr(row, name) for row, _ in rejected] for name in ("key", "protocol", "path", "headers")
+                },
+                "rejected": [json.dumps([one.as_json() for one in why], ensure_ascii=False) for _, why in rejected],
+                "body": pa.array([row.body for row, _ in rejected], pa.binary()),
+            }
+        )
+        return self._written(REJECTED, "rejected", table, at, at)
+
+    def _written(
+        self, event: str, folder: str, table: Any, times: Sequence[datetime], received: Sequence[datetime]
+    ) -> EventFile:
+        path = f"{EVENTS_FOLDER}/{folder}/{self.clock():%Y-%m}/{uuid.uuid4().hex}.parquet"
+        whole = self.folder / path
+        write_table(table, whole)
+        return EventFile(
+            event=event,
+            path=path,
+            first=stamp(min(times)),
+            last=stamp(max(times)),
+            received_first=stamp(min(received)),
+            received_last=stamp(max(received)),
+            rows=table.num_rows,
+            bytes=whole.stat().st_size,
+            sha256=hash_of(whole),
+        )
+
+
+def _made_id(*parts: object) -> str:
+    """An id for an event without one. The same row of the log gets the same id, however often it is compacted."""
+    return hashlib.blake2b("\0".join(map(str, parts)).encode(), digest_size=16).hexdigest()
+
+
+def decode_row(row: LogRow) -> DecodedEvents:
+    """The events of a row of the log. Never raises: a row that cannot be decoded is kept among the rejected ones."""
+    body = unpack(row.body, json.loads(row.headers).get("encoding", ""))
+    if isinstance(body, RequestError):
+        return DecodedEvents(error=body)
+    with suppress(KeyError):
+        request = EventRequest(body=body, path=row.path, received=row.received)
+        found: DecodedEvents = PROTOCOLS.adapter(row.protocol).decode(request)
+        return found
+    return DecodedEvents(
+        error=RequestError(status=400, code="bad_json", message=f"there is no protocol {row.protocol!r} any more")
+    )

@@ -1,0 +1,100 @@
+"""Group commit: one thread writes the rows of all requests that wait, with one sync, and only then are they answered."""
+
+from __future__ import annotations
+
+import os
+import queue
+import sys
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+
+from tallybook.ingest.log import EventLog, LogFailed, LogFolder, LogFull, LogRow
+from tallybook.ingest.log_sqlite import MAX_LOG_BYTES
+
+MAX_GROUP = 1_000
+"""Rows that are written together."""
+FAILED = 74
+"""The exit code of a process whose log failed."""
+
+
+def end_process(error: LogFailed) -> None:
+    """End this process at once. What was acknowledged before is on disk; nothing more is acknowledged."""
+    print(f"tallybook: the log of events failed, this process ends: {error}", file=sys.stderr, flush=True)  # noqa: T201
+    os._exit(FAILED)
+
+
+class GroupCommit:
+    """Appends rows in a thread of its own. The result of a row is (log, place) once the disk has it."""
+
+    def __init__(
+        self,
+        logs: LogFolder,
+        *,
+        max_bytes: int = MAX_LOG_BYTES,
+        on_failure: Callable[[LogFailed], None] = end_process,
+    ) -> None:
+        self.logs, self.max_bytes, self.on_failure = logs, max_bytes, on_failure
+        self.log: EventLog = logs.new()
+        self.written = 0
+        self.failed: LogFailed | None = None
+        self.waiting: queue.SimpleQueue[tuple[LogRow, Future[tuple[str, int]]] | None] = queue.SimpleQueue()
+        self.thread = threading.Thread(target=self._work, name="tallybook-log", daemon=True)
+        self.thread.start()
+
+    def append(self, row: LogRow) -> Future[tuple[str, int]]:
+        """Raises LogFull through the future when there is no room for the row."""
+        found: Future[tuple[str, int]] = Future()
+        self.waiting.put((row, found))
+        return found
+
+    def close(self) -> None:
+        """Write what waits, and close the log."""
+        self.waiting.put(None)
+        self.thread.join()
+        self.log.close()
+
+    def _work(self) -> None:
+        ended = False
+        while not ended:
+            group = [self.waiting.get()]
+            while len(group) < MAX_GROUP and not self.waiting.empty():
+                group.append(self.waiting.get())
+            ended = None in group
+            self._write([one for one in group if one is not None])
+
+    def _write(self, group: list[tuple[LogRow, Future[tuple[str, int]]]]) -> None:
+        # A client that has gone has cancelled its future; the others must still be answered.
+        group = [one for one in group if one[1].set_running_or_notify_cancel()]
+        if not group:
+            return
+        if self.failed is not None:
+            for _, future in group:
+                future.set_exception(self.failed)
+            return
+        try:
+            places = self.log.append([row for row, _ in group])
+        except LogFull as full:
+            for _, future in group:
+                future.set_exception(full)
+            return
+        except LogFailed as failed:
+            self.failed = failed
+            self.on_failure(failed)
+            for _, future in group:
+                future.set_exception(failed)
+            return
+        for (_, future), place in zip(group, places, strict=True):
+            future.set_result((self.log.name, place))
+        self.written += sum(len(row.body) for row, _ in group)
+        if self.written >= self.max_bytes:
+            self._turn()
+
+    def _turn(self) -> None:
+        """Go on in a new log; while none can be made, in this one."""
+        try:
+            new = self.logs.new()
+        except LogFull:
+            return
+        self.log.close()
+        self.log, self.written = new, 0

@@ -1,0 +1,72 @@
+"""The log of requests: what was acknowledged is in it, and on disk, until it is compacted.
+
+A log is written by one process and read by the compactor, also while it is written. Two adapters have this interface:
+SQLite files (`log_sqlite`) and rows in a PostgreSQL ledger (`log_postgresql`)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+
+@dataclass(frozen=True, kw_only=True)
+class LogRow:
+    """One request. `headers` is a JSON object of what its decoding depends on; `n` is its place in the log."""
+
+    received: datetime
+    key: str
+    protocol: str
+    path: str
+    headers: str
+    body: bytes
+    n: int = 0
+
+
+class LogFull(Exception):
+    """There is no room for a row. Nothing of the append is kept, and later appends may work."""
+
+
+class LogFailed(Exception):
+    """Whether rows are on disk is not known. The process must end without acknowledging anything more."""
+
+
+class EventLog(Protocol):
+    """One log. `append` is called by one thread of one process, the rest by the compactor."""
+
+    name: str
+
+    def append(self, rows: Sequence[LogRow]) -> list[int]:
+        """Write rows and have the disk hold them; their places. Raises LogFull or LogFailed."""
+
+    def read(self, after: int, max_bytes: int) -> list[LogRow]:
+        """Rows whose place is greater than `after`, in order, until their bodies have `max_bytes`; at least one row
+        where there is one."""
+
+    def close(self) -> None:
+        """Let go of the log. A writer that closes it promises to append nothing more."""
+
+    def drop(self) -> None:
+        """Delete the log. Every row of it is compacted, and it has no writer."""
+
+
+class LogFolder(Protocol):
+    """All logs of a host."""
+
+    host: str
+
+    def new(self) -> EventLog:
+        """A new log to write to."""
+
+    def names(self) -> list[str]:
+        """The logs that are there, oldest first."""
+
+    def open(self, name: str) -> EventLog:
+        """A log to read."""
+
+    def has_writer(self, name: str) -> bool:
+        """Whether a living process may still append to a log."""
+
+    def byte_count(self) -> int:
+        """The size of all logs."""

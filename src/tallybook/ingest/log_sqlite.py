@@ -1,0 +1,165 @@
+"""The log in SQLite files: write-ahead logging with `synchronous = FULL`, one row for each request.
+
+SQLite syncs the write-ahead log before a commit returns, and before any reader sees it. A torn end, a full disk and
+recovery after a crash are its work."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import re
+import socket
+import sqlite3
+import time
+import uuid
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from datetime import datetime
+from pathlib import Path
+
+from tallybook.ingest.log import LogFailed, LogFull, LogRow
+from tallybook.storage import make_folder, sync
+
+MAX_LOG_BYTES = 64 * 1024 * 1024
+"""A writer begins another log when the bodies in one have so many bytes."""
+WAIT_SECONDS = 30.0
+_TABLE = """
+CREATE TABLE IF NOT EXISTS requests (
+    n INTEGER PRIMARY KEY, received TEXT NOT NULL, key TEXT NOT NULL, protocol TEXT NOT NULL, path TEXT NOT NULL,
+    headers TEXT NOT NULL, body BLOB NOT NULL)
+"""
+
+
+class SqliteLog:
+    """One file. Its writer holds a lock on the file beside it, NAME.lock, for as long as it lives."""
+
+    def __init__(self, path: Path, *, writing: bool) -> None:
+        self.path, self.name = path, path.name
+        self.lock = -1
+        self.byte_count = 0
+        if writing:
+            self.lock = os.open(_lock_of(path), os.O_CREAT | os.O_RDWR, 0o600)
+            fcntl.flock(self.lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        self.db = sqlite3.connect(path, timeout=WAIT_SECONDS, isolation_level=None, check_same_thread=False)
+        if writing:
+            self.db.execute("PRAGMA journal_mode = WAL").fetchall()
+            self.db.execute(_TABLE)
+            path.chmod(0o600)
+            sync(path.parent)
+        self.db.execute("PRAGMA synchronous = FULL").fetchall()
+
+    def append(self, rows: Sequence[LogRow]) -> list[int]:
+        numbers = []
+        try:
+            self.db.execute("BEGIN IMMEDIATE")
+            for row in rows:
+                values = [row.received.isoformat(), row.key, row.protocol, row.path, row.headers, row.body]
+                done = self.db.execute(
+                    "INSERT INTO requests (received, key, protocol, path, headers, body) VALUES (?, ?, ?, ?, ?, ?)",
+                    values,
+                )
+                numbers.append(done.lastrowid or 0)
+            self.db.execute("COMMIT")
+        except sqlite3.Error as error:
+            self._undo(error)
+        self.byte_count += sum(len(row.body) for row in rows)
+        return numbers
+
+    def _undo(self, error: sqlite3.Error) -> None:
+        """Raises LogFull where SQLite has taken everything back, else LogFailed."""
+        if getattr(error, "sqlite_errorcode", 0) & 0xFF != sqlite3.SQLITE_FULL:
+            raise LogFailed(f"{self.path}: {error}") from error
+        try:
+            if self.db.in_transaction:
+                self.db.execute("ROLLBACK")
+        except sqlite3.Error as other:
+            raise LogFailed(f"{self.path}: {other}") from other
+        raise LogFull(f"{self.path}: {error}") from error
+
+    def read(self, after: int, max_bytes: int) -> list[LogRow]:
+        found: list[LogRow] = []
+        size = 0
+        asked = "SELECT n, received, key, protocol, path, headers, body FROM requests WHERE n > ? ORDER BY n"
+        cursor = self.db.execute(asked, [after])
+        for n, received, key, protocol, path, headers, body in cursor:
+            at = datetime.fromisoformat(received)
+            found.append(LogRow(n=n, received=at, key=key, protocol=protocol, path=path, headers=headers, body=body))
+            size += len(body)
+            if size >= max_bytes:
+                break
+        cursor.close()
+        return found
+
+    def close(self) -> None:
+        self.db.close()
+        if self.lock >= 0:
+            os.close(self.lock)
+            self.lock = -1
+
+    def drop(self) -> None:
+        self.close()
+        for path in (self.path, *(Path(f"{self.path}{end}") for end in ("-wal", "-shm")), _lock_of(self.path)):
+            path.unlink(missing_ok=True)
+        sync(self.path.parent)
+
+
+class SqliteLogs:
+    """The logs of this host, in a folder of the book."""
+
+    def __init__(self, folder: Path, host: str | None = None, now: Callable[[], float] = time.time) -> None:
+        self.host = host or host_name()
+        self.folder, self.now = folder / "events" / "log" / self.host, now
+
+    def new(self) -> SqliteLog:
+        """Raises LogFull when no file can be made."""
+        path = self.folder / f"{int(self.now() * 1000):013d}-{uuid.uuid4().hex[:12]}.sqlite"
+        try:
+            make_folder(self.folder, 0o700)
+            return SqliteLog(path, writing=True)
+        except (OSError, sqlite3.Error) as error:
+            raise LogFull(f"{path} cannot be made: {error}") from error
+
+    def names(self) -> list[str]:
+        # A log whose writer was killed while it made it may have no table, and then has no row.
+        return sorted(path.name for path in self.folder.glob("*.sqlite") if self._is_made(path))
+
+    def _is_made(self, path: Path) -> bool:
+        with suppress(sqlite3.Error):
+            db = sqlite3.connect(path, timeout=WAIT_SECONDS)
+            try:
+                return bool(db.execute("SELECT 1 FROM sqlite_master WHERE name = 'requests'").fetchone())
+            finally:
+                db.close()
+        return False
+
+    def open(self, name: str) -> SqliteLog:
+        return SqliteLog(self.folder / name, writing=False)
+
+    def has_writer(self, name: str) -> bool:
+        try:
+            lock = os.open(_lock_of(self.folder / name), os.O_RDWR)
+        except FileNotFoundError:
+            return False
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        finally:
+            os.close(lock)
+        return False
+
+    def byte_count(self) -> int:
+        total = 0
+        for path in self.folder.glob("*.sqlite*"):
+            with suppress(FileNotFoundError):
+                total += path.stat().st_size
+        return total
+
+
+def host_name() -> str:
+    """The name of this host as a folder's name."""
+    return re.sub(r"[^\w.-]", "_", socket.gethostname(), flags=re.ASCII).lstrip(".") or "host"
+
+
+def _lock_of(path: Path) -> Path:
+    return path.with_suffix(".lock")

@@ -1,0 +1,344 @@
+"""Tallybook's own protocol: an event as JSON, a list of them, or one on each line; and daily values.
+
+Decoding is pure and never raises: what cannot be read is the request's error, or the rejection of one event."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, date, datetime
+from difflib import get_close_matches
+from typing import Any
+
+import msgspec
+
+from tallybook.core import (
+    FUTURE,
+    MAX_DEPTH,
+    MAX_EVENT_BYTES,
+    MAX_EVENTS,
+    MAX_ID,
+    MAX_INTEGER,
+    MAX_KEY,
+    MAX_NAME,
+    MAX_PROPERTIES,
+    MAX_TEXT,
+    DecodedEvents,
+    Event,
+    EventRequest,
+    ProtocolKind,
+    Rejection,
+    RequestError,
+)
+
+EVENTS_PATH, VALUES_PATH = "/v1/events", "/v1/values"
+EVENT_FIELDS = ("event", "time", "user", "account", "id", "properties")
+VALUE_FIELDS = ("event", "day", "value", "properties", "user", "account", "dimensions")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
+_NOT_TEXT = re.compile(r"[\x00\ud800-\udfff]")
+_NAIVE = re.compile(r"\d{4}-\d\d-\d\d([T ][\d:.,]+)?")
+_DAY = re.compile(r"\d{4}-\d\d-\d\d")
+_AT = re.compile(r"byte (\d+)")
+
+
+class _NoNumber:
+    """NaN or Infinity, which JSON does not have."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+
+class _BrokenLine:
+    """A line that is not JSON."""
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+
+
+class _Rejected(Exception):
+    def __init__(self, code: str, reason: str, field: str = "") -> None:
+        self.code, self.reason, self.field = code, reason, field
+
+
+class TallybookProtocol:
+    kind = ProtocolKind(name="tallybook", title="Tallybook", paths=(EVENTS_PATH, VALUES_PATH))
+
+    @staticmethod
+    def decode(request: EventRequest) -> DecodedEvents:
+        """The events of a request, and a rejection for each that cannot be stored."""
+        found = _values(request.body)
+        if isinstance(found, RequestError):
+            return DecodedEvents(error=found)
+        if len(found) > MAX_EVENTS:
+            return DecodedEvents(error=_too_many(len(found)))
+        read: Callable[[Mapping[str, Any], datetime], Event] = _value if request.path == VALUES_PATH else _event
+        events, rejected = [], []
+        for index, value in enumerate(found):
+            try:
+                events.append((index, read(_as_object(value), request.received)))
+            except _Rejected as why:
+                rejected.append(
+                    Rejection(index=index, code=why.code, field=why.field, reason=why.reason, id=_shown_id(value))
+                )
+        return DecodedEvents(events=events, rejected=rejected)
+
+
+def _too_many(count: int) -> RequestError:
+    return RequestError(
+        status=413,
+        code="too_large",
+        message="the request has too many events; send them in several requests",
+        seen=f"{count:,} events",
+        expected=f"at most {MAX_EVENTS:,}",
+    )
+
+
+# -- bytes to values -----------------------------------------------------------------------------------------------
+
+
+def _values(body: bytes) -> list[Any] | RequestError:
+    """The events of a body as Python values: of one object, of a list, or of lines."""
+    start = body.lstrip(b" \t\r\n")[:1]
+    if start == b"":
+        return _bad_json(
+            "the body is empty", seen="nothing", expected="an event, a list of events, or one on each line"
+        )
+    try:
+        body.decode()
+    except UnicodeDecodeError as error:
+        return RequestError(
+            status=400,
+            code="bad_encoding",
+            message=f"the body is not UTF-8: byte {error.start} cannot be read",
+            seen=f"0x{body[error.start]:02x} at byte {error.start}",
+            expected="JSON in UTF-8",
+        )
+    try:
+        found = _parsed(body)
+    except ValueError as error:
+        lines = _lines(body) if start == b"{" else None
+        return lines or _bad_json(f"the body is not JSON: {error}", seen=_seen(body, str(error)))
+    if isinstance(found, list):
+        return found
+    if isinstance(found, dict):
+        return [found]
+    return _bad_json("the body is not an event", seen=type(found).__name__, expected="an object or a list of objects")
+
+
+def _bad_json(message: str, *, seen: str, expected: str = "JSON") -> RequestError:
+    return RequestError(status=400, code="bad_json", message=message, seen=seen, expected=expected)
+
+
+def _seen(body: bytes, said: str) -> str:
+    at = _AT.search(said)
+    start = max(0, int(at[1]) - 10) if at else 0
+    return body[start : start + 40].decode(errors="replace")
+
+
+def _parsed(text: bytes) -> Any:
+    """A JSON text as Python values, also with NaN in it. Raises ValueError, which names the byte."""
+    try:
+        return msgspec.json.decode(text)
+    except (msgspec.DecodeError, RecursionError, UnicodeError) as error:
+        try:
+            return json.loads(text, parse_constant=_NoNumber, parse_int=_whole, parse_float=_fraction)
+        except (ValueError, RecursionError) as other:
+            at = getattr(other, "pos", None)
+            said = str(error) if isinstance(error, msgspec.DecodeError) else "it is nested too deeply"
+            raise ValueError(said if "byte" in said or at is None else f"{said} (byte {at})") from None
+
+
+def _whole(text: str) -> int | _NoNumber:
+    return int(text) if len(text) <= 40 else _NoNumber(text)
+
+
+def _fraction(text: str) -> float | _NoNumber:
+    found = float(text)
+    return found if math.isfinite(found) else _NoNumber(text)
+
+
+def _lines(body: bytes) -> list[Any] | None:
+    """One value for each line that is not blank; None where no line is JSON, so that the body is one broken text."""
+    found: list[Any] = []
+    for line in body.split(b"\n"):
+        if line.strip():
+            try:
+                found.append(_parsed(line))
+            except ValueError as error:
+                found.append(_BrokenLine(str(error)))
+    several = len(found) > 1 and any(isinstance(one, dict) for one in found)
+    return found if several else None
+
+
+# -- values to events ----------------------------------------------------------------------------------------------
+
+
+def _as_object(value: Any) -> dict[str, Any]:
+    if isinstance(value, dict):
+        return value
+    if isinstance(value, _BrokenLine):
+        raise _Rejected("bad_json", f"the line is not JSON: {value.reason}")
+    raise _Rejected("bad_json", f"an event is an object, not {_kind(value)}")
+
+
+def _shown_id(value: Any) -> str | None:
+    found = value.get("id") if isinstance(value, dict) else None
+    return found[:MAX_ID] if isinstance(found, str) and not _NOT_TEXT.search(found) else None
+
+
+def _event(raw: Mapping[str, Any], received: datetime) -> Event:
+    _known(raw, EVENT_FIELDS)
+    return Event(
+        name=_name(raw),
+        time=_time(raw.get("time"), received),
+        user=_identity(raw, "user"),
+        account=_identity(raw, "account"),
+        id=_identity(raw, "id"),
+        properties=_properties(raw.get("properties")),
+    )
+
+
+def _value(raw: Mapping[str, Any], received: datetime) -> Event:
+    """A daily value: `value` is a property of that name, dimensions are properties too."""
+    _known(raw, VALUE_FIELDS)
+    if ("value" in raw) == ("properties" in raw):
+        raise _Rejected("schema", "give `value`, or `properties` with several values", "value")
+    if isinstance(raw.get("value", 0), bool) or not isinstance(raw.get("value", 0), int | float):
+        raise _Rejected("bad_number", f"value is a number, not {_kind(raw['value'])}", "value")
+    measured = {"value": raw["value"]} if "value" in raw else _properties(raw["properties"])
+    dimensions = _properties(raw.get("dimensions"), "dimensions")
+    if both := sorted(set(measured) & set(dimensions)):
+        raise _Rejected("bad_name", f"{both[0]!r} is a value and a dimension", f"dimensions.{both[0]}")
+    properties = _properties({**measured, **dimensions})
+    return Event(
+        name=_name(raw),
+        day=_day(raw.get("day"), received),
+        user=_identity(raw, "user"),
+        account=_identity(raw, "account"),
+        properties=properties,
+    )
+
+
+def _known(raw: Mapping[str, Any], fields: Iterable[str]) -> None:
+    for name in raw:
+        if name not in fields:
+            meant = get_close_matches(name[:MAX_KEY], list(fields), 1)
+            hint = f"; did you mean {meant[0]!r}?" if meant else f"; an event has {', '.join(fields)}"
+            raise _Rejected("bad_name", f"there is no field {_short(name)!r}{hint}", _short(name))
+
+
+def _name(raw: Mapping[str, Any]) -> str:
+    name = raw.get("event")
+    if name is None or name == "":
+        raise _Rejected("no_event", "the event has no name", "event")
+    if not isinstance(name, str):
+        raise _Rejected("bad_name", f"the name of an event is text, not {_kind(name)}", "event")
+    if len(name) > MAX_NAME:
+        raise _Rejected("bad_name", f"the name has {len(name):,} characters; at most {MAX_NAME:,}", "event")
+    if _CONTROL.search(name) or name != name.strip():
+        raise _Rejected("bad_name", "the name contains control characters, or begins or ends with a space", "event")
+    return name
+
+
+def _identity(raw: Mapping[str, Any], field: str) -> str | None:
+    """A user, account or id: text, or an integer, which is the same as its digits. Empty text is none."""
+    found = raw.get(field)
+    if found is None or found == "":
+        return None
+    if isinstance(found, int) and not isinstance(found, bool) and abs(found) <= MAX_INTEGER:
+        return str(found)
+    if not isinstance(found, str):
+        raise _Rejected("bad_text", f"{field} is text, not {_kind(found)}", field)
+    if len(found) > MAX_ID:
+        raise _Rejected("bad_text", f"{field} has {len(found):,} characters; at most {MAX_ID}", field)
+    if _CONTROL.search(found):
+        raise _Rejected("bad_text", f"{field} contains control characters", field)
+    return found
+
+
+def _time(value: Any, received: datetime) -> datetime | None:
+    if value is None:
+        return None
+    if not isinstance(value, str):
+        raise _Rejected("bad_time", f"time is text as 2026-03-01T12:00:00Z, not {_kind(value)}", "time")
+    try:
+        found = msgspec.convert(value, datetime)
+        found = found.astimezone(UTC) if found.tzinfo else found
+    except (msgspec.ValidationError, OverflowError, ValueError):
+        if _NAIVE.fullmatch(value):
+            raise _Rejected("naive_time", f"time {value!r} has no zone; write 2026-03-01T12:00:00Z", "time") from None
+        raise _Rejected("bad_time", f"time {_short(value)!r} is not as 2026-03-01T12:00:00Z", "time") from None
+    if found.tzinfo is None:
+        raise _Rejected("naive_time", f"time {value!r} has no zone; add Z or an offset as +02:00", "time")
+    if found > received + FUTURE:
+        raise _Rejected("future", f"time {value!r} is more than 24 h after its receipt", "time")
+    return found
+
+
+def _day(value: Any, received: datetime) -> date:
+    if not isinstance(value, str) or not _DAY.fullmatch(value):
+        raise _Rejected("bad_time", "day is text as 2026-03-01", "day")
+    try:
+        found = date.fromisoformat(value)
+    except ValueError:
+        raise _Rejected("bad_time", f"there is no day {value!r}", "day") from None
+    if found > (received + FUTURE).date():
+        raise _Rejected("future", f"day {value!r} is more than 24 h after its receipt", "day")
+    return found
+
+
+def _properties(value: Any, field: str = "properties") -> dict[str, Any]:
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        raise _Rejected("schema", f"{field} is an object, not {_kind(value)}", field)
+    count = _checked(value, field, 1)
+    if count > MAX_PROPERTIES:
+        raise _Rejected("too_many_properties", f"{count:,} properties; at most {MAX_PROPERTIES}", field)
+    if len(msgspec.json.encode(value)) > MAX_EVENT_BYTES:
+        raise _Rejected("too_large", f"the event has more than {MAX_EVENT_BYTES:,} bytes", field)
+    return value
+
+
+def _checked(value: Any, path: str, depth: int) -> int:
+    """How many values there are below `value`. Raises _Rejected for one that cannot be stored."""
+    if isinstance(value, str):
+        _check_text(value, path)
+    elif isinstance(value, _NoNumber) or (isinstance(value, int) and abs(value) > MAX_INTEGER):
+        raise _Rejected("bad_number", f"{path} is not a number of 64 bits", path)
+    elif isinstance(value, float) and not math.isfinite(value):
+        raise _Rejected("bad_number", f"{path} is not a finite number", path)
+    if not isinstance(value, dict | list):
+        return 1
+    if depth > MAX_DEPTH:
+        raise _Rejected("too_deep", f"{path} is nested deeper than {MAX_DEPTH} levels", path)
+    if isinstance(value, list):
+        for inner in value:
+            _checked(inner, path, depth + 1)
+        return 1
+    count = 0
+    for key, inner in value.items():
+        if len(key) > MAX_KEY or _CONTROL.search(key) or not key:
+            raise _Rejected(
+                "bad_name", f"a key of {_short(path)} is empty, too long or has control characters", _short(path)
+            )
+        count += _checked(inner, f"{path}.{_short(key)}", depth + 1)
+    return count
+
+
+def _check_text(value: str, path: str) -> None:
+    if len(value) > MAX_TEXT:
+        raise _Rejected("bad_text", f"{path} has {len(value):,} characters; at most {MAX_TEXT:,}", path)
+    if _NOT_TEXT.search(value):
+        raise _Rejected("bad_text", f"{path} contains a character that is not text", path)
+
+
+def _kind(value: Any) -> str:
+    names = {bool: "true or false", int: "a number", float: "a number", str: "text", list: "a list", dict: "an object"}
+    return "null" if value is None else names.get(type(value), "a number")
+
+
+def _short(text: str) -> str:
+    return _NOT_TEXT.sub("?", text if len(text) <= 80 else f"{text[:80]}…")

@@ -1,0 +1,91 @@
+"""Bodies of requests as they were before compression, with bounded memory."""
+
+from __future__ import annotations
+
+import zlib
+
+from tallybook.core import MAX_RATIO, MAX_UNPACKED_BYTES, MIN_UNPACKED_BYTES, RequestError
+
+ENCODINGS = ("gzip", "deflate", "zstd")
+_CHUNK = 256 * 1024
+
+
+class _TooLarge(Exception):
+    pass
+
+
+def unpack(body: bytes, encoding: str) -> bytes | RequestError:
+    """The unpacked body; the error of one that cannot be unpacked, or is too large when it is."""
+    name = encoding.strip().lower()
+    if name in ("", "identity"):
+        return body
+    limit = min(MAX_UNPACKED_BYTES, max(MIN_UNPACKED_BYTES, MAX_RATIO * len(body)))
+    try:
+        if name in ("gzip", "x-gzip"):
+            return _inflated(body, 31, limit)
+        if name == "deflate":
+            # Some clients send the bare stream, without the header of zlib.
+            return _inflated(body, 15 if body[:1] and body[0] & 0x0F == 8 else -15, limit)
+        if name == "zstd":
+            return _zstd(body, limit)
+    except _TooLarge:
+        return RequestError(
+            status=413,
+            code="too_large",
+            message="the body is too large when it is unpacked; send it in several requests",
+            seen=f"{len(body):,} bytes as sent",
+            expected=f"at most {limit:,} bytes unpacked",
+        )
+    except ValueError as error:
+        return RequestError(
+            status=400, code="bad_encoding", message=f"the body is not {name}: {error}", seen=body[:16].hex()
+        )
+    return RequestError(
+        status=400,
+        code="bad_encoding",
+        message=f"there is no content encoding {name[:40]!r}",
+        seen=name[:40],
+        expected=", ".join(ENCODINGS),
+    )
+
+
+def _inflated(body: bytes, window: int, limit: int) -> bytes:
+    found, rest = bytearray(), body
+    while rest:
+        stream = zlib.decompressobj(window)
+        start = len(body) - len(rest)
+        while not stream.eof:
+            try:
+                piece = stream.decompress(rest, _CHUNK)
+            except zlib.error as error:
+                raise ValueError(f"{error} (byte {len(body) - len(rest)})") from None
+            found += piece
+            if len(found) > limit:
+                raise _TooLarge
+            rest = stream.unconsumed_tail
+            if not piece and not rest and not stream.eof:
+                raise ValueError(f"it ends early (byte {len(body)})")
+        rest = stream.unused_data
+        # What follows a gzip member is another one; anything else is not ours to skip.
+        if rest and window != 31:
+            raise ValueError(f"something follows its end (byte {start})")
+    return bytes(found)
+
+
+def _zstd(body: bytes, limit: int) -> bytes:
+    import zstandard
+
+    try:
+        reader = zstandard.ZstdDecompressor(max_window_size=8 * 1024 * 1024).stream_reader(
+            body, read_across_frames=True
+        )
+        found = bytearray()
+        while piece := reader.read(_CHUNK):
+            found += piece
+            if len(found) > limit:
+                raise _TooLarge
+    except zstandard.ZstdError as error:
+        raise ValueError(str(error)) from None
+    if not found and body:
+        raise ValueError("it ends early")
+    return bytes(found)

@@ -1,0 +1,1 @@
+# The names of this door, for type checkers: those of __init__.py.

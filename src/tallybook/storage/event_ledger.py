@@ -1,0 +1,314 @@
+"""What the ledger knows of usage events: files, how far each log is consumed, types of properties, keys.
+
+Events have a commit number of their own. The version of the book does not move with it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from typing import Any
+
+from tallybook.storage.ledger import Conflict
+from tallybook.storage.sql_ledger import SqlLedger, Transaction, _stamp
+
+REJECTED = ""
+"""The event name of files of rejected events. No event has an empty name."""
+_FILE = "event, path, first, last, received_first, received_last, rows, bytes, sha256"
+
+
+@dataclass(frozen=True, kw_only=True)
+class EventFile:
+    """A Parquet file of one event. Instants are texts as in the ledger; `path` is below the folder of the book."""
+
+    event: str
+    path: str
+    first: str
+    last: str
+    received_first: str
+    received_last: str
+    rows: int
+    bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Property:
+    """The pinned type of a property. `name` is its case-folded name, `spelled` how it was first written."""
+
+    event: str
+    name: str
+    type: str
+    spelled: str
+    conflicts: int = 0
+    """Values of another type, which are in the column `rest`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class IdRun:
+    """A file of ids, and when their events were received."""
+
+    path: str
+    first: str
+    last: str
+    rows: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConsumedLog:
+    """How far a log is compacted. `before` is where it was when it was read."""
+
+    host: str
+    file: str
+    consumed: int
+    before: int
+    closed: bool = False
+
+
+@dataclass(kw_only=True)
+class EventCommit:
+    """What a commit of events does, all of it or nothing."""
+
+    files: Sequence[EventFile] = ()
+    removed: Sequence[str] = ()
+    """Paths of files that `files` replace."""
+    logs: Sequence[ConsumedLog] = ()
+    days: Iterable[tuple[str, date]] = ()
+    """(event, day) of every event that is new."""
+    properties: Sequence[Property] = ()
+    conflicts: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    """By event and property: how many more values of another type."""
+    runs: Sequence[IdRun] = ()
+    gone_runs: Sequence[str] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class EventsSnapshot:
+    """All that a reader of events needs, from one read transaction."""
+
+    number: int
+    files: tuple[EventFile, ...]
+    properties: dict[str, tuple[Property, ...]]
+    """By event."""
+    sealed: dict[str, datetime]
+    """By host: all events that it received until then are compacted."""
+    served: tuple[tuple[datetime, datetime], ...]
+    """When events could be sent to any host, in order of their beginnings."""
+    runs: tuple[IdRun, ...]
+
+    @property
+    def events(self) -> list[str]:
+        return sorted(self.properties)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ApiKey:
+    """A key as the ledger keeps it: its text is not there, only a hash."""
+
+    name: str
+    hash: str
+    scopes: tuple[str, ...]
+    created: str
+    expires: str | None = None
+    revoked: str | None = None
+
+    def is_valid(self, now: datetime) -> bool:
+        return self.revoked is None and (self.expires is None or _stamp(now) < self.expires)
+
+
+class EventLedger:
+    """The tables of events in a ledger. Every method is one transaction."""
+
+    def __init__(self, ledger: SqlLedger) -> None:
+        self.ledger = ledger
+
+    def close(self) -> None:
+        """Close what the calling thread has open."""
+        self.ledger.close()
+
+    # -- reading -----------------------------------------------------------------------------------
+
+    def snapshot(self) -> EventsSnapshot:
+        with self.ledger._reading() as db:
+            files = db.execute(f"SELECT {_FILE} FROM event_files WHERE removed IS NULL ORDER BY event, first, path")
+            found = [EventFile(**dict(zip(_FILE.split(", "), row, strict=True))) for row in files.fetchall()]
+            properties: dict[str, list[Property]] = {file.event: [] for file in found if file.event != REJECTED}
+            for event, name, type_, spelled, conflicts in db.execute(
+                "SELECT event, property, type, spelled, conflicts FROM event_schema ORDER BY event, since, property"
+            ).fetchall():
+                one = Property(event=event, name=name, type=type_, spelled=spelled, conflicts=conflicts)
+                properties.setdefault(event, []).append(one)
+            hosts = db.execute("SELECT host, sealed FROM event_hosts WHERE lost IS NULL").fetchall()
+            served = db.execute("SELECT first, last FROM served ORDER BY first, last").fetchall()
+            runs = db.execute("SELECT path, first, last, rows FROM id_runs ORDER BY first, path").fetchall()
+            number = _number(db)
+        return EventsSnapshot(
+            number=number,
+            files=tuple(found),
+            properties={event: tuple(those) for event, those in properties.items()},
+            sealed={host: datetime.fromisoformat(at) for host, at in hosts if at},
+            served=tuple((datetime.fromisoformat(a), datetime.fromisoformat(b)) for a, b in served),
+            runs=tuple(IdRun(path=path, first=first, last=last, rows=rows) for path, first, last, rows in runs),
+        )
+
+    def number(self) -> int:
+        """The number of the last commit; 0 before the first."""
+        with self.ledger._reading() as db:
+            return _number(db)
+
+    def consumed(self, host: str) -> dict[str, int]:
+        """How far each log of a host is compacted, by its file name."""
+        with self.ledger._reading() as db:
+            return dict(db.execute("SELECT file, consumed FROM event_logs WHERE host = ?", [host]).fetchall())
+
+    def days_with_events(self, event: str) -> set[date]:
+        """The days of an event for which something was ever stored."""
+        with self.ledger._reading() as db:
+            found = db.execute("SELECT DISTINCT day FROM event_days WHERE event = ?", [event]).fetchall()
+        return {date.fromisoformat(day) for (day,) in found}
+
+    def touched(self, event: str) -> dict[date, int]:
+        """By day of an event: the number of the last commit that stored something for it."""
+        with self.ledger._reading() as db:
+            asked = "SELECT day, max(number) FROM event_days WHERE event = ? GROUP BY day"
+            return {date.fromisoformat(day): number for day, number in db.execute(asked, [event]).fetchall()}
+
+    def closed_days(self, event: str) -> set[date]:
+        """The days of an event that were declared complete."""
+        with self.ledger._reading() as db:
+            found = db.execute("SELECT DISTINCT day FROM event_closed WHERE event = ?", [event]).fetchall()
+        return {date.fromisoformat(day) for (day,) in found}
+
+    def numbers_of_runs(self) -> dict[int, int]:
+        """By run: the number of the last commit of events that it saw."""
+        with self.ledger._reading() as db:
+            return dict(db.execute("SELECT run, number FROM event_runs").fetchall())
+
+    # -- writing -----------------------------------------------------------------------------------
+
+    def commit(self, base: int, change: EventCommit, *, now: datetime) -> int:
+        """Commit number base → base + 1. Raises Conflict when somebody else committed, or consumed the same log."""
+        with self.ledger._writing() as db:
+            if (current := _number(db)) != base:
+                raise Conflict(f"events are at commit {current}, not {base}")
+            db.execute("INSERT INTO event_commits (number, at) VALUES (?, ?)", [base + 1, _stamp(now)])
+            for path in change.removed:
+                gone = db.execute(
+                    "UPDATE event_files SET removed = ? WHERE path = ? AND removed IS NULL", [base + 1, path]
+                )
+                if gone.rowcount != 1:
+                    raise Conflict(f"{path} is no longer current")
+            db.executemany(
+                f"INSERT INTO event_files ({_FILE}, added) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                [(*(getattr(file, name) for name in _FILE.split(", ")), base + 1) for file in change.files],
+            )
+            for log in change.logs:
+                _consume(db, log)
+            days = sorted({(event, day.isoformat()) for event, day in change.days})
+            db.executemany("INSERT INTO event_days VALUES (?, ?, ?)", [(*one, base + 1) for one in days])
+            _describe(db, change, base + 1)
+        return base + 1
+
+    def note_run(self, run: int, number: int) -> None:
+        """Record which commit of events a run saw last."""
+        with self.ledger._writing() as db:
+            db.execute("INSERT INTO event_runs (run, number) VALUES (?, ?)", [run, number])
+
+    def seal(self, host: str, until: datetime, served: tuple[datetime, datetime] | None) -> None:
+        """Record that all a host received before `until` is compacted, and since when until when it was serving."""
+        with self.ledger._writing() as db:
+            sealed = _stamp(until)
+            if not db.execute(
+                "UPDATE event_hosts SET sealed = ?, seen = ? WHERE host = ?", [sealed, sealed, host]
+            ).rowcount:
+                db.execute("INSERT INTO event_hosts (host, sealed, seen) VALUES (?, ?, ?)", [host, sealed, sealed])
+            if served:
+                first, last = map(_stamp, served)
+                if not db.execute(
+                    "UPDATE served SET last = ? WHERE host = ? AND first = ?", [last, host, first]
+                ).rowcount:
+                    db.execute("INSERT INTO served (host, first, last) VALUES (?, ?, ?)", [host, first, last])
+
+    def close_day(self, event: str, day: date, key: str, *, now: datetime) -> None:
+        """Record that a day of an event is complete. Doing it again changes nothing."""
+        with self.ledger._writing() as db:
+            row = [event, day.isoformat(), key]
+            db.execute("DELETE FROM event_closed WHERE event = ? AND day = ? AND key = ?", row)
+            db.execute("INSERT INTO event_closed (event, day, key, at) VALUES (?, ?, ?, ?)", [*row, _stamp(now)])
+
+    def open_day(self, event: str, day: date) -> None:
+        """Take back that a day of an event is complete, whoever declared it."""
+        with self.ledger._writing() as db:
+            db.execute("DELETE FROM event_closed WHERE event = ? AND day = ?", [event, day.isoformat()])
+
+    # -- keys --------------------------------------------------------------------------------------
+
+    def api_keys(self) -> list[ApiKey]:
+        """Every key, also those that are revoked, by name."""
+        with self.ledger._reading() as db:
+            asked = "SELECT name, hash, scopes, created, expires, revoked FROM keys ORDER BY name"
+            rows = db.execute(asked).fetchall()
+        return [
+            ApiKey(
+                name=name, hash=hash_, scopes=tuple(scopes.split()), created=created, expires=expires, revoked=revoked
+            )
+            for name, hash_, scopes, created, expires, revoked in rows
+        ]
+
+    def add_key(self, key: ApiKey) -> bool:
+        """Keep a new key; False where there is one of this name already."""
+        with self.ledger._writing() as db:
+            if db.execute("SELECT 1 FROM keys WHERE name = ?", [key.name]).fetchone():
+                return False
+            db.execute(
+                "INSERT INTO keys (name, hash, scopes, events, accounts, limits, created, expires) "
+                "VALUES (?, ?, ?, '', '', '', ?, ?)",
+                [key.name, key.hash, " ".join(key.scopes), key.created, key.expires],
+            )
+        return True
+
+    def replace_key(self, name: str, hash_: str) -> bool:
+        """Give a key that is not revoked another text; False where there is none."""
+        with self.ledger._writing() as db:
+            changed = db.execute("UPDATE keys SET hash = ? WHERE name = ? AND revoked IS NULL", [hash_, name])
+            return changed.rowcount == 1
+
+    def revoke_key(self, name: str, *, now: datetime) -> bool:
+        """Revoke a key for good; False where there is no such key."""
+        with self.ledger._writing() as db:
+            asked = "UPDATE keys SET revoked = coalesce(revoked, ?) WHERE name = ?"
+            return db.execute(asked, [_stamp(now), name]).rowcount == 1
+
+
+def _number(db: Transaction) -> int:
+    return int(db.execute("SELECT coalesce(max(number), 0) FROM event_commits").fetchone()[0])
+
+
+def _consume(db: Transaction, log: ConsumedLog) -> None:
+    """Move a log on. Raises Conflict unless it is where it was when it was read."""
+    place: list[Any] = [log.host, log.file]
+    known = db.execute("SELECT consumed FROM event_logs WHERE host = ? AND file = ?", place).fetchone()
+    if (known[0] if known else 0) != log.before:
+        raise Conflict(f"log {log.file} was consumed by somebody else")
+    db.execute("DELETE FROM event_logs WHERE host = ? AND file = ?", place)
+    db.execute(
+        "INSERT INTO event_logs (host, file, consumed, closed) VALUES (?, ?, ?, ?)",
+        [*place, log.consumed, int(log.closed)],
+    )
+
+
+def _describe(db: Transaction, change: EventCommit, number: int) -> None:
+    """Types and ids of a commit."""
+    db.executemany(
+        "INSERT INTO event_schema (event, property, type, since, spelled, conflicts) VALUES (?, ?, ?, ?, ?, ?)",
+        [(one.event, one.name, one.type, number, one.spelled, one.conflicts) for one in change.properties],
+    )
+    for (event, name), count in change.conflicts.items():
+        asked = "UPDATE event_schema SET conflicts = conflicts + ? WHERE event = ? AND property = ?"
+        db.execute(asked, [count, event, name])
+    for path in change.gone_runs:
+        db.execute("DELETE FROM id_runs WHERE path = ?", [path])
+    db.executemany(
+        "INSERT INTO id_runs (path, first, last, rows) VALUES (?, ?, ?, ?)",
+        [(run.path, run.first, run.last, run.rows) for run in change.runs],
+    )
