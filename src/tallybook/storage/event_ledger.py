@@ -10,7 +10,9 @@ from datetime import date, datetime
 from typing import Any
 
 from tallybook.storage.ledger import Conflict
-from tallybook.storage.sql_ledger import SqlLedger, Transaction, _stamp
+from tallybook.storage.sql_ledger import SqlLedger
+from tallybook.storage.stored_rows import stamp_of
+from tallybook.storage.transaction import Transaction
 
 REJECTED = ""
 """The event name of files of rejected events. No event has an empty name."""
@@ -113,7 +115,7 @@ class ApiKey:
     revoked: str | None = None
 
     def is_valid(self, now: datetime) -> bool:
-        return self.revoked is None and (self.expires is None or _stamp(now) < self.expires)
+        return self.revoked is None and (self.expires is None or stamp_of(now) < self.expires)
 
 
 class EventLedger:
@@ -191,7 +193,7 @@ class EventLedger:
         with self.ledger._writing() as db:
             if (current := _number(db)) != base:
                 raise Conflict(f"events are at commit {current}, not {base}")
-            db.execute("INSERT INTO event_commits (number, at) VALUES (?, ?)", [base + 1, _stamp(now)])
+            db.execute("INSERT INTO event_commits (number, at) VALUES (?, ?)", [base + 1, stamp_of(now)])
             for path in change.removed:
                 gone = db.execute(
                     "UPDATE event_files SET removed = ? WHERE path = ? AND removed IS NULL", [base + 1, path]
@@ -217,13 +219,13 @@ class EventLedger:
     def seal(self, host: str, until: datetime, served: tuple[datetime, datetime] | None) -> None:
         """Record that all a host received before `until` is compacted, and since when until when it was serving."""
         with self.ledger._writing() as db:
-            sealed = _stamp(until)
+            sealed = stamp_of(until)
             if not db.execute(
                 "UPDATE event_hosts SET sealed = ?, seen = ? WHERE host = ?", [sealed, sealed, host]
             ).rowcount:
                 db.execute("INSERT INTO event_hosts (host, sealed, seen) VALUES (?, ?, ?)", [host, sealed, sealed])
             if served:
-                first, last = map(_stamp, served)
+                first, last = map(stamp_of, served)
                 if not db.execute(
                     "UPDATE served SET last = ? WHERE host = ? AND first = ?", [last, host, first]
                 ).rowcount:
@@ -234,7 +236,7 @@ class EventLedger:
         with self.ledger._writing() as db:
             row = [event, day.isoformat(), key]
             db.execute("DELETE FROM event_closed WHERE event = ? AND day = ? AND key = ?", row)
-            db.execute("INSERT INTO event_closed (event, day, key, at) VALUES (?, ?, ?, ?)", [*row, _stamp(now)])
+            db.execute("INSERT INTO event_closed (event, day, key, at) VALUES (?, ?, ?, ?)", [*row, stamp_of(now)])
 
     def open_day(self, event: str, day: date) -> None:
         """Take back that a day of an event is complete, whoever declared it."""
@@ -277,7 +279,7 @@ class EventLedger:
         """Revoke a key for good; False where there is no such key."""
         with self.ledger._writing() as db:
             asked = "UPDATE keys SET revoked = coalesce(revoked, ?) WHERE name = ?"
-            return db.execute(asked, [_stamp(now), name]).rowcount == 1
+            return db.execute(asked, [stamp_of(now), name]).rowcount == 1
 
 
 def _number(db: Transaction) -> int:
