@@ -46,7 +46,7 @@ MARGIN = timedelta(seconds=2)
 
 
 @dataclass
-class _Batch:
+class _LogBatch:
     """What one step found in the logs."""
 
     rows: list[tuple[str, LogRow]] = field(default_factory=list)
@@ -92,8 +92,8 @@ class Compactor:
         self._seal(began, batch)
         return bool(batch.rows)
 
-    def _batch(self) -> _Batch:
-        batch = _Batch()
+    def _batch(self) -> _LogBatch:
+        batch = _LogBatch()
         consumed = self.events.consumed(self.logs.host)
         for name in self.logs.names():
             # Before reading: a writer that has gone by now appends nothing more.
@@ -114,7 +114,7 @@ class Compactor:
                 batch.done.append(name)
         return batch
 
-    def _seal(self, began: datetime, batch: _Batch) -> None:
+    def _seal(self, began: datetime, batch: _LogBatch) -> None:
         """Note that all that was received until just before this step is compacted, and that the host was serving."""
         if not batch.at_end:
             return
@@ -130,7 +130,7 @@ class Compactor:
 
     # -- one commit ----------------------------------------------------------------------------------
 
-    def _commit(self, batch: _Batch) -> None:
+    def _commit(self, batch: _LogBatch) -> None:
         known = self.events.snapshot()
         stored: list[StoredEvent] = []
         ids: dict[bytes, datetime] = {}
@@ -175,7 +175,7 @@ class Compactor:
 
     def _change(
         self,
-        batch: _Batch,
+        batch: _LogBatch,
         known: EventsSnapshot,
         stored: Sequence[StoredEvent],
         ids: dict[bytes, datetime],
