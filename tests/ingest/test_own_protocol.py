@@ -14,7 +14,7 @@ from hypothesis import given, settings, strategies as st
 
 from tallybook.core import DecodedEvents, EventRequest, RequestError
 from tallybook.ingest.protocols.tallybook import TallybookProtocol
-from tallybook.ingest.unpack import unpack
+from tallybook.ingest.unpacking import unpack
 
 NOW = datetime(2026, 3, 5, 12, tzinfo=UTC)
 

@@ -12,6 +12,6 @@ __getattr__, __dir__ = opened(
         "keys": ("KeyRing", "KeysUnknown", "SCOPES", "create_key", "key_text", "revoke_key", "rotate_key"),
         "log": ("EventLog", "LogFailed", "LogFolder", "LogFull", "LogRow"),
         "log_sqlite": ("SqliteLogs",),
-        "unpack": ("unpack",),
+        "unpacking": ("unpack",),
     },
 )

@@ -18,4 +18,4 @@ from tallybook.ingest.log import (
     LogRow as LogRow,
 )
 from tallybook.ingest.log_sqlite import SqliteLogs as SqliteLogs
-from tallybook.ingest.unpack import unpack as unpack
+from tallybook.ingest.unpacking import unpack as unpack

@@ -25,7 +25,7 @@ from tallybook.ingest.columns import PropertyTypes, StoredEvent, table_of
 from tallybook.ingest.files import EVENTS_FOLDER, stamp, write_table
 from tallybook.ingest.id_runs import id_hash, merged_runs, seen_before, write_run
 from tallybook.ingest.log import LogFolder, LogRow
-from tallybook.ingest.unpack import unpack
+from tallybook.ingest.unpacking import unpack
 from tallybook.storage import (
     REJECTED,
     Conflict,
