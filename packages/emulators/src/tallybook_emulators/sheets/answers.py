@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tallybook_emulators.sheets.colors import COLORS, PARTS, STYLES, float32, with_both
+from tallybook_emulators.sheets.colors import COLORS, PARTS, STYLES, float32, with_both_color_fields
 
 Json = dict[str, Any]
 WRITTEN = frozenset(
@@ -81,7 +81,7 @@ def _message(message: Json, name: str) -> Json:
                 made[field] = [_message(one, field) if isinstance(one, dict) else one for one in value]
         elif value or _is_written(field, name):
             made[field] = float32(value) if field in FLOATS else value
-    return made if COLORED.isdisjoint(made) else with_both(made, name)
+    return made if COLORED.isdisjoint(made) else with_both_color_fields(made, name)
 
 
 def _is_written(field: str, name: str) -> bool:

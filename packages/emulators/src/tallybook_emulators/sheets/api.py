@@ -206,7 +206,7 @@ class Api:
         answer = answers.answer(route.method, METHODS[route.method](self.sheets, call))
         contract.answer(route.method, answer)
         if query.get("fields"):
-            answer = masks.chosen(answer, contract.mask(route.method, query["fields"]))
+            answer = masks.select_fields(answer, contract.mask(route.method, query["fields"]))
         return in_json(200, answer)
 
     def _drive_answer(self, route: Route, call: Call) -> Answer:

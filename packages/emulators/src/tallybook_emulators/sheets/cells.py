@@ -115,7 +115,7 @@ def _on_grid(sheet: Sheet, rect: Rect) -> None:
 
 def repeat_request(document: Document, request: Json) -> None:
     """repeatCell: write one CellData to every cell of the range. Relative references of formulas are adjusted."""
-    from tallybook_emulators.sheets.shifts import copied
+    from tallybook_emulators.sheets.shifts import shift_references
 
     mask = _fields(request.get("fields"))
     sheet, rect = document.range_of(request.get("range", {}))
@@ -126,7 +126,7 @@ def repeat_request(document: Document, request: Json) -> None:
         for column in range(rect.c0, rect.c1):
             given = data
             if formula:
-                here = copied(formula, row - rect.r0, column - rect.c0)
+                here = shift_references(formula, row - rect.r0, column - rect.c0)
                 given = data | {"userEnteredValue": {"formulaValue": here}}
             sheet.put(row, column, merged(sheet.cell(row, column), given, mask))
     document.memo.clear()

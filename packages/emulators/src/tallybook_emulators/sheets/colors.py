@@ -54,21 +54,21 @@ THEME_RGB = {
 """Theme colors of a new spreadsheet."""
 
 
-def other_field(name: str) -> str | None:
+def sibling_field(name: str) -> str | None:
     """The sibling field of the same color: `backgroundColorStyle` for `backgroundColor`, and the reverse."""
     if name in COLORS:
         return name + STYLE
     return name.removesuffix(STYLE) if name in STYLES else None
 
 
-def replaced(target: Json, given: Iterable[str]) -> Json:
+def without_stale_siblings(target: Json, given: Iterable[str]) -> Json:
     """`target` without the sibling fields of the colors in `given`, because they still have the old color."""
     names = set(given)
-    gone = {other for name in names if (other := other_field(name)) and other not in names}
+    gone = {other for name in names if (other := sibling_field(name)) and other not in names}
     return {name: value for name, value in target.items() if name not in gone}
 
 
-def with_both(message: Json, name: str) -> Json:
+def with_both_color_fields(message: Json, name: str) -> Json:
     """A message with both fields of each color. A style takes precedence. `name` is the field that contains it."""
     if name == ONLY_STYLES:
         return message

@@ -246,8 +246,8 @@ class Contract:
         kind = wanted
         if not wanted.startswith(("TYPE_", "type.")):
             kind = f"type.googleapis.com/google.apps.sheets.v4.{NESTED.get(wanted, wanted)}"
-        said = f'"{value}"' if isinstance(value, str) else json.dumps(value)[:100]
-        return bad_field(path, f"Invalid value at '{path}' ({kind}), {said}")
+        seen = f'"{value}"' if isinstance(value, str) else json.dumps(value)[:100]
+        return bad_field(path, f"Invalid value at '{path}' ({kind}), {seen}")
 
 
 def _item_type(items: Json, name: str) -> str:

@@ -48,12 +48,12 @@ class File:
     def role(self, account: str) -> int:
         """Index in ROLES of the account's role. -1 without access."""
         domain = account.rpartition("@")[2]
-        held = [
+        roles = [
             ROLES.index(one["role"])
             for one in self.permissions
             if one["type"] == "anyone" or one.get("emailAddress") == account or one.get("domain", "") == domain
         ]
-        return max(held, default=-1)
+        return max(roles, default=-1)
 
 
 @dataclass
@@ -319,7 +319,7 @@ def _masked(answer: Json, query: Json, *, default: tuple[str, ...] = (), listed:
     """The fields of an answer that `query` asks for. Without `fields`, Drive answers few."""
     few = default or ("kind", "id", "name", "mimeType")
     if fields := query.get("fields"):
-        made: Json = masks.chosen(answer, masks.parse(fields))
+        made: Json = masks.select_fields(answer, masks.parse(fields))
         return made
     if listed:
         return answer | {listed: [{k: v for k, v in one.items() if k in few} for one in answer[listed]]}

@@ -24,7 +24,7 @@ from tallybook_emulators.sheets.oauth import Client, OAuth
 from tallybook_emulators.sheets.people import Person
 from tallybook_emulators.sheets.quotas import Limits, Quotas
 from tallybook_emulators.sheets.server import Server
-from tallybook_emulators.sheets.snapshot import Snapshot, taken
+from tallybook_emulators.sheets.snapshot import Snapshot, snapshot_of
 
 SPREADSHEETS = ROOT + "spreadsheets"
 PROJECT = "123456789012"
@@ -255,7 +255,7 @@ class Emulator:
         with self._api.lock:
             document = self._store.files[document_id].document
             assert document, f"{document_id} is not a spreadsheet"
-            return taken(document, self.clock.now())
+            return snapshot_of(document, self.clock.now())
 
     def person(self, document_id: str, account: str = "") -> Person:
         """A person who edits the spreadsheet in the browser. The default is its owner."""

@@ -42,10 +42,10 @@ def _overlaps(one: Json, other: Json) -> bool:
 def _delete_group(document: Document, request: Json) -> Json:
     span = whole_span(document, request.get("range", {}))
     groups = _groups(document, span)
-    held = [group for group in groups if group["range"] == span]
-    if not held:
+    matching = [group for group in groups if group["range"] == span]
+    if not matching:
         raise invalid("There is no dimension group at the range.")
-    groups.remove(max(held, key=lambda group: int(group["depth"])))
+    groups.remove(max(matching, key=lambda group: int(group["depth"])))
     return {"dimensionGroups": groups}
 
 

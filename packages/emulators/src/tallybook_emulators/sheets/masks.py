@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from tallybook_emulators.sheets.colors import replaced
+from tallybook_emulators.sheets.colors import without_stale_siblings
 from tallybook_emulators.sheets.errors import GoogleError, invalid
 
 Tree = dict[str, "Tree"]
@@ -65,18 +65,18 @@ def _camel(name: str) -> str:
     return head + "".join(part[:1].upper() + part[1:] for part in rest)
 
 
-def chosen(value: Any, tree: Tree) -> Any:
+def select_fields(value: Any, tree: Tree) -> Any:
     """The part of an answer that the mask selects."""
     if not tree or "*" in tree:
         return value
     if isinstance(value, list):
-        return [chosen(item, tree) for item in value]
+        return [select_fields(item, tree) for item in value]
     if isinstance(value, dict):
-        return {name: chosen(value[name], below) for name, below in tree.items() if name in value}
+        return {name: select_fields(value[name], below) for name, below in tree.items() if name in value}
     return value
 
 
-def wants(tree: Tree | None, *path: str) -> bool:
+def selects(tree: Tree | None, *path: str) -> bool:
     """Whether the mask selects the field at `path`."""
     for name in path:
         if not tree:
@@ -91,7 +91,7 @@ def wants(tree: Tree | None, *path: str) -> bool:
 
 def update(target: Mapping[str, Any], given: Mapping[str, Any], tree: Tree) -> dict[str, Any]:
     """`target` with the fields of the mask replaced by those of `given`. A field missing in `given` is cleared."""
-    made = replaced(dict(target), given if "*" in tree else tree)
+    made = without_stale_siblings(dict(target), given if "*" in tree else tree)
     if "*" in tree:
         return {**made, **given}
     for name, below in tree.items():

@@ -41,7 +41,7 @@ def as_json(one: Metadata, document: Document) -> Json:
     return made | {"location": location(one, document), "visibility": one.visibility}
 
 
-def place_of(one: Metadata, document: Document) -> tuple[Sheet, Span] | None:
+def location_span(one: Metadata, document: Document) -> tuple[Sheet, Span] | None:
     """The sheet and span of the metadata's location. None for metadata of the spreadsheet."""
     if one.sheet_id is None:
         return None
@@ -52,7 +52,7 @@ def place_of(one: Metadata, document: Document) -> tuple[Sheet, Span] | None:
     return sheet, Span(r0=index, r1=index + 1) if one.dimension == ROWS else Span(c0=index, c1=index + 1)
 
 
-def looked_up(document: Document, lookup: Json) -> list[Metadata]:
+def find_by_lookup(document: Document, lookup: Json) -> list[Metadata]:
     """The metadata that match every field of a DeveloperMetadataLookup."""
     strategy = lookup.get("locationMatchingStrategy", "")
     wanted = lookup.get("metadataLocation")
@@ -114,7 +114,7 @@ def _of_filter(document: Document, data_filter: Json) -> list[Metadata]:
     from tallybook_emulators.sheets.ranges import filtered as ranges
 
     if "developerMetadataLookup" in data_filter:
-        return looked_up(document, data_filter["developerMetadataLookup"])
+        return find_by_lookup(document, data_filter["developerMetadataLookup"])
     met: list[Metadata] = []
     for sheet, span in ranges(document, data_filter):
         rect = sheet.clip(span)
@@ -144,20 +144,20 @@ def create(document: Document, request: Json) -> Json:
     elif number in document.metadata:
         raise invalid(f"developerMetadata.metadataId: Developer metadata with ID {number} already exists.")
     one = Metadata(number, given["metadataKey"], given.get("metadataValue"), given["visibility"])
-    document.metadata[number] = located(one, given.get("location"), document)
+    document.metadata[number] = moved_to(one, given.get("location"), document)
     check_room(document, document.metadata[number].sheet_id)
     return {"developerMetadata": as_json(document.metadata[number], document)}
 
 
 def check_room(document: Document, sheet_id: int | None) -> None:
     """Raises GoogleError 400 if a sheet, or the spreadsheet itself, has too much metadata."""
-    held = [one for one in document.metadata.values() if one.sheet_id == sheet_id]
-    if sum(len(one.key) + len(one.value or "") for one in held) > MAX_CHARACTERS:
+    existing = [one for one in document.metadata.values() if one.sheet_id == sheet_id]
+    if sum(len(one.key) + len(one.value or "") for one in existing) > MAX_CHARACTERS:
         where = "spreadsheet" if sheet_id is None else "sheet"
         raise invalid(f"developerMetadata: the {where} would have more than {MAX_CHARACTERS} characters of metadata.")
 
 
-def located(one: Metadata, where: Json | None, document: Document) -> Metadata:
+def moved_to(one: Metadata, where: Json | None, document: Document) -> Metadata:
     """The metadata moved to the location of a request."""
     where = {k: v for k, v in (where or {}).items() if k != "locationType"}
     if len(where) != 1:
@@ -193,7 +193,7 @@ def update(document: Document, request: Json) -> Json:
         if not made.key:
             raise invalid("developerMetadata.metadataKey: Metadata key must be specified.")
         if "location" in names or ("*" in names and "location" in given):
-            made = located(made, given.get("location"), document)
+            made = moved_to(made, given.get("location"), document)
         document.metadata[one.id] = made
         check_room(document, made.sheet_id)
         changed.append(as_json(made, document))

@@ -15,7 +15,7 @@ from tallybook_emulators.sheets.errors import invalid
 from tallybook_emulators.sheets.formulas import CellError, order
 from tallybook_emulators.sheets.locales import locale
 from tallybook_emulators.sheets.model import COLUMNS, ROWS, Cell, Document, Json, Sheet
-from tallybook_emulators.sheets.shifts import copied
+from tallybook_emulators.sheets.shifts import shift_references
 from tallybook_emulators.sheets.view import View
 
 VALUE = ("userEnteredValue", "textFormatRuns")
@@ -72,7 +72,7 @@ def _moved_along(cell: Cell, down: int, right: int) -> Cell:
     formula = cell.get("userEnteredValue", {}).get("formulaValue")
     if not formula or not (down or right):
         return cell
-    return {**cell, "userEnteredValue": {"formulaValue": copied(formula, down, right)}}
+    return {**cell, "userEnteredValue": {"formulaValue": shift_references(formula, down, right)}}
 
 
 def sort_request(document: Document, request: Json) -> None:
@@ -240,10 +240,10 @@ def _shifted_cells(document: Document, request: Json, *, insert: bool) -> None:
     )
     document.guard(sheet, edge)
     by = (rect.height if by_rows else rect.width) * (1 if insert else -1)
-    held = [(row, column, cell) for row, column, cell in sheet.filled(edge, None)]
-    for row, column, _ in held:
+    moved = [(row, column, cell) for row, column, cell in sheet.filled(edge, None)]
+    for row, column, _ in moved:
         sheet.put(row, column, {})
-    for row, column, cell in held:
+    for row, column, cell in moved:
         if not insert and row < rect.r1 and column < rect.c1:
             continue
         at = (row + by, column) if by_rows else (row, column + by)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tallybook_emulators.sheets.a1 import Rect, Span, parse, span_of, split
 from tallybook_emulators.sheets.errors import invalid
-from tallybook_emulators.sheets.metadata import looked_up, place_of
+from tallybook_emulators.sheets.metadata import find_by_lookup, location_span
 from tallybook_emulators.sheets.model import Document, Json, Sheet
 
 
@@ -65,5 +65,5 @@ def filtered(document: Document, data_filter: Json) -> list[tuple[Sheet, Span]]:
     if "gridRange" in data_filter:
         chosen = data_filter["gridRange"]
         return [(document.sheet(chosen.get("sheetId", 0)), span_of(chosen))]
-    places = [place_of(one, document) for one in looked_up(document, data_filter["developerMetadataLookup"])]
+    places = [location_span(one, document) for one in find_by_lookup(document, data_filter["developerMetadataLookup"])]
     return [place for place in places if place]

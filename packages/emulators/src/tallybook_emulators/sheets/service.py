@@ -56,7 +56,7 @@ class Sheets:
         document = self._read(call)
         grid = bool(call.query.get("includeGridData"))
         if call.query.get("fields"):
-            grid = masks.wants(masks.parse(call.query["fields"]), "sheets", "data")
+            grid = masks.selects(masks.parse(call.query["fields"]), "sheets", "data")
         areas = [ranges.readable(document, text) for text in call.query.get("ranges", ())]
         return spreadsheet(document, call, self.now, grid=grid, areas=areas)
 
@@ -64,7 +64,7 @@ class Sheets:
         document = self._read(call)
         grid = bool(call.body.get("includeGridData"))
         if call.query.get("fields"):
-            grid = masks.wants(masks.parse(call.query["fields"]), "sheets", "data")
+            grid = masks.selects(masks.parse(call.query["fields"]), "sheets", "data")
         areas = [
             (sheet, ranges.on_grid(sheet, span))
             for data_filter in call.body.get("dataFilters", ())

@@ -156,10 +156,10 @@ def _formulas(document: Document, sheet: Sheet, change: LineChange) -> None:
         if ends is None:
             return "#REF!"
         if change.dimension == ROWS:
-            return referred(text, Span(ends[0], ends[1], span.c0, span.c1))
-        return referred(text, Span(span.r0, span.r1, ends[0], ends[1]))
+            return retarget(text, Span(ends[0], ends[1], span.c0, span.c1))
+        return retarget(text, Span(span.r0, span.r1, ends[0], ends[1]))
 
-    each_formula(sheet, lambda formula, _row, _column: rewritten(formula, changed))
+    each_formula(sheet, lambda formula, _row, _column: rewrite_references(formula, changed))
 
 
 def each_formula(sheet: Sheet, changed: Callable[[str, int, int], str]) -> None:
@@ -170,7 +170,7 @@ def each_formula(sheet: Sheet, changed: Callable[[str, int, int], str]) -> None:
             sheet.put(row, column, {**cell, "userEnteredValue": {"formulaValue": new}})
 
 
-def rewritten(formula: str, changed: Callable[[str], str]) -> str:
+def rewrite_references(formula: str, changed: Callable[[str], str]) -> str:
     """The formula with `changed` applied to each reference."""
     out, at = ["="], 1
     while at < len(formula):
@@ -186,7 +186,7 @@ def rewritten(formula: str, changed: Callable[[str], str]) -> str:
     return "".join(out)
 
 
-def referred(text: str, span: Span) -> str:
+def retarget(text: str, span: Span) -> str:
     """The reference `text` changed to `span`. Its tab and its `$` marks stay."""
     title, rest = split(text)
     prefix = "" if title is None else f"{quoted(title)}!"
@@ -205,7 +205,7 @@ def _corner(text: str, row: int, column: int) -> str:
     return letter + (f"{mark}{row + 1}" if found[4] else "")
 
 
-def copied(formula: str, down: int, right: int) -> str:
+def shift_references(formula: str, down: int, right: int) -> str:
     """The formula after a copy by an offset: references without `$` are shifted."""
 
     def changed(text: str) -> str:
@@ -218,7 +218,7 @@ def copied(formula: str, down: int, right: int) -> str:
             return "#REF!"
         return ("" if title is None else f"{quoted(title)}!") + ":".join(part or "" for part in parts)
 
-    return rewritten(formula, changed)
+    return rewrite_references(formula, changed)
 
 
 def _moved(text: str, down: int, right: int) -> str | None:
@@ -231,12 +231,12 @@ def _moved(text: str, down: int, right: int) -> str | None:
     return None if row < 0 or column < 0 else _corner(text, row, column)
 
 
-def renamed(document: Document, old: str, new: str) -> None:
-    """Replace the title of a renamed tab in all formulas."""
+def rename_tab_in_formulas(document: Document, old: str, new: str) -> None:
+    """Replace the title of a rename_tab_in_formulas tab in all formulas."""
 
     def changed(text: str) -> str:
         title, rest = split(text)
         return text if title is None or title.lower() != old.lower() else f"{quoted(new)}!{rest}"
 
     for sheet in document.sheets:
-        each_formula(sheet, lambda formula, _row, _column: rewritten(formula, changed))
+        each_formula(sheet, lambda formula, _row, _column: rewrite_references(formula, changed))

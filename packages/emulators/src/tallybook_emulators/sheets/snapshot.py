@@ -85,7 +85,7 @@ class Snapshot:
         return self.tab(title)
 
 
-def taken(document: Document, now: datetime) -> Snapshot:
+def snapshot_of(document: Document, now: datetime) -> Snapshot:
     """A snapshot of a document. Later changes of the document do not affect it."""
     frozen = document.fork(document.owner, now)
     view = View(frozen, now)

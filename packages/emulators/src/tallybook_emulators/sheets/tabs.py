@@ -21,7 +21,7 @@ from tallybook_emulators.sheets.model import (
     new_lines,
     new_sheet,
 )
-from tallybook_emulators.sheets.shifts import renamed
+from tallybook_emulators.sheets.shifts import rename_tab_in_formulas
 from tallybook_emulators.sheets.view import DEFAULT_FORMAT
 
 SIZES = {"rowCount": ROWS, "columnCount": COLUMNS}
@@ -195,7 +195,7 @@ def update_request(document: Document, request: Json) -> None:
         raise invalid("sheetId cannot be changed.")
     if "title" in mask:
         check_title(document, given.get("title", ""), sheet)
-        renamed(document, sheet.title, given["title"])
+        rename_tab_in_formulas(document, sheet.title, given["title"])
     _resize(document, sheet, mask, given)
     _move(document, sheet, mask, given)
     rest = {name: below for name, below in mask.items() if name not in ("gridProperties", "index", "sheetId")}

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from tallybook_emulators.sheets.a1 import Rect
-from tallybook_emulators.sheets.colors import replaced
+from tallybook_emulators.sheets.colors import without_stale_siblings
 from tallybook_emulators.sheets.formulas import CellContext, CellError, FormulaError, locate, parsed, value_at
 from tallybook_emulators.sheets.locales import locale
 from tallybook_emulators.sheets.model import COLUMNS, ROWS, Document, Json, Sheet
@@ -34,7 +34,7 @@ DEFAULT_FORMAT: Json = {
 }
 
 
-def plain(number: float) -> float:
+def json_number(number: float) -> float:
     """A double as JSON prints it: without `.0` if it is an integer that doubles represent exactly."""
     return int(number) if abs(number) < 2**53 and number == int(number) else number
 
@@ -104,7 +104,7 @@ class View:
             form = self.number_format(sheet, row, column)
             if form and form.get("type") in DATES:
                 return self.text(sheet, row, column)
-        return plain(value) if is_number else value
+        return json_number(value) if is_number else value
 
     def values(self, sheet: Sheet, rect: Rect, *, option: str, dates: str, major: str = ROWS) -> list[list[Any]]:
         """The values of a range, without trailing empty rows and columns. Empty cells in between are ""."""
@@ -177,12 +177,12 @@ class View:
 def _over(default: Json, form: Mapping[str, Any]) -> Json:
     """The default format overridden by a cell's own format."""
     text: Json = form.get("textFormat", {})
-    made = replaced(default, form) | dict(form)
-    return made | {"textFormat": replaced(default["textFormat"], text) | text}
+    made = without_stale_siblings(default, form) | dict(form)
+    return made | {"textFormat": without_stale_siblings(default["textFormat"], text) | text}
 
 
 def _numbers(value: Json) -> Json:
-    return {"numberValue": plain(value["numberValue"])} if "numberValue" in value else dict(value)
+    return {"numberValue": json_number(value["numberValue"])} if "numberValue" in value else dict(value)
 
 
 def extended(value: Any) -> Json:
@@ -193,4 +193,4 @@ def extended(value: Any) -> Json:
         return {"boolValue": value}
     if isinstance(value, str):
         return {"stringValue": value}
-    return {"numberValue": plain(value)}
+    return {"numberValue": json_number(value)}
