@@ -21,8 +21,6 @@ MAX_COLUMNS = 120
 
 LONG_FILES: dict[str, str] = {
     "book.py": "to be divided",
-    "collect/binding.py": "to be divided",
-    "collect/planning.py": "to be divided",
     "collect/sources/clickhouse.py": "to be divided",
     "collect/sources/postgresql.py": "to be divided",
     "collect/sources/sqlite.py": "to be divided",
@@ -34,20 +32,16 @@ LONG_FILES: dict[str, str] = {
     "draft/words.py": "to be divided",
     "query/merge.py": "to be divided",
     "query/one_metric.py": "to be divided",
-    "storage/folder.py": "to be divided",
-    "storage/postgresql_ledger.py": "to be divided",
 }
 """Longer than MAX_FILE_LINES, with the reason. This list may only shrink."""
 LONG_FUNCTIONS: dict[str, str] = {
     "book.py: query": "to be divided",
     "book.py: import_history": "to be divided",
-    "collect/binding.py: bind": "to be divided",
-    "collect/binding.py: _sampled_form": "to be divided",
     "deliver/destinations/google_sheets/document.py: _one_document": "to be divided",
     "query/questions.py: ask": "to be divided",
 }
 """Longer than MAX_FUNCTION_LINES, with the reason. This list may only shrink."""
-MAX_LONG_LINES = 267
+MAX_LONG_LINES = 199
 MAX_UNFORMATTED = 0
 
 

@@ -26,7 +26,7 @@ import pytest
 import tallybook
 from tallybook.cli import invoke
 from tallybook.core.errors import BookError, BookUnavailable, Busy, QueryError
-from tallybook.storage import ledger_files, postgresql_ledger, tables
+from tallybook.storage import ledger_files, postgresql_database, postgresql_ledger, tables
 from tallybook.storage.ledger import Commit, Covered, PointsFile
 from tallybook.storage.ledger_files import LedgerFiles, private_folder
 from tallybook.storage.places import BookLocation, find_store, open_store
@@ -468,7 +468,7 @@ def test_a_ledger_that_others_hold_too_long_is_busy(
     open_ledger: Callable[[], PostgresqlLedger], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     one, other = open_ledger(), open_ledger()
-    monkeypatch.setattr(postgresql_ledger, "WAIT_SECONDS", 0.1)
+    monkeypatch.setattr(postgresql_database, "WAIT_SECONDS", 0.1)
     with one._writing(), pytest.raises(Busy, match=r"was held by another process for 0\.1 s"):
         other.commit(0, Commit(what="test"), lease=None, run=None, now=NOW)
     assert other.commit(0, Commit(what="test"), lease=None, run=None, now=NOW) == 1
@@ -478,7 +478,7 @@ def test_who_falls_asleep_in_a_transaction_does_not_hold_the_others_up(
     open_ledger: Callable[[], PostgresqlLedger], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asleep, awake = open_ledger(), open_ledger()
-    monkeypatch.setattr(postgresql_ledger, "IDLE_SECONDS", 0.2)
+    monkeypatch.setattr(postgresql_database, "IDLE_SECONDS", 0.2)
 
     def sleep_while_another_commits() -> None:
         with asleep._writing() as db:

@@ -27,7 +27,7 @@ from hypothesis import given, settings, strategies as st
 from tallybook.core.errors import BookError, Busy
 from tallybook.core.points import SCHEMAS, ddl
 from tallybook.storage.engines.duckdb import connect
-from tallybook.storage.folder import Store, kept_versions
+from tallybook.storage.folder import Store
 from tallybook.storage.ledger import (
     Cleaned,
     Commit,
@@ -41,6 +41,7 @@ from tallybook.storage.ledger import (
     Stretch,
     kept_under,
 )
+from tallybook.storage.retention import kept_versions
 from tallybook.storage.sqlite_ledger import SqliteLedger
 from tests.ledgers import LEDGERS, STORES
 

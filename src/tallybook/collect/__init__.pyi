@@ -1,5 +1,5 @@
 # The names of this door, for type checkers: those of __init__.py.
-from tallybook.collect.binding import BoundMetric as BoundMetric, bind as bind, day_of_value as day_of_value
+from tallybook.collect.binding import BoundMetric as BoundMetric, bind as bind
 from tallybook.collect.daily_run import horizon_of as horizon_of, make_plan as make_plan, run as run
 from tallybook.collect.ended import Ended as Ended
 from tallybook.collect.forget import WHAT as WHAT, forget_metric as forget_metric, forget_person as forget_person
@@ -29,14 +29,7 @@ from tallybook.collect.inspection import (
     look_at as look_at,
 )
 from tallybook.collect.live import live_ground as live_ground
-from tallybook.collect.planning import (
-    Horizon as Horizon,
-    RunPlan as RunPlan,
-    RunRequest as RunRequest,
-    Work as Work,
-    bind_metric as bind_metric,
-    last_bound as last_bound,
-)
+from tallybook.collect.planning import bind_metric as bind_metric, last_bound as last_bound
 from tallybook.collect.plans import KeyedPlan as KeyedPlan
 from tallybook.collect.publishing import published as published
 from tallybook.collect.report import (
@@ -77,3 +70,10 @@ from tallybook.collect.sources.values import (
 )
 from tallybook.collect.staging import Staging as Staging
 from tallybook.collect.statements import Group as Group
+from tallybook.collect.time_forms import day_of_value as day_of_value
+from tallybook.collect.work import (
+    Horizon as Horizon,
+    RunPlan as RunPlan,
+    RunRequest as RunRequest,
+    Work as Work,
+)

@@ -7,12 +7,18 @@ from collections.abc import Sequence
 
 from tallybook.collect.group_runs import GroupRuns
 from tallybook.collect.identity import check_identity, record_moved, record_owner
-from tallybook.collect.planning import Horizon, Planner, RunPlan, RunRequest, horizon
+from tallybook.collect.planning import Planner
 from tallybook.collect.report import RunReport
 from tallybook.collect.run_context import RunContext
 from tallybook.collect.run_lease import JOB, LEASE_SECONDS, lease_kept_alive
 from tallybook.collect.sources.registry import close_sources
 from tallybook.collect.staging import Staging
+from tallybook.collect.work import (
+    Horizon,
+    RunPlan,
+    RunRequest,
+    horizon,
+)
 from tallybook.core import Catalog, SourceError, calendar, isolated
 from tallybook.storage import Commit, Lease, Losses, connect, kept_under, taken_back
 

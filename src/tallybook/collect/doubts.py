@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-from tallybook.collect.binding import stored_form
 from tallybook.collect.sources.dialect import TimeForm, has_real_clock
 from tallybook.collect.sources.readings import (
     DIGITS,
@@ -28,6 +27,7 @@ from tallybook.collect.sources.readings import (
 )
 from tallybook.collect.sources.values import DATE, INT, TEXT, TIMESTAMPTZ, ColumnType, as_instant, text_form
 from tallybook.collect.statements import Group
+from tallybook.collect.time_forms import stored_form
 from tallybook.core import ONE_DAY, SourceError, calendar, isolated, start_of
 
 MARGIN = timedelta(days=2)
@@ -67,7 +67,8 @@ class Misfits:
         shown = self.example.decode(errors="replace") if isinstance(self.example, bytes) else self.example
         rows = f"{self.rows} rows contain times" if self.rows > 1 else "1 row contains a time"
         return SourceError(
-            f"metrics.{name}: time column {self.column!r} is read {self.form.says}, and {rows} in another form, as {shown!r:.60}",
+            f"metrics.{name}: time column {self.column!r} is read {self.form.says}, and {rows} in another form, "
+            f"as {shown!r:.60}",
             hint=self._hint(),
         )
 
@@ -295,7 +296,7 @@ def _fits(group: Group, name: str, form: TimeForm) -> str:
 def _judge(
     group: Group, form: TimeForm, first: date, last: date
 ) -> Callable[[Any, Any], tuple[str | None, set[date] | None]]:
-    """Tells of the least and the greatest of some texts by which form they are times, and of which days in either reading."""
+    """The form of the least and the greatest of some texts, and their days in either form."""
     listed = list(calendar.days(first, last + ONE_DAY)) if form.is_text and form.name != "text_offset" else []
 
     def bound(day: date) -> str:

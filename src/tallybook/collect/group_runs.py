@@ -14,10 +14,10 @@ from tallybook.collect.binding import BoundMetric
 from tallybook.collect.doubts import doubts, without_doubtful
 from tallybook.collect.gathering import Step, by_index, gather_days, gather_function, gather_intervals, gather_now
 from tallybook.collect.grouping import INTERVAL_PLAN
-from tallybook.collect.planning import RunPlan, Work
 from tallybook.collect.publishing import PUBLISH_POINTS, Publisher, StagedSteps
 from tallybook.collect.run_context import RunContext
 from tallybook.collect.statements import Group
+from tallybook.collect.work import RunPlan, Work
 from tallybook.core import Inseparable, SourceError, SourceUnavailable, calendar, count_phrase, isolated, utc_text
 from tallybook.storage import Lease
 
@@ -66,8 +66,7 @@ class GroupRuns(Publisher):
                 self._failed(work, error)
 
     def _in_one_form(self, work: Work) -> bool:
-        """Look for rows whose time is in another form than it is read in, and take their days out of the work. False when
-        there is nothing left to do."""
+        """Whether days are left to collect without those that have times in another form. These are reported."""
         if work.group is None or work.snapshot_day is not None:
             return True
         first, last = min(a for a, _ in work.stretches), max(b for _, b in work.stretches)
@@ -170,17 +169,20 @@ class GroupRuns(Publisher):
         if number:
             for facts in work.facts:
                 self._report(facts).notes.append(
-                    f"{number} row{'s end' if number > 1 else ' ends'} no later than {'they begin and are' if number > 1 else 'it begins and is'} left out"
+                    "skipped "
+                    f"{count_phrase(number, 'row whose end is not after its', 'rows whose end is not after their')} start"
                 )
 
     def _one_by_one(self, work: Work, error: SourceError, *, fused: bool) -> None:
-        """A statement of several metrics failed: each is read by itself, so that only the broken ones fail. Not `fused`:
-        for each of their keys, too."""
+        """Read each metric by itself after a shared statement failed, so that only the broken ones fail.
+
+        Without `fused` each of their keys has a statement, too."""
         assert work.group is not None
         self.staging.abandon()
         if len(work.facts) > 1:
             self._report(work.facts[0]).notes.append(
-                f"{len(work.facts)} metrics that share a statement are read one by one, because it failed: {error.message}"
+                f"{len(work.facts)} metrics that share a statement are read one by one, because it failed: "
+                f"{error.message}"
             )
         left = {facts.bound.key: self._drop_unfinished(work, facts) for facts in work.facts}
         for facts in work.facts:

@@ -190,7 +190,8 @@ def _refuse_fan_out(source: Source, scope: _Scope, metric: Metric, place: int) -
         return
     shown = ", ".join(f"{key} = {value!r}" for key, value in zip(keys, found[0], strict=True))
     raise scope.where(
-        f"several rows of {join.table} have {shown}: a fact would be counted once for each of them{_counts(source, scope, place)}",
+        f"several rows of {join.table} have {shown}: a fact would be counted once for each of "
+        f"them{_counts(source, scope, place)}",
         hint=f"join it by a key that is unique, or measure {join.table} itself and join {metric.table} to it; "
         f"one row for each key can be made in `sql`: (select {listed}, max(…) from {join.table} group by {listed})",
     )
@@ -206,7 +207,8 @@ def _refuse_other_kinds(source: Source, scope: _Scope, metric: Metric, join: Joi
         kinds = {left.kind, right.kind}
         if TEXT in kinds and kinds & _CAST:
             raise scope.where(
-                f"{join.name}.{own} is of kind {left.kind}, {other} of kind {right.kind}: what is equal to what is a guess",
+                f"{join.name}.{own} is of kind {left.kind}, {other} of kind {right.kind}: what is equal to what "
+                "is a guess",
                 hint="cast one of them in `sql` and join there",
             )
 

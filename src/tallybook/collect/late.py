@@ -117,7 +117,8 @@ def _refuse_ahead(one: Candidate, reader: Reader) -> None:
         return
     other = "local" if form.zone == "UTC" else "utc"
     raise SourceError(
-        f"{rows} {'rows were' if rows > 1 else 'row was'} changed later than now: {column} is read {form.says}, and is {example} "
+        f"{rows} {'rows were' if rows > 1 else 'row was'} changed later than now: {column} is read {form.says}, "
+        f"and is {example} "
         f"where the clock of the source says {one.until:%Y-%m-%d %H:%M} UTC",
         hint=f'[metrics.{one.facts.metric.name}] changed_stored = "{other}"',
     )

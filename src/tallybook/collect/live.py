@@ -13,10 +13,11 @@ from tallybook.collect.daily_run import horizon_of
 from tallybook.collect.doubts import doubts
 from tallybook.collect.gathering import by_index, gather_days, gather_function, gather_intervals, gather_now
 from tallybook.collect.grouping import INTERVAL_PLAN, SNAPSHOT_PLAN, group_key
-from tallybook.collect.planning import Horizon, bind_metric
+from tallybook.collect.planning import bind_metric
 from tallybook.collect.run_context import RunContext
 from tallybook.collect.staging import Staging
 from tallybook.collect.statements import Group
+from tallybook.collect.work import Horizon
 from tallybook.core import (
     ADDITIVE,
     ONE_DAY,

@@ -53,7 +53,8 @@ def said_of_older(metric: Metric, until: datetime, days: Mapping[date, datetime]
     one = len(days) == 1
     several = f"{min(days)} was" if one else f"{len(days)} days from {min(days)} to {max(days)} were"
     return (
-        f"{several} last read when source {metric.source} was known until {max(days.values()):%Y-%m-%d %H:%M} UTC; now it is known "
+        f"{several} last read when source {metric.source} was known until {max(days.values()):%Y-%m-%d %H:%M} "
+        "UTC; now it is known "
         f"until {until:%Y-%m-%d %H:%M} UTC: left as {'it is' if one else 'they are'}"
     )
 
@@ -63,5 +64,8 @@ def refuse_older(metric: Metric, until: datetime, days: Mapping[date, datetime])
     if days:
         raise Refused(
             f"{metric.name}: {said_of_older(metric, until, days)}",
-            ask=f"the same with --older-source, to overwrite {'them' if len(days) > 1 else 'it'} with what the older source holds",
+            ask=(
+                f"the same with --older-source, to overwrite {'them' if len(days) > 1 else 'it'} with what the "
+                "older source holds"
+            ),
         )

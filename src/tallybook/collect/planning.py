@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from datetime import UTC, date, datetime, timedelta
+from dataclasses import replace
+from datetime import date, datetime
 from typing import Any
 
 import msgspec
 
-from tallybook.collect.binding import BoundMetric, bind, day_of_value
+from tallybook.collect.binding import BoundMetric, bind
+from tallybook.collect.first_days import FirstDays
 from tallybook.collect.grouping import SNAPSHOT_PLAN, GroupKey, group_key
-from tallybook.collect.late import MARGIN, Candidate, Search, follow, in_order, not_followed_since
+from tallybook.collect.late import MARGIN, Candidate, follow, in_order, not_followed_since
 from tallybook.collect.looks import Looks, refuse_older, said_of_older
 from tallybook.collect.report import MetricReport
-from tallybook.collect.sources.base import Source
 from tallybook.collect.statements import Group
 from tallybook.collect.touched import is_marked
+from tallybook.collect.work import Horizon, RunPlan, RunRequest, Work
 from tallybook.core import (
     IMPORTED,
     ONE_DAY,
@@ -31,99 +32,10 @@ from tallybook.core import (
     isolated,
     parse_measure,
 )
-from tallybook.query import MAX_GAP_DAYS
 from tallybook.storage import BadFile, Definition, Followed, Ledger, Losses, VersionSnapshot
 
-Stretches = tuple[tuple[date, date], ...]
-TWO_YEARS = timedelta(days=730)
 
-
-@dataclass(frozen=True, kw_only=True)
-class RunRequest:
-    """What a run was asked for. `first`/`last`: these days again, whether covered or not; with `older_source` also days
-    that were last read when their source was known further."""
-
-    metrics: tuple[str, ...] = ()
-    first: date | None = None
-    last: date | None = None
-    older_source: bool = False
-
-
-@dataclass(kw_only=True)
-class Horizon:
-    """How far a source is known to be complete."""
-
-    source: Source | None
-    """None: a Python metric that needs no database."""
-    until: datetime
-    last_closed: date
-    lagging: bool
-    """Behind the last day that is over by our own clock."""
-
-
-@dataclass(kw_only=True)
-class Work:
-    """One group and the days to collect for it. `function` metrics stand alone."""
-
-    group: Group | None
-    facts: list[BoundMetric]
-    stretches: Stretches
-    horizon: Horizon
-    snapshot_day: date | None = None
-    again: dict[tuple[str, str], frozenset[date]] = field(default_factory=dict)
-    """Days that were covered before, by (metric, definition): one of the group may be new among old ones."""
-    late: bool = False
-    """Its days are collected again because facts of theirs changed: as many as `max_load` allows."""
-    finished: dict[tuple[str, str], list[tuple[date, date]]] = field(default_factory=dict)
-    """By (metric, definition): its steps that are staged or published."""
-
-    @property
-    def days(self) -> int:
-        return sum((b - a).days + 1 for a, b in self.stretches)
-
-
-@dataclass(kw_only=True)
-class RunPlan:
-    """All work of a run, oldest days first within each group, and a report per metric to fill in.
-
-    Late works come last. `followed` is, by (metric, definition), how far changes are followed once its first days
-    are published; `searches` how that was found out."""
-
-    works: list[Work] = field(default_factory=list)
-    searches: list[Search] = field(default_factory=list)
-    followed: dict[tuple[str, str], Followed] = field(default_factory=dict)
-    horizons: dict[str, datetime] = field(default_factory=dict)
-    """Until when each source is known."""
-    reports: dict[str, MetricReport] = field(default_factory=dict)
-    definitions: list[Definition] = field(default_factory=list)
-    losses: Losses
-    """The points files that cannot be read."""
-    keys: Mapping[str, str]
-    """{metric: the name under which its points are kept}"""
-
-
-def horizon(source: Source | None, now: datetime, zone: str, as_of: datetime | None) -> Horizon:
-    """How far the source is known to be complete: its clock or replay time, `fresh`, or `as_of` for a copy."""
-    if source is None:
-        return Horizon(source=None, until=now, last_closed=calendar.last_closed_day(now, zone), lagging=False)
-    until = source.known_until(now)
-    if source.settings.fresh:
-        with source.snapshot() as reader:
-            fresh = source.fresh_until(reader)
-        until = min(until, fresh) if fresh else datetime(1970, 1, 1, tzinfo=UTC)
-    elif as_of is not None:
-        until = min(until, as_of)
-    until = min(until, now).astimezone(UTC)
-    last_closed = calendar.last_closed_day(until, zone)
-    return Horizon(
-        source=source,
-        until=until,
-        last_closed=last_closed,
-        lagging=last_closed < calendar.last_closed_day(now, zone),
-    )
-
-
-class Planner:
+class Planner(FirstDays):
     """Binds metrics to their sources and finds out which days are missing."""
 
     def __init__(
@@ -195,7 +107,8 @@ class Planner:
         if found.lagging and not metric.snapshot:
             report.not_ready = True
             report.notes.append(
-                f"source {metric.source} is known only until {found.until:%Y-%m-%d %H:%M} UTC: later days stay uncovered"
+                f"source {metric.source} is known only until {found.until:%Y-%m-%d %H:%M} UTC: later days stay "
+                "uncovered"
             )
         group_of = None if metric.function else group_key(facts)
         group = None if group_of is None or found.source is None else Group(found.source, group_of, [facts], self.zone)
@@ -252,7 +165,8 @@ class Planner:
         if asked.first or asked.last:
             if asked.last and asked.last > found.last_closed:
                 raise Refused(
-                    f"{asked.last} is not over in source {facts.metric.source}: it is known until {found.until:%Y-%m-%d %H:%M} UTC",
+                    f"{asked.last} is not over in source {facts.metric.source}: it is known until "
+                    f"{found.until:%Y-%m-%d %H:%M} UTC",
                     ask=f"tallybook run --to {found.last_closed}, or tallybook query … --live --to today",
                 )
             last = asked.last or found.last_closed
@@ -280,7 +194,8 @@ class Planner:
         if left:
             first, last = min(left), max(left)
             report.notes.append(
-                f"{count_phrase(len(left), 'day is', 'days are')} known only under an older definition; to collect again: "
+                f"{count_phrase(len(left), 'day is', 'days are')} known only under an older definition; to "
+                "collect again: "
                 f"tallybook run {facts.metric.name} --from {first} --to {last}"
             )
         days = missing | recent
@@ -311,7 +226,8 @@ class Planner:
             )
             if since is None:
                 plan.reports[facts.metric.name].notes.append(
-                    f"{column} is followed from {until - MARGIN:%Y-%m-%d %H:%M} UTC on: nobody knows when what is collected was read"
+                    f"{column} is followed from {until - MARGIN:%Y-%m-%d %H:%M} UTC on: nobody knows when what "
+                    "is collected was read"
                 )
             candidate = Candidate(
                 facts=facts,
@@ -377,65 +293,6 @@ class Planner:
             if metric == key and definition != own and definition not in imported:
                 found |= _listed(stretches)
         return found
-
-    def _first_asked(
-        self,
-        day: date,
-        facts: BoundMetric,
-        group: Group | None,
-        found: Horizon,
-        covered: set[date],
-        report: MetricReport,
-    ) -> date:
-        """The first day to collect of those asked for. Where `day` is far before the first fact, the day of that fact:
-        0001-01-01 means "all", and not 740,000 days."""
-        declared = facts.metric.start or self.catalog.book.start
-        begin = min([*([declared] if declared else []), *covered], default=found.last_closed)
-        if day >= calendar.plus_days(begin, -MAX_GAP_DAYS):
-            return day
-        earliest = self._earliest(facts, group, found) if group is not None else None
-        first = max(day, min(earliest or begin, begin))
-        if first > day:
-            report.notes.append(f"asked from {day}, but its facts begin later: collected from {first}")
-        return first
-
-    def _start(
-        self, facts: BoundMetric, group: Group | None, found: Horizon, covered: set[date], report: MetricReport
-    ) -> date:
-        declared = facts.metric.start or self.catalog.book.start
-        if declared:
-            return declared
-        if covered:
-            return min(covered)
-        if group is None:
-            report.notes.append(
-                f'no start is declared: collected from {found.last_closed}; start = "2024-01-01" reaches back'
-            )
-            return found.last_closed
-        earliest = self._earliest(facts, group, found)
-        if earliest is None:
-            return found.last_closed
-        floor = found.last_closed - TWO_YEARS + ONE_DAY
-        if earliest < floor:
-            report.notes.append(
-                f'its first fact is of {earliest}; collected from {floor}, two years back; start = "{earliest}" reaches all'
-            )
-        return max(earliest, floor)
-
-    def _earliest(self, facts: BoundMetric, group: Group, found: Horizon) -> date | None:
-        """The day of the first fact; None when there is none, or the facts cannot be looked at as a whole."""
-        form = facts.time or facts.since
-        assert form is not None
-        if "{{" in group.relation:
-            return found.last_closed - TWO_YEARS + ONE_DAY
-        with group.source.snapshot() as reader:
-            value = reader.rows(group.earliest())[0][0]
-        if value is None:
-            return None
-        try:
-            return min(day_of_value(value, form, self.zone), found.last_closed + ONE_DAY)
-        except SourceError:  # a text such as 2026-02-30 is no day, and says nothing about the first one
-            return found.last_closed - TWO_YEARS + ONE_DAY
 
 
 def _listed(stretches: Sequence[Any]) -> set[date]:

@@ -10,12 +10,12 @@ from datetime import date
 
 from tallybook.collect.binding import BoundMetric
 from tallybook.collect.identity import record_identities
-from tallybook.collect.planning import RunPlan
 from tallybook.collect.report import MetricReport, RunProgress
 from tallybook.collect.revise import revisions
 from tallybook.collect.run_context import RunContext
 from tallybook.collect.run_lease import JOB
 from tallybook.collect.staging import Staging
+from tallybook.collect.work import RunPlan
 from tallybook.core import SourceError, calendar, count_phrase, isolated
 from tallybook.storage import Commit, Covered, Followed, Lease, Store, VersionSnapshot, connect
 
@@ -79,7 +79,7 @@ class Publisher:
         self.pause = pause_after(self.published - began, self.means.publish_seconds)
 
     def _publish_one_by_one(self, error: SourceError) -> None:
-        """The points of one of several metrics cannot be published: each goes by itself, so that only that one fails."""
+        """Publish each metric by itself after one of several could not be published, so that only that one fails."""
         staged = list(self.staged)
         for one in staged:
             try:
@@ -167,7 +167,8 @@ class Publisher:
             left = f"; {gaps} of them are gaps now" if gaps else ""
             under = "" if definition == report.definition else f" under definition {definition}"
             report.notes.append(
-                f"the points of {count_phrase(len(before), 'day', 'days')}{under} were in a file that cannot be read; how their values changed is unknown{left}"
+                f"the points of {count_phrase(len(before), 'day', 'days')}{under} were in a file that cannot be "
+                f"read; how their values changed is unknown{left}"
             )
 
     def _count_points(self, chosen: Sequence[tuple[str, str]]) -> None:

@@ -67,7 +67,8 @@ def _row(metric: Metric, day: date, row: Mapping[str, Any]) -> tuple[list[str | 
     if lacking:
         what = "" if lacking[0] == VALUE else "dimension "
         raise SourceError(
-            f"metric {metric.name!r} returned a row without the {what or 'key '}{lacking[0]!r} for {day}: its keys are {keys or 'none'}",
+            f"metric {metric.name!r} returned a row without the {what or 'key '}{lacking[0]!r} for {day}: its "
+            f"keys are {keys or 'none'}",
             hint=f"{expected}; None is a value of a dimension too",
         )
     unknown = sorted(str(name) for name in row if name not in {*metric.dims, VALUE})
@@ -82,7 +83,8 @@ def _row(metric: Metric, day: date, row: Mapping[str, Any]) -> tuple[list[str | 
 def _dimension(metric: Metric, name: str, value: Any) -> str | None:
     if isinstance(value, Iterable) and not isinstance(value, str | bytes):
         raise SourceError(
-            f"metric {metric.name!r} returned {_shown(value)} as the value of dimension {name!r}, of type {type(value).__name__}",
+            f"metric {metric.name!r} returned {_shown(value)} as the value of dimension {name!r}, of type "
+            f"{type(value).__name__}",
             hint=f"return one text or number: {name} = str(…), or a row for each of them",
         )
     item = getattr(value, "item", None)  # a scalar of numpy
@@ -102,7 +104,8 @@ def _number(metric: Metric, day: date, value: Any) -> Decimal | None:
         )
     if exact and exact.adjusted() >= MAX_ADJUSTED:
         raise SourceError(
-            f"metric {metric.name!r} returned {value} for {day}, which has more than {MAX_ADJUSTED} digits before the point",
+            f"metric {metric.name!r} returned {value} for {day}, which has more than {MAX_ADJUSTED} digits "
+            "before the point",
             hint="return it in a larger unit: value / 1_000_000",
         )
     if metric.decimals is not None:
@@ -110,7 +113,8 @@ def _number(metric: Metric, day: date, value: Any) -> Decimal | None:
     kept = exact.quantize(Decimal(1).scaleb(-DIGITS), context=_WIDE)
     if abs(kept - exact) > MAX_LOSS * abs(exact):
         raise SourceError(
-            f"metric {metric.name!r} returned {value} for {day}, which is too small to be kept with {DIGITS} digits after the point",
+            f"metric {metric.name!r} returned {value} for {day}, which is too small to be kept with {DIGITS} "
+            "digits after the point",
             hint="return it in a smaller unit: value * 1_000_000, or say how it is rounded: decimals = 10",
         )
     return kept

@@ -64,7 +64,7 @@ def revisions(
 def _differ(bound: StoredDefinition, type_: str) -> str:
     if type_ != FLOAT:
         return "a.value IS DISTINCT FROM b.value"
-    # The last digits of a float sum depend on the order in which the source added; of squares around a mean, more of them.
+    # The last digits of a float sum depend on the order in which the source added; more digits of squares do.
     tolerance = RELATIVE_TOLERANCE if any(slot.spread for slot in bound.measure.slots) else 1e-12
     return (
         "(a.value IS NULL) <> (b.value IS NULL) "

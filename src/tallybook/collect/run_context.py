@@ -15,7 +15,7 @@ from tallybook.core import Catalog, Metric, SourceError
 from tallybook.storage import Store
 
 PUBLISH_SECONDS = 10.0
-"""StagedSteps days are published this often, so that a run that dies has done something, unless publishing takes long."""
+"""Staged days are published this often, unless publishing takes long: a run that dies has then done something."""
 
 
 @dataclass(kw_only=True)

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from tallybook.collect.binding import BoundMetric, fill
+from tallybook.collect.binding import BoundMetric
 from tallybook.collect.grouping import GroupKey
+from tallybook.collect.relations import fill
 from tallybook.collect.sources.base import Source
 from tallybook.collect.sources.dialect import TimeForm
 from tallybook.collect.sources.values import ColumnType

@@ -94,7 +94,7 @@ class Group(PlannedGroup, IntervalStatements):
         return self._sorted_by(self._select([*self.dims, *keys], columns, self.relation, where), keys)
 
     def changed_since(self, instant: datetime, first: date, last: date) -> str:
-        """A statement for the days of facts that were written at `instant` or later, whether or not `where` selects them now.
+        """A statement for the days of facts written at `instant` or later, whether or not `where` selects them now.
 
         Days are numbers: `first` is 1 and all days before it are 0. For intervals it returns only the earliest day on
         which one begins, where `first` and all days before it are 0. No condition uses the time column of the facts:

@@ -137,7 +137,7 @@ def _row(
 
 
 def _note(query: Query, cell: Cell, period: MetricPeriod, least: MetricPeriod) -> dict[str, Any]:
-    """The notes of one metric in a row. `least`: the period of the metric that lacks the most days, which the row shows."""
+    """The notes of one metric in a row. `least`: the period of the metric with the most missing days; the row shows it."""
     note: dict[str, Any] = {}
     if (period.days, period.expected) != (least.days, least.expected):
         note |= {"days": period.days, "complete": period.days == period.expected}
@@ -267,7 +267,10 @@ def _explain(reach: QuestionRange, context: QueryContext, solved: Mapping[str, S
     run = f", {context.running} only until {context.running_until}" if context.running else ""
     only += _shaped(query)
     cut = "".join(f", {why}" for why in (reach.before, reach.after) if why)
-    return f"{said}{split}{only}; {query.first} to {query.last} in {book.timezone}{weeks}{run}{cut} (version {context.version})."
+    return (
+        f"{said}{split}{only}; {query.first} to {query.last} in {book.timezone}{weeks}{run}{cut} (version "
+        f"{context.version})."
+    )
 
 
 def _conditions(query: Query) -> str:

@@ -22,7 +22,10 @@ TOO_LARGE = (
 )
 LOST = {
     OVERFLOW: TOO_LARGE,
-    DIGITS: "too few digits are left: it was collected with one K for all series and days; tallybook run {name} --from {day}",
+    DIGITS: (
+        "too few digits are left: it was collected with one K for all series and days; tallybook run {name} "
+        "--from {day}"
+    ),
 }
 """Why a value cannot be had, by the code that merging gives it."""
 Key = tuple[date, tuple[str | None, ...]]
@@ -120,7 +123,7 @@ def formula_of(shell: list[Any], cells: Sequence[Cell], type_: str) -> Cell:
 
 
 def within_exact(cell: Cell) -> Cell:
-    """A cell with an exact value as DECIMAL(38,10), rounded half up; null with its reason where that has no room for it."""
+    """A cell with its exact value as DECIMAL(38,10), rounded half up; without a value, and why, where that overflows."""
     if cell.value is None or isinstance(cell.value, float):
         return cell
     exact = Decimal(cell.value)
@@ -133,7 +136,7 @@ def within_exact(cell: Cell) -> Cell:
 
 
 def merged(name: str, row: Sequence[Any], dims: int) -> Cell:
-    """The cell of a row of `Parts.fetched` (g, k0… of so many dimensions, value, approximate, carried, lost) of a metric."""
+    """The cell of a row of `Parts.fetched` of a metric: g, `dims` keys, value, approximate, carried, lost."""
     value, approximate, carried, lost = row[dims + 1 :]
     return Cell(
         Decimal(value) if isinstance(value, str) else value, approximate, carried, why=why_lost(name, row[0], lost)

@@ -1,4 +1,4 @@
-"""The CSV of a plain question, written by the engine: the bytes of `Result.to_csv` without a row of Python for each line."""
+"""The CSV of a plain question, written by the engine: the bytes of `Result.to_csv` without a Python row per line."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ FLAGS = ("complete", "days", "days_expected", "approximate")
 CELLS = "csv_cells"
 """The temporary table of the values, one row for each line."""
 MAX_SMALL = 1e15
-"""Below it the conversion of a whole DECIMAL(38,10) to DOUBLE is off by less than a half; the text of a BIGINT is nine times
-faster than that of a HUGEINT."""
+"""Whole numbers below it are exact enough as DOUBLE: off by less than a half. The text of a BIGINT is nine times faster
+than that of a HUGEINT."""
 
 
 def csv(query: Query, context: QueryContext, *, guard: bool = True) -> str | None:
@@ -91,7 +91,7 @@ def _is_plain(query: Query, context: QueryContext, name: str) -> bool:
 
 
 def _fill(columns: Sequence[_CsvColumn], wide: bool) -> None:
-    """Make the table CELLS: g, k0…, and of each metric its value v, whether it is approximate (a) and whether it is there (t).
+    """Make the table CELLS: g, k0…, and for each metric its value v, and whether it is approximate (a) and present (t).
 
     A series that only another metric has, or that has a fact on another day of the period, has a row too."""
     context, query = columns[0].one.context, columns[0].one.query
@@ -130,7 +130,10 @@ def _lines(query: Query, columns: Sequence[_CsvColumn], guard: bool) -> str:
     approximate = " OR ".join(f"f.a{place}" for place in range(len(columns)))
     fields += ["p.flags", f"CASE WHEN {approximate} THEN 'true' ELSE 'false' END"]
     line = f"concat({', '.join(fields)})"
-    return f"SELECT f.g, string_agg({line}, chr(10) ORDER BY {', '.join(order)}) FROM {CELLS} f {' '.join(joins)} GROUP BY f.g"
+    return (
+        f"SELECT f.g, string_agg({line}, chr(10) ORDER BY {', '.join(order)}) FROM {CELLS} f {' '.join(joins)} "
+        "GROUP BY f.g"
+    )
 
 
 def _heads(columns: Sequence[_CsvColumn]) -> str:

@@ -330,7 +330,10 @@ class OneMetric:
     def _by_period(self, dated: str) -> str:
         """A relation by day, g, as one by period: as often as there are periods that hold the day."""
         if self.windows:
-            return f"SELECT d.* REPLACE (t.period AS g) FROM ({dated}) d JOIN ({self.windows}) t ON d.g BETWEEN t.first AND t.last"
+            return (
+                f"SELECT d.* REPLACE (t.period AS g) FROM ({dated}) d JOIN ({self.windows}) t ON d.g BETWEEN "
+                "t.first AND t.last"
+            )
         return f"SELECT * REPLACE ({self._period_sql('g')} AS g) FROM ({dated})"
 
     def _over_days(self) -> dict[Key, Cell]:

@@ -1,4 +1,4 @@
-"""The days behind each row: whole periods, rolling windows that end where a period does, and what they are compared with."""
+"""The days behind each row: whole periods, rolling windows that end with a period, and what they are compared with."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Which days a question asks for: all that is collected unless it names some, and none far outside of it.
 
-People and BI tools type 9999-12-31 for an open end. Days near what is collected are gaps that somebody may want to fill;
-a bound far away is clipped, and the answer says so."""
+People and BI tools type 9999-12-31 for an open end. Days near the collected ones are gaps that somebody may
+want to fill. A bound far away is clipped, and the answer says so."""
 
 from __future__ import annotations
 

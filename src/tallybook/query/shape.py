@@ -1,4 +1,4 @@
-"""What is done with rows once they are there: the comparison beside each number, the top and the rest, order and limit."""
+"""Changes of finished rows: the comparison beside each number, the top and the rest, order and limit."""
 
 from __future__ import annotations
 

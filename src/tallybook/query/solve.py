@@ -50,7 +50,10 @@ def _derived(context: QueryContext, query: Query, name: str, coverage: Coverage 
         show="formula",
         operands=operands,
         shell=measure.shell,
-        said=f"{name}: {as_written(context.catalog.metrics[name].measure or measure.text)}, each rolled up over the days all of them cover, then evaluated",
+        said=(
+            f"{name}: {as_written(context.catalog.metrics[name].measure or measure.text)}, each rolled up over "
+            "the days all of them cover, then evaluated"
+        ),
     )
 
 

@@ -25,7 +25,7 @@ __getattr__, __dir__ = opened(
             "Property",
         ),
         "files": ("BadFile", "OWNER", "engine_path", "folder_mode", "hash_of", "make_folder", "scratch_folder", "sync"),
-        "folder": ("FOLDABLE_FILES", "LOOSE_FILES", "STRAY_HOURS", "Store"),
+        "folder": ("Store",),
         "ledger": (
             "Conflict",
             "Cleaned",
@@ -46,6 +46,7 @@ __getattr__, __dir__ = opened(
         "ledger_files": ("private_folder",),
         "lost": ("Losses",),
         "places": ("BookLocation", "IN_LEDGER", "SCHEMA", "backup_in", "find_store", "open_store"),
+        "retention": ("FOLDABLE_FILES", "LOOSE_FILES", "STRAY_HOURS"),
         "sqlite_file": ("State", "left_behind", "needs_side_files", "state"),
     },
 )

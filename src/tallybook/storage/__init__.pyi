@@ -35,12 +35,7 @@ from tallybook.storage.files import (
     scratch_folder as scratch_folder,
     sync as sync,
 )
-from tallybook.storage.folder import (
-    FOLDABLE_FILES as FOLDABLE_FILES,
-    LOOSE_FILES as LOOSE_FILES,
-    STRAY_HOURS as STRAY_HOURS,
-    Store as Store,
-)
+from tallybook.storage.folder import Store as Store
 from tallybook.storage.ledger import (
     Cleaned as Cleaned,
     Commit as Commit,
@@ -67,6 +62,11 @@ from tallybook.storage.places import (
     backup_in as backup_in,
     find_store as find_store,
     open_store as open_store,
+)
+from tallybook.storage.retention import (
+    FOLDABLE_FILES as FOLDABLE_FILES,
+    LOOSE_FILES as LOOSE_FILES,
+    STRAY_HOURS as STRAY_HOURS,
 )
 from tallybook.storage.sqlite_file import (
     State as State,

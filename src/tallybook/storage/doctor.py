@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 from tallybook.core import SCHEMAS, count_phrase, schema_of
 from tallybook.storage.clocks import taken_back
 from tallybook.storage.files import FOLDER_MODES, GROUP, FolderFiles, engine_path
-from tallybook.storage.folder import STRAY_HOURS, Store
+from tallybook.storage.folder import Store
 from tallybook.storage.ledger import LOST, PointsFile, VersionSnapshot
+from tallybook.storage.retention import STRAY_HOURS
 
 if TYPE_CHECKING:
     import duckdb
@@ -34,7 +35,8 @@ def examine(store: Store, engine: duckdb.DuckDBPyConnection, *, now: datetime, z
     strays = store.strays(older_than_hours=STRAY_HOURS)
     if strays:
         found.append(
-            f"{count_phrase(len(strays), 'points file belongs', 'points files belong')} to no version (runs that died left them): tallybook compact"
+            f"{count_phrase(len(strays), 'points file belongs', 'points files belong')} to no version (runs "
+            "that died left them): tallybook compact"
         )
     return found
 
@@ -77,7 +79,10 @@ def _of_an_older_ledger(store: Store) -> list[str]:
         return []
     whose = "they may be those of a ledger that was lost (a backup of it needs them), or of a first run that was killed"
     return [
-        f"{count_phrase(len(old), 'points file', 'points files')} ({old[0]}{', …' if len(old) > 1 else ''}) are older than the ledger and in no version of it; they stay: {whose}"
+        (
+            f"{count_phrase(len(old), 'points file', 'points files')} ({old[0]}{', …' if len(old) > 1 else ''}) are "
+            f"older than the ledger and in no version of it; they stay: {whose}"
+        )
     ]
 
 
@@ -131,7 +136,8 @@ def _uncovered_points(store: Store, engine: duckdb.DuckDBPyConnection, snapshot:
             if not any(s.first <= day <= s.last for s in stretches):
                 stray[(metric, definition)] = stray.get((metric, definition), 0) + 1
         found += [
-            f"{kind} points of {m} ({d}) on {count_phrase(n, 'day that is', 'days that are')} not covered: tallybook run {m} --from …"
+            f"{kind} points of {m} ({d}) on {count_phrase(n, 'day that is', 'days that are')} not covered: "
+            f"tallybook run {m} --from …"
             for (m, d), n in stray.items()
         ]
     return found

@@ -227,7 +227,7 @@ def folder_mode(book: Path, access: str) -> int:
 
 
 def make_folder(folder: Path, mode: int) -> None:
-    """Make a folder, and those above it, so that their names are on disk, too. Those that are there stay as they are."""
+    """Make a folder and those above it, with their names synced to disk. Existing folders are unchanged."""
     missing = [p for p in (folder, *folder.parents) if not p.exists()]
     for made in reversed(missing):
         with suppress(FileExistsError):

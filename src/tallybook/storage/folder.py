@@ -8,56 +8,45 @@ book/points/buckets/<metric>/2025-<id>.parquet      a closed year, folded by `co
 
 from __future__ import annotations
 
-import os
-import re
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tallybook.core import (
-    ADDITIVE,
-    BUCKETS,
-    EXACT,
-    EXACT_DIGITS,
     FORMAT,
-    IDS,
-    KEY,
     ONE_DAY,
     READABLE,
     SCHEMAS,
     BookError,
     Busy,
     column_names,
-    day_of,
-    end_of,
     missing_columns,
     next_period,
     storage_key,
 )
-from tallybook.storage.files import BadFile, Files, FolderFiles, engine_path, hash_of, hint_for, on_disk
-from tallybook.storage.ledger import LOST, Commit, Conflict, Covered, Lease, Ledger, PointsFile, VersionSnapshot
+from tallybook.storage.drafts import Drafts, Unit, replace_files
+from tallybook.storage.files import BadFile, Files, FolderFiles, engine_path, hash_of, on_disk
+from tallybook.storage.ledger import LOST, Commit, Lease, Ledger, PointsFile, VersionSnapshot
 from tallybook.storage.lost import Losses, uncovered, way_out
+from tallybook.storage.owned_days import (
+    has_equal_rows,
+    make_owned_days,
+    months_of,
+    owned_months,
+    same_day_sql,
+    staged_columns,
+)
+from tallybook.storage.points_writer import unwritable, write_parquet
+from tallybook.storage.retention import GRACE, STRAY_HOURS, foldable_files, kept_versions
 
 if TYPE_CHECKING:
     import duckdb
-    import pyarrow as pa
 
-Unit = tuple[str, str, date, date]
-"""(kind, metric or '', first day, last day): what one file holds."""
-ROW_GROUP = 122_880
-"""Rows that a file is read and written by, as DuckDB's own."""
+
 ATTEMPTS = 50
-STRAY_HOURS = 24.0
-"""So old is a points file without a version when nobody can be about to commit it."""
-LOOSE_FILES = 100
-"""Files that no kept version needs, above which a run deletes them by itself."""
-FOLDABLE_FILES = 12
-"""Months of closed years, from which on a run folds them by itself."""
-GRACE = timedelta(hours=1)
-"""A file that left the current version is kept so long, whatever `keep_versions` says: somebody may be reading it."""
 
 
 class Store:
@@ -85,7 +74,7 @@ class Store:
         return found
 
     def path(self, file: PointsFile) -> Path:
-        """Where a file can be read, with the bytes that were written. Raises BadFile, with the lines that replace it."""
+        """The path of a file with the bytes that were written. Raises BadFile, with the command that replaces it."""
         try:
             return self.files.path(file)
         except BadFile as bad:
@@ -128,8 +117,8 @@ class Store:
 
         Files are written and synced first; then one ledger transaction makes them the book. If somebody else
         committed meanwhile, files that they touched are built again. Files that `change` gives up are not read. Returns
-        the new version.
-        Raises BadFile when another file that has to be read cannot be, Busy when the lease was lost, BookError when the book cannot be written."""
+        the new version. Raises BadFile when another file cannot be read, Busy when the lease was lost, BookError when
+        the book cannot be written."""
         change.contents = self.files.contents
         given_up = {file.path for file in change.lost}
         with self._drafts() as drafts:
@@ -138,20 +127,20 @@ class Store:
                 change.lost = [file for file in base.files if file.path in given_up]
                 change.uncovered = [*change.taken_back, *uncovered(base, change.lost, change.covered)]
                 change.add, change.remove = [], []
-                _own(engine, change.covered, change.uncovered)
+                make_owned_days(engine, change.covered, change.uncovered)
                 for unit, current in self._touched(engine, base.files, change.lost):
                     if not drafts.has(unit, current):
                         readable = [file for file in current if file.path not in given_up]
                         drafts.put(unit, current, self._rebuild(engine, unit, readable))
-                    _replace(change, drafts.get(unit, current), current)
+                    replace_files(change, drafts.get(unit, current), current)
                 if (version := drafts.commit(base.version, change, lease=lease, run=run, now=now)) is not None:
                     return version
         raise Busy(f"{ATTEMPTS} times somebody else changed the book first", hint="run again when they are done")
 
     @contextmanager
-    def _drafts(self) -> Iterator[_Drafts]:
+    def _drafts(self) -> Iterator[Drafts]:
         """Files written for a commit: those that did not become part of the book are deleted."""
-        drafts = _Drafts(self.ledger)
+        drafts = Drafts(self.ledger)
         try:
             yield drafts
         finally:
@@ -163,10 +152,10 @@ class Store:
     ) -> list[tuple[Unit, tuple[PointsFile, ...]]]:
         """The files to be: for every kind, one for each stretch of days that owned days fall into, and for each file
         that is lost."""
-        owned = _owned_months(engine)
+        owned = owned_months(engine)
         found: dict[Unit, tuple[PointsFile, ...]] = {(f.kind, f.metric, f.first, f.last): (f,) for f in lost}
         for kind in SCHEMAS:
-            fresh = {(storage_key(kind, metric), month) for metric, month in _months(engine, f"new_{kind}")}
+            fresh = {(storage_key(kind, metric), month) for metric, month in months_of(engine, f"new_{kind}")}
             there: dict[str, list[PointsFile]] = {}
             for file in files:
                 if file.kind == kind:
@@ -188,16 +177,17 @@ class Store:
         names = ", ".join(column_names(kind))
         within = f"day BETWEEN DATE '{first}' AND DATE '{last}'"
         only = f"AND metric = '{metric}'" if metric else ""
-        staged = _staged(engine, kind)
-        new = f"SELECT * FROM new_{kind} n SEMI JOIN owned w ON {_same_day('n', 'w')} AND w.fresh WHERE {within} {only}"
+        staged = staged_columns(engine, kind)
+        fresh_days = f"SEMI JOIN owned w ON {same_day_sql('n', 'w')} AND w.fresh"
+        new = f"SELECT * FROM new_{kind} n {fresh_days} WHERE {within} {only}"
         if not current:
             return self.write(engine, new, unit, [name for name in staged if name != "metric" or not metric])
         fresh = f"SELECT {', '.join(n if n in staged else f'NULL AS {n}' for n in column_names(kind))} FROM ({new})"
         old = f"SELECT {names} FROM {self.scan(current)}"
-        replaced = f"SELECT o.* FROM ({old}) o SEMI JOIN owned w ON {_same_day('o', 'w')}"
-        if _equal(engine, replaced, fresh):
+        replaced = f"SELECT o.* FROM ({old}) o SEMI JOIN owned w ON {same_day_sql('o', 'w')}"
+        if has_equal_rows(engine, replaced, fresh):
             return None
-        kept = f"SELECT o.* FROM ({old}) o ANTI JOIN owned w ON {_same_day('o', 'w')}"
+        kept = f"SELECT o.* FROM ({old}) o ANTI JOIN owned w ON {same_day_sql('o', 'w')}"
         return self.write(engine, f"{kept} UNION ALL {fresh}", unit)
 
     def write(
@@ -205,7 +195,8 @@ class Store:
     ) -> PointsFile:
         """A new points file with the rows of `select`, sorted, synced to disk.
 
-        `names`: its columns that need be looked at; the others hold nothing, or the metric of the unit. Raises BookError when it cannot be written; then nothing of it is left."""
+        `names`: the columns that have values; the others are empty, or contain the metric of the unit. Raises BookError
+        when it cannot be written; then nothing of it is left."""
         import duckdb
 
         kind, metric, first, last = unit
@@ -214,9 +205,9 @@ class Store:
         try:
             path = self.files.new(relative)
         except OSError as error:
-            raise _unwritable(self.folder / relative, error) from error
+            raise unwritable(self.folder / relative, error) from error
         try:
-            rows = _write_parquet(engine, select, kind, metric, names or column_names(kind), path)
+            rows = write_parquet(engine, select, kind, metric, names or column_names(kind), path)
             file = PointsFile(
                 path=relative.as_posix(),
                 kind=kind,
@@ -231,7 +222,7 @@ class Store:
             self.files.keep(file, path)
         except (OSError, duckdb.IOException) as error:
             path.unlink(missing_ok=True)
-            raise _unwritable(path, error) from error
+            raise unwritable(path, error) from error
         except BaseException:
             path.unlink(missing_ok=True)
             raise
@@ -305,7 +296,7 @@ class Store:
         return [file for file in asked if file.path in problems]
 
     def _without(
-        self, engine: duckdb.DuckDBPyConnection, file: PointsFile, gone: str | None, drafts: _Drafts, change: Commit
+        self, engine: duckdb.DuckDBPyConnection, file: PointsFile, gone: str | None, drafts: Drafts, change: Commit
     ) -> int:
         """Note the file that takes the place of `file`; how many rows it has less."""
         if gone is None:
@@ -329,11 +320,11 @@ class Store:
             for _ in range(ATTEMPTS):
                 base = self.ledger.snapshot(metrics=[])
                 change = Commit(what="compact", contents=self.files.contents)
-                for unit, current in _foldable(base.files, today):
+                for unit, current in foldable_files(base.files, today):
                     if not drafts.has(unit, current):
                         select = f"SELECT {', '.join(column_names(unit[0]))} FROM {self.scan(current)}"
                         drafts.put(unit, current, self.write(engine, select, unit))
-                    _replace(change, drafts.get(unit, current), current)
+                    replace_files(change, drafts.get(unit, current), current)
                 if not change.remove:
                     return 0
                 if drafts.commit(base.version, change, lease=None, run=run, now=now) is not None:
@@ -342,7 +333,7 @@ class Store:
 
     def foldable(self, today: date) -> list[tuple[date, date]]:
         """The days of the files that `compact` would fold."""
-        found = _foldable(self.ledger.snapshot(metrics=[]).files, today)
+        found = foldable_files(self.ledger.snapshot(metrics=[]).files, today)
         return [(file.first, file.last) for _, files in found for file in files]
 
     def loose(self, *, now: datetime, keep_days: int, zone: str) -> int:
@@ -385,180 +376,3 @@ class Store:
         # By the ledger's own instants, not the age of its file: a restored ledger is as old as its first run.
         began = self.ledger.first_at()
         return began is None or path.lstat().st_mtime < began.timestamp()
-
-
-class _Drafts:
-    """Files that were written for a commit, each by its unit and the files it replaces."""
-
-    def __init__(self, ledger: Ledger) -> None:
-        self._ledger = ledger
-        self._built: dict[tuple[Unit, tuple[int, ...]], PointsFile | None] = {}
-        self._named: list[PointsFile] = []
-
-    def has(self, unit: Unit, current: Sequence[PointsFile]) -> bool:
-        return (unit, tuple(f.id for f in current)) in self._built
-
-    def get(self, unit: Unit, current: Sequence[PointsFile]) -> PointsFile | None:
-        return self._built[(unit, tuple(f.id for f in current))]
-
-    def put(self, unit: Unit, current: Sequence[PointsFile], file: PointsFile | None) -> None:
-        """`file` is None when nothing changes."""
-        self._built[(unit, tuple(f.id for f in current))] = file
-
-    def commit(self, base: int, change: Commit, *, lease: Lease | None, run: int | None, now: datetime) -> int | None:
-        """The new version; None when somebody else committed first."""
-        self._named = [*change.add, *(file for file in change.rewritten.values() if file is not None)]
-        try:
-            return self._ledger.commit(base, change, lease=lease, run=run, now=now)
-        except (Conflict, Busy) as lost:
-            self._named = []
-            if isinstance(lost, Conflict):
-                return None
-            raise
-
-    def unused(self) -> list[PointsFile]:
-        """Files that are certainly not part of the book. A commit that failed midway may have happened."""
-        return [file for file in self._built.values() if file is not None and file not in self._named]
-
-
-def kept_versions(versions: Sequence[tuple[int, datetime]], *, now: datetime, keep_days: int, zone: str) -> list[int]:
-    """The versions that `--as-of` can ask for: each that was current in the last `keep_days` days, before that
-    the one at the end of each month of the book's zone; always the current one."""
-    oldest = now - timedelta(days=keep_days)
-    kept = {version for version, at in versions if at >= oldest}
-    kept.add(versions[-1][0])
-    made = sorted((at, version) for version, at in versions if at < oldest)
-    ends = {_end_of_month(at, zone) for at, version in made if version} | {oldest}
-    for end in ends:
-        kept.add(max((version for at, version in made if at < end), default=0))
-    return sorted(kept)
-
-
-def _end_of_month(instant: datetime, zone: str) -> datetime:
-    first = day_of(instant, zone).replace(day=1)
-    return end_of(next_period(first, "month") - ONE_DAY, zone)
-
-
-def _replace(change: Commit, file: PointsFile | None, current: Sequence[PointsFile]) -> None:
-    if file is None:
-        return
-    change.remove += [f.id for f in current]
-    if file.rows:
-        change.add.append(file)
-
-
-def _months(engine: duckdb.DuckDBPyConnection, table: str) -> list[tuple[str, date]]:
-    return engine.execute(f"SELECT DISTINCT metric, date_trunc('month', day)::DATE FROM {table}").fetchall()
-
-
-def _owned_months(engine: duckdb.DuckDBPyConnection) -> list[tuple[str, date]]:
-    months = "generate_series(date_trunc('month', first_day), last_day, INTERVAL 1 MONTH)"
-    return engine.execute(f"SELECT DISTINCT metric, unnest({months})::DATE FROM owned").fetchall()
-
-
-def _staged(engine: duckdb.DuckDBPyConnection, kind: str) -> list[str]:
-    """The columns of a staging table, which leaves out dimensions that no metric has."""
-    return [row[0] for row in engine.execute(f"DESCRIBE new_{kind}").fetchall()]
-
-
-def _order(kind: str, names: Sequence[str]) -> str:
-    """What rows of a file are sorted by, so that they are small and found quickly. Ids and buckets are one metric's."""
-    keys = [name for name, _ in KEY if kind == ADDITIVE or name not in ("metric", "definition")]
-    return ", ".join(n for n in [*keys, *{IDS: ["id"], BUCKETS: ["low_f"]}.get(kind, [])] if n in names)
-
-
-def _write_parquet(
-    engine: duckdb.DuckDBPyConnection, select: str, kind: str, metric: str, names: Sequence[str], path: Path
-) -> int:
-    """Write the rows of a statement, sorted, as they come. Returns how many.
-
-    pyarrow writes columns without values for next to nothing (DuckDB's COPY takes half its time for them) and
-    sorted ids as differences."""
-    import pyarrow as pa
-    from pyarrow import parquet
-
-    sorted_ = f"SELECT {', '.join(names)} FROM ({select}) ORDER BY {_order(kind, names)}"
-    schema = pa.schema([(name, _arrow(type_)) for name, type_ in SCHEMAS[kind]])
-    rows = 0
-    with parquet.ParquetWriter(
-        path,
-        schema,
-        compression="zstd",
-        use_dictionary=[name for name in schema.names if name != "id"],
-        column_encoding={"id": "DELTA_BINARY_PACKED"} if "id" in schema.names else None,
-    ) as writer:
-        for batch in engine.sql(sorted_).to_arrow_reader(ROW_GROUP):
-            own = pa.repeat(metric, batch.num_rows)
-            rest = {
-                name: own if name == "metric" else pa.nulls(batch.num_rows, schema.field(name).type)
-                for name in schema.names
-                if name not in names
-            }
-            whole = [rest[name] if name in rest else batch.column(name) for name in schema.names]
-            writer.write_batch(pa.record_batch(whole, schema=schema), row_group_size=ROW_GROUP)
-            rows += batch.num_rows
-    return rows
-
-
-def _arrow(type_: str) -> pa.DataType:
-    import pyarrow as pa
-
-    types = {
-        "VARCHAR": pa.string(),
-        "SMALLINT": pa.int16(),
-        "DATE": pa.date32(),
-        "BIGINT": pa.int64(),
-        "DOUBLE": pa.float64(),
-    }
-    return pa.decimal128(*EXACT_DIGITS) if type_ == EXACT else types[type_]
-
-
-def _same_day(left: str, right: str) -> str:
-    """A row of points lies in what is replaced (`right`)."""
-    same = [f"{left}.{name} = {right}.{name}" for name in ("metric", "definition")]
-    return " AND ".join([*same, f"{left}.day BETWEEN {right}.first_day AND {right}.last_day"])
-
-
-def _equal(engine: duckdb.DuckDBPyConnection, old: str, fresh: str) -> bool:
-    """Whether what was collected again is what was there."""
-    was, now = engine.execute(f"SELECT (SELECT count(*) FROM ({old})), (SELECT count(*) FROM ({fresh}))").fetchall()[0]
-    # Of equally many rows, none missing means none too many.
-    return was == now and not engine.execute(f"({old}) EXCEPT ALL ({fresh}) LIMIT 1").fetchall()
-
-
-def _own(engine: duckdb.DuckDBPyConnection, covered: Sequence[Covered], uncovered: Sequence[Covered]) -> None:
-    """The table of the days that this change replaces, and of which it has new rows (`fresh`)."""
-    engine.execute(
-        "CREATE OR REPLACE TEMP TABLE owned (metric VARCHAR, definition VARCHAR, first_day DATE, last_day DATE, fresh BOOLEAN)"
-    )
-    rows = [
-        f"('{one.metric}', '{one.definition}', DATE '{first}', DATE '{last}', {fresh})"
-        for several, fresh in ((covered, True), (uncovered, False))
-        for one in several
-        for first, last in one.stretches
-    ]
-    for at in range(0, len(rows), 1000):
-        engine.execute(f"INSERT INTO owned VALUES {', '.join(rows[at : at + 1000])}")
-
-
-def _foldable(files: Sequence[PointsFile], today: date) -> list[tuple[Unit, list[PointsFile]]]:
-    groups: dict[Unit, list[PointsFile]] = {}
-    for file in files:
-        year = file.first.year
-        if year < today.year and file.last.year == year:
-            groups.setdefault((file.kind, file.metric, date(year, 1, 1), date(year, 12, 31)), []).append(file)
-    return [(unit, found) for unit, found in sorted(groups.items(), key=lambda g: g[0]) if len(found) > 1]
-
-
-def _unwritable(path: Path, error: Exception) -> BookError:
-    number = _errno(error)
-    reason = os.strerror(number) if number else " ".join(str(error).split())
-    return BookError(f"{path} cannot be written: {reason}", hint=hint_for(OSError(number, reason)))
-
-
-def _errno(error: Exception) -> int:
-    """The system's number of an error, out of what the engine made of it; 0 when there is none."""
-    if isinstance(error, OSError) and error.errno:
-        return error.errno
-    numbered = re.search(r'"errno":"(\d+)"', " ".join(str(error).split()))
-    return int(numbered[1]) if numbered else 0

@@ -281,7 +281,7 @@ class Ledger(Protocol):
         """What changed after it was collected, newest first; of one day, if it is said."""
 
     def revised(self, since: int) -> dict[tuple[str, int], tuple[float, date]]:
-        """By (metric, run), of this run and later ones: by how much values changed altogether, and the last such day."""
+        """{(metric, run): (total change of values, last changed day)} of this run and later ones."""
 
     def covered_days(self, metric: str, first: date, last: date) -> list[CoveredDay]:
         """The days of a stretch that the current version covers, under any definition, in order."""
@@ -294,7 +294,7 @@ class Ledger(Protocol):
         """(metric, definition, run, day) of the days of the current version that these runs collected last."""
 
     def known_further(self, source: str, until: datetime, *, now: datetime) -> dict[int, datetime]:
-        """Runs to which a source was known further than `until`, and how far; not those whose clock was ahead of `now`."""
+        """{run: horizon} of runs whose horizon of a source is after `until`; without those whose clock was ahead of `now`."""
 
     def followed(self) -> dict[tuple[str, str], Followed]:
         """How far changes were followed, by (metric, definition)."""

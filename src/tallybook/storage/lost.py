@@ -64,7 +64,8 @@ def way_out(known: VersionSnapshot, file: PointsFile, last_closed: date | None) 
     if last < first:
         return f"restore it from a backup; or, when {first} is over: tallybook run --from {first} --to {first}"
     return (
-        f"restore it from a backup; or collect its days again, without the old file: tallybook run --from {first} --to {last}"
+        "restore it from a backup; or collect its days again, without the old file: tallybook run --from "
+        f"{first} --to {last}"
         " (days that cannot be collected again become gaps, and how values changed is unknown)"
     )
 

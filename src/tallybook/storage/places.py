@@ -169,8 +169,11 @@ def _without_another_ledger(folder: Path) -> None:
     if (folder / "ledger.sqlite").exists():
         raise DeclarationError(
             f"the book in {folder} has a SQLite ledger, and [book] of tallybook.toml names another one",
-            hint=f"to take it along: take ledger out of tallybook.toml, then: tallybook move --to-ledger URL --to-store {folder.name}-2\n"
-            f'to begin anew: store = "{folder.name}-2"',
+            hint=(
+                "to take it along: take ledger out of tallybook.toml, then: tallybook move --to-ledger URL "
+                f"--to-store {folder.name}-2\n"
+                f'to begin anew: store = "{folder.name}-2"'
+            ),
         )
 
 

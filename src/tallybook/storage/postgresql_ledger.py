@@ -10,29 +10,20 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import os
-import re
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
-from tallybook.core import BookError, BookUnavailable, Busy, forks, quiet
+from tallybook.core import BookError
 from tallybook.storage import tables
 from tallybook.storage.ledger import Commit, NoLedger, PointsFile
+from tallybook.storage.postgresql_database import PostgresqlDatabase, PostgresqlStatements, read_url
 from tallybook.storage.sql_ledger import SqlLedger
-from tallybook.storage.transaction import StatementRows, Transaction
+from tallybook.storage.transaction import Transaction
 
-if TYPE_CHECKING:
-    import psycopg
-
-WAIT_SECONDS = 30.0
-"""How long a change of others is waited for."""
-IDLE_SECONDS = 60.0
-"""After so long without a word within a transaction the server ends it: who sleeps must not hold the lock."""
-CONNECT_SECONDS = 15
 CONTENTS = """
 CREATE TABLE ledger_schema (number BIGINT PRIMARY KEY, since TIMESTAMPTZ NOT NULL DEFAULT clock_timestamp());
 CREATE TABLE contents (
@@ -41,6 +32,8 @@ CREATE TABLE contents (
 ALTER TABLE contents ALTER COLUMN body SET STORAGE EXTERNAL
 """
 """What this ledger has beside the tables of every ledger. The bytes are compressed already."""
+
+
 # The table stays, and with it what others may do to it.
 _STRETCHES = f"""
 CREATE TABLE coverage_3 AS SELECT * FROM coverage;
@@ -51,6 +44,8 @@ ALTER TABLE coverage ADD COLUMN day_count BIGINT NOT NULL;
 {tables.folded("coverage_3", "day - ({count})::int")};
 DROP TABLE coverage_3
 """
+
+
 STEPS: Mapping[int, str] = {
     3: tables.made("alerts", tables.POSTGRESQL),
     4: ";\n".join([_STRETCHES, *(tables.made(one, tables.POSTGRESQL) for one in ("identities", "horizons"))]),
@@ -59,7 +54,7 @@ STEPS: Mapping[int, str] = {
 """{number: the statements that make a ledger of the number before one of this number}."""
 
 
-class PostgresqlLedger(SqlLedger):
+class PostgresqlLedger(PostgresqlDatabase, SqlLedger):
     """`url` is as libpq reads it, with any SQLAlchemy driver named in it left out."""
 
     island: ClassVar[str] = "first_day - ({count})::int"
@@ -67,7 +62,7 @@ class PostgresqlLedger(SqlLedger):
     def __init__(self, url: str, *, schema: str = "tallybook", create: bool = True) -> None:
         """Raises NoLedger when it is not there and `create` is false, BookUnavailable when it cannot be reached."""
         self.schema = schema
-        self._conninfo, self.name = _read(url, schema)
+        self._conninfo, self.name = read_url(url, schema)
         self.where = self.name.removeprefix("the ledger ").removesuffix(",")
         self.out_of_the_way = f'move it away first: ALTER SCHEMA "{schema}" RENAME TO "{schema}_old"'
         # Of this schema alone, and the same for all who write to it.
@@ -90,154 +85,6 @@ class PostgresqlLedger(SqlLedger):
                 if number and "permission denied" in str(error):
                     raise tables.older_book(self.name, number) from None
                 raise
-
-    # -- connections -----------------------------------------------------------------------------
-
-    def _connect(self) -> psycopg.Connection[Any]:
-        import psycopg
-        from psycopg.types.string import TextLoader
-
-        quiet("psycopg")
-        try:
-            raw = psycopg.connect(self._conninfo, autocommit=True, prepare_threshold=None)
-        except psycopg.Error as error:
-            raise BookUnavailable(
-                f"{self.name} cannot be reached: {_words(error)}",
-                hint="look at ledger in [book] of tallybook.toml (user, password, host, port, database), and whether the server is up",
-            ) from None
-        forks.keep_from_children(raw)
-        raw.adapters.register_loader("date", TextLoader)
-        raw.adapters.register_loader("timestamptz", _stamp_loader())
-        return raw
-
-    @property
-    def _held(self) -> psycopg.Connection[Any] | None:
-        """The calling thread's connection, if it has one that is open."""
-        held: psycopg.Connection[Any] | None = getattr(self._local, "connection", None)
-        return held if held is not None and not held.closed and self._local.pid == os.getpid() else None
-
-    def _begun(self, begin: str) -> psycopg.Connection[Any]:
-        """A connection with a transaction begun. One that was closed from the other end is opened anew: nothing was
-        said on it yet."""
-        held = self._held
-        if held is not None and _begins(held, begin):
-            return held
-        self.close()
-        raw = self._connect()
-        self._local.connection, self._local.pid = raw, os.getpid()
-        raw.execute(begin.encode())
-        return raw
-
-    def close(self) -> None:
-        held = self._held
-        self._local.connection = None
-        if held is not None:
-            held.close()
-
-    def _settings(self) -> str:
-        settings = {
-            "search_path": f'"{self.schema}"',
-            "TimeZone": "'UTC'",
-            "DateStyle": "'ISO'",
-            "statement_timeout": "'10min'",
-            "lock_timeout": f"'{WAIT_SECONDS * 1000:.0f}ms'",
-            "idle_in_transaction_session_timeout": f"'{IDLE_SECONDS * 1000:.0f}ms'",
-        }
-        return "; ".join(f"SET LOCAL {name} = {value}" for name, value in settings.items())
-
-    @contextmanager
-    def _reading(self) -> Iterator[_Statements]:
-        with self._transaction("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY") as db:
-            yield db
-
-    @contextmanager
-    def _writing(self) -> Iterator[_Statements]:
-        with self._transaction("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE") as db:
-            self._only_us(db)
-            yield db
-
-    @contextmanager
-    def _transaction(self, begin: str) -> Iterator[_Statements]:
-        with self._telling():
-            raw = self._begun(f"{begin}; {self._settings()}")
-            try:
-                yield _Statements(raw)
-                raw.execute("COMMIT")
-            except BaseException:
-                self._undo(raw)
-                raise
-
-    def _only_us(self, db: Transaction) -> None:
-        """Wait until nobody else writes. What others wrote before is seen by every statement from here on."""
-        # A commit that the server has forgotten after a crash would be a version that two commits had.
-        db.execute(
-            "SELECT set_config('synchronous_commit', 'on', true) WHERE current_setting('synchronous_commit') = 'off'"
-        )
-        db.execute("SELECT pg_advisory_xact_lock(?)", [self._lock])
-
-    def _undo(self, raw: psycopg.Connection[Any]) -> None:
-        """What went wrong has been said; a connection that cannot even roll back is let go of."""
-        import psycopg
-
-        try:
-            raw.execute("ROLLBACK")
-        except psycopg.Error:
-            with contextlib.suppress(psycopg.Error):
-                self.close()
-
-    @contextmanager
-    def _telling(self) -> Iterator[None]:
-        """PostgreSQL's errors in our words, with what to do."""
-        import psycopg
-
-        try:
-            yield
-        except psycopg.Error as error:
-            raise self._told(error) from error
-
-    def _told(self, error: psycopg.Error) -> BookError | Busy:
-        state, said = error.sqlstate or "", _words(error)
-        if state == "55P03":
-            return Busy(
-                f"{self.name} was held by another process for {WAIT_SECONDS:g} s", hint="run again when it is done"
-            )
-        if not state or state.startswith(("08", "57P")) or state == "25P03":
-            return BookUnavailable(
-                f"the connection to {self.name} was lost: {said}",
-                hint="run again: what was committed is kept, nothing is half done",
-            )
-        if state.startswith("53"):
-            return BookError(
-                f"{self.name} cannot be written: {said}",
-                hint="make room on the server (its disk, its connections), then run again: nothing is half done",
-            )
-        if state == "25006":
-            return BookError(
-                f"{self.name} cannot be written: {said}", hint="name the primary, not a standby, in ledger"
-            )
-        if state == "42501":
-            return BookError(f"{self.name} may not be used: {said}", hint=self._grants(said))
-        if state == "42P07":
-            return BookError(
-                f"{self.name} cannot be made: {said}",
-                hint='the schema holds tables of others: name another one in [book], as schema = "tallybook_2"',
-            )
-        return BookError(f"{self.name}: {said}")
-
-    def _grants(self, said: str) -> str:
-        """The statements that give the rights which are lacking."""
-        if "for database" in said:
-            return f'let somebody who may: CREATE SCHEMA "{self.schema}" AUTHORIZATION {self._user}'
-        return (
-            f'GRANT USAGE ON SCHEMA "{self.schema}" TO {self._user}; '
-            f'GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA "{self.schema}" TO {self._user}; '
-            f'GRANT USAGE ON ALL SEQUENCES IN SCHEMA "{self.schema}" TO {self._user}'
-        )
-
-    @property
-    def _user(self) -> str:
-        held = self._held
-        return f'"{held.info.user}"' if held is not None else "the user of the URL"
 
     # -- tables ------------------------------------------------------------------------------------
 
@@ -343,7 +190,7 @@ class PostgresqlLedger(SqlLedger):
         for table, column in tables.NUMBERED.items():
             sequence = f"pg_get_serial_sequence('\"{self.schema}\".{table}', '{column}')"
             db.execute(f"SELECT setval({sequence}, max({column})) FROM {table} HAVING max({column}) IS NOT NULL")
-        assert isinstance(db, _Statements)
+        assert isinstance(db, PostgresqlStatements)
         for path, pieces in contents:
             db.keep(path, pieces)
 
@@ -372,100 +219,8 @@ class PostgresqlLedger(SqlLedger):
             db.executemany("UPDATE files SET sha256 = ? WHERE id = ?", [(file.sha256, file.id) for file in files])
 
 
-class _Statements:
-    """The transaction of a connection, in the words of `Transaction`."""
-
-    def __init__(self, raw: psycopg.Connection[Any]) -> None:
-        self.raw = raw
-
-    def execute(self, sql: str, values: Sequence[Any] = (), /) -> StatementRows:
-        return self.raw.execute(_marked(sql), values or None)
-
-    def executemany(self, sql: str, rows: Iterable[Sequence[Any]], /) -> object:
-        with self.raw.cursor() as cursor:
-            cursor.executemany(_marked(sql), rows)
-        return None
-
-    def keep(self, path: str, pieces: Iterable[bytes]) -> None:
-        for piece, body in enumerate(pieces):
-            self.raw.execute(b"INSERT INTO contents VALUES (%s, %s, %b)", [path, piece, body])
-
-    def piece(self, path: str, piece: int) -> bytes | None:
-        asked = b"SELECT body FROM contents WHERE path = %s AND piece = %s"
-        row = self.raw.execute(asked, [path, piece], binary=True).fetchone()
-        return bytes(row[0]) if row else None
-
-
-def _marked(sql: str) -> bytes:
-    return sql.replace("?", "%s").encode()
-
-
-def _read(url: str, schema: str) -> tuple[str, str]:
-    """(the URL as libpq wants it, what the ledger is called in messages, which has no password).
-
-    Raises BookUnavailable when it cannot be read, or the driver is not there."""
-    try:
-        from psycopg import ProgrammingError
-        from psycopg.conninfo import conninfo_to_dict, make_conninfo
-    except ImportError:
-        raise BookUnavailable(
-            "a PostgreSQL ledger needs the driver psycopg", hint="pip install 'tallybook[postgresql]'"
-        ) from None
-    scheme, _, rest = url.partition("://")
-    plain = f"{scheme.partition('+')[0]}://{rest}"
-    try:
-        given = {key: str(value) for key, value in conninfo_to_dict(plain).items()}
-    except ProgrammingError:
-        given = {"port": "none that can be read"}
-    if not re.fullmatch(r"[\d,]*", given.get("port", "")) or "@" in given.get("host", "") + given.get("dbname", ""):
-        # Neither the URL nor what libpq says of it is repeated: its parts are not where they should be.
-        raise BookUnavailable(
-            "the URL of the ledger cannot be read",
-            hint="postgresql://user:password@host:5432/database, with @ : / % in the password written as %40 %3A %2F %25",
-        )
-    defaults: dict[str, Any] = {
-        "connect_timeout": CONNECT_SECONDS,
-        "application_name": "tallybook",
-        "client_encoding": "utf8",
-    }
-    conninfo = make_conninfo(plain, **{k: v for k, v in defaults.items() if k not in given})
-    host = given.get("host") or "localhost"
-    port = f":{given['port']}" if given.get("port") else ""
-    return conninfo, f"the ledger postgresql://{host}{port}/{given.get('dbname') or ''}, schema {schema},"
-
-
-def _begins(held: psycopg.Connection[Any], begin: str) -> bool:
-    """Begin a transaction on a connection of before; False when it was closed from the other end, or is in the middle
-    of something, as an interruption leaves it."""
-    import psycopg
-
-    if held.info.transaction_status != psycopg.pq.TransactionStatus.IDLE:
-        return False
-    try:
-        held.execute(begin.encode())
-    except psycopg.OperationalError:
-        return False
-    return True
-
-
-def _words(error: Exception) -> str:
-    return " ".join(str(error).split()) or type(error).__name__
-
-
-def _stamp_loader() -> type[Any]:
-    """Reads `2026-03-01 06:00:00.5+00`, which is what the server writes in UTC, as 2026-03-01T06:00:00.500000Z."""
-    from psycopg.adapt import Loader
-
-    class StampLoader(Loader):
-        def load(self, data: Any) -> str:
-            whole, _, rest = bytes(data).decode().removesuffix("+00").replace(" ", "T").partition(".")
-            return f"{whole}.{rest:0<6}Z"
-
-    return StampLoader
-
-
 def _place() -> str:
-    """Where process numbers mean the same: this boot of this machine, in this container. Empty where it cannot be known."""
+    """The scope of process numbers: this boot of this machine, in this container. Empty where it is unknown."""
     try:
         return Path("/proc/sys/kernel/random/boot_id").read_text().strip() + str(Path("/proc/self/ns/pid").readlink())
     except OSError:

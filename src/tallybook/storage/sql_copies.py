@@ -66,8 +66,8 @@ class SqlCopies(LedgerDatabase):
 
     def first_at(self) -> datetime | None:
         with self._reading() as db:
-            asked = "SELECT min(at) FROM (SELECT at FROM versions WHERE version > 0 UNION ALL SELECT started FROM runs) AS all_of_them"
-            found = db.execute(asked).fetchone()[0]
+            instants = "SELECT at FROM versions WHERE version > 0 UNION ALL SELECT started FROM runs"
+            found = db.execute(f"SELECT min(at) FROM ({instants}) AS instants").fetchone()[0]
         return datetime.fromisoformat(found) if found else None
 
     def problems(self) -> list[str]:

@@ -27,13 +27,15 @@ class SqlLeases(LedgerDatabase):
             if row and row[0] and is_lease_valid(at, *row[2:]) and self._is_alive(row[0]):
                 who = json.loads(row[0])
                 raise Busy(
-                    f"another run is at work on this book: process {who['pid']} on {who['host']}, last heard of {row[2]}",
+                    f"another run is at work on this book: process {who['pid']} on {who['host']}, last heard of "
+                    f"{row[2]}",
                     hint="wait for it to end, then run again; what it did need not be done twice",
                 )
             fence = (row[1] if row else 0) + 1
             db.execute(
                 "INSERT INTO leases VALUES (?, ?, ?, ?, ?) ON CONFLICT (job) DO UPDATE SET "
-                "holder = excluded.holder, fence = excluded.fence, heartbeat = excluded.heartbeat, expires = excluded.expires",
+                "holder = excluded.holder, fence = excluded.fence, heartbeat = excluded.heartbeat, expires = "
+                "excluded.expires",
                 [job, holder, fence, stamp_of(at), stamp_of(at + timedelta(seconds=seconds))],
             )
         return Lease(job, holder, fence)

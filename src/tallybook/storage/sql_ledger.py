@@ -76,7 +76,8 @@ class SqlLedger(SqlLeases, SqlRuns, SqlRecords, SqlCopies):
                 if done.rowcount != 1:
                     raise Conflict(f"file {gone} is no longer current")
             db.executemany(
-                "INSERT INTO files (path, kind, metric, first_day, last_day, row_count, byte_count, format, sha256, added) "
+                "INSERT INTO files (path, kind, metric, first_day, last_day, row_count, byte_count, format, "
+                "sha256, added) "
                 "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 [(*row_of_file(file), base + 1) for file in change.add],
             )

@@ -36,7 +36,8 @@ class SqlRecords(LedgerDatabase):
     def identify(self, name: str, value: str, *, run: int, now: datetime) -> None:
         with self._writing() as db:
             db.execute(
-                "INSERT INTO identities VALUES (?, ?, ?, ?) ON CONFLICT (name, run) DO UPDATE SET value = excluded.value",
+                "INSERT INTO identities VALUES (?, ?, ?, ?) ON CONFLICT (name, run) DO UPDATE SET value = "
+                "excluded.value",
                 [name, run, value, stamp_of(now)],
             )
 

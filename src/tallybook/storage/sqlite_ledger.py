@@ -89,7 +89,8 @@ class SqliteLedger(SqlLedger):
     def _make_tables(self, number: int) -> None:
         if number > tables.NUMBER:
             raise BookError(
-                f"the book at {self.path.parent} was written by a newer Tallybook (ledger {number}, known {tables.NUMBER})",
+                f"the book at {self.path.parent} was written by a newer Tallybook (ledger {number}, known "
+                f"{tables.NUMBER})",
                 hint="pip install --upgrade tallybook",
             )
         if number and not (os.access(self.path, os.W_OK) and os.access(self.path.parent, os.W_OK)):
@@ -161,7 +162,7 @@ class SqliteLedger(SqlLedger):
         self._local.connection = self._local.reading = None
 
     def _remove_side_files(self) -> None:
-        """A connection that only reads leaves its side files; who may write removes them, unless somebody else is there."""
+        """Remove the side files that a connection that only reads leaves, unless another process has the file open."""
         if os.access(self.path, os.W_OK) and os.access(self.path.parent, os.W_OK):
             with contextlib.suppress(sqlite3.Error), contextlib.closing(sqlite3.connect(self.path)) as last:
                 _number(last)

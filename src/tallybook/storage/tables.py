@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from tallybook.core import BookError
 
 NUMBER = 5
-"""2: a file's `sha256`, and `followed`. 3: `alerts`. 4: stretches of days in `coverage`, `identities`, and `horizons`.
+"""2: `sha256` of files, and `followed`. 3: `alerts`. 4: ranges of days in `coverage`, `identities`, and `horizons`.
 5: usage events and keys (`EVENT_TABLES`)."""
 EPOCH = "0001-01-01T00:00:00.000000Z"
 TABLES = """
@@ -183,7 +183,8 @@ def folded(table: str, island: str) -> str:
 def older_book(name: str, number: int) -> BookError:
     """The error of somebody who may not write, and whose Tallybook is newer than the tables."""
     return BookError(
-        f"{name} was written by an older Tallybook (ledger {number}, this one needs {NUMBER}), and you may not write to it",
+        f"{name} was written by an older Tallybook (ledger {number}, this one needs {NUMBER}), and you may not "
+        "write to it",
         hint="let somebody who may write to it run once, with this version: tallybook doctor",
     )
 

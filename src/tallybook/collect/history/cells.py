@@ -84,7 +84,10 @@ def _day(cell: Cell, order: str | None, *, from_1904: bool) -> date | str:
         return f"{text!r} can be read as two days"
     if found := _LONGER.fullmatch(text):
         longer = "a week" if found["week"] else "a quarter" if found["quarter"] else "a month"
-        return f"{text!r} is {longer}; an import takes finished values of days, which no value of {longer} can be split into"
+        return (
+            f"{text!r} is {longer}; an import takes finished values of days, which no value of {longer} can be "
+            "split into"
+        )
     if text.casefold() in _TOTALS:
         return f"{text!r} is no day; lines of totals are left out with --ignore {text!r}"
     return f"{text!r} is no day; expected 2024-01-31 or 31.01.2024"
@@ -139,7 +142,8 @@ def _order_of(column: Column, found: Read[date]) -> str | None:
     if not votes[DMY] and not votes[MDY]:
         for line in open_:
             found.wrong[line] = (
-                f"{_text(column[line])!r} can be read as two days, and no line decides which: --dates dmy or --dates mdy"
+                f"{_text(column[line])!r} can be read as two days, and no line decides which: --dates dmy or "
+                "--dates mdy"
             )
     return DMY if votes[DMY] else MDY if votes[MDY] else None
 

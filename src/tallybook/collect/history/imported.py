@@ -109,7 +109,8 @@ def _changes(store: Store, engine: Any, found: History, told: Imported) -> Commi
     imported = [d.id for d in known.definitions.get(bound.key, ()) if d.declared == IMPORTED]
     if imported and imported[0] != bound.definition:
         told.notes.append(
-            f"it has other dimensions than {imported[0]}, which was imported before and answers no more once this is stored"
+            f"it has other dimensions than {imported[0]}, which was imported before and answers no more once "
+            "this is stored"
         )
     elif not told.new and not told.revised:
         return Commit(what=WHAT)

@@ -1,4 +1,4 @@
-"""A table of finished values becomes points of one metric, under a definition of its own; or every problem of it is told."""
+"""A table of finished values becomes points of one metric, under its own definition; or all problems are reported."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ Point = tuple[date, tuple[str | None, ...]]
 
 @dataclass(frozen=True, kw_only=True)
 class ImportColumns:
-    """Which columns of a table are meant, by their heads; None: found by their usual names. `dims` are (dimension, head)."""
+    """The columns of a table, by their heads; None: found by their usual names. `dims` are (dimension, head)."""
 
     day: str | None = None
     value: str | None = None

@@ -86,7 +86,10 @@ def read_table(
     if not filled:
         raise QueryError(
             f"{file} has no rows below its headings",
-            hint=f"line {first} is read as the headings ({', '.join(heads)}); expected: lines with a day and a value below",
+            hint=(
+                f"line {first} is read as the headings ({', '.join(heads)}); expected: lines with a day and a "
+                "value below"
+            ),
         )
     left_out = {i for i, head in enumerate(heads) if layout.is_ignored((head,))}
     last = tuple(None if i in left_out else cell for i, cell in enumerate(written[-1]))

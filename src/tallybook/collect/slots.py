@@ -1,0 +1,83 @@
+"""The type of each aggregate of a measure, from the types of its arguments."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from tallybook.collect.sources.base import Source
+from tallybook.collect.sources.values import (
+    BIT,
+    BOOL,
+    DEC,
+    DECLARED,
+    INT,
+    NUMBERS,
+    OTHER,
+    SINGLE,
+    TEXT,
+    WIDE_BIT,
+    ColumnType,
+)
+from tallybook.core import BUCKETS, BY_TIME, DECIMAL, FLOAT, IDS, INTEGER, BoundSlot, Metric, Slot, SourceError
+
+FLOATING = "float"
+
+
+RAW_TYPES = (SINGLE, BIT, WIDE_BIT)
+
+
+OWN_K = "with a K for each part"
+"""Of squares whose parts each have a K of their own: in a definition."""
+
+
+BEYOND_64_BITS = re.compile("UNSIGNED|UBIGINT|HUGEINT|UInt64|Int128|Int256", re.IGNORECASE)
+
+
+def with_decimals(type_: ColumnType, metric: Metric, slot: Slot) -> ColumnType:
+    if metric.decimals is None or slot.agg not in (
+        "sum",
+        "avg",
+        "min",
+        "max",
+        "sum_distinct",
+        "avg_distinct",
+        *BY_TIME,
+    ):
+        return type_
+    if type_.kind == INT:
+        return type_
+    return ColumnType(DEC, metric.decimals, DECLARED + type_.kind)
+
+
+def is_read_otherwise(slot: Slot, types: Sequence[ColumnType], *, interval: bool) -> bool:
+    """Whether its ids or extremes were once read as MySQL shows them: their parts are others than those read since."""
+    ids = slot.agg == "count_distinct" or (slot.agg in ("min", "max") and not interval)
+    return ids and any(t.declared in RAW_TYPES for t in types)
+
+
+def bound_slot(source: Source, metric: Metric, slot: Slot, types: Sequence[ColumnType]) -> BoundSlot:
+    where = f"metrics.{metric.name}: {slot.agg.replace('_', ' ')}({', '.join(slot.args)})"
+    if slot.agg == "count":
+        return BoundSlot(type=INTEGER)
+    if slot.agg == "count_distinct":
+        whole = len(types) == 1 and types[0].kind == INT and not BEYOND_64_BITS.search(types[0].declared)
+        return BoundSlot(type=INTEGER, ids="int" if whole else "hash")
+    kind = types[0].kind
+    if kind not in NUMBERS and not (kind == BOOL and source.kind.booleans_are_numbers):
+        if kind == OTHER and source.kind.typeless_columns:
+            kind = FLOATING
+        else:
+            wanted = "cast it to a number: cast(x as decimal(38, 10))" + (
+                ", or say its digits: decimals = 2" if kind in (TEXT, OTHER) else ""
+            )
+            raise SourceError(f"{where}: a column of kind {kind} is no number", hint=wanted)
+    if slot.shape == BUCKETS:
+        return BoundSlot(type=FLOAT)
+    if slot.spread:
+        return BoundSlot(type=FLOAT)
+    exact = INTEGER if kind in (INT, BOOL) or (kind == DEC and types[0].scale == 0) else DECIMAL
+    type_ = FLOAT if kind == FLOATING else exact
+    if slot.agg in BY_TIME:
+        return BoundSlot(type=type_, ids="time")
+    return BoundSlot(type=type_, ids="value" if slot.shape == IDS else "")
