@@ -100,7 +100,7 @@ def test_a_key_of_its_own_is_checked_with_what_was_perhaps_meant(tallybook: Tall
 def test_its_urls_have_the_parameters_it_says(tallybook: Tallybook, shop: Path) -> None:
     toml = shop / "tallybook.toml"
     toml.write_text(toml.read_text().replace("csvfolder:///data", "csvfolder:///data?encoding=latin1"))
-    assert "has a parameter 'encoding' that csvfolder URLs do not have" in tallybook("check").stderr
+    assert "has a parameter 'encoding', which csvfolder URLs do not support" in tallybook("check").stderr
     toml.write_text(toml.read_text().replace("csvfolder:///data?encoding=latin1", "csvfolder://data"))
     assert "needs three slashes before the folder" in tallybook("check").stderr
 
@@ -108,7 +108,7 @@ def test_its_urls_have_the_parameters_it_says(tallybook: Tallybook, shop: Path) 
 def test_without_the_package_its_scheme_is_not_known(tallybook: Tallybook) -> None:
     refused = tallybook("check", path=None)
     assert refused.returncode == 2
-    assert "'csvfolder', that cannot be read" in refused.stderr
+    assert "has the unknown scheme 'csvfolder'" in refused.stderr
 
 
 def test_a_package_that_cannot_be_imported_is_a_problem_of_the_url_and_no_crash(

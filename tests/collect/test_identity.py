@@ -253,7 +253,7 @@ def test_two_projects_on_one_ledger_are_told_apart(project: MakeProject, make_da
     a, b = two_projects(project, 'name = "Company a"', 'name = "Company b"', ledger)
     a.run()
     for verb in (b.book.run, lambda: b.book.query("m"), b.book.plan, b.book.deliver):
-        with pytest.raises(DeclarationError, match="belongs to another project: it is of Company a") as error:
+        with pytest.raises(DeclarationError, match="belongs to another project: the book is of Company a") as error:
             verb()
     assert "tallybook move" in error.value.hint
     assert ('schema = "company_b"' if ledger else 'store = "company_b"') in error.value.hint

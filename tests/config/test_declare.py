@@ -244,7 +244,7 @@ def test_a_metric_of_metrics_is_derived_and_knows_its_operands(project: Loading)
 def test_events_are_refused_as_not_yet_there_and_nothing_else_is_said_of_them(project: Loading) -> None:
     [problem] = problems_of(lambda: project(FULL + EVENTS, env=ENV))
     assert problem.path == "metrics.api_calls.event"
-    assert "not collected yet" in problem.message
+    assert "does not collect" in problem.message
 
 
 def test_a_book_without_metrics_is_a_book(project: Loading) -> None:
@@ -434,7 +434,7 @@ def test_a_zone_is_one_that_every_machine_knows(zone: str) -> None:
 def test_a_metric_has_a_plain_name(name: str) -> None:
     raw = {"metrics": {name: tomllib.loads(FLOW)}, "sources": {"app": {"url": "sqlite:///a"}}}
     [problem] = problems_of(lambda: build(raw, kinds=kinds_of(APP)))
-    assert "cannot be a name" in problem.message
+    assert "is not a valid name" in problem.message
     proper = problem.paste.removeprefix("[metrics.").removesuffix("]")
     assert set(proper) <= set(string.ascii_letters + string.digits + "_")
 
@@ -442,20 +442,20 @@ def test_a_metric_has_a_plain_name(name: str) -> None:
 @pytest.mark.parametrize("name", ["period", "complete", "total", "Notes", "days"])
 def test_the_words_of_an_answer_are_no_names(name: str) -> None:
     assert "metrics." + name in told(FLOW, f"[metrics.{name}]\n{FLOW}")
-    assert "a word of every answer" in told(FLOW + f'by = ["{name}"]')["metrics.x.by"].message
+    assert "a reserved name" in told(FLOW + f'by = ["{name}"]')["metrics.x.by"].message
 
 
 def test_names_that_differ_only_in_case_could_be_mixed_up() -> None:
-    assert "only in upper and lower case" in told(FLOW, f"[metrics.X]\n{FLOW}")["metrics.X"].message
+    assert "only by case" in told(FLOW, f"[metrics.X]\n{FLOW}")["metrics.X"].message
 
 
 def test_a_dimension_is_not_called_like_a_metric() -> None:
     problem = told(FLOW + 'by = ["Plan"]', f"[metrics.plan]\n{FLOW}")["metrics.x.by"]
-    assert problem.message == "'Plan' is called like the metric 'plan'"
+    assert problem.message == "'Plan' has the same name as the metric 'plan'"
 
 
 def test_a_dimension_is_spelled_one_way() -> None:
-    assert "is called 'Plan' in by" in told(BY_DAY + 'by = ["Plan"]\nseries = ["plan"]')["metrics.x.series"].message
+    assert "is written 'Plan' in by" in told(BY_DAY + 'by = ["Plan"]\nseries = ["plan"]')["metrics.x.series"].message
 
 
 def test_at_most_sixteen_dimensions_are_stored() -> None:
@@ -469,7 +469,7 @@ def test_an_old_name_is_free_and_claimed_once() -> None:
         "still declared" in told(FLOW + 'renamed_from = "y"', f"[metrics.y]\n{FLOW}")["metrics.x.renamed_from"].message
     )
     twice = told(FLOW + 'renamed_from = "old"', f'[metrics.y]\n{FLOW}renamed_from = "old"')
-    assert twice["metrics.y.renamed_from"].message == "'x' was renamed from 'old' already"
+    assert twice["metrics.y.renamed_from"].message == "'x' already has renamed_from = 'old'"
 
 
 # --- what does not stand together -------------------------------------------------------------------
@@ -479,13 +479,13 @@ def test_an_old_name_is_free_and_claimed_once() -> None:
     ("metric", "key", "word"),
     [
         (FLOW + 'sql = "select at from t"', "sql", "both"),
-        ('table = "t"\nmeasure = "count(*)"', "time", "when a fact happened"),
-        ('table = "t"\ntime = "at"', "measure", "what is counted"),
-        ('table = "t"\nmeasure = "count(*)"\nfrom = "a"', "from", "that is a level"),
-        (FLOW + 'until = "b"', "until", "that is a level"),
+        ('table = "t"\nmeasure = "count(*)"', "time", "time of its facts"),
+        ('table = "t"\ntime = "at"', "measure", "needs a measure"),
+        ('table = "t"\nmeasure = "count(*)"\nfrom = "a"', "from", "only for levels"),
+        (FLOW + 'until = "b"', "until", "only for levels"),
         (BY_DAY + 'from = "a"', "from", "not both"),
         (SNAPSHOT + 'until = "b"', "until", "needs from"),
-        (INTERVAL + "until_inclusive = true", "until_inclusive", "there is no until"),
+        (INTERVAL + "until_inclusive = true", "until_inclusive", "needs until"),
         (FLOW + 'carry = "3d"', "carry", "one row a day"),
         (INTERVAL + 'carry = "3d"', "carry", "one row a day"),
         (SNAPSHOT + 'carry = "3d"', "carry", "one row a day"),
@@ -493,26 +493,26 @@ def test_an_old_name_is_free_and_claimed_once() -> None:
         (FLOW + 'snapshot_grace = "1h"', "snapshot_grace", "snapshots"),
         (FLOW + 'series = ["a"]', "series", "daily_aggregate"),
         (INTERVAL + 'series = ["a"]', "series", "one row a day"),
-        (FLOW + "daily_aggregate = true", "series", "of which rows of a day"),
+        (FLOW + "daily_aggregate = true", "series", "needs series"),
         (FLOW + 'daily_aggregate = true\nseries = ["a"]\nby = ["b"]', "series", "every column of by"),
         (BY_DAY + 'daily_aggregate = true\nseries = ["a"]', "daily_aggregate", "for flows"),
         (FLOW + 'received = "r"', "received", "daily_aggregate"),
-        (SNAPSHOT + 'changed = "b"', "changed", "only the present can be seen"),
-        (FLOW + 'changed = "at"', "changed", "the time itself"),
-        (INTERVAL + 'changed = "a"', "changed", "the time itself"),
-        ('sql = "select at, b from t where at < {{to}}"\ntime = "at"\nmeasure = "count(*)"\nchanged = "b"', "changed", "day by day"),
+        (SNAPSHOT + 'changed = "b"', "changed", "not for snapshots"),
+        (FLOW + 'changed = "at"', "changed", "time of the fact"),
+        (INTERVAL + 'changed = "a"', "changed", "time of the fact"),
+        ('sql = "select at, b from t where at < {{to}}"\ntime = "at"\nmeasure = "count(*)"\nchanged = "b"', "changed", "does not support"),
         ('function = "m.py:f"\nchanged = "b"', "changed", "has no changed"),
-        (SNAPSHOT + 'stored = "utc"', "stored", "there is neither"),
+        (SNAPSHOT + 'stored = "utc"', "stored", "needs time or from"),
         (FLOW + 'stored_zone = "Europe/Berlin"', "stored_zone", "local"),
         (FLOW + 'stored = "utc"\nstored_zone = "Europe/Berlin"', "stored_zone", "local"),
         ('kind = "uniques"\ntable = "t"\nmeasure = "sum(n)"', "time", "column of their day"),
-        ('kind = "uniques"\ntable = "t"\ntime = "d"', "measure", "what is counted"),
+        ('kind = "uniques"\ntable = "t"\ntime = "d"', "measure", "needs a measure"),
         (BY_DAY + 'over_time = "total"', "over_time", "once a day"),
         (FLOW + 'over_time = "change"', "over_time", "for levels"),
-        (AVERAGED + 'over_time = "average"', "over_time", "counts, sums and distincts"),
-        ('function = "m.py:f"\nmeasure = "count(*)"', "measure", "nothing left to measure"),
+        (AVERAGED + 'over_time = "average"', "over_time", "counts, sums and distinct counts"),
+        ('function = "m.py:f"\nmeasure = "count(*)"', "measure", "has no measure"),
         ('function = "m.py:f"\ntime = "at"', "time", "has no time"),
-        (FLOW + 'function = "m.py:f"', "function", "not both"),
+        (FLOW + 'function = "m.py:f"', "function", "both given"),
         ('measure = "count(*)"', "table", "needs facts"),
         ('measure = "min(amount)"\ntime = "at"', "table", "needs facts"),
         ('title = "X"', "table", "needs facts"),
@@ -580,10 +580,10 @@ measure = "revenue / mrr"
     ("measure", "message", "expected"),
     [
         ("total(mrr)", "once a day", "average(mrr) or last(mrr)"),
-        ("average(latency)", "counts, sums and distincts", "total(latency)"),
+        ("average(latency)", "counts, sums and distinct counts", "total(latency)"),
         ("change(revenue)", "for levels", "total(revenue)"),
-        ("average(ratio)", "computed from other metrics", "ratio"),
-        ("revenu / mrr", "there is no metric 'revenu'", "a column is measured with table or sql"),
+        ("average(ratio)", "its own show", "ratio"),
+        ("revenu / mrr", "there is no metric 'revenu'", "a measure of columns needs table or sql"),
         ("revenue || mrr", "", "a formula of other metrics"),
     ],
 )
@@ -602,7 +602,7 @@ def test_a_formula_of_metrics_that_means_something_is_accepted(measure: str) -> 
 
 def test_dimensions_of_a_formula_come_from_its_metrics() -> None:
     problem = told('measure = "revenue / mrr"\nby = ["plan"]', OTHERS)["metrics.x.by"]
-    assert "those that all of its metrics have" in problem.message
+    assert "dimensions that all of its metrics have" in problem.message
 
 
 @pytest.mark.parametrize(
@@ -693,14 +693,14 @@ def test_windows_are_welcome_where_no_single_days_are_read() -> None:
     assert sql_problem(history, more='kind = "level"\nfrom = "s"\nuntil = "e"') is None
     problem = sql_problem("select a from t where b < {{to}}", more='kind = "level"')
     assert problem is not None
-    assert "no days are asked for" in problem.message
+    assert "there are no bounds" in problem.message
 
 
 def test_a_column_that_the_sql_does_not_give_is_told() -> None:
     sql = 'sql = "select t.created_at, lower(plan) as plan, Size from t"\nmeasure = "sum(hidden)"\n'
     problems = told(sql + 'time = "created"\nby = ["PLAN", "size", "country"]')
     assert problems["metrics.x.time"].paste == 'time = "created_at"'
-    assert problems["metrics.x.by"].message == "the sql gives no column 'country'"
+    assert problems["metrics.x.by"].message == "the sql returns no column 'country'"
     assert fine(sql.replace("Size from", "t.* from") + 'time = "anything"').time == "anything"
 
 
@@ -859,8 +859,8 @@ def test_problems_in_a_file_name_it_and_paste_into_it(project: Loading) -> None:
     problems = {p.path: p for p in problems_of(lambda: project(MINIMAL, files, {"TENANT": "t"}))}
     assert problems["metrics.a.tiem (metrics/a.sql)"].paste == '-- time = "paid_at"'
     assert problems["metrics/b.sql:1"].seen == "-- measure = count(*)"
-    assert problems["metrics/b.sql:3"].message == "said twice"
-    assert "there is no table beside it" in problems["metrics/b.sql: table"].message
+    assert problems["metrics/b.sql:3"].message == "given twice"
+    assert "it has no key table" in problems["metrics/b.sql: table"].message
     assert problems["metrics.c.sql (metrics/c.sql)"].message == "sql is empty"
 
 
@@ -924,7 +924,7 @@ def test_the_toml_may_name_a_function_of_a_file_or_a_module(project: Loading, tm
         ("m.py:tickets", None, "there is no file m.py"),
         ("m.py:tikets", "def tickets(day, db): ...", "there is no function 'tikets'"),
         ("m.py:tickets", "tickets = 7", "there is no function"),
-        ("m.py:tickets", "def tickets(day): ...", "takes other arguments"),
+        ("m.py:tickets", "def tickets(day): ...", "has other arguments"),
         ("m.py:tickets", "async def tickets(day, db): ...", "asynchronous"),
         ("m.py:tickets", "import not_there_at_all", "m.py:1 cannot be imported: ModuleNotFoundError"),
         ("m.py:tickets", "\n\n1 / 0", "m.py:3 cannot be imported: ZeroDivisionError"),
@@ -1197,12 +1197,12 @@ def test_what_is_assumed_of_a_metric_is_one_sentence(project: Loading) -> None:
     metrics = project(FULL, env=ENV).catalog.metrics
     said = {name: explain_assumptions(metric, "Europe/Berlin") for name, metric in metrics.items()}
     assert said["revenue"] == (
-        "revenue: a flow, sum(amount) of invoices in app; by paid_at; times without a zone are read as UTC, plain dates as the days they are; "
+        "revenue: a flow, sum(amount) of invoices in app; by paid_at; times without a zone are read as UTC, dates as they are; "
         "days of Europe/Berlin; a wider scope shows total (over all facts of the period)."
     )
     assert "local times of America/New_York" in said["signups"]
     assert "from started_at until cancelled_at (the last day it holds)" in said["mrr"]
-    assert "a snapshot (only now can be seen)" in said["open_tickets"]
+    assert "a snapshot (the source shows only the present)" in said["open_tickets"]
     assert "up to 1.5 h after midnight" in said["open_tickets"]
     assert "carried 3 days" in said["seats"]
     assert "(account, kind) counts" in said["usage"]

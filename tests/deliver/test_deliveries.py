@@ -325,7 +325,7 @@ def problems(project: Project, delivery: str) -> dict[str, str]:
         ('to = "csv"\npath = "a.csv"\nmetrics = ["signups"]\nby = ["plam"]', "by", 'by = ["plan"]'),
         ('to = "csv"\npath = "a.csv"\nmetrics = ["revenue"]\nby = ["plan"]', "by", "'plan' is no dimension of 'revenue'"),
         ('to = "csv"\npath = "a.csv"\nmetrics = ["signups"]\nwhere = ["plam=pro"]', "where", 'where = ["plan=pro"]'),
-        ('to = "csv"\npath = "a.csv"\nmetrics = ["signups"]\nwhere = ["pro"]', "where", "no filter"),
+        ('to = "csv"\npath = "a.csv"\nmetrics = ["signups"]\nwhere = ["pro"]', "where", "not a filter"),
         ('to = "csv"\npath = "a.csv"\nmetrics = ["signups"]\nlast = "90"', "last", 'last = "90 days"'),
         ('to = "csv"\npath = "a.csv"\nmetrics = ["signups"]\nlayout = "wide"', "layout", "long, columns, across"),
         ('to = "csv"\npath = "a.csv"\nmetrics = ["signups"]\ntab = "x"', "tab", "has no tabs"),
@@ -342,7 +342,7 @@ def test_a_wrong_declaration_is_told_with_the_line_to_paste(project, delivery, a
 def test_two_deliveries_to_one_place_are_told(project):
     with pytest.raises(DeclarationError) as caught:
         _ = declare(project, BOARD, BOARD.replace("board]", "again]")).book
-    assert "[deliveries.board] writes tab 'Daily' of board.xlsx already" in str(caught.value)
+    assert "[deliveries.board] already writes tab 'Daily' of board.xlsx" in str(caught.value)
 
 
 def test_what_comes_later_is_told_and_nothing_fails(project):

@@ -128,7 +128,7 @@ def test_a_scheduler_of_the_package_is_asked_by_its_name(tallybook: Tallybook, a
         ("gaps = true", 'layout = "across"', 'a JSON Lines file has no layout "across"'),
         ("feed.jsonl", "feed.json", "another ending"),
         ('to = "jsonl"', 'to = "jsonll"', 'did you mean "jsonl"?'),
-        ('to = "jsonl"', 'to = "ndjson"', "is not one of the words"),
+        ('to = "jsonl"', 'to = "ndjson"', "is not one of the allowed values"),
     ],
 )
 def test_its_keys_are_checked_as_ours(tallybook: Tallybook, acme: Path, line: str, instead: str, told: str) -> None:
@@ -146,7 +146,7 @@ def test_a_key_of_its_own_is_unknown_elsewhere(tallybook: Tallybook, acme: Path)
 
 def test_without_the_package_its_name_is_not_known(tallybook: Tallybook) -> None:
     refused = tallybook("check", path=None)
-    assert (refused.returncode, "is not one of the words" in refused.stderr) == (2, True)
+    assert (refused.returncode, "is not one of the allowed values" in refused.stderr) == (2, True)
     assert "no format of a query" in tallybook("query", "signups", "-o", "x.jsonl", path=None).stderr
     assert "is not one of" in tallybook("query", "signups", "--format", "jsonl", path=None).stderr
 

@@ -25,9 +25,6 @@ LONG_FILES: dict[str, str] = {
     "collect/sources/postgresql.py": "to be divided",
     "collect/sources/sqlite.py": "to be divided",
     "collect/staging.py": "to be divided",
-    "config/catalog/among.py": "to be divided",
-    "config/catalog/values.py": "to be divided",
-    "config/project.py": "to be divided",
     "draft/guess.py": "to be divided",
     "draft/words.py": "to be divided",
     "query/merge.py": "to be divided",
@@ -41,7 +38,7 @@ LONG_FUNCTIONS: dict[str, str] = {
     "query/questions.py: ask": "to be divided",
 }
 """Longer than MAX_FUNCTION_LINES, with the reason. This list may only shrink."""
-MAX_LONG_LINES = 199
+MAX_LONG_LINES = 172
 MAX_UNFORMATTED = 0
 
 

@@ -666,10 +666,10 @@ def test_all_mistakes_of_all_goals_are_told_at_once(project):
     assert found["goals.a.target"].paste == "target = 1200"
     assert found["goals.b.target"].paste == "target = 1200"
     assert found["goals.b.where"].message == "'plan' is no dimension of 'mrr'"
-    assert found["goals.b.show"].message == "adding a level over days counts the same thing once a day"
+    assert found["goals.b.show"].message == "adding a level over days counts the same items once a day"
     assert found["goals.b.show"].paste == 'show = "average"'
     assert found["goals.c.where"].paste == 'where = ["plan=pro"]'
-    assert found["goals.c.show"].message == "change is for levels: what a flow adds up to is its total"
+    assert found["goals.c.show"].message == "change is only for levels; a flow has a total"
     assert found["goals.e.show"].expected == "without this line"
     assert found["goals.f.tarket"].paste == "target = 5"
 

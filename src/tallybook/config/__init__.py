@@ -1,4 +1,4 @@
-"""`tallybook.toml`, metric files and the environment become a checked `Catalog`; every mistake is reported at once."""
+"""Loads `tallybook.toml`, metric files and the environment into a checked `Catalog`; reports all mistakes together."""
 
 from __future__ import annotations
 
@@ -10,11 +10,31 @@ __getattr__, __dir__ = opened(
         "catalog.assumptions": ("explain_assumptions",),
         "catalog.building": ("build",),
         "catalog.keys": ("SOURCE_KEYS",),
-        "catalog.values": ("Wrong", "one_of", "one_sign", "read_address", "read_document", "read_flag", "read_paths"),
+        "catalog.values": (
+            "Wrong",
+            "choice_of",
+            "read_address",
+            "read_document",
+            "read_flag",
+            "read_paths",
+            "separator_of",
+        ),
         "catalog.words": ("toml",),
-        "files": ("read_optional", "variables_of"),
-        "owner": ("check_owner", "known_source", "owner_of"),
-        "project": ("Project", "load", "mask", "source_override"),
+        "files": (
+            "read_optional",
+            "variables_of",
+        ),
+        "owner": (
+            "check_owner",
+            "known_source",
+            "owner_of",
+        ),
+        "project": (
+            "Project",
+            "load",
+            "mask",
+            "source_override",
+        ),
         "urls": (
             "WEBHOOKS",
             "alert_name",

@@ -1,20 +1,40 @@
 # The names of this door, for type checkers: those of __init__.py.
-from tallybook.config.catalog.assumptions import explain_assumptions as explain_assumptions
-from tallybook.config.catalog.building import build as build
-from tallybook.config.catalog.keys import SOURCE_KEYS as SOURCE_KEYS
+from tallybook.config.catalog.assumptions import (
+    explain_assumptions as explain_assumptions,
+)
+from tallybook.config.catalog.building import (
+    build as build,
+)
+from tallybook.config.catalog.keys import (
+    SOURCE_KEYS as SOURCE_KEYS,
+)
 from tallybook.config.catalog.values import (
     Wrong as Wrong,
-    one_of as one_of,
-    one_sign as one_sign,
+    choice_of as choice_of,
     read_address as read_address,
     read_document as read_document,
     read_flag as read_flag,
     read_paths as read_paths,
+    separator_of as separator_of,
 )
-from tallybook.config.catalog.words import toml as toml
-from tallybook.config.files import read_optional as read_optional, variables_of as variables_of
-from tallybook.config.owner import check_owner as check_owner, known_source as known_source, owner_of as owner_of
-from tallybook.config.project import Project as Project, load as load, mask as mask, source_override as source_override
+from tallybook.config.catalog.words import (
+    toml as toml,
+)
+from tallybook.config.files import (
+    read_optional as read_optional,
+    variables_of as variables_of,
+)
+from tallybook.config.owner import (
+    check_owner as check_owner,
+    known_source as known_source,
+    owner_of as owner_of,
+)
+from tallybook.config.project import (
+    Project as Project,
+    load as load,
+    mask as mask,
+    source_override as source_override,
+)
 from tallybook.config.urls import (
     WEBHOOKS as WEBHOOKS,
     alert_name as alert_name,
@@ -27,4 +47,6 @@ from tallybook.config.urls import (
     wrong_ledger as wrong_ledger,
     wrong_url as wrong_url,
 )
-from tallybook.config.variables import parse_dotenv as parse_dotenv
+from tallybook.config.variables import (
+    parse_dotenv as parse_dotenv,
+)

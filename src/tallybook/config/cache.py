@@ -1,6 +1,6 @@
-"""The checked catalog kept beside the book, so that a command that only asks parses no SQL.
+"""The cache of the checked catalog, beside the book. With it a command that only queries parses no SQL.
 
-The file holds no secret: the sources' URLs are left out, and the key is a hash. It may be deleted.
+The file contains no secrets: URLs are left out, and the key is a hash. It is safe to delete.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ import msgspec
 
 from tallybook.core import DESTINATIONS, Catalog, UrlRules
 
-_SUM = 16
-"""Bytes of the checksum the file begins with."""
-_OURS = ("config", "config/catalog", "core/declarations", "core/measure")
-_OURS_TOO = (
+_CHECKSUM_BYTES = 16
+"""Bytes of the checksum at the start of the file."""
+_OWN_FOLDERS = ("config", "config/catalog", "core/declarations", "core/measure")
+_OWN_FILES = (
     "__init__.py",
     "core/adapters/registry.py",
     "core/adapters/sources.py",
@@ -30,33 +30,33 @@ _OURS_TOO = (
 
 
 class CachedCatalog(msgspec.Struct, frozen=True, kw_only=True):
-    """A catalog and what it was made of."""
+    """A catalog, and what it was built from."""
 
     key: bytes
-    """Of what stands in the project's files and in ours."""
+    """The hash of the project's files and of Tallybook's own."""
     names: tuple[str, ...]
-    """The variables that were expanded, but into URLs."""
+    """The variables that were expanded, except those in URLs."""
     values: bytes
-    """Their values, hashed."""
+    """The hash of their values."""
     watched: dict[str, bytes]
-    """Python files elsewhere, with the hash of their content."""
+    """Other Python files that the catalog depends on, with the hash of their content."""
     rules: dict[str, UrlRules]
     """How the URLs of the sources are read, by scheme."""
     catalog: Catalog
 
 
-def digest(*things: object) -> bytes:
+def digest(*values: object) -> bytes:
     """A hash of plain values."""
-    return hashlib.blake2b(msgspec.msgpack.encode(things), digest_size=_SUM).digest()
+    return hashlib.blake2b(msgspec.msgpack.encode(values), digest_size=_CHECKSUM_BYTES).digest()
 
 
-def ours() -> list[bytes]:
-    """The text of what reads and checks declarations: another version of it may come to another catalog."""
+def own_files() -> list[bytes]:
+    """The content of Tallybook's files that read and check declarations: a new version may build another catalog."""
     here = Path(__file__).parent.parent
-    places = [path for folder in _OURS for path in sorted((here / folder).glob("*.py"))]
+    places = [path for folder in _OWN_FOLDERS for path in sorted((here / folder).glob("*.py"))]
     modules = {place.partition(":")[0] for place in DESTINATIONS.builtin.values()}
     adapters = [here.joinpath(*module.split(".")[1:]).with_suffix(".py") for module in sorted(modules)]
-    return [path.read_bytes() for path in (*places, *map(here.joinpath, _OURS_TOO), *adapters)]
+    return [path.read_bytes() for path in (*places, *map(here.joinpath, _OWN_FILES), *adapters)]
 
 
 def values_of(names: tuple[str, ...], variables: Mapping[str, str]) -> bytes:
@@ -65,7 +65,7 @@ def values_of(names: tuple[str, ...], variables: Mapping[str, str]) -> bytes:
 
 
 def file_digest(path: str | Path) -> bytes:
-    """The hash of what stands in a file; of nothing when it cannot be read."""
+    """The hash of the content of a file; empty when it cannot be read."""
     try:
         return digest(Path(path).read_bytes())
     except OSError:
@@ -73,24 +73,27 @@ def file_digest(path: str | Path) -> bytes:
 
 
 def read(place: Path, key: bytes, variables: Mapping[str, str]) -> CachedCatalog | None:
-    """What was kept, if all it was made of is still the same."""
+    """The cached catalog, if everything it was built from is unchanged; else None."""
     try:
         written = place.read_bytes()
-        if hashlib.blake2b(written[_SUM:], digest_size=_SUM).digest() != written[:_SUM]:
+        if (
+            hashlib.blake2b(written[_CHECKSUM_BYTES:], digest_size=_CHECKSUM_BYTES).digest()
+            != written[:_CHECKSUM_BYTES]
+        ):
             return None
-        kept = msgspec.msgpack.decode(written[_SUM:], type=CachedCatalog)
+        cached = msgspec.msgpack.decode(written[_CHECKSUM_BYTES:], type=CachedCatalog)
     except (OSError, msgspec.MsgspecError):
         return None
-    fresh = kept.key == key and kept.values == values_of(kept.names, variables)
-    fresh = fresh and all(file_digest(path) == seen for path, seen in kept.watched.items())
-    return kept if fresh else None
+    fresh = cached.key == key and cached.values == values_of(cached.names, variables)
+    fresh = fresh and all(file_digest(path) == seen for path, seen in cached.watched.items())
+    return cached if fresh else None
 
 
-def write(place: Path, kept: CachedCatalog, secrets: Mapping[str, str]) -> None:
-    """Keeps the catalog, at once or not at all; a disk that cannot be written to is no error.
+def write(place: Path, entry: CachedCatalog, secrets: Mapping[str, str]) -> None:
+    """Write the catalog to the cache in one step. A disk that cannot be written to is no error.
 
-    Nothing is kept that holds a secret, or before there is a book."""
-    written = msgspec.msgpack.encode(kept)
+    Nothing is written if the catalog contains a secret, or before there is a book."""
+    written = msgspec.msgpack.encode(entry)
     if any(len(secret) > 5 and secret.encode(errors="replace") in written for secret in secrets):
         return
     with contextlib.suppress(OSError):
@@ -99,7 +102,7 @@ def write(place: Path, kept: CachedCatalog, secrets: Mapping[str, str]) -> None:
 
             mode = folder_mode(place.parent.parent, OWNER)
             make_folder(place.parent, mode)
-            _replace(place, hashlib.blake2b(written, digest_size=_SUM).digest() + written, mode & 0o666)
+            _replace(place, hashlib.blake2b(written, digest_size=_CHECKSUM_BYTES).digest() + written, mode & 0o666)
 
 
 def _replace(place: Path, written: bytes, mode: int) -> None:

@@ -1,4 +1,4 @@
-"""The files of a project: tallybook.toml, .env, and metrics/*.sql with toml in their first lines."""
+"""Reads the files of a project: tallybook.toml, .env, and metrics/*.sql with toml in their first lines."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ measure = "count(*)"
 
 
 def read_toml(folder: Path) -> tuple[bytes, dict[str, object]]:
-    """The bytes of tallybook.toml and what they say. Raises DeclarationError."""
+    """The bytes of tallybook.toml, and its content. Raises DeclarationError."""
     try:
         written = (folder / TOML).read_bytes()
     except (FileNotFoundError, NotADirectoryError):
@@ -38,10 +38,10 @@ def read_toml(folder: Path) -> tuple[bytes, dict[str, object]]:
 
 
 def _no_toml(folder: Path) -> DeclarationError:
-    lines = ["`tallybook` looks in the current folder, or where --project says"]
+    lines = ["`tallybook` reads the current folder, or the one given with --project"]
     above = [parent for parent in folder.parents if (parent / TOML).is_file()]
-    lines += [f"there is one above: --project {above[0]}"] if above else []
-    lines += [f"a small one to begin with, as {folder / TOML}:", "", MINIMAL]
+    lines += [f"a parent folder has one: --project {above[0]}"] if above else []
+    lines += [f"a minimal {folder / TOML}:", "", MINIMAL]
     where = f"there is no {TOML} in {folder}" if folder.is_dir() else f"there is no folder {folder}"
     return DeclarationError(where, hint="\n".join(lines))
 
@@ -63,36 +63,37 @@ def _parse(text: str) -> dict[str, object]:
 
 
 def _syntax_problem(error: Exception, text: str) -> Problem:
-    """Where the toml ends to be toml, with the text of the line."""
-    said = str(error) if isinstance(error, ValueError) else "nested too deeply"
+    """The syntax error of a toml text, with its line."""
+    reason = str(error) if isinstance(error, ValueError) else "nested too deeply"
     lines = text.splitlines() or [""]
-    found = re.search(r"\s*\(at line (\d+), column \d+\)", said)
-    number = min(int(found[1]), len(lines)) if found else len(lines)
+    match = re.search(r"\s*\(at line (\d+), column \d+\)", reason)
+    number = min(int(match[1]), len(lines)) if match else len(lines)
     return Problem(
         path=f"{TOML}:{number}",
-        message="not toml: " + re.sub(r"\s*\(at [^)]*\)$", "", said),
+        message="not toml: " + re.sub(r"\s*\(at [^)]*\)$", "", reason),
         seen=masked(lines[number - 1].strip(), {}),
         expected='key = "value" lines below [tables]',
     )
 
 
 def variables_of(folder: Path) -> dict[str, bool]:
-    """The names of the variables that a project uses, in the order of its files, and whether each has a default
-    wherever it stands. Raises DeclarationError for a file that cannot be read."""
+    """The variables that a project uses, in the order of its files, and whether each has a default at every use.
+
+    Raises DeclarationError for a file that cannot be read."""
     _, raw = read_toml(folder)
     texts: list[object] = [
         raw,
         *(w.decode("utf-8", "replace") for n, w in metric_files(folder).items() if n[-1] == "l"),
     ]
-    found: dict[str, bool] = {}
+    variables: dict[str, bool] = {}
     for text in texts:
         for name, default in named_in(text):
-            found[name] = found.get(name, True) and default
-    return found
+            variables[name] = variables.get(name, True) and default
+    return variables
 
 
 def read_optional(path: Path) -> str:
-    """The text of a file that need not exist."""
+    """The text of a file; empty if it does not exist."""
     try:
         return _decoded(path.read_bytes(), path.name)
     except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
@@ -102,12 +103,12 @@ def read_optional(path: Path) -> str:
 
 
 def metric_files(folder: Path) -> dict[str, bytes]:
-    """metrics/*.sql and metrics/*.py, by their names within the project, in order."""
-    found = {}
+    """The content of metrics/*.sql and metrics/*.py, by path within the project, in order."""
+    files = {}
     for path in sorted((folder / "metrics").glob("*.*")):
         if path.suffix in (".sql", ".py") and not path.name.startswith(".") and path.is_file():
-            found[f"metrics/{path.name}"] = _bytes_of(path)
-    return found
+            files[f"metrics/{path.name}"] = _bytes_of(path)
+    return files
 
 
 def _bytes_of(path: Path) -> bytes:
@@ -121,9 +122,9 @@ _KEY_LINE = re.compile(r"\s*[\w-]+\s*=")
 
 
 def sql_metric(name: str, written: bytes, problems: Problems) -> dict[str, object] | None:
-    """The keys of a metric in a file: the toml in its leading `-- ` lines, and the rest as `sql`.
+    """The keys of a metric in a .sql file: the toml of its leading `-- ` lines, and the rest as `sql`.
 
-    A leading comment without `=` is only a comment. None for a file that is no text."""
+    A leading comment without `=` is an ordinary comment. None for a file that is not text."""
     try:
         lines = _decoded(written, name).replace("\r\n", "\n").split("\n")
     except DeclarationError as error:
@@ -134,7 +135,7 @@ def sql_metric(name: str, written: bytes, problems: Problems) -> dict[str, objec
     for key in ("sql", "table"):
         if key in keys:
             del keys[key]
-            message = f"the file is the sql; there is no {key} beside it"
+            message = f"the file itself is the sql, so it has no key {key}"
             problems.add(f"{name}: {key}", message, seen=f"-- {key} = …", expected="without this line")
     return {**keys, "sql": "\n".join(lines[end:]).strip()}
 
@@ -144,26 +145,26 @@ def _comment(line: str) -> bool:
 
 
 def _header(lines: list[str], name: str, problems: Problems) -> dict[str, object]:
-    """The toml of comment lines; a value may go on over the following ones."""
+    """The toml of comment lines. A value may continue on the following lines."""
     keys: dict[str, object] = {}
     at = 0
     while at < len(lines):
         if not _KEY_LINE.match(lines[at]):
             at += 1
             continue
-        used, found = _first_value(lines[at:])
-        wrong = "not toml" if found is None else "said twice" if keys.keys() & found.keys() else ""
+        used, values = _first_value(lines[at:])
+        wrong = "not toml" if values is None else "given twice" if keys.keys() & values.keys() else ""
         if wrong:
             expected = 'key = "value", each once; plain comments have no ='
             seen = masked(lines[at].strip(), {})
             problems.add(f"{name}:{at + 1}", wrong, seen=f"-- {seen}", expected=expected)
-        keys |= found or {}
+        keys |= values or {}
         at += used
     return keys
 
 
 def _first_value(lines: list[str]) -> tuple[int, dict[str, object] | None]:
-    """How many lines the first value takes, and what it says; (1, None) where no number of lines is toml."""
+    """The number of lines of the first value, and its content; (1, None) where no number of lines is toml."""
     for end in range(1, min(len(lines), 50) + 1):
         try:
             return end, tomllib.loads("\n".join(line.strip() for line in lines[:end]))

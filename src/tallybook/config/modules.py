@@ -1,4 +1,4 @@
-"""The user's Python: run to find the metrics declared in it and to call them, not before."""
+"""The user's Python modules, imported on first use to find their metrics and to call them."""
 
 from __future__ import annotations
 
@@ -16,34 +16,34 @@ from tallybook.core import DeclarationError, Function, SourceError, declared_fun
 
 
 class Modules:
-    """The modules of one project, each run once."""
+    """The modules of one project, each imported once."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._loaded: dict[str, ModuleType] = {}
 
     def load(self, name: str) -> ModuleType:
-        """`metrics/tickets.py`, within the project, or `package.module`. Raises DeclarationError."""
+        """The module `metrics/tickets.py` of the project, or `package.module`. Raises DeclarationError."""
         if name not in self._loaded:
             with self._importable():
                 self._loaded[name] = self._run(name) if name.endswith(".py") else self._import(name)
         return self._loaded[name]
 
     def function(self, spec: str) -> Function:
-        """What `metrics/tickets.py:open_tickets` names. Raises DeclarationError."""
+        """The function that `metrics/tickets.py:open_tickets` names. Raises DeclarationError."""
         name, _, attribute = spec.rpartition(":")
         module = self.load(name)
-        found = getattr(module, attribute, None)
-        if inspect.isfunction(found):
-            return _fit(found, spec)
-        from tallybook.config.catalog.words import closest
+        function = getattr(module, attribute, None)
+        if inspect.isfunction(function):
+            return _check_signature(function, spec)
+        from tallybook.config.catalog.words import closest_key
 
-        meant = closest(attribute, [n for n, v in vars(module).items() if inspect.isfunction(v)])
+        meant = closest_key(attribute, [n for n, v in vars(module).items() if inspect.isfunction(v)])
         hint = f"did you mean {name}:{meant}?" if meant else ""
         raise DeclarationError(f"there is no function {attribute!r} in {name}", hint=hint)
 
     def metrics(self, name: str) -> list[tuple[str, dict[str, Any]]]:
-        """The metrics declared with @tallybook.metric in a file, with their keys; not those it imports."""
+        """The metrics declared with @tallybook.metric in a file, with their keys; not those that it imports."""
         module = self.load(name)
         found = []
         for attribute, value in vars(module).items():
@@ -54,13 +54,13 @@ class Modules:
         return found
 
     def file_of(self, name: str) -> Path | None:
-        """Where the module stands."""
+        """The file of a module, if it has one."""
         file = getattr(self.load(name), "__file__", None)
         return Path(file) if file else None
 
     def _run(self, name: str) -> ModuleType:
         path = self.folder / name
-        # Not through the import system: no __pycache__ in the user's folder, and no stale one.
+        # Without the import system: it would write __pycache__ into the user's folder, and read a stale one.
         digest = hashlib.blake2b(str(path).encode(), digest_size=4).hexdigest()
         module = ModuleType(f"tallybook_project_{digest}.{path.stem}")
         module.__file__ = str(path)
@@ -83,13 +83,13 @@ class Modules:
             cause = error.__cause__ or error
             absent = cause.name if isinstance(cause, ModuleNotFoundError) else None
             if absent and (name == absent or name.startswith(f"{absent}.")):
-                hint = f"it is looked for in {self.folder} and in what is installed"
+                hint = f"searched in {self.folder} and in the installed packages"
                 raise DeclarationError(f"there is no module {name!r}", hint=hint) from None
             raise _failed(name, cause, "") from cause
 
     @contextlib.contextmanager
     def _importable(self) -> Iterator[None]:
-        """What lies in the project's folder can be imported meanwhile."""
+        """Make the files of the project folder importable during the block."""
         place = str(self.folder)
         sys.path.insert(0, place)
         try:
@@ -99,20 +99,20 @@ class Modules:
                 sys.path.remove(place)
 
 
-def _fit(function: Function, spec: str) -> Function:
-    """Refuses a function that cannot be called with a day and a connection."""
+def _check_signature(function: Function, spec: str) -> Function:
+    """The function. Raises DeclarationError if it cannot be called with a day and a connection."""
     try:
         inspect.signature(function).bind("day", "db")
     except TypeError:
         seen = f"def {function.__name__}{inspect.signature(function)}"
-        raise DeclarationError(f"{spec} takes other arguments: {seen}", hint="expected: (day, db)") from None
+        raise DeclarationError(f"{spec} has other arguments: {seen}", hint="expected: (day, db)") from None
     if inspect.iscoroutinefunction(function):
         raise DeclarationError(f"{spec} is asynchronous", hint="expected: def, not async def")
     return function
 
 
 def _failed(name: str, error: BaseException, file: str) -> DeclarationError:
-    """Why a module cannot be run, with the last line of its own that was reached."""
+    """The error of a module that cannot be imported, with the last line of it that ran."""
     line, trace = getattr(error, "lineno", None), error.__traceback__
     while trace is not None:
         if trace.tb_frame.f_code.co_filename == file:

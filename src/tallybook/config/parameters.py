@@ -1,4 +1,4 @@
-"""Which parameters a source URL may have. One that nobody reads would be a setting that somebody believes in."""
+"""Checks the parameters of source URLs. An unknown parameter would be a setting that silently does nothing."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from tallybook.core import UrlRules, kind_of
 
 
 def wrong_parameter(scheme: str, driver: str, query: str, rules: UrlRules | None = None) -> dict[str, str] | None:
-    """Which parameter of a URL is not known, as the details of a Problem that repeats no value, or None.
+    """The first unknown parameter of a URL, as details of a Problem without its value; None if all are known.
 
-    The drivers of warehouses have parameters that we cannot see; they report themselves what they do not know."""
+    Drivers of warehouses do not list their parameters; they report unknown ones themselves."""
     if rules is None:
         kind = kind_of(scheme)
         rules = kind.rules if kind else UrlRules(dialect="")
@@ -24,17 +24,17 @@ def wrong_parameter(scheme: str, driver: str, query: str, rules: UrlRules | None
 
 
 def _newer(scheme: str, name: str) -> bool:
-    """Whether the installed driver knows a word that its descriptor does not."""
+    """Whether the installed driver supports a parameter that its descriptor lacks."""
     kind = kind_of(scheme)
     return kind is not None and kind.newer_parameter(name)
 
 
 def _unknown(scheme: str, name: str, known: Sequence[str], instead: str) -> dict[str, str]:
-    from tallybook.config.catalog.words import closest
+    from tallybook.config.catalog.words import closest_key
 
-    meant = closest(name, known)
+    meant = closest_key(name, known)
     return {
-        "message": f"has a parameter {name!r} that {scheme} URLs do not have",
+        "message": f"has a parameter {name!r}, which {scheme} URLs do not support",
         "expected": ", ".join(known) or "no parameters",
         "hint": instead or (f"did you mean {meant!r}?" if meant else ""),
     }

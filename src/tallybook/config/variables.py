@@ -106,9 +106,9 @@ class Expansion:
         return value
 
     def _missing(self, name: str, path: str) -> None:
-        from tallybook.config.catalog.words import closest
+        from tallybook.config.catalog.words import closest_key
 
-        meant = closest(name, self.variables, cutoff=0.8)
+        meant = closest_key(name, self.variables, cutoff=0.8)
         self.problems.add(
             path,
             f"the environment variable {name} is not set",

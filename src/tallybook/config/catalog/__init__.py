@@ -1,2 +1,4 @@
-"""The declarations, checked as a whole. Pure: no file, clock, network or environment. `keys` lists every key, `rules` what cannot be
-combined; `sql` knows what can be known of a query without its database, `among` checks metrics against one another."""
+"""Checks declarations as a whole. Pure: no file, clock, network or environment.
+
+`keys` lists every key and how its value is read. `rules` lists keys that cannot be combined. `sql` checks queries
+without a database. `among` checks metrics against one another."""

@@ -1,4 +1,4 @@
-"""What deliveries and goals have in common: they ask for metrics, split and filtered, that have to be there."""
+"""Checks that deliveries and goals share: their metrics and dimensions must exist."""
 
 from __future__ import annotations
 
@@ -7,47 +7,53 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from tallybook.config.catalog.keys import Key
-from tallybook.config.catalog.words import closest, shown, toml
+from tallybook.config.catalog.words import closest_key, shorten_toml, toml
 from tallybook.core import FILTER, Catalog, Problems
 
 
 class DeclaredTable(Protocol):
-    """A table of the file on its way: its path, the keys as given, and those with a problem."""
+    """A table of the file that is being read: its path, its keys as given, and the keys with a problem."""
 
     @property
-    def path(self) -> str: ...
+    def path(self) -> str:
+        """Its path in the file."""
+
     @property
-    def given(self) -> Mapping[str, object]: ...
+    def given(self) -> Mapping[str, object]:
+        """Its keys and values as given."""
+
     @property
-    def bad(self) -> set[str]: ...
+    def bad(self) -> set[str]:
+        """Its keys with a problem."""
 
 
 @dataclass
 class Asking:
-    """What is asked, against the catalog that answers; `metrics` are the names of all metrics, also wrong ones."""
+    """Checks of questions against the catalog. `metrics`: the names of all metrics, also of invalid ones."""
 
     catalog: Catalog
     metrics: Iterable[str]
     problems: Problems
 
-    def tell(self, d: DeclaredTable, key: str, message: str, **details: str) -> None:
-        seen = f"{key} = {shown(d.given[key])}" if key in d.given else "nothing"
+    def report(self, d: DeclaredTable, key: str, message: str, **details: str) -> None:
+        """Report a problem of one key, with the value seen."""
+        seen = f"{key} = {shorten_toml(d.given[key])}" if key in d.given else "nothing"
         self.problems.add(f"{d.path}.{key}", message, **{"seen": seen, **details})
 
     def needs(self, d: DeclaredTable, key: str, message: str, how: Key) -> None:
-        """A key that was left out."""
+        """Report a missing key."""
         if key not in {*d.given, *d.bad}:
-            self.tell(d, key, message, expected=f"as {how.example}", paste=f"{key} = {how.example}")
+            self.report(d, key, message, expected=f"such as {how.example}", paste=f"{key} = {how.example}")
 
     def check_metric(self, d: DeclaredTable, key: str, name: str, asked: Mapping[str, Sequence[str]]) -> None:
-        """`asked`: by its key, each dimension that the metric has to have."""
+        """Report an unknown metric. `asked`: by key, the dimensions that the metric must have."""
         if name not in self.metrics:
             self.unknown(d, key, name, "metric", tuple(self.metrics))
         elif name in self.catalog.metrics:
             self.check_dimensions(d, name, asked)
 
     def check_dimensions(self, d: DeclaredTable, metric: str, asked: Mapping[str, Sequence[str]]) -> None:
-        """Told once for each key, for the first metric that lacks one."""
+        """Report missing dimensions, once per key, for the first metric that lacks one."""
         has = self.catalog.queryable_dims(metric)
         known = {p.path for p in self.problems.found}
         for key, names in asked.items():
@@ -56,11 +62,12 @@ class Asking:
                 self.unknown(d, key, lacking, f"dimension of {metric!r}", has)
 
     def unknown(self, d: DeclaredTable, key: str, name: str, what: str, valid: tuple[str, ...]) -> None:
-        meant = closest(name, valid)
-        self.tell(
+        """Report a name that does not exist, with the closest one."""
+        meant = closest_key(name, valid)
+        self.report(
             d,
             key,
-            f"there is no {what} {name!r}" if what == "metric" else f"{name!r} is no {what}",
+            f"there is no {what} {name!r}" if what == "metric" else f"{name!r} is not a {what}",
             expected=", ".join(valid) or "none",
             hint=f"did you mean {meant!r}?" if meant else "",
             paste=f"{key} = {toml(_instead(d.given[key], name, meant, filters=key == 'where'))}" if meant else "",
@@ -69,11 +76,11 @@ class Asking:
 
 def filtered(where: Sequence[str]) -> list[str]:
     """The dimensions of filters."""
-    return [found["dim"] for text in where if (found := FILTER.match(text))]
+    return [match["dim"] for text in where if (match := FILTER.match(text))]
 
 
 def _instead(given: object, name: str, meant: str, *, filters: bool) -> object:
-    """What was given, with another name in it; filters are always a list."""
+    """The given value with `name` replaced by `meant`; filters are always a list."""
     if isinstance(given, str) and not filters:
         return meant
     texts = [given] if isinstance(given, str) else list(given) if isinstance(given, list | tuple) else []

@@ -1,9 +1,4 @@
-"""All declarations checked as a whole: parsed toml becomes a `Catalog`, or every mistake is told at once.
-
-Pure: no file, clock, network or environment. What may be declared stands in tables: `keys` (each key, how
-its value is read, an example to paste) and `rules` (what must not stand together); `sql` knows what can be
-known of a query without its database, `among` checks metrics against one another.
-"""
+"""Builds a `Catalog` from parsed toml, or reports every mistake together. Pure."""
 
 from __future__ import annotations
 
@@ -38,9 +33,9 @@ def build(
 ) -> Catalog:
     """The declarations of a parsed `tallybook.toml` (variables expanded), checked as a whole.
 
-    `kinds` maps a source's name to its descriptor, where it has one, and `every_kind` returns all there are; `places` a metric's name to the file it
-    stands in, where that is not the toml; `found` holds problems known before: a value they are about is
-    not looked at again. Raises one DeclarationError that holds all problems, in the order of the file."""
+    `kinds`: descriptors by name of the source; `every_kind` returns all descriptors. `places`: the files of metrics
+    that are not declared in the toml. `found`: problems known before; their values are not checked again. Raises one
+    DeclarationError with all problems, in the order of the file."""
     problems = found if found is not None else Problems()
     check_sections(raw, problems)
     book = read_book(raw, problems)
@@ -52,7 +47,7 @@ def build(
     Metrics(declared, tuple(sources), dialects, problems).check()
     sound = {name: d.metric for name, d in declared.items()}
     if any(p.path.startswith("metrics") for p in problems.found):
-        sound = {}  # a formula may name what is not there
+        sound = {}  # a formula may name an invalid metric
     asked = read_deliveries(raw, problems)
     catalog = Catalog(book=book, sources=sources, metrics=sound, deliveries={n: d.delivery for n, d in asked.items()})
     Deliveries(catalog, declared, problems, asked).check()
@@ -63,7 +58,7 @@ def build(
 
 
 def _in_order(problems: list[Problem], raw: Mapping[str, object]) -> list[Problem]:
-    """As their tables stand in the file; what is not about a table comes first."""
+    """Problems in the order of their tables in the file; those without a table come first."""
     tables = ["book", "schedule", "alerts"]
     for section in ("sources", "metrics", "goals", "deliveries"):
         named = raw.get(section)
@@ -80,7 +75,7 @@ def _in_order(problems: list[Problem], raw: Mapping[str, object]) -> list[Proble
 
 
 def _placed(problem: Problem, places: Mapping[str, str]) -> Problem:
-    """With the file behind the path, where a metric does not stand in the toml."""
+    """The problem with the file of the metric after its path, if that is not the toml."""
     name = problem.path.removeprefix("metrics.")
     name = name if name in places else name.rpartition(".")[0]
     if name not in places or not problem.path.startswith("metrics."):

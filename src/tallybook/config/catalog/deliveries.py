@@ -1,4 +1,4 @@
-"""Deliveries checked against the metrics they ask for and against one another."""
+"""Checks of deliveries against the metrics they need and against one another."""
 
 from __future__ import annotations
 
@@ -15,11 +15,12 @@ from tallybook.core import DELIVER, DESTINATIONS, Delivery, DestinationKind, des
 
 @dataclass
 class Deliveries(Asking):
-    """The deliveries against the catalog they ask."""
+    """All deliveries, checked against the catalog."""
 
     declared: Mapping[str, DeclaredDelivery]
 
     def check(self) -> None:
+        """Check all deliveries."""
         for d in self.declared.values():
             if not d.delivery.later:
                 self.check_keys(d)
@@ -28,42 +29,46 @@ class Deliveries(Asking):
         self.check_places()
 
     def check_keys(self, d: DeclaredDelivery) -> None:
+        """Report missing keys, keys that exclude each other, and keys of other destinations."""
         kind = delivery_kind(d.delivery.to)
         for key in ("to", kind.place if kind else "path", "metrics"):
             if not _value(d.delivery, key) and key not in d.bad:
                 example = _example(kind, key)
-                self.tell(d, key, f"a delivery needs {key}", expected=f"as {example}", paste=f"{key} = {example}")
+                self.report(
+                    d, key, f"a delivery needs {key}", expected=f"such as {example}", paste=f"{key} = {example}"
+                )
         if d.delivery.last and d.delivery.from_:
             expected = "one of them"
-            self.tell(d, "last", "last and from cannot both say where to begin", expected=expected)
+            self.report(d, "last", "last and from both define the first day", expected=expected)
         if kind:
             self.check_capabilities(d, kind)
             self.check_foreign_keys(d, kind)
-            for found in DESTINATIONS.adapter(kind.name)().problems(d.delivery, d.given):
-                self.tell(d, found.key, found.message, expected=found.expected, paste=found.paste)
+            for problem in DESTINATIONS.adapter(kind.name)().problems(d.delivery, d.given):
+                self.report(d, problem.key, problem.message, expected=problem.expected, paste=problem.paste)
 
     def check_capabilities(self, d: DeclaredDelivery, kind: DestinationKind) -> None:
-        """Keys of every delivery that mean nothing to this destination."""
+        """Report common keys that this destination does not support."""
         if d.delivery.tab and not kind.tabs:
-            self.tell(d, "tab", f"{kind.noun} has no tabs", expected="without this line")
+            self.report(d, "tab", f"{kind.noun} has no tabs", expected="without this line")
         if "path" in d.given and "path" not in d.bad and kind.place != "path":
             expected = f"{kind.place} = {_example(kind, kind.place)}"
-            self.tell(d, "path", f"{kind.noun} has no path", expected=expected)
+            self.report(d, "path", f"{kind.noun} has no path", expected=expected)
         if "layout" in d.given and "layout" not in d.bad and d.delivery.layout not in kind.layouts:
             expected = " or ".join(map(toml, kind.layouts))
-            self.tell(d, "layout", f"{kind.noun} has no layout {toml(d.delivery.layout)}", expected=expected)
+            self.report(d, "layout", f"{kind.noun} has no layout {toml(d.delivery.layout)}", expected=expected)
 
     def check_foreign_keys(self, d: DeclaredDelivery, kind: DestinationKind) -> None:
-        """Keys that only other destinations have."""
-        own = {*DELIVERY_KEYS, *(option.name for option in kind.options)}
-        for key in d.given.keys() - own:
+        """Report keys that only other destinations have."""
+        known = {*DELIVERY_KEYS, *(option.name for option in kind.options)}
+        for key in d.given.keys() - known:
             owners = [other for other in destination_kinds(DELIVER) if other.option(key)]
             if owners:
                 nouns, names = " or ".join(o.noun for o in owners), " or ".join(f"to = {toml(o.name)}" for o in owners)
                 message = f"{kind.noun} has no {key}: only {nouns} has {key}"
-                self.tell(d, key, message, expected=f"without this line, or {names}")
+                self.report(d, key, message, expected=f"without this line, or {names}")
 
     def check_place(self, d: DeclaredDelivery) -> None:
+        """Report a path whose extension the destination does not write."""
         kind, path = delivery_kind(d.delivery.to), d.delivery.path
         endings = (*kind.endings, *kind.update_endings) if kind else ()
         if not path or not endings or path.lower().endswith(endings):
@@ -71,17 +76,22 @@ class Deliveries(Asking):
         meant = posixpath.splitext(path)[0] + endings[0]
         expected = f"a file that ends with {' or '.join(endings)}"
         paste = f"path = {toml(meant)}"
-        self.tell(
-            d, "path", f"the file of to = {toml(d.delivery.to)} has another ending", expected=expected, paste=paste
+        self.report(
+            d,
+            "path",
+            f"the file of to = {toml(d.delivery.to)} has a different extension",
+            expected=expected,
+            paste=paste,
         )
 
     def check_metrics(self, d: DeclaredDelivery) -> None:
+        """Report unknown metrics and dimensions."""
         asked = {"by": d.delivery.by, "where": filtered(d.delivery.where)}
         for name in d.delivery.metrics:
             self.check_metric(d, "metrics", name, asked)
 
     def check_places(self) -> None:
-        """Two deliveries must not write over one another."""
+        """Report deliveries that would overwrite one another."""
         taken: dict[str, dict[str, str]] = {}
         for name, d in self.declared.items():
             kind = delivery_kind(d.delivery.to)
@@ -91,25 +101,26 @@ class Deliveries(Asking):
             key = kind.place if kind else "path"
             where = posixpath.normpath(place) if key == "path" else f"{key} {place}"
             tab = d.delivery.tab_name.casefold() if kind and kind.tabs else ""
-            there = taken.setdefault(where, {})
-            other = there.get(tab) or there.get("") or (next(iter(there.values()), None) if not tab else None)
-            there.setdefault(tab, name)
+            tabs = taken.setdefault(where, {})
+            other = tabs.get(tab) or tabs.get("") or (next(iter(tabs.values()), None) if not tab else None)
+            tabs.setdefault(tab, name)
             if other is not None:
-                self.tell_taken(d, other, where, key=key, has_tab=bool(tab))
+                self.report_taken_place(d, other, where, key=key, has_tab=bool(tab))
 
-    def tell_taken(self, d: DeclaredDelivery, other: str, where: str, *, key: str, has_tab: bool) -> None:
+    def report_taken_place(self, d: DeclaredDelivery, other: str, where: str, *, key: str, has_tab: bool) -> None:
+        """Report a place that another delivery already writes to."""
         is_file = key == "path"
-        message = f"[deliveries.{other}] writes {f'tab {d.delivery.tab_name!r} of ' if has_tab else ''}{where} already"
+        message = f"[deliveries.{other}] already writes {f'tab {d.delivery.tab_name!r} of ' if has_tab else ''}{where}"
         another = "another path, or another tab of the workbook" if has_tab else "another path"
         if not is_file:
             another = "another tab" if has_tab else f"another {key}"
-        self.tell(d, key if is_file or not has_tab else "tab", message, expected=another)
+        self.report(d, key if is_file or not has_tab else "tab", message, expected=another)
 
 
 def _value(delivery: Delivery, key: str) -> str:
     """The value of a common key or of an option."""
-    found: str = delivery.options.get(key, "") if key in delivery.options else getattr(delivery, key, "")
-    return found
+    value: str = delivery.options.get(key, "") if key in delivery.options else getattr(delivery, key, "")
+    return value
 
 
 def _example(kind: DestinationKind | None, key: str) -> str:

@@ -1,46 +1,50 @@
-"""Which keys there are, how the value of each is read, and an example of each."""
+"""All keys of the file, with the reader and an example of each."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from tallybook.config.catalog.values import (
-    names_of,
-    not_yet,
-    number_from,
-    one_of,
-    read_addresses,
+from tallybook.config.catalog.sql_values import (
     read_column,
     read_columns,
-    read_cron,
-    read_day,
-    read_destination,
-    read_filters,
-    read_flag,
     read_function,
-    read_id,
     read_joins,
-    read_number,
     read_old_name,
     read_qualified,
     read_query,
-    read_quiet,
-    read_schema,
-    read_span,
-    read_store,
-    read_tab,
     read_table,
-    read_targets,
-    read_text,
     read_then,
+    refuse_events,
+)
+from tallybook.config.catalog.time_values import (
+    read_cron,
+    read_day,
+    read_quiet,
+    read_span,
     read_time_of_day,
     read_whole_days,
-    read_words,
     read_zone,
-    some_of,
     span_from,
     whole_days_from,
+)
+from tallybook.config.catalog.values import (
+    choice_of,
+    choices_of,
+    names_of,
+    number_from,
+    read_addresses,
+    read_destination,
+    read_filters,
+    read_flag,
+    read_id,
+    read_number,
+    read_schema,
+    read_store,
+    read_tab,
+    read_targets,
+    read_text,
+    read_words,
     whole_number,
 )
 from tallybook.core import (
@@ -58,24 +62,24 @@ from tallybook.core import (
 
 
 class Key(NamedTuple):
-    """How the value of a key is read (raising Wrong), an example of its right side, its field's name."""
+    """One key: the reader of its value (raises Wrong), an example of its right side, the name of its field."""
 
     read: Callable[[Any], Any]
     example: str
     field: str = ""
     secret: bool = False
-    """Its value is never repeated."""
+    """Messages never repeat its value."""
 
 
 BOOK_KEYS = {
     "name": Key(read_text, '"Acme"'),
     "id": Key(read_id, '"acme-4f1b22"'),
     "timezone": Key(read_zone, '"Europe/Berlin"'),
-    "week_starts": Key(one_of(WEEKDAYS), '"monday"'),
+    "week_starts": Key(choice_of(WEEKDAYS), '"monday"'),
     "store": Key(read_store, '"book"'),
     "ledger": Key(read_text, '"${DATABASE_URL}"', secret=True),
     "schema": Key(read_schema, '"tallybook"'),
-    "access": Key(one_of(("owner", "group")), '"group"'),
+    "access": Key(choice_of(("owner", "group")), '"group"'),
     "start": Key(read_day, '"2023-01-01"'),
     "lookback": Key(read_whole_days, '"3d"'),
     "keep_versions": Key(read_whole_days, '"90d"'),
@@ -87,7 +91,7 @@ SCHEDULE_KEYS = {
 }
 ALERT_KEYS = {
     "to": Key(read_addresses, '["${ALERT_URL}"]', secret=True),
-    "about": Key(some_of(ALERT_KINDS), '["failed", "late", "source"]'),
+    "about": Key(choices_of(ALERT_KINDS), '["failed", "late", "source"]'),
     "quiet": Key(read_quiet, '"22:00-07:00"'),
     "unusual_width": Key(number_from(2, 1000), "5"),
     "unusual_history": Key(whole_days_from(28, 730), '"8w"'),
@@ -100,24 +104,24 @@ SOURCE_KEYS = {
     "fresh": Key(read_query, '"select max(created_at) from heartbeat"'),
     "max_load": Key(span_from(1, "m"), '"10m"'),
     "replica": Key(read_text, '"${REPLICA_URL}"', secret=True),
-    "policies": Key(one_of(POLICIES), '"apply"'),
+    "policies": Key(choice_of(POLICIES), '"apply"'),
 }
 METRIC_KEYS = {
-    "kind": Key(one_of(KINDS), '"level"'),
+    "kind": Key(choice_of(KINDS), '"level"'),
     "source": Key(read_text, '"app"'),
     "table": Key(read_table, '"users"'),
     "sql": Key(read_query, '"select created_at, plan from users"'),
     "join": Key(read_joins, '"accounts on accounts.id = account_id"'),
     "where": Key(read_text, "\"status = 'paid'\""),
     "time": Key(read_qualified, '"created_at"'),
-    "stored": Key(one_of(STORED_FORMS), '"local"'),
+    "stored": Key(choice_of(STORED_FORMS), '"local"'),
     "stored_zone": Key(read_zone, '"Europe/Berlin"'),
     "from": Key(read_qualified, '"started_at"', "from_"),
     "until": Key(read_qualified, '"cancelled_at"'),
     "until_inclusive": Key(read_flag, "true"),
     "measure": Key(read_text, '"count(*)"'),
     "function": Key(read_function, '"metrics/tickets.py:open_tickets"'),
-    "event": Key(not_yet, ""),
+    "event": Key(refuse_events, ""),
     "by": Key(read_columns, '["plan"]'),
     "series": Key(read_columns, '["account_id"]'),
     "per": Key(read_qualified, '"user_id"'),
@@ -125,10 +129,10 @@ METRIC_KEYS = {
     "daily_aggregate": Key(read_flag, "true"),
     "received": Key(read_column, '"received_at"'),
     "changed": Key(read_qualified, '"updated_at"'),
-    "changed_stored": Key(one_of(tuple(s for s in STORED_FORMS if s not in ("date", "yyyymmdd"))), '"utc"'),
-    "history": Key(one_of((IMPORTED,)), '"imported"'),
+    "changed_stored": Key(choice_of(tuple(s for s in STORED_FORMS if s not in ("date", "yyyymmdd"))), '"utc"'),
+    "history": Key(choice_of((IMPORTED,)), '"imported"'),
     "carry": Key(read_whole_days, '"3d"'),
-    "over_time": Key(one_of(SHOWS), '"last"'),
+    "over_time": Key(choice_of(SHOWS), '"last"'),
     "unit": Key(read_words, '"EUR"'),
     "title": Key(read_words, '"Revenue"'),
     "description": Key(read_words, '"What customers paid"'),
@@ -146,23 +150,23 @@ DELIVERY_KEYS = {
     "to": Key(read_destination, '"xlsx"'),
     "path": Key(read_text, '"reports/board.xlsx"'),
     "metrics": Key(names_of("metrics", '["revenue"]'), '["signups", "revenue"]'),
-    "scope": Key(one_of(calendar.SCOPES), '"week"'),
+    "scope": Key(choice_of(calendar.SCOPES), '"week"'),
     "by": Key(names_of("dimensions", '["plan"]'), '["plan"]'),
     "where": Key(read_filters, '["plan=pro"]'),
     "from": Key(read_day, '"2023-01-01"', "from_"),
     "last": Key(read_span, '"90 days"'),
-    "layout": Key(one_of(LAYOUTS), '"columns"'),
+    "layout": Key(choice_of(LAYOUTS), '"columns"'),
     "tab": Key(read_tab, '"Daily"'),
     "totals": Key(read_flag, "true"),
     "fill": Key(read_flag, "true"),
 }
 GOAL_KEYS = {
     "metric": Key(read_text, '"signups"'),
-    "scope": Key(one_of(GOAL_SCOPES), '"month"'),
+    "scope": Key(choice_of(GOAL_SCOPES), '"month"'),
     "target": Key(read_number, "1200"),
     "targets": Key(read_targets, "{ 2026-01 = 1000, 2026-02 = 1100 }"),
     "where": Key(read_filters, '["plan=pro"]'),
-    "show": Key(one_of(SHOWS), '"average"'),
+    "show": Key(choice_of(SHOWS), '"average"'),
     "at_most": Key(read_flag, "true"),
     "title": Key(read_words, '"Signups a month"'),
 }

@@ -1,6 +1,6 @@
 """SQL text without its strings, quoted names and comments, by the lexical rules of each dialect.
 
-No parser is needed to find a `;` or a bracket too many, so text that no parser of ours can read is checked too.
+Finding a `;` or an unmatched bracket needs no parser, so SQL that sqlglot cannot parse is checked too.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ class Lexis:
     dollars: str = ""
     """A pattern of the delimiters that begin and end a string: $$ or $tag$."""
     prefixed: str = ""
-    """Letters that make a backslash an escape when one of them stands before a quote: E'it\\'s'."""
+    """Letters before a quote that make backslashes escapes: E'it\\'s'."""
     lines: str = "--"
-    """A pattern of what begins a comment to the end of the line."""
+    """A pattern of the start of a comment that ends with the line."""
     nested: bool | None = False
     """Whether a block comment may contain another. None: it depends on the version, so such text is refused."""
     triple: bool = False
@@ -32,9 +32,9 @@ class Lexis:
     q_quotes: bool = False
     """Oracle's q'[text]'."""
     executes: bool = False
-    """/*! … */ is no comment: the server runs its content."""
+    """/*! … */ is not a comment: the server runs its content."""
     batches: bool = False
-    """A statement may follow another without a semicolon."""
+    """Statements need no semicolon between them."""
 
 
 _TAGGED = r"\$(?:[^\W\d]\w*)?\$"
@@ -56,22 +56,23 @@ _PAIRS = {"[": "]", "{": "}", "(": ")", "<": ">"}
 
 
 class UnclosedText(Exception):
-    """A string, quoted name or comment whose end cannot be found."""
+    """A string, quoted name or comment is not closed."""
 
 
 class Bare(NamedTuple):
-    """`text`: as it was, with blanks for strings, quoted names and comments, so that places stay the same."""
+    """SQL with blanks for strings, quoted names and comments. Positions stay the same."""
 
     text: str
     commented: bool
 
     @property
     def words(self) -> list[str]:
+        """Its words and signs."""
         return re.findall(r"\w+|[^\w\s]", self.text)
 
     @property
     def balanced(self) -> bool:
-        """Every bracket that closes was opened before, and every one that opens is closed."""
+        """Whether every bracket has its counterpart."""
         depth = 0
         for sign in re.findall(r"[()]", self.text):
             depth += 1 if sign == "(" else -1
@@ -81,12 +82,12 @@ class Bare(NamedTuple):
 
 
 def lexis_of(dialect: str) -> Lexis:
-    """The lexical rules of a dialect; of one that is not known, quotes of every sort."""
+    """The lexical rules of a dialect. An unknown dialect has quotes of every sort."""
     return _BY_DIALECT.get(dialect, Lexis(quotes="'\"`"))
 
 
 def bare(text: str, dialect: str) -> Bare:
-    """The text without what a `;` or a bracket means nothing in. Raises Unreadable, which says why."""
+    """The text without strings, quoted names and comments. Raises UnclosedText."""
     lexis = lexis_of(dialect)
     return _Scan(text, lexis, executes=lexis.executes).bare()
 
@@ -96,7 +97,7 @@ class _Scan:
     text: str
     lexis: Lexis
     executes: bool
-    """/*! … */ is no comment: the server runs what is in it."""
+    """/*! … */ is not a comment: the server runs its content."""
 
     def bare(self) -> Bare:
         kept, at, commented = [], 0, False
@@ -113,7 +114,7 @@ class _Scan:
         return Bare("".join(kept), commented)
 
     def _comment(self, at: int) -> int | None:
-        """Where a comment that begins here ends."""
+        """The end of the comment that begins at `at`; None where none begins."""
         if re.compile(self.lexis.lines).match(self.text, at):
             end = self.text.find("\n", at)
             return len(self.text) if end < 0 else end
@@ -127,7 +128,7 @@ class _Scan:
         depth = 0
         for found in re.compile(r"/\*|\*/").finditer(self.text, at):
             if found.start() < at:
-                continue  # the * of a mark that was read already, as in /*/
+                continue  # the * of a mark that was already read, as in /*/
             at = found.end()
             if found[0] == "/*" and depth and self.lexis.nested is None:
                 raise UnclosedText("has a comment within a comment")
@@ -140,7 +141,7 @@ class _Scan:
         raise UnclosedText("has a comment that is not closed")
 
     def _quoted(self, at: int) -> int | None:
-        """Where a string or quoted name that begins here ends."""
+        """The end of the string or quoted name that begins at `at`; None where none begins."""
         sign, before = self.text[at], self.text[at - 1 : at]
         if sign == "$" and self.lexis.dollars and not re.match(r"[\w$]", before):
             found = re.compile(self.lexis.dollars).match(self.text, at)
@@ -163,7 +164,8 @@ class _Scan:
         return end + len(mark)
 
     def _closed(self, mark: str, at: int, *, escaped: bool) -> int:
-        """The end of the first `mark` from `at`. A doubled quote ends one string and begins the next, which is the same."""
+        """The end of the first `mark` from `at`. A doubled quote ends one string and begins another, with the same
+        end."""
         while at < len(self.text):
             if escaped and self.text[at] == "\\":
                 at += 2

@@ -1,4 +1,4 @@
-"""What must not be declared together in one metric: a table of rules, checked by `among`."""
+"""Rules for keys that cannot be combined in one metric. `among` checks them."""
 
 from __future__ import annotations
 
@@ -11,39 +11,41 @@ from tallybook.core import FLOW, LEVEL, MAX_DIMENSIONS, THEN_WORDS, UNIQUES, Met
 
 @dataclass
 class DeclaredMetric:
-    """A metric on its way: what could be read of it, the keys as given, and those with a problem."""
+    """A metric that is being read: its valid values, its keys as given, and the keys with a problem."""
 
     metric: Metric
     path: str
     given: Mapping[str, object]
     bad: set[str]
     refused: bool = False
-    """It cannot be checked further: of an unknown kind, or made of events."""
+    """It cannot be checked further: its kind is unknown, or it needs events."""
 
     @property
     def shape(self) -> str:
-        """What it is made of: facts, function, or (derived) other metrics."""
+        """Where its values come from: facts, function, or derived (other metrics)."""
         if {"table", "sql"} & self.mentioned:
             return "facts"
         return "function" if "function" in self.mentioned else "derived"
 
     @property
     def mentioned(self) -> set[str]:
+        """All its keys, valid or not."""
         return {*self.given, *self.bad}
 
     @property
     def level(self) -> bool:
+        """Whether it is a level."""
         return self.metric.kind == LEVEL
 
     def has(self, *keys: str) -> bool:
-        """One of them was given."""
+        """Whether one of the keys was given."""
         return any(key in self.given for key in keys)
 
 
 class KeyRule(NamedTuple):
-    """A combination of keys that cannot be; told at `key`, silent where a key it looks at is wrong itself.
+    """A combination of keys that is invalid. Reported at `key`, unless one of the keys in `looks_at` is itself wrong.
 
-    {series} in `expected` and `paste` stands for the columns of series and by."""
+    {series} in `expected` and `paste` is replaced by the columns of series and by."""
 
     key: str
     looks_at: tuple[str, ...]
@@ -58,7 +60,7 @@ def _undated(d: DeclaredMetric) -> bool:
 
 
 def _rows_by_day(d: DeclaredMetric) -> bool:
-    """A level of which the source has one row a day and series."""
+    """Whether it is a level with one row per day and series."""
     return d.level and d.has("time") and not d.has("from")
 
 
@@ -72,13 +74,13 @@ FACT_RULES = (
         ("table",),
         lambda d: d.has("table") and d.has("sql"),
         "table and sql are both given",
-        "one of them: facts come from one place",
+        "one of them",
     ),
     KeyRule(
         "join",
         ("table", "sql"),
         lambda d: d.has("join") and not d.has("table"),
-        "join adds columns to a table; a query joins in its own SQL",
+        "join needs table; a query joins in its own SQL",
         "table, or the join inside sql",
         'table = "invoices"',
     ),
@@ -86,14 +88,14 @@ FACT_RULES = (
         "function",
         (),
         lambda d: d.has("function"),
-        "a metric is read from a table or sql, or by a function, not both",
+        "table or sql and function are both given",
         "one of them",
     ),
     KeyRule(
         "measure",
         ("function",),
         lambda d: not d.has("measure"),
-        "a metric needs a measure: what is counted or added",
+        "a metric needs a measure",
         "an SQL aggregate",
         'measure = "count(*)"',
     ),
@@ -101,7 +103,7 @@ FACT_RULES = (
         "time",
         ("from", "until"),
         lambda d: d.metric.kind == FLOW and _undated(d),
-        "a flow needs the column that says when a fact happened",
+        "a flow needs the column with the time of its facts",
         "a column",
         'time = "created_at"',
     ),
@@ -109,7 +111,7 @@ FACT_RULES = (
         "time",
         (),
         lambda d: d.metric.kind == UNIQUES and not d.has("time"),
-        "daily counts of distinct things need the column of their day",
+        "uniques need the column of their day",
         "a column",
         'time = "day"',
     ),
@@ -117,7 +119,7 @@ FACT_RULES = (
         "from",
         (),
         lambda d: not d.level and d.has("from"),
-        "from says since when a row holds: that is a level",
+        "from is only for levels",
         'kind = "level"',
         'kind = "level"',
     ),
@@ -125,7 +127,7 @@ FACT_RULES = (
         "until",
         ("from",),
         lambda d: not d.level and d.has("until"),
-        "until says how long a row holds: that is a level",
+        "until is only for levels",
         'kind = "level"',
         'kind = "level"',
     ),
@@ -133,14 +135,14 @@ FACT_RULES = (
         "from",
         ("time",),
         lambda d: d.level and d.has("time") and d.has("from"),
-        "a level has one row a day (time) or rows that hold for a while (from, until), not both",
+        "a level has one row a day (time) or validity periods (from, until), not both",
         "time, or from and until",
     ),
     KeyRule(
         "until",
         ("from",),
         lambda d: d.level and d.has("until") and not d.has("from"),
-        "until needs from: since when does a row hold?",
+        "until needs from",
         "from",
         'from = "started_at"',
     ),
@@ -148,7 +150,7 @@ FACT_RULES = (
         "until_inclusive",
         ("until",),
         lambda d: d.has("until_inclusive") and not d.has("until"),
-        "until_inclusive says how until is read, and there is no until",
+        "until_inclusive needs until",
         "until",
         'until = "cancelled_at"',
     ),
@@ -156,7 +158,7 @@ FACT_RULES = (
         "carry",
         ("time", "from"),
         lambda d: d.has("carry") and not _rows_by_day(d),
-        "carry is for levels with one row a day: only there can a row be missing",
+        "carry is only for levels with one row a day",
         "a level with time",
         'kind = "level"\ntime = "day"',
     ),
@@ -164,21 +166,21 @@ FACT_RULES = (
         "snapshot_grace",
         ("time", "from"),
         lambda d: d.has("snapshot_grace") and not (d.level and _undated(d)),
-        "snapshot_grace is for snapshots, levels with neither time nor from",
+        "snapshot_grace is only for snapshots: levels with neither time nor from",
         "a snapshot",
     ),
     KeyRule(
         "daily_aggregate",
         (),
         lambda d: d.metric.daily_aggregate and d.metric.kind != FLOW,
-        "daily_aggregate is for flows: values of a day that may be sent again",
+        "daily_aggregate is only for flows",
         'kind = "flow"',
     ),
     KeyRule(
         "series",
         ("daily_aggregate",),
         lambda d: _once_a_day(d) and not d.has("series"),
-        "daily_aggregate needs series: of which rows of a day does only the latest count?",
+        "daily_aggregate needs series: the columns by which the latest row of a day counts",
         "a list of columns",
         'series = ["account_id"]',
     ),
@@ -186,7 +188,7 @@ FACT_RULES = (
         "series",
         ("daily_aggregate", "by"),
         lambda d: _once_a_day(d) and not set(d.metric.by) <= set(d.metric.series),
-        "series must hold every column of by",
+        "series must contain every column of by",
         "series = [{series}]",
         "series = [{series}]",
     ),
@@ -194,14 +196,14 @@ FACT_RULES = (
         "series",
         ("daily_aggregate", "time", "from"),
         lambda d: d.has("series") and not d.metric.daily_aggregate and not _rows_by_day(d),
-        "series is for daily_aggregate and for levels with one row a day",
-        "by alone",
+        "series is only for daily_aggregate and for levels with one row a day",
+        "only by",
     ),
     KeyRule(
         "received",
         ("daily_aggregate",),
         lambda d: d.has("received") and not d.metric.daily_aggregate,
-        "received tells the latest of several values of a day: that is a daily_aggregate",
+        "received is only for daily_aggregate",
         "daily_aggregate",
         "daily_aggregate = true",
     ),
@@ -209,14 +211,14 @@ FACT_RULES = (
         "changed",
         ("time", "from"),
         lambda d: d.has("changed") and d.level and _undated(d),
-        "changed finds days of the past, and of a snapshot only the present can be seen",
+        "changed is not for snapshots, which have no past days",
         "a level with time or from",
     ),
     KeyRule(
         "changed",
         ("time", "from", "until"),
         lambda d: d.has("changed") and d.metric.changed in (d.metric.time, d.metric.from_, d.metric.until),
-        "changed is the time itself, which does not say when a fact was written",
+        "changed names the time of the fact, not the time it was written",
         "a column that every write sets",
         'changed = "updated_at"',
     ),
@@ -224,7 +226,7 @@ FACT_RULES = (
         "changed_stored",
         ("changed",),
         lambda d: d.has("changed_stored") and not d.has("changed"),
-        "changed_stored says how changed is stored, and there is no changed",
+        "changed_stored needs changed",
         "changed",
         'changed = "updated_at"',
     ),
@@ -232,14 +234,14 @@ FACT_RULES = (
         "changed",
         ("sql",),
         lambda d: d.has("changed") and "{{" in (d.metric.sql or ""),
-        "changed looks at the facts of all days at once, and those of a query with {{from}} are made day by day",
+        "changed reads facts of all days at once, which a query with {{from}} does not support",
         "a query without {{from}} and {{to}}, or without this line",
     ),
     KeyRule(
         "stored",
         ("time", "from", "until"),
         lambda d: d.has("stored") and _undated(d),
-        "stored says how time or from is stored, and there is neither",
+        "stored needs time or from",
         "time",
         'time = "created_at"',
     ),
@@ -247,7 +249,7 @@ FACT_RULES = (
         "stored_zone",
         ("stored",),
         lambda d: d.has("stored_zone") and d.metric.stored != "local",
-        "stored_zone is the zone of times stored as local",
+        "stored_zone is only for times stored as local",
         'stored = "local"',
         'stored = "local"',
     ),
@@ -255,7 +257,7 @@ FACT_RULES = (
         "per",
         ("then",),
         lambda d: d.has("per") and not d.has("then"),
-        "one value for each entity: what becomes of them all?",
+        "per needs then, the aggregate over entities",
         THEN_WORDS,
         'then = "p90"',
     ),
@@ -263,7 +265,7 @@ FACT_RULES = (
         "then",
         ("per",),
         lambda d: d.has("then") and not d.has("per"),
-        "then aggregates one value for each entity, and no entity is named",
+        "then needs per, the column of the entity",
         "a column",
         'per = "user_id"',
     ),
@@ -271,28 +273,28 @@ FACT_RULES = (
         "per",
         ("by", "series"),
         lambda d: d.metric.per in (*d.metric.by, *d.metric.series),
-        "per names the column by which the answer is split: each series would have one entity",
+        "per is also a dimension: each series would have one entity",
         "another column, or by without it",
     ),
     KeyRule(
         "per",
         ("daily_aggregate",),
         lambda d: d.has("per") and d.metric.daily_aggregate,
-        "per is not for daily_aggregate, whose series says what a value belongs to",
+        "per and daily_aggregate are both given",
         "one of them",
     ),
     KeyRule(
         "per",
         (),
         lambda d: d.has("per") and d.metric.kind == UNIQUES,
-        "per needs facts of each entity, and only daily counts are known here",
+        "per is not for uniques, which have no facts per entity",
         'kind = "flow"',
     ),
     KeyRule(
         "by",
         ("series",),
         lambda d: len(d.metric.dims) > MAX_DIMENSIONS,
-        "there are more dimensions than are kept",
+        "too many dimensions",
         f"at most {MAX_DIMENSIONS}, with series and per",
     ),
 )
@@ -301,14 +303,14 @@ FUNCTION_RULES = (
         "measure",
         (),
         lambda d: d.has("measure"),
-        "the function gives the number; there is nothing left to measure",
-        "no measure",
+        "a function has no measure",
+        "without this line",
     ),
     KeyRule(
         "by",
         (),
         lambda d: len(d.metric.dims) > MAX_DIMENSIONS,
-        "there are more dimensions than are kept",
+        "too many dimensions",
         f"at most {MAX_DIMENSIONS}",
     ),
 )
@@ -319,24 +321,24 @@ FUNCTION_KEYS = frozenset(
 )
 DERIVED_KEYS = frozenset(("measure", *_TITLES))
 FACT_KEYS = frozenset(("time", "from", "until", "where", "by", "stored", "series", "source", "carry"))
-"""Keys that make one think that facts were meant, where there is neither table nor sql."""
+"""Keys that suggest facts, where table and sql are both missing."""
 WHY_NOT_DERIVED = {
-    "by": "its dimensions are those that all of its metrics have",
-    "where": "filter the metrics it is made of, or ask with --where",
-    "over_time": "each of its metrics is rolled up by its own show, or a spelled one: average(mrr)",
-    "history": "import the metrics it is made of",
-    "kind": "it is neither flow nor level, but computed from them",
+    "by": "it has the dimensions that all of its metrics have",
+    "where": "filter its metrics, or query with --where",
+    "over_time": "each of its metrics has its own, or one in the formula: average(mrr)",
+    "history": "import its metrics",
+    "kind": "it is computed from flows and levels",
 }
 
 
 def wrong_show(metric: Metric, show: str) -> tuple[str, tuple[str, ...]] | None:
-    """Why `show` has no meaning for the metric, and what to ask instead; None when it has."""
+    """Why `show` is not valid for the metric, and what to use instead; None if it is valid."""
     if show in metric.shows:
         return None
     if metric.derived:
-        return "it is computed from other metrics, and each of these has its own show", ("",)
+        return "each of its metrics has its own show", ("",)
     if show == "total":
-        return "adding a level over days counts the same thing once a day", ("average", "last")
+        return "adding a level over days counts the same items once a day", ("average", "last")
     if show == "change":
-        return "change is for levels: what a flow adds up to is its total", ("total",)
-    return "the mean of daily values has a meaning for counts, sums and distincts only", ("total",)
+        return "change is only for levels; a flow has a total", ("total",)
+    return "average is only for counts, sums and distinct counts", ("total",)

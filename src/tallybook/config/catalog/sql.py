@@ -1,6 +1,6 @@
-"""What can be known of a declared `sql`, `where` or `fresh` without its database.
+"""Checks of `sql`, `where` and `fresh` that need no database: each is one statement that only reads.
 
-What a text means may be left to the database; that it is one query which stays within its brackets may not.
+The database checks the rest.
 """
 
 from __future__ import annotations
@@ -12,53 +12,55 @@ from typing import TYPE_CHECKING
 
 from tallybook.config.catalog.lexis import Bare, UnclosedText, bare, lexis_of
 from tallybook.config.catalog.values import Wrong
-from tallybook.config.catalog.words import closest
+from tallybook.config.catalog.words import closest_key
 from tallybook.core import MeasureError, parse_measure, quiet
 
 if TYPE_CHECKING:
     from sqlglot import expressions as exp
 
 _PLACEHOLDER = re.compile(r"\{\{\s*(.*?)\s*\}\}", re.DOTALL)
-_BOUNDS = "put {{from}} and {{to}} where the bounds of the days asked for belong: called_at >= {{from}}"
+_BOUNDS = "add the bounds of the requested days with {{from}} and {{to}}: called_at >= {{from}}"
 
 
 def wrong_in_all(check: Callable[[str, str], Wrong | None], text: str, dialects: Sequence[str]) -> Wrong | None:
-    """What is wrong with the text, if it is wrong in every dialect it may be in."""
-    found = [check(text, dialect) for dialect in dialects]
-    return found[0] if all(found) else None
+    """The mistake of a text, if it is one in all of these dialects."""
+    mistakes = [check(text, dialect) for dialect in dialects]
+    return mistakes[0] if all(mistakes) else None
 
 
 def wrong_where(text: str, dialect: str) -> Wrong | None:
-    """Only what would break out of the brackets it is put into."""
+    """Why a text cannot be a condition in brackets; None if it can."""
     try:
         found = bare(text, dialect)
     except UnclosedText as unreadable:
         return Wrong(str(unreadable), expected="a condition")
     if re.match(r"\s*where\b", found.text, re.IGNORECASE):
-        return Wrong("begins with where", expected="the condition alone", instead=text.strip()[5:].strip() or None)
+        return Wrong("begins with where", expected="only the condition", instead=text.strip()[5:].strip() or None)
     if found.commented:
-        return Wrong("has a comment", expected="the condition alone; toml has # for comments")
+        return Wrong("has a comment", expected="only the condition; toml has # for comments")
     if ";" in found.text:
         return Wrong("has a ;", expected="one condition")
     if {"from", "to"} & set(_PLACEHOLDER.findall(text)):
-        return Wrong("has {{from}} or {{to}}", expected="bounds belong in sql alone")
-    return None if found.balanced else Wrong("has a bracket too many or too few", expected="a condition")
+        return Wrong("has {{from}} or {{to}}", expected="bounds only in sql")
+    return None if found.balanced else Wrong("has an unmatched bracket", expected="a condition")
 
 
 def wrong_placeholder(text: str, *, timed: bool) -> Wrong | None:
+    """Why the placeholders of a query are wrong; None if they are right."""
     for name in _PLACEHOLDER.findall(text):
         if name not in ("from", "to"):
-            meant = closest(name, ("from", "to"))
+            meant = closest_key(name, ("from", "to"))
             hint = f"did you mean {{{{{meant}}}}}?" if meant else ""
-            return Wrong(f"holds {{{{{name}}}}}", expected="{{from}} and {{to}}", hint=hint)
+            return Wrong(f"contains {{{{{name}}}}}", expected="{{from}} and {{to}}", hint=hint)
         if not timed:
-            why = f"holds {{{{{name}}}}}, but without time no days are asked for"
+            why = f"contains {{{{{name}}}}}, but without time there are no bounds"
             return Wrong(why, expected="all rows")
     return None
 
 
 def wrong_query(text: str, dialect: str) -> Wrong | None:
-    """Why a text is not one query that only reads: by its words, and where sqlglot can read it by what they mean."""
+    """Why a text is not one query that only reads; None if it is. Uses its words and, where sqlglot parses it, its
+    meaning."""
     try:
         found = bare(text, dialect)
     except UnclosedText as unreadable:
@@ -66,12 +68,11 @@ def wrong_query(text: str, dialect: str) -> Wrong | None:
     opening = re.match(r"[\s(]*(\w*)", found.text)
     first = opening[1].lower() if opening else ""
     if first not in ("select", "with", "from", "table"):
-        seen = first.upper() or "something else"
-        return Wrong(f"begins with {seen}", expected="a query: select … or with … select …")
+        return Wrong(f"begins with {first.upper() or 'another sign'}", expected="a query: select … or with … select …")
     if ";" in found.text:
         return Wrong("has a ;", expected="one query, without ;")
     if not found.balanced:
-        return Wrong("has a bracket too many or too few", expected="one query")
+        return Wrong("has an unmatched bracket", expected="one query")
     if word := _writing_word(found, dialect):
         return Wrong(f"writes or locks ({word.upper()})", expected="a query that only reads", hint=_QUOTE_NAMES)
     statements = _statements(text, dialect)
@@ -82,7 +83,7 @@ def wrong_query(text: str, dialect: str) -> Wrong | None:
     return _wrong_write(statements[0])
 
 
-_QUOTE_NAMES = "a column of this name is written in quotes"
+_QUOTE_NAMES = "quote a column of this name"
 _BATCH_WORDS = frozenset(
     [
         "alter",
@@ -131,14 +132,14 @@ _BATCH_WORDS = frozenset(
         "writetext",
     ]
 )
-"""Reserved words that begin a statement: SQL Server needs no ; between two of them."""
+"""Reserved words that begin a statement. SQL Server needs no ; between statements."""
 
 
 _LOCKS = re.compile(r"\bfor\s+(?:no\s+key\s+update|update|key\s+share|share)\b|\block\s+in\s+share\s+mode\b")
 
 
 def _writing_word(found: Bare, dialect: str) -> str | None:
-    """Words outside of quotes that no reading query has in this dialect."""
+    """The first unquoted word that a reading query of this dialect cannot contain."""
     if locks := _LOCKS.search(found.text.lower()):
         return " ".join(locks[0].split())
     words = _BATCH_WORDS if lexis_of(dialect).batches else {"into"}
@@ -146,14 +147,14 @@ def _writing_word(found: Bare, dialect: str) -> str | None:
 
 
 def _wrong_with(found: Bare) -> Wrong | None:
-    """WITH … INSERT, where sqlglot cannot read it."""
+    """WITH … INSERT that sqlglot cannot parse."""
     outer = _without_brackets(found.text)
     writes = re.search(r"\b(insert|update|delete|merge)\s+\w", outer, re.IGNORECASE)
     return Wrong(f"writes ({writes[1].upper()})", expected="a query that only reads") if writes else None
 
 
 def _without_brackets(text: str) -> str:
-    """What is not within brackets."""
+    """The text outside of brackets."""
     while (shorter := re.sub(r"\([^()]*\)", " ", text)) != text:
         text = shorter
     return text
@@ -161,7 +162,7 @@ def _without_brackets(text: str) -> str:
 
 @functools.lru_cache(maxsize=8)
 def _statements(text: str, dialect: str) -> list[exp.Expression] | None:
-    """What sqlglot reads; None where it cannot, which does not mean that the database cannot."""
+    """The statements that sqlglot parses; None where it cannot, though the database perhaps can."""
     from sqlglot import parse
     from sqlglot.errors import SqlglotError
 
@@ -184,18 +185,18 @@ def _wrong_write(statement: exp.Expression) -> Wrong | None:
 
 
 def wrong_cut(text: str, dialect: str, *, timed: bool) -> Wrong | None:
-    """LIMIT of the outer select, and windows where days are asked for one by one."""
+    """Reports a LIMIT of the outer select, and window functions where days are read one by one."""
     from sqlglot import expressions as exp
 
     statements = _statements(text, dialect)
     if not statements or {"from", "to"} <= set(_PLACEHOLDER.findall(text)):
         return None
     if _outer_limit(statements[0]):
-        why = "ends with LIMIT: which facts are left depends on all the others, the rest is lost in silence"
-        return Wrong(why, expected="all facts", hint=_BOUNDS if timed else "take the LIMIT away")
+        why = "ends with LIMIT, which silently drops facts"
+        return Wrong(why, expected="all facts", hint=_BOUNDS if timed else "remove the LIMIT")
     if timed and statements[0].find(exp.Window):
-        why = "has a window (over …): each day reads all rows, and changes when rows of other days come"
-        return Wrong(why, expected="no window, or the bounds inside", hint=_BOUNDS)
+        why = "has a window function (over …): each day depends on rows of other days"
+        return Wrong(why, expected="no window function, or the bounds inside", hint=_BOUNDS)
     return None
 
 
@@ -211,7 +212,7 @@ def _outer_limit(statement: exp.Expression) -> bool:
 
 
 def output_columns(text: str, dialect: str) -> list[str] | None:
-    """The names of the columns a query gives; None where it does not say (`*`, unnamed expressions)."""
+    """The names of the columns that a query returns; None where they are unknown (`*`, unnamed expressions)."""
     from sqlglot import expressions as exp
 
     statements = _statements(text, dialect)
@@ -227,7 +228,7 @@ def output_columns(text: str, dialect: str) -> list[str] | None:
 
 
 def reads_as_aggregate(text: str, dialects: Sequence[str]) -> bool:
-    """A formula that is a measure of facts in one of the dialects."""
+    """Whether a formula is a measure of facts in one of the dialects."""
     for dialect in dialects:
         try:
             parse_measure(text, dialect)

@@ -1,4 +1,4 @@
-"""Reads the tables of the toml key by key: what can be read, and a problem for everything that cannot."""
+"""Reads the tables of the toml key by key; each value that cannot be read is a problem."""
 
 from __future__ import annotations
 
@@ -20,8 +20,9 @@ from tallybook.config.catalog.keys import (
 )
 from tallybook.config.catalog.rules import DeclaredMetric
 from tallybook.config.catalog.sql import wrong_query
-from tallybook.config.catalog.values import NAME, Wrong
-from tallybook.config.catalog.words import closest, shown, toml
+from tallybook.config.catalog.sql_values import NAME
+from tallybook.config.catalog.values import Wrong
+from tallybook.config.catalog.words import closest_key, shorten_toml, toml
 from tallybook.core import (
     DELIVER,
     LATER_KINDS,
@@ -44,19 +45,19 @@ from tallybook.core import (
 )
 
 LATER_SECTIONS = ("rules",)
-"""Known, but not checked by this version."""
+"""Planned sections, which this version ignores."""
 SECTIONS = ("book", "sources", "metrics", "goals", "deliveries", "schedule", "alerts", *LATER_SECTIONS)
 SINGLE = ("book", "schedule", "alerts")
-"""Sections that are one table, without names."""
+"""Sections with one table, without names."""
 DEFAULT_DIALECT = "postgres"
-"""In which `fresh` is read where the kind of a source is not known."""
+"""The dialect of `fresh` for a source of an unknown kind."""
 EVENTS = "events"
-"""A source name that is reserved for usage events, which come later."""
+"""A source name that is reserved for usage events."""
 
 
 @dataclass
 class _Table:
-    """One table of the toml: its readable values by field, the keys as given, the keys with a problem."""
+    """One table of the toml: its valid values by field, its keys as given, and the keys with a problem."""
 
     path: str
     values: dict[str, Any] = field(default_factory=dict)
@@ -65,10 +66,10 @@ class _Table:
 
 
 def _read_table(raw: object, keys: Mapping[str, Key], path: str, problems: Problems) -> _Table:
-    """Reads what can be read; everything else is a problem, but where one is known already."""
+    """Read the valid values of a table. Everything else is a problem, unless it already is one."""
     table = _Table(path)
     if not isinstance(raw, Mapping):
-        seen = type(raw).__name__ if _secret(keys) else shown(raw)
+        seen = type(raw).__name__ if _secret(keys) else shorten_toml(raw)
         expected = f"a table: [{path}] and lines `key = value` below it"
         problems.add(path, "is not a table", seen=seen, expected=expected, paste=f"[{path}]")
         table.bad.update(keys)
@@ -103,7 +104,7 @@ def wrong_value(path: str, key: str, value: object, wrong: Wrong, how: Key) -> P
     return Problem(
         path=f"{path}.{key}",
         message=f"{key} {wrong.why}",
-        seen=f"{key} = …" if how.secret else f"{key} = {shown(value)}",
+        seen=f"{key} = …" if how.secret else f"{key} = {shorten_toml(value)}",
         expected=wrong.expected,
         hint=wrong.hint or (f"did you mean {instead}?" if instead else ""),
         paste=f"{key} = {instead or how.example}" if instead or how.example else "",
@@ -111,15 +112,15 @@ def wrong_value(path: str, key: str, value: object, wrong: Wrong, how: Key) -> P
 
 
 def _unknown(key: str, value: object, keys: Mapping[str, Key], path: str, problems: Problems) -> str:
-    """Tells of a key that is not known; returns the key that was meant, so that it is not missed again.
+    """Report an unknown key. Returns the key that was meant, so that it is not reported as missing too.
 
-    Beside secrets no value is repeated that may be one under a misspelled key: in a source none at all."""
-    meant = closest(key, keys)
+    In tables with secrets, a misspelled key may hide one: then its value is not repeated."""
+    meant = closest_key(key, keys)
     hidden = _secret(keys) and ("url" in keys or "://" in str(value))
     problems.add(
         f"{path}.{key}",
         f"there is no key {key!r} here",
-        seen=f"{key} = {'…' if hidden else shown(value)}",
+        seen=f"{key} = {'…' if hidden else shorten_toml(value)}",
         expected=", ".join(keys),
         hint=f"did you mean {meant!r}?" if meant else "",
         paste=f"{meant} = {keys[meant].example if hidden else toml(value)}" if meant else "",
@@ -128,11 +129,11 @@ def _unknown(key: str, value: object, keys: Mapping[str, Key], path: str, proble
 
 
 def check_sections(raw: Mapping[str, object], problems: Problems) -> None:
-    """Tells of top-level tables that nobody would read."""
+    """Report unknown top-level tables."""
     for name in raw:
         if name in SECTIONS:
             continue
-        meant, inside = closest(name, SECTIONS), raw[name]
+        meant, inside = closest_key(name, SECTIONS), raw[name]
         first = next(iter(inside), "NAME") if isinstance(inside, Mapping) else "NAME"
         problems.add(
             name,
@@ -149,12 +150,12 @@ def _tables(raw: Mapping[str, object], section: str, problems: Problems) -> Mapp
     if isinstance(tables, Mapping):
         return tables
     expected, paste = f"one table for each, with its name: [{section}.NAME]", f"[{section}.NAME]"
-    problems.add(section, "has no names", seen=type(tables).__name__, expected=expected, paste=paste)
+    problems.add(section, "has no table names", seen=type(tables).__name__, expected=expected, paste=paste)
     return {}
 
 
 def read_book(raw: Mapping[str, object], problems: Problems) -> BookSettings:
-    """`[book]`, with the defaults for what is left out."""
+    """`[book]`, with defaults for missing keys."""
     table = _read_table(raw.get("book", {}), BOOK_KEYS, "book", problems)
     book = BookSettings(**table.values)
     if "ledger" not in {*table.given, *table.bad}:
@@ -163,10 +164,10 @@ def read_book(raw: Mapping[str, object], problems: Problems) -> BookSettings:
 
 
 def _check_without_ledger(book: BookSettings, problems: Problems) -> None:
-    """Tells of what only a PostgreSQL ledger can do."""
-    expected, paste = "the URL of a PostgreSQL database beside it", f"ledger = {BOOK_KEYS['ledger'].example}"
+    """Report settings that need a PostgreSQL ledger."""
+    expected, paste = "the URL of a PostgreSQL database", f"ledger = {BOOK_KEYS['ledger'].example}"
     if book.store == "ledger":
-        message = 'the points are to be kept in the ledger, and none is named that could (a folder may be "./ledger")'
+        message = 'points in the ledger need a PostgreSQL ledger (for a folder of this name write "./ledger")'
         problems.add("book.store", message, seen='store = "ledger"', expected=expected, paste=paste)
     if book.schema != BookSettings().schema:
         seen = f'schema = "{book.schema}"'
@@ -174,22 +175,24 @@ def _check_without_ledger(book: BookSettings, problems: Problems) -> None:
 
 
 def read_schedule(raw: Mapping[str, object], problems: Problems) -> ScheduleSettings:
-    """`[schedule]`; without it nothing is due."""
+    """`[schedule]`; without it, nothing is due."""
     table = _read_table(raw.get("schedule", {}), SCHEDULE_KEYS, "schedule", problems)
     if "at" in table.given and "cron" in table.given:
-        seen = f"at = {shown(table.given['at'])} and cron = {shown(table.given['cron'])}"
-        problems.add("schedule", "says twice when", seen=seen, expected="at, for a time of every day, or cron")
+        seen = f"at = {shorten_toml(table.given['at'])} and cron = {shorten_toml(table.given['cron'])}"
+        problems.add(
+            "schedule", "at and cron are both given", seen=seen, expected="at, for a time of every day, or cron"
+        )
     return ScheduleSettings(**table.values)
 
 
 def read_alerts(raw: Mapping[str, object], problems: Problems) -> AlertSettings:
-    """`[alerts]`; without it nobody is told anything."""
+    """`[alerts]`; without it, no alerts are sent."""
     table = _read_table(raw.get("alerts", {}), ALERT_KEYS, "alerts", problems)
     settings = AlertSettings(**table.values)
     known = {*table.given, *table.bad}
     if known - {"heartbeat"} and not {"to", "heartbeat"} & known:
-        message, paste = "nobody is named to be told", f"to = {ALERT_KEYS['to'].example}"
-        expected = "a list of URLs: a webhook, or mail or chat as Apprise writes them"
+        message, paste = "no recipients: [alerts] to is empty", f"to = {ALERT_KEYS['to'].example}"
+        expected = "a list of URLs: webhooks, or Apprise URLs of mail and chat"
         problems.add("alerts.to", message, seen="nothing", expected=expected, paste=paste)
     return settings
 
@@ -200,7 +203,7 @@ def read_sources(
     problems: Problems,
     every_kind: Callable[[], Iterable[SourceKind]] = tuple,
 ) -> dict[str, SourceSettings]:
-    """Every `[sources.NAME]`, with an empty url where it has none."""
+    """Every `[sources.NAME]`; the url is empty where it is missing."""
     sources = {}
     for name, keys in _tables(raw, "sources", problems).items():
         path = f"sources.{name}"
@@ -226,35 +229,35 @@ def read_sources(
 
 
 def _option_key(option: Option) -> Key:
-    """An adapter's own key, read as all others are."""
+    """The key of an adapter's option."""
 
     def read(value: object) -> Any:
         try:
             return option.read(plain_value(value))
         except ValueError as error:
-            raise Wrong("has a value that cannot be", expected=str(error)) from None
+            raise Wrong("is not valid", expected=str(error)) from None
 
     return Key(read, option.example, secret=option.secret)
 
 
 def _known_to_any(keys: object) -> object:
-    """The keys without those that could be a source's own: which ones it has is not known before its url is right."""
+    """The keys without those of unknown sources: their own keys are known only when the url is right."""
     if not isinstance(keys, Mapping):
         return keys
-    return {key: value for key, value in keys.items() if key in SOURCE_KEYS or closest(key, SOURCE_KEYS)}
+    return {key: value for key, value in keys.items() if key in SOURCE_KEYS or closest_key(key, SOURCE_KEYS)}
 
 
 def _without_others(
     keys: object, known: set[str], path: str, problems: Problems, every_kind: Callable[[], Iterable[SourceKind]]
 ) -> object:
-    """The keys without those that only sources of another kind have, which are problems."""
+    """The keys without those of other kinds of sources, which are reported."""
     if not isinstance(keys, Mapping) or keys.keys() <= known:
         return keys
     owners = {option.name: kind for kind in every_kind() for option in kind.options}
     gone = [key for key in keys if key not in known and key in owners]
     for key in gone:
         kind, hidden = owners[key], bool((option := owners[key].option(key)) and option.secret)
-        message, seen = f"only a {kind.title or kind.name} source has the key {key!r}", shown(keys[key])
+        message, seen = f"only a {kind.title or kind.name} source has the key {key!r}", shorten_toml(keys[key])
         at, seen = f"{path}.{key}", f"{key} = {'…' if hidden else seen}"
         problems.add(at, message, seen=seen, expected="without this line")
     return {key: value for key, value in keys.items() if key not in gone}
@@ -268,8 +271,11 @@ def _check_source(name: str, table: _Table, kind: SourceKind | None, problems: P
         at, paste = f"{table.path}.url", f"url = {SOURCE_KEYS['url'].example}"
         problems.add(at, "a source needs a url", seen="nothing", expected="a database's URL", paste=paste)
     if "policies" in table.values and kind and not kind.policies:
-        seen = f"policies = {shown(table.given['policies'])}"
-        message, expected = f"policies of {kind.title or kind.name} cannot be looked at", "without this line"
+        seen = f"policies = {shorten_toml(table.given['policies'])}"
+        message, expected = (
+            f"{kind.title or kind.name} has no row-level policies that Tallybook can inspect",
+            "without this line",
+        )
         problems.add(f"{table.path}.policies", message, seen=seen, expected=expected)
     dialect = kind.dialect if kind else DEFAULT_DIALECT
     fresh = table.values.get("fresh")
@@ -282,8 +288,8 @@ def _check_name(name: str, section: str, problems: Problems) -> None:
         return
     proper = re.sub(r"\W+", "_", name, flags=re.ASCII).strip("_")
     proper = f"_{proper}" if proper[:1].isdigit() else proper or "name"
-    expected, paste = "letters, digits and _, not beginning with a digit", f"[{section}.{proper}]"
-    problems.add(f"{section}.{name}", f"{name!r} cannot be a name", seen=name, expected=expected, paste=paste)
+    expected, paste = "letters, digits and _, not starting with a digit", f"[{section}.{proper}]"
+    problems.add(f"{section}.{name}", f"{name!r} is not a valid name", seen=name, expected=expected, paste=paste)
 
 
 def _check_case(names: Iterable[str], section: str, problems: Problems) -> None:
@@ -291,12 +297,12 @@ def _check_case(names: Iterable[str], section: str, problems: Problems) -> None:
     for name in names:
         other = first.setdefault(name.casefold(), name)
         if other != name:
-            message = f"{name!r} differs from {other!r} only in upper and lower case"
-            problems.add(f"{section}.{name}", message, seen=name, expected="names that cannot be mixed up")
+            message = f"{name!r} differs from {other!r} only by case"
+            problems.add(f"{section}.{name}", message, seen=name, expected="names that differ")
 
 
 def read_metrics(raw: Mapping[str, object], problems: Problems) -> dict[str, DeclaredMetric]:
-    """Every `[metrics.NAME]` by itself, not yet checked against its source and the others."""
+    """Every `[metrics.NAME]`, not yet checked against its source and other metrics."""
     declared = {}
     for name, keys in _tables(raw, "metrics", problems).items():
         table = _read_table(keys, METRIC_KEYS, f"metrics.{name}", problems)
@@ -311,14 +317,14 @@ def read_metrics(raw: Mapping[str, object], problems: Problems) -> dict[str, Dec
 
 def _check_reserved(name: str, problems: Problems) -> None:
     if name.casefold() in RESERVED_NAMES:
-        message = f"{name!r} is a word of every answer; a metric of this name could not be told from it"
+        message = f"{name!r} is a reserved name: every result has a key of that name"
         paste = f"[metrics.{name}_count]"
         problems.add(f"metrics.{name}", message, seen=name, expected="another name", paste=paste)
 
 
 @dataclass(frozen=True)
 class DeclaredDelivery:
-    """A delivery on its way: what could be read of it, the keys as given, and those with a problem."""
+    """A delivery that is being read: its valid values, its keys as given, and the keys with a problem."""
 
     delivery: Delivery
     path: str
@@ -327,8 +333,7 @@ class DeclaredDelivery:
 
 
 def read_deliveries(raw: Mapping[str, object], problems: Problems) -> dict[str, DeclaredDelivery]:
-    """Every `[deliveries.NAME]` by itself; of those that go where this version does not deliver to, no more
-    than that."""
+    """Every `[deliveries.NAME]`. The keys of planned destinations are not read."""
     declared = {}
     for name, keys in _tables(raw, "deliveries", problems).items():
         path = f"deliveries.{name}"
@@ -343,7 +348,7 @@ def read_deliveries(raw: Mapping[str, object], problems: Problems) -> dict[str, 
 
 
 def _read_delivery(name: str, raw: object, path: str, problems: Problems) -> DeclaredDelivery:
-    """A delivery with the keys that every one has and those of its destination; of an unknown one, those of all."""
+    """A delivery with the common keys and those of its destination; for an unknown destination, those of all."""
     kind = delivery_kind(raw.get("to")) if isinstance(raw, Mapping) else None
     own = {option.name: _option_key(option) for one in ([kind] if kind else _delivered()) for option in one.options}
     foreign: set[str] = set()
@@ -361,25 +366,25 @@ def _delivered() -> list[DestinationKind]:
 
 
 def delivery_kind(to: object) -> DestinationKind | None:
-    """The destination with this name that deliveries can have; None for any other value."""
+    """The destination of deliveries with this name; None for any other value."""
     kind = known_destination(to)
     return kind if kind and DELIVER in kind.uses else None
 
 
 @dataclass(frozen=True)
 class DeclaredGoal:
-    """A goal on its way: what could be read of it, the keys as given, and those with a problem."""
+    """A goal that is being read: its valid values, its keys as given, and the keys with a problem."""
 
     goal: Goal
     path: str
     given: Mapping[str, object]
     bad: set[str]
     targets: Mapping[str, Decimal]
-    """By the period as it is written."""
+    """Targets by period as written."""
 
 
 def read_goals(raw: Mapping[str, object], problems: Problems) -> dict[str, DeclaredGoal]:
-    """Every `[goals.NAME]` by itself; which periods its targets are of is not known yet."""
+    """Every `[goals.NAME]`, with the periods of its targets as written."""
     declared = {}
     for name, keys in _tables(raw, "goals", problems).items():
         _check_name(name, "goals", problems)

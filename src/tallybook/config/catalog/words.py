@@ -1,10 +1,11 @@
-"""What was meant by a word that cannot be, and how a value is written in the file."""
+"""Corrections of unknown keys and words, and values as they are written in the file."""
 
 from __future__ import annotations
 
-import difflib
 import json
 from collections.abc import Iterable, Mapping
+
+from tallybook.core import closest_match
 
 SYNONYMS = {
     "aggregate": "measure",
@@ -44,25 +45,18 @@ SYNONYMS = {
 }
 
 
-def closest(word: object, valid: Iterable[str], cutoff: float = 0.6) -> str | None:
-    """What of `valid`, which is all that may stand there, was probably meant by `word`."""
+def closest_key(word: object, valid: Iterable[str], cutoff: float = 0.6) -> str | None:
+    """The word of `valid` that `word` probably means: a synonym of other tools, or a similar word."""
     folded = {v.casefold(): v for v in valid}
     if not isinstance(word, str):
         return None
     if SYNONYMS.get(word.casefold(), word) in folded:
         return folded.get(SYNONYMS.get(word.casefold(), word))
-    near = difflib.get_close_matches(word.casefold(), folded, n=3, cutoff=cutoff)
-    return folded[max(near, key=lambda other: _likeness(word.casefold(), other))] if near else None
-
-
-def _likeness(word: str, other: str) -> tuple[float, bool]:
-    """munday is as near to sunday as to monday, but people seldom miss the first letter."""
-    ratio = difflib.SequenceMatcher(None, other, word).ratio()
-    return ratio, word[:1] == other[:1]
+    return closest_match(word, folded.values(), cutoff)
 
 
 def toml(value: object) -> str:
-    """`value` as it is written in a toml file."""
+    """A value as it is written in a toml file."""
     match value:
         case bool():
             return "true" if value else "false"
@@ -75,6 +69,7 @@ def toml(value: object) -> str:
     return str(value)
 
 
-def shown(value: object) -> str:
+def shorten_toml(value: object) -> str:
+    """A value as it is written in a toml file, cut to 100 characters."""
     written = toml(value)
     return written if len(written) <= 100 else written[:97] + "…"

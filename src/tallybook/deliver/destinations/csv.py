@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import BinaryIO
 
-from tallybook.config import one_sign, read_flag
+from tallybook.config import read_flag, separator_of
 from tallybook.core import LAYOUTS, Delivery, DestinationKind, Option, OptionProblem, Result
 from tallybook.deliver.destinations.base import FileDestination, OutputSettings
 
@@ -24,14 +24,14 @@ class Csv(FileDestination):
         options=(
             Option(
                 name="separator",
-                read=one_sign(SEPARATORS),
+                read=separator_of(SEPARATORS),
                 example='";"',
                 default=",",
                 help='of a CSV file, between fields: a comma, a semicolon or a tab (`"\\t"`)',
             ),
             Option(
                 name="decimal",
-                read=one_sign(DECIMALS),
+                read=separator_of(DECIMALS),
                 example='","',
                 default=".",
                 help="of a CSV file, before decimals: a point or a comma",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from tallybook.config import one_of, read_address, read_document, read_flag
+from tallybook.config import choice_of, read_address, read_document, read_flag
 from tallybook.core import DELIVER, LAYOUTS, Delivery, DestinationKind, Option, OptionProblem
 from tallybook.deliver.destinations.base import DeliveryOutcome, DeliveryTask, Destination
 from tallybook.deliver.destinations.sheet_modes import BY_HAND, HISTORY, LATEST, RESTORE, SHEET_MODES
@@ -34,14 +34,14 @@ class GoogleSheets(Destination):
             ),
             Option(
                 name="mode",
-                read=one_of(SHEET_MODES),
+                read=choice_of(SHEET_MODES),
                 example='"history"',
                 default=HISTORY,
                 help=f"of a Google Sheet: {', '.join(SHEET_MODES)}; what becomes of rows that are no longer asked for",
             ),
             Option(
                 name="by_hand",
-                read=one_of(BY_HAND),
+                read=choice_of(BY_HAND),
                 example='"keep"',
                 default=RESTORE,
                 help=f"of a Google Sheet, our cells that people wrote into: {', '.join(BY_HAND)}",

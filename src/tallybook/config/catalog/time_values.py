@@ -1,0 +1,160 @@
+"""Readers of days, times, spans, zones and schedules. Each returns the value, or raises `Wrong`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from datetime import date, datetime, time
+
+from tallybook.config.catalog.values import Wrong, read_text
+from tallybook.config.catalog.words import closest_key
+from tallybook.core import (
+    NeverDue,
+    Timetable,
+    calendar,
+    cron_of,
+)
+
+
+def read_day(value: object) -> date:
+    """A day."""
+    if isinstance(value, datetime):
+        raise Wrong("is an instant, not a day", expected="a day", instead=value.date().isoformat())
+    if isinstance(value, str) and re.fullmatch(r"\d{4}-\d\d-\d\d", value.strip()):
+        try:
+            value = date.fromisoformat(value.strip())
+        except ValueError:
+            raise Wrong("is not a day of the calendar", expected='a day such as "2023-01-31"') from None
+    if not isinstance(value, date):
+        raise Wrong("is not a day", expected='a day such as "2023-01-31"')
+    if not 1900 <= value.year <= 2200:
+        raise Wrong("is out of range", expected="a day between 1900 and 2200")
+    return value
+
+
+_SPAN = re.compile(r"(\d{1,9})\s*([a-z]+)")
+_UNITS = {
+    **dict.fromkeys(("s", "sec", "second", "seconds"), 1),
+    **dict.fromkeys(("m", "min", "minute", "minutes"), 60),
+    **dict.fromkeys(("h", "hour", "hours"), 3600),
+    **dict.fromkeys(("d", "day", "days"), 86_400),
+    **dict.fromkeys(("w", "week", "weeks"), 7 * 86_400),
+}
+_MAX_SPAN_SECONDS = 36_500 * 86_400
+
+
+def span_from(low: int, unit: str) -> Callable[[object], float]:
+    """Returns a reader of a span as seconds. `unit`: the probable unit of a bare number."""
+
+    def read(value: object) -> float:
+        found = _SPAN.fullmatch(value.strip().lower()) if isinstance(value, str) else None
+        if not found or found[2] not in _UNITS:
+            bare = re.fullmatch(r"\d{1,9}", str(value).strip()) and not isinstance(value, bool)
+            meant = f"{value}{unit}" if bare else None
+            raise Wrong("is not a span of time", expected="a number with s, m, h, d or w", instead=meant)
+        seconds = int(found[1]) * _UNITS[found[2]]
+        if not low <= seconds <= _MAX_SPAN_SECONDS:
+            raise Wrong("is out of range", expected=f"a span from {low} seconds to a hundred years")
+        return float(seconds)
+
+    return read
+
+
+def read_whole_days(value: object) -> int:
+    """A span as a number of whole days."""
+    seconds = span_from(0, "d")(value)
+    if seconds % 86_400:
+        days = int(seconds // 86_400) + 1
+        raise Wrong("is not a number of whole days", expected="whole days", instead=f"{days}d")
+    return int(seconds // 86_400)
+
+
+def read_zone(value: object) -> str:
+    """A time zone that is the same on every machine."""
+    name = read_text(value)
+    found = (
+        None if name.split("/")[0] in ("localtime", "posixrules", "Factory", "posix", "right") else _known_zone(name)
+    )
+    if found is None:
+        raise Wrong("is not a time zone", expected="a name of the IANA time zone database", instead=_closest_zone(name))
+    return found
+
+
+def _known_zone(name: str) -> str | None:
+    try:
+        return calendar.zone(name).key
+    except (KeyError, ValueError, OSError):
+        return None
+
+
+def _closest_zone(name: str) -> str | None:
+    from zoneinfo import available_timezones
+
+    zones = sorted(z for z in available_timezones() if not z.startswith(("posix/", "right/")))
+    by_city = {z.rsplit("/", 1)[-1]: z for z in zones if "/" in z and not z.startswith("Etc/")}
+    wanted = name.replace(" ", "_")
+    city = closest_key(wanted.rsplit("/", 1)[-1], tuple(by_city))
+    return closest_key(wanted, zones, cutoff=0.75) or (by_city[city] if city else None)
+
+
+def read_span(value: object) -> str:
+    """A span of calendar periods, as text."""
+    text = read_text(value)
+    try:
+        calendar.last_span(text, date(2024, 3, 1))
+    except (ValueError, OverflowError) as error:
+        bare = f"{text} days" if text.isdigit() else None
+        raise Wrong(
+            "is not a span of time", expected='a span such as "90 days"', instead=bare, hint=str(error)
+        ) from None
+    return text
+
+
+_CLOCK = re.compile(r"([01]?\d|2[0-3])[:.]([0-5]\d)(?::00)?")
+_HOURS = re.compile(rf"{_CLOCK.pattern}\s*(?:-|–|to)\s*{_CLOCK.pattern}")
+
+
+def read_quiet(value: object) -> tuple[int, int]:
+    """(first minute, end minute) of the day. The end may be on the next day."""
+    found = _HOURS.fullmatch(value.strip()) if isinstance(value, str) else None
+    if found is None:
+        raise Wrong("is not two times of day", expected='two times of day such as "22:00-07:00"')
+    since, until = int(found[1]) * 60 + int(found[2]), int(found[3]) * 60 + int(found[4])
+    if since == until:
+        raise Wrong(
+            "starts and ends at the same time", expected="two different times; to send nothing at all, leave `to` out"
+        )
+    return since, until
+
+
+def whole_days_from(low: int, high: int) -> Callable[[object], int]:
+    """Returns a reader of a number of whole days in a range."""
+
+    def read(value: object) -> int:
+        days = read_whole_days(value)
+        if not low <= days <= high:
+            raise Wrong("is out of range", expected=f"from {low} to {high} days")
+        return days
+
+    return read
+
+
+def read_time_of_day(value: object) -> str:
+    """A time of every day, as a cron expression."""
+    if isinstance(value, time):
+        value = value.isoformat(timespec="minutes")
+    found = _CLOCK.fullmatch(value.strip()) if isinstance(value, str) else None
+    if found is None:
+        raise Wrong("is not a time of day", expected='hours and minutes such as "03:30"')
+    return cron_of(time(int(found[1]), int(found[2])))
+
+
+def read_cron(value: object) -> str:
+    """A cron expression with five fields."""
+    text = " ".join(read_text(value).split())
+    try:
+        Timetable(cron=text, zone="UTC")
+    except NeverDue as error:
+        expected = "five fields: minute, hour, day of the month, month, weekday"
+        raise Wrong(f"is not a cron expression: {error}", expected=expected) from None
+    return text
