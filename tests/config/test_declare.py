@@ -1201,7 +1201,7 @@ def test_what_is_assumed_of_a_metric_is_one_sentence(project: Loading) -> None:
         "days of Europe/Berlin; a wider scope shows total (over all facts of the period)."
     )
     assert "local times of America/New_York" in said["signups"]
-    assert "from started_at until cancelled_at (the last day it holds)" in said["mrr"]
+    assert "from started_at until cancelled_at (inclusive)" in said["mrr"]
     assert "a snapshot (the source shows only the present)" in said["open_tickets"]
     assert "up to 1.5 h after midnight" in said["open_tickets"]
     assert "carried 3 days" in said["seats"]

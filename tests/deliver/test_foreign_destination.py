@@ -126,7 +126,7 @@ def test_a_scheduler_of_the_package_is_asked_by_its_name(tallybook: Tallybook, a
         ("gaps = true", 'separator = ";"', "a JSON Lines file has no separator: only a CSV file has separator"),
         ("gaps = true", 'tab = "Daily"', "a JSON Lines file has no tabs"),
         ("gaps = true", 'layout = "across"', 'a JSON Lines file has no layout "across"'),
-        ("feed.jsonl", "feed.json", "another ending"),
+        ("feed.jsonl", "feed.json", "different extension"),
         ('to = "jsonl"', 'to = "jsonll"', 'did you mean "jsonl"?'),
         ('to = "jsonl"', 'to = "ndjson"', "is not one of the allowed values"),
     ],

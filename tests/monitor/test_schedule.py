@@ -144,7 +144,7 @@ def test_a_schedule_is_a_time_of_every_day_or_a_cron_expression(tmp_path: Path, 
     ("written", "told"),
     [
         ('at = "25:00"', 'hours and minutes such as "03:30"'),
-        ('at = "03:30"\ncron = "30 3 * * *"', "says twice when"),
+        ('at = "03:30"\ncron = "30 3 * * *"', "both given"),
         ('cron = "30 3 * *"', "is not a cron expression: 4 fields; expected five"),
         ('crn = "30 3 * * *"', "did you mean 'cron'?"),
         ("jitter = 10", "10m"),
