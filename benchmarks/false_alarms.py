@@ -25,7 +25,6 @@ from benchmarks.alert_series import KINDS
 from tallybook.core import AlertSettings
 from tallybook.core.calendar import ONE_DAY
 from tallybook.demo import __main__ as demo
-from tallybook.monitor.alerting import Alerting
 from tallybook.monitor.alerts.causes import written
 from tallybook.monitor.alerts.usual import PERIODS_ABOVE, DailySeries, Unknown, Verdict, judge
 
@@ -91,7 +90,7 @@ def table(book: tallybook.Book) -> str:
 
 def whole(book: tallybook.Book, metrics: list[tallybook.core.Metric]) -> dict[str, DailySeries]:
     """Two years of each metric, as alerts read them."""
-    alerting = Alerting(book)
+    alerting = book._alerting()
     alerting.settings = AlertSettings(unusual_history=YEAR)
     return alerting.series(metrics)
 

@@ -110,7 +110,7 @@ class Asked:
 
 def _anew(book: Any, metrics: list[str], question: dict[str, Any]) -> None:
     """Ask as if for the first time at this version."""
-    book._answers.clear()
+    book.answers.forget_answers()
     _asks.append([])
     book.query(*metrics, **question)
 

@@ -322,7 +322,7 @@ def do_compact(book: Any, one: Job) -> Said:
 
 
 def do_forget(book: Any, one: Job) -> Said:
-    return book.forget(one["metric"])
+    return book.forget(one["metric"]).to_dict()
 
 
 def do_backup(book: Any, one: Job) -> Said:
@@ -445,7 +445,7 @@ def do_read_forever(book: Any, one: Job) -> Said:
     dice, reads, wrong, versions = random.Random(one["seed"]), [], [], []
     for _ in until(one["seconds"]):
         question = dice.choice(one["asked"])
-        book._answers.clear()
+        book.answers.forget_answers()
         try:
             result = ask(book, question)
         except Exception:  # noqa: BLE001  whatever it is, it is told
@@ -497,7 +497,7 @@ def do_ask_while_cleaned(book: Any, one: Job) -> Said:
     dice, counts, wrong = random.Random(one["seed"]), {"answered": 0, "refused": 0}, []
     for _ in until(one["seconds"]):
         day, expected = dice.choice(one["believed"])
-        book._answers.clear()
+        book.answers.forget_answers()
         try:
             rows = ask(book, one["question"], as_of=day).rows()
         except Refused:
@@ -520,11 +520,11 @@ def do_open(book: Any, one: Job) -> Said:
 
 def answer_at(book: Any, version: int, question: dict[str, Any]) -> Any:
     """Any version's answer, not only those at the end of a day."""
-    book.held.version_at, then = lambda day: version, book.held.version_at
+    book.reader.version_at, then = lambda day: version, book.reader.version_at
     try:
         return ask(book, question)
     finally:
-        book.held.version_at = then
+        book.reader.version_at = then
 
 
 def digest(result: Any) -> str:

@@ -1,4 +1,4 @@
-"""The one object: a project and its book. Puts the verbs in sequence; holds no algorithm.
+"""The one object: a project and its book. Puts the verbs in sequence; the rooms below contain the algorithms.
 
 book = open_book("folder with tallybook.toml")
 book.run()
@@ -7,58 +7,22 @@ book.query("revenue", scope="month", by=["plan"]).to_pandas()
 
 from __future__ import annotations
 
-import itertools
 import os
-import random
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext, suppress
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Unpack
 
-from tallybook.collect import Ended
-from tallybook.config import Project, dialect_of, known_source, load, mask, owner_of, source_override
-from tallybook.core import (
-    ONE_DAY,
-    BookError,
-    Busy,
-    Metric,
-    Problem,
-    QueryError,
-    Refused,
-    Result,
-    SourceError,
-    SourceUnavailable,
-    TallybookError,
-    calendar,
-    isolated,
-)
-from tallybook.query import Answers, BookReader, Query, answer, ask, with_range
-from tallybook.storage import BookLocation, Cleaned, VersionSnapshot
+# The doors of the rooms: each name is imported when it is first used.
+from tallybook import collect, deliver as delivering, monitor, query as querying, storage
+from tallybook.collect import ImportRequest
+from tallybook.config import Project, known_source, load
+from tallybook.core import BookError, Busy, QueryError, Result
+from tallybook.query import BookReader, Day, QueryService, Question, QuestionOptions, as_day, keywords_of
 
 if TYPE_CHECKING:
-    from tallybook.collect import (
-        History,
-        Imported,
-        Inspection,
-        OnProgress,
-        RunContext,
-        RunPlan,
-        RunReport,
-        Source,
-        SourceLook,
-    )
     from tallybook.core import AlertReport, DeliveryReport
-    from tallybook.deliver import DeliveryContext
-    from tallybook.monitor import Audit, Known, Status
-    from tallybook.query import Filter, QueryContext, Standing
-    from tallybook.storage import Copied, Store
-
-T = TypeVar("T")
-
-Day = date | str
-MOVE_SECONDS = 3600.0
-"""So long a move may take before a run takes it for dead."""
 
 
 def open_book(
@@ -82,8 +46,8 @@ class Book:
     def __init__(self, project: Project, *, now: Callable[[], datetime] | None = None) -> None:
         self.project = project
         self.clock = now or (lambda: datetime.now(UTC))
-        self.held = BookReader(project, self._now)
-        self._answers = Answers()
+        self.reader = BookReader(project, self._now)
+        self.answers = QueryService(project.catalog, self.reader)
 
     def __enter__(self) -> Book:
         return self
@@ -92,21 +56,26 @@ class Book:
         self.close()
 
     def close(self) -> None:
-        self.held.close()
+        """Close the ledger and the engine. The next question opens them again."""
+        self.reader.close()
 
     def _now(self) -> datetime:
-        """By the clock as it is now: it may be set anew."""
+        """By the clock as it is now: it may be replaced."""
         return self.clock()
 
     @property
-    def store(self) -> Store:
-        """The book where it is kept, made when it is not there."""
-        return self.held.store
+    def store(self) -> storage.Store:
+        """The book where it is kept. It is made where there is none."""
+        return self.reader.store
 
     @property
     def today(self) -> date:
         """The running day in the book's zone."""
-        return self.held.today
+        return self.reader.today
+
+    def day(self, text: Day | None) -> date | None:
+        """A date, ISO text, "today" or "yesterday" as a date. Raises QueryError with the forms there are."""
+        return as_day(text, self.today)
 
     # -- collect -------------------------------------------------------------------------------------
 
@@ -119,55 +88,38 @@ class Book:
         source_as_of: datetime | None = None,
         source_moved: Sequence[str] = (),
         older_source: bool = False,
-        on_progress: OnProgress | None = None,
+        on_progress: collect.OnProgress | None = None,
         publish_seconds: float | None = None,
         stop: Callable[[], bool] | None = None,
-    ) -> RunReport:
+    ) -> collect.RunReport:
         """Collect every closed day that is missing, and the lookback; with `from_`/`to` these days again.
-        Then deliver what is new, and tell those whom [alerts] names.
+        Then deliver what is new, and send the alerts that [alerts] declares.
 
         `sources` reads copies instead ({name: URL}); a copy needs `source_as_of` or a declared `fresh`. Days that
         were last read when their source was known further are left alone, unless `older_source`. Once `stop`
-        says so, the run ends with KeyboardInterrupt after the day that is being collected, and that is stored.
+        returns true, the run ends with KeyboardInterrupt after the day that is being collected, and that is stored.
         Raises Busy when another run is at work, Refused for days that are not over."""
-        from tallybook import collect
-
         for name in source_moved:
             known_source(self.project.catalog, name)
-        means = self._means(sources, source_as_of, on_progress)
-        if publish_seconds is not None:
-            means.publish_seconds = publish_seconds
-        means.stop = stop or means.stop
-        means.moved = tuple(source_moved)
-        asked, whole = (
-            self._asked(metrics, from_, to, older_source=older_source),
-            not (metrics or from_ or to or sources),
-        )
-        with self._crash_told(whole=whole):
-            report = collect.run(means, asked)
-            self._answers.clear()
-            report.deliveries = self._delivered_after_a_run()
-        report.alerts = self._told(Ended(report=report), whole=whole)
+        context = self._run_context(sources, source_as_of)
+        context.on_progress, context.moved = on_progress, tuple(source_moved)
+        context.stop = stop or context.stop
+        context.publish_seconds = context.publish_seconds if publish_seconds is None else publish_seconds
+        days = (self.day(from_), self.day(to))
+        request = collect.run_request(self.project.catalog, metrics, *days, older_source=older_source)
+        return self._run(context, request, whole=not (metrics or from_ or to or sources))
+
+    def _run(self, context: collect.RunContext, request: collect.RunRequest, *, whole: bool) -> collect.RunReport:
+        alerting = self._alerting()
+        with alerting.crashes(whole=whole):
+            report = collect.run(context, request)
+            self.answers.forget_answers()
+            report.deliveries = delivering.deliver_after_a_run(self._delivery_context())
+        report.alerts = alerting.after_a_run(collect.Ended(report=report), whole=whole)
         # What was collected is stored and delivered. Housekeeping that fails is tried again after the next run.
         with suppress(BookError, Busy):
-            self._keep_house(report)
+            collect.keep_house(self.reader, report, self.clock())
         return report
-
-    def _keep_house(self, report: RunReport) -> None:
-        """Compact the book where that pays, so that nobody has to think of it: a daily run leaves some files behind.
-
-        Years are folded by a run that collected nothing in them: a backfill goes on in the next run, perhaps."""
-        from tallybook.storage import FOLDABLE_FILES, LOOSE_FILES, STRAY_HOURS
-
-        settings, store, now = self.project.catalog.book, self.store, self.clock()
-        collected = [metric.first for metric in report.metrics if metric.first]
-        months = [last for _, last in store.foldable(self.today)]
-        if len(months) >= FOLDABLE_FILES and collected and min(collected) > max(months):
-            with self.held.reading() as reading:
-                store.compact(reading.engine, today=self.today, run=report.run, now=now)
-        loose = store.loose(now=now, keep_days=settings.keep_versions, zone=settings.timezone)
-        if loose >= LOOSE_FILES or store.strays(older_than_hours=STRAY_HOURS):
-            store.clean(now=now, keep_days=settings.keep_versions, zone=settings.timezone)
 
     def plan(
         self,
@@ -177,318 +129,89 @@ class Book:
         sources: Mapping[str, str] | None = None,
         source_as_of: datetime | None = None,
         older_source: bool = False,
-    ) -> RunPlan:
-        """What `run` would do. Asks the sources, touches nothing."""
-        from tallybook import collect
+    ) -> collect.RunPlan:
+        """What `run` would do. Asks the sources, writes nothing."""
+        with self.reader.only_reading():
+            context = self._run_context(sources, source_as_of)
+            days = (self.day(from_), self.day(to))
+            return collect.make_plan(
+                context, collect.run_request(self.project.catalog, metrics, *days, older_source=older_source)
+            )
 
-        with self.held.only_reading():
-            means = self._means(sources, source_as_of, None)
-            return collect.make_plan(means, self._asked(metrics, from_, to, older_source=older_source))
+    def _run_context(self, copies: Mapping[str, str] | None, copied_at: datetime | None) -> collect.RunContext:
+        return collect.prepare_run(self.project, self.store, self.clock, copies=copies, copied_at=copied_at)
 
-    def _asked(self, metrics: Sequence[str], from_: Day | None, to: Day | None, *, older_source: bool) -> Any:
-        from tallybook.collect import RunRequest
-        from tallybook.query import known_metric
+    @keywords_of(ImportRequest, "metric", "file")
+    def import_history(
+        self, metric: str, file: str | Path, **options: Unpack[collect.ImportOptions]
+    ) -> collect.Imported:
+        """Keep the finished daily values of a CSV file, a workbook or a Google Sheet (its address) as history of
+        `metric`, under a definition of their own. `history = "imported"` lets them answer for the time before the first
+        collected day.
 
-        for name in metrics:
-            known_metric(self.project.catalog, name)
-        first, last = self.day(from_), self.day(to)
-        if first and last and last < first:
-            raise QueryError(f"--to {last} is before --from {first}", hint=f"--from {last} --to {first}")
-        return RunRequest(metrics=tuple(metrics), first=first, last=last, older_source=older_source)
+        `day` and `value` are headings of columns, `dims` "plan" or "plan=Tariff", `dates` dmy or mdy, `decimal` the
+        decimal separator. `skip` lines come before the headings, which are `headings` lines; `across`: one column for
+        each day; `ignore`: lines and columns with one of these texts are left out (totals). `check` compares with what
+        was collected and stores nothing. Raises DeclarationError with all problems of the file, each with its line."""
+        asked = ImportRequest(metric=metric, file=str(file), **options)
+        done = collect.import_history(asked, self.answers, self.clock)
+        self.answers.read_again()
+        return done
 
-    def _means(
-        self,
-        urls: Mapping[str, str] | None,
-        as_of: datetime | None,
-        on_progress: OnProgress | None,
-        *,
-        instead: Mapping[str, str] | None = None,
-    ) -> RunContext:
-        """`urls` are copies, `instead` replicas: these know by themselves how far they are."""
-        from tallybook.collect import RunContext, open_sources
+    def look(self) -> list[collect.Inspection]:
+        """Compare every metric with its source, for `check --source`; a source that cannot be reached is reported
+        once."""
+        return collect.inspect_metrics(self.project)
 
-        as_of = _instant_of_copy(as_of)
-        others = {**(urls or {}), **(instead or {})}
-        project = source_override(self.project, others) if others else self.project
-        for name in urls or ():
-            if as_of is None and not project.catalog.sources[name].fresh:
-                from tallybook.core import SourceUnavailable
-
-                raise SourceUnavailable(
-                    f"source {name!r} is read from a copy: when was it taken?",
-                    hint=f'say so: --source-as-of 2026-03-01T04:00Z, or declare it: [sources.{name}] fresh = "select max(created_at) from …"',
-                )
-        opened, unopened = open_sources(project.catalog.sources)
-        return RunContext(
-            catalog=project.catalog,
-            store=self.store,
-            sources=opened,
-            unopened=unopened,
-            now=self.clock(),
-            clock=self.clock,
-            function_of=project.function,
-            as_of=dict.fromkeys(urls or (), as_of) if as_of else {},
-            on_progress=on_progress,
-            mask=lambda text: mask(text, project),
-            folder=self.project.folder,
-            copies=frozenset(others),
-            owner=owner_of(project.catalog.book),
-        )
+    def look_at_sources(self) -> list[collect.SourceLook]:
+        """Look at each source as a whole, for `check --source`; those that cannot be asked are left out."""
+        return collect.inspect_sources(self.project)
 
     # -- query ---------------------------------------------------------------------------------------
 
-    def query(
-        self,
-        *metrics: str,
-        scope: str = "day",
-        by: Sequence[str] = (),
-        where: Sequence[str] = (),
-        from_: Day | None = None,
-        to: Day | None = None,
-        last: str | None = None,
-        show: str | None = None,
-        fill: bool = False,
-        totals: bool = False,
-        as_of: Day | None = None,
-        definition: str | None = None,
-        live: bool = False,
-        week_starts: str | None = None,
-        window: str | None = None,
-        compare: str | None = None,
-        top: int | None = None,
-        sort: Sequence[str] = (),
-        limit: int | None = None,
-        having: Sequence[str] = (),
-    ) -> Result:
+    @keywords_of(Question, "metrics")
+    def query(self, *metrics: str, **options: Unpack[QuestionOptions]) -> Result:
         """Ask. Days are dates, ISO texts, "today" or "yesterday"; both ends are included.
 
         Raises QueryError for what is not declared and Refused for what has no right answer."""
-        question = ask(
-            self.project.catalog,
-            metrics,
-            scope=scope,
-            by=[by] if isinstance(by, str) else by,
-            where=[where] if isinstance(where, str) else where,
-            first=self.day(from_),
-            last=self.day(to),
-            span=last,
-            show=show,
-            fill=fill,
-            totals=totals,
-            definition=definition,
-            week_starts=week_starts,
-            window=window,
-            compare=compare,
-            top=top,
-            sort=[sort] if isinstance(sort, str) else sort,
-            limit=limit,
-            having=[having] if isinstance(having, str) else having,
-            today=self.today,
-        )
-        if live:
-            return self._live(question)
-        then = self.day(as_of)
-        if then is not None and then > self.today:
-            raise QueryError(f"--as-of {then} is in the future", hint=f"the latest possible: --as-of {self.today}")
-        if then is not None and self.held.version_at(then) == 0:
-            raise QueryError(f"the book holds nothing as of {then}", hint="`tallybook runs` lists when it was written")
-        try:
-            return self._stored(question, then)
-        except Cleaned:
-            assert then is not None
-            raise Refused(
-                f"the book as it was at the end of {then} was cleaned: of what is older than "
-                f"keep_versions = {self.project.catalog.book.keep_versions} days, the end of each month is kept",
-                ask=f"--as-of {calendar.next_period(then.replace(day=1), 'month') - ONE_DAY}",
-            ) from None
+        return self.ask(Question(metrics=metrics, **options))
 
-    def csv(
-        self,
-        *metrics: str,
-        scope: str = "day",
-        by: Sequence[str] = (),
-        from_: Day | None = None,
-        to: Day | None = None,
-        last: str | None = None,
-        show: str | None = None,
-        week_starts: str | None = None,
-    ) -> str | None:
+    def ask(self, question: Question) -> Result:
+        """The answer to a question that is a value: `query` makes one of its arguments. Raises as `query`."""
+        return self._live_answers().answer(question) if question.live else self.answers.answer(question)
+
+    @keywords_of(Question, "metrics")
+    def csv(self, *metrics: str, **options: Unpack[QuestionOptions]) -> str | None:
         """What `query(…).to_csv()` returns, many times faster; None for a question that only `query` answers.
 
-        It answers metrics by dimensions, each the total or the last or first day of its periods: questions with millions of rows."""
-        from tallybook.query import csv
+        It answers metrics by dimensions, each the total or the last or first day of its periods: questions with
+        millions of rows."""
+        return self.answers.csv(Question(metrics=metrics, **options))
 
-        question = ask(
-            self.project.catalog,
-            metrics,
-            scope=scope,
-            by=[by] if isinstance(by, str) else by,
-            where=[],
-            first=self.day(from_),
-            last=self.day(to),
-            span=last,
-            show=show,
-            fill=False,
-            totals=False,
-            definition=None,
-            week_starts=week_starts,
-            today=self.today,
-        )
-        return self._read(question, None, None, csv)
+    def goals(self, *names: str, on: Day | None = None, last: str | None = None) -> list[querying.Standing]:
+        """How far these goals, or all, are in the period that contains `on` (default: the last closed day), with the
+        days up to then; with `last`, as "3 months", in those before too. Goals in the order of the file."""
+        catalog, day = self.project.catalog, self.day(on)
+        return querying.standings(catalog, names, self.answers, today=self.today, on=day, span=last)
 
-    def _stored(self, question: Query, as_of: date | None) -> Result:
-        version = self.held.version_at(as_of)
-        current = version if version is not None else (self.store.ledger.version() if self.held.there else 0)
-        today, epoch = self.today, self._answers.epoch
-        if (known := self._answers.get((question, current, today, as_of))) is not None:
-            return known
-        result = self._answered(question, version, as_of)
-        # Under the version it was read at: another process may have published one since we looked.
-        self._answers.keep((question, result.version, today, as_of), result, epoch)
-        return result
-
-    def _answered(self, question: Query, version: int | None, as_of: date | None) -> Result:
-        return self._read(question, version, as_of, answer)
-
-    def _read(
-        self, question: Query, version: int | None, as_of: date | None, answer: Callable[[Query, QueryContext], T]
-    ) -> T:
-        """One reading of the ledger, then the files; if one was cleaned away meanwhile, start again once."""
-        import duckdb
-
-        from tallybook.storage import BadFile
-
-        def once() -> T:
-            with self.held.reading() as reading:
-                return answer(question, self.held.ground(question, version, as_of, reading))
-
-        try:
-            return once()
-        except (duckdb.IOException, BadFile):
-            try:
-                return once()
-            except duckdb.IOException as error:
-                raise BookError(f"a file of the book cannot be read: {error}", hint="tallybook doctor") from None
-
-    def goals(self, *names: str, on: Day | None = None, last: str | None = None) -> list[Standing]:
-        """How far these goals, or all, are in the period that holds `on` (not given: the last closed day), with
-        the days up to then; with `last`, as "3 months", in those before too. Goals in the order of the file."""
-        from tallybook.query import standings
-
-        return standings(self.project.catalog, names, self.query, today=self.today, on=self.day(on), span=last)
-
-    def _live(self, question: Query) -> Result:
-        """The same question to the facts in the source; where the book says otherwise, that is noted."""
-        from tallybook.collect import close_sources, live_ground
-        from tallybook.query import MAX_GAP_DAYS, clipped, with_stored
-        from tallybook.storage import connect
-
-        names = list(dict.fromkeys(o for name in question.metrics for o in self.project.catalog.operands(name)))
-        keys = self.held.keys(names)
-        with self.held.reading() as reading:
-            stored = self.held.ground(question, None, None, reading)
-        begin = min(
-            (c.stretches[0][0] for c in stored.coverage.values() if c.stretches),
-            default=self.today - 30 * ONE_DAY,
-        )
-        last = question.last or self.today - ONE_DAY
-        question = with_range(question, question.first or min(begin, last), last)
-        with self.held.only_reading():
-            means = self._means(None, None, None)
-        engine = connect()
-        try:
-            near = clipped(question, begin, self.today)
-            floor = calendar.plus_days(begin, -MAX_GAP_DAYS)
-            ground = live_ground(means, near.query, self.held.snapshot(keys, None), keys, engine, floor=floor)
-            result = answer(near.query, ground, near)
-        finally:
-            engine.close()
-            close_sources(means.sources)
-        snapshots = [name for name in names if self.project.catalog.metrics[name].snapshot]
-        return with_stored(result, self._stored(question, None), snapshots)
-
-    def day(self, text: Day | None) -> date | None:
-        """A date, ISO text, "today" or "yesterday" as a date. Raises QueryError with the forms there are."""
-        if text is None or isinstance(text, date):
-            return text
-        named = {"today": self.today, "yesterday": self.today - ONE_DAY}
-        if text in named:
-            return named[text]
-        try:
-            return date.fromisoformat(text)
-        except ValueError:
-            raise QueryError(f"{text!r} is not a day", hint="write 2026-03-01, yesterday or today") from None
+    def _live_answers(self) -> collect.LiveAnswers:
+        return collect.LiveAnswers(self.project, self.answers, self.clock)
 
     # -- look behind ---------------------------------------------------------------------------------
 
     def why(
         self, metric: str, day: Day | None = None, *, by: Sequence[str] = (), where: Sequence[str] = ()
-    ) -> dict[str, Any]:
-        """Everything behind the number of one day: `rows`, and for each metric it is made of the definition,
+    ) -> querying.Explanation:
+        """Everything behind the number of one day: the `result`, and for each metric it is made of the definition,
         coverage, run and revisions; `lineage` to tables and columns. Without a day only what it is made of."""
-        from tallybook.query import known_metric, lineage, used_by
+        return querying.explain(self.answers, metric, self.day(day), by, where)
 
-        catalog = self.project.catalog
-        known_metric(catalog, metric)
-        found = {
-            "metric": metric,
-            "lineage": lineage(catalog, metric, self._dialects),
-            "used_by": used_by(catalog, metric),
-        }
-        when = self.day(day)
-        if when is None:
-            return found
-        result = self.query(metric, from_=when, to=when, by=by, where=where)
-        behind = self._evidence(catalog.operands(metric), when, where)
-        return {**found, "day": str(when), "result": result, "behind": behind}
-
-    def coverage(self, *metrics: str, from_: Day | None = None, to: Day | None = None) -> list[dict[str, Any]]:
-        """The calendar of each metric (of all, unless named): `months`, and `gaps` with the line that collects
+    def coverage(
+        self, *metrics: str, from_: Day | None = None, to: Day | None = None
+    ) -> list[querying.CoverageCalendar]:
+        """The calendar of each metric (of all, unless named): `months`, and `gaps` with the command that collects
         them. Days are expected from the declared start, or the first collected day, to yesterday."""
-        from tallybook.query import calendar_of, known_metric, together
-
-        catalog = self.project.catalog
-        chosen = [known_metric(catalog, name) for name in metrics or catalog.metrics]
-        operands = {o for metric in chosen for o in catalog.operands(metric.name)}
-        keys = self.held.keys(sorted(operands))
-        known = self.held.snapshot(keys, None)
-        parts = {name: self.held.coverages(catalog.metrics[name], keys[name], known) for name in operands}
-        last = min(self.day(to) or self.today, self.today - ONE_DAY)
-        found = []
-        for metric in chosen:
-            own, older = together([parts[o] for o in catalog.operands(metric.name)])
-            starts = [self.held.expected_from(catalog.metrics[o], parts[o][0]) for o in catalog.operands(metric.name)]
-            start = max((s for s in starts if s), default=None)
-            first = self.day(from_)
-            found.append(calendar_of(metric, own, older, max(first, start) if first and start else start, last))
-        return found
-
-    @property
-    def _dialects(self) -> dict[str, str]:
-        return {name: dialect_of(source.url) or "duckdb" for name, source in self.project.catalog.sources.items()}
-
-    def _evidence(self, names: Sequence[str], day: date, where: Sequence[str]) -> list[dict[str, Any]]:
-        from tallybook.query import parse_filter
-
-        filters = [parse_filter(text) for text in where]
-        with self.held.only_reading():
-            keys = self.held.keys(names)
-            known = self.held.snapshot(keys, None)
-            metrics = [self.project.catalog.metrics[name] for name in names]
-            return [self._evidence_of(metric, keys[metric.name], known, day, filters) for metric in metrics]
-
-    def _evidence_of(
-        self, metric: Metric, key: str, known: VersionSnapshot, day: date, filters: Sequence[Filter]
-    ) -> dict[str, Any]:
-        from tallybook.query import evidence
-
-        try:
-            with isolated():
-                bound = self.held.bound(metric, key, known, None)
-                with self.held.reading() as reading:
-                    return evidence(self.store, reading.engine, known, metric, key, bound, day, self.today, filters)
-        except SourceError as error:
-            return {"metric": metric.name, "error": error.message, "hint": error.hint}
+        return querying.coverage_calendars(self.reader, metrics, self.day(from_), self.day(to))
 
     def diff(
         self,
@@ -500,392 +223,136 @@ class Book:
         to: Day | None = None,
         last: str | None = None,
         definition: str | None = None,
-    ) -> list[dict[str, Any]]:
+    ) -> list[querying.DefinitionDiff]:
         """What changed declarations do to the numbers, before they are collected: for each metric that was last
         collected under another definition `changed` keys and `rows` of `old` (the book's) and `new` (the
-        source's, live). `last` is 4 weeks unless days are said; metrics that are named are told of in any case."""
-        from tallybook.query import known_metric
-
-        catalog = self.project.catalog
-        names = [known_metric(catalog, name).name for name in metrics] or list(catalog.metrics)
+        source's, live). `last` is 4 weeks unless days are given; metrics that are named are always in the result."""
         span = last if last or from_ else "4 weeks"
-        asked = {"scope": scope, "by": by, "where": where, "from_": from_, "to": to, "last": span}
-        keys = self.held.keys(names)
-        known = self.held.snapshot(keys, None)
-        found = [self._diff(catalog.metrics[name], keys[name], known, definition, asked) for name in names]
-        return found if metrics else [one for one in found if "rows" in one or "error" in one]
+        asked = Question(metrics=metrics, scope=scope, by=by, where=where, from_=from_, to=to, last=span)
+        return querying.definition_diffs(self.reader, self._live_answers(), asked, definition)
 
-    def _diff(
-        self, metric: Metric, key: str, known: VersionSnapshot, definition: str | None, asked: Mapping[str, Any]
-    ) -> dict[str, Any]:
-        from tallybook.query import changed_keys, side_by_side
+    def metrics(self) -> list[querying.MetricDescription]:
+        """Every declared metric, and how much of it is collected."""
+        return querying.describe_metrics(self.reader)
 
-        told: dict[str, Any] = {"metric": metric.name, "unit": metric.unit}
-        zone = self.project.catalog.book.timezone
-        latest = next(iter(self.held.collected(key, known)), None)
-        if metric.derived:
-            made_of = ", ".join(self.project.catalog.operands(metric.name))
-            return told | {"why": f"a formula, computed anew at each question; look at what it is made of: {made_of}"}
-        if latest is None:
-            return told | {"why": "never collected: there is nothing to compare with"}
-        if definition is None and latest.declared == metric.fingerprint(zone, {}):
-            return told | {"why": f"unchanged: its definition is {latest.id}, the one collected last"}
-        old = self.held.bound(metric, key, known, definition or latest.id)
-        assert old is not None
-        told |= {"definition": old.definition, "changed": changed_keys(old, metric, zone)}
-        try:
-            with isolated():
-                before = self.query(metric.name, definition=old.definition, **asked)
-                after = self.query(metric.name, live=True, **asked)
-        except (Refused, SourceError) as error:
-            return told | {"error": error.message, "hint": error.hint}
-        return told | {"scope": after.scope, "rows": side_by_side(metric.name, before, after)}
+    def metric(self, name: str) -> querying.MetricDetails:
+        """One of `metrics()` with its covered days, its gaps, and every definition there is, newest first."""
+        return querying.describe_metric(self.reader, name)
+
+    def runs(self, limit: int = 20) -> list[querying.RunRecord]:
+        """The latest runs, newest first."""
+        return self.reader.runs(limit)
+
+    def doubts(self) -> dict[str, list[str]]:
+        """By delivery and goal (as `deliveries.board`), the filter values that no row of the book ever had."""
+        return querying.unseen_filter_values(self.answers)
+
+    # -- watch ---------------------------------------------------------------------------------------
+
+    def status(self) -> monitor.Status:
+        """Whether all is well: the last run, how far each metric is, what waits to be delivered, when the next is
+        due."""
+        return self._monitoring().status()
 
     def audit(
         self, *metrics: str, sample: int = 20, seed: int | None = None, seconds: float = 60.0, restate: bool = False
-    ) -> Audit:
+    ) -> monitor.Audit:
         """Count `sample` random old days of these metrics, or of all, again in their sources (in a `replica` where
-        one is declared), within so many seconds; with `restate` collect again those of which the book says something else.
+        one is declared), within so many seconds; with `restate` collect those again for which the book differs.
 
         The same `seed` chooses the same days of the same book. Raises SourceUnavailable where a replica is behind."""
-        from tallybook.monitor import audit
-        from tallybook.query import known_metric
-
-        catalog = self.project.catalog
-        names = [o for name in metrics or catalog.metrics for o in catalog.operands(known_metric(catalog, name).name)]
-        chosen = [catalog.metrics[name] for name in dict.fromkeys(names)]
-        seed = random.SystemRandom().randrange(10**6) if seed is None else seed
-        with self.held.only_reading():
-            keys = self.held.keys([metric.name for metric in chosen])
-            replicas = {name: source.replica for name, source in catalog.sources.items() if source.replica}
-            means = self._means(None, None, None, instead=replicas)
-            found = audit(
-                means, self.held.snapshot(keys, None), keys, chosen, sample=sample, seed=seed, seconds=seconds
-            )
+        found = monitor.audit_book(self._monitoring(), metrics, sample=sample, seed=seed, seconds=seconds)
         if restate and found.drifted:
             for (metric, first, last), line in zip(found.stretches, found.lines, strict=True):
                 done = self.run(metric, from_=first, to=last)
                 found.restated += [] if done.failed else [line]
         return found
 
-    def import_history(
-        self,
-        metric: str,
-        file: str | Path,
-        *,
-        day: str | None = None,
-        value: str | None = None,
-        dims: str | None = None,
-        tab: str | None = None,
-        dates: str | None = None,
-        decimal: str | None = None,
-        dry_run: bool = False,
-        check: bool = False,
-        skip: int = 0,
-        headings: int = 1,
-        across: bool = False,
-        ignore: Sequence[str] = (),
-    ) -> Imported:
-        """Keep the finished daily values of a CSV file, a workbook or a Google Sheet (its address) as history of
-        `metric`, under a definition of their own; `history = "imported"` lets them answer for the time before the first collected day.
+    def alerts(self) -> list[monitor.Known]:
+        """What is not well now, and what is over and not reported yet, with who knows of it; writes nothing."""
+        return self._alerting().current()
 
-        `day` and `value` are heads of columns, `dims` "plan" or "plan=Tariff", `dates` dmy or mdy, `decimal` what stands
-        before decimals. `skip` lines stand before the heads, which are `headings` lines; `across`: with a column for each
-        day; `ignore`: lines and columns with one of these texts are left out (totals). `check` compares with what was collected and stores nothing. Raises DeclarationError with all
-        problems of the file, each with its line."""
-        from tallybook.collect import (
-            ImportColumns,
-            Layout,
-            chosen_dims,
-            history_points,
-            read_table,
-            store_history,
-            unpivoted,
-        )
-        from tallybook.query import known_metric
+    def alert(self) -> AlertReport:
+        """Send what is not well, and what is well again, to those whom [alerts] names and who do not know it.
 
-        declared = known_metric(self.project.catalog, metric)
-        if declared.derived:
-            made_of = ", ".join(self.project.catalog.operands(metric))
-            raise QueryError(f"{metric!r} is a formula; nothing of it is kept", hint=f"import {made_of} instead")
-        where = str(file)
-        key, zone = self.held.keys([metric])[metric], self.project.catalog.book.timezone
-        columns = ImportColumns(day=day, value=value, dims=chosen_dims(dims), order=dates, point=decimal)
-        layout = Layout(skip=skip, headings=headings, ignore=ignore)
-        table = read_table(where, tab, self.project.variables, layout)
-        if across:
-            texts = declared.by if columns.dims is None else [head for _, head in columns.dims]
-            table = unpivoted(table, declared, texts, dates, where)
-        found = history_points(declared, key, zone, table, columns, where, self.today - ONE_DAY)
-        with self.held.only_reading() if check or dry_run else nullcontext():
-            done = store_history(self.store, found, self.clock, dry_run=check or dry_run)
-            if check:
-                self._compare_history(declared, key, found, done)
-        self._forget_answers()
-        return done
+        Raises Busy while another process does, QueryError when there is no book yet."""
+        if not self.reader.there:
+            raise QueryError("nothing is collected yet, so there is nothing to tell", hint="tallybook run")
+        return self._alerting().tell()
 
-    def _compare_history(self, metric: Metric, key: str, found: History, done: Imported) -> None:
-        from tallybook.collect import differences
+    def try_alerts(self) -> AlertReport:
+        """Send a test to everybody whom [alerts] names. Raises QueryError when that is nobody."""
+        if not self.project.catalog.alerts.to:
+            raise QueryError("nobody is named to be told", hint='[alerts]\nto = ["${ALERT_URL}"]')
+        return self._alerting().try_out()
 
-        known = self.held.snapshot({metric.name: key}, None)
-        bound = self.held.bound(metric, key, known, None)
-        own = self.held.covered(key, bound.definition, known) if bound else ()
-        covered = {day for first, last in own for day in calendar.days(first, last)}
-        both = sorted(covered & set(found.days))
-        if bound is None or not both:
-            done.notes.append(
-                f"no day of it is collected; to compare some: tallybook run {metric.name} --from {found.days[-1]} --to {found.days[-1]}"
-            )
-            return
-        rows = self.query(
-            metric.name, from_=both[0], to=both[-1], by=found.bound.metric.dims, definition=bound.definition
-        ).rows()
-        done.compared, done.differences = differences(found, rows, covered)
+    def _alerting(self) -> monitor.Alerting:
+        return monitor.Alerting(self._monitoring())
+
+    def _monitoring(self) -> monitor.MonitorContext:
+        return monitor.MonitorContext(self.project, self.reader, self.answers, self.clock, self._delivery_context)
 
     # -- keep ----------------------------------------------------------------------------------------
 
     def compact(self) -> dict[str, int]:
         """Fold closed years, delete what no kept version needs. Returns {"folded": …, "deleted": …} files."""
-        if not self.held.there:
-            return {"folded": 0, "deleted": 0}
-        now, store = self.clock(), self.store
-        with self.held.reading() as reading:
-            folded = store.compact(reading.engine, today=self.today, run=None, now=now)
-        settings = self.project.catalog.book
-        deleted = store.clean(now=now, keep_days=settings.keep_versions, zone=settings.timezone)
-        return {"folded": folded, "deleted": deleted}
+        return collect.compact(self.reader, self.clock())
 
-    def move(self, place: BookLocation) -> Copied:
-        """Copy the book to another ledger, another folder, or both, while no run is at work, and hold the copy
-        against it. The book stays where it is: what tallybook.toml says decides which of them is read from now on.
+    def forget(self, metric: str) -> collect.ForgottenMetric:
+        """Drop a metric from the book: its points, days, definitions and revisions, in every version. It may be
+        one that is no longer declared. Returns how many `days` and `points` went: none of one that was forgotten
+        before. There is no way back."""
+        try:
+            return collect.forget_named(self.reader, metric, self.clock)
+        finally:
+            self.answers.read_again()
+
+    def forget_person(self, *person: str, metrics: Sequence[str]) -> list[collect.ForgottenPerson]:
+        """Take an id out of the distinct counts of `metrics`, on all days, in every version; the values that change
+        are kept as revisions. Several texts are the parts of an id of several columns.
+
+        Days of the lookback are collected again by the next run, with whom the source still contains."""
+        try:
+            return collect.forget_person_in(self.reader, metrics, person, self.clock)
+        finally:
+            self.answers.read_again()
+
+    def move(self, place: storage.BookLocation) -> storage.Copied:
+        """Copy the book to another ledger, another folder, or both, while no run is at work, and compare the copy with
+        it. The book stays where it is: tallybook.toml decides which of them is read from now on.
 
         Raises QueryError when there is nothing to move, BookError when a book is there already, Busy during a run."""
-        from tallybook.collect import JOB
-        from tallybook.storage import copy_book, copy_points
+        return collect.move_book(self.reader, place, self.clock())
 
-        here = self.project.place
-        if place == here:
-            raise QueryError("the book is kept there already", hint="say where to: --to-ledger URL, --to-store FOLDER")
-        same_ledger = bool(place.ledger) and (place.ledger, place.schema) == (here.ledger, here.schema)
-        if place.folder == here.folder and here.folder is not None:
-            # Each would take the files of the other for what runs that died have left, and delete them.
-            raise QueryError(
-                f"two ledgers cannot share the points in {here.folder}",
-                hint=f"let the copy have a folder of its own: --to-store {self.project.catalog.book.store}-2",
-            )
-        if not self.held.there:
-            raise QueryError(
-                "there is no book to move yet", hint="write the place into tallybook.toml, then: tallybook run"
-            )
-        lease = self.store.ledger.acquire(JOB, now=self.clock(), seconds=MOVE_SECONDS)
-        try:
-            if same_ledger:
-                return copy_points(self.store, place)
-            return copy_book(self.store, place, alone=True)
-        finally:
-            self.store.ledger.release(lease)
-
-    def backup(self, folder: str | Path) -> Copied:
+    def backup(self, folder: str | Path) -> storage.Copied:
         """Copy the book, as it is at one moment, into a new folder: a book with a SQLite ledger, wherever this one is
         kept. Runs may be at work. Raises QueryError for an empty book, BookError when a book is in the folder."""
-        from tallybook.storage import copy_book
+        return collect.back_up(self.reader, Path(folder))
 
-        if not self.held.there:
-            raise QueryError("there is no book to back up yet", hint="tallybook run")
-        return copy_book(
-            self.store, BookLocation(folder=Path(folder), access=self.project.catalog.book.access), alone=False
-        )
-
-    def restore(self, folder: str | Path) -> Copied:
+    def restore(self, folder: str | Path) -> storage.Copied:
         """Copy a backup to where tallybook.toml keeps the book. Raises QueryError when the folder has none, BookError
         when there is a book already."""
-        from tallybook.storage import backup_in, copy_book, scratch_folder
-
-        with scratch_folder() as elsewhere:
-            found = backup_in(Path(folder), elsewhere)
-            if found is None:
-                raise QueryError(f"there is no backup in {folder}", hint="name the folder that has ledger.sqlite in it")
-            try:
-                self.close()
-                return copy_book(found, self.project.place, alone=False)
-            finally:
-                found.ledger.close()
+        return collect.restore(self.reader, Path(folder))
 
     def doctor(self) -> list[str]:
         """What is wrong with the book, in words with what to do; empty when all is well."""
-        from tallybook.storage import examine
-
-        if not self.held.there:
+        if not self.reader.there:
             return []
-        with self.held.reading() as reading:
-            zone = self.project.catalog.book.timezone
-            return examine(self.store, reading.engine, now=self.clock(), zone=zone)
+        zone = self.project.catalog.book.timezone
+        with self.reader.reading() as reading:
+            return storage.examine(self.store, reading.engine, now=self.clock(), zone=zone)
 
     def remarks(self) -> list[str]:
         """What is not wrong with the book, but worth knowing: modes of its files, files of an older ledger."""
-        from tallybook.storage import remarks
-
-        return remarks(self.store, self.project.catalog.book.access) if self.held.there else []
+        return storage.remarks(self.store, self.project.catalog.book.access) if self.reader.there else []
 
     def set_aside(self) -> Path:
         """Rename the folder of a book whose ledger is lost, and start a new book. Returns the new name of the folder.
 
         Raises QueryError when the ledger can be read."""
-        from tallybook.storage import set_aside
-
-        self._forget_answers()
+        self.answers.read_again()
         self.close()
-        return set_aside(self.project.place, self.today)
-
-    def status(self) -> Status:
-        """Whether all is well: the last run, how far each metric is, what waits to be delivered, when the next is due."""
-        from tallybook.deliver import up_to_date_deliveries
-        from tallybook.monitor import COLLECT, MAX_RUNS, status
-
-        ledger, now = self.store.ledger if self.held.there else None, self.clock()
-        return status(
-            self.project.catalog,
-            now=now,
-            version=ledger.version() if ledger else 0,
-            running=COLLECT in ledger.leased(now=now) if ledger else False,
-            runs=self.runs(MAX_RUNS),
-            metrics=self.metrics(),
-            delivered={name: (d.version, d.at) for name, d in ledger.delivered().items()} if ledger else {},
-            answered=up_to_date_deliveries(self._delivery_context()) if ledger else [],
-            ahead=self.held.taken_back.in_words(),
-        )
-
-    def runs(self, limit: int = 20) -> list[dict[str, Any]]:
-        """The latest runs, newest first."""
-        return self.store.ledger.runs(limit) if self.held.there else []
-
-    def metrics(self) -> list[dict[str, Any]]:
-        """Every declared metric with what is collected of it."""
-        catalog = self.project.catalog
-        keys = self.held.keys(list(catalog.metrics))
-        known = self.held.snapshot(keys, None)
-        return [self.held.described(metric, keys[metric.name], known) for metric in catalog.metrics.values()]
-
-    def metric(self, name: str) -> dict[str, Any]:
-        """One of `metrics()` with its covered days, its gaps, and every definition there is, newest first."""
-        from tallybook.query import known_metric
-
-        metric = known_metric(self.project.catalog, name)
-        key = self.held.keys([name])[name]
-        known = self.held.snapshot({name: key}, None)
-        described = self.held.described(metric, key, known)
-        covered = self.held.covered(key, described["definition"], known)
-        missing = [(a[1] + ONE_DAY, b[0] - ONE_DAY) for a, b in itertools.pairwise(covered)]
-        definitions = [
-            {
-                "id": d.id,
-                "created": d.created,
-                "days": sum((b - a).days + 1 for a, b in self.held.covered(key, d.id, known)),
-            }
-            for d in known.definitions.get(key, ())
-        ]
-        return described | {
-            "operands": list(self.project.catalog.operands(name)) if metric.derived else [],
-            "coverage": _as_texts(covered),
-            "missing": _as_texts(missing),
-            "definitions": definitions,
-        }
-
-    def doubts(self) -> dict[str, list[str]]:
-        """By delivery and goal (as `deliveries.board`), the filter values that no row of the book ever had."""
-        from tallybook.query import unseen_values
-
-        catalog, found = self.project.catalog, {}
-        asked = {f"deliveries.{d.name}": (d.metrics, d.where) for d in catalog.deliveries.values() if not d.later}
-        asked |= {f"goals.{goal.name}": ((goal.metric,), goal.where) for goal in catalog.goals.values()}
-        for place, (metrics, where) in asked.items():
-            if not where or not self.held.there:
-                continue
-            question = ask(catalog, metrics, where=where, today=self.today)
-            with self.held.reading() as reading:
-                unseen = unseen_values(self.held.ground(question, None, None, reading), question)
-            if unseen:
-                found[place] = [why for whys in unseen.values() for why in whys]
-        return found
-
-    def look(self) -> list[Inspection]:
-        """Hold every metric against its source, for `check --source`; one that cannot be reached is told once."""
-        from tallybook.collect import close_sources, open_sources
-
-        sources, unopened = open_sources(self.project.catalog.sources)
-        found: dict[str, Inspection] = {}
-        try:
-            for metric in self.project.catalog.metrics.values():
-                name = metric.source or ""
-                lost = any(look.unreachable and look.source == name for look in found.values())
-                if name in self.project.catalog.sources and not lost:
-                    found[metric.name] = self._looked(unopened.get(name) or sources[name], metric)
-        finally:
-            close_sources(sources)
-        return list(found.values())
-
-    def look_at_sources(self) -> list[SourceLook]:
-        """Look at each source as a whole, for `check --source`; those that cannot be asked are left out."""
-        from tallybook.collect import close_sources, look_at, open_sources
-
-        sources, _ = open_sources(self.project.catalog.sources)
-        found = []
-        try:
-            for source in sources.values():
-                with suppress(SourceError), isolated():
-                    found.append(look_at(source, self.project.folder))
-        finally:
-            close_sources(sources)
-        return found
-
-    def _looked(self, source: Source | SourceError, metric: Metric) -> Inspection:
-        from tallybook.collect import Inspection, look
-
-        path, lost = f"metrics.{metric.name}", False
-        try:
-            with isolated():
-                if isinstance(source, SourceError):
-                    path, lost = f"sources.{metric.source}", True
-                    raise source
-                return look(source, metric, self.project.catalog.book.timezone)
-        except SourceError as error:
-            if isinstance(error, SourceUnavailable):
-                path, lost = f"sources.{metric.source}", True
-            problem = Problem(path=path, message=error.message, hint=error.hint)
-            return Inspection(metric.name, source=metric.source or "", unreachable=lost, problems=[problem])
-
-    def forget(self, metric: str) -> dict[str, Any]:
-        """Drop a metric from the book: its points, days, definitions and revisions, in every version. It may be
-        one that is no longer declared. Returns how many `days` and `points` went: none of one that was forgotten
-        before. There is no way back."""
-        from tallybook.collect import forget_metric
-
-        if self.held.is_forgotten(metric):
-            return {"metric": metric, "days": 0, "points": 0, "from": None, "to": None}
-        name, key = self.held.kept(metric)
-        try:
-            with self.held.reading() as reading:
-                return forget_metric(self.store, reading.engine, name, key, self.clock)
-        finally:
-            self._forget_answers()
-
-    def forget_person(self, *person: str, metrics: Sequence[str]) -> list[dict[str, Any]]:
-        """Take an id out of the distinct counts of `metrics`, on all days, in every version; the values that change
-        are kept as revisions. Several texts are the parts of an id of several columns.
-
-        Days of the lookback are collected again by the next run, with whom the source still holds."""
-        from tallybook.collect import forget_person
-
-        kept = [self.held.kept(name) for name in metrics]
-        try:
-            with self.held.reading() as reading:
-                return forget_person(self.store, reading.engine, kept, person, self.clock)
-        finally:
-            self._forget_answers()
-
-    def _forget_answers(self) -> None:
-        self._answers.clear()
-        self.held.read_anew()
+        return storage.set_aside(self.project.place, self.today)
 
     # -- hand on -------------------------------------------------------------------------------------
 
@@ -893,117 +360,21 @@ class Book:
         self, *names: str, force: bool = False, dry_run: bool = False, verify: bool = False
     ) -> list[DeliveryReport]:
         """Bring the files and sheets of these deliveries, or of all, up to date; with `force` also those that are.
-        `dry_run` tells what would be written, `verify` reads back what was; both write nothing.
+        `dry_run` reports what would be written, `verify` reads back what was; both write nothing.
 
         Raises QueryError for one that is not declared, Busy while another process delivers."""
-        from tallybook.deliver import DeliveryMode, deliver
-        from tallybook.query import known_delivery
-
         for name in names:
-            known_delivery(self.project.catalog, name)
-        if not self.held.there:
+            querying.known_delivery(self.project.catalog, name)
+        if not self.reader.there:
             raise QueryError("nothing is collected yet, so there is nothing to deliver", hint="tallybook run")
-        mode = DeliveryMode(force=force, dry_run=dry_run, verify=verify)
-        return deliver(self._delivery_context(), names, mode)
+        mode = delivering.DeliveryMode(force=force, dry_run=dry_run, verify=verify)
+        return delivering.deliver(self._delivery_context(), names, mode)
 
-    def _delivery_context(self) -> DeliveryContext:
-        from tallybook.deliver import DeliveryContext, PastAnswers
-
-        answers = PastAnswers(self.project.catalog, self.held, self._answer)
-        return DeliveryContext(
-            catalog=self.project.catalog,
-            folder=self.project.folder,
-            ledger=self.store.ledger,
-            answers=answers,
-            today=self.today,
-            clock=self.clock,
-            variables=self.project.variables,
-        )
-
-    def _answer(self, question: Query, version: int | None) -> Result:
-        return self._stored(question, None) if version is None else self._answered(question, version, None)
-
-    def _delivered_after_a_run(self) -> list[DeliveryReport]:
-        """What was collected is stored: that another process delivers just now does not undo it."""
-        if not self.project.catalog.deliveries or self.store.ledger.version() == 0:
-            return []
-        from tallybook.deliver import deliver, waiting
-
-        try:
-            return deliver(self._delivery_context())
-        except Busy as busy:
-            return waiting(self.project.catalog, busy)
-
-    # -- alerts --------------------------------------------------------------------------------------
-
-    def alerts(self) -> list[Known]:
-        """What is not well now, and what is over and not told yet, with who was told; touches nothing."""
-        from tallybook.monitor import Alerting, after
-
-        alerting = Alerting(self)
-        return list(after(alerting.known(), alerting.look(), self.clock()).values())
-
-    def alert(self) -> AlertReport:
-        """Tell what is not well, and what is well again, to those whom [alerts] names and who have not heard it.
-
-        Raises Busy while another process does, QueryError when there is no book yet."""
-        from tallybook.monitor import Alerting
-
-        if not self.held.there:
-            raise QueryError("nothing is collected yet, so there is nothing to tell", hint="tallybook run")
-        return Alerting(self).tell()
-
-    def try_alerts(self) -> AlertReport:
-        """Send a test to everybody whom [alerts] names. Raises QueryError when that is nobody."""
-        from tallybook.monitor import Alerting
-
-        if not self.project.catalog.alerts.to:
-            raise QueryError("nobody is named to be told", hint='[alerts]\nto = ["${ALERT_URL}"]')
-        return Alerting(self).try_out()
-
-    @contextmanager
-    def _crash_told(self, *, whole: bool) -> Iterator[None]:
-        """Tell of a run that does not come to its end; not of one that was refused, or found another at work."""
-        try:
-            yield
-        except (Busy, QueryError, Refused):
-            raise
-        except Exception as error:
-            ours = error if isinstance(error, TallybookError) else TallybookError(f"{type(error).__name__}: {error}")
-            self._told(Ended(crash=ours), whole=whole)
-            raise
-
-    def _told(self, ended: Ended, *, whole: bool) -> AlertReport:
-        """What was told after a run."""
-        from tallybook.core import AlertReport
-
-        settings = self.project.catalog.alerts
-        if not (settings.to or settings.heartbeat):
-            return AlertReport()
-        from tallybook.monitor import Alerting
-
-        return Alerting(self).after_a_run(ended, whole=whole)
+    def _delivery_context(self) -> delivering.DeliveryContext:
+        return delivering.delivery_context(self.answers, self.clock)
 
     def export(self, result: Result, to: str | Path) -> Path:
         """Write a result to a file; its ending says which kind. Raises DestinationError."""
-        from tallybook.deliver import writer_for
-
         path = Path(to)
-        writer_for(path).export(result, path, created=self.clock())
+        delivering.writer_for(path).export(result, path, created=self.clock())
         return path
-
-
-def _instant_of_copy(as_of: datetime | None) -> datetime | None:
-    """When a copy was taken. Raises QueryError for what is no time of a copy."""
-    from tallybook.collect import as_instant
-
-    try:
-        return None if as_of is None else as_instant(as_of)
-    except SourceError:
-        raise QueryError(
-            f"no copy is of {as_of}", hint="the time it was taken: --source-as-of 2026-03-01T04:00Z"
-        ) from None
-
-
-def _as_texts(stretches: Sequence[tuple[date, date]]) -> list[tuple[str, str]]:
-    return [(str(first), str(last)) for first, last in stretches]

@@ -91,5 +91,5 @@ def test_no_statement_draws_a_bar(folder: Path) -> None:
     engine.execute("SET enable_progress_bar = true")
     assert without_bar(engine.cursor()).execute(asked).fetchall() == [(False,)]
     assert connect().execute(asked).fetchall() == [(False,)]
-    with tallybook.open(folder) as book, book.held.reading() as reading:
+    with tallybook.open(folder) as book, book.reader.reading() as reading:
         assert reading.engine.execute(asked).fetchall() == [(False,)]

@@ -92,7 +92,7 @@ def without(rows: list[tuple[Any, ...]], *, user: int) -> dict[str, int]:
 def test_nothing_of_a_forgotten_metric_stays_in_any_file_of_any_version(visited: Project) -> None:
     assert rows_of(visited, "metric = 'users'") > 0
     done = visited.book.forget("users")
-    assert (done["from"], done["to"], done["days"]) == ("2024-02-28", "2024-03-02", 4)
+    assert (done.from_, done.to, done.days) == ("2024-02-28", "2024-03-02", 4)
     assert rows_of(visited, "metric = 'users'") == 0
     ledger = (visited.folder / "book" / "ledger.sqlite").read_bytes()
     assert b"count(distinct user_id)" not in ledger
@@ -113,7 +113,7 @@ def test_other_metrics_keep_their_numbers_now_and_in_the_past(visited: Project) 
 def test_a_forgotten_metric_that_is_still_declared_is_collected_again(visited: Project) -> None:
     before = visited.ask("users")
     assert "the next run collects it again" in said(visited, "forget", "users", "--yes")
-    assert visited.book.metric("users")["days"] == 0
+    assert visited.book.metric("users").days == 0
     visited.run()
     assert visited.ask("users") == before
 
@@ -122,7 +122,7 @@ def test_a_metric_that_is_no_longer_declared_can_be_forgotten(visited: Project) 
     visited.declare(METRICS.replace("[metrics.emails]", "[metrics.addresses]"), start="2024-02-28")
     said(visited, "forget", "emails", "--yes")
     assert rows_of(visited, "metric = 'emails'") == 0
-    assert visited.book.forget("emails")["days"] == 0
+    assert visited.book.forget("emails").days == 0
 
 
 def test_forgetting_again_is_done_already(visited: Project) -> None:
@@ -147,7 +147,7 @@ def test_what_cannot_be_forgotten_is_told(visited: Project) -> None:
 
 def test_nobody_is_asked_without_a_terminal_so_yes_must_be_said(visited: Project) -> None:
     assert "--yes" in said(visited, "forget", "users", code=2)
-    assert visited.book.metric("users")["days"] == 4
+    assert visited.book.metric("users").days == 4
 
 
 def test_a_run_at_work_is_waited_for_by_the_caller(visited: Project) -> None:
@@ -162,8 +162,8 @@ def test_a_run_at_work_is_waited_for_by_the_caller(visited: Project) -> None:
 def test_forgetting_is_a_run_like_any_other(visited: Project) -> None:
     visited.book.forget("users")
     latest = visited.book.runs(1)[0]
-    assert (latest["what"], latest["status"]) == ("forget", "done")
-    assert latest["report"]["metrics"][0]["days"] == 4
+    assert (latest.what, latest.status) == ("forget", "done")
+    assert latest.report["metrics"][0]["days"] == 4
 
 
 # -------------------------------------------------------------------------------------------------- a person
@@ -171,7 +171,7 @@ def test_forgetting_is_a_run_like_any_other(visited: Project) -> None:
 
 def test_an_id_goes_from_all_days_and_the_counts_are_those_without_it(visited: Project) -> None:
     (done,) = visited.book.forget_person("7", metrics=["users"])
-    assert done == {"metric": "users", "days": 2, "points": 3, "revisions": 3}
+    assert done.to_dict() == {"metric": "users", "days": 2, "points": 3, "revisions": 3}
     assert visited.ask("users") == without(VISITS, user=7)
     assert visited.ask("users", scope="all") == {"2024-02-28": 1}
     assert visited.ask("visits", scope="all") == {"2024-02-28": 5}
@@ -194,15 +194,15 @@ def test_what_changed_is_kept_as_revisions_that_do_not_name_the_person(visited: 
         ("2024-03-01", '{"plan": "pro"}', "1", "0"),
     ]
     (one,) = told(visited, "why", "users", "2024-02-28")["behind"]
-    assert one["revisions"][0]["run"] == visited.book.runs(1)[0]["run"]
+    assert one["revisions"][0]["run"] == visited.book.runs(1)[0].run
 
 
 def test_a_text_id_and_an_id_of_several_columns_are_found(visited: Project) -> None:
     (emails,) = visited.book.forget_person("ada@example.org", metrics=["emails"])
-    assert emails["days"] == 2
+    assert emails.days == 2
     assert visited.ask("emails") == without(VISITS, user=7)
     (devices,) = visited.book.forget_person("ada@example.org", "phone", metrics=["devices"])
-    assert devices["points"] == 2
+    assert devices.points == 2
     assert visited.ask("devices", scope="all") == {"2024-02-28": 2}
 
 
@@ -211,7 +211,7 @@ def test_an_entity_that_is_measured_by_itself_goes_with_all_its_facts(visited: P
     assert visited.ask("most_visits", scope="all") == {"2024-02-28": 3}
     assert rows_of(visited, "metric = 'most_visits' and d1 = '7'") > 0
     (done,) = visited.book.forget_person("7", metrics=["most_visits"])
-    assert (done["days"], done["revisions"]) == (2, 1), "on 2 March, and 28 February, somebody else came as often"
+    assert (done.days, done.revisions) == (2, 1), "on 2 March, and 28 February, somebody else came as often"
     assert rows_of(visited, "metric = 'most_visits' and d1 = '7'") == 0
     assert visited.ask("most_visits", scope="all") == {"2024-02-28": 2}
     assert visited.ask("visits", scope="all") == {"2024-02-28": 5}
@@ -227,7 +227,7 @@ def test_a_metric_without_such_ids_is_refused(visited: Project) -> None:
 def test_somebody_who_was_never_counted_changes_nothing(visited: Project) -> None:
     before = visited.ask("users")
     (done,) = visited.book.forget_person("99", metrics=["users"])
-    assert (done["days"], done["points"], done["revisions"]) == (0, 0, 0)
+    assert (done.days, done.points, done.revisions) == (0, 0, 0)
     assert visited.ask("users") == before
 
 
@@ -304,5 +304,5 @@ def test_a_no_at_the_terminal_changes_nothing(visited: Project, monkeypatch: Any
     )
     assert code == 130
     assert "cannot be undone" in err.getvalue()
-    assert visited.book.metric("users")["days"] == 4
+    assert visited.book.metric("users").days == 4
     assert isinstance(out, io.StringIO)

@@ -129,7 +129,7 @@ def test_without_the_key_nothing_imported_is_answered(company):
     january(company)
     company.declare(METRICS.replace('history = "imported"', ""), start="2024-02-11")
     assert company.ask("signups", from_="2024-02-10", to="2024-02-11") == {"2024-02-10": None, "2024-02-11": 2}
-    definition = next(d["id"] for d in company.book.metric("signups")["definitions"] if d["id"].startswith("imported"))
+    definition = next(d.id for d in company.book.metric("signups").definitions if d.id.startswith("imported"))
     assert company.ask("signups", scope="month", definition=definition, to="2024-01-31") == {"2024-01-01": 93}
 
 
@@ -166,7 +166,7 @@ def test_finished_distincts_and_averages_are_answered_day_by_day_and_not_put_tog
 
 def test_an_imported_definition_that_is_asked_by_its_id_is_not_put_together_either(company):
     january(company, "latency", 7)
-    definition = next(d["id"] for d in company.book.metric("latency")["definitions"] if d["id"].startswith("imported"))
+    definition = next(d.id for d in company.book.metric("latency").definitions if d.id.startswith("imported"))
     assert company.ask("latency", scope="month", definition=definition, to="2024-01-31") == {"2024-01-01": None}
     assert company.ask("latency", definition=definition, to="2024-01-02") == {"2024-01-01": 7, "2024-01-02": 7}
 

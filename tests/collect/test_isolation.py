@@ -12,7 +12,6 @@ from typing import Any
 
 import pytest
 
-import tallybook
 from tallybook.cli import invoke
 from tallybook.collect import gathering as gather, planning as plan, revise
 from tallybook.collect.sources import sqlite
@@ -148,7 +147,7 @@ def test_a_signal_interrupts_the_run_also_where_a_function_swallows_it(two: Proj
         assert signal.getsignal(sent) is signal.default_int_handler
     finally:
         signal.signal(sent, before)
-    assert two.book.runs()[0]["status"] == "interrupted"
+    assert two.book.runs()[0].status == "interrupted"
 
 
 def test_a_function_may_use_a_signal_handler_of_its_own(two: Project) -> None:
@@ -325,12 +324,12 @@ def test_why_tells_what_is_behind_the_operands_that_can_be_read(two: Project, mo
     two.run()
     from tallybook.query.behind import why
 
-    def of_other(store: Any, engine: Any, known: Any, metric: Any, *_: Any) -> bool:
+    def of_other(reader: Any, metric: Any, *_: Any) -> bool:
         return bool(metric.name == "other")
 
-    monkeypatch.setattr(why, "evidence", broken(why.evidence, when=of_other, error=TypeError("odd")))
-    behind = two.book.why("rate", "2024-03-05")["behind"]
-    assert ["odd" in one.get("error", "") for one in behind] == [True, False]
+    monkeypatch.setattr(why, "_evidence", broken(why._evidence, when=of_other, error=TypeError("odd")))
+    behind = two.book.why("rate", "2024-03-05").behind
+    assert ["odd" in (one.error or "") for one in behind] == [True, False]
 
 
 def test_one_table_does_not_end_a_draft(two: Project, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -350,13 +349,12 @@ def test_one_table_does_not_end_a_draft(two: Project, monkeypatch: pytest.Monkey
 
 def test_alerts_are_sent_of_the_metrics_that_can_be_read(two: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     two.run()
-    whole = tallybook.book.Book.query
-    failing = broken(whole, when=lambda _, *names, **__: "other" in names, error=TypeError("odd"))
-    monkeypatch.setattr(tallybook.book.Book, "query", failing)
-    from tallybook.monitor.alerting import Alerting
+    from tallybook.query import QueryService
 
+    failing = broken(QueryService.answer, when=lambda _, question: "other" in question.metrics, error=TypeError("odd"))
+    monkeypatch.setattr(QueryService, "answer", failing)
     metrics = list(two.book.project.catalog.metrics.values())
-    assert list(Alerting(two.book).series(metrics)) == ["ok"]
+    assert list(two.book._alerting().series(metrics)) == ["ok"]
 
 
 def test_a_level_that_is_asked_for_again_is_counted_once(project: MakeProject, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -126,12 +126,12 @@ def test_another_tenant_is_another_definition(tenants: Project) -> None:
     as_tenant(with_policy(tenants), "t1")
     tenants.declare(ORDERS, source=APPLY)
     tenants.run()
-    found["t1"] = tenants.book.metric("m")["definition"]
+    found["t1"] = tenants.book.metric("m").definition
     tenants.book.close()
     as_tenant(tenants, "t2")
     tenants.declare(ORDERS, source=APPLY)
     report = tenants.run()
-    found["t2"] = tenants.book.metric("m")["definition"]
+    found["t2"] = tenants.book.metric("m").definition
     assert len(set(found.values())) == 2
     assert "only under an older definition" in " ".join(report.metrics[0].notes)
     assert tenants.ask("m", scope="all", definition=found["t1"]) == {DAY: 1}
@@ -170,7 +170,7 @@ def test_refusing_changes_no_definition(project: MakeProject) -> None:
     for source in ("", 'policies = "refuse"'):
         one.declare(ORDERS, source=source)
         one.run()
-        found.append(one.book.metric("m")["definition"])
+        found.append(one.book.metric("m").definition)
     assert len(set(found)) == 1
 
 

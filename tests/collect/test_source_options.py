@@ -67,7 +67,7 @@ def definition(folder: Path, keys: str) -> str:
     declare(folder, keys)
     with tallybook.open(folder) as book:
         book.run()
-        return str(book.metric("n")["definition"])
+        return str(book.metric("n").definition)
 
 
 def test_only_an_option_of_the_definition_changes_it(project: Path) -> None:

@@ -145,9 +145,9 @@ def test_goals_of_any_day_and_span_are_those_of_the_collected_periods(book: Proj
 
 def test_audits_of_any_day_end_in_words(book: Project) -> None:
     (covered,) = book.book.coverage("n", from_="0001-01-01", to="9999-12-31")
-    assert (covered["from"], covered["to"], covered["days"]) == (FIRST, LAST, 68)
-    assert book.book.coverage("n", from_="9999-12-31")[0]["days"] == 0
-    assert book.book.why("n", "0001-01-01")["result"].rows()[0]["n"] is None
+    assert (covered.from_, covered.to, covered.days) == (FIRST, LAST, 68)
+    assert book.book.coverage("n", from_="9999-12-31")[0].days == 0
+    assert book.book.why("n", "0001-01-01").result.rows()[0]["n"] is None
     assert len(book.book.diff("n", from_="0001-01-01", to="9999-12-31")) == 1
     assert len(book.book.diff("n", last="9999 years")) == 1
 

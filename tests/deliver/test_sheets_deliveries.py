@@ -541,7 +541,7 @@ def test_a_delivery_that_fails_waits_for_the_next_run(sheet: Sheet) -> None:
     sheet.patient = False
     (report,) = sheet.run()
     assert report.failed
-    assert sheet.project.book.runs(1)[0]["status"] == "done", "what was collected is there"
+    assert sheet.project.book.runs(1)[0].status == "done", "what was collected is there"
     sheet.google.faults.clear()
     (report,) = sheet.run()
     assert report.status == "delivered"

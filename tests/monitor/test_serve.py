@@ -230,7 +230,7 @@ def test_asked_to_stop_while_it_runs_it_stores_what_it_has_read_and_goes_on_from
     (tmp_path / "metrics" / "slow.py").write_text(SLOW.replace("0.1", "0.0"))
     with tallybook.open(tmp_path) as book:
         (run,) = book.runs()
-        assert run["status"] == "interrupted"
+        assert run.status == "interrupted"
         assert 1 <= run_days(book) < 59
         assert last_run(book) is None  # so that the next start makes up for it
         book.run("slow", from_=today - timedelta(days=60))
@@ -241,7 +241,7 @@ def test_asked_to_stop_while_it_runs_it_stores_what_it_has_read_and_goes_on_from
 
 
 def run_days(book: tallybook.Book) -> int:
-    return sum(covered["days"] for covered in book.metric("slow")["definitions"])
+    return sum(covered.days for covered in book.metric("slow").definitions)
 
 
 def test_a_run_at_work_elsewhere_is_no_error_and_one_that_fails_is_tried_again_at_the_next_time(

@@ -69,7 +69,7 @@ def test_it_says_what_of_the_declaration_changed(sold: Project) -> None:
 
 
 def test_nothing_is_kept_and_the_old_definition_still_answers(sold: Project) -> None:
-    old = sold.book.metric("revenue")["definition"]
+    old = sold.book.metric("revenue").definition
     version = sold.book.store.ledger.version()
     sold.declare(GROSS, start="2024-03-01")
     said(sold, "diff")
@@ -96,7 +96,7 @@ def test_a_metric_that_did_not_change_is_told_so_only_when_it_is_named(sold: Pro
 
 
 def test_once_collected_it_is_no_longer_a_change_and_the_older_one_can_still_be_named(sold: Project) -> None:
-    old = sold.book.metric("revenue")["definition"]
+    old = sold.book.metric("revenue").definition
     sold.declare(GROSS, start="2024-03-01")
     sold.at("2024-03-05T13:00").run(from_="2024-03-01", to="2024-03-04")
     assert told(sold, "diff") == []

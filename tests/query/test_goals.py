@@ -17,8 +17,9 @@ from hypothesis import given, settings, strategies as st
 
 from tallybook.cli import invoke
 from tallybook.config.catalog.building import build
+from tallybook.core import Result
 from tallybook.core.errors import DeclarationError, QueryError
-from tallybook.query import pace
+from tallybook.query import Question, pace
 from tallybook.query.goals import standings
 from tests.kinds import kinds_of
 from tests.projects import Project
@@ -532,15 +533,16 @@ def test_both_numbers_of_a_level_are_of_one_version_of_the_book(project):
     collected(project, goal("mrr", 171))
     asked = []
 
-    def ask(*metrics: str, **question: Any) -> Any:
-        result = project.book.query(*metrics, **question)
-        asked.append(question["scope"])
-        if len(asked) == 1:
-            project.insert("subscriptions", [("2024-02-29", None, 1000)])
-            project.run("mrr", from_="2024-02-01", to="2024-03-05")
-        return result
+    class Answers:
+        def answer(self, question: Question) -> Result:
+            result = project.book.ask(question)
+            asked.append(question.scope)
+            if len(asked) == 1:
+                project.insert("subscriptions", [("2024-02-29", None, 1000)])
+                project.run("mrr", from_="2024-02-01", to="2024-03-05")
+            return result
 
-    (found,) = standings(project.book.project.catalog, [], ask, today=date(2024, 3, 6))
+    (found,) = standings(project.book.project.catalog, [], Answers(), today=date(2024, 3, 6))
     assert asked == ["month", "day", "month", "day"]
     assert (found.value, found.expected) == (1125, None)
     assert found.notes == ("no pace: it was there already when the month began",)

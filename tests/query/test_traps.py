@@ -2001,7 +2001,7 @@ def invoices(project: Project) -> Project:
 
 def test_a_new_definition_does_not_continue_the_old_numbers(project):
     found = invoices(project(now="2024-01-11T12:00"))
-    (old,) = (m["definition"] for m in found.book.metrics())
+    (old,) = (m.definition for m in found.book.metrics())
     found.declare(PAID.replace("status = 'paid'", "status in ('paid', 'settled')"))
     report = found.at("2024-01-12T12:00").run()
     assert list(found.ask("paid", from_="2024-01-07", to="2024-01-11").values()) == [None, None, 2, 2, 2]
@@ -2022,10 +2022,10 @@ def test_a_new_definition_does_not_continue_the_old_numbers(project):
 
 def test_a_title_a_unit_and_the_order_of_by_are_no_part_of_a_definition(project):
     found = invoices(project(now="2024-01-11T12:00"))
-    (old,) = (m["definition"] for m in found.book.metrics())
+    (old,) = (m.definition for m in found.book.metrics())
     reordered = PAID.replace('["plan", "country"]', '["country", "plan"]').replace("count(*)", "COUNT( * )")
     found.declare(reordered + '    title = "Paid"\n    unit = "invoices"\n')
-    assert [m["definition"] for m in found.book.metrics()] == [old]
+    assert [m.definition for m in found.book.metrics()] == [old]
     assert found.ask("paid", scope="week", by=["plan"], to="2024-01-07") == {("2024-01-01", "pro"): 7}
 
 

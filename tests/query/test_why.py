@@ -134,7 +134,7 @@ def test_a_day_that_is_not_over_has_no_line_that_collects_it(paid: Project) -> N
 
 
 def test_a_day_known_only_under_an_older_definition_names_it(paid: Project) -> None:
-    old = paid.book.metric("revenue")["definition"]
+    old = paid.book.metric("revenue").definition
     paid.declare(REVENUE.replace("sum(cents)", "sum(cents) / 100"), start="2024-03-01")
     (one,) = told(paid, "why", "revenue", "2024-03-01")["behind"]
     assert one["coverage"] == {
@@ -238,7 +238,7 @@ def test_the_line_of_a_gap_closes_it(paid: Project) -> None:
 
 
 def test_days_under_an_older_definition_are_gaps_that_say_so(paid: Project) -> None:
-    old = paid.book.metric("revenue")["definition"]
+    old = paid.book.metric("revenue").definition
     paid.declare(REVENUE.replace("sum(cents)", "sum(cents) / 100"), start="2024-03-01")
     (calendar,) = told(paid, "coverage", "revenue")
     assert calendar["months"] == [{"month": "2024-03", "days": "oooo" + 27 * " "}]

@@ -189,18 +189,18 @@ def test_days_that_cannot_be_collected_again_become_gaps_and_are_reported(folder
     with opened(folder) as book:
         book.import_history("visits", folder / "old.csv", day="day", value="value")
         book.run()
-        old = next(d for d in book.metric("left")["definitions"] if d["id"] != book.metric("left")["definition"])
-        assert old["days"] == 35
+        old = next(d for d in book.metric("left").definitions if d.id != book.metric("left").definition)
+        assert old.days == 35
         of(book, "additive", "2023-11").unlink()
         (problem,) = book.doctor()
         assert "tallybook run --from 2023-11-01 --to 2023-11-30" in problem
         report = book.run(from_="2023-11-01", to="2023-11-30")
         notes = {m.metric: " ".join(m.notes) for m in report.metrics}
-        assert f"26 days under definition {old['id']}" in notes["left"]
+        assert f"26 days under definition {old.id}" in notes["left"]
         assert "26 of them are gaps now" in notes["left"]
         assert "2 of them are gaps now" in notes["visits"], "what was imported is lost"
-        definitions = {d["id"]: d["days"] for d in book.metric("left")["definitions"]}
-        assert definitions[old["id"]] == 9, "December is in another file"
+        definitions = {d.id: d.days for d in book.metric("left").definitions}
+        assert definitions[old.id] == 9, "December is in another file"
         assert book.doctor() == []
 
 
@@ -292,7 +292,7 @@ def test_a_bad_file_of_an_older_version_stops_only_what_was_then(folder: Path) -
         with pytest.raises(BookError, match="does not contain the bytes"):
             book.query("visits", scope="month", as_of="2024-01-12")
         assert book.backup(folder / "backup").missing == 1
-        assert book.forget("visits")["points"] > 0
+        assert book.forget("visits").points > 0
         assert not old.exists(), "nothing of what is forgotten stays on the disk"
         assert book.doctor() == []
 
@@ -306,7 +306,7 @@ def test_only_files_that_a_question_opens_are_read_and_each_once(folder: Path, m
     monkeypatch.setattr(files, "hash_of", lambda path: read.append(path.name[:7]) or really(path))
     with opened(folder) as book:
         for _ in range(3):
-            book._answers.clear()
+            book.answers.forget_answers()
             book.query("visits", from_="2023-11-10", to="2023-11-12")
             if len(read) == 1:
                 assert read == ["2023-11"]

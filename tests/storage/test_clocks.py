@@ -99,9 +99,9 @@ def test_a_clock_some_days_ahead_is_told_while_the_days_have_not_ended(project: 
     made.at("2026-12-02T06:00").run()
     made.at("2026-11-29T18:00")
     assert "2026-11-29 to 2026-12-01" in made.book.status().problems[0]
-    assert made.book.metrics()[0]["to"] == "2026-11-28"
+    assert made.book.metrics()[0].to == "2026-11-28"
     made.run()
-    assert made.book.metrics()[0]["to"] == "2026-11-28"
+    assert made.book.metrics()[0].to == "2026-11-28"
     assert made.book.status().problems == []
 
 
@@ -137,7 +137,7 @@ def test_snapshots_and_python_metrics_of_a_clock_ahead_are_taken_back(project: M
     made.at("2026-12-01T06:00")
     assert made.ask("open", from_="2026-11-28", to="2026-12-05")["2026-12-01"] is None
     made.run()
-    found = {row["metric"]: (row["to"], row["gaps"]) for row in made.book.metrics()}
+    found = {row.metric: (row.to, row.gaps) for row in made.book.metrics()}
     assert found["always"] == ("2026-11-30", 0)
     assert found["open"] == ("2026-11-30", 1)  # of 28 and 30 November; of 29 November nobody knows
 

@@ -124,7 +124,7 @@ def test_a_book_moves_from_place_to_place_and_stays_the_same(project: Path, url:
 def test_a_moved_book_goes_on_where_it_was(project: Path, url: str) -> None:
     """Numbers of versions, runs, files and leases grow from where they were."""
     with at(project) as book:
-        version, runs = book.store.ledger.version(), [run["run"] for run in book.runs()]
+        version, runs = book.store.ledger.version(), [run.run for run in book.runs()]
         lease = book.store.ledger.acquire("collect", now=book.clock(), seconds=60)
         book.store.ledger.release(lease)
     code, printed = said(project, "move", "--to-ledger", url, "--to-store", "ledger")
@@ -135,7 +135,7 @@ def test_a_moved_book_goes_on_where_it_was(project: Path, url: str) -> None:
     with at(project) as book:
         book.run(from_="2023-12-10", to="2024-01-05")
         assert book.store.ledger.version() > version
-        assert [run["run"] for run in book.runs()] == [runs[0] + 1, *runs]
+        assert [run.run for run in book.runs()] == [runs[0] + 1, *runs]
         assert book.store.ledger.acquire("collect", now=book.clock(), seconds=60).fence > lease.fence
         assert book.doctor() == []
 
@@ -320,7 +320,7 @@ def test_a_book_that_is_being_written_to_can_be_backed_up(project: Path, tmp_pat
         book.backup(tmp_path / "backup")
     declare(project, f'store = "{tmp_path / "backup"}"')
     with at(project) as book:
-        assert book.runs()[0]["status"] == "running"
+        assert book.runs()[0].status == "running"
         assert book.run().exit_code == 0
         assert book.doctor() == []
 

@@ -68,7 +68,7 @@ def test_the_first_book_opens_and_says_what_it_said(tmp_path: Path) -> None:
         assert months(book, "payers") == {"2023-12": 2, "2024-01": 2}
         assert months(book, "users_today") == {"2024-01": 40}
         assert months(book, "revenue", as_of="2024-01-08")["2024-01"] == Decimal("333.25")
-        assert [run["status"] for run in book.runs()] == ["done", "done"]
+        assert [run.status for run in book.runs()] == ["done", "done"]
         assert [(r.old, r.new) for r in book.store.ledger.revisions()] == [("18.25", "19.25")]
         assert book.doctor() == []
 

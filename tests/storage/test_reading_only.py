@@ -172,7 +172,7 @@ def test_another_user_may_use_every_verb_that_reads(folder: Path) -> None:
     def look() -> list[object]:
         with opened(folder) as book:
             return [
-                book.why("visits", "2024-01-05")["day"], len(book.runs()), len(book.metrics()), book.doctor(),
+                book.why("visits", "2024-01-05").day, len(book.runs()), len(book.metrics()), book.doctor(),
                 len(book.coverage()), book.status().metrics[0].metric, book.query("visits", as_of="2024-01-20").version,
                 book.audit("visits", sample=2, seed=1).drifted, book.alerts(), book.backup(Path(tempfile.mkdtemp()) / "b").files,
             ]  # fmt: skip

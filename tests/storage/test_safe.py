@@ -398,13 +398,13 @@ def test_a_run_that_was_killed_has_kept_what_it_published(lived: Lived) -> None:
     with lived.again(act) as folder:
         lived.act(folder, act, at=len(lived.did[act.name]["steps"]) - 20)
         with at(folder, act.now) as book:
-            covered = sum(row["days"] for row in book.metrics() if row["kind"] != "derived")
+            covered = sum(row.days for row in book.metrics() if row.kind != "derived")
             lost = book.runs()
         assert covered > 300
-        assert lost[0]["status"] == "running"
+        assert lost[0].status == "running"
         lived.act(folder, act)
         with at(folder, act.now) as book:
-            assert [run["status"] for run in book.runs()] == ["done", "lost"]
+            assert [run.status for run in book.runs()] == ["done", "lost"]
 
 
 # ---------------------------------------------------------------------------------- written before it is said
@@ -622,7 +622,7 @@ def test_a_run_that_was_taken_over_while_it_slept_can_not_commit(
             tidied = driver.do(folder, "tidy", now=act.now)["said"]
             assert tidied["left"] == tidied["missing"] == []
             with at(folder, act.now) as book:
-                assert [run["status"] for run in book.runs(2)] == ["done", "failed"]
+                assert [run.status for run in book.runs(2)] == ["done", "failed"]
 
 
 # ------------------------------------------------------------------------------------------- the book as it was

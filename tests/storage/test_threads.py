@@ -119,7 +119,7 @@ def test_every_verb_that_reads_may_be_asked_by_several_threads(facts: Project, t
     verbs: dict[str, Callable[[], Any]] = {
         "query": lambda: asked(book, (("n", "u"), {"scope": "week"})),
         "query_many": lambda: [asked(book, one) for one in questions(3, 5)],
-        "why": lambda: [{**one, "statements": None} for one in book.why("rate", "2024-03-05")["behind"]],
+        "why": lambda: book.why("rate", "2024-03-05").behind,
         "runs": book.runs,
         "doctor": book.doctor,
         "coverage": book.coverage,
@@ -165,7 +165,7 @@ def test_questions_beside_a_run_of_the_same_book_get_the_numbers_of_one_version(
 
 def test_an_answer_of_before_a_forgetting_is_not_kept_after_it(facts: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     """A question that began before the points of an old version changed ends after."""
-    from tallybook import book as module
+    from tallybook.query import service as module
 
     whole, begun, forgotten = module.answer, threading.Event(), threading.Event()
 
@@ -192,21 +192,21 @@ def test_who_only_looks_makes_no_book_and_hides_none_from_another_thread(project
     made.table("facts (at text, plan text, v integer)", ROWS)
     made.declare(METRICS, start="2024-03-01")
     book = made.book
-    with book.held.only_reading():
-        assert book.held.there
-        assert all_at_once(lambda: book.held.there) == [False]
+    with book.reader.only_reading():
+        assert book.reader.there
+        assert all_at_once(lambda: book.reader.there) == [False]
         assert all_at_once(lambda: book.run().exit_code) == [0]
     assert asked(book, (("n",), {"scope": "all"})) == right(made, [(("n",), {"scope": "all"})])[0]
 
 
 def test_kept_points_of_older_versions_go_with_the_last_question_that_reads_them(facts: Project) -> None:
-    held = facts.book.held
+    held = facts.book.reader
     tables = "SELECT count(*) FROM duckdb_tables() WHERE table_name LIKE 'kept_%'"
     with held.reading() as other:
         for round_ in range(4):
             for _ in range(3):
                 facts.book.query("n", from_="2024-03-01", to=f"2024-03-{20 + round_}")
-                facts.book._answers.clear()
+                facts.book.answers.forget_answers()
             facts.insert("facts", [("2024-03-28 11:00:00", "a", 0)])
             facts.run()
         assert other.engine.execute(tables).fetchall() == [(2,)]
@@ -230,14 +230,14 @@ if url == "asking":  # another thread asks while the process forks
     ended = threading.Event()
     def work():
         while not ended.is_set():
-            book._answers.clear()
+            book.answers.forget_answers()
             asked()
     thread = threading.Thread(target=work); thread.start(); time.sleep(0.2)
 children = []
 for number in range(3):
     pid = os.fork()
     if pid == 0:
-        book._answers.clear()
+        book.answers.forget_answers()
         good = (asked(), other(), asked(), len(book.runs())) == expected and not book.doctor()
         if number == 1:
             good = good and book.run().exit_code == 0
@@ -246,7 +246,7 @@ for number in range(3):
 codes = [os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in children]
 if url == "asking":
     ended.set(); thread.join()
-book._answers.clear()
+book.answers.forget_answers()
 after = asked(), other(), asked()
 assert after == expected[:3], (codes, after, expected)
 book.close()

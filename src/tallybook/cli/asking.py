@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,9 +13,9 @@ from tallybook.cli.completions import of_words
 from tallybook.cli.options import BY, FROM, SCOPE, WHERE, Decorator, gathered, metrics, verb
 from tallybook.cli.terminal import Terminal, count
 from tallybook.core import DESTINATIONS, EXPORT, QUERY, SHOWS, destination_kinds
+from tallybook.query import Question
 
 if TYPE_CHECKING:
-    from tallybook.book import Book
     from tallybook.core import Result
 
 
@@ -25,85 +25,6 @@ def _is_format(name: str) -> bool:
 
 def _formats() -> list[str]:
     return [kind.name for kind in destination_kinds(QUERY)]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Question:
-    """What `Book.query` takes, as it was typed."""
-
-    metrics: tuple[str, ...]
-    scope: str
-    by: tuple[str, ...]
-    where: tuple[str, ...]
-    from_: str | None
-    until: str | None
-    last: str | None
-    show: str | None
-    fill: bool
-    totals: bool
-    as_of: str | None
-    definition: str | None
-    live: bool
-    week_starts: str | None
-    window: str | None
-    compare: str | None
-    top: int | None
-    sort: tuple[str, ...]
-    limit: int | None
-    having: tuple[str, ...]
-
-    def ask(self, book: Book) -> Result:
-        return book.query(
-            *self.metrics,
-            scope=self.scope,
-            by=self.by,
-            where=self.where,
-            from_=self.from_,
-            to=self.until,
-            last=self.last,
-            show=self.show,
-            fill=self.fill,
-            totals=self.totals,
-            as_of=self.as_of,
-            definition=self.definition,
-            live=self.live,
-            week_starts=self.week_starts,
-            window=self.window,
-            compare=self.compare,
-            top=self.top,
-            sort=self.sort,
-            limit=self.limit,
-            having=self.having,
-        )
-
-    def csv(self, book: Book) -> str | None:
-        """The CSV where the book writes it without an answer in between: of a plain question."""
-        unusual = (
-            self.where,
-            self.fill,
-            self.totals,
-            self.as_of,
-            self.definition,
-            self.live,
-            self.window,
-            self.compare,
-            self.top,
-            self.sort,
-            self.limit,
-            self.having,
-        )
-        if any(unusual):
-            return None
-        return book.csv(
-            *self.metrics,
-            scope=self.scope,
-            by=self.by,
-            from_=self.from_,
-            to=self.until,
-            last=self.last,
-            show=self.show,
-            week_starts=self.week_starts,
-        )
 
 
 QUESTION: tuple[Decorator, ...] = (
@@ -149,7 +70,7 @@ question = gathered(Question)
 
 @verb(
     *QUESTION,
-    click.option("--to", "--until", "until", metavar="DAY", help="The last day, included."),
+    click.option("--to", "--until", "to", metavar="DAY", help="The last day, included."),
     click.option(
         "--format",
         "form",
@@ -204,10 +125,10 @@ def query(
     form = _format(terminal, form, file)
     if chart or spark:
         return _draw(terminal, asked, form, file, as_chart=chart)
-    if form == "csv" and not (explain or sql) and (text := asked.csv(terminal.book())) is not None:
+    if form == "csv" and not (explain or sql) and (text := terminal.book().answers.csv(asked)) is not None:
         _give(terminal, text, file)
         return 0
-    result = asked.ask(terminal.book())
+    result = terminal.book().ask(asked)
     if explain or sql:
         _say_how(terminal, result, form, explain=explain, sql=sql)
     elif form == "table" and file is None:
@@ -219,7 +140,7 @@ def query(
 
 @verb(
     *QUESTION,
-    click.option("--until", metavar="DAY", help="The last day, included."),
+    click.option("--until", "to", metavar="DAY", help="The last day, included."),
     click.option(
         "--to",
         "file",
@@ -241,7 +162,7 @@ def export(terminal: Terminal, asked: Question, file: str) -> int:
 
     path = Path(file)
     writer_for(path)  # before the work, not after it
-    result = asked.ask(terminal.book())
+    result = terminal.book().ask(asked)
     terminal.book().export(result, path)
     terminal.out(f"{path}: {', '.join(result.metrics)} by {result.scope}, {count(len(result.data), 'row')}.")
     return 0
@@ -314,7 +235,7 @@ def _draw(terminal: Terminal, asked: Question, form: str, file: Path | None, *, 
         raise click.UsageError("--chart and --spark are for the screen; a file or --format holds the numbers")
     from tallybook.cli import charts
 
-    result = replace(asked, fill=True, totals=False).ask(terminal.book())
+    result = terminal.book().ask(replace(asked, fill=True, totals=False))
     draw = charts.chart if as_chart else charts.sparklines
     terminal.show("\n".join(line.rstrip() for line in draw(result, terminal.styled, terminal.width).split("\n")))
     for line in (*result.remarks(), result.explain):

@@ -14,6 +14,7 @@ from tallybook.core import DONE, SOME_FAILED, TallybookError, isolated
 
 if TYPE_CHECKING:
     from tallybook.book import Book
+    from tallybook.query import CoverageCalendar, DefinitionDiff, DiffRow
 
 # --- why
 
@@ -38,12 +39,10 @@ def why(
 
     The statements are for this metric only; a run reads metrics that share their facts with one statement."""
     book = terminal.book()
-    found = book.why(metric, day, by=by, where=where)
+    explanation = book.why(metric, day, by=by, where=where)
+    found = explanation.to_dict(exact=form == "table")
     for one in found.get("behind", ()):
         one["statements"], one["unasked"] = _statements(book, one["metric"], found["day"])
-    if "result" in found:
-        found |= found["result"].to_dict(exact=form == "table")
-        del found["result"]
     if form == "json":
         terminal.json(found)
     elif day is None:
@@ -195,24 +194,24 @@ def coverage(terminal: Terminal, metrics: tuple[str, ...], from_: str | None, to
     collected day without a declared start, to yesterday."""
     found = terminal.book().coverage(*metrics, from_=from_, to=to)
     if form == "json":
-        terminal.json(found)
+        terminal.json([one.to_dict() for one in found])
     else:
         terminal.out("\n\n".join("\n".join(_calendar(terminal, one)) for one in found))
     return DONE
 
 
-def _calendar(terminal: Terminal, one: Mapping[str, Any]) -> Iterator[str]:
-    title = terminal.styled(one["metric"], "bold")
-    if not one["months"]:
-        yield f"{title}  nothing has been collected: tallybook run {one['metric']}"
+def _calendar(terminal: Terminal, one: CoverageCalendar) -> Iterator[str]:
+    title = terminal.styled(one.metric, "bold")
+    if one.from_ is None or one.to is None:
+        yield f"{title}  nothing has been collected: tallybook run {one.metric}"
         return
-    yield f"{title}  {one['days']:,} of {count(one['expected'], 'day')}, {day_range(one['from'], one['to'])}"
-    for month in one["months"]:
-        yield f"  {month['month']}  {_month_shown(terminal, month['days'])}".rstrip()
-    for gap in one["gaps"]:
-        known = f", collected under {', '.join(gap['known_under'])}" if "known_under" in gap else ""
-        days = f"{day_range(gap['from'], gap['to'])} ({count(gap['days'], 'day')}{known})"
-        yield f"  gap {days}: {gap.get('collect') or gap['why']}"
+    yield f"{title}  {one.days:,} of {count(one.expected, 'day')}, {day_range(one.from_, one.to)}"
+    for month in one.months:
+        yield f"  {month.month}  {_month_shown(terminal, month.days)}".rstrip()
+    for gap in one.gaps:
+        known = f", collected under {', '.join(gap.known_under)}" if gap.known_under else ""
+        days = f"{day_range(gap.from_, gap.to)} ({count(gap.days, 'day')}{known})"
+        yield f"  gap {days}: {gap.collect or gap.why}"
 
 
 def _month_shown(terminal: Terminal, days: str) -> str:
@@ -249,51 +248,48 @@ def diff(terminal: Terminal, metrics: tuple[str, ...], form: str, **asked: Any) 
     From then on a run collects the new definition. It collects older days again only with --from."""
     found = terminal.book().diff(*metrics, **asked)
     if form == "json":
-        from tallybook.query import as_json
-
-        terminal.json([as_json(one) for one in found])
+        terminal.json([one.to_dict() for one in found])
     else:
-        texts = ["\n".join(_difference(terminal, one)) for one in found]
-        terminal.show("\n\n".join(texts) or "No definition has changed since it was last collected.")
-    return SOME_FAILED if any("error" in one for one in found) else DONE
+        told = ["\n".join(_difference(terminal, one)) for one in found]
+        terminal.show("\n\n".join(told) or "No definition has changed since it was last collected.")
+    return SOME_FAILED if any(one.error is not None for one in found) else DONE
 
 
-def _difference(terminal: Terminal, one: Mapping[str, Any]) -> Iterator[str]:
-    name = terminal.styled(one["metric"], "bold")
-    if "why" in one:
-        yield f"{name}  {one['why']}"
+def _difference(terminal: Terminal, one: DefinitionDiff) -> Iterator[str]:
+    name = terminal.styled(one.metric, "bold")
+    if not one.is_compared:
+        yield f"{name}  {one.why}"
         return
-    yield f"{name}  {one['definition']} in the book → as declared now"
-    for key, (old, new) in one["changed"].items():
+    yield f"{name}  {one.definition} in the book → as declared now"
+    for key, (old, new) in one.changed.items():
         yield terminal.masked(f"  {key}: {_declared(old)} → {_declared(new)}")
-    if "error" in one:
-        yield terminal.masked(f"  cannot compare: {one['error']}" + (f"\n  {one['hint']}" if one["hint"] else ""))
+    if one.error is not None:
+        yield terminal.masked(f"  cannot compare: {one.error}" + (f"\n  {one.hint}" if one.hint else ""))
         return
-    yield from _compared(terminal, one)
+    yield from _compared(terminal, one, one.scope or "day")
 
 
 def _declared(value: object) -> str:
     return "–" if value in (None, "", []) else _flat(value)
 
 
-def _compared(terminal: Terminal, one: Mapping[str, Any]) -> Iterator[str]:
+def _compared(terminal: Terminal, one: DefinitionDiff, scope: str) -> Iterator[str]:
     from tallybook.core import period_label
 
-    rows = one["rows"]
-    dims = list(rows[0]["series"]) if rows else []
-    unit = f" ({one['unit']})" if one["unit"] else ""
-    header = [one["scope"], *dims, f"old{unit}", f"new{unit}", "difference", "%"]
+    rows = one.rows
+    dims = list(rows[0].series) if rows else []
+    unit = f" ({one.unit})" if one.unit else ""
+    header = [scope, *dims, f"old{unit}", f"new{unit}", "difference", "%"]
     lines = [
-        [period_label(row["period"], one["scope"]), *(_series_text(row["series"][d]) for d in dims), *_figures(row)]
-        for row in rows
+        [period_label(row.period, scope), *(_series_text(row.series[d]) for d in dims), *_figures(row)] for row in rows
     ]
     first, *rest = table(header, lines, numbers=header[-4:])
     yield terminal.styled(first, "bold")
     for row, line in zip(rows, rest, strict=True):
-        yield line if not row["same"] else terminal.styled(line, "dim")
-    whys = dict.fromkeys(f"{side}: {why}" for row in rows for side, why in row.get("why", {}).items())
+        yield line if not row.same else terminal.styled(line, "dim")
+    whys = dict.fromkeys(f"{side}: {why}" for row in rows for side, why in row.why.items())
     yield from (f"– {terminal.masked(why)}" for why in whys)
-    differ = sum(not row["same"] for row in rows)
+    differ = sum(not row.same for row in rows)
     yield f"{differ:,} of {count(len(rows), 'row')} differ."
 
 
@@ -301,13 +297,12 @@ def _series_text(value: object) -> str:
     return "(none)" if value is None else str(value)
 
 
-def _figures(row: Mapping[str, Any]) -> list[str]:
+def _figures(row: DiffRow) -> list[str]:
     from tallybook.core import plain_number
 
-    old, new, difference = (row[key] for key in ("old", "new", "difference"))
-    texts = ["–" if value is None else plain_number(value) for value in (old, new)]
-    if difference is None or row["same"]:
-        return [*texts, "" if difference is None else "=", ""]
-    sign = "+" if difference > 0 else ""
-    change = "" if row["change"] is None else f"{row['change'] * 100:+.1f}"
-    return [*texts, sign + plain_number(difference), change]
+    both = ["–" if value is None else plain_number(value) for value in (row.old, row.new)]
+    if row.difference is None or row.same:
+        return [*both, "" if row.difference is None else "=", ""]
+    sign = "+" if row.difference > 0 else ""
+    change = "" if row.change is None else f"{row.change * 100:+.1f}"
+    return [*both, sign + plain_number(row.difference), change]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import click
 
@@ -11,6 +12,9 @@ from tallybook.cli.completions import of_metrics
 from tallybook.cli.options import TABLE_OR_JSON, metrics, verb
 from tallybook.cli.terminal import Terminal, count, day_range, listed
 from tallybook.core import DONE
+
+if TYPE_CHECKING:
+    from tallybook.collect import ForgottenMetric, ForgottenPerson
 
 
 @verb(
@@ -55,13 +59,12 @@ def forget(
     if within and not person:
         raise click.UsageError("--in needs --person ID")
     _confirm(terminal, names, person, yes=yes)
-    deleted = (
-        terminal.book().forget_person(*person, metrics=names) if person else list(map(terminal.book().forget, names))
-    )
+    book = terminal.book()
+    gone = book.forget_person(*person, metrics=names) if person else [book.forget(name) for name in names]
     if form == "json":
-        terminal.json(deleted)
+        terminal.json([one.to_dict() for one in gone])
     else:
-        terminal.out("\n".join(_in_words(terminal, one, person=bool(person)) for one in deleted))
+        terminal.out("\n".join(_described(terminal, one) for one in gone))
     return DONE
 
 
@@ -76,15 +79,15 @@ def _confirm(terminal: Terminal, names: Sequence[str], person: Sequence[str], *,
         raise click.Abort
 
 
-def _in_words(terminal: Terminal, one: dict[str, object], *, person: bool) -> str:
-    days, points = int(str(one["days"])), int(str(one["points"]))
-    if person:
-        changed = count(int(str(one["revisions"])), "value")
-        return f"{one['metric']}: deleted from {count(days, 'day')}, {count(points, 'point')}; {changed} changed."
-    if not points and not days:
-        return f"{one['metric']}: not in the book."
-    when = f", {day_range(one['from'], one['to'])}" if days else ""
-    again = ""
-    if one["metric"] in terminal.book().project.catalog.metrics:
-        again = " It is still declared: the next run collects it again."
-    return f"{one['metric']}: {count(days, 'day')}{when}, {count(points, 'point')} deleted.{again}"
+def _described(terminal: Terminal, one: ForgottenMetric | ForgottenPerson) -> str:
+    from tallybook.collect import ForgottenPerson
+
+    days, points = count(one.days, "day"), count(one.points, "point")
+    if isinstance(one, ForgottenPerson):
+        return f"{one.metric}: deleted from {days}, {points}; {count(one.revisions, 'value')} changed."
+    if not one.points and not one.days:
+        return f"{one.metric}: not in the book."
+    when = f", {day_range(one.from_, one.to)}" if one.from_ and one.to else ""
+    declared = one.metric in terminal.book().project.catalog.metrics
+    again = " It is still declared: the next run collects it again." if declared else ""
+    return f"{one.metric}: {days}{when}, {points} deleted.{again}"

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -12,6 +12,9 @@ from tallybook.cli.completions import of_metrics
 from tallybook.cli.options import TABLE_OR_JSON, verb
 from tallybook.cli.terminal import Terminal, count, day_range, listed, table
 from tallybook.core import DONE, SOME_FAILED
+
+if TYPE_CHECKING:
+    from tallybook.query import MetricDescription, MetricDetails, RunRecord
 
 # --- metrics
 
@@ -27,15 +30,15 @@ def metrics(terminal: Terminal, name: str | None, form: str) -> int:
     if name is None:
         found = book.metrics()
         if form == "json":
-            terminal.json(found)
+            terminal.json([one.to_dict() for one in found])
         else:
             _print_metrics(terminal, found)
         return DONE
-    one = book.metric(name) | {"means": _meaning(terminal, name)}
+    one, meaning = book.metric(name), _meaning(terminal, name)
     if form == "json":
-        terminal.json(one)
+        terminal.json(one.to_dict() | {"means": meaning})
     else:
-        _print_metric(terminal, one)
+        _print_metric(terminal, one, meaning)
     return DONE
 
 
@@ -46,13 +49,25 @@ def _meaning(terminal: Terminal, name: str) -> str:
     return explain_assumptions(catalog.metrics[name], catalog.book.timezone)
 
 
-def _print_metrics(terminal: Terminal, found: list[dict[str, Any]]) -> None:
+def _print_metrics(terminal: Terminal, found: Sequence[MetricDescription]) -> None:
     names = ("metric", "kind", "unit", "by", "from", "to", "days", "gaps", "measure")
-    texts = [m | {"by": ", ".join(m["by"]), "measure": _one_line(m["measure"])} for m in found]
-    rows = [tuple(m[name] or "" for name in names) for m in texts]
+    rows = [
+        (
+            m.metric,
+            m.kind,
+            m.unit or "",
+            ", ".join(m.by),
+            m.from_ or "",
+            m.to or "",
+            m.days or "",
+            m.gaps or "",
+            _one_line(m.measure),
+        )
+        for m in found
+    ]
     first, *lines = table(names, rows, numbers=("days", "gaps"))
     terminal.out("\n".join([terminal.styled(first, "bold"), *lines]))
-    if not any(m["days"] for m in found):
+    if not any(m.days for m in found):
         terminal.out("\nNothing has been collected yet: tallybook run")
 
 
@@ -61,24 +76,24 @@ def _one_line(text: str | None, max_length: int = 60) -> str:
     return line if len(line) <= max_length else line[: max_length - 1] + "…"
 
 
-def _print_metric(terminal: Terminal, one: Mapping[str, Any]) -> None:
-    terminal.out(terminal.wrapped(one["means"]))
+def _print_metric(terminal: Terminal, one: MetricDetails, meaning: str) -> None:
+    terminal.out(terminal.wrapped(meaning))
     for key in ("title", "description", "measure", "unit", "source"):
-        if one[key]:
-            terminal.out(f"  {key:<12} {one[key]}")
-    terminal.out(f"  {'split by':<12} {', '.join(one['by']) or '–'}")
-    if one["kind"] == "derived":
-        terminal.out(f"  {'made of':<12} {', '.join(one['operands'])}")
+        if value := getattr(one, key):
+            terminal.out(f"  {key:<12} {value}")
+    terminal.out(f"  {'split by':<12} {', '.join(one.by) or '–'}")
+    if one.kind == "derived":
+        terminal.out(f"  {'made of':<12} {', '.join(one.operands)}")
         return
-    covered = [day_range(*days) for days in one["coverage"]]
-    terminal.out(f"  {'collected':<12} {listed(covered) or 'nothing yet: tallybook run ' + one['metric']}")
-    if one["missing"]:
-        terminal.out(f"  {'gaps':<12} {listed([day_range(*days) for days in one['missing']])}")
-    for definition in one["definitions"]:
-        older = f"older; query it with --definition {definition['id']}"
-        label = "current" if definition["id"] == one["definition"] else older
-        days = f"{count(definition['days'], 'day')}, since {definition['created'][:10]}"
-        terminal.out(f"  {'definition':<12} {definition['id']}  {days}  ({label})")
+    covered = [day_range(*days) for days in one.coverage]
+    terminal.out(f"  {'collected':<12} {listed(covered) or 'nothing yet: tallybook run ' + one.metric}")
+    if one.missing:
+        terminal.out(f"  {'gaps':<12} {listed([day_range(*days) for days in one.missing])}")
+    for definition in one.definitions:
+        older = f"older; query it with --definition {definition.id}"
+        which = "current" if definition.id == one.definition else older
+        days = f"{count(definition.days, 'day')}, since {definition.created[:10]}"
+        terminal.out(f"  {'definition':<12} {definition.id}  {days}  ({which})")
 
 
 # --- runs
@@ -92,7 +107,7 @@ def runs(terminal: Terminal, limit: int, form: str) -> int:
     """List the latest runs, newest first: time, duration, what was collected, what failed."""
     found = terminal.book().runs(limit)
     if form == "json":
-        terminal.json(found)
+        terminal.json([run.to_dict() for run in found])
         return DONE
     if not found:
         terminal.out("No runs yet: tallybook run")
@@ -104,18 +119,18 @@ def runs(terminal: Terminal, limit: int, form: str) -> int:
     return DONE
 
 
-def _run_row(run: Mapping[str, Any]) -> tuple[object, ...]:
-    done = run["report"].get("metrics", [])
+def _run_row(run: RunRecord) -> tuple[object, ...]:
+    done = run.report.get("metrics", [])
     sums = [sum(metric.get(key, 0) for metric in done) for key in ("days", "points", "revisions")]
     failed = ", ".join(metric["metric"] for metric in done if metric.get("error"))
-    started = run["started"][:19].replace("T", " ")
-    return (run["run"], started, _seconds(run), run["status"], len(done), *(f"{n:,}" for n in sums), failed)
+    started = run.started[:19].replace("T", " ")
+    return (run.run, started, _seconds(run), run.status, len(done), *(f"{n:,}" for n in sums), failed)
 
 
-def _seconds(run: Mapping[str, Any]) -> str:
-    if not run["finished"]:
+def _seconds(run: RunRecord) -> str:
+    if not run.finished:
         return ""
-    took = datetime.fromisoformat(run["finished"]) - datetime.fromisoformat(run["started"])
+    took = datetime.fromisoformat(run.finished) - datetime.fromisoformat(run.started)
     return f"{took.total_seconds():.1f}"
 
 

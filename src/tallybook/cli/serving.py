@@ -91,11 +91,11 @@ class Serving:
         self.alert_at = None
         try:
             with self._opened() as book:
-                if book.project.catalog.alerts.to and book.held.there:
-                    report = book.alert()
-                    log_alerts(self.terminal, report)
-                    self._remember(report)
-        except Exception as error:  # noqa: BLE001  # logged; retried later
+                if book.project.catalog.alerts.to and book.reader.there:
+                    told = book.alert()
+                    log_alerts(self.terminal, told)
+                    self._remember(told)
+        except Exception as error:  # noqa: BLE001  told; tried again after a while
             self.terminal.event("error", level="error", **as_dict(as_ours(error)))
             self.alert_at = self.terminal.clock() + RETRY_INTERVAL
 
@@ -133,6 +133,6 @@ class Serving:
 def last_run(book: Book) -> datetime | None:
     """The start of the last run of all metrics that was not cut short, or None."""
     declared = {name for name, metric in book.project.catalog.metrics.items() if not metric.derived}
-    ended = [run for run in book.runs(MAX_RUNS) if run["what"] == "collect" and run["status"] in COMPLETED]
-    whole = (run for run in ended if declared <= {one["metric"] for one in run["report"].get("metrics", [])})
-    return next((datetime.fromisoformat(run["started"]) for run in whole), None)
+    ended = [run for run in book.runs(MAX_RUNS) if run.what == "collect" and run.status in COMPLETED]
+    whole = (run for run in ended if declared <= {one["metric"] for one in run.report.get("metrics", [])})
+    return next((datetime.fromisoformat(run.started) for run in whole), None)

@@ -2,35 +2,30 @@
 from tallybook.collect.binding import BoundMetric as BoundMetric, bind as bind
 from tallybook.collect.daily_run import horizon_of as horizon_of, make_plan as make_plan, run as run
 from tallybook.collect.ended import Ended as Ended
-from tallybook.collect.forget import WHAT as WHAT, forget_metric as forget_metric, forget_person as forget_person
+from tallybook.collect.forget import WHAT as WHAT
+from tallybook.collect.forgetting import (
+    ForgottenMetric as ForgottenMetric,
+    ForgottenPerson as ForgottenPerson,
+    forget_named as forget_named,
+    forget_person_in as forget_person_in,
+)
 from tallybook.collect.gathering import (
     by_index as by_index,
     gather_days as gather_days,
     gather_intervals as gather_intervals,
 )
 from tallybook.collect.grouping import INTERVAL_PLAN as INTERVAL_PLAN, group_key as group_key
-from tallybook.collect.history.across import unpivoted as unpivoted
-from tallybook.collect.history.imported import (
-    Imported as Imported,
-    differences as differences,
-    store_history as store_history,
-)
-from tallybook.collect.history.points import (
-    History as History,
-    ImportColumns as ImportColumns,
-    chosen_dims as chosen_dims,
-    history_points as history_points,
-)
-from tallybook.collect.history.read import Layout as Layout, read_table as read_table
-from tallybook.collect.inspection import (
-    Inspection as Inspection,
-    SourceLook as SourceLook,
-    look as look,
-    look_at as look_at,
-)
-from tallybook.collect.live import live_ground as live_ground
+from tallybook.collect.history.imported import Imported as Imported
+from tallybook.collect.history.importing import import_history as import_history
+from tallybook.collect.history.request import ImportOptions as ImportOptions, ImportRequest as ImportRequest
+from tallybook.collect.housekeeping import compact as compact, keep_house as keep_house
+from tallybook.collect.inspecting import inspect_metrics as inspect_metrics, inspect_sources as inspect_sources
+from tallybook.collect.inspection import Inspection as Inspection, SourceLook as SourceLook
+from tallybook.collect.live_answers import LiveAnswers as LiveAnswers
+from tallybook.collect.moving import back_up as back_up, move_book as move_book, restore as restore
 from tallybook.collect.planning import bind_metric as bind_metric, last_bound as last_bound
 from tallybook.collect.plans import KeyedPlan as KeyedPlan
+from tallybook.collect.preparing import prepare_run as prepare_run, run_request as run_request
 from tallybook.collect.publishing import published as published
 from tallybook.collect.report import (
     MetricReport as MetricReport,

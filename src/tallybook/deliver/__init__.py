@@ -8,13 +8,13 @@ from tallybook._door import opened
 __getattr__, __dir__ = opened(
     __name__,
     {
-        "deliveries": ("DeliveryContext", "deliver", "shown", "up_to_date_deliveries", "waiting"),
+        "after_a_run": ("deliver_after_a_run", "delivery_context"),
+        "deliveries": ("DeliveryContext", "deliver", "shown", "up_to_date_deliveries"),
         "destinations.base": ("DeliveryMode", "FileDestination", "OutputSettings"),
         "destinations.excel.update.grids": ("WorkbookPlace", "updated"),
         "destinations.google_sheets.onward": ("name",),
         "destinations.google_sheets.tab": ("OVERVIEW",),
         "destinations.registry": ("kind_of_file", "replacing", "writer_for"),
         "exchange": ("MAX_ANSWER_BYTES", "fetch", "post", "within", "words_of"),
-        "past": ("PastAnswers",),
     },
 )

@@ -1,10 +1,13 @@
 # The names of this door, for type checkers: those of __init__.py.
+from tallybook.deliver.after_a_run import (
+    deliver_after_a_run as deliver_after_a_run,
+    delivery_context as delivery_context,
+)
 from tallybook.deliver.deliveries import (
     DeliveryContext as DeliveryContext,
     deliver as deliver,
     shown as shown,
     up_to_date_deliveries as up_to_date_deliveries,
-    waiting as waiting,
 )
 from tallybook.deliver.destinations.base import (
     DeliveryMode as DeliveryMode,
@@ -26,4 +29,3 @@ from tallybook.deliver.exchange import (
     within as within,
     words_of as words_of,
 )
-from tallybook.deliver.past import PastAnswers as PastAnswers

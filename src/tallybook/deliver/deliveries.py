@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any, Protocol
@@ -34,7 +34,7 @@ from tallybook.core import (
 from tallybook.deliver.destinations.base import DeliveryMode, DeliveryOutcome, DeliveryTask, Record
 from tallybook.deliver.destinations.registry import open_destination
 from tallybook.deliver.reach import DeliveryRange, place_key, reach, record_of
-from tallybook.query import Query, ask
+from tallybook.query import Query, Question, check_question
 from tallybook.storage import Delivered, Lease, Ledger
 
 JOB = "deliver"
@@ -87,20 +87,20 @@ class DeliveryContext:
     def question(self, delivery: Delivery, first: date | None) -> Query:
         """The question of a delivery. With `first` it begins there instead of at the declared day; `date.min` is the
         first collected day."""
-        days: dict[str, Any] = {"first": delivery.from_, "span": delivery.last}
-        if first is not None:
-            days = {"first": None if first == date.min else first, "last": self.today - ONE_DAY}
-        return ask(
-            self.catalog,
-            delivery.metrics,
+        question = Question(
+            metrics=delivery.metrics,
             scope=delivery.scope,
             by=delivery.by,
             where=delivery.where,
+            from_=delivery.from_,
+            last=delivery.last,
             totals=delivery.totals,
             fill=delivery.fill,
-            today=self.today,
-            **days,
         )
+        if first is not None:
+            begin = None if first == date.min else first
+            question = replace(question, from_=begin, to=self.today - ONE_DAY, last=None)
+        return check_question(self.catalog, question, today=self.today)
 
     def now(self, question: Query) -> Result:
         """The answer of the book as it is now."""

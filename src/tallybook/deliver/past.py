@@ -2,30 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 
 from tallybook.collect import WHAT
-from tallybook.core import BookError, Catalog, Result, calendar
-from tallybook.query import BookReader, Query
+from tallybook.core import BookError, Result, calendar
+from tallybook.query import Query, QueryService
 from tallybook.storage import Cleaned, Stretch
 
 
 @dataclass(frozen=True)
 class PastAnswers:
-    """The answers that deliveries need. `answer` computes one, now or at a version."""
+    """The answers that deliveries need, now and at older versions."""
 
-    catalog: Catalog
-    held: BookReader
-    answer: Callable[[Query, int | None], Result]
+    service: QueryService
 
     def query(self, question: Query, version: int | None = None) -> Result | None:
         """The answer now, or at an older version: None where that is not kept any more."""
         if version is None:
-            return self.answer(question, None)
+            return self.service.stored(question)
         try:
-            return self.answer(question, version)
+            return self.service.at_version(question, version)
         except (Cleaned, BookError):
             return None
 
@@ -35,10 +33,11 @@ class PastAnswers:
         since: out of that version too."""
         if self._forgotten_since(version):
             return date.min
-        names = {name for metric in metrics for name in (metric, *self.catalog.operands(metric))}
-        keys = self.held.keys(sorted(names))
+        names = {name for metric in metrics for name in (metric, *self.service.catalog.operands(metric))}
+        reader = self.service.reader
+        keys = reader.keys(sorted(names))
         try:
-            then, now = self.held.snapshot(keys, version), self.held.snapshot(keys, None)
+            then, now = reader.snapshot(keys, version), reader.snapshot(keys, None)
         except (Cleaned, BookError):
             return date.min
         one, other = ({file.path: file.first for file in known.files} for known in (then, now))
@@ -48,7 +47,7 @@ class PastAnswers:
         return min(days, default=None)
 
     def _forgotten_since(self, version: int) -> bool:
-        ledger = self.held.store.ledger
+        ledger = self.service.reader.store.ledger
         at = dict(ledger.versions()).get(version)
         forgotten = (run["started"] for run in ledger.runs(100) if run["what"] == WHAT)
         return at is None or any(datetime.fromisoformat(started) >= at for started in forgotten)

@@ -1,6 +1,6 @@
 # The names of this door, for type checkers: those of __init__.py.
 from tallybook.monitor.alerting import Alerting as Alerting
-from tallybook.monitor.alerts.known import Known as Known, after as after
+from tallybook.monitor.alerts.known import Known as Known
 from tallybook.monitor.alerts.message import (
     command_of as command_of,
     grouped as grouped,
@@ -8,8 +8,10 @@ from tallybook.monitor.alerts.message import (
     plain as plain,
     recovery_of as recovery_of,
 )
-from tallybook.monitor.health import COLLECT as COLLECT, MAX_RUNS as MAX_RUNS, Status as Status, status as status
-from tallybook.monitor.recount import Audit as Audit, audit as audit
+from tallybook.monitor.auditing import audit_book as audit_book
+from tallybook.monitor.context import MonitorContext as MonitorContext
+from tallybook.monitor.health import COLLECT as COLLECT, MAX_RUNS as MAX_RUNS, Status as Status
+from tallybook.monitor.recount import Audit as Audit
 from tallybook.monitor.schedule.daemon import DaemonContext as DaemonContext, serve_daily as serve_daily
 from tallybook.monitor.schedule.job import (
     ScheduleFile as ScheduleFile,

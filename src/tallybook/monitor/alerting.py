@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from datetime import date
 from statistics import median
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tallybook.collect import Ended
 from tallybook.config import alert_name, mask
@@ -18,7 +18,9 @@ from tallybook.core import (
     Busy,
     DestinationError,
     Metric,
+    QueryError,
     QuietHours,
+    Refused,
     TallybookError,
     calendar,
     isolated,
@@ -38,12 +40,11 @@ from tallybook.monitor.alerts.known import (
 from tallybook.monitor.alerts.message import Message, message as message_of, trial as trial_message
 from tallybook.monitor.alerts.revised import Sizes
 from tallybook.monitor.alerts.usual import LEVEL_DAYS, PERIODS_ABOVE, DailySeries
+from tallybook.monitor.context import MonitorContext
 from tallybook.monitor.health import COLLECT, MAX_RUNS, last_word
 from tallybook.monitor.notify import beat, send
+from tallybook.query import Question, RunRecord
 from tallybook.storage import Lease
-
-if TYPE_CHECKING:
-    from tallybook.book import Book
 
 JOB = "alerts"
 LEASE_SECONDS = 120.0
@@ -54,25 +55,39 @@ SPARE_DAYS = 7
 class Alerting:
     """The alerts of a book."""
 
-    def __init__(self, book: Book) -> None:
-        self.book = book
-        self.settings = book.project.catalog.alerts
-        zone = book.project.catalog.book.timezone
+    def __init__(self, context: MonitorContext) -> None:
+        self.context, self.project, self.reader = context, context.project, context.reader
+        self.settings = self.project.catalog.alerts
+        zone = self.project.catalog.book.timezone
         self.quiet = QuietHours(*self.settings.quiet, zone) if self.settings.quiet else None
 
     # -- telling
+
+    @contextmanager
+    def crashes(self, *, whole: bool) -> Iterator[None]:
+        """Send an alert when a run does not come to its end; not when it was refused, or found another at work."""
+        try:
+            yield
+        except (Busy, QueryError, Refused):
+            raise
+        except Exception as error:
+            ours = error if isinstance(error, TallybookError) else TallybookError(f"{type(error).__name__}: {error}")
+            self.after_a_run(Ended(crash=ours), whole=whole)
+            raise
 
     def after_a_run(self, ended: Ended, *, whole: bool) -> AlertReport:
         """Tell, and after a run of everything give a sign of life. Nothing that goes wrong here is the run's fault: it
         ends as it would."""
         report = AlertReport()
+        if not (self.settings.to or self.settings.heartbeat):
+            return report
         try:
             report = self.tell(ended)
         except Busy as busy:
             report.failed.append({"to": "everybody", "error": busy.message, "hint": busy.hint})
         except Exception as error:  # noqa: BLE001  told, and tried again by the next run
             said = error.message if isinstance(error, TallybookError) else f"{type(error).__name__}: {error}"
-            report.failed.append({"to": "everybody", "error": mask(said, self.book.project)})
+            report.failed.append({"to": "everybody", "error": mask(said, self.project)})
         if self.settings.heartbeat and whole:
             report.heartbeat = self.beat(well=ended.well)
         return report
@@ -80,7 +95,7 @@ class Alerting:
     def tell(self, ended: Ended | None = None) -> AlertReport:
         """Look, and tell everybody what they have not heard. Safe to call again and to kill: what was seen is kept
         before it is sent, and what was sent right after. Raises Busy when another process tells for too long."""
-        report, ledger = AlertReport(), self.book.store.ledger
+        report, ledger = AlertReport(), self.reader.store.ledger
         if not self.settings.to:
             return report
         lease = self._only_us()
@@ -96,7 +111,7 @@ class Alerting:
         deadline = time.monotonic() + PATIENCE_SECONDS
         while True:
             try:
-                return self.book.store.ledger.acquire(JOB, now=self.book.clock(), seconds=LEASE_SECONDS)
+                return self.reader.store.ledger.acquire(JOB, now=self.context.clock(), seconds=LEASE_SECONDS)
             except Busy:
                 if time.monotonic() > deadline:
                     said = "another process of this book is telling what is not well"
@@ -106,13 +121,13 @@ class Alerting:
             time.sleep(0.2)
 
     def _tell(self, lease: Lease, look: Findings, report: AlertReport) -> None:
-        now = self.book.clock()
+        now = self.context.clock()
         before = self.known()
         known = known_after(without_strangers(before, self.settings.to), look, now)
         self._keep(before, known, lease)
         for address in self.settings.to:
             if heard := due_for(known, address, self.quiet, now):
-                self.book.store.ledger.renew(lease, now=self.book.clock(), seconds=LEASE_SECONDS)
+                self.reader.store.ledger.renew(lease, now=self.context.clock(), seconds=LEASE_SECONDS)
                 if self._sent(address, self._message(heard), report):
                     after = after_sending(known, heard, address)
                     self._keep(known, after, lease)
@@ -125,8 +140,8 @@ class Alerting:
             report.quiet_until = self.quiet.ends(now)
 
     def _message(self, heard: Due) -> Message:
-        book = self.book.project.catalog.book
-        return message_of(heard, book=book.name, zone=book.timezone, now=self.book.clock())
+        book = self.project.catalog.book
+        return message_of(heard, book=book.name, zone=book.timezone, now=self.context.clock())
 
     def _sent(self, address: str, message: Message, report: AlertReport) -> bool:
         try:
@@ -137,13 +152,13 @@ class Alerting:
         return True
 
     def _failure(self, address: str, error: TallybookError) -> dict[str, Any]:
-        told = {"to": alert_name(address), "error": mask(error.message, self.book.project)}
-        return told | ({"hint": mask(error.hint, self.book.project)} if error.hint else {})
+        told = {"to": alert_name(address), "error": mask(error.message, self.project)}
+        return told | ({"hint": mask(error.hint, self.project)} if error.hint else {})
 
     def try_out(self) -> AlertReport:
         """Send a test to every address."""
-        report, name = AlertReport(), self.book.project.catalog.book.name
-        message = trial_message(book=name, now=self.book.clock())
+        report, name = AlertReport(), self.project.catalog.book.name
+        message = trial_message(book=name, now=self.context.clock())
         for address in self.settings.to:
             if self._sent(address, message, report):
                 report.told.append({"to": alert_name(address)})
@@ -154,14 +169,18 @@ class Alerting:
         try:
             return "sent" if beat(self.settings.heartbeat, well=well) else ""
         except DestinationError as error:
-            return f"failed: {mask(error.message, self.book.project)}"
+            return f"failed: {mask(error.message, self.project)}"
 
     # -- what is kept
 
+    def current(self) -> list[Known]:
+        """What is not well now, and what is over and not reported yet, with who knows of it. Writes nothing."""
+        return list(known_after(self.known(), self.look(), self.context.clock()).values())
+
     def known(self) -> dict[str, Known]:
-        if not self.book.held.there:
+        if not self.reader.there:
             return {}
-        return {cause: as_known(state) for cause, state in self.book.store.ledger.alerts().items()}
+        return {cause: as_known(state) for cause, state in self.reader.store.ledger.alerts().items()}
 
     def _keep(self, before: Mapping[str, Known], after: Mapping[str, Known], lease: Lease) -> None:
         """Only what is another: most looks find nothing new."""
@@ -169,31 +188,29 @@ class Alerting:
         gone = [id_ for id_ in before if id_ not in after]
         if changed or gone:
             metrics = [one.cause.metric for one in changed.values() if one.cause.metric]
-            keys = self.book.held.keys(metrics)
+            keys = self.reader.keys(metrics)
             kept = {id_: (keys.get(one.cause.metric or ""), as_kept(one)) for id_, one in changed.items()}
-            self.book.store.ledger.keep_alerts(kept, gone, lease=lease)
+            self.reader.store.ledger.keep_alerts(kept, gone, lease=lease)
 
     # -- looking
 
     def look(self, ended: Ended | None = None) -> Findings:
         """What is not well now. Reads the book, and writes nothing."""
-        book, about = self.book, self.settings.about
-        runs = [run for run in book.runs(MAX_RUNS) if run["what"] == COLLECT]
-        watched = [m for m in book.project.catalog.metrics.values() if m.alerts and not m.derived]
+        project, about = self.project, self.settings.about
+        runs = [run for run in self.reader.runs(MAX_RUNS) if run.what == COLLECT]
+        watched = [m for m in project.catalog.metrics.values() if m.alerts and not m.derived]
         valued = {"stopped", "unusual", "revised"} & set(about)
-        series = self.series(watched) if valued and book.held.there else {}
+        series = self.series(watched) if valued and self.reader.there else {}
         report, crash = (ended.report, ended.crash) if ended else (None, None)
         deliveries = report.deliveries if report else []
         facts = Observations(
-            catalog=book.project.catalog,
-            status=book.status(),
+            catalog=project.catalog,
+            status=self.context.status(),
             series=series if {"stopped", "unusual"} & valued else {},
-            words={name: last_word(name, runs) for name in book.project.catalog.metrics},
+            words={name: last_word(name, runs) for name in project.catalog.metrics},
             sizes=self.sizes(series, runs) if "revised" in about else {},
-            crash=(mask(crash.message, book.project), mask(crash.hint, book.project)) if crash else None,
-            failed={
-                d.delivery: (mask(d.error or "", book.project), d.hint) for d in deliveries if d.failed and not d.busy
-            },
+            crash=(mask(crash.message, project), mask(crash.hint, project)) if crash else None,
+            failed={d.delivery: (mask(d.error or "", project), d.hint) for d in deliveries if d.failed and not d.busy},
             kept_back=frozenset(d.delivery for d in deliveries if d.busy),
         )
         return findings_of(facts, self.settings)
@@ -201,11 +218,11 @@ class Alerting:
     def series(self, metrics: Sequence[Metric]) -> dict[str, DailySeries]:
         """The daily values of each metric as it is declared now: of days that are over and were collected, not of
         those that were imported."""
-        keys = self.book.held.keys([metric.name for metric in metrics])
-        known = self.book.held.snapshot(keys, None)
+        keys = self.reader.keys([metric.name for metric in metrics])
+        known = self.reader.snapshot(keys, None)
         found = {}
         for metric in metrics:
-            own, _ = self.book.held.coverages(metric, keys[metric.name], known)
+            own, _ = self.reader.coverages(metric, keys[metric.name], known)
             if own.stretches:
                 # What has no right answer by day, or cannot be read, has no usual one; the others are looked at.
                 with suppress(TallybookError), isolated():
@@ -213,9 +230,10 @@ class Alerting:
         return found
 
     def _series(self, metric: Metric, covered: Sequence[tuple[date, date]]) -> DailySeries:
-        last = min(covered[-1][1], self.book.today - ONE_DAY)
+        last = min(covered[-1][1], self.reader.today - ONE_DAY)
         first = last - (PERIODS_ABOVE * self.settings.unusual_history + LEVEL_DAYS + SPARE_DAYS) * ONE_DAY
-        rows = self.book.query(metric.name, from_=max(first, covered[0][0]), to=last, fill=True).rows()
+        question = Question(metrics=[metric.name], from_=max(first, covered[0][0]), to=last, fill=True)
+        rows = self.context.answers.answer(question).rows()
         days = {day for a, b in covered for day in calendar.days(max(a, first), b)}
         values = {row["period"]: row[metric.name] for row in rows if row["complete"] and row["period"] in days}
         counted = _counts(metric)
@@ -227,12 +245,12 @@ class Alerting:
             values={day: None if value is None else float(value) for day, value in values.items()},
         )
 
-    def sizes(self, series: Mapping[str, DailySeries], runs: Sequence[Mapping[str, Any]]) -> dict[str, Sizes]:
+    def sizes(self, series: Mapping[str, DailySeries], runs: Sequence[RunRecord]) -> dict[str, Sizes]:
         """By how much each of the latest runs changed each metric, the oldest first."""
         about = {name: _runs_of(name, runs) for name in series}
         first = min((run for several in about.values() for run in several), default=0)
-        revised = self.book.store.ledger.revised(first) if first else {}
-        keys, found = self.book.held.keys(list(series)), {}
+        revised = self.reader.store.ledger.revised(first) if first else {}
+        keys, found = self.reader.keys(list(series)), {}
         for name, numbers in about.items():
             usual = median([abs(v) for v in series[name].values.values() if v] or [0])
             if numbers and usual:
@@ -248,6 +266,6 @@ def _counts(metric: Metric) -> bool:
     return linear and parsed is not None and all(slot.agg in ("count", "count_distinct") for slot in parsed.slots)
 
 
-def _runs_of(metric: str, runs: Sequence[Mapping[str, Any]]) -> list[int]:
+def _runs_of(metric: str, runs: Sequence[RunRecord]) -> list[int]:
     """The runs that collected it, the oldest first."""
-    return [run["run"] for run in reversed(runs) if last_word(metric, [run]).get("days")]
+    return [run.run for run in reversed(runs) if last_word(metric, [run]).get("days")]

@@ -8,6 +8,7 @@ from datetime import date, datetime, timedelta
 from typing import Any
 
 from tallybook.core import ONE_DAY, Catalog, Timetable, calendar, shorten_list, utc_text
+from tallybook.query import MetricDescription, RunRecord
 
 GRACE = timedelta(hours=1)
 """A run may take this long after it was due before missing days are late."""
@@ -168,18 +169,18 @@ def status(
     now: datetime,
     version: int,
     running: bool,
-    runs: Sequence[Mapping[str, Any]],
-    metrics: Sequence[Mapping[str, Any]],
+    runs: Sequence[RunRecord],
+    metrics: Sequence[MetricDescription],
     delivered: Mapping[str, tuple[int, str]],
     answered: Sequence[str],
     ahead: Sequence[str] = (),
 ) -> Status:
     """The status of a book. `runs`: the latest, newest first; `metrics`: those of `Book.metrics`; `delivered`:
     version and instant of each delivery; `answered`: deliveries that match the current declaration."""
-    collects = [run for run in runs if run["what"] == COLLECT]
+    collects = [run for run in runs if run.what == COLLECT]
     timetable = Timetable(cron=catalog.schedule.cron, zone=catalog.book.timezone) if catalog.schedule.cron else None
     due = due_day(timetable, catalog, now)
-    ended = next((run["report"].get("version", 0) for run in collects if run["report"]), 0)
+    ended = next((run.report.get("version", 0) for run in collects if run.report), 0)
     return Status(
         book=catalog.book.name,
         timezone=catalog.book.timezone,
@@ -190,9 +191,7 @@ def status(
         next_due=timetable.after(now) if timetable else None,
         due=due,
         ahead=tuple(ahead),
-        metrics=tuple(
-            _metric(m, due, catalog, last_word(m["metric"], collects)) for m in metrics if m["kind"] != "derived"
-        ),
+        metrics=tuple(_metric(m, due, catalog, last_word(m.metric, collects)) for m in metrics if m.kind != "derived"),
         deliveries=tuple(
             _delivery(name, delivered.get(name, (0, None)), ended, now, answered=name in answered)
             for name, delivery in catalog.deliveries.items()
@@ -219,37 +218,36 @@ def due_day(timetable: Timetable | None, catalog: Catalog, now: datetime) -> dat
     return calendar.last_closed_day(before, catalog.book.timezone)
 
 
-def _last(collects: Sequence[Mapping[str, Any]], *, running: bool) -> Mapping[str, Any] | None:
+def _last(collects: Sequence[RunRecord], *, running: bool) -> Mapping[str, Any] | None:
     if not collects:
         return None
-    run, done = collects[0], collects[0]["report"].get("metrics", [])
-    ended = "lost" if run["status"] == "running" and not running else run["status"]
+    run, done = collects[0], collects[0].report.get("metrics", [])
     return {
-        "run": run["run"],
-        "status": ended,
-        "started": run["started"],
-        "finished": run["finished"],
+        "run": run.run,
+        "status": "lost" if run.status == "running" and not running else run.status,
+        "started": run.started,
+        "finished": run.finished,
         "days": sum(m.get("days", 0) for m in done),
         "failed": [m["metric"] for m in done if m.get("error")],
     }
 
 
-def last_word(metric: str, collects: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
+def last_word(metric: str, collects: Sequence[RunRecord]) -> Mapping[str, Any]:
     """The report of a metric by the latest run that included it; empty without one."""
-    reports = (one for run in collects for one in run["report"].get("metrics", []) if one["metric"] == metric)
+    reports = (one for run in collects for one in run.report.get("metrics", []) if one["metric"] == metric)
     return next(reports, {})
 
 
-def _metric(known: Mapping[str, Any], due: date, catalog: Catalog, word: Mapping[str, Any]) -> MetricStatus:
-    name = known["metric"]
+def _metric(described: MetricDescription, due: date, catalog: Catalog, word: Mapping[str, Any]) -> MetricStatus:
+    name = described.metric
     start = catalog.metrics[name].start or catalog.book.start
-    to = date.fromisoformat(known["to"]) if known["to"] else None
+    to = date.fromisoformat(described.to) if described.to else None
     begun = to or (start - ONE_DAY if start else due - ONE_DAY)
     return MetricStatus(
         metric=name,
         to=to,
         days_late=max((due - begun).days, 0),
-        gaps=known["gaps"],
+        gaps=described.gaps,
         error=word.get("error") or "",
         hint=word.get("hint") or "",
     )

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field, replace
 from datetime import date
 from decimal import Context, Decimal
 from fractions import Fraction
-from typing import Any, Protocol
+from typing import Any
 
 from tallybook.core import (
     LEVEL,
@@ -27,20 +27,13 @@ from tallybook.core import (
 )
 from tallybook.query import pace
 from tallybook.query.pace import ADDS_UP, OPEN, PATH, STEADY, UNKNOWN, GoalProgress
+from tallybook.query.question import Question, QuestionAnswers
 from tallybook.query.questions import known_goal
 
 DIGITS = 10
 """Decimals up to which a fraction is written exactly; one that needs more is a float."""
 WIDE = Context(prec=60)
 """Room for every digit of a number."""
-
-
-class Ask(Protocol):
-    """`Book.query`: the same way as every other question."""
-
-    def __call__(
-        self, *metrics: str, scope: str, where: Sequence[str], show: str | None, from_: date, to: date
-    ) -> Result: ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,7 +88,13 @@ class Standing:
 
 
 def standings(
-    catalog: Catalog, names: Sequence[str], ask: Ask, *, today: date, on: date | None = None, span: str | None = None
+    catalog: Catalog,
+    names: Sequence[str],
+    answers: QuestionAnswers,
+    *,
+    today: date,
+    on: date | None = None,
+    span: str | None = None,
 ) -> list[Standing]:
     """These goals, or all, in the period that holds `on` (else the last closed day), with the days up to then.
 
@@ -110,7 +109,7 @@ def standings(
     found: list[Standing] = []
     for goal in chosen:
         periods = calendar.periods(first, day, goal.scope, week_start)
-        found += _GoalReading(catalog, goal, ask, periods, min(day, today - ONE_DAY)).standings()
+        found += _GoalReading(catalog, goal, answers, periods, min(day, today - ONE_DAY)).standings()
     return found
 
 
@@ -120,7 +119,7 @@ class _GoalReading:
 
     catalog: Catalog
     goal: Goal
-    ask: Ask
+    answers: QuestionAnswers
     periods: list[tuple[date, date]]
     last: date
     rows: dict[date, Row] = field(default_factory=dict)
@@ -159,7 +158,8 @@ class _GoalReading:
 
     def answer(self, scope: str, show: str | None, first: date) -> Result:
         goal = self.goal
-        return self.ask(goal.metric, scope=scope, where=goal.where, show=show, from_=first, to=self.last)
+        question = Question(metrics=[goal.metric], scope=scope, where=goal.where, show=show, from_=first, to=self.last)
+        return self.answers.answer(question)
 
     # one period
 

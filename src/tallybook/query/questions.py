@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
@@ -22,6 +22,7 @@ from tallybook.core import (
     calendar,
     did_you_mean,
 )
+from tallybook.query.question import Question, as_day
 from tallybook.query.ranges import ALL, MAX_GAP_DAYS, TO_DATE, Shift, check_window, parse_compare
 
 
@@ -89,73 +90,59 @@ class Query:
         return WEEKDAYS.index(self.week_starts)
 
 
-def ask(
-    catalog: Catalog,
-    metrics: Sequence[str],
-    *,
-    scope: str = "day",
-    by: Sequence[str] = (),
-    where: Sequence[str] = (),
-    first: date | None = None,
-    last: date | None = None,
-    span: str | None = None,
-    show: str | None = None,
-    fill: bool = False,
-    totals: bool = False,
-    definition: str | None = None,
-    week_starts: str | None = None,
-    window: str | None = None,
-    compare: str | None = None,
-    top: int | None = None,
-    sort: Sequence[str] = (),
-    limit: int | None = None,
-    having: Sequence[str] = (),
-    today: date,
-) -> Query:
-    """A checked Query. `span` is "12 weeks" up to `last` or the last closed day.
+def check_question(catalog: Catalog, question: Question, *, today: date) -> Query:
+    """The Query of a question. `last` is "12 weeks" up to `to` or the last closed day.
 
     Raises QueryError for what is not declared, Refused for what has no right answer."""
-    names, dims = _listed(metrics), _listed(by)
-    if not names:
-        raise QueryError("no metric is asked for", hint="`tallybook metrics` lists them")
-    for name in names:
-        _known(name, catalog.metrics, "metric", "`tallybook metrics` lists them")
-    _known(scope, calendar.SCOPES, "scope", f"one of {', '.join(calendar.SCOPES)}")
-    if show is not None:
-        _known(show, SHOWS, "show", f"one of {', '.join(SHOWS)}")
-    filters = tuple(parse_filter(text) for text in where)
-    range_ = {"--from": first, "--to": last, "--last": span}
-    asked = _arguments(names, {"--scope": scope, "--by": ",".join(dims) or None, "--where": tuple(where), **range_})
+    first, last = as_day(question.from_, today), as_day(question.to, today)
+    names, dims = _listed(question.metrics), _listed(question.by)
+    _check_names(catalog, names, question)
+    filters = tuple(parse_filter(text) for text in question.where)
+    typed = _as_typed(names, dims, question, first, last)
     for name in names:
         _check_dimensions(catalog, name, dims, [f.dimension for f in filters])
-        _check_show(catalog, name, show, asked)
-    week_starts = week_starts or catalog.book.week_starts
-    first, last = _range(first, last, span, week_starts, today)
-    if definition is not None and len(names) > 1:
-        raise QueryError(
-            "--definition goes with one metric", hint=f"tallybook query {names[0]} --definition {definition}"
-        )
+        _check_show(catalog, name, question.show, typed)
+    week_starts = question.week_starts or catalog.book.week_starts
+    first, last = _range(first, last, question.last, week_starts, today)
+    _check_definition(names, question.definition)
     query = Query(
         metrics=names,
-        scope=scope,
+        scope=question.scope,
         by=dims,
         where=filters,
         first=first,
         last=last,
-        show=show,
-        fill=fill,
-        totals=totals,
-        definition=definition,
+        show=question.show,
+        fill=question.fill,
+        totals=question.totals,
+        definition=question.definition,
         week_starts=week_starts,
-        window=check_window(window) if window else None,
-        compare=parse_compare(compare, scope) if compare else None,
-        top=top,
-        sort=_listed(sort),
-        limit=limit,
-        having=tuple(parse_having(text) for text in having),
+        window=check_window(question.window) if question.window else None,
+        compare=parse_compare(question.compare, question.scope) if question.compare else None,
+        top=question.top,
+        sort=_listed(question.sort),
+        limit=question.limit,
+        having=tuple(parse_having(text) for text in question.having),
     )
     _check_shape(query, catalog)
     return query
+
+
+def _check_names(catalog: Catalog, names: Sequence[str], question: Question) -> None:
+    if not names:
+        raise QueryError("no metric is asked for", hint="`tallybook metrics` lists them")
+    for name in names:
+        _known(name, catalog.metrics, "metric", "`tallybook metrics` lists them")
+    _known(question.scope, calendar.SCOPES, "scope", f"one of {', '.join(calendar.SCOPES)}")
+    if question.show is not None:
+        _known(question.show, SHOWS, "show", f"one of {', '.join(SHOWS)}")
+
+
+def _check_definition(names: Sequence[str], definition: str | None) -> None:
+    if definition is not None and len(names) > 1:
+        raise QueryError(
+            "--definition goes with one metric", hint=f"tallybook query {names[0]} --definition {definition}"
+        )
 
 
 def _listed(given: Sequence[str]) -> tuple[str, ...]:
@@ -290,9 +277,19 @@ def _weekday(name: str) -> int:
     return WEEKDAYS.index(name)
 
 
-def _arguments(metrics: Sequence[str], options: Mapping[str, object]) -> str:
+def _as_typed(
+    names: Sequence[str], dims: Sequence[str], question: Question, first: date | None, last: date | None
+) -> str:
     """A question as one types it, so that what to ask instead can be pasted."""
-    words = [",".join(metrics)]
+    options = {
+        "--scope": question.scope,
+        "--by": ",".join(dims) or None,
+        "--where": tuple(question.where),
+        "--from": first,
+        "--to": last,
+        "--last": question.last,
+    }
+    words = [",".join(names)]
     for name, value in options.items():
         for one in value if isinstance(value, tuple) else (value,):
             words += [name, shlex.quote(str(one))] if one is not None else []

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from datetime import date, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -15,6 +15,7 @@ from tallybook.config import Project, check_owner
 from tallybook.core import IMPORTED, ONE_DAY, DeclarationError, Metric, QueryError, StoredDefinition, calendar, forks
 from tallybook.query.context import Coverage, QueryContext, joined
 from tallybook.query.questions import Query
+from tallybook.query.records import RunRecord
 from tallybook.query.shared_engine import ReadSession, SharedEngine
 from tallybook.storage import TakenBack, VersionSnapshot, find_store, kept_under, open_store, taken_back
 
@@ -124,6 +125,11 @@ class BookReader:
 
     def after_fork_in_child(self) -> None:
         self._lock = threading.RLock()
+
+    @property
+    def version(self) -> int:
+        """The newest version of the book; 0 where there is none."""
+        return self.store.ledger.version() if self.there else 0
 
     def version_at(self, day: date | None) -> int | None:
         if day is None or not self.there:
@@ -251,30 +257,9 @@ class BookReader:
         begun = own.stretches[0][0] if own.stretches else None
         return begun if metric.snapshot else metric.start or self.project.catalog.book.start or begun
 
-    def described(self, metric: Metric, key: str, known: VersionSnapshot) -> dict[str, Any]:
-        """A metric in plain values, with how much of it is collected under today's definition."""
-        bound = None if metric.derived else self.bound(metric, key, known, None)
-        stretches = (
-            joined([(s.first, s.last) for s in known.coverage.get((key, bound.definition), ())]) if bound else ()
-        )
-        days = sum((b - a).days + 1 for a, b in stretches)
-        return {
-            "metric": metric.name,
-            "kind": "derived" if metric.derived else metric.kind,
-            "source": metric.source,
-            "measure": metric.steps or None,
-            "by": list(self.project.catalog.queryable_dims(metric.name)),
-            "unit": metric.unit,
-            "show": "formula" if metric.derived else metric.default_show,
-            "title": metric.title,
-            "description": metric.description,
-            "definition": bound.definition if bound else None,
-            "definitions": [d.id for d in known.definitions.get(key, ())],
-            "from": str(stretches[0][0]) if stretches else None,
-            "to": str(stretches[-1][1]) if stretches else None,
-            "days": days,
-            "gaps": (stretches[-1][1] - stretches[0][0]).days + 1 - days if stretches else 0,
-        }
+    def runs(self, limit: int) -> list[RunRecord]:
+        """The latest runs, newest first."""
+        return [RunRecord(**run) for run in self.store.ledger.runs(limit)] if self.there else []
 
     def is_forgotten(self, name: str) -> bool:
         """Whether the book contains nothing of a metric that is declared, or that was forgotten before."""

@@ -1,4 +1,4 @@
-"""Which days of a metric the book holds, as a calendar, and what collects those that are missing. Pure."""
+"""Which days of a metric the book contains, as a calendar, and what collects those that are missing."""
 
 from __future__ import annotations
 
@@ -7,37 +7,94 @@ from datetime import date
 from itertools import groupby
 from typing import Any
 
-from tallybook.core import Metric, calendar
+import msgspec
+from msgspec import field
+
+from tallybook.core import ONE_DAY, Metric, calendar
 from tallybook.query.context import Coverage
+from tallybook.query.questions import known_metric
+from tallybook.query.reader import BookReader
+from tallybook.query.records import BookRecord
 
 COVERED, OLDER, MISSING, OUTSIDE = "■", "o", "·", " "
 """A day that is collected, one known only under an older definition, a gap, one that is not asked about."""
 
 
+class CoverageMonth(BookRecord, frozen=True, kw_only=True):
+    """A month as YYYY-MM, with one sign for each of its days."""
+
+    month: str
+    days: str
+
+
+class CoverageGap(BookRecord, frozen=True, kw_only=True, omit_defaults=True):
+    """Consecutive missing days: the command that collects them, or `why` none does. `known_under` are older definitions
+    that have them."""
+
+    from_: str
+    to: str
+    days: int
+    why: str | None = None
+    collect: str | None = None
+    known_under: list[str] = field(default_factory=list)
+
+
+class CoverageCalendar(BookRecord, frozen=True, kw_only=True):
+    """The expected days of one metric: how many of them are collected, month by month, and the gaps. No day is expected
+    of a metric of which nothing is declared to begin or collected."""
+
+    metric: str
+    from_: str | None = None
+    to: str | None = None
+    days: int = 0
+    expected: int = 0
+    months: list[CoverageMonth] = field(default_factory=list)
+    gaps: list[CoverageGap] = field(default_factory=list)
+
+
+def coverage_calendars(
+    reader: BookReader, names: Sequence[str], first: date | None, last: date | None
+) -> list[CoverageCalendar]:
+    """The calendars of these metrics, or of all. Days are expected from the declared start, or the first collected
+    day, to yesterday. Raises QueryError for a metric that is not declared."""
+    catalog = reader.project.catalog
+    chosen = [known_metric(catalog, name) for name in names or catalog.metrics]
+    operands = {o for metric in chosen for o in catalog.operands(metric.name)}
+    keys = reader.keys(sorted(operands))
+    known = reader.snapshot(keys, None)
+    parts = {name: reader.coverages(catalog.metrics[name], keys[name], known) for name in operands}
+    last = min(last or reader.today, reader.today - ONE_DAY)
+    found = []
+    for metric in chosen:
+        own, older = _together([parts[o] for o in catalog.operands(metric.name)])
+        starts = [reader.expected_from(catalog.metrics[o], parts[o][0]) for o in catalog.operands(metric.name)]
+        start = max((s for s in starts if s), default=None)
+        found.append(calendar_of(metric, own, older, max(first, start) if first and start else start, last))
+    return found
+
+
 def calendar_of(
     metric: Metric, own: Coverage, older: Mapping[str, Coverage], first: date | None, last: date
-) -> dict[str, Any]:
-    """The days first … last of one metric: `months` of one sign a day, `gaps` with the line that collects them.
-
-    `first` None: there is nothing to begin with, and no day is expected."""
+) -> CoverageCalendar:
+    """The days first … last of one metric. `first` None: there is nothing to begin with."""
     if first is None or last < first:
-        return {"metric": metric.name, "from": None, "to": None, "days": 0, "expected": 0, "months": [], "gaps": []}
+        return CoverageCalendar(metric=metric.name)
     signs = {day: _sign(day, own, older) for day in calendar.days(first, last)}
-    return {
-        "metric": metric.name,
-        "from": str(first),
-        "to": str(last),
-        "days": sum(sign == COVERED for sign in signs.values()),
-        "expected": len(signs),
-        "months": [_month(month, signs) for month in dict.fromkeys(day.replace(day=1) for day in signs)],
-        "gaps": [_gap(metric, days, older) for days in _stretches(signs)],
-    }
+    return CoverageCalendar(
+        metric=metric.name,
+        from_=str(first),
+        to=str(last),
+        days=sum(sign == COVERED for sign in signs.values()),
+        expected=len(signs),
+        months=[_month(month, signs) for month in dict.fromkeys(day.replace(day=1) for day in signs)],
+        gaps=[_gap(metric, days, older) for days in _stretches(signs)],
+    )
 
 
-def together(
+def _together(
     parts: Sequence[tuple[Coverage, Mapping[str, Coverage]]],
 ) -> tuple[Coverage, Mapping[str, Coverage]]:
-    """The coverage of a metric made of several: days that all of them have. Older definitions of one alone."""
+    """The coverage of a metric made of several: days that all of them have. Older definitions only of a single one."""
     own, older = parts[0]
     for other, _ in parts[1:]:
         own = own & other
@@ -50,24 +107,27 @@ def _sign(day: date, own: Coverage, older: Mapping[str, Coverage]) -> str:
     return OLDER if any(coverage.holds(day) for coverage in older.values()) else MISSING
 
 
-def _month(first: date, signs: Mapping[date, str]) -> dict[str, Any]:
+def _month(first: date, signs: Mapping[date, str]) -> CoverageMonth:
     last = calendar.next_period(first, "month") - calendar.ONE_DAY
     days = "".join(signs.get(day, OUTSIDE) for day in calendar.days(first, last))
-    return {"month": f"{first:%Y-%m}", "days": days}
+    return CoverageMonth(month=f"{first:%Y-%m}", days=days)
 
 
 def _stretches(signs: Mapping[date, str]) -> list[list[date]]:
-    """Neighbouring days that are missing in the same way."""
+    """Neighboring days that are missing in the same way."""
     several = groupby(signs, key=lambda day: signs[day])
     return [list(days) for sign, days in several if sign != COVERED]
 
 
-def _gap(metric: Metric, days: Sequence[date], older: Mapping[str, Coverage]) -> dict[str, Any]:
+def _gap(metric: Metric, days: Sequence[date], older: Mapping[str, Coverage]) -> CoverageGap:
     first, last = days[0], days[-1]
-    under = [definition for definition, coverage in older.items() if coverage.holds(first)]
-    gap: dict[str, Any] = {"from": str(first), "to": str(last), "days": len(days)}
+    gap = CoverageGap(
+        from_=str(first),
+        to=str(last),
+        days=len(days),
+        known_under=[definition for definition, coverage in older.items() if coverage.holds(first)],
+    )
+    how: dict[str, Any] = {"collect": f"tallybook run {metric.name} --from {first} --to {last}"}
     if metric.snapshot:
-        gap["why"] = "of a snapshot only the present can be seen: these days cannot be collected any more"
-    else:
-        gap["collect"] = f"tallybook run {metric.name} --from {first} --to {last}"
-    return gap | ({"known_under": under} if under else {})
+        how = {"why": "of a snapshot only the present can be seen: these days cannot be collected any more"}
+    return msgspec.structs.replace(gap, **how)

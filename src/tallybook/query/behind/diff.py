@@ -1,15 +1,122 @@
-"""What a changed definition does to the numbers: the old one's beside the new one's. Pure."""
+"""What a changed definition does to the numbers: the old one's beside the new one's."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 from typing import Any
 
-from tallybook.core import Metric, Result, Row, StoredDefinition, is_close
+import msgspec
+from msgspec import field
+
+from tallybook.core import Metric, Refused, Result, Row, SourceError, StoredDefinition, is_close, isolated
+from tallybook.query.question import Question, QuestionAnswers
+from tallybook.query.questions import known_metric
+from tallybook.query.reader import BookReader
+from tallybook.query.records import BookRecord
+from tallybook.storage import VersionSnapshot
 
 DiffNumber = int | float | Decimal
+
+
+class DiffRow(BookRecord, frozen=True, kw_only=True):
+    """One period and series: the book's number, the source's, and their `difference` where both are known. `why` says
+    by side (old, new) why a number is not there."""
+
+    period: date | None
+    series: dict[str, str | None]
+    old: DiffNumber | None
+    new: DiffNumber | None
+    difference: DiffNumber | None = None
+    change: float | None = None
+    same: bool = False
+    why: dict[str, str] = field(default_factory=dict)
+
+
+class DefinitionDiff(BookRecord, frozen=True, kw_only=True):
+    """What a changed declaration does to the numbers of a metric. `why`: why there is nothing to compare. Otherwise the
+    collected `definition`, its `changed` keys as (old, new), and `rows` at `scope`, or the `error`."""
+
+    metric: str
+    unit: str | None
+    why: str | None = None
+    definition: str | None = None
+    changed: dict[str, tuple[Any, Any]] = field(default_factory=dict)
+    error: str | None = None
+    hint: str = ""
+    scope: str | None = None
+    rows: list[DiffRow] = field(default_factory=list)
+
+    @property
+    def is_compared(self) -> bool:
+        """Whether there are both numbers, or should be."""
+        return self.why is None
+
+    def to_dict(self) -> dict[str, Any]:
+        """The documented JSON as plain values: days as ISO texts, decimals as numbers."""
+        names: tuple[str, ...] = ("metric", "unit", "why")
+        if self.is_compared:
+            end = ("error", "hint") if self.error is not None else ("scope", "rows")
+            names = ("metric", "unit", "definition", "changed", *end)
+        return {name: _plain(getattr(self, name)) for name in names}
+
+
+def definition_diffs(
+    reader: BookReader, answers: QuestionAnswers, question: Question, definition: str | None
+) -> list[DefinitionDiff]:
+    """The diff of each metric of `question`, or of every metric whose definition changed. `answers` must also answer
+    live questions; `definition` is the one to compare with instead of the one collected last."""
+    catalog = reader.project.catalog
+    names = [known_metric(catalog, name).name for name in question.metrics] or list(catalog.metrics)
+    keys = reader.keys(names)
+    known = reader.snapshot(keys, None)
+    found = []
+    for name in names:
+        asked = replace(question, metrics=[name])
+        found.append(_diff(reader, answers, asked, catalog.metrics[name], keys[name], known, definition))
+    return found if question.metrics else [one for one in found if one.is_compared]
+
+
+def _diff(
+    reader: BookReader,
+    answers: QuestionAnswers,
+    question: Question,
+    metric: Metric,
+    key: str,
+    known: VersionSnapshot,
+    definition: str | None,
+) -> DefinitionDiff:
+    if why := _why_not_compared(reader, metric, key, known, definition):
+        return DefinitionDiff(metric=metric.name, unit=metric.unit, why=why)
+    old = reader.bound(metric, key, known, definition or reader.collected(key, known)[0].id)
+    assert old is not None
+    changed = changed_keys(old, metric, reader.project.catalog.book.timezone)
+    diff = DefinitionDiff(metric=metric.name, unit=metric.unit, definition=old.definition, changed=changed)
+    try:
+        with isolated():
+            before = answers.answer(replace(question, definition=old.definition))
+            after = answers.answer(replace(question, live=True))
+    except (Refused, SourceError) as error:
+        return msgspec.structs.replace(diff, error=error.message, hint=error.hint)
+    return msgspec.structs.replace(diff, scope=after.scope, rows=side_by_side(metric.name, before, after))
+
+
+def _why_not_compared(
+    reader: BookReader, metric: Metric, key: str, known: VersionSnapshot, definition: str | None
+) -> str:
+    """Why a metric has nothing to compare; empty where it has."""
+    catalog = reader.project.catalog
+    if metric.derived:
+        made_of = ", ".join(catalog.operands(metric.name))
+        return f"a formula, computed anew at each question; look at what it is made of: {made_of}"
+    latest = next(iter(reader.collected(key, known)), None)
+    if latest is None:
+        return "never collected: there is nothing to compare with"
+    if definition is None and latest.declared == metric.fingerprint(catalog.book.timezone, {}):
+        return f"unchanged: its definition is {latest.id}, the one collected last"
+    return ""
 
 
 def changed_keys(old: StoredDefinition, new: Metric, zone: str) -> dict[str, tuple[Any, Any]]:
@@ -37,8 +144,8 @@ def _keys(metric: Metric, zone: str) -> dict[str, Any]:
     return {"series": None, "received": None} | found
 
 
-def side_by_side(metric: str, old: Result, new: Result) -> list[dict[str, Any]]:
-    """A row for each period and series of either: `old`, `new`, and their `difference` where both are known."""
+def side_by_side(metric: str, old: Result, new: Result) -> list[DiffRow]:
+    """A row for each period and series of either answer."""
     dims = [c.name for c in new.dimension_columns]
     before = {_place(row, dims): row for row in old.data}
     after = {_place(row, dims): row for row in new.data}
@@ -50,17 +157,21 @@ def _place(row: Row, dims: list[str]) -> tuple[Any, ...]:
     return (row["period"], *(row[d] for d in dims))
 
 
-def _row(metric: str, dims: list[str], place: tuple[Any, ...], old: Row | None, new: Row | None) -> dict[str, Any]:
-    before, after = (row[metric] if row else None for row in (old, new))
-    series = dict(zip(dims, place[1:], strict=True))
-    row: dict[str, Any] = {"period": place[0], "series": series, "old": before, "new": after}
-    row |= {"difference": None, "change": None, "same": before is None and after is None}
-    if before is not None and after is not None:
-        row["difference"] = _minus(after, before)
-        row["change"] = float(row["difference"]) / abs(float(before)) if before else None
-        row["same"] = _close(before, after)
-    whys = {name: why for name, side in (("old", old), ("new", new)) if (why := _why(metric, side))}
-    return row | ({"why": whys} if whys else {})
+def _row(metric: str, dims: list[str], place: tuple[Any, ...], old: Row | None, new: Row | None) -> DiffRow:
+    before: Any = old[metric] if old else None
+    after: Any = new[metric] if new else None
+    known = before is not None and after is not None
+    difference = _minus(after, before) if known else None
+    return DiffRow(
+        period=place[0],
+        series=dict(zip(dims, place[1:], strict=True)),
+        old=before,
+        new=after,
+        difference=difference,
+        change=None if difference is None or not before else float(difference) / abs(float(before)),
+        same=_close(before, after) if known else before is after,
+        why={name: why for name, side in (("old", old), ("new", new)) if (why := _why(metric, side))},
+    )
 
 
 def _minus(a: DiffNumber, b: DiffNumber) -> DiffNumber:
@@ -84,12 +195,10 @@ def _why(metric: str, row: Row | None) -> str | None:
     return notes.get("why") if row[metric] is None else None
 
 
-def as_json(found: Mapping[str, Any]) -> dict[str, Any]:
-    """One of `Book.diff` as plain values: days as ISO texts, decimals as numbers."""
-    return {key: _plain(value) for key, value in found.items()}
-
-
 def _plain(value: Any) -> Any:
+    if isinstance(value, DiffRow):
+        row = {name: _plain(item) for name, item in msgspec.structs.asdict(value).items()}
+        return row if value.why else {name: item for name, item in row.items() if name != "why"}
     if isinstance(value, Mapping):
         return {key: _plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):

@@ -5,32 +5,49 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from msgspec import field
+
 from tallybook.core import Catalog, Metric, SourceError, isolated, quiet
+from tallybook.query.records import BookRecord
 
 Columns = dict[str, set[str]]
 """{table: columns}; columns whose table cannot be told without the database stand under ''."""
 
 
-def lineage(catalog: Catalog, name: str, dialects: Mapping[str, str]) -> dict[str, Any]:
-    """The tree below one metric: `metric`, and `made_of` trees or `source`, `tables` {table: columns}.
+class Lineage(BookRecord, frozen=True, kw_only=True):
+    """The tree below one metric. A derived one is `made_of` others; any other has a `source` and `tables`, each with
+    the columns that are read, or a `function`. `unread` is SQL that cannot be parsed here."""
 
-    `dialects` is the SQL of each source. SQL that cannot be read here is told in `unread`, never guessed at."""
+    metric: str
+    measure: str | None
+    made_of: list[Lineage] = field(default_factory=list)
+    source: str | None = None
+    function: str | None = None
+    tables: dict[str, list[str]] = field(default_factory=dict)
+    unread: list[str] = field(default_factory=list)
+
+    def to_dict(self) -> dict[str, Any]:
+        plain = super().to_dict()
+        if self.made_of:
+            return {"metric": self.metric, "measure": self.measure, "made_of": [one.to_dict() for one in self.made_of]}
+        optional = [name for name in ("made_of", "function", "unread") if not plain[name]]
+        return {name: value for name, value in plain.items() if name not in optional}
+
+
+def lineage(catalog: Catalog, name: str, dialects: Mapping[str, str]) -> Lineage:
+    """The tree below one metric. `dialects` is the SQL of each source."""
     metric = catalog.metrics[name]
     if metric.derived:
         assert metric.parsed is not None
         operands = dict.fromkeys(o.metric for o in metric.parsed.operands)
         made_of = [lineage(catalog, operand, dialects) for operand in operands]
-        return {"metric": name, "measure": metric.measure, "made_of": made_of}
-    tree: dict[str, Any] = {
-        "metric": name,
-        "measure": metric.steps if metric.per else metric.measure,
-        "source": metric.source,
-    }
+        return Lineage(metric=name, measure=metric.measure, made_of=made_of)
+    measure = metric.steps if metric.per else metric.measure
     if metric.function:
-        return tree | {"function": metric.function, "tables": {}}
+        return Lineage(metric=name, measure=measure, source=metric.source, function=metric.function)
     tables, unread = _tables(metric, dialects.get(metric.source or "", "duckdb"))
-    tree["tables"] = {table: sorted(columns) for table, columns in sorted(tables.items())}
-    return tree | ({"unread": unread} if unread else {})
+    columns = {table: sorted(columns) for table, columns in sorted(tables.items())}
+    return Lineage(metric=name, measure=measure, source=metric.source, tables=columns, unread=unread)
 
 
 def used_by(catalog: Catalog, name: str) -> list[str]:

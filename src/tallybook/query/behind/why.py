@@ -5,62 +5,186 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from datetime import date, datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from tallybook.core import ADDITIVE, Metric, StoredDefinition
-from tallybook.query.questions import Filter
-from tallybook.storage import CoveredDay, Definition, Revision
+import msgspec
+from msgspec import field
 
-if TYPE_CHECKING:
-    import duckdb
+from tallybook.config import dialect_of
+from tallybook.core import ADDITIVE, Metric, Result, SourceError, StoredDefinition, isolated
+from tallybook.query.behind.lineage import Lineage, lineage, used_by
+from tallybook.query.question import Question
+from tallybook.query.questions import Filter, known_metric, parse_filter
+from tallybook.query.reader import BookReader
+from tallybook.query.records import BookRecord
+from tallybook.query.service import QueryService
+from tallybook.storage import CoveredDay, Definition, Revision, VersionSnapshot
 
-    from tallybook.storage import Store, VersionSnapshot
+
+class DefinitionEvidence(BookRecord, frozen=True, kw_only=True):
+    """The definition that was asked, since when the book has it, and what of the declaration it is a hash of."""
+
+    id: str
+    since: str
+    hashes: dict[str, Any]
+    others: list[str]
 
 
-def evidence(
-    store: Store,
-    engine: duckdb.DuckDBPyConnection,
-    known: VersionSnapshot,
-    metric: Metric,
-    key: str,
-    bound: StoredDefinition | None,
-    day: date,
-    today: date,
-    filters: Sequence[Filter],
-) -> dict[str, Any]:
-    """What the book holds about one collected metric on one day: `definition`, `coverage`, `run`, `revisions`.
+class CoverageEvidence(BookRecord, frozen=True, kw_only=True):
+    """Whether a day is collected. If not: the command to `collect` it, or `why` none does."""
 
-    `bound` is the definition that is asked, None where today's declaration was never collected. `filters`
-    choose the revisions of some series; a revision whose series does not tell is kept."""
-    covered = store.ledger.covered_days(key, day, day)
+    covered: bool
+    since_version: int | None
+    snapshot_taken: str | None
+    under_other_definitions: list[str]
+    collect: str | None = None
+    why: str | None = None
+
+
+class PointsEvidence(BookRecord, frozen=True, kw_only=True):
+    """How many facts and series the book contains of a day."""
+
+    facts: int
+    series: int
+
+
+class RunEvidence(BookRecord, frozen=True, kw_only=True, omit_defaults=True):
+    """The run that collected a day, and what it reported of the metric; only its number where the ledger lost it."""
+
+    run: int
+    what: str | None = None
+    started: str | None = None
+    finished: str | msgspec.UnsetType | None = msgspec.UNSET
+    status: str | None = None
+    seconds: float | msgspec.UnsetType | None = msgspec.UNSET
+    metric: dict[str, Any] | None = None
+
+
+class RevisionEvidence(BookRecord, frozen=True, kw_only=True):
+    """A value that changed after it was collected."""
+
+    series: dict[str, str | None]
+    old: str | None
+    new: str | None
+    at: str
+    run: int | None
+    definition: str
+
+
+class Evidence(BookRecord, frozen=True, kw_only=True):
+    """What the book contains about one collected metric on one day. `kept_as` is the key of its points. `definition` is
+    None where today's declaration was never collected; `error`: why nothing can be read."""
+
+    metric: str
+    kept_as: str = ""
+    definition: DefinitionEvidence | None = None
+    coverage: CoverageEvidence | None = None
+    points: PointsEvidence | None = None
+    run: RunEvidence | None = None
+    revisions: list[RevisionEvidence] = field(default_factory=list)
+    error: str | None = None
+    hint: str = ""
+
+    def to_dict(self) -> dict[str, Any]:
+        if self.error is not None:
+            return {"metric": self.metric, "error": self.error, "hint": self.hint}
+        plain = super().to_dict()
+        del plain["error"], plain["hint"]
+        if self.coverage is not None:
+            coverage = plain["coverage"]
+            plain["coverage"] = {k: v for k, v in coverage.items() if v is not None or k not in ("collect", "why")}
+        return plain
+
+
+class Explanation(BookRecord, frozen=True, kw_only=True):
+    """Everything behind the number of one day: the answer, and the evidence of each metric it is made of. Without a
+    day only the lineage to tables and columns, and the derived metrics that use it."""
+
+    metric: str
+    lineage: Lineage
+    used_by: list[str]
+    day: str | None = None
+    result: Result | None = None
+    behind: list[Evidence] = field(default_factory=list)
+
+    def to_dict(self, exact: bool = False) -> dict[str, Any]:
+        """The documented JSON as plain values; with `exact` decimals are texts."""
+        plain = {"metric": self.metric, "lineage": self.lineage.to_dict(), "used_by": self.used_by}
+        if self.result is None:
+            return plain
+        behind = [one.to_dict() for one in self.behind]
+        return plain | {"day": self.day, "behind": behind, **self.result.to_dict(exact)}
+
+
+def explain(
+    service: QueryService, metric: str, day: date | None, by: Sequence[str], where: Sequence[str]
+) -> Explanation:
+    """Raises QueryError for what is not declared, Refused for what has no right answer."""
+    catalog = service.catalog
+    known_metric(catalog, metric)
+    dialects = {name: dialect_of(source.url) or "duckdb" for name, source in catalog.sources.items()}
+    found = Explanation(metric=metric, lineage=lineage(catalog, metric, dialects), used_by=used_by(catalog, metric))
+    if day is None:
+        return found
+    question = Question(metrics=[metric], from_=day, to=day, by=by, where=where)
+    return msgspec.structs.replace(
+        found,
+        day=str(day),
+        result=service.answer(question),
+        behind=_behind(service.reader, catalog.operands(metric), day, [parse_filter(text) for text in where]),
+    )
+
+
+def _behind(reader: BookReader, names: Sequence[str], day: date, filters: Sequence[Filter]) -> list[Evidence]:
+    with reader.only_reading():
+        keys = reader.keys(names)
+        known = reader.snapshot(keys, None)
+        metrics = [reader.project.catalog.metrics[name] for name in names]
+        return [_evidence_or_error(reader, metric, keys[metric.name], known, day, filters) for metric in metrics]
+
+
+def _evidence_or_error(
+    reader: BookReader, metric: Metric, key: str, known: VersionSnapshot, day: date, filters: Sequence[Filter]
+) -> Evidence:
+    try:
+        with isolated():
+            return _evidence(reader, metric, key, known, day, filters)
+    except SourceError as error:
+        return Evidence(metric=metric.name, error=error.message, hint=error.hint)
+
+
+def _evidence(
+    reader: BookReader, metric: Metric, key: str, known: VersionSnapshot, day: date, filters: Sequence[Filter]
+) -> Evidence:
+    """`filters` choose the revisions of some series; a revision whose series does not tell is kept."""
+    ledger, bound = reader.store.ledger, reader.bound(metric, key, known, None)
+    covered = ledger.covered_days(key, day, day)
     own = next((c for c in covered if bound and c.definition == bound.definition), None)
     definitions = {d.id: d for d in known.definitions.get(key, ())}
-    told = [r for r in store.ledger.revisions(key, day=day) if _chosen(r, filters)]
-    return {
-        "metric": metric.name,
-        "kept_as": key,
-        "definition": _definition(bound, definitions) if bound else None,
-        "coverage": _coverage(own, covered) | _collecting(metric, day, today, own),
-        "points": _points(store, engine, known, bound, day) if bound and own else None,
-        "run": _run(store.ledger.run, own.run, metric.name) if own and own.run else None,
-        "revisions": [_revision(r) for r in told],
-    }
+    revisions = [r for r in ledger.revisions(key, day=day) if _chosen(r, filters)]
+    return Evidence(
+        metric=metric.name,
+        kept_as=key,
+        definition=_definition(bound, definitions) if bound else None,
+        coverage=_coverage(metric, day, reader.today, own, covered),
+        points=_points(reader, known, bound, day) if bound and own else None,
+        run=_run(ledger.run, own.run, metric.name) if own and own.run else None,
+        revisions=[_revision(r) for r in revisions],
+    )
 
 
-def _definition(bound: StoredDefinition, definitions: dict[str, Definition]) -> dict[str, Any]:
-    kept = definitions[bound.definition]
+def _definition(bound: StoredDefinition, definitions: dict[str, Definition]) -> DefinitionEvidence:
     meaning = bound.metric.meaning(bound.zone, bound.forms)
-    older = [d.id for d in definitions.values() if d.id != bound.definition]
-    return {
-        "id": bound.definition,
-        "since": kept.created,
-        "hashes": _said(meaning, bound.metric.measure),
-        "others": older,
-    }
+    return DefinitionEvidence(
+        id=bound.definition,
+        since=definitions[bound.definition].created,
+        hashes=_declared(meaning, bound.metric.measure),
+        others=[d.id for d in definitions.values() if d.id != bound.definition],
+    )
 
 
-def _said(meaning: dict[str, Any], measure: str | None) -> dict[str, Any]:
-    """Only what is said of this metric, each under the name it is declared by."""
+def _declared(meaning: dict[str, Any], measure: str | None) -> dict[str, Any]:
+    """What is declared of this metric, by the keys of the declaration."""
     names = ("table", "sql", "where", "function", "function_hash")
     facts = dict(zip(names, meaning["facts"][: len(names)], strict=True)) | {"join": meaning["facts"][len(names) :]}
     time = dict(zip(("time", "stored_zone", "from", "until", "until_inclusive"), meaning["time"], strict=True))
@@ -79,13 +203,16 @@ def _said(meaning: dict[str, Any], measure: str | None) -> dict[str, Any]:
     return {name: value for name, value in whole.items() if value not in (None, False, [], {})}
 
 
-def _coverage(own: CoveredDay | None, covered: Sequence[CoveredDay]) -> dict[str, Any]:
-    return {
-        "covered": own is not None,
-        "since_version": own.version if own else None,
-        "snapshot_taken": own.instant if own else None,
-        "under_other_definitions": [c.definition for c in covered if own is None or c.definition != own.definition],
-    }
+def _coverage(
+    metric: Metric, day: date, today: date, own: CoveredDay | None, covered: Sequence[CoveredDay]
+) -> CoverageEvidence:
+    return CoverageEvidence(
+        covered=own is not None,
+        since_version=own.version if own else None,
+        snapshot_taken=own.instant if own else None,
+        under_other_definitions=[c.definition for c in covered if own is None or c.definition != own.definition],
+        **_collecting(metric, day, today, own),
+    )
 
 
 def _collecting(metric: Metric, day: date, today: date, own: CoveredDay | None) -> dict[str, str]:
@@ -99,32 +226,32 @@ def _collecting(metric: Metric, day: date, today: date, own: CoveredDay | None) 
     return {"collect": f"tallybook run {metric.name} --from {day} --to {day}"}
 
 
-def _points(
-    store: Store, engine: duckdb.DuckDBPyConnection, known: VersionSnapshot, bound: StoredDefinition, day: date
-) -> dict[str, int]:
+def _points(reader: BookReader, known: VersionSnapshot, bound: StoredDefinition, day: date) -> PointsEvidence:
     files = [f for f in known.files if f.kind == ADDITIVE and f.first <= day <= f.last]
     if not files:
-        return {"facts": 0, "series": 0}
+        return PointsEvidence(facts=0, series=0)
     own = ", ".join(bound.column(d) for d in bound.metric.series_dims)
     number = f"count(DISTINCT ({own},))" if own else "least(count(*), 1)"
-    series, facts = engine.execute(
-        f"SELECT {number}, coalesce(sum(rows), 0)::BIGINT FROM {store.scan(files)} "
-        "WHERE metric = ? AND definition = ? AND day = ? AND slot = 0 AND rows > 0",
-        [bound.key, bound.definition, day],
-    ).fetchall()[0]
-    return {"facts": int(facts), "series": int(series)}
+    sql = (
+        f"SELECT {number}, coalesce(sum(rows), 0)::BIGINT FROM {reader.store.scan(files)} "
+        "WHERE metric = ? AND definition = ? AND day = ? AND slot = 0 AND rows > 0"
+    )
+    with reader.reading() as reading:
+        series, facts = reading.engine.execute(sql, [bound.key, bound.definition, day]).fetchall()[0]
+    return PointsEvidence(facts=int(facts), series=int(series))
 
 
-def _run(run_of: Callable[[int], dict[str, Any] | None], number: int, metric: str) -> dict[str, Any]:
+def _run(run_of: Callable[[int], dict[str, Any] | None], number: int, metric: str) -> RunEvidence:
     run = run_of(number)
     if run is None:
-        return {"run": number}
+        return RunEvidence(run=number)
     own: dict[str, Any] = next((m for m in run["report"].get("metrics", ()) if m["metric"] == metric), {})
     took = None
     if run["finished"]:
         took = (datetime.fromisoformat(run["finished"]) - datetime.fromisoformat(run["started"])).total_seconds()
     kept = {key: run[key] for key in ("run", "what", "started", "finished", "status")}
-    return kept | {"seconds": took, "metric": {k: own[k] for k in ("days", "points", "seconds", "plan") if k in own}}
+    report: dict[str, Any] = {k: own[k] for k in ("days", "points", "seconds", "plan") if k in own}
+    return RunEvidence(**kept, seconds=took, metric=report)
 
 
 def _chosen(revision: Revision, filters: Sequence[Filter]) -> bool:
@@ -140,12 +267,12 @@ def _chosen(revision: Revision, filters: Sequence[Filter]) -> bool:
     return all(series[dimension] in values for dimension, values in wanted.items())
 
 
-def _revision(revision: Revision) -> dict[str, Any]:
-    return {
-        "series": json.loads(revision.series),
-        "old": revision.old,
-        "new": revision.new,
-        "at": revision.at,
-        "run": revision.run or None,
-        "definition": revision.definition,
-    }
+def _revision(revision: Revision) -> RevisionEvidence:
+    return RevisionEvidence(
+        series=json.loads(revision.series),
+        old=revision.old,
+        new=revision.new,
+        at=revision.at,
+        run=revision.run or None,
+        definition=revision.definition,
+    )

@@ -1,0 +1,35 @@
+"""Keeps the files of a book few: folds the months of closed years, deletes what no kept version needs."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from tallybook.collect.report import RunReport
+from tallybook.query import BookReader
+from tallybook.storage import FOLDABLE_FILES, LOOSE_FILES, STRAY_HOURS
+
+
+def keep_house(reader: BookReader, report: RunReport, now: datetime) -> None:
+    """Compact the book after a run where that pays, so that nobody has to: a daily run leaves some files behind.
+
+    Years are folded by a run that collected nothing in them: a backfill perhaps goes on in the next run."""
+    settings, store = reader.project.catalog.book, reader.store
+    collected = [metric.first for metric in report.metrics if metric.first]
+    months = [last for _, last in store.foldable(reader.today)]
+    if len(months) >= FOLDABLE_FILES and collected and min(collected) > max(months):
+        with reader.reading() as reading:
+            store.compact(reading.engine, today=reader.today, run=report.run, now=now)
+    loose = store.loose(now=now, keep_days=settings.keep_versions, zone=settings.timezone)
+    if loose >= LOOSE_FILES or store.strays(older_than_hours=STRAY_HOURS):
+        store.clean(now=now, keep_days=settings.keep_versions, zone=settings.timezone)
+
+
+def compact(reader: BookReader, now: datetime) -> dict[str, int]:
+    """Fold and delete whatever can be. Returns {"folded": …, "deleted": …} files."""
+    if not reader.there:
+        return {"folded": 0, "deleted": 0}
+    settings, store = reader.project.catalog.book, reader.store
+    with reader.reading() as reading:
+        folded = store.compact(reading.engine, today=reader.today, run=None, now=now)
+    deleted = store.clean(now=now, keep_days=settings.keep_versions, zone=settings.timezone)
+    return {"folded": folded, "deleted": deleted}

@@ -1,0 +1,74 @@
+"""Answers from the facts as they are now, compared with what the book contains."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+
+from tallybook.collect.live import live_ground
+from tallybook.collect.preparing import prepare_run
+from tallybook.collect.sources.registry import close_sources
+from tallybook.config import Project
+from tallybook.core import ONE_DAY, Result, calendar
+from tallybook.query import (
+    MAX_GAP_DAYS,
+    Query,
+    QueryService,
+    Question,
+    answer,
+    clipped,
+    with_range,
+    with_stored,
+)
+from tallybook.storage import connect
+
+NEW_BOOK_DAYS = 30
+"""The range of a live question without days, where nothing is collected yet."""
+
+
+@dataclass(frozen=True)
+class LiveAnswers:
+    """Answers each question from its source where it is `live`, else from the book."""
+
+    project: Project
+    service: QueryService
+    clock: Callable[[], datetime]
+
+    def answer(self, question: Question) -> Result:
+        """Raises QueryError for what is not declared, Refused for what has no right answer, SourceError where no
+        source of a live question can be read."""
+        if not question.live:
+            return self.service.answer(question)
+        query, first_day = self._with_days(self.service.check(question))
+        live = self._from_sources(query, first_day)
+        snapshots = [name for name in self._operands(query) if self.project.catalog.metrics[name].snapshot]
+        return with_stored(live, self.service.stored(query), snapshots)
+
+    def _operands(self, query: Query) -> Sequence[str]:
+        return list(dict.fromkeys(o for name in query.metrics for o in self.project.catalog.operands(name)))
+
+    def _with_days(self, query: Query) -> tuple[Query, date]:
+        """(the question with both its days, the first collected day)."""
+        reader = self.service.reader
+        with reader.reading() as reading:
+            stored = reader.ground(query, None, None, reading)
+        begins = (c.stretches[0][0] for c in stored.coverage.values() if c.stretches)
+        begin = min(begins, default=reader.today - NEW_BOOK_DAYS * ONE_DAY)
+        last = query.last or reader.today - ONE_DAY
+        return with_range(query, query.first or min(begin, last), last), begin
+
+    def _from_sources(self, query: Query, begin: date) -> Result:
+        reader = self.service.reader
+        keys = reader.keys(self._operands(query))
+        with reader.only_reading():
+            context = prepare_run(self.project, reader.store, self.clock)
+        engine = connect()
+        try:
+            near = clipped(query, begin, reader.today)
+            floor = calendar.plus_days(begin, -MAX_GAP_DAYS)
+            known = reader.snapshot(keys, None)
+            return answer(near.query, live_ground(context, near.query, known, keys, engine, floor=floor), near)
+        finally:
+            engine.close()
+            close_sources(context.sources)

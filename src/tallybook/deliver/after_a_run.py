@@ -1,0 +1,35 @@
+"""What a book delivers: the context of its deliveries, and the deliveries after a run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+
+from tallybook.core import Busy, DeliveryReport
+from tallybook.deliver.deliveries import DeliveryContext, deliver, waiting
+from tallybook.deliver.past import PastAnswers
+from tallybook.query import QueryService
+
+
+def delivery_context(service: QueryService, clock: Callable[[], datetime]) -> DeliveryContext:
+    """What delivering from a book needs."""
+    project, reader = service.reader.project, service.reader
+    return DeliveryContext(
+        catalog=project.catalog,
+        folder=project.folder,
+        ledger=reader.store.ledger,
+        answers=PastAnswers(service),
+        today=reader.today,
+        clock=clock,
+        variables=project.variables,
+    )
+
+
+def deliver_after_a_run(context: DeliveryContext) -> list[DeliveryReport]:
+    """Deliver what is new. What was collected is stored: another process that delivers now does not undo it."""
+    if not context.catalog.deliveries or context.ledger.version() == 0:
+        return []
+    try:
+        return deliver(context)
+    except Busy as busy:
+        return waiting(context.catalog, busy)

@@ -1,0 +1,43 @@
+"""What watching over a book needs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from tallybook.config import Project
+from tallybook.monitor.health import COLLECT, MAX_RUNS, Status, status
+from tallybook.query import BookReader, QuestionAnswers, describe_metrics
+
+if TYPE_CHECKING:
+    from tallybook.deliver import DeliveryContext
+
+
+@dataclass(frozen=True)
+class MonitorContext:
+    """The project, its book as it is read, the answers of the book, the clock, and what delivers."""
+
+    project: Project
+    reader: BookReader
+    answers: QuestionAnswers
+    clock: Callable[[], datetime]
+    delivery: Callable[[], DeliveryContext]
+
+    def status(self) -> Status:
+        """Whether all is well now."""
+        from tallybook.deliver import up_to_date_deliveries
+
+        ledger, now = self.reader.store.ledger if self.reader.there else None, self.clock()
+        return status(
+            self.project.catalog,
+            now=now,
+            version=ledger.version() if ledger else 0,
+            running=COLLECT in ledger.leased(now=now) if ledger else False,
+            runs=self.reader.runs(MAX_RUNS),
+            metrics=describe_metrics(self.reader),
+            delivered={name: (d.version, d.at) for name, d in ledger.delivered().items()} if ledger else {},
+            answered=up_to_date_deliveries(self.delivery()) if ledger else [],
+            ahead=self.reader.taken_back.in_words(),
+        )

@@ -1,0 +1,77 @@
+"""Describes declared metrics, and how much of each is collected."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from datetime import date
+
+import msgspec
+
+from tallybook.core import ONE_DAY, Metric
+from tallybook.query.context import joined
+from tallybook.query.questions import known_metric
+from tallybook.query.reader import BookReader
+from tallybook.query.records import KnownDefinition, MetricDescription, MetricDetails
+from tallybook.storage import VersionSnapshot
+
+
+def describe_metrics(reader: BookReader) -> list[MetricDescription]:
+    """Every declared metric, in the order of the declarations."""
+    catalog = reader.project.catalog
+    keys = reader.keys(list(catalog.metrics))
+    known = reader.snapshot(keys, None)
+    return [_described(reader, metric, keys[metric.name], known) for metric in catalog.metrics.values()]
+
+
+def describe_metric(reader: BookReader, name: str) -> MetricDetails:
+    """One metric with its covered days, its gaps, and every definition. Raises QueryError for one that is not
+    declared."""
+    catalog = reader.project.catalog
+    metric = known_metric(catalog, name)
+    key = reader.keys([name])[name]
+    known = reader.snapshot({name: key}, None)
+    described = _described(reader, metric, key, known)
+    covered = reader.covered(key, described.definition, known)
+    missing = [(a[1] + ONE_DAY, b[0] - ONE_DAY) for a, b in itertools.pairwise(covered)]
+    definitions = [
+        KnownDefinition(id=d.id, created=d.created, days=_days(reader.covered(key, d.id, known)))
+        for d in known.definitions.get(key, ())
+    ]
+    return MetricDetails(
+        **msgspec.structs.asdict(described) | {"definitions": definitions},
+        operands=list(catalog.operands(name)) if metric.derived else [],
+        coverage=_as_texts(covered),
+        missing=_as_texts(missing),
+    )
+
+
+def _described(reader: BookReader, metric: Metric, key: str, known: VersionSnapshot) -> MetricDescription:
+    bound = None if metric.derived else reader.bound(metric, key, known, None)
+    stretches = joined([(s.first, s.last) for s in known.coverage.get((key, bound.definition), ())]) if bound else ()
+    days = _days(stretches)
+    return MetricDescription(
+        metric=metric.name,
+        kind="derived" if metric.derived else metric.kind,
+        source=metric.source,
+        measure=metric.steps or None,
+        by=list(reader.project.catalog.queryable_dims(metric.name)),
+        unit=metric.unit,
+        show="formula" if metric.derived else metric.default_show,
+        title=metric.title,
+        description=metric.description,
+        definition=bound.definition if bound else None,
+        definitions=[d.id for d in known.definitions.get(key, ())],
+        from_=str(stretches[0][0]) if stretches else None,
+        to=str(stretches[-1][1]) if stretches else None,
+        days=days,
+        gaps=(stretches[-1][1] - stretches[0][0]).days + 1 - days if stretches else 0,
+    )
+
+
+def _days(stretches: Sequence[tuple[date, date]]) -> int:
+    return sum((last - first).days + 1 for first, last in stretches)
+
+
+def _as_texts(stretches: Sequence[tuple[date, date]]) -> list[tuple[str, str]]:
+    return [(str(first), str(last)) for first, last in stretches]

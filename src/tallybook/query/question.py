@@ -1,0 +1,123 @@
+"""A question as people and programs ask it: one value for Python, the command and HTTP."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields
+from datetime import date
+from typing import TYPE_CHECKING, Any, Protocol, TypedDict, TypeVar
+
+from tallybook.core import ONE_DAY, QueryError
+
+if TYPE_CHECKING:
+    from tallybook.core import Result
+
+Day = date | str
+"""A date, an ISO text, "today" or "yesterday"."""
+Verb = TypeVar("Verb", bound=Callable[..., Any])
+_PLAIN = ("metrics", "scope", "by", "from_", "to", "last", "show", "week_starts")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Question:
+    """What is asked, not yet checked: `check_question` makes a Query of it.
+
+    `from_` and `to` are both included. A new option is a field here and in `QuestionOptions`, an option of the command
+    (`QUESTION` in `cli/asking.py`), and its meaning in `check_question`."""
+
+    metrics: Sequence[str]
+    scope: str = "day"
+    by: Sequence[str] = ()
+    where: Sequence[str] = ()
+    from_: Day | None = None
+    to: Day | None = None
+    last: str | None = None
+    show: str | None = None
+    fill: bool = False
+    totals: bool = False
+    as_of: Day | None = None
+    definition: str | None = None
+    live: bool = False
+    week_starts: str | None = None
+    window: str | None = None
+    compare: str | None = None
+    top: int | None = None
+    sort: Sequence[str] = ()
+    limit: int | None = None
+    having: Sequence[str] = ()
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether it asks only for metrics by dimensions over a range of days."""
+        return all(getattr(self, one.name) == one.default for one in fields(self) if one.name not in _PLAIN)
+
+    def __post_init__(self) -> None:
+        for name in ("metrics", "by", "where", "sort", "having"):
+            object.__setattr__(self, name, _texts(getattr(self, name)))
+
+
+class QuestionOptions(TypedDict, total=False):
+    """The keyword arguments of `Book.query`: the fields of `Question` except `metrics`."""
+
+    scope: str
+    by: Sequence[str]
+    where: Sequence[str]
+    from_: Day | None
+    to: Day | None
+    last: str | None
+    show: str | None
+    fill: bool
+    totals: bool
+    as_of: Day | None
+    definition: str | None
+    live: bool
+    week_starts: str | None
+    window: str | None
+    compare: str | None
+    top: int | None
+    sort: Sequence[str]
+    limit: int | None
+    having: Sequence[str]
+
+
+class QuestionAnswers(Protocol):
+    """Whatever answers questions: the book alone, or the book and its sources."""
+
+    def answer(self, question: Question) -> Result:
+        """Raises QueryError for what is not declared, Refused for what has no right answer."""
+        ...
+
+
+def keywords_of(value: type[Any], *without: str) -> Callable[[Verb], Verb]:
+    """Shows the fields of a dataclass as the keyword parameters of a verb whose last parameter is `**options`."""
+
+    def shown(verb: Verb) -> Verb:
+        plain = inspect.signature(verb)
+        kept = [one for one in plain.parameters.values() if one.kind is not inspect.Parameter.VAR_KEYWORD]
+        options = [
+            inspect.Parameter(one.name, inspect.Parameter.KEYWORD_ONLY, default=one.default, annotation=one.type)
+            for one in fields(value)
+            if one.name not in without
+        ]
+        verb.__signature__ = plain.replace(parameters=[*kept, *options])  # type: ignore[attr-defined]
+        return verb
+
+    return shown
+
+
+def as_day(text: Day | None, today: date) -> date | None:
+    """A date, ISO text, "today" or "yesterday" as a date. Raises QueryError with the forms there are."""
+    if text is None or isinstance(text, date):
+        return text
+    named = {"today": today, "yesterday": today - ONE_DAY}
+    if text in named:
+        return named[text]
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise QueryError(f"{text!r} is not a day", hint="write 2026-03-01, yesterday or today") from None
+
+
+def _texts(given: Sequence[str]) -> tuple[str, ...]:
+    return (given,) if isinstance(given, str) else tuple(given)

@@ -1,0 +1,111 @@
+"""Answers questions from a book: at its current version, at the end of a day, or at any version that is kept."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import date
+from typing import TYPE_CHECKING, TypeVar
+
+from tallybook.core import ONE_DAY, BookError, Catalog, QueryError, Refused, Result, calendar
+from tallybook.query.answers import answer
+from tallybook.query.cached import Answers
+from tallybook.query.question import Question, as_day
+from tallybook.query.questions import Query, check_question
+from tallybook.query.reader import BookReader
+from tallybook.storage import Cleaned
+
+if TYPE_CHECKING:
+    from tallybook.query.context import QueryContext
+
+T = TypeVar("T")
+
+
+class QueryService:
+    """The questions and answers of one book. Safe in several threads, beside a run.
+
+    The latest answers are remembered, each under the version it was read at."""
+
+    def __init__(self, catalog: Catalog, reader: BookReader) -> None:
+        self.catalog, self.reader = catalog, reader
+        self._answers = Answers()
+
+    def check(self, question: Question) -> Query:
+        """Raises QueryError for what is not declared, Refused for what has no right answer."""
+        return check_question(self.catalog, question, today=self.reader.today)
+
+    def answer(self, question: Question) -> Result:
+        """The answer of the book, whether or not the question is `live`. Raises as `check`."""
+        query = self.check(question)
+        day = self._as_of(as_day(question.as_of, self.reader.today))
+        try:
+            return self.stored(query, day)
+        except Cleaned:
+            assert day is not None
+            raise Refused(
+                f"the book as it was at the end of {day} was cleaned: of what is older than "
+                f"keep_versions = {self.catalog.book.keep_versions} days, the end of each month is kept",
+                ask=f"--as-of {calendar.next_period(day.replace(day=1), 'month') - ONE_DAY}",
+            ) from None
+
+    def _as_of(self, day: date | None) -> date | None:
+        """The day, if the book had content at its end. Raises QueryError."""
+        if day is not None and day > self.reader.today:
+            latest = self.reader.today
+            raise QueryError(f"--as-of {day} is in the future", hint=f"the latest possible: --as-of {latest}")
+        if day is not None and self.reader.version_at(day) == 0:
+            raise QueryError(f"the book holds nothing as of {day}", hint="`tallybook runs` lists when it was written")
+        return day
+
+    def csv(self, question: Question) -> str | None:
+        """The bytes of `answer(…).to_csv()` without a Result in between; None for a question that only `answer`
+        answers."""
+        from tallybook.query.lines import csv
+
+        if not question.is_plain:
+            return None
+        return self._read(self.check(question), None, None, csv)
+
+    def stored(self, query: Query, as_of: date | None = None) -> Result:
+        """The answer now or at the end of a day. Raises Cleaned where that version is not kept any more."""
+        version = self.reader.version_at(as_of)
+        current = version if version is not None else self.reader.version
+        today, epoch = self.reader.today, self._answers.epoch
+        if (known := self._answers.get((query, current, today, as_of))) is not None:
+            return known
+        result = self._read(query, version, as_of, answer)
+        # Under the version it was read at: another process may have published one since we looked.
+        self._answers.keep((query, result.version, today, as_of), result, epoch)
+        return result
+
+    def at_version(self, query: Query, version: int) -> Result:
+        """The answer at a version of the book. Raises Cleaned where it is not kept any more."""
+        return self._read(query, version, None, answer)
+
+    def forget_answers(self) -> None:
+        """Compute every answer again. The points of a version do not change by a run."""
+        self._answers.clear()
+
+    def read_again(self) -> None:
+        """Compute every answer again, from files that are read again: points of old versions changed."""
+        self._answers.clear()
+        self.reader.read_anew()
+
+    def _read(
+        self, query: Query, version: int | None, as_of: date | None, answer: Callable[[Query, QueryContext], T]
+    ) -> T:
+        """One reading of the ledger, then the files; if one was cleaned away meanwhile, start again once."""
+        import duckdb
+
+        from tallybook.storage import BadFile
+
+        def once() -> T:
+            with self.reader.reading() as reading:
+                return answer(query, self.reader.ground(query, version, as_of, reading))
+
+        try:
+            return once()
+        except (duckdb.IOException, BadFile):
+            try:
+                return once()
+            except duckdb.IOException as error:
+                raise BookError(f"a file of the book cannot be read: {error}", hint="tallybook doctor") from None
