@@ -4,6 +4,7 @@
 #   make demo    a small company's database, collected and read
 #   make test    every test, on real PostgreSQL and MariaDB too
 #   make lint    formatting, lint, types, layers
+#   make docs    the site of docs/, in build/site
 #   make soak    the long tests, in docs/soak.json; make soak PART=right one part of them (tests/parts.py)
 #   make bench   the benchmarks, in JSON
 #   make lock    the newest versions that pyproject.toml admits, pinned anew
@@ -18,7 +19,7 @@ PIP     := $(BIN)/python -m pip --disable-pip-version-check --no-input
 EDITABLE := $(PIP) install -qq --no-deps --no-build-isolation --editable
 EMULATORS := packages/emulators
 
-.PHONY: setup demo servers test lint lint-ruff lint-format lint-types lint-layers format soak bench lock clean
+.PHONY: setup demo servers test lint lint-ruff lint-format lint-types lint-layers format docs soak bench lock clean
 
 setup: $(VENV)/.ready
 
@@ -67,6 +68,9 @@ lint-layers: setup
 format: setup
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+docs: setup
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 # Each part writes its own entry of docs/soak.json. Soak tests outlast `faulthandler_timeout`; a stack printed while a test
 # runs can end its process.

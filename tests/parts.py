@@ -97,6 +97,7 @@ FILES = {
     "test_schedule.py": "scale",
     "test_schedulers.py": "scale",
     "test_serve.py": "scale",
+    "test_site.py": "scale",
     "test_servers.py": "scale",
     "test_shapes.py": "right",
     "test_shared_statements.py": "right",
