@@ -26,6 +26,7 @@ from tallybook.config.catalog.keys import (
     GOAL_KEYS,
     METRIC_KEYS,
     SCHEDULE_KEYS,
+    SERVE_KEYS,
     SOURCE_KEYS,
     Key,
 )
@@ -46,6 +47,7 @@ from tallybook.core import (
     Metric,
     Operand,
     ScheduleSettings,
+    ServeSettings,
     Slot,
     SourceSettings,
     calendar,
@@ -97,6 +99,12 @@ SCHEDULE = {
     "cron": "instead of `at`: minute, hour, day of the month, month, weekday; in the book's zone",
     "jitter": "each run of `tallybook serve` waits a part of it, at random, so that not all books begin at once",
 }
+SERVE = {
+    "listen": "where `tallybook serve` takes usage events: `host:port`, or `unix:/path`",
+    "insecure": "listen where others can reach it, although there is no TLS: keys travel in the clear",
+    "backlog": "with more bytes of events that wait to be compacted, events get 503",
+    "reserve": "with fewer free bytes on the disk, events get 503",
+}
 ALERT = {
     "to": "who is told: URLs of webhooks, or of mail and chat as [Apprise](alerts.md#where-to) writes them",
     "about": f"about what: {', '.join(ALERT_KINDS)}; not given: all of it",
@@ -129,7 +137,7 @@ METRIC = {
     "until_inclusive": "`until` is the last day a row holds",
     "measure": "an SQL aggregate; or a formula of other metrics",
     "function": "a Python function, instead of table, sql and measure",
-    "event": "reserved for usage events, which this version does not collect",
+    "event": "the name of a usage event, instead of `table`: [events](events.md)",
     "by": "the dimensions: columns by which the metric may be split and filtered; 16 at most, with `series`",
     "series": "what tells one series from another, in daily aggregates and levels with one row a day",
     "per": "the column of an entity: the measure is taken for each, then `then` of all their values",
@@ -198,6 +206,9 @@ def reference_toml() -> str:
             "## [schedule]\n",
             "What becomes of it: [every day](schedule.md).\n",
             _keys(SCHEDULE_KEYS, SCHEDULE, ScheduleSettings),
+            "## [serve]\n",
+            "What becomes of it: [events](events.md).\n",
+            _keys(SERVE_KEYS, SERVE, ServeSettings),
             "## [alerts]\n",
             "What becomes of it: [alerts](alerts.md).\n",
             _keys(ALERT_KEYS, ALERT, AlertSettings),

@@ -241,10 +241,13 @@ def test_a_metric_of_metrics_is_derived_and_knows_its_operands(project: Loading)
     assert catalog.operands("arpu") == ("mrr", "active_users")
 
 
-def test_events_are_refused_as_not_yet_there_and_nothing_else_is_said_of_them(project: Loading) -> None:
-    [problem] = problems_of(lambda: project(FULL + EVENTS, env=ENV))
-    assert problem.path == "metrics.api_calls.event"
-    assert "does not collect" in problem.message
+def test_an_event_is_the_table_of_a_source_that_needs_no_declaration(project: Loading) -> None:
+    found = project(FULL + EVENTS, env=ENV)
+    metric = found.catalog.metrics["api_calls"]
+    assert (metric.source, metric.table, metric.time, metric.received) == ("events", "dailyApiCalls", "day", "received")
+    assert metric.series == ("account", "apiType", "subscriptionName")
+    assert found.catalog.sources["events"].url.startswith("events:///")
+    assert found.catalog.metrics["signups"].source == "app"
 
 
 def test_a_book_without_metrics_is_a_book(project: Loading) -> None:

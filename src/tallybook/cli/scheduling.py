@@ -109,9 +109,28 @@ def _write(path: Path, text: str) -> None:
         metavar="CRON",
         help='The cron expression, in the book\'s zone, for example "30 3 * * *". Default: [schedule] of tallybook.toml.',
     ),
+    click.option(
+        "--listen",
+        metavar="ADDRESS",
+        help="Also take usage events over HTTP here, as 127.0.0.1:8321; [serve] of tallybook.toml unless given.",
+    ),
+    click.option(
+        "--only",
+        metavar="ROLES",
+        help="Some of ingest, compact, schedule, with commas between; all of them unless given.",
+    ),
+    click.option("--listener", "handed", type=int, hidden=True),
+    click.option("--parent-pipe", "pipe", type=int, hidden=True),
     LOG,
 )
-def serve(terminal: Terminal, cron: str | None) -> int:
+def serve(
+    terminal: Terminal,
+    cron: str | None,
+    listen: str | None,
+    only: str | None,
+    handed: int | None,
+    pipe: int | None,
+) -> int:
     """Keep running, and collect whenever a run is due: for containers and machines without a scheduler.
 
     \b
@@ -120,10 +139,26 @@ def serve(terminal: Terminal, cron: str | None) -> int:
 
     Runs at once if a run was missed, retries a failed run at the next time, and logs to stderr. Reads tallybook.toml
     again before each run. SIGTERM ends it after the current statement is stored."""
+    terminal.log = terminal.log or "text"
+    catalog = terminal.book().project.catalog
+    if only != "schedule" and (listen or only or catalog.serve.listen):
+        from tallybook.cli.event_serving import EventServing, chosen_roles, watch_parent
+
+        watch_parent(pipe)
+        scheduled = bool(cron or catalog.schedule.cron)
+        EventServing(terminal, listen, handed).serve(chosen_roles(only, scheduled=scheduled), cron)
+        return DONE
+    return _serve_schedule(terminal, cron, pipe)
+
+
+def _serve_schedule(terminal: Terminal, cron: str | None, pipe: int | None) -> int:
     from tallybook.cli.serving import Serving
     from tallybook.cli.signals import Stop
 
-    terminal.log = terminal.log or "text"
+    if pipe is not None:
+        from tallybook.server import end_with_parent
+
+        end_with_parent(pipe)
     with Stop() as stop:
         Serving(terminal, cron, stop).serve()
     return DONE

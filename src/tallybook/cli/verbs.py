@@ -67,6 +67,9 @@ VERBS = {
         "alerts": Verb("list current problems; --send sends them, --test sends a test message", "alerting:alerts"),
         "serve": Verb("keep running and collect whenever a run is due, without a scheduler", "scheduling:serve"),
     },
+    "Usage events": {
+        "keys": Verb("create, list, rotate and revoke the keys with which events are sent", "keys:keys"),
+    },
     "Explain": {
         "why": Verb("explain one number: definition, statements, run, revisions, lineage", "behind:why"),
         "coverage": Verb("show a calendar of the collected days, and the commands that fill gaps", "behind:coverage"),

@@ -175,11 +175,11 @@ class Planner(FirstDays):
                 if asked.first
                 else self._start(facts, group, found, covered, report)
             )
-            days = set(calendar.days(first, last))
+            days = self._vouched(facts.metric, found, set(calendar.days(first, last)))
             refuse_older(facts.metric, found.until, {d: further[d] for d in days & covered & set(further)})
             return days, days & covered
         start = self._start(facts, group, found, covered, report)
-        every = set(calendar.days(start, found.last_closed))
+        every = self._vouched(facts.metric, found, set(calendar.days(start, found.last_closed)))
         older = self._known_under_older(key, own) - covered
         missing = every - covered - older
         lookback = facts.metric.lookback if facts.metric.lookback is not None else self.catalog.book.lookback
@@ -187,6 +187,8 @@ class Planner(FirstDays):
         # After a pause: the days before it that were not yet so old when they were last looked at.
         latest = max(covered, default=found.last_closed)
         recent |= {d for i in range(lookback - 1) if (d := latest - i * ONE_DAY) in covered & every}
+        recent &= every
+        recent |= self._changed_since(facts, found, covered) & every
         if left_alone := recent & covered & set(further):
             recent -= left_alone
             report.notes.append(said_of_older(facts.metric, found.until, {day: further[day] for day in left_alone}))
@@ -200,6 +202,16 @@ class Planner(FirstDays):
             )
         days = missing | recent
         return days, days & covered
+
+    def _vouched(self, metric: Metric, found: Horizon, days: set[date]) -> set[date]:
+        return found.source.vouched(metric, sorted(days), self.zone) if found.source is not None else days
+
+    def _changed_since(self, facts: BoundMetric, found: Horizon, covered: set[date]) -> set[date]:
+        """Covered days of which the source itself says that their facts changed."""
+        if found.source is None or self.ledger is None or not covered:
+            return set()
+        known = self.ledger.covered_days(facts.bound.key, min(covered), max(covered))
+        return found.source.changed_since(facts.metric, [d for d in known if d.definition == facts.bound.definition])
 
     # -- days whose facts changed ----------------------------------------------------------------------
 

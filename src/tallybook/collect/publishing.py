@@ -105,6 +105,8 @@ class Publisher:
         change.horizons = {name: until for name, until in self.plan.horizons.items() if name in sources}
         revised = self._revise(change, staged)
         ledger = self.means.store.ledger
+        for name in sources & self.means.sources.keys():
+            self.means.sources[name].record_run(self.number)
         record_identities(self.means, {one.facts.metric.source or "" for one in staged.values()}, self.number)
         self.means.store.publish(self.engine, change, lease=self.lease, run=self.number, now=self.means.clock())
         self.plan.followed |= followed

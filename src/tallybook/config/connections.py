@@ -21,7 +21,7 @@ from tallybook.config.urls import (
     wrong_url,
 )
 from tallybook.config.variables import Expansion
-from tallybook.core import AdapterError, Problems, UrlRules, kind_of, scheme_of
+from tallybook.core import AdapterError, BookSettings, Catalog, Problems, SourceSettings, UrlRules, kind_of, scheme_of
 
 URLS = ("url", "replica")
 """Keys of a source that may contain passwords."""
@@ -56,6 +56,21 @@ class SecretValuesReading:
         for name in names:
             table = table.get(name) if isinstance(table, dict) else None
         return table if isinstance(table, dict) else {}
+
+    def add_events(self) -> None:
+        """Add the source of usage events, where a metric of the toml names an event and no such source is declared."""
+        metrics = [one for one in self.table("metrics").values() if isinstance(one, dict)]
+        store = self.table("book").get("store", BookSettings().store)
+        wanted = any("event" in one or one.get("source") == "events" for one in metrics)
+        if wanted and isinstance(store, str) and "events" not in self.table("sources"):
+            sources = self.raw.setdefault("sources", {})
+            if isinstance(sources, dict):
+                sources["events"] = {"url": f"events:///{store}"}
+
+    def ledger_of(self, source: SourceSettings, catalog: Catalog) -> dict[str, str]:
+        """Where the ledger is, for the source of usage events."""
+        is_events = scheme_of(self.urls.get(source.name, {}).get("url", "")) == "events"
+        return {"ledger": self.ledger, "schema": catalog.book.schema} if is_events else {}
 
     def leave_out(self, section: str, key: str) -> None:
         """Remove a key from every table of a section."""

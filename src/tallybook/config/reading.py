@@ -49,6 +49,7 @@ class ProjectReading(SecretValuesReading):
         """The catalog, with all secret values: from the cache when nothing changed, else checked again and cached."""
         variables = self.variables = {**parse_dotenv(read_optional(self.folder / ".env"), self.problems), **env}
         written, self.raw = read_toml(self.folder)
+        self.add_events()
         self.read_urls(variables)
         self.read_ledger(variables)
         self.read_addresses(variables)
@@ -94,6 +95,7 @@ class ProjectReading(SecretValuesReading):
             name: msgspec.structs.replace(
                 source,
                 folder=str(self.folder),
+                **self.ledger_of(source, catalog),
                 **{key: resolved(url, self.folder, self.find) for key, url in self.urls[name].items()},
             )
             for name, source in catalog.sources.items()
@@ -205,7 +207,7 @@ class ProjectReading(SecretValuesReading):
         if "alerts" in self.raw:
             rest = {k: v for k, v in self.table("alerts").items() if k not in self.addresses}
             raw["alerts"] = rest if isinstance(self.raw["alerts"], dict) else self.raw["alerts"]
-        for section in ("book", "schedule", "alerts", "metrics", "goals", "deliveries"):
+        for section in ("book", "schedule", "alerts", "serve", "metrics", "goals", "deliveries"):
             if section in raw:
                 raw[section] = expansion.value(raw[section], section)
         if "ledger" in self.table("book") and isinstance(raw["book"], dict):

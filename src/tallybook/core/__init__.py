@@ -75,6 +75,7 @@ __getattr__, __dir__ = opened(
         "declarations.book": (
             "BookSettings",
             "ScheduleSettings",
+            "ServeSettings",
             "WEEKDAYS",
         ),
         "declarations.catalog": (

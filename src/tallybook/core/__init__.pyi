@@ -63,6 +63,7 @@ from tallybook.core.declarations.book import (
     WEEKDAYS as WEEKDAYS,
     BookSettings as BookSettings,
     ScheduleSettings as ScheduleSettings,
+    ServeSettings as ServeSettings,
 )
 from tallybook.core.declarations.catalog import (
     RESERVED_NAMES as RESERVED_NAMES,

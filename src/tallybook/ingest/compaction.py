@@ -6,7 +6,7 @@ from __future__ import annotations
 import hashlib
 import json
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, time, timedelta
@@ -57,6 +57,22 @@ class _LogBatch:
     at_end: bool = True
     """Every log was read to its end."""
     has_writer: bool = False
+
+
+class _ReceiptOrder:
+    """Receipts of daily values that grow with the order of commits: of a day and series the value that came last counts,
+    also where two came in one microsecond, or a clock was set back."""
+
+    def __init__(self, latest: Mapping[str, str]) -> None:
+        """`latest`: by event, the last receipt that is stored."""
+        self.latest = {event: datetime.fromisoformat(at) for event, at in latest.items()}
+
+    def after(self, event: str, received: datetime) -> datetime:
+        before = self.latest.get(event)
+        if before is not None and received <= before:
+            received = before + timedelta(microseconds=1)
+        self.latest[event] = received
+        return received
 
 
 class Compactor:
@@ -132,6 +148,7 @@ class Compactor:
 
     def _commit(self, batch: _LogBatch) -> None:
         known = self.events.snapshot()
+        order = _ReceiptOrder(_latest(known))
         stored: list[StoredEvent] = []
         ids: dict[bytes, datetime] = {}
         rejected: list[tuple[LogRow, Sequence[Rejection]]] = []
@@ -142,7 +159,7 @@ class Compactor:
                 rejected.append((row, [said]))
             elif decoded.rejected:
                 rejected.append((row, decoded.rejected))
-            for event, hash_ in self._stored(log, row, decoded):
+            for event, hash_ in self._stored(log, row, decoded, order):
                 if hash_ is None or hash_ not in ids:
                     stored.append(event)
                 if hash_ is not None:
@@ -152,13 +169,14 @@ class Compactor:
         new_ids = {hash_: at for hash_, at in ids.items() if hash_ not in seen}
         self.events.commit(known.number, self._change(batch, known, stored, new_ids, rejected), now=self.clock())
 
-    def _stored(self, log: str, row: LogRow, decoded: DecodedEvents) -> Iterator[tuple[StoredEvent, bytes | None]]:
+    def _stored(
+        self, log: str, row: LogRow, decoded: DecodedEvents, order: _ReceiptOrder
+    ) -> Iterator[tuple[StoredEvent, bytes | None]]:
         """Each event with the hash of its id; None where it has no id by which it could be sent again."""
         again = json.loads(row.headers).get("idempotency_key")
         for index, event in decoded.events:
             own = event.id or (_made_id("request", again, index) if again else None)
-            # Values of one request in their order: the last one of a day counts.
-            received = row.received + timedelta(microseconds=index)
+            received = order.after(event.name, row.received) if event.day else row.received
             at = event.time or (datetime.combine(event.day, time(), UTC) if event.day else row.received)
             one = StoredEvent(
                 name=event.name,
@@ -239,6 +257,13 @@ class Compactor:
             bytes=whole.stat().st_size,
             sha256=hash_of(whole),
         )
+
+
+def _latest(known: EventsSnapshot) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for file in known.files:
+        found[file.event] = max(file.received_last, found.get(file.event, ""))
+    return found
 
 
 def _made_id(*parts: object) -> str:

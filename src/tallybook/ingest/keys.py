@@ -18,6 +18,8 @@ SCOPES = ("write", "read", "admin")
 _NAME = re.compile(r"[A-Za-z0-9][\w.-]{0,63}", re.ASCII)
 REFRESH = timedelta(seconds=1)
 """Keys are read again after so long, so that a revoked one is refused within two seconds."""
+RECENT = timedelta(milliseconds=100)
+"""An unknown key has the keys read again, not more often than this: it may be new."""
 STALE = timedelta(seconds=2)
 """Keys that were read longer ago are not relied on."""
 
@@ -97,20 +99,28 @@ class KeyRing:
         self.lock = threading.Lock()
 
     @property
-    def is_fresh(self) -> bool:
-        return self.read_at is not None and self.clock() - self.read_at < REFRESH
+    def is_stale(self) -> bool:
+        return self.read_at is None or self.clock() - self.read_at > STALE
 
-    def refresh(self) -> None:
-        """Read the keys. An error leaves those of before, which are relied on for two seconds."""
+    @property
+    def is_fresh(self) -> bool:
+        return self._is_younger(REFRESH)
+
+    def _is_younger(self, age: timedelta) -> bool:
+        return self.read_at is not None and self.clock() - self.read_at < age
+
+    def refresh(self, *, soon: bool = False) -> None:
+        """Read the keys, unless they were read in this second; with `soon` unless just now. An error leaves those of
+        before, which are relied on for two seconds."""
         with self.lock:
-            if not self.is_fresh:
+            if not self._is_younger(RECENT if soon else REFRESH):
                 at = self.clock()
                 self.by_hash = {key.hash: key for key in self.events.api_keys()}
                 self.read_at = at
 
     def find(self, text: str) -> ApiKey | None:
         """The valid key with this text. Raises KeysUnknown when keys could not be read for too long."""
-        if self.read_at is None or self.clock() - self.read_at > STALE:
+        if self.is_stale:
             raise KeysUnknown
         key = self.by_hash.get(hash_key(text))
         return key if key is not None and key.is_valid(self.clock()) else None

@@ -40,7 +40,11 @@ class SqliteLog:
         if writing:
             self.lock = os.open(_lock_of(path), os.O_CREAT | os.O_RDWR, 0o600)
             fcntl.flock(self.lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        self.db = sqlite3.connect(path, timeout=WAIT_SECONDS, isolation_level=None, check_same_thread=False)
+        # A reader makes no file: somebody else may have dropped the log.
+        address = f"{path.absolute().as_uri()}?mode={'rwc' if writing else 'rw'}"
+        self.db = sqlite3.connect(
+            address, uri=True, timeout=WAIT_SECONDS, isolation_level=None, check_same_thread=False
+        )
         if writing:
             self.db.execute("PRAGMA journal_mode = WAL").fetchall()
             self.db.execute(_TABLE)
@@ -125,7 +129,7 @@ class SqliteLogs:
 
     def _is_made(self, path: Path) -> bool:
         with suppress(sqlite3.Error):
-            db = sqlite3.connect(path, timeout=WAIT_SECONDS)
+            db = sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True, timeout=WAIT_SECONDS)
             try:
                 return bool(db.execute("SELECT 1 FROM sqlite_master WHERE name = 'requests'").fetchone())
             finally:

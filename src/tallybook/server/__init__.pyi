@@ -1,1 +1,14 @@
 # The names of this door, for type checkers: those of __init__.py.
+from tallybook.server.app import EventsApp as EventsApp
+from tallybook.server.processes import (
+    ROLES as ROLES,
+    Processes as Processes,
+    listening_socket as listening_socket,
+    shown_address as shown_address,
+)
+from tallybook.server.worker import (
+    check_installed as check_installed,
+    end_with_parent as end_with_parent,
+    event_ledger as event_ledger,
+    run_worker as run_worker,
+)

@@ -6,7 +6,7 @@ import abc
 import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from tallybook.collect.sources.dialect import Dialect
@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
-    from tallybook.core import SourceSettings
+    from tallybook.core import Metric, SourceSettings
+    from tallybook.storage import CoveredDay
 
 
 class Reader(abc.ABC):
@@ -138,6 +139,18 @@ class Source(Dialect, abc.ABC):
         """Which database this is, whatever its address. `folder` is that of the project."""
         where = re.sub(r"^[^:]*://([^@/]*@)?", "", self.settings.url).partition("?")[0]
         return Identity(address={"address": where}, cannot=SAME_ADDRESS.format(name=self.settings.name))
+
+    def vouched(self, metric: Metric, days: Sequence[date], zone: str) -> set[date]:
+        """Those of the days for which this source has all facts of a metric, as far as it can know. A database has them
+        for every day up to `known_until`. Days that it does not vouch for stay uncovered."""
+        return set(days)
+
+    def changed_since(self, metric: Metric, covered: Sequence[CoveredDay]) -> set[date]:
+        """Those covered days whose facts changed since they were collected, where the source itself knows that."""
+        return set()
+
+    def record_run(self, run: int) -> None:
+        """Record what a run has seen, for `changed_since`. Called before the days of a run are covered."""
 
     def policies(self) -> list[tuple[str, bool]] | None:
         """Tables with policies on their rows, and whether these filter what our user sees; None where that is not shown."""

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from tallybook.config.catalog.metric_formulas import FormulaChecks
 from tallybook.config.catalog.rules import (
+    EVENTS,
     FACT_RULES,
     FUNCTION_KEYS,
     FUNCTION_RULES,
@@ -16,7 +17,6 @@ from tallybook.config.catalog.rules import (
     KeyRule,
     wrong_show,
 )
-from tallybook.config.catalog.tables import EVENTS
 from tallybook.config.catalog.words import closest_key, toml
 from tallybook.core import (
     RESERVED_NAMES,
@@ -72,31 +72,21 @@ class Metrics(FormulaChecks):
     def find_source(self, d: DeclaredMetric) -> None:
         """Fill in the source of a metric if there is only one; report an unknown one."""
         name = d.metric.source
-        if name == EVENTS:
-            d.refused = True
-            self.refuse_events(d)
-        elif name is None and "source" not in d.bad:
+        if name is None and "source" not in d.bad:
             self.only_source(d)
         elif name is not None and name not in self.sources:
             self.unknown_source(d, name)
-
-    def refuse_events(self, d: DeclaredMetric) -> None:
-        """Report that usage events are not supported."""
-        if "event" in d.bad:
-            return
-        expected = "a database: " + (", ".join(self.sources) or "[sources.app]")
-        message = "this version does not collect usage events, only databases"
-        self.report(d, "source", message, seen='source = "events"', expected=expected)
 
     def only_source(self, d: DeclaredMetric) -> None:
         """Fill in the only source, or report that one must be named."""
         if d.shape == "derived" or d.refused:
             return
-        if len(self.sources) == 1:
-            d.metric = replace(d.metric, source=self.sources[0])
-        elif self.sources:
-            message, expected = "there are several sources, and none is named", ", ".join(self.sources)
-            paste = f"source = {toml(self.sources[0])}"
+        named = [name for name in self.sources if name != EVENTS]
+        if len(named) == 1:
+            d.metric = replace(d.metric, source=named[0])
+        elif named:
+            message, expected = "there are several sources, and none is named", ", ".join(named)
+            paste = f"source = {toml(named[0])}"
             self.report(d, "source", message, seen="nothing", expected=expected, paste=paste)
         elif d.shape == "facts":
             d.bad.add("source")

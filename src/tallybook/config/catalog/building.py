@@ -18,6 +18,7 @@ from tallybook.config.catalog.tables import (
     read_goals,
     read_metrics,
     read_schedule,
+    read_serve,
     read_sources,
 )
 from tallybook.core import Catalog, Problem, Problems, SourceKind
@@ -40,6 +41,7 @@ def build(
     check_sections(raw, problems)
     book = read_book(raw, problems)
     schedule = read_schedule(raw, problems)
+    serve = read_serve(raw, problems)
     alerts = read_alerts(raw, problems)
     sources = read_sources(raw, kinds, problems, every_kind)
     declared = read_metrics(raw, problems)
@@ -54,12 +56,12 @@ def build(
     goals = Goals(catalog, declared, problems, read_goals(raw, problems)).check()
     problems.found = [_placed(p, places or {}) for p in _in_order(problems.found, raw)]
     problems.raise_if_any("tallybook.toml")
-    return msgspec.structs.replace(catalog, goals=goals, schedule=schedule, alerts=alerts)
+    return msgspec.structs.replace(catalog, goals=goals, schedule=schedule, alerts=alerts, serve=serve)
 
 
 def _in_order(problems: list[Problem], raw: Mapping[str, object]) -> list[Problem]:
     """Problems in the order of their tables in the file; those without a table come first."""
-    tables = ["book", "schedule", "alerts"]
+    tables = ["book", "schedule", "alerts", "serve"]
     for section in ("sources", "metrics", "goals", "deliveries"):
         named = raw.get(section)
         tables += [f"{section}.{name}" for name in named] if isinstance(named, Mapping) else [section]

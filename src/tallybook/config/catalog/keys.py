@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from tallybook.config.catalog.sql_values import (
     read_column,
     read_columns,
+    read_event,
     read_function,
     read_joins,
     read_old_name,
@@ -15,7 +16,6 @@ from tallybook.config.catalog.sql_values import (
     read_query,
     read_table,
     read_then,
-    refuse_events,
 )
 from tallybook.config.catalog.time_values import (
     read_cron,
@@ -34,6 +34,7 @@ from tallybook.config.catalog.values import (
     names_of,
     number_from,
     read_addresses,
+    read_bytes,
     read_destination,
     read_filters,
     read_flag,
@@ -89,6 +90,12 @@ SCHEDULE_KEYS = {
     "cron": Key(read_cron, '"30 3 * * *"'),
     "jitter": Key(span_from(0, "m"), '"10m"'),
 }
+SERVE_KEYS = {
+    "listen": Key(read_text, '"127.0.0.1:8321"'),
+    "insecure": Key(read_flag, "true"),
+    "backlog": Key(read_bytes, '"2 GB"'),
+    "reserve": Key(read_bytes, '"1 GB"'),
+}
 ALERT_KEYS = {
     "to": Key(read_addresses, '["${ALERT_URL}"]', secret=True),
     "about": Key(choices_of(ALERT_KINDS), '["failed", "late", "source"]'),
@@ -121,7 +128,7 @@ METRIC_KEYS = {
     "until_inclusive": Key(read_flag, "true"),
     "measure": Key(read_text, '"count(*)"'),
     "function": Key(read_function, '"metrics/tickets.py:open_tickets"'),
-    "event": Key(refuse_events, ""),
+    "event": Key(read_event, '"signup"', "table"),
     "by": Key(read_columns, '["plan"]'),
     "series": Key(read_columns, '["account_id"]'),
     "per": Key(read_qualified, '"user_id"'),

@@ -8,6 +8,9 @@ from typing import NamedTuple
 
 from tallybook.core import FLOW, LEVEL, MAX_DIMENSIONS, THEN_WORDS, UNIQUES, Metric
 
+EVENTS = "events"
+"""The source of usage events. It is there where a metric names an event, and needs no declaration."""
+
 
 @dataclass
 class DeclaredMetric:
@@ -18,12 +21,12 @@ class DeclaredMetric:
     given: Mapping[str, object]
     bad: set[str]
     refused: bool = False
-    """It cannot be checked further: its kind is unknown, or it needs events."""
+    """It cannot be checked further: its kind is unknown."""
 
     @property
     def shape(self) -> str:
         """Where its values come from: facts, function, or derived (other metrics)."""
-        if {"table", "sql"} & self.mentioned:
+        if {"table", "sql", "event"} & self.mentioned:
             return "facts"
         return "function" if "function" in self.mentioned else "derived"
 
@@ -69,6 +72,21 @@ def _once_a_day(d: DeclaredMetric) -> bool:
 
 
 FACT_RULES = (
+    KeyRule(
+        "event",
+        ("table", "sql"),
+        lambda d: d.has("event") and d.has("table", "sql"),
+        "event and table or sql are both given",
+        "one of them: facts come from one place",
+    ),
+    KeyRule(
+        "event",
+        ("source",),
+        lambda d: d.has("event") and d.metric.source != EVENTS,
+        "events are in the book itself, not in another source",
+        'source = "events", or without source',
+        'source = "events"',
+    ),
     KeyRule(
         "sql",
         ("table",),

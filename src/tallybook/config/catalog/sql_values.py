@@ -13,6 +13,7 @@ from tallybook.core import (
     Join,
     MeasureError,
     parse_then,
+    written_table,
 )
 
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -147,10 +148,9 @@ def read_function(value: object) -> str:
     return name
 
 
-def refuse_events(value: object) -> str:
-    """Raises Wrong: usage events are not supported yet."""
-    why = "is for usage events, which this version does not collect"
-    raise Wrong(why, expected="table, sql or function")
+def read_event(value: object) -> str:
+    """The name of an event as that of its relation."""
+    return written_table(read_text(value))
 
 
 def read_old_name(value: object) -> str:

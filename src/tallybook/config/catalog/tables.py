@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
+from tallybook.config.catalog.event_keys import with_event
 from tallybook.config.catalog.keys import (
     ALERT_KEYS,
     BOOK_KEYS,
@@ -15,10 +16,11 @@ from tallybook.config.catalog.keys import (
     GOAL_KEYS,
     METRIC_KEYS,
     SCHEDULE_KEYS,
+    SERVE_KEYS,
     SOURCE_KEYS,
     Key,
 )
-from tallybook.config.catalog.rules import DeclaredMetric
+from tallybook.config.catalog.rules import EVENTS, DeclaredMetric
 from tallybook.config.catalog.sql import wrong_query
 from tallybook.config.catalog.sql_values import NAME
 from tallybook.config.catalog.values import Wrong
@@ -37,6 +39,7 @@ from tallybook.core import (
     Problem,
     Problems,
     ScheduleSettings,
+    ServeSettings,
     SourceKind,
     SourceSettings,
     destination_kinds,
@@ -46,13 +49,11 @@ from tallybook.core import (
 
 LATER_SECTIONS = ("rules",)
 """Planned sections, which this version ignores."""
-SECTIONS = ("book", "sources", "metrics", "goals", "deliveries", "schedule", "alerts", *LATER_SECTIONS)
-SINGLE = ("book", "schedule", "alerts")
+SECTIONS = ("book", "sources", "metrics", "goals", "deliveries", "schedule", "alerts", "serve", *LATER_SECTIONS)
+SINGLE = ("book", "schedule", "alerts", "serve")
 """Sections with one table, without names."""
 DEFAULT_DIALECT = "postgres"
 """The dialect of `fresh` for a source of an unknown kind."""
-EVENTS = "events"
-"""A source name that is reserved for usage events."""
 
 
 @dataclass
@@ -135,14 +136,10 @@ def check_sections(raw: Mapping[str, object], problems: Problems) -> None:
             continue
         meant, inside = closest_key(name, SECTIONS), raw[name]
         first = next(iter(inside), "NAME") if isinstance(inside, Mapping) else "NAME"
-        problems.add(
-            name,
-            f"there is no section {name!r}",
-            seen=f"[{name}]",
-            expected=", ".join(SECTIONS),
-            hint=f"did you mean {meant!r}?" if meant else "",
-            paste=f"[{meant}{'' if meant in SINGLE else f'.{first}'}]" if meant else "",
-        )
+        hint = f"did you mean {meant!r}?" if meant else ""
+        paste = f"[{meant}{'' if meant in SINGLE else f'.{first}'}]" if meant else ""
+        message, expected = f"there is no section {name!r}", ", ".join(SECTIONS)
+        problems.add(name, message, seen=f"[{name}]", expected=expected, hint=hint, paste=paste)
 
 
 def _tables(raw: Mapping[str, object], section: str, problems: Problems) -> Mapping[str, object]:
@@ -183,6 +180,11 @@ def read_schedule(raw: Mapping[str, object], problems: Problems) -> ScheduleSett
             "schedule", "at and cron are both given", seen=seen, expected="at, for a time of every day, or cron"
         )
     return ScheduleSettings(**table.values)
+
+
+def read_serve(raw: Mapping[str, object], problems: Problems) -> ServeSettings:
+    """`[serve]`; without it `tallybook serve` takes no events."""
+    return ServeSettings(**_read_table(raw.get("serve", {}), SERVE_KEYS, "serve", problems).values)
 
 
 def read_alerts(raw: Mapping[str, object], problems: Problems) -> AlertSettings:
@@ -264,7 +266,7 @@ def _without_others(
 
 
 def _check_source(name: str, table: _Table, kind: SourceKind | None, problems: Problems) -> None:
-    if name == EVENTS:
+    if name == EVENTS and (kind is None or kind.name != EVENTS):
         message = "the source name 'events' is reserved for usage events"
         problems.add(table.path, message, seen=name, expected="another name", paste="[sources.app]")
     if "url" not in {*table.given, *table.bad}:
@@ -304,11 +306,12 @@ def _check_case(names: Iterable[str], section: str, problems: Problems) -> None:
 def read_metrics(raw: Mapping[str, object], problems: Problems) -> dict[str, DeclaredMetric]:
     """Every `[metrics.NAME]`, not yet checked against its source and other metrics."""
     declared = {}
-    for name, keys in _tables(raw, "metrics", problems).items():
+    for name, written in _tables(raw, "metrics", problems).items():
+        keys = with_event(written)
         table = _read_table(keys, METRIC_KEYS, f"metrics.{name}", problems)
         _check_name(name, "metrics", problems)
         _check_reserved(name, problems)
-        refused = not isinstance(keys, Mapping) or bool({"kind", "event"} & table.bad)
+        refused = not isinstance(keys, Mapping) or "kind" in table.bad
         metric = Metric(name=name, **table.values)
         declared[name] = DeclaredMetric(metric, table.path, table.given, table.bad, refused)
     _check_case(declared, "metrics", problems)

@@ -273,3 +273,11 @@ def read_schema(value: object) -> str:
         expected = "lower-case letters, digits and _, not starting with a digit or pg_"
         raise Wrong("is not a valid schema name", expected=expected, instead=proper if proper[:1].isalpha() else None)
     return name
+
+
+def read_bytes(value: object) -> int:
+    """A number of bytes: "2 GB", "500 MB"."""
+    found = re.fullmatch(r"(\d{1,6}) ?(B|kB|MB|GB|TB)", value) if isinstance(value, str) else None
+    if found is None:
+        raise Wrong("is not a number of bytes", expected="a number and B, kB, MB, GB or TB")
+    return int(found[1]) * int(1000 ** ("B", "kB", "MB", "GB", "TB").index(found[2]))

@@ -145,6 +145,7 @@ REGISTRY: Registry[SourceKind] = Registry(
         "duckdb": "tallybook.collect.sources.duckdb:DuckdbSource",
         "clickhouse": "tallybook.collect.sources.clickhouse:ClickhouseSource",
         "chdb": "tallybook.collect.sources.clickhouse:ChdbSource",
+        "events": "tallybook.collect.sources.events:EventsSource",
         "bigquery": "tallybook.collect.sources.bigquery:BigquerySource",
         "mssql": "tallybook.collect.sources.mssql:MssqlSource",
         "oracle": "tallybook.collect.sources.oracle:OracleSource",

@@ -29,6 +29,18 @@ class BookSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Days for which every version is kept. Of older versions, one a month is kept."""
 
 
+class ServeSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """`[serve]`: where `tallybook serve` takes usage events."""
+
+    listen: str | None = None
+    insecure: bool = False
+    """Whether it may listen where others can reach it, although it has no TLS."""
+    backlog: int = 2_000_000_000
+    """Bytes of events that may wait to be compacted. With more, events get 503."""
+    reserve: int = 1_000_000_000
+    """Free bytes on the disk. With fewer, events get 503."""
+
+
 class ScheduleSettings(msgspec.Struct, frozen=True, kw_only=True):
     """`[schedule]`: when `tallybook serve` runs, and when `tallybook status` expects a run."""
 

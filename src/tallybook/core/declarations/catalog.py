@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from tallybook.core.declarations.alerts import AlertSettings
-from tallybook.core.declarations.book import BookSettings, ScheduleSettings
+from tallybook.core.declarations.book import BookSettings, ScheduleSettings, ServeSettings
 from tallybook.core.declarations.deliveries import Delivery
 from tallybook.core.declarations.goals import Goal
 from tallybook.core.declarations.metrics import Metric
@@ -44,6 +44,7 @@ class Catalog(msgspec.Struct, frozen=True, kw_only=True):
     goals: dict[str, Goal] = {}
     schedule: ScheduleSettings = ScheduleSettings()
     alerts: AlertSettings = AlertSettings()
+    serve: ServeSettings = ServeSettings()
 
     def operands(self, name: str) -> tuple[str, ...]:
         """The collected metrics that `name` is computed from, each once, in order; `name` when it is not derived."""

@@ -29,6 +29,10 @@ class SourceSettings(msgspec.Struct, frozen=True, kw_only=True):
     policies: str = REFUSE
     options: dict[str, Any] = {}
     """The source's own keys, as its `kind` names them, with the values of the file."""
+    ledger: str = ""
+    """Of the source of usage events: the URL of the book's ledger. Empty: the ledger is in its folder. Secret, as `url`."""
+    schema: str = "tallybook"
+    """The schema of that ledger."""
     folder: str = ""
     """The project folder. Relative paths among `options` are below it."""
 

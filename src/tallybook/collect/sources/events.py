@@ -1,0 +1,242 @@
+"""Usage events as a source: one relation for each event, over the Parquet files that the ledger names."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import date, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tallybook.collect.sources.duckdb import CONFIG, DuckdbSource, literal
+from tallybook.collect.sources.identity import Identity
+from tallybook.core import (
+    EVENT_COLUMNS,
+    EVENT_TYPES,
+    SourceError,
+    SourceKind,
+    SourceUnavailable,
+    calendar,
+    table_parts,
+)
+
+if TYPE_CHECKING:
+    import duckdb
+
+    from tallybook.core import Metric
+    from tallybook.storage import CoveredDay, EventFile, EventLedger, EventsSnapshot, Property
+
+EVENTS = "events"
+DOWNTIME = timedelta(minutes=15)
+"""A day during which nobody could send events for longer is not vouched for."""
+COMMON = {
+    "time": "TIMESTAMPTZ",
+    "day": "DATE",
+    "received": "TIMESTAMPTZ",
+    "user": "VARCHAR",
+    "account": "VARCHAR",
+    "id": "VARCHAR",
+    "key": "VARCHAR",
+}
+
+
+class EventsSource(DuckdbSource):
+    """The events of a book. The files and types of one commit are read when it is opened, and stay until it is closed."""
+
+    kind = SourceKind(
+        name=EVENTS,
+        title="usage events",
+        schemes=(EVENTS,),
+        dialect="duckdb",
+        location="folder",
+        example="events:///path/to/book",
+        parameters=(),
+    )
+
+    def __init__(self, settings: Any) -> None:
+        super().__init__(settings)
+        self.found: EventsSnapshot | None = None
+        self.relations: dict[str, str] = {}
+        """The name of the relation of each event: names that differ only in case need two."""
+        self.recorded: set[int] = set()
+
+    # -- the ledger --------------------------------------------------------------------------------
+
+    @contextmanager
+    def ledger(self) -> Iterator[EventLedger]:
+        """The tables of events. Raises SourceUnavailable where there is no book yet."""
+        from tallybook.storage import BookLocation, EventLedger, find_store
+
+        place = BookLocation(folder=Path(self.path), ledger=self.settings.ledger, schema=self.settings.schema)
+        store = find_store(place)
+        if store is None:
+            raise self._never_served()
+        events = EventLedger(store.ledger)  # type: ignore[arg-type]
+        try:
+            yield events
+        finally:
+            events.close()
+
+    def snapshot_of_events(self) -> EventsSnapshot:
+        self.connection()
+        assert self.found is not None
+        return self.found
+
+    def database(self) -> duckdb.DuckDBPyConnection:
+        import duckdb
+
+        with self.ledger() as ledger:
+            self.found = ledger.snapshot()
+        connection = duckdb.connect(config=CONFIG)
+        connection.execute("SET TimeZone = 'UTC'")
+        self.relations = {}
+        for event in self.found.events:
+            taken = {name.casefold() for name in self.relations.values()}
+            name, number = event, 2
+            while name.casefold() in taken:
+                name, number = f"{event} ({number})", number + 1
+            self.relations[event] = name
+            files = [file for file in self.found.files if file.event == event]
+            select = relation_sql(Path(self.path), files, self.found.properties[event])
+            connection.execute(f"CREATE VIEW {self.quote(name)} AS {select}")
+        return connection
+
+    def reachable(self) -> Sequence[str]:
+        return [f"{self.path.rstrip('/')}/events/"]
+
+    def close(self) -> None:
+        super().close()
+        self.found = None
+
+    # -- what a source says ------------------------------------------------------------------------
+
+    def table_name(self, name: str) -> str:
+        (event, *rest) = table_parts(name)
+        self.connection()
+        return self.quote(self.relations.get(event, event)) if not rest else super().table_name(name)
+
+    def columns(self, table: str) -> list[str]:
+        (event, *rest) = table_parts(table)
+        snapshot = self.snapshot_of_events()
+        if rest or event not in snapshot.properties:
+            return []
+        return [*COMMON, *map(column_of, snapshot.properties[event]), "rest"]
+
+    def identity(self, folder: Path | None) -> Identity:
+        """The events of a book are its own, wherever it is moved."""
+        return Identity(says={"events": "of this book"})
+
+    def known_until(self, now: datetime) -> datetime:
+        """Until when every host has compacted all that it received."""
+        sealed = self.snapshot_of_events().sealed
+        if not sealed:
+            raise self._never_served()
+        return min(now, *sealed.values())
+
+    def _never_served(self) -> SourceUnavailable:
+        return SourceUnavailable(
+            f"source {self.settings.name!r}: no host has ever served, so that no event could be received",
+            hint="tallybook serve --listen 127.0.0.1:8321",
+        )
+
+    def vouched(self, metric: Metric, days: Sequence[date], zone: str) -> set[date]:
+        """Of daily values the days for which one came, or which were closed; of other events those on which they could be
+        sent: days before the first server are the sender's history."""
+        if metric.daily_aggregate:
+            with self.ledger() as ledger:
+                named = self._events_of(metric)
+                return {
+                    day for event in named for day in ledger.days_with_events(event) | ledger.closed_days(event)
+                } & set(days)
+        gaps = gaps_of(self.snapshot_of_events().served, DOWNTIME)
+        return {day for day in days if not any(_overlaps(day, gap, zone) for gap in gaps)}
+
+    def changed_since(self, metric: Metric, covered: Sequence[CoveredDay]) -> set[date]:
+        """The days for which events were stored after the run that collected them last looked."""
+        with self.ledger() as ledger:
+            seen = ledger.numbers_of_runs()
+            touched: dict[date, int] = {}
+            for event in self._events_of(metric):
+                for day, number in ledger.touched(event).items():
+                    touched[day] = max(number, touched.get(day, 0))
+        return {one.day for one in covered if touched.get(one.day, 0) > seen.get(one.run or 0, 0)}
+
+    def record_run(self, run: int) -> None:
+        """Note which commit a run sees, before its days are covered."""
+        if run not in self.recorded and self.found is not None:
+            with self.ledger() as ledger:
+                ledger.note_run(run, self.found.number)
+            self.recorded.add(run)
+
+    def _events_of(self, metric: Metric) -> list[str]:
+        """The events that a metric reads; all of them where it is SQL."""
+        if metric.table is None or metric.join:
+            return self.snapshot_of_events().events
+        return [table_parts(metric.table)[0]]
+
+    def probe(self, relation: str, expressions: Sequence[str]) -> list[Any]:
+        try:
+            return super().probe(relation, expressions)
+        except SourceError as error:
+            known = self.snapshot_of_events().events
+            if "does not exist" in error.message and relation.startswith('"') and not self._is_known(relation):
+                listed = ", ".join(known[:10]) or "none yet"
+                raise SourceError(
+                    f"no event {relation} was ever received", hint=f"events that were: {listed}"
+                ) from None
+            raise
+
+    def _is_known(self, relation: str) -> bool:
+        return any(self.quote(name) == relation for name in self.relations.values())
+
+
+def column_of(property_: Property) -> str:
+    """The column of a property."""
+    return f"properties.{property_.spelled}" if property_.name in EVENT_COLUMNS else property_.spelled
+
+
+def relation_sql(folder: Path, files: Sequence[EventFile], properties: Sequence[Property]) -> str:
+    """The SELECT of an event's relation: every column with its pinned type, also where no file has it.
+
+    A value of another type than the pinned one is in `rest`. Whoever reads its column gets an error and not a number
+    without it."""
+    quoted = {name: '"' + name.replace('"', '""') + '"' for name in (*COMMON, "rest", *map(column_of, properties))}
+    # A row without values first: a column that no file has is there all the same.
+    names = {**COMMON, **{column_of(one): EVENT_TYPES[one.type] for one in properties}, "rest": "VARCHAR"}
+    empty = ", ".join(f"CAST(NULL AS {type_}) AS {quoted[name]}" for name, type_ in names.items())
+    rows = f"SELECT {empty} WHERE false"
+    if files:
+        paths = ", ".join(literal(str(folder / file.path)) for file in files)
+        rows += f" UNION ALL BY NAME SELECT * FROM read_parquet([{paths}], union_by_name = true)"
+    shown = [f"CAST({quoted[name]} AS {type_}) AS {quoted[name]}" for name, type_ in COMMON.items()]
+    shown += [f"{_checked(one, quoted[column_of(one)])} AS {quoted[column_of(one)]}" for one in properties]
+    return f"SELECT {', '.join([*shown, 'rest'])} FROM ({rows})"
+
+
+def _checked(one: Property, column: str) -> str:
+    if not one.conflicts:
+        return column
+    said = (
+        f"property {one.spelled} of event {one.event} was first {one.type}, and later values are of another type or "
+        f"spelled otherwise; they are in the column rest"
+    )
+    # Keys of `rest` are paths, which may contain dots: they are compared as they are, without regard to case.
+    found = f"list_contains(list_transform(json_keys(rest), lambda k: lower(k)), lower({literal(one.spelled)}))"
+    return f"CASE WHEN rest IS NOT NULL AND {found} THEN error({literal(said)}) ELSE {column} END"
+
+
+def gaps_of(served: Sequence[tuple[datetime, datetime]], longest: timedelta) -> list[tuple[datetime, datetime]]:
+    """The stretches between the first and the last moment of serving in which nobody served for longer than `longest`."""
+    gaps: list[tuple[datetime, datetime]] = []
+    until: datetime | None = None
+    for first, last in sorted(served):
+        if until is not None and first - until > longest:
+            gaps.append((until, first))
+        until = last if until is None else max(until, last)
+    return gaps
+
+
+def _overlaps(day: date, gap: tuple[datetime, datetime], zone: str) -> bool:
+    """Whether a gap takes more than `DOWNTIME` of a day."""
+    start, end = calendar.start_of(day, zone), calendar.start_of(day + calendar.ONE_DAY, zone)
+    return min(end, gap[1]) - max(start, gap[0]) > DOWNTIME

@@ -1,0 +1,140 @@
+"""One worker: the HTTP door on a listening socket, its log, and a thread that watches keys and disk."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tallybook.core import DeclarationError, RequestError, TallybookError
+from tallybook.ingest import GroupCommit, KeyRing, SqliteLogs
+from tallybook.storage import BookLocation, EventLedger, open_store
+
+if TYPE_CHECKING:
+    from tallybook.core import ServeSettings
+
+WATCH_SECONDS = 0.8
+GRACE_SECONDS = 8
+"""Requests in flight have this long to be answered after SIGTERM."""
+
+
+def check_installed() -> None:
+    """Raises DeclarationError with the line to paste where the HTTP server is not installed."""
+    try:
+        import uvicorn  # noqa: F401
+        import zstandard  # noqa: F401
+    except ImportError as error:
+        raise DeclarationError(
+            f"serving events needs the package {error.name}", hint="pip install 'tallybook[server]'"
+        ) from None
+
+
+def event_ledger(place: BookLocation) -> EventLedger:
+    """The tables of events of a book, which is made where there is none. Raises DeclarationError for a book without a
+    folder."""
+    if place.folder is None:
+        raise DeclarationError(
+            'events need a folder for their files, and this book has store = "ledger"',
+            hint='in [book] of tallybook.toml: store = "book"',
+        )
+    return EventLedger(open_store(place).ledger)  # type: ignore[arg-type]
+
+
+class Watch:
+    """A thread that reads the keys again and looks at the room on the disk, about every second."""
+
+    def __init__(self, keys: KeyRing, logs: SqliteLogs, folder: Path, settings: ServeSettings) -> None:
+        self.keys, self.logs, self.folder, self.settings = keys, logs, folder, settings
+        self.problem: RequestError | None = None
+        self.stop = threading.Event()
+        self.look()
+        threading.Thread(target=self._work, name="tallybook-watch", daemon=True).start()
+
+    def look(self) -> None:
+        # What could not be read is found out by whoever needs it: keys go stale after two seconds.
+        with suppress(TallybookError):
+            self.keys.refresh(soon=True)
+        with suppress(OSError):
+            self.problem = self._problem()
+
+    def _problem(self) -> RequestError | None:
+        waiting = self.logs.byte_count()
+        if waiting > self.settings.backlog:
+            return RequestError(
+                status=503,
+                code="backlog",
+                message="too many events wait to be compacted",
+                seen=f"{waiting:,} bytes",
+                expected=f"at most {self.settings.backlog:,}",
+            )
+        free = shutil.disk_usage(self.folder).free
+        if free < self.settings.reserve:
+            return RequestError(
+                status=503,
+                code="disk",
+                message="too little room is left on the disk",
+                seen=f"{free:,} bytes free",
+                expected=f"at least {self.settings.reserve:,}",
+            )
+        return None
+
+    def _work(self) -> None:
+        while not self.stop.wait(WATCH_SECONDS):
+            self.look()
+        self.keys.events.close()
+
+
+def run_worker(
+    place: BookLocation, listener: socket.socket, settings: ServeSettings, clock: Callable[[], datetime]
+) -> None:
+    """Serve until SIGTERM, then answer what is in flight and close the log."""
+    import uvicorn
+
+    from tallybook.server.app import EventsApp
+
+    events = event_ledger(place)
+    assert place.folder is not None
+    logs, keys = SqliteLogs(place.folder), KeyRing(events, clock)
+    commit = GroupCommit(logs)
+    watch = Watch(keys, logs, place.folder, settings)
+    app = EventsApp(commit, keys, events, clock=clock, problem=lambda: watch.problem)
+    config = uvicorn.Config(
+        app,
+        lifespan="off",
+        ws="none",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        timeout_keep_alive=65,
+        timeout_graceful_shutdown=GRACE_SECONDS,
+    )
+    # uvicorn raises the signal again when it is done; by then nothing is left to do.
+    before = {one: signal.signal(one, lambda *_: None) for one in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        uvicorn.Server(config).run(sockets=[listener])
+    finally:
+        watch.stop.set()
+        commit.close()
+        events.close()
+        for one, handler in before.items():
+            signal.signal(one, handler)
+
+
+def end_with_parent(pipe: int) -> None:
+    """End this process when the other end of a pipe is closed, as it is when the parent was killed."""
+
+    def watch() -> None:
+        os.read(pipe, 1)
+        os.kill(os.getpid(), signal.SIGTERM)
+        threading.Event().wait(GRACE_SECONDS + 2)
+        os._exit(1)
+
+    threading.Thread(target=watch, name="tallybook-parent", daemon=True).start()
