@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import os
 import random
 import subprocess
@@ -10,12 +11,14 @@ import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import tallybook
+from tallybook.query import Question
 from tests.projects import MakeProject, Project, project
 
 __all__ = ["project"]
@@ -42,12 +45,12 @@ by = ["plan"]
 measure = "n / u"
 """
 ROWS = [(f"2024-03-{day:02} 10:00:00", "abc"[i % 3], i % (day + 2)) for day in range(1, 29) for i in range(40)]
-Question = tuple[tuple[str, ...], dict[str, Any]]
+Asked = tuple[tuple[str, ...], dict[str, Any]]
 
 
-def questions(seed: int, number: int) -> list[Question]:
+def questions(seed: int, number: int) -> list[Asked]:
     dice = random.Random(seed)
-    found: list[Question] = []
+    found: list[Asked] = []
     for _ in range(number):
         names = tuple(dice.sample(["n", "u", "top", "rate"], dice.randint(1, 3)))
         by = {"by": ["plan"]} if set(names) <= {"n", "top"} and dice.random() < 0.5 else {}
@@ -57,12 +60,12 @@ def questions(seed: int, number: int) -> list[Question]:
     return found
 
 
-def asked(book: tallybook.Book, question: Question) -> str:
+def asked(book: tallybook.Book, question: Asked) -> str:
     names, how = question
     return book.query(*names, **how).to_json()
 
 
-def right(made: Project, several: list[Question]) -> list[str]:
+def right(made: Project, several: list[Asked]) -> list[str]:
     """The answers of a Book that nobody else asks, each asked once."""
     with tallybook.open(made.folder, now=lambda: made.now) as book:
         return [asked(book, one) for one in several]
@@ -142,7 +145,7 @@ def test_every_verb_that_reads_may_be_asked_by_several_threads(facts: Project, t
 def test_questions_beside_a_run_of_the_same_book_get_the_numbers_of_one_version(facts: Project) -> None:
     """Each day has one more row after the run: every answer is wholly old or wholly new."""
     facts.insert("facts", [(f"2024-03-{day:02} 11:00:00", "a", 0) for day in range(1, 29)])
-    question: Question = (("n",), {"from_": "2024-03-01", "to": "2024-03-28"})
+    question: Asked = (("n",), {"from_": "2024-03-01", "to": "2024-03-28"})
     ended = threading.Event()
 
     def running() -> Any:
@@ -210,6 +213,81 @@ def test_kept_points_of_older_versions_go_with_the_last_question_that_reads_them
             facts.insert("facts", [("2024-03-28 11:00:00", "a", 0)])
             facts.run()
         assert other.engine.execute(tables).fetchall() == [(2,)]
+
+
+# --- a server asks from many threads, while runs and others change the book --------------------------------------
+
+
+def test_eight_threads_get_the_answers_of_their_version_while_a_run_publishes(facts: Project) -> None:
+    """Equal questions at once, different ones, goals and metrics: each answer is that of one thread at the same version."""
+    facts.insert("facts", [(f"2024-03-{day:02} 11:00:00", "b", day) for day in range(1, 29)])
+    book, ended = facts.book, threading.Event()
+    several = [Question(metrics=names, **how) for names, how in questions(4, 40)]
+
+    def running() -> Any:
+        try:
+            return book.run(from_="2024-03-21", to="2024-03-28", publish_seconds=0).exit_code
+        finally:
+            ended.set()
+
+    def asking(seed: int) -> list[tuple[int, int, str]]:
+        dice, found = random.Random(seed), []
+        while not ended.is_set() or len(found) < 12:
+            number = dice.randrange(8 if seed % 2 else len(several))
+            result = book.ask(several[number])
+            found.append((number, result.version, result.to_json()))
+            assert len(book.metrics()) == 4
+        return found
+
+    code, *found = all_at_once(running, *(functools.partial(asking, seed) for seed in range(8)))
+    assert code == 0
+    answers = {one for part in found for one in part}
+    assert len({version for _, version, _ in answers}) > 1, "the run published while they asked"
+    with tallybook.open(facts.folder, now=lambda: facts.now) as alone:
+        for number, version, text in answers:
+            service = alone.answers
+            assert service.at_version(service.check(several[number]), version).to_json() == text
+        assert [asked_of(book, one) for one in several] == [asked_of(alone, one) for one in several]
+
+
+def asked_of(book: tallybook.Book, question: Question) -> str:
+    return book.ask(question).to_json()
+
+
+def test_a_question_that_reads_kept_points_while_somebody_is_forgotten_disturbs_no_other(facts: Project) -> None:
+    """Its tables exist until it ends; those of later questions have names of their own."""
+    book, tables = facts.book, "SELECT table_name FROM duckdb_tables() WHERE table_name LIKE 'kept_%'"
+
+    def total() -> int:
+        book.answers.forget_answers()
+        return book.query("n", scope="all").rows()[0]["n"]
+
+    assert [total(), total(), total()] == [1120] * 3
+    query = book.answers.check(Question(metrics=["n"], scope="all"))
+    with book.reader.reading() as reading:
+        early = book.reader.ground(query, None, None, reading)
+        before = set(reading.engine.execute(tables).fetchall())
+        book.answers.read_again()
+        assert [total(), total(), total()] == [1120] * 3
+        relation = early.relation("totals", "n", date.min, date.max)
+        assert reading.engine.execute(f"SELECT count(*) FROM {relation.sql}").fetchall()[0][0] > 0
+        assert before < set(reading.engine.execute(tables).fetchall())
+    with book.reader.reading() as reading:
+        after = set(reading.engine.execute(tables).fetchall())
+    assert after
+    assert not after & before
+
+
+def test_who_is_forgotten_by_another_process_is_in_no_answer_that_this_one_remembers(facts: Project) -> None:
+    facts.at("2024-03-30T12:00")
+    days = {"as_of": "2024-03-29", "from_": "2024-03-05", "to": "2024-03-05"}
+    for _ in range(3):
+        facts.book.answers.forget_answers()
+        assert facts.ask("u", **days) == {"2024-03-05": 7}
+    with tallybook.open(facts.folder, now=lambda: facts.now) as other:
+        other.forget_person("3", metrics=["u"])
+    assert facts.ask("u", **days) == {"2024-03-05": 6}
+    assert facts.ask("n", **days) == {"2024-03-05": 40}
 
 
 # --- forks -----------------------------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ from tallybook.core import ACCURACY, Column, Metric, Result, Type
 from tallybook.query.cells import Cell, MetricPeriod, Solved
 from tallybook.query.context import QueryContext
 from tallybook.query.past import solve_with_past
-from tallybook.query.questions import Query, compared
+from tallybook.query.questions import ExcludedSeries, Query, compared
 from tallybook.query.reach import QuestionRange, ranged, with_reasons
 from tallybook.query.several import merge_together
 from tallybook.query.shape import add_comparison, arranged, compare, top
@@ -200,7 +200,7 @@ def _with_others(
     everyone = {dims for one in sides for _, dims in one.cells}
     if everyone <= set(best):
         return rows
-    rest = replace(query, by=(), but=(query.by, tuple(best)) if best else None, top=None)
+    rest = replace(query, by=(), excluded_series=ExcludedSeries(query.by, tuple(best)) if best else None, top=None)
     others = rows_of(
         rest, {name: solve_with_past(context, rest, name) for name in query.metrics}, compare(context, rest)
     )
@@ -297,7 +297,7 @@ def _shaped(query: Query) -> str:
 
 def _ago(query: Query) -> str:
     assert query.compare is not None
-    if query.compare.own_length:
+    if query.compare.by_range_length:
         return "the days just before"
     number, unit = (query.compare.months, "month") if query.compare.months else (query.compare.days, "day")
     return f"{number} {unit}{'s' if number > 1 else ''} before"

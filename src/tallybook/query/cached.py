@@ -1,4 +1,4 @@
-"""Answers that were given, for being asked again at the same version."""
+"""A cache of answers, for questions that are asked again at the same version."""
 
 from __future__ import annotations
 
@@ -7,27 +7,28 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from tallybook.core import Result
 
-REMEMBERED = 64
+MAX_ANSWERS = 64
+"""A cache that is full begins again empty."""
 
 
-class Answers:
-    """Safe in several threads: each operation is one step of a dict.
+class AnswerCache:
+    """Answers by their question. Safe in several threads: each operation is one step of a dict.
 
-    `epoch` changes when answers of old versions may be others than before: what was computed in an earlier epoch is not
-    kept."""
+    `epoch` changes when answers of old versions may be others than before. An answer that was computed in an earlier
+    epoch is not kept."""
 
     def __init__(self) -> None:
         self._known: dict[Any, Result] = {}
         self.epoch = object()
 
-    def get(self, asked: Any) -> Result | None:
-        return self._known.get((self.epoch, asked))
+    def get(self, key: Any) -> Result | None:
+        return self._known.get((self.epoch, key))
 
-    def keep(self, asked: Any, answer: Result, epoch: object) -> None:
+    def keep(self, key: Any, answer: Result, epoch: object) -> None:
         """Keep an answer that was computed in `epoch`."""
-        if len(self._known) >= REMEMBERED:
+        if len(self._known) >= MAX_ANSWERS:
             self._known = {}
-        self._known[(epoch, asked)] = answer
+        self._known[(epoch, key)] = answer
 
     def clear(self) -> None:
         self.epoch = object()

@@ -64,8 +64,8 @@ class MetricPeriod:
     absent_is_known: bool = True
     as_of: str | None = None
     why: str | None = None
-    over: date | None = None
-    """The last day that is over, where that is before `last`."""
+    last_closed: date | None = None
+    """Set while the period is still running: its last day that has ended."""
     imported: str | None = None
     """The imported definition that answers for it."""
     remark: str | None = None

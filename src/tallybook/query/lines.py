@@ -70,7 +70,7 @@ def _is_plain(query: Query, context: QueryContext, name: str) -> bool:
         query.spanned,
         query.compare,
         query.top,
-        query.but,
+        query.excluded_series,
         query.sort,
         query.limit,
         query.having,

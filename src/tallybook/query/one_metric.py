@@ -121,7 +121,7 @@ class OneMetric:
             days = self.coverage.count(span.first, closed) if span.first <= closed else 0
             known = self.coverage.count(span.first, span.last)
             period = MetricPeriod(span.start, span.first, span.last, span.expected, days, known)
-            period.over = closed if closed < span.last else None
+            period.last_closed = closed if closed < span.last else None
             if self.query.window and self._is_far(span.first):
                 period.remark = f"the window begins on {span.first}; {NOTHING_BEFORE} {self._begin}"
             self._choose(period, span.end)
@@ -218,7 +218,7 @@ class OneMetric:
         start = period_start(self.first, self.query.scope, self.query.week_start)
         reach = plus_days(min(self.first, start), -(carry + 1))
         kinds = {"additive", *(slot.shape for slot in bound.measure.slots)}
-        whole = not (carry or bound.metric.per or self.query.by or self.query.where or self.query.but)
+        whole = not (carry or bound.metric.per or self.query.by or self.query.where or self.query.excluded_series)
         relations = {
             k: self.context.relation(TOTALS if whole and k == ADDITIVE else k, bound.key, reach, self.last)
             for k in kinds
@@ -232,7 +232,7 @@ class OneMetric:
             relations,
             query.by,
             query.where,
-            query.but,
+            query.excluded_series,
             carry_until=self.context.last_closed,
             gone=self.context.gone,
         )
@@ -427,7 +427,7 @@ class OneMetric:
         # A function has no measure of its own; ours is the sum of the values that it returns.
         what = "sum(value)" if bound.metric.function else as_written(bound.metric.measure or bound.measure.text)
         period = "the whole range" if self.query.scope == "all" else f"each {self.query.scope}"
-        period = self.query.window_said or period
+        period = self.query.window_in_words or period
         how = {
             "total": f"over all facts of {period}",
             "average": f"for each day, then the mean of the covered days of {period}",

@@ -31,13 +31,13 @@ def _finished(context: QueryContext, query: Query, bound: StoredDefinition, own:
     show = query.show or context.catalog.metrics[bound.metric.name].default_show
     found = replace(own, periods=dict(own.periods), cells=dict(own.cells))
     for start, period in own.periods.items():
-        if period.known and (why := _not_together(context.catalog.metrics[bound.metric.name], bound, show, period)):
+        if period.known and (why := _why_not_additive(context.catalog.metrics[bound.metric.name], bound, show, period)):
             _blank(found, start, why)
     return found
 
 
-def _not_together(metric: Metric, bound: StoredDefinition, show: str, period: MetricPeriod) -> str | None:
-    """Why finished values of several days have none together; None where they have."""
+def _why_not_additive(metric: Metric, bound: StoredDefinition, show: str, period: MetricPeriod) -> str | None:
+    """Why imported values of several days cannot be added up; None where they can."""
     added = bound.imported == ADDS and metric.adds_up
     if added or metric.kind != FLOW or show != "total" or period.first == period.last:
         return None
@@ -118,7 +118,7 @@ class _Past:
     def _put(self, found: Solved, past: Solved | None, start: date, place: str, unfit: str | None) -> None:
         """The period as it was imported, or why it has no value."""
         period = self.own.periods[start]
-        why = self._mixed() if place == "between" else _not_together(self.metric, self.bound, self.show, period)
+        why = self._mixed() if place == "between" else _why_not_additive(self.metric, self.bound, self.show, period)
         if past is None or why:
             _blank(found, start, why or unfit or "")
             return
@@ -142,7 +142,11 @@ class _Past:
         query, has = self.query, self.bound.metric.by
         if self.bound.metric.kind != self.metric.kind:
             return f"{self.name} was imported as a {self.bound.metric.kind}: import it again"
-        named = [*query.by, *(f.dimension for f in query.where), *(query.but[0] if query.but else ())]
+        named = [
+            *query.by,
+            *(f.dimension for f in query.where),
+            *(query.excluded_series.dimensions if query.excluded_series else ()),
+        ]
         lacking = [name for name in dict.fromkeys(named) if name not in has]
         if lacking:
             return f"the imported history of {self.name} is not split by {' and '.join(lacking)}"

@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from tallybook.storage import PointsFile
 
 Relation = Callable[[str, str, date, date], Points]
+CacheKey = tuple[int, tuple[str, ...]]
+"""A version and its files. Whoever forgets something, in any process, replaces the files of every version."""
+_NUMBERS = itertools.count(1)
+"""Numbers of tables. Tables of a cache that was forgotten exist until the last question that reads them ends."""
 MOST_ROWS = 5_000_000
 """Additive points of a version are kept in memory up to so many: about 100 bytes each."""
 
@@ -28,7 +32,7 @@ MOST_ROWS = 5_000_000
 class CachedPoints:
     """The additive points of a version in two tables of the engine, {ADDITIVE or TOTALS: its name}."""
 
-    version: int
+    key: CacheKey
     tables: dict[str, str]
     questions: int = 0
     """That may still read them."""
@@ -47,10 +51,10 @@ class PointsCache:
         self.connect, self.scan = connect, scan
         self.closed = False
         self._lock = threading.Lock()
-        self._asked = -1
+        self._asked: CacheKey | None = None
+        self._forgotten = False
         self._kept: CachedPoints | None = None
         self._making = False
-        self._numbers = itertools.count(1)
 
     @contextmanager
     def question(self) -> Iterator[Callable[[int, Sequence[PointsFile]], Relation]]:
@@ -71,7 +75,7 @@ class PointsCache:
     def forget(self) -> None:
         """Keep nothing that was read until now."""
         with self._lock:
-            old, self._kept, self._asked = self._kept, None, -1
+            old, self._kept, self._forgotten = self._kept, None, True
         self._drop_unused(old)
 
     def _relation(self, kept: CachedPoints | None, files: Sequence[PointsFile]) -> Relation:
@@ -95,18 +99,20 @@ class PointsCache:
 
     def _tables_of(self, version: int, files: Sequence[PointsFile]) -> CachedPoints | None:
         """The kept tables of a version, for one more question; they are made when it is asked for the second time."""
+        key = (version, tuple(f.path for f in files))
         with self._lock:
-            if self._kept is not None and self._kept.version == version:
+            if self._kept is not None and self._kept.key == key:
                 self._kept.questions += 1
                 return self._kept
-            again, self._asked = version == self._asked, version
+            again, self._asked = key == self._asked, key
             if self._making or not again or not files or sum(f.rows for f in files) > MOST_ROWS:
                 return None
             self._making = True
         try:
-            made = self._made(version, files)
+            made = self._made(key, files)
             with self._lock:
-                old, self._kept = self._kept, made
+                old = self._kept
+                self._kept = None if self._forgotten else made
         except BookError:
             # A file that this question may not need: each question reports by itself what it cannot read.
             return None
@@ -129,11 +135,9 @@ class PointsCache:
             for name in kept.tables.values():
                 engine.execute(f"DROP TABLE IF EXISTS {name}")
 
-    def _made(self, version: int, files: Sequence[PointsFile]) -> CachedPoints:
-        number, names = next(self._numbers), ", ".join(column_names(ADDITIVE))
-        kept = CachedPoints(
-            version=version, tables={kind: f"kept_{kind}_{number}" for kind in (ADDITIVE, TOTALS)}, questions=1
-        )
+    def _made(self, key: CacheKey, files: Sequence[PointsFile]) -> CachedPoints:
+        number, names = next(_NUMBERS), ", ".join(column_names(ADDITIVE))
+        kept = CachedPoints(key=key, tables={kind: f"kept_{kind}_{number}" for kind in (ADDITIVE, TOTALS)}, questions=1)
         with closing(self.connect()) as engine:
             engine.execute(
                 f"CREATE TABLE {kept.tables[ADDITIVE]} AS SELECT {names} FROM {self.scan(files)} "

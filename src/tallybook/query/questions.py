@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
+from typing import NamedTuple
 
 from tallybook.core import (
     FILTER,
@@ -44,9 +45,16 @@ class Having:
     value: Decimal
 
 
+class ExcludedSeries(NamedTuple):
+    """Series that an answer leaves out, each by its values of `dimensions`."""
+
+    dimensions: tuple[str, ...]
+    series: tuple[tuple[str | None, ...], ...]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Query:
-    """What is asked. Days are both included; `first`/`last` None: as far as is collected."""
+    """A checked question. Both `first` and `last` are included; None: as far as is collected."""
 
     metrics: tuple[str, ...]
     scope: str = "day"
@@ -62,16 +70,16 @@ class Query:
     window: str | None = None
     compare: Shift | None = None
     shift: Shift | None = None
-    """The same periods are answered from days so far back: the other side of a comparison."""
+    """Distance of the days from which the same periods are answered: the other side of a comparison."""
     top: int | None = None
-    but: tuple[tuple[str, ...], tuple[tuple[str | None, ...], ...]] | None = None
-    """(dimensions, series of theirs that do not count): what is left beside the top."""
+    excluded_series: ExcludedSeries | None = None
+    """Set for the row of all series that are not among the `top`."""
     sort: tuple[str, ...] = ()
     limit: int | None = None
     having: tuple[Having, ...] = ()
 
     @property
-    def window_said(self) -> str:
+    def window_in_words(self) -> str:
         """The window in words, as part of a sentence."""
         end = "the range" if self.scope == "all" else f"each {self.scope}"
         if self.window == ALL:

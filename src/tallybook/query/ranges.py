@@ -37,17 +37,17 @@ class Span:
 
 @dataclass(frozen=True)
 class Shift:
-    """The distance back to what is compared with. `own_length`: the length of the range itself."""
+    """Distance to the comparison period. `by_range_length`: shift by the length of the range."""
 
     days: int = 0
     months: int = 0
-    own_length: bool = False
+    by_range_length: bool = False
 
     def of(self, first: date, last: date) -> tuple[date, date]:
         """The days that correspond to `first` … `last`: both ends move by the same rule. One day stays one day."""
         if self.months:
             return last_before(first, self.months), last_before(last, self.months)
-        days = (last - first).days + 1 if self.own_length else self.days
+        days = (last - first).days + 1 if self.by_range_length else self.days
         return plus_days(first, -days), plus_days(last, -days)
 
 
@@ -83,7 +83,7 @@ def parse_compare(text: str, scope: str) -> Shift:
 
 def _one(scope: str) -> Shift:
     if scope == "all":
-        return Shift(own_length=True)
+        return Shift(by_range_length=True)
     return Shift(days=DAYS[scope]) if scope in DAYS else Shift(months=MONTHS[scope])
 
 

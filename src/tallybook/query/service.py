@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from tallybook.core import ONE_DAY, BookError, Catalog, QueryError, Refused, Result, calendar
 from tallybook.query.answers import answer
-from tallybook.query.cached import Answers
+from tallybook.query.cached import AnswerCache
 from tallybook.query.question import Question, as_day
 from tallybook.query.questions import Query, check_question
 from tallybook.query.reader import BookReader
@@ -27,7 +27,7 @@ class QueryService:
 
     def __init__(self, catalog: Catalog, reader: BookReader) -> None:
         self.catalog, self.reader = catalog, reader
-        self._answers = Answers()
+        self._cache = AnswerCache()
 
     def check(self, question: Question) -> Query:
         """Raises QueryError for what is not declared, Refused for what has no right answer."""
@@ -68,13 +68,14 @@ class QueryService:
     def stored(self, query: Query, as_of: date | None = None) -> Result:
         """The answer now or at the end of a day. Raises Cleaned where that version is not kept any more."""
         version = self.reader.version_at(as_of)
-        current = version if version is not None else self.reader.version
-        today, epoch = self.reader.today, self._answers.epoch
-        if (known := self._answers.get((query, current, today, as_of))) is not None:
+        newest, today, epoch = self.reader.version, self.reader.today, self._cache.epoch
+        if (known := self._cache.get((query, version, newest, today, as_of))) is not None:
             return known
         result = self._read(query, version, as_of, answer)
-        # Under the version it was read at: another process may have published one since we looked.
-        self._answers.keep((query, result.version, today, as_of), result, epoch)
+        # Under the version it was read at: another process may have published one since we looked. An older version is
+        # read again after each newer one, because whoever forgets a person takes it out of every version.
+        read_at = result.version if version is None else newest
+        self._cache.keep((query, version, read_at, today, as_of), result, epoch)
         return result
 
     def at_version(self, query: Query, version: int) -> Result:
@@ -83,11 +84,11 @@ class QueryService:
 
     def forget_answers(self) -> None:
         """Compute every answer again. The points of a version do not change by a run."""
-        self._answers.clear()
+        self._cache.clear()
 
     def read_again(self) -> None:
         """Compute every answer again, from files that are read again: points of old versions changed."""
-        self._answers.clear()
+        self._cache.clear()
         self.reader.read_anew()
 
     def _read(

@@ -53,9 +53,11 @@ def _merged(
     context: QueryContext, query: Query, names: list[str], first: date, last: date
 ) -> dict[str, dict[Key, Cell]]:
     bounds = [context.bounds[name] for name in names]
-    kind = ADDITIVE if query.by or query.where or query.but else TOTALS
+    kind = ADDITIVE if query.by or query.where or query.excluded_series else TOTALS
     relation = {ADDITIVE: context.relation(kind, "", first, last)}
-    parts = Parts(bounds[0], relation, query.by, query.where, query.but, together=bounds[1:], gone=context.gone)
+    parts = Parts(
+        bounds[0], relation, query.by, query.where, query.excluded_series, together=bounds[1:], gone=context.gone
+    )
     period = period_sql(query.scope, query.week_start, first)
     n = len(parts.dims)
     named = {bound.key: name for name, bound in zip(names, bounds, strict=True)}

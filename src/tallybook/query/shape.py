@@ -67,7 +67,7 @@ def _earlier_days(query: Query, show: str, here: MetricPeriod, there: MetricPeri
 
 def _is_a_period(query: Query, period: MetricPeriod) -> bool:
     """Whether the days are one whole period of the calendar."""
-    if query.scope == "all" or period.over:
+    if query.scope == "all" or period.last_closed:
         return False
     start = period_start(period.first, query.scope, query.week_start)
     return start == period.first and period_end(start, query.scope) == period.last
@@ -102,8 +102,8 @@ def _unlike(here: MetricPeriod, there: MetricPeriod) -> str:
 def _length(period: MetricPeriod) -> int:
     """How many days there are to be known of, of a running period those that are over."""
     return (
-        (min(period.last, period.over) - period.first).days + 1
-        if period.over
+        (min(period.last, period.last_closed) - period.first).days + 1
+        if period.last_closed
         else (period.last - period.first).days + 1
     )
 

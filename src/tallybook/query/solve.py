@@ -68,6 +68,6 @@ def _shared_period(several: Sequence[MetricPeriod]) -> MetricPeriod:
         min(p.known for p in several),
         absent_is_known=all(p.absent_is_known for p in several),
         as_of=next((p.as_of for p in several if p.as_of), None),
-        over=worst.over,
+        last_closed=worst.last_closed,
         why=next((p.why for p in several if p.why), None),
     )
