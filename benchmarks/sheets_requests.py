@@ -18,7 +18,7 @@ from tallybook.core.result.values import Column
 from tallybook.deliver.destinations.google_sheets.document import TabPlace, bring_up_to_date
 from tallybook.deliver.destinations.layout import Grid, arranged
 from tallybook.sheets.api import Api
-from tallybook.sheets.keep import Keys
+from tallybook.sheets.credentials import Keys
 from tallybook.sheets.pace import Bucket, Patience
 from tallybook.sheets.places import Places
 from tallybook_emulators.sheets import Emulator

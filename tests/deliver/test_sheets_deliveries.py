@@ -29,7 +29,7 @@ from tallybook.deliver.destinations.google_sheets import reading as sheets_readi
 from tallybook.deliver.destinations.google_sheets.document import SheetOutcome, TabPlace, bring_up_to_date
 from tallybook.deliver.destinations.layout import Grid, arranged
 from tallybook.sheets.api import Api
-from tallybook.sheets.keep import NAMES, Keys
+from tallybook.sheets.credentials import NAMES, Keys
 from tallybook.sheets.pace import Bucket, Patience
 from tallybook.sheets.places import Places
 from tallybook_emulators.sheets import Emulator, Fault, Tab

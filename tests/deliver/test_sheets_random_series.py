@@ -15,7 +15,7 @@ from tallybook.core.result.values import Column
 from tallybook.deliver.destinations.google_sheets import reading as sheets_reading
 from tallybook.deliver.destinations.google_sheets.document import SheetOutcome, TabPlace, bring_up_to_date
 from tallybook.deliver.destinations.layout import arranged, latest
-from tallybook.sheets.keep import NAMES, Keys
+from tallybook.sheets.credentials import NAMES, Keys
 from tallybook_emulators.sheets import Emulator
 from tests.deliver.test_sheets_deliveries import Morning
 

@@ -260,6 +260,6 @@ def test_a_signed_workbook_can_be_read_but_not_changed(tmp_path):
 
 def test_hints_of_an_import_speak_of_reading(tmp_path):
     (tmp_path / "broken.xlsx").write_bytes(b"PK\3\4 no zip")
-    with pytest.raises(QueryError, match=r"no workbook, or a damaged one") as told:
+    with pytest.raises(QueryError, match=r"not a workbook, or is damaged") as told:
         read_table(str(tmp_path / "broken.xlsx"))
     assert told.value.hint == "open and save it in a spreadsheet program"

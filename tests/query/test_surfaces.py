@@ -26,7 +26,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 import tallybook
 from tallybook.deliver.destinations.google_sheets import delivery as deliver_sheets
 from tallybook.sheets.api import Api
-from tallybook.sheets.keep import NAMES, Keys
+from tallybook.sheets.credentials import NAMES, Keys
 from tallybook.sheets.pace import Bucket, Patience
 from tallybook.sheets.places import Places
 from tallybook_emulators.sheets import Emulator

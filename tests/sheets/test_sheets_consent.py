@@ -44,5 +44,5 @@ def test_an_answer_with_another_state_does_not_end_the_wait() -> None:
 
 
 def test_only_wrong_answers_are_no_answer() -> None:
-    with RedirectListener() as back, pytest.raises(SignInError, match="did not come back"):
+    with RedirectListener() as back, pytest.raises(SignInError, match="no redirect from the browser"):
         back.wait(0.0, "ours")

@@ -29,11 +29,11 @@ from tallybook.core.errors import (
     TallybookError,
 )
 from tallybook.sheets.cells import cell, zone_of
-from tallybook.sheets.keep import Keys
+from tallybook.sheets.credentials import Keys
 from tallybook.sheets.marks import Stamp, metadata_id
 from tallybook.sheets.pace import Bucket, Patience
 from tallybook.sheets.places import Document, document as named
-from tallybook.sheets.rows import KEPT, KEY, Claim, Row, WorksheetRows, plan
+from tallybook.sheets.rows import KEY, MAX_CLAIMS, Claim, Row, WorksheetRows, plan
 from tallybook.sheets.session import Session, Unwritten
 from tallybook.sheets.worksheet import Gathering, Worksheet, column_number
 from tallybook_emulators.sheets import Emulator
@@ -204,11 +204,12 @@ def test_rows_with_and_without_a_place_keep_their_order() -> None:
 
 def test_claims_are_numbered_and_old_ones_go() -> None:
     claims = tuple(
-        Claim(id=metadata_id(KEY, 7, n), number=n, batch=str(n), last=n, column=0, width=1) for n in range(1, KEPT + 2)
+        Claim(id=metadata_id(KEY, 7, n), number=n, batch=str(n), last=n, column=0, width=1)
+        for n in range(1, MAX_CLAIMS + 2)
     )
     made = planned([Row(values=(1,))], sheet=WorksheetRows(id=7, title="", rows=10, columns=3, claims=claims))
-    assert made.claim.number == KEPT + 2
-    assert made.claim.id == metadata_id(KEY, 7, KEPT + 2) != metadata_id(KEY, 8, KEPT + 2)
+    assert made.claim.number == MAX_CLAIMS + 2
+    assert made.claim.id == metadata_id(KEY, 7, MAX_CLAIMS + 2) != metadata_id(KEY, 8, MAX_CLAIMS + 2)
     gone = [r["deleteDeveloperMetadata"] for r in made.requests if "deleteDeveloperMetadata" in r]
     assert [g["dataFilter"]["developerMetadataLookup"]["metadataId"] for g in gone] == [
         metadata_id(KEY, 7, 1),
@@ -686,7 +687,7 @@ def test_every_row_once_whatever_happens_to_the_answer(
 def test_an_answer_that_takes_too_long_is_a_lost_one(
     google: Emulator, sheet: Worksheet, document: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tallybook.sheets.api.TIMEOUT_S", (1.0, 0.1))
+    monkeypatch.setattr("tallybook.sheets.api.TIMEOUT_SECONDS", (1.0, 0.1))
     google.fault(path=":batchUpdate", delay=0.3, after=True)
     sheet << 1
     sheet.save_row()
@@ -850,12 +851,12 @@ def test_a_row_that_comes_alone_is_written_at_once_and_others_are_gathered(googl
 
 
 def test_old_stamps_go(google: Emulator, sheet: Worksheet, document: str) -> None:
-    for n in range(KEPT + 5):
+    for n in range(MAX_CLAIMS + 5):
         sheet << n
         sheet.save_row()
         sheet.flush()
-    assert len(google.document(document).metadata) == KEPT
-    assert len(values(google, document)) == KEPT + 5
+    assert len(google.document(document).metadata) == MAX_CLAIMS
+    assert len(values(google, document)) == MAX_CLAIMS + 5
 
 
 # --- the end of a program -------------------------------------------------------------------------------------

@@ -24,10 +24,10 @@ from tallybook.cli import invoke
 from tallybook.core.errors import DeclarationError, DestinationRefused, SignInError
 from tallybook.deliver.destinations.google_sheets.onward import continue_elsewhere
 from tallybook.deliver.destinations.google_sheets.tab import OVERVIEW
-from tallybook.sheets import keep
+from tallybook.sheets import credentials
 from tallybook.sheets.api import Api
-from tallybook.sheets.consent import Client, ConsentRequest, answered, ask, client_file, code_in
-from tallybook.sheets.keep import FILES, SPREADSHEETS, Keys
+from tallybook.sheets.consent import Client, ConsentRequest, client_file, code_in, exchange_answer, request_consent
+from tallybook.sheets.credentials import FILES, SPREADSHEETS, Keys
 from tallybook.sheets.marks import DELIVERY
 from tallybook.sheets.pace import Patience
 from tallybook.sheets.places import Places
@@ -43,7 +43,7 @@ KEYS = Keys(client_id="id", client_secret="a-client-secret", refresh_token="1//a
 
 
 def asked() -> Any:
-    return ask(CLIENT, [FILES], Places(), redirect="http://127.0.0.1:5000")
+    return request_consent(CLIENT, [FILES], Places(), redirect="http://127.0.0.1:5000")
 
 
 def test_the_request_has_what_rfc_8252_and_google_want() -> None:
@@ -109,7 +109,7 @@ def test_a_wrong_client_file_is_told(tmp_path: Path, written: Any, told: str) ->
 
 
 def test_id_and_secret_that_changed_places_are_noticed() -> None:
-    with pytest.raises(DeclarationError, match="where the client id belongs"):
+    with pytest.raises(DeclarationError, match="the client id is a client secret"):
         Client("GOCSPX-abc", "id.apps.googleusercontent.com")
 
 
@@ -119,32 +119,32 @@ def test_id_and_secret_that_changed_places_are_noticed() -> None:
 def test_keys_are_kept_for_their_owner_only_and_come_back_the_same(tmp_path: Path) -> None:
     file = tmp_path / "deep" / "google.json"
     keys = Keys(**{**vars(KEYS), "since": NOW, "until": NOW})
-    keep.save(keys, file)
+    credentials.save_keys(keys, file)
     assert file.stat().st_mode & 0o777 == 0o600
     assert list(file.parent.iterdir()) == [file]
-    assert keep.load(file) == Keys(**{**vars(keys), "place": str(file)})
+    assert credentials.load(file) == Keys(**{**vars(keys), "place": str(file)})
     assert json.loads(file.read_text())["type"] == "authorized_user"
 
 
 def test_a_save_that_fails_leaves_the_old_keys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = tmp_path / "google.json"
-    keep.save(KEYS, file)
+    credentials.save_keys(KEYS, file)
     monkeypatch.setattr(os, "fsync", lambda _: (_ for _ in ()).throw(OSError(28, "No space left on device")))
     with pytest.raises(OSError, match="No space"):
-        keep.save(Keys(client_id="x", client_secret="y", refresh_token="z"), file)
-    assert keep.load(file).refresh_token == KEYS.refresh_token
+        credentials.save_keys(Keys(client_id="x", client_secret="y", refresh_token="z"), file)
+    assert credentials.load(file).refresh_token == KEYS.refresh_token
     assert list(tmp_path.iterdir()) == [file]
 
 
 def test_the_environment_counts_before_the_file(tmp_path: Path) -> None:
-    keep.save(KEYS, tmp_path / "tallybook" / "google.json")
+    credentials.save_keys(KEYS, tmp_path / "tallybook" / "google.json")
     env = {"XDG_CONFIG_HOME": str(tmp_path)}
-    assert keep.find(env).refresh_token == KEYS.refresh_token
-    words = keep.variables(Keys(client_id="a", client_secret="b", refresh_token="c"))
-    assert keep.find(env | words).client_id == "a"
-    del words[keep.NAMES["client_secret"]]
+    assert credentials.find_keys(env).refresh_token == KEYS.refresh_token
+    words = credentials.key_variables(Keys(client_id="a", client_secret="b", refresh_token="c"))
+    assert credentials.find_keys(env | words).client_id == "a"
+    del words[credentials.NAMES["client_secret"]]
     with pytest.raises(DeclarationError, match="TALLYBOOK_GOOGLE_CLIENT_SECRET"):
-        keep.find(env | words)
+        credentials.find_keys(env | words)
 
 
 def test_a_keyring_holds_the_secrets_where_there_is_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -153,22 +153,22 @@ def test_a_keyring_holds_the_secrets_where_there_is_one(tmp_path: Path, monkeypa
     module.set_password = lambda service, user, text: ring.update({(service, user): text})
     module.get_password = lambda service, user: ring.get((service, user))
     monkeypatch.setitem(sys.modules, "keyring", module)
-    keep.save(KEYS, tmp_path / "google.json", keyring=True)
+    credentials.save_keys(KEYS, tmp_path / "google.json", keyring=True)
     assert KEYS.refresh_token not in (tmp_path / "google.json").read_text()
-    assert keep.load(tmp_path / "google.json").refresh_token == KEYS.refresh_token
+    assert credentials.load(tmp_path / "google.json").refresh_token == KEYS.refresh_token
     ring.clear()
-    with pytest.raises(DeclarationError, match="does not hold"):
-        keep.load(tmp_path / "google.json")
+    with pytest.raises(DeclarationError, match="does not contain"):
+        credentials.load(tmp_path / "google.json")
     module.get_password = lambda service, user: 1 / 0
     with pytest.raises(DeclarationError, match="keyring refused"):
-        keep.load(tmp_path / "google.json")
+        credentials.load(tmp_path / "google.json")
 
 
 @pytest.mark.parametrize("written", ["", "[]", '{"client_id": "x"}', '{"type": "service_account"}'])
 def test_a_file_that_is_not_ours_is_told(tmp_path: Path, written: str) -> None:
     (tmp_path / "google.json").write_text(written)
     with pytest.raises(DeclarationError):
-        keep.load(tmp_path / "google.json")
+        credentials.load(tmp_path / "google.json")
 
 
 # --- refusals -------------------------------------------------------------------------------------------------
@@ -397,8 +397,8 @@ def test_keys_for_a_host_without_a_disk(run: Command, google: Emulator) -> None:
     assert run.code == 0
     assert not run.file.exists()
     lines = dict(line.split("=", 1) for line in run.out.splitlines())
-    assert set(lines) == set(keep.NAMES.values())
-    token = lines[keep.NAMES["refresh_token"]]
+    assert set(lines) == set(credentials.NAMES.values())
+    token = lines[credentials.NAMES["refresh_token"]]
     assert token in google.oauth.refreshes
     assert token not in run.err
     with Session(env=lines | {"TALLYBOOK_GOOGLE_API": google.url}) as session:
@@ -530,14 +530,14 @@ def test_a_browser_that_does_not_come_back(run: Command, monkeypatch: pytest.Mon
     monkeypatch.setattr("webbrowser.open", lambda url: True)
     run.connect("--create", "X", "--wait", "1")
     assert run.code == 2
-    assert "did not come back within 1 seconds" in run.err
+    assert "no redirect from the browser within 1 seconds" in run.err
     assert "--no-browser" in run.err
 
 
 @pytest.mark.parametrize(
     ("change", "told"),
     [
-        (lambda url: re.sub(r"code=[^&]+", "code=4%2F0wrong", url), "does not take the code"),
+        (lambda url: re.sub(r"code=[^&]+", "code=4%2F0wrong", url), "does not accept the code"),
         (lambda url: re.sub(r"state=[^&]+", "state=other", url), "another request"),
         (lambda url: "4/0abc", "not the address"),
     ],
@@ -555,17 +555,19 @@ def test_a_wrong_code_or_state_is_told(run: Command, google: Emulator, change: A
 
 
 def test_a_code_holds_once(run: Command, google: Emulator) -> None:
-    request = ask(
+    request = request_consent(
         Client(google.client_id, google.client_secret), [FILES], Places(google.url), redirect="http://127.0.0.1:5000"
     )
     url = google.visit(request.url, follow=False).url
-    assert answered(request, url, Places(google.url), now=NOW).refresh_token
-    with pytest.raises(SignInError, match="does not take the code"):
-        answered(request, url, Places(google.url), now=NOW)
-    other = ask(request.client, [FILES], Places(google.url), redirect=request.redirect)
+    assert exchange_answer(request, url, Places(google.url), now=NOW).refresh_token
+    with pytest.raises(SignInError, match="does not accept the code"):
+        exchange_answer(request, url, Places(google.url), now=NOW)
+    other = request_consent(request.client, [FILES], Places(google.url), redirect=request.redirect)
     url = google.visit(request.url, follow=False).url
-    with pytest.raises(SignInError, match="does not take the code"):  # the verifier is not the one of the request
-        answered(ConsentRequest(**{**vars(request), "verifier": other.verifier}), url, Places(google.url), now=NOW)
+    with pytest.raises(SignInError, match="does not accept the code"):  # the verifier is not the one of the request
+        exchange_answer(
+            ConsentRequest(**{**vars(request), "verifier": other.verifier}), url, Places(google.url), now=NOW
+        )
 
 
 def test_a_revoked_token(run: Command, google: Emulator) -> None:
@@ -591,7 +593,7 @@ def test_a_token_of_an_app_in_testing_ends_after_seven_days(run: Command, google
     google.clock.advance(days=8)
     run("list", document)
     assert run.code == 2
-    assert "Google said that it ends on 2026-03-17" in run.err
+    assert "according to Google it expires on 2026-03-17" in run.err
     assert "Publish app" in run.err
 
 
@@ -609,7 +611,7 @@ def test_no_network(run: Command, google: Emulator, monkeypatch: pytest.MonkeyPa
     run.connect("--document", document)
     run("list", document, "--api", "http://127.0.0.1:9")
     assert run.code == 4
-    assert "is there a network?" in run.err
+    assert "check the network" in run.err
     assert len(waits) > 3
 
 
@@ -686,7 +688,7 @@ def test_a_document_that_is_not_there_or_not_shared(run: Command, google: Emulat
         (["setup", "--service-account", "nowhere.json"], "nowhere.json cannot be read"),
         (["setup", "--client-file", "nowhere.json"], "nowhere.json cannot be read"),
         (["setup", "--print-env", "--keyring"], "stores nothing"),
-        (["setup", "--api", "localhost"], "not the address of a service"),
+        (["setup", "--api", "localhost"], "not the URL of a service"),
         (["list"], "DOCUMENT"),
         (["list", "abcdef"], "no keys to Google"),
         (["doctor"], "no keys to Google"),

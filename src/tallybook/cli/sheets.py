@@ -76,10 +76,10 @@ def clock(terminal: Terminal) -> datetime:
 
 def opened(terminal: Terminal, api: str | None) -> tuple[Keys, Places]:
     """The stored keys, masked in all output, and the addresses of Google. Raises DeclarationError."""
-    from tallybook.sheets import Places, find
+    from tallybook.sheets import Places, find_keys
 
     env = environment(terminal)
-    keys = find(env)
+    keys = find_keys(env)
     terminal.hide(keys.secrets)
     return keys, Places.of(api, env)
 

@@ -112,9 +112,9 @@ def _check(options: SetupOptions, form: str) -> None:
             "--service-account and the options of a client exclude each other", hint="give one of them"
         )
     if options.service_account and options.create:
-        from tallybook.sheets import cannot_own, service_account
+        from tallybook.sheets import no_drive_space, service_account
 
-        raise cannot_own(service_account(str(options.service_account)).account)
+        raise no_drive_space(service_account(str(options.service_account)).account)
     if options.print_env and form == "json":
         raise DeclarationError("--print-env and --format json exclude each other", hint="remove --format json")
     if options.print_env and (options.save or options.keyring):

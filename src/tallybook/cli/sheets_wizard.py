@@ -82,9 +82,9 @@ class SheetsWizard:
 
     def run(self) -> dict[str, Any]:
         """Connect, and return the result for `--format json`."""
-        from tallybook.sheets import document as named, extra
+        from tallybook.sheets import document as named, require_packages
 
-        extra()
+        require_packages()
         if self.document:
             named(self.document)  # fails for a mistyped one before anything is asked
         keys = self.keys()
@@ -121,12 +121,12 @@ class SheetsWizard:
 
     def stored(self) -> Keys | None:
         """Stored keys with the needed scope, unless the options ask for others."""
-        from tallybook.sheets import FILES, SPREADSHEETS, find
+        from tallybook.sheets import FILES, SPREADSHEETS, find_keys
 
         if self.options.again or self.options.names_a_client:
             return None
         try:
-            keys = find(self.env)
+            keys = find_keys(self.env)
         except DeclarationError:
             return None
         needed = FILES if self.create else SPREADSHEETS
@@ -153,7 +153,7 @@ class SheetsWizard:
 
     def consented(self) -> Keys:
         """Keys of a person: by consent now, or with the given token."""
-        from tallybook.sheets import FILES, SPREADSHEETS, Keys, answered
+        from tallybook.sheets import FILES, SPREADSHEETS, Keys, exchange_answer
 
         client = self.client()
         self.terminal.hide({client.secret: "***"})
@@ -163,7 +163,7 @@ class SheetsWizard:
         self.ask_for_document()
         scopes = [FILES] if self.create else [SPREADSHEETS]
         request, url = self.redirected(client, scopes)
-        return answered(request, url, self.places, now=clock(self.terminal))
+        return exchange_answer(request, url, self.places, now=clock(self.terminal))
 
     def client(self) -> Client:
         """The client: from a file, from options and the environment, or asked for."""
@@ -192,10 +192,10 @@ class SheetsWizard:
 
     def known_client(self) -> Client | None:
         """The client of the stored keys."""
-        from tallybook.sheets import Client, find
+        from tallybook.sheets import Client, find_keys
 
         try:
-            keys = find(self.env)
+            keys = find_keys(self.env)
         except DeclarationError:
             return None
         if keys.account:
@@ -220,12 +220,12 @@ class SheetsWizard:
 
     def redirected(self, client: Client, scopes: list[str]) -> tuple[ConsentRequest, str]:
         """The request for consent, and the address to which Google redirected the browser."""
-        from tallybook.sheets import RedirectListener, ask
+        from tallybook.sheets import RedirectListener, request_consent
 
         if not self.options.browser or (self.terminal.can_ask and not has_browser(self.env)):
             return self.pasted(client, scopes)
         with RedirectListener(self.options.port) as listener:
-            request = ask(client, scopes, self.places, redirect=listener.redirect)
+            request = request_consent(client, scopes, self.places, redirect=listener.redirect)
             self.print(f"\nConsent in the browser. If it does not open by itself:\n\n{request.url}\n\n{UNVERIFIED}\n")
             if has_browser(self.env):
                 open_browser(request.url)
@@ -235,11 +235,11 @@ class SheetsWizard:
         """The request for consent, and the address that a person pasted."""
         from secrets import randbelow
 
-        from tallybook.sheets import ask
+        from tallybook.sheets import request_consent
 
         # Nothing listens on this port: the address that the browser fails to open contains the code.
         port = self.options.port or 49152 + randbelow(16384)
-        request = ask(client, scopes, self.places, redirect=f"http://127.0.0.1:{port}")
+        request = request_consent(client, scopes, self.places, redirect=f"http://127.0.0.1:{port}")
         self.print(
             f"\nOpen this in a browser on any machine, and consent:\n\n{request.url}\n\n{UNVERIFIED}\n"
             f"The browser then fails to open an address that begins with {request.redirect}.\n"
@@ -251,15 +251,15 @@ class SheetsWizard:
 
     def keep(self, keys: Keys) -> str:
         """Save the keys, or print them. Returns where they are."""
-        from tallybook.sheets import default_file, has_keyring, save, variables
+        from tallybook.sheets import default_file, has_keyring, key_variables, save_keys
 
         if self.options.print_env:
-            self.print_env(variables(keys))
+            self.print_env(key_variables(keys))
             return "printed"
         if keys.place not in ("given", str(self.options.service_account)):
             return keys.place
         file = default_file(self.env)
-        save(keys, file, keyring=self.options.keyring)
+        save_keys(keys, file, keyring=self.options.keyring)
         where = f"the system keyring, the rest in {file}" if self.options.keyring else str(file)
         self.print(f"Stored the keys in {where}; only you can read them.")
         if has_keyring() and not (self.options.keyring or keys.account):

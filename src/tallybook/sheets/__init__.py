@@ -1,4 +1,4 @@
-"""Google Sheets by hand: rows from your own code, written once each; and what an Excel file contains.
+"""Google Sheets from your own code: each row is written once. Also the parts of Excel files.
 
     from tallybook.sheets import Session
 
@@ -8,11 +8,10 @@
     worksheet.append(5)
     worksheet.save_row()
 
-`tallybook sheets setup` gets the three words from Google. Needs `pip install 'tallybook[google]'`. The modules, from top to
-bottom: `session`, `worksheet` (rows collected and written), `rows` (where they go), `doctor`, `api` (requests, their pace
-and what to do when an answer is lost), `consent` and `keep` (tokens), `refusals`, `pace`, `marks`, `cells`; `workbook/` reads
-and edits the parts of an .xlsx file.
-"""
+`tallybook sheets setup` gets the three keys from Google. Needs `pip install 'tallybook[google]'`. The modules from top
+to bottom: `session`, `worksheet` (gathers and writes rows), `rows` (decides their positions), `doctor`, `api`
+(requests, their pace, and lost responses), `consent` and `credentials`, `refusals`, `pace`, `marks`, `cells`.
+`workbook/` reads and edits the parts of an .xlsx file."""
 
 from __future__ import annotations
 
@@ -21,16 +20,20 @@ from tallybook._door import opened
 __getattr__, __dir__ = opened(
     __name__,
     {
-        "words": (
-            "delivery_lines",
-            "python_lines",
-            "session_lines",
-        ),
         "api": ("Api",),
-        "cells": ("LONGEST", "serial"),
-        "consent": ("Client", "ConsentRequest", "RedirectListener", "answered", "ask", "client_file"),
-        "doctor": ("BAD", "Finding", "examine"),
-        "keep": (
+        "cells": (
+            "MAX_CELL_CHARACTERS",
+            "serial",
+        ),
+        "consent": (
+            "Client",
+            "ConsentRequest",
+            "RedirectListener",
+            "client_file",
+            "exchange_answer",
+            "request_consent",
+        ),
+        "credentials": (
             "FILE",
             "FILES",
             "Keys",
@@ -38,26 +41,83 @@ __getattr__, __dir__ = opened(
             "SERVICE_ACCOUNT",
             "SPREADSHEETS",
             "default_file",
-            "extra",
-            "find",
+            "find_keys",
             "has_keyring",
-            "save",
+            "key_variables",
+            "require_packages",
+            "save_keys",
             "service_account",
-            "variables",
         ),
-        "marks": ("DELIVERY", "Json", "Stamp", "forget", "mark", "metadata_id"),
-        "places": ("AUDIENCE", "CLIENTS", "ENABLE", "Places", "document", "link"),
-        "refusals": ("cannot_own",),
-        "rows": ("CELLS", "SHAPE", "WorksheetRows", "sheets_of"),
+        "doctor": (
+            "BAD",
+            "Finding",
+            "examine",
+        ),
+        "marks": (
+            "DELIVERY",
+            "Json",
+            "Stamp",
+            "metadata_creation",
+            "metadata_id",
+            "metadata_removal",
+        ),
+        "places": (
+            "AUDIENCE",
+            "CLIENTS",
+            "ENABLE",
+            "Places",
+            "document",
+            "link",
+        ),
+        "refusals": ("no_drive_space",),
+        "rows": (
+            "CELLS",
+            "SHAPE",
+            "WorksheetRows",
+            "sheets_of",
+        ),
         "session": ("Session",),
-        "workbook.attached": ("attached_rows", "grow_rules"),
-        "workbook.book": ("Workbook", "recalculating", "shared_strings"),
-        "workbook.package": ("Package", "RELATIONS", "damage_reported", "for_reading"),
-        "workbook.places": ("Area", "area", "cell"),
+        "words": (
+            "delivery_lines",
+            "python_lines",
+            "session_lines",
+        ),
+        "workbook.attached": (
+            "attached_rows",
+            "grow_rules",
+        ),
+        "workbook.book": (
+            "Workbook",
+            "recalculating",
+            "shared_strings",
+        ),
+        "workbook.package": (
+            "Package",
+            "RELATIONS",
+            "damage_reported",
+            "for_reading",
+        ),
+        "workbook.places": (
+            "Area",
+            "area",
+            "cell",
+        ),
         "workbook.sheet": ("WorkbookSheet",),
-        "workbook.styles": ("CellStyle", "Styles"),
-        "workbook.table": ("WorkbookTable", "free_number", "free_table_name", "new_table", "tables"),
+        "workbook.styles": (
+            "CellStyle",
+            "Styles",
+        ),
+        "workbook.table": (
+            "WorkbookTable",
+            "free_number",
+            "free_table_name",
+            "new_table",
+            "tables",
+        ),
         "workbook.xml": ("escaped",),
-        "worksheet": ("Worksheet", "chosen"),
+        "worksheet": (
+            "Worksheet",
+            "find_worksheet",
+        ),
     },
 )

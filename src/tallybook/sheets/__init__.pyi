@@ -1,16 +1,20 @@
 # The names of this door, for type checkers: those of __init__.py.
-from tallybook.sheets.api import Api as Api
-from tallybook.sheets.cells import LONGEST as LONGEST, serial as serial
+from tallybook.sheets.api import (
+    Api as Api,
+)
+from tallybook.sheets.cells import (
+    MAX_CELL_CHARACTERS as MAX_CELL_CHARACTERS,
+    serial as serial,
+)
 from tallybook.sheets.consent import (
     Client as Client,
     ConsentRequest as ConsentRequest,
     RedirectListener as RedirectListener,
-    answered as answered,
-    ask as ask,
     client_file as client_file,
+    exchange_answer as exchange_answer,
+    request_consent as request_consent,
 )
-from tallybook.sheets.doctor import BAD as BAD, Finding as Finding, examine as examine
-from tallybook.sheets.keep import (
+from tallybook.sheets.credentials import (
     FILE as FILE,
     FILES as FILES,
     NAMES as NAMES,
@@ -18,20 +22,25 @@ from tallybook.sheets.keep import (
     SPREADSHEETS as SPREADSHEETS,
     Keys as Keys,
     default_file as default_file,
-    extra as extra,
-    find as find,
+    find_keys as find_keys,
     has_keyring as has_keyring,
-    save as save,
+    key_variables as key_variables,
+    require_packages as require_packages,
+    save_keys as save_keys,
     service_account as service_account,
-    variables as variables,
+)
+from tallybook.sheets.doctor import (
+    BAD as BAD,
+    Finding as Finding,
+    examine as examine,
 )
 from tallybook.sheets.marks import (
     DELIVERY as DELIVERY,
     Json as Json,
     Stamp as Stamp,
-    forget as forget,
-    mark as mark,
+    metadata_creation as metadata_creation,
     metadata_id as metadata_id,
+    metadata_removal as metadata_removal,
 )
 from tallybook.sheets.places import (
     AUDIENCE as AUDIENCE,
@@ -41,15 +50,27 @@ from tallybook.sheets.places import (
     document as document,
     link as link,
 )
-from tallybook.sheets.refusals import cannot_own as cannot_own
-from tallybook.sheets.rows import CELLS as CELLS, SHAPE as SHAPE, WorksheetRows as WorksheetRows, sheets_of as sheets_of
-from tallybook.sheets.session import Session as Session
+from tallybook.sheets.refusals import (
+    no_drive_space as no_drive_space,
+)
+from tallybook.sheets.rows import (
+    CELLS as CELLS,
+    SHAPE as SHAPE,
+    WorksheetRows as WorksheetRows,
+    sheets_of as sheets_of,
+)
+from tallybook.sheets.session import (
+    Session as Session,
+)
 from tallybook.sheets.words import (
     delivery_lines as delivery_lines,
     python_lines as python_lines,
     session_lines as session_lines,
 )
-from tallybook.sheets.workbook.attached import attached_rows as attached_rows, grow_rules as grow_rules
+from tallybook.sheets.workbook.attached import (
+    attached_rows as attached_rows,
+    grow_rules as grow_rules,
+)
 from tallybook.sheets.workbook.book import (
     Workbook as Workbook,
     recalculating as recalculating,
@@ -61,9 +82,18 @@ from tallybook.sheets.workbook.package import (
     damage_reported as damage_reported,
     for_reading as for_reading,
 )
-from tallybook.sheets.workbook.places import Area as Area, area as area, cell as cell
-from tallybook.sheets.workbook.sheet import WorkbookSheet as WorkbookSheet
-from tallybook.sheets.workbook.styles import CellStyle as CellStyle, Styles as Styles
+from tallybook.sheets.workbook.places import (
+    Area as Area,
+    area as area,
+    cell as cell,
+)
+from tallybook.sheets.workbook.sheet import (
+    WorkbookSheet as WorkbookSheet,
+)
+from tallybook.sheets.workbook.styles import (
+    CellStyle as CellStyle,
+    Styles as Styles,
+)
 from tallybook.sheets.workbook.table import (
     WorkbookTable as WorkbookTable,
     free_number as free_number,
@@ -71,5 +101,10 @@ from tallybook.sheets.workbook.table import (
     new_table as new_table,
     tables as tables,
 )
-from tallybook.sheets.workbook.xml import escaped as escaped
-from tallybook.sheets.worksheet import Worksheet as Worksheet, chosen as chosen
+from tallybook.sheets.workbook.xml import (
+    escaped as escaped,
+)
+from tallybook.sheets.worksheet import (
+    Worksheet as Worksheet,
+    find_worksheet as find_worksheet,
+)

@@ -1,14 +1,13 @@
-"""Requests to Google Sheets: authorised, paced, asked again only where that is safe, refused in our words.
+"""Requests to Google Sheets: authorized, paced, and retried only where that is safe.
 
     api = Api(keys, Places())
     api.read(document_id, fields="sheets.properties")
     api.batch_update(document_id, requests, Stamp(id=…, key="tallybook.…", value=…))
 
-Reads are asked again. A write is one `spreadsheets.batchUpdate`, which Google applies as a whole or not at all, and
-carries a stamp: an entry of developer metadata with an id of ours. When the answer is lost, the stamp is looked for;
-only when it is not there the batch is sent again, and one that comes late after all is refused, because metadata ids
-are unique in a document. `values.append` has nothing of the kind, so it is not used.
-"""
+Reads are retried. A write is one `spreadsheets.batchUpdate`, which Google applies as a whole or not at all. It carries
+a stamp: an entry of developer metadata with an id that we choose. When the response is lost, the stamp is looked up,
+and the batch is sent again only if it is missing. A delayed first batch is then refused, because metadata ids are
+unique in a document. `values.append` cannot carry a stamp, so it is not used."""
 
 from __future__ import annotations
 
@@ -24,36 +23,36 @@ from tallybook.sheets.refusals import Answer, refusal
 if TYPE_CHECKING:
     import requests
 
-    from tallybook.sheets.keep import Keys
+    from tallybook.sheets.credentials import Keys
     from tallybook.sheets.places import Places
 
-TIMEOUT_S = (10.0, 185.0)
-"""To connect, and to answer: Google itself ends what takes longer than 180 s."""
+TIMEOUT_SECONDS = (10.0, 185.0)
+"""For the connection and for the response. Google itself aborts requests after 180 s."""
 
 
 @dataclass
 class Traffic:
-    """What was asked since the beginning, for those who want to know."""
+    """Counts of requests so far."""
 
     reads: int = 0
     writes: int = 0
     refused: list[str] = field(default_factory=list)
-    """The quotas that were used up, as Google named them."""
+    """The exhausted quotas, as Google names them."""
 
 
 class _Lost(Exception):
-    """A request of which no answer came. `sent` is False where it certainly never left."""
+    """No response to a request. `sent` is False if it certainly was not sent."""
 
     def __init__(self, why: str, *, sent: bool, failure: DestinationUnavailable | None = None) -> None:
         super().__init__(why)
         self.sent = sent
         self.failure = failure or DestinationUnavailable(
-            f"Google cannot be reached: {why}", hint="is there a network? Try again"
+            f"Google cannot be reached: {why}", hint="check the network, then try again"
         )
 
 
 class Api:
-    """Sheets for one user. Each instance keeps its own pace; share one among all that write for the same user."""
+    """Google Sheets for one user. Each instance has its own pace, so share one instance per user."""
 
     def __init__(
         self,
@@ -71,26 +70,26 @@ class Api:
         self._signer = keys.signer(places)
 
     def renew(self) -> None:
-        """Get an access token anew. Raises SignInError, or DestinationUnavailable for now."""
+        """Get a new access token. Raises SignInError, or DestinationUnavailable for a temporary failure."""
         self._signer.renew()
 
     @property
     def granted(self) -> tuple[str, ...]:
-        """The scopes of the token, as far as they are known."""
+        """The known scopes of the token."""
         return self._signer.granted
 
     # -- reads -----------------------------------------------------------------------------------------------
 
     def read(self, document: str, *, fields: str, ranges: Sequence[Json] = ()) -> dict[str, Any]:
-        """The document (a Spreadsheet of the reference) as far as `fields` says; of `ranges` (DataFilters) only.
+        """The `fields` of a document (a Spreadsheet of the API reference); with `ranges` (DataFilters), only those.
 
-        Raises DestinationRefused, SignInError, or DestinationUnavailable when patience is at its end."""
+        Raises DestinationRefused, SignInError, or DestinationUnavailable when the retries are used up."""
         if ranges:
             return self._ask("POST", f"{document}:getByDataFilter", document, fields, {"dataFilters": list(ranges)})
         return self._ask("GET", document, document, fields)
 
     def stamped(self, document: str, stamp: int) -> str | None:
-        """The value of the stamp with the id `stamp`; None where there is none."""
+        """The value of the stamp with the id `stamp`; None if it is missing."""
         body = {"dataFilters": [{"developerMetadataLookup": {"metadataId": stamp}}]}
         found = self._ask("POST", f"{document}/developerMetadata:search", document, "", body)
         entries = [match["developerMetadata"] for match in found.get("matchedDeveloperMetadata", ())]
@@ -120,13 +119,13 @@ class Api:
     # -- writes ----------------------------------------------------------------------------------------------
 
     def batch_update(self, document: str, requests: Sequence[Json], stamp: Stamp) -> list[dict[str, Any]] | None:
-        """Apply `requests` and the stamp, all of them or none, exactly once.
+        """Apply `requests` and the stamp, all or none of them, exactly once.
 
-        Returns Google's replies, or None where the batch was found applied after its answer was lost.
+        Returns Google's replies; None if the response was lost and the batch turned out to be applied.
 
-        Raises Overtaken when another batch with the stamp's id was there before: read anew and make another batch;
-        DestinationRefused and SignInError: nothing was written; DestinationUnavailable: nothing was seen written;
-        OutcomeUnknown: nothing is known. After the last two send the same stamp again, never another."""
+        Raises Overtaken if another batch with the id of the stamp was first: read again, and make another batch.
+        DestinationRefused and SignInError: nothing was written. DestinationUnavailable: no write was observed.
+        OutcomeUnknown: the outcome is unknown. After the last two, send the same stamp again, never another."""
         body = {"requests": [*requests, stamp.request()]}
         waiting = self.patience.start()
         while True:
@@ -151,10 +150,10 @@ class Api:
                 raise failure
 
     def create(self, title: str, *, like: Json | None = None) -> dict[str, Any]:
-        """A new document: its `spreadsheetId`, `spreadsheetUrl` and `sheets`. Asked once: nothing can be stamped yet.
-        `like`: the properties of one whose locale and time zone it shall have.
+        """A new document: its `spreadsheetId`, `spreadsheetUrl` and `sheets`. Sent once, because it cannot be stamped.
+        `like`: properties with the locale and time zone to use.
 
-        Raises OutcomeUnknown when the answer is lost; what else, as `read`."""
+        Raises OutcomeUnknown if the response is lost; otherwise as `read`."""
         same = {name: like[name] for name in ("locale", "timeZone") if like and name in like}
         try:
             answer = self._write("", {"properties": {"title": title} | same})
@@ -174,18 +173,18 @@ class Api:
         return self._send("POST", path, "", body)
 
     def _is_applied(self, document: str, stamp: Stamp) -> bool:
-        """Whether the stamp is in the document. Raises Overtaken when another's is in its place."""
+        """Whether the stamp is in the document. Raises Overtaken if another batch has its id."""
         try:
             found = self.stamped(document, stamp.id)
         except DestinationError as error:
             raise OutcomeUnknown(
-                f"Google got a batch for document {document} and gave no answer; whether it is written cannot be looked up:"
+                f"cannot tell whether a batch for document {document} was written: no response, and the look-up failed:"
                 f" {error.message}",
-                hint="the same again is safe: it is looked up first",
+                hint="trying again is safe: it looks the batch up first",
                 retry_after=getattr(error, "retry_after", None),
             ) from None
         if found is not None and found != stamp.value:
-            raise Overtaken(f"another writer was faster in document {document}", hint="read it anew, then write")
+            raise Overtaken(f"another writer was first in document {document}", hint="read it again, then write")
         return found is not None
 
     def _note(self, answer: Answer, bucket: Bucket) -> None:
@@ -196,7 +195,7 @@ class Api:
     # -- one request -----------------------------------------------------------------------------------------
 
     def _send(self, verb: str, path: str, fields: str, body: Json | None) -> Answer:
-        """One request; signed anew once if the token is not accepted, which means that nothing was done."""
+        """One request. If the token is rejected, nothing was done: get a new token and try once more."""
         try:
             answer = self._send_signed(verb, path, fields, body)
             if answer.status == 401:
@@ -212,9 +211,15 @@ class Api:
         url = f"{self.places.spreadsheets}/{path}" if path else self.places.spreadsheets
         parameters = {"fields": fields} if fields else {}
         try:
-            # A redirect is no answer of Sheets; followed, it would carry the token to somebody else.
+            # Sheets sends no redirects. Following one would send the token to another server.
             response = self._signer.http.request(
-                verb, url, params=parameters, json=body, auth=self._signer, timeout=TIMEOUT_S, allow_redirects=False
+                verb,
+                url,
+                params=parameters,
+                json=body,
+                auth=self._signer,
+                timeout=TIMEOUT_SECONDS,
+                allow_redirects=False,
             )
             return _answer(response)
         except requests.RequestException as error:
@@ -222,7 +227,7 @@ class Api:
 
 
 def _answer(response: requests.Response) -> Answer:
-    """Raises _Lost for a success that is no JSON: a proxy's page, or half an answer."""
+    """The response. Raises _Lost for a success without JSON: a proxy's page, or a truncated response."""
     headers = {name.lower(): value for name, value in response.headers.items()}
     try:
         body = response.json()
@@ -231,12 +236,12 @@ def _answer(response: requests.Response) -> Answer:
     if isinstance(body, dict):
         return Answer(response.status_code, body, headers)
     if response.status_code == 200:
-        raise _Lost("an answer came that is not Google's", sent=True)
+        raise _Lost("the response is not from Google", sent=True)
     return Answer(response.status_code, {}, headers)
 
 
 def _never_left(error: requests.RequestException) -> bool:
-    """Whether no connection was made, so that nothing can have been done."""
+    """Whether no connection was made, so that nothing was done."""
     import requests
     from urllib3.exceptions import MaxRetryError, NewConnectionError
 
@@ -247,7 +252,7 @@ def _never_left(error: requests.RequestException) -> bool:
 
 
 def _why(error: requests.RequestException) -> str:
-    """Short, without addresses of memory."""
+    """A short reason, without memory addresses."""
     inner: object = error.args[0] if error.args else error
     reason = getattr(inner, "reason", None) or inner
     text = str(reason).partition("object at 0x")
@@ -256,6 +261,6 @@ def _why(error: requests.RequestException) -> str:
 
 def _maybe_created(title: str) -> OutcomeUnknown:
     return OutcomeUnknown(
-        f"Google gave no answer whether the document {title!r} was created",
-        hint="look for it at https://drive.google.com before you try again",
+        f"cannot tell whether the document {title!r} was created: no response from Google",
+        hint="check https://drive.google.com before you try again",
     )

@@ -1,7 +1,7 @@
-"""Answers of web servers, read within bounds: a deadline for the whole body, and its greatest size.
+"""HTTP responses with limits: a deadline for the whole body, and a maximum size.
 
-The timeouts of requests apply to each step, so a server that sends a byte now and then would never reach them, and an
-answer without an end would fill the memory."""
+Timeouts of requests apply to each read, so a server that sends a byte now and then would never reach them, and an
+endless response would fill the memory."""
 
 from __future__ import annotations
 
@@ -15,34 +15,37 @@ from urllib3.exceptions import HTTPError
 
 CHUNK_BYTES = 64 * 1024
 MAX_TOKEN_BYTES = 64 * 1024
-"""Of an answer of a token server, which is a few hundred bytes."""
+"""Maximum size of a response of a token server, which is usually a few hundred bytes."""
 TOKEN_SECONDS = 30.0
 MAX_ANSWER_BYTES = 500 * 1024 * 1024
-"""Of an answer of Google Sheets, unpacked: a whole document of 10 million cells is less."""
+"""Maximum uncompressed size of a response of Google Sheets. A document of 10 million cells is smaller."""
 ANSWER_SECONDS = 300.0
 
 
 class BoundedAdapter(HTTPAdapter):
-    """An adapter whose answers are read to their end at once, within `seconds` and `max_bytes`.
+    """An HTTP adapter that reads each response completely, within `seconds` and `max_bytes`.
 
-    Raises requests.RequestException, and keeps no more than that."""
+    Raises requests.RequestException beyond these limits."""
 
     def __init__(self, *, seconds: float = ANSWER_SECONDS, max_bytes: int = MAX_ANSWER_BYTES) -> None:
         self.seconds, self.max_bytes = seconds, max_bytes
         super().__init__()
 
     def send(self, request: requests.PreparedRequest, stream: bool = False, *given: Any, **named: Any) -> Any:
+        """Send a request, and return its complete response."""
         end = time.monotonic() + self.seconds
         response = super().send(request, True, *given, **named)
         kept = bytearray()
         try:
-            # read1 returns what has come; a read of more would wait for all of it.
+            # read1 returns the bytes that have arrived; read would wait for all of them.
             while chunk := response.raw.read1(CHUNK_BYTES, decode_content=True):
                 kept += chunk
                 if len(kept) > self.max_bytes:
-                    raise requests.RequestException(f"the answer has more than {self.max_bytes} bytes", request=request)
+                    raise requests.RequestException(
+                        f"the response has more than {self.max_bytes} bytes", request=request
+                    )
                 if time.monotonic() > end:
-                    raise requests.ReadTimeout(f"no complete answer within {self.seconds:g} seconds", request=request)
+                    raise requests.ReadTimeout(f"no complete response within {self.seconds:g} seconds", request=request)
         except HTTPError as error:
             raise requests.exceptions.ChunkedEncodingError(error, request=request) from None
         finally:
@@ -55,7 +58,7 @@ class BoundedAdapter(HTTPAdapter):
 
 
 def token_session() -> requests.Session:
-    """A session for token servers."""
+    """An HTTP session for token servers."""
     session = requests.Session()
     session.mount("https://", BoundedAdapter(seconds=TOKEN_SECONDS, max_bytes=MAX_TOKEN_BYTES))
     session.mount("http://", BoundedAdapter(seconds=TOKEN_SECONDS, max_bytes=MAX_TOKEN_BYTES))

@@ -1,8 +1,7 @@
-"""Python values as cells of Google Sheets, typed and never guessed: text is text, dates are dates, in any locale.
+"""Converts Python values to typed cells of Google Sheets: text is text, dates are dates, in any locale.
 
-A cell holds a bool, a string or a double (ExtendedValue in the Sheets reference); a date is a serial number, the days
-since 1899-12-30 in local civil time, with a number format.
-"""
+A cell contains a bool, a string or a double (ExtendedValue in the Sheets reference); a date is a serial number, the
+days since 1899-12-30 in local civil time, with a number format."""
 
 from __future__ import annotations
 
@@ -19,20 +18,20 @@ from tallybook.core import CellError
 Cell = Mapping[str, Any]
 """CellData of the Sheets reference."""
 EMPTY: Cell = {}
-LONGEST = 50_000
-"""Characters a cell can hold."""
-EXACT = 2**53
-"""Up to here a double holds every whole number."""
+MAX_CELL_CHARACTERS = 50_000
+"""Maximum length of text in a cell."""
+MAX_EXACT_INTEGER = 2**53
+"""Largest integer up to which a double represents every integer."""
 _DAY = timedelta(days=1)
 _FIRST = datetime(1899, 12, 30)
 _OFFSET = re.compile(r"(?:GMT|UTC|Etc/GMT)?([+-])(\d{1,2}):?(\d{2})")
 
 
 def cell(value: object, zone: tzinfo = UTC) -> Cell | None:
-    """The cell of a value; None for None: a cell that is left as it is. `zone` is that of the document.
+    """The cell for a value; None for None: the cell stays as it is. `zone`: the time zone of the document.
 
-    A datetime that knows its zone is shown in the document's, as Sheets shows its own times; one without is taken as it
-    is. Raises CellError for what would not come out of the sheet as it went in."""
+    An aware datetime is converted to the zone of the document; a naive one is used as it is. Raises CellError for a
+    value that the sheet would change."""
     match value:
         case None:
             return None
@@ -51,16 +50,18 @@ def cell(value: object, zone: tzinfo = UTC) -> Cell | None:
     if hasattr(value, "item") and getattr(value, "shape", None) == ():
         return cell(value.item(), zone)  # a number of NumPy
     raise CellError(
-        f"a cell cannot hold {_shown(value)}: a {type(value).__name__}",
-        hint="it holds text, numbers, True and False, dates, times and durations; str(…) makes text of anything",
+        f"a cell cannot contain {_shorten(value)}, a {type(value).__name__}",
+        hint="supported are text, numbers, True and False, dates, times and durations; str(…) converts anything to text",
     )
 
 
 def _text(value: str) -> Cell:
-    if len(value) > LONGEST:
-        raise CellError(f"a cell holds {LONGEST:,} characters; this text has {len(value):,}: {_shown(value)}")
+    if len(value) > MAX_CELL_CHARACTERS:
+        raise CellError(
+            f"a cell can contain {MAX_CELL_CHARACTERS:,} characters; this text has {len(value):,}: {_shorten(value)}"
+        )
     if any("\ud800" <= letter <= "\udfff" for letter in value):
-        raise CellError(f"half a character (a surrogate) cannot be sent: {_shown(value)}")
+        raise CellError(f"a text with a lone surrogate cannot be sent: {_shorten(value)}")
     return {"userEnteredValue": {"stringValue": value}} if value else EMPTY
 
 
@@ -69,7 +70,7 @@ def _number(value: float) -> Cell:
 
 
 def _whole(value: int) -> int:
-    if abs(value) > EXACT:
+    if abs(value) > MAX_EXACT_INTEGER:
         raise _too_exact(value, "2**53, above which Sheets rounds")
     return value
 
@@ -81,26 +82,26 @@ def _float(value: float) -> float:
 
 
 def _decimal(value: Decimal) -> float | int:
-    """The double whose digits are just these; whole numbers stay whole."""
+    """The double with exactly these digits; integers stay integers."""
     if not value.is_finite():
         raise CellError(f"Sheets has no {value}", hint="None leaves the cell empty")
-    if value == value.to_integral_value() and abs(value) <= EXACT:
+    if value == value.to_integral_value() and abs(value) <= MAX_EXACT_INTEGER:
         return int(value)
-    held = float(value)
-    if not math.isfinite(held) or Decimal(repr(held)) != value:
-        raise _too_exact(value, "what a double holds, 15 digits for certain")
-    return held
+    number = float(value)
+    if not math.isfinite(number) or Decimal(repr(number)) != value:
+        raise _too_exact(value, "a double can represent (15 are always safe)")
+    return number
 
 
 def _too_exact(value: object, limit: str) -> CellError:
     return CellError(
-        f"{_shown(value)} has more digits than {limit}",
+        f"{_shorten(value)} has more digits than {limit}",
         hint="round it, or write it as text: str(…)",
     )
 
 
 def _moment(value: datetime | date | time | timedelta, zone: tzinfo) -> Cell:
-    """A serial number with the number format that shows it; the document's locale says how."""
+    """A serial number with a number format, which the locale of the document defines."""
     if value != value:  # pandas' NaT is a datetime
         raise CellError(f"Sheets has no {value}", hint="None leaves the cell empty")
     match value:
@@ -111,7 +112,7 @@ def _moment(value: datetime | date | time | timedelta, zone: tzinfo) -> Cell:
             return _serial(serial(value), {"type": "DATE"}, value)
         case time():
             if value.tzinfo is not None:
-                raise CellError(f"a time of day with a zone, {value}, needs its day", hint="write a datetime")
+                raise CellError(f"the time of day {value} has a time zone but no date", hint="write a datetime")
             return _serial((datetime.combine(_FIRST, value) - _FIRST) / _DAY, {"type": "TIME"}, value)
     return {
         "userEnteredValue": {"numberValue": value / _DAY},
@@ -120,7 +121,7 @@ def _moment(value: datetime | date | time | timedelta, zone: tzinfo) -> Cell:
 
 
 def serial(day: date) -> int:
-    """The days from 1899-12-30: how a sheet counts them."""
+    """The serial number of a day: days since 1899-12-30."""
     return (day - _FIRST.date()).days
 
 
@@ -133,22 +134,22 @@ def _serial(days: float, form: Cell, value: object) -> Cell:
 
 
 def zone_of(name: str) -> tzinfo:
-    """The time zone of a document, as Sheets names it: of the CLDR, or GMT-07:00. Raises CellError."""
+    """The time zone of a document, a name of the CLDR or GMT-07:00. Raises CellError."""
     from zoneinfo import ZoneInfo
 
     try:
         return ZoneInfo(name)
     except (KeyError, ValueError, OSError):
-        found = _OFFSET.fullmatch(name)
-        if found:
-            offset = timedelta(hours=int(found[2]), minutes=int(found[3]))
-            return timezone(-offset if found[1] == "-" else offset)
+        match = _OFFSET.fullmatch(name)
+        if match:
+            offset = timedelta(hours=int(match[2]), minutes=int(match[3]))
+            return timezone(-offset if match[1] == "-" else offset)
     raise CellError(
-        f"the document's time zone {name!r} is not known here",
-        hint="File ▸ Settings in the document; or write datetimes without a zone",
+        f"unknown time zone of the document: {name!r}",
+        hint="change it in File ▸ Settings of the document, or write datetimes without a time zone",
     )
 
 
-def _shown(value: object) -> str:
+def _shorten(value: object) -> str:
     text = repr(value)
     return text if len(text) <= 60 else text[:59] + "…"

@@ -1,11 +1,11 @@
-"""Consent of a person, as RFC 8252 has it for programs on their own machine: the system's browser, a redirect to
-127.0.0.1, PKCE (RFC 7636, S256) and a state. Google's page: https://developers.google.com/identity/protocols/oauth2/native-app
+"""Consent of a user, by RFC 8252 for programs on the user's machine: the system's browser, a redirect to 127.0.0.1,
+PKCE (RFC 7636, S256) and a state. Google's page: https://developers.google.com/identity/protocols/oauth2/native-app
 
-    asked = ask(client, [FILES], places, redirect="http://127.0.0.1:49152")
-    ... the browser is sent to asked.url and comes back to the redirect, or people paste where it came to
-    keys = answered(asked, url, places)
+    asked = request_consent(client, [FILES], places, redirect="http://127.0.0.1:49152")
+    ... the browser opens asked.url and is redirected, or people paste the address that it was redirected to
+    keys = exchange_answer(asked, url, places)
 
-Where nobody listens at the redirect, the browser shows an error, and the address it shows holds the code all the same.
+Without a listener at the redirect, the browser shows an error, but its address still contains the code.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 from tallybook.core import DeclarationError, DestinationUnavailable, SignInError
-from tallybook.sheets.keep import Keys, extra
+from tallybook.sheets.credentials import Keys, require_packages
 from tallybook.sheets.places import CLIENTS, Places
 from tallybook.sheets.refusals import Answer, token_answer_refusal, token_refusal
 
@@ -34,32 +34,32 @@ _AGAIN = "run `tallybook sheets setup` again"
 
 @dataclass(frozen=True)
 class Client:
-    """An OAuth client of the type Desktop app. Its secret is no secret of a person, but is not shown either."""
+    """An OAuth client of the type Desktop app. Its secret is not a user's secret, but it is not shown either."""
 
     id: str
     secret: str = field(repr=False)
 
     def __post_init__(self) -> None:
         if self.id.startswith("GOCSPX-"):
-            raise DeclarationError("this is the client secret, where the client id belongs", hint=f"see {CLIENTS}")
+            raise DeclarationError("the client id is a client secret", hint=f"see {CLIENTS}")
         for what, text in {"client id": self.id, "client secret": self.secret}.items():
             if not text or any(letter.isspace() for letter in text):
-                raise DeclarationError(f"the {what} is empty or has blanks in it", hint=f"copy it from {CLIENTS}")
+                raise DeclarationError(f"the {what} is empty or contains blanks", hint=f"copy it from {CLIENTS}")
 
 
 def client_file(path: Path) -> Client:
-    """From the JSON that Google offers when a client is created. Raises DeclarationError."""
+    """The client of a JSON file that Google offers for download. Raises DeclarationError."""
     try:
-        found = json.loads(path.expanduser().read_text(encoding="utf-8"))
-        kind, held = next(iter(found.items()))
-        client = Client(held["client_id"], held["client_secret"])
+        content = json.loads(path.expanduser().read_text(encoding="utf-8"))
+        kind, values = next(iter(content.items()))
+        client = Client(values["client_id"], values["client_secret"])
     except OSError as error:
         raise DeclarationError(f"{path} cannot be read: {error.strerror}") from None
     except (ValueError, AttributeError, StopIteration, KeyError, TypeError):
         raise DeclarationError(f"{path} is not the JSON of an OAuth client", hint=f"download it at {CLIENTS}") from None
     if kind != "installed":
         raise DeclarationError(
-            f"{path} is a client of type {kind!r}, which may not redirect to this machine",
+            f"{path} is a client of type {kind!r}, which cannot redirect to this machine",
             hint=f"create one of the type Desktop app at {CLIENTS}",
         )
     return client
@@ -67,7 +67,7 @@ def client_file(path: Path) -> Client:
 
 @dataclass(frozen=True)
 class ConsentRequest:
-    """One request for consent. `url` is what the browser is sent to."""
+    """One request for consent. `url`: the page that the browser opens."""
 
     client: Client
     scopes: tuple[str, ...]
@@ -77,8 +77,8 @@ class ConsentRequest:
     verifier: str = field(repr=False)
 
 
-def ask(client: Client, scopes: Sequence[str], places: Places, *, redirect: str) -> ConsentRequest:
-    """A new request, with a state and a verifier of its own."""
+def request_consent(client: Client, scopes: Sequence[str], places: Places, *, redirect: str) -> ConsentRequest:
+    """A new request with its own state and verifier."""
     verifier, state = secrets.token_urlsafe(64), secrets.token_urlsafe(24)
     challenge = base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=").decode()
     parameters = {
@@ -89,18 +89,18 @@ def ask(client: Client, scopes: Sequence[str], places: Places, *, redirect: str)
         "state": state,
         "code_challenge": challenge,
         "code_challenge_method": "S256",
-        # A refresh token is given offline only, and to those who consented before only when asked anew.
+        # Google issues a refresh token only for offline access, and after an earlier consent only with prompt=consent.
         "access_type": "offline",
         "prompt": "consent",
     }
     return ConsentRequest(client, tuple(scopes), redirect, f"{places.consent}?{urlencode(parameters)}", state, verifier)
 
 
-def answered(asked: ConsentRequest, url: str, places: Places, *, now: datetime) -> Keys:
-    """The keys, for the address to which the browser was sent back.
+def exchange_answer(asked: ConsentRequest, url: str, places: Places, *, now: datetime) -> Keys:
+    """The keys for the address that the browser was redirected to.
 
-    Raises SignInError: consent refused, not our state, a code that is used or too old, a client Google does not know, a
-    box that was not ticked; DestinationUnavailable: no network."""
+    Raises SignInError: consent refused, wrong state, a used or expired code, an unknown client, a box that was not
+    checked. Raises DestinationUnavailable: no network."""
     return _exchanged(asked, code_in(asked, url), places, now)
 
 
@@ -109,19 +109,18 @@ def code_in(asked: ConsentRequest, url: str) -> str:
     found = {name: values[0] for name, values in parse_qs(urlsplit(url.strip()).query).items()}
     if not {"code", "error"} & found.keys():
         raise SignInError(
-            "this is not the address to which Google sent the browser back",
-            hint=f"copy the whole address from the browser, it begins with {asked.redirect} and has code= in it; {_AGAIN}",
+            "this is not the address of Google's redirect",
+            hint=f"copy the whole address from the browser: it starts with {asked.redirect} and contains code=; {_AGAIN}",
         )
     if not _same(found.get("state", ""), asked.state):
         raise SignInError(
-            "the address is the answer to another request: its state is not the one sent",
-            hint=f"take the one from the page that was opened last; {_AGAIN}",
+            "the address belongs to another request: its state is different",
+            hint=f"use the address of the page that was opened last; {_AGAIN}",
         )
     if found.get("error") == "access_denied":
         raise SignInError(
             "the consent was refused on Google's page",
-            hint=f"{_AGAIN} and press Continue. If Google said that access is blocked: add your address as a test user,"
-            " or publish the app",
+            hint=f"{_AGAIN} and press Continue. If Google blocks access, add your address as a test user, or publish the app",
         )
     if "error" in found:
         raise SignInError(
@@ -131,7 +130,7 @@ def code_in(asked: ConsentRequest, url: str) -> str:
 
 
 def _same(seen: str, expected: str) -> bool:
-    """Whether two states are equal, in constant time. As bytes, because what was pasted may hold any letter."""
+    """Whether two states are equal, in constant time. As bytes, because pasted text can contain any character."""
     return hmac.compare_digest(seen.encode(errors="surrogatepass"), expected.encode())
 
 
@@ -144,44 +143,45 @@ def _exchanged(asked: ConsentRequest, code: str, places: Places, now: datetime) 
         "client_secret": asked.client.secret,
         "code_verifier": asked.verifier,
     }
-    status, said = _post(places.token, body)
-    temporary = token_answer_refusal(Answer(status, said))
+    status, content = _post(places.token, body)
+    temporary = token_answer_refusal(Answer(status, content))
     if temporary is not None:
         raise DestinationUnavailable(temporary.message, hint=_AGAIN)
     if status != 200:
-        raise _refused(status, said)
-    granted = tuple(str(said.get("scope", " ".join(asked.scopes))).split())
+        raise _refused(status, content)
+    granted = tuple(str(content.get("scope", " ".join(asked.scopes))).split())
     if lacking := [scope for scope in asked.scopes if scope not in granted]:
         raise SignInError(
             f"the consent does not cover {', '.join(scope.rpartition('/')[2] for scope in lacking)}",
-            hint=f"{_AGAIN} and tick the box on Google's page",
+            hint=f"{_AGAIN} and check the box on Google's page",
         )
-    if not said.get("refresh_token"):
-        raise SignInError("Google gave no refresh token", hint=f"is the client a Desktop app? See {CLIENTS}")
-    # Only tokens that end by themselves have this: those of apps in testing, after 7 days.
-    ends = said.get("refresh_token_expires_in")
+    if not content.get("refresh_token"):
+        raise SignInError("Google gave no refresh token", hint=f"the client must be a Desktop app: {CLIENTS}")
+    # Only refresh tokens of apps in testing expire: after 7 days.
+    ends = content.get("refresh_token_expires_in")
     ends = ends if str(ends).isdigit() else None
     return Keys(
         client_id=asked.client.id,
         client_secret=asked.client.secret,
-        refresh_token=str(said["refresh_token"]),
+        refresh_token=str(content["refresh_token"]),
         scopes=granted,
         since=now.astimezone(UTC),
         until=now.astimezone(UTC) + timedelta(seconds=float(ends)) if ends else None,
     )
 
 
-def _refused(status: int, said: Mapping[str, Any]) -> SignInError:
-    error, why = str(said.get("error", f"HTTP {status}")), str(said.get("error_description", ""))
+def _refused(status: int, content: Mapping[str, Any]) -> SignInError:
+    error, why = str(content.get("error", f"HTTP {status}")), str(content.get("error_description", ""))
     if error == "invalid_grant":
         return SignInError(
-            f"Google does not take the code ({why or error})", hint=f"a code holds once and a few minutes; {_AGAIN}"
+            f"Google does not accept the code ({why or error})",
+            hint=f"a code is valid once, for a few minutes; {_AGAIN}",
         )
     return token_refusal(error, why)
 
 
 def _post(url: str, body: Mapping[str, str]) -> tuple[int, Mapping[str, Any]]:
-    extra()
+    require_packages()
     import requests
 
     from tallybook.sheets.bounded import token_session
@@ -191,13 +191,13 @@ def _post(url: str, body: Mapping[str, str]) -> tuple[int, Mapping[str, Any]]:
             response = session.post(url, data=body, timeout=30, allow_redirects=False)
     except requests.RequestException as error:
         raise DestinationUnavailable(
-            f"Google's token server cannot be reached ({type(error).__name__})", hint=f"is there a network? {_AGAIN}"
+            f"Google's token server cannot be reached ({type(error).__name__})", hint=f"check the network; {_AGAIN}"
         ) from None
     try:
-        said = response.json()
+        content = response.json()
     except ValueError:
-        said = {}
-    return response.status_code, said if isinstance(said, dict) else {}
+        content = {}
+    return response.status_code, content if isinstance(content, dict) else {}
 
 
 # -- the redirect ------------------------------------------------------------------------------------------------
@@ -207,9 +207,9 @@ PAGE = """<!doctype html><meta charset="utf-8"><title>Tallybook</title>
 
 
 class RedirectListener:
-    """Waits on 127.0.0.1 for the browser to come back: `with Listener() as back: … back.wait(300, state)`.
+    """Waits on 127.0.0.1 for the redirect: `with RedirectListener() as listener: … listener.wait(300, state)`.
 
-    Any page and program on this machine can call the port. Only a request with our state is an answer."""
+    Any page and program on this machine can call the port, so only a request with the right state counts."""
 
     def __init__(self, port: int = 0) -> None:
         self.url = self.state = ""
@@ -220,35 +220,36 @@ class RedirectListener:
                 listener.answer(self)
 
             def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
-                """Nothing: the address holds the code."""
+                """Log nothing, because the address contains the code."""
 
         try:
             self._server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
         except OSError as error:
             raise DeclarationError(
-                f"nothing can listen on port {port} of 127.0.0.1: {error.strerror}", hint="--port with another, or none"
+                f"cannot listen on port {port} of 127.0.0.1: {error.strerror}", hint="choose another --port, or none"
             ) from None
 
     @property
     def redirect(self) -> str:
+        """The redirect URL."""
         return f"http://127.0.0.1:{self._server.server_port}"
 
     def answer(self, handler: BaseHTTPRequestHandler) -> None:
-        """Thank whoever comes with an answer; browsers also ask for icons."""
+        """Respond to a request. Browsers also request icons."""
         query = parse_qs(urlsplit(handler.path).query)
         ours = bool(self.state) and _same(query.get("state", [""])[0], self.state)
-        came = ours and bool({"code", "error"} & query.keys())
-        head = "Nothing here" if not came else "Not connected" if "error" in query else "Received"
-        text = PAGE.format(head=head, text="Go on in the terminal; this page can be closed.").encode()
-        handler.send_response(200 if came else 404)
+        is_answer = ours and bool({"code", "error"} & query.keys())
+        head = "Nothing here" if not is_answer else "Not connected" if "error" in query else "Received"
+        text = PAGE.format(head=head, text="Continue in the terminal. You can close this page.").encode()
+        handler.send_response(200 if is_answer else 404)
         handler.send_header("Content-Type", "text/html; charset=utf-8")
         handler.send_header("Content-Length", str(len(text)))
         handler.end_headers()
         handler.wfile.write(text)
-        self.url = self.url or (self.redirect + handler.path if came else "")
+        self.url = self.url or (self.redirect + handler.path if is_answer else "")
 
     def wait(self, seconds: float, state: str) -> str:
-        """The address that the browser came to with this state. Raises SignInError when it does not come."""
+        """The address of the redirect with this state. Raises SignInError if none arrives in time."""
         import time
 
         self.state = state
@@ -257,10 +258,10 @@ class RedirectListener:
             left = end - time.monotonic()
             if left <= 0:
                 raise SignInError(
-                    f"the browser did not come back within {seconds:.0f} seconds",
-                    hint=f"{_AGAIN}; with --no-browser where the browser is on another machine",
+                    f"no redirect from the browser within {seconds:.0f} seconds",
+                    hint=f"{_AGAIN}; use --no-browser if the browser is on another machine",
                 )
-            # Each request has a thread: browsers also open connections on which they say nothing.
+            # Each request has its own thread, because browsers also open connections without sending anything.
             self._server.timeout = min(left, 0.1)
             self._server.handle_request()
         return self.url

@@ -1,4 +1,4 @@
-"""How a connection to Google Sheets is: the keys, the token, the API, one document."""
+"""Checks a connection to Google Sheets: the keys, the token, the API, one document."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from pathlib import Path
 
 from tallybook.core import DestinationRefused, SignInError, TallybookError
 from tallybook.sheets.api import Api
-from tallybook.sheets.keep import FILES, Keys
+from tallybook.sheets.credentials import FILES, Keys
 from tallybook.sheets.pace import PER_MINUTE, Patience
 from tallybook.sheets.places import AUDIENCE, Places, document as named
 from tallybook.sheets.rows import SHAPE, sheets_of
 
-CELLS = 10_000_000
-"""What a document holds: rows times columns of all its worksheets, also of empty ones."""
+MAX_DOCUMENT_CELLS = 10_000_000
+"""Maximum cells of a document: rows times columns of all its worksheets, also of empty ones."""
 GOOD, CARE, BAD = "good", "care", "bad"
-_NOBODY = "tallybook-doctor-asks-for-nothing"
-"""An id that no document has: Sheets answers 404 when it is enabled, and 403 when it is not."""
+_UNKNOWN_DOCUMENT = "tallybook-doctor-asks-for-nothing"
+"""An id that no document has: Sheets responds with 404 if the API is enabled, else with 403."""
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that was looked at: `state` is good, care or bad."""
+    """The result of one check: `state` is good, care or bad."""
 
     what: str
     state: str
@@ -33,7 +33,8 @@ class Finding:
 
 
 def examine(keys: Keys, places: Places, *, document: str | None, now: datetime) -> Iterator[Finding]:
-    """Everything that is known without writing. Later findings need earlier ones, so it ends at the first bad one."""
+    """Yield the results of all checks that need no writing. Stops at the first bad one, because later checks need
+    it."""
     yield from _kept(keys)
     yield _lifetime(keys, now)
     api = Api(keys, places, patience=Patience(tries=2, seconds=20))
@@ -51,29 +52,32 @@ def _kept(keys: Keys) -> Iterator[Finding]:
     yield Finding("keys", GOOD, f"{whose}, from {keys.place}")
     place = Path(keys.place)
     if os.name == "posix" and place.is_file() and place.stat().st_mode & 0o077:
-        yield Finding("keys", CARE, f"others on this machine can read {place}", f"chmod 600 '{place}'")
+        yield Finding("keys", CARE, f"other users of this machine can read {place}", f"chmod 600 '{place}'")
 
 
 def _lifetime(keys: Keys, now: datetime) -> Finding:
     publish = f"press Publish app at {AUDIENCE}, then `tallybook sheets setup --again`"
     if keys.account:
-        return Finding("lifetime", GOOD, "the key of a service account does not end by itself")
+        return Finding("lifetime", GOOD, "the key of a service account does not expire")
     if keys.until and keys.until <= now:
         return Finding(
-            "lifetime", CARE, f"Google said that it ends {keys.until:%Y-%m-%d}: the app is in testing", publish
+            "lifetime",
+            CARE,
+            f"expired {keys.until:%Y-%m-%d} according to Google, because the app is in testing",
+            publish,
         )
     if keys.until:
         left = (keys.until - now) / timedelta(days=1)
-        said = f"ends in {left:.1f} days, on {keys.until:%Y-%m-%d %H:%M} UTC, because the app is in testing"
-        return Finding("lifetime", CARE, said, publish)
+        text = f"expires in {left:.1f} days, on {keys.until:%Y-%m-%d %H:%M} UTC, because the app is in testing"
+        return Finding("lifetime", CARE, text, publish)
     since = f"from {keys.since:%Y-%m-%d}; " if keys.since else ""
-    return Finding("lifetime", GOOD, f"{since}ends only when revoked, or unused for six months")
+    return Finding("lifetime", GOOD, f"{since}expires only when revoked, or unused for six months")
 
 
 def _token(api: Api, _: str) -> Finding:
     api.renew()
     reach = (
-        "documents made here"
+        "documents created by Tallybook"
         if tuple(api.granted) == (FILES,)
         else ", ".join(s.rpartition("/")[2] for s in api.granted)
     )
@@ -82,24 +86,24 @@ def _token(api: Api, _: str) -> Finding:
 
 def _enabled(api: Api, _: str) -> Finding:
     try:
-        api.read(_NOBODY, fields="spreadsheetId")
+        api.read(_UNKNOWN_DOCUMENT, fields="spreadsheetId")
     except SignInError:
         raise
     except DestinationRefused as error:
         if "not enabled" in error.message:
             raise
-    return Finding("api", GOOD, "Google Sheets answers")
+    return Finding("api", GOOD, "Google Sheets responds")
 
 
 def _document(api: Api, document: str) -> Finding:
-    found = sheets_of(api.read(named(document).id, fields=SHAPE))
-    used = sum(sheet.rows * sheet.columns for sheet in found)
-    left = CELLS - used
-    sheets = f"{len(found)} worksheet{'' if len(found) == 1 else 's'}"
-    said = f"{sheets}, {used:,} cells of {CELLS:,}, {left:,} left"
-    if left >= CELLS // 10:
-        return Finding("document", GOOD, said)
-    return Finding("document", CARE, said, "delete empty rows and columns: they count too; or begin a new document")
+    worksheets = sheets_of(api.read(named(document).id, fields=SHAPE))
+    used = sum(sheet.rows * sheet.columns for sheet in worksheets)
+    left = MAX_DOCUMENT_CELLS - used
+    sheets = f"{len(worksheets)} worksheet{'' if len(worksheets) == 1 else 's'}"
+    text = f"{sheets}, {used:,} cells of {MAX_DOCUMENT_CELLS:,}, {left:,} left"
+    if left >= MAX_DOCUMENT_CELLS // 10:
+        return Finding("document", GOOD, text)
+    return Finding("document", CARE, text, "delete empty rows and columns, which count too, or start a new document")
 
 
 def _quota(api: Api) -> Finding:

@@ -1,4 +1,4 @@
-"""How fast to ask, and how long to wait before asking again. No sleep belongs into the user's code."""
+"""The pace of requests, and the waits before retries. User code needs no sleep."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 PER_MINUTE = 60
-"""What Google grants a user, of reads and of writes (Sheets API, usage limits); a project has five times as much."""
+"""Google's limit per user, for reads and for writes (Sheets API, usage limits). A project has five times as much."""
 
 
 @dataclass
 class Bucket:
-    """A token bucket: `burst` requests at once, then `per_minute` of them; never more than their sum in any minute."""
+    """A token bucket: `burst` requests at once, then `per_minute`; at most their sum in any minute."""
 
     per_minute: float = 50
     burst: int = 10
@@ -28,7 +28,7 @@ class Bucket:
         self._lock = threading.Lock()
 
     def wait_s(self) -> float:
-        """Seconds until there is a token; 0 when there is one."""
+        """Seconds until the next token; 0 if there is one."""
         self._fill()
         return max(0.0, (1 - self._tokens) * 60 / self.per_minute)
 
@@ -42,7 +42,7 @@ class Bucket:
             self._tokens -= 1
 
     def empty(self) -> None:
-        """The server said that there was nothing left: somebody else spends from the same quota."""
+        """Remove all tokens: the server reported an exhausted quota, which other programs share."""
         with self._lock:
             self._fill()
             self._tokens = min(self._tokens, 0.0)
@@ -55,9 +55,9 @@ class Bucket:
 
 @dataclass
 class Patience:
-    """Truncated exponential back-off with full jitter, bounded in tries and in seconds, as Google asks for.
+    """Truncated exponential back-off with full jitter, limited in tries and in seconds, as Google recommends.
 
-    The server's Retry-After is waited for where it fits into what is left."""
+    It waits for the server's Retry-After if that is within the limit."""
 
     tries: int = 8
     seconds: float = 150.0
@@ -68,19 +68,20 @@ class Patience:
     chance: Callable[[], float] = random.random
 
     def start(self) -> Waiting:
+        """Begin the retries of one request."""
         return Waiting(self, self.clock())
 
 
 @dataclass
 class Waiting:
-    """One request's share of patience."""
+    """The retries of one request."""
 
     patience: Patience
     began: float
     waits: int = 0
 
     def again(self, retry_after: float | None = None) -> bool:
-        """Wait, and say whether to try again; False at once when the patience is at its end."""
+        """Wait, and return whether to try again; False at once when the limit is reached."""
         p = self.patience
         delay = min(p.longest, p.first * 2**self.waits)
         wait = max(retry_after or 0.0, delay * (0.5 + p.chance() / 2))

@@ -1,4 +1,4 @@
-"""Where Google's services are, and the ids in what people paste."""
+"""URLs of Google's services, and the ids in URLs that people paste."""
 
 from __future__ import annotations
 
@@ -10,65 +10,68 @@ from typing import NamedTuple
 from tallybook.core import DeclarationError, is_service, spreadsheet_id
 
 API = "TALLYBOOK_GOOGLE_API"
-"""The environment variable that points all of Google elsewhere, as at an emulator."""
+"""The environment variable with the URL of an emulator in place of Google."""
 
 
 @dataclass(frozen=True)
 class Places:
-    """The addresses that are asked. `api` is empty for Google itself, or one address that stands for all of them."""
+    """The URLs of Google's services. `api`: empty for Google itself, else one URL in place of all of them."""
 
     api: str = ""
 
     def __post_init__(self) -> None:
         if self.api and not is_service(self.api):
             raise DeclarationError(
-                f"{self.api!r} is not the address of a service", hint="write it as http://127.0.0.1:8080"
+                f"{self.api!r} is not the URL of a service", hint="expected a URL such as http://127.0.0.1:8080"
             )
 
     @classmethod
     def of(cls, api: str | None, env: Mapping[str, str]) -> Places:
-        """`api`, else what the environment says, else Google."""
+        """`api`, else the URL of the environment, else Google."""
         return cls((api or env.get(API, "")).rstrip("/"))
 
     @property
     def spreadsheets(self) -> str:
+        """The URL of the Sheets API."""
         return f"{self.api or 'https://sheets.googleapis.com'}/v4/spreadsheets"
 
     @property
     def consent(self) -> str:
+        """The URL of Google's consent page."""
         return f"{self.api or 'https://accounts.google.com'}/o/oauth2/v2/auth"
 
     @property
     def token(self) -> str:
+        """The URL of the token server."""
         return f"{self.api or 'https://oauth2.googleapis.com'}/token"
 
 
 class Document(NamedTuple):
-    """A spreadsheet, and the worksheet that its URL shows."""
+    """The id of a spreadsheet, and of the worksheet in its URL."""
 
     id: str
     worksheet: int | None = None
 
 
 _WORD = re.compile(r"[\w-]{5,}")
-"""What Google itself is asked about at once; what a file declares is checked by its form (`spreadsheet_id`)."""
+"""The loose form of an id, which Google checks at once. Ids in files have the strict form of `spreadsheet_id`."""
 _GID = re.compile(r"[#&?]gid=(\d+)")
 
 
 def document(text: str) -> Document:
-    """From an id, or the URL of a spreadsheet as the browser shows it. Raises DeclarationError."""
+    """The document of an id or a URL from the browser. Raises DeclarationError."""
     text = text.strip()
-    if found := spreadsheet_id(text) or (_WORD.fullmatch(text) and text):
+    if document_id := spreadsheet_id(text) or (_WORD.fullmatch(text) and text):
         gid = _GID.search(text)
-        return Document(found, int(gid[1]) if gid else None)
+        return Document(document_id, int(gid[1]) if gid else None)
     raise DeclarationError(
         f"{text[:80]!r} is neither the id nor the URL of a spreadsheet",
-        hint="open it in the browser and copy the address: https://docs.google.com/spreadsheets/d/…",
+        hint="open it in the browser and copy its URL: https://docs.google.com/spreadsheets/d/…",
     )
 
 
 def link(document_id: str) -> str:
-    """Where people open it."""
+    """The URL for the browser."""
     return f"https://docs.google.com/spreadsheets/d/{document_id}/edit"
 
 
@@ -77,4 +80,3 @@ ENABLE = f"{CONSOLE}/apis/library/sheets.googleapis.com"
 CLIENTS = f"{CONSOLE}/auth/clients"
 AUDIENCE = f"{CONSOLE}/auth/audience"
 SERVICE_ACCOUNTS = f"{CONSOLE}/iam-admin/serviceaccounts"
-CONNECTIONS = "https://myaccount.google.com/connections"

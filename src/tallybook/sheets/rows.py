@@ -1,9 +1,9 @@
-"""Where rows go in a sheet, and the batch that puts them there. Pure: what was read in, requests out.
+"""Positions of rows in a sheet, and the batch that writes them. Pure: takes what was read, returns requests.
 
-Rows are appended below the last row in which one of our columns shows something. Positions are decided here and sent
-as `updateCells`; a claim sees to it that nobody else took them meanwhile: an entry of developer metadata whose id
-follows from the sheet and a running number. Two writers that read the same sheet claim the same number; Google takes
-the first batch and refuses the second as a whole, which then reads anew.
+Rows are appended below the last row in which one of our columns shows a value. The positions are sent as `updateCells`.
+A claim protects them from concurrent writers: an entry of developer metadata whose id is derived from the sheet and a
+sequence number. Two writers that read the same sheet claim the same number. Google accepts the first batch and refuses
+the second as a whole, which then reads the sheet again.
 """
 
 from __future__ import annotations
@@ -14,24 +14,24 @@ from datetime import UTC, date, time, timedelta, tzinfo
 from itertools import groupby
 
 from tallybook.sheets.cells import Cell, cell, zone_of
-from tallybook.sheets.marks import DELIVERY, Json, forget, metadata_id
+from tallybook.sheets.marks import DELIVERY, Json, metadata_id, metadata_removal
 
 NONE: Mapping[int, Json] = {}
 KEY = "tallybook.rows"
-KEPT = 50
-"""Claims that stay on a sheet, 2 of the 30 kB that it may hold: by them a batch is known after its answer was lost, and
-one that comes late finds its number taken, not free again."""
+MAX_CLAIMS = 50
+"""Maximum claims on a sheet; they take 2 of its 30 kB. They identify a batch whose response was lost, and keep the
+number of a delayed batch taken."""
 SHAPE = "properties.timeZone,sheets(properties(sheetId,title,sheetType,hidden,gridProperties),developerMetadata)"
-"""The fields that say what there is, without cells."""
+"""The fields that describe the sheets, without cells."""
 CELLS = f"{SHAPE[:-1]},data(startRow,rowData.values(effectiveValue,dataValidation.condition.type)))"
-"""The same with what our columns show: what is computed too, and which FALSE is only a box that nobody ticked."""
+"""The same with the displayed values of our columns, and with validation rules, to recognize unchecked boxes."""
 FORMATS = "sheets.data.rowData.values.userEnteredFormat.numberFormat"
-"""How the cells of a row look."""
+"""The fields with the number formats of cells."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """A finished row. `at` is the row to overwrite, from 1; None: below the last one."""
+    """A finished row. `at`: the row to overwrite, from 1; None: append it below the last one."""
 
     values: tuple[object, ...]
     at: int | None = None
@@ -39,8 +39,8 @@ class Row:
 
 @dataclass(frozen=True, kw_only=True)
 class Claim:
-    """What a batch left on the sheet: its number, itself, the last row it knew, and which columns were ours: the first
-    (from 0), and how many."""
+    """An entry that a batch left on the sheet: its number, its id, the last row, the first column (from 0) and the
+    number of columns."""
 
     id: int
     number: int
@@ -50,12 +50,13 @@ class Claim:
     width: int
 
     def value(self) -> str:
+        """The text of the entry."""
         return f"{self.number} {self.batch} {self.last} {self.column} {self.width}"
 
 
 @dataclass(frozen=True, kw_only=True)
 class WorksheetRows:
-    """A worksheet as it was read."""
+    """The state of a worksheet as it was read."""
 
     id: int
     title: str
@@ -63,52 +64,52 @@ class WorksheetRows:
     columns: int
     hidden: bool = False
     grid: bool = True
-    """False for a sheet that is a chart or a connected source: it has no cells."""
+    """False for a chart or a connected source, which have no cells."""
     zone: str = "Etc/GMT"
     claims: tuple[Claim, ...] = ()
     """Oldest first."""
     delivery: str = ""
-    """The delivery that writes it, as `<book>/<delivery>`; empty where none does."""
+    """The delivery that writes to it, as `<book>/<delivery>`; empty without one."""
 
-    def holds(self, batch: str) -> bool:
+    def has_batch(self, batch: str) -> bool:
         """Whether a batch was applied."""
         return any(claim.batch == batch for claim in self.claims)
 
     def newest(self, column: int) -> Claim | None:
-        """The last claim of rows that begin at this column; other programs may write beside."""
+        """The last claim of rows that begin at this column. Other programs may write to other columns."""
         return next((claim for claim in reversed(self.claims) if claim.column == column), None)
 
 
 @dataclass(frozen=True)
 class Filled:
-    """What our columns show from row `first` on."""
+    """Which of the rows from `first` on have values in our columns."""
 
     first: int
     last: int
-    """The last row with something in it, from 1; 0: none was seen."""
+    """The last row with a value, from 1; 0: none."""
     begins: bool
-    """Whether the first row that was looked at has something."""
+    """Whether row `first` has a value."""
 
 
 def sheets_of(read: Json) -> list[WorksheetRows]:
-    """The worksheets of a Spreadsheet that was read with SHAPE, in the order of the tabs."""
+    """The worksheets of a Spreadsheet read with SHAPE, in the order of the tabs."""
     zone = read.get("properties", {}).get("timeZone", "Etc/GMT")
     return [_sheet(found, zone) for found in read.get("sheets", ())]
 
 
 def _sheet(found: Json, zone: str) -> WorksheetRows:
-    said = found["properties"]
-    grid = said.get("gridProperties", {})
+    properties = found["properties"]
+    grid = properties.get("gridProperties", {})
     entries = found.get("developerMetadata", ())
     claims = (_claim(entry) for entry in entries if entry.get("metadataKey") == KEY)
     owned = (str(entry.get("metadataValue", "")) for entry in entries if entry.get("metadataKey") == DELIVERY)
     return WorksheetRows(
-        id=said.get("sheetId", 0),
-        title=said.get("title", ""),
+        id=properties.get("sheetId", 0),
+        title=properties.get("title", ""),
         rows=grid.get("rowCount", 0),
         columns=grid.get("columnCount", 0),
-        hidden=said.get("hidden", False),
-        grid=said.get("sheetType", "GRID") == "GRID",
+        hidden=properties.get("hidden", False),
+        grid=properties.get("sheetType", "GRID") == "GRID",
         zone=zone,
         claims=tuple(sorted((c for c in claims if c), key=lambda c: c.number)),
         delivery=next(owned, "").rpartition("#")[0],
@@ -116,7 +117,7 @@ def _sheet(found: Json, zone: str) -> WorksheetRows:
 
 
 def _claim(entry: Json) -> Claim | None:
-    """None for an entry that people or other programs changed."""
+    """The claim of an entry; None if people or other programs changed it."""
     try:
         number, batch, *places = entry["metadataValue"].split()
         last, column, width = map(int, places)
@@ -126,7 +127,7 @@ def _claim(entry: Json) -> Claim | None:
 
 
 def filled(read: Json) -> Filled:
-    """What a sheet read with CELLS shows. A formula that shows nothing and a box that nobody ticked are nothing."""
+    """The filled rows of a sheet read with CELLS. Empty results of formulas and unchecked boxes do not count."""
     data: Json = next(iter(read["sheets"][0].get("data", ())), {})
     first = data.get("startRow", 0) + 1
     shows = [any(map(_shows, row.get("values", ()))) for row in data.get("rowData", ())]
@@ -135,7 +136,7 @@ def filled(read: Json) -> Filled:
 
 
 def formats(read: Json, column: int) -> dict[int, Json]:
-    """The number formats of a row read with FORMATS, by column; `column` is its first, from 0."""
+    """The number formats of a row read with FORMATS, by column. `column`: its first one, from 0."""
     data: Json = next(iter(read["sheets"][0].get("data", ())), {})
     cells = next((row.get("values", ()) for row in data.get("rowData", ())), ())
     found = {place: cell.get("userEnteredFormat", {}).get("numberFormat") for place, cell in enumerate(cells, column)}
@@ -143,7 +144,7 @@ def formats(read: Json, column: int) -> dict[int, Json]:
 
 
 def has_dates(rows: Iterable[Row]) -> bool:
-    """Whether a value is written with a number format."""
+    """Whether a value needs a number format."""
     return any(isinstance(value, date | time | timedelta) for row in rows for value in row.values)
 
 
@@ -157,7 +158,7 @@ def _shows(cell: Json) -> bool:
 
 @dataclass(frozen=True)
 class BatchPlan:
-    """A batch: what to send beside the claim, and the rows of the sheet that it writes."""
+    """A batch: its requests, its claim, and the rows of the sheet that it writes."""
 
     requests: list[Json]
     claim: Claim
@@ -174,16 +175,16 @@ def plan(
     batch: str,
     above: Mapping[int, Json] = NONE,
 ) -> BatchPlan:
-    """Put `rows` into the sheet: those without a place below row `end`, one after the other.
+    """The batch that writes `rows`; those without a position go below row `end`, in order.
 
-    `column` is the first of ours, from 0, and `width` how many there are; `above` are the number formats of row `end`.
+    `column`: our first column, from 0. `width`: the number of our columns. `above`: the number formats of row `end`.
     Raises CellError."""
     places, below = [], end
     for row in rows:
         place = row.at or below + 1
         below = max(below, place)
         places.append(place)
-    # Blank lines at the end are not there for the next batch.
+    # The next batch does not see blank lines at the end.
     written = [place for row, place in zip(rows, places, strict=True) if any(v is not None for v in row.values)]
     last = max([end, *written])
     number = sheet.claims[-1].number + 1 if sheet.claims else 1
@@ -191,7 +192,7 @@ def plan(
         id=metadata_id(KEY, sheet.id, number), number=number, batch=batch, last=last, column=column, width=width
     )
     requests = [
-        *(forget(old.id) for old in sheet.claims if old.number <= number - KEPT),
+        *(metadata_removal(old.id) for old in sheet.claims if old.number <= number - MAX_CLAIMS),
         *_grown(sheet, max(places, default=0), column + max((len(r.values) for r in rows), default=0)),
         *_updates(sheet, rows, places, column, above),
     ]
@@ -199,7 +200,7 @@ def plan(
 
 
 def _grown(sheet: WorksheetRows, rows: int, columns: int) -> list[Json]:
-    """A sheet only grows, and only as far as it must."""
+    """Requests that add the missing rows and columns to the sheet."""
     lacking = {"ROWS": rows - sheet.rows, "COLUMNS": columns - sheet.columns}
     return [
         {"appendDimension": {"sheetId": sheet.id, "dimension": dimension, "length": length}}
@@ -213,7 +214,7 @@ def _grown(sheet: WorksheetRows, rows: int, columns: int) -> list[Json]:
 
 @dataclass(frozen=True)
 class _Run:
-    """Neighbouring cells of a row that are written with the same field mask."""
+    """Adjacent cells of a row that are written with the same field mask."""
 
     column: int
     fields: str
@@ -223,8 +224,8 @@ class _Run:
 def _updates(
     sheet: WorksheetRows, rows: Sequence[Row], places: Sequence[int], column: int, above: Mapping[int, Json]
 ) -> Iterable[Json]:
-    """As few requests as can be: one for each block of rows below one another that are filled alike."""
-    zone = zone_of(sheet.zone) if any(_knows_its_zone(v) for row in rows for v in row.values) else UTC
+    """The fewest requests: one for each block of consecutive rows with the same filled columns."""
+    zone = zone_of(sheet.zone) if any(_is_aware(v) for row in rows for v in row.values) else UTC
     runs = [_runs(row, above, column, zone) for row in rows]
     shapes = [tuple((run.column, run.fields, len(run.cells)) for run in row) for row in runs]
     for _, group in groupby(range(len(rows)), key=lambda i: (places[i] - i, shapes[i])):
@@ -239,12 +240,13 @@ def _updates(
             }
 
 
-def _knows_its_zone(value: object) -> bool:
+def _is_aware(value: object) -> bool:
+    """Whether a value has a time zone."""
     return getattr(value, "tzinfo", None) is not None
 
 
 def _runs(row: Row, above: Mapping[int, Json], column: int, zone: tzinfo) -> list[_Run]:
-    """None is an empty cell: a new row leaves it as it is, an overwritten one empties it."""
+    """Runs of cells of a row. None is an empty cell: a new row leaves it unchanged, an overwritten row clears it."""
     made: list[tuple[int, str, Cell]] = []
     for place, value in enumerate(row.values, column):
         found = cell(value, zone)
@@ -254,14 +256,14 @@ def _runs(row: Row, above: Mapping[int, Json], column: int, zone: tzinfo) -> lis
         made.append((place, "userEnteredValue" + (",userEnteredFormat.numberFormat" if len(known) > 1 else ""), known))
     runs = []
     for (_, fields), group in groupby(enumerate(made), key=lambda it: (it[1][0] - it[0], it[1][1])):
-        cells = [one for _, one in group]
+        cells = [item for _, item in group]
         runs.append(_Run(cells[0][0], fields, tuple(c for _, _, c in cells)))
     return runs
 
 
 def _with_format(cell: Cell, above: Json | None) -> Cell:
-    """A date looks as the one above it, if people chose how."""
-    own = cell.get("userEnteredFormat", {}).get("numberFormat")
-    if own and above and above.get("type") == own["type"]:
+    """The cell of a date with the format of the cell above it, which people may have chosen."""
+    form = cell.get("userEnteredFormat", {}).get("numberFormat")
+    if form and above and above.get("type") == form["type"]:
         return {**cell, "userEnteredFormat": {"numberFormat": dict(above)}}
     return cell

@@ -1,4 +1,4 @@
-"""A session: one user of Google Sheets, and the worksheets that rows are written to."""
+"""Sessions: one user of Google Sheets, and the worksheets that rows are written to."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from typing import Self
 
 from tallybook.core import DeclarationError, TallybookError
 from tallybook.sheets.api import Api
-from tallybook.sheets.keep import Keys, consented, find
+from tallybook.sheets.credentials import Keys, find_keys, keys_of_user
 from tallybook.sheets.pace import Patience
 from tallybook.sheets.places import Places, document as named
-from tallybook.sheets.refusals import cannot_own
+from tallybook.sheets.refusals import no_drive_space
 from tallybook.sheets.rows import SHAPE, sheets_of
 from tallybook.sheets.worksheet import Gathering, Worksheet
 
-AT_EXIT_S = 20.0
-"""A program that ends waits so long for rows that were still gathered."""
+AT_EXIT_SECONDS = 20.0
+"""Maximum wait at the end of a program for pending rows."""
 
 
 class Unwritten(RuntimeWarning):
-    """A program ended while rows were pending, or a row was begun and never saved."""
+    """A program ended with pending rows, or with a row that was never saved."""
 
 
 class Session:
@@ -35,9 +35,10 @@ class Session:
             worksheet << 1 << 2
             worksheet.save_row()
 
-    Without the three words: those that `tallybook sheets setup` saved, or of the environment. `api` is the address of an
-    emulator in place of Google. Nothing is asked of Google before it is needed. At the end of `with` all rows are
-    written; without `with`, call `close()`. Rows that wait when the program ends are written then, with a warning."""
+    Without the three keys it uses those that `tallybook sheets setup` saved, or those of the environment. `api`: the
+    URL of an emulator in place of Google. The first request is sent when it is needed. All rows are written at the end
+    of `with`; without `with`, call `close()`. Rows that are pending when the program ends are written then, with a
+    warning."""
 
     def __init__(
         self,
@@ -57,7 +58,7 @@ class Session:
         self.api = Api(keys, Places.of(api, env), patience=patience)
         self._gathering, self._clock = gathering or Gathering(), clock
         self._worksheets: dict[tuple[str, int | str | None, str], Worksheet] = {}
-        # What holds the session alive too: rows of one that nobody knows any more are not lost.
+        # This also keeps the session alive: rows of an abandoned session are not lost.
         atexit.register(self.at_exit)
 
     # -- documents -------------------------------------------------------------------------------------------
@@ -65,39 +66,39 @@ class Session:
     def worksheet(self, document: str, worksheet: int | str | None = None, *, column: str = "A") -> Worksheet:
         """A worksheet to write rows to, by its id (a number) or its title (text).
 
-        `document` is an id or a URL. Not given, the worksheet is the one that the URL shows, else the first. Rows begin at
-        `column`. Asked for again by the same words, it is the same one, with the row that was begun."""
+        `document`: an id or a URL. Default worksheet: the one of the URL, else the first. Rows begin at `column`. The
+        same arguments return the same object, with its unfinished row."""
         place = named(document)
         which = place.worksheet if worksheet is None else worksheet
-        made = self._worksheets.get((place.id, which, column))
-        if made is None:
-            made = Worksheet(self.api, place.id, which, column=column, gathering=self._gathering, clock=self._clock)
-            self._worksheets[place.id, which, column] = made
-        return made
+        known = self._worksheets.get((place.id, which, column))
+        if known is None:
+            known = Worksheet(self.api, place.id, which, column=column, gathering=self._gathering, clock=self._clock)
+            self._worksheets[place.id, which, column] = known
+        return known
 
     def worksheets(self, document: str) -> list[Worksheet]:
-        """All worksheets of a document that have cells, in the order of their tabs; `.sheet` has id, title and size."""
+        """All worksheets of a document with cells, in the order of their tabs; `.sheet` has id, title and size."""
         place = named(document)
-        found = [sheet for sheet in sheets_of(self.api.read(place.id, fields=SHAPE)) if sheet.grid]
-        return [self.worksheet(place.id, sheet.id).know(sheet) for sheet in found]
+        sheets = [sheet for sheet in sheets_of(self.api.read(place.id, fields=SHAPE)) if sheet.grid]
+        return [self.worksheet(place.id, sheet.id).know(sheet) for sheet in sheets]
 
     def create(self, title: str) -> str:
-        """A new document in the Drive of the user; returns its id. A service account cannot own one."""
+        """Create a document in the user's Drive; returns its id. A service account cannot own one."""
         if self.api.keys.account:
-            raise cannot_own(self.api.keys.account)
+            raise no_drive_space(self.api.keys.account)
         return str(self.api.create(title)["spreadsheetId"])
 
     # -- the end ---------------------------------------------------------------------------------------------
 
     @property
     def pending(self) -> int:
-        """Finished rows, of all worksheets, that are not known to be written."""
+        """The number of finished rows of all worksheets that are not known to be written."""
         return sum(worksheet.pending for worksheet in self._worksheets.values())
 
     def flush(self) -> int:
-        """Write all finished rows of all worksheets. Returns how many.
+        """Write all finished rows of all worksheets; returns their number.
 
-        Raises the first error after all were tried; what could not be written is kept."""
+        Raises the first error after trying all worksheets; rows that could not be written stay pending."""
         written, failure = 0, None
         for worksheet in self._worksheets.values():
             try:
@@ -109,7 +110,7 @@ class Session:
         return written
 
     def close(self) -> None:
-        """Write what is pending and end. After an error it may be called again."""
+        """Write pending rows and end the session. Safe to call again after an error."""
         self.flush()
         for line in self._unfinished():
             warnings.warn(line, Unwritten, stacklevel=2)
@@ -122,7 +123,7 @@ class Session:
         if error is None:
             self.close()
             return
-        self.api.patience.seconds = AT_EXIT_S  # somebody who pressed Ctrl-C is waiting
+        self.api.patience.seconds = AT_EXIT_SECONDS  # the user who pressed Ctrl-C is waiting
         try:
             self.flush()
         except TallybookError as failure:
@@ -131,25 +132,25 @@ class Session:
 
     def _unfinished(self) -> list[str]:
         return [
-            f"worksheet {w.which!r} of {w.document}: the values {w.unfinished!r} were never saved; save_row() is missing"
+            f"worksheet {w.which!r} of {w.document}: the values {w.unfinished!r} were not saved; call save_row()"
             for w in self._worksheets.values()
             if w.unfinished
         ]
 
     def at_exit(self) -> None:
-        """Called when the program ends without `close`: write what waits, and tell."""
+        """Write pending rows when the program ends without `close`, and warn."""
         lines = self._unfinished()
         waiting = {w: w.pending for w in self._worksheets.values() if w.pending}
-        self.api.patience.seconds = AT_EXIT_S
+        self.api.patience.seconds = AT_EXIT_SECONDS
         for worksheet, rows in waiting.items():
-            where = f"worksheet {worksheet.which!r} of {worksheet.document}: {rows} saved rows were pending at the end of the"
+            where = (
+                f"worksheet {worksheet.which!r} of {worksheet.document}: {rows} saved rows were pending at the end of"
+            )
             try:
                 worksheet.flush()
-                lines.append(
-                    f"{where} program; they are written now. `with Session(…)` or session.close() does it in time"
-                )
+                lines.append(f"{where} the program; they are written now. Use `with Session(…)` or session.close()")
             except TallybookError as error:
-                lines.append(f"{where} program, and could NOT be written: {error.message}")
+                lines.append(f"{where} the program, and could NOT be written: {error.message}")
         for line in lines:
             warnings.warn(line, Unwritten, stacklevel=1)
 
@@ -157,10 +158,10 @@ class Session:
 def _keys(client_id: str, client_secret: str, refresh_token: str, env: Mapping[str, str]) -> Keys:
     given = {"client_id": client_id, "client_secret": client_secret, "refresh_token": refresh_token}
     if not any(given.values()):
-        return find(env)
+        return find_keys(env)
     if lacking := [name for name, value in given.items() if not value]:
         raise DeclarationError(
             f"a session needs the client id, the client secret and the refresh token; empty: {', '.join(lacking)}",
             hint="`tallybook sheets setup` gets them from Google; Session() takes those that it saved",
         )
-    return consented(given)
+    return keys_of_user(given)

@@ -1,4 +1,4 @@
-"""What people paste: Python and toml for a worksheet, made from what is there."""
+"""Python and toml for a worksheet, to paste."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def python_lines(document: str, sheet: WorksheetRows) -> str:
 
 
 def session_lines(api: str = "") -> str:
-    """The lines that make a session of the keys that were saved."""
+    """The lines that create a session with the saved keys."""
     where = f"api={json.dumps(api)}" if api else ""
     return f"from tallybook.sheets import Session\n\nsession = Session({where})"
 
@@ -24,7 +24,7 @@ def session_lines(api: str = "") -> str:
 def delivery_lines(
     document: str, sheet: WorksheetRows, *, metrics: Sequence[str], taken: Collection[str], api: str = ""
 ) -> str:
-    """The table of tallybook.toml that delivers to a worksheet; its name is one that is not `taken`."""
+    """The table of tallybook.toml that delivers to a worksheet; its name is none of `taken`."""
     lines = [
         f"[deliveries.{_name(sheet.title, taken)}]",
         'to = "google_sheets"',
@@ -37,7 +37,7 @@ def delivery_lines(
 
 
 def _name(title: str, taken: Collection[str]) -> str:
-    """Letters, digits and `_`, as names in the file are."""
+    """A name of letters, digits and `_` for a title."""
     letters = unicodedata.normalize("NFKD", title.casefold()).encode("ascii", "ignore").decode()
     plain = re.sub(r"[^a-z0-9]+", "_", letters).strip("_")
     name = plain if re.match(r"[a-z]", plain) else f"sheet_{plain}".rstrip("_")

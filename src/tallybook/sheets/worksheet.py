@@ -1,4 +1,4 @@
-"""One worksheet that rows are written to: gathered, then written together, each once."""
+"""One worksheet: rows are gathered, then written together, each once."""
 
 from __future__ import annotations
 
@@ -28,15 +28,15 @@ from tallybook.sheets.rows import (
 if TYPE_CHECKING:
     from tallybook.sheets.api import Api
 
-MOST = 40_000
-"""Cells in one batch: about 2 MB, more than which Google does not recommend."""
-_TRIES = 10
-"""So often somebody else may be faster in a row."""
+MAX_BATCH_CELLS = 40_000
+"""Maximum cells of one batch: about 2 MB, the maximum that Google recommends."""
+_MAX_TRIES = 10
+"""How often in succession another writer may be first."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Gathering:
-    """How long finished rows wait for others. A row that comes alone is written at once."""
+    """How long finished rows wait for more rows. A single row is written at once."""
 
     rows: int = 500
     cells: int = 20_000
@@ -45,7 +45,7 @@ class Gathering:
 
 @dataclass(frozen=True)
 class _Batch:
-    """Rows under way. The id stays theirs however often they are sent: where the sheet has it, they are written."""
+    """Rows that are being sent. They keep their id on every retry: if the sheet has it, they are written."""
 
     id: str
     rows: list[Row]
@@ -54,7 +54,7 @@ class _Batch:
 class Worksheet:
     """A worksheet of a document: `<<` and `append` add values to a row, `save_row` finishes it.
 
-    Nothing is asked of Google before the first row is saved. Not for several threads at once."""
+    The first request is sent when the first row is saved. Not thread-safe."""
 
     def __init__(
         self,
@@ -84,7 +84,8 @@ class Worksheet:
     def append(self, value: object) -> Self:
         """Add a value to the row. None leaves its cell empty.
 
-        Text, numbers, bools, dates, datetimes, times and timedeltas. Raises CellError for what a cell cannot hold."""
+        Text, numbers, bools, dates, datetimes, times and timedeltas. Raises CellError for a value that a cell cannot
+        contain."""
         cell(value)
         self._row.append(value)
         return self
@@ -93,15 +94,15 @@ class Worksheet:
         return self.append(value)
 
     def next_row(self) -> None:
-        """Finish the row and begin the next, to be written by `save`. Without values it is a blank line."""
+        """Finish the row and begin the next one; `save` writes them. Without values it is a blank line."""
         self._finish(None)
 
     def save_row(self, row: int | None = None) -> None:
-        """Finish the row; with a number, counted from 1, in place of that row. Columns beyond its values stay.
+        """Finish the row. `row`: overwrite this row, counted from 1; columns beyond the values stay unchanged.
 
-        A row that comes alone is written before this returns. Rows in quick succession are gathered, and written when
-        they are many, some seconds old, at `flush()` and when the session is closed. Raises what writing raises; the
-        rows are kept then, and `flush()` tries again."""
+        A single row is written before this returns. Rows in quick succession are gathered. They are written when there
+        are many, after some seconds, at `flush()` and when the session is closed. Raises the errors of writing; the
+        rows then stay pending, and `flush()` tries again."""
         _check_place(row)
         if self._row:
             self._finish(row)
@@ -109,9 +110,9 @@ class Worksheet:
             self.flush()
 
     def save(self, row: int | None = None) -> int:
-        """Finish the row that was begun and write all; with a number the unsent rows go there and below.
+        """Finish the current row and write all rows. `row`: the unsent rows go to this row and below.
 
-        Returns how many rows were written."""
+        Returns the number of written rows."""
         _check_place(row)
         if self._row:
             self._finish(None)
@@ -125,20 +126,20 @@ class Worksheet:
         self._width = max(self._width, len(self._row))
         self._row = []
 
-    # -- what waits ------------------------------------------------------------------------------------------
+    # -- pending rows ------------------------------------------------------------------------------------------
 
     @property
     def pending(self) -> int:
-        """Finished rows that are not known to be written."""
+        """The number of finished rows that are not known to be written."""
         return len(self._saved) + (len(self._batch.rows) if self._batch else 0)
 
     @property
     def unfinished(self) -> tuple[object, ...]:
-        """Values of a row that was not saved."""
+        """The values of the unsaved row."""
         return tuple(self._row)
 
     def discard(self) -> list[tuple[object, ...]]:
-        """Take back the finished rows that are not known to be written, and forget them."""
+        """Remove and return the finished rows that are not known to be written."""
         rows = [*(self._batch.rows if self._batch else []), *self._saved]
         self._batch, self._saved = None, []
         return [row.values for row in rows]
@@ -152,10 +153,10 @@ class Worksheet:
     # -- writing ---------------------------------------------------------------------------------------------
 
     def flush(self) -> int:
-        """Write all finished rows now. Returns how many.
+        """Write all finished rows now; returns their number.
 
-        Raises DestinationRefused, SignInError, DestinationUnavailable or OutcomeUnknown; the rows are kept, and the next
-        `flush` goes on: what was written after all is not written again."""
+        Raises DestinationRefused, SignInError, DestinationUnavailable or OutcomeUnknown. The rows then stay pending,
+        and the next `flush` continues: rows that turn out to be written are not written again."""
         written = 0
         while self._batch or self._saved:
             if self._batch is None:
@@ -167,52 +168,55 @@ class Worksheet:
         return written
 
     def _cut(self) -> tuple[_Batch, list[Row]]:
-        """The first rows as a batch, and the rest."""
+        """(the first rows as a batch, the rest)."""
         cells = count = 0
         for row in self._saved:
             cells += len(row.values)
-            if count and cells > MOST:
+            if count and cells > MAX_BATCH_CELLS:
                 break
             count += 1
         return _Batch(secrets.token_hex(8), self._saved[:count]), self._saved[count:]
 
     def _write(self, batch: _Batch) -> None:
-        for _ in range(_TRIES):
+        for _ in range(_MAX_TRIES):
             sheet, shown = self._look()
-            if sheet.holds(batch.id):
+            if sheet.has_batch(batch.id):
                 return
             above = self._formats(sheet, shown.last) if has_dates(batch.rows) else {}
-            made = plan(
+            batch_plan = plan(
                 sheet, shown.last, batch.rows, column=self._column, width=self._ours(sheet), batch=batch.id, above=above
             )
-            stamp = Stamp(id=made.claim.id, key=KEY, value=made.claim.value(), sheet_id=sheet.id)
+            stamp = Stamp(id=batch_plan.claim.id, key=KEY, value=batch_plan.claim.value(), sheet_id=sheet.id)
             try:
-                self._api.batch_update(self.document, made.requests, stamp)
+                self._api.batch_update(self.document, batch_plan.requests, stamp)
             except Overtaken:
                 continue
-            self._sheet = replace(sheet, claims=(*sheet.claims, made.claim), rows=max(sheet.rows, *made.places))
+            self._sheet = replace(
+                sheet, claims=(*sheet.claims, batch_plan.claim), rows=max(sheet.rows, *batch_plan.places)
+            )
             return
         raise Overtaken(
-            f"other writers were faster {_TRIES} times in worksheet {self.which!r}",
-            hint="the rows are kept: flush() tries again; let each writer have a worksheet of its own",
+            f"other writers were first {_MAX_TRIES} times in worksheet {self.which!r}",
+            hint="the rows stay pending: flush() tries again; give each writer its own worksheet",
         )
 
     # -- reading ---------------------------------------------------------------------------------------------
 
     @property
     def sheet(self) -> WorksheetRows:
-        """The worksheet as it was last read: id, title, rows, columns. Raises DestinationRefused where there is none."""
+        """The worksheet as it was last read: id, title, rows, columns. Raises DestinationRefused if it does not
+        exist."""
         if self._sheet is None:
-            self._sheet = chosen(self._api, self.document, self.which)
+            self._sheet = find_worksheet(self._api, self.document, self.which)
         return self._sheet
 
     def know(self, sheet: WorksheetRows) -> Self:
-        """The same, read already."""
+        """Record the state of the worksheet, which was read before; returns self."""
         self._sheet = sheet
         return self
 
     def _look(self) -> tuple[WorksheetRows, Filled]:
-        """What is in our columns from the last known row on; from the top where that row is empty now."""
+        """The worksheet and its filled rows, from the last known row on; from the top if that row is empty now."""
         known = self._sheet is not None
         sheet = self.sheet
         newest = sheet.newest(self._column)
@@ -222,20 +226,20 @@ class Worksheet:
         except DestinationRefused:
             if not known:
                 raise
-            # Perhaps people made it smaller since it was read.
-            sheet, shown = self._read(chosen(self._api, self.document, sheet.id), 1)
+            # People may have made it smaller since it was read.
+            sheet, shown = self._read(find_worksheet(self._api, self.document, sheet.id), 1)
         if shown.first > 1 and not shown.begins:
             sheet, shown = self._read(sheet, 1)
         self._sheet = sheet
         return sheet, shown
 
     def _ours(self, sheet: WorksheetRows) -> int:
-        """How many columns are ours, as far as is known."""
+        """The known number of our columns."""
         newest = sheet.newest(self._column)
         return max(1, self._width, newest.width if newest else 0)
 
     def _read(self, sheet: WorksheetRows, first: int) -> tuple[WorksheetRows, Filled]:
-        """Addressed by its id, because titles are changed by people."""
+        """The worksheet and its filled rows from `first` on. It is addressed by id, because people change titles."""
         column = min(self._column, sheet.columns - 1)
         end = min(self._column + self._ours(sheet), sheet.columns)
         place = {"sheetId": sheet.id, "startRowIndex": first - 1, "startColumnIndex": column, "endColumnIndex": end}
@@ -244,7 +248,7 @@ class Worksheet:
         return sheets_of(read)[0], filled(read) if are_there else Filled(1, 0, begins=False)
 
     def _formats(self, sheet: WorksheetRows, row: int) -> dict[int, Json]:
-        """The number formats of a row: only it is read, because formats may reach down to the end of the sheet."""
+        """The number formats of a row. Only this row is read, because formats can extend to the end of the sheet."""
         end = min(self._column + self._ours(sheet), sheet.columns)
         if not row or end <= self._column:
             return {}
@@ -258,10 +262,10 @@ class Worksheet:
         return formats(self._api.read(self.document, fields=FORMATS, ranges=[{"gridRange": place}]), self._column)
 
 
-def chosen(api: Api, document: str, which: int | str | None) -> WorksheetRows:
-    """A worksheet by its id, its title, or the first one. Raises DestinationRefused where there is none."""
-    found = sheets_of(api.read(document, fields=SHAPE))
-    grids = [sheet for sheet in found if sheet.grid]
+def find_worksheet(api: Api, document: str, which: int | str | None) -> WorksheetRows:
+    """A worksheet by its id or title, or the first one. Raises DestinationRefused if it does not exist."""
+    sheets = sheets_of(api.read(document, fields=SHAPE))
+    grids = [sheet for sheet in sheets if sheet.grid]
     match which:
         case None:
             fits = grids[:1]
@@ -271,25 +275,25 @@ def chosen(api: Api, document: str, which: int | str | None) -> WorksheetRows:
             fits = [sheet for sheet in grids if sheet.title == which]
             fits = fits or [sheet for sheet in grids if which.isdigit() and sheet.id == int(which)]
     if not fits:
-        there = ", ".join(f"{sheet.title!r} ({sheet.id})" for sheet in grids)
+        existing = ", ".join(f"{sheet.title!r} ({sheet.id})" for sheet in grids)
         raise DestinationRefused(
             f"document {document} has no worksheet {which!r}",
-            hint=f"there are: {there}; titles are given as text, ids as numbers",
+            hint=f"there are: {existing}; write titles as text, ids as numbers",
         )
     return fits[0]
 
 
 def _check_place(row: object) -> None:
     if row is not None and (isinstance(row, bool) or not isinstance(row, int) or row < 1):
-        raise DeclarationError(f"{row!r} is not a row: they are counted from 1, as on the left of the sheet")
+        raise DeclarationError(f"{row!r} is not a row number: rows are counted from 1")
 
 
 def column_number(letters: str) -> int:
-    """1 for A, 27 for AA. Raises DeclarationError."""
+    """The number of a column: 1 for A, 27 for AA. Raises DeclarationError."""
     number = 0
     for letter in letters.upper():
         if not "A" <= letter <= "Z":
-            raise DeclarationError(f"{letters!r} is not a column", hint="write it as the sheet does: A, B, … AA")
+            raise DeclarationError(f"{letters!r} is not a column", hint="expected letters: A, B, … AA")
         number = number * 26 + ord(letter) - 64
     if not 0 < number <= 18_278:
         raise DeclarationError(f"{letters!r} is not a column", hint="the last column of Google Sheets is ZZZ")

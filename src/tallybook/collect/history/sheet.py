@@ -20,11 +20,11 @@ def lines_of(address: str, tab: str | None, variables: Mapping[str, str]) -> lis
     """What its cells show, line by line: of the worksheet in the address, or of `tab`, or of the first.
 
     Reads only. Raises DeclarationError, or DestinationError for what Google refuses."""
-    from tallybook.sheets import Api, Places, chosen, document, find
+    from tallybook.sheets import Api, Places, document, find_keys, find_worksheet
 
     place = document(address)
-    api = Api(find(variables), Places.of("", variables))
-    sheet = chosen(api, place.id, tab or place.worksheet)
+    api = Api(find_keys(variables), Places.of("", variables))
+    sheet = find_worksheet(api, place.id, tab or place.worksheet)
     read = api.read(place.id, fields=CELLS, ranges=[{"gridRange": {"sheetId": sheet.id}}])
     return [
         (int(data.get("startRow", 0)) + row + 1, [_cell(value) for value in line.get("values", ())])

@@ -1,1 +1,1 @@
-"""An .xlsx file as a package of XML parts: sheets, cells, styles, tables and what people attached to them."""
+"""Reads and edits .xlsx files as packages of XML parts: sheets, cells, styles, tables, and attachments of people."""

@@ -1,4 +1,5 @@
-"""What people attached to the rows of our cells: notes and fills beside them, comments, links, and rules for single rows.
+"""What people attached to the rows of our cells: notes and fills beside them, comments, links, and rules for single
+rows.
 
 Such rows keep their place, so that everything stays beside its day. Rules over a whole column of our table (conditional
 formats, data validations) belong to no row: they grow with the table, as they do in a spreadsheet program."""
@@ -15,13 +16,13 @@ from tallybook.sheets.workbook.sheet import WorkbookSheet
 from tallybook.sheets.workbook.xml import Node, Part, escaped
 
 COMMENTS = {"comments": ("commentList", "comment"), "threadedComment": ("threadedComment",)}
-"""Kinds of parts with comments, and the way to one of them."""
+"""Kinds of parts with comments, and the path to them."""
 RULES = ("conditionalFormatting", "dataValidation")
 
 
 @dataclass(frozen=True)
 class CellRule:
-    """A conditional format or a data validation, and the cells it is for. Newer ones have them as a text."""
+    """A conditional format or a data validation, and its cells. Newer ones have the cells as text."""
 
     node: Node
     is_text: bool
@@ -43,17 +44,17 @@ def attached_rows(package: Package, name: str, sheet: WorkbookSheet, own: Abstra
 
 
 def _is_whole(at: Area, rows: range) -> bool:
-    """It is for all rows, so for none of them."""
+    """Whether it applies to all rows, and so to no single row."""
     return at.top <= rows.start and at.bottom >= rows.stop - 1
 
 
 def _is_for_rows(at: Area, rows: range) -> bool:
-    """It is for some of the rows: one that goes on below them is for whatever comes there."""
+    """Whether it applies to single rows. A rule that extends below them applies to all later rows."""
     return at.bottom < rows.stop and not _is_whole(at, rows)
 
 
 def _beside(sheet: WorkbookSheet, own: AbstractSet[int], rows: range) -> set[int]:
-    """Rows with a note beside them, or with an empty cell that looks otherwise than those of other rows."""
+    """Rows with a note beside them, or with an empty cell whose format differs from other rows."""
     found: set[int] = set()
     looks: dict[int, dict[int, int]] = {}
     for row, column in sheet.cells(rows.start, rows.stop - 1):
@@ -89,17 +90,17 @@ def _areas(text: str) -> tuple[Area, ...]:
 
 
 def rules(part: Part) -> Iterator[CellRule]:
-    """The conditional formats and data validations of a sheet, also those in the extensions of newer programs."""
+    """The conditional formats and data validations of a sheet, also in extensions of newer programs."""
     for node in _named(part.root, RULES):
         text = node.first("sqref")
         if text is not None:
             yield CellRule(text, True, _areas(part.text(text)))
-        elif (said := part.attributes(node).get("sqref")) is not None:
-            yield CellRule(node, False, _areas(said))
+        elif (cells := part.attributes(node).get("sqref")) is not None:
+            yield CellRule(node, False, _areas(cells))
 
 
 def _named(root: Node, names: tuple[str, ...]) -> Iterator[Node]:
-    """Elements with these names at any depth, but not among the cells."""
+    """Elements with these names at any depth, except among the cells."""
     for child in root.children:
         if child.name in names:
             yield child
@@ -108,7 +109,7 @@ def _named(root: Node, names: tuple[str, ...]) -> Iterator[Node]:
 
 
 def grow_rules(part: Part, columns: AbstractSet[int], rows: range, bottom: int) -> None:
-    """Rules over all `rows` of a column reach down to `bottom`; never up, because they may be meant for more."""
+    """Extend rules over all `rows` of a column down to `bottom`; never shorten them, because people may want more."""
     for rule in rules(part):
         grown = tuple(
             at._replace(bottom=bottom)

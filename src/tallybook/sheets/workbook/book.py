@@ -29,7 +29,7 @@ ORDER = (
     "extLst",
 )
 OURS = "Tallybook"
-"""The comment of our names, which tells them from names that people begin with the same word."""
+"""The comment of our names. It distinguishes them from names of people with the same prefix."""
 _SHEET = (
     f'<?xml version="1.0" encoding="UTF-8" standalone="yes"?>\n<worksheet xmlns="{MAIN}" xmlns:r="{RELATIONS}">'
     '<dimension ref="A1"/><sheetViews><sheetView workbookViewId="0">'
@@ -39,7 +39,7 @@ _SHEET = (
 
 
 class Workbook:
-    """The sheets and names of a package, and what is to become of them."""
+    """The sheets and names of a package, and the changes to them."""
 
     def __init__(self, package: Package) -> None:
         self.package = package
@@ -54,7 +54,7 @@ class Workbook:
         self._new: dict[str, tuple[str, str]] = {}
 
     def _known_names(self) -> dict[str, Node]:
-        """By their folded names; names that one sheet has for itself are left out."""
+        """Names of the whole workbook, by folded name; names of single sheets are left out."""
         found = {}
         for node in self.part.root.all("definedNames", "definedName"):
             said = self.part.attributes(node)
@@ -68,11 +68,11 @@ class Workbook:
         return node is not None and self.part.attributes(node).get("date1904") in ("1", "true")
 
     def part_of(self, tab: str) -> tuple[str, str] | None:
-        """The name of a sheet as it is written, and its part."""
+        """The written name of a sheet, and its part."""
         return next(((n, p) for n, p in self.sheets.items() if n.casefold() == tab.casefold()), None)
 
     def add_sheet(self, tab: str) -> str:
-        """A new, empty sheet behind the others; returns its part."""
+        """Add an empty sheet after the others; returns its part."""
         name = self.package.free_name("xl/worksheets/sheet{}.xml")
         relation = self.package.add(name, _SHEET.encode(), "worksheet", of=self.package.book)
         sheets = self.part.root.first("sheets")
@@ -89,12 +89,12 @@ class Workbook:
         return name.casefold() in self._nodes
 
     def area(self, name: str) -> tuple[str, Area] | None:
-        """The sheet and cells that a name stands for."""
+        """The sheet and cells of a name."""
         node = self._nodes.get(name.casefold())
         return sheet_area(self.part.text(node)) if node else None
 
     def is_ours(self, name: str) -> bool:
-        """We made this name. A program that saved the workbook may have dropped the comment that says so."""
+        """Whether Tallybook created this name. Programs that save the workbook may drop its comment."""
         node = self._nodes.get(name.casefold())
         return node is not None and self._comment(node).partition(": ")[0] == OURS
 
@@ -102,17 +102,17 @@ class Workbook:
         return self.part.attributes(node).get("comment", "")
 
     def note(self, name: str) -> str:
-        """What the last delivery noted at a name of ours: the number format of its cells."""
+        """The note of the last delivery at one of our names: the number format of its cells."""
         node = self._nodes.get(name.casefold())
         return self._comment(node).partition(": ")[2] if node is not None and self.is_ours(name) else ""
 
     def names(self, prefix: str) -> list[str]:
-        """What follows `prefix` in the names that begin with it."""
+        """The rest of each name that starts with `prefix`."""
         said = (self.part.attributes(node)["name"] for node in self._nodes.values())
         return [name[len(prefix) :] for name in said if name.casefold().startswith(prefix.casefold())]
 
     def set_name(self, name: str, refers: str, note: str = "") -> None:
-        comment = f"{OURS}: {note}"[:255] if note else OURS  # Excel takes no longer one
+        comment = f"{OURS}: {note}"[:255] if note else OURS  # the maximum of Excel
         node = self._nodes.get(name.casefold())
         if node is None:
             self._new[name] = (refers, comment)
@@ -125,7 +125,7 @@ class Workbook:
     # writing
 
     def made(self) -> bytes:
-        """The part with new sheets and names; they are put in their own list, or in a new one."""
+        """The part with the new sheets and names, in their existing lists or in new ones."""
         tag = self.part.tag("definedName")
         new = "".join(
             f'<{tag} name="{escaped(name)}" comment="{escaped(comment)}">{escaped(text)}</{tag}>'
@@ -141,7 +141,7 @@ class Workbook:
 
 
 def recalculating(package: Package) -> None:
-    """Have every formula computed anew when the file is opened: those of others show our new numbers."""
+    """Make programs recompute all formulas when they open the file, so that they show the new numbers."""
     part = package.part(package.book)
     node = part.root.first("calcPr")
     if node is None:
@@ -152,7 +152,7 @@ def recalculating(package: Package) -> None:
 
 
 def shared_strings(package: Package) -> list[str]:
-    """The texts that sheets refer to by number."""
+    """The shared texts, which sheets refer to by number."""
     place = next((r.target for r in package.relations(package.book) if r.kind == "sharedStrings"), None)
     if place is None:
         return []

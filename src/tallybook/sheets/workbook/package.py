@@ -1,4 +1,4 @@
-"""The zip of a workbook: its parts, how they refer to one another, and which of them were changed."""
+"""The zip of a workbook: its parts, the relations between them, and the changed parts."""
 
 from __future__ import annotations
 
@@ -34,16 +34,16 @@ _DAMAGED = (
     NotImplementedError,
     OverflowError,
 )
-"""What zipfile raises for damaged bytes, depending on where they are: it lets the errors of each compression through."""
+"""Exceptions of zipfile for damaged bytes; it passes on the errors of each compression."""
 MAX_PART_BYTES = 200_000_000
-"""So much a part may unpack to."""
+"""Maximum unpacked size of a part."""
 MAX_UNPACKED_BYTES = 1_000_000_000
-"""So much all parts may unpack to together: they are read once, to check them."""
+"""Maximum unpacked size of all parts together. They are read once, to check them."""
 
 
 @dataclass(frozen=True)
 class Relation:
-    """`id` and the part it leads to; `kind` is the last word of its type."""
+    """A relation: its `id`, its target part, and `kind`, the last word of its type."""
 
     id: str
     kind: str
@@ -51,7 +51,7 @@ class Relation:
 
 
 class Package:
-    """The parts of a workbook. Parts that are not put or dropped are written as they were read."""
+    """The parts of a workbook. Unchanged parts are written with the bytes that were read."""
 
     def __init__(self, data: bytes, *, only_reading: bool = False) -> None:
         self._zip = _opened(data)
@@ -61,7 +61,7 @@ class Package:
         self._dropped: set[str] = set()
         book = next((r for r in self.relations("") if r.kind == "officeDocument"), None)
         if book is None or not self.has(book.target):
-            raise DestinationError("the file is no workbook: it names no main part", hint=_MOVE)
+            raise DestinationError("the file is not a workbook: it has no main part", hint=_MOVE)
         if not only_reading and any(name.startswith("_xmlsignatures/") for name in self._written_as):
             raise DestinationError(
                 "the workbook is digitally signed; a change would break the signature",
@@ -75,12 +75,12 @@ class Package:
             )
 
     def _name(self, name: str) -> str:
-        """The name of a part as the zip writes it: upper and lower case are the same, and signs may be escaped."""
+        """The name of a part in the zip. Case does not matter, and characters may be escaped."""
         return name if name in self._infos or name in self._new else self._written_as.get(_folded(name), name)
 
     @property
     def changed(self) -> set[str]:
-        """Names of parts that are new, not as they were, or gone."""
+        """Names of parts that are new, changed or removed."""
         return {n for n, d in self._new.items() if n not in self._infos or self._zip.read(n) != d} | self._dropped
 
     def has(self, name: str) -> bool:
@@ -95,7 +95,7 @@ class Package:
         if name in self._new:
             return self._new[name]
         if name not in self._infos:
-            raise DestinationError(f"the workbook lacks its part {name}: it is damaged", hint=_MOVE)
+            raise DestinationError(f"the workbook is damaged: its part {name} is missing", hint=_MOVE)
         return self._zip.read(name)
 
     def part(self, name: str) -> Part:
@@ -105,7 +105,7 @@ class Package:
         self._new[self._name(name)] = data
 
     def relations(self, name: str) -> list[Relation]:
-        """Of a part; of the package itself for ""."""
+        """The relations of a part; of the package itself for ""."""
         if not self.has(_rels_of(name)):
             return []
         part, folder, found = self.part(_rels_of(name)), posixpath.dirname(name), []
@@ -117,7 +117,7 @@ class Package:
         return found
 
     def add(self, name: str, data: bytes, kind: str, *, of: str) -> str:
-        """A new part of `kind` (worksheet, table) that belongs to the part `of`. Returns the relation's id."""
+        """Add a part of `kind` (worksheet, table) that belongs to the part `of`; returns the id of the relation."""
         self.put(name, data)
         types = self.part(TYPES)
         tag = types.tag("Override")
@@ -139,7 +139,7 @@ class Package:
         return f"rId{number}"
 
     def drop(self, relation: Relation, *, of: str) -> None:
-        """Take a part out, with what says that it is there."""
+        """Remove a part and the references to it."""
         rels = self.part(_rels_of(of))
         for node in rels.root.all("Relationship"):
             if rels.attributes(node).get("Id") == relation.id:
@@ -154,12 +154,12 @@ class Package:
         self._dropped.add(relation.target)
 
     def free_name(self, pattern: str) -> str:
-        """A name as `xl/tables/table{}.xml` that no part has."""
+        """An unused part name of the form `xl/tables/table{}.xml`."""
         taken = {_folded(name) for name in self.names()}
         return next(n for n in (pattern.format(i) for i in range(1, 100_000)) if _folded(n) not in taken)
 
     def made(self) -> bytes:
-        """The bytes of the zip: entries in their order, new ones behind them."""
+        """The bytes of the zip: entries in their order, then new ones."""
         file = BytesIO()
         with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as made:
             for name, info in self._infos.items():
@@ -173,22 +173,22 @@ class Package:
 
 
 REPAIR = "open and save it in a spreadsheet program"
-_MOVE = f"{REPAIR}, or move it away: it is then made anew"
+_MOVE = f"{REPAIR}, or move it away: then a new one is created"
 
 
 def for_reading(hint: str) -> str:
-    """A hint of this package for somebody who only reads the workbook."""
+    """The hint of an error, changed for programs that only read the workbook."""
     return REPAIR if hint == _MOVE else hint
 
 
 @contextmanager
 def damage_reported() -> Iterator[None]:
-    """Contents that do not fit together are damage of the file, not of this program. Raises DestinationError."""
+    """Turn errors about inconsistent content into DestinationError: the file is damaged, not the program."""
     try:
         yield
     except (KeyError, ValueError, IndexError, AssertionError) as error:
         raise DestinationError(
-            f"the workbook is damaged, or written in a way not known here ({type(error).__name__}: {error})",
+            f"the workbook is damaged, or has an unsupported format ({type(error).__name__}: {error})",
             hint=_MOVE,
         ) from error
 
@@ -201,16 +201,16 @@ def _opened(data: bytes) -> zipfile.ZipFile:
         )
     try:
         opened = zipfile.ZipFile(BytesIO(data))
-        _refuse_what_is_too_large(opened)
+        _check_sizes(opened)
         if opened.testzip() is None and _folded(TYPES) in map(_folded, opened.namelist()):
             return opened
     except _DAMAGED:
         pass
-    raise DestinationError("the file is no workbook, or a damaged one", hint=_MOVE)
+    raise DestinationError("the file is not a workbook, or is damaged", hint=_MOVE)
 
 
-def _refuse_what_is_too_large(opened: zipfile.ZipFile) -> None:
-    """By the sizes that the zip declares, so before anything is unpacked; zipfile never unpacks more than that of a part."""
+def _check_sizes(opened: zipfile.ZipFile) -> None:
+    """Raise DestinationError by the declared sizes, before unpacking. zipfile never unpacks more than they say."""
     for info in opened.infolist():
         if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
             raise DestinationError(
@@ -233,12 +233,12 @@ def _too_large(what: str, size: int, limit: int) -> DestinationError:
 
 
 def _folded(name: str) -> str:
-    """The name of a part as parts are compared."""
+    """The name of a part for comparison."""
     return unquote(name).lstrip("/").lower()
 
 
 def _entry(info: zipfile.ZipInfo) -> zipfile.ZipInfo:
-    """The same entry in a new zip; sizes that some programs note beside it are those of the old one."""
+    """The entry for a new zip, without the extra fields, which contain old sizes."""
     entry = copy(info)
     entry.extra = b""
     return entry

@@ -1,4 +1,4 @@
-"""Cells by number: `A1` is row 1, column 1; and references as workbooks write them."""
+"""Converts between cell numbers (`A1` is row 1, column 1) and references as workbooks write them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ _AREA = re.compile(r"\$?([A-Z]{1,3})\$?(\d+)(?::\$?([A-Z]{1,3})\$?(\d+))?")
 
 
 class Area(NamedTuple):
-    """A rectangle of cells; all four are in it."""
+    """A rectangle of cells. All four bounds are included."""
 
     top: int
     left: int
@@ -24,7 +24,7 @@ class Area(NamedTuple):
         return f"{cell(self.top, self.left)}:{cell(self.bottom, self.right)}"
 
     def fixed(self, sheet: str) -> str:
-        """As a defined name refers to it."""
+        """The reference of a defined name to it."""
         top, bottom = f"${letters(self.left)}${self.top}", f"${letters(self.right)}${self.bottom}"
         quoted = "'" + sheet.replace("'", "''") + "'"
         return f"{quoted}!{top}" if top == bottom else f"{quoted}!{top}:{bottom}"
@@ -39,7 +39,7 @@ def letters(column: int) -> str:
 
 
 def number(text: str) -> int:
-    """The column of its letters."""
+    """The column number of letters."""
     column = 0
     for letter in text:
         column = column * 26 + ord(letter) - 64
@@ -51,7 +51,7 @@ def cell(row: int, column: int) -> str:
 
 
 def area(text: str) -> Area | None:
-    """`A1:B2` or `$A$1`; None for what is no such reference."""
+    """The area of a reference, `A1:B2` or `$A$1`; None for any other text."""
     found = _AREA.fullmatch(text)
     if not found:
         return None
@@ -60,7 +60,7 @@ def area(text: str) -> Area | None:
 
 
 def sheet_area(text: str) -> tuple[str, Area] | None:
-    """`'Daily'!$A$2:$A$9` as sheet and area; None for `#REF!` and whatever else a name may hold."""
+    """(sheet, area) of `'Daily'!$A$2:$A$9`; None for `#REF!` and any other content of a name."""
     sheet, sign, rest = text.strip().rpartition("!")
     found = area(rest)
     if not sign or found is None:

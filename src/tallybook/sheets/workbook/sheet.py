@@ -1,4 +1,4 @@
-"""The cells of one sheet, replaced one by one: those that are not written stay as their bytes are."""
+"""Edits cells of one sheet. Cells that are not written keep their bytes."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ class _Row:
 
 
 class WorkbookSheet:
-    """What stands in a sheet, and what shall. `strings` gives the texts that the sheets of the workbook share."""
+    """The cells of a sheet, and the changes to them. `strings`: the shared texts of the workbook."""
 
     def __init__(self, part: Part, strings: Callable[[], list[str]]) -> None:
         self.part, self._strings = part, strings
         self._written: dict[int, dict[int, str]] = {}
         self._came_from: dict[int, int | None] = {}
         self.lost_formula = False
-        """A cell with a formula was replaced."""
+        """Whether a cell with a formula was replaced."""
         self._rows = self._read()
 
     def _read(self) -> dict[int, _Row]:
@@ -53,7 +53,7 @@ class WorkbookSheet:
         return found.cells.get(column) if found else None
 
     def value(self, row: int, column: int) -> float | str | None:
-        """A number, a text, or None for an empty cell."""
+        """The value of a cell: a number, a text, or None for an empty cell."""
         node = self._node(row, column)
         if node is None:
             return None
@@ -79,7 +79,7 @@ class WorkbookSheet:
         return self._node(row, column) is not None
 
     def style(self, row: int, column: int) -> int:
-        """The number of a cell's look; 0 where there is no cell."""
+        """The number of a cell's style; 0 without a cell."""
         node = self._node(row, column)
         found = _STYLE.match(self.part.data, node.start, node.inside) if node else None
         return int(found[1]) if found else 0
@@ -92,13 +92,13 @@ class WorkbookSheet:
         return self.has_formula(row, column) or self.value(row, column) not in (None, "")
 
     def cells(self, top: int, bottom: int) -> Iterator[tuple[int, int]]:
-        """Cells that these rows have, in order, also empty ones."""
+        """All cells of these rows, in order, also empty ones."""
         for at in sorted(at for at in self._rows if top <= at <= bottom):
             for column in sorted(self._rows[at].cells):
                 yield at, column
 
     def shown(self, row: int, column: int) -> str:
-        """What stands in a cell, for a message."""
+        """The content of a cell, for a message."""
         return "a formula" if self.has_formula(row, column) else repr(self.value(row, column))
 
     def merged(self) -> list[str]:
@@ -108,7 +108,7 @@ class WorkbookSheet:
     # what shall stand there
 
     def write(self, row: int, column: int, inside: str, *, style: int = 0, kind: str = "") -> None:
-        """A cell with this content; without content it is empty but has its look."""
+        """The XML of a cell with this content. Without content it is empty but keeps its style."""
         tag = self.part.tag("c")
         said = f' s="{style}"' * bool(style) + f' t="{kind}"' * bool(kind)
         written = f'<{tag} r="{cell(row, column)}"{said}' + (f">{inside}</{tag}>" if inside else "/>")
@@ -116,24 +116,24 @@ class WorkbookSheet:
         self._written.setdefault(row, {})[column] = written
 
     def clear(self, row: int, column: int) -> None:
-        """Nothing there."""
+        """Remove a cell."""
         if self._node(row, column) is not None:
             self.lost_formula |= self.has_formula(row, column)
             self._written.setdefault(row, {})[column] = ""
 
     def move(self, came_from: Mapping[int, int | None]) -> None:
-        """Rows get the height, the look and the rest of what is written at the row that they came from; nothing for None."""
+        """Give rows the attributes (height, style) of the rows that they came from; none for None."""
         self._came_from = {row: old for row, old in came_from.items() if row != old}
 
     def made(self) -> bytes:
-        """The part with the new cells."""
+        """The XML of the part with the changes."""
         part = self.part
         data = part.root.first("sheetData")
         assert data is not None, "a sheet without sheetData"
         rows = [self._row(at) for at in sorted({*self._rows, *self._written})]
         tag = part.tag("sheetData")
         part.replace(data.start, data.end, b"".join([f"<{tag}>".encode(), *rows, f"</{tag}>".encode()]))
-        self._say_dimension()
+        self._set_dimension()
         return part.made()
 
     def _row(self, at: int) -> bytes:
@@ -150,7 +150,7 @@ class WorkbookSheet:
         return opened + inside + f"</{tag}>".encode()
 
     def _opened(self, at: int) -> bytes:
-        """The opening tag of a row, never one that is empty; without `spans`, which need not be said."""
+        """The opening tag of a row, never self-closing, without the optional `spans`."""
         source = self._came_from.get(at, at)
         old = None if source is None else self._rows.get(source)
         if old is None:
@@ -168,8 +168,8 @@ class WorkbookSheet:
         name = len(self.part.tag(node.name)) + 1
         return raw[:name] + f' r="{cell(row, column)}"'.encode() + raw[name:]
 
-    def _say_dimension(self) -> None:
-        """The rectangle of cells in use, where the sheet says one."""
+    def _set_dimension(self) -> None:
+        """Update the rectangle of used cells, if the sheet declares one."""
         node = self.part.root.first("dimension")
         cells = {(at, column) for at, row in self._rows.items() for column in row.cells}
         for at, row in self._written.items():
@@ -184,7 +184,7 @@ class WorkbookSheet:
 
 
 def rich_text(part: Part, node: Node) -> str:
-    """The text of a string, plain or in runs; how it is pronounced is left out."""
+    """The text of a string, plain or in runs, without its phonetic reading."""
     pieces = [*node.all("t"), *node.all("r", "t")]
     text = "".join(part.text(piece) for piece in pieces)
     return re.sub(r"_x([0-9A-Fa-f]{4})_", lambda found: chr(int(found[1], 16)), text)

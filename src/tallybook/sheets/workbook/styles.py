@@ -1,4 +1,4 @@
-"""Looks of cells, appended to the styles of a workbook: what stands there keeps its number."""
+"""Styles of cells. New ones are appended to those of the workbook, which keep their numbers."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ _SHADE = (
 
 @dataclass(frozen=True)
 class CellStyle:
-    """How a cell looks: its number format, right or left, a heading, or grey italics for what is not complete."""
+    """The style of a cell: its number format, its alignment, bold for a heading, gray italics for an incomplete
+    value."""
 
     pattern: str = ""
     align: str = ""
@@ -27,7 +28,7 @@ class CellStyle:
 
 @dataclass(frozen=True)
 class _Xf:
-    """A look as the list of looks has it: the numbers of its pieces, and what is written within it (alignment, protection)."""
+    """A style as the workbook lists it: the numbers of its parts, and its inner XML (alignment, protection)."""
 
     ids: dict[str, str]
     inside: str = ""
@@ -49,7 +50,7 @@ class _Xf:
 
 
 def _bare(code: str) -> str:
-    """A number format without what programs write differently: quotes, escapes, blanks."""
+    """A number format without quotes, escapes and blanks, which programs write differently."""
     return "" if code.casefold() == "general" else re.sub(r'["\\\s]', "", code)
 
 
@@ -63,7 +64,7 @@ _BUILT_IN = {
     "10": "0.00%",
     "11": "0.00E+00",
 }
-"""Number formats that have no code in the file: Excel writes ours as these."""
+"""Built-in number formats, which have no code in the file. Excel replaces ours by them."""
 _PIECES = {
     "numFmtId": "applyNumberFormat",
     "fontId": "applyFont",
@@ -74,7 +75,7 @@ _PIECES = {
 
 
 class Styles:
-    """The styles part of a workbook; `index` gives the number of a look, a new one where there is none."""
+    """The styles part of a workbook. `index` returns the number of a style, and adds it if it is new."""
 
     def __init__(self, part: Part) -> None:
         self.part = part
@@ -106,8 +107,8 @@ class Styles:
         return self._known[look]
 
     def kept(self, number: int, look: CellStyle, patterns: AbstractSet[str]) -> int:
-        """The look of a cell that people may have formatted: their fill, border, alignment, font and number format, and of
-        `look` what they left as it was. `patterns` are the number formats that a delivery may have written there."""
+        """The style for a cell that people may have formatted: their fill, border, alignment, font and number format,
+        and the rest of `look`. `patterns`: the number formats that a delivery may have written."""
         if (number, look, frozenset(patterns)) not in self._merged:
             self._merged[number, look, frozenset(patterns)] = self._kept(number, look, patterns)
         return self._merged[number, look, frozenset(patterns)]
@@ -121,18 +122,18 @@ class Styles:
         said = dict(theirs.ids)
         if code == "" or code in {_bare(pattern) for pattern in (*patterns, look.pattern)}:
             said["numFmtId"] = ours.ids["numFmtId"]
-        if self._is_own_font(int(theirs.ids["fontId"])):
+        if self._is_default_font(int(theirs.ids["fontId"])):
             said["fontId"] = ours.ids["fontId"]
         merged = _Xf(said, theirs.inside or ours.inside)
         return plain if merged == ours else self._number("cellXfs", merged.written(self._p))
 
     def _code(self, number: str) -> str:
-        """A number format in the form in which formats are compared; "" for the general one."""
+        """The number format with this number, for comparison; "" for the general one."""
         codes = _BUILT_IN | {str(n): code for code, n in self._formats.items()}
         return _bare(codes.get(number, f"built in {number}"))
 
-    def _is_own_font(self, number: int) -> bool:
-        """The font of the workbook, or one that a delivery makes of it."""
+    def _is_default_font(self, number: int) -> bool:
+        """Whether a font is the workbook's default font, or one that a delivery derived from it."""
         fonts = self._lists["fonts"]
         if number == 0 or number >= len(fonts):
             return True
@@ -163,7 +164,7 @@ class Styles:
         return self._formats[pattern]
 
     def _font(self, look: CellStyle) -> str:
-        """The workbook's own font, bold or grey and italic."""
+        """The workbook's default font, in bold, or in gray italics."""
         p = self._p
         own = self._lists["fonts"][0] if self._lists["fonts"] else f"<{p}font/>"
         inner = re.sub(r"^<[^>]*>|</[^<>]*font>$", "", own)
@@ -183,7 +184,7 @@ class Styles:
         return listed.index(written)
 
     def made(self) -> bytes:
-        """The part with what was added."""
+        """The XML of the part with the additions."""
         p = self._p
         formats = self._container("numFmts")
         if self._new_formats and formats is not None:

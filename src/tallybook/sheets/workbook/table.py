@@ -1,4 +1,4 @@
-"""The table (ListObject) around our cells: it grows with them, and people's own columns in it stay."""
+"""The table (ListObject) around our cells. It grows with them; columns of people stay in it."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from tallybook.sheets.workbook.xml import Part, escaped
 
 @dataclass(frozen=True)
 class Calculated:
-    """A column that people added, with its formula as it is written in the table."""
+    """A column that people added, with its formula."""
 
     column: int
     formula: str
 
 
 class WorkbookTable:
-    """A table that is there."""
+    """An existing table."""
 
     def __init__(self, part: Part) -> None:
         self.part = part
@@ -46,7 +46,7 @@ class WorkbookTable:
         return found
 
     def grown(self, bottom: int, heads: Sequence[str]) -> bytes:
-        """Down to `bottom`, with new columns at its right."""
+        """Extend the table down to `bottom`, with new columns at its right."""
         part, to = self.part, self.area._replace(bottom=bottom, right=self.area.right + len(heads))
         if to != self.area:
             part.set(part.root, ref=str(to))
@@ -66,7 +66,7 @@ class WorkbookTable:
 
 
 def new_table(name: str, at: Area, heads: Sequence[str], number: int) -> bytes:
-    """The part of a table; `number` is one that no other table of the workbook has."""
+    """The XML of a new table. `number`: a number that no other table of the workbook has."""
     return (
         f'<?xml version="1.0" encoding="UTF-8" standalone="yes"?>\n<table xmlns="{MAIN}" id="{number}" name="{name}" '
         f'displayName="{name}" ref="{at}" totalsRowShown="0"><autoFilter ref="{at}"/>'
@@ -86,7 +86,7 @@ def tables(package: Package, sheet: str) -> dict[str, WorkbookTable]:
 
 
 def free_number(package: Package) -> int:
-    """A number that no table of the workbook has."""
+    """An unused table number."""
     taken = [0]
     for name in package.names():
         if re.fullmatch(r"(?i)/?xl/tables/[^/]+\.xml", name):
@@ -96,7 +96,7 @@ def free_number(package: Package) -> int:
 
 
 def free_table_name(package: Package, wanted: str, is_name: Callable[[str], bool]) -> str:
-    """A name that is no cell (`Q1`, `R1C1`), and that no table and no other name has."""
+    """An unused name that does not look like a cell (`Q1`, `R1C1`)."""
     taken = set()
     for name in package.names():
         if re.fullmatch(r"(?i)/?xl/tables/[^/]+\.xml", name):
@@ -108,5 +108,5 @@ def free_table_name(package: Package, wanted: str, is_name: Callable[[str], bool
 
 
 def unescape_controls(text: str) -> str:
-    """`_x000a_` as the line break it stands for."""
+    """The text with escapes such as `_x000a_` decoded."""
     return re.sub(r"_x([0-9A-Fa-f]{4})_", lambda found: chr(int(found[1], 16)), text)

@@ -1,4 +1,4 @@
-"""XML as bytes with places in it: what is not edited stays as it was written, to the last space."""
+"""XML as bytes with positions: everything that is not edited keeps its bytes."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ _TOKEN = re.compile(
     rb"|<(?P<close>/?)(?P<name>[^\s<\"'/>!?]+)(?P<rest>(?:[^\"'<>]|\"[^\"<]*\"|'[^'<]*')*)>",
     re.DOTALL,
 )
-"""Reads each byte once, also of a part in which nothing is closed: no `<` is within a tag."""
+"""Reads each byte once, even in a part with unclosed elements, because a tag contains no `<`."""
 MAX_ELEMENTS = 10_000_000
-"""Of one part: what a full sheet of ten columns has. More need more memory than a delivery may take."""
+"""Maximum elements of a part: those of a full sheet with ten columns. More would need too much memory."""
 _ATTRIBUTE = re.compile(rb"([^\s=]+)\s*=\s*(?:\"([^\"]*)\"|'([^']*)')")
 
 
 @dataclass(slots=True)
 class Node:
-    """An element: `start` to `end` in the part, its content `inside` to `close`."""
+    """An element: from `start` to `end` in the part, its content from `inside` to `close`."""
 
     name: str
-    """Without its prefix."""
+    """The name without its prefix."""
     start: int
     inside: int
     close: int = -1
@@ -46,7 +46,7 @@ class Node:
 
 
 class Part:
-    """One XML part. Edits are collected and made together, so that places stay true meanwhile."""
+    """One XML part. Edits are collected and applied together, so that positions stay valid meanwhile."""
 
     def __init__(self, name: str, data: bytes) -> None:
         self.name, self.data = name, data
@@ -57,7 +57,7 @@ class Part:
         self._edits: list[tuple[int, int, bytes]] = []
 
     def tag(self, name: str) -> str:
-        """The name of an element as this part writes it."""
+        """The name of an element with the prefix of this part."""
         return f"{self.prefix}:{name}" if self.prefix else name
 
     def raw(self, node: Node) -> bytes:
@@ -69,7 +69,7 @@ class Part:
         return {name.decode(): unescape((a or b).decode()) for name, a, b in found}
 
     def text(self, node: Node) -> str:
-        """The text of an element and what is in it."""
+        """The text of an element and of its children."""
         bare = re.sub(rb"<!\[CDATA\[(.*?)\]\]>|<[^>]*>", rb"\1", self.data[node.inside : node.close], flags=re.DOTALL)
         return unescape(bare.decode())
 
@@ -77,7 +77,7 @@ class Part:
         self._edits.append((start, end, written.encode() if isinstance(written, str) else written))
 
     def append(self, node: Node, written: str) -> None:
-        """Put elements at the end of an element, also of one that is empty."""
+        """Append elements to the content of an element, also of an empty one."""
         if node.close == node.inside == node.end:  # <a/>
             opened = self.data[node.start : node.end].decode()
             name = self.data[node.start + 1 :].split(b"/", 1)[0].split()[0].decode()
@@ -86,18 +86,18 @@ class Part:
             self.replace(node.close, node.close, written)
 
     def set(self, node: Node, **attributes: str) -> None:
-        """Give an element these attributes, the others stay."""
+        """Set attributes of an element; the others stay."""
         self.replace(node.start, node.inside, with_attributes(self.data[node.start : node.inside], attributes))
 
     def insert(self, written: str, name: str, order: Sequence[str]) -> None:
-        """Put a child of the root where the schema wants it: `order` lists the names of children."""
+        """Insert a child of the root at its position in the schema. `order`: the names of children."""
         after = order[order.index(name) + 1 :]
         later = next((child for child in self.root.children if child.name in after), None)
         place = later.start if later else self.root.close
         self.replace(place, place, written)
 
     def made(self) -> bytes:
-        """The part with all edits."""
+        """The bytes of the part with all edits."""
         pieces, at = [], 0
         for start, end, written in sorted(self._edits, key=lambda edit: edit[:2]):
             pieces += [self.data[at:start], written]
@@ -124,7 +124,7 @@ def escaped(text: str) -> str:
 
 def _parsed(name: str, data: bytes) -> Node:
     if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        raise DestinationError(f"the part {name} of the workbook is written in UTF-16, which is not read here")
+        raise DestinationError(f"the part {name} of the workbook is in UTF-16, which is not supported")
     root: Node | None = None
     opened: list[Node] = []
     names: dict[bytes, str] = {}
@@ -161,6 +161,6 @@ def _parsed(name: str, data: bytes) -> Node:
 
 def _broken(name: str) -> DestinationError:
     return DestinationError(
-        f"the part {name} of the workbook is not XML that can be read: the file is damaged",
+        f"the part {name} of the workbook is not valid XML: the file is damaged",
         hint="open and save it in a spreadsheet program, or move it away: it is then made anew",
     )

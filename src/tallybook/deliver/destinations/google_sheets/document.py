@@ -50,7 +50,7 @@ from tallybook.deliver.destinations.google_sheets.window import first_period, tr
 from tallybook.deliver.destinations.layout import PERIOD, Field, Grid, Line
 from tallybook.deliver.destinations.row_keys import DAY_0, Cell, Key
 from tallybook.deliver.destinations.sheet_modes import HISTORY, RESTORE
-from tallybook.sheets import Json, Stamp, forget, metadata_id
+from tallybook.sheets import Json, Stamp, metadata_id, metadata_removal
 
 if TYPE_CHECKING:
     from tallybook.sheets import Api
@@ -286,7 +286,7 @@ def _next_stamp(place: TabPlace, tab: Tab, requests: Sequence[Json]) -> tuple[St
     number = 1 + max((batch.number for batch in tab.stamps), default=0)
     token = hashlib.blake2b(json.dumps(list(requests), sort_keys=True).encode(), digest_size=8).hexdigest()
     own = metadata_id(place.document, place.owner, tab.id, number)
-    old = [forget(batch.id) for batch in tab.stamps if batch.number <= number - STAMPS_KEPT]
+    old = [metadata_removal(batch.id) for batch in tab.stamps if batch.number <= number - STAMPS_KEPT]
     return Stamp(id=own, key=STAMP, value=f"{number}#{token}", sheet_id=tab.id), old
 
 

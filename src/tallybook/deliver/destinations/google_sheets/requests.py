@@ -18,7 +18,7 @@ from tallybook.deliver.destinations.google_sheets.rows import key_fields
 from tallybook.deliver.destinations.google_sheets.tab import COLUMN, HEADER, Tab, entered, entered_key
 from tallybook.deliver.destinations.layout import NUMBER, PERIOD, Field, Line, Value
 from tallybook.deliver.destinations.row_keys import Cell
-from tallybook.sheets import DELIVERY, Json, mark
+from tallybook.sheets import DELIVERY, Json, metadata_creation
 
 ROWS, COLUMNS = "ROWS", "COLUMNS"
 PATTERNS = {"day": "yyyy-mm-dd", "week": "yyyy-mm-dd", "month": "yyyy-mm", "quarter": "yyyy-mm", "year": "yyyy"}
@@ -42,14 +42,14 @@ def requests_of(
     found += [_restored_key(change, cell, places) for cell in there if cell.field in keys]
     found += _room_for_columns(change)
     new = {field.id: change.last_column + 1 + i for i, field in enumerate(change.fields)}
-    found += [mark(_span(tab, COLUMNS, column), COLUMN, name) for name, column in new.items()]
+    found += [metadata_creation(_span(tab, COLUMNS, column), COLUMN, name) for name, column in new.items()]
     places |= new
     header, shifted = tab.header, 0
     if header is None:
         header = _place_of_headings(change)
         shifted = 0 if tab.empty_rows(header, header + 1) else 1
         found += [_insert(tab, ROWS, header, header + 1)] * shifted
-        found.append(mark(_span(tab, ROWS, header), HEADER, "1"))
+        found.append(metadata_creation(_span(tab, ROWS, header), HEADER, "1"))
     headed = grid.fields if change.headings else (*change.fields, *change.blank_heads)
     found += [_headings(tab, header, run, places) for run in _runs(headed, places)]
     found += _filled(change, new, shifted)
@@ -65,7 +65,7 @@ def requests_of(
 
 def _tab(tab: Tab, own: str, title: str, *, made: bool, adopted: bool) -> list[Json]:
     """The tab is ours, and called as it is declared."""
-    marked = mark({"sheetId": tab.id}, DELIVERY, own)
+    marked = metadata_creation({"sheetId": tab.id}, DELIVERY, own)
     if made:
         return [_sheet(tab), marked]
     if adopted:

@@ -22,7 +22,7 @@ from decimal import Decimal
 from tallybook.core import DestinationError
 from tallybook.deliver.destinations.layout import Value
 from tallybook.deliver.destinations.row_keys import Cell, Formula, key_text
-from tallybook.sheets import DELIVERY, LONGEST, Json, serial
+from tallybook.sheets import DELIVERY, MAX_CELL_CHARACTERS, Json, serial
 
 COLUMN, HEADER, STAMP = "tallybook", "tallybook.header", "tallybook.stamp"
 NEXT = "tallybook.next"
@@ -98,9 +98,9 @@ def entered(value: Value) -> Cell:
         return float(serial(value))
     if isinstance(value, int | Decimal | float):
         return float(value)
-    if len(value) > LONGEST:
+    if len(value) > MAX_CELL_CHARACTERS:
         raise DestinationError(
-            f"a text of {len(value):,} characters begins {value[:30]!r}; a cell of Google Sheets holds {LONGEST:,}",
+            f"a text of {len(value):,} characters begins {value[:30]!r}; a cell of Google Sheets holds {MAX_CELL_CHARACTERS:,}",
             hint="leave the dimension out of `by`, or shorten it in `sql`",
         )
     return value

@@ -1,8 +1,7 @@
-"""Keys to Google: what proves who asks, where it is kept, and how it becomes an access token.
+"""Google credentials (keys): where they are stored, and how they become an access token.
 
-Kept is the `authorized_user` form of Google's own tools, readable by the owner only (mode 0600), or in the system's
-keyring. The refresh token is a password: it is masked wherever it could be seen.
-"""
+They are stored in the `authorized_user` format of Google's own tools, in a file that only the owner can read (mode
+0600), or in the system's keyring. The refresh token is a password: it is masked in all output."""
 
 from __future__ import annotations
 
@@ -23,23 +22,23 @@ if TYPE_CHECKING:
     import requests
 
 FILES = "https://www.googleapis.com/auth/drive.file"
-"""Only documents that this client created: not sensitive, the narrowest there is."""
+"""The narrowest scope, not sensitive: only documents that this client created."""
 SPREADSHEETS = "https://www.googleapis.com/auth/spreadsheets"
-"""All spreadsheets of the account: what a document made elsewhere needs."""
+"""All spreadsheets of the account. Documents created elsewhere need it."""
 NAMES = {
     "client_id": "TALLYBOOK_GOOGLE_CLIENT_ID",
     "client_secret": "TALLYBOOK_GOOGLE_CLIENT_SECRET",
     "refresh_token": "TALLYBOOK_GOOGLE_REFRESH_TOKEN",
 }
 SERVICE_ACCOUNT = "TALLYBOOK_GOOGLE_SERVICE_ACCOUNT"
-"""The environment variable of a service account's key: the file, or its JSON for hosts without a disk."""
+"""The environment variable with the key of a service account: its file, or its JSON for hosts without a disk."""
 FILE = "TALLYBOOK_GOOGLE_FILE"
 _RING = ("tallybook", "google")
 _SETUP = "`tallybook sheets setup` gets them from Google"
 
 
-def extra(name: str = "google.auth") -> None:
-    """Raises DeclarationError where the optional packages are not installed."""
+def require_packages(name: str = "google.auth") -> None:
+    """Raise DeclarationError if the optional packages are not installed."""
     import importlib
 
     try:
@@ -54,7 +53,7 @@ def extra(name: str = "google.auth") -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class Keys:
-    """A client with the refresh token of somebody who consented, or the key of a service account."""
+    """A client with the refresh token of a user, or the key of a service account."""
 
     client_id: str = ""
     client_secret: str = field(default="", repr=False)
@@ -62,31 +61,31 @@ class Keys:
     service_account: Mapping[str, str] = field(default_factory=dict, repr=False)
     scopes: tuple[str, ...] = ()
     since: datetime | None = None
-    """When it was consented."""
+    """The time of the consent."""
     until: datetime | None = None
-    """When Google ends the refresh token, where it said so: it does of apps in testing."""
+    """When the refresh token expires, if Google reported it (for apps in testing)."""
     place: str = "given"
-    """Where they were found, for people."""
+    """Their origin, for messages."""
 
     @property
     def account(self) -> str:
-        """The e-mail of a service account; empty for people."""
+        """The e-mail of a service account; empty for a user."""
         return self.service_account.get("client_email", "")
 
     @property
     def secrets(self) -> dict[str, str]:
-        """What must not be seen, and what is shown instead."""
+        """Texts that must not be shown, with their replacements."""
         hidden = (self.client_secret, self.refresh_token, self.service_account.get("private_key", ""))
         return {secret: "***" for secret in hidden if secret}
 
     def signer(self, places: Places) -> Signer:
-        """Raises DeclarationError without the extra `google`, or for a key that is none."""
-        extra()
+        """The signer of requests. Raises DeclarationError without the extra `google`, or for an invalid key."""
+        require_packages()
         return Signer(self, places)
 
     def as_json(self) -> dict[str, Any]:
-        """The `authorized_user` form, with what we know beside."""
-        kept = {
+        """The `authorized_user` format, with scopes and times."""
+        fields = {
             "type": "authorized_user",
             "client_id": self.client_id,
             "client_secret": self.client_secret,
@@ -95,17 +94,17 @@ class Keys:
             "since": self.since and self.since.isoformat(),
             "until": self.until and self.until.isoformat(),
         }
-        return {name: value for name, value in kept.items() if value}
+        return {name: value for name, value in fields.items() if value}
 
 
-def consented(words: Mapping[str, str], **more: Any) -> Keys:
-    """The keys of a person, of the three words by their NAMES."""
-    client_id, client_secret, refresh_token = (words[name] for name in NAMES)
+def keys_of_user(values: Mapping[str, str], **more: Any) -> Keys:
+    """The keys of a user, from three values by their NAMES."""
+    client_id, client_secret, refresh_token = (values[name] for name in NAMES)
     return Keys(client_id=client_id, client_secret=client_secret, refresh_token=refresh_token, **more)
 
 
 class Signer:
-    """Puts an access token on each request (as `auth=` of requests) and renews it before it ends."""
+    """Adds an access token to each request (as `auth=` of requests), and renews it before it expires."""
 
     def __init__(self, keys: Keys, places: Places) -> None:
         from importlib.metadata import version
@@ -120,11 +119,11 @@ class Signer:
         for scheme in ("https://", "http://"):
             self.http.mount(scheme, BoundedAdapter())
         self.http.headers["User-Agent"] = f"tallybook/{version('tallybook')}"
-        # Without `auth` of its own, requests would take that of ~/.netrc.
+        # Without an `auth`, requests would use ~/.netrc.
         self.http.auth = lambda request: request
         tokens = token_session()
         tokens.headers["User-Agent"], tokens.auth = self.http.headers["User-Agent"], self.http.auth
-        self._transport = _checked(google.auth.transport.requests.Request(tokens))
+        self._transport = _reject_foreign_answers(google.auth.transport.requests.Request(tokens))
         self._credentials = _credentials(keys, places)
 
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
@@ -134,7 +133,8 @@ class Signer:
         return request
 
     def renew(self) -> None:
-        """A new access token. Raises SignInError when there will be none, DestinationUnavailable for now."""
+        """Get a new access token. Raises SignInError for a permanent failure, DestinationUnavailable for a temporary
+        one."""
         from google.auth import exceptions
 
         try:
@@ -144,21 +144,21 @@ class Signer:
         except exceptions.TransportError as error:
             raise _no_token_server(error) from None
         except exceptions.GoogleAuthError as error:
-            raise SignInError(f"no token could be had: {error}", hint=_SETUP) from None
+            raise SignInError(f"cannot get an access token: {error}", hint=_SETUP) from None
 
     def _refused(self, error: Any) -> SignInError:
-        """The documented refusal of the token server; `_checked` let nothing else through."""
+        """The error for a documented refusal of the token server; other responses were rejected before."""
         body = error.args[1] if len(error.args) > 1 and isinstance(error.args[1], Mapping) else {}
-        said, why = str(body.get("error", "refused")), str(body.get("error_description", ""))
+        reason, why = str(body.get("error", "refused")), str(body.get("error_description", ""))
         if not body:
             why = str(error.args[0]) if error.args else ""
-        return token_refusal(said, why, account=self.keys.account, aged=_age(self.keys))
+        return token_refusal(reason, why, account=self.keys.account, aged=_age(self.keys))
 
     @property
     def granted(self) -> tuple[str, ...]:
-        """The scopes that Google said the last token has."""
-        found = getattr(self._credentials, "granted_scopes", None) or self.keys.scopes
-        return tuple(found)
+        """The scopes of the last token, as reported by Google."""
+        scopes = getattr(self._credentials, "granted_scopes", None) or self.keys.scopes
+        return tuple(scopes)
 
 
 def _credentials(keys: Keys, places: Places) -> Any:
@@ -174,7 +174,7 @@ def _credentials(keys: Keys, places: Places) -> Any:
             raise _no_service_account(str(error)) from None
     from google.oauth2 import credentials
 
-    # No scopes: a refresh that names scopes is refused when one of them was not granted.
+    # Without scopes: a refresh with scopes is refused if one of them was not granted.
     made = credentials.Credentials
     return made(
         None,
@@ -185,15 +185,16 @@ def _credentials(keys: Keys, places: Places) -> Any:
     )
 
 
-def _checked(transport: Any) -> Callable[..., Any]:
-    """google-auth's transport, which raises DestinationUnavailable for every answer that RFC 6749 does not describe:
-    google-auth would take such an answer for a refusal, or index its text."""
+def _reject_foreign_answers(transport: Any) -> Callable[..., Any]:
+    """google-auth's transport, raising DestinationUnavailable for responses that RFC 6749 does not describe.
+
+    google-auth would treat such a response as a refusal, or fail on its text."""
 
     def ask(*given: Any, **named: Any) -> Any:
         response = transport(*given, **named)
         try:
             body = json.loads(response.data)
-        except ValueError:  # also bytes that are no UTF-8
+        except ValueError:  # also for bytes that are not UTF-8
             body = None
         temporary = token_answer_refusal(Answer(response.status, body if isinstance(body, dict) else {}))
         if temporary is not None:
@@ -205,13 +206,13 @@ def _checked(transport: Any) -> Callable[..., Any]:
 
 def _no_token_server(error: Exception) -> DestinationUnavailable:
     return DestinationUnavailable(
-        f"Google's token server cannot be reached ({type(error).__name__})", hint="is there a network? Try again"
+        f"Google's token server cannot be reached ({type(error).__name__})", hint="check the network, then try again"
     )
 
 
 def _age(keys: Keys) -> str:
     if keys.until:
-        return f"Google said that it ends on {keys.until:%Y-%m-%d %H:%M} UTC, as tokens of apps in testing do"
+        return f"according to Google it expires on {keys.until:%Y-%m-%d %H:%M} UTC, because the app is in testing"
     return f"it is from {keys.since:%Y-%m-%d}" if keys.since else ""
 
 
@@ -219,48 +220,48 @@ def _age(keys: Keys) -> str:
 
 
 def default_file(env: Mapping[str, str]) -> Path:
-    """Where keys are kept: of the user, not of a project, so that no repository gets them."""
+    """The file of the keys: in the folder of the user, not of a project, so that they get into no repository."""
     if env.get(FILE):
         return Path(env[FILE]).expanduser()
     home = env.get("XDG_CONFIG_HOME") or env.get("APPDATA") or str(Path("~").expanduser() / ".config")
     return Path(home) / "tallybook" / "google.json"
 
 
-def find(env: Mapping[str, str]) -> Keys:
-    """The keys of the environment, else of the file. Raises DeclarationError where there are none."""
+def find_keys(env: Mapping[str, str]) -> Keys:
+    """The keys of the environment, else of the file. Raises DeclarationError without keys."""
     given = {name: env.get(variable, "") for name, variable in NAMES.items()}
     if env.get(SERVICE_ACCOUNT):
         return service_account(env[SERVICE_ACCOUNT])
     if all(given.values()):
-        return consented(given, place="the environment")
+        return keys_of_user(given, place="the environment")
     if any(given.values()):
         lacking = [variable for name, variable in NAMES.items() if not given[name]]
-        raise DeclarationError(f"of the keys to Google only some are set; missing: {', '.join(lacking)}", hint=_SETUP)
+        raise DeclarationError(f"incomplete Google keys in the environment; missing: {', '.join(lacking)}", hint=_SETUP)
     return load(default_file(env))
 
 
 def service_account(text: str) -> Keys:
-    """From a key file, or from its JSON. Raises DeclarationError."""
+    """The key of a service account, from its file or its JSON. Raises DeclarationError."""
     where = "the environment" if text.lstrip().startswith("{") else text
     info = _read_json(text) if where == "the environment" else _read_json(_read(Path(text).expanduser()), where)
     if info.get("type") != "service_account" or not info.get("private_key") or not info.get("client_email"):
-        raise _no_service_account(f"{where} is of type {info.get('type', 'none')!r}")
+        raise _no_service_account(f"{where} has the type {info.get('type', 'none')!r}")
     return Keys(service_account=info, scopes=(SPREADSHEETS,), place=where)
 
 
 def _no_service_account(why: str) -> DeclarationError:
     return DeclarationError(
-        f"this is not the key of a service account: {why}",
+        f"not the key of a service account: {why}",
         hint=f"{SERVICE_ACCOUNTS} ▸ the account ▸ Keys ▸ Add key ▸ JSON",
     )
 
 
 def load(path: Path) -> Keys:
-    """Raises DeclarationError where there is no such file, or it is not ours."""
+    """The keys of a file. Raises DeclarationError if it is missing or has another format."""
     if not path.exists():
         raise DeclarationError(
-            f"there are no keys to Google: neither in the environment nor in {path}",
-            hint=f"{_SETUP}; in the environment they are {', '.join(NAMES.values())}, or {SERVICE_ACCOUNT}",
+            f"no Google keys in the environment or in {path}",
+            hint=f"{_SETUP}; or set {', '.join(NAMES.values())}, or {SERVICE_ACCOUNT}",
         )
     kept = _read_json(_read(path), str(path))
     if kept.get("type") == "service_account":
@@ -270,8 +271,8 @@ def load(path: Path) -> Keys:
     if kept.get("keyring"):
         kept |= _from_keyring()
     if not all(kept.get(name) for name in NAMES):
-        raise DeclarationError(f"{path} does not hold {', '.join(NAMES)}", hint=f"{_SETUP} anew")
-    return consented(
+        raise DeclarationError(f"{path} does not contain {', '.join(NAMES)}", hint=f"{_SETUP} again")
+    return keys_of_user(
         {name: str(kept[name]) for name in NAMES},
         scopes=tuple(kept.get("scopes", ())),
         since=_instant(kept.get("since")),
@@ -290,12 +291,12 @@ def _read(path: Path) -> str:
 
 def _read_json(text: str, where: str = "the key") -> dict[str, Any]:
     try:
-        found = json.loads(text)
+        value = json.loads(text)
     except ValueError:
-        found = None
-    if not isinstance(found, dict):
-        raise DeclarationError(f"{where} is not JSON", hint="take the file as Google gave it")
-    return found
+        value = None
+    if not isinstance(value, dict):
+        raise DeclarationError(f"{where} is not JSON", hint="use the unchanged file from Google")
+    return value
 
 
 def _instant(text: object) -> datetime | None:
@@ -308,10 +309,10 @@ def _instant(text: object) -> datetime | None:
 # -- keeping them ------------------------------------------------------------------------------------------------
 
 
-def save(keys: Keys, path: Path, *, keyring: bool = False) -> None:
-    """Write the file anew in one step, for its owner only. With `keyring` the secrets go there instead.
+def save_keys(keys: Keys, path: Path, *, keyring: bool = False) -> None:
+    """Replace the file in one step, readable only by its owner. With `keyring`, the secrets go there instead.
 
-    Of a service account's key only the place is kept."""
+    For the key of a service account, only its path is stored."""
     kept = keys.as_json()
     if keys.service_account:
         kept = {"type": "service_account_file", "path": str(Path(keys.place).expanduser().absolute())}
@@ -319,11 +320,11 @@ def save(keys: Keys, path: Path, *, keyring: bool = False) -> None:
         secret = {name: kept.pop(name) for name in ("client_secret", "refresh_token")}
         try:
             _ring().set_password(*_RING, json.dumps(secret))
-        except Exception as error:  # noqa: BLE001  # keyrings raise what they like
+        except Exception as error:  # noqa: BLE001  # keyring back ends raise exceptions of any class
             raise _no_ring(error) from None
         kept["keyring"] = True
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    # mkstemp makes it readable by the owner only, from its first byte on.
+    # mkstemp creates the file readable only by the owner.
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as file:
@@ -336,14 +337,15 @@ def save(keys: Keys, path: Path, *, keyring: bool = False) -> None:
         raise
 
 
-def variables(keys: Keys) -> dict[str, str]:
-    """The same as environment variables, for hosts without a disk."""
+def key_variables(keys: Keys) -> dict[str, str]:
+    """The keys as environment variables, for hosts without a disk."""
     if keys.service_account:
         return {SERVICE_ACCOUNT: json.dumps(dict(keys.service_account))}
     return {variable: getattr(keys, name) for name, variable in NAMES.items()}
 
 
 def has_keyring() -> bool:
+    """Whether the package keyring is installed."""
     from importlib.util import find_spec
 
     return find_spec("keyring") is not None
@@ -363,15 +365,15 @@ def _no_ring(error: Exception) -> DeclarationError:
         return error
     why = str(error) or type(error).__name__
     return DeclarationError(
-        f"the system's keyring refused: {why}", hint="without --keyring the keys are kept in a file"
+        f"the system's keyring reported an error: {why}", hint="without --keyring the keys are stored in a file"
     )
 
 
 def _from_keyring() -> dict[str, Any]:
     try:
-        found = _ring().get_password(*_RING)
-    except Exception as error:  # noqa: BLE001  # keyrings raise what they like
+        text = _ring().get_password(*_RING)
+    except Exception as error:  # noqa: BLE001  # keyring back ends raise exceptions of any class
         raise _no_ring(error) from None
-    if not found:
-        raise DeclarationError("the system's keyring does not hold the keys to Google any more", hint=_SETUP)
-    return _read_json(found, "what the keyring holds")
+    if not text:
+        raise DeclarationError("the system's keyring no longer contains the Google keys", hint=_SETUP)
+    return _read_json(text, "the entry of the keyring")
