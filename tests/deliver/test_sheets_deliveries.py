@@ -1007,7 +1007,7 @@ WRONG = [
     (DECLARED + 'mode = "latest"\nlayout = "across"\n', "the latest values have one layout"),
     (DECLARED + 'by_hand = "ask"\n', "restore, keep"),
     (DECLARED.replace("1UgxVGDt8X0YgB9JYRVQ", "my sheet"), "neither the id nor the URL of a spreadsheet"),
-    (DECLARED + DECLARED.replace("board]", 'again]\ntab = "board"'), "[deliveries.board] writes tab 'board'"),
+    (DECLARED + DECLARED.replace("board]", 'again]\ntab = "board"'), "[deliveries.board] already writes tab 'board'"),
     (
         '[deliveries.board]\nto = "csv"\npath = "a.csv"\nmetrics = ["signups"]\nnotes = true\n',
         "a CSV file has no notes: only a Google Sheet has notes",

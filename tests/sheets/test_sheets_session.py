@@ -700,7 +700,7 @@ def test_where_nothing_can_be_known_the_rows_are_kept_and_looked_up_first(
     google.fault(path=":batchUpdate", cut=True, after=True)
     google.fault(503, path="developerMetadata:search", times=None)
     sheet << 1
-    with pytest.raises(OutcomeUnknown, match="gave no answer") as raised:
+    with pytest.raises(OutcomeUnknown, match="no response") as raised:
         sheet.save_row()
     assert raised.value.exit_code == 4
     assert sheet.pending == 1
@@ -940,7 +940,7 @@ def test_a_session_needs_all_three_words_or_those_that_were_kept(
 ) -> None:
     with pytest.raises(DeclarationError, match="empty: client_secret"):
         Session("a", "", "c")
-    with pytest.raises(DeclarationError, match="no keys to Google"):
+    with pytest.raises(DeclarationError, match="no Google keys"):
         Session(env={"XDG_CONFIG_HOME": str(tmp_path)})
     words = google.authorized_user()
     env = {f"TALLYBOOK_GOOGLE_{name.upper()}": words[name] for name in ("client_id", "client_secret", "refresh_token")}

@@ -157,10 +157,10 @@ def test_a_keyring_holds_the_secrets_where_there_is_one(tmp_path: Path, monkeypa
     assert KEYS.refresh_token not in (tmp_path / "google.json").read_text()
     assert credentials.load(tmp_path / "google.json").refresh_token == KEYS.refresh_token
     ring.clear()
-    with pytest.raises(DeclarationError, match="does not contain"):
+    with pytest.raises(DeclarationError, match="no longer contains"):
         credentials.load(tmp_path / "google.json")
     module.get_password = lambda service, user: 1 / 0
-    with pytest.raises(DeclarationError, match="keyring refused"):
+    with pytest.raises(DeclarationError, match="keyring reported an error"):
         credentials.load(tmp_path / "google.json")
 
 
@@ -183,16 +183,16 @@ def answer(status: int, message: str = "said", reason: str = "", **metadata: str
     ("given", "account", "message", "hint"),
     [
         (answer(403, reason="SERVICE_DISABLED", activationUrl="https://on.example/x"), "", "not enabled", "https://on.example/x"),
-        (answer(403, reason="ACCESS_TOKEN_SCOPE_INSUFFICIENT"), "", "consented", "tick the box"),
-        (answer(403), "", "no right", "share it with the account"),
-        (answer(403), "robot@x.iam", "no right", "share it with robot@x.iam"),
-        (answer(404), "", "no document DOC", "sheets setup --document DOC"),
+        (answer(403, reason="ACCESS_TOKEN_SCOPE_INSUFFICIENT"), "", "consent does not cover", "tick the box"),
+        (answer(403), "", "no permission", "share it with the account"),
+        (answer(403), "robot@x.iam", "no permission", "share it with robot@x.iam"),
+        (answer(404), "", "document DOC", "sheets setup --document DOC"),
         (answer(404), "robot@x.iam", "not shared with robot@x.iam", "add robot@x.iam as Editor"),
         (answer(400, "You are trying to edit a protected cell or object."), "", "protected", "Protect sheets and ranges"),
-        (answer(429, quota_limit="WritesPerMinute", quota_limit_value="60"), "", "WritesPerMinute = 60", "within a minute"),
-        (answer(503), "", "answers 503", "try again"),
+        (answer(429, quota_limit="WritesPerMinute", quota_limit_value="60"), "", "WritesPerMinute = 60", "in a minute"),
+        (answer(503), "", "responds with 503", "try again"),
         (answer(401), "", "token", "sheets setup"),
-        (Answer(302), "", "answers 302", ""),
+        (Answer(302), "", "responds with 302", ""),
     ],
 )  # fmt: skip
 def test_every_refusal_says_the_next_step(given: Answer, account: str, message: str, hint: str) -> None:
@@ -203,7 +203,7 @@ def test_every_refusal_says_the_next_step(given: Answer, account: str, message: 
 
 def test_the_older_form_of_refusals_is_understood() -> None:
     full = Answer(403, {"error": {"message": "full", "errors": [{"reason": "storageQuotaExceeded"}]}})
-    assert "cannot own a file" in refusal(full, account="robot@x.iam").message
+    assert "cannot create a document" in refusal(full, account="robot@x.iam").message
     assert "Drive is full" in refusal(full).message
     busy = Answer(
         403, {"error": {"message": "slow", "errors": [{"reason": "userRateLimitExceeded"}]}}, {"retry-after": "7"}
@@ -441,7 +441,7 @@ def test_a_service_account_is_told_its_trap_before_it_bites(run: Command, google
     assert "PRIVATE" not in run.file.read_text()
     run("setup", "--service-account", str(robot), "--create", "Metrics")
     assert run.code == 2
-    assert "cannot own a file" in run.err
+    assert "cannot create a document" in run.err
     assert [seen for seen in google.requests if seen.method.endswith("create")] == []
 
 
@@ -455,13 +455,13 @@ def test_a_service_account_writes_what_is_shared_with_it(run: Command, google: E
     assert run("setup", "--service-account", str(robot), "--document", document).code == 0
     session = Session(env=run.env | {"TALLYBOOK_GOOGLE_API": google.url})
     sheet = session.worksheet(document).append(1)
-    with pytest.raises(DestinationRefused, match="no right") as raised:
+    with pytest.raises(DestinationRefused, match="no permission") as raised:
         sheet.save_row()
     assert email in raised.value.hint
     google.share(document, email)
     session.close()
     assert google.document(document)["Daily"].values == [[1]]
-    with pytest.raises(DestinationRefused, match="cannot own"):
+    with pytest.raises(DestinationRefused, match="cannot create a document"):
         session.create("Mine")
 
 
@@ -588,7 +588,7 @@ def test_a_token_of_an_app_in_testing_ends_after_seven_days(run: Command, google
     document = google.create("Metrics")
     run.connect("--document", document)
     assert "This token expires on 2026-03-17" in run.err
-    assert "ends in 7.0 days" in run("doctor").out
+    assert "expires in 7.0 days" in run("doctor").out
     assert run.code == 0
     google.clock.advance(days=8)
     run("list", document)
@@ -601,7 +601,7 @@ def test_a_token_of_a_published_app_does_not_end(run: Command, google: Emulator)
     google.oauth.published = True
     run.connect("--create", "Metrics")
     assert "Google ends this token" not in run.err
-    assert "ends only when revoked" in run("doctor").out
+    assert "expires only when revoked" in run("doctor").out
 
 
 def test_no_network(run: Command, google: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -671,7 +671,7 @@ def test_a_document_that_is_not_there_or_not_shared(run: Command, google: Emulat
     theirs = google.create("Theirs", owner="boss@example.com")
     run.connect("--document", theirs)
     assert run.code == 2
-    assert "no right" in run.err or "no document" in run.err
+    assert "no permission" in run.err or "no document" in run.err
     assert run.file.exists()  # the consent holds, only the document is wrong
     run("list", "1_is_not_there")
     assert run.code == 2
@@ -690,8 +690,8 @@ def test_a_document_that_is_not_there_or_not_shared(run: Command, google: Emulat
         (["setup", "--print-env", "--keyring"], "stores nothing"),
         (["setup", "--api", "localhost"], "not the URL of a service"),
         (["list"], "DOCUMENT"),
-        (["list", "abcdef"], "no keys to Google"),
-        (["doctor"], "no keys to Google"),
+        (["list", "abcdef"], "no Google keys"),
+        (["doctor"], "no Google keys"),
         (["dctor"], "did you mean 'doctor'?"),
     ],
 )

@@ -65,23 +65,23 @@ def api(server: ThreadingHTTPServer, tries: int = 1) -> Api:
 
 
 TEMPORARY = [
-    (200, PAGE, "not Google's"),
-    (200, b"", "not Google's"),
-    (200, b"[]", "not Google's"),
-    (200, b'{"scope": "x"}', "not Google's"),
-    (200, b'{"access_token": "t", "expires_in": "soon"}', "not Google's"),
-    (200, b"\xff\xfe", "not Google's"),
-    (400, PAGE, "not Google's"),
-    (403, PAGE, "not Google's"),
-    (404, PAGE, "not Google's"),
-    (502, PAGE, "answers 502"),
-    (504, PAGE, "answers 504"),
-    (503, in_shape_of_apis(503, "UNAVAILABLE"), "answers 503: The service is unavailable."),
-    (500, in_shape_of_apis(500, "INTERNAL"), "answers 500: The service is unavailable."),
-    (429, in_shape_of_apis(429, "RESOURCE_EXHAUSTED"), "answers 429: The service is unavailable."),
-    (403, in_shape_of_apis(403, "PERMISSION_DENIED"), "answers 403: The service is unavailable."),
-    (400, b'{"error": "temporarily_unavailable"}', "answers temporarily_unavailable"),
-    (503, b'{"error": "invalid_grant"}', "answers 503: invalid_grant"),
+    (200, PAGE, "not from Google"),
+    (200, b"", "not from Google"),
+    (200, b"[]", "not from Google"),
+    (200, b'{"scope": "x"}', "not from Google"),
+    (200, b'{"access_token": "t", "expires_in": "soon"}', "not from Google"),
+    (200, b"\xff\xfe", "not from Google"),
+    (400, PAGE, "not from Google"),
+    (403, PAGE, "not from Google"),
+    (404, PAGE, "not from Google"),
+    (502, PAGE, "responds with 502"),
+    (504, PAGE, "responds with 504"),
+    (503, in_shape_of_apis(503, "UNAVAILABLE"), "responds with 503: The service is unavailable."),
+    (500, in_shape_of_apis(500, "INTERNAL"), "responds with 500: The service is unavailable."),
+    (429, in_shape_of_apis(429, "RESOURCE_EXHAUSTED"), "responds with 429: The service is unavailable."),
+    (403, in_shape_of_apis(403, "PERMISSION_DENIED"), "responds with 403: The service is unavailable."),
+    (400, b'{"error": "temporarily_unavailable"}', "responds with temporarily_unavailable"),
+    (503, b'{"error": "invalid_grant"}', "responds with 503: invalid_grant"),
 ]
 
 
@@ -108,7 +108,7 @@ def test_after_a_temporary_answer_it_is_asked_again(server, status: int, body: b
     [
         ("invalid_grant", "revoked or expired"),
         ("invalid_client", "does not know this client"),
-        ("access_denied", "refused a token"),
+        ("access_denied", "issued no token"),
     ],
 )
 def test_the_documented_refusals_are_for_good(server, error: str, said: str) -> None:
