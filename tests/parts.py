@@ -50,6 +50,7 @@ FILES = {
     "test_docs.py": "scale",
     "test_edge_cases.py": "right",
     "test_edges_of_days.py": "right",
+    "test_engine_sql.py": "right",
     "test_event_log.py": "events",
     "test_event_metrics.py": "events",
     "test_faults.py": "kills",

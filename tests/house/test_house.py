@@ -23,10 +23,8 @@ LONG_FILES: dict[str, str] = {
     "collect/sources/clickhouse.py": "to be divided",
     "collect/sources/postgresql.py": "to be divided",
     "collect/sources/sqlite.py": "to be divided",
-    "collect/staging.py": "to be divided",
     "draft/guess.py": "to be divided",
     "draft/words.py": "to be divided",
-    "query/merge.py": "to be divided",
     "query/one_metric.py": "to be divided",
 }
 """Longer than MAX_FILE_LINES, with the reason. This list may only shrink."""
@@ -34,7 +32,7 @@ LONG_FUNCTIONS: dict[str, str] = {
     "deliver/destinations/google_sheets/document.py: _one_document": "to be divided",
 }
 """Longer than MAX_FUNCTION_LINES, with the reason. This list may only shrink."""
-MAX_LONG_LINES = 172
+MAX_LONG_LINES = 128
 MAX_UNFORMATTED = 0
 
 

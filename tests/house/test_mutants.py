@@ -64,13 +64,13 @@ SURVIVED_ONCE = {
         ("test_stated_bounds.py",),
     ),
     "zero among more than 1,000 values": (
-        "collect/staging.py",
+        "collect/staging_tables.py",
         "OR v = 0 THEN v",
         "THEN v",
         ("test_stated_bounds.py",),
     ),
     "+1 and -1 in one bucket": (
-        "collect/staging.py",
+        "collect/staging_tables.py",
         "GROUP BY {cell}, place, sign(v)",
         "GROUP BY {cell}, place",
         ("test_stated_bounds.py",),

@@ -15,7 +15,8 @@ from tallybook.collect.staging import Staging
 from tallybook.core import ADDITIVE, BUCKETS, IDS, StoredDefinition, points
 from tallybook.core.measure.model import AGGREGATES
 from tallybook.query import merge, points_cache
-from tallybook.query.merge import Parts, Points
+from tallybook.query.merge import Parts
+from tallybook.query.point_relations import Points
 from tests.projects import project
 
 __all__ = ["project"]
@@ -66,7 +67,7 @@ def test_another_rule_in_the_table_is_another_rule_everywhere(project, monkeypat
     def statements() -> list[str]:
         engine = Recorder()
         merged = Parts(bound, {ADDITIVE: Points("t")}, ()).finished("day", *DAYS)
-        kept = points_cache.CachedPoints(version=1, tables={ADDITIVE: "a", "totals": "b"})
+        kept = points_cache.CachedPoints(key=(1, ()), tables={ADDITIVE: "a", "totals": "b"})
         points_cache._make_totals(engine, kept, False)
         cached = engine.statements.pop()
         Staging(engine).accumulate([], *DAYS)

@@ -6,11 +6,12 @@ from collections.abc import Iterable, Sequence
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
+from tallybook.collect.additive_rows import AdditiveRows
 from tallybook.collect.binding import BoundMetric
 from tallybook.collect.part_readers import At
 from tallybook.collect.plans import AdditivePlan, Read, SlotReader
 from tallybook.collect.sources.values import as_integer, as_text
-from tallybook.collect.staging import AdditiveRows, Staging
+from tallybook.collect.staging import Staging
 from tallybook.core import ONE_DAY, NotFinite
 
 if TYPE_CHECKING:

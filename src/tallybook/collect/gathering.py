@@ -11,13 +11,15 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from tallybook.collect.additive_rows import AdditiveRows
 from tallybook.collect.binding import BoundMetric
 from tallybook.collect.fused import MAX_VALUES, FusedRows
+from tallybook.collect.keyed_values import KeyedRows, opening_day
 from tallybook.collect.plans import AdditivePlan, KeyedPlan, Scan
 from tallybook.collect.returned import rows_of
 from tallybook.collect.sources.base import Reader
 from tallybook.collect.sources.values import INT, TEXT, as_integer
-from tallybook.collect.staging import AdditiveRows, Staging, opening_day
+from tallybook.collect.staging import Staging
 from tallybook.collect.statements import Group
 from tallybook.core import ADDITIVE, FLOAT, ONE_DAY, Inseparable, NotFinite, Period, SourceError, isolated, next_period
 
@@ -349,20 +351,19 @@ def _stage_keyed(
         keys = [f"c{at + i}" for i in range(len(plan.keys))]
         at += len(keys)
         for (facts, index), count in zip(plan.takers, plan.counts, strict=True):
-            staging.keyed(
-                facts,
-                index,
-                plan.shape,
-                table,
+            rows = KeyedRows(
+                facts=facts,
+                index=index,
+                shape=plan.shape,
                 first=first,
                 split=split,
                 sign=sign,
                 count=counts[count],
                 keys=keys,
                 unit=plan.unit,
-                counts_null=facts.bound.measure.slots[index].counts_null,
                 only=f"{mark} = {own} AND {keys[0]} IS NOT NULL" if len(scan.plans) > 1 else "",
             )
+            staging.keyed(rows, table)
 
 
 # --- Python metrics ---------------------------------------------------------------------------------------

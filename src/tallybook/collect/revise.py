@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from tallybook.core import FLOAT, RELATIVE_TOLERANCE, StoredDefinition
-from tallybook.query import Parts, Points
+from tallybook.query import Parts, Points, Steps
 from tallybook.storage import Revision, widened
 
 if TYPE_CHECKING:
     import duckdb
 
-MOST = 10_000
-"""Revisions kept of one metric and publication; of more, the first days'."""
+MAX_REVISIONS = 10_000
+"""Revisions kept of one metric and publication: those of the first days."""
 
 
 def revisions(
@@ -43,10 +43,14 @@ def revisions(
 
     def changed(wide: bool) -> list[tuple[Any, ...]]:
         new, then = (replace(parts, wide=wide).finished("day", first, last) for parts in (after, before))
-        return engine.execute(
-            f"SELECT {listed}, b.value, a.value FROM ({new}) a FULL JOIN ({then}) b ON {same} "
-            f"WHERE coalesce(a.g, b.g) IN ({chosen}) AND {_differ(bound, after.value_type())} ORDER BY 1 LIMIT {MOST}"
-        ).fetchall()
+        steps = Steps()
+        collected, published = steps.add("collected", new), steps.add("published", then)
+        sql = steps.select(
+            f"SELECT {listed}, b.value, a.value\nFROM {collected} a FULL JOIN {published} b ON {same}\n"
+            f"WHERE coalesce(a.g, b.g) IN ({chosen}) AND ({_differ(bound, after.value_type())})\n"
+            f"ORDER BY 1\nLIMIT {MAX_REVISIONS}"
+        )
+        return engine.execute(sql).fetchall()
 
     return [
         Revision(

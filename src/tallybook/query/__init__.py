@@ -17,7 +17,8 @@ __getattr__, __dir__ = opened(
         "compare": ("with_stored",),
         "context": ("Coverage", "QueryContext"),
         "goals": ("Standing", "standings"),
-        "merge": ("Parts", "Points", "TOTALS"),
+        "merge": ("Parts",),
+        "point_relations": ("Points", "TOTALS"),
         "question": ("Day", "Question", "QuestionAnswers", "QuestionOptions", "as_day", "keywords_of"),
         "questions": (
             "Filter",
@@ -33,5 +34,6 @@ __getattr__, __dir__ = opened(
         "reader": ("BookReader",),
         "records": ("BookRecord", "KnownDefinition", "MetricDescription", "MetricDetails", "RunRecord"),
         "service": ("QueryService",),
+        "steps": ("Steps",),
     },
 )

@@ -16,7 +16,8 @@ from tallybook.query.behind.why import Evidence as Evidence, Explanation as Expl
 from tallybook.query.compare import with_stored as with_stored
 from tallybook.query.context import Coverage as Coverage, QueryContext as QueryContext
 from tallybook.query.goals import Standing as Standing, standings as standings
-from tallybook.query.merge import TOTALS as TOTALS, Parts as Parts, Points as Points
+from tallybook.query.merge import Parts as Parts
+from tallybook.query.point_relations import TOTALS as TOTALS, Points as Points
 from tallybook.query.question import (
     Day as Day,
     Question as Question,
@@ -45,3 +46,4 @@ from tallybook.query.records import (
     RunRecord as RunRecord,
 )
 from tallybook.query.service import QueryService as QueryService
+from tallybook.query.steps import Steps as Steps

@@ -11,7 +11,7 @@ from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
 from tallybook.core import EXACT, EXACT_DIGITS, EXACTLY, FLOAT, NOT_FINITE, OperandValue, decimals_in, evaluate
-from tallybook.query.merge import DIGITS, OVERFLOW
+from tallybook.query.merged_slots import DIGITS, OVERFLOW
 
 EXACT_DECIMALS = EXACT_DIGITS[1]
 MAX_WHOLE_DIGITS = EXACT_DIGITS[0] - EXACT_DECIMALS

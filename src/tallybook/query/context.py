@@ -14,7 +14,8 @@ from tallybook.storage import widened
 if TYPE_CHECKING:
     import duckdb
 
-    from tallybook.query.merge import Parts, Points
+    from tallybook.query.merge import Parts
+    from tallybook.query.point_relations import Points
 
 
 @dataclass(frozen=True)

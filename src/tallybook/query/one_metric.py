@@ -23,7 +23,8 @@ from tallybook.query.cells import (
     why_lost,
 )
 from tallybook.query.context import Coverage, QueryContext
-from tallybook.query.merge import TOTALS, Parts, period_sql, values_relation
+from tallybook.query.merge import Parts
+from tallybook.query.point_relations import TOTALS, period_sql, values_relation
 from tallybook.query.questions import Query
 from tallybook.query.ranges import MAX_GAP_DAYS, spans
 from tallybook.query.reach import NOTHING_BEFORE

@@ -11,7 +11,8 @@ from datetime import date
 from typing import TYPE_CHECKING
 
 from tallybook.core import ADDITIVE, MERGE, SCHEMAS, BookError, column_names, merge_sql
-from tallybook.query.merge import TOTALS, Points
+from tallybook.query.point_relations import TOTALS, Points
+from tallybook.query.steps import Steps
 from tallybook.storage import widened
 
 if TYPE_CHECKING:
@@ -150,15 +151,17 @@ class PointsCache:
 def _make_totals(engine: duckdb.DuckDBPyConnection, kept: CachedPoints, wide: bool) -> None:
     """The additive points without their dimensions: one row for each slot and day, but for those of squares, which
     have a K of their own; with `wide` all as they are."""
-    keys, points = "metric, definition, slot, day", kept.tables[ADDITIVE]
-    merged = ", ".join(f"{merge_sql(ADDITIVE, part)} AS {part}" for part in MERGE[ADDITIVE])
-    select = f"SELECT {keys}, {', '.join(MERGE[ADDITIVE])}, k FROM {points}"
+    keys, points, table = "metric, definition, slot, day", kept.tables[ADDITIVE], kept.tables[TOTALS]
+    merged = ",\n  ".join(f"{merge_sql(ADDITIVE, part)} AS {part}" for part in MERGE[ADDITIVE])
+    steps = Steps()
+    squares = f"SELECT {keys}, {', '.join(MERGE[ADDITIVE])}, k\nFROM {points}"
+    kept_apart = steps.add("kept_apart", squares if wide else f"{squares}\nWHERE s2 IS NOT NULL")
+    select = f"SELECT * FROM {kept_apart}"
     if not wide:
-        select += (
-            f" WHERE s2 IS NOT NULL UNION ALL BY NAME SELECT {keys}, {merged}, NULL::DOUBLE AS k "
-            f"FROM {points} WHERE s2 IS NULL GROUP BY ALL"
-        )
-    engine.execute(f"CREATE OR REPLACE TABLE {kept.tables[TOTALS]} AS FROM ({select}) ORDER BY {keys}").fetchall()
+        totals = f"SELECT {keys},\n  {merged},\n  NULL::DOUBLE AS k\nFROM {points}\nWHERE s2 IS NULL\nGROUP BY ALL"
+        select += f"\nUNION ALL BY NAME\nSELECT * FROM {steps.add('totals', totals)}"
+    sql = f"CREATE OR REPLACE TABLE {table} AS\nFROM (\n{steps.select(select)}\n)\nORDER BY {keys}"
+    engine.execute(sql).fetchall()
 
 
 def _nothing(kind: str) -> str:

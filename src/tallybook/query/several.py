@@ -8,7 +8,8 @@ from typing import Any
 from tallybook.core import ADDITIVE, FLOW, StoredDefinition
 from tallybook.query.cells import Cell, Key, MergedTotal, merged
 from tallybook.query.context import QueryContext
-from tallybook.query.merge import TOTALS, Parts, period_sql
+from tallybook.query.merge import Parts
+from tallybook.query.point_relations import TOTALS, period_sql
 from tallybook.query.questions import Query
 
 

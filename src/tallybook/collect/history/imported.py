@@ -14,12 +14,13 @@ from typing import Any
 
 import msgspec
 
+from tallybook.collect.additive_rows import AdditiveRows
 from tallybook.collect.binding import BoundMetric
 from tallybook.collect.history.points import History
 from tallybook.collect.publishing import published
 from tallybook.collect.revise import revisions
 from tallybook.collect.run_lease import exclusive_run
-from tallybook.collect.staging import AdditiveRows, Staging
+from tallybook.collect.staging import Staging
 from tallybook.core import FLOAT, IMPORTED, calendar, is_close
 from tallybook.storage import Commit, Covered, Definition, Store, connect
 

@@ -1,0 +1,51 @@
+"""Relations of points and of periods, in SQL of the engine."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+
+TOTALS = "totals"
+"""Additive points without dimensions: what a question needs that asks for none."""
+
+
+@dataclass(frozen=True)
+class Points:
+    """A relation of a points schema. What it is known to hold need not be looked for in every row:
+    `apart`: nothing but one metric's points; `days`: none but of these, first and last."""
+
+    sql: str
+    apart: bool = False
+    days: tuple[date, date] | None = None
+
+    def covering(self, first: date, last: date) -> Points:
+        """The same, if nothing of the definition that is asked for is covered before `first` or after `last`."""
+        if self.days is None:
+            return self
+        return replace(self, days=(max(self.days[0], first), min(self.days[1], last)))
+
+    def within(self, first: date, last: date) -> bool:
+        return self.days is not None and first <= self.days[0] and self.days[1] <= last
+
+
+def period_sql(scope: str, week_start: int, first: date, column: str = "day") -> str:
+    """The first day of the period of a day, in the engine. Plain dates only: no zone has a part in it."""
+    match scope:
+        case "day":
+            return column
+        case "week":
+            return f"({column} - CAST((isodow({column}) + 6 - {week_start}) % 7 AS INTEGER))"
+        case "all":
+            return f"DATE '{first}'"
+        case "month" | "year":  # a third faster than date_trunc
+            return f"({column} - CAST(dayof{scope}({column}) - 1 AS INTEGER))"
+    return f"CAST(date_trunc('{scope}', {column}) AS DATE)"
+
+
+def values_relation(targets: Sequence[tuple[date, date, date]]) -> str:
+    """(period, first day, last day) as a relation."""
+    if not targets:
+        return "SELECT NULL::DATE AS period, NULL::DATE AS first, NULL::DATE AS last WHERE FALSE"
+    listed = ", ".join(f"(DATE '{period}', DATE '{first}', DATE '{last}')" for period, first, last in targets)
+    return f"SELECT * FROM (VALUES {listed}) AS v(period, first, last)"
