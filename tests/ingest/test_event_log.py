@@ -14,7 +14,17 @@ import duckdb
 import pytest
 
 from tallybook.core import PROTOCOLS, EventRequest
-from tallybook.ingest import Compactor, GroupCommit, KeyRing, KeysUnknown, LogFailed, LogFull, LogRow, SqliteLogs
+from tallybook.ingest import (
+    Compactor,
+    GroupCommit,
+    KeyRing,
+    KeysUnknown,
+    LogFailed,
+    LogFull,
+    LogRow,
+    SqliteLogs,
+    Upkeep,
+)
 from tallybook.ingest.keys import create_key, hash_key, revoke_key, rotate_key
 from tallybook.storage import REJECTED, BookLocation, Conflict, ConsumedLog, EventCommit, EventLedger, open_store
 from tests.ledgers import LEDGERS
@@ -185,6 +195,27 @@ def test_a_host_is_sealed_until_just_before_its_logs_were_read_to_the_end(ingest
     snapshot = ingest.events.snapshot()
     assert snapshot.sealed == {"host-1": NOW - timedelta(seconds=2)}
     assert snapshot.served == ((NOW, NOW),)
+
+
+def test_many_small_files_become_one_with_the_same_rows_and_are_deleted_after_an_hour(ingest: Ingest) -> None:
+    for i in range(5):
+        ingest.send(signup(f"{i}", **{f"p{i}": i}), signup("again"), {"event": "bad id", "id": True})
+        ingest.compact()
+    columns = "id, p0, p4, rest"
+    before, number = ingest.stored("signup", columns), ingest.events.number()
+    old = [ingest.folder / file.path for file in ingest.events.snapshot().files]
+    upkeep = Upkeep(ingest.events, ingest.folder, lambda: ingest.now, min_files=5)
+    assert upkeep.step() == 10
+    assert ingest.stored("signup", columns) == before
+    assert [file.rows for file in ingest.events.snapshot().files] == [5, 6]
+    assert ingest.events.touched("signup") == {date(2026, 3, 5): number}
+    assert all(path.exists() for path in old)
+    ingest.now += timedelta(hours=2)
+    assert upkeep.step() == 0
+    assert not any(path.exists() for path in old)
+    ingest.send(signup("again"))
+    ingest.compact()
+    assert ingest.stored("signup", columns) == before
 
 
 class _Broken:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import socket
 import sys
+import time
 from collections.abc import Sequence
 
 from tallybook.cli.failures import as_dict, as_ours
 from tallybook.cli.signals import Stop
 from tallybook.cli.terminal import Terminal
 from tallybook.core import DeclarationError, ServeSettings
-from tallybook.ingest import Compactor, SqliteLogs
+from tallybook.ingest import Compactor, SqliteLogs, Upkeep
 from tallybook.server import (
     ROLES,
     Processes,
@@ -23,6 +24,9 @@ from tallybook.server import (
 )
 
 IDLE_SECONDS = 0.25
+COMMIT_SECONDS = 0.75
+"""Events wait this long for others, so that a file has more than one, unless there are many."""
+UPKEEP_SECONDS = 30.0
 AGAIN_SECONDS = 1.0
 
 
@@ -66,11 +70,16 @@ class EventServing:
         assert place.folder is not None
         zone = self.project.catalog.book.timezone
         compactor = Compactor(events, SqliteLogs(place.folder), place.folder, zone=zone, clock=clock)
+        upkeep, upkeep_at = Upkeep(events, place.folder, clock), 0.0
         with Stop() as stop:
             pause = 0.0
             while not stop.wait(pause):
                 try:
-                    pause = 0.0 if compactor.step() else IDLE_SECONDS
+                    stored = compactor.step()
+                    pause = 0.0 if compactor.has_more else COMMIT_SECONDS if stored else IDLE_SECONDS
+                    if not compactor.has_more and time.monotonic() >= upkeep_at:
+                        upkeep.step()
+                        upkeep_at = time.monotonic() + UPKEEP_SECONDS
                 except Exception as error:  # noqa: BLE001  # logged; nothing is half done, the next step tries again
                     self.terminal.event("error", level="error", **as_dict(as_ours(error)))
                     pause = AGAIN_SECONDS

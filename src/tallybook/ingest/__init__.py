@@ -12,6 +12,7 @@ __getattr__, __dir__ = opened(
         "keys": ("KeyRing", "KeysUnknown", "SCOPES", "create_key", "key_text", "revoke_key", "rotate_key"),
         "log": ("EventLog", "LogFailed", "LogFolder", "LogFull", "LogRow"),
         "log_sqlite": ("SqliteLogs",),
+        "upkeep": ("Upkeep",),
         "unpacking": ("unpack",),
     },
 )

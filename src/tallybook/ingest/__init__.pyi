@@ -19,3 +19,4 @@ from tallybook.ingest.log import (
 )
 from tallybook.ingest.log_sqlite import SqliteLogs as SqliteLogs
 from tallybook.ingest.unpacking import unpack as unpack
+from tallybook.ingest.upkeep import Upkeep as Upkeep

@@ -93,11 +93,14 @@ class Compactor:
         self.dedup, self.max_bytes = dedup, max_bytes
         self.sealed_at: datetime | None = None
         self.serving_since: datetime | None = None
+        self.has_more = False
+        """The last step left something in a log."""
 
     def step(self) -> bool:
         """Compact what is in the logs now, a part of it where it is much. Whether something was compacted."""
         began = self.clock()
         batch = self._batch()
+        self.has_more = not batch.at_end
         if batch.rows:
             try:
                 self._commit(batch)
@@ -167,7 +170,10 @@ class Compactor:
         seen = seen_before(self.folder, known.runs, ids, self.dedup)
         stored = [one for one in stored if not seen or id_hash(one.key, one.id) not in seen]
         new_ids = {hash_: at for hash_, at in ids.items() if hash_ not in seen}
-        self.events.commit(known.number, self._change(batch, known, stored, new_ids, rejected), now=self.clock())
+        change = self._change(batch, known, stored, new_ids, rejected)
+        self.events.commit(known.number, change, now=self.clock())
+        for path in change.gone_runs:  # Nobody else reads them.
+            (self.folder / path).unlink(missing_ok=True)
 
     def _stored(
         self, log: str, row: LogRow, decoded: DecodedEvents, order: _ReceiptOrder

@@ -211,6 +211,25 @@ class EventLedger:
             _describe(db, change, base + 1)
         return base + 1
 
+    def droppable(self, before: datetime) -> list[str]:
+        """Paths of files that were replaced by others before an instant."""
+        with self.ledger._reading() as db:
+            asked = "SELECT path FROM event_files JOIN event_commits ON number = removed WHERE at < ? ORDER BY path"
+            return [path for (path,) in db.execute(asked, [stamp_of(before)]).fetchall()]
+
+    def named_paths(self) -> set[str]:
+        """Every path that the tables of events name."""
+        with self.ledger._reading() as db:
+            found = db.execute("SELECT path FROM event_files UNION SELECT path FROM id_runs").fetchall()
+        return {path for (path,) in found}
+
+    def forget_files(self, paths: Sequence[str]) -> None:
+        """Take replaced files out of the ledger before they are deleted."""
+        if paths:
+            with self.ledger._writing() as db:
+                asked = "DELETE FROM event_files WHERE path = ? AND removed IS NOT NULL"
+                db.executemany(asked, [(path,) for path in paths])
+
     def note_run(self, run: int, number: int) -> None:
         """Record which commit of events a run saw last."""
         with self.ledger._writing() as db:
