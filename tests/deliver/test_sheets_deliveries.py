@@ -764,7 +764,7 @@ class Office(RuleBasedStateMachine):
 
     def tab(self) -> sheets_tab.Tab | None:
         api = self.mornings.api()
-        sheet = sheets_tab.found(api.read(self.document, fields=sheets_tab.OVERVIEW), "Acme/board")
+        sheet = sheets_tab.tab_of(api.read(self.document, fields=sheets_tab.OVERVIEW), "Acme/board")
         if sheet is None:
             return None
         only = {"gridRange": {"sheetId": sheet["properties"]["sheetId"]}}

@@ -373,7 +373,7 @@ def test_what_people_put_on_our_sheet_stays(people):
 def test_a_name_of_people_is_never_taken(people):
     parts = parts_of(people)
     text = parts["xl/workbook.xml"].decode().replace('name="people"', 'name="board.signups"')
-    with pytest.raises(DestinationError, match=r"the name board\.signups stands for 'Mine'!"):
+    with pytest.raises(DestinationError, match=r"the name board\.signups is taken by 'Mine'!"):
         put(zipped(parts | {"xl/workbook.xml": text.encode()}), grid({"signups": [1]}))
 
 

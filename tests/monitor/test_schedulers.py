@@ -284,8 +284,8 @@ def test_a_schedule_that_is_not_daily_is_no_time_for_these_files(repository: Rep
     ("typed", "told"),
     [
         (["schedule", "crown"], "'crown' is not one of"),
-        (["schedule", "cron", "--at", "25:00"], "'25:00' is not a time of day; write 03:30"),
-        (["schedule", "github", "--utc"], "--utc is for cron"),
+        (["schedule", "cron", "--at", "25:00"], "'25:00' is not a time of day; expected a form like 03:30"),
+        (["schedule", "github", "--utc"], "--utc applies to cron"),
     ],
 )
 def test_what_cannot_be_scheduled_is_told(repository: Repository, typed: list[str], told: str) -> None:
@@ -328,7 +328,7 @@ def test_a_book_in_its_ledger_needs_no_disk_anywhere(repository: Repository) -> 
         assert len(now) < len(text), "no cache, no claim, and no warning of what is lost"
         assert "LEDGER_URL" in now
         assert "tallybook[postgresql]" in now
-    assert "The disk there is gone" in without["heroku"]
+    assert "The disk is deleted" in without["heroku"]
 
 
 def test_a_windows_task_names_the_distribution_it_was_written_in(repository: Repository) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 from collections.abc import Mapping
 from typing import Any
 
@@ -19,6 +18,7 @@ from tallybook.core import (
     TallybookError,
     Unforeseen,
     bug_report,
+    system_error,
 )
 
 STOPPED = 130
@@ -87,33 +87,8 @@ def as_ours(error: BaseException) -> TallybookError:
     if isinstance(error, click.ClickException):
         return _usage(error)
     if isinstance(error, OSError):
-        return _of_system(error)
+        return system_error(error)
     return bug_report(error)
-
-
-def _of_system(error: OSError) -> TallybookError:
-    """An error of the operating system, with the operation that it stopped where the error number says so."""
-    reason = error.strerror or str(error)
-    operation = _OPERATIONS.get(error.errno or 0, "access")
-    where = error.filename2 or error.filename
-    message = f"cannot {operation} {where or 'the output'}: {reason}"
-    return TallybookError(message, hint=_HINTS.get(error.errno or 0, ""))
-
-
-_OPERATIONS = {
-    errno.ENOSPC: "write",
-    errno.EDQUOT: "write",
-    errno.EROFS: "write",
-    errno.EFBIG: "write",
-    errno.ENOENT: "open",
-    errno.EISDIR: "open",
-    errno.ENOTDIR: "open",
-    errno.EMFILE: "open",
-}
-_HINTS = {
-    errno.ENOSPC: "free some space on that disk, then run the same command again; what was stored is kept",
-    errno.EDQUOT: "free some of the quota, then run the same command again; what was stored is kept",
-}
 
 
 def _usage(error: click.ClickException) -> TallybookError:

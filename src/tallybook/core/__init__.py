@@ -148,6 +148,7 @@ __getattr__, __dir__ = opened(
             "USAGE",
             "Unforeseen",
             "bug_report",
+            "system_error",
             "describe_error",
             "describe_os_error",
         ),

@@ -6,6 +6,7 @@ command, or a line to paste. `exit_code` is the exit code of the command line.
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -191,6 +192,21 @@ def bug_report(error: BaseException) -> TallybookError:
         f"a bug in Tallybook: {describe_error(error)}",
         hint=f"please report it with this text{_place_of(error)}; TALLYBOOK_DEBUG=1 before the command shows the rest",
     )
+
+
+def system_error(error: OSError) -> TallybookError:
+    """An error of the operating system as a TallybookError: the operation, the file and the reason."""
+    number = error.errno or 0
+    file = error.filename2 or error.filename or "the output"
+    message = f"cannot {_OPERATIONS.get(number, 'access')} {file}: {error.strerror or error}"
+    return TallybookError(message, hint=_NO_SPACE if number in (errno.ENOSPC, errno.EDQUOT) else "")
+
+
+_OPERATIONS = {
+    **dict.fromkeys((errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG), "write"),
+    **dict.fromkeys((errno.ENOENT, errno.EISDIR, errno.ENOTDIR, errno.EMFILE), "open"),
+}
+_NO_SPACE = "free some space there, then run the same command again; what was stored is kept"
 
 
 def describe_error(error: BaseException) -> str:

@@ -30,6 +30,7 @@ from tallybook.core import (
     TallybookError,
     bug_report,
     known_destination,
+    system_error,
 )
 from tallybook.deliver.destinations.base import DeliveryMode, DeliveryOutcome, DeliveryTask, Record
 from tallybook.deliver.destinations.registry import open_destination
@@ -193,7 +194,7 @@ def _reported(context: DeliveryContext, delivery: Delivery, mode: DeliveryMode, 
 def _as_ours(error: Exception) -> TallybookError:
     if isinstance(error, TallybookError):
         return error
-    return TallybookError(f"the system refused: {error}") if isinstance(error, OSError) else bug_report(error)
+    return system_error(error) if isinstance(error, OSError) else bug_report(error)
 
 
 def _deliver(context: DeliveryContext, delivery: Delivery, report: DeliveryReport, mode: DeliveryMode) -> None:

@@ -54,7 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tallybook.demo", description=__doc__)
-    parser.add_argument("folder", type=Path, help="where the demo project is made (or made anew)")
+    parser.add_argument("folder", type=Path, help="where the demo project is made (or created again)")
     parser.add_argument("--keep", action="store_true", help=f"keep the {PROJECT} and the book that are there")
     parser.add_argument("--data-only", action="store_true", help="write the project, run no commands")
     parser.add_argument("--seed", type=int, default=7)
@@ -171,7 +171,7 @@ def ask_at_every_scope(shell: Shell) -> None:
     title("The same metrics by day, week and month")
     for scope, last in (("day", "7 days"), ("week", "6 weeks"), ("month", "6 months")):
         shell.run(f'query signups revenue active_users --scope {scope} --last "{last}"')
-    title("A level, split by plan; totals are computed anew, never added up from rows")
+    title("A level, split by plan; totals are computed from parts, never added up from rows")
     shell.run('query mrr --scope month --by plan --last "3 months" --totals')
 
 

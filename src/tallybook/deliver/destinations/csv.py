@@ -59,7 +59,7 @@ class Csv(FileDestination):
             yield OptionProblem(
                 key="decimal",
                 message="separator and decimal are the same sign",
-                expected="different signs: in a line 1,5,2 nobody can tell the numbers",
+                expected="different signs: a line 1,5,2 would be ambiguous",
                 paste='separator = ";"',
             )
 

@@ -1,4 +1,4 @@
-"""Runs whenever a timetable says so, for those who have no scheduler. Has no clock: it is handed one."""
+"""Runs whenever a timetable says so, without a scheduler. The clock is passed in."""
 
 from __future__ import annotations
 
@@ -8,51 +8,51 @@ from datetime import datetime, timedelta
 
 from tallybook.core import Timetable
 
-NAP = 60.0
-"""The clock is looked at this often, because it may be set, and a machine may sleep while we wait."""
+NAP_SECONDS = 60.0
+"""The interval at which the clock is read while waiting: it may be set, and the machine may sleep."""
 
 
 @dataclass(kw_only=True)
 class DaemonContext:
-    """What a daemon works with."""
+    """What a daemon needs: the timetable, the clock, and what to do."""
 
     timetable: Callable[[], Timetable]
-    """Asked before each wait: the declaration may have changed."""
+    """Called before each wait, because the declaration may have changed."""
     clock: Callable[[], datetime]
     wait: Callable[[float], bool]
-    """Waits so many seconds, less if it is asked to stop; says whether it is."""
+    """Waits this many seconds, or until asked to stop. Returns whether it was asked."""
     run: Callable[[], None]
-    """One run. What goes wrong in it is told there and not raised: the next due time tries again."""
+    """One run. It logs errors and does not raise them; the next due time retries."""
     last: datetime | None
-    """When the last run began that came to an end; None when there was none."""
+    """The start of the last complete run; None without one."""
     jitter: Callable[[], float]
-    """Seconds by which the next run is late on purpose."""
+    """A random delay of the next run, in seconds."""
     waiting: Callable[[datetime, bool], None]
-    """Told until when it waits, or that what is due then was missed."""
+    """Receives the instant until which it waits, or the due time that was missed."""
     meanwhile: Callable[[], None] = lambda: None
-    """Done every now and then while it waits; what goes wrong there is told there."""
-    nap: float = NAP
+    """Called from time to time while it waits. It logs errors and does not raise them."""
+    nap: float = NAP_SECONDS
 
 
-def serve_daily(means: DaemonContext) -> None:
-    """Run once for every due time until asked to stop; at once for what was missed, however much that is."""
-    last = means.last
-    while not means.wait(0):
-        now = means.clock()
-        due = now if last is None else means.timetable().after(min(last, now))
+def serve_daily(context: DaemonContext) -> None:
+    """Run once for every due time until asked to stop; once, and at once, for all missed ones."""
+    last = context.last
+    while not context.wait(0):
+        now = context.clock()
+        due = now if last is None else context.timetable().after(min(last, now))
         missed = due <= now
-        start = now if missed else due + timedelta(seconds=means.jitter())
-        means.waiting(due if missed else start, missed)
-        if not _reached(start, means):
+        start = now if missed else due + timedelta(seconds=context.jitter())
+        context.waiting(due if missed else start, missed)
+        if not _reached(start, context):
             return
-        last = means.clock()
-        means.run()
+        last = context.clock()
+        context.run()
 
 
-def _reached(start: datetime, means: DaemonContext) -> bool:
-    """Waits until then; False when it was asked to stop."""
-    while (left := (start - means.clock()).total_seconds()) > 0:
-        means.meanwhile()
-        if means.wait(min(left, means.nap)):
+def _reached(start: datetime, context: DaemonContext) -> bool:
+    """Wait until then. Returns False if asked to stop."""
+    while (left := (start - context.clock()).total_seconds()) > 0:
+        context.meanwhile()
+        if context.wait(min(left, context.nap)):
             return False
     return True

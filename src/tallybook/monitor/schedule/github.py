@@ -14,33 +14,35 @@ class Github:
     def files(self, job: Job) -> tuple[ScheduleFile, ...]:
         """One workflow, for the default branch of the repository."""
         head = comment(
-            job.says,
+            job.summary,
             "",
-            "Put it into .github/workflows/ of the repository that holds tallybook.toml, on the default branch; try it with",
+            "Put it into .github/workflows/ of the repository with tallybook.toml, on the default branch; try it with",
             f"  gh workflow run {job.slug}.yml",
             *_secrets(job),
             "",
-            "GitHub starts workflows late when it is busy, and sometimes leaves one out; the next run collects both days. In "
-            "a public repository without commits for 60 days schedules are switched off.",
+            "GitHub starts workflows late when it is busy, and sometimes skips one; the next run collects both days. In a "
+            "public repository without commits for 60 days GitHub switches schedules off.",
             *_disk(job),
         )
         return (ScheduleFile(f"{job.slug}.yml", f"{head}\n{_workflow(job)}"),)
 
 
 def _secrets(job: Job) -> tuple[str, ...]:
-    if not job.away:
+    if not job.host_variables:
         return ()
-    names = (f"  gh secret set {name}" + (" (if you have it)" if optional else "") for name, optional in job.away)
-    return ("", "Its secrets are those of the repository, under the same names; each line asks for a value:", *names)
+    names = (
+        f"  gh secret set {name}" + (" (if you have it)" if optional else "") for name, optional in job.host_variables
+    )
+    return ("", "The variables are secrets of the repository with the same names; each line asks for a value:", *names)
 
 
 def _disk(job: Job) -> tuple[str, ...]:
-    if job.lasts:
+    if job.book_is_in_ledger:
         return ()
     kept = (
-        "The machine is thrown away after each run, so the book is kept in the cache of the repository. What is not used "
-        "for a week is deleted there: then everything is collected again from `start`, but numbers of what only its "
-        "present shows (levels without time) have lost their past."
+        "The machine is deleted after each run, so the book is stored in the cache of the repository. GitHub deletes caches "
+        "that are unused for a week: then everything is collected again from `start`, but snapshots (levels of which only "
+        "the present is visible) lose their past."
     )
     return ("", kept)
 
@@ -56,7 +58,7 @@ def _workflow(job: Job) -> str:
         "  workflow_dispatch:",
         "permissions:",
         "  contents: read",
-        "# One after the other: two would each have a book of its own.",
+        "# One run at a time: two would have two different books.",
         "concurrency:",
         f"  group: {job.slug}",
         "  cancel-in-progress: false",
@@ -70,10 +72,10 @@ def _workflow(job: Job) -> str:
         "        with:",
         '          python-version: "3.13"',
         f"      - run: {q(f'pip install {job.requirements}')}",
-        *([] if job.lasts else _cache(job, "restore")),
-        f"      - run: {q(job.there, ensure_ascii=False)}",
+        *([] if job.book_is_in_ledger else _cache(job, "restore")),
+        f"      - run: {q(job.checkout_command, ensure_ascii=False)}",
         *_env(job),
-        *([] if job.lasts else _cache(job, "save")),
+        *([] if job.book_is_in_ledger else _cache(job, "save")),
     ]
     return "\n".join(lines) + "\n"
 
@@ -85,12 +87,12 @@ def _cache(job: Job, what: str) -> list[str]:
         f"      - uses: actions/cache/{what}@v5",
         *(["        if: always()"] if what == "save" else []),
         "        with:",
-        f"          path: {json.dumps(job.store_there, ensure_ascii=False)}",
+        f"          path: {json.dumps(job.checkout_store, ensure_ascii=False)}",
         f"          key: {key}-${{{{ github.run_id }}}}-${{{{ github.run_attempt }}}}",
         *([f"          restore-keys: {key}-"] if what == "restore" else []),
     ]
 
 
 def _env(job: Job) -> list[str]:
-    found = [f"          {name}: ${{{{ secrets.{name} }}}}" for name, _ in job.away]
+    found = [f"          {name}: ${{{{ secrets.{name} }}}}" for name, _ in job.host_variables]
     return ["        env:", *found] if found else []

@@ -13,24 +13,24 @@ class Gitlab:
     kind = SchedulerKind(name="gitlab", title="GitLab CI")
 
     def files(self, job: Job) -> tuple[ScheduleFile, ...]:
-        """One file for `.gitlab-ci.yml`; the schedule itself is made by a command."""
+        """One file for `.gitlab-ci.yml`; a command creates the schedule itself."""
         schedule = ("--cron", cron_of(job.at), "--cronTimeZone", job.zone, "--ref", "main", "--description", job.slug)
         variables = (
-            f"The variables ({names(job.away)}) are CI/CD variables of the project, masked: Settings, CI/CD, "
-            "Variables. A job sees them under their names."
+            f"The variables ({names(job.host_variables)}) are CI/CD variables of the project, masked: Settings, CI/CD, "
+            "Variables. "
         )
         disk = (
-            "The machine is thrown away after each run, so the book is kept in the cache of the project. Where that is "
-            "cleared, everything is collected again from `start`, but numbers of what only its present shows (levels without "
-            "time) have lost their past."
+            "The machine is deleted after each run, so the book is stored in the cache of the project. If the cache is cleared, "
+            "everything is collected again from `start`, but snapshots (levels of which only the present is visible) lose "
+            "their past."
         )
         head = comment(
-            job.says,
+            job.summary,
             "",
-            "Add it to .gitlab-ci.yml, and make the schedule, in a checkout or under Build, Pipeline schedules:",
+            "Add it to .gitlab-ci.yml, and create the schedule, in a checkout or under Build, Pipeline schedules:",
             f"  {shlex.join(('glab', 'schedule', 'create', *schedule))}",
-            *([variables] if job.away else []),
-            *([] if job.lasts else ["", disk]),
+            *([variables] if job.host_variables else []),
+            *([] if job.book_is_in_ledger else ["", disk]),
         )
         return (ScheduleFile(f"{job.slug}.gitlab-ci.yml", f"{head}\n{_job(job)}"),)
 
@@ -42,14 +42,14 @@ def _job(job: Job) -> str:
         f"  image: {IMAGE}",
         "  rules:",
         "    - if: '$CI_PIPELINE_SOURCE == \"schedule\"'",
-        "  # One after the other: two would each have a book of its own.",
+        "  # One run at a time: two would have two different books.",
         f"  resource_group: {job.slug}",
         "  timeout: 3 hours",
-        *([] if job.lasts else _cache(job)),
+        *([] if job.book_is_in_ledger else _cache(job)),
         "  script:",
         f"    - {q(f'pip install --quiet {job.requirements}')}",
-        f"    - {q(job.there, ensure_ascii=False)}",
-        "  # Another run is at work: not an error.",
+        f"    - {q(job.checkout_command, ensure_ascii=False)}",
+        "  # Another run is in progress: not an error.",
         "  allow_failure:",
         "    exit_codes: [5]",
     ]
@@ -60,7 +60,7 @@ def _cache(job: Job) -> list[str]:
     return [
         "  cache:",
         f"    key: {job.slug}-book",
-        f"    paths: [{json.dumps(f'{job.store_there}/', ensure_ascii=False)}]",
-        "    # Also of a run in which some metrics failed.",
+        f"    paths: [{json.dumps(f'{job.checkout_store}/', ensure_ascii=False)}]",
+        "    # Also after a run with failed metrics.",
         "    when: always",
     ]

@@ -1,4 +1,4 @@
-"""Heroku Scheduler: what to type into the page of the add-on."""
+"""Heroku Scheduler: what to enter on the page of the add-on."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ class Heroku:
     kind = SchedulerKind(name="heroku", title="Heroku Scheduler")
 
     def files(self, job: Job) -> tuple[ScheduleFile, ...]:
-        """A script that opens the page, with what to type there in its comments."""
+        """A script that opens the page; its comments say what to enter there."""
         safe = safe_time(job.at, job.zone, job.today, step=STEP)
         variables = (
-            f"The config vars of the app hold the variables ({names(job.away)}); those that `heroku config` does "
-            "not list are set with `heroku config:set NAME=…`."
+            f"The variables ({names(job.host_variables)}) are config vars of the app; set those that `heroku config` does not list "
+            "with `heroku config:set NAME=…`."
         )
         head = comment(
-            job.says,
+            job.summary,
             "",
             "The two commands below, typed in the folder of the app, open the page of Heroku Scheduler. Create a job there:",
             f"  Schedule:     Every day at… {safe.utc:%I:%M %p} UTC",
-            f"  Run Command:  {job.there}",
-            f"It knows no zones: {safe.says(job.zone)} It sometimes leaves out a day; the next run collects both.",
+            f"  Run Command:  {job.checkout_command}",
+            f"It has no time zones: {safe.in_words(job.zone)} It sometimes skips a day; the next run collects both.",
             "",
-            f"requirements.txt of the app names {' and '.join(job.required)}.",
-            *([variables] if job.away else []),
-            *([] if job.lasts else ["", DISK_IS_LOST]),
+            f"Add to requirements.txt of the app: {' and '.join(job.required)}.",
+            *([variables] if job.host_variables else []),
+            *([] if job.book_is_in_ledger else ["", DISK_IS_LOST]),
         )
         commands = "heroku addons:create scheduler:standard\nheroku addons:open scheduler\n"
         return (ScheduleFile(f"{job.slug}.heroku.sh", head + commands),)

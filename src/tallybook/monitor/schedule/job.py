@@ -1,4 +1,4 @@
-"""What a scheduler is told: which command, when, with which variables. Never the value of one."""
+"""What a scheduler has to know: the command, the time, and the names of variables. Never their values."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ IMAGE = "python:3.13-slim"
 
 
 class ScheduleFile(NamedTuple):
-    """A file by its name, and its text. The first lines of it say where it belongs and how to install it."""
+    """The name and text of a file. Its first lines explain how to install it."""
 
     name: str
     text: str
@@ -44,39 +44,39 @@ class Variable(NamedTuple):
 
     name: str
     optional: bool
-    """The project has something to fall back on."""
+    """Whether the project has a default for it."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """One run of one book, every day at the same time."""
+    """The daily run of a book, as a scheduler has to know it."""
 
     book: str
     folder: Path
     store: str
-    """The book's folder, as it is declared."""
+    """The book's folder, as declared."""
     command: tuple[str, ...]
-    """What starts Tallybook on this machine, wherever one stands."""
+    """The command that starts Tallybook on this machine, from any folder."""
     at: time
     zone: str
     today: date
     variables: tuple[Variable, ...] = ()
-    """Those of tallybook.toml and metrics/."""
+    """Variables of tallybook.toml and metrics/."""
     keys: tuple[Variable, ...] = ()
-    """Those with credentials of destinations, for hosts that keep none."""
+    """Variables with credentials of destinations, for hosts without stored keys."""
     extras: tuple[str, ...] = ()
     packages: tuple[str, ...] = ()
-    """Of the adapters that are not Tallybook's own."""
+    """Packages of adapters that are not part of Tallybook."""
     metric_files: bool = False
     inside: PurePosixPath
     """The project's folder within its repository."""
     user: str = ""
     wsl: str | None = None
-    """The distribution, where this is Linux on Windows."""
+    """The distribution, if this is Linux on Windows."""
     utc: bool = False
-    """The clock of the machine shows UTC, and its scheduler knows no other."""
-    tells: time | None = None
-    """When the quiet hours end in which it runs, and what it has to say can be told."""
+    """Whether the clock of the machine shows UTC, and its scheduler has no time zones."""
+    alerts_at: time | None = None
+    """The end of the quiet hours, if the run is within them. Its alerts are sent then."""
 
     @property
     def slug(self) -> str:
@@ -86,89 +86,92 @@ class Job:
         return f"tallybook-{name or 'book'}"
 
     @property
-    def here(self) -> tuple[str, ...]:
+    def run_command(self) -> tuple[str, ...]:
         """The command line on this machine."""
         return (*self.command, "run", "--quiet", "--project", str(self.folder))
 
     @property
-    def telling(self) -> tuple[str, ...]:
-        """The command line that tells, on this machine."""
+    def alerts_command(self) -> tuple[str, ...]:
+        """The command line that sends alerts, on this machine."""
         return (*self.command, "alerts", "--send", "--project", str(self.folder))
 
     @property
-    def there(self) -> str:
+    def checkout_command(self) -> str:
         """The command line in a checkout of the repository, for a shell."""
         where = () if self.inside == PurePosixPath() else ("--project", str(self.inside))
         return shlex.join(("tallybook", "run", "--quiet", *where))
 
     @property
     def required(self) -> tuple[str, ...]:
-        """The packages that pip is to install."""
+        """The packages for pip to install."""
         return (f"tallybook[{','.join(self.extras)}]" if self.extras else "tallybook", *self.packages)
 
     @property
     def requirements(self) -> str:
-        """The same for a shell."""
+        """The packages for pip, quoted for a shell."""
         return shlex.join(self.required)
 
     @property
-    def lasts(self) -> bool:
-        """The book is kept elsewhere than on the disk of the machine that runs: all of it is in its ledger."""
+    def book_is_in_ledger(self) -> bool:
+        """Whether the whole book is in its PostgreSQL ledger, so that the host needs no disk."""
         return self.store == IN_LEDGER
 
     @property
-    def store_there(self) -> str:
+    def checkout_store(self) -> str:
         """The book's folder in a checkout of the repository."""
         return str(self.inside / self.store)
 
     @property
-    def away(self) -> tuple[Variable, ...]:
-        """What a host must be given that has neither .env nor keys of this machine."""
+    def host_variables(self) -> tuple[Variable, ...]:
+        """The variables that a host without .env and stored keys needs."""
         return (*self.variables, *self.keys)
 
     @property
     def clock(self) -> str:
+        """The time as HH:MM."""
         return f"{self.at:%H:%M}"
 
     @property
-    def safe(self) -> SafeTime:
+    def utc_time(self) -> SafeTime:
+        """The time for schedulers without time zones."""
         return safe_time(self.at, self.zone, self.today)
 
     @property
-    def says(self) -> str:
-        """The first sentence of every file."""
+    def summary(self) -> str:
+        """The first sentences of every file."""
         book = re.sub(r"\s+", " ", self.book)
         return (
-            f"Tallybook collects the metrics of {book} every day at {self.clock} in {self.zone}. A run that is late, or "
-            f"doubled, or comes after a week does no harm: each collects whatever is missing.{self._waits}"
+            f"Tallybook collects the metrics of {book} every day at {self.clock} in {self.zone}. A late or repeated run "
+            f"does no harm: each run collects whatever is missing.{self._waits}"
         )
 
     @property
     def _waits(self) -> str:
-        if self.tells is None:
+        if self.alerts_at is None:
             return ""
         return (
-            f" That is within the quiet hours of [alerts]: let `tallybook alerts --send` be started at {self.tells:%H:%M}, "
-            "too, to tell what it had to say."
+            f" This is within the quiet hours of [alerts]: also start `tallybook alerts --send` at {self.alerts_at:%H:%M} to send "
+            "its alerts."
         )
 
 
 class SafeTime(NamedTuple):
-    """A time in UTC that is never before the wanted one, and what the clocks of the zone show then."""
+    """A time in UTC that is never before the wanted one, and the local times of the zone at that moment."""
 
     utc: time
     local: tuple[time, ...]
 
-    def says(self, zone: str) -> str:
+    def in_words(self, zone: str) -> str:
+        """One sentence on the local times."""
         first, *later = (f"{one:%H:%M}" for one in self.local)
-        said = f" or, while the clock is ahead there, {' or '.join(later)}" if later else " all year"
-        return f"{self.utc:%H:%M} UTC is {first} in {zone}{said}."
+        later_text = f" or, while the clock is ahead there, {' or '.join(later)}" if later else " all year"
+        return f"{self.utc:%H:%M} UTC is {first} in {zone}{later_text}."
 
 
 def safe_time(at: time, zone: str, today: date, *, step: int = 1) -> SafeTime:
-    """The time in UTC for schedulers that know no zones: on no day of the coming two years before `at` in the zone.
+    """The time in UTC for schedulers without time zones: on no day of the next two years before `at` in the zone.
 
-    `step` minutes are what the scheduler can be told to the nearest of; it is rounded up."""
+    It is rounded up to a multiple of `step` minutes, the precision of the scheduler."""
     tz = calendar.zone(zone)
     noons = (datetime(day.year, day.month, day.day, 12, tzinfo=tz) for day in calendar.days(today, today + _TWO_YEARS))
     offsets = sorted({offset for noon in noons if (offset := noon.utcoffset()) is not None})
@@ -184,7 +187,7 @@ _TWO_YEARS = timedelta(days=730)
 def job_of(project: Project, *, at: time | None, today: date, user: str, wsl: str | None, utc: bool = False) -> Job:
     """The job of a project on this machine. `at` is the declared time, or 03:30, unless given.
 
-    Raises QueryError for a schedule of which no scheduler here can be told."""
+    Raises QueryError for a schedule that scheduler files cannot express."""
     catalog = project.catalog
     _refuse_control_characters(project.folder)
     repository = next((p for p in (project.folder, *project.folder.parents) if (p / ".git").exists()), project.folder)
@@ -201,7 +204,7 @@ def job_of(project: Project, *, at: time | None, today: date, user: str, wsl: st
         store=catalog.book.store,
         command=this_command(),
         at=at,
-        tells=_tells(catalog, at),
+        alerts_at=_alerts_at(catalog, at),
         zone=catalog.book.timezone,
         today=today,
         variables=tuple(Variable(*found) for found in variables_of(project.folder).items()),
@@ -216,7 +219,7 @@ def job_of(project: Project, *, at: time | None, today: date, user: str, wsl: st
     )
 
 
-def _tells(catalog: Catalog, at: time) -> time | None:
+def _alerts_at(catalog: Catalog, at: time) -> time | None:
     if catalog.alerts.quiet is None or not catalog.alerts.to:
         return None
     quiet = QuietHours(*catalog.alerts.quiet, catalog.book.timezone)
@@ -224,7 +227,7 @@ def _tells(catalog: Catalog, at: time) -> time | None:
 
 
 def this_command() -> tuple[str, ...]:
-    """What starts this installation of Tallybook from anywhere, whatever PATH says."""
+    """The command that starts this installation of Tallybook from any folder, whatever PATH is."""
     script = Path(sys.executable).with_name("tallybook")
     return (str(script),) if script.is_file() else (sys.executable, "-m", "tallybook")
 
@@ -234,8 +237,8 @@ def _declared(cron: str | None, zone: str) -> time:
         return DEFAULT
     if (at := Timetable(cron=cron, zone=zone).daily_at) is None:
         raise QueryError(
-            f'[schedule] cron = "{cron}" is not one time of every day; these files start a daily run',
-            hint="say at which time: --at 03:30; `tallybook serve` keeps to the expression itself",
+            f'[schedule] cron = "{cron}" is not one time of every day, and these files start a daily run',
+            hint="give a time: --at 03:30; `tallybook serve` supports the expression",
         )
     return at
 
@@ -246,7 +249,7 @@ def _keys(kinds: Iterable[DestinationKind]) -> tuple[Variable, ...]:
 
 
 def _packages(kinds: Iterable[DestinationKind]) -> tuple[str, ...]:
-    """The distributions of the destinations that are not built in."""
+    """The distributions of destinations that are not built in."""
     found = {DESTINATIONS.distribution(kind.name) for kind in kinds}
     return tuple(sorted(name for name in found if name))
 
@@ -254,8 +257,8 @@ def _packages(kinds: Iterable[DestinationKind]) -> tuple[str, ...]:
 def _refuse_control_characters(folder: Path) -> None:
     if re.search(r"[\x00-\x1f\x7f]", str(folder)):
         raise QueryError(
-            f"the folder {str(folder)!r} has a control character in its name, which no scheduler can be told",
-            hint="call it otherwise, or give another --project",
+            f"the folder {str(folder)!r} has a control character in its name, which scheduler files cannot contain",
+            hint="rename the folder, or give another --project",
         )
 
 
@@ -263,7 +266,7 @@ def _refuse_control_characters(folder: Path) -> None:
 
 
 def comment(*paragraphs: str, sign: str = "#") -> str:
-    """Paragraphs as lines of a comment; a line that begins with a blank is one to paste, and is not wrapped."""
+    """Paragraphs as lines of a comment. A line that begins with a blank is a command to paste, and is not wrapped."""
     lines: list[str] = []
     for paragraph in paragraphs:
         if not paragraph and lines and not lines[-1]:
@@ -279,23 +282,24 @@ def shell(arguments: Sequence[str]) -> str:
 
 
 def names(variables: Sequence[Variable]) -> str:
+    """The names of variables; optional ones are marked."""
     return ", ".join(variable.name + (" if you have it" if variable.optional else "") for variable in variables)
 
 
 def secrets_in_dotenv(job: Job, who: str) -> Iterable[str]:
-    """Where the variables come from, on a machine with a disk."""
+    """Paragraphs on .env as the place of the variables, on a machine with a disk."""
     if not job.variables:
         return ()
     place, used = shlex.quote(str(job.folder / ".env")), ", ".join(variable.name for variable in job.variables)
     read = (
-        f"{who} knows nothing of your shell's environment. The variables of tallybook.toml ({used}) are read "
-        "from .env beside it; nobody else should read that:"
+        f"{who} does not have the variables of your shell. The variables of tallybook.toml ({used}) are read from .env "
+        "beside it; keep that file private:"
     )
     return (read, f"  chmod 600 {place}")
 
 
 DISK_IS_LOST = (
-    "The disk there is gone when the run ends, and the book with it: the next run begins with an empty one and "
-    "collects everything again from `start`. Numbers of what only its present shows (levels without time) lose their past. "
+    "The disk is deleted when the run ends, and the book with it: the next run collects everything again from `start`, and "
+    "snapshots (levels of which only the present is visible) lose their past. "
     'Keep the book in a PostgreSQL database instead: ledger = "${DATABASE_URL}" and store = "ledger" in [book].'
 )

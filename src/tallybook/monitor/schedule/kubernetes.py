@@ -1,4 +1,4 @@
-"""Kubernetes: a CronJob with a disk for the book, and what its image is built from."""
+"""Kubernetes: a CronJob with a disk for the book, and the Dockerfile of its image."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tallybook.monitor.schedule.job import IMAGE, Job, ScheduleFile, comment, na
 
 FOLDER = "/project"
 LATE_SECONDS = 20 * 3600
-"""A start that was missed is made up for within this; the next one is due then."""
+"""A missed run is still started within this time."""
 
 
 class Kubernetes:
@@ -22,9 +22,9 @@ class Kubernetes:
         image = f"registry.example.com/{job.slug}:1"
         manifest, build = f"{job.slug}.cronjob.yaml", f"{job.slug}.Dockerfile"
         head = comment(
-            job.says,
+            job.summary,
             "",
-            "Build the image and put it where your cluster finds it (write its name instead of registry.example.com here):",
+            "Build the image and push it to a registry of your cluster (replace registry.example.com here):",
             f"  docker build --file {build} --tag {image} {shlex.quote(str(job.folder))} && docker push {image}",
             *_secret(job),
             "Then, and after each change:",
@@ -32,16 +32,16 @@ class Kubernetes:
             "Try it at once:",
             f"  kubectl create job {job.slug}-now --from=cronjob/{job.slug}",
         )
-        documents = ([] if job.lasts else [_claim(job)]) + [_cron_job(job, image)]
+        documents = ([] if job.book_is_in_ledger else [_claim(job)]) + [_cron_job(job, image)]
         return (ScheduleFile(manifest, f"{head}\n" + "---\n".join(documents)), ScheduleFile(build, _dockerfile(job)))
 
 
 def _secret(job: Job) -> tuple[str, ...]:
-    if not job.away:
+    if not job.host_variables:
         return ()
     dotenv = shlex.quote(str(job.folder / ".env"))
     return (
-        f"The variables ({names(job.away)}) come from a secret; from NAME=value lines without quotes it is made by",
+        f"The variables ({names(job.host_variables)}) come from a secret. Create it from NAME=value lines without quotes:",
         f"  kubectl create secret generic {job.slug} --from-env-file={dotenv}",
     )
 
@@ -76,7 +76,7 @@ def _cron_job(job: Job, image: str) -> str:
         f"  startingDeadlineSeconds: {LATE_SECONDS}",
         "  jobTemplate:",
         "    spec:",
-        "      # A source that was not reachable is asked again; what is stored is not collected twice.",
+        "      # Retries a source that was not reachable; stored days are not collected twice.",
         "      backoffLimit: 3",
         "      template:",
         "        spec:",
@@ -91,7 +91,7 @@ def _cron_job(job: Job, image: str) -> str:
         f"              image: {image}",
         f"              command: {json.dumps(['tallybook', 'run', '--quiet', '--project', FOLDER])}",
         *_env(job),
-        *([] if job.lasts else _mount(job)),
+        *([] if job.book_is_in_ledger else _mount(job)),
     ]
     return "\n".join(lines) + "\n"
 
@@ -109,8 +109,8 @@ def _mount(job: Job) -> list[str]:
 
 
 def _env(job: Job) -> list[str]:
-    lines = ["              env:"] if job.away else []
-    for name, optional in job.away:
+    lines = ["              env:"] if job.host_variables else []
+    for name, optional in job.host_variables:
         lines += [
             f"                - name: {name}",
             "                  valueFrom:",
@@ -123,7 +123,9 @@ def _env(job: Job) -> list[str]:
 
 
 def _dockerfile(job: Job) -> str:
-    head = comment("Only what is declared goes into the image: no .env, no book.")
+    head = comment(
+        "The image contains the declarations only: no .env, no book, no database file. Mount a SQLite or DuckDB file as a volume."
+    )
     lines = [
         f"FROM {IMAGE}",
         f"RUN pip install --no-cache-dir {job.requirements}",

@@ -1,8 +1,6 @@
-"""What starts a run every day: the files of each scheduler, one module here and one line of
-`tallybook.core.adapters.schedulers.SCHEDULERS` for each, and a daemon for those who have none.
+"""The schedulers: each has one module here and one line of `tallybook.core.adapters.schedulers.SCHEDULERS`.
 
-A run collects whatever is missing, so no scheduler has to be exact: one that is late, or starts twice, or skips
-a week ends in the same book.
+A run collects whatever is missing, so a scheduler need not be exact: it may be late, start twice, or skip a week.
 """
 
 from __future__ import annotations
@@ -14,12 +12,12 @@ from tallybook.monitor.schedule.job import Job, ScheduleFile
 
 
 class Scheduler(Protocol):
-    """Makes the files of a scheduler. Made by calling its class without arguments."""
+    """The configuration files of a scheduler. Its class is called without arguments."""
 
     kind: ClassVar[SchedulerKind]
 
     def files(self, job: Job) -> tuple[ScheduleFile, ...]:
-        """The files to put where their first lines say, so that the job is started every day."""
+        """The files that make the scheduler start the job every day. Their first lines explain the installation."""
         ...
 
 

@@ -19,24 +19,23 @@ class Systemd:
             f"  sudo systemctl daemon-reload && sudo systemctl enable --now {timer}",
         )
         head = comment(
-            job.says,
+            job.summary,
             "",
-            f"{service} and {timer} belong into {PLACE}:",
+            f"Install {service} and {timer} in {PLACE}:",
             *install,
-            f"What it did: journalctl -u {service}. When it is next due: systemctl list-timers {timer}. Without root both "
-            "belong into ~/.config/systemd/user, without the line User=, with `systemctl --user` and once "
-            "`loginctl enable-linger`.",
+            f"Its log: journalctl -u {service}. Its next run: systemctl list-timers {timer}. Without root install both in "
+            "~/.config/systemd/user, without the line User=, with `systemctl --user`, and run `loginctl enable-linger` once.",
             "",
             *secrets_in_dotenv(job, "systemd"),
         )
         return (
             ScheduleFile(service, head + "\n" + _service(job)),
-            ScheduleFile(timer, comment(job.says) + "\n" + _timer(job)),
+            ScheduleFile(timer, comment(job.summary) + "\n" + _timer(job)),
         )
 
 
 def _service(job: Job) -> str:
-    program, *arguments = job.here
+    program, *arguments = job.run_command
     command = " ".join((_quoted(program, dollar="$"), *map(_quoted, arguments)))
     return "\n".join(
         [
@@ -49,9 +48,9 @@ def _service(job: Job) -> str:
             "Type=oneshot",
             *([f"User={job.user}"] if job.user else []),
             f"ExecStart={command}",
-            "# Another run is at work: not an error.",
+            "# Another run is in progress: not an error.",
             "SuccessExitStatus=5",
-            "# Asked to stop, a run needs a moment to give back what it holds.",
+            "# A run that is asked to stop needs a moment to store what it has read.",
             "TimeoutStopSec=2min",
             "Nice=10",
             "NoNewPrivileges=true",
@@ -68,7 +67,7 @@ def _timer(job: Job) -> str:
             "",
             "[Timer]",
             f"OnCalendar=*-*-* {job.clock}:00 {job.zone}",
-            "# What was due while the machine was off is made up for when it starts.",
+            "# Start a missed run at boot.",
             "Persistent=true",
             "RandomizedDelaySec=5min",
             "",

@@ -16,30 +16,30 @@ class Windows:
         """One task, registered by a line of PowerShell."""
         name = f"{job.slug}.xml"
         register = f"Register-ScheduledTask -TaskName {job.slug} -Xml (Get-Content -Raw -Encoding UTF8 {name})"
-        said = [
-            job.says,
+        lines = [
+            job.summary,
             f"In PowerShell, in the folder of this file: {register}",
-            "It runs while you are logged on, with what was missed as soon as that is so again.",
-            f"A task keeps to no zone but its own: {job.safe.says(job.zone)}",
+            "It runs while you are logged on. A missed run starts once you are logged on again.",
+            f"A task has no time zone: {job.utc_time.in_words(job.zone)}",
             *(text.strip() for text in secrets_in_dotenv(job, "The task")),
         ]
-        return (ScheduleFile(name, _task(job, said)),)
+        return (ScheduleFile(name, _task(job, lines)),)
 
 
 def command_line(job: Job) -> tuple[str, str]:
-    """The program and its arguments, as Windows takes them apart."""
+    """The program and its arguments, quoted for Windows."""
     distribution = ("--distribution", job.wsl) if job.wsl else ()
-    return "wsl.exe", subprocess.list2cmdline([*distribution, "--exec", *job.here])
+    return "wsl.exe", subprocess.list2cmdline([*distribution, "--exec", *job.run_command])
 
 
-def _task(job: Job, said: list[str]) -> str:
+def _task(job: Job, lines: list[str]) -> str:
     program, arguments = command_line(job)
-    # No `--` may stand in a comment.
-    told = "\n".join(f"  {escape(line)}" for line in said).replace("--", "- -")
+    # A comment must not contain `--`.
+    text = "\n".join(f"  {escape(line)}" for line in lines).replace("--", "- -")
     return f"""\
 <?xml version="1.0"?>
 <!--
-{told}
+{text}
 -->
 <Task version="1.2" xmlns="http://schemas.microsoft.com/windows/2004/02/mit/task">
   <RegistrationInfo>
@@ -47,7 +47,7 @@ def _task(job: Job, said: list[str]) -> str:
   </RegistrationInfo>
   <Triggers>
     <CalendarTrigger>
-      <StartBoundary>{job.today}T{job.safe.utc:%H:%M}:00Z</StartBoundary>
+      <StartBoundary>{job.today}T{job.utc_time.utc:%H:%M}:00Z</StartBoundary>
       <Enabled>true</Enabled>
       <ScheduleByDay>
         <DaysInterval>1</DaysInterval>

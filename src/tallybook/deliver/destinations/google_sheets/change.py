@@ -256,8 +256,8 @@ def _refuse_lost_keys(grid: Grid, tab: Tab, fields: Sequence[Field]) -> None:
     lost = [field.id for field in key_fields(grid) if field in fields]
     if tab.places and lost:
         raise DestinationRefused(
-            f"the column of {' and of '.join(lost)} is gone from the tab {tab.title!r}, so nobody can tell which row is which",
-            hint="bring it back with File ▸ Version history, or delete the tab: it is made anew by the next run",
+            f"the column of {' and of '.join(lost)} is gone from the tab {tab.title!r}, so rows cannot be identified",
+            hint="bring it back with File ▸ Version history, or delete the tab: the next run creates it again",
         )
 
 

@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from tallybook.sheets import Api
 
 LEFT_ALONE = ("row was ours", "row twice")
-"""Changes of people that a delivery tells, and does not undo."""
-SOON = 3 * 365
-"""Days before a document is full that its end is told."""
+"""Changes of people that a delivery reports but does not undo."""
+FORECAST_DAYS = 3 * 365
+"""A document that will be full within this many days is reported."""
 DAYS = {"day": 1, "week": 7, "month": 30, "quarter": 91, "year": 365, "all": 365}
 
 
@@ -34,7 +34,7 @@ def deliver_to_sheet(task: DeliveryTask) -> DeliveryOutcome:
     outcomes = _one(task, rows, then, "")
     if totals is not None:
         outcomes += _one(task, totals, totals_then, " totals")
-    changes = [change for outcome in outcomes for change in told(outcome)]
+    changes = [change for outcome in outcomes for change in changes_of(outcome)]
     growth = sum(outcome.growth for outcome in outcomes) / DAYS[delivery.scope]
     onward = [_onward(outcome) for outcome in outcomes if outcome.full_now]
     hint = " ".join([*onward, *_hints(outcomes), *_full(outcomes[-1], growth, task)])
@@ -100,7 +100,7 @@ def _grid_of(result: Result, task: DeliveryTask) -> Grid:
     return latest(result) if task.options["mode"] == LATEST else arranged(result, task.delivery.layout)
 
 
-def told(outcome: SheetOutcome) -> list[dict[str, Any]]:
+def changes_of(outcome: SheetOutcome) -> list[dict[str, Any]]:
     """Every change, for people and programs."""
     found: list[dict[str, Any]] = [{"tab": outcome.tab, "what": "new tab"}] if outcome.made else []
     found += [{"tab": outcome.tab, "what": "renamed", "key": [outcome.renamed]}] if outcome.renamed else []
@@ -191,8 +191,8 @@ def _onward(outcome: SheetOutcome) -> str:
 
 def _full(outcome: SheetOutcome, growth: float, task: DeliveryTask) -> list[str]:
     """When a document that grows by so many cells a day will have no room, if that is soon."""
-    days = outcome.left / growth if growth else SOON
-    if days >= SOON:
+    days = outcome.left / growth if growth else FORECAST_DAYS
+    if days >= FORECAST_DAYS:
         return []
     when = task.today + timedelta(days=max(0, int(days)))
     goes_on = task.options["mode"] == HISTORY and task.delivery.layout != "across"

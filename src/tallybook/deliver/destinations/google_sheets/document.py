@@ -41,9 +41,9 @@ from tallybook.deliver.destinations.google_sheets.tab import (
     Tab,
     cells_of,
     entered_key,
-    found,
     next_of,
     owner_of,
+    tab_of,
     titled,
 )
 from tallybook.deliver.destinations.google_sheets.window import first_period, trimmed
@@ -227,7 +227,7 @@ def _passed_on(place: TabPlace, tab: Tab, onward: str, begun: date | None, *, fu
 
 def _tab(api: Api, overview: Json, place: TabPlace, grid: Grid) -> tuple[Tab, bool, bool]:
     """(the tab as it stands, or shall be made; whether it is to be made; whether it is an empty one of somebody)."""
-    ours = found(overview, place.owner)
+    ours = tab_of(overview, place.owner)
     named = titled(overview, place.tab)
     theirs = None if ours else named
     sheet = ours or theirs
@@ -319,13 +319,13 @@ def _outcome(change: TabChange, overview: Json, place: TabPlace, *, made: bool) 
         made=made,
         columns=[] if made else [field.id for field in change.fields],
         added=[_readable(x) for x in change.lines],
-        corrected=[_told(cell, change.grid) for cell in change.written if cell.field not in new],
-        kept=[_told(cell, change.grid) for cell in change.kept],
+        corrected=[_described(cell, change.grid) for cell in change.written if cell.field not in new],
+        kept=[_described(cell, change.grid) for cell in change.kept],
         removed=removed,
         removed_columns=len(change.gone_columns),
         headings=not made and bool(change.headings or change.blank_heads),
         twice=list(change.twice),
-        strays=[_told_stray(stray, change.grid) for stray in change.strays],
+        strays=[_stray_in_words(stray, change.grid) for stray in change.strays],
         cells=cells,
         left=MOST_CELLS - cells + max(0, free) * columns,
         growth=_growth(change, place.mode),
@@ -339,19 +339,21 @@ def _readable(line: Line) -> Key:
     return tuple(str(v) if isinstance(v, date) else entered_key(v) for v in line.values[: line.key])
 
 
-def _told(cell: Written, grid: Grid) -> Written:
+def _described(cell: Written, grid: Grid) -> Written:
     field = next(field for field in grid.fields if field.id == cell.field)
     old, new = _shown(cell.old, field), _shown(cell.new, field)
     old = f"the text {cell.old!r}" if isinstance(cell.old, str) and old == new else old
-    return replace(cell, old=old, new=new, key=_told_key(cell.key, grid))
+    return replace(cell, old=old, new=new, key=_key_in_words(cell.key, grid))
 
 
-def _told_stray(stray: Stray, grid: Grid) -> Stray:
+def _stray_in_words(stray: Stray, grid: Grid) -> Stray:
     field = next(field for field in grid.fields if field.head == stray.what)
-    return replace(stray, cell=_shown(stray.cell, field), key=None if stray.key is None else _told_key(stray.key, grid))
+    return replace(
+        stray, cell=_shown(stray.cell, field), key=None if stray.key is None else _key_in_words(stray.key, grid)
+    )
 
 
-def _told_key(key: Key, grid: Grid) -> Key:
+def _key_in_words(key: Key, grid: Grid) -> Key:
     return tuple(_shown(cell, field) for cell, field in zip(key, key_fields(grid), strict=True))
 
 

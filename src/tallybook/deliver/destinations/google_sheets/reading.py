@@ -54,7 +54,7 @@ def _keys_and_rows(api: Api, document: str, tab_id: int, grid: Grid) -> Tab | No
     both = read(
         first, api.read(document, fields=CONTENT, ranges=[{"gridRange": {"sheetId": tab_id, **a}} for a in areas])
     )
-    return both if rows_of(grid, both).found == rows_of(grid, tab).found and both.places == tab.places else None
+    return both if rows_of(grid, both).delivered == rows_of(grid, tab).delivered and both.places == tab.places else None
 
 
 def _marked(tab_id: int, key: str, value: str = "") -> Json:

@@ -32,7 +32,7 @@ class TabRows:
     """All other rows that hold something in a column of the key."""
 
     @property
-    def found(self) -> tuple[Mapping[Key, int], tuple[int, ...]]:
+    def delivered(self) -> tuple[Mapping[Key, int], tuple[int, ...]]:
         return self.ours, self.twice
 
     @property

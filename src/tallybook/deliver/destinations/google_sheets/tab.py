@@ -116,7 +116,7 @@ def whose(book: str, delivery: str) -> str:
     return f"{book}/{delivery}"
 
 
-def found(overview: Json, owner: str) -> Json | None:
+def tab_of(overview: Json, owner: str) -> Json | None:
     """The tab (a Sheet of the reference) of a delivery. Of a copy and the tab it was made of, the older."""
     ours = [
         (entry["metadataId"], place)

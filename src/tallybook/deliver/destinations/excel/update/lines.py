@@ -54,11 +54,11 @@ class LinePlaces(OurCells):
                 "would stand beside other numbers",
                 hint="deliver to another tab, or delete the notes",
             )
-        there, since = self._there(keys), self._window
-        self._reach_back(there)
-        return self._kept_rows(there, keys, since)
+        written, since = self._written_keys(keys), self._window
+        self._reach_back(written)
+        return self._kept_rows(written, keys, since)
 
-    def _there(self, keys: Sequence[Field]) -> dict[int, Key]:
+    def _written_keys(self, keys: Sequence[Field]) -> dict[int, Key]:
         """The keys of our rows, as they are written."""
         columns = [self.old.columns[f.id] for f in keys]
         return {row: tuple(self._key_cell(self.sheet.value(row, at)) for at in columns) for row in self.old.rows}
@@ -67,7 +67,7 @@ class LinePlaces(OurCells):
         """In order; what people gave our cells and the heights of rows go with the lines that they belong to."""
         if any(f.id not in self.old.columns for f in keys):
             return in_order
-        found = match(self._there(keys), self._reader(keys))
+        found = match(self._written_keys(keys), self._reader(keys))
         for row, line in zip(in_order, self.grid.lines, strict=True):
             self.came_from[row] = found.rows.get(self._wanted(line))
         if any(row != old for row, old in self.came_from.items() if old is not None) or len(in_order) < len(

@@ -104,8 +104,8 @@ class OurCells:
         if taken is not None:
             sheet, at = found[taken]
             raise DestinationError(
-                f"the name {self.prefix}{taken} stands for {at.fixed(sheet)} in the workbook, and the delivery needs it",
-                hint="delete the name in the workbook, or call the delivery otherwise",
+                f"the name {self.prefix}{taken} is taken by {at.fixed(sheet)} of the workbook, and the delivery needs it",
+                hint="delete the name in the workbook, or rename the delivery",
             )
 
     def _refuse_another_layout(self) -> None:

@@ -1,0 +1,74 @@
+"""Names, messages and pages use plain American technical English: words that had to be decoded stay out."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+SOURCE = ROOT / "src" / "tallybook"
+NAMES = re.compile(
+    r"_*(?:told|tell|said|anew|alone|there|found)|_*tell_\w+|\w+_told"
+    r"|Means|Look|Place|Held|Shelf|Ground"
+    r"|MOST|MANY|FEW|ENOUGH|LEAST|TIMES|SOON|CLOSE|OFTEN_ENOUGH|ALIKE|STEADY|BEYOND|WOULD|NOT_YET|AGAIN|HELD"
+)
+"""Functions, classes and constants that say nothing without their module."""
+PHRASES = re.compile(
+    r"\b(?:(?:is|are|was|be) told(?: of)?|stands? (?:in|for)|anew|(?<=, )of what|beyond which|nobody is named|there is none"
+    r"|no longer there|the system refused|otherwise than|as it should|is held against|held against|at work|had where"
+    r"|looked at|nobody (?:knows|can tell)|says otherwise)\b",
+    re.IGNORECASE,
+)
+"""What messages, help and pages do not say."""
+NAMES_LEFT: dict[str, int] = {}
+"""Files that still have such names, with their number. This list may only shrink."""
+PHRASES_LEFT: dict[str, int] = {}
+"""Files and pages that still have such phrases, with their number. This list may only shrink."""
+GENERATED = ("docs/reference-cli.md", "docs/reference-toml.md", "docs/reference-errors.md", "docs/glossary.md")
+
+
+def sources() -> Iterator[tuple[str, ast.Module]]:
+    """(path in the repository, tree) of each module."""
+    for path in sorted(SOURCE.rglob("*.py")):
+        yield path.relative_to(ROOT).as_posix(), ast.parse(path.read_text(encoding="utf-8"))
+
+
+def names(tree: ast.Module) -> Iterator[str]:
+    """The names of functions, classes and constants."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            yield node.name
+    for statement in tree.body:
+        if isinstance(statement, ast.Assign):
+            yield from (target.id for target in statement.targets if isinstance(target, ast.Name))
+
+
+def messages(tree: ast.Module) -> Iterator[str]:
+    """The texts of a module, without docstrings; those of verbs are in the reference of the command."""
+    statements = (node for node in ast.walk(tree) if isinstance(node, ast.Expr))
+    docs = {id(statement.value) for statement in statements}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in docs:
+            yield node.value
+
+
+def pages() -> Iterator[tuple[str, str]]:
+    """(path, text) of each page but the changelog and generated ones."""
+    for path in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]:
+        name = path.relative_to(ROOT).as_posix()
+        if name not in GENERATED:
+            yield name, path.read_text(encoding="utf-8")
+
+
+def test_names_are_understood_without_their_module() -> None:
+    counts = Counter({path: sum(bool(NAMES.fullmatch(name)) for name in names(tree)) for path, tree in sources()})
+    assert +(counts - Counter(NAMES_LEFT)) == {}, "rename these"
+
+
+def test_messages_and_pages_are_read_once() -> None:
+    counts = Counter({path: sum(len(PHRASES.findall(text)) for text in messages(tree)) for path, tree in sources()})
+    counts.update({path: len(PHRASES.findall(text)) for path, text in pages()})
+    assert +(counts - Counter(PHRASES_LEFT)) == {}, "rewrite these"
