@@ -95,7 +95,8 @@ def _print_summary(terminal: Terminal, found: Audit) -> None:
     good = len(found.counted) - len(found.drifted) - len(found.failed)
     drifted = f", {count(len(found.drifted), 'day')} differ{'s' * (len(found.drifted) == 1)}" if found.drifted else ""
     terminal.out(
-        f"{count(good, 'day')} match{'es' * (good == 1)} the book{drifted}; recounted in {found.seconds:.1f} s, --seed {found.seed}."
+        f"{count(good, 'day')} match{'es' * (good == 1)} the book{drifted}; recounted in {found.seconds:.1f} s, "
+        f"--seed {found.seed}."
     )
     if len(found.counted) < found.chosen:
         terminal.out(f"{found.chosen - len(found.counted)} more were not reached in time; allow more with --for 5m.")

@@ -25,7 +25,10 @@ MAX_DIFFERENCES = 20
     click.option(
         "--dims",
         metavar="DIM…",
-        help='Columns of dimensions, for example plan,country=Land; "" for none. Default: all dimensions that the file has.',
+        help=(
+            'Columns of dimensions, for example plan,country=Land; "" for none. Default: all dimensions that the '
+            "file has."
+        ),
     ),
     click.option(
         "--tab", metavar="NAME", help="The sheet of a workbook. Default: the one in the address, or the first."
@@ -100,7 +103,8 @@ def _print(terminal: Terminal, done: Imported, *, stored: bool) -> None:
     elif done.version:
         revised = f", {count(done.revised, 'value')} revised" if done.revised else ""
         terminal.out(
-            f"Stored as {done.definition}: {count(done.new, 'new day')}{revised}; the book is at version {done.version}."
+            f"Stored as {done.definition}: {count(done.new, 'new day')}{revised}; the book is at version "
+            f"{done.version}."
         )
     else:
         terminal.out(f"Everything is stored already, as {done.definition}.")

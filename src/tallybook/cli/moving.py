@@ -30,7 +30,9 @@ VARIABLE = "LEDGER_URL"
     click.option(
         "--to-store",
         metavar="FOLDER",
-        help="The folder for the points, relative to tallybook.toml; or ledger, to store them in the PostgreSQL ledger.",
+        help=(
+            "The folder for the points, relative to tallybook.toml; or ledger, to store them in the PostgreSQL ledger."
+        ),
     ),
     TABLE_OR_JSON,
 )

@@ -112,7 +112,8 @@ WHERE = click.option(
     metavar="FILTER",
     shell_complete=of_filters,
     help=(
-        "dim=value, dim!=value, dim= for null, \"dim=''\" for an empty text. Filters on one dimension are combined with OR, on "
+        "dim=value, dim!=value, dim= for null, \"dim=''\" for an empty text. Filters on one dimension are "
+        "combined with OR, on "
         "several with AND."
     ),
 )

@@ -107,7 +107,9 @@ def _write(path: Path, text: str) -> None:
         "--schedule",
         "cron",
         metavar="CRON",
-        help='The cron expression, in the book\'s zone, for example "30 3 * * *". Default: [schedule] of tallybook.toml.',
+        help=(
+            'The cron expression, in the book\'s zone, for example "30 3 * * *". Default: [schedule] of tallybook.toml.'
+        ),
     ),
     click.option(
         "--listen",

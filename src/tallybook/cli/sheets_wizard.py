@@ -186,7 +186,10 @@ class SheetsWizard:
         if not name or not secret:
             raise DeclarationError(
                 "no OAuth client given",
-                hint="--client-file FILE, or --client-id ID and --client-secret SECRET; in a terminal setup asks for them",
+                hint=(
+                    "--client-file FILE, or --client-id ID and --client-secret SECRET; in a terminal setup asks "
+                    "for them"
+                ),
             )
         return Client(name, secret)
 

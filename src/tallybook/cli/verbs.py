@@ -181,7 +181,8 @@ def _print_version(ctx: click.Context, _: click.Parameter, value: bool) -> None:
     options_metavar="[--project DIR]",
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
     help=(
-        "Backend metrics done right: declare a metric once in tallybook.toml, collect it every day from your own database, "
+        "Backend metrics done right: declare a metric once in tallybook.toml, collect it every day from your "
+        "own database, "
         f"and query it at any scope.\n\n{EXAMPLES}"
     ),
 )

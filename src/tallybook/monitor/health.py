@@ -110,7 +110,8 @@ class Status:
             return []
         return [
             (
-                f"run {self.last_run['run']} began at {began:%Y-%m-%d %H:%M} UTC, which is in the future: check the clock of its "
+                f"run {self.last_run['run']} began at {began:%Y-%m-%d %H:%M} UTC, which is in the future: check "
+                "the clock of its "
                 "host and the clock of this one"
             )
         ]

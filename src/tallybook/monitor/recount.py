@@ -211,7 +211,8 @@ class _Recount:
             latest = max(self._collected(m, day) for m, day in chosen if self.catalog.metrics[m].source == name)
             if found.until < latest:
                 raise SourceUnavailable(
-                    f"the replica of {name} is known until {found.until:%Y-%m-%d %H:%M:%S} UTC, and the book holds what was "
+                    f"the replica of {name} is known until {found.until:%Y-%m-%d %H:%M:%S} UTC, and the book "
+                    "holds what was "
                     f"collected at {latest:%Y-%m-%d %H:%M:%S}: what the replica lacks would seem to have drifted",
                     hint=f"wait until it has caught up, or leave `replica` out of [sources.{name}]",
                 )
@@ -267,7 +268,8 @@ class _Recount:
             known = last_bound(metric, self.zone, key, self.known)
             if known is None or facts.bound.definition != known.definition:
                 raise SourceError(
-                    f"metric {metric.name!r}: its definition is not the one it was collected under: the types of its columns "
+                    f"metric {metric.name!r}: its definition is not the one it was collected under: the types "
+                    "of its columns "
                     "or the way in which its parts are kept have changed",
                     hint=f"tallybook diff {metric.name}",
                 )

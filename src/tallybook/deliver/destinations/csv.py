@@ -48,7 +48,10 @@ class Csv(FileDestination):
                 read=read_flag,
                 example="false",
                 default=True,
-                help="in a CSV file a single quote stands before text that a spreadsheet would run as a formula, also before `-1`",
+                help=(
+                    "in a CSV file a single quote stands before text that a spreadsheet would run as a formula, "
+                    "also before `-1`"
+                ),
             ),
         ),
     )

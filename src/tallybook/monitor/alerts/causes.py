@@ -237,7 +237,8 @@ def written(number: float) -> str:
 
 def _revised(name: str, sizes: Sizes) -> Cause:
     text = (
-        f"the last run changed values of earlier days by {sizes.last:.0%} of a usual day; no run before changed more than "
+        f"the last run changed values of earlier days by {sizes.last:.0%} of a usual day; no run before changed "
+        "more than "
         f"{sizes.most:.0%}"
     )
     return Cause(

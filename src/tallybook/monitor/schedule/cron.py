@@ -25,7 +25,8 @@ class Cron:
             "",
             *_zone(job),
             "",
-            "A run prints errors only, and cron mails them to you. cron skips runs while the machine is off; the line with "
+            "A run prints errors only, and cron mails them to you. cron skips runs while the machine is off; "
+            "the line with "
             "@reboot makes up for them.",
         )
         zone, at = ("UTC", job.utc_time.utc) if job.utc else (job.zone, job.at)
@@ -46,7 +47,8 @@ def _zone(job: Job) -> tuple[str, ...]:
         return (f"For a machine whose clock shows UTC (`date` says so). {job.utc_time.in_words(job.zone)}",)
     again = shlex.join(("tallybook", "schedule", "cron", "--utc", "--at", job.clock))
     known = (
-        "cronie (Fedora, RHEL, SUSE, Arch) supports CRON_TZ. The crons of Debian, Ubuntu, Alpine and macOS ignore it and "
+        "cronie (Fedora, RHEL, SUSE, Arch) supports CRON_TZ. The crons of Debian, Ubuntu, Alpine and macOS "
+        "ignore it and "
         f"use the clock of the machine. That is right if `date` shows {job.zone}; if it shows UTC, use the lines of"
     )
     return (known, f"  {again}")

@@ -20,7 +20,8 @@ class Github:
             f"  gh workflow run {job.slug}.yml",
             *_secrets(job),
             "",
-            "GitHub starts workflows late when it is busy, and sometimes skips one; the next run collects both days. In a "
+            "GitHub starts workflows late when it is busy, and sometimes skips one; the next run collects both "
+            "days. In a "
             "public repository without commits for 60 days GitHub switches schedules off.",
             *_disk(job),
         )
@@ -40,8 +41,10 @@ def _disk(job: Job) -> tuple[str, ...]:
     if job.book_is_in_ledger:
         return ()
     kept = (
-        "The machine is deleted after each run, so the book is stored in the cache of the repository. GitHub deletes caches "
-        "that are unused for a week: then everything is collected again from `start`, but snapshots (levels of which only "
+        "The machine is deleted after each run, so the book is stored in the cache of the repository. GitHub "
+        "deletes caches "
+        "that are unused for a week: then everything is collected again from `start`, but snapshots (levels of "
+        "which only "
         "the present is visible) lose their past."
     )
     return ("", kept)

@@ -20,8 +20,10 @@ class Gitlab:
             "Variables. "
         )
         disk = (
-            "The machine is deleted after each run, so the book is stored in the cache of the project. If the cache is cleared, "
-            "everything is collected again from `start`, but snapshots (levels of which only the present is visible) lose "
+            "The machine is deleted after each run, so the book is stored in the cache of the project. If the "
+            "cache is cleared, "
+            "everything is collected again from `start`, but snapshots (levels of which only the present is "
+            "visible) lose "
             "their past."
         )
         head = comment(

@@ -16,13 +16,17 @@ class Heroku:
         """A script that opens the page; its comments say what to enter there."""
         safe = safe_time(job.at, job.zone, job.today, step=STEP)
         variables = (
-            f"The variables ({names(job.host_variables)}) are config vars of the app; set those that `heroku config` does not list "
+            f"The variables ({names(job.host_variables)}) are config vars of the app; set those that `heroku "
+            "config` does not list "
             "with `heroku config:set NAME=…`."
         )
         head = comment(
             job.summary,
             "",
-            "The two commands below, typed in the folder of the app, open the page of Heroku Scheduler. Create a job there:",
+            (
+                "The two commands below, typed in the folder of the app, open the page of Heroku Scheduler. Create "
+                "a job there:"
+            ),
             f"  Schedule:     Every day at… {safe.utc:%I:%M %p} UTC",
             f"  Run Command:  {job.checkout_command}",
             f"It has no time zones: {safe.in_words(job.zone)} It sometimes skips a day; the next run collects both.",

@@ -141,7 +141,8 @@ class Job:
         """The first sentences of every file."""
         book = re.sub(r"\s+", " ", self.book)
         return (
-            f"Tallybook collects the metrics of {book} every day at {self.clock} in {self.zone}. A late or repeated run "
+            f"Tallybook collects the metrics of {book} every day at {self.clock} in {self.zone}. A late or "
+            "repeated run "
             f"does no harm: each run collects whatever is missing.{self._waits}"
         )
 
@@ -150,7 +151,8 @@ class Job:
         if self.alerts_at is None:
             return ""
         return (
-            f" This is within the quiet hours of [alerts]: also start `tallybook alerts --send` at {self.alerts_at:%H:%M} to send "
+            " This is within the quiet hours of [alerts]: also start `tallybook alerts --send` at "
+            f"{self.alerts_at:%H:%M} to send "
             "its alerts."
         )
 
@@ -299,7 +301,8 @@ def secrets_in_dotenv(job: Job, who: str) -> Iterable[str]:
 
 
 DISK_IS_LOST = (
-    "The disk is deleted when the run ends, and the book with it: the next run collects everything again from `start`, and "
+    "The disk is deleted when the run ends, and the book with it: the next run collects everything again from "
+    "`start`, and "
     "snapshots (levels of which only the present is visible) lose their past. "
     'Keep the book in a PostgreSQL database instead: ledger = "${DATABASE_URL}" and store = "ledger" in [book].'
 )

@@ -41,7 +41,10 @@ def _secret(job: Job) -> tuple[str, ...]:
         return ()
     dotenv = shlex.quote(str(job.folder / ".env"))
     return (
-        f"The variables ({names(job.host_variables)}) come from a secret. Create it from NAME=value lines without quotes:",
+        (
+            f"The variables ({names(job.host_variables)}) come from a secret. Create it from NAME=value lines "
+            "without quotes:"
+        ),
         f"  kubectl create secret generic {job.slug} --from-env-file={dotenv}",
     )
 
@@ -124,7 +127,8 @@ def _env(job: Job) -> list[str]:
 
 def _dockerfile(job: Job) -> str:
     head = comment(
-        "The image contains the declarations only: no .env, no book, no database file. Mount a SQLite or DuckDB file as a volume."
+        "The image contains the declarations only: no .env, no book, no database file. Mount a SQLite or "
+        "DuckDB file as a volume."
     )
     lines = [
         f"FROM {IMAGE}",

@@ -23,8 +23,9 @@ class Systemd:
             "",
             f"Install {service} and {timer} in {PLACE}:",
             *install,
-            f"Its log: journalctl -u {service}. Its next run: systemctl list-timers {timer}. Without root install both in "
-            "~/.config/systemd/user, without the line User=, with `systemctl --user`, and run `loginctl enable-linger` once.",
+            f"Its log: journalctl -u {service}. Its next run: systemctl list-timers {timer}. Without root "
+            "install both in ~/.config/systemd/user, without the line User=, with `systemctl --user`, and run "
+            "`loginctl enable-linger` once.",
             "",
             *secrets_in_dotenv(job, "systemd"),
         )

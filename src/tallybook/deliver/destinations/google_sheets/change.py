@@ -267,6 +267,9 @@ def _refuse_merged(grid: Grid, tab: Tab) -> None:
     for first, behind, left, right in tab.merged:
         if behind > (tab.header or 0) and any(left <= column < right for column in ours):
             raise DestinationRefused(
-                f"cells of ours are merged in the tab {tab.title!r}: rows {first + 1} to {behind}, columns {left + 1} to {right}",
+                (
+                    f"cells of ours are merged in the tab {tab.title!r}: rows {first + 1} to {behind}, columns "
+                    f"{left + 1} to {right}"
+                ),
                 hint="select them, Format ▸ Merge cells ▸ Unmerge",
             )

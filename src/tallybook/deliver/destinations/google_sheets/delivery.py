@@ -146,18 +146,21 @@ def _hints(outcomes: list[SheetOutcome]) -> list[str]:
             )
         if outcome.kept:
             said.append(
-                f"{len(outcome.kept)} cells in {outcome.tab!r} stay as somebody wrote them, first {_where(outcome.kept[0])}."
+                f"{len(outcome.kept)} cells in {outcome.tab!r} stay as somebody wrote them, first "
+                f"{_where(outcome.kept[0])}."
             )
         if outcome.lacking:
             said.append(
-                f"Document {outcome.document} is full and has no column for {', '.join(outcome.lacking)}: of its days they are not shown."
+                f"Document {outcome.document} is full and has no column for {', '.join(outcome.lacking)}: of "
+                "its days they are not shown."
             )
         said += [f"In {outcome.tab!r} {_stray(stray)}." for stray in outcome.strays[:3]]
         if len(outcome.strays) > 3:
             said.append(f"So it is with {len(outcome.strays) - 3} more rows of {outcome.tab!r}.")
         if outcome.twice:
             said.append(
-                f"Rows of {outcome.tab!r} are there twice and are left alone: {', '.join(str(r + 1) for r in outcome.twice[:5])}."
+                f"Rows of {outcome.tab!r} are there twice and are left alone: "
+                f"{', '.join(str(r + 1) for r in outcome.twice[:5])}."
             )
     return said
 

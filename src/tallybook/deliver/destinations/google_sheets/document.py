@@ -250,7 +250,10 @@ def _taken(place: TabPlace, other: str) -> DestinationRefused:
     if other:
         return DestinationRefused(
             f"{where} that is written by {other!r}, and this is {place.owner!r}",
-            hint='two must not write to one tab: tab = "…"; or, if the book or the delivery was renamed, give it its name back',
+            hint=(
+                'two must not write to one tab: tab = "…"; or, if the book or the delivery was renamed, give it '
+                "its name back"
+            ),
         )
     return DestinationRefused(
         f"{where} with something in it, which was not written by this delivery",

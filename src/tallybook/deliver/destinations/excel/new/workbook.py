@@ -28,7 +28,10 @@ def refuse_what_does_not_fit(result: Result, path: Path | None = None) -> None:
     if rows > MAX_ROWS or columns > MAX_COLUMNS:
         raise DestinationError(
             f"a sheet holds {MAX_ROWS:,} rows and {MAX_COLUMNS:,} columns; the result has {rows:,} and {columns:,}",
-            hint=f"ask at a wider scope or with fewer dimensions, or write {path.with_suffix('.parquet') if path else 'a Parquet file'}",
+            hint=(
+                "ask at a wider scope or with fewer dimensions, or write "
+                f"{path.with_suffix('.parquet') if path else 'a Parquet file'}"
+            ),
         )
 
 

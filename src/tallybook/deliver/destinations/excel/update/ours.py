@@ -104,7 +104,10 @@ class OurCells:
         if taken is not None:
             sheet, at = found[taken]
             raise DestinationError(
-                f"the name {self.prefix}{taken} is taken by {at.fixed(sheet)} of the workbook, and the delivery needs it",
+                (
+                    f"the name {self.prefix}{taken} is taken by {at.fixed(sheet)} of the workbook, and the delivery "
+                    "needs it"
+                ),
                 hint="delete the name in the workbook, or rename the delivery",
             )
 
