@@ -72,8 +72,8 @@ class QueryContext:
     running: date | None = None
     running_until: str = ""
     whys: Mapping[str, str] = field(default_factory=dict)
-    gone: Mapping[tuple[str, str], Coverage] = field(default_factory=dict)
-    """Days of each (metric, definition) that are covered no longer, although their points are still in the files."""
+    hidden: Mapping[tuple[str, str], Coverage] = field(default_factory=dict)
+    """Days of each (metric, definition) that are not covered, although their points are still in the files."""
     past: Mapping[str, tuple[StoredDefinition, Coverage]] = field(default_factory=dict)
     """Of metrics that let imported history answer: its definition and days."""
     statements: list[str] = field(default_factory=list)

@@ -36,7 +36,7 @@ class Parts:
     carry_until: date | None = None
     together: Sequence[StoredDefinition] = ()
     """More metrics of the same measure and dimensions, merged in the same pass; then k0 is the metric."""
-    gone: Mapping[tuple[str, str], Coverage] = field(default_factory=dict)
+    hidden: Mapping[tuple[str, str], Coverage] = field(default_factory=dict)
     """Days of each (metric, definition) whose points do not count."""
     entity: str | None = None
     """Inside a measure of two steps: the column of the entity, behind the dimensions."""
@@ -66,12 +66,12 @@ class Parts:
         only_one = kind != ADDITIVE and sum(s.shape == kind for s in self.bound.measure.slots) == 1
         if slot is not None and not only_one:
             conditions.append(f"slot = {slot}")
-        conditions += self._not_gone() + self._filters()
+        conditions += self._not_hidden() + self._filters()
         joined = f" JOIN {periods} t ON p.day BETWEEN t.first AND t.last" if periods else ""
         return f"FROM {relation.sql} p{joined}\nWHERE {' AND '.join(conditions)}"
 
-    def _not_gone(self) -> list[str]:
-        found = {(b.key, b.definition): self.gone.get((b.key, b.definition)) for b in (self.bound, *self.together)}
+    def _not_hidden(self) -> list[str]:
+        found = {(b.key, b.definition): self.hidden.get((b.key, b.definition)) for b in (self.bound, *self.together)}
         return [
             f"NOT (metric = {literal(metric)} AND definition = {literal(definition)} AND {days.sql('day')})"
             if self.together

@@ -2,70 +2,21 @@
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import date
 from typing import Any
 
-from tallybook.core import ADDITIVE, FLOAT, LEVEL, UNIQUES, StoredDefinition, period_start, plus_days
-from tallybook.query.cells import (
-    Cell,
-    Key,
-    MergedTotal,
-    MetricPeriod,
-    Solved,
-    between,
-    mean_of,
-    merged,
-    minus,
-    plain,
-    why_lost,
-)
-from tallybook.query.context import Coverage, QueryContext
+from tallybook.core import FLOAT, UNIQUES, StoredDefinition, plus_days
+from tallybook.query.cells import Cell, Key, Solved, between, mean_of, merged, minus, plain, why_lost
+from tallybook.query.context import Coverage
 from tallybook.query.merge import Parts
-from tallybook.query.point_relations import TOTALS, period_sql, values_relation
-from tallybook.query.questions import Query
-from tallybook.query.ranges import MAX_GAP_DAYS, spans
-from tallybook.query.reach import NOTHING_BEFORE
+from tallybook.query.metric_periods import MetricPeriods
+from tallybook.query.point_relations import period_sql, values_relation
 
 
-class OneMetric:
+class OneMetric(MetricPeriods):
     """One metric of a question: `show` over the days of `coverage`."""
-
-    def __init__(
-        self,
-        context: QueryContext,
-        query: Query,
-        name: str,
-        show: str,
-        coverage: Coverage,
-        total: MergedTotal | None = None,
-    ) -> None:
-        """`total`: the totals over all covered days, where they are merged already."""
-        assert query.first is not None
-        assert query.last is not None
-        self.context, self.query, self.name, self.show, self.coverage = context, query, name, show, coverage
-        self.merged_total = total
-        earliest = coverage.stretches[0][0] if coverage.stretches else None
-        self.spans = list(
-            spans(
-                query.first,
-                query.last,
-                query.scope,
-                query.week_start,
-                window=query.window,
-                shift=query.shift,
-                known=max(context.last_closed, context.running or context.last_closed),
-                earliest=earliest,
-            )
-        )
-        self.first, self.last = min(s.first for s in self.spans), max(s.last for s in self.spans)
-        self.windows = values_relation([(s.start, s.first, s.last) for s in self.spans]) if query.spanned else None
-        self.bound: StoredDefinition | None = context.bounds.get(name)
-        # An old definition is read by its own rules, not by today's.
-        old = self.bound is not None and query.definition is not None
-        self.metric = self.bound.metric if self.bound and old else context.catalog.metrics[name]
 
     def solved(self) -> Solved:
         self.periods = {p.start: p for p in self._periods()}
@@ -107,135 +58,6 @@ class OneMetric:
         type_ = self._parts().value_type()
         return Solved(
             cells={}, periods=self.periods, empty=plain(self._bound().empty(), type_), type=type_, show=self.show
-        )
-
-    def _explain_gaps(self) -> None:
-        for period in self.periods.values():
-            if not period.known and period.target is None and not period.why:
-                period.why = self._gap(period)
-
-    # -- periods ---------------------------------------------------------------------------------------
-
-    def _periods(self) -> Iterable[MetricPeriod]:
-        for span in self.spans:
-            closed = min(span.last, self.context.last_closed)
-            days = self.coverage.count(span.first, closed) if span.first <= closed else 0
-            known = self.coverage.count(span.first, span.last)
-            period = MetricPeriod(span.start, span.first, span.last, span.expected, days, known)
-            period.last_closed = closed if closed < span.last else None
-            if self.query.window and self._is_far(span.first):
-                period.remark = f"the window begins on {span.first}; {NOTHING_BEFORE} {self._begin}"
-            self._choose(period, span.end)
-            yield period
-
-    def _choose(self, period: MetricPeriod, end: date) -> None:
-        """The day whose value stands for the period, for the shows that take one day's."""
-        if self.show not in ("first", "last", "change"):
-            return
-        if self.metric.kind != LEVEL:
-            find = self.coverage.first_in if self.show == "first" else self.coverage.last_in
-            period.target = find(period.first, period.last)
-        elif self.show == "first":
-            period.target = period.first if self._known_on(period.first) else None
-        else:
-            self._choose_last(period, running=end > self.context.last_closed)
-        period.absent_is_known = period.target is not None and self.coverage.holds(period.target)
-        if period.target is not None:
-            period.as_of = self.coverage.instants.get(period.target) or period.as_of
-        if (period.days or period.target) and not period.absent_is_known:
-            day = period.first if self.show == "first" else period.target or period.last
-            period.why = f"{day} was not collected"
-
-    def _choose_last(self, period: MetricPeriod, *, running: bool) -> None:
-        """The last closed day; of a running period that is neither collected nor carried into, the last collected."""
-        last = period.last
-        if running and not self.coverage.holds(last):
-            last = max(period.first, min(last, self.context.last_closed))
-        if self._known_on(last):
-            period.target = last
-        elif running:
-            period.target = self.coverage.last_in(period.first, period.last)
-        if running and period.target is not None:
-            period.as_of = str(period.target)
-
-    def _known_on(self, day: date) -> bool:
-        """Whether a level is known on a day: collected, or some series is carried into it."""
-        return self.coverage.holds(day) or day in self._carried_days
-
-    @functools.cached_property
-    def _carried_days(self) -> frozenset[date]:
-        """The days of the question, and the one before, into which some series is carried."""
-        if self.bound is None or not self.metric.carry:
-            return frozenset()
-        parts = replace(self._parts(), by=(), where=())
-        first = min(period_start(self.first, self.query.scope, self.query.week_start), self.first)
-        first = plus_days(first, -1)
-        rows = self.context.rows(f"SELECT g FROM ({parts.present('day', first, self.last, carried=True)})")
-        return frozenset(day for (day,) in rows)
-
-    def _gap(self, period: MetricPeriod) -> str:
-        """Why nothing is known of a period, with the line that collects it and its neighbors in the same gap."""
-        if period.first > self.context.last_closed:
-            return f"{period.first} is not over yet"
-        if self._is_far(period.last):
-            return f"{NOTHING_BEFORE} {self._begin}"
-        if self.metric.snapshot:
-            return "not collected, and only its present can be seen"
-        own = (period.first, min(period.last, self.context.last_closed))
-        first, last = next(((a, b) for a, b in self._missing if a <= period.first <= b), own)
-        return f"not collected: tallybook run {self.name} --from {first} --to {last}"
-
-    @functools.cached_property
-    def _begin(self) -> date | None:
-        """The first collected day."""
-        return self.coverage.stretches[0][0] if self.coverage.stretches else None
-
-    def _is_far(self, day: date) -> bool:
-        """Whether a day is so long before the first collected one that nobody waits for it to be collected."""
-        return self._begin is not None and day < plus_days(self._begin, -MAX_GAP_DAYS)
-
-    @functools.cached_property
-    def _missing(self) -> list[tuple[date, date]]:
-        """The first and last days of periods without a collected or imported day, neighbors together."""
-        imported = self.context.past[self.name][1] if self.name in self.context.past else Coverage()
-        found: list[tuple[date, date]] = []
-        for period in self.periods.values():
-            if period.days or period.first > self.context.last_closed or self._is_far(period.last):
-                continue
-            if imported.count(period.first, period.last):
-                continue
-            last = min(period.last, self.context.last_closed)
-            if found and not imported.count(min(found[-1][1], period.first), period.first):
-                found[-1] = (min(found[-1][0], period.first), max(found[-1][1], last))
-            else:
-                found.append((period.first, last))
-        return found
-
-    # -- the engine --------------------------------------------------------------------------------------
-
-    def _parts(self) -> Parts:
-        assert self.bound is not None
-        bound, carry = self.bound, self.metric.carry
-        start = period_start(self.first, self.query.scope, self.query.week_start)
-        reach = plus_days(min(self.first, start), -(carry + 1))
-        kinds = {"additive", *(slot.shape for slot in bound.measure.slots)}
-        whole = not (carry or bound.metric.per or self.query.by or self.query.where or self.query.excluded_series)
-        relations = {
-            k: self.context.relation(TOTALS if whole and k == ADDITIVE else k, bound.key, reach, self.last)
-            for k in kinds
-        }
-        covered = self.context.coverage.get(self.name, Coverage()).stretches
-        if covered:
-            relations = {k: r.covering(covered[0][0], covered[-1][1]) for k, r in relations.items()}
-        query = self.query
-        return Parts(
-            bound,
-            relations,
-            query.by,
-            query.where,
-            query.excluded_series,
-            carry_until=self.context.last_closed,
-            gone=self.context.gone,
         )
 
     def _period_sql(self, column: str = "day") -> str:

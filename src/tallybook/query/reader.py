@@ -231,11 +231,8 @@ class BookReader:
             version=known.version,
             whys=whys,
             past=past,
-            gone=self._gone() if version is None else {},
+            hidden={own: Coverage(stretches) for own, stretches in known.hidden.items()},
         )
-
-    def _gone(self) -> dict[tuple[str, str], Coverage]:
-        return {own: Coverage(tuple(calendar.stretches(sorted(days)))) for own, days in self.taken_back.days.items()}
 
     def covered(self, key: str, definition: str | None, known: VersionSnapshot) -> Sequence[tuple[date, date]]:
         """The collected days of a definition as (first, last) stretches."""

@@ -57,7 +57,7 @@ def _merged(
     kind = ADDITIVE if query.by or query.where or query.excluded_series else TOTALS
     relation = {ADDITIVE: context.relation(kind, "", first, last)}
     parts = Parts(
-        bounds[0], relation, query.by, query.where, query.excluded_series, together=bounds[1:], gone=context.gone
+        bounds[0], relation, query.by, query.where, query.excluded_series, together=bounds[1:], hidden=context.hidden
     )
     period = period_sql(query.scope, query.week_start, first)
     n = len(parts.dims)

@@ -41,11 +41,12 @@ class TakenBack:
         return [Covered(metric=m, definition=d, days=sorted(days)) for (m, d), days in self.days.items()]
 
     def without(self, known: VersionSnapshot) -> VersionSnapshot:
-        """What is known but for these days."""
+        """The snapshot without these days: they are not covered, and their points are hidden."""
         if not self.days:
             return known
         coverage = {own: _without(several, self.days.get(own)) for own, several in known.coverage.items()}
-        return replace(known, coverage=coverage)
+        hidden = {own: tuple(stretches(sorted(days))) for own, days in self.days.items()}
+        return replace(known, coverage=coverage, hidden=hidden)
 
     def in_words(self) -> list[str]:
         """What a person should know of it; empty when there is nothing."""

@@ -66,6 +66,8 @@ class VersionSnapshot:
     files: tuple[PointsFile, ...]
     coverage: dict[tuple[str, str], tuple[Stretch, ...]]
     definitions: dict[str, tuple[Definition, ...]]
+    hidden: Mapping[tuple[str, str], tuple[tuple[date, date], ...]] = field(default_factory=dict)
+    """Days of each (metric, definition) whose points are in the files and do not count: `coverage` is without them."""
 
 
 @dataclass(frozen=True, kw_only=True)
