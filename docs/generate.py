@@ -15,9 +15,7 @@ from typing import Any
 import click
 import msgspec
 
-from tallybook import book
 from tallybook.cli.verbs import VERBS, tallybook
-from tallybook.collect.sources.base import Source
 from tallybook.collect.sources.dialect import TimeForm
 from tallybook.config.catalog.keys import (
     ALERT_KEYS,
@@ -56,12 +54,7 @@ from tallybook.core import (
 from tallybook.core.adapters.destinations import DELIVER, destination_kinds
 from tallybook.core.adapters.registry import Option
 from tallybook.core.adapters.sources import REGISTRY, SourceKind
-from tallybook.core.points import column_names
-from tallybook.core.result import result
-from tallybook.deliver.destinations.base import Destination
 from tallybook.monitor.alerts.causes import Cause
-from tallybook.query.questions import Query
-from tallybook.storage import ledger
 
 DOCS = Path(__file__).resolve().parent
 MADE = "<!-- Written by docs/generate.py from the code: change that, not this. -->\n"
@@ -82,22 +75,22 @@ def pages() -> dict[str, str]:
 # --- tallybook.toml -----------------------------------------------------------------------------------------
 
 BOOK = {
-    "name": "what the book is called",
-    "id": "tells the book from that of another project, whatever their names; `init` writes one, and it [stays](moving.md#two-projects) for good",
-    "timezone": "the zone whose days, weeks and months are counted; a name of the zone database",
+    "name": "the name of the book",
+    "id": "distinguishes the book from those of other projects, whatever their names; `init` writes one; [never change it](moving.md#two-projects)",
+    "timezone": "the time zone of days, weeks and months; a name of the zone database",
     "week_starts": f"the first day of a week: {', '.join(WEEKDAYS)}",
-    "store": 'the folder of the book, beside the file; `"ledger"` keeps the points in the PostgreSQL ledger, for [hosts without a disk](postgresql.md)',
-    "ledger": "a PostgreSQL database that keeps the ledger; not given: `ledger.sqlite` in the folder",
-    "schema": "the schema of that database, one for each book; made by the first run",
-    "access": "who may read a new book or backup: owner (folders 0700, files 0600) or group (0750, 0640); what is there keeps its modes",
-    "start": "the first day to collect; not given: the earliest fact of each metric, at most two years back",
-    "lookback": "how many of the last closed days are collected again on every run, for rows that come late",
-    "keep_versions": "for so long every version can be asked with `--as-of`; of older ones the last of each month",
+    "store": 'the folder of the book, relative to the file; `"ledger"` stores the points in the PostgreSQL ledger, for [hosts without a disk](postgresql.md)',
+    "ledger": "the URL of a PostgreSQL database for the ledger; default: `ledger.sqlite` in the folder",
+    "schema": "the schema in that database, one for each book; created by the first run",
+    "access": "who can read a new book or backup: owner (folders 0700, files 0600) or group (0750, 0640); existing files keep their modes",
+    "start": "the first day to collect; default: the earliest fact of each metric, at most two years back",
+    "lookback": "the number of last closed days that every run collects again, for rows that arrive late",
+    "keep_versions": "how long every version can be queried with `--as-of`; of older versions the last of each month is kept",
 }
 SCHEDULE = {
-    "at": "a time of every day, in the book's zone",
+    "at": "the time of the daily run, in the book's zone",
     "cron": "instead of `at`: minute, hour, day of the month, month, weekday; in the book's zone",
-    "jitter": "each run of `tallybook serve` waits a part of it, at random, so that not all books begin at once",
+    "jitter": "each run of `tallybook serve` waits a random part of this time, so that not all books start at once",
 }
 SERVE = {
     "listen": "where `tallybook serve` takes usage events: `host:port`, or `unix:/path`",
@@ -106,83 +99,83 @@ SERVE = {
     "reserve": "with fewer free bytes on the disk, events get 503",
 }
 ALERT = {
-    "to": "who is told: URLs of webhooks, or of mail and chat as [Apprise](alerts.md#where-to) writes them",
-    "about": f"about what: {', '.join(ALERT_KINDS)}; not given: all of it",
-    "quiet": "from when until when nothing is sent, in the book's zone; it is told at their end, if it is still so",
-    "unusual_width": "so many times its usual spread a value may be away from the usual one",
-    "unusual_history": "so many days before it a value is held against; from four weeks to two years",
-    "heartbeat": "is called after each run of all metrics that went well: a [dead-man's switch](alerts.md#when-nothing-runs-at-all)",
+    "to": "the recipients: URLs of webhooks, or of mail and chat in the form of [Apprise](alerts.md#where-to)",
+    "about": f"the kinds of problems to send: {', '.join(ALERT_KINDS)}; default: all",
+    "quiet": "quiet hours in the book's zone; problems that still exist at their end are sent then",
+    "unusual_width": "the allowed distance from the usual value, as a multiple of the usual spread",
+    "unusual_history": "the number of days with which a value is compared; from four weeks to two years",
+    "heartbeat": "a URL that is called after each successful run of all metrics: a [dead-man's switch](alerts.md#when-nothing-runs-at-all)",
 }
 SOURCE = {
-    "url": "the database; `${NAME}` is taken from the environment or `.env`",
-    "statement_timeout": "a statement that takes longer is stopped",
-    "lock_timeout": "how long a lock is waited for",
-    "fresh": "a query whose one value is the time up to which the source is known to be complete",
-    "max_load": "for so long a run collects days again of which facts [changed](late.md); the rest waits for the next run",
-    "replica": "a replica of the database, as a URL: [audits](late.md#audit) read it instead",
-    "policies": "`refuse` (the default): an error where a [policy of the server](sources.md#policies-of-the-server) hides rows; `apply`: the rows that are seen are the ones to be counted",
+    "url": "the URL of the database; `${NAME}` is replaced from the environment or `.env`",
+    "statement_timeout": "the database stops statements that take longer",
+    "lock_timeout": "the longest wait for a lock",
+    "fresh": "a query with one value: the time up to which the source is complete",
+    "max_load": "the longest time that a run spends on days whose facts [changed](late.md); the rest waits for the next run",
+    "replica": "the URL of a replica; [audits](late.md#audit) read it instead",
+    "policies": "`refuse` (the default): an error where a [policy of the server](sources.md#policies-of-the-server) hides rows; `apply`: count the visible rows",
 }
 METRIC = {
     "kind": f"one of {', '.join(KINDS)}",
-    "source": "which source; may be left out where there is one",
+    "source": "the name of the source; optional if there is only one",
     "table": 'a table or view, with its schema where needed; a name with a dot in double quotes, as "dot.ted"',
     "sql": "one query that only reads, instead of a table",
-    "join": "tables whose columns stand beside the facts': `TABLE on TABLE.column = column`, or a list of such; see [joins](metrics.md#columns-of-other-tables)",
-    "where": "only facts that meet this condition, in the source's SQL",
-    "time": "the column that says when a fact happened, or of which day a row is",
+    "join": "tables with more columns for the facts: `TABLE on TABLE.column = column`, or a list of these; see [joins](metrics.md#columns-of-other-tables)",
+    "where": "a condition that facts must meet, in the SQL of the source",
+    "time": "the column with the time of a fact, or with the day of a row",
     "stored": f"how times are stored: {', '.join(STORED_FORMS)}",
-    "stored_zone": "the zone of times stored as local; not given: the book's",
-    "from": "levels: since when a row holds",
-    "until": "levels: until when it holds, exclusive; null is still",
-    "until_inclusive": "`until` is the last day a row holds",
+    "stored_zone": "the zone of times stored as local; default: that of the book",
+    "from": "levels: the column with the time from which a row is valid",
+    "until": "levels: the column with the time until which it is valid, exclusive; null: still valid",
+    "until_inclusive": "`until` is the last day on which a row is valid",
     "measure": "an SQL aggregate; or a formula of other metrics",
     "function": "a Python function, instead of table, sql and measure",
     "event": "the name of a usage event, instead of `table`: [events](events.md)",
-    "by": "the dimensions: columns by which the metric may be split and filtered; 16 at most, with `series`",
-    "series": "what tells one series from another, in daily aggregates and levels with one row a day",
-    "per": "the column of an entity: the measure is taken for each, then `then` of all their values",
+    "by": "the dimensions: columns to split and filter by; at most 16 together with `series`",
+    "series": "the columns that distinguish series, in daily aggregates and levels with one row a day",
+    "per": "the column of an entity: the measure is computed for each entity, then `then` over their values",
     "then": "with `per`: avg, median, p90, min, max, sum, count or stddev of the values of all entities",
-    "daily_aggregate": "of each day and series only the value received last counts",
-    "received": "the column by which the last is known; not given: `time`",
+    "daily_aggregate": "for each day and series only the value received last counts",
+    "received": "the column that decides which value is the last; default: `time`",
     "changed": "the column that every write sets: days whose facts [changed](late.md) are collected again, however old",
-    "changed_stored": "how `changed` stores time; not given: as `stored`, where that fits its type",
-    "history": "`imported`: periods before the first collected day are answered by what was [imported](history.md)",
-    "carry": "for so long a series without a row is carried forward; levels with one row a day",
+    "changed_stored": "how `changed` stores time; default: as `stored`, if that fits its type",
+    "history": "`imported`: periods before the first collected day use [imported](history.md) values",
+    "carry": "how long a series without a row is carried forward; levels with one row a day",
     "over_time": f"what a wider scope shows: {', '.join(SHOWS)}; levels: all but total",
     "unit": "shown beside the name",
-    "title": "what people call it",
-    "description": "what it is",
+    "title": "a title for people",
+    "description": "a description for people",
     "format": "a number format of spreadsheets",
-    "decimals": "digits after the point of a column that does not declare them: its sums become exact",
-    "max_series": "more series a day fail the metric",
+    "decimals": "digits after the decimal point, for a column that does not declare them; makes its sums exact",
+    "max_series": "the metric fails with more series a day",
     "renamed_from": "the name under which it was collected before",
-    "snapshot_grace": "a snapshot taken so soon after midnight belongs to the day before",
+    "snapshot_grace": "a snapshot taken within this time after midnight belongs to the day before",
     "start": "as in `[book]`, for this metric",
     "lookback": "as in `[book]`, for this metric",
     "alerts": "whether [alerts](alerts.md) watch its values and revisions",
 }
 GOAL = {
-    "metric": "what is held against the target",
-    "scope": f"in every period of which length: {', '.join(GOAL_SCOPES)}",
+    "metric": "the metric that is compared with the target",
+    "scope": f"the length of the periods: {', '.join(GOAL_SCOPES)}",
     "target": "one number for every period",
     "targets": "instead of `target` a number for each period, by its first day; a month also as `2026-01`, a year as `2026`",
-    "where": "`dim=value`, `dim!=value`, or `dim=` for none; another dimension: and; the same one again: or",
-    "show": f"how days become the period, as in a query: {', '.join(SHOWS)}; not given: the metric's own",
-    "at_most": "the metric shall stay at or below the target; not given: it shall reach it",
-    "title": "what people call it",
+    "where": "`dim=value`, `dim!=value`, or `dim=` for none; filters on one dimension are combined with OR, on several with AND",
+    "show": f"how days become the period, as in a query: {', '.join(SHOWS)}; default: that of the metric",
+    "at_most": "the metric should stay at or below the target; default: it should reach it",
+    "title": "a title for people",
 }
 DELIVERY = {
     "to": "one of " + ", ".join(kind.name for kind in destination_kinds(DELIVER)),
-    "path": "the file, beside `tallybook.toml` unless absolute; its folder must be there",
-    "metrics": "what is asked for",
+    "path": "the file, relative to `tallybook.toml`; its folder must exist",
+    "metrics": "the metrics to deliver",
     "scope": f"one of {', '.join(calendar.SCOPES)}",
     "by": "split by these dimensions",
-    "where": "`dim=value`, `dim!=value`, or `dim=` for none; another dimension: and; the same one again: or",
-    "from": "the first day; not given: as far back as is collected",
-    "last": "so far back instead of `from`; whole periods",
+    "where": "`dim=value`, `dim!=value`, or `dim=` for none; filters on one dimension are combined with OR, on several with AND",
+    "from": "the first day; default: the first collected day",
+    "last": "how far back, instead of `from`; whole periods",
     "layout": f"{', '.join(LAYOUTS)}: a row for each metric, a column for each, or a column for each period",
-    "tab": "the sheet of a workbook or Google Sheet; not given: the delivery's name",
-    "totals": "totals over all series, computed anew; in a workbook on a tab of their own",
+    "tab": "the sheet of a workbook or Google Sheet; default: the name of the delivery",
+    "totals": "totals over all series, computed from the stored parts; in a workbook on a tab of their own",
     "fill": "a row for every series in every covered period",
 }
 SPANS = {"statement_timeout", "lock_timeout", "snapshot_grace", "jitter", "max_load"}
@@ -195,22 +188,22 @@ def reference_toml() -> str:
             "# tallybook.toml\n",
             MADE,
             (
-                'Every key there is. Spans are a number with `s`, `m`, `h`, `d` or `w`, as `"3d"`; days are `"2023-01-31"`. '
+                'Every key. Spans are a number with `s`, `m`, `h`, `d` or `w`, as `"3d"`; days are `"2023-01-31"`. '
                 "`${NAME}` and `${NAME:-default}` are replaced in every string, from the environment and from `.env` beside the file; "
                 "`$${` is a literal `${`. A file `metrics/NAME.sql` is the `sql` of a metric, its leading `-- key = value` lines the other "
-                "keys; functions in `metrics/*.py` are found by themselves.\n"
+                "keys; functions in `metrics/*.py` are found automatically.\n"
             ),
-            "`tallybook check` tells every mistake at once, with the line to paste.\n",
+            "`tallybook check` lists every mistake at once, with a line to paste.\n",
             "## [book]\n",
             _keys(BOOK_KEYS, BOOK, BookSettings),
             "## [schedule]\n",
-            "What becomes of it: [every day](schedule.md).\n",
+            "See [every day](schedule.md).\n",
             _keys(SCHEDULE_KEYS, SCHEDULE, ScheduleSettings),
             "## [serve]\n",
             "What becomes of it: [events](events.md).\n",
             _keys(SERVE_KEYS, SERVE, ServeSettings),
             "## [alerts]\n",
-            "What becomes of it: [alerts](alerts.md).\n",
+            "See [alerts](alerts.md).\n",
             _keys(ALERT_KEYS, ALERT, AlertSettings),
             "## [sources.NAME]\n",
             _keys(SOURCE_KEYS, SOURCE, SourceSettings),
@@ -219,10 +212,10 @@ def reference_toml() -> str:
             "## [metrics.NAME]\n",
             _keys(METRIC_KEYS, METRIC, Metric),
             "## [goals.NAME]\n",
-            "What becomes of them: [goals](goals.md).\n",
+            "See [goals](goals.md).\n",
             _keys(GOAL_KEYS, GOAL, Goal),
             "## [deliveries.NAME]\n",
-            "What becomes of them: [deliveries](deliveries.md).\n",
+            "See [deliveries](deliveries.md).\n",
             _keys(DELIVERY_KEYS, DELIVERY, Delivery, _delivery_options()),
             (
                 "Names have letters, digits and `_`, and do not begin with a digit. These are words of every answer and cannot be "
@@ -315,14 +308,14 @@ def _help(command: click.Command, name: str) -> str:
 # --- errors -------------------------------------------------------------------------------------------------
 
 CODES = {
-    errors.DONE: "done",
-    errors.SOME_FAILED: "some metrics failed, the rest is stored; or the book is not well, or its disk is full",
-    errors.USAGE: "usage or configuration; nothing was done",
-    errors.REFUSED: "a question without a right answer was refused",
-    errors.NOT_READY: "a source is not ready or not reachable, and nothing is stored; or the ledger is not reachable",
-    errors.BUSY: "another run is at work on this book",
-    errors.BUG: "a bug",
-    130: "stopped by Ctrl-C or SIGTERM; what was stored stays",
+    errors.DONE: "success",
+    errors.SOME_FAILED: "some metrics failed, the others are stored; or the book has problems, or its disk is full",
+    errors.USAGE: "wrong usage or configuration; nothing was done",
+    errors.REFUSED: "the question has no right answer and was refused",
+    errors.NOT_READY: "a source is not ready or not reachable, and nothing was stored; or the ledger is not reachable",
+    errors.BUSY: "another run of this book is in progress",
+    errors.BUG: "a bug in Tallybook",
+    130: "stopped by Ctrl-C or SIGTERM; what was stored is kept",
 }
 
 
@@ -337,7 +330,7 @@ def reference_errors() -> str:
             "| code | meaning |\n|---|---|",
             *(f"| {code} | {said} |" for code, said in CODES.items()),
             (
-                "\nMessages go to stderr; what was asked for goes to stdout. With `--format json` an error is JSON on stdout: "
+                "\nMessages go to stderr, results to stdout. With `--format json` an error is JSON on stdout: "
                 '`{"refused": why, "ask": what to ask instead}` for a refusal, `{"error", "hint", "problems"}` for the rest. '
                 "`TALLYBOOK_DEBUG=1` shows where an error came from.\n"
             ),
@@ -357,55 +350,57 @@ def reference_errors() -> str:
 # --- words --------------------------------------------------------------------------------------------------
 
 WORDS: dict[str, Any] = {
-    "Book": book.Book,
     "Cause": Cause,
-    "Delivery": Delivery,
-    "Destination": Destination,
     "Goal": Goal,
-    "Lease": ledger.Lease,
     "Operand": Operand,
     "Period": calendar.Period,
-    "Points": inspect.getmodule(column_names),
-    "Query": Query,
-    "Result": result.Result,
-    "Revision": ledger.Revision,
     "Slot": Slot,
-    "Source": Source,
     "Time form": TimeForm,
-    "Version": ledger,
 }
-SAID = {
-    "Carry": "How long a series of a level with one row a day is shown on after its last row.",
-    "Coverage": "Which days of which metric, under which definition, are collected.",
-    "Definition": "What the numbers of a metric mean, as a hash; numbers of two definitions are never merged.",
+MEANINGS = {
+    "Book": "Everything that was collected for a project: a ledger and points files, in a folder or on PostgreSQL.",
+    "Delivery": "A query in `[deliveries.NAME]` whose answer is written to a file or sheet and kept up to date.",
+    "Destination": "A kind of file or service that deliveries write to: workbooks, CSV, Parquet, Google Sheets.",
+    "Lease": "The temporary right of one process to run or deliver. Nobody else can publish while it is valid.",
+    "Points": "The stored parts of metrics by day and series, in Parquet files or in the ledger.",
+    "Query": "A question about metrics: scope, days, dimensions and filters.",
+    "Result": "The answer to a query: rows by period and dimensions, and one sentence that explains them.",
+    "Revision": "A record of a value that changed after it was collected: the old value, the new one, and the run.",
+    "Source": "A database that Tallybook reads and never writes.",
+    "Version": "The number of a state of the book. Each run that publishes creates a new one; `--as-of` queries an older one.",
+    "Carry": "How long the last value of a series is used after its last row, for levels with one row a day.",
+    "Coverage": "The record of which days of which metric are collected, under which definition.",
+    "Definition": "A hash of everything that determines the numbers of a metric. Numbers of two definitions are never merged.",
     "Measure": "An SQL aggregate over facts, or a formula of other metrics.",
-    "Metric": "A measure, facts, a time and dimensions, with a name.",
-    "Snapshot": "Of a source: one read transaction. Of a level: its present, which is all that can be seen.",
-    "Day": "A calendar day of the book's zone: 23, 24 or 25 hours.",
+    "Metric": "A named number: a measure over facts, with a time column and dimensions.",
+    "Snapshot": "Of a source: one read transaction. As a kind of level: the present state of a table without history.",
+    "Day": "A calendar day in the book's time zone: 23, 24 or 25 hours.",
     "Derived": "A metric whose measure is a formula of other metrics.",
-    "Dimension": "What a measure is split by: a column named in `by`.",
-    "Fact": "A row of a source, with a time.",
-    "Flow": "Happens during a day and adds up over time: signups, revenue.",
-    "Level": "Holds at the end of a day and does not add up over time: seats, recurring revenue, open tickets.",
-    "Part": "One mergeable piece of a measure: a sum, a count, a least or greatest value, an id, a bucket.",
-    "Run": "One attempt to collect, with a number and a report.",
-    "Scope": "The period asked for: day, week, month, quarter, year, all.",
+    "Dimension": "A column to split and filter a metric by, listed in `by`.",
+    "Fact": "A row of a source that has a time.",
+    "Flow": "A metric of what happens during a day, which adds up over time: signups, revenue.",
+    "Level": "A metric of a state at the end of each day, which does not add up over time: seats, recurring revenue, open tickets.",
+    "Part": "One mergeable piece of a measure, stored for each day: a sum, a count, a smallest or largest value, an id, a bucket.",
+    "Run": "One execution of `tallybook run`, with a number and a report.",
+    "Scope": "The length of the periods in an answer: day, week, month, quarter, year, all.",
     "Series": "One combination of dimension values.",
     "Show": "How the days of a period become one number: total, average, last, first, min, max, change.",
-    "Uniques": "Daily counts of distinct things, of which several days are known only between bounds.",
+    "Lookback": "The number of recent closed days that each run collects again, because rows arrive late.",
+    "Ledger": "The database of the book, SQLite or PostgreSQL: runs, coverage, definitions, versions and revisions.",
+    "Uniques": "Daily counts of distinct things without their ids. For several days only bounds are known.",
 }
 
 
 def glossary() -> str:
-    """One meaning each: of what is in the code by its docstring."""
-    said = {**SAID, **{word: _first_paragraph(thing) for word, thing in WORDS.items()}}
-    entries = [f"**{word}**: {said[word]}\n" for word in sorted(said)]
-    return "\n".join(["# Words\n", MADE, *entries])
+    """The glossary: MEANINGS, and docstrings for the names in WORDS."""
+    meanings = {**MEANINGS, **{word: _first_paragraph(thing) for word, thing in WORDS.items()}}
+    entries = [f"**{word}**: {meanings[word]}\n" for word in sorted(meanings)]
+    return "\n".join(["# Glossary\n", MADE, *entries])
 
 
 def _first_paragraph(thing: Any) -> str:
     doc = inspect.getdoc(thing) or ""
-    paragraph = doc.split("\n\n")[1 if thing is ledger else 0]
+    paragraph = doc.split("\n\n")[0]
     # Stars of our markdown, not of `*`; angle brackets would be taken for HTML.
     return re.sub(r"\s+", " ", paragraph).strip().replace("<", "&lt;")
 
