@@ -1209,7 +1209,7 @@ def test_what_is_assumed_of_a_metric_is_one_sentence(project: Loading) -> None:
     assert "up to 1.5 h after midnight" in said["open_tickets"]
     assert "carried 3 days" in said["seats"]
     assert "(account, kind) counts" in said["usage"]
-    assert "daily distincts do not add up" in said["visitors"]
+    assert "daily distinct counts do not add up" in said["visitors"]
     assert "average of mrr, its own show of active_users" in said["arpu"]
 
 

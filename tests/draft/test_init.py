@@ -183,7 +183,7 @@ def test_a_billing_system_that_counts_cents_and_seconds(database: Project, tmp_p
     assert drafted.value("signups") == 20
     assert drafted.value("revenue") == answers(database, "select sum(amount) from charges where status = 'succeeded'")
     assert '# measure = "sum(amount) / 100"' in drafted.text
-    assert "do not add up: always ask --by currency" in drafted.text
+    assert "always query --by currency" in drafted.text
     assert drafted.value("revenue", by="currency")["usd"] == answers(
         database, "select sum(amount) from charges where status = 'succeeded' and currency = 'usd'"
     )
@@ -325,7 +325,7 @@ def test_names_in_two_cases_and_with_a_blank(database: Project, tmp_path: Path) 
     assert drafted.value("orders", by="ShipCountry")["Peru"] == answers(
         database, f"select count(*) from {orders} where {columns[5]} = 'Peru'"
     )
-    assert "a discount is not taken off" in drafted.text
+    assert "discounts are not subtracted" in drafted.text
 
 
 # ------------------------------------------------------------------------------------- databases of others

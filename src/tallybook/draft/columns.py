@@ -1,4 +1,4 @@
-"""Which column of a table is the time, the amount, a dimension."""
+"""Chooses the time, the amount and the dimensions among the columns of a table."""
 
 from __future__ import annotations
 
@@ -7,13 +7,22 @@ from collections.abc import Callable, Collection, Sequence
 
 from tallybook.collect import BOOL, INT, OTHER, TEXT
 from tallybook.core import RESERVED_NAMES
+from tallybook.draft.column_words import (
+    AMOUNT_WORDS,
+    AMOUNTS,
+    DIMENSIONS,
+    NO_AMOUNT,
+    PRIVATE,
+    PROSE,
+)
 from tallybook.draft.seen import SeenColumn, SeenTable
-from tallybook.draft.words import AMOUNT_WORDS, AMOUNTS, DIMENSIONS, LATER, NO_AMOUNT, PRIVATE, PROSE, rank
+from tallybook.draft.time_words import LATER
+from tallybook.draft.words import rank
 
-FEWEST, MOST = 2, 50
-MANY = frozenset(("country", "currency", "locale", "language"))
-"""Columns that have more values than that and are wanted nevertheless."""
-MOST_DIMENSIONS = 4
+MIN_VALUES, MAX_VALUES = 2, 50
+MANY_VALUED = frozenset(("country", "currency", "locale", "language"))
+"""Words of columns that are useful dimensions with more values, too."""
+MAX_DRAFTED_DIMENSIONS = 4
 _STATES = frozenset(
     [
         "open",
@@ -35,7 +44,7 @@ _STATES = frozenset(
 
 
 def time_of(table: SeenTable, wanted: Sequence[tuple[str, ...]], *, named_only: bool = False) -> SeenColumn | None:
-    """The column that says when a row happened: by the wanted words, else the only time that is not of something later."""
+    """The column with the time of the fact: by the wanted words, else the only time that is not a later one."""
     ranked = [(rank(c.name, wanted), c) for c in table.times if not set(c.words) & LATER]
     named = [(place, c) for place, c in ranked if place is not None]
     if named:
@@ -45,7 +54,7 @@ def time_of(table: SeenTable, wanted: Sequence[tuple[str, ...]], *, named_only: 
 
 
 def choices(table: SeenTable) -> list[SeenColumn]:
-    """Columns that may be an amount of money, best first."""
+    """Columns that can be an amount of money, best first."""
 
     def place(column: SeenColumn) -> int:
         name = "_".join(column.words)
@@ -60,15 +69,17 @@ def choices(table: SeenTable) -> list[SeenColumn]:
 
 
 def amount_of(table: SeenTable) -> SeenColumn | None:
+    """The best amount of money; None if there is none."""
     return next((c for c in choices(table) if any(c.values)), None)
 
 
 def quantity_of(table: SeenTable) -> SeenColumn | None:
+    """The column with a quantity; None if there is none."""
     return next((c for c in table.columns if c.number and not c.an_id and set(c.words) & {"quantity", "qty"}), None)
 
 
 def line_amount(table: SeenTable, as_sql: Callable[[str], str]) -> str | None:
-    """What a line costs: its own total, else price times quantity."""
+    """SQL for the amount of a line: its total, else price times quantity."""
     quantity = quantity_of(table)
     found = choices(table)
     whole = next((c for c in found if set(c.words) & {"total", "amount", "subtotal"} and "unit" not in c.words), None)
@@ -79,14 +90,14 @@ def line_amount(table: SeenTable, as_sql: Callable[[str], str]) -> str | None:
 
 
 def dimensions(table: SeenTable, without: Collection[str]) -> list[SeenColumn]:
-    """By what one may want to split, best first: few different values, no ids, no prose, nothing about a person,
-    no column with one of the words `without`."""
+    """Useful dimensions, best first: few different values, no ids, no prose, no personal data, none of the words
+    `without`."""
     found: list[tuple[int, int, SeenColumn]] = []
     for column in table.columns:
         if not set(column.words) & set(without) and not _moves(column, without) and _splits(column, table.rows):
             place = min((DIMENSIONS.index(w) for w in column.words if w in DIMENSIONS), default=len(DIMENSIONS))
             found.append((place, len(found), column))
-    return [column for _, _, column in sorted(found, key=lambda item: item[:2])][:MOST_DIMENSIONS]
+    return [column for _, _, column in sorted(found, key=lambda item: item[:2])][:MAX_DRAFTED_DIMENSIONS]
 
 
 def _splits(column: SeenColumn, rows: int) -> bool:
@@ -100,7 +111,7 @@ def _splits(column: SeenColumn, rows: int) -> bool:
     if not all(isinstance(value, str | int | float) for value in column.values):
         return False  # arrays and documents
     texts = column.texts
-    if not FEWEST <= len(texts) <= (250 if set(column.words) & MANY else MOST):
+    if not MIN_VALUES <= len(texts) <= (250 if set(column.words) & MANY_VALUED else MAX_VALUES):
         return False
     if any(len(t) > 40 or t[:1] in ("{", "[") or t.count(" ") > 4 or "@" in t or "://" in t for t in texts):
         return False
@@ -108,10 +119,10 @@ def _splits(column: SeenColumn, rows: int) -> bool:
 
 
 def _moves(column: SeenColumn, without: Collection[str]) -> bool:
-    """A state of work, not of a country."""
+    """Whether it is a state of work (not of a country), which changes later."""
     return "status" in without and "state" in column.words and bool(set(column.texts) & _STATES)
 
 
 def _enumerates(column: SeenColumn) -> bool:
-    """Whole numbers that stand for words, or for yes and no."""
+    """Whether it contains integers as codes for words, or for yes and no."""
     return bool(set(column.words) & {"status", "type", "kind"}) or set(column.texts) == {"0", "1"}

@@ -1,12 +1,11 @@
-"""A first `tallybook.toml` for a database that nobody has described yet.
+"""Drafts a `tallybook.toml` for a new database.
 
     made = draft("postgresql://reader@host/app", folder=Path("."), now=now)
     made.text                      # the file
     made.metrics, made.skipped     # what is in it, and why the other tables are not
 
-Looks at the catalogue, at some hundred rows of each table and at the first time of each metric; writes nothing.
-Every metric of the draft was held against the database before it was put in.
-"""
+It reads the catalog, some hundred rows of each table and the first time of each metric, and writes nothing. Every
+metric of the draft was checked against the database."""
 
 from __future__ import annotations
 
@@ -30,41 +29,44 @@ from tallybook.core import (
     SourceUnavailable,
     isolated,
 )
-from tallybook.draft.guess import LEVELS, Guesser, Idea
+from tallybook.draft.guess import LEVELS, Guesser
 from tallybook.draft.seen import Seen, see
-from tallybook.draft.words import MONEY, PEOPLE, plural
-from tallybook.draft.write import written
+from tallybook.draft.table_guesses import Idea
+from tallybook.draft.table_words import MONEY, PEOPLE
+from tallybook.draft.words import plural
+from tallybook.draft.write import draft_text
 
-SECONDS = 10.0
-"""No look takes longer; what is not known then is not chosen."""
-MOST = 40
-"""More metrics than that are left in comments."""
+STATEMENT_SECONDS = 10.0
+"""Time limit of each statement. What is unknown after it is not used."""
+MAX_DRAFTED_METRICS = 40
+"""Further metrics are drafted as comments."""
 VARIABLE = "DATABASE_URL"
 
 
 @dataclass(kw_only=True)
 class Draft:
-    """What was drafted. `variable` is the variable of the environment that must hold the URL, if one must."""
+    """A draft. `variable`: the environment variable that must contain the URL, if it needs one."""
 
     source: str
     url: str
-    """As it stands in the file: without any secret."""
+    """The URL as written in the file, without secrets."""
     variable: str = ""
     id: str = ""
     timezone: str = "UTC"
     start: date | None = None
     first: str = ""
-    """Where the earliest fact was found."""
+    """The metric with the earliest fact."""
     tables: int = 0
     metrics: list[Idea] = field(default_factory=list)
     spare: list[Idea] = field(default_factory=list)
-    """Left in comments."""
+    """Metrics that are drafted as comments."""
     skipped: dict[str, str] = field(default_factory=dict)
-    """Tables of which nothing was made, and why."""
+    """Tables without a drafted metric, and the reasons."""
 
     @property
     def text(self) -> str:
-        return written(self)
+        """The text of `tallybook.toml`."""
+        return draft_text(self)
 
 
 def draft(
@@ -76,14 +78,14 @@ def draft(
     timezone: str = "UTC",
     on_table: Callable[[str], None] = lambda _: None,
 ) -> Draft:
-    """Looks at the database at `url` and drafts a project for `folder`; a relative file is one of the current folder.
+    """Inspect the database at `url`, and draft a project for `folder`. Relative paths are below the current folder.
 
-    Raises DeclarationError for a URL that is none, SourceUnavailable when the database cannot be reached."""
+    Raises DeclarationError for an invalid URL, SourceUnavailable if the database is unreachable."""
     if wrong := wrong_url(url):
         message = "the URL " + wrong.pop("message")
         raise DeclarationError(message, problems=[Problem(path="URL", message=message, **wrong)])
     full = resolved(url, Path.cwd())
-    source = open_source(SourceSettings(name=name, url=full, statement_timeout=SECONDS))
+    source = open_source(SourceSettings(name=name, url=full, statement_timeout=STATEMENT_SECONDS))
     try:
         seen = see(source, on_table)
         shown, variable = _shown_url(full, folder)
@@ -101,7 +103,7 @@ def _new_id(url: str, now: datetime) -> str:
 
 
 def _shown_url(url: str, folder: Path) -> tuple[str, str]:
-    """The URL of a file relative to the folder; any other as a variable, because it may hold a password."""
+    """The URL of a file, relative to the folder; any other URL as a variable, because it may contain a password."""
     if not names_path(url):
         return f"${{{VARIABLE}}}", VARIABLE
     start, _, path = url.partition(":///")
@@ -112,20 +114,20 @@ def _shown_url(url: str, folder: Path) -> tuple[str, str]:
 
 
 def _fill(made: Draft, source: Source, seen: Seen, now: datetime) -> None:
-    """Guesses, drops what the database refuses, and finds the first day."""
+    """Add the suggested metrics that the database accepts, and the first day."""
     guesser = Guesser(source, seen, lambda column: _as_sql(source, column))
     guesser.exact = lambda relation, sql, digits: _exact(source, relation, sql, digits)
     ideas = _named(guesser.ideas())
     metrics = {idea.name.casefold() for idea in ideas}
     for idea in ideas:
         _without_clashes(idea, metrics)
-        facts = _held_against(source, made, idea)
+        facts = _checked_against(source, made, idea)
         if facts is None and "join" in idea.keys:
             _without_join(idea, seen)
-            facts = _held_against(source, made, idea)
+            facts = _checked_against(source, made, idea)
         if facts is None:
             continue
-        if len(made.metrics) < MOST:
+        if len(made.metrics) < MAX_DRAFTED_METRICS:
             made.metrics.append(idea)
             idea.first = _first_day(source, facts, made.timezone, now)
         else:
@@ -135,15 +137,15 @@ def _fill(made: Draft, source: Source, seen: Seen, now: datetime) -> None:
 
 
 def _without_join(idea: Idea, seen: Seen) -> None:
-    """The metric of its own table alone."""
+    """Remove the join of a metric, and the dimensions from it."""
     table = seen.table(idea.keys["table"])
     idea.keys.pop("join")
     idea.why.pop("join", None)
     idea.keys["by"] = [name for name in idea.keys["by"] if table is not None and table.column(name)]
 
 
-def _held_against(source: Source, made: Draft, idea: Idea) -> BoundMetric | None:
-    """The metric bound to the database as `check --source` would; None, and told, when that fails."""
+def _checked_against(source: Source, made: Draft, idea: Idea) -> BoundMetric | None:
+    """The metric bound to the database, as in `check --source`; None, and a reason in `skipped`, if that fails."""
     from tallybook.config import build
 
     raw = {"sources": {made.source: {"url": "…"}}, "metrics": {idea.name: idea.keys}}
@@ -155,15 +157,15 @@ def _held_against(source: Source, made: Draft, idea: Idea) -> BoundMetric | None
         raise
     except SourceError as error:
         problems = error.__cause__.problems if isinstance(error.__cause__, DeclarationError) else ()
-        said = problems[0].message if problems else error.message
-        made.skipped[idea.name] = f"was tried and refused: {' '.join(said.split())}"
+        reason = problems[0].message if problems else error.message
+        made.skipped[idea.name] = f"was refused by the database: {' '.join(reason.split())}"
         return None
     made.skipped.pop(idea.name, None)
     return facts
 
 
 def _first_day(source: Source, facts: BoundMetric, zone: str, now: datetime) -> date | None:
-    """The day of the earliest fact, where that is found in time and can be true."""
+    """The day of the earliest fact; None if it is implausible or not found within the time limit."""
     form = facts.time or facts.since
     if form is None:
         return None
@@ -188,7 +190,7 @@ def _first_day(source: Source, facts: BoundMetric, zone: str, now: datetime) -> 
 
 
 def _choose_start(made: Draft) -> None:
-    """The book begins with the first signup, payment or use; what reaches much further back says so itself."""
+    """Start the book with the first signup, payment or use. Metrics with older facts get their own `start`."""
     known = [idea for idea in made.metrics if idea.first is not None]
     main = [idea for idea in known if idea.place < LEVELS] or known
     if not main:
@@ -198,11 +200,11 @@ def _choose_start(made: Draft) -> None:
     for idea in known:
         if idea.first and made.start and idea.first < made.start and "from" not in idea.keys:
             idea.keys["start"] = str(idea.first)
-            idea.why["start"] = "its first fact is older than the book"
+            idea.why["start"] = "its first fact is older than the start of the book"
 
 
 def _exact(source: Source, relation: str, sql: str, digits: int) -> bool:
-    """Whether no value has more digits after the point, by a look at all of them."""
+    """Whether no value has more decimals, checked on all values."""
     type_ = ColumnType(DEC, digits, DECLARED + FLOAT)
     try:
         with isolated():
@@ -217,7 +219,7 @@ def _exact(source: Source, relation: str, sql: str, digits: int) -> bool:
 
 
 def _as_sql(source: Source, column: str) -> str:
-    """A column as it is written in SQL: in quotes only where it must be."""
+    """A column in SQL, in quotes only where needed."""
     import re
 
     from tallybook.draft.reserved import RESERVED
@@ -233,7 +235,7 @@ def _as_sql(source: Source, column: str) -> str:
 
 
 def _named(ideas: list[Idea]) -> list[Idea]:
-    """The best of its kind gets the name that people look for; every name once."""
+    """The ideas with unique names; the best of each sort gets its usual name."""
     _rename_first(ideas, "signups", lambda i: i.place < len(PEOPLE) and i.name.startswith("new_"))
     _rename_first(ideas, "revenue", lambda i: 100 <= i.place < 100 + len(MONEY) and i.keys["measure"] != "count(*)")
     for who in ("user", "account", "customer", "member", "visitor"):
@@ -263,7 +265,7 @@ def _rename_first(ideas: list[Idea], name: str, fits: Callable[[Idea], bool]) ->
 
 
 def _without_clashes(idea: Idea, metrics: set[str]) -> None:
-    """A dimension called like a metric could not be told from it."""
+    """Remove dimensions with the name of a metric."""
     for key in ("by", "series"):
         names: Any = idea.keys.get(key)
         if names:

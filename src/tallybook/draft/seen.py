@@ -1,4 +1,4 @@
-"""What a database holds, as far as its catalogue and some hundred rows of each table tell."""
+"""Inspects a database: its catalog, and some hundred rows of each table."""
 
 from __future__ import annotations
 
@@ -26,18 +26,19 @@ from tallybook.collect import (
     text_form,
 )
 from tallybook.core import Metric, SourceError, SourceUnavailable, isolated, parse_measure
-from tallybook.draft.words import TECHNICAL, words
+from tallybook.draft.table_words import TECHNICAL
+from tallybook.draft.words import words
 
 ROWS = 400
-"""Of each table: so many from one end, and from the other where its key leads there."""
-MOST_TABLES = 200
+"""Maximum sampled rows from the start of a table, and from its end if its key is indexed."""
+MAX_TABLES = 200
 _TIMELY = frozenset(["at", "on", "date", "time", "timestamp", "ts", "created", "updated", "when", "since", "day"])
 _UNFETCHED = frozenset(["body", "content", "html", "json", "payload", "data", "metadata", "meta", "blob", "image"])
 
 
 @dataclass(frozen=True)
 class SeenColumn:
-    """A column and what was seen of it. `time` is how it stores time, with the `stored` to declare."""
+    """A column and its sampled values. `time`: how it stores time, with the `stored` to declare."""
 
     name: str
     type: ColumnType
@@ -50,21 +51,24 @@ class SeenColumn:
 
     @property
     def words(self) -> tuple[str, ...]:
+        """The words of its name."""
         return words(self.name)
 
     @property
     def number(self) -> bool:
+        """Whether it contains numbers."""
         if self.type.kind in NUMBERS:
             return True
         return self.type.kind == OTHER and bool(self.values) and all(isinstance(v, int | float) for v in self.values)
 
     @property
     def an_id(self) -> bool:
+        """Whether it is an id."""
         return self.key or self.refers is not None or self.words[-1:] in (("id",), ("uuid",), ("guid",))
 
     @property
     def texts(self) -> list[str]:
-        """The different values, the most frequent first."""
+        """The different texts, the most frequent first."""
         counted: dict[str, int] = {}
         for value in self.values:
             text = as_text(value) or ""
@@ -77,40 +81,44 @@ class SeenTable:
     name: str
     columns: tuple[SeenColumn, ...]
     rows: int
-    """Seen."""
+    """The number of sampled rows."""
     unique: tuple[tuple[str, ...], ...] = ()
 
     def column(self, name: str) -> SeenColumn | None:
+        """The column with this name."""
         return next((c for c in self.columns if c.name.casefold() == name.casefold()), None)
 
     @property
     def times(self) -> list[SeenColumn]:
+        """The columns with times."""
         return [c for c in self.columns if c.time is not None]
 
     def unique_by(self, column: str) -> bool:
+        """Whether a column alone is a unique key."""
         return any(len(key) == 1 and key[0].casefold() == column.casefold() for key in self.unique)
 
 
 @dataclass
 class Seen:
-    """All tables that hold rows; of the others, why they were left out."""
+    """All tables with rows, and why other tables were left out."""
 
     tables: list[SeenTable] = field(default_factory=list)
     skipped: dict[str, str] = field(default_factory=dict)
 
     def table(self, name: str) -> SeenTable | None:
+        """The table with this name."""
         return next((t for t in self.tables if t.name.casefold() == name.casefold()), None)
 
 
 def see(source: Source, on_table: Callable[[str], None] = lambda _: None) -> Seen:
-    """Looks at every table. Raises SourceUnavailable when there is no asking the database."""
+    """Inspect every table. Raises SourceUnavailable if the database is unreachable."""
     seen = Seen()
     names = source.base_tables()
     for name in names:
         if TECHNICAL.match(name):
             seen.skipped[name] = "is kept by a tool"
-        elif len(seen.tables) >= MOST_TABLES:
-            seen.skipped[name] = f"comes after the first {MOST_TABLES} tables"
+        elif len(seen.tables) >= MAX_TABLES:
+            seen.skipped[name] = f"is beyond the first {MAX_TABLES} tables"
         else:
             on_table(name)
             _see_table(source, name, seen)
@@ -150,7 +158,7 @@ def _table(source: Source, name: str) -> SeenTable:
 
 
 def _rows(source: Source, name: str, columns: Sequence[str], unique: Sequence[Sequence[str]]) -> list[tuple[Any, ...]]:
-    """Some rows: those one comes upon first, and the latest by the key."""
+    """Sampled rows: the first ones, and the latest by the key."""
     select = f"SELECT {', '.join(map(source.quote, columns))} FROM {source.table_name(name)}"
     if not columns:
         return []
@@ -165,7 +173,7 @@ def _rows(source: Source, name: str, columns: Sequence[str], unique: Sequence[Se
 
 
 def _timed(source: Source, table: str, column: SeenColumn) -> SeenColumn:
-    """The column with how it stores time, where it does: decided as `check --source` does."""
+    """The column with the form in which it stores time, if it does; decided as in `check --source`."""
     from dataclasses import replace
 
     if not _may_be_time(column, typeless=source.kind.typeless_columns):
@@ -221,7 +229,7 @@ def _may_be_time(column: SeenColumn, *, typeless: bool) -> bool:
 
 
 def _an_epoch(value: int) -> bool:
-    """Seconds, milliseconds, microseconds or nanoseconds of a time between 1990 and 2100, or a day as 20260302."""
+    """Whether a number is a time between 1990 and 2100, in s, ms, µs or ns, or a day such as 20260302."""
     if any(631_152_000 * unit <= value <= 4_102_444_800 * unit for unit in EPOCHS.values()):
         return True
     day = day_of_digits(str(value))
@@ -229,7 +237,7 @@ def _an_epoch(value: int) -> bool:
 
 
 def _forms(column: SeenColumn, *, typeless: bool) -> list[str | None]:
-    """What may have to be declared; a timestamp that is always midnight is a date."""
+    """Values of `stored` to try. A timestamp that is always midnight is a date."""
     if column.type.kind == TIMESTAMP and not typeless and column.values and all(map(_midnight, column.values)):
         return ["date"]
     return [None]
@@ -240,7 +248,7 @@ def _midnight(value: Any) -> bool:
 
 
 def by_day(column: SeenColumn) -> bool:
-    """Its values are days, not moments."""
+    """Whether its values are days."""
     if column.time is not None and column.time.by_day:
         return True
     texts = [v for v in column.values if isinstance(v, str)]

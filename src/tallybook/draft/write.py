@@ -1,4 +1,4 @@
-"""A draft as the text of a `tallybook.toml`: each choice with the reason in a comment beside it."""
+"""Writes a draft as the text of a `tallybook.toml`, with the reason for each choice in a comment."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from tallybook.config import toml
 
 if TYPE_CHECKING:
     from tallybook.draft.drafting import Draft
-    from tallybook.draft.guess import Idea
+    from tallybook.draft.table_guesses import Idea
 
-WIDE = 45
-"""Comments begin there, where the line before them is not longer."""
-LONGEST = 120
+COMMENT_COLUMN = 45
+"""The column of comments, unless the line before them is longer."""
+MAX_LINE_CHARACTERS = 120
 ORDER = (
     "kind",
     "source",
@@ -33,31 +33,31 @@ ORDER = (
     "start",
 )
 HEAD = """\
-# Drafted by `tallybook init` from what the names, types and some values of {tables} suggest.
-# Read it, change what is meant otherwise, take away what nobody asks for; then:
-#   tallybook check --source     what each metric is taken to mean, and whether the database agrees
-#   tallybook run                collect it
+# Drafted by `tallybook init` from the names, types and some values of {tables}.
+# Check each metric, correct it, and delete what you do not need; then:
+#   tallybook check --source     explains each metric, and checks it against the database
+#   tallybook run                collects it
 """
 
 
-def written(draft: Draft) -> str:
-    """The whole file."""
+def draft_text(draft: Draft) -> str:
+    """The text of the whole file."""
     count = f"{draft.tables} table{'' if draft.tables == 1 else 's'}"
     parts = [HEAD.format(tables=count), *_tables(draft)]
     parts += [_metric(idea) for idea in draft.metrics]
     if draft.spare:
-        parts.append("# More could be counted:\n\n" + "\n".join(_commented(_metric(idea)) for idea in draft.spare))
+        parts.append("# More possible metrics:\n\n" + "\n".join(_commented(_metric(idea)) for idea in draft.spare))
     if draft.skipped:
-        told = "\n".join(f"#   {name} {_line(why)}" for name, why in sorted(draft.skipped.items()))
-        parts.append(f"# Nothing was made of:\n{told}\n")
+        lines = "\n".join(f"#   {name} {_line(why)}" for name, why in sorted(draft.skipped.items()))
+        parts.append(f"# Tables without a metric:\n{lines}\n")
     return "\n".join(parts)
 
 
 def _tables(draft: Draft) -> Iterator[str]:
-    lines = ["[book]", _noted("id", draft.id, "tells this book from that of any other project")]
-    lines += [_noted("timezone", draft.timezone, 'whose days are counted, as "Europe/Berlin"')]
+    lines = ["[book]", _noted("id", draft.id, "identifies the book of this project")]
+    lines += [_noted("timezone", draft.timezone, 'the time zone of its days, such as "Europe/Berlin"')]
     if draft.start:
-        lines.append(_noted("start", str(draft.start), f"the first fact there is, of {draft.first}"))
+        lines.append(_noted("start", str(draft.start), f"the earliest fact, of {draft.first}"))
     yield "\n".join(lines) + "\n"
     note = "stands in .env or in the environment" if draft.variable else ""
     yield "\n".join([f"[sources.{draft.source}]", _noted("url", draft.url, note)]) + "\n"
@@ -74,12 +74,12 @@ def _noted(key: str, value: object, note: str) -> str:
     text = f"{key} = {_value(value)}"
     if not note:
         return text
-    beside = f"{text.ljust(WIDE)} # {_line(note)}"
-    return beside if len(beside) <= LONGEST and "\n" not in beside else f"# {key}: {_line(note)}\n{text}"
+    beside = f"{text.ljust(COMMENT_COLUMN)} # {_line(note)}"
+    return beside if len(beside) <= MAX_LINE_CHARACTERS and "\n" not in beside else f"# {key}: {_line(note)}\n{text}"
 
 
 def _value(value: object) -> str:
-    """In single quotes where that saves escapes; several lines as they are."""
+    """A value in toml: in single quotes where that avoids escapes, several lines in triple quotes."""
     if isinstance(value, str) and "\n" in value and "'''" not in value:
         return f"'''\n{value}\n'''"
     if isinstance(value, str) and '"' in value and "'" not in value and "\n" not in value:
@@ -88,7 +88,7 @@ def _value(value: object) -> str:
 
 
 def _line(text: str) -> str:
-    """One line without control characters: what stands in a database may not end a comment."""
+    """The text as one line without control characters: text of a database must not end the comment."""
     return " ".join("".join(c if c.isprintable() else " " for c in text).split(" ")).rstrip()
 
 
