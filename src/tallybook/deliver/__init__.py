@@ -1,5 +1,4 @@
-"""Keeps declared files and sheets up to date: asks the question of each delivery and brings its destination up to
-date."""
+"""Updates declared files and sheets: asks the question of each delivery and writes the answer to its destination."""
 
 from __future__ import annotations
 

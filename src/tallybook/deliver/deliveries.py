@@ -1,7 +1,7 @@
-"""Keeps files up to date: asks the question of each delivery and puts the answer in its place.
+"""Updates deliveries: asks the question of each delivery and writes the answer to its destination.
 
-What stands in the ledger says whether there is anything new; a delivery that fails is told, waits for the next
-run, and does not keep the others back."""
+The ledger records what was delivered, so nothing is written without anything new. A failed delivery is reported and
+retried by the next run; the others are still made."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ from tallybook.storage import Delivered, Lease, Ledger
 JOB = "deliver"
 LEASE_SECONDS = 600.0
 FORM = 1
-"""Raised when files are written in another form, so that all of them are delivered again."""
+"""The version of the written form. Raising it writes all deliveries again."""
 FINGERPRINTED = {
     "spreadsheet": "",
     "mode": "history",
@@ -53,26 +53,26 @@ FINGERPRINTED = {
     "bom": False,
     "guard": True,
 }
-"""Options that every delivery had once, whatever its destination, with their defaults. Not to be changed or
-extended."""
+"""Options, with their defaults, that are hashed for every delivery whatever its destination. Do not change or
+extend."""
 
 
 class BookAnswers(Protocol):
-    """What deliveries ask of a book."""
+    """The answers of a book that deliveries need."""
 
     def query(self, question: Query, version: int | None = None) -> Result | None:
-        """The answer now, or at an older version of the book: None where that is not kept any more."""
+        """The answer now, or at an older version of the book; None if that version is not kept any more."""
         ...
 
     def first_change(self, metrics: Sequence[str], version: int) -> date | None:
         """The first day of these metrics that may have changed since a version of the book: None for none, `date.min`
-        where nobody knows."""
+        if unknown."""
         ...
 
 
 @dataclass(frozen=True, kw_only=True)
 class DeliveryContext:
-    """What delivering needs: the declarations, their folder, the ledger, the answers of the book, the clock."""
+    """What a delivery needs: the declarations, their folder, the ledger, the answers of the book, the clock."""
 
     catalog: Catalog
     folder: Path
@@ -83,7 +83,7 @@ class DeliveryContext:
     variables: Mapping[str, str]
     """The environment, with the credentials of services."""
     services: dict[str, Any] = field(default_factory=dict)
-    """Open connections by their address. All deliveries of a run share them, and the pace of one."""
+    """Open connections by address, shared by all deliveries of a run together with their rate limit."""
 
     def question(self, delivery: Delivery, first: date | None) -> Query:
         """The question of a delivery. With `first` it begins there instead of at the declared day; `date.min` is the
@@ -104,7 +104,7 @@ class DeliveryContext:
         return check_question(self.catalog, question, today=self.today)
 
     def now(self, question: Query) -> Result:
-        """The answer of the book as it is now."""
+        """The current answer of the book."""
         result = self.answers.query(question)
         assert result is not None
         return result
@@ -149,7 +149,7 @@ def up_to_date_deliveries(context: DeliveryContext) -> list[str]:
 
 
 def waiting(catalog: Catalog, busy: Busy) -> list[DeliveryReport]:
-    """What to tell of a run whose deliveries another process keeps from being made."""
+    """The reports of a run whose deliveries wait for another process."""
     return [
         DeliveryReport(
             delivery=d.name, to=d.to, path=shown(d), status=FAILED, error=busy.message, hint=busy.hint, busy=True
@@ -165,12 +165,12 @@ def _later(delivery: Delivery) -> DeliveryReport:
 
 
 def place_of(folder: Path, delivery: Delivery) -> Path:
-    """The file of a delivery: a relative path is one beside tallybook.toml."""
+    """The file of a delivery. A relative path is relative to tallybook.toml."""
     return folder / Path(delivery.path).expanduser()
 
 
 def shown(delivery: Delivery) -> str:
-    """Where it goes, for people."""
+    """The target of a delivery, for messages."""
     kind = known_destination(delivery.to)
     if kind is None or kind.place == "path":
         return delivery.path
@@ -178,7 +178,7 @@ def shown(delivery: Delivery) -> str:
 
 
 def _reported(context: DeliveryContext, delivery: Delivery, mode: DeliveryMode, lease: Lease) -> DeliveryReport:
-    """The report of one delivery. Whatever it raises is its own failure: the other deliveries are made."""
+    """The report of one delivery. Errors are part of it, so that the other deliveries are made."""
     began = time.monotonic()
     report = DeliveryReport(delivery=delivery.name, to=delivery.to, path=shown(delivery))
     try:
@@ -237,7 +237,7 @@ def _task(
     last: Delivered | None,
     mode: DeliveryMode,
 ) -> DeliveryTask:
-    """`result` is the answer as far back as `far` says."""
+    """Deliver `result`, the answer for the range `far`."""
     record = Record(result=result, since=far.since, is_known=far.is_known) if far.since is not None else None
 
     def answer() -> Result:
@@ -265,19 +265,19 @@ def _task(
 
 
 def fingerprint_of(context: DeliveryContext, delivery: Delivery) -> str:
-    """All that the answer depends on beside the book's version: a hash of what is asked and declared, and the day."""
+    """A hash of everything but the book's version that the answer depends on: the question, the declarations, the
+    day."""
     catalog = context.catalog
     asked = [FORM, _as_fingerprinted(delivery), catalog.metrics, catalog.book.timezone, catalog.book.week_starts]
     return f"{hashlib.blake2b(msgspec.msgpack.encode(asked), digest_size=8).hexdigest()} {context.today}"
 
 
 def _as_fingerprinted(delivery: Delivery) -> dict[str, Any]:
-    """A delivery in the form in which earlier versions hashed it, so that none is delivered once more after an
-    update."""
+    """The delivery in the form that earlier versions hashed, so that an update does not deliver everything again."""
     fields = msgspec.structs.asdict(delivery)
     return {**{name: fields[name] for name in fields if name != "options"}, **FINGERPRINTED, **delivery.options}
 
 
 def asked_alike(one: str, other: str) -> bool:
-    """Whether two fingerprints are of the same declarations, on whatever days."""
+    """Whether two fingerprints have the same declarations; their days may differ."""
     return one.partition(" ")[0] == other.partition(" ")[0]

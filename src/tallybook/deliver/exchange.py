@@ -1,8 +1,7 @@
-"""One HTTP exchange with an address that a person chose: short, bounded, and without taking its password elsewhere.
+"""One HTTP request to a declared address, with a deadline and a size limit, which does not send the password elsewhere.
 
-A timeout of a socket applies to each step, so a server that sends a byte every few seconds would never reach it.
-Here the whole exchange has a deadline, and only the beginning of an answer is read.
-"""
+A socket timeout applies to each step, so a server that sends a byte every few seconds would never reach it. Here the
+whole exchange has a deadline, and only the beginning of an answer is read."""
 
 from __future__ import annotations
 
@@ -19,9 +18,9 @@ if TYPE_CHECKING:
     from urllib.request import OpenerDirector, Request
 
 DEADLINE_SECONDS = 10.0
-"""For the whole exchange: the name looked up, the connection, redirects, the answer."""
+"""The deadline of the whole exchange: name lookup, connection, redirects, answer."""
 MAX_ANSWER_BYTES = 64 * 1024
-"""The rest of an answer is not read. Nothing of it is used."""
+"""The part of an answer that is read. Nothing else of it is needed."""
 AGENT = "tallybook"
 
 
@@ -33,13 +32,13 @@ def post(address: str, body: bytes) -> None:
 
 
 def fetch(address: str) -> None:
-    """Call an address and follow its redirects, without its password. Raises as `post`."""
+    """Call an address and follow its redirects, without sending its password to them. Raises like `post`."""
     _exchange(address, None, {}, follow=True)
 
 
 def within(seconds: float, work: Callable[[], None], *, stop: Callable[[], None] = lambda: None) -> None:
-    """Run `work` in a thread and wait at most so long. Raises what it raises, or DestinationUnavailable after
-    `stop`."""
+    """Run `work` in a thread and wait at most this long. Raises what it raises, or DestinationUnavailable after
+    calling `stop`."""
     raised: list[BaseException] = []
 
     def guarded() -> None:
@@ -95,7 +94,7 @@ def _open(address: str, body: bytes | None, headers: Mapping[str, str], opener: 
 
 
 def _opener(sockets: list[socket.socket], *, follow: bool) -> OpenerDirector:
-    """An opener for HTTP and HTTPS alone, which lists the sockets it uses."""
+    """An opener for HTTP and HTTPS only, which lists the sockets it uses."""
     from http.client import HTTPConnection, HTTPSConnection
     from urllib import request
 
@@ -154,6 +153,6 @@ def _authorization(address: str) -> dict[str, str]:
 
 
 def words_of(error: object) -> str:
-    """An error's own words, on one line."""
+    """The text of an error, on one line."""
     said = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
     return " ".join(said.split()) or type(error).__name__

@@ -1,4 +1,4 @@
-"""Answers of a book now and at an older version, and what changed in between."""
+"""The answers of a book now and at an older version, and the first day that changed in between."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class PastAnswers:
     service: QueryService
 
     def query(self, question: Query, version: int | None = None) -> Result | None:
-        """The answer now, or at an older version: None where that is not kept any more."""
+        """The answer now, or at an older version; None if that version is not kept any more."""
         if version is None:
             return self.service.stored(question)
         try:
@@ -28,9 +28,8 @@ class PastAnswers:
             return None
 
     def first_change(self, metrics: Sequence[str], version: int) -> date | None:
-        """The first day of which the book may say something else than at a version, as its files (of a month each)
-        and its coverage show it; None for none, `date.min` where the version is not kept, or somebody was forgotten
-        since: out of that version too."""
+        """The first day that may differ between a version and now, by its monthly files and its coverage. None for
+        none; `date.min` if the version is not kept, or a person was deleted since."""
         if self._forgotten_since(version):
             return date.min
         names = {name for metric in metrics for name in (metric, *self.service.catalog.operands(metric))}
@@ -54,6 +53,6 @@ class PastAnswers:
 
 
 def _covered_once(one: Sequence[Stretch], other: Sequence[Stretch]) -> list[date]:
-    """The first day that only one of two coverages has, if any."""
+    """The first day that is in only one of two coverages, or None."""
     there, then = ({day for s in stretches for day in calendar.days(s.first, s.last)} for stretches in (one, other))
     return [min(there ^ then)] if there != then else []

@@ -1,6 +1,6 @@
-"""How far back a delivery asks: to the window of `last`, or further, to the first period that its record lacks.
+"""The range that a delivery asks for: the window of `last`, extended back to the first period that its record lacks.
 
-A record keeps the periods that left the window: `history` in a Google Sheet, and a workbook with notes beside its rows.
+A record keeps periods that left the window: `history` in a Google Sheet, and a workbook with notes beside its rows.
 Whatever was open, missing or revised at the last successful delivery is asked for again, however long ago that was."""
 
 from __future__ import annotations
@@ -22,38 +22,38 @@ EVERYTHING = date.min
 
 @dataclass(frozen=True, kw_only=True)
 class DeliveryRange:
-    """`since`: the first period of the window of a record. `first`: the first period to ask for, no later than `since`,
-    `EVERYTHING` for all that is collected. Without them the question is as it is declared."""
+    """The range of a record. `since`: the first period of the window; `first`: the first period to ask for, no later
+    than `since`, or `EVERYTHING`. Without them the question is as declared."""
 
     since: date | None = None
     first: date | None = None
 
     @property
     def is_known(self) -> bool:
-        """Whether the place lacks nothing but what the book can tell."""
+        """Whether the target lacks nothing that the book does not have."""
         return self.first != EVERYTHING
 
 
 def is_record(delivery: Delivery) -> bool:
-    """Whether periods that leave the window stay in its place, so that a pause could leave holes."""
+    """Whether periods that leave the window stay, so that a pause could leave holes."""
     if not delivery.last or delivery.scope == "all":
         return False
     return open_destination(delivery.to).keeps_periods(delivery)
 
 
 def record_of(delivery: Delivery) -> str:
-    """What must stay the same for a record to go on without holes: its place and its periods."""
+    """The properties that must stay the same for a record without holes: its target and its periods."""
     return f"{place_key(delivery)} {delivery.scope}" if is_record(delivery) else ""
 
 
 def place_key(delivery: Delivery) -> str:
-    """The value of the key that says where a delivery goes: a path, or the id of a document."""
+    """The value of the key with the target of a delivery: a path, or the id of a document."""
     key = DESTINATIONS.kind(delivery.to).place
     return str(delivery.path if key == "path" else delivery.options.get(key, ""))
 
 
 def reach(context: DeliveryContext, delivery: Delivery, last: Delivered | None, mode: DeliveryMode) -> DeliveryRange:
-    """Where a delivery begins, `last` being its last success."""
+    """The range of a delivery, given its last success."""
     if not is_record(delivery):
         return DeliveryRange()
     assert delivery.last is not None
@@ -76,7 +76,7 @@ def reach(context: DeliveryContext, delivery: Delivery, last: Delivered | None, 
 
 
 def _first_difference(then: Result, now: Result) -> date | None:
-    """The first period of which two answers do not say the same."""
+    """The first period in which two answers differ."""
     one, other = _by_period(then), _by_period(now)
     return min((day for day in {*one, *other} if one.get(day) != other.get(day)), default=None)
 

@@ -1,4 +1,4 @@
-"""Old days counted again in the source, at random, and held against what the book says of them."""
+"""Recounts random old days in the source and compares them with the book."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ from tallybook.storage import Revision, VersionSnapshot, connect, true_start
 
 @dataclass(frozen=True, kw_only=True)
 class Counted:
-    """One day of one metric: where the source says otherwise (`drift`), or why it could not be asked."""
+    """The recount of one metric and day: the differences (`drift`), or why it failed."""
 
     metric: str
     day: date
@@ -62,14 +62,14 @@ class Counted:
 
 @dataclass(kw_only=True)
 class Audit:
-    """What an audit found. `chosen` are as many days as were asked for, where there are so many; those for which
-    there was no time are not in `counted`. `restated` are the lines that were run."""
+    """The result of an audit. `chosen`: the number of selected days; `counted`: those that were reached in time;
+    `restated`: the commands that were run."""
 
     seed: int
     chosen: int = 0
     counted: list[Counted] = field(default_factory=list)
     skipped: dict[str, str] = field(default_factory=dict)
-    """Why nothing of a metric can be counted again."""
+    """The reason why a metric cannot be recounted."""
     seconds: float = 0.0
     restated: list[str] = field(default_factory=list)
 
@@ -83,7 +83,7 @@ class Audit:
 
     @property
     def stretches(self) -> list[tuple[str, date, date]]:
-        """What restates the drift: (metric, first day, last day), neighbours as one."""
+        """The ranges to collect again: (metric, first day, last day), adjacent days joined."""
         days: dict[str, list[date]] = {}
         for one in self.drifted:
             days.setdefault(one.metric, []).append(one.day)
@@ -91,13 +91,12 @@ class Audit:
 
     @property
     def lines(self) -> list[str]:
-        """The same, to paste."""
+        """The commands that collect these ranges again."""
         return [f"tallybook run {metric} --from {first} --to {last}" for metric, first, last in self.stretches]
 
     @property
     def exit_code(self) -> int:
-        """1 where the book says something else than the source, or days could not be counted; 4 where no source that
-        was asked can be reached."""
+        """The exit code: 1 if days differ or could not be recounted, 4 if no source was reachable."""
         if self.counted and all(one.unavailable for one in self.counted):
             return NOT_READY
         return SOME_FAILED if self.failed or len(self.restated) < len(self.lines) else DONE
@@ -127,10 +126,10 @@ def audit(
     seed: int,
     seconds: float,
 ) -> Audit:
-    """Count `sample` days of `metrics` again, chosen by `seed` among those that no run collects by itself, as long as
-    a new one can begin within `seconds`. Touches nothing.
+    """Recount `sample` days of `metrics`, chosen by `seed` among the days that no run collects again, and start none
+    after `seconds`. Changes nothing.
 
-    Raises SourceUnavailable where a replica lacks what was in the source when the book collected it."""
+    Raises SourceUnavailable if a replica lacks data that was in the source when the book collected it."""
     began = time.monotonic()
     recount = _Recount(means, known, keys)
     found = Audit(seed=seed)
@@ -151,7 +150,7 @@ def audit(
 
 
 def choose(days: Mapping[str, Sequence[date]], sample: int, seed: int) -> list[tuple[str, date]]:
-    """So many (metric, day), each metric as often as the others where it has the days; the same for a seed."""
+    """The chosen (metric, day) pairs, evenly over metrics as far as they have days; the same for the same seed."""
     dice = random.Random(seed)
     decks = {name: dice.sample(list(own), len(own)) for name, own in sorted(days.items()) if own}
     found: list[tuple[str, date]] = []
@@ -163,7 +162,7 @@ def choose(days: Mapping[str, Sequence[date]], sample: int, seed: int) -> list[t
 
 
 class _Recount:
-    """Counts single days again, in tables of its own."""
+    """Recounts single days, in tables of its own."""
 
     def __init__(self, means: RunContext, known: VersionSnapshot, keys: Mapping[str, str]) -> None:
         self.means, self.known, self.keys = means, known, keys
@@ -175,7 +174,7 @@ class _Recount:
         self.waiting = means.store.ledger.followed()
 
     def old_days(self, metric: Metric, skipped: dict[str, str]) -> list[date]:
-        """The covered days of today's definition that no run collects by itself; why there are none."""
+        """The collected days of the current definition that no run collects again, or why there are none."""
         days = self._old_days(metric)
         if isinstance(days, str):
             skipped[metric.name] = days
@@ -203,7 +202,7 @@ class _Recount:
         return self.horizons[source]
 
     def refuse_behind(self, chosen: Sequence[tuple[str, date]]) -> None:
-        """A replica that stands before the moment at which a day was collected would lack what the book has."""
+        """Raise SourceUnavailable if the replica is older than the moment at which a day was collected."""
         for name in dict.fromkeys(self.catalog.metrics[metric].source or "" for metric, _ in chosen):
             found = self.horizon(name)
             if isinstance(found, SourceError) or not self.catalog.sources[name].replica:
@@ -218,7 +217,7 @@ class _Recount:
                 )
 
     def _collected(self, metric: str, day: date) -> datetime:
-        """When the run began that collected a day last; long ago where nobody knows."""
+        """The start of the run that collected a day last; long ago if unknown."""
         ledger = self.means.store.ledger
         runs = [ledger.run(one.run or 0) for one in ledger.covered_days(self.keys[metric], day, day)]
         began = [true_start(ledger, run, self.means.now) for run in runs if run]
@@ -245,7 +244,7 @@ class _Recount:
         return Counted(metric=name, day=day, drift=tuple(drift))
 
     def _drift(self, metric: Metric, found: Horizon, day: date) -> list[Revision]:
-        """The series of which the source says something else, the value of the book as `old`."""
+        """The series whose values differ, with the value of the book as `old`."""
         assert found.source is not None
         if day > found.last_closed:
             raise SourceUnavailable(f"source {metric.source!r} is known only until {found.until:%Y-%m-%d %H:%M} UTC")
@@ -261,7 +260,7 @@ class _Recount:
         return revisions(self.engine, facts.bound, [day], old)
 
     def _facts(self, metric: Metric, found: Horizon) -> BoundMetric:
-        """The metric as its source is asked, which is found out once."""
+        """The metric bound to its source, computed once."""
         if metric.name not in self.facts:
             key = self.keys[metric.name]
             facts = bind_metric(metric, found, self.zone, key, self.known)

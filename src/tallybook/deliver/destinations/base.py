@@ -1,7 +1,7 @@
-"""The base classes of destinations, and what passes between a delivery and its destination.
+"""The base classes of destinations, and the values that a delivery passes to its destination.
 
-A format that is written as a whole derives from `FileDestination` and has `kind` and `write`: deliveries, `export` and
-`query` come from here. Other destinations derive from `Destination` and have `bring_up_to_date`."""
+A format that is written as a whole derives from `FileDestination` and has `kind` and `write`; deliveries, `export` and
+`query` follow. Other destinations derive from `Destination` and have `bring_up_to_date`."""
 
 from __future__ import annotations
 
@@ -27,17 +27,17 @@ class OutputSettings:
     """How a result is written. `options` has a value for every option of the kind."""
 
     created: datetime | None = None
-    """For formats with a place for it."""
+    """The title, for formats that have one."""
     layout: str = "columns"
     options: Mapping[str, Any] = field(default_factory=dict)
     path: Path | None = None
-    """Where the file will be; for messages."""
+    """The final path of the file, for messages."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class DeliveryMode:
-    """`force`: also what is up to date. `dry_run`: report what would be written, and write nothing. `verify`: read back
-    what was delivered and report where it differs."""
+    """How to deliver. `force`: also write what is up to date; `dry_run`: report changes and write nothing; `verify`:
+    read back what was delivered and report differences."""
 
     force: bool = False
     dry_run: bool = False
@@ -50,8 +50,8 @@ class DeliveryMode:
 
 @dataclass(frozen=True, kw_only=True)
 class Record:
-    """Of a destination that keeps the periods that left the window: `result` is the answer from the first period that
-    it may lack, `since` the first period of the window. `is_known`: it lacks nothing that is not in `result`."""
+    """The record of a destination that keeps periods that left the window. `result`: the answer from the first period
+    that it may lack; `since`: the first period of the window; `is_known`: it lacks nothing else."""
 
     result: Result
     since: date
@@ -60,19 +60,19 @@ class Record:
 
 @dataclass(frozen=True, kw_only=True)
 class DeliveryTask:
-    """One delivery to make: the answer, and all that a destination needs to put it in its place."""
+    """One delivery to make: the answer, and everything that a destination needs to write it."""
 
     delivery: Delivery
     options: Mapping[str, Any]
     """A value for every option of the kind."""
     answer: Callable[[], Result]
-    """Returns the answer to the question as it is declared."""
+    """Returns the answer to the declared question."""
     record: Record | None
-    """Where `keeps_periods`."""
+    """Set if the destination keeps periods."""
     previous: Callable[[], Result | None]
-    """Returns the answer that was delivered last, as far back as `record`; None where nobody knows it."""
+    """Returns the answer that was delivered last, for the range of `record`; None if unknown."""
     path: Path
-    """Of a file."""
+    """The path, for a file."""
     book: str
     today: date
     created: datetime
@@ -80,62 +80,62 @@ class DeliveryTask:
     variables: Mapping[str, str]
     """The environment, with the credentials of services."""
     services: dict[str, Any]
-    """Open connections by their address. All deliveries of a run share them, and the pace of one."""
+    """Open connections by address, shared by all deliveries of a run together with their rate limit."""
 
     @property
     def result(self) -> Result:
-        """The answer, as far back as the destination may lack it."""
+        """The answer for all periods that the destination may lack."""
         return self.answer() if self.record is None else self.record.result
 
 
 @dataclass(kw_only=True)
 class DeliveryOutcome:
-    """What a destination did, or would do. `changes` are those of cells, where it can list them."""
+    """What a destination did, or would do. `changes` lists changed cells, if it can list them."""
 
     status: str = DELIVERED
     rows: int = 0
     place: str = ""
-    """Where it is now, if people moved it."""
+    """The new location, if people moved it."""
     hint: str = ""
     changes: list[dict[str, Any]] = field(default_factory=list)
 
 
 class Destination:
-    """Puts results in their place: files, or documents of a service. Made by calling its class without arguments."""
+    """Writes results to files, or to documents of a service. The class is called without arguments."""
 
     kind: ClassVar[DestinationKind]
 
     def problems(self, delivery: Delivery, given: Iterable[str]) -> Iterable[OptionProblem]:
-        """What is wrong with a delivery beside the values of single keys; `given` are the keys in the file."""
+        """Problems of a delivery that concern several keys; `given` are the keys in the file."""
         return ()
 
     def keeps_periods(self, delivery: Delivery) -> bool:
-        """Whether periods that left the window of `last` stay in its place, so that a pause could leave holes."""
+        """Whether periods that left the window of `last` stay, so that a pause could leave holes."""
         return False
 
     def is_there(self, path: Path) -> bool:
-        """Whether the place of a delivery still exists, as far as this can be known without asking a service."""
+        """Whether the target of a delivery still exists, as far as that is known without calling a service."""
         return True
 
     def bring_up_to_date(self, task: DeliveryTask) -> DeliveryOutcome:
-        """Make the place say what the answer says; safe to call again.
+        """Update the target to the answer; safe to call again.
 
-        Raises DestinationError; what was written until then is whole, and the next delivery goes on."""
+        Raises DestinationError. What was written until then is complete, and the next delivery continues."""
         raise NotImplementedError
 
 
 class FileDestination(Destination):
-    """A destination that writes files. A subclass has `write`; one that edits files in place also has `content`."""
+    """A destination that writes files. A subclass has `write`; one that edits existing files also has `content`."""
 
     def write(self, result: Result, file: BinaryIO, settings: OutputSettings) -> None:
         """Write a result to an open file.
 
-        The same result and settings give the same bytes: no clock in here. Every text stays text, null is not zero.
-        Raises DestinationError for what does not fit."""
+        The same result and settings give the same bytes, so it uses no clock. Every text stays text, null is not zero.
+        Raises DestinationError for values that do not fit."""
         raise NotImplementedError
 
     def content(self, task: DeliveryTask, there: bytes | None) -> bytes | None:
-        """The new content of the file of a delivery, whose content is now `there`; None where it is up to date."""
+        """The new content of the file of a delivery, given its current content `there`; None if it is up to date."""
         delivery, file = task.delivery, BytesIO()
         settings = OutputSettings(created=task.created, layout=delivery.layout, options=task.options, path=task.path)
         self.write(task.answer(), file, settings)
@@ -149,9 +149,9 @@ class FileDestination(Destination):
         created: datetime | None = None,
         options: Mapping[str, Any] | None = None,
     ) -> None:
-        """Put a result at `path`, in place of what was there; readers see the old file or the new one, never a part.
+        """Write a result to `path`. Readers see the old file or the new one, never a part.
 
-        Raises DestinationError, and then nothing at `path` has changed."""
+        Raises DestinationError, and then `path` is unchanged."""
         settings = OutputSettings(created=created, options=self.kind.with_defaults(options or {}), path=path)
         with replacing(path) as file:
             self.write(result, file, settings)
@@ -160,7 +160,7 @@ class FileDestination(Destination):
         return path.exists()
 
     def bring_up_to_date(self, task: DeliveryTask) -> DeliveryOutcome:
-        """Read what is there, make what shall be there, replace it in one step."""
+        """Read the file, compute its new content, and replace it atomically."""
         path = task.path
         refuse_while_open(path)
         _sweep(path)
@@ -181,7 +181,7 @@ class FileDestination(Destination):
 
 
 def _seen(path: Path) -> tuple[int, int, int] | None:
-    """What tells one state of a file from another; None where there is none."""
+    """A value that identifies a state of a file; None without a file."""
     try:
         found = path.stat()
     except (FileNotFoundError, NotADirectoryError):
@@ -192,7 +192,7 @@ def _seen(path: Path) -> tuple[int, int, int] | None:
 
 
 def _sweep(path: Path) -> None:
-    """Take away what a killed delivery left beside the file."""
+    """Delete temporary files that a killed delivery left beside the file."""
     target = Path(os.path.realpath(path))
     with suppress(OSError):
         for left in target.parent.glob(f".{_literal(target.name)}.*.tmp"):

@@ -1,4 +1,4 @@
-"""A CSV file as `Result.to_csv` writes it: a single quote stands before text that a spreadsheet would run."""
+"""CSV files, as `Result.to_csv` writes them: a single quote before text that a spreadsheet would run as a formula."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ SEPARATORS, DECIMALS = (",", ";", "\t"), (".", ",")
 
 
 class Csv(FileDestination):
-    """UTF-8 without a byte order mark, which most programs would read as part of the first column's name;
-    for spreadsheets there is the workbook."""
+    """CSV in UTF-8 without a byte order mark, which most programs would read as part of the first column's name. For
+    spreadsheets there are workbooks."""
 
     kind = DestinationKind(
         name="csv",

@@ -1,6 +1,6 @@
-"""How an answer stands in a table: a row for each metric, a column for each, or a column for each period.
+"""The layouts of an answer as a table: a row for each metric, a column for each metric, or a column for each period.
 
-Plain values in, a `Grid` out; workbooks, CSV and Parquet files write it each in its own way."""
+Plain values in, a `Grid` out. Workbooks, CSV and Parquet files write it in their own formats."""
 
 from __future__ import annotations
 
@@ -18,28 +18,28 @@ PERIOD, TEXT, NUMBER = "period", "text", "number"
 
 @dataclass(frozen=True, kw_only=True)
 class Field:
-    """A column of a grid: `id` is its name for programs, `head` for people.
+    """A column of a grid: `id` is its name for programs, `head` its heading.
 
-    `column` says how its numbers are written; None where each row has its own (layout long)."""
+    `column` has the number format; None if each row has its own (layout long)."""
 
     id: str
     head: str
     kind: str
     column: Column | None = None
     day: date | None = None
-    """Of a column that is a period (layout across)."""
+    """The period of a column (layout across)."""
     complete: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)
 class Line:
-    """A row of a grid. `column` says how its numbers are written, where the fields do not."""
+    """A row of a grid. `column` has the number format, if the fields have none."""
 
     values: tuple[Value, ...]
     complete: bool = True
     column: Column | None = None
     key: int = 1
-    """How many of the first values say which row it is."""
+    """The number of first values that identify the row."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,12 +53,12 @@ class Grid:
 
 
 def arranged(result: Result, layout: str) -> Grid:
-    """The rows of `result` in a layout; all of them, totals too."""
+    """The rows of `result` in a layout, with totals."""
     return _LAYOUTS[layout](result)
 
 
 def apart(result: Result) -> tuple[Result, Result | None]:
-    """The answer without its totals, and the totals, so that no sum counts them twice."""
+    """The answer without its totals, and the totals alone, so that no sum counts them twice."""
     import msgspec
 
     if not result.has_totals:
@@ -78,7 +78,7 @@ def _keys(result: Result) -> tuple[Field, ...]:
 
 
 def _key(row: Row, result: Result) -> tuple[Value, ...]:
-    """Period and dimensions; a total says so."""
+    """The period and dimensions of a row; totals are marked."""
     values: list[Value] = []
     for column in result.columns:
         if column.role == "metric":
@@ -159,7 +159,7 @@ def _across(result: Result) -> Grid:
 
 
 def latest(result: Result) -> Grid:
-    """One line for each metric and series: its last value that is known, and of which period that is."""
+    """One line for each metric and series: its last known value and the period of that value."""
     grid = _long(result)
     keys = len(_keys(result)) - 1
     order = [*range(1, 1 + keys), 1 + keys, 0, *range(2 + keys, len(grid.fields))]
@@ -185,7 +185,7 @@ def _whole(row: Row, column: Column) -> bool:
 
 
 def _note(row: Row, metric: str) -> str:
-    """What a person should know of one number."""
+    """The note for one number."""
     if row[metric] is None:
         return why_null(row, metric)
     note = (row.get("notes") or {}).get(metric) or {}
@@ -196,7 +196,7 @@ def _note(row: Row, metric: str) -> str:
 
 
 def _unlike(fields: tuple[Field, ...]) -> tuple[Field, ...]:
-    """Heads that a table can tell apart: the later of two says which it is."""
+    """Unique headings: a repeated heading gets a suffix."""
     seen: dict[str, int] = {}
     unlike = []
     for field in fields:
@@ -210,7 +210,8 @@ def _unlike(fields: tuple[Field, ...]) -> tuple[Field, ...]:
 
 
 def to_csv(grid: Grid, *, guard: bool = True, separator: str = ",", decimal: str = ".") -> str:
-    """As `Result.to_csv` writes: with `guard`, text that a spreadsheet would run has a single quote before it."""
+    """The texts of a row, as in `Result.to_csv`. With `guard`, text that a spreadsheet would run has a single quote
+    before it."""
     from tallybook.core import csv_field, csv_text
 
     lines = [separator.join(csv_text(field.id, guard) for field in grid.fields)]
@@ -219,7 +220,7 @@ def to_csv(grid: Grid, *, guard: bool = True, separator: str = ",", decimal: str
 
 
 def to_arrow(grid: Grid) -> Any:
-    """A pyarrow Table; numbers of one column are exact where all of them are, else floating point."""
+    """A pyarrow Table. The numbers of a column are exact if all of them are, otherwise floating point."""
     import pyarrow as pa
 
     columns = [[line.values[i] for line in grid.lines] for i in range(len(grid.fields))]

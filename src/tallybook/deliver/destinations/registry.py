@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from tallybook.deliver.destinations.base import Destination, FileDestination
 
 LOCKS = ("~${}", ".~lock.{}#")
-"""What Excel and LibreOffice put beside a file that they have open."""
+"""Prefixes of the lock files that Excel and LibreOffice create beside an open file."""
 
 
 def open_destination(name: str) -> Destination:
@@ -45,9 +45,9 @@ def open_destination(name: str) -> Destination:
 
 
 def writer_for(path: Path, use: str = EXPORT) -> FileDestination:
-    """The destination for the ending of a file's name: `metrics.xlsx` is a workbook.
+    """The destination for the extension of a file: `metrics.xlsx` is a workbook.
 
-    Raises DestinationError for an ending that no destination with this `use` has."""
+    Raises DestinationError for an extension that no destination with this `use` has."""
     found = kind_of_file(path, use)
     if found is None:
         endings = [ending.lstrip(".") for kind in destination_kinds(use) for ending in kind.endings]
@@ -62,7 +62,7 @@ def writer_for(path: Path, use: str = EXPORT) -> FileDestination:
 
 
 def kind_of_file(path: Path, use: str) -> DestinationKind | None:
-    """The destination with this use whose files end as `path` does; the longest ending counts."""
+    """The destination with this use whose extension `path` has; the longest extension wins."""
     name = path.name.lower()
     fits = [(len(e), kind) for kind in destination_kinds(use) for e in kind.endings if name.endswith(e.lower())]
     return max(fits, key=lambda fit: fit[0])[1] if fits else None
@@ -75,9 +75,9 @@ def _unknown(kind: str, known: list[str]) -> DestinationError:
 
 @contextmanager
 def replacing(path: Path) -> Iterator[BinaryIO]:
-    """A file to write that takes the place of `path` when the block ends well, in one step and on disk.
+    """A file to write that atomically replaces `path` when the block succeeds.
 
-    On any error `path` keeps what it had, and what the system refuses becomes a DestinationError."""
+    On any error `path` is unchanged. An error of the operating system becomes a DestinationError."""
     target = Path(os.path.realpath(path))  # through a link, to the file it names
     beside = target.with_name(f".{target.name}.{os.urandom(6).hex()}.tmp")
     try:
@@ -98,8 +98,8 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
 
 
 def refuse_while_open(path: Path) -> None:
-    """Raises DestinationError while a spreadsheet program has the file open: what it saves next would be the
-    file without what was delivered. Excel and LibreOffice say so by a file beside it."""
+    """Raise DestinationError while a spreadsheet program has the file open, because its next save would discard the
+    delivery. Excel and LibreOffice create a lock file beside it."""
     real = Path(os.path.realpath(path))
     places = dict.fromkeys(place.with_name(name.format(place.name)) for place in (path, real) for name in LOCKS)
     for lock in places:
@@ -111,7 +111,7 @@ def refuse_while_open(path: Path) -> None:
 
 
 def _who(lock: Path) -> str:
-    """By whom, as LibreOffice writes it."""
+    """The user who has the file open, from the lock file of LibreOffice."""
     with suppress(OSError, UnicodeDecodeError):
         names = [part for part in lock.read_text(encoding="utf-8").split(",") if part.strip("\0 ;")]
         if lock.name.startswith(".~lock") and names:
@@ -128,7 +128,7 @@ def _refuse_what_cannot_be_replaced(target: Path) -> None:
 
 
 def _sync_folder(folder: Path) -> None:
-    """Make the rename last through a power cut, where the system lets folders be opened (not Windows)."""
+    """Sync the folder, so that the rename survives a power cut; not on Windows, where folders cannot be opened."""
     with suppress(PermissionError):
         handle = os.open(folder, os.O_RDONLY)
         try:

@@ -1,9 +1,8 @@
-"""Which row of a table is which line of a grid, also after people edited the cells that say so. Pure.
+"""Matches rows of a table with lines of a grid, also after people edited the key cells. Pure.
 
-A row is found by its key, the cells of its period and dimensions. First by their exact form; then, for keys that have
-no row yet, by what the cells mean: a day as a text, with a time or computed; a name in another case or with blanks
-around it. A meaning that two keys share, or that another row has exactly, finds nothing: such rows are reported, not
-guessed."""
+A row is found by its key, the cells of its period and dimensions: first by their exact form, then, for keys without a
+row, by their meaning: a day as a text, with a time or computed; a name in another case or with blanks around it. If
+two keys share a meaning, or another row has it exactly, nothing matches: such rows are reported, not guessed."""
 
 from __future__ import annotations
 
@@ -22,13 +21,13 @@ from tallybook.deliver.destinations.typed_days import days_of
 Cell = float | str | bool | None
 Key = tuple[Cell, ...]
 DAY_0 = date(1899, 12, 30)
-"""The day that spreadsheets count as 0."""
+"""Day 0 of spreadsheets."""
 EMPTY_TEXT = "(empty)"
-"""The empty text as a key: a blank cell is null."""
+"""The key of an empty text, because a blank cell is null."""
 
 
 class Formula(str):
-    """A cell that computes: what somebody entered, as `=A1*2`, and in `shows` what it shows."""
+    """A cell with a formula: its text, such as `=A1*2`, and in `shows` its result."""
 
     __slots__ = ("shows",)
     shows: float | str | bool | None
@@ -40,8 +39,7 @@ class Formula(str):
 
 
 def key_text(text: str) -> str:
-    """A text as the key of a row, different for each: the empty one has a name, and whoever has this name gets
-    brackets."""
+    """The key of a text, unique for each text: the empty text has a name, and a text with that name gets brackets."""
     inner = text.lstrip("(").rstrip(")")
     taken = inner == EMPTY_TEXT[1:-1] and text.startswith("(") and text.endswith(")")
     return EMPTY_TEXT if text == "" else f"({text})" if taken else text
@@ -49,14 +47,14 @@ def key_text(text: str) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class KeyReader:
-    """What the cells of a key can mean, given the keys that are wanted."""
+    """Reads the meaning of key cells, given the wanted keys."""
 
     kinds: tuple[str, ...]
-    """Of the fields of the key: PERIOD or TEXT."""
+    """The kind of each key field: PERIOD or TEXT."""
     wanted: Collection[Key]
     scope: str
     month_first: bool = False
-    """Whether the document writes 1/3/2026 for 3 January."""
+    """Whether the document writes 3 January as 1/3/2026."""
     day_0: date = DAY_0
 
     @classmethod
@@ -86,12 +84,12 @@ class KeyReader:
         return self._periods(value) if kind == PERIOD else self._texts(value)
 
     def _periods(self, value: Cell) -> list[Cell]:
-        """The periods that hold a day: as the number of their first day."""
+        """The periods that contain a day, as the number of their first day."""
         days = self.days(value)
         return [self._start(float((day - self.day_0).days)) for day in days] or [fold(value)]
 
     def days(self, value: Cell) -> list[date]:
-        """The days that a cell of a period can mean; none where it is no day."""
+        """The possible days of a period cell; empty if it is no day."""
         if isinstance(value, str):
             return days_of(value, month_first=self.month_first, scope=self.scope)
         if isinstance(value, bool) or value is None or not 0 <= value < 2_958_466:
@@ -117,7 +115,7 @@ class KeyReader:
 
 
 def fold(value: Cell) -> Cell:
-    """A text regardless of case, width, blanks and the zeros of a number; anything else as such a text."""
+    """A text without differences in case, width, blanks and leading zeros; other values as such a text."""
     if value is None:
         return None
     if isinstance(value, bool):
@@ -130,12 +128,12 @@ def fold(value: Cell) -> Cell:
 
 @dataclass(kw_only=True)
 class Matched:
-    """The rows of a table, by what they are."""
+    """The rows of a table by their kind."""
 
     rows: dict[Key, int] = field(default_factory=dict)
-    """Of wanted keys."""
+    """Rows of wanted keys."""
     edited: dict[int, Key] = field(default_factory=dict)
-    """Rows among them that were found by what their cells mean, which are written otherwise."""
+    """Rows of wanted keys that were found by their meaning, and are written differently."""
     twice: list[int] = field(default_factory=list)
     """Rows with the key of another row, in this form or another."""
     others: dict[int, Key] = field(default_factory=dict)
@@ -143,7 +141,7 @@ class Matched:
 
 
 def match(rows: Mapping[int, Key], reader: KeyReader) -> Matched:
-    """Each wanted key with its row, as far as there is one."""
+    """The row of each wanted key, if there is one."""
     found, wanted = Matched(), set(reader.wanted)
     for row, cells in rows.items():
         # True equals 1.0 and a formula equals its text, but neither is the value.
