@@ -657,7 +657,7 @@ def test_no_more_is_kept_on_this_host_than_its_share(collected: Path, monkeypatc
     signups(collected)
     before = brought()
     assert len(before) == 6
-    monkeypatch.setattr(ledger_files, "MOST_BYTES", 1)
+    monkeypatch.setattr(ledger_files, "MAX_CACHED_BYTES", 1)
     files = LedgerFiles(ledger=None)  # type: ignore[arg-type]
     files._make_room(most=1, used_seconds=ledger_files.USED_SECONDS)
     assert brought() == before, "what was used within the hour stays"

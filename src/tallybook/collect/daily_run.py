@@ -23,67 +23,67 @@ from tallybook.core import Catalog, SourceError, calendar, isolated
 from tallybook.storage import Commit, Lease, Losses, connect, kept_under, taken_back
 
 
-def run(means: RunContext, asked: RunRequest) -> RunReport:
+def run(context: RunContext, asked: RunRequest) -> RunReport:
     """Collect what is missing, oldest first, and the lookback. Raises Busy when another run is at work."""
-    ledger = means.store.ledger
+    ledger = context.store.ledger
     began = time.monotonic()
-    lease = ledger.acquire(JOB, now=means.clock(), seconds=LEASE_SECONDS)
-    with lease_kept_alive(means, lease):
-        number = ledger.start_run(JOB, now=means.clock())
+    lease = ledger.acquire(JOB, now=context.clock(), seconds=LEASE_SECONDS)
+    with lease_kept_alive(context, lease):
+        number = ledger.start_run(JOB, now=context.clock())
         report = RunReport(run=number)
         status = "failed"
         try:
-            record_owner(means, number)
-            report.notes += _take_back(means, lease, number)
-            plan = make_plan(means, asked)
+            record_owner(context, number)
+            report.notes += _take_back(context, lease, number)
+            plan = make_plan(context, asked)
             report.metrics = list(plan.reports.values())
-            record_moved(means, plan.reports, number)
-            GroupRuns(means, plan, lease, number).work()
+            record_moved(context, plan.reports, number)
+            GroupRuns(context, plan, lease, number).work()
             status = report.status
         except (KeyboardInterrupt, SystemExit):
             status = "interrupted"
             raise
         finally:
             for one in report.metrics:
-                one.masked(means.mask)
+                one.masked(context.mask)
             report.version = ledger.version()
             report.seconds = time.monotonic() - began
-            ledger.finish_run(number, status, report.to_dict(), now=means.clock())
-            close_sources(means.sources)
+            ledger.finish_run(number, status, report.to_dict(), now=context.clock())
+            close_sources(context.sources)
     return report
 
 
-def _take_back(means: RunContext, lease: Lease, number: int) -> list[str]:
+def _take_back(context: RunContext, lease: Lease, number: int) -> list[str]:
     """Take back what was collected under a clock that was ahead; what a person should know of it."""
-    gone = taken_back(means.store.ledger, now=means.now, zone=means.catalog.book.timezone)
+    gone = taken_back(context.store.ledger, now=context.now, zone=context.catalog.book.timezone)
     if gone:
         engine = connect()
         Staging(engine)
         change = Commit(what=JOB, taken_back=gone.covered)
-        means.store.publish(engine, change, lease=lease, run=number, now=means.clock())
+        context.store.publish(engine, change, lease=lease, run=number, now=context.clock())
         engine.close()
     return [f"{said}; they are taken back, and collected again where they have ended" for said in gone.in_words()]
 
 
-def make_plan(means: RunContext, asked: RunRequest) -> RunPlan:
+def make_plan(context: RunContext, asked: RunRequest) -> RunPlan:
     """What a run would do. Asks the sources, touches nothing."""
-    ledger, catalog = means.store.ledger, means.catalog
+    ledger, catalog = context.store.ledger, context.catalog
     kept = ledger.metric_keys()
     keys = {m.name: kept_under(kept, m.name, m.renamed_from) for m in catalog.metrics.values()}
-    gone = taken_back(ledger, now=means.now, zone=catalog.book.timezone)
+    gone = taken_back(ledger, now=context.now, zone=catalog.book.timezone)
     known = gone.without(ledger.snapshot(keys.values()))
-    horizons = {name: horizon_of(means, name) for name in _needed(catalog, asked)}
-    losses = _losses(means, asked, [keys[name] for name in asked.metrics if name in keys])
-    return Planner(catalog, known, keys, horizons, means.now, ledger, losses).plan(asked)
+    horizons = {name: horizon_of(context, name) for name in _needed(catalog, asked)}
+    losses = _losses(context, asked, [keys[name] for name in asked.metrics if name in keys])
+    return Planner(catalog, known, keys, horizons, context.now, ledger, losses).plan(asked)
 
 
-def _losses(means: RunContext, asked: RunRequest, keys: Sequence[str]) -> Losses:
+def _losses(context: RunContext, asked: RunRequest, keys: Sequence[str]) -> Losses:
     """The points files that cannot be read. Those whose days are asked for are given up; with `keys` only files of
     these metrics."""
-    whole = means.store.ledger.snapshot(metrics=None if asked.first else [])
-    found = means.store.losses(whole.files)
+    whole = context.store.ledger.snapshot(metrics=None if asked.first else [])
+    found = context.store.losses(whole.files)
     if asked.first:
-        last_closed = calendar.last_closed_day(means.now, means.catalog.book.timezone)
+        last_closed = calendar.last_closed_day(context.now, context.catalog.book.timezone)
         found.give_up(whole, asked.first, asked.last or last_closed, keys, last_closed)
     return found
 
@@ -94,13 +94,15 @@ def _needed(catalog: Catalog, asked: RunRequest) -> list[str]:
     return list(dict.fromkeys(m.source or "" for m in metrics if not m.derived))
 
 
-def horizon_of(means: RunContext, name: str) -> Horizon | SourceError:
+def horizon_of(context: RunContext, name: str) -> Horizon | SourceError:
     """How far a source is known to be complete, or why it cannot be asked."""
-    if name in means.unopened:
-        return means.unopened[name]
+    if name in context.unopened:
+        return context.unopened[name]
     try:
         with isolated():
-            check_identity(means, name)
-            return horizon(means.sources.get(name), means.now, means.catalog.book.timezone, means.as_of.get(name))
+            check_identity(context, name)
+            return horizon(
+                context.sources.get(name), context.now, context.catalog.book.timezone, context.as_of.get(name)
+            )
     except SourceError as error:
         return error

@@ -25,8 +25,8 @@ from tallybook.storage import Lease
 class GroupRuns(Publisher):
     """Gathers and publishes the works of a plan."""
 
-    def __init__(self, means: RunContext, plan: RunPlan, lease: Lease, number: int) -> None:
-        super().__init__(means, plan, lease, number)
+    def __init__(self, context: RunContext, plan: RunPlan, lease: Lease, number: int) -> None:
+        super().__init__(context, plan, lease, number)
         self.looked_at: dict[Any, Any] = {}
         """What is known of columns, for groups that share them."""
         self.loads: dict[str, float] = {}
@@ -44,7 +44,7 @@ class GroupRuns(Publisher):
                 self._report(facts).seconds += (time.monotonic() - began) / len(work.facts)
         self._publish()
         self._give_up_the_rest()
-        self._tell_waiting()
+        self._note_waiting_days()
         self.engine.close()
 
     def _group(self, work: Work) -> None:
@@ -90,7 +90,7 @@ class GroupRuns(Publisher):
         return bool(left)
 
     def _steps(self, work: Work) -> Iterator[Step]:
-        self._tell(
+        self._report_progress(
             work.facts[0].metric.name
             if len(work.facts) == 1
             else f"{work.facts[0].metric.name} and {len(work.facts) - 1} more"
@@ -103,12 +103,12 @@ class GroupRuns(Publisher):
         elif work.group.key.plan == INTERVAL_PLAN:
             for first, last in work.stretches:
                 yield from gather_intervals(work.group, first, last, self.staging)
-            self._tell_reversed(work)
+            self._note_reversed_rows(work)
         else:
             indexed = by_index(work.group, work.stretches[-1][1])
             for facts in work.facts:
                 self._report(facts).plan = "a statement a day" if indexed else "one scan"
-            seconds = self.means.publish_seconds
+            seconds = self.context.publish_seconds
             say = functools.partial(self._note, work)
             yield from gather_days(work.group, work.stretches, self.staging, indexed, seconds, say)
 
@@ -118,9 +118,9 @@ class GroupRuns(Publisher):
             notes += [note] if note not in notes else []
 
     def _as_allowed(self, work: Work) -> Iterator[Step]:
-        """A step at least, and more until the work's share of its source's `max_load` is used up."""
+        """At least one step, and more until the share of the work in `max_load` of its source is used."""
         name = work.facts[0].metric.source or ""
-        share = (self.means.catalog.sources[name].max_load - self.loads.get(name, 0.0)) / max(1, self.late[name])
+        share = (self.context.catalog.sources[name].max_load - self.loads.get(name, 0.0)) / max(1, self.late[name])
         steps, spent = self._steps(work), 0.0
         while spent <= share or not spent:
             began = time.monotonic()
@@ -132,13 +132,13 @@ class GroupRuns(Publisher):
                 return
             yield step
 
-    def _tell_waiting(self) -> None:
-        """Days whose facts changed, and that this run did not get to."""
+    def _note_waiting_days(self) -> None:
+        """Note the days whose facts changed and that this run did not reach."""
         for facts in {id(f): f for work in self.plan.works for f in work.facts}.values():
             followed, report = self.plan.followed.get((facts.bound.key, facts.bound.definition)), self._report(facts)
             report.waiting = len(followed.waiting) if followed else 0
             if followed and report.waiting and not report.error:
-                load = self.means.catalog.sources[report.source].max_load
+                load = self.context.catalog.sources[report.source].max_load
                 report.notes.append(
                     f"{count_phrase(report.waiting, 'day whose facts changed waits', 'days whose facts changed wait')} for the next run, the oldest is {min(followed.waiting)}: "
                     f"max_load of {report.source} is {load:g} s a run"
@@ -146,7 +146,7 @@ class GroupRuns(Publisher):
 
     def _function_steps(self, work: Work) -> Iterator[Step]:
         facts = work.facts[0]
-        function = self.means.function_of(facts.metric)
+        function = self.context.function_of(facts.metric)
         source = work.horizon.source
         with source.sql_connection() if source else nullcontext() as connection:
             for first, last in work.stretches:
@@ -156,10 +156,10 @@ class GroupRuns(Publisher):
 
     @property
     def plan_zone(self) -> str:
-        return self.means.catalog.book.timezone
+        return self.context.catalog.book.timezone
 
-    def _tell_reversed(self, work: Work) -> None:
-        """Rows that end before they begin are left out; say how many there are."""
+    def _note_reversed_rows(self, work: Work) -> None:
+        """Note how many rows were skipped because their end is not after their start."""
         assert work.group is not None
         sql = work.group.reversed_rows()
         if sql is None:
@@ -220,9 +220,9 @@ class GroupRuns(Publisher):
             self.staged.setdefault(key, StagedSteps(facts, instant)).steps.append((step.first, step.last))
             work.finished.setdefault(key, []).append((step.first, step.last))
             self.done += days
-        self._tell(work.facts[0].metric.name)
+        self._report_progress(work.facts[0].metric.name)
         size = self.staging.size()
-        stop = self.means.stop()
+        stop = self.context.stop()
         if stop or time.monotonic() - self.published > self.pause or size > PUBLISH_POINTS:
             self._publish()
         if stop:

@@ -72,11 +72,11 @@ class _Scope:
     def column(self, table: str, name: str) -> str:
         """`table.name` as it stands inside. Raises SourceError with what there is."""
         if table.casefold() == self.own.casefold():
-            return f"{self.source.quote(self.own)}.{self.source.quote(_found(name, self.facts) or self._none(table, name))}"
-        there = _found(table, self.others)
+            return f"{self.source.quote(self.own)}.{self.source.quote(_matching_name(name, self.facts) or self._none(table, name))}"
+        there = _matching_name(table, self.others)
         if there is None:
             raise self.where(f"there is no table {table!r} here", hint=f"one of {', '.join((self.own, *self.others))}")
-        return f"{self.source.quote(there)}.{self.source.quote(_found(name, self.others[there]) or self._none(there, name))}"
+        return f"{self.source.quote(there)}.{self.source.quote(_matching_name(name, self.others[there]) or self._none(there, name))}"
 
     def _none(self, table: str, name: str) -> str:
         columns = self.others.get(table, self.facts)
@@ -84,12 +84,12 @@ class _Scope:
 
     def holders(self, name: str) -> list[str]:
         """The tables that have a column of this name."""
-        found = [self.own] if _found(name, self.facts) else []
-        return found + [table for table, columns in self.others.items() if _found(name, columns)]
+        found = [self.own] if _matching_name(name, self.facts) else []
+        return found + [table for table, columns in self.others.items() if _matching_name(name, columns)]
 
     def expose_time(self, name: str | None) -> None:
         """Of several tables with a column of that name the facts' is meant: a fact's time is its own."""
-        if name and ("." in name or not _found(name, self.facts)):
+        if name and ("." in name or not _matching_name(name, self.facts)):
             self.expose(name, "time")
 
     def expose(self, name: str, key: str) -> None:
@@ -111,8 +111,8 @@ class _Scope:
 
     def spelled(self, table: str, column: str) -> str:
         """`table.column` as the database and the join spell them."""
-        there = _found(table, self.others) or self.own
-        return f"{there}.{_found(column, self.others.get(there, self.facts)) or column}"
+        there = _matching_name(table, self.others) or self.own
+        return f"{there}.{_matching_name(column, self.others.get(there, self.facts)) or column}"
 
     def ambiguous(self, name: str, holders: list[str], key: str) -> SourceError:
         meant = " or ".join(f"{table}.{name}" for table in holders)
@@ -124,11 +124,11 @@ class _Scope:
     def home(self, time: str | None) -> tuple[str, str]:
         table, _, column = (time or "").rpartition(".")
         if not table:
-            own = _found(column, self.facts) or not self.holders(column)
+            own = _matching_name(column, self.facts) or not self.holders(column)
             table = self.own if own else self.holders(column)[0]
         for join in self.metric.join:
             if join.name.casefold() == table.casefold():
-                return join.table, _found(column, self.others[join.name]) or column
+                return join.table, _matching_name(column, self.others[join.name]) or column
         return self.metric.table or "", column
 
     def from_(self, joins: int) -> str:
@@ -161,7 +161,7 @@ def _columns(source: Source, metric: Metric, table: str) -> list[str]:
     return columns
 
 
-def _found(name: str, names: list[str] | Mapping[str, object]) -> str | None:
+def _matching_name(name: str, names: list[str] | Mapping[str, object]) -> str | None:
     """The name as the database has it: the same, else the same but for upper and lower case."""
     return name if name in names else next((n for n in names if n.casefold() == name.casefold()), None)
 
@@ -172,7 +172,7 @@ def _found(name: str, names: list[str] | Mapping[str, object]) -> str | None:
 def _refuse_fan_out(source: Source, scope: _Scope, metric: Metric, place: int) -> None:
     """Raises SourceError unless the joined key is unique: by the catalogue, else by looking at every row."""
     join = metric.join[place]
-    keys = [_found(key, scope.others[join.name]) or scope._none(join.name, key) for key in join.keys]
+    keys = [_matching_name(key, scope.others[join.name]) or scope._none(join.name, key) for key in join.keys]
     settled = ("joined", metric.table or "", *(j.text for j in metric.join[: place + 1]))
     if settled in source.remembered:
         return
@@ -247,8 +247,8 @@ def _over(scope: _Scope, text: str, key: str) -> str:
     for start, end, table, column in _names(text, scope.source.dialect):
         if table is None:
             for holder in scope.holders(column)[:1]:
-                scope.expose(_found(column, scope.others.get(holder, scope.facts)) or column, key)
-        elif there := _found(table, scope.others):
+                scope.expose(_matching_name(column, scope.others.get(holder, scope.facts)) or column, key)
+        elif there := _matching_name(table, scope.others):
             name = scope.spelled(there, column)
             scope.expose(name, key)
             parts += [text[behind:start], scope.source.quote(name)]

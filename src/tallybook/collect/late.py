@@ -47,7 +47,7 @@ class Candidate:
     """All days that are to be collected again, who waits longest first."""
 
     @property
-    def alike(self) -> tuple[object, ...]:
+    def search_key(self) -> tuple[object, ...]:
         """What candidates share that one statement serves."""
         key, facts = self.group.key, self.facts
         return key.source, key.relation, key.plan, key.time, facts.metric.changed, facts.changed, self.since
@@ -79,7 +79,7 @@ class Search:
 
 
 def follow(candidates: Sequence[Candidate]) -> Search:
-    """Ask for what changed, in one statement for candidates that are `alike`, and fill in what each has to collect.
+    """Ask for what changed, in one statement for candidates that are `search_key`, and fill in what each has to collect.
 
     Raises SourceError."""
     one = candidates[0]
@@ -88,7 +88,7 @@ def follow(candidates: Sequence[Candidate]) -> Search:
     sql = one.group.changed_since(one.since, first, last)
     with one.group.source.snapshot() as reader:
         _refuse_ahead(one, reader)
-        days = _found(one, reader, sql, first, last)
+        days = _found_days(one, reader, sql, first, last)
     for candidate in candidates:
         fresh = sorted(days & candidate.covered - set(candidate.queue))
         candidate.found = [*candidate.queue, *fresh]
@@ -124,7 +124,7 @@ def _refuse_ahead(one: Candidate, reader: Reader) -> None:
     )
 
 
-def _found(one: Candidate, reader: Reader, sql: str, first: date, last: date) -> set[date]:
+def _found_days(one: Candidate, reader: Reader, sql: str, first: date, last: date) -> set[date]:
     """The days that hold changed facts. An interval has a part in every day from its beginning on: what it was
     before it changed is not known, nor is until when it held."""
     rows = reader.rows(sql)

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 
 def live_ground(
-    means: RunContext,
+    context: RunContext,
     query: Query,
     known: VersionSnapshot,
     keys: Mapping[str, str],
@@ -48,9 +48,9 @@ def live_ground(
     """What the facts say now, for the days of `query` (both set) from `floor` on, staged but not published."""
     assert query.first is not None
     assert query.last is not None
-    catalog, zone = means.catalog, means.catalog.book.timezone
+    catalog, zone = context.catalog, context.catalog.book.timezone
     staging = Staging(engine)
-    today = calendar.day_of(means.now, zone)
+    today = calendar.day_of(context.now, zone)
     operands = dict.fromkeys(o for name in query.metrics for o in catalog.operands(name))
     bounds: dict[str, StoredDefinition] = {}
     coverage: dict[str, Coverage] = {}
@@ -60,11 +60,11 @@ def live_ground(
         metric = catalog.metrics[name]
         source = metric.source or ""
         if source not in horizons:
-            horizons[source] = horizon_of(means, source)
+            horizons[source] = horizon_of(context, source)
         try:
             with isolated():
-                facts = _bound(means, metric, horizons[source], known, keys)
-                coverage[name] = _gathered(means, facts, horizons[source], query, today, floor, staging)
+                facts = _bound(context, metric, horizons[source], known, keys)
+                coverage[name] = _gathered(context, facts, horizons[source], query, today, floor, staging)
                 bounds[name] = facts.bound
         except SourceError as error:
             failures[name] = error
@@ -80,21 +80,21 @@ def live_ground(
         last_closed=min([*closed, today - ONE_DAY]),
         version=known.version,
         running=today if query.last >= today else None,
-        running_until=f"{means.now.astimezone(calendar.zone(zone)):%H:%M}",
-        whys={name: f"{name} cannot be read: {means.mask(error.message)}" for name, error in failures.items()},
+        running_until=f"{context.now.astimezone(calendar.zone(zone)):%H:%M}",
+        whys={name: f"{name} cannot be read: {context.mask(error.message)}" for name, error in failures.items()},
     )
 
 
 def _bound(
-    means: RunContext, metric: Metric, found: Horizon | SourceError, known: VersionSnapshot, keys: Mapping[str, str]
+    context: RunContext, metric: Metric, found: Horizon | SourceError, known: VersionSnapshot, keys: Mapping[str, str]
 ) -> BoundMetric:
     if isinstance(found, SourceError):
         raise found
-    return bind_metric(metric, found, means.catalog.book.timezone, keys.get(metric.name, metric.name), known)
+    return bind_metric(metric, found, context.catalog.book.timezone, keys.get(metric.name, metric.name), known)
 
 
 def _gathered(
-    means: RunContext,
+    context: RunContext,
     facts: BoundMetric,
     found: Horizon | SourceError,
     query: Query,
@@ -104,11 +104,11 @@ def _gathered(
 ) -> Coverage:
     """Stage the facts of one metric; the days they are of."""
     assert isinstance(found, Horizon)
-    metric, database, zone = facts.metric, found.source, means.catalog.book.timezone
+    metric, database, zone = facts.metric, found.source, context.catalog.book.timezone
     first, last = _reach(metric, query, today)
     first = min(max(first, floor), last)
     if metric.function:
-        function = means.function_of(metric)
+        function = context.function_of(metric)
         with database.sql_connection() if database else nullcontext() as connection:
             for day in calendar.days(first, last):
                 gather_function(facts, function, connection, day, zone, staging)

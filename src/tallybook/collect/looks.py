@@ -48,7 +48,7 @@ class Looks:
         return self._runs[(source, until)]
 
 
-def said_of_older(metric: Metric, until: datetime, days: Mapping[date, datetime]) -> str:
+def older_source_note(metric: Metric, until: datetime, days: Mapping[date, datetime]) -> str:
     """What a person should know of days that are left alone."""
     one = len(days) == 1
     several = f"{min(days)} was" if one else f"{len(days)} days from {min(days)} to {max(days)} were"
@@ -63,7 +63,7 @@ def refuse_older(metric: Metric, until: datetime, days: Mapping[date, datetime])
     """Raises Refused when days are asked for that an older source would overwrite."""
     if days:
         raise Refused(
-            f"{metric.name}: {said_of_older(metric, until, days)}",
+            f"{metric.name}: {older_source_note(metric, until, days)}",
             ask=(
                 f"the same with --older-source, to overwrite {'them' if len(days) > 1 else 'it'} with what the "
                 "older source holds"

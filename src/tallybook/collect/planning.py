@@ -13,7 +13,7 @@ from tallybook.collect.binding import BoundMetric, bind
 from tallybook.collect.first_days import FirstDays
 from tallybook.collect.grouping import SNAPSHOT_PLAN, GroupKey, group_key
 from tallybook.collect.late import MARGIN, Candidate, follow, in_order, not_followed_since
-from tallybook.collect.looks import Looks, refuse_older, said_of_older
+from tallybook.collect.looks import Looks, older_source_note, refuse_older
 from tallybook.collect.report import MetricReport
 from tallybook.collect.statements import Group
 from tallybook.collect.touched import is_marked
@@ -119,7 +119,7 @@ class Planner(FirstDays):
             day = self._snapshot_day(metric, found.until)
             further = self.looks.further((key, facts.bound.definition), metric.source or "", found.until)
             if day in further and not asked.older_source:
-                report.notes.append(said_of_older(metric, found.until, {day: further[day]}))
+                report.notes.append(older_source_note(metric, found.until, {day: further[day]}))
                 return None, group_of
             return Work(group=group, facts=[facts], stretches=((day, day),), horizon=found, snapshot_day=day), group_of
         days, again = self._days(facts, group, found, asked, report)
@@ -191,7 +191,7 @@ class Planner(FirstDays):
         recent |= self._changed_since(facts, found, covered) & every
         if left_alone := recent & covered & set(further):
             recent -= left_alone
-            report.notes.append(said_of_older(facts.metric, found.until, {day: further[day] for day in left_alone}))
+            report.notes.append(older_source_note(facts.metric, found.until, {day: further[day] for day in left_alone}))
         left = (older & every) - recent
         if left:
             first, last = min(left), max(left)
@@ -254,11 +254,11 @@ class Planner(FirstDays):
 
     def _late(self, plan: RunPlan) -> list[Work]:
         """Looks for what changed, with one statement for metrics of the same facts; the days it found, as work."""
-        alike: dict[tuple[object, ...], list[Candidate]] = {}
+        search_key: dict[tuple[object, ...], list[Candidate]] = {}
         for candidate in self.candidates:
-            alike.setdefault(candidate.alike, []).append(candidate)
+            search_key.setdefault(candidate.search_key, []).append(candidate)
         works: dict[tuple[Any, ...], Work] = {}
-        for several in alike.values():
+        for several in search_key.values():
             try:
                 with isolated():
                     plan.searches.append(follow(several))

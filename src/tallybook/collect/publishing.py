@@ -46,8 +46,8 @@ class StagedSteps:
 class Publisher:
     """Publishes what a run has staged."""
 
-    def __init__(self, means: RunContext, plan: RunPlan, lease: Lease, number: int) -> None:
-        self.means, self.plan, self.lease, self.number = means, plan, lease, number
+    def __init__(self, context: RunContext, plan: RunPlan, lease: Lease, number: int) -> None:
+        self.context, self.plan, self.lease, self.number = context, plan, lease, number
         self.engine = connect()
         most_dims = max((len(facts.metric.dims) for work in plan.works for facts in work.facts), default=0)
         self.staging = Staging(self.engine, most_dims, compressed=True)
@@ -55,7 +55,7 @@ class Publisher:
         self.staged: dict[tuple[str, str], StagedSteps] = {}
         self.again: dict[tuple[str, str], frozenset[date]] = {}
         self.published = time.monotonic()
-        self.pause = means.publish_seconds
+        self.pause = context.publish_seconds
         """Seconds from the last publication to the next."""
         self.done, self.of = 0, sum(work.days * len(work.facts) for work in plan.works)
         self.points = 0
@@ -64,7 +64,7 @@ class Publisher:
         return self.plan.reports[facts.metric.name]
 
     def _publish(self) -> None:
-        """What is staged becomes the book's next version, in one transaction."""
+        """Publish what is staged as the next version of the book, in one transaction."""
         if not self.staged:
             return
         began = time.monotonic()
@@ -76,7 +76,7 @@ class Publisher:
         self.staged.clear()
         self.staging.clear()
         self.published = time.monotonic()
-        self.pause = pause_after(self.published - began, self.means.publish_seconds)
+        self.pause = pause_after(self.published - began, self.context.publish_seconds)
 
     def _publish_one_by_one(self, error: SourceError) -> None:
         """Publish each metric by itself after one of several could not be published, so that only that one fails."""
@@ -104,11 +104,11 @@ class Publisher:
         sources = {one.facts.metric.source or "" for one in staged.values()}
         change.horizons = {name: until for name, until in self.plan.horizons.items() if name in sources}
         revised = self._revise(change, staged)
-        ledger = self.means.store.ledger
-        for name in sources & self.means.sources.keys():
-            self.means.sources[name].record_run(self.number)
-        record_identities(self.means, {one.facts.metric.source or "" for one in staged.values()}, self.number)
-        self.means.store.publish(self.engine, change, lease=self.lease, run=self.number, now=self.means.clock())
+        ledger = self.context.store.ledger
+        for name in sources & self.context.sources.keys():
+            self.context.sources[name].record_run(self.number)
+        record_identities(self.context, {one.facts.metric.source or "" for one in staged.values()}, self.number)
+        self.context.store.publish(self.engine, change, lease=self.lease, run=self.number, now=self.context.clock())
         self.plan.followed |= followed
         self._count_points(chosen)
         for own, one in staged.items():
@@ -120,7 +120,7 @@ class Publisher:
             self._report(facts).saw(stretches[0][0], stretches[-1][1], days)
 
     def _followed(self, own: tuple[str, str], staged: StagedSteps) -> Followed | None:
-        """How far changes are followed once days are published, which then wait no more."""
+        """How far changes are followed once the staged days are published: these no longer wait."""
         known = self.plan.followed.get(own)
         if known is None:
             return None
@@ -128,8 +128,8 @@ class Publisher:
         return replace(known, waiting=tuple(waiting))
 
     def _revise(self, change: Commit, staged: Mapping[tuple[str, str], StagedSteps]) -> dict[tuple[str, str], int]:
-        """Put what changed of earlier collected days into `change`; how many values of each metric."""
-        store, number = self.means.store, {}
+        """The number of changed values of each metric on days collected before; the revisions are added to `change`."""
+        store, number = self.context.store, {}
         current: VersionSnapshot | None = None
         for key, one in staged.items():
             facts, steps = one.facts, one.stretches
@@ -147,7 +147,7 @@ class Publisher:
     def _give_up_the_rest(self) -> None:
         """Files that cannot be read and whose days were asked for, but that no metric of this run has days in; and a
         note for each metric whose days were in one. Nothing is given up when every metric failed."""
-        losses, store = self.plan.losses, self.means.store
+        losses, store = self.plan.losses, self.context.store
         if not losses.files or all(one.error for one in self.plan.reports.values()):
             return
         current = {file.path for file in store.ledger.snapshot(metrics=[]).files}
@@ -157,7 +157,7 @@ class Publisher:
                 Commit(what=JOB, lost=losses.files),
                 lease=self.lease,
                 run=self.number,
-                now=self.means.clock(),
+                now=self.context.clock(),
             )
         known = store.ledger.snapshot()
         for (metric, definition), before in losses.before().items():
@@ -183,9 +183,9 @@ class Publisher:
                 self._report(self.staged[(key, definition)].facts).points += number
                 self.points += number
 
-    def _tell(self, what: str) -> None:
-        if self.means.on_progress:
-            self.means.on_progress(RunProgress(self.done, self.of, self.points + self.staging.size(), what))
+    def _report_progress(self, what: str) -> None:
+        if self.context.on_progress:
+            self.context.on_progress(RunProgress(self.done, self.of, self.points + self.staging.size(), what))
 
 
 def pause_after(cost: float, least: float) -> float:

@@ -22,7 +22,7 @@ EXCLUSIVE_SECONDS = 600.0
 
 
 @contextmanager
-def lease_kept_alive(means: RunContext, lease: Lease) -> Iterator[None]:
+def lease_kept_alive(context: RunContext, lease: Lease) -> Iterator[None]:
     """Renew the lease from another thread while the block runs, and release it at the end."""
     stop = threading.Event()
 
@@ -30,10 +30,10 @@ def lease_kept_alive(means: RunContext, lease: Lease) -> Iterator[None]:
         while not stop.wait(LEASE_SECONDS / 4):
             # A ledger that is held too long, a full disk: the next turn may do better, and the commit will tell.
             with suppress(TallybookError):
-                if not means.store.ledger.renew(lease, now=means.clock(), seconds=LEASE_SECONDS):
+                if not context.store.ledger.renew(lease, now=context.clock(), seconds=LEASE_SECONDS):
                     break
         # What this thread held of the ledger, a connection perhaps, ends with it.
-        means.store.ledger.close()
+        context.store.ledger.close()
 
     thread = threading.Thread(target=renew, daemon=True, name="tallybook-lease")
     thread.start()
@@ -42,7 +42,7 @@ def lease_kept_alive(means: RunContext, lease: Lease) -> Iterator[None]:
     finally:
         stop.set()
         thread.join()
-        means.store.ledger.release(lease)
+        context.store.ledger.release(lease)
 
 
 @contextmanager

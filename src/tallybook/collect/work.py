@@ -30,14 +30,14 @@ class RunRequest:
 
 @dataclass(kw_only=True)
 class Horizon:
-    """How far a source is known to be complete."""
+    """The instant until which a source is known to be complete."""
 
     source: Source | None
     """None: a Python metric that needs no database."""
     until: datetime
     last_closed: date
     lagging: bool
-    """Behind the last day that is over by our own clock."""
+    """Whether `last_closed` is before the last closed day by our own clock."""
 
 
 @dataclass(kw_only=True)

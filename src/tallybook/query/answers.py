@@ -277,7 +277,7 @@ def _conditions(query: Query) -> str:
     """The filters in words: of one dimension with = or, all others and."""
     equal: dict[str, list[str]] = {}
     for one in query.where:
-        equal.setdefault(one.dimension if one.equal else repr(one), []).append(_said(one))
+        equal.setdefault(one.dimension if one.equal else repr(one), []).append(_condition_text(one))
     several = len(equal) > 1
     return " and ".join(
         f"({' or '.join(words)})" if len(words) > 1 and several else " or ".join(words) for words in equal.values()
@@ -303,6 +303,6 @@ def _ago(query: Query) -> str:
     return f"{number} {unit}{'s' if number > 1 else ''} before"
 
 
-def _said(one: Any) -> str:
+def _condition_text(one: Any) -> str:
     value = "null" if one.value is None else repr(one.value)
     return f"{one.dimension} {'is' if one.equal else 'is not'} {value}"

@@ -1,5 +1,4 @@
-"""The values of one metric for every period and series of a question, and arithmetic of them that keeps what is to be
-said about each."""
+"""The values of one metric for every period and series of a question, and arithmetic that keeps the flags of each."""
 
 from __future__ import annotations
 
@@ -34,7 +33,7 @@ Key = tuple[date, tuple[str | None, ...]]
 
 @dataclass(slots=True)
 class Cell:
-    """One value and what is to be said about it. `bounds`: (least, most) where the value cannot be known."""
+    """One value with its flags. `bounds`: (minimum, maximum) where the value cannot be known."""
 
     value: OperandValue = None
     approximate: bool = False
@@ -69,7 +68,7 @@ class MetricPeriod:
     imported: str | None = None
     """The imported definition that answers for it."""
     remark: str | None = None
-    """What is to be known about its values, also where they are known."""
+    """A note on its values, also where they are known."""
 
 
 @dataclass(kw_only=True)

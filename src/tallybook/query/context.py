@@ -1,4 +1,4 @@
-"""What an answer stands on: the points of one version, which days are covered, and where the calendar stands."""
+"""What an answer is computed from: the points of one version, the covered days, and the last closed day."""
 
 from __future__ import annotations
 

@@ -61,7 +61,7 @@ class Parts:
         conditions = [_one_of("definition", [b.definition for b in bounds])]
         if not relation.within(first, last):
             conditions.append(f"day BETWEEN DATE '{first}' AND DATE '{last}'")
-        if not relation.apart and not self.together:  # with several, k0 says whose it is
+        if not relation.one_metric and not self.together:  # with several, k0 says whose it is
             conditions.append(_one_of("metric", [b.key for b in bounds]))
         only_one = kind != ADDITIVE and sum(s.shape == kind for s in self.bound.measure.slots) == 1
         if slot is not None and not only_one:

@@ -47,7 +47,7 @@ class OneMetric(MetricPeriods):
             empty=empty,
             type=type_,
             show=self.show,
-            said=self._said(),
+            said=self._explanation(),
             overlapping=self.metric.kind == UNIQUES and self.show == "total",
         )
 
@@ -136,7 +136,7 @@ class OneMetric(MetricPeriods):
     # -- over the days of a period --------------------------------------------------------------------------------
 
     def _daily(self) -> dict[Key, tuple[Any, int, Any, Any, int, bool, bool, int]]:
-        """Per period and series: sum, number, least and most of the daily values, and what is to be said."""
+        """By period and series: sum, number, minimum and maximum of the daily values, and the flags of a cell."""
         n = len(self.query.by)
         keys = "".join(f", k{i}" for i in range(n))
 
@@ -245,7 +245,7 @@ class OneMetric(MetricPeriods):
 
     # -- words -----------------------------------------------------------------------------------------------------
 
-    def _said(self) -> str:
+    def _explanation(self) -> str:
         bound = self._bound()
         # A function has no measure of its own; ours is the sum of the values that it returns.
         what = "sum(value)" if bound.metric.function else as_written(bound.metric.measure or bound.measure.text)

@@ -27,7 +27,7 @@ def solve_with_past(context: QueryContext, query: Query, name: str, total: Merge
 
 
 def _finished(context: QueryContext, query: Query, bound: StoredDefinition, own: Solved) -> Solved:
-    """An imported definition that is asked by its id: its values are not put together where that makes none."""
+    """The values of an imported definition that a question names; without those that cannot be added up."""
     show = query.show or context.catalog.metrics[bound.metric.name].default_show
     found = replace(own, periods=dict(own.periods), cells=dict(own.cells))
     for start, period in own.periods.items():
@@ -45,7 +45,7 @@ def _why_not_additive(metric: Metric, bound: StoredDefinition, show: str, period
 
 
 def _blank(found: Solved, start: date, why: str) -> None:
-    """No value of any series in a period, and why."""
+    """Remove the values of all series in a period, and note why."""
     for key in [key for key in found.cells if key[0] == start]:
         del found.cells[key]
     found.periods[start] = replace(found.periods[start], why=why, known=0, absent_is_known=False, target=None)
@@ -101,7 +101,7 @@ class _Past:
         for start, place in places.items():
             if place:
                 self._put(found, past, start, place, unfit)
-        found.said = f"{self.own.said or self.name}, {self._said()}"
+        found.said = f"{self.own.said or self.name}, {self._explanation()}"
         return found
 
     def _place(self, period: MetricPeriod) -> str:
@@ -164,5 +164,5 @@ class _Past:
             f"--to {until}, or --from {self.begins}"
         )
 
-    def _said(self) -> str:
+    def _explanation(self) -> str:
         return f"before {self.begins} as imported" if self.begins else "as imported"

@@ -12,11 +12,12 @@ TOTALS = "totals"
 
 @dataclass(frozen=True)
 class Points:
-    """A relation of a points schema. What it is known to hold need not be looked for in every row:
-    `apart`: nothing but one metric's points; `days`: none but of these, first and last."""
+    """A relation of a points schema, and what is known of it, so that fewer conditions are needed.
+
+    `one_metric`: it contains points of one metric only. `days`: (first, last) of its points."""
 
     sql: str
-    apart: bool = False
+    one_metric: bool = False
     days: tuple[date, date] | None = None
 
     def covering(self, first: date, last: date) -> Points:

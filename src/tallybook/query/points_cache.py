@@ -25,8 +25,8 @@ CacheKey = tuple[int, tuple[str, ...]]
 """A version and its files. Whoever forgets something, in any process, replaces the files of every version."""
 _NUMBERS = itertools.count(1)
 """Numbers of tables. Tables of a cache that was forgotten exist until the last question that reads them ends."""
-MOST_ROWS = 5_000_000
-"""Additive points of a version are kept in memory up to so many: about 100 bytes each."""
+MAX_CACHED_ROWS = 5_000_000
+"""Additive points of a version are cached up to this number: about 100 bytes each."""
 
 
 @dataclass(kw_only=True)
@@ -80,9 +80,9 @@ class PointsCache:
         self._drop_unused(old)
 
     def _relation(self, kept: CachedPoints | None, files: Sequence[PointsFile]) -> Relation:
-        """(kind, metric, first, last) → a relation that holds all points of these, and maybe others."""
+        """(kind, metric, first, last) → a relation that contains all points of these, and maybe others."""
 
-        def found(kind: str, metric: str, first: date, last: date) -> Points:
+        def relation(kind: str, metric: str, first: date, last: date) -> Points:
             if kept is not None and kind in kept.tables:
                 return Points(kept.tables[kind])
             kind = ADDITIVE if kind == TOTALS else kind
@@ -92,9 +92,9 @@ class PointsCache:
             if not there:
                 return Points(_nothing(kind))
             days = (min(f.first for f in there), max(f.last for f in there))
-            return Points(self.scan(there), apart=kind != ADDITIVE, days=days)
+            return Points(self.scan(there), one_metric=kind != ADDITIVE, days=days)
 
-        return found
+        return relation
 
     # -- kept tables
 
@@ -106,7 +106,7 @@ class PointsCache:
                 self._kept.questions += 1
                 return self._kept
             again, self._asked = key == self._asked, key
-            if self._making or not again or not files or sum(f.rows for f in files) > MOST_ROWS:
+            if self._making or not again or not files or sum(f.rows for f in files) > MAX_CACHED_ROWS:
                 return None
             self._making = True
         try:
@@ -155,8 +155,8 @@ def _make_totals(engine: duckdb.DuckDBPyConnection, kept: CachedPoints, wide: bo
     merged = ",\n  ".join(f"{merge_sql(ADDITIVE, part)} AS {part}" for part in MERGE[ADDITIVE])
     steps = Steps()
     squares = f"SELECT {keys}, {', '.join(MERGE[ADDITIVE])}, k\nFROM {points}"
-    kept_apart = steps.add("kept_apart", squares if wide else f"{squares}\nWHERE s2 IS NOT NULL")
-    select = f"SELECT * FROM {kept_apart}"
+    with_squares = steps.add("with_squares", squares if wide else f"{squares}\nWHERE s2 IS NOT NULL")
+    select = f"SELECT * FROM {with_squares}"
     if not wide:
         totals = f"SELECT {keys},\n  {merged},\n  NULL::DOUBLE AS k\nFROM {points}\nWHERE s2 IS NULL\nGROUP BY ALL"
         select += f"\nUNION ALL BY NAME\nSELECT * FROM {steps.add('totals', totals)}"

@@ -67,7 +67,7 @@ def parse_compare(text: str, scope: str) -> Shift:
     meet weekdays; "1 year" is the same date. Raises QueryError, and Refused where periods would not meet periods."""
     word = " ".join(text.lower().split())
     if word == "previous":
-        return _one(scope)
+        return _one_period(scope)
     if word == "year":
         return Shift(days=364) if scope in DAYS else Shift(months=12)
     try:
@@ -81,7 +81,7 @@ def parse_compare(text: str, scope: str) -> Shift:
     return shift
 
 
-def _one(scope: str) -> Shift:
+def _one_period(scope: str) -> Shift:
     if scope == "all":
         return Shift(by_range_length=True)
     return Shift(days=DAYS[scope]) if scope in DAYS else Shift(months=MONTHS[scope])

@@ -49,7 +49,7 @@ class TakenBack:
         return replace(known, coverage=coverage, hidden=hidden)
 
     def in_words(self) -> list[str]:
-        """What a person should know of it; empty when there is nothing."""
+        """Sentences for people about these days; empty when there are none."""
         if not self.days:
             return []
         names = sorted({metric for metric, _ in self.days})

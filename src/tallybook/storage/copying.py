@@ -51,7 +51,7 @@ def copy_book(source: Store, place: BookLocation, *, alone: bool) -> Copied:
 
 def copy_points(source: Store, place: BookLocation) -> Copied:
     """Copy the files of a book to another place that the same ledger keeps, or names, from now on."""
-    files, missing = _there(source, source.ledger.export())
+    files, missing = _existing_files(source, source.ledger.export())
     if place.folder is not None:
         _into_folder(source, files, place.folder, place.access)
     target = open_store(place, over_points=True)
@@ -66,7 +66,7 @@ def copy_points(source: Store, place: BookLocation) -> Copied:
 
 def _copied(source: Store, place: BookLocation, *, alone: bool) -> Copied:
     original = _at_rest(source.ledger.export())
-    files, missing = _there(source, original)
+    files, missing = _existing_files(source, original)
     rows = _with_hashes(original, files)
     if place.folder is not None:
         _into_folder(source, files, place.folder, place.access)
@@ -117,7 +117,7 @@ def _with_hashes(rows: Tables, files: Sequence[PointsFile]) -> Tables:
 # -- files -------------------------------------------------------------------------------------------------------
 
 
-def _there(source: Store, rows: Tables) -> tuple[list[PointsFile], list[PointsFile]]:
+def _existing_files(source: Store, rows: Tables) -> tuple[list[PointsFile], list[PointsFile]]:
     """(the files of every version, with their hashes; those of older versions that cannot be read)."""
     named = [dict(zip(COLUMNS["files"], row, strict=True)) for row in rows["files"]]
     files = [_file(one) for one in named] + _event_files(rows)

@@ -21,7 +21,7 @@ from tallybook.core import BookError
 from tallybook.storage.files import GIVEN_UP, BadFile, hash_of, pieces_of
 from tallybook.storage.ledger import LOST, KeepsContents, PointsFile
 
-MOST_BYTES = 1024**3
+MAX_CACHED_BYTES = 1024**3
 """So much is kept on this host, and what was used within the last hour."""
 USED_SECONDS = 3600.0
 FORGET_SECONDS = 7 * 86_400.0
@@ -113,7 +113,7 @@ class LedgerFiles:
         self._believed.add(file.sha256)
         self._brought += 1
         if self._brought % LOOK_AFTER == 1:
-            self._make_room(most=MOST_BYTES, used_seconds=USED_SECONDS)
+            self._make_room(most=MAX_CACHED_BYTES, used_seconds=USED_SECONDS)
 
     def _fetch(self, file: PointsFile, kept: Path) -> None:
         coming = self.new(kept)

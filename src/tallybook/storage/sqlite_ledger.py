@@ -95,7 +95,7 @@ class SqliteLedger(SqlLedger):
             )
         if number and not (os.access(self.path, os.W_OK) and os.access(self.path.parent, os.W_OK)):
             raise tables.older_book(f"the book at {self.path.parent}", number)
-        with self._telling():
+        with self._translating_errors():
             _become_wal(self._connection())
         with self._writing() as db:
             # Looked at again: another process may have done it while we waited.
@@ -119,7 +119,7 @@ class SqliteLedger(SqlLedger):
 
     @contextmanager
     def _writing(self) -> Iterator[Transaction]:
-        with self._telling():
+        with self._translating_errors():
             db = self._connection()
             db.execute("BEGIN IMMEDIATE")
             try:
@@ -132,7 +132,7 @@ class SqliteLedger(SqlLedger):
 
     @contextmanager
     def _reading(self) -> Iterator[Transaction]:
-        with self._telling():
+        with self._translating_errors():
             db = self._reader()
             db.execute("BEGIN")
             try:
@@ -142,12 +142,12 @@ class SqliteLedger(SqlLedger):
                     db.execute("COMMIT")
 
     @contextmanager
-    def _telling(self) -> Iterator[None]:
+    def _translating_errors(self) -> Iterator[None]:
         """SQLite's errors in our words, with what to do."""
         try:
             yield
         except sqlite3.Error as error:
-            raise _told(error, self.path) from error
+            raise _translated(error, self.path) from error
 
     def close(self) -> None:
         held: sqlite3.Connection | None = getattr(self._local, "connection", None)
@@ -171,7 +171,7 @@ class SqliteLedger(SqlLedger):
     def _committing(self, change: Commit) -> Iterator[Transaction]:
         if change.forgotten:
             # Deleted rows are overwritten with zeros, not only let go of.
-            with self._telling():
+            with self._translating_errors():
                 self._connection().execute("PRAGMA secure_delete = ON").fetchall()
         with self._writing() as db:
             yield db
@@ -252,7 +252,7 @@ def _become_wal(connection: sqlite3.Connection) -> None:
         time.sleep(0.02)
 
 
-def _told(error: sqlite3.Error, path: Path) -> BookError | Busy:
+def _translated(error: sqlite3.Error, path: Path) -> BookError | Busy:
     said, where = str(error), f"the ledger of the book, {path}"
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF
     if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):

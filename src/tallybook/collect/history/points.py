@@ -27,7 +27,7 @@ from tallybook.core import (
     parse_measure,
 )
 
-MOST_TOLD = 50
+MAX_LISTED_PROBLEMS = 50
 """Problems of lines; of more, how many there are."""
 DAYS, VALUES = ("day", "date", "period"), ("value",)
 Point = tuple[date, tuple[str | None, ...]]
@@ -80,10 +80,10 @@ def history_points(
         if one > last_closed:
             wrong.setdefault(line, []).append(f"{one} is not over")
     values = _points(table, found_days, found, dims, wrong)
-    for line, whys in sorted(wrong.items())[:MOST_TOLD]:
+    for line, whys in sorted(wrong.items())[:MAX_LISTED_PROBLEMS]:
         problems.found += [Problem(path=table.place(line), message=why) for why in whys]
-    if len(wrong) > MOST_TOLD:
-        problems.add("…", f"{len(wrong) - MOST_TOLD} lines more cannot be read")
+    if len(wrong) > MAX_LISTED_PROBLEMS:
+        problems.add("…", f"{len(wrong) - MAX_LISTED_PROBLEMS} lines more cannot be read")
     problems.raise_if_any(file)
     return History(_bound(metric, key, zone, tuple(sorted(dims)), exact=exact), values)
 

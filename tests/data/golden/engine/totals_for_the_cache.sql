@@ -1,6 +1,6 @@
 CREATE OR REPLACE TABLE kept_totals AS
 FROM (
-WITH kept_apart AS (
+WITH with_squares AS (
 SELECT metric, definition, slot, day, rows, n, total, total_f, low, high, low_f, high_f, s1, s2, k
 FROM kept_additive
 WHERE s2 IS NOT NULL
@@ -22,7 +22,7 @@ FROM kept_additive
 WHERE s2 IS NULL
 GROUP BY ALL
 )
-SELECT * FROM kept_apart
+SELECT * FROM with_squares
 UNION ALL BY NAME
 SELECT * FROM totals
 )
