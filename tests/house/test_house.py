@@ -29,7 +29,7 @@ LONG_FUNCTIONS: dict[str, str] = {
     "deliver/destinations/google_sheets/document.py: _one_document": "to be divided",
 }
 """Longer than MAX_FUNCTION_LINES, with the reason. This list may only shrink."""
-MAX_LONG_LINES = 96
+MAX_LONG_LINES = 89
 MAX_UNFORMATTED = 0
 
 

@@ -1,4 +1,4 @@
-"""Sums and squares of floats that begin and end: right at the end of each day, however far the values were that ended."""
+"""Sums and squares of floats that begin and end, right at the end of each day, whatever has ended before."""
 
 from __future__ import annotations
 

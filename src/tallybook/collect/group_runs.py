@@ -140,7 +140,8 @@ class GroupRuns(Publisher):
             if followed and report.waiting and not report.error:
                 load = self.context.catalog.sources[report.source].max_load
                 report.notes.append(
-                    f"{count_phrase(report.waiting, 'day whose facts changed waits', 'days whose facts changed wait')} for the next run, the oldest is {min(followed.waiting)}: "
+                    f"{count_phrase(report.waiting, 'day whose facts changed waits', 'days whose facts changed wait')} for the next "
+                    f"run, the oldest is {min(followed.waiting)}: "
                     f"max_load of {report.source} is {load:g} s a run"
                 )
 

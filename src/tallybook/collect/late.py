@@ -79,7 +79,7 @@ class Search:
 
 
 def follow(candidates: Sequence[Candidate]) -> Search:
-    """Ask for what changed, in one statement for candidates that are `search_key`, and fill in what each has to collect.
+    """Search for what changed, in one statement for candidates of one `search_key`; each gets the days to collect.
 
     Raises SourceError."""
     one = candidates[0]

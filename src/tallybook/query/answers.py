@@ -137,7 +137,7 @@ def _row(
 
 
 def _note(query: Query, cell: Cell, period: MetricPeriod, least: MetricPeriod) -> dict[str, Any]:
-    """The notes of one metric in a row. `least`: the period of the metric with the most missing days; the row shows it."""
+    """The notes of one metric in a row. `least`: the period with the most missing days, which the row shows."""
     note: dict[str, Any] = {}
     if (period.days, period.expected) != (least.days, least.expected):
         note |= {"days": period.days, "complete": period.days == period.expected}

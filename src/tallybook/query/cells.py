@@ -122,7 +122,7 @@ def formula_of(shell: list[Any], cells: Sequence[Cell], type_: str) -> Cell:
 
 
 def within_exact(cell: Cell) -> Cell:
-    """A cell with its exact value as DECIMAL(38,10), rounded half up; without a value, and why, where that overflows."""
+    """A cell with its exact value as DECIMAL(38,10), rounded half up; without one where that overflows."""
     if cell.value is None or isinstance(cell.value, float):
         return cell
     exact = Decimal(cell.value)

@@ -40,8 +40,9 @@ ONE_PART = "{'n': CAST(n AS DOUBLE), 'k': coalesce(k, 0), 's1': s1, 's2': s2}"
 
 @dataclass(frozen=True, kw_only=True)
 class MergedSlots:
-    """The steps of one measure. `keys` are g and the dimensions; `grouped(kind, slot, prefix)` adds the points of a kind
-    with their keys, and returns the title of that step."""
+    """The steps of one measure. `keys` are g and the dimensions.
+
+    `grouped(kind, slot, prefix)` adds the points of a kind with their keys, and returns the title of that step."""
 
     bound: StoredDefinition
     keys: Sequence[str]
@@ -209,7 +210,7 @@ class MergedSlots:
         return self.steps.add(f"{prefix}per_key", f"SELECT {listed}, {result}\nFROM {distinct}\nGROUP BY {listed}")
 
     def _quantile(self, index: int, source: str, prefix: str) -> str:
-        """percentile_cont over rows (value, how often): the two neighbouring ranks, interpolated; or percentile_disc."""
+        """percentile_cont over rows (value, count): the two neighboring ranks, interpolated; or percentile_disc."""
         slot, listed = self.bound.measure.slots[index], self._listed
         values = self.steps.add(
             f"{prefix}values",

@@ -1,4 +1,4 @@
-"""Where a book is kept: the ledger (SQLite or PostgreSQL), points files, versions, copies and backups, and the engine that reads
+"""Where a book is kept: the ledger (SQLite or PostgreSQL), points files, versions, copies, backups, and the engine that reads
 them."""
 
 from __future__ import annotations

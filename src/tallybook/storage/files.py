@@ -182,7 +182,7 @@ _HINTS = {
     errno.ENOSPC: _ROOM,
     errno.EDQUOT: "make room, or have the quota raised, then run again: nothing is half done",
     errno.EFBIG: "the system allows no larger file (ulimit -f): allow one, then run again: nothing is half done",
-    errno.EIO: "the disk reports an error: look into the log of the system (dmesg), then run again: nothing is half done",
+    errno.EIO: "the disk reports an error: look into the system log (dmesg), then run again: nothing is half done",
     errno.EROFS: "the disk is read-only: mount it for writing, then run again",
     errno.EACCES: "it belongs to another user, or the folder may not be written to: look at its owner and its mode",
     errno.EMFILE: "too many files are open: allow more (ulimit -n), then run again: nothing is half done",

@@ -296,7 +296,7 @@ class Ledger(Protocol):
         """(metric, definition, run, day) of the days of the current version that these runs collected last."""
 
     def known_further(self, source: str, until: datetime, *, now: datetime) -> dict[int, datetime]:
-        """{run: horizon} of runs whose horizon of a source is after `until`; without those whose clock was ahead of `now`."""
+        """{run: horizon} of runs whose horizon of a source is after `until`; no runs with a clock ahead of `now`."""
 
     def followed(self) -> dict[tuple[str, str], Followed]:
         """How far changes were followed, by (metric, definition)."""
