@@ -202,6 +202,8 @@ def reference_toml() -> str:
             "## [serve]\n",
             "What becomes of it: [events](events.md).\n",
             _keys(SERVE_KEYS, SERVE, ServeSettings),
+            "## [events.NAME]\n",
+            "`properties`: the types of an event's properties, each integer, number, text or flag: [events](events.md#types).\n",
             "## [alerts]\n",
             "See [alerts](alerts.md).\n",
             _keys(ALERT_KEYS, ALERT, AlertSettings),

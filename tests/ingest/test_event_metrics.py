@@ -27,11 +27,19 @@ class EventBook:
     """A project whose events come through the log, with a clock that is set by hand."""
 
     def __init__(self, folder: Path, metrics: str) -> None:
+        self.folder = folder
         folder.mkdir(parents=True)
         (folder / "tallybook.toml").write_text(HEAD + textwrap.dedent(metrics))
         self.now = datetime(2026, 3, 5, 12, tzinfo=UTC)
         self.ingest = Ingest(folder / "book")
         self.book = tallybook.open(folder, now=lambda: self.now)
+
+    def declare(self, more: str) -> None:
+        """Write more into tallybook.toml."""
+        self.book.close()
+        file = self.folder / "tallybook.toml"
+        file.write_text(file.read_text() + more)
+        self.book = tallybook.open(self.folder, now=lambda: self.now)
 
     def send(self, *events: dict[str, Any], path: str = "/v1/events", **headers: str) -> None:
         self.ingest.now = self.now
@@ -192,7 +200,42 @@ def test_a_property_whose_values_have_two_types_fails_its_metrics_instead_of_lea
     (failed,) = report.failed
     assert failed.metric == "buyers"
     assert "property amount of event signup" in failed.error
+    assert 'declare its type: [events."signup"] properties = { "amount" = "number" }' in failed.error
     assert book.ask("signups")["2026-03-01"] == 2
+    book.declare('[events.signup]\nproperties = { "Amount" = "number" }\n')
+    book.run()
+    assert book.ask("buyers")["2026-03-01"] == 2
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "type_", "total"),
+    [
+        (5, 5.5, "number", 10.5),
+        (5, "6.25", "number", 11.25),
+        (5, "six", "number", None),
+        (5.5, 7, "integer", None),
+        ("7", 5, "integer", 12),
+        ("7", True, "integer", None),
+    ],
+)
+def test_a_declared_type_reads_values_of_every_spelling_or_refuses_them(
+    make: Any, first: Any, second: Any, type_: str, total: float | None
+) -> None:
+    book = make(f'[events.paid]\nproperties = {{ amount = "{type_}" }}\n' + PAID)
+    time = "2026-03-01T12:00:00Z"
+    for amount in (first, second):
+        book.send({"event": "paid", "time": time, "properties": {"amount": amount}})
+    report = book.book.run()
+    assert book.ask("revenue")["2026-03-01"] == total
+    assert [m.metric for m in report.failed] == ([] if total is not None else ["revenue"])
+    assert total is not None or "is not of its declared type" in report.failed[0].error
+
+
+PAID = """
+[metrics.revenue]
+event = "paid"
+measure = "sum(amount)"
+"""
 
 
 def test_events_that_differ_only_in_case_are_two_events(make: Any) -> None:
@@ -220,6 +263,19 @@ def test_an_event_that_never_came_costs_its_metric_and_names_the_others(make: An
     assert failed.metric == "other"
     assert "no event" in failed.error
     assert "signup" in failed.hint
+
+
+def test_a_wrong_type_of_a_property_is_a_problem_with_the_line_to_paste(tmp_path: Path) -> None:
+    (tmp_path / "tallybook.toml").write_text(
+        HEAD + '[events.signup]\nproperties = { amount = "nuber" }\nschema = "warn"\n'
+    )
+    with pytest.raises(tallybook.DeclarationError) as failed:
+        tallybook.open(tmp_path)
+    assert {problem.path for problem in failed.value.problems} == {
+        "events.signup.properties.amount",
+        "events.signup.schema",
+    }
+    assert any("did you mean 'number'?" in problem.hint for problem in failed.value.problems)
 
 
 def test_an_event_and_a_table_cannot_both_be_given(tmp_path: Path) -> None:

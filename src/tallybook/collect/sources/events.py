@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -38,6 +38,13 @@ COMMON = {
     "id": "VARCHAR",
     "key": "VARCHAR",
 }
+FITS = {
+    "integer": "regexp_full_match({}, '-?[0-9]{{1,18}}')",
+    "number": "TRY_CAST({} AS DOUBLE) IS NOT NULL",
+    "text": "true",
+    "flag": "{} IN ('true', 'false')",
+}
+"""By declared type: whether a text is a value of it, in the engine's SQL."""
 
 
 class EventsSource(DuckdbSource):
@@ -97,7 +104,8 @@ class EventsSource(DuckdbSource):
                 name, number = f"{event} ({number})", number + 1
             self.relations[event] = name
             files = [file for file in self.found.files if file.event == event]
-            select = relation_sql(Path(self.path), files, self.found.properties[event])
+            types = self.settings.event_types.get(event, {})
+            select = relation_sql(Path(self.path), files, self.found.properties[event], types)
             connection.execute(f"CREATE VIEW {self.quote(name)} AS {select}")
         return connection
 
@@ -195,12 +203,14 @@ def column_of(property_: Property) -> str:
     return f"properties.{property_.spelled}" if property_.name in EVENT_COLUMNS else property_.spelled
 
 
-def relation_sql(folder: Path, files: Sequence[EventFile], properties: Sequence[Property]) -> str:
-    """The SELECT of an event's relation: every column with its pinned type, also where no file has it.
+def relation_sql(
+    folder: Path, files: Sequence[EventFile], properties: Sequence[Property], types: Mapping[str, str]
+) -> str:
+    """The SELECT of an event's relation: every column with its declared or pinned type, also where no file has it.
 
-    A value of another type than the pinned one is in `rest`. Whoever reads its column gets an error and not a number
-    without it."""
-    quoted = {name: '"' + name.replace('"', '""') + '"' for name in (*COMMON, "rest", *map(column_of, properties))}
+    A value of another type than the pinned one is in `rest`. Without a declared type, whoever reads its column gets
+    an error, and not a number without that value."""
+    quoted = {name: _quoted(name) for name in (*COMMON, "rest", *map(column_of, properties))}
     # A row without values first: a column that no file has is there all the same.
     names = {**COMMON, **{column_of(one): EVENT_TYPES[one.type] for one in properties}, "rest": "VARCHAR"}
     empty = ", ".join(f"CAST(NULL AS {type_}) AS {quoted[name]}" for name, type_ in names.items())
@@ -209,20 +219,42 @@ def relation_sql(folder: Path, files: Sequence[EventFile], properties: Sequence[
         paths = ", ".join(literal(str(folder / file.path)) for file in files)
         rows += f" UNION ALL BY NAME SELECT * FROM read_parquet([{paths}], union_by_name = true)"
     shown = [f"CAST({quoted[name]} AS {type_}) AS {quoted[name]}" for name, type_ in COMMON.items()]
-    shown += [f"{_checked(one, quoted[column_of(one)])} AS {quoted[column_of(one)]}" for one in properties]
+    shown += [f"{_value(one, types.get(one.name))} AS {quoted[column_of(one)]}" for one in properties]
     return f"SELECT {', '.join([*shown, 'rest'])} FROM ({rows})"
 
 
-def _checked(one: Property, column: str) -> str:
+def _value(one: Property, declared: str | None) -> str:
+    """The SQL of a property's column. A value that is in `rest` is an error, or read as its declared type."""
+    column, type_ = _quoted(column_of(one)), declared or one.type
+    plain = column if type_ == one.type else _as_type(f"CAST({column} AS VARCHAR)", one, type_)
     if not one.conflicts:
-        return column
-    said = (
-        f"property {one.spelled} of event {one.event} was first {one.type}, and later values are of another type or "
-        f"spelled otherwise; they are in the column rest"
-    )
+        return plain
     # Keys of `rest` are paths, which may contain dots: they are compared as they are, without regard to case.
-    found = f"list_contains(list_transform(json_keys(rest), lambda k: lower(k)), lower({literal(one.spelled)}))"
-    return f"CASE WHEN rest IS NOT NULL AND {found} THEN error({literal(said)}) ELSE {column} END"
+    key = f"list_filter(json_keys(rest), lambda k: lower(k) = lower({literal(one.spelled)}))[1]"
+    in_rest = f"json_extract_string(rest, '/' || replace(replace({key}, '~', '~0'), '/', '~1'))"
+    other = _as_type(in_rest, one, type_) if declared else _conflict(one)
+    return f"CASE WHEN rest IS NOT NULL AND {key} IS NOT NULL THEN {other} ELSE {plain} END"
+
+
+def _as_type(text: str, one: Property, type_: str) -> str:
+    """A text as a declared type; an error where it is none."""
+    said = f"event {one.event}: a value of property {one.spelled} is not of its declared type, {type_}"
+    fits = FITS[type_].format(text)
+    cast = f"CAST({text} AS {EVENT_TYPES[type_]})"
+    return f"CASE WHEN {text} IS NULL THEN NULL WHEN {fits} THEN {cast} ELSE error({literal(said)}) END"
+
+
+def _conflict(one: Property) -> str:
+    wider = "number" if one.type == "integer" else "text"
+    said = (
+        f"property {one.spelled} of event {one.event} was first {one.type}, and there are values of another type or "
+        f'spelled otherwise; declare its type: [events."{one.event}"] properties = {{ "{one.spelled}" = "{wider}" }}'
+    )
+    return f"error({literal(said)})"
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
 
 
 def gaps_of(served: Sequence[tuple[datetime, datetime]], longest: timedelta) -> list[tuple[datetime, datetime]]:

@@ -9,7 +9,9 @@ import msgspec
 
 from tallybook.config.catalog.among import Metrics
 from tallybook.config.catalog.deliveries import Deliveries
+from tallybook.config.catalog.event_types import read_event_types
 from tallybook.config.catalog.goals import Goals
+from tallybook.config.catalog.rules import EVENTS
 from tallybook.config.catalog.tables import (
     check_sections,
     read_alerts,
@@ -21,7 +23,7 @@ from tallybook.config.catalog.tables import (
     read_serve,
     read_sources,
 )
-from tallybook.core import Catalog, Problem, Problems, SourceKind
+from tallybook.core import Catalog, Problem, Problems, SourceKind, SourceSettings
 
 
 def build(
@@ -44,6 +46,7 @@ def build(
     serve = read_serve(raw, problems)
     alerts = read_alerts(raw, problems)
     sources = read_sources(raw, kinds, problems, every_kind)
+    sources = _with_event_types(sources, read_event_types(raw, problems))
     declared = read_metrics(raw, problems)
     dialects = {name: kind.dialect for name, kind in kinds.items()}
     Metrics(declared, tuple(sources), dialects, problems).check()
@@ -57,6 +60,15 @@ def build(
     problems.found = [_placed(p, places or {}) for p in _in_order(problems.found, raw)]
     problems.raise_if_any("tallybook.toml")
     return msgspec.structs.replace(catalog, goals=goals, schedule=schedule, alerts=alerts, serve=serve)
+
+
+def _with_event_types(
+    sources: dict[str, SourceSettings], types: dict[str, dict[str, str]]
+) -> dict[str, SourceSettings]:
+    """The sources, with the declared types of events in that of events."""
+    if EVENTS not in sources:
+        return sources
+    return {**sources, EVENTS: msgspec.structs.replace(sources[EVENTS], event_types=types)}
 
 
 def _in_order(problems: list[Problem], raw: Mapping[str, object]) -> list[Problem]:

@@ -49,7 +49,18 @@ from tallybook.core import (
 
 LATER_SECTIONS = ("rules",)
 """Planned sections, which this version ignores."""
-SECTIONS = ("book", "sources", "metrics", "goals", "deliveries", "schedule", "alerts", "serve", *LATER_SECTIONS)
+SECTIONS = (
+    "book",
+    "sources",
+    "metrics",
+    "goals",
+    "deliveries",
+    "schedule",
+    "alerts",
+    "serve",
+    "events",
+    *LATER_SECTIONS,
+)
 SINGLE = ("book", "schedule", "alerts", "serve")
 """Sections with one table, without names."""
 DEFAULT_DIALECT = "postgres"

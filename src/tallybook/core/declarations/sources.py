@@ -33,6 +33,8 @@ class SourceSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Of the source of usage events: the URL of the book's ledger. Empty: the ledger is in its folder. Secret, as `url`."""
     schema: str = "tallybook"
     """The schema of that ledger."""
+    event_types: dict[str, dict[str, str]] = {}
+    """Of the source of usage events: the declared types of properties, by event and case-folded name."""
     folder: str = ""
     """The project folder. Relative paths among `options` are below it."""
 
