@@ -121,6 +121,45 @@ def test_a_value_sent_again_replaces_the_one_before_of_its_series(make: Any) -> 
     assert book.ask("seats", last="2026-03-01") == {"2026-03-01": 140}
 
 
+def test_values_of_dimensions_that_a_metric_does_not_name_add_up(make: Any) -> None:
+    book = make(SEATS)
+    one = {"event": "seats", "day": "2026-03-01", "account": "a"}
+    book.send(
+        {**one, "value": 100, "dimensions": {"region": "eu", "tier": 1}},
+        {**one, "value": 50, "dimensions": {"region": "us", "tier": 1}},
+        {**one, "value": 7, "dimensions": {"region": "us", "tier": 2}},
+        {**one, "value": 1, "dimensions": {}},
+        {**one, "value": 2, "account": "b"},
+        {**one, "value": 110, "dimensions": {"region": "eu", "tier": 1}},
+        path="/v1/values",
+    )
+    book.run()
+    assert book.ask("seats", last="2026-03-01") == {"2026-03-01": 170}
+
+
+def test_daily_events_sent_again_replace_those_of_their_texts(make: Any) -> None:
+    book = make(
+        """
+        [metrics.api_calls]
+        event = "dailyApiCalls"
+        daily_aggregate = true
+        measure = "sum(apiCalls)"
+        by = ["apiType"]
+        """
+    )
+
+    def calls(kind: str, subscription: str, count: int) -> dict[str, Any]:
+        properties = {"apiType": kind, "subscriptionName": subscription, "apiCalls": count}
+        return {"event": "dailyApiCalls", "time": "2026-03-01T12:00:00Z", "account": "a", "properties": properties}
+
+    book.send(calls("SOAP", "s1", 100), calls("SOAP", "s2", 50), calls("REST", "s1", 7))
+    book.now += timedelta(seconds=1)
+    book.send(calls("SOAP", "s1", 105), calls("SOAP", "s1", 110))
+    book.run()
+    rows = book.book.query("api_calls", by=["apiType"], from_="2026-03-01", to="2026-03-01").rows()
+    assert {row["apiType"]: row["api_calls"] for row in rows} == {"SOAP": 160, "REST": 7}
+
+
 SIGNUPS = """
 [metrics.signups]
 event = "signup"

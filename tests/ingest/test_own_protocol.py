@@ -150,11 +150,21 @@ def test_a_broken_line_costs_itself_only() -> None:
 
 def test_a_daily_value_has_a_day_and_no_zone() -> None:
     values = [
-        {"event": "seats", "day": "2026-03-01", "value": 160, "account": "a1", "dimensions": {"region": "eu"}},
+        {
+            "event": "seats",
+            "day": "2026-03-01",
+            "value": 160,
+            "account": "a1",
+            "dimensions": {"region": "eu", "tier": 3},
+        },
         {"event": "seats", "day": "2026-03-02", "properties": {"used": 1, "free": 2}},
     ]
     first, second = (event for _, event in decode(values, "/v1/values").events)
-    assert (first.day, first.time, first.properties) == (date(2026, 3, 1), None, {"value": 160, "region": "eu"})
+    assert (first.day, first.time, first.properties) == (
+        date(2026, 3, 1),
+        None,
+        {"value": 160, "region": "eu", "tier": "3"},
+    )
     assert second.properties == {"used": 1, "free": 2}
 
 

@@ -154,6 +154,7 @@ __getattr__, __dir__ = opened(
         ),
         "events": (
             "EVENT_COLUMNS",
+            "SERIES_COLUMN",
             "EVENT_TYPES",
             "FLAG_VALUE",
             "FUTURE",

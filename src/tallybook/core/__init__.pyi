@@ -160,6 +160,7 @@ from tallybook.core.events import (
     MAX_UNPACKED_BYTES as MAX_UNPACKED_BYTES,
     MIN_UNPACKED_BYTES as MIN_UNPACKED_BYTES,
     NUMBER_VALUE as NUMBER_VALUE,
+    SERIES_COLUMN as SERIES_COLUMN,
     TEXT_VALUE as TEXT_VALUE,
     DecodedEvents as DecodedEvents,
     Event as Event,

@@ -36,7 +36,9 @@ EVENT_TYPES = {
     INSTANT_VALUE: "TIMESTAMPTZ",
 }
 """Types of properties, and the engine's names for them."""
-EVENT_COLUMNS = ("time", "day", "received", "user", "account", "id", "key", "rest")
+SERIES_COLUMN = "tallybook_series"
+"""Computed: the same for events of one user, account and set of texts and flags. A daily value replaces those before."""
+EVENT_COLUMNS = ("time", "day", "received", "user", "account", "id", "key", "rest", SERIES_COLUMN)
 """Columns that every event has. A property of such a name is `properties.NAME`."""
 
 

@@ -182,7 +182,9 @@ class Compactor:
         again = json.loads(row.headers).get("idempotency_key")
         for index, event in decoded.events:
             own = event.id or (_made_id("request", again, index) if again else None)
-            received = order.after(event.name, row.received) if event.day else row.received
+            # Events of one request are in order, too: of two values of a day in it the last one counts.
+            received = row.received + timedelta(microseconds=index)
+            received = order.after(event.name, received) if event.day else received
             at = event.time or (datetime.combine(event.day, time(), UTC) if event.day else row.received)
             one = StoredEvent(
                 name=event.name,

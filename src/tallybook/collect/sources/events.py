@@ -13,6 +13,7 @@ from tallybook.collect.sources.identity import Identity
 from tallybook.core import (
     EVENT_COLUMNS,
     EVENT_TYPES,
+    SERIES_COLUMN,
     SourceError,
     SourceKind,
     SourceUnavailable,
@@ -128,7 +129,7 @@ class EventsSource(DuckdbSource):
         snapshot = self.snapshot_of_events()
         if rest or event not in snapshot.properties:
             return []
-        return [*COMMON, *map(column_of, snapshot.properties[event]), "rest"]
+        return [*COMMON, *map(column_of, snapshot.properties[event]), "rest", SERIES_COLUMN]
 
     def identity(self, folder: Path | None) -> Identity:
         """The events of a book are its own, wherever it is moved."""
@@ -220,7 +221,15 @@ def relation_sql(
         rows += f" UNION ALL BY NAME SELECT * FROM read_parquet([{paths}], union_by_name = true)"
     shown = [f"CAST({quoted[name]} AS {type_}) AS {quoted[name]}" for name, type_ in COMMON.items()]
     shown += [f"{_value(one, types.get(one.name))} AS {quoted[column_of(one)]}" for one in properties]
+    shown.append(f"{_series(properties)} AS {SERIES_COLUMN}")
     return f"SELECT {', '.join([*shown, 'rest'])} FROM ({rows})"
+
+
+def _series(properties: Sequence[Property]) -> str:
+    """What tells one series of daily values from another: user, account, and every text and flag, as one text."""
+    told = [_quoted(column_of(one)) for one in properties if one.type in ("text", "flag")]
+    texts = ", ".join(f"CAST({column} AS VARCHAR)" for column in ('"user"', "account", *told, "rest"))
+    return f"CAST(to_json([{texts}]) AS VARCHAR)"
 
 
 def _value(one: Property, declared: str | None) -> str:

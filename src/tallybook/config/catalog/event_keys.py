@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from tallybook.config.catalog.rules import EVENTS
+from tallybook.core import SERIES_COLUMN
 
 
 def with_event(keys: object) -> object:
@@ -17,5 +18,5 @@ def with_event(keys: object) -> object:
         found["time"] = "day" if daily else "time"
     if daily and "series" not in keys:
         by = keys.get("by")
-        found["series"] = [*dict.fromkeys(["account", "user", *(by if isinstance(by, list) else [])])]
+        found["series"] = [*dict.fromkeys([SERIES_COLUMN, *(by if isinstance(by, list) else [])])]
     return found

@@ -211,7 +211,7 @@ def _value(raw: Mapping[str, Any], received: datetime) -> Event:
     dimensions = _properties(raw.get("dimensions"), "dimensions")
     if both := sorted(set(measured) & set(dimensions)):
         raise _Rejected("bad_name", f"{both[0]!r} is a value and a dimension", f"dimensions.{both[0]}")
-    properties = _properties({**measured, **dimensions})
+    properties = _properties({**measured, **{name: _as_text(value) for name, value in dimensions.items()}})
     return Event(
         name=_name(raw),
         day=_day(raw.get("day"), received),
@@ -219,6 +219,11 @@ def _value(raw: Mapping[str, Any], received: datetime) -> Event:
         account=_identity(raw, "account"),
         properties=properties,
     )
+
+
+def _as_text(value: Any) -> Any:
+    """A dimension's value as text: numbers are what is measured."""
+    return json.dumps(value) if isinstance(value, int | float) else value
 
 
 def _known(raw: Mapping[str, Any], fields: Iterable[str]) -> None:
