@@ -12,8 +12,8 @@ from tallybook.config.catalog.deliveries import Deliveries
 from tallybook.config.catalog.event_types import read_event_types
 from tallybook.config.catalog.goals import Goals
 from tallybook.config.catalog.rules import EVENTS
+from tallybook.config.catalog.sections import check_sections
 from tallybook.config.catalog.tables import (
-    check_sections,
     read_alerts,
     read_book,
     read_deliveries,

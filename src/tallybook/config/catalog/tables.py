@@ -47,22 +47,6 @@ from tallybook.core import (
     plain_value,
 )
 
-LATER_SECTIONS = ("rules",)
-"""Planned sections, which this version ignores."""
-SECTIONS = (
-    "book",
-    "sources",
-    "metrics",
-    "goals",
-    "deliveries",
-    "schedule",
-    "alerts",
-    "serve",
-    "events",
-    *LATER_SECTIONS,
-)
-SINGLE = ("book", "schedule", "alerts", "serve")
-"""Sections with one table, without names."""
 DEFAULT_DIALECT = "postgres"
 """The dialect of `fresh` for a source of an unknown kind."""
 
@@ -138,19 +122,6 @@ def _unknown(key: str, value: object, keys: Mapping[str, Key], path: str, proble
         paste=f"{meant} = {keys[meant].example if hidden else toml(value)}" if meant else "",
     )
     return meant or key
-
-
-def check_sections(raw: Mapping[str, object], problems: Problems) -> None:
-    """Report unknown top-level tables."""
-    for name in raw:
-        if name in SECTIONS:
-            continue
-        meant, inside = closest_key(name, SECTIONS), raw[name]
-        first = next(iter(inside), "NAME") if isinstance(inside, Mapping) else "NAME"
-        hint = f"did you mean {meant!r}?" if meant else ""
-        paste = f"[{meant}{'' if meant in SINGLE else f'.{first}'}]" if meant else ""
-        message, expected = f"there is no section {name!r}", ", ".join(SECTIONS)
-        problems.add(name, message, seen=f"[{name}]", expected=expected, hint=hint, paste=paste)
 
 
 def _tables(raw: Mapping[str, object], section: str, problems: Problems) -> Mapping[str, object]:
