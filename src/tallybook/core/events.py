@@ -37,7 +37,7 @@ EVENT_TYPES = {
 }
 """Types of properties, and the engine's names for them."""
 SERIES_COLUMN = "tallybook_series"
-"""Computed: the same for events of one user, account and set of texts and flags. A daily value replaces those before."""
+"""The same for events of one user, account and set of texts and flags: a daily value replaces earlier ones of it."""
 EVENT_COLUMNS = ("time", "day", "received", "user", "account", "id", "key", "rest", SERIES_COLUMN)
 """Columns that every event has. A property of such a name is `properties.NAME`."""
 

@@ -1,4 +1,4 @@
-"""Events as typed columns: which property is which column, of which type, and what goes to `rest`. Pure but for pyarrow.
+"""Events as typed columns: which property is which column, of which type, and what goes to `rest`.
 
 The first value of a property pins its type. A later value of another type is kept in `rest` and counted; nothing is
 converted by a guess."""

@@ -60,8 +60,7 @@ class _LogBatch:
 
 
 class _ReceiptOrder:
-    """Receipts of daily values that grow with the order of commits: of a day and series the value that came last counts,
-    also where two came in one microsecond, or a clock was set back."""
+    """Receipts of daily values that grow with the order of commits: of a day and series the last value counts, also where two came in one microsecond, or a clock was set back."""
 
     def __init__(self, latest: Mapping[str, str]) -> None:
         """`latest`: by event, the last receipt that is stored."""

@@ -1,4 +1,4 @@
-"""Group commit: one thread writes the rows of all requests that wait, with one sync, and only then are they answered."""
+"""Group commit: one thread writes the rows of all waiting requests with one sync, and only then are they answered."""
 
 from __future__ import annotations
 

@@ -38,7 +38,8 @@ def seen_before(folder: Path, runs: Sequence[IdRun], ids: Mapping[bytes, datetim
         asked = pa.table({"id": pa.array(list(ids), pa.binary()), "at": pa.array(list(ids.values()), _instant_type())})
         engine.register("asked", asked)
         found = engine.execute(
-            f"SELECT DISTINCT asked.id FROM read_parquet([{', '.join(paths)}]) stored JOIN asked ON stored.id = asked.id "
+            f"SELECT DISTINCT asked.id FROM read_parquet([{', '.join(paths)}]) stored "
+            "JOIN asked ON stored.id = asked.id "
             f"WHERE stored.at >= asked.at - INTERVAL {int(window.total_seconds())} SECOND"
         ).fetchall()
     return {bytes(row[0]) for row in found}
@@ -63,9 +64,10 @@ def merged_runs(folder: Path, runs: Sequence[IdRun], now: datetime, window: time
     by_size = sorted(runs, key=lambda run: run.rows)
     small = by_size[:-1] if sum(run.rows for run in by_size[:-1]) < by_size[-1].rows else by_size
     paths = ", ".join(engine_path(folder / run.path) for run in small)
+    kept = f"\"at\" >= TIMESTAMPTZ '{stamp(now - window)}'"
     with connect() as engine:
         table: pa.Table = engine.sql(
-            f'SELECT id, "at" FROM read_parquet([{paths}]) WHERE "at" >= TIMESTAMPTZ \'{stamp(now - window)}\' ORDER BY id'
+            f'SELECT id, "at" FROM read_parquet([{paths}]) WHERE {kept} ORDER BY id'
         ).to_arrow_table()
     gone = [run.path for run in small]
     if not table.num_rows:

@@ -93,7 +93,7 @@ class Child:
 
 
 class Processes:
-    """The children of a server. `command` is the command of a role, given the fd of the pipe that ends with the parent."""
+    """The children of a server. `command` makes the command of a role, given the fd of the pipe to the parent."""
 
     def __init__(
         self,

@@ -49,7 +49,7 @@ FITS = {
 
 
 class EventsSource(DuckdbSource):
-    """The events of a book. The files and types of one commit are read when it is opened, and stay until it is closed."""
+    """The events of a book, as of the commit that is current when the source is opened."""
 
     kind = SourceKind(
         name=EVENTS,
@@ -149,8 +149,8 @@ class EventsSource(DuckdbSource):
         )
 
     def vouched(self, metric: Metric, days: Sequence[date], zone: str) -> set[date]:
-        """Of daily values the days for which one came, or which were closed; of other events those on which they could be
-        sent: days before the first server are the sender's history."""
+        """Of daily values the days for which one came, or which were closed; of other events those on which they could
+        be sent: days before the first server are the sender's history."""
         if metric.daily_aggregate:
             with self.ledger() as ledger:
                 named = self._events_of(metric)
@@ -267,7 +267,7 @@ def _quoted(name: str) -> str:
 
 
 def gaps_of(served: Sequence[tuple[datetime, datetime]], longest: timedelta) -> list[tuple[datetime, datetime]]:
-    """The stretches between the first and the last moment of serving in which nobody served for longer than `longest`."""
+    """The stretches longer than `longest` in which nobody served, after the first server started."""
     gaps: list[tuple[datetime, datetime]] = []
     until: datetime | None = None
     for first, last in sorted(served):

@@ -30,7 +30,7 @@ class SourceSettings(msgspec.Struct, frozen=True, kw_only=True):
     options: dict[str, Any] = {}
     """The source's own keys, as its `kind` names them, with the values of the file."""
     ledger: str = ""
-    """Of the source of usage events: the URL of the book's ledger. Empty: the ledger is in its folder. Secret, as `url`."""
+    """For usage events: the URL of the book's ledger; empty for one in its folder. Secret, as `url`."""
     schema: str = "tallybook"
     """The schema of that ledger."""
     event_types: dict[str, dict[str, str]] = {}
