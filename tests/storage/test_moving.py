@@ -222,7 +222,7 @@ def test_an_older_file_that_is_missing_is_told_and_the_rest_is_copied(project: P
         book.store.path(older).unlink()
     code, printed = said(project, "backup", str(tmp_path / "backup"))
     assert code == 0
-    assert "1 file of older versions were missing before." in printed
+    assert "1 file of older versions was already missing." in printed
 
 
 def test_who_writes_to_the_original_meanwhile_makes_a_move_start_again(

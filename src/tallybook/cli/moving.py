@@ -154,5 +154,9 @@ def _as_dict(done: Copied) -> dict[str, Any]:
 
 def _in_words(done: Copied) -> str:
     parts: Sequence[str] = (f"Version {done.version}", count(done.files, "file"), count(done.bytes, "byte"))
-    missing = f" {count(done.missing, 'file')} of older versions were already missing." if done.missing else ""
+    missing = (
+        f" {count(done.missing, 'file')} of older versions {'was' if done.missing == 1 else 'were'} already missing."
+        if done.missing
+        else ""
+    )
     return f"{', '.join(parts)}: copied and verified.{missing}"
