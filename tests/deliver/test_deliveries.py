@@ -229,7 +229,7 @@ def test_what_is_no_workbook_is_left_as_it_is(project):
     declare(project, BOARD)
     (project.folder / "board.xlsx").write_text("minutes of the meeting")
     (report,) = project.run().deliveries
-    assert "no workbook" in report.error
+    assert "not a workbook" in report.error
     assert (project.folder / "board.xlsx").read_text() == "minutes of the meeting"
 
 
@@ -323,7 +323,7 @@ def problems(project: Project, delivery: str) -> dict[str, str]:
         ('to = "csv"\npath = "a.csv"\nmetrics = ["signup"]', "metrics", 'metrics = ["signups"]'),
         ('to = "csv"\npath = "a.csv"\nmetrics = "signups"', "metrics", 'metrics = ["signups"]'),
         ('to = "csv"\npath = "a.csv"\nmetrics = ["signups"]\nby = ["plam"]', "by", 'by = ["plan"]'),
-        ('to = "csv"\npath = "a.csv"\nmetrics = ["revenue"]\nby = ["plan"]', "by", "'plan' is no dimension of 'revenue'"),
+        ('to = "csv"\npath = "a.csv"\nmetrics = ["revenue"]\nby = ["plan"]', "by", "'plan' is not a dimension of 'revenue'"),
         ('to = "csv"\npath = "a.csv"\nmetrics = ["signups"]\nwhere = ["plam=pro"]', "where", 'where = ["plan=pro"]'),
         ('to = "csv"\npath = "a.csv"\nmetrics = ["signups"]\nwhere = ["pro"]', "where", "not a filter"),
         ('to = "csv"\npath = "a.csv"\nmetrics = ["signups"]\nlast = "90"', "last", 'last = "90 days"'),
