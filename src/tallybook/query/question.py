@@ -54,7 +54,9 @@ class Question:
 
     def __post_init__(self) -> None:
         for name in ("metrics", "by", "where", "sort", "having"):
-            object.__setattr__(self, name, _texts(getattr(self, name)))
+            given = getattr(self, name)
+            if type(given) is not tuple:
+                object.__setattr__(self, name, _texts(given))
 
 
 class QuestionOptions(TypedDict, total=False):
