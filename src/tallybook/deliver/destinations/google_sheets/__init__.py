@@ -1,1 +1,1 @@
-"""A tab of a Google Sheet, brought up to date cell by cell, whatever people did to it meanwhile."""
+"""Deliveries to a tab of a Google Sheet, updated cell by cell, whatever people changed meanwhile."""

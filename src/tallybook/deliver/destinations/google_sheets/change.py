@@ -1,8 +1,7 @@
-"""What is to be done so that a tab says what a grid says. Pure: a `Grid` and a `Tab` in, a `TabChange` out.
+"""The changes that make a tab match a grid. Pure: a `Grid` and a `Tab` in, a `TabChange` out.
 
-Rows are found by their key (period and dimensions), columns by their field. What is not ours stays: rows and columns
-of people are never written to, and move only to make room.
-"""
+Rows are found by their key (period and dimensions), columns by their field. Rows and columns of people are never
+written to, and move only to make room."""
 
 from __future__ import annotations
 
@@ -18,20 +17,20 @@ from tallybook.deliver.destinations.row_keys import Cell, Formula, Key
 from tallybook.deliver.destinations.sheet_modes import HISTORY, KEEP, RESTORE
 
 Before = Mapping[tuple[Key, str], Cell]
-"""{(row, field): what was delivered last}."""
+"""The values of the last delivery by (row, field)."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Window:
-    """What is asked for of a record begins with the period `since`; the grid may hold older ones. `then`: what the
-    book said of these at the last delivery; None where nobody knows."""
+    """The window of a record. It begins with the period `since`; the grid may have older ones. `then`: the answer of
+    the last delivery for these; None if unknown."""
 
     since: date
     then: Before | None = None
 
     def leaves(self, field: Field, line: Line, where: tuple[Key, str], new: Cell) -> bool:
-        """Whether a cell of an older period stays as it is. Where the last delivery is not known, what the book does
-        not hold (any more) takes nothing away."""
+        """Whether a cell of an older period stays unchanged. If the last delivery is unknown, values that the book
+        does not have delete nothing."""
         day = field.day or line.values[0]
         if not isinstance(day, date) or day >= self.since:
             return False
@@ -40,7 +39,7 @@ class Window:
 
 @dataclass(frozen=True, kw_only=True)
 class Written:
-    """A cell of ours that shall hold something else. `by_hand`: somebody wrote into it since the last delivery."""
+    """A cell to write. `by_hand`: a person edited it since the last delivery."""
 
     row: int
     field: str
@@ -52,41 +51,41 @@ class Written:
 
 @dataclass(frozen=True, kw_only=True)
 class Stray:
-    """A row that was ours: what somebody changed in it (the head of that column, and the cell as it is)."""
+    """A row of ours whose key a person edited: the heading of that column, and the cell as it is."""
 
     row: int
     what: str
     cell: Cell
     key: Key | None = None
-    """Whose numbers it holds, where that is known."""
+    """The key of its numbers, if known."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class TabChange:
-    """Rows and columns are those of the tab as it is, before anything is done; new ones come behind `last_row` and
-    `last_column`, the last that are ours."""
+    """The changes of a tab. Rows and columns are counted before any change; new ones follow `last_row` and
+    `last_column`, the last of ours."""
 
     grid: Grid
     tab: Tab
     headings: bool = False
-    """The row of headings is to be written: it is not there."""
+    """Whether the headings must be written, because they are missing."""
     blank_heads: tuple[Field, ...] = ()
-    """Fields whose heading somebody cleared: a blank one is nobody's choice."""
+    """Fields whose heading is blank and is written again."""
     fields: tuple[Field, ...] = ()
-    """That have no column yet."""
+    """Fields without a column."""
     last_column: int = -1
     written: tuple[Written, ...] = ()
     kept: tuple[Written, ...] = ()
-    """Left as somebody wrote them, as declared."""
+    """Cells that keep the edit of a person, as declared."""
     lines: tuple[Line, ...] = ()
-    """That have no row yet."""
+    """Lines without a row."""
     last_row: int = -1
     gone_rows: tuple[int, ...] = ()
     gone_columns: tuple[int, ...] = ()
     twice: tuple[int, ...] = ()
-    """Rows with the key of another row: people's copies, left as they are."""
+    """Rows with the key of another row: copies of people, left unchanged."""
     strays: tuple[Stray, ...] = ()
-    """Rows that were ours, until somebody changed what says which row it is."""
+    """Rows of ours whose key a person changed."""
 
     @property
     def is_empty(self) -> bool:
@@ -96,7 +95,7 @@ class TabChange:
 
     @property
     def size(self) -> tuple[int, int]:
-        """(rows, columns) of the grid afterwards, before anything is taken away."""
+        """The (rows, columns) of the grid afterwards, before deletions."""
         tab, row, column = self.tab, self.last_row + 1, self.last_column + 1
         rows = row + len(self.lines) + self.headings
         columns = column + len(self.fields)
@@ -107,13 +106,13 @@ class TabChange:
 
     @property
     def cells(self) -> int:
-        """How many cells it writes."""
+        """The number of cells that it writes."""
         width = len(self.grid.fields)
         return len(self.written) + len(self.lines) * width + len(self.fields)
 
     def first(self, most: int) -> TabChange:
-        """As much of it as writes at most so many cells, and at least a line: the rest is seen when the tab is read
-        again."""
+        """The part of the change with at most this many cells, and at least one line. The rest follows when the tab
+        is read again."""
         if self.cells <= most:
             return self
         written = self.written[:most]
@@ -131,11 +130,11 @@ def plan(
     before: Before | None = None,
     window: Window | None = None,
 ) -> TabChange:
-    """The least that must be done. `before` is what was delivered last; without it nobody can tell a correction of
-    ours from a cell that somebody wrote into. Of periods before the `window` only what is missing or changed is
+    """The smallest change that makes the tab match. Without `before`, the last delivery, a correction cannot be
+    distinguished from an edit of a person. For periods before the `window` only missing and changed values are
     written.
 
-    Raises DestinationRefused where a key column is gone, or our cells are merged."""
+    Raises DestinationRefused if a key column is missing, or cells of ours are merged."""
     fields = tuple(field for field in grid.fields if field.id not in tab.places)
     _refuse_lost_keys(grid, tab, fields)
     _refuse_merged(grid, tab)
@@ -162,7 +161,7 @@ def plan(
 
 
 def _by_key(grid: Grid) -> dict[Key, Line]:
-    """The lines by their keys. Raises DestinationRefused where two lines have one key: a number would be lost."""
+    """The lines by their keys. Raises DestinationRefused if two lines have one key, because a number would be lost."""
     lines = {key_of(line): line for line in grid.lines}
     if len(lines) != len(grid.lines):
         keys = [key_of(line) for line in grid.lines]
@@ -183,14 +182,14 @@ def divided(grid: Grid, tab: Tab) -> tuple[Grid, Grid]:
 
 
 def without_new_columns(grid: Grid, tab: Tab) -> Grid:
-    """What the grid says of the columns that the tab has."""
+    """The values of the grid for the columns of the tab."""
     at = [place for place, field in enumerate(grid.fields) if field.id in tab.places]
     lines = tuple(replace(line, values=tuple(line.values[place] for place in at)) for line in grid.lines)
     return replace(grid, fields=tuple(grid.fields[place] for place in at), lines=lines)
 
 
 def values_of(grid: Grid) -> Before:
-    """Every value of a grid by its row and field, as it is entered."""
+    """The values of a grid by (row, field), as they are entered."""
     return {
         (key_of(line), field.id): entered(value)
         for line in grid.lines
@@ -199,7 +198,7 @@ def values_of(grid: Grid) -> Before:
 
 
 def _edited_keys(grid: Grid, tab: Tab, rows: TabRows) -> list[Written]:
-    """Cells that say which row it is, and were written otherwise by hand."""
+    """Key cells that a person wrote in another form."""
     return [
         Written(row=row, field=field.id, key=key, old=tab.cell(row, tab.places[field.id]), new=cell, by_hand=True)
         for row, key in rows.edited.items()
@@ -209,7 +208,7 @@ def _edited_keys(grid: Grid, tab: Tab, rows: TabRows) -> list[Written]:
 
 
 def _stray(grid: Grid, tab: Tab, row: int, key: Key | None) -> Stray:
-    """With the first cell of its key that is of no line of the grid, or of another line than its numbers."""
+    """The stray row with the first key cell that matches no line, or another line than its numbers."""
     fields = key_fields(grid)
     cells = [tab.cell(row, tab.places[field.id]) for field in fields]
     lines = [key] if key is not None else [key_of(line) for line in grid.lines]
@@ -231,7 +230,7 @@ def _blank_heads(grid: Grid, tab: Tab) -> tuple[Field, ...]:
 def _cells(
     grid: Grid, tab: Tab, key: Key, row: int, line: Line, before: Before | None, window: Window | None
 ) -> list[Written]:
-    """What differs in one row, of columns that are there or will be."""
+    """The differing cells of one row, in existing and new columns."""
     found = []
     for place, (field, value) in enumerate(zip(grid.fields, line.values, strict=True)):
         if place < line.key:
@@ -247,7 +246,7 @@ def _cells(
 
 
 def _gone_columns(grid: Grid, tab: Tab) -> tuple[int, ...]:
-    """Columns of periods or metrics that are not asked for any more."""
+    """Columns of periods or metrics that the delivery no longer has."""
     asked = {field.id for field in grid.fields}
     return tuple(sorted(column for name, column in tab.places.items() if name not in asked))
 
@@ -262,7 +261,7 @@ def _refuse_lost_keys(grid: Grid, tab: Tab, fields: Sequence[Field]) -> None:
 
 
 def _refuse_merged(grid: Grid, tab: Tab) -> None:
-    """A cell inside a merged one takes no value, and nobody would be told."""
+    """Raise DestinationRefused for merged cells of ours, because a cell inside a merged one ignores its value."""
     ours = [tab.places[field.id] for field in grid.fields if field.id in tab.places]
     for first, behind, left, right in tab.merged:
         if behind > (tab.header or 0) and any(left <= column < right for column in ours):

@@ -1,4 +1,4 @@
-"""A result into the tab of a Google Sheet, and its totals into one beside it."""
+"""Delivers a result to a tab of a Google Sheet, and its totals to a second tab."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ DAYS = {"day": 1, "week": 7, "month": 30, "quarter": 91, "year": 365, "all": 365
 
 
 def deliver_to_sheet(task: DeliveryTask) -> DeliveryOutcome:
-    """Bring the tab up to date, or only report what differs.
+    """Update the tab, or only report differences.
 
-    Raises DestinationError; what was written until then is whole, and the next delivery goes on."""
+    Raises DestinationError. What was written until then is complete, and the next delivery continues."""
     delivery, mode, previous = task.delivery, task.mode, task.previous()
     rows, totals = apart(task.result)
     then, totals_then = apart(previous) if previous is not None else (None, None)
@@ -54,7 +54,7 @@ def deliver_to_sheet(task: DeliveryTask) -> DeliveryOutcome:
 
 
 def _rows(result: Result, since: date | None, outcomes: list[SheetOutcome]) -> int:
-    """How many rows of the answer were delivered: those of the window, and those before it that were missing."""
+    """The number of delivered rows: those of the window, and earlier ones that were missing."""
     if since is None:
         return len(result.data)
     window = sum(not isinstance(row["period"], date) or row["period"] >= since for row in result.data)
@@ -66,7 +66,7 @@ def _is_day(cell: Cell) -> bool:
 
 
 def api_of(task: DeliveryTask) -> Api:
-    """The service, with the keys of the environment or of the user."""
+    """The service, with the credentials of the environment or of the user."""
     address = task.options["api"]
     if address not in task.services:
         task.services[address] = _opened(address, task)
@@ -193,7 +193,8 @@ def _onward(outcome: SheetOutcome) -> str:
 
 
 def _full(outcome: SheetOutcome, growth: float, task: DeliveryTask) -> list[str]:
-    """When a document that grows by so many cells a day will have no room, if that is soon."""
+    """The sentence on when a document that grows by this many cells a day will be full, if that is within
+    FORECAST_DAYS."""
     days = outcome.left / growth if growth else FORECAST_DAYS
     if days >= FORECAST_DAYS:
         return []

@@ -1,13 +1,11 @@
-"""A tab of a Google Sheet brought up to date: read what stands there, and write what differs, all of it or nothing.
+"""Updates a tab of a Google Sheet: reads its content and writes the differences in atomic batches.
 
-Nothing is remembered between two deliveries but what the document itself says, so it does not matter where a
-delivery was killed: the next one reads, and writes what is missing. Every batch carries a stamp whose id is made of
-the number of the batch before, and ids are unique in a document: of two batches that were made from the same
-state only one is ever applied.
+Only the document itself remembers the last delivery, so a delivery can be killed at any point: the next one reads, and
+writes what is missing. Every batch has a stamp with an id made from the number of the batch before, and ids are unique
+in a document. If two batches were made from the same state, only one is applied.
 
-A document that is full goes on in another, and says in which: rows that are there stay and are corrected there, new
-ones go to the last.
-"""
+A full document is continued by another one, which it names. Existing rows stay and are corrected there; new rows go
+to the last document."""
 
 from __future__ import annotations
 
@@ -56,20 +54,20 @@ if TYPE_CHECKING:
     from tallybook.sheets import Api
 
 CELLS_AT_ONCE = 40_000
-"""In one batch: about 2 MB, which Google recommends as the most."""
+"""Bytes of one batch: about 2 MB, the maximum that Google recommends."""
 TURNS = 400
-"""Batches of one delivery at most: more than fill a document."""
+"""Batches of one delivery: more than enough to fill a document."""
 STAMPS_KEPT = 8
 NEW = "a new document"
 ROWS, COLUMNS = 1000, 26
-"""Of a new tab at least, as Google makes one: room for people."""
+"""The minimum rows and columns of a new tab, as Google creates one: room for people."""
 NEW_CELLS = ROWS * COLUMNS
-"""Of a new document: those of the tab that Google puts into it."""
+"""Cells of a new document: those of the tab that Google creates in it."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class TabPlace:
-    """Where a grid goes: the tab with this title, unless people call it otherwise since, of a document."""
+    """The target of a grid: the tab of a document with this title, unless people renamed it."""
 
     document: str
     tab: str
@@ -77,7 +75,7 @@ class TabPlace:
     mode: str = HISTORY
     policy: str = RESTORE
     notes: str = ""
-    """What a corrected cell says of its old value; nothing: no note."""
+    """The note of a corrected cell about its old value; empty for no note."""
 
 
 @dataclass(kw_only=True)
@@ -88,36 +86,36 @@ class SheetOutcome:
     tab: str = ""
     made: bool = False
     renamed: str = ""
-    """How the tab is called from now on, because it is declared so."""
+    """The new title of the tab, if its declared title changed."""
     columns: list[str] = field(default_factory=list)
-    """New ones, by their field."""
+    """New columns, by their field."""
     added: list[Key] = field(default_factory=list)
     corrected: list[Written] = field(default_factory=list)
     kept: list[Written] = field(default_factory=list)
     removed: list[Key] = field(default_factory=list)
-    """The keys of rows that are not asked for."""
+    """The keys of rows that the delivery no longer has."""
     removed_columns: int = 0
     headings: bool = False
-    """Headings are written: they were not there."""
+    """Whether missing headings were written."""
     twice: list[int] = field(default_factory=list)
     strays: list[Stray] = field(default_factory=list)
     begun: bool = False
-    """Rows of ours were there."""
+    """Whether there were rows of ours."""
     cells: int = 0
-    """Of the whole document, afterwards."""
+    """Cells of the whole document, afterwards."""
     left: int = 0
-    """Cells that may still be filled: those it may have more, and those of our tab below the last row."""
+    """Free cells: those that the document can still add, and those of our tab below the last row."""
     growth: int = 0
-    """Cells that a period adds: its rows, as wide as the tab."""
+    """Cells that one period adds: its rows, as wide as the tab."""
     onward: str = ""
-    """The document in which this one goes on; `NEW` for one that would be made."""
+    """The document that continues this one; `NEW` for one that would be created."""
     full_now: bool = False
-    """It goes on there since this delivery."""
+    """Whether it is continued there since this delivery."""
     lacking: list[str] = field(default_factory=list)
-    """Fields that have no column here, because it is full."""
+    """Fields without a column, because the document is full."""
 
     def say(self, *, onward: str, full_now: bool, lacking: list[str], begun: bool, renamed: str) -> None:
-        """What is known of the document at the last look."""
+        """The state of the document when it was last read."""
         self.onward, self.full_now, self.lacking = onward, full_now, lacking
         self.begun, self.renamed = self.begun or begun, renamed
 
@@ -136,11 +134,10 @@ def bring_up_to_date(
     window: Window | None = None,
     dry_run: bool = False,
 ) -> list[SheetOutcome]:
-    """Make the tab say what the grid says, and the same tab of the documents in which it goes on. `before`: what was
-    delivered last. The grid may hold periods before the `window`: of these the tab gets what it lacks since its own
-    first period, and what changed.
+    """Update the tab of a document, and of the documents that continue it. `before`: the last delivery. Of periods
+    before the `window` the tab gets those that it lacks since its own first period, and changed ones.
 
-    Raises DestinationError: nothing of the batch at hand was written, or (OutcomeUnknown) nobody knows, and the next
+    Raises DestinationError: nothing of the current batch was written, or (OutcomeUnknown) that is unknown, and the next
     delivery finds out."""
     outcomes: list[SheetOutcome] = []
     while True:
@@ -172,8 +169,8 @@ def _one_document(
     trim: date | None,
     dry_run: bool,
 ) -> tuple[SheetOutcome, Grid | None]:
-    """(what became of it, the lines that belong to the document in which it goes on). `trim`: the first period of the
-    window, for the first document with rows of ours."""
+    """(the outcome, the lines for the document that continues it). `trim`: the first period of the window, for the
+    first document with rows of ours."""
     first: SheetOutcome | None = None
     full_now = False
     for _ in range(TURNS):
@@ -219,14 +216,14 @@ def _one_document(
 
 
 def _passed_on(place: TabPlace, tab: Tab, onward: str, begun: date | None, *, full_now: bool) -> SheetOutcome:
-    """Of a full document that has nothing of what is asked for."""
+    """The outcome for a full document that has none of the lines."""
     return SheetOutcome(
         document=place.document, tab=tab.title, onward=onward, full_now=full_now, begun=begun is not None
     )
 
 
 def _tab(api: Api, overview: Json, place: TabPlace, grid: Grid) -> tuple[Tab, bool, bool]:
-    """(the tab as it stands, or shall be made; whether it is to be made; whether it is an empty one of somebody)."""
+    """(the tab, existing or new; whether it must be created; whether it is an empty one of a person)."""
     ours = tab_of(overview, place.owner)
     named = titled(overview, place.tab)
     theirs = None if ours else named
@@ -266,13 +263,14 @@ def _room(overview: Json) -> int:
 
 
 def _wanted(change: TabChange, *, made: bool) -> int:
-    """How many cells the document grows by."""
+    """The number of cells by which the document grows."""
     rows, columns = change.size
     return rows * columns - (0 if made else change.tab.rows * change.tab.columns)
 
 
 def _refuse_what_no_other_could_hold(overview: Json, change: TabChange, place: TabPlace, *, made: bool) -> None:
-    """Only the rows of a history can go on elsewhere, and only where one more document is enough."""
+    """Raise DestinationRefused if the rest does not fit: only the rows of a history can continue in one more
+    document."""
     wanted, rows = _wanted(change, made=made), len(change.lines) + 1
     alone = max(ROWS, rows) * max(COLUMNS, len(change.grid.fields))
     if place.mode == HISTORY and change.grid.layout != "across" and change.lines and alone + NEW_CELLS <= MOST_CELLS:
@@ -285,7 +283,7 @@ def _refuse_what_no_other_could_hold(overview: Json, change: TabChange, place: T
 
 
 def _next_stamp(place: TabPlace, tab: Tab, requests: Sequence[Json]) -> tuple[Stamp, list[Json]]:
-    """The stamp of the next batch, and the requests that take the oldest away."""
+    """The stamp of the next batch, and the requests that delete the oldest one."""
     number = 1 + max((batch.number for batch in tab.stamps), default=0)
     token = hashlib.blake2b(json.dumps(list(requests), sort_keys=True).encode(), digest_size=8).hexdigest()
     own = metadata_id(place.document, place.owner, tab.id, number)
@@ -361,7 +359,7 @@ def _key_in_words(key: Key, grid: Grid) -> Key:
 
 
 def _shown(cell: Cell, field: Field) -> Cell:
-    """A day of the field of periods as people write it; other cells as they are."""
+    """A day in the period field as people write it; other cells unchanged."""
     if field.kind != PERIOD or not isinstance(cell, float) or not 0 <= cell < 2_958_466:
         return cell
     moment = datetime.combine(DAY_0, time()) + timedelta(days=cell)

@@ -1,4 +1,4 @@
-"""Which columns of people compute something for each row of ours, so that they go on in new rows. Pure."""
+"""Finds columns of people with a formula in each row of ours, so that new rows get it, too. Pure."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ _REFERENCE = re.compile(r"\"[^\"]*\"|(?<![\w$])(\$?[A-Z]{1,3})(\$?)([1-9]\d*)(?!
 
 
 def row_formulas(tab: Tab, last: int, ours: Collection[int]) -> list[int]:
-    """The columns, other than ours, whose formula in row `last` is one of a column: that of the row above moved down,
-    or one that refers to its own row."""
+    """The columns of people whose formula in row `last` repeats: it is that of the row above moved down, or refers to
+    its own row."""
     width = len(tab.cells[last]) if last < len(tab.cells) else 0
     return [column for column in range(width) if column not in ours and _goes_on(tab, last, column)]
 
@@ -28,7 +28,7 @@ def _goes_on(tab: Tab, row: int, column: int) -> bool:
 
 
 def relative(formula: str, row: int) -> str:
-    """The formula with each row that moves along as its distance: "=C[0]*2" in whichever row it is."""
+    """The formula with relative rows as distances: "=C[0]*2" in any row."""
 
     def moved(found: re.Match[str]) -> str:
         column, fixed, number = found.groups()

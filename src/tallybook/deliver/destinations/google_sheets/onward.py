@@ -1,4 +1,4 @@
-"""Where a full document goes on: in a new one, which the full one names."""
+"""Finds or creates the document that continues a full one."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ if TYPE_CHECKING:
 
 
 def continue_elsewhere(api: Api, overview: Json, document: str) -> None:
-    """Make a document, and have the full one name it.
+    """Create a document, and write its id into the full one.
 
-    Killed between the two, an empty document is left over in the Drive, in which nothing ever stands.
+    If killed between the two, an unused empty document remains in the Drive.
 
-    Raises DestinationRefused with what to do by hand, for keys that may not create documents."""
+    Raises DestinationRefused, with the steps to do by hand, if the keys cannot create documents."""
     said = overview.get("properties", {})
     try:
         made = api.create(_following(str(said.get("title", ""))), like=said)
@@ -32,7 +32,7 @@ def continue_elsewhere(api: Api, overview: Json, document: str) -> None:
 
 
 def name(api: Api, document: str, following: str) -> str:
-    """Write into a document in which other it goes on, unless it says so already. Returns what it says then."""
+    """Write into a document which one continues it, unless it has one already. Returns the id that it has then."""
     try:
         # The entry is the stamp: of two that name a document for this one, the first is believed.
         api.batch_update(document, [], Stamp(id=metadata_id(document, NEXT), key=NEXT, value=following))

@@ -1,4 +1,4 @@
-"""A tab as it stands, read as far as a delivery must know it: a small one whole, of a large one the rows at hand."""
+"""Reads the part of a tab that a delivery needs: a small tab completely, of a large one the relevant rows."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ if TYPE_CHECKING:
     from tallybook.sheets import Api
 
 WHOLE = 400_000
-"""Up to so many cells a tab is read at once: some 20 MB. Of ten million Google would give no answer."""
+"""Cells up to which a tab is read at once: some 20 MB. Google does not answer for ten million."""
 AREAS = 40
-"""Of rows, in one request."""
+"""Ranges of rows in one request."""
 TRIES = 5
 UNKNOWN_ROWS = 500
-"""Rows with keys that are not ours are read as a whole, up to so many: they may have been ours."""
+"""Rows with unknown keys that are read completely, because they may have been ours."""
 
 
 def look(api: Api, document: str, sheet: Json, grid: Grid, *, locale: str = "") -> Tab:
-    """The tab of an overview, in a document of that locale. Of a large one: all its keys, its headings, the rows of
-    the grid, and the places where new rows and columns would stand."""
+    """The tab of an overview, in a document of that locale. Of a large tab: all keys, the headings, the rows of the
+    grid, and the positions of new rows and columns."""
     properties = sheet["properties"]
     tab_id, size = int(properties["sheetId"]), properties.get("gridProperties", {})
     if int(size.get("rowCount", 0)) * int(size.get("columnCount", 0)) > WHOLE:
@@ -39,7 +39,8 @@ def look(api: Api, document: str, sheet: Json, grid: Grid, *, locale: str = "") 
 
 
 def _keys_and_rows(api: Api, document: str, tab_id: int, grid: Grid) -> Tab | None:
-    """None where the tab must be read otherwise: it has no headings of ours, or rows moved between two requests."""
+    """The tab, or None if it must be read completely: it has no headings of ours, or rows moved between two
+    requests."""
     keys = [field.id for field in key_fields(grid)]
     marks = [_marked(tab_id, HEADER), *(_marked(tab_id, COLUMN, name) for name in keys)]
     first = api.read(document, fields=CONTENT, ranges=marks)
@@ -58,13 +59,13 @@ def _keys_and_rows(api: Api, document: str, tab_id: int, grid: Grid) -> Tab | No
 
 
 def _marked(tab_id: int, key: str, value: str = "") -> Json:
-    """A DataFilter: the rows or columns of a tab that have such a mark."""
+    """A DataFilter for the rows or columns of a tab with this mark."""
     lookup = {"metadataKey": key, "metadataLocation": {"sheetId": tab_id}}
     return {"developerMetadataLookup": lookup | ({"metadataValue": value} if value else {})}
 
 
 def _areas(tab: Tab, grid: Grid) -> list[Json]:
-    """What must be known beside the keys, within the tab."""
+    """The ranges of a tab that are needed besides the keys."""
     found = rows_of(grid, tab)
     rows = {*found.ours.values(), *found.unknown[:UNKNOWN_ROWS]}
     last = max(found.last, tab.header or 0)
@@ -79,7 +80,7 @@ def _areas(tab: Tab, grid: Grid) -> list[Json]:
 
 
 def _spans(rows: Iterable[int]) -> list[tuple[int, int]]:
-    """(first, behind) of areas that hold all the rows: few, with the widest gaps between them."""
+    """Half-open ranges that contain all rows: few, separated by the widest gaps."""
     ordered = sorted(rows)
     gaps = sorted((b - a for a, b in pairwise(ordered)), reverse=True)
     widest = max(gaps[AREAS - 1] if len(gaps) >= AREAS else 1, 1)

@@ -1,8 +1,7 @@
-"""A `TabChange` as the requests of one `spreadsheets.batchUpdate`. Pure: no request is made here.
+"""The requests of one `spreadsheets.batchUpdate` for a `TabChange`. Pure: sends nothing.
 
-Every text is a `stringValue` and every number a `numberValue`, so nothing is parsed in anybody's locale and nothing
-becomes a formula. https://developers.google.com/workspace/sheets/api/reference/rest/v4/spreadsheets/request
-"""
+Every text is a `stringValue` and every number a `numberValue`, so Google parses nothing by locale and nothing becomes a
+formula. https://developers.google.com/workspace/sheets/api/reference/rest/v4/spreadsheets/request"""
 
 from __future__ import annotations
 
@@ -22,7 +21,7 @@ from tallybook.sheets import DELIVERY, Json, metadata_creation
 
 ROWS, COLUMNS = "ROWS", "COLUMNS"
 PATTERNS = {"day": "yyyy-mm-dd", "week": "yyyy-mm-dd", "month": "yyyy-mm", "quarter": "yyyy-mm", "year": "yyyy"}
-"""How the first day of a period is shown."""
+"""The date format of the first day of a period."""
 Pattern = Callable[[Column | None, Sequence[Value]], str]
 """The number format of a metric, from its column and its values."""
 
@@ -30,9 +29,9 @@ Pattern = Callable[[Column | None, Sequence[Value]], str]
 def requests_of(
     change: TabChange, owner: str, *, title: str, made: bool, adopted: bool = False, pattern: Pattern, notes: str = ""
 ) -> list[Json]:
-    """In the order in which they are applied. `title`: how the tab is declared to be called; `made`: it does not
-    exist yet; `adopted`: it is somebody's empty one; `notes`: what a corrected cell is to say of its old value
-    ("until 2026-03-01"), if anything."""
+    """The requests, in the order in which they are applied. `title`: the declared title of the tab; `made`: it does
+    not exist yet; `adopted`: it is an empty tab of a person; `notes`: the note of corrected cells about the old
+    value, such as "until 2026-03-01"."""
     tab, grid = change.tab, change.grid
     found = [*_tab(tab, f"{owner}#{title}", title, made=made, adopted=adopted)]
     places = {field.id: tab.places[field.id] for field in grid.fields if field.id in tab.places}
@@ -64,7 +63,7 @@ def requests_of(
 
 
 def _tab(tab: Tab, own: str, title: str, *, made: bool, adopted: bool) -> list[Json]:
-    """The tab is ours, and called as it is declared."""
+    """The mark that the tab is ours, with its declared title."""
     marked = metadata_creation({"sheetId": tab.id}, DELIVERY, own)
     if made:
         return [_sheet(tab), marked]
@@ -84,7 +83,7 @@ def _frozen(tab: Tab) -> Json:
 
 
 def _renamed(tab: Tab, own: str, title: str) -> list[Json]:
-    """The tab is declared to be called otherwise now."""
+    """The request that renames the tab after its declaration changed."""
     named = {"properties": {"sheetId": tab.id, "title": title}, "fields": "title"}
     which = [{"developerMetadataLookup": {"metadataId": tab.mark}}]
     marked = {"dataFilters": which, "developerMetadata": {"metadataValue": own}, "fields": "metadataValue"}
@@ -113,7 +112,7 @@ def _delete(tab: Tab, dimension: str, place: int) -> Json:
 
 
 def _room_for_columns(change: TabChange) -> list[Json]:
-    """New columns come right behind our last one; what people have there moves to the right."""
+    """Insert new columns after our last one; columns of people move to the right."""
     tab, first = change.tab, change.last_column + 1
     behind = first + len(change.fields)
     if not change.fields:
@@ -124,19 +123,19 @@ def _room_for_columns(change: TabChange) -> list[Json]:
 
 
 def _after_room(change: TabChange) -> list[int]:
-    """The columns that go, counted after new ones were made room for."""
+    """The columns to delete, counted after the insertion of new ones."""
     return [_moved(change, column) for column in change.gone_columns]
 
 
 def _moved(change: TabChange, column: int) -> int:
-    """Where a column is after new ones were made room for."""
+    """The position of a column after the insertion of new ones."""
     first = change.last_column + 1
     is_moved = column >= first and not change.tab.empty_columns(first, first + len(change.fields))
     return column + (len(change.fields) if is_moved else 0)
 
 
 def _place_of_headings(change: TabChange) -> int:
-    """Above our first row; in an empty tab at its top."""
+    """The row of the headings: above our first row, or the top of an empty tab."""
     first = min((cell.row for cell in change.written), default=None)
     rows = [row for row in range(len(change.tab.cells)) if change.tab.places and change.tab.cells[row]]
     return min([row for row in (first, *rows[:1]) if row is not None], default=0)
@@ -146,7 +145,7 @@ def _place_of_headings(change: TabChange) -> int:
 
 
 def _value(cell: Cell) -> dict[str, Any]:
-    """A CellData with nothing but what is entered."""
+    """A CellData with the entered value only."""
     if cell is None:
         return {}
     kind = "boolValue" if isinstance(cell, bool) else "numberValue" if isinstance(cell, float) else "stringValue"
@@ -159,7 +158,7 @@ def _cells(tab: Tab, row: int, column: int, rows: Sequence[Sequence[Json]], fiel
 
 
 def _runs(fields: Iterable[Field], places: dict[str, int]) -> list[list[Field]]:
-    """The fields in the order of their columns, apart where a column of somebody else stands between."""
+    """The fields in the order of their columns, in groups without a column of people between."""
     ordered = sorted(fields, key=lambda field: places[field.id])
     numbered = groupby(enumerate(ordered), key=lambda pair: places[pair[1].id] - pair[0])
     return [[field for _, field in run] for _, run in numbered]
@@ -173,7 +172,7 @@ def _headings(tab: Tab, row: int, run: Sequence[Field], places: dict[str, int]) 
 
 
 def _corrections(tab: Tab, cells: Sequence[Written], places: dict[str, int], notes: str) -> list[Json]:
-    """Neighbours in a row are written at once."""
+    """The requests for cells; neighbors in a row share one."""
     found = []
     ordered = sorted(cells, key=lambda cell: (cell.row, places[cell.field]))
     runs = groupby(enumerate(ordered), key=lambda pair: (pair[1].row, places[pair[1].field] - pair[0]))
@@ -186,7 +185,7 @@ def _corrections(tab: Tab, cells: Sequence[Written], places: dict[str, int], not
 
 
 def _restored_key(change: TabChange, cell: Written, places: dict[str, int]) -> Json:
-    """A cell of a key as it was, with its format: a number in a cell of texts would be shown as a number."""
+    """A key cell with its format, because a number in a text cell would be shown as a number."""
     field = next(field for field in change.grid.fields if field.id == cell.field)
     look = _look(change, field, lambda *_: "") or {}
     fields = "userEnteredValue,userEnteredFormat.numberFormat"
@@ -201,7 +200,7 @@ def _noted(cell: Written, notes: str) -> str:
 
 
 def _filled(change: TabChange, new: dict[str, int], shifted: int) -> list[Json]:
-    """The values of new columns in rows that are there."""
+    """The values of new columns in existing rows."""
     found = []
     for field in change.fields:
         cells = sorted((cell for cell in change.written if cell.field == field.id), key=lambda cell: cell.row)
@@ -215,7 +214,7 @@ def _filled(change: TabChange, new: dict[str, int], shifted: int) -> list[Json]:
 def _added(
     change: TabChange, places: dict[str, int], header: int, last: int, *, made: bool, pattern: Pattern
 ) -> list[Json]:
-    """New lines below our last row; what people have there moves down. They look like the row above them."""
+    """Insert new lines below our last row, with the formats of the row above. Rows of people move down."""
     tab, lines = change.tab, change.lines
     if not lines:
         return []
@@ -254,13 +253,13 @@ def _cell_of(line: Line, place: int) -> Cell:
 
 
 def _continued(tab: Tab, column: int, like: int, first: int, behind: int) -> list[Json]:
-    """The formula of a column of people, and its format, in new rows: as if it was filled down."""
+    """The formula of a column of people, with its format, in new rows, as if filled down."""
     paste = _looks(tab, like, first, behind, column, column + 1)["copyPaste"]
     return [{"copyPaste": {**paste, "pasteType": kind}} for kind in ("PASTE_FORMAT", "PASTE_FORMULA")]
 
 
 def _looks(tab: Tab, like: int, first: int, behind: int, left: int, right: int) -> Json:
-    """The formats of a row of ours, with whatever people made of them, for the rows first … behind."""
+    """The formats of a row of ours, with changes by people, for the rows first … behind."""
     columns = {"sheetId": tab.id, "startColumnIndex": left, "endColumnIndex": right}
     source = columns | {"startRowIndex": like, "endRowIndex": like + 1}
     into = columns | {"startRowIndex": first, "endRowIndex": behind}
@@ -268,7 +267,7 @@ def _looks(tab: Tab, like: int, first: int, behind: int, left: int, right: int) 
 
 
 def _look(change: TabChange, field: Field, pattern: Pattern) -> dict[str, Any] | None:
-    """How the cells of a field are shown; None where each line says it of its own (layout long)."""
+    """The format of the cells of a field; None if each line has its own (layout long)."""
     if field.kind == PERIOD:
         return _shown("DATE", PATTERNS.get(change.grid.scope, "yyyy-mm-dd"))
     if field.kind != NUMBER:

@@ -1,5 +1,5 @@
-"""Which rows of a tab are ours: those of the grid, those that it does not ask for, and those that people changed.
-Pure."""
+"""Finds the rows of a tab that are ours: those of the grid, those that the grid no longer has, and those that people
+changed. Pure."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from tallybook.deliver.destinations.typed_days import MONTH_FIRST
 
 @dataclass(frozen=True, kw_only=True)
 class TabRows:
-    """Rows of a tab, counted from 0."""
+    """The rows of a tab by their kind, counted from 0."""
 
     ours: Mapping[Key, int] = field(default_factory=dict)
-    """By the keys of the grid."""
+    """Rows by the keys of the grid."""
     edited: Mapping[int, Key] = field(default_factory=dict)
-    """Those among them whose key is written otherwise."""
+    """Rows among them whose key is written in another form."""
     twice: tuple[int, ...] = ()
-    """They have the key of another row."""
+    """Rows with the key of another row."""
     gone: tuple[int, ...] = ()
-    """They are or were ours, and the grid does not ask for them."""
+    """Rows that are or were ours, and that the grid does not have."""
     strays: Mapping[int, Key | None] = field(default_factory=dict)
-    """They were ours; what says which row it is was changed beyond recognition, or to that of another row. With the key
-    whose numbers they hold, where that is known."""
+    """Rows that were ours, and whose key was changed beyond recognition or to that of another row. With the key of
+    their numbers, if known."""
 
     unknown: tuple[int, ...] = ()
-    """All other rows that hold something in a column of the key."""
+    """All other rows with a value in a key column."""
 
     @property
     def delivered(self) -> tuple[Mapping[Key, int], tuple[int, ...]]:
@@ -45,19 +45,19 @@ def key_of(line: Line) -> Key:
 
 
 def key_fields(grid: Grid) -> tuple[Field, ...]:
-    """The fields that say which row it is."""
+    """The fields of the key."""
     keys = grid.lines[0].key if grid.lines else _keys_without_lines(grid)
     return grid.fields[:keys]
 
 
 def _keys_without_lines(grid: Grid) -> int:
-    """Of a grid without a line: all before the first number or remark."""
+    """The number of key fields of a grid without lines: all before the first number or remark."""
     behind = [i for i, f in enumerate(grid.fields) if f.column is not None or f.day or f.id in ("complete", "value")]
     return min(behind, default=1)
 
 
 def rows_of(grid: Grid, tab: Tab, before: Mapping[tuple[Key, str], Cell] | None = None) -> TabRows:
-    """Our rows. With `before`, what was delivered last, also those that are known by their numbers alone."""
+    """The rows of ours. With `before`, the last delivery, also those that are known by their numbers only."""
     keys = key_fields(grid)
     if any(f.id not in tab.places for f in keys):
         return TabRows()
@@ -110,7 +110,7 @@ def _shown(cell: Cell) -> Cell:
 
 
 def _was_ours(tab: Tab, row: int) -> bool:
-    """Nobody else writes yes or no in the column that says whether a row is complete."""
+    """Whether a row has our yes or no in the column `complete`; nobody else writes there."""
     column = tab.places.get("complete")
     cell = None if column is None else tab.cell(row, column)
     return not isinstance(cell, Formula) and cell in ("yes", "no")
@@ -119,7 +119,7 @@ def _was_ours(tab: Tab, row: int) -> bool:
 def _by_numbers(
     grid: Grid, tab: Tab, missing: list[Key], rows: list[int], before: Mapping[tuple[Key, str], Cell]
 ) -> dict[int, Key]:
-    """Rows that hold the very numbers that were delivered in a row which is not there any more."""
+    """Rows with exactly the numbers that were delivered in a row that is missing now."""
     fields = [f for f in grid.fields[len(key_fields(grid)) :] if f.id in tab.places and f.id != "complete"]
     held = {tuple(tab.cell(row, tab.places[f.id]) for f in fields): row for row in reversed(rows)}
     found: dict[int, Key] = {}

@@ -43,7 +43,7 @@ MOST_CELLS = 10_000_000
 
 @dataclass(frozen=True)
 class Batch:
-    """One that was applied: the id that no other has, its number in the row of batches, what it wrote."""
+    """An applied batch: its unique id, its number, and what it wrote."""
 
     id: int
     number: int
@@ -59,29 +59,29 @@ class Tab:
     title: str
     rows: int
     columns: int
-    """How large its grid is."""
+    """The size of its grid."""
     cells: tuple[tuple[Cell, ...], ...] = ()
     places: Mapping[str, int] = field(default_factory=dict)
-    """{field: its column}, of ours."""
+    """The columns of ours, by field."""
     header: int | None = None
     """The row of the headings."""
     merged: tuple[tuple[int, int, int, int], ...] = ()
-    """(first row, row behind, first column, column behind) of cells that are merged."""
+    """Merged cells, as half-open ranges (first row, end row, first column, end column)."""
     stamps: tuple[Batch, ...] = ()
     """In their order."""
     mark: int = 0
-    """The id of the mark that says whose it is; 0 for none."""
+    """The id of the mark of its delivery; 0 without one."""
     declared: str = ""
-    """What the tab was declared to be called when the mark was written."""
+    """The declared title of the tab when the mark was written."""
     locale: str = ""
-    """Of the document: how its people write dates."""
+    """The locale of the document, which decides how its people write dates."""
 
     def cell(self, row: int, column: int) -> Cell:
         there = self.cells[row] if row < len(self.cells) else ()
         return there[column] if column < len(there) else None
 
     def empty_rows(self, first: int, behind: int) -> bool:
-        """Nobody entered anything in these rows."""
+        """Whether these rows are blank."""
         return not any(self.cells[first:behind])
 
     def empty_columns(self, first: int, behind: int) -> bool:
@@ -89,9 +89,9 @@ class Tab:
 
 
 def entered(value: Value) -> Cell:
-    """A value as it is entered: days as serial numbers, numbers as floating point, texts as they are.
+    """A value as it is entered: days as serial numbers, numbers as floating point, texts unchanged.
 
-    Raises DestinationError for a text that no cell can hold."""
+    Raises DestinationError for a text that does not fit into a cell."""
     if value is None or value == "":
         return None
     if isinstance(value, date):
@@ -107,17 +107,17 @@ def entered(value: Value) -> Cell:
 
 
 def entered_key(value: Value) -> Cell:
-    """A value as a cell that says which row it is: null is blank, and the empty text is not."""
+    """A value as a key cell: null is blank, and an empty text is not."""
     return entered(key_text(value)) if isinstance(value, str) else entered(value)
 
 
 def whose(book: str, delivery: str) -> str:
-    """How a delivery is called in metadata."""
+    """The name of a delivery in metadata."""
     return f"{book}/{delivery}"
 
 
 def tab_of(overview: Json, owner: str) -> Json | None:
-    """The tab (a Sheet of the reference) of a delivery. Of a copy and the tab it was made of, the older."""
+    """The tab (a Sheet of the reference) of a delivery, or None. Of a tab and its copy, the older one."""
     ours = [
         (entry["metadataId"], place)
         for place, sheet in enumerate(overview.get("sheets", ()))
@@ -128,37 +128,37 @@ def tab_of(overview: Json, owner: str) -> Json | None:
 
 
 def owner_of(sheet: Json) -> str:
-    """Whose delivery writes a tab; nothing for a tab of people."""
+    """The delivery that writes a tab; empty for a tab of people."""
     entries = sheet.get("developerMetadata", ())
     return next((_owned(e)[0] for e in entries if e["metadataKey"] == DELIVERY), "")
 
 
 def _owned(entry: Json) -> tuple[str, str]:
-    """(whose, how it was declared to be called) of a mark."""
+    """(the owner, the declared title) of a mark."""
     owner, _, declared = str(entry.get("metadataValue", "")).rpartition("#")
     return owner, declared
 
 
 def titled(overview: Json, title: str) -> Json | None:
-    """The tab that has this title; Google tells titles apart regardless of case."""
+    """The tab with this title; Google ignores case in titles."""
     sheets: Sequence[Json] = overview.get("sheets", ())
     return next((s for s in sheets if s["properties"]["title"].casefold() == title.casefold()), None)
 
 
 def cells_of(overview: Json) -> int:
-    """How many cells the grids of all tabs have, filled or not: these count."""
+    """The number of cells in the grids of all tabs, filled or not: these count."""
     grids = [sheet["properties"].get("gridProperties", {}) for sheet in overview.get("sheets", ())]
     return sum(int(grid.get("rowCount", 0)) * int(grid.get("columnCount", 0)) for grid in grids)
 
 
 def next_of(overview: Json) -> str:
-    """The document in which a full one goes on; nothing for one that is not full."""
+    """The document that continues a full one; empty if it is not full."""
     entries = overview.get("developerMetadata", ())
     return next((str(e["metadataValue"]) for e in entries if e["metadataKey"] == NEXT), "")
 
 
 def read(content: Json, *more: Json) -> Tab:
-    """The tab of an answer that holds one, with its grid data; of several answers together."""
+    """The tab in an answer with its grid data, joined from several answers."""
     sheet, *others = [sheet for one in (content, *more) for sheet in one["sheets"]]
     grid = sheet["properties"].get("gridProperties", {})
     pieces: list[Json] = [piece for one in (sheet, *others) for piece in one.get("data", ())]
@@ -186,7 +186,7 @@ def read(content: Json, *more: Json) -> Tab:
 
 
 def _laid(pieces: Sequence[Json]) -> tuple[tuple[Cell, ...], ...]:
-    """The cells of several areas, each in its place."""
+    """The cells of several areas, each in its position."""
     rows: dict[int, list[Cell]] = {}
     for data in pieces:
         left = int(data.get("startColumn", 0))

@@ -1,4 +1,4 @@
-"""How far back a grid reaches in a tab: to the first period of the record, not to the first of the book. Pure."""
+"""Cuts a grid to the periods that a tab records: from its first period, not from the first of the book. Pure."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tallybook.deliver.destinations.typed_days import days_of
 
 
 def first_period(grid: Grid, tab: Tab) -> date | None:
-    """The first period that the tab holds; None where it holds none."""
+    """The first period in the tab, or None."""
     if grid.layout == "across":
         return min(
             (day for name in tab.places for day in days_of(name, month_first=False, scope=grid.scope)), default=None
@@ -29,7 +29,7 @@ def first_period(grid: Grid, tab: Tab) -> date | None:
 
 
 def trimmed(grid: Grid, first: date | None, since: date) -> Grid:
-    """The grid without the periods before `since`, but for those from `first` on, where the record begins."""
+    """The grid without periods before `since`, except those from `first` on, where the record begins."""
     begin = since if first is None else min(first, since)
     if grid.layout == "across":
         at = [place for place, field in enumerate(grid.fields) if field.day is None or field.day >= begin]
