@@ -317,6 +317,26 @@ def test_a_wrong_type_of_a_property_is_a_problem_with_the_line_to_paste(tmp_path
     assert any("did you mean 'number'?" in problem.hint for problem in failed.value.problems)
 
 
+def test_events_of_a_book_whose_ledger_is_on_postgresql_are_collected(tmp_path: Path) -> None:
+    from tests.ledgers import database, schema_of
+
+    book = tmp_path / "book"
+    text = HEAD + f'ledger = "{database()}"\nschema = "{schema_of(book)}"\n' + SEATS
+    (tmp_path / "tallybook.toml").write_text(text)
+    now = datetime(2026, 3, 5, 12, tzinfo=UTC)
+    tallybook.open(tmp_path, now=lambda: now).close()
+    ingest = Ingest(book, "postgresql")
+    ingest.send({"event": "seats", "day": "2026-03-01", "value": 160}, path="/v1/values")
+    ingest.compact()
+    with tallybook.open(tmp_path, now=lambda: now) as opened:
+        assert not opened.run().failed
+        (row, gap) = opened.query("seats", from_="2026-03-01", to="2026-03-02").rows()
+        assert (row["seats"], gap["seats"]) == (160, None)
+        assert opened.doctor() == []
+    ingest.commit.close()
+    ingest.events.close()
+
+
 def test_an_event_and_a_table_cannot_both_be_given(tmp_path: Path) -> None:
     text = HEAD + '[metrics.m]\nevent = "signup"\ntable = "users"\nmeasure = "count(*)"\n'
     (tmp_path / "tallybook.toml").write_text(text)

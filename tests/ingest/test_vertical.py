@@ -156,7 +156,9 @@ def test_a_day_is_closed_and_opened_again(server: Server) -> None:
     key = server.write  # type: ignore[attr-defined]
     assert server.ask("PUT", "/v1/days/a%2Fb/2026-03-01", key=key) == (204, None)
     assert server.ask("DELETE", "/v1/days/a%2Fb/2026-03-01", key=key) == (204, None)
-    assert server.ask("PUT", "/v1/days/seats/today", key=key)[1]["code"] == "bad_time"
+    for day in ("today", "20260301", "2026-02-30", "2026-03-01T00:00"):
+        assert server.ask("PUT", f"/v1/days/seats/{day}", key=key)[1]["code"] == "bad_time"
+    assert server.ask("PUT", "/v1/days/a%00b/2026-03-01", key=key)[1]["code"] == "bad_name"
     assert server.ask("PUT", "/v1/days/seats/2026-03-01")[0] == 401
 
 

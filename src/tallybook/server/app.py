@@ -8,13 +8,14 @@ import secrets
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import datetime
 from typing import Any
 from urllib.parse import unquote
 
 from tallybook.core import (
     MAX_BODY_BYTES,
     MAX_ID,
+    MAX_NAME,
     PROTOCOLS,
     DecodedEvents,
     EventRequest,
@@ -193,7 +194,7 @@ class EventsApp:
         event, _, text = raw.rpartition("/")
         event = unquote(event)
         try:
-            day = date.fromisoformat(text)
+            day = datetime.strptime(text, "%Y-%m-%d").date()  # noqa: DTZ007  # a day has no zone
         except ValueError:
             error = RequestError(
                 status=400, code="bad_time", message="the path ends with a day", seen=text[:40], expected="2026-03-01"
@@ -201,6 +202,9 @@ class EventsApp:
             raise Refusal(error) from None
         if not event:
             raise Refusal(RequestError(status=400, code="no_event", message="the path has no event"))
+        if len(event) > MAX_NAME or any(ord(character) < 32 for character in event):
+            message = "the name of the event is too long, or contains control characters"
+            raise Refusal(RequestError(status=400, code="bad_name", message=message, seen=event[:40]))
         try:
             if method == "PUT":
                 await asyncio.to_thread(self.events.close_day, event, day, key.name, now=self.clock())
