@@ -113,8 +113,8 @@ SURVIVED_ONCE = {
     ),
     "one month before is enough": (
         "monitor/alerts/usual.py",
-        "alike(months_before(day, 1)) and alike(months_before(day, 2))",
-        "alike(months_before(day, 1))",
+        "repeated(months_before(day, 1)) and repeated(months_before(day, 2))",
+        "repeated(months_before(day, 1))",
         ("test_usual.py",),
     ),
     "the spread of all days": (
