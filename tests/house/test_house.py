@@ -19,17 +19,13 @@ MAX_FILE_LINES = 400
 MAX_FUNCTION_LINES = 50
 MAX_COLUMNS = 120
 
-LONG_FILES: dict[str, str] = {
-    "collect/sources/clickhouse.py": "to be divided",
-    "collect/sources/postgresql.py": "to be divided",
-    "collect/sources/sqlite.py": "to be divided",
-}
+LONG_FILES: dict[str, str] = {}
 """Longer than MAX_FILE_LINES, with the reason. This list may only shrink."""
 LONG_FUNCTIONS: dict[str, str] = {
     "deliver/destinations/google_sheets/document.py: _one_document": "to be divided",
 }
 """Longer than MAX_FUNCTION_LINES, with the reason. This list may only shrink."""
-MAX_LONG_LINES = 89
+MAX_LONG_LINES = 58
 MAX_UNFORMATTED = 0
 
 

@@ -83,4 +83,4 @@ class IntervalStatements(StatementPieces):
         form = self.members[0].since
         assert form is not None
         since = self.source.time_value(self.source.quote(self.metric.from_ or ""), form)
-        return self.source.least(self.source.stretch(since, self._bounds(form, first, last + ONE_DAY)))
+        return self.source.min_or_null(self.source.stretch(since, self._bounds(form, first, last + ONE_DAY)))

@@ -148,7 +148,7 @@ class _Scope:
         quote = self.source.quote
         more = "".join(f", {inside} AS {quote(name)}" for name, inside in self.exposed.items())
         select = f"SELECT {quote(self.own)}.*{more} FROM {self.from_(len(self.metric.join))}"
-        return f"({self.source.joined(select)}) {quote(self.own)}"
+        return f"({self.source.with_null_on_no_match(select)}) {quote(self.own)}"
 
 
 def _columns(source: Source, metric: Metric, table: str) -> list[str]:

@@ -126,14 +126,17 @@ class StatementPieces:
     def _timed(self, relation: str, value: str, wide: str) -> str:
         """The relation with the instant of each row beside its columns, under the name it had."""
         name = "f" if self.metric.table is None else self.source.quote(schema_and_table(self.metric.table)[1])
-        inner = f"SELECT *, {value} AS {TIME} FROM {relation} WHERE {wide}{self.source.apart}"
+        inner = f"SELECT *, {value} AS {TIME} FROM {relation} WHERE {wide}{self.source.no_inline_suffix}"
         return f"({inner}) {name}"
 
     def _latest(self, relation: str, where: list[str], day: str | None) -> str:
         """Of several values of a day and series only the one received last."""
         quote, metric = self.source.quote, self.metric
         texts = self._texts(metric.series, self.members[0].series)
-        series = [*([day] if day else []), *(part for text in texts for part in self.source.parted(text, text))]
+        series = [
+            *([day] if day else []),
+            *(part for text in texts for part in self.source.partition_by_terms(text, text)),
+        ]
         order = dict.fromkeys(c for c in (metric.received, metric.time) if c)
         ranked = ", ".join(f"{quote(c)} DESC" for c in order)
         return (

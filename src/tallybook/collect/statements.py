@@ -76,7 +76,11 @@ class Group(PlannedGroup, IntervalStatements):
         value, order = names[-2], names[-1]
         where += [plan.condition] if plan.condition else []
         listed = ", ".join(f"{expression} AS {name}" for expression, name in zip(shown, names, strict=True))
-        parts = [part for name, head in zip(names, heads, strict=False) for part in self.source.parted(name, head)]
+        parts = [
+            part
+            for name, head in zip(names, heads, strict=False)
+            for part in self.source.partition_by_terms(name, head)
+        ]
         partition = f"PARTITION BY {', '.join(parts)} " if heads else ""
         end = "" if plan.by_time == "first" else " DESC"
         if form.name == "text_offset":  # some sources read its instants in whole seconds: ties are settled by us
@@ -129,5 +133,5 @@ class Group(PlannedGroup, IntervalStatements):
         metric, facts = self.metric, self.members[0]
         column, form = self.source.quote(metric.time or metric.from_ or ""), facts.time or facts.since
         assert form is not None
-        least = self.source.fetched_time(self.source.least(column), form)
+        least = self.source.fetched_time(self.source.min_or_null(column), form)
         return f"SELECT {least} FROM {self.relation} WHERE {' AND '.join(self.source.possible(column, form))}"

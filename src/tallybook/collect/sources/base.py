@@ -1,4 +1,4 @@
-"""What an adapter of a database has to do. It only ever reads."""
+"""The interface of a source: what an adapter of a database implements. It only reads."""
 
 from __future__ import annotations
 
@@ -24,22 +24,23 @@ if TYPE_CHECKING:
 
 
 class Reader(abc.ABC):
-    """Statements of one snapshot: what one sees, all see (where the source can do that)."""
+    """Runs statements on one snapshot: all see the same data, if the source supports that."""
 
     @abc.abstractmethod
     def rows(self, sql: str) -> list[tuple[Any, ...]]:
-        """All rows of a statement, as the driver gives them."""
+        """All rows of a statement, as the driver returns them."""
 
     def several(self, statements: Sequence[str]) -> Iterator[list[tuple[Any, ...]]]:
-        """The rows of one statement after another; the source may be at work on the next while one is looked at."""
+        """The rows of several statements, in order. The source may run the next one while the caller reads."""
         return map(self.rows, statements)
 
     @abc.abstractmethod
     def batches(self, sql: str, size: int = 50_000) -> Iterator[list[tuple[Any, ...]]]:
-        """The rows of a statement, some at a time."""
+        """The rows of a statement, in chunks."""
 
     def fetched(self, sql: str, kinds: Sequence[str]) -> Callable[[], pa.Table]:
-        """As `table`, with what is left to do once the source has answered: another thread may call it."""
+        """As `table`, but returns a function that finishes the work after the source has responded. Any thread may call
+        it."""
         table = self.table(sql, kinds)
         return lambda: table
 
@@ -64,29 +65,31 @@ class Reader(abc.ABC):
 class Source(Dialect, abc.ABC):
     """A database that is only read.
 
-    An adapter writes the nine abstract methods; the rest has defaults. In the order of their calls: `probe` when a metric is bound, `known_until` and `snapshot` for each run, then `close`. `tables`, `columns`,
-    `indexed_columns` and `index_reached` serve `check`, `init` and the search for days; `sql_connection` serves Python metrics.
+    An adapter writes the nine abstract methods; the rest has defaults. In the order of their calls: `probe` when a
+    metric is bound, `known_until` and `snapshot` for each run, then `close`. `tables`, `columns`, `indexed_columns` and
+    `index_reached` serve `check`, `init` and the search for days; `sql_connection` serves Python metrics.
 
-    Nothing connects before the first call that has to. All methods may be called again, in any order, also after `close`, which then
-    connects again; `close` without a connection does nothing. A method that cannot reach the database raises SourceUnavailable with
-    the next step in its hint: the run goes on with other sources and ends with exit code 4. Whatever else goes wrong is a SourceError: it
-    costs the metric and not the run. A message contains no password."""
+    Nothing connects before the first call that has to. All methods may be called again, in any order, also after
+    `close`, which then connects again; `close` without a connection does nothing. A method that cannot reach the
+    database raises SourceUnavailable with the next step in its hint: the run goes on with other sources and ends with
+    exit code 4. Whatever else goes wrong is a SourceError: it costs the metric and not the run. A message contains no
+    password."""
 
     snapshots: bool = True
-    """False: every statement stands for itself."""
+    """Whether several statements see one snapshot."""
 
     def __init__(self, settings: SourceSettings) -> None:
         self.settings = settings
         self.options = {option.name: settings.options.get(option.name, option.default) for option in self.kind.options}
-        """The values of the source's own keys in `[sources.NAME]`, with the defaults of those that are left out."""
+        """The values of the source's own keys in `[sources.NAME]`, with defaults for missing keys."""
         self.remembered: dict[tuple[str, ...], Any] = {}
-        """What the catalogue said and what was found to be unique, for the life of this object: one command."""
+        """Cache of the catalog and of unique keys, for the life of this object: one command."""
 
     # -- what an adapter must write ------------------------------------------------------------------
 
     @abc.abstractmethod
     def snapshot(self) -> Any:
-        """A context manager that gives a Reader on one read-only, time-limited snapshot."""
+        """A context manager with a Reader on one read-only, time-limited snapshot."""
 
     @abc.abstractmethod
     def probe(self, relation: str, expressions: Sequence[str]) -> list[ColumnType]:
@@ -96,7 +99,7 @@ class Source(Dialect, abc.ABC):
 
     @abc.abstractmethod
     def known_until(self, now: datetime) -> datetime:
-        """The instant (UTC) up to which the source holds what happened: its clock, a replica's replay time.
+        """The instant (UTC) up to which the source is complete: its clock, or a replica's replay time.
 
         `now` is the caller's clock, for sources that have none."""
 
@@ -106,11 +109,11 @@ class Source(Dialect, abc.ABC):
 
     @abc.abstractmethod
     def columns(self, table: str) -> list[str]:
-        """Names of a table's columns; empty when there is no such table."""
+        """The names of a table's columns; empty for an unknown table."""
 
     @abc.abstractmethod
     def indexed_columns(self, table: str) -> set[str]:
-        """Columns that come first in some index of the table."""
+        """Columns that are the first of an index of the table."""
 
     @abc.abstractmethod
     def index_reached(self, reader: Reader, sql: str) -> bool:
@@ -122,12 +125,12 @@ class Source(Dialect, abc.ABC):
 
     @abc.abstractmethod
     def close(self) -> None:
-        """Let go of every connection."""
+        """Close every connection."""
 
     # -- what an adapter may write -------------------------------------------------------------------
 
     def fresh_until(self, reader: Reader) -> datetime | None:
-        """What the declared `fresh` statement says, as an instant."""
+        """The instant that the declared `fresh` statement returns."""
         if not self.settings.fresh:
             return None
         self.check_policies(self.settings.fresh)
@@ -136,7 +139,7 @@ class Source(Dialect, abc.ABC):
         return None if value is None else as_instant(value)
 
     def identity(self, folder: Path | None) -> Identity:
-        """Which database this is, whatever its address. `folder` is that of the project."""
+        """The identity of the database, whatever its address. `folder`: the project folder."""
         where = re.sub(r"^[^:]*://([^@/]*@)?", "", self.settings.url).partition("?")[0]
         return Identity(address={"address": where}, cannot=SAME_ADDRESS.format(name=self.settings.name))
 
@@ -153,33 +156,34 @@ class Source(Dialect, abc.ABC):
         """Record what a run has seen, for `changed_since`. Called before the days of a run are covered."""
 
     def policies(self) -> list[tuple[str, bool]] | None:
-        """Tables with policies on their rows, and whether these filter what our user sees; None where that is not shown."""
+        """Tables with row-level policies, and whether these filter rows for this user; None if the server does not show
+        it."""
         return []
 
     def view_texts(self) -> list[tuple[str, str]]:
-        """(name, SQL) of each view, where policies have to be looked for behind it."""
+        """(name, SQL) of each view whose tables must be checked for policies."""
         return []
 
     def check_policies(self, text: str) -> None:
-        """Raise SourceError when SQL reads rows that a policy filters, where the server does not do so itself."""
+        """Raise SourceError if SQL reads rows that a policy filters, and the server does not refuse that itself."""
 
     def sample(self, relation: str, expression: str, limit: int = 1000) -> list[Any]:
-        """Some values of an expression that are not null, in no order."""
+        """Sampled values of an expression that are not null, in any order."""
         select = f"SELECT {expression} FROM {relation} WHERE ({expression}) IS NOT NULL"
         with self.snapshot() as reader:
             found = reader.rows(self.limited(select, limit))
         return [row[0] for row in found]
 
     def base_tables(self) -> list[str]:
-        """Names of tables, without views where they can be told apart."""
+        """Names of tables, without views if the source distinguishes them."""
         return self.tables()
 
     def foreign_keys(self, table: str) -> list[tuple[str, str, str]]:
-        """(column, table it refers to, column there), where the catalogue says so; keys of several columns are left out."""
+        """(column, referenced table, referenced column) of single-column foreign keys in the catalog."""
         return []
 
     def unique_keys(self, table: str) -> list[tuple[str, ...]]:
-        """Columns of which no two rows have the same values, where the catalogue promises it; null is unlike null."""
+        """Unique keys of the catalog, as tuples of columns. Nulls count as different."""
         return []
 
 
@@ -198,5 +202,5 @@ def deadline(seconds: float, stop: Callable[[], None]) -> Iterator[None]:
 
 
 def replay_margin(seconds: float | None, now: datetime) -> datetime:
-    """A replica's horizon when it says how many seconds it lags."""
+    """The horizon of a replica that reports its lag in seconds."""
     return now - timedelta(seconds=seconds or 0.0)

@@ -1,4 +1,5 @@
-"""BigQuery. Tables are named dataset.table or project.dataset.table; types are learnt without reading, and without cost."""
+"""BigQuery. Tables are named dataset.table or project.dataset.table; types are learnt without reading, and without
+cost."""
 
 from __future__ import annotations
 

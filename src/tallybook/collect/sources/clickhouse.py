@@ -6,26 +6,26 @@ what a statement means, or end it early without a word, is set by us with every 
 
 from __future__ import annotations
 
-import io
 import json
 import logging
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tallybook.collect.sources.base import Reader
+from tallybook.collect.sources.clickhouse_reader import ClickhouseReader
 from tallybook.collect.sources.clickhouse_sql import ClickhouseSql
-from tallybook.collect.sources.clickhouse_types import column_type, decoded, rows_of
+from tallybook.collect.sources.clickhouse_types import column_type
 from tallybook.collect.sources.identity import SAME_ADDRESS, Identity, file_identity
 from tallybook.collect.sources.policies import check_policies
-from tallybook.collect.sources.values import DEC, FLOAT, INT, TEXT, ColumnType
-from tallybook.core import EXACT_DIGITS, SourceError, SourceKind, SourceUnavailable, schema_and_table
+from tallybook.collect.sources.values import ColumnType
+from tallybook.core import SourceError, SourceKind, SourceUnavailable, schema_and_table
 
 if TYPE_CHECKING:
-    import pyarrow as pa
+    pass
 
 LIMITS = ("timeout", "read", "group_by", "distinct", "set", "join", "result", "sort", "transfer")
 SETTINGS = {
@@ -350,132 +350,3 @@ class ChdbSource(ClickhouseSource):
         policies=True,
         parameter_hints={"database": 'name the tables with their database: table = "app.orders"'},
     )
-
-
-_ELSEWHERE = (
-    "file",
-    "url",
-    "s3",
-    "gcs",
-    "oss",
-    "cosn",
-    "hdfs",
-    "azureBlobStorage",
-    "remote",
-    "remoteSecure",
-    "cluster",
-    "mysql",
-    "postgresql",
-    "sqlite",
-    "mongodb",
-    "redis",
-    "jdbc",
-    "odbc",
-    "executable",
-    "iceberg",
-    "icebergLocal",
-    "deltaLake",
-    "deltaLakeLocal",
-    "hudi",
-    "Python",
-)
-"""Functions of chDB that read what is not in its folder; those of a cluster of one kind end in Cluster."""
-_NO_CODE = re.compile(r"'(?:[^'\\]|\\.|'')*'|--[^\n]*|#[ !][^\n]*|/\*.*?\*/", re.DOTALL)
-_READS_ELSEWHERE = re.compile(rf"[`\"]?\b({'|'.join(_ELSEWHERE)})(?:Cluster)?[`\"]?\s*\(", re.IGNORECASE)
-
-_TEXT_AS_TABLE = re.compile(r"\b(?:from|join)\s+'", re.IGNORECASE)
-_NAMES = re.compile(r"`([^`]+)`|\"([^\"]+)\"")
-
-
-def _refuse_files(name: str, sql: str) -> None:
-    """Raises SourceError for SQL that reads another file than those of the folder, or the network."""
-    code = _NO_CODE.sub(lambda found: "''" if found[0].startswith("'") else " ", sql)
-    function = _READS_ELSEWHERE.search(code)
-    seen = f"{function[1]}()" if function else "a text in the place of a table" if _TEXT_AS_TABLE.search(code) else ""
-    paths = (found[1] or found[2] for found in _NAMES.finditer(code))
-    seen = seen or next((path for path in paths if path.startswith(("/", "./", "../")) or _is_file(path)), "")
-    if seen:
-        raise SourceError(
-            f"source {name!r}: {seen} reads what is not in the folder of chDB",
-            hint="bring the rows into a table of the folder, or read files through a DuckDB source with `files`",
-        )
-
-
-def _is_file(path: str) -> bool:
-    try:
-        return Path(path).is_file()
-    except (OSError, ValueError):  # too long for a path
-        return False
-
-
-class ClickhouseReader(Reader):
-    def __init__(self, source: ClickhouseSource) -> None:
-        self.source = source
-
-    def rows(self, sql: str) -> list[tuple[Any, ...]]:
-        return list(rows_of(self._asked(sql, "TabSeparatedWithNamesAndTypes")))
-
-    def batches(self, sql: str, size: int = 50_000) -> Iterator[list[tuple[Any, ...]]]:
-        rows = self.rows(sql)
-        yield from (rows[start : start + size] for start in range(0, len(rows), size))
-
-    def table(self, sql: str, kinds: Sequence[str]) -> pa.Table:
-        return self.fetched(sql, kinds)()
-
-    def fetched(self, sql: str, kinds: Sequence[str]) -> Callable[[], pa.Table]:
-        answer = self._asked(sql, "CSV")
-        return lambda: self._parsed(answer, kinds)
-
-    def _asked(self, sql: str, form: str) -> bytes:
-        if self.source.settings.url.startswith("chdb:"):
-            _refuse_files(self.source.settings.name, sql)
-        try:
-            answer: bytes = self.source.client().raw_query(sql, fmt=form)
-        except SourceError:
-            raise
-        except Exception as error:
-            # What chDB had of the answer before it failed would stand in front of the next one of this connection.
-            self.source.close()
-            raise self.source.explained(error) from None
-        return answer
-
-    def _parsed(self, answer: bytes, kinds: Sequence[str]) -> pa.Table:
-        import pyarrow as pa
-        from pyarrow import csv
-
-        types = {TEXT: pa.binary(), INT: pa.int64(), DEC: pa.decimal128(*EXACT_DIGITS), FLOAT: pa.float64()}
-        names = [f"c{i}" for i in range(len(kinds))]
-        columns = {name: types[kind] for name, kind in zip(names, kinds, strict=True)}
-        try:
-            table = (
-                csv.read_csv(
-                    io.BytesIO(answer),
-                    read_options=csv.ReadOptions(column_names=names),
-                    parse_options=csv.ParseOptions(newlines_in_values=True, ignore_empty_lines=False),
-                    convert_options=csv.ConvertOptions(
-                        column_types=columns,
-                        null_values=["\\N"],
-                        strings_can_be_null=True,
-                        quoted_strings_can_be_null=False,
-                    ),
-                )
-                if answer
-                else pa.schema(columns.items()).empty_table()
-            )
-        except pa.ArrowInvalid as error:
-            raise SourceError(
-                f"source {self.source.settings.name!r}: a value does not fit: {error}",
-                hint="cast it: cast(x as Decimal(38, 10))",
-            ) from None
-        return pa.table([_as_text(column) for column in table.columns], names=names)
-
-
-def _as_text(column: Any) -> Any:
-    import pyarrow as pa
-
-    if column.type != pa.binary():
-        return column
-    try:
-        return column.cast(pa.string())
-    except pa.ArrowInvalid:
-        return pa.array(decoded(column.to_pylist()), pa.string())

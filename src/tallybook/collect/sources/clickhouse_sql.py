@@ -32,11 +32,11 @@ class ClickhouseSql(Source):
     def quote(self, name: str) -> str:
         return "`" + name.replace("\\", "\\\\").replace("`", "\\`") + "`"
 
-    def joined(self, select: str) -> str:
+    def with_null_on_no_match(self, select: str) -> str:
         # Without it a row that finds no other has '' and 0 for its columns, and not NULL.
         return f"{select} SETTINGS join_use_nulls = 1"
 
-    def least(self, expression: str) -> str:
+    def min_or_null(self, expression: str) -> str:
         return f"minOrNull({expression})"  # MIN over no rows is 0, or 1970
 
     def indexing(self, name: str, table: str, column: str) -> str:

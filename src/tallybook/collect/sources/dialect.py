@@ -1,4 +1,5 @@
-"""A source's SQL as far as it is ours. It never translates the user's SQL; it wraps it in SELECT, CASE WHEN, GROUP BY and aggregates."""
+"""The SQL that Tallybook writes for a source. It wraps the user's SQL in SELECT, CASE WHEN, GROUP BY and aggregates,
+and never translates it."""
 
 from __future__ import annotations
 
@@ -35,7 +36,7 @@ class TimeForm:
 
     @property
     def by_day(self) -> bool:
-        """The column holds days, in no zone."""
+        """Whether the column contains dates without a zone."""
         return self.name in ("date", "midnight", "text_date", YYYYMMDD, f"text_{YYYYMMDD}")
 
     @property
@@ -44,13 +45,13 @@ class TimeForm:
 
     @property
     def number(self) -> str:
-        """The form of numbers that it is, also as text: epoch_s of text_epoch_s. Empty where it is none."""
+        """The number form, also of text: epoch_s for text_epoch_s. Empty for other forms."""
         name = self.name.removeprefix("text_")
         return name if name in NUMBER_FORMS else ""
 
     @property
     def meaning(self) -> str:
-        """What belongs to a metric's definition: not whether a 'T' or a space stands in the text."""
+        """The part of the form that is in a metric's definition: not whether text has a 'T' or a blank."""
         names = {
             "text_space": "naive",
             "text_t": "naive",
@@ -80,18 +81,18 @@ class TimeForm:
 
 
 class Dialect:
-    """How a source writes our SQL. Pure: no method connects, and the same arguments give the same text.
+    """Writes SQL for a source. Pure: no method connects, and the same arguments give the same text.
 
     The defaults are ANSI SQL; an adapter overrides what its database writes differently."""
 
     kind: ClassVar[SourceKind]
-    """What it says about itself."""
-    apart: str = ""
-    """Closes a subquery that must not be folded into the query around it."""
+    """The descriptor of the source."""
+    no_inline_suffix: str = ""
+    """SQL appended to a subquery so that the optimizer does not inline it (such as OFFSET 0)."""
     grouping_sets: bool = False
-    """It groups one scan by several keys at once (GROUPING SETS)."""
+    """Whether it supports GROUPING SETS."""
     calendar_times: bool = False
-    """Its types for times contain only times of the calendar: neither infinity nor zero dates nor years before Christ."""
+    """Whether its time types contain only calendar times: no infinity, zero dates or years BC."""
 
     @property
     def dialect(self) -> str:
@@ -105,49 +106,49 @@ class Dialect:
         return ".".join(self.quote(part) for part in table_parts(name))
 
     def limited(self, select: str, rows: int) -> str:
-        """A SELECT of at most so many rows."""
+        """A SELECT of at most `rows` rows."""
         return f"{select} LIMIT {rows}"
 
     def as_value(self, condition: str) -> str:
-        """A condition where a value stands: something, or null."""
+        """A condition as a value: not null if it is true, else null."""
         return condition
 
     def count(self, what: str) -> str:
         return f"COUNT({what})"
 
     def fetched_time(self, expression: str, form: TimeForm) -> str:
-        """A time of a column as it is to be fetched, where the driver would lose something of it."""
+        """The expression that fetches a time without loss by the driver."""
         return expression
 
     many_groups = ""
-    """What follows SELECT where a statement has about as many groups as rows, because its groups are distinct values."""
+    """A hint after SELECT for statements with about as many groups as rows."""
 
     def grouping(self, place: int, expression: str) -> list[str]:
-        """What stands in GROUP BY for a column of the SELECT, the `place`-th."""
+        """The GROUP BY terms for column number `place` of the SELECT."""
         return [str(place)]
 
-    def parted(self, name: str, expression: str) -> list[str]:
-        """What stands in PARTITION BY for an `expression` that is called `name`."""
+    def partition_by_terms(self, name: str, expression: str) -> list[str]:
+        """The PARTITION BY terms for an `expression` with the alias `name`."""
         return [name]
 
-    def joined(self, select: str) -> str:
-        """A SELECT of ours over LEFT JOINs, whose columns are null in a row that finds no other."""
+    def with_null_on_no_match(self, select: str) -> str:
+        """A SELECT over LEFT JOINs that returns nulls for rows without a match (ClickHouse: join_use_nulls)."""
         return select
 
-    def least(self, expression: str) -> str:
-        """The least value; over no rows null."""
+    def min_or_null(self, expression: str) -> str:
+        """The minimum; null over no rows."""
         return f"MIN({expression})"
 
     def indexing(self, name: str, table: str, column: str) -> str:
-        """What makes an index on a column."""
+        """The statement that creates an index on a column."""
         return f"CREATE INDEX {name} ON {self.table_name(table)} ({self.quote(column)})"
 
     def text(self, expression: str, type_: ColumnType) -> str:
-        """An expression that groups by the exact characters and arrives as text."""
+        """A text expression that groups by exact characters."""
         return expression
 
     def is_text(self, expression: str) -> str:
-        """The condition that a value is a text, where the type of its column does not say it; empty elsewhere."""
+        """The condition that a value is text, if the type of the column does not guarantee it; else empty."""
         return ""
 
     def finite(self, expression: str) -> str:
@@ -158,7 +159,7 @@ class Dialect:
         return f"CAST({expression} AS DOUBLE PRECISION)"
 
     def total(self, expression: str, type_: ColumnType) -> list[str]:
-        """The columns from which `read_total` puts an exact sum together."""
+        """The columns from which `read_total` computes an exact sum."""
         if not type_.declared.startswith(DECLARED):
             return [f"SUM({expression})"]
         exact = f"CAST({expression} AS DECIMAL(38, {type_.scale}))"
@@ -173,7 +174,7 @@ class Dialect:
         return values[0]
 
     def spread(self, expression: str, type_: ColumnType) -> list[str]:
-        """The columns from which `read_spread` makes the mean and the variance of a number."""
+        """The columns from which `read_spread` computes the mean and the variance."""
         number = self.float(expression)
         return [f"AVG({number})", f"VAR_POP({number})", f"MIN({number})", f"MAX({number})"]
 
@@ -187,33 +188,33 @@ class Dialect:
         return (low, 0.0) if low == high else (min(max(mean, low), high), max(variance or 0.0, 0.0))
 
     def value(self, expression: str, type_: ColumnType) -> str:
-        """A number as it may be compared and fetched exactly."""
+        """A number in a form that is compared and fetched exactly."""
         declared = type_.declared.startswith(DECLARED)
         return f"CAST({expression} AS DECIMAL(38, {type_.scale}))" if declared else expression
 
     def no_numbers(self, expression: str, type_: ColumnType) -> str | None:
-        """The condition that a value which should be a number is none; None where the type allows no such value."""
+        """The condition that a value is not a number although it should be; None if the type prevents that."""
         return None
 
     def value_key(self, expression: str, type_: ColumnType) -> str:
-        """`value` as it is grouped by: what cannot be read exactly arrives as something that is refused."""
+        """`value` as a group key. A value that cannot be read exactly becomes one that is refused."""
         return self.value(expression, type_)
 
     def rounded(self, expression: str, type_: ColumnType) -> list[str]:
-        """The columns from which `read_rounded` sees whether `value` rounds something."""
+        """The columns from which `read_rounded` detects rounded values."""
         if type_.declared != DECLARED + FLOAT:
             return []
         exact = f"CAST({expression} AS DECIMAL(38, {type_.scale}))"
         return [f"SUM(CASE WHEN {self._off(expression, exact, type_)} THEN 1 END)"]
 
     def _off(self, expression: str, exact: str, type_: ColumnType) -> str:
-        """The condition that a float is not the `exact` number of its declared digits. One that holds money is off by its
-        last bits; more than that are digits nobody declared."""
+        """The condition that a float is not the `exact` number of its declared digits. One that holds money is off by
+        its last bits; more than that are digits nobody declared."""
         digits = (type_.scale or 0) + 3
         return f"ABS({expression} - {self.float(exact)}) > 1e-{digits} + 1e-15 * ABS({expression})"
 
     def read_rounded(self, values: Sequence[Any], type_: ColumnType) -> None:
-        """Raises SourceError for values that were rounded."""
+        """Raise SourceError if values were rounded."""
         if values and values[0]:
             raise digits_lost(int(values[0]), type_)
 
@@ -293,7 +294,7 @@ class Dialect:
 
     @staticmethod
     def _reach(form: TimeForm) -> tuple[date, date]:
-        """The first and the last day that a form can write."""
+        """The first and last day that a form can represent."""
         if form.name == "epoch_ns":  # in 64 bits
             return date(1678, 1, 1), date(2262, 1, 1)
         return FIRST_POSSIBLE, LAST_POSSIBLE
@@ -323,7 +324,8 @@ class Dialect:
         )
 
     def real_clock(self, column: str) -> str:
-        """The condition that the clock of a text such as 2026-03-04 10:30:00+02:00, and its offset, are ones that exist.
+        """The condition that the clock of a text such as 2026-03-04 10:30:00+02:00, and its offset, are ones that
+        exist.
 
         Databases disagree on 24:00 and +25:00: some read another day, some nothing, some fail."""
         hours, tens = ", ".join(f"'{hour:02}'" for hour in range(24)), "'0', '1', '2', '3', '4', '5'"
@@ -344,13 +346,13 @@ class Dialect:
         return f"LOWER({rest}) = UPPER({rest})"
 
     def not_ended(self, column: str, form: TimeForm) -> str:
-        """The condition that a column which says until when a row holds says that it does not end."""
+        """The condition that an end column means 'no end'."""
         if form.is_text:  # '', 0000-00-00
             return f"{column} IS NULL OR {column} < '0001'"
         return f"{column} IS NULL" + (f" OR {column} = 0" if form.number == YYYYMMDD else "")
 
     def stretch(self, value: str, bounds: Sequence[str]) -> str:
-        """Which of the stretches between `bounds` (literals, rising) a value lies in, counted from 0."""
+        """The index, from 0, of the interval between ascending `bounds` (literals) that contains a value."""
         return self.in_stretch(value, bounds, [str(i) for i in range(len(bounds) + 1)])
 
     def in_stretch(self, value: str, bounds: Sequence[str], results: Sequence[str]) -> str:
@@ -363,7 +365,7 @@ class Dialect:
         return f"CASE WHEN {value} < {bounds[middle - 1]} THEN {left} ELSE {right} END"
 
     def wide(self, column: str, start: tuple[datetime, date], end: tuple[datetime, date]) -> str:
-        """A condition on text with offsets that an index sees: wide enough for every offset."""
+        """An index condition on text with offsets, wide enough for every offset."""
         return f"{column} >= '{start[1] - 2 * ONE_DAY}' AND {column} < '{end[1] + 2 * ONE_DAY}'"
 
 

@@ -16,7 +16,7 @@ C = TypeVar("C")
 
 
 class FileSource(Source, Generic[C]):
-    """`kind.example` is the URL of one, as it is pasted."""
+    """A database in a file or folder. `kind.example`: a URL to paste."""
 
     def __init__(self, settings: Any) -> None:
         super().__init__(settings)

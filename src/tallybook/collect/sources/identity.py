@@ -1,4 +1,4 @@
-"""Which database a source is: what stays when its address, its password or its primary changes."""
+"""The identity of a database, which stays when its address, its password or its primary changes."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Identity(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def decoded(text: str) -> Identity:
-    """An identity as it was kept."""
+    """An identity as it was stored."""
     return msgspec.json.decode(text, type=Identity)
 
 

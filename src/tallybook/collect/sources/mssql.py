@@ -127,9 +127,9 @@ class MssqlSource(TransactionSource):
         return f"COUNT_BIG({what})"
 
     def grouping(self, place: int, expression: str) -> list[str]:
-        return [] if expression.isdigit() else self.parted(expression, expression)
+        return [] if expression.isdigit() else self.partition_by_terms(expression, expression)
 
-    def parted(self, name: str, expression: str) -> list[str]:
+    def partition_by_terms(self, name: str, expression: str) -> list[str]:
         return [name, f"DATALENGTH({name})"] if expression.endswith(_BINARY) else [name]
 
     def in_stretch(self, value: str, bounds: Sequence[str], results: Sequence[str]) -> str:

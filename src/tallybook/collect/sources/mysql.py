@@ -61,7 +61,8 @@ class MysqlSource(DescribedServer):
         impossible_dates=True,
     )
     drivername = "mysql+pymysql"
-    # Sorted. Without it each row looks for its group in a temporary table, which is six times slower once that is on disk.
+    # Sorted. Without it each row looks for its group in a temporary table, which is six times slower once that is on
+    # disk.
     many_groups = "SQL_BIG_RESULT "
 
     def connect_options(self, driver: str) -> dict[str, Any]:

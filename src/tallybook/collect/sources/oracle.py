@@ -1,5 +1,6 @@
 """Oracle (oracledb, which needs no client of Oracle's). A name in lower case is one without quotes, which Oracle keeps
-in upper case. A snapshot is SET TRANSACTION READ ONLY. To Oracle an empty text is NULL, and a DATE has a time of day."""
+in upper case. A snapshot is SET TRANSACTION READ ONLY. To Oracle an empty text is NULL, and a DATE has a time of
+day."""
 
 from __future__ import annotations
 

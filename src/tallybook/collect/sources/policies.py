@@ -1,4 +1,4 @@
-"""Policies of a server that hide rows from the user of a source, and that nobody would see in a number."""
+"""Row-level policies of a server. They hide rows from the user of a source, which no number would show."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ if TYPE_CHECKING:
 
 
 def check_policies(source: Source, text: str) -> None:
-    """Raise SourceError when SQL reads a table whose rows are filtered, also through a view, unless `policies` allows it.
+    """Raise SourceError when SQL reads a table whose rows are filtered, also through a view, unless `policies` allows
+    it.
 
     For servers that have no switch which makes that an error of their own."""
     if source.settings.policies == APPLY:

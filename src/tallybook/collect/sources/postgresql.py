@@ -7,10 +7,8 @@ behind a `;` would end the READ ONLY transaction.
 
 from __future__ import annotations
 
-import functools
-import io
 import json
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -18,7 +16,13 @@ from tallybook.collect.sources.base import Reader
 from tallybook.collect.sources.dialect import TimeForm
 from tallybook.collect.sources.identity import Identity
 from tallybook.collect.sources.policies import rows_filtered
-from tallybook.collect.sources.server import DescribedServer, ServerReader
+from tallybook.collect.sources.postgresql_driver import (
+    is_connection_error,
+    one_statement_cursor,
+    read_times_as_text,
+)
+from tallybook.collect.sources.postgresql_reader import PostgresqlReader
+from tallybook.collect.sources.server import DescribedServer
 from tallybook.collect.sources.values import (
     BOOL,
     BYTES,
@@ -33,12 +37,11 @@ from tallybook.collect.sources.values import (
     UUID,
     ColumnType,
 )
-from tallybook.core import APPLY, EXACT_DIGITS, SourceError, SourceKind, SourceUnavailable, quiet
+from tallybook.core import APPLY, SourceError, SourceKind, SourceUnavailable, quiet
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    import pyarrow as pa
     from sqlalchemy import Connection, Engine
 
 _OIDS = {
@@ -167,8 +170,8 @@ class PostgresqlSource(DescribedServer):
     def _close_session(self, raw: Any) -> None:
         """Make the session itself READ ONLY, where it is ours alone.
 
-        Behind a pooler that hands sessions on between transactions (PgBouncer) the application would get one in which it
-        cannot write. Such a pooler makes up the process number that a connection is given."""
+        Behind a pooler that hands sessions on between transactions (PgBouncer) the application would get one in which
+        it cannot write. Such a pooler makes up the process number that a connection is given."""
         from psycopg import Error
 
         try:
@@ -183,7 +186,7 @@ class PostgresqlSource(DescribedServer):
     def _connect(self) -> Any:
         raw = super()._connect()
         raw.autocommit = True
-        _read_times_as_text(raw)
+        read_times_as_text(raw)
         self._close_session(raw)
         return raw
 
@@ -261,7 +264,7 @@ class PostgresqlSource(DescribedServer):
             return rows_filtered(name, said)
         if state == "42501":
             return SourceError(f"source {name!r}: {said}", hint="GRANT SELECT on it to the user of the url")
-        if (state is None and _of_connection(error)) or (state or "").startswith(("08", "57P")):
+        if (state is None and is_connection_error(error)) or (state or "").startswith(("08", "57P")):
             return SourceUnavailable(f"source {name!r}: the connection was lost: {said}", hint="tallybook run")
         return SourceError(f"source {name!r}: {said}")
 
@@ -350,115 +353,6 @@ class PostgresqlSource(DescribedServer):
         if not _searchable(bounds):
             return super().in_stretch(value, bounds, results)
         return f"(ARRAY[{', '.join(results)}])[1 + {self.stretch(value, bounds)}]"
-
-
-class PostgresqlReader(ServerReader):
-    def several(self, statements: Sequence[str]) -> Iterator[list[tuple[Any, ...]]]:
-        with self.explaining(), self.raw.pipeline():
-            for cursor in [self.raw.execute(sql) for sql in statements]:
-                yield list(cursor.fetchall())
-
-    def table(self, sql: str, kinds: Sequence[str]) -> pa.Table:
-        return self.fetched(sql, kinds)()
-
-    def fetched(self, sql: str, kinds: Sequence[str]) -> Callable[[], pa.Table]:
-        with self.explaining():
-            buffer = self.raw.wait(_copied(self.raw, f"COPY ({sql}) TO STDOUT (FORMAT csv)"))
-        return lambda: self._parsed(buffer, kinds)
-
-    def _parsed(self, buffer: io.BytesIO, kinds: Sequence[str]) -> pa.Table:
-        import pyarrow as pa
-        from pyarrow import csv
-
-        types = {TEXT: pa.string(), INT: pa.int64(), DEC: pa.decimal128(*EXACT_DIGITS), FLOAT: pa.float64()}
-        names = [f"c{i}" for i in range(len(kinds))]
-        if buffer.tell() == 0:
-            return pa.table({n: pa.array([], types[k]) for n, k in zip(names, kinds, strict=True)})
-        buffer.seek(0)
-        try:
-            return csv.read_csv(
-                buffer,
-                read_options=csv.ReadOptions(column_names=names),
-                parse_options=csv.ParseOptions(newlines_in_values=True),
-                convert_options=csv.ConvertOptions(
-                    column_types={n: types[k] for n, k in zip(names, kinds, strict=True)},
-                    null_values=[""],
-                    strings_can_be_null=True,
-                    quoted_strings_can_be_null=False,
-                ),
-            )
-        except pa.ArrowInvalid as error:
-            raise SourceError(
-                f"source {self.source.settings.name!r}: a value does not fit: {error}",
-                hint="cast it: cast(x as decimal(38, 10))",
-            ) from None
-
-
-def _of_connection(error: Exception) -> bool:
-    """Whether an error that the server did not number is one of the connection, and not of a value or statement."""
-    import psycopg
-
-    return not isinstance(
-        error, ValueError | ArithmeticError | psycopg.DataError | psycopg.ProgrammingError | psycopg.NotSupportedError
-    )
-
-
-def _read_times_as_text(raw: Any) -> None:
-    """Times that Python does not have (infinity, before Christ, after 9999) arrive as text, and end no statement."""
-    import psycopg
-    from psycopg.types import datetime as loaders
-
-    for name, base in (
-        ("date", loaders.DateLoader),
-        ("timestamp", loaders.TimestampLoader),
-        ("timestamptz", loaders.TimestamptzLoader),
-    ):
-
-        def load(self: Any, data: Any, base: Any = base) -> Any:
-            try:
-                return base.load(self, data)
-            except (psycopg.DataError, ValueError, OverflowError):
-                return bytes(data).decode()
-
-        raw.adapters.register_loader(name, type(f"Text{base.__name__}", (base,), {"load": load}))
-
-
-@functools.cache
-def one_statement_cursor() -> type[Any]:
-    """A cursor that sends every query by the extended protocol: the server refuses a second statement."""
-    from psycopg import Cursor
-
-    class OneStatementCursor(Cursor[Any]):
-        def _execute_send(self, query: Any, *, force_extended: bool = False, binary: bool | None = None) -> None:
-            super()._execute_send(query, force_extended=True, binary=binary)
-
-    return OneStatementCursor
-
-
-def _copied(raw: Any, sql: str) -> Generator[Any, Any, io.BytesIO]:
-    """All that a COPY answers, for `Connection.wait`. psycopg's own Copy waits anew for every row, which costs more
-    than all the rest of reading ids."""
-    from psycopg.errors import error_from_result
-    from psycopg.generators import execute, fetch_many
-    from psycopg.pq import ExecStatus
-    from psycopg.waiting import Wait
-
-    pgconn, buffer = raw.pgconn, io.BytesIO()
-    pgconn.send_query_params(sql.encode(raw.info.encoding), None)
-    (began,) = yield from execute(pgconn)
-    if began.status != ExecStatus.COPY_OUT:
-        raise error_from_result(began)
-    while (found := pgconn.get_copy_data(1))[0] >= 0:
-        if found[0]:
-            buffer.write(found[1])
-            continue
-        while not (yield Wait.R):
-            pass
-        pgconn.consume_input()
-    (ended,) = yield from fetch_many(pgconn)
-    if ended.status != ExecStatus.COMMAND_OK:
-        raise error_from_result(ended)
-    return buffer
 
 
 def _searchable(bounds: Sequence[str]) -> bool:

@@ -34,14 +34,15 @@ def number_of(day: date, form: str) -> int:
 
 
 def plausible(form: str) -> tuple[int, int]:
-    """The numbers that `form` reads as times between 1971 and 2200, the second excluded. Those of two forms do not overlap."""
+    """The numbers that `form` reads as times between 1971 and 2200, the second excluded. Those of two forms do not
+    overlap."""
     first, last = _PLAUSIBLE
     return number_of(first, form), number_of(last, form)
 
 
 def misread(form: str) -> Iterator[tuple[str, int, int]]:
-    """(another form, from, before): numbers that `form` reads as times before 1971 or after 9999, and the other as times
-    between 1971 and 2200."""
+    """(another form, from, before): numbers that `form` reads as times before 1971 or after 9999, and the other as
+    times between 1971 and 2200."""
     lowest, highest = number_of(_PLAUSIBLE[0], form), number_of(_NEVER, form)
     for other in NUMBERS:
         low, high = plausible(other)
@@ -79,7 +80,8 @@ def digits(value: Any) -> Decimal | None:
 
 
 def is_unset(value: Any, form: str) -> bool:
-    """Whether a value is what programs write where there is no time: 0, or the last day of the calendar in this form."""
+    """Whether a value is what programs write where there is no time: 0, or the last day of the calendar in this
+    form."""
     number = digits(value)
     if number is None or form not in NUMBERS:
         return number == 0

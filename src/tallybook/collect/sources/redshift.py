@@ -76,9 +76,9 @@ class RedshiftSource(DescribedServer, TransactionSource):
         return f"CAST('{instant:%Y-%m-%d %H:%M:%S}+00:00' AS TIMESTAMPTZ)"
 
     def grouping(self, place: int, expression: str) -> list[str]:
-        return [str(place), *self.parted(expression, expression)[1:]]
+        return [str(place), *self.partition_by_terms(expression, expression)[1:]]
 
-    def parted(self, name: str, expression: str) -> list[str]:
+    def partition_by_terms(self, name: str, expression: str) -> list[str]:
         return [name, f"OCTET_LENGTH({name})"] if expression.endswith("'case_sensitive')") else [name]
 
 

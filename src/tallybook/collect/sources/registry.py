@@ -69,7 +69,7 @@ def open_sources(declared: Mapping[str, SourceSettings]) -> tuple[dict[str, Sour
 
 
 def close_sources(sources: Mapping[str, Source]) -> None:
-    """Let go of every connection; one that cannot be closed ends with the process."""
+    """Close every connection. One that cannot be closed ends with the process."""
     for source in sources.values():
         with suppress(SourceError), isolated():
             source.close()

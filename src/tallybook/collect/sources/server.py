@@ -81,8 +81,8 @@ class ServerSource(Source):
         return engine
 
     def prepared(self, engine: Engine) -> Engine:
-        """SQLAlchemy's engine, for `sql_connection` and for looking at what is there: each of its connections is prepared
-        and each of its transactions begins as ours do."""
+        """SQLAlchemy's engine, for `sql_connection` and for looking at what is there: each of its connections is
+        prepared and each of its transactions begins as ours do."""
         from sqlalchemy import event
 
         def connected(raw: Any, record: object) -> None:

@@ -21,6 +21,7 @@ from tallybook.collect.sources.base import Reader
 from tallybook.collect.sources.dialect import TimeForm
 from tallybook.collect.sources.file import FileSource
 from tallybook.collect.sources.sqlite_digits import counted, marked, refused, scale_of, whole
+from tallybook.collect.sources.sqlite_reader import SqliteReader
 from tallybook.collect.sources.sqlite_spread import SPREAD, Spread, read_spread
 from tallybook.collect.sources.sqlite_types import inferred_type
 from tallybook.collect.sources.values import (
@@ -34,11 +35,9 @@ from tallybook.collect.sources.values import (
     ColumnType,
     Moments,
 )
-from tallybook.core import SourceError, SourceKind, SourceUnavailable, schema_and_table
+from tallybook.core import SourceKind, SourceUnavailable, schema_and_table
 from tallybook.storage import State, left_behind, needs_side_files, state
 
-ATTEMPTS = 20
-"""So often a statement is made again while somebody writes to a file that we may only read."""
 _HALF = 2**32
 _EXACT = Context(prec=60)
 _PARAMETERS = "cache cached_statements check_same_thread detect_types immutable isolation_level mode nolock timeout uri"
@@ -58,7 +57,7 @@ class SqliteSource(FileSource["sqlite3.Connection"]):
         money_as_integers=True,
         booleans_are_numbers=True,
     )
-    apart = " LIMIT -1 OFFSET 0"
+    no_inline_suffix = " LIMIT -1 OFFSET 0"
 
     def __init__(self, settings: Any) -> None:
         super().__init__(settings)
@@ -349,58 +348,3 @@ class SqliteSource(FileSource["sqlite3.Connection"]):
 
     def date_literal(self, day: Any) -> str:
         return f"'{day}'"
-
-
-class SqliteReader(Reader):
-    def __init__(self, source: SqliteSource, connection: sqlite3.Connection) -> None:
-        self.source, self.connection = source, connection
-
-    def rows(self, sql: str) -> list[tuple[Any, ...]]:
-        for _ in range(ATTEMPTS):
-            try:
-                with self._limited(sql):
-                    found = self.connection.execute(sql).fetchall()
-            except SourceError:
-                # A file that was written to meanwhile may even look damaged.
-                if self.source.is_unchanged():
-                    raise
-                found = []
-            if self.source.is_unchanged():
-                return found
-            self.connection = self.source.connection()
-        raise self.source.changed()
-
-    def batches(self, sql: str, size: int = 50_000) -> Iterator[list[tuple[Any, ...]]]:
-        with self._limited(sql):
-            cursor = self.connection.execute(sql)
-            while batch := cursor.fetchmany(size):
-                yield batch
-        if not self.source.is_unchanged():
-            raise self.source.changed()
-
-    @contextmanager
-    def _limited(self, sql: str) -> Iterator[None]:
-        seconds = self.source.settings.statement_timeout
-        self.source._stop_at = time.monotonic() + seconds
-        try:
-            yield
-        except sqlite3.Error as error:
-            raise _explained(error, self.source, seconds) from None
-        finally:
-            self.source._stop_at = float("inf")
-
-
-def _explained(error: sqlite3.Error, source: SqliteSource, seconds: float) -> SourceError:
-    name, text = source.settings.name, str(error)
-    if "interrupted" in text:
-        return SourceError(
-            f"source {name!r}: a statement took longer than {seconds:g} s",
-            hint=f'give it more time: [sources.{name}] statement_timeout = "{2 * seconds:g}s", or index the time column',
-        )
-    if "locked" in text or "busy" in text:
-        return SourceError(f"source {name!r}: the database is locked", hint="run again when the writer is done")
-    if "no such" in text:
-        return SourceError(f"source {name!r}: {text}", hint="`tallybook check --source` lists what is there")
-    if "malformed" in text or "not a database" in text:
-        return SourceUnavailable(f"source {name!r}: {source.path}: {text}")
-    return SourceError(f"source {name!r}: {text}")

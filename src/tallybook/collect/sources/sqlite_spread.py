@@ -8,8 +8,8 @@ SPREAD = "tallybook_spread"
 
 
 class Spread:
-    """Mean and squares around it, value by value (Welford). The mean is kept as the distance to the first value, so that
-    its rounding is relative to that distance and not to the size of the values."""
+    """Mean and squares around it, value by value (Welford). The mean is kept as the distance to the first value, so
+    that its rounding is relative to that distance and not to the size of the values."""
 
     __slots__ = ("first", "mean", "n", "squares")
 

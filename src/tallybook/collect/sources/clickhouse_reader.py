@@ -1,0 +1,93 @@
+"""Reads rows and large results of ClickHouse."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from tallybook.collect.sources.base import Reader
+from tallybook.collect.sources.chdb_files import check_reads_folder_only
+from tallybook.collect.sources.clickhouse_types import decoded, rows_of
+from tallybook.collect.sources.values import DEC, FLOAT, INT, TEXT
+from tallybook.core import EXACT_DIGITS, SourceError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tallybook.collect.sources.clickhouse import ClickhouseSource
+
+
+class ClickhouseReader(Reader):
+    def __init__(self, source: ClickhouseSource) -> None:
+        self.source = source
+
+    def rows(self, sql: str) -> list[tuple[Any, ...]]:
+        return list(rows_of(self._asked(sql, "TabSeparatedWithNamesAndTypes")))
+
+    def batches(self, sql: str, size: int = 50_000) -> Iterator[list[tuple[Any, ...]]]:
+        rows = self.rows(sql)
+        yield from (rows[start : start + size] for start in range(0, len(rows), size))
+
+    def table(self, sql: str, kinds: Sequence[str]) -> pa.Table:
+        return self.fetched(sql, kinds)()
+
+    def fetched(self, sql: str, kinds: Sequence[str]) -> Callable[[], pa.Table]:
+        answer = self._asked(sql, "CSV")
+        return lambda: self._parsed(answer, kinds)
+
+    def _asked(self, sql: str, form: str) -> bytes:
+        if self.source.settings.url.startswith("chdb:"):
+            check_reads_folder_only(self.source.settings.name, sql)
+        try:
+            answer: bytes = self.source.client().raw_query(sql, fmt=form)
+        except SourceError:
+            raise
+        except Exception as error:
+            # What chDB had of the answer before it failed would stand in front of the next one of this connection.
+            self.source.close()
+            raise self.source.explained(error) from None
+        return answer
+
+    def _parsed(self, answer: bytes, kinds: Sequence[str]) -> pa.Table:
+        import pyarrow as pa
+        from pyarrow import csv
+
+        types = {TEXT: pa.binary(), INT: pa.int64(), DEC: pa.decimal128(*EXACT_DIGITS), FLOAT: pa.float64()}
+        names = [f"c{i}" for i in range(len(kinds))]
+        columns = {name: types[kind] for name, kind in zip(names, kinds, strict=True)}
+        try:
+            table = (
+                csv.read_csv(
+                    io.BytesIO(answer),
+                    read_options=csv.ReadOptions(column_names=names),
+                    parse_options=csv.ParseOptions(newlines_in_values=True, ignore_empty_lines=False),
+                    convert_options=csv.ConvertOptions(
+                        column_types=columns,
+                        null_values=["\\N"],
+                        strings_can_be_null=True,
+                        quoted_strings_can_be_null=False,
+                    ),
+                )
+                if answer
+                else pa.schema(columns.items()).empty_table()
+            )
+        except pa.ArrowInvalid as error:
+            raise SourceError(
+                f"source {self.source.settings.name!r}: a value does not fit: {error}",
+                hint="cast it: cast(x as Decimal(38, 10))",
+            ) from None
+        return pa.table([_as_text(column) for column in table.columns], names=names)
+
+
+def _as_text(column: Any) -> Any:
+    import pyarrow as pa
+
+    if column.type != pa.binary():
+        return column
+    try:
+        return column.cast(pa.string())
+    except pa.ArrowInvalid:
+        return pa.array(decoded(column.to_pylist()), pa.string())

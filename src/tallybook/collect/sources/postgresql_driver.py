@@ -1,0 +1,78 @@
+"""What psycopg needs: one statement per query, times as text, COPY."""
+
+from __future__ import annotations
+
+import functools
+import io
+from collections.abc import Generator
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    pass
+
+
+def is_connection_error(error: Exception) -> bool:
+    """Whether an error that the server did not number is one of the connection, and not of a value or statement."""
+    import psycopg
+
+    return not isinstance(
+        error, ValueError | ArithmeticError | psycopg.DataError | psycopg.ProgrammingError | psycopg.NotSupportedError
+    )
+
+
+def read_times_as_text(raw: Any) -> None:
+    """Times that Python does not have (infinity, before Christ, after 9999) arrive as text, and end no statement."""
+    import psycopg
+    from psycopg.types import datetime as loaders
+
+    for name, base in (
+        ("date", loaders.DateLoader),
+        ("timestamp", loaders.TimestampLoader),
+        ("timestamptz", loaders.TimestamptzLoader),
+    ):
+
+        def load(self: Any, data: Any, base: Any = base) -> Any:
+            try:
+                return base.load(self, data)
+            except (psycopg.DataError, ValueError, OverflowError):
+                return bytes(data).decode()
+
+        raw.adapters.register_loader(name, type(f"Text{base.__name__}", (base,), {"load": load}))
+
+
+@functools.cache
+def one_statement_cursor() -> type[Any]:
+    """A cursor that sends every query by the extended protocol: the server refuses a second statement."""
+    from psycopg import Cursor
+
+    class OneStatementCursor(Cursor[Any]):
+        def _execute_send(self, query: Any, *, force_extended: bool = False, binary: bool | None = None) -> None:
+            super()._execute_send(query, force_extended=True, binary=binary)
+
+    return OneStatementCursor
+
+
+def copied_bytes(raw: Any, sql: str) -> Generator[Any, Any, io.BytesIO]:
+    """All that a COPY answers, for `Connection.wait`. psycopg's own Copy waits anew for every row, which costs more
+    than all the rest of reading ids."""
+    from psycopg.errors import error_from_result
+    from psycopg.generators import execute, fetch_many
+    from psycopg.pq import ExecStatus
+    from psycopg.waiting import Wait
+
+    pgconn, buffer = raw.pgconn, io.BytesIO()
+    pgconn.send_query_params(sql.encode(raw.info.encoding), None)
+    (began,) = yield from execute(pgconn)
+    if began.status != ExecStatus.COPY_OUT:
+        raise error_from_result(began)
+    while (found := pgconn.get_copy_data(1))[0] >= 0:
+        if found[0]:
+            buffer.write(found[1])
+            continue
+        while not (yield Wait.R):
+            pass
+        pgconn.consume_input()
+    (ended,) = yield from fetch_many(pgconn)
+    if ended.status != ExecStatus.COMMAND_OK:
+        raise error_from_result(ended)
+    return buffer
