@@ -97,6 +97,16 @@ def test_a_day_without_a_pushed_value_is_unknown_and_not_zero(make: Any) -> None
     assert book.ask("seats")["2026-03-03"] == 140
 
 
+def test_asking_for_a_day_without_a_value_says_what_to_send(make: Any) -> None:
+    book = make(SEATS)
+    book.values("seats", d01=160)
+    (report,) = book.book.run("seats", from_="2026-03-01", to="2026-03-02").metrics
+    assert report.notes == [
+        "no value was pushed for 2026-03-02: send it to /v1/values, or close the day: PUT /v1/days/{event}/{day}"
+    ]
+    assert book.ask("seats", last="2026-03-02") == {"2026-03-01": 160, "2026-03-02": None}
+
+
 def test_a_day_that_was_closed_without_a_value_is_zero(make: Any) -> None:
     book = make(SEATS)
     book.values("seats", d01=160)
@@ -230,6 +240,9 @@ def test_a_day_on_which_nobody_served_for_long_is_not_covered(make: Any) -> None
     ledger.seal("host-1", book.now, (at + timedelta(hours=34), book.now))  # from the 3rd, 10:00
     book.run()
     assert book.ask("signups") == {"2026-03-01": 1, "2026-03-02": 0, "2026-03-03": None, "2026-03-04": 0}
+    ledger.close_day("signup", date(2026, 3, 3), "loader", now=book.now)
+    book.run()
+    assert book.ask("signups")["2026-03-03"] == 0
 
 
 def test_a_property_whose_values_have_two_types_fails_its_metrics_instead_of_leaving_values_out(make: Any) -> None:

@@ -175,7 +175,10 @@ class Planner(FirstDays):
                 if asked.first
                 else self._start(facts, group, found, covered, report)
             )
-            days = self._vouched(facts.metric, found, set(calendar.days(first, last)))
+            wanted = set(calendar.days(first, last))
+            days = self._vouched(facts.metric, found, wanted)
+            if found.source is not None and (unknown := wanted - days):
+                report.notes.append(found.source.why_unvouched(facts.metric, sorted(unknown)))
             refuse_older(facts.metric, found.until, {d: further[d] for d in days & covered & set(further)})
             return days, days & covered
         start = self._start(facts, group, found, covered, report)

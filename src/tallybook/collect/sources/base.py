@@ -148,6 +148,10 @@ class Source(Dialect, abc.ABC):
         for every day up to `known_until`. Days that it does not vouch for stay uncovered."""
         return set(days)
 
+    def why_unvouched(self, metric: Metric, days: Sequence[date]) -> str:
+        """Why days that were asked for are not vouched for, and what to do."""
+        return f"the source does not vouch for {len(days)} of these days, {days[0]} the first: they stay uncovered"
+
     def changed_since(self, metric: Metric, covered: Sequence[CoveredDay]) -> set[date]:
         """Those covered days whose facts changed since they were collected, where the source itself knows that."""
         return set()

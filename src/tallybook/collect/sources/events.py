@@ -158,7 +158,21 @@ class EventsSource(DuckdbSource):
                     day for event in named for day in ledger.days_with_events(event) | ledger.closed_days(event)
                 } & set(days)
         gaps = gaps_of(self.snapshot_of_events().served, DOWNTIME)
-        return {day for day in days if not any(_overlaps(day, gap, zone) for gap in gaps)}
+        whole = {day for day in days if not any(_overlaps(day, gap, zone) for gap in gaps)}
+        if (others := set(days) - whole) and (named := self._events_of(metric)):
+            with self.ledger() as ledger:
+                whole |= others.intersection(*(ledger.closed_days(event) for event in named))
+        return whole
+
+    def why_unvouched(self, metric: Metric, days: Sequence[date]) -> str:
+        """Why days of a metric stay uncovered: silence is not zero."""
+        which = str(days[0]) if len(days) == 1 else f"{len(days)} days, {days[0]} the first"
+        closing = "PUT /v1/days/{event}/{day}"
+        if metric.daily_aggregate:
+            return f"no value was pushed for {which}: send it to /v1/values, or close the day: {closing}"
+        return (
+            f"nobody served events for more than 15 minutes of {which}; where none is missing, close the day: {closing}"
+        )
 
     def changed_since(self, metric: Metric, covered: Sequence[CoveredDay]) -> set[date]:
         """The days for which events were stored after the run that collected them last looked."""
