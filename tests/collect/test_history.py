@@ -495,7 +495,7 @@ def test_the_command_imports_compares_and_says_what_it_did(company):
     assert "93‡" in shown
     assert "‡ signups: imported, not collected" in shown
     both = str(write(company, daily("2024-02-11", 2, 5)))
-    assert "2 days compared with what is collected: 1 value differs." in said(company, "import", "signups", both, "--check", code=1)  # fmt: skip
+    assert "2 days compared with collected days: 1 value differs." in said(company, "import", "signups", both, "--check", code=1)  # fmt: skip
     found = json.loads(said(company, "import", "signups", both, "--check", "--format", "json", code=1))
     assert found["differences"] == [{"day": "2024-02-12", "series": {}, "imported": "5", "collected": 2}]
     assert "no.csv cannot be read: No such file" in said(company, "import", "signups", "no.csv", code=2)

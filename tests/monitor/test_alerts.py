@@ -934,7 +934,7 @@ def test_schedulers_are_told_of_the_end_of_quiet_hours_and_of_what_to_install(
     assert company.type("schedule", "github") == 0
     printed = capsys.readouterr().out
     assert "tallybook[alerts]" in printed
-    assert "`tallybook alerts --send` be started at 07:00" in " ".join(printed.replace("#", "").split())
+    assert "also start `tallybook alerts --send` at 07:00" in " ".join(printed.replace("#", "").split())
     assert company.type("schedule", "cron", "--at", "12:00") == 0
     assert "--send" not in capsys.readouterr().out
 

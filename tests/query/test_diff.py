@@ -92,7 +92,7 @@ def test_a_metric_that_did_not_change_is_told_so_only_when_it_is_named(sold: Pro
     (orders,) = told(sold, "diff", "orders")
     assert orders["why"].startswith("unchanged")
     sold.declare(REVENUE, start="2024-03-01")
-    assert said(sold, "diff") == "No definition changed since it was last collected.\n"
+    assert said(sold, "diff") == "No definition has changed since it was last collected.\n"
 
 
 def test_once_collected_it_is_no_longer_a_change_and_the_older_one_can_still_be_named(sold: Project) -> None:
@@ -118,4 +118,4 @@ def test_a_metric_that_was_never_collected_has_nothing_to_compare_with(sold: Pro
 def test_a_source_that_cannot_be_reached_ends_with_1_and_says_why(sold: Project) -> None:
     sold.declare(GROSS, start="2024-03-01")
     Path(sold.url.removeprefix("sqlite:///")).unlink()
-    assert "cannot be compared" in said(sold, "diff", code=1)
+    assert "cannot compare" in said(sold, "diff", code=1)

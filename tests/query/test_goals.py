@@ -667,7 +667,7 @@ def test_all_mistakes_of_all_goals_are_told_at_once(project):
     assert found["goals.a.scope"].expected == "week, month, quarter, year"
     assert found["goals.a.target"].paste == "target = 1200"
     assert found["goals.b.target"].paste == "target = 1200"
-    assert found["goals.b.where"].message == "'plan' is no dimension of 'mrr'"
+    assert found["goals.b.where"].message == "'plan' is not a dimension of 'mrr'"
     assert found["goals.b.show"].message == "adding a level over days counts the same items once a day"
     assert found["goals.b.show"].paste == 'show = "average"'
     assert found["goals.c.where"].paste == 'where = ["plan=pro"]'
@@ -712,9 +712,9 @@ def test_weeks_of_targets_begin_where_those_of_the_book_do(project):
     ("targets", "message"),
     [
         ("{ 2024-01 = 1, 2024-01-01 = 2 }", "the month of 2024-01-01 has two targets"),
-        ("{}", "targets names no period"),
+        ("{}", "targets contains no period"),
         ("[1, 2]", "targets is not a table of periods"),
-        ('{ 2024-01 = "12" }', 'targets holds 2024-01 = "12", which is not a number'),
+        ('{ 2024-01 = "12" }', 'targets contains 2024-01 = "12", which is not a number'),
     ],
 )
 def test_targets_are_a_number_for_each_period(project, targets, message):

@@ -263,4 +263,4 @@ def test_nothing_collected_is_said_so(tmp_path: Path, make_database: Any) -> Non
         measure = "count(*)"
         """
     )
-    assert "nothing is collected: tallybook run tickets" in said(project, "coverage")
+    assert "nothing has been collected: tallybook run tickets" in said(project, "coverage")

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from tallybook.storage import folder, retention
+from tallybook.collect import housekeeping
+from tallybook.storage import folder
 from tests.projects import Project, project
 
 __all__ = ["project"]
@@ -29,7 +30,7 @@ def on_disk(found: Project) -> int:
 
 
 def test_daily_runs_delete_files_that_no_kept_version_needs(daily: Project, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(retention, "LOOSE_FILES", 5)
+    monkeypatch.setattr(housekeeping, "LOOSE_FILES", 5)
     daily.declare(METRIC, start="2024-01-01", keep_versions="3d")
     for day in range(5, 31):
         daily.at(f"2024-01-{day:02}T06:00").run()
@@ -57,7 +58,7 @@ def test_housekeeping_that_fails_does_not_fail_the_run(daily: Project, monkeypat
     def full(*_: Any, **__: Any) -> int:
         raise BookError("no space left on device")
 
-    monkeypatch.setattr(retention, "LOOSE_FILES", 0)
+    monkeypatch.setattr(housekeeping, "LOOSE_FILES", 0)
     monkeypatch.setattr(folder.Store, "clean", full)
     daily.declare(METRIC, start="2024-01-01")
     assert daily.run().exit_code == 0

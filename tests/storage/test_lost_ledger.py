@@ -146,7 +146,7 @@ def test_a_damaged_ledger_may_be_set_aside_too(folder: Path, content: bytes) -> 
     assert "tallybook doctor --set-aside" in told.value.hint
     out = StringIO()
     assert invoke(["doctor", "--set-aside", "--project", str(folder)], stdout=out) == 0
-    assert "the book is new and empty" in out.getvalue()
+    assert "The book is new and empty" in out.getvalue()
 
 
 def test_an_empty_ledger_without_points_is_a_new_book(folder: Path) -> None:
