@@ -193,7 +193,7 @@ def test_the_project_is_named_before_the_verb_or_after_it(collected: Command, tm
     assert stranger("query", "signups", "--format", "json", "--project", str(tmp_path)).json == here
     assert stranger("--project", "nowhere", "query", "signups", "--project", "..", "--format", "json").json == here
     assert stranger("query", "signups").code == 2
-    assert f"one above: --project {tmp_path}" in stranger.err
+    assert f"a parent folder has one: --project {tmp_path}" in stranger.err
 
 
 def test_every_problem_of_the_file_is_told_at_once_with_what_to_paste(run: Command) -> None:

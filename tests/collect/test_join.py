@@ -262,14 +262,14 @@ def test_the_join_belongs_to_the_definition(lite: Project) -> None:
             ['["accounts on accounts.id = account_id", "plans on plans.id = accounts.plan_id"]'],
         ),
         ('join = "accounts on accounts.id > account_id"', "join", ["TABLE on TABLE.column = column"]),
-        ('join = "invoices on invoices.id = parent_id"', "join", ["names two tables"]),
+        ('join = "invoices on invoices.id = parent_id"', "join", ["is the name of two tables"]),
         ('join = "accounts on accounts.id = plans.id"', "join", ["not joined before"]),
         (
             'join = "accounts on accounts.id = account_id"\nby = ["acounts.plan"]',
             "by",
             ["did you mean 'accounts.plan'"],
         ),
-        ('by = ["accounts.plan"]', "by", ["names a table too", '["plan"]']),
+        ('by = ["accounts.plan"]', "by", ["contains a table name", '["plan"]']),
     ],
 )
 def test_a_join_that_cannot_be_is_told_with_what_to_paste(

@@ -486,5 +486,5 @@ def test_a_database_without_tables_is_told_and_no_run_is_asked_for(tmp_path: Pat
     out = io.StringIO()
     words = ["init", f"sqlite:///{tmp_path / 'app.db'}", "--project", str(tmp_path)]
     assert invoke(words, now=lambda: NOW, stdout=out, stderr=out, env={}) == 0
-    assert "no metrics, because there is no table that can be seen. Is it the right database" in out.getvalue()
+    assert "no metrics for this database, because this user sees no tables in it" in out.getvalue()
     assert "tallybook run" not in out.getvalue()
