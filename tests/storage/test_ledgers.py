@@ -566,7 +566,7 @@ def test_points_in_the_ledger_without_a_ledger_are_refused_with_the_line_to_past
         ('ledger = "mysql://u:S3cret@h/app"', "is not the URL of a PostgreSQL database"),
         ('ledger = "book.sqlite"', "is not the URL of a PostgreSQL database"),
         ('store = "postgresql://u:S3cret@h/app"', "store is a URL"),
-        ('schema = "Tally Book"', "cannot be the name of a schema"),
+        ('schema = "Tally Book"', "is not a valid schema name"),
         ('schema = "other"', "only a PostgreSQL ledger has a schema"),
         ('ledger = "${NOT_SET}"', "NOT_SET is not set"),
         ('leger = "postgresql://u:S3cret@h/app"', "did you mean 'ledger'?"),
