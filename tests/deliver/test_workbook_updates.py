@@ -427,9 +427,9 @@ def test_a_workbook_that_counts_days_from_1904_shows_the_same_days(people):
 @pytest.mark.parametrize(
     ("data", "said"),
     [
-        (b"not a zip", "no workbook"),
+        (b"not a zip", "not a workbook"),
         (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "password"),
-        (zipped({"[Content_Types].xml": b"<Types/>"}), "no workbook"),
+        (zipped({"[Content_Types].xml": b"<Types/>"}), "not a workbook"),
     ],
 )
 def test_what_is_no_workbook_is_told(data, said):
