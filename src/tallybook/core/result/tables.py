@@ -91,8 +91,10 @@ def _marks(row: Row, metric: str) -> str:
     marks = INCOMPLETE if row["complete"] and note.get("complete") is False else ""
     if row[metric] is not None and is_approximate(row, metric):
         marks += APPROXIMATE
+    if row[metric] is None:  # there is no value that was carried or imported
+        return marks
     marks += CARRIED if note.get("carried") else ""
-    return marks + IMPORTED if note.get("imported") and row[metric] is not None else marks
+    return marks + IMPORTED if note.get("imported") else marks
 
 
 def is_approximate(row: Row, metric: str) -> bool:
