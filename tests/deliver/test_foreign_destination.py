@@ -114,7 +114,7 @@ def test_a_scheduler_of_the_package_is_asked_by_its_name(tallybook: Tallybook, a
     assert (acme / "units" / "tallybook-acme.anacrontab").read_text() == made.stdout
     refused = tallybook("schedule", "anacrn")
     assert (refused.returncode, "Did you mean 'anacron'?" in refused.stderr) == (2, True)
-    assert "--utc is for cron" in tallybook("schedule", "anacron", "--utc").stderr
+    assert "--utc applies to cron" in tallybook("schedule", "anacron", "--utc").stderr
     assert "tallybook tally-extras" in tallybook("schedule", "github").stdout, "the package is installed there too"
 
 

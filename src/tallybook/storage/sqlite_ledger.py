@@ -56,7 +56,9 @@ class SqliteLedger(SqlLedger):
             make_folder(self.path.parent, mode)
             make_file(self.path, mode & 0o666)
         except OSError as error:
-            raise BookError(f"no book can be kept at {self.path.parent}: {error.strerror}") from None
+            raise BookError(
+                f"no book can be kept at {self.path.parent}: {error.strerror}", hint=hint_for(error)
+            ) from None
 
     def _number(self) -> int:
         with self._reading() as db:
