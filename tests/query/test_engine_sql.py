@@ -131,13 +131,17 @@ def staged(bounds: Mapping[str, StoredDefinition]) -> dict[str, str]:
     buckets = engine.statements.copy()
     engine.statements.clear()
     revise.revisions(engine, bounds["revenue"], [DAYS[0]], lambda kind: f"new_{kind}")  # type: ignore[arg-type]
+    exact = engine.statements.copy()
+    engine.statements.clear()
+    revise.revisions(engine, bounds["spread"], list(DAYS), lambda kind: f"new_{kind}")  # type: ignore[arg-type]
     return {
         name: ";\n\n".join(several)
         for name, several in {
             "totals_for_the_cache": totals,
             "levels_from_deltas": levels,
             "buckets": buckets,
-            "revised_values": engine.statements,
+            "revised_values": exact,
+            "revised_floats": engine.statements,
         }.items()
     }
 
