@@ -27,6 +27,8 @@ LONG_FUNCTIONS: dict[str, str] = {
 """Longer than MAX_FUNCTION_LINES, with the reason. This list may only shrink."""
 MAX_LONG_LINES = 58
 MAX_UNFORMATTED = 0
+OFFERED_TO_OTHER_PACKAGES = {"sheets": {"Worksheet"}}
+"""Names of doors that nothing here imports: for annotations in code that uses Tallybook."""
 
 
 def modules(package: Path) -> Iterator[tuple[str, str]]:
@@ -90,3 +92,39 @@ def test_a_door_offers_what_its_stub_says(room: str) -> None:
     assert typed & {path.stem for path in (SOURCE / room).iterdir()} == set()
     for name in typed:
         assert getattr(door, name) is not None
+
+
+@pytest.fixture(scope="module")
+def texts() -> dict[Path, str]:
+    """Every Python module and every page, by path."""
+    found = [ROOT / "README.md"]
+    for folder in ("src", "packages", "tests", "benchmarks", "docs"):
+        found += [path for path in sorted((ROOT / folder).rglob("*")) if path.suffix in (".py", ".md")]
+    return {path: path.read_text(encoding="utf-8") for path in found}
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_a_door_offers_only_what_somebody_outside_uses(room: str, texts: dict[Path, str]) -> None:
+    used: set[str] = set()
+    for path, text in texts.items():
+        if SOURCE / room not in path.parents:
+            used |= names_used(room, text)
+    unused = set(dir(importlib.import_module(f"tallybook.{room}"))) - used
+    assert unused == OFFERED_TO_OTHER_PACKAGES.get(room, set())
+
+
+def names_used(room: str, text: str) -> set[str]:
+    """The names of a door in a text: imported from it, or with its name or alias in front."""
+    found = {name for name, _ in imported(f"tallybook.{room}", text)}
+    aliases = [alias for name, alias in imported("tallybook", text) if name == room]
+    for prefix in (rf"tallybook\.{room}", *aliases):
+        found |= set(re.findall(rf"\b{prefix}\.(\w+)", text))
+    return found
+
+
+def imported(module: str, text: str) -> Iterator[tuple[str, str]]:
+    """(name, alias) of each name that `from module import …` imports."""
+    for names in re.findall(rf"from {re.escape(module)} import (\([^)]*\)|[^\n]*)", text):
+        for one in names.strip("()").split(","):
+            name, _, alias = one.strip().partition(" as ")
+            yield name, alias or name

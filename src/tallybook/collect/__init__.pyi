@@ -35,7 +35,6 @@ from tallybook.collect.report import (
 )
 from tallybook.collect.revise import revisions as revisions
 from tallybook.collect.run_context import RunContext as RunContext
-from tallybook.collect.run_lease import JOB as JOB
 from tallybook.collect.sources.base import Source as Source
 from tallybook.collect.sources.dialect import TimeForm as TimeForm
 from tallybook.collect.sources.duckdb import CONFIG as CONFIG, DuckdbSource as DuckdbSource, literal as literal
@@ -43,7 +42,6 @@ from tallybook.collect.sources.readings import EPOCHS as EPOCHS, day_of_digits a
 from tallybook.collect.sources.registry import (
     close_sources as close_sources,
     open_source as open_source,
-    open_sources as open_sources,
 )
 from tallybook.collect.sources.server import ServerSource as ServerSource
 from tallybook.collect.sources.values import (
@@ -59,7 +57,6 @@ from tallybook.collect.sources.values import (
     TIMESTAMP as TIMESTAMP,
     TIMESTAMPTZ as TIMESTAMPTZ,
     ColumnType as ColumnType,
-    as_instant as as_instant,
     as_text as as_text,
     text_form as text_form,
 )

@@ -150,7 +150,6 @@ __getattr__, __dir__ = opened(
             "bug_report",
             "system_error",
             "describe_error",
-            "describe_os_error",
         ),
         "events": (
             "EVENT_COLUMNS",

@@ -136,7 +136,6 @@ from tallybook.core.errors import (
     Unforeseen as Unforeseen,
     bug_report as bug_report,
     describe_error as describe_error,
-    describe_os_error as describe_os_error,
     system_error as system_error,
 )
 from tallybook.core.events import (

@@ -10,7 +10,6 @@ __getattr__, __dir__ = opened(
         "after_a_run": ("deliver_after_a_run", "delivery_context"),
         "deliveries": ("DeliveryContext", "deliver", "shown", "up_to_date_deliveries"),
         "destinations.base": ("DeliveryMode", "FileDestination", "OutputSettings"),
-        "destinations.excel.update.grids": ("WorkbookPlace", "updated"),
         "destinations.google_sheets.onward": ("name",),
         "destinations.google_sheets.tab": ("OVERVIEW",),
         "destinations.registry": ("kind_of_file", "replacing", "writer_for"),

@@ -14,7 +14,6 @@ from tallybook.deliver.destinations.base import (
     FileDestination as FileDestination,
     OutputSettings as OutputSettings,
 )
-from tallybook.deliver.destinations.excel.update.grids import WorkbookPlace as WorkbookPlace, updated as updated
 from tallybook.deliver.destinations.google_sheets.onward import name as name
 from tallybook.deliver.destinations.google_sheets.tab import OVERVIEW as OVERVIEW
 from tallybook.deliver.destinations.registry import (

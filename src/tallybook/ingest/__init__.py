@@ -7,10 +7,10 @@ from tallybook._door import opened
 __getattr__, __dir__ = opened(
     __name__,
     {
-        "compaction": ("Compactor", "decode_row"),
+        "compaction": ("Compactor",),
         "group_commit": ("GroupCommit",),
-        "keys": ("KeyRing", "KeysUnknown", "SCOPES", "create_key", "key_text", "revoke_key", "rotate_key"),
-        "log": ("EventLog", "LogFailed", "LogFolder", "LogFull", "LogRow"),
+        "keys": ("KeyRing", "KeysUnknown", "create_key", "key_text", "revoke_key", "rotate_key"),
+        "log": ("LogFailed", "LogFull", "LogRow"),
         "log_sqlite": ("SqliteLogs",),
         "upkeep": ("Upkeep",),
         "unpacking": ("unpack",),

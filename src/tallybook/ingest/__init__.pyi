@@ -1,8 +1,7 @@
 # The names of this door, for type checkers: those of __init__.py.
-from tallybook.ingest.compaction import Compactor as Compactor, decode_row as decode_row
+from tallybook.ingest.compaction import Compactor as Compactor
 from tallybook.ingest.group_commit import GroupCommit as GroupCommit
 from tallybook.ingest.keys import (
-    SCOPES as SCOPES,
     KeyRing as KeyRing,
     KeysUnknown as KeysUnknown,
     create_key as create_key,
@@ -11,9 +10,7 @@ from tallybook.ingest.keys import (
     rotate_key as rotate_key,
 )
 from tallybook.ingest.log import (
-    EventLog as EventLog,
     LogFailed as LogFailed,
-    LogFolder as LogFolder,
     LogFull as LogFull,
     LogRow as LogRow,
 )

@@ -11,8 +11,7 @@ from tallybook.query.behind.diff import (
     definition_diffs as definition_diffs,
 )
 from tallybook.query.behind.filters import unseen_filter_values as unseen_filter_values
-from tallybook.query.behind.lineage import Lineage as Lineage
-from tallybook.query.behind.why import Evidence as Evidence, Explanation as Explanation, explain as explain
+from tallybook.query.behind.why import Explanation as Explanation, explain as explain
 from tallybook.query.compare import with_stored as with_stored
 from tallybook.query.context import Coverage as Coverage, QueryContext as QueryContext
 from tallybook.query.goals import Standing as Standing, standings as standings
@@ -27,12 +26,10 @@ from tallybook.query.question import (
     keywords_of as keywords_of,
 )
 from tallybook.query.questions import (
-    Filter as Filter,
     Query as Query,
     check_question as check_question,
     known_delivery as known_delivery,
     known_metric as known_metric,
-    parse_filter as parse_filter,
     with_range as with_range,
 )
 from tallybook.query.ranges import ALL as ALL, MAX_GAP_DAYS as MAX_GAP_DAYS, spans as spans
@@ -40,7 +37,6 @@ from tallybook.query.reach import clipped as clipped
 from tallybook.query.reader import BookReader as BookReader
 from tallybook.query.records import (
     BookRecord as BookRecord,
-    KnownDefinition as KnownDefinition,
     MetricDescription as MetricDescription,
     MetricDetails as MetricDetails,
     RunRecord as RunRecord,

@@ -7,7 +7,6 @@ from tallybook._door import opened
 __getattr__, __dir__ = opened(
     __name__,
     {
-        "app": ("EventsApp",),
         "processes": ("Processes", "ROLES", "listening_socket", "shown_address"),
         "worker": ("check_installed", "end_with_parent", "event_ledger", "run_worker"),
     },

@@ -1,5 +1,4 @@
 # The names of this door, for type checkers: those of __init__.py.
-from tallybook.server.app import EventsApp as EventsApp
 from tallybook.server.processes import (
     ROLES as ROLES,
     Processes as Processes,
