@@ -23,13 +23,15 @@ def measure(scene: Scene) -> Report:
         "python_with_duckdb": command("-c", "import duckdb; duckdb.connect().execute('select 1')"),
         "help": command("-m", "tallybook", "--help"),
         "query": command("-m", "tallybook", "query", "m7", "--scope", "month", "--project", str(folder)),
-        "query_json": command("-m", "tallybook", "query", "m7", "--scope", "month", "--format", "json", "--project", str(folder)),
+        "query_json": command(
+            "-m", "tallybook", "query", "m7", "--scope", "month", "--format", "json", "--project", str(folder)
+        ),
         "query_large": command("-m", "tallybook", "query", "m1", "--scope", "month", "--project", str(large)),
-    }  # fmt: skip
+    }
     for way in ways.values():
         way()
     costs = side_by_side(TIMES, ways, cpu=processor_of_children)
-    # On a machine that others use too, the processor's time says more.
+    # On a shared machine, wall-clock time includes the waits for other processes.
     found = {name: 1000 * statistics.median(map(min, c.seconds, c.cpu)) for name, c in costs.items()}
     return Report(
         name="cold_start",

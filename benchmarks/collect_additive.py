@@ -36,7 +36,10 @@ def measure(scene: Scene) -> Report:
     by_plan = found["backfill_by_plan"]
     return Report(
         name="collect_additive",
-        what=f"backfill of {len(ADDITIVE)} additive metrics over {rows:,} rows of {scene.scale.days} days ÷ a bare count of the same rows",
+        what=(
+            f"backfill of {len(ADDITIVE)} additive metrics over {rows:,} rows of {scene.scale.days} days "
+            "÷ a bare count of the same rows"
+        ),
         figures={
             "rows": rows,
             **{f"{name}_s": costs.median() for name, costs in found.items()},
@@ -49,7 +52,7 @@ def measure(scene: Scene) -> Report:
             "by_plan_ratio_to_count_by_plan": ratio(by_plan, found["bare_count_by_plan"]),
         },
         budgets=[Budget(what="additive backfill ÷ bare count", seen=ratio(ours, limit), limit=2)],
-    )  # fmt: skip
+    )
 
 
 def bare_count(scene: Scene, settings: str = "", columns: str = "count(bytes)") -> None:
@@ -58,7 +61,8 @@ def bare_count(scene: Scene, settings: str = "", columns: str = "count(bytes)") 
     first, last = FIRST_DAY, scene.last_day
     grouped = " GROUP BY 1" if "," in columns else ""
     scene.server.rows(
-        f"SELECT {columns} FROM api_calls WHERE called_at >= '{first} 00:00+00' AND called_at < '{last} 24:00+00'{grouped}",
+        f"SELECT {columns} FROM api_calls WHERE called_at >= '{first} 00:00+00' "
+        f"AND called_at < '{last} 24:00+00'{grouped}",
         settings,
     )
 

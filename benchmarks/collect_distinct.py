@@ -39,8 +39,9 @@ def measure(scene: Scene) -> Report:
     buffers = times * naive.median("buffers") / ours.median("buffers")
     return Report(
         name="collect_distinct",
-        what=f"backfill of {len(EVERYTHING)} metrics (3 distinct counts, a p95) over {rows:,} rows of {scene.scale.days} days "
-        f"÷ a bare count, and beside one query per metric and day ({len(days)} days sampled, scaled)",
+        what=f"backfill of {len(EVERYTHING)} metrics (3 distinct counts, a p95) over {rows:,} rows "
+        f"of {scene.scale.days} days ÷ a bare count, "
+        f"and beside one query per metric and day ({len(days)} days sampled, scaled)",
         figures={
             "rows": rows,
             "bare_count_s": limit.median(),
@@ -64,10 +65,17 @@ def measure(scene: Scene) -> Report:
         },
         budgets=[
             Budget(what="backfill with 3 distinct and a p95 ÷ bare count", seen=ratio(ours, limit), limit=10),
-            Budget(what="one query per metric and day ÷ backfill", seen=times * ratio(naive, ours), limit=1.6, at_least=True),
-            Budget(what="buffers of one query per metric and day ÷ of the backfill", seen=buffers, limit=5, at_least=True),
+            Budget(
+                what="one query per metric and day ÷ backfill",
+                seen=times * ratio(naive, ours),
+                limit=1.6,
+                at_least=True,
+            ),
+            Budget(
+                what="buffers of one query per metric and day ÷ of the backfill", seen=buffers, limit=5, at_least=True
+            ),
         ],
-    )  # fmt: skip
+    )
 
 
 def grouped_by_hand(scene: Scene) -> None:

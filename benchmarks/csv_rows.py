@@ -1,4 +1,4 @@
-"""Millions of rows as CSV: what `tallybook query … --format csv` writes a second, in the engine and by rows of Python."""
+"""Rows per second that `tallybook query … --format csv` writes: by the engine, and by rows of Python."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import points
-from benchmarks.figures import Budget, Report, tell
+from benchmarks.figures import Budget, Report, print_progress
 from benchmarks.projects import open_at
 from benchmarks.scene import Scene
 
@@ -30,13 +30,17 @@ def measure(scene: Scene) -> Report:
     by_rows = _by_rows(folder, days, text)
     limit = ROWS_A_SECOND_QUICK if scene.quick else ROWS_A_SECOND
     return Report(
-        name="csv_rows", what=f"{rows:,} rows of one metric by day and series as CSV, from a book just opened",
+        name="csv_rows",
+        what=f"{rows:,} rows of one metric by day and series as CSV, from a book just opened",
         figures={
-            "rows": rows, "engine_s": engine, "by_rows_s": by_rows, "rows_a_second": rows / engine,
+            "rows": rows,
+            "engine_s": engine,
+            "by_rows_s": by_rows,
+            "rows_a_second": rows / engine,
             **{f"{name}_rows_a_second": seen for name, seen in others.items()},
         },
         budgets=[Budget(what="rows a second as CSV", seen=rows / engine, limit=limit, unit="rows/s", at_least=True)],
-    )  # fmt: skip
+    )
 
 
 def _by_engine(folder: Path, days: int, metrics: list[str], more: dict[str, Any] | None = None) -> tuple[str, float]:
@@ -49,7 +53,7 @@ def _by_engine(folder: Path, days: int, metrics: list[str], more: dict[str, Any]
 
 
 def _by_rows(folder: Path, days: int, text: str) -> float:
-    tell("  by rows of Python")
+    print_progress("  by rows of Python")
     with open_at(folder, points.last_day(days)) as book:
         began, cpu = time.perf_counter(), time.process_time()
         assert book.query("m0", by=["region"]).to_csv() == text

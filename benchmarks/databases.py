@@ -10,7 +10,7 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
-from benchmarks.figures import tell
+from benchmarks.figures import print_progress
 from tests import servers
 
 FIRST_DAY = date(2024, 1, 1)
@@ -107,7 +107,7 @@ class Postgresql:
     def _make(self, table: str, rows: int, script: str) -> None:
         if table in self._made:
             return
-        tell(f"  {table}: {rows:,} rows")
+        print_progress(f"  {table}: {rows:,} rows")
         with contextlib.closing(self.connect()) as connection:
             for statement in script.split(";\n"):
                 connection.execute(statement)

@@ -1,4 +1,4 @@
-"""Figures and the budgets they are held against; how two ways of doing one thing are timed side by side."""
+"""Figures and their budgets, and a stopwatch that runs several ways of doing one thing side by side."""
 
 from __future__ import annotations
 
@@ -33,9 +33,12 @@ class Budget:
     def to_dict(self) -> dict[str, Any]:
         sign = "≥" if self.at_least else "≤"
         return {
-            "what": self.what, "seen": short(self.seen), "unit": self.unit, "budget": f"{sign} {self.limit:g}",
+            "what": self.what,
+            "seen": short(self.seen),
+            "unit": self.unit,
+            "budget": f"{sign} {self.limit:g}",
             "met": self.met,
-        }  # fmt: skip
+        }
 
 
 @dataclass(kw_only=True)
@@ -49,14 +52,16 @@ class Report:
 
     def to_dict(self) -> dict[str, Any]:
         return {
-            "name": self.name, "what": self.what, "budgets": [b.to_dict() for b in self.budgets],
+            "name": self.name,
+            "what": self.what,
+            "budgets": [b.to_dict() for b in self.budgets],
             "figures": rounded(self.figures),
-        }  # fmt: skip
+        }
 
 
 @dataclass(kw_only=True)
 class Costs:
-    """Of every round: seconds by the clock, seconds of processor (ours and the meters'), what the meters counted."""
+    """Costs by round: wall-clock seconds, processor seconds (ours and those of `cpu`), and the counts of the meters."""
 
     seconds: list[float] = field(default_factory=list)
     cpu: list[float] = field(default_factory=list)
@@ -70,7 +75,7 @@ class Costs:
 def side_by_side(
     rounds: int, ways: Mapping[str, Way], *, cpu: Meter | None = None, meters: Mapping[str, Meter] | None = None
 ) -> dict[str, Costs]:
-    """Every way once in each round, so that what else the machine does falls on all of them.
+    """Costs of each way. Each round runs every way once, so that other load on the machine affects all of them.
 
     `cpu`: seconds of processor spent elsewhere on our behalf."""
     found = {name: Costs() for name in ways}
@@ -98,20 +103,20 @@ def ratio(over: Costs, under: Costs, what: str = "seconds") -> float:
 
 
 def median_ms(times: int, way: Way) -> float:
-    """The median milliseconds of `way`, by the clock or the processor, whichever is less; after one time that does not count."""
+    """The median milliseconds of `way` after one warm-up: of each round the lower of wall-clock and processor time."""
     way()
     costs = side_by_side(times, {"way": way})["way"]
     return 1000 * statistics.median(map(min, costs.seconds, costs.cpu))
 
 
 def slope(sizes: Sequence[float], values: Sequence[float]) -> float:
-    """The exponent of growth: 1 is in proportion, 0 is not at all (least squares of the logarithms)."""
+    """The exponent of growth by least squares of the logarithms: 1 is linear, 0 is constant."""
     x, y = [math.log(s) for s in sizes], [math.log(v) for v in values]
     return statistics.linear_regression(x, y).slope
 
 
 def short(value: float) -> float:
-    """Three digits."""
+    """The value with three significant digits."""
     return float(f"{value:.3g}")
 
 
@@ -123,6 +128,6 @@ def rounded(value: Any) -> Any:
     return [rounded(v) for v in value] if isinstance(value, list) else value
 
 
-def tell(text: str) -> None:
-    """Progress, for a person."""
+def print_progress(text: str) -> None:
+    """Print a line for the person who waits, to stderr."""
     print(text, file=sys.stderr, flush=True)

@@ -48,8 +48,9 @@ def _collecting(scene: Scene, axis: str, sizes: list[int]) -> dict[str, Any]:
 def _backfill(scene: Scene, *, days: int, metrics: int, series: int) -> Callable[[], object]:
     shared = {
         "sql": f"select called_at, bytes, latency_ms, status, cast(user_id % {series} as text) as part from api_calls",
-        "time": "called_at", "by": ["part"],
-    }  # fmt: skip
+        "time": "called_at",
+        "by": ["part"],
+    }
     declared = {f"m{i}": {**shared, "measure": f"sum(bytes + {i})"} for i in range(metrics)}
     last = FIRST_DAY + timedelta(days=days - 1)
     return lambda: collect(write_project(scene.new_folder(), scene.server.url, declared, start=FIRST_DAY), last)

@@ -12,9 +12,13 @@ from benchmarks.scene import Scene
 
 DAYS = 730
 MRR = {
-    "kind": "level", "table": "subscriptions", "from": "started_at", "until": "cancelled_at", "measure": "sum(mrr)",
+    "kind": "level",
+    "table": "subscriptions",
+    "from": "started_at",
+    "until": "cancelled_at",
+    "measure": "sum(mrr)",
     "by": ["plan"],
-}  # fmt: skip
+}
 
 
 def measure(scene: Scene) -> Report:
@@ -31,7 +35,10 @@ def measure(scene: Scene) -> Report:
     times = DAYS / len(days)
     return Report(
         name="interval_levels",
-        what=f"{DAYS} days of MRR by plan from {rows:,} subscriptions, beside one query per day ({len(days)} sampled, scaled)",
+        what=(
+            f"{DAYS} days of MRR by plan from {rows:,} subscriptions, "
+            f"beside one query per day ({len(days)} sampled, scaled)"
+        ),
         figures={
             "backfill_s": ours.median(),
             "query_a_day_s": times * naive.median(),
@@ -40,8 +47,15 @@ def measure(scene: Scene) -> Report:
             "cpu_ratio": times * ratio(naive, ours, "cpu"),
             "buffers_ratio": times * naive.median("buffers") / ours.median("buffers"),
         },
-        budgets=[Budget(what="one query per day ÷ interval level over two years", seen=times * ratio(naive, ours), limit=50, at_least=True)],
-    )  # fmt: skip
+        budgets=[
+            Budget(
+                what="one query per day ÷ interval level over two years",
+                seen=times * ratio(naive, ours),
+                limit=50,
+                at_least=True,
+            )
+        ],
+    )
 
 
 def backfill(scene: Scene) -> None:

@@ -18,14 +18,14 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.databases import FIRST_DAY
-from benchmarks.figures import Budget, Report, tell
+from benchmarks.figures import Budget, Report, print_progress
 from benchmarks.projects import write_project
 from benchmarks.scene import Scene
 
 ROWS = 50_000
 MAX_RATIO, MAX_RATIO_QUICK = 1.5, 2.5
-"""To a plain loop. A quick run has 30 queries of a few milliseconds, beside which the plan, the ledger and the files of a run
-are a fixed cost of about a second; a full one has 1,000."""
+"""Allowed time as a multiple of a plain loop. A quick run has only 30 queries of a few milliseconds, so the fixed cost
+of a run (about a second for the plan, the ledger and the files) weighs more. A full run has 1,000 queries."""
 SCENARIOS = {"wide": "v > {i}", "selective": "k = {i}"}
 """`wide` conditions keep at least half of the rows, `selective` ones about one in a thousand."""
 
@@ -56,10 +56,14 @@ def measure(scene: Scene) -> Report:
 def _project(folder: Path, condition: str, metrics: int, days: int) -> Path:
     declared = {
         f"m{i}": {
-            "table": "facts", "time": "at", "measure": "count(*)", "by": ["plan"], "where": condition.format(i=i),
+            "table": "facts",
+            "time": "at",
+            "measure": "count(*)",
+            "by": ["plan"],
+            "where": condition.format(i=i),
         }
         for i in range(1, metrics + 1)
-    }  # fmt: skip
+    }
     write_project(folder, "sqlite:///app.sqlite", declared, start=FIRST_DAY)
     with contextlib.closing(sqlite3.connect(folder / "app.sqlite")) as app, app:
         app.execute("CREATE TABLE facts (id INTEGER PRIMARY KEY, at TEXT, plan TEXT, v INTEGER, k INTEGER)")
@@ -76,21 +80,30 @@ def _fact(i: int, days: int) -> tuple[Any, ...]:
 def _side_by_side(folder: Path, condition: str, metrics: int, last: date) -> dict[str, Any]:
     half = metrics // 2
     before = _plain_loop(folder, condition, range(1, half + 1))
-    tell("  ours")
+    print_progress("  ours")
     ours = _collected(folder, last)
     after = _plain_loop(folder, condition, range(half + 1, metrics + 1))
     loop = {what: before[what] + after[what] for what in before}
     return {
-        "ours_s": ours["seconds"], "ours_cpu_s": ours["cpu"], "plain_loop_s": loop["seconds"], "plain_loop_cpu_s": loop["cpu"],
-        "ratio": ours["seconds"] / loop["seconds"], "cpu_ratio": ours["cpu"] / loop["cpu"], "points": ours["points"],
-        "peak_mib": ours["peak_mib"], "versions": ours["versions"], "files_written": ours["written"],
-        "files_current": ours["current"], "files_ratio": ours["written"] / ours["current"],
-        "book_mib": ours["book_mib"], "ledger_mib": ours["ledger_mib"],
-    }  # fmt: skip
+        "ours_s": ours["seconds"],
+        "ours_cpu_s": ours["cpu"],
+        "plain_loop_s": loop["seconds"],
+        "plain_loop_cpu_s": loop["cpu"],
+        "ratio": ours["seconds"] / loop["seconds"],
+        "cpu_ratio": ours["cpu"] / loop["cpu"],
+        "points": ours["points"],
+        "peak_mib": ours["peak_mib"],
+        "versions": ours["versions"],
+        "files_written": ours["written"],
+        "files_current": ours["current"],
+        "files_ratio": ours["written"] / ours["current"],
+        "book_mib": ours["book_mib"],
+        "ledger_mib": ours["ledger_mib"],
+    }
 
 
 def _plain_loop(folder: Path, condition: str, numbers: range) -> dict[str, float]:
-    tell(f"  plain loop, {len(numbers)} queries")
+    print_progress(f"  plain loop, {len(numbers)} queries")
     began, cpu = time.perf_counter(), time.process_time()
     with contextlib.closing(sqlite3.connect(folder / "app.sqlite")) as app:
         for i in numbers:
@@ -119,10 +132,16 @@ def _collect(folder: Path, last: date) -> dict[str, Any]:
         current, written = len(book.store.snapshot([]).files), len(book.store.ledger.known_files())
     kept = [file.stat().st_size for file in (folder / "book" / "points").rglob("*.parquet")]
     return {
-        "seconds": seconds, "cpu": spent, "peak_mib": peak, "points": sum(m.points for m in report.metrics),
-        "versions": report.version, "current": current, "written": written, "book_mib": sum(kept) / 2**20,
+        "seconds": seconds,
+        "cpu": spent,
+        "peak_mib": peak,
+        "points": sum(m.points for m in report.metrics),
+        "versions": report.version,
+        "current": current,
+        "written": written,
+        "book_mib": sum(kept) / 2**20,
         "ledger_mib": (folder / "book" / "ledger.sqlite").stat().st_size / 2**20,
-    }  # fmt: skip
+    }
 
 
 def main() -> None:

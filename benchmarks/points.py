@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.databases import FIRST_DAY
-from benchmarks.figures import tell
+from benchmarks.figures import print_progress
 from benchmarks.projects import collect, write_project
 from benchmarks.scene import Scene
 
@@ -23,7 +23,7 @@ def last_day(days: int) -> date:
 
 def additive_book(folder: Path, *, metrics: int, series: int = SERIES, days: int = DAYS) -> Path:
     """A project with so many sums by `region`, collected."""
-    tell(f"  {metrics} metrics of {series} series, {days} days")
+    print_progress(f"  {metrics} metrics of {series} series, {days} days")
     made = (
         f"CREATE TABLE facts AS SELECT DATE '{FIRST_DAY}' + d::INTEGER AS day, 'region ' || s AS region, "
         f"(hash(d * 1000 + s) % 100000)::INTEGER AS amount FROM range({days}) a(d), range({series}) b(s)"
@@ -37,9 +37,10 @@ def additive_book(folder: Path, *, metrics: int, series: int = SERIES, days: int
 
 def people_book(folder: Path, *, ids: int, days: int = DAYS) -> Path:
     """A project with a distinct count of so many ids a day, and a percentile, by `plan`."""
-    tell(f"  {ids} ids a day, {days} days")
+    print_progress(f"  {ids} ids a day, {days} days")
     made = (
-        f"CREATE TABLE visits AS SELECT DATE '{FIRST_DAY}' + d::INTEGER AS day, ['free', 'pro', 'team'][1 + i % 3] AS plan, "
+        f"CREATE TABLE visits AS SELECT DATE '{FIRST_DAY}' + d::INTEGER AS day, "
+        "['free', 'pro', 'team'][1 + i % 3] AS plan, "
         f"(pow(random(), 2) * {ids * 10})::INTEGER AS user_id, exp(3.5 + 1.4 * (random() + random() - 1)) AS seconds "
         f"FROM range({days}) a(d), range({int(ids * 1.3)}) b(i)"
     )

@@ -10,7 +10,7 @@ from typing import Any
 import duckdb
 
 from benchmarks import points
-from benchmarks.figures import Budget, Report, Way, median_ms, tell
+from benchmarks.figures import Budget, Report, Way, median_ms, print_progress
 from benchmarks.projects import open_at
 from benchmarks.scene import Scene
 from tallybook.query.context import QueryContext
@@ -36,7 +36,7 @@ def measure(scene: Scene) -> Report:
 
 def _additive(report: Report, scene: Scene, book: Any, files: str) -> None:
     """One metric at every scope, then all of them by month."""
-    tell(f"  {files}")
+    print_progress(f"  {files}")
     one, everything = ["m7"], [f"m{i}" for i in range(scene.scale.metrics)]
     found = {scope: Asked(scene, book, one, scope=scope) for scope in SCOPES}
     found["month by region"] = Asked(scene, book, one, scope="month", by=["region"])
@@ -59,14 +59,28 @@ def _additive(report: Report, scene: Scene, book: Any, files: str) -> None:
     slowest = max((found[scope].engine_ms, scope) for scope in SCOPES)
     beside = found["month"].engine_ms / report.figures[files]["plain_sql_one_metric_by_month_ms"]
     report.budgets += [
-        Budget(what=f"one metric, two years, month, {files}: in the engine ÷ plain DuckDB SQL over the same files", seen=beside, limit=0.5),
-        Budget(what=f"one metric, two years, {slowest[1]} (the slowest scope), {files}: in the engine", seen=slowest[0], limit=5, unit="ms"),
-        Budget(what=f"{scene.scale.metrics} metrics monthly, {files}: in the engine", seen=all_monthly.engine_ms, limit=15, unit="ms"),
-    ]  # fmt: skip
+        Budget(
+            what=f"one metric, two years, month, {files}: in the engine ÷ plain DuckDB SQL over the same files",
+            seen=beside,
+            limit=0.5,
+        ),
+        Budget(
+            what=f"one metric, two years, {slowest[1]} (the slowest scope), {files}: in the engine",
+            seen=slowest[0],
+            limit=5,
+            unit="ms",
+        ),
+        Budget(
+            what=f"{scene.scale.metrics} metrics monthly, {files}: in the engine",
+            seen=all_monthly.engine_ms,
+            limit=15,
+            unit="ms",
+        ),
+    ]
 
 
 def _distinct(report: Report, scene: Scene, book: Any) -> None:
-    tell("  ids")
+    print_progress("  ids")
     relation, with_sql = parquet(book, "ids"), plain(book)
     ratios = []
     for scope, key in {"month": "date_trunc('month', day)", "year": "date_trunc('year', day)", "all": "1"}.items():
@@ -78,14 +92,18 @@ def _distinct(report: Report, scene: Scene, book: Any) -> None:
     again = median_ms(scene.scale.asks, lambda: book.query("visitors", scope="month"))
     report.figures["distinct_asked_again_ms"] = again
     report.budgets += [
-        Budget(what=f"exact distinct, {max(ratios)[1]} (the worst scope) ÷ DuckDB's count(distinct)", seen=max(ratios)[0], limit=1.2),
+        Budget(
+            what=f"exact distinct, {max(ratios)[1]} (the worst scope) ÷ DuckDB's count(distinct)",
+            seen=max(ratios)[0],
+            limit=1.2,
+        ),
         Budget(what="the same asked again at the same version", seen=again, limit=5, unit="ms"),
-    ]  # fmt: skip
+    ]
 
 
 def _deviation(report: Report, scene: Scene, book: Any) -> None:
     """Parts that are moved to the K of each cell before they are added."""
-    tell("  deviations")
+    print_progress("  deviations")
     found = {scope: Asked(scene, book, ["deviation"], scope=scope) for scope in SCOPES}
     report.figures["deviation"] = {scope: asked.figures for scope, asked in found.items()}
     slowest = max((asked.engine_ms, scope) for scope, asked in found.items())
@@ -98,7 +116,7 @@ class Asked:
 
     def __init__(self, scene: Scene, book: Any, metrics: list[str], **question: Any) -> None:
         with engine_clock() as spent:
-            self.total_ms = median_ms(scene.scale.asks, lambda: _anew(book, metrics, question))
+            self.total_ms = median_ms(scene.scale.asks, lambda: _ask_uncached(book, metrics, question))
             per_ask = sorted(sum(times) for times in spent)
         self.engine_ms = 1000 * per_ask[len(per_ask) // 2]
         self.statements = len(spent[-1])
@@ -108,7 +126,7 @@ class Asked:
         return {"engine_ms": self.engine_ms, "total_ms": self.total_ms, "statements": self.statements}
 
 
-def _anew(book: Any, metrics: list[str], question: dict[str, Any]) -> None:
+def _ask_uncached(book: Any, metrics: list[str], question: dict[str, Any]) -> None:
     """Ask as if for the first time at this version."""
     book.answers.forget_answers()
     _asks.append([])
@@ -120,7 +138,7 @@ _asks: list[list[float]] = []
 
 @contextlib.contextmanager
 def engine_clock() -> Iterator[list[list[float]]]:
-    """Of every question asked in the block, the seconds of each of its statements."""
+    """For each question asked in the block: the seconds of each of its statements."""
     untimed = QueryContext.rows
 
     def timed(self: QueryContext, sql: str) -> list[tuple[Any, ...]]:
@@ -128,7 +146,7 @@ def engine_clock() -> Iterator[list[list[float]]]:
         try:
             return untimed(self, sql)
         finally:
-            # On a machine that others use too, the processor's time says more.
+            # On a shared machine, wall-clock time includes the waits for other processes.
             _asks[-1].append(min(time.perf_counter() - began, time.process_time() - cpu))
 
     QueryContext.rows = timed  # type: ignore[method-assign]
@@ -146,7 +164,7 @@ def parquet(book: Any, kind: str) -> str:
 
 
 def plain(book: Any) -> Any:
-    """From a statement to a way of running it in an engine that the book has no part in."""
+    """A function that makes a way of a statement, run by an engine that knows nothing of the book."""
     connection = duckdb.connect()
 
     def way(sql: str) -> Way:

@@ -16,13 +16,23 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from benchmarks.figures import Report, tell
+from benchmarks.figures import Report, print_progress
 from benchmarks.scene import Scene
 
 BENCHMARKS = (
-    "collect_additive", "collect_distinct", "interval_levels", "query_latency", "cold_start", "sql_build",
-    "bytes_per_point", "growth", "sheets_requests", "many_metrics", "csv_rows", "servers_without_index",
-)  # fmt: skip
+    "collect_additive",
+    "collect_distinct",
+    "interval_levels",
+    "query_latency",
+    "cold_start",
+    "sql_build",
+    "bytes_per_point",
+    "growth",
+    "sheets_requests",
+    "many_metrics",
+    "csv_rows",
+    "servers_without_index",
+)
 
 
 def main() -> None:
@@ -54,11 +64,11 @@ def _scene(*, quick: bool) -> Iterator[Scene]:
 
 
 def _measured(name: str, scene: Scene) -> Report:
-    tell(name)
+    print_progress(name)
     report: Report = importlib.import_module(f"benchmarks.{name}").measure(scene)
     for budget in report.budgets:
         said = "met" if budget.met else "MISSED"
-        tell(
+        print_progress(
             f"  {said:6} {budget.what}: {budget.to_dict()['seen']} {budget.unit} (budget {budget.to_dict()['budget']})"
         )
     return report

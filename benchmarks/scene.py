@@ -27,12 +27,25 @@ class Scale:
 
 
 FULL = Scale(
-    days=365, calls_per_day=18_000, subscriptions=1_000_000, sampled_days=31, rounds=5, metrics=100,
-    ids_per_day=5_000, asks=15,
-)  # fmt: skip
+    days=365,
+    calls_per_day=18_000,
+    subscriptions=1_000_000,
+    sampled_days=31,
+    rounds=5,
+    metrics=100,
+    ids_per_day=5_000,
+    asks=15,
+)
 QUICK = Scale(
-    days=40, calls_per_day=6_000, subscriptions=20_000, sampled_days=4, rounds=1, metrics=10, ids_per_day=300, asks=2,
-)  # fmt: skip
+    days=40,
+    calls_per_day=6_000,
+    subscriptions=20_000,
+    sampled_days=4,
+    rounds=1,
+    metrics=10,
+    ids_per_day=300,
+    asks=2,
+)
 
 
 class Scene:

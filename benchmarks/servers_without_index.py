@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.databases import FIRST_DAY
-from benchmarks.figures import Budget, Report, tell
+from benchmarks.figures import Budget, Report, print_progress
 from benchmarks.projects import collect, write_project
 from benchmarks.scene import Scene
 from tests import servers
@@ -26,13 +26,15 @@ MEASURES = {
 BY = ["country", "plan"]
 COLUMNS = """
     CREATE TABLE orders (
-        id bigint NOT NULL PRIMARY KEY, placed_at {time} NOT NULL, country varchar(2) NOT NULL, plan varchar(10) NOT NULL,
-        status varchar(10) NOT NULL, buyer_id integer NOT NULL, amount numeric(12, 2) NOT NULL)"""
+        id bigint NOT NULL PRIMARY KEY, placed_at {time} NOT NULL,
+        country varchar(2) NOT NULL, plan varchar(10) NOT NULL, status varchar(10) NOT NULL,
+        buyer_id integer NOT NULL, amount numeric(12, 2) NOT NULL)"""
 FILL = {
     "postgresql": """
         INSERT INTO orders SELECT i, timestamp '{first}' + (i::bigint * 7919 % {seconds}) * interval '1 second',
             (ARRAY['DE', 'FR', 'US', 'JP', 'BR'])[1 + i % 5], (ARRAY['free', 'pro', 'team'])[1 + i % 3],
-            CASE WHEN i % 20 = 0 THEN 'refunded' ELSE 'paid' END, i::bigint * 31 % 5000, (i::bigint * 37 % 100000) / 100.0
+            CASE WHEN i % 20 = 0 THEN 'refunded' ELSE 'paid' END,
+            i::bigint * 31 % 5000, (i::bigint * 37 % 100000) / 100.0
         FROM generate_series(1, {rows}) i""",
     "mariadb": """
         INSERT INTO orders SELECT seq, timestamp '{first} 00:00:00' + interval (seq * 7919 % {seconds}) second,
@@ -53,7 +55,7 @@ def measure(scene: Scene) -> Report:
         for kind in FILL:
             server = servers.server(kind, run)
             name = server.create_database()
-            tell(f"  {kind}: {rows:,} rows")
+            print_progress(f"  {kind}: {rows:,} rows")
             _fill(kind, server, name, rows)
             books[kind] = _project(scene.new_folder(), server.url(name))
             found[kind] = _costs(books[kind], server, name)
@@ -62,13 +64,21 @@ def measure(scene: Scene) -> Report:
     ours, theirs = found["mariadb"], found["postgresql"]
     return Report(
         name="servers_without_index",
-        what=f"{len(MEASURES)} metrics by {' and '.join(BY)} over {DAYS} days of {rows:,} rows without an index on the time",
+        what=(
+            f"{len(MEASURES)} metrics by {' and '.join(BY)} over {DAYS} days of {rows:,} rows "
+            "without an index on the time"
+        ),
         figures={
-            "rows": rows, **{f"{kind}_{name}": seconds for kind, costs in found.items() for name, seconds in costs.items()},
+            "rows": rows,
+            **{f"{kind}_{name}": seconds for kind, costs in found.items() for name, seconds in costs.items()},
             "bare_count_ratio": ours["bare_count_s"] / theirs["bare_count_s"],
         },
-        budgets=[Budget(what="collecting from MariaDB ÷ from PostgreSQL", seen=ours["collect_s"] / theirs["collect_s"], limit=3)],
-    )  # fmt: skip
+        budgets=[
+            Budget(
+                what="collecting from MariaDB ÷ from PostgreSQL", seen=ours["collect_s"] / theirs["collect_s"], limit=3
+            )
+        ],
+    )
 
 
 def _fill(kind: str, server: servers.Server, name: str, rows: int) -> None:

@@ -1,5 +1,5 @@
-"""What a Google Sheet costs in requests and in minutes of quota: ours, a loop of gspread's append_row, and the five rows
-and two seconds of GSMetrics. On the emulator, whose clock stands still but for waiting: minutes are simulated."""
+"""Requests and minutes of quota of a Google Sheet: ours, a loop of gspread's append_row, and GSMetrics with its five
+rows and two seconds. All run on the emulator, whose clock moves only while somebody waits: minutes are simulated."""
 
 from __future__ import annotations
 
@@ -46,12 +46,16 @@ def measure(scene: Scene) -> Report:
     with _gspread() as (google, worksheet):
         figures["gsmetrics_history"] = _counted(google, lambda: _append(google, worksheet, values[:-1], pause=2))
     return Report(
-        name="sheets_requests", what=f"{METRICS} metrics in a Google Sheet: {days} days at once, then one more", figures=figures,
+        name="sheets_requests",
+        what=f"{METRICS} metrics in a Google Sheet: {days} days at once, then one more",
+        figures=figures,
         budgets=[
-            Budget(what="requests of a daily delivery", seen=figures["ours_daily"]["requests"], limit=3, unit="requests"),
+            Budget(
+                what="requests of a daily delivery", seen=figures["ours_daily"]["requests"], limit=3, unit="requests"
+            ),
             Budget(what="requests of three years", seen=figures["ours_history"]["requests"], limit=10, unit="requests"),
         ],
-    )  # fmt: skip
+    )
 
 
 def grid(days: int) -> Grid:
@@ -64,9 +68,16 @@ def grid(days: int) -> Grid:
         for d in range(days)
     ]
     made = Result(
-        metrics=names, scope="day", timezone="UTC", week_starts="monday", explain="", version=1, sql="", data=data,
+        metrics=names,
+        scope="day",
+        timezone="UTC",
+        week_starts="monday",
+        explain="",
+        version=1,
+        sql="",
+        data=data,
         columns=[Column(name="period", role="period", type="date"), *metrics],
-    )  # fmt: skip
+    )
     return arranged(made, "columns")
 
 
@@ -110,9 +121,10 @@ def _counted(google: Emulator, way: Any) -> dict[str, float]:
     way()
     asked = [seen for seen in google.requests if seen.method]
     return {
-        "requests": len(asked), "refused_429": sum(seen.status == 429 for seen in asked),
+        "requests": len(asked),
+        "refused_429": sum(seen.status == 429 for seen in asked),
         "simulated_minutes": round(google.clock.minutes - began, 2),
-    }  # fmt: skip
+    }
 
 
 def _plain(value: Any) -> Any:

@@ -1,6 +1,6 @@
 """Draws docs/pictures/terminal.svg: what the demo's company shows on a terminal, typed for real.
 
-    python docs/picture.py
+    python -m docs.picture
 
 The database is that of `make demo` with fewer customers, seen on 10 March 2026. A test compares the picture with what
 this would draw today."""
@@ -36,10 +36,26 @@ WIDE, HIGH, MARGIN = 8.0, 17.0, 16.0
 """Of a character, and around them all; in the picture's units."""
 NAMES = {"1": "bold", "2": "dim", "3": "italic", "31": "red", "32": "green", "33": "yellow", "36": "cyan"}
 """Of the escapes that the terminal is sent."""
-LIGHT = {"paper": "#f6f8fa", "edge": "#d0d7de", "ink": "#24292f", "frame": "#8c959f",
-         "red": "#cf222e", "green": "#1a7f37", "yellow": "#bc4c00", "cyan": "#0969da"}  # fmt: skip
-DARK = {"paper": "#161b22", "edge": "#30363d", "ink": "#e6edf3", "frame": "#6e7681",
-        "red": "#ff7b72", "green": "#56d364", "yellow": "#e3b341", "cyan": "#39c5cf"}  # fmt: skip
+LIGHT = {
+    "paper": "#f6f8fa",
+    "edge": "#d0d7de",
+    "ink": "#24292f",
+    "frame": "#8c959f",
+    "red": "#cf222e",
+    "green": "#1a7f37",
+    "yellow": "#bc4c00",
+    "cyan": "#0969da",
+}
+DARK = {
+    "paper": "#161b22",
+    "edge": "#30363d",
+    "ink": "#e6edf3",
+    "frame": "#6e7681",
+    "red": "#ff7b72",
+    "green": "#56d364",
+    "yellow": "#e3b341",
+    "cyan": "#39c5cf",
+}
 FONT = '13px ui-monospace, SFMono-Regular, Menlo, Consolas, "DejaVu Sans Mono", monospace'
 
 
@@ -56,7 +72,8 @@ def style(colours: dict[str, str]) -> str:
 
 STYLE = f"""
 text {{ font: {FONT} }} .bold {{ font-weight: bold }} .italic {{ font-style: italic }} text.dim {{ opacity: .7 }}
-path {{ fill: none; stroke-width: 1 }} path.dots {{ stroke-width: 2.4; stroke-linecap: round }} path.dim {{ opacity: .5 }}
+path {{ fill: none; stroke-width: 1 }} path.dots {{ stroke-width: 2.4; stroke-linecap: round }} \
+path.dim {{ opacity: .5 }}
 {style(LIGHT)}
 @media (prefers-color-scheme: dark) {{
 {style(DARK)}
@@ -78,14 +95,15 @@ def typed() -> Iterator[str]:
         first = saas.first_day(end, years=1)
         saas.write("app.db", end=end, first=first, scale=0.3, now=NOW.replace(tzinfo=None))
         Path("tallybook.toml").write_text(Template(demo.template()).substitute(start=first))
-        said("tallybook run --quiet revenue active_users mrr")
+        printed("tallybook run --quiet revenue active_users mrr")
         for command in COMMANDS:
             yield f"\x1b[1m$ {command}\x1b[0m"
-            yield from screen_lines(said(command))
+            yield from screen_lines(printed(command))
             yield ""
 
 
-def said(command: str) -> str:
+def printed(command: str) -> str:
+    """What the command prints on a terminal, with escapes for colors."""
     screen = Screen()
     invoke(shlex.split(command)[1:], now=lambda: NOW, stdout=screen, stderr=screen, env={})
     return screen.getvalue().rstrip("\n")
@@ -125,15 +143,17 @@ def drawn(lines: list[str]) -> str:
                 words.append(word(text, look, x, y))
     width, height = COLUMNS * WIDE + 2 * MARGIN, len(lines) * HIGH + 2 * MARGIN
     paths = [f'<path class="{kind}" d="{"".join(places)}"/>' for kind, places in sorted(strokes.items())]
-    return "\n".join([
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:g} {height:g}" role="img">',
-        f"<title>{escape(' · '.join(COMMANDS))}</title>",
-        f"<style>{STYLE}</style>",
-        f'<rect x=".5" y=".5" width="{width - 1:g}" height="{height - 1:g}" rx="6"/>',
-        *paths,
-        *words,
-        "</svg>\n",
-    ])  # fmt: skip
+    return "\n".join(
+        [
+            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:g} {height:g}" role="img">',
+            f"<title>{escape(' · '.join(COMMANDS))}</title>",
+            f"<style>{STYLE}</style>",
+            f'<rect x=".5" y=".5" width="{width - 1:g}" height="{height - 1:g}" rx="6"/>',
+            *paths,
+            *words,
+            "</svg>\n",
+        ]
+    )
 
 
 SIGNS = "│┤└─━\u2800-\u28ff"
@@ -170,8 +190,12 @@ def dots(sign: str, x: float, y: float) -> Iterator[str]:
 
 def frame(sign: str, x: float, y: float) -> Iterator[str]:
     middle, level = x + WIDE / 2, y + HIGH / 2
-    ways = {"V": f"M{middle:g} {y:g}v{HIGH:g}", "N": f"M{middle:g} {y:g}v{HIGH / 2:g}",
-            "L": f"M{x:g} {level:g}h{WIDE / 2:g}", "R": f"M{middle:g} {level:g}h{WIDE / 2:g}"}  # fmt: skip
+    ways = {
+        "V": f"M{middle:g} {y:g}v{HIGH:g}",
+        "N": f"M{middle:g} {y:g}v{HIGH / 2:g}",
+        "L": f"M{x:g} {level:g}h{WIDE / 2:g}",
+        "R": f"M{middle:g} {level:g}h{WIDE / 2:g}",
+    }
     for way in STROKES[sign]:
         yield ways[way]
 

@@ -1,7 +1,7 @@
 """Hooks of MkDocs: files of the repository become pages, and links between pages work on the site.
 
-The pages are written for readers of the repository. README.md is the home page of the site, CONTRIBUTING.md and CHANGELOG.md are
-pages, and each decision is in the navigation without a line in mkdocs.yml.
+The pages are written for readers of the repository. README.md is the home page of the site, CONTRIBUTING.md and
+CHANGELOG.md are pages, and each decision is in the navigation without a line in mkdocs.yml.
 """
 
 from __future__ import annotations

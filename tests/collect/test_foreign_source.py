@@ -165,7 +165,7 @@ def test_nothing_outside_of_an_adapter_asks_for_the_name_of_a_dialect() -> None:
 
 
 def test_the_generated_reference_lists_its_keys(installed: Path) -> None:
-    code = "import runpy; print(runpy.run_path('docs/generate.py')['pages']()['reference-toml.md'])"
+    code = "from docs.generate import pages; print(pages()['reference-toml.md'])"
     env = {**os.environ, "PYTHONPATH": str(installed)}
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=env, capture_output=True, text=True, check=False)
     assert '| CSV folder | `delimiter` | separates the values of a line | `","` | `delimiter = ";"` |' in done.stdout, (

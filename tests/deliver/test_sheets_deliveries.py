@@ -599,7 +599,7 @@ def test_of_a_large_tab_only_the_keys_and_the_rows_at_hand_are_read(
 @pytest.fixture
 def small_documents(monkeypatch: pytest.MonkeyPatch) -> None:
     """A document holds, beside the tab that Google puts into a new one, forty cells: seven days of five columns."""
-    limits = {"ROWS": 4, "COLUMNS": 5, "MOST_CELLS": 26_000 + 40}
+    limits = {"ROWS": 4, "COLUMNS": 5, "MAX_CELLS": 26_000 + 40}
     for name, value in limits.items():
         monkeypatch.setattr(sheets_destination, name, value)
 

@@ -25,7 +25,7 @@ LONG_FUNCTIONS: dict[str, str] = {
     "deliver/destinations/google_sheets/document.py: _one_document": "to be divided",
 }
 """Longer than MAX_FUNCTION_LINES, with the reason. This list may only shrink."""
-MAX_LONG_LINES = 58
+MAX_LONG_LINES = 48
 MAX_UNFORMATTED = 0
 OFFERED_TO_OTHER_PACKAGES = {"sheets": {"Worksheet"}}
 """Names of doors that nothing here imports: for annotations in code that uses Tallybook."""
@@ -36,6 +36,12 @@ def modules(package: Path) -> Iterator[tuple[str, str]]:
     base = package if package == SOURCE else package.parent
     for path in sorted(package.rglob("*.py")):
         yield path.relative_to(base).as_posix(), path.read_text(encoding="utf-8")
+
+
+def scripts() -> Iterator[tuple[str, str]]:
+    """(path, text) of each script of the benchmarks and the docs."""
+    for path in sorted([*(ROOT / "benchmarks").glob("*.py"), *(ROOT / "docs").glob("*.py")]):
+        yield path.relative_to(ROOT).as_posix(), path.read_text(encoding="utf-8")
 
 
 def files() -> Iterator[tuple[str, str]]:
@@ -73,12 +79,12 @@ def test_functions_are_short() -> None:
 def test_lines_are_short_and_formatted() -> None:
     long = [
         f"{path}:{number}"
-        for path, text in files()
+        for path, text in [*files(), *scripts()]
         for number, line in enumerate(text.splitlines(), 1)
         if len(line) > MAX_COLUMNS
     ]
     assert len(long) <= MAX_LONG_LINES, long
-    waived = [path for path, text in files() for _ in re.finditer(r"#\s*fmt:\s*(skip|off)", text)]
+    waived = [path for path, text in [*files(), *scripts()] for _ in re.finditer(r"#\s*fmt:\s*(skip|off)", text)]
     assert len(waived) <= MAX_UNFORMATTED, waived
 
 

@@ -53,7 +53,10 @@ class DeliveryStatus:
         """The problem of a waiting delivery, with the next command."""
         if self.behind:
             days = f"{self.behind} day{'' if self.behind == 1 else 's'}"
-            return f"{self.delivery} is {days} behind: last delivered {(self.at or '')[:10]}; tallybook deliver {self.delivery}"
+            return (
+                f"{self.delivery} is {days} behind: last delivered {(self.at or '')[:10]}; "
+                f"tallybook deliver {self.delivery}"
+            )
         return f"{self.delivery} is not delivered yet: tallybook deliver {self.delivery}"
 
 

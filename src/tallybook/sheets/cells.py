@@ -51,7 +51,9 @@ def cell(value: object, zone: tzinfo = UTC) -> Cell | None:
         return cell(value.item(), zone)  # a number of NumPy
     raise CellError(
         f"a cell cannot contain {_shorten(value)}, a {type(value).__name__}",
-        hint="supported are text, numbers, True and False, dates, times and durations; str(…) converts anything to text",
+        hint=(
+            "supported are text, numbers, True and False, dates, times and durations; str(…) converts anything to text"
+        ),
     )
 
 

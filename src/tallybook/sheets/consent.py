@@ -110,7 +110,9 @@ def code_in(asked: ConsentRequest, url: str) -> str:
     if not {"code", "error"} & found.keys():
         raise SignInError(
             "this is not the address of Google's redirect",
-            hint=f"copy the whole address from the browser: it starts with {asked.redirect} and contains code=; {_AGAIN}",
+            hint=(
+                f"copy the whole address from the browser: it starts with {asked.redirect} and contains code=; {_AGAIN}"
+            ),
         )
     if not _same(found.get("state", ""), asked.state):
         raise SignInError(
@@ -120,7 +122,10 @@ def code_in(asked: ConsentRequest, url: str) -> str:
     if found.get("error") == "access_denied":
         raise SignInError(
             "the consent was refused on Google's page",
-            hint=f"{_AGAIN} and press Continue. If Google blocks access, add your address as a test user, or publish the app",
+            hint=(
+                f"{_AGAIN} and press Continue. If Google blocks access, add your address as a test user, "
+                "or publish the app"
+            ),
         )
     if "error" in found:
         raise SignInError(

@@ -241,7 +241,7 @@ def _numbers(pa: Any, values: list[Value]) -> tuple[list[Any], Any]:
 
     if any(isinstance(value, float) for value in values):
         return [None if value is None else float(value) for value in values], pa.float64()  # type: ignore[arg-type]
-    known = [Decimal(value) for value in values if isinstance(value, int | Decimal)]
     if all(isinstance(value, int) and abs(value) < 2**63 for value in values if value is not None):
         return values, pa.int64()
-    return [None if value is None else Decimal(value) for value in values], arrow_decimal(pa, known)  # type: ignore[arg-type]
+    decimals = [None if value is None else Decimal(value) for value in values]  # type: ignore[arg-type]
+    return decimals, arrow_decimal(pa, [value for value in decimals if value is not None])

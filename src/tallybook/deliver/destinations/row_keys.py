@@ -58,8 +58,17 @@ class KeyReader:
     day_0: date = DAY_0
 
     @classmethod
-    def of(cls, grid: Grid, fields: Sequence[Field], wanted: Collection[Key], **more: bool | date) -> KeyReader:
-        return cls(kinds=tuple(f.kind for f in fields), wanted=wanted, scope=grid.scope, **more)  # type: ignore[arg-type]
+    def of(
+        cls,
+        grid: Grid,
+        fields: Sequence[Field],
+        wanted: Collection[Key],
+        *,
+        month_first: bool = False,
+        day_0: date = DAY_0,
+    ) -> KeyReader:
+        kinds = tuple(field.kind for field in fields)
+        return cls(kinds=kinds, wanted=wanted, scope=grid.scope, month_first=month_first, day_0=day_0)
 
     def meanings(self, cells: Key) -> Iterator[Key]:
         """Keys in their folded form, the likeliest first."""

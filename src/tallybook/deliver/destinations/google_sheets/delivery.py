@@ -9,7 +9,7 @@ from tallybook.core import AS_DELIVERED, DELIVERED, DIFFERS, UP_TO_DATE, WOULD_D
 from tallybook.deliver.destinations.base import DeliveryOutcome, DeliveryTask
 from tallybook.deliver.destinations.google_sheets.change import Stray, Window, Written, values_of
 from tallybook.deliver.destinations.google_sheets.document import NEW, SheetOutcome, TabPlace, bring_up_to_date
-from tallybook.deliver.destinations.google_sheets.tab import MOST_CELLS
+from tallybook.deliver.destinations.google_sheets.tab import MAX_CELLS
 from tallybook.deliver.destinations.layout import Grid, apart, arranged, latest
 from tallybook.deliver.destinations.row_keys import Cell, Formula
 from tallybook.deliver.destinations.sheet_modes import HISTORY, LATEST
@@ -170,7 +170,10 @@ def _stray(stray: Stray) -> str:
     if stray.key is not None:
         whose = " ".join("–" if part is None else str(part) for part in stray.key)
         return f"row {stray.row + 1} was ours, of {whose}: its {stray.what} was changed to {stray.cell!r}"
-    return f"row {stray.row + 1} was ours: its {stray.what} was changed to {_kind(stray.cell)}; write it as it was, or delete the row"
+    return (
+        f"row {stray.row + 1} was ours: its {stray.what} was changed to {_kind(stray.cell)}; write it as it was, "
+        "or delete the row"
+    )
 
 
 def _kind(cell: Cell) -> str:
@@ -201,7 +204,7 @@ def _full(outcome: SheetOutcome, growth: float, task: DeliveryTask) -> list[str]
     when = task.today + timedelta(days=max(0, int(days)))
     goes_on = task.options["mode"] == HISTORY and task.delivery.layout != "across"
     then = "then it goes on in a new one" if goes_on else "go on in a new one before"
-    return [f"The document has {outcome.cells:,} of {MOST_CELLS:,} cells and is full about {when}: {then}."]
+    return [f"The document has {outcome.cells:,} of {MAX_CELLS:,} cells and is full about {when}: {then}."]
 
 
 def _where(cell: Written) -> str:

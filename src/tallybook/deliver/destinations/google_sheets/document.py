@@ -33,7 +33,7 @@ from tallybook.deliver.destinations.google_sheets.reading import look
 from tallybook.deliver.destinations.google_sheets.requests import requests_of
 from tallybook.deliver.destinations.google_sheets.rows import key_fields
 from tallybook.deliver.destinations.google_sheets.tab import (
-    MOST_CELLS,
+    MAX_CELLS,
     OVERVIEW,
     STAMP,
     Tab,
@@ -259,7 +259,7 @@ def _taken(place: TabPlace, other: str) -> DestinationRefused:
 
 
 def _room(overview: Json) -> int:
-    return MOST_CELLS - cells_of(overview)
+    return MAX_CELLS - cells_of(overview)
 
 
 def _wanted(change: TabChange, *, made: bool) -> int:
@@ -273,10 +273,10 @@ def _refuse_what_no_other_could_hold(overview: Json, change: TabChange, place: T
     document."""
     wanted, rows = _wanted(change, made=made), len(change.lines) + 1
     alone = max(ROWS, rows) * max(COLUMNS, len(change.grid.fields))
-    if place.mode == HISTORY and change.grid.layout != "across" and change.lines and alone + NEW_CELLS <= MOST_CELLS:
+    if place.mode == HISTORY and change.grid.layout != "across" and change.lines and alone + NEW_CELLS <= MAX_CELLS:
         return
     raise DestinationRefused(
-        f"document {place.document} has room for {_room(overview):,} more cells of {MOST_CELLS:,},"
+        f"document {place.document} has room for {_room(overview):,} more cells of {MAX_CELLS:,},"
         f" and {wanted:,} are needed",
         hint='delete empty rows and columns there, or go on in a new document: spreadsheet = "…"',
     )
@@ -328,7 +328,7 @@ def _outcome(change: TabChange, overview: Json, place: TabPlace, *, made: bool) 
         twice=list(change.twice),
         strays=[_stray_in_words(stray, change.grid) for stray in change.strays],
         cells=cells,
-        left=MOST_CELLS - cells + max(0, free) * columns,
+        left=MAX_CELLS - cells + max(0, free) * columns,
         growth=_growth(change, place.mode),
     )
 

@@ -32,12 +32,14 @@ OVERVIEW = (
 )
 """The fields to read of a document, to find a tab in it."""
 CONTENT = (
-    "sheets(properties(sheetId,title,index,gridProperties),merges,developerMetadata(metadataId,metadataKey,metadataValue),"
+    "sheets(properties(sheetId,title,index,gridProperties),merges,"
+    "developerMetadata(metadataId,metadataKey,metadataValue),"
     "data(startRow,startColumn,rowMetadata(developerMetadata(metadataId,metadataKey,metadataValue)),"
-    "columnMetadata(developerMetadata(metadataId,metadataKey,metadataValue)),rowData(values(userEnteredValue,effectiveValue))))"
+    "columnMetadata(developerMetadata(metadataId,metadataKey,metadataValue)),"
+    "rowData(values(userEnteredValue,effectiveValue))))"
 )
 """The fields to read of one tab."""
-MOST_CELLS = 10_000_000
+MAX_CELLS = 10_000_000
 """In a document: https://support.google.com/drive/answer/37603."""
 
 
@@ -100,7 +102,8 @@ def entered(value: Value) -> Cell:
         return float(value)
     if len(value) > MAX_CELL_CHARACTERS:
         raise DestinationError(
-            f"a text of {len(value):,} characters begins {value[:30]!r}; a cell of Google Sheets holds {MAX_CELL_CHARACTERS:,}",
+            f"a text of {len(value):,} characters begins {value[:30]!r}; "
+            f"a cell of Google Sheets holds {MAX_CELL_CHARACTERS:,}",
             hint="leave the dimension out of `by`, or shorten it in `sql`",
         )
     return value

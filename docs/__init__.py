@@ -1,0 +1,1 @@
+"""The scripts that write and build the docs."""

@@ -1,0 +1,141 @@
+"""What each key of tallybook.toml means: one sentence per key, for docs/reference-toml.md."""
+
+from __future__ import annotations
+
+from tallybook.core import ALERT_KINDS, GOAL_SCOPES, KINDS, LAYOUTS, SHOWS, STORED_FORMS, WEEKDAYS, calendar
+from tallybook.core.adapters.destinations import DELIVER, destination_kinds
+
+BOOK = {
+    "name": "the name of the book",
+    "id": (
+        "distinguishes the book from those of other projects, whatever their names; `init` writes one; "
+        "[never change it](moving.md#two-projects)"
+    ),
+    "timezone": "the time zone of days, weeks and months; a name of the zone database",
+    "week_starts": f"the first day of a week: {', '.join(WEEKDAYS)}",
+    "store": (
+        'the folder of the book, relative to the file; `"ledger"` stores the points in the PostgreSQL ledger, for '
+        "[hosts without a disk](postgresql.md)"
+    ),
+    "ledger": "the URL of a PostgreSQL database for the ledger; default: `ledger.sqlite` in the folder",
+    "schema": "the schema in that database, one for each book; created by the first run",
+    "access": (
+        "who can read a new book or backup: owner (folders 0700, files 0600) or group (0750, 0640); existing files "
+        "keep their modes"
+    ),
+    "start": "the first day to collect; default: the earliest fact of each metric, at most two years back",
+    "lookback": "the number of last closed days that every run collects again, for rows that arrive late",
+    "keep_versions": (
+        "how long every version can be queried with `--as-of`; of older versions the last of each month is kept"
+    ),
+}
+SCHEDULE = {
+    "at": "the time of the daily run, in the book's zone",
+    "cron": "instead of `at`: minute, hour, day of the month, month, weekday; in the book's zone",
+    "jitter": "each run of `tallybook serve` waits a random part of this time, so that not all books start at once",
+}
+SERVE = {
+    "listen": "where `tallybook serve` takes usage events: `host:port`, or `unix:/path`",
+    "insecure": "listen where others can reach it, although there is no TLS: keys travel in the clear",
+    "backlog": "with more bytes of events that wait to be compacted, events get 503",
+    "reserve": "with fewer free bytes on the disk, events get 503",
+}
+ALERT = {
+    "to": "the recipients: URLs of webhooks, or of mail and chat in the form of [Apprise](alerts.md#where-to)",
+    "about": f"the kinds of problems to send: {', '.join(ALERT_KINDS)}; default: all",
+    "quiet": "quiet hours in the book's zone; problems that still exist at their end are sent then",
+    "unusual_width": "the allowed distance from the usual value, as a multiple of the usual spread",
+    "unusual_history": "the number of days with which a value is compared; from four weeks to two years",
+    "heartbeat": (
+        "a URL that is called after each successful run of all metrics: "
+        "a [dead-man's switch](alerts.md#when-nothing-runs-at-all)"
+    ),
+}
+SOURCE = {
+    "url": "the URL of the database; `${NAME}` is replaced from the environment or `.env`",
+    "statement_timeout": "the database stops statements that take longer",
+    "lock_timeout": "the longest wait for a lock",
+    "fresh": "a query with one value: the time up to which the source is complete",
+    "max_load": (
+        "the longest time that a run spends on days whose facts [changed](late.md); the rest waits for the next run"
+    ),
+    "replica": "the URL of a replica; [audits](late.md#audit) read it instead",
+    "policies": (
+        "`refuse` (the default): an error where a [policy of the server](sources.md#policies-of-the-server) hides "
+        "rows; `apply`: count the visible rows"
+    ),
+}
+METRIC = {
+    "kind": f"one of {', '.join(KINDS)}",
+    "source": "the name of the source; optional if there is only one",
+    "table": 'a table or view, with its schema where needed; a name with a dot in double quotes, as "dot.ted"',
+    "sql": "one query that only reads, instead of a table",
+    "join": (
+        "tables with more columns for the facts: `TABLE on TABLE.column = column`, or a list of these; see "
+        "[joins](metrics.md#columns-of-other-tables)"
+    ),
+    "where": "a condition that facts must meet, in the SQL of the source",
+    "time": "the column with the time of a fact, or with the day of a row",
+    "stored": f"how times are stored: {', '.join(STORED_FORMS)}",
+    "stored_zone": "the zone of times stored as local; default: that of the book",
+    "from": "levels: the column with the time from which a row is valid",
+    "until": "levels: the column with the time until which it is valid, exclusive; null: still valid",
+    "until_inclusive": "`until` is the last day on which a row is valid",
+    "measure": "an SQL aggregate; or a formula of other metrics",
+    "function": "a Python function, instead of table, sql and measure",
+    "event": "the name of a usage event, instead of `table`: [events](events.md)",
+    "by": "the dimensions: columns to split and filter by; at most 16 together with `series`",
+    "series": "the columns that distinguish series, in daily aggregates and levels with one row a day",
+    "per": "the column of an entity: the measure is computed for each entity, then `then` over their values",
+    "then": "with `per`: avg, median, p90, min, max, sum, count or stddev of the values of all entities",
+    "daily_aggregate": "for each day and series only the value received last counts",
+    "received": "the column that decides which value is the last; default: `time`",
+    "changed": "the column that every write sets: days whose facts [changed](late.md) are collected again, however old",
+    "changed_stored": "how `changed` stores time; default: as `stored`, if that fits its type",
+    "history": "`imported`: periods before the first collected day use [imported](history.md) values",
+    "carry": "how long a series without a row is carried forward; levels with one row a day",
+    "over_time": f"what a wider scope shows: {', '.join(SHOWS)}; levels: all but total",
+    "unit": "shown beside the name",
+    "title": "a title for people",
+    "description": "a description for people",
+    "format": "a number format of spreadsheets",
+    "decimals": "digits after the decimal point, for a column that does not declare them; makes its sums exact",
+    "max_series": "the metric fails with more series a day",
+    "renamed_from": "the name under which it was collected before",
+    "snapshot_grace": "a snapshot taken within this time after midnight belongs to the day before",
+    "start": "as in `[book]`, for this metric",
+    "lookback": "as in `[book]`, for this metric",
+    "alerts": "whether [alerts](alerts.md) watch its values and revisions",
+}
+GOAL = {
+    "metric": "the metric that is compared with the target",
+    "scope": f"the length of the periods: {', '.join(GOAL_SCOPES)}",
+    "target": "one number for every period",
+    "targets": (
+        "instead of `target` a number for each period, by its first day; a month also as `2026-01`, a year as `2026`"
+    ),
+    "where": (
+        "`dim=value`, `dim!=value`, or `dim=` for none; filters on one dimension are combined with OR, on several "
+        "with AND"
+    ),
+    "show": f"how days become the period, as in a query: {', '.join(SHOWS)}; default: that of the metric",
+    "at_most": "the metric should stay at or below the target; default: it should reach it",
+    "title": "a title for people",
+}
+DELIVERY = {
+    "to": "one of " + ", ".join(kind.name for kind in destination_kinds(DELIVER)),
+    "path": "the file, relative to `tallybook.toml`; its folder must exist",
+    "metrics": "the metrics to deliver",
+    "scope": f"one of {', '.join(calendar.SCOPES)}",
+    "by": "split by these dimensions",
+    "where": (
+        "`dim=value`, `dim!=value`, or `dim=` for none; filters on one dimension are combined with OR, on several "
+        "with AND"
+    ),
+    "from": "the first day; default: the first collected day",
+    "last": "how far back, instead of `from`; whole periods",
+    "layout": f"{', '.join(LAYOUTS)}: a row for each metric, a column for each, or a column for each period",
+    "tab": "the sheet of a workbook or Google Sheet; default: the name of the delivery",
+    "totals": "totals over all series, computed from the stored parts; in a workbook on a tab of their own",
+    "fill": "a row for every series in every covered period",
+}

@@ -1,0 +1,141 @@
+"""The page docs/reference-toml.md: every key with its meaning, default and example."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from docs.generated import MADE
+from docs.key_meanings import ALERT, BOOK, DELIVERY, GOAL, METRIC, SCHEDULE, SERVE, SOURCE
+from tallybook.config.catalog.keys import (
+    ALERT_KEYS,
+    BOOK_KEYS,
+    DELIVERY_KEYS,
+    GOAL_KEYS,
+    METRIC_KEYS,
+    SCHEDULE_KEYS,
+    SERVE_KEYS,
+    SOURCE_KEYS,
+    Key,
+)
+from tallybook.config.catalog.words import toml
+from tallybook.core import (
+    ALERT_KINDS,
+    RESERVED_NAMES,
+    AlertSettings,
+    BookSettings,
+    Delivery,
+    Goal,
+    Metric,
+    ScheduleSettings,
+    ServeSettings,
+    SourceSettings,
+)
+from tallybook.core.adapters.destinations import DELIVER, destination_kinds
+from tallybook.core.adapters.registry import Option
+from tallybook.core.adapters.sources import REGISTRY, SourceKind
+
+SPANS = {"statement_timeout", "lock_timeout", "snapshot_grace", "jitter", "max_load"}
+DAYS = {"lookback", "keep_versions", "carry", "unusual_history"}
+
+
+def reference_toml() -> str:
+    return "\n".join(
+        [
+            "# tallybook.toml\n",
+            MADE,
+            (
+                'Every key. Spans are a number with `s`, `m`, `h`, `d` or `w`, as `"3d"`; days are `"2023-01-31"`. '
+                "`${NAME}` and `${NAME:-default}` are replaced in every string, from the environment and from "
+                "`.env` beside the file; `$${` is a literal `${`. A file `metrics/NAME.sql` is the `sql` of a metric, "
+                "its leading `-- key = value` lines the other keys; "
+                "functions in `metrics/*.py` are found automatically.\n"
+            ),
+            "`tallybook check` lists every mistake at once, with a line to paste.\n",
+            "## [book]\n",
+            _keys(BOOK_KEYS, BOOK, BookSettings),
+            "## [schedule]\n",
+            "See [every day](schedule.md).\n",
+            _keys(SCHEDULE_KEYS, SCHEDULE, ScheduleSettings),
+            "## [serve]\n",
+            "See [events](events.md).\n",
+            _keys(SERVE_KEYS, SERVE, ServeSettings),
+            "## [events.NAME]\n",
+            (
+                "`properties`: the types of an event's properties, each integer, number, text or flag: "
+                "[events](events.md#types).\n"
+            ),
+            "## [alerts]\n",
+            "See [alerts](alerts.md).\n",
+            _keys(ALERT_KEYS, ALERT, AlertSettings),
+            "## [sources.NAME]\n",
+            _keys(SOURCE_KEYS, SOURCE, SourceSettings),
+            "Keys that only some kinds of sources have:\n",
+            _options(REGISTRY.kinds()),
+            "## [metrics.NAME]\n",
+            _keys(METRIC_KEYS, METRIC, Metric),
+            "## [goals.NAME]\n",
+            "See [goals](goals.md).\n",
+            _keys(GOAL_KEYS, GOAL, Goal),
+            "## [deliveries.NAME]\n",
+            "See [deliveries](deliveries.md).\n",
+            _keys(DELIVERY_KEYS, DELIVERY, Delivery, _delivery_options()),
+            (
+                "Names have letters, digits and `_`, and do not begin with a digit. These are words of every "
+                "answer and cannot be names of metrics or dimensions: "
+                f"{', '.join(f'`{n}`' for n in sorted(RESERVED_NAMES))}.\n"
+            ),
+        ]
+    )
+
+
+def _delivery_options() -> list[Option]:
+    """The keys that only some destinations have."""
+    return [option for kind in destination_kinds(DELIVER) for option in kind.options]
+
+
+def _keys(keys: Mapping[str, Key], meanings: Mapping[str, str], settings: Any, options: Sequence[Option] = ()) -> str:
+    if set(keys) != set(meanings):
+        raise SystemExit(
+            f"docs/key_meanings.py does not describe exactly the existing keys: {sorted(set(keys) ^ set(meanings))}"
+        )
+    defaults = {field.name: field.default for field in msgspec.structs.fields(settings)}
+    rows = ["| key | meaning | default | example |", "|---|---|---|---|"]
+    for name, key in keys.items():
+        default = _default(name, defaults.get(key.field or name, msgspec.NODEFAULT))
+        example = f"`{name} = {key.example}`" if key.example else ""
+        rows.append(f"| `{name}` | {meanings[name]} | {default} | {example} |")
+    for option in options:
+        default, example = _default(option.name, option.default), f"`{option.name} = {option.example}`"
+        rows.append(f"| `{option.name}` | {option.help} | {default} | {example} |")
+    return "\n".join(rows) + "\n"
+
+
+def _options(kinds: Iterable[SourceKind]) -> str:
+    """The own keys of adapters, as their descriptors name them, also of those that another package installed."""
+    rows = ["| source | key | meaning | default | example |", "|---|---|---|---|---|"]
+    for kind in kinds:
+        for option in kind.options:
+            default = "" if option.default in (None, (), "") else f"`{toml(option.default)}`"
+            example = f"`{option.name} = {option.example}`"
+            rows.append(f"| {kind.title or kind.name} | `{option.name}` | {option.help} | {default} | {example} |")
+    return "\n".join(rows) + "\n"
+
+
+def _default(name: str, value: Any) -> str:
+    if value is msgspec.NODEFAULT or value is None or value in ((), {}, "", ALERT_KINDS):
+        return ""
+    if name in DAYS:
+        return f'`"{value}d"`'
+    if name in SPANS:
+        size, unit = (3600, "h") if value >= 3600 else (60, "m") if value >= 300 else (1, "s")
+        return f'`"{value / size:g}{unit}"`'
+    return (
+        f"`{str(value).lower()}`"
+        if isinstance(value, bool)
+        else f'`"{value}"`'
+        if isinstance(value, str)
+        else f"`{value}`"
+    )
