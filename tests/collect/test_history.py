@@ -299,7 +299,7 @@ def problems(company: Project, text: str, metric: str = "signups", **how: Any) -
 def test_every_problem_of_a_file_is_told_with_its_line(company):
     text = "day,value\n2024-01-01,3\n2024-01-01,4\n\n2024-02-30,1\nsoon,1\n2024-01-05,\n2024-01-06,x\n2024-03-06,1\n2024-01-07,2.5\n"
     assert problems(company, text) == {
-        "line 3": "2024-01-01 stands in line 2 already",
+        "line 3": "2024-01-01 is already in line 2",
         "line 5": "'2024-02-30' is no day of the calendar",
         "line 6": "'soon' is no day; expected 2024-01-31 or 31.01.2024",
         "line 7": "no number; write 0 where it was 0, and leave the line out where it is not known",

@@ -1,8 +1,8 @@
 """Rows whose time is written in another form than the column is read in, and rows that have no time at all.
 
-The form of a column is known from some of its values. Here all rows are looked at that a run reads, by one statement for
-each column: those of the days it collects, with two days on either side, and those before 1971 and beyond tomorrow, where
-a misread unit or form moves a row. What lies in between is in order, and an index skips it.
+The form of a column is known from some of its values. This module examines all rows that a run reads, by one statement
+for each column: those of the days it collects, with two days on either side, and those before 1971 and after tomorrow,
+where a misread unit or form moves a row. Rows in between are in order, and an index skips them.
 """
 
 from __future__ import annotations
@@ -214,8 +214,9 @@ def _without_time(
 
 
 def _numbers(group: Group, column: str, form: TimeForm) -> str:
-    """Which other form numbers have, how many, the least and the greatest; of those that this form reads as 1970 or as the
-    years after 9999."""
+    """Which other form numbers have, how many, the least and the greatest.
+
+    Only numbers that this form reads as 1970 or as the years after 9999."""
     name = group.source.quote(column)
     ranges = [f"({name} >= {low} AND {name} < {high})" for _, low, high in misread(form.number)]
     whens = " ".join(f"WHEN {one} THEN {place}" for place, one in enumerate(ranges))

@@ -40,16 +40,21 @@ def accumulate_squares(engine: duckdb.DuckDBPyConnection, keys: str, mine: str, 
     engine.execute("DROP TABLE spread_levels")
 
 
-def _sum_deltas(keys: str, mine: str) -> str:
-    """The changes of each series on each day, as a table."""
-    return f"""CREATE OR REPLACE TEMP TABLE sum_deltas AS
-WITH changes AS (
+def _changes_by_day(keys: str, mine: str) -> str:
+    """The subquery `changes`: of each series, how many of each value came and went on each day."""
+    return f"""changes AS (
   SELECT {keys}, day, low_f AS v, sum(n)::BIGINT AS n
   FROM raw_values
   WHERE {mine}
   GROUP BY {keys}, day, low_f
   HAVING sum(n) <> 0
-)
+)"""
+
+
+def _sum_deltas(keys: str, mine: str) -> str:
+    """The changes of each series on each day, as a table."""
+    return f"""CREATE OR REPLACE TEMP TABLE sum_deltas AS
+WITH {_changes_by_day(keys, mine)}
 SELECT *, dense_rank() OVER (ORDER BY {keys}) AS series
 FROM changes"""
 
@@ -96,13 +101,7 @@ FROM sum_levels LEFT JOIN direct USING (id)"""
 def _square_deltas(keys: str, mine: str) -> str:
     """The changes of each series on each day, with one K per series, as a table."""
     return f"""CREATE OR REPLACE TEMP TABLE spread_deltas AS
-WITH changes AS (
-  SELECT {keys}, day, low_f AS v, sum(n)::BIGINT AS n
-  FROM raw_values
-  WHERE {mine}
-  GROUP BY {keys}, day, low_f
-  HAVING sum(n) <> 0
-),
+WITH {_changes_by_day(keys, mine)},
 numbered AS (
   SELECT *, dense_rank() OVER (ORDER BY {keys}) AS series
   FROM changes

@@ -139,9 +139,9 @@ class GroupRuns(Publisher):
             report.waiting = len(followed.waiting) if followed else 0
             if followed and report.waiting and not report.error:
                 load = self.context.catalog.sources[report.source].max_load
+                days = count_phrase(report.waiting, "day whose facts changed waits", "days whose facts changed wait")
                 report.notes.append(
-                    f"{count_phrase(report.waiting, 'day whose facts changed waits', 'days whose facts changed wait')} for the next "
-                    f"run, the oldest is {min(followed.waiting)}: "
+                    f"{days} for the next run, the oldest is {min(followed.waiting)}: "
                     f"max_load of {report.source} is {load:g} s a run"
                 )
 
@@ -169,10 +169,8 @@ class GroupRuns(Publisher):
             number = int(reader.rows(sql)[0][0])
         if number:
             for facts in work.facts:
-                self._report(facts).notes.append(
-                    "skipped "
-                    f"{count_phrase(number, 'row whose end is not after its', 'rows whose end is not after their')} start"
-                )
+                rows = count_phrase(number, "row whose end is not after its", "rows whose end is not after their")
+                self._report(facts).notes.append(f"skipped {rows} start")
 
     def _one_by_one(self, work: Work, error: SourceError, *, fused: bool) -> None:
         """Read each metric by itself after a shared statement failed, so that only the broken ones fail.

@@ -29,8 +29,10 @@ from tallybook.core import (
 
 @dataclass
 class Inspection:
-    """What was found of one metric. `said` are assumptions a person should agree with, `warned` what costs time, `doubts`
-    rows that may mean something else than they are read as."""
+    """What was found of one metric.
+
+    `said` are assumptions a person should agree with, `warned` what costs time, `doubts` rows that may mean something
+    else than they are read as."""
 
     metric: str
     source: str = ""

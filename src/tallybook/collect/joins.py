@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import NoReturn
 
 from msgspec.structs import replace
 
@@ -72,13 +73,15 @@ class _Scope:
     def column(self, table: str, name: str) -> str:
         """`table.name` as it stands inside. Raises SourceError with what there is."""
         if table.casefold() == self.own.casefold():
-            return f"{self.source.quote(self.own)}.{self.source.quote(_matching_name(name, self.facts) or self._none(table, name))}"
+            column = _matching_name(name, self.facts) or self._no_column(table, name)
+            return f"{self.source.quote(self.own)}.{self.source.quote(column)}"
         there = _matching_name(table, self.others)
         if there is None:
             raise self.where(f"there is no table {table!r} here", hint=f"one of {', '.join((self.own, *self.others))}")
-        return f"{self.source.quote(there)}.{self.source.quote(_matching_name(name, self.others[there]) or self._none(there, name))}"
+        column = _matching_name(name, self.others[there]) or self._no_column(there, name)
+        return f"{self.source.quote(there)}.{self.source.quote(column)}"
 
-    def _none(self, table: str, name: str) -> str:
+    def _no_column(self, table: str, name: str) -> NoReturn:
         columns = self.others.get(table, self.facts)
         raise self.where(f"{table} has no column {name!r}", hint=f"its columns: {', '.join(columns[:30])}")
 

@@ -104,9 +104,9 @@ def follow(candidates: Sequence[Candidate]) -> Search:
 
 
 def _refuse_ahead(one: Candidate, reader: Reader) -> None:
-    """Rows that are written later than now by the source's clock: their times are of another zone than they are read in.
+    """Raise SourceError for rows written later than now by the source's clock: their zone is not the one declared.
 
-    Raises SourceError. What is ahead by more than zones differ is of no zone."""
+    A row that is ahead by more than zones differ has no zone."""
     form, column = one.facts.changed, one.facts.metric.changed or ""
     assert form is not None
     if form.name not in ("naive", "text_space", "text_t"):

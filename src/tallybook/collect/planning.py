@@ -241,8 +241,8 @@ class Planner(FirstDays):
             )
             if since is None:
                 plan.reports[facts.metric.name].notes.append(
-                    f"{column} is followed from {until - MARGIN:%Y-%m-%d %H:%M} UTC on: nobody knows when what "
-                    "is collected was read"
+                    f"{column} is followed from {until - MARGIN:%Y-%m-%d %H:%M} UTC on: "
+                    "when the collected days were read is not known"
                 )
             candidate = Candidate(
                 facts=facts,

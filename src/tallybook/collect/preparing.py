@@ -35,7 +35,8 @@ def prepare_run(
         if copied_at is None and not project.catalog.sources[name].fresh:
             raise SourceUnavailable(
                 f"source {name!r} is read from a copy: when was it taken?",
-                hint=f'say so: --source-as-of 2026-03-01T04:00Z, or declare it: [sources.{name}] fresh = "select max(created_at) from …"',
+                hint="say so: --source-as-of 2026-03-01T04:00Z, or declare it: "
+                f'[sources.{name}] fresh = "select max(created_at) from …"',
             )
     opened, unopened = open_sources(project.catalog.sources)
     return RunContext(

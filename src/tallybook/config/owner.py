@@ -41,7 +41,8 @@ def _foreign_book(store: Store, book: BookSettings, known: dict[str, str]) -> De
     key = f'schema = "{word}"' if book.ledger else f'store = "{word}"'
     same = f'id = "{known[ID]}"' if known[ID] else f'name = "{known[NAME]}"'
     return DeclarationError(
-        f"the book in {store.ledger.where} belongs to another project: the book is of {theirs}, tallybook.toml is of {ours}",
+        f"the book in {store.ledger.where} belongs to another project: "
+        f"the book is of {theirs}, tallybook.toml is of {ours}",
         hint=f"give this project a book of its own:\n[book]\n{key}\n"
         "or, from the other project, move its book to another place: tallybook move\n"
         f"if both are the same project: [book] {same}"

@@ -123,7 +123,8 @@ def wrong_ledger(url: str) -> dict[str, str] | None:
         return None
     return {
         "message": "is not the URL of a PostgreSQL database",
-        "expected": "postgresql://user:password@host/database; without this key the ledger is a SQLite file in the folder of store",
+        "expected": "postgresql://user:password@host/database; "
+        "without this key the ledger is a SQLite file in the folder of store",
         "paste": 'ledger = "${DATABASE_URL}"',
     }
 

@@ -170,7 +170,8 @@ class LevelGuesses(TableGuesses):
         if received and "kind" not in idea.keys:
             listed = ", ".join(toml(name) for name in series or [c.name for c in dimensions(table, ())]) or '"…"'
             idea.other.append(
-                f"# daily_aggregate = true    # if the source sends a day again when it changes: with series = [{listed}]"
+                "# daily_aggregate = true    # if the source sends a day again when it changes: "
+                f"with series = [{listed}]"
             )
             idea.other.append(f"# received = {toml(received.name)}")
         columns = dimensions(table, ())

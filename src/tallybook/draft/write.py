@@ -59,7 +59,7 @@ def _tables(draft: Draft) -> Iterator[str]:
     if draft.start:
         lines.append(_noted("start", str(draft.start), f"the earliest fact, of {draft.first}"))
     yield "\n".join(lines) + "\n"
-    note = "stands in .env or in the environment" if draft.variable else ""
+    note = "set in .env or in the environment" if draft.variable else ""
     yield "\n".join([f"[sources.{draft.source}]", _noted("url", draft.url, note)]) + "\n"
 
 

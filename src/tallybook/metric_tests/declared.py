@@ -10,7 +10,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from tallybook.core import DeclarationError, Problem, Problems
+from tallybook.core import DeclarationError, Problem, Problems, did_you_mean
 from tallybook.metric_tests.scratch import file_kinds
 
 Rows = list[dict[str, Any]]
@@ -103,7 +103,7 @@ def _trial(file: str, number: int, test: dict[str, Any], raw: dict[str, Any], pr
         given=_given({**_table(raw.get("given")), **_table(test.get("given"))}, at, problems),
         types={table: _table(types) for table, types in _table(raw.get("types")).items()},
         metrics=tuple(part.strip() for part in str(query or "").split(",") if part.strip()),
-        question={QUESTION[key]: _said(test[key]) for key in QUESTION if key in test and key != "query"},
+        question={QUESTION[key]: _iso_text(test[key]) for key in QUESTION if key in test and key != "query"},
         expect=test.get("expect"),
         refused=test.get("refused"),
         dialect=raw.get("dialect"),
@@ -114,17 +114,15 @@ def _table(value: object) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def _said(value: Any) -> Any:
+def _iso_text(value: Any) -> Any:
+    """A day or a time as its ISO text, which `Book.query` takes; any other value as it is."""
     return value.isoformat() if hasattr(value, "isoformat") else value
 
 
 def _unknown(keys: Mapping[str, Any], known: tuple[str, ...], at: str, problems: Problems) -> None:
-    from difflib import get_close_matches
-
     for key in keys:
         if key not in known:
-            close = get_close_matches(key, known, 1)
-            hint = f"did you mean {close[0]!r}?" if close else ""
+            hint = did_you_mean(key, known)
             problems.add(f"{at}: {key}", "there is no such key", expected=", ".join(known), hint=hint)
 
 

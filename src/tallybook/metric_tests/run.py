@@ -25,6 +25,7 @@ from tallybook.core import (
     SourceKind,
     SourceSettings,
     TallybookError,
+    is_close,
     kind_of,
     plain_number,
 )
@@ -33,7 +34,6 @@ from tallybook.metric_tests.scratch import file_kinds, scratch_of
 from tallybook.query import known_metric
 from tallybook.storage import scratch_folder
 
-CLOSE = 1e-9
 NULL = "–"
 """What a test writes for a value that cannot be known, because toml has no null."""
 
@@ -163,18 +163,16 @@ def compared(trial: Trial, result: Result) -> tuple[str, Sequence[str]]:
     if same:
         return "", ()
     rows = "row" if len(expected) == 1 else "rows"
-    return f"expected {len(expected)} {rows}, {len(came)} came" if len(came) != len(
-        expected
-    ) else "other values came", [
-        line.rstrip() for line in ndiff(_lines(expected), _lines(came)) if not line.startswith("?")
-    ]
+    why = f"expected {len(expected)} {rows}, {len(came)} came" if len(came) != len(expected) else "other values came"
+    difference = ndiff(_lines(expected), _lines(came))
+    return why, [line.rstrip() for line in difference if not line.startswith("?")]
 
 
 def _same(wanted: Any, came: Any) -> bool:
     if wanted == NULL or came is None:
         return came is None and wanted in (NULL, None)
     if isinstance(came, float) and isinstance(wanted, int | float | Decimal):
-        return abs(came - float(wanted)) <= CLOSE * max(abs(came), abs(float(wanted)))
+        return is_close(came, wanted)
     if isinstance(came, date):
         return str(came) == str(wanted)
     return bool(came == wanted)

@@ -16,8 +16,9 @@ METRIC = "metric"
 def unpivoted(
     table: ImportedTable, metric: Metric, texts: Collection[str], order: str | None, file: str
 ) -> ImportedTable:
-    """A line for each value, with the columns of `texts` (those of dimensions), `day` and the metric. Empty cells are days
-    that are not known. Raises DeclarationError for a column of numbers whose head is no day."""
+    """A line for each value, with the columns of `texts` (those of dimensions), `day` and the metric.
+
+    Empty cells are days that are not known. Raises DeclarationError for a column of numbers whose head is no day."""
     problems, wanted = Problems(), {text.casefold() for text in texts}
     kept = [i for i, head in enumerate(table.heads) if head.casefold() in wanted]
     which = next((i for i, head in enumerate(table.heads) if head.casefold() == METRIC and i not in kept), None)

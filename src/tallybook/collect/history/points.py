@@ -105,7 +105,7 @@ def _points(
         point = (day, tuple(_dimension(column[line]) for column in columns.values()))
         if point in first:
             series = "".join(f", {name} {value!r}" for name, value in zip(columns, point[1], strict=True))
-            wrong.setdefault(line, []).append(f"{day}{series} stands in {table.place(first[point])} already")
+            wrong.setdefault(line, []).append(f"{day}{series} is already in {table.place(first[point])}")
         first.setdefault(point, line)
         values.setdefault(point, numbers.values[line])
     return values

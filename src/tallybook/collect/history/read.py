@@ -49,8 +49,10 @@ class ImportedTable:
 
 @dataclass(frozen=True, kw_only=True)
 class Layout:
-    """How a table begins and what of it is not meant: `skip` lines before the heads, `headings` lines of heads, and lines
-    (and columns) to leave out, by the text of one of their cells."""
+    """How a table begins and what to leave out of it.
+
+    `skip` lines come before the heads, `headings` lines are heads. Lines (and columns) are left out by the text of one
+    of their cells."""
 
     skip: int = 0
     headings: int = 1

@@ -19,6 +19,13 @@ from tallybook.collect.sources.base import Reader
 from tallybook.collect.sources.clickhouse_reader import ClickhouseReader
 from tallybook.collect.sources.clickhouse_sql import ClickhouseSql
 from tallybook.collect.sources.clickhouse_types import column_type
+from tallybook.collect.sources.failed_statements import (
+    connection_lost,
+    permission_denied,
+    reason_of,
+    timed_out,
+    unknown_name,
+)
 from tallybook.collect.sources.identity import SAME_ADDRESS, Identity, file_identity
 from tallybook.collect.sources.policies import check_policies
 from tallybook.collect.sources.values import ColumnType
@@ -213,26 +220,23 @@ class ClickhouseSource(ClickhouseSql):
         return bool(found) and 2 * found[-1].get("Selected Granules", before) < before
 
     def explained(self, error: Exception) -> SourceError:
-        name, said = self.settings.name, _said(error)
+        name, reason = self.settings.name, _reason(error)
         code = _code(error)
         if code == 159:
-            seconds = self.settings.statement_timeout
-            return SourceError(
-                f"source {name!r}: a statement took longer than {seconds:g} s",
-                hint=f'give it more time: [sources.{name}] statement_timeout = "{2 * seconds:g}s", or order the table by its time',
-            )
+            return timed_out(name, self.settings.statement_timeout, ", or order the table by its time")
         if code in _MISSING:
-            return SourceError(f"source {name!r}: {said}", hint="`tallybook check --source` lists what is there")
-        if code == 164 and "setting" in said:
+            return unknown_name(name, reason)
+        if code == 164 and "setting" in reason:
             return SourceError(
-                f"source {name!r}: {said}",
-                hint="the settings of a session have to be ours: ALTER USER … SETTINGS readonly = 2, which cannot write either",
+                f"source {name!r}: {reason}",
+                hint="the settings of a session have to be ours: "
+                "ALTER USER … SETTINGS readonly = 2, which cannot write either",
             )
         if code == 497:
-            return SourceError(f"source {name!r}: {said}", hint="GRANT SELECT on it to the user of the url")
+            return permission_denied(name, reason)
         if code is None:
-            return SourceUnavailable(f"source {name!r}: the connection was lost: {said}", hint="tallybook run")
-        return SourceError(f"source {name!r}: {said}")
+            return connection_lost(name, reason)
+        return SourceError(f"source {name!r}: {reason}")
 
     # -- what is there ---------------------------------------------------------------------------
 
@@ -330,9 +334,9 @@ def _code(error: Exception) -> int | None:
     return int(found[1]) if found else None
 
 
-def _said(error: Exception) -> str:
-    text = " ".join(str(error).split())
-    return text.partition("DB::Exception: ")[2] or text or type(error).__name__
+def _reason(error: Exception) -> str:
+    text = reason_of(error)
+    return text.partition("DB::Exception: ")[2] or text
 
 
 class ChdbSource(ClickhouseSource):

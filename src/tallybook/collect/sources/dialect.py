@@ -317,11 +317,10 @@ class Dialect:
             text, month, day = column if form.is_text else self.as_digits(column), 5, 7
         m, d = self.substring(text, month, 2), self.substring(text, day, 2)
         leap = ", ".join(f"'{year:02}'" for year in range(0, 100, 4))
-        return (
-            f"({m} BETWEEN '01' AND '12' AND {d} BETWEEN '01' AND '31' AND ({d} < '29' OR ({m} <> '02' AND ({d} < '31' OR {m} "
-            f"NOT IN ('04', '06', '09', '11'))) OR ({d} = '29' AND {self.substring(text, 3, 2)} IN ({leap}) AND "
-            f"{self.substring(text, 1, 4)} NOT IN ('1900', '2100'))))"
-        )
+        long_month = f"({m} <> '02' AND ({d} < '31' OR {m} NOT IN ('04', '06', '09', '11')))"
+        leap_year = f"{self.substring(text, 3, 2)} IN ({leap}) AND {self.substring(text, 1, 4)} NOT IN ('1900', '2100')"
+        last_days = f"({d} < '29' OR {long_month} OR ({d} = '29' AND {leap_year}))"
+        return f"({m} BETWEEN '01' AND '12' AND {d} BETWEEN '01' AND '31' AND {last_days})"
 
     def real_clock(self, column: str) -> str:
         """The condition that the clock of a text such as 2026-03-04 10:30:00+02:00, and its offset, are ones that

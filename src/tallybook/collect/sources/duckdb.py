@@ -14,6 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 from tallybook.collect.sources.base import Reader, deadline
 from tallybook.collect.sources.dialect import TimeForm
+from tallybook.collect.sources.failed_statements import (
+    timed_out,
+    unknown_name,
+)
 from tallybook.collect.sources.file import FileSource
 from tallybook.collect.sources.values import (
     BOOL,
@@ -213,8 +217,8 @@ class DuckdbSource(FileSource["duckdb.DuckDBPyConnection"]):
         name = schema_and_table(table)[1].replace("'", "''")
         with self.snapshot() as reader:
             found = reader.rows(
-                "SELECT constraint_column_names FROM duckdb_constraints() WHERE constraint_type IN ('PRIMARY KEY', 'UNIQUE') "
-                f"AND lower(table_name) = lower('{name}')"
+                "SELECT constraint_column_names FROM duckdb_constraints() "
+                f"WHERE constraint_type IN ('PRIMARY KEY', 'UNIQUE') AND lower(table_name) = lower('{name}')"
             )
         return [tuple(row[0]) for row in found]
 
@@ -307,19 +311,16 @@ class DuckdbReader(Reader):
             with deadline(seconds, self.connection.interrupt):
                 yield
         except duckdb.InterruptException:
-            raise SourceError(
-                f"source {name!r}: a statement took longer than {seconds:g} s",
-                hint=f'give it more time: [sources.{name}] statement_timeout = "{2 * seconds:g}s"',
-            ) from None
+            raise timed_out(name, seconds) from None
         except duckdb.PermissionException as error:
             raise SourceError(
                 f"source {name!r}: {_first_line(error)}",
                 hint=_declaring(name, str(error), self.source.options["files"]),
             ) from None
         except (duckdb.CatalogException, duckdb.BinderException) as error:
-            hint = "`tallybook check --source` lists what is there"
-            if "extension" in str(error):
-                hint = "extensions are not loaded in a source: export what it reads into the file"
+            if "extension" not in str(error):
+                raise unknown_name(name, _first_line(error)) from None
+            hint = "extensions are not loaded in a source: export what it reads into the file"
             raise SourceError(f"source {name!r}: {_first_line(error)}", hint=hint) from None
         except duckdb.Error as error:
             raise SourceError(f"source {name!r}: {_first_line(error)}") from None
@@ -355,7 +356,8 @@ def _declaring(name: str, said: str, declared: Sequence[str]) -> str:
     meant = next((one for one in declared if _ends_with(one, found[1], near)), None)
     if meant is not None and not found[1].startswith("/"):
         whole = meant if not meant.endswith("/") else meant + found[1].removeprefix(near).lstrip("/")
-        return f"a path in SQL is relative to the folder where Tallybook was started, {Path.cwd()}: write the whole path, {whole!r}"
+        here = f"a path in SQL is relative to the folder where Tallybook was started, {Path.cwd()}"
+        return f"{here}: write the whole path, {whole!r}"
     return f'[sources.{name}]\nfiles = ["{folder.rstrip("/")}/"]'
 
 

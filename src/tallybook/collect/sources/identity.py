@@ -45,7 +45,7 @@ def decoded(text: str) -> Identity:
 
 
 SAME_ADDRESS = (
-    "another database behind the same address cannot be told from it, and a move to another address has to be said: "
+    "another database behind the same address cannot be distinguished from it; after a move to another address: "
     "tallybook run --source-moved {name}"
 )
 
@@ -68,5 +68,5 @@ def file_identity(path: str, folder: Path | None) -> Identity:
         whole, near = os.path.normpath(path), f"{os.path.normpath(folder)}{os.sep}"
         declared = path.removeprefix(f"{folder.as_posix()}/")
         shown = whole.removeprefix(near) if whole.startswith(near) else declared
-    cannot = "another file at the same path cannot be told from it"
+    cannot = "another file at the same path cannot be distinguished from it"
     return Identity(says={"file": Path(shown).as_posix()}, cannot=cannot)

@@ -92,7 +92,8 @@ class MssqlSource(TransactionSource):
 
     policy_query = (
         "SELECT SCHEMA_NAME(o.schema_id) + '.' + o.name FROM sys.security_predicates p "
-        "JOIN sys.security_policies s ON s.object_id = p.object_id JOIN sys.objects o ON o.object_id = p.target_object_id "
+        "JOIN sys.security_policies s ON s.object_id = p.object_id "
+        "JOIN sys.objects o ON o.object_id = p.target_object_id "
         "WHERE s.is_enabled = 1 AND p.predicate_type_desc = 'FILTER'"
     )
     view_query = "SELECT v.name, m.definition FROM sys.views v JOIN sys.sql_modules m ON m.object_id = v.object_id"

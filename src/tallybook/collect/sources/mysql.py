@@ -13,6 +13,13 @@ from typing import TYPE_CHECKING, Any
 
 from tallybook.collect.sources.base import Reader, replay_margin
 from tallybook.collect.sources.dialect import TimeForm
+from tallybook.collect.sources.failed_statements import (
+    connection_lost,
+    permission_denied,
+    table_locked,
+    timed_out,
+    unknown_name,
+)
 from tallybook.collect.sources.identity import Identity
 from tallybook.collect.sources.server import DescribedServer, ServerReader
 from tallybook.collect.sources.values import (
@@ -39,11 +46,11 @@ if TYPE_CHECKING:
 
 _BINARY_CHARSET = 63
 
-_PARAMETERS = """auth_plugin_map autocommit bind_address binary_prefix charset client_flag collation compress connect_timeout
-    database db host init_command local_infile max_allowed_packet named_pipe passwd password plugin_dir port program_name
-    read_default_file read_default_group read_timeout server_public_key sql_mode ssl ssl_ca ssl_capath ssl_cert
-    ssl_check_hostname ssl_cipher ssl_disabled ssl_key ssl_key_password ssl_verify_cert ssl_verify_identity unix_socket
-    use_unicode user write_timeout"""
+_PARAMETERS = """auth_plugin_map autocommit bind_address binary_prefix charset client_flag collation compress
+    connect_timeout database db host init_command local_infile max_allowed_packet named_pipe passwd password
+    plugin_dir port program_name read_default_file read_default_group read_timeout server_public_key
+    sql_mode ssl ssl_ca ssl_capath ssl_cert ssl_check_hostname ssl_cipher ssl_disabled ssl_key
+    ssl_key_password ssl_verify_cert ssl_verify_identity unix_socket use_unicode user write_timeout"""
 
 
 class MysqlSource(DescribedServer):
@@ -80,10 +87,11 @@ class MysqlSource(DescribedServer):
 
     def prepare(self) -> Sequence[str]:
         wait = max(1, int(self.settings.lock_timeout))
+        waits = (f"SESSION {name} = {wait}" for name in ("lock_wait_timeout", "innodb_lock_wait_timeout"))
         return (
             "SET NAMES utf8mb4",
             "SET SESSION TRANSACTION READ ONLY",
-            f"SET SESSION time_zone = '+00:00', SESSION lock_wait_timeout = {wait}, SESSION innodb_lock_wait_timeout = {wait}",
+            f"SET SESSION time_zone = '+00:00', {', '.join(waits)}",
         )
 
     def _connect(self) -> Any:
@@ -103,18 +111,20 @@ class MysqlSource(DescribedServer):
 
     def identity(self, folder: Path | None) -> Identity:
         found = super().identity(folder)
-        servers = [one for one in map(self._said, ("@@server_uuid", "@@server_uid")) if one]
+        servers = [one for one in map(self._variable, ("@@server_uuid", "@@server_uid")) if one]
         servers += [
-            part.partition(":")[0] for part in self._said("@@global.gtid_executed").replace("\n", "").split(",")
+            part.partition(":")[0] for part in self._variable("@@global.gtid_executed").replace("\n", "").split(",")
         ]
         own = tuple(sorted({one.strip().lower() for one in servers} - {""}))
         if not own:
             return found
         cannot = "a copy of the server's whole folder has the same one"
-        return Identity(says={"schema": self._said("DATABASE()")}, servers=own, address=found.address, cannot=cannot)
+        return Identity(
+            says={"schema": self._variable("DATABASE()")}, servers=own, address=found.address, cannot=cannot
+        )
 
-    def _said(self, variable: str) -> str:
-        """What the server says of itself; empty where it does not know the word (MariaDB has others) or may not say."""
+    def _variable(self, variable: str) -> str:
+        """The value of a server variable; empty where the server has no such variable or the user may not read it."""
         try:
             with self.snapshot() as reader:
                 return str(reader.rows(f"SELECT {variable}")[0][0] or "")
@@ -174,23 +184,19 @@ class MysqlSource(DescribedServer):
     def explained(self, error: Exception) -> SourceError:
         name = self.settings.name
         code = error.args[0] if error.args and isinstance(error.args[0], int) else 0
-        said = str(error.args[1]) if len(error.args) > 1 else str(error)
+        reason = str(error.args[1]) if len(error.args) > 1 else str(error)
         if code in (1969, 3024):
-            seconds = self.settings.statement_timeout
-            return SourceError(
-                f"source {name!r}: a statement took longer than {seconds:g} s",
-                hint=f'give it more time: [sources.{name}] statement_timeout = "{2 * seconds:g}s", or index the time column',
-            )
+            return timed_out(name, self.settings.statement_timeout, ", or index the time column")
         if code == 1205:
-            return SourceError(f"source {name!r}: a table is locked: {said}", hint="run again when the lock is gone")
+            return table_locked(name, reason)
         if code in (1146, 1054, 1305):
-            return SourceError(f"source {name!r}: {said}", hint="`tallybook check --source` lists what is there")
+            return unknown_name(name, reason)
         if code in (1142, 1143):
-            return SourceError(f"source {name!r}: {said}", hint="GRANT SELECT on it to the user of the url")
+            return permission_denied(name, reason)
         unnumbered = code == 0 and not isinstance(error, ValueError | ArithmeticError)
         if unnumbered or code in (2006, 2013, 1053, 1927) or code >= 4031:
-            return SourceUnavailable(f"source {name!r}: the connection was lost: {said}", hint="tallybook run")
-        return SourceError(f"source {name!r}: {said}")
+            return connection_lost(name, reason)
+        return SourceError(f"source {name!r}: {reason}")
 
     # -- SQL -----------------------------------------------------------------------------------
 

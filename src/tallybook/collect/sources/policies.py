@@ -41,10 +41,11 @@ def _words(source: Source, text: str) -> set[str]:
     return found
 
 
-def rows_filtered(source: str, said: str) -> SourceError:
-    """What is said of rows that a policy hides, with both ways out."""
+def rows_filtered(source: str, reason: str) -> SourceError:
+    """The error about rows that a policy hides, with both ways out."""
     return SourceError(
-        f"source {source!r}: {said}",
-        hint="let the user of the url see all rows (PostgreSQL: ALTER ROLE … BYPASSRLS), or, where the rows that it sees are "
+        f"source {source!r}: {reason}",
+        hint="let the user of the url see all rows (PostgreSQL: ALTER ROLE … BYPASSRLS), "
+        "or, where the rows that it sees are "
         f'those to be counted:\n[sources.{source}]\npolicies = "apply"',
     )

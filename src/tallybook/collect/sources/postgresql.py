@@ -14,6 +14,13 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from tallybook.collect.sources.base import Reader
 from tallybook.collect.sources.dialect import TimeForm
+from tallybook.collect.sources.failed_statements import (
+    connection_lost,
+    permission_denied,
+    table_locked,
+    timed_out,
+    unknown_name,
+)
 from tallybook.collect.sources.identity import Identity
 from tallybook.collect.sources.policies import rows_filtered
 from tallybook.collect.sources.postgresql_driver import (
@@ -82,17 +89,22 @@ AND i.indpred IS NULL AND i.indexprs IS NULL ORDER BY NOT i.indisprimary"""
 
 
 # The system identifier is made by initdb, and its replicas have the same.
-_IDENTITY = "SELECT system_identifier::text, current_database()::text, current_schema()::text FROM pg_catalog.pg_control_system()"
+_IDENTITY = (
+    "SELECT system_identifier::text, current_database()::text, current_schema()::text "
+    "FROM pg_catalog.pg_control_system()"
+)
 _POLICIES = """\
 SELECT n.nspname || '.' || c.relname, row_security_active(c.oid) FROM pg_class c
 JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relrowsecurity ORDER BY 1"""
 
-_PARAMETERS = """application_name channel_binding client_encoding connect_timeout dbname fallback_application_name gssdelegation
-    gssencmode gsslib host hostaddr keepalives keepalives_count keepalives_idle keepalives_interval krbsrvname
-    load_balance_hosts max_protocol_version min_protocol_version oauth_client_id oauth_client_secret oauth_issuer oauth_scope
-    options passfile password port replication require_auth requirepeer requiressl scram_client_key scram_server_key service
-    servicefile ssl_max_protocol_version ssl_min_protocol_version sslcert sslcertmode sslcompression sslcrl sslcrldir sslkey
-    sslkeylogfile sslmode sslnegotiation sslpassword sslrootcert sslsni target_session_attrs tcp_user_timeout user"""
+_PARAMETERS = """application_name channel_binding client_encoding connect_timeout dbname fallback_application_name
+    gssdelegation gssencmode gsslib host hostaddr keepalives keepalives_count keepalives_idle
+    keepalives_interval krbsrvname load_balance_hosts max_protocol_version min_protocol_version
+    oauth_client_id oauth_client_secret oauth_issuer oauth_scope options passfile password port replication
+    require_auth requirepeer requiressl scram_client_key scram_server_key service servicefile
+    ssl_max_protocol_version ssl_min_protocol_version sslcert sslcertmode sslcompression sslcrl sslcrldir
+    sslkey sslkeylogfile sslmode sslnegotiation sslpassword sslrootcert sslsni target_session_attrs
+    tcp_user_timeout user"""
 
 
 def _knows_parameter(name: str) -> bool:
@@ -233,12 +245,12 @@ class PostgresqlSource(DescribedServer):
         None when it has not, or the user of the url may not see it (pg_read_all_stats)."""
         try:
             with self.snapshot() as reader:
-                said: datetime | None = reader.rows(_CAUGHT_UP)[0][0]
+                caught_up: datetime | None = reader.rows(_CAUGHT_UP)[0][0]
         except SourceUnavailable:
             raise
         except SourceError:  # what only speaks PostgreSQL's protocol need not know these names
             return None
-        return said
+        return caught_up
 
     def index_reached(self, reader: Reader, sql: str) -> bool:
         plan = reader.rows("EXPLAIN (FORMAT JSON) " + sql)[0][0]
@@ -246,27 +258,23 @@ class PostgresqlSource(DescribedServer):
 
     def explained(self, error: Exception) -> SourceError:
         name = self.settings.name
-        said = " ".join(str(error).split("\n")[0].split()) or type(error).__name__
+        reason = " ".join(str(error).split("\n")[0].split()) or type(error).__name__
         state = getattr(error, "sqlstate", None)
-        if state == "57014" and "statement timeout" in said:
-            seconds = self.settings.statement_timeout
-            return SourceError(
-                f"source {name!r}: a statement took longer than {seconds:g} s",
-                hint=f'give it more time: [sources.{name}] statement_timeout = "{2 * seconds:g}s", or index the time column',
-            )
+        if state == "57014" and "statement timeout" in reason:
+            return timed_out(name, self.settings.statement_timeout, ", or index the time column")
         if state == "40001":
-            return SourceError(f"source {name!r}: {said}", hint="run again; hot_standby_feedback = on makes it rarer")
+            return SourceError(f"source {name!r}: {reason}", hint="run again; hot_standby_feedback = on makes it rarer")
         if state == "55P03":
-            return SourceError(f"source {name!r}: a table is locked: {said}", hint="run again when the lock is gone")
+            return table_locked(name, reason)
         if state in ("42P01", "42703", "42883"):
-            return SourceError(f"source {name!r}: {said}", hint="`tallybook check --source` lists what is there")
-        if state == "42501" and "row-level security" in said:
-            return rows_filtered(name, said)
+            return unknown_name(name, reason)
+        if state == "42501" and "row-level security" in reason:
+            return rows_filtered(name, reason)
         if state == "42501":
-            return SourceError(f"source {name!r}: {said}", hint="GRANT SELECT on it to the user of the url")
+            return permission_denied(name, reason)
         if (state is None and is_connection_error(error)) or (state or "").startswith(("08", "57P")):
-            return SourceUnavailable(f"source {name!r}: the connection was lost: {said}", hint="tallybook run")
-        return SourceError(f"source {name!r}: {said}")
+            return connection_lost(name, reason)
+        return SourceError(f"source {name!r}: {reason}")
 
     def identity(self, folder: Path | None) -> Identity:
         found = super().identity(folder)

@@ -127,10 +127,10 @@ class ServerSource(Source):
         raw.commit()
 
     def _unreachable(self, error: BaseException) -> SourceUnavailable:
-        said = " ".join(str(error).split())
         return SourceUnavailable(
-            f"source {self.settings.name!r} cannot be reached: {said}",
-            hint=f"look at the url of [sources.{self.settings.name}] (user, password, host, port, database), then `tallybook check --source`",
+            f"source {self.settings.name!r} cannot be reached: {' '.join(str(error).split())}",
+            hint=f"look at the url of [sources.{self.settings.name}] (user, password, host, port, database), "
+            "then `tallybook check --source`",
         )
 
     def close(self) -> None:

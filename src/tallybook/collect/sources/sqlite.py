@@ -91,9 +91,10 @@ class SqliteSource(FileSource["sqlite3.Connection"]):
                 raise self._unavailable(error) from None
         if left := left_behind(path):
             raise SourceUnavailable(
-                f"source {self.settings.name!r}: {self.path} is not whole: a writer that was killed left {left} beside it, "
-                "and only who may write there can bring it in",
-                hint=f"let the application open it once, or as its user: sqlite3 {self.path} 'select count(*) from sqlite_master'",
+                f"source {self.settings.name!r}: {self.path} is not whole: "
+                f"a writer that was killed left {left} beside it, and only who may write there can bring it in",
+                hint="let the application open it once, or as its user: "
+                f"sqlite3 {self.path} 'select count(*) from sqlite_master'",
             )
         # In WAL mode, nobody has it open, and we may not make the files beside it that SQLite wants.
         seen = state(path)
@@ -301,7 +302,8 @@ class SqliteSource(FileSource["sqlite3.Connection"]):
         if type_.kind not in (INT, DEC, FLOAT, BOOL):
             return None
         if type_.declared in (DECLARED + TEXT, DECLARED + OTHER):  # a text that is a number is meant as one
-            return f"(typeof({expression}) = 'blob' OR ({expression}) GLOB '*[^0-9.eE+ -]*' OR ({expression}) NOT GLOB '*[0-9]*')"
+            x = f"({expression})"
+            return f"(typeof{x} = 'blob' OR {x} GLOB '*[^0-9.eE+ -]*' OR {x} NOT GLOB '*[0-9]*')"
         return f"typeof({expression}) IN ('text', 'blob')"
 
     def value(self, expression: str, type_: ColumnType) -> str:

@@ -81,8 +81,9 @@ def refused(rows: int, example: object, type_: ColumnType) -> TallybookError:
     if abs(exact) * 10**scale >= 2**51:
         fewer = [n for n in range(scale) if abs(exact) * 10**n < _LARGEST and exact == round(exact, n)]
         declare = f"declare fewer digits after the point: decimals = {fewer[-1]}, or " if fewer else ""
+        allowed = f"{scale} digits after and {max(0, 18 - scale)} before the point, or more than 15 in all"
         return SourceError(
-            f"{count_phrase(rows, 'row needs', 'rows need')} more than {scale} digits after and {max(0, 18 - scale)} before the point, or more than 15 in all, "
+            f"{count_phrase(rows, 'row needs', 'rows need')} more than {allowed}, "
             f"which SQLite does not give exactly: {exact:f}",
             hint=f"{declare}use floats: cast(x as real) in place of x",
         )

@@ -9,6 +9,10 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from tallybook.collect.sources.base import Reader
+from tallybook.collect.sources.failed_statements import (
+    timed_out,
+    unknown_name,
+)
 from tallybook.core import SourceError, SourceUnavailable
 
 if TYPE_CHECKING:
@@ -60,14 +64,11 @@ class SqliteReader(Reader):
 def explained_error(error: sqlite3.Error, source: SqliteSource, seconds: float) -> SourceError:
     name, text = source.settings.name, str(error)
     if "interrupted" in text:
-        return SourceError(
-            f"source {name!r}: a statement took longer than {seconds:g} s",
-            hint=f'give it more time: [sources.{name}] statement_timeout = "{2 * seconds:g}s", or index the time column',
-        )
+        return timed_out(name, seconds, ", or index the time column")
     if "locked" in text or "busy" in text:
         return SourceError(f"source {name!r}: the database is locked", hint="run again when the writer is done")
     if "no such" in text:
-        return SourceError(f"source {name!r}: {text}", hint="`tallybook check --source` lists what is there")
+        return unknown_name(name, text)
     if "malformed" in text or "not a database" in text:
         return SourceUnavailable(f"source {name!r}: {source.path}: {text}")
     return SourceError(f"source {name!r}: {text}")

@@ -13,6 +13,13 @@ from datetime import datetime
 from typing import Any, ClassVar
 
 from tallybook.collect.sources.base import Reader
+from tallybook.collect.sources.failed_statements import (
+    connection_lost,
+    permission_denied,
+    reason_of,
+    timed_out,
+    unknown_name,
+)
 from tallybook.collect.sources.policies import check_policies
 from tallybook.collect.sources.server import ServerSource
 from tallybook.collect.sources.values import (
@@ -97,21 +104,17 @@ class WarehouseSource(ServerSource):
         return False
 
     def explained(self, error: Exception) -> SourceError:
-        name, said = self.settings.name, " ".join(str(error).split()) or type(error).__name__
-        if re.search(self.took_long, said, re.IGNORECASE):
-            seconds = self.settings.statement_timeout
-            return SourceError(
-                f"source {name!r}: a statement took longer than {seconds:g} s",
-                hint=f'give it more time: [sources.{name}] statement_timeout = "{2 * seconds:g}s"',
-            )
-        if re.search(self.denied, said, re.IGNORECASE):
-            return SourceError(f"source {name!r}: {said}", hint="GRANT SELECT on it to the user of the url")
-        if re.search(self.missing, said, re.IGNORECASE):
-            return SourceError(f"source {name!r}: {said}", hint="`tallybook check --source` lists what is there")
+        name, reason = self.settings.name, reason_of(error)
+        if re.search(self.took_long, reason, re.IGNORECASE):
+            return timed_out(name, self.settings.statement_timeout)
+        if re.search(self.denied, reason, re.IGNORECASE):
+            return permission_denied(name, reason)
+        if re.search(self.missing, reason, re.IGNORECASE):
+            return unknown_name(name, reason)
         of_the_way = re.search("Operational|Interface|Connection", type(error).__name__)
-        if of_the_way and re.search(self.lost, said, re.IGNORECASE):
-            return SourceUnavailable(f"source {name!r}: the connection was lost: {said}", hint="tallybook run")
-        return SourceError(f"source {name!r}: {said}")
+        if of_the_way and re.search(self.lost, reason, re.IGNORECASE):
+            return connection_lost(name, reason)
+        return SourceError(f"source {name!r}: {reason}")
 
     # -- what is there ---------------------------------------------------------------------------
 

@@ -1,0 +1,35 @@
+"""The errors of statements that every database has, each with one text and one hint."""
+
+from __future__ import annotations
+
+from tallybook.core import SourceError, SourceUnavailable
+
+
+def reason_of(error: BaseException) -> str:
+    """The text of a driver's error on one line; the name of its class where it has no text."""
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+def timed_out(source: str, seconds: float, otherwise: str = "") -> SourceError:
+    """A statement took longer than `statement_timeout`. `otherwise` follows the line to paste."""
+    return SourceError(
+        f"source {source!r}: a statement took longer than {seconds:g} s",
+        hint=f'give it more time: [sources.{source}] statement_timeout = "{2 * seconds:g}s"{otherwise}',
+    )
+
+
+def unknown_name(source: str, reason: str) -> SourceError:
+    """A table, a column or a function that the database does not have."""
+    return SourceError(f"source {source!r}: {reason}", hint="`tallybook check --source` lists what is there")
+
+
+def permission_denied(source: str, reason: str) -> SourceError:
+    return SourceError(f"source {source!r}: {reason}", hint="GRANT SELECT on it to the user of the url")
+
+
+def table_locked(source: str, reason: str) -> SourceError:
+    return SourceError(f"source {source!r}: a table is locked: {reason}", hint="run again when the lock is gone")
+
+
+def connection_lost(source: str, reason: str) -> SourceUnavailable:
+    return SourceUnavailable(f"source {source!r}: the connection was lost: {reason}", hint="tallybook run")
