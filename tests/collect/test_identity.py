@@ -156,7 +156,9 @@ def test_a_file_is_its_path_within_the_project(moved: Any, tmp_path: Path) -> No
     with tallybook.open(tmp_path / "elsewhere", now=lambda: one.now, env={}) as book:
         assert book.run().exit_code == 0
         (look,) = book.look_at_sources()
-    assert look.said[0].startswith("it is recognized by file app.db; another file at the same path cannot be distinguished")
+    assert look.said[0].startswith(
+        "it is recognized by file app.db; another file at the same path cannot be distinguished"
+    )
 
 
 def test_file_paths_are_as_declared_outside_of_the_project() -> None:
