@@ -175,7 +175,7 @@ def _matching_name(name: str, names: list[str] | Mapping[str, object]) -> str | 
 def _refuse_fan_out(source: Source, scope: _Scope, metric: Metric, place: int) -> None:
     """Raises SourceError unless the joined key is unique: by the catalogue, else by looking at every row."""
     join = metric.join[place]
-    keys = [_matching_name(key, scope.others[join.name]) or scope._none(join.name, key) for key in join.keys]
+    keys = [_matching_name(key, scope.others[join.name]) or scope._no_column(join.name, key) for key in join.keys]
     settled = ("joined", metric.table or "", *(j.text for j in metric.join[: place + 1]))
     if settled in source.remembered:
         return
