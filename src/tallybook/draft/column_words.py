@@ -224,3 +224,23 @@ ACTORS = (
     "staff",
     "reporter",
 )
+COUNTS_OF_PEOPLE = frozenset(["users", "people", "visitors", "uniques", "accounts", "sessions_users"])
+"""Numbers per day that count people, who overlap between days."""
+STATES_OF_A_DAY = frozenset(
+    [
+        "seats",
+        "seat",
+        "balance",
+        "stock",
+        "members",
+        "mrr",
+        "arr",
+        "storage",
+        "headcount",
+        "open",
+        "size",
+        "level",
+        "quantity",
+    ]
+)
+"""Numbers per day that are a state at its end."""

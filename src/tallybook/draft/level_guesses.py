@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from tallybook.collect import DEC, INT
 from tallybook.config import toml
+from tallybook.draft.column_words import COUNTS_OF_PEOPLE, STATES_OF_A_DAY
 from tallybook.draft.columns import amount_of, dimensions, time_of
 from tallybook.draft.seen import SeenColumn, SeenTable, by_day
 from tallybook.draft.table_guesses import Idea, Keys, TableGuesses, singular_name
@@ -132,22 +133,7 @@ class LevelGuesses(TableGuesses):
         keys, why = self._facts(table, day, f"sum({self.as_sql(column.name)})")
         named = set(column.words)
         name = _of_table(table.name, column)
-        people = named & {"users", "people", "visitors", "uniques", "accounts", "sessions_users"}
-        stock = named & {
-            "seats",
-            "seat",
-            "balance",
-            "stock",
-            "members",
-            "mrr",
-            "arr",
-            "storage",
-            "headcount",
-            "open",
-            "size",
-            "level",
-            "quantity",
-        }
+        people, stock = named & COUNTS_OF_PEOPLE, named & STATES_OF_A_DAY
         idea = Idea(name, keys, why, f"{column.name} per day", place=400)
         if stock or (named & {"count", "total"} and set(words(table.name)) & {"balance", "snapshot"}):
             idea.keys = {"kind": "level", **keys}
