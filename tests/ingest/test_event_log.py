@@ -13,14 +13,12 @@ from typing import Any
 import duckdb
 import pytest
 
-from tallybook.core import PROTOCOLS, EventRequest
+from tallybook.core import PROTOCOLS, BookError, EventRequest
 from tallybook.ingest import (
     Compactor,
     GroupCommit,
     KeyRing,
     KeysUnknown,
-    LogFailed,
-    LogFull,
     LogRow,
     SqliteLogs,
     Upkeep,
@@ -113,6 +111,17 @@ def test_an_id_belongs_to_its_key_and_is_forgotten_after_the_window(ingest: Inge
     ingest.send(signup("a"), key="eu")
     ingest.compact()
     assert len(ingest.stored("signup")) == 3
+
+
+def test_an_id_is_forgotten_after_the_window_although_later_ids_are_in_its_file(ingest: Ingest) -> None:
+    ingest.send(signup("a"))
+    ingest.now += timedelta(days=20)
+    ingest.send(signup("b"))
+    ingest.compact()
+    ingest.now += timedelta(days=11)
+    ingest.send(signup("a"), signup("b"))
+    ingest.compact()
+    assert sorted(ingest.stored("signup")) == [("a",), ("a",), ("b",)]
 
 
 def test_with_an_idempotency_key_events_without_an_id_are_stored_once(ingest: Ingest) -> None:
@@ -218,55 +227,7 @@ def test_many_small_files_become_one_with_the_same_rows_and_are_deleted_after_an
     assert ingest.stored("signup", columns) == before
 
 
-class _Broken:
-    """A log whose disk is full, or whose sync fails."""
-
-    name = "broken"
-
-    def __init__(self, error: Exception) -> None:
-        self.error: Exception | None = error
-
-    def append(self, rows: list[LogRow]) -> list[int]:
-        if self.error is not None:
-            raise self.error
-        return list(range(len(rows)))
-
-    def close(self) -> None:
-        pass
-
-
-class _BrokenLogs(SqliteLogs):
-    def __init__(self, error: Exception) -> None:
-        self.log = _Broken(error)
-
-    def new(self) -> Any:
-        return self.log
-
-
 ROW = LogRow(received=NOW, key="k", protocol="tallybook", path="/v1/events", headers="{}", body=b"{}")
-
-
-def test_a_full_disk_refuses_a_row_and_takes_the_next_when_there_is_room() -> None:
-    logs = _BrokenLogs(LogFull("full"))
-    commit = GroupCommit(logs)
-    with pytest.raises(LogFull):
-        commit.append(ROW).result(10)
-    logs.log.error = None
-    assert commit.append(ROW).result(10) == ("broken", 0)
-    commit.close()
-
-
-def test_after_a_failed_sync_nothing_is_acknowledged_any_more() -> None:
-    failed: list[LogFailed] = []
-    logs = _BrokenLogs(LogFailed("EIO"))
-    commit = GroupCommit(logs, on_failure=failed.append)
-    with pytest.raises(LogFailed):
-        commit.append(ROW).result(10)
-    logs.log.error = None
-    with pytest.raises(LogFailed):
-        commit.append(ROW).result(10)
-    assert len(failed) == 1
-    commit.close()
 
 
 def test_a_client_that_has_gone_does_not_take_the_answers_of_others(ingest: Ingest) -> None:
@@ -276,6 +237,14 @@ def test_a_client_that_has_gone_does_not_take_the_answers_of_others(ingest: Inge
 
 
 # --- the ledger --------------------------------------------------------------------------------------------------------
+
+
+def test_a_log_that_cannot_be_read_is_not_skipped(ingest: Ingest) -> None:
+    ingest.send(signup("a"))
+    (ingest.logs.folder / "0-broken.sqlite").write_bytes(b"garbage" * 1000)
+    with pytest.raises(BookError, match=r"0-broken\.sqlite: file is not a database"):
+        ingest.compact()
+    assert ingest.events.snapshot().sealed == {}
 
 
 @pytest.mark.parametrize("ledger", LEDGERS)
@@ -316,7 +285,9 @@ def test_a_key_is_kept_as_a_hash_and_revoked_within_two_seconds(tmp_path: Path, 
     now[0] += timedelta(seconds=1)
     ring.refresh()
     assert ring.find(text) is None
-    assert ring.find(rotated) is not None
+    found = ring.find(rotated)
+    assert found is not None
+    assert found.name == "loader-eu"
     revoke_key(events, "loader-eu", now=now[0])
     now[0] += timedelta(seconds=1)
     ring.refresh()

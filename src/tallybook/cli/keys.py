@@ -10,8 +10,8 @@ import click
 
 from tallybook.cli.options import TABLE_OR_JSON, verb
 from tallybook.cli.terminal import Terminal, table
-from tallybook.cli.verbs import Lazy, Verb, project
-from tallybook.core import DONE, USAGE
+from tallybook.cli.verbs import Verb, verb_group
+from tallybook.core import DONE
 
 if TYPE_CHECKING:
     from tallybook.storage import ApiKey, EventLedger
@@ -27,17 +27,8 @@ VERBS = {
 NAME = click.argument("name")
 
 
-@click.group(
-    cls=Lazy,
-    verbs=VERBS,
-    invoke_without_command=True,
-    subcommand_metavar="VERB …",
-    options_metavar="[--project DIR]",
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
-)
-@project
-@click.pass_context
-def keys(ctx: click.Context) -> int:
+@verb_group(VERBS)
+def keys() -> None:
     """Create, list, rotate and revoke the keys with which events are sent and read.
 
     \b
@@ -45,10 +36,6 @@ def keys(ctx: click.Context) -> int:
       tallybook keys create dashboard --scope read
       tallybook keys rotate loader-eu
       tallybook keys revoke loader-eu"""
-    if ctx.invoked_subcommand is None:
-        click.echo(ctx.get_help(), err=True)
-        return USAGE
-    return DONE
 
 
 @contextmanager

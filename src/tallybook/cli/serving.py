@@ -92,10 +92,10 @@ class Serving:
         try:
             with self._opened() as book:
                 if book.project.catalog.alerts.to and book.reader.there:
-                    told = book.alert()
-                    log_alerts(self.terminal, told)
-                    self._remember(told)
-        except Exception as error:  # noqa: BLE001  told; tried again after a while
+                    report = book.alert()
+                    log_alerts(self.terminal, report)
+                    self._remember(report)
+        except Exception as error:  # noqa: BLE001  # logged; tried again after a while
             self.terminal.event("error", level="error", **as_dict(as_ours(error)))
             self.alert_at = self.terminal.clock() + RETRY_INTERVAL
 

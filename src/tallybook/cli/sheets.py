@@ -11,8 +11,8 @@ import click
 
 from tallybook.cli.options import TABLE_OR_JSON, verb
 from tallybook.cli.terminal import Terminal, indented, table
-from tallybook.cli.verbs import Lazy, Verb, project
-from tallybook.core import DONE, NOT_READY, USAGE
+from tallybook.cli.verbs import Verb, verb_group
+from tallybook.core import DONE, NOT_READY
 
 if TYPE_CHECKING:
     from tallybook.core import Catalog
@@ -30,17 +30,8 @@ VERBS = {
 API = click.option("--api", metavar="URL", help="Call this address instead of Google, for example an emulator.")
 
 
-@click.group(
-    cls=Lazy,
-    verbs=VERBS,
-    invoke_without_command=True,
-    subcommand_metavar="VERB …",
-    options_metavar="[--project DIR]",
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
-)
-@project
-@click.pass_context
-def sheets(ctx: click.Context) -> int:
+@verb_group(VERBS)
+def sheets() -> None:
     """Connect Google Sheets, list the worksheets of a document, check the connection.
 
     \b
@@ -49,10 +40,6 @@ def sheets(ctx: click.Context) -> int:
       tallybook sheets doctor --document DOCUMENT
       tallybook sheets continue FULL --in NEW
       tallybook sheets emulator               an emulator for tests"""
-    if ctx.invoked_subcommand is None:
-        click.echo(ctx.get_help(), err=True)
-        return USAGE
-    return DONE
 
 
 # --- what the verbs share

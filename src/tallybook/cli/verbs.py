@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
 from tallybook.cli.terminal import Terminal
-from tallybook.core import USAGE
+from tallybook.core import DONE, USAGE
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -172,21 +173,35 @@ def _print_version(ctx: click.Context, _: click.Parameter, value: bool) -> None:
         ctx.exit()
 
 
-@click.group(
-    cls=Lazy,
-    verbs=VERBS,
-    invoke_without_command=True,
-    epilog=EXIT_CODES,
-    subcommand_metavar="VERB …",
-    options_metavar="[--project DIR]",
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
-    help=(
-        "Backend metrics done right: declare a metric once in tallybook.toml, collect it every day from your "
-        "own database, "
-        f"and query it at any scope.\n\n{EXAMPLES}"
-    ),
-)
-@project
+def verb_group(
+    verbs: Mapping[str, Mapping[str, Verb]], *, about: str | None = None, epilog: str | None = None
+) -> Callable[[Callable[[], None]], click.Group]:
+    """Make a function a group of verbs. Without a verb it prints its help: `about`, or the function's docstring."""
+
+    def as_group(function: Callable[[], None]) -> click.Group:
+        @wraps(function)
+        def print_help() -> int:
+            ctx = click.get_current_context()
+            if ctx.invoked_subcommand is None:
+                click.echo(ctx.get_help(), err=True)  # nothing was done: an error for a cron job
+                return USAGE
+            return DONE
+
+        as_command = click.group(
+            cls=Lazy,
+            verbs=verbs,
+            invoke_without_command=True,
+            epilog=epilog,
+            subcommand_metavar="VERB …",
+            options_metavar="[--project DIR]",
+            context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+            help=about,
+        )
+        return as_command(project(print_help))
+
+    return as_group
+
+
 @click.option(
     "--version",
     is_flag=True,
@@ -195,10 +210,13 @@ def _print_version(ctx: click.Context, _: click.Parameter, value: bool) -> None:
     callback=_print_version,
     help="Print the version.",
 )
-@click.pass_context
-def tallybook(ctx: click.Context) -> int:
-    """The command; prints the help without a verb."""
-    if ctx.invoked_subcommand is None:
-        click.echo(ctx.get_help(), err=True)  # nothing was done: an error for a cron job
-        return USAGE
-    return 0
+@verb_group(
+    VERBS,
+    about=(
+        "Backend metrics done right: declare a metric once in tallybook.toml, collect it every day from your own "
+        f"database, and query it at any scope.\n\n{EXAMPLES}"
+    ),
+    epilog=EXIT_CODES,
+)
+def tallybook() -> None:
+    """The command."""

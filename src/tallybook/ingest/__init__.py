@@ -13,6 +13,6 @@ __getattr__, __dir__ = opened(
         "log": ("LogFailed", "LogFull", "LogRow"),
         "log_sqlite": ("SqliteLogs",),
         "upkeep": ("Upkeep",),
-        "unpacking": ("unpack",),
+        "unpacking": ("decode_row",),
     },
 )

@@ -15,5 +15,5 @@ from tallybook.ingest.log import (
     LogRow as LogRow,
 )
 from tallybook.ingest.log_sqlite import SqliteLogs as SqliteLogs
-from tallybook.ingest.unpacking import unpack as unpack
+from tallybook.ingest.unpacking import decode_row as decode_row
 from tallybook.ingest.upkeep import Upkeep as Upkeep

@@ -12,7 +12,6 @@ from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
 
 from tallybook.core import (
-    EVENT_COLUMNS,
     FLAG_VALUE,
     INSTANT_VALUE,
     INTEGER_VALUE,
@@ -20,7 +19,7 @@ from tallybook.core import (
     NUMBER_VALUE,
     TEXT_VALUE,
 )
-from tallybook.storage import Property
+from tallybook.storage import PROPERTY_PREFIX, Property
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -28,7 +27,6 @@ if TYPE_CHECKING:
 LEVELS = 3
 """Objects inside properties become columns to this depth: `a.b.c`."""
 MAX_EXACT = 2**53
-PREFIX = "properties."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,7 +59,7 @@ class PropertyTypes:
         known = self.known.get(name)
         if known is None:
             type_ = type_of(value)
-            if type_ is None or len(self.known) >= MAX_PROPERTIES or path.startswith(PREFIX):
+            if type_ is None or len(self.known) >= MAX_PROPERTIES or path.startswith(PROPERTY_PREFIX):
                 return None
             known = self.known[name] = Property(event=self.event, name=name, type=type_, spelled=path)
             self.new.append(known)
@@ -69,17 +67,12 @@ class PropertyTypes:
         if fitting is None:
             self.count(path)
             return None
-        return column_name(known.spelled), fitting
+        return known.column, fitting
 
     def count(self, path: str) -> None:
         """Count a value that goes to `rest` although its property has a column."""
         key = (self.event, path.casefold())
         self.conflicts[key] = self.conflicts.get(key, 0) + 1
-
-
-def column_name(property_: str) -> str:
-    """The column of a property. Names that every event has are kept for these."""
-    return f"{PREFIX}{property_}" if property_.casefold() in EVENT_COLUMNS else property_
 
 
 def type_of(value: Any) -> str | None:
@@ -151,7 +144,7 @@ def table_of(events: Sequence[StoredEvent], types: PropertyTypes) -> pa.Table:
         INSTANT_VALUE: instant,
     }
     for known in types.known.values():
-        name = column_name(known.spelled)
+        name = known.column
         if name in columns:
             table[name] = pa.array(columns[name], kinds[known.type])
     return pa.table({**table, "rest": pa.array(rests, pa.string())})

@@ -7,25 +7,17 @@ import hashlib
 import json
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
 from typing import Any
 
-from tallybook.core import (
-    PROTOCOLS,
-    DecodedEvents,
-    EventRequest,
-    Rejection,
-    RequestError,
-    calendar,
-)
+from tallybook.core import DecodedEvents, Rejection, calendar
 from tallybook.ingest.columns import PropertyTypes, StoredEvent, table_of
-from tallybook.ingest.files import EVENTS_FOLDER, stamp, write_table
+from tallybook.ingest.files import EVENTS_FOLDER, write_table
 from tallybook.ingest.id_runs import id_hash, merged_runs, seen_before, write_run
 from tallybook.ingest.log import LogFolder, LogRow
-from tallybook.ingest.unpacking import unpack
+from tallybook.ingest.unpacking import decode_row
 from tallybook.storage import (
     REJECTED,
     Conflict,
@@ -35,12 +27,13 @@ from tallybook.storage import (
     EventLedger,
     EventsSnapshot,
     hash_of,
+    stamp_of,
 )
 
 MAX_STEP_BYTES = 16 * 1024 * 1024
 """Bodies of one log that are compacted together."""
 SEAL_INTERVAL = timedelta(seconds=5)
-"""How often the ledger is told that a host is alive and has nothing left to compact."""
+"""How often the ledger records that a host is alive and has nothing left to compact."""
 MARGIN = timedelta(seconds=2)
 """A request may have been received this long before its row can be read."""
 
@@ -60,7 +53,8 @@ class _LogBatch:
 
 
 class _ReceiptOrder:
-    """Receipts of daily values that grow with the order of commits: of a day and series the last value counts, also where two came in one microsecond, or a clock was set back."""
+    """Receipts of daily values that grow with the order of commits: of a day and series the last value counts, also
+    where two came in one microsecond, or a clock was set back."""
 
     def __init__(self, latest: Mapping[str, str]) -> None:
         """`latest`: by event, the last receipt that is stored."""
@@ -150,15 +144,15 @@ class Compactor:
 
     def _commit(self, batch: _LogBatch) -> None:
         known = self.events.snapshot()
-        order = _ReceiptOrder(_latest(known))
+        order = _ReceiptOrder(known.last_received)
         stored: list[StoredEvent] = []
         ids: dict[bytes, datetime] = {}
         rejected: list[tuple[LogRow, Sequence[Rejection]]] = []
         for log, row in batch.rows:
             decoded = decode_row(row)
             if decoded.error is not None:
-                said = Rejection(index=0, code=decoded.error.code, reason=decoded.error.message)
-                rejected.append((row, [said]))
+                why = Rejection(index=0, code=decoded.error.code, reason=decoded.error.message)
+                rejected.append((row, [why]))
             elif decoded.rejected:
                 rejected.append((row, decoded.rejected))
             for event, hash_ in self._stored(log, row, decoded, order):
@@ -214,7 +208,8 @@ class Compactor:
         conflicts: dict[tuple[str, str], int] = {}
         for name, events in by_name.items():
             types = PropertyTypes(name, {one.name: one for one in known.properties.get(name, ())})
-            files.append(self._file(name, table_of(events, types), [one.time for one in events], events))
+            times, received = [one.time for one in events], [one.received for one in events]
+            files.append(self._written(name, "files", table_of(events, types), times, received))
             properties += types.new
             conflicts |= types.conflicts
         if rejected:
@@ -225,10 +220,6 @@ class Compactor:
         change.files, change.properties, change.conflicts = files, properties, conflicts
         change.runs, change.gone_runs = runs, gone
         return change
-
-    def _file(self, name: str, table: Any, times: Sequence[datetime], events: Sequence[StoredEvent]) -> EventFile:
-        received = [one.received for one in events]
-        return self._written(name, "files", table, times, received)
 
     def _rejected(self, rejected: Sequence[tuple[LogRow, Sequence[Rejection]]]) -> EventFile:
         """A file of requests with events that were rejected: the bytes as they came, and why."""
@@ -256,37 +247,16 @@ class Compactor:
         return EventFile(
             event=event,
             path=path,
-            first=stamp(min(times)),
-            last=stamp(max(times)),
-            received_first=stamp(min(received)),
-            received_last=stamp(max(received)),
+            first=stamp_of(min(times)),
+            last=stamp_of(max(times)),
+            received_first=stamp_of(min(received)),
+            received_last=stamp_of(max(received)),
             rows=table.num_rows,
             bytes=whole.stat().st_size,
             sha256=hash_of(whole),
         )
 
 
-def _latest(known: EventsSnapshot) -> dict[str, str]:
-    found: dict[str, str] = {}
-    for file in known.files:
-        found[file.event] = max(file.received_last, found.get(file.event, ""))
-    return found
-
-
 def _made_id(*parts: object) -> str:
     """An id for an event without one. The same row of the log gets the same id, however often it is compacted."""
     return hashlib.blake2b("\0".join(map(str, parts)).encode(), digest_size=16).hexdigest()
-
-
-def decode_row(row: LogRow) -> DecodedEvents:
-    """The events of a row of the log. Never raises: a row that cannot be decoded is kept among the rejected ones."""
-    body = unpack(row.body, json.loads(row.headers).get("encoding", ""))
-    if isinstance(body, RequestError):
-        return DecodedEvents(error=body)
-    with suppress(KeyError):
-        request = EventRequest(body=body, path=row.path, received=row.received)
-        found: DecodedEvents = PROTOCOLS.adapter(row.protocol).decode(request)
-        return found
-    return DecodedEvents(
-        error=RequestError(status=400, code="bad_json", message=f"there is no protocol {row.protocol!r} any more")
-    )

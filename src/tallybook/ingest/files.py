@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,11 +12,6 @@ if TYPE_CHECKING:
 
 EVENTS_FOLDER = "events"
 """Below the folder of the book."""
-
-
-def stamp(instant: datetime) -> str:
-    """An instant as the ledger has it."""
-    return instant.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
 
 
 def write_table(table: pa.Table, path: Path) -> None:

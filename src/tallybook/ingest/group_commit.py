@@ -78,11 +78,11 @@ class GroupCommit:
             for _, future in group:
                 future.set_exception(full)
             return
-        except LogFailed as failed:
-            self.failed = failed
-            self.on_failure(failed)
+        except Exception as error:  # noqa: BLE001  # after any other error it is not known what is on disk
+            self.failed = error if isinstance(error, LogFailed) else LogFailed(repr(error))
+            self.on_failure(self.failed)
             for _, future in group:
-                future.set_exception(failed)
+                future.set_exception(self.failed)
             return
         for (_, future), place in zip(group, places, strict=True):
             future.set_result((self.log.name, place))

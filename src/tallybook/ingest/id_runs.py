@@ -9,8 +9,8 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tallybook.ingest.files import EVENTS_FOLDER, stamp, write_table
-from tallybook.storage import IdRun, connect, engine_path
+from tallybook.ingest.files import EVENTS_FOLDER, write_table
+from tallybook.storage import IdRun, connect, engine_path, stamp_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -28,7 +28,7 @@ def seen_before(folder: Path, runs: Sequence[IdRun], ids: Mapping[bytes, datetim
     """Those of the ids that were stored in the window before the instant at which each was received."""
     if not ids:
         return set()
-    oldest = stamp(min(ids.values()) - window)
+    oldest = stamp_of(min(ids.values()) - window)
     paths = [engine_path(folder / run.path) for run in runs if run.last >= oldest]
     if not paths:
         return set()
@@ -53,7 +53,7 @@ def write_run(folder: Path, ids: Mapping[bytes, datetime]) -> IdRun:
     table = pa.table({"id": pa.array(order, pa.binary()), "at": pa.array([ids[one] for one in order], _instant_type())})
     path = f"{EVENTS_FOLDER}/ids/{uuid.uuid4().hex}.parquet"
     write_table(table, folder / path)
-    return IdRun(path=path, first=stamp(min(ids.values())), last=stamp(max(ids.values())), rows=len(ids))
+    return IdRun(path=path, first=stamp_of(min(ids.values())), last=stamp_of(max(ids.values())), rows=len(ids))
 
 
 def merged_runs(folder: Path, runs: Sequence[IdRun], now: datetime, window: timedelta) -> tuple[list[IdRun], list[str]]:
@@ -64,7 +64,7 @@ def merged_runs(folder: Path, runs: Sequence[IdRun], now: datetime, window: time
     by_size = sorted(runs, key=lambda run: run.rows)
     small = by_size[:-1] if sum(run.rows for run in by_size[:-1]) < by_size[-1].rows else by_size
     paths = ", ".join(engine_path(folder / run.path) for run in small)
-    kept = f"\"at\" >= TIMESTAMPTZ '{stamp(now - window)}'"
+    kept = f"\"at\" >= TIMESTAMPTZ '{stamp_of(now - window)}'"
     with connect() as engine:
         table: pa.Table = engine.sql(
             f'SELECT id, "at" FROM read_parquet([{paths}]) WHERE {kept} ORDER BY id'

@@ -9,17 +9,15 @@ import re
 import secrets
 import threading
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from tallybook.core import DeclarationError, QueryError
-from tallybook.storage import ApiKey, EventLedger
+from tallybook.storage import ApiKey, EventLedger, stamp_of
 
 SCOPES = ("write", "read", "admin")
 _NAME = re.compile(r"[A-Za-z0-9][\w.-]{0,63}", re.ASCII)
-REFRESH = timedelta(seconds=1)
-"""Keys are read again after so long, so that a revoked one is refused within two seconds."""
 RECENT = timedelta(milliseconds=100)
-"""An unknown key has the keys read again, not more often than this: it may be new."""
+"""Keys are not read again within this time, however many requests come with an unknown key."""
 STALE = timedelta(seconds=2)
 """Keys that were read longer ago are not relied on."""
 
@@ -38,8 +36,7 @@ def create_key(events: EventLedger, name: str, scopes: tuple[str, ...], *, now: 
     if wrong := [scope for scope in scopes if scope not in SCOPES]:
         raise DeclarationError(f"there is no scope {wrong[0]!r}", hint=f"one of {', '.join(SCOPES)}")
     text = _new_text(scopes)
-    created = now.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-    if not events.add_key(ApiKey(name=name, hash=hash_key(text), scopes=scopes, created=created)):
+    if not events.add_key(ApiKey(name=name, hash=hash_key(text), scopes=scopes, created=stamp_of(now))):
         raise QueryError(
             f"there is a key {name!r} already, perhaps a revoked one",
             hint=f"for a new text of it: tallybook keys rotate {name}",
@@ -90,7 +87,7 @@ def key_text(headers: Mapping[str, str]) -> str | None:
 
 
 class KeyRing:
-    """The keys of the ledger, read again when they are older than a second. May be used from several threads."""
+    """The keys of the ledger, as of the last `refresh`. May be used from several threads."""
 
     def __init__(self, events: EventLedger, clock: Callable[[], datetime]) -> None:
         self.events, self.clock = events, clock
@@ -102,19 +99,12 @@ class KeyRing:
     def is_stale(self) -> bool:
         return self.read_at is None or self.clock() - self.read_at > STALE
 
-    @property
-    def is_fresh(self) -> bool:
-        return self._is_younger(REFRESH)
-
-    def _is_younger(self, age: timedelta) -> bool:
-        return self.read_at is not None and self.clock() - self.read_at < age
-
-    def refresh(self, *, soon: bool = False) -> None:
-        """Read the keys, unless they were read in this second; with `soon` unless just now. An error leaves those of
-        before, which are relied on for two seconds."""
+    def refresh(self) -> None:
+        """Read the keys, unless they were read just now. An error leaves those of before, which are relied on for two
+        seconds."""
         with self.lock:
-            if not self._is_younger(RECENT if soon else REFRESH):
-                at = self.clock()
+            at = self.clock()
+            if self.read_at is None or at - self.read_at >= RECENT:
                 self.by_hash = {key.hash: key for key in self.events.api_keys()}
                 self.read_at = at
 

@@ -1,7 +1,6 @@
 """The log of requests: what was acknowledged is in it, and on disk, until it is compacted.
 
-A log is written by one process and read by the compactor, also while it is written. Two adapters have this interface:
-SQLite files (`log_sqlite`) and rows in a PostgreSQL ledger (`log_postgresql`)."""
+A log is written by one process and read by the compactor, also while it is written. `log_sqlite` keeps logs in files."""
 
 from __future__ import annotations
 

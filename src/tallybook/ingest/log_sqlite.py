@@ -13,10 +13,11 @@ import sqlite3
 import time
 import uuid
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from datetime import datetime
 from pathlib import Path
 
+from tallybook.core import BookError
 from tallybook.ingest.log import LogFailed, LogFull, LogRow
 from tallybook.storage import make_folder, sync
 
@@ -36,21 +37,25 @@ class SqliteLog:
     def __init__(self, path: Path, *, writing: bool) -> None:
         self.path, self.name = path, path.name
         self.lock = -1
-        self.byte_count = 0
         if writing:
             self.lock = os.open(_lock_of(path), os.O_CREAT | os.O_RDWR, 0o600)
             fcntl.flock(self.lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        try:
+            self.db = self._connected(writing)
+        except BaseException:
+            self._release()
+            raise
+
+    def _connected(self, writing: bool) -> sqlite3.Connection:
         # A reader makes no file: somebody else may have dropped the log.
-        address = f"{path.absolute().as_uri()}?mode={'rwc' if writing else 'rw'}"
-        self.db = sqlite3.connect(
-            address, uri=True, timeout=WAIT_SECONDS, isolation_level=None, check_same_thread=False
-        )
+        db = _connect(self.path, "rwc" if writing else "rw")
         if writing:
-            self.db.execute("PRAGMA journal_mode = WAL").fetchall()
-            self.db.execute(_TABLE)
-            path.chmod(0o600)
-            sync(path.parent)
-        self.db.execute("PRAGMA synchronous = FULL").fetchall()
+            db.execute("PRAGMA journal_mode = WAL").fetchall()
+            db.execute(_TABLE)
+            self.path.chmod(0o600)
+            sync(self.path.parent)
+        db.execute("PRAGMA synchronous = FULL").fetchall()
+        return db
 
     def append(self, rows: Sequence[LogRow]) -> list[int]:
         numbers = []
@@ -66,7 +71,6 @@ class SqliteLog:
             self.db.execute("COMMIT")
         except sqlite3.Error as error:
             self._undo(error)
-        self.byte_count += sum(len(row.body) for row in rows)
         return numbers
 
     def _undo(self, error: sqlite3.Error) -> None:
@@ -96,6 +100,9 @@ class SqliteLog:
 
     def close(self) -> None:
         self.db.close()
+        self._release()
+
+    def _release(self) -> None:
         if self.lock >= 0:
             os.close(self.lock)
             self.lock = -1
@@ -128,13 +135,14 @@ class SqliteLogs:
         return sorted(path.name for path in self.folder.glob("*.sqlite") if self._is_made(path))
 
     def _is_made(self, path: Path) -> bool:
-        with suppress(sqlite3.Error):
-            db = sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True, timeout=WAIT_SECONDS)
-            try:
+        try:
+            with closing(_connect(path, "rw")) as db:
                 return bool(db.execute("SELECT 1 FROM sqlite_master WHERE name = 'requests'").fetchone())
-            finally:
-                db.close()
-        return False
+        except sqlite3.Error as error:
+            if path.exists():
+                # Not skipped: its host would be sealed without the events that are in it.
+                raise BookError(f"cannot read the log of events {path}: {error}", hint="tallybook doctor") from None
+            return False
 
     def open(self, name: str) -> SqliteLog:
         return SqliteLog(self.folder / name, writing=False)
@@ -163,6 +171,11 @@ class SqliteLogs:
 def host_name() -> str:
     """The name of this host as a folder's name."""
     return re.sub(r"[^\w.-]", "_", socket.gethostname(), flags=re.ASCII).lstrip(".") or "host"
+
+
+def _connect(path: Path, mode: str) -> sqlite3.Connection:
+    address = f"{path.absolute().as_uri()}?mode={mode}"
+    return sqlite3.connect(address, uri=True, timeout=WAIT_SECONDS, isolation_level=None, check_same_thread=False)
 
 
 def _lock_of(path: Path) -> Path:

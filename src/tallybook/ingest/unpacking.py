@@ -1,10 +1,20 @@
-"""Bodies of requests as they were before compression, with bounded memory."""
+"""Rows of the log as events: the body is unpacked with bounded memory, then decoded by its protocol."""
 
 from __future__ import annotations
 
+import json
 import zlib
 
-from tallybook.core import MAX_RATIO, MAX_UNPACKED_BYTES, MIN_UNPACKED_BYTES, RequestError
+from tallybook.core import (
+    MAX_RATIO,
+    MAX_UNPACKED_BYTES,
+    MIN_UNPACKED_BYTES,
+    PROTOCOLS,
+    DecodedEvents,
+    EventRequest,
+    RequestError,
+)
+from tallybook.ingest.log import LogRow
 
 ENCODINGS = ("gzip", "deflate", "zstd")
 _CHUNK = 256 * 1024
@@ -12,6 +22,19 @@ _CHUNK = 256 * 1024
 
 class _TooLarge(Exception):
     pass
+
+
+def decode_row(row: LogRow) -> DecodedEvents:
+    """The events of a row of the log; an error for a row that cannot be decoded."""
+    if row.protocol not in PROTOCOLS:
+        message = f"there is no protocol {row.protocol!r} any more"
+        return DecodedEvents(error=RequestError(status=400, code="bad_json", message=message))
+    body = unpack(row.body, json.loads(row.headers).get("encoding", ""))
+    if isinstance(body, RequestError):
+        return DecodedEvents(error=body)
+    request = EventRequest(body=body, path=row.path, received=row.received)
+    found: DecodedEvents = PROTOCOLS.adapter(row.protocol).decode(request)
+    return found
 
 
 def unpack(body: bytes, encoding: str) -> bytes | RequestError:

@@ -18,11 +18,10 @@ from tallybook.core import (
     MAX_NAME,
     PROTOCOLS,
     DecodedEvents,
-    EventRequest,
     RequestError,
     TallybookError,
 )
-from tallybook.ingest import GroupCommit, KeyRing, KeysUnknown, LogFailed, LogFull, LogRow, key_text, unpack
+from tallybook.ingest import GroupCommit, KeyRing, KeysUnknown, LogFailed, LogFull, LogRow, decode_row, key_text
 from tallybook.storage import ApiKey, EventLedger
 
 Scope = MutableMapping[str, Any]
@@ -98,10 +97,8 @@ class EventsApp:
             return _only(method, "GET", "HEAD") or HttpAnswer(200, {"status": "ok"})
         if path == "/readyz":
             return _only(method, "GET", "HEAD") or self._ready()
-        if path in self.protocols and method == "POST":
-            return await self._store(path, headers, receive)
         if path in self.protocols:
-            return _only(method, "POST") or HttpAnswer(405)
+            return _only(method, "POST") or await self._store(path, headers, receive)
         if path == "/v1/events/schema":
             return _only(method, "GET") or await self._schema(headers)
         if path.startswith("/v1/days/"):
@@ -134,7 +131,7 @@ class EventsApp:
             key = None
         if key is None:
             try:
-                await asyncio.to_thread(self.keys.refresh, soon=True)
+                await asyncio.to_thread(self.keys.refresh)
                 key = self.keys.find(text)
             except (TallybookError, KeysUnknown):
                 raise Refusal(_ledger_error(), closes=True) from None
@@ -176,9 +173,9 @@ class EventsApp:
             body=body,
         )
         if len(body) > SMALL_BODY or noted["encoding"]:
-            decoded = await asyncio.to_thread(_decoded, row, noted["encoding"])
+            decoded = await asyncio.to_thread(decode_row, row)
         else:
-            decoded = _decoded(row, "")
+            decoded = decode_row(row)
         if decoded.error is not None:
             raise Refusal(decoded.error)
         if decoded.events or decoded.rejected:
@@ -220,9 +217,7 @@ class EventsApp:
             found = await asyncio.to_thread(self.events.snapshot)
         except TallybookError:
             raise Refusal(_ledger_error()) from None
-        last: dict[str, str] = {}
-        for file in found.files:
-            last[file.event] = max(file.received_last, last.get(file.event, ""))
+        last = found.last_received
         return HttpAnswer(
             200,
             {
@@ -236,15 +231,6 @@ class EventsApp:
                 }
             },
         )
-
-
-def _decoded(row: LogRow, encoding: str) -> DecodedEvents:
-    body = unpack(row.body, encoding)
-    if isinstance(body, RequestError):
-        return DecodedEvents(error=body)
-    request = EventRequest(body=body, path=row.path, received=row.received)
-    found: DecodedEvents = PROTOCOLS.adapter(row.protocol).decode(request)
-    return found
 
 
 async def _on_disk(waiting: Future[tuple[str, int]]) -> None:

@@ -60,7 +60,7 @@ class Watch:
     def look(self) -> None:
         # What could not be read is found out by whoever needs it: keys go stale after two seconds.
         with suppress(TallybookError):
-            self.keys.refresh(soon=True)
+            self.keys.refresh()
         with suppress(OSError):
             self.problem = self._problem()
 

@@ -22,6 +22,7 @@ __getattr__, __dir__ = opened(
             "EventLedger",
             "EventsSnapshot",
             "IdRun",
+            "PROPERTY_PREFIX",
             "Property",
         ),
         "files": ("BadFile", "OWNER", "engine_path", "folder_mode", "hash_of", "make_folder", "scratch_folder", "sync"),
@@ -47,6 +48,7 @@ __getattr__, __dir__ = opened(
         "lost": ("Losses",),
         "places": ("BookLocation", "IN_LEDGER", "SCHEMA", "backup_in", "find_store", "open_store"),
         "retention": ("FOLDABLE_FILES", "LOOSE_FILES", "STRAY_HOURS"),
+        "stored_rows": ("stamp_of",),
         "sqlite_file": ("State", "left_behind", "needs_side_files", "state"),
     },
 )

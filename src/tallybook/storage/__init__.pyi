@@ -15,6 +15,7 @@ from tallybook.storage.engines.duckdb import (
     without_bar as without_bar,
 )
 from tallybook.storage.event_ledger import (
+    PROPERTY_PREFIX as PROPERTY_PREFIX,
     REJECTED as REJECTED,
     ApiKey as ApiKey,
     ConsumedLog as ConsumedLog,
@@ -74,3 +75,4 @@ from tallybook.storage.sqlite_file import (
     needs_side_files as needs_side_files,
     state as state,
 )
+from tallybook.storage.stored_rows import stamp_of as stamp_of

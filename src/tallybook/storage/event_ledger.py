@@ -9,11 +9,14 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any
 
+from tallybook.core import EVENT_COLUMNS
 from tallybook.storage.ledger import Conflict
 from tallybook.storage.sql_ledger import SqlLedger
 from tallybook.storage.stored_rows import stamp_of
 from tallybook.storage.transaction import Transaction
 
+PROPERTY_PREFIX = "properties."
+"""Before a property in the name of its column, where every event has a column of the property's name."""
 REJECTED = ""
 """The event name of files of rejected events. No event has an empty name."""
 _FILE = "event, path, first, last, received_first, received_last, rows, bytes, sha256"
@@ -45,6 +48,11 @@ class Property:
     conflicts: int = 0
     """Values of another type, which are in the column `rest`."""
 
+    @property
+    def column(self) -> str:
+        """Its column. Names of columns that every event has are kept for these."""
+        return f"{PROPERTY_PREFIX}{self.spelled}" if self.name in EVENT_COLUMNS else self.spelled
+
 
 @dataclass(frozen=True, kw_only=True)
 class IdRun:
@@ -64,7 +72,6 @@ class ConsumedLog:
     file: str
     consumed: int
     before: int
-    closed: bool = False
 
 
 @dataclass(kw_only=True)
@@ -101,6 +108,14 @@ class EventsSnapshot:
     @property
     def events(self) -> list[str]:
         return sorted(self.properties)
+
+    @property
+    def last_received(self) -> dict[str, str]:
+        """By event: when the last one of its files was received."""
+        found: dict[str, str] = {}
+        for file in self.files:
+            found[file.event] = max(file.received_last, found.get(file.event, ""))
+        return found
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -313,8 +328,8 @@ def _consume(db: Transaction, log: ConsumedLog) -> None:
         raise Conflict(f"log {log.file} was consumed by somebody else")
     db.execute("DELETE FROM event_logs WHERE host = ? AND file = ?", place)
     db.execute(
-        "INSERT INTO event_logs (host, file, consumed, closed) VALUES (?, ?, ?, ?)",
-        [*place, log.consumed, int(log.closed)],
+        "INSERT INTO event_logs (host, file, consumed, closed) VALUES (?, ?, ?, 0)",
+        [*place, log.consumed],
     )
 
 

@@ -53,4 +53,5 @@ def metric_condition(word: str, metrics: list[str] | None) -> str:
 
 
 def stamp_of(instant: datetime) -> str:
-    return instant.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    """An instant as ledgers have it, in UTC to the microsecond: 2026-03-02T00:00:00.000000Z."""
+    return instant.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"

@@ -11,9 +11,12 @@ from typing import TYPE_CHECKING, Any
 from tallybook.collect.sources.duckdb import CONFIG, DuckdbSource, literal
 from tallybook.collect.sources.identity import Identity
 from tallybook.core import (
-    EVENT_COLUMNS,
     EVENT_TYPES,
+    FLAG_VALUE,
+    INTEGER_VALUE,
+    NUMBER_VALUE,
     SERIES_COLUMN,
+    TEXT_VALUE,
     SourceError,
     SourceKind,
     SourceUnavailable,
@@ -40,10 +43,10 @@ COMMON = {
     "key": "VARCHAR",
 }
 FITS = {
-    "integer": "regexp_full_match({}, '-?[0-9]{{1,18}}')",
-    "number": "TRY_CAST({} AS DOUBLE) IS NOT NULL",
-    "text": "true",
-    "flag": "{} IN ('true', 'false')",
+    INTEGER_VALUE: "regexp_full_match({}, '-?[0-9]{{1,18}}')",
+    NUMBER_VALUE: "TRY_CAST({} AS DOUBLE) IS NOT NULL",
+    TEXT_VALUE: "true",
+    FLAG_VALUE: "{} IN ('true', 'false')",
 }
 """By declared type: whether a text is a value of it, in the engine's SQL."""
 
@@ -129,7 +132,7 @@ class EventsSource(DuckdbSource):
         snapshot = self.snapshot_of_events()
         if rest or event not in snapshot.properties:
             return []
-        return [*COMMON, *map(column_of, snapshot.properties[event]), "rest", SERIES_COLUMN]
+        return [*COMMON, *(one.column for one in snapshot.properties[event]), "rest", SERIES_COLUMN]
 
     def identity(self, folder: Path | None) -> Identity:
         """The events of a book are its own, wherever it is moved."""
@@ -213,11 +216,6 @@ class EventsSource(DuckdbSource):
         return any(self.quote(name) == relation for name in self.relations.values())
 
 
-def column_of(property_: Property) -> str:
-    """The column of a property."""
-    return f"properties.{property_.spelled}" if property_.name in EVENT_COLUMNS else property_.spelled
-
-
 def relation_sql(
     folder: Path, files: Sequence[EventFile], properties: Sequence[Property], types: Mapping[str, str]
 ) -> str:
@@ -225,30 +223,30 @@ def relation_sql(
 
     A value of another type than the pinned one is in `rest`. Without a declared type, whoever reads its column gets
     an error, and not a number without that value."""
-    quoted = {name: _quoted(name) for name in (*COMMON, "rest", *map(column_of, properties))}
+    quoted = {name: _quoted(name) for name in (*COMMON, "rest", *(one.column for one in properties))}
     # A row without values first: a column that no file has is there all the same.
-    names = {**COMMON, **{column_of(one): EVENT_TYPES[one.type] for one in properties}, "rest": "VARCHAR"}
+    names = {**COMMON, **{one.column: EVENT_TYPES[one.type] for one in properties}, "rest": "VARCHAR"}
     empty = ", ".join(f"CAST(NULL AS {type_}) AS {quoted[name]}" for name, type_ in names.items())
     rows = f"SELECT {empty} WHERE false"
     if files:
         paths = ", ".join(literal(str(folder / file.path)) for file in files)
         rows += f" UNION ALL BY NAME SELECT * FROM read_parquet([{paths}], union_by_name = true)"
     shown = [f"CAST({quoted[name]} AS {type_}) AS {quoted[name]}" for name, type_ in COMMON.items()]
-    shown += [f"{_value(one, types.get(one.name))} AS {quoted[column_of(one)]}" for one in properties]
+    shown += [f"{_value(one, types.get(one.name))} AS {quoted[one.column]}" for one in properties]
     shown.append(f"{_series(properties)} AS {SERIES_COLUMN}")
     return f"SELECT {', '.join([*shown, 'rest'])} FROM ({rows})"
 
 
 def _series(properties: Sequence[Property]) -> str:
     """What tells one series of daily values from another: user, account, and every text and flag, as one text."""
-    told = [_quoted(column_of(one)) for one in properties if one.type in ("text", "flag")]
-    texts = ", ".join(f"CAST({column} AS VARCHAR)" for column in ('"user"', "account", *told, "rest"))
+    words = [_quoted(one.column) for one in properties if one.type in (TEXT_VALUE, FLAG_VALUE)]
+    texts = ", ".join(f"CAST({column} AS VARCHAR)" for column in ('"user"', "account", *words, "rest"))
     return f"CAST(to_json([{texts}]) AS VARCHAR)"
 
 
 def _value(one: Property, declared: str | None) -> str:
     """The SQL of a property's column. A value that is in `rest` is an error, or read as its declared type."""
-    column, type_ = _quoted(column_of(one)), declared or one.type
+    column, type_ = _quoted(one.column), declared or one.type
     plain = column if type_ == one.type else _as_type(f"CAST({column} AS VARCHAR)", one, type_)
     if not one.conflicts:
         return plain
@@ -261,19 +259,19 @@ def _value(one: Property, declared: str | None) -> str:
 
 def _as_type(text: str, one: Property, type_: str) -> str:
     """A text as a declared type; an error where it is none."""
-    said = f"event {one.event}: a value of property {one.spelled} is not of its declared type, {type_}"
+    message = f"event {one.event}: a value of property {one.spelled} is not of its declared type, {type_}"
     fits = FITS[type_].format(text)
     cast = f"CAST({text} AS {EVENT_TYPES[type_]})"
-    return f"CASE WHEN {text} IS NULL THEN NULL WHEN {fits} THEN {cast} ELSE error({literal(said)}) END"
+    return f"CASE WHEN {text} IS NULL THEN NULL WHEN {fits} THEN {cast} ELSE error({literal(message)}) END"
 
 
 def _conflict(one: Property) -> str:
-    wider = "number" if one.type == "integer" else "text"
-    said = (
+    wider = NUMBER_VALUE if one.type == INTEGER_VALUE else TEXT_VALUE
+    message = (
         f"property {one.spelled} of event {one.event} was first {one.type}, and there are values of another type or "
         f'spelled otherwise; declare its type: [events."{one.event}"] properties = {{ "{one.spelled}" = "{wider}" }}'
     )
-    return f"error({literal(said)})"
+    return f"error({literal(message)})"
 
 
 def _quoted(name: str) -> str:
