@@ -1,4 +1,6 @@
-"""When a row was changed may be stored in another way than when it happened: business times in local time, `updated_at` in UTC."""
+"""When a row was changed may be stored in another way than when it happened.
+
+Business times are in local time, `updated_at` is in UTC."""
 
 from __future__ import annotations
 

@@ -168,7 +168,8 @@ def test_a_backfill_in_one_scan_is_the_same_as_day_by_day(found: Project) -> Non
     """Times before all bounds, on them and after them, of every type, found by a search and by comparisons."""
     found.execute("create table m (at DateTime, y Date, y32 Date32, ms Int64) order by tuple()")
     found.execute(
-        "insert into m select toDateTime('2023-12-30 23:30:00', 'UTC') + number * 1800 as t, toDate(t, 'UTC'), toDate32(t, 'UTC'), "
+        "insert into m select toDateTime('2023-12-30 23:30:00', 'UTC') + number * 1800 as t, "
+        "toDate(t, 'UTC'), toDate32(t, 'UTC'), "
         "toUnixTimestamp(t) * 1000 from numbers(48 * 20)"
     )
     by_other = "".join(

@@ -1,5 +1,7 @@
-"""Texts whose clock no clock shows: 24:00, 10:61, an offset of 25 hours. Databases disagree on what they name, so one rule holds
-for all: such a row is of another form. The day it is written on and those beside it fail; all others are collected."""
+"""Texts whose clock no clock shows: 24:00, 10:61, an offset of 25 hours.
+
+Databases disagree on what they name, so one rule holds for all: such a row is of another form.
+The day it is written on and those beside it fail; all others are collected."""
 
 from __future__ import annotations
 

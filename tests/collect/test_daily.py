@@ -223,7 +223,9 @@ def test_skipped_doubled_overlapping_and_late_runs_all_end_in_the_same_book(
 
 
 def lived(folder: Path, days: int, gone: int, dice: random.Random) -> Counter[str]:
-    """A life with a book that is run in all ways, but for the days that its owner is gone, and one collected at its end; both must hold the same."""
+    """A book that is run in all ways, except on days that its owner is gone, and one collected at the end of its life.
+
+    Both must contain the same."""
     world, did = World(folder, days, dice), Counter[str]()
     away = dice.randrange(5, days - gone - 5)
     with world.book(folder / "daily") as book:

@@ -1,5 +1,7 @@
-"""Numbers and questions at the edge of what is declared: digits nobody declared, a day that is still to come, a start before all
-facts. Each is answered exactly or refused with what to write."""
+"""Numbers and questions at the edge of what is declared.
+
+Digits nobody declared, a day that is still to come, a start before all facts: each is answered exactly
+or refused with what to write."""
 
 from __future__ import annotations
 

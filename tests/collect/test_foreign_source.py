@@ -1,4 +1,4 @@
-"""A source of another package: the example of docs/extending.md, installed as a real package, and what Tallybook does with it."""
+"""A source of another package: the example of docs/extending.md, installed as a real package."""
 
 from __future__ import annotations
 
@@ -76,8 +76,11 @@ def test_it_is_checked_run_asked_planned_and_scheduled_like_our_own(tallybook: T
     )
     rows = {(row["period"], row["plan"]): row["revenue"] for row in json.loads(asked.stdout)["rows"]}
     assert {key: float(value) for key, value in rows.items() if value} == {
-        ("2024-03-01", "pro"): 12.5, ("2024-03-01", "free"): 0.05, ("2024-03-02", "pro"): 7.25, ("2024-03-04", "pro"): 1000,
-    }  # fmt: skip
+        ("2024-03-01", "pro"): 12.5,
+        ("2024-03-01", "free"): 0.05,
+        ("2024-03-02", "pro"): 7.25,
+        ("2024-03-04", "pro"): 1000,
+    }
     assert "tally-csv" in tallybook("schedule", "github").stdout
 
 

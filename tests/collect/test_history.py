@@ -94,7 +94,9 @@ def january(company: Project, metric: str = "signups", each: Any = 3) -> Any:
 
 
 def whys(company: Project, metric: str, **question: Any) -> dict[str, str]:
-    return {row["period"]: row["notes"][metric]["why"] for row in company.rows(metric, **question) if row[metric] is None}  # fmt: skip
+    return {
+        row["period"]: row["notes"][metric]["why"] for row in company.rows(metric, **question) if row[metric] is None
+    }
 
 
 # ------------------------------------------------------------------------------------------------- what it answers
@@ -104,7 +106,11 @@ def test_months_before_the_first_collected_day_are_answered_by_what_was_imported
     done = january(company)
     assert (len(done.days), done.new, done.version) == (41, 41, 2)
     rows = company.rows("signups", scope="month")
-    assert [(row["period"], row["signups"]) for row in rows] == [("2024-01-01", 93), ("2024-02-01", None), ("2024-03-01", 10)]  # fmt: skip
+    assert [(row["period"], row["signups"]) for row in rows] == [
+        ("2024-01-01", 93),
+        ("2024-02-01", None),
+        ("2024-03-01", 10),
+    ]
     assert rows[0]["notes"]["signups"]["imported"] is True
     assert rows[1]["notes"]["signups"]["why"] == (
         "until 2024-02-10 it is imported, from 2024-02-11 on collected, and no value is made of both: "
@@ -158,7 +164,10 @@ def test_finished_distincts_and_averages_are_answered_day_by_day_and_not_put_tog
     january(company, metric, 7)
     assert company.ask(metric, from_="2024-01-03", to="2024-01-04") == {"2024-01-03": 7, "2024-01-04": 7}
     assert company.ask(metric, scope="month", to="2024-01-31") == {"2024-01-01": None}
-    assert "are finished: those of several days cannot be put together" in whys(company, metric, scope="month", to="2024-01-31")["2024-01-01"]  # fmt: skip
+    assert (
+        "are finished: those of several days cannot be put together"
+        in whys(company, metric, scope="month", to="2024-01-31")["2024-01-01"]
+    )
     with pytest.raises(tallybook.DeclarationError, match="1 problem") as told:
         company.book.import_history(metric, write(company, "day,plan,value\n2024-01-01,pro,3\n"), dims="plan")
     assert told.value.problems
@@ -179,7 +188,12 @@ def test_what_was_imported_as_counts_is_not_added_where_things_are_told_apart_by
     assert company.ask("signups", by=["plan"], to="2024-01-01") == {("2024-01-01", "pro"): 3, ("2024-01-01", "team"): 2}
     assert company.ask("signups", to="2024-01-01") == {"2024-01-01": None}
     assert company.ask("signups", by=["plan"], scope="week", to="2024-01-07") == {("2024-01-01", None): None}
-    company.declare(METRICS.replace('table = "users"', 'table = "users"\n    kind = "level"', 1).replace('time = "created_at"', 'from = "created_at"', 1), start="2024-02-11")  # fmt: skip
+    company.declare(
+        METRICS.replace('table = "users"', 'table = "users"\n    kind = "level"', 1).replace(
+            'time = "created_at"', 'from = "created_at"', 1
+        ),
+        start="2024-02-11",
+    )
     company.run()
     assert "was imported as a flow" in whys(company, "signups", to="2024-01-01")["2024-01-01"]
 
@@ -220,7 +234,12 @@ def test_imported_days_are_collected_all_the_same(company):
     company.declare(METRICS, start="2024-02-09")
     report = company.run("signups")
     assert not report.metrics[0].notes
-    assert company.ask("signups", from_="2024-02-09", to="2024-02-12") == {"2024-02-09": 0, "2024-02-10": 0, "2024-02-11": 2, "2024-02-12": 2}  # fmt: skip
+    assert company.ask("signups", from_="2024-02-09", to="2024-02-12") == {
+        "2024-02-09": 0,
+        "2024-02-10": 0,
+        "2024-02-11": 2,
+        "2024-02-12": 2,
+    }
 
 
 def test_a_metric_that_was_never_collected_is_answered_by_its_history(project):
@@ -297,7 +316,10 @@ def problems(company: Project, text: str, metric: str = "signups", **how: Any) -
 
 
 def test_every_problem_of_a_file_is_told_with_its_line(company):
-    text = "day,value\n2024-01-01,3\n2024-01-01,4\n\n2024-02-30,1\nsoon,1\n2024-01-05,\n2024-01-06,x\n2024-03-06,1\n2024-01-07,2.5\n"
+    text = (
+        "day,value\n2024-01-01,3\n2024-01-01,4\n\n2024-02-30,1\nsoon,1\n"
+        "2024-01-05,\n2024-01-06,x\n2024-03-06,1\n2024-01-07,2.5\n"
+    )
     assert problems(company, text) == {
         "line 3": "2024-01-01 is already in line 2",
         "line 5": "'2024-02-30' is no day of the calendar",
@@ -322,7 +344,10 @@ def test_columns_that_are_not_there_are_told_with_those_that_are(company):
 
 def test_a_day_that_can_be_read_in_two_ways_is_refused_with_what_to_say(company):
     text = "day,value\n01/02/2024,3\n02/02/2024,4\n"
-    assert problems(company, text)["line 2"] == "'01/02/2024' can be read as two days, and no line decides which: --dates dmy or --dates mdy"  # fmt: skip
+    assert (
+        problems(company, text)["line 2"]
+        == "'01/02/2024' can be read as two days, and no line decides which: --dates dmy or --dates mdy"
+    )
     done = company.book.import_history("signups", write(company, text), dates="dmy")
     assert list(map(str, done.days)) == ["2024-02-01", "2024-02-02"]
     done = company.book.import_history("signups", write(company, text), dates="mdy", dry_run=True)
@@ -350,7 +375,9 @@ def test_days_are_read_as_they_are_written(written, day):
     assert days_of({2: written}).values == {2: date.fromisoformat(day)}
 
 
-@pytest.mark.parametrize("written", ["2024-01-31 13:00", "31.01.24", "2024-13-01", "January", "2024-01", "1/2", 12.0, 45322.5, None])  # fmt: skip
+@pytest.mark.parametrize(
+    "written", ["2024-01-31 13:00", "31.01.24", "2024-13-01", "January", "2024-01", "1/2", 12.0, 45322.5, None]
+)
 def test_what_is_no_day_is_refused(written):
     assert list(days_of({2: written}).wrong) == [2]
 
@@ -358,12 +385,21 @@ def test_what_is_no_day_is_refused(written):
 @pytest.mark.parametrize(
     ("column", "numbers"),
     [
-        (["1.234,56", "7"], ["1234.56", "7"]), (["1,234.56", "7,000"], ["1234.56", "7000"]), (["12,5"], ["12.5"]),
-        (["1 234 567"], ["1234567"]), (["1'234.5"], ["1234.5"]), (["1.234.567"], ["1234567"]), (["€ 12.50", "-3"], ["12.50", "-3"]),
-        (["12,50 EUR", "1.000"], ["12.50", "1000"]), (["−7"], ["-7"]), (["0,125"], ["0.125"]), ([0.1], ["0.1"]), ([0.1 + 0.2, 1e6], ["0.3", "1000000"]),
+        (["1.234,56", "7"], ["1234.56", "7"]),
+        (["1,234.56", "7,000"], ["1234.56", "7000"]),
+        (["12,5"], ["12.5"]),
+        (["1 234 567"], ["1234567"]),
+        (["1'234.5"], ["1234.5"]),
+        (["1.234.567"], ["1234567"]),
+        (["€ 12.50", "-3"], ["12.50", "-3"]),
+        (["12,50 EUR", "1.000"], ["12.50", "1000"]),
+        (["−7"], ["-7"]),
+        (["0,125"], ["0.125"]),
+        ([0.1], ["0.1"]),
+        ([0.1 + 0.2, 1e6], ["0.3", "1000000"]),
         (["1234,567"], ["1234.567"]),
     ],
-)  # fmt: skip
+)
 def test_numbers_are_read_as_they_are_written(column, numbers):
     found = numbers_of(dict(enumerate(column)))
     assert list(found.values.values()) == [Decimal(n) for n in numbers]
@@ -392,7 +428,10 @@ def test_numbers_of_one_style_with_cents_are_read_back(numbers, style):
     assert list(numbers_of(written).values.values()) == numbers
 
 
-@given(days=st.lists(st.dates(date(1960, 1, 1), date(2090, 1, 1)), min_size=1), form=st.sampled_from(["%Y-%m-%d", "%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y"]))  # fmt: skip
+@given(
+    days=st.lists(st.dates(date(1960, 1, 1), date(2090, 1, 1)), min_size=1),
+    form=st.sampled_from(["%Y-%m-%d", "%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y"]),
+)
 def test_days_of_one_form_are_read_back_or_refused_and_never_read_as_others(days, form):
     found = days_of({n: day.strftime(form) for n, day in enumerate(days)})
     assert all(found.values[n] == day for n, day in enumerate(days) if n in found.values)
@@ -411,8 +450,12 @@ def test_lines_keep_their_numbers_behind_a_text_of_several_lines(company):
 
 @pytest.mark.parametrize(
     ("data", "words"),
-    [(b"day,value\n2024-01-01,\xe4\n", "not in UTF-8"), (b"", "holds nothing"), (b'day,value\n"2024', "quotation mark")],
-)  # fmt: skip
+    [
+        (b"day,value\n2024-01-01,\xe4\n", "not in UTF-8"),
+        (b"", "holds nothing"),
+        (b'day,value\n"2024', "quotation mark"),
+    ],
+)
 def test_a_file_that_is_no_table_is_told_as_such(company, data, words):
     path = company.folder / "broken.csv"
     path.write_bytes(data)
@@ -464,7 +507,11 @@ def test_imported_periods_are_the_plain_sums_of_the_file(values, scope, by, tmp_
     made = Project(folder, f"sqlite:///{folder}/app.db", now="2024-03-06T06:00")
     made.table("users (id int, created_at timestamp, plan varchar(9), n int)")
     made.declare(METRICS)
-    lines = [(date(2024, 1, 1) + timedelta(days=n), plan, v) for n, two in values.items() for plan, v in zip(("pro", "team"), two, strict=True)]  # fmt: skip
+    lines = [
+        (date(2024, 1, 1) + timedelta(days=n), plan, v)
+        for n, two in values.items()
+        for plan, v in zip(("pro", "team"), two, strict=True)
+    ]
     out = io.StringIO()
     csv.writer(out).writerows([("day", "plan", "value"), *lines])
     made.book.import_history("signups", write(made, out.getvalue()))
@@ -487,7 +534,9 @@ def test_imported_periods_are_the_plain_sums_of_the_file(values, scope, by, tmp_
 
 def test_the_command_imports_compares_and_says_what_it_did(company):
     path = str(write(company, daily("2024-01-01", *[3] * 31)))
-    assert "31 days of signups, 2024-01-01 to 2024-01-31, 31 values" in said(company, "import", "signups", path, "--dry-run")  # fmt: skip
+    assert "31 days of signups, 2024-01-01 to 2024-01-31, 31 values" in said(
+        company, "import", "signups", path, "--dry-run"
+    )
     text = said(company, "import", "signups", path)
     assert "31 new days; the book is at version 2." in text
     assert "stored already" in said(company, "import", "signups", path)
@@ -495,7 +544,9 @@ def test_the_command_imports_compares_and_says_what_it_did(company):
     assert "93‡" in shown
     assert "‡ signups: imported, not collected" in shown
     both = str(write(company, daily("2024-02-11", 2, 5)))
-    assert "2 days compared with collected days: 1 value differs." in said(company, "import", "signups", both, "--check", code=1)  # fmt: skip
+    assert "2 days compared with collected days: 1 value differs." in said(
+        company, "import", "signups", both, "--check", code=1
+    )
     found = json.loads(said(company, "import", "signups", both, "--check", "--format", "json", code=1))
     assert found["differences"] == [{"day": "2024-02-12", "series": {}, "imported": "5", "collected": 2}]
     assert "no.csv cannot be read: No such file" in said(company, "import", "signups", "no.csv", code=2)

@@ -208,13 +208,16 @@ def test_the_same_fingerprint_is_the_same_source(before: Identity, after: Identi
         ("snowflake://u:SECRET@account/db/schema?warehouse=w", "host account, database db/schema"),
         ("bigquery://project/dataset", "host project, database dataset"),
         ("mssql://u:SECRET@host:1433/db", "host host, port 1433, database db"),
-        ("mssql+pyodbc:///?odbc_connect=Driver%3DX%3BServer%3Dtcp%3Ahost%3BDatabase%3Ddb%3BPwd%3DSECRET", "host tcp:host, database db"),
+        (
+            "mssql+pyodbc:///?odbc_connect=Driver%3DX%3BServer%3Dtcp%3Ahost%3BDatabase%3Ddb%3BPwd%3DSECRET",
+            "host tcp:host, database db",
+        ),
         ("oracle://u:SECRET@host:1521/?service_name=s", "host host, port 1521, database s"),
         ("trino://u@host:8080/catalog/schema", "host host, port 8080, database catalog/schema"),
         ("redshift://u:SECRET@host:5439/db", "host host, port 5439, database db"),
         ("clickhouse://u:SECRET@Host/db", "host host, port 8123, database db"),
     ],
-)  # fmt: skip
+)
 def test_where_the_server_does_not_say_it_is_the_address(url: str, shown: str) -> None:
     found = open_source(SourceSettings(name="app", url=url)).identity(None)
     assert str(found) == shown

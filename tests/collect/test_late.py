@@ -32,7 +32,10 @@ from tests.storage.test_safe import worth_a_kill
 
 __all__ = ["project"]
 
-ORDERS = "orders (id int, paid_at timestamp, plan varchar(10), status varchar(10), amount decimal(10, 2), updated_at timestamp)"
+ORDERS = (
+    "orders (id int, paid_at timestamp, plan varchar(10), status varchar(10), "
+    "amount decimal(10, 2), updated_at timestamp)"
+)
 REVENUE = """
     [metrics.revenue]
     table = "orders"
@@ -44,7 +47,9 @@ REVENUE = """
 """
 
 
-def order(number: int, paid: str, amount: str, *, plan: str = "pro", written: str = "", status: str = "paid") -> tuple[Any, ...]:  # fmt: skip
+def order(
+    number: int, paid: str, amount: str, *, plan: str = "pro", written: str = "", status: str = "paid"
+) -> tuple[Any, ...]:
     return number, f"{paid} 12:00:00", plan, status, Decimal(amount), f"{written or paid + ' 12:00:00'}"
 
 
@@ -150,7 +155,10 @@ def test_an_order_that_moved_is_on_its_new_day_and_still_on_its_old_one(shop):
 @everywhere
 def test_a_level_of_rows_a_day_follows_a_row_of_the_past(project, kind):
     project = project(kind, now="2024-03-06T06:00")
-    project.table("seats (day date, account int, n int, updated_at timestamp)", [("2024-01-10", 1, 5, "2024-01-11 01:00:00"), ("2024-03-01", 1, 6, "2024-03-02 01:00:00")])  # fmt: skip
+    project.table(
+        "seats (day date, account int, n int, updated_at timestamp)",
+        [("2024-01-10", 1, 5, "2024-01-11 01:00:00"), ("2024-03-01", 1, 6, "2024-03-02 01:00:00")],
+    )
     project.declare("""
         [metrics.seats]
         kind = "level"
@@ -197,7 +205,10 @@ def test_a_subscription_that_changes_is_restated_from_its_beginning(project, kin
 @everywhere
 def test_a_latest_value_of_a_day_that_is_sent_again_counts(project, kind):
     project = project(kind, now="2024-03-06T06:00")
-    project.table("calls (day date, account int, n int, received timestamp)", [("2024-01-10", 1, 100, "2024-01-10 20:00:00"), ("2024-01-10", 2, 50, "2024-01-10 20:00:00")])  # fmt: skip
+    project.table(
+        "calls (day date, account int, n int, received timestamp)",
+        [("2024-01-10", 1, 100, "2024-01-10 20:00:00"), ("2024-01-10", 2, 50, "2024-01-10 20:00:00")],
+    )
     project.declare("""
         [metrics.calls]
         table = "calls"
@@ -243,7 +254,9 @@ def test_changed_may_be_stored_otherwise_than_the_time(project, kind, stored):
 def test_what_a_joined_table_changed_is_found_by_its_own_column(project):
     project = project(now="2024-03-06T06:00")
     project.table("calls (id int, called timestamp, account int)", [(1, "2024-01-10 12:00:00", 7)])
-    project.table("accounts (id int primary key, plan varchar(9), updated_at timestamp)", [(7, "free", "2024-01-01 00:00:00")])  # fmt: skip
+    project.table(
+        "accounts (id int primary key, plan varchar(9), updated_at timestamp)", [(7, "free", "2024-01-01 00:00:00")]
+    )
     project.declare("""
         [metrics.calls]
         table = "calls"
@@ -256,7 +269,9 @@ def test_what_a_joined_table_changed_is_found_by_its_own_column(project):
     project.run()
     project.execute("update accounts set plan = 'pro', updated_at = '2024-03-07 08:00:00'")
     project.at("2024-03-08T06:00").run()
-    assert project.both("calls", by=["accounts.plan"], from_="2024-01-10", to="2024-01-10") == {("2024-01-10", "pro"): 1}  # fmt: skip
+    assert project.both("calls", by=["accounts.plan"], from_="2024-01-10", to="2024-01-10") == {
+        ("2024-01-10", "pro"): 1
+    }
 
 
 def test_an_hour_that_clocks_show_twice_hides_nothing(project):
@@ -316,7 +331,9 @@ def test_another_column_begins_where_the_days_were_collected(shop):
 
 
 def test_metrics_of_the_same_facts_are_looked_for_by_one_statement(shop):
-    several = REVENUE + REVENUE.replace("metrics.revenue", "metrics.orders").replace("sum(amount)", "count(*)").replace("where = \"status = 'paid'\"", "")  # fmt: skip
+    several = REVENUE + REVENUE.replace("metrics.revenue", "metrics.orders").replace("sum(amount)", "count(*)").replace(
+        "where = \"status = 'paid'\"", ""
+    )
     shop = shop(metrics=several)
     shop.execute("update orders set amount = 11, updated_at = '2024-03-07 08:00:00' where id = 1")
     (search,) = shop.at("2024-03-08T06:00").book.plan().searches
@@ -329,7 +346,8 @@ def test_the_statement_reaches_the_index_of_the_column_whatever_others_there_are
     shop = shop()
     shop.execute(
         "insert into orders with recursive s(n) as (select 9 union all select n + 1 from s where n < 9000) "
-        "select n, datetime('2024-01-01', (n * 600) || ' seconds'), 'pro', 'paid', 1, datetime('2024-01-01', (n * 600) || ' seconds') from s",
+        "select n, datetime('2024-01-01', (n * 600) || ' seconds'), 'pro', 'paid', 1, "
+        "datetime('2024-01-01', (n * 600) || ' seconds') from s",
         "create index orders_paid on orders (paid_at)",
         "create index orders_updated on orders (updated_at)",
         "analyze",
@@ -366,7 +384,10 @@ def test_what_max_load_leaves_waits_and_is_collected_by_the_next_runs(shop, monk
     assert waiting(shop) == ["2024-02-10", "2024-02-20"]
     assert revenue(shop) == {"2024-01-10": 11, "2024-02-10": 20, "2024-03-05": 5}
     assert told.waiting == 2
-    assert "2 days whose facts changed wait for the next run, the oldest is 2024-02-10: max_load of app is 1 s" in told.notes[0]  # fmt: skip
+    assert (
+        "2 days whose facts changed wait for the next run, the oldest is 2024-02-10: max_load of app is 1 s"
+        in told.notes[0]
+    )
     shop.execute("update orders set amount = 12, updated_at = '2024-03-06 13:00:00' where id = 1")
     shop.at("2024-03-06T18:00").run()
     assert waiting(shop) == ["2024-02-20", "2024-01-10"], "who waits already is not overtaken"
@@ -444,7 +465,10 @@ def test_what_is_forgotten_is_not_followed(shop):
 
 KILLED = [
     "update orders set amount = amount + 1, updated_at = '2024-03-07 08:00:00' where id % 3 = 0",
-    "insert into orders select id + 100, paid_at, 'late', 'paid', 1, '2024-03-07 08:00:00' from orders where id % 5 = 0",
+    (
+        "insert into orders select id + 100, paid_at, 'late', 'paid', 1, '2024-03-07 08:00:00' "
+        "from orders where id % 5 = 0"
+    ),
 ]
 
 
@@ -509,7 +533,13 @@ def lived(folder: Path, life: Steps, lookback: str) -> Iterator[tuple[Project, d
     """The project when all has happened and a last run is done, and the rows by their id."""
     shop = Project(folder, f"sqlite:///{folder}/app.db", now="2024-01-21T06:00")
     shop.table(ORDERS)
-    shop.declare(REVENUE + REVENUE.replace("metrics.revenue", "metrics.buyers").replace("sum(amount)", "count(distinct plan)").replace('by = ["plan"]', ""), lookback=lookback)  # fmt: skip
+    shop.declare(
+        REVENUE
+        + REVENUE.replace("metrics.revenue", "metrics.buyers")
+        .replace("sum(amount)", "count(distinct plan)")
+        .replace('by = ["plan"]', ""),
+        lookback=lookback,
+    )
     rows: dict[int, dict[str, Any]] = {}
     for hour, (what, number, day, amount) in enumerate([*life, ("run", 0, 0, 0)]):
         moment = datetime(2024, 1, 21, 7) + timedelta(hours=hour, minutes=7 * hour)
@@ -518,7 +548,9 @@ def lived(folder: Path, life: Steps, lookback: str) -> Iterator[tuple[Project, d
     shop.close()
 
 
-def happened(shop: Project, rows: dict[int, dict[str, Any]], what: str, number: int, day: date, amount: int, moment: datetime) -> None:  # fmt: skip
+def happened(
+    shop: Project, rows: dict[int, dict[str, Any]], what: str, number: int, day: date, amount: int, moment: datetime
+) -> None:
     row = rows.get(number)
     if what.startswith("run"):
         shop.at(str(moment))
@@ -533,7 +565,10 @@ def happened(shop: Project, rows: dict[int, dict[str, Any]], what: str, number: 
         shop.insert("orders", [order(number, str(day), str(amount), plan=f"p{amount % 3}", written=str(moment))])
     elif what in ("update", "cancel") and row is not None:
         row |= {"amount": amount} if what == "update" else {"status": "void"}
-        shop.execute(f"update orders set amount = {row['amount']}, status = '{row['status']}', updated_at = '{moment}' where id = {number}")  # fmt: skip
+        shop.execute(
+            f"update orders set amount = {row['amount']}, status = '{row['status']}', updated_at = '{moment}' "
+            f"where id = {number}"
+        )
 
 
 def sums(rows: dict[int, dict[str, Any]]) -> dict[tuple[str, str], int]:

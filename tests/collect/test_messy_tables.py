@@ -46,15 +46,21 @@ def workbook(company: Project, rows: list[list[Any]]) -> Any:
 
 
 def test_heads_below_a_title_and_totals_below_the_days(company):
-    text = "Signups; for the board\nas of today\n\nday;plan;value\n2024-01-01;pro;3\n2024-01-01;team;4\n2024-01-02;pro;5\nTotal;;12\n"
+    text = (
+        "Signups; for the board\nas of today\n\n"
+        "day;plan;value\n2024-01-01;pro;3\n2024-01-01;team;4\n2024-01-02;pro;5\nTotal;;12\n"
+    )
     assert values(company, write(company, text), skip=2, ignore=["total"]) == RIGHT
 
 
 def test_two_lines_of_heads_are_one(company):
     rows = [
-        [None, "Key", "Signups", None, "Revenue"], [None, "plan", "day", "count", "count"],
-        [None, "pro", date(2024, 1, 1), 3, 99], [None, "team", date(2024, 1, 1), 4, 99], [None, "pro", date(2024, 1, 2), 5, 9],
-    ]  # fmt: skip
+        [None, "Key", "Signups", None, "Revenue"],
+        [None, "plan", "day", "count", "count"],
+        [None, "pro", date(2024, 1, 1), 3, 99],
+        [None, "team", date(2024, 1, 1), 4, 99],
+        [None, "pro", date(2024, 1, 2), 5, 9],
+    ]
     file = workbook(company, rows)
     with pytest.raises(tallybook.DeclarationError, match="several columns are called 'count'"):
         company.book.import_history("signups", file, headings=2, value="count")

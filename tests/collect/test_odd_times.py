@@ -1,5 +1,7 @@
-"""Times that are odd in a way that the first thousand rows do not show: hours and offsets that no clock has, digits of other
-scripts, names of zones, texts among numbers, NaN. Each fails its own metric or is a row without a time."""
+"""Times that are odd in a way that the first thousand rows do not show.
+
+Hours and offsets that no clock has, digits of other scripts, names of zones, texts among numbers,
+NaN: each fails its own metric or is a row without a time."""
 
 from __future__ import annotations
 

@@ -34,11 +34,22 @@ def level(project, kind, type_, rows, *, measure="count(*)", more=""):
 
 
 OPEN = [
-    *(("mariadb", f"{type_} {null}", ZERO) for type_ in ("datetime", "date", "timestamp") for null in ("null", "not null")),
-    ("mariadb", "varchar(30)", ZERO), ("mariadb", "varchar(30)", ""), ("sqlite", "text", ZERO), ("sqlite", "text", ""),
-    ("duckdb", "varchar", ZERO), ("duckdb", "timestamp", "infinity"), ("duckdb", "date", "infinity"),
-    ("postgresql", "text", ""), ("postgresql", "timestamptz", "infinity"), ("postgresql", "date", "infinity"),
-]  # fmt: skip
+    *(
+        ("mariadb", f"{type_} {null}", ZERO)
+        for type_ in ("datetime", "date", "timestamp")
+        for null in ("null", "not null")
+    ),
+    ("mariadb", "varchar(30)", ZERO),
+    ("mariadb", "varchar(30)", ""),
+    ("sqlite", "text", ZERO),
+    ("sqlite", "text", ""),
+    ("duckdb", "varchar", ZERO),
+    ("duckdb", "timestamp", "infinity"),
+    ("duckdb", "date", "infinity"),
+    ("postgresql", "text", ""),
+    ("postgresql", "timestamptz", "infinity"),
+    ("postgresql", "date", "infinity"),
+]
 
 
 @pytest.mark.parametrize(("kind", "type_", "ended"), OPEN)
@@ -82,8 +93,17 @@ def test_an_end_in_the_far_past_is_said_by_run_and_check(project, kind):
     assert p.ask("n")["2024-03-05"] == 1
 
 
-@pytest.mark.parametrize(("kind", "type_"), [("sqlite", "text"), ("duckdb", "varchar"), ("postgresql", "text"), ("mariadb", "varchar(30)"),
-                                             ("mariadb", "datetime"), ("mariadb", "date")])  # fmt: skip
+@pytest.mark.parametrize(
+    ("kind", "type_"),
+    [
+        ("sqlite", "text"),
+        ("duckdb", "varchar"),
+        ("postgresql", "text"),
+        ("mariadb", "varchar(30)"),
+        ("mariadb", "datetime"),
+        ("mariadb", "date"),
+    ],
+)
 def test_30_february_belongs_to_no_day(project, kind, type_):
     allow = ["set sql_mode = 'ALLOW_INVALID_DATES'"] if type_ in ("datetime", "date") else []
     days = ["2024-02-30", "2024-03-00", "2024-00-10", "2023-02-29", *([] if allow else ["2023-13-01"]), "2024-02-29"]

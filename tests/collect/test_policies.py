@@ -67,10 +67,16 @@ def test_rows_that_a_policy_hides_are_an_error_with_the_line_to_paste(tenants: P
 @pytest.mark.parametrize(
     "more",
     [
-        '[metrics.m]\nsql = "select created_at, v from (select * from orders) o"\ntime = "created_at"\nmeasure = "sum(v)"',
+        (
+            '[metrics.m]\nsql = "select created_at, v from (select * from orders) o"\n'
+            'time = "created_at"\nmeasure = "sum(v)"'
+        ),
         '[metrics.m]\nsql = "select created_at, v from seen"\ntime = "created_at"\nmeasure = "count(distinct v)"',
         '[metrics.m]\nkind = "level"\ntable = "orders"\nmeasure = "count(*)"',
-        '[metrics.m]\ntable = "free"\njoin = "orders on orders.v = v"\ntime = "created_at"\nmeasure = "count(*)"\nby = ["orders.tenant"]',
+        (
+            '[metrics.m]\ntable = "free"\njoin = "orders on orders.v = v"\n'
+            'time = "created_at"\nmeasure = "count(*)"\nby = ["orders.tenant"]'
+        ),
         '[metrics.m]\nfunction = "orders.py:counted"',
     ],
 )
@@ -189,7 +195,8 @@ class Policied:
     filtered: ClassVar = [("app.orders", True), ("app.other", True), ("app.open", False)]
 
     def __init__(self, policies: str = "refuse") -> None:
-        self.settings, self.remembered = SourceSettings(name="app", url="x", policies=policies), {}  # type: ignore[var-annotated]
+        self.settings = SourceSettings(name="app", url="x", policies=policies)
+        self.remembered: dict[Any, Any] = {}
 
     def policies(self) -> Any:
         return self.filtered

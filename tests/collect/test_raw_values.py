@@ -1,5 +1,6 @@
-"""Values that a database contains or sends in another way than their type says: FLOAT and BIT of MySQL and MariaDB, text
-in a column of numbers in SQLite."""
+"""Values that a database contains or sends in another way than their type says.
+
+FLOAT and BIT of MySQL and MariaDB, text in a column of numbers in SQLite."""
 
 from __future__ import annotations
 
@@ -111,8 +112,19 @@ def test_true_is_named_as_a_database_without_truth_values_writes_it(project, kin
     assert said == ["no row of `n` ever had b = 'true'; did you mean '1'?"]
 
 
-MEASURES = ["max({c})", "min({c})", "sum({c})", "avg({c})", "stddev({c})", "median({c})", "last({c})", "first({c})", "sum(distinct {c})",
-            "count(distinct {c})", "p90({c}) filter (where {c} is not null)"]  # fmt: skip
+MEASURES = [
+    "max({c})",
+    "min({c})",
+    "sum({c})",
+    "avg({c})",
+    "stddev({c})",
+    "median({c})",
+    "last({c})",
+    "first({c})",
+    "sum(distinct {c})",
+    "count(distinct {c})",
+    "p90({c}) filter (where {c} is not null)",
+]
 
 
 @pytest.mark.parametrize("type_", ["integer", "real", "decimal(10, 2)"])
@@ -121,11 +133,14 @@ def test_text_in_a_column_of_numbers_fails_its_metrics_with_the_reason(project, 
     p = project("sqlite")
     p.execute(f"create table o (happened text, c {type_})")
     p.execute(
-        f"insert into o values ('2024-03-01 10:00:00', 10), ('2024-03-02 10:00:00', 20), ('2024-03-02 11:00:00', {wrong})"
+        "insert into o values ('2024-03-01 10:00:00', 10), ('2024-03-02 10:00:00', 20), "
+        f"('2024-03-02 11:00:00', {wrong})"
     )
     measures = {f"m{i}": measure.format(c="c") for i, measure in enumerate(MEASURES)}
-    kept = {f"k{i}": f"{measure} filter (where typeof(c) <> 'text' and typeof(c) <> 'blob')" for i, measure in enumerate(
-        ["max(c)", "sum(c)", "avg(c)", "median(c)", "last(c)"])}  # fmt: skip
+    kept = {
+        f"k{i}": f"{measure} filter (where typeof(c) <> 'text' and typeof(c) <> 'blob')"
+        for i, measure in enumerate(["max(c)", "sum(c)", "avg(c)", "median(c)", "last(c)"])
+    }
     p.declare(declared(measures | kept) + METRIC.format(name="n", measure="count(c)", more=""))
     report = p.book.run()
     failed = {m.metric: m.error for m in report.failed}

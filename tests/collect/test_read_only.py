@@ -22,7 +22,10 @@ from tests.storage.test_pooler import Pooler, pooler
 
 __all__ = ["pooler", "project"]
 
-BREAKING_OUT = "select created_at from users) f; commit; insert into victims values ('x'); select * from (select created_at from users"
+BREAKING_OUT = (
+    "select created_at from users) f; commit; insert into victims values ('x'); "
+    "select * from (select created_at from users"
+)
 COUNTED = 'time = "created_at"\nmeasure = "count(*)"'
 
 
@@ -41,8 +44,18 @@ def problem_of(dialect: str, *, sql: str | None = None, fresh: str | None = None
 # ------------------------------------------------------------------------------------------- the words themselves
 
 DIALECTS = (
-    "postgres", "mysql", "sqlite", "duckdb", "clickhouse", "bigquery", "tsql", "oracle", "redshift", "snowflake", "trino",
-)  # fmt: skip
+    "postgres",
+    "mysql",
+    "sqlite",
+    "duckdb",
+    "clickhouse",
+    "bigquery",
+    "tsql",
+    "oracle",
+    "redshift",
+    "snowflake",
+    "trino",
+)
 
 
 @pytest.mark.parametrize("dialect", DIALECTS)
@@ -189,7 +202,9 @@ def writes_{number}(day, db):
 """
 BODIES = {
     "commit": "tried(lambda: (db.commit(), db.exec_driver_sql(INSERT), db.commit()))",
-    "raw commit": 'tried(lambda: (db.exec_driver_sql("commit"), db.exec_driver_sql(INSERT), db.exec_driver_sql("commit")))',
+    "raw commit": (
+        'tried(lambda: (db.exec_driver_sql("commit"), db.exec_driver_sql(INSERT), db.exec_driver_sql("commit")))'
+    ),
     "another connection": "tried(lambda: elsewhere(db))",
     "several": 'tried(lambda: db.exec_driver_sql("select 1; commit; " + INSERT + "; commit"))',
     "driver": "tried(lambda: (db.commit(), db.connection.cursor().execute(INSERT), db.connection.commit()))",

@@ -46,8 +46,15 @@ def test_numbers_mappings_and_rows_are_accepted(returned: Any, kept: str) -> Non
 
 @pytest.mark.parametrize(
     ("returned", "decimals", "kept"),
-    [(1 / 3, 2, "0.33"), (2 / 3, 2, "0.67"), (0.5, 0, "0"), (1.5, 0, "2"), (1e-12, 2, "0"), (Decimal("9.995"), 2, "10.00")],
-)  # fmt: skip
+    [
+        (1 / 3, 2, "0.33"),
+        (2 / 3, 2, "0.67"),
+        (0.5, 0, "0"),
+        (1.5, 0, "2"),
+        (1e-12, 2, "0"),
+        (Decimal("9.995"), 2, "10.00"),
+    ],
+)
 def test_with_decimals_numbers_are_rounded_half_to_even(returned: Any, decimals: int, kept: str) -> None:
     assert rows_of(metric(decimals=decimals), DAY, returned) == [([], Decimal(kept))]
 

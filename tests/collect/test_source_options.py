@@ -1,4 +1,6 @@
-"""Own keys of a source: a secret one is never shown or kept, one `in_definition` changes definitions, paths become absolute."""
+"""Own keys of a source.
+
+A secret one is never shown or kept, one `in_definition` changes definitions, paths become absolute."""
 
 from __future__ import annotations
 

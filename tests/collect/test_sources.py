@@ -100,8 +100,18 @@ def test_a_run_needs_no_more_than_select(server_place: ServerPlace) -> None:
     project.close()
 
 
-READS = ("SELECT ", "SET ", "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY",
-         "ROLLBACK", "COMMIT", "EXPLAIN ", "SHOW ", "COPY (SELECT ", "BEGIN")  # fmt: skip
+READS = (
+    "SELECT ",
+    "SET ",
+    "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
+    "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY",
+    "ROLLBACK",
+    "COMMIT",
+    "EXPLAIN ",
+    "SHOW ",
+    "COPY (SELECT ",
+    "BEGIN",
+)
 
 
 @pytest.mark.xdist_group("statement log")
@@ -742,14 +752,16 @@ def test_a_distinct_count_of_what_it_is_split_by_stands_beside_another(postgresq
         app.exec_driver_sql("drop table if exists plans_of_calls")
         app.exec_driver_sql("create table plans_of_calls (called timestamptz, plan text, account integer)")
         app.exec_driver_sql(
-            "insert into plans_of_calls select timestamptz '2026-03-01 00:00+00' + i * interval '1 hour', 'p' || mod(i, 3), mod(i, 7) "
+            "insert into plans_of_calls select timestamptz '2026-03-01 00:00+00' + i * interval '1 hour', "
+            "'p' || mod(i, 3), mod(i, 7) "
             "from generate_series(0, 100) i"
         )
         app.exec_driver_sql("create index on plans_of_calls (called)")
     engine.dispose()
     (tmp_path / "tallybook.toml").write_text(
         f'[book]\nstart = "2026-03-01"\n[sources.app]\nurl = "{postgresql_url}"\n[metrics.both]\n'
-        'table = "plans_of_calls"\ntime = "called"\nmeasure = "count(distinct account) + count(distinct plan)"\nby = ["plan"]\n'
+        'table = "plans_of_calls"\ntime = "called"\n'
+        'measure = "count(distinct account) + count(distinct plan)"\nby = ["plan"]\n'
     )
     with tallybook.open(tmp_path, now=lambda: datetime(2026, 3, 10, tzinfo=UTC)) as book:
         assert [m.error for m in book.run().metrics] == [None]

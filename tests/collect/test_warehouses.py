@@ -250,41 +250,70 @@ def test_the_shell_counts_what_sqlite_counts(kind: str, right: Any, tmp_path: Pa
 @pytest.mark.parametrize(
     ("kind", "name", "quoted"),
     [
-        ("snowflake", "created_at", '"CREATED_AT"'), ("snowflake", "CreatedAt", '"CreatedAt"'),
-        ("snowflake", '"created_at"', '"created_at"'), ("oracle", "plan", '"PLAN"'), ("oracle", "accounts.plan", '"accounts.plan"'),
-        ("trino", 'a"b', '"a""b"'), ("mssql", "a]b", "[a]]b]"), ("bigquery", "a`b", "`a\\`b`"), ("redshift", "at", '"at"'),
+        ("snowflake", "created_at", '"CREATED_AT"'),
+        ("snowflake", "CreatedAt", '"CreatedAt"'),
+        ("snowflake", '"created_at"', '"created_at"'),
+        ("oracle", "plan", '"PLAN"'),
+        ("oracle", "accounts.plan", '"accounts.plan"'),
+        ("trino", 'a"b', '"a""b"'),
+        ("mssql", "a]b", "[a]]b]"),
+        ("bigquery", "a`b", "`a\\`b`"),
+        ("redshift", "at", '"at"'),
     ],
-)  # fmt: skip
+)
 def test_a_name_is_what_the_database_takes_it_for(kind: str, name: str, quoted: str) -> None:
     assert source_of(kind).quote(name) == quoted
 
 
 TYPES = {
     "snowflake": {
-        ("", 0, None, None, 38, 0): (INT, 0), ("", 0, None, None, 12, 2): (DEC, 2), ("", 1, None, None, None, None): (FLOAT, None),
-        ("", 2, None, None, None, None): (TEXT, None), ("", 8, None, None, 0, 9): (TIMESTAMP, None),
-        ("", 6, None, None, 0, 9): (TIMESTAMPTZ, None), ("", 7, None, None, 0, 9): (TIMESTAMPTZ, None),
-        ("", 13, None, None, None, None): (BOOL, None), ("", 11, None, None, None, None): (BYTES, None),
-        ("", 5, None, None, None, None): (OTHER, None), ("", 3, None, None, None, None): (DATE, None),
+        ("", 0, None, None, 38, 0): (INT, 0),
+        ("", 0, None, None, 12, 2): (DEC, 2),
+        ("", 1, None, None, None, None): (FLOAT, None),
+        ("", 2, None, None, None, None): (TEXT, None),
+        ("", 8, None, None, 0, 9): (TIMESTAMP, None),
+        ("", 6, None, None, 0, 9): (TIMESTAMPTZ, None),
+        ("", 7, None, None, 0, 9): (TIMESTAMPTZ, None),
+        ("", 13, None, None, None, None): (BOOL, None),
+        ("", 11, None, None, None, None): (BYTES, None),
+        ("", 5, None, None, None, None): (OTHER, None),
+        ("", 3, None, None, None, None): (DATE, None),
     },
     "trino": {
-        ("", "bigint"): (INT, 0), ("", "decimal(12,2)"): (DEC, 2), ("", "decimal(38,0)"): (INT, 0), ("", "double"): (FLOAT, None),
-        ("", "varchar(10)"): (TEXT, None), ("", "varchar"): (TEXT, None), ("", "timestamp(3)"): (TIMESTAMP, None),
-        ("", "timestamp(6) with time zone"): (TIMESTAMPTZ, None), ("", "array(varchar)"): (OTHER, None), ("", "date"): (DATE, None),
-        ("", "boolean"): (BOOL, None), ("", "varbinary"): (BYTES, None),
+        ("", "bigint"): (INT, 0),
+        ("", "decimal(12,2)"): (DEC, 2),
+        ("", "decimal(38,0)"): (INT, 0),
+        ("", "double"): (FLOAT, None),
+        ("", "varchar(10)"): (TEXT, None),
+        ("", "varchar"): (TEXT, None),
+        ("", "timestamp(3)"): (TIMESTAMP, None),
+        ("", "timestamp(6) with time zone"): (TIMESTAMPTZ, None),
+        ("", "array(varchar)"): (OTHER, None),
+        ("", "date"): (DATE, None),
+        ("", "boolean"): (BOOL, None),
+        ("", "varbinary"): (BYTES, None),
     },
     "redshift": {
-        ("", 20): (INT, 0), ("", 1700, None, None, 12, 2): (DEC, 2), ("", 701): (FLOAT, None), ("", 1043): (TEXT, None),
-        ("", 1114): (TIMESTAMP, None), ("", 1184): (TIMESTAMPTZ, None), ("", 1082): (DATE, None), ("", 4000): (OTHER, None),
+        ("", 20): (INT, 0),
+        ("", 1700, None, None, 12, 2): (DEC, 2),
+        ("", 701): (FLOAT, None),
+        ("", 1043): (TEXT, None),
+        ("", 1114): (TIMESTAMP, None),
+        ("", 1184): (TIMESTAMPTZ, None),
+        ("", 1082): (DATE, None),
+        ("", 4000): (OTHER, None),
     },
     "oracle": {
-        ("", "DB_TYPE_NUMBER", None, None, 12, 2): (DEC, 2), ("", "DB_TYPE_NUMBER", None, None, 10, 0): (INT, 0),
-        ("", "DB_TYPE_NUMBER", None, None, 0, -127): (DEC, None), ("", "DB_TYPE_VARCHAR", None, None, None, None): (TEXT, None),
-        ("", "DB_TYPE_DATE", None, None, None, None): (TIMESTAMP, None), ("", "DB_TYPE_CLOB", None, None, None, None): (OTHER, None),
+        ("", "DB_TYPE_NUMBER", None, None, 12, 2): (DEC, 2),
+        ("", "DB_TYPE_NUMBER", None, None, 10, 0): (INT, 0),
+        ("", "DB_TYPE_NUMBER", None, None, 0, -127): (DEC, None),
+        ("", "DB_TYPE_VARCHAR", None, None, None, None): (TEXT, None),
+        ("", "DB_TYPE_DATE", None, None, None, None): (TIMESTAMP, None),
+        ("", "DB_TYPE_CLOB", None, None, None, None): (OTHER, None),
         ("", "DB_TYPE_TIMESTAMP_TZ", None, None, 0, 6): (TIMESTAMPTZ, None),
         ("", "DB_TYPE_BINARY_DOUBLE", None, None, None, None): (FLOAT, None),
     },
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("kind", TYPES)
@@ -297,13 +326,21 @@ def test_a_column_is_of_the_kind_that_its_driver_says(kind: str) -> None:
 @pytest.mark.parametrize(
     ("kind", "declared", "expected"),
     [
-        ("mssql", "datetime2(7)", (TIMESTAMP, None)), ("mssql", "datetimeoffset(7)", (TIMESTAMPTZ, None)),
-        ("mssql", "decimal(12,3)", (DEC, 3)), ("mssql", "money", (DEC, 4)), ("mssql", "nvarchar(max)", (TEXT, None)),
-        ("mssql", "float", (FLOAT, None)), ("mssql", "bit", (BOOL, None)), ("mssql", "datetime", (TIMESTAMP, None)),
-        ("bigquery", "DATETIME", (TIMESTAMP, None)), ("bigquery", "TIMESTAMP", (TIMESTAMPTZ, None)),
-        ("bigquery", "NUMERIC(38, 9)", (DEC, 9)), ("bigquery", "INTEGER", (INT, 0)), ("bigquery", "array", (OTHER, None)),
+        ("mssql", "datetime2(7)", (TIMESTAMP, None)),
+        ("mssql", "datetimeoffset(7)", (TIMESTAMPTZ, None)),
+        ("mssql", "decimal(12,3)", (DEC, 3)),
+        ("mssql", "money", (DEC, 4)),
+        ("mssql", "nvarchar(max)", (TEXT, None)),
+        ("mssql", "float", (FLOAT, None)),
+        ("mssql", "bit", (BOOL, None)),
+        ("mssql", "datetime", (TIMESTAMP, None)),
+        ("bigquery", "DATETIME", (TIMESTAMP, None)),
+        ("bigquery", "TIMESTAMP", (TIMESTAMPTZ, None)),
+        ("bigquery", "NUMERIC(38, 9)", (DEC, 9)),
+        ("bigquery", "INTEGER", (INT, 0)),
+        ("bigquery", "array", (OTHER, None)),
     ],
-)  # fmt: skip
+)
 def test_a_type_is_read_as_it_is_declared(kind: str, declared: str, expected: tuple[str, int | None]) -> None:
     found = source_of(kind).type_of(declared)  # type: ignore[attr-defined]
     assert (found.kind, found.scale) == expected

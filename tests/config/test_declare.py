@@ -503,7 +503,11 @@ def test_an_old_name_is_free_and_claimed_once() -> None:
         (SNAPSHOT + 'changed = "b"', "changed", "not for snapshots"),
         (FLOW + 'changed = "at"', "changed", "time of the fact"),
         (INTERVAL + 'changed = "a"', "changed", "time of the fact"),
-        ('sql = "select at, b from t where at < {{to}}"\ntime = "at"\nmeasure = "count(*)"\nchanged = "b"', "changed", "does not support"),
+        (
+            'sql = "select at, b from t where at < {{to}}"\ntime = "at"\nmeasure = "count(*)"\nchanged = "b"',
+            "changed",
+            "does not support",
+        ),
         ('function = "m.py:f"\nchanged = "b"', "changed", "has no changed"),
         (SNAPSHOT + 'stored = "utc"', "stored", "needs time or from"),
         (FLOW + 'stored_zone = "Europe/Berlin"', "stored_zone", "local"),
@@ -521,7 +525,7 @@ def test_an_old_name_is_free_and_claimed_once() -> None:
         ('title = "X"', "table", "needs facts"),
         ('table = "select * from t"\ntime = "at"\nmeasure = "count(*)"', "table", "is a query"),
     ],
-)  # fmt: skip
+)
 def test_what_does_not_stand_together_is_refused(metric: str, key: str, word: str) -> None:
     problems = told(metric)
     assert problems.keys() == {f"metrics.x.{key}"}
@@ -1023,11 +1027,14 @@ def test_a_stand_in_is_of_the_same_kind_and_for_a_declared_source(project: Loadi
         ("postgresql+psycopg://me:s3cr3t@h:5432/db", "postgresql+psycopg://me:***@h:5432/db"),
         ("postgresql://me:a@b:c/d@h/db", "postgresql://me:***@h/db"),
         ("mysql://h/db?user=me&password=s3cr3t&charset=utf8", "mysql://h/db?user=me&password=***&charset=utf8"),
-        ("postgresql://h/db?sslkey=/k.pem&TOKEN=x&sslmode=require", "postgresql://h/db?sslkey=***&TOKEN=***&sslmode=require"),
+        (
+            "postgresql://h/db?sslkey=/k.pem&TOKEN=x&sslmode=require",
+            "postgresql://h/db?sslkey=***&TOKEN=***&sslmode=require",
+        ),
         ("sqlite:///app.db", "sqlite:///app.db"),
         ("postgresql://me@h/db", "postgresql://me@h/db"),
     ],
-)  # fmt: skip
+)
 def test_a_url_is_shown_without_what_is_secret(url: str, shown: str) -> None:
     assert masked_url(url) == shown
 
@@ -1083,7 +1090,8 @@ import os, sys
 from pathlib import Path
 from tallybook.config import load
 project = load(Path(sys.argv[1]), os.environ)
-heavy = {"sqlglot", "sqlalchemy", "duckdb", "pyarrow", "tallybook.config.catalog.building", "difflib"} & set(sys.modules)
+heavy = {"sqlglot", "sqlalchemy", "duckdb", "pyarrow", "tallybook.config.catalog.building", "difflib"}
+heavy &= set(sys.modules)
 heavy |= {module for module in sys.modules if module.startswith("tallybook.collect.sources.registry.")}
 print(sorted(heavy), sorted(project.catalog.metrics), project.catalog.sources["app"].url)
 """
@@ -1200,7 +1208,8 @@ def test_what_is_assumed_of_a_metric_is_one_sentence(project: Loading) -> None:
     metrics = project(FULL, env=ENV).catalog.metrics
     said = {name: explain_assumptions(metric, "Europe/Berlin") for name, metric in metrics.items()}
     assert said["revenue"] == (
-        "revenue: a flow, sum(amount) of invoices in app; by paid_at; times without a zone are read as UTC, dates as they are; "
+        "revenue: a flow, sum(amount) of invoices in app; by paid_at; "
+        "times without a zone are read as UTC, dates as they are; "
         "days of Europe/Berlin; a wider scope shows total (over all facts of the period)."
     )
     assert "local times of America/New_York" in said["signups"]

@@ -35,10 +35,12 @@ TABLE = """facts (
     price decimal(12, 2), ratio double precision, real_ratio float, flag boolean
 )"""
 ROWS = [
-    (1, "2024-01-02 10:00:00", "2024-01-02", "2024-01-02 10:00:00", None, "2024-01-02 10:00:00", 1704189600, 1704189600000,
-     "2024-01-02 10:00:00", "2024-01-02T10:00:00+02:00", "pro", "DE", 1, 3, 5000000000, "9.90", 0.5, 0.25, True),
-    (2, "2024-01-03 23:30:00", "2024-01-03", "2024-01-03 23:30:00", "2024-02-01 00:00:00", "2024-02-01 00:00:00", 1704324600,
-     1704324600000, "2024-01-03 23:30:00", "2024-01-03T23:30:00-05:00", None, "FR", 2, 4, 6000000000, "19.90", 1.5, 0.75, False),
+    (1, "2024-01-02 10:00:00", "2024-01-02", "2024-01-02 10:00:00", None, "2024-01-02 10:00:00",
+     1704189600, 1704189600000, "2024-01-02 10:00:00", "2024-01-02T10:00:00+02:00",
+     "pro", "DE", 1, 3, 5000000000, "9.90", 0.5, 0.25, True),
+    (2, "2024-01-03 23:30:00", "2024-01-03", "2024-01-03 23:30:00", "2024-02-01 00:00:00", "2024-02-01 00:00:00",
+     1704324600, 1704324600000, "2024-01-03 23:30:00", "2024-01-03T23:30:00-05:00",
+     None, "FR", 2, 4, 6000000000, "19.90", 1.5, 0.75, False),
 ]  # fmt: skip
 
 AGGREGATES = {
@@ -94,7 +96,9 @@ OTHERS = {
     "where": 'time = "created"\nmeasure = "count(*)"\nwhere = "plan = \'pro\' and number > 2"',
     "with_decimals": 'time = "created"\nmeasure = "sum(ratio)"\ndecimals = 2',
     "lifetime": 'kind = "level"\nfrom = "since"\nuntil = "until"\nmeasure = "count(*)"\nby = ["plan"]',
-    "lifetime_inclusive": 'kind = "level"\nfrom = "since"\nuntil = "until"\nuntil_inclusive = true\nmeasure = "sum(price)"',
+    "lifetime_inclusive": (
+        'kind = "level"\nfrom = "since"\nuntil = "until"\nuntil_inclusive = true\nmeasure = "sum(price)"'
+    ),
     "lifetime_accounts": 'kind = "level"\nfrom = "since"\nuntil = "until"\nmeasure = "count(distinct account)"',
     "lifetime_spread": 'kind = "level"\nfrom = "since"\nuntil = "until"\nmeasure = "stddev(price)"',
     "snapshot": 'kind = "level"\nmeasure = "count(*)"',

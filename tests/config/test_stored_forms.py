@@ -1,4 +1,6 @@
-"""How times are stored: declared forms of numbers and texts on each database, and declarations that the values refute."""
+"""How times are stored: declared forms of numbers and texts on each database.
+
+Also declarations that the values refute."""
 
 from __future__ import annotations
 

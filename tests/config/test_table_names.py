@@ -16,11 +16,17 @@ __all__ = ["project"]
 @pytest.mark.parametrize(
     ("written", "parts"),
     [
-        ("orders", ("orders",)), ("", ("",)), ("shop.orders", ("shop", "orders")), ('"dot.ted"', ("dot.ted",)),
-        ('"My Schema"."Order.Items"', ("My Schema", "Order.Items")), ("My Schema.Order Items", ("My Schema", "Order Items")),
-        ('quo"te', ('quo"te',)), ('"a""b.c"', ('a"b.c',)), ('main."x.y"', ("main", "x.y")),
+        ("orders", ("orders",)),
+        ("", ("",)),
+        ("shop.orders", ("shop", "orders")),
+        ('"dot.ted"', ("dot.ted",)),
+        ('"My Schema"."Order.Items"', ("My Schema", "Order.Items")),
+        ("My Schema.Order Items", ("My Schema", "Order Items")),
+        ('quo"te', ('quo"te',)),
+        ('"a""b.c"', ('a"b.c',)),
+        ('main."x.y"', ("main", "x.y")),
     ],
-)  # fmt: skip
+)
 def test_a_part_in_double_quotes_may_hold_dots(written: str, parts: tuple[str, ...]) -> None:
     assert table_parts(written) == parts
     assert schema_and_table(written) == (".".join(parts[:-1]), parts[-1])

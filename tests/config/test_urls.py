@@ -145,7 +145,10 @@ def test_a_parameter_that_nobody_reads_is_refused(url: str, name: str, hint: str
         "sqlite:///file:app.db?mode=ro&uri=true",
         "duckdb:///app.duckdb?access_mode=READ_ONLY",
         "clickhouse://h/d?secure=true&verify=false",
-        "postgresql://h/d?sslmode=verify-full&sslrootcert=ca.pem&application_name=x&connect_timeout=5&options=-csearch_path%3Da",
+        (
+            "postgresql://h/d?sslmode=verify-full&sslrootcert=ca.pem&"
+            "application_name=x&connect_timeout=5&options=-csearch_path%3Da"
+        ),
         "mysql://h/d?charset=utf8mb4&ssl_ca=ca.pem&read_timeout=5&init_command=select+1",
         "mysql+mysqldb://h/d?anything=1",
         "snowflake://h/d?anything=1",

@@ -100,10 +100,21 @@ SHOP: dict[str, tuple[str, Rows]] = {
         [(i, f"c{i}@example.org", ["DE", "FR", "AT"][i % 3], at(i), at(40)) for i in range(1, 31)],
     ),
     "orders": (
-        ("id int primary key, customer_id int, financial_status varchar(12), currency varchar(3), "
-        "total_price decimal(10, 2), total_tax decimal(10, 2), created_at timestamp, cancelled_at timestamp"),
+        (
+            "id int primary key, customer_id int, financial_status varchar(12), currency varchar(3), "
+            "total_price decimal(10, 2), total_tax decimal(10, 2), created_at timestamp, cancelled_at timestamp"
+        ),
         [
-            (i, i % 30 + 1, ["paid", "pending", "paid", "voided"][i % 4], "EUR", f"{i}.{i % 10}5", "1.00", at(i % 50, i % 24), None)
+            (
+                i,
+                i % 30 + 1,
+                ["paid", "pending", "paid", "voided"][i % 4],
+                "EUR",
+                f"{i}.{i % 10}5",
+                "1.00",
+                at(i % 50, i % 24),
+                None,
+            )
             for i in range(1, 90)
         ],
     ),
@@ -111,7 +122,7 @@ SHOP: dict[str, tuple[str, Rows]] = {
         "id int primary key, order_id int, sku varchar(20), price decimal(10, 2), quantity int",
         [(i, i % 89 + 1, f"S{i}", f"{i % 7}.99", i % 4 + 1) for i in range(1, 200)],
     ),
-}  # fmt: skip
+}
 
 
 def test_a_shop(database: Project, tmp_path: Path) -> None:
@@ -156,24 +167,45 @@ BILLING: dict[str, tuple[str, Rows]] = {
         [(f"cus_{i}", f"Person {i}", 1_704_103_200 + i * 86_400) for i in range(20)],
     ),
     "subscriptions": (
-        ("id varchar(20) primary key, customer varchar(20), plan varchar(9), quantity int, status varchar(9), created bigint, "
-        "canceled_at bigint, current_period_end bigint"),
+        (
+            "id varchar(20) primary key, customer varchar(20), plan varchar(9), "
+            "quantity int, status varchar(9), created bigint, "
+            "canceled_at bigint, current_period_end bigint"
+        ),
         [
-            (f"sub_{i}", f"cus_{i % 20}", ["basic", "pro"][i % 2], i % 5 + 1, ["active", "canceled"][i % 3 == 0],
-             1_704_103_200 + i * 86_400, 1_704_103_200 + (i + 20) * 86_400 if i % 3 == 0 else None, 1_720_000_000)
+            (
+                f"sub_{i}",
+                f"cus_{i % 20}",
+                ["basic", "pro"][i % 2],
+                i % 5 + 1,
+                ["active", "canceled"][i % 3 == 0],
+                1_704_103_200 + i * 86_400,
+                1_704_103_200 + (i + 20) * 86_400 if i % 3 == 0 else None,
+                1_720_000_000,
+            )
             for i in range(30)
         ],
     ),
     "charges": (
-        ("id varchar(20) primary key, customer varchar(20), amount bigint, amount_refunded bigint, currency varchar(3), "
-        "status varchar(12), created bigint"),
+        (
+            "id varchar(20) primary key, customer varchar(20), amount bigint, amount_refunded bigint, "
+            "currency varchar(3), "
+            "status varchar(12), created bigint"
+        ),
         [
-            (f"ch_{i}", f"cus_{i % 20}", 1999 + i, 0, ["eur", "usd"][i % 2], ["succeeded", "failed"][i % 5 == 0],
-             1_704_103_200 + i * 43_200)
+            (
+                f"ch_{i}",
+                f"cus_{i % 20}",
+                1999 + i,
+                0,
+                ["eur", "usd"][i % 2],
+                ["succeeded", "failed"][i % 5 == 0],
+                1_704_103_200 + i * 43_200,
+            )
             for i in range(60)
         ],
     ),
-}  # fmt: skip
+}
 
 
 def test_a_billing_system_that_counts_cents_and_seconds(database: Project, tmp_path: Path) -> None:
@@ -255,11 +287,17 @@ def test_a_tracker(database: Project, tmp_path: Path) -> None:
 
 VIDEO_STORE: dict[str, tuple[str, Rows]] = {
     "customer": (
-        "customer_id int primary key, store_id int, first_name varchar(20), active int, create_date timestamp, last_update timestamp",
+        (
+            "customer_id int primary key, store_id int, first_name varchar(20), active int, "
+            "create_date timestamp, last_update timestamp"
+        ),
         [(i, i % 2 + 1, f"F{i}", 1, at(i % 3), at(50)) for i in range(1, 40)],
     ),
     "rental": (
-        "rental_id int primary key, rental_date timestamp, inventory_id int, customer_id int, return_date timestamp, last_update timestamp",
+        (
+            "rental_id int primary key, rental_date timestamp, inventory_id int, customer_id int, "
+            "return_date timestamp, last_update timestamp"
+        ),
         [(i, at(i % 40, i % 24), i, i % 39 + 1, at(i % 40 + 4) if i % 8 else None, at(50)) for i in range(1, 100)],
     ),
     "payment": (
@@ -270,7 +308,7 @@ VIDEO_STORE: dict[str, tuple[str, Rows]] = {
         "balance_date date, account_id int, balance decimal(12, 2), primary key (balance_date, account_id)",
         [(at(day)[:10], account, f"{account * 100 + day}.50") for day in range(60) for account in (1, 2)],
     ),
-}  # fmt: skip
+}
 
 
 def test_a_video_store_and_its_balances(database: Project, tmp_path: Path) -> None:
@@ -306,12 +344,17 @@ def test_names_in_two_cases_and_with_a_blank(database: Project, tmp_path: Path) 
         for c in ("OrderID", "CustomerID", "OrderDate", "RequiredDate", "ShippedDate", "ShipCountry", "Freight")
     ]
     database.execute(
-        f"create table {customers} ({quoted('CustomerID')} varchar(5) primary key, {quoted('CompanyName')} varchar(40))",
-        f"create table {orders} ({columns[0]} int primary key, {columns[1]} varchar(5), {columns[2]} date, {columns[3]} date, "
-        f"{columns[4]} date, {columns[5]} varchar(15), {columns[6]} decimal(10, 2), foreign key ({columns[1]}) references "
+        f"create table {customers} ({quoted('CustomerID')} varchar(5) primary key, "
+        f"{quoted('CompanyName')} varchar(40))",
+        f"create table {orders} ({columns[0]} int primary key, {columns[1]} varchar(5), "
+        f"{columns[2]} date, {columns[3]} date, "
+        f"{columns[4]} date, {columns[5]} varchar(15), {columns[6]} decimal(10, 2), "
+        f"foreign key ({columns[1]}) references "
         f"{customers} ({quoted('CustomerID')}))",
-        f"create table {lines} ({quoted('OrderID')} int, {quoted('ProductID')} int, {quoted('UnitPrice')} decimal(10, 2), "
-        f"{quoted('Quantity')} smallint, {quoted('Discount')} decimal(4, 2), primary key ({quoted('OrderID')}, {quoted('ProductID')}), "
+        f"create table {lines} ({quoted('OrderID')} int, {quoted('ProductID')} int, "
+        f"{quoted('UnitPrice')} decimal(10, 2), "
+        f"{quoted('Quantity')} smallint, {quoted('Discount')} decimal(4, 2), "
+        f"primary key ({quoted('OrderID')}, {quoted('ProductID')}), "
         f"foreign key ({quoted('OrderID')}) references {orders} ({quoted('OrderID')}))",
     )
     database.insert(customers, [("ALFKI", "A"), ("BONAP", "B")])
@@ -391,7 +434,8 @@ def test_the_saas_sample(tmp_path: Path, shared_data: Path) -> None:
             f"select count(distinct account_id) from analytic_events where timestamp {until}"
         )
         assert drafted.value("current_accounts", to="2022-12-31") == one(
-            f"select count(*) from accounts where created_at {until} and (canceled_at is null or canceled_at >= '2023-01-01')"
+            f"select count(*) from accounts where created_at {until} "
+            "and (canceled_at is null or canceled_at >= '2023-01-01')"
         )
 
 
