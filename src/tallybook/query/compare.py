@@ -10,8 +10,6 @@ import msgspec
 
 from tallybook.core import RELATIVE_TOLERANCE, Result, is_close, shorten_list
 
-"""Floats nearer than this, relatively, differ only by the order in which they were added."""
-
 
 def with_stored(live: Result, stored: Result, snapshots: Collection[str] = ()) -> Result:
     """`live` with a note at every value that the book holds differently.

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
-from tallybook.core import Catalog, StoredDefinition, calendar
+from tallybook.core import Catalog, StoredDefinition
 from tallybook.storage import widened
 
 if TYPE_CHECKING:
@@ -48,11 +48,6 @@ class Coverage:
         if not self.stretches:
             return "FALSE"
         return "(" + " OR ".join(f"{column} BETWEEN DATE '{a}' AND DATE '{b}'" for a, b in self.stretches) + ")"
-
-
-def joined(stretches: Sequence[tuple[date, date]]) -> tuple[tuple[date, date], ...]:
-    """Stretches in order, neighbours made one."""
-    return tuple(calendar.merge_stretches(stretches))
 
 
 @dataclass(frozen=True, kw_only=True)

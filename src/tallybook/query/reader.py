@@ -13,7 +13,7 @@ import msgspec
 
 from tallybook.config import Project, check_owner
 from tallybook.core import IMPORTED, ONE_DAY, DeclarationError, Metric, QueryError, StoredDefinition, calendar, forks
-from tallybook.query.context import Coverage, QueryContext, joined
+from tallybook.query.context import Coverage, QueryContext
 from tallybook.query.questions import Query
 from tallybook.query.records import RunRecord
 from tallybook.query.shared_engine import ReadSession, SharedEngine
@@ -179,9 +179,8 @@ class BookReader:
         """What was imported of a metric last, and its days."""
         for definition in known.definitions.get(key, ()):
             if definition.declared == IMPORTED:
-                stretches = known.coverage.get((key, definition.id), ())
                 bound = msgspec.json.decode(definition.body, type=StoredDefinition)
-                return bound, Coverage(joined([(s.first, s.last) for s in stretches]))
+                return bound, Coverage(self.covered(key, definition.id, known))
         return None
 
     def collected(self, key: str, known: VersionSnapshot) -> list[Definition]:
@@ -213,9 +212,9 @@ class BookReader:
                 continue
             _has_dimensions(bound, question)
             bounds[name] = bound
-            stretches = known.coverage.get((bound.key, bound.definition), ())
-            instants = {s.first: s.instant for s in stretches if s.instant}
-            coverage[name] = Coverage(joined([(s.first, s.last) for s in stretches]), instants)
+            own = known.coverage.get((bound.key, bound.definition), ())
+            instants = {s.first: s.instant for s in own if s.instant}
+            coverage[name] = Coverage(self.covered(bound.key, bound.definition, known), instants)
         past = {
             name: found
             for name in names
@@ -234,16 +233,17 @@ class BookReader:
             hidden={own: Coverage(stretches) for own, stretches in known.hidden.items()},
         )
 
-    def covered(self, key: str, definition: str | None, known: VersionSnapshot) -> Sequence[tuple[date, date]]:
-        """The collected days of a definition as (first, last) stretches."""
-        return joined([(s.first, s.last) for s in known.coverage.get((key, definition or ""), ())])
+    def covered(self, key: str, definition: str | None, known: VersionSnapshot) -> tuple[tuple[date, date], ...]:
+        """The collected days of a definition as (first, last) stretches, neighbors made one."""
+        several = known.coverage.get((key, definition or ""), ())
+        return tuple(calendar.merge_stretches((one.first, one.last) for one in several))
 
     def coverages(self, metric: Metric, key: str, known: VersionSnapshot) -> tuple[Coverage, dict[str, Coverage]]:
         """(the days known under today's definition, those of every other one)."""
         bound = self.bound(metric, key, known, None)
         every = {
-            definition: Coverage(joined([(s.first, s.last) for s in stretches]))
-            for (name, definition), stretches in known.coverage.items()
+            definition: Coverage(self.covered(key, definition, known))
+            for name, definition in known.coverage
             if name == key
         }
         own = every.pop(bound.definition, Coverage()) if bound else Coverage()

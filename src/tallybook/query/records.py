@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import msgspec
+
+D = TypeVar("D")
 
 
 class BookRecord(msgspec.Struct, frozen=True, kw_only=True, rename=lambda name: name.rstrip("_")):
@@ -38,7 +40,7 @@ class KnownDefinition(BookRecord, frozen=True, kw_only=True):
     days: int
 
 
-class MetricDescription(BookRecord, frozen=True, kw_only=True):
+class DescribedMetric(BookRecord, Generic[D], frozen=True, kw_only=True):
     """A declared metric, with how much of it is collected under today's definition.
 
     `from_` and `to` are the first and the last collected day, `gaps` the days missing between them."""
@@ -53,32 +55,21 @@ class MetricDescription(BookRecord, frozen=True, kw_only=True):
     title: str | None
     description: str | None
     definition: str | None
-    definitions: list[str]
+    definitions: list[D]
     from_: str | None
     to: str | None
     days: int
     gaps: int
 
 
-class MetricDetails(BookRecord, frozen=True, kw_only=True):
-    """As MetricDescription, with every definition, newest first, and the collected and missing ranges of days, both
-    ends included. `operands` are the metrics that a derived one is made of."""
+class MetricDescription(DescribedMetric[str], frozen=True, kw_only=True):
+    """A declared metric, with the ids of its definitions, newest first."""
 
-    metric: str
-    kind: str
-    source: str | None
-    measure: str | None
-    by: list[str]
-    unit: str | None
-    show: str
-    title: str | None
-    description: str | None
-    definition: str | None
-    definitions: list[KnownDefinition]
-    from_: str | None
-    to: str | None
-    days: int
-    gaps: int
+
+class MetricDetails(DescribedMetric[KnownDefinition], frozen=True, kw_only=True):
+    """A declared metric with every definition, newest first, and the collected and missing ranges of days, both ends
+    included. `operands` are the metrics that a derived one is made of."""
+
     operands: list[str]
     coverage: list[tuple[str, str]]
     missing: list[tuple[str, str]]

@@ -9,7 +9,6 @@ from datetime import date
 import msgspec
 
 from tallybook.core import ONE_DAY, Metric
-from tallybook.query.context import joined
 from tallybook.query.questions import known_metric
 from tallybook.query.reader import BookReader
 from tallybook.query.records import KnownDefinition, MetricDescription, MetricDetails
@@ -48,7 +47,7 @@ def describe_metric(reader: BookReader, name: str) -> MetricDetails:
 
 def _described(reader: BookReader, metric: Metric, key: str, known: VersionSnapshot) -> MetricDescription:
     bound = None if metric.derived else reader.bound(metric, key, known, None)
-    stretches = joined([(s.first, s.last) for s in known.coverage.get((key, bound.definition), ())]) if bound else ()
+    stretches = reader.covered(key, bound.definition, known) if bound else ()
     days = _days(stretches)
     return MetricDescription(
         metric=metric.name,
