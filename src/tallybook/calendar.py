@@ -1,4 +1,6 @@
-"""Days and periods of a book's calendar, for metrics written in Python: `from tallybook.calendar import start_of, end_of`."""
+"""Days and periods of a book's calendar, for metrics written in Python.
+
+from tallybook.calendar import start_of, end_of"""
 
 from tallybook.core.calendar import Period, end_of, start_of
 

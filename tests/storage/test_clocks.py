@@ -316,3 +316,16 @@ def test_what_came_up_in_the_future_does_not_wait_for_the_end_of_quiet_hours() -
     night = datetime(2026, 3, 1, 23, tzinfo=UTC)
     assert quiet.defers(night - timedelta(minutes=5), night)
     assert not quiet.defers(datetime(2099, 1, 1, tzinfo=UTC), night)
+
+
+def test_an_answer_that_is_asked_again_follows_the_clock(project: MakeProject) -> None:
+    """On one day and at one version: before the clock is set back, after that, and once it is past the run again."""
+    made = declared(project("sqlite", now="2026-11-29T22:00"), start="2026-11-28")
+    made.run()
+    made.insert("users", [("2026-11-28 11:00:00", "a")])
+    seen = []
+    made.at("2026-11-30T05:00").run()
+    for now in ("2026-11-30T05:01", "2026-11-30T02:00", "2026-11-30T05:02"):
+        made.at(now)
+        seen.append([row["m"] for row in made.rows("m", from_="2026-11-28", to="2026-11-29")])
+    assert seen == [[1, 0], [1, None], [1, 0]]

@@ -63,8 +63,8 @@ PARTS: dict[str, tuple[PointPart, ...]] = {
     IDS: (PointPart("id", "BIGINT", UNION), PointPart("value", EXACT, UNION), PointPart("value_f", "DOUBLE", UNION)),
     BUCKETS: (PointPart("low_f", "DOUBLE", MIN), PointPart("high_f", "DOUBLE", MAX), PointPart("n", "BIGINT", SUM)),
 }
-"""All parts and their rules. `s1` and `s2` are the sums of x − K and of its square. `k` is that K; it is null where K is
-the constant of the definition (in parts of format 1)."""
+"""All parts and their rules. `s1` and `s2` are the sums of x − K and of its square. `k` is that K; it is null where K
+is the constant of the definition (in parts of format 1)."""
 SCHEMAS = {kind: (*KEY, *((part.name, part.type) for part in parts)) for kind, parts in PARTS.items()}
 MERGE = {
     kind: {part.name: part.rule for part in parts if part.rule in (SUM, MIN, MAX)} for kind, parts in PARTS.items()

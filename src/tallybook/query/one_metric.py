@@ -105,8 +105,10 @@ class OneMetric(MetricPeriods):
         return self.show == "total" or any(p.target is not None for p in self.periods.values())
 
     def value_rows(self, wide: bool) -> tuple[str, str | None]:
-        """(SELECT g, k0…, value, approximate of every series with a fact, SELECT g, k0… of the series with a fact on another
-        day of the period, if there may be some): a total, or the value of a chosen day without carry."""
+        """Two SELECTs of a total, or of the value of a chosen day without carry.
+
+        The first: g, k0…, value, approximate of every series with a fact. The second: g, k0… of the series with a fact
+        on another day of the period; None where there is no such series."""
         if self.show == "total":
             return self._totals(replace(self._narrowed(), wide=wide)), None
         targets = [(start, p.target) for start, p in self.periods.items() if p.target is not None]

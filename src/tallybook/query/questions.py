@@ -225,7 +225,9 @@ def parse_having(text: str) -> Having:
 
 
 def parse_filter(text: str) -> Filter:
-    """`plan=pro`, `plan!=pro`, `plan=` (null), `plan=''` (the empty text). Raises QueryError with the forms there are."""
+    """`plan=pro`, `plan!=pro`, `plan=` (null), `plan=''` (the empty text).
+
+    Raises QueryError with the forms there are."""
     found = FILTER.match(text)
     if not found:
         hint = "write dim=value, dim!=value, dim= for null, or dim='' for the empty text"
@@ -268,8 +270,9 @@ def _check_dimensions(catalog: Catalog, name: str, by: Sequence[str], where: Seq
         if metric.derived:
             lacking = [o for o in catalog.operands(name) if asked not in catalog.queryable_dims(o)]
             if len(lacking) < len(catalog.operands(name)):
+                lack = f"{', '.join(lacking)} lack{'s' * (len(lacking) == 1)} it"
                 raise Refused(
-                    f"metric {name!r} cannot be split or filtered by {asked!r}: {', '.join(lacking)} lack{'s' * (len(lacking) == 1)} it",
+                    f"metric {name!r} cannot be split or filtered by {asked!r}: {lack}",
                     ask=f'add "{asked}" to by of {", ".join(f"[metrics.{o}]" for o in lacking)}',
                 )
         meant = did_you_mean(asked, has)
@@ -309,7 +312,8 @@ def _check_show(catalog: Catalog, name: str, show: str | None, asked: str) -> No
     if metric.derived:
         if show is not None:
             raise Refused(
-                f"{name!r} is made of other metrics, each rolled up in its own way; --show {show} has no one meaning for it",
+                f"{name!r} is made of other metrics, each rolled up in its own way; "
+                f"--show {show} has no one meaning for it",
                 ask=f'tallybook query {name}, or spell it in the formula: measure = "{show}(…) / …"',
             )
         return

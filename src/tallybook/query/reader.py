@@ -35,9 +35,14 @@ class BookReader:
         forks.watch(self)
 
     @property
+    def now(self) -> datetime:
+        """The instant by the book's clock."""
+        return self._clock()
+
+    @property
     def today(self) -> date:
         """The running day in the book's zone."""
-        return calendar.day_of(self._clock(), self.project.catalog.book.timezone)
+        return calendar.day_of(self.now, self.project.catalog.book.timezone)
 
     def close(self) -> None:
         self._engine.close()
@@ -155,7 +160,7 @@ class BookReader:
         """The days that were collected under a clock that was ahead, until a run takes them back."""
         if not self.there:
             return TakenBack()
-        return taken_back(self.store.ledger, now=self._clock(), zone=self.project.catalog.book.timezone)
+        return taken_back(self.store.ledger, now=self.now, zone=self.project.catalog.book.timezone)
 
     def bound(self, metric: Metric, key: str, known: VersionSnapshot, asked: str | None) -> StoredDefinition | None:
         """The definition as it was last collected: today's declaration, or the one asked for."""

@@ -66,8 +66,9 @@ def _open_to_others(folder: Path, access: str) -> list[str]:
     for several, what in ((more, "open to other users"), (less, "closed to the group")):
         if several:
             path, mode = several[0]
+            number = count_phrase(len(several), "file or folder of the book is", "files and folders of the book are")
             found.append(
-                f'{count_phrase(len(several), "file or folder of the book is", "files and folders of the book are")} {what} (mode {mode:04o}: {path}), but access is "{access}"; '
+                f'{number} {what} (mode {mode:04o}: {path}), but access is "{access}"; '
                 f"to change that: chmod -R {letters} {folder}"
             )
     return found

@@ -26,7 +26,8 @@ PERCENTILE = re.compile(r"^p(\d{1,2})(?:_(\d+))?$")
 AGGREGATE_WORDS = (
     "count(*), count(x), count(distinct x), count(distinct a, b), sum(x), avg(x), min(x), max(x), sum(distinct x), "
     "avg(distinct x), first(x), last(x), stddev(x), variance(x), median(x), p50(x) … p99_9(x), quantile(x, q), "
-    "quantile_disc(x, q), percentile_cont(q) or percentile_disc(q) within group (order by x); each with filter (where …)"
+    "quantile_disc(x, q), percentile_cont(q) or percentile_disc(q) within group (order by x); "
+    "each with filter (where …)"
 )
 
 
