@@ -278,7 +278,7 @@ class Book:
         Raises Busy while another process does, QueryError when there is no book yet."""
         if not self.reader.there:
             raise QueryError("nothing is collected yet, so there is nothing to tell", hint="tallybook run")
-        return self._alerting().tell()
+        return self._alerting().send_new()
 
     def try_alerts(self) -> AlertReport:
         """Send a test to everybody whom [alerts] names. Raises QueryError when that is nobody."""

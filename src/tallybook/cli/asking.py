@@ -33,22 +33,28 @@ QUESTION: tuple[Decorator, ...] = (
     BY,
     WHERE,
     FROM,
-    click.option("--last", metavar="SPAN", help='So far back instead of --from, as "12 weeks"; whole periods.'),
+    click.option("--last", metavar="SPAN", help='How far back, instead of --from: "12 weeks"; whole periods.'),
     click.option(
         "--show",
         metavar="HOW",
         shell_complete=of_words(SHOWS),
-        help="What one number of a wider scope is: total, average, last, first, min, max or change.",
+        help="How days become one number of a wider scope: total, average, last, first, min, max or change.",
     ),
     click.option("--fill", is_flag=True, help="A row for every series in every covered period."),
-    click.option("--totals", is_flag=True, help="Rows over all series, computed anew and not added up."),
-    click.option("--as-of", metavar="DAY", help="As the book stood at the end of that day."),
-    click.option("--definition", metavar="ID", help="Under an older one; `tallybook metrics NAME` lists them."),
-    click.option("--live", is_flag=True, help="Ask the source itself, now; --to today is the day so far."),
+    click.option(
+        "--totals", is_flag=True, help="Rows over all series, computed from the stored parts instead of added up."
+    ),
+    click.option("--as-of", metavar="DAY", help="The book as of the end of that day."),
+    click.option(
+        "--definition", metavar="ID", help="An older definition of the metric; `tallybook metrics NAME` lists them."
+    ),
+    click.option(
+        "--live", is_flag=True, help="Query the source now instead of the book; --to today adds the day so far."
+    ),
     click.option(
         "--compare",
         metavar="WITH",
-        help='Beside each number what it was: previous, year, or "1 month" ago, over as many days; and the change.',
+        help='Add the earlier number over as many days, and the change: previous, year, or "1 month" ago.',
     ),
     click.option(
         "--window",
@@ -61,7 +67,7 @@ QUESTION: tuple[Decorator, ...] = (
     click.option(
         "--having", multiple=True, metavar="CONDITION", help='Only rows like "revenue < 0", "mrr_change < -10%".'
     ),
-    click.option("--week-starts", metavar="DAY", help="Weeks from this weekday on, whatever the book says."),
+    click.option("--week-starts", metavar="DAY", help="The first day of weeks, instead of the book's."),
 )
 
 
@@ -70,26 +76,28 @@ question = gathered(Question)
 
 @verb(
     *QUESTION,
-    click.option("--to", "--until", "to", metavar="DAY", help="The last day, included."),
+    click.option("--to", "--until", "to", metavar="DAY", help="The last day (inclusive)."),
     click.option(
         "--format",
         "form",
         type=AdapterName(_is_format, _formats),
         default="table",
-        help="A table for people, if not given.",
+        help="The output format. Default: a table.",
     ),
     click.option("--exact", is_flag=True, help="Decimals in JSON as texts, to the last digit."),
-    click.option("--chart", is_flag=True, help="Draw it: a chart for each metric, a line for each series."),
-    click.option("--spark", is_flag=True, help="A sparkline for each series, with its least, most and last value."),
-    click.option("--explain", is_flag=True, help="Only the sentence that says how it is computed."),
-    click.option("--sql", is_flag=True, help="Only the SQL that is run over the points."),
+    click.option("--chart", is_flag=True, help="Draw a chart for each metric, with a line for each series."),
+    click.option(
+        "--spark", is_flag=True, help="A sparkline for each series, with its smallest, largest and last value."
+    ),
+    click.option("--explain", is_flag=True, help="Print only the sentence that explains how the numbers are computed."),
+    click.option("--sql", is_flag=True, help="Print only the SQL that runs over the points."),
     click.option(
         "-o",
         "--to-file",
         "file",
         metavar="FILE",
         type=click.Path(path_type=Path),
-        help="Write to a file; its ending says the format.",
+        help="Write to a file; its extension selects the format.",
     ),
 )
 @question
@@ -104,14 +112,14 @@ def query(
     chart: bool,
     spark: bool,
 ) -> int:
-    """Ask for metrics, any of them together.
+    """Query metrics, several side by side.
 
     \b
       tallybook query signups                                  every day that is collected
       tallybook query revenue --scope month --by plan --totals
       tallybook query mrr,signups --scope week --last "12 weeks" --where country=DE
       tallybook query mrr --scope month --show average         the mean of the days, not the last one
-      tallybook query revenue --scope week --compare previous  a running week against as much of the last
+      tallybook query revenue --scope week --compare previous  the current week so far and as many days of the last
       tallybook query active_users --window "28 days"          rolling, each user once
       tallybook query revenue --by country --top 5 --scope month
       tallybook query signups --live --to today --last "1 day" today so far
@@ -119,9 +127,9 @@ def query(
       tallybook query revenue --by plan --scope week --chart
       tallybook query mrr,signups --by plan --last "90 days" --spark
 
-    In the table * marks a period that is not complete, ≈ what is approximate, † what is carried forward
-    and – what cannot be known; why is told below it. A question that has no right answer is refused (exit
-    code 3), with the one to ask instead."""
+    In the table * marks incomplete periods, ≈ approximate values, † values carried forward, ‡ imported
+    values and – unknown values; the lines below give the reasons. A question without a right answer is
+    refused (exit code 3), with a question to ask instead."""
     form = _format(terminal, form, file)
     if chart or spark:
         return _draw(terminal, asked, form, file, as_chart=chart)
@@ -140,13 +148,13 @@ def query(
 
 @verb(
     *QUESTION,
-    click.option("--until", "to", metavar="DAY", help="The last day, included."),
+    click.option("--until", "to", metavar="DAY", help="The last day (inclusive)."),
     click.option(
         "--to",
         "file",
         required=True,
         metavar="FILE",
-        help="What to write: FILE.xlsx, .csv, .parquet or that of another destination.",
+        help="The file to write: .xlsx, .csv, .parquet, or the extension of another destination.",
     ),
 )
 @question
@@ -157,11 +165,11 @@ def export(terminal: Terminal, asked: Question, file: str) -> int:
       tallybook export signups revenue mrr --scope month --to metrics.xlsx
       tallybook export revenue --by plan --last "90 days" --to revenue.parquet
 
-    --to is the file; days are --from and --until."""
+    --to names the file; --from and --until select the days."""
     from tallybook.deliver import writer_for
 
     path = Path(file)
-    writer_for(path)  # before the work, not after it
+    writer_for(path)  # an unknown extension fails before the work
     result = terminal.book().ask(asked)
     terminal.book().export(result, path)
     terminal.out(f"{path}: {', '.join(result.metrics)} by {result.scope}, {count(len(result.data), 'row')}.")

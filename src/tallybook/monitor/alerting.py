@@ -1,4 +1,4 @@
-"""Puts in sequence what alerts need: look what is not well, keep it, tell it, keep that it was told."""
+"""The steps of alerts: find the problems, store them, send them, and store who received them."""
 
 from __future__ import annotations
 
@@ -61,11 +61,11 @@ class Alerting:
         zone = self.project.catalog.book.timezone
         self.quiet = QuietHours(*self.settings.quiet, zone) if self.settings.quiet else None
 
-    # -- telling
+    # -- sending
 
     @contextmanager
     def crashes(self, *, whole: bool) -> Iterator[None]:
-        """Send an alert when a run does not come to its end; not when it was refused, or found another at work."""
+        """Send an alert when a run crashes; not when it was refused, or when another run was in progress."""
         try:
             yield
         except (Busy, QueryError, Refused):
@@ -76,51 +76,53 @@ class Alerting:
             raise
 
     def after_a_run(self, ended: Ended, *, whole: bool) -> AlertReport:
-        """Tell, and after a run of everything give a sign of life. Nothing that goes wrong here is the run's fault: it
-        ends as it would."""
+        """Send alerts, and after a run of all metrics the heartbeat. A failure here is reported; it does not change how
+        the run ends."""
         report = AlertReport()
         if not (self.settings.to or self.settings.heartbeat):
             return report
         try:
-            report = self.tell(ended)
+            report = self.send_new(ended)
         except Busy as busy:
             report.failed.append({"to": "everybody", "error": busy.message, "hint": busy.hint})
-        except Exception as error:  # noqa: BLE001  told, and tried again by the next run
-            said = error.message if isinstance(error, TallybookError) else f"{type(error).__name__}: {error}"
-            report.failed.append({"to": "everybody", "error": mask(said, self.project)})
+        except Exception as error:  # noqa: BLE001  reported, and tried again by the next run
+            reason = error.message if isinstance(error, TallybookError) else f"{type(error).__name__}: {error}"
+            report.failed.append({"to": "everybody", "error": mask(reason, self.project)})
         if self.settings.heartbeat and whole:
             report.heartbeat = self.beat(well=ended.well)
         return report
 
-    def tell(self, ended: Ended | None = None) -> AlertReport:
-        """Look, and tell everybody what they have not heard. Safe to call again and to kill: what was seen is kept
-        before it is sent, and what was sent right after. Raises Busy when another process tells for too long."""
+    def send_new(self, ended: Ended | None = None) -> AlertReport:
+        """Find the problems, and send each recipient those that it has not received. Safe to call again and to kill:
+        problems are stored before they are sent, and recipients right after.
+
+        Raises Busy when another process sends alerts for longer than PATIENCE_SECONDS."""
         report, ledger = AlertReport(), self.reader.store.ledger
         if not self.settings.to:
             return report
-        lease = self._only_us()
+        lease = self._wait_for_lease()
         try:
-            self._tell(lease, self.look(ended), report)
+            self._send_due(lease, self.look(ended), report)
         finally:
             ledger.release(lease)
         return report
 
-    def _only_us(self) -> Lease:
-        """The right to tell. Another process that tells just now has perhaps looked before our run ended: it is waited
-        for, and what it left is told."""
+    def _wait_for_lease(self) -> Lease:
+        """The lease on sending. Another process that sends alerts now may have looked before our run ended, so we wait
+        for it and send what is left."""
         deadline = time.monotonic() + PATIENCE_SECONDS
         while True:
             try:
                 return self.reader.store.ledger.acquire(JOB, now=self.context.clock(), seconds=LEASE_SECONDS)
             except Busy:
                 if time.monotonic() > deadline:
-                    said = "another process of this book is telling what is not well"
                     raise Busy(
-                        said, hint="what it leaves is told by the next run, or: tallybook alerts --send"
+                        "another process of this book is sending alerts",
+                        hint="the next run sends what is left; or: tallybook alerts --send",
                     ) from None
             time.sleep(0.2)
 
-    def _tell(self, lease: Lease, look: Findings, report: AlertReport) -> None:
+    def _send_due(self, lease: Lease, look: Findings, report: AlertReport) -> None:
         now = self.context.clock()
         before = self.known()
         known = known_after(without_strangers(before, self.settings.to), look, now)
@@ -152,8 +154,8 @@ class Alerting:
         return True
 
     def _failure(self, address: str, error: TallybookError) -> dict[str, Any]:
-        told = {"to": alert_name(address), "error": mask(error.message, self.project)}
-        return told | ({"hint": mask(error.hint, self.project)} if error.hint else {})
+        failure = {"to": alert_name(address), "error": mask(error.message, self.project)}
+        return failure | ({"hint": mask(error.hint, self.project)} if error.hint else {})
 
     def try_out(self) -> AlertReport:
         """Send a test to every address."""
@@ -165,7 +167,7 @@ class Alerting:
         return report
 
     def beat(self, *, well: bool) -> str:
-        """Give a sign of life; how that went, in a word."""
+        """Call the heartbeat. Returns `sent`, the failure, or an empty text when nothing was called."""
         try:
             return "sent" if beat(self.settings.heartbeat, well=well) else ""
         except DestinationError as error:
@@ -174,7 +176,7 @@ class Alerting:
     # -- what is kept
 
     def current(self) -> list[Known]:
-        """What is not well now, and what is over and not reported yet, with who knows of it. Writes nothing."""
+        """Current problems, and past ones whose end is not sent yet, with their recipients. Writes nothing."""
         return list(known_after(self.known(), self.look(), self.context.clock()).values())
 
     def known(self) -> dict[str, Known]:
@@ -183,7 +185,7 @@ class Alerting:
         return {cause: as_known(state) for cause, state in self.reader.store.ledger.alerts().items()}
 
     def _keep(self, before: Mapping[str, Known], after: Mapping[str, Known], lease: Lease) -> None:
-        """Only what is another: most looks find nothing new."""
+        """Write the differences only: most calls find nothing new."""
         changed = {id_: one for id_, one in after.items() if before.get(id_) != one}
         gone = [id_ for id_ in before if id_ not in after]
         if changed or gone:
@@ -195,7 +197,7 @@ class Alerting:
     # -- looking
 
     def look(self, ended: Ended | None = None) -> Findings:
-        """What is not well now. Reads the book, and writes nothing."""
+        """The current problems. Reads the book, and writes nothing."""
         project, about = self.project, self.settings.about
         runs = [run for run in self.reader.runs(MAX_RUNS) if run.what == COLLECT]
         watched = [m for m in project.catalog.metrics.values() if m.alerts and not m.derived]
@@ -216,15 +218,15 @@ class Alerting:
         return findings_of(facts, self.settings)
 
     def series(self, metrics: Sequence[Metric]) -> dict[str, DailySeries]:
-        """The daily values of each metric as it is declared now: of days that are over and were collected, not of
-        those that were imported."""
+        """Daily values of each metric under its current definition: of closed days that were collected, not of
+        imported ones."""
         keys = self.reader.keys([metric.name for metric in metrics])
         known = self.reader.snapshot(keys, None)
         found = {}
         for metric in metrics:
             own, _ = self.reader.coverages(metric, keys[metric.name], known)
             if own.stretches:
-                # What has no right answer by day, or cannot be read, has no usual one; the others are looked at.
+                # A metric without a right answer by day, or with unreadable points, is skipped; the others are judged.
                 with suppress(TallybookError), isolated():
                     found[metric.name] = self._series(metric, own.stretches)
         return found
@@ -246,7 +248,7 @@ class Alerting:
         )
 
     def sizes(self, series: Mapping[str, DailySeries], runs: Sequence[RunRecord]) -> dict[str, Sizes]:
-        """By how much each of the latest runs changed each metric, the oldest first."""
+        """How much each of the latest runs changed each metric, oldest first."""
         about = {name: _runs_of(name, runs) for name in series}
         first = min((run for several in about.values() for run in several), default=0)
         revised = self.reader.store.ledger.revised(first) if first else {}
@@ -260,12 +262,12 @@ class Alerting:
 
 
 def _counts(metric: Metric) -> bool:
-    """Whether its values count things, one thing or different ones."""
+    """Whether the metric is a count or a distinct count."""
     parsed = metric.parsed
     linear = parsed is not None and parsed.linear and metric.second is None
     return linear and parsed is not None and all(slot.agg in ("count", "count_distinct") for slot in parsed.slots)
 
 
 def _runs_of(metric: str, runs: Sequence[RunRecord]) -> list[int]:
-    """The runs that collected it, the oldest first."""
+    """The runs that collected the metric, oldest first."""
     return [run.run for run in reversed(runs) if last_word(metric, [run]).get("days")]
