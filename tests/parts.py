@@ -17,6 +17,7 @@ EMPTY: tuple[str, ...] = ()
 """Parts that have no test yet."""
 
 FILES = {
+    "test_acknowledgement.py": "events",
     "test_alert_exchange.py": "deliver",
     "test_alerts.py": "deliver",
     "test_any_date.py": "right",

@@ -79,6 +79,18 @@ def test_where_a_zero_is_left_the_sum_is_zero(project, kind):
     assert [found.ask("s", from_=WEEK[4], to=WEEK[-1])[day] for day in WEEK[4:]] == [0.0] * 3
 
 
+def test_the_variance_of_what_is_left_has_all_its_digits(project):
+    rows = [row(1, 3, 900.0), row(1, 4, -20000.0), row(1, None, 142.0), row(2, None, 1.0)]
+    found = project("sqlite", now="2024-01-08T06:00")
+    found.table("held (began timestamp, ended timestamp, name varchar(30), value double precision)", rows)
+    found.declare(
+        '[metrics.spread]\ntable = "held"\nkind = "level"\nfrom = "began"\nuntil = "ended"\nmeasure = "var_samp(value)"'
+    )
+    found.run()
+    answer = found.ask("spread", from_=WEEK[3], to=WEEK[-1])
+    assert [answer[day] for day in WEEK[3:]] == [pytest.approx(9940.5, rel=1e-13)] * 4
+
+
 def test_values_that_cancel_each_other_while_they_hold(project):
     rows = [row(1, None, 1e17), row(2, 6, 0.3), row(2, None, -1e17), row(3, None, 0.25), row(3, None, 0.25)]
     found = level(project, "sqlite", rows)

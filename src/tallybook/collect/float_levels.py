@@ -10,9 +10,7 @@ if TYPE_CHECKING:
 LAST_DIGIT = 2.0**-50
 """How far a running sum may be off, as a fraction of all that it has added and taken away."""
 MAX_RELATIVE_ERROR = 1e-12
-"""How far a sum may be off, as a fraction of it."""
-MAX_RELATIVE_ERROR_OF_SQUARES = 1e-6
-"""How far squares may be off, as a fraction of them."""
+"""How far a sum or squares may be off, as a fraction of them."""
 
 
 def accumulate_sums(engine: duckdb.DuckDBPyConnection, keys: str, mine: str, days: str, *, counted: bool) -> None:
@@ -139,7 +137,7 @@ held AS (
   WHERE n > 0
 )
 SELECT *, row_number() OVER () AS id,
-  seen * {LAST_DIGIT!r} <= {MAX_RELATIVE_ERROR_OF_SQUARES!r} * squares AS sure
+  seen * {LAST_DIGIT!r} <= {MAX_RELATIVE_ERROR!r} * squares AS sure
 FROM held"""
 
 
