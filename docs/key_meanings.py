@@ -89,7 +89,8 @@ METRIC = {
     "per": "the column of an entity: the measure is computed for each entity, then `then` over their values",
     "then": "with `per`: avg, median, p90, min, max, sum, count or stddev of the values of all entities",
     "daily_aggregate": "for each day and series only the value received last counts",
-    "received": "the column that decides which value is the last; default: `time`",
+    "received": "the column that decides which row of a day and series is the last, in daily aggregates (default: "
+    "`time`) and levels with one row a day; a second column decides among rows received at the same time",
     "changed": "the column that every write sets: days whose facts [changed](late.md) are collected again, however old",
     "changed_stored": "how `changed` stores time; default: as `stored`, if that fits its type",
     "history": "`imported`: periods before the first collected day use [imported](history.md) values",

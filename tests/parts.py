@@ -93,6 +93,7 @@ FILES = {
     "test_raw_values.py": "right",
     "test_read_only.py": "right",
     "test_reading_only.py": "kills",
+    "test_received.py": "right",
     "test_result.py": "right",
     "test_returned.py": "right",
     "test_right.py": "right",

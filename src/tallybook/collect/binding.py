@@ -9,6 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from msgspec.structs import replace
+
 from tallybook.collect.joins import joined
 from tallybook.collect.relations import placeholders_filled, relation_of
 from tallybook.collect.slots import OWN_K, RAW_TYPES, bound_slot, is_read_otherwise, with_decimals
@@ -17,15 +19,23 @@ from tallybook.collect.sources.dialect import TimeForm
 from tallybook.collect.sources.values import ColumnType
 from tallybook.collect.time_forms import TimeColumn, changed_form, time_form
 from tallybook.collect.touched import touched
-from tallybook.core import AS_STORED, BoundSlot, Metric, Slot, StoredDefinition
+from tallybook.core import (
+    AS_STORED,
+    BoundSlot,
+    Metric,
+    Slot,
+    SourceError,
+    SourceUnavailable,
+    StoredDefinition,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
 class BoundMetric:
     """A metric bound to its source, with all that is needed to write its statements.
 
-    `dims` are the types of `metric.dims`, `series` those of `metric.series`; `args` those of every slot's arguments, in
-    order."""
+    `dims` are the types of `metric.dims`, `series` those of `metric.latest_series`; `args` those of every slot's
+    arguments, in order."""
 
     bound: StoredDefinition
     relation: str
@@ -38,6 +48,14 @@ class BoundMetric:
     reach: tuple[str, str] | None = None
     """With `join`: the table and the column by which a day's facts are found."""
     changed: TimeForm | None = None
+    """How the column by which changed facts are found stores times; None where there is no such column."""
+
+    @property
+    def changed_column(self) -> str | None:
+        """The column by which changed facts are found: `changed`, or `received` where that is a time."""
+        if self.changed is None:
+            return None
+        return self.metric.changed or self.metric.received_columns[0]
 
     @property
     def metric(self) -> Metric:
@@ -94,17 +112,18 @@ def bind(source: Source, metric: Metric, zone: str, key: str, known: StoredDefin
         args=types.args,
         series=types.series,
         reach=reach,
-        changed=changed_form(source, metric, relation, types.changed, zone) if metric.changed else None,
+        changed=_changed(source, metric, relation, types.changed, zone),
     )
 
 
 def _probed(source: Source, metric: Metric, slots: Sequence[Slot], relation: str) -> ProbedTypes:
     """The types of all that a metric reads, by one statement. Conditions are probed too, so that they are checked."""
     times = [c for c in (metric.time, metric.from_, metric.until) if c is not None]
-    extra = [c for c in (*metric.series, metric.received) if c and c not in metric.dims]
+    extra = dict.fromkeys(c for c in (*metric.latest_series, *metric.received_columns) if c not in metric.dims)
     args = [f"({arg}\n)" for slot in slots for arg in slot.args]
     conditions = [source.as_value(f"({c}\n)") for c in (metric.where, *(slot.filter for slot in slots)) if c]
-    changed = [source.quote(metric.changed)] if metric.changed else []
+    written = metric.changed or next(iter(metric.received_columns), None)
+    changed = [source.quote(written)] if written else []
     columns = [source.quote(c) for c in (*times, *metric.dims, *extra)]
     found = iter(types := source.probe(relation, [*columns, *args, *conditions, *changed] or ["1"]))
     by_time = {name: next(found) for name in times}
@@ -113,10 +132,27 @@ def _probed(source: Source, metric: Metric, slots: Sequence[Slot], relation: str
     return ProbedTypes(
         times=by_time,
         dims=tuple(by_name[name] for name in metric.dims),
-        series=tuple(by_name[name] for name in metric.series),
+        series=tuple(by_name[name] for name in metric.latest_series),
         args=tuple(of_slots),
         changed=types[-1],
     )
+
+
+def _changed(source: Source, metric: Metric, relation: str, type_: ColumnType, zone: str) -> TimeForm | None:
+    """How the column by which changed facts are found stores times.
+
+    A row that is received late changes a fact. `received` may also be a number that only orders rows: then late rows
+    are found in the lookback only."""
+    if metric.changed:
+        return changed_form(source, metric, relation, type_, zone)
+    if not metric.received or source.finds_changes or "{{" in relation:
+        return None
+    try:
+        return changed_form(source, replace(metric, changed=metric.received_columns[0]), relation, type_, zone)
+    except SourceUnavailable:
+        raise
+    except SourceError:
+        return None
 
 
 def _definition_facts(

@@ -83,10 +83,34 @@ class Misfits:
 
 
 @dataclass(kw_only=True)
+class Ties:
+    """Series with two rows of one day that were received last: which of them counts is not known."""
+
+    received: Sequence[str]
+    time: str
+    series: int
+    days: set[date] | None
+
+    def error(self, name: str) -> SourceError:
+        """What a metric fails with."""
+        shown = sorted(self.days or ())
+        when = f"on {shown[0]}" if len(shown) == 1 else f"on {len(shown)} days, {shown[0]} the first"
+        rows = "1 series has" if self.series == 1 else f"{self.series} series have"
+        by = ", ".join(self.received) or self.time
+        message = (
+            f"metrics.{name}: {rows} two rows that are the last by {by}, {when}: which of them counts is not known"
+        )
+        if not self.received:
+            return SourceError(message, hint='name the column that grows with each row: received = "received_at"')
+        line = ", ".join(f'"{column}"' for column in (*self.received, "id"))
+        return SourceError(message, hint=f"add a column that grows with each row: received = [{line}]")
+
+
+@dataclass(kw_only=True)
 class Doubts:
     """What was found in the columns of a group."""
 
-    misfits: list[Misfits] = field(default_factory=list)
+    misfits: list[Misfits | Ties] = field(default_factory=list)
     without: dict[str, tuple[int, Any]] = field(default_factory=dict)
     """Column → rows without a time, and what one contains."""
 
@@ -108,6 +132,8 @@ def doubts(group: Group, first: date, last: date, today: date, known: dict[Any, 
 
     Raises SourceError."""
     found = Doubts()
+    if group.key.latest and not group.source.commit_order and (ties := _ties(group, first, last)).series:
+        found.misfits.append(ties)
     if group.key.plan == "snapshot" or "{{" in group.relation:
         return found
     for column, form, open_ended in _columns(group):
@@ -123,6 +149,17 @@ def doubts(group: Group, first: date, last: date, today: date, known: dict[Any, 
         if rows:
             found.without[column] = (rows, example)
     return found
+
+
+def _ties(group: Group, first: date, last: date) -> Ties:
+    with group.source.snapshot() as reader:
+        rows = reader.rows(group.ties(first, last))
+    return Ties(
+        received=group.metric.received_columns,
+        time=group.metric.time or "",
+        series=sum(int(number) for _, number in rows),
+        days={first + int(after) * ONE_DAY for after, _ in rows},
+    )
 
 
 def _columns(group: Group) -> Iterator[tuple[str, TimeForm, bool]]:

@@ -20,13 +20,13 @@ class GroupKey:
     time: tuple[Any, ...]
     dims: tuple[str, ...]
     latest: tuple[Any, ...] = ()
-    """Daily aggregates: (where, series, received)."""
+    """Where only the row received last counts: (where, series, received)."""
 
 
 def group_key(facts: BoundMetric) -> GroupKey:
     metric = facts.metric
     plan = INTERVAL_PLAN if metric.interval else SNAPSHOT_PLAN if metric.snapshot else FLOW_PLAN
-    latest = (metric.where, metric.series, metric.received) if metric.daily_aggregate else ()
+    latest = (metric.where, metric.latest_series, metric.received) if metric.keeps_latest else ()
     time = (
         metric.time,
         facts.time,

@@ -97,14 +97,15 @@ def look(source: Source, metric: Metric, zone: str) -> Inspection:
     if time := describe_time(facts):
         found.said.append(time)
     if facts.changed is not None:
-        found.said.append(f"{metric.changed} {facts.changed.says}, as when a row was changed")
+        word = "changed" if metric.changed else "received"
+        found.said.append(f"{facts.changed_column} {facts.changed.says}, as when a row was {word}")
     exact = {slot.type for slot in facts.bound.slots}
     if "float" in exact and any(s.agg in ("sum", "avg") for s in facts.bound.measure.slots):
         found.said.append("sums floating-point numbers; `decimals = 2` would make them exact")
     if metric.table:
         _warn_of_scan(source, metric, found)
-    if metric.table and metric.changed:
-        _warn_of_search(source, metric, found)
+    if metric.table and facts.changed_column:
+        _warn_of_search(source, metric, facts.changed_column, found)
     group = Group(source, group_key(facts), [facts], zone)
     if metric.interval:
         _warn_of_reversed(group, found)
@@ -156,7 +157,7 @@ def _table_there(source: Source, metric: Metric, found: Inspection) -> bool:
         "until": [metric.until],
         "by": list(metric.by),
         "series": list(metric.series),
-        "received": [metric.received],
+        "received": list(metric.received_columns),
         "changed": [metric.changed],
     }
     for key, names in named.items():
@@ -185,9 +186,9 @@ def _warn_of_scan(source: Source, metric: Metric, found: Inspection) -> None:
         found.warned.append(_unindexed(source, metric.table or "", metric.time, ""))
 
 
-def _warn_of_search(source: Source, metric: Metric, found: Inspection) -> None:
+def _warn_of_search(source: Source, metric: Metric, changed: str, found: Inspection) -> None:
     """What each run asks for what changed, of a joined table where `changed` is its column."""
-    name, _, column = (metric.changed or "").rpartition(".")
+    name, _, column = changed.rpartition(".")
     table = next((join.table for join in metric.join if join.name.casefold() == name.casefold()), metric.table or "")
     if column not in source.indexed_columns(table):
         found.warned.append(_unindexed(source, table, column, " to find what changed"))

@@ -39,7 +39,7 @@ def joined(source: Source, metric: Metric) -> Joined:
     for place in range(len(metric.join)):
         _refuse_fan_out(source, scope, metric, place)
     asked = _texts_over(scope, metric)
-    for name in (metric.time, metric.from_, metric.until, metric.received, metric.changed):
+    for name in (metric.time, metric.from_, metric.until, *metric.received_columns, metric.changed):
         scope.expose_time(name)
     for name in (*metric.by, *metric.series):
         scope.expose(name, "by")

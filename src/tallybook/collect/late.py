@@ -50,7 +50,7 @@ class Candidate:
     def search_key(self) -> tuple[object, ...]:
         """What candidates share that one statement serves."""
         key, facts = self.group.key, self.facts
-        return key.source, key.relation, key.plan, key.time, facts.metric.changed, facts.changed, self.since
+        return key.source, key.relation, key.plan, key.time, facts.changed_column, facts.changed, self.since
 
     def kept(self) -> Followed:
         """What the ledger shall say once the first days are published."""
@@ -58,7 +58,7 @@ class Candidate:
         return Followed(
             metric=bound.key,
             definition=bound.definition,
-            column=self.facts.metric.changed or "",
+            column=self.facts.changed_column or "",
             seen=self.until - MARGIN,
             waiting=tuple(self.found),
         )
@@ -95,7 +95,7 @@ def follow(candidates: Sequence[Candidate]) -> Search:
     return Search(
         metrics=tuple(c.facts.metric.name for c in candidates),
         source=one.facts.metric.source or "",
-        column=one.facts.metric.changed or "",
+        column=one.facts.changed_column or "",
         since=one.since,
         sql=sql,
         brief=one.group.changed_since(one.since, max(first, last - ONE_DAY), last),
@@ -107,7 +107,7 @@ def _refuse_ahead(one: Candidate, reader: Reader) -> None:
     """Raise SourceError for rows written later than now by the source's clock: their zone is not the one declared.
 
     A row that is ahead by more than zones differ has no zone."""
-    form, column = one.facts.changed, one.facts.metric.changed or ""
+    form, column = one.facts.changed, one.facts.changed_column or ""
     assert form is not None
     if form.name not in ("naive", "text_space", "text_t"):
         return

@@ -123,7 +123,7 @@ class Planner(FirstDays):
                 return None, group_of
             return Work(group=group, facts=[facts], stretches=((day, day),), horizon=found, snapshot_day=day), group_of
         days, again = self._days(facts, group, found, asked, report)
-        if metric.changed and group is not None and self.ledger is not None:
+        if facts.changed is not None and group is not None and self.ledger is not None:
             self._follow(facts, group, found, days, asked, plan)
         if not days:
             return None, group_of
@@ -222,7 +222,7 @@ class Planner(FirstDays):
         self, facts: BoundMetric, group: Group, found: Horizon, days: set[date], asked: RunRequest, plan: RunPlan
     ) -> None:
         """Note how far the changes of a metric are followed, and that they are to be looked for."""
-        bound, column, until = facts.bound, facts.metric.changed or "", found.until
+        bound, column, until = facts.bound, facts.changed_column or "", found.until
         own = (bound.key, bound.definition)
         covered = _listed(self.known.coverage.get(own, ()))
         known = self.followed.get(own)
@@ -268,7 +268,10 @@ class Planner(FirstDays):
             except SourceError as error:
                 for one in several:
                     report = plan.reports[one.facts.metric.name]
-                    report.failed_by(error, "what changed could not be looked for")
+                    if one.facts.metric.changed:
+                        report.failed_by(error, "what changed could not be looked for")
+                    else:
+                        report.notes.append(f"rows received after the lookback are not found: {error.message}")
                 continue
             for one in several:
                 self._add_late(one, plan, works)

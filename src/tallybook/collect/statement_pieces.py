@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -43,8 +43,10 @@ class StatementPieces:
     def _when(condition: str | None, value: str) -> str:
         return f"CASE WHEN {condition} THEN {value} END" if condition else value
 
-    def _from(self, first: date, last: date, *, split: bool) -> tuple[list[str], str, list[str]]:
-        """(which day it is, with `split`; what stands after FROM; conditions) for the days first … last."""
+    def _from(self, first: date, last: date, *, split: bool, latest: bool = True) -> tuple[list[str], str, list[str]]:
+        """(which day it is, with `split`; what stands after FROM; conditions) for the days first … last.
+
+        Without `latest` also rows that others replaced are read."""
         form, column = self._time()
         bounds = self._bounds(form, first, last)
         start, end = self._bound_pair(first), self._bound_pair(last + ONE_DAY)
@@ -58,7 +60,7 @@ class StatementPieces:
             within = self.source.within(column, form, start, end)
         where = [within, *self._real(column, form, first, last), *self._shared()]
         day = self.source.stretch(value, bounds) if split else None
-        if self.key.latest:
+        if self.key.latest and latest:
             # Which value is the latest is settled before anything is asked of it.
             relation, where = self._latest(relation, where, day), []
         return [day] if day else [], relation, where
@@ -129,21 +131,35 @@ class StatementPieces:
         inner = f"SELECT *, {value} AS {TIME} FROM {relation} WHERE {wide}{self.source.no_inline_suffix}"
         return f"({inner}) {name}"
 
+    def ties(self, first: date, last: date) -> str:
+        """A statement for the days on which two rows of a series were received last: day, and how many series."""
+        (day,), relation, where = self._from(first, last, split=True, latest=False)
+        ranked = self._ranked(relation, where, day, {"tallybook_rank": "RANK()", "tallybook_row": "ROW_NUMBER()"})
+        several = f"(SELECT * FROM ({ranked}) y WHERE tallybook_rank = 1 AND tallybook_row = 2) f"
+        return self._select([day], [self.source.count("*")], several, [])
+
     def _latest(self, relation: str, where: list[str], day: str | None) -> str:
         """Of several values of a day and series only the one received last."""
-        quote, metric = self.source.quote, self.metric
-        texts = self._texts(metric.series, self.members[0].series)
-        series = [
-            *([day] if day else []),
-            *(part for text in texts for part in self.source.partition_by_terms(text, text)),
-        ]
-        order = dict.fromkeys(c for c in (metric.received, metric.time) if c)
-        ranked = ", ".join(f"{quote(c)} DESC" for c in order)
-        return (
-            f"(SELECT * FROM (SELECT x.*, ROW_NUMBER() OVER (PARTITION BY {', '.join(series)} ORDER BY {ranked}) "
-            f"AS tallybook_rank FROM (SELECT * FROM {relation} WHERE {' AND '.join(where)}) x) y "
-            "WHERE tallybook_rank = 1) f"
-        )
+        ranked = self._ranked(relation, where, day, {"tallybook_rank": "ROW_NUMBER()"})
+        return f"(SELECT * FROM ({ranked}) y WHERE tallybook_rank = 1) f"
+
+    def _ranked(self, relation: str, where: list[str], day: str | None, ranks: Mapping[str, str]) -> str:
+        """The rows with their ranks among those of their day and series, the one received last first.
+
+        A row without a receipt is older than the others: databases do not agree where nulls are in an order."""
+        quote = self.source.quote
+        texts = self._texts(self.metric.latest_series, self.members[0].series)
+        parts = [part for text in texts for part in self.source.partition_by_terms(text, text)]
+        partition = ", ".join([*([day] if day else []), *parts])
+        columns = dict.fromkeys((*self._received_order(), *self.source.commit_order))
+        terms = ", ".join(f"CASE WHEN {quote(c)} IS NULL THEN 1 ELSE 0 END, {quote(c)} DESC" for c in columns)
+        over = f"OVER ({f'PARTITION BY {partition} ' if partition else ''}ORDER BY {terms})"
+        named = ", ".join(f"{rank} {over} AS {name}" for name, rank in ranks.items())
+        return f"SELECT x.*, {named} FROM (SELECT * FROM {relation} WHERE {' AND '.join(where)}) x"
+
+    def _received_order(self) -> list[str]:
+        metric = self.metric
+        return [*metric.received_columns, *([metric.time] if metric.time else [])]
 
 
 TIME = "tallybook_time"

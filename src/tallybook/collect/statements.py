@@ -103,9 +103,10 @@ class Group(PlannedGroup, IntervalStatements):
         Days are numbers: `first` is 1 and all days before it are 0. For intervals it returns only the earliest day on
         which one begins, where `first` and all days before it are 0. No condition uses the time column of the facts:
         the database could prefer an index on it to the one on `changed`."""
-        source, metric, written = self.source, self.metric, self.members[0].changed
+        source, facts = self.source, self.members[0]
+        written = facts.changed
         assert written is not None
-        column = source.quote(metric.changed or "")
+        column = source.quote(facts.changed_column or "")
         if written.zone != "UTC":  # an hour that clocks on the wall show twice is taken as the first of the two
             instant -= timedelta(hours=1)
         day = day_of(instant, self.zone) - ONE_DAY
@@ -121,7 +122,8 @@ class Group(PlannedGroup, IntervalStatements):
 
     def changed_between(self, start: datetime, end: datetime) -> str:
         """How many facts were written from `start` to before `end`, and the latest of these times."""
-        written, column = self.members[0].changed, self.source.quote(self.metric.changed or "")
+        facts = self.members[0]
+        written, column = facts.changed, self.source.quote(facts.changed_column or "")
         assert written is not None
         bounds = [self.source.bound(written, instant, day_of(instant, self.zone)) for instant in (start, end)]
         latest = self.source.fetched_time(f"MAX({column})", written)

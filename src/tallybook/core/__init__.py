@@ -153,6 +153,7 @@ __getattr__, __dir__ = opened(
         ),
         "events": (
             "EVENT_COLUMNS",
+            "COMMIT_COLUMN",
             "SERIES_COLUMN",
             "EVENT_TYPES",
             "FLAG_VALUE",

@@ -139,6 +139,7 @@ from tallybook.core.errors import (
     system_error as system_error,
 )
 from tallybook.core.events import (
+    COMMIT_COLUMN as COMMIT_COLUMN,
     EVENT_COLUMNS as EVENT_COLUMNS,
     EVENT_TYPES as EVENT_TYPES,
     FLAG_VALUE as FLAG_VALUE,

@@ -38,7 +38,10 @@ EVENT_TYPES = {
 """Types of properties, and the engine's names for them."""
 SERIES_COLUMN = "tallybook_series"
 """The same for events of one user, account and set of texts and flags: a daily value replaces earlier ones of it."""
-EVENT_COLUMNS = ("time", "day", "received", "user", "account", "id", "key", "rest", SERIES_COLUMN)
+COMMIT_COLUMN = "tallybook_commit"
+"""A number that grows with the order in which events were stored. It orders events received at the same time."""
+PLAIN_COLUMNS = ("time", "day", "received", "user", "account", "id", "key", "rest")
+EVENT_COLUMNS = (*PLAIN_COLUMNS, SERIES_COLUMN, COMMIT_COLUMN)
 """Columns that every event has. A property of such a name is `properties.NAME`."""
 
 

@@ -12,6 +12,7 @@ from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
 
 from tallybook.core import (
+    COMMIT_COLUMN,
     FLAG_VALUE,
     INSTANT_VALUE,
     INTEGER_VALUE,
@@ -42,6 +43,8 @@ class StoredEvent:
     id: str
     key: str
     properties: Mapping[str, Any]
+    commit: int = 0
+    """Its place in the order in which events were stored."""
 
 
 @dataclass
@@ -110,7 +113,7 @@ def table_of(events: Sequence[StoredEvent], types: PropertyTypes) -> pa.Table:
     """The events of one name as a table, by time."""
     import pyarrow as pa
 
-    events = sorted(events, key=lambda one: (one.time, one.received))
+    events = sorted(events, key=lambda one: (one.time, one.received, one.commit))
     columns: dict[str, list[Any]] = {}
     rests: list[str | None] = []
     for i, event in enumerate(events):
@@ -135,6 +138,7 @@ def table_of(events: Sequence[StoredEvent], types: PropertyTypes) -> pa.Table:
             name: pa.array([getattr(one, name) for one in events], pa.string())
             for name in ("user", "account", "id", "key")
         },
+        COMMIT_COLUMN: pa.array([one.commit for one in events], pa.int64()),
     }
     kinds = {
         INTEGER_VALUE: pa.int64(),

@@ -4,6 +4,7 @@ consumed. After a crash at any point, what is not named does not exist, and the 
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -34,6 +35,8 @@ MAX_STEP_BYTES = 16 * 1024 * 1024
 """Bodies of one log that are compacted together."""
 SEAL_INTERVAL = timedelta(seconds=5)
 """How often the ledger records that a host is alive and has nothing left to compact."""
+COMMIT_BITS = 32
+"""Events of one commit are numbered below the number of the commit, in so many bits."""
 MARGIN = timedelta(seconds=2)
 """A request may have been received this long before its row can be read."""
 
@@ -53,19 +56,17 @@ class _LogBatch:
 
 
 class _ReceiptOrder:
-    """Receipts of daily values that grow with the order of commits: of a day and series the last value counts, also
-    where two came in one microsecond, or a clock was set back."""
+    """The order of what is stored: receipts of one log do not go back, also where a clock was set back, and each event
+    has a number of its own for those that were received at the same time."""
 
-    def __init__(self, latest: Mapping[str, str]) -> None:
-        """`latest`: by event, the last receipt that is stored."""
-        self.latest = {event: datetime.fromisoformat(at) for event, at in latest.items()}
+    def __init__(self, latest: Mapping[str, datetime], commit: int) -> None:
+        """`latest`: by log, the last receipt that was stored."""
+        self.latest = dict(latest)
+        self.numbers = itertools.count(commit << COMMIT_BITS)
 
-    def after(self, event: str, received: datetime) -> datetime:
-        before = self.latest.get(event)
-        if before is not None and received <= before:
-            received = before + timedelta(microseconds=1)
-        self.latest[event] = received
-        return received
+    def receipt(self, log: str, received: datetime) -> datetime:
+        self.latest[log] = max(received, self.latest.get(log, received))
+        return self.latest[log]
 
 
 class Compactor:
@@ -86,6 +87,8 @@ class Compactor:
         self.dedup, self.max_bytes = dedup, max_bytes
         self.sealed_at: datetime | None = None
         self.serving_since: datetime | None = None
+        self.last_receipts: dict[str, datetime] = {}
+        """By log: when the last of its rows that are stored was received."""
         self.has_more = False
         """The last step left something in a log."""
 
@@ -144,7 +147,7 @@ class Compactor:
 
     def _commit(self, batch: _LogBatch) -> None:
         known = self.events.snapshot()
-        order = _ReceiptOrder(known.last_received)
+        order = _ReceiptOrder(self.last_receipts, known.number + 1)
         stored: list[StoredEvent] = []
         ids: dict[bytes, datetime] = {}
         rejected: list[tuple[LogRow, Sequence[Rejection]]] = []
@@ -165,6 +168,7 @@ class Compactor:
         new_ids = {hash_: at for hash_, at in ids.items() if hash_ not in seen}
         change = self._change(batch, known, stored, new_ids, rejected)
         self.events.commit(known.number, change, now=self.clock())
+        self.last_receipts = order.latest
         for path in change.gone_runs:  # Nobody else reads them.
             (self.folder / path).unlink(missing_ok=True)
 
@@ -175,9 +179,7 @@ class Compactor:
         again = json.loads(row.headers).get("idempotency_key")
         for index, event in decoded.events:
             own = event.id or (_made_id("request", again, index) if again else None)
-            # Events of one request are in order, too: of two values of a day in it the last one counts.
-            received = row.received + timedelta(microseconds=index)
-            received = order.after(event.name, received) if event.day else received
+            received = order.receipt(log, row.received)
             at = event.time or (datetime.combine(event.day, time(), UTC) if event.day else row.received)
             one = StoredEvent(
                 name=event.name,
@@ -189,6 +191,7 @@ class Compactor:
                 id=own or _made_id(log, row.n, index),
                 key=row.key,
                 properties=event.properties,
+                commit=next(order.numbers),
             )
             yield one, id_hash(row.key, own) if own else None
 

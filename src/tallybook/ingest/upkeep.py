@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tallybook.core import COMMIT_COLUMN
 from tallybook.ingest.files import EVENTS_FOLDER, write_table
 from tallybook.storage import REJECTED, Conflict, EventCommit, EventFile, EventLedger, hash_of
 
@@ -113,5 +114,10 @@ def _up_to(files: Sequence[EventFile], max_bytes: int) -> list[EventFile]:
 
 
 def _sorted(table: pa.Table, event: str) -> pa.Table:
-    keys = [("at", "ascending")] if event == REJECTED else [("time", "ascending"), ("received", "ascending")]
+    keys = (
+        [("at", "ascending")]
+        if event == REJECTED
+        else [(name, "ascending") for name in ("time", "received", COMMIT_COLUMN)]
+    )
+    keys = [key for key in keys if key[0] in table.column_names]  # older files have no number
     return table.sort_by(keys)

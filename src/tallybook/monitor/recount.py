@@ -193,7 +193,9 @@ class _Recount:
         covered = [d for s in self.known.coverage.get(own, ()) for d in calendar.days(s.first, s.last)]
         lookback = metric.lookback if metric.lookback is not None else self.catalog.book.lookback
         recent = calendar.last_closed_day(self.means.now, self.zone) - lookback * ONE_DAY
-        waiting = set(self.waiting[own].waiting) if own in self.waiting and metric.changed else set()
+        waiting = (
+            set(self.waiting[own].waiting) if own in self.waiting and (metric.changed or metric.received) else set()
+        )
         return [d for d in covered if d <= recent and d not in waiting] or "all of its days are collected again anyway"
 
     def horizon(self, source: str) -> Horizon | SourceError:

@@ -268,7 +268,7 @@ class OneMetric(MetricPeriods):
             how = f"of each {bound.metric.per} {how}, then the {bound.metric.then} of these"
         carry = f", a series without a row carried at most {self.metric.carry} days" if self.metric.carry else ""
         series = ", ".join(self.metric.series)
-        latest = f", of each day and {series} the value received last" if self.metric.daily_aggregate else ""
+        latest = f", of each day and {series} the value received last" if self.metric.keeps_latest else ""
         return f"{self.name}: {what} {how}{carry}{latest}"
 
 

@@ -156,6 +156,11 @@ class Source(Dialect, abc.ABC):
         """Those covered days whose facts changed since they were collected, where the source itself knows that."""
         return set()
 
+    finds_changes = False
+    """Whether `changed_since` finds all changes, so that no column is needed to find them by."""
+    commit_order: tuple[str, ...] = ()
+    """Columns that order rows received at the same time, where the source itself has such."""
+
     def record_run(self, run: int) -> None:
         """Record what a run has seen, for `changed_since`. Called before the days of a run are covered."""
 

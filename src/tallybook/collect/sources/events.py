@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from tallybook.collect.sources.duckdb import CONFIG, DuckdbSource, literal
 from tallybook.collect.sources.identity import Identity
 from tallybook.core import (
+    COMMIT_COLUMN,
     EVENT_TYPES,
     FLAG_VALUE,
     INTEGER_VALUE,
@@ -63,6 +64,9 @@ class EventsSource(DuckdbSource):
         example="events:///path/to/book",
         parameters=(),
     )
+
+    finds_changes = True
+    commit_order = (COMMIT_COLUMN,)
 
     def __init__(self, settings: Any) -> None:
         super().__init__(settings)
@@ -132,7 +136,7 @@ class EventsSource(DuckdbSource):
         snapshot = self.snapshot_of_events()
         if rest or event not in snapshot.properties:
             return []
-        return [*COMMON, *(one.column for one in snapshot.properties[event]), "rest", SERIES_COLUMN]
+        return [*COMMON, *(one.column for one in snapshot.properties[event]), "rest", SERIES_COLUMN, COMMIT_COLUMN]
 
     def identity(self, folder: Path | None) -> Identity:
         """The events of a book are its own, wherever it is moved."""
@@ -223,9 +227,11 @@ def relation_sql(
 
     A value of another type than the pinned one is in `rest`. Without a declared type, whoever reads its column gets
     an error, and not a number without that value."""
-    quoted = {name: _quoted(name) for name in (*COMMON, "rest", *(one.column for one in properties))}
+    columns = [one.column for one in properties]
+    quoted = {name: _quoted(name) for name in (*COMMON, "rest", COMMIT_COLUMN, *columns)}
     # A row without values first: a column that no file has is there all the same.
     names = {**COMMON, **{one.column: EVENT_TYPES[one.type] for one in properties}, "rest": "VARCHAR"}
+    names[COMMIT_COLUMN] = "BIGINT"
     empty = ", ".join(f"CAST(NULL AS {type_}) AS {quoted[name]}" for name, type_ in names.items())
     rows = f"SELECT {empty} WHERE false"
     if files:
@@ -234,7 +240,7 @@ def relation_sql(
     shown = [f"CAST({quoted[name]} AS {type_}) AS {quoted[name]}" for name, type_ in COMMON.items()]
     shown += [f"{_value(one, types.get(one.name))} AS {quoted[one.column]}" for one in properties]
     shown.append(f"{_series(properties)} AS {SERIES_COLUMN}")
-    return f"SELECT {', '.join([*shown, 'rest'])} FROM ({rows})"
+    return f"SELECT {', '.join([*shown, 'rest', COMMIT_COLUMN])} FROM ({rows})"
 
 
 def _series(properties: Sequence[Property]) -> str:

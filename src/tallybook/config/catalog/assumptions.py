@@ -71,7 +71,7 @@ def _show_words(metric: Metric) -> str:
     shown = f"a wider scope shows {metric.default_show} ({meaning[metric.default_show]})"
     if metric.kind == UNIQUES and metric.default_show == "total":
         shown = "a wider scope shows only bounds: daily distinct counts do not add up"
-    if metric.daily_aggregate:
+    if metric.keeps_latest:
         shown += f"; the latest value of a day and ({', '.join(metric.series)}) counts"
     if metric.carry:
         shown += f"; a missing series is carried {metric.carry} days"

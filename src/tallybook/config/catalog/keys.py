@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from tallybook.config.catalog.sql_values import (
-    read_column,
     read_columns,
     read_event,
     read_function,
@@ -14,6 +13,7 @@ from tallybook.config.catalog.sql_values import (
     read_old_name,
     read_qualified,
     read_query,
+    read_received,
     read_table,
     read_then,
 )
@@ -134,7 +134,7 @@ METRIC_KEYS = {
     "per": Key(read_qualified, '"user_id"'),
     "then": Key(read_then, '"p90"'),
     "daily_aggregate": Key(read_flag, "true"),
-    "received": Key(read_column, '"received_at"'),
+    "received": Key(read_received, '"received_at"'),
     "changed": Key(read_qualified, '"updated_at"'),
     "changed_stored": Key(choice_of(tuple(s for s in STORED_FORMS if s not in ("date", "yyyymmdd"))), '"utc"'),
     "history": Key(choice_of((IMPORTED,)), '"imported"'),

@@ -67,6 +67,11 @@ def _rows_by_day(d: DeclaredMetric) -> bool:
     return d.level and d.has("time") and not d.has("from")
 
 
+def _latest_level(d: DeclaredMetric) -> bool:
+    """Whether it is a level of which only the row received last counts of a day and series."""
+    return _rows_by_day(d) and d.has("received")
+
+
 def _once_a_day(d: DeclaredMetric) -> bool:
     return d.metric.daily_aggregate and d.metric.kind == FLOW
 
@@ -220,10 +225,34 @@ FACT_RULES = (
     KeyRule(
         "received",
         ("daily_aggregate",),
-        lambda d: d.has("received") and not d.metric.daily_aggregate,
-        "received is only for daily_aggregate",
+        lambda d: d.has("received") and not d.metric.daily_aggregate and not _rows_by_day(d),
+        "received is only for daily_aggregate and for levels with one row a day",
         "daily_aggregate",
         "daily_aggregate = true",
+    ),
+    KeyRule(
+        "series",
+        ("received", "time", "from"),
+        lambda d: _latest_level(d) and not d.has("series"),
+        "received needs series: the columns by which the latest row of a day counts",
+        "a list of columns",
+        'series = ["account_id"]',
+    ),
+    KeyRule(
+        "series",
+        ("received", "by", "time", "from"),
+        lambda d: _latest_level(d) and not set(d.metric.by) <= set(d.metric.series),
+        "series must contain every column of by",
+        "series = [{series}]",
+        "series = [{series}]",
+    ),
+    KeyRule(
+        "carry",
+        ("received", "series", "by", "time", "from"),
+        lambda d: d.has("carry") and _latest_level(d) and not set(d.metric.series) <= set(d.metric.by),
+        "carry needs every column of series in by: only the series of by are stored, and carried",
+        "by = [{series}]",
+        "by = [{series}]",
     ),
     KeyRule(
         "changed",
@@ -243,7 +272,7 @@ FACT_RULES = (
     KeyRule(
         "changed_stored",
         ("changed",),
-        lambda d: d.has("changed_stored") and not d.has("changed"),
+        lambda d: d.has("changed_stored") and not d.has("changed", "received"),
         "changed_stored needs changed",
         "changed",
         'changed = "updated_at"',

@@ -70,6 +70,17 @@ def read_columns(value: object) -> tuple[str, ...]:
     return names
 
 
+def read_received(value: object) -> str | tuple[str, ...]:
+    """A column, or several where later ones order rows that are equal in the ones before."""
+    if isinstance(value, str):
+        return read_column(value)
+    names = read_columns(value)
+    if not names:
+        raise Wrong("is empty", expected="a column", instead="received_at")
+    columns = tuple(read_column(name) for name in names)
+    return columns[0] if len(columns) == 1 else columns
+
+
 _WORD = r"(?:\w+|\"[^\"]+\"|`[^`]+`)"
 _REF = rf"{_WORD}(?:\.{_WORD})?"
 _JOIN = re.compile(

@@ -70,8 +70,9 @@ class Metric(msgspec.Struct, frozen=True, kw_only=True):
     """The column of the entity: the measure is computed per entity first, then aggregated by `then`."""
     then: str | None = None
     daily_aggregate: bool = False
-    received: str | None = None
-    """The column that orders several values of a day and series; the latest counts (default: the time)."""
+    received: str | tuple[str, ...] | None = None
+    """The column that orders several values of a day and series; the latest counts (default: the time). A second
+    column orders values that were received at the same time."""
     changed: str | None = None
     """The column with the time a fact was last written. Runs find days with changed facts by it."""
     changed_stored: str | None = None
@@ -126,7 +127,22 @@ class Metric(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def series_dims(self) -> tuple[str, ...]:
         """The dimensions that identify a series: the stored ones without the entity of `per`."""
-        return tuple(sorted({*self.by, *(self.series if self.kind == LEVEL else ())}))
+        return tuple(sorted({*self.by, *(self.series if self.kind == LEVEL and not self.received else ())}))
+
+    @property
+    def received_columns(self) -> tuple[str, ...]:
+        """The columns that order several values of a day and series."""
+        return (self.received,) if isinstance(self.received, str) else self.received or ()
+
+    @property
+    def keeps_latest(self) -> bool:
+        """Whether only the row received last counts of several rows of a day and series."""
+        return self.daily_aggregate or bool(self.received)
+
+    @property
+    def latest_series(self) -> tuple[str, ...]:
+        """The columns by which one row of a day replaces another; with `per`, entities have rows of their own."""
+        return (*self.series, *([self.per] if self.per else [])) if self.keeps_latest else ()
 
     @property
     def second(self) -> Then | None:
@@ -203,7 +219,7 @@ class Metric(msgspec.Struct, frozen=True, kw_only=True):
                 "time": [self.time, self.stored_zone, self.from_, self.until, self.until_inclusive],
                 "measure": parsed.text if parsed else None,
                 "dims": self.dims,
-                "series": [sorted(self.series), self.received] if self.daily_aggregate else None,
+                "series": [sorted(self.series), self.received] if self.keeps_latest else None,
                 "decimals": self.decimals,
                 "zone": zone,
                 "forms": sorted(forms.items()),

@@ -139,7 +139,7 @@ def _keys(metric: Metric, zone: str) -> dict[str, Any]:
     found["measure"] = metric.parsed.text if metric.parsed else metric.measure
     found["join"] = [join.text for join in metric.join]
     found["function's text"] = metric.function_hash
-    if metric.daily_aggregate:
+    if metric.keeps_latest:
         found |= {"series": sorted(metric.series), "received": metric.received}
     return {"series": None, "received": None} | found
 

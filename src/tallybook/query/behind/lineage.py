@@ -69,7 +69,7 @@ def _tables(metric: Metric, dialect: str) -> tuple[Columns, list[str]]:
         metric.time,
         metric.from_,
         metric.until,
-        metric.received,
+        *metric.received_columns,
         metric.changed,
         metric.per,
         *metric.by,
