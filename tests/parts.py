@@ -67,6 +67,7 @@ FILES = {
     "test_house.py": "scale",
     "test_housekeeping.py": "kills",
     "test_init.py": "scale",
+    "test_introspection.py": "scale",
     "test_isolation.py": "kills",
     "test_join.py": "right",
     "test_kills.py": "events",

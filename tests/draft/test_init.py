@@ -529,6 +529,7 @@ def test_a_database_without_tables_is_told_and_no_run_is_asked_for(tmp_path: Pat
     (tmp_path / "app.db").touch()
     out = io.StringIO()
     words = ["init", f"sqlite:///{tmp_path / 'app.db'}", "--project", str(tmp_path)]
-    assert invoke(words, now=lambda: NOW, stdout=out, stderr=out, env={}) == 0
-    assert "no metrics for this database, because this user sees no tables in it" in out.getvalue()
+    assert invoke(words, now=lambda: NOW, stdout=out, stderr=out, env={}) == 1
+    assert "this user sees no tables in this database. No file is written" in out.getvalue()
+    assert not (tmp_path / "tallybook.toml").exists()
     assert "tallybook run" not in out.getvalue()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,12 +11,13 @@ import click
 
 from tallybook.cli.options import TABLE_OR_JSON, verb
 from tallybook.cli.terminal import Terminal, count, table
-from tallybook.core import DONE, DeclarationError
+from tallybook.core import DONE, SOME_FAILED, DeclarationError
 
 if TYPE_CHECKING:
     from tallybook.draft import Draft
 
 FILE = "tallybook.toml"
+MAX_NAMED_TABLES = 8
 
 
 @verb(
@@ -60,6 +62,8 @@ def init(terminal: Terminal, url: str, name: str, to: Path | None, timezone: str
     _check_words(name, timezone)
     now = terminal.now() if terminal.now else datetime.now(UTC)
     made = draft(url, folder=place.parent, now=now, name=name, timezone=timezone)
+    if not made.tables:
+        return _print_empty(terminal, made, form)
     place.parent.mkdir(parents=True, exist_ok=True)
     place.write_text(made.text, encoding="utf-8")
     if form == "json":
@@ -103,19 +107,34 @@ def _print(terminal: Terminal, made: Draft, place: Path) -> None:
         header, *lines = table(("metric", "measure", "of", "by"), rows)
         terminal.out("\n".join([terminal.styled(header, "bold"), *lines]))
     if made.skipped:
-        terminal.out(f"\nNo metrics for {', '.join(sorted(made.skipped))}; comments in the file explain why.")
-    if not made.metrics:
-        _print_empty(terminal, made, place)
-        return
+        terminal.out(f"\nNo metrics for {_some(sorted(made.skipped))}; comments in the file explain why.")
+    if made.empty:
+        terminal.out(f"{count(len(made.empty), 'table')} without rows.")
     terminal.out(f"\n{place}: {count(len(made.metrics), 'metric')} from {count(made.tables, 'table')}. Read it, then:")
     if made.variable:
         terminal.out(f"  put the URL into .env: {made.variable}=…    (it is not in {place.name}; keep .env out of git)")
     terminal.out("  tallybook check --source\n  tallybook run")
 
 
-def _print_empty(terminal: Terminal, made: Draft, place: Path) -> None:
-    what = f"none of its {count(made.tables, 'table')} fits one" if made.tables else "this user sees no tables in it"
-    terminal.out(
-        f"{place}: no metrics for this database, because {what}. Check the database of the URL and the user's rights."
-    )
-    terminal.out('  init skips views and other schemas; a metric can name them: table = "reporting.signups"')
+def _some(names: Sequence[str]) -> str:
+    listed = ", ".join(names[:MAX_NAMED_TABLES])
+    return listed if len(names) <= MAX_NAMED_TABLES else f"{listed} and {len(names) - MAX_NAMED_TABLES} more tables"
+
+
+def _print_empty(terminal: Terminal, made: Draft, form: str) -> int:
+    """Say why nothing was drafted. No file is written."""
+    if form == "json":
+        terminal.json({"file": None, "metrics": [], "tables": made.found, "empty": made.empty})
+        return SOME_FAILED
+    if made.empty:
+        terminal.out(
+            f"nothing to draft: all {count(made.found, 'table')} of this database are empty. No file is written."
+        )
+        terminal.out(
+            "  A draft needs rows to look at: give the URL of a database with data, such as a copy of production."
+        )
+        return SOME_FAILED
+    terminal.out("nothing to draft: this user sees no tables in this database. No file is written.")
+    terminal.out("  Check the database name of the URL and the rights of its user. init skips views and other schemas;")
+    terminal.out('  a metric can name them: table = "reporting.signups"')
+    return SOME_FAILED

@@ -30,6 +30,7 @@ __getattr__, __dir__ = opened(
         "revise": ("revisions",),
         "run_context": ("RunContext",),
         "sources.base": ("Source",),
+        "sources.catalog": ("CatalogTable",),
         "sources.dialect": ("TimeForm",),
         "sources.duckdb": ("CONFIG", "DuckdbSource", "literal"),
         "sources.readings": ("EPOCHS", "day_of_digits"),
@@ -53,7 +54,7 @@ __getattr__, __dir__ = opened(
         ),
         "staging": ("Staging",),
         "statements": ("Group",),
-        "time_forms": ("day_of_value",),
+        "time_forms": ("TimeColumn", "day_of_value", "time_form"),
         "work": ("Horizon", "RunPlan", "RunRequest", "Work"),
     },
 )

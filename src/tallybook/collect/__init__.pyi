@@ -36,6 +36,7 @@ from tallybook.collect.report import (
 from tallybook.collect.revise import revisions as revisions
 from tallybook.collect.run_context import RunContext as RunContext
 from tallybook.collect.sources.base import Source as Source
+from tallybook.collect.sources.catalog import CatalogTable as CatalogTable
 from tallybook.collect.sources.dialect import TimeForm as TimeForm
 from tallybook.collect.sources.duckdb import CONFIG as CONFIG, DuckdbSource as DuckdbSource, literal as literal
 from tallybook.collect.sources.readings import EPOCHS as EPOCHS, day_of_digits as day_of_digits
@@ -62,7 +63,11 @@ from tallybook.collect.sources.values import (
 )
 from tallybook.collect.staging import Staging as Staging
 from tallybook.collect.statements import Group as Group
-from tallybook.collect.time_forms import day_of_value as day_of_value
+from tallybook.collect.time_forms import (
+    TimeColumn as TimeColumn,
+    day_of_value as day_of_value,
+    time_form as time_form,
+)
 from tallybook.collect.work import (
     Horizon as Horizon,
     RunPlan as RunPlan,

@@ -164,6 +164,14 @@ def _columns(source: Source, metric: Metric, table: str) -> list[str]:
     return columns
 
 
+def _unique_keys(source: Source, table: str) -> list[tuple[str, ...]]:
+    key = ("unique keys", table)
+    if key not in source.remembered:
+        source.remembered[key] = source.unique_keys(table)
+    found: list[tuple[str, ...]] = source.remembered[key]
+    return found
+
+
 def _matching_name(name: str, names: list[str] | Mapping[str, object]) -> str | None:
     """The name as the database has it: the same, else the same but for upper and lower case."""
     return name if name in names else next((n for n in names if n.casefold() == name.casefold()), None)
@@ -180,7 +188,7 @@ def _refuse_fan_out(source: Source, scope: _Scope, metric: Metric, place: int) -
     if settled in source.remembered:
         return
     _refuse_other_kinds(source, scope, metric, join)
-    if any(set(unique) <= set(keys) for unique in source.unique_keys(join.table)):
+    if any(set(unique) <= set(keys) for unique in _unique_keys(source, join.table)):
         source.remembered[settled] = True
         return
     listed = ", ".join(source.quote(key) for key in keys)

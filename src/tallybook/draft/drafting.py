@@ -57,6 +57,11 @@ class Draft:
     first: str = ""
     """The metric with the earliest fact."""
     tables: int = 0
+    """The number of tables with rows that were read."""
+    found: int = 0
+    """The number of tables in the catalog."""
+    empty: list[str] = field(default_factory=list)
+    """Tables without rows."""
     metrics: list[Idea] = field(default_factory=list)
     spare: list[Idea] = field(default_factory=list)
     """Metrics that are drafted as comments."""
@@ -92,6 +97,7 @@ def draft(
         made = Draft(
             source=name, url=shown, variable=variable, timezone=timezone, tables=len(seen.tables), id=_new_id(full, now)
         )
+        made.found, made.empty = seen.found, seen.empty
         _fill(made, source, seen, now)
         return made
     finally:

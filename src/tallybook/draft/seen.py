@@ -17,21 +17,24 @@ from tallybook.collect import (
     TEXT,
     TIMESTAMP,
     TIMESTAMPTZ,
+    CatalogTable,
     ColumnType,
     Source,
+    TimeColumn,
     TimeForm,
     as_text,
-    bind,
     day_of_digits,
     text_form,
+    time_form,
 )
-from tallybook.core import Metric, SourceError, SourceUnavailable, isolated, parse_measure
+from tallybook.core import Metric, SourceError, SourceUnavailable, isolated
 from tallybook.draft.table_words import TECHNICAL
 from tallybook.draft.words import words
 
 ROWS = 400
 """Maximum sampled rows from the start of a table, and from its end if its key is indexed."""
-MAX_TABLES = 200
+MAX_TABLES = 300
+TABLES_PER_STATEMENT = 100
 _TIMELY = frozenset(["at", "on", "date", "time", "timestamp", "ts", "created", "updated", "when", "since", "day"])
 _UNFETCHED = frozenset(["body", "content", "html", "json", "payload", "data", "metadata", "meta", "blob", "image"])
 
@@ -48,6 +51,8 @@ class SeenColumn:
     refers: tuple[str, str] | None = None
     time: TimeForm | None = None
     stored: str | None = None
+    cells: tuple[Any, ...] = ()
+    """The values with nulls, row by row."""
 
     @property
     def words(self) -> tuple[str, ...]:
@@ -83,6 +88,8 @@ class SeenTable:
     rows: int
     """The number of sampled rows."""
     unique: tuple[tuple[str, ...], ...] = ()
+    total: int = 0
+    """The number of all rows; an estimate for a large table."""
 
     def column(self, name: str) -> SeenColumn | None:
         """The column with this name."""
@@ -104,6 +111,10 @@ class Seen:
 
     tables: list[SeenTable] = field(default_factory=list)
     skipped: dict[str, str] = field(default_factory=dict)
+    empty: list[str] = field(default_factory=list)
+    """Tables without rows."""
+    found: int = 0
+    """The number of tables in the catalog."""
 
     def table(self, name: str) -> SeenTable | None:
         """The table with this name."""
@@ -113,60 +124,105 @@ class Seen:
 def see(source: Source, on_table: Callable[[str], None] = lambda _: None) -> Seen:
     """Inspect every table. Raises SourceUnavailable if the database is unreachable."""
     seen = Seen()
-    names = source.base_tables()
-    for name in names:
-        if TECHNICAL.match(name):
-            seen.skipped[name] = "is kept by a tool"
+    catalog = source.catalog()
+    seen.found = len(catalog)
+    _remember(source, catalog)
+    for table in catalog:
+        if TECHNICAL.match(table.name):
+            seen.skipped[table.name] = "is kept by a tool"
+    rest = [table for table in catalog if table.name not in seen.skipped]
+    filled = _with_rows(source, [table.name for table in rest])
+    for table in rest:
+        if table.name not in filled:
+            seen.empty.append(table.name)
         elif len(seen.tables) >= MAX_TABLES:
-            seen.skipped[name] = f"is beyond the first {MAX_TABLES} tables"
+            seen.skipped[table.name] = f"is beyond the first {MAX_TABLES} tables with rows"
         else:
-            on_table(name)
-            _see_table(source, name, seen)
+            on_table(table.name)
+            _see_table(source, table, seen)
     return seen
 
 
-def _see_table(source: Source, name: str, seen: Seen) -> None:
+def _remember(source: Source, catalog: Sequence[CatalogTable]) -> None:
+    """Let later checks of joins use the catalog that was read."""
+    for table in catalog:
+        source.remembered["columns", table.name] = list(table.columns)
+        source.remembered["unique keys", table.name] = list(table.unique_keys)
+
+
+def _with_rows(source: Source, names: Sequence[str]) -> set[str]:
+    """The tables with at least one row, by one statement for many tables. All tables if the source cannot run it."""
+    found: set[str] = set()
+    for start in range(0, len(names), TABLES_PER_STATEMENT):
+        part = names[start : start + TABLES_PER_STATEMENT]
+        asked = " UNION ALL ".join(
+            f"SELECT {place}, CASE WHEN EXISTS (SELECT 1 FROM {source.table_name(name)}) THEN 1 ELSE 0 END"
+            for place, name in enumerate(part)
+        )
+        try:
+            with isolated(), source.snapshot() as reader:
+                found |= {part[int(place)] for place, there in reader.rows(asked) if there}
+        except SourceUnavailable:
+            raise
+        except SourceError:  # other SQL, or a table that this user may not read: each table is tried
+            found |= set(part)
+    return found
+
+
+def _see_table(source: Source, catalog: CatalogTable, seen: Seen) -> None:
     try:
         with isolated():
-            table = _table(source, name)
+            table = _table(source, catalog)
     except SourceUnavailable:
         raise
     except SourceError as error:
-        seen.skipped[name] = f"cannot be read: {error.message}"
+        seen.skipped[catalog.name] = f"cannot be read: {error.message}"
         return
     if table.rows:
         seen.tables.append(table)
     else:
-        seen.skipped[name] = "is empty"
+        seen.empty.append(catalog.name)
 
 
-def _table(source: Source, name: str) -> SeenTable:
-    names = source.columns(name)
-    types = source.probe(source.table_name(name), [source.quote(c) for c in names])
-    unique = tuple(source.unique_keys(name))
-    refers = {column: (table, key) for column, table, key in source.foreign_keys(name)}
-    fetched = [c for c in names if not set(words(c)) & _UNFETCHED]
-    rows = _rows(source, name, fetched, unique)
+def _table(source: Source, catalog: CatalogTable) -> SeenTable:
+    refers = {column: (table, key) for column, table, key in catalog.foreign_keys}
+    fetched = [c for c in catalog.columns if not set(words(c)) & _UNFETCHED]
+    if not fetched:
+        return SeenTable(catalog.name, (), 0, catalog.unique_keys)
+    types, rows = _sampled(source, catalog, fetched)
     columns = []
-    for column, type_ in zip(names, types, strict=True):
-        place = fetched.index(column) if column in fetched else None
-        values = tuple(row[place] for row in rows if row[place] is not None) if place is not None else ()
-        key = unique[:1] == ((column,),)
-        made = SeenColumn(column, type_, values, len(rows) - len(values), key, refers.get(column))
-        columns.append(_timed(source, name, made))
-    return SeenTable(name, tuple(columns), len(rows), unique)
+    for place, (column, type_) in enumerate(zip(fetched, types, strict=True)):
+        cells = tuple(row[place] for row in rows)
+        values = tuple(value for value in cells if value is not None)
+        key = catalog.unique_keys[:1] == ((column,),)
+        made = SeenColumn(column, type_, values, len(rows) - len(values), key, refers.get(column), cells=cells)
+        columns.append(_timed(source, catalog.name, made))
+    total = len(rows) if len(rows) < ROWS else _count(source, catalog)
+    return SeenTable(catalog.name, tuple(columns), len(rows), catalog.unique_keys, total)
 
 
-def _rows(source: Source, name: str, columns: Sequence[str], unique: Sequence[Sequence[str]]) -> list[tuple[Any, ...]]:
-    """Sampled rows: the first ones, and the latest by the key."""
-    select = f"SELECT {', '.join(map(source.quote, columns))} FROM {source.table_name(name)}"
-    if not columns:
-        return []
-    with source.snapshot() as reader:
-        rows = reader.rows(source.limited(select, ROWS))
-        if len(rows) == ROWS and unique and len(unique[0]) == 1:
-            rows += reader.rows(source.limited(f"{select} ORDER BY {source.quote(unique[0][0])} DESC", ROWS))
-    return [tuple(row) for row in rows]
+def _sampled(source: Source, table: CatalogTable, columns: Sequence[str]) -> tuple[list[ColumnType], list[Any]]:
+    """(types, sampled rows): the first rows, and the latest by the key."""
+    select = f"SELECT {', '.join(map(source.quote, columns))} FROM {source.table_name(table.name)}"
+    types, rows = source.typed_rows(table.name, columns, source.limited(select, ROWS))
+    if len(rows) == ROWS and table.unique_keys and len(table.unique_keys[0]) == 1:
+        latest = f"{select} ORDER BY {source.quote(table.unique_keys[0][0])} DESC"
+        with source.snapshot() as reader:
+            rows = rows + list(reader.rows(source.limited(latest, ROWS)))
+    return types, [tuple(row) for row in rows]
+
+
+def _count(source: Source, table: CatalogTable) -> int:
+    """The number of rows: the server's estimate, else counted within the time limit."""
+    if table.estimated_rows:
+        return max(table.estimated_rows, ROWS)
+    try:
+        with isolated(), source.snapshot() as reader:
+            return int(reader.rows(f"SELECT COUNT(*) FROM {source.table_name(table.name)}")[0][0])
+    except SourceUnavailable:
+        raise
+    except SourceError:
+        return ROWS
 
 
 # --- time ---------------------------------------------------------------------------------------------------
@@ -179,36 +235,28 @@ def _timed(source: Source, table: str, column: SeenColumn) -> SeenColumn:
     if not _may_be_time(column, typeless=source.kind.typeless_columns):
         return column
     for stored in _forms(column, typeless=source.kind.typeless_columns):
-        metric = Metric(
-            name="draft",
-            table=table,
-            time=column.name,
-            stored=stored,
-            measure="count(*)",
-            parsed=parse_measure("count(*)", source.dialect),
-        )
+        metric = Metric(name="draft", table=table, time=column.name, stored=stored)
         try:
             with isolated():
-                form = bind(source, metric, "UTC", "draft").time
+                form = time_form(TimeColumn(source, metric, source.table_name(table), column.name, column.type, "UTC"))
         except SourceUnavailable:
             raise
         except SourceError as error:
-            said = re.search(r'stored = "(\w+)"', error.hint)
-            if said and said[1] != stored:
-                return _timed_as(source, metric, column, said[1])
+            advice = re.search(r'stored = "(\w+)"', error.hint)
+            if advice and advice[1] != stored:
+                return _timed_as(source, table, column, advice[1])
             continue
         return replace(column, time=form, stored=stored)
     return column
 
 
-def _timed_as(source: Source, metric: Metric, column: SeenColumn, stored: str) -> SeenColumn:
+def _timed_as(source: Source, table: str, column: SeenColumn, stored: str) -> SeenColumn:
     from dataclasses import replace
 
-    from msgspec.structs import replace as with_
-
+    metric = Metric(name="draft", table=table, time=column.name, stored=stored)
     try:
         with isolated():
-            form = bind(source, with_(metric, stored=stored), "UTC", "draft").time
+            form = time_form(TimeColumn(source, metric, source.table_name(table), column.name, column.type, "UTC"))
     except SourceUnavailable:
         raise
     except SourceError:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 COMMENT_COLUMN = 45
 """The column of comments, unless the line before them is longer."""
 MAX_LINE_CHARACTERS = 120
+MAX_NAMED_TABLES = 5
 ORDER = (
     "kind",
     "source",
@@ -42,15 +43,27 @@ HEAD = """\
 
 def draft_text(draft: Draft) -> str:
     """The text of the whole file."""
-    count = f"{draft.tables} table{'' if draft.tables == 1 else 's'}"
+    count = counted(draft.tables, "table")
     parts = [HEAD.format(tables=count), *_tables(draft)]
     parts += [_metric(idea) for idea in draft.metrics]
     if draft.spare:
         parts.append("# More possible metrics:\n\n" + "\n".join(_commented(_metric(idea)) for idea in draft.spare))
+    if draft.empty:
+        parts.append(f"# {_empty(draft)}\n")
     if draft.skipped:
         lines = "\n".join(f"#   {name} {_line(why)}" for name, why in sorted(draft.skipped.items()))
         parts.append(f"# Tables without a metric:\n{lines}\n")
     return "\n".join(parts)
+
+
+def _empty(draft: Draft) -> str:
+    named = ", ".join(draft.empty[:MAX_NAMED_TABLES]) + (", …" if len(draft.empty) > MAX_NAMED_TABLES else "")
+    return _line(f"{counted(len(draft.empty), 'table')} without rows: {named}")
+
+
+def counted(number: int, noun: str) -> str:
+    """1 table, 2 tables."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def _tables(draft: Draft) -> Iterator[str]:

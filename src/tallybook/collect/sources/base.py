@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from tallybook.collect.sources.catalog import CatalogTable
 from tallybook.collect.sources.dialect import Dialect
 from tallybook.collect.sources.identity import SAME_ADDRESS, Identity
 from tallybook.collect.sources.values import CONVERT, DEC, FLOAT, INT, TEXT, ColumnType, as_instant
@@ -194,6 +195,24 @@ class Source(Dialect, abc.ABC):
     def unique_keys(self, table: str) -> list[tuple[str, ...]]:
         """Unique keys of the catalog, as tuples of columns. Nulls count as different."""
         return []
+
+    def catalog(self) -> list[CatalogTable]:
+        """All base tables with their columns and keys. A server should use few statements, whatever their number."""
+        return [
+            CatalogTable(
+                name=name,
+                columns=tuple(self.columns(name)),
+                unique_keys=tuple(self.unique_keys(name)),
+                foreign_keys=tuple(self.foreign_keys(name)),
+            )
+            for name in self.base_tables()
+        ]
+
+    def typed_rows(self, table: str, columns: Sequence[str], select: str) -> tuple[list[ColumnType], list[Any]]:
+        """(the types of columns of a table, the rows of a SELECT of these columns)."""
+        types = self.probe(self.table_name(table), [self.quote(column) for column in columns])
+        with self.snapshot() as reader:
+            return types, reader.rows(select)
 
 
 @contextmanager

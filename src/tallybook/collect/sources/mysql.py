@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from tallybook.collect.sources.base import Reader, replay_margin
+from tallybook.collect.sources.catalog import CatalogTable, catalog_tables
 from tallybook.collect.sources.dialect import TimeForm
 from tallybook.collect.sources.failed_statements import (
     connection_lost,
@@ -51,6 +52,24 @@ _PARAMETERS = """auth_plugin_map autocommit bind_address binary_prefix charset c
     plugin_dir port program_name read_default_file read_default_group read_timeout server_public_key
     sql_mode ssl ssl_ca ssl_capath ssl_cert ssl_check_hostname ssl_cipher ssl_disabled ssl_key
     ssl_key_password ssl_verify_cert ssl_verify_identity unix_socket use_unicode user write_timeout"""
+
+
+_TABLES = """\
+SELECT table_name, table_rows FROM information_schema.tables
+WHERE table_schema = DATABASE() AND table_type IN ('BASE TABLE', 'SYSTEM VERSIONED') ORDER BY table_name"""
+_COLUMNS = """\
+SELECT table_name, column_name FROM information_schema.columns
+WHERE table_schema = DATABASE() ORDER BY table_name, ordinal_position"""
+# An index over the first characters of a column, or over an expression, promises nothing of the column.
+_UNIQUE = """\
+SELECT table_name, index_name, column_name, sub_part FROM information_schema.statistics
+WHERE table_schema = DATABASE() AND non_unique = 0
+ORDER BY table_name, index_name <> 'PRIMARY', index_name, seq_in_index"""
+_FOREIGN = """\
+SELECT table_name, constraint_name, column_name, referenced_table_name, referenced_column_name
+FROM information_schema.key_column_usage
+WHERE table_schema = DATABASE() AND referenced_table_schema = DATABASE()
+ORDER BY table_name, constraint_name, ordinal_position"""
 
 
 class MysqlSource(DescribedServer):
@@ -172,6 +191,23 @@ class MysqlSource(DescribedServer):
                 hint="START REPLICA on it, or read from the primary",
             )
         return float(behind)
+
+    def catalog(self) -> list[CatalogTable]:
+        """By four statements, whatever the number of tables."""
+        with self.snapshot() as reader:
+            tables, columns, indexed, referring = map(reader.rows, (_TABLES, _COLUMNS, _UNIQUE, _FOREIGN))
+        unique: dict[tuple[str, str], list[str | None]] = {}
+        for table, index, column, prefix in indexed:
+            unique.setdefault((table, index), []).append(None if prefix else column)
+        foreign: dict[tuple[str, str], list[tuple[str, str, str]]] = {}
+        for table, constraint, *key in referring:
+            foreign.setdefault((table, constraint), []).append((key[0], key[1], key[2]))
+        return catalog_tables(
+            tables,
+            columns,
+            ((table, [c for c in key if c]) for (table, _), key in unique.items() if None not in key),
+            ((table, *keys[0]) for (table, _), keys in foreign.items() if len(keys) == 1),
+        )
 
     def index_reached(self, reader: Reader, sql: str) -> bool:
         # type, key of every step: a range or a reference through a key

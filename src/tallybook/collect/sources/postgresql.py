@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from tallybook.collect.sources.base import Reader
+from tallybook.collect.sources.catalog import CatalogTable, catalog_tables
 from tallybook.collect.sources.dialect import TimeForm
 from tallybook.collect.sources.failed_statements import (
     connection_lost,
@@ -23,6 +24,7 @@ from tallybook.collect.sources.failed_statements import (
 )
 from tallybook.collect.sources.identity import Identity
 from tallybook.collect.sources.policies import rows_filtered
+from tallybook.collect.sources.postgresql_catalog import CATALOG_QUERIES
 from tallybook.collect.sources.postgresql_driver import (
     is_connection_error,
     one_statement_cursor,
@@ -308,6 +310,18 @@ class PostgresqlSource(DescribedServer):
         except SourceError:  # what only speaks PostgreSQL's protocol need not know these names
             return super().base_tables()
         return [row[0] for row in rows]
+
+    def catalog(self) -> list[CatalogTable]:
+        """By four statements, whatever the number of tables."""
+        try:
+            with self.snapshot() as reader:
+                found = [reader.rows(sql) for sql in CATALOG_QUERIES]
+        except SourceUnavailable:
+            raise
+        except SourceError:  # what only speaks PostgreSQL's protocol need not know these names
+            return super().catalog()
+        tables, columns, unique, foreign = found
+        return catalog_tables(tables, columns, unique, foreign)
 
     def unique_keys(self, table: str) -> list[tuple[str, ...]]:
         name = self.table_name(table).replace("'", "''")

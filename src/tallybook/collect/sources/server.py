@@ -29,6 +29,8 @@ class ServerSource(Source):
         super().__init__(settings)
         self._engine: Engine | None = None
         self._raw: Any = None
+        self._inspected: Connection | None = None
+        """SQLAlchemy's connection for questions about the catalog."""
 
     @abc.abstractmethod
     def prepare(self) -> Sequence[str]:
@@ -134,11 +136,14 @@ class ServerSource(Source):
         )
 
     def close(self) -> None:
-        if self._raw is not None:
-            try:
-                self._raw.close()
-            finally:
-                self._raw = None
+        inspected, self._inspected = self._inspected, None
+        raw, self._raw = self._raw, None
+        try:
+            if inspected is not None:
+                inspected.close()
+        finally:
+            if raw is not None:
+                raw.close()
 
     @contextmanager
     def snapshot(self) -> Iterator[Reader]:
@@ -193,38 +198,53 @@ class ServerSource(Source):
         cannot = SAME_ADDRESS.format(name=self.settings.name)
         return Identity(address=address_of(make_url(self.settings.url)), cannot=cannot)
 
-    def inspector(self) -> Any:
+    @contextmanager
+    def inspector(self) -> Iterator[Any]:
+        """SQLAlchemy's inspector. All questions use one connection, which is kept until `close`."""
         from sqlalchemy import inspect
 
         self.raw()
-        return inspect(self.engine())
+        if self._inspected is None:
+            self._inspected = self.engine().connect()
+        connection = self._inspected
+        try:
+            yield inspect(connection)
+            connection.rollback()  # the next question sees a catalog of its own time
+        except BaseException:
+            self._inspected = None
+            connection.close()
+            raise
 
     def tables(self) -> list[str]:
-        found = self.inspector()
-        return sorted([*found.get_table_names(), *found.get_view_names()])
+        with self.inspector() as found:
+            return sorted([*found.get_table_names(), *found.get_view_names()])
 
     def columns(self, table: str) -> list[str]:
         from sqlalchemy.exc import NoSuchTableError
 
         schema, name = schema_and_table(table)
         try:
-            return [column["name"] for column in self.inspector().get_columns(name, schema=schema or None)]
+            with self.inspector() as inspector:
+                return [column["name"] for column in inspector.get_columns(name, schema=schema or None)]
         except NoSuchTableError:
             return []
 
     def indexed_columns(self, table: str) -> set[str]:
         schema, name = schema_and_table(table)
-        found = self.inspector()
-        firsts = {i["column_names"][0] for i in found.get_indexes(name, schema=schema or None) if i["column_names"]}
-        key = found.get_pk_constraint(name, schema=schema or None).get("constrained_columns") or []
+        with self.inspector() as found:
+            indexes = found.get_indexes(name, schema=schema or None)
+            key = found.get_pk_constraint(name, schema=schema or None).get("constrained_columns") or []
+        firsts = {index["column_names"][0] for index in indexes if index["column_names"]}
         return {*(str(c) for c in firsts if c), *key[:1]}
 
     def base_tables(self) -> list[str]:
-        return sorted(self.inspector().get_table_names())
+        with self.inspector() as found:
+            return sorted(found.get_table_names())
 
     def foreign_keys(self, table: str) -> list[tuple[str, str, str]]:
         schema, name = schema_and_table(table)
-        found = self.inspector().get_foreign_keys(name, schema=schema or None)
+        with self.inspector() as inspector:
+            found = inspector.get_foreign_keys(name, schema=schema or None)
         return [
             (key["constrained_columns"][0], key["referred_table"], key["referred_columns"][0])
             for key in found
@@ -233,13 +253,12 @@ class ServerSource(Source):
 
     def unique_keys(self, table: str) -> list[tuple[str, ...]]:
         schema, name = schema_and_table(table)
-        found, where = self.inspector(), schema or None
-        key = found.get_pk_constraint(name, schema=where).get("constrained_columns") or []
+        with self.inspector() as found:
+            key = found.get_pk_constraint(name, schema=schema or None).get("constrained_columns") or []
+            indexes = found.get_indexes(name, schema=schema or None)
         # An index over some of the rows, or over an expression, promises nothing of the columns.
         whole = [
-            i["column_names"]
-            for i in found.get_indexes(name, schema=where)
-            if i.get("unique") and None not in i["column_names"] and not _partial(i)
+            i["column_names"] for i in indexes if i.get("unique") and None not in i["column_names"] and not _partial(i)
         ]
         return [tuple(map(str, columns)) for columns in (key, *whole) if columns]
 
@@ -262,6 +281,13 @@ class DescribedServer(ServerSource):
             with reader.cursor() as cursor:
                 cursor.execute(f"SELECT {', '.join(expressions)} FROM {relation} WHERE 1 = 0")
                 return self.describe(cursor)
+
+    def typed_rows(self, table: str, columns: Sequence[str], select: str) -> tuple[list[ColumnType], list[Any]]:
+        with self.snapshot() as reader:
+            assert isinstance(reader, ServerReader)
+            with reader.cursor() as cursor:
+                cursor.execute(select)
+                return self.describe(cursor), list(cursor.fetchall())
 
 
 class ServerReader(Reader):
