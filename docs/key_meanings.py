@@ -40,6 +40,19 @@ SERVE = {
     "backlog": "with more bytes of events that wait to be compacted, events get 503",
     "reserve": "with fewer free bytes on the disk, events get 503",
 }
+ENTITIES = {
+    "source": "the source of the table; optional if there is only one",
+    "table": "the table with a row for each account or user; without it, attributes are pushed or imported",
+    "key": "the column with the id, which is unique",
+    "account": "of users: the column with the id of the account",
+    "attributes": "the columns that are attributes; they cannot be pushed",
+    "changed": "a column with the time of the last change of a row, such as `updated_at`: when a value changed",
+    "dimension": (
+        "names of dimensions of metrics with this id; default: `account_id` and `account`, or `user_id` and `user`"
+    ),
+    "groups": "the group type that stands for an account in other protocols",
+    "history": "how long changes are kept; default: always",
+}
 ALERT = {
     "to": "the recipients: URLs of webhooks, or of mail and chat in the form of [Apprise](alerts.md#where-to)",
     "about": f"the kinds of problems to send: {', '.join(ALERT_KINDS)}; default: all",

@@ -8,11 +8,12 @@ from typing import Any
 import msgspec
 
 from docs.generated import MADE
-from docs.key_meanings import ALERT, BOOK, DELIVERY, GOAL, METRIC, SCHEDULE, SERVE, SOURCE
+from docs.key_meanings import ALERT, BOOK, DELIVERY, ENTITIES, GOAL, METRIC, SCHEDULE, SERVE, SOURCE
 from tallybook.config.catalog.keys import (
     ALERT_KEYS,
     BOOK_KEYS,
     DELIVERY_KEYS,
+    ENTITY_KEYS,
     GOAL_KEYS,
     METRIC_KEYS,
     SCHEDULE_KEYS,
@@ -27,6 +28,7 @@ from tallybook.core import (
     AlertSettings,
     BookSettings,
     Delivery,
+    EntitySettings,
     Goal,
     Metric,
     ScheduleSettings,
@@ -38,7 +40,7 @@ from tallybook.core.adapters.registry import Option
 from tallybook.core.adapters.sources import REGISTRY, SourceKind
 
 SPANS = {"statement_timeout", "lock_timeout", "snapshot_grace", "jitter", "max_load"}
-DAYS = {"lookback", "keep_versions", "carry", "unusual_history"}
+DAYS = {"lookback", "keep_versions", "carry", "unusual_history", "history"}
 
 
 def reference_toml() -> str:
@@ -67,6 +69,9 @@ def reference_toml() -> str:
                 "`properties`: the types of an event's properties, each integer, number, text or flag: "
                 "[events](events.md#types).\n"
             ),
+            "## [accounts], [users]\n",
+            "See [users and accounts](accounts.md).\n",
+            _keys(ENTITY_KEYS, ENTITIES, EntitySettings),
             "## [alerts]\n",
             "See [alerts](alerts.md).\n",
             _keys(ALERT_KEYS, ALERT, AlertSettings),

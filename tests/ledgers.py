@@ -80,7 +80,7 @@ def as_number_3(ledger: Any) -> None:
     names = ("metric", "definition", "first_day", "last_day", "run", "instant", "added", "removed")
     with ledger._writing() as db:
         found = db.execute(f"SELECT {', '.join(names)} FROM coverage").fetchall()
-        for table in ("coverage", "identities", "horizons", *reversed(tables.EVENT_TABLES)):
+        for table in ("coverage", "identities", "horizons", *reversed(tables.EVENT_TABLES), *tables.ENTITY_TABLES):
             db.execute(f"DROP TABLE {table}")
         db.execute(
             "CREATE TABLE coverage (metric {text} NOT NULL, definition {text} NOT NULL, day {day} NOT NULL, run {number}, "

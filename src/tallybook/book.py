@@ -243,6 +243,11 @@ class Book:
         """The latest runs, newest first."""
         return self.reader.runs(limit)
 
+    def entities(self, kind: str) -> querying.EntityAnswers:
+        """The `accounts` or the `users`: `list` by a condition, and `show` one. Raises QueryError when they are not
+        declared."""
+        return querying.entities_of(self.reader, kind)
+
     def doubts(self) -> dict[str, list[str]]:
         """By delivery and goal (as `deliveries.board`), the filter values that no row of the book ever had."""
         return querying.unseen_filter_values(self.answers)

@@ -316,7 +316,7 @@ def test_a_ledger_of_number_4_gets_the_tables_of_events(tmp_path: Path) -> None:
 
     SqliteLedger(tmp_path / "ledger.sqlite").close()
     with sqlite3.connect(tmp_path / "ledger.sqlite") as db:
-        for name in reversed(tables.EVENT_TABLES):
+        for name in (*reversed(tables.EVENT_TABLES), *tables.ENTITY_TABLES):
             db.execute(f"DROP TABLE {name}")
         db.execute("PRAGMA user_version = 4")
     db.close()

@@ -31,7 +31,7 @@ from tallybook.core import DONE, NOT_READY, USAGE, TallybookError, known_destina
 
 if TYPE_CHECKING:
     from tallybook.book import Book
-    from tallybook.collect import Inspection, MetricReport, RunReport
+    from tallybook.collect import EntityReport, Inspection, MetricReport, RunReport
     from tallybook.core import Catalog, Delivery
 
 # --- check
@@ -290,6 +290,8 @@ def _print_run(terminal: Terminal, report: RunReport, *, quiet: bool) -> None:
         for note in report.notes:
             terminal.err(f"\n{note}")
         _print_notes(terminal, report.metrics, only_errors=quiet)
+    for one in report.entities if terminal.log is None else ():
+        _print_entities(terminal, one, quiet=quiet)
     if report.deliveries and terminal.log is None:
         from tallybook.cli.delivering import print_deliveries
 
@@ -302,6 +304,21 @@ def _print_run(terminal: Terminal, report: RunReport, *, quiet: bool) -> None:
         terminal.out(
             f"\nRun {report.run}: {report.status} in {report.seconds:.1f} s; the book is at version {report.version}."
         )
+
+
+def _print_entities(terminal: Terminal, report: EntityReport, *, quiet: bool) -> None:
+    """One line on what was read of users or accounts."""
+    if report.error:
+        failed = terminal.styled("failed:", "bold", "red", stream=terminal.stderr)
+        hint = f"\n{indented(report.hint)}" if report.hint else ""
+        terminal.err(f"\n{report.kind} {failed} {report.error}{hint}")
+    elif not quiet:
+        said = [count(report.rows, "row"), f"{report.changed} changed"]
+        said += [f"{report.deleted} deleted"] if report.deleted else []
+        said += [f"{report.skipped} without an id"] if report.skipped else []
+        wrong = ", ".join(f"{name} ({number})" for name, number in report.conflicts.items())
+        said += [f"values of another type than the first: {wrong}"] if wrong else []
+        terminal.out(f"\n{report.kind}: {', '.join(said)}")
 
 
 def _print_notes(terminal: Terminal, reports: list[MetricReport], *, only_errors: bool = False) -> None:

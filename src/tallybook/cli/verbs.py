@@ -71,6 +71,10 @@ VERBS = {
     "Usage events": {
         "keys": Verb("create, list, rotate and revoke the keys with which events are sent", "keys:keys"),
     },
+    "Users and accounts": {
+        "accounts": Verb("list accounts by a condition over their attributes, show one", "entities:accounts"),
+        "users": Verb("list users by a condition over their attributes, show one", "entities:users"),
+    },
     "Explain": {
         "why": Verb("explain one number: definition, statements, run, revisions, lineage", "behind:why"),
         "coverage": Verb("show a calendar of the collected days, and the commands that fill gaps", "behind:coverage"),

@@ -26,7 +26,7 @@ __getattr__, __dir__ = opened(
         "plans": ("KeyedPlan",),
         "preparing": ("prepare_run", "run_request"),
         "publishing": ("published",),
-        "report": ("MetricReport", "OnProgress", "RunProgress", "RunReport"),
+        "report": ("EntityReport", "MetricReport", "OnProgress", "RunProgress", "RunReport"),
         "revise": ("revisions",),
         "run_context": ("RunContext",),
         "sources.base": ("Source",),

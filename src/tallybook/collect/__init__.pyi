@@ -28,6 +28,7 @@ from tallybook.collect.plans import KeyedPlan as KeyedPlan
 from tallybook.collect.preparing import prepare_run as prepare_run, run_request as run_request
 from tallybook.collect.publishing import published as published
 from tallybook.collect.report import (
+    EntityReport as EntityReport,
     MetricReport as MetricReport,
     OnProgress as OnProgress,
     RunProgress as RunProgress,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
+from tallybook.collect.entities import collect_entities
 from tallybook.collect.group_runs import GroupRuns
 from tallybook.collect.identity import check_identity, record_moved, record_owner
 from tallybook.collect.planning import Planner
@@ -39,6 +40,8 @@ def run(context: RunContext, asked: RunRequest) -> RunReport:
             report.metrics = list(plan.reports.values())
             record_moved(context, plan.reports, number)
             GroupRuns(context, plan, lease, number).work()
+            if not asked.metrics and asked.first is None:
+                report.entities = collect_entities(context, number)
             status = report.status
         except (KeyboardInterrupt, SystemExit):
             status = "interrupted"

@@ -73,6 +73,28 @@ class MetricReport:
 
 
 @dataclass(kw_only=True)
+class EntityReport:
+    """The reading of users or accounts: rows with an id, entities that changed and that are gone."""
+
+    kind: str
+    source: str
+    rows: int = 0
+    changed: int = 0
+    deleted: int = 0
+    skipped: int = 0
+    """Rows without an id."""
+    conflicts: dict[str, int] = field(default_factory=dict)
+    """By attribute: values of another type than its first one."""
+    seconds: float = 0.0
+    error: str | None = None
+    hint: str = ""
+
+    def to_dict(self) -> dict[str, Any]:
+        found = {k: v for k, v in self.__dict__.items() if v not in (None, "", {})}
+        return found | {"seconds": round(self.seconds, 3)}
+
+
+@dataclass(kw_only=True)
 class RunReport:
     """A whole run: `version` is the book's when it ended."""
 
@@ -82,6 +104,8 @@ class RunReport:
     metrics: list[MetricReport] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     """What a person should know of the book as a whole."""
+    entities: list[EntityReport] = field(default_factory=list)
+    """What was read of users and accounts."""
     deliveries: list[DeliveryReport] = field(default_factory=list)
     """What was delivered after collecting."""
     alerts: AlertReport = field(default_factory=AlertReport)
@@ -95,7 +119,8 @@ class RunReport:
     def exit_code(self) -> int:
         """0 all is done, 1 some metrics or deliveries failed and the rest is done, 4 a source was not ready and
         nothing is stored."""
-        return self._collected or (SOME_FAILED if any(d.failed for d in self.deliveries) else DONE)
+        others = any(d.failed for d in self.deliveries) or any(one.error for one in self.entities)
+        return self._collected or (SOME_FAILED if others else DONE)
 
     @property
     def _collected(self) -> int:
@@ -117,6 +142,7 @@ class RunReport:
             "seconds": round(self.seconds, 3),
             "metrics": [m.to_dict() for m in self.metrics],
             **({"notes": self.notes} if self.notes else {}),
+            **({"entities": [one.to_dict() for one in self.entities]} if self.entities else {}),
             **({"deliveries": [d.to_dict() for d in self.deliveries]} if self.deliveries else {}),
             **({"alerts": self.alerts.to_dict()} if self.alerts else {}),
         }

@@ -207,7 +207,7 @@ class ProjectReading(SecretValuesReading):
         if "alerts" in self.raw:
             rest = {k: v for k, v in self.table("alerts").items() if k not in self.addresses}
             raw["alerts"] = rest if isinstance(self.raw["alerts"], dict) else self.raw["alerts"]
-        for section in ("book", "schedule", "alerts", "serve", "metrics", "goals", "deliveries"):
+        for section in ("book", "schedule", "alerts", "serve", "accounts", "users", "metrics", "goals", "deliveries"):
             if section in raw:
                 raw[section] = expansion.value(raw[section], section)
         if "ledger" in self.table("book") and isinstance(raw["book"], dict):

@@ -74,6 +74,7 @@ from tallybook.core.declarations.deliveries import (
     LAYOUTS as LAYOUTS,
     Delivery as Delivery,
 )
+from tallybook.core.declarations.entities import EntitySettings as EntitySettings
 from tallybook.core.declarations.goals import (
     GOAL_SCOPES as GOAL_SCOPES,
     Goal as Goal,
@@ -105,6 +106,20 @@ from tallybook.core.declarations.table_names import (
     schema_and_table as schema_and_table,
     table_parts as table_parts,
     written_table as written_table,
+)
+from tallybook.core.entities import (
+    ACCOUNTS as ACCOUNTS,
+    ADD as ADD,
+    ENTITY_COLUMNS as ENTITY_COLUMNS,
+    ENTITY_KINDS as ENTITY_KINDS,
+    PUSHED as PUSHED,
+    SET as SET,
+    SET_ONCE as SET_ONCE,
+    SETTLED_AFTER as SETTLED_AFTER,
+    UNSET as UNSET,
+    USERS as USERS,
+    AttributeChange as AttributeChange,
+    PushedAttribute as PushedAttribute,
 )
 from tallybook.core.errors import (
     BUG as BUG,
@@ -243,6 +258,11 @@ from tallybook.core.points import (
     part_column as part_column,
     schema_of as schema_of,
     storage_key as storage_key,
+)
+from tallybook.core.property_types import (
+    fitted as fitted,
+    plain_attribute as plain_attribute,
+    property_type as property_type,
 )
 from tallybook.core.reports import (
     AS_DELIVERED as AS_DELIVERED,

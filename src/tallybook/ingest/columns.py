@@ -19,6 +19,8 @@ from tallybook.core import (
     MAX_PROPERTIES,
     NUMBER_VALUE,
     TEXT_VALUE,
+    fitted,
+    property_type,
 )
 from tallybook.storage import PROPERTY_PREFIX, Property
 
@@ -27,7 +29,6 @@ if TYPE_CHECKING:
 
 LEVELS = 3
 """Objects inside properties become columns to this depth: `a.b.c`."""
-MAX_EXACT = 2**53
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,7 +62,7 @@ class PropertyTypes:
         name = path.casefold()
         known = self.known.get(name)
         if known is None:
-            type_ = type_of(value)
+            type_ = property_type(value)
             if type_ is None or len(self.known) >= MAX_PROPERTIES or path.startswith(PROPERTY_PREFIX):
                 return None
             known = self.known[name] = Property(event=self.event, name=name, type=type_, spelled=path)
@@ -76,26 +77,6 @@ class PropertyTypes:
         """Count a value that goes to `rest` although its property has a column."""
         key = (self.event, path.casefold())
         self.conflicts[key] = self.conflicts.get(key, 0) + 1
-
-
-def type_of(value: Any) -> str | None:
-    """The type that a first value pins; None for values that are no column: lists, and objects too deep."""
-    if isinstance(value, bool):
-        return FLAG_VALUE
-    if isinstance(value, int):
-        return INTEGER_VALUE
-    if isinstance(value, float):
-        return NUMBER_VALUE
-    return TEXT_VALUE if isinstance(value, str) else None
-
-
-def fitted(value: Any, type_: str) -> Any:
-    """The value as its type stores it, without loss; None where it does not fit."""
-    if type_ == INTEGER_VALUE and isinstance(value, float) and value.is_integer() and abs(value) < MAX_EXACT:
-        return int(value)
-    if type_ == NUMBER_VALUE and isinstance(value, int) and not isinstance(value, bool) and abs(value) <= MAX_EXACT:
-        return float(value)
-    return value if type_of(value) == type_ else None
 
 
 def flattened(properties: Mapping[str, Any], prefix: str = "", level: int = 1) -> list[tuple[str, Any]]:

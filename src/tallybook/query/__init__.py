@@ -15,6 +15,7 @@ __getattr__, __dir__ = opened(
         "behind.why": ("Explanation", "explain"),
         "compare": ("with_stored",),
         "context": ("Coverage", "QueryContext"),
+        "entity_answers": ("EntityAnswers", "EntityDetails", "EntityList", "entities_of"),
         "goals": ("Standing", "standings"),
         "merge": ("Parts",),
         "point_relations": ("Points", "TOTALS"),

@@ -14,6 +14,12 @@ from tallybook.query.behind.filters import unseen_filter_values as unseen_filter
 from tallybook.query.behind.why import Explanation as Explanation, explain as explain
 from tallybook.query.compare import with_stored as with_stored
 from tallybook.query.context import Coverage as Coverage, QueryContext as QueryContext
+from tallybook.query.entity_answers import (
+    EntityAnswers as EntityAnswers,
+    EntityDetails as EntityDetails,
+    EntityList as EntityList,
+    entities_of as entities_of,
+)
 from tallybook.query.goals import Standing as Standing, standings as standings
 from tallybook.query.merge import Parts as Parts
 from tallybook.query.point_relations import TOTALS as TOTALS, Points as Points

@@ -12,7 +12,7 @@ __getattr__, __dir__ = opened(
         "clocks": ("TakenBack", "last_true_before", "taken_back", "true_start"),
         "copying": ("Copied", "copy_book", "copy_points"),
         "doctor": ("examine", "remarks"),
-        "engines.duckdb": ("connect", "literal", "widened", "without_bar"),
+        "engines.duckdb": ("connect", "identifier", "literal", "widened", "without_bar"),
         "event_ledger": (
             "REJECTED",
             "ApiKey",
@@ -25,6 +25,9 @@ __getattr__, __dir__ = opened(
             "PROPERTY_PREFIX",
             "Property",
         ),
+        "entity_history": ("entities_at",),
+        "entity_ledger": ("EntityLedger",),
+        "entity_records": ("AttributeType", "Entity"),
         "files": ("BadFile", "OWNER", "engine_path", "folder_mode", "hash_of", "make_folder", "scratch_folder", "sync"),
         "folder": ("Store",),
         "ledger": (

@@ -10,10 +10,14 @@ from tallybook.storage.copying import Copied as Copied, copy_book as copy_book, 
 from tallybook.storage.doctor import examine as examine, remarks as remarks
 from tallybook.storage.engines.duckdb import (
     connect as connect,
+    identifier as identifier,
     literal as literal,
     widened as widened,
     without_bar as without_bar,
 )
+from tallybook.storage.entity_history import entities_at as entities_at
+from tallybook.storage.entity_ledger import EntityLedger as EntityLedger
+from tallybook.storage.entity_records import AttributeType as AttributeType, Entity as Entity
 from tallybook.storage.event_ledger import (
     PROPERTY_PREFIX as PROPERTY_PREFIX,
     REJECTED as REJECTED,

@@ -49,7 +49,8 @@ DROP TABLE coverage_3
 STEPS: Mapping[int, str] = {
     3: tables.made("alerts", tables.POSTGRESQL),
     4: ";\n".join([_STRETCHES, *(tables.made(one, tables.POSTGRESQL) for one in ("identities", "horizons"))]),
-    5: ";\n".join(tables.event_tables(tables.POSTGRESQL)),
+    5: ";\n".join(tables.added_tables(tables.EVENT_TABLES, tables.POSTGRESQL)),
+    6: ";\n".join(tables.added_tables(tables.ENTITY_TABLES, tables.POSTGRESQL)),
 }
 """{number: the statements that make a ledger of the number before one of this number}."""
 

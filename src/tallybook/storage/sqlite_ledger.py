@@ -114,7 +114,10 @@ class SqliteLedger(SqlLedger):
                 db.execute(_table("identities"))
                 db.execute(_table("horizons"))
             if number in (1, 2, 3, 4):
-                for statement in tables.event_tables(tables.SQLITE):
+                for statement in tables.added_tables(tables.EVENT_TABLES, tables.SQLITE):
+                    db.execute(statement)
+            if number in (1, 2, 3, 4, 5):
+                for statement in tables.added_tables(tables.ENTITY_TABLES, tables.SQLITE):
                     db.execute(statement)
             if number < tables.NUMBER:
                 db.execute(f"PRAGMA user_version = {tables.NUMBER}")

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from tallybook.core import BookError
 
-NUMBER = 5
+NUMBER = 6
 """2: `sha256` of files, and `followed`. 3: `alerts`. 4: ranges of days in `coverage`, `identities`, and `horizons`.
-5: usage events and keys (`EVENT_TABLES`)."""
+5: usage events and keys (`EVENT_TABLES`). 6: users and accounts (`ENTITY_TABLES`)."""
 EPOCH = "0001-01-01T00:00:00.000000Z"
 TABLES = """
 CREATE TABLE versions (
@@ -80,6 +80,21 @@ CREATE TABLE keys (
     revoked {instant}, seen {instant});
 CREATE TABLE id_runs (
     path {text} PRIMARY KEY, first {instant} NOT NULL, last {instant} NOT NULL, rows {number} NOT NULL);
+CREATE TABLE entity_commits (number {number} PRIMARY KEY, at {instant} NOT NULL);
+CREATE TABLE entities (
+    kind {text} NOT NULL, id {text} NOT NULL, row {text} NOT NULL, version {number} NOT NULL, deleted {instant},
+    PRIMARY KEY (kind, id)){rowless};
+CREATE TABLE attribute_schema (
+    kind {text} NOT NULL, attribute {text} NOT NULL, type {text} NOT NULL, since {number} NOT NULL,
+    spelled {text} NOT NULL, conflicts {number} NOT NULL, PRIMARY KEY (kind, attribute)){rowless};
+CREATE TABLE attribute_changes (
+    kind {text} NOT NULL, id {text} NOT NULL, number {number} NOT NULL, place {number} NOT NULL,
+    time {instant} NOT NULL, received {instant} NOT NULL, origin {text} NOT NULL, run {number}, changes {text} NOT NULL,
+    PRIMARY KEY (kind, id, number, place)){rowless};
+CREATE TABLE attribute_files (
+    id {id}, kind {text} NOT NULL, path {text} NOT NULL UNIQUE, first {instant} NOT NULL, last {instant} NOT NULL,
+    rows {number} NOT NULL, bytes {number} NOT NULL, sha256 {text} NOT NULL, added {number} NOT NULL,
+    removed {number});
 INSERT INTO versions VALUES (0, '0001-01-01T00:00:00.000000Z', NULL, 'empty', 0)
 """
 COLUMNS: Mapping[str, tuple[str, ...]] = {
@@ -143,12 +158,20 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
     "served": ("host", "first", "last"),
     "keys": ("name", "hash", "scopes", "events", "accounts", "limits", "created", "expires", "revoked", "seen"),
     "id_runs": ("path", "first", "last", "rows"),
+    "entity_commits": ("number", "at"),
+    "entities": ("kind", "id", "row", "version", "deleted"),
+    "attribute_schema": ("kind", "attribute", "type", "since", "spelled", "conflicts"),
+    "attribute_changes": ("kind", "id", "number", "place", "time", "received", "origin", "run", "changes"),
+    "attribute_files": ("id", "kind", "path", "first", "last", "rows", "bytes", "sha256", "added", "removed"),
 }
-EVENT_TABLES = tuple(list(COLUMNS)[list(COLUMNS).index("event_commits") :])
+_LISTED = list(COLUMNS)
+EVENT_TABLES = tuple(_LISTED[_LISTED.index("event_commits") : _LISTED.index("entity_commits")])
 """What number 5 added, each table after those that it refers to."""
+ENTITY_TABLES = tuple(_LISTED[_LISTED.index("entity_commits") :])
+"""What number 6 added."""
 """What a copy of a book takes along, each table after those that it refers to. Sorted by its columns in this order, a
 table has one order of rows: its key comes first."""
-NUMBERED = {"files": "id", "runs": "run", "revisions": "id", "event_files": "id"}
+NUMBERED = {"files": "id", "runs": "run", "revisions": "id", "event_files": "id", "attribute_files": "id"}
 """Columns that the database itself counts."""
 SQLITE = {
     "number": "INTEGER",
@@ -195,11 +218,13 @@ def made(table: str, types: Mapping[str, str]) -> str:
     return found
 
 
-def event_tables(types: Mapping[str, str]) -> list[str]:
-    """The statements that make the tables of number 5, with their index."""
+def added_tables(names: Sequence[str], types: Mapping[str, str]) -> list[str]:
+    """The statements that make some of today's tables, which stand together, with their indexes."""
     every = statements(TABLES, types)
-    first = next(i for i, one in enumerate(every) if "TABLE event_commits " in one)
-    return every[first:-1]
+    first, last = (next(i for i, one in enumerate(every) if f"TABLE {names[end]} " in one) for end in (0, -1))
+    while last + 1 < len(every) and every[last + 1].startswith("CREATE INDEX"):
+        last += 1
+    return every[first : last + 1]
 
 
 def statements(text: str, types: Mapping[str, str]) -> list[str]:

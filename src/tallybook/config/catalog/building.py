@@ -9,6 +9,7 @@ import msgspec
 
 from tallybook.config.catalog.among import Metrics
 from tallybook.config.catalog.deliveries import Deliveries
+from tallybook.config.catalog.entities import read_entities
 from tallybook.config.catalog.event_types import read_event_types
 from tallybook.config.catalog.goals import Goals
 from tallybook.config.catalog.rules import EVENTS
@@ -47,6 +48,7 @@ def build(
     alerts = read_alerts(raw, problems)
     sources = read_sources(raw, kinds, problems, every_kind)
     sources = _with_event_types(sources, read_event_types(raw, problems))
+    entities = read_entities(raw, sources, problems)
     declared = read_metrics(raw, problems)
     dialects = {name: kind.dialect for name, kind in kinds.items()}
     Metrics(declared, tuple(sources), dialects, problems).check()
@@ -59,7 +61,9 @@ def build(
     goals = Goals(catalog, declared, problems, read_goals(raw, problems)).check()
     problems.found = [_placed(p, places or {}) for p in _in_order(problems.found, raw)]
     problems.raise_if_any("tallybook.toml")
-    return msgspec.structs.replace(catalog, goals=goals, schedule=schedule, alerts=alerts, serve=serve)
+    return msgspec.structs.replace(
+        catalog, goals=goals, schedule=schedule, alerts=alerts, serve=serve, entities=entities
+    )
 
 
 def _with_event_types(
@@ -73,7 +77,7 @@ def _with_event_types(
 
 def _in_order(problems: list[Problem], raw: Mapping[str, object]) -> list[Problem]:
     """Problems in the order of their tables in the file; those without a table come first."""
-    tables = ["book", "schedule", "alerts", "serve"]
+    tables = ["book", "schedule", "alerts", "serve", "accounts", "users"]
     for section in ("sources", "metrics", "goals", "deliveries"):
         named = raw.get(section)
         tables += [f"{section}.{name}" for name in named] if isinstance(named, Mapping) else [section]

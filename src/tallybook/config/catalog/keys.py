@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from tallybook.config.catalog.sql_values import (
+    read_column,
     read_columns,
     read_event,
     read_function,
@@ -20,6 +21,7 @@ from tallybook.config.catalog.sql_values import (
 from tallybook.config.catalog.time_values import (
     read_cron,
     read_day,
+    read_history,
     read_quiet,
     read_span,
     read_time_of_day,
@@ -95,6 +97,17 @@ SERVE_KEYS = {
     "insecure": Key(read_flag, "true"),
     "backlog": Key(read_bytes, '"2 GB"'),
     "reserve": Key(read_bytes, '"1 GB"'),
+}
+ENTITY_KEYS = {
+    "source": Key(read_text, '"app"'),
+    "table": Key(read_table, '"accounts"'),
+    "key": Key(read_column, '"id"'),
+    "account": Key(read_column, '"account_id"'),
+    "attributes": Key(read_columns, '["name", "plan", "created_at"]'),
+    "changed": Key(read_column, '"updated_at"'),
+    "dimension": Key(names_of("dimensions", '["account_id"]'), '["account_id", "account"]'),
+    "groups": Key(read_text, '"company"'),
+    "history": Key(read_history, '"2y"'),
 }
 ALERT_KEYS = {
     "to": Key(read_addresses, '["${ALERT_URL}"]', secret=True),

@@ -19,9 +19,11 @@ SECTIONS = (
     "alerts",
     "serve",
     "events",
+    "accounts",
+    "users",
     *LATER_SECTIONS,
 )
-SINGLE = ("book", "schedule", "alerts", "serve")
+SINGLE = ("book", "schedule", "alerts", "serve", "accounts", "users")
 """Sections with one table, without names."""
 
 

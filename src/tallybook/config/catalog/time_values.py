@@ -158,3 +158,14 @@ def read_cron(value: object) -> str:
         expected = "five fields: minute, hour, day of the month, month, weekday"
         raise Wrong(f"is not a cron expression: {error}", expected=expected) from None
     return text
+
+
+_DAYS_OF = {"d": 1, "w": 7, "m": 30, "y": 365}
+
+
+def read_history(value: object) -> int:
+    """A span such as "2y" or "18 months" as days."""
+    found = re.fullmatch(r"\s*(\d{1,4})\s*(d|w|m|y|days?|weeks?|months?|years?)\s*", str(value))
+    if found is None or not isinstance(value, str):
+        raise Wrong("is not a span of time", expected='a number with d, w, m or y, such as "2y"')
+    return int(found[1]) * _DAYS_OF[found[2][0]]

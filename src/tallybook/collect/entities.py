@@ -1,0 +1,182 @@
+"""Reads users and accounts from the tables that `[users]` and `[accounts]` name, after each run of all metrics."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from tallybook.collect.report import EntityReport
+from tallybook.collect.run_context import RunContext
+from tallybook.collect.sources.base import Reader, Source
+from tallybook.collect.sources.values import TIMESTAMP, as_instant
+from tallybook.core import (
+    MAX_ID,
+    EntitySettings,
+    SourceError,
+    isolated,
+    plain_attribute,
+    shorten_list,
+)
+from tallybook.storage import EntityLedger, stamp_of
+
+BATCH = 5_000
+"""Rows that are kept in one transaction: others wait no longer for the ledger."""
+ACCOUNT_ATTRIBUTE = "account"
+"""The attribute of a user with the id of the account."""
+
+
+def collect_entities(context: RunContext, run: int) -> list[EntityReport]:
+    """Read every kind of entity that has a table. A failure is reported, and the others are read."""
+    reports = []
+    for settings in context.catalog.entities.values():
+        if settings.table is None or settings.source is None:
+            continue
+        report, began = EntityReport(kind=settings.kind, source=settings.source), time.monotonic()
+        try:
+            if (unopened := context.unopened.get(settings.source)) is not None:
+                raise unopened
+            with isolated():
+                _Reading(context, settings, run, report).work()
+        except SourceError as error:
+            report.error, report.hint = context.mask(error.message), context.mask(error.hint)
+        report.seconds = time.monotonic() - began
+        reports.append(report)
+    return reports
+
+
+@dataclass
+class _Reading:
+    """One table of entities while it is read."""
+
+    context: RunContext
+    settings: EntitySettings
+    run: int
+    report: EntityReport
+    seen: set[str] = field(default_factory=set)
+
+    def work(self) -> None:
+        """Read the table and keep what has changed. Raises SourceError; then what was kept before stays."""
+        settings, source = self.settings, self.source
+        self.kinds = self._kinds()
+        with source.snapshot() as reader:
+            self._check_unique(reader)
+            for batch in reader.batches(self._select(), BATCH):
+                self._keep(batch)
+        gone = [one for one in self.entities.ids(settings.kind, self.report.source) if one not in self.seen]
+        done = self.entities.delete(
+            settings.kind, gone, origin=self.report.source, run=self.run, now=self.context.clock()
+        )
+        self.report.rows, self.report.deleted = len(self.seen), done.changed
+
+    @property
+    def source(self) -> Source:
+        return self.context.sources[self.report.source]
+
+    @property
+    def entities(self) -> EntityLedger:
+        return EntityLedger(self.context.store.ledger)  # type: ignore[arg-type]
+
+    @property
+    def columns(self) -> list[str]:
+        """The columns that are read besides the key, each once."""
+        own = self.settings
+        linked = [own.account] if own.account else []
+        changed = [own.changed] if own.changed else []
+        return list(dict.fromkeys([*own.attributes, *linked, *changed]))
+
+    @property
+    def relation(self) -> str:
+        return self.source.table_name(self.settings.table or "")
+
+    def _select(self) -> str:
+        named = ", ".join(self.source.quote(name) for name in [self.settings.key, *self.columns])
+        return f"SELECT {named} FROM {self.relation}"
+
+    def _kinds(self) -> dict[str, str]:
+        """What each column contains; times also where the database keeps them as text."""
+        kinds = self.source.probe(self.relation, [self.source.quote(name) for name in self.columns])
+        found = {name: kind.kind for name, kind in zip(self.columns, kinds, strict=True)}
+        for name, kind in zip(self.columns, kinds, strict=True):
+            if kind.declared.lower().startswith(("date", "timestamp")):
+                found[name] = TIMESTAMP
+        return found
+
+    def _check_unique(self, reader: Reader) -> None:
+        """Raises SourceError when two rows have the same key: then nothing is taken."""
+        key = self.source.quote(self.settings.key)
+        counted = f"SELECT {key} FROM {self.relation} WHERE {key} IS NOT NULL GROUP BY {key} HAVING COUNT(*) > 1"
+        twice = reader.rows(self.source.limited(counted, 1))
+        if not twice:
+            return
+        value = twice[0][0]
+        shown = self.source.limited(f"{self._select()} WHERE {key} = {_literal(value)}", 2)
+        names = [self.settings.key, *self.columns]
+        rows = [shorten_list([f"{n}={v}" for n, v in zip(names, row, strict=True)], 6) for row in reader.rows(shown)]
+        raise SourceError(
+            f"[{self.settings.kind}] key = {self.settings.key!r} is not unique: {self.settings.table} has "
+            f"{' and '.join(f'({row})' for row in rows)}; nothing was read",
+            hint='name the column that is unique, as key = "id", or a view with one row for each',
+        )
+
+    def _keep(self, batch: Sequence[tuple[Any, ...]]) -> None:
+        rows: dict[str, Mapping[str, Any]] = {}
+        times: dict[str, str] = {}
+        for key, *values in batch:
+            if key is None:
+                self.report.skipped += 1
+                continue
+            entity = str(key)
+            if len(entity) > MAX_ID:
+                raise SourceError(
+                    f"[{self.settings.kind}] an id of {self.settings.table} has {len(entity)} characters: "
+                    f"{entity[:40]}…; the limit is {MAX_ID}",
+                    hint="name a column with shorter ids: key = …",
+                )
+            self.seen.add(entity)
+            found = dict(zip(self.columns, values, strict=True))
+            if (changed := self._changed_at(found)) is not None:
+                times[entity] = changed
+            rows[entity] = dict(self._attributes(found))
+        done = self.entities.collect(
+            self.settings.kind, self.report.source, rows, times=times, run=self.run, now=self.context.clock()
+        )
+        self.report.changed += done.changed
+        for name, count in done.conflicts.items():
+            self.report.conflicts[name] = self.report.conflicts.get(name, 0) + count
+
+    def _attributes(self, found: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+        for name in self.settings.attributes:
+            yield name, self._value(name, found[name])
+        if self.settings.account:
+            account = found[self.settings.account]
+            yield ACCOUNT_ATTRIBUTE, None if account is None else str(account)
+
+    def _value(self, name: str, value: Any) -> Any:
+        if value is None:
+            return None
+        match self.kinds[name]:
+            case "timestamp" | "timestamptz" | "date":
+                return as_instant(value, f"[{self.settings.kind}] {name} of {self.settings.table} is").astimezone(UTC)
+            case "bool" if value in (0, 1):
+                return bool(value)
+            case "decimal" | "float":
+                return float(value)
+        return plain_attribute(value)
+
+    def _changed_at(self, found: Mapping[str, Any]) -> str | None:
+        """Since when a row is as it is, by its own column; None where that says nothing, or lies in the future."""
+        name = self.settings.changed
+        if name is None or found[name] is None:
+            return None
+        at: datetime = as_instant(found[name], f"[{self.settings.kind}] {name} of {self.settings.table} is")
+        return stamp_of(at) if at <= self.context.clock() else None
+
+
+def _literal(value: Any) -> str:
+    """A key as a literal of the source."""
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        return str(value)
+    return "'" + str(value).replace("'", "''") + "'"

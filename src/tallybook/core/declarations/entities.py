@@ -1,0 +1,28 @@
+"""`[accounts]` and `[users]`: where they are read, and which dimensions of metrics contain their ids."""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class EntitySettings(msgspec.Struct, frozen=True, kw_only=True):
+    """`[accounts]` or `[users]`. Without a `table` nothing is read; then attributes are pushed or imported."""
+
+    kind: str
+    """accounts or users."""
+    source: str | None = None
+    table: str | None = None
+    key: str = "id"
+    """The column with the id. It is unique."""
+    attributes: tuple[str, ...] = ()
+    """Columns that are attributes. They cannot be pushed."""
+    changed: str | None = None
+    """A column with the instant of the last change of a row."""
+    account: str | None = None
+    """Of users: the column with the id of the account."""
+    dimension: tuple[str, ...] = ()
+    """Names of dimensions of metrics that contain the id."""
+    groups: str | None = None
+    """The group type that other protocols have for an account."""
+    history: int | None = None
+    """Days for which changes are kept; None: always."""

@@ -1,0 +1,48 @@
+"""Types of properties of events and of attributes of users and accounts: the first value pins one. Pure."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, time
+from decimal import Decimal
+from typing import Any
+
+from tallybook.core.events import FLAG_VALUE, INSTANT_VALUE, INTEGER_VALUE, NUMBER_VALUE, TEXT_VALUE
+
+MAX_EXACT = 2**53
+
+
+def property_type(value: Any) -> str | None:
+    """The type that a first value pins; None for values that are no column: lists, and objects too deep."""
+    if isinstance(value, bool):
+        return FLAG_VALUE
+    if isinstance(value, int):
+        return INTEGER_VALUE
+    if isinstance(value, float):
+        return NUMBER_VALUE
+    if isinstance(value, datetime):
+        return INSTANT_VALUE
+    return TEXT_VALUE if isinstance(value, str) else None
+
+
+def fitted(value: Any, type_: str) -> Any:
+    """The value as its type stores it, without loss; None where it does not fit."""
+    if type_ == INTEGER_VALUE and isinstance(value, float) and value.is_integer() and abs(value) < MAX_EXACT:
+        return int(value)
+    if type_ == NUMBER_VALUE and isinstance(value, int) and not isinstance(value, bool) and abs(value) <= MAX_EXACT:
+        return float(value)
+    return value if property_type(value) == type_ else None
+
+
+def plain_attribute(value: Any) -> Any:
+    """A value of a database as an attribute has it: text, number, flag or aware instant; None for null.
+
+    A day is its midnight, and a time without a zone is one of UTC."""
+    if isinstance(value, Decimal):
+        return int(value) if value == value.to_integral_value() and abs(value) < MAX_EXACT else float(value)
+    if isinstance(value, datetime):
+        return value.astimezone(UTC) if value.tzinfo else value.replace(tzinfo=UTC)
+    if isinstance(value, date):
+        return datetime.combine(value, time(), UTC)
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value
+    return str(value)

@@ -1,0 +1,216 @@
+"""Questions about users and accounts: lists by a condition, and everything about one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from tallybook.core import (
+    EntitySettings,
+    QueryError,
+    calendar,
+    did_you_mean,
+)
+from tallybook.query.conditions import compile_condition
+from tallybook.query.entity_table import EntityTable, entity_table, shown_column
+from tallybook.query.question import Day, as_day
+from tallybook.query.reader import BookReader
+from tallybook.storage import AttributeType, Entity, EntityLedger, entities_at, literal, stamp_of
+
+
+@dataclass(frozen=True, kw_only=True)
+class EntityList:
+    """The users or accounts that a condition chooses. `unknown`: for how many the outcome is not known."""
+
+    kind: str
+    columns: list[str]
+    rows: list[tuple[Any, ...]]
+    unknown: int
+    number: int
+    """The commit of users and accounts that it was read at."""
+
+    def to_dict(self) -> dict[str, Any]:
+        rows = [dict(zip(self.columns, row, strict=True)) for row in self.rows]
+        return {self.kind: rows, "unknown": self.unknown, "commit": self.number}
+
+
+@dataclass(frozen=True, kw_only=True)
+class AttributeValue:
+    """A value with its times and where it is from. `beside`: a pushed value that does not count, because the attribute
+    is read; `other`: the last value of another type."""
+
+    value: Any
+    time: str
+    received: str
+    origin: str
+    beside: Any = None
+    other: Any = None
+
+    def to_dict(self) -> dict[str, Any]:
+        found = {"value": self.value, "time": self.time, "received": self.received, "from": self.origin}
+        more = {"pushed": self.beside, "other_type": self.other}
+        return found | {name: value for name, value in more.items() if value is not None}
+
+
+@dataclass(frozen=True, kw_only=True)
+class EntityDetails:
+    """Everything about one user or account."""
+
+    kind: str
+    id: str
+    attributes: dict[str, AttributeValue]
+    deleted: str | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        found = {name: one.to_dict() for name, one in self.attributes.items()}
+        return {"id": self.id, "attributes": found, "deleted": self.deleted}
+
+
+class EntityAnswers:
+    """The users or the accounts of a book."""
+
+    def __init__(self, settings: EntitySettings, reader: BookReader) -> None:
+        self.settings, self.reader = settings, reader
+
+    @property
+    def kind(self) -> str:
+        return self.settings.kind
+
+    @property
+    def ledger(self) -> EntityLedger:
+        return EntityLedger(self.reader.store.ledger)  # type: ignore[arg-type]
+
+    # -- lists -----------------------------------------------------------------------------------------
+
+    def list(
+        self,
+        where: str = "",
+        *,
+        columns: Sequence[str] = (),
+        sort: str = "id",
+        limit: int | None = None,
+        as_of: Day | None = None,
+    ) -> EntityList:
+        """Those for which a condition is true, in the order of a column (`-mrr`: the largest first).
+
+        Raises QueryError for what is no condition or no attribute."""
+        number, types, entities = self._read(as_of)
+        with self.reader.reading() as reading:
+            table = entity_table(reading.engine, self.kind, types, entities)
+            condition = compile_condition(where, table.columns, now=self._now(as_of)) if where else None
+            named = columns or [one for one in self.settings.attributes if one.casefold() in types]
+            wanted = ["id", *(self._column(table, name) for name in named), *(() if columns else table.columns)]
+            wanted = list(dict.fromkeys(wanted))
+            shown = ", ".join(shown_column(name, table.columns[name]) for name in wanted)
+            chosen = f" WHERE {condition.true}" if condition else ""
+            rows = reading.engine.execute(
+                f"SELECT {shown} FROM {table.sql}{chosen}" + self._order(table, sort) + _limit(limit)
+            ).fetchall()
+            unknown = 0
+            if condition and condition.unknown:
+                counted = f"SELECT count(*) FROM {table.sql} WHERE {condition.unknown}"
+                unknown = reading.engine.execute(counted).fetchall()[0][0]
+        return EntityList(kind=self.kind, columns=wanted, rows=rows, unknown=unknown, number=number)
+
+    def _read(self, as_of: Day | None) -> tuple[int, dict[str, AttributeType], Iterable[Entity]]:
+        """(commit, types, entities) now or at the end of a day."""
+        if not self.reader.there:
+            return 0, {}, ()
+        types = self.ledger.types(self.kind)
+        number, entities = self.ledger.every(self.kind)
+        if as_of is None:
+            return number, types, entities
+        return number, types, self._at(as_of).values()
+
+    def _at(self, as_of: Day, entity_id: str | None = None) -> dict[str, Entity]:
+        day = as_day(as_of, self.reader.today)
+        assert day is not None
+        if day > self.reader.today:
+            raise QueryError(
+                f"--as-of {day} is in the future", hint=f"the latest possible: --as-of {self.reader.today}"
+            )
+        return entities_at(self.ledger.history(self.kind, entity_id), self._end_of(day))
+
+    def _end_of(self, day: date) -> str:
+        return stamp_of(calendar.end_of(day, self.reader.project.catalog.book.timezone))
+
+    def _now(self, as_of: Day | None) -> str:
+        day = as_day(as_of, self.reader.today)
+        return f"TIMESTAMPTZ {literal(self._end_of(day) if day else self.reader.now.isoformat())}"
+
+    def _column(self, table: EntityTable, name: str) -> str:
+        """The attribute as it is spelled. Raises QueryError with the nearest one there is."""
+        folded = {one.casefold(): one for one in table.columns}
+        if name.casefold() in folded:
+            return folded[name.casefold()]
+        listed = ", ".join(table.columns)
+        raise QueryError(
+            f"{self.kind} have no attribute {name!r}",
+            hint=f"{did_you_mean(name, list(table.columns))} there are: {listed}".strip(),
+        )
+
+    def _order(self, table: EntityTable, sort: str) -> str:
+        name = self._column(table, sort.removeprefix("-"))
+        direction = "DESC NULLS LAST" if sort.startswith("-") else "ASC NULLS LAST"
+        return f" ORDER BY {table.columns[name].sql} {direction}, id"
+
+    # -- one -------------------------------------------------------------------------------------------
+
+    def show(self, entity_id: str, *, as_of: Day | None = None) -> EntityDetails:
+        """One user or account, now or at the end of a day. Raises QueryError when there is none."""
+        found = None
+        if self.reader.there:
+            found = (
+                self.ledger.get(self.kind, entity_id) if as_of is None else self._at(as_of, entity_id).get(entity_id)
+            )
+        if found is None:
+            when = f" as of {as_of}" if as_of else ""
+            raise QueryError(
+                f"there is no {self.kind.removesuffix('s')} {entity_id!r}{when}",
+                hint=f"`tallybook {self.kind} list` shows their ids",
+            )
+        return EntityDetails(kind=self.kind, id=entity_id, attributes=_attributes(found), deleted=found.deleted)
+
+
+def entities_of(reader: BookReader, kind: str) -> EntityAnswers:
+    """The users or the accounts. Raises QueryError when they are not declared."""
+    found = reader.project.catalog.entities.get(kind)
+    if found is None:
+        paste = f'[{kind}]\ntable = "{kind}"\nattributes = ["name"]'
+        raise QueryError(
+            f"tallybook.toml declares no [{kind}]", hint=f"add to it, or [{kind}] alone to push them:\n{paste}"
+        )
+    return EntityAnswers(found, reader)
+
+
+def _attributes(entity: Entity) -> dict[str, AttributeValue]:
+    record = entity.record
+    found = {}
+    for name, value in record.values.items():
+        time, received = record.since.get(name, record.read)
+        pushed = record.attribute(name).value if name in record.pushed else None
+        found[name] = AttributeValue(
+            value=value, time=time, received=received, origin=record.source, beside=pushed, other=record.other.get(name)
+        )
+    for name in record.pushed:
+        attribute = record.attribute(name)
+        last = attribute.last
+        if name not in found and last is not None:
+            found[name] = AttributeValue(
+                value=attribute.value,
+                time=last.time,
+                received=last.received,
+                origin=last.origin,
+                other=record.other.get(name),
+            )
+    return found
+
+
+def _limit(limit: int | None) -> str:
+    if limit is None:
+        return ""
+    if limit < 1:
+        raise QueryError(f"--limit {limit} leaves nothing", hint="--limit 10")
+    return f" LIMIT {limit}"

@@ -1,0 +1,322 @@
+"""What the ledger knows of users and accounts: the current row of each, the types of attributes, and recent changes.
+
+Entities have a commit number of their own. The version of the book does not move with it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+import msgspec
+
+from tallybook.core import (
+    SET,
+    SETTLED_AFTER,
+    UNSET,
+    AttributeChange,
+    fitted,
+    property_type,
+)
+from tallybook.storage.entity_records import (
+    DELETED,
+    AttributeType,
+    Entity,
+    EntityChanges,
+    EntityRecord,
+    HistoryRow,
+)
+from tallybook.storage.sql_ledger import SqlLedger
+from tallybook.storage.stored_rows import stamp_of
+from tallybook.storage.transaction import Transaction
+
+REVIVED_WITHIN = timedelta(days=7)
+"""A deleted entity that comes back within this time has its attributes again."""
+LOOKUP = 500
+"""Ids that one statement asks for."""
+
+
+class EntityLedger:
+    """The tables of users and accounts in a ledger. Every method is one transaction."""
+
+    def __init__(self, ledger: SqlLedger) -> None:
+        self.ledger = ledger
+
+    # -- reading -----------------------------------------------------------------------------------
+
+    def number(self) -> int:
+        """The number of the last commit; 0 before the first."""
+        with self.ledger._reading() as db:
+            return _number(db)
+
+    def get(self, kind: str, entity_id: str) -> Entity | None:
+        """One entity, also a deleted one; None where there never was one."""
+        with self.ledger._reading() as db:
+            return _entities(db, kind, [entity_id]).get(entity_id)
+
+    def every(self, kind: str) -> tuple[int, Iterator[Entity]]:
+        """(number of the commit, all entities in the order of their ids, also deleted ones)."""
+        with self.ledger._reading() as db:
+            number = _number(db)
+            rows = db.execute(
+                "SELECT id, row, version, deleted FROM entities WHERE kind = ? ORDER BY id", [kind]
+            ).fetchall()
+        return number, (_entity(*row) for row in rows)
+
+    def ids(self, kind: str, source: str) -> list[str]:
+        """The ids of the entities that are not deleted and were read from a source."""
+        with self.ledger._reading() as db:
+            rows = db.execute("SELECT id, row FROM entities WHERE kind = ? AND deleted IS NULL", [kind]).fetchall()
+        return [id_ for id_, row in rows if _record(row).source == source]
+
+    def types(self, kind: str) -> dict[str, AttributeType]:
+        """The types of attributes, by their case-folded names, in the order in which they were first seen."""
+        with self.ledger._reading() as db:
+            return _types(db, kind)
+
+    def history(self, kind: str, entity_id: str | None = None) -> list[HistoryRow]:
+        """The changes that are in the ledger, of one entity or of all, in the order of their times."""
+        asked, values = "", [kind]
+        if entity_id is not None:
+            asked, values = " AND id = ?", [kind, entity_id]
+        with self.ledger._reading() as db:
+            rows = db.execute(
+                f"SELECT id, time, received, origin, run, changes FROM attribute_changes WHERE kind = ?{asked} "
+                "ORDER BY time, received, id, place",
+                values,
+            ).fetchall()
+        return [
+            HistoryRow(
+                id=id_,
+                time=time,
+                received=received,
+                origin=origin,
+                run=run,
+                changes=[tuple(one) for one in msgspec.json.decode(changes)],
+            )
+            for id_, time, received, origin, run, changes in rows
+        ]
+
+    # -- writing -----------------------------------------------------------------------------------
+
+    def push(self, kind: str, sent: Mapping[str, Sequence[AttributeChange]], *, now: datetime) -> EntityChanges:
+        """Apply changes of attributes by id; entities that are not there are made."""
+        with self.ledger._writing() as db:
+            writing = _Writing(db, kind, now)
+            for id_, entity in writing.read(list(sent)):
+                record = writing.record_of(entity)
+                other = dict(record.other)
+                done = [one for one in sent[id_] if writing.push(record, one)]
+                if entity is None or done or entity.deleted or record.other != other:
+                    changes = [(one.attribute, one.action, one.value, one.id) for one in done]
+                    newest = max(sent[id_], key=lambda one: one.order, default=None)
+                    time = newest.time if newest else writing.stamp
+                    writing.write(id_, record, time, newest.origin if newest else "pushed", None, changes)
+            return writing.finish()
+
+    def collect(
+        self,
+        kind: str,
+        source: str,
+        rows: Mapping[str, Mapping[str, Any]],
+        *,
+        times: Mapping[str, str],
+        run: int | None,
+        now: datetime,
+    ) -> EntityChanges:
+        """Keep the attributes of some rows of a source, by id. `times`: since when a row is as it is, by id; else it
+        counts from now on."""
+        with self.ledger._writing() as db:
+            writing = _Writing(db, kind, now)
+            for id_, entity in writing.read(list(rows)):
+                record = writing.record_of(entity)
+                time = times.get(id_, writing.stamp)
+                changes = writing.collect(record, source, rows[id_], time)
+                if entity is None or changes or entity.deleted:
+                    writing.write(id_, record, time, source, run, changes)
+            return writing.finish()
+
+    def delete(
+        self, kind: str, ids: Iterable[str], *, origin: str, run: int | None = None, now: datetime
+    ) -> EntityChanges:
+        """Mark entities as deleted. Those that are not there, or are deleted already, stay as they are."""
+        with self.ledger._writing() as db:
+            writing = _Writing(db, kind, now)
+            for id_, entity in writing.read(list(ids)):
+                if entity is not None and entity.deleted is None:
+                    changes = [("", DELETED, None, "")]
+                    writing.write(id_, entity.record, writing.stamp, origin, run, changes, deleted=writing.stamp)
+            return writing.finish()
+
+    def forget(self, kind: str, entity_id: str) -> int:
+        """Delete every trace of an entity. How many rows were deleted."""
+        with self.ledger._writing() as db:
+            gone = 0
+            for table in ("entities", "attribute_changes"):
+                gone += db.execute(f"DELETE FROM {table} WHERE kind = ? AND id = ?", [kind, entity_id]).rowcount
+            if gone:
+                db.execute(
+                    "INSERT INTO entity_commits (number, at) VALUES (?, ?)",
+                    [_number(db) + 1, _latest(db)],
+                )
+        return gone
+
+
+class _Writing:
+    """One commit while it is made."""
+
+    def __init__(self, db: Transaction, kind: str, now: datetime) -> None:
+        self.db, self.kind, self.now, self.stamp = db, kind, now, stamp_of(now)
+        self.number = _number(db) + 1
+        self.types = _types(db, kind)
+        self.known = set(self.types)
+        self.done = EntityChanges(number=self.number - 1)
+        self.rows: list[tuple[Any, ...]] = []
+        self.history: list[tuple[Any, ...]] = []
+
+    def read(self, ids: Sequence[str]) -> Iterator[tuple[str, Entity | None]]:
+        """(id, entity) of each id."""
+        for start in range(0, len(ids), LOOKUP):
+            some = ids[start : start + LOOKUP]
+            found = _entities(self.db, self.kind, some)
+            for id_ in some:
+                yield id_, found.get(id_)
+
+    def record_of(self, entity: Entity | None) -> EntityRecord:
+        """The record to change: that of an entity that was deleted long ago is empty."""
+        if entity is None:
+            return EntityRecord()
+        if entity.deleted and datetime.fromisoformat(entity.deleted) < self.now - REVIVED_WITHIN:
+            return EntityRecord()
+        return entity.record
+
+    def push(self, record: EntityRecord, change: AttributeChange) -> bool:
+        """Apply one change. Whether it is new and fits the type of its attribute."""
+        name, value = self._typed(record, change.attribute, change.value)
+        if value is None and change.value is not None:
+            return False
+        before = record.attribute(name)
+        change = replace(change, attribute=name, value=value)
+        after = before.after(change).settled(stamp_of(self.now - SETTLED_AFTER))
+        if after == before:
+            return False
+        record.keep(name, after)
+        return True
+
+    def collect(
+        self, record: EntityRecord, source: str, values: Mapping[str, Any], time: str
+    ) -> list[tuple[str, str, Any, str]]:
+        """Apply a row that was read. Its changes."""
+        changes: list[tuple[str, str, Any, str]] = []
+        is_new = record.source != source
+        if is_new:
+            record.source, record.values, record.since, record.read = source, {}, {}, (time, self.stamp)
+        for spelled, given in values.items():
+            name, value = self._typed(record, spelled, given)
+            if name in record.values and record.values[name] == value:
+                continue
+            changes.append((name, UNSET if value is None else SET, value, ""))
+            if not is_new:
+                record.since[name] = (time, self.stamp)
+            record.values[name] = value
+        for name in set(record.values) - set(values):
+            changes.append((name, UNSET, None, ""))
+            del record.values[name]
+            record.since.pop(name, None)
+        return changes
+
+    def _typed(self, record: EntityRecord, spelled: str, value: Any) -> tuple[str, Any]:
+        """(the name of an attribute as it was first written, the value as its type has it; None where it has another
+        type, and then it is kept beside)."""
+        folded = spelled.casefold()
+        pinned = self.types.get(folded)
+        if value is None:
+            return (pinned.spelled if pinned else spelled), None
+        found = property_type(value)
+        if pinned is None and found is not None:
+            pinned = self.types[folded] = AttributeType(name=folded, type=found, spelled=spelled)
+        name = pinned.spelled if pinned else spelled
+        fitting = fitted(value, pinned.type) if pinned else None
+        if fitting is None:
+            record.other[name] = value
+            self.done.conflicts[folded] = self.done.conflicts.get(folded, 0) + 1
+        elif isinstance(fitting, datetime):
+            fitting = stamp_of(fitting)
+        return name, fitting
+
+    def write(
+        self,
+        entity_id: str,
+        record: EntityRecord,
+        time: str,
+        origin: str,
+        run: int | None,
+        changes: Sequence[tuple[str, str, Any, str]],
+        deleted: str | None = None,
+    ) -> None:
+        """Keep a record, and its changes in the history."""
+        row = msgspec.json.encode(record).decode()
+        self.rows.append((self.kind, entity_id, row, self.number, deleted))
+        body = msgspec.json.encode(changes).decode()
+        place = len(self.history)
+        self.history.append((self.kind, entity_id, self.number, place, time, self.stamp, origin, run, body))
+
+    def finish(self) -> EntityChanges:
+        """Write what was collected in this commit. Without a change there is no commit."""
+        new = [self.types[name] for name in self.types if name not in self.known]
+        if self.rows or self.done.conflicts:
+            self.db.execute("INSERT INTO entity_commits (number, at) VALUES (?, ?)", [self.number, self.stamp])
+            self.done.number, self.done.changed = self.number, len(self.rows)
+        for start in range(0, len(self.rows), LOOKUP):
+            some = self.rows[start : start + LOOKUP]
+            marks = ", ".join("?" * len(some))
+            ids = [row[1] for row in some]
+            self.db.execute(f"DELETE FROM entities WHERE kind = ? AND id IN ({marks})", [self.kind, *ids])
+        self.db.executemany("INSERT INTO entities (kind, id, row, version, deleted) VALUES (?, ?, ?, ?, ?)", self.rows)
+        self.db.executemany(
+            "INSERT INTO attribute_changes (kind, id, number, place, time, received, origin, run, changes) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            self.history,
+        )
+        self.db.executemany(
+            "INSERT INTO attribute_schema (kind, attribute, type, since, spelled, conflicts) VALUES (?, ?, ?, ?, ?, 0)",
+            [(self.kind, one.name, one.type, self.number, one.spelled) for one in new],
+        )
+        for name, count in self.done.conflicts.items():
+            asked = "UPDATE attribute_schema SET conflicts = conflicts + ? WHERE kind = ? AND attribute = ?"
+            self.db.execute(asked, [count, self.kind, name])
+        return self.done
+
+
+def _number(db: Transaction) -> int:
+    return int(db.execute("SELECT coalesce(max(number), 0) FROM entity_commits").fetchone()[0])
+
+
+def _latest(db: Transaction) -> str:
+    return str(db.execute("SELECT max(at) FROM entity_commits").fetchone()[0])
+
+
+def _types(db: Transaction, kind: str) -> dict[str, AttributeType]:
+    rows = db.execute(
+        "SELECT attribute, type, spelled, conflicts FROM attribute_schema WHERE kind = ? ORDER BY since, attribute",
+        [kind],
+    ).fetchall()
+    return {
+        name: AttributeType(name=name, type=type_, spelled=spelled, conflicts=conflicts)
+        for name, type_, spelled, conflicts in rows
+    }
+
+
+def _entities(db: Transaction, kind: str, ids: Sequence[str]) -> dict[str, Entity]:
+    marks = ", ".join("?" * len(ids)) or "NULL"
+    asked = f"SELECT id, row, version, deleted FROM entities WHERE kind = ? AND id IN ({marks})"
+    return {row[0]: _entity(*row) for row in db.execute(asked, [kind, *ids]).fetchall()}
+
+
+def _entity(entity_id: str, row: str, version: int, deleted: str | None) -> Entity:
+    return Entity(id=entity_id, record=_record(row), version=version, deleted=deleted)
+
+
+def _record(row: str) -> EntityRecord:
+    return msgspec.json.decode(row, type=EntityRecord)

@@ -1,0 +1,160 @@
+"""Attributes of users and accounts: the latest by the sender's time wins, whatever the order of arrival."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, strategies as st
+
+from tallybook.core import ACCOUNTS, ADD, SET, SET_ONCE, UNSET, AttributeChange, PushedAttribute
+from tallybook.storage import EntityLedger, stamp_of
+from tallybook.storage.sqlite_ledger import SqliteLedger
+
+NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
+
+
+def change(
+    action: str, value: Any, hour: int, message: str = "", received: int = 0, name: str = "plan"
+) -> AttributeChange:
+    at = stamp_of(NOON + timedelta(hours=hour))
+    return AttributeChange(
+        attribute=name,
+        action=action,
+        value=value,
+        time=at,
+        id=message,
+        received=stamp_of(NOON + timedelta(hours=received)),
+    )
+
+
+def after(*changes: AttributeChange) -> Any:
+    attribute = PushedAttribute()
+    for one in changes:
+        attribute = attribute.after(one)
+    return attribute.value
+
+
+@pytest.mark.parametrize(
+    ("changes", "value"),
+    [
+        ([change(SET, "pro", 2), change(SET, "free", 1)], "pro"),
+        ([change(SET, "pro", 1, received=1), change(SET, "free", 1, received=2)], "free"),
+        ([change(SET, "pro", 1), change(UNSET, None, 2)], None),
+        ([change(UNSET, None, 2), change(SET_ONCE, "a", 3), change(SET_ONCE, "b", 4), change(SET, "x", 1)], "a"),
+        ([change(SET_ONCE, "late", 5), change(SET_ONCE, "early", 1)], "early"),
+        ([change(ADD, 2, 1, "m1"), change(ADD, 3, 2, "m2"), change(ADD, 2, 1, "m1")], 5),
+        ([change(ADD, 5, 3, "m1"), change(SET, 10, 2)], 15),
+        ([change(SET, 10, 2), change(ADD, 5, 1, "m1"), change(ADD, 5, 9, "m1")], 10),
+    ],
+)
+def test_what_changes_leave(changes: list[AttributeChange], value: Any) -> None:
+    assert after(*changes) == after(*reversed(changes)) == value
+
+
+CHANGES = st.lists(
+    st.one_of(
+        st.builds(change, st.sampled_from([SET, SET_ONCE]), st.integers(0, 3), st.integers(0, 4), received=st.integers(0, 2)),
+        st.builds(change, st.just(UNSET), st.none(), st.integers(0, 4)),
+        st.builds(
+            change, st.just(ADD), st.integers(1, 3), st.integers(0, 4), st.sampled_from(["", "m1", "m2"]),
+            received=st.integers(0, 2),
+        ),
+    ),
+    max_size=7,
+)  # fmt: skip
+
+
+@given(changes=CHANGES, data=st.data())
+def test_the_order_of_arrival_and_repetitions_do_not_matter(
+    changes: list[AttributeChange], data: st.DataObject
+) -> None:
+    shuffled = data.draw(st.permutations([*changes, *data.draw(st.lists(st.sampled_from(changes)))] if changes else []))
+    assert after(*shuffled) == by_hand(changes)
+
+
+def by_hand(changes: list[AttributeChange]) -> Any:
+    """A plain loop over the changes in their order; of additions with one id the earliest counts."""
+    value, ids = None, set()
+    for one in sorted(set(changes), key=lambda c: c.order):
+        if one.action == ADD and one.id:
+            if one.id in ids:
+                continue
+            ids.add(one.id)
+        if one.action == SET:
+            value = one.value
+        elif one.action == UNSET:
+            value = None
+        elif one.action == SET_ONCE:
+            value = one.value if value is None else value
+        else:
+            value = (value or 0) + one.value
+    return value
+
+
+@pytest.fixture
+def entities(tmp_path: Path) -> Iterator[EntityLedger]:
+    ledger = SqliteLedger(tmp_path / "ledger.sqlite")
+    yield EntityLedger(ledger)
+    ledger.close()
+
+
+def test_what_is_read_owns_its_attributes_and_a_push_is_kept_beside(entities: EntityLedger) -> None:
+    entities.collect(ACCOUNTS, "app", {"7": {"plan": "pro", "seats": 3}}, times={}, run=1, now=NOON)
+    entities.push(ACCOUNTS, {"7": [change(SET, "free", 1), change(SET, "Ann", 1, name="owner")]}, now=NOON)
+    found = entities.get(ACCOUNTS, "7")
+    assert found is not None
+    assert found.record.effective() == {"plan": "pro", "seats": 3, "owner": "Ann"}
+    assert found.record.attribute("plan").value == "free"
+
+
+def test_reading_the_same_again_is_no_commit(entities: EntityLedger) -> None:
+    rows = {"7": {"plan": "pro"}, "8": {"plan": None}}
+    assert entities.collect(ACCOUNTS, "app", rows, times={}, run=1, now=NOON).changed == 2
+    again = entities.collect(ACCOUNTS, "app", rows, times={}, run=2, now=NOON + timedelta(days=1))
+    assert (again.changed, again.number, entities.number()) == (0, 1, 1)
+
+
+def test_changes_have_a_history_with_origin_run_and_time(entities: EntityLedger) -> None:
+    entities.collect(ACCOUNTS, "app", {"7": {"plan": "free"}}, times={}, run=1, now=NOON)
+    later, changed = NOON + timedelta(days=1), stamp_of(NOON + timedelta(hours=5))
+    entities.collect(ACCOUNTS, "app", {"7": {"plan": "pro"}}, times={"7": changed}, run=2, now=later)
+    assert [(one.time, one.origin, one.run, one.changes) for one in entities.history(ACCOUNTS, "7")] == [
+        (stamp_of(NOON), "app", 1, [("plan", SET, "free", "")]),
+        (changed, "app", 2, [("plan", SET, "pro", "")]),
+    ]
+
+
+def test_a_value_of_another_type_is_kept_beside_and_counted(entities: EntityLedger) -> None:
+    entities.push(ACCOUNTS, {"7": [change(SET, 3, 1, name="seats")]}, now=NOON)
+    done = entities.push(ACCOUNTS, {"7": [change(SET, "many", 2, name="Seats")]}, now=NOON)
+    found = entities.get(ACCOUNTS, "7")
+    assert found is not None
+    assert (found.record.effective(), found.record.other) == ({"seats": 3}, {"seats": "many"})
+    assert (done.conflicts, entities.types(ACCOUNTS)["seats"].conflicts) == ({"seats": 1}, 1)
+
+
+@pytest.mark.parametrize(("days", "left"), [(6, {"owner": "Ann", "plan": "pro"}), (8, {"plan": "pro"})])
+def test_a_deleted_account_comes_back_with_its_attributes_within_seven_days(
+    entities: EntityLedger, days: int, left: dict[str, str]
+) -> None:
+    entities.push(ACCOUNTS, {"7": [change(SET, "Ann", 1, name="owner")]}, now=NOON)
+    entities.delete(ACCOUNTS, ["7"], origin="pushed", now=NOON)
+    gone = entities.get(ACCOUNTS, "7")
+    assert gone is not None
+    assert gone.deleted == stamp_of(NOON)
+    entities.push(ACCOUNTS, {"7": [change(SET, "pro", 2)]}, now=NOON + timedelta(days=days))
+    found = entities.get(ACCOUNTS, "7")
+    assert found is not None
+    assert (found.deleted, found.record.effective()) == (None, left)
+
+
+def test_forgetting_leaves_nothing_of_an_entity(entities: EntityLedger) -> None:
+    entities.push(ACCOUNTS, {"7": [change(SET, "pro", 1)], "8": [change(SET, "pro", 1)]}, now=NOON)
+    assert entities.forget(ACCOUNTS, "7") == 2
+    assert entities.get(ACCOUNTS, "7") is None
+    assert [one.id for one in entities.history(ACCOUNTS)] == ["8"]
+    assert entities.number() == 2
