@@ -57,6 +57,7 @@ FILES = {
     "test_entity_rows.py": "right",
     "test_event_log.py": "events",
     "test_event_metrics.py": "events",
+    "test_event_questions.py": "events",
     "test_faults.py": "kills",
     "test_filters.py": "right",
     "test_float_levels.py": "right",

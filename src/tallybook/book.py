@@ -178,6 +178,8 @@ class Book:
 
     def ask(self, question: Question) -> Result:
         """The answer to a question that is a value: `query` makes one of its arguments. Raises as `query`."""
+        if question.event is not None:
+            return collect.EventAnswers(self.project, self.clock).answer(question)
         return self._live_answers().answer(question) if question.live else self.answers.answer(question)
 
     @keywords_of(Question, "metrics")

@@ -27,8 +27,17 @@ def _formats() -> list[str]:
     return [kind.name for kind in destination_kinds(QUERY)]
 
 
+PROPERTY_MEASURES = {
+    "sum": "The sum",
+    "avg": "The average",
+    "distinct": "How many different values",
+    "min": "The smallest value",
+    "max": "The largest value",
+    "median": "The median",
+    **{f"p{n}": f"The percentile {n}" for n in (50, 75, 90, 95, 99)},
+}
 QUESTION: tuple[Decorator, ...] = (
-    metrics(required=True),
+    metrics(required=False),
     SCOPE,
     BY,
     WHERE,
@@ -68,6 +77,16 @@ QUESTION: tuple[Decorator, ...] = (
         "--having", multiple=True, metavar="CONDITION", help='Only rows like "revenue < 0", "mrr_change < -10%".'
     ),
     click.option("--week-starts", metavar="DAY", help="The first day of weeks, instead of the book's."),
+    click.option(
+        "--event",
+        metavar="NAME",
+        help="Ask a usage event instead of metrics, for the measures that follow; no declaration.",
+    ),
+    click.option("--count", is_flag=True, help="How many events."),
+    *(
+        click.option(f"--{name}", multiple=True, metavar="PROPERTY…", help=f"{words} of a property of the event.")
+        for name, words in PROPERTY_MEASURES.items()
+    ),
 )
 
 
@@ -126,10 +145,14 @@ def query(
       tallybook query revenue --format csv > revenue.csv
       tallybook query revenue --by plan --scope week --chart
       tallybook query mrr,signups --by plan --last "90 days" --spark
+      tallybook query --event signup --count --distinct user --scope week --by plan
+      tallybook query --event dailyApiCalls --sum apiCalls --scope week --show average
 
     In the table * marks incomplete periods, ≈ approximate values, † values carried forward, ‡ imported
     values and – unknown values; the lines below give the reasons. A question without a right answer is
-    refused (exit code 3), with a question to ask instead."""
+    refused (exit code 3), with a question to ask instead.
+
+    --event answers from the stored events as they are now, like --live, without a declared metric."""
     form = _format(terminal, form, file)
     if chart or spark:
         return _draw(terminal, asked, form, file, as_chart=chart)

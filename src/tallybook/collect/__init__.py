@@ -10,6 +10,7 @@ __getattr__, __dir__ = opened(
         "binding": ("BoundMetric", "bind"),
         "daily_run": ("horizon_of", "make_plan", "run"),
         "ended": ("Ended",),
+        "event_questions": ("EventAnswers",),
         "forget": ("WHAT",),
         "forgetting": ("ForgottenMetric", "ForgottenPerson", "forget_named", "forget_person_in"),
         "gathering": ("by_index", "gather_days", "gather_intervals"),

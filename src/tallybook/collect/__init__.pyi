@@ -2,6 +2,9 @@
 from tallybook.collect.binding import BoundMetric as BoundMetric, bind as bind
 from tallybook.collect.daily_run import horizon_of as horizon_of, make_plan as make_plan, run as run
 from tallybook.collect.ended import Ended as Ended
+from tallybook.collect.event_questions import (
+    EventAnswers as EventAnswers,
+)
 from tallybook.collect.forget import WHAT as WHAT
 from tallybook.collect.forgetting import (
     ForgottenMetric as ForgottenMetric,

@@ -35,6 +35,8 @@ from tallybook.storage import VersionSnapshot
 if TYPE_CHECKING:
     import duckdb
 
+    from tallybook.collect.sources.base import Source
+
 
 def live_ground(
     context: RunContext,
@@ -114,7 +116,17 @@ def _gathered(
                 gather_function(facts, function, connection, day, zone, staging)
         return Coverage(((first, last),))
     assert database is not None
-    return _gather(Group(database, group_key(facts), [facts], zone), metric, first, last, today, staging)
+    covered = _gather(Group(database, group_key(facts), [facts], zone), metric, first, last, today, staging)
+    return covered & _vouched(database, metric, (first, last), today, zone)
+
+
+def _vouched(database: Source, metric: Metric, days: tuple[date, date], today: date, zone: str) -> Coverage:
+    """The days for which the source vouches: an empty day that it does not vouch for is unknown, not 0. The running
+    day is incomplete anyway."""
+    vouched = database.vouched(metric, list(calendar.days(*days)), zone)
+    if not metric.daily_aggregate and days[0] <= today <= days[1]:
+        vouched = {*vouched, today}
+    return Coverage(tuple(calendar.stretches(sorted(vouched))))
 
 
 def _reach(metric: Metric, query: Query, today: date) -> tuple[date, date]:

@@ -45,6 +45,13 @@ class LiveAnswers:
         snapshots = [name for name in self._operands(query) if self.project.catalog.metrics[name].snapshot]
         return with_stored(live, self.service.stored(query), snapshots)
 
+    def from_source(self, question: Question, begin: date) -> Result:
+        """The answer from the source alone, for metrics of which the book contains nothing. `begin`: the first day
+        there is, for a question without days."""
+        query = self.service.check(question)
+        last = query.last or self.service.reader.today - ONE_DAY
+        return self._from_sources(with_range(query, query.first or min(begin, last), last), begin)
+
     def _operands(self, query: Query) -> Sequence[str]:
         return list(dict.fromkeys(o for name in query.metrics for o in self.project.catalog.operands(name)))
 

@@ -20,6 +20,7 @@ __getattr__, __dir__ = opened(
             "separator_of",
         ),
         "catalog.words": ("toml",),
+        "asked_events": ("event_metrics", "events_settings"),
         "files": (
             "read_optional",
             "variables_of",

@@ -1,4 +1,8 @@
 # The names of this door, for type checkers: those of __init__.py.
+from tallybook.config.asked_events import (
+    event_metrics as event_metrics,
+    events_settings as events_settings,
+)
 from tallybook.config.catalog.assumptions import (
     explain_assumptions as explain_assumptions,
 )

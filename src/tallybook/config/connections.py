@@ -58,10 +58,10 @@ class SecretValuesReading:
         return table if isinstance(table, dict) else {}
 
     def add_events(self) -> None:
-        """Add the source of usage events, where a metric of the toml names an event and no such source is declared."""
+        """Add the source of usage events, where the toml names an event and no such source is declared."""
         metrics = [one for one in self.table("metrics").values() if isinstance(one, dict)]
         store = self.table("book").get("store", BookSettings().store)
-        wanted = any("event" in one or one.get("source") == "events" for one in metrics)
+        wanted = bool(self.table("events")) or any("event" in one or one.get("source") == "events" for one in metrics)
         if wanted and isinstance(store, str) and "events" not in self.table("sources"):
             sources = self.raw.setdefault("sources", {})
             if isinstance(sources, dict):

@@ -24,6 +24,7 @@ from tallybook.query.goals import Standing as Standing, standings as standings
 from tallybook.query.merge import Parts as Parts
 from tallybook.query.point_relations import TOTALS as TOTALS, Points as Points
 from tallybook.query.question import (
+    EVENT_MEASURES as EVENT_MEASURES,
     Day as Day,
     Question as Question,
     QuestionAnswers as QuestionAnswers,
@@ -36,6 +37,7 @@ from tallybook.query.questions import (
     check_question as check_question,
     known_delivery as known_delivery,
     known_metric as known_metric,
+    parse_filter as parse_filter,
     with_range as with_range,
 )
 from tallybook.query.ranges import ALL as ALL, MAX_GAP_DAYS as MAX_GAP_DAYS, spans as spans

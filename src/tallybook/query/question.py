@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 Day = date | str
 """A date, an ISO text, "today" or "yesterday"."""
 Verb = TypeVar("Verb", bound=Callable[..., Any])
+EVENT_MEASURES = ("count", "sum", "avg", "distinct", "min", "max", "median", "p50", "p75", "p90", "p95", "p99")
+"""What can be asked of an event. All but `count` name properties."""
 _PLAIN = ("metrics", "scope", "by", "from_", "to", "last", "show", "week_starts")
 
 
@@ -46,6 +48,20 @@ class Question:
     sort: Sequence[str] = ()
     limit: int | None = None
     having: Sequence[str] = ()
+    event: str | None = None
+    """The name of a usage event, which is asked for `EVENT_MEASURES` instead of metrics."""
+    count: bool = False
+    sum: Sequence[str] = ()
+    avg: Sequence[str] = ()
+    distinct: Sequence[str] = ()
+    min: Sequence[str] = ()
+    max: Sequence[str] = ()
+    median: Sequence[str] = ()
+    p50: Sequence[str] = ()
+    p75: Sequence[str] = ()
+    p90: Sequence[str] = ()
+    p95: Sequence[str] = ()
+    p99: Sequence[str] = ()
 
     @property
     def is_plain(self) -> bool:
@@ -53,7 +69,7 @@ class Question:
         return all(getattr(self, one.name) == one.default for one in fields(self) if one.name not in _PLAIN)
 
     def __post_init__(self) -> None:
-        for name in ("metrics", "by", "where", "sort", "having"):
+        for name in ("metrics", "by", "where", "sort", "having", *EVENT_MEASURES[1:]):
             given = getattr(self, name)
             if type(given) is not tuple:
                 object.__setattr__(self, name, _texts(given))
@@ -81,6 +97,19 @@ class QuestionOptions(TypedDict, total=False):
     sort: Sequence[str]
     limit: int | None
     having: Sequence[str]
+    event: str | None
+    count: bool
+    sum: Sequence[str]
+    avg: Sequence[str]
+    distinct: Sequence[str]
+    min: Sequence[str]
+    max: Sequence[str]
+    median: Sequence[str]
+    p50: Sequence[str]
+    p75: Sequence[str]
+    p90: Sequence[str]
+    p95: Sequence[str]
+    p99: Sequence[str]
 
 
 class QuestionAnswers(Protocol):

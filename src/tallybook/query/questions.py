@@ -23,7 +23,7 @@ from tallybook.core import (
     calendar,
     did_you_mean,
 )
-from tallybook.query.question import Question, as_day
+from tallybook.query.question import EVENT_MEASURES, Question, as_day
 from tallybook.query.ranges import ALL, MAX_GAP_DAYS, TO_DATE, Shift, check_window, parse_compare
 
 
@@ -137,8 +137,15 @@ def check_question(catalog: Catalog, question: Question, *, today: date) -> Quer
 
 
 def _check_names(catalog: Catalog, names: Sequence[str], question: Question) -> None:
+    if measures := [name for name in EVENT_MEASURES if getattr(question, name)]:
+        raise QueryError(
+            f"--{measures[0]} is a measure of an event, and no event is named",
+            hint=f"--event NAME --{measures[0]}; what is declared is asked by the name of its metric",
+        )
     if not names:
-        raise QueryError("no metric is asked for", hint="`tallybook metrics` lists them")
+        raise QueryError(
+            "no metric is asked for", hint="`tallybook metrics` lists them; a usage event is asked with --event"
+        )
     for name in names:
         _known(name, catalog.metrics, "metric", "`tallybook metrics` lists them")
     _known(question.scope, calendar.SCOPES, "scope", f"one of {', '.join(calendar.SCOPES)}")

@@ -1,0 +1,340 @@
+"""Ad hoc questions about usage events: undeclared metrics, answered as `--live` answers declared ones."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from datetime import date, datetime
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from tallybook.collect.live_answers import LiveAnswers
+from tallybook.collect.sources.events import EventsSource
+from tallybook.collect.sources.registry import open_source
+from tallybook.config import Project, event_metrics, events_settings
+from tallybook.core import (
+    INSTANT_VALUE,
+    INTEGER_VALUE,
+    NUMBER_VALUE,
+    RESERVED_NAMES,
+    SERIES_COLUMN,
+    TEXT_VALUE,
+    QueryError,
+    Refused,
+    Result,
+    did_you_mean,
+    table_parts,
+    written_table,
+)
+from tallybook.query import EVENT_MEASURES, BookReader, QueryService, Question, parse_filter
+
+if TYPE_CHECKING:
+    from tallybook.core import Metric
+
+MIN_DAILY_DAYS = 14
+"""An event looks like a daily aggregate from so many days on."""
+DAILY_SHARE = 0.95
+"""The share of its days on which every series has one event."""
+MIN_EVENTS_OF_A_SERIES = 2
+"""Mean events of a series: where each comes once, as one signup of each user, nothing is sent every day."""
+MAX_NUMBERS = 6
+"""Rows of each answer that a refusal shows."""
+_MEASURE_SQL = {"distinct": "count(distinct {})"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class EventShape:
+    """What an event has: its columns, its first and last day, and whether it is a daily aggregate."""
+
+    event: str
+    columns: Mapping[str, str]
+    """The type of each column."""
+    first: date
+    last: date
+    silent_days: int
+    """Days between the first and the last without an event."""
+    declared: bool | None
+    """None where no declaration decides."""
+    looks_daily: bool
+
+    @property
+    def is_daily(self) -> bool:
+        """Whether a sum over several days has two meanings."""
+        return self.looks_daily if self.declared is None else self.declared
+
+
+@dataclass(frozen=True)
+class EventAnswers:
+    """Answers questions about events of a project."""
+
+    project: Project
+    clock: Callable[[], datetime]
+
+    def answer(self, question: Question) -> Result:
+        """Raises QueryError for an event or property that does not exist, Refused for what has no right answer."""
+        _check_options(question)
+        shape = self.shape(question.event or "")
+        asked, measures = _over_columns(question, shape)
+        dimensions = dict.fromkeys([*asked.by, *(parse_filter(text).dimension for text in asked.where)])
+        made = event_metrics(shape.event, measures, tuple(dimensions), daily_aggregate=shape.declared is True)
+        sums = [name for name, text in measures.items() if text.startswith("sum(")]
+        project = self._project_of(made)
+        reader = BookReader(project, self.clock)
+        try:
+            live = LiveAnswers(project, QueryService(project.catalog, reader), self.clock)
+            if shape.is_daily and sums and asked.show is None and _adds_days(asked):
+                raise _two_meanings(question, asked, shape, sums, lambda one: live.from_source(one, shape.first))
+            return live.from_source(asked, shape.first)
+        finally:
+            reader.close()
+
+    def shape(self, event: str) -> EventShape:
+        """The shape of an event. Raises QueryError for one that was never received."""
+        source = open_source(events_settings(self.project))
+        assert isinstance(source, EventsSource)
+        try:
+            known = source.snapshot_of_events().events
+            if event not in known:
+                listed = ", ".join(known[:10]) or "none yet: tallybook track EVENT"
+                raise QueryError(
+                    f"no event {event!r} was ever received",
+                    hint=f"{did_you_mean(event, known)} events that were: {listed}".strip(),
+                )
+            return self._shape(source, event)
+        finally:
+            source.close()
+
+    def _shape(self, source: EventsSource, event: str) -> EventShape:
+        relation = source.table_name(written_table(event))
+        found = source.connection().execute(_SHAPE_SQL.format(relation=relation)).fetchone()
+        assert found is not None
+        first, last, days, single, events, series = found
+        if first is None:
+            raise QueryError(f"event {event!r} has no events any more")
+        often = events >= MIN_EVENTS_OF_A_SERIES * series
+        return EventShape(
+            event=event,
+            columns=_columns(source, event),
+            first=first,
+            last=last,
+            silent_days=(last - first).days + 1 - days,
+            declared=_declared(self.project.catalog.metrics.values(), event),
+            looks_daily=days >= MIN_DAILY_DAYS and single >= DAILY_SHARE * days and often,
+        )
+
+    def _project_of(self, metrics: Mapping[str, Metric]) -> Project:
+        """The project with these metrics only, which are of its events."""
+        catalog = msgspec.structs.replace(
+            self.project.catalog,
+            sources={"events": events_settings(self.project)},
+            metrics=dict(metrics),
+            deliveries={},
+            goals={},
+        )
+        return replace(self.project, catalog=catalog)
+
+
+def _columns(source: EventsSource, event: str) -> dict[str, str]:
+    """The types of an event's columns, declared ones before pinned ones."""
+    declared = source.settings.event_types.get(event, {})
+    own = {one.column: declared.get(one.name, one.type) for one in source.snapshot_of_events().properties[event]}
+    return {**_COMMON_TYPES, **own}
+
+
+_COMMON_TYPES = {
+    **dict.fromkeys(("time", "day", "received"), INSTANT_VALUE),
+    **dict.fromkeys(("user", "account", "id", "key"), TEXT_VALUE),
+}
+
+_SHAPE_SQL = f"""
+WITH by_series AS (
+    SELECT day, {SERIES_COLUMN} AS series, count(*) AS events FROM {{relation}} GROUP BY ALL
+), by_day AS (
+    SELECT day, max(events) AS most FROM by_series GROUP BY day
+)
+SELECT min(day), max(day), count(*), count(*) FILTER (WHERE most = 1),
+    (SELECT sum(events) FROM by_series), (SELECT count(DISTINCT series) FROM by_series)
+FROM by_day
+"""
+
+
+def _declared(metrics: Iterable[Metric], event: str) -> bool | None:
+    """Whether an event is declared a daily aggregate; None where nothing is declared."""
+    of_event = [one for one in metrics if one.source == "events" and one.table and table_parts(one.table) == (event,)]
+    return True if any(one.daily_aggregate for one in of_event) else None
+
+
+# -- the question ------------------------------------------------------------------------------------------------
+
+
+def _check_options(question: Question) -> None:
+    """Raises QueryError for options that do not go with an event."""
+    if question.metrics:
+        raise QueryError(
+            f"--event and metrics cannot be asked together: {', '.join(question.metrics)}",
+            hint=f"tallybook query --event {question.event} --count",
+        )
+    for name, given in (("--as-of", question.as_of), ("--definition", question.definition)):
+        if given is not None:
+            raise QueryError(
+                f"{name} does not go with --event: the events are read as they are now",
+                hint=f'declare a metric to keep its history: [metrics.NAME] event = "{question.event}"',
+            )
+
+
+def _over_columns(question: Question, shape: EventShape) -> tuple[Question, dict[str, str]]:
+    """The question with the columns as they are spelled, for metrics that are made for it; and their measures."""
+    by = tuple(_column(shape, name, "dimension") for name in _words(question.by))
+    where = tuple(_filter(shape, text) for text in question.where)
+    measures: dict[str, str] = {}
+    taken = {name.casefold() for name in by}
+    for measure in EVENT_MEASURES:
+        given = getattr(question, measure)
+        if measure == "count":
+            if given:
+                measures[_free("count", taken)] = "count(*)"
+            continue
+        for name in _words(given):
+            column = _column(shape, name, "property")
+            _check_type(shape, measure, column)
+            text = _MEASURE_SQL.get(measure, measure + "({})").format(_quoted(column))
+            measures[_free(f"{measure}_{_word(column)}", taken)] = text
+    if not measures:
+        usable = ", ".join(shape.columns)
+        raise QueryError(
+            f"no measure of event {shape.event!r} is asked for",
+            hint=f"--count, --sum PROPERTY, --avg, --min, --max, --distinct, --median or --p95; properties: {usable}",
+        )
+    about_event = {"event", *EVENT_MEASURES}
+    plain: dict[str, Any] = {one.name: one.default for one in fields(Question) if one.name in about_event}
+    return replace(question, **plain, metrics=tuple(measures), by=by, where=where, live=True), measures
+
+
+def _column(shape: EventShape, name: str, what: str) -> str:
+    """The column of a property as it is spelled. Raises QueryError where there is none, or it cannot be used."""
+    found = next((one for one in shape.columns if one.casefold() == name.casefold()), None)
+    if found is None:
+        raise QueryError(
+            f"event {shape.event!r} has no property {name!r}",
+            hint=f"{did_you_mean(name, shape.columns)} it has {', '.join(shape.columns)}".strip(),
+        )
+    if what == "dimension" and found.casefold() in RESERVED_NAMES:
+        raise QueryError(
+            f"{found!r} cannot be a dimension of a question: every result has a key of that name",
+            hint=f'declare a metric with `sql`: select *, "{found}" as {_word(found)}_ from "{shape.event}"',
+        )
+    return found
+
+
+def _check_type(shape: EventShape, measure: str, column: str) -> None:
+    """Raises QueryError for a measure of numbers over something else."""
+    if measure == "distinct" or shape.columns[column] in (INTEGER_VALUE, NUMBER_VALUE):
+        return
+    numbers = [one for one, type_ in shape.columns.items() if type_ in (INTEGER_VALUE, NUMBER_VALUE)]
+    raise QueryError(
+        f"--{measure} needs numbers, and {column!r} of event {shape.event!r} is of type {shape.columns[column]}",
+        hint=f"its numbers: {', '.join(numbers) or 'none'}; or --distinct {column}",
+    )
+
+
+def _filter(shape: EventShape, text: str) -> str:
+    """A filter with its dimension as it is spelled."""
+    dimension = parse_filter(text).dimension
+    column = _column(shape, dimension, "dimension")
+    return text.replace(dimension, column, 1)
+
+
+def _words(given: Sequence[str]) -> list[str]:
+    return list(dict.fromkeys(part.strip() for one in given for part in one.split(",") if part.strip()))
+
+
+def _word(column: str) -> str:
+    """A column as a part of a metric's name: letters, digits and _."""
+    return "".join(one if one.isascii() and (one.isalnum() or one == "_") else "_" for one in column)
+
+
+def _free(name: str, taken: set[str]) -> str:
+    """The name, with a number where it is taken; takes it."""
+    found, number = name, 2
+    while found.casefold() in taken:
+        found, number = f"{name}_{number}", number + 1
+    taken.add(found.casefold())
+    return found
+
+
+def _quoted(column: str) -> str:
+    return '"' + column.replace('"', '""') + '"'
+
+
+# -- what adds up and what does not ------------------------------------------------------------------------------
+
+
+def _adds_days(question: Question) -> bool:
+    """Whether a number of the answer is made of several days."""
+    return question.scope != "day" or question.window is not None
+
+
+def _two_meanings(
+    question: Question, asked: Question, shape: EventShape, sums: Sequence[str], answer: Callable[[Question], Result]
+) -> Refused:
+    """Why a sum of daily values over several days is refused, with both answers."""
+    why = "is declared" if shape.declared else "looks like"
+    both = [_numbers(show, answer(replace(asked, metrics=tuple(sums), show=show)), sums) for show in SHOWS_OF_A_SUM]
+    if not shape.declared:
+        both.append(f"[events.{_quoted(shape.event)}] daily_aggregate = true or false settles it")
+        if shape.silent_days:
+            both.append(f"until then each of its {shape.silent_days} days without an event counts as 0 in averages")
+    return Refused(
+        f"event {shape.event!r} {why} a daily aggregate, so the sum of several days has two meanings: "
+        + "; ".join(both),
+        ask=" or ".join(f"{_as_typed(question)} --show {show}" for show in SHOWS_OF_A_SUM),
+    )
+
+
+SHOWS_OF_A_SUM = ("average", "total")
+
+
+def _numbers(show: str, result: Result, sums: Sequence[str]) -> str:
+    """The answer to one of the two questions, in one line."""
+    rows = result.rows()
+    shown = []
+    for row in rows[-MAX_NUMBERS:]:
+        series = [str(row[one.name]) for one in result.dimension_columns]
+        values = ", ".join(_value(row[name]) for name in sums)
+        shown.append(f"{' '.join([str(row['period']), *series])}: {values}")
+    more = f" (the last {MAX_NUMBERS} of {len(rows)} rows)" if len(rows) > MAX_NUMBERS else ""
+    return f"--show {show} gives {', '.join(shown) or 'nothing'}{more}"
+
+
+def _value(value: object) -> str:
+    if isinstance(value, float):
+        return f"{value:.0f}" if value.is_integer() else f"{value:.12g}"
+    return "unknown" if value is None else str(value)
+
+
+def _as_typed(question: Question) -> str:
+    """The question as one types it, so that it can be pasted."""
+    import shlex
+
+    words = ["tallybook query --event", shlex.quote(question.event or "")]
+    for measure in EVENT_MEASURES:
+        given = getattr(question, measure)
+        words += (
+            ["--count"] if given is True else [w for one in given or () for w in (f"--{measure}", shlex.quote(one))]
+        )
+    options = {
+        "--scope": question.scope,
+        "--window": question.window,
+        "--by": ",".join(question.by) or None,
+        "--where": tuple(question.where),
+        "--from": question.from_,
+        "--to": question.to,
+        "--last": question.last,
+        "--top": question.top,
+        "--compare": question.compare,
+    }
+    for name, value in options.items():
+        for one in value if isinstance(value, tuple) else (value,):
+            words += [name, shlex.quote(str(one))] if one is not None else []
+    return " ".join(words)

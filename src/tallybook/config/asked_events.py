@@ -1,0 +1,52 @@
+"""Undeclared metrics of an event, made for one question by the code that reads `tallybook.toml`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from tallybook.core import Metric, Problems, SourceSettings
+
+if TYPE_CHECKING:
+    from tallybook.config.project import Project
+
+EVENTS = "events"
+
+
+def events_settings(project: Project) -> SourceSettings:
+    """The source of the project's usage events, also where no metric names an event."""
+    catalog = project.catalog
+    if EVENTS in catalog.sources:
+        return catalog.sources[EVENTS]
+    return SourceSettings(
+        name=EVENTS,
+        url=f"events:///{project.store_folder.as_posix()}",
+        ledger=catalog.book.ledger,
+        schema=catalog.book.schema,
+        folder=str(project.folder),
+    )
+
+
+def event_metrics(
+    event: str, measures: Mapping[str, str], dimensions: Sequence[str], *, daily_aggregate: bool
+) -> dict[str, Metric]:
+    """A metric for each measure of an event, by name, with these dimensions.
+
+    Raises DeclarationError for what no declared metric could be."""
+    from tallybook.config.catalog.among import Metrics
+    from tallybook.config.catalog.tables import read_metrics
+
+    keys = {"event": event, **({"daily_aggregate": True} if daily_aggregate else {})}
+    problems = Problems()
+    declared = read_metrics({"metrics": {name: {**keys, "measure": text} for name, text in measures.items()}}, problems)
+    Metrics(declared, (EVENTS,), {EVENTS: "duckdb"}, problems).check()
+    problems.raise_if_any("the question")
+    # Names of properties may contain dots, which `by` reads as the name of a joined table.
+    return {name: _split(one.metric, tuple(dimensions)) for name, one in declared.items()}
+
+
+def _split(metric: Metric, by: tuple[str, ...]) -> Metric:
+    series = tuple(dict.fromkeys((*metric.series, *by))) if metric.daily_aggregate else ()
+    return msgspec.structs.replace(metric, by=by, series=series)
