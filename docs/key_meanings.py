@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
-from tallybook.core import ALERT_KINDS, GOAL_SCOPES, KINDS, LAYOUTS, SHOWS, STORED_FORMS, WEEKDAYS, calendar
+from tallybook.core import (
+    ALERT_KINDS,
+    GOAL_SCOPES,
+    KINDS,
+    LAYOUTS,
+    SHOWS,
+    STORED_FORMS,
+    WEEK_PATTERNS,
+    WEEKDAYS,
+    calendar,
+)
 from tallybook.core.adapters.destinations import DELIVER, destination_kinds
 
 BOOK = {
@@ -13,6 +23,15 @@ BOOK = {
     ),
     "timezone": "the time zone of days, weeks and months; a name of the zone database",
     "week_starts": f"the first day of a week: {', '.join(WEEKDAYS)}",
+    "fiscal_year_starts": (
+        "the month in which fiscal years begin; it moves the scopes quarter and year "
+        "([fiscal years](time.md#fiscal-years))"
+    ),
+    "calendar": (
+        f"fiscal years of whole weeks: {', '.join(WEEK_PATTERNS)}, the weeks in the months of each quarter; it also "
+        "moves the scope month"
+    ),
+    "fiscal_year_named": "a fiscal year is named after the calendar year in which it ends (`end`) or begins (`start`)",
     "store": (
         'the folder of the book, relative to the file; `"ledger"` stores the points in the PostgreSQL ledger, for '
         "[hosts without a disk](postgresql.md)"

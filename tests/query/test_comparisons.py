@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings, strategies as st
 
+from tallybook.core import PLAIN
 from tallybook.core.calendar import months_before
 from tallybook.query.ranges import Shift, last_before, window_start
 from tests.projects import Project, project
@@ -69,7 +70,7 @@ def test_both_ends_of_a_range_move_by_one_rule(first: date, length: int, months:
 @given(day=CALENDAR, months=st.integers(1, 30))
 def test_a_window_of_months_begins_the_day_after_the_same_day(day: date, months: int) -> None:
     window = f"{months} month{'s' * (months > 1)}"
-    assert window_start(window, day, 0, None) == earlier(day, months) + DAY
+    assert window_start(window, day, PLAIN, None) == earlier(day, months) + DAY
 
 
 @pytest.mark.parametrize("year", [2023, 2024])
@@ -78,7 +79,7 @@ def test_windows_on_the_last_days_of_each_month(year: int, month: int) -> None:
     for number in (28, 29, 30, 31)[: monthrange(year, month)[1] - 27]:
         day = date(year, month, number)
         for months, window in ((1, "1 month"), (2, "2 months"), (3, "1 quarter"), (12, "1 year")):
-            assert window_start(window, day, 0, None) == earlier(day, months) + DAY, (day, window)
+            assert window_start(window, day, PLAIN, None) == earlier(day, months) + DAY, (day, window)
 
 
 # --- one fact a day -----------------------------------------------------------------------------------------------

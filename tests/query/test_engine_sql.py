@@ -17,7 +17,7 @@ import pytest
 
 from tallybook.collect import revise
 from tallybook.collect.staging import Staging
-from tallybook.core import ADDITIVE, SCHEMAS, StoredDefinition
+from tallybook.core import ADDITIVE, PLAIN, SCHEMAS, StoredDefinition
 from tallybook.query import points_cache
 from tallybook.query.merge import Parts
 from tallybook.query.point_relations import Points, period_sql, values_relation
@@ -28,7 +28,7 @@ __all__ = ["project"]
 
 GOLDEN = Path(__file__).parents[1] / "data" / "golden" / "engine"
 DAYS = date(2024, 1, 1), date(2024, 3, 31)
-MONTH = period_sql("month", 0, DAYS[0])
+MONTH = period_sql("month", PLAIN, DAYS[0])
 FACTS = 'table = "facts"\ntime = "paid"\nby = ["plan"]\n'
 METRICS = f"""
 [metrics.revenue]

@@ -281,7 +281,12 @@ def _compared(terminal: Terminal, one: DefinitionDiff, scope: str) -> Iterator[s
     unit = f" ({one.unit})" if one.unit else ""
     header = [scope, *dims, f"old{unit}", f"new{unit}", "difference", "%"]
     lines = [
-        [period_label(row.period, scope), *(_series_text(row.series[d]) for d in dims), *_figures(row)] for row in rows
+        [
+            one.calendar.label(row.period, scope) or period_label(row.period, scope),
+            *(_series_text(row.series[d]) for d in dims),
+            *_figures(row),
+        ]
+        for row in rows
     ]
     first, *rest = table(header, lines, numbers=header[-4:])
     yield terminal.styled(first, "bold")

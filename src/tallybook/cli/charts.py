@@ -23,7 +23,6 @@ from tallybook.core import (
     Row,
     is_approximate,
     number_format,
-    period_label,
     value_label,
 )
 
@@ -177,7 +176,7 @@ def _panel(result: Result, column: Column, style: Style, width: int, height: int
     marks = {canvas.row(tick): label for tick, label in zip(ticks, labels, strict=True)}
     lines = [f"{marks.get(i, '').rjust(room)} {'┤' if i in marks else '│'}{row}" for i, row in enumerate(rows)]
     lines = [line.rstrip() for line in lines]
-    lines += _axis([period_label(p, result.scope) for p in periods], room, canvas.width)
+    lines += _axis([result.period_text(p) for p in periods], room, canvas.width)
     return "\n".join([title, *lines, *_key(several, letters, style, result), *_more(left_out)])
 
 

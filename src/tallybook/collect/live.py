@@ -135,7 +135,7 @@ def _reach(metric: Metric, query: Query, today: date) -> tuple[date, date]:
     assert query.last is not None
     first = min(_looked_at(one, today) for one in (query, replace(query, compare=None, shift=query.compare)))
     if (query.show or metric.default_show) == "change" and query.scope != "all":
-        first = calendar.period_start(first, query.scope, query.week_start)
+        first = query.calendar.period_start(first, query.scope)
     first = calendar.plus_days(first, -(metric.carry + 1))
     return first, min(query.last, today)
 
@@ -150,7 +150,7 @@ def _looked_at(query: Query, today: date) -> date:
         query.first,
         query.last,
         query.scope,
-        query.week_start,
+        query.calendar,
         window=query.window,
         shift=query.shift,
         known=today,

@@ -59,8 +59,6 @@ __getattr__, __dir__ = opened(
             "months_before",
             "next_period",
             "parse_span",
-            "period_end",
-            "period_start",
             "plus_days",
             "start_of",
             "stretches",
@@ -203,6 +201,14 @@ __getattr__, __dir__ = opened(
             "evaluate",
             "render",
             "type_of",
+        ),
+        "fiscal": (
+            "BookCalendar",
+            "FiscalYear",
+            "MONTH_NAMES",
+            "NAMED_BY",
+            "PLAIN",
+            "WEEK_PATTERNS",
         ),
         "functions": (
             "Function",

@@ -46,8 +46,6 @@ from tallybook.core.calendar import (
     months_before as months_before,
     next_period as next_period,
     parse_span as parse_span,
-    period_end as period_end,
-    period_start as period_start,
     plus_days as plus_days,
     start_of as start_of,
     stretches as stretches,
@@ -189,6 +187,14 @@ from tallybook.core.expression import (
     evaluate as evaluate,
     render as render,
     type_of as type_of,
+)
+from tallybook.core.fiscal import (
+    MONTH_NAMES as MONTH_NAMES,
+    NAMED_BY as NAMED_BY,
+    PLAIN as PLAIN,
+    WEEK_PATTERNS as WEEK_PATTERNS,
+    BookCalendar as BookCalendar,
+    FiscalYear as FiscalYear,
 )
 from tallybook.core.functions import (
     Function as Function,

@@ -17,6 +17,7 @@ MONTHS = {"month": 1, "quarter": 3, "year": 12}
 """Units of whole months, with their number of months."""
 DAYS = {"day": 1, "week": 7}
 """Units of whole days, with their number of days."""
+WEEKDAY_NAMES = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 SCOPES = ("day", "week", "month", "quarter", "year", "all")
 ONE_DAY = timedelta(days=1)
 _SURE_FIRST, _SURE_LAST = date.min + 3 * ONE_DAY, date.max - 3 * ONE_DAY

@@ -36,7 +36,7 @@ def _panel(facts: Mapping[str, Any], column: Mapping[str, Any], dims: Sequence[s
             "field": "period",
             "type": "temporal",
             "title": None,
-            "axis": {"format": TIMES[facts["scope"]], "labelOverlap": True},
+            "axis": {"format": TIMES["day" if _fiscal(facts) else facts["scope"]], "labelOverlap": True},
         },
         "y": {
             "field": "value",
@@ -64,16 +64,23 @@ def _panel(facts: Mapping[str, Any], column: Mapping[str, Any], dims: Sequence[s
     }
 
 
+def _fiscal(facts: Mapping[str, Any]) -> bool:
+    """Whether periods have labels, because they are not those that the format of an axis names."""
+    columns = [column["name"] for column in facts["columns"]]
+    return "label" not in columns and any("label" in row for row in facts["rows"])
+
+
 def _values(facts: Mapping[str, Any], metric: str, dims: Sequence[str]) -> list[dict[str, Any]]:
     """A row for each period and series. A period that was not collected is a gap in every series."""
     rows = [row for row in facts["rows"] if not row.get("total") and row["period"] is not None]
     known = [row for row in rows if row[metric] is not None]
     every = list(dict.fromkeys(_series(row, dims) for row in known)) or [""]
-    found = []
+    found, fiscal = [], _fiscal(facts)
     for row in rows:
         gap = row.get("no_series", False)
         for series in every if gap else [_series(row, dims)]:
-            found.append(_value(row, metric) | ({"series": series} if dims else {}))
+            name = {"label": row["label"]} if fiscal else {}
+            found.append(_value(row, metric) | name | ({"series": series} if dims else {}))
     return found
 
 

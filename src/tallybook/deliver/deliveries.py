@@ -19,13 +19,16 @@ from tallybook.core import (
     DESTINATIONS,
     FAILED,
     ONE_DAY,
+    PLAIN,
     UNSUPPORTED,
     UP_TO_DATE,
     WOULD_DELIVER,
+    BookCalendar,
     Busy,
     Catalog,
     Delivery,
     DeliveryReport,
+    DestinationRefused,
     Result,
     TallybookError,
     bug_report,
@@ -40,6 +43,7 @@ from tallybook.storage import Delivered, Lease, Ledger
 
 JOB = "deliver"
 LEASE_SECONDS = 600.0
+PLAIN_CALENDAR = "plain"
 FORM = 1
 """The version of the written form. Raising it writes all deliveries again."""
 FINGERPRINTED = {
@@ -202,7 +206,8 @@ def _deliver(context: DeliveryContext, delivery: Delivery, report: DeliveryRepor
     fingerprint = fingerprint_of(context, delivery)
     last = context.ledger.delivered().get(delivery.name)
     report.version = context.ledger.version()
-    same = last is not None and (last.version, last.fingerprint) == (report.version, fingerprint)
+    refuse_other_calendar(context, delivery, last)
+    same = last is not None and last.version == report.version and _same_question(last.fingerprint, fingerprint)
     same = same and last is not None and last.record == record_of(delivery)
     there = destination.is_there(place_of(context.folder, delivery))
     if same and there and not (mode.force or mode.verify):
@@ -267,15 +272,59 @@ def _task(
 def fingerprint_of(context: DeliveryContext, delivery: Delivery) -> str:
     """A hash of everything but the book's version that the answer depends on: the question, the declarations, the
     day."""
-    catalog = context.catalog
-    asked = [FORM, _as_fingerprinted(delivery), catalog.metrics, catalog.book.timezone, catalog.book.week_starts]
-    return f"{hashlib.blake2b(msgspec.msgpack.encode(asked), digest_size=8).hexdigest()} {context.today}"
+    question = _question_hash(context, delivery, context.catalog.book.periods())
+    return f"{question} {context.today} {_calendar_of(context, delivery)}"
+
+
+def _question_hash(context: DeliveryContext, delivery: Delivery, periods: BookCalendar) -> str:
+    book = context.catalog.book
+    asked = [FORM, _as_fingerprinted(delivery), context.catalog.metrics, book.timezone, book.week_starts]
+    if periods.fiscal is not None:
+        asked.append(periods.fiscal)
+    return _hash(asked)
+
+
+def _hash(value: Any) -> str:
+    return hashlib.blake2b(msgspec.msgpack.encode(value), digest_size=8).hexdigest()
+
+
+def _calendar_of(context: DeliveryContext, delivery: Delivery) -> str:
+    """The calendar of the rows of a delivery, and a hash of its place: fiscal_2_4_4_5_6_end@1f3a…"""
+    name = context.catalog.book.periods().key(delivery.scope) or PLAIN_CALENDAR
+    place = place_key(delivery) if known_destination(delivery.to) is not None else ""
+    return f"{name}@{_hash([delivery.to, place, delivery.tab_name])}"
+
+
+def refuse_other_calendar(context: DeliveryContext, delivery: Delivery, last: Delivered | None) -> None:
+    """Raises DestinationRefused where the tab has periods of another calendar, which must not be mixed."""
+    kind = known_destination(delivery.to)
+    if last is None or kind is None or not kind.tabs:
+        return
+    calendar, _, place = _calendar_of(context, delivery).partition("@")
+    question, _, rest = last.fingerprint.partition(" ")
+    before, _, there = (rest.split(" ", 1)[1] if " " in rest else "").partition("@")
+    if not before:  # written by a version that knew one calendar and did not note the place
+        same_place, before = question == _question_hash(context, delivery, PLAIN), PLAIN_CALENDAR
+    else:
+        same_place = there == place
+    if same_place and before != calendar:
+        new = f"{delivery.tab_name} ({'calendar' if calendar == PLAIN_CALENDAR else 'fiscal'})"
+        raise DestinationRefused(
+            f"the calendar of the book changed: {shown(delivery)} has {delivery.scope}s of the calendar before, and "
+            "rows of two calendars are never mixed",
+            hint=f'name a new tab in [deliveries.{delivery.name}]: tab = "{new}"',
+        )
 
 
 def _as_fingerprinted(delivery: Delivery) -> dict[str, Any]:
     """The delivery in the form that earlier versions hashed, so that an update does not deliver everything again."""
     fields = msgspec.structs.asdict(delivery)
     return {**{name: fields[name] for name in fields if name != "options"}, **FINGERPRINTED, **delivery.options}
+
+
+def _same_question(one: str, other: str) -> bool:
+    """Whether two fingerprints are equal, also where the first was written without a calendar."""
+    return one == other or (one.count(" ") == 1 and other.startswith(f"{one} {PLAIN_CALENDAR}@"))
 
 
 def asked_alike(one: str, other: str) -> bool:

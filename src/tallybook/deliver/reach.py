@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
-from tallybook.core import DESTINATIONS, WEEKDAYS, Delivery, Result, calendar
+from tallybook.core import DESTINATIONS, Delivery, Result, calendar
 from tallybook.deliver.destinations.registry import open_destination
 
 if TYPE_CHECKING:
@@ -57,9 +57,9 @@ def reach(context: DeliveryContext, delivery: Delivery, last: Delivered | None, 
     if not is_record(delivery):
         return DeliveryRange()
     assert delivery.last is not None
-    week = WEEKDAYS.index(context.catalog.book.week_starts)
-    begin, _ = calendar.last_span(delivery.last, context.today - calendar.ONE_DAY, week)
-    since = calendar.period_start(begin, delivery.scope, week)
+    periods = context.catalog.book.periods()
+    begin, _ = periods.last_span(delivery.last, context.today - calendar.ONE_DAY)
+    since = periods.period_start(begin, delivery.scope)
     if mode.force or mode.verify or last is None or last.record != record_of(delivery):
         return DeliveryRange(since=since, first=EVERYTHING)  # nobody knows what the place lacks: it says so itself
     changed = context.answers.first_change(delivery.metrics, last.version)
@@ -67,7 +67,7 @@ def reach(context: DeliveryContext, delivery: Delivery, last: Delivered | None, 
         return DeliveryRange(since=since, first=since)
     if changed == EVERYTHING:
         return DeliveryRange(since=since, first=EVERYTHING)
-    month = calendar.period_start(changed, delivery.scope, week)
+    month = periods.period_start(changed, delivery.scope)
     question = context.question(delivery, month)
     then = context.answers.query(question, last.version)
     if then is None:

@@ -46,6 +46,7 @@ def answer(query: Query, context: QueryContext, reach: QuestionRange | None = No
         scope=query.scope,
         timezone=context.catalog.book.timezone,
         week_starts=query.week_starts,
+        calendar=query.calendar,
         columns=_columns(query, context, solved),
         data=rows,
         explain=_explain(reach, context, solved),
@@ -264,6 +265,8 @@ def _explain(reach: QuestionRange, context: QueryContext, solved: Mapping[str, S
     split = f", by {' and '.join(query.by)}" if query.by else ""
     only = f", where {_conditions(query)}" if query.where else ""
     weeks = f", weeks from {query.week_starts.capitalize()}" if query.scope == "week" else ""
+    if query.fiscal is not None and (query.calendar.moves(query.scope) or query.calendar.label(date.max, query.scope)):
+        weeks += f", {query.fiscal.in_words()}"
     run = f", {context.running} only until {context.running_until}" if context.running else ""
     only += _shaped(query)
     cut = "".join(f", {why}" for why in (reach.before, reach.after) if why)
@@ -299,7 +302,10 @@ def _ago(query: Query) -> str:
     assert query.compare is not None
     if query.compare.by_range_length:
         return "the days just before"
-    number, unit = (query.compare.months, "month") if query.compare.months else (query.compare.days, "day")
+    if query.compare.week_years:
+        return "the same week and weekday of the fiscal year before"
+    known = {"month": query.compare.months, query.compare.unit: query.compare.periods, "day": query.compare.days}
+    unit, number = next((one, number) for one, number in known.items() if number)
     return f"{number} {unit}{'s' if number > 1 else ''} before"
 
 

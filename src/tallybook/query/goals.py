@@ -12,7 +12,8 @@ from typing import Any
 from tallybook.core import (
     LEVEL,
     ONE_DAY,
-    WEEKDAYS,
+    PLAIN,
+    BookCalendar,
     Catalog,
     Column,
     Goal,
@@ -75,15 +76,18 @@ class Standing:
     explain: str = ""
     column: Column
     """How the value is written."""
+    calendar: BookCalendar = PLAIN
 
     @property
     def label(self) -> str:
         """How people name the period."""
-        return period_label(self.period, self.scope)
+        return self.calendar.label(self.period, self.scope) or period_label(self.period, self.scope)
 
     def to_dict(self) -> dict[str, Any]:
         """The documented JSON, as Python values."""
-        found = {key: value for key, value in asdict(self).items() if key != "column"}
+        found = {key: value for key, value in asdict(self).items() if key not in ("column", "calendar")}
+        if label := self.calendar.label(self.period, self.scope):
+            found["label"] = label
         return found | {"unit": self.column.unit, "show": self.column.show}
 
 
@@ -101,14 +105,13 @@ def standings(
     `span`, as "3 months", also tells of the periods before. Raises QueryError for a goal that is not declared."""
     chosen = [known_goal(catalog, name) for name in dict.fromkeys(names)] or list(catalog.goals.values())
     day = on or today - ONE_DAY
-    week_start = WEEKDAYS.index(catalog.book.week_starts)
     try:
-        first = calendar.last_span(span, day, week_start)[0] if span else day
+        first = catalog.book.periods().last_span(span, day)[0] if span else day
     except (ValueError, OverflowError) as error:
         raise QueryError(str(error)) from None
     found: list[Standing] = []
     for goal in chosen:
-        periods = calendar.periods(first, day, goal.scope, week_start)
+        periods = catalog.book.periods().periods(first, day, goal.scope)
         found += _GoalReading(catalog, goal, answers, periods, min(day, today - ONE_DAY)).standings()
     return found
 
@@ -183,6 +186,7 @@ class _GoalReading:
             approximate=row.get("approximate", False),
             as_of=self.day_of_value(start, end),
             column=self.column,
+            calendar=self.catalog.book.periods(),
             explain=self.explain,
         )
         if standing.target is None:
@@ -248,8 +252,13 @@ class _GoalReading:
     # words
 
     def no_target(self, start: date) -> str:
-        there = ", ".join(period_label(day, self.goal.scope) for day in sorted(self.goal.targets)[-3:])
-        return f"there is no target for {period_label(start, self.goal.scope)}: targets has {there}"
+        there = ", ".join(self.label(day) for day in sorted(self.goal.targets)[-3:])
+        return f"there is no target for {self.label(start)}: targets has {there}"
+
+    def label(self, start: date) -> str:
+        """How people name a period of the goal."""
+        scope = self.goal.scope
+        return self.catalog.book.periods().label(start, scope) or period_label(start, scope)
 
     def no_pace(self, s: Standing) -> str:
         if self.nature == PATH:

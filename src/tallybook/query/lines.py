@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import Any
 
 from tallybook.core import FLOAT, FLOW, INTEGER, UNIQUES, csv_field, csv_text
 from tallybook.query.answers import rows_of
@@ -37,7 +36,7 @@ def csv(query: Query, context: QueryContext, *, guard: bool = True) -> str | Non
     periods = columns[0].solved.periods
     by_period = dict(context.rows(_lines(query, columns, guard)))
     context.rows(f"DROP TABLE {CELLS}")
-    found = [",".join(csv_text(column, guard) for column in ("period", *query.by, *query.metrics, *FLAGS))]
+    found = [",".join(csv_text(column, guard) for column in (*_names(query), *FLAGS))]
     for start in periods:
         found += [by_period[start]] if start in by_period else _blank(query, columns, start, guard)
     return "\n".join(found) + "\n"
@@ -139,14 +138,30 @@ def _lines(query: Query, columns: Sequence[_CsvColumn], guard: bool) -> str:
 def _heads(columns: Sequence[_CsvColumn]) -> str:
     """A relation of the periods: how a line begins, what is said of the days, and of each metric the text of a series
     without a fact."""
-    rows = []
+    rows, query = [], columns[0].one.query
     for start in columns[0].solved.periods:
         least = max((c.solved.periods[start] for c in columns), key=lambda period: period.expected - period.days)
         absent = (csv_field(c.solved.at((start, ())).value, guard=False) for c in columns)
-        texts = ", ".join(literal(text) for text in (f"{start.isoformat()},", _flags(least), *absent))
+        texts = ", ".join(literal(text) for text in (_head(query, start), _flags(least), *absent))
         rows.append(f"(DATE '{start}', {texts})")
     names = ", ".join(["start", "head", "flags", *(f"absent{place}" for place in range(len(columns)))])
     return f"SELECT * FROM (VALUES {', '.join(rows)}) v({names})"
+
+
+def _names(query: Query) -> list[str]:
+    """The heads of the columns before the flags."""
+    return ["period", *(["label"] if _label(query, date.max) else []), *query.by, *query.metrics]
+
+
+def _label(query: Query, start: date) -> str | None:
+    """The label of a period, where answers have one."""
+    return None if "label" in (*query.by, *query.metrics) else query.calendar.label(start, query.scope)
+
+
+def _head(query: Query, start: date) -> str:
+    """The first fields of a line."""
+    label = _label(query, start)
+    return f"{start.isoformat()}," + (f"{label}," if label else "")
 
 
 def _texts(context: QueryContext, column: str, guard: bool) -> str:
@@ -204,6 +219,6 @@ def _blank(query: Query, columns: Sequence[_CsvColumn], start: date, guard: bool
         )
         for c in columns
     }
-    names = ("period", *query.by, *query.metrics, *FLAGS)
-    rows: Sequence[dict[str, Any]] = rows_of(query, solved, {})
+    names = (*_names(query), *FLAGS)
+    rows = [{"label": _label(query, start), **row} for row in rows_of(query, solved, {})]
     return [",".join(csv_field(row[n], guard) for n in names) for row in rows]

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from datetime import date
 
-from tallybook.core import ADDITIVE, LEVEL, StoredDefinition, period_start, plus_days
+from tallybook.core import ADDITIVE, LEVEL, StoredDefinition, plus_days
 from tallybook.query.cells import MergedTotal, MetricPeriod
 from tallybook.query.context import Coverage, QueryContext
 from tallybook.query.merge import Parts
@@ -43,7 +43,7 @@ class MetricPeriods:
                 query.first,
                 query.last,
                 query.scope,
-                query.week_start,
+                query.calendar,
                 window=query.window,
                 shift=query.shift,
                 known=max(context.last_closed, context.running or context.last_closed),
@@ -51,7 +51,10 @@ class MetricPeriods:
             )
         )
         self.first, self.last = min(s.first for s in self.spans), max(s.last for s in self.spans)
-        self.windows = values_relation([(s.start, s.first, s.last) for s in self.spans]) if query.spanned else None
+        listed = query.spanned or query.calendar.by_weeks(query.scope)
+        self.windows = (
+            values_relation([(s.start, s.first, s.last) for s in self.spans if not s.why]) if listed else None
+        )
         self.bound: StoredDefinition | None = context.bounds.get(name)
         # An old definition is read by its own rules, not by today's.
         old = self.bound is not None and query.definition is not None
@@ -69,6 +72,11 @@ class MetricPeriods:
             known = self.coverage.count(span.first, span.last)
             period = MetricPeriod(span.start, span.first, span.last, span.expected, days, known)
             period.last_closed = closed if closed < span.last else None
+            if span.why:
+                period.days = period.known = 0
+                period.absent_is_known, period.why = False, span.why
+                yield period
+                continue
             if self.query.window and self._is_far(span.first):
                 period.remark = f"the window begins on {span.first}; {NOTHING_BEFORE} {self._begin}"
             self._choose(period, span.end)
@@ -114,7 +122,7 @@ class MetricPeriods:
         if self.bound is None or not self.metric.carry:
             return frozenset()
         parts = replace(self._parts(), by=(), where=())
-        first = min(period_start(self.first, self.query.scope, self.query.week_start), self.first)
+        first = min(self.query.calendar.period_start(self.first, self.query.scope), self.first)
         first = plus_days(first, -1)
         rows = self.context.rows(f"SELECT g FROM ({parts.present('day', first, self.last, carried=True)})")
         return frozenset(day for (day,) in rows)
@@ -160,7 +168,7 @@ class MetricPeriods:
     def _parts(self) -> Parts:
         assert self.bound is not None
         bound, carry = self.bound, self.metric.carry
-        start = period_start(self.first, self.query.scope, self.query.week_start)
+        start = self.query.calendar.period_start(self.first, self.query.scope)
         reach = plus_days(min(self.first, start), -(carry + 1))
         kinds = {"additive", *(slot.shape for slot in bound.measure.slots)}
         whole = not (carry or bound.metric.per or self.query.by or self.query.where or self.query.excluded_series)

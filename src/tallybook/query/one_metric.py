@@ -61,7 +61,7 @@ class OneMetric(MetricPeriods):
         )
 
     def _period_sql(self, column: str = "day") -> str:
-        return period_sql(self.query.scope, self.query.week_start, self.first, column)
+        return period_sql(self.query.scope, self.query.calendar, self.first, column)
 
     def _restricted(self, sql: str, column: str = "g") -> str:
         """Only days that all operands cover, and none that was merely carried over."""

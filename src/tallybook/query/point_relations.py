@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 
+from tallybook.core import MONTHS, BookCalendar
+
 TOTALS = "totals"
 """Additive points without dimensions: what a question needs that asks for none."""
 
@@ -30,8 +32,15 @@ class Points:
         return self.days is not None and first <= self.days[0] and self.days[1] <= last
 
 
-def period_sql(scope: str, week_start: int, first: date, column: str = "day") -> str:
-    """The first day of the period of a day, in the engine. Plain dates only: no zone has a part in it."""
+def period_sql(scope: str, calendar: BookCalendar, first: date, column: str = "day") -> str:
+    """The first day of the period of a day, in the engine. Plain dates only: no zone has a part in it.
+
+    Not for periods of whole fiscal weeks, which are listed instead."""
+    week_start = calendar.week_start
+    if calendar.moves(scope) and calendar.fiscal is not None:
+        months = (calendar.fiscal.first_month - 1) % MONTHS[scope]
+        back = f"date_trunc('{scope}', {column} - INTERVAL {months} MONTH)"
+        return f"CAST({back} + INTERVAL {months} MONTH AS DATE)"
     match scope:
         case "day":
             return column

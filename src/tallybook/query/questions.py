@@ -14,8 +14,10 @@ from tallybook.core import (
     FILTER,
     SHOWS,
     WEEKDAYS,
+    BookCalendar,
     Catalog,
     Delivery,
+    FiscalYear,
     Goal,
     Metric,
     QueryError,
@@ -67,6 +69,7 @@ class Query:
     totals: bool = False
     definition: str | None = None
     week_starts: str = "monday"
+    fiscal: FiscalYear | None = None
     window: str | None = None
     compare: Shift | None = None
     shift: Shift | None = None
@@ -94,8 +97,9 @@ class Query:
         return self.window is not None or self.shift is not None
 
     @property
-    def week_start(self) -> int:
-        return WEEKDAYS.index(self.week_starts)
+    def calendar(self) -> BookCalendar:
+        """The periods of every scope."""
+        return BookCalendar(week_start=WEEKDAYS.index(self.week_starts), fiscal=self.fiscal)
 
 
 def check_question(catalog: Catalog, question: Question, *, today: date) -> Query:
@@ -111,7 +115,9 @@ def check_question(catalog: Catalog, question: Question, *, today: date) -> Quer
         _check_dimensions(catalog, name, dims, [f.dimension for f in filters])
         _check_show(catalog, name, question.show, typed)
     week_starts = question.week_starts or catalog.book.week_starts
-    first, last = _range(first, last, question.last, week_starts, today)
+    _known(week_starts, WEEKDAYS, "weekday", f"one of {', '.join(WEEKDAYS)}")
+    periods = catalog.book.periods(week_starts)
+    first, last = _range(first, last, question.last, periods, today)
     _check_definition(names, question.definition)
     query = Query(
         metrics=names,
@@ -125,8 +131,9 @@ def check_question(catalog: Catalog, question: Question, *, today: date) -> Quer
         totals=question.totals,
         definition=question.definition,
         week_starts=week_starts,
+        fiscal=periods.fiscal,
         window=check_window(question.window) if question.window else None,
-        compare=parse_compare(question.compare, question.scope) if question.compare else None,
+        compare=parse_compare(question.compare, question.scope, periods) if question.compare else None,
         top=question.top,
         sort=_listed(question.sort),
         limit=question.limit,
@@ -166,7 +173,7 @@ def _listed(given: Sequence[str]) -> tuple[str, ...]:
 
 
 def _range(
-    first: date | None, last: date | None, span: str | None, week_starts: str, today: date
+    first: date | None, last: date | None, span: str | None, periods: BookCalendar, today: date
 ) -> tuple[date | None, date | None]:
     """The days that are asked for. Raises QueryError for a range that is none."""
     if span is not None:
@@ -176,7 +183,7 @@ def _range(
         is_open = last is None or last > calendar.plus_days(today, MAX_GAP_DAYS)
         until = closed if last is None or is_open else last
         try:
-            first = calendar.last_span(span, until, _weekday(week_starts))[0]
+            first = periods.last_span(span, until)[0]
             last = last or until
         except ValueError as error:
             raise QueryError(str(error)) from None
@@ -191,7 +198,6 @@ def compared(name: str) -> tuple[str, str]:
 
 
 def _check_shape(query: Query, catalog: Catalog) -> None:
-    _known(query.week_starts, WEEKDAYS, "weekday", f"one of {', '.join(WEEKDAYS)}")
     if query.top is not None and not query.by:
         raise QueryError("--top picks series, and there is one only", hint=f"--by DIM --top {query.top}")
     for name, number in (("--top", query.top), ("--limit", query.limit)):
@@ -288,11 +294,6 @@ def _check_dimensions(catalog: Catalog, name: str, by: Sequence[str], where: Seq
             f"metric {name!r} has no dimension {asked!r}",
             hint=f"{meant} {listed}" if meant else f'{listed}; declare it: by = ["{asked}"]',
         )
-
-
-def _weekday(name: str) -> int:
-    _known(name, WEEKDAYS, "weekday", f"one of {', '.join(WEEKDAYS)}")
-    return WEEKDAYS.index(name)
 
 
 def _as_typed(

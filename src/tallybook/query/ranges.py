@@ -9,12 +9,12 @@ from datetime import date
 from tallybook.core import (
     DAYS,
     MONTHS,
+    PLAIN,
+    BookCalendar,
     QueryError,
     Refused,
-    calendar,
     months_before,
     parse_span,
-    period_start,
     plus_days,
 )
 
@@ -33,18 +33,33 @@ class Span:
     first: date
     last: date
     expected: int
+    why: str = ""
+    """Why no day corresponds to the period; then its days do not count."""
 
 
 @dataclass(frozen=True)
 class Shift:
-    """Distance to the comparison period. `by_range_length`: shift by the length of the range."""
+    """Distance to the comparison period. `by_range_length`: shift by the length of the range.
+
+    `periods`: shift by so many periods `unit` of the calendar, month, quarter or year; `week_years`: by so many years
+    of whole weeks, to the same week and weekday."""
 
     days: int = 0
     months: int = 0
     by_range_length: bool = False
+    periods: int = 0
+    unit: str = ""
+    week_years: int = 0
 
-    def of(self, first: date, last: date) -> tuple[date, date]:
-        """The days that correspond to `first` … `last`: both ends move by the same rule. One day stays one day."""
+    def of(self, first: date, last: date, calendar: BookCalendar = PLAIN) -> tuple[date, date] | None:
+        """The days that correspond to `first` … `last`: both ends move by the same rule. One day stays one day.
+
+        None where the other year has no such week."""
+        if self.periods:
+            return calendar.earlier(first, last, self.unit, self.periods)
+        if self.week_years:
+            begin, end = (calendar.year_before(day, self.week_years) for day in (first, last))
+            return None if begin is None or end is None else (begin, end)
         if self.months:
             return last_before(first, self.months), last_before(last, self.months)
         days = (last - first).days + 1 if self.by_range_length else self.days
@@ -60,15 +75,18 @@ def last_before(day: date, months: int) -> date:
 # --- what is compared with -----------------------------------------------------------------------------
 
 
-def parse_compare(text: str, scope: str) -> Shift:
+def parse_compare(text: str, scope: str, calendar: BookCalendar = PLAIN) -> Shift:
     """`previous`, `year` or a span such as "1 month", for rows of `scope`.
 
     `previous` is the period before. `year` is the year before, at day and week scope 52 weeks, so that weekdays
-    meet weekdays; "1 year" is the same date. Raises QueryError, and Refused where periods would not meet periods."""
+    meet weekdays; "1 year" is the same date. In years of whole weeks it is the period of the same number in the fiscal
+    year before. Raises QueryError, and Refused where periods would not meet periods."""
     word = " ".join(text.lower().split())
     if word == "previous":
-        return _one_period(scope)
+        return Shift(periods=1, unit=scope) if calendar.by_weeks(scope) else _one_period(scope)
     if word == "year":
+        if calendar.by_weeks("year") and (scope != "week" or calendar.has_fiscal_weeks):
+            return _fiscal_year_before(scope)
         return Shift(days=364) if scope in DAYS else Shift(months=12)
     try:
         number, unit = parse_span(text)
@@ -78,7 +96,18 @@ def parse_compare(text: str, scope: str) -> Shift:
         ) from None
     shift = Shift(months=number * MONTHS[unit]) if unit in MONTHS else Shift(days=number * DAYS[unit])
     _check_meets(shift, scope, text)
+    if calendar.by_weeks(scope):
+        return Shift(periods=shift.months // MONTHS[scope], unit=scope)
     return shift
+
+
+def _fiscal_year_before(scope: str) -> Shift:
+    """The distance to the same period of the fiscal year before, in years of whole weeks."""
+    if scope in DAYS:
+        return Shift(week_years=1)
+    if scope == "all":  # a range may begin and end anywhere: whole months correspond to whole months
+        return Shift(periods=12, unit="month")
+    return Shift(periods=12 // MONTHS[scope], unit=scope)
 
 
 def _one_period(scope: str) -> Shift:
@@ -121,7 +150,7 @@ def check_window(text: str) -> str:
     return f"{number} {unit}{'s' if number > 1 else ''}"
 
 
-def window_start(window: str, last: date, week_start: int, earliest: date | None) -> date:
+def window_start(window: str, last: date, calendar: BookCalendar, earliest: date | None) -> date:
     """The first day of a window that ends with `last`.
 
     Months: the day after the same day so many months before, clamped at that month's end, as in
@@ -129,7 +158,7 @@ def window_start(window: str, last: date, week_start: int, earliest: date | None
     if window == ALL:
         return min(earliest or last, last)
     if window in TO_DATE:
-        return period_start(last, TO_DATE[window], week_start)
+        return calendar.period_start(last, TO_DATE[window])
     number, unit = parse_span(window)
     if unit in MONTHS:
         return plus_days(months_before(last, number * MONTHS[unit]), 1)
@@ -143,7 +172,7 @@ def spans(
     first: date,
     last: date,
     scope: str,
-    week_start: int,
+    calendar: BookCalendar,
     *,
     window: str | None = None,
     shift: Shift | None = None,
@@ -153,14 +182,18 @@ def spans(
     """A span for every period that touches `first` … `last`.
 
     `known`: the last day that is over (or that a live answer sees a part of); `earliest`: the first covered day."""
-    for start, end in calendar.periods(first, last, scope, week_start):
+    for start, end in calendar.periods(first, last, scope):
         begin, until = max(start, first), min(end, last)
         expected = (end - start).days + 1
         if window or shift:
             until = min(until, known) if begin <= known else until
             if shift:
-                begin, until = shift.of(begin, until)
+                moved = shift.of(begin, until, calendar)
+                if moved is None:
+                    yield Span(start, end, begin, until, expected, "the fiscal year before has no such week")
+                    continue
+                begin, until = moved
             if window:
-                begin = window_start(window, until, week_start, earliest)
+                begin = window_start(window, until, calendar, earliest)
             expected = (until - begin).days + 1
         yield Span(start, until if shift else end, begin, until, expected)

@@ -9,7 +9,7 @@ from tallybook.core import ADDITIVE, FLOW, StoredDefinition
 from tallybook.query.cells import Cell, Key, MergedTotal, merged
 from tallybook.query.context import QueryContext
 from tallybook.query.merge import Parts
-from tallybook.query.point_relations import TOTALS, period_sql
+from tallybook.query.point_relations import TOTALS, period_sql, values_relation
 from tallybook.query.questions import Query
 
 
@@ -59,11 +59,14 @@ def _merged(
     parts = Parts(
         bounds[0], relation, query.by, query.where, query.excluded_series, together=bounds[1:], hidden=context.hidden
     )
-    period = period_sql(query.scope, query.week_start, first)
+    period, targets = period_sql(query.scope, query.calendar, first), None
+    if query.calendar.by_weeks(query.scope):
+        bounds_of = query.calendar.periods(first, last, query.scope)
+        targets = values_relation([(start, max(start, first), min(end, last)) for start, end in bounds_of])
     n = len(parts.dims)
     named = {bound.key: name for name, bound in zip(names, bounds, strict=True)}
     found: dict[str, dict[Key, Cell]] = {bound.key: {} for bound in bounds}
-    for row in context.merged_rows(parts, lambda p: p.fetched(p.finished(period, first, last))):
+    for row in context.merged_rows(parts, lambda p: p.fetched(p.finished(period, first, last, targets=targets))):
         if row[1] in found:  # not another metric of the very same definition
             found[row[1]][(row[0], row[2 : n + 1])] = merged(named[row[1]], row, n)
     return {name: found[bound.key] for name, bound in zip(names, bounds, strict=True)}

@@ -9,7 +9,7 @@ from datetime import date
 from decimal import Decimal
 from typing import Any
 
-from tallybook.core import ONE_DAY, count_of, period_end, period_start
+from tallybook.core import ONE_DAY, count_of
 from tallybook.query.cells import Cell, Key, MetricPeriod, Solved
 from tallybook.query.context import QueryContext
 from tallybook.query.past import refuse_top, solve_with_past
@@ -69,8 +69,8 @@ def _is_a_period(query: Query, period: MetricPeriod) -> bool:
     """Whether the days are one whole period of the calendar."""
     if query.scope == "all" or period.last_closed:
         return False
-    start = period_start(period.first, query.scope, query.week_start)
-    return start == period.first and period_end(start, query.scope) == period.last
+    start = query.calendar.period_start(period.first, query.scope)
+    return start == period.first and query.calendar.period_end(start, query.scope) == period.last
 
 
 def _change(now: Cell, was: Cell, here: MetricPeriod, there: MetricPeriod) -> tuple[float | None, str]:

@@ -15,7 +15,7 @@ from tallybook.config.catalog.keys import GOAL_KEYS
 from tallybook.config.catalog.rules import wrong_show
 from tallybook.config.catalog.tables import DeclaredGoal
 from tallybook.config.catalog.words import shorten_toml, toml
-from tallybook.core import WEEKDAYS, Goal, period_start
+from tallybook.core import Goal
 
 SHORT = {"month": (r"\d{4}-\d\d", "-01"), "year": (r"\d{4}", "-01-01")}
 """Short forms of periods: the pattern, and the text that completes it to the first day."""
@@ -72,13 +72,18 @@ class Goals(Asking):
 
     def first_day(self, d: DeclaredGoal, written: str) -> date | None:
         """The first day of a written period; None, and a problem, for an invalid one."""
-        scope, day = d.goal.scope, _day(written, d.goal.scope)
+        scope, periods = d.goal.scope, self.catalog.book.periods()
+        named = periods.start_named(written, scope)
+        if named is not None:
+            return named
+        day = _day(written, scope)
         if day is None:
             self.wrong_period(d, written, f"{written!r} is not the first day of a {scope}", "")
             return None
-        start = period_start(day, scope, WEEKDAYS.index(self.catalog.book.week_starts))
+        start = periods.period_start(day, scope)
         if start != day:
-            self.wrong_period(d, written, f"{written} is not the first day of a {scope}", str(start))
+            meant = periods.label(start, scope) or str(start)
+            self.wrong_period(d, written, f"{written} is not the first day of a {scope}", meant)
             return None
         return start
 

@@ -6,7 +6,10 @@ from datetime import date
 
 import msgspec
 
-WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+from tallybook.core.calendar import WEEKDAY_NAMES
+from tallybook.core.fiscal import MONTH_NAMES, WEEK_PATTERNS, BookCalendar, FiscalYear
+
+WEEKDAYS = WEEKDAY_NAMES
 
 
 class BookSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -17,6 +20,12 @@ class BookSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Identifies the book of this project, whatever its name."""
     timezone: str = "UTC"
     week_starts: str = "monday"
+    fiscal_year_starts: str = "january"
+    """The month in which fiscal years begin. It moves the scopes quarter and year."""
+    calendar: str = ""
+    """How a fiscal year of whole weeks is divided, such as 4-4-5. It also moves the scope month."""
+    fiscal_year_named: str = "end"
+    """Whether a fiscal year is named after the calendar year in which it ends or in which it starts."""
     store: str = "book"
     ledger: str = ""
     schema: str = "tallybook"
@@ -27,6 +36,16 @@ class BookSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Days collected again on every run."""
     keep_versions: int = 90
     """Days for which every version is kept. Of older versions, one a month is kept."""
+
+    def periods(self, week_starts: str | None = None) -> BookCalendar:
+        """The periods of every scope; `week_starts` replaces that of the book for the scope week."""
+        own = WEEKDAYS.index(self.week_starts)
+        month, weeks = MONTH_NAMES.index(self.fiscal_year_starts) + 1, WEEK_PATTERNS.get(self.calendar, ())
+        fiscal = FiscalYear(first_month=month, weeks=weeks, week_start=own, named=self.fiscal_year_named)
+        return BookCalendar(
+            week_start=WEEKDAYS.index(week_starts) if week_starts else own,
+            fiscal=fiscal if weeks or month > 1 else None,
+        )
 
 
 class ServeSettings(msgspec.Struct, frozen=True, kw_only=True):

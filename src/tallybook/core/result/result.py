@@ -6,17 +6,20 @@ decides how people see a number, for tables, pages and workbooks alike."""
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import date
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import msgspec
 
 from tallybook.core.errors import TallybookError
+from tallybook.core.fiscal import PLAIN, BookCalendar
 from tallybook.core.result.plain import arrow_type, as_json, csv_field, csv_text, raw, to_plain
 from tallybook.core.result.tables import (
     columns_within,
     count_of,
     escape_markdown,
     pad,
+    period_label,
     remarks_on,
     table_layout,
     terminal_width,
@@ -37,7 +40,8 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     A row of `data` has `period` (a date, or None on a total over all periods), each dimension
     (text or None), each metric (int, Decimal, float or None), `complete`, `days`, `days_expected`,
     `approximate`. Totals rows also have `total: True`, rows of all series except the top ones `others: True`,
-    the row of a period without a known series `no_series: True`. `notes` has details of metrics:
+    the row of a period without a known series `no_series: True`. In a fiscal calendar the rows that this class returns
+    also have `label`, such as FY2027 Q1. `notes` has details of metrics:
     `{metric: {days, complete, carried, imported, as_of, error, bounds: (low, high), definition, why}}`.
 
     Metric values have the type of their column; a value that cannot be converted without loss raises
@@ -51,6 +55,8 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     data: list[Row]
     explain: str
     version: int
+    calendar: BookCalendar = PLAIN
+    """The periods of every scope. A fiscal one gives rows a label."""
     sql: str | None = None
     warnings: list[str] = []
     """Probable mistakes in the question, as sentences."""
@@ -70,6 +76,16 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     def dimension_columns(self) -> list[Column]:
         """The columns of dimensions."""
         return [c for c in self.columns if c.role == "dimension"]
+
+    @property
+    def has_labels(self) -> bool:
+        """Whether rows have a `label`: in a fiscal calendar, unless a metric or dimension has that name."""
+        known = self.calendar.label(date(2000, 1, 1), self.scope) is not None
+        return known and all(column.name != "label" for column in self.columns)
+
+    def period_text(self, day: date | None) -> str:
+        """The period that begins on `day`, as people call it."""
+        return self.calendar.label(day, self.scope) or period_label(day, self.scope)
 
     @property
     def has_totals(self) -> bool:
@@ -111,7 +127,7 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
         or a tab) separates fields; `decimal` is the decimal mark."""
         names = self._table_names()
         lines = [separator.join(csv_text(name, guard) for name in names)]
-        lines += [separator.join(csv_field(value_in(row, n), guard, decimal) for n in names) for row in self.data]
+        lines += [separator.join(csv_field(self._value(row, n), guard, decimal) for n in names) for row in self.data]
         return "\n".join(lines) + "\n"
 
     def to_arrow(self) -> pa.Table:
@@ -218,13 +234,17 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
 
     def _table_names(self) -> list[str]:
         names = [c.name for c in self.columns]
+        names[1:1] = ["label"] if self.has_labels else []
         names += ["complete", "days", "days_expected", "approximate"]
         names += ["total"] if self.has_totals else []
         return [*names, "others"] if self.has_others else names
 
     def _ordered(self, row: Row) -> Row:
         names = [c.name for c in self.columns]
-        ordered = {name: row[name] for name in names}
+        ordered = {name: row[name] for name in names[:1]}
+        if self.has_labels:
+            ordered["label"] = self._label(row)
+        ordered |= {name: row[name] for name in names[1:]}
         for name in ("complete", "days", "days_expected", "approximate"):
             ordered[name] = row[name]
         for name in ("total", "others", "no_series"):
@@ -233,6 +253,12 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
         if row.get("notes"):
             ordered["notes"] = row["notes"]
         return ordered
+
+    def _label(self, row: Row) -> str | None:
+        return self.calendar.label(row["period"], self.scope)
+
+    def _value(self, row: Row, name: str) -> Any:
+        return self._label(row) if name == "label" and self.has_labels else value_in(row, name)
 
     def _facts(self, convert: Callable[[Any, bool], Any], exact: bool) -> dict[str, Any]:
         return {
@@ -248,9 +274,11 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
 
     def _arrow_array(self, pa: Any, name: str) -> Any:
         column = next((c for c in self.columns if c.name == name), None)
-        values = [value_in(row, name) for row in self.data]
+        values = [self._value(row, name) for row in self.data]
         if column is not None:
             return pa.array(values, arrow_type(pa, column.type, values))
+        if name == "label":
+            return pa.array(values, pa.string())
         if name.startswith("days"):
             return pa.array(values, pa.int64())
         return pa.array(values, pa.bool_())

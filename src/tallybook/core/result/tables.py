@@ -52,7 +52,7 @@ def _heading(column: Column, scope: str) -> str:
 
 def _shown_column(result: Result, column: Column, data: list[Row], *, short: bool) -> list[str]:
     if column.role == "period":
-        return [period_label(row[column.name], result.scope) + ("" if row["complete"] else INCOMPLETE) for row in data]
+        return [result.period_text(row[column.name]) + ("" if row["complete"] else INCOMPLETE) for row in data]
     if column.role == "dimension":
         texts = [_dimension_text(row[column.name], row) for row in data]
         return shortened(texts) if short else texts
@@ -176,7 +176,7 @@ def _detail_text(detail: Any) -> str:
 
 
 def _label(row: Row, result: Result) -> str:
-    return period_label(row[result.columns[0].name], result.scope)
+    return result.period_text(row[result.columns[0].name])
 
 
 def _shorten_labels(labels: Iterable[str]) -> str:

@@ -9,7 +9,7 @@ from datetime import date
 from decimal import Decimal
 from typing import Any
 
-from tallybook.core import Column, Number, Result, Row, period_label, why_null
+from tallybook.core import PLAIN, BookCalendar, Column, Number, Result, Row, period_label, why_null
 
 Value = date | str | Number | None
 
@@ -50,6 +50,11 @@ class Grid:
     lines: tuple[Line, ...]
     layout: str
     scope: str
+    calendar: BookCalendar = PLAIN
+
+    def period_text(self, day: date) -> str:
+        """The period that begins on `day`, as people call it."""
+        return self.calendar.label(day, self.scope) or period_label(day, self.scope)
 
 
 def arranged(result: Result, layout: str) -> Grid:
@@ -100,7 +105,13 @@ def _columns(result: Result) -> Grid:
         )
         for row in result.data
     )
-    return Grid(fields=_unlike((*keys, complete, *values)), lines=lines, layout="columns", scope=result.scope)
+    return Grid(
+        fields=_unlike((*keys, complete, *values)),
+        lines=lines,
+        layout="columns",
+        scope=result.scope,
+        calendar=result.calendar,
+    )
 
 
 def _long(result: Result) -> Grid:
@@ -123,7 +134,7 @@ def _long(result: Result) -> Grid:
         for row in result.data
         for c in result.metric_columns
     )
-    return Grid(fields=_unlike(fields), lines=lines, layout="long", scope=result.scope)
+    return Grid(fields=_unlike(fields), lines=lines, layout="long", scope=result.scope, calendar=result.calendar)
 
 
 def _across(result: Result) -> Grid:
@@ -145,8 +156,8 @@ def _across(result: Result) -> Grid:
         *dims,
         *(
             Field(
-                id=period_label(p, result.scope),
-                head=period_label(p, result.scope),
+                id=result.period_text(p),
+                head=result.period_text(p),
                 kind=NUMBER,
                 day=p,
                 complete=p not in partial,
@@ -155,7 +166,7 @@ def _across(result: Result) -> Grid:
         ),
     )
     lines = tuple(Line(values=(*key, *values), column=whose[key], key=len(key)) for key, values in series.items())
-    return Grid(fields=fields, lines=lines, layout="across", scope=result.scope)
+    return Grid(fields=fields, lines=lines, layout="across", scope=result.scope, calendar=result.calendar)
 
 
 def latest(result: Result) -> Grid:

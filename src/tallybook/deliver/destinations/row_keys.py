@@ -14,7 +14,7 @@ from datetime import date, timedelta
 from functools import cached_property
 from itertools import product
 
-from tallybook.core import calendar
+from tallybook.core import PLAIN, BookCalendar
 from tallybook.deliver.destinations.layout import PERIOD, Field, Grid
 from tallybook.deliver.destinations.typed_days import days_of
 
@@ -56,6 +56,7 @@ class KeyReader:
     month_first: bool = False
     """Whether the document writes 3 January as 1/3/2026."""
     day_0: date = DAY_0
+    calendar: BookCalendar = PLAIN
 
     @classmethod
     def of(
@@ -68,7 +69,14 @@ class KeyReader:
         day_0: date = DAY_0,
     ) -> KeyReader:
         kinds = tuple(field.kind for field in fields)
-        return cls(kinds=kinds, wanted=wanted, scope=grid.scope, month_first=month_first, day_0=day_0)
+        return cls(
+            kinds=kinds,
+            wanted=wanted,
+            scope=grid.scope,
+            month_first=month_first,
+            day_0=day_0,
+            calendar=grid.calendar,
+        )
 
     def meanings(self, cells: Key) -> Iterator[Key]:
         """Keys in their folded form, the likeliest first."""
@@ -100,19 +108,22 @@ class KeyReader:
     def days(self, value: Cell) -> list[date]:
         """The possible days of a period cell; empty if it is no day."""
         if isinstance(value, str):
-            return days_of(value, month_first=self.month_first, scope=self.scope)
+            start = self.calendar.start_named(value, self.scope)
+            return [start] if start else days_of(value, month_first=self.month_first, scope=self.scope)
         if isinstance(value, bool) or value is None or not 0 <= value < 2_958_466:
             return []
         year = int(value) if self.scope == "year" and value.is_integer() and 1900 <= value <= 2200 else 0
-        return [date(year, 1, 1)] if year else [self.day_0 + timedelta(days=int(value))]
+        if year:
+            return [self.calendar.start_named(f"FY{year}", "year") or date(year, 1, 1)]
+        return [self.day_0 + timedelta(days=int(value))]
 
     def _start(self, serial: float) -> float:
         place = bisect_right(self._starts, serial)
         start = self._starts[place - 1] if place else serial
         if start == serial or self.scope == "all":
             return serial
-        behind = calendar.next_period(self.day_0 + timedelta(days=int(start)), self.scope)
-        return start if serial < (behind - self.day_0).days else serial
+        end = self.calendar.period_end(self.day_0 + timedelta(days=int(start)), self.scope)
+        return start if serial <= (end - self.day_0).days else serial
 
     def _texts(self, value: Cell) -> list[Cell]:
         if value is None or fold(value) == "":  # blanks are nothing to see, so nothing was written there

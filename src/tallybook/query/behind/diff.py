@@ -11,7 +11,18 @@ from typing import Any
 import msgspec
 from msgspec import field
 
-from tallybook.core import Metric, Refused, Result, Row, SourceError, StoredDefinition, is_close, isolated
+from tallybook.core import (
+    PLAIN,
+    BookCalendar,
+    Metric,
+    Refused,
+    Result,
+    Row,
+    SourceError,
+    StoredDefinition,
+    is_close,
+    isolated,
+)
 from tallybook.query.question import Question, QuestionAnswers
 from tallybook.query.questions import known_metric
 from tallybook.query.reader import BookReader
@@ -48,6 +59,7 @@ class DefinitionDiff(BookRecord, frozen=True, kw_only=True):
     hint: str = ""
     scope: str | None = None
     rows: list[DiffRow] = field(default_factory=list)
+    calendar: BookCalendar = PLAIN
 
     @property
     def is_compared(self) -> bool:
@@ -100,7 +112,8 @@ def _diff(
             after = answers.answer(replace(question, live=True))
     except (Refused, SourceError) as error:
         return msgspec.structs.replace(diff, error=error.message, hint=error.hint)
-    return msgspec.structs.replace(diff, scope=after.scope, rows=side_by_side(metric.name, before, after))
+    rows = side_by_side(metric.name, before, after)
+    return msgspec.structs.replace(diff, scope=after.scope, rows=rows, calendar=after.calendar)
 
 
 def _why_not_compared(

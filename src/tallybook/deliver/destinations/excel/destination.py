@@ -47,14 +47,14 @@ class Xlsx(FileDestination):
         since, (rows, totals) = record.since if record else None, apart(task.answer())
         kept_rows, kept_totals = apart(record.result) if record else (None, None)
         tab, layout = delivery.tab_name[:MAX_TAB], delivery.layout
+        calendar = rows.calendar.key(rows.scope)
+        name = f"{delivery.name}_{calendar}" if calendar else delivery.name
         kept = None if kept_rows is None else arranged(kept_rows, layout)
         grids: list[tuple[WorkbookPlace, Grid]] = [
-            (WorkbookPlace(tab=tab, name=delivery.name, record=kept, since=since), arranged(rows, layout))
+            (WorkbookPlace(tab=tab, name=name, record=kept, since=since), arranged(rows, layout))
         ]
         if totals is not None:
             kept = None if kept_totals is None else arranged(kept_totals, layout)
-            place = WorkbookPlace(
-                tab=f"{tab[: MAX_TAB - 7]} totals", name=f"{delivery.name}_totals", record=kept, since=since
-            )
+            place = WorkbookPlace(tab=f"{tab[: MAX_TAB - 7]} totals", name=f"{name}_totals", record=kept, since=since)
             grids.append((place, arranged(totals, layout)))
         return updated(there or blank_workbook(tab, task.created), grids)

@@ -82,10 +82,12 @@ def _opened(api: str, task: DeliveryTask) -> Api:
 
 def _one(task: DeliveryTask, result: Result, before: Result | None, beside: str) -> list[SheetOutcome]:
     delivery, options, record = task.delivery, task.options, task.record
+    calendar = result.calendar.key(result.scope)
+    book = f"{task.book}@{calendar}" if calendar else task.book
     place = TabPlace(
         document=options["spreadsheet"],
         tab=f"{delivery.tab_name}{beside}",
-        owner=f"{task.book}/{delivery.name}{beside}",
+        owner=f"{book}/{delivery.name}{beside}",
         mode=options["mode"],
         policy=options["by_hand"],
         notes=f"until {task.today}" if options["notes"] else "",

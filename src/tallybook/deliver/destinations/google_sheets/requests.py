@@ -269,7 +269,9 @@ def _looks(tab: Tab, like: int, first: int, behind: int, left: int, right: int) 
 def _look(change: TabChange, field: Field, pattern: Pattern) -> dict[str, Any] | None:
     """The format of the cells of a field; None if each line has its own (layout long)."""
     if field.kind == PERIOD:
-        return _shown("DATE", PATTERNS.get(change.grid.scope, "yyyy-mm-dd"))
+        # A fiscal year or month does not begin where its calendar name says.
+        scope = "day" if change.grid.calendar.moves(change.grid.scope) else change.grid.scope
+        return _shown("DATE", PATTERNS.get(scope, "yyyy-mm-dd"))
     if field.kind != NUMBER:
         return _shown("TEXT", "")
     if field.column is None:

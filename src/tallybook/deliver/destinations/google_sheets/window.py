@@ -15,9 +15,7 @@ from tallybook.deliver.destinations.typed_days import days_of
 def first_period(grid: Grid, tab: Tab) -> date | None:
     """The first period in the tab, or None."""
     if grid.layout == "across":
-        return min(
-            (day for name in tab.places for day in days_of(name, month_first=False, scope=grid.scope)), default=None
-        )
+        return min((day for name in tab.places for day in _days(name, grid)), default=None)
     fields = key_fields(grid)
     if fields[0].kind != PERIOD or fields[0].id not in tab.places:
         return None
@@ -26,6 +24,12 @@ def first_period(grid: Grid, tab: Tab) -> date | None:
     cells = (tab.cell(row, tab.places[fields[0].id]) for row in rows.gone)
     days += [cell for cell in cells if isinstance(cell, float) and 0 <= cell < 2_958_466]
     return DAY_0 + timedelta(days=int(min(days))) if days else None
+
+
+def _days(name: str, grid: Grid) -> list[date]:
+    """The first day of the period in a heading."""
+    start = grid.calendar.start_named(name, grid.scope)
+    return [start] if start else days_of(name, month_first=False, scope=grid.scope)
 
 
 def trimmed(grid: Grid, first: date | None, since: date) -> Grid:

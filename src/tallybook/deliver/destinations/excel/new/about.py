@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from tallybook.core import Column, Result, period_label
+from tallybook.core import Column, Result
 from tallybook.deliver.destinations.excel.new.pages import ABOUT, MAX_COMMENTS, Pages, clean_text
 from tallybook.deliver.destinations.excel.new.table import loses_digits
 
@@ -31,7 +31,7 @@ def write_about(pages: Pages, created: datetime | None) -> None:
 
 def _facts(result: Result, created: datetime | None) -> list[tuple[str, str]]:
     days = [row["period"] for row in result.data if row.get("period")]
-    ends = list(dict.fromkeys(period_label(day, result.scope) for day in (min(days), max(days)))) if days else []
+    ends = list(dict.fromkeys(result.period_text(day) for day in (min(days), max(days)))) if days else []
     facts = [
         ("Metrics", ", ".join(result.metrics)),
         ("How it was computed", result.explain),

@@ -191,10 +191,11 @@ def _period_axis(result: Result, kind: str) -> dict[str, Any]:
     """A true time axis, where a missing period leaves its place empty. The columns of weeks and quarters
     would be a day and a month wide on it, so they stand on an axis of names."""
     scope = result.scope
-    on_names = scope == "all" or (kind == "column" and scope in ("week", "quarter"))
+    fiscal = result.calendar.moves(scope)
+    on_names = fiscal or scope == "all" or (kind == "column" and scope in ("week", "quarter"))
     place = {"text_axis": True} if on_names else {"date_axis": True, **_ticks(result)}
     return {
-        "num_format": AXIS_DATES.get(scope, "d mmm yy"),
+        "num_format": "d mmm yy" if fiscal else AXIS_DATES.get(scope, "d mmm yy"),
         "num_font": {"color": "#555555", "rotation": -45 if on_names and scope == "week" else None},
         "line": {"color": GREY},
         "major_tick_mark": "outside",

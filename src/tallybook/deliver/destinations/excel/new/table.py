@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from datetime import date
 from typing import Any, NamedTuple
 
-from tallybook.core import Column, Number, Result, Row, number_format, period_label, plain_number, row_label, why_null
+from tallybook.core import BookCalendar, Column, Number, Result, Row, number_format, plain_number, row_label, why_null
 from tallybook.deliver.destinations.excel.new.pages import GREY, Pages, clean_text
 
 DATES = {"month": "mmm yyyy", "year": "yyyy"}
@@ -61,16 +61,23 @@ def _fact_heads(rows: list[Row]) -> list[str]:
 
 
 def _write_periods(pages: Pages, sheet: Any, i: int, column: Column, rows: list[Row]) -> None:
-    scope, text = pages.result.scope, pages.either()
-    patterns = [f'"Q{n}" yyyy' for n in (1, 2, 3, 4)] if scope == "quarter" else [DATES.get(scope, "yyyy-mm-dd")]
-    dates = [pages.either(num_format=pattern, align="left") for pattern in patterns]
+    result, text = pages.result, pages.either()
+    patterns = {date_pattern(row[column.name], result.scope, result.calendar) for row in rows if row[column.name]}
+    dates = {pattern: pages.either(num_format=pattern, align="left") for pattern in sorted(patterns)}
     for at, row in enumerate(rows, 1):
         day: date | None = row[column.name]
         if day is None or day.year <= 1900:  # before a sheet's dates begin
-            sheet.write_string(at, i, period_label(day, scope), text[row["complete"]])
+            sheet.write_string(at, i, result.period_text(day), text[row["complete"]])
         else:
-            look = dates[(day.month - 1) // 3 % len(dates)]
+            look = dates[date_pattern(day, result.scope, result.calendar)]
             sheet.write_datetime(at, i, day, look[row["complete"]])
+
+
+def date_pattern(day: date, scope: str, calendar: BookCalendar) -> str:
+    """The number format of the first day of a period. A fiscal period shows its label."""
+    if (label := calendar.label(day, scope)) is not None and scope != "week":
+        return f'"{label}"'
+    return f'"Q{(day.month + 2) // 3}" yyyy' if scope == "quarter" else DATES.get(scope, "yyyy-mm-dd")
 
 
 def _write_dimension(pages: Pages, sheet: Any, i: int, column: Column, rows: list[Row]) -> None:

@@ -8,9 +8,9 @@ from datetime import date
 from decimal import Decimal
 from functools import cached_property
 
-from tallybook.core import Column, Number, period_label, plain_number
+from tallybook.core import Column, Number, plain_number
 from tallybook.deliver.destinations.excel.new.pages import clean_text
-from tallybook.deliver.destinations.excel.new.table import DATES, excel_format
+from tallybook.deliver.destinations.excel.new.table import DATES, date_pattern, excel_format
 from tallybook.deliver.destinations.excel.update.lines import LinePlaces
 from tallybook.deliver.destinations.excel.update.ours import field_name
 from tallybook.deliver.destinations.layout import NUMBER, PERIOD, Field, Line, Value
@@ -33,7 +33,10 @@ class CellWriter(LinePlaces):
             at, align = self.columns[f.id], "right" if f.kind == NUMBER else "left"
             if f.day is not None and (serial := self._serial(f.day)) is not None:
                 look = CellStyle(
-                    head=True, align="right", pattern=_date_pattern(f.day, self.grid.scope), complete=f.complete
+                    head=True,
+                    align="right",
+                    pattern=date_pattern(f.day, self.grid.scope, self.grid.calendar),
+                    complete=f.complete,
                 )
                 style = self._look(self.heads, f, look)
                 self.sheet.write(self.heads, at, self._number(serial), style=style)
@@ -59,10 +62,12 @@ class CellWriter(LinePlaces):
             style = self._look(row, f, CellStyle(pattern=pattern, complete=complete), f.column or line.column)
             self.sheet.write(row, column, "" if value is None else self._number(value), style=style)
         elif f.kind == PERIOD and isinstance(value, date) and (serial := self._serial(value)) is not None:
-            look = CellStyle(pattern=_date_pattern(value, self.grid.scope), align="left", complete=complete)
+            look = CellStyle(
+                pattern=date_pattern(value, self.grid.scope, self.grid.calendar), align="left", complete=complete
+            )
             self.sheet.write(row, column, self._number(serial), style=self._look(row, f, look))
         elif value is not None:
-            text = period_label(value, self.grid.scope) if isinstance(value, date) else str(value)
+            text = self.grid.period_text(value) if isinstance(value, date) else str(value)
             self._write_text(row, column, clean_text(text), self._look(row, f, CellStyle(complete=complete)))
         elif (style := self._look(row, f, CellStyle(complete=complete))) != self.styles.index(
             CellStyle(complete=complete)
@@ -145,7 +150,3 @@ def _as_type(column: Column, value: float) -> Number:
     if column.type == "float":
         return value
     return int(value) if value.is_integer() else Decimal(f"{value:.15g}")
-
-
-def _date_pattern(day: date, scope: str) -> str:
-    return f'"Q{(day.month + 2) // 3}" yyyy' if scope == "quarter" else DATES.get(scope, "yyyy-mm-dd")

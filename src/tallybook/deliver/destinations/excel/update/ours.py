@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import TYPE_CHECKING
 
-from tallybook.core import Column, DestinationError, Number, period_label
+from tallybook.core import Column, DestinationError, Number
 from tallybook.deliver.destinations.excel.new.pages import clean_text
 from tallybook.deliver.destinations.excel.new.table import excel_format
 from tallybook.deliver.destinations.layout import NUMBER, Grid, Value
@@ -141,7 +141,7 @@ class OurCells:
         """A key as it is read back from a cell."""
         if isinstance(value, date):
             serial = self._serial(value)
-            return period_label(value, self.grid.scope) if serial is None else float(serial)
+            return self.grid.period_text(value) if serial is None else float(serial)
         return None if value is None else clean_text(str(value))
 
     def _serial(self, day: date) -> int | None:
