@@ -57,6 +57,8 @@ SERVE = {
     "listen": "where `tallybook serve` takes usage events: `host:port`, or `unix:/path`",
     "insecure": "listen where others can reach it, although there is no TLS: keys travel in the clear",
     "backlog": "with more bytes of events that wait to be compacted, events get 503",
+    "durable": "where a request is kept before it is acknowledged: `disk` (the default with a folder for the book), or "
+    "`ledger`, in PostgreSQL",
     "reserve": "with fewer free bytes on the disk, events get 503",
 }
 ENTITIES = {

@@ -78,9 +78,13 @@ def as_number_3(ledger: Any) -> None:
     sqlite = isinstance(ledger, SqliteLedger)
     types = tables.SQLITE if sqlite else tables.POSTGRESQL
     names = ("metric", "definition", "first_day", "last_day", "run", "instant", "added", "removed")
+    of_events = (
+        *reversed(tables.EVENT_TABLES),
+        *(() if sqlite else ("event_contents", "event_writers", "event_requests")),
+    )
     with ledger._writing() as db:
         found = db.execute(f"SELECT {', '.join(names)} FROM coverage").fetchall()
-        for table in ("coverage", "identities", "horizons", *reversed(tables.EVENT_TABLES), *tables.ENTITY_TABLES):
+        for table in ("coverage", "identities", "horizons", *of_events, *tables.ENTITY_TABLES):
             db.execute(f"DROP TABLE {table}")
         db.execute(
             "CREATE TABLE coverage (metric {text} NOT NULL, definition {text} NOT NULL, day {day} NOT NULL, run {number}, "

@@ -83,6 +83,7 @@ FILES = {
     "test_late.py": "kills",
     "test_ledgers.py": "kills",
     "test_locales.py": "scale",
+    "test_logs.py": "events",
     "test_lost_ledger.py": "kills",
     "test_many_metrics.py": "scale",
     "test_messy_tables.py": "deliver",

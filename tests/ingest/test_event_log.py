@@ -24,7 +24,16 @@ from tallybook.ingest import (
     Upkeep,
 )
 from tallybook.ingest.keys import create_key, hash_key, revoke_key, rotate_key
-from tallybook.storage import REJECTED, BookLocation, Conflict, ConsumedLog, EventCommit, EventLedger, open_store
+from tallybook.storage import (
+    REJECTED,
+    BookLocation,
+    Conflict,
+    ConsumedLog,
+    EventCommit,
+    EventLedger,
+    FolderFiles,
+    open_store,
+)
 from tests.ledgers import LEDGERS
 
 NOW = datetime(2026, 3, 5, 12, tzinfo=UTC)
@@ -36,7 +45,7 @@ class Ingest:
     def __init__(self, folder: Path, ledger: str = "sqlite") -> None:
         self.folder, self.now = folder, NOW
         folder.mkdir(parents=True, exist_ok=True)
-        self.events = EventLedger(LEDGERS[ledger](folder))  # type: ignore[arg-type]
+        self.events = EventLedger(LEDGERS[ledger](folder), FolderFiles(folder))  # type: ignore[arg-type]
         self.logs = SqliteLogs(folder, "host-1")
         self.commit = GroupCommit(self.logs)
 
@@ -50,7 +59,7 @@ class Ingest:
         self.commit.append(row).result(10)
 
     def compactor(self, **options: Any) -> Compactor:
-        return Compactor(self.events, self.logs, self.folder, zone="Europe/Berlin", clock=lambda: self.now, **options)
+        return Compactor(self.events, self.logs, zone="Europe/Berlin", clock=lambda: self.now, **options)
 
     def compact(self, **options: Any) -> None:
         compactor = self.compactor(**options)
@@ -213,7 +222,7 @@ def test_many_small_files_become_one_with_the_same_rows_and_are_deleted_after_an
     columns = "id, p0, p4, rest"
     before, number = ingest.stored("signup", columns), ingest.events.number()
     old = [ingest.folder / file.path for file in ingest.events.snapshot().files]
-    upkeep = Upkeep(ingest.events, ingest.folder, lambda: ingest.now, min_files=5)
+    upkeep = Upkeep(ingest.events, lambda: ingest.now, min_files=5)
     assert upkeep.step() == 10
     assert ingest.stored("signup", columns) == before
     assert [file.rows for file in ingest.events.snapshot().files] == [5, 6]
@@ -302,12 +311,16 @@ def test_a_copy_of_a_book_has_its_events(ingest: Ingest, tmp_path: Path) -> None
     ingest.compact()
     store = open_store(ingest.folder)
     copied = copy_book(store, BookLocation(folder=tmp_path / "copy"), alone=False)
-    assert copied.files == 1
-    copy = EventLedger(open_store(tmp_path / "copy").ledger)  # type: ignore[arg-type]
-    (file,) = copy.snapshot().files
-    assert (tmp_path / "copy" / file.path).read_bytes() == (ingest.folder / file.path).read_bytes()
+    assert copied.files == 2  # events, and their ids
+    copy = Ingest(tmp_path / "copy")
+    (file,) = copy.events.snapshot().files
+    assert (copy.folder / file.path).read_bytes() == (ingest.folder / file.path).read_bytes()
+    copy.send(signup("a"), signup("b"))
+    copy.compact()
+    assert copy.stored("signup") == [("a",), ("b",)]
     store.ledger.close()
-    copy.close()
+    copy.commit.close()
+    copy.events.close()
 
 
 def test_a_ledger_of_number_4_gets_the_tables_of_events(tmp_path: Path) -> None:
@@ -324,6 +337,25 @@ def test_a_ledger_of_number_4_gets_the_tables_of_events(tmp_path: Path) -> None:
     assert ledger.lacking() == []
     assert EventLedger(ledger).number() == 0
     ledger.close()
+
+
+def test_id_runs_of_a_ledger_of_number_5_have_no_hash_and_count(ingest: Ingest, tmp_path: Path) -> None:
+    from tallybook.storage.copying import copy_book
+
+    ingest.send(signup("a"))
+    ingest.compact()
+    ingest.events.close()
+    with sqlite3.connect(ingest.folder / "ledger.sqlite") as db:
+        for column in ("bytes", "sha256"):
+            db.execute(f"ALTER TABLE id_runs DROP COLUMN {column}")
+        db.execute("PRAGMA user_version = 5")
+    db.close()
+    store = open_store(ingest.folder)
+    assert copy_book(store, BookLocation(folder=tmp_path / "copy"), alone=False).files == 2
+    ingest.send(signup("a"))
+    ingest.compact()
+    assert ingest.stored("signup") == [("a",)]
+    store.ledger.close()
 
 
 def test_the_protocol_is_found_by_its_name_in_the_registry() -> None:

@@ -11,7 +11,7 @@ from tallybook.cli.failures import as_dict, as_ours
 from tallybook.cli.signals import Stop
 from tallybook.cli.terminal import Terminal
 from tallybook.core import DeclarationError, ServeSettings
-from tallybook.ingest import Compactor, SqliteLogs, Upkeep
+from tallybook.ingest import Compactor, Upkeep, logs_to_compact
 from tallybook.server import (
     ROLES,
     Processes,
@@ -67,17 +67,18 @@ class EventServing:
     def _compact(self) -> None:
         place, clock = self.project.place, self.terminal.clock
         events = event_ledger(place)
-        assert place.folder is not None
         zone = self.project.catalog.book.timezone
-        compactor = Compactor(events, SqliteLogs(place.folder), place.folder, zone=zone, clock=clock)
-        upkeep, upkeep_at = Upkeep(events, place.folder, clock), 0.0
+        logs = logs_to_compact(place, events, self.settings.durable)
+        compactors = [Compactor(events, one, zone=zone, clock=clock) for one in logs]
+        upkeep, upkeep_at = Upkeep(events, clock), 0.0
         with Stop() as stop:
             pause = 0.0
             while not stop.wait(pause):
                 try:
-                    stored = compactor.step()
-                    pause = 0.0 if compactor.has_more else COMMIT_SECONDS if stored else IDLE_SECONDS
-                    if not compactor.has_more and time.monotonic() >= upkeep_at:
+                    stored = max(list(map(Compactor.step, compactors)))
+                    has_more = any(one.has_more for one in compactors)
+                    pause = 0.0 if has_more else COMMIT_SECONDS if stored else IDLE_SECONDS
+                    if not has_more and time.monotonic() >= upkeep_at:
                         upkeep.step()
                         upkeep_at = time.monotonic() + UPKEEP_SECONDS
                 except Exception as error:  # noqa: BLE001  # logged; nothing is half done, the next step tries again

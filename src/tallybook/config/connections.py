@@ -22,6 +22,7 @@ from tallybook.config.urls import (
 )
 from tallybook.config.variables import Expansion
 from tallybook.core import AdapterError, BookSettings, Catalog, Problems, SourceSettings, UrlRules, kind_of, scheme_of
+from tallybook.storage import IN_LEDGER
 
 URLS = ("url", "replica")
 """Keys of a source that may contain passwords."""
@@ -67,10 +68,11 @@ class SecretValuesReading:
             if isinstance(sources, dict):
                 sources["events"] = {"url": f"events:///{store}"}
 
-    def ledger_of(self, source: SourceSettings, catalog: Catalog) -> dict[str, str]:
+    def ledger_of(self, source: SourceSettings, catalog: Catalog) -> dict[str, Any]:
         """Where the ledger is, for the source of usage events."""
-        is_events = scheme_of(self.urls.get(source.name, {}).get("url", "")) == "events"
-        return {"ledger": self.ledger, "schema": catalog.book.schema} if is_events else {}
+        if scheme_of(self.urls.get(source.name, {}).get("url", "")) != "events":
+            return {}
+        return {"ledger": self.ledger, "schema": catalog.book.schema, "in_ledger": catalog.book.store == IN_LEDGER}
 
     def leave_out(self, section: str, key: str) -> None:
         """Remove a key from every table of a section."""

@@ -10,10 +10,13 @@ from tallybook.ingest.keys import (
     rotate_key as rotate_key,
 )
 from tallybook.ingest.log import (
+    LogAway as LogAway,
     LogFailed as LogFailed,
+    LogFolder as LogFolder,
     LogFull as LogFull,
     LogRow as LogRow,
 )
 from tallybook.ingest.log_sqlite import SqliteLogs as SqliteLogs
+from tallybook.ingest.logs import logs_to_compact as logs_to_compact, logs_to_write as logs_to_write
 from tallybook.ingest.unpacking import decode_row as decode_row
 from tallybook.ingest.upkeep import Upkeep as Upkeep

@@ -6,16 +6,14 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
-import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, time, timedelta
-from pathlib import Path
 from typing import Any
 
-from tallybook.core import DecodedEvents, Rejection, calendar
+from tallybook.core import BookError, DecodedEvents, Rejection, calendar
 from tallybook.ingest.columns import PropertyTypes, StoredEvent, table_of
-from tallybook.ingest.files import EVENTS_FOLDER, write_table
+from tallybook.ingest.files import write_table
 from tallybook.ingest.id_runs import id_hash, merged_runs, seen_before, write_run
 from tallybook.ingest.log import LogFolder, LogRow
 from tallybook.ingest.unpacking import decode_row
@@ -27,7 +25,6 @@ from tallybook.storage import (
     EventFile,
     EventLedger,
     EventsSnapshot,
-    hash_of,
     stamp_of,
 )
 
@@ -70,20 +67,20 @@ class _ReceiptOrder:
 
 
 class Compactor:
-    """Compacts the logs of one host into a book. Only one of a host works at a time; `folder` is the book's."""
+    """Compacts the logs of one host into a book. Several may work at a time: what one commits, the others do again from
+    where it is then."""
 
     def __init__(
         self,
         events: EventLedger,
         logs: LogFolder,
-        folder: Path,
         *,
         zone: str,
         clock: Callable[[], datetime],
         dedup: timedelta = timedelta(days=30),
         max_bytes: int = MAX_STEP_BYTES,
     ) -> None:
-        self.events, self.logs, self.folder, self.zone, self.clock = events, logs, folder, zone, clock
+        self.events, self.logs, self.zone, self.clock = events, logs, zone, clock
         self.dedup, self.max_bytes = dedup, max_bytes
         self.sealed_at: datetime | None = None
         self.serving_since: datetime | None = None
@@ -99,8 +96,9 @@ class Compactor:
         self.has_more = not batch.at_end
         if batch.rows:
             try:
-                self._commit(batch)
+                self._commit(batch, self.events.snapshot())
             except Conflict:
+                self.has_more = True
                 return True
         for name in batch.done:
             self.logs.open(name).drop()
@@ -145,8 +143,16 @@ class Compactor:
 
     # -- one commit ----------------------------------------------------------------------------------
 
-    def _commit(self, batch: _LogBatch) -> None:
-        known = self.events.snapshot()
+    def _commit(self, batch: _LogBatch, known: EventsSnapshot) -> None:
+        try:
+            self._compact(batch, known)
+        except (BookError, OSError) as error:
+            # Files that somebody replaced meanwhile are gone.
+            if self.events.number() != known.number:
+                raise Conflict("somebody else committed") from error
+            raise
+
+    def _compact(self, batch: _LogBatch, known: EventsSnapshot) -> None:
         order = _ReceiptOrder(self.last_receipts, known.number + 1)
         stored: list[StoredEvent] = []
         ids: dict[bytes, datetime] = {}
@@ -163,14 +169,15 @@ class Compactor:
                     stored.append(event)
                 if hash_ is not None:
                     ids.setdefault(hash_, event.received)
-        seen = seen_before(self.folder, known.runs, ids, self.dedup)
+        seen = seen_before(self.events, known.runs, ids, self.dedup)
         stored = [one for one in stored if not seen or id_hash(one.key, one.id) not in seen]
         new_ids = {hash_: at for hash_, at in ids.items() if hash_ not in seen}
         change = self._change(batch, known, stored, new_ids, rejected)
+        gone = [run for run in known.runs if run.path in change.gone_runs]
         self.events.commit(known.number, change, now=self.clock())
         self.last_receipts = order.latest
-        for path in change.gone_runs:  # Nobody else reads them.
-            (self.folder / path).unlink(missing_ok=True)
+        for run in gone:
+            self.events.files.delete(run.stored)
 
     def _stored(
         self, log: str, row: LogRow, decoded: DecodedEvents, order: _ReceiptOrder
@@ -206,7 +213,9 @@ class Compactor:
         by_name: dict[str, list[StoredEvent]] = {}
         for one in stored:
             by_name.setdefault(one.name, []).append(one)
-        change = EventCommit(logs=batch.logs, days=[(one.name, one.day) for one in stored])
+        change = EventCommit(
+            logs=batch.logs, days=[(one.name, one.day) for one in stored], contents=self.events.files.contents
+        )
         files, properties = [], []
         conflicts: dict[tuple[str, str], int] = {}
         for name, events in by_name.items():
@@ -217,9 +226,9 @@ class Compactor:
             conflicts |= types.conflicts
         if rejected:
             files.append(self._rejected(rejected))
-        runs, gone = merged_runs(self.folder, known.runs, self.clock(), self.dedup)
+        runs, gone = merged_runs(self.events, known.runs, self.clock(), self.dedup)
         if ids:
-            runs.append(write_run(self.folder, ids))
+            runs.append(write_run(self.events, ids))
         change.files, change.properties, change.conflicts = files, properties, conflicts
         change.runs, change.gone_runs = runs, gone
         return change
@@ -244,19 +253,17 @@ class Compactor:
     def _written(
         self, event: str, folder: str, table: Any, times: Sequence[datetime], received: Sequence[datetime]
     ) -> EventFile:
-        path = f"{EVENTS_FOLDER}/{folder}/{self.clock():%Y-%m}/{uuid.uuid4().hex}.parquet"
-        whole = self.folder / path
-        write_table(table, whole)
+        written = write_table(self.events.files, table, f"{folder}/{self.clock():%Y-%m}")
         return EventFile(
             event=event,
-            path=path,
+            path=written.path,
             first=stamp_of(min(times)),
             last=stamp_of(max(times)),
             received_first=stamp_of(min(received)),
             received_last=stamp_of(max(received)),
-            rows=table.num_rows,
-            bytes=whole.stat().st_size,
-            sha256=hash_of(whole),
+            rows=written.rows,
+            bytes=written.bytes,
+            sha256=written.sha256,
         )
 
 

@@ -2,26 +2,38 @@
 
 from __future__ import annotations
 
+import uuid
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tallybook.storage import folder_mode, make_folder, sync
+from tallybook.storage import PointsFile, hash_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+    from tallybook.storage import Files
 
 EVENTS_FOLDER = "events"
 """Below the folder of the book."""
 
 
-def write_table(table: pa.Table, path: Path) -> None:
-    """Write a Parquet file, and have the disk hold it and its name."""
+def write_table(files: Files, table: pa.Table, folder: str) -> PointsFile:
+    """A new Parquet file in a folder of events, kept until it is committed: its path, rows, bytes and hash."""
     import pyarrow.parquet as pq
 
-    book = next(folder.parent for folder in path.parents if folder.name == EVENTS_FOLDER)
-    mode = folder_mode(book, "owner")
-    make_folder(path.parent, mode)
-    pq.write_table(table, path, compression="zstd")
-    path.chmod(mode & 0o666)
-    sync(path)
-    sync(path.parent)
+    path = Path(EVENTS_FOLDER) / folder / f"{uuid.uuid4().hex}.parquet"
+    written = files.new(path)
+    pq.write_table(table, written, compression="zstd")
+    file = PointsFile(
+        path=path.as_posix(),
+        kind="events",
+        metric="",
+        first=date.min,
+        last=date.min,
+        rows=table.num_rows,
+        bytes=written.stat().st_size,
+        sha256=hash_of(written),
+    )
+    files.keep(file, written)
+    return file

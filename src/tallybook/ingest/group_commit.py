@@ -10,7 +10,6 @@ from collections.abc import Callable
 from concurrent.futures import Future
 
 from tallybook.ingest.log import EventLog, LogFailed, LogFolder, LogFull, LogRow
-from tallybook.ingest.log_sqlite import MAX_LOG_BYTES
 
 MAX_GROUP = 1_000
 """Rows that are written together."""
@@ -31,10 +30,10 @@ class GroupCommit:
         self,
         logs: LogFolder,
         *,
-        max_bytes: int = MAX_LOG_BYTES,
+        max_bytes: int | None = None,
         on_failure: Callable[[LogFailed], None] = end_process,
     ) -> None:
-        self.logs, self.max_bytes, self.on_failure = logs, max_bytes, on_failure
+        self.logs, self.max_bytes, self.on_failure = logs, max_bytes or logs.max_log_bytes, on_failure
         self.log: EventLog = logs.new()
         self.written = 0
         self.failed: LogFailed | None = None

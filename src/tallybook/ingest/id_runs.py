@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import uuid
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tallybook.ingest.files import EVENTS_FOLDER, write_table
-from tallybook.storage import IdRun, connect, engine_path, stamp_of
+from tallybook.ingest.files import write_table
+from tallybook.storage import EventLedger, IdRun, connect, engine_path, stamp_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -24,46 +22,56 @@ def id_hash(key: str, id_: str) -> bytes:
     return hashlib.blake2b(f"{key}\0{id_}".encode(), digest_size=16).digest()
 
 
-def seen_before(folder: Path, runs: Sequence[IdRun], ids: Mapping[bytes, datetime], window: timedelta) -> set[bytes]:
+def seen_before(
+    events: EventLedger, runs: Sequence[IdRun], ids: Mapping[bytes, datetime], window: timedelta
+) -> set[bytes]:
     """Those of the ids that were stored in the window before the instant at which each was received."""
     if not ids:
         return set()
     oldest = stamp_of(min(ids.values()) - window)
-    paths = [engine_path(folder / run.path) for run in runs if run.last >= oldest]
+    paths = [events.local_path(run) for run in runs if run.last >= oldest]
     if not paths:
         return set()
     import pyarrow as pa
+
+    for path in paths:
+        path.stat()  # Raises OSError for one that somebody replaced.
 
     with connect() as engine:
         asked = pa.table({"id": pa.array(list(ids), pa.binary()), "at": pa.array(list(ids.values()), _instant_type())})
         engine.register("asked", asked)
         found = engine.execute(
-            f"SELECT DISTINCT asked.id FROM read_parquet([{', '.join(paths)}]) stored "
+            f"SELECT DISTINCT asked.id FROM read_parquet([{', '.join(map(engine_path, paths))}]) stored "
             "JOIN asked ON stored.id = asked.id "
             f"WHERE stored.at >= asked.at - INTERVAL {int(window.total_seconds())} SECOND"
         ).fetchall()
     return {bytes(row[0]) for row in found}
 
 
-def write_run(folder: Path, ids: Mapping[bytes, datetime]) -> IdRun:
+def write_run(events: EventLedger, ids: Mapping[bytes, datetime]) -> IdRun:
     """A file with ids and when they were received."""
     import pyarrow as pa
 
     order = sorted(ids)
     table = pa.table({"id": pa.array(order, pa.binary()), "at": pa.array([ids[one] for one in order], _instant_type())})
-    path = f"{EVENTS_FOLDER}/ids/{uuid.uuid4().hex}.parquet"
-    write_table(table, folder / path)
-    return IdRun(path=path, first=stamp_of(min(ids.values())), last=stamp_of(max(ids.values())), rows=len(ids))
+    return _run(events, table, stamp_of(min(ids.values())), stamp_of(max(ids.values())))
 
 
-def merged_runs(folder: Path, runs: Sequence[IdRun], now: datetime, window: timedelta) -> tuple[list[IdRun], list[str]]:
+def _run(events: EventLedger, table: pa.Table, first: str, last: str) -> IdRun:
+    file = write_table(events.files, table, "ids")
+    return IdRun(path=file.path, first=first, last=last, rows=file.rows, bytes=file.bytes, sha256=file.sha256)
+
+
+def merged_runs(
+    events: EventLedger, runs: Sequence[IdRun], now: datetime, window: timedelta
+) -> tuple[list[IdRun], list[str]]:
     """(new runs, paths of those that they replace): of many runs one, without ids that left the window."""
     if len(runs) <= MAX_RUNS:
         return [], []
     # The largest stays as it is until the others together are as large.
     by_size = sorted(runs, key=lambda run: run.rows)
     small = by_size[:-1] if sum(run.rows for run in by_size[:-1]) < by_size[-1].rows else by_size
-    paths = ", ".join(engine_path(folder / run.path) for run in small)
+    paths = ", ".join(engine_path(events.local_path(run)) for run in small)
     kept = f"\"at\" >= TIMESTAMPTZ '{stamp_of(now - window)}'"
     with connect() as engine:
         table: pa.Table = engine.sql(
@@ -72,10 +80,7 @@ def merged_runs(folder: Path, runs: Sequence[IdRun], now: datetime, window: time
     gone = [run.path for run in small]
     if not table.num_rows:
         return [], gone
-    path = f"{EVENTS_FOLDER}/ids/{uuid.uuid4().hex}.parquet"
-    write_table(table, folder / path)
-    first, last = min(run.first for run in small), max(run.last for run in small)
-    return [IdRun(path=path, first=first, last=last, rows=table.num_rows)], gone
+    return [_run(events, table, min(run.first for run in small), max(run.last for run in small))], gone
 
 
 def _instant_type() -> pa.DataType:

@@ -1,6 +1,7 @@
 """The log of requests: what was acknowledged is in it, and on disk, until it is compacted.
 
-A log is written by one process and read by the compactor, also while it is written. `log_sqlite` keeps logs in files."""
+A log is written by one process and read by the compactor, also while it is written. `log_sqlite` keeps logs in files,
+`log_ledger` in a PostgreSQL ledger."""
 
 from __future__ import annotations
 
@@ -27,6 +28,10 @@ class LogFull(Exception):
     """There is no room for a row. Nothing of the append is kept, and later appends may work."""
 
 
+class LogAway(LogFull):
+    """The log cannot be reached. Nothing of the append is acknowledged, and later appends may work."""
+
+
 class LogFailed(Exception):
     """Whether rows are on disk is not known. The process must end without acknowledging anything more."""
 
@@ -51,9 +56,11 @@ class EventLog(Protocol):
 
 
 class LogFolder(Protocol):
-    """All logs of a host."""
+    """All logs of a host, or of a ledger."""
 
     host: str
+    max_log_bytes: int
+    """A writer begins another log when the bodies in one have so many bytes."""
 
     def new(self) -> EventLog:
         """A new log to write to."""
@@ -68,4 +75,7 @@ class LogFolder(Protocol):
         """Whether a living process may still append to a log."""
 
     def byte_count(self) -> int:
-        """The size of all logs."""
+        """The size of what waits to be compacted."""
+
+    def beat(self) -> None:
+        """Show that the writer of the newest log lives, where it does not show by itself. Called every few seconds."""

@@ -117,6 +117,8 @@ class SqliteLog:
 class SqliteLogs:
     """The logs of this host, in a folder of the book."""
 
+    max_log_bytes = MAX_LOG_BYTES
+
     def __init__(self, folder: Path, host: str | None = None, now: Callable[[], float] = time.time) -> None:
         self.host = host or host_name()
         self.folder, self.now = folder / "events" / "log" / self.host, now
@@ -166,6 +168,9 @@ class SqliteLogs:
             with suppress(FileNotFoundError):
                 total += path.stat().st_size
         return total
+
+    def beat(self) -> None:
+        """The lock of a writer shows that it lives."""
 
 
 def host_name() -> str:

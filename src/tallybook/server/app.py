@@ -21,7 +21,17 @@ from tallybook.core import (
     RequestError,
     TallybookError,
 )
-from tallybook.ingest import GroupCommit, KeyRing, KeysUnknown, LogFailed, LogFull, LogRow, decode_row, key_text
+from tallybook.ingest import (
+    GroupCommit,
+    KeyRing,
+    KeysUnknown,
+    LogAway,
+    LogFailed,
+    LogFull,
+    LogRow,
+    decode_row,
+    key_text,
+)
 from tallybook.storage import ApiKey, EventLedger
 
 Scope = MutableMapping[str, Any]
@@ -238,6 +248,8 @@ async def _on_disk(waiting: Future[tuple[str, int]]) -> None:
     try:
         # Not cancelled with the client: the row may be written already.
         await asyncio.shield(asyncio.wrap_future(waiting))
+    except LogAway:
+        raise Refusal(_ledger_error()) from None
     except LogFull:
         error = RequestError(status=503, code="disk", message="the disk has no room for more events; nothing is stored")
         raise Refusal(error) from None

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tallybook.core import DeclarationError, RequestError, TallybookError
-from tallybook.ingest import GroupCommit, KeyRing, SqliteLogs
+from tallybook.ingest import GroupCommit, KeyRing, LogFolder, logs_to_write
 from tallybook.storage import BookLocation, EventLedger, open_store
 
 if TYPE_CHECKING:
@@ -37,20 +37,15 @@ def check_installed() -> None:
 
 
 def event_ledger(place: BookLocation) -> EventLedger:
-    """The tables of events of a book, which is made where there is none. Raises DeclarationError for a book without a
-    folder."""
-    if place.folder is None:
-        raise DeclarationError(
-            'events need a folder for their files, and this book has store = "ledger"',
-            hint='in [book] of tallybook.toml: store = "book"',
-        )
-    return EventLedger(open_store(place).ledger)  # type: ignore[arg-type]
+    """The tables and files of events of a book, which is made where there is none."""
+    store = open_store(place)
+    return EventLedger(store.ledger, store.files)  # type: ignore[arg-type]
 
 
 class Watch:
     """A thread that reads the keys again and looks at the room on the disk, about every second."""
 
-    def __init__(self, keys: KeyRing, logs: SqliteLogs, folder: Path, settings: ServeSettings) -> None:
+    def __init__(self, keys: KeyRing, logs: LogFolder, folder: Path | None, settings: ServeSettings) -> None:
         self.keys, self.logs, self.folder, self.settings = keys, logs, folder, settings
         self.problem: RequestError | None = None
         self.stop = threading.Event()
@@ -61,7 +56,8 @@ class Watch:
         # What could not be read is found out by whoever needs it: keys go stale after two seconds.
         with suppress(TallybookError):
             self.keys.refresh()
-        with suppress(OSError):
+        with suppress(OSError, TallybookError):
+            self.logs.beat()
             self.problem = self._problem()
 
     def _problem(self) -> RequestError | None:
@@ -74,6 +70,8 @@ class Watch:
                 seen=f"{waiting:,} bytes",
                 expected=f"at most {self.settings.backlog:,}",
             )
+        if self.folder is None:
+            return None
         free = shutil.disk_usage(self.folder).free
         if free < self.settings.reserve:
             return RequestError(
@@ -100,8 +98,7 @@ def run_worker(
     from tallybook.server.app import EventsApp
 
     events = event_ledger(place)
-    assert place.folder is not None
-    logs, keys = SqliteLogs(place.folder), KeyRing(events, clock)
+    logs, keys = logs_to_write(place, events, settings.durable), KeyRing(events, clock)
     commit = GroupCommit(logs)
     watch = Watch(keys, logs, place.folder, settings)
     app = EventsApp(commit, keys, events, clock=clock, problem=lambda: watch.problem)

@@ -8,6 +8,7 @@ from tallybook._door import opened
 __getattr__, __dir__ = opened(
     __name__,
     {
+        "api_keys": ("ApiKey",),
         "aside": ("set_aside",),
         "clocks": ("TakenBack", "last_true_before", "taken_back", "true_start"),
         "copying": ("Copied", "copy_book", "copy_points"),
@@ -15,7 +16,6 @@ __getattr__, __dir__ = opened(
         "engines.duckdb": ("connect", "identifier", "literal", "widened", "without_bar"),
         "event_ledger": (
             "REJECTED",
-            "ApiKey",
             "ConsumedLog",
             "EventCommit",
             "EventFile",
@@ -28,7 +28,18 @@ __getattr__, __dir__ = opened(
         "entity_history": ("entities_at",),
         "entity_ledger": ("EntityLedger",),
         "entity_records": ("AttributeType", "Entity"),
-        "files": ("BadFile", "OWNER", "engine_path", "folder_mode", "hash_of", "make_folder", "scratch_folder", "sync"),
+        "files": (
+            "BadFile",
+            "Files",
+            "FolderFiles",
+            "OWNER",
+            "engine_path",
+            "folder_mode",
+            "hash_of",
+            "make_folder",
+            "scratch_folder",
+            "sync",
+        ),
         "folder": ("Store",),
         "ledger": (
             "Conflict",
@@ -49,6 +60,8 @@ __getattr__, __dir__ = opened(
         ),
         "ledger_files": ("private_folder",),
         "lost": ("Losses",),
+        "postgresql_ledger": ("PostgresqlLedger",),
+        "request_log": ("LEDGER_HOST", "RequestLog", "StoredRequest"),
         "places": ("BookLocation", "IN_LEDGER", "SCHEMA", "backup_in", "find_store", "open_store"),
         "retention": ("FOLDABLE_FILES", "LOOSE_FILES", "STRAY_HOURS"),
         "stored_rows": ("stamp_of",),

@@ -1,4 +1,5 @@
 # The names of this door, for type checkers: those of __init__.py.
+from tallybook.storage.api_keys import ApiKey as ApiKey
 from tallybook.storage.aside import set_aside as set_aside
 from tallybook.storage.clocks import (
     TakenBack as TakenBack,
@@ -21,7 +22,6 @@ from tallybook.storage.entity_records import AttributeType as AttributeType, Ent
 from tallybook.storage.event_ledger import (
     PROPERTY_PREFIX as PROPERTY_PREFIX,
     REJECTED as REJECTED,
-    ApiKey as ApiKey,
     ConsumedLog as ConsumedLog,
     EventCommit as EventCommit,
     EventFile as EventFile,
@@ -33,6 +33,8 @@ from tallybook.storage.event_ledger import (
 from tallybook.storage.files import (
     OWNER as OWNER,
     BadFile as BadFile,
+    Files as Files,
+    FolderFiles as FolderFiles,
     engine_path as engine_path,
     folder_mode as folder_mode,
     hash_of as hash_of,
@@ -67,6 +69,12 @@ from tallybook.storage.places import (
     backup_in as backup_in,
     find_store as find_store,
     open_store as open_store,
+)
+from tallybook.storage.postgresql_ledger import PostgresqlLedger as PostgresqlLedger
+from tallybook.storage.request_log import (
+    LEDGER_HOST as LEDGER_HOST,
+    RequestLog as RequestLog,
+    StoredRequest as StoredRequest,
 )
 from tallybook.storage.retention import (
     FOLDABLE_FILES as FOLDABLE_FILES,

@@ -120,8 +120,9 @@ def _with_hashes(rows: Tables, files: Sequence[PointsFile]) -> Tables:
 def _existing_files(source: Store, rows: Tables) -> tuple[list[PointsFile], list[PointsFile]]:
     """(the files of every version, with their hashes; those of older versions that cannot be read)."""
     named = [dict(zip(COLUMNS["files"], row, strict=True)) for row in rows["files"]]
-    files = [_file(one) for one in named] + _event_files(rows)
-    current = {one["path"] for one in named if one["removed"] is None} | {file.path for file in _event_files(rows)}
+    of_events = _event_files(source, rows)
+    files = [_file(one) for one in named] + of_events
+    current = {one["path"] for one in named if one["removed"] is None} | {file.path for file in of_events}
     problems = source.problems(files)
     for path, bad in problems.items():
         if path in current:
@@ -147,10 +148,10 @@ def _file(named: Mapping[str, Any]) -> PointsFile:
     )
 
 
-def _event_files(rows: Tables) -> list[PointsFile]:
-    """The current files of events, which are copied as points files are."""
-    named = [dict(zip(COLUMNS["event_files"], row, strict=True)) for row in rows["event_files"]]
-    return [
+def _event_files(source: Store, rows: Tables) -> list[PointsFile]:
+    """The current files of events and of their ids, which are copied as points files are."""
+    named = {table: [dict(zip(COLUMNS[table], row, strict=True)) for row in rows[table]] for table in _OF_EVENTS}
+    found = [
         PointsFile(
             path=one["path"],
             kind="events",
@@ -161,9 +162,20 @@ def _event_files(rows: Tables) -> list[PointsFile]:
             bytes=one["bytes"],
             sha256=one["sha256"],
         )
-        for one in named
-        if one["removed"] is None
+        for table in _OF_EVENTS
+        for one in named[table]
+        if one.get("removed") is None
     ]
+    return [file if file.sha256 else _with_its_hash(source, file) for file in found]
+
+
+_OF_EVENTS = ("event_files", "id_runs")
+
+
+def _with_its_hash(source: Store, file: PointsFile) -> PointsFile:
+    """A file that was written before the ledger had its hash."""
+    path = source.folder / file.path
+    return replace(file, bytes=path.stat().st_size, sha256=hash_of(path))
 
 
 def _into_folder(source: Store, files: Sequence[PointsFile], folder: Path, access: str) -> None:

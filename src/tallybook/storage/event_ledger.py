@@ -4,13 +4,16 @@ Events have a commit number of their own. The version of the book does not move 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
+from pathlib import Path
 from typing import Any
 
 from tallybook.core import EVENT_COLUMNS
-from tallybook.storage.ledger import Conflict
+from tallybook.storage.api_keys import ApiKey
+from tallybook.storage.files import Files, FolderFiles
+from tallybook.storage.ledger import Conflict, PointsFile
 from tallybook.storage.sql_ledger import SqlLedger
 from tallybook.storage.stored_rows import stamp_of
 from tallybook.storage.transaction import Transaction
@@ -20,6 +23,7 @@ PROPERTY_PREFIX = "properties."
 REJECTED = ""
 """The event name of files of rejected events. No event has an empty name."""
 _FILE = "event, path, first, last, received_first, received_last, rows, bytes, sha256"
+_RUN = "path, first, last, rows, bytes, sha256"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,6 +39,11 @@ class EventFile:
     rows: int
     bytes: int
     sha256: str
+
+    @property
+    def stored(self) -> PointsFile:
+        """It as a file of the book."""
+        return _stored(self)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,6 +71,14 @@ class IdRun:
     first: str
     last: str
     rows: int
+    bytes: int = 0
+    sha256: str = ""
+    """Empty of files that were written before there were hashes."""
+
+    @property
+    def stored(self) -> PointsFile:
+        """It as a file of the book."""
+        return _stored(self)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,6 +106,8 @@ class EventCommit:
     """By event and property: how many more values of another type."""
     runs: Sequence[IdRun] = ()
     gone_runs: Sequence[str] = ()
+    contents: Callable[[PointsFile], Iterable[bytes]] | None = None
+    """The bytes of a new file, where the ledger keeps them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,26 +137,24 @@ class EventsSnapshot:
         return found
 
 
-@dataclass(frozen=True, kw_only=True)
-class ApiKey:
-    """A key as the ledger keeps it: its text is not there, only a hash."""
-
-    name: str
-    hash: str
-    scopes: tuple[str, ...]
-    created: str
-    expires: str | None = None
-    revoked: str | None = None
-
-    def is_valid(self, now: datetime) -> bool:
-        return self.revoked is None and (self.expires is None or stamp_of(now) < self.expires)
-
-
 class EventLedger:
     """The tables of events in a ledger. Every method is one transaction."""
 
-    def __init__(self, ledger: SqlLedger) -> None:
+    def __init__(self, ledger: SqlLedger, files: Files | None = None) -> None:
+        """`files`: where the files of the book are, for those who read or write them."""
         self.ledger = ledger
+        self._files = files
+
+    @property
+    def files(self) -> Files:
+        assert self._files is not None, "an EventLedger without files"
+        return self._files
+
+    def local_path(self, file: EventFile | IdRun) -> Path:
+        """Where a file can be read on this host. Raises BadFile when it cannot."""
+        if isinstance(self.files, FolderFiles):
+            return self.files.place(file.stored)
+        return self.files.path(file.stored)
 
     def close(self) -> None:
         """Close what the calling thread has open."""
@@ -157,7 +174,7 @@ class EventLedger:
                 properties.setdefault(event, []).append(one)
             hosts = db.execute("SELECT host, sealed FROM event_hosts WHERE lost IS NULL").fetchall()
             served = db.execute("SELECT first, last FROM served ORDER BY first, last").fetchall()
-            runs = db.execute("SELECT path, first, last, rows FROM id_runs ORDER BY first, path").fetchall()
+            runs = db.execute(f"SELECT {_RUN} FROM id_runs ORDER BY first, path").fetchall()
             number = _number(db)
         return EventsSnapshot(
             number=number,
@@ -165,7 +182,7 @@ class EventLedger:
             properties={event: tuple(those) for event, those in properties.items()},
             sealed={host: datetime.fromisoformat(at) for host, at in hosts if at},
             served=tuple((datetime.fromisoformat(a), datetime.fromisoformat(b)) for a, b in served),
-            runs=tuple(IdRun(path=path, first=first, last=last, rows=rows) for path, first, last, rows in runs),
+            runs=tuple(IdRun(**dict(zip(_RUN.split(", "), row, strict=True))) for row in runs),
         )
 
     def number(self) -> int:
@@ -205,7 +222,7 @@ class EventLedger:
 
     def commit(self, base: int, change: EventCommit, *, now: datetime) -> int:
         """Commit number base → base + 1. Raises Conflict when somebody else committed, or consumed the same log."""
-        with self.ledger._writing() as db:
+        with self.ledger._keeping(_contents(change)) as db:
             if (current := _number(db)) != base:
                 raise Conflict(f"events are at commit {current}, not {base}")
             db.execute("INSERT INTO event_commits (number, at) VALUES (?, ?)", [base + 1, stamp_of(now)])
@@ -224,13 +241,15 @@ class EventLedger:
             days = sorted({(event, day.isoformat()) for event, day in change.days})
             db.executemany("INSERT INTO event_days VALUES (?, ?, ?)", [(*one, base + 1) for one in days])
             _describe(db, change, base + 1)
+            self.ledger._forget_contents(db, change.gone_runs)
         return base + 1
 
-    def droppable(self, before: datetime) -> list[str]:
-        """Paths of files that were replaced by others before an instant."""
+    def droppable(self, before: datetime) -> list[EventFile]:
+        """Files that were replaced by others before an instant."""
         with self.ledger._reading() as db:
-            asked = "SELECT path FROM event_files JOIN event_commits ON number = removed WHERE at < ? ORDER BY path"
-            return [path for (path,) in db.execute(asked, [stamp_of(before)]).fetchall()]
+            asked = f"SELECT {_FILE} FROM event_files JOIN event_commits ON number = removed WHERE at < ? ORDER BY path"
+            rows = db.execute(asked, [stamp_of(before)]).fetchall()
+        return [EventFile(**dict(zip(_FILE.split(", "), row, strict=True))) for row in rows]
 
     def named_paths(self) -> set[str]:
         """Every path that the tables of events name."""
@@ -244,6 +263,7 @@ class EventLedger:
             with self.ledger._writing() as db:
                 asked = "DELETE FROM event_files WHERE path = ? AND removed IS NOT NULL"
                 db.executemany(asked, [(path,) for path in paths])
+                self.ledger._forget_contents(db, paths)
 
     def note_run(self, run: int, number: int) -> None:
         """Record which commit of events a run saw last."""
@@ -345,6 +365,27 @@ def _describe(db: Transaction, change: EventCommit, number: int) -> None:
     for path in change.gone_runs:
         db.execute("DELETE FROM id_runs WHERE path = ?", [path])
     db.executemany(
-        "INSERT INTO id_runs (path, first, last, rows) VALUES (?, ?, ?, ?)",
-        [(run.path, run.first, run.last, run.rows) for run in change.runs],
+        f"INSERT INTO id_runs ({_RUN}) VALUES (?, ?, ?, ?, ?, ?)",
+        [tuple(getattr(run, name) for name in _RUN.split(", ")) for run in change.runs],
+    )
+
+
+def _contents(change: EventCommit) -> Iterator[tuple[str, Iterable[bytes]]]:
+    """(path, pieces) of every new file, where the ledger keeps them."""
+    if change.contents is not None:
+        every: list[EventFile | IdRun] = [*change.files, *change.runs]
+        for one in every:
+            yield one.path, change.contents(one.stored)
+
+
+def _stored(one: EventFile | IdRun) -> PointsFile:
+    return PointsFile(
+        path=one.path,
+        kind="events",
+        metric="",
+        first=date.fromisoformat(one.first[:10]),
+        last=date.fromisoformat(one.last[:10]),
+        rows=one.rows,
+        bytes=one.bytes,
+        sha256=one.sha256,
     )

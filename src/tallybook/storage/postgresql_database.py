@@ -204,13 +204,19 @@ class PostgresqlStatements:
         return None
 
     def keep(self, path: str, pieces: Iterable[bytes]) -> None:
+        adding = f"INSERT INTO {table_of_contents(path)} VALUES (%s, %s, %b)".encode()
         for piece, body in enumerate(pieces):
-            self.raw.execute(b"INSERT INTO contents VALUES (%s, %s, %b)", [path, piece, body])
+            self.raw.execute(adding, [path, piece, body])
 
     def piece(self, path: str, piece: int) -> bytes | None:
-        asked = b"SELECT body FROM contents WHERE path = %s AND piece = %s"
+        asked = f"SELECT body FROM {table_of_contents(path)} WHERE path = %s AND piece = %s".encode()
         row = self.raw.execute(asked, [path, piece], binary=True).fetchone()
         return bytes(row[0]) if row else None
+
+
+def table_of_contents(path: str) -> str:
+    """The table with the bytes of a file: those of events are not named by `files`."""
+    return "event_contents" if path.startswith("events/") else "contents"
 
 
 def _marked(sql: str) -> bytes:

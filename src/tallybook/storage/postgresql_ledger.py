@@ -20,7 +20,12 @@ from typing import Any, ClassVar
 from tallybook.core import BookError
 from tallybook.storage import tables
 from tallybook.storage.ledger import Commit, NoLedger, PointsFile
-from tallybook.storage.postgresql_database import PostgresqlDatabase, PostgresqlStatements, read_url
+from tallybook.storage.postgresql_database import (
+    PostgresqlDatabase,
+    PostgresqlStatements,
+    read_url,
+    table_of_contents,
+)
 from tallybook.storage.sql_ledger import SqlLedger
 from tallybook.storage.transaction import Transaction
 
@@ -32,6 +37,18 @@ CREATE TABLE contents (
 ALTER TABLE contents ALTER COLUMN body SET STORAGE EXTERNAL
 """
 """What this ledger has beside the tables of every ledger. The bytes are compressed already."""
+EVENTS = """
+CREATE TABLE event_contents (
+    path {text} NOT NULL, piece {number} NOT NULL, body BYTEA NOT NULL, PRIMARY KEY (path, piece));
+ALTER TABLE event_contents ALTER COLUMN body SET STORAGE EXTERNAL;
+CREATE TABLE event_writers (file {text} PRIMARY KEY, seen TIMESTAMPTZ);
+CREATE TABLE event_requests (
+    file {text} NOT NULL, n BIGINT GENERATED ALWAYS AS IDENTITY, received TIMESTAMPTZ NOT NULL, key {text} NOT NULL,
+    protocol {text} NOT NULL, path {text} NOT NULL, headers {text} NOT NULL, size {number} NOT NULL,
+    body BYTEA NOT NULL, PRIMARY KEY (file, n));
+ALTER TABLE event_requests ALTER COLUMN body SET STORAGE EXTERNAL
+"""
+"""The bytes of files of events, and the log of requests with its writers. A writer without `seen` is closed."""
 
 
 # The table stays, and with it what others may do to it.
@@ -50,7 +67,13 @@ STEPS: Mapping[int, str] = {
     3: tables.made("alerts", tables.POSTGRESQL),
     4: ";\n".join([_STRETCHES, *(tables.made(one, tables.POSTGRESQL) for one in ("identities", "horizons"))]),
     5: ";\n".join(tables.added_tables(tables.EVENT_TABLES, tables.POSTGRESQL)),
-    6: ";\n".join(tables.added_tables(tables.ENTITY_TABLES, tables.POSTGRESQL)),
+    6: ";\n".join(
+        [
+            *tables.added_tables(tables.ENTITY_TABLES, tables.POSTGRESQL),
+            *(f"ALTER TABLE id_runs ADD COLUMN IF NOT EXISTS {one}" for one in tables.HASHES_OF_RUNS),
+            EVENTS,
+        ]
+    ),
 }
 """{number: the statements that make a ledger of the number before one of this number}."""
 
@@ -117,7 +140,7 @@ class PostgresqlLedger(PostgresqlDatabase, SqlLedger):
         if number == 0:
             if not db.execute("SELECT 1 FROM pg_namespace WHERE nspname = ?", [self.schema]).fetchone():
                 db.execute(f'CREATE SCHEMA "{self.schema}"')
-            for text in (tables.TABLES, CONTENTS):
+            for text in (tables.TABLES, CONTENTS, EVENTS):
                 self._do(db, text)
         else:
             number = self._number(db)
@@ -182,7 +205,7 @@ class PostgresqlLedger(PostgresqlDatabase, SqlLedger):
         owner of the tables can do it, and who is reading keeps it a while."""
         import psycopg
 
-        named = ", ".join(f'"{self.schema}".{name}' for name in ("contents", *tables.COLUMNS))
+        named = ", ".join(f'"{self.schema}".{name}' for name in ("contents", "event_contents", *tables.COLUMNS))
         with contextlib.suppress(psycopg.Error):
             if (held := self._held) is not None:
                 held.execute(f"VACUUM {named}".encode())
@@ -195,6 +218,18 @@ class PostgresqlLedger(PostgresqlDatabase, SqlLedger):
         for path, pieces in contents:
             db.keep(path, pieces)
 
+    @contextmanager
+    def _keeping(self, contents: Iterable[tuple[str, Iterable[bytes]]]) -> Iterator[Transaction]:
+        with self._transaction("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE") as db:
+            # Before the lock: nobody need wait for the bytes to arrive.
+            for path, pieces in contents:
+                db.keep(path, pieces)
+            self._only_us(db)
+            yield db
+
+    def _forget_contents(self, db: Transaction, paths: Sequence[str]) -> None:
+        db.executemany("DELETE FROM event_contents WHERE path = ?", [(path,) for path in paths])
+
     def content(self, path: str) -> Iterator[bytes]:
         """The bytes of a file, piece by piece; none at all where they are not kept here."""
         with self._reading() as db:
@@ -206,16 +241,16 @@ class PostgresqlLedger(PostgresqlDatabase, SqlLedger):
     def without_content(self, files: Sequence[PointsFile]) -> list[PointsFile]:
         """Those whose bytes are not kept here, or not all of them."""
         with self._reading() as db:
-            kept: dict[str, int] = dict(
-                db.execute("SELECT path, sum(length(body))::bigint FROM contents GROUP BY path").fetchall()
-            )
+            sums = "SELECT path, sum(length(body))::bigint FROM {} GROUP BY path"
+            every = " UNION ALL ".join(sums.format(table) for table in ("contents", "event_contents"))
+            kept: dict[str, int] = dict(db.execute(every).fetchall())
         return [file for file in files if kept.get(file.path) != file.bytes]
 
     def keep_contents(self, files: Sequence[PointsFile], contents: Callable[[PointsFile], Iterable[bytes]]) -> None:
         """Keep the bytes of files that the ledger names already, all of them or none."""
         with self._writing() as db:
             for file in files:
-                db.execute("DELETE FROM contents WHERE path = ?", [file.path])
+                db.execute(f"DELETE FROM {table_of_contents(file.path)} WHERE path = ?", [file.path])
                 db.keep(file.path, contents(file))
             db.executemany("UPDATE files SET sha256 = ? WHERE id = ?", [(file.sha256, file.id) for file in files])
 

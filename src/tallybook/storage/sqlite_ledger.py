@@ -10,7 +10,7 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import ClassVar
@@ -119,6 +119,9 @@ class SqliteLedger(SqlLedger):
             if number in (1, 2, 3, 4, 5):
                 for statement in tables.added_tables(tables.ENTITY_TABLES, tables.SQLITE):
                     db.execute(statement)
+            if number == 5:
+                for column in tables.HASHES_OF_RUNS:
+                    db.execute(f"ALTER TABLE id_runs ADD COLUMN {column.format(**tables.SQLITE)}")
             if number < tables.NUMBER:
                 db.execute(f"PRAGMA user_version = {tables.NUMBER}")
 
@@ -191,6 +194,9 @@ class SqliteLedger(SqlLedger):
 
     def _filled(self, db: Transaction, contents: Iterable[tuple[str, Iterable[bytes]]]) -> None:
         """Files stand beside this ledger, and SQLite sees by itself how far its numbers are."""
+
+    def _forget_contents(self, db: Transaction, paths: Sequence[str]) -> None:
+        """Files stand beside this ledger."""
 
     def _columns(self, db: Transaction) -> dict[str, set[str]]:
         tables_ = [row[0] for row in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]

@@ -8,7 +8,8 @@ from tallybook.core import BookError
 
 NUMBER = 6
 """2: `sha256` of files, and `followed`. 3: `alerts`. 4: ranges of days in `coverage`, `identities`, and `horizons`.
-5: usage events and keys (`EVENT_TABLES`). 6: users and accounts (`ENTITY_TABLES`)."""
+5: usage events and keys (`EVENT_TABLES`). 6: users and accounts (`ENTITY_TABLES`), hashes of `id_runs`, and in
+PostgreSQL the log and files of events."""
 EPOCH = "0001-01-01T00:00:00.000000Z"
 TABLES = """
 CREATE TABLE versions (
@@ -79,7 +80,8 @@ CREATE TABLE keys (
     accounts {text} NOT NULL, limits {text} NOT NULL, created {instant} NOT NULL, expires {instant},
     revoked {instant}, seen {instant});
 CREATE TABLE id_runs (
-    path {text} PRIMARY KEY, first {instant} NOT NULL, last {instant} NOT NULL, rows {number} NOT NULL);
+    path {text} PRIMARY KEY, first {instant} NOT NULL, last {instant} NOT NULL, rows {number} NOT NULL,
+    bytes {number} NOT NULL DEFAULT 0, sha256 {text} NOT NULL DEFAULT '');
 CREATE TABLE entity_commits (number {number} PRIMARY KEY, at {instant} NOT NULL);
 CREATE TABLE entities (
     kind {text} NOT NULL, id {text} NOT NULL, row {text} NOT NULL, version {number} NOT NULL, deleted {instant},
@@ -157,7 +159,7 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
     "event_runs": ("run", "number"),
     "served": ("host", "first", "last"),
     "keys": ("name", "hash", "scopes", "events", "accounts", "limits", "created", "expires", "revoked", "seen"),
-    "id_runs": ("path", "first", "last", "rows"),
+    "id_runs": ("path", "first", "last", "rows", "bytes", "sha256"),
     "entity_commits": ("number", "at"),
     "entities": ("kind", "id", "row", "version", "deleted"),
     "attribute_schema": ("kind", "attribute", "type", "since", "spelled", "conflicts"),
@@ -201,6 +203,10 @@ def folded(table: str, island: str) -> str:
         "SELECT metric, definition, min(day), max(day), count(*), run, instant, added, removed "
         f"FROM (SELECT day, {alike}, {number} AS island FROM {table}) AS days GROUP BY {alike}, island"
     )
+
+
+HASHES_OF_RUNS = ("bytes {number} NOT NULL DEFAULT 0", "sha256 {text} NOT NULL DEFAULT ''")
+"""The columns that number 6 adds to `id_runs`. Files of an older ledger have no hash."""
 
 
 def older_book(name: str, number: int) -> BookError:

@@ -57,6 +57,16 @@ class LedgerDatabase(abc.ABC):
         with self._writing() as db:
             yield db
 
+    @contextmanager
+    def _keeping(self, contents: Iterable[tuple[str, Iterable[bytes]]]) -> Iterator[Transaction]:
+        """A transaction that also keeps the bytes of files, in a database that keeps any: (path, pieces)."""
+        with self._writing() as db:
+            yield db
+
+    @abc.abstractmethod
+    def _forget_contents(self, db: Transaction, paths: Sequence[str]) -> None:
+        """Delete the bytes of files of events, in a database that keeps any."""
+
     def _instant(self, db: Transaction, now: datetime) -> datetime:
         """The instant by which leases are held and expire."""
         return now

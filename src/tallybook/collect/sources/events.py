@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     import duckdb
 
     from tallybook.core import Metric
-    from tallybook.storage import CoveredDay, EventFile, EventLedger, EventsSnapshot, Property
+    from tallybook.storage import CoveredDay, EventLedger, EventsSnapshot, Property
 
 EVENTS = "events"
 DOWNTIME = timedelta(minutes=15)
@@ -82,11 +82,11 @@ class EventsSource(DuckdbSource):
         """The tables of events. Raises SourceUnavailable where there is no book yet."""
         from tallybook.storage import BookLocation, EventLedger, find_store
 
-        place = BookLocation(folder=Path(self.path), ledger=self.settings.ledger, schema=self.settings.schema)
-        store = find_store(place)
+        folder = None if self.settings.in_ledger else Path(self.path)
+        store = find_store(BookLocation(folder=folder, ledger=self.settings.ledger, schema=self.settings.schema))
         if store is None:
             raise self._never_served()
-        events = EventLedger(store.ledger)  # type: ignore[arg-type]
+        events = EventLedger(store.ledger, store.files)  # type: ignore[arg-type]
         try:
             yield events
         finally:
@@ -102,6 +102,7 @@ class EventsSource(DuckdbSource):
 
         with self.ledger() as ledger:
             self.found = ledger.snapshot()
+            paths = {file.path: ledger.local_path(file) for file in self.found.files if file.event}
         connection = duckdb.connect(config=CONFIG)
         connection.execute("SET TimeZone = 'UTC'")
         self.relations = {}
@@ -111,9 +112,9 @@ class EventsSource(DuckdbSource):
             while name.casefold() in taken:
                 name, number = f"{event} ({number})", number + 1
             self.relations[event] = name
-            files = [file for file in self.found.files if file.event == event]
+            files = [paths[file.path] for file in self.found.files if file.event == event]
             types = self.settings.event_types.get(event, {})
-            select = relation_sql(Path(self.path), files, self.found.properties[event], types)
+            select = relation_sql(files, self.found.properties[event], types)
             connection.execute(f"CREATE VIEW {self.quote(name)} AS {select}")
         return connection
 
@@ -220,9 +221,7 @@ class EventsSource(DuckdbSource):
         return any(self.quote(name) == relation for name in self.relations.values())
 
 
-def relation_sql(
-    folder: Path, files: Sequence[EventFile], properties: Sequence[Property], types: Mapping[str, str]
-) -> str:
+def relation_sql(files: Sequence[Path], properties: Sequence[Property], types: Mapping[str, str]) -> str:
     """The SELECT of an event's relation: every column with its declared or pinned type, also where no file has it.
 
     A value of another type than the pinned one is in `rest`. Without a declared type, whoever reads its column gets
@@ -235,7 +234,7 @@ def relation_sql(
     empty = ", ".join(f"CAST(NULL AS {type_}) AS {quoted[name]}" for name, type_ in names.items())
     rows = f"SELECT {empty} WHERE false"
     if files:
-        paths = ", ".join(literal(str(folder / file.path)) for file in files)
+        paths = ", ".join(literal(str(path)) for path in files)
         rows += f" UNION ALL BY NAME SELECT * FROM read_parquet([{paths}], union_by_name = true)"
     shown = [f"CAST({quoted[name]} AS {type_}) AS {quoted[name]}" for name, type_ in COMMON.items()]
     shown += [f"{_value(one, types.get(one.name))} AS {quoted[one.column]}" for one in properties]

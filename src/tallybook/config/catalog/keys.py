@@ -101,6 +101,7 @@ SCHEDULE_KEYS = {
 SERVE_KEYS = {
     "listen": Key(read_text, '"127.0.0.1:8321"'),
     "insecure": Key(read_flag, "true"),
+    "durable": Key(choice_of(("disk", "ledger")), '"ledger"'),
     "backlog": Key(read_bytes, '"2 GB"'),
     "reserve": Key(read_bytes, '"1 GB"'),
 }

@@ -54,6 +54,9 @@ class ServeSettings(msgspec.Struct, frozen=True, kw_only=True):
     listen: str | None = None
     insecure: bool = False
     """Whether it may listen where others can reach it, although it has no TLS."""
+    durable: str | None = None
+    """Where requests are kept until they are compacted, `disk` or `ledger`; by default on the disk where the book has a
+    folder."""
     backlog: int = 2_000_000_000
     """Bytes of events that may wait to be compacted. With more, events get 503."""
     reserve: int = 1_000_000_000

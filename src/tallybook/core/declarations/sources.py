@@ -33,6 +33,8 @@ class SourceSettings(msgspec.Struct, frozen=True, kw_only=True):
     """For usage events: the URL of the book's ledger; empty for one in its folder. Secret, as `url`."""
     schema: str = "tallybook"
     """The schema of that ledger."""
+    in_ledger: bool = False
+    """For usage events: whether their files are bytes in that ledger."""
     event_types: dict[str, dict[str, str]] = {}
     """Of the source of usage events: the declared types of properties, by event and case-folded name."""
     folder: str = ""
