@@ -21,6 +21,7 @@ FILES = {
     "test_alert_exchange.py": "deliver",
     "test_alerts.py": "deliver",
     "test_any_date.py": "right",
+    "test_attribute_dimensions.py": "right",
     "test_audit.py": "kills",
     "test_bad_files.py": "kills",
     "test_bounded_answers.py": "deliver",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 
 from tallybook.collect.live import live_ground
@@ -75,7 +75,8 @@ class LiveAnswers:
             near = clipped(query, begin, reader.today)
             floor = calendar.plus_days(begin, -MAX_GAP_DAYS)
             known = reader.snapshot(keys, None)
-            return answer(near.query, live_ground(context, near.query, known, keys, engine, floor=floor), near)
+            ground = live_ground(context, near.query, known, keys, engine, floor=floor)
+            return answer(near.query, replace(ground, computed=reader.computed(near.query, None, engine)), near)
         finally:
             engine.close()
             close_sources(context.sources)

@@ -269,6 +269,7 @@ def _explain(reach: QuestionRange, context: QueryContext, solved: Mapping[str, S
         weeks += f", {query.fiscal.in_words()}"
     run = f", {context.running} only until {context.running_until}" if context.running else ""
     only += _shaped(query)
+    only += "".join(f", {one.said}" for one in context.computed.values() if one.said)
     cut = "".join(f", {why}" for why in (reach.before, reach.after) if why)
     return (
         f"{said}{split}{only}; {query.first} to {query.last} in {book.timezone}{weeks}{run}{cut} (version "

@@ -9,6 +9,7 @@ from datetime import date
 from typing import TYPE_CHECKING, Any
 
 from tallybook.core import Catalog, StoredDefinition
+from tallybook.query.computed_dimensions import Computed
 from tallybook.storage import widened
 
 if TYPE_CHECKING:
@@ -71,6 +72,8 @@ class QueryContext:
     """Days of each (metric, definition) that are not covered, although their points are still in the files."""
     past: Mapping[str, tuple[StoredDefinition, Coverage]] = field(default_factory=dict)
     """Of metrics that let imported history answer: its definition and days."""
+    computed: Computed = field(default_factory=dict)
+    """Dimensions of the question that no metric stores."""
     statements: list[str] = field(default_factory=list)
     """The SQL that was executed for the question, in order."""
 

@@ -12,6 +12,7 @@ from datetime import date
 from typing import TYPE_CHECKING
 
 from tallybook.core import ADDITIVE, BUCKETS, EXACT, FLOAT, StoredDefinition, Then, merge_sql, plus_days, render
+from tallybook.query.computed_dimensions import Computed, ComputedDimension, with_computed
 from tallybook.query.merged_slots import OVERFLOW, MergedSlots
 from tallybook.query.point_relations import Points
 from tallybook.query.questions import Filter
@@ -38,17 +39,30 @@ class Parts:
     """More metrics of the same measure and dimensions, merged in the same pass; then k0 is the metric."""
     hidden: Mapping[tuple[str, str], Coverage] = field(default_factory=dict)
     """Days of each (metric, definition) whose points do not count."""
+    computed: Computed = field(default_factory=dict)
+    """Dimensions that no metric stores, by name."""
     entity: str | None = None
     """Inside a measure of two steps: the column of the entity, behind the dimensions."""
     wide: bool = False
     """Null, with its reason in `lost`, in the place of numbers that overflow; slower."""
+
+    def _column(self, dimension: str) -> str:
+        computed = self.computed.get(dimension)
+        return computed.column if computed else self.bound.column(dimension)
+
+    @property
+    def _needed(self) -> list[ComputedDimension]:
+        """The computed dimensions that the question splits or filters by."""
+        excluded = self.but[0] if self.but else ()
+        names = dict.fromkeys([*self.by, *(one.dimension for one in self.where), *excluded])
+        return [self.computed[name] for name in names if name in self.computed]
 
     # -- the points that take part -------------------------------------------------------------------
 
     @property
     def dims(self) -> list[str]:
         """The columns that the answer is split by; of several metrics at once, first of all the metric."""
-        own = [self.bound.column(d) for d in (*self.by, *([self.entity] if self.entity else []))]
+        own = [self._column(d) for d in (*self.by, *([self.entity] if self.entity else []))]
         return ["metric", *own] if self.together else own
 
     def points(self, kind: str, first: date, last: date, slot: int | None = None) -> str:
@@ -58,6 +72,8 @@ class Parts:
     def _chosen(self, kind: str, first: date, last: date, slot: int | None, periods: str = "") -> str:
         """FROM and WHERE of the points `p` of some days, joined to `periods`, a step, where it is given."""
         relation, bounds = self.relations[kind], (self.bound, *self.together)
+        carry = self.bound.metric.carry
+        read = relation.sql if carry else with_computed(relation.sql, self.bound, self._needed)
         conditions = [_one_of("definition", [b.definition for b in bounds])]
         if not relation.within(first, last):
             conditions.append(f"day BETWEEN DATE '{first}' AND DATE '{last}'")
@@ -66,9 +82,10 @@ class Parts:
         only_one = kind != ADDITIVE and sum(s.shape == kind for s in self.bound.measure.slots) == 1
         if slot is not None and not only_one:
             conditions.append(f"slot = {slot}")
-        conditions += self._not_hidden() + self._filters()
+        conditions += self._not_hidden() + self._filters(computed=False)
+        conditions += [] if carry else self._filters(computed=True)
         joined = f" JOIN {periods} t ON p.day BETWEEN t.first AND t.last" if periods else ""
-        return f"FROM {relation.sql} p{joined}\nWHERE {' AND '.join(conditions)}"
+        return f"FROM {read} p{joined}\nWHERE {' AND '.join(conditions)}"
 
     def _not_hidden(self) -> list[str]:
         found = {(b.key, b.definition): self.hidden.get((b.key, b.definition)) for b in (self.bound, *self.together)}
@@ -80,20 +97,23 @@ class Parts:
             if days is not None
         ]
 
-    def _filters(self) -> list[str]:
-        """The same dimension twice with = is or, with != is and; null is a value like any other."""
+    def _filters(self, *, computed: bool) -> list[str]:
+        """The conditions of the stored or of the computed dimensions. The same dimension twice with = is or, with != is
+        and; null is a value like any other."""
         found: dict[str, list[str]] = {}
         conditions = []
         for one in self.where:
-            column = self.bound.column(one.dimension)
-            value = literal(self.bound.label(one.dimension, one.value))
+            if (one.dimension in self.computed) != computed:
+                continue
+            column = self._column(one.dimension)
+            value = literal(one.value if computed else self.bound.label(one.dimension, one.value))
             if one.equal:
                 found.setdefault(column, []).append(f"{column} IS NOT DISTINCT FROM {value}")
             else:
                 conditions.append(f"{column} IS DISTINCT FROM {value}")
-        if self.but is not None and self.but[1]:
+        if self.but is not None and self.but[1] and computed == any(name in self.computed for name in self.but[0]):
             names, series = self.but
-            own = [self.bound.column(name) for name in names]
+            own = [self._column(name) for name in names]
             alike = [
                 " AND ".join(f"{c} IS NOT DISTINCT FROM {literal(v)}" for c, v in zip(own, one, strict=True))
                 for one in series
@@ -128,11 +148,16 @@ class Parts:
             f"  unnest(generate_series(day, upto, INTERVAL 1 DAY))::DATE AS shown\nFROM {spans}",
         )
         same = " AND ".join(["p.day = s.src", *(f"p.{d} IS NOT DISTINCT FROM s.{d}" for d in stored)])
-        return steps.add(
+        carried = steps.add(
             f"{prefix}carried_points",
             "SELECT p.* REPLACE (s.shown AS day, s.shown > s.src AS carried)\n"
             f"FROM {points} p JOIN {shown} s ON {same}\nWHERE s.shown BETWEEN DATE '{first}' AND DATE '{last}'",
         )
+        if not self._needed:
+            return carried
+        chosen = " AND ".join(self._filters(computed=True)) or "TRUE"
+        read = with_computed(carried, self.bound, self._needed)
+        return steps.add(f"{prefix}with_attributes", f"SELECT *\nFROM {read} p\nWHERE {chosen}")
 
     # -- merged and finished --------------------------------------------------------------------------
 

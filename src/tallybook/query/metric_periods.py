@@ -188,4 +188,5 @@ class MetricPeriods:
             query.excluded_series,
             carry_until=self.context.last_closed,
             hidden=self.context.hidden,
+            computed=self.context.computed,
         )

@@ -25,6 +25,7 @@ from tallybook.core import (
     calendar,
     did_you_mean,
 )
+from tallybook.query.attribute_dimensions import check_attribute, parse_attribute
 from tallybook.query.question import EVENT_MEASURES, Question, as_day
 from tallybook.query.ranges import ALL, MAX_GAP_DAYS, TO_DATE, Shift, check_window, parse_compare
 
@@ -168,8 +169,9 @@ def _check_definition(names: Sequence[str], definition: str | None) -> None:
 
 
 def _listed(given: Sequence[str]) -> tuple[str, ...]:
-    """Words that are repeated or parted by commas, each once."""
-    return tuple(dict.fromkeys(part.strip() for one in given for part in one.split(",") if part.strip()))
+    """Words that are repeated or parted by commas, each once. Commas in brackets part nothing."""
+    parts = (part.strip() for one in given for part in re.split(r",(?![^\[]*\])", one))
+    return tuple(dict.fromkeys(part for part in parts if part))
 
 
 def _range(
@@ -278,6 +280,9 @@ def _check_dimensions(catalog: Catalog, name: str, by: Sequence[str], where: Seq
     has = catalog.queryable_dims(name)
     for asked in dict.fromkeys([*by, *where]):
         if asked in has:
+            continue
+        if (attribute := parse_attribute(asked)) is not None:
+            check_attribute(catalog, name, attribute)
             continue
         metric = catalog.metrics[name]
         if metric.derived:

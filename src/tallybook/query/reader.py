@@ -12,14 +12,28 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from tallybook.config import Project, check_owner
-from tallybook.core import IMPORTED, ONE_DAY, DeclarationError, Metric, QueryError, StoredDefinition, calendar, forks
+from tallybook.core import (
+    IMPORTED,
+    ONE_DAY,
+    Catalog,
+    DeclarationError,
+    Metric,
+    QueryError,
+    StoredDefinition,
+    calendar,
+    forks,
+)
+from tallybook.query.attribute_dimensions import attribute_dimensions, parse_attribute
+from tallybook.query.computed_dimensions import Computed
 from tallybook.query.context import Coverage, QueryContext
 from tallybook.query.questions import Query
 from tallybook.query.records import RunRecord
 from tallybook.query.shared_engine import ReadSession, SharedEngine
-from tallybook.storage import TakenBack, VersionSnapshot, find_store, kept_under, open_store, taken_back
+from tallybook.storage import EntityLedger, TakenBack, VersionSnapshot, find_store, kept_under, open_store, taken_back
 
 if TYPE_CHECKING:
+    import duckdb
+
     from tallybook.storage import Definition, PointsFile, Store
 
 
@@ -236,7 +250,21 @@ class BookReader:
             whys=whys,
             past=past,
             hidden={own: Coverage(stretches) for own, stretches in known.hidden.items()},
+            computed=self.computed(question, as_of, reading.engine),
         )
+
+    def computed(self, question: Query, as_of: date | None, engine: duckdb.DuckDBPyConnection) -> Computed:
+        """The dimensions of a question that no metric stores."""
+        if not (names := attributes_of(self.project.catalog, question)) or not self.there:
+            return {}
+        ledger = EntityLedger(self.store.ledger)  # type: ignore[arg-type]
+        return attribute_dimensions(engine, ledger, self.project.catalog, names, as_of=as_of, now=self.now)
+
+    def entity_commit(self, question: Query) -> int:
+        """The commit of users and accounts that an answer depends on; 0 where it depends on none."""
+        if not (attributes_of(self.project.catalog, question) and self.there):
+            return 0
+        return EntityLedger(self.store.ledger).number()  # type: ignore[arg-type]
 
     def covered(self, key: str, definition: str | None, known: VersionSnapshot) -> tuple[tuple[date, date], ...]:
         """The collected days of a definition as (first, last) stretches, neighbors made one."""
@@ -289,9 +317,17 @@ class BookReader:
         return name, key
 
 
+def attributes_of(catalog: Catalog, question: Query) -> list[str]:
+    """The dimensions of a question that are attributes of users or accounts, and not stored by its metrics."""
+    stored = {d for name in question.metrics for o in catalog.operands(name) for d in catalog.metrics[o].series_dims}
+    asked = dict.fromkeys([*question.by, *(one.dimension for one in question.where)])
+    return [name for name in asked if name not in stored and parse_attribute(name) is not None]
+
+
 def _has_dimensions(bound: StoredDefinition, question: Query) -> None:
     """Raises QueryError when an old definition was split by other dimensions than those asked for."""
-    lacking = [d for d in (*question.by, *(f.dimension for f in question.where)) if d not in bound.metric.series_dims]
+    asked = (*question.by, *(f.dimension for f in question.where))
+    lacking = [d for d in asked if d not in bound.metric.series_dims and parse_attribute(d) is None]
     if lacking:
         raise QueryError(
             f"definition {bound.definition} of {bound.metric.name!r} has no dimension {lacking[0]!r}",

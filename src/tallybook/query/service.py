@@ -69,7 +69,8 @@ class QueryService:
         """The answer now or at the end of a day. Raises Cleaned where that version is not kept any more."""
         now, version = self.reader.now, self.reader.version_at(as_of)
         newest, today, epoch = self.reader.version, self.reader.today, self._cache.epoch
-        if (known := self._cache.get((query, version, newest, today, as_of), now)) is not None:
+        entities = self.reader.entity_commit(query)
+        if (known := self._cache.get((query, version, newest, today, as_of, entities), now)) is not None:
             return known
         result, hides_days = self._read(query, version, as_of, lambda q, read: (answer(q, read), bool(read.hidden)))
         if hides_days:  # until a moment that the key does not contain
@@ -77,7 +78,7 @@ class QueryService:
         # Under the version it was read at: another process may have published one since we looked. An older version is
         # read again after each newer one, because whoever forgets a person takes it out of every version.
         read_at = result.version if version is None else newest
-        self._cache.keep((query, version, read_at, today, as_of), result, asked=now, epoch=epoch)
+        self._cache.keep((query, version, read_at, today, as_of, entities), result, asked=now, epoch=epoch)
         return result
 
     def at_version(self, query: Query, version: int) -> Result:

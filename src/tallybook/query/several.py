@@ -34,6 +34,8 @@ def merge_together(context: QueryContext, query: Query) -> dict[str, MergedTotal
 
 def _mergeable(context: QueryContext, query: Query, name: str) -> bool:
     metric = context.catalog.metrics[name]
+    if any(name in context.computed for name in (*query.by, *(one.dimension for one in query.where))):
+        return False
     total = not query.spanned and not metric.derived and (query.show or metric.default_show) == "total"
     return (
         total

@@ -25,7 +25,7 @@ __getattr__, __dir__ = opened(
             "PROPERTY_PREFIX",
             "Property",
         ),
-        "entity_history": ("entities_at",),
+        "entity_history": ("entities_at", "entity_states"),
         "entity_ledger": ("EntityLedger",),
         "entity_records": ("AttributeType", "Entity"),
         "files": (

@@ -16,7 +16,7 @@ from tallybook.storage.engines.duckdb import (
     widened as widened,
     without_bar as without_bar,
 )
-from tallybook.storage.entity_history import entities_at as entities_at
+from tallybook.storage.entity_history import entities_at as entities_at, entity_states as entity_states
 from tallybook.storage.entity_ledger import EntityLedger as EntityLedger
 from tallybook.storage.entity_records import AttributeType as AttributeType, Entity as Entity
 from tallybook.storage.event_ledger import (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from tallybook.core import PUSHED, UNSET, AttributeChange
 from tallybook.storage.entity_records import DELETED, Entity, EntityRecord, HistoryRow
@@ -12,11 +12,16 @@ def entities_at(rows: Iterable[HistoryRow], until: str) -> dict[str, Entity]:
     """The entities as they were before a stamp, by id, from all their changes in the order of time.
 
     A change counts from the time that it has, not from its receipt: what arrived late changes the past."""
+    return {row.id: entity for row, entity in entity_states(rows, until)}
+
+
+def entity_states(rows: Iterable[HistoryRow], until: str) -> Iterator[tuple[HistoryRow, Entity]]:
+    """Each change with the entity after it, as `entities_at`. An entity changes further while it is read."""
     found: dict[str, Entity] = {}
     for row in rows:
         if row.time < until:
             found[row.id] = _after(found.get(row.id), row)
-    return found
+            yield row, found[row.id]
 
 
 def _after(entity: Entity | None, row: HistoryRow) -> Entity:

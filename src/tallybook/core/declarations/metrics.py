@@ -17,7 +17,7 @@ KINDS = (FLOW, LEVEL, UNIQUES)
 STORED_FORMS = ("utc", "local", "offset", "epoch_s", "epoch_ms", "epoch_us", "epoch_ns", "date", "yyyymmdd")
 IMPORTED = "imported"
 """Takes the place of a declaration for a metric whose values were imported."""
-FILTER = re.compile(r"^\s*(?P<dim>[A-Za-z_][\w.]*)\s*(?P<sign>!?=)(?P<value>.*)$", re.DOTALL)
+FILTER = re.compile(r"^\s*(?P<dim>[A-Za-z_][\w.]*(?:@day)?(?:\[[^\]]*\])?)\s*(?P<sign>!?=)(?P<value>.*)$", re.DOTALL)
 """`plan=pro`, `plan!=pro`, `plan=` (null)."""
 
 

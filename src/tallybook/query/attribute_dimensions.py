@@ -1,0 +1,214 @@
+"""`--by accounts.plan`: an attribute of the account or user whose id a metric stores, as a dimension.
+
+`accounts.plan` is the value now (with --as-of the value at the end of that day), `accounts.plan@day` that at the end of
+each day, and `accounts.mrr[0,100,1000]` puts numbers into bins."""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import TYPE_CHECKING, Any
+
+from tallybook.core import (
+    ONE_DAY,
+    Catalog,
+    EntitySettings,
+    QueryError,
+    Refused,
+    calendar,
+    did_you_mean,
+)
+from tallybook.query.computed_dimensions import Computed, ComputedDimension
+from tallybook.storage import Entity, EntityLedger, entities_at, entity_states, literal, stamp_of
+
+if TYPE_CHECKING:
+    import duckdb
+
+NOT_KNOWN = "(not known)"
+"""The value of an id without an account or user, and of days before the first value that the history has."""
+_VALUE = f"CASE WHEN {{stored}} IS NULL OR {{alias}}.id IS NOT NULL THEN {{alias}}.v ELSE '{NOT_KNOWN}' END"
+_FORM = re.compile(r"(?P<kind>accounts|users)\.(?P<name>[^@\[\]]+)(?P<day>@day)?(?:\[(?P<bins>[^\]]*)\])?")
+
+
+@dataclass(frozen=True, kw_only=True)
+class AttributeDimension:
+    """An attribute as it was written in a question."""
+
+    written: str
+    kind: str
+    name: str
+    by_day: bool
+    bins: tuple[float, ...]
+
+    def label(self, value: Any) -> str | None:
+        """The value as a dimension has it: text; numbers in their bin."""
+        if value is None:
+            return None
+        if self.bins and isinstance(value, (int, float)) and not isinstance(value, bool):
+            place = bisect_right(self.bins, value)
+            if place == 0:
+                return f"< {self.bins[0]:g}"
+            if place == len(self.bins):
+                return f">= {self.bins[-1]:g}"
+            return f"{self.bins[place - 1]:g} to < {self.bins[place]:g}"
+        if isinstance(value, bool):
+            return "true" if value else "false"
+        return str(value)
+
+
+def parse_attribute(written: str) -> AttributeDimension | None:
+    """The attribute that a dimension names; None for other names. Raises QueryError for wrong bins."""
+    found = _FORM.fullmatch(written)
+    if found is None:
+        return None
+    bins: tuple[float, ...] = ()
+    if found["bins"] is not None:
+        try:
+            bins = tuple(float(edge) for edge in found["bins"].split(","))
+        except ValueError:
+            bins = ()
+        if not bins or list(bins) != sorted(set(bins)):
+            raise QueryError(
+                f"the bins of {written!r} are not numbers in rising order",
+                hint=f"write {found['kind']}.{found['name']}[0,100,1000]",
+            )
+    return AttributeDimension(
+        written=written, kind=found["kind"], name=found["name"], by_day=bool(found["day"]), bins=bins
+    )
+
+
+def check_attribute(catalog: Catalog, metric: str, asked: AttributeDimension) -> None:
+    """Raises QueryError where accounts or users are not declared, Refused where a metric does not store their ids."""
+    settings = catalog.entities.get(asked.kind)
+    if settings is None:
+        raise QueryError(
+            f"{asked.written!r} needs the table of {asked.kind}, and tallybook.toml declares no [{asked.kind}]",
+            hint=f'[{asked.kind}]\ntable = "{asked.kind}"\nattributes = ["{asked.name}"]',
+        )
+    lacking = [
+        one for one in catalog.operands(metric) if not set(settings.dimension) & set(catalog.metrics[one].series_dims)
+    ]
+    if lacking:
+        dimension = settings.dimension[0]
+        raise Refused(
+            f"{', '.join(lacking)} cannot be split by {asked.written!r}: the ids of {asked.kind} are not stored",
+            ask=f'add "{dimension}" to by of {", ".join(f"[metrics.{one}]" for one in lacking)}',
+        )
+
+
+def attribute_dimensions(
+    engine: duckdb.DuckDBPyConnection,
+    ledger: EntityLedger,
+    catalog: Catalog,
+    names: Sequence[str],
+    *,
+    as_of: date | None,
+    now: datetime,
+) -> Computed:
+    """The attributes among the dimensions of a question, each with a temporary table of the engine."""
+    asked = [one for name in dict.fromkeys(names) if (one := parse_attribute(name)) is not None]
+    zone = catalog.book.timezone
+    until = stamp_of(calendar.end_of(as_of, zone)) if as_of else stamp_of(now)
+    found = {}
+    for place, one in enumerate(asked):
+        settings = catalog.entities[one.kind]
+        known = ledger.types(one.kind)
+        if one.name.casefold() not in known and one.name not in settings.attributes:
+            spelled = [type_.spelled for type_ in known.values()]
+            listed = f"there are: {', '.join(spelled) or 'none'}"
+            raise QueryError(
+                f"{one.kind} have no attribute {one.name!r}",
+                hint=f"{did_you_mean(one.name, spelled)} {listed}".strip(),
+            )
+        name = known[one.name.casefold()].spelled if one.name.casefold() in known else one.name
+        table = f"attribute_{place}"
+        if one.by_day:
+            days = _by_day(ledger, one, name, until, zone)
+            found[one.written] = _of_each_day(engine, table, one, settings, days)
+        else:
+            at = as_of or calendar.day_of(now, zone)
+            found[one.written] = _of_now(engine, table, one, settings, _values(ledger, one, name, as_of, until), at)
+    return found
+
+
+def _values(
+    ledger: EntityLedger, one: AttributeDimension, name: str, as_of: date | None, until: str
+) -> Iterator[tuple[str, str | None]]:
+    entities: Iterable[Entity] = ledger.every(one.kind)[1]
+    if as_of is not None:
+        entities = entities_at(ledger.history(one.kind), until).values()
+    for entity in entities:
+        yield entity.id, one.label(entity.record.effective().get(name))
+
+
+def _of_now(
+    engine: duckdb.DuckDBPyConnection,
+    table: str,
+    one: AttributeDimension,
+    settings: EntitySettings,
+    values: Iterable[tuple[str, str | None]],
+    at: date,
+) -> ComputedDimension:
+    _make(engine, table, "id VARCHAR, v VARCHAR", values)
+    return ComputedDimension(
+        name=one.written,
+        value=_VALUE,
+        join=f"{table} {{alias}} ON {{alias}}.id = {{stored}}",
+        stored=settings.dimension,
+        said=f"{one.written} as of {at}",
+    )
+
+
+def _of_each_day(
+    engine: duckdb.DuckDBPyConnection,
+    table: str,
+    one: AttributeDimension,
+    settings: EntitySettings,
+    days: Sequence[tuple[str, date, date, str | None]],
+) -> ComputedDimension:
+    _make(engine, table, "id VARCHAR, first DATE, last DATE, v VARCHAR", days)
+    first = min((day for _, day, _, _ in days), default=None)
+    return ComputedDimension(
+        name=one.written,
+        value=_VALUE,
+        join=f"{table} {{alias}} ON {{alias}}.id = {{stored}} AND p.day BETWEEN {{alias}}.first AND {{alias}}.last",
+        stored=settings.dimension,
+        said=f"{one.written} at the end of each day, known from {first or 'no day'} on",
+    )
+
+
+def _by_day(
+    ledger: EntityLedger, one: AttributeDimension, name: str, until: str, zone: str
+) -> list[tuple[str, date, date, str | None]]:
+    """(id, first day, last day, value) of each stretch of days; days before the first value are in none."""
+    changes: dict[str, dict[date, str | None]] = {}
+    begins: dict[str, date] = {}
+    for row, entity in entity_states(ledger.history(one.kind), until):
+        day = calendar.day_of(datetime.fromisoformat(row.time), zone)
+        begins.setdefault(row.id, day)
+        record = entity.record
+        if name in record.values or name in record.pushed:
+            changes.setdefault(row.id, {})[day] = one.label(record.effective().get(name))
+    found = []
+    for entity_id, begin in begins.items():
+        values = changes.get(entity_id) or {begin: None}
+        days = sorted(values)
+        for place, day in enumerate(days):
+            last = days[place + 1] - ONE_DAY if place + 1 < len(days) else date.max
+            found.append((entity_id, day, last, values[day]))
+    return found
+
+
+def _make(engine: duckdb.DuckDBPyConnection, table: str, columns: str, rows: Iterable[tuple[Any, ...]]) -> None:
+    engine.execute(f"CREATE OR REPLACE TEMP TABLE {table} ({columns})").fetchall()
+    batch: list[str] = []
+    for row in rows:
+        batch.append(f"({', '.join(literal(None if one is None else str(one)) for one in row)})")
+        if len(batch) == 2_000:
+            engine.execute(f"INSERT INTO {table} VALUES {', '.join(batch)}").fetchall()
+            batch = []
+    if batch:
+        engine.execute(f"INSERT INTO {table} VALUES {', '.join(batch)}").fetchall()
