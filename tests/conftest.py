@@ -7,6 +7,7 @@ TALLYBOOK_TEST_SERVERS=required   a database server that cannot be had is a fail
 
 from __future__ import annotations
 
+import functools
 import gc
 import os
 import random
@@ -14,7 +15,7 @@ import shutil
 import sqlite3
 import tempfile
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any, TypeVar
@@ -22,7 +23,7 @@ from typing import Any, TypeVar
 import pytest
 from hypothesis import HealthCheck, settings
 
-from tests import servers
+from tests import engines, reused, servers
 from tests.parts import PARTS, part_of
 from tests.soak import SoakReport
 
@@ -45,8 +46,11 @@ settings.load_profile("soak" if SOAK else "default")
 COSTLY = settings(max_examples=100 if SOAK else 3)
 """For a test whose examples take long: a book is run several times in each."""
 
-# PyMySQL reads the system's certificates anew for each connection, which takes longer than most queries. No test needs them.
-os.environ.setdefault("SSL_CERT_FILE", os.devnull)
+# PyMySQL and HTTP clients read the system's certificates for each connection, which takes 50 ms. No test needs them.
+os.environ["SSL_CERT_FILE"] = os.devnull
+
+if not SOAK:
+    engines.reuse()
 
 
 # ---------------------------------------------------------------------------------------------- the run
@@ -98,8 +102,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def dealt_to_others(items: Sequence[pytest.Item]) -> set[pytest.Item]:
-    """Of a test with several cases on each database, each case runs on half of the databases, which the run's seed
-    chooses. Two cases together run on all of them. The long run has every case on every database."""
+    """The cases that the everyday run leaves out, by the run's seed. The long run has every case on every database.
+
+    A test marked `sampled` runs each case on SQLite and on one other database. Any other test with several cases on
+    each database runs each case on half of the databases; two cases together run on all of them."""
     tests: dict[str, dict[str, dict[str, pytest.Item]]] = {}
     for item in items:
         params = dict(getattr(getattr(item, "callspec", None), "params", {}))
@@ -109,18 +115,35 @@ def dealt_to_others(items: Sequence[pytest.Item]) -> set[pytest.Item]:
             cases.setdefault(repr(params), {})[getattr(kind, "__name__", kind)] = item
     others: set[pytest.Item] = set()
     for name, cases in tests.items():
-        kinds = sorted({kind for on in cases.values() for kind in on})
-        everywhere = sorted(case for case, on in cases.items() if len(on) == len(kinds))
-        if len(everywhere) < 2 or len(kinds) < len(DATABASES):
-            continue
         dice = random.Random(f"{os.environ['TALLYBOOK_SEED']} {name}")
-        dice.shuffle(everywhere)
-        for place, case in enumerate(everywhere):
-            if place % 2 == 0:
-                dice.shuffle(kinds)
-            half = len(kinds) // 2
-            others |= {cases[case][kind] for kind in (kinds[half:] if place % 2 == 0 else kinds[:half])}
+        one = next(iter(next(iter(cases.values())).values()))
+        others |= _sampled_out(cases, dice) if one.get_closest_marker("sampled") else _other_halves(cases, dice)
     return others
+
+
+def _sampled_out(cases: Mapping[str, Mapping[str, pytest.Item]], dice: random.Random) -> set[pytest.Item]:
+    """Of each case, the databases but SQLite and one other, which the cases take in turn."""
+    servers_and_files = sorted({kind for on in cases.values() for kind in on if kind != "sqlite"})
+    dice.shuffle(servers_and_files)
+    left = set()
+    for place, case in enumerate(sorted(cases)):
+        there = [kind for kind in servers_and_files if kind in cases[case]]
+        left |= {cases[case][kind] for kind in there if kind != there[place % len(there)]}
+    return left
+
+
+def _other_halves(cases: Mapping[str, Mapping[str, pytest.Item]], dice: random.Random) -> set[pytest.Item]:
+    kinds = sorted({kind for on in cases.values() for kind in on})
+    everywhere = sorted(case for case, on in cases.items() if len(on) == len(kinds))
+    if len(everywhere) < 2 or len(kinds) < len(DATABASES):
+        return set()
+    dice.shuffle(everywhere)
+    left, half = set(), len(kinds) // 2
+    for place, case in enumerate(everywhere):
+        if place % 2 == 0:
+            dice.shuffle(kinds)
+        left |= {cases[case][kind] for kind in (kinds[half:] if place % 2 == 0 else kinds[:half])}
+    return left
 
 
 def pytest_collection_finish() -> None:
@@ -228,12 +251,15 @@ def make_database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Ca
             FILES[kind](path)
             return f"{kind}:///{path}"
         server = request.getfixturevalue(f"{kind}_server")
-        made.append((server, server.create_database()))
+        made.append((server, reused.database(server) if kind == "postgresql" else server.create_database()))
         return server.url(made[-1][1])
 
     yield make
     for server, name in made:
-        server.drop_database(name)
+        if server.kind == "postgresql":
+            reused.give_back(server, name)
+        else:
+            server.drop_database(name)
 
 
 def touch_sqlite(path: Path) -> None:
@@ -242,9 +268,18 @@ def touch_sqlite(path: Path) -> None:
 
 
 def touch_duckdb(path: Path) -> None:
+    path.write_bytes(empty_duckdb())
+
+
+@functools.cache
+def empty_duckdb() -> bytes:
+    """An empty file: DuckDB takes 25 ms to make one."""
     import duckdb
 
-    duckdb.connect(path).close()
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "empty.duckdb"
+        duckdb.connect(path).close()
+        return path.read_bytes()
 
 
 FILES: dict[str, Callable[[Path], None]] = {"sqlite": touch_sqlite, "duckdb": touch_duckdb, "chdb": Path.mkdir}

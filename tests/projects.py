@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 from sqlalchemy.engine import make_url
@@ -29,8 +29,16 @@ from tests.loading import open_database
 from tests.servers import KINDS
 
 Row = dict[str, Any]
+Test = TypeVar("Test", bound=Callable[..., None])
 everywhere = pytest.mark.parametrize("kind", ["sqlite", "duckdb", *KINDS, pytest.param("chdb", marks=pytest.mark.soak)])
-"""A test with a `kind`: on every database; on ClickHouse in the long run."""
+"""A test with a `kind`, which is about databases: on every one; on ClickHouse in the long run."""
+
+
+def sampled_everywhere(test: Test) -> Test:
+    """A test with a `kind`, which is about something else: everyday on SQLite and one other database, which the seed
+    chooses; on every database in the long run."""
+    decorated: Test = pytest.mark.sampled(everywhere(test))
+    return decorated
 
 
 class Project:

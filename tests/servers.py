@@ -313,7 +313,7 @@ def start_postgresql(
     secret = home / "password"
     secret.write_text(wanted.password)
     initdb = [found["initdb"], "-D", home / "data", "-U", wanted.user, f"--pwfile={secret}", "--no-sync"]
-    initdb += ["--auth=scram-sha-256", "--encoding=UTF8", "--locale=C", "--no-instructions"]
+    initdb += ["--auth=md5", "--encoding=UTF8", "--locale=C", "--no-instructions"]
     must(popen(initdb, account, home, output))
     settings = {
         "listen_addresses": wanted.host,

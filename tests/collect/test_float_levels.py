@@ -7,7 +7,7 @@ from decimal import Decimal
 
 import pytest
 
-from tests.projects import everywhere, project
+from tests.projects import project, sampled_everywhere
 
 __all__ = ["project"]
 
@@ -62,7 +62,7 @@ def row(first, end, value, name="a"):
     return (f"2024-01-0{first} 01:00:00", end and f"2024-01-0{end} 01:00:00", name, value)
 
 
-@everywhere
+@sampled_everywhere
 def test_a_far_value_that_has_ended_leaves_nothing_behind(project, kind):
     rows = [row(1, None, 0.3), row(1, None, 49.9), row(2, 4, 1e17), row(6, None, 10.0), row(1, None, 7.25, "b")]
     found = level(project, kind, rows)

@@ -15,6 +15,8 @@ from tallybook.core.errors import DeclarationError
 from tests.conftest import DATABASES
 from tests.projects import Project
 
+pytestmark = pytest.mark.sampled
+
 ACCOUNTS = [(1, "pro", "DE", 2), (2, "free", "FR", 3), (3, "pro", None, 5)]
 INVOICES = [
     (1, 1, "2024-01-01 10:00:00", 10, "paid"),

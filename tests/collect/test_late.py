@@ -27,7 +27,7 @@ from tallybook.storage.sqlite_ledger import SqliteLedger
 from tests.conftest import COSTLY
 from tests.crash import Driver
 from tests.ledgers import as_number_3
-from tests.projects import Project, everywhere, project
+from tests.projects import Project, everywhere, project, sampled_everywhere
 from tests.storage.test_safe import worth_a_kill
 
 __all__ = ["project"]
@@ -85,7 +85,7 @@ def waiting(project: Project) -> list[str]:
 # ------------------------------------------------------------------------------------------- what is found
 
 
-@everywhere
+@sampled_everywhere
 def test_an_order_of_january_that_changes_in_march_is_right_after_the_next_run(shop, kind):
     shop = shop(kind)
     shop.execute("update orders set amount = 11, updated_at = '2024-03-07 08:00:00' where id = 1")
@@ -99,7 +99,7 @@ def test_an_order_of_january_that_changes_in_march_is_right_after_the_next_run(s
     assert days_of(shop.at("2024-03-08T09:00").run()) == 3, "what was seen is not collected again"
 
 
-@everywhere
+@sampled_everywhere
 def test_an_order_that_arrives_two_months_late_is_counted_on_its_day(shop, kind):
     shop = shop(kind)
     shop.insert("orders", [order(4, "2024-01-09", "7", written="2024-03-07 08:00:00")])
@@ -109,7 +109,7 @@ def test_an_order_that_arrives_two_months_late_is_counted_on_its_day(shop, kind)
     }  # fmt: skip
 
 
-@everywhere
+@sampled_everywhere
 def test_an_order_that_is_no_longer_paid_is_gone_from_its_day(shop, kind):
     shop = shop(kind)
     shop.execute("update orders set status = 'refunded', updated_at = '2024-03-07 08:00:00' where id = 2")
@@ -152,7 +152,7 @@ def test_an_order_that_moved_is_on_its_new_day_and_still_on_its_old_one(shop):
 # --------------------------------------------------------------------------------------------- other kinds
 
 
-@everywhere
+@sampled_everywhere
 def test_a_level_of_rows_a_day_follows_a_row_of_the_past(project, kind):
     project = project(kind, now="2024-03-06T06:00")
     project.table(
@@ -175,7 +175,7 @@ def test_a_level_of_rows_a_day_follows_a_row_of_the_past(project, kind):
     assert list(project.both("seats", from_="2024-01-09", to="2024-01-13").values()) == [0, 8, 8, 8, 0]
 
 
-@everywhere
+@sampled_everywhere
 def test_a_subscription_that_changes_is_restated_from_its_beginning(project, kind):
     project = project(kind, now="2024-03-06T06:00")
     project.table(
@@ -202,7 +202,7 @@ def test_a_subscription_that_changes_is_restated_from_its_beginning(project, kin
     assert days_of(report, "mrr") == 35, "2 February to 7 March, and nothing before"
 
 
-@everywhere
+@sampled_everywhere
 def test_a_latest_value_of_a_day_that_is_sent_again_counts(project, kind):
     project = project(kind, now="2024-03-06T06:00")
     project.table(

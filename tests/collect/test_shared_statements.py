@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.projects import everywhere, project
+from tests.projects import project, sampled_everywhere
 
 __all__ = ["project"]
 
@@ -71,7 +71,7 @@ def facts(project, kind):
     return found
 
 
-@everywhere
+@sampled_everywhere
 def test_the_same_measure_of_flows_several_times(project, kind):
     found = facts(project, kind)
     found.declare(twice(FLOW, 'table = "facts"\ntime = "began"\n'))
@@ -79,7 +79,7 @@ def test_the_same_measure_of_flows_several_times(project, kind):
     check(found, FLOW, **DAYS)
 
 
-@everywhere
+@sampled_everywhere
 def test_the_same_measure_of_daily_levels_several_times(project, kind):
     found = facts(project, kind)
     found.declare(twice(FLOW, 'table = "facts"\ntime = "began"\nkind = "level"\n'))
@@ -87,7 +87,7 @@ def test_the_same_measure_of_daily_levels_several_times(project, kind):
     check(found, FLOW, **DAYS)
 
 
-@everywhere
+@sampled_everywhere
 def test_the_same_measure_of_levels_from_intervals_several_times(project, kind):
     found = facts(project, kind)
     found.declare(twice(LEVEL, 'table = "facts"\nfrom = "began"\nuntil = "ended"\nkind = "level"\n'))
@@ -95,7 +95,7 @@ def test_the_same_measure_of_levels_from_intervals_several_times(project, kind):
     check(found, LEVEL, **DAYS)
 
 
-@everywhere
+@sampled_everywhere
 def test_the_same_measure_of_snapshots_several_times(project, kind):
     found = facts(project, kind)
     found.declare(twice(LEVEL, 'table = "facts"\nkind = "level"\n'))
@@ -103,7 +103,7 @@ def test_the_same_measure_of_snapshots_several_times(project, kind):
     check(found, {m: v[1:] for m, v in LEVEL.items()}, from_="2024-01-02", to="2024-01-02")
 
 
-@everywhere
+@sampled_everywhere
 def test_the_same_measure_of_entities_several_times(project, kind):
     found = facts(project, kind)
     measures = {"count(*)": [1, 2], "last(amount)": [8, 9], "first(amount)": [8, 6], "sum(amount)": [8, 15]}

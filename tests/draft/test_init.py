@@ -25,6 +25,8 @@ from tests.conftest import DATABASES
 from tests.projects import Project
 from tests.query.test_known_answers import IN_POSTGRESQL
 
+pytestmark = pytest.mark.sampled
+
 NOW = datetime(2024, 3, 6, 12, tzinfo=UTC)
 Rows = list[tuple[Any, ...]]
 

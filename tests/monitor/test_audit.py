@@ -20,7 +20,7 @@ from tallybook.core.errors import SourceUnavailable
 from tallybook.monitor.recount import choose
 from tests.collect.test_sources import own_server, replica_of, wait_for
 from tests.conftest import DATABASES, sampled
-from tests.projects import Project, everywhere, project
+from tests.projects import Project, project, sampled_everywhere
 from tests.query.test_why import said
 
 __all__ = ["project"]
@@ -133,7 +133,7 @@ def drift(found: Any) -> dict[tuple[str, str], list[tuple[Any, Any]]]:
 # ---------------------------------------------------------------------------------------------- what is found
 
 
-@everywhere
+@sampled_everywhere
 def test_an_invoice_that_moved_and_one_that_was_deleted_are_drift_on_their_old_days(project, kind):
     project = declared(project(kind))
     project.execute(

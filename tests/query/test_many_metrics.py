@@ -9,7 +9,7 @@ from decimal import Decimal
 import pytest
 
 from tallybook.collect import fused, planned_group
-from tests.projects import everywhere, project
+from tests.projects import project, sampled_everywhere
 
 __all__ = ["project"]
 
@@ -38,7 +38,7 @@ def narrow(monkeypatch):
 
 
 @pytest.mark.parametrize("indexed", [False, True])
-@everywhere
+@sampled_everywhere
 def test_a_condition_for_each_metric_gives_what_one_query_for_each_gives(project, kind, indexed, narrow):
     found = project(kind, now="2024-03-15T12:00")
     found.table(TABLE, FACTS)

@@ -7,7 +7,7 @@ from decimal import Decimal
 
 import pytest
 
-from tests.projects import everywhere, project
+from tests.projects import project, sampled_everywhere
 
 __all__ = ["project"]
 
@@ -181,7 +181,7 @@ RATES = """
 """
 
 
-@everywhere
+@sampled_everywhere
 def test_a_formula_has_one_type_whatever_days_are_asked_for(project, kind):
     found = project(kind, now="2024-01-04T06:00")
     found.table(

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.projects import everywhere, project
+from tests.projects import project, sampled_everywhere
 
 __all__ = ["project"]
 
@@ -75,7 +75,7 @@ NUMACC = {
 """Values, and the certified standard deviation."""
 
 
-@everywhere
+@sampled_everywhere
 def test_nist_s_sets_side_by_side_in_one_metric_and_spread_over_days(project, kind):
     values = {(DAYS[i % 3], name): several[i::3] for name, (several, _) in NUMACC.items() for i in range(3)}
     found = facts(project, kind, values, metric("m", "stddev(value)"))
@@ -94,7 +94,7 @@ def test_nist_s_sets_side_by_side_in_one_metric_and_spread_over_days(project, ki
 # --- series and times that differ ---------------------------------------------------------------------------------
 
 
-@everywhere
+@sampled_everywhere
 def test_series_of_very_different_size_in_one_metric(project, kind):
     values = {
         (day, name): [make(i + 10 * d) for i in range(60)]
@@ -122,7 +122,7 @@ def test_an_outlier_in_the_first_rows_changes_no_other_day(project, kind, outlie
     }
 
 
-@everywhere
+@sampled_everywhere
 def test_values_that_move_far_away_over_time(project, kind):
     dice = random.Random(1)
     values = {(DAYS[0], "x"): [5.0] * 100}
@@ -188,7 +188,7 @@ def held_on(rows, day, name=None):
     ]
 
 
-@everywhere
+@sampled_everywhere
 def test_a_level_after_a_far_value_has_left(project, kind):
     rows = [
         ("2024-01-01 01:00:00", None, "a", 100.0), ("2024-01-01 01:00:00", None, "a", 103.0), ("2024-01-01 02:00:00", None, "a", 104.5),

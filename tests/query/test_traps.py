@@ -18,7 +18,7 @@ import pytest
 
 import tallybook
 from tallybook.core.errors import SourceUnavailable
-from tests.projects import Project, everywhere, project
+from tests.projects import Project, everywhere, project, sampled_everywhere
 
 __all__ = ["project"]
 
@@ -164,7 +164,7 @@ def test_t7_running_distinct_users_are_3_and_3_not_3_and_5(project):
     assert until == [{"2024-01-01": 3}, {"2024-01-01": 3}]
 
 
-@everywhere
+@sampled_everywhere
 def test_t11_the_top_accounts_are_grouped_by_account_alone_not_by_the_second(project, kind):
     found = project(kind)
     found.table(
@@ -202,7 +202,7 @@ def test_t12_empty_weeks_are_0_and_not_left_out(project):
     ]
 
 
-@everywhere
+@sampled_everywhere
 def test_t13_a_month_in_new_york_begins_at_its_own_midnight(project, kind):
     found = events(project(kind), timezone="America/New_York")
     assert found.both("events", scope="month", from_="2024-01-01", to="2024-02-29") == {
@@ -332,7 +332,7 @@ def test_a_daily_level_of_100_is_100_in_every_week_and_month_not_700_and_3000(pr
 # ------------------------------------------------------------------------------------ what does not add up
 
 
-@everywhere
+@sampled_everywhere
 def test_the_same_50_users_on_7_days_are_50_users_not_350(project, kind):
     found = project(kind)
     found.table(
@@ -395,7 +395,7 @@ def test_a_user_of_two_plans_is_one_user_in_the_total(project):
     }
 
 
-@everywhere
+@sampled_everywhere
 def test_pairs_that_read_alike_when_put_together_are_two(project, kind):
     found = project(kind)
     pairs = [("a", "bc"), ("ab", "c"), ("a,b", "c"), ("a", "b,c"), ("a", None), (None, "a"), (None, None), ("", None)]
@@ -435,7 +435,7 @@ def test_ids_beyond_63_bits_are_counted_too(project, kind, type_):
     assert found.both("users", scope="week", from_="2024-01-01", to="2024-01-07") == {"2024-01-01": 2}
 
 
-@everywhere
+@sampled_everywhere
 def test_the_median_of_a_week_is_not_the_mean_of_daily_medians(project, kind):
     found = project(kind)
     rows = [("2024-01-01", 1), ("2024-01-01", 2), ("2024-01-02", 3), ("2024-01-02", 4), ("2024-01-02", 100)]
@@ -463,7 +463,7 @@ def test_the_average_of_a_flow_counts_its_empty_days(project):
 
 
 @pytest.mark.parametrize("indexed", [True, False], ids=["a statement a day", "one scan"])
-@everywhere
+@sampled_everywhere
 def test_fused_filters_make_no_ghost_series(project, kind, indexed):
     found = project(kind)
     found.table("signups (day date, country varchar(10), plan varchar(10))", [
@@ -641,7 +641,7 @@ TICKS = """
 
 
 @pytest.mark.parametrize("indexed", [True, False], ids=["a statement a day", "one scan"])
-@everywhere
+@sampled_everywhere
 def test_days_of_23_and_25_hours_have_23_and_25_hours(project, kind, indexed):
     found = project(kind, now="2024-11-01T12:00")
     rows = hours("2024-03-29", "2024-04-03", timedelta(hours=1)) + hours("2024-10-25", "2024-10-30", timedelta(hours=1))
@@ -657,7 +657,7 @@ def test_days_of_23_and_25_hours_have_23_and_25_hours(project, kind, indexed):
     assert found.both("ticks", scope="week", from_="2024-10-26", to="2024-10-27") == {"2024-10-21": 49}
 
 
-@everywhere
+@sampled_everywhere
 def test_half_hours_are_kept_where_zones_have_them(project, kind):
     found = project(kind, now="2024-11-01T12:00")
     half = timedelta(minutes=30)
@@ -745,7 +745,7 @@ def test_mariadb_s_session_zone_moves_no_instant(project):
     assert found.both("ticks", from_="2024-01-01", to="2024-01-02") == {"2024-01-01": 1, "2024-01-02": 1}
 
 
-@everywhere
+@sampled_everywhere
 def test_local_times_and_plain_dates_are_the_days_they_say(project, kind):
     found = project(kind, now="2024-11-01T12:00")
     found.table(
@@ -854,7 +854,7 @@ def test_a_formula_of_exact_numbers_has_all_their_digits(project):
     assert row["more"] == Decimal(9007199254740993 * 9999999999999 + 1).scaleb(-1, Context(prec=60))
 
 
-@everywhere
+@sampled_everywhere
 def test_a_local_time_that_no_clock_showed_is_of_the_day_it_says(project, kind):
     """In São Paulo the clocks went from 23:59:59 on the 14th to 01:00 on the 15th."""
     found = project(kind, now="2017-11-01T12:00")
@@ -870,7 +870,7 @@ def test_a_local_time_that_no_clock_showed_is_of_the_day_it_says(project, kind):
 
 
 @pytest.mark.parametrize(("stored", "factor"), [("epoch_s", 1), ("epoch_ms", 1000)])
-@everywhere
+@sampled_everywhere
 def test_seconds_since_1970_fall_on_local_days(project, kind, stored, factor):
     found = project(kind, now="2024-01-05T12:00")
     midnight = int(datetime(2024, 1, 1, 23, tzinfo=UTC).timestamp())  # in Berlin
@@ -951,7 +951,7 @@ def test_times_in_several_forms_or_in_none_are_refused(project, texts, said):
     assert said in found.run_fails()
 
 
-@everywhere
+@sampled_everywhere
 def test_columns_may_be_called_at_order_group_and_select(project, kind):
     q = "`" if kind == "mariadb" else '"'
     found = project(kind, now="2024-01-05T12:00")
@@ -977,7 +977,7 @@ def test_columns_may_be_called_at_order_group_and_select(project, kind):
 # ---------------------------------------------------------------------------------------------- numbers
 
 
-@everywhere
+@sampled_everywhere
 def test_0_1_and_0_2_are_0_3_in_money(project, kind):
     found = project(kind)
     found.table(
@@ -1069,7 +1069,7 @@ def test_sums_beyond_2_to_the_53_and_2_to_the_63_keep_their_last_digit(project, 
     assert '"sum_of_x":27670116110564327420' in result.to_json().replace(" ", "")
 
 
-@everywhere
+@sampled_everywhere
 def test_money_of_more_than_10_digits_is_refused_with_the_cast_to_write(project, kind):
     found = project(kind)
     found.table("paid (day date, amount decimal(20, 11))", [("2024-01-01", "0.12345678901")])
@@ -1160,7 +1160,7 @@ def test_7_by_2_is_3_5_outside_an_aggregate_and_the_database_s_own_inside(projec
     }
 
 
-@everywhere
+@sampled_everywhere
 def test_a_division_by_zero_is_null_and_never_infinite(project, kind):
     found = project(kind)
     found.table("m (day date, a int, b int)", [("2024-01-01", 1, 0), ("2024-01-02", 0, 0), ("2024-01-03", 4, 2)])
@@ -1208,7 +1208,7 @@ def test_duckdb_s_own_division_by_zero_inside_an_aggregate_is_not_stored(project
     assert found.run_fails()
 
 
-@everywhere
+@sampled_everywhere
 def test_over_no_values_counts_and_sums_are_0_and_the_rest_is_null(project, kind):
     found = project(kind)
     found.table("m (day date, x int)", [("2024-01-01", None), ("2024-01-02", 0)])
@@ -1242,7 +1242,7 @@ def duckdb_s_own(aggregate: str, values: list[float]) -> float:
     return float(found[0][0])
 
 
-@everywhere
+@sampled_everywhere
 def test_the_standard_deviation_of_nist_s_numbers_is_as_near_as_duckdb_s(project, kind):
     found = project(kind)
     metrics = ""
@@ -1258,7 +1258,7 @@ def test_the_standard_deviation_of_nist_s_numbers_is_as_near_as_duckdb_s(project
         assert abs(ours - certified) <= abs(duckdb_s_own("stddev", values) - certified) + 1e-10
 
 
-@everywhere
+@sampled_everywhere
 def test_a_deviation_is_as_near_where_only_some_rows_of_the_table_count(project, kind):
     """K must be near the values that count: the rows of another kind come first here, and lie far away."""
     found = project(kind)
@@ -1434,7 +1434,7 @@ def test_a_filter_in_a_measure_counts_what_it_says_also_where_the_database_has_n
     assert found.both("paid", from_="2024-01-01", to="2024-01-01") == {"2024-01-01": 2}
 
 
-@everywhere
+@sampled_everywhere
 def test_an_or_in_a_where_does_not_swallow_the_bounds_of_the_day(project, kind):
     found = project(kind)
     found.table(
@@ -1623,7 +1623,7 @@ def test_every_text_is_itself_as_a_dimension_and_as_an_id(project, kind):
             assert found.ask("rows_of_m", where=[f"word={word}"], **question) == {"2024-01-01": 2}
 
 
-@everywhere
+@sampled_everywhere
 def test_a_filter_for_null_finds_the_nulls_and_a_filter_for_others_keeps_them(project, kind):
     found = project(kind)
     plans = ["pro", "pro", "free", None, None, None]
@@ -1688,7 +1688,7 @@ INTERVALS = """
 """
 
 
-@everywhere
+@sampled_everywhere
 def test_a_row_that_ends_at_midnight_does_not_hold_at_the_end_of_that_day(project, kind):
     found = project(kind, now="2024-01-08T12:00")
     found.table("subs (id int, since timestamp, gone timestamp)", [
@@ -1716,7 +1716,7 @@ def test_a_row_that_ends_at_midnight_does_not_hold_at_the_end_of_that_day(projec
     assert list(found.ask("open_rows", from_="2024-01-01", to="2024-01-07").values()) == right
 
 
-@everywhere
+@sampled_everywhere
 def test_a_plain_until_date_is_the_first_day_gone_or_with_until_inclusive_the_last_day_there(project, kind):
     found = project(kind, now="2024-01-08T12:00")
     found.table("subs (id int, since date, gone date)", [
@@ -1732,7 +1732,7 @@ def test_a_plain_until_date_is_the_first_day_gone_or_with_until_inclusive_the_la
     assert list(found.both("open_inclusive", **question).values()) == [1, 2, 1, 0, 0, 1, 1]
 
 
-@everywhere
+@sampled_everywhere
 def test_the_end_of_a_day_is_that_of_the_book_s_zone_also_when_the_clock_is_put_forward(project, kind):
     found = project(kind, now="2024-04-05T12:00")
     found.table("subs (id int, since timestamp, gone timestamp)", [
@@ -1768,7 +1768,7 @@ def test_rows_changed_in_place_do_not_drift_the_balance(project):
     assert list(found.ask("mrr", from_="2024-01-01", to="2024-01-08").values()) == [250] * 5 + [0] * 3
 
 
-@everywhere
+@sampled_everywhere
 def test_accounts_and_extremes_of_a_level_follow_what_leaves(project, kind):
     found = project(kind, now="2024-01-06T12:00")
     found.table("subs (account varchar(5), plan varchar(5), since date, gone date, mrr decimal(10, 2))", [
@@ -1862,7 +1862,7 @@ def test_a_snapshot_within_12_hours_after_midnight_belongs_to_the_day_just_close
 # --------------------------------------------------------------------------------------- daily aggregates
 
 
-@everywhere
+@sampled_everywhere
 def test_a_daily_aggregate_that_is_sent_again_counts_once_160_not_260(project, kind):
     found = project(kind)
     found.table("sent (day date, received_at timestamp, account varchar(10), api varchar(10), calls int)", [
@@ -2092,7 +2092,7 @@ def test_a_copy_without_its_age_covers_nothing(project):
     assert list(found.ask("visits", from_="2024-01-03", to="2024-01-06").values()) == [1, 1, None, None]
 
 
-@everywhere
+@sampled_everywhere
 def test_a_source_that_is_behind_leaves_its_days_uncovered(project, kind):
     found = project(kind, now="2024-01-11T12:00")
     found.table("visits (day date, plan varchar(10))", [(d, "pro") for d in days("2024-01-01", "2024-01-08")])

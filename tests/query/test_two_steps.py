@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import pytest
 
-from tests.projects import everywhere, project
+from tests.projects import everywhere, project, sampled_everywhere
 
 __all__ = ["project"]
 
@@ -58,7 +58,7 @@ def test_every_entity_is_measured_over_the_whole_period_before_they_are_put_toge
     assert found.both("m", scope="all", from_="2024-01-01", to="2024-01-02") == {"2024-01-01": expected}
 
 
-@everywhere
+@sampled_everywhere
 def test_an_entity_counts_in_every_series_with_its_facts_there(project, kind):
     found = calls(project, kind, per_user("count(*)", "max"))
     asked = {"from_": "2024-01-01", "to": "2024-01-02"}
@@ -82,7 +82,7 @@ def test_a_day_without_a_fact_has_no_heavy_user_but_no_users_are_counted_as_none
     assert found.both("m", from_="2024-01-03", to="2024-01-03") == {"2024-01-03": 0}
 
 
-@everywhere
+@sampled_everywhere
 def test_the_first_and_last_value_are_those_of_the_earliest_and_latest_fact(project, kind):
     """At 9 on the 2nd there are two facts: first takes the lesser. The last call has no cost, so it is none."""
     found = calls(project, kind, """
