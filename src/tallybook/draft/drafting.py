@@ -13,7 +13,6 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from functools import partial
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
@@ -21,7 +20,6 @@ from typing import Any
 from tallybook.collect import DEC, DECLARED, FLOAT, BoundMetric, ColumnType, Source, bind, day_of_value, open_source
 from tallybook.config import masked_url, names_path, resolved, wrong_url
 from tallybook.core import (
-    RESERVED_NAMES,
     DeclarationError,
     Problem,
     SourceError,
@@ -29,18 +27,17 @@ from tallybook.core import (
     SourceUnavailable,
     isolated,
 )
-from tallybook.draft.guess import LEVELS, Guesser
+from tallybook.draft.guess import Guesser
+from tallybook.draft.headlines import MAX_COMMENTED, named, switched_on
 from tallybook.draft.seen import Seen, see
-from tallybook.draft.table_guesses import Idea
-from tallybook.draft.table_words import MONEY, PEOPLE
-from tallybook.draft.words import plural
+from tallybook.draft.table_guesses import Idea, Topic
 from tallybook.draft.write import draft_text
 
 STATEMENT_SECONDS = 10.0
 """Time limit of each statement. What is unknown after it is not used."""
-MAX_DRAFTED_METRICS = 40
-"""Further metrics are drafted as comments."""
 VARIABLE = "DATABASE_URL"
+_MAIN = (Topic.SIGNUPS, Topic.REVENUE, Topic.ACTIVE, Topic.PAYMENTS)
+"""Topics whose first fact is the start of the book."""
 
 
 @dataclass(kw_only=True)
@@ -123,23 +120,27 @@ def _fill(made: Draft, source: Source, seen: Seen, now: datetime) -> None:
     """Add the suggested metrics that the database accepts, and the first day."""
     guesser = Guesser(source, seen, lambda column: _as_sql(source, column))
     guesser.exact = lambda relation, sql, digits: _exact(source, relation, sql, digits)
-    ideas = _named(guesser.ideas())
+    ideas = named(guesser.ideas())
     metrics = {idea.name.casefold() for idea in ideas}
-    for idea in ideas:
-        _without_clashes(idea, metrics)
-        facts = _checked_against(source, made, idea)
-        if facts is None and "join" in idea.keys:
-            _without_join(idea, seen)
-            facts = _checked_against(source, made, idea)
-        if facts is None:
-            continue
-        if len(made.metrics) < MAX_DRAFTED_METRICS:
-            made.metrics.append(idea)
-            idea.first = _first_day(source, facts, made.timezone, now)
-        else:
-            made.spare.append(idea)
+    accepted = [idea for idea in ideas if _accepted(made, source, seen, idea, metrics, now)]
+    made.metrics, spare = switched_on(accepted)
+    made.spare = spare[:MAX_COMMENTED]
     made.skipped |= seen.skipped
     _choose_start(made)
+
+
+def _accepted(made: Draft, source: Source, seen: Seen, idea: Idea, metrics: set[str], now: datetime) -> bool:
+    """Whether the database accepts a metric, if need be without its join. Adds its first day."""
+    _without_clashes(idea, metrics)
+    facts = _checked_against(source, made, idea)
+    if facts is None and "join" in idea.keys and "." not in idea.keys["measure"]:
+        _without_join(idea, seen)
+        facts = _checked_against(source, made, idea)
+    if facts is None:
+        return False
+    if not idea.doubt:
+        idea.first = _first_day(source, facts, made.timezone, now)
+    return True
 
 
 def _without_join(idea: Idea, seen: Seen) -> None:
@@ -198,7 +199,7 @@ def _first_day(source: Source, facts: BoundMetric, zone: str, now: datetime) -> 
 def _choose_start(made: Draft) -> None:
     """Start the book with the first signup, payment or use. Metrics with older facts get their own `start`."""
     known = [idea for idea in made.metrics if idea.first is not None]
-    main = [idea for idea in known if idea.place < LEVELS] or known
+    main = [idea for idea in known if idea.topic in _MAIN] or known
     if not main:
         return
     first = min(main, key=lambda idea: idea.first or date.max)
@@ -235,39 +236,6 @@ def _as_sql(source: Source, column: str) -> str:
         if re.fullmatch(source.kind.plain_name, column) and column.upper() not in RESERVED
         else source.quote(column)
     )
-
-
-# --- names ----------------------------------------------------------------------------------------------------
-
-
-def _named(ideas: list[Idea]) -> list[Idea]:
-    """The ideas with unique names; the best of each sort gets its usual name."""
-    _rename_first(ideas, "signups", lambda i: i.place < len(PEOPLE) and i.name.startswith("new_"))
-    _rename_first(ideas, "revenue", lambda i: 100 <= i.place < 100 + len(MONEY) and i.keys["measure"] != "count(*)")
-    for who in ("user", "account", "customer", "member", "visitor"):
-        counted = plural(who)
-        _rename_first(
-            ideas,
-            f"active_{counted}",
-            partial(_counts_distinct, counted),
-        )
-    taken: set[str] = set(RESERVED_NAMES)
-    for idea in ideas:
-        base, number = idea.name, 2
-        while idea.name.casefold() in taken:
-            idea.name, number = f"{base}_{number}", number + 1
-        taken.add(idea.name.casefold())
-    return ideas
-
-
-def _counts_distinct(entities: str, idea: Idea) -> bool:
-    return idea.name.endswith(f"_{entities}") and "distinct" in idea.keys["measure"]
-
-
-def _rename_first(ideas: list[Idea], name: str, fits: Callable[[Idea], bool]) -> None:
-    found = next((idea for idea in ideas if fits(idea)), None)
-    if found is not None:
-        found.name = name
 
 
 def _without_clashes(idea: Idea, metrics: set[str]) -> None:

@@ -1,4 +1,4 @@
-"""Suggests metrics for the tables of a database, by names of columns, their types and some of their values.
+"""Suggests metrics for the tables of a database: evidence from rows and names, scores, then a choice.
 
 Each choice has a reason, and alternatives as comments. A wrong guess costs the user one changed line, so a weak guess
 is only a comment."""
@@ -6,36 +6,46 @@ is only a comment."""
 from __future__ import annotations
 
 from collections.abc import Iterator
+from copy import deepcopy
 from dataclasses import dataclass
+from math import log10
 
 from tallybook.core import SourceError, SourceUnavailable, isolated
-from tallybook.draft.column_words import ACTORS
-from tallybook.draft.columns import amount_of, dimensions, time_of
-from tallybook.draft.level_guesses import LevelGuesses, end_column
+from tallybook.draft.columns import dimensions
+from tallybook.draft.evidence import null_share, numbers
+from tallybook.draft.level_guesses import LevelGuesses
 from tallybook.draft.money_guesses import MoneyGuesses
+from tallybook.draft.references import actor_of, actors_of, referring, rows_per_entity
+from tallybook.draft.row_filters import counted_rows, states, words_of_value
 from tallybook.draft.seen import SeenColumn, SeenTable
-from tallybook.draft.table_guesses import Idea, example_values, singular_name
-from tallybook.draft.table_words import (
-    CONTRACTS,
-    LINES,
-    MONEY,
-    PEOPLE,
-    USAGE,
-    WORK,
+from tallybook.draft.table_guesses import (
+    Idea,
+    Topic,
+    example_values,
+    is_customer_table,
+    is_negative,
+    joined_words,
+    singular_name,
 )
-from tallybook.draft.time_words import (
-    BORN,
-    DONE,
-    PAID,
+from tallybook.draft.table_roles import (
+    CATALOG,
+    CONTRACT,
+    DAY,
+    LINE,
+    MONEY_ROLE,
+    PEOPLE_ROLE,
+    USE_ROLE,
+    is_activity,
+    role_of,
 )
-from tallybook.draft.words import (
-    head,
-    plainly,
-    plural,
-)
+from tallybook.draft.table_words import ACCOUNTS, DEALS, MONEY, PEOPLE, USAGE, WORK
+from tallybook.draft.time_words import BORN, DONE, PAID
+from tallybook.draft.times import end_column, is_deletion, time_of, why_time
+from tallybook.draft.words import head, plainly, plural, singular, terms, words
 
-LEVELS = 300
-"""Positions from here on are for levels and the rest."""
+MIN_ROWS_PER_ACTOR = 1.5
+_COUNT_WORDS = frozenset(("count", "times", "use", "used", "call", "request", "hit", "quantity", "number", "view"))
+_RATING_WORDS = frozenset(("rating", "stars", "nps", "csat", "satisfaction"))
 
 
 @dataclass
@@ -43,8 +53,11 @@ class Guesser(MoneyGuesses, LevelGuesses):
     """Finds the metrics that the tables of one database suggest."""
 
     def ideas(self) -> list[Idea]:
-        """All suggested metrics, in the order of the file. Tables without one are recorded in `seen.skipped`."""
+        """All suggested metrics. Tables without one are recorded in `seen.skipped`."""
         ideas: list[Idea] = []
+        self.references = referring(self.seen)
+        people = [(self._people_score(t), t.name) for t in self.seen.tables if head(t.bare) in PEOPLE]
+        self.main = max(people, default=(0.0, ""))[1]
         for table in self.seen.tables:
             try:
                 with isolated():
@@ -56,8 +69,9 @@ class Guesser(MoneyGuesses, LevelGuesses):
                 continue
             if not suggested:
                 self.seen.skipped[table.name] = self._why_nothing(table)
+            for idea in suggested:
+                self._doubt(table, idea)
             ideas += suggested
-        ideas.sort(key=lambda idea: idea.place)
         return ideas
 
     def _why_nothing(self, table: SeenTable) -> str:
@@ -65,92 +79,241 @@ class Guesser(MoneyGuesses, LevelGuesses):
             return "has no time column"
         return f"has no creation time (time columns: {', '.join(c.name for c in table.times)})"
 
+    def _doubt(self, table: SeenTable, idea: Idea) -> None:
+        """Make a comment of a metric that nothing supports."""
+        if is_negative(table) and idea.topic in (
+            Topic.ACTIVE,
+            Topic.USE,
+            Topic.SIGNUPS,
+            Topic.ORGANIZATIONS,
+            Topic.OTHERS,
+        ):
+            idea.doubt = idea.doubt or "by its name the table has what ended, failed or does not count"
+        elif not is_activity(table) and idea.topic in (Topic.USE, Topic.OTHERS):
+            idea.doubt = idea.doubt or "by its name the rows are made by software, or configure something"
+
     def _of(self, table: SeenTable) -> Iterator[Idea]:
-        noun = head(table.name)
-        if self._daily(table):
-            yield from self._days(table)
-        elif noun in LINES:
+        role = role_of(self.seen, table)
+        if role == DAY:
+            day = self._daily(table)
+            assert day is not None
+            yield from self._days(table, day)
+        elif role == LINE:
             yield from self._lines(table)
-        elif noun in MONEY and amount_of(table):
+        elif role == MONEY_ROLE:
             yield from self._money(table)
-        elif noun in PEOPLE:
+            yield from self._buying(table)
+        elif role == PEOPLE_ROLE:
             yield from self._people(table)
-        elif noun in CONTRACTS:
+        elif role == CONTRACT:
             yield from self._contracts(table)
-        elif noun in USAGE or (noun in MONEY and table.times):
+        elif role == USE_ROLE:
             yield from self._usage(table)
         else:
-            yield from self._others(table)
+            yield from self._others(table, catalog=role == CATALOG)
+
+    # -- people -------------------------------------------------------------------------------------------
 
     def _people(self, table: SeenTable) -> Iterator[Idea]:
-        born = time_of(table, (*BORN, ("create",)), named_only=True)
+        born = time_of(table, (*BORN, ("create",)))
         if born is None:
             return
         keys, why = self._facts(table, born, "count(*)")
+        why.setdefault("time", why_time(table, born, BORN))
         self._by(table, keys, why)
-        place = PEOPLE.index(head(table.name))
-        yield Idea(f"new_{plainly(table.name)}", keys, why, f"counts new {table.name.replace('_', ' ')}", place=place)
+        spoken, noun = table.bare.replace("_", " "), head(table.bare)
+        account = noun in ACCOUNTS and is_customer_table(table)
+        new = Idea(f"new_{plainly(table.bare)}", keys, why, f"counts new {spoken}", of=table.name)
+        new.topic = Topic.SIGNUPS if account else Topic.ORGANIZATIONS
+        new.score = self._people_score(table)
+        self._filtered(new, counted_rows(table, self.as_sql, deleted_count=True))
+        yield new
         ended = end_column(table, born)
-        if ended:
-            about = f"counts current {table.name.replace('_', ' ')}: from {born.name} until {ended.name}"
-            yield self._interval(table, born, ended, f"current_{plainly(table.name)}", "count(*)", about)
+        if ended and ended.values and not is_deletion(ended):
+            about = f"counts current {spoken}: from {born.name} until {ended.name}"
+            current = self._interval(table, born, ended, f"current_{plainly(table.bare)}", about)
+            current.score = -2.0
+            yield current
+
+    def _people_score(self, table: SeenTable) -> float:
+        """How likely new rows are the signups: by the noun, a short name, many rows, and many references to it."""
+        if not is_customer_table(table):
+            return -9.0
+        noun = head(table.bare)
+        extra = len(words(table.bare)) - 1
+        score = 1.0 - 0.06 * PEOPLE.index(noun) - 0.4 * extra
+        return score + 0.35 * log10(max(1, table.total)) + 0.03 * min(20, self.references.get(table.name, 0))
+
+    # -- use ------------------------------------------------------------------------------------------------
 
     def _usage(self, table: SeenTable) -> Iterator[Idea]:
         time = time_of(table, DONE + BORN + PAID)
         if time is None:
             return
-        keys, why = self._facts(table, time, "count(*)")
-        other = [
+        counted = _count_column(table)
+        measure = f"sum({self.as_sql(counted.name)})" if counted else "count(*)"
+        keys, why = self._facts(table, time, measure)
+        why.setdefault("time", why_time(table, time, DONE + BORN + PAID))
+        columns = dimensions(table)
+        if columns:
+            keys["by"] = [c.name for c in columns]
+            why["by"] = "; ".join(f"{c.name} {example_values(c)}" for c in columns)
+        named = head(table.bare) in (*USAGE, *MONEY)
+        name = plainly(table.bare) if named else f"new_{plainly(table.bare)}"
+        about = f"sum of {counted.name} of {table.name}" if counted else f"counts rows of {table.name}"
+        idea = Idea(name, keys, why, about, topic=Topic.USE, of=table.name)
+        idea.score = log10(max(1, table.total)) + 0.3 * named + 0.1 * min(5, self.references.get(table.name, 0))
+        idea.other = [
             f'# measure = "p95({self.as_sql(c.name)})"' + " " * 4 + f"# duration: {c.name}"
             for c in table.columns
             if c.number and set(c.words) & {"duration", "latency", "elapsed", "ms", "seconds"}
         ]
-        columns = dimensions(table, ())
+        self._filtered(idea, counted_rows(table, self.as_sql, deleted_count=True))
+        yield idea
+        yield from self._active(table, time, 0.8 * named)
+        yield from self._rated(table, idea)
+
+    def _active(self, table: SeenTable, time: SeenColumn | None, points: float) -> Iterator[Idea]:
+        """The number of different people in the rows of a table."""
+        if time is None or is_negative(table):
+            return
+        for column, entity in actors_of(self.seen, table)[:2]:
+            idea = self._people_in(table, time, column, entity)
+            idea.entity, idea.doubt = entity, "another table shows better who was active"
+            idea.score = points + log10(max(1, table.total)) + 0.5 * min(1.0, rows_per_entity(column) / 5)
+            idea.score -= null_share(column)
+            if rows_per_entity(column) < MIN_ROWS_PER_ACTOR or not is_activity(table):
+                idea.score -= 9.0
+            yield idea
+
+    def _buying(self, table: SeenTable) -> Iterator[Idea]:
+        """The number of different customers with a payment or an order."""
+        money = next((i for i in self._money(table) if i.topic == Topic.PAYMENTS), None)
+        found, time = actor_of(self.seen, table), time_of(table, PAID + BORN)
+        if money is None or found is None or time is None or money.score < 0:
+            return
+        verb = "buying" if head(table.bare) in ("order", "sale", "purchase", "booking") else "paying"
+        idea = self._people_in(table, time, *found)
+        idea.name, idea.topic, idea.score = f"{verb}_{plural(found[1])}", Topic.PAYMENTS, money.score - 0.5
+        idea.entity = found[1]
+        idea.keys |= {"where": money.keys["where"]} if "where" in money.keys else {}
+        yield idea
+
+    def _people_in(self, table: SeenTable, time: SeenColumn, column: SeenColumn, entity: str) -> Idea:
+        keys, why = self._facts(table, time, f"count(distinct {self.as_sql(column.name)})")
+        columns = dimensions(table)[:1]
         if columns:
             keys["by"] = [c.name for c in columns]
-            why["by"] = "; ".join(f"{c.name} {example_values(c)}" for c in columns)
-        place = 200 + (USAGE.index(head(table.name)) if head(table.name) in USAGE else 50)
-        yield Idea(plainly(table.name), keys, why, f"counts rows of {table.name}", other, place=place)
-        for column in _actors(table)[:2]:
-            who = plural(column.words[0] if column.words[-1:] != ("id",) else column.words[-2])
-            counted = {**keys, "measure": f"count(distinct {self.as_sql(column.name)})"}
-            about = f"counts distinct {column.name}"
-            yield Idea(f"{singular_name(table.name)}_{who}", counted, dict(why), about, place=place)
+        name = joined_words(singular_name(table), plural(entity))
+        idea = Idea(
+            name, keys, why, f"counts distinct {column.name} of {table.name}", topic=Topic.ACTIVE, of=table.name
+        )
+        self._filtered(idea, counted_rows(table, self.as_sql, deleted_count=True))
+        idea.unsure = []
+        return idea
 
-    def _others(self, table: SeenTable) -> Iterator[Idea]:
-        born = time_of(table, BORN)
+    # -- the rest --------------------------------------------------------------------------------------------
+
+    def _others(self, table: SeenTable, *, catalog: bool) -> Iterator[Idea]:
+        born = time_of(table, BORN + DONE)
         if born is None:
             return
-        work = head(table.name) in WORK
+        noun, many = head(table.bare), plainly(table.bare)
+        work = noun in WORK
         keys, why = self._facts(table, born, "count(*)")
+        why.setdefault("time", why_time(table, born, BORN))
         self._by(table, keys, why)
-        name = f"new_{plainly(table.name)}"
-        yield Idea(
-            name, keys, why, f"counts new {table.name.replace('_', ' ')} by creation time", place=500 - 10 * work
-        )
-        for column in table.columns:
-            if column.number and not column.an_id and set(column.words) & {"rating", "score", "stars"}:
-                rated = {**keys, "measure": f"avg({self.as_sql(column.name)})"}
-                yield Idea(
-                    f"{singular_name(table.name)}_{'_'.join(column.words)}",
-                    rated,
-                    dict(why),
-                    f"average {column.name}",
-                    place=501,
-                )
+        about = f"counts new {table.bare.replace('_', ' ')} by creation time"
+        new = Idea(f"new_{many}", keys, why, about, topic=Topic.WORK if work else Topic.OTHERS, of=table.name)
+        new.score = 0.5 * log10(max(1, table.total)) + 0.3 * min(5, self.references.get(table.name, 0))
+        new.score += 1.0 if actor_of(self.seen, table) else 0.0
+        self._filtered(new, counted_rows(table, self.as_sql, deleted_count=work))
+        if catalog:
+            new.doubt = "the table is a list of what exists"
+        yield new
+        yield from self._rated(table, new)
         ended = end_column(table, born)
-        if ended:
-            yield self._interval(
-                table,
-                born,
-                ended,
-                f"{'open' if work else 'current'}_{plainly(table.name)}",
-                "count(*)",
-                f"counts rows from {born.name} until {ended.name}",
+        if work and ended and ended.values and not is_deletion(ended):
+            yield from self._work(table, born, ended, new)
+        if noun in DEALS:
+            yield from self._won(table, born, ended)
+
+    def _work(self, table: SeenTable, born: SeenColumn, ended: SeenColumn, new: Idea) -> Iterator[Idea]:
+        many = plainly(table.bare)
+        open_ = self._interval(table, born, ended, f"open_{many}", f"counts rows from {born.name} until {ended.name}")
+        open_.topic, open_.score = Topic.WORK, new.score + 0.1
+        self._filtered(open_, counted_rows(table, self.as_sql, deleted_count=False))
+        yield open_
+        verb = next((w for w in ended.words if w.endswith("ed")), "ended")
+        keys = {**deepcopy(new.keys), "time": ended.name}
+        keys.pop("stored", None)
+        keys |= {"stored": ended.stored} if ended.stored else {}
+        set_ = f"{self.as_sql(ended.name)} is not null"
+        keys["where"] = f"{keys['where']} and {set_}" if "where" in keys else set_
+        why = {"where": f"rows without {ended.name} are not {verb}"}
+        done = Idea(
+            f"{verb}_{many}", keys, why, f"counts {verb} {many.replace('_', ' ')} by {ended.name}", of=table.name
+        )
+        done.topic, done.score = Topic.WORK, new.score - 0.1
+        yield done
+
+    def _won(self, table: SeenTable, born: SeenColumn, ended: SeenColumn | None) -> Iterator[Idea]:
+        """Won deals and their amount, by the day they were closed."""
+        from tallybook.draft.amounts import amount_of
+
+        state = next((c for c in states(table) if any("won" in words_of_value(v) for v in c.texts)), None)
+        if state is None:
+            return
+        time = ended if ended is not None and ended.values else born
+        won = [v for v in state.texts if "won" in words_of_value(v)]
+        listed = ", ".join("'" + v.replace("'", "''") + "'" for v in won)
+        where = f"{self.as_sql(state.name)} in ({listed})" if len(won) > 1 else f"{self.as_sql(state.name)} = {listed}"
+        amount, many = amount_of(table), plainly(table.bare)
+        for name, measure in (
+            (f"won_{many}", "count(*)"),
+            ("won_amount", f"sum({self.as_sql(amount.name)})" if amount else ""),
+        ):
+            if not measure:
+                continue
+            keys, why = self._facts(table, time, measure)
+            keys["where"] = where
+            why["time"] = f"won by {time.name}"
+            self._by(table, keys, why)
+            idea = Idea(name, keys, why, f"{name.replace('_', ' ')} by {time.name}", topic=Topic.WORK, of=table.name)
+            idea.score = 2.0
+            if name == "won_amount" and amount:
+                self._decimals(table.name, keys, amount.name, amount, why)
+                yield from self._in_currencies(table, amount, idea)
+            else:
+                yield idea
+
+    def _rated(self, table: SeenTable, new: Idea) -> Iterator[Idea]:
+        for column in table.columns:
+            named = {singular(w) for w in column.words} | set(column.words)
+            small = bool(column.values) and max(numbers(column.values), default=99) <= 10
+            if column.number and not column.an_id and named & _RATING_WORDS and small:
+                keys = {**deepcopy(new.keys), "measure": f"avg({self.as_sql(column.name)})"}
+                name = joined_words(singular_name(table), "_".join(terms(column.name)))
+                yield Idea(name, keys, dict(new.why), f"average {column.name}", topic=Topic.RATINGS, of=table.name)
+
+
+def _count_column(table: SeenTable) -> SeenColumn | None:
+    """The column with how often something was used in one row; None if one row is one use."""
+    for column in table.columns:
+        found = numbers(column.values)
+        named = set(column.words) & _COUNT_WORDS
+        if (
+            column.number
+            and not column.an_id
+            and column.time is None
+            and named
+            and found
+            and (
+                min(found) >= 0
+                and all(v == int(v) for v in found)
+                and len(set(found)) > 2
+                and {"times", "used"} & named
             )
-
-
-def _actors(table: SeenTable) -> list[SeenColumn]:
-    """Columns of actors, best first."""
-    columns = [(ACTORS.index(w), c) for c in table.columns if c.an_id and not c.key for w in c.words[:1] if w in ACTORS]
-    return [column for _, column in sorted(columns, key=lambda pair: pair[0])]
+        ):
+            return column
+    return None

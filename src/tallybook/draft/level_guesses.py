@@ -1,31 +1,45 @@
-"""Guesses about levels: contracts with a begin and an end, and tables with one row a day."""
+"""Guesses about levels: contracts with a begin and an end, recurring revenue, and tables with one row a day."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
+from copy import deepcopy
 
 from tallybook.collect import DEC, INT
 from tallybook.config import toml
-from tallybook.draft.column_words import COUNTS_OF_PEOPLE, STATES_OF_A_DAY
-from tallybook.draft.columns import amount_of, dimensions, time_of
+from tallybook.draft.amounts import amount_of, counts_minor_units, currency_of, minor_per_unit
+from tallybook.draft.column_words import REVENUE_NAMES
+from tallybook.draft.columns import dimensions, within_bounds
+from tallybook.draft.daily_columns import (
+    FLOW,
+    PEOPLE_COUNT,
+    SHARE,
+    STATE,
+    UNKNOWN,
+    DailyNumber,
+    daily_number,
+    day_column,
+    series_of,
+)
+from tallybook.draft.money_guesses import split_by_currency
+from tallybook.draft.recurring import Price, currency_column, measure_of, price_of, quantity_sql
+from tallybook.draft.references import actor_of, reference
+from tallybook.draft.row_filters import RowFilter, started_contracts, states
 from tallybook.draft.seen import SeenColumn, SeenTable, by_day
-from tallybook.draft.table_guesses import Idea, Keys, TableGuesses, singular_name
-from tallybook.draft.table_words import (
-    DAILY,
+from tallybook.draft.table_guesses import (
+    Idea,
+    Keys,
+    TableGuesses,
+    Topic,
+    in_join,
+    is_negative,
+    join_text,
+    joined_words,
+    singular_name,
 )
-from tallybook.draft.time_words import (
-    BEGUN,
-    BORN,
-    ENDED,
-    LATER,
-    NOT_AN_END,
-)
-from tallybook.draft.words import (
-    plainly,
-    rank,
-    singular,
-    words,
-)
+from tallybook.draft.time_words import BEGUN, BORN
+from tallybook.draft.times import end_candidates, end_column, is_deletion, time_of, why_time
+from tallybook.draft.words import head, plainly, singular, terms, words
 
 
 class LevelGuesses(TableGuesses):
@@ -36,36 +50,93 @@ class LevelGuesses(TableGuesses):
         if begun is None:
             return
         ended = end_column(table, begun)
-        amount = next(
-            (c for c in table.columns if c.number and not c.an_id and set(c.words) & {"mrr", "arr", "monthly"}), None
-        )
-        amount = amount or amount_of(table)
-        seats = next(
-            (
-                c
-                for c in table.columns
-                if c.number and not c.an_id and set(c.words) & {"seats", "seat", "licenses", "quantity"}
-            ),
-            None,
-        )
-        name = f"active_{plainly(table.name)}"
-        yield from self._level(
-            table, begun, ended, name, "count(*)", f"counts active {plainly(table.name).replace('_', ' ')}"
-        )
-        for column in (amount, seats):
-            if column:
-                metric = "mrr" if "mrr" in column.words else f"{singular_name(table.name)}_{'_'.join(column.words)}"
-                about = f"sum of {column.name} over active {plainly(table.name).replace('_', ' ')}"
-                yield from self._level(table, begun, ended, metric, f"sum({self.as_sql(column.name)})", about, column)
+        many, rows = plainly(table.bare), started_contracts(table, self.as_sql)
+        spoken = many.replace("_", " ")
+        base = self._level(table, begun, ended, f"active_{many}", f"counts active {spoken}", rows)
+        if base is not None:
+            yield base
+            yield from self._priced(table, base)
+            yield from self._seats(table, base)
         keys, why = self._facts(table, begun, "count(*)")
+        why.setdefault("time", why_time(table, begun, BEGUN + BORN))
         self._by(table, keys, why)
-        yield Idea(
-            f"new_{plainly(table.name)}",
-            keys,
-            why,
-            f"counts new {plainly(table.name).replace('_', ' ')} by start time",
-            place=301,
+        new = Idea(
+            f"new_{many}", keys, why, f"counts new {spoken} by start time", topic=Topic.NEW_CONTRACTS, of=table.name
         )
+        self._filtered(new, rows)
+        yield new
+        if ended is not None and ended.values and not is_deletion(ended):
+            yield self._ended(table, ended, new, many)
+
+    def _ended(self, table: SeenTable, ended: SeenColumn, new: Idea, many: str) -> Idea:
+        """Those that end, by the time of their end."""
+        verb = next((w for w in ended.words if w.endswith("ed")), "ended")
+        keys, why = self._facts(table, ended, "count(*)")
+        for key in ("by", "join", "where"):
+            if key in new.keys:
+                keys[key] = deepcopy(new.keys[key])
+        set_ = f"{self.as_sql(ended.name)} is not null"
+        keys["where"] = f"{keys['where']} and {set_}" if "where" in keys else set_
+        why["where"] = f"rows without {ended.name} have not ended"
+        about = f"counts {verb} {many.replace('_', ' ')} by {ended.name}"
+        return Idea(f"{verb}_{many}", keys, why, about, topic=Topic.NEW_CONTRACTS, score=-1.0, of=table.name)
+
+    # -- amounts of contracts -----------------------------------------------------------------------------
+
+    def _priced(self, table: SeenTable, base: Idea) -> Iterator[Idea]:
+        """The recurring revenue of subscriptions; the amounts of other contracts."""
+        price = price_of(self.seen, table)
+        if price is None:
+            return
+        recurring = head(table.bare) in ("subscription", "membership", "contract", "license", "licence")
+        qualifier, join = self._joined(table, price)
+        column = self._writer(table, price, qualifier)
+        quantity = "" if price.table is table and not price.interval else quantity_sql(table, column)
+        found = measure_of(price, quantity if recurring else "", column)
+        made = deepcopy(base)
+        made.name = "mrr" if recurring else joined_words(singular_name(table), *terms(price.amount.name, table.bare))
+        made.topic = Topic.RECURRING if recurring else Topic.CONTRACTS
+        made.keys["measure"], made.why["measure"] = found.measure, found.why
+        made.about = f"sum of {price.amount.name} over active {plainly(table.bare).replace('_', ' ')}"
+        made.about += f" at the price of {price.table.name}, as of the run" if join else ""
+        made.unsure += price.unsure
+        if price.unsure:
+            made.score -= 0.5
+        if join:
+            made.keys["join"] = join
+            made.why["join"] = "the price is there"
+            _qualify(made, table, price.table)
+        self._decimals(price.table.name, made.keys, price.amount.name, price.amount, made.why)
+        currency = currency_column(price, table)
+        place = f"{qualifier}" if currency and currency[1] is price.table and join else ""
+        yield from split_by_currency(made, price.amount, currency[0] if currency else None, self.as_sql, place)
+
+    def _joined(self, table: SeenTable, price: Price) -> tuple[str, str]:
+        """(the qualifier of columns of the price's table, the join); empty if the price is in the contract."""
+        if price.link is None or price.key is None:
+            return "", ""
+        return f"{in_join(price.table.name)}.", join_text(table, price.link, price.table, price.key.name)
+
+    def _writer(self, table: SeenTable, price: Price, qualifier: str) -> object:
+        def column(which: SeenColumn) -> str:
+            own = any(c is which for c in table.columns) and price.table is not table
+            return (
+                f"{qualifier if not own else in_join(table.name) + '.' if qualifier else ''}{self.as_sql(which.name)}"
+            )
+
+        return column
+
+    def _seats(self, table: SeenTable, base: Idea) -> Iterator[Idea]:
+        named = {"seat", "license", "quantity"}
+        found = next((c for c in table.columns if c.number and not c.an_id and set(terms(c.name)) & named), None)
+        if found is None or len(set(found.values)) < 2:
+            return
+        made = deepcopy(base)
+        made.name = joined_words(singular_name(table), "_".join(words(found.name)))
+        made.keys["measure"] = f"sum({self.as_sql(found.name)})"
+        made.about, made.score = f"sum of {found.name} over active {plainly(table.bare).replace('_', ' ')}", -0.5
+        self._decimals(table.name, made.keys, found.name, found, made.why)
+        yield made
 
     def _level(
         self,
@@ -73,116 +144,138 @@ class LevelGuesses(TableGuesses):
         begun: SeenColumn,
         ended: SeenColumn | None,
         name: str,
-        measure: str,
         about: str,
-        column: SeenColumn | None = None,
-    ) -> Iterator[Idea]:
+        rows: RowFilter,
+    ) -> Idea | None:
         """A level from begin and end; without an end, from a status, whose past values are unknown."""
         if ended is not None:
-            idea = self._interval(table, begun, ended, name, measure, about)
+            idea = self._interval(table, begun, ended, name, about)
+            self._filtered(idea, rows)
         else:
-            status = next(
-                (c for c in table.columns if set(c.words) & {"status", "state"} and "active" in c.texts), None
-            )
+            status = next((c for c in states(table) if "active" in c.texts), None)
             if status is None:
-                return
+                return None
             where = f"{self.as_sql(status.name)} = 'active'"
-            idea = Idea(name, {"kind": "level", "table": table.name, "where": where, "measure": measure}, about=about)
+            idea = Idea(
+                name, {"kind": "level", "table": table.name, "where": where, "measure": "count(*)"}, about=about
+            )
             idea.why["where"] = "no column has the end time, so only the present state is known"
             self._by(table, idea.keys, idea.why)
-        idea.place = 300
-        if column is not None:
-            self._decimals(table.name, idea.keys, column.name, column, idea.why)
-        yield idea
+        idea.topic, idea.of = Topic.CONTRACTS, table.name
+        return idea
 
-    def _interval(
-        self, table: SeenTable, begun: SeenColumn, ended: SeenColumn, name: str, measure: str, about: str
-    ) -> Idea:
-        keys: Keys = {"kind": "level", "table": table.name, "from": begun.name, "until": ended.name, "measure": measure}
+    def _interval(self, table: SeenTable, begun: SeenColumn, ended: SeenColumn, name: str, about: str) -> Idea:
+        keys: Keys = {
+            "kind": "level",
+            "table": table.name,
+            "from": begun.name,
+            "until": ended.name,
+            "measure": "count(*)",
+        }
         why = {"until": f"null = still active ({ended.nulls} of {table.rows} sampled rows)"}
         if begun.stored:
             keys["stored"] = begun.stored
         self._by(table, keys, why)
         other = ["# until_inclusive = true    # if it is the last active day"] if by_day(ended) else []
-        return Idea(name, keys, why, about, other, place=302)
+        rivals = [s.candidate for s in end_candidates(table, begun) if s.candidate is not ended and s.candidate.values]
+        other += [f'# until = "{c.name}"    # set in {len(c.values)} of {table.rows} sampled rows' for c in rivals[:3]]
+        return Idea(name, keys, why, about, other, topic=Topic.CONTRACTS, of=table.name)
+
+    # -- one row a day --------------------------------------------------------------------------------------
 
     def _daily(self, table: SeenTable) -> SeenColumn | None:
-        """The day column of a table with one row per day and series; None for other tables."""
-        days = [c for c in table.times if by_day(c) and not set(c.words) & LATER]
-        for column in days:
-            keys = [
-                key for key in table.unique if len(key) > 1 and column.name.casefold() in (k.casefold() for k in key)
-            ]
-            if keys or (set(words(table.name)) & DAILY and not amount_of(table)):
-                return column
-        counted = any(c.number and not c.an_id for c in table.columns) and not any(c.key for c in table.columns)
-        named = set(words(table.name)) & {"daily", "snapshot", "balance"}
-        return next((c for c in days if named or (counted and c.words in (("day",), ("date",)))), None)
+        amount = amount_of(table)
+        return day_column(table, has_amount=amount is not None and actor_of(self.seen, table) is not None)
 
-    def _days(self, table: SeenTable) -> Iterator[Idea]:
-        day = self._daily(table)
-        assert day is not None
-        key = next((k for k in table.unique if len(k) > 1 and day.name in k), ())
-        series = [c.name for c in table.columns if (c.name in key or c.an_id) and c is not day and not c.key]
+    def _days(self, table: SeenTable, day: SeenColumn) -> Iterator[Idea]:
+        series = [c.name for c in series_of(table, day)]
         for column in table.columns:
             if not column.number or column.an_id or column is day or column.name in series or column.time:
                 continue
             yield self._of_a_day(table, day, column, series)
 
-    def _of_a_day(self, table: SeenTable, day: SeenColumn, column: SeenColumn, series: Sequence[str]) -> Idea:
-        keys, why = self._facts(table, day, f"sum({self.as_sql(column.name)})")
-        named = set(column.words)
-        name = _of_table(table.name, column)
-        people, stock = named & COUNTS_OF_PEOPLE, named & STATES_OF_A_DAY
-        idea = Idea(name, keys, why, f"{column.name} per day", place=400)
-        if stock or (named & {"count", "total"} and set(words(table.name)) & {"balance", "snapshot"}):
-            idea.keys = {"kind": "level", **keys}
-            why["kind"] = (
-                f"{column.name} is a state at the end of a day, which does not add up over days; otherwise remove kind"
-            )
+    def _of_a_day(self, table: SeenTable, day: SeenColumn, column: SeenColumn, series: list[str]) -> Idea:
+        found = daily_number(table, day, column)
+        minor = counts_minor_units(column)
+        aggregate = "avg" if found.sort == SHARE else "sum"
+        measure = f"{aggregate}({self.as_sql(column.name)}){' / 100' if minor else ''}"
+        keys, why = self._facts(table, day, measure)
+        idea = Idea(_of_table(table.bare, column), keys, why, f"{column.name} per day", topic=Topic.DAYS, of=table.name)
+        self._by_sort(idea, found, table, series)
+        if found.sort == FLOW and set(terms(column.name, table.bare)) & REVENUE_NAMES and not is_negative(table):
+            idea.topic, idea.score = Topic.REVENUE, 0.9
+        columns = within_bounds(dimensions(table))
+        if columns:
+            idea.keys["by"] = [c.name for c in columns]
+        if column.type.kind not in (INT, DEC) and found.sort != SHARE:
+            self._decimals(table.name, idea.keys, column.name, column, why)
+        currency = currency_of(table)
+        if currency and len(currency.texts) == 1 and amount_of(table) is column:
+            idea.keys["unit"] = currency.texts[0].upper()
+            if minor:
+                idea.keys["measure"] = f"sum({self.as_sql(column.name)}) / {minor_per_unit(currency.texts[0])}"
+        return idea
+
+    def _by_sort(self, idea: Idea, found: DailyNumber, table: SeenTable, series: list[str]) -> None:
+        """Add what the behavior of the number requires: a kind, a series, or a comment instead of a metric."""
+        if found.sort in (STATE, UNKNOWN):
+            idea.keys = {"kind": "level", **idea.keys}
+            idea.why["kind"] = found.why
             if series:
                 idea.keys["series"] = series
             idea.other.append('# carry = "3d"    # if a day can lack a row: repeat the last one for this long')
-        elif people:
-            idea.keys = {"kind": "uniques", **keys}
-            why["kind"] = "daily counts of people overlap, so they do not add up over days; otherwise remove kind"
-        else:
-            idea.other.append(
-                '# kind = "level"    # if it is a state at the end of a day, which does not add up over days'
-            )
+            if found.counter:
+                idea.other.append("# a lifetime counter: query it with --show change for the number of each period")
+        elif found.sort == PEOPLE_COUNT:
+            idea.keys = {"kind": "uniques", **idea.keys}
+            idea.why["kind"] = f"{found.why}; otherwise remove kind"
+        elif found.sort == SHARE:
+            idea.why["measure"] = f"{found.why}; the mean of the rows, each with the same weight"
+        if found.sort == UNKNOWN:
+            idea.doubt = f"{found.why}; if it adds up over days, remove kind"
+        if found.sort == FLOW:
+            self._sent_again(idea, table, series)
+
+    def _sent_again(self, idea: Idea, table: SeenTable, series: list[str]) -> None:
+        idea.other.append('# kind = "level"    # if it is a state at the end of a day, which does not add up over days')
+        day = idea.keys["time"]
         received = next(
-            (c for c in table.times if c is not day and set(c.words) & {"received", "reported", "sent"}), None
+            (c for c in table.times if c.name != day and set(c.words) & {"received", "reported", "sent"}), None
         )
-        if received and "kind" not in idea.keys:
-            listed = ", ".join(toml(name) for name in series or [c.name for c in dimensions(table, ())]) or '"…"'
+        if received:
+            listed = ", ".join(toml(name) for name in series or [c.name for c in dimensions(table)]) or '"…"'
             idea.other.append(
                 "# daily_aggregate = true    # if the source sends a day again when it changes: "
                 f"with series = [{listed}]"
             )
             idea.other.append(f"# received = {toml(received.name)}")
-        columns = dimensions(table, ())
-        if columns:
-            idea.keys["by"] = [c.name for c in columns]
-        self._decimals(table.name, idea.keys, column.name, column, why) if column.type.kind not in (INT, DEC) else None
-        return idea
+
+    def _refers_to(self, table: SeenTable, column: SeenColumn) -> SeenTable | None:
+        found = reference(self.seen, table, column)
+        return found[0] if found else None
 
 
-def end_column(table: SeenTable, begun: SeenColumn) -> SeenColumn | None:
-    """The column with the end of what `begun` starts."""
-    fits = [
-        (rank(c.name, ENDED), c)
-        for c in table.times
-        if c is not begun
-        and c.stored == begun.stored
-        and not set(c.words) & NOT_AN_END
-        and rank(c.name, ENDED) is not None
-    ]
-    return min(fits, key=lambda fit: fit[0] or 0)[1] if fits else None
+def _qualify(idea: Idea, table: SeenTable, other: SeenTable) -> None:
+    """Name the table of a column that both tables of a join have."""
+    idea.keys["by"] = [name for name in idea.keys.get("by", []) if table.column(name) and not other.column(name)]
+    if not idea.keys["by"]:
+        named = next((c for c in other.columns if c.name in ("name", "code", "slug", "title")), None)
+        if named is not None and 2 <= len(named.texts) <= 20:
+            idea.keys["by"] = [f"{in_join(other.name)}.{named.name}"]
+        else:
+            idea.keys.pop("by")
+            idea.why.pop("by", None)
+    where = idea.keys.get("where", "")
+    for column in table.columns:
+        if where and other.column(column.name) and column.name in where:
+            where = where.replace(f"{column.name} ", f"{in_join(table.name)}.{column.name} ")
+    if where:
+        idea.keys["where"] = where
 
 
 def _of_table(table: str, column: SeenColumn) -> str:
     """The name of a metric for a column: with the name of the table before it, unless that repeats words."""
-    others = [w for w in words(table) if w not in ("daily", "per", "day")]
+    others = [w for w in words(table) if w not in ("daily", "per", "day", "export")]
     known = {singular(w) for w in column.words}
     before = [w for w in others if singular(w) not in known]
     return "_".join((*before[:-1], *(singular(w) for w in before[-1:]), *column.words)) or column.name

@@ -2,27 +2,38 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
+from copy import deepcopy
 
-from tallybook.collect import FLOAT, INT, NUMBERS, TEXT
-from tallybook.draft.column_words import PAID_VALUES
-from tallybook.draft.columns import amount_of, choices, dimensions, line_amount, quantity_of, time_of
+from tallybook.collect import FLOAT, INT, NUMBERS
+from tallybook.draft.amounts import (
+    MAX_CURRENCIES,
+    amount_of,
+    counts_minor_units,
+    currency_of,
+    line_amount,
+    minor_per_unit,
+    other_amounts,
+    quantity_of,
+)
+from tallybook.draft.column_words import REVENUE_NAMES
+from tallybook.draft.columns import dimensions, within_bounds
+from tallybook.draft.evidence import null_share
+from tallybook.draft.row_filters import RowFilter, literal, money_rows
 from tallybook.draft.seen import SeenColumn, SeenTable
-from tallybook.draft.table_guesses import MOVING, Idea, Keys, TableGuesses, example_values, join_text, singular_name
-from tallybook.draft.table_words import (
-    CONTRACTS,
-    MONEY,
+from tallybook.draft.table_guesses import (
+    Idea,
+    TableGuesses,
+    Topic,
+    is_negative,
+    join_text,
+    joined_words,
+    singular_name,
 )
-from tallybook.draft.time_words import (
-    BORN,
-    PAID,
-)
-from tallybook.draft.words import (
-    head,
-    plainly,
-    words,
-)
+from tallybook.draft.table_words import CONTRACTS, MONEY, NOT_REVENUE
+from tallybook.draft.time_words import BORN, PAID
+from tallybook.draft.times import time_of, why_time
+from tallybook.draft.words import head, plainly, singular, terms, words
 
 
 class MoneyGuesses(TableGuesses):
@@ -32,68 +43,78 @@ class MoneyGuesses(TableGuesses):
         amount, time = amount_of(table), time_of(table, PAID + BORN)
         if amount is None or time is None:
             return
-        place = 100 + MONEY.index(head(table.name))
+        rows = money_rows(self.seen, table, self.as_sql)
         keys, why = self._facts(table, time, f"sum({self.as_sql(amount.name)})")
-        other = [f'# measure = "sum({self.as_sql(c.name)})"' for c in _more_amounts(table, amount)]
-        status = self._only_paid(table, keys, why)
-        self._unit(table, amount, keys, why, other)
         self._decimals(table.name, keys, amount.name, amount, why)
         self._by(table, keys, why)
+        why.setdefault("time", why_time(table, time, PAID + BORN))
         if time.nulls:
-            why["time"] = f"rows without {time.name} do not count"
-        name = f"{singular_name(table.name)}_{'_'.join(words(amount.name))}"
-        yield Idea(name, keys, why, f"sum of {amount.name} by {time.name}", other, place=place)
-        count: Keys = {**keys, "measure": "count(*)"}
-        reasons = {k: v for k, v in why.items() if k not in ("measure", "unit")}
-        for key in ("unit", "decimals"):
-            count.pop(key, None)
-        many = f"paid_{plainly(table.name)}" if status else plainly(table.name)
-        yield Idea(many, count, reasons, f"counts {many.replace('_', ' ')}", place=place)
+            why["time"] = f"rows without {time.name} do not count ({null_share(time):.0%})"
+        name = joined_words(singular_name(table), *(terms(amount.name, table.bare) or words(amount.name)))
+        total = Idea(name, keys, why, f"sum of {amount.name} by {time.name}", topic=Topic.REVENUE, of=table.name)
+        total.score = self._revenue_score(table, amount, time, rows)
+        total.other = [f'# measure = "sum({self.as_sql(c.name)})"' for c in other_amounts(table, amount)]
+        self._filtered(total, rows)
+        yield from self._in_currencies(table, amount, total)
+        yield self._count_of_money(table, total, rows)
 
-    def _only_paid(self, table: SeenTable, keys: Keys, why: dict[str, str]) -> SeenColumn | None:
-        """Add a filter on the status column, if one tells paid rows from others; returns the column."""
-        for column in table.columns:
-            if column.type.kind != TEXT or not set(column.words) & {"status", "state"} or len(column.texts) > 50:
-                continue
-            paid = [v for v in column.texts if v.lower() in PAID_VALUES]
-            if paid and len(column.texts) > 1:
-                listed = ", ".join(_literal(v) for v in paid)
-                sql = self.as_sql(column.name)
-                keys["where"] = f"{sql} = {listed}" if len(paid) == 1 else f"{sql} in ({listed})"
-                why["where"] = (
-                    f"other values of {column.name}: {', '.join(v for v in column.texts[:6] if v not in paid)}"
-                )
-                return column
-        return None
+    def _count_of_money(self, table: SeenTable, total: Idea, rows: RowFilter) -> Idea:
+        keys = {k: v for k, v in total.keys.items() if k not in ("decimals", "unit")} | {"measure": "count(*)"}
+        reasons = {k: v for k, v in total.why.items() if k not in ("measure", "unit", "decimals")}
+        paid = rows.settled and "paid" in str(rows.where) and head(table.bare) == "invoice"
+        many = f"paid_{plainly(table.bare)}" if paid else plainly(table.bare)
+        count = Idea(
+            many, deepcopy(keys), reasons, f"counts {many.replace('_', ' ')}", topic=Topic.PAYMENTS, of=table.name
+        )
+        count.unsure = list(rows.unsure)
+        count.score = total.score
+        return count
 
-    def _unit(self, table: SeenTable, amount: SeenColumn, keys: Keys, why: dict[str, str], other: list[str]) -> None:
-        currency = next((c for c in table.columns if "currency" in c.words and c.type.kind == TEXT), None)
-        if currency and len(currency.texts) == 1 and re.fullmatch(r"[A-Za-z]{3}", currency.texts[0]):
-            keys["unit"] = currency.texts[0].upper()
-            why["unit"] = f"the only value of {currency.name}"
-        if currency and len(currency.texts) > 1:
-            other.append(f"# several currencies {example_values(currency)}: always query --by {currency.name}")
-        if amount.type.kind == INT and (currency or "cents" in amount.words):
-            smallest = "cents" if "cents" in amount.words else "perhaps the smallest unit, such as cents"
-            why["measure"] = f"integers: {smallest}"
-            other.append(f'# measure = "{keys["measure"]} / 100"')
-            keys.pop("unit", None)
+    def _revenue_score(self, table: SeenTable, amount: SeenColumn, time: SeenColumn, rows: RowFilter) -> float:
+        """How likely the sum of an amount is the revenue of the company; below 0 it is none."""
+        from math import log10
+
+        named = {singular(word) for word in words(table.bare)}
+        if is_negative(table) or named & NOT_REVENUE:
+            return -1.0
+        noun = head(table.bare)
+        score = 1.0 if set(terms(amount.name)) & REVENUE_NAMES else 0.8 if noun in MONEY else -1.0
+        score += {"transaction": -0.3, "receipt": -0.1, "booking": -0.05}.get(noun, 0.0)
+        score -= 0.2 * (len(words(table.bare)) - 1)
+        score += 0.3 * any(self._is_main(table, c) for c in table.columns)
+        score += 0.3 * rows.settled - 0.3 * bool(rows.unsure) - 0.5 * null_share(time)
+        return score + 0.1 * log10(max(1, table.total))
+
+    def _is_main(self, table: SeenTable, column: SeenColumn) -> bool:
+        """Whether a column refers to the people whose new rows are the signups."""
+        other, _ = self.refers(table, column)
+        return other is not None and other.name == self.main
+
+    def _in_currencies(self, table: SeenTable, amount: SeenColumn, idea: Idea) -> Iterator[Idea]:
+        """The metric in its currency; one metric for each of several currencies, because they do not add up."""
+        yield from split_by_currency(idea, amount, currency_of(table), self.as_sql)
+
+    # -- lines --------------------------------------------------------------------------------------------
 
     def _lines(self, table: SeenTable) -> Iterator[Idea]:
         """Metrics of lines of an invoice or order, which have the time of their parent."""
         amount, quantity = line_amount(table, self.as_sql), quantity_of(table)
         parent, column = self._parent(table)
-        if (amount or quantity) is None:
+        if amount is None and quantity is None:
             return
         time = time_of(table, PAID + BORN) if parent is None else time_of(parent, PAID + BORN)
         if time is None:
             return
-        for measure, name, about in (
-            (amount or "", "revenue", f"sum of price times quantity of {table.name}"),
-            (self.as_sql(quantity.name) if quantity else "", "sold", f"sum of quantities of {table.name}"),
-        ):
-            if measure:
-                yield self._line(table, parent, column, time, measure, f"{singular_name(table.name)}_{name}", about)
+        of_revenue = f"sum of {amount[0]} of {table.name}" if amount else ""
+        parts = [(*amount, "revenue", of_revenue)] if amount else []
+        if quantity:
+            parts.append((self.as_sql(quantity.name), [quantity], "sold", f"sum of {quantity.name} of {table.name}"))
+        for measure, columns, name, about in parts:
+            idea = self._line(table, parent, column, time, measure, columns)
+            idea.name, idea.about = joined_words(singular_name(table), name), about
+            if name == "revenue" and any("discount" in c.words for c in table.columns) and " * " in measure:
+                idea.other.append("# discounts are not subtracted; if discount is a share: … * (1 - discount)")
+            yield idea
 
     def _line(
         self,
@@ -102,12 +123,12 @@ class MoneyGuesses(TableGuesses):
         column: SeenColumn | None,
         time: SeenColumn,
         measure: str,
-        name: str,
-        about: str,
+        needed: Sequence[SeenColumn],
     ) -> Idea:
-        keys, why = self._facts(table, time, f"sum({measure})")
-        idea = Idea(name, keys, why, about, place=150)
-        needed = [c for c in table.columns if self.as_sql(c.name) in measure.split(" * ")]
+        minor = any(counts_minor_units(c) for c in needed)
+        keys, why = self._facts(table, time, f"sum({measure}){' / 100' if minor else ''}")
+        idea = Idea("", keys, why, topic=Topic.LINES, of=table.name)
+        idea.score = 1.0 if parent is None or head(parent.bare) in MONEY else 0.5
         if parent is None or column is None:
             self._by(table, keys, why)
         else:
@@ -115,10 +136,6 @@ class MoneyGuesses(TableGuesses):
         if any(c.type.kind == FLOAT or (c.type.kind not in NUMBERS) for c in needed):
             relation = f"({keys['sql']}) f" if "sql" in keys else table.name
             self._decimals(relation, keys, measure, needed[0] if len(needed) == 1 else None, why)
-        if any("discount" in c.words for c in table.columns):
-            idea.other.append(
-                "# discounts are not subtracted; to subtract them: unit_price * quantity * (1 - discount)"
-            )
         return idea
 
     def _over_parent(
@@ -133,9 +150,10 @@ class MoneyGuesses(TableGuesses):
         """Add the time and dimensions of the parent table. No line counts twice: the catalog declares the key unique,
         or `join` checks it on every run."""
         _, key = self.refers(table, column)
-        status = self._only_paid(parent, idea.keys, idea.why)
-        by = dimensions(table, MOVING)
-        theirs = [c for c in dimensions(parent, MOVING) if table.column(c.name) is None][: 3 - min(3, len(by))]
+        rows = money_rows(self.seen, parent, self.as_sql)
+        self._filtered(idea, rows)
+        by = dimensions(table)
+        theirs = within_bounds([c for c in dimensions(parent) if table.column(c.name) is None], by)
         if by or theirs:
             idea.keys["by"] = [c.name for c in (*by, *theirs)]
         if not parent.unique_by(key):
@@ -145,8 +163,10 @@ class MoneyGuesses(TableGuesses):
                 idea.keys["time"] = f"{parent.name}.{time.name}"
             return
         sql = self.as_sql
-        shown = [c for c in parent.columns if c is time or c is status or c in theirs]
-        picked = [f"l.{sql(c.name)}" for c in (*needed, *by)] + [f"p.{sql(c.name)}" for c in shown]
+        used = [c for c in parent.columns if sql(c.name) in rows.where]
+        shown = [c for c in parent.columns if c is time or c in used or c in theirs]
+        picked = [f"l.{sql(c.name)}" for c in (*needed, *by)]
+        picked += [f"p.{sql(c.name)}" for c in shown if c.name not in {n.name for n in (*needed, *by)}]
         text = f"select {', '.join(dict.fromkeys(picked))}\nfrom {sql(table.name)} l "
         text += f"join {sql(parent.name)} p on p.{sql(key)} = l.{sql(column.name)}"
         idea.keys.pop("table")
@@ -154,23 +174,50 @@ class MoneyGuesses(TableGuesses):
         idea.why["sql"] = f"the time is in {parent.name}; {key} is unique there, so no line counts twice"
 
     def _parent(self, table: SeenTable) -> tuple[SeenTable | None, SeenColumn | None]:
-        if time_of(table, PAID + BORN):
-            return None, None
+        nouns = {singular(word) for word in words(table.bare)[:-1]}
+        found: list[tuple[bool, SeenTable, SeenColumn]] = []
         for column in table.columns:
             other, _ = self.refers(table, column)
-            if (
-                other
-                and other.name != table.name
-                and head(other.name) in (*MONEY, *CONTRACTS)
-                and time_of(other, PAID + BORN)
-            ):
-                return other, column
-        return None, None
+            fits = other and other.name != table.name and head(other.bare) in (*MONEY, *CONTRACTS)
+            if other and fits and time_of(other, PAID + BORN):
+                found.append((head(other.bare) in nouns, other, column))
+        found.sort(key=lambda item: not item[0])
+        if not found or (not found[0][0] and time_of(table, PAID + BORN)):
+            return None, None
+        return found[0][1], found[0][2]
 
 
-def _more_amounts(table: SeenTable, amount: SeenColumn) -> list[SeenColumn]:
-    return [c for c in choices(table) if c is not amount][:3]
-
-
-def _literal(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
+def split_by_currency(
+    idea: Idea, amount: SeenColumn, currency: SeenColumn | None, as_sql: object, table: str = ""
+) -> Iterator[Idea]:
+    """The metric in its currency, or one metric for each of the most frequent currencies."""
+    assert callable(as_sql)
+    minor = counts_minor_units(amount)
+    whole = amount.type.kind == INT
+    texts = currency.texts if currency else []
+    for text in texts[:MAX_CURRENCIES] if len(texts) > 1 else [""]:
+        made = deepcopy(idea)
+        code = text or (texts[0] if texts else "")
+        units = minor_per_unit(code) if code else 100
+        if minor and units != 1 and " / " not in made.keys["measure"]:
+            made.keys["measure"] += f" / {units}"
+            made.why["measure"] = f"{amount.name} is in the smallest unit"
+        elif whole and currency and not minor:
+            made.why["measure"] = "integers: perhaps the smallest unit, such as cents"
+            made.other.append(f'# measure = "{made.keys["measure"]} / {units}"')
+        if code and (minor or not whole):
+            made.keys["unit"] = code.upper()
+            made.why["unit"] = "" if text else f"the only value of {currency.name}" if currency else ""
+        if text and currency:
+            sql = f"{table}{as_sql(currency.name)}"
+            made.keys["where"] = " and ".join(filter(None, [made.keys.get("where", ""), f"{sql} = {literal(text)}"]))
+            made.name, made.currency = f"{made.name}_{text.lower()}", text.lower()
+            made.keys["by"] = [name for name in made.keys.get("by", []) if name != currency.name]
+            rest = [f"{t} ({n})" for t, n in currency.counts.items() if t != text]
+            made.other.append(f"# amounts of several currencies do not add up: {', '.join(rest[:6])} are not in it")
+            if not made.keys["by"]:
+                made.keys.pop("by")
+                made.why.pop("by", None)
+            elif "by" in made.why:
+                made.why["by"] = ""
+        yield made

@@ -29,7 +29,7 @@ from tallybook.collect import (
 )
 from tallybook.core import Metric, SourceError, SourceUnavailable, isolated
 from tallybook.draft.table_words import TECHNICAL
-from tallybook.draft.words import words
+from tallybook.draft.words import bare_name, shared_prefix, words
 
 ROWS = 400
 """Maximum sampled rows from the start of a table, and from its end if its key is indexed."""
@@ -72,13 +72,18 @@ class SeenColumn:
         return self.key or self.refers is not None or self.words[-1:] in (("id",), ("uuid",), ("guid",))
 
     @property
-    def texts(self) -> list[str]:
-        """The different texts, the most frequent first."""
+    def counts(self) -> dict[str, int]:
+        """The different texts with their numbers of sampled rows, the most frequent first."""
         counted: dict[str, int] = {}
         for value in self.values:
             text = as_text(value) or ""
             counted[text] = counted.get(text, 0) + 1
-        return sorted(counted, key=lambda text: -counted[text])
+        return dict(sorted(counted.items(), key=lambda item: -item[1]))
+
+    @property
+    def texts(self) -> list[str]:
+        """The different texts, the most frequent first."""
+        return list(self.counts)
 
 
 @dataclass(frozen=True)
@@ -90,6 +95,8 @@ class SeenTable:
     unique: tuple[tuple[str, ...], ...] = ()
     total: int = 0
     """The number of all rows; an estimate for a large table."""
+    bare: str = ""
+    """The name without the prefixes and the suffix that do not name the rows."""
 
     def column(self, name: str) -> SeenColumn | None:
         """The column with this name."""
@@ -115,6 +122,8 @@ class Seen:
     """Tables without rows."""
     found: int = 0
     """The number of tables in the catalog."""
+    prefix: str = ""
+    """The first word that most table names share."""
 
     def table(self, name: str) -> SeenTable | None:
         """The table with this name."""
@@ -131,6 +140,7 @@ def see(source: Source, on_table: Callable[[str], None] = lambda _: None) -> See
         if TECHNICAL.match(table.name):
             seen.skipped[table.name] = "is kept by a tool"
     rest = [table for table in catalog if table.name not in seen.skipped]
+    seen.prefix = shared_prefix([table.name for table in rest])
     filled = _with_rows(source, [table.name for table in rest])
     for table in rest:
         if table.name not in filled:
@@ -172,7 +182,7 @@ def _with_rows(source: Source, names: Sequence[str]) -> set[str]:
 def _see_table(source: Source, catalog: CatalogTable, seen: Seen) -> None:
     try:
         with isolated():
-            table = _table(source, catalog)
+            table = _table(source, catalog, seen.prefix)
     except SourceUnavailable:
         raise
     except SourceError as error:
@@ -184,11 +194,11 @@ def _see_table(source: Source, catalog: CatalogTable, seen: Seen) -> None:
         seen.empty.append(catalog.name)
 
 
-def _table(source: Source, catalog: CatalogTable) -> SeenTable:
+def _table(source: Source, catalog: CatalogTable, prefix: str) -> SeenTable:
     refers = {column: (table, key) for column, table, key in catalog.foreign_keys}
     fetched = [c for c in catalog.columns if not set(words(c)) & _UNFETCHED]
     if not fetched:
-        return SeenTable(catalog.name, (), 0, catalog.unique_keys)
+        return SeenTable(catalog.name, (), 0)
     types, rows = _sampled(source, catalog, fetched)
     columns = []
     for place, (column, type_) in enumerate(zip(fetched, types, strict=True)):
@@ -198,7 +208,8 @@ def _table(source: Source, catalog: CatalogTable) -> SeenTable:
         made = SeenColumn(column, type_, values, len(rows) - len(values), key, refers.get(column), cells=cells)
         columns.append(_timed(source, catalog.name, made))
     total = len(rows) if len(rows) < ROWS else _count(source, catalog)
-    return SeenTable(catalog.name, tuple(columns), len(rows), catalog.unique_keys, total)
+    bare = bare_name(catalog.name, prefix)
+    return SeenTable(catalog.name, tuple(columns), len(rows), catalog.unique_keys, total, bare)
 
 
 def _sampled(source: Source, table: CatalogTable, columns: Sequence[str]) -> tuple[list[ColumnType], list[Any]]:

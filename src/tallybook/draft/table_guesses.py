@@ -6,23 +6,38 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import date
+from enum import IntEnum
 from typing import Any
 
 from tallybook.collect import DEC, INT, Source
-from tallybook.draft.columns import dimensions
+from tallybook.draft.column_words import DIMENSIONS
+from tallybook.draft.columns import MAX_DRAFTED_DIMENSIONS, all_dimensions, dimensions, within_bounds
+from tallybook.draft.references import reference
+from tallybook.draft.row_filters import RowFilter
 from tallybook.draft.seen import Seen, SeenColumn, SeenTable, by_day
-from tallybook.draft.table_words import (
-    PEOPLE,
-)
-from tallybook.draft.words import (
-    head,
-    words,
-)
+from tallybook.draft.table_words import INTERNAL, NEGATIVE, PEOPLE
+from tallybook.draft.words import head, singular, words
 
 Keys = dict[str, Any]
 
-MOVING = frozenset(("status", "active", "current"))
-"""Words of columns that change later: their value on the day of the fact is no longer known."""
+
+class Topic(IntEnum):
+    """What a metric is about, in the order of importance."""
+
+    SIGNUPS = 10
+    REVENUE = 20
+    RECURRING = 30
+    ACTIVE = 40
+    CONTRACTS = 50
+    PAYMENTS = 60
+    NEW_CONTRACTS = 70
+    WORK = 80
+    DAYS = 90
+    USE = 100
+    LINES = 110
+    ORGANIZATIONS = 120
+    OTHERS = 130
+    RATINGS = 140
 
 
 @dataclass
@@ -37,8 +52,18 @@ class Idea:
     """Lines to use instead of a key, or to add."""
     first: date | None = None
     """The day of the earliest fact."""
-    place: int = 9
-    """Its position in the file: signups, revenue, usage, subscriptions, balances, the rest."""
+    topic: Topic = Topic.OTHERS
+    score: float = 0.0
+    """How likely it is the best metric of its topic."""
+    entity: str = ""
+    """Who is counted, in a metric of active people."""
+    currency: str = ""
+    """The only currency of its rows, where the table has several."""
+    of: str = ""
+    """The table of its facts."""
+    unsure: list[str] = field(default_factory=list)
+    doubt: str = ""
+    """Why it is only a comment."""
 
 
 @dataclass
@@ -48,9 +73,12 @@ class TableGuesses:
     source: Source
     seen: Seen
     as_sql: Callable[[str], str]
-
     exact: Callable[[str, str, int], bool] = lambda *_: False
     """Whether all values of an expression have at most this many decimals; set by `draft`."""
+    main: str = ""
+    """The table of the people whose new rows are the signups."""
+    references: dict[str, int] = field(default_factory=dict)
+    """How many columns of other tables refer to each table."""
 
     def _facts(self, table: SeenTable, time: SeenColumn, measure: str) -> tuple[Keys, dict[str, str]]:
         keys: Keys = {"table": table.name, "time": time.name}
@@ -63,56 +91,60 @@ class TableGuesses:
         keys["measure"] = measure
         return keys, why
 
+    def _filtered(self, idea: Idea, rows: RowFilter) -> None:
+        """Add the condition for the rows that count."""
+        if rows.where:
+            idea.keys["where"] = rows.where
+            idea.why["where"] = rows.why
+        idea.unsure += rows.unsure
+
     def _by(self, table: SeenTable, keys: Keys, why: dict[str, str]) -> None:
         """Add the dimensions of the table; if there are few, also those of the people in its rows."""
-        columns = dimensions(table, MOVING)
+        columns = dimensions(table)
         examples = [f"{c.name} {example_values(c)}" for c in columns]
         by = [c.name for c in columns]
-        if len(by) < 3:
-            for join, names, reason in self._from_others(table, by)[:1]:
+        if len(by) < MAX_DRAFTED_DIMENSIONS:
+            for join, names, reason in self._from_others(table, columns)[:1]:
                 keys["join"], why["join"] = join, reason
                 by += names
         if by:
             keys["by"] = by
             why["by"] = "; ".join(examples)
 
-    def _from_others(self, table: SeenTable, own: Sequence[str]) -> list[tuple[str, list[str], str]]:
+    def _from_others(self, table: SeenTable, own: Sequence[SeenColumn]) -> list[tuple[str, list[str], str]]:
         """(join, dimensions, reason) for tables of people that rows refer to by a unique key."""
         joins = []
         for column in table.columns:
-            other, key = self.refers(table, column)
-            if other is None or head(other.name) not in PEOPLE or other.name == table.name:
+            found = reference(self.seen, table, column)
+            if found is None or found[0].name == table.name or not is_customer_table(found[0]):
                 continue
-            taken = {c.name.casefold() for c in table.columns}
-            known = {word for name in own for word in words(name)}
-            if any(other.column(name) for name in own):
+            other, key = found
+            if any(other.column(c.name) for c in own):
                 continue  # the name would be ambiguous
-            fits = [c for c in dimensions(other, MOVING) if c.name.casefold() not in taken and not set(c.words) & known]
-            names = [c.name for c in fits][: 3 - len(own)]
+            names = [c.name for c in self._shared_dimensions(table, other, own)]
             if names:
-                why = "is unique in" if other.unique_by(key) else "seems to be unique in"
-                reason = f"{key} {why} {other.name}; adds {', '.join(names)}, as of the run"
-                joins.append((join_text(table, column, other, key), names, reason))
+                why = "is unique in" if other.unique_by(key.name) else "seems to be unique in"
+                reason = f"{key.name} {why} {other.name}; adds {', '.join(names)}, as of the run"
+                joins.append((join_text(table, column, other, key.name), names, reason))
         return joins
 
-    def refers(self, table: SeenTable, column: SeenColumn) -> tuple[SeenTable | None, str]:
-        """(table, key) that a column refers to: by a foreign key, else by its name.
+    def _shared_dimensions(self, table: SeenTable, other: SeenTable, own: Sequence[SeenColumn]) -> list[SeenColumn]:
+        """Dimensions of a joined table of people, beside those of the table itself."""
+        taken = {c.name.casefold() for c in table.columns}
+        known = {word for column in own for word in column.words}
+        fits = [
+            c
+            for c in all_dimensions(other)
+            if c.name.casefold() not in taken
+            and not set(c.words) & known
+            and {singular(w) for w in c.words} & set(DIMENSIONS)
+        ]
+        return within_bounds(fits, own)
 
-        The key may not be declared unique; `join` checks it."""
-        if column.refers:
-            return self.seen.table(column.refers[0]), column.refers[1]
-        if column.key or column.words[-1:] != ("id",) or len(column.words) < 2:
-            return None, ""
-        for other in self.seen.tables:
-            key = other.column("id") or other.column(column.name)
-            if (
-                key
-                and head(other.name) == column.words[-2]
-                and key.type.kind == column.type.kind
-                and _may_be_key(other, key)
-            ):
-                return other, key.name
-        return None, ""
+    def refers(self, table: SeenTable, column: SeenColumn) -> tuple[SeenTable | None, str]:
+        """(table, key) that a column refers to. The key may not be declared unique; `join` checks it."""
+        found = reference(self.seen, table, column)
+        return (found[0], found[1].name) if found else (None, "")
 
     def _decimals(
         self, table: str, keys: Keys, expression: str, column: SeenColumn | None, why: dict[str, str]
@@ -130,6 +162,17 @@ class TableGuesses:
         why["measure"] = "floats without a fixed number of decimals, so their sum is not exact"
 
 
+def is_negative(table: SeenTable) -> bool:
+    """Whether the table contains what ended, failed or does not count."""
+    return bool({singular(word) for word in words(table.bare)} & NEGATIVE or set(words(table.bare)) & NEGATIVE)
+
+
+def is_customer_table(table: SeenTable) -> bool:
+    """Whether the rows are customers, users or their organizations."""
+    internal = {singular(w) for w in words(table.bare)} & INTERNAL
+    return head(table.bare) in PEOPLE and not internal and not is_negative(table)
+
+
 def example_values(column: SeenColumn) -> str:
     """Examples of its values, the most frequent first."""
     texts = [t if len(t) <= 20 else f"{t[:18]}…" for t in column.texts]
@@ -138,21 +181,27 @@ def example_values(column: SeenColumn) -> str:
 
 def join_text(table: SeenTable, column: SeenColumn, other: SeenTable, key: str) -> str:
     """The `join` of a table with the one that its column refers to."""
-    plain = _in_join(column.name)
+    plain = in_join(column.name)
     if other.column(column.name):
-        plain = f"{_in_join(table.name)}.{plain}"
-    return f"{_in_join(other.name)} on {_in_join(other.name)}.{_in_join(key)} = {plain}"
+        plain = f"{in_join(table.name)}.{plain}"
+    return f"{in_join(other.name)} on {in_join(other.name)}.{in_join(key)} = {plain}"
 
 
-def _may_be_key(table: SeenTable, key: SeenColumn) -> bool:
-    return table.unique_by(key.name) or (len(set(key.values)) == len(key.values) and not table.unique)
-
-
-def _in_join(name: str) -> str:
+def in_join(name: str) -> str:
+    """A name in a `join`, in quotes only where needed."""
     return name if re.fullmatch(r"\w+", name) else f'"{name}"'
 
 
-def singular_name(table: str) -> str:
+def singular_name(table: SeenTable) -> str:
     """The name of one row of a table: `invoice_line`."""
-    parts = words(table)
-    return "_".join((*parts[:-1], head(table)))
+    parts = words(table.bare)
+    return "_".join((*parts[:-1], head(table.bare)))
+
+
+def joined_words(*parts: str) -> str:
+    """A metric name of several parts, without a word twice in a row."""
+    found: list[str] = []
+    for word in "_".join(parts).split("_"):
+        if word and found[-1:] != [word]:
+            found.append(word)
+    return "_".join(found)

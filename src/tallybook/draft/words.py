@@ -55,3 +55,70 @@ def rank(name: str, wanted: Sequence[tuple[str, ...]]) -> int | None:
     """The index of the first entry of `wanted` whose words are all in the name; None if there is none."""
     found = set(words(name))
     return next((place for place, all_of in enumerate(wanted) if set(all_of) <= found), None)
+
+
+# --- comparing -------------------------------------------------------------------------------------------------
+
+UNIT_SUFFIXES = frozenset(
+    ("cent", "minor", "pence", "usd", "eur", "gbp", "chf", "inr", "jpy", "cad", "aud", "m", "local")
+)
+"""Words that say in what an amount is measured, and not which amount it is."""
+MINOR_UNITS = frozenset(("cent", "minor", "pence"))
+LAYERS = ("fct", "fact", "dim", "stg", "int", "mart", "marts", "rpt", "src", "raw", "base", "agg", "obt", "f", "d")
+"""First words of table names in warehouses."""
+KNOWN_PREFIXES = frozenset(
+    ("wp", "ps", "oc", "tbl", "tb", "spree", "auth", "mdl", "phpbb", "civicrm", "solidus", "res")
+)
+"""First words of table names that name an application and not its rows."""
+VERSIONS = frozenset(
+    ("latest", "current", "final", "new", "table", "tbl", "entity", "record", "datum", "info", "v1", "v2")
+)
+"""Last words of table names that do not name the rows."""
+
+
+def stem(word: str) -> str:
+    """The word without plural and verb endings: created, creation and create are the same."""
+    found = singular(word)
+    if len(found) < 5:
+        return found
+    return re.sub(r"(ations?|ions?|ings?|ed|e|ment)$", "", found)
+
+
+def stems(words_: Sequence[str]) -> frozenset[str]:
+    """The stems of several words."""
+    return frozenset(map(stem, words_))
+
+
+def terms(name: str, table: str = "") -> tuple[str, ...]:
+    """The words of a column name, singular, without units and without the noun of its table: `post_date` of posts."""
+    found = [singular(word) for word in words(name)]
+    kept = [word for word in found if word not in UNIT_SUFFIXES] or found
+    noun = head(table) if table else ""
+    if len(kept) > 1 and kept[0] == noun and kept[1:] != ["id"]:
+        kept = kept[1:]
+    return tuple(kept)
+
+
+def bare_name(table: str, prefix: str = "") -> str:
+    """The table name without the prefix of the application, the layer of a warehouse and the version at its end."""
+    found = list(words(table))
+    if len(found) > 1 and (found[0] == prefix or found[0] in KNOWN_PREFIXES):
+        found = found[1:]
+    if len(found) > 1 and found[0] in LAYERS:
+        found = found[1:]
+    while len(found) > 1 and singular(found[-1]) in VERSIONS:
+        found = found[:-1]
+    return "_".join(found)
+
+
+def layer(table: str) -> str:
+    """The layer of a warehouse that a table name begins with; empty for other tables."""
+    found = words(table)
+    return found[0] if len(found) > 1 and found[0] in LAYERS[:-2] else ""
+
+
+def shared_prefix(tables: Sequence[str]) -> str:
+    """The first word that more than 80 % of the table names share, which says nothing about the rows; else empty."""
+    firsts = [found[0] for found in map(words, tables) if len(found) > 1]
+    best = max(set(firsts), key=firsts.count, default="")
+    return best if len(tables) >= 4 and firsts.count(best) > 0.8 * len(tables) else ""

@@ -77,7 +77,10 @@ def _tables(draft: Draft) -> Iterator[str]:
 
 
 def _metric(idea: Idea) -> str:
-    lines = [f"# {_line(idea.about)}", f"[metrics.{idea.name}]"]
+    lines = [f"# {_line(idea.about)}", *(f"# unsure: {_line(why)}" for why in idea.unsure)]
+    if idea.doubt:
+        lines.append(f"# off: {_line(idea.doubt)}")
+    lines.append(f"[metrics.{idea.name}]")
     for key in sorted(idea.keys, key=ORDER.index):
         lines.append(_noted(key, idea.keys[key], idea.why.get(key, "")))
     return "\n".join([*lines, *map(_line, idea.other)]) + "\n"

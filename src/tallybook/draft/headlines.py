@@ -1,0 +1,107 @@
+"""Gives the best metric of each topic its usual name, and chooses the few metrics that are switched on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tallybook.core import RESERVED_NAMES
+from tallybook.draft.table_guesses import Idea, Topic
+from tallybook.draft.words import plural
+
+MAX_ON, MIN_ON = 12, 9
+"""Further metrics are drafted as comments. Less important ones fill the draft only up to the second number."""
+MAX_PER_TABLE = 3
+MAX_COMMENTED = 30
+MAX_OF_TOPIC = {
+    Topic.SIGNUPS: 1,
+    Topic.REVENUE: 3,
+    Topic.RECURRING: 3,
+    Topic.ACTIVE: 2,
+    Topic.CONTRACTS: 2,
+    Topic.PAYMENTS: 2,
+    Topic.NEW_CONTRACTS: 2,
+    Topic.WORK: 2,
+    Topic.DAYS: 4,
+    Topic.USE: 3,
+    Topic.LINES: 1,
+    Topic.ORGANIZATIONS: 1,
+    Topic.OTHERS: 2,
+    Topic.RATINGS: 1,
+}
+
+
+def named(ideas: Sequence[Idea]) -> list[Idea]:
+    """The ideas in the order of importance with unique names; the best of a topic gets its usual name."""
+    found = sorted(ideas, key=lambda idea: (idea.topic, -idea.score))
+    _name_best(found, Topic.SIGNUPS, "signups")
+    _name_revenue(found)
+    _name_active(found)
+    found.sort(key=lambda idea: (idea.topic, -idea.score))
+    taken: set[str] = set(RESERVED_NAMES)
+    for idea in found:
+        base, number = idea.name, 2
+        while idea.name.casefold() in taken:
+            idea.name, number = f"{base}_{number}", number + 1
+        taken.add(idea.name.casefold())
+    return found
+
+
+def _name_best(ideas: Sequence[Idea], topic: Topic, name: str) -> None:
+    best = next((i for i in ideas if i.topic == topic and not i.doubt and i.score > -1), None)
+    if best is not None:
+        best.name = name
+    for idea in ideas:
+        if idea.topic == topic and idea is not best:
+            idea.topic = Topic.ORGANIZATIONS
+
+
+def _name_revenue(ideas: Sequence[Idea]) -> None:
+    """Name the sums of the best table of money; those of other tables keep their names and come later."""
+    best = next((i for i in ideas if i.topic == Topic.REVENUE and not i.doubt and i.score > 0), None)
+    for idea in ideas:
+        if idea.topic != Topic.REVENUE:
+            continue
+        if best is not None and idea.of == best.of and idea.keys["measure"] != "count(*)":
+            idea.name = "_".join(filter(None, ["revenue", idea.currency]))
+        else:
+            idea.topic = Topic.PAYMENTS
+            idea.score -= 2.0
+
+
+def _name_active(ideas: Sequence[Idea]) -> None:
+    """Name the distinct people of the table that shows best who was active. All others are comments."""
+    signups = next((i for i in ideas if i.topic == Topic.SIGNUPS), None)
+    entities = list(dict.fromkeys(i.entity for i in ideas if i.topic == Topic.ACTIVE and i.score > 0))
+    wanted = (signups.of if signups else "").lower()
+    entities.sort(key=lambda entity: entity not in wanted)
+    for idea in ideas:
+        if entities and idea.topic == Topic.PAYMENTS and idea.entity:
+            idea.topic = Topic.RATINGS  # use shows better who is active than payments do
+    for entity in entities[:2]:
+        best = next(i for i in ideas if i.topic == Topic.ACTIVE and i.entity == entity)
+        best.name, best.doubt = f"active_{plural(entity)}", ""
+
+
+def switched_on(ideas: Sequence[Idea]) -> tuple[list[Idea], list[Idea]]:
+    """(metrics that are on, metrics as comments), each in the order of importance.
+
+    First a few of each topic, so that no topic takes all places; then the next ones, up to a smaller number."""
+    chosen: list[Idea] = []
+    for bounded, most in ((True, MAX_ON), (False, MIN_ON)):
+        for idea in ideas:
+            if (
+                len(chosen) < most
+                and not idea.doubt
+                and idea not in chosen
+                and not (bounded and _is_full(idea, chosen))
+            ):
+                chosen.append(idea)
+    names = {idea.name for idea in chosen}
+    return [i for i in ideas if i.name in names], [i for i in ideas if i.name not in names]
+
+
+def _is_full(idea: Idea, chosen: Sequence[Idea]) -> bool:
+    """Whether the topic or the table of a metric has its share already."""
+    topic = sum(other.topic == idea.topic for other in chosen)
+    table = sum(other.of == idea.of and other.topic > Topic.RECURRING for other in chosen)
+    return topic >= MAX_OF_TOPIC[idea.topic] or (idea.topic > Topic.RECURRING and table >= MAX_PER_TABLE)

@@ -1,0 +1,160 @@
+"""Which column refers to which table, and who did what a row describes: scored by names, keys and sampled values."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tallybook.draft.column_words import ACTORS, SYSTEM_ACTORS
+from tallybook.draft.evidence import Scored, best_of, null_share, scored
+from tallybook.draft.seen import Seen, SeenColumn, SeenTable
+from tallybook.draft.table_words import ACCOUNTS, INTERNAL, PEOPLE
+from tallybook.draft.words import head, singular, words
+
+MIN_PARTNERS = 0.5
+"""Below this share of sampled values with a partner, a reference by name is not one."""
+
+
+def references(seen: Seen, table: SeenTable, column: SeenColumn) -> list[Scored[tuple[SeenTable, SeenColumn]]]:
+    """(table, key) that a column can refer to, with scores, best first."""
+    if column.refers:
+        other = seen.table(column.refers[0])
+        key = other.column(column.refers[1]) if other else None
+        return [Scored((other, key), 2.0, ("a foreign key",))] if other and key else []
+    named = tuple(singular(word) for word in column.words)
+    if column.key and len(table.unique) == 1 and named[:-1] in ((), tuple(map(singular, words(table.bare)))):
+        return []
+    if named[-1:] not in (("id",), ("uuid",), ("guid",), ("key",)):
+        whole = tuple(map(singular, column.words))
+        named = (*whole, "id") if whole[-1:] and whole[-1] in PEOPLE else named
+    if named[-1:] not in (("id",), ("uuid",), ("guid",), ("key",)) or len(named) < 2:
+        return []
+    found = [
+        s for other in seen.tables if (s := _reference(other, column, named[:-1])) is not None and other is not table
+    ]
+    return sorted(found, key=lambda s: -s.score)
+
+
+def reference(seen: Seen, table: SeenTable, column: SeenColumn) -> tuple[SeenTable, SeenColumn] | None:
+    """The (table, key) that a column most likely refers to."""
+    found = best_of(references(seen, table, column))
+    return found.candidate if found else None
+
+
+def _reference(
+    other: SeenTable, column: SeenColumn, noun: tuple[str, ...]
+) -> Scored[tuple[SeenTable, SeenColumn]] | None:
+    """The score of a reference by name: the longest match wins, and sampled values must find a partner."""
+    entity = tuple(map(singular, words(other.bare)))
+    matched = _same_end(noun, entity)
+    key = _key_of(other, column)
+    if not matched or key is None or key.type.kind != column.type.kind:
+        return None
+    partners = partner_share(other, column, key)
+    if partners is not None and partners < MIN_PARTNERS:
+        return None
+    return scored(
+        (other, key),
+        (matched / max(len(noun), 1), f"named after {other.name}"),
+        (-0.3 * (len(entity) - matched), "a longer table name"),
+        (0.3 if partners else 0.0, "its values are found there"),
+    )
+
+
+def _same_end(left: Sequence[str], right: Sequence[str]) -> int:
+    """How many last words are the same."""
+    number = 0
+    while number < min(len(left), len(right)) and left[-1 - number] == right[-1 - number]:
+        number += 1
+    return number
+
+
+def _key_of(other: SeenTable, column: SeenColumn) -> SeenColumn | None:
+    own = f"{singular(words(other.bare)[-1])}_id" if words(other.bare) else ""
+    for name in ("id", column.name, own, "ID", "uuid"):
+        key = other.column(name)
+        if key and may_be_key(other, key):
+            return key
+    return next((c for c in other.columns if c.key), None)
+
+
+def may_be_key(table: SeenTable, key: SeenColumn) -> bool:
+    """Whether a column is unique by the catalog, or in the sample of a table without unique keys."""
+    return table.unique_by(key.name) or (len(set(key.values)) == len(key.values) and not table.unique)
+
+
+def partner_share(other: SeenTable, column: SeenColumn, key: SeenColumn) -> float | None:
+    """The share of sampled values that are keys of the other table; None if its sample does not have all rows."""
+    if other.total > other.rows or not column.values:
+        return None
+    keys = set(map(str, key.values))
+    known = [str(value) for value in column.values if value not in (0, "")]
+    return sum(value in keys for value in known) / len(known) if known else 0.0
+
+
+def referring(seen: Seen) -> dict[str, int]:
+    """How many columns of other tables refer to each table."""
+    found: dict[str, int] = {}
+    for table in seen.tables:
+        for other in {r[0].name for c in table.columns if c.an_id and (r := reference(seen, table, c))}:
+            found[other] = found.get(other, 0) + 1
+    return found
+
+
+# --- actors ----------------------------------------------------------------------------------------------------
+
+
+def actor_candidates(seen: Seen, table: SeenTable) -> list[Scored[tuple[SeenColumn, str]]]:
+    """(column, entity) for columns that say who did what a row describes, best first."""
+    found = []
+    for column in table.columns:
+        if column.key or column.time is not None or not column.values:
+            continue
+        entity = _entity(seen, table, column)
+        if entity is None:
+            continue
+        others = {singular(w) for w in column.words[:-1]} if len(column.words) > 1 else set()
+        known = len(set(map(str, column.values)))
+        found.append(
+            scored(
+                (column, entity),
+                (1.0 - 0.03 * ACTORS.index(entity) if entity in ACTORS else 0.5, f"{column.name} is who did it"),
+                (-0.8 if others & SYSTEM_ACTORS or set(column.words) & {"by", "to"} else 0.0, "not who did it"),
+                (-0.6 * null_share(column), "null in some rows"),
+                (-1.0 if known < 2 else 0.0, "one value"),
+            )
+        )
+    return sorted(found, key=lambda s: -s.score)
+
+
+def actors_of(seen: Seen, table: SeenTable) -> list[tuple[SeenColumn, str]]:
+    """(column, entity) of who did what a row describes, one for each entity, best first."""
+    found: dict[str, SeenColumn] = {}
+    for candidate in actor_candidates(seen, table):
+        column, entity = candidate.candidate
+        if candidate.score > 0.35:
+            found.setdefault(entity, column)
+    return [(column, entity) for entity, column in found.items()]
+
+
+def actor_of(seen: Seen, table: SeenTable) -> tuple[SeenColumn, str] | None:
+    """The (column, entity) of who did what a row describes."""
+    return next(iter(actors_of(seen, table)), None)
+
+
+def _entity(seen: Seen, table: SeenTable, column: SeenColumn) -> str | None:
+    named = [singular(word) for word in column.words]
+    last = named[-2] if len(named) > 1 and named[-1] in ("id", "uuid", "guid", "key") else named[-1]
+    found = reference(seen, table, column)
+    if found:
+        noun = head(found[0].bare)
+        if noun in PEOPLE and not set(map(singular, words(found[0].bare))) & INTERNAL:
+            return last if last in ACCOUNTS and noun in ACCOUNTS else noun
+        return None
+    if column.an_id and last in ACTORS:
+        return last
+    return last if last in ACCOUNTS and len(named) == 1 and len(set(column.values)) > 2 and not column.number else None
+
+
+def rows_per_entity(column: SeenColumn) -> float:
+    """Sampled rows for each different value."""
+    return len(column.values) / max(1, len(set(map(str, column.values))))

@@ -1,0 +1,63 @@
+"""What the rows of a table are: people, money, contracts, use, days …, by shape first and by its noun second."""
+
+from __future__ import annotations
+
+from tallybook.draft.amounts import amount_of, line_amount, quantity_of
+from tallybook.draft.column_words import REVENUE_NAMES
+from tallybook.draft.daily_columns import day_column
+from tallybook.draft.references import actor_of, reference, rows_per_entity
+from tallybook.draft.seen import Seen, SeenTable
+from tallybook.draft.table_words import CATALOGS, CONTRACTS, LINES, MONEY, NOT_ACTIVITY, PEOPLE, USAGE, WORK
+from tallybook.draft.time_words import BORN, DONE, PAID
+from tallybook.draft.times import time_of
+from tallybook.draft.words import head, singular, terms, words
+
+DAY, LINE, MONEY_ROLE, PEOPLE_ROLE, CONTRACT = "day", "line", "money", "people", "contract"
+USE_ROLE, CATALOG, OTHER_ROLE = "use", "catalog", "other"
+MIN_ROWS_PER_ACTOR = 1.5
+"""A table in which a person has fewer rows does not show use."""
+
+
+def role_of(seen: Seen, table: SeenTable) -> str:
+    """What the rows of a table are."""
+    noun, amount = head(table.bare), amount_of(table)
+    actor = actor_of(seen, table)
+    if day_column(table, has_amount=amount is not None and actor is not None) is not None:
+        return DAY
+    if noun in LINES and (line_amount(table, str) or quantity_of(table)) and _has_parent(seen, table):
+        return LINE
+    paid = time_of(table, PAID + BORN)
+    if amount is not None and paid is not None and noun in MONEY:
+        return MONEY_ROLE
+    if noun in PEOPLE:
+        return PEOPLE_ROLE
+    if noun in CONTRACTS:
+        return CONTRACT
+    if (
+        amount is not None
+        and paid is not None
+        and set(terms(amount.name, table.bare)) & REVENUE_NAMES
+        and noun not in WORK
+    ):
+        return MONEY_ROLE
+    if noun in CATALOGS and actor is None:
+        return CATALOG
+    if noun in WORK and noun not in USAGE:
+        return OTHER_ROLE
+    if noun in USAGE or (noun in MONEY and table.times):
+        return USE_ROLE
+    repeated = actor is not None and rows_per_entity(actor[0]) >= MIN_ROWS_PER_ACTOR
+    return USE_ROLE if repeated and time_of(table, DONE + BORN) is not None and noun not in WORK else OTHER_ROLE
+
+
+def is_activity(table: SeenTable) -> bool:
+    """Whether rows of the table can show that somebody was active: not by its words notifications, jobs or settings."""
+    return not {singular(word) for word in words(table.bare)} & NOT_ACTIVITY
+
+
+def _has_parent(seen: Seen, table: SeenTable) -> bool:
+    """Whether a line refers to a table of money or contracts, or has a time of its own."""
+    if time_of(table, PAID + BORN) is not None:
+        return True
+    found = (reference(seen, table, column) for column in table.columns)
+    return any(other is not None and head(other[0].bare) in (*MONEY, *CONTRACTS) for other in found)

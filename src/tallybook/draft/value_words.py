@@ -1,0 +1,104 @@
+"""Words in values of states and types: which rows count, and which do not."""
+
+from __future__ import annotations
+
+PAID_VALUES = frozenset(
+    [
+        "paid",
+        "succeeded",
+        "success",
+        "successful",
+        "complete",
+        "completed",
+        "captured",
+        "settled",
+        "finalized",
+        "finalised",
+        "won",
+    ]
+)
+"""Values of a status that say that money has come."""
+ACCEPTED_VALUES = frozenset(
+    ["fulfilled", "shipped", "delivered", "processing", "processed", "dispatched", "invoiced", "confirmed", "closed"]
+)
+"""Values of the status of an order that is not canceled. They count beside paid ones, and not instead of them."""
+LOST_VALUES = frozenset(
+    [
+        "failed",
+        "failure",
+        "canceled",
+        "cancelled",
+        "void",
+        "voided",
+        "refunded",
+        "draft",
+        "pending",
+        "abandoned",
+        "cart",
+        "checkout",
+        "trash",
+        "deleted",
+        "spam",
+        "rejected",
+        "declined",
+        "denied",
+        "expired",
+        "error",
+        "unpaid",
+        "open",
+        "incomplete",
+        "uncollectible",
+        "reversed",
+        "chargeback",
+        "disputed",
+        "returned",
+        "test",
+        "missing",
+        "lost",
+    ]
+)
+"""Values of a status that say that no money has come, or that it went back."""
+JUNK_VALUES = frozenset(
+    [
+        "draft",
+        "autodraft",
+        "auto",
+        "trash",
+        "spam",
+        "test",
+        "deleted",
+        "revision",
+        "inherit",
+        "autosave",
+        "dummy",
+        "sandbox",
+        "abandoned",
+        "attachment",
+        "hidden",
+        "rejected",
+        "unapproved",
+    ]
+)
+"""Values of rows that do not count, whatever the table contains."""
+NOT_STARTED_VALUES = frozenset(
+    ["pending", "incomplete", "draft", "scheduled", "waiting", "unpaid", "requested", "invited"]
+)
+"""States of contracts that have not begun."""
+JUNK_FLAGS = frozenset(
+    [
+        "test",
+        "spam",
+        "draft",
+        "dummy",
+        "sandbox",
+        "bot",
+        "robot",
+        "deleted",
+        "trashed",
+        "discarded",
+        "fake",
+        "demo",
+        "internal",
+    ]
+)
+"""Words of flags that mark rows that do not count."""
