@@ -114,6 +114,7 @@ FILES = {
     "test_serve.py": "scale",
     "test_question.py": "right",
     "test_site.py": "scale",
+    "test_without_pyarrow.py": "right",
     "test_words.py": "scale",
     "test_servers.py": "scale",
     "test_shapes.py": "right",

@@ -7,11 +7,9 @@ from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
-from tallybook.core import ADDITIVE, EXACT, EXACT_DIGITS, PART_TYPES
+from tallybook.core import ADDITIVE, EXACT, PART_TYPES, ArrowColumn, ArrowTable, arrow_column, arrow_constant
 
 if TYPE_CHECKING:
-    import pyarrow as pa
-
     from tallybook.collect.binding import BoundMetric
 
 
@@ -21,9 +19,7 @@ class AdditiveRows:
     def __init__(self) -> None:
         self.number = 0
         """Rows gathered so far."""
-        self._tables: list[pa.Table] = []
-        self._keys: list[tuple[str, str, int, int]] = []
-        """(metric, definition, slot, rows) of each table."""
+        self._batches: list[dict[str, ArrowColumn]] = []
         self._single: dict[tuple[str, str, int, int, tuple[str, ...]], RowColumns] = {}
 
     def add(
@@ -44,8 +40,8 @@ class AdditiveRows:
         self,
         facts: BoundMetric,
         slot: int,
-        days: pa.Array,
-        dims: Sequence[pa.Array],
+        days: ArrowColumn,
+        dims: Sequence[ArrowColumn],
         rows: Sequence[int],
         parts: Mapping[str, Sequence[Any]],
     ) -> None:
@@ -56,32 +52,32 @@ class AdditiveRows:
     def _keep(
         self,
         key: tuple[str, str, int],
-        days: pa.Array,
-        dims: Sequence[pa.Array],
+        days: ArrowColumn,
+        dims: Sequence[ArrowColumn],
         rows: Sequence[int],
         parts: Mapping[str, Sequence[Any]],
     ) -> None:
-        import pyarrow as pa
+        metric, definition, slot = key
+        self._batches.append(
+            {
+                "metric": arrow_constant(metric, len(rows), "VARCHAR"),
+                "definition": arrow_constant(definition, len(rows), "VARCHAR"),
+                "slot": arrow_constant(slot, len(rows), "SMALLINT"),
+                "day": days,
+                **{f"d{place}": values for place, values in enumerate(dims, start=1)},
+                "rows": arrow_column(rows, "BIGINT"),
+                **{part: _part_column(part, values) for part, values in parts.items()},
+            }
+        )
 
-        columns = [days, *dims, pa.array(rows, pa.int64()), *(_part_column(*part) for part in parts.items())]
-        names = ["day", *(f"d{place}" for place in range(1, len(dims) + 1)), "rows", *parts]
-        self._tables.append(pa.table(columns, names))
-        self._keys.append((*key, len(rows)))
-
-    def taken(self) -> pa.Table:
+    def taken(self) -> ArrowTable:
         """All that was gathered, which is then forgotten."""
-        import pyarrow as pa
-
         for (metric, definition, slot, width, _), one in self._single.items():
-            dims = [pa.array([d[place] for d in one.dims], pa.string()) for place in range(width)]
-            self._keep((metric, definition, slot), pa.array(one.days, pa.date32()), dims, one.rows, one.parts)
-        table = pa.concat_tables(self._tables, promote_options="default").combine_chunks()
-        whose = pa.array([place for place, key in enumerate(self._keys) for _ in range(key[-1])], pa.int32())
-        for place, name in enumerate(("metric", "definition")):
-            values = pa.array([key[place] for key in self._keys], pa.string())
-            table = table.append_column(name, pa.DictionaryArray.from_arrays(whose, values))
-        table = table.append_column("slot", pa.array([key[2] for key in self._keys], pa.int16()).take(whose))
-        self._tables, self._keys, self._single, self.number = [], [], {}, 0
+            dims = [arrow_column([d[place] for d in one.dims], "VARCHAR") for place in range(width)]
+            self._keep((metric, definition, slot), arrow_column(one.days, "DATE"), dims, one.rows, one.parts)
+        types = {name: column.type for batch in self._batches for name, column in batch.items()}
+        table = ArrowTable.of_batches(types, self._batches)
+        self._batches, self._single, self.number = [], {}, 0
         return table
 
 
@@ -95,18 +91,12 @@ class RowColumns:
     parts: dict[str, list[Any]]
 
 
-def _part_column(part: str, values: Sequence[Any]) -> pa.Array:
-    import pyarrow as pa
-
+def _part_column(part: str, values: Sequence[Any]) -> ArrowColumn:
     type_ = PART_TYPES[ADDITIVE][part]
-    if type_ == EXACT:
-        return pa.array([_at_scale(value) for value in values], pa.decimal128(*EXACT_DIGITS))
-    return pa.array(values, pa.int64() if type_ == "BIGINT" else pa.float64())
+    return arrow_column([_at_scale(value) for value in values] if type_ == EXACT else values, type_)
 
 
 def _at_scale(value: Any) -> Any:
     from decimal import Decimal
 
-    if value is None:
-        return None
-    return value if isinstance(value, Decimal) else Decimal(value)
+    return value if value is None or isinstance(value, int | Decimal) else Decimal(value)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import date
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tallybook.collect.additive_rows import AdditiveRows
 from tallybook.collect.binding import BoundMetric
@@ -12,10 +12,7 @@ from tallybook.collect.part_readers import At
 from tallybook.collect.plans import AdditivePlan, Read, SlotReader
 from tallybook.collect.sources.values import as_integer, as_text
 from tallybook.collect.staging import Staging
-from tallybook.core import ONE_DAY, NotFinite
-
-if TYPE_CHECKING:
-    import pyarrow as pa
+from tallybook.core import ONE_DAY, ArrowColumn, NotFinite, arrow_column
 
 MAX_VALUES = 2_000_000
 """Values of the source that are held as they came: days × series × columns."""
@@ -52,17 +49,15 @@ class FusedRows:
         self._staging.additive(self._table, self._points)
 
     def _turn(self, plan: AdditivePlan, rows: _Rows, sign: int) -> None:
-        import pyarrow as pa
-
         if not rows.values:
             return
-        days = pa.array(rows.days, pa.date32())
-        dims = [pa.array([as_text(d[place]) for d in rows.dims], pa.string()) for place in range(self._dims)]
+        texts = [[as_text(d[place]) for d in rows.dims] for place in range(self._dims)]
+        days, dims = arrow_column(rows.days, "DATE"), [arrow_column(values, "VARCHAR") for values in texts]
         readers: dict[int, list[SlotReader]] = {}
         for reader in plan.slots:
             readers.setdefault(id(reader.facts), []).append(reader)
         for facts, place in plan.rows:
-            self._turn_one(facts, place, readers.get(id(facts), []), rows, days, dims, sign)
+            self._turn_one(facts, place, readers.get(id(facts), []), rows, texts, days, dims, sign)
             if self._points.number > MAX_POINTS:
                 self._staging.additive(self._table, self._points)
         rows.clear()
@@ -73,20 +68,19 @@ class FusedRows:
         place: int,
         readers: Sequence[SlotReader],
         rows: _Rows,
-        days: pa.Array,
-        dims: Sequence[pa.Array],
+        texts: Sequence[Sequence[str | None]],
+        days: ArrowColumn,
+        dims: Sequence[ArrowColumn],
         sign: int,
     ) -> None:
-        import pyarrow as pa
-
         counts = [int(values[place] or 0) for values in rows.values]
         values = rows.values
         if not all(counts):
             kept = [at for at, count in enumerate(counts) if count]
             if not kept:
                 return
-            chosen = pa.array(kept, pa.int32())
-            days, dims = days.take(chosen), [d.take(chosen) for d in dims]
+            days = arrow_column([rows.days[at] for at in kept], "DATE")
+            dims = [arrow_column([values[at] for at in kept], "VARCHAR") for values in texts]
             counts, values = [counts[at] for at in kept], [values[at] for at in kept]
         counts = [sign * count for count in counts]
         if not readers or readers[0].index != 0:

@@ -9,7 +9,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, timedelta
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 from tallybook.collect.additive_rows import AdditiveRows
 from tallybook.collect.binding import BoundMetric
@@ -21,10 +21,18 @@ from tallybook.collect.sources.base import Reader
 from tallybook.collect.sources.values import INT, TEXT, as_integer
 from tallybook.collect.staging import Staging
 from tallybook.collect.statements import Group
-from tallybook.core import ADDITIVE, FLOAT, ONE_DAY, Inseparable, NotFinite, Period, SourceError, isolated, next_period
-
-if TYPE_CHECKING:
-    import pyarrow as pa
+from tallybook.core import (
+    ADDITIVE,
+    FLOAT,
+    ONE_DAY,
+    ArrowTable,
+    Inseparable,
+    NotFinite,
+    Period,
+    SourceError,
+    isolated,
+    next_period,
+)
 
 T = TypeVar("T")
 SNAPSHOT_SECONDS = 60.0
@@ -94,7 +102,7 @@ def _one_by_one(group: Group, first: date, last: date, staging: Staging, seconds
     """Whole months in one snapshot, or fewer days if it gets old. Returns the day to go on with."""
     additives, scans = group.additives(), group.scans(split=False)
     rows = FusedRows(staging, "new_additive", len(group.dims))
-    found: list[list[tuple[timedelta, Future[pa.Table]]]] = [[] for _ in scans]
+    found: list[list[tuple[timedelta, Future[ArrowTable]]]] = [[] for _ in scans]
     began, day, quick = time.monotonic(), first, False
     with group.source.snapshot() as reader, ThreadPoolExecutor(1) as parsing:
         while day <= last:
@@ -298,7 +306,7 @@ def _take_keyed(
     _stage_keyed(group, scan, staging, table, first, split=split, sign=sign)
 
 
-def _table(reader: Reader, group: Group, scan: Scan, sql: str, *, split: bool) -> pa.Table:
+def _table(reader: Reader, group: Group, scan: Scan, sql: str, *, split: bool) -> ArrowTable:
     return _naming_slot(scan, lambda: reader.table(sql, _kinds(group, scan, split=split)))
 
 
@@ -317,23 +325,16 @@ def _kinds(group: Group, scan: Scan, *, split: bool) -> list[str]:
     return [*([INT] if split else []), *([TEXT] * len(group.dims)), *scan.kinds]
 
 
-def _with_days(tables: list[tuple[timedelta, pa.Table]]) -> pa.Table:
+def _with_days(tables: list[tuple[timedelta, ArrowTable]]) -> ArrowTable:
     """Tables of single days as one, with the day counted from the first in front."""
-    import pyarrow as pa
-
-    dated = []
-    for after, table in tables:
-        day = pa.array([after.days] * table.num_rows, pa.int64())
-        columns = [day, *table.columns]
-        dated.append(pa.table(columns, names=[f"c{i}" for i in range(len(columns))]))
-    return pa.concat_tables(dated)
+    return ArrowTable.numbered([(after.days, table) for after, table in tables])
 
 
 def _stage_keyed(
     group: Group,
     scan: Scan,
     staging: Staging,
-    table: pa.Table,
+    table: ArrowTable,
     first: date,
     *,
     split: bool,
@@ -344,7 +345,7 @@ def _stage_keyed(
     at = len(group.dims) + (1 if split else 0)
     counts = {count: f"c{at + len(scan.keys) + place}" for place, count in enumerate(scan.counts)}
     mark = f"c{at + len(scan.keys) + len(counts)}"
-    if len(scan.plans) > 1 and not set(table[mark].unique().to_pylist()) <= set(scan.marks):
+    if len(scan.plans) > 1 and not staging.distinct(table, mark) <= set(scan.marks):
         # Two keys, or a key and a dimension, are one to the source.
         raise Inseparable(f"{group.relation} cannot be grouped by {' and '.join(scan.keys)} at once")
     for plan, own in zip(scan.plans, scan.marks, strict=True):

@@ -20,6 +20,7 @@ from tallybook.core import (
     MAX_DIMENSIONS,
     PART_TYPES,
     SCHEMAS,
+    ArrowTable,
     NotFinite,
     ddl,
     merge_sql,
@@ -27,7 +28,6 @@ from tallybook.core import (
 
 if TYPE_CHECKING:
     import duckdb
-    import pyarrow as pa
 
 
 _COMPRESSED = "tallybook_staging"
@@ -93,7 +93,7 @@ class StagingTables:
         if found.number:
             self._insert(f"INSERT INTO {table} BY NAME SELECT * FROM staged", found.taken())
 
-    def _insert(self, sql: str, table: pa.Table) -> None:
+    def _insert(self, sql: str, table: ArrowTable) -> None:
         self.engine.register("staged", table)
         try:
             self.engine.execute(sql).fetchall()
@@ -105,7 +105,15 @@ class StagingTables:
                 self.engine.execute(f"CHECKPOINT {_COMPRESSED}")
                 self.uncompressed = 0
 
-    def keyed(self, rows: KeyedRows, table: pa.Table) -> None:
+    def distinct(self, table: ArrowTable, column: str) -> set[int]:
+        """The distinct values of one column."""
+        self.engine.register("staged", table)
+        try:
+            return {row[0] for row in self.engine.execute(f"SELECT DISTINCT {column} FROM staged").fetchall()}
+        finally:
+            self.engine.unregister("staged")
+
+    def keyed(self, rows: KeyedRows, table: ArrowTable) -> None:
         """Stage rows of a statement as ids or values of one slot.
 
         For flows a row with a count above 0 is one id; for intervals the count, with its sign, is a delta."""

@@ -47,6 +47,13 @@ __getattr__, __dir__ = opened(
             "is_service",
             "spreadsheet_id",
         ),
+        "arrow": (
+            "ArrowColumn",
+            "ArrowTable",
+            "INSTANT_TYPE",
+            "arrow_column",
+            "arrow_constant",
+        ),
         "calendar": (
             "DAYS",
             "MONTHS",
@@ -250,6 +257,7 @@ __getattr__, __dir__ = opened(
             "RELATIVE_TOLERANCE",
             "is_close",
         ),
+        "parquet": ("save_parquet",),
         "points": (
             "ACCURACY",
             "DIM_COLUMNS",

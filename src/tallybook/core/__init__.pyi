@@ -34,6 +34,13 @@ from tallybook.core.addresses import (
     is_service as is_service,
     spreadsheet_id as spreadsheet_id,
 )
+from tallybook.core.arrow import (
+    INSTANT_TYPE as INSTANT_TYPE,
+    ArrowColumn as ArrowColumn,
+    ArrowTable as ArrowTable,
+    arrow_column as arrow_column,
+    arrow_constant as arrow_constant,
+)
 from tallybook.core.calendar import (
     DAYS as DAYS,
     MONTHS as MONTHS,
@@ -240,6 +247,7 @@ from tallybook.core.numbers import (
     RELATIVE_TOLERANCE as RELATIVE_TOLERANCE,
     is_close as is_close,
 )
+from tallybook.core.parquet import save_parquet as save_parquet
 from tallybook.core.points import (
     ACCURACY as ACCURACY,
     DIM_COLUMNS as DIM_COLUMNS,

@@ -9,26 +9,34 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tallybook.core import (
     COMMIT_COLUMN,
     FLAG_VALUE,
+    INSTANT_TYPE,
     INSTANT_VALUE,
     INTEGER_VALUE,
     MAX_PROPERTIES,
     NUMBER_VALUE,
     TEXT_VALUE,
+    ArrowTable,
+    arrow_column,
     fitted,
     property_type,
 )
 from tallybook.storage import PROPERTY_PREFIX, Property
 
-if TYPE_CHECKING:
-    import pyarrow as pa
-
 LEVELS = 3
 """Objects inside properties become columns to this depth: `a.b.c`."""
+COLUMN_TYPES = {
+    INTEGER_VALUE: "BIGINT",
+    NUMBER_VALUE: "DOUBLE",
+    TEXT_VALUE: "VARCHAR",
+    FLAG_VALUE: "BOOLEAN",
+    INSTANT_VALUE: INSTANT_TYPE,
+}
+"""The types of the columns of property values."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,10 +98,8 @@ def flattened(properties: Mapping[str, Any], prefix: str = "", level: int = 1) -
     return found
 
 
-def table_of(events: Sequence[StoredEvent], types: PropertyTypes) -> pa.Table:
+def table_of(events: Sequence[StoredEvent], types: PropertyTypes) -> ArrowTable:
     """The events of one name as a table, by time."""
-    import pyarrow as pa
-
     events = sorted(events, key=lambda one: (one.time, one.received, one.commit))
     columns: dict[str, list[Any]] = {}
     rests: list[str | None] = []
@@ -110,26 +116,17 @@ def table_of(events: Sequence[StoredEvent], types: PropertyTypes) -> pa.Table:
             else:
                 column[i] = place[1]
         rests.append(json.dumps(rest, ensure_ascii=False) if rest else None)
-    instant = pa.timestamp("us", tz="UTC")
-    table: dict[str, Any] = {
-        "time": pa.array([one.time for one in events], instant),
-        "day": pa.array([one.day for one in events], pa.date32()),
-        "received": pa.array([one.received for one in events], instant),
+    table = {
+        "time": arrow_column([one.time for one in events], INSTANT_TYPE),
+        "day": arrow_column([one.day for one in events], "DATE"),
+        "received": arrow_column([one.received for one in events], INSTANT_TYPE),
         **{
-            name: pa.array([getattr(one, name) for one in events], pa.string())
+            name: arrow_column([getattr(one, name) for one in events], "VARCHAR")
             for name in ("user", "account", "id", "key")
         },
-        COMMIT_COLUMN: pa.array([one.commit for one in events], pa.int64()),
-    }
-    kinds = {
-        INTEGER_VALUE: pa.int64(),
-        NUMBER_VALUE: pa.float64(),
-        TEXT_VALUE: pa.string(),
-        FLAG_VALUE: pa.bool_(),
-        INSTANT_VALUE: instant,
+        COMMIT_COLUMN: arrow_column([one.commit for one in events], "BIGINT"),
     }
     for known in types.known.values():
-        name = known.column
-        if name in columns:
-            table[name] = pa.array(columns[name], kinds[known.type])
-    return pa.table({**table, "rest": pa.array(rests, pa.string())})
+        if known.column in columns:
+            table[known.column] = arrow_column(columns[known.column], COLUMN_TYPES[known.type])
+    return ArrowTable.of({**table, "rest": arrow_column(rests, "VARCHAR")})

@@ -9,9 +9,8 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, time, timedelta
-from typing import Any
 
-from tallybook.core import BookError, DecodedEvents, Rejection, calendar
+from tallybook.core import INSTANT_TYPE, ArrowTable, BookError, DecodedEvents, Rejection, arrow_column, calendar
 from tallybook.ingest.columns import PropertyTypes, StoredEvent, table_of
 from tallybook.ingest.files import write_table
 from tallybook.ingest.id_runs import id_hash, merged_runs, seen_before, write_run
@@ -235,23 +234,20 @@ class Compactor:
 
     def _rejected(self, rejected: Sequence[tuple[LogRow, Sequence[Rejection]]]) -> EventFile:
         """A file of requests with events that were rejected: the bytes as they came, and why."""
-        import pyarrow as pa
-
         at = [row.received for row, _ in rejected]
-        table = pa.table(
+        texts = {name: [getattr(row, name) for row, _ in rejected] for name in ("key", "protocol", "path", "headers")}
+        texts["rejected"] = [json.dumps([one.as_json() for one in why], ensure_ascii=False) for _, why in rejected]
+        table = ArrowTable.of(
             {
-                "at": pa.array(at, pa.timestamp("us", tz="UTC")),
-                **{
-                    name: [getattr(row, name) for row, _ in rejected] for name in ("key", "protocol", "path", "headers")
-                },
-                "rejected": [json.dumps([one.as_json() for one in why], ensure_ascii=False) for _, why in rejected],
-                "body": pa.array([row.body for row, _ in rejected], pa.binary()),
+                "at": arrow_column(at, INSTANT_TYPE),
+                **{name: arrow_column(values, "VARCHAR") for name, values in texts.items()},
+                "body": arrow_column([row.body for row, _ in rejected], "BLOB"),
             }
         )
         return self._written(REJECTED, "rejected", table, at, at)
 
     def _written(
-        self, event: str, folder: str, table: Any, times: Sequence[datetime], received: Sequence[datetime]
+        self, event: str, folder: str, table: ArrowTable, times: Sequence[datetime], received: Sequence[datetime]
     ) -> EventFile:
         written = write_table(self.events.files, table, f"{folder}/{self.clock():%Y-%m}")
         return EventFile(

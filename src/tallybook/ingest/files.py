@@ -7,10 +7,11 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tallybook.storage import PointsFile, hash_of
+from tallybook.core import ArrowTable
+from tallybook.storage import PointsFile, connect, engine_path, hash_of
 
 if TYPE_CHECKING:
-    import pyarrow as pa
+    import duckdb
 
     from tallybook.storage import Files
 
@@ -18,20 +19,26 @@ EVENTS_FOLDER = "events"
 """Below the folder of the book."""
 
 
-def write_table(files: Files, table: pa.Table, folder: str) -> PointsFile:
+def write_table(files: Files, table: ArrowTable, folder: str) -> PointsFile:
     """A new Parquet file in a folder of events, kept until it is committed: its path, rows, bytes and hash."""
-    import pyarrow.parquet as pq
+    with connect() as engine:
+        engine.register("columns_of_file", table)
+        return write_rows(files, engine, "SELECT * FROM columns_of_file", folder)
 
+
+def write_rows(files: Files, engine: duckdb.DuckDBPyConnection, select: str, folder: str) -> PointsFile:
+    """As `write_table`, with the rows of a statement."""
     path = Path(EVENTS_FOLDER) / folder / f"{uuid.uuid4().hex}.parquet"
     written = files.new(path)
-    pq.write_table(table, written, compression="zstd")
+    options = "FORMAT parquet, COMPRESSION zstd, USE_TMP_FILE false"
+    rows = engine.execute(f"COPY ({select}) TO {engine_path(written)} ({options})").fetchall()[0][0]
     file = PointsFile(
         path=path.as_posix(),
         kind="events",
         metric="",
         first=date.min,
         last=date.min,
-        rows=table.num_rows,
+        rows=int(rows),
         bytes=written.stat().st_size,
         sha256=hash_of(written),
     )

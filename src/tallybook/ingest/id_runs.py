@@ -5,13 +5,10 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
 
-from tallybook.ingest.files import write_table
-from tallybook.storage import EventLedger, IdRun, connect, engine_path, stamp_of
-
-if TYPE_CHECKING:
-    import pyarrow as pa
+from tallybook.core import INSTANT_TYPE, ArrowTable, arrow_column
+from tallybook.ingest.files import write_rows, write_table
+from tallybook.storage import EventLedger, IdRun, PointsFile, connect, engine_path, stamp_of
 
 MAX_RUNS = 12
 """Runs are merged when there are more."""
@@ -32,14 +29,11 @@ def seen_before(
     paths = [events.local_path(run) for run in runs if run.last >= oldest]
     if not paths:
         return set()
-    import pyarrow as pa
-
     for path in paths:
         path.stat()  # Raises OSError for one that somebody replaced.
 
     with connect() as engine:
-        asked = pa.table({"id": pa.array(list(ids), pa.binary()), "at": pa.array(list(ids.values()), _instant_type())})
-        engine.register("asked", asked)
+        engine.register("asked", _table(list(ids), list(ids.values())))
         found = engine.execute(
             f"SELECT DISTINCT asked.id FROM read_parquet([{', '.join(map(engine_path, paths))}]) stored "
             "JOIN asked ON stored.id = asked.id "
@@ -50,15 +44,12 @@ def seen_before(
 
 def write_run(events: EventLedger, ids: Mapping[bytes, datetime]) -> IdRun:
     """A file with ids and when they were received."""
-    import pyarrow as pa
-
     order = sorted(ids)
-    table = pa.table({"id": pa.array(order, pa.binary()), "at": pa.array([ids[one] for one in order], _instant_type())})
-    return _run(events, table, stamp_of(min(ids.values())), stamp_of(max(ids.values())))
+    file = write_table(events.files, _table(order, [ids[one] for one in order]), "ids")
+    return _run(file, stamp_of(min(ids.values())), stamp_of(max(ids.values())))
 
 
-def _run(events: EventLedger, table: pa.Table, first: str, last: str) -> IdRun:
-    file = write_table(events.files, table, "ids")
+def _run(file: PointsFile, first: str, last: str) -> IdRun:
     return IdRun(path=file.path, first=first, last=last, rows=file.rows, bytes=file.bytes, sha256=file.sha256)
 
 
@@ -73,17 +64,14 @@ def merged_runs(
     small = by_size[:-1] if sum(run.rows for run in by_size[:-1]) < by_size[-1].rows else by_size
     paths = ", ".join(engine_path(events.local_path(run)) for run in small)
     kept = f"\"at\" >= TIMESTAMPTZ '{stamp_of(now - window)}'"
-    with connect() as engine:
-        table: pa.Table = engine.sql(
-            f'SELECT id, "at" FROM read_parquet([{paths}]) WHERE {kept} ORDER BY id'
-        ).to_arrow_table()
+    rows = f'SELECT id, "at" FROM read_parquet([{paths}]) WHERE {kept}'
     gone = [run.path for run in small]
-    if not table.num_rows:
-        return [], gone
-    return [_run(events, table, min(run.first for run in small), max(run.last for run in small))], gone
+    with connect() as engine:
+        if not engine.execute(f"{rows} LIMIT 1").fetchall():
+            return [], gone
+        file = write_rows(events.files, engine, f"{rows} ORDER BY id", "ids")
+    return [_run(file, min(run.first for run in small), max(run.last for run in small))], gone
 
 
-def _instant_type() -> pa.DataType:
-    import pyarrow as pa
-
-    return pa.timestamp("us", tz="UTC")
+def _table(ids: Sequence[bytes], at: Sequence[datetime]) -> ArrowTable:
+    return ArrowTable.of({"id": arrow_column(ids, "BLOB"), "at": arrow_column(at, INSTANT_TYPE)})

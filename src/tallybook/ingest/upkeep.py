@@ -5,16 +5,29 @@ What nobody reads any more is deleted."""
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tallybook.core import COMMIT_COLUMN
-from tallybook.ingest.files import EVENTS_FOLDER, write_table
-from tallybook.storage import REJECTED, Conflict, EventCommit, EventFile, EventLedger, FolderFiles, stamp_of
+from tallybook.ingest.files import EVENTS_FOLDER, write_rows
+from tallybook.storage import (
+    REJECTED,
+    Conflict,
+    EventCommit,
+    EventFile,
+    EventLedger,
+    FolderFiles,
+    connect,
+    engine_path,
+    identifier,
+    stamp_of,
+)
 
 if TYPE_CHECKING:
-    import pyarrow as pa
+    from pathlib import Path
+
+    import duckdb
 
 MIN_FILES = 24
 """Small files of an event and day are merged when there are so many."""
@@ -64,55 +77,49 @@ class Upkeep:
         return [chosen for chosen in found if len(chosen) > 1]
 
     def _merge(self, files: Sequence[EventFile]) -> None:
-        import pyarrow as pa
-        import pyarrow.parquet as pq
-
         known = self.events.snapshot()
         if not {file.path for file in known.files}.issuperset(file.path for file in files):
             raise Conflict("a file was merged by somebody else")
         event = files[0].event
-        tables = [pq.read_table(self.events.local_path(file)) for file in files]
-        table = pa.concat_tables(tables, promote_options="default")
-        parts = [table.sort_by("at")] if event == REJECTED else self._by_day(table)
+        with connect() as engine:
+            written = self._rewritten(engine, event, [self.events.local_path(file) for file in files])
         change = EventCommit(
-            files=[self._written(event, part) for part in parts],
+            files=written,
             removed=[file.path for file in files],
             contents=self.events.files.contents,
         )
         self.events.commit(known.number, change, now=self.clock())
 
-    def _by_day(self, table: pa.Table) -> Iterator[pa.Table]:
-        """The rows by time, in a table for each of the last days, and for each month before them."""
-        import pyarrow.compute as pc
-
-        names = [name for name in ("time", "received", COMMIT_COLUMN) if name in table.column_names]  # of older files
-        table = table.sort_by([(name, "ascending") for name in names])
+    def _rewritten(self, engine: duckdb.DuckDBPyConnection, event: str, paths: Sequence[Path]) -> list[EventFile]:
+        """New files with the rows by time: one for each of the last days, and for each month before them."""
+        rows = f"read_parquet([{', '.join(map(engine_path, paths))}], union_by_name = true)"
+        engine.execute(f"CREATE TEMP TABLE merged AS SELECT *, row_number() OVER () AS row_of_files FROM {rows}")
+        names = {row[0] for row in engine.execute("DESCRIBE merged").fetchall()}
+        keys = ["at"] if event == REJECTED else [k for k in ("time", "received", COMMIT_COLUMN) if k in names]
+        # Rows of one instant in the order of their commits and files; older files have no number of a commit.
+        order = ", ".join([*(f"{identifier(key)} NULLS FIRST" for key in keys), "row_of_files"])
         since = stamp_of(self.clock() - timedelta(days=DAYS_APART))[:10]
-        days = pc.strftime(table["time"], "%Y-%m-%d").to_pylist()
-        units = [day if day >= since else day[:7] for day in days]
-        start = 0
-        for i in range(1, len(units) + 1):
-            if i == len(units) or units[i] != units[start]:
-                yield table.slice(start, i - start)
-                start = i
+        day = "strftime(\"time\", '%Y-%m-%d')"
+        unit = "''" if event == REJECTED else f"CASE WHEN {day} >= '{since}' THEN {day} ELSE left({day}, 7) END"
+        units = [
+            row[0] for row in engine.execute(f"SELECT DISTINCT {unit} AS unit FROM merged ORDER BY unit").fetchall()
+        ]
+        return [self._written(engine, event, f"FROM merged WHERE {unit} = '{one}'", order) for one in units]
 
-    def _written(self, event: str, table: pa.Table) -> EventFile:
-        import pyarrow.compute as pc
-
+    def _written(self, engine: duckdb.DuckDBPyConnection, event: str, rows: str, order: str) -> EventFile:
         kind, time_, received = ("rejected", "at", "at") if event == REJECTED else ("files", "time", "received")
-        file = write_table(self.events.files, table, f"{kind}/{self.clock():%Y-%m}")
-
-        def bounds(column: str) -> tuple[str, str]:
-            found: dict[str, Any] = pc.min_max(table[column]).as_py()
-            return stamp_of(found["min"].astimezone(UTC)), stamp_of(found["max"].astimezone(UTC))
-
+        select = f"SELECT * EXCLUDE (row_of_files) {rows} ORDER BY {order}"
+        file = write_rows(self.events.files, engine, select, f"{kind}/{self.clock():%Y-%m}")
+        ends = ", ".join(f'min("{name}"), max("{name}")' for name in (time_, received))
+        found = engine.execute(f"SELECT {ends} {rows}").fetchall()[0]
+        first, last, received_first, received_last = (stamp_of(instant.astimezone(UTC)) for instant in found)
         return EventFile(
             event=event,
             path=file.path,
-            first=bounds(time_)[0],
-            last=bounds(time_)[1],
-            received_first=bounds(received)[0],
-            received_last=bounds(received)[1],
+            first=first,
+            last=last,
+            received_first=received_first,
+            received_last=received_last,
             rows=file.rows,
             bytes=file.bytes,
             sha256=file.sha256,

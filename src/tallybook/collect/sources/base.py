@@ -13,15 +13,16 @@ from tallybook.collect.sources.catalog import CatalogTable
 from tallybook.collect.sources.dialect import Dialect
 from tallybook.collect.sources.identity import SAME_ADDRESS, Identity
 from tallybook.collect.sources.values import CONVERT, DEC, FLOAT, INT, TEXT, ColumnType, as_instant
-from tallybook.core import EXACT_DIGITS
+from tallybook.core import EXACT, ArrowTable, arrow_column
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    import pyarrow as pa
-
     from tallybook.core import Metric, SourceSettings
     from tallybook.storage import CoveredDay
+
+ARROW_TYPES = {TEXT: "VARCHAR", INT: "BIGINT", DEC: EXACT, FLOAT: "DOUBLE"}
+"""The types of columns that arrive as these kinds."""
 
 
 class Reader(abc.ABC):
@@ -39,28 +40,25 @@ class Reader(abc.ABC):
     def batches(self, sql: str, size: int = 50_000) -> Iterator[list[tuple[Any, ...]]]:
         """The rows of a statement, in chunks."""
 
-    def fetched(self, sql: str, kinds: Sequence[str]) -> Callable[[], pa.Table]:
+    def fetched(self, sql: str, kinds: Sequence[str]) -> Callable[[], ArrowTable]:
         """As `table`, but returns a function that finishes the work after the source has responded. Any thread may call
         it."""
         table = self.table(sql, kinds)
         return lambda: table
 
-    def table(self, sql: str, kinds: Sequence[str]) -> pa.Table:
+    def table(self, sql: str, kinds: Sequence[str]) -> ArrowTable:
         """A large result as columns c0, c1, … of the given kinds: text, int, decimal or float.
 
         Raises SourceError when a value does not fit its kind."""
-        import pyarrow as pa
-
-        types = {TEXT: pa.string(), INT: pa.int64(), DEC: pa.decimal128(*EXACT_DIGITS), FLOAT: pa.float64()}
-        schema = pa.schema([(f"c{i}", types[kind]) for i, kind in enumerate(kinds)])
-        parts = []
-        for batch in self.batches(sql):
-            columns = [
-                pa.array([CONVERT[kind](value) for value in values], types[kind])
-                for kind, values in zip(kinds, zip(*batch, strict=True), strict=True)
-            ]
-            parts.append(pa.record_batch(columns, schema=schema))
-        return pa.Table.from_batches(parts, schema=schema)
+        types = {f"c{i}": ARROW_TYPES[kind] for i, kind in enumerate(kinds)}
+        batches = (
+            {
+                name: arrow_column([CONVERT[kind](value) for value in values], type_)
+                for (name, type_), kind, values in zip(types.items(), kinds, zip(*batch, strict=True), strict=True)
+            }
+            for batch in self.batches(sql)
+        )
+        return ArrowTable.of_batches(types, batches)
 
 
 class Source(Dialect, abc.ABC):

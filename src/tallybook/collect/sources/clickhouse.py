@@ -105,6 +105,7 @@ class ClickhouseSource(ClickhouseSql):
         extra = "chdb" if embedded else "clickhouse"
         try:
             import clickhouse_connect
+            import pyarrow as pa  # noqa: F401 - it reads the answers
         except ModuleNotFoundError as error:
             raise self._without(error, extra) from None
         # What goes wrong is told by us, once.

@@ -10,11 +10,7 @@ from tallybook.collect.sources.base import Reader
 from tallybook.collect.sources.chdb_files import check_reads_folder_only
 from tallybook.collect.sources.clickhouse_types import decoded, rows_of
 from tallybook.collect.sources.values import DEC, FLOAT, INT, TEXT
-from tallybook.core import EXACT_DIGITS, SourceError
-
-if TYPE_CHECKING:
-    import pyarrow as pa
-from typing import TYPE_CHECKING
+from tallybook.core import EXACT_DIGITS, ArrowTable, SourceError
 
 if TYPE_CHECKING:
     from tallybook.collect.sources.clickhouse import ClickhouseSource
@@ -31,10 +27,10 @@ class ClickhouseReader(Reader):
         rows = self.rows(sql)
         yield from (rows[start : start + size] for start in range(0, len(rows), size))
 
-    def table(self, sql: str, kinds: Sequence[str]) -> pa.Table:
+    def table(self, sql: str, kinds: Sequence[str]) -> ArrowTable:
         return self.fetched(sql, kinds)()
 
-    def fetched(self, sql: str, kinds: Sequence[str]) -> Callable[[], pa.Table]:
+    def fetched(self, sql: str, kinds: Sequence[str]) -> Callable[[], ArrowTable]:
         answer = self._asked(sql, "CSV")
         return lambda: self._parsed(answer, kinds)
 
@@ -51,7 +47,7 @@ class ClickhouseReader(Reader):
             raise self.source.explained(error) from None
         return answer
 
-    def _parsed(self, answer: bytes, kinds: Sequence[str]) -> pa.Table:
+    def _parsed(self, answer: bytes, kinds: Sequence[str]) -> ArrowTable:
         import pyarrow as pa
         from pyarrow import csv
 
@@ -79,7 +75,7 @@ class ClickhouseReader(Reader):
                 f"source {self.source.settings.name!r}: a value does not fit: {error}",
                 hint="cast it: cast(x as Decimal(38, 10))",
             ) from None
-        return pa.table([_as_text(column) for column in table.columns], names=names)
+        return ArrowTable.read(pa.table([_as_text(column) for column in table.columns], names=names))
 
 
 def _as_text(column: Any) -> Any:

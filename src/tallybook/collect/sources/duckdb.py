@@ -9,10 +9,11 @@ import os
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tallybook.collect.sources.base import Reader, deadline
+from tallybook.collect.sources.base import ARROW_TYPES, Reader, deadline
 from tallybook.collect.sources.dialect import TimeForm
 from tallybook.collect.sources.failed_statements import (
     timed_out,
@@ -33,11 +34,10 @@ from tallybook.collect.sources.values import (
     UUID,
     ColumnType,
 )
-from tallybook.core import EXACT, Option, SourceError, SourceKind, SourceUnavailable, schema_and_table
+from tallybook.core import ArrowTable, Option, SourceError, SourceKind, SourceUnavailable, schema_and_table
 
 if TYPE_CHECKING:
     import duckdb
-    import pyarrow as pa
 
 _KINDS = {
     "TINYINT": INT,
@@ -268,12 +268,12 @@ class DuckdbReader(Reader):
     def rows(self, sql: str) -> list[tuple[Any, ...]]:
         with self._limited():
             found = self.connection.sql(self._only(sql))
-            if _ZONED in map(str, found.types):  # as Python values they would need pytz
-                try:
-                    return list(zip(*(c.to_pylist() for c in found.to_arrow_table().columns), strict=True))
-                except (OverflowError, ValueError):  # infinity, before Christ
-                    return found.project(", ".join(map(self._shown, found.columns, found.types))).fetchall()
-            return found.fetchall()
+            rows = found.fetchall()
+            zoned = [place for place, type_ in enumerate(found.types) if str(type_) == _ZONED]
+            # The driver makes the end of year 9999 of infinity, without a zone.
+            if any(isinstance(row[at], datetime) and row[at].tzinfo is None for at in zoned for row in rows):
+                rows = found.project(", ".join(map(self._shown, found.columns, found.types))).fetchall()
+            return rows
 
     def _shown(self, name: str, type_: object) -> str:
         column = self.source.quote(name)
@@ -291,16 +291,16 @@ class DuckdbReader(Reader):
         rows = self.rows(sql)
         yield from (rows[start : start + size] for start in range(0, len(rows), size))
 
-    def table(self, sql: str, kinds: Sequence[str]) -> pa.Table:
-        types = {TEXT: "VARCHAR", INT: "BIGINT", DEC: EXACT, FLOAT: "DOUBLE"}
+    def table(self, sql: str, kinds: Sequence[str]) -> ArrowTable:
         with self._limited():
             self._only(sql)
             names = [row[0] for row in self.connection.execute(f"DESCRIBE {sql}").fetchall()]
             columns = (
-                f"CAST({self.source.quote(n)} AS {types[k]}) AS c{i}"
+                f"CAST({self.source.quote(n)} AS {ARROW_TYPES[k]}) AS c{i}"
                 for i, (n, k) in enumerate(zip(names, kinds, strict=False))
             )
-            return self.connection.sql(f"SELECT {', '.join(columns)} FROM ({sql})").to_arrow_table()
+            found = self.connection.sql(f"SELECT {', '.join(columns)} FROM ({sql})").materialize()
+            return ArrowTable.read(found)
 
     @contextmanager
     def _limited(self) -> Iterator[None]:

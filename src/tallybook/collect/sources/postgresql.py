@@ -7,6 +7,7 @@ behind a `;` would end the READ ONLY transaction.
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -47,10 +48,12 @@ from tallybook.collect.sources.values import (
     ColumnType,
 )
 from tallybook.core import APPLY, SourceError, SourceKind, SourceUnavailable, quiet
+from tallybook.storage import connect
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    import duckdb
     from sqlalchemy import Connection, Engine
 
 _OIDS = {
@@ -226,6 +229,11 @@ class PostgresqlSource(DescribedServer):
 
     def reader(self, raw: Any) -> Reader:
         return PostgresqlReader(self, raw)
+
+    @functools.cached_property
+    def csv_engine(self) -> duckdb.DuckDBPyConnection:
+        """What reads the CSV that the server sends; threads take a cursor of it."""
+        return connect()
 
     def describe(self, cursor: Any) -> list[ColumnType]:
         return [_type(column) for column in cursor.description]

@@ -6,59 +6,43 @@ import io
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from tallybook.collect.sources.postgresql_driver import (
-    copied_bytes,
-)
+from tallybook.collect.sources.base import ARROW_TYPES
+from tallybook.collect.sources.csv_columns import csv_columns
+from tallybook.collect.sources.postgresql_driver import copied_bytes
 from tallybook.collect.sources.server import ServerReader
-from tallybook.collect.sources.values import (
-    DEC,
-    FLOAT,
-    INT,
-    TEXT,
-)
-from tallybook.core import EXACT_DIGITS, SourceError
+from tallybook.core import ArrowTable, SourceError
 
 if TYPE_CHECKING:
-    import pyarrow as pa
+    from tallybook.collect.sources.postgresql import PostgresqlSource
 
 
 class PostgresqlReader(ServerReader):
+    source: PostgresqlSource
+
     def several(self, statements: Sequence[str]) -> Iterator[list[tuple[Any, ...]]]:
         with self.explaining(), self.raw.pipeline():
             for cursor in [self.raw.execute(sql) for sql in statements]:
                 yield list(cursor.fetchall())
 
-    def table(self, sql: str, kinds: Sequence[str]) -> pa.Table:
+    def table(self, sql: str, kinds: Sequence[str]) -> ArrowTable:
         return self.fetched(sql, kinds)()
 
-    def fetched(self, sql: str, kinds: Sequence[str]) -> Callable[[], pa.Table]:
+    def fetched(self, sql: str, kinds: Sequence[str]) -> Callable[[], ArrowTable]:
         with self.explaining():
             buffer = self.raw.wait(copied_bytes(self.raw, f"COPY ({sql}) TO STDOUT (FORMAT csv)"))
         return lambda: self._parsed(buffer, kinds)
 
-    def _parsed(self, buffer: io.BytesIO, kinds: Sequence[str]) -> pa.Table:
-        import pyarrow as pa
-        from pyarrow import csv
+    def _parsed(self, buffer: io.BytesIO, kinds: Sequence[str]) -> ArrowTable:
+        import duckdb
 
-        types = {TEXT: pa.string(), INT: pa.int64(), DEC: pa.decimal128(*EXACT_DIGITS), FLOAT: pa.float64()}
-        names = [f"c{i}" for i in range(len(kinds))]
         if buffer.tell() == 0:
-            return pa.table({n: pa.array([], types[k]) for n, k in zip(names, kinds, strict=True)})
-        buffer.seek(0)
+            types = {f"c{place}": ARROW_TYPES[kind] for place, kind in enumerate(kinds)}
+            return ArrowTable.of_batches(types, [])
         try:
-            return csv.read_csv(
-                buffer,
-                read_options=csv.ReadOptions(column_names=names),
-                parse_options=csv.ParseOptions(newlines_in_values=True),
-                convert_options=csv.ConvertOptions(
-                    column_types={n: types[k] for n, k in zip(names, kinds, strict=True)},
-                    null_values=[""],
-                    strings_can_be_null=True,
-                    quoted_strings_can_be_null=False,
-                ),
-            )
-        except pa.ArrowInvalid as error:
+            return csv_columns(self.source.csv_engine.cursor(), buffer.getbuffer(), kinds)
+        except duckdb.Error as error:
+            said = " ".join(str(error).split("\n\n")[0].split())
             raise SourceError(
-                f"source {self.source.settings.name!r}: a value does not fit: {error}",
+                f"source {self.source.settings.name!r}: a value does not fit: {said}",
                 hint="cast it: cast(x as decimal(38, 10))",
             ) from None

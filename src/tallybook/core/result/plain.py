@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from tallybook.core.arrow import decimal_type
 from tallybook.core.points import EXACT_DIGITS
 from tallybook.core.result.values import Number, Type
 
@@ -91,28 +92,25 @@ def csv_field(value: Any, guard: bool, decimal: str = ".") -> str:
     return value.isoformat() if isinstance(value, date) else csv_text(str(value), guard)
 
 
-def arrow_type(pa: Any, kind: Type, values: list[Any]) -> Any:
-    """The Arrow type for the values of a column; wider than usual where a value needs it."""
+def arrow_type(kind: Type, values: list[Any]) -> str:
+    """The type of a column of Arrow for the values of a column; wider than usual where a value needs it."""
+    known = [value for value in values if value is not None]
     if kind == "integer":
-        return _arrow_integer(pa, [v for v in values if v is not None])
+        if all(-(2**63) <= value < 2**63 for value in known):
+            return "BIGINT"
+        return decimal_type(38 if all(abs(value) < 10**38 for value in known) else 76, 0)
     if kind == "decimal":
-        return arrow_decimal(pa, [v for v in values if v is not None])
-    return {"date": pa.date32(), "text": pa.string(), "float": pa.float64()}[kind]
+        return arrow_decimal(known)
+    return {"date": "DATE", "text": "VARCHAR", "float": "DOUBLE"}[kind]
 
 
-def _arrow_integer(pa: Any, values: list[int]) -> Any:
-    if all(-(2**63) <= v < 2**63 for v in values):
-        return pa.int64()
-    return pa.decimal128(38, 0) if all(abs(v) < 10**38 for v in values) else pa.decimal256(76, 0)
-
-
-def arrow_decimal(pa: Any, values: list[Decimal]) -> Any:
+def arrow_decimal(values: list[Decimal]) -> str:
     """decimal(38,10) as in the book, or a wider type when a value does not fit exactly."""
     scale = max((decimals_in(v) for v in values), default=0)
     whole = max((v.adjusted() + 1 for v in values if v), default=0)
     if scale <= 10 and whole <= 28:
-        return pa.decimal128(*EXACT_DIGITS)
-    return pa.decimal256(76, max(scale, 10))
+        return decimal_type(*EXACT_DIGITS)
+    return decimal_type(76, max(scale, 10))
 
 
 def decimals_in(number: Decimal) -> int:

@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import msgspec
 
+from tallybook.core.arrow import ArrowColumn, ArrowTable, arrow_column
 from tallybook.core.errors import TallybookError
 from tallybook.core.fiscal import PLAIN, BookCalendar
+from tallybook.core.parquet import save_parquet
 from tallybook.core.result.plain import arrow_type, as_json, csv_field, csv_text, raw, to_plain
 from tallybook.core.result.tables import (
     columns_within,
@@ -131,38 +133,34 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
         return "\n".join(lines) + "\n"
 
     def to_arrow(self) -> pa.Table:
-        """A pyarrow Table: date32, string, int64, decimal128(38,10), float64, bool.
+        """A pyarrow Table: date32, string, int64, decimal128(38,10), float64, bool. Needs `tallybook[arrow]`.
 
         Integers beyond 64 bits are decimal128(38,0); numbers that fit neither are decimal256, so
         that no digit is lost. The schema metadata has everything that is not a row under the key
         `tallybook`, as JSON. Notes are left out."""
-        pa = _installed("pyarrow", "pyarrow")
-        names = self._table_names()
-        arrays = [self._arrow_array(pa, name) for name in names]
-        about = msgspec.structs.replace(self, data=[])._facts(raw, exact=False)
-        about["version"] = self.version
-        del about["rows"]
-        table = pa.Table.from_arrays(arrays, names=names)
-        return table.replace_schema_metadata({"tallybook": msgspec.json.encode(about)})
+        return _installed("pyarrow", "tallybook[arrow]").table(self)
+
+    def __arrow_c_stream__(self, requested_schema: object = None) -> object:
+        """The columns of `to_arrow` for every library that reads Arrow streams, such as DuckDB and polars."""
+        return self._arrow_table().__arrow_c_stream__(requested_schema)
 
     def to_polars(self) -> pl.DataFrame:
         """A polars DataFrame; decimals stay exact."""
         pl = _installed("polars", "tallybook[polars]")
-        return pl.from_arrow(self.to_arrow())  # type: ignore[no-any-return]
+        return pl.DataFrame(self)  # type: ignore[no-any-return]
 
     def to_pandas(self) -> pd.DataFrame:
         """A pandas DataFrame: periods are datetime64, integers nullable Int64, exact decimals
         Python Decimals in an object column."""
         pd = _installed("pandas", "tallybook[pandas]")
-        pa = _installed("pyarrow", "pyarrow")
+        pa = _installed("pyarrow", "tallybook[pandas]")
         nullable = {pa.int64(): pd.Int64Dtype(), pa.bool_(): pd.BooleanDtype()}
         return self.to_arrow().to_pandas(types_mapper=nullable.get, date_as_object=False)
 
     def to_parquet(self, where: str | Path | BinaryIO) -> None:
         """Write `to_arrow` as a Parquet file. A crash can leave half a file; the parquet
         destination replaces a file in one step."""
-        pq = _installed("pyarrow.parquet", "pyarrow")
-        pq.write_table(self.to_arrow(), where, compression="zstd")
+        save_parquet(self._arrow_table(), where)
 
     # For people.
 
@@ -272,16 +270,20 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
             **({"warnings": list(self.warnings)} if self.warnings else {}),
         }
 
-    def _arrow_array(self, pa: Any, name: str) -> Any:
+    def _arrow_table(self) -> ArrowTable:
+        about = msgspec.structs.replace(self, data=[])._facts(raw, exact=False)
+        about["version"] = self.version
+        del about["rows"]
+        columns = {name: self._arrow_column(name) for name in self._table_names()}
+        return ArrowTable.of(columns, {"tallybook": msgspec.json.encode(about).decode()})
+
+    def _arrow_column(self, name: str) -> ArrowColumn:
         column = next((c for c in self.columns if c.name == name), None)
         values = [self._value(row, name) for row in self.data]
         if column is not None:
-            return pa.array(values, arrow_type(pa, column.type, values))
-        if name == "label":
-            return pa.array(values, pa.string())
-        if name.startswith("days"):
-            return pa.array(values, pa.int64())
-        return pa.array(values, pa.bool_())
+            return arrow_column(values, arrow_type(column.type, values))
+        types = {"label": "VARCHAR", "days": "BIGINT", "days_expected": "BIGINT"}
+        return arrow_column(values, types.get(name, "BOOLEAN"))
 
 
 def _copy_notes(row: Row) -> Row:

@@ -4,12 +4,16 @@ Plain values in, a `Grid` out. Workbooks, CSV and Parquet files write it in thei
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tallybook.core import PLAIN, BookCalendar, Column, Number, Result, Row, period_label, why_null
+
+if TYPE_CHECKING:
+    from tallybook.core import ArrowColumn, ArrowTable
 
 Value = date | str | Number | None
 
@@ -230,29 +234,41 @@ def to_csv(grid: Grid, *, guard: bool = True, separator: str = ",", decimal: str
     return "\n".join(lines) + "\n"
 
 
-def to_arrow(grid: Grid) -> Any:
-    """A pyarrow Table. The numbers of a column are exact if all of them are, otherwise floating point."""
-    import pyarrow as pa
+def to_arrow(grid: Grid) -> ArrowTable:
+    """The columns of a grid. The numbers of a column are exact if all of them are, otherwise floating point."""
+    from tallybook.core import ArrowTable
 
     columns = [[line.values[i] for line in grid.lines] for i in range(len(grid.fields))]
-    arrays = [_array(pa, field, values) for field, values in zip(grid.fields, columns, strict=True)]
-    return pa.Table.from_arrays(arrays, names=[field.id for field in grid.fields])
+    names = _different([field.id for field in grid.fields])
+    found = [_column(field, values) for field, values in zip(grid.fields, columns, strict=True)]
+    return ArrowTable.of(dict(zip(names, found, strict=True)))
 
 
-def _array(pa: Any, field: Field, values: list[Value]) -> Any:
+def _different(names: Sequence[str]) -> list[str]:
+    """Names that differ whatever their case: a dimension may be called `value`, as the column of the numbers."""
+    found: list[str] = []
+    for name in names:
+        taken = {other.casefold() for other in found}
+        found.append(next(one for n in range(len(names)) if (one := name + "_" * n).casefold() not in taken))
+    return found
+
+
+def _column(field: Field, values: list[Value]) -> ArrowColumn:
+    from tallybook.core import arrow_column
+
     if field.kind == NUMBER:
-        return pa.array(*_numbers(pa, values))
+        return arrow_column(*_numbers(values))
     if field.kind == PERIOD and not any(isinstance(value, str) for value in values):
-        return pa.array(values, pa.date32())
-    return pa.array([None if value is None else str(value) for value in values], pa.string())
+        return arrow_column(values, "DATE")
+    return arrow_column([None if value is None else str(value) for value in values], "VARCHAR")
 
 
-def _numbers(pa: Any, values: list[Value]) -> tuple[list[Any], Any]:
+def _numbers(values: list[Value]) -> tuple[list[Any], str]:
     from tallybook.core import arrow_decimal
 
     if any(isinstance(value, float) for value in values):
-        return [None if value is None else float(value) for value in values], pa.float64()  # type: ignore[arg-type]
+        return [None if value is None else float(value) for value in values], "DOUBLE"  # type: ignore[arg-type]
     if all(isinstance(value, int) and abs(value) < 2**63 for value in values if value is not None):
-        return values, pa.int64()
+        return values, "BIGINT"
     decimals = [None if value is None else Decimal(value) for value in values]  # type: ignore[arg-type]
-    return decimals, arrow_decimal(pa, [value for value in decimals if value is not None])
+    return decimals, arrow_decimal([value for value in decimals if value is not None])

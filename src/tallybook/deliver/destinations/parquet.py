@@ -17,8 +17,7 @@ class Parquet(FileDestination):
         if settings.layout == "columns":
             result.to_parquet(file)
             return
-        import pyarrow.parquet as pq
-
+        from tallybook.core import save_parquet
         from tallybook.deliver.destinations.layout import arranged, to_arrow
 
-        pq.write_table(to_arrow(arranged(result, settings.layout)), file, compression="zstd")
+        save_parquet(to_arrow(arranged(result, settings.layout)), file)
