@@ -74,6 +74,12 @@ ENTITIES = {
     "groups": "the group type that stands for an account in other protocols",
     "history": "how long changes are kept; default: always",
 }
+METRIC_ATTRIBUTE = {
+    "metric": "a metric with the id among its dimensions",
+    "last": "over so many days up to the last closed one; default: all days, of a level the last one",
+    "show": f"one of {', '.join(SHOWS)}; default: that of the metric",
+    "where": "filters, as in `tallybook query`",
+}
 ALERT = {
     "to": "the recipients: URLs of webhooks, or of mail and chat in the form of [Apprise](alerts.md#where-to)",
     "about": f"the kinds of problems to send: {', '.join(ALERT_KINDS)}; default: all",

@@ -8,13 +8,14 @@ from typing import Any
 import msgspec
 
 from docs.generated import MADE
-from docs.key_meanings import ALERT, BOOK, DELIVERY, ENTITIES, GOAL, METRIC, SCHEDULE, SERVE, SOURCE
+from docs.key_meanings import ALERT, BOOK, DELIVERY, ENTITIES, GOAL, METRIC, METRIC_ATTRIBUTE, SCHEDULE, SERVE, SOURCE
 from tallybook.config.catalog.keys import (
     ALERT_KEYS,
     BOOK_KEYS,
     DELIVERY_KEYS,
     ENTITY_KEYS,
     GOAL_KEYS,
+    METRIC_ATTRIBUTE_KEYS,
     METRIC_KEYS,
     SCHEDULE_KEYS,
     SERVE_KEYS,
@@ -31,6 +32,7 @@ from tallybook.core import (
     EntitySettings,
     Goal,
     Metric,
+    MetricAttribute,
     ScheduleSettings,
     ServeSettings,
     SourceSettings,
@@ -72,6 +74,13 @@ def reference_toml() -> str:
             "## [accounts], [users]\n",
             "See [users and accounts](accounts.md).\n",
             _keys(ENTITY_KEYS, ENTITIES, EntitySettings),
+            "## [accounts.metrics], [users.metrics]\n",
+            (
+                "Attributes that are metrics, each a table: "
+                '`api_calls_7d = { metric = "api_calls", last = "7 days" }`. '
+                "See [users and accounts](accounts.md#metrics-as-attributes).\n"
+            ),
+            _keys(METRIC_ATTRIBUTE_KEYS, METRIC_ATTRIBUTE, MetricAttribute),
             "## [alerts]\n",
             "See [alerts](alerts.md).\n",
             _keys(ALERT_KEYS, ALERT, AlertSettings),

@@ -37,6 +37,7 @@ FILES = {
     "test_csv_lines.py": "right",
     "test_many_groups.py": "right",
     "test_merge_rules.py": "right",
+    "test_metric_attributes.py": "right",
     "test_csv_deliveries.py": "deliver",
     "test_daily.py": "kills",
     "test_decimals.py": "right",

@@ -248,7 +248,7 @@ class Book:
     def entities(self, kind: str) -> querying.EntityAnswers:
         """The `accounts` or the `users`: `list` by a condition, and `show` one. Raises QueryError when they are not
         declared."""
-        return querying.entities_of(self.reader, kind)
+        return querying.entities_of(self.answers, kind)
 
     def doubts(self) -> dict[str, list[str]]:
         """By delivery and goal (as `deliveries.board`), the filter values that no row of the book ever had."""

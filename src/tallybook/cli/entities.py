@@ -116,6 +116,8 @@ def _print_list(terminal: Terminal, found: EntityList) -> None:
     rows = [tuple("" if value is None else value for value in row) for row in found.rows]
     first, *lines = table(tuple(found.columns), rows)
     terminal.out("\n".join([terminal.styled(first, "bold"), *lines]))
+    for name, why in found.whys.items():
+        terminal.out(f"\n{name} is not known: {why}")
     number = f"\n{count(len(found.rows), found.kind.removesuffix('s'))}"
     unknown = f"; for {found.unknown} the condition is not known" if found.unknown else ""
     terminal.out(f"{number}{unknown}.")
@@ -137,6 +139,10 @@ def _print_details(terminal: Terminal, found: EntityDetails) -> None:
     ]
     first, *lines = table(("attribute", "value", "since (UTC)", "from"), rows)
     terminal.out("\n".join([terminal.styled(first, "bold"), *lines]))
+    if found.metrics:
+        known = [(name, "unknown" if one.why else one.value, one.why or "") for name, one in found.metrics.items()]
+        first, *lines = table(("metric", "value", "why"), known)
+        terminal.out("\n".join(["", terminal.styled(first, "bold"), *lines]))
     for name, one in found.attributes.items():
         if one.beside is not None:
             terminal.out(f"\n{name}: {one.beside!r} was pushed; it does not count, because {one.origin} is read.")

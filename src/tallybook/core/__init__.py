@@ -92,7 +92,7 @@ __getattr__, __dir__ = opened(
             "LATER_KINDS",
             "LAYOUTS",
         ),
-        "declarations.entities": ("EntitySettings",),
+        "declarations.entities": ("EntitySettings", "MetricAttribute"),
         "declarations.goals": (
             "GOAL_SCOPES",
             "Goal",

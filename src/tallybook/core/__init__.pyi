@@ -79,7 +79,7 @@ from tallybook.core.declarations.deliveries import (
     LAYOUTS as LAYOUTS,
     Delivery as Delivery,
 )
-from tallybook.core.declarations.entities import EntitySettings as EntitySettings
+from tallybook.core.declarations.entities import EntitySettings as EntitySettings, MetricAttribute as MetricAttribute
 from tallybook.core.declarations.goals import (
     GOAL_SCOPES as GOAL_SCOPES,
     Goal as Goal,

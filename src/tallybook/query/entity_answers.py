@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
 from tallybook.core import (
+    ONE_DAY,
     EntitySettings,
     QueryError,
     calendar,
     did_you_mean,
 )
 from tallybook.query.conditions import compile_condition
-from tallybook.query.entity_table import EntityTable, entity_table, shown_column
+from tallybook.query.entity_table import EntityTable, entity_table, shown_column, with_metrics
+from tallybook.query.metric_attributes import MetricValues, metric_values
 from tallybook.query.question import Day, as_day
-from tallybook.query.reader import BookReader
+from tallybook.query.service import QueryService
 from tallybook.storage import AttributeType, Entity, EntityLedger, entities_at, literal, stamp_of
 
 
@@ -30,10 +32,12 @@ class EntityList:
     unknown: int
     number: int
     """The commit of users and accounts that it was read at."""
+    whys: dict[str, str] = field(default_factory=dict)
+    """By attribute, why its values are not known."""
 
     def to_dict(self) -> dict[str, Any]:
         rows = [dict(zip(self.columns, row, strict=True)) for row in self.rows]
-        return {self.kind: rows, "unknown": self.unknown, "commit": self.number}
+        return {self.kind: rows, "unknown": self.unknown, "commit": self.number, "why": self.whys}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,24 +59,39 @@ class AttributeValue:
 
 
 @dataclass(frozen=True, kw_only=True)
+class MetricValue:
+    """An attribute that is a metric. `why`: why it is not known, and `until`: the day until which it is."""
+
+    value: Any
+    why: str | None = None
+    until: date | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        found: dict[str, Any] = {"value": self.value}
+        return found | ({"why": self.why, "until": self.until and str(self.until)} if self.why else {})
+
+
+@dataclass(frozen=True, kw_only=True)
 class EntityDetails:
     """Everything about one user or account."""
 
     kind: str
     id: str
     attributes: dict[str, AttributeValue]
+    metrics: dict[str, MetricValue]
     deleted: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
         found = {name: one.to_dict() for name, one in self.attributes.items()}
-        return {"id": self.id, "attributes": found, "deleted": self.deleted}
+        metrics = {name: one.to_dict() for name, one in self.metrics.items()}
+        return {"id": self.id, "attributes": found, "metrics": metrics, "deleted": self.deleted}
 
 
 class EntityAnswers:
     """The users or the accounts of a book."""
 
-    def __init__(self, settings: EntitySettings, reader: BookReader) -> None:
-        self.settings, self.reader = settings, reader
+    def __init__(self, settings: EntitySettings, service: QueryService) -> None:
+        self.settings, self.service, self.reader = settings, service, service.reader
 
     @property
     def kind(self) -> str:
@@ -97,8 +116,9 @@ class EntityAnswers:
 
         Raises QueryError for what is no condition or no attribute."""
         number, types, entities = self._read(as_of)
+        metrics = self._metrics(as_of)
         with self.reader.reading() as reading:
-            table = entity_table(reading.engine, self.kind, types, entities)
+            table = with_metrics(reading.engine, entity_table(reading.engine, self.kind, types, entities), metrics)
             condition = compile_condition(where, table.columns, now=self._now(as_of)) if where else None
             named = columns or [one for one in self.settings.attributes if one.casefold() in types]
             wanted = ["id", *(self._column(table, name) for name in named), *(() if columns else table.columns)]
@@ -112,7 +132,13 @@ class EntityAnswers:
             if condition and condition.unknown:
                 counted = f"SELECT count(*) FROM {table.sql} WHERE {condition.unknown}"
                 unknown = reading.engine.execute(counted).fetchall()[0][0]
-        return EntityList(kind=self.kind, columns=wanted, rows=rows, unknown=unknown, number=number)
+        whys = {name: one.why for name, one in metrics.items() if one.why is not None and name in wanted}
+        return EntityList(kind=self.kind, columns=wanted, rows=rows, unknown=unknown, number=number, whys=whys)
+
+    def _metrics(self, as_of: Day | None) -> dict[str, MetricValues]:
+        """The attributes that are metrics, up to the last closed day or to a day."""
+        day = as_day(as_of, self.reader.today) or self.reader.today - ONE_DAY
+        return metric_values(self.service, self.reader.project.catalog, self.settings, day)
 
     def _read(self, as_of: Day | None) -> tuple[int, dict[str, AttributeType], Iterable[Entity]]:
         """(commit, types, entities) now or at the end of a day."""
@@ -171,18 +197,24 @@ class EntityAnswers:
                 f"there is no {self.kind.removesuffix('s')} {entity_id!r}{when}",
                 hint=f"`tallybook {self.kind} list` shows their ids",
             )
-        return EntityDetails(kind=self.kind, id=entity_id, attributes=_attributes(found), deleted=found.deleted)
+        metrics = {}
+        for name, one in self._metrics(as_of).items():
+            value, why = one.of(entity_id)
+            metrics[name] = MetricValue(value=value, why=why, until=one.until)
+        return EntityDetails(
+            kind=self.kind, id=entity_id, attributes=_attributes(found), metrics=metrics, deleted=found.deleted
+        )
 
 
-def entities_of(reader: BookReader, kind: str) -> EntityAnswers:
+def entities_of(service: QueryService, kind: str) -> EntityAnswers:
     """The users or the accounts. Raises QueryError when they are not declared."""
-    found = reader.project.catalog.entities.get(kind)
+    found = service.catalog.entities.get(kind)
     if found is None:
         paste = f'[{kind}]\ntable = "{kind}"\nattributes = ["name"]'
         raise QueryError(
             f"tallybook.toml declares no [{kind}]", hint=f"add to it, or [{kind}] alone to push them:\n{paste}"
         )
-    return EntityAnswers(found, reader)
+    return EntityAnswers(found, service)
 
 
 def _attributes(entity: Entity) -> dict[str, AttributeValue]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,7 +16,11 @@ from tallybook.storage import Entity, identifier, literal, scratch_folder
 if TYPE_CHECKING:
     import duckdb
 
+    from tallybook.query.metric_attributes import MetricValues
     from tallybook.storage import AttributeType
+
+IS_KNOWN = "is known"
+"""After the name of an attribute: the name of the column that says whether its value is known."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +50,49 @@ def entity_table(
         sql=identifier(kind),
         columns={name: ConditionColumn(sql=identifier(name), type=type_) for name, type_ in every.items()},
     )
+
+
+def with_metrics(
+    engine: duckdb.DuckDBPyConnection, table: EntityTable, metrics: Mapping[str, MetricValues]
+) -> EntityTable:
+    """The table with a column for each attribute that is a metric."""
+    if not metrics:
+        return table
+    spec = {"id": "VARCHAR"}
+    for name, one in metrics.items():
+        spec |= {name: EVENT_TYPES[one.type], f"{name} {IS_KNOWN}": "BOOLEAN"}
+    ids = sorted({entity for one in metrics.values() if one.why is None for entity in (*one.values, *one.whys)})
+    with scratch_folder() as folder:
+        file = folder / "metrics.ndjson"
+        _write_metrics(file, ids, metrics)
+        listed = ", ".join(f"{literal(name)}: {literal(type_)}" for name, type_ in spec.items())
+        engine.execute(
+            f"CREATE OR REPLACE TEMP TABLE metric_values AS SELECT * FROM read_json({literal(str(file))}, "
+            f"columns = {{{listed}}}, format = 'newline_delimited')"
+        ).fetchall()
+    columns, shown = dict(table.columns), []
+    for name, one in metrics.items():
+        own, flag = identifier(name), identifier(f"{name} {IS_KNOWN}")
+        if one.why is not None:
+            shown += [f"CAST(NULL AS {EVENT_TYPES[one.type]}) AS {own}", f"FALSE AS {flag}"]
+        else:
+            empty = "NULL" if one.empty is None else repr(one.empty)
+            value = f"CASE WHEN m.id IS NULL THEN {empty} ELSE m.{own} END"
+            shown += [f"CAST({value} AS {EVENT_TYPES[one.type]}) AS {own}", f"coalesce(m.{flag}, TRUE) AS {flag}"]
+        columns[name] = ConditionColumn(sql=own, type=one.type, known=flag if one.why or one.whys else None)
+    joined = f"{table.sql} e LEFT JOIN metric_values m ON m.id = e.id"
+    return EntityTable(sql=f"(SELECT e.*, {', '.join(shown)} FROM {joined})", columns=columns)
+
+
+def _write_metrics(file: Path, ids: Sequence[str], metrics: Mapping[str, MetricValues]) -> None:
+    encoder = msgspec.json.Encoder()
+    with file.open("wb") as lines:
+        for entity in ids:
+            row: dict[str, object] = {"id": entity}
+            for name, one in metrics.items():
+                value, why = one.of(entity)
+                row |= {name: value, f"{name} {IS_KNOWN}": why is None}
+            lines.write(encoder.encode(row) + b"\n")
 
 
 def _write(file: Path, entities: Iterable[Entity]) -> None:

@@ -81,6 +81,10 @@ class QueryService:
         self._cache.keep((query, version, read_at, today, as_of, entities), result, asked=now, epoch=epoch)
         return result
 
+    def read(self, question: Question, read: Callable[[Query, QueryContext], T]) -> T:
+        """What `read` finds in the present points for a question. Raises as `check`."""
+        return self._read(self.check(question), None, None, read)
+
     def at_version(self, query: Query, version: int) -> Result:
         """The answer at a version of the book. Raises Cleaned where it is not kept any more."""
         return self._read(query, version, None, answer)

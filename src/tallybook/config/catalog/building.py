@@ -9,7 +9,7 @@ import msgspec
 
 from tallybook.config.catalog.among import Metrics
 from tallybook.config.catalog.deliveries import Deliveries
-from tallybook.config.catalog.entities import read_entities
+from tallybook.config.catalog.entities import MetricAttributes, read_entities
 from tallybook.config.catalog.event_types import read_event_types
 from tallybook.config.catalog.goals import Goals
 from tallybook.config.catalog.rules import EVENTS
@@ -58,6 +58,7 @@ def build(
     asked = read_deliveries(raw, problems)
     catalog = Catalog(book=book, sources=sources, metrics=sound, deliveries={n: d.delivery for n, d in asked.items()})
     Deliveries(catalog, declared, problems, asked).check()
+    MetricAttributes(catalog, declared, problems, entities).check()
     goals = Goals(catalog, declared, problems, read_goals(raw, problems)).check()
     problems.found = [_placed(p, places or {}) for p in _in_order(problems.found, raw)]
     problems.raise_if_any("tallybook.toml")

@@ -3,11 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
-from tallybook.config.catalog.keys import ENTITY_KEYS
+from tallybook.config.catalog.asking import Asking, filtered
+from tallybook.config.catalog.keys import ENTITY_KEYS, METRIC_ATTRIBUTE_KEYS
+from tallybook.config.catalog.rules import wrong_show
 from tallybook.config.catalog.tables import _read_table, _Table
 from tallybook.config.catalog.words import closest_key, shorten_toml, toml
-from tallybook.core import ACCOUNTS, ENTITY_COLUMNS, ENTITY_KINDS, EntitySettings, Problems, SourceSettings
+from tallybook.core import (
+    ACCOUNTS,
+    ENTITY_COLUMNS,
+    ENTITY_KINDS,
+    EntitySettings,
+    MetricAttribute,
+    Problems,
+    SourceSettings,
+)
 
 DIMENSIONS = {"accounts": ("account_id", "account"), "users": ("user_id", "user")}
 """What a dimension with the ids is called, where it is not declared."""
@@ -21,8 +32,11 @@ def read_entities(
 
 
 def _read(kind: str, raw: object, sources: Mapping[str, SourceSettings], problems: Problems) -> EntitySettings:
-    table = _read_table(raw, ENTITY_KEYS, kind, problems)
-    settings = EntitySettings(kind=kind, **{"dimension": DIMENSIONS[kind], **table.values})
+    written = raw.get("metrics", {}) if isinstance(raw, Mapping) else {}
+    rest = {key: value for key, value in raw.items() if key != "metrics"} if isinstance(raw, Mapping) else raw
+    table = _read_table(rest, ENTITY_KEYS, kind, problems)
+    metrics = _read_metrics(kind, written, problems)
+    settings = EntitySettings(kind=kind, metrics=metrics, **{"dimension": DIMENSIONS[kind], **table.values})
     known = {*table.given, *table.bad}
     if kind == ACCOUNTS and "account" in table.values:
         message, seen = "only users have an account", f"account = {shorten_toml(table.given['account'])}"
@@ -35,6 +49,78 @@ def _read(kind: str, raw: object, sources: Mapping[str, SourceSettings], problem
         problems.add(f"{kind}.attributes", "no attribute is named", seen="nothing", expected=expected, paste=paste)
     _check_attributes(settings, problems)
     return _with_source(settings, table, sources, problems)
+
+
+def _read_metrics(kind: str, written: object, problems: Problems) -> dict[str, MetricAttribute]:
+    """`[accounts.metrics]`: attributes that are metrics."""
+    if not isinstance(written, Mapping):
+        expected, paste = "a table of attributes", f'[{kind}.metrics]\napi_calls_7d = {{ metric = "api_calls" }}'
+        problems.add(f"{kind}.metrics", "is not a table", seen=shorten_toml(written), expected=expected, paste=paste)
+        return {}
+    found = {}
+    for name, keys in written.items():
+        table = _read_table(keys, METRIC_ATTRIBUTE_KEYS, f"{kind}.metrics.{name}", problems)
+        if "metric" not in {*table.given, *table.bad}:
+            expected, paste = "the name of a metric", 'metric = "api_calls"'
+            at, message = f"{kind}.metrics.{name}.metric", "no metric is named"
+            problems.add(at, message, seen="nothing", expected=expected, paste=paste)
+        elif "metric" in table.values:
+            found[str(name)] = MetricAttribute(**table.values)
+    return found
+
+
+@dataclass(frozen=True)
+class _DeclaredAttribute:
+    """An attribute that is a metric, as it was read."""
+
+    path: str
+    given: Mapping[str, object]
+    bad: set[str]
+
+
+@dataclass
+class MetricAttributes(Asking):
+    """All attributes that are metrics, checked against the catalog."""
+
+    entities: Mapping[str, EntitySettings]
+
+    def check(self) -> None:
+        """Report unknown metrics, metrics without the ids, wrong shows, and names that an attribute has."""
+        for settings in self.entities.values():
+            taken = {one.casefold() for one in (*settings.attributes, *ENTITY_COLUMNS)}
+            for name, one in settings.metrics.items():
+                given = {"metric": one.metric, "where": list(one.where), "show": one.show}
+                d = _DeclaredAttribute(f"{settings.kind}.metrics.{name}", given, set())
+                if name.casefold() in taken:
+                    message, expected = f"{settings.kind} have an attribute {name!r} already", "another name"
+                    self.problems.add(d.path, message, seen=name, expected=expected)
+                self.check_metric(d, "metric", one.metric, {"where": filtered(one.where)})
+                if one.metric in self.catalog.metrics:
+                    self.check_ids(d, settings, one)
+                    self.check_show(d, one)
+
+    def check_ids(self, d: _DeclaredAttribute, settings: EntitySettings, one: MetricAttribute) -> None:
+        """Report a metric that does not store the ids, with those that do and the line to add."""
+        catalog, wanted = self.catalog, set(settings.dimension)
+        if wanted & set(catalog.queryable_dims(one.metric)):
+            return
+        having = [name for name in catalog.metrics if wanted & set(catalog.queryable_dims(name))]
+        lacking = next(o for o in catalog.operands(one.metric) if not wanted & set(catalog.queryable_dims(o)))
+        dims = [*catalog.metrics[lacking].by, settings.dimension[0]]
+        self.report(
+            d,
+            "metric",
+            f"{one.metric!r} stores no ids of {settings.kind}",
+            expected=f"a metric with {' or '.join(settings.dimension)} in by; these have it: {', '.join(having) or 'none'}",
+            paste=f"[metrics.{lacking}]\nby = {toml(dims)}",
+        )
+
+    def check_show(self, d: _DeclaredAttribute, one: MetricAttribute) -> None:
+        """Report a show that the metric does not have."""
+        metric = self.catalog.metrics[one.metric]
+        if one.show and (refused := wrong_show(metric, one.show)):
+            why, instead = refused
+            self.report(d, "show", why, expected=" or ".join(instead) or "without this key")
 
 
 def _check_attributes(settings: EntitySettings, problems: Problems) -> None:

@@ -116,6 +116,12 @@ ENTITY_KEYS = {
     "groups": Key(read_text, '"company"'),
     "history": Key(read_history, '"2y"'),
 }
+METRIC_ATTRIBUTE_KEYS = {
+    "metric": Key(read_text, '"api_calls"'),
+    "last": Key(read_span, '"7 days"'),
+    "show": Key(choice_of(SHOWS), '"average"'),
+    "where": Key(read_filters, '["plan=pro"]'),
+}
 ALERT_KEYS = {
     "to": Key(read_addresses, '["${ALERT_URL}"]', secret=True),
     "about": Key(choices_of(ALERT_KINDS), '["failed", "late", "source"]'),

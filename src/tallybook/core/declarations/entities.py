@@ -5,6 +5,16 @@ from __future__ import annotations
 import msgspec
 
 
+class MetricAttribute(msgspec.Struct, frozen=True, kw_only=True):
+    """An attribute that is a metric over the days up to now."""
+
+    metric: str
+    last: str | None = None
+    """A span such as "7 days". Without it: all days, of a level the last one."""
+    show: str | None = None
+    where: tuple[str, ...] = ()
+
+
 class EntitySettings(msgspec.Struct, frozen=True, kw_only=True):
     """`[accounts]` or `[users]`. Without a `table` nothing is read; then attributes are pushed or imported."""
 
@@ -24,5 +34,7 @@ class EntitySettings(msgspec.Struct, frozen=True, kw_only=True):
     """Names of dimensions of metrics that contain the id."""
     groups: str | None = None
     """The group type that other protocols have for an account."""
+    metrics: dict[str, MetricAttribute] = {}
+    """Attributes that are metrics, by name."""
     history: int | None = None
     """Days for which changes are kept; None: always."""
