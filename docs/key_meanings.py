@@ -137,6 +137,14 @@ METRIC = {
     "carry": "how long a series without a row is carried forward; levels with one row a day",
     "over_time": f"what a wider scope shows: {', '.join(SHOWS)}; levels: all but total",
     "unit": "shown beside the name",
+    "unit_from": (
+        "the column with the unit of each row, such as a currency; it becomes a dimension, and values of different "
+        "units are never added ([several currencies](questions.md#one-table-has-several-currencies))"
+    ),
+    "minor_units": (
+        "amounts are in the smallest unit of their ISO 4217 currency, such as cents; merged values are divided by its "
+        "size, so the definition does not change"
+    ),
     "title": "a title for people",
     "description": "a description for people",
     "format": "a number format of spreadsheets",

@@ -151,6 +151,7 @@ FILES = {
     "test_traps.py": "right",
     "test_trials.py": "kills",
     "test_two_steps.py": "right",
+    "test_units.py": "right",
     "test_urls.py": "right",
     "test_usual.py": "deliver",
     "test_vertical.py": "events",

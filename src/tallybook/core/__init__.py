@@ -329,6 +329,12 @@ __getattr__, __dir__ = opened(
             "closest_match",
             "did_you_mean",
         ),
+        "units": (
+            "FormulaUnits",
+            "amount_degree",
+            "minor_digits",
+            "mixed_unit",
+        ),
         "timetable": (
             "NeverDue",
             "QuietHours",

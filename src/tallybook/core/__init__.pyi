@@ -332,3 +332,9 @@ from tallybook.core.timetable import (
     Timetable as Timetable,
     cron_of as cron_of,
 )
+from tallybook.core.units import (
+    FormulaUnits as FormulaUnits,
+    amount_degree as amount_degree,
+    minor_digits as minor_digits,
+    mixed_unit as mixed_unit,
+)

@@ -29,6 +29,7 @@ from tallybook.core import (
     Delivery,
     DeliveryReport,
     DestinationRefused,
+    Metric,
     Result,
     TallybookError,
     bug_report,
@@ -278,7 +279,8 @@ def fingerprint_of(context: DeliveryContext, delivery: Delivery) -> str:
 
 def _question_hash(context: DeliveryContext, delivery: Delivery, periods: BookCalendar) -> str:
     book = context.catalog.book
-    asked = [FORM, _as_fingerprinted(delivery), context.catalog.metrics, book.timezone, book.week_starts]
+    metrics = {name: _metric_fields(metric) for name, metric in context.catalog.metrics.items()}
+    asked = [FORM, _as_fingerprinted(delivery), metrics, book.timezone, book.week_starts]
     if periods.fiscal is not None:
         asked.append(periods.fiscal)
     return _hash(asked)
@@ -314,6 +316,12 @@ def refuse_other_calendar(context: DeliveryContext, delivery: Delivery, last: De
             "rows of two calendars are never mixed",
             hint=f'name a new tab in [deliveries.{delivery.name}]: tab = "{new}"',
         )
+
+
+def _metric_fields(metric: Metric) -> dict[str, Any]:
+    """The fields of a metric in the form that earlier versions hashed: without later ones that are not used."""
+    fields = msgspec.structs.asdict(metric)
+    return {name: value for name, value in fields.items() if value or name not in ("unit_from", "minor_units")}
 
 
 def _as_fingerprinted(delivery: Delivery) -> dict[str, Any]:

@@ -253,6 +253,7 @@ def _column(metric: Metric, solved: Solved) -> Column:
         role="metric",
         type=cast(Type, solved.type),
         unit=metric.unit,
+        unit_from=metric.unit_from,
         show=solved.show,
         title=metric.title,
         format=metric.format,

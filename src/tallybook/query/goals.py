@@ -134,7 +134,9 @@ class _GoalReading:
         self.metric = self.catalog.metrics[self.goal.metric]
         self.show = self.goal.show or self.metric.default_show
         self.nature = pace.nature(self.catalog, self.metric, self.show)
-        self.column = Column(name=self.metric.name, role="metric", type="decimal", unit=self.metric.unit)
+        self.column = Column(
+            name=self.metric.name, role="metric", type="decimal", unit=self.metric.unit, unit_from=self.metric.unit_from
+        )
 
     def standings(self) -> Iterator[Standing]:
         # Periods that are yet to come are not told of, but for the one that was asked for.

@@ -76,7 +76,7 @@ def _is_plain(query: Query, context: QueryContext, name: str) -> bool:
         name in context.past,
         context.running,
     )
-    if any(unusual) or bound is None or metric.derived or metric.carry or bound.imported:
+    if any(unusual) or bound is None or metric.derived or metric.minor_units or metric.carry or bound.imported:
         return False
     if metric.kind != bound.metric.kind:
         return False

@@ -10,6 +10,7 @@ from typing import Any
 from tallybook.core import FLOAT, UNIQUES, StoredDefinition, plus_days
 from tallybook.query.cells import Cell, Key, Solved, between, mean_of, merged, minus, plain, why_lost
 from tallybook.query.context import Coverage
+from tallybook.query.currencies import in_major_units
 from tallybook.query.merge import Parts
 from tallybook.query.metric_periods import MetricPeriods
 from tallybook.query.point_relations import period_sql, values_relation
@@ -37,6 +38,7 @@ class OneMetric(MetricPeriods):
         }
         cells = how[self.show]()
         type_ = FLOAT if self.show == "average" else self._parts().value_type()
+        type_ = in_major_units(self.context.catalog.metrics[self.name], self.query, cells, type_)
         for cell in cells.values():
             cell.value = plain(cell.value, type_)
         self._explain_gaps()

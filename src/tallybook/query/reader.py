@@ -224,12 +224,13 @@ class BookReader:
         bounds: dict[str, StoredDefinition] = {}
         coverage: dict[str, Coverage] = {}
         whys: dict[str, str] = {}
+        units = {unit for name in question.metrics for unit in catalog.unit_dims(name)} - set(question.by)
         for name in names:
             bound = self.bound(catalog.metrics[name], keys[name], known, question.definition)
             if bound is None:
                 whys[name] = self.why_unknown(name, keys[name], known)
                 continue
-            _has_dimensions(bound, question)
+            _has_dimensions(bound, question, units.difference(catalog.queryable_dims(name)))
             bounds[name] = bound
             own = known.coverage.get((bound.key, bound.definition), ())
             instants = {s.first: s.instant for s in own if s.instant}
@@ -324,9 +325,9 @@ def attributes_of(catalog: Catalog, question: Query) -> list[str]:
     return [name for name in asked if name not in stored and parse_attribute(name) is not None]
 
 
-def _has_dimensions(bound: StoredDefinition, question: Query) -> None:
-    """Raises QueryError when an old definition was split by other dimensions than those asked for."""
-    asked = (*question.by, *(f.dimension for f in question.where))
+def _has_dimensions(bound: StoredDefinition, question: Query, ignored: set[str]) -> None:
+    """Raises QueryError when an old definition was split by other dimensions than those asked for, except `ignored`."""
+    asked = [d for d in (*question.by, *(f.dimension for f in question.where)) if d not in ignored]
     lacking = [d for d in asked if d not in bound.metric.series_dims and parse_attribute(d) is None]
     if lacking:
         raise QueryError(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from tallybook.core import type_of
 from tallybook.query.cells import Cell, Key, MergedTotal, MetricPeriod, Solved, formula_of
@@ -35,7 +36,8 @@ def _derived(context: QueryContext, query: Query, name: str, coverage: Coverage 
     assert measure is not None
     own = context.covered(name)
     shared = own if coverage is None else own & coverage
-    operands = [solve(context, query, o.metric, o.show, shared) for o in measure.operands]
+    asked = [_for_operand(context, query, name, o.metric) for o in measure.operands]
+    operands = [solve(context, q, o.metric, o.show, shared) for q, o in zip(asked, measure.operands, strict=True)]
     type_ = type_of(measure.shell, [operand.type for operand in operands])
     cells: dict[Key, Cell] = {}
     for key in {key for operand in operands for key in operand.cells}:
@@ -52,9 +54,27 @@ def _derived(context: QueryContext, query: Query, name: str, coverage: Coverage 
         shell=measure.shell,
         said=(
             f"{name}: {as_written(context.catalog.metrics[name].measure or measure.text)}, each rolled up over "
-            "the days all of them cover, then evaluated"
+            "the days all of them cover, then evaluated" + _unfiltered(context, query, name)
         ),
     )
+
+
+def _for_operand(context: QueryContext, query: Query, name: str, operand: str) -> Query:
+    """The question of an operand: without filters of units that it does not have."""
+    units, has = context.catalog.unit_dims(name), context.catalog.queryable_dims(operand)
+    nested = context.catalog.unit_dims(operand)
+    kept = [f for f in query.where if f.dimension not in units or f.dimension in (*has, *nested)]
+    return query if len(kept) == len(query.where) else replace(query, where=tuple(kept))
+
+
+def _unfiltered(context: QueryContext, query: Query, name: str) -> str:
+    """Which operands a filter of units leaves as they are, as the end of a sentence."""
+    catalog, said = context.catalog, []
+    for unit in catalog.unit_dims(name):
+        without = [o for o in catalog.operands(name) if unit not in catalog.queryable_dims(o)]
+        if without and any(f.dimension == unit for f in query.where):
+            said.append(f", {' and '.join(without)} not filtered by {unit}")
+    return "".join(said)
 
 
 def _shared_period(several: Sequence[MetricPeriod]) -> MetricPeriod:

@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 
 from msgspec.structs import replace
 
-from tallybook.config.catalog.metric_formulas import FormulaChecks
 from tallybook.config.catalog.rules import (
     EVENTS,
     FACT_RULES,
@@ -17,13 +16,14 @@ from tallybook.config.catalog.rules import (
     KeyRule,
     wrong_show,
 )
+from tallybook.config.catalog.unit_checks import UNIT_RULES, UnitChecks
 from tallybook.config.catalog.words import closest_key, toml
 from tallybook.core import (
     RESERVED_NAMES,
 )
 
 
-class Metrics(FormulaChecks):
+class Metrics(UnitChecks):
     """All metrics, checked against one another and against their sources."""
 
     def check(self) -> None:
@@ -36,6 +36,7 @@ class Metrics(FormulaChecks):
         for d in self.declared.values():
             self.check_among(d)
         self.check_cycles()
+        self.check_units()
         self.check_renames()
 
     def check_metric_keys(self, d: DeclaredMetric) -> None:
@@ -45,11 +46,11 @@ class Metrics(FormulaChecks):
         elif d.shape == "derived":
             self.check_derived(d)
         elif d.shape == "function":
-            self.check_rules(d, FUNCTION_RULES)
+            self.check_rules(d, (*FUNCTION_RULES, *UNIT_RULES))
             self.refuse_keys(d, FUNCTION_KEYS, "a metric that is a function", {})
             self.check_over_time(d)
         else:
-            self.check_rules(d, FACT_RULES)
+            self.check_rules(d, (*FACT_RULES, *UNIT_RULES))
             self.check_facts(d)
             self.check_over_time(d)
 
@@ -138,6 +139,8 @@ class Metrics(FormulaChecks):
         by = {name.casefold(): name for name in d.metric.by}
         for name in d.metric.by if "by" not in d.bad else ():
             self.report_dimension(d, "by", name, _wrong_dimension(name, metrics))
+        if (unit := d.metric.unit_from) and unit not in d.metric.by and "unit_from" not in d.bad:
+            self.report_dimension(d, "unit_from", unit, _wrong_dimension(unit, metrics))
         for name in d.metric.series if "series" not in d.bad else ():
             twin = by.get(name.casefold())
             why = f"is written {twin!r} in by" if twin else _wrong_dimension(name, metrics)

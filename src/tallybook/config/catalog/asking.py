@@ -8,7 +8,7 @@ from typing import Protocol
 
 from tallybook.config.catalog.keys import Key
 from tallybook.config.catalog.words import closest_key, shorten_toml, toml
-from tallybook.core import FILTER, Catalog, Problems
+from tallybook.core import FILTER, Catalog, Problems, mixed_unit
 
 
 class DeclaredTable(Protocol):
@@ -57,7 +57,8 @@ class Asking:
         has = self.catalog.queryable_dims(metric)
         known = {p.path for p in self.problems.found}
         for key, names in asked.items():
-            lacking = next((name for name in names if name not in has), None)
+            units = self.catalog.unit_dims(metric) if key == "where" else ()
+            lacking = next((name for name in names if name not in (*has, *units)), None)
             if lacking is not None and f"{d.path}.{key}" not in known:
                 self.unknown(d, key, lacking, f"dimension of {metric!r}", has)
 
@@ -72,6 +73,44 @@ class Asking:
             hint=f"did you mean {meant!r}?" if meant else "",
             paste=f"{key} = {toml(_instead(d.given[key], name, meant, filters=key == 'where'))}" if meant else "",
         )
+
+    def check_unit(
+        self,
+        d: DeclaredTable,
+        metric: str,
+        by: Sequence[str],
+        where: Sequence[str],
+        *,
+        can_split: bool = False,
+        together: str = "",
+    ) -> None:
+        """Report a question that would add up values of different units. `can_split`: it can have `by`; `together`: its
+        key with rows over several series."""
+        if metric not in self.catalog.metrics or {"by", "where"} & d.bad:
+            return
+        units, single = self.catalog.unit_dims(metric), single_values(where)
+        unit = mixed_unit(units, by, single, together=False)
+        if unit is not None:
+            only = f"where = {toml([*where, f'{unit}=EUR'])}"
+            key, lines = ("by", f"by = {toml([*by, unit])}, or {only}") if can_split else ("where", only)
+        elif together and (unit := mixed_unit(units, by, single, together=True)):
+            key, lines = together, f"without {together}, or where = {toml([*where, f'{unit}=EUR'])}"
+        else:
+            return
+        if any(p.path == f"{d.path}.{key}" for p in self.problems.found):
+            return
+        message = f"the unit of {metric!r} is in {unit!r}, and values of different units do not add up"
+        paste = f"by = {toml([*by, unit])}" if key == "by" else f"where = {toml([*where, f'{unit}=EUR'])}"
+        self.report(d, key, message, expected=lines, paste=paste)
+
+
+def single_values(where: Sequence[str]) -> frozenset[str]:
+    """The dimensions that are filtered to one value."""
+    found: dict[str, set[str]] = {}
+    for text in where:
+        if (match := FILTER.match(text)) and match["sign"] == "=":
+            found.setdefault(match["dim"], set()).add(match["value"])
+    return frozenset(dimension for dimension, values in found.items() if len(values) == 1)
 
 
 def filtered(where: Sequence[str]) -> list[str]:

@@ -71,6 +71,8 @@ def _show_words(metric: Metric) -> str:
     shown = f"a wider scope shows {metric.default_show} ({meaning[metric.default_show]})"
     if metric.kind == UNIQUES and metric.default_show == "total":
         shown = "a wider scope shows only bounds: daily distinct counts do not add up"
+    if metric.unit_from:
+        shown += f"; its unit is in {metric.unit_from}, so an answer is split by it or filtered to one value"
     if metric.keeps_latest:
         shown += f"; the latest value of a day and ({', '.join(metric.series)}) counts"
     if metric.carry:

@@ -24,7 +24,8 @@ from tallybook.config.catalog.tables import (
     read_serve,
     read_sources,
 )
-from tallybook.core import Catalog, Problem, Problems, SourceKind, SourceSettings
+from tallybook.config.catalog.words import toml
+from tallybook.core import AlertSettings, Catalog, Problem, Problems, SourceKind, SourceSettings
 
 
 def build(
@@ -60,6 +61,7 @@ def build(
     Deliveries(catalog, declared, problems, asked).check()
     MetricAttributes(catalog, declared, problems, entities).check()
     goals = Goals(catalog, declared, problems, read_goals(raw, problems)).check()
+    _check_watched_units(catalog, alerts, problems)
     problems.found = [_placed(p, places or {}) for p in _in_order(problems.found, raw)]
     problems.raise_if_any("tallybook.toml")
     return msgspec.structs.replace(
@@ -74,6 +76,20 @@ def _with_event_types(
     if EVENTS not in sources:
         return sources
     return {**sources, EVENTS: msgspec.structs.replace(sources[EVENTS], event_types=types)}
+
+
+def _check_watched_units(catalog: Catalog, alerts: AlertSettings, problems: Problems) -> None:
+    """Report metrics that alerts cannot judge, because they have a value for each unit."""
+    if not alerts.to or not {"stopped", "unusual", "revised"} & set(alerts.about):
+        return
+    for metric in catalog.metrics.values():
+        if metric.unit_from and metric.alerts:
+            message = f"alerts judge one value a day, and {metric.name!r} has one for each {metric.unit_from}"
+            expected = "alerts = false, and a count of the same rows as a metric that is watched"
+            path = f"metrics.{metric.name}.alerts"
+            problems.add(
+                path, message, seen=f"unit_from = {toml(metric.unit_from)}", expected=expected, paste="alerts = false"
+            )
 
 
 def _in_order(problems: list[Problem], raw: Mapping[str, object]) -> list[Problem]:

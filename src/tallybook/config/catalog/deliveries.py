@@ -89,6 +89,8 @@ class Deliveries(Asking):
         asked = {"by": d.delivery.by, "where": filtered(d.delivery.where)}
         for name in d.delivery.metrics:
             self.check_metric(d, "metrics", name, asked)
+            together = "totals" if d.delivery.totals else ""
+            self.check_unit(d, name, d.delivery.by, d.delivery.where, can_split=True, together=together)
 
     def check_places(self) -> None:
         """Report deliveries that would overwrite one another."""

@@ -34,6 +34,7 @@ class Goals(Asking):
             self.check_keys(d)
             if d.goal.metric:
                 self.check_metric(d, "metric", d.goal.metric, {"where": filtered(d.goal.where)})
+                self.check_unit(d, d.goal.metric, (), d.goal.where)
                 self.check_show(d)
         return {name: replace(d.goal, targets=self.targets(d)) for name, d in self.declared.items()}
 

@@ -167,6 +167,8 @@ METRIC_KEYS = {
     "carry": Key(read_whole_days, '"3d"'),
     "over_time": Key(choice_of(SHOWS), '"last"'),
     "unit": Key(read_words, '"EUR"'),
+    "unit_from": Key(read_qualified, '"currency"'),
+    "minor_units": Key(read_flag, "true"),
     "title": Key(read_words, '"Revenue"'),
     "description": Key(read_words, '"What customers paid"'),
     "format": Key(read_words, '"#,##0.00"'),

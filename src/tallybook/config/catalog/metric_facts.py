@@ -99,7 +99,7 @@ class FactChecks(MetricChecks):
             for _, other in join.on:
                 self.check_qualified(d, "join", other, names)
             names.append(join.name)
-        for key in ("time", "from", "until", "changed", "by", "series"):
+        for key in ("time", "from", "until", "changed", "by", "series", "unit_from"):
             value = getattr(d.metric, METRIC_KEYS[key].field or key)
             for column in (value,) if isinstance(value, str) else value or ():
                 self.check_qualified(d, key, column, names)
@@ -167,7 +167,7 @@ class FactChecks(MetricChecks):
         if given is None:
             return
         folded = {g.casefold() for g in given}
-        for key in ("time", "from", "until", "received", "changed", "per", "by", "series"):
+        for key in ("time", "from", "until", "received", "changed", "per", "by", "series", "unit_from"):
             value = getattr(d.metric, METRIC_KEYS[key].field or key)
             for name in (value,) if isinstance(value, str) else value or ():
                 if key not in d.bad and name.casefold() not in folded:

@@ -363,9 +363,8 @@ FUNCTION_RULES = (
 )
 
 _TITLES = ("unit", "title", "description", "format", "decimals", "renamed_from")
-FUNCTION_KEYS = frozenset(
-    ("function", "measure", "kind", "source", "by", "over_time", "max_series", "start", "lookback", "history", *_TITLES)
-)
+_FUNCTIONS = ("function", "measure", "kind", "source", "by", "over_time", "max_series", "start", "lookback", "history")
+FUNCTION_KEYS = frozenset((*_FUNCTIONS, "unit_from", "minor_units", *_TITLES))
 DERIVED_KEYS = frozenset(("measure", *_TITLES))
 FACT_KEYS = frozenset(("time", "from", "until", "where", "by", "stored", "series", "source", "carry"))
 """Keys that suggest facts, where table and sql are both missing."""
@@ -375,6 +374,8 @@ WHY_NOT_DERIVED = {
     "over_time": "each of its metrics has its own, or one in the formula: average(mrr)",
     "history": "import its metrics",
     "kind": "it is computed from flows and levels",
+    "unit_from": "the metrics of its formula have it",
+    "minor_units": "the metrics of its formula have it",
 }
 
 

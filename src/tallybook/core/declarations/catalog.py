@@ -60,6 +60,11 @@ class Catalog(msgspec.Struct, frozen=True, kw_only=True):
             names.update(dict.fromkeys(self.operands(operand.metric)))
         return tuple(names)
 
+    def unit_dims(self, name: str) -> tuple[str, ...]:
+        """The dimensions that hold the units of `name`, or of the metrics it is computed from."""
+        units = [self.metrics[operand].unit_from for operand in self.operands(name)]
+        return tuple(dict.fromkeys(unit for unit in units if unit))
+
     def queryable_dims(self, name: str) -> tuple[str, ...]:
         """The dimensions by which `name` can be split or filtered; for a derived metric, those that all operands
         have."""

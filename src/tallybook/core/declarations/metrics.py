@@ -82,6 +82,10 @@ class Metric(msgspec.Struct, frozen=True, kw_only=True):
     carry: int = 0
     over_time: str | None = None
     unit: str | None = None
+    unit_from: str | None = None
+    """The dimension with the unit of each row, such as a currency. Values of different units are never added up."""
+    minor_units: bool = False
+    """Whether amounts are in the smallest unit of their ISO 4217 currency, such as cents."""
     title: str | None = None
     description: str | None = None
     format: str | None = None

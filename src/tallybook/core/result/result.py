@@ -302,7 +302,7 @@ def _column_facts(column: Column) -> dict[str, str | None]:
         "unit": column.unit,
         "show": column.show,
     }
-    more = {"title": column.title, "format": column.format}
+    more = {"unit_from": column.unit_from, "title": column.title, "format": column.format}
     return facts | {key: value for key, value in more.items() if value is not None}
 
 

@@ -22,6 +22,8 @@ class Column(msgspec.Struct, frozen=True, kw_only=True):
     role: Role
     type: Type
     unit: str | None = None
+    unit_from: str | None = None
+    """The dimension with the unit of each row."""
     show: str | None = None
     title: str | None = None
     format: str | None = None

@@ -130,7 +130,14 @@ def _long(result: Result) -> Grid:
     )
     lines = tuple(
         Line(
-            values=(*_key(row, result), c.name, row[c.name], c.unit, _yes(_whole(row, c)), _note(row, c.name) or None),
+            values=(
+                *_key(row, result),
+                c.name,
+                row[c.name],
+                _unit(row, c),
+                _yes(_whole(row, c)),
+                _note(row, c.name) or None,
+            ),
             complete=_whole(row, c),
             column=c,
             key=len(keys) + 1,
@@ -139,6 +146,12 @@ def _long(result: Result) -> Grid:
         for c in result.metric_columns
     )
     return Grid(fields=_unlike(fields), lines=lines, layout="long", scope=result.scope, calendar=result.calendar)
+
+
+def _unit(row: Row, column: Column) -> str | None:
+    """The unit of a value: that of its column, or of the dimension that holds it."""
+    found: str | None = row.get(column.unit_from) if column.unit_from else column.unit
+    return found
 
 
 def _across(result: Result) -> Grid:
