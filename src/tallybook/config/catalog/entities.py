@@ -98,6 +98,7 @@ class MetricAttributes(Asking):
                 if one.metric in self.catalog.metrics:
                     self.check_ids(d, settings, one)
                     self.check_show(d, one)
+                    self.check_unit(d, one.metric, (), one.where)
 
     def check_ids(self, d: _DeclaredAttribute, settings: EntitySettings, one: MetricAttribute) -> None:
         """Report a metric that does not store the ids, with those that do and the line to add."""

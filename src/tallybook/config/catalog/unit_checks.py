@@ -95,7 +95,7 @@ class UnitChecks(FormulaChecks):
             self.report(d, "measure", message, seen=self.written(d, "measure"), expected=expected)
 
     def unit_of(self, name: str) -> str | None:
-        """The unit of a metric, declared or that of its formula; None where it is not known. No metric is in a cycle."""
+        """The unit of a metric, declared or that of its formula; None where it is not known."""
         d = self.declared.get(name)
         if d is None:
             return None
