@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Iterable, Sequence, Set
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
@@ -24,9 +24,9 @@ from tallybook.core import (
     Refused,
     calendar,
     did_you_mean,
-    mixed_unit,
 )
 from tallybook.query.attribute_dimensions import check_attribute, parse_attribute
+from tallybook.query.mixed_units import check_units
 from tallybook.query.question import EVENT_MEASURES, Question, as_day
 from tallybook.query.ranges import ALL, MAX_GAP_DAYS, TO_DATE, Shift, check_window, parse_compare
 
@@ -143,7 +143,7 @@ def check_question(catalog: Catalog, question: Question, *, today: date) -> Quer
     )
     _check_shape(query, catalog)
     for name in names:
-        _check_units(catalog, name, query, typed)
+        check_units(catalog, name, query, typed, ranked=(name, compared(name)[0]))
     return query
 
 
@@ -322,49 +322,6 @@ def _as_typed(
         for one in value if isinstance(value, tuple) else (value,):
             words += [name, shlex.quote(str(one))] if one is not None else []
     return " ".join(words)
-
-
-def single_values(filters: Iterable[Filter]) -> frozenset[str]:
-    """The dimensions that are filtered to one value."""
-    found: dict[str, set[str | None]] = {}
-    for one in filters:
-        if one.equal:
-            found.setdefault(one.dimension, set()).add(one.value)
-    return frozenset(dimension for dimension, values in found.items() if len(values) == 1)
-
-
-def _check_units(catalog: Catalog, name: str, query: Query, typed: str) -> None:
-    """Refuse an answer that would add up values of different units, whichever units the rows have."""
-    units, single = catalog.unit_dims(name), single_values(query.where)
-    if unit := mixed_unit(units, query.by, single, together=False):
-        split = f"--by {','.join((*query.by, unit))}"
-        raise Refused(
-            f"the unit of {name!r} is in {unit!r}, and values of different units do not add up",
-            ask=f"tallybook query {typed} {split}, or with --where {unit}=… for one of them",
-        )
-    together = "--totals" if query.totals else "--top" if query.top else ""
-    if together and (unit := mixed_unit(units, query.by, single, together=True)):
-        raise Refused(
-            f"{together} of {name!r} would add up or compare values of different units, which are in {unit!r}",
-            ask=f"the same question without {together}, or with --where {unit}=…",
-        )
-    if ranked := _ranked_by(name, query, set(units) - single):
-        raise Refused(
-            f"{ranked} would compare values of {name!r} in different units",
-            ask=f"the same question with --where {units[0]}=…",
-        )
-
-
-def _ranked_by(name: str, query: Query, mixed: Set[str]) -> str:
-    """The option that compares values of one metric with each other or with a number; '' without one."""
-    columns = (name, compared(name)[0])
-    sorted_by = [key.removeprefix("-") for key in query.sort]
-    if not mixed:
-        return ""
-    if any(one.column in columns for one in query.having):
-        return "--having"
-    first = next((place for place, key in enumerate(sorted_by) if key in columns), None)
-    return "--sort" if first is not None and not mixed <= set(sorted_by[:first]) else ""
 
 
 def _check_show(catalog: Catalog, name: str, show: str | None, asked: str) -> None:
