@@ -340,6 +340,7 @@ def test_a_ledger_of_number_4_gets_the_tables_of_events(tmp_path: Path) -> None:
 
 
 def test_id_runs_of_a_ledger_of_number_5_have_no_hash_and_count(ingest: Ingest, tmp_path: Path) -> None:
+    from tallybook.storage import tables
     from tallybook.storage.copying import copy_book
 
     ingest.send(signup("a"))
@@ -348,6 +349,8 @@ def test_id_runs_of_a_ledger_of_number_5_have_no_hash_and_count(ingest: Ingest, 
     with sqlite3.connect(ingest.folder / "ledger.sqlite") as db:
         for column in ("bytes", "sha256"):
             db.execute(f"ALTER TABLE id_runs DROP COLUMN {column}")
+        for name in tables.ENTITY_TABLES:
+            db.execute(f"DROP TABLE {name}")
         db.execute("PRAGMA user_version = 5")
     db.close()
     store = open_store(ingest.folder)

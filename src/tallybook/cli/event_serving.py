@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from tallybook.cli.failures import as_dict, as_ours
 from tallybook.cli.signals import Stop
 from tallybook.cli.terminal import Terminal
-from tallybook.core import DeclarationError, ServeSettings
-from tallybook.ingest import Compactor, Upkeep, logs_to_compact
+from tallybook.core import DeclarationError, ServeSettings, TallybookError
+from tallybook.ingest import Compactor, Upkeep, create_key, logs_to_compact
 from tallybook.server import (
     ROLES,
     Processes,
@@ -53,7 +53,8 @@ class EventServing:
         """Do the work of one role, or keep a child for each of several."""
         check_installed()
         if roles == ("ingest",):
-            run_worker(self.project.place, self._listener(), self.settings, self.terminal.clock)
+            zone = self.project.catalog.book.timezone
+            run_worker(self.project.place, self._listener(), self.settings, zone, self.terminal.clock)
         elif roles == ("compact",):
             self._compact()
         else:
@@ -90,7 +91,7 @@ class EventServing:
         listener = self._listener() if "ingest" in roles else None
         if listener is not None:
             self.terminal.event("listening", address=shown_address(listener))
-            self._say_without_key()
+            self._make_first_key()
         keeps = [listener.fileno()] if listener is not None else []
 
         def command(role: str, pipe: int) -> list[str]:
@@ -105,12 +106,26 @@ class EventServing:
             processes.run(stop.wait)
         self.terminal.event("stopped")
 
-    def _say_without_key(self) -> None:
+    def _make_first_key(self) -> None:
+        """Without a valid key nobody can send. A person at a terminal gets one, shown once; otherwise the command that
+        makes one is logged, because a journal or the log of a container would keep the key itself."""
         events = event_ledger(self.project.place)
-        if not any(key.is_valid(self.terminal.clock()) for key in events.api_keys()):
-            # Not the key itself: a journal or the log of a container would keep it.
-            self.terminal.event("no_key", level="warning", hint="tallybook keys create NAME")
-        events.close()
+        now = self.terminal.clock()
+        try:
+            if any(key.is_valid(now) for key in events.api_keys()):
+                return
+            if not self.terminal.is_watched:
+                self.terminal.event("no_key", level="warning", hint="tallybook keys create NAME")
+                return
+            name = "first"
+            text = create_key(events, name, ("write", "read"), now=now)
+        except TallybookError as error:
+            self.terminal.event("no_key", level="warning", reason=error.message, hint="tallybook keys create NAME")
+            return
+        finally:
+            events.close()
+        self.terminal.show(f"A key that may send and read events, shown this once: {text}")
+        self.terminal.show(f"It is named {name!r}. Send it as: Authorization: Bearer KEY")
 
 
 def watch_parent(pipe: int | None) -> None:

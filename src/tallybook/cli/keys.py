@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from tallybook.cli.options import TABLE_OR_JSON, verb
-from tallybook.cli.terminal import Terminal, table
+from tallybook.cli.terminal import Terminal, listed, table
 from tallybook.cli.verbs import Verb, verb_group
-from tallybook.core import DONE
+from tallybook.core import DONE, QueryError, calendar
+from tallybook.ingest import SCOPES
 
 if TYPE_CHECKING:
     from tallybook.storage import ApiKey, EventLedger
@@ -58,31 +61,84 @@ def _show_text(terminal: Terminal, name: str, text: str, form: str) -> int:
     return DONE
 
 
+_SPAN = re.compile(r"(\d{1,5})\s*(h|d|w)")
+_HOURS = {"h": 1, "d": 24, "w": 7 * 24}
+
+
+def _expiry(text: str | None, terminal: Terminal) -> datetime | None:
+    """The instant of `--expires`: a span from now, a day of the book's zone, or an instant."""
+    if text is None:
+        return None
+    if span := _SPAN.fullmatch(text.strip()):
+        return terminal.clock() + timedelta(hours=int(span[1]) * _HOURS[span[2]])
+    try:
+        if len(text) == 10:
+            return calendar.start_of(date.fromisoformat(text), terminal.book().project.catalog.book.timezone)
+        found = datetime.fromisoformat(text)
+        if found.tzinfo is not None:
+            return found.astimezone(UTC)
+    except (ValueError, OverflowError):
+        pass
+    raise QueryError(
+        f"--expires {text!r} cannot be read",
+        hint="--expires 90d, --expires 2027-01-01 or --expires 2027-01-01T00:00:00Z",
+    )
+
+
 @verb(
     NAME,
     click.option(
         "--scope",
         "scopes",
         multiple=True,
-        type=click.Choice(("write", "read", "admin")),
+        type=click.Choice(SCOPES),
         default=("write",),
         show_default=True,
         help="What the key may do; repeat it for several.",
     ),
+    click.option(
+        "--event", "events", multiple=True, metavar="EVENT", help="The only event it may send or read; repeat it."
+    ),
+    click.option(
+        "--account", "accounts", multiple=True, metavar="ID", help="The only account it may send or read; repeat it."
+    ),
+    click.option(
+        "--rate", type=click.IntRange(1), metavar="N", help="How many events a second it may send to a worker."
+    ),
+    click.option("--expires", metavar="WHEN", help="Until when it is valid: 90d, 12h, 2027-01-01, or an instant."),
     TABLE_OR_JSON,
 )
-def create(terminal: Terminal, name: str, scopes: tuple[str, ...], form: str) -> int:
+def create(
+    terminal: Terminal,
+    name: str,
+    scopes: tuple[str, ...],
+    events: tuple[str, ...],
+    accounts: tuple[str, ...],
+    rate: int | None,
+    expires: str | None,
+    form: str,
+) -> int:
     """Make a key and print it. It is shown this once; the book keeps a hash of it.
 
     \b
       tallybook keys create loader-eu
       tallybook keys create admin --scope write --scope read --format json
+      tallybook keys create acme --event login --account acme --rate 100 --expires 90d
 
-    Ids of events belong to the name of the key that sent them: the same id sent with another key is another event."""
-    from tallybook.ingest import create_key
+    write sends events, daily values and complete days; browser sends events only, from pages of [serve] origins; read
+    reads them back; share is for shared pages; admin may do all. Ids of events belong to the name of the key that sent
+    them: the same id sent with another key is another event."""
+    from tallybook.ingest import KeyTerms, create_key
 
-    with _events(terminal) as events:
-        text = create_key(events, name, tuple(dict.fromkeys(scopes)), now=terminal.clock())
+    terms = KeyTerms(
+        scopes=tuple(dict.fromkeys(scopes)),
+        events=tuple(dict.fromkeys(events)),
+        accounts=tuple(dict.fromkeys(accounts)),
+        rate=rate,
+        expires=_expiry(expires, terminal),
+    )
+    with _events(terminal) as ledger:
+        text = create_key(ledger, name, terms, now=terminal.clock())
     return _show_text(terminal, name, text, form)
 
 
@@ -115,7 +171,7 @@ def revoke(terminal: Terminal, name: str) -> int:
 
 @verb(TABLE_OR_JSON)
 def list_(terminal: Terminal, form: str) -> int:
-    """List the keys: their scopes, since when, and whether they are revoked.
+    """List the keys: their scopes and bounds, until when they are valid, and when they were last used.
 
     \b
       tallybook keys list --format json"""
@@ -126,12 +182,30 @@ def list_(terminal: Terminal, form: str) -> int:
     elif not found:
         terminal.out("There is no key yet: tallybook keys create NAME")
     else:
-        names = ("name", "scopes", "created", "revoked")
-        rows = [tuple(one[name] or "" for name in names) for one in found]
+        names = ("name", "scopes", "bound to", "created", "expires", "last used", "revoked")
+        rows = [
+            (
+                one["name"],
+                one["scopes"],
+                listed([*one["events"], *one["accounts"]], max_named=3),
+                *(one[name] or "" for name in ("created", "expires", "seen", "revoked")),
+            )
+            for one in found
+        ]
         terminal.out("\n".join(table(names, rows, numbers=())))
     return DONE
 
 
 def _described(key: ApiKey) -> dict[str, Any]:
-    shown = {"name": key.name, "scopes": " ".join(key.scopes), "created": key.created[:19] + "Z"}
-    return {**shown, "revoked": key.revoked and key.revoked[:19] + "Z"}
+    return {
+        "name": key.name,
+        "scopes": " ".join(key.scopes),
+        "events": list(key.events),
+        "accounts": list(key.accounts),
+        "rate": key.rate,
+        **{name: _second(getattr(key, name)) for name in ("created", "expires", "seen", "revoked")},
+    }
+
+
+def _second(stamp: str | None) -> str | None:
+    return stamp and stamp[:19] + "Z"

@@ -196,6 +196,7 @@ __getattr__, __dir__ = opened(
             "MIN_UNPACKED_BYTES",
             "NUMBER_VALUE",
             "TEXT_VALUE",
+            "WHOLE_REQUEST",
             "DecodedEvents",
             "Event",
             "EventRequest",

@@ -182,6 +182,7 @@ from tallybook.core.events import (
     NUMBER_VALUE as NUMBER_VALUE,
     SERIES_COLUMN as SERIES_COLUMN,
     TEXT_VALUE as TEXT_VALUE,
+    WHOLE_REQUEST as WHOLE_REQUEST,
     DecodedEvents as DecodedEvents,
     Event as Event,
     EventRequest as EventRequest,

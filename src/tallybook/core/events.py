@@ -27,6 +27,8 @@ FUTURE = timedelta(hours=24)
 """An event may be this far ahead of its receipt."""
 MAX_INTEGER = 2**63 - 1
 
+WHOLE_REQUEST = -1
+
 INTEGER_VALUE, NUMBER_VALUE, TEXT_VALUE, FLAG_VALUE, INSTANT_VALUE = "integer", "number", "text", "flag", "time"
 EVENT_TYPES = {
     INTEGER_VALUE: "BIGINT",
@@ -61,7 +63,8 @@ class Event:
 
 @dataclass(frozen=True, kw_only=True)
 class Rejection:
-    """Why one event of a request is not stored. `index` is its place in the request."""
+    """Why one event of a request is not stored. `index` is its place in the request; `WHOLE_REQUEST` where nothing of
+    the request could be read."""
 
     index: int
     code: str

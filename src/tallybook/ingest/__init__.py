@@ -9,11 +9,13 @@ __getattr__, __dir__ = opened(
     {
         "compaction": ("Compactor",),
         "group_commit": ("GroupCommit",),
-        "keys": ("KeyRing", "KeysUnknown", "create_key", "key_text", "revoke_key", "rotate_key"),
+        "keys": ("KeyRing", "KeysUnknown", "KeyTerms", "SCOPES", "create_key", "key_text", "revoke_key", "rotate_key"),
         "log": ("LogAway", "LogFailed", "LogFolder", "LogFull", "LogRow"),
         "logs": ("logs_to_compact", "logs_to_write"),
         "log_sqlite": ("SqliteLogs",),
+        "reading": ("DEFAULT_PAGE", "EventQuestion", "MAX_PAGE", "read_events"),
+        "rejected": ("RejectedQuestion", "read_rejected", "replay_rejected"),
         "upkeep": ("Upkeep",),
-        "unpacking": ("decode_row",),
+        "unpacking": ("decode_row", "unpack"),
     },
 )

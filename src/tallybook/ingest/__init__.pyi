@@ -2,8 +2,10 @@
 from tallybook.ingest.compaction import Compactor as Compactor
 from tallybook.ingest.group_commit import GroupCommit as GroupCommit
 from tallybook.ingest.keys import (
+    SCOPES as SCOPES,
     KeyRing as KeyRing,
     KeysUnknown as KeysUnknown,
+    KeyTerms as KeyTerms,
     create_key as create_key,
     key_text as key_text,
     revoke_key as revoke_key,
@@ -18,5 +20,16 @@ from tallybook.ingest.log import (
 )
 from tallybook.ingest.log_sqlite import SqliteLogs as SqliteLogs
 from tallybook.ingest.logs import logs_to_compact as logs_to_compact, logs_to_write as logs_to_write
-from tallybook.ingest.unpacking import decode_row as decode_row
+from tallybook.ingest.reading import (
+    DEFAULT_PAGE as DEFAULT_PAGE,
+    MAX_PAGE as MAX_PAGE,
+    EventQuestion as EventQuestion,
+    read_events as read_events,
+)
+from tallybook.ingest.rejected import (
+    RejectedQuestion as RejectedQuestion,
+    read_rejected as read_rejected,
+    replay_rejected as replay_rejected,
+)
+from tallybook.ingest.unpacking import decode_row as decode_row, unpack as unpack
 from tallybook.ingest.upkeep import Upkeep as Upkeep

@@ -10,7 +10,16 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, time, timedelta
 
-from tallybook.core import INSTANT_TYPE, ArrowTable, BookError, DecodedEvents, Rejection, arrow_column, calendar
+from tallybook.core import (
+    INSTANT_TYPE,
+    WHOLE_REQUEST,
+    ArrowTable,
+    BookError,
+    DecodedEvents,
+    Rejection,
+    arrow_column,
+    calendar,
+)
 from tallybook.ingest.columns import PropertyTypes, StoredEvent, table_of
 from tallybook.ingest.files import write_table
 from tallybook.ingest.id_runs import id_hash, merged_runs, seen_before, write_run
@@ -51,7 +60,7 @@ class _LogBatch:
     has_writer: bool = False
 
 
-class _ReceiptOrder:
+class ReceiptOrder:
     """The order of what is stored: receipts of one log do not go back, also where a clock was set back, and each event
     has a number of its own for those that were received at the same time."""
 
@@ -152,34 +161,47 @@ class Compactor:
             raise
 
     def _compact(self, batch: _LogBatch, known: EventsSnapshot) -> None:
-        order = _ReceiptOrder(self.last_receipts, known.number + 1)
-        stored: list[StoredEvent] = []
-        ids: dict[bytes, datetime] = {}
+        order = ReceiptOrder(self.last_receipts, known.number + 1)
+        found: list[tuple[StoredEvent, bytes | None]] = []
         rejected: list[tuple[LogRow, Sequence[Rejection]]] = []
         for log, row in batch.rows:
             decoded = decode_row(row)
             if decoded.error is not None:
-                why = Rejection(index=0, code=decoded.error.code, reason=decoded.error.message)
+                why = Rejection(index=WHOLE_REQUEST, code=decoded.error.code, reason=decoded.error.message)
                 rejected.append((row, [why]))
             elif decoded.rejected:
                 rejected.append((row, decoded.rejected))
-            for event, hash_ in self._stored(log, row, decoded, order):
-                if hash_ is None or hash_ not in ids:
-                    stored.append(event)
-                if hash_ is not None:
-                    ids.setdefault(hash_, event.received)
-        seen = seen_before(self.events, known.runs, ids, self.dedup)
-        stored = [one for one in stored if not seen or id_hash(one.key, one.id) not in seen]
-        new_ids = {hash_: at for hash_, at in ids.items() if hash_ not in seen}
-        change = self._change(batch, known, stored, new_ids, rejected)
+            found += self.stored_events(log, row, decoded, order)
+        stored, ids = self.first_of(known, found)
+        change = self.change(known, stored, ids, rejected)
+        change.logs = batch.logs
+        self.publish(known, change)
+        self.last_receipts = order.latest
+
+    def publish(self, known: EventsSnapshot, change: EventCommit) -> None:
+        """Commit a change of what was known. Raises Conflict."""
         gone = [run for run in known.runs if run.path in change.gone_runs]
         self.events.commit(known.number, change, now=self.clock())
-        self.last_receipts = order.latest
         for run in gone:
             self.events.files.delete(run.stored)
 
-    def _stored(
-        self, log: str, row: LogRow, decoded: DecodedEvents, order: _ReceiptOrder
+    def first_of(
+        self, known: EventsSnapshot, found: Sequence[tuple[StoredEvent, bytes | None]]
+    ) -> tuple[list[StoredEvent], dict[bytes, datetime]]:
+        """Of (event, hash of its id) those that were not stored before, each id once; and the ids that are new."""
+        ids: dict[bytes, datetime] = {}
+        stored: list[StoredEvent] = []
+        for event, hash_ in found:
+            if hash_ is None or hash_ not in ids:
+                stored.append(event)
+            if hash_ is not None:
+                ids.setdefault(hash_, event.received)
+        seen = seen_before(self.events, known.runs, ids, self.dedup)
+        stored = [one for one in stored if not seen or id_hash(one.key, one.id) not in seen]
+        return stored, {hash_: at for hash_, at in ids.items() if hash_ not in seen}
+
+    def stored_events(
+        self, log: str, row: LogRow, decoded: DecodedEvents, order: ReceiptOrder
     ) -> Iterator[tuple[StoredEvent, bytes | None]]:
         """Each event with the hash of its id; None where it has no id by which it could be sent again."""
         again = json.loads(row.headers).get("idempotency_key")
@@ -201,20 +223,18 @@ class Compactor:
             )
             yield one, id_hash(row.key, own) if own else None
 
-    def _change(
+    def change(
         self,
-        batch: _LogBatch,
         known: EventsSnapshot,
         stored: Sequence[StoredEvent],
         ids: dict[bytes, datetime],
         rejected: Sequence[tuple[LogRow, Sequence[Rejection]]],
     ) -> EventCommit:
+        """Write the files of a commit, and name them."""
         by_name: dict[str, list[StoredEvent]] = {}
         for one in stored:
             by_name.setdefault(one.name, []).append(one)
-        change = EventCommit(
-            logs=batch.logs, days=[(one.name, one.day) for one in stored], contents=self.events.files.contents
-        )
+        change = EventCommit(days=[(one.name, one.day) for one in stored], contents=self.events.files.contents)
         files, properties = [], []
         conflicts: dict[tuple[str, str], int] = {}
         for name, events in by_name.items():

@@ -8,16 +8,18 @@ import hashlib
 import re
 import secrets
 import threading
+import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from tallybook.core import DeclarationError, QueryError
 from tallybook.storage import ApiKey, EventLedger, stamp_of
 
-SCOPES = ("write", "read", "admin")
+SCOPES = ("write", "browser", "read", "share", "admin")
 _NAME = re.compile(r"[A-Za-z0-9][\w.-]{0,63}", re.ASCII)
-RECENT = timedelta(milliseconds=100)
-"""Keys are not read again within this time, however many requests come with an unknown key."""
+PAUSE_SECONDS = 0.1
+"""Between two readings of the keys, however many requests come with an unknown key."""
 STALE = timedelta(seconds=2)
 """Keys that were read longer ago are not relied on."""
 
@@ -26,22 +28,60 @@ class KeysUnknown(Exception):
     """The ledger cannot be read, so that no key can be checked."""
 
 
-def create_key(events: EventLedger, name: str, scopes: tuple[str, ...], *, now: datetime) -> str:
-    """Make a key and return its text, which is kept nowhere."""
-    if not _NAME.fullmatch(name):
-        raise DeclarationError(
-            f"{name!r} cannot be the name of a key",
-            hint="letters, digits, _ . and -, beginning with a letter or digit: tallybook keys create loader-eu",
-        )
-    if wrong := [scope for scope in scopes if scope not in SCOPES]:
-        raise DeclarationError(f"there is no scope {wrong[0]!r}", hint=f"one of {', '.join(SCOPES)}")
-    text = _new_text(scopes)
-    if not events.add_key(ApiKey(name=name, hash=hash_key(text), scopes=scopes, created=stamp_of(now))):
+@dataclass(frozen=True, kw_only=True)
+class KeyTerms:
+    """What a new key may do: scopes, the only events and accounts, events a second, and until when."""
+
+    scopes: tuple[str, ...] = ("write",)
+    events: tuple[str, ...] = ()
+    accounts: tuple[str, ...] = ()
+    rate: int | None = None
+    expires: datetime | None = None
+
+
+def create_key(events: EventLedger, name: str, terms: KeyTerms | tuple[str, ...], *, now: datetime) -> str:
+    """Make a key and return its text, which is kept nowhere. `terms` may be the scopes alone."""
+    if not isinstance(terms, KeyTerms):
+        terms = KeyTerms(scopes=terms)
+    _check(name, terms, now)
+    text = _new_text(terms.scopes)
+    key = ApiKey(
+        name=name,
+        hash=hash_key(text),
+        scopes=terms.scopes,
+        created=stamp_of(now),
+        expires=stamp_of(terms.expires) if terms.expires else None,
+        events=terms.events,
+        accounts=terms.accounts,
+        rate=terms.rate,
+    )
+    if not events.add_key(key):
         raise QueryError(
             f"there is a key {name!r} already, perhaps a revoked one",
             hint=f"for a new text of it: tallybook keys rotate {name}",
         )
     return text
+
+
+def _check(name: str, terms: KeyTerms, now: datetime) -> None:
+    if not _NAME.fullmatch(name):
+        raise DeclarationError(
+            f"{name!r} cannot be the name of a key",
+            hint="letters, digits, _ . and -, beginning with a letter or digit: tallybook keys create loader-eu",
+        )
+    if wrong := [scope for scope in terms.scopes if scope not in SCOPES]:
+        raise DeclarationError(f"there is no scope {wrong[0]!r}", hint=f"one of {', '.join(SCOPES)}")
+    if "browser" in terms.scopes and len(terms.scopes) > 1:
+        raise DeclarationError(
+            "a browser key is public: it cannot have another scope too",
+            hint=f"tallybook keys create {name} --scope browser",
+        )
+    if terms.expires is not None and terms.expires <= now:
+        raise DeclarationError(
+            f"the key would expire at {stamp_of(terms.expires)}, which is past", hint="--expires 90d"
+        )
+    if terms.rate is not None and terms.rate < 1:
+        raise DeclarationError("a key that may send no events is of no use", hint="--rate 1000")
 
 
 def rotate_key(events: EventLedger, name: str) -> str:
@@ -93,6 +133,7 @@ class KeyRing:
         self.events, self.clock = events, clock
         self.by_hash: Mapping[str, ApiKey] = {}
         self.read_at: datetime | None = None
+        self.tried_at = -PAUSE_SECONDS
         self.lock = threading.Lock()
 
     @property
@@ -100,13 +141,16 @@ class KeyRing:
         return self.read_at is None or self.clock() - self.read_at > STALE
 
     def refresh(self) -> None:
-        """Read the keys, unless they were read just now. An error leaves those of before, which are relied on for two
-        seconds."""
+        """Read the keys. An error leaves those of before, which are relied on for two seconds."""
         with self.lock:
             at = self.clock()
-            if self.read_at is None or at - self.read_at >= RECENT:
-                self.by_hash = {key.hash: key for key in self.events.api_keys()}
-                self.read_at = at
+            self.tried_at = time.monotonic()
+            self.by_hash = {key.hash: key for key in self.events.api_keys()}
+            self.read_at = at
+
+    def seconds_to_wait(self) -> float:
+        """Until the keys may be read again."""
+        return max(0.0, self.tried_at + PAUSE_SECONDS - time.monotonic())
 
     def find(self, text: str) -> ApiKey | None:
         """The valid key with this text. Raises KeysUnknown when keys could not be read for too long."""

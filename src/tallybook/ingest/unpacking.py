@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import zlib
+from collections.abc import Mapping, Sequence
 
 from tallybook.core import (
     MAX_RATIO,
@@ -11,11 +12,15 @@ from tallybook.core import (
     MIN_UNPACKED_BYTES,
     PROTOCOLS,
     DecodedEvents,
+    Event,
     EventRequest,
+    Rejection,
     RequestError,
+    shorten_list,
 )
 from tallybook.ingest.log import LogRow
 
+BOUND_FIELDS = {"events": "event", "accounts": "account"}
 ENCODINGS = ("gzip", "deflate", "zstd")
 _CHUNK = 256 * 1024
 
@@ -29,12 +34,32 @@ def decode_row(row: LogRow) -> DecodedEvents:
     if row.protocol not in PROTOCOLS:
         message = f"there is no protocol {row.protocol!r} any more"
         return DecodedEvents(error=RequestError(status=400, code="bad_json", message=message))
-    body = unpack(row.body, json.loads(row.headers).get("encoding", ""))
+    noted = json.loads(row.headers)
+    body = unpack(row.body, noted.get("encoding", ""))
     if isinstance(body, RequestError):
         return DecodedEvents(error=body)
     request = EventRequest(body=body, path=row.path, received=row.received)
     found: DecodedEvents = PROTOCOLS.adapter(row.protocol).decode(request)
-    return found
+    bounds = {name: noted[name] for name in ("events", "accounts") if noted.get(name)}
+    return _within(found, bounds) if bounds else found
+
+
+def _within(found: DecodedEvents, bounds: Mapping[str, Sequence[str]]) -> DecodedEvents:
+    """What was found, with a rejection for each event that the key may not send."""
+    good, rejected = [], list(found.rejected)
+    for index, event in found.events:
+        wrong = next((name for name in bounds if _bound_value(event, name) not in bounds[name]), None)
+        if wrong is None:
+            good.append((index, event))
+        else:
+            field = BOUND_FIELDS[wrong]
+            reason = f"the key is bound to other {wrong}: {shorten_list(bounds[wrong], 5)}"
+            rejected.append(Rejection(index=index, code="not_bound", field=field, reason=reason, id=event.id))
+    return DecodedEvents(events=good, rejected=sorted(rejected, key=lambda one: one.index), error=found.error)
+
+
+def _bound_value(event: Event, name: str) -> str | None:
+    return event.name if name == "events" else event.account
 
 
 def unpack(body: bytes, encoding: str) -> bytes | RequestError:

@@ -7,20 +7,21 @@ import shutil
 import signal
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tallybook.core import DeclarationError, RequestError, TallybookError
-from tallybook.ingest import GroupCommit, KeyRing, LogFolder, logs_to_write
+from tallybook.ingest import Compactor, GroupCommit, KeyRing, LogFolder, logs_to_write
 from tallybook.storage import BookLocation, EventLedger, open_store
 
 if TYPE_CHECKING:
     from tallybook.core import ServeSettings
 
 WATCH_SECONDS = 0.8
+SEEN_INTERVAL = timedelta(minutes=1)
 GRACE_SECONDS = 8
 """Requests in flight have this long to be answered after SIGTERM."""
 
@@ -48,6 +49,9 @@ class Watch:
     def __init__(self, keys: KeyRing, logs: LogFolder, folder: Path | None, settings: ServeSettings) -> None:
         self.keys, self.logs, self.folder, self.settings = keys, logs, folder, settings
         self.problem: RequestError | None = None
+        self.seen: Mapping[str, datetime] = {}
+        """By key: when it was last used. The door writes it."""
+        self.noted: dict[str, datetime] = {}
         self.stop = threading.Event()
         self.look()
         threading.Thread(target=self._work, name="tallybook-watch", daemon=True).start()
@@ -59,6 +63,16 @@ class Watch:
         with suppress(OSError, TallybookError):
             self.logs.beat()
             self.problem = self._problem()
+
+    def _note_seen(self) -> None:
+        """Record when keys were last used: at the first use, and then about every minute."""
+        noted, found = self.noted, dict(self.seen)
+        new = {name: at for name, at in found.items() if name not in noted or at - noted[name] > SEEN_INTERVAL}
+        if new:
+            # The next look tries again.
+            with suppress(TallybookError):
+                self.keys.events.note_seen(new)
+                noted |= new
 
     def _problem(self) -> RequestError | None:
         waiting = self.logs.byte_count()
@@ -86,22 +100,26 @@ class Watch:
     def _work(self) -> None:
         while not self.stop.wait(WATCH_SECONDS):
             self.look()
+            self._note_seen()
         self.keys.events.close()
 
 
 def run_worker(
-    place: BookLocation, listener: socket.socket, settings: ServeSettings, clock: Callable[[], datetime]
+    place: BookLocation, listener: socket.socket, settings: ServeSettings, zone: str, clock: Callable[[], datetime]
 ) -> None:
     """Serve until SIGTERM, then answer what is in flight and close the log."""
     import uvicorn
 
     from tallybook.server.app import EventsApp
+    from tallybook.server.reads import EventReads
 
     events = event_ledger(place)
     logs, keys = logs_to_write(place, events, settings.durable), KeyRing(events, clock)
     commit = GroupCommit(logs)
     watch = Watch(keys, logs, place.folder, settings)
-    app = EventsApp(commit, keys, events, clock=clock, problem=lambda: watch.problem)
+    reads = EventReads(events=events, compactor=lambda: Compactor(events, logs, zone=zone, clock=clock))
+    app = EventsApp(commit, keys, events, clock=clock, problem=lambda: watch.problem, reads=reads)
+    watch.seen = app.seen
     config = uvicorn.Config(
         app,
         lifespan="off",

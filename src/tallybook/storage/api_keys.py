@@ -1,11 +1,16 @@
-"""Keys of the HTTP API as the ledger keeps them."""
+"""API keys in the ledger, and the requests that they claimed."""
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from tallybook.storage.sql_ledger import SqlLedger
 from tallybook.storage.stored_rows import stamp_of
+
+_KEY = "name, hash, scopes, events, accounts, limits, created, expires, revoked, seen"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,6 +23,109 @@ class ApiKey:
     created: str
     expires: str | None = None
     revoked: str | None = None
+    seen: str | None = None
+    """When it was last used, to the minute or so."""
+    events: tuple[str, ...] = ()
+    """The only events that it may send or read; all of them where it is empty."""
+    accounts: tuple[str, ...] = ()
+    rate: int | None = None
+    """Events a second that it may send to one worker."""
+
+    @property
+    def bounds(self) -> dict[str, list[str]]:
+        """What the decoding of its requests depends on."""
+        return {"events": list(self.events), "accounts": list(self.accounts)}
 
     def is_valid(self, now: datetime) -> bool:
         return self.revoked is None and (self.expires is None or stamp_of(now) < self.expires)
+
+
+class ApiKeyTables:
+    """The tables of keys in a ledger. Every method is one transaction."""
+
+    def __init__(self, ledger: SqlLedger) -> None:
+        self.ledger = ledger
+
+    def close(self) -> None:
+        """Close what the calling thread has open."""
+        self.ledger.close()
+
+    def api_keys(self) -> list[ApiKey]:
+        """Every key, also those that are revoked, by name."""
+        with self.ledger._reading() as db:
+            asked = f"SELECT {_KEY} FROM keys ORDER BY name"
+            return [_key(*row) for row in db.execute(asked).fetchall()]
+
+    def add_key(self, key: ApiKey) -> bool:
+        """Keep a new key; False where there is one of this name already."""
+        limits = {"rate": key.rate} if key.rate else {}
+        texts = [json.dumps(one) if one else "" for one in (key.events, key.accounts, limits)]
+        with self.ledger._writing() as db:
+            if db.execute("SELECT 1 FROM keys WHERE name = ?", [key.name]).fetchone():
+                return False
+            db.execute(
+                "INSERT INTO keys (name, hash, scopes, events, accounts, limits, created, expires) "
+                "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                [key.name, key.hash, " ".join(key.scopes), *texts, key.created, key.expires],
+            )
+        return True
+
+    def claim_requests(self, claims: Sequence[tuple[str, str, str]], *, now: datetime, since: datetime) -> list[bool]:
+        """For each (key, Idempotency-Key, hash of the body): whether it is the body with which it came first since
+        then."""
+        same = []
+        with self.ledger._writing() as db:
+            db.execute("DELETE FROM request_claims WHERE at < ?", [stamp_of(since)])
+            for key, request, body in claims:
+                asked = "SELECT body FROM request_claims WHERE key = ? AND request = ?"
+                known = db.execute(asked, [key, request]).fetchone()
+                if known is None:
+                    row = [key, request, body, stamp_of(now)]
+                    db.execute("INSERT INTO request_claims (key, request, body, at) VALUES (?, ?, ?, ?)", row)
+                same.append(known is None or known[0] == body)
+        return same
+
+    def note_seen(self, seen: Mapping[str, datetime]) -> None:
+        """Record when keys were last used, by name."""
+        with self.ledger._writing() as db:
+            for name, at in seen.items():
+                asked = "UPDATE keys SET seen = ? WHERE name = ? AND (seen IS NULL OR seen < ?)"
+                db.execute(asked, [stamp_of(at), name, stamp_of(at)])
+
+    def replace_key(self, name: str, hash_: str) -> bool:
+        """Give a key that is not revoked another text; False where there is none."""
+        with self.ledger._writing() as db:
+            changed = db.execute("UPDATE keys SET hash = ? WHERE name = ? AND revoked IS NULL", [hash_, name])
+            return changed.rowcount == 1
+
+    def revoke_key(self, name: str, *, now: datetime) -> bool:
+        """Revoke a key for good; False where there is no such key."""
+        with self.ledger._writing() as db:
+            asked = "UPDATE keys SET revoked = coalesce(revoked, ?) WHERE name = ?"
+            return db.execute(asked, [stamp_of(now), name]).rowcount == 1
+
+
+def _key(
+    name: str,
+    hash_: str,
+    scopes: str,
+    events: str,
+    accounts: str,
+    limits: str,
+    created: str,
+    expires: str | None,
+    revoked: str | None,
+    seen: str | None,
+) -> ApiKey:
+    return ApiKey(
+        name=name,
+        hash=hash_,
+        scopes=tuple(scopes.split()),
+        created=created,
+        expires=expires,
+        revoked=revoked,
+        seen=seen,
+        events=tuple(json.loads(events or "[]")),
+        accounts=tuple(json.loads(accounts or "[]")),
+        rate=json.loads(limits or "{}").get("rate"),
+    )

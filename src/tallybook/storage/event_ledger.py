@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from tallybook.core import EVENT_COLUMNS
-from tallybook.storage.api_keys import ApiKey
+from tallybook.storage.api_keys import ApiKeyTables
 from tallybook.storage.files import Files, FolderFiles
 from tallybook.storage.ledger import Conflict, PointsFile
 from tallybook.storage.sql_ledger import SqlLedger
@@ -39,6 +39,8 @@ class EventFile:
     rows: int
     bytes: int
     sha256: str
+    added: int = 0
+    """The commit that added it; 0 before that."""
 
     @property
     def stored(self) -> PointsFile:
@@ -137,12 +139,12 @@ class EventsSnapshot:
         return found
 
 
-class EventLedger:
+class EventLedger(ApiKeyTables):
     """The tables of events in a ledger. Every method is one transaction."""
 
     def __init__(self, ledger: SqlLedger, files: Files | None = None) -> None:
         """`files`: where the files of the book are, for those who read or write them."""
-        self.ledger = ledger
+        super().__init__(ledger)
         self._files = files
 
     @property
@@ -156,16 +158,13 @@ class EventLedger:
             return self.files.place(file.stored)
         return self.files.path(file.stored)
 
-    def close(self) -> None:
-        """Close what the calling thread has open."""
-        self.ledger.close()
-
     # -- reading -----------------------------------------------------------------------------------
 
     def snapshot(self) -> EventsSnapshot:
         with self.ledger._reading() as db:
-            files = db.execute(f"SELECT {_FILE} FROM event_files WHERE removed IS NULL ORDER BY event, first, path")
-            found = [EventFile(**dict(zip(_FILE.split(", "), row, strict=True))) for row in files.fetchall()]
+            columns = f"{_FILE}, added"
+            files = db.execute(f"SELECT {columns} FROM event_files WHERE removed IS NULL ORDER BY event, first, path")
+            found = [EventFile(**dict(zip(columns.split(", "), row, strict=True))) for row in files.fetchall()]
             properties: dict[str, list[Property]] = {file.event: [] for file in found if file.event != REJECTED}
             for event, name, type_, spelled, conflicts in db.execute(
                 "SELECT event, property, type, spelled, conflicts FROM event_schema ORDER BY event, since, property"
@@ -296,44 +295,6 @@ class EventLedger:
         """Take back that a day of an event is complete, whoever declared it."""
         with self.ledger._writing() as db:
             db.execute("DELETE FROM event_closed WHERE event = ? AND day = ?", [event, day.isoformat()])
-
-    # -- keys --------------------------------------------------------------------------------------
-
-    def api_keys(self) -> list[ApiKey]:
-        """Every key, also those that are revoked, by name."""
-        with self.ledger._reading() as db:
-            asked = "SELECT name, hash, scopes, created, expires, revoked FROM keys ORDER BY name"
-            rows = db.execute(asked).fetchall()
-        return [
-            ApiKey(
-                name=name, hash=hash_, scopes=tuple(scopes.split()), created=created, expires=expires, revoked=revoked
-            )
-            for name, hash_, scopes, created, expires, revoked in rows
-        ]
-
-    def add_key(self, key: ApiKey) -> bool:
-        """Keep a new key; False where there is one of this name already."""
-        with self.ledger._writing() as db:
-            if db.execute("SELECT 1 FROM keys WHERE name = ?", [key.name]).fetchone():
-                return False
-            db.execute(
-                "INSERT INTO keys (name, hash, scopes, events, accounts, limits, created, expires) "
-                "VALUES (?, ?, ?, '', '', '', ?, ?)",
-                [key.name, key.hash, " ".join(key.scopes), key.created, key.expires],
-            )
-        return True
-
-    def replace_key(self, name: str, hash_: str) -> bool:
-        """Give a key that is not revoked another text; False where there is none."""
-        with self.ledger._writing() as db:
-            changed = db.execute("UPDATE keys SET hash = ? WHERE name = ? AND revoked IS NULL", [hash_, name])
-            return changed.rowcount == 1
-
-    def revoke_key(self, name: str, *, now: datetime) -> bool:
-        """Revoke a key for good; False where there is no such key."""
-        with self.ledger._writing() as db:
-            asked = "UPDATE keys SET revoked = coalesce(revoked, ?) WHERE name = ?"
-            return db.execute(asked, [stamp_of(now), name]).rowcount == 1
 
 
 def _number(db: Transaction) -> int:

@@ -8,8 +8,8 @@ from tallybook.core import BookError
 
 NUMBER = 6
 """2: `sha256` of files, and `followed`. 3: `alerts`. 4: ranges of days in `coverage`, `identities`, and `horizons`.
-5: usage events and keys (`EVENT_TABLES`). 6: users and accounts (`ENTITY_TABLES`), hashes of `id_runs`, and in
-PostgreSQL the log and files of events."""
+5: usage events and keys (`EVENT_TABLES`). 6: users and accounts and `request_claims`
+(`ENTITY_TABLES`), hashes of `id_runs`, and in PostgreSQL the log and files of events."""
 EPOCH = "0001-01-01T00:00:00.000000Z"
 TABLES = """
 CREATE TABLE versions (
@@ -97,6 +97,9 @@ CREATE TABLE attribute_files (
     id {id}, kind {text} NOT NULL, path {text} NOT NULL UNIQUE, first {instant} NOT NULL, last {instant} NOT NULL,
     rows {number} NOT NULL, bytes {number} NOT NULL, sha256 {text} NOT NULL, added {number} NOT NULL,
     removed {number});
+CREATE TABLE request_claims (
+    key {text} NOT NULL, request {text} NOT NULL, body {text} NOT NULL, at {instant} NOT NULL,
+    PRIMARY KEY (key, request)){rowless};
 INSERT INTO versions VALUES (0, '0001-01-01T00:00:00.000000Z', NULL, 'empty', 0)
 """
 COLUMNS: Mapping[str, tuple[str, ...]] = {
@@ -165,6 +168,7 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
     "attribute_schema": ("kind", "attribute", "type", "since", "spelled", "conflicts"),
     "attribute_changes": ("kind", "id", "number", "place", "time", "received", "origin", "run", "changes"),
     "attribute_files": ("id", "kind", "path", "first", "last", "rows", "bytes", "sha256", "added", "removed"),
+    "request_claims": ("key", "request", "body", "at"),
 }
 _LISTED = list(COLUMNS)
 EVENT_TABLES = tuple(_LISTED[_LISTED.index("event_commits") : _LISTED.index("entity_commits")])

@@ -84,6 +84,17 @@ class TallybookProtocol:
                 )
         return DecodedEvents(events=events, rejected=rejected)
 
+    @staticmethod
+    def text_of(request: EventRequest, index: int) -> str | None:
+        """The text of one event of a request as it was sent; None where it has no such event."""
+        text = request.body.decode(errors="replace").strip(" \t\r\n")
+        try:
+            json.loads(text, parse_int=str)
+        except (ValueError, RecursionError):
+            lines = [line for line in text.split("\n") if line.strip()]
+            return lines[index] if index < len(lines) else None
+        return _element(text, index) if text.startswith("[") else text
+
 
 def _too_many(count: int) -> RequestError:
     return RequestError(
@@ -170,6 +181,21 @@ def _lines(body: bytes) -> list[Any] | None:
                 found.append(_BrokenLine(str(error)))
     several = len(found) > 1 and any(isinstance(one, dict) for one in found)
     return found if several else None
+
+
+def _element(text: str, index: int) -> str | None:
+    """The text of one element of a JSON list."""
+    decoder, at = json.JSONDecoder(parse_int=str), 1
+    for number in range(index + 1):
+        start = at
+        while start < len(text) and text[start] in " \t\r\n,":
+            start += 1
+        if start >= len(text) or text[start] == "]":
+            return None
+        _, at = decoder.raw_decode(text, start)
+        if number == index:
+            return text[start:at]
+    return None
 
 
 # -- values to events ----------------------------------------------------------------------------------------------

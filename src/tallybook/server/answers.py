@@ -1,0 +1,88 @@
+"""Answers of the HTTP door, and its errors as problems of RFC 9457."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from tallybook.core import RequestError, TallybookError
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+RETRY_SECONDS, MAX_RETRY_SECONDS = 2, 10
+
+
+@dataclass
+class HttpAnswer:
+    status: int
+    body: Mapping[str, Any] | None = None
+    headers: dict[str, str] = field(default_factory=dict)
+    closes: bool = False
+    """The rest of the request is not read."""
+
+
+class Refusal(Exception):
+    """A request that is answered with an error."""
+
+    def __init__(self, error: RequestError, *, closes: bool = False, retry_seconds: int = RETRY_SECONDS) -> None:
+        self.error, self.closes, self.retry_seconds = error, closes, retry_seconds
+
+    def answer(self) -> HttpAnswer:
+        headers = {"content-type": "application/problem+json"}
+        if self.error.status in (429, 503):
+            headers["retry-after"] = str(self.retry_seconds)
+        if self.error.status == 401:
+            headers["www-authenticate"] = "Bearer"
+        return HttpAnswer(self.error.status, self.error.as_json(), headers, self.closes)
+
+
+def no_key(message: str) -> Refusal:
+    error = RequestError(
+        status=401, code="no_key", message=message, expected="Authorization: Bearer KEY; tallybook keys create NAME"
+    )
+    return Refusal(error, closes=True)
+
+
+def ledger_error() -> RequestError:
+    return RequestError(status=503, code="ledger", message="the ledger of the book cannot be read now")
+
+
+def bad_parameter(code: str, name: str, message: str, seen: str, expected: str) -> Refusal:
+    """A parameter of the query string that cannot be read."""
+    seen = f"{name}={seen[:80]}"
+    return Refusal(RequestError(status=400, code=code, message=message, seen=seen, expected=expected))
+
+
+def refused_query(error: TallybookError) -> Refusal:
+    return Refusal(RequestError(status=400, code="bad_text", message=error.message, expected=error.hint))
+
+
+def only(method: str, *allowed: str) -> HttpAnswer | None:
+    """The refusal of a method that a path does not take; None where it does."""
+    if method in allowed:
+        return None
+    listed = ", ".join(allowed)
+    error = RequestError(
+        status=405, code="bad_method", message=f"this path takes {listed}", seen=method[:20], expected=listed
+    )
+    answer = Refusal(error, closes=True).answer()
+    answer.headers["allow"] = listed
+    return answer
+
+
+async def send_answer(send: Send, answer: HttpAnswer, *, head: bool) -> None:
+    body = b"" if answer.body is None else json.dumps(answer.body, ensure_ascii=False).encode()
+    headers = {"content-type": "application/json", "cache-control": "no-store", **answer.headers}
+    if answer.body is None:
+        del headers["content-type"]
+    if answer.status != 204:
+        headers["content-length"] = str(len(body))
+    if answer.closes:
+        headers["connection"] = "close"
+    encoded = [(name.encode(), value.encode()) for name, value in headers.items()]
+    await send({"type": "http.response.start", "status": answer.status, "headers": encoded})
+    await send({"type": "http.response.body", "body": b"" if head else body})

@@ -1,0 +1,91 @@
+"""The bytes of a request's body, never more of them than the limits allow."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+from tallybook.core import MAX_BODY_BYTES, RequestError
+from tallybook.server.answers import Receive, Refusal
+
+BODY_SECONDS = 30.0
+"""How long a client may take to send a body."""
+
+
+MAX_BUFFERED_BYTES = 256_000_000
+"""Of all bodies together that one process has in memory."""
+
+
+class BodyRoom:
+    """The memory for bodies that are being received or stored."""
+
+    def __init__(self, max_bytes: int = MAX_BUFFERED_BYTES) -> None:
+        self.left = max_bytes
+
+    @contextmanager
+    def share(self) -> Iterator[BodyShare]:
+        """The part of one request, given back at the end."""
+        made = BodyShare(self)
+        try:
+            yield made
+        finally:
+            self.left += made.taken
+
+
+class BodyShare:
+    def __init__(self, room: BodyRoom) -> None:
+        self.room, self.taken = room, 0
+
+    def take(self, count: int) -> None:
+        """Raises Refusal when all bodies together are too large."""
+        if count > self.room.left:
+            message = "too many large requests are being received at once"
+            raise Refusal(RequestError(status=503, code="backlog", message=message), closes=True)
+        self.room.left -= count
+        self.taken += count
+
+
+class ClientGone(Exception):
+    """The client closed the connection before its request was whole."""
+
+
+async def body_of(headers: Mapping[str, str], receive: Receive, share: BodyShare) -> bytes:
+    """The body as it is sent. Raises Refusal for one that is too large, before the rest of it is read."""
+    if "transfer-encoding" in headers and "content-length" in headers:
+        # A proxy may believe the one and we the other.
+        both = "the request has both Transfer-Encoding and Content-Length"
+        raise Refusal(RequestError(status=400, code="bad_encoding", message=both), closes=True)
+    declared = headers.get("content-length", "")
+    if declared.isdigit() and int(declared) > MAX_BODY_BYTES:
+        raise _too_large(f"{int(declared):,} bytes")
+    found = bytearray()
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            while True:
+                message = await receive()
+                if message["type"] == "http.disconnect":
+                    raise ClientGone
+                piece = message.get("body", b"")
+                share.take(len(piece))
+                found += piece
+                if len(found) > MAX_BODY_BYTES:
+                    raise _too_large(f"more than {MAX_BODY_BYTES:,} bytes")
+                if not message.get("more_body", False):
+                    return bytes(found)
+    except TimeoutError:
+        error = RequestError(
+            status=408, code="slow", message="the body took too long", expected=f"at most {BODY_SECONDS:g} s"
+        )
+        raise Refusal(error, closes=True) from None
+
+
+def _too_large(seen: str) -> Refusal:
+    error = RequestError(
+        status=413,
+        code="too_large",
+        message="the body is too large; send the events in several requests",
+        seen=seen,
+        expected=f"at most {MAX_BODY_BYTES:,} bytes",
+    )
+    return Refusal(error, closes=True)
