@@ -37,6 +37,14 @@ class Server:
         self.address = ""
         self.port = 0
 
+    @classmethod
+    def of(cls, folder: Path) -> Server:
+        """One for a project that is there."""
+        text = (folder / "tallybook.toml").read_text()
+        made = cls(folder)
+        (folder / "tallybook.toml").write_text(text)
+        return made
+
     def cli(self, *arguments: str) -> str:
         command = [sys.executable, "-m", "tallybook", *arguments, "--project", str(self.folder)]
         done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
@@ -95,7 +103,7 @@ class Server:
         self.process.stderr.close()
         for pid in self.children.values():
             for _ in range(200):
-                if not _is_running(pid):
+                if not is_running(pid):
                     break
                 time.sleep(0.01)
 
@@ -133,7 +141,7 @@ class Server:
             connection.close()
 
 
-def _is_running(pid: int) -> bool:
+def is_running(pid: int) -> bool:
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except OSError:

@@ -17,7 +17,7 @@ import pytest
 from tallybook.ingest import GroupCommit, KeyRing, LogFailed, LogFull, LogRow, SqliteLogs, create_key
 from tallybook.server.app import EventsApp
 from tallybook.storage import EventLedger
-from tests.ingest.test_event_log import NOW, ROW
+from tests.ingest.test_event_log import NOW, ROW, Ingest
 from tests.ledgers import LEDGERS
 
 
@@ -192,3 +192,16 @@ def test_a_log_that_cannot_be_made_leaves_no_writer(tmp_path: Path, monkeypatch:
         logs.new()
     monkeypatch.undo()
     assert not any(logs.has_writer(lock.with_suffix(".sqlite").name) for lock in logs.folder.glob("*.lock"))
+
+
+def test_a_log_whose_writer_was_killed_while_it_made_it_has_no_row_and_is_dropped(tmp_path: Path) -> None:
+    ingest = Ingest(tmp_path / "book")
+    for name in ("0-empty.sqlite", "1-empty.sqlite"):
+        (ingest.logs.folder / name).touch()
+    (ingest.logs.folder / "0-empty.lock").touch()
+    ingest.send({"event": "x", "id": "a"})
+    ingest.compact()
+    assert ingest.stored("x") == [("a",)]
+    assert ingest.logs.names() == [ingest.commit.log.name]
+    ingest.commit.close()
+    ingest.events.close()

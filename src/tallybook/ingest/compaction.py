@@ -7,6 +7,7 @@ import hashlib
 import itertools
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, time, timedelta
 
@@ -23,7 +24,7 @@ from tallybook.core import (
 from tallybook.ingest.columns import PropertyTypes, StoredEvent, table_of
 from tallybook.ingest.files import write_table
 from tallybook.ingest.id_runs import id_hash, merged_runs, seen_before, write_run
-from tallybook.ingest.log import LogFolder, LogRow
+from tallybook.ingest.log import LogFolder, LogGone, LogRow
 from tallybook.ingest.unpacking import decode_row
 from tallybook.storage import (
     REJECTED,
@@ -109,7 +110,8 @@ class Compactor:
                 self.has_more = True
                 return True
         for name in batch.done:
-            self.logs.open(name).drop()
+            with suppress(LogGone):
+                self.logs.open(name).drop()
         self._seal(began, batch)
         return bool(batch.rows)
 
@@ -121,11 +123,11 @@ class Compactor:
             has_writer = self.logs.has_writer(name)
             batch.has_writer |= has_writer
             before = consumed.get(name, 0)
-            log = self.logs.open(name)
             try:
-                rows = log.read(before, self.max_bytes)
-            finally:
-                log.close()
+                with closing(self.logs.open(name)) as log:
+                    rows = log.read(before, self.max_bytes)
+            except LogGone:
+                continue
             if rows:
                 last = rows[-1].n
                 batch.rows += [(name, row) for row in rows]

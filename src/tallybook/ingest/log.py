@@ -32,6 +32,10 @@ class LogAway(LogFull):
     """The log cannot be reached. Nothing of the append is acknowledged, and later appends may work."""
 
 
+class LogGone(Exception):
+    """Somebody else dropped the log."""
+
+
 class LogFailed(Exception):
     """Whether rows are on disk is not known. The process must end without acknowledging anything more."""
 
@@ -69,7 +73,7 @@ class LogFolder(Protocol):
         """The logs that are there, oldest first."""
 
     def open(self, name: str) -> EventLog:
-        """A log to read."""
+        """A log to read. Raises LogGone when it was dropped meanwhile."""
 
     def has_writer(self, name: str) -> bool:
         """Whether a living process may still append to a log."""

@@ -13,12 +13,12 @@ import sqlite3
 import time
 import uuid
 from collections.abc import Callable, Sequence
-from contextlib import closing, suppress
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 
 from tallybook.core import BookError
-from tallybook.ingest.log import LogFailed, LogFull, LogRow
+from tallybook.ingest.log import LogFailed, LogFull, LogGone, LogRow
 from tallybook.storage import make_folder, sync
 
 MAX_LOG_BYTES = 64 * 1024 * 1024
@@ -85,7 +85,16 @@ class SqliteLog:
         raise LogFull(f"{self.path}: {error}") from error
 
     def read(self, after: int, max_bytes: int) -> list[LogRow]:
+        try:
+            return self._read(after, max_bytes)
+        except sqlite3.Error as error:
+            # Not skipped: its host would be sealed without the events that are in it.
+            raise BookError(f"cannot read the log of events {self.path}: {error}", hint="tallybook doctor") from None
+
+    def _read(self, after: int, max_bytes: int) -> list[LogRow]:
         found: list[LogRow] = []
+        if not self.db.execute("SELECT 1 FROM sqlite_master WHERE name = 'requests'").fetchone():
+            return found  # Its writer was killed while it made it.
         size = 0
         asked = "SELECT n, received, key, protocol, path, headers, body FROM requests WHERE n > ? ORDER BY n"
         cursor = self.db.execute(asked, [after])
@@ -133,21 +142,16 @@ class SqliteLogs:
             raise LogFull(f"{path} cannot be made: {error}") from error
 
     def names(self) -> list[str]:
-        # A log whose writer was killed while it made it may have no table, and then has no row.
-        return sorted(path.name for path in self.folder.glob("*.sqlite") if self._is_made(path))
-
-    def _is_made(self, path: Path) -> bool:
-        try:
-            with closing(_connect(path, "rw")) as db:
-                return bool(db.execute("SELECT 1 FROM sqlite_master WHERE name = 'requests'").fetchone())
-        except sqlite3.Error as error:
-            if path.exists():
-                # Not skipped: its host would be sealed without the events that are in it.
-                raise BookError(f"cannot read the log of events {path}: {error}", hint="tallybook doctor") from None
-            return False
+        return sorted(path.name for path in self.folder.glob("*.sqlite"))
 
     def open(self, name: str) -> SqliteLog:
-        return SqliteLog(self.folder / name, writing=False)
+        path = self.folder / name
+        try:
+            return SqliteLog(path, writing=False)
+        except sqlite3.Error as error:
+            if not path.exists():
+                raise LogGone(name) from None
+            raise BookError(f"cannot read the log of events {path}: {error}", hint="tallybook doctor") from None
 
     def has_writer(self, name: str) -> bool:
         try:
