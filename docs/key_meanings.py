@@ -60,6 +60,36 @@ SERVE = {
     "durable": "where a request is kept before it is acknowledged: `disk` (the default with a folder for the book), or "
     "`ledger`, in PostgreSQL",
     "reserve": "with fewer free bytes on the disk, events get 503",
+    "downtime": "a day on which no server ran for longer is not complete",
+}
+EVENTS = {
+    "dedup": "an id of a key is stored once within this time of its receipt",
+    "future": "an event may be this far ahead of its receipt",
+    "naive": "what a time without a zone means: `refuse` rejects the event, `utc`, or `book` for the book's zone",
+    "max_events": "names of events; an event of one more name is rejected",
+    "keep": "events are deleted when they are older; default: never",
+    "max_body": "a request as it is sent",
+    "max_unpacked": "an unpacked request",
+    "max_ratio": "unpacked bytes for each byte sent",
+    "max_batch": "events of a request",
+    "max_event": "the properties of an event",
+    "max_properties": "properties of an event",
+    "max_depth": "levels of objects and lists in properties",
+    "max_name": "characters of the name of an event",
+    "max_key": "characters of the name of a property",
+    "max_text": "characters of a text in properties",
+    "max_id": "characters of an id, user or account",
+}
+EVENT = {
+    "daily_aggregate": "an event is the value of a day, which a later one replaces; metrics of the event inherit it",
+    "series": "the columns by which a value replaces another one of its day; default: user, account and all texts "
+    "and flags",
+    "expect": "the days for which a value should come: `daily` (the default of daily aggregates), `weekdays`, `none`, "
+    "or a list of weekdays",
+    "expect_keys": "a day is whole when each of these keys sent something for it",
+    "schema": "what happens to an event that is not as declared: `strict` rejects it, `warn` counts it, `off` nothing",
+    "required": "properties that each event has",
+    "properties": "types of properties (integer, number, text, flag, time), or lists of allowed texts",
 }
 ENTITIES = {
     "source": "the source of the table; optional if there is only one",

@@ -8,12 +8,27 @@ from typing import Any
 import msgspec
 
 from docs.generated import MADE
-from docs.key_meanings import ALERT, BOOK, DELIVERY, ENTITIES, GOAL, METRIC, METRIC_ATTRIBUTE, SCHEDULE, SERVE, SOURCE
+from docs.key_meanings import (
+    ALERT,
+    BOOK,
+    DELIVERY,
+    ENTITIES,
+    EVENT,
+    EVENTS,
+    GOAL,
+    METRIC,
+    METRIC_ATTRIBUTE,
+    SCHEDULE,
+    SERVE,
+    SOURCE,
+)
 from tallybook.config.catalog.keys import (
     ALERT_KEYS,
     BOOK_KEYS,
     DELIVERY_KEYS,
     ENTITY_KEYS,
+    EVENT_KEYS,
+    EVENTS_KEYS,
     GOAL_KEYS,
     METRIC_ATTRIBUTE_KEYS,
     METRIC_KEYS,
@@ -30,6 +45,9 @@ from tallybook.core import (
     BookSettings,
     Delivery,
     EntitySettings,
+    EventDeclaration,
+    EventLimits,
+    EventSettings,
     Goal,
     Metric,
     MetricAttribute,
@@ -41,7 +59,7 @@ from tallybook.core.adapters.destinations import DELIVER, destination_kinds
 from tallybook.core.adapters.registry import Option
 from tallybook.core.adapters.sources import REGISTRY, SourceKind
 
-SPANS = {"statement_timeout", "lock_timeout", "snapshot_grace", "jitter", "max_load"}
+SPANS = {"statement_timeout", "lock_timeout", "snapshot_grace", "jitter", "max_load", "downtime", "dedup", "future"}
 DAYS = {"lookback", "keep_versions", "carry", "unusual_history", "history"}
 
 
@@ -66,11 +84,12 @@ def reference_toml() -> str:
             "## [serve]\n",
             "See [events](events.md).\n",
             _keys(SERVE_KEYS, SERVE, ServeSettings),
+            "## [events]\n",
+            "See [events](events.md#limits). The keys with `max_` are limits of requests and events.\n",
+            _keys(EVENTS_KEYS, EVENTS, EventSettings, EventLimits),
             "## [events.NAME]\n",
-            (
-                "`properties`: the types of an event's properties, each integer, number, text or flag: "
-                "[events](events.md#types).\n"
-            ),
+            "See [events](events.md#declared-events).\n",
+            _keys(EVENT_KEYS, EVENT, EventDeclaration),
             "## [accounts], [users]\n",
             "See [users and accounts](accounts.md).\n",
             _keys(ENTITY_KEYS, ENTITIES, EntitySettings),
@@ -95,7 +114,7 @@ def reference_toml() -> str:
             _keys(GOAL_KEYS, GOAL, Goal),
             "## [deliveries.NAME]\n",
             "See [deliveries](deliveries.md).\n",
-            _keys(DELIVERY_KEYS, DELIVERY, Delivery, _delivery_options()),
+            _keys(DELIVERY_KEYS, DELIVERY, Delivery, options=_delivery_options()),
             (
                 "Names have letters, digits and `_`, and do not begin with a digit. These are words of every "
                 "answer and cannot be names of metrics or dimensions: "
@@ -110,12 +129,12 @@ def _delivery_options() -> list[Option]:
     return [option for kind in destination_kinds(DELIVER) for option in kind.options]
 
 
-def _keys(keys: Mapping[str, Key], meanings: Mapping[str, str], settings: Any, options: Sequence[Option] = ()) -> str:
+def _keys(keys: Mapping[str, Key], meanings: Mapping[str, str], *settings: Any, options: Sequence[Option] = ()) -> str:
     if set(keys) != set(meanings):
         raise SystemExit(
             f"docs/key_meanings.py does not describe exactly the existing keys: {sorted(set(keys) ^ set(meanings))}"
         )
-    defaults = {field.name: field.default for field in msgspec.structs.fields(settings)}
+    defaults = {field.name: field.default for one in settings for field in msgspec.structs.fields(one)}
     rows = ["| key | meaning | default | example |", "|---|---|---|---|"]
     for name, key in keys.items():
         default = _default(name, defaults.get(key.field or name, msgspec.NODEFAULT))
@@ -144,6 +163,8 @@ def _default(name: str, value: Any) -> str:
     if name in DAYS:
         return f'`"{value}d"`'
     if name in SPANS:
+        if value >= 172800:
+            return f'`"{value / 86400:g}d"`'
         size, unit = (3600, "h") if value >= 3600 else (60, "m") if value >= 300 else (1, "s")
         return f'`"{value / size:g}{unit}"`'
     return (

@@ -60,6 +60,7 @@ FILES = {
     "test_event_log.py": "events",
     "test_event_metrics.py": "events",
     "test_event_questions.py": "events",
+    "test_expected_days.py": "events",
     "test_fiscal.py": "right",
     "test_fiscal_answers.py": "right",
     "test_fiscal_deliveries.py": "deliver",

@@ -102,7 +102,7 @@ def test_asking_for_a_day_without_a_value_says_what_to_send(make: Any) -> None:
     book.values("seats", d01=160)
     (report,) = book.book.run("seats", from_="2026-03-01", to="2026-03-02").metrics
     assert report.notes == [
-        "no value was pushed for 2026-03-02: send it to /v1/values, or close the day: PUT /v1/days/{event}/{day}"
+        "no value was pushed for 2026-03-02: send it to /v1/values, or close the day: PUT /v1/days/seats/2026-03-02"
     ]
     assert book.ask("seats", last="2026-03-02") == {"2026-03-01": 160, "2026-03-02": None}
 
@@ -319,7 +319,7 @@ def test_an_event_that_never_came_costs_its_metric_and_names_the_others(make: An
 
 def test_a_wrong_type_of_a_property_is_a_problem_with_the_line_to_paste(tmp_path: Path) -> None:
     (tmp_path / "tallybook.toml").write_text(
-        HEAD + '[events.signup]\nproperties = { amount = "nuber" }\nschema = "warn"\n'
+        HEAD + '[events.signup]\nproperties = { amount = "nuber" }\nschema = "warm"\n'
     )
     with pytest.raises(tallybook.DeclarationError) as failed:
         tallybook.open(tmp_path)

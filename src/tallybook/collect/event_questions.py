@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
@@ -24,13 +24,12 @@ from tallybook.core import (
     Refused,
     Result,
     did_you_mean,
-    table_parts,
     written_table,
 )
 from tallybook.query import EVENT_MEASURES, BookReader, QueryService, Question, parse_filter
 
 if TYPE_CHECKING:
-    from tallybook.core import Metric
+    from tallybook.core import Catalog, Metric
 
 MIN_DAILY_DAYS = 14
 """An event looks like a daily aggregate from so many days on."""
@@ -77,7 +76,13 @@ class EventAnswers:
         shape = self.shape(question.event or "")
         asked, measures = _over_columns(question, shape)
         dimensions = dict.fromkeys([*asked.by, *(parse_filter(text).dimension for text in asked.where)])
-        made = event_metrics(shape.event, measures, tuple(dimensions), daily_aggregate=shape.declared is True)
+        made = event_metrics(
+            self.project.catalog.events,
+            shape.event,
+            measures,
+            tuple(dimensions),
+            daily_aggregate=shape.declared is True,
+        )
         sums = [name for name, text in measures.items() if text.startswith("sum(")]
         project = self._project_of(made)
         reader = BookReader(project, self.clock)
@@ -119,7 +124,7 @@ class EventAnswers:
             first=first,
             last=last,
             silent_days=(last - first).days + 1 - days,
-            declared=_declared(self.project.catalog.metrics.values(), event),
+            declared=_declared(self.project.catalog, event),
             looks_daily=days >= MIN_DAILY_DAYS and single >= DAILY_SHARE * days and often,
         )
 
@@ -137,7 +142,7 @@ class EventAnswers:
 
 def _columns(source: EventsSource, event: str) -> dict[str, str]:
     """The types of an event's columns, declared ones before pinned ones."""
-    declared = source.settings.event_types.get(event, {})
+    declared = source.settings.events.of(event).types
     own = {one.column: declared.get(one.name, one.type) for one in source.snapshot_of_events().properties[event]}
     return {**_COMMON_TYPES, **own}
 
@@ -159,10 +164,12 @@ FROM by_day
 """
 
 
-def _declared(metrics: Iterable[Metric], event: str) -> bool | None:
-    """Whether an event is declared a daily aggregate; None where nothing is declared."""
-    of_event = [one for one in metrics if one.source == "events" and one.table and table_parts(one.table) == (event,)]
-    return True if any(one.daily_aggregate for one in of_event) else None
+def _declared(catalog: Catalog, event: str) -> bool | None:
+    """Whether `[events.NAME]` or a metric declares a daily aggregate; None where nothing is declared."""
+    declared = catalog.events.of(event).daily_aggregate
+    if declared is not None:
+        return declared
+    return True if any(one.event == event and one.keeps_latest for one in catalog.metrics.values()) else None
 
 
 # -- the question ------------------------------------------------------------------------------------------------

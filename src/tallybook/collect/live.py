@@ -124,9 +124,9 @@ def _vouched(database: Source, metric: Metric, days: tuple[date, date], today: d
     """The days for which the source vouches: an empty day that it does not vouch for is unknown, not 0. The running
     day is incomplete anyway."""
     vouched = database.vouched(metric, list(calendar.days(*days)), zone)
-    if not metric.daily_aggregate and days[0] <= today <= days[1]:
+    if not metric.keeps_latest and days[0] <= today <= days[1]:
         vouched = {*vouched, today}
-    return Coverage(tuple(calendar.stretches(sorted(vouched))))
+    return Coverage(tuple(calendar.stretches(sorted(vouched))), expect=metric.expected_weekdays)
 
 
 def _reach(metric: Metric, query: Query, today: date) -> tuple[date, date]:

@@ -175,10 +175,7 @@ class Planner(FirstDays):
                 if asked.first
                 else self._start(facts, group, found, covered, report)
             )
-            wanted = set(calendar.days(first, last))
-            days = self._vouched(facts.metric, found, wanted)
-            if found.source is not None and (unknown := wanted - days):
-                report.notes.append(found.source.why_unvouched(facts.metric, sorted(unknown)))
+            days = self._vouched(facts.metric, found, set(calendar.days(first, last)), report)
             refuse_older(facts.metric, found.until, {d: further[d] for d in days & covered & set(further)})
             return days, days & covered
         start = self._start(facts, group, found, covered, report)
@@ -206,8 +203,17 @@ class Planner(FirstDays):
         days = missing | recent
         return days, days & covered
 
-    def _vouched(self, metric: Metric, found: Horizon, days: set[date]) -> set[date]:
-        return found.source.vouched(metric, sorted(days), self.zone) if found.source is not None else days
+    def _vouched(
+        self, metric: Metric, found: Horizon, days: set[date], report: MetricReport | None = None
+    ) -> set[date]:
+        """Those of the days for which the source has all facts; `report` notes why others are left out."""
+        if found.source is None:
+            return days
+        vouched = found.source.vouched(metric, sorted(days), self.zone)
+        if report is not None and (unknown := days - vouched):
+            why = found.source.why_unvouched(metric, sorted(unknown))
+            report.notes += [why] if why else []
+        return vouched
 
     def _changed_since(self, facts: BoundMetric, found: Horizon, covered: set[date]) -> set[date]:
         """Covered days of which the source itself says that their facts changed."""

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from tallybook.core import Metric, Problems, SourceSettings
+from tallybook.core import EventSettings, Metric, Problems, SourceSettings
+from tallybook.storage import IN_LEDGER
 
 if TYPE_CHECKING:
     from tallybook.config.project import Project
@@ -25,12 +26,14 @@ def events_settings(project: Project) -> SourceSettings:
         url=f"events:///{project.store_folder.as_posix()}",
         ledger=catalog.book.ledger,
         schema=catalog.book.schema,
+        in_ledger=catalog.book.store == IN_LEDGER,
+        events=catalog.events,
         folder=str(project.folder),
     )
 
 
 def event_metrics(
-    event: str, measures: Mapping[str, str], dimensions: Sequence[str], *, daily_aggregate: bool
+    events: EventSettings, event: str, measures: Mapping[str, str], dimensions: Sequence[str], *, daily_aggregate: bool
 ) -> dict[str, Metric]:
     """A metric for each measure of an event, by name, with these dimensions.
 
@@ -40,7 +43,8 @@ def event_metrics(
 
     keys = {"event": event, **({"daily_aggregate": True} if daily_aggregate else {})}
     problems = Problems()
-    declared = read_metrics({"metrics": {name: {**keys, "measure": text} for name, text in measures.items()}}, problems)
+    written = {name: {**keys, "measure": text} for name, text in measures.items()}
+    declared = read_metrics({"metrics": written}, events, problems)
     Metrics(declared, (EVENTS,), {EVENTS: "duckdb"}, problems).check()
     problems.raise_if_any("the question")
     # Names of properties may contain dots, which `by` reads as the name of a joined table.

@@ -93,6 +93,15 @@ __getattr__, __dir__ = opened(
             "LAYOUTS",
         ),
         "declarations.entities": ("EntitySettings", "MetricAttribute"),
+        "declarations.events": (
+            "EVERY_DAY",
+            "EventDeclaration",
+            "EventLimits",
+            "EventSettings",
+            "NAIVE_TIMES",
+            "SCHEMA_MODES",
+            "WORKDAYS",
+        ),
         "declarations.goals": (
             "GOAL_SCOPES",
             "Goal",

@@ -80,6 +80,15 @@ from tallybook.core.declarations.deliveries import (
     Delivery as Delivery,
 )
 from tallybook.core.declarations.entities import EntitySettings as EntitySettings, MetricAttribute as MetricAttribute
+from tallybook.core.declarations.events import (
+    EVERY_DAY as EVERY_DAY,
+    NAIVE_TIMES as NAIVE_TIMES,
+    SCHEMA_MODES as SCHEMA_MODES,
+    WORKDAYS as WORKDAYS,
+    EventDeclaration as EventDeclaration,
+    EventLimits as EventLimits,
+    EventSettings as EventSettings,
+)
 from tallybook.core.declarations.goals import (
     GOAL_SCOPES as GOAL_SCOPES,
     Goal as Goal,

@@ -236,7 +236,11 @@ class Compactor:
         by_name: dict[str, list[StoredEvent]] = {}
         for one in stored:
             by_name.setdefault(one.name, []).append(one)
-        change = EventCommit(days=[(one.name, one.day) for one in stored], contents=self.events.files.contents)
+        change = EventCommit(
+            days=[(one.name, one.day) for one in stored],
+            pushed=[(one.name, one.day, one.key) for one in stored],
+            contents=self.events.files.contents,
+        )
         files, properties = [], []
         conflicts: dict[tuple[str, str], int] = {}
         for name, events in by_name.items():

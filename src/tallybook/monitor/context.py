@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from tallybook.config import Project
 from tallybook.monitor.health import COLLECT, MAX_RUNS, Status, status
-from tallybook.query import BookReader, QuestionAnswers, describe_metrics
+from tallybook.query import BookReader, QuestionAnswers, days_without_value, describe_metrics
 
 if TYPE_CHECKING:
     from tallybook.deliver import DeliveryContext
@@ -40,4 +40,5 @@ class MonitorContext:
             delivered={name: (d.version, d.at) for name, d in ledger.delivered().items()} if ledger else {},
             answered=up_to_date_deliveries(self.delivery()) if ledger else [],
             ahead=self.reader.taken_back.in_words(),
+            unpushed=lambda due: days_without_value(self.reader, due),
         )

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
 
 from tallybook.core import ONE_DAY, Catalog, Timetable, calendar, shorten_list, utc_text
-from tallybook.query import MetricDescription, RunRecord
+from tallybook.query import MetricDescription, RunRecord, next_push
 
 GRACE = timedelta(hours=1)
 """A run may take this long after it was due before missing days are late."""
@@ -36,6 +36,10 @@ class MetricStatus:
     error: str = ""
     """The error of the latest run that tried to collect it."""
     hint: str = ""
+    said: str = ""
+    """Why it is late, where no run can collect the missing days."""
+    next: str = ""
+    """What to do then."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,9 +127,14 @@ class Status:
         """The late metrics, those with the same last day in one sentence."""
         late: dict[date | None, list[MetricStatus]] = {}
         for metric in self.metrics:
-            if metric.days_late and not metric.error:
+            if metric.days_late and not metric.error and not metric.said:
                 late.setdefault(metric.to, []).append(metric)
-        return [_late(metrics, to, self.due) for to, metrics in late.items()]
+        unpushed = [
+            f"{m.metric} is {_days(m.days_late)} late: {m.said}; {m.next}"
+            for m in self.metrics
+            if m.said and not m.error
+        ]
+        return [*(_late(metrics, to, self.due) for to, metrics in late.items()), *unpushed]
 
     @property
     def well(self) -> bool:
@@ -153,8 +162,12 @@ def _late(metrics: Sequence[MetricStatus], to: date | None, due: date) -> str:
     if to is None:
         was, it = ("were", "they are") if several else ("was", "it is")
         return f"{', '.join(names)} {was} never collected as {it} declared now: {command}"
-    days = f"{metrics[0].days_late} day{'s' if metrics[0].days_late > 1 else ''}"
+    days = _days(metrics[0].days_late)
     return f"{', '.join(names)} {'are' if several else 'is'} {days} late: collected to {to}, due to {due}; {command}"
+
+
+def _days(number: int) -> str:
+    return f"{number} day{'s' if number > 1 else ''}"
 
 
 def _plain(value: Any) -> Any:
@@ -178,12 +191,15 @@ def status(
     delivered: Mapping[str, tuple[int, str]],
     answered: Sequence[str],
     ahead: Sequence[str] = (),
+    unpushed: Callable[[date], Mapping[str, Sequence[date]]] = lambda due: {},
 ) -> Status:
     """The status of a book. `runs`: the latest, newest first; `metrics`: those of `Book.metrics`; `delivered`:
-    version and instant of each delivery; `answered`: deliveries that match the current declaration."""
+    version and instant of each delivery; `answered`: deliveries that match the current declaration; `unpushed`: of
+    metrics of pushed values, the expected days up to one for which none came."""
     collects = [run for run in runs if run.what == COLLECT]
     timetable = Timetable(cron=catalog.schedule.cron, zone=catalog.book.timezone) if catalog.schedule.cron else None
     due = due_day(timetable, catalog, now)
+    without = unpushed(due)
     ended = next((run.report.get("version", 0) for run in collects if run.report), 0)
     return Status(
         book=catalog.book.name,
@@ -195,7 +211,11 @@ def status(
         next_due=timetable.after(now) if timetable else None,
         due=due,
         ahead=tuple(ahead),
-        metrics=tuple(_metric(m, due, catalog, last_word(m.metric, collects)) for m in metrics if m.kind != "derived"),
+        metrics=tuple(
+            _metric(m, due, catalog, last_word(m.metric, collects), without.get(m.metric))
+            for m in metrics
+            if m.kind != "derived"
+        ),
         deliveries=tuple(
             _delivery(name, delivered.get(name, (0, None)), ended, now, answered=name in answered)
             for name, delivery in catalog.deliveries.items()
@@ -242,15 +262,33 @@ def last_word(metric: str, collects: Sequence[RunRecord]) -> Mapping[str, Any]:
     return next(reports, {})
 
 
-def _metric(described: MetricDescription, due: date, catalog: Catalog, word: Mapping[str, Any]) -> MetricStatus:
+def _metric(
+    described: MetricDescription,
+    due: date,
+    catalog: Catalog,
+    word: Mapping[str, Any],
+    unpushed: Sequence[date] | None = None,
+) -> MetricStatus:
+    """`unpushed`: the days for which no value was pushed; None for a metric of which runs collect every day."""
     name = described.metric
     start = catalog.metrics[name].start or catalog.book.start
     to = date.fromisoformat(described.to) if described.to else None
     begun = to or (start - ONE_DAY if start else due - ONE_DAY)
+    late, said, next_ = max((due - begun).days, 0), "", ""
+    if unpushed is not None:
+        metric = catalog.metrics[name]
+        after = calendar.days(begun + ONE_DAY, due) if begun < due else ()
+        expected = [day for day in after if metric.expect is None or day.weekday() in metric.expect]
+        late = len({*expected, *unpushed})
+        if unpushed:
+            more = f" and {_days(len(unpushed) - 1)} more" if len(unpushed) > 1 else ""
+            said, next_ = f"no value was pushed for {unpushed[0]}{more}", next_push(metric, unpushed[0])
     return MetricStatus(
         metric=name,
         to=to,
-        days_late=max((due - begun).days, 0),
+        days_late=late,
+        said=said,
+        next=next_,
         gaps=described.gaps,
         error=word.get("error") or "",
         hint=word.get("hint") or "",

@@ -4,7 +4,11 @@ from tallybook.query.behind.coverage import (
     CoverageCalendar as CoverageCalendar,
     coverage_calendars as coverage_calendars,
 )
-from tallybook.query.behind.described import describe_metric as describe_metric, describe_metrics as describe_metrics
+from tallybook.query.behind.described import (
+    days_without_value as days_without_value,
+    describe_metric as describe_metric,
+    describe_metrics as describe_metrics,
+)
 from tallybook.query.behind.diff import (
     DefinitionDiff as DefinitionDiff,
     DiffRow as DiffRow,
@@ -20,6 +24,7 @@ from tallybook.query.entity_answers import (
     EntityList as EntityList,
     entities_of as entities_of,
 )
+from tallybook.query.event_days import next_push as next_push
 from tallybook.query.goals import Standing as Standing, standings as standings
 from tallybook.query.merge import Parts as Parts
 from tallybook.query.point_relations import TOTALS as TOTALS, Points as Points

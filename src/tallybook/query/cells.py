@@ -69,6 +69,8 @@ class MetricPeriod:
     """The imported definition that answers for it."""
     remark: str | None = None
     """A note on its values, also where they are known."""
+    unexpected: int = 0
+    """Days of first … last that are over, are not covered, and need not be."""
 
 
 @dataclass(kw_only=True)

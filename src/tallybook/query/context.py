@@ -8,13 +8,14 @@ from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
-from tallybook.core import Catalog, StoredDefinition
+from tallybook.core import Catalog, StoredDefinition, calendar
 from tallybook.query.computed_dimensions import Computed
 from tallybook.storage import widened
 
 if TYPE_CHECKING:
     import duckdb
 
+    from tallybook.query.event_days import EventDays
     from tallybook.query.merge import Parts
     from tallybook.query.point_relations import Points
 
@@ -25,6 +26,8 @@ class Coverage:
 
     stretches: tuple[tuple[date, date], ...] = ()
     instants: Mapping[date, str] = field(default_factory=dict)
+    expect: frozenset[int] | None = None
+    """Weekdays on which a day should be covered, Monday is 0. None: all. Uncovered days of others are no gaps."""
 
     def holds(self, day: date) -> bool:
         place = bisect_right(self.stretches, (day, date.max)) - 1
@@ -40,9 +43,21 @@ class Coverage:
     def last_in(self, first: date, last: date) -> date | None:
         return next((min(b, last) for a, b in reversed(self.stretches) if a <= last and b >= first), None)
 
+    def is_gap(self, day: date) -> bool:
+        """Whether a day should be covered and is not."""
+        return (self.expect is None or day.weekday() in self.expect) and not self.holds(day)
+
+    def unexpected(self, first: date, last: date) -> int:
+        """How many days of first … last need not be covered, and are not."""
+        if self.expect is None:
+            return 0
+        return sum(d.weekday() not in self.expect and not self.holds(d) for d in calendar.days(first, last))
+
     def __and__(self, other: Coverage) -> Coverage:
         common = [(max(a, c), min(b, d)) for a, b in self.stretches for c, d in other.stretches if a <= d and c <= b]
-        return Coverage(tuple(sorted(common)), {**self.instants, **other.instants})
+        both = [one for one in (self.expect, other.expect) if one is not None]
+        expect = frozenset.intersection(*both) if both else None
+        return Coverage(tuple(sorted(common)), {**self.instants, **other.instants}, expect)
 
     def sql(self, column: str) -> str:
         """The condition that a day is covered, in the engine's SQL."""
@@ -74,6 +89,8 @@ class QueryContext:
     """Of metrics that let imported history answer: its definition and days."""
     computed: Computed = field(default_factory=dict)
     """Dimensions of the question that no metric stores."""
+    events: Mapping[str, EventDays] = field(default_factory=dict)
+    """Of metrics that read an event: on which days something was sent, and when no server ran."""
     statements: list[str] = field(default_factory=list)
     """The SQL that was executed for the question, in order."""
 

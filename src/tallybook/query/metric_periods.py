@@ -70,7 +70,10 @@ class MetricPeriods:
             closed = min(span.last, self.context.last_closed)
             days = self.coverage.count(span.first, closed) if span.first <= closed else 0
             known = self.coverage.count(span.first, span.last)
-            period = MetricPeriod(span.start, span.first, span.last, span.expected, days, known)
+            whole = span.first if self.query.spanned else span.start
+            expected = span.expected - self.coverage.unexpected(whole, plus_days(whole, span.expected - 1))
+            period = MetricPeriod(span.start, span.first, span.last, expected, days, known)
+            period.unexpected = self.coverage.unexpected(span.first, closed) if span.first <= closed else 0
             period.last_closed = closed if closed < span.last else None
             if span.why:
                 period.days = period.known = 0
@@ -79,6 +82,8 @@ class MetricPeriods:
                 continue
             if self.query.window and self._is_far(span.first):
                 period.remark = f"the window begins on {span.first}; {NOTHING_BEFORE} {self._begin}"
+            if (sent := self.context.events.get(self.name)) and days:
+                period.remark = sent.remark(span.first, closed) or period.remark
             self._choose(period, span.end)
             yield period
 
@@ -90,14 +95,16 @@ class MetricPeriods:
             find = self.coverage.first_in if self.show == "first" else self.coverage.last_in
             period.target = find(period.first, period.last)
         elif self.show == "first":
-            period.target = period.first if self._known_on(period.first) else None
+            first = self._first_expected(period.first, period.last)
+            period.target = first if self._known_on(first) else None
         else:
             self._choose_last(period, running=end > self.context.last_closed)
         period.absent_is_known = period.target is not None and self.coverage.holds(period.target)
         if period.target is not None:
             period.as_of = self.coverage.instants.get(period.target) or period.as_of
         if (period.days or period.target) and not period.absent_is_known:
-            day = period.first if self.show == "first" else period.target or period.last
+            first = self._first_expected(period.first, period.last)
+            day = first if self.show == "first" else period.target or self._last_expected(period.last)
             period.why = f"{day} was not collected"
 
     def _choose_last(self, period: MetricPeriod, *, running: bool) -> None:
@@ -105,12 +112,28 @@ class MetricPeriods:
         last = period.last
         if running and not self.coverage.holds(last):
             last = max(period.first, min(last, self.context.last_closed))
+        last = max(period.first, self._last_expected(last))
         if self._known_on(last):
             period.target = last
         elif running:
             period.target = self.coverage.last_in(period.first, period.last)
         if running and period.target is not None:
             period.as_of = str(period.target)
+
+    def _last_expected(self, day: date) -> date:
+        """The day whose value is the one at the end of `day`: an earlier one, where none is expected since."""
+        while self._begin is not None and day > self._begin and not self._known_on(day) and not self._is_gap(day):
+            day = plus_days(day, -1)
+        return day
+
+    def _first_expected(self, day: date, last: date) -> date:
+        """The first day of `day` … `last` that has a value or should have one."""
+        while day < last and not self._known_on(day) and not self._is_gap(day):
+            day = plus_days(day, 1)
+        return day
+
+    def _is_gap(self, day: date) -> bool:
+        return self.coverage.is_gap(day)
 
     def _known_on(self, day: date) -> bool:
         """Whether a level is known on a day: collected, or some series is carried into it."""
@@ -135,9 +158,18 @@ class MetricPeriods:
             return f"{NOTHING_BEFORE} {self._begin}"
         if self.metric.snapshot:
             return "not collected, and only its present can be seen"
+        if period.days + period.unexpected == (min(period.last, self.context.last_closed) - period.first).days + 1:
+            return f"no value is expected {self._on(period.first, period.last)}"
+        sent = self.context.events.get(self.name)
+        if sent is not None and (why := sent.why_uncovered(period.first, period.last)):
+            return why
         own = (period.first, min(period.last, self.context.last_closed))
         first, last = next(((a, b) for a, b in self._missing if a <= period.first <= b), own)
         return f"not collected: tallybook run {self.name} --from {first} --to {last}"
+
+    @staticmethod
+    def _on(first: date, last: date) -> str:
+        return f"on {first}" if first == last else f"from {first} to {last}"
 
     @functools.cached_property
     def _begin(self) -> date | None:
@@ -169,7 +201,10 @@ class MetricPeriods:
         assert self.bound is not None
         bound, carry = self.bound, self.metric.carry
         start = self.query.calendar.period_start(self.first, self.query.scope)
-        reach = plus_days(min(self.first, start), -(carry + 1))
+        reach = (
+            self._last_expected(plus_days(min(self.first, start), -1)) if self.coverage.expect is not None else start
+        )
+        reach = min(reach, plus_days(min(self.first, start), -(carry + 1)))
         kinds = {"additive", *(slot.shape for slot in bound.measure.slots)}
         whole = not (carry or bound.metric.per or self.query.by or self.query.where or self.query.excluded_series)
         relations = {

@@ -227,7 +227,8 @@ class OneMetric(MetricPeriods):
         """The last value minus that of the day before the period; a series absent then, or now, was 0."""
         now = self._chosen_day()
         asked = [p for p in self.periods.values() if p.known or p.target is not None]
-        before = {p.start: plus_days(p.first if self.query.spanned else p.start, -1) for p in asked}
+        ends = {p.start: plus_days(p.first if self.query.spanned else p.start, -1) for p in asked}
+        before = {start: self._last_expected(day) for start, day in ends.items()}
         then = self._values_on([(start, day) for start, day in before.items() if self._known_on(day)])
         cells = {}
         for key in {*now, *then}:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
 from datetime import date, datetime
 from typing import TYPE_CHECKING
 
@@ -26,6 +27,7 @@ from tallybook.core import (
 from tallybook.query.attribute_dimensions import attribute_dimensions, parse_attribute
 from tallybook.query.computed_dimensions import Computed
 from tallybook.query.context import Coverage, QueryContext
+from tallybook.query.event_days import event_days
 from tallybook.query.questions import Query
 from tallybook.query.records import RunRecord
 from tallybook.query.shared_engine import ReadSession, SharedEngine
@@ -234,7 +236,8 @@ class BookReader:
             bounds[name] = bound
             own = known.coverage.get((bound.key, bound.definition), ())
             instants = {s.first: s.instant for s in own if s.instant}
-            coverage[name] = Coverage(self.covered(bound.key, bound.definition, known), instants)
+            days = self.covered(bound.key, bound.definition, known)
+            coverage[name] = Coverage(days, instants, catalog.metrics[name].expected_weekdays)
         past = {
             name: found
             for name in names
@@ -250,6 +253,7 @@ class BookReader:
             version=known.version,
             whys=whys,
             past=past,
+            events=event_days(catalog, names, self.store.ledger) if self.there else {},
             hidden={own: Coverage(stretches) for own, stretches in known.hidden.items()},
             computed=self.computed(question, as_of, reading.engine),
         )
@@ -281,6 +285,7 @@ class BookReader:
             if name == key
         }
         own = every.pop(bound.definition, Coverage()) if bound else Coverage()
+        own = replace(own, expect=metric.expected_weekdays)
         return own, every
 
     def expected_from(self, metric: Metric, own: Coverage) -> date | None:

@@ -101,11 +101,8 @@ def _unlike(here: MetricPeriod, there: MetricPeriod) -> str:
 
 def _length(period: MetricPeriod) -> int:
     """How many days there are to be known of, of a running period those that are over."""
-    return (
-        (min(period.last, period.last_closed) - period.first).days + 1
-        if period.last_closed
-        else (period.last - period.first).days + 1
-    )
+    last = min(period.last, period.last_closed) if period.last_closed else period.last
+    return (last - period.first).days + 1 - period.unexpected
 
 
 def _whole(period: MetricPeriod) -> bool:

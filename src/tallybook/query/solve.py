@@ -89,5 +89,6 @@ def _shared_period(several: Sequence[MetricPeriod]) -> MetricPeriod:
         absent_is_known=all(p.absent_is_known for p in several),
         as_of=next((p.as_of for p in several if p.as_of), None),
         last_closed=worst.last_closed,
+        unexpected=worst.unexpected,
         why=next((p.why for p in several if p.why), None),
     )

@@ -14,6 +14,7 @@ __getattr__, __dir__ = opened(
         "copying": ("Copied", "copy_book", "copy_points"),
         "doctor": ("examine", "remarks"),
         "engines.duckdb": ("connect", "identifier", "literal", "widened", "without_bar"),
+        "event_day_tables": ("day_path", "gaps_of"),
         "event_ledger": (
             "REJECTED",
             "ConsumedLog",

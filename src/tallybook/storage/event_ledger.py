@@ -12,6 +12,7 @@ from typing import Any
 
 from tallybook.core import EVENT_COLUMNS
 from tallybook.storage.api_keys import ApiKeyTables
+from tallybook.storage.event_day_tables import EventDayTables
 from tallybook.storage.files import Files, FolderFiles
 from tallybook.storage.ledger import Conflict, PointsFile
 from tallybook.storage.sql_ledger import SqlLedger
@@ -103,6 +104,8 @@ class EventCommit:
     logs: Sequence[ConsumedLog] = ()
     days: Iterable[tuple[str, date]] = ()
     """(event, day) of every event that is new."""
+    pushed: Iterable[tuple[str, date, str]] = ()
+    """(event, day, name of the key) of every event that is new."""
     properties: Sequence[Property] = ()
     conflicts: Mapping[tuple[str, str], int] = field(default_factory=dict)
     """By event and property: how many more values of another type."""
@@ -139,7 +142,7 @@ class EventsSnapshot:
         return found
 
 
-class EventLedger(ApiKeyTables):
+class EventLedger(ApiKeyTables, EventDayTables):
     """The tables of events in a ledger. Every method is one transaction."""
 
     def __init__(self, ledger: SqlLedger, files: Files | None = None) -> None:
@@ -194,24 +197,6 @@ class EventLedger(ApiKeyTables):
         with self.ledger._reading() as db:
             return dict(db.execute("SELECT file, consumed FROM event_logs WHERE host = ?", [host]).fetchall())
 
-    def days_with_events(self, event: str) -> set[date]:
-        """The days of an event for which something was ever stored."""
-        with self.ledger._reading() as db:
-            found = db.execute("SELECT DISTINCT day FROM event_days WHERE event = ?", [event]).fetchall()
-        return {date.fromisoformat(day) for (day,) in found}
-
-    def touched(self, event: str) -> dict[date, int]:
-        """By day of an event: the number of the last commit that stored something for it."""
-        with self.ledger._reading() as db:
-            asked = "SELECT day, max(number) FROM event_days WHERE event = ? GROUP BY day"
-            return {date.fromisoformat(day): number for day, number in db.execute(asked, [event]).fetchall()}
-
-    def closed_days(self, event: str) -> set[date]:
-        """The days of an event that were declared complete."""
-        with self.ledger._reading() as db:
-            found = db.execute("SELECT DISTINCT day FROM event_closed WHERE event = ?", [event]).fetchall()
-        return {date.fromisoformat(day) for (day,) in found}
-
     def numbers_of_runs(self) -> dict[int, int]:
         """By run: the number of the last commit of events that it saw."""
         with self.ledger._reading() as db:
@@ -239,6 +224,10 @@ class EventLedger(ApiKeyTables):
                 _consume(db, log)
             days = sorted({(event, day.isoformat()) for event, day in change.days})
             db.executemany("INSERT INTO event_days VALUES (?, ?, ?)", [(*one, base + 1) for one in days])
+            pushed = {(event, day.isoformat(), key) for event, day, key in change.pushed}
+            for one in sorted(pushed):
+                if not db.execute("SELECT 1 FROM event_pushed WHERE event = ? AND day = ? AND key = ?", one).fetchone():
+                    db.execute("INSERT INTO event_pushed VALUES (?, ?, ?)", one)
             _describe(db, change, base + 1)
             self.ledger._forget_contents(db, change.gone_runs)
         return base + 1
@@ -283,18 +272,6 @@ class EventLedger(ApiKeyTables):
                     "UPDATE served SET last = ? WHERE host = ? AND first = ?", [last, host, first]
                 ).rowcount:
                     db.execute("INSERT INTO served (host, first, last) VALUES (?, ?, ?)", [host, first, last])
-
-    def close_day(self, event: str, day: date, key: str, *, now: datetime) -> None:
-        """Record that a day of an event is complete. Doing it again changes nothing."""
-        with self.ledger._writing() as db:
-            row = [event, day.isoformat(), key]
-            db.execute("DELETE FROM event_closed WHERE event = ? AND day = ? AND key = ?", row)
-            db.execute("INSERT INTO event_closed (event, day, key, at) VALUES (?, ?, ?, ?)", [*row, stamp_of(now)])
-
-    def open_day(self, event: str, day: date) -> None:
-        """Take back that a day of an event is complete, whoever declared it."""
-        with self.ledger._writing() as db:
-            db.execute("DELETE FROM event_closed WHERE event = ? AND day = ?", [event, day.isoformat()])
 
 
 def _number(db: Transaction) -> int:

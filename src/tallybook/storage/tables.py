@@ -8,7 +8,7 @@ from tallybook.core import BookError
 
 NUMBER = 6
 """2: `sha256` of files, and `followed`. 3: `alerts`. 4: ranges of days in `coverage`, `identities`, and `horizons`.
-5: usage events and keys (`EVENT_TABLES`). 6: users and accounts and `request_claims`
+5: usage events and keys (`EVENT_TABLES`). 6: users and accounts, `request_claims`, and `event_pushed`
 (`ENTITY_TABLES`), hashes of `id_runs`, and in PostgreSQL the log and files of events."""
 EPOCH = "0001-01-01T00:00:00.000000Z"
 TABLES = """
@@ -100,6 +100,8 @@ CREATE TABLE attribute_files (
 CREATE TABLE request_claims (
     key {text} NOT NULL, request {text} NOT NULL, body {text} NOT NULL, at {instant} NOT NULL,
     PRIMARY KEY (key, request)){rowless};
+CREATE TABLE event_pushed (
+    event {text} NOT NULL, day {day} NOT NULL, key {text} NOT NULL, PRIMARY KEY (event, day, key)){rowless};
 INSERT INTO versions VALUES (0, '0001-01-01T00:00:00.000000Z', NULL, 'empty', 0)
 """
 COLUMNS: Mapping[str, tuple[str, ...]] = {
@@ -169,6 +171,7 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
     "attribute_changes": ("kind", "id", "number", "place", "time", "received", "origin", "run", "changes"),
     "attribute_files": ("id", "kind", "path", "first", "last", "rows", "bytes", "sha256", "added", "removed"),
     "request_claims": ("key", "request", "body", "at"),
+    "event_pushed": ("event", "day", "key"),
 }
 _LISTED = list(COLUMNS)
 EVENT_TABLES = tuple(_LISTED[_LISTED.index("event_commits") : _LISTED.index("entity_commits")])

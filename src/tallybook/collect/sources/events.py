@@ -14,6 +14,7 @@ from tallybook.core import (
     COMMIT_COLUMN,
     EVENT_TYPES,
     FLAG_VALUE,
+    INSTANT_VALUE,
     INTEGER_VALUE,
     NUMBER_VALUE,
     SERIES_COLUMN,
@@ -32,8 +33,6 @@ if TYPE_CHECKING:
     from tallybook.storage import CoveredDay, EventLedger, EventsSnapshot, Property
 
 EVENTS = "events"
-DOWNTIME = timedelta(minutes=15)
-"""A day during which nobody could send events for longer is not vouched for."""
 COMMON = {
     "time": "TIMESTAMPTZ",
     "day": "DATE",
@@ -48,6 +47,10 @@ FITS = {
     NUMBER_VALUE: "TRY_CAST({} AS DOUBLE) IS NOT NULL",
     TEXT_VALUE: "true",
     FLAG_VALUE: "{} IN ('true', 'false')",
+    # Without a zone a text is no instant.
+    INSTANT_VALUE: (
+        "(regexp_matches({0}, '(Z|[+-][0-9]{{2}}(:?[0-9]{{2}})?)$') AND TRY_CAST({0} AS TIMESTAMPTZ) IS NOT NULL)"
+    ),
 }
 """By declared type: whether a text is a value of it, in the engine's SQL."""
 
@@ -113,7 +116,7 @@ class EventsSource(DuckdbSource):
                 name, number = f"{event} ({number})", number + 1
             self.relations[event] = name
             files = [paths[file.path] for file in self.found.files if file.event == event]
-            types = self.settings.event_types.get(event, {})
+            types = self.settings.events.of(event).types
             select = relation_sql(files, self.found.properties[event], types)
             connection.execute(f"CREATE VIEW {self.quote(name)} AS {select}")
         return connection
@@ -159,28 +162,34 @@ class EventsSource(DuckdbSource):
     def vouched(self, metric: Metric, days: Sequence[date], zone: str) -> set[date]:
         """Of daily values the days for which one came, or which were closed; of other events those on which they could
         be sent: days before the first server are the sender's history."""
-        if metric.daily_aggregate:
+        named = self._events_of(metric)
+        if metric.keeps_latest:
             with self.ledger() as ledger:
-                named = self._events_of(metric)
-                return {
-                    day for event in named for day in ledger.days_with_events(event) | ledger.closed_days(event)
-                } & set(days)
-        gaps = gaps_of(self.snapshot_of_events().served, DOWNTIME)
-        whole = {day for day in days if not any(_overlaps(day, gap, zone) for gap in gaps)}
-        if (others := set(days) - whole) and (named := self._events_of(metric)):
+                return {day for event in named for day in ledger.whole_days(event, metric.expect_keys)} & set(days)
+        from tallybook.storage import gaps_of
+
+        gaps = gaps_of(self.snapshot_of_events().served)
+        longest = timedelta(seconds=self.settings.events.downtime)
+        whole = {day for day in days if not any(_overlap(day, gap, zone) > longest for gap in gaps)}
+        if (others := set(days) - whole) and named:
             with self.ledger() as ledger:
                 whole |= others.intersection(*(ledger.closed_days(event) for event in named))
         return whole
 
     def why_unvouched(self, metric: Metric, days: Sequence[date]) -> str:
-        """Why days of a metric stay uncovered: silence is not zero."""
+        """Why days of a metric stay uncovered: silence is not zero. Empty where no value is expected on any of them."""
+        from tallybook.storage import day_path
+
+        days = [day for day in days if metric.expect is None or day.weekday() in metric.expect]
+        if not days:
+            return ""
         which = str(days[0]) if len(days) == 1 else f"{len(days)} days, {days[0]} the first"
-        closing = "PUT /v1/days/{event}/{day}"
-        if metric.daily_aggregate:
-            return f"no value was pushed for {which}: send it to /v1/values, or close the day: {closing}"
-        return (
-            f"nobody served events for more than 15 minutes of {which}; where none is missing, close the day: {closing}"
-        )
+        closing = f"PUT {day_path(metric.event, days[0])}" if metric.event else "PUT /v1/days/{event}/{day}"
+        if metric.keeps_latest:
+            keys = f" by each of {', '.join(metric.expect_keys)}" if metric.expect_keys else ""
+            return f"no value was pushed for {which}{keys}: send it to /v1/values, or close the day: {closing}"
+        minutes = f"{self.settings.events.downtime / 60:g} minutes"
+        return f"no server ran for more than {minutes} of {which}; where no event is missing, close the day: {closing}"
 
     def changed_since(self, metric: Metric, covered: Sequence[CoveredDay]) -> set[date]:
         """The days for which events were stored after the run that collected them last looked."""
@@ -201,9 +210,7 @@ class EventsSource(DuckdbSource):
 
     def _events_of(self, metric: Metric) -> list[str]:
         """The events that a metric reads; all of them where it is SQL."""
-        if metric.table is None or metric.join:
-            return self.snapshot_of_events().events
-        return [table_parts(metric.table)[0]]
+        return [metric.event] if metric.event else self.snapshot_of_events().events
 
     def probe(self, relation: str, expressions: Sequence[str]) -> list[Any]:
         try:
@@ -283,18 +290,7 @@ def _quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
-def gaps_of(served: Sequence[tuple[datetime, datetime]], longest: timedelta) -> list[tuple[datetime, datetime]]:
-    """The stretches longer than `longest` in which nobody served, after the first server started."""
-    gaps: list[tuple[datetime, datetime]] = []
-    until: datetime | None = None
-    for first, last in sorted(served):
-        if until is not None and first - until > longest:
-            gaps.append((until, first))
-        until = last if until is None else max(until, last)
-    return gaps
-
-
-def _overlaps(day: date, gap: tuple[datetime, datetime], zone: str) -> bool:
-    """Whether a gap takes more than `DOWNTIME` of a day."""
+def _overlap(day: date, gap: tuple[datetime, datetime], zone: str) -> timedelta:
+    """How much of a day a gap takes."""
     start, end = calendar.start_of(day, zone), calendar.start_of(day + calendar.ONE_DAY, zone)
-    return min(end, gap[1]) - max(start, gap[0]) > DOWNTIME
+    return min(end, gap[1]) - max(start, gap[0])

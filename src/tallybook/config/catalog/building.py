@@ -10,7 +10,7 @@ import msgspec
 from tallybook.config.catalog.among import Metrics
 from tallybook.config.catalog.deliveries import Deliveries
 from tallybook.config.catalog.entities import MetricAttributes, read_entities
-from tallybook.config.catalog.event_types import read_event_types
+from tallybook.config.catalog.event_tables import read_events
 from tallybook.config.catalog.goals import Goals
 from tallybook.config.catalog.rules import EVENTS
 from tallybook.config.catalog.sections import check_sections
@@ -25,7 +25,7 @@ from tallybook.config.catalog.tables import (
     read_sources,
 )
 from tallybook.config.catalog.words import toml
-from tallybook.core import AlertSettings, Catalog, Problem, Problems, SourceKind, SourceSettings
+from tallybook.core import AlertSettings, Catalog, Problem, Problems, SourceKind
 
 
 def build(
@@ -48,9 +48,11 @@ def build(
     serve = read_serve(raw, problems)
     alerts = read_alerts(raw, problems)
     sources = read_sources(raw, kinds, problems, every_kind)
-    sources = _with_event_types(sources, read_event_types(raw, problems))
+    events = msgspec.structs.replace(read_events(raw, problems), downtime=serve.downtime)
+    if EVENTS in sources:
+        sources[EVENTS] = msgspec.structs.replace(sources[EVENTS], events=events)
     entities = read_entities(raw, sources, problems)
-    declared = read_metrics(raw, problems)
+    declared = read_metrics(raw, events, problems)
     dialects = {name: kind.dialect for name, kind in kinds.items()}
     Metrics(declared, tuple(sources), dialects, problems).check()
     sound = {name: d.metric for name, d in declared.items()}
@@ -65,17 +67,8 @@ def build(
     problems.found = [_placed(p, places or {}) for p in _in_order(problems.found, raw)]
     problems.raise_if_any("tallybook.toml")
     return msgspec.structs.replace(
-        catalog, goals=goals, schedule=schedule, alerts=alerts, serve=serve, entities=entities
+        catalog, goals=goals, schedule=schedule, alerts=alerts, serve=serve, entities=entities, events=events
     )
-
-
-def _with_event_types(
-    sources: dict[str, SourceSettings], types: dict[str, dict[str, str]]
-) -> dict[str, SourceSettings]:
-    """The sources, with the declared types of events in that of events."""
-    if EVENTS not in sources:
-        return sources
-    return {**sources, EVENTS: msgspec.structs.replace(sources[EVENTS], event_types=types)}
 
 
 def _check_watched_units(catalog: Catalog, alerts: AlertSettings, problems: Problems) -> None:
@@ -94,8 +87,8 @@ def _check_watched_units(catalog: Catalog, alerts: AlertSettings, problems: Prob
 
 def _in_order(problems: list[Problem], raw: Mapping[str, object]) -> list[Problem]:
     """Problems in the order of their tables in the file; those without a table come first."""
-    tables = ["book", "schedule", "alerts", "serve", "accounts", "users"]
-    for section in ("sources", "metrics", "goals", "deliveries"):
+    tables = ["book", "schedule", "alerts", "serve", "accounts", "users", "events"]
+    for section in ("events", "sources", "metrics", "goals", "deliveries"):
         named = raw.get(section)
         tables += [f"{section}.{name}" for name in named] if isinstance(named, Mapping) else [section]
     rank = {table: i for i, table in enumerate(tables)}

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from tallybook.config.catalog.asking import Asking, filtered
 from tallybook.config.catalog.keys import ENTITY_KEYS, METRIC_ATTRIBUTE_KEYS
 from tallybook.config.catalog.rules import wrong_show
-from tallybook.config.catalog.tables import _read_table, _Table
+from tallybook.config.catalog.tables import SectionTable, read_section
 from tallybook.config.catalog.words import closest_key, shorten_toml, toml
 from tallybook.core import (
     ACCOUNTS,
@@ -34,7 +34,7 @@ def read_entities(
 def _read(kind: str, raw: object, sources: Mapping[str, SourceSettings], problems: Problems) -> EntitySettings:
     written = raw.get("metrics", {}) if isinstance(raw, Mapping) else {}
     rest = {key: value for key, value in raw.items() if key != "metrics"} if isinstance(raw, Mapping) else raw
-    table = _read_table(rest, ENTITY_KEYS, kind, problems)
+    table = read_section(rest, ENTITY_KEYS, kind, problems)
     metrics = _read_metrics(kind, written, problems)
     settings = EntitySettings(kind=kind, metrics=metrics, **{"dimension": DIMENSIONS[kind], **table.values})
     known = {*table.given, *table.bad}
@@ -59,7 +59,7 @@ def _read_metrics(kind: str, written: object, problems: Problems) -> dict[str, M
         return {}
     found = {}
     for name, keys in written.items():
-        table = _read_table(keys, METRIC_ATTRIBUTE_KEYS, f"{kind}.metrics.{name}", problems)
+        table = read_section(keys, METRIC_ATTRIBUTE_KEYS, f"{kind}.metrics.{name}", problems)
         if "metric" not in {*table.given, *table.bad}:
             expected, paste = "the name of a metric", 'metric = "api_calls"'
             at, message = f"{kind}.metrics.{name}.metric", "no metric is named"
@@ -137,7 +137,7 @@ def _check_attributes(settings: EntitySettings, problems: Problems) -> None:
 
 
 def _with_source(
-    settings: EntitySettings, table: _Table, sources: Mapping[str, SourceSettings], problems: Problems
+    settings: EntitySettings, table: SectionTable, sources: Mapping[str, SourceSettings], problems: Problems
 ) -> EntitySettings:
     """With the source, which may be left out where there is only one."""
     from msgspec.structs import replace

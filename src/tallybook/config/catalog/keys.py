@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from tallybook.config.catalog.event_values import read_properties, read_weekdays, read_words_list
 from tallybook.config.catalog.sql_values import (
     read_column,
     read_columns,
@@ -57,8 +58,10 @@ from tallybook.core import (
     KINDS,
     LAYOUTS,
     MONTH_NAMES,
+    NAIVE_TIMES,
     NAMED_BY,
     POLICIES,
+    SCHEMA_MODES,
     SHOWS,
     STORED_FORMS,
     WEEK_PATTERNS,
@@ -104,6 +107,34 @@ SERVE_KEYS = {
     "durable": Key(choice_of(("disk", "ledger")), '"ledger"'),
     "backlog": Key(read_bytes, '"2 GB"'),
     "reserve": Key(read_bytes, '"1 GB"'),
+    "downtime": Key(span_from(60, "m"), '"15m"'),
+}
+EVENTS_KEYS = {
+    "dedup": Key(span_from(3600, "d"), '"30d"'),
+    "future": Key(span_from(0, "h"), '"24h"'),
+    "naive": Key(choice_of(NAIVE_TIMES), '"utc"'),
+    "max_events": Key(whole_number(1, 100_000), "2000"),
+    "keep": Key(read_span, '"36 months"'),
+    "max_body": Key(read_bytes, '"5 MB"'),
+    "max_unpacked": Key(read_bytes, '"20 MB"'),
+    "max_ratio": Key(whole_number(1, 10_000), "100"),
+    "max_batch": Key(whole_number(1, 1_000_000), "10000"),
+    "max_event": Key(read_bytes, '"1 MB"'),
+    "max_properties": Key(whole_number(1, 10_000), "500"),
+    "max_depth": Key(whole_number(1, 50), "5"),
+    "max_name": Key(whole_number(1, 2_000), "2000"),
+    "max_key": Key(whole_number(1, 1_024), "1024"),
+    "max_text": Key(whole_number(1, 1_000_000), "10000"),
+    "max_id": Key(whole_number(1, 512), "512"),
+}
+EVENT_KEYS = {
+    "daily_aggregate": Key(read_flag, "true"),
+    "series": Key(read_columns, '["account"]'),
+    "expect": Key(read_weekdays, '"weekdays"'),
+    "expect_keys": Key(read_words_list, '["loader-eu"]'),
+    "schema": Key(choice_of(SCHEMA_MODES), '"strict"'),
+    "required": Key(read_words_list, '["apiCalls"]'),
+    "properties": Key(read_properties, '{ amount = "number", plan = ["free", "pro"] }'),
 }
 ENTITY_KEYS = {
     "source": Key(read_text, '"app"'),

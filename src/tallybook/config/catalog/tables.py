@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
-from tallybook.config.catalog.event_keys import with_event
+from tallybook.config.catalog.event_keys import refuse_contradictions, with_event, with_expectations
 from tallybook.config.catalog.keys import (
     ALERT_KEYS,
     BOOK_KEYS,
@@ -33,6 +33,7 @@ from tallybook.core import (
     BookSettings,
     Delivery,
     DestinationKind,
+    EventSettings,
     Goal,
     Metric,
     Option,
@@ -52,7 +53,7 @@ DEFAULT_DIALECT = "postgres"
 
 
 @dataclass
-class _Table:
+class SectionTable:
     """One table of the toml: its valid values by field, its keys as given, and the keys with a problem."""
 
     path: str
@@ -61,9 +62,9 @@ class _Table:
     bad: set[str] = field(default_factory=set)
 
 
-def _read_table(raw: object, keys: Mapping[str, Key], path: str, problems: Problems) -> _Table:
+def read_section(raw: object, keys: Mapping[str, Key], path: str, problems: Problems) -> SectionTable:
     """Read the valid values of a table. Everything else is a problem, unless it already is one."""
-    table = _Table(path)
+    table = SectionTable(path)
     if not isinstance(raw, Mapping):
         seen = type(raw).__name__ if _secret(keys) else shorten_toml(raw)
         expected = f"a table: [{path}] and lines `key = value` below it"
@@ -86,7 +87,7 @@ def _secret(keys: Mapping[str, Key]) -> bool:
     return any(key.secret for key in keys.values())
 
 
-def _read_value(table: _Table, key: str, value: object, how: Key, problems: Problems) -> None:
+def _read_value(table: SectionTable, key: str, value: object, how: Key, problems: Problems) -> None:
     try:
         table.values[how.field or key] = how.read(value)
     except Wrong as wrong:
@@ -135,7 +136,7 @@ def _tables(raw: Mapping[str, object], section: str, problems: Problems) -> Mapp
 
 def read_book(raw: Mapping[str, object], problems: Problems) -> BookSettings:
     """`[book]`, with defaults for missing keys."""
-    table = _read_table(raw.get("book", {}), BOOK_KEYS, "book", problems)
+    table = read_section(raw.get("book", {}), BOOK_KEYS, "book", problems)
     book = BookSettings(**table.values)
     if "ledger" not in {*table.given, *table.bad}:
         _check_without_ledger(book, problems)
@@ -155,7 +156,7 @@ def _check_without_ledger(book: BookSettings, problems: Problems) -> None:
 
 def read_schedule(raw: Mapping[str, object], problems: Problems) -> ScheduleSettings:
     """`[schedule]`; without it, nothing is due."""
-    table = _read_table(raw.get("schedule", {}), SCHEDULE_KEYS, "schedule", problems)
+    table = read_section(raw.get("schedule", {}), SCHEDULE_KEYS, "schedule", problems)
     if "at" in table.given and "cron" in table.given:
         seen = f"at = {shorten_toml(table.given['at'])} and cron = {shorten_toml(table.given['cron'])}"
         problems.add(
@@ -166,12 +167,12 @@ def read_schedule(raw: Mapping[str, object], problems: Problems) -> ScheduleSett
 
 def read_serve(raw: Mapping[str, object], problems: Problems) -> ServeSettings:
     """`[serve]`; without it `tallybook serve` takes no events."""
-    return ServeSettings(**_read_table(raw.get("serve", {}), SERVE_KEYS, "serve", problems).values)
+    return ServeSettings(**read_section(raw.get("serve", {}), SERVE_KEYS, "serve", problems).values)
 
 
 def read_alerts(raw: Mapping[str, object], problems: Problems) -> AlertSettings:
     """`[alerts]`; without it, no alerts are sent."""
-    table = _read_table(raw.get("alerts", {}), ALERT_KEYS, "alerts", problems)
+    table = read_section(raw.get("alerts", {}), ALERT_KEYS, "alerts", problems)
     settings = AlertSettings(**table.values)
     known = {*table.given, *table.bad}
     if known - {"heartbeat"} and not {"to", "heartbeat"} & known:
@@ -202,7 +203,7 @@ def read_sources(
             if kind is None
             else _without_others(keys, {*SOURCE_KEYS, *own}, path, problems, every_kind)
         )
-        table = _read_table(known, {**SOURCE_KEYS, **own}, path, problems)
+        table = read_section(known, {**SOURCE_KEYS, **own}, path, problems)
         _check_name(name, "sources", problems)
         _check_source(name, table, kind, problems)
         common = {key: value for key, value in table.values.items() if key not in own}
@@ -247,7 +248,7 @@ def _without_others(
     return {key: value for key, value in keys.items() if key not in gone}
 
 
-def _check_source(name: str, table: _Table, kind: SourceKind | None, problems: Problems) -> None:
+def _check_source(name: str, table: SectionTable, kind: SourceKind | None, problems: Problems) -> None:
     if name == EVENTS and (kind is None or kind.name != EVENTS):
         message = "the source name 'events' is reserved for usage events"
         problems.add(table.path, message, seen=name, expected="another name", paste="[sources.app]")
@@ -285,16 +286,17 @@ def _check_case(names: Iterable[str], section: str, problems: Problems) -> None:
             problems.add(f"{section}.{name}", message, seen=name, expected="names that differ")
 
 
-def read_metrics(raw: Mapping[str, object], problems: Problems) -> dict[str, DeclaredMetric]:
+def read_metrics(raw: Mapping[str, object], events: EventSettings, problems: Problems) -> dict[str, DeclaredMetric]:
     """Every `[metrics.NAME]`, not yet checked against its source and other metrics."""
     declared = {}
     for name, written in _tables(raw, "metrics", problems).items():
-        keys = with_event(written)
-        table = _read_table(keys, METRIC_KEYS, f"metrics.{name}", problems)
+        keys = with_event(written, events)
+        refuse_contradictions(name, written, events, problems)
+        table = read_section(keys, METRIC_KEYS, f"metrics.{name}", problems)
         _check_name(name, "metrics", problems)
         _check_reserved(name, problems)
         refused = not isinstance(keys, Mapping) or "kind" in table.bad
-        metric = Metric(name=name, **table.values)
+        metric = with_expectations(Metric(name=name, **table.values), events)
         declared[name] = DeclaredMetric(metric, table.path, table.given, table.bad, refused)
     _check_case(declared, "metrics", problems)
     return declared
@@ -340,7 +342,7 @@ def _read_delivery(name: str, raw: object, path: str, problems: Problems) -> Dec
     if kind and isinstance(raw, Mapping):
         foreign = {option.name for one in _delivered() for option in one.options} - {*own, *DELIVERY_KEYS}
     kept = {key: value for key, value in raw.items() if key not in foreign} if isinstance(raw, Mapping) else raw
-    table = _read_table(kept, DELIVERY_KEYS | own, path, problems)
+    table = read_section(kept, DELIVERY_KEYS | own, path, problems)
     options = {key: table.values.pop(key) for key in own if key in table.values}
     given = raw if isinstance(raw, Mapping) else table.given
     return DeclaredDelivery(Delivery(name=name, options=options, **table.values), path, given, table.bad)
@@ -373,7 +375,7 @@ def read_goals(raw: Mapping[str, object], problems: Problems) -> dict[str, Decla
     declared = {}
     for name, keys in _tables(raw, "goals", problems).items():
         _check_name(name, "goals", problems)
-        table = _read_table(keys, GOAL_KEYS, f"goals.{name}", problems)
+        table = read_section(keys, GOAL_KEYS, f"goals.{name}", problems)
         targets = table.values.pop("targets", {})
         goal = Goal(name=name, **table.values)
         declared[name] = DeclaredGoal(goal, table.path, table.given, table.bad, targets)

@@ -61,6 +61,8 @@ class ServeSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Bytes of events that may wait to be compacted. With more, events get 503."""
     reserve: int = 1_000_000_000
     """Free bytes on the disk. With fewer, events get 503."""
+    downtime: float = 900.0
+    """Seconds for which no server may have run on a day for it to be complete."""
 
 
 class ScheduleSettings(msgspec.Struct, frozen=True, kw_only=True):

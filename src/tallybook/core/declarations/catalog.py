@@ -8,6 +8,7 @@ from tallybook.core.declarations.alerts import AlertSettings
 from tallybook.core.declarations.book import BookSettings, ScheduleSettings, ServeSettings
 from tallybook.core.declarations.deliveries import Delivery
 from tallybook.core.declarations.entities import EntitySettings
+from tallybook.core.declarations.events import EventSettings
 from tallybook.core.declarations.goals import Goal
 from tallybook.core.declarations.metrics import Metric
 from tallybook.core.declarations.sources import SourceSettings
@@ -48,6 +49,7 @@ class Catalog(msgspec.Struct, frozen=True, kw_only=True):
     serve: ServeSettings = ServeSettings()
     entities: dict[str, EntitySettings] = {}
     """Those of `accounts` and `users` that are declared."""
+    events: EventSettings = EventSettings()
 
     def operands(self, name: str) -> tuple[str, ...]:
         """The collected metrics that `name` is computed from, each once, in order; `name` when it is not derived."""

@@ -9,6 +9,8 @@ from typing import Any
 
 import msgspec
 
+from tallybook.core.declarations.events import EVENTS_SOURCE, EVERY_DAY
+from tallybook.core.declarations.table_names import table_parts
 from tallybook.core.measure.model import SHOWS, Measure, Then
 from tallybook.core.measure.parse import parse_then
 
@@ -95,6 +97,10 @@ class Metric(msgspec.Struct, frozen=True, kw_only=True):
     snapshot_grace: float = 12 * 3600.0
     start: date | None = None
     lookback: int | None = None
+    expect: tuple[int, ...] | None = None
+    """Of daily values of an event: the weekdays on which one should come. Others are no gaps."""
+    expect_keys: tuple[str, ...] = ()
+    """A day is whole when each of these keys sent something for its event."""
     alerts: bool = True
     """Whether its values and revisions are watched."""
     policies: str = ""
@@ -132,6 +138,16 @@ class Metric(msgspec.Struct, frozen=True, kw_only=True):
     def series_dims(self) -> tuple[str, ...]:
         """The dimensions that identify a series: the stored ones without the entity of `per`."""
         return tuple(sorted({*self.by, *(self.series if self.kind == LEVEL and not self.received else ())}))
+
+    @property
+    def event(self) -> str | None:
+        """The name of the usage event that it reads; None for other metrics."""
+        return table_parts(self.table)[0] if self.source == EVENTS_SOURCE and self.table and not self.join else None
+
+    @property
+    def expected_weekdays(self) -> frozenset[int] | None:
+        """The weekdays on which a day should be covered; None for all of them."""
+        return None if self.expect is None or len(self.expect) == len(EVERY_DAY) else frozenset(self.expect)
 
     @property
     def received_columns(self) -> tuple[str, ...]:

@@ -6,6 +6,8 @@ from typing import Any
 
 import msgspec
 
+from tallybook.core.declarations.events import EventSettings
+
 REFUSE, APPLY = "refuse", "apply"
 POLICIES = (REFUSE, APPLY)
 """What to do when a row-level policy of the server hides rows from the user of a source: fail, or read the rest."""
@@ -35,8 +37,8 @@ class SourceSettings(msgspec.Struct, frozen=True, kw_only=True):
     """The schema of that ledger."""
     in_ledger: bool = False
     """For usage events: whether their files are bytes in that ledger."""
-    event_types: dict[str, dict[str, str]] = {}
-    """Of the source of usage events: the declared types of properties, by event and case-folded name."""
+    events: EventSettings = EventSettings()
+    """Of the source of usage events: `[events]`."""
     folder: str = ""
     """The project folder. Relative paths among `options` are below it."""
 

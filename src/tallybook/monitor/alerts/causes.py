@@ -184,7 +184,11 @@ def _late(metric: MetricStatus, id_: str, due: date) -> Cause:
     days = f"{metric.days_late} day{'s' if metric.days_late > 1 else ''}"
     to = f"collected to {metric.to}, due to {due}" if metric.to else "never collected as declared now"
     return Cause(
-        id=id_, kind="late", subject=metric.metric, said=f"late by {days}: {to}", next="tallybook run {subject}"
+        id=id_,
+        kind="late",
+        subject=metric.metric,
+        said=f"late by {days}: {metric.said or to}",
+        next=metric.next or "tallybook run {subject}",
     )
 
 

@@ -12,6 +12,7 @@ from msgspec import field
 
 from tallybook.core import ONE_DAY, Metric, calendar
 from tallybook.query.context import Coverage
+from tallybook.query.event_days import next_push
 from tallybook.query.questions import known_metric
 from tallybook.query.reader import BookReader
 from tallybook.query.records import BookRecord
@@ -85,7 +86,7 @@ def calendar_of(
         from_=str(first),
         to=str(last),
         days=sum(sign == COVERED for sign in signs.values()),
-        expected=len(signs),
+        expected=sum(sign != OUTSIDE for sign in signs.values()),
         months=[_month(month, signs) for month in dict.fromkeys(day.replace(day=1) for day in signs)],
         gaps=[_gap(metric, days, older) for days in _stretches(signs)],
     )
@@ -104,7 +105,9 @@ def _together(
 def _sign(day: date, own: Coverage, older: Mapping[str, Coverage]) -> str:
     if own.holds(day):
         return COVERED
-    return OLDER if any(coverage.holds(day) for coverage in older.values()) else MISSING
+    if any(coverage.holds(day) for coverage in older.values()):
+        return OLDER
+    return MISSING if own.is_gap(day) else OUTSIDE
 
 
 def _month(first: date, signs: Mapping[date, str]) -> CoverageMonth:
@@ -116,7 +119,7 @@ def _month(first: date, signs: Mapping[date, str]) -> CoverageMonth:
 def _stretches(signs: Mapping[date, str]) -> list[list[date]]:
     """Neighboring days that are missing in the same way."""
     several = groupby(signs, key=lambda day: signs[day])
-    return [list(days) for sign, days in several if sign != COVERED]
+    return [list(days) for sign, days in several if sign not in (COVERED, OUTSIDE)]
 
 
 def _gap(metric: Metric, days: Sequence[date], older: Mapping[str, Coverage]) -> CoverageGap:
@@ -130,4 +133,6 @@ def _gap(metric: Metric, days: Sequence[date], older: Mapping[str, Coverage]) ->
     how: dict[str, Any] = {"collect": f"tallybook run {metric.name} --from {first} --to {last}"}
     if metric.snapshot:
         how = {"why": "of a snapshot only the present can be seen: these days cannot be collected any more"}
+    elif metric.expect is not None and metric.event:
+        how["why"] = f"where no value was pushed for a day, {next_push(metric, first)}"
     return msgspec.structs.replace(gap, **how)

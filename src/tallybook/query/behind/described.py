@@ -8,7 +8,9 @@ from datetime import date
 
 import msgspec
 
-from tallybook.core import ONE_DAY, Metric
+from tallybook.core import ONE_DAY, Metric, calendar
+from tallybook.query.context import Coverage
+from tallybook.query.event_days import event_days
 from tallybook.query.questions import known_metric
 from tallybook.query.reader import BookReader
 from tallybook.query.records import KnownDefinition, MetricDescription, MetricDetails
@@ -32,7 +34,8 @@ def describe_metric(reader: BookReader, name: str) -> MetricDetails:
     known = reader.snapshot({name: key}, None)
     described = _described(reader, metric, key, known)
     covered = reader.covered(key, described.definition, known)
-    missing = [(a[1] + ONE_DAY, b[0] - ONE_DAY) for a, b in itertools.pairwise(covered)]
+    between = [(a[1] + ONE_DAY, b[0] - ONE_DAY) for a, b in itertools.pairwise(covered)]
+    missing = [part for a, b in between for part in calendar.stretches(_expected(metric, a, b))]
     definitions = [
         KnownDefinition(id=d.id, created=d.created, days=_days(reader.covered(key, d.id, known)))
         for d in known.definitions.get(key, ())
@@ -64,8 +67,37 @@ def _described(reader: BookReader, metric: Metric, key: str, known: VersionSnaps
         from_=str(stretches[0][0]) if stretches else None,
         to=str(stretches[-1][1]) if stretches else None,
         days=days,
-        gaps=(stretches[-1][1] - stretches[0][0]).days + 1 - days if stretches else 0,
+        gaps=_gaps(stretches, Coverage(stretches, expect=metric.expected_weekdays)) if stretches else 0,
     )
+
+
+def days_without_value(reader: BookReader, due: date) -> dict[str, list[date]]:
+    """Of metrics of pushed values the days up to `due` for which no value came, although one was expected."""
+    catalog = reader.project.catalog
+    names = [name for name, metric in catalog.metrics.items() if metric.expect is not None]
+    if not names or not reader.there:
+        return {}
+    found = {}
+    for name, days in event_days(catalog, names, reader.store.ledger).items():
+        metric = catalog.metrics[name]
+        # Days before the first value are not late, unless the metric says when it begins.
+        start = metric.start or min(days.sent, default=catalog.book.start)
+        every = _expected(metric, start, due) if start and start <= due else ()
+        found[name] = [day for day in every if day not in days.sent]
+    return found
+
+
+def _expected(metric: Metric, first: date, last: date) -> list[date]:
+    return [day for day in calendar.days(first, last) if _is_expected(metric, day)]
+
+
+def _is_expected(metric: Metric, day: date) -> bool:
+    return metric.expect is None or day.weekday() in metric.expect
+
+
+def _gaps(stretches: Sequence[tuple[date, date]], covered: Coverage) -> int:
+    first, last = stretches[0][0], stretches[-1][1]
+    return (last - first).days + 1 - _days(stretches) - covered.unexpected(first, last)
 
 
 def _days(stretches: Sequence[tuple[date, date]]) -> int:

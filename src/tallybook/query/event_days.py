@@ -1,0 +1,89 @@
+"""What the ledger knows of the days of an event: for which something was sent, and when no server ran."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from typing import TYPE_CHECKING
+
+from tallybook.core import ONE_DAY, Catalog, Metric, start_of
+from tallybook.storage import EventLedger, day_path
+
+if TYPE_CHECKING:
+    from tallybook.storage import Ledger
+
+SHORT = timedelta(minutes=1)
+"""A pause of the servers that is not reported: a restart takes seconds."""
+
+
+@dataclass(frozen=True)
+class EventDays:
+    """The days of the event that a metric reads."""
+
+    metric: Metric
+    zone: str
+    downtime: timedelta
+    sent: frozenset[date]
+    pauses: Sequence[tuple[datetime, datetime]]
+    """When no server ran, after the first one started."""
+
+    def why_uncovered(self, first: date, last: date) -> str:
+        """Why a run cannot cover these days; empty where it can."""
+        if self.metric.expect is not None:
+            if any(first <= day <= last for day in self.sent):
+                return ""
+            when = f"on {first}" if first == last else f"from {first} to {last}"
+            return f"no value was pushed {when}: {next_push(self.metric, first)}"
+        long = [pause for pause in self._within(first, last) if pause[1] - pause[0] > self.downtime]
+        if not long:
+            return ""
+        return f"{_in_words(long[0])}; where no event is missing: {_closing(self.metric, first)}"
+
+    def remark(self, first: date, last: date) -> str | None:
+        """That events may be missing on these days, although they are covered."""
+        found = [] if self.metric.expect is not None else self._within(first, last)
+        if not found:
+            return None
+        more = f", and {len(found) - 1} more times" if len(found) > 1 else ""
+        return f"{_in_words(found[0])}{more}: events that were sent only then are missing"
+
+    def _within(self, first: date, last: date) -> list[tuple[datetime, datetime]]:
+        start, end = start_of(first, self.zone), start_of(last + ONE_DAY, self.zone)
+        cut = [(max(a, start), min(b, end)) for a, b in self.pauses]
+        return [(a, b) for a, b in cut if b - a >= SHORT]
+
+
+def event_days(catalog: Catalog, names: Sequence[str], ledger: Ledger) -> Mapping[str, EventDays]:
+    """Those of the metrics that read an event."""
+    metrics = {name: catalog.metrics[name] for name in names}
+    chosen = {name: metric for name, metric in metrics.items() if metric.event}
+    if not chosen:
+        return {}
+    events = EventLedger(ledger)  # type: ignore[arg-type]
+    pauses = events.pauses()
+    return {
+        name: EventDays(
+            metric=metric,
+            zone=catalog.book.timezone,
+            downtime=timedelta(seconds=catalog.events.downtime),
+            sent=frozenset(events.whole_days(metric.event or "", metric.expect_keys)),
+            pauses=pauses,
+        )
+        for name, metric in chosen.items()
+    }
+
+
+def next_push(metric: Metric, day: date) -> str:
+    """What to do about a day without a value."""
+    return f"send it to /v1/values, or close the day: {_closing(metric, day)}"
+
+
+def _closing(metric: Metric, day: date) -> str:
+    return f"PUT {day_path(metric.event or '', day)}"
+
+
+def _in_words(pause: tuple[datetime, datetime]) -> str:
+    first, last = (at.astimezone(UTC) for at in pause)
+    until = f"{last:%H:%M}" if last.date() == first.date() else f"{last:%Y-%m-%d %H:%M}"
+    return f"no server ran from {first:%Y-%m-%d %H:%M} to {until} UTC"
