@@ -115,6 +115,7 @@ ALERT = {
     "about": f"the kinds of problems to send: {', '.join(ALERT_KINDS)}; default: all",
     "quiet": "quiet hours in the book's zone; problems that still exist at their end are sent then",
     "unusual_width": "the allowed distance from the usual value, as a multiple of the usual spread",
+    "rejected": 'how many of a key\'s events of the last 24 hours may be rejected: a share, or a number; default: "1%"',
     "unusual_history": "the number of days with which a value is compared; from four weeks to two years",
     "heartbeat": (
         "a URL that is called after each successful run of all metrics: "

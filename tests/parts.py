@@ -57,6 +57,8 @@ FILES = {
     "test_conditions.py": "right",
     "test_entities.py": "right",
     "test_entity_rows.py": "right",
+    "test_event_alerts.py": "events",
+    "test_event_commands.py": "events",
     "test_event_log.py": "events",
     "test_event_metrics.py": "events",
     "test_event_questions.py": "events",

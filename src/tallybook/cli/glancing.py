@@ -66,6 +66,7 @@ def _as_table(found: Status) -> str:
     if found.deliveries:
         rows_ = [(d.delivery, "waiting" if d.waiting else "delivered", _minute(d.at)) for d in found.deliveries]
         lines += ["", *table(("delivery", "", "last (UTC)"), rows_)]
+    lines += ["", *found.remarks] if found.remarks else []
     return "\n".join(lines) + "\n"
 
 

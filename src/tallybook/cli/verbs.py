@@ -69,6 +69,8 @@ VERBS = {
         "serve": Verb("keep running and collect whenever a run is due, without a scheduler", "scheduling:serve"),
     },
     "Usage events": {
+        "track": Verb("store one usage event", "tracking:track"),
+        "events": Verb("show, import, export and replay usage events", "events:events"),
         "keys": Verb("create, list, rotate and revoke the keys with which events are sent", "keys:keys"),
     },
     "Users and accounts": {

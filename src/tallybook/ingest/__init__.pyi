@@ -1,6 +1,17 @@
 # The names of this door, for type checkers: those of __init__.py.
 from tallybook.ingest.compaction import Compactor as Compactor
+from tallybook.ingest.exporting import (
+    EventExport as EventExport,
+    export_events as export_events,
+)
 from tallybook.ingest.group_commit import GroupCommit as GroupCommit
+from tallybook.ingest.importing import (
+    IMPORT_KEY as IMPORT_KEY,
+    EventImport as EventImport,
+    ImportedEvents as ImportedEvents,
+    StoredIds as StoredIds,
+    import_events as import_events,
+)
 from tallybook.ingest.keys import (
     SCOPES as SCOPES,
     KeyRing as KeyRing,
@@ -30,6 +41,12 @@ from tallybook.ingest.rejected import (
     RejectedQuestion as RejectedQuestion,
     read_rejected as read_rejected,
     replay_rejected as replay_rejected,
+)
+from tallybook.ingest.sending import (
+    LOCAL_KEY as LOCAL_KEY,
+    EventSender as EventSender,
+    HttpSender as HttpSender,
+    LocalSender as LocalSender,
 )
 from tallybook.ingest.unpacking import decode_row as decode_row, unpack as unpack
 from tallybook.ingest.upkeep import Upkeep as Upkeep

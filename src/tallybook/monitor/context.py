@@ -8,8 +8,10 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from tallybook.config import Project
+from tallybook.monitor.event_health import EventProblem, event_problems
 from tallybook.monitor.health import COLLECT, MAX_RUNS, Status, status
 from tallybook.query import BookReader, QuestionAnswers, days_without_value, describe_metrics
+from tallybook.storage import EventLedger
 
 if TYPE_CHECKING:
     from tallybook.deliver import DeliveryContext
@@ -41,4 +43,13 @@ class MonitorContext:
             answered=up_to_date_deliveries(self.delivery()) if ledger else [],
             ahead=self.reader.taken_back.in_words(),
             unpushed=lambda due: days_without_value(self.reader, due),
+            events=self._events(now),
         )
+
+    def _events(self, now: datetime) -> list[EventProblem]:
+        """What is wrong with usage events, for a book that has some."""
+        if not self.reader.there:
+            return []
+        store = self.reader.store
+        events = EventLedger(store.ledger, store.files)  # type: ignore[arg-type]
+        return event_problems(events, self.project.catalog, now)

@@ -8,6 +8,7 @@ from datetime import date, datetime, timedelta
 from typing import Any
 
 from tallybook.core import ONE_DAY, Catalog, Timetable, calendar, shorten_list, utc_text
+from tallybook.monitor.event_health import UNUSED, EventProblem
 from tallybook.query import MetricDescription, RunRecord, next_push
 
 GRACE = timedelta(hours=1)
@@ -81,15 +82,23 @@ class Status:
     deliveries: tuple[DeliveryStatus, ...]
     ahead: tuple[str, ...] = ()
     """Sentences on days that were collected while a clock was ahead."""
+    events: tuple[EventProblem, ...] = ()
+    """Of each key and event what is wrong; without a text where nothing is."""
 
     @property
     def problems(self) -> list[str]:
         """One sentence for each problem, with the next command where one helps."""
+        of_events = [one.sentence for one in self.events if one.said and one.kind != UNUSED]
         if self.last_run is None:
-            return [] if self.running else ["nothing has been collected yet: tallybook run"]
+            return of_events if self.running else ["nothing has been collected yet: tallybook run", *of_events]
         found = [f"{sentence}: tallybook run" for sentence in self.ahead] or self._future()
-        found = [*self._failed(), *found, *self._late()]
+        found = [*self._failed(), *found, *self._late(), *of_events]
         return found + [d.problem for d in self.deliveries if d.waiting and not self.running]
+
+    @property
+    def remarks(self) -> list[str]:
+        """What is worth knowing, and no problem: events that feed no metric."""
+        return [one.sentence for one in self.events if one.said and one.kind == UNUSED]
 
     def _failed(self) -> list[str]:
         """The last run, if it failed as a whole, and the metrics that failed, those with the same error in one
@@ -143,7 +152,8 @@ class Status:
 
     def to_dict(self) -> dict[str, Any]:
         """The output of `--format json`: instants in UTC, days as ISO texts."""
-        plain = asdict(self) | {"well": self.well, "problems": self.problems}
+        plain = asdict(self) | {"well": self.well, "problems": self.problems, "remarks": self.remarks}
+        plain["events"] = [asdict(one) for one in self.events if one.said]
         return {key: _plain(value) for key, value in plain.items()}
 
 
@@ -192,6 +202,7 @@ def status(
     answered: Sequence[str],
     ahead: Sequence[str] = (),
     unpushed: Callable[[date], Mapping[str, Sequence[date]]] = lambda due: {},
+    events: Sequence[EventProblem] = (),
 ) -> Status:
     """The status of a book. `runs`: the latest, newest first; `metrics`: those of `Book.metrics`; `delivered`:
     version and instant of each delivery; `answered`: deliveries that match the current declaration; `unpushed`: of
@@ -211,6 +222,7 @@ def status(
         next_due=timetable.after(now) if timetable else None,
         due=due,
         ahead=tuple(ahead),
+        events=tuple(events),
         metrics=tuple(
             _metric(m, due, catalog, last_word(m.metric, collects), without.get(m.metric))
             for m in metrics

@@ -15,6 +15,7 @@ __getattr__, __dir__ = opened(
         "doctor": ("examine", "remarks"),
         "engines.duckdb": ("connect", "identifier", "literal", "widened", "without_bar"),
         "event_day_tables": ("day_path", "gaps_of"),
+        "hosts": ("event_hosts", "lose_host"),
         "event_ledger": (
             "REJECTED",
             "ConsumedLog",

@@ -44,6 +44,7 @@ from tallybook.storage.files import (
     sync as sync,
 )
 from tallybook.storage.folder import Store as Store
+from tallybook.storage.hosts import event_hosts as event_hosts, lose_host as lose_host
 from tallybook.storage.ledger import (
     Cleaned as Cleaned,
     Commit as Commit,

@@ -263,7 +263,7 @@ class EventLedger(ApiKeyTables, EventDayTables):
         with self.ledger._writing() as db:
             sealed = stamp_of(until)
             if not db.execute(
-                "UPDATE event_hosts SET sealed = ?, seen = ? WHERE host = ?", [sealed, sealed, host]
+                "UPDATE event_hosts SET sealed = ?, seen = ?, lost = NULL WHERE host = ?", [sealed, sealed, host]
             ).rowcount:
                 db.execute("INSERT INTO event_hosts (host, sealed, seen) VALUES (?, ?, ?)", [host, sealed, sealed])
             if served:

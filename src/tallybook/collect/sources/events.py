@@ -148,15 +148,16 @@ class EventsSource(DuckdbSource):
 
     def known_until(self, now: datetime) -> datetime:
         """Until when every host has compacted all that it received."""
-        sealed = self.snapshot_of_events().sealed
-        if not sealed:
+        found = self.snapshot_of_events()
+        if not found.sealed and not found.files:
             raise self._never_served()
-        return min(now, *sealed.values())
+        # Events that were imported are all that there is where no host serves.
+        return min([now, *found.sealed.values()])
 
     def _never_served(self) -> SourceUnavailable:
         return SourceUnavailable(
             f"source {self.settings.name!r}: no host has ever served, so that no event could be received",
-            hint="tallybook serve --listen 127.0.0.1:8321",
+            hint="tallybook serve --listen 127.0.0.1:8321, or tallybook track EVENT",
         )
 
     def vouched(self, metric: Metric, days: Sequence[date], zone: str) -> set[date]:

@@ -44,6 +44,7 @@ from tallybook.config.catalog.values import (
     read_id,
     read_number,
     read_schema,
+    read_share_or_number,
     read_store,
     read_tab,
     read_targets,
@@ -159,6 +160,7 @@ ALERT_KEYS = {
     "quiet": Key(read_quiet, '"22:00-07:00"'),
     "unusual_width": Key(number_from(2, 1000), "5"),
     "unusual_history": Key(whole_days_from(28, 730), '"8w"'),
+    "rejected": Key(read_share_or_number, '"1%"'),
     "heartbeat": Key(read_words, '"${HEARTBEAT_URL}"', secret=True),
 }
 SOURCE_KEYS = {

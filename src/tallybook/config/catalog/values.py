@@ -215,6 +215,22 @@ def number_from(low: int, high: int) -> Callable[[object], float]:
     return read
 
 
+def read_share_or_number(value: object) -> float:
+    """A share as "1%", which is below 1; or a whole number from 1 on."""
+    expected = 'a share as "1%", or a number of events as 100'
+    if isinstance(value, str) and value.strip().endswith("%"):
+        try:
+            share = float(value.strip().removesuffix("%")) / 100
+        except ValueError:
+            raise Wrong("is not a share", expected=expected) from None
+        if not 0 <= share < 1:
+            raise Wrong("is out of range", expected=expected)
+        return share
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise Wrong("is neither a share nor a number of events", expected=expected)
+    return float(value)
+
+
 def read_number(value: object) -> Decimal:
     """A number as a decimal, with the digits as written."""
     if isinstance(value, bool) or not isinstance(value, int | float):

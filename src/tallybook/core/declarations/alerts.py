@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import msgspec
 
-ALERT_KINDS = ("failed", "late", "source", "stopped", "unusual", "revised", "delivery")
+ALERT_KINDS = ("failed", "late", "source", "stopped", "unusual", "revised", "delivery", "rejected", "silent", "unused")
 """What an alert can be about: a failed metric or run, a late metric, a source that is unreachable or stale, a metric
-without new facts, an unusual value, unusually large revisions, a failed delivery."""
+without new facts, an unusual value, unusually large revisions, a failed delivery; of usage events, many rejected ones,
+a key that went silent, an event that feeds no metric."""
 
 
 class AlertSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -22,6 +23,8 @@ class AlertSettings(msgspec.Struct, frozen=True, kw_only=True):
     unusual_history: int = 56
     """Days of history that a value is compared with."""
     heartbeat: str = ""
+    rejected: float = 0.01
+    """The share of a key's events of 24 hours that may be rejected; a number of events from 1 on."""
 
     def __repr__(self) -> str:
         return f"AlertSettings({len(self.to)} addresses)"

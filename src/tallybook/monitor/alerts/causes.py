@@ -80,6 +80,9 @@ def look(facts: Observations, settings: AlertSettings) -> Findings:
     for name, sizes in facts.sizes.items():
         found.found[f"revised {name}"] = _revised(name, sizes) if large(sizes) else None
     _look_at_deliveries(facts, found)
+    for one in facts.status.events:
+        cause = Cause(id=one.id, kind=one.kind, subject=one.subject, said=one.said, next=one.next)
+        found.found[one.id] = cause if one.said else None
     kept = {id_: cause for id_, cause in found.found.items() if cause is None or cause.kind in settings.about}
     return Findings(found=kept, unsure=found.unsure)
 

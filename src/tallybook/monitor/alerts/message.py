@@ -40,6 +40,9 @@ RECOVERIES = {
         "is revised as little as usual again", "are revised as little as usual again", "revised unusually"
     ),
     "delivery": Recovery("is delivered again", "are delivered again", "not delivered"),
+    "rejected": Recovery("sends good events again", "send good events again", "sending rejected events"),
+    "silent": Recovery("sends events again", "send events again", "silent"),
+    "unused": Recovery("feeds a metric now", "feed metrics now", "without a metric"),
 }
 BEHIND = Recovery("is up to date again", "are up to date again", "behind")
 """For a source that was reachable but not up to date."""

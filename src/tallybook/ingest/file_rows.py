@@ -1,0 +1,146 @@
+"""Rows of a file of events: NDJSON, CSV or Parquet, one mapping for each row, in the order of the file."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import json
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any
+
+from tallybook.core import FLAG_VALUE, INTEGER_VALUE, NUMBER_VALUE, TEXT_VALUE, QueryError
+from tallybook.storage import connect, engine_path
+
+ROWS_AT_A_TIME = 5_000
+NDJSON, CSV, PARQUET = "ndjson", "csv", "parquet"
+FORMATS = (NDJSON, CSV, PARQUET)
+ENDINGS = {".ndjson": NDJSON, ".jsonl": NDJSON, ".json": NDJSON, ".csv": CSV, ".tsv": CSV, ".parquet": PARQUET}
+_INTEGER = re.compile(r"-?(0|[1-9]\d{0,17})")
+_NUMBER = re.compile(r"-?(0|[1-9]\d*)(\.\d+)?([eE][-+]?\d+)?")
+_PACKED = (".gz", ".zst")
+
+
+@dataclass(frozen=True, kw_only=True)
+class FileRow:
+    """A row of a file: its number from 1, and its values by column, or why it cannot be read."""
+
+    number: int
+    values: Mapping[str, Any] = field(default_factory=dict)
+    error: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RowFile:
+    """A file of rows. `types` are the types of CSV columns, whose values are texts."""
+
+    path: Path
+    form: str
+    delimiter: str = ","
+    types: Mapping[str, str] = field(default_factory=dict)
+
+    def rows(self) -> Iterator[FileRow]:
+        """Raises QueryError when the file as a whole cannot be read."""
+        try:
+            yield from {NDJSON: self._lines, CSV: self._csv, PARQUET: self._parquet}[self.form]()
+        except (OSError, csv.Error, UnicodeDecodeError) as error:
+            raise QueryError(f"cannot read {self.path}: {error}", hint="--format ndjson, csv or parquet") from None
+
+    def _lines(self) -> Iterator[FileRow]:
+        with _opened(self.path) as file:
+            for number, line in enumerate(file, 1):
+                if not line.strip():
+                    continue
+                try:
+                    found = json.loads(line)
+                except ValueError as error:
+                    yield FileRow(number=number, error=f"the line is not JSON: {error}")
+                    continue
+                if isinstance(found, dict):
+                    yield FileRow(number=number, values=found)
+                else:
+                    yield FileRow(number=number, error="the line is not a JSON object")
+
+    def _csv(self) -> Iterator[FileRow]:
+        with _opened(self.path) as file:
+            reader = csv.reader(file, delimiter=self.delimiter)
+            headings = next(reader, [])
+            if len(set(headings)) < len(headings):
+                raise QueryError(f"{self.path}: two columns have the same heading")
+            for number, cells in enumerate(reader, 2):
+                if len(cells) > len(headings):
+                    message = f"the row has {len(cells)} values, and there are {len(headings)} headings"
+                    yield FileRow(number=number, error=message)
+                elif cells:
+                    named = zip(headings, cells, strict=False)
+                    yield FileRow(number=number, values={name: self._value(name, text) for name, text in named if text})
+
+    def _value(self, column: str, text: str) -> Any:
+        type_ = self.types.get(column, TEXT_VALUE)
+        if type_ == INTEGER_VALUE:
+            return int(text)
+        if type_ == NUMBER_VALUE:
+            return float(text)
+        return text.lower() == "true" if type_ == FLAG_VALUE else text
+
+    def _parquet(self) -> Iterator[FileRow]:
+        import duckdb
+
+        read = f"SELECT CAST(to_json(facts) AS VARCHAR) FROM read_parquet({engine_path(self.path)}) AS facts"
+        number = 0
+        with connect() as engine:
+            engine.execute("SET TimeZone = 'UTC'")
+            try:
+                found = engine.execute(read)
+                while rows := found.fetchmany(ROWS_AT_A_TIME):
+                    for (text,) in rows:
+                        number += 1
+                        yield FileRow(number=number, values=json.loads(text))
+            except duckdb.Error as error:
+                raise QueryError(f"cannot read {self.path}: {error}") from None
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[IO[str]]:
+    """A text file, unpacked where its name says that it is packed."""
+    with path.open("rb") as raw:
+        if path.suffix == ".gz":
+            stream: Any = gzip.GzipFile(fileobj=raw)
+        elif path.suffix == ".zst":
+            import zstandard
+
+            stream = zstandard.ZstdDecompressor().stream_reader(raw, read_across_frames=True)
+        else:
+            stream = raw
+        with io.TextIOWrapper(stream, encoding="utf-8-sig", newline="") as text:
+            yield text
+
+
+def form_of(path: Path) -> str:
+    """The format by the ending of a file. Raises QueryError for an ending that says nothing."""
+    suffixes = [one.lower() for one in path.suffixes]
+    if suffixes and suffixes[-1] in _PACKED:
+        suffixes.pop()
+    if suffixes and suffixes[-1] in ENDINGS:
+        return ENDINGS[suffixes[-1]]
+    raise QueryError(f"cannot tell the format of {path.name} from its ending", hint=f"--format {'|'.join(FORMATS)}")
+
+
+def csv_types(file: RowFile) -> dict[str, str]:
+    """The type of each column of a CSV file: integer, number or flag where every value of the file is one."""
+    possible: dict[str, list[str]] = {}
+    for row in file.rows():
+        for column, text in row.values.items():
+            left = possible.setdefault(column, [INTEGER_VALUE, NUMBER_VALUE, FLAG_VALUE])
+            left[:] = [type_ for type_ in left if _fits(text, type_)]
+    return {column: left[0] if left else TEXT_VALUE for column, left in possible.items()}
+
+
+def _fits(text: str, type_: str) -> bool:
+    if type_ == FLAG_VALUE:
+        return text.lower() in ("true", "false")
+    return bool((_INTEGER if type_ == INTEGER_VALUE else _NUMBER).fullmatch(text))

@@ -1,0 +1,155 @@
+"""Senders of events for commands: into the log of this host, or over HTTP to a server."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Protocol
+
+from tallybook.core import BookError, QueryError, SourceUnavailable
+from tallybook.ingest.compaction import Compactor
+from tallybook.ingest.log import LogFolder, LogFull, LogRow
+from tallybook.ingest.unpacking import decode_row
+from tallybook.storage import EventLedger
+
+EVENTS_PATH = "/v1/events"
+LOCAL_KEY = "local"
+"""The name of the key of events that a command appends to the log itself. Ids of events belong to it."""
+MAX_WAITING_BYTES = 32 * 1024 * 1024
+"""Events that are in the log and not compacted yet."""
+MAX_WAIT_SECONDS = 20.0
+PAUSE_SECONDS = 0.05
+
+
+@dataclass(frozen=True, kw_only=True)
+class SentEvents:
+    """What became of a batch of events: how many are taken, and (index, code, field, reason) of the others."""
+
+    stored: int
+    rejected: Sequence[dict[str, Any]] = field(default_factory=tuple)
+
+
+class EventSender(Protocol):
+    """Takes batches of events. After `close`, or an exception from it, nothing more is sent."""
+
+    def send(self, events: Sequence[dict[str, Any]]) -> SentEvents:
+        """The verdict on a batch, once the good events are on disk."""
+
+    def close(self) -> None:
+        """Return when all that was sent can be queried, as far as this process can see to it."""
+
+
+class _Local(Compactor):
+    """A compactor for what a command sent. It does not vouch for the host: no server is running."""
+
+    def _seal(self, began: datetime, batch: Any) -> None:
+        pass
+
+
+class LocalSender:
+    """Appends to a log of this host, as a worker of the server does, and compacts it. Access to the book is the
+    authorization."""
+
+    def __init__(
+        self,
+        events: EventLedger,
+        logs: LogFolder,
+        *,
+        zone: str,
+        clock: Callable[[], datetime],
+        key: str = LOCAL_KEY,
+    ) -> None:
+        self.clock, self.key, self.waiting = clock, key, 0
+        self.logs = logs
+        self.compactor = _Local(events, logs, zone=zone, clock=clock)
+        # What an earlier command was killed over is stored first, so that a repetition finds it.
+        self.compact()
+        try:
+            self.log = self.logs.new()
+        except LogFull as full:
+            raise BookError(f"cannot write the log of events: {full}") from None
+
+    def send(self, events: Sequence[dict[str, Any]]) -> SentEvents:
+        decoded = decode_row(self._row(events))
+        if decoded.error is not None:
+            raise QueryError(f"the events cannot be stored: {decoded.error.message}", hint=decoded.error.expected)
+        good = [index for index, _ in decoded.events]
+        if good:
+            row = self._row(events if len(good) == len(events) else [events[index] for index in good])
+            try:
+                self.log.append([row])
+            except LogFull as full:
+                raise BookError(f"cannot write the log of events: {full}", hint="make room on the disk") from None
+            self.waiting += len(row.body)
+            if self.waiting > MAX_WAITING_BYTES:
+                self.compact()
+        return SentEvents(stored=len(good), rejected=[one.as_json() for one in decoded.rejected])
+
+    def _row(self, events: Sequence[dict[str, Any]]) -> LogRow:
+        body = json.dumps(list(events), ensure_ascii=False).encode()
+        return LogRow(
+            received=self.clock(), key=self.key, protocol="tallybook", path=EVENTS_PATH, headers="{}", body=body
+        )
+
+    def compact(self) -> None:
+        """Store what is in the logs. A server on this host may do so at the same time."""
+        until = time.monotonic() + MAX_WAIT_SECONDS
+        while True:
+            self.waiting = 0
+            try:
+                if not self.compactor.step() and not self.compactor.has_more:
+                    return
+            except (sqlite3.OperationalError, FileNotFoundError) as error:
+                # The server's compactor dropped the log that we were about to read.
+                if time.monotonic() > until:
+                    raise BookError(f"cannot read the log of events: {error}", hint="tallybook doctor") from None
+                time.sleep(PAUSE_SECONDS)
+
+    def close(self) -> None:
+        self.log.close()
+        self.compact()
+
+
+class HttpSender:
+    """Sends to a server, with a key."""
+
+    def __init__(self, url: str, key: str, *, timeout: float = 30.0) -> None:
+        self.url, self.key, self.timeout = url.rstrip("/"), key, timeout
+
+    def send(self, events: Sequence[dict[str, Any]]) -> SentEvents:
+        import urllib.error
+        import urllib.request
+
+        body = json.dumps(list(events), ensure_ascii=False).encode()
+        headers = {"Authorization": f"Bearer {self.key}", "Content-Type": "application/json"}
+        request = urllib.request.Request(f"{self.url}{EVENTS_PATH}", body, headers)
+        try:
+            with urllib.request.urlopen(request, timeout=self.timeout) as answer:
+                said = json.load(answer)
+        except urllib.error.HTTPError as error:
+            said = _problem(error.read())
+            if error.code != 422 or "rejected" not in said:
+                message = str(said.get("message") or f"HTTP status {error.code}")
+                raise SourceUnavailable(
+                    f"{self.url} refused the events: {message}", hint=str(said.get("expected", ""))
+                ) from None
+        except (OSError, ValueError) as error:
+            raise SourceUnavailable(
+                f"cannot send events to {self.url}: {error}", hint="tallybook serve --listen 127.0.0.1:8321"
+            ) from None
+        return SentEvents(stored=said.get("stored", 0), rejected=said.get("rejected", ()))
+
+    def close(self) -> None:
+        pass
+
+
+def _problem(body: bytes) -> dict[str, Any]:
+    try:
+        found = json.loads(body)
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
