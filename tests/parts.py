@@ -22,6 +22,7 @@ FILES = {
     "test_alerts.py": "deliver",
     "test_any_date.py": "right",
     "test_attribute_dimensions.py": "right",
+    "test_attributes.py": "events",
     "test_audit.py": "kills",
     "test_bad_files.py": "kills",
     "test_bounded_answers.py": "deliver",

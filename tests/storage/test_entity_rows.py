@@ -77,9 +77,14 @@ def test_the_order_of_arrival_and_repetitions_do_not_matter(
 
 
 def by_hand(changes: list[AttributeChange]) -> Any:
-    """A plain loop over the changes in their order; of additions with one id the earliest counts."""
-    value, ids = None, set()
+    """A plain loop over the changes in their order; of additions with one id, and of changes that were sent again, the
+    earliest counts."""
+    value, ids, sent = None, set(), set()
     for one in sorted(set(changes), key=lambda c: c.order):
+        again = (one.action, one.time, one.id, one.value)
+        if one.action != ADD and again in sent:
+            continue
+        sent.add(again)
         if one.action == ADD and one.id:
             if one.id in ids:
                 continue

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -9,7 +10,7 @@ import click
 from tallybook.cli.options import TABLE_OR_JSON, verb
 from tallybook.cli.terminal import Terminal, count, table
 from tallybook.cli.verbs import Verb, verb_group
-from tallybook.core import ACCOUNTS, DONE, USERS
+from tallybook.core import ACCOUNTS, DONE, SOME_FAILED, USERS
 
 if TYPE_CHECKING:
     from tallybook.query import EntityDetails, EntityList
@@ -21,6 +22,7 @@ def _verbs(kind: str) -> dict[str, dict[str, Verb]]:
         kind.capitalize(): {
             "list": Verb(f"list the {kind} for which a condition is true", f"entities:list_{kind}"),
             "show": Verb(f"show every attribute of one {one}, with its time and origin", f"entities:show_{kind}"),
+            "import": Verb(f"push attributes of {kind} from a CSV or Parquet file", f"entities:import_{kind}"),
         }
     }
 
@@ -58,6 +60,18 @@ SHOWN = (
 )
 
 
+IMPORTED = (
+    click.argument("file", type=click.Path(dir_okay=False, path_type=Path)),
+    click.option("--id", "key", metavar="COLUMN", default="id", show_default=True, help="The column with the id."),
+    click.option(
+        "--columns", metavar="NAMES", default="", help="These columns, separated by commas; plan=Tariff renames one."
+    ),
+    click.option("--time", "time", metavar="COLUMN", help="The column with the time since when a row is as it is."),
+    click.option("--dry-run", is_flag=True, help="Check the file and store nothing."),
+    TABLE_OR_JSON,
+)
+
+
 @verb(*LISTED)
 def list_accounts(terminal: Terminal, **asked: Any) -> int:
     """List the accounts for which a condition over their attributes is true.
@@ -90,6 +104,49 @@ def show_accounts(terminal: Terminal, entity_id: str, as_of: str | None, form: s
 def show_users(terminal: Terminal, entity_id: str, as_of: str | None, form: str) -> int:
     """Show every attribute of one user: its value, since when, when it was received, and from where."""
     return _show(terminal, USERS, entity_id, as_of, form)
+
+
+@verb(*IMPORTED)
+def import_accounts(terminal: Terminal, **asked: Any) -> int:
+    """Push attributes of accounts from a CSV or Parquet file. Importing the same file again changes nothing.
+
+    \b
+      tallybook accounts import crm.csv --id account_id --columns owner,segment=Segment --dry-run
+
+    Rows that cannot be kept are written to FILE.rejected.ndjson with the reason."""
+    return _import(terminal, ACCOUNTS, **asked)
+
+
+@verb(*IMPORTED)
+def import_users(terminal: Terminal, **asked: Any) -> int:
+    """Push attributes of users from a CSV or Parquet file. Importing the same file again changes nothing.
+
+    \b
+      tallybook users import crm.csv --id user_id --time changed_at
+
+    Rows that cannot be kept are written to FILE.rejected.ndjson with the reason."""
+    return _import(terminal, USERS, **asked)
+
+
+def _import(
+    terminal: Terminal, kind: str, *, file: Path, key: str, columns: str, time: str | None, dry_run: bool, form: str
+) -> int:
+    from tallybook.ingest import AttributeImport, import_attributes
+
+    names = [one.partition("=") for one in columns.split(",") if one.strip()]
+    renamed = {name.strip(): (column or name).strip() for name, _, column in names}
+    asked = AttributeImport(kind=kind, file=file, key=key, columns=renamed, time=time, dry_run=dry_run)
+    book = terminal.book()
+    done = import_attributes(asked, book.entities(kind).ledger, now=book.clock())
+    if form == "json":
+        terminal.json(done.to_dict())
+    else:
+        would = " (nothing is stored)" if dry_run else f", {done.changed} changed"
+        terminal.out(f"{count(done.rows, 'row')}{would}")
+        if done.rejected:
+            where = f"; see {done.errors}" if done.errors else ""
+            terminal.err(f"{count(done.rejected, 'value')} rejected{where}")
+    return SOME_FAILED if done.rejected else DONE
 
 
 def _list(

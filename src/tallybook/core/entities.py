@@ -44,7 +44,7 @@ class AttributeChange:
     @property
     def order(self) -> tuple[str, str, str, int, str]:
         """Changes are applied in this order: a total one."""
-        text = json.dumps(self.value, sort_keys=True, ensure_ascii=False)
+        text = json.dumps(self.value, sort_keys=True, ensure_ascii=False, default=str)
         return (self.time, self.received, self.id, ACTIONS.index(self.action), text)
 
 
@@ -106,8 +106,10 @@ def value_after(changes: Iterable[AttributeChange]) -> Any:
 
 
 def _same(change: AttributeChange) -> tuple[object, ...]:
-    """Changes with the same key are one change that was sent again."""
-    return (ADD, change.id) if change.action == ADD and change.id else change.order
+    """Changes with the same key are one change that was sent again; it counts as first received."""
+    if change.action == ADD:
+        return (ADD, change.id) if change.id else change.order
+    return (change.action, change.time, change.id, json.dumps(change.value, default=str))
 
 
 def _relevant(changes: list[AttributeChange]) -> tuple[AttributeChange, ...]:

@@ -30,7 +30,18 @@ def fitted(value: Any, type_: str) -> Any:
         return int(value)
     if type_ == NUMBER_VALUE and isinstance(value, int) and not isinstance(value, bool) and abs(value) <= MAX_EXACT:
         return float(value)
+    if type_ == INSTANT_VALUE and isinstance(value, str):
+        return _instant(value)
     return value if property_type(value) == type_ else None
+
+
+def _instant(text: str) -> datetime | None:
+    """A text with a time and its zone as an instant; None for other texts."""
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return found.astimezone(UTC) if found.tzinfo else None
 
 
 def plain_attribute(value: Any) -> Any:

@@ -1,0 +1,133 @@
+"""Imports attributes of users or accounts from a CSV or Parquet file: the same rows again change nothing."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from tallybook.core import AttributeChange, QueryError, did_you_mean, plain_attribute
+from tallybook.ingest.attribute_requests import decode_changes
+from tallybook.storage import EntityLedger, connect, literal
+
+IMPORT_BATCH = 2_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class AttributeImport:
+    """What is imported. `columns`: attribute → column of the file; without it all columns."""
+
+    kind: str
+    file: Path
+    key: str = "id"
+    columns: Mapping[str, str] = field(default_factory=dict)
+    time: str | None = None
+    """The column with the time since when a row is as it is; else it counts since the file was written."""
+    dry_run: bool = False
+
+
+@dataclass(kw_only=True)
+class AttributesImported:
+    """What an import did. `errors`: the file with the rows that were rejected, and why; None without any."""
+
+    rows: int = 0
+    changed: int = 0
+    rejected: int = 0
+    errors: str | None = None
+    dry_run: bool = False
+
+    def to_dict(self) -> dict[str, Any]:
+        return dict(self.__dict__)
+
+
+def import_attributes(asked: AttributeImport, entities: EntityLedger, *, now: datetime) -> AttributesImported:
+    """Push the rows of a file. Interrupted or repeated, it goes on: what is there already changes nothing.
+
+    Raises QueryError for a file that cannot be read, or without the columns that are named."""
+    done = AttributesImported(dry_run=asked.dry_run)
+    if not asked.file.is_file():
+        raise QueryError(f"there is no file {asked.file}", hint="the path of a CSV or Parquet file")
+    written = datetime.fromtimestamp(asked.file.stat().st_mtime, UTC)
+    wrong: list[str] = []
+    batch: dict[str, list[AttributeChange]] = {}
+    for place, row in enumerate(_rows(asked), 1):
+        done.rows += 1
+        entity_id, sent = _request(asked, row, written)
+        decoded = decode_changes(entity_id, sent, now)
+        for one in decoded.rejected:
+            wrong.append(json.dumps({"row": place, "id": entity_id, **one.as_json()}, ensure_ascii=False, default=str))
+        if decoded.changes:
+            batch.setdefault(entity_id, []).extend(decoded.changes)
+        if len(batch) >= IMPORT_BATCH:
+            done.changed += _pushed(asked, entities, batch, now)
+            batch = {}
+    done.changed += _pushed(asked, entities, batch, now)
+    done.rejected = len(wrong)
+    if wrong and not asked.dry_run:
+        path = asked.file.with_name(f"{asked.file.name}.rejected.ndjson")
+        path.write_text("\n".join(wrong) + "\n", encoding="utf-8")
+        done.errors = str(path)
+    return done
+
+
+def _pushed(
+    asked: AttributeImport, entities: EntityLedger, batch: Mapping[str, Sequence[AttributeChange]], now: datetime
+) -> int:
+    return 0 if asked.dry_run or not batch else entities.push(asked.kind, batch, now=now).changed
+
+
+def _request(asked: AttributeImport, row: Mapping[str, Any], written: datetime) -> tuple[str, dict[str, Any]]:
+    """(id, what a request would send) of a row."""
+    key = row[asked.key]
+    sent: dict[str, Any] = {"attributes": {name: _value(row[column]) for name, column in _columns(asked, row).items()}}
+    at = row[asked.time] if asked.time else None
+    at = written if at is None else _value(at)
+    sent["time"] = at.isoformat() if isinstance(at, datetime) else str(at)
+    return "" if key is None else str(key), sent
+
+
+def _columns(asked: AttributeImport, row: Mapping[str, Any]) -> Mapping[str, str]:
+    own = {name: name for name in row if name not in (asked.key, asked.time)}
+    return asked.columns or own
+
+
+def _value(value: Any) -> Any:
+    """A value of the file as an attribute. Days are midnights in UTC, and times without a zone are UTC."""
+    return plain_attribute(value) if isinstance(value, (date, Decimal)) else value
+
+
+def _rows(asked: AttributeImport) -> Iterator[dict[str, Any]]:
+    """The rows of the file, by its headings. Raises QueryError."""
+    import duckdb
+
+    reader = "read_parquet" if asked.file.suffix == ".parquet" else "read_csv"
+    engine = connect()
+    try:
+        found = engine.execute(f"SELECT * FROM {reader}({literal(str(asked.file))})")
+        names = [str(column[0]) for column in found.description or ()]
+        for wanted in dict.fromkeys([asked.key, *([asked.time] if asked.time else []), *asked.columns.values()]):
+            if wanted not in names:
+                hint = f"{did_you_mean(wanted, names)} its columns: {', '.join(names)}".strip()
+                raise QueryError(f"{asked.file} has no column {wanted!r}", hint=hint)
+        while rows := found.fetchmany(IMPORT_BATCH):
+            for row in rows:
+                yield dict(zip(names, row, strict=True))
+    except duckdb.Error as error:
+        why = str(error).split("\n")[0]
+        raise QueryError(f"{asked.file} cannot be read: {why}", hint="a CSV file with headings, or Parquet") from None
+    finally:
+        engine.close()
+
+
+def push_attributes(ledger: EntityLedger, kind: str, entity_id: str, sent: Mapping[str, Any], *, now: datetime) -> None:
+    """Keep what is sent of one entity. Raises QueryError for what cannot be kept; then nothing is."""
+    decoded = decode_changes(entity_id, {name: value for name, value in sent.items() if value is not None}, now)
+    if decoded.rejected:
+        first = decoded.rejected[0]
+        named = f"{first.field}: " if first.field else ""
+        raise QueryError(f"attributes of {kind.removesuffix('s')} {entity_id!r}: {named}{first.reason}")
+    ledger.push(kind, {entity_id: decoded.changes}, now=now)

@@ -1,0 +1,150 @@
+"""What is sent of a user or an account: attributes to set, to set once, to add to and to unset. Pure.
+
+Decoding never raises: what cannot be kept is a rejection with a code, and the rest is kept."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from tallybook.core import (
+    ADD,
+    ENTITY_COLUMNS,
+    ENTITY_FUTURE,
+    MAX_ATTRIBUTE_NAME,
+    MAX_ATTRIBUTES,
+    MAX_ID,
+    MAX_INTEGER,
+    MAX_TEXT,
+    SET,
+    SET_ONCE,
+    UNSET,
+    AttributeChange,
+    Rejection,
+)
+from tallybook.ingest.columns import flattened
+from tallybook.storage import stamp_of
+
+FIELDS = ("attributes", "set_once", "add", "unset", "time", "id")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
+
+
+@dataclass(frozen=True, kw_only=True)
+class DecodedChanges:
+    """The changes of one request, and what of it cannot be kept."""
+
+    changes: tuple[AttributeChange, ...] = ()
+    rejected: tuple[Rejection, ...] = ()
+
+
+class _Rejected(Exception):
+    def __init__(self, code: str, reason: str, field: str = "") -> None:
+        self.code, self.reason, self.field = code, reason, field
+
+
+def decode_changes(entity_id: str, sent: Any, received: datetime) -> DecodedChanges:
+    """The changes of `{"attributes": {…}, "set_once": {…}, "add": {…}, "unset": […], "time": …, "id": …}`.
+
+    Where the id of the entity, the time or the form is wrong, nothing is kept."""
+    try:
+        _check_id(entity_id, "id of the entity")
+        if not isinstance(sent, Mapping):
+            raise _Rejected("bad_json", "the body is not an object")
+        for name in sent:
+            if name not in FIELDS:
+                raise _Rejected("bad_name", f"there is no field {name!r}; there are {', '.join(FIELDS)}", str(name))
+        time, message = _time(sent.get("time"), received), sent.get("id") or ""
+        _check_id(message, "id", empty=True)
+    except _Rejected as why:
+        return DecodedChanges(rejected=(Rejection(index=0, code=why.code, reason=why.reason, field=why.field),))
+    changes: list[AttributeChange] = []
+    rejected: list[Rejection] = []
+    for name, action, value in _asked(sent):
+        try:
+            if len(changes) >= MAX_ATTRIBUTES:
+                raise _Rejected("too_many_properties", f"more than {MAX_ATTRIBUTES} attributes")
+            _check_name(name)
+            _check_value(name, value, action)
+        except _Rejected as why:
+            rejected.append(Rejection(index=0, code=why.code, reason=why.reason, field=name[:MAX_ATTRIBUTE_NAME]))
+            continue
+        changes.append(
+            AttributeChange(
+                attribute=name,
+                action=UNSET if value is None else action,
+                value=value,
+                time=stamp_of(time),
+                received=stamp_of(received),
+                id=message,
+            )
+        )
+    return DecodedChanges(changes=tuple(changes), rejected=tuple(rejected))
+
+
+def _asked(sent: Mapping[str, Any]) -> Iterator[tuple[str, str, Any]]:
+    """(attribute, action, value) of each change. Objects are flattened; null unsets."""
+    for field, action in (("attributes", SET), ("set_once", SET_ONCE), ("add", ADD)):
+        given = sent.get(field) or {}
+        if isinstance(given, Mapping):
+            nulls = [(str(name), action, None) for name, value in given.items() if value is None and action == SET]
+            yield from nulls
+            for name, value in flattened({str(name): value for name, value in given.items()}):
+                yield name, action, value
+        else:
+            yield field, action, given
+    unset = sent.get("unset") or []
+    for name in unset if isinstance(unset, list) else [unset]:
+        yield str(name), UNSET, None
+
+
+def _check_id(value: Any, field: str, *, empty: bool = False) -> None:
+    if not isinstance(value, str) or (not value and not empty) or _CONTROL.search(value):
+        raise _Rejected("bad_text", f"the {field} is not a text", field)
+    if len(value) > MAX_ID:
+        raise _Rejected("bad_text", f"the {field} has {len(value)} characters; the limit is {MAX_ID}", field)
+
+
+def _check_name(name: str) -> None:
+    if not name or len(name) > MAX_ATTRIBUTE_NAME or _CONTROL.search(name):
+        raise _Rejected("bad_name", f"the name of an attribute has 1 to {MAX_ATTRIBUTE_NAME} printable characters")
+    if name.casefold() in ENTITY_COLUMNS:
+        raise _Rejected("bad_name", f"{name!r} is a column that every user and account has")
+
+
+def _check_value(name: str, value: Any, action: str) -> None:
+    if action == ADD and (isinstance(value, bool) or not isinstance(value, (int, float))):
+        raise _Rejected("bad_number", f"only a number can be added to {name!r}")
+    if isinstance(value, str):
+        if len(value) > MAX_TEXT or "\x00" in value or re.search(r"[\ud800-\udfff]", value):
+            raise _Rejected("bad_text", f"a text has at most {MAX_TEXT} characters")
+    elif isinstance(value, (bool, datetime)) or value is None:
+        return
+    elif isinstance(value, int):
+        if abs(value) > MAX_INTEGER:
+            raise _Rejected("bad_number", "the number does not fit 64 bits")
+    elif isinstance(value, float):
+        if not math.isfinite(value):
+            raise _Rejected("bad_number", "NaN and infinity are no numbers")
+    else:
+        raise _Rejected("bad_text", f"{type(value).__name__} is no type of an attribute: text, number, flag or time")
+
+
+def _time(given: Any, received: datetime) -> datetime:
+    """The sender's time, else that of receipt. Raises _Rejected."""
+    if given is None:
+        return received
+    try:
+        time = datetime.fromisoformat(given) if isinstance(given, str) else None
+    except ValueError:
+        time = None
+    if time is None:
+        raise _Rejected("bad_time", f"{given!r:.60} is not a time, such as 2026-03-01T10:00:00Z", "time")
+    if time.tzinfo is None:
+        raise _Rejected("naive_time", f"{given!r:.60} has no zone: add Z or an offset", "time")
+    if time > received + ENTITY_FUTURE:
+        raise _Rejected("future", f"{given!r:.60} is more than a day ahead", "time")
+    return time
