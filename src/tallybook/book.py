@@ -250,27 +250,12 @@ class Book:
         declared."""
         return querying.entities_of(self.answers, kind)
 
-    def push_attributes(
-        self,
-        kind: str,
-        entity_id: str,
-        attributes: Mapping[str, object] | None = None,
-        *,
-        set_once: Mapping[str, object] | None = None,
-        add: Mapping[str, float] | None = None,
-        unset: Sequence[str] = (),
-        time: datetime | None = None,
-        id: str = "",  # noqa: A002  # the word of the requests
-    ) -> None:
-        """Set attributes of one of the `accounts` or `users`, which is made where there is none.
+    def push_attributes(self, kind: str, entity_id: str, **sent: Unpack[ingest.SentAttributes]) -> None:
+        """Change attributes of one of the `accounts` or `users`, which is made where there is none.
 
-        The latest by `time` (aware; default: now) wins, whatever the order of the calls. `add` with the same `id` counts
+        The latest by `time` (aware; default: now) wins, whatever the order; `add` with the same `id` counts
         once. Raises QueryError for what cannot be kept; then nothing is."""
-        sent = {"attributes": attributes, "set_once": set_once, "add": add, "unset": list(unset), "id": id}
-        found = self.entities(kind)
-        ingest.push_attributes(
-            found.ledger, kind, entity_id, sent | {"time": time and time.isoformat()}, now=self.clock()
-        )
+        ingest.push_attributes(self.entities(kind).ledger, kind, entity_id, sent, now=self.clock())
 
     def doubts(self) -> dict[str, list[str]]:
         """By delivery and goal (as `deliveries.board`), the filter values that no row of the book ever had."""

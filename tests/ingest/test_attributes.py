@@ -32,11 +32,11 @@ def shown(found: Project, entity_id: str = "7", kind: str = "accounts") -> dict[
 
 
 def test_what_is_pushed_can_be_read_at_once(found: Project) -> None:
-    found.book.push_attributes("accounts", "7", {"plan": "pro", "address": {"city": "Bern"}, "seats": 3})
+    found.book.push_attributes("accounts", "7", attributes={"plan": "pro", "address": {"city": "Bern"}, "seats": 3})
     found.book.push_attributes("accounts", "7", add={"seats": 2}, id="m1")
     found.book.push_attributes("accounts", "7", add={"seats": 2}, id="m1")
     found.book.push_attributes(
-        "accounts", "7", {"first": "x"}, set_once={"plan": "free", "source": "ad"}, unset=["first"]
+        "accounts", "7", attributes={"first": "x"}, set_once={"plan": "free", "source": "ad"}, unset=["first"]
     )
     assert shown(found) == {"plan": "pro", "address.city": "Bern", "seats": 5, "source": "ad", "first": None}
     assert found.book.entities("accounts").list("seats = 5 and source = 'ad'").rows[0][0] == "7"
@@ -44,8 +44,8 @@ def test_what_is_pushed_can_be_read_at_once(found: Project) -> None:
 
 def test_the_sender_s_time_decides_not_the_order_of_arrival(found: Project) -> None:
     later, earlier = NOW - timedelta(hours=1), NOW - timedelta(hours=2)
-    found.book.push_attributes("accounts", "7", {"plan": "pro"}, time=later)
-    found.book.push_attributes("accounts", "7", {"plan": "free"}, time=earlier)
+    found.book.push_attributes("accounts", "7", attributes={"plan": "pro"}, time=later)
+    found.book.push_attributes("accounts", "7", attributes={"plan": "free"}, time=earlier)
     assert shown(found) == {"plan": "pro"}
 
 
@@ -85,7 +85,7 @@ def test_good_attributes_of_a_request_are_kept_beside_bad_ones() -> None:
 
 def test_python_gets_the_reason_and_nothing_is_kept(found: Project) -> None:
     with pytest.raises(QueryError, match="tags: list is no type of an attribute"):
-        found.book.push_attributes("accounts", "7", {"plan": "pro", "tags": ["a"]})
+        found.book.push_attributes("accounts", "7", attributes={"plan": "pro", "tags": ["a"]})
     assert found.book.entities("accounts").list().rows == []
 
 

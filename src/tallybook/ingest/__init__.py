@@ -7,8 +7,8 @@ from tallybook._door import opened
 __getattr__, __dir__ = opened(
     __name__,
     {
-        "attribute_imports": ("AttributeImport", "AttributesImported", "import_attributes", "push_attributes"),
-        "attribute_requests": ("decode_changes",),
+        "attribute_imports": ("AttributeImport", "import_attributes"),
+        "attribute_requests": ("SentAttributes", "decode_changes", "push_attributes"),
         "compaction": ("Compactor",),
         "exporting": ("EventExport", "export_events"),
         "group_commit": ("GroupCommit",),

@@ -1,11 +1,13 @@
 # The names of this door, for type checkers: those of __init__.py.
 from tallybook.ingest.attribute_imports import (
     AttributeImport as AttributeImport,
-    AttributesImported as AttributesImported,
     import_attributes as import_attributes,
+)
+from tallybook.ingest.attribute_requests import (
+    SentAttributes as SentAttributes,
+    decode_changes as decode_changes,
     push_attributes as push_attributes,
 )
-from tallybook.ingest.attribute_requests import decode_changes as decode_changes
 from tallybook.ingest.compaction import Compactor as Compactor
 from tallybook.ingest.exporting import (
     EventExport as EventExport,

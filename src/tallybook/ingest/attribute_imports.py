@@ -121,13 +121,3 @@ def _rows(asked: AttributeImport) -> Iterator[dict[str, Any]]:
         raise QueryError(f"{asked.file} cannot be read: {why}", hint="a CSV file with headings, or Parquet") from None
     finally:
         engine.close()
-
-
-def push_attributes(ledger: EntityLedger, kind: str, entity_id: str, sent: Mapping[str, Any], *, now: datetime) -> None:
-    """Keep what is sent of one entity. Raises QueryError for what cannot be kept; then nothing is."""
-    decoded = decode_changes(entity_id, {name: value for name, value in sent.items() if value is not None}, now)
-    if decoded.rejected:
-        first = decoded.rejected[0]
-        named = f"{first.field}: " if first.field else ""
-        raise QueryError(f"attributes of {kind.removesuffix('s')} {entity_id!r}: {named}{first.reason}")
-    ledger.push(kind, {entity_id: decoded.changes}, now=now)

@@ -6,10 +6,10 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, TypedDict
 
 from tallybook.core import (
     ADD,
@@ -24,10 +24,11 @@ from tallybook.core import (
     SET_ONCE,
     UNSET,
     AttributeChange,
+    QueryError,
     Rejection,
 )
 from tallybook.ingest.columns import flattened
-from tallybook.storage import stamp_of
+from tallybook.storage import EntityLedger, stamp_of
 
 FIELDS = ("attributes", "set_once", "add", "unset", "time", "id")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
@@ -41,7 +42,7 @@ class DecodedChanges:
     rejected: tuple[Rejection, ...] = ()
 
 
-class _Rejected(Exception):
+class _RejectedChange(Exception):
     def __init__(self, code: str, reason: str, field: str = "") -> None:
         self.code, self.reason, self.field = code, reason, field
 
@@ -53,23 +54,25 @@ def decode_changes(entity_id: str, sent: Any, received: datetime) -> DecodedChan
     try:
         _check_id(entity_id, "id of the entity")
         if not isinstance(sent, Mapping):
-            raise _Rejected("bad_json", "the body is not an object")
+            raise _RejectedChange("bad_json", "the body is not an object")
         for name in sent:
             if name not in FIELDS:
-                raise _Rejected("bad_name", f"there is no field {name!r}; there are {', '.join(FIELDS)}", str(name))
+                raise _RejectedChange(
+                    "bad_name", f"there is no field {name!r}; there are {', '.join(FIELDS)}", str(name)
+                )
         time, message = _time(sent.get("time"), received), sent.get("id") or ""
         _check_id(message, "id", empty=True)
-    except _Rejected as why:
+    except _RejectedChange as why:
         return DecodedChanges(rejected=(Rejection(index=0, code=why.code, reason=why.reason, field=why.field),))
     changes: list[AttributeChange] = []
     rejected: list[Rejection] = []
     for name, action, value in _asked(sent):
         try:
             if len(changes) >= MAX_ATTRIBUTES:
-                raise _Rejected("too_many_properties", f"more than {MAX_ATTRIBUTES} attributes")
+                raise _RejectedChange("too_many_properties", f"more than {MAX_ATTRIBUTES} attributes")
             _check_name(name)
             _check_value(name, value, action)
-        except _Rejected as why:
+        except _RejectedChange as why:
             rejected.append(Rejection(index=0, code=why.code, reason=why.reason, field=name[:MAX_ATTRIBUTE_NAME]))
             continue
         changes.append(
@@ -103,38 +106,42 @@ def _asked(sent: Mapping[str, Any]) -> Iterator[tuple[str, str, Any]]:
 
 def _check_id(value: Any, field: str, *, empty: bool = False) -> None:
     if not isinstance(value, str) or (not value and not empty) or _CONTROL.search(value):
-        raise _Rejected("bad_text", f"the {field} is not a text", field)
+        raise _RejectedChange("bad_text", f"the {field} is not a text", field)
     if len(value) > MAX_ID:
-        raise _Rejected("bad_text", f"the {field} has {len(value)} characters; the limit is {MAX_ID}", field)
+        raise _RejectedChange("bad_text", f"the {field} has {len(value)} characters; the limit is {MAX_ID}", field)
 
 
 def _check_name(name: str) -> None:
     if not name or len(name) > MAX_ATTRIBUTE_NAME or _CONTROL.search(name):
-        raise _Rejected("bad_name", f"the name of an attribute has 1 to {MAX_ATTRIBUTE_NAME} printable characters")
+        raise _RejectedChange(
+            "bad_name", f"the name of an attribute has 1 to {MAX_ATTRIBUTE_NAME} printable characters"
+        )
     if name.casefold() in ENTITY_COLUMNS:
-        raise _Rejected("bad_name", f"{name!r} is a column that every user and account has")
+        raise _RejectedChange("bad_name", f"{name!r} is a column that every user and account has")
 
 
 def _check_value(name: str, value: Any, action: str) -> None:
     if action == ADD and (isinstance(value, bool) or not isinstance(value, (int, float))):
-        raise _Rejected("bad_number", f"only a number can be added to {name!r}")
+        raise _RejectedChange("bad_number", f"only a number can be added to {name!r}")
     if isinstance(value, str):
         if len(value) > MAX_TEXT or "\x00" in value or re.search(r"[\ud800-\udfff]", value):
-            raise _Rejected("bad_text", f"a text has at most {MAX_TEXT} characters")
+            raise _RejectedChange("bad_text", f"a text has at most {MAX_TEXT} characters")
     elif isinstance(value, (bool, datetime)) or value is None:
         return
     elif isinstance(value, int):
         if abs(value) > MAX_INTEGER:
-            raise _Rejected("bad_number", "the number does not fit 64 bits")
+            raise _RejectedChange("bad_number", "the number does not fit 64 bits")
     elif isinstance(value, float):
         if not math.isfinite(value):
-            raise _Rejected("bad_number", "NaN and infinity are no numbers")
+            raise _RejectedChange("bad_number", "NaN and infinity are no numbers")
     else:
-        raise _Rejected("bad_text", f"{type(value).__name__} is no type of an attribute: text, number, flag or time")
+        raise _RejectedChange(
+            "bad_text", f"{type(value).__name__} is no type of an attribute: text, number, flag or time"
+        )
 
 
 def _time(given: Any, received: datetime) -> datetime:
-    """The sender's time, else that of receipt. Raises _Rejected."""
+    """The sender's time, else that of receipt. Raises _RejectedChange."""
     if given is None:
         return received
     try:
@@ -142,9 +149,33 @@ def _time(given: Any, received: datetime) -> datetime:
     except ValueError:
         time = None
     if time is None:
-        raise _Rejected("bad_time", f"{given!r:.60} is not a time, such as 2026-03-01T10:00:00Z", "time")
+        raise _RejectedChange("bad_time", f"{given!r:.60} is not a time, such as 2026-03-01T10:00:00Z", "time")
     if time.tzinfo is None:
-        raise _Rejected("naive_time", f"{given!r:.60} has no zone: add Z or an offset", "time")
+        raise _RejectedChange("naive_time", f"{given!r:.60} has no zone: add Z or an offset", "time")
     if time > received + ENTITY_FUTURE:
-        raise _Rejected("future", f"{given!r:.60} is more than a day ahead", "time")
+        raise _RejectedChange("future", f"{given!r:.60} is more than a day ahead", "time")
     return time
+
+
+class SentAttributes(TypedDict, total=False):
+    """The keywords of `Book.push_attributes`. `unset` are names; `id` is that of the message."""
+
+    attributes: Mapping[str, Any]
+    set_once: Mapping[str, Any]
+    add: Mapping[str, float]
+    unset: Sequence[str]
+    time: datetime
+    id: str
+
+
+def push_attributes(ledger: EntityLedger, kind: str, entity_id: str, sent: SentAttributes, *, now: datetime) -> None:
+    """Keep what is sent of one entity. Raises QueryError for what cannot be kept; then nothing is."""
+    body: dict[str, Any] = dict(sent)
+    if isinstance(at := body.get("time"), datetime):
+        body["time"] = at.isoformat()
+    decoded = decode_changes(entity_id, body, now)
+    if decoded.rejected:
+        first = decoded.rejected[0]
+        named = f"{first.field}: " if first.field else ""
+        raise QueryError(f"attributes of {kind.removesuffix('s')} {entity_id!r}: {named}{first.reason}")
+    ledger.push(kind, {entity_id: decoded.changes}, now=now)

@@ -110,9 +110,9 @@ class MetricAttributes(Asking):
         dims = [*catalog.metrics[lacking].by, settings.dimension[0]]
         self.report(
             d,
-            "metric",
             f"{one.metric!r} stores no ids of {settings.kind}",
-            expected=f"a metric with {' or '.join(settings.dimension)} in by; these have it: {', '.join(having) or 'none'}",
+            "metric",
+            expected=f"a metric with {' or '.join(settings.dimension)} in by: {', '.join(having) or 'none has it'}",
             paste=f"[metrics.{lacking}]\nby = {toml(dims)}",
         )
 
