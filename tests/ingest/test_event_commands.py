@@ -16,6 +16,7 @@ import pytest
 
 from tallybook.cli import invoke
 from tallybook.ingest import LocalSender
+from tests.ingest.test_event_log import Ingest
 
 NOW = datetime(2026, 3, 5, 12, tzinfo=UTC)
 TOML = """
@@ -221,3 +222,25 @@ def test_hosts_are_listed_and_declared_gone(command: Command) -> None:
     assert "No host has served yet" in command("events", "hosts")[1]
     code, _, err = command("events", "hosts", "--gone", "web-1")
     assert (code, "there is no host 'web-1'" in err) == (2, True)
+
+
+def test_stored_and_rejected_events_are_shown_and_replayed(command: Command, tmp_path: Path) -> None:
+    for n in range(3):
+        assert command("track", "signup", f"n={n}", "--time", f"2026-03-04T1{n}:00:00Z", "--user", "u")[0] == 0
+    lines = command("events", "tail", "-n", "2")[1].splitlines()
+    assert lines == ["2026-03-04T11:00:00Z  signup  user=u  n=1", "2026-03-04T12:00:00Z  signup  user=u  n=2"]
+    found = [json.loads(line) for line in command("events", "tail", "--format", "json")[1].splitlines()]
+    assert [one["properties"]["n"] for one in found] == [0, 1, 2]
+    assert command("events", "tail", "--event", "other")[1] == ""
+    ingest = Ingest(tmp_path / "p" / "book")
+    ingest.send({"event": "signup", "time": "2026-03-07T00:00:00Z"}, {"event": "signup", "time": "2026-03-04T00:00:00"})
+    ingest.compact()
+    ingest.commit.close()
+    assert "naive_time" in command("events", "rejected")[1]
+    one = json.loads(command("events", "rejected", "--code", "future", "--format", "json")[1])["rejected"]
+    assert [(why["key"], why["code"]) for why in one] == [("loader", "future")]
+    assert command("events", "rejected", "--to", "2026-03-04")[1] == "No event was rejected.\n"
+    later = datetime(2026, 3, 8, tzinfo=UTC)
+    assert json.loads(command("events", "replay", "--format", "json", now=later)[1]) == {
+        "stored": 1, "duplicates": 0, "rejected": 1
+    }  # fmt: skip

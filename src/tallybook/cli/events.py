@@ -18,21 +18,25 @@ if TYPE_CHECKING:
 
 VERBS = {
     "Look": {
+        "tail": Verb("show the latest events, and follow what is stored", "event_reading:tail"),
         "schema": Verb("list the events, their properties and the metrics they feed", "events:schema"),
+        "rejected": Verb("show rejected events with their reasons", "event_reading:rejected"),
         "hosts": Verb("list the hosts that take events, and how far each is compacted", "events:hosts"),
     },
     "Move": {
         "import": Verb("import events from an NDJSON, CSV or Parquet file", "event_files:import_"),
         "export": Verb("write events to NDJSON or Parquet", "event_files:export"),
+        "replay": Verb("decode rejected events again and store those that are good now", "event_reading:replay"),
     },
 }
 
 
 @verb_group(VERBS)
 def events() -> None:
-    """Look at stored usage events, import and export them.
+    """Look at stored usage events, import and export them, and replay rejected ones.
 
     \b
+      tallybook events tail --event signup --follow
       tallybook events schema
       tallybook events import old.csv --event signup --time created_at --dry-run
       tallybook events export --event signup --from 2026-03-01 -o signups.parquet"""
