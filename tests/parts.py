@@ -60,6 +60,7 @@ FILES = {
     "test_entity_rows.py": "right",
     "test_event_alerts.py": "events",
     "test_event_commands.py": "events",
+    "test_entity_door.py": "events",
     "test_event_log.py": "events",
     "test_event_metrics.py": "events",
     "test_event_questions.py": "events",

@@ -15,7 +15,7 @@ __getattr__, __dir__ = opened(
         "behind.why": ("Explanation", "explain"),
         "compare": ("with_stored",),
         "context": ("Coverage", "QueryContext"),
-        "entity_answers": ("EntityAnswers", "EntityDetails", "EntityList", "entities_of"),
+        "entity_answers": ("EntityAnswers", "EntityDetails", "EntityList", "entities_of", "entity_details"),
         "event_days": ("next_push",),
         "goals": ("Standing", "standings"),
         "merge": ("Parts",),

@@ -23,6 +23,7 @@ from tallybook.query.entity_answers import (
     EntityDetails as EntityDetails,
     EntityList as EntityList,
     entities_of as entities_of,
+    entity_details as entity_details,
 )
 from tallybook.query.event_days import next_push as next_push
 from tallybook.query.goals import Standing as Standing, standings as standings

@@ -201,9 +201,7 @@ class EntityAnswers:
         for name, one in self._metrics(as_of).items():
             value, why = one.of(entity_id)
             metrics[name] = MetricValue(value=value, why=why, until=one.until)
-        return EntityDetails(
-            kind=self.kind, id=entity_id, attributes=_attributes(found), metrics=metrics, deleted=found.deleted
-        )
+        return entity_details(self.kind, found, metrics)
 
 
 def entities_of(service: QueryService, kind: str) -> EntityAnswers:
@@ -215,6 +213,13 @@ def entities_of(service: QueryService, kind: str) -> EntityAnswers:
             f"tallybook.toml declares no [{kind}]", hint=f"add to it, or [{kind}] alone to push them:\n{paste}"
         )
     return EntityAnswers(found, service)
+
+
+def entity_details(kind: str, entity: Entity, metrics: dict[str, MetricValue] | None = None) -> EntityDetails:
+    """Everything that is known of one entity."""
+    return EntityDetails(
+        kind=kind, id=entity.id, attributes=_attributes(entity), metrics=metrics or {}, deleted=entity.deleted
+    )
 
 
 def _attributes(entity: Entity) -> dict[str, AttributeValue]:

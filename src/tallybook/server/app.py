@@ -40,6 +40,7 @@ from tallybook.server.answers import (
 )
 from tallybook.server.bodies import BodyRoom, ClientGone, body_of
 from tallybook.server.claims import RequestClaims
+from tallybook.server.entities import EntityDoor, entity_of
 from tallybook.server.rates import Rates
 from tallybook.server.reads import EventReads
 from tallybook.storage import ApiKey, EventLedger
@@ -86,9 +87,10 @@ class EventsApp:
         clock: Callable[[], datetime],
         problem: Callable[[], RequestError | None] = lambda: None,
         reads: EventReads | None = None,
+        entities: EntityDoor | None = None,
     ) -> None:
         self.commit, self.keys, self.events, self.clock, self.problem = commit, keys, events, clock, problem
-        self.reads = reads
+        self.reads, self.entities = reads, entities
         self.protocols = {path: kind.name for kind in PROTOCOLS.kinds() for path in kind.paths}
         self.claims = RequestClaims(events, clock)
         self.rates, self.room = Rates(time.monotonic), BodyRoom()
@@ -118,6 +120,8 @@ class EventsApp:
             return only(method, "GET", "HEAD") or self._ready()
         if path.startswith("/v1/days/"):
             return only(method, "PUT", "DELETE") or await self._day(request)
+        if self.entities is not None and (entity := entity_of(request.raw_path)) is not None:
+            return only(method, "PUT", "GET", "DELETE") or await self._entity(self.entities, request, *entity)
         if (read := self._read_of(path)) is not None:
             allowed, scopes, answer = read
             return only(method, allowed) or await self._read(request, scopes, answer)
@@ -262,6 +266,22 @@ class EventsApp:
         except TallybookError:
             raise Refusal(ledger_error()) from None
         return HttpAnswer(204)
+
+    async def _entity(self, door: EntityDoor, request: Request, kind: str, entity_id: str) -> HttpAnswer:
+        key = await self._key(request, "read" if request.method == "GET" else "write")
+        self.rates.check(key)
+        body = b""
+        if request.method == "PUT":
+            with self.room.share() as share:
+                sent = await body_of(request.headers, request.receive, share)
+            unpacked = unpack(sent, request.headers.get("content-encoding", ""))
+            if isinstance(unpacked, RequestError):
+                raise Refusal(unpacked)
+            body = unpacked
+        try:
+            return await asyncio.to_thread(door.answer, key, request.method, kind, entity_id, body)
+        except TallybookError:
+            raise Refusal(ledger_error()) from None
 
     def _read_of(self, path: str) -> tuple[str, tuple[str, ...], Callable[[ApiKey, str], Mapping[str, Any]]] | None:
         """(method, scopes, answer) of a path that is answered from what is stored."""

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from tallybook.core import DeclarationError, RequestError, TallybookError
 from tallybook.ingest import Compactor, GroupCommit, KeyRing, LogFolder, logs_to_write
-from tallybook.storage import BookLocation, EventLedger, open_store
+from tallybook.storage import BookLocation, EntityLedger, EventLedger, open_store
 
 if TYPE_CHECKING:
     from tallybook.core import ServeSettings
@@ -111,6 +111,7 @@ def run_worker(
     import uvicorn
 
     from tallybook.server.app import EventsApp
+    from tallybook.server.entities import EntityDoor
     from tallybook.server.reads import EventReads
 
     events = event_ledger(place)
@@ -118,7 +119,15 @@ def run_worker(
     commit = GroupCommit(logs)
     watch = Watch(keys, logs, place.folder, settings)
     reads = EventReads(events=events, compactor=lambda: Compactor(events, logs, zone=zone, clock=clock))
-    app = EventsApp(commit, keys, events, clock=clock, problem=lambda: watch.problem, reads=reads)
+    app = EventsApp(
+        commit,
+        keys,
+        events,
+        clock=clock,
+        problem=lambda: watch.problem,
+        reads=reads,
+        entities=EntityDoor(EntityLedger(events.ledger), clock),
+    )
     watch.seen = app.seen
     config = uvicorn.Config(
         app,
