@@ -33,7 +33,7 @@ SOAK = os.environ.get("TALLYBOOK_SOAK") == "1"
 DATABASES = ("sqlite", "duckdb", *servers.KINDS)
 
 WORLDS = {"sqlite": 300, "duckdb": 300, "postgresql": 50, "mariadb": 50, "surfaces": 60} if SOAK else {
-    "sqlite": 5, "duckdb": 5, "postgresql": 3, "mariadb": 3, "surfaces": 3,
+    "sqlite": 4, "duckdb": 4, "postgresql": 2, "mariadb": 2, "surfaces": 3,
 }  # fmt: skip
 """How many random worlds test_right.py judges on each database, and test_surfaces.py on DuckDB."""
 
@@ -45,6 +45,8 @@ settings.register_profile("soak", max_examples=100, suppress_health_check=list(H
 settings.load_profile("soak" if SOAK else "default")
 COSTLY = settings(max_examples=100 if SOAK else 3)
 """For a test whose examples take long: a book is run several times in each."""
+MEMORY, ROOM_BYTES = Path("/dev/shm"), 4 * 1024**3
+"""Where files wait for no disk, and the room that the folders of tests may take there."""
 
 # PyMySQL and HTTP clients read the system's certificates for each connection, which takes 50 ms. No test needs them.
 os.environ["SSL_CERT_FILE"] = os.devnull
@@ -63,6 +65,11 @@ def sampled(every: Sequence[T], number: int, what: str) -> list[T]:
     return list(every) if SOAK else [every[place] for place in chosen]
 
 
+def in_memory() -> bool:
+    """Whether the files of the tests fit into memory, where no write waits for a disk. The long run writes to the disk."""
+    return MEMORY.is_dir() and os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free > ROOM_BYTES
+
+
 def is_worker(config: pytest.Config) -> bool:
     return hasattr(config, "workerinput")
 
@@ -75,6 +82,8 @@ def pytest_configure(config: pytest.Config) -> None:
         os.environ["TALLYBOOK_SEED"] = os.environ.get("TALLYBOOK_SEED") or str(random.SystemRandom().randrange(2**32))
         folder, alive = servers.start_run()
         os.environ["TALLYBOOK_TEST_RUN"] = str(folder)
+        if not SOAK and in_memory():
+            os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))  # where `tmp_path` is
         config.add_cleanup(lambda: servers.end_run(folder, alive))
         config.pluginmanager.register(SoakReport(config, config.getoption("--part") if SOAK else None))
     number = int(os.environ["TALLYBOOK_SEED"])
@@ -97,6 +106,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         left = {item for item in items if item.get_closest_marker("soak")}
         if not config.option.keyword and not any("::" in arg for arg in config.args):
             left |= dealt_to_others([item for item in items if item not in left])
+            left |= not_chosen([item for item in items if item not in left])
         config.hook.pytest_deselected(items=[item for item in items if item in left])
         items[:] = [item for item in items if item not in left]
 
@@ -105,7 +115,7 @@ def dealt_to_others(items: Sequence[pytest.Item]) -> set[pytest.Item]:
     """The cases that the everyday run leaves out, by the run's seed. The long run has every case on every database.
 
     A test marked `sampled` runs each case on SQLite and on one other database. Any other test with several cases on
-    each database runs each case on half of the databases; two cases together run on all of them."""
+    each database runs each case on half of the databases, from four cases on on one of them; together they run on all."""
     tests: dict[str, dict[str, dict[str, pytest.Item]]] = {}
     for item in items:
         params = dict(getattr(getattr(item, "callspec", None), "params", {}))
@@ -138,11 +148,28 @@ def _other_halves(cases: Mapping[str, Mapping[str, pytest.Item]], dice: random.R
     if len(everywhere) < 2 or len(kinds) < len(DATABASES):
         return set()
     dice.shuffle(everywhere)
-    left, half = set(), len(kinds) // 2
+    turns = 2 if len(everywhere) < 4 else len(kinds)
+    left: set[pytest.Item] = set()
     for place, case in enumerate(everywhere):
-        if place % 2 == 0:
+        turn = place % turns
+        if turn == 0:
             dice.shuffle(kinds)
-        left |= {cases[case][kind] for kind in (kinds[half:] if place % 2 == 0 else kinds[:half])}
+        left |= {cases[case][kind] for number, kind in enumerate(kinds) if number % turns != turn}
+    return left
+
+
+def not_chosen(items: Sequence[pytest.Item]) -> set[pytest.Item]:
+    """Of a test marked `cases(number)`, all cases but so many, which the run's seed chooses."""
+    tests: dict[str, list[pytest.Item]] = {}
+    for item in items:
+        if item.get_closest_marker("cases"):
+            tests.setdefault(item.nodeid.partition("[")[0], []).append(item)
+    left: set[pytest.Item] = set()
+    for name, cases in tests.items():
+        (number,) = cases[0].get_closest_marker("cases").args
+        cases.sort(key=lambda item: item.nodeid)
+        random.Random(f"{os.environ['TALLYBOOK_SEED']} {name}").shuffle(cases)
+        left |= set(cases[number:])
     return left
 
 

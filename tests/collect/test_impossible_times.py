@@ -56,6 +56,7 @@ def made(project: Any, kind: str, type_: str, values: list[Any], good: Any = GOO
     return p
 
 
+@pytest.mark.cases(7)
 @pytest.mark.parametrize(("kind", "type_", "values"), TYPES)
 def test_the_first_fact_is_the_first_that_a_calendar_has(project, kind, type_, values):
     p = made(project, kind, type_, values)

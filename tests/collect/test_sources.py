@@ -559,6 +559,7 @@ print(writes, longest, flush=True)
 """
 
 
+@pytest.mark.cases(1)
 @pytest.mark.parametrize("kind", [Sqlite, SqliteWithoutWal], ids=named)
 def test_the_application_writes_while_a_run_reads_its_sqlite_file(
     kind: type[Place],

@@ -40,11 +40,11 @@ def book(project, declared, values, decimals=None):
 def check(project, declared, values, decimals=None):
     found = book(project, declared, values, decimals)
     found.run()
-    exact = [Decimal(value) for value in values]
-    for name in [*MEASURES, *(f"held_{n}" for n in LEVELS)]:
-        right = EXPECTED[name.removeprefix("held_")](exact)
-        for live in (False, True):
-            value = found.ask(name, **ON, live=live)[DAY]
+    exact, names = [Decimal(value) for value in values], [*MEASURES, *(f"held_{n}" for n in LEVELS)]
+    for live in (False, True):
+        (row,) = found.rows(*names, **ON, live=live)
+        for name in names:
+            value, right = row[name], EXPECTED[name.removeprefix("held_")](exact)
             if name.endswith(("a", "ad")):
                 assert float(value) == pytest.approx(float(right), rel=1e-14), name
             else:

@@ -178,18 +178,26 @@ def test_no_statement_can_write(place: Place, statement: str) -> None:
     assert place.execute("select x from facts") == [(1,)]
 
 
-def test_every_measure_has_the_numbers_of_another_database(place: Place) -> None:
-    reference = fill(Project(place.folder / "reference", f"sqlite:///{place.folder}/reference.sqlite", now=NOW))
-    project = fill(place.project())
+@pytest.fixture(scope="module")
+def wanted(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """The numbers of the same facts in a SQLite file."""
+    folder = tmp_path_factory.mktemp("reference")
+    reference = fill(Project(folder / "reference", f"sqlite:///{folder}/reference.sqlite", now=NOW))
     reference.declare(EVERY_MEASURE, timezone="Europe/Berlin")
-    for one in (project, reference):
-        one.run()
-    found, wanted = numbers(project), numbers(reference)
+    reference.run()
+    found = numbers(reference)
+    reference.close()
+    return found
+
+
+def test_every_measure_has_the_numbers_of_another_database(place: Place, wanted: dict[str, Any]) -> None:
+    project = fill(place.project())
+    project.run()
+    found = numbers(project)
     assert found.keys() == wanted.keys()
     for name, rows in wanted.items():
         assert found[name] == rounded(rows), name
     project.close()
-    reference.close()
 
 
 def rounded(value: Any) -> Any:

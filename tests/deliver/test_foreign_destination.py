@@ -118,6 +118,7 @@ def test_a_scheduler_of_the_package_is_asked_by_its_name(tallybook: Tallybook, a
     assert "tallybook tally-extras" in tallybook("schedule", "github").stdout, "the package is installed there too"
 
 
+@pytest.mark.cases(3)
 @pytest.mark.parametrize(
     ("line", "instead", "told"),
     [

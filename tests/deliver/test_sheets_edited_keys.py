@@ -73,6 +73,7 @@ def series(sheet: Sheet) -> dict[str, float]:
     return dict(found)
 
 
+@pytest.mark.cases(4)
 @pytest.mark.parametrize("mode", MODES)
 def test_null_and_the_empty_text_have_a_row_each(sheet: Sheet, mode: str) -> None:
     sheet.project.table("e (at timestamp, plan text)", FACTS)
@@ -173,6 +174,7 @@ def kept(sheet: Sheet) -> list[list[Any]]:
     return [[row[0], row[2]] for row in sheet.rows()[1:]]
 
 
+@pytest.mark.cases(6)
 @pytest.mark.parametrize(
     ("mode", "edit"), [*(("history", edit) for edit in EDITS), ("mirror", "a formula"), ("mirror", "a day with a time")]
 )
@@ -203,6 +205,7 @@ def test_with_by_hand_keep_an_edited_day_stays_as_it_is_and_is_recognized(sheet:
     assert sheet.tab().entered[3][0] == "=A3+1"
 
 
+@pytest.mark.cases(3)
 @pytest.mark.parametrize(
     ("mode", "typed"),
     [

@@ -169,6 +169,7 @@ class Series(RuleBasedStateMachine):
             self.person.move_column("Daily", one, other)
 
 
+@pytest.mark.cases(3)
 @pytest.mark.parametrize(
     ("layout", "mode", "at_once"),
     [

@@ -318,6 +318,7 @@ def test_a_page_of_books_on_postgresql_holds_on_a_real_server(
     Reader(BY_NAME[name], tmp_path, {"LEDGER_URL": postgresql_url}).follow()
 
 
+@pytest.mark.cases(1)
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
 def test_the_tutorial_holds_word_for_word(kind: str, make_database: Callable[[str], str], tmp_path: Path) -> None:
     """From an empty folder; on PostgreSQL only the URL is another one. The workbook changes where it should."""

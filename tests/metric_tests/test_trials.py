@@ -222,6 +222,7 @@ def test_metrics_of_a_server_run_elsewhere_where_the_test_says_so(on_server: Pro
     said(on_server, "test")
 
 
+@pytest.mark.cases(2)
 @pytest.mark.parametrize(
     "url", ["clickhouse://h/d", "snowflake://u:p@account/d/s", "mssql://u:p@h/d", "chdb:///folder"]
 )

@@ -19,7 +19,7 @@ from tallybook.collect.sources.sqlite import SqliteReader
 from tallybook.core.errors import SourceUnavailable
 from tallybook.monitor.recount import choose
 from tests.collect.test_sources import own_server, replica_of, wait_for
-from tests.conftest import DATABASES, sampled
+from tests.conftest import DATABASES, SOAK, sampled
 from tests.projects import Project, project, sampled_everywhere
 from tests.query.test_why import said
 
@@ -162,7 +162,7 @@ def test_restated_the_book_says_what_the_source_says(project):
     assert revised == {("2024-01-11", "42.5", None), ("2024-01-12", "44.25", None)}
 
 
-@pytest.mark.parametrize("kind", sampled(DATABASES, 2, "audited"))
+@pytest.mark.parametrize("kind", sampled((*DATABASES, "chdb") if SOAK else DATABASES, 1, "audited"))
 def test_where_nothing_changed_nothing_drifts_in_any_kind_of_metric(project, kind):
     project = declared(project(kind), EVERY_KIND, start="2024-02-20")
     found = project.book.audit(sample=ALL, seconds=600)

@@ -245,6 +245,7 @@ def of_windows(files: dict[str, str]) -> tuple[str, bool]:
     return shlex.join(words[1:]), True
 
 
+@pytest.mark.cases(3)
 @pytest.mark.parametrize("found", [of_cron, of_systemd, of_heroku, of_github, of_gitlab, of_kubernetes, of_windows])
 def test_the_command_in_the_file_runs_where_nothing_is_set(repository: Repository, found: Found) -> None:
     scheduler = found.__name__.removeprefix("of_")

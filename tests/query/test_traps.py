@@ -1096,6 +1096,7 @@ def test_sqlite_s_money_with_more_digits_than_declared_is_refused(project):
     assert found.ask("revenue", from_="2024-01-01", to="2024-01-01") == {"2024-01-01": None}
 
 
+@pytest.mark.cases(2)
 @pytest.mark.parametrize("bad", ["nan", "inf", "-inf"])
 @pytest.mark.parametrize("kind", ["duckdb", "postgresql"])
 def test_what_is_no_number_is_refused_and_its_neighbours_are_not(project, kind, bad):

@@ -332,6 +332,7 @@ print(codes)
 """
 
 
+@pytest.mark.cases(2)
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
 @pytest.mark.parametrize(("parent", "ledger"), [("idle", "sqlite"), ("asking", "sqlite"), ("asking", "postgresql")])
 def test_a_book_that_was_asked_answers_in_forked_children(
