@@ -91,7 +91,7 @@ lock:
 	$(PYTHON) -m venv build/lock
 	build/lock/bin/python -m pip install --quiet uv
 	$(COMPILE) pyproject.toml $(EMULATORS)/pyproject.toml --upgrade --extra dev --output-file requirements.lock
-	$(COMPILE) pyproject.toml --group editable --constraints requirements.lock --output-file requirements-demo.lock
+	$(COMPILE) pyproject.toml --group demo --constraints requirements.lock --output-file requirements-demo.lock
 
 clean:
 	rm -rf $(VENV) build dist demo .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache

@@ -53,6 +53,13 @@ def test_the_book_counts_the_users_of_a_week_as_plain_sql_does(shown: Shown) -> 
     assert re.findall(r"the same by plain SQL over app.db +([\d,]+)", shown.out) == [book]
 
 
+def test_events_that_were_acknowledged_survive_kill_9_and_are_stored_once(shown: Shown) -> None:
+    assert "7 events were sent twice, the server was killed in between: 7 are stored." in shown.out
+    assert re.search(r"[$] kill -9 \d+ \d+ \d+", shown.out)
+    counts = dict(re.findall(r"^\d{4}-\d\d-\d\d\*? +(home|docs|pricing|signup) +(\d+)", shown.out, re.MULTILINE))
+    assert counts == {"home": "3", "docs": "2", "pricing": "1", "signup": "1"}
+
+
 def test_its_workbook_opens_and_has_a_row_for_each_month(shown: Shown) -> None:
     book = openpyxl.load_workbook(shown.folder / "metrics.xlsx")
     table = book["Metrics"]
@@ -65,7 +72,7 @@ def test_its_workbook_opens_and_has_a_row_for_each_month(shown: Shown) -> None:
 
 def test_what_it_says_to_try_next_works(shown: Shown) -> None:
     lines = [line.split("     ")[0] for line in shown.out.splitlines() if line.startswith("  tallybook ")]
-    assert len(lines) == 6
+    assert len(lines) == 7
     with tallybook.open(shown.folder) as book:
         yesterday = str(book.today - timedelta(days=1))
     for line in lines:

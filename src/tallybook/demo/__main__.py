@@ -20,12 +20,16 @@ from pathlib import Path
 from string import Template
 from time import perf_counter
 from typing import Any
+from uuid import uuid4
 
 from tallybook.demo import clock, saas
+from tallybook.demo.sending import EventServer, SendingError, served
 
 PROJECT = "tallybook.toml"
 DATABASE = "app.db"
 WORKBOOK = "metrics.xlsx"
+EVENT, KEY = "page_view", "demo"
+PAGES = ("home", "pricing", "home", "docs", "home", "docs", "signup")
 DONE, UNEXPECTED, USAGE, REFUSED = 0, 1, 2, 3
 
 
@@ -139,10 +143,10 @@ class Shell:
         rows: list[dict[str, Any]] = json.loads(answer.stdout)["rows"]
         return rows
 
-    def call(self, command: str, *, capture: bool) -> subprocess.CompletedProcess[bytes]:
+    def call(self, command: str, *, capture: bool, quiet: bool = False) -> subprocess.CompletedProcess[bytes]:
         typed = [sys.executable, "-m", "tallybook", *shlex.split(command)]
-        stdout = subprocess.PIPE if capture else None
-        return subprocess.run(typed, cwd=self.folder, stdout=stdout, check=False)
+        stdout, stderr = subprocess.PIPE if capture else None, subprocess.DEVNULL if quiet else None
+        return subprocess.run(typed, cwd=self.folder, stdout=stdout, stderr=stderr, check=False)
 
     def check(self, command: str, ended: subprocess.CompletedProcess[bytes], expect: int) -> None:
         if ended.returncode != expect:
@@ -155,6 +159,7 @@ def walk(shell: Shell, yesterday: date) -> None:
     monday = last_whole_week(yesterday)
     sum_a_level(shell, monday)
     sum_distinct_users(shell, monday)
+    send_events(shell)
     hand_over(shell, yesterday)
 
 
@@ -204,6 +209,57 @@ def sum_distinct_users(shell: Shell, monday: date) -> None:
         raise DemoError("the book and the database do not agree on the users of the week")
 
 
+def send_events(shell: Shell) -> None:
+    """Events over HTTP: acknowledged, the server killed, and every one still there once."""
+    title("Usage events: an answer of 200 means that they are on disk")
+    if not EventServer.is_installed():
+        say("pip install 'tallybook[server]' takes usage events over HTTP; it is not installed here.")
+        return
+    try:
+        with served(shell.folder) as server:
+            server.key = demo_key(shell)
+            say("\n$ tallybook serve --listen 127.0.0.1:0 &")
+            server.start()
+            before = server.stored(EVENT)
+            kill_after_sending(server)
+            server.wait(lambda: server.stored(EVENT) >= before + len(PAGES), "an acknowledged event is lost")
+            shell.run(f"query --event {EVENT} --count --distinct user --by page --last '1 day' --to today")
+            if (stored := server.stored(EVENT) - before) != len(PAGES):
+                raise DemoError(f"{stored} events are stored, not {len(PAGES)}")
+            say(f"{len(PAGES)} events were sent twice, the server was killed in between: {stored} are stored.")
+    except SendingError as error:
+        raise DemoError(str(error)) from None
+
+
+def demo_key(shell: Shell) -> str:
+    """A key for this demo: a new one, or another text of the one that is there."""
+    made = shell.call(f"keys create {KEY} --scope write --scope read --format json", capture=True, quiet=True)
+    command = f"keys create {KEY} --scope write --scope read"
+    if made.returncode != DONE:
+        command = f"keys rotate {KEY}"
+        made = shell.call(f"{command} --format json", capture=True)
+        shell.check(command, made, DONE)
+    key = str(json.loads(made.stdout)["key"])
+    say(f"\n$ tallybook {command}\n{key}")
+    return key
+
+
+def kill_after_sending(server: EventServer) -> None:
+    """Send events, kill the server right after its answer, start it and send the same events again."""
+    run = uuid4().hex[:8]
+    events = [
+        {"event": EVENT, "id": f"{run}-{i}", "user": f"u-{i % 3}", "properties": {"page": page, "ms": 20 + i}}
+        for i, page in enumerate(PAGES)
+    ]
+    say(f"\n$ curl -H 'Authorization: Bearer KEY' http://127.0.0.1:{server.port}/v1/events --data '[…]'")
+    say(json.dumps(server.send(events)))
+    say(f"\n$ kill -9 {' '.join(map(str, server.pids))}")
+    server.kill()
+    say("$ tallybook serve --listen … &      and the same events again, as a client does that got no answer")
+    server.start()
+    say(json.dumps(server.send(events)))
+
+
 def hand_over(shell: Shell, yesterday: date) -> None:
     title("A workbook for everybody else")
     shell.run(f"export signups revenue active_users mrr latency --scope month --to {WORKBOOK}")
@@ -215,6 +271,7 @@ The project stays in {folder}/, with {WORKBOOK} to open. What to try next:
   tallybook query revenue_per_user arpa --scope quarter
   tallybook query seats --scope month --last "3 months" --explain
   tallybook query api_calls --live --from {yesterday} --to today     the day so far, from the source
+  tallybook events schema       what is known of the events; `events tail` shows them
   tallybook plan                what `run` would ask the database; touches nothing
   tallybook run --from DAY      collect again from DAY on; what changed is kept as a revision
   edit {PROJECT}, then `tallybook check`
