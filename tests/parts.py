@@ -106,6 +106,7 @@ FILES = {
     "test_package.py": "deliver",
     "test_policies.py": "right",
     "test_own_protocol.py": "events",
+    "test_plain_events.py": "events",
     "test_pooler.py": "right",
     "test_raw_values.py": "right",
     "test_read_only.py": "right",

@@ -27,9 +27,7 @@ STEPS = {
 
 def _places() -> dict[str, list[tuple[Any, str]]]:
     """By step: the functions that do it."""
-    import pyarrow.parquet as pq
-
-    from tallybook.ingest import compaction, group_commit, log_ledger, log_sqlite, upkeep
+    from tallybook.ingest import compaction, files, group_commit, log_ledger, log_sqlite, upkeep
     from tallybook.storage.event_ledger import EventLedger
     from tallybook.storage.files import FolderFiles
 
@@ -37,7 +35,7 @@ def _places() -> dict[str, list[tuple[Any, str]]]:
     return {
         **{name: [(log, name) for log in logs] for name in ("append", "read", "drop", "close")},
         "turn": [(group_commit.GroupCommit, "_turn")],
-        "write": [(pq, "write_table")],
+        "write": [(files, "hash_of")],
         "merge ids": [(compaction, "merged_runs")],
         "commit": [(EventLedger, "commit")],
         "seal": [(EventLedger, "seal")],

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
+
+import msgspec
 
 MAX_BODY_BYTES = 5_000_000
 """Of a request as it is sent."""
@@ -47,8 +49,7 @@ EVENT_COLUMNS = (*PLAIN_COLUMNS, SERIES_COLUMN, COMMIT_COLUMN)
 """Columns that every event has. A property of such a name is `properties.NAME`."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Event:
+class Event(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One event as a protocol decoded it. `day` is set for daily values, which have no time of their own."""
 
     name: str
@@ -58,7 +59,7 @@ class Event:
     user: str | None = None
     account: str | None = None
     id: str | None = None
-    properties: dict[str, Any] = field(default_factory=dict)
+    properties: dict[str, Any] = {}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any
 
+import msgspec
+
 from tallybook.core import (
     COMMIT_COLUMN,
     FLAG_VALUE,
@@ -39,8 +41,7 @@ COLUMN_TYPES = {
 """The types of the columns of property values."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class StoredEvent:
+class StoredEvent(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """An event as it is stored: with a time, an id and the name of its key."""
 
     name: str
@@ -67,19 +68,24 @@ class PropertyTypes:
 
     def place(self, path: str, value: Any) -> tuple[str, Any] | None:
         """(column, value to store), or None where the value goes to `rest`."""
-        name = path.casefold()
-        known = self.known.get(name)
+        known = self.known.get(path.casefold()) or self.pin(path, value)
         if known is None:
-            type_ = property_type(value)
-            if type_ is None or len(self.known) >= MAX_PROPERTIES or path.startswith(PROPERTY_PREFIX):
-                return None
-            known = self.known[name] = Property(event=self.event, name=name, type=type_, spelled=path)
-            self.new.append(known)
+            return None
         fitting = fitted(value, known.type) if known.spelled == path else None
         if fitting is None:
             self.count(path)
             return None
         return known.column, fitting
+
+    def pin(self, path: str, value: Any) -> Property | None:
+        """A new property, of the type of its first value; None where it gets no column."""
+        type_ = property_type(value)
+        if type_ is None or len(self.known) >= MAX_PROPERTIES or path.startswith(PROPERTY_PREFIX):
+            return None
+        name = path.casefold()
+        known = self.known[name] = Property(event=self.event, name=name, type=type_, spelled=path)
+        self.new.append(known)
+        return known
 
     def count(self, path: str) -> None:
         """Count a value that goes to `rest` although its property has a column."""
@@ -98,24 +104,123 @@ def flattened(properties: Mapping[str, Any], prefix: str = "", level: int = 1) -
     return found
 
 
+@dataclass
+class PlacedProperties:
+    """The values of each column, and of each event what goes to `rest`."""
+
+    types: PropertyTypes
+    columns: dict[str, list[Any]]
+    rests: list[dict[str, Any] | None]
+
+    @classmethod
+    def of(
+        cls, properties: Sequence[Mapping[str, Any]], types: PropertyTypes
+    ) -> tuple[dict[str, list[Any]], list[dict[str, Any] | None]]:
+        """(columns, rests) of the properties of events, which are in order."""
+        placed = cls(types, {}, [None] * len(properties))
+        shapes = _Shapes(properties, types)
+        if shapes.is_independent:
+            for row, path, value in shapes.left:
+                placed._leave(row, path, value)
+            for names, (rows, values) in shapes.by_names.items():
+                for path, column in zip(names, zip(*values, strict=True), strict=False):
+                    placed._together(path, rows, column)
+        else:
+            for row, one in enumerate(properties):
+                placed._one_by_one(row, one)
+        return placed.columns, placed.rests
+
+    def _one_by_one(self, row: int, properties: Mapping[str, Any]) -> None:
+        """Place the values of one event."""
+        for path, value in flattened(properties):
+            place = self.types.place(path, value)
+            if place is None:
+                self._leave(row, path, value)
+            elif (column := self._column(place[0]))[row] is not None:  # {"a.b": 1, "a": {"b": 2}}
+                self.types.count(path)
+                self._leave(row, path, value)
+            else:
+                column[row] = place[1]
+
+    def _together(self, path: str, rows: Sequence[int], values: Sequence[Any]) -> None:
+        """Place one property of several events: where all values have the pinned type, at once."""
+        if path.casefold() not in self.types.known:
+            self.types.pin(path, values[0])
+        known = self.types.known.get(path.casefold())
+        if known is not None and known.spelled == path and set(map(type, values)) == {_PYTHON_TYPES.get(known.type)}:
+            if len(rows) == len(self.rests):
+                self.columns[known.column] = list(values)
+                return
+            column = self._column(known.column)
+            for row, value in zip(rows, values, strict=True):
+                column[row] = value
+            return
+        for row, value in zip(rows, values, strict=True):
+            place = self.types.place(path, value)
+            if place is None:
+                self._leave(row, path, value)
+            else:
+                self._column(place[0])[row] = place[1]
+
+    def _column(self, name: str) -> list[Any]:
+        found = self.columns.get(name)
+        if found is None:
+            found = self.columns[name] = [None] * len(self.rests)
+        return found
+
+    def _leave(self, row: int, path: str, value: Any) -> None:
+        rest = self.rests[row]
+        if rest is None:
+            rest = self.rests[row] = {}
+        rest[path] = value
+
+
+_PYTHON_TYPES = {FLAG_VALUE: bool, INTEGER_VALUE: int, NUMBER_VALUE: float, TEXT_VALUE: str}
+
+
+class _Shapes:
+    """Events by which properties they have, in the order in which these came first."""
+
+    def __init__(self, properties: Sequence[Mapping[str, Any]], types: PropertyTypes) -> None:
+        self.known = types.known
+        self.by_names: dict[tuple[str, ...], tuple[list[int], list[Any]]] = {}
+        """The rows and values of the events with the same properties."""
+        self.left: list[tuple[int, str, Any]] = []
+        """(row, path, value) of lists and deep objects without a column."""
+        self.is_independent = True
+        """False where the types of single values decide, so that events are placed one by one."""
+        for row, one in enumerate(properties):
+            values = one.values()
+            plain = one if _SCALARS.issuperset(map(type, values)) else self._plain(row, one)
+            shape = self.by_names.get(names := tuple(plain))
+            if shape is None:
+                shape = self.by_names[names] = ([], [])
+            shape[0].append(row)
+            shape[1].append(plain.values())
+        left = {path.casefold() for _, path, _ in self.left}
+        if left and any(name.casefold() in left for names in self.by_names for name in names):
+            self.is_independent = False
+
+    def _plain(self, row: int, one: Mapping[str, Any]) -> dict[str, Any]:
+        """Without nulls and levels, and without what gets no column."""
+        plain: dict[str, Any] = {}
+        for path, value in flattened(one):
+            if path in plain:
+                self.is_independent = False
+            if property_type(value) is None and path.casefold() not in self.known:
+                self.left.append((row, path, value))
+            else:
+                plain[path] = value
+        return plain
+
+
+_SCALARS = frozenset((bool, int, float, str))
+
+
 def table_of(events: Sequence[StoredEvent], types: PropertyTypes) -> ArrowTable:
     """The events of one name as a table, by time."""
     events = sorted(events, key=lambda one: (one.time, one.received, one.commit))
-    columns: dict[str, list[Any]] = {}
-    rests: list[str | None] = []
-    for i, event in enumerate(events):
-        rest: dict[str, Any] = {}
-        for path, value in flattened(event.properties):
-            place = types.place(path, value)
-            column = columns.setdefault(place[0], [None] * len(events)) if place else None
-            if place is None or column is None:
-                rest[path] = value
-            elif column[i] is not None:  # {"a.b": 1, "a": {"b": 2}}
-                types.count(path)
-                rest[path] = value
-            else:
-                column[i] = place[1]
-        rests.append(json.dumps(rest, ensure_ascii=False) if rest else None)
+    columns, rests = PlacedProperties.of([one.properties for one in events], types)
     table = {
         "time": arrow_column([one.time for one in events], INSTANT_TYPE),
         "day": arrow_column([one.day for one in events], "DATE"),
@@ -129,4 +234,5 @@ def table_of(events: Sequence[StoredEvent], types: PropertyTypes) -> ArrowTable:
     for known in types.known.values():
         if known.column in columns:
             table[known.column] = arrow_column(columns[known.column], COLUMN_TYPES[known.type])
-    return ArrowTable.of({**table, "rest": arrow_column(rests, "VARCHAR")})
+    texts = [json.dumps(rest, ensure_ascii=False) if rest else None for rest in rests]
+    return ArrowTable.of({**table, "rest": arrow_column(texts, "VARCHAR")})

@@ -9,7 +9,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 
 from tallybook.core import (
     INSTANT_TYPE,
@@ -23,7 +23,7 @@ from tallybook.core import (
 )
 from tallybook.ingest.columns import PropertyTypes, StoredEvent, table_of
 from tallybook.ingest.files import write_table
-from tallybook.ingest.id_runs import id_hash, merged_runs, seen_before, write_run
+from tallybook.ingest.id_runs import id_hash, id_hashing, merged_runs, seen_before, write_run
 from tallybook.ingest.log import LogFolder, LogGone, LogRow
 from tallybook.ingest.unpacking import decode_row
 from tallybook.storage import (
@@ -43,6 +43,8 @@ SEAL_INTERVAL = timedelta(seconds=5)
 """How often the ledger records that a host is alive and has nothing left to compact."""
 COMMIT_BITS = 32
 """Events of one commit are numbered below the number of the commit, in so many bits."""
+MAX_KNOWN_QUARTERS = 100_000
+_EPOCH = datetime(1973, 1, 1, tzinfo=UTC)
 MARGIN = timedelta(seconds=2)
 """A request may have been received this long before its row can be read."""
 
@@ -75,6 +77,26 @@ class ReceiptOrder:
         return self.latest[log]
 
 
+class _Days:
+    """The day of an instant in the zone of the book. Each quarter of an hour is asked for once."""
+
+    def __init__(self, zone: str) -> None:
+        self.zone = zone
+        self.known: dict[int, date] = {}
+
+    def day_of(self, at: datetime) -> date:
+        since = at - _EPOCH
+        if since.days < 0:  # Zones were not whole quarters apart before 1973.
+            return calendar.day_of(at, self.zone)
+        quarter = since.days * 96 + since.seconds // 900
+        found = self.known.get(quarter)
+        if found is None:
+            if len(self.known) > MAX_KNOWN_QUARTERS:
+                self.known.clear()
+            found = self.known[quarter] = calendar.day_of(at, self.zone)
+        return found
+
+
 class Compactor:
     """Compacts the logs of one host into a book. Several may work at a time: what one commits, the others do again from
     where it is then."""
@@ -89,7 +111,7 @@ class Compactor:
         dedup: timedelta = timedelta(days=30),
         max_bytes: int = MAX_STEP_BYTES,
     ) -> None:
-        self.events, self.logs, self.zone, self.clock = events, logs, zone, clock
+        self.events, self.logs, self.days, self.clock = events, logs, _Days(zone), clock
         self.dedup, self.max_bytes = dedup, max_bytes
         self.sealed_at: datetime | None = None
         self.serving_since: datetime | None = None
@@ -199,22 +221,25 @@ class Compactor:
             if hash_ is not None:
                 ids.setdefault(hash_, event.received)
         seen = seen_before(self.events, known.runs, ids, self.dedup)
-        stored = [one for one in stored if not seen or id_hash(one.key, one.id) not in seen]
-        return stored, {hash_: at for hash_, at in ids.items() if hash_ not in seen}
+        if seen:
+            stored = [one for one in stored if id_hash(one.key, one.id) not in seen]
+            ids = {hash_: at for hash_, at in ids.items() if hash_ not in seen}
+        return stored, ids
 
     def stored_events(
         self, log: str, row: LogRow, decoded: DecodedEvents, order: ReceiptOrder
     ) -> Iterator[tuple[StoredEvent, bytes | None]]:
         """Each event with the hash of its id; None where it has no id by which it could be sent again."""
         again = json.loads(row.headers).get("idempotency_key")
+        received = order.receipt(log, row.received)
+        hash_of_id = id_hashing(row.key)
         for index, event in decoded.events:
             own = event.id or (_made_id("request", again, index) if again else None)
-            received = order.receipt(log, row.received)
             at = event.time or (datetime.combine(event.day, time(), UTC) if event.day else row.received)
             one = StoredEvent(
                 name=event.name,
                 time=at,
-                day=event.day or calendar.day_of(at, self.zone),
+                day=event.day or self.days.day_of(at),
                 received=received,
                 user=event.user,
                 account=event.account,
@@ -223,7 +248,7 @@ class Compactor:
                 properties=event.properties,
                 commit=next(order.numbers),
             )
-            yield one, id_hash(row.key, own) if own else None
+            yield one, hash_of_id(own) if own else None
 
     def change(
         self,

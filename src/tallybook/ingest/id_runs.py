@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from tallybook.core import INSTANT_TYPE, ArrowTable, arrow_column
@@ -17,6 +17,18 @@ MAX_RUNS = 12
 def id_hash(key: str, id_: str) -> bytes:
     """128 bits that stand for an id of a key."""
     return hashlib.blake2b(f"{key}\0{id_}".encode(), digest_size=16).digest()
+
+
+def id_hashing(key: str) -> Callable[[str], bytes]:
+    """`id_hash` of one key, for many ids."""
+    begun = hashlib.blake2b(f"{key}\0".encode(), digest_size=16)
+
+    def hashed(id_: str) -> bytes:
+        one = begun.copy()
+        one.update(id_.encode())
+        return one.digest()
+
+    return hashed
 
 
 def seen_before(

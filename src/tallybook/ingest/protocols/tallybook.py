@@ -32,6 +32,7 @@ from tallybook.core import (
     Rejection,
     RequestError,
 )
+from tallybook.ingest.protocols.plain_events import plain_events
 
 EVENTS_PATH, VALUES_PATH = "/v1/events", "/v1/values"
 EVENT_FIELDS = ("event", "time", "user", "account", "id", "properties")
@@ -68,21 +69,9 @@ class TallybookProtocol:
     @staticmethod
     def decode(request: EventRequest) -> DecodedEvents:
         """The events of a request, and a rejection for each that cannot be stored."""
-        found = _values(request.body)
-        if isinstance(found, RequestError):
-            return DecodedEvents(error=found)
-        if len(found) > MAX_EVENTS:
-            return DecodedEvents(error=_too_many(len(found)))
-        read: Callable[[Mapping[str, Any], datetime], Event] = _value if request.path == VALUES_PATH else _event
-        events, rejected = [], []
-        for index, value in enumerate(found):
-            try:
-                events.append((index, read(_as_object(value), request.received)))
-            except _Rejected as why:
-                rejected.append(
-                    Rejection(index=index, code=why.code, field=why.field, reason=why.reason, id=_shown_id(value))
-                )
-        return DecodedEvents(events=events, rejected=rejected)
+        if request.path == EVENTS_PATH and (plain := plain_events(request.body, request.received)) is not None:
+            return DecodedEvents(events=plain)
+        return _closely_decoded(request)
 
     @staticmethod
     def text_of(request: EventRequest, index: int) -> str | None:
@@ -94,6 +83,25 @@ class TallybookProtocol:
             lines = [line for line in text.split("\n") if line.strip()]
             return lines[index] if index < len(lines) else None
         return _element(text, index) if text.startswith("[") else text
+
+
+def _closely_decoded(request: EventRequest) -> DecodedEvents:
+    """The same, one value after the other."""
+    found = _values(request.body)
+    if isinstance(found, RequestError):
+        return DecodedEvents(error=found)
+    if len(found) > MAX_EVENTS:
+        return DecodedEvents(error=_too_many(len(found)))
+    read: Callable[[Mapping[str, Any], datetime], Event] = _value if request.path == VALUES_PATH else _event
+    events, rejected = [], []
+    for index, value in enumerate(found):
+        try:
+            events.append((index, read(_as_object(value), request.received)))
+        except _Rejected as why:
+            rejected.append(
+                Rejection(index=index, code=why.code, field=why.field, reason=why.reason, id=_shown_id(value))
+            )
+    return DecodedEvents(events=events, rejected=rejected)
 
 
 def _too_many(count: int) -> RequestError:
