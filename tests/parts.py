@@ -100,6 +100,7 @@ FILES = {
     "test_number_bounds.py": "right",
     "test_odd_times.py": "right",
     "test_old_books.py": "kills",
+    "test_older_history.py": "right",
     "test_open_ends.py": "right",
     "test_oracle.py": "right",
     "test_other_forms.py": "right",

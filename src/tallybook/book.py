@@ -258,8 +258,12 @@ class Book:
         ingest.push_attributes(self.entities(kind).ledger, kind, entity_id, sent, now=self.clock())
 
     def doubts(self) -> dict[str, list[str]]:
-        """By delivery and goal (as `deliveries.board`), the filter values that no row of the book ever had."""
-        return querying.unseen_filter_values(self.answers)
+        """By place in the file (as `deliveries.board`): filter values that no row of the book ever had, and days that
+        are stored under an older definition or another name."""
+        found = querying.unseen_filter_values(self.answers)
+        for one in querying.older_histories(self.reader):
+            found.setdefault(f"metrics.{one.metric or one.old_name}", []).append(one.decision)
+        return found
 
     # -- watch ---------------------------------------------------------------------------------------
 

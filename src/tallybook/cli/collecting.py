@@ -63,7 +63,8 @@ def check(terminal: Terminal, source: bool, form: str) -> int:
             terminal.out(terminal.wrapped(f"source {terminal.styled(name, 'bold')}: {said}"))
         _print_checked(terminal, book.project.catalog, looks)
         for place, whys in doubts.items():
-            terminal.err(terminal.styled(f"{place}.where: {'; '.join(whys)}", "yellow", stream=terminal.stderr))
+            key = place if place.startswith("metrics.") else f"{place}.where"
+            terminal.err(terminal.styled(f"{key}: {'; '.join(whys)}", "yellow", stream=terminal.stderr))
     if any(look.unreachable for look in looks):
         return NOT_READY
     return USAGE if any(look.problems for look in looks) else DONE
@@ -78,7 +79,7 @@ def _experimental(book: Book) -> list[tuple[str, str]]:
 
 
 def _doubts(book: Book) -> dict[str, list[str]]:
-    """Filter values that no row ever had; empty if the book cannot be read, because only the file is checked."""
+    """Doubts that the book raises about the file; empty if the book cannot be read: then the file alone is checked."""
     try:
         return book.doubts()
     except TallybookError:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from tallybook.config import Project
 from tallybook.monitor.event_health import EventProblem, event_problems
 from tallybook.monitor.health import COLLECT, MAX_RUNS, Status, status
-from tallybook.query import BookReader, QuestionAnswers, days_without_value, describe_metrics
+from tallybook.query import BookReader, QuestionAnswers, days_without_value, describe_metrics, older_histories
 from tallybook.storage import EventLedger
 
 if TYPE_CHECKING:
@@ -41,6 +41,7 @@ class MonitorContext:
             metrics=describe_metrics(self.reader),
             delivered={name: (d.version, d.at) for name, d in ledger.delivered().items()} if ledger else {},
             answered=up_to_date_deliveries(self.delivery()) if ledger else [],
+            older=[one.decision for one in older_histories(self.reader)],
             ahead=self.reader.taken_back.in_words(),
             unpushed=lambda due: days_without_value(self.reader, due),
             events=self._events(now),

@@ -84,6 +84,8 @@ class Status:
     """Sentences on days that were collected while a clock was ahead."""
     events: tuple[EventProblem, ...] = ()
     """Of each key and event what is wrong; without a text where nothing is."""
+    older: tuple[str, ...] = ()
+    """Sentences on days that are stored under an older definition or another name."""
 
     @property
     def problems(self) -> list[str]:
@@ -92,7 +94,7 @@ class Status:
         if self.last_run is None:
             return of_events if self.running else ["nothing has been collected yet: tallybook run", *of_events]
         found = [f"{sentence}: tallybook run" for sentence in self.ahead] or self._future()
-        found = [*self._failed(), *found, *self._late(), *of_events]
+        found = [*self._failed(), *found, *self._late(), *self.older, *of_events]
         return found + [d.problem for d in self.deliveries if d.waiting and not self.running]
 
     @property
@@ -203,6 +205,7 @@ def status(
     ahead: Sequence[str] = (),
     unpushed: Callable[[date], Mapping[str, Sequence[date]]] = lambda due: {},
     events: Sequence[EventProblem] = (),
+    older: Sequence[str] = (),
 ) -> Status:
     """The status of a book. `runs`: the latest, newest first; `metrics`: those of `Book.metrics`; `delivered`:
     version and instant of each delivery; `answered`: deliveries that match the current declaration; `unpushed`: of
@@ -228,6 +231,7 @@ def status(
             for m in metrics
             if m.kind != "derived"
         ),
+        older=tuple(older),
         deliveries=tuple(
             _delivery(name, delivered.get(name, (0, None)), ended, now, answered=name in answered)
             for name, delivery in catalog.deliveries.items()

@@ -12,6 +12,7 @@ __getattr__, __dir__ = opened(
         "behind.described": ("days_without_value", "describe_metric", "describe_metrics"),
         "behind.diff": ("DefinitionDiff", "DiffRow", "definition_diffs"),
         "behind.filters": ("unseen_filter_values",),
+        "older_history": ("older_histories",),
         "behind.why": ("Explanation", "explain"),
         "compare": ("with_stored",),
         "context": ("Coverage", "QueryContext"),

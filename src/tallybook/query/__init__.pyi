@@ -28,6 +28,7 @@ from tallybook.query.entity_answers import (
 from tallybook.query.event_days import next_push as next_push
 from tallybook.query.goals import Standing as Standing, standings as standings
 from tallybook.query.merge import Parts as Parts
+from tallybook.query.older_history import older_histories as older_histories
 from tallybook.query.point_relations import TOTALS as TOTALS, Points as Points
 from tallybook.query.question import (
     EVENT_MEASURES as EVENT_MEASURES,

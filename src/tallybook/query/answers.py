@@ -274,7 +274,7 @@ def _explain(reach: QuestionRange, context: QueryContext, solved: Mapping[str, S
     cut = "".join(f", {why}" for why in (reach.before, reach.after) if why)
     return (
         f"{said}{split}{only}; {query.first} to {query.last} in {book.timezone}{weeks}{run}{cut} (version "
-        f"{context.version})."
+        f"{context.version})." + "".join(f" {sentence}." for sentence in context.older)
     )
 
 

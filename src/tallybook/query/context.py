@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import TYPE_CHECKING, Any
@@ -91,6 +91,8 @@ class QueryContext:
     """Dimensions of the question that no metric stores."""
     events: Mapping[str, EventDays] = field(default_factory=dict)
     """Of metrics that read an event: on which days something was sent, and when no server ran."""
+    older: Sequence[str] = ()
+    """Sentences on days of the metrics that are stored under an older definition or another name."""
     statements: list[str] = field(default_factory=list)
     """The SQL that was executed for the question, in order."""
 

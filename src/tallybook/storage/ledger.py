@@ -306,6 +306,9 @@ class Ledger(Protocol):
     def metric_keys(self) -> dict[str, str]:
         """Names under which points are kept, where they differ from today's names."""
 
+    def stored_metrics(self) -> set[str]:
+        """The names under which the book keeps definitions of metrics."""
+
     def identities(self) -> dict[str, Identified]:
         """What the sources of the book and the project it belongs to were last recorded as, by name."""
 

@@ -19,6 +19,10 @@ class SqlRecords(LedgerDatabase):
         with self._reading() as db:
             return dict(db.execute("SELECT name, key FROM metric_keys").fetchall())
 
+    def stored_metrics(self) -> set[str]:
+        with self._reading() as db:
+            return {metric for (metric,) in db.execute("SELECT DISTINCT metric FROM definitions").fetchall()}
+
     def bind_key(self, name: str, key: str) -> None:
         with self._writing() as db:
             db.execute("INSERT INTO metric_keys VALUES (?, ?) ON CONFLICT (name) DO NOTHING", [name, key])

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from tallybook.query.question import Question
 from tallybook.query.service import QueryService
 from tallybook.query.unseen import unseen_values
@@ -13,13 +11,17 @@ def unseen_filter_values(service: QueryService) -> dict[str, list[str]]:
     """By delivery and goal (as `deliveries.board`), a sentence for each filter value that no row of the book ever
     had."""
     catalog = service.catalog
-    declared: dict[str, tuple[Sequence[str], Sequence[str]]] = {
-        f"deliveries.{d.name}": (d.metrics, d.where) for d in catalog.deliveries.values() if not d.later
+    declared = {
+        f"deliveries.{d.name}": Question(metrics=d.metrics, by=d.by, where=d.where)
+        for d in catalog.deliveries.values()
+        if not d.later
     }
-    declared |= {f"goals.{goal.name}": ((goal.metric,), goal.where) for goal in catalog.goals.values()}
+    declared |= {
+        f"goals.{goal.name}": Question(metrics=[goal.metric], where=goal.where) for goal in catalog.goals.values()
+    }
     found = {}
-    for place, (metrics, where) in declared.items():
-        if where and service.reader.there and (whys := _unseen(service, Question(metrics=metrics, where=where))):
+    for place, asked in declared.items():
+        if asked.where and service.reader.there and (whys := _unseen(service, asked)):
             found[place] = whys
     return found
 
