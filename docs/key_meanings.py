@@ -60,6 +60,12 @@ SERVE = {
     "durable": "where a request is kept before it is acknowledged: `disk` (the default with a folder for the book), or "
     "`ledger`, in PostgreSQL",
     "reserve": "with fewer free bytes on the disk, events get 503",
+    "workers": "how many processes take requests",
+    "origins": "pages that may send events with a browser key: scheme, host and port",
+    "proxies": "addresses and networks whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed",
+    "certificate": "the certificate chain for TLS, a PEM file; `private_key` too",
+    "private_key": "the private key of `certificate`, a PEM file",
+    "access_log": "`false`: no line on stdout for each request",
     "downtime": "a day on which no server ran for longer is not complete",
 }
 EVENTS = {

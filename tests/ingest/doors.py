@@ -30,6 +30,7 @@ class HttpDoor(Ingest):
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
+        self.peer = "127.0.0.1"
         self.keys = KeyRing(self.events, lambda: self.now)
         self.app = self.another()
         self.writer, self.reader = self.new_key("loader"), self.new_key("reader", scopes=("read",))
@@ -87,7 +88,7 @@ class HttpDoor(Ingest):
             "method": method,
             "path": plain,
             "query_string": query.encode(),
-            "client": ("127.0.0.1", 50_000),
+            "client": (self.peer, 50_000),
             "headers": [(name.encode(), value.encode("latin-1")) for name, value in named.items()],
         }
         await (app or self.app)(scope, receive, send)

@@ -120,8 +120,8 @@ def test_a_revoked_rotated_or_expired_key_is_refused_everywhere_after_the_next_r
 
 def test_when_keys_were_last_used_is_noted(door: HttpDoor) -> None:
     door.post(event())
-    assert door.app.seen == {"loader": door.now}
-    door.events.note_seen(door.app.seen)
+    assert door.app.gate.seen == {"loader": door.now}
+    door.events.note_seen(door.app.gate.seen)
     door.events.note_seen({"loader": door.now - timedelta(days=1)})
     assert {key.name: key.seen for key in door.events.api_keys()} == {
         "loader": "2026-03-05T12:00:00.000000Z",

@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
+import signal
 import socket
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import msgspec
 
 from tallybook.cli.failures import as_dict, as_ours
-from tallybook.cli.signals import Stop
+from tallybook.cli.signals import Hangup, Stop
 from tallybook.cli.terminal import Terminal
 from tallybook.core import DeclarationError, ServeSettings, TallybookError
 from tallybook.ingest import Compactor, Upkeep, create_key, logs_to_compact
 from tallybook.server import (
+    LISTENING,
     ROLES,
     Processes,
+    WorkerPlan,
+    check_certificate,
     check_installed,
+    close_listener,
     end_with_parent,
     event_ledger,
     listening_socket,
@@ -23,6 +33,9 @@ from tallybook.server import (
     shown_address,
 )
 
+FILES = ("certificate", "private_key")
+NEED_RESTART = ("listen", "insecure", "durable", "workers", "access_log")
+"""Settings that SIGHUP does not change."""
 IDLE_SECONDS = 0.25
 COMMIT_SECONDS = 0.75
 """Events wait this long for others, so that a file has more than one, unless there are many."""
@@ -40,30 +53,80 @@ def chosen_roles(only: str | None, *, scheduled: bool) -> tuple[str, ...]:
     return tuple(role for role in ROLES if role in wanted)
 
 
+@dataclass(frozen=True, kw_only=True)
+class ChildArguments:
+    """What a parent hands to its children: the listener, which of several it is, and the folder of their counters."""
+
+    listener: int | None = None
+    number: int = 0
+    shared: Path | None = None
+
+
 class EventServing:
     """A server of usage events for one project."""
 
-    def __init__(self, terminal: Terminal, listen: str | None, handed: int | None) -> None:
-        self.terminal, self.handed = terminal, handed
+    def __init__(
+        self, terminal: Terminal, listen: str | None, child: ChildArguments, workers: int | None = None
+    ) -> None:
+        self.terminal, self.child = terminal, child
         self.project = terminal.book().project
-        self.settings: ServeSettings = self.project.catalog.serve
+        self.settings = self._absolute(self.project.catalog.serve)
         self.listen = listen or self.settings.listen or "127.0.0.1:8321"
+        self.workers = workers or self.settings.workers
 
     def serve(self, roles: Sequence[str], cron: str | None) -> None:
         """Do the work of one role, or keep a child for each of several."""
         check_installed()
-        if roles == ("ingest",):
-            zone = self.project.catalog.book.timezone
-            run_worker(self.project.place, self._listener(), self.settings, zone, self.terminal.clock)
+        is_one = set(roles) <= {*LISTENING} and (self.child.listener is not None or self.workers == 1)
+        if is_one:
+            self._work(tuple(roles))
         elif roles == ("compact",):
             self._compact()
         else:
             self._parent(roles, cron)
 
+    def _absolute(self, settings: ServeSettings) -> ServeSettings:
+        """Paths of files begin at the project folder."""
+        folder = self.terminal.folder
+        files = {name: str(folder / path) for name in FILES if (path := getattr(settings, name)) is not None}
+        return msgspec.structs.replace(settings, **files)
+
     def _listener(self) -> socket.socket:
-        if self.handed is not None:
-            return socket.socket(fileno=self.handed)
-        return listening_socket(self.listen, insecure=self.settings.insecure)
+        if self.child.listener is not None:
+            return socket.socket(fileno=self.child.listener)
+        check_certificate(self.settings)
+        return listening_socket(self.listen, self.settings)
+
+    def _work(self, roles: tuple[str, ...]) -> None:
+        listener = self._listener()
+        if self.child.listener is None:
+            self.terminal.event("listening", address=shown_address(listener, self.settings))
+            self._make_first_key()
+        plan = WorkerPlan(
+            place=self.project.place,
+            settings=self.settings,
+            zone=self.project.catalog.book.timezone,
+            clock=self.terminal.clock,
+            reload=self._reread,
+            on_error=self._log_error,
+            roles=roles,
+            number=self.child.number,
+            shared=self.child.shared,
+        )
+        run_worker(plan, listener)
+        if self.child.listener is None:
+            close_listener(listener, self.listen)
+
+    def _reread(self) -> ServeSettings:
+        """The settings as they are in the file now. Raises TallybookError."""
+        from tallybook.book import open_book
+
+        with open_book(self.terminal.folder, now=self.terminal.now, env=self.terminal.env) as book:
+            self.terminal.hide(book.project.secrets)
+            return self._absolute(book.project.catalog.serve)
+
+    def _log_error(self, error: Exception) -> None:
+        self.terminal.event("error", level="error", **as_dict(as_ours(error)))
 
     def _compact(self) -> None:
         place, clock = self.project.place, self.terminal.clock
@@ -88,23 +151,56 @@ class EventServing:
         events.close()
 
     def _parent(self, roles: Sequence[str], cron: str | None) -> None:
-        listener = self._listener() if "ingest" in roles else None
+        serves = tuple(role for role in roles if role in LISTENING)
+        listener = self._listener() if serves else None
         if listener is not None:
-            self.terminal.event("listening", address=shown_address(listener))
+            self.terminal.event("listening", address=shown_address(listener, self.settings))
             self._make_first_key()
+        slots = [(role, 0) for role in roles if role not in LISTENING]
+        slots = [*((serves[0], number) for number in range(self.workers if serves else 0)), *slots]
         keeps = [listener.fileno()] if listener is not None else []
+        with TemporaryDirectory(prefix="tallybook-") as shared:
 
-        def command(role: str, pipe: int) -> list[str]:
-            made = [sys.executable, "-m", "tallybook", "serve", "--only", role, "--parent-pipe", str(pipe)]
-            made += ["--project", str(self.terminal.folder), "--log", self.terminal.log or "text"]
-            if role == "ingest" and listener is not None:
-                made += ["--listener", str(listener.fileno())]
-            return made + (["--schedule", cron] if role == "schedule" and cron else [])
+            def command(role: str, number: int, pipe: int) -> list[str]:
+                only = ",".join(serves) if role in LISTENING else role
+                made = [sys.executable, "-m", "tallybook", "serve", "--only", only, "--parent-pipe", str(pipe)]
+                made += ["--project", str(self.terminal.folder), "--log", self.terminal.log or "text"]
+                if role in LISTENING and listener is not None:
+                    made += ["--listener", str(listener.fileno()), "--number", str(number), "--shared", shared]
+                return made + (["--schedule", cron] if role == "schedule" and cron else [])
 
-        processes = Processes(roles, command, keeps=keeps, event=lambda what, said: self.terminal.event(what, **said))
-        with Stop() as stop:
-            processes.run(stop.wait)
+            made = Processes(slots, command, keeps=keeps, event=lambda what, said: self.terminal.event(what, **said))
+            self._keep(made, listener)
         self.terminal.event("stopped")
+
+    def _keep(self, processes: Processes, listener: socket.socket | None) -> None:
+        with Stop() as stop, Hangup() as hangup:
+
+            def at_end() -> None:
+                # While it is open, the system takes connections that nobody answers.
+                if listener is not None:
+                    close_listener(listener, self.listen)
+
+            def meanwhile() -> None:
+                if hangup.taken():
+                    self._reload(processes)
+
+            processes.run(stop.wait, meanwhile=meanwhile, at_end=at_end)
+
+    def _reload(self, processes: Processes) -> None:
+        """Read the settings again, and let the children do so. Without valid settings those of before stay."""
+        try:
+            settings = self._reread()
+            check_certificate(settings)
+        except TallybookError as error:
+            self._log_error(error)
+            return
+        fixed = [name for name in NEED_RESTART if getattr(settings, name) != getattr(self.settings, name)]
+        self.settings = settings
+        self.terminal.event("reloaded", needs_restart=fixed)
+        processes.signal(LISTENING, signal.SIGHUP)
+        # It has no connections: it is started again.
+        processes.signal(("compact",), signal.SIGTERM)
 
     def _make_first_key(self) -> None:
         """Without a valid key nobody can send. A person at a terminal gets one, shown once; otherwise the command that
@@ -129,6 +225,7 @@ class EventServing:
 
 
 def watch_parent(pipe: int | None) -> None:
-    """End with the parent, where this process is a child."""
+    """End with the parent, where this process is a child. A hangup of the terminal is the parent's affair."""
     if pipe is not None:
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
         end_with_parent(pipe)

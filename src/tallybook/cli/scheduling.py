@@ -119,9 +119,17 @@ def _write(path: Path, text: str) -> None:
     click.option(
         "--only",
         metavar="ROLES",
-        help="Some of ingest, compact, schedule, with commas between; all of them unless given.",
+        help="Some of ingest, web, compact, schedule, with commas between; all of them unless given.",
+    ),
+    click.option(
+        "--workers",
+        type=click.IntRange(1, 64),
+        metavar="N",
+        help="How many processes take requests. Default: `workers` of [serve], or 1.",
     ),
     click.option("--listener", "handed", type=int, hidden=True),
+    click.option("--number", type=int, default=0, hidden=True),
+    click.option("--shared", type=click.Path(path_type=Path), hidden=True),
     click.option("--parent-pipe", "pipe", type=int, hidden=True),
     LOG,
 )
@@ -130,7 +138,10 @@ def serve(
     cron: str | None,
     listen: str | None,
     only: str | None,
+    workers: int | None,
     handed: int | None,
+    number: int,
+    shared: Path | None,
     pipe: int | None,
 ) -> int:
     """Keep running, and collect whenever a run is due: for containers and machines without a scheduler.
@@ -138,17 +149,21 @@ def serve(
     \b
       tallybook serve --schedule "30 3 * * *"
       tallybook serve --log json                     with the time of [schedule]
+      tallybook serve --listen 127.0.0.1:8321        and takes usage events over HTTP
+      tallybook serve --only ingest --workers 4      only takes events; another host compacts
 
     Runs at once if a run was missed, retries a failed run at the next time, and logs to stderr. Reads tallybook.toml
-    again before each run. SIGTERM ends it after the current statement is stored."""
+    again before each run. SIGTERM ends it after the current statement is stored, and after the requests in flight are
+    answered. SIGHUP reads [serve] and the certificate again."""
     terminal.log = terminal.log or "text"
     catalog = terminal.book().project.catalog
     if only != "schedule" and (listen or only or catalog.serve.listen):
-        from tallybook.cli.event_serving import EventServing, chosen_roles, watch_parent
+        from tallybook.cli.event_serving import ChildArguments, EventServing, chosen_roles, watch_parent
 
         watch_parent(pipe)
         scheduled = bool(cron or catalog.schedule.cron)
-        EventServing(terminal, listen, handed).serve(chosen_roles(only, scheduled=scheduled), cron)
+        child = ChildArguments(listener=handed, number=number, shared=shared)
+        EventServing(terminal, listen, child, workers).serve(chosen_roles(only, scheduled=scheduled), cron)
         return DONE
     return _serve_schedule(terminal, cron, pipe)
 
@@ -158,9 +173,9 @@ def _serve_schedule(terminal: Terminal, cron: str | None, pipe: int | None) -> i
     from tallybook.cli.signals import Stop
 
     if pipe is not None:
-        from tallybook.server import end_with_parent
+        from tallybook.cli.event_serving import watch_parent
 
-        end_with_parent(pipe)
+        watch_parent(pipe)
     with Stop() as stop:
         Serving(terminal, cron, stop).serve()
     return DONE

@@ -37,3 +37,23 @@ class Stop:
         """Wait this long, or until asked to end. Returns whether it was asked."""
         select.select([self.receiver], [], [], seconds)
         return self.asked
+
+
+class Hangup:
+    """Context in which SIGHUP asks this process to read its settings again."""
+
+    def __enter__(self) -> Hangup:
+        self.asked = False
+        self.before = signal.signal(signal.SIGHUP, self._on_signal)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        signal.signal(signal.SIGHUP, self.before)
+
+    def _on_signal(self, _: int, __: FrameType | None) -> None:
+        self.asked = True
+
+    def taken(self) -> bool:
+        """Whether it was asked since the last time."""
+        asked, self.asked = self.asked, False
+        return asked

@@ -7,7 +7,15 @@ from tallybook._door import opened
 __getattr__, __dir__ = opened(
     __name__,
     {
-        "processes": ("Processes", "ROLES", "listening_socket", "shown_address"),
-        "worker": ("check_installed", "end_with_parent", "event_ledger", "run_worker"),
+        "listeners": ("listening_socket", "close_listener", "shown_address"),
+        "processes": ("LISTENING", "Processes", "ROLES"),
+        "worker": (
+            "WorkerPlan",
+            "check_certificate",
+            "check_installed",
+            "end_with_parent",
+            "event_ledger",
+            "run_worker",
+        ),
     },
 )

@@ -1,11 +1,17 @@
 # The names of this door, for type checkers: those of __init__.py.
-from tallybook.server.processes import (
-    ROLES as ROLES,
-    Processes as Processes,
+from tallybook.server.listeners import (
+    close_listener as close_listener,
     listening_socket as listening_socket,
     shown_address as shown_address,
 )
+from tallybook.server.processes import (
+    LISTENING as LISTENING,
+    ROLES as ROLES,
+    Processes as Processes,
+)
 from tallybook.server.worker import (
+    WorkerPlan as WorkerPlan,
+    check_certificate as check_certificate,
     check_installed as check_installed,
     end_with_parent as end_with_parent,
     event_ledger as event_ledger,

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,6 +15,10 @@ Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
+SEND_SECONDS = 30.0
+"""How long a client may take to read an answer."""
+CLIENT_GONE = 499
+"""Of a client that closed the connection before its request was whole. Nothing is sent."""
 RETRY_SECONDS, MAX_RETRY_SECONDS = 2, 10
 
 
@@ -23,6 +29,8 @@ class HttpAnswer:
     headers: dict[str, str] = field(default_factory=dict)
     closes: bool = False
     """The rest of the request is not read."""
+    text: str | None = None
+    """A body that is not JSON."""
 
 
 class Refusal(Exception):
@@ -51,6 +59,10 @@ def ledger_error() -> RequestError:
     return RequestError(status=503, code="ledger", message="the ledger of the book cannot be read now")
 
 
+def unforeseen() -> RequestError:
+    return RequestError(status=503, code="unforeseen", message="this server has a fault; its log has the details")
+
+
 def bad_parameter(code: str, name: str, message: str, seen: str, expected: str) -> Refusal:
     """A parameter of the query string that cannot be read."""
     seen = f"{name}={seen[:80]}"
@@ -75,14 +87,23 @@ def only(method: str, *allowed: str) -> HttpAnswer | None:
 
 
 async def send_answer(send: Send, answer: HttpAnswer, *, head: bool) -> None:
-    body = b"" if answer.body is None else json.dumps(answer.body, ensure_ascii=False).encode()
+    """Send an answer, unless the client does not read it."""
+    body = _body_of(answer)
     headers = {"content-type": "application/json", "cache-control": "no-store", **answer.headers}
-    if answer.body is None:
+    if not body:
         del headers["content-type"]
     if answer.status != 204:
         headers["content-length"] = str(len(body))
     if answer.closes:
         headers["connection"] = "close"
     encoded = [(name.encode(), value.encode()) for name, value in headers.items()]
-    await send({"type": "http.response.start", "status": answer.status, "headers": encoded})
-    await send({"type": "http.response.body", "body": b"" if head else body})
+    with suppress(TimeoutError):
+        async with asyncio.timeout(SEND_SECONDS):
+            await send({"type": "http.response.start", "status": answer.status, "headers": encoded})
+            await send({"type": "http.response.body", "body": b"" if head else body})
+
+
+def _body_of(answer: HttpAnswer) -> bytes:
+    if answer.text is not None:
+        return answer.text.encode()
+    return b"" if answer.body is None else json.dumps(answer.body, ensure_ascii=False).encode()

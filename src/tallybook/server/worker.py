@@ -2,24 +2,34 @@
 
 from __future__ import annotations
 
+import logging
 import os
+import resource
 import shutil
 import signal
 import socket
+import ssl
 import threading
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tallybook.core import DeclarationError, RequestError, TallybookError
 from tallybook.ingest import Compactor, GroupCommit, KeyRing, LogFolder, logs_to_write
+from tallybook.server.listeners import needs_proxy
 from tallybook.storage import BookLocation, EntityLedger, EventLedger, open_store
 
 if TYPE_CHECKING:
-    from tallybook.core import ServeSettings
+    import uvicorn
 
+    from tallybook.core import ServeSettings
+    from tallybook.server.app import EventsApp
+    from tallybook.server.counts import Counts
+
+MAX_FILES = 20_000
 WATCH_SECONDS = 0.8
 SEEN_INTERVAL = timedelta(minutes=1)
 GRACE_SECONDS = 8
@@ -52,6 +62,9 @@ class Watch:
         self.seen: Mapping[str, datetime] = {}
         """By key: when it was last used. The door writes it."""
         self.noted: dict[str, datetime] = {}
+        self.counts: Counts | None = None
+        self.gauges: dict[str, tuple[str, float]] = {}
+        self.meanwhile: Callable[[], None] = lambda: None
         self.stop = threading.Event()
         self.look()
         threading.Thread(target=self._work, name="tallybook-watch", daemon=True).start()
@@ -76,6 +89,7 @@ class Watch:
 
     def _problem(self) -> RequestError | None:
         waiting = self.logs.byte_count()
+        self.gauges["log_bytes"] = ("Bytes that wait to be compacted.", waiting)
         if waiting > self.settings.backlog:
             return RequestError(
                 status=503,
@@ -87,6 +101,7 @@ class Watch:
         if self.folder is None:
             return None
         free = shutil.disk_usage(self.folder).free
+        self.gauges["disk_free_bytes"] = ("Free bytes on the disk of the book.", free)
         if free < self.settings.reserve:
             return RequestError(
                 status=503,
@@ -101,36 +116,97 @@ class Watch:
         while not self.stop.wait(WATCH_SECONDS):
             self.look()
             self._note_seen()
+            self.meanwhile()
+            if self.counts is not None:
+                self.counts.publish()
         self.keys.events.close()
 
 
-def run_worker(
-    place: BookLocation, listener: socket.socket, settings: ServeSettings, zone: str, clock: Callable[[], datetime]
-) -> None:
-    """Serve until SIGTERM, then answer what is in flight and close the log."""
+@dataclass(frozen=True, kw_only=True)
+class WorkerPlan:
+    """What one worker serves. `roles`: `ingest` takes and reads events, `web` only reads. `number` and `shared` are its
+    place among workers."""
+
+    place: BookLocation
+    settings: ServeSettings
+    zone: str
+    clock: Callable[[], datetime]
+    reload: Callable[[], ServeSettings]
+    """Reads the settings again. Raises TallybookError."""
+    on_error: Callable[[Exception], None]
+    roles: tuple[str, ...] = ("ingest", "web")
+    number: int = 0
+    shared: Path | None = None
+
+
+def run_worker(plan: WorkerPlan, listener: socket.socket) -> None:
+    """Serve until SIGTERM, then answer what is in flight and close the log. SIGHUP reads settings and certificate."""
     import uvicorn
 
+    _raise_file_limit()
+    events = event_ledger(plan.place)
+    logs, keys = logs_to_write(plan.place, events, plan.settings.durable), KeyRing(events, plan.clock)
+    commit = GroupCommit(logs) if "ingest" in plan.roles else None
+    watch = Watch(keys, logs, plan.place.folder, plan.settings)
+    app = _app(plan, events, logs, commit, watch)
+    config = _config(app, plan.settings)
+    reload = _Reload(plan, watch, app, config, needs_proxy(listener, plan.settings))
+    watch.meanwhile = reload.step
+    # uvicorn raises SIGTERM again when it is done; by then nothing is left to do.
+    handlers = {signal.SIGTERM: reload.nothing, signal.SIGINT: reload.nothing, signal.SIGHUP: reload.ask}
+    before = {one: signal.signal(one, handler) for one, handler in handlers.items()}
+    try:
+        uvicorn.Server(config).run(sockets=[listener])
+    finally:
+        watch.stop.set()
+        if commit is not None:
+            commit.close()
+        if app.watching.access is not None:
+            app.watching.access.close()
+        events.close()
+        for one, handler in before.items():
+            signal.signal(one, handler)
+
+
+def _app(plan: WorkerPlan, events: EventLedger, logs: LogFolder, commit: GroupCommit | None, watch: Watch) -> EventsApp:
+    from tallybook.server.access_log import AccessLog
     from tallybook.server.app import EventsApp
+    from tallybook.server.counts import Counts
     from tallybook.server.entities import EntityDoor
     from tallybook.server.reads import EventReads
+    from tallybook.server.watching import Watching
 
-    events = event_ledger(place)
-    logs, keys = logs_to_write(place, events, settings.durable), KeyRing(events, clock)
-    commit = GroupCommit(logs)
-    watch = Watch(keys, logs, place.folder, settings)
-    reads = EventReads(events=events, compactor=lambda: Compactor(events, logs, zone=zone, clock=clock))
+    def compactor() -> Compactor:
+        return Compactor(events, logs, zone=plan.zone, clock=plan.clock)
+
     app = EventsApp(
         commit,
-        keys,
+        watch.keys,
         events,
-        clock=clock,
+        clock=plan.clock,
         problem=lambda: watch.problem,
-        reads=reads,
-        entities=EntityDoor(EntityLedger(events.ledger), clock),
+        reads=EventReads(events=events, compactor=compactor),
+        entities=EntityDoor(EntityLedger(events.ledger), plan.clock),
+        watching=Watching(
+            counts=Counts(plan.number, plan.shared),
+            access=AccessLog() if plan.settings.access_log else None,
+            gauges=lambda: watch.gauges,
+            on_error=plan.on_error,
+        ),
     )
-    watch.seen = app.seen
+    watch.seen, watch.counts = app.gate.seen, app.watching.counts
+    return app
+
+
+def _config(app: EventsApp, settings: ServeSettings) -> uvicorn.Config:
+    import uvicorn
+
+    from tallybook.server.framing import protocol_class
+
+    logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
     config = uvicorn.Config(
         app,
+        http=protocol_class(lambda: app.watching.counts.add("invalid_http_total")),
         lifespan="off",
         ws="none",
         log_config=None,
@@ -139,17 +215,68 @@ def run_worker(
         proxy_headers=False,
         timeout_keep_alive=65,
         timeout_graceful_shutdown=GRACE_SECONDS,
+        ssl_certfile=settings.certificate,
+        ssl_keyfile=settings.private_key,
     )
-    # uvicorn raises the signal again when it is done; by then nothing is left to do.
-    before = {one: signal.signal(one, lambda *_: None) for one in (signal.SIGTERM, signal.SIGINT)}
+    config.load()
+    return config
+
+
+class _Reload:
+    """Applies the settings again, once SIGHUP asked for it."""
+
+    def __init__(
+        self, plan: WorkerPlan, watch: Watch, app: EventsApp, config: uvicorn.Config, needs_proxy: bool
+    ) -> None:
+        self.plan, self.watch, self.app, self.config, self.needs_proxy = plan, watch, app, config, needs_proxy
+        self.is_asked = False
+        self._apply(plan.settings)
+
+    def nothing(self, *_: object) -> None:
+        pass
+
+    def ask(self, *_: object) -> None:
+        self.is_asked = True
+
+    def step(self) -> None:
+        if self.is_asked:
+            self.is_asked = False
+            try:
+                settings = self.plan.reload()
+                if self.config.ssl is not None and settings.certificate is not None:
+                    check_certificate(settings)
+                    self.config.ssl.load_cert_chain(settings.certificate, settings.private_key)
+                self._apply(settings)
+            except Exception as error:  # noqa: BLE001  # logged; the settings of before stay
+                self.plan.on_error(error)
+
+    def _apply(self, settings: ServeSettings) -> None:
+        from tallybook.server.clients import DoorPolicy
+
+        self.watch.settings = settings
+        self.app.policy = DoorPolicy.of(settings, needs_proxy=self.needs_proxy)
+
+
+def check_certificate(settings: ServeSettings) -> None:
+    """Raises DeclarationError for a certificate or private key that cannot be used."""
+    if settings.certificate is None:
+        return
     try:
-        uvicorn.Server(config).run(sockets=[listener])
-    finally:
-        watch.stop.set()
-        commit.close()
-        events.close()
-        for one, handler in before.items():
-            signal.signal(one, handler)
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(settings.certificate, settings.private_key, password="")
+    except (OSError, ssl.SSLError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or getattr(error, "reason", None) or error
+        raise DeclarationError(
+            f"cannot use the certificate {settings.certificate} with the private key {settings.private_key}: {reason}",
+            hint='PEM files, the key without a password, in [serve]: certificate = "cert.pem", private_key = "key.pem"',
+        ) from None
+
+
+def _raise_file_limit() -> None:
+    """Every connection is a file. The usual soft limit is 1,024."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = MAX_FILES if most == resource.RLIM_INFINITY else min(MAX_FILES, most)
+    with suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, most))
 
 
 def end_with_parent(pipe: int) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from tallybook.config.catalog.event_values import read_properties, read_weekdays, read_words_list
+from tallybook.config.catalog.serve_values import read_networks, read_origins
 from tallybook.config.catalog.sql_values import (
     read_column,
     read_columns,
@@ -106,6 +107,12 @@ SERVE_KEYS = {
     "listen": Key(read_text, '"127.0.0.1:8321"'),
     "insecure": Key(read_flag, "true"),
     "durable": Key(choice_of(("disk", "ledger")), '"ledger"'),
+    "workers": Key(whole_number(1, 64), "2"),
+    "origins": Key(read_origins, '["https://app.acme.com"]'),
+    "proxies": Key(read_networks, '["10.0.0.0/8"]'),
+    "certificate": Key(read_text, '"tls/cert.pem"'),
+    "private_key": Key(read_text, '"tls/key.pem"'),
+    "access_log": Key(read_flag, "false"),
     "backlog": Key(read_bytes, '"2 GB"'),
     "reserve": Key(read_bytes, '"1 GB"'),
     "downtime": Key(span_from(60, "m"), '"15m"'),

@@ -167,7 +167,15 @@ def read_schedule(raw: Mapping[str, object], problems: Problems) -> ScheduleSett
 
 def read_serve(raw: Mapping[str, object], problems: Problems) -> ServeSettings:
     """`[serve]`; without it `tallybook serve` takes no events."""
-    return ServeSettings(**read_section(raw.get("serve", {}), SERVE_KEYS, "serve", problems).values)
+    table = read_section(raw.get("serve", {}), SERVE_KEYS, "serve", problems)
+    known = {*table.given, *table.bad}
+    for key, other in (("certificate", "private_key"), ("private_key", "certificate")):
+        if key in known and other not in known:
+            seen, paste = f"{key} = {shorten_toml(table.given.get(key))}", f"{other} = {SERVE_KEYS[other].example}"
+            problems.add(
+                f"serve.{other}", f"TLS needs {other} too", seen=seen, expected="both, or neither", paste=paste
+            )
+    return ServeSettings(**table.values)
 
 
 def read_alerts(raw: Mapping[str, object], problems: Problems) -> AlertSettings:

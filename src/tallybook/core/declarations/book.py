@@ -63,6 +63,16 @@ class ServeSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Free bytes on the disk. With fewer, events get 503."""
     downtime: float = 900.0
     """Seconds for which no server may have run on a day for it to be complete."""
+    workers: int = 1
+    """Processes that take requests."""
+    origins: tuple[str, ...] = ()
+    """Pages that may send events with a browser key, as https://app.acme.com."""
+    proxies: tuple[str, ...] = ()
+    """Networks whose X-Forwarded-For and X-Forwarded-Proto are believed."""
+    certificate: str | None = None
+    private_key: str | None = None
+    """Paths of PEM files, for TLS of its own. Relative ones begin at the project folder."""
+    access_log: bool = True
 
 
 class ScheduleSettings(msgspec.Struct, frozen=True, kw_only=True):

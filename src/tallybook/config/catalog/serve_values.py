@@ -1,0 +1,46 @@
+"""Readers of values of `[serve]`."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+
+from tallybook.config.catalog.values import Wrong
+
+_ORIGIN = re.compile(r"https?://[a-z0-9.-]+(:\d{1,5})?|https?://\[[0-9a-f:.]+\](:\d{1,5})?")
+
+
+def read_origins(value: object) -> tuple[str, ...]:
+    """A list of origins as browsers send them: scheme, host and port, no path."""
+    found = []
+    for text in _texts(value, 'a list such as ["https://app.acme.com"]'):
+        origin = text.strip().rstrip("/").lower()
+        if not _ORIGIN.fullmatch(origin):
+            parts = re.match(r"(https?://[^/\s]+)", origin)
+            raise Wrong(
+                f"has {text!r}, which is no origin",
+                expected='scheme, host and port without a path: ["https://app.acme.com"]',
+                instead=[parts[1]] if parts and _ORIGIN.fullmatch(parts[1]) else None,
+            )
+        found.append(origin)
+    return tuple(dict.fromkeys(found))
+
+
+def read_networks(value: object) -> tuple[str, ...]:
+    """A list of addresses or networks."""
+    found = []
+    for text in _texts(value, 'a list such as ["10.0.0.0/8", "192.168.1.7"]'):
+        try:
+            found.append(str(ipaddress.ip_network(text.strip(), strict=False)))
+        except ValueError:
+            raise Wrong(
+                f"has {text!r}, which is no address or network", expected='a list such as ["10.0.0.0/8"]'
+            ) from None
+    return tuple(dict.fromkeys(found))
+
+
+def _texts(value: object, expected: str) -> list[str]:
+    value = [value] if isinstance(value, str) else value
+    if not isinstance(value, list | tuple) or not all(isinstance(one, str) and one.strip() for one in value):
+        raise Wrong("is not a list of texts", expected=expected)
+    return [str(one) for one in value]

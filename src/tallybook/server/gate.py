@@ -1,0 +1,72 @@
+"""Whether the key of a request is valid, and may do what it asks for."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from datetime import datetime
+
+from tallybook.core import RequestError, TallybookError
+from tallybook.ingest import KeyRing, KeysUnknown, key_text
+from tallybook.server.answers import Refusal, ledger_error, no_key
+from tallybook.server.requests import Request
+from tallybook.storage import ApiKey
+
+
+class Gate:
+    """The keys of one worker, and when each was last used."""
+
+    def __init__(self, keys: KeyRing, clock: Callable[[], datetime]) -> None:
+        self.keys, self.clock = keys, clock
+        self.seen: dict[str, datetime] = {}
+        self.reading: asyncio.Task[None] | None = None
+
+    async def key_of(self, request: Request, *scopes: str) -> ApiKey:
+        """The key of a request. Raises Refusal without one, or where it has none of the scopes."""
+        if not request.client.may_bring_keys:
+            message = "this listener has no TLS, and takes keys only from the proxies of [serve] proxies"
+            error = RequestError(
+                status=403, code="insecure", message=message, seen=request.client.address, expected="https"
+            )
+            raise Refusal(error, closes=True)
+        text = key_text(request.headers)
+        if text is None:
+            raise no_key("the request has no key")
+        try:
+            key = self.keys.find(text)
+        except KeysUnknown:
+            key = None
+        if key is None:
+            # It may have been made after the keys were read.
+            try:
+                await self._read_keys()
+                key = self.keys.find(text)
+            except (TallybookError, KeysUnknown):
+                raise Refusal(ledger_error(), closes=True) from None
+        if key is None:
+            raise no_key("the key is not valid: it is unknown, revoked or has expired")
+        request.key = key
+        self.seen[key.name] = self.clock()
+        if not {*scopes, "admin"} & {*key.scopes}:
+            raise Refusal(
+                RequestError(
+                    status=403,
+                    code="wrong_scope",
+                    message=f"the key {key.name!r} may not do this",
+                    seen=" ".join(key.scopes),
+                    expected=" or ".join(scopes),
+                ),
+                closes=True,
+            )
+        return key
+
+    async def _read_keys(self) -> None:
+        """Read the keys once more. Those who ask before the reading starts share it."""
+        if self.reading is None:
+            self.reading = asyncio.create_task(self._read_keys_soon())
+        await asyncio.shield(self.reading)
+
+    async def _read_keys_soon(self) -> None:
+        await asyncio.sleep(self.keys.seconds_to_wait())
+        self.reading = None
+        await asyncio.to_thread(self.keys.refresh)

@@ -1,0 +1,54 @@
+"""Which pages may send events with a browser key: CORS by `[serve] origins`."""
+
+from __future__ import annotations
+
+from tallybook.core import RequestError
+from tallybook.server.answers import HttpAnswer, Refusal
+from tallybook.server.clients import DoorPolicy
+from tallybook.server.requests import Request
+from tallybook.storage import ApiKey
+
+MAX_AGE_SECONDS = 600
+HEADERS = "authorization, content-type, content-encoding, idempotency-key"
+
+
+def preflight(request: Request, policy: DoorPolicy) -> HttpAnswer:
+    """The answer to a browser that asks whether a page may send."""
+    _check(request, policy)
+    return HttpAnswer(
+        204,
+        headers={
+            "access-control-allow-methods": "POST",
+            "access-control-allow-headers": HEADERS,
+            "access-control-max-age": str(MAX_AGE_SECONDS),
+        },
+    )
+
+
+def check_origin(key: ApiKey, request: Request, policy: DoorPolicy) -> None:
+    """Raises Refusal for a browser key that a page of another origin uses."""
+    if "browser" in key.scopes and "origin" in request.headers:
+        _check(request, policy)
+
+
+def allow_origin(answer: HttpAnswer, request: Request, policy: DoorPolicy) -> None:
+    """Let a page of ours read the answer."""
+    origin = request.headers.get("origin", "")
+    if policy.origins:
+        answer.headers["vary"] = "origin"
+    if origin.lower() in policy.origins:
+        answer.headers["access-control-allow-origin"] = origin
+        answer.headers["access-control-expose-headers"] = "retry-after"
+
+
+def _check(request: Request, policy: DoorPolicy) -> None:
+    origin = request.headers.get("origin", "")
+    if origin.lower() not in policy.origins:
+        error = RequestError(
+            status=403,
+            code="origin",
+            message="pages of this origin may not send events",
+            seen=origin[:200],
+            expected="an origin of [serve] origins",
+        )
+        raise Refusal(error, closes=True)

@@ -1,0 +1,42 @@
+"""A request as the door sees it, before its body is read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from tallybook.server.answers import Receive, Scope
+from tallybook.server.clients import DoorPolicy, RequestClient, client_of
+from tallybook.storage import ApiKey
+
+
+@dataclass
+class Request:
+    """One request, as far as it is not its body."""
+
+    method: str
+    path: str
+    raw_path: str
+    query: str
+    headers: Mapping[str, str]
+    receive: Receive
+    client: RequestClient
+    key: ApiKey | None = None
+    """Set once it is known to be valid."""
+
+
+def request_of(scope: Scope, receive: Receive, policy: DoorPolicy) -> Request:
+    """Headers that come twice are joined by commas, as proxies do."""
+    headers: dict[str, str] = {}
+    for raw, value in scope["headers"]:
+        name, text = raw.decode("latin-1").lower(), value.decode("latin-1")
+        headers[name] = f"{headers[name]}, {text}" if name in headers else text
+    return Request(
+        method=scope["method"],
+        path=scope["path"],
+        raw_path=scope.get("raw_path", scope["path"].encode()).decode("latin-1"),
+        query=scope.get("query_string", b"").decode("latin-1"),
+        headers=headers,
+        receive=receive,
+        client=client_of(scope.get("client"), scope.get("scheme", "http"), headers, policy),
+    )

@@ -1,0 +1,83 @@
+"""What is written down about requests: counters, the access log, and faults of our own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from tallybook.core import ENTITY_KINDS, utc_text
+from tallybook.server.access_log import AccessLog
+from tallybook.server.answers import HttpAnswer
+from tallybook.server.counts import Counts
+from tallybook.server.requests import Request
+from tallybook.storage import ApiKey
+
+KNOWN_PATHS = frozenset(
+    (
+        "/v1/events",
+        "/v1/values",
+        "/v1/events/schema",
+        "/v1/rejected",
+        "/v1/rejected/replay",
+        "/healthz",
+        "/readyz",
+        "/metrics",
+        "/openapi.json",
+    )
+)
+
+
+def _nothing(_: Exception) -> None:
+    pass
+
+
+@dataclass
+class Watching:
+    """`gauges`: by name (about, value). `on_error` is given an error that nobody foresaw."""
+
+    counts: Counts = field(default_factory=Counts)
+    access: AccessLog | None = None
+    gauges: Callable[[], Mapping[str, tuple[str, float]]] = dict
+    on_error: Callable[[Exception], None] = _nothing
+
+    def stored(self, key: ApiKey, answer: HttpAnswer, bytes_: int) -> None:
+        """Count the verdicts of a request."""
+        body = answer.body or {}
+        self.counts.add("http_request_bytes_total", bytes_)
+        for verdict, count in (
+            ("stored", body["stored"]),
+            ("duplicate", body["duplicates"]),
+            ("rejected", len(body["rejected"])),
+        ):
+            if count:
+                self.counts.add("events_total", count, key=key.name, verdict=verdict)
+        for one in body["rejected"]:
+            self.counts.add("rejected_events_total", key=key.name, code=one["code"])
+
+    def answered(self, now: datetime, request: Request, answer: HttpAnswer, seconds: float) -> None:
+        """Count an answer, and write its line of the access log."""
+        self.counts.request(request.method, _template(request.path), answer.status, seconds)
+        if self.access is not None:
+            line = {
+                "time": utc_text(now),
+                "event": "request",
+                "method": request.method[:20],
+                "path": request.path[:200],
+                "status": answer.status,
+                "ms": round(seconds * 1000, 1),
+                "client": request.client.address,
+                "scheme": request.client.scheme,
+                "worker": self.counts.worker,
+            }
+            self.access.write({**line, "key": request.key.name} if request.key else line)
+
+
+def _template(path: str) -> str:
+    """A path without what senders chose, so that there are few."""
+    if path.startswith("/v1/days/"):
+        return "/v1/days/{event}/{day}"
+    for kind in ENTITY_KINDS:
+        if path.startswith(f"/v1/{kind}/"):
+            return f"/v1/{kind}/{{id}}"
+    return path if path in KNOWN_PATHS else "other"
