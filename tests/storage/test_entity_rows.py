@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
-from hypothesis import given, strategies as st
+from hypothesis import Phase, given, settings, strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from tallybook.core import ACCOUNTS, ADD, SET, SET_ONCE, UNSET, AttributeChange, PushedAttribute
-from tallybook.storage import EntityLedger, stamp_of
+from tallybook.storage import EntityLedger, entities_at, stamp_of
 from tallybook.storage.sqlite_ledger import SqliteLedger
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -128,8 +131,8 @@ def test_changes_have_a_history_with_origin_run_and_time(entities: EntityLedger)
     later, changed = NOON + timedelta(days=1), stamp_of(NOON + timedelta(hours=5))
     entities.collect(ACCOUNTS, "app", {"7": {"plan": "pro"}}, times={"7": changed}, run=2, now=later)
     assert [(one.time, one.origin, one.run, one.changes) for one in entities.history(ACCOUNTS, "7")] == [
-        (stamp_of(NOON), "app", 1, [("plan", SET, "free", "")]),
-        (changed, "app", 2, [("plan", SET, "pro", "")]),
+        (stamp_of(NOON), "app", 1, [("plan", SET, "free", "", stamp_of(NOON))]),
+        (changed, "app", 2, [("plan", SET, "pro", "", changed)]),
     ]
 
 
@@ -163,3 +166,95 @@ def test_forgetting_leaves_nothing_of_an_entity(entities: EntityLedger) -> None:
     assert entities.get(ACCOUNTS, "7") is None
     assert [one.id for one in entities.history(ACCOUNTS)] == ["8"]
     assert entities.number() == 2
+
+
+# --- a life of one account, against a plain dictionary -----------------------------------------------------------------
+
+HOURS = st.integers(0, 40)
+
+
+class Life(RuleBasedStateMachine):
+    """Sets, additions, late and doubled changes, readings of a table, deletions and returns."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.folder = TemporaryDirectory()
+        self.ledger = SqliteLedger(Path(self.folder.name) / "ledger.sqlite")
+        self.entities = EntityLedger(self.ledger)
+        self.now = NOON + timedelta(days=10)
+        self.pushed: list[AttributeChange] = []
+        self.read: dict[str, Any] | None = None
+        self.deleted: datetime | None = None
+        self.exists = False
+        self.pasts: list[tuple[datetime, dict[str, Any] | None]] = []
+
+    def teardown(self) -> None:
+        self.ledger.close()
+        self.folder.cleanup()
+
+    @rule(hours=st.integers(1, 100))
+    def wait(self, hours: int) -> None:
+        self.now += timedelta(hours=hours)
+
+    def come_back(self) -> None:
+        if self.deleted is not None:
+            self.pushed = self.pushed if self.deleted >= self.now - timedelta(days=7) else []
+            self.read, self.deleted = None, None
+        self.exists = True
+
+    @rule(
+        action=st.sampled_from([SET, SET_ONCE, UNSET, ADD]), value=st.integers(1, 5), late=HOURS,
+        message=st.sampled_from(["", "m1", "m2"]), name=st.sampled_from(["plan", "seats"]), twice=st.booleans(),
+    )  # fmt: skip
+    def push(self, action: str, value: int, late: int, message: str, name: str, twice: bool) -> None:
+        sent = AttributeChange(
+            attribute=name, action=action, value=None if action == UNSET else value, id=message,
+            time=stamp_of(self.now - timedelta(hours=late)), received=stamp_of(self.now),
+        )  # fmt: skip
+        self.come_back()
+        self.pushed.append(sent)
+        for _ in range(1 + twice):
+            self.entities.push(ACCOUNTS, {"7": [sent]}, now=self.now)
+
+    @rule(plan=st.sampled_from([None, 1, 2]))
+    def collect(self, plan: int | None) -> None:
+        self.come_back()
+        self.read = {"plan": plan}
+        self.entities.collect(ACCOUNTS, "app", {"7": self.read}, times={}, run=1, now=self.now)
+
+    @rule()
+    def delete(self) -> None:
+        self.entities.delete(ACCOUNTS, ["7"], origin="pushed", now=self.now)
+        if self.exists and self.deleted is None:
+            self.deleted = self.now
+
+    def expected(self) -> dict[str, Any]:
+        found = {name: by_hand([one for one in self.pushed if one.attribute == name]) for name in ("plan", "seats")}
+        return {name: value for name, value in found.items() if value is not None} | (self.read or {})
+
+    @invariant()
+    def the_current_row_is_that_of_a_dictionary(self) -> None:
+        found = self.entities.get(ACCOUNTS, "7")
+        if not self.exists:
+            assert found is None
+            return
+        assert found is not None
+        assert (found.deleted is not None) == (self.deleted is not None)
+        assert found.record.effective() == self.expected()
+
+    @invariant()
+    def the_history_ends_with_the_current_row(self) -> None:
+        then = entities_at(self.entities.history(ACCOUNTS), stamp_of(self.now + timedelta(seconds=1))).get("7")
+        if self.exists:
+            assert then is not None
+            assert then.record.effective() == self.expected()
+            assert (then.deleted is not None) == (self.deleted is not None)
+
+
+TestLife = Life.TestCase
+TestLife.settings = settings(
+    max_examples=300 if "TALLYBOOK_SOAK" in os.environ else 8,
+    stateful_step_count=20,
+    phases=[Phase.generate],
+    deadline=None,
+)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from tallybook.core import PUSHED, UNSET, AttributeChange
-from tallybook.storage.entity_records import DELETED, Entity, EntityRecord, HistoryRow
+from tallybook.storage.entity_records import DELETED, REVIVED, Entity, EntityRecord, HistoryRow
 
 
 def entities_at(rows: Iterable[HistoryRow], until: str) -> dict[str, Entity]:
@@ -26,13 +26,15 @@ def entity_states(rows: Iterable[HistoryRow], until: str) -> Iterator[tuple[Hist
 
 def _after(entity: Entity | None, row: HistoryRow) -> Entity:
     record = entity.record if entity else EntityRecord()
-    deleted = None
-    for attribute, action, value, message in row.changes:
+    deleted = entity.deleted if entity else None
+    for attribute, action, value, message, time in row.changes:
         if action == DELETED:
             deleted = row.time
+        elif action == REVIVED:
+            deleted, record = None, record.revived(keeps_pushed=bool(value))
         elif row.origin == PUSHED:
             change = AttributeChange(
-                attribute=attribute, action=action, value=value, time=row.time, received=row.received, id=message
+                attribute=attribute, action=action, value=value, time=time, received=row.received, id=message
             )
             record.keep(attribute, record.attribute(attribute).after(change))
         else:

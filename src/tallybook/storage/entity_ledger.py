@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from tallybook.core import (
+    PUSHED,
     SET,
     SETTLED_AFTER,
     UNSET,
@@ -21,10 +22,12 @@ from tallybook.core import (
 )
 from tallybook.storage.entity_records import (
     DELETED,
+    REVIVED,
     AttributeType,
     Entity,
     EntityChanges,
     EntityRecord,
+    HistoryChange,
     HistoryRow,
 )
 from tallybook.storage.sql_ledger import SqlLedger
@@ -83,7 +86,7 @@ class EntityLedger:
         with self.ledger._reading() as db:
             rows = db.execute(
                 f"SELECT id, time, received, origin, run, changes FROM attribute_changes WHERE kind = ?{asked} "
-                "ORDER BY time, received, id, place",
+                "ORDER BY time, received, number, place",
                 values,
             ).fetchall()
         return [
@@ -107,12 +110,10 @@ class EntityLedger:
             for id_, entity in writing.read(list(sent)):
                 record = writing.record_of(entity)
                 other = dict(record.other)
-                done = [one for one in sent[id_] if writing.push(record, one)]
+                done = [kept for one in sent[id_] if (kept := writing.push(record, one)) is not None]
                 if entity is None or done or entity.deleted or record.other != other:
-                    changes = [(one.attribute, one.action, one.value, one.id) for one in done]
-                    newest = max(sent[id_], key=lambda one: one.order, default=None)
-                    time = newest.time if newest else writing.stamp
-                    writing.write(id_, record, time, newest.origin if newest else "pushed", None, changes)
+                    writing.keep(id_, record)
+                    writing.note_pushed(id_, record, entity, done)
             return writing.finish()
 
     def collect(
@@ -134,7 +135,9 @@ class EntityLedger:
                 time = times.get(id_, writing.stamp)
                 changes = writing.collect(record, source, rows[id_], time)
                 if entity is None or changes or entity.deleted:
-                    writing.write(id_, record, time, source, run, changes)
+                    writing.keep(id_, record)
+                    writing.note_revived(id_, entity, source, run)
+                    writing.note(id_, max(time, record.begun), source, run, changes)
             return writing.finish()
 
     def delete(
@@ -145,8 +148,8 @@ class EntityLedger:
             writing = _Writing(db, kind, now)
             for id_, entity in writing.read(list(ids)):
                 if entity is not None and entity.deleted is None:
-                    changes = [("", DELETED, None, "")]
-                    writing.write(id_, entity.record, writing.stamp, origin, run, changes, deleted=writing.stamp)
+                    writing.keep(id_, entity.record, deleted=writing.stamp)
+                    writing.note(id_, writing.stamp, origin, run, [("", DELETED, None, "", writing.stamp)])
             return writing.finish()
 
     def forget(self, kind: str, entity_id: str) -> int:
@@ -184,31 +187,35 @@ class _Writing:
                 yield id_, found.get(id_)
 
     def record_of(self, entity: Entity | None) -> EntityRecord:
-        """The record to change: that of an entity that was deleted long ago is empty."""
+        """The record to change."""
         if entity is None:
             return EntityRecord()
-        if entity.deleted and datetime.fromisoformat(entity.deleted) < self.now - REVIVED_WITHIN:
-            return EntityRecord()
-        return entity.record
+        if not entity.deleted:
+            return entity.record
+        record = entity.record.revived(keeps_pushed=self._is_recent(entity))
+        record.begun = self.stamp
+        return record
 
-    def push(self, record: EntityRecord, change: AttributeChange) -> bool:
-        """Apply one change. Whether it is new and fits the type of its attribute."""
+    def _is_recent(self, entity: Entity) -> bool:
+        """Whether an entity was deleted so lately that it comes back with what was pushed before."""
+        return entity.deleted is not None and datetime.fromisoformat(entity.deleted) >= self.now - REVIVED_WITHIN
+
+    def push(self, record: EntityRecord, change: AttributeChange) -> AttributeChange | None:
+        """Apply one change. What was applied; None where it is known already, or has another type."""
         name, value = self._typed(record, change.attribute, change.value)
         if value is None and change.value is not None:
-            return False
+            return None
         before = record.attribute(name)
         change = replace(change, attribute=name, value=value)
         after = before.after(change).settled(stamp_of(self.now - SETTLED_AFTER))
         if after == before:
-            return False
+            return None
         record.keep(name, after)
-        return True
+        return change
 
-    def collect(
-        self, record: EntityRecord, source: str, values: Mapping[str, Any], time: str
-    ) -> list[tuple[str, str, Any, str]]:
+    def collect(self, record: EntityRecord, source: str, values: Mapping[str, Any], time: str) -> list[HistoryChange]:
         """Apply a row that was read. Its changes."""
-        changes: list[tuple[str, str, Any, str]] = []
+        changes: list[HistoryChange] = []
         is_new = record.source != source
         if is_new:
             record.source, record.values, record.since, record.read = source, {}, {}, (time, self.stamp)
@@ -216,12 +223,12 @@ class _Writing:
             name, value = self._typed(record, spelled, given)
             if name in record.values and record.values[name] == value:
                 continue
-            changes.append((name, UNSET if value is None else SET, value, ""))
+            changes.append((name, UNSET if value is None else SET, value, "", time))
             if not is_new:
                 record.since[name] = (time, self.stamp)
             record.values[name] = value
         for name in set(record.values) - set(values):
-            changes.append((name, UNSET, None, ""))
+            changes.append((name, UNSET, None, "", time))
             del record.values[name]
             record.since.pop(name, None)
         return changes
@@ -245,19 +252,33 @@ class _Writing:
             fitting = stamp_of(fitting)
         return name, fitting
 
-    def write(
-        self,
-        entity_id: str,
-        record: EntityRecord,
-        time: str,
-        origin: str,
-        run: int | None,
-        changes: Sequence[tuple[str, str, Any, str]],
-        deleted: str | None = None,
-    ) -> None:
-        """Keep a record, and its changes in the history."""
+    def keep(self, entity_id: str, record: EntityRecord, deleted: str | None = None) -> None:
+        """Keep the current row of an entity."""
         row = msgspec.json.encode(record).decode()
         self.rows.append((self.kind, entity_id, row, self.number, deleted))
+
+    def note_pushed(
+        self, entity_id: str, record: EntityRecord, before: Entity | None, done: Sequence[AttributeChange]
+    ) -> None:
+        """Keep pushed changes in the history, those of one time together."""
+        self.note_revived(entity_id, before, PUSHED, None)
+        by_time: dict[str, list[HistoryChange]] = {}
+        for one in done:
+            by_time.setdefault(max(one.time, record.begun), []).append(
+                (one.attribute, one.action, one.value, one.id, one.time)
+            )
+        for time, changes in by_time.items():
+            self.note(entity_id, time, PUSHED, None, changes)
+        if before is None and not done:
+            self.note(entity_id, self.stamp, PUSHED, None, [])
+
+    def note_revived(self, entity_id: str, before: Entity | None, origin: str, run: int | None) -> None:
+        """Keep in the history that a deleted entity is there again."""
+        if before is not None and before.deleted:
+            self.note(entity_id, self.stamp, origin, run, [("", REVIVED, self._is_recent(before), "", self.stamp)])
+
+    def note(self, entity_id: str, time: str, origin: str, run: int | None, changes: Sequence[HistoryChange]) -> None:
+        """Keep changes in the history."""
         body = msgspec.json.encode(changes).decode()
         place = len(self.history)
         self.history.append((self.kind, entity_id, self.number, place, time, self.stamp, origin, run, body))

@@ -10,8 +10,11 @@ import msgspec
 
 from tallybook.core import AttributeChange, PushedAttribute
 
-DELETED = "deleted"
-"""The action of a change that is of the entity itself. Its attribute is empty."""
+DELETED, REVIVED = "deleted", "revived"
+"""Actions of a change that is of the entity itself. Its attribute is empty; the value of REVIVED says whether what was
+pushed before is there again."""
+HistoryChange = tuple[str, str, Any, str, str]
+"""(attribute, action, value, message id, the sender's time)."""
 
 
 class StoredChange(msgspec.Struct, frozen=True, array_like=True):
@@ -37,6 +40,8 @@ class EntityRecord(msgspec.Struct, kw_only=True, omit_defaults=True):
     since: dict[str, tuple[str, str]] = {}
     """(time, received) of attributes that were read again with another value."""
     pushed: dict[str, list[StoredChange]] = {}
+    begun: str = ""
+    """When it came back after it was deleted: changes of the time before count from then on."""
     other: dict[str, Any] = {}
     """The last value of another type, by attribute."""
 
@@ -53,6 +58,10 @@ class EntityRecord(msgspec.Struct, kw_only=True, omit_defaults=True):
         """Replace the changes of a pushed attribute."""
         fields = StoredChange.__struct_fields__
         self.pushed[name] = [StoredChange(*(getattr(one, f) for f in fields)) for one in attribute.changes]
+
+    def revived(self, *, keeps_pushed: bool) -> EntityRecord:
+        """The record of an entity that was deleted and comes back: what was read is gone."""
+        return EntityRecord(pushed=self.pushed, other=self.other) if keeps_pushed else EntityRecord()
 
     def effective(self) -> dict[str, Any]:
         """By attribute its value: what was read, and what was pushed where nothing is read."""
@@ -83,14 +92,14 @@ class AttributeType:
 
 @dataclass(frozen=True, kw_only=True)
 class HistoryRow:
-    """Changes of one entity at one time. `changes`: (attribute, action, value, message id)."""
+    """Changes of one entity at one time. It counts from `time` on."""
 
     id: str
     time: str
     received: str
     origin: str
     run: int | None
-    changes: Sequence[tuple[str, str, Any, str]]
+    changes: Sequence[HistoryChange]
 
 
 @dataclass(kw_only=True)
