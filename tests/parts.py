@@ -21,6 +21,7 @@ FILES = {
     "test_alert_exchange.py": "deliver",
     "test_alerts.py": "deliver",
     "test_any_date.py": "right",
+    "test_applications.py": "scale",
     "test_attribute_dimensions.py": "right",
     "test_attributes.py": "events",
     "test_audit.py": "kills",

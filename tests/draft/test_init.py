@@ -410,7 +410,7 @@ def test_the_demo(tmp_path: Path) -> None:
         one = lambda sql: exact(database.execute(sql).fetchone()[0])  # noqa: E731
         paid = f"status = 'paid' and paid_at >= '{since}' and paid_at < '{end}'"
         assert drafted.value("revenue", **reach) == round(one(f"select sum(amount) from invoices where {paid}"), 2)
-        assert drafted.value("signups", **reach) == one(f"select count(*) from users where created_at < '{end}'")
+        assert drafted.value("signups", **reach) == one(f"select count(*) from accounts where created_at < '{end}'")
         holds = f"started_at < '{end}' and (cancelled_at is null or cancelled_at >= '{end}')"
         assert drafted.value("mrr", **reach) == round(one(f"select sum(mrr) from subscriptions where {holds}"), 2)
         assert drafted.value("seats", **reach) == one("select sum(seats) from daily_seats where day = '2024-02-29'")

@@ -9,15 +9,17 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from tallybook.cli.draft_preview import described_preview, print_checks, print_preview
 from tallybook.cli.options import TABLE_OR_JSON, verb
 from tallybook.cli.terminal import Terminal, count, table
-from tallybook.core import DONE, SOME_FAILED, DeclarationError
+from tallybook.core import DONE, SOME_FAILED, DeclarationError, SourceUnavailable
 
 if TYPE_CHECKING:
-    from tallybook.draft import Draft
+    from tallybook.draft import Draft, Preview
 
 FILE = "tallybook.toml"
 MAX_NAMED_TABLES = 8
+MAX_MEASURE_CHARACTERS = 36
 
 
 @verb(
@@ -36,20 +38,29 @@ MAX_NAMED_TABLES = 8
         metavar="ZONE",
         help="The time zone of the days, for example Europe/Berlin. Default: UTC.",
     ),
+    click.option(
+        "--check",
+        is_flag=True,
+        help="Print plain SQL for each drafted metric, and its number beside Tallybook's. Exit code 1 if one differs.",
+    ),
     click.option("--force", is_flag=True, help="Overwrite an existing file."),
     TABLE_OR_JSON,
 )
-def init(terminal: Terminal, url: str, name: str, to: Path | None, timezone: str, force: bool, form: str) -> int:
+def init(
+    terminal: Terminal, url: str, name: str, to: Path | None, timezone: str, check: bool, force: bool, form: str
+) -> int:
     """Draft a tallybook.toml from a database: signups, revenue, usage, subscriptions, balances.
 
     \b
       tallybook init sqlite:///app.db
       tallybook init postgresql://reader:secret@host/app --timezone Europe/Berlin
       tallybook init duckdb:///app.duckdb --to draft.toml
+      tallybook init sqlite:///app.db --check
 
-    Only reads: the catalog, some hundred rows of each table, and the first time of each metric. Every drafted metric
-    was checked against the database; comments explain each guess and its alternatives. A URL that may contain a
-    password is not written: the file has ${DATABASE_URL}, which belongs in .env."""
+    Only reads: the catalog, some hundred rows of each table, the first time of each metric, and its last seven complete
+    days, which are printed at the end. Every drafted metric was checked against the database; comments explain each
+    guess and its alternatives. A URL that may contain a password is not written: the file has ${DATABASE_URL}, which
+    belongs in .env."""
     from tallybook.config import secrets_of
     from tallybook.draft import draft
 
@@ -66,11 +77,25 @@ def init(terminal: Terminal, url: str, name: str, to: Path | None, timezone: str
         return _print_empty(terminal, made, form)
     place.parent.mkdir(parents=True, exist_ok=True)
     place.write_text(made.text, encoding="utf-8")
+    previews = _previews(terminal, made, url, now, check)
     if form == "json":
-        terminal.json(_described(made, place))
+        terminal.json(_described(made, place) | {"preview": [described_preview(one) for one in previews]})
     else:
-        _print(terminal, made, place)
-    return DONE
+        _print(terminal, made, place, previews)
+        if check:
+            print_checks(terminal, previews)
+    return DONE if all(one.agrees for one in previews if one.sql) else SOME_FAILED
+
+
+def _previews(terminal: Terminal, made: Draft, url: str, now: datetime, check: bool) -> list[Preview]:
+    """The last days of each metric; none, and why, if the source cannot be asked any more."""
+    from tallybook.draft import preview
+
+    try:
+        return preview(made, url, now, check=check)
+    except SourceUnavailable as error:
+        terminal.err(f"no preview: {error}")
+        return []
 
 
 def _check_words(name: str, timezone: str) -> None:
@@ -98,14 +123,20 @@ def _described(made: Draft, place: Path) -> dict[str, Any]:
     }
 
 
-def _print(terminal: Terminal, made: Draft, place: Path) -> None:
+def _print(terminal: Terminal, made: Draft, place: Path, previews: Sequence[Preview]) -> None:
     if made.metrics:
         rows = [
-            (i.name, i.keys["measure"], i.keys.get("table", "a query"), ", ".join(i.keys.get("by", ())))
+            (i.name, _short(i.keys["measure"]), i.keys.get("table", "a query"), ", ".join(i.keys.get("by", ())))
             for i in made.metrics
         ]
         header, *lines = table(("metric", "measure", "of", "by"), rows)
         terminal.out("\n".join([terminal.styled(header, "bold"), *lines]))
+    print_preview(terminal, previews)
+    for why in made.clocks:
+        terminal.out(terminal.styled(f"unsure: {why}", "yellow"))
+    for idea in made.metrics:
+        for why in idea.unsure[:1]:
+            terminal.out(terminal.styled(terminal.wrapped(f"unsure of {idea.name}: {why}"), "yellow"))
     if made.skipped:
         terminal.out(f"\nNo metrics for {_some(sorted(made.skipped))}; comments in the file explain why.")
     if made.empty:
@@ -114,6 +145,10 @@ def _print(terminal: Terminal, made: Draft, place: Path) -> None:
     if made.variable:
         terminal.out(f"  put the URL into .env: {made.variable}=…    (it is not in {place.name}; keep .env out of git)")
     terminal.out("  tallybook check --source\n  tallybook run")
+
+
+def _short(measure: str) -> str:
+    return measure if len(measure) <= MAX_MEASURE_CHARACTERS else f"{measure[: MAX_MEASURE_CHARACTERS - 1]}…"
 
 
 def _some(names: Sequence[str]) -> str:

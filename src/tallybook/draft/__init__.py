@@ -8,5 +8,6 @@ __getattr__, __dir__ = opened(
     __name__,
     {
         "drafting": ("Draft", "draft"),
+        "previewing": ("Preview", "preview"),
     },
 )

@@ -39,8 +39,8 @@ def other_amounts(table: SeenTable, chosen: SeenColumn) -> list[SeenColumn]:
 
 
 def _may_be_amount(table: SeenTable, column: SeenColumn) -> bool:
-    named = set(terms(column.name, table.bare)) | {singular(w) for w in column.words}
-    money = bool(named & (AMOUNT_WORDS | MINOR_UNITS))
+    named = set(terms(column.name, table.bare))
+    money = bool((named | {singular(w) for w in column.words}) & (AMOUNT_WORDS | MINOR_UNITS))
     return column.number and not column.an_id and column.time is None and money and not named & NO_AMOUNT
 
 

@@ -88,6 +88,9 @@ def day_column(table: SeenTable, *, has_amount: bool) -> SeenColumn | None:
             return column
         if table.unique_by(column.name) or (_once_a_day(table, column) and not any(c.key for c in table.columns)):
             return column
+    for column in days:
+        if _is_bare(column) and _splits_days(table, column):
+            return column
     keyless = not any(c.key for c in table.columns) and any(c.number and not c.an_id for c in table.columns)
     return next((c for c in days if named or (keyless and not has_amount and _is_bare(c))), None)
 
@@ -97,6 +100,7 @@ def _is_bare(column: SeenColumn) -> bool:
     return set(column.words) <= {"day", "date", "ds", "dt", "d"}
 
 
+_COUNTS = frozenset(("count", "total", "number", "sum"))
 DAILY_NOUNS = frozenset(("daily", "snapshot", "balance"))
 
 
@@ -106,10 +110,29 @@ def _once_a_day(table: SeenTable, day: SeenColumn) -> bool:
     return numbers_ and len(day.values) >= 5 and distinct_share(day.values) == 1.0
 
 
+def _splits_days(table: SeenTable, day: SeenColumn) -> bool:
+    """Whether each day has one row for each of a few values: a daily count by type."""
+    counts = any(c.number and not c.an_id and {singular(w) for w in c.words} & _COUNTS for c in table.columns)
+    return counts and _splitting(table, day) is not None
+
+
+def _splitting(table: SeenTable, day: SeenColumn) -> SeenColumn | None:
+    """The column with few values that distinguishes the rows of a day."""
+    for column in table.columns:
+        few = 2 <= len(column.texts) <= 20 and column.time is None and not column.nulls
+        if few and not column.key and 3 * len(column.texts) < table.rows:
+            pairs = list(zip(day.cells, column.cells, strict=True))
+            if len(set(pairs)) == len(pairs):
+                return column
+    return None
+
+
 def series_of(table: SeenTable, day: SeenColumn) -> list[SeenColumn]:
     """The columns that distinguish the rows of one day."""
     key = next((k for k in table.unique if len(k) > 1 and day.name in k), ())
-    return [c for c in table.columns if (c.name in key or c.an_id) and c is not day and not c.key]
+    found = [c for c in table.columns if (c.name in key or c.an_id) and c is not day and not c.key]
+    split = None if key or found or distinct_share(day.values) == 1.0 else _splitting(table, day)
+    return [split] if split is not None else found
 
 
 def daily_number(table: SeenTable, day: SeenColumn, column: SeenColumn) -> DailyNumber:

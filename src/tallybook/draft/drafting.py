@@ -29,12 +29,10 @@ from tallybook.core import (
 )
 from tallybook.draft.guess import Guesser
 from tallybook.draft.headlines import MAX_COMMENTED, named, switched_on
-from tallybook.draft.seen import Seen, see
+from tallybook.draft.seen import STATEMENT_SECONDS, Seen, see
 from tallybook.draft.table_guesses import Idea, Topic
 from tallybook.draft.write import draft_text
 
-STATEMENT_SECONDS = 10.0
-"""Time limit of each statement. What is unknown after it is not used."""
 VARIABLE = "DATABASE_URL"
 _MAIN = (Topic.SIGNUPS, Topic.REVENUE, Topic.ACTIVE, Topic.PAYMENTS)
 """Topics whose first fact is the start of the book."""
@@ -59,6 +57,10 @@ class Draft:
     """The number of tables in the catalog."""
     empty: list[str] = field(default_factory=list)
     """Tables without rows."""
+    rows: int = 0
+    """The number of rows of the largest table."""
+    clocks: list[str] = field(default_factory=list)
+    """Times without a zone that cannot be UTC."""
     metrics: list[Idea] = field(default_factory=list)
     spare: list[Idea] = field(default_factory=list)
     """Metrics that are drafted as comments."""
@@ -95,6 +97,7 @@ def draft(
             source=name, url=shown, variable=variable, timezone=timezone, tables=len(seen.tables), id=_new_id(full, now)
         )
         made.found, made.empty = seen.found, seen.empty
+        made.rows = max((table.total for table in seen.tables), default=0)
         _fill(made, source, seen, now)
         return made
     finally:

@@ -41,10 +41,13 @@ from tallybook.draft.table_roles import (
 from tallybook.draft.table_words import ACCOUNTS, DEALS, MONEY, PEOPLE, USAGE, WORK
 from tallybook.draft.time_words import BORN, DONE, PAID
 from tallybook.draft.times import end_column, is_deletion, time_of, why_time
-from tallybook.draft.words import head, plainly, plural, singular, terms, words
+from tallybook.draft.words import RAW_LAYERS, head, layer, plainly, plural, singular, terms, words
 
 MIN_ROWS_PER_ACTOR = 1.5
+MAX_STAFF_RATIO = 5
+"""A table of people with fewer rows than the largest one by this factor does not contain the customers."""
 _COUNT_WORDS = frozenset(("count", "times", "use", "used", "call", "request", "hit", "quantity", "number", "view"))
+_CREDENTIALS = frozenset(("password", "passwd", "encrypted"))
 _RATING_WORDS = frozenset(("rating", "stars", "nps", "csat", "satisfaction"))
 
 
@@ -59,6 +62,9 @@ class Guesser(MoneyGuesses, LevelGuesses):
         people = [(self._people_score(t), t.name) for t in self.seen.tables if head(t.bare) in PEOPLE]
         self.main = max(people, default=(0.0, ""))[1]
         for table in self.seen.tables:
+            if later := self._later_layer(table):
+                self.seen.skipped[table.name] = f"is an earlier layer of {later}"
+                continue
             try:
                 with isolated():
                     suggested = list(self._of(table))
@@ -74,6 +80,14 @@ class Guesser(MoneyGuesses, LevelGuesses):
             ideas += suggested
         return ideas
 
+    def _later_layer(self, table: SeenTable) -> str:
+        """The table of a warehouse that contains the same rows, prepared for questions; empty if there is none."""
+        if layer(table.name) not in RAW_LAYERS:
+            return ""
+        noun = {singular(word) for word in words(table.bare)}
+        others = (t for t in self.seen.tables if layer(t.name) and layer(t.name) not in RAW_LAYERS)
+        return next((t.name for t in others if {singular(word) for word in words(t.bare)} == noun), "")
+
     def _why_nothing(self, table: SeenTable) -> str:
         if not table.times:
             return "has no time column"
@@ -81,13 +95,7 @@ class Guesser(MoneyGuesses, LevelGuesses):
 
     def _doubt(self, table: SeenTable, idea: Idea) -> None:
         """Make a comment of a metric that nothing supports."""
-        if is_negative(table) and idea.topic in (
-            Topic.ACTIVE,
-            Topic.USE,
-            Topic.SIGNUPS,
-            Topic.ORGANIZATIONS,
-            Topic.OTHERS,
-        ):
+        if is_negative(table):
             idea.doubt = idea.doubt or "by its name the table has what ended, failed or does not count"
         elif not is_activity(table) and idea.topic in (Topic.USE, Topic.OTHERS):
             idea.doubt = idea.doubt or "by its name the rows are made by software, or configure something"
@@ -126,6 +134,9 @@ class Guesser(MoneyGuesses, LevelGuesses):
         new = Idea(f"new_{plainly(table.bare)}", keys, why, f"counts new {spoken}", of=table.name)
         new.topic = Topic.SIGNUPS if account else Topic.ORGANIZATIONS
         new.score = self._people_score(table)
+        largest = max((t.total for t in self.seen.tables if head(t.bare) in PEOPLE and is_customer_table(t)), default=0)
+        if table.total * MAX_STAFF_RATIO < largest:
+            new.doubt = f"only {table.total} rows: staff or tenants, beside {largest} rows of another table of people"
         self._filtered(new, counted_rows(table, self.as_sql, deleted_count=True))
         yield new
         ended = end_column(table, born)
@@ -136,13 +147,19 @@ class Guesser(MoneyGuesses, LevelGuesses):
             yield current
 
     def _people_score(self, table: SeenTable) -> float:
-        """How likely new rows are the signups: by the noun, a short name, many rows, and many references to it."""
+        """How likely new rows are the signups: by the noun, a short name, a password, many rows, and what refers to it."""
         if not is_customer_table(table):
             return -9.0
+        logs_in = any({singular(w) for w in c.words} & _CREDENTIALS for c in table.columns)
+        pays = any(
+            head(other.bare) in MONEY and any(self.refers(other, c)[0] is table for c in other.columns if c.an_id)
+            for other in self.seen.tables
+        )
         noun = head(table.bare)
         extra = len(words(table.bare)) - 1
         score = 1.0 - 0.06 * PEOPLE.index(noun) - 0.4 * extra
-        return score + 0.35 * log10(max(1, table.total)) + 0.03 * min(20, self.references.get(table.name, 0))
+        score += 0.4 * logs_in + 0.4 * pays
+        return score + 0.35 * log10(max(1, table.total)) + 0.02 * min(20, self.references.get(table.name, 0))
 
     # -- use ------------------------------------------------------------------------------------------------
 

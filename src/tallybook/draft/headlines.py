@@ -11,6 +11,7 @@ from tallybook.draft.words import plural
 MAX_ON, MIN_ON = 12, 9
 """Further metrics are drafted as comments. Less important ones fill the draft only up to the second number."""
 MAX_PER_TABLE = 3
+MAX_DAILY_PER_TABLE = 6
 MAX_COMMENTED = 30
 MAX_OF_TOPIC = {
     Topic.SIGNUPS: 1,
@@ -18,15 +19,16 @@ MAX_OF_TOPIC = {
     Topic.RECURRING: 3,
     Topic.ACTIVE: 2,
     Topic.CONTRACTS: 2,
-    Topic.PAYMENTS: 2,
+    Topic.PAYMENTS: 3,
     Topic.NEW_CONTRACTS: 2,
     Topic.WORK: 2,
-    Topic.DAYS: 4,
+    Topic.DAYS: 7,
     Topic.USE: 3,
     Topic.LINES: 1,
     Topic.ORGANIZATIONS: 1,
     Topic.OTHERS: 2,
     Topic.RATINGS: 1,
+    Topic.REST: 0,
 }
 
 
@@ -59,6 +61,8 @@ def _name_revenue(ideas: Sequence[Idea]) -> None:
     """Name the sums of the best table of money; those of other tables keep their names and come later."""
     best = next((i for i in ideas if i.topic == Topic.REVENUE and not i.doubt and i.score > 0), None)
     for idea in ideas:
+        if best is not None and idea.topic == Topic.PAYMENTS and idea.entity and idea.of != best.of:
+            idea.doubt = f"{best.of} shows better who pays"
         if idea.topic != Topic.REVENUE:
             continue
         if best is not None and idea.of == best.of and idea.keys["measure"] != "count(*)":
@@ -66,6 +70,7 @@ def _name_revenue(ideas: Sequence[Idea]) -> None:
         else:
             idea.topic = Topic.PAYMENTS
             idea.score -= 2.0
+            idea.doubt = idea.doubt or (idea.unsure[0] if idea.unsure else "")
 
 
 def _name_active(ideas: Sequence[Idea]) -> None:
@@ -75,8 +80,8 @@ def _name_active(ideas: Sequence[Idea]) -> None:
     wanted = (signups.of if signups else "").lower()
     entities.sort(key=lambda entity: entity not in wanted)
     for idea in ideas:
-        if entities and idea.topic == Topic.PAYMENTS and idea.entity:
-            idea.topic = Topic.RATINGS  # use shows better who is active than payments do
+        if entities and idea.topic == Topic.PAYMENTS and idea.entity and not idea.name.startswith("buying_"):
+            idea.topic = Topic.REST  # use shows better who is active than payments do
     for entity in entities[:2]:
         best = next(i for i in ideas if i.topic == Topic.ACTIVE and i.entity == entity)
         best.name, best.doubt = f"active_{plural(entity)}", ""
@@ -104,4 +109,5 @@ def _is_full(idea: Idea, chosen: Sequence[Idea]) -> bool:
     """Whether the topic or the table of a metric has its share already."""
     topic = sum(other.topic == idea.topic for other in chosen)
     table = sum(other.of == idea.of and other.topic > Topic.RECURRING for other in chosen)
-    return topic >= MAX_OF_TOPIC[idea.topic] or (idea.topic > Topic.RECURRING and table >= MAX_PER_TABLE)
+    per_table = MAX_DAILY_PER_TABLE if idea.topic == Topic.DAYS else MAX_PER_TABLE
+    return topic >= MAX_OF_TOPIC[idea.topic] or (idea.topic > Topic.RECURRING and table >= per_table)

@@ -78,7 +78,7 @@ class MoneyGuesses(TableGuesses):
         if is_negative(table) or named & NOT_REVENUE:
             return -1.0
         noun = head(table.bare)
-        score = 1.0 if set(terms(amount.name)) & REVENUE_NAMES else 0.8 if noun in MONEY else -1.0
+        score = 1.3 if set(terms(amount.name)) & REVENUE_NAMES else 0.8 if noun in MONEY else -1.0
         score += {"transaction": -0.3, "receipt": -0.1, "booking": -0.05}.get(noun, 0.0)
         score -= 0.2 * (len(words(table.bare)) - 1)
         score += 0.3 * any(self._is_main(table, c) for c in table.columns)
@@ -108,7 +108,8 @@ class MoneyGuesses(TableGuesses):
         of_revenue = f"sum of {amount[0]} of {table.name}" if amount else ""
         parts = [(*amount, "revenue", of_revenue)] if amount else []
         if quantity:
-            parts.append((self.as_sql(quantity.name), [quantity], "sold", f"sum of {quantity.name} of {table.name}"))
+            sold = (self.as_sql(quantity.name), [quantity], "sold", f"sum of {quantity.name} of {table.name}")
+            parts.insert(0 if parent is not None and amount_of(parent) else 1, sold)
         for measure, columns, name, about in parts:
             idea = self._line(table, parent, column, time, measure, columns)
             idea.name, idea.about = joined_words(singular_name(table), name), about

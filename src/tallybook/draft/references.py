@@ -10,6 +10,8 @@ from tallybook.draft.seen import Seen, SeenColumn, SeenTable
 from tallybook.draft.table_words import ACCOUNTS, INTERNAL, PEOPLE
 from tallybook.draft.words import head, singular, words
 
+MIN_ACTORS = 5
+"""With fewer different values in many rows, they are tenants or staff."""
 MIN_PARTNERS = 0.5
 """Below this share of sampled values with a partner, a reference by name is not one."""
 
@@ -120,7 +122,7 @@ def actor_candidates(seen: Seen, table: SeenTable) -> list[Scored[tuple[SeenColu
                 (1.0 - 0.03 * ACTORS.index(entity) if entity in ACTORS else 0.5, f"{column.name} is who did it"),
                 (-0.8 if others & SYSTEM_ACTORS or set(column.words) & {"by", "to"} else 0.0, "not who did it"),
                 (-0.6 * null_share(column), "null in some rows"),
-                (-1.0 if known < 2 else 0.0, "one value"),
+                (-1.0 if known < MIN_ACTORS and len(column.values) > 20 else 0.0, f"only {known} values"),
             )
         )
     return sorted(found, key=lambda s: -s.score)

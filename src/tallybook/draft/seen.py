@@ -33,6 +33,8 @@ from tallybook.draft.words import bare_name, shared_prefix, words
 
 ROWS = 400
 """Maximum sampled rows from the start of a table, and from its end if its key is indexed."""
+STATEMENT_SECONDS = 10.0
+"""Time limit of each statement. What is unknown after it is not used."""
 MAX_TABLES = 300
 TABLES_PER_STATEMENT = 100
 _TIMELY = frozenset(["at", "on", "date", "time", "timestamp", "ts", "created", "updated", "when", "since", "day"])

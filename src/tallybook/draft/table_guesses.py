@@ -35,9 +35,10 @@ class Topic(IntEnum):
     DAYS = 90
     USE = 100
     LINES = 110
+    RATINGS = 115
     ORGANIZATIONS = 120
     OTHERS = 130
-    RATINGS = 140
+    REST = 140
 
 
 @dataclass

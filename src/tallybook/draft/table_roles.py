@@ -24,7 +24,8 @@ def role_of(seen: Seen, table: SeenTable) -> str:
     actor = actor_of(seen, table)
     if day_column(table, has_amount=amount is not None and actor is not None) is not None:
         return DAY
-    if noun in LINES and (line_amount(table, str) or quantity_of(table)) and _has_parent(seen, table):
+    sold = line_amount(table, str) or quantity_of(table)
+    if sold and (noun in LINES or _is_line(seen, table)) and _has_parent(seen, table):
         return LINE
     paid = time_of(table, PAID + BORN)
     if amount is not None and paid is not None and noun in MONEY:
@@ -53,6 +54,13 @@ def role_of(seen: Seen, table: SeenTable) -> str:
 def is_activity(table: SeenTable) -> bool:
     """Whether rows of the table can show that somebody was active: not by its words notifications, jobs or settings."""
     return not {singular(word) for word in words(table.bare)} & NOT_ACTIVITY
+
+
+def _is_line(seen: Seen, table: SeenTable) -> bool:
+    """Whether a row is a quantity of an order: it has a quantity and no time, and is named after a table of money."""
+    nouns = {singular(word) for word in words(table.bare)[:-1]}
+    named = bool(nouns & set(MONEY)) and quantity_of(table) is not None
+    return named and time_of(table, PAID + BORN) is None and _has_parent(seen, table)
 
 
 def _has_parent(seen: Seen, table: SeenTable) -> bool:

@@ -29,8 +29,8 @@ PAID = (
     ("purchase",),
     ("sale",),
     ("sold",),
-    ("booked",),
     ("issued",),
+    ("booked",),
     ("billed",),
     ("transaction",),
 )
@@ -66,28 +66,31 @@ BEGUN = (
     ("created",),
     ("registered",),
 )
-ENDED = (
-    ("cancelled",),
-    ("canceled",),
-    ("ended",),
-    ("end",),
-    ("ends",),
-    ("churned",),
-    ("terminated",),
-    ("closed",),
-    ("until",),
-    ("to",),
-    ("expired",),
-    ("resolved",),
-    ("completed",),
-    ("finished",),
-    ("returned",),
-    ("return",),
-    ("left",),
-    ("deactivated",),
-    ("archived",),
-    ("deleted",),
-    ("removed",),
+ENDED = tuple(
+    (word,)
+    for word in [
+        "ended",
+        "terminated",
+        "churned",
+        "closed",
+        "resolved",
+        "end",
+        "ends",
+        "cancelled",
+        "canceled",
+        "completed",
+        "finished",
+        "returned",
+        "return",
+        "expired",
+        "until",
+        "to",
+        "left",
+        "deactivated",
+        "archived",
+        "deleted",
+        "removed",
+    ]
 )
 LATER = frozenset(
     [
@@ -154,5 +157,19 @@ LATER = frozenset(
 )
 """Words of times that are later than the fact, or not about it."""
 NOT_AN_END = frozenset(
-    ["trial", "period", "renew", "renewal", "renews", "next", "expected", "planned", "due", "scheduled", "estimated"]
+    [
+        "trial",
+        "snoozed",
+        "silenced",
+        "period",
+        "renew",
+        "renewal",
+        "renews",
+        "next",
+        "expected",
+        "planned",
+        "due",
+        "scheduled",
+        "estimated",
+    ]
 )

@@ -24,8 +24,6 @@ MAX_EXPLAINED_NULLS = 0.5
 """A time that more rows lack is not the time of all facts."""
 _LATER = stems(tuple(LATER))
 _NOT_AN_END = stems(tuple(NOT_AN_END))
-_RECEIVED = stems(("paid", "payment", "received", "charged", "captured", "settled"))
-"""Words of the time at which money came, which is later than the row."""
 _UNIVERSAL = frozenset(("gmt", "utc"))
 _DAY_WORDS = frozenset(("d", "dt", "day", "date", "time", "timestamp", "ts"))
 
@@ -58,14 +56,15 @@ def _scored_time(
     others = [times for name, times in known.items() if name != column.name]
     first = min((_is_before(mine, times) for times in others), default=0.0)
     constant = len(column.values) >= 8 and len(set(mine)) <= 1
-    received = ("paid",) in wanted and bool({stem(w) for w in terms(column.name, table.bare)} & _RECEIVED)
+    named = _place(table, column, wanted)
+    exact = named is not None and 3 * named < len(wanted) and nulls <= MAX_EXPLAINED_NULLS
     return scored(
         column,
         (_by_words(table, column, wanted), f"named {column.name}"),
         (-1.5 * nulls if nulls > MAX_EXPLAINED_NULLS else -0.4 * nulls, f"null in {nulls:.0%} of the rows"),
-        (0.6 if received and nulls <= MAX_EXPLAINED_NULLS else 0.0, "when the money came"),
+        (0.5 if exact else 0.0, ""),
         (
-            0.25 if first > 0.95 else -0.2 * (1 - first) if others and first < 0.3 and not received else 0.0,
+            0.25 if first > 0.95 else -0.2 * (1 - first) if others and first < 0.3 and not exact else 0.0,
             "the earliest time of a row",
         ),
         (0.15 if in_order(mine) > 0.9 else 0.0, "grows with the key"),
@@ -81,10 +80,16 @@ def _is_before(mine: list[float | None], other: list[float | None]) -> float:
     return share_of(list(zip(mine, other, strict=True)), lambda a, b: a <= b + 86_400 if a % 86_400 == 0 else a <= b)
 
 
+def _place(table: SeenTable, column: SeenColumn, wanted: Sequence[tuple[str, ...]]) -> int | None:
+    """The index of the first wanted words that are in the name."""
+    found = {stem(word) for word in terms(column.name, table.bare)}
+    return next((i for i, words in enumerate(wanted) if stems(words) <= found), None)
+
+
 def _by_words(table: SeenTable, column: SeenColumn, wanted: Sequence[tuple[str, ...]]) -> float:
     found = {stem(word) for word in terms(column.name, table.bare)}
     later = found & _LATER
-    place = next((i for i, words in enumerate(wanted) if stems(words) <= found), None)
+    place = _place(table, column, wanted)
     if later:
         return -1.0
     if place is not None:
@@ -112,7 +117,8 @@ def end_candidates(table: SeenTable, begun: SeenColumn) -> list[Scored[SeenColum
             scored(
                 column,
                 (1.0 - 0.5 * place / len(ends), f"named {column.name}"),
-                (0.2 if 0 < null_share(column) < 1 else 0.0, "null in some rows"),
+                (0.1 if 0 < null_share(column) < 1 else 0.0, "null in some rows"),
+                (0.5 * (1 - null_share(column)), "set in most rows"),
                 (-1.0 if column.values and after < 0.7 else 0.0, "often before the start"),
                 (-0.4 if not column.values else 0.0, "never set"),
             )

@@ -66,6 +66,8 @@ UNIT_SUFFIXES = frozenset(
 MINOR_UNITS = frozenset(("cent", "minor", "pence"))
 LAYERS = ("fct", "fact", "dim", "stg", "int", "mart", "marts", "rpt", "src", "raw", "base", "agg", "obt", "f", "d")
 """First words of table names in warehouses."""
+RAW_LAYERS = frozenset(("stg", "int", "src", "raw", "base"))
+"""Layers with rows that later layers contain, too."""
 KNOWN_PREFIXES = frozenset(
     ("wp", "ps", "oc", "tbl", "tb", "spree", "auth", "mdl", "phpbb", "civicrm", "solidus", "res")
 )

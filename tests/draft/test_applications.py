@@ -1,0 +1,51 @@
+"""The draft of databases in the shape of known applications, judged as an analyst would judge it.
+
+Each metric that is on must be wanted or harmless. At least 80 % of the wanted ones must be on, the headlines first of all.
+Each number must be that of plain SQL: of the analyst's own for wanted metrics, of `init --check` for all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tallybook.draft import Draft, draft, preview
+from tests.draft.applications import APPLICATIONS, NOW, Application
+from tests.projects import Project
+
+MIN_WANTED_SHARE = 0.8
+KINDS = ["sqlite", *(pytest.param(kind, marks=pytest.mark.soak) for kind in ("postgresql", "mariadb"))]
+
+
+def drafted(application: Application, database: Project, folder: Path) -> Draft:
+    application.fill(database)
+    return draft(database.url, folder=folder, now=NOW)
+
+
+def in_sql_of(database: Project, sql: str) -> float:
+    with database.database.cursor() as cursor:
+        cursor.execute(sql)
+        return float(cursor.fetchone()[0] or 0)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("application", APPLICATIONS, ids=lambda application: application.name)
+def test_the_draft_of_an_application_is_what_an_analyst_wants(
+    application: Application, kind: str, make_database: Callable[[str], str], tmp_path: Path
+) -> None:
+    database = Project(tmp_path / "elsewhere", make_database(kind))
+    made = drafted(application, database, tmp_path)
+    on = {idea.name for idea in made.metrics}
+    assert on <= {*application.wanted, *application.harmless}, "metrics that nobody wants are on"
+    assert set(application.headlines) <= on
+    assert len(on & set(application.wanted)) >= MIN_WANTED_SHARE * len(application.wanted)
+    assert len(on) <= 12
+    assert all(len(idea.keys.get("by", ())) <= 2 for idea in made.metrics)
+    previews = {one.metric: one for one in preview(made, database.url, NOW, check=True)}
+    for name, one in previews.items():
+        assert one.agrees, f"{name}: {one.answer}, and {one.plain} by\n{one.sql}"
+        assert not one.problem
+    for name in on & set(application.wanted):
+        expected = in_sql_of(database, application.wanted[name])
+        assert float(previews[name].answer or 0) == pytest.approx(expected, abs=1e-4), name
