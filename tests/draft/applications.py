@@ -951,4 +951,3 @@ MARTS = Application(
 
 TUNED = (BILLING, HELP_DESK, SOCIAL, SHOP, FORUM, MARTS)
 """The applications that the scores were made with."""
-APPLICATIONS = TUNED

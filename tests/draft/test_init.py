@@ -215,13 +215,15 @@ def test_a_billing_system_that_counts_cents_and_seconds(database: Project, tmp_p
     drafted = Drafted(tmp_path / "project", database.url).collected()
     assert {m.get("stored", "-") for m in drafted.metrics.values()} == {"epoch_s"}
     assert drafted.value("signups") == 20
-    assert '# measure = "sum(amount) / 100"' in drafted.text
-    assert "amounts of several currencies do not add up" in drafted.text
-    assert "revenue" not in drafted.metrics
-    for currency in ("usd", "eur"):
-        assert drafted.value(f"revenue_{currency}") == answers(
+    assert "# minor_units = true" in drafted.text
+    assert drafted.metrics["revenue"]["unit_from"] == "currency"
+    assert "do not add up" in drafted.text
+    assert drafted.value("revenue", by="currency") == {
+        currency: answers(
             database, f"select sum(amount) from charges where status = 'succeeded' and currency = '{currency}'"
         )
+        for currency in ("usd", "eur")
+    }
     assert drafted.metrics["active_subscriptions"]["until"] == "canceled_at"
     end = 1_706_745_600  # 1 February 2024
     holds = f"where created < {end} and (canceled_at is null or canceled_at >= {end})"

@@ -94,7 +94,7 @@ def test_many_tables_are_read_on_one_connection_by_few_statements(
         code, printed = init(project, tmp_path)
     assert code == 0, printed
     assert f"{TABLES - 1} tables without rows" in printed
-    assert len(filled["connections"]) == 1
+    assert len(filled["connections"]) == 2  # one for the draft, one for the preview
     text = (tmp_path / "tallybook.toml").read_text()
     assert f"# {TABLES - 1} tables without rows: part_0, part_10, part_11, part_12, part_13, …" in text
 

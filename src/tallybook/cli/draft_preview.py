@@ -17,12 +17,14 @@ def print_preview(terminal: Terminal, previews: Sequence[Preview]) -> None:
     asked = [one for one in previews if one.values and not one.problem]
     if asked:
         days = [f"{day:%m-%d}" for day in asked[0].days]
-        rows = [(one.metric, *_numbers(one.values)) for one in asked]
+        rows = [(one.label, *_numbers(one.values)) for one in asked]
         header, *lines = table((f"last {len(days)} days", *days), rows, days)
         terminal.out("\n".join(["", terminal.styled(header, "bold"), *lines]))
-        empty = [one.metric for one in asked if not any(one.values)]
+        empty = [one.label for one in asked if not any(one.values)]
         if empty:
             terminal.out(f"nothing in these days: {', '.join(empty)}")
+    if snapshots := [one.metric for one in previews if one.snapshot]:
+        terminal.out(f"collected from the first run on, because only the present is known: {', '.join(snapshots)}")
     for one in previews:
         if one.problem:
             terminal.out(f"{one.metric}: {one.problem}")
@@ -33,7 +35,7 @@ def print_checks(terminal: Terminal, previews: Sequence[Preview]) -> None:
     compared = [one for one in previews if one.sql and not one.problem]
     for one in compared:
         same = "the same" if one.agrees else terminal.styled("DIFFERENT", "bold", "red")
-        terminal.out(f"\n{one.metric}: {_number(one.answer)} by Tallybook, {_number(one.plain)} by this SQL: {same}")
+        terminal.out(f"\n{one.label}: {_number(one.answer)} by Tallybook, {_number(one.plain)} by this SQL: {same}")
         terminal.out(indented(one.sql, "    "))
     agreeing = sum(one.agrees for one in compared)
     terminal.out(f"\n{agreeing} of {count(len(compared), 'number')} are the same.")
@@ -43,6 +45,7 @@ def described_preview(one: Preview) -> dict[str, Any]:
     """The preview of one metric in JSON."""
     found: dict[str, Any] = {
         "metric": one.metric,
+        "currency": one.currency or None,
         "days": [str(day) for day in one.days],
         "values": [_plain(value) for value in one.values],
         "problem": one.problem or None,

@@ -53,6 +53,7 @@ def _scored_amount(table: SeenTable, column: SeenColumn, among: list[SeenColumn]
         column,
         (base, f"named {column.name}"),
         (-0.35 * len(set(named) & LESSER_AMOUNTS), "a part of the amount"),
+        (-0.02 * len(column.words), ""),
         (-1.0 if not any(numbers(column.values)) else 0.0, "always zero or null"),
         (-0.8 * nulls if nulls > 0.5 else -0.2 * nulls, f"null in {nulls:.0%} of the rows"),
         (0.1 if _is_greatest(column, among) else 0.0, "the greatest amount of most rows"),

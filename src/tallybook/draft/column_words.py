@@ -227,7 +227,22 @@ AMOUNT_WORDS = frozenset(
     ]
 )
 LESSER_AMOUNTS = frozenset(
-    ["fee", "cost", "net", "subtotal", "due", "base", "unit", "original", "list", "before", "excluding", "min", "max"]
+    [
+        "fee",
+        "cost",
+        "net",
+        "subtotal",
+        "undiscounted",
+        "due",
+        "base",
+        "unit",
+        "original",
+        "list",
+        "before",
+        "excluding",
+        "min",
+        "max",
+    ]
 )
 """Words of amounts that are a part of another one, or are not what was paid."""
 NO_AMOUNT = frozenset(
@@ -285,6 +300,11 @@ ACTORS = (
     "person",
     "author",
     "player",
+    "student",
+    "learner",
+    "subscriber",
+    "buyer",
+    "attendee",
     "company",
     "organization",
     "organisation",

@@ -11,11 +11,12 @@ from dataclasses import dataclass
 from math import log10
 
 from tallybook.core import SourceError, SourceUnavailable, isolated
+from tallybook.draft.amounts import amount_of, currency_of
 from tallybook.draft.columns import dimensions
 from tallybook.draft.evidence import null_share, numbers
 from tallybook.draft.level_guesses import LevelGuesses
-from tallybook.draft.money_guesses import MoneyGuesses
-from tallybook.draft.references import actor_of, actors_of, referring, rows_per_entity
+from tallybook.draft.money_guesses import MoneyGuesses, with_unit
+from tallybook.draft.references import actor_of, actors_of, reference, referring, rows_per_entity
 from tallybook.draft.row_filters import counted_rows, states, words_of_value
 from tallybook.draft.seen import SeenColumn, SeenTable
 from tallybook.draft.table_guesses import (
@@ -47,6 +48,8 @@ MIN_ROWS_PER_ACTOR = 1.5
 MAX_STAFF_RATIO = 5
 """A table of people with fewer rows than the largest one by this factor does not contain the customers."""
 _COUNT_WORDS = frozenset(("count", "times", "use", "used", "call", "request", "hit", "quantity", "number", "view"))
+_ANYBODY = frozenset(("person", "people", "contact", "client"))
+"""People who need not have an account."""
 _CREDENTIALS = frozenset(("password", "passwd", "encrypted"))
 _RATING_WORDS = frozenset(("rating", "stars", "nps", "csat", "satisfaction"))
 
@@ -130,13 +133,12 @@ class Guesser(MoneyGuesses, LevelGuesses):
         why.setdefault("time", why_time(table, born, BORN))
         self._by(table, keys, why)
         spoken, noun = table.bare.replace("_", " "), head(table.bare)
-        account = noun in ACCOUNTS and is_customer_table(table)
+        account = noun in ACCOUNTS and is_customer_table(table) and (noun not in _ANYBODY or self._has_account(table))
         new = Idea(f"new_{plainly(table.bare)}", keys, why, f"counts new {spoken}", of=table.name)
         new.topic = Topic.SIGNUPS if account else Topic.ORGANIZATIONS
         new.score = self._people_score(table)
-        largest = max((t.total for t in self.seen.tables if head(t.bare) in PEOPLE and is_customer_table(t)), default=0)
-        if table.total * MAX_STAFF_RATIO < largest:
-            new.doubt = f"only {table.total} rows: staff or tenants, beside {largest} rows of another table of people"
+        if account and self._are_staff(table):
+            new.doubt = f"only {table.total} rows: staff or tenants, beside a far larger table of people"
         self._filtered(new, counted_rows(table, self.as_sql, deleted_count=True))
         yield new
         ended = end_column(table, born)
@@ -147,19 +149,31 @@ class Guesser(MoneyGuesses, LevelGuesses):
             yield current
 
     def _people_score(self, table: SeenTable) -> float:
-        """How likely new rows are the signups: by the noun, a short name, a password, many rows, and what refers to it."""
+        """How likely new rows are the signups: by the noun, a short name, a password, rows, and what refers to it."""
         if not is_customer_table(table):
             return -9.0
-        logs_in = any({singular(w) for w in c.words} & _CREDENTIALS for c in table.columns)
-        pays = any(
-            head(other.bare) in MONEY and any(self.refers(other, c)[0] is table for c in other.columns if c.an_id)
-            for other in self.seen.tables
-        )
         noun = head(table.bare)
         extra = len(words(table.bare)) - 1
         score = 1.0 - 0.06 * PEOPLE.index(noun) - 0.4 * extra
-        score += 0.4 * logs_in + 0.4 * pays
+        score += 0.4 * self._logs_in(table) + 0.4 * self._pays(table)
         return score + 0.35 * log10(max(1, table.total)) + 0.02 * min(20, self.references.get(table.name, 0))
+
+    def _are_staff(self, table: SeenTable) -> bool:
+        """Whether the rows are few beside those of another table of people."""
+        people = (t.total for t in self.seen.tables if head(t.bare) in PEOPLE and is_customer_table(t))
+        return table.total * MAX_STAFF_RATIO < max(people, default=0)
+
+    def _logs_in(self, table: SeenTable) -> bool:
+        """Whether the rows have a password."""
+        return any({singular(w) for w in c.words} & _CREDENTIALS for c in table.columns)
+
+    def _pays(self, table: SeenTable) -> bool:
+        """Whether a table of money refers to the rows."""
+        money = (other for other in self.seen.tables if head(other.bare) in MONEY)
+        return any(self.refers(other, c)[0] is table for other in money for c in other.columns if c.an_id)
+
+    def _has_account(self, table: SeenTable) -> bool:
+        return self._logs_in(table) or self._pays(table)
 
     # -- use ------------------------------------------------------------------------------------------------
 
@@ -195,6 +209,9 @@ class Guesser(MoneyGuesses, LevelGuesses):
         if time is None or is_negative(table):
             return
         for column, entity in actors_of(self.seen, table)[:2]:
+            other = reference(self.seen, table, column)
+            if other is not None and self._are_staff(other[0]):
+                continue
             idea = self._people_in(table, time, column, entity)
             idea.entity, idea.doubt = entity, "another table shows better who was active"
             idea.score = points + log10(max(1, table.total)) + 0.5 * min(1.0, rows_per_entity(column) / 5)
@@ -248,7 +265,8 @@ class Guesser(MoneyGuesses, LevelGuesses):
         if catalog:
             new.doubt = "the table is a list of what exists"
         yield new
-        yield from self._rated(table, new)
+        if not catalog:
+            yield from self._rated(table, new)
         ended = end_column(table, born)
         if work and ended and ended.values and not is_deletion(ended):
             yield from self._work(table, born, ended, new)
@@ -276,8 +294,6 @@ class Guesser(MoneyGuesses, LevelGuesses):
 
     def _won(self, table: SeenTable, born: SeenColumn, ended: SeenColumn | None) -> Iterator[Idea]:
         """Won deals and their amount, by the day they were closed."""
-        from tallybook.draft.amounts import amount_of
-
         state = next((c for c in states(table) if any("won" in words_of_value(v) for v in c.texts)), None)
         if state is None:
             return
@@ -300,9 +316,8 @@ class Guesser(MoneyGuesses, LevelGuesses):
             idea.score = 2.0
             if name == "won_amount" and amount:
                 self._decimals(table.name, keys, amount.name, amount, why)
-                yield from self._in_currencies(table, amount, idea)
-            else:
-                yield idea
+                idea = with_unit(idea, amount, currency_of(table), self.as_sql)
+            yield idea
 
     def _rated(self, table: SeenTable, new: Idea) -> Iterator[Idea]:
         for column in table.columns:

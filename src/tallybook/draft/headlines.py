@@ -38,7 +38,8 @@ def named(ideas: Sequence[Idea]) -> list[Idea]:
     _name_best(found, Topic.SIGNUPS, "signups")
     _name_revenue(found)
     _name_active(found)
-    found.sort(key=lambda idea: (idea.topic, -idea.score))
+    _one_table_of_contracts(found)
+    found.sort(key=lambda idea: (idea.topic, bool(idea.doubt), -idea.score))
     taken: set[str] = set(RESERVED_NAMES)
     for idea in found:
         base, number = idea.name, 2
@@ -66,7 +67,7 @@ def _name_revenue(ideas: Sequence[Idea]) -> None:
         if idea.topic != Topic.REVENUE:
             continue
         if best is not None and idea.of == best.of and idea.keys["measure"] != "count(*)":
-            idea.name = "_".join(filter(None, ["revenue", idea.currency]))
+            idea.name = "revenue"
         else:
             idea.topic = Topic.PAYMENTS
             idea.score -= 2.0
@@ -85,6 +86,17 @@ def _name_active(ideas: Sequence[Idea]) -> None:
     for entity in entities[:2]:
         best = next(i for i in ideas if i.topic == Topic.ACTIVE and i.entity == entity)
         best.name, best.doubt = f"active_{plural(entity)}", ""
+
+
+def _one_table_of_contracts(ideas: Sequence[Idea]) -> None:
+    """Make comments of contracts of other tables with the same noun: two tables of subscriptions count them twice."""
+    best: dict[str, Idea] = {}
+    mine = [i for i in ideas if i.topic in (Topic.CONTRACTS, Topic.RECURRING, Topic.NEW_CONTRACTS) and i.noun]
+    for idea in sorted(mine, key=lambda i: ("from" not in i.keys, len(i.of))):
+        best.setdefault(idea.noun, idea)
+    for idea in mine:
+        if best[idea.noun].of != idea.of:
+            idea.doubt = idea.doubt or f"{best[idea.noun].of} has the same, with a beginning and an end"
 
 
 def switched_on(ideas: Sequence[Idea]) -> tuple[list[Idea], list[Idea]]:

@@ -7,7 +7,7 @@ from copy import deepcopy
 
 from tallybook.collect import DEC, INT
 from tallybook.config import toml
-from tallybook.draft.amounts import amount_of, counts_minor_units, currency_of, minor_per_unit
+from tallybook.draft.amounts import amount_of, counts_minor_units, currency_of
 from tallybook.draft.column_words import REVENUE_NAMES
 from tallybook.draft.columns import dimensions, within_bounds
 from tallybook.draft.daily_columns import (
@@ -21,7 +21,7 @@ from tallybook.draft.daily_columns import (
     day_column,
     series_of,
 )
-from tallybook.draft.money_guesses import split_by_currency
+from tallybook.draft.money_guesses import with_unit
 from tallybook.draft.recurring import Price, currency_column, measure_of, price_of, quantity_sql
 from tallybook.draft.references import actor_of, reference
 from tallybook.draft.row_filters import RowFilter, started_contracts, states
@@ -46,6 +46,11 @@ class LevelGuesses(TableGuesses):
     """Metrics of levels."""
 
     def _contracts(self, table: SeenTable) -> Iterator[Idea]:
+        for idea in self._of_contracts(table):
+            idea.noun = head(table.bare)
+            yield idea
+
+    def _of_contracts(self, table: SeenTable) -> Iterator[Idea]:
         begun = time_of(table, BEGUN + BORN)
         if begun is None:
             return
@@ -109,7 +114,7 @@ class LevelGuesses(TableGuesses):
         self._decimals(price.table.name, made.keys, price.amount.name, price.amount, made.why)
         currency = currency_column(price, table)
         place = f"{qualifier}" if currency and currency[1] is price.table and join else ""
-        yield from split_by_currency(made, price.amount, currency[0] if currency else None, self.as_sql, place)
+        yield with_unit(made, price.amount, currency[0] if currency else None, self.as_sql, place)
 
     def _joined(self, table: SeenTable, price: Price) -> tuple[str, str]:
         """(the qualifier of columns of the price's table, the join); empty if the price is in the contract."""
@@ -196,7 +201,7 @@ class LevelGuesses(TableGuesses):
 
     def _of_a_day(self, table: SeenTable, day: SeenColumn, column: SeenColumn, series: list[str]) -> Idea:
         found = daily_number(table, day, column)
-        minor = counts_minor_units(column)
+        minor = counts_minor_units(column) and amount_of(table) is not column
         aggregate = "avg" if found.sort == SHARE else "sum"
         measure = f"{aggregate}({self.as_sql(column.name)}){' / 100' if minor else ''}"
         keys, why = self._facts(table, day, measure)
@@ -209,11 +214,8 @@ class LevelGuesses(TableGuesses):
             idea.keys["by"] = [c.name for c in columns]
         if column.type.kind not in (INT, DEC) and found.sort != SHARE:
             self._decimals(table.name, idea.keys, column.name, column, why)
-        currency = currency_of(table)
-        if currency and len(currency.texts) == 1 and amount_of(table) is column:
-            idea.keys["unit"] = currency.texts[0].upper()
-            if minor:
-                idea.keys["measure"] = f"sum({self.as_sql(column.name)}) / {minor_per_unit(currency.texts[0])}"
+        if amount_of(table) is column:
+            with_unit(idea, column, currency_of(table), self.as_sql)
         return idea
 
     def _by_sort(self, idea: Idea, found: DailyNumber, table: SeenTable, series: list[str]) -> None:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from copy import deepcopy
 
 from tallybook.collect import FLOAT, INT, NUMBERS
 from tallybook.draft.amounts import (
-    MAX_CURRENCIES,
     amount_of,
     counts_minor_units,
     currency_of,
@@ -19,12 +18,13 @@ from tallybook.draft.amounts import (
 from tallybook.draft.column_words import REVENUE_NAMES
 from tallybook.draft.columns import dimensions, within_bounds
 from tallybook.draft.evidence import null_share
-from tallybook.draft.row_filters import RowFilter, literal, money_rows
+from tallybook.draft.row_filters import RowFilter, money_rows
 from tallybook.draft.seen import SeenColumn, SeenTable
 from tallybook.draft.table_guesses import (
     Idea,
     TableGuesses,
     Topic,
+    example_values,
     is_negative,
     join_text,
     joined_words,
@@ -55,7 +55,7 @@ class MoneyGuesses(TableGuesses):
         total.score = self._revenue_score(table, amount, time, rows)
         total.other = [f'# measure = "sum({self.as_sql(c.name)})"' for c in other_amounts(table, amount)]
         self._filtered(total, rows)
-        yield from self._in_currencies(table, amount, total)
+        yield with_unit(total, amount, currency_of(table), self.as_sql)
         yield self._count_of_money(table, total, rows)
 
     def _count_of_money(self, table: SeenTable, total: Idea, rows: RowFilter) -> Idea:
@@ -90,10 +90,6 @@ class MoneyGuesses(TableGuesses):
         other, _ = self.refers(table, column)
         return other is not None and other.name == self.main
 
-    def _in_currencies(self, table: SeenTable, amount: SeenColumn, idea: Idea) -> Iterator[Idea]:
-        """The metric in its currency; one metric for each of several currencies, because they do not add up."""
-        yield from split_by_currency(idea, amount, currency_of(table), self.as_sql)
-
     # -- lines --------------------------------------------------------------------------------------------
 
     def _lines(self, table: SeenTable) -> Iterator[Idea]:
@@ -113,6 +109,10 @@ class MoneyGuesses(TableGuesses):
         for measure, columns, name, about in parts:
             idea = self._line(table, parent, column, time, measure, columns)
             idea.name, idea.about = joined_words(singular_name(table), name), about
+            if name == "revenue":
+                with_unit(
+                    idea, columns[0], currency_of(table) or (currency_of(parent) if parent else None), self.as_sql
+                )
             if name == "revenue" and any("discount" in c.words for c in table.columns) and " * " in measure:
                 idea.other.append("# discounts are not subtracted; if discount is a share: … * (1 - discount)")
             yield idea
@@ -126,8 +126,7 @@ class MoneyGuesses(TableGuesses):
         measure: str,
         needed: Sequence[SeenColumn],
     ) -> Idea:
-        minor = any(counts_minor_units(c) for c in needed)
-        keys, why = self._facts(table, time, f"sum({measure}){' / 100' if minor else ''}")
+        keys, why = self._facts(table, time, f"sum({measure})")
         idea = Idea("", keys, why, topic=Topic.LINES, of=table.name)
         idea.score = 1.0 if parent is None or head(parent.bare) in MONEY else 0.5
         if parent is None or column is None:
@@ -165,6 +164,8 @@ class MoneyGuesses(TableGuesses):
             return
         sql = self.as_sql
         used = [c for c in parent.columns if sql(c.name) in rows.where]
+        used += [c for c in (currency_of(parent),) if c is not None and currency_of(table) is None]
+        needed = [*needed, *(c for c in (currency_of(table),) if c is not None)]
         shown = [c for c in parent.columns if c is time or c in used or c in theirs]
         picked = [f"l.{sql(c.name)}" for c in (*needed, *by)]
         picked += [f"p.{sql(c.name)}" for c in shown if c.name not in {n.name for n in (*needed, *by)}]
@@ -188,37 +189,37 @@ class MoneyGuesses(TableGuesses):
         return found[0][1], found[0][2]
 
 
-def split_by_currency(
-    idea: Idea, amount: SeenColumn, currency: SeenColumn | None, as_sql: object, table: str = ""
-) -> Iterator[Idea]:
-    """The metric in its currency, or one metric for each of the most frequent currencies."""
-    assert callable(as_sql)
-    minor = counts_minor_units(amount)
-    whole = amount.type.kind == INT
+def with_unit(
+    idea: Idea, amount: SeenColumn, currency: SeenColumn | None, as_sql: Callable[[str], str], table: str = ""
+) -> Idea:
+    """The metric in its currency. With several currencies each answer must be split by the column or filtered to one.
+
+    `table`: the qualifier of the currency, if it is a column of a joined table."""
+    minor, whole = counts_minor_units(amount), amount.type.kind == INT
     texts = currency.texts if currency else []
-    for text in texts[:MAX_CURRENCIES] if len(texts) > 1 else [""]:
-        made = deepcopy(idea)
-        code = text or (texts[0] if texts else "")
-        units = minor_per_unit(code) if code else 100
-        if minor and units != 1 and " / " not in made.keys["measure"]:
-            made.keys["measure"] += f" / {units}"
-            made.why["measure"] = f"{amount.name} is in the smallest unit"
-        elif whole and currency and not minor:
-            made.why["measure"] = "integers: perhaps the smallest unit, such as cents"
-            made.other.append(f'# measure = "{made.keys["measure"]} / {units}"')
-        if code and (minor or not whole):
-            made.keys["unit"] = code.upper()
-            made.why["unit"] = "" if text else f"the only value of {currency.name}" if currency else ""
-        if text and currency:
-            sql = f"{table}{as_sql(currency.name)}"
-            made.keys["where"] = " and ".join(filter(None, [made.keys.get("where", ""), f"{sql} = {literal(text)}"]))
-            made.name, made.currency = f"{made.name}_{text.lower()}", text.lower()
-            made.keys["by"] = [name for name in made.keys.get("by", []) if name != currency.name]
-            rest = [f"{t} ({n})" for t, n in currency.counts.items() if t != text]
-            made.other.append(f"# amounts of several currencies do not add up: {', '.join(rest[:6])} are not in it")
-            if not made.keys["by"]:
-                made.keys.pop("by")
-                made.why.pop("by", None)
-            elif "by" in made.why:
-                made.why["by"] = ""
-        yield made
+    if currency and len(texts) > 1:
+        column = f"{table}{currency.name}"
+        idea.keys["unit_from"], idea.currencies = column, texts
+        idea.why["unit_from"] = f"{example_values(currency)} do not add up: query --by {column}"
+        idea.keys["by"] = [name for name in idea.keys.get("by", []) if name != currency.name]
+        if not idea.keys["by"]:
+            idea.keys.pop("by")
+            idea.why.pop("by", None)
+        idea.keys |= {"minor_units": True} if minor else {}
+        if whole and not minor:
+            idea.other.append("# minor_units = true    # if the integers are cents, or another smallest unit")
+        return idea
+    code = texts[0].upper() if texts else ""
+    units = minor_per_unit(code) if code else 100
+    if minor and units != 1:
+        measure, slash, number = idea.keys["measure"].rpartition(" / ")
+        yearly = slash and number.isdigit()  # the amounts of a year, divided by 12
+        idea.keys["measure"] = f"{measure} / {units * int(number)}" if yearly else f"{idea.keys['measure']} / {units}"
+        idea.why["measure"] = f"{amount.name} is in the smallest unit"
+    elif whole and currency and not minor:
+        idea.why["measure"] = "integers: perhaps the smallest unit, such as cents"
+        idea.other.append(f'# measure = "{idea.keys["measure"]} / {units}"')
+    if code and currency and (minor or not whole):
+        idea.keys["unit"] = code
+        idea.why["unit"] = f"the only value of {currency.name}"
+    return idea

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 from tallybook.collect import BoundMetric, bind
 from tallybook.core import start_of
+from tallybook.draft.amounts import minor_per_unit
+from tallybook.draft.row_filters import literal
 
 if TYPE_CHECKING:
     from tallybook.collect import Source, TimeForm
@@ -17,8 +19,10 @@ if TYPE_CHECKING:
 _QUOTE = '"'
 
 
-def plain_sql(source: Source, idea: Idea, zone: str, first: date, last: date) -> str | None:
-    """The SELECT of a metric over days; a level is that of the end of the last day. None for a kind without one."""
+def plain_sql(source: Source, idea: Idea, zone: str, first: date, last: date, currency: str = "") -> str | None:
+    """The SELECT of a metric over days; a level is that of the end of the last day. None for a kind without one.
+
+    `currency`: the only one that counts, in a metric with several."""
     from tallybook.config import build
 
     name = source.settings.name
@@ -29,7 +33,13 @@ def plain_sql(source: Source, idea: Idea, zone: str, first: date, last: date) ->
         return None
     if where := idea.keys.get("where"):
         conditions.append(f"({where})" if " or " in where.lower() else where)
-    measure = re.sub(r"/ (\d+)$", r"/ \1.0", idea.keys["measure"])  # integers are divided without their remainder
+    measure = idea.keys["measure"]
+    if currency:
+        conditions.append(f"{idea.keys['unit_from']} = {literal(currency)}")
+        units = minor_per_unit(currency) if idea.keys.get("minor_units") else 1
+        number = re.search(r" / (\d+)$", measure)
+        measure = f"{measure[: number.start()] if number else measure} / {units * int(number[1] if number else 1)}"
+    measure = re.sub(r"/ (\d+)$", r"/ \1.0", measure)  # integers are divided without their remainder
     lines = [f"select {measure}", f"from {_from(source, idea)}"]
     return "\n".join([*lines, *([f"where {' and '.join(conditions)}"] if conditions else [])])
 
@@ -83,7 +93,7 @@ def _needs_join(idea: Idea) -> bool:
     if "join" not in idea.keys:
         return False
     other = idea.keys["join"].partition(" on ")[0]
-    texts = (idea.keys["measure"], idea.keys.get("where", ""), idea.keys.get("time", ""))
+    texts = [idea.keys.get(key, "") for key in ("measure", "where", "time", "unit_from")]
     return any(f"{other}." in text for text in texts)
 
 

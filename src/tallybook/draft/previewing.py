@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tallybook.core import SourceSettings, SourceUnavailable, TallybookError
+from tallybook.draft.amounts import MAX_CURRENCIES
 from tallybook.draft.plain_sql import plain_sql
 from tallybook.draft.seen import STATEMENT_SECONDS
 from tallybook.draft.write import draft_text
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 DAYS = 7
 MAX_ROWS_TOGETHER = 200_000
 """Metrics of larger tables are asked one by one, so that the time for all of them is bounded."""
+_URL, _LIMIT = "${TALLYBOOK_INIT_URL}", 'statement_timeout = "5s"'
 MAX_SECONDS = 20.0
 """The time for all metrics. Those that are left are named and not asked."""
 
@@ -35,12 +37,23 @@ class Preview:
     days: list[date] = field(default_factory=list)
     values: list[Any] = field(default_factory=list)
     problem: str = ""
+    currency: str = ""
+    """The currency of the values, in a metric with several."""
+    where: str = ""
+    """The filter of the question, as in `--where`."""
+    snapshot: bool = False
+    """Whether only its present value exists: it is collected from the first run on."""
     sql: str = ""
     """Plain SQL for the whole range: for a level, of its last day."""
     answer: Any = None
     """The value of the whole range by Tallybook."""
     plain: Any = None
     """The value of the whole range by `sql`."""
+
+    @property
+    def label(self) -> str:
+        """The metric, with the currency of its values if it has several."""
+        return f"{self.metric} {self.currency}".strip()
 
     @property
     def agrees(self) -> bool:
@@ -80,7 +93,7 @@ def _drafted_book(made: Draft, url: str, now: datetime) -> Iterator[Any]:
 
     with tempfile.TemporaryDirectory(prefix="tallybook-init-") as place:
         folder = Path(place)
-        text = draft_text(replace(made, url="${TALLYBOOK_INIT_URL}", variable=""))
+        text = draft_text(replace(made, url=_URL, variable="")).replace(f'"{_URL}"', f'"{_URL}"\n{_LIMIT}', 1)
         (folder / "tallybook.toml").write_text(text, encoding="utf-8")
         with open_book(folder, now=lambda: now, env={"TALLYBOOK_INIT_URL": url}) as book:
             _ = book.store  # an empty book, so that each question need not make one
@@ -88,26 +101,39 @@ def _drafted_book(made: Draft, url: str, now: datetime) -> Iterator[Any]:
 
 
 def _previews(book: Any, made: Draft, source: Source | None, late: Callable[[], bool]) -> list[Preview]:
-    """The days of all metrics by one question; one question each where a metric cannot be asked."""
-    first, last = book.today - timedelta(days=DAYS), book.today - timedelta(days=1)
-    days = [first + timedelta(days=n) for n in range(DAYS)]
-    found = [Preview(idea.name, days=days) for idea in made.metrics]
-    if not _ask_together(book, made, found, first, last):
-        for one in found:
-            _ask_alone(book, one, first, last, late)
+    """The days of all metrics by few questions; one question each where a metric cannot be asked."""
+    first = book.today - timedelta(days=DAYS)
+    found = [one for idea in made.metrics for one in _of_idea(idea, first)]
+    for where in dict.fromkeys(one.where for one in found):
+        group = [one for one in found if one.where == where and not one.snapshot]
+        if made.rows > MAX_ROWS_TOGETHER or not _ask_together(book, group, check=source is not None):
+            for one in group:
+                _ask_alone(book, one, late, check=source is not None)
     if source is not None:
-        for one, idea in zip(found, made.metrics, strict=True):
-            if not one.problem:
-                _compare(book, idea, made, source, one)
+        ideas = {idea.name: idea for idea in made.metrics}
+        for one in found:
+            if not one.problem and not one.snapshot:
+                _add_plain(source, ideas[one.metric], made.timezone, one)
     return found
 
 
-def _ask_together(book: Any, made: Draft, found: Sequence[Preview], first: date, last: date) -> bool:
-    """Ask for all metrics at once; False if tables are large, or if a metric cannot be asked."""
-    if made.rows > MAX_ROWS_TOGETHER:
-        return False
+def _of_idea(idea: Idea, first: date) -> list[Preview]:
+    """An empty preview of a metric; one for each of the most frequent currencies if it has several."""
+    days = [first + timedelta(days=n) for n in range(DAYS)]
+    snapshot = idea.keys.get("kind") == "level" and not idea.keys.keys() & {"from", "time"}
+    unit = idea.keys.get("unit_from")
+    if not unit:
+        return [Preview(idea.name, days=days, snapshot=snapshot)]
+    return [
+        Preview(idea.name, days=days, snapshot=snapshot, currency=code, where=f"{unit}={code}")
+        for code in idea.currencies[:MAX_CURRENCIES]
+    ]
+
+
+def _ask_together(book: Any, group: Sequence[Preview], *, check: bool) -> bool:
+    """Ask for all metrics at once; False if one of them cannot be asked."""
     try:
-        _ask(book, found, first, last)
+        _ask(book, group, check=check)
     except SourceUnavailable:
         raise
     except TallybookError:
@@ -115,38 +141,38 @@ def _ask_together(book: Any, made: Draft, found: Sequence[Preview], first: date,
     return True
 
 
-def _ask(book: Any, found: Sequence[Preview], first: date, last: date) -> None:
-    names = [one.metric for one in found]
-    rows = book.query(*names, scope="day", from_=first, to=last, live=True).rows()
-    by_day = {row["period"]: row for row in rows}
-    for one in found:
+def _ask(book: Any, group: Sequence[Preview], *, check: bool) -> None:
+    if not group:
+        return
+    names, days = [one.metric for one in group], group[0].days
+    asked = {"from_": days[0], "to": days[-1], "live": True, "where": [w for w in (group[0].where,) if w]}
+    by_day = {row["period"]: row for row in book.query(*names, scope="day", **asked).rows()}
+    whole = book.query(*names, scope="all", **asked).rows() if check else []
+    for one in group:
         one.values = [by_day[day][one.metric] if day in by_day else None for day in one.days]
+        one.answer = whole[-1][one.metric] if whole else None
 
 
-def _ask_alone(book: Any, one: Preview, first: date, last: date, late: Callable[[], bool]) -> None:
+def _ask_alone(book: Any, one: Preview, late: Callable[[], bool], *, check: bool) -> None:
     if late():
         one.problem = f"not asked: the preview ends after {MAX_SECONDS:.0f} s"
         return
     try:
-        _ask(book, [one], first, last)
+        _ask(book, [one], check=check)
     except SourceUnavailable:
         raise
     except TallybookError as error:
         one.problem = " ".join(str(error).split())
 
 
-def _compare(book: Any, idea: Idea, made: Draft, source: Source, found: Preview) -> None:
-    """Add the plain SQL of the range and both answers."""
-    first, last = found.days[0], found.days[-1]
+def _add_plain(source: Source, idea: Idea, zone: str, found: Preview) -> None:
+    """Add the plain SQL of the range and its answer."""
     try:
-        statement = plain_sql(source, idea, made.timezone, first, last)
-        if statement is None:
-            return
-        found.sql = statement
-        rows = book.query(idea.name, scope="all", from_=first, to=last, live=True).rows()
-        found.answer = rows[-1][idea.name] if rows else None
-        with source.snapshot() as reader:
-            found.plain = reader.rows(statement)[0][0]
+        statement = plain_sql(source, idea, zone, found.days[0], found.days[-1], found.currency)
+        if statement is not None:
+            with source.snapshot() as reader:
+                found.plain = reader.rows(statement)[0][0]
+            found.sql = statement
     except SourceUnavailable:
         raise
     except TallybookError as error:

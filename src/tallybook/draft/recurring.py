@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from tallybook.collect import INT, TEXT
-from tallybook.draft.amounts import amount_candidates, counts_minor_units, currency_of, quantity_of
+from tallybook.draft.amounts import amount_candidates, currency_of, quantity_of
 from tallybook.draft.references import reference
 from tallybook.draft.row_filters import literal
 from tallybook.draft.seen import Seen, SeenColumn, SeenTable
@@ -94,7 +94,6 @@ class Recurring:
 
     measure: str
     why: str
-    minor: bool
 
 
 def measure_of(price: Price, quantity: str, column: object, as_name: object = None) -> Recurring:
@@ -102,19 +101,15 @@ def measure_of(price: Price, quantity: str, column: object, as_name: object = No
     assert callable(column)
     amount = column(price.amount)
     each = f"{amount} * {quantity}" if quantity else amount
-    minor = counts_minor_units(price.amount)
     if price.interval is None:
-        return Recurring(f"sum({each}){' / 100' if minor else ''}", "the amount of a month", minor)
+        return Recurring(f"sum({each})", "the amount of a month")
     texts = price.interval.texts
     if {_per_year(text) for text in texts} == {12} and price.interval_count is None:
-        return Recurring(
-            f"sum({each}){' / 100' if minor else ''}", f"{price.interval.name} is always {texts[0]}", minor
-        )
+        return Recurring(f"sum({each})", f"{price.interval.name} is always {texts[0]}")
     cases = " ".join(f"when {literal(text)} then {each} * {_per_year(text)}" for text in texts)
     count = "" if price.interval_count is None else f" / {column(price.interval_count)}"
-    divisor = 1200 if minor else 12
     body = f"case {column(price.interval)} {cases} end{count}"
-    return Recurring(f"sum({body}) / {divisor}", "amounts of a year, divided by 12", minor)
+    return Recurring(f"sum({body}) / 12", "amounts of a year, divided by 12")
 
 
 def quantity_sql(table: SeenTable, column: object) -> str:

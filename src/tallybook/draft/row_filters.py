@@ -20,7 +20,7 @@ from tallybook.draft.words import singular, terms, words
 
 AsSql = Callable[[str], str]
 STATE_WORDS = frozenset(("status", "state", "stage"))
-CODE_WORDS = STATE_WORDS | {"type", "kind"}
+CODE_WORDS = STATE_WORDS | {"type", "kind", "approved"}
 MAX_STATES = 40
 MAX_CODES = 12
 
@@ -99,8 +99,8 @@ def _money_state(column: SeenColumn, as_sql: AsSql, found: RowFilter) -> bool:
     if len(values) < 2 or not (paid or accepted or lost) or len(lost) == len(values):
         return False
     payment = bool(set(column.words) & {"payment", "financial"})
-    kept = paid if paid and payment else [*paid, *(v for v in values if v in accepted and v not in paid)]
-    if kept and (paid or lost):
+    kept = paid if payment else [*paid, *(v for v in values if v in accepted and v not in paid)]
+    if paid:
         left = [f"{v} ({column.counts[v]})" for v in values if v not in kept]
         found.add(_one_of(sql, kept), f"rows left out: {', '.join(left[:6])}" if left else "all values seen")
         found.settled = True

@@ -58,10 +58,12 @@ class Idea:
     """How likely it is the best metric of its topic."""
     entity: str = ""
     """Who is counted, in a metric of active people."""
-    currency: str = ""
-    """The only currency of its rows, where the table has several."""
+    currencies: list[str] = field(default_factory=list)
+    """The values of its `unit_from`, the most frequent first."""
     of: str = ""
     """The table of its facts."""
+    noun: str = ""
+    """What a row of a table of contracts is."""
     unsure: list[str] = field(default_factory=list)
     doubt: str = ""
     """Why it is only a comment."""

@@ -23,8 +23,10 @@ PEOPLE = (
     "signup",
     "registration",
     "profile",
-    "lead",
     "contact",
+    "student",
+    "learner",
+    "donor",
 )
 """Tables of people, best first; their new rows are signups."""
 MONEY = (
@@ -101,8 +103,9 @@ WORK = (
     "bug",
     "deal",
     "opportunity",
+    "lead",
 )
-DEALS = frozenset(("deal", "opportunity"))
+DEALS = frozenset(("deal", "opportunity", "lead"))
 DAILY = frozenset(("daily", "balance", "snapshot", "stat", "stats", "inventory", "stock"))
 TECHNICAL = re.compile(
     r"(?i)^(schema_migrations?|ar_internal_metadata|alembic_version|flyway.*|liquibase.*|databasechangelog.*|knex_.*|"

@@ -52,6 +52,7 @@ LOST_VALUES = frozenset(
         "chargeback",
         "disputed",
         "returned",
+        "unconfirmed",
         "test",
         "missing",
         "lost",
@@ -75,8 +76,6 @@ JUNK_VALUES = frozenset(
         "abandoned",
         "attachment",
         "hidden",
-        "rejected",
-        "unapproved",
     ]
 )
 """Values of rows that do not count, whatever the table contains."""

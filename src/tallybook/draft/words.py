@@ -69,7 +69,7 @@ LAYERS = ("fct", "fact", "dim", "stg", "int", "mart", "marts", "rpt", "src", "ra
 RAW_LAYERS = frozenset(("stg", "int", "src", "raw", "base"))
 """Layers with rows that later layers contain, too."""
 KNOWN_PREFIXES = frozenset(
-    ("wp", "ps", "oc", "tbl", "tb", "spree", "auth", "mdl", "phpbb", "civicrm", "solidus", "res")
+    ("wp", "ps", "oc", "tbl", "tb", "wc", "woocommerce", "spree", "auth", "mdl", "phpbb", "civicrm", "solidus", "res")
 )
 """First words of table names that name an application and not its rows."""
 VERSIONS = frozenset(
@@ -101,10 +101,28 @@ def terms(name: str, table: str = "") -> tuple[str, ...]:
     return tuple(kept)
 
 
+_JOINED = re.compile(
+    r"(\w{4,})(line|item|event|enrollment|user|profile|module|certificate|payment|transaction|subscription|membership|"
+    r"message|session|status|order|member|account|customer|request|response|activity|ticket|entry|history)(s?)"
+)
+"""Model names of Django are written as one word: orderline, courseenrollment."""
+_ONE_WORD = frozenset(
+    ("pipeline", "timeline", "deadline", "headline", "underline", "baseline", "guideline", "superuser")
+)
+
+
+def _apart(word: str) -> list[str]:
+    """The words of a model name that is written as one word."""
+    found = _JOINED.fullmatch(word)
+    if found is None or singular(word) in _ONE_WORD:
+        return [word]
+    return [found[1], found[2] + found[3]]
+
+
 def bare_name(table: str, prefix: str = "") -> str:
     """The table name without the prefix of the application, the layer of a warehouse and the version at its end."""
-    found = list(words(table))
-    if len(found) > 1 and (found[0] == prefix or found[0] in KNOWN_PREFIXES):
+    found = [part for word in words(table) for part in _apart(word)]
+    while len(found) > 1 and (found[0] == prefix or found[0] in KNOWN_PREFIXES or stem(found[0]) == stem(found[1])):
         found = found[1:]
     if len(found) > 1 and found[0] in LAYERS:
         found = found[1:]

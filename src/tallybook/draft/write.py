@@ -28,6 +28,8 @@ ORDER = (
     "where",
     "measure",
     "unit",
+    "unit_from",
+    "minor_units",
     "decimals",
     "series",
     "by",
