@@ -128,6 +128,7 @@ FILES = {
     "test_serving.py": "events",
     "test_question.py": "right",
     "test_site.py": "scale",
+    "test_python_words.py": "right",
     "test_without_pyarrow.py": "right",
     "test_words.py": "scale",
     "test_servers.py": "scale",

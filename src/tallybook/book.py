@@ -55,6 +55,9 @@ class Book:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    def __repr__(self) -> str:
+        return f"<Book {str(self.project.folder)!r}: {len(self.project.catalog.metrics)} metrics>"
+
     def close(self) -> None:
         """Close the ledger and the engine. The next question opens them again."""
         self.reader.close()
@@ -170,11 +173,13 @@ class Book:
     # -- query ---------------------------------------------------------------------------------------
 
     @keywords_of(Question, "metrics")
-    def query(self, *metrics: str, **options: Unpack[QuestionOptions]) -> Result:
-        """Ask. Days are dates, ISO texts, "today" or "yesterday"; both ends are included.
+    def query(self, *metrics: str | Sequence[str], **options: Unpack[QuestionOptions]) -> Result:
+        """Ask for metrics by their names, also in lists. Days are dates, ISO texts, "today" or "yesterday"; both ends are
+        included.
 
         Raises QueryError for what is not declared and Refused for what has no right answer."""
-        return self.ask(Question(metrics=metrics, **options))
+        with querying.errors_in_python_words():
+            return self.ask(Question(metrics=querying.flat(metrics), **options))
 
     def ask(self, question: Question) -> Result:
         """The answer to a question that is a value: `query` makes one of its arguments. Raises as `query`."""
@@ -183,12 +188,13 @@ class Book:
         return self._live_answers().answer(question) if question.live else self.answers.answer(question)
 
     @keywords_of(Question, "metrics")
-    def csv(self, *metrics: str, **options: Unpack[QuestionOptions]) -> str | None:
+    def csv(self, *metrics: str | Sequence[str], **options: Unpack[QuestionOptions]) -> str | None:
         """What `query(…).to_csv()` returns, many times faster; None for a question that only `query` answers.
 
         It answers metrics by dimensions, each the total or the last or first day of its periods: questions with
         millions of rows."""
-        return self.answers.csv(Question(metrics=metrics, **options))
+        with querying.errors_in_python_words():
+            return self.answers.csv(Question(metrics=querying.flat(metrics), **options))
 
     def goals(self, *names: str, on: Day | None = None, last: str | None = None) -> list[querying.Standing]:
         """How far these goals, or all, are in the period that contains `on` (default: the last closed day), with the

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tallybook.cli.terminal import Terminal
 
@@ -24,26 +25,42 @@ def progress(terminal: Terminal, *, quiet: bool) -> Iterator[OnProgress | None]:
     if quiet or not terminal.stderr.isatty():
         yield None
         return
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress as Bar, TaskProgressColumn, TextColumn, TimeRemainingColumn
+    bar = _Bar(terminal)
+    try:
+        yield bar.update
+    finally:
+        bar.close()
 
-    bar = Bar(
-        TextColumn("{task.description}", markup=False),
-        BarColumn(),
-        TaskProgressColumn(),
-        TextColumn("{task.fields[rate]}", markup=False),
-        TimeRemainingColumn(),
-        console=Console(file=terminal.stderr),
-        transient=True,
-    )
-    task = bar.add_task("reading the sources", total=None, rate="")
 
-    def update(seen: RunProgress) -> None:
-        what = seen.what if seen.done < seen.of else "writing the book"
-        bar.update(task, description=what, total=seen.of, completed=seen.done)
-        speed = bar.tasks[0].speed
-        rate = f", {speed:,.0f} days/s, time left" if speed else ""
-        bar.update(task, rate=f"{seen.points:,} points{rate}")
+class _Bar:
+    """click's progress bar on one line of stderr, which is empty again afterwards."""
 
-    with bar:
-        yield update
+    def __init__(self, terminal: Terminal) -> None:
+        self.terminal = terminal
+        self.bar: Any = None
+        self.began = time.monotonic()
+
+    def update(self, seen: RunProgress) -> None:
+        import click
+
+        if self.bar is None or self.bar.length != seen.of:
+            self.close()
+            self.bar = click.progressbar(
+                length=seen.of,
+                file=self.terminal.stderr,
+                item_show_func=lambda what: what or "",
+                update_min_steps=1,
+                width=30,
+            )
+            self.bar.render_progress()
+        seconds = time.monotonic() - self.began
+        rate = f", {seen.done / seconds:,.0f} days/s" if seen.done and seconds > 1 else ""
+        self.bar.label = seen.what if seen.done < seen.of else "writing the book"
+        self.bar.update(seen.done - self.bar.pos, f"{seen.points:,} points{rate}")
+
+    def close(self) -> None:
+        """Empty the line of the bar."""
+        if self.bar is not None:
+            self.bar.render_finish()
+            self.terminal.stderr.write("\x1b[1A\x1b[2K")
+            self.bar = None

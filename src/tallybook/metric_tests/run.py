@@ -31,7 +31,7 @@ from tallybook.core import (
 )
 from tallybook.metric_tests.declared import Trial
 from tallybook.metric_tests.scratch import file_kinds, scratch_of
-from tallybook.query import known_metric
+from tallybook.query import Question, known_metric
 from tallybook.storage import scratch_folder
 
 NULL = "–"
@@ -128,7 +128,7 @@ def _asked(book: Book, trial: Trial) -> tuple[str, Sequence[str]]:
             if report.failed:
                 failed = report.failed[0]
                 return f"{failed.metric} cannot be collected: {failed.error}\n  {failed.hint}".rstrip(), ()
-            return compared(trial, book.query(*trial.metrics, **trial.question))
+            return compared(trial, book.ask(Question(metrics=trial.metrics, **trial.question)))
         except Refused as error:
             return f"refused: {error.message}", ()
 
@@ -136,7 +136,7 @@ def _asked(book: Book, trial: Trial) -> tuple[str, Sequence[str]]:
 def _refused(book: Book, trial: Trial, wanted: str) -> str:
     """Why a question was not refused as it should be. No row is needed for that, so none is collected."""
     try:
-        book.query(*trial.metrics, **trial.question)
+        book.ask(Question(metrics=trial.metrics, **trial.question))
     except Refused as error:
         return "" if wanted in error.message else f"refused, but not for that: {error.message}"
     except QueryError as error:

@@ -21,6 +21,7 @@ __getattr__, __dir__ = opened(
         "goals": ("Standing", "standings"),
         "merge": ("Parts",),
         "point_relations": ("Points", "TOTALS"),
+        "spelling": ("errors_in_python_words", "python_words"),
         "question": (
             "Day",
             "EVENT_MEASURES",
@@ -28,6 +29,7 @@ __getattr__, __dir__ = opened(
             "QuestionAnswers",
             "QuestionOptions",
             "as_day",
+            "flat",
             "keywords_of",
         ),
         "questions": (

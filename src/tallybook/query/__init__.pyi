@@ -37,6 +37,7 @@ from tallybook.query.question import (
     QuestionAnswers as QuestionAnswers,
     QuestionOptions as QuestionOptions,
     as_day as as_day,
+    flat as flat,
     keywords_of as keywords_of,
 )
 from tallybook.query.questions import (
@@ -57,4 +58,8 @@ from tallybook.query.records import (
     RunRecord as RunRecord,
 )
 from tallybook.query.service import QueryService as QueryService
+from tallybook.query.spelling import (
+    errors_in_python_words as errors_in_python_words,
+    python_words as python_words,
+)
 from tallybook.query.steps import Steps as Steps

@@ -112,6 +112,14 @@ class QuestionOptions(TypedDict, total=False):
     p99: Sequence[str]
 
 
+def flat(given: Sequence[str | Sequence[str]]) -> tuple[str, ...]:
+    """The texts of a sequence and of the sequences in it. A text is one text, not its letters."""
+    found: list[str] = []
+    for one in given:
+        found += [one] if isinstance(one, str) else flat(one)
+    return tuple(found)
+
+
 class QuestionAnswers(Protocol):
     """Whatever answers questions: the book alone, or the book and its sources."""
 

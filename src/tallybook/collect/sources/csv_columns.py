@@ -34,7 +34,18 @@ def csv_columns(engine: duckdb.DuckDBPyConnection, text: bytes | memoryview, kin
     wanted = ", ".join(_exact(name) if kind == DEC else name for name, kind in zip(names, kinds, strict=True))
     with _file_of(text) as path:
         sql = f"SELECT {wanted} FROM read_csv('{path}', {_OPTIONS}, columns = {{{read}}})"
-        return ArrowTable.read(engine.sql(sql).materialize())
+        return _read(engine, sql)
+
+
+def _read(engine: duckdb.DuckDBPyConnection, sql: str) -> ArrowTable:
+    import duckdb
+
+    try:
+        return ArrowTable.read(engine.sql(sql))
+    except RuntimeError as error:  # nanoarrow's, with the message of the engine
+        if isinstance(error, duckdb.Error):
+            raise
+        raise duckdb.ConversionException(str(error).partition(": ")[2] or str(error)) from None
 
 
 def _exact(name: str) -> str:

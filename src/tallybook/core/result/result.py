@@ -5,14 +5,14 @@ decides how people see a number, for tables, pages and workbooks alike."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import date
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal
 
 import msgspec
 
 from tallybook.core.arrow import ArrowColumn, ArrowTable, arrow_column
-from tallybook.core.errors import TallybookError
+from tallybook.core.errors import QueryError, TallybookError
 from tallybook.core.fiscal import PLAIN, BookCalendar
 from tallybook.core.parquet import save_parquet
 from tallybook.core.result.plain import arrow_type, as_json, csv_field, csv_text, raw, to_plain
@@ -34,6 +34,11 @@ if TYPE_CHECKING:
     import pandas as pd
     import polars as pl
     import pyarrow as pa
+
+    from tallybook.core.vega_lite import VegaLiteChart
+
+Decimals = Literal["exact", "float"]
+"""Whether exact numbers stay exact in a data frame, or become floating point."""
 
 
 class Result(msgspec.Struct, frozen=True, kw_only=True):
@@ -103,6 +108,24 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
         """The rows as dicts of Python values, keys in the documented order. The caller may change them."""
         return [_copy_notes(self._ordered(row)) for row in self.data]
 
+    def __len__(self) -> int:
+        return len(self.data)
+
+    def __bool__(self) -> bool:
+        """True, also without rows: there is an answer."""
+        return True
+
+    def __iter__(self) -> Iterator[Row]:
+        """The rows, as `rows()`."""
+        return iter(self.rows())
+
+    def __getitem__(self, name: str) -> list[Any]:
+        """The values of a column, row by row: `result["revenue"]`."""
+        names = self._table_names()
+        if name not in names:
+            raise KeyError(f"{name!r} is not a column of this result: {', '.join(names)}")
+        return [self._value(row, name) for row in self.data]
+
     # For programs.
 
     def to_dict(self, exact: bool = False) -> dict[str, Any]:
@@ -144,18 +167,19 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
         """The columns of `to_arrow` for every library that reads Arrow streams, such as DuckDB and polars."""
         return self._arrow_table().__arrow_c_stream__(requested_schema)
 
-    def to_polars(self) -> pl.DataFrame:
-        """A polars DataFrame; decimals stay exact."""
+    def to_polars(self, decimals: Decimals = "exact") -> pl.DataFrame:
+        """A polars DataFrame. Decimals stay exact, or become floating point with `decimals="float"`."""
         pl = _installed("polars", "tallybook[polars]")
-        return pl.DataFrame(self)  # type: ignore[no-any-return]
+        return pl.DataFrame(self._arrow_table(decimals))  # type: ignore[no-any-return]
 
-    def to_pandas(self) -> pd.DataFrame:
+    def to_pandas(self, decimals: Decimals = "exact") -> pd.DataFrame:
         """A pandas DataFrame: periods are datetime64, integers nullable Int64, exact decimals
-        Python Decimals in an object column."""
+        Python Decimals in an object column. With `decimals="float"` they are float64, which pandas
+        draws and describes."""
         pd = _installed("pandas", "tallybook[pandas]")
         pa = _installed("pyarrow", "tallybook[pandas]")
         nullable = {pa.int64(): pd.Int64Dtype(), pa.bool_(): pd.BooleanDtype()}
-        return self.to_arrow().to_pandas(types_mapper=nullable.get, date_as_object=False)
+        return pa.table(self._arrow_table(decimals)).to_pandas(types_mapper=nullable.get, date_as_object=False)
 
     def to_parquet(self, where: str | Path | BinaryIO) -> None:
         """Write `to_arrow` as a Parquet file. A crash can leave half a file; the parquet
@@ -210,13 +234,19 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
         head = f"<thead><tr>{tr('th', header)}</tr></thead>"
         return f"<table>{head}<tbody>{body}</tbody></table><p><small>{notes}</small></p>"
 
-    def chart(self, title: str | None = None) -> dict[str, Any]:
+    def chart(self, title: str | None = None) -> VegaLiteChart:
         """A Vega-Lite v5 specification: a panel for each metric, a line for each series, with the data.
 
-        Plain values, ready for JSON. Notebooks and the Vega tools draw it without fetching anything."""
+        A dict of plain values, ready for JSON, with `save("revenue.png")`. Notebooks and the Vega tools draw it without
+        fetching anything."""
         from tallybook.core.chart import chart
+        from tallybook.core.vega_lite import VegaLiteChart
 
-        return chart(self.to_dict(), title=title)
+        return VegaLiteChart(chart(self.to_dict(), title=title))
+
+    def plot(self, title: str | None = None) -> VegaLiteChart:
+        """The same as `chart`, by its name in pandas and polars."""
+        return self.chart(title)
 
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, Any]:
         """The chart for notebooks that can draw it, the HTML table and the text for others."""
@@ -270,16 +300,20 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
             **({"warnings": list(self.warnings)} if self.warnings else {}),
         }
 
-    def _arrow_table(self) -> ArrowTable:
+    def _arrow_table(self, decimals: Decimals = "exact") -> ArrowTable:
+        if decimals not in ("exact", "float"):
+            raise QueryError(f"decimals={decimals!r} is not known", hint='decimals="exact" or decimals="float"')
         about = msgspec.structs.replace(self, data=[])._facts(raw, exact=False)
         about["version"] = self.version
         del about["rows"]
-        columns = {name: self._arrow_column(name) for name in self._table_names()}
+        columns = {name: self._arrow_column(name, decimals) for name in self._table_names()}
         return ArrowTable.of(columns, {"tallybook": msgspec.json.encode(about).decode()})
 
-    def _arrow_column(self, name: str) -> ArrowColumn:
+    def _arrow_column(self, name: str, decimals: Decimals) -> ArrowColumn:
         column = next((c for c in self.columns if c.name == name), None)
         values = [self._value(row, name) for row in self.data]
+        if column is not None and column.type == "decimal" and decimals == "float":
+            return arrow_column([None if value is None else float(value) for value in values], "DOUBLE")
         if column is not None:
             return arrow_column(values, arrow_type(column.type, values))
         types = {"label": "VARCHAR", "days": "BIGINT", "days_expected": "BIGINT"}

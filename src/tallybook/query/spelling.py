@@ -1,0 +1,90 @@
+"""Refused and invalid questions in the words of Python: `show="last"` instead of `--show last`."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import fields
+
+from tallybook.core import SHOWS, QueryError, Refused
+from tallybook.query.question import Question
+
+_FIELDS = {("from" if one.name == "from_" else one.name).replace("_", "-"): one for one in fields(Question)}
+_FLAGS = {name for name, one in _FIELDS.items() if one.default is False}
+_LISTS = {name for name, one in _FIELDS.items() if one.default == () and name != "metrics"}
+_NUMBERS = ("top", "limit")
+_QUOTED = r"""'[^']*'|"[^"]*\""""
+_DAY = r"\d{4}-\d\d-\d\d|today|yesterday"
+_WORDS = rf"{_QUOTED}|{_DAY}|{'|'.join(SHOWS)}|day|week|month|quarter|year|all|[A-Z]+\b|\d+\b"
+"""Values that an option in a sentence can have; other words after it belong to the sentence."""
+_OPTION = rf"--({'|'.join(sorted(_FIELDS, key=len, reverse=True))})\b"
+_COMMAND = re.compile(
+    rf"tallybook (?P<verb>query|run)(?: (?P<metrics>(?!-|or\b)[^\s`;]+?))?"
+    rf"(?P<options>(?: --[a-z-]+(?: (?:{_QUOTED}|(?!-|or\b)[^\s`;]+?))?)*)(?=[,;:.)`]*(?:\s|`|$))"
+)
+_IN_A_SENTENCE = re.compile(rf"{_OPTION}(?: (?P<value>{_WORDS})(?![\w-]))?")
+
+_NEIGHBORS = re.compile(r"""(?:(?<=["\]])|(?<=True)) (?=[a-z_]+=["\[T\d])""")
+
+
+def python_words(text: str) -> str:
+    """A text in which questions of the command line are calls of `book.query`, and options are arguments."""
+    called = _COMMAND.sub(_called, text)
+    plain = re.sub(rf"without {_OPTION}", _without, called)
+    return _NEIGHBORS.sub(", ", _IN_A_SENTENCE.sub(_argument, plain))
+
+
+def _without(found: re.Match[str]) -> str:
+    return f"without {_name(found[1])}"
+
+
+def _argument(found: re.Match[str]) -> str:
+    name, value = found[1], found["value"]
+    if name in _FLAGS:
+        return f"{_name(name)}=True" + (f" {value}" if value else "")
+    if value is None:
+        return _name(name)
+    return _written(name, [value[1:-1] if value[0] in "'\"" else value])
+
+
+def _called(found: re.Match[str]) -> str:
+    given: dict[str, list[str]] = {}
+    words = shlex.split(found["options"])
+    for i, word in enumerate(words):
+        if word.startswith("--"):
+            value = [words[i + 1]] if i + 1 < len(words) and not words[i + 1].startswith("--") else []
+            given.setdefault(word[2:], []).extend(value)
+    names = [_text(name) for name in (found["metrics"] or "").split(",") if name]
+    arguments = [_written(name, values) for name, values in given.items()]
+    return f"book.{found['verb']}({', '.join([*names, *arguments])})"
+
+
+def _written(name: str, values: list[str]) -> str:
+    """One argument; `--by plan,country` is a list."""
+    if name in _FLAGS and not values:
+        return f"{_name(name)}=True"
+    if name in _LISTS:
+        parts = [part for value in values for part in (value.split(",") if name in ("by", "sort") else [value])]
+        return f"{_name(name)}=[{', '.join(map(_text, parts))}]"
+    last = values[-1] if values else ""
+    return f"{_name(name)}={last if name in _NUMBERS else _text(last)}"
+
+
+def _name(option: str) -> str:
+    return "from_" if option == "from" else option.replace("-", "_")
+
+
+def _text(value: str) -> str:
+    return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+@contextmanager
+def errors_in_python_words() -> Iterator[None]:
+    """Questions that are refused or invalid name arguments of Python. `Refused.ask` stays as it is pasted in a shell."""
+    try:
+        yield
+    except (QueryError, Refused) as error:
+        error.message, error.hint = python_words(error.message), python_words(error.hint)
+        raise
