@@ -82,7 +82,7 @@ def _text(value: str) -> str:
 
 @contextmanager
 def errors_in_python_words() -> Iterator[None]:
-    """Questions that are refused or invalid name arguments of Python. `Refused.ask` stays as it is pasted in a shell."""
+    """Questions that are refused or invalid name arguments of Python. `Refused.ask` stays the line for a shell."""
     try:
         yield
     except (QueryError, Refused) as error:
