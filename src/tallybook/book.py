@@ -38,9 +38,7 @@ def open_book(
 
 
 class Book:
-    """A project with its book. Usable as a context manager.
-
-    One Book may be asked by several threads at once, beside a run, and in children of a fork; several processes may
+    """A project with its book. Usable as a context manager. One Book may be asked by several threads at once, beside a run, and in children of a fork; several processes may
     open the same book."""
 
     def __init__(self, project: Project, *, now: Callable[[], datetime] | None = None) -> None:
@@ -174,9 +172,7 @@ class Book:
 
     @keywords_of(Question, "metrics")
     def query(self, *metrics: str | Sequence[str], **options: Unpack[QuestionOptions]) -> Result:
-        """Ask for metrics by their names, also in lists. Days are dates, ISO texts, "today" or "yesterday"; both ends
-        are included.
-
+        """Ask for metrics, also in lists. Days are dates, ISO texts, "today" or "yesterday"; both ends are included.
         Raises QueryError for what is not declared and Refused for what has no right answer."""
         with querying.errors_in_python_words():
             return self.ask(Question(metrics=querying.flat(metrics), **options))
@@ -190,7 +186,6 @@ class Book:
     @keywords_of(Question, "metrics")
     def csv(self, *metrics: str | Sequence[str], **options: Unpack[QuestionOptions]) -> str | None:
         """What `query(…).to_csv()` returns, many times faster; None for a question that only `query` answers.
-
         It answers metrics by dimensions, each the total or the last or first day of its periods: questions with
         millions of rows."""
         with querying.errors_in_python_words():
