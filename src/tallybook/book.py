@@ -38,8 +38,8 @@ def open_book(
 
 
 class Book:
-    """A project with its book. Usable as a context manager. One Book may be asked by several threads at once, beside a run, and in children of a fork; several processes may
-    open the same book."""
+    """A project with its book. Usable as a context manager. One Book may be asked by several threads at once, beside
+    a run, and in children of a fork; several processes may open the same book."""
 
     def __init__(self, project: Project, *, now: Callable[[], datetime] | None = None) -> None:
         self.project = project
