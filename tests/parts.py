@@ -75,6 +75,7 @@ FILES = {
     "test_float_levels.py": "right",
     "test_foreign_source.py": "scale",
     "test_foreign_destination.py": "deliver",
+    "test_foreign_protocol.py": "events",
     "test_forget.py": "kills",
     "test_goals.py": "right",
     "test_history.py": "deliver",

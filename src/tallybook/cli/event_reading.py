@@ -134,7 +134,6 @@ def replay(terminal: Terminal, form: str, from_: str | None, to: str | None, **g
     if form == "json":
         terminal.json(done.as_json())
     else:
-        terminal.out(
-            f"{count(done.stored, 'event')} stored, {done.duplicates:,} stored before, {done.rejected:,} still rejected."
-        )
+        before = f"{done.duplicates:,} stored before"
+        terminal.out(f"{count(done.stored, 'event')} stored, {before}, {done.rejected:,} still rejected.")
     return DONE

@@ -46,9 +46,10 @@ def track(
     and needs no running server and no key: whoever may write the folder of the book may store events."""
     sent = {name.rstrip("_"): value for name, value in fields.items() if value is not None}
     body = {"event": event, **sent, "properties": _parsed(properties)}
-    from tallybook.ingest import LOCAL_KEY
+    from tallybook.ingest import LOCAL_KEY, StoredIds
 
-    with opened_sender(terminal, server, LOCAL_KEY) as (sender, _):
+    with opened_sender(terminal, server, LOCAL_KEY) as (sender, tables):
+        is_known = tables is not None and StoredIds(tables, LOCAL_KEY).has(fields["id_"])
         try:
             verdict = sender.send([body])
         finally:
@@ -58,7 +59,9 @@ def track(
             f"the event is not stored: {why['reason']}", hint=f"{why['code']} {why.get('field', '')}".strip()
         )
     if form == "json":
-        terminal.json({"stored": verdict.stored})
+        terminal.json({"stored": 0 if is_known else verdict.stored, "known": int(is_known)})
+    elif is_known:
+        terminal.out(f"Stored before, with the id {fields['id_']}.")
     else:
         terminal.out(f"Stored: {event}. Ask: tallybook query --event {event} --count --last '1 day' --to today")
     return DONE

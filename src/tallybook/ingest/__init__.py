@@ -17,6 +17,7 @@ __getattr__, __dir__ = opened(
         "log": ("LogAway", "LogFailed", "LogFolder", "LogFull", "LogRow"),
         "logs": ("logs_to_compact", "logs_to_write"),
         "log_sqlite": ("SqliteLogs",),
+        "plug_in": ("EventProtocol",),
         "reading": ("DEFAULT_PAGE", "EventQuestion", "MAX_PAGE", "read_events"),
         "rejected": ("RejectedQuestion", "read_rejected", "replay_rejected"),
         "sending": ("EventSender", "HttpSender", "LOCAL_KEY", "LocalSender"),

@@ -40,6 +40,7 @@ from tallybook.ingest.log import (
 )
 from tallybook.ingest.log_sqlite import SqliteLogs as SqliteLogs
 from tallybook.ingest.logs import logs_to_compact as logs_to_compact, logs_to_write as logs_to_write
+from tallybook.ingest.plug_in import EventProtocol as EventProtocol
 from tallybook.ingest.reading import (
     DEFAULT_PAGE as DEFAULT_PAGE,
     MAX_PAGE as MAX_PAGE,

@@ -98,6 +98,13 @@ class StoredIds:
         found = self.engine.execute("SELECT DISTINCT id FROM stored WHERE id IN (SELECT unnest(?))", [list(ids)])
         return {id_ for (id_,) in found.fetchall()}
 
+    def has(self, id_: str | None) -> bool:
+        """Whether an id is stored; closes this."""
+        try:
+            return id_ is not None and bool(self.among([id_]))
+        finally:
+            self.close()
+
     def close(self) -> None:
         self.engine.close()
 
