@@ -32,6 +32,7 @@ BENCHMARKS = (
     "many_metrics",
     "csv_rows",
     "servers_without_index",
+    "ingest",
     "init_tables",
 )
 

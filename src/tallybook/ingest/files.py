@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import threading
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tallybook.core import ArrowTable
-from tallybook.storage import PointsFile, connect, engine_path, hash_of
+from tallybook.storage import PointsFile, connect, engine_path, hash_of, without_bar
 
 if TYPE_CHECKING:
     import duckdb
@@ -21,9 +25,21 @@ EVENTS_FOLDER = "events"
 
 def write_table(files: Files, table: ArrowTable, folder: str) -> PointsFile:
     """A new Parquet file in a folder of events, kept until it is committed: its path, rows, bytes and hash."""
-    with connect() as engine:
+    with own_engine() as engine:
         engine.register("columns_of_file", table)
         return write_rows(files, engine, "SELECT * FROM columns_of_file", folder)
+
+
+@contextmanager
+def own_engine() -> Iterator[duckdb.DuckDBPyConnection]:
+    """A connection to the engine of this thread. To begin an engine takes longer than to write a small file."""
+    if getattr(_local, "pid", None) != os.getpid():
+        _local.engine, _local.pid = connect(), os.getpid()
+    with without_bar(_local.engine.cursor()) as engine:
+        yield engine
+
+
+_local = threading.local()
 
 
 def write_rows(files: Files, engine: duckdb.DuckDBPyConnection, select: str, folder: str) -> PointsFile:

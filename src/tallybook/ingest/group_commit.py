@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import queue
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from contextlib import suppress
 
 from tallybook.ingest.log import EventLog, LogFailed, LogFolder, LogFull, LogRow
 
@@ -21,6 +23,37 @@ def end_process(error: LogFailed) -> None:
     """End this process at once. What was acknowledged before is on disk; nothing more is acknowledged."""
     print(f"tallybook: the log of events failed, this process ends: {error}", file=sys.stderr, flush=True)  # noqa: T201
     os._exit(FAILED)
+
+
+class _LoopFuture:
+    """A future of an event loop, as the thread of the log answers it. The futures of a group are set together, because
+    waking a loop costs more than all else."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, future: asyncio.Future[tuple[str, int]]) -> None:
+        self.loop, self.future = loop, future
+        self.place: tuple[str, int] | None = None
+        self.error: BaseException | None = None
+
+    def set_running_or_notify_cancel(self) -> bool:
+        return True  # Whether it was cancelled only its loop knows.
+
+    def set_result(self, place: tuple[str, int]) -> None:
+        self.place = place
+
+    def set_exception(self, error: BaseException) -> None:
+        self.error = error
+
+    def tell(self) -> None:
+        """In the loop: answer whoever waits."""
+        if self.future.done():
+            return
+        if self.error is not None:
+            self.future.set_exception(self.error)
+        elif self.place is not None:
+            self.future.set_result(self.place)
+
+
+_Waiting = tuple[LogRow, "Future[tuple[str, int]] | _LoopFuture"]
 
 
 class GroupCommit:
@@ -37,7 +70,7 @@ class GroupCommit:
         self.log: EventLog = logs.new()
         self.written = 0
         self.failed: LogFailed | None = None
-        self.waiting: queue.SimpleQueue[tuple[LogRow, Future[tuple[str, int]]] | None] = queue.SimpleQueue()
+        self.waiting: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
         self.thread = threading.Thread(target=self._work, name="tallybook-log", daemon=True)
         self.thread.start()
 
@@ -46,6 +79,13 @@ class GroupCommit:
         found: Future[tuple[str, int]] = Future()
         self.waiting.put((row, found))
         return found
+
+    async def on_disk(self, row: LogRow) -> tuple[str, int]:
+        """The same for a coroutine. One that is cancelled meanwhile takes nothing from others."""
+        loop = asyncio.get_running_loop()
+        found: asyncio.Future[tuple[str, int]] = loop.create_future()
+        self.waiting.put((row, _LoopFuture(loop, found)))
+        return await found
 
     def close(self) -> None:
         """Write what waits, and close the log."""
@@ -60,9 +100,11 @@ class GroupCommit:
             while len(group) < MAX_GROUP and not self.waiting.empty():
                 group.append(self.waiting.get())
             ended = None in group
-            self._write([one for one in group if one is not None])
+            rows = [one for one in group if one is not None]
+            self._write(rows)
+            _wake(rows)
 
-    def _write(self, group: list[tuple[LogRow, Future[tuple[str, int]]]]) -> None:
+    def _write(self, group: list[_Waiting]) -> None:
         # A client that has gone has cancelled its future; the others must still be answered.
         group = [one for one in group if one[1].set_running_or_notify_cancel()]
         if not group:
@@ -97,3 +139,19 @@ class GroupCommit:
             return
         self.log.close()
         self.log, self.written = new, 0
+
+
+def _wake(group: Sequence[_Waiting]) -> None:
+    """Answer the coroutines of a group."""
+    by_loop: dict[asyncio.AbstractEventLoop, list[_LoopFuture]] = {}
+    for _, waiting in group:
+        if isinstance(waiting, _LoopFuture):
+            by_loop.setdefault(waiting.loop, []).append(waiting)
+    for loop, those in by_loop.items():
+        with suppress(RuntimeError):  # Its server has ended.
+            loop.call_soon_threadsafe(_tell_all, those)
+
+
+def _tell_all(those: Sequence[_LoopFuture]) -> None:
+    for one in those:
+        one.tell()

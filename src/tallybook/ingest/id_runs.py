@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from tallybook.core import INSTANT_TYPE, ArrowTable, arrow_column
-from tallybook.ingest.files import write_rows, write_table
-from tallybook.storage import EventLedger, IdRun, PointsFile, connect, engine_path, stamp_of
+from tallybook.ingest.files import own_engine, write_rows, write_table
+from tallybook.storage import EventLedger, IdRun, PointsFile, engine_path, stamp_of
 
 MAX_RUNS = 12
 """Runs are merged when there are more."""
@@ -44,7 +44,7 @@ def seen_before(
     for path in paths:
         path.stat()  # Raises OSError for one that somebody replaced.
 
-    with connect() as engine:
+    with own_engine() as engine:
         engine.register("asked", _table(list(ids), list(ids.values())))
         found = engine.execute(
             f"SELECT DISTINCT asked.id FROM read_parquet([{', '.join(map(engine_path, paths))}]) stored "
@@ -78,7 +78,7 @@ def merged_runs(
     kept = f"\"at\" >= TIMESTAMPTZ '{stamp_of(now - window)}'"
     rows = f'SELECT id, "at" FROM read_parquet([{paths}]) WHERE {kept}'
     gone = [run.path for run in small]
-    with connect() as engine:
+    with own_engine() as engine:
         if not engine.execute(f"{rows} LIMIT 1").fetchall():
             return [], gone
         file = write_rows(events.files, engine, f"{rows} ORDER BY id", "ids")

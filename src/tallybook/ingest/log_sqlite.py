@@ -31,12 +31,16 @@ CREATE TABLE IF NOT EXISTS requests (
 """
 
 
+_INSERT = "INSERT INTO requests (n, received, key, protocol, path, headers, body) VALUES (?, ?, ?, ?, ?, ?, ?)"
+
+
 class SqliteLog:
     """One file. Its writer holds a lock on the file beside it, NAME.lock, for as long as it lives."""
 
     def __init__(self, path: Path, *, writing: bool) -> None:
         self.path, self.name = path, path.name
-        self.lock = -1
+        self.lock, self.last = -1, 0
+        """`last`: the number of the last row that its writer wrote."""
         if writing:
             self.lock = os.open(_lock_of(path), os.O_CREAT | os.O_RDWR, 0o600)
             fcntl.flock(self.lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -58,20 +62,19 @@ class SqliteLog:
         return db
 
     def append(self, rows: Sequence[LogRow]) -> list[int]:
-        numbers = []
+        numbers = range(self.last + 1, self.last + 1 + len(rows))
+        values = [
+            (n, row.received.isoformat(), row.key, row.protocol, row.path, row.headers, row.body)
+            for n, row in zip(numbers, rows, strict=True)
+        ]
         try:
             self.db.execute("BEGIN IMMEDIATE")
-            for row in rows:
-                values = [row.received.isoformat(), row.key, row.protocol, row.path, row.headers, row.body]
-                done = self.db.execute(
-                    "INSERT INTO requests (received, key, protocol, path, headers, body) VALUES (?, ?, ?, ?, ?, ?)",
-                    values,
-                )
-                numbers.append(done.lastrowid or 0)
+            self.db.executemany(_INSERT, values)
             self.db.execute("COMMIT")
         except sqlite3.Error as error:
             self._undo(error)
-        return numbers
+        self.last = numbers[-1] if rows else self.last
+        return list(numbers)
 
     def _undo(self, error: sqlite3.Error) -> None:
         """Raises LogFull where SQLite has taken everything back, else LogFailed."""

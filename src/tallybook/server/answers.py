@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
+
+import msgspec
 
 from tallybook.core import RequestError, TallybookError
 
@@ -106,4 +107,4 @@ async def send_answer(send: Send, answer: HttpAnswer, *, head: bool) -> None:
 def _body_of(answer: HttpAnswer) -> bytes:
     if answer.text is not None:
         return answer.text.encode()
-    return b"" if answer.body is None else json.dumps(answer.body, ensure_ascii=False).encode()
+    return b"" if answer.body is None else msgspec.json.encode(answer.body)

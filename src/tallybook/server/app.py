@@ -150,7 +150,7 @@ class EventsApp:
             self.rates.take(key, len(decoded.events) + len(decoded.rejected))
             if decoded.events or decoded.rejected:
                 await self._claim(request, key, body)
-                await on_disk(self.commit.append(row))
+                await on_disk(self.commit.on_disk(row))
             answer = verdicts_of(decoded, row.received)
             self.watching.stored(key, answer, len(body))
             return answer

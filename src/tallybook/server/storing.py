@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
-import secrets
-from concurrent.futures import Future
+import random
+from collections.abc import Awaitable
 from datetime import date, datetime
 from urllib.parse import unquote
 
@@ -13,6 +12,7 @@ from tallybook.ingest import LogAway, LogFailed, LogFull
 from tallybook.server.answers import HttpAnswer, Refusal, ledger_error
 
 ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+_PAIRS = [first + second for first in ALPHABET for second in ALPHABET]
 
 
 def event_and_day(raw_path: str) -> tuple[str, date]:
@@ -34,11 +34,10 @@ def event_and_day(raw_path: str) -> tuple[str, date]:
     return event, day
 
 
-async def on_disk(waiting: Future[tuple[str, int]]) -> None:
+async def on_disk(waiting: Awaitable[tuple[str, int]]) -> None:
     """Wait until the disk has a row. Raises Refusal when it has no room, or failed."""
     try:
-        # Not cancelled with the client: the row may be written already.
-        await asyncio.shield(asyncio.wrap_future(waiting))
+        await waiting
     except LogAway:
         raise Refusal(ledger_error()) from None
     except LogFull:
@@ -63,5 +62,5 @@ def verdicts_of(decoded: DecodedEvents, received: datetime) -> HttpAnswer:
 
 def receipt(received: datetime) -> str:
     """A name for a request, 26 characters that sort by time (a ULID)."""
-    number = int(received.timestamp() * 1000) << 80 | secrets.randbits(80)
-    return "".join(ALPHABET[number >> shift & 31] for shift in range(125, -1, -5))
+    number = int(received.timestamp() * 1000) << 80 | random.getrandbits(80)
+    return "".join([_PAIRS[number >> shift & 1023] for shift in range(120, -1, -10)])
