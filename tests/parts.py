@@ -109,6 +109,7 @@ FILES = {
     "test_other_forms.py": "right",
     "test_package.py": "deliver",
     "test_policies.py": "right",
+    "test_openapi.py": "events",
     "test_own_protocol.py": "events",
     "test_plain_events.py": "events",
     "test_pooler.py": "right",

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, TypeVar
+from urllib.parse import unquote
 
 from tallybook.ingest import Compactor, KeyRing, KeyTerms, create_key
 from tallybook.server.app import EventsApp
@@ -86,7 +87,8 @@ class HttpDoor(Ingest):
         scope = {
             "type": "http",
             "method": method,
-            "path": plain,
+            "path": unquote(plain, errors="replace"),
+            "raw_path": plain.encode(),
             "query_string": query.encode(),
             "client": (self.peer, 50_000),
             "headers": [(name.encode(), value.encode("latin-1")) for name, value in named.items()],

@@ -29,6 +29,7 @@ from tallybook.server.claims import RequestClaims
 from tallybook.server.clients import DoorPolicy
 from tallybook.server.entities import EntityDoor, entity_of
 from tallybook.server.gate import Gate
+from tallybook.server.openapi import document
 from tallybook.server.origins import allow_origin, check_origin, preflight
 from tallybook.server.rates import Rates
 from tallybook.server.reads import EventReads
@@ -96,6 +97,8 @@ class EventsApp:
             return only(method, "GET", "HEAD") or HttpAnswer(200, {"status": "ok"})
         if path == "/readyz":
             return only(method, "GET", "HEAD") or self._ready()
+        if path == "/openapi.json":
+            return only(method, "GET") or HttpAnswer(200, document())
         if path == "/metrics":
             return only(method, "GET") or await self._metrics(request)
         if path.startswith("/v1/days/") and self.commit is not None:

@@ -1,0 +1,172 @@
+"""The bodies of the HTTP API as types. `/openapi.json` is made of them, and tests read every answer as one of them."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import UNSET, Meta, UnsetType
+
+from tallybook.core import MAX_ID, MAX_NAME, MAX_PROPERTIES
+
+Name = Annotated[str, Meta(min_length=1, max_length=MAX_NAME)]
+Id = Annotated[str, Meta(max_length=MAX_ID)]
+Instant = Annotated[str, Meta(examples=["2026-03-01T12:00:00Z"], extra_json_schema={"format": "date-time"})]
+Day = Annotated[str, Meta(pattern=r"^\d{4}-\d{2}-\d{2}$", examples=["2026-03-01"])]
+Count = Annotated[int, Meta(ge=0)]
+Properties = Annotated[dict[str, Any], Meta(extra_json_schema={"maxProperties": MAX_PROPERTIES})]
+
+
+class EventBody(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """An event. `time` has Z or an offset, and is the time of receipt unless given."""
+
+    event: Name
+    time: Instant | UnsetType | None = UNSET
+    user: Id | int | UnsetType | None = UNSET
+    account: Id | int | UnsetType | None = UNSET
+    id: Id | int | UnsetType | None = UNSET
+    properties: Properties | UnsetType | None = UNSET
+
+
+class ValueBody(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """The value of a day: `value`, or several in `properties`. Sent again, it replaces the one before."""
+
+    event: Name
+    day: Day
+    value: int | float | UnsetType = UNSET
+    properties: Properties | UnsetType = UNSET
+    user: Id | int | UnsetType | None = UNSET
+    account: Id | int | UnsetType | None = UNSET
+    dimensions: Properties | UnsetType | None = UNSET
+
+
+class RejectionBody(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """Why one event of the request is not stored; `index` is its place in it."""
+
+    index: int
+    code: str
+    reason: str
+    id: str | UnsetType = UNSET
+    field: str | UnsetType = UNSET
+
+
+class VerdictsBody(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """What became of the events of a request. What is stored is on disk."""
+
+    stored: Count
+    duplicates: Count
+    rejected: list[RejectionBody]
+    receipt: str
+
+
+class ProblemBody(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """Why a request is refused (RFC 9457)."""
+
+    type: str
+    title: str
+    status: int
+    code: str
+    message: str
+    detail: str
+    seen: str | UnsetType = UNSET
+    expected: str | UnsetType = UNSET
+
+
+class StoredEventBody(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """A stored event. Properties of objects are named by their path, as `utm.source`."""
+
+    event: str
+    time: Instant
+    day: Day
+    user: str | None
+    account: str | None
+    id: str
+    key: str
+    received: Instant
+    properties: dict[str, Any]
+    rest: dict[str, Any] | UnsetType = UNSET
+    """Values of properties that came twice in one event."""
+
+
+class EventPageBody(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """Stored events in the order of their commits. `cursor` begins the next page, also of what is stored later."""
+
+    events: list[StoredEventBody]
+    cursor: str
+    until: Instant | None
+    more: bool
+
+
+class RejectedEventBody(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """A rejected event with the text that was sent. `index` is -1 where the whole request could not be read."""
+
+    at: Instant
+    key: str
+    protocol: str
+    index: int
+    id: str | None
+    code: str
+    field: str
+    reason: str
+    body: str
+    truncated: bool | UnsetType = UNSET
+
+
+class RejectedPageBody(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """Rejected events, the newest first. `cursor` begins the next page; null after the last."""
+
+    rejected: list[RejectedEventBody]
+    cursor: str | None
+
+
+class ReplayedBody(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """What became of rejected events that were decoded again."""
+
+    stored: Count
+    duplicates: Count
+    rejected: Count
+
+
+class EventSchemaBody(msgspec.Struct, kw_only=True):
+    """The types of an event's properties, how many values did not fit, and when the last event came."""
+
+    properties: dict[str, str]
+    conflicts: dict[str, Count]
+    last: str | None
+
+
+class SchemaBody(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """What is known of every event."""
+
+    events: dict[str, EventSchemaBody]
+
+
+class ChangesBody(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """Changes of a user's or an account's attributes."""
+
+    attributes: dict[str, Any] | UnsetType = UNSET
+    set_once: dict[str, Any] | UnsetType = UNSET
+    add: dict[str, Any] | UnsetType = UNSET
+    unset: list[str] | UnsetType = UNSET
+    time: Instant | UnsetType | None = UNSET
+    id: str | UnsetType | None = UNSET
+
+
+class KeptBody(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """How many changes are kept, and why the others are not."""
+
+    kept: Count
+    rejected: list[RejectionBody]
+
+
+class EntityBody(msgspec.Struct, kw_only=True):
+    """A user or an account with its attributes."""
+
+    id: str
+    attributes: dict[str, Any]
+
+
+class StatusBody(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """That the process answers."""
+
+    status: str
