@@ -45,6 +45,7 @@ FILES = {
     "test_decimals.py": "right",
     "test_declare.py": "right",
     "test_definitions.py": "right",
+    "test_declared_events.py": "events",
     "test_deliveries.py": "deliver",
     "test_deliveries_alone.py": "deliver",
     "test_demo.py": "scale",

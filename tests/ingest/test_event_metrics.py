@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -26,9 +26,11 @@ start = "2026-02-01"
 class EventBook:
     """A project whose events come through the log, with a clock that is set by hand."""
 
-    def __init__(self, folder: Path, metrics: str) -> None:
+    def __init__(self, folder: Path, metrics: str, files: Mapping[str, str] | None = None) -> None:
         self.folder = folder
-        folder.mkdir(parents=True)
+        (folder / "metrics").mkdir(parents=True)
+        for name, text in (files or {}).items():
+            (folder / name).write_text(text)
         (folder / "tallybook.toml").write_text(HEAD + textwrap.dedent(metrics))
         self.now = datetime(2026, 3, 5, 12, tzinfo=UTC)
         self.ingest = Ingest(folder / "book")

@@ -16,7 +16,7 @@ import msgspec
 from tallybook.cli.failures import as_dict, as_ours
 from tallybook.cli.signals import Hangup, Stop
 from tallybook.cli.terminal import Terminal
-from tallybook.core import DeclarationError, ServeSettings, TallybookError
+from tallybook.core import DeclarationError, EventRules, ServeSettings, TallybookError
 from tallybook.ingest import Compactor, Upkeep, create_key, logs_to_compact
 from tallybook.server import (
     LISTENING,
@@ -105,7 +105,7 @@ class EventServing:
         plan = WorkerPlan(
             place=self.project.place,
             settings=self.settings,
-            zone=self.project.catalog.book.timezone,
+            rules=EventRules(settings=self.project.catalog.events, zone=self.project.catalog.book.timezone),
             clock=self.terminal.clock,
             reload=self._reread,
             on_error=self._log_error,
@@ -131,9 +131,9 @@ class EventServing:
     def _compact(self) -> None:
         place, clock = self.project.place, self.terminal.clock
         events = event_ledger(place)
-        zone = self.project.catalog.book.timezone
+        zone, settings = self.project.catalog.book.timezone, self.project.catalog.events
         logs = logs_to_compact(place, events, self.settings.durable)
-        compactors = [Compactor(events, one, zone=zone, clock=clock) for one in logs]
+        compactors = [Compactor(events, one, zone=zone, clock=clock, settings=settings) for one in logs]
         upkeep, upkeep_at = Upkeep(events, clock), 0.0
         with Stop() as stop:
             pause = 0.0

@@ -5,6 +5,7 @@ They are read before all other keys, checked, and never cached.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,6 +29,9 @@ URLS = ("url", "replica")
 """Keys of a source that may contain passwords."""
 ADDRESSES = {"to": wrong_alert, "heartbeat": wrong_heartbeat}
 """Secret keys of [alerts], with the function that checks an address."""
+
+_OF_EVENTS = re.compile(rb"""^\s*--\s*(event\s*=|source\s*=\s*["']events["'])""", re.MULTILINE)
+"""A line of a metric in a .sql file that reads usage events."""
 
 
 @dataclass
@@ -58,11 +62,12 @@ class SecretValuesReading:
             table = table.get(name) if isinstance(table, dict) else None
         return table if isinstance(table, dict) else {}
 
-    def add_events(self) -> None:
-        """Add the source of usage events, where the toml names an event and no such source is declared."""
+    def add_events(self, files: Mapping[str, bytes]) -> None:
+        """Add the source of usage events, where a declaration names an event and no such source is declared."""
         metrics = [one for one in self.table("metrics").values() if isinstance(one, dict)]
         store = self.table("book").get("store", BookSettings().store)
         wanted = bool(self.table("events")) or any("event" in one or one.get("source") == "events" for one in metrics)
+        wanted |= any(_OF_EVENTS.search(text) for name, text in files.items() if name.endswith(".sql"))
         if wanted and isinstance(store, str) and "events" not in self.table("sources"):
             sources = self.raw.setdefault("sources", {})
             if isinstance(sources, dict):

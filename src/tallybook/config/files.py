@@ -124,6 +124,8 @@ _KEY_LINE = re.compile(r"\s*[\w-]+\s*=")
 def sql_metric(name: str, written: bytes, problems: Problems) -> dict[str, object] | None:
     """The keys of a metric in a .sql file: the toml of its leading `-- ` lines, and the rest as `sql`.
 
+    A metric of an event needs no `sql`.
+
     A leading comment without `=` is an ordinary comment. None for a file that is not text."""
     try:
         lines = _decoded(written, name).replace("\r\n", "\n").split("\n")
@@ -137,7 +139,8 @@ def sql_metric(name: str, written: bytes, problems: Problems) -> dict[str, objec
             del keys[key]
             message = f"the file itself is the sql, so it has no key {key}"
             problems.add(f"{name}: {key}", message, seen=f"-- {key} = …", expected="without this line")
-    return {**keys, "sql": "\n".join(lines[end:]).strip()}
+    sql = "\n".join(lines[end:]).strip()
+    return keys if "event" in keys and not sql else {**keys, "sql": sql}
 
 
 def _comment(line: str) -> bool:

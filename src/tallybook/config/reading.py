@@ -49,12 +49,12 @@ class ProjectReading(SecretValuesReading):
         """The catalog, with all secret values: from the cache when nothing changed, else checked again and cached."""
         variables = self.variables = {**parse_dotenv(read_optional(self.folder / ".env"), self.problems), **env}
         written, self.raw = read_toml(self.folder)
-        self.add_events()
+        files = metric_files(self.folder)
+        self.add_events(files)
         self.read_urls(variables)
         self.read_ledger(variables)
         self.read_addresses(variables)
         store = self.store(variables)
-        files = metric_files(self.folder)
         place = self.cache_file(store) if store and not self.instead else None
         schemes = {name: scheme_of(urls.get("url", "")) for name, urls in self.urls.items()}
         key = cache.digest(cache.own_files(), str(self.folder), written, files, schemes)

@@ -81,12 +81,15 @@ from tallybook.core.declarations.deliveries import (
 )
 from tallybook.core.declarations.entities import EntitySettings as EntitySettings, MetricAttribute as MetricAttribute
 from tallybook.core.declarations.events import (
+    DEFAULT_EVENTS as DEFAULT_EVENTS,
+    DEFAULT_RULES as DEFAULT_RULES,
     EVERY_DAY as EVERY_DAY,
     NAIVE_TIMES as NAIVE_TIMES,
     SCHEMA_MODES as SCHEMA_MODES,
     WORKDAYS as WORKDAYS,
     EventDeclaration as EventDeclaration,
     EventLimits as EventLimits,
+    EventRules as EventRules,
     EventSettings as EventSettings,
 )
 from tallybook.core.declarations.goals import (
@@ -178,8 +181,6 @@ from tallybook.core.events import (
     FUTURE as FUTURE,
     INSTANT_VALUE as INSTANT_VALUE,
     INTEGER_VALUE as INTEGER_VALUE,
-    MAX_BODY_BYTES as MAX_BODY_BYTES,
-    MAX_DEPTH as MAX_DEPTH,
     MAX_EVENT_BYTES as MAX_EVENT_BYTES,
     MAX_EVENTS as MAX_EVENTS,
     MAX_ID as MAX_ID,
@@ -187,9 +188,7 @@ from tallybook.core.events import (
     MAX_KEY as MAX_KEY,
     MAX_NAME as MAX_NAME,
     MAX_PROPERTIES as MAX_PROPERTIES,
-    MAX_RATIO as MAX_RATIO,
     MAX_TEXT as MAX_TEXT,
-    MAX_UNPACKED_BYTES as MAX_UNPACKED_BYTES,
     MIN_UNPACKED_BYTES as MIN_UNPACKED_BYTES,
     NUMBER_VALUE as NUMBER_VALUE,
     SERIES_COLUMN as SERIES_COLUMN,

@@ -9,17 +9,13 @@ from typing import Any
 
 import msgspec
 
-MAX_BODY_BYTES = 5_000_000
-"""Of a request as it is sent."""
-MAX_UNPACKED_BYTES = 20_000_000
-MAX_RATIO = 100
-"""Unpacked bytes for each byte sent."""
+from tallybook.core.declarations.events import DEFAULT_RULES, EventRules
+
 MIN_UNPACKED_BYTES = 1_000_000
 """A body may always unpack to this many bytes, however small it is as sent."""
 MAX_EVENTS = 10_000
 MAX_EVENT_BYTES = 1_000_000
 MAX_PROPERTIES = 500
-MAX_DEPTH = 5
 MAX_NAME = 2_000
 """Characters of the name of an event."""
 MAX_KEY = 1_024
@@ -110,6 +106,7 @@ class EventRequest:
     body: bytes
     path: str
     received: datetime
+    rules: EventRules = DEFAULT_RULES
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,5 +115,7 @@ class DecodedEvents:
 
     events: Sequence[tuple[int, Event]] = ()
     rejected: Sequence[Rejection] = ()
+    warnings: Sequence[Rejection] = ()
+    """Why events that are stored are not as they are declared."""
     error: RequestError | None = None
     """The request cannot be read at all; then there is nothing else."""

@@ -63,6 +63,8 @@ class PropertyTypes:
 
     event: str
     known: dict[str, Property]
+    declared: Mapping[str, str] = field(default_factory=dict)
+    """Types that `[events.NAME]` declares, by case-folded name."""
     new: list[Property] = field(default_factory=list)
     conflicts: dict[tuple[str, str], int] = field(default_factory=dict)
 
@@ -78,14 +80,22 @@ class PropertyTypes:
         return known.column, fitting
 
     def pin(self, path: str, value: Any) -> Property | None:
-        """A new property, of the type of its first value; None where it gets no column."""
-        type_ = property_type(value)
+        """A new property, of its declared type or that of its first value; None where it gets no column."""
+        name = path.casefold()
+        type_ = self._type_of(name, value)
         if type_ is None or len(self.known) >= MAX_PROPERTIES or path.startswith(PROPERTY_PREFIX):
             return None
-        name = path.casefold()
         known = self.known[name] = Property(event=self.event, name=name, type=type_, spelled=path)
         self.new.append(known)
         return known
+
+    def _type_of(self, name: str, value: Any) -> str | None:
+        """The type that a property gets: the declared one, else that of its first value. A declared time is text, which
+        readers convert."""
+        found, declared = property_type(value), self.declared.get(name)
+        if found is None or declared is None:
+            return found
+        return TEXT_VALUE if declared == INSTANT_VALUE else declared
 
     def count(self, path: str) -> None:
         """Count a value that goes to `rest` although its property has a column."""

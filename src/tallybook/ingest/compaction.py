@@ -12,11 +12,14 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 
 from tallybook.core import (
+    DEFAULT_EVENTS,
     INSTANT_TYPE,
     WHOLE_REQUEST,
     ArrowTable,
     BookError,
     DecodedEvents,
+    EventRules,
+    EventSettings,
     Rejection,
     arrow_column,
     calendar,
@@ -25,7 +28,7 @@ from tallybook.ingest.columns import PropertyTypes, StoredEvent, table_of
 from tallybook.ingest.files import write_table
 from tallybook.ingest.id_runs import id_hash, id_hashing, merged_runs, seen_before, write_run
 from tallybook.ingest.log import LogFolder, LogGone, LogRow
-from tallybook.ingest.unpacking import decode_row
+from tallybook.ingest.unpacking import decode_row, with_events
 from tallybook.storage import (
     REJECTED,
     Conflict,
@@ -108,11 +111,12 @@ class Compactor:
         *,
         zone: str,
         clock: Callable[[], datetime],
-        dedup: timedelta = timedelta(days=30),
+        settings: EventSettings = DEFAULT_EVENTS,
         max_bytes: int = MAX_STEP_BYTES,
     ) -> None:
         self.events, self.logs, self.days, self.clock = events, logs, _Days(zone), clock
-        self.dedup, self.max_bytes = dedup, max_bytes
+        self.rules, self.max_bytes = EventRules(settings=settings, zone=zone), max_bytes
+        self.dedup = timedelta(seconds=settings.dedup)
         self.sealed_at: datetime | None = None
         self.serving_since: datetime | None = None
         self.last_receipts: dict[str, datetime] = {}
@@ -185,11 +189,11 @@ class Compactor:
             raise
 
     def _compact(self, batch: _LogBatch, known: EventsSnapshot) -> None:
-        order = ReceiptOrder(self.last_receipts, known.number + 1)
+        order, names = ReceiptOrder(self.last_receipts, known.number + 1), set(known.events)
         found: list[tuple[StoredEvent, bytes | None]] = []
         rejected: list[tuple[LogRow, Sequence[Rejection]]] = []
         for log, row in batch.rows:
-            decoded = decode_row(row)
+            decoded = self.within_names(decode_row(row, self.rules), names)
             if decoded.error is not None:
                 why = Rejection(index=WHOLE_REQUEST, code=decoded.error.code, reason=decoded.error.message)
                 rejected.append((row, [why]))
@@ -201,6 +205,23 @@ class Compactor:
         change.logs = batch.logs
         self.publish(known, change)
         self.last_receipts = order.latest
+
+    def within_names(self, decoded: DecodedEvents, names: set[str]) -> DecodedEvents:
+        """The events whose names are known or may be new; `names` gets the new ones."""
+        good, rejected = [], list(decoded.rejected)
+        most = self.rules.settings.max_events
+        for index, event in decoded.events:
+            if event.name not in names and len(names) >= most:
+                reason = f"there are {most:,} names of events already; [events] max_events allows more"
+                rejected.append(
+                    Rejection(index=index, code="too_many_events", field="event", reason=reason, id=event.id)
+                )
+                continue
+            names.add(event.name)
+            good.append((index, event))
+        if len(good) == len(decoded.events):
+            return decoded
+        return with_events(decoded, good, rejected)
 
     def publish(self, known: EventsSnapshot, change: EventCommit) -> None:
         """Commit a change of what was known. Raises Conflict."""
@@ -269,7 +290,8 @@ class Compactor:
         files, properties = [], []
         conflicts: dict[tuple[str, str], int] = {}
         for name, events in by_name.items():
-            types = PropertyTypes(name, {one.name: one for one in known.properties.get(name, ())})
+            declared = self.rules.settings.of(name).types
+            types = PropertyTypes(name, {one.name: one for one in known.properties.get(name, ())}, declared)
             times, received = [one.time for one in events], [one.received for one in events]
             files.append(self._written(name, "files", table_of(events, types), times, received))
             properties += types.new

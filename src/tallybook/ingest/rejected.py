@@ -268,7 +268,7 @@ class _Replay:
             # Judged by the clock and the key of now: a time may be no longer ahead, a key may be allowed more.
             headers = {**json.loads(row.headers), **self.bounds.get(row.key, {})}
             judged = replace(row, received=self.compactor.clock(), headers=json.dumps(headers))
-            found = _of_indexes(decode_row(judged), asked)
+            found = _of_indexes(decode_row(judged, self.compactor.rules), asked)
             digest = f"{row.received.isoformat()} {hashlib.sha256(row.body).hexdigest()}"
             self.good += self.compactor.stored_events(f"replay {digest}", row, found, order)
             self.still += len(found.rejected)

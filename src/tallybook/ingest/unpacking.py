@@ -7,17 +7,19 @@ import zlib
 from collections.abc import Mapping, Sequence
 
 from tallybook.core import (
-    MAX_RATIO,
-    MAX_UNPACKED_BYTES,
+    DEFAULT_RULES,
     MIN_UNPACKED_BYTES,
     PROTOCOLS,
     DecodedEvents,
     Event,
+    EventLimits,
     EventRequest,
+    EventRules,
     Rejection,
     RequestError,
     shorten_list,
 )
+from tallybook.ingest.declared import as_declared
 from tallybook.ingest.log import LogRow
 
 BOUND_FIELDS = {"events": "event", "accounts": "account"}
@@ -29,17 +31,18 @@ class _TooLarge(Exception):
     pass
 
 
-def decode_row(row: LogRow) -> DecodedEvents:
-    """The events of a row of the log; an error for a row that cannot be decoded."""
+def decode_row(row: LogRow, rules: EventRules = DEFAULT_RULES) -> DecodedEvents:
+    """The events of a row of the log that are within the rules; an error for a row that cannot be decoded."""
     if row.protocol not in PROTOCOLS:
         message = f"there is no protocol {row.protocol!r} any more"
         return DecodedEvents(error=RequestError(status=400, code="bad_json", message=message))
     noted = json.loads(row.headers)
-    body = unpack(row.body, noted.get("encoding", ""))
+    body = unpack(row.body, noted.get("encoding", ""), rules.limits)
     if isinstance(body, RequestError):
         return DecodedEvents(error=body)
-    request = EventRequest(body=body, path=row.path, received=row.received)
+    request = EventRequest(body=body, path=row.path, received=row.received, rules=rules)
     found: DecodedEvents = PROTOCOLS.adapter(row.protocol).decode(request)
+    found = as_declared(found, rules.settings)
     bounds = {name: noted[name] for name in ("events", "accounts") if noted.get(name)}
     return _within(found, bounds) if bounds else found
 
@@ -55,19 +58,32 @@ def _within(found: DecodedEvents, bounds: Mapping[str, Sequence[str]]) -> Decode
             field = BOUND_FIELDS[wrong]
             reason = f"the key is bound to other {wrong}: {shorten_list(bounds[wrong], 5)}"
             rejected.append(Rejection(index=index, code="not_bound", field=field, reason=reason, id=event.id))
-    return DecodedEvents(events=good, rejected=sorted(rejected, key=lambda one: one.index), error=found.error)
+    return with_events(found, good, rejected)
+
+
+def with_events(
+    found: DecodedEvents, good: Sequence[tuple[int, Event]], rejected: Sequence[Rejection]
+) -> DecodedEvents:
+    """What was found, where fewer events are good."""
+    left = {index for index, _ in good}
+    return DecodedEvents(
+        events=good,
+        rejected=sorted(rejected, key=lambda one: one.index),
+        warnings=[one for one in found.warnings if one.index in left],
+        error=found.error,
+    )
 
 
 def _bound_value(event: Event, name: str) -> str | None:
     return event.name if name == "events" else event.account
 
 
-def unpack(body: bytes, encoding: str) -> bytes | RequestError:
+def unpack(body: bytes, encoding: str, limits: EventLimits = DEFAULT_RULES.limits) -> bytes | RequestError:
     """The unpacked body; the error of one that cannot be unpacked, or is too large when it is."""
     name = encoding.strip().lower()
     if name in ("", "identity"):
         return body
-    limit = min(MAX_UNPACKED_BYTES, max(MIN_UNPACKED_BYTES, MAX_RATIO * len(body)))
+    limit = min(limits.max_unpacked, max(MIN_UNPACKED_BYTES, limits.max_ratio * len(body)))
     try:
         if name in ("gzip", "x-gzip"):
             return _inflated(body, 31, limit)

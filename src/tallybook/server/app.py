@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
-from tallybook.core import MAX_ID, PROTOCOLS, RequestError, TallybookError
+from tallybook.core import DEFAULT_RULES, MAX_ID, PROTOCOLS, EventRules, RequestError, TallybookError
 from tallybook.ingest import GroupCommit, KeyRing, LogRow, decode_row, unpack
 from tallybook.server.answers import (
     CLIENT_GONE,
@@ -57,10 +57,11 @@ class EventsApp:
         reads: EventReads | None = None,
         watching: Watching | None = None,
         entities: EntityDoor | None = None,
+        rules: EventRules = DEFAULT_RULES,
     ) -> None:
         self.commit, self.keys, self.events, self.clock, self.problem = commit, keys, events, clock, problem
         self.reads, self.watching, self.entities = reads, watching or Watching(), entities
-        self.policy = DoorPolicy()
+        self.policy, self.rules = DoorPolicy(), rules
         self.protocols = {path: kind.name for kind in PROTOCOLS.kinds() for path in kind.paths} if commit else {}
         self.gate = Gate(keys, clock)
         self.claims = RequestClaims(events, clock)
@@ -142,12 +143,12 @@ class EventsApp:
             raise Refusal(problem, closes=True)
         assert self.commit is not None
         with self.room.share() as share:
-            body = await body_of(request.headers, request.receive, share)
+            body = await body_of(request.headers, request.receive, share, self.rules.limits.max_body)
             row = self._row(request, key, body)
             if len(body) > SMALL_BODY or request.headers.get("content-encoding"):
-                decoded = await asyncio.to_thread(decode_row, row)
+                decoded = await asyncio.to_thread(decode_row, row, self.rules)
             else:
-                decoded = decode_row(row)
+                decoded = decode_row(row, self.rules)
             if decoded.error is not None:
                 raise Refusal(decoded.error)
             self.rates.take(key, len(decoded.events) + len(decoded.rejected))
@@ -183,7 +184,7 @@ class EventsApp:
         again = request.headers.get("idempotency-key", "")
         if not again:
             return
-        unpacked = unpack(body, request.headers.get("content-encoding", ""))
+        unpacked = unpack(body, request.headers.get("content-encoding", ""), self.rules.limits)
         assert isinstance(unpacked, bytes)  # it was decoded before
         digest = hashlib.sha256(request.path.encode() + b"\0" + unpacked).hexdigest()
         try:
@@ -223,7 +224,7 @@ class EventsApp:
         body = b""
         if request.method == "PUT":
             with self.room.share() as share:
-                sent = await body_of(request.headers, request.receive, share)
+                sent = await body_of(request.headers, request.receive, share, self.rules.limits.max_body)
             unpacked = unpack(sent, request.headers.get("content-encoding", ""))
             if isinstance(unpacked, RequestError):
                 raise Refusal(unpacked)

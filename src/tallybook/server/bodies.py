@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
-from tallybook.core import MAX_BODY_BYTES, RequestError
+from tallybook.core import RequestError
 from tallybook.server.answers import Receive, Refusal
 
 BODY_SECONDS = 30.0
@@ -50,15 +50,15 @@ class ClientGone(Exception):
     """The client closed the connection before its request was whole."""
 
 
-async def body_of(headers: Mapping[str, str], receive: Receive, share: BodyShare) -> bytes:
+async def body_of(headers: Mapping[str, str], receive: Receive, share: BodyShare, most: int) -> bytes:
     """The body as it is sent. Raises Refusal for one that is too large, before the rest of it is read."""
     if "transfer-encoding" in headers and "content-length" in headers:
         # A proxy may believe the one and we the other.
         both = "the request has both Transfer-Encoding and Content-Length"
         raise Refusal(RequestError(status=400, code="bad_encoding", message=both), closes=True)
     declared = headers.get("content-length", "")
-    if declared.isdigit() and int(declared) > MAX_BODY_BYTES:
-        raise _too_large(f"{int(declared):,} bytes")
+    if declared.isdigit() and int(declared) > most:
+        raise _too_large(f"{int(declared):,} bytes", most)
     found = bytearray()
     try:
         async with asyncio.timeout(BODY_SECONDS):
@@ -69,8 +69,8 @@ async def body_of(headers: Mapping[str, str], receive: Receive, share: BodyShare
                 piece = message.get("body", b"")
                 share.take(len(piece))
                 found += piece
-                if len(found) > MAX_BODY_BYTES:
-                    raise _too_large(f"more than {MAX_BODY_BYTES:,} bytes")
+                if len(found) > most:
+                    raise _too_large(f"more than {most:,} bytes", most)
                 if not message.get("more_body", False):
                     return bytes(found)
     except TimeoutError:
@@ -80,12 +80,12 @@ async def body_of(headers: Mapping[str, str], receive: Receive, share: BodyShare
         raise Refusal(error, closes=True) from None
 
 
-def _too_large(seen: str) -> Refusal:
+def _too_large(seen: str, most: int) -> Refusal:
     error = RequestError(
         status=413,
         code="too_large",
         message="the body is too large; send the events in several requests",
         seen=seen,
-        expected=f"at most {MAX_BODY_BYTES:,} bytes",
+        expected=f"at most {most:,} bytes",
     )
     return Refusal(error, closes=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Awaitable
 from datetime import date, datetime
+from typing import Any
 from urllib.parse import unquote
 
 from tallybook.core import MAX_NAME, DecodedEvents, RequestError
@@ -51,12 +52,14 @@ async def on_disk(waiting: Awaitable[tuple[str, int]]) -> None:
 def verdicts_of(decoded: DecodedEvents, received: datetime) -> HttpAnswer:
     ids = [event.id for _, event in decoded.events if event.id is not None]
     duplicates = len(ids) - len(set(ids))
-    body = {
+    body: dict[str, Any] = {
         "stored": len(decoded.events) - duplicates,
         "duplicates": duplicates,
         "rejected": [one.as_json() for one in decoded.rejected],
         "receipt": receipt(received),
     }
+    if decoded.warnings:
+        body["warnings"] = [one.as_json() for one in decoded.warnings]
     return HttpAnswer(422 if decoded.rejected and not decoded.events else 200, body)
 
 

@@ -25,7 +25,7 @@ from tallybook.storage import BookLocation, EntityLedger, EventLedger, open_stor
 if TYPE_CHECKING:
     import uvicorn
 
-    from tallybook.core import ServeSettings
+    from tallybook.core import EventRules, ServeSettings
     from tallybook.server.app import EventsApp
     from tallybook.server.counts import Counts
 
@@ -129,7 +129,8 @@ class WorkerPlan:
 
     place: BookLocation
     settings: ServeSettings
-    zone: str
+    rules: EventRules
+    """`[events]` and the zone of the book."""
     clock: Callable[[], datetime]
     reload: Callable[[], ServeSettings]
     """Reads the settings again. Raises TallybookError."""
@@ -177,7 +178,7 @@ def _app(plan: WorkerPlan, events: EventLedger, logs: LogFolder, commit: GroupCo
     from tallybook.server.watching import Watching
 
     def compactor() -> Compactor:
-        return Compactor(events, logs, zone=plan.zone, clock=plan.clock)
+        return Compactor(events, logs, zone=plan.rules.zone, clock=plan.clock, settings=plan.rules.settings)
 
     app = EventsApp(
         commit,
@@ -186,6 +187,7 @@ def _app(plan: WorkerPlan, events: EventLedger, logs: LogFolder, commit: GroupCo
         clock=plan.clock,
         problem=lambda: watch.problem,
         reads=EventReads(events=events, compactor=compactor),
+        rules=plan.rules,
         entities=EntityDoor(EntityLedger(events.ledger), plan.clock),
         watching=Watching(
             counts=Counts(plan.number, plan.shared),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import msgspec
 
 EVENTS_SOURCE = "events"
@@ -80,3 +82,34 @@ class EventSettings(msgspec.Struct, frozen=True, kw_only=True):
     def of(self, event: str) -> EventDeclaration:
         """What is declared of an event; defaults where nothing is."""
         return self.declared.get(event) or EventDeclaration(name=event)
+
+
+class EventRules(msgspec.Struct, frozen=True, kw_only=True):
+    """What events may be: `[events]` of a book, and its zone."""
+
+    settings: EventSettings = EventSettings()
+    zone: str = "UTC"
+
+    @property
+    def is_usual(self) -> bool:
+        """Whether limits and times are as without `[events]`."""
+        usual = EventSettings()
+        return (self.limits, self.settings.future, self.naive) == (usual.limits, usual.future, usual.naive)
+
+    @property
+    def limits(self) -> EventLimits:
+        return self.settings.limits
+
+    @property
+    def future(self) -> timedelta:
+        """An event may be this far ahead of its receipt."""
+        return timedelta(seconds=self.settings.future)
+
+    @property
+    def naive(self) -> str:
+        """What a time without a zone means."""
+        return self.settings.naive
+
+
+DEFAULT_EVENTS = EventSettings()
+DEFAULT_RULES = EventRules()

@@ -8,29 +8,24 @@ import json
 import math
 import re
 from collections.abc import Callable, Iterable, Mapping
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, tzinfo
 from difflib import get_close_matches
 from typing import Any
 
 import msgspec
 
 from tallybook.core import (
-    FUTURE,
-    MAX_DEPTH,
-    MAX_EVENT_BYTES,
-    MAX_EVENTS,
     MAX_ID,
     MAX_INTEGER,
     MAX_KEY,
-    MAX_NAME,
-    MAX_PROPERTIES,
-    MAX_TEXT,
     DecodedEvents,
     Event,
+    EventLimits,
     EventRequest,
     ProtocolKind,
     Rejection,
     RequestError,
+    calendar,
 )
 from tallybook.ingest.protocols.plain_events import plain_events
 
@@ -69,7 +64,8 @@ class TallybookProtocol:
     @staticmethod
     def decode(request: EventRequest) -> DecodedEvents:
         """The events of a request, and a rejection for each that cannot be stored."""
-        if request.path == EVENTS_PATH and (plain := plain_events(request.body, request.received)) is not None:
+        is_plain = request.path == EVENTS_PATH and request.rules.is_usual
+        if is_plain and (plain := plain_events(request.body, request.received)) is not None:
             return DecodedEvents(events=plain)
         return _closely_decoded(request)
 
@@ -90,13 +86,13 @@ def _closely_decoded(request: EventRequest) -> DecodedEvents:
     found = _values(request.body)
     if isinstance(found, RequestError):
         return DecodedEvents(error=found)
-    if len(found) > MAX_EVENTS:
-        return DecodedEvents(error=_too_many(len(found)))
-    read: Callable[[Mapping[str, Any], datetime], Event] = _value if request.path == VALUES_PATH else _event
+    if len(found) > (most := request.rules.limits.max_batch):
+        return DecodedEvents(error=_too_many(len(found), most))
+    read: Callable[[Mapping[str, Any], EventRequest], Event] = _value if request.path == VALUES_PATH else _event
     events, rejected = [], []
     for index, value in enumerate(found):
         try:
-            events.append((index, read(_as_object(value), request.received)))
+            events.append((index, read(_as_object(value), request)))
         except _Rejected as why:
             rejected.append(
                 Rejection(index=index, code=why.code, field=why.field, reason=why.reason, id=_shown_id(value))
@@ -104,13 +100,13 @@ def _closely_decoded(request: EventRequest) -> DecodedEvents:
     return DecodedEvents(events=events, rejected=rejected)
 
 
-def _too_many(count: int) -> RequestError:
+def _too_many(count: int, most: int) -> RequestError:
     return RequestError(
         status=413,
         code="too_large",
         message="the request has too many events; send them in several requests",
         seen=f"{count:,} events",
-        expected=f"at most {MAX_EVENTS:,}",
+        expected=f"at most {most:,}",
     )
 
 
@@ -222,35 +218,37 @@ def _shown_id(value: Any) -> str | None:
     return found[:MAX_ID] if isinstance(found, str) and not _NOT_TEXT.search(found) else None
 
 
-def _event(raw: Mapping[str, Any], received: datetime) -> Event:
+def _event(raw: Mapping[str, Any], request: EventRequest) -> Event:
     _known(raw, EVENT_FIELDS)
+    limits = request.rules.limits
     return Event(
-        name=_name(raw),
-        time=_time(raw.get("time"), received),
-        user=_identity(raw, "user"),
-        account=_identity(raw, "account"),
-        id=_identity(raw, "id"),
-        properties=_properties(raw.get("properties")),
+        name=_name(raw, limits),
+        time=_time(raw.get("time"), request),
+        user=_identity(raw, "user", limits),
+        account=_identity(raw, "account", limits),
+        id=_identity(raw, "id", limits),
+        properties=_properties(raw.get("properties"), limits),
     )
 
 
-def _value(raw: Mapping[str, Any], received: datetime) -> Event:
+def _value(raw: Mapping[str, Any], request: EventRequest) -> Event:
     """A daily value: `value` is a property of that name, dimensions are properties too."""
     _known(raw, VALUE_FIELDS)
+    limits = request.rules.limits
     if ("value" in raw) == ("properties" in raw):
         raise _Rejected("schema", "give `value`, or `properties` with several values", "value")
     if isinstance(raw.get("value", 0), bool) or not isinstance(raw.get("value", 0), int | float):
         raise _Rejected("bad_number", f"value is a number, not {_kind(raw['value'])}", "value")
-    measured = {"value": raw["value"]} if "value" in raw else _properties(raw["properties"])
-    dimensions = _properties(raw.get("dimensions"), "dimensions")
+    measured = {"value": raw["value"]} if "value" in raw else _properties(raw["properties"], limits)
+    dimensions = _properties(raw.get("dimensions"), limits, "dimensions")
     if both := sorted(set(measured) & set(dimensions)):
         raise _Rejected("bad_name", f"{both[0]!r} is a value and a dimension", f"dimensions.{both[0]}")
-    properties = _properties({**measured, **{name: _as_text(value) for name, value in dimensions.items()}})
+    properties = _properties({**measured, **{name: _as_text(value) for name, value in dimensions.items()}}, limits)
     return Event(
-        name=_name(raw),
-        day=_day(raw.get("day"), received),
-        user=_identity(raw, "user"),
-        account=_identity(raw, "account"),
+        name=_name(raw, limits),
+        day=_day(raw.get("day"), request),
+        user=_identity(raw, "user", limits),
+        account=_identity(raw, "account", limits),
         properties=properties,
     )
 
@@ -268,20 +266,20 @@ def _known(raw: Mapping[str, Any], fields: Iterable[str]) -> None:
             raise _Rejected("bad_name", f"there is no field {_short(name)!r}{hint}", _short(name))
 
 
-def _name(raw: Mapping[str, Any]) -> str:
+def _name(raw: Mapping[str, Any], limits: EventLimits) -> str:
     name = raw.get("event")
     if name is None or name == "":
         raise _Rejected("no_event", "the event has no name", "event")
     if not isinstance(name, str):
         raise _Rejected("bad_name", f"the name of an event is text, not {_kind(name)}", "event")
-    if len(name) > MAX_NAME:
-        raise _Rejected("bad_name", f"the name has {len(name):,} characters; at most {MAX_NAME:,}", "event")
+    if len(name) > limits.max_name:
+        raise _Rejected("bad_name", f"the name has {len(name):,} characters; at most {limits.max_name:,}", "event")
     if _CONTROL.search(name) or name != name.strip():
         raise _Rejected("bad_name", "the name contains control characters, or begins or ends with a space", "event")
     return name
 
 
-def _identity(raw: Mapping[str, Any], field: str) -> str | None:
+def _identity(raw: Mapping[str, Any], field: str, limits: EventLimits) -> str | None:
     """A user, account or id: text, or an integer, which is the same as its digits. Empty text is none."""
     found = raw.get(field)
     if found is None or found == "":
@@ -290,86 +288,105 @@ def _identity(raw: Mapping[str, Any], field: str) -> str | None:
         return str(found)
     if not isinstance(found, str):
         raise _Rejected("bad_text", f"{field} is text, not {_kind(found)}", field)
-    if len(found) > MAX_ID:
-        raise _Rejected("bad_text", f"{field} has {len(found):,} characters; at most {MAX_ID}", field)
+    if len(found) > limits.max_id:
+        raise _Rejected("bad_text", f"{field} has {len(found):,} characters; at most {limits.max_id}", field)
     if _CONTROL.search(found):
         raise _Rejected("bad_text", f"{field} contains control characters", field)
     return found
 
 
-def _time(value: Any, received: datetime) -> datetime | None:
+def _time(value: Any, request: EventRequest) -> datetime | None:
     if value is None:
         return None
     if not isinstance(value, str):
         raise _Rejected("bad_time", f"time is text as 2026-03-01T12:00:00Z, not {_kind(value)}", "time")
     try:
-        found = msgspec.convert(value, datetime)
-        found = found.astimezone(UTC) if found.tzinfo else found
-    except (msgspec.ValidationError, OverflowError, ValueError):
-        if _NAIVE.fullmatch(value):
-            raise _Rejected("naive_time", f"time {value!r} has no zone; write 2026-03-01T12:00:00Z", "time") from None
+        found = _read_time(value)
+        if found.tzinfo is None:
+            found = found.replace(tzinfo=_zone_of_naive(value, request))
+        found = found.astimezone(UTC)
+    except (OverflowError, ValueError):
         raise _Rejected("bad_time", f"time {_short(value)!r} is not as 2026-03-01T12:00:00Z", "time") from None
-    if found.tzinfo is None:
-        raise _Rejected("naive_time", f"time {value!r} has no zone; add Z or an offset as +02:00", "time")
-    if found > received + FUTURE:
-        raise _Rejected("future", f"time {value!r} is more than 24 h after its receipt", "time")
+    if found > request.received + request.rules.future:
+        raise _ahead("time", value, request)
     return found
 
 
-def _day(value: Any, received: datetime) -> date:
+def _read_time(value: str) -> datetime:
+    """Raises ValueError."""
+    try:
+        return msgspec.convert(value, datetime)
+    except msgspec.ValidationError:
+        if not _NAIVE.fullmatch(value):
+            raise
+        return datetime.fromisoformat(value)
+
+
+def _zone_of_naive(value: str, request: EventRequest) -> tzinfo:
+    if request.rules.naive == "refuse":
+        raise _Rejected("naive_time", f"time {_short(value)!r} has no zone; write 2026-03-01T12:00:00Z", "time")
+    return calendar.zone(request.rules.zone) if request.rules.naive == "book" else UTC
+
+
+def _ahead(field: str, value: str, request: EventRequest) -> _Rejected:
+    hours = request.rules.future.total_seconds() / 3600
+    return _Rejected("future", f"{field} {value!r} is more than {hours:g} h after its receipt", field)
+
+
+def _day(value: Any, request: EventRequest) -> date:
     if not isinstance(value, str) or not _DAY.fullmatch(value):
         raise _Rejected("bad_time", "day is text as 2026-03-01", "day")
     try:
         found = date.fromisoformat(value)
     except ValueError:
         raise _Rejected("bad_time", f"there is no day {value!r}", "day") from None
-    if found > (received + FUTURE).date():
-        raise _Rejected("future", f"day {value!r} is more than 24 h after its receipt", "day")
+    if found > (request.received + request.rules.future).date():
+        raise _ahead("day", value, request)
     return found
 
 
-def _properties(value: Any, field: str = "properties") -> dict[str, Any]:
+def _properties(value: Any, limits: EventLimits, field: str = "properties") -> dict[str, Any]:
     if value is None:
         return {}
     if not isinstance(value, dict):
         raise _Rejected("schema", f"{field} is an object, not {_kind(value)}", field)
-    count = _checked(value, field, 1)
-    if count > MAX_PROPERTIES:
-        raise _Rejected("too_many_properties", f"{count:,} properties; at most {MAX_PROPERTIES}", field)
-    if len(msgspec.json.encode(value)) > MAX_EVENT_BYTES:
-        raise _Rejected("too_large", f"the event has more than {MAX_EVENT_BYTES:,} bytes", field)
+    count = _checked(value, field, 1, limits)
+    if count > limits.max_properties:
+        raise _Rejected("too_many_properties", f"{count:,} properties; at most {limits.max_properties}", field)
+    if len(msgspec.json.encode(value)) > limits.max_event:
+        raise _Rejected("too_large", f"the event has more than {limits.max_event:,} bytes", field)
     return value
 
 
-def _checked(value: Any, path: str, depth: int) -> int:
+def _checked(value: Any, path: str, depth: int, limits: EventLimits) -> int:
     """How many values there are below `value`. Raises _Rejected for one that cannot be stored."""
     if isinstance(value, str):
-        _check_text(value, path)
+        _check_text(value, path, limits)
     elif isinstance(value, _NoNumber) or (isinstance(value, int) and abs(value) > MAX_INTEGER):
         raise _Rejected("bad_number", f"{path} is not a number of 64 bits", path)
     elif isinstance(value, float) and not math.isfinite(value):
         raise _Rejected("bad_number", f"{path} is not a finite number", path)
     if not isinstance(value, dict | list):
         return 1
-    if depth > MAX_DEPTH:
-        raise _Rejected("too_deep", f"{path} is nested deeper than {MAX_DEPTH} levels", path)
+    if depth > limits.max_depth:
+        raise _Rejected("too_deep", f"{path} is nested deeper than {limits.max_depth} levels", path)
     if isinstance(value, list):
         for inner in value:
-            _checked(inner, path, depth + 1)
+            _checked(inner, path, depth + 1, limits)
         return 1
     count = 0
     for key, inner in value.items():
-        if len(key) > MAX_KEY or _CONTROL.search(key) or not key:
+        if len(key) > limits.max_key or _CONTROL.search(key) or not key:
             raise _Rejected(
                 "bad_name", f"a key of {_short(path)} is empty, too long or has control characters", _short(path)
             )
-        count += _checked(inner, f"{path}.{_short(key)}", depth + 1)
+        count += _checked(inner, f"{path}.{_short(key)}", depth + 1, limits)
     return count
 
 
-def _check_text(value: str, path: str) -> None:
-    if len(value) > MAX_TEXT:
-        raise _Rejected("bad_text", f"{path} has {len(value):,} characters; at most {MAX_TEXT:,}", path)
+def _check_text(value: str, path: str, limits: EventLimits) -> None:
+    if len(value) > limits.max_text:
+        raise _Rejected("bad_text", f"{path} has {len(value):,} characters; at most {limits.max_text:,}", path)
     if _NOT_TEXT.search(value):
         raise _Rejected("bad_text", f"{path} contains a character that is not text", path)
 
