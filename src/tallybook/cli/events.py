@@ -48,7 +48,7 @@ def schema(terminal: Terminal, event: str | None, form: str) -> int:
 
     \b
       tallybook events schema
-      tallybook events schema signup --format json
+      tallybook events schema signup --format json          also whether it looks like daily values
 
     `other` counts values of another type than the first one. They are kept, and a metric that reads them fails until
     the type is declared in [events.NAME]."""
@@ -59,13 +59,28 @@ def schema(terminal: Terminal, event: str | None, form: str) -> int:
         raise QueryError(f"no event {event!r} was ever received", hint=hint)
     names = [event] if event else snapshot.events
     found = {name: _described(terminal, snapshot, name) for name in names}
+    if event is not None:
+        found[event]["looks"] = _looks(terminal, event)
     if form == "json":
         terminal.json({"events": found})
     elif not found:
         terminal.out("There is no event yet: tallybook track EVENT")
     else:
         terminal.show("\n".join(_lines(found)))
+        if event is not None and found[event]["looks"]:
+            terminal.out("Looks like daily values: a sum over several days is refused; --show average or total.")
     return DONE
+
+
+def _looks(terminal: Terminal, event: str) -> str | None:
+    """`daily` of an event that is a daily aggregate, by its declaration or by its events."""
+    from tallybook.collect import EventAnswers
+
+    try:
+        shape = EventAnswers(terminal.book().project, terminal.clock).shape(event)
+    except QueryError:
+        return None
+    return "daily" if shape.is_daily else None
 
 
 def _described(terminal: Terminal, snapshot: EventsSnapshot, name: str) -> dict[str, Any]:
