@@ -28,7 +28,7 @@ OURS, PEER, NOTHING = "tallybook serve", "FastAPI, asyncpg, PostgreSQL", "an app
 UVICORN, GRANIAN = "uvicorn with the log", "granian with the log"
 LOADS = {"batches": (16, 100), "single": (64, 1)}
 """(connections, events of a request)."""
-TOML = '[book]\nname = "Bench"\ntimezone = "UTC"\n\n[serve]\nreserve = "1 MB"\nbacklog = "20 GB"\n'
+TOML = '[book]\nname = "Bench"\ntimezone = "UTC"\n\n[serve]\naccess_log = false\nreserve = "1 MB"\nbacklog = "20 GB"\n'
 NOW = datetime(2026, 3, 5, 12, tzinfo=UTC)
 
 
@@ -116,7 +116,9 @@ class Served:
 
 @contextlib.contextmanager
 def _process(command: list[str], **variables: str) -> Iterator[None]:
-    process = subprocess.Popen(command, env={**os.environ, **variables}, stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(
+        command, env={**os.environ, **variables}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
     try:
         yield
     finally:

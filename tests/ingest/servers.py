@@ -59,7 +59,9 @@ class Server:
     def start(self) -> Server:
         command = [sys.executable, "-m", "tallybook", "serve", "--project", str(self.folder), "--log", "json"]
         command += ["--listen", f"127.0.0.1:{self.port}", "--only", "ingest,compact"]
-        self.process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True)
+        self.process = subprocess.Popen(
+            command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, start_new_session=True
+        )
         self.children = {}
         assert self.process.stderr is not None
         while len(self.children) < 2:

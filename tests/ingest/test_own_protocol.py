@@ -213,7 +213,9 @@ def test_a_compressed_body_is_unpacked_and_a_cut_or_changed_one_refused(name: st
     for end in range(1, len(packed), 7):
         found = unpack(packed[:end], encoding)
         assert found != body
-        assert isinstance(found, RequestError) or len(found) < len(body)
+        # Of two members the first may be whole.
+        assert isinstance(found, RequestError) or (name == "two members" and len(found) == 5)
+        assert isinstance(found, bytes) or "byte" in found.message
     refused = unpack(b"\x00\x01garbage", encoding)
     assert isinstance(refused, RequestError)
     assert (refused.status, refused.code) == (400, "bad_encoding")

@@ -37,7 +37,9 @@ class EventServer:
     def start(self) -> None:
         command = [sys.executable, "-m", "tallybook", "serve", "--log", "json"]
         command += ["--listen", f"127.0.0.1:{self.port}", "--only", "ingest,compact"]
-        self.process = subprocess.Popen(command, cwd=self.folder, stderr=subprocess.PIPE, text=True)
+        self.process = subprocess.Popen(
+            command, cwd=self.folder, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+        )
         self.pids = [self.process.pid]
         assert self.process.stderr is not None
         while len(self.pids) < 3:

@@ -25,6 +25,8 @@ from tallybook.ingest.log import LogRow
 BOUND_FIELDS = {"events": "event", "accounts": "account"}
 ENCODINGS = ("gzip", "deflate", "zstd")
 _CHUNK = 256 * 1024
+_ZSTD_PIECE = 128
+"""Unpacked at once. Four bytes may become 128 kB."""
 
 
 class _TooLarge(Exception):
@@ -139,17 +141,19 @@ def _inflated(body: bytes, window: int, limit: int) -> bytes:
 def _zstd(body: bytes, limit: int) -> bytes:
     import zstandard
 
-    try:
-        reader = zstandard.ZstdDecompressor(max_window_size=8 * 1024 * 1024).stream_reader(
-            body, read_across_frames=True
-        )
-        found = bytearray()
-        while piece := reader.read(_CHUNK):
-            found += piece
-            if len(found) > limit:
-                raise _TooLarge
-    except zstandard.ZstdError as error:
-        raise ValueError(str(error)) from None
-    if not found and body:
-        raise ValueError("it ends early")
+    unpacker = zstandard.ZstdDecompressor(max_window_size=8 * 1024 * 1024)
+    found, at, stream = bytearray(), 0, unpacker.decompressobj()
+    while at < len(body):
+        if stream.eof:  # another frame follows
+            stream = unpacker.decompressobj()
+        piece = body[at : at + _ZSTD_PIECE]
+        try:
+            found += stream.decompress(piece)
+        except zstandard.ZstdError as error:
+            raise ValueError(f"{error} (byte {at})") from None
+        if len(found) > limit:
+            raise _TooLarge
+        at += len(piece) - len(stream.unused_data)
+    if not stream.eof:
+        raise ValueError(f"it ends early (byte {len(body)})")
     return bytes(found)
