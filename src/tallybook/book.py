@@ -162,7 +162,7 @@ class Book:
     def look(self) -> list[collect.Inspection]:
         """Compare every metric with its source, for `check --source`; a source that cannot be reached is reported
         once."""
-        return collect.inspect_metrics(self.project)
+        return collect.inspect_metrics(self.project, self.clock())
 
     def look_at_sources(self) -> list[collect.SourceLook]:
         """Look at each source as a whole, for `check --source`; those that cannot be asked are left out."""

@@ -55,10 +55,10 @@ class Application:
 
 
 def quoted(database: Project, name: str) -> str:
-    """A name as the database has to see it: in quotes if it has capitals or is reserved."""
-    if name.islower() and name not in ("order", "user", "group"):
-        return name
-    return f"`{name}`" if database.kind == "mariadb" else f'"{name}"'
+    """A name as the database has to see it: in quotes if it has capitals or may be reserved."""
+    if database.kind == "mariadb":
+        return f"`{name}`"
+    return name if name.islower() else f'"{name}"'
 
 
 def _rows(table: Table, dice: random.Random) -> list[tuple[Any, ...]]:

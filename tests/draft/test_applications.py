@@ -29,7 +29,7 @@ def drafted(application: Application, database: Project, folder: Path) -> Draft:
 
 def in_sql_of(database: Project, sql: str) -> float:
     with database.database.cursor() as cursor:
-        cursor.execute(sql)
+        cursor.execute(sql.replace('"', "`") if database.kind == "mariadb" else sql)
         return float(cursor.fetchone()[0] or 0)
 
 

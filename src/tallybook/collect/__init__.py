@@ -8,6 +8,7 @@ __getattr__, __dir__ = opened(
     __name__,
     {
         "binding": ("BoundMetric", "bind"),
+        "clock_skew": ("fits_zone", "newest_times", "skew_of"),
         "daily_run": ("horizon_of", "make_plan", "run"),
         "ended": ("Ended",),
         "event_questions": ("EventAnswers",),

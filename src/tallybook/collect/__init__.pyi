@@ -1,5 +1,10 @@
 # The names of this door, for type checkers: those of __init__.py.
 from tallybook.collect.binding import BoundMetric as BoundMetric, bind as bind
+from tallybook.collect.clock_skew import (
+    fits_zone as fits_zone,
+    newest_times as newest_times,
+    skew_of as skew_of,
+)
 from tallybook.collect.daily_run import horizon_of as horizon_of, make_plan as make_plan, run as run
 from tallybook.collect.ended import Ended as Ended
 from tallybook.collect.event_questions import (

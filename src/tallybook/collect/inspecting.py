@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from datetime import datetime
 
 from tallybook.collect.inspection import Inspection, SourceLook, look, look_at
 from tallybook.collect.sources.base import Source
@@ -11,8 +12,10 @@ from tallybook.config import Project
 from tallybook.core import Metric, Problem, SourceError, SourceUnavailable, isolated
 
 
-def inspect_metrics(project: Project) -> list[Inspection]:
-    """Compare every metric with its source; a source that cannot be reached is reported once."""
+def inspect_metrics(project: Project, now: datetime) -> list[Inspection]:
+    """Compare every metric with its source; a source that cannot be reached is reported once.
+
+    `now`: the clock, for sources that have none."""
     catalog = project.catalog
     sources, unopened = open_sources(catalog.sources)
     found: dict[str, Inspection] = {}
@@ -21,7 +24,8 @@ def inspect_metrics(project: Project) -> list[Inspection]:
             name = metric.source or ""
             lost = any(one.unreachable and one.source == name for one in found.values())
             if name in catalog.sources and not lost:
-                found[metric.name] = _inspected(unopened.get(name) or sources[name], metric, catalog.book.timezone)
+                source = unopened.get(name) or sources[name]
+                found[metric.name] = _inspected(source, metric, catalog.book.timezone, now)
     finally:
         close_sources(sources)
     return list(found.values())
@@ -40,14 +44,14 @@ def inspect_sources(project: Project) -> list[SourceLook]:
     return found
 
 
-def _inspected(source: Source | SourceError, metric: Metric, zone: str) -> Inspection:
+def _inspected(source: Source | SourceError, metric: Metric, zone: str, now: datetime) -> Inspection:
     path, lost = f"metrics.{metric.name}", False
     try:
         with isolated():
             if isinstance(source, SourceError):
                 path, lost = f"sources.{metric.source}", True
                 raise source
-            return look(source, metric, zone)
+            return look(source, metric, zone, now)
     except SourceError as error:
         if isinstance(error, SourceUnavailable):
             path, lost = f"sources.{metric.source}", True

@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, datetime
 from pathlib import Path
 
-from tallybook.collect.binding import bind, describe_time
+from tallybook.collect.binding import BoundMetric, bind, describe_time
+from tallybook.collect.clock_skew import skew_of
 from tallybook.collect.doubts import doubts
 from tallybook.collect.grouping import group_key
+from tallybook.collect.relations import placeholders_filled
 from tallybook.collect.sources.base import Source
 from tallybook.collect.statements import Group
 from tallybook.config import toml
@@ -80,7 +82,7 @@ def _some(names: list[str]) -> str:
     return shorten_list(names, 20)
 
 
-def look(source: Source, metric: Metric, zone: str) -> Inspection:
+def look(source: Source, metric: Metric, zone: str, now: datetime) -> Inspection:
     """Hold one metric against its source. Raises SourceUnavailable when there is no asking it."""
     found = Inspection(metric.name, source=source.settings.name)
     if metric.function:
@@ -106,11 +108,24 @@ def look(source: Source, metric: Metric, zone: str) -> Inspection:
         _warn_of_scan(source, metric, found)
     if metric.table and facts.changed_column:
         _warn_of_search(source, metric, facts.changed_column, found)
+    _doubt_clock(source, facts, found, now)
     group = Group(source, group_key(facts), [facts], zone)
     if metric.interval:
         _warn_of_reversed(group, found)
     _doubt(group, found)
     return found
+
+
+def _doubt_clock(source: Source, facts: BoundMetric, found: Inspection, now: datetime) -> None:
+    """Times that cannot be UTC, once for each column."""
+    form, column = facts.time or facts.since, facts.metric.time or facts.metric.from_
+    relation = placeholders_filled(source, facts.metric, facts.relation, "UTC")
+    key = ("clock doubted", facts.metric.table or relation, column or "")
+    if form is None or column is None or key in source.remembered:
+        return
+    source.remembered[key] = True
+    if skew := skew_of(source, relation, column, form, now):
+        found.doubts.append(skew)
 
 
 def _doubt(group: Group, found: Inspection) -> None:

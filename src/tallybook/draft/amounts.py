@@ -8,6 +8,7 @@ from collections.abc import Callable
 from tallybook.collect import INT, TEXT
 from tallybook.draft.column_words import AMOUNT_WORDS, AMOUNTS, LESSER_AMOUNTS, NO_AMOUNT
 from tallybook.draft.evidence import Scored, best_of, null_share, numbers, scored
+from tallybook.draft.row_filters import is_flag
 from tallybook.draft.seen import SeenColumn, SeenTable
 from tallybook.draft.words import MINOR_UNITS, singular, terms
 
@@ -41,7 +42,8 @@ def other_amounts(table: SeenTable, chosen: SeenColumn) -> list[SeenColumn]:
 def _may_be_amount(table: SeenTable, column: SeenColumn) -> bool:
     named = set(terms(column.name, table.bare))
     money = bool((named | {singular(w) for w in column.words}) & (AMOUNT_WORDS | MINOR_UNITS))
-    return column.number and not column.an_id and column.time is None and money and not named & NO_AMOUNT
+    number = column.number and not column.an_id and column.time is None and not is_flag(column)
+    return number and money and not named & NO_AMOUNT
 
 
 def _scored_amount(table: SeenTable, column: SeenColumn, among: list[SeenColumn]) -> Scored[SeenColumn]:

@@ -17,7 +17,20 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
-from tallybook.collect import DEC, DECLARED, FLOAT, BoundMetric, ColumnType, Source, bind, day_of_value, open_source
+from tallybook.collect import (
+    DEC,
+    DECLARED,
+    FLOAT,
+    BoundMetric,
+    ColumnType,
+    Source,
+    bind,
+    day_of_value,
+    fits_zone,
+    newest_times,
+    open_source,
+    skew_of,
+)
 from tallybook.config import masked_url, names_path, resolved, wrong_url
 from tallybook.core import (
     DeclarationError,
@@ -141,9 +154,30 @@ def _accepted(made: Draft, source: Source, seen: Seen, idea: Idea, metrics: set[
         facts = _checked_against(source, made, idea)
     if facts is None:
         return False
+    if _is_local(source, facts, made, now):
+        idea.keys["stored"] = "local"
+        idea.why["stored"] = f"read as UTC, the newest row is in the future; in {made.timezone} it is not"
+        facts = _checked_against(source, made, idea) or facts
     if not idea.doubt:
         idea.first = _first_day(source, facts, made.timezone, now)
     return True
+
+
+def _is_local(source: Source, facts: BoundMetric, made: Draft, now: datetime) -> bool:
+    """Whether the times of a metric are local times of the book's zone. Other doubts about them are recorded."""
+    form = facts.time or facts.since
+    table, column = facts.reach or (facts.metric.table or "", facts.metric.time or facts.metric.from_ or "")
+    if form is None or not table:
+        return False
+    relation = source.table_name(table)
+    skew = skew_of(source, relation, column, form, now)
+    if not skew:
+        return False
+    newest = newest_times(source, relation, column, form)
+    if made.timezone != "UTC" and fits_zone(newest[0], source.known_until(now), made.timezone):
+        return True
+    made.clocks += [line for line in [f"{table}: {skew}"] if line not in made.clocks]
+    return False
 
 
 def _without_join(idea: Idea, seen: Seen) -> None:

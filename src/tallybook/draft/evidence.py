@@ -112,6 +112,11 @@ def movement(runs: Sequence[Sequence[Any]]) -> Movement | None:
 
 def instants(column: SeenColumn) -> list[float | None]:
     """The times of a column row by row, as seconds since 1970; None for what is null or unreadable."""
+    return column.instants
+
+
+def instants_of(column: SeenColumn) -> list[float | None]:
+    """The same, computed."""
     return [None if cell is None else _seconds(cell, column) for cell in column.cells]
 
 

@@ -38,8 +38,12 @@ def references(seen: Seen, table: SeenTable, column: SeenColumn) -> list[Scored[
 
 def reference(seen: Seen, table: SeenTable, column: SeenColumn) -> tuple[SeenTable, SeenColumn] | None:
     """The (table, key) that a column most likely refers to."""
-    found = best_of(references(seen, table, column))
-    return found.candidate if found else None
+    key = (table.name, column.name)
+    if key not in seen.references:
+        best = best_of(references(seen, table, column))
+        seen.references[key] = best.candidate if best else None
+    found: tuple[SeenTable, SeenColumn] | None = seen.references[key]
+    return found
 
 
 def _reference(

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 from typing import Any
 
 from tallybook.collect import (
@@ -61,7 +62,7 @@ class SeenColumn:
         """The words of its name."""
         return words(self.name)
 
-    @property
+    @cached_property
     def number(self) -> bool:
         """Whether it contains numbers."""
         if self.type.kind in NUMBERS:
@@ -73,7 +74,7 @@ class SeenColumn:
         """Whether it is an id."""
         return self.key or self.refers is not None or self.words[-1:] in (("id",), ("uuid",), ("guid",))
 
-    @property
+    @cached_property
     def counts(self) -> dict[str, int]:
         """The different texts with their numbers of sampled rows, the most frequent first."""
         counted: dict[str, int] = {}
@@ -81,6 +82,13 @@ class SeenColumn:
             text = as_text(value) or ""
             counted[text] = counted.get(text, 0) + 1
         return dict(sorted(counted.items(), key=lambda item: -item[1]))
+
+    @cached_property
+    def instants(self) -> list[float | None]:
+        """Its times row by row, as seconds since 1970."""
+        from tallybook.draft.evidence import instants_of
+
+        return instants_of(self)
 
     @property
     def texts(self) -> list[str]:
@@ -126,6 +134,8 @@ class Seen:
     """The number of tables in the catalog."""
     prefix: str = ""
     """The first word that most table names share."""
+    references: dict[tuple[str, str], Any] = field(default_factory=dict)
+    """What each (table, column) refers to, once it was asked."""
 
     def table(self, name: str) -> SeenTable | None:
         """The table with this name."""

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 
 
+@lru_cache(maxsize=20_000)
 def words(name: str) -> tuple[str, ...]:
     """The words of a name: `InvoiceDate`, `invoice_date` and `invoicedate` are (invoice, date)."""
     apart = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name)
@@ -18,6 +20,7 @@ def words(name: str) -> tuple[str, ...]:
     return tuple(found)
 
 
+@lru_cache(maxsize=20_000)
 def singular(word: str) -> str:
     """The singular of a word."""
     if word.endswith("ies") and len(word) > 4:
@@ -78,12 +81,13 @@ VERSIONS = frozenset(
 """Last words of table names that do not name the rows."""
 
 
+@lru_cache(maxsize=20_000)
 def stem(word: str) -> str:
     """The word without plural and verb endings: created, creation and create are the same."""
     found = singular(word)
     if len(found) < 5:
         return found
-    return re.sub(r"(ations?|ions?|ings?|ed|e|ment)$", "", found)
+    return re.sub(r"(ions?|ings?|ed|e|ment)$", "", found)
 
 
 def stems(words_: Sequence[str]) -> frozenset[str]:

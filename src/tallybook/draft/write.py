@@ -73,6 +73,7 @@ def _tables(draft: Draft) -> Iterator[str]:
     lines += [_noted("timezone", draft.timezone, 'the time zone of its days, such as "Europe/Berlin"')]
     if draft.start:
         lines.append(_noted("start", str(draft.start), f"the earliest fact, of {draft.first}"))
+    lines += [f"# unsure: {_line(why)}" for why in draft.clocks]
     yield "\n".join(lines) + "\n"
     note = "set in .env or in the environment" if draft.variable else ""
     yield "\n".join([f"[sources.{draft.source}]", _noted("url", draft.url, note)]) + "\n"

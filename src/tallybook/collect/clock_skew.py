@@ -1,0 +1,108 @@
+"""Times without a zone that cannot be UTC: the newest row is ahead of the clock, or hours behind on a busy table."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+from typing import Any
+
+from tallybook.collect.sources.base import Source
+from tallybook.collect.sources.dialect import TimeForm
+from tallybook.core import SourceError, SourceUnavailable, calendar, isolated
+
+MAX_CLOCK_ERROR = timedelta(minutes=10)
+MAX_OFFSET = timedelta(hours=14)
+"""No zone is further from UTC."""
+NEWEST_ROWS = 50
+MIN_ROWS_OF_ONE_PLANNED = 20
+MIN_AHEAD_OF_ONE = timedelta(hours=2)
+"""In so many rows a single one that is less ahead is a planned one, and not a sign of local times."""
+_BUSY_FACTOR = 10
+"""A table is late if its newest row is older than so many usual gaps between rows."""
+
+
+def clock_skew(newest: Sequence[datetime], clock: datetime, column: str) -> str:
+    """What contradicts UTC in the newest times, newest first, all read as UTC, with the line to paste; empty if nothing
+    does."""
+    if not newest:
+        return ""
+    ahead = newest[0] - clock
+    in_future = sum(time - clock > MAX_CLOCK_ERROR for time in newest)
+    planned = in_future == 1 and len(newest) >= MIN_ROWS_OF_ONE_PLANNED and ahead < MIN_AHEAD_OF_ONE
+    if MAX_CLOCK_ERROR < ahead <= MAX_OFFSET and not planned:
+        return f'{column} reaches {_hours(ahead)} into the future: local times? stored = "local"'
+    gaps = [a - b for a, b in pairwise(newest)]
+    if len(gaps) < 10:
+        return ""
+    gap, behind = sorted(gaps)[len(gaps) // 2], -ahead
+    if timedelta(minutes=50) <= behind <= MAX_OFFSET and gap <= timedelta(minutes=10) and behind > _BUSY_FACTOR * gap:
+        return (
+            f"the newest {column} is {_hours(behind)} old, although a row comes every {_minutes(gap)}: "
+            'local times west of UTC? stored = "local"; or nothing was written since'
+        )
+    return ""
+
+
+def _hours(span: timedelta) -> str:
+    hours = span.total_seconds() / 3600
+    if hours < 1:
+        return f"{round(hours * 60)} minutes"
+    rounded = round(hours * 2) / 2
+    return f"{rounded:g} hour{'' if rounded == 1 else 's'}"
+
+
+def _minutes(span: timedelta) -> str:
+    seconds = span.total_seconds()
+    return f"{seconds / 60:.0f} minutes" if seconds >= 90 else f"{max(1, round(seconds))} seconds"
+
+
+def skew_of(source: Source, relation: str, column: str, form: TimeForm, now: datetime) -> str:
+    """The same for a column of a source, by its newest rows and the source's own clock."""
+    newest = newest_times(source, relation, column, form)
+    if not newest:
+        return ""
+    try:
+        with isolated():
+            return clock_skew(newest, source.known_until(now), column)
+    except SourceUnavailable:
+        raise
+    except SourceError:
+        return ""
+
+
+def newest_times(source: Source, relation: str, column: str, form: TimeForm) -> list[datetime]:
+    """The newest times of a column without a zone that is read as UTC, newest first; none for other columns."""
+    if form.name not in ("naive", "text_space", "text_t") or form.zone != "UTC":
+        return []
+    name = source.quote(column)
+    where = " AND ".join(source.possible(name, form))
+    select = f"SELECT {name} FROM {relation} WHERE {where} ORDER BY {name} DESC"
+    key = ("newest", relation, column)
+    try:
+        with isolated():
+            if key not in source.remembered:
+                source.remembered[key] = []
+                with source.snapshot() as reader:
+                    source.remembered[key] = reader.rows(source.limited(select, NEWEST_ROWS))
+    except SourceUnavailable:
+        raise
+    except SourceError:
+        return []
+    return [found for (value,) in source.remembered[key] if (found := _as_utc(value)) is not None]
+
+
+def _as_utc(value: Any) -> datetime | None:
+    try:
+        found = datetime.fromisoformat(value) if isinstance(value, str) else value
+    except ValueError:
+        return None
+    if not isinstance(found, datetime):
+        return None
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
+
+
+def fits_zone(newest: datetime, clock: datetime, zone: str) -> bool:
+    """Whether times ahead of the clock are those of a zone: read in it, the newest is not ahead, and not long ago."""
+    local = newest.replace(tzinfo=calendar.zone(zone))
+    return -MAX_CLOCK_ERROR <= clock - local <= timedelta(hours=1)
