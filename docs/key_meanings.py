@@ -73,7 +73,6 @@ EVENTS = {
     "future": "an event may be this far ahead of its receipt",
     "naive": "what a time without a zone means: `refuse` rejects the event, `utc`, or `book` for the book's zone",
     "max_events": "names of events; an event of one more name is rejected",
-    "keep": "events are deleted when they are older; default: never",
     "max_body": "a request as it is sent",
     "max_unpacked": "an unpacked request",
     "max_ratio": "unpacked bytes for each byte sent",

@@ -159,3 +159,25 @@ def test_metrics_in_files_of_sql_read_events(tmp_path: Path) -> None:
     assert (book.ask("big")["2026-03-01"], book.ask("calls")["2026-03-01"]) == (5, 2)
     book.book.close()
     book.ingest.commit.close()
+
+
+def test_a_declared_event_and_its_properties_are_there_before_the_first_value(tmp_path: Path) -> None:
+    declared = '[events.call]\nproperties = { ms = "number", Plan = "text" }\n'
+    book = EventBook(tmp_path / "p", declared + CALLS + 'by = ["Plan"]\n')
+    book.send({"event": "other"})
+    book.run()
+    assert book.ask("calls")["2026-03-01"] == 0
+    book.send({**CALL, "properties": {"ms": 7}})
+    book.run()
+    assert book.ask("calls")["2026-03-01"] == 7
+    book.book.close()
+    book.ingest.commit.close()
+
+
+def test_check_knows_the_events_that_came(tmp_path: Path) -> None:
+    book = EventBook(tmp_path / "p", CALLS.replace('"call"', '"cal"'))
+    book.send({**CALL, "properties": {"ms": 7}})
+    ((problem,),) = (look.problems for look in book.book.look())
+    assert (problem.path, problem.paste) == ("metrics.calls.event", 'event = "call"')
+    book.book.close()
+    book.ingest.commit.close()

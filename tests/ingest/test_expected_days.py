@@ -204,7 +204,6 @@ def test_a_metric_inherits_the_series_of_its_event(make: Any) -> None:
     ("text", "path", "paste"),
     [
         ('[events]\ndedupe = "30d"', "events.dedupe", 'dedup = "30d"'),
-        ('[events]\nkeep = "36 moths"', "events.keep", 'keep = "36 months"'),
         ('[events]\nnaive = "utcc"', "events.naive", 'naive = "utc"'),
         ('[events.seats]\nexpects = "daily"', "events.seats.expects", 'expect = "daily"'),
         ('[events.seats]\nexpect = "weekday"', "events.seats.expect", 'expect = "weekdays"'),

@@ -160,11 +160,10 @@ def _table_there(source: Source, metric: Metric, found: Inspection) -> bool:
     assert metric.table is not None
     columns = source.columns(metric.table)
     if not columns:
-        found.problems.append(
-            _missing(
-                f"metrics.{metric.name}.table", "table", metric.table, lambda: [*map(written_table, source.tables())]
-            )
-        )
+        word = "event" if metric.event else "table"
+        spell: Callable[[str], str] = str if metric.event else written_table
+        path, there = f"metrics.{metric.name}.{word}", lambda: [*map(spell, source.tables())]
+        found.problems.append(_missing(path, word, metric.event or metric.table, there))
         return False
     named: dict[str, list[str | None]] = {
         "time": [metric.time],

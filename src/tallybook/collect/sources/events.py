@@ -109,7 +109,8 @@ class EventsSource(DuckdbSource):
         connection = duckdb.connect(config=CONFIG)
         connection.execute("SET TimeZone = 'UTC'")
         self.relations = {}
-        for event in self.found.events:
+        # A declared event has its relation before the first one comes.
+        for event in sorted({*self.found.events, *self.settings.events.declared}):
             taken = {name.casefold() for name in self.relations.values()}
             name, number = event, 2
             while name.casefold() in taken:
@@ -117,7 +118,7 @@ class EventsSource(DuckdbSource):
             self.relations[event] = name
             files = [paths[file.path] for file in self.found.files if file.event == event]
             types = self.settings.events.of(event).types
-            select = relation_sql(files, self.found.properties[event], types)
+            select = relation_sql(files, self._properties(event), types)
             connection.execute(f"CREATE VIEW {self.quote(name)} AS {select}")
         return connection
 
@@ -138,9 +139,23 @@ class EventsSource(DuckdbSource):
     def columns(self, table: str) -> list[str]:
         (event, *rest) = table_parts(table)
         snapshot = self.snapshot_of_events()
-        if rest or event not in snapshot.properties:
+        if rest or event not in {*snapshot.properties, *self.settings.events.declared}:
             return []
-        return [*COMMON, *(one.column for one in snapshot.properties[event]), "rest", SERIES_COLUMN, COMMIT_COLUMN]
+        return [*COMMON, *(one.column for one in self._properties(event)), "rest", SERIES_COLUMN, COMMIT_COLUMN]
+
+    def _properties(self, event: str) -> list[Property]:
+        """The properties of an event: those that came, and those that are declared."""
+        from tallybook.storage import Property
+
+        assert self.found is not None
+        declared = self.settings.events.of(event)
+        found = list(self.found.properties.get(event, ()))
+        known = {one.name for one in found}
+        return found + [
+            Property(event=event, name=name, type=type_, spelled=declared.spelled.get(name, name))
+            for name, type_ in declared.types.items()
+            if name not in known
+        ]
 
     def identity(self, folder: Path | None) -> Identity:
         """The events of a book are its own, wherever it is moved."""

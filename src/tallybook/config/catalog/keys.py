@@ -122,7 +122,6 @@ EVENTS_KEYS = {
     "future": Key(span_from(0, "h"), '"24h"'),
     "naive": Key(choice_of(NAIVE_TIMES), '"utc"'),
     "max_events": Key(whole_number(1, 100_000), "2000"),
-    "keep": Key(read_span, '"36 months"'),
     "max_body": Key(read_bytes, '"5 MB"'),
     "max_unpacked": Key(read_bytes, '"20 MB"'),
     "max_ratio": Key(whole_number(1, 10_000), "100"),

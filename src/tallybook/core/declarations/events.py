@@ -71,8 +71,6 @@ class EventSettings(msgspec.Struct, frozen=True, kw_only=True):
     naive: str = "refuse"
     max_events: int = 2_000
     """Names of events."""
-    keep: str | None = None
-    """Events are deleted when they are older. None: they are kept."""
     limits: EventLimits = EventLimits()
     declared: dict[str, EventDeclaration] = {}
     """By name of the event."""
