@@ -132,7 +132,7 @@ def cells(sheet):
 
 def test_a_workbook_has_a_row_per_period_and_a_column_per_metric():
     book = opened(three_months())
-    assert book.sheetnames == ["Metrics", "Charts", "About"]
+    assert book.sheetnames == ["Metrics", "Charts", "About", "Chart data"]
     assert cells(book["Metrics"]) == [
         ["month", "Revenue", "complete", "days", "days expected"],
         [datetime(2026, 1, 1), 1234.5, "yes", 31, 31],
@@ -291,6 +291,7 @@ def test_a_text_longer_than_a_cell_is_cut_and_shows_it():
 # Its charts.
 
 C = "{http://schemas.openxmlformats.org/drawingml/2006/chart}"
+A = "{http://schemas.openxmlformats.org/drawingml/2006/main}"
 
 
 def charts(result):
@@ -309,9 +310,7 @@ def test_each_metric_has_a_native_chart_of_its_own_column():
         ["Metrics!$B$2:$B$4"], ["Metrics!$C$2:$C$4"], ["Metrics!$D$2:$D$4"],
     ]  # fmt: skip
     assert {tuple(references(c, "cat")) for c in drawn} == {("Metrics!$A$2:$A$4",)}
-    assert [c.find(f".//{C}title//{C}f").text for c in drawn] == [
-        "Metrics!$B$1", "Metrics!$C$1", "Metrics!$D$1",
-    ]  # fmt: skip
+    assert [c.find(f".//{C}title//{A}t").text for c in drawn] == ["Revenue (EUR)", "Signups", "Mrr (EUR)"]
 
 
 def test_amounts_stand_as_columns_and_states_run_as_lines():
@@ -324,9 +323,35 @@ def test_amounts_stand_as_columns_and_states_run_as_lines():
 def test_a_gap_is_a_gap_in_the_chart_and_a_running_month_is_pale():
     chart = charts(three_months())[0]
     assert chart.find(f".//{C}dispBlanksAs") is None  # "gap" is what its absence means
-    assert [p.find(f"{C}idx").get("val") for p in chart.iter(f"{C}dPt")] == ["1", "2"]
-    points = chart.find(f".//{C}val/{C}numRef/{C}numCache")
-    assert [p.get("idx") for p in points.findall(f"{C}pt")] == ["0", "2"]
+    whole, running = chart.iter(f"{C}ser")
+    drawn = [[p.get("idx") for p in one.iterfind(f"{C}val/{C}numRef/{C}numCache/{C}pt")] for one in (whole, running)]
+    assert drawn == [["0"], ["2"]]
+    fills = [one.find(f"{C}spPr/{A}solidFill/{A}srgbClr").get("val") for one in (whole, running)]
+    assert fills == ["1D56D8", "C9D9EC"]
+
+
+def test_a_running_week_of_a_breakdown_is_a_hollow_point_beside_its_line_in_the_color_of_its_series():
+    data = [
+        row(day, plan=plan, signups=n, mrr=Decimal(10 - n), complete=complete)
+        for day, complete in (("2026-03-02", True), ("2026-03-09", True), ("2026-03-16", False))
+        for plan, n in (("pro", 9), ("team", 1))
+    ]
+    first, second = charts(result(PLAN, SIGNUPS, MRR, data=data, scope="week"))
+    series = list(first.iter(f"{C}ser"))
+    assert [[p.get("idx") for p in one.iterfind(f"{C}val//{C}pt")] for one in series] == [["0", "1"], ["2"]] * 2
+    assert series[1].find(f"{C}spPr/{A}ln/{A}noFill") is not None
+    assert [one.get("val") for one in first.iterfind(f".//{C}legendEntry/{C}idx")] == ["1", "3"]
+
+    def colors(chart):
+        return {
+            one.find(f"{C}tx//{C}v").text: one.find(f"{C}marker/{C}spPr/{A}ln/{A}solidFill/{A}srgbClr").get("val")
+            for one in chart.iter(f"{C}ser")
+        }
+
+    assert colors(first) == colors(second)
+    assert colors(first)["pro"] == colors(first)["pro (not complete)"] != colors(first)["team"]
+    assert first.find(f".//{C}dateAx/{C}majorUnit").get("val") == "7"
+    assert first.find(f".//{C}valAx/{C}scaling/{C}min").get("val") == "0"
 
 
 def test_totals_are_not_drawn():
@@ -344,7 +369,7 @@ def test_a_breakdown_draws_a_line_per_series_from_a_hidden_sheet():
     book = opened(answer)
     assert book["Chart data"].sheet_state == "hidden"
     assert cells(book["Chart data"]) == [
-        ["signups by plan", None, None, None],
+        ["Signups by plan", None, None, None],
         ["month", "=1+1", "(none)", "free"],
         [datetime(2026, 1, 1), 3, 2, 1],
         [datetime(2026, 2, 1), 3, 2, 1],
@@ -371,7 +396,7 @@ def test_only_the_largest_series_are_drawn_and_the_title_says_so():
     answer = by_plan(*[f"plan {i:02}" for i in range(1, 24)])
     assert len(references(charts(answer)[0], "val")) == 8
     sheet = opened(answer)["Chart data"]
-    assert sheet["A1"].value == "signups by plan (8 largest of 23)"
+    assert sheet["A1"].value == "Signups by plan (8 largest of 23)"
     assert sheet["B2"].value == "plan 23"
 
 

@@ -7,6 +7,7 @@ import re
 import sqlite3
 from contextlib import closing
 from datetime import date, timedelta
+from decimal import Decimal
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ import pytest
 
 import tallybook
 from tallybook.cli import charts
+from tallybook.core import metric_words, number_format, series_colors
 from tallybook.core.result.result import Result
 from tallybook.core.result.values import Column
 from tests.cli.test_cli import CONTRACTS, SIGNUPS, TOML, Command
@@ -107,10 +109,74 @@ def test_labels_of_whole_numbers_are_whole_and_evenly_apart() -> None:
     assert labels == [3, 2, 1, 0]
 
 
-def test_a_chart_that_does_not_begin_at_zero_says_so_by_its_labels() -> None:
-    picture = charts.chart(result([1000, 1010, 1005]), plain, 60)
+def test_averages_that_are_far_from_zero_have_an_axis_that_does_not_begin_there() -> None:
+    picture = charts.chart(result([1000.0, 1010.0, 1005.0], type_="float"), plain, 60)
     assert "1,000 ┤" in picture
     assert " 0 ┤" not in picture
+
+
+@pytest.mark.parametrize("type_", ["integer", "decimal"])
+@pytest.mark.parametrize("sign", [1, -1])
+def test_counts_and_amounts_begin_at_zero(type_: str, sign: int) -> None:
+    values: list[Any] = [sign * n for n in (1000, 1010, 1005)]
+    assert " 0 ┤" in charts.chart(result(values, type_=type_), plain, 60)
+    layer = result(values, type_=type_).chart()["layer"]
+    assert all(one["encoding"]["y"]["scale"] == {"zero": True} for one in layer)
+
+
+def two_metrics() -> Result:
+    """Of `signups` pro is the largest series, of `revenue` team."""
+    rows = [
+        {"period": date(2026, 3, day), "plan": plan, "signups": signups, "active_users": users, "complete": day == 2,
+         "days": 7, "days_expected": 7, "approximate": False}
+        for day in (2, 9) for plan, signups, users in (("pro", 90, 1), ("team", 10, 20), ("free", 20, 2))
+    ]  # fmt: skip
+    columns = [
+        Column(name="period", role="period", type="date"),
+        Column(name="plan", role="dimension", type="text"),
+        Column(name="signups", role="metric", type="integer", show="total"),
+        Column(name="active_users", role="metric", type="integer", unit="users", show="last"),
+    ]
+    return Result(
+        metrics=["signups", "active_users"], scope="week", timezone="UTC", week_starts="monday", columns=columns,
+        data=rows, explain="Two.", version=1,
+    )  # fmt: skip
+
+
+def test_a_series_has_one_letter_or_color_in_the_charts_of_all_metrics() -> None:
+    picture = charts.chart(two_metrics(), plain, 60)
+    keys = [line.split() for line in picture.split("\n") if line.startswith("  a ")]
+    assert keys[0] == keys[1] == ["a", "team", "b", "pro", "c", "free"]
+    colored = charts.chart(two_metrics(), marked, 60)
+    assert colored.count("<cyan:━> team") == 2
+    scales = [panel["encoding"]["color"]["scale"] for panel in two_metrics().chart()["vconcat"]]
+    assert scales[0] == scales[1]
+    assert scales[0]["domain"] == ["free", "pro", "team"]
+    assert len(set(scales[0]["range"])) == 3
+
+
+def test_a_color_belongs_to_the_name_of_a_series_whatever_else_is_drawn() -> None:
+    every = series_colors(["free", "pro", "team"])
+    assert series_colors(["pro", "free"]) == {name: every[name] for name in ("pro", "free")}
+    assert len(set(series_colors(map(str, range(8))).values())) == 8
+
+
+def test_titles_are_words_with_units_and_ticks_are_the_first_days_of_weeks() -> None:
+    spec = two_metrics().chart()
+    assert [panel["layer"][0]["encoding"]["y"]["title"] for panel in spec["vconcat"]] == [
+        "Signups",
+        "Active users (users)",
+    ]
+    ticks = spec["vconcat"][0]["encoding"]["x"]["axis"]["values"]
+    assert ticks == [{"year": 2026, "month": 3, "date": 2}, {"year": 2026, "month": 3, "date": 9}]
+    assert charts.chart(two_metrics(), plain, 60).startswith("Signups\n")
+    assert metric_words({"name": "latency_ms", "unit": "ms"}) == "Latency"
+    assert metric_words({"name": "mrr", "title": "Recurring"}) == "Recurring"
+
+
+def test_declared_digits_of_an_amount_are_shown() -> None:
+    column = Column(name="revenue", role="metric", type="decimal", scale=2)
+    assert number_format(column, [Decimal("1407.9")]).text(Decimal("1407.9")) == "1,407.90"
 
 
 def test_a_metric_without_a_value_is_told_and_not_drawn() -> None:
@@ -205,14 +271,18 @@ def test_a_series_is_a_line_of_its_own() -> None:
 def test_several_metrics_have_a_panel_each_so_that_no_axis_is_shared(run: Command) -> None:
     with tallybook.open(run.folder, now=lambda: run.now) as book:
         spec = book.query("signups", "mrr", scope="week").chart()
-    assert [panel["encoding"]["y"]["title"] for panel in spec["vconcat"]] == ["signups", "mrr (EUR)"]
+    titles = [panel["layer"][0]["encoding"]["y"]["title"] for panel in spec["vconcat"]]
+    assert titles == ["Signups", "Mrr (EUR)"]
 
 
-def test_what_is_not_complete_is_pale_and_says_so() -> None:
+def test_what_is_not_complete_is_a_hollow_point_beside_the_line_and_says_so() -> None:
     spec = result([3, 5], incomplete=1).chart()
     assert [row["complete"] for row in spec["data"]["values"]] == [True, False]
     assert spec["data"]["values"][1]["says"] == "not complete: 1 of 1 days"
-    assert spec["layer"][1]["encoding"]["opacity"]["condition"]["test"] == "datum.complete"
+    assert [(row["whole"], row["part"]) for row in spec["data"]["values"]] == [(3, None), (None, 5)]
+    line, whole, part = spec["layer"]
+    assert (line["mark"]["type"], line["encoding"]["y"]["field"]) == ("line", "whole")
+    assert (whole["mark"]["filled"], part["mark"]["filled"], part["encoding"]["y"]["field"]) == (True, False, "part")
 
 
 def test_totals_are_not_drawn_as_a_series(run: Command) -> None:

@@ -7,7 +7,7 @@ carried values are yellow and approximate ones magenta. Several series differ by
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from itertools import groupby, pairwise
@@ -21,9 +21,11 @@ from tallybook.core import (
     Column,
     Result,
     Row,
+    begins_at_zero,
     is_approximate,
     number_format,
     value_label,
+    words_and_unit,
 )
 
 Style = Callable[..., str]
@@ -156,19 +158,22 @@ def chart(result: Result, style: Style, width: int | None) -> str:
 
 def _panel(result: Result, column: Column, style: Style, width: int, height: int) -> str:
     periods, several = series_of(result, column)
-    title = style(column.label, "bold")
-    several = sorted(several, key=lambda s: -sum(map(abs, s.known)))
-    left_out, several = several[MAX_SERIES:], several[:MAX_SERIES]
+    title = style(words_and_unit(column.facts), "bold")
+    places = _places(result)
+    left_out = [series for series in several if places[series.label] >= MAX_SERIES]
+    several = sorted((s for s in several if s not in left_out), key=lambda series: places[series.label])
     known = [value for series in several for value in series.known]
     if not known:
         return f"{title}\n  no value in any of {count(len(periods), 'period')}"
-    ticks = _ticks(min(known), max(known), whole=column.type == "integer")
+    from_zero = begins_at_zero(column.facts)
+    ticks = _ticks(min(known), max(known), whole=column.type == "integer", from_zero=from_zero)
     how = number_format(column, ticks)
     labels = [how.text(tick) for tick in ticks]
     room = max(map(len, labels))
     canvas = Canvas(max(16, width - room - 2), height, ticks[0], ticks[-1])
     letters = len(several) > 1 and style("x", "bold") == "x"
-    for place, series in reversed(list(enumerate(several))):
+    for series in reversed(several):
+        place = places[series.label]
         canvas.draw(
             series, chr(ord("a") + place) if letters else "", COLORS[place % len(COLORS)], single=len(several) == 1
         )
@@ -177,26 +182,44 @@ def _panel(result: Result, column: Column, style: Style, width: int, height: int
     lines = [f"{marks.get(i, '').rjust(room)} {'┤' if i in marks else '│'}{row}" for i, row in enumerate(rows)]
     lines = [line.rstrip() for line in lines]
     lines += _axis([result.period_text(p) for p in periods], room, canvas.width)
-    return "\n".join([title, *lines, *_key(several, letters, style, result), *_more(left_out)])
+    return "\n".join([title, *lines, *_key(several, places, letters, style, result), *_more(left_out)])
 
 
 def _more(left_out: Sequence[ChartSeries]) -> list[str]:
     return [f"  and {len(left_out):,} smaller series"] if left_out else []
 
 
-def _key(several: Sequence[ChartSeries], letters: bool, style: Style, result: Result) -> list[str]:
+def _key(
+    several: Sequence[ChartSeries], places: Mapping[str, int], letters: bool, style: Style, result: Result
+) -> list[str]:
     """The legend, if the result has dimensions."""
     if not result.dimension_columns:
         return []
-    signs = [chr(ord("a") + i) if letters else style("━", COLORS[i % len(COLORS)]) for i in range(len(several))]
+    signs = [
+        chr(ord("a") + i) if letters else style("━", COLORS[i % len(COLORS)])
+        for i in (places[s.label] for s in several)
+    ]
     return ["  " + "   ".join(f"{sign} {series.label}" for sign, series in zip(signs, several, strict=True))]
 
 
-def _ticks(low: float, high: float, *, whole: bool) -> list[float]:
-    """Round values that include the smallest and the largest; from zero unless all values are far from it."""
-    if low > 0 and low <= high / 2:
+def _places(result: Result) -> dict[str, int]:
+    """The place of each series among all, the same in the chart of every metric: it decides color and letter."""
+    weights: dict[str, float] = {}
+    for column in result.metric_columns:
+        found = series_of(result, column)[1]
+        total = sum(sum(map(abs, series.known)) for series in found) or 1.0
+        for series in found:
+            weights[series.label] = weights.get(series.label, 0.0) + sum(map(abs, series.known)) / total
+    ranked = sorted(weights, key=lambda label: (-weights[label], label))
+    return {label: place for place, label in enumerate(ranked)}
+
+
+def _ticks(low: float, high: float, *, whole: bool, from_zero: bool) -> list[float]:
+    """Round values that include the smallest and the largest. Counts and amounts begin at zero; averages and rates do
+    unless all values are far from it."""
+    if low > 0 and (from_zero or low <= high / 2):
         low = 0.0
-    if high < 0 and high >= low / 2:
+    if high < 0 and (from_zero or high >= low / 2):
         high = 0.0
     if low == high:
         low, high = min(low, 0.0), max(high, 0.0) or 1.0

@@ -269,6 +269,14 @@ __getattr__, __dir__ = opened(
             "RELATIVE_TOLERANCE",
             "is_close",
         ),
+        "palette": (
+            "COLORS",
+            "begins_at_zero",
+            "metric_words",
+            "series_by_weight",
+            "series_colors",
+            "words_and_unit",
+        ),
         "parquet": ("save_parquet",),
         "points": (
             "ACCURACY",

@@ -259,6 +259,14 @@ from tallybook.core.numbers import (
     RELATIVE_TOLERANCE as RELATIVE_TOLERANCE,
     is_close as is_close,
 )
+from tallybook.core.palette import (
+    COLORS as COLORS,
+    begins_at_zero as begins_at_zero,
+    metric_words as metric_words,
+    series_by_weight as series_by_weight,
+    series_colors as series_colors,
+    words_and_unit as words_and_unit,
+)
 from tallybook.core.parquet import save_parquet as save_parquet
 from tallybook.core.points import (
     ACCURACY as ACCURACY,

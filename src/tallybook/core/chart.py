@@ -6,17 +6,19 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tallybook.core.labels import OTHER, value_label
+from tallybook.core.palette import COLORS, begins_at_zero, metric_words, series_colors, words_and_unit
 
 SCHEMA = "https://vega.github.io/schema/vega-lite/v5.json"
 """Identifies the language; drawing does not fetch it."""
 MIME = "application/vnd.vegalite.v5+json"
+MAX_TICKS = 12
 TIMES = {"day": "%Y-%m-%d", "week": "%Y-%m-%d", "month": "%Y-%m", "quarter": "%Y Q%q", "year": "%Y", "all": "%Y-%m-%d"}
 
 
 def chart(facts: Mapping[str, Any], *, title: str | None = None) -> dict[str, Any]:
     """The chart of a result's JSON (`Result.to_dict`): a panel for each metric, a line for each series.
 
-    Null values break the line. Totals over all series are left out. Incomplete values are pale points."""
+    Null values break the line. Totals over all series are left out. Incomplete values are hollow points beside the line. Each series has one color in all panels."""
     metrics = [c for c in facts["columns"] if c["role"] == "metric"]
     dims = [c["name"] for c in facts["columns"] if c["role"] == "dimension"]
     panels = [_panel(facts, column, dims) for column in metrics]
@@ -29,20 +31,9 @@ def chart(facts: Mapping[str, Any], *, title: str | None = None) -> dict[str, An
 
 
 def _panel(facts: Mapping[str, Any], column: Mapping[str, Any], dims: Sequence[str]) -> dict[str, Any]:
-    values = _values(facts, column["name"], dims)
-    label = column.get("title") or column["name"]
+    label = metric_words(column)
     encoding: dict[str, Any] = {
-        "x": {
-            "field": "period",
-            "type": "temporal",
-            "title": None,
-            "axis": {"format": TIMES["day" if _fiscal(facts) else facts["scope"]], "labelOverlap": True},
-        },
-        "y": {
-            "field": "value",
-            "type": "quantitative",
-            "title": f"{label} ({column['unit']})" if column["unit"] else label,
-        },
+        "x": {"field": "period", "type": "temporal", "title": None, "axis": _period_axis(facts)},
         "tooltip": [
             {"field": "label", "type": "nominal", "title": facts["scope"]},
             *([{"field": "series", "type": "nominal", "title": ", ".join(dims)}] if dims else []),
@@ -51,17 +42,48 @@ def _panel(facts: Mapping[str, Any], column: Mapping[str, Any], dims: Sequence[s
         ],
     }
     if dims:
-        encoding["color"] = {"field": "series", "type": "nominal", "title": ", ".join(dims)}
-    complete = {"condition": {"test": "datum.complete", "value": 1}, "value": 0.3}
-    points = {"mark": {"type": "point", "filled": True, "size": 30}, "encoding": {"opacity": complete}}
+        encoding["color"] = {
+            "field": "series",
+            "type": "nominal",
+            "title": ", ".join(dims),
+            "scale": _colors(facts, dims),
+        }
+    else:
+        encoding["color"] = {"value": COLORS[0]}
+    zero = {"zero": begins_at_zero(column)}
+    y = {"type": "quantitative", "title": words_and_unit(column), "scale": zero}
+    point = {"type": "point", "size": 30, "opacity": 1}
     return {
         "width": 640,
         "height": 240,
-        "data": {"values": values},
+        "data": {"values": _values(facts, column["name"], dims)},
         "encoding": encoding,
         # Vega-Lite breaks a line at null unless a filter is configured.
-        "layer": [{"mark": {"type": "line"}}, points],
+        "layer": [
+            {"mark": {"type": "line", "strokeJoin": "round"}, "encoding": {"y": {"field": "whole", **y}}},
+            {"mark": point | {"filled": True}, "encoding": {"y": {"field": "whole", **y}}},
+            {"mark": point | {"filled": False, "size": 50}, "encoding": {"y": {"field": "part", **y}}},
+        ],
     }
+
+
+def _period_axis(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Ticks at the first days of periods, at most `MAX_TICKS`: a week begins on the book's day and not on Sunday."""
+    axis = {"format": TIMES["day" if _fiscal(facts) else facts["scope"]], "labelOverlap": True}
+    if facts["scope"] in ("day", "all") and not _fiscal(facts):
+        return axis
+    days = sorted({str(row["period"]) for row in facts["rows"] if row["period"] is not None})
+    step = -(-len(days) // MAX_TICKS) or 1
+    shown = days[(len(days) - 1) % step :: step]
+    values = [{"year": int(d[:-6]), "month": int(d[-5:-3]), "date": int(d[-2:])} for d in shown]
+    return axis | {"values": values}
+
+
+def _colors(facts: Mapping[str, Any], dims: Sequence[str]) -> dict[str, Any]:
+    """The color of each series, the same in all panels."""
+    rows = [row for row in facts["rows"] if not row.get("total") and not row.get("no_series")]
+    colors = series_colors(_series(row, dims) for row in rows)
+    return {"domain": list(colors), "range": list(colors.values())}
 
 
 def _fiscal(facts: Mapping[str, Any]) -> bool:
@@ -107,6 +129,9 @@ def _value(row: Mapping[str, Any], metric: str) -> dict[str, Any]:
         "period": f"{row['period']}T00:00:00",
         "label": row["period"],
         "value": row[metric],
+        # The line is drawn through whole periods; one that is still running is a hollow point beside it.
+        "whole": row[metric] if complete else None,
+        "part": None if complete else row[metric],
         "complete": complete,
         "says": "; ".join(remarks),
     }

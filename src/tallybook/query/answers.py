@@ -257,6 +257,7 @@ def _column(metric: Metric, solved: Solved) -> Column:
         show=solved.show,
         title=metric.title,
         format=metric.format,
+        scale=metric.decimals if solved.type == "decimal" else None,
     )
 
 

@@ -85,7 +85,8 @@ def number_format(column: Column, values: Iterable[Number | None] = ()) -> Numbe
     if column.type == "integer":
         return NumberFormat(after=unit)
     known = [v for v in values if v is not None and not _is_huge(v)]
-    places = max(_decimals_of(column, known), _minor_units(column.unit) if _is_currency(column.unit) else 0)
+    minor = _minor_units(column.unit) if _is_currency(column.unit) else 0
+    places = max(_decimals_of(column, known), minor, column.scale or 0)
     return NumberFormat(least=places, most=places, after=unit)
 
 

@@ -27,6 +27,19 @@ class Column(msgspec.Struct, frozen=True, kw_only=True):
     show: str | None = None
     title: str | None = None
     format: str | None = None
+    scale: int | None = None
+    """Digits after the point that people are shown at least, where they are declared."""
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """The column as JSON has it, for functions that take either."""
+        return {
+            "name": self.name,
+            "type": self.type,
+            "unit": self.unit,
+            "unit_from": self.unit_from,
+            "title": self.title,
+        }
 
     @property
     def label(self) -> str:

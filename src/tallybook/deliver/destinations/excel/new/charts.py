@@ -5,14 +5,27 @@ from __future__ import annotations
 from datetime import date
 from typing import Any, NamedTuple
 
-from tallybook.core import Column, Number, Result, Row, count_of, number_format
+from tallybook.core import (
+    COLORS,
+    Column,
+    Number,
+    Result,
+    Row,
+    begins_at_zero,
+    count_of,
+    number_format,
+    series_by_weight,
+    series_colors,
+    words_and_unit,
+)
 from tallybook.deliver.destinations.excel.new.pages import CHART_DATA, CHARTS, GREY, METRICS, Pages, clean_text
 from tallybook.deliver.destinations.excel.new.table import TableLayout, excel_format
 
 MAX_SERIES = 8  # lines that one chart can show and people can still tell apart
 MAX_MARKERS = 62
+MAX_LABELS = 13
+"""Dates below a chart that fit side by side."""
 CHART_ROWS = 18  # of 20 pixels: a chart and the space below it
-COLOURS = ("#2F6DB5", "#E07B39", "#3A9E6E", "#C2487A", "#8062B3", "#B58E2F", "#3FA3B5", "#6B6B6B")
 PALE, RULE = "#C9D9EC", "#E3E3E3"
 AXIS_DATES = {"month": "mmm yyyy", "quarter": "mmm yyyy", "year": "yyyy", "all": "yyyy-mm-dd"}
 
@@ -24,11 +37,15 @@ class _Series(NamedTuple):
     periods: list[Any]
     values: list[Any]
     rows: list[Row | None]
+    label: str = ""
+    partial: bool = False
+    """Only the periods that are not complete: hollow points beside the line."""
 
 
 class _Drawing(NamedTuple):
     column: Column
-    title: list[Any]
+    title: str | list[Any]
+    """A text, or a reference to its cell: XlsxWriter would take a text that begins with = for a formula."""
     text: str
     series: list[_Series]
 
@@ -57,7 +74,7 @@ def _has_values(drawing: _Drawing) -> bool:
 
 
 def _drawings(pages: Pages, table: TableLayout) -> list[_Drawing]:
-    if not pages.result.dimension_columns:
+    if not needs_chart_data(pages.result):
         return [_of_the_table(pages.result, table, i) for i in _metric_places(pages.result)]
     sheet, at, drawings = pages.sheet(CHART_DATA), 0, []
     sheet.hide()
@@ -67,6 +84,11 @@ def _drawings(pages: Pages, table: TableLayout) -> list[_Drawing]:
     return drawings
 
 
+def needs_chart_data(result: Result) -> bool:
+    """Whether charts draw from cells of their own: series side by side, or complete periods beside those that run."""
+    return bool(result.dimension_columns) or not all(row["complete"] for row in result.data)
+
+
 def _metric_places(result: Result) -> list[int]:
     return [i for i, column in enumerate(result.columns) if column.role == "metric"]
 
@@ -74,40 +96,39 @@ def _metric_places(result: Result) -> list[int]:
 def _of_the_table(result: Result, table: TableLayout, i: int) -> _Drawing:
     name = [METRICS, 0, i]
     periods, values = [METRICS, 1, 0, table.last, 0], [METRICS, 1, i, table.last, i]
-    return _Drawing(result.columns[i], name, table.heads[i], [_Series(name, periods, values, list(table.rows))])
+    text = clean_text(words_and_unit(result.columns[i].facts))
+    title = name if text.startswith("=") else text
+    return _Drawing(result.columns[i], title, text, [_Series(name, periods, values, list(table.rows))])
 
 
 def _of_a_breakdown(pages: Pages, sheet: Any, table: TableLayout, column: Column, at: int) -> _Drawing:
-    """Write the largest series side by side from column `at` on, and say how many there were."""
+    """Write the largest series side by side from column `at` on, and say how many there were. They are the same series
+    in every chart."""
     dimensions = [c.name for c in pages.result.dimension_columns]
-    largest, all_of_them = _largest(table.rows, dimensions, column.name)
-    by = ", ".join(c.label for c in pages.result.dimension_columns)
-    some = f" ({len(largest)} largest of {all_of_them:,})" if len(largest) < all_of_them else ""
-    title = clean_text(f"{column.label} by {by}{some}")
+    ranked = series_by_weight(table.rows, dimensions, [c.name for c in pages.result.metric_columns])
+    largest = ranked[:MAX_SERIES]
+    title = _breakdown_title(pages.result, column, len(largest), len(ranked))
     sheet.write_string(0, at, title)
     days = sorted({row["period"] for row in table.rows})
     _write_days(pages, sheet, at, days)
     cells = {(row["period"], _key(row, dimensions)): row for row in table.rows}
-    series = [
-        _write_series(sheet, at, i, key, [cells.get((day, key)) for day in days], column.name)
-        for i, key in enumerate(largest, 1)
-    ]
+    series: list[_Series] = []
+    for key in largest:
+        rows = [cells.get((day, key)) for day in days]
+        for partial in (False, True):
+            if not partial or any(row is not None and not row["complete"] for row in rows):
+                series.append(_write_series(sheet, at, len(series) + 1, key, rows, column.name, partial=partial))
     return _Drawing(column, [CHART_DATA, 0, at], title, series)
+
+
+def _breakdown_title(result: Result, column: Column, drawn: int, there: int) -> str:
+    by = ", ".join(c.label for c in result.dimension_columns)
+    words = words_and_unit(column.facts) + (f" by {by}" if by else "")
+    return clean_text(words + (f" ({drawn} largest of {there:,})" if drawn < there else ""))
 
 
 def _key(row: Row, dimensions: list[str]) -> tuple[str | None, ...]:
     return tuple(row[name] for name in dimensions)
-
-
-def _largest(rows: list[Row], dimensions: list[str], metric: str) -> tuple[list[tuple[str | None, ...]], int]:
-    """The series that weigh most over all periods, and how many have any value."""
-    weights: dict[tuple[str | None, ...], float] = {}
-    for row in rows:
-        if row[metric] is not None:
-            key = _key(row, dimensions)
-            weights[key] = weights.get(key, 0.0) + abs(float(row[metric]))
-    ranked = sorted(weights, key=lambda key: (-weights[key], _series_label(key)))
-    return ranked[:MAX_SERIES], len(ranked)
 
 
 def _series_label(key: tuple[str | None, ...]) -> str:
@@ -125,25 +146,33 @@ def _write_days(pages: Pages, sheet: Any, at: int, days: list[date]) -> None:
 
 
 def _write_series(
-    sheet: Any, at: int, i: int, key: tuple[str | None, ...], rows: list[Row | None], metric: str
+    sheet: Any, at: int, i: int, key: tuple[str | None, ...], rows: list[Row | None], metric: str, *, partial: bool
 ) -> _Series:
-    sheet.write_string(1, at + i, _series_label(key))
+    """One column of complete periods, or of those that are not."""
+    label = _series_label(key)
+    sheet.write_string(1, at + i, f"{label} (not complete)" if partial else label or metric)
+    rows = [row if row is not None and row["complete"] != partial else None for row in rows]
     for line, row in enumerate(rows, 2):
         if row is not None and row[metric] is not None:
             sheet.write_number(line, at + i, float(row[metric]))
     last = len(rows) + 1
-    return _Series([CHART_DATA, 1, at + i], [CHART_DATA, 2, at, last, at], [CHART_DATA, 2, at + i, last, at + i], rows)
+    periods, values = [CHART_DATA, 2, at, last, at], [CHART_DATA, 2, at + i, last, at + i]
+    return _Series([CHART_DATA, 1, at + i], periods, values, rows, label, partial)
 
 
 def _chart(pages: Pages, drawing: _Drawing) -> Any:
     kind = _kind(drawing)
     chart = pages.book.add_chart({"type": kind})
-    for i, series in enumerate(drawing.series):
-        chart.add_series(_series_options(kind, series, drawing.column.name, COLOURS[i % len(COLOURS)]))
+    colors = series_colors(series.label for series in drawing.series)
+    single = len(colors) == 1
+    for series in drawing.series:
+        color = COLORS[0] if single else colors[series.label]
+        chart.add_series(_series_options(kind, series, drawing.column.name, color))
     chart.set_title({"name": drawing.title, "name_font": {"size": 13, "bold": True}, "overlay": False})
     chart.set_x_axis(_period_axis(pages.result, kind))
     chart.set_y_axis(_value_axis(drawing))
-    chart.set_legend({"position": "bottom"} if len(drawing.series) > 1 else {"none": True})
+    hidden = [place for place, series in enumerate(drawing.series) if series.partial]
+    chart.set_legend({"none": True} if single else {"position": "bottom", "delete_series": hidden})
     chart.set_size({"width": 960, "height": 340})
     chart.set_chartarea({"border": {"color": RULE}})
     chart.show_blanks_as("gap")
@@ -155,7 +184,8 @@ def _kind(drawing: _Drawing) -> str:
     """Amounts of a period stand as columns, states and averages run as lines."""
     column, points = drawing.column, max((len(s.rows) for s in drawing.series), default=0)
     amounts = column.show in ("total", "change") and column.type != "float"
-    return "column" if points == 1 or (amounts and len(drawing.series) == 1) else "line"
+    single = len({series.label for series in drawing.series}) == 1
+    return "column" if points == 1 or (amounts and single) else "line"
 
 
 def _series_options(kind: str, series: _Series, metric: str, colour: str) -> dict[str, Any]:
@@ -166,25 +196,21 @@ def _series_options(kind: str, series: _Series, metric: str, colour: str) -> dic
         # What a viewer draws that does not calculate. Left to itself, XlsxWriter takes empty cells for 0.
         "values_data": [_drawn(row, metric) for row in series.rows],
     }
+    ink = {"color": colour}
     if kind == "column":
-        options |= {"fill": {"color": colour}, "border": {"none": True}, "gap": 40}
-        return options | _points(series, {"fill": {"color": PALE}})
+        fill = {"color": PALE} if series.partial else ink
+        return options | {"fill": fill, "border": ink if series.partial else {"none": True}, "gap": 40, "overlap": 100}
+    if series.partial:  # beside the line: one that falls to a running week reads as a slump
+        hollow = {"type": "circle", "size": 7, "fill": {"color": "white"}, "border": {**ink, "width": 1.5}}
+        return options | {"line": {"none": True}, "marker": hollow}
     options |= {"line": {"color": colour, "width": 2}, "marker": {"type": "none"}}
     if len(series.rows) <= MAX_MARKERS:
-        ink = {"color": colour}
         options["marker"] = {"type": "circle", "size": 5, "fill": ink, "border": ink}
-        options |= _points(series, {"fill": {"color": "white"}, "border": ink})
     return options
 
 
 def _drawn(row: Row | None, metric: str) -> float | None:
     return None if row is None or row[metric] is None else float(row[metric])
-
-
-def _points(series: _Series, look: dict[str, Any]) -> dict[str, Any]:
-    """What is not complete yet looks lighter: it is not a fall."""
-    points = [look if row is not None and not row["complete"] else None for row in series.rows]
-    return {"points": points} if any(points) else {}
 
 
 def _period_axis(result: Result, kind: str) -> dict[str, Any]:
@@ -193,10 +219,10 @@ def _period_axis(result: Result, kind: str) -> dict[str, Any]:
     scope = result.scope
     fiscal = result.calendar.moves(scope)
     on_names = fiscal or scope == "all" or (kind == "column" and scope in ("week", "quarter"))
-    place = {"text_axis": True} if on_names else {"date_axis": True, **_ticks(result)}
+    place = {"text_axis": True, **_every(result)} if on_names else {"date_axis": True, **_ticks(result)}
     return {
         "num_format": "d mmm yy" if fiscal else AXIS_DATES.get(scope, "d mmm yy"),
-        "num_font": {"color": "#555555", "rotation": -45 if on_names and scope == "week" else None},
+        "num_font": {"color": "#555555", "rotation": None},
         "line": {"color": GREY},
         "major_tick_mark": "outside",
         "minor_tick_mark": "none",
@@ -205,9 +231,19 @@ def _period_axis(result: Result, kind: str) -> dict[str, Any]:
     }
 
 
+def _every(result: Result) -> dict[str, Any]:
+    """Every how many periods of an axis of names have a label, so that none is turned."""
+    periods = len({row["period"] for row in result.data})
+    return {"interval_unit": -(-periods // MAX_LABELS)} if periods > MAX_LABELS else {}
+
+
 def _ticks(result: Result) -> dict[str, Any]:
-    """Whole months between ticks, at most 24 of them; short stretches of days and whole years need none."""
+    """Whole weeks or months between ticks; short stretches of days and whole years need none."""
     days = [row["period"] for row in result.data if row["period"] is not None]
+    if result.scope == "week":  # a tick is the first day of a week
+        weeks = ((max(days) - min(days)).days // 7) + 1
+        step = -(-weeks // MAX_LABELS)
+        return {"major_unit": 7 * step, "major_unit_type": "days", "min": min(days)}
     months = (max(days).year - min(days).year) * 12 + max(days).month - min(days).month + 1
     if result.scope == "year" or (result.scope in ("day", "week") and months <= 2):
         return {}
@@ -218,7 +254,9 @@ def _ticks(result: Result) -> dict[str, Any]:
 
 def _value_axis(drawing: _Drawing) -> dict[str, Any]:
     values = [s_row[drawing.column.name] for s in drawing.series for s_row in s.rows if s_row is not None]
+    least = min((float(value) for value in values if value is not None), default=0.0)
     return {
+        **({"min": 0} if begins_at_zero(drawing.column.facts) and least >= 0 else {}),
         "num_format": _axis_format(drawing.column, values),
         "num_font": {"color": "#555555"},
         "line": {"none": True},

@@ -20,10 +20,11 @@ NO_INSTANT = datetime(1980, 1, 1, tzinfo=UTC)
 class Pages:
     """The workbook in the making: its sheets in order, its cell formats, its comments."""
 
-    def __init__(self, result: Result, file: BytesIO, created: datetime | None) -> None:
+    def __init__(self, result: Result, file: BytesIO, created: datetime | None, *, chart_data: bool) -> None:
+        """`chart_data`: charts draw from cells of a sheet of their own."""
         import xlsxwriter
 
-        self.result = result
+        self.result, self.chart_data = result, chart_data
         self.book = xlsxwriter.Workbook(
             file,
             {
@@ -48,7 +49,7 @@ class Pages:
             CHARTS: drawn,
             TOTALS: self.result.has_totals,
             ABOUT: True,
-            CHART_DATA: drawn and bool(self.result.dimension_columns),
+            CHART_DATA: drawn and self.chart_data,
         }
         return [name for name, is_there in wanted.items() if is_there]
 

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from tallybook.core import DestinationError, Result
 from tallybook.deliver.destinations.excel.new.about import write_about
-from tallybook.deliver.destinations.excel.new.charts import write_charts
+from tallybook.deliver.destinations.excel.new.charts import needs_chart_data, write_charts
 from tallybook.deliver.destinations.excel.new.pages import MAX_COLUMNS, MAX_ROWS, METRICS, NO_INSTANT, TOTALS, Pages
 from tallybook.deliver.destinations.excel.new.table import write_table
 
@@ -50,7 +50,7 @@ def blank_workbook(tab: str, created: datetime | None = None) -> bytes:
 def workbook(result: Result, created: datetime | None = None) -> bytes:
     """The bytes of the workbook."""
     file = BytesIO()
-    pages = Pages(result, file, created)
+    pages = Pages(result, file, created, chart_data=needs_chart_data(result))
     table = write_table(pages, pages.sheet(METRICS), [r for r in result.data if not r.get("total")])
     if table.rows:
         write_charts(pages, table)
