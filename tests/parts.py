@@ -177,6 +177,7 @@ FILES = {
     "test_warehouses.py": "right",
     "test_why.py": "right",
     "test_workbook_attached.py": "deliver",
+    "test_workbook_front.py": "deliver",
     "test_workbook_files.py": "deliver",
     "test_workbook_updates.py": "deliver",
     "test_year.py": "scale",

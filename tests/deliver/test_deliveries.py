@@ -135,7 +135,13 @@ def test_by_where_scope_and_totals(project):
 
 def test_several_deliveries_share_a_workbook(project):
     declare(project, BOARD, BOARD.replace("board]", "weekly]").replace('tab = "Daily"', 'scope = "week"')).run()
-    assert openpyxl.load_workbook(project.folder / "board.xlsx").sheetnames == ["Daily", "weekly"]
+    assert openpyxl.load_workbook(project.folder / "board.xlsx").sheetnames == [
+        "Overview",
+        "Daily",
+        "Charts",
+        "Chart data",
+        "weekly",
+    ]
 
 
 # ------------------------------------------------------------------------------------------ when it is written

@@ -18,7 +18,8 @@ TIMES = {"day": "%Y-%m-%d", "week": "%Y-%m-%d", "month": "%Y-%m", "quarter": "%Y
 def chart(facts: Mapping[str, Any], *, title: str | None = None) -> dict[str, Any]:
     """The chart of a result's JSON (`Result.to_dict`): a panel for each metric, a line for each series.
 
-    Null values break the line. Totals over all series are left out. Incomplete values are hollow points beside the line. Each series has one color in all panels."""
+    Null values break the line. Totals over all series are left out. Incomplete values are hollow points beside the
+    line. Each series has one color in all panels."""
     metrics = [c for c in facts["columns"] if c["role"] == "metric"]
     dims = [c["name"] for c in facts["columns"] if c["role"] == "dimension"]
     panels = [_panel(facts, column, dims) for column in metrics]

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 from tallybook.core import DELIVER, EXPORT, LAYOUTS, Delivery, DestinationError, DestinationKind, Result
 from tallybook.deliver.destinations.base import DeliveryTask, FileDestination, OutputSettings
+
+if TYPE_CHECKING:
+    from tallybook.deliver.destinations.excel.update.grids import WorkbookPlace
+    from tallybook.deliver.destinations.layout import Grid
 
 MAX_TAB = 31
 
@@ -34,9 +38,8 @@ class Xlsx(FileDestination):
         file.write(workbook(result, settings.created))
 
     def content(self, task: DeliveryTask, there: bytes | None) -> bytes | None:
-        from tallybook.deliver.destinations.excel.new.workbook import blank_workbook
-        from tallybook.deliver.destinations.excel.update.grids import WorkbookPlace, updated
-        from tallybook.deliver.destinations.layout import Grid, apart, arranged
+        from tallybook.deliver.destinations.excel.update.grids import WorkbookPlace
+        from tallybook.deliver.destinations.layout import apart, arranged
 
         if there is None and task.path.suffix.lower() == ".xlsm":
             raise DestinationError(
@@ -57,4 +60,35 @@ class Xlsx(FileDestination):
             kept = None if kept_totals is None else arranged(kept_totals, layout)
             place = WorkbookPlace(tab=f"{tab[: MAX_TAB - 7]} totals", name=f"{name}_totals", record=kept, since=since)
             grids.append((place, arranged(totals, layout)))
-        return updated(there or blank_workbook(tab, task.created), grids)
+        return _with_front(task, there, tab, rows, grids, name)
+
+
+def _with_front(
+    task: DeliveryTask,
+    there: bytes | None,
+    tab: str,
+    rows: Result,
+    grids: list[tuple[WorkbookPlace, Grid]],
+    name: str,
+) -> bytes | None:
+    """The workbook brought up to date, with an overview and charts where the delivery makes it or has made it."""
+    from tallybook.deliver.destinations.excel.new import front
+    from tallybook.deliver.destinations.excel.new.pages import CHART_DATA, CHARTS
+    from tallybook.deliver.destinations.excel.update.grids import WorkbookPlace, updated
+
+    own = {front.OVERVIEW, CHARTS, CHART_DATA}
+    new = there is None and tab.casefold() not in {sheet.casefold() for sheet in own} and rows.scope != "all"
+    if not new and (there is None or not front.has_front(there, name)):
+        return updated(there or _blank(tab, task), grids)
+    places = (
+        (WorkbookPlace(tab=front.OVERVIEW, name=front.overview_name(name)), front.overview_grid(rows)),
+        (WorkbookPlace(tab=CHART_DATA, name=front.chart_data_name(name)), front.chart_grid(rows)),
+    )
+    made = updated(there or front.front_workbook(tab, rows, task.created), [*grids, *places])
+    return None if made is None else front.with_grown_charts(made, name)
+
+
+def _blank(tab: str, task: DeliveryTask) -> bytes:
+    from tallybook.deliver.destinations.excel.new.workbook import blank_workbook
+
+    return blank_workbook(tab, task.created)

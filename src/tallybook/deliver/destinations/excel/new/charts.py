@@ -30,7 +30,7 @@ PALE, RULE = "#C9D9EC", "#E3E3E3"
 AXIS_DATES = {"month": "mmm yyyy", "quarter": "mmm yyyy", "year": "yyyy", "all": "yyyy-mm-dd"}
 
 
-class _Series(NamedTuple):
+class NativeSeries(NamedTuple):
     """References, as [sheet, row, column] or [sheet, row, column, row, column], and the rows behind them."""
 
     name: list[Any]
@@ -42,12 +42,14 @@ class _Series(NamedTuple):
     """Only the periods that are not complete: hollow points beside the line."""
 
 
-class _Drawing(NamedTuple):
+class NativeChart(NamedTuple):
+    """What is drawn in one chart."""
+
     column: Column
     title: str | list[Any]
     """A text, or a reference to its cell: XlsxWriter would take a text that begins with = for a formula."""
     text: str
-    series: list[_Series]
+    series: list[NativeSeries]
 
 
 def write_charts(pages: Pages, table: TableLayout) -> None:
@@ -63,17 +65,17 @@ def write_charts(pages: Pages, table: TableLayout) -> None:
             periods = len({row["period"] for row in table.rows})
             sheet.write_string(at * CHART_ROWS, 0, f"{drawing.text}: no value in any of {count_of(periods, 'period')}")
             continue
-        chart = _chart(pages, drawing)
+        chart = native_chart(pages, drawing)
         place = {"x_offset": 12, "y_offset": 10, "description": drawing.text}
         sheet.insert_chart(at * CHART_ROWS, 0, chart, place)
 
 
-def _has_values(drawing: _Drawing) -> bool:
+def _has_values(drawing: NativeChart) -> bool:
     """Whether there is anything to draw: a chart without a value is a fault in the file, or an empty frame."""
     return any(_drawn(row, drawing.column.name) is not None for series in drawing.series for row in series.rows)
 
 
-def _drawings(pages: Pages, table: TableLayout) -> list[_Drawing]:
+def _drawings(pages: Pages, table: TableLayout) -> list[NativeChart]:
     if not needs_chart_data(pages.result):
         return [_of_the_table(pages.result, table, i) for i in _metric_places(pages.result)]
     sheet, at, drawings = pages.sheet(CHART_DATA), 0, []
@@ -93,35 +95,36 @@ def _metric_places(result: Result) -> list[int]:
     return [i for i, column in enumerate(result.columns) if column.role == "metric"]
 
 
-def _of_the_table(result: Result, table: TableLayout, i: int) -> _Drawing:
+def _of_the_table(result: Result, table: TableLayout, i: int) -> NativeChart:
     name = [METRICS, 0, i]
     periods, values = [METRICS, 1, 0, table.last, 0], [METRICS, 1, i, table.last, i]
     text = clean_text(words_and_unit(result.columns[i].facts))
     title = name if text.startswith("=") else text
-    return _Drawing(result.columns[i], title, text, [_Series(name, periods, values, list(table.rows))])
+    return NativeChart(result.columns[i], title, text, [NativeSeries(name, periods, values, list(table.rows))])
 
 
-def _of_a_breakdown(pages: Pages, sheet: Any, table: TableLayout, column: Column, at: int) -> _Drawing:
+def _of_a_breakdown(pages: Pages, sheet: Any, table: TableLayout, column: Column, at: int) -> NativeChart:
     """Write the largest series side by side from column `at` on, and say how many there were. They are the same series
     in every chart."""
     dimensions = [c.name for c in pages.result.dimension_columns]
     ranked = series_by_weight(table.rows, dimensions, [c.name for c in pages.result.metric_columns])
     largest = ranked[:MAX_SERIES]
-    title = _breakdown_title(pages.result, column, len(largest), len(ranked))
+    title = chart_title(pages.result, column, len(largest), len(ranked))
     sheet.write_string(0, at, title)
     days = sorted({row["period"] for row in table.rows})
     _write_days(pages, sheet, at, days)
     cells = {(row["period"], _key(row, dimensions)): row for row in table.rows}
-    series: list[_Series] = []
+    series: list[NativeSeries] = []
     for key in largest:
         rows = [cells.get((day, key)) for day in days]
         for partial in (False, True):
             if not partial or any(row is not None and not row["complete"] for row in rows):
                 series.append(_write_series(sheet, at, len(series) + 1, key, rows, column.name, partial=partial))
-    return _Drawing(column, [CHART_DATA, 0, at], title, series)
+    return NativeChart(column, [CHART_DATA, 0, at], title, series)
 
 
-def _breakdown_title(result: Result, column: Column, drawn: int, there: int) -> str:
+def chart_title(result: Result, column: Column, drawn: int, there: int) -> str:
+    """The metric in words, its unit, and what it is split by."""
     by = ", ".join(c.label for c in result.dimension_columns)
     words = words_and_unit(column.facts) + (f" by {by}" if by else "")
     return clean_text(words + (f" ({drawn} largest of {there:,})" if drawn < there else ""))
@@ -147,7 +150,7 @@ def _write_days(pages: Pages, sheet: Any, at: int, days: list[date]) -> None:
 
 def _write_series(
     sheet: Any, at: int, i: int, key: tuple[str | None, ...], rows: list[Row | None], metric: str, *, partial: bool
-) -> _Series:
+) -> NativeSeries:
     """One column of complete periods, or of those that are not."""
     label = _series_label(key)
     sheet.write_string(1, at + i, f"{label} (not complete)" if partial else label or metric)
@@ -157,10 +160,11 @@ def _write_series(
             sheet.write_number(line, at + i, float(row[metric]))
     last = len(rows) + 1
     periods, values = [CHART_DATA, 2, at, last, at], [CHART_DATA, 2, at + i, last, at + i]
-    return _Series([CHART_DATA, 1, at + i], periods, values, rows, label, partial)
+    return NativeSeries([CHART_DATA, 1, at + i], periods, values, rows, label, partial)
 
 
-def _chart(pages: Pages, drawing: _Drawing) -> Any:
+def native_chart(pages: Pages, drawing: NativeChart) -> Any:
+    """The chart of XlsxWriter."""
     kind = _kind(drawing)
     chart = pages.book.add_chart({"type": kind})
     colors = series_colors(series.label for series in drawing.series)
@@ -180,7 +184,7 @@ def _chart(pages: Pages, drawing: _Drawing) -> Any:
     return chart
 
 
-def _kind(drawing: _Drawing) -> str:
+def _kind(drawing: NativeChart) -> str:
     """Amounts of a period stand as columns, states and averages run as lines."""
     column, points = drawing.column, max((len(s.rows) for s in drawing.series), default=0)
     amounts = column.show in ("total", "change") and column.type != "float"
@@ -188,7 +192,7 @@ def _kind(drawing: _Drawing) -> str:
     return "column" if points == 1 or (amounts and single) else "line"
 
 
-def _series_options(kind: str, series: _Series, metric: str, colour: str) -> dict[str, Any]:
+def _series_options(kind: str, series: NativeSeries, metric: str, colour: str) -> dict[str, Any]:
     options: dict[str, Any] = {
         "name": series.name,
         "categories": series.periods,
@@ -252,7 +256,7 @@ def _ticks(result: Result) -> dict[str, Any]:
     return {"major_unit": apart, "major_unit_type": "months", "num_format": "mmm yyyy"}
 
 
-def _value_axis(drawing: _Drawing) -> dict[str, Any]:
+def _value_axis(drawing: NativeChart) -> dict[str, Any]:
     values = [s_row[drawing.column.name] for s in drawing.series for s_row in s.rows if s_row is not None]
     least = min((float(value) for value in values if value is not None), default=0.0)
     return {

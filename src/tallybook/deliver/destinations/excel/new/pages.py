@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from io import BytesIO
 from typing import Any
@@ -20,8 +21,16 @@ NO_INSTANT = datetime(1980, 1, 1, tzinfo=UTC)
 class Pages:
     """The workbook in the making: its sheets in order, its cell formats, its comments."""
 
-    def __init__(self, result: Result, file: BytesIO, created: datetime | None, *, chart_data: bool) -> None:
-        """`chart_data`: charts draw from cells of a sheet of their own."""
+    def __init__(
+        self,
+        result: Result,
+        file: BytesIO,
+        created: datetime | None,
+        *,
+        chart_data: bool = False,
+        sheets: Sequence[str] = (),
+    ) -> None:
+        """`chart_data`: charts draw from cells of a sheet of their own. `sheets`: instead of those of an answer."""
         import xlsxwriter
 
         self.result, self.chart_data = result, chart_data
@@ -39,7 +48,7 @@ class Pages:
         self.book.set_properties({"title": clean_text(", ".join(result.metrics)), "created": instant})
         self._formats: dict[tuple[tuple[str, Any], ...], Any] = {}
         self.comments = 0
-        for name in self._sheet_names():
+        for name in sheets or self._sheet_names():
             self.book.add_worksheet(name)
 
     def _sheet_names(self) -> list[str]:
