@@ -172,7 +172,8 @@ class Book:
 
     @keywords_of(Question, "metrics")
     def query(self, *metrics: str | Sequence[str], **options: Unpack[QuestionOptions]) -> Result:
-        """Ask for metrics, also in lists. Days are dates, ISO texts, "today" or "yesterday"; both ends are included.
+        """Ask for metrics, also in lists, or for an `event` and its measures (`count=True`, `sum="seats"`). Days are
+        dates, ISO texts, "today" or "yesterday"; both ends are included.
         Raises QueryError for what is not declared and Refused for what has no right answer."""
         with querying.errors_in_python_words():
             return self.ask(Question(metrics=querying.flat(metrics), **options))
