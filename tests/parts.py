@@ -55,6 +55,7 @@ FILES = {
     "test_diff.py": "right",
     "test_docs.py": "scale",
     "test_doors_policy.py": "events",
+    "test_drafted_tables.py": "scale",
     "test_edge_cases.py": "right",
     "test_edges_of_days.py": "right",
     "test_engine_sql.py": "right",

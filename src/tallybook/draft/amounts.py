@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from tallybook.collect import INT, TEXT
+from tallybook.collect import INT
 from tallybook.draft.column_words import AMOUNT_WORDS, AMOUNTS, LESSER_AMOUNTS, NO_AMOUNT
 from tallybook.draft.evidence import Scored, best_of, null_share, numbers, scored
 from tallybook.draft.row_filters import is_flag
@@ -111,7 +111,7 @@ def _is_line_total(table: SeenTable, column: SeenColumn) -> bool:
 
 def currency_of(table: SeenTable) -> SeenColumn | None:
     """The column with the currency of the amounts."""
-    return next((c for c in table.columns if c.type.kind == TEXT and _is_currency(c)), None)
+    return next((c for c in table.columns if c.textual and _is_currency(c)), None)
 
 
 def _is_currency(column: SeenColumn) -> bool:

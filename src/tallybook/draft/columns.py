@@ -139,7 +139,7 @@ def changes(table: SeenTable, column: SeenColumn) -> bool:
 
 def _is_region(column: SeenColumn) -> bool:
     """Whether `state` is a part of a country: its values are no states of work."""
-    return "state" in column.words and not {t.lower() for t in column.texts} & _STATES and column.type.kind == TEXT
+    return "state" in column.words and not {t.lower() for t in column.texts} & _STATES and column.textual
 
 
 def _splits(column: SeenColumn, rows: int) -> bool:
@@ -169,7 +169,7 @@ def is_private(column: SeenColumn) -> bool:
     texts = column.texts[:50]
     if any("@" in text for text in texts):
         return True
-    return column.type.kind == TEXT and bool(texts) and all(_DIGITS.fullmatch(text) for text in texts)
+    return column.textual and bool(texts) and all(_DIGITS.fullmatch(text) for text in texts)
 
 
 def _enumerates(column: SeenColumn) -> bool:

@@ -24,6 +24,7 @@ from tallybook.collect import (
     BoundMetric,
     ColumnType,
     Source,
+    TimeForm,
     bind,
     day_of_value,
     fits_zone,
@@ -38,6 +39,7 @@ from tallybook.core import (
     SourceError,
     SourceSettings,
     SourceUnavailable,
+    calendar,
     isolated,
 )
 from tallybook.draft.guess import Guesser
@@ -46,6 +48,8 @@ from tallybook.draft.seen import STATEMENT_SECONDS, Seen, see
 from tallybook.draft.table_guesses import Idea, Topic
 from tallybook.draft.write import draft_text
 
+LEAST_TEXTS = 200
+"""So many of the least texts are compared as instants, to find the earliest one."""
 VARIABLE = "DATABASE_URL"
 _MAIN = (Topic.SIGNUPS, Topic.REVENUE, Topic.ACTIVE, Topic.PAYMENTS)
 """Topics whose first fact is the start of the book."""
@@ -215,6 +219,8 @@ def _first_day(source: Source, facts: BoundMetric, zone: str, now: datetime) -> 
         return None
     table, column = facts.reach or (facts.relation, facts.metric.time or facts.metric.from_ or "")
     relation, name = (source.table_name(table) if facts.reach else table), source.quote(column)
+    if form.name == "text_offset":
+        return _first_of_offsets(source, relation, name, form, zone)
     key = ("first", relation, column)
     try:
         with isolated():
@@ -231,6 +237,20 @@ def _first_day(source: Source, facts: BoundMetric, zone: str, now: datetime) -> 
     except SourceError:
         return None
     return day if day is not None and date(1990, 1, 1) <= day <= now.date() else None
+
+
+def _first_of_offsets(source: Source, relation: str, name: str, form: TimeForm, zone: str) -> date | None:
+    """The day of the earliest instant among the least texts with an offset: the least text need not be the earliest."""
+    where = " AND ".join(source.possible(name, form))
+    select = source.limited(f"SELECT {name} FROM {relation} WHERE {where} ORDER BY {name}", LEAST_TEXTS)
+    try:
+        with isolated(), source.snapshot() as reader:
+            found = [datetime.fromisoformat(str(value)) for (value,) in reader.rows(select)]
+    except SourceUnavailable:
+        raise
+    except (SourceError, ValueError):
+        return None
+    return min((calendar.day_of(value, zone) for value in found if value.tzinfo), default=None)
 
 
 def _choose_start(made: Draft) -> None:

@@ -105,6 +105,7 @@ class LevelGuesses(TableGuesses):
         made.about = f"sum of {price.amount.name} over active {plainly(table.bare).replace('_', ' ')}"
         made.about += f" at the price of {price.table.name}, as of the run" if join else ""
         made.unsure += price.unsure
+        made.doubt = made.doubt or price.doubt
         if price.unsure:
             made.score -= 0.5
         if join:

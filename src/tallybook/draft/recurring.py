@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from tallybook.collect import INT, TEXT
+from tallybook.collect import INT
 from tallybook.draft.amounts import amount_candidates, currency_of, quantity_of
 from tallybook.draft.references import reference
 from tallybook.draft.row_filters import literal
@@ -15,7 +15,7 @@ from tallybook.draft.words import singular, terms
 _INTERVAL_WORDS = frozenset(("interval", "period", "cycle", "frequency", "billing", "recurrence", "term", "cadence"))
 
 
-@dataclass(frozen=True)
+@dataclass
 class Price:
     """The price of a contract: its table (None: the contract's own), columns, and how often it is paid."""
 
@@ -29,6 +29,8 @@ class Price:
     monthly: bool = False
     """Whether the name says that the amount is of a month."""
     unsure: list[str] = field(default_factory=list)
+    doubt: str = ""
+    """Why the price of a month is not known."""
 
 
 def price_of(seen: Seen, table: SeenTable) -> Price | None:
@@ -68,7 +70,7 @@ def _price(
         codes = next((c for c in table.columns if c.type.kind == INT and set(c.words) & {"interval"}), None)
         if codes is not None and codes is not count:
             listed = ", ".join(f"{value} ({number})" for value, number in list(codes.counts.items())[:6])
-            found.unsure.append(f"{codes.name} is {listed}: which of them are months and years is not known")
+            found.doubt = f"{codes.name} is {listed}: which of them are months and years is not known"
         else:
             found.unsure.append("no column has the interval of the price, which is taken for a month")
     return found
@@ -77,7 +79,7 @@ def _price(
 def _is_interval(column: SeenColumn) -> bool:
     named = {singular(w) for w in column.words}
     return (
-        column.type.kind == TEXT
+        column.textual
         and bool(named & _INTERVAL_WORDS)
         and bool(column.texts)
         and all(_per_year(text) is not None for text in column.texts)

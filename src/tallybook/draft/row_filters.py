@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from tallybook.collect import BOOL, INT, TEXT
+from tallybook.collect import BOOL, INT
 from tallybook.draft.seen import Seen, SeenColumn, SeenTable
 from tallybook.draft.times import is_deletion
 from tallybook.draft.value_words import (
@@ -61,7 +61,7 @@ def states(table: SeenTable) -> list[SeenColumn]:
     found = [
         c
         for c in table.columns
-        if c.type.kind == TEXT and set(terms(c.name, table.bare)) & STATE_WORDS and 0 < len(c.texts) <= MAX_STATES
+        if c.textual and set(terms(c.name, table.bare)) & STATE_WORDS and 0 < len(c.texts) <= MAX_STATES
     ]
     return sorted(found, key=lambda c: not set(c.words) & {"payment", "financial"})
 
@@ -148,9 +148,7 @@ def _state_names(seen: Seen, column: SeenColumn) -> dict[str, str]:
         key = next(
             (c for c in other.columns if c.type.kind == INT and (c.name == column.name or c.words == ("id",))), None
         )
-        name = next(
-            (c for c in other.columns if c.type.kind == TEXT and set(c.words) & {"name", "label", "code"}), None
-        )
+        name = next((c for c in other.columns if c.textual and set(c.words) & {"name", "label", "code"}), None)
         if key and name and len(key.cells) == len(name.cells):
             return {
                 str(k): str(n) for k, n in zip(key.cells, name.cells, strict=True) if k is not None and n is not None
@@ -165,11 +163,7 @@ def counted_rows(table: SeenTable, as_sql: AsSql, *, deleted_count: bool) -> Row
     """The rows of a table that count: without junk. `deleted_count`: whether a deleted row is a fact all the same."""
     found = RowFilter()
     for column in table.columns:
-        if (
-            column.type.kind == TEXT
-            and set(terms(column.name, table.bare)) & CODE_WORDS
-            and len(column.texts) <= MAX_STATES
-        ):
+        if column.textual and set(terms(column.name, table.bare)) & CODE_WORDS and len(column.texts) <= MAX_STATES:
             _without_junk(column, as_sql, found)
     _without_flags(table, as_sql, found)
     if not deleted_count:

@@ -69,6 +69,12 @@ class SeenColumn:
             return True
         return self.type.kind == OTHER and bool(self.values) and all(isinstance(v, int | float) for v in self.values)
 
+    @cached_property
+    def textual(self) -> bool:
+        """Whether it contains texts, also of an enumerated type."""
+        enumerated = self.type.kind == OTHER and bool(self.values) and all(isinstance(v, str) for v in self.values)
+        return self.time is None and (self.type.kind == TEXT or enumerated)
+
     @property
     def an_id(self) -> bool:
         """Whether it is an id."""

@@ -234,6 +234,8 @@ NOT_REVENUE = frozenset(
 NOT_ACTIVITY = frozenset(
     [
         "notification",
+        "unread",
+        "queued",
         "email",
         "mail",
         "delivery",
