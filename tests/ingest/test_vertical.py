@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
 import shutil
 import socket
 import subprocess
@@ -170,3 +171,34 @@ def test_a_listener_that_others_reach_is_refused_without_tls(tmp_path: Path) -> 
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 2
     assert "insecure = true" in done.stderr
+
+
+def test_a_sync_is_between_the_last_byte_read_and_the_first_byte_answered(server: Server, tmp_path: Path) -> None:
+    if shutil.which("strace") is None:
+        pytest.skip("strace is not installed")
+    trace, marker = tmp_path / "trace", "marker-of-this-request"
+    command = [
+        "strace",
+        "-f",
+        "-qq",
+        "-s",
+        "600",
+        "-e",
+        "trace=read,recvfrom,write,sendto,writev,sendmsg,fdatasync,fsync",
+    ]
+    worker = str(server.children["ingest"])
+    tracing = subprocess.Popen([*command, "-o", str(trace), "-p", worker], stderr=subprocess.PIPE, text=True)
+    try:
+        for number in range(40):
+            event = {**EVENT, "id": f"{marker}-{number}"}
+            assert server.ask("POST", "/v1/events", event, server.write)[0] == 200  # type: ignore[attr-defined]
+            if f"{marker}-" in (seen := trace.read_text() if trace.exists() else "") and "200 OK" in seen:
+                break
+            if tracing.poll() is not None:
+                pytest.skip("no process may be traced here")
+            time.sleep(0.05)
+    finally:
+        tracing.terminate()
+        tracing.communicate()
+    calls = trace.read_text().split(f"{marker}-", 1)[1].partition("200 OK")[0]
+    assert re.search(r"(fdatasync|fsync)(\(\d+\)| resumed>\)) += 0", calls), calls
