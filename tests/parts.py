@@ -117,6 +117,7 @@ FILES = {
     "test_own_protocol.py": "events",
     "test_plain_events.py": "events",
     "test_pooler.py": "right",
+    "test_rails_commits.py": "events",
     "test_raw_values.py": "right",
     "test_read_only.py": "right",
     "test_reading_back.py": "events",
