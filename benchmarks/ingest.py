@@ -173,6 +173,10 @@ def _uvicorn(app: str, port: int) -> list[str]:
 def served_by_fastapi(scene: Scene) -> Iterator[Served]:
     url = scene.server.url.replace("+psycopg", "")
     with contextlib.closing(scene.server.connect()) as db:
+        # Servers of tests do not sync. What is compared with does, as ours.
+        for name in ("fsync", "full_page_writes", "synchronous_commit"):
+            db.execute(f"ALTER SYSTEM SET {name} = 'on'")
+        db.execute("SELECT pg_reload_conf()")
         db.execute(ingest_apps.TABLE)
     port = _free_port()
     with _process(_uvicorn("fastapi", port), **{ingest_apps.URL: url}):

@@ -1,4 +1,4 @@
-"""ASGI applications that the benchmark of events serves: ours, what people would write instead, and one that is empty."""
+"""ASGI applications that the benchmark of events serves: ours, what people would write instead, and an empty one."""
 
 from __future__ import annotations
 

@@ -35,6 +35,7 @@ FILES = {
     "test_clocks.py": "right",
     "test_comparisons.py": "right",
     "test_completion.py": "scale",
+    "test_container.py": "events",
     "test_coverage_stretches.py": "kills",
     "test_csv_lines.py": "right",
     "test_many_groups.py": "right",
