@@ -10,10 +10,10 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.mutation import KILLED, PACKAGE, SURVIVED, Mutant, mutants_of, replaced, verdict
+from tests.mutation import KILLED, PACKAGE, ROOT, SURVIVED, Mutant, mutants_of, replaced, verdict
 
-SAMPLE = 30
-SECONDS = 120
+SAMPLE = 20
+SECONDS = 90
 """How long the tests of one mutant may take."""
 
 JUDGE = (
@@ -28,8 +28,8 @@ CORE = {
     "core/calendar.py": ("test_comparisons", "test_any_date", "test_schedule"),
     "collect/": ("test_two_steps", "test_shared_statements", "test_many_metrics", "test_late", "test_join"),
     "query/": ("test_comparisons", "test_any_date", "test_number_bounds", "test_shapes", "test_goals", "test_history"),
-    "store/": ("test_forget", "test_store"),
-    "destinations/": ("test_destinations", "test_workbook_updates", "test_sheets_deliveries"),
+    "storage/": ("test_forget", "test_store"),
+    "deliver/destinations/": ("test_destinations", "test_workbook_updates", "test_sheets_deliveries"),
     "monitor/alerts/usual.py": ("test_usual", "test_alerts"),
     "monitor/alerts/causes.py": ("test_usual", "test_alerts"),
 }
@@ -136,7 +136,14 @@ SURVIVED_ONCE = {
 def files_of_tests(path: str) -> list[str]:
     """The test files of a file of the core."""
     topics = next(topics for begin, topics in CORE.items() if path.startswith(begin))
-    return [f"tests/{topic}.py" for topic in topics]
+    return [place_of(f"{topic}.py") for topic in topics]
+
+
+def place_of(test: str) -> str:
+    """The path of a test, of its file's name: the rooms of tests have no two files of one name."""
+    name, *rest = test.partition("::")
+    (found,) = (ROOT / "tests").rglob(name)
+    return found.relative_to(ROOT).as_posix() + "".join(rest)
 
 
 def files_of_the_core() -> list[str]:
@@ -156,6 +163,19 @@ def test_the_place_of_each_mutant_that_survived_once_is_in_the_code(name: str) -
     compile(replaced(path, old, new).mutated, path, "exec")
 
 
+@pytest.mark.parametrize("begin", CORE)
+def test_the_files_and_tests_of_the_core_are_there(begin: str) -> None:
+    assert [path for path in files_of_the_core() if path.startswith(begin)]
+    assert files_of_tests(begin)
+
+
+@pytest.mark.parametrize("name", SURVIVED_ONCE)
+def test_the_tests_that_must_find_a_mutant_are_there(name: str) -> None:
+    for test in SURVIVED_ONCE[name][3]:
+        file, _, function = place_of(test).partition("::")
+        assert f"def {function.partition('[')[0]}" in (ROOT / file).read_text(encoding="utf-8")
+
+
 def test_every_kind_of_change_keeps_python_s_syntax() -> None:
     for path in ("query/ranges.py", "query/past.py"):
         assert mutants_of(path)
@@ -167,7 +187,7 @@ def test_every_kind_of_change_keeps_python_s_syntax() -> None:
 @pytest.mark.parametrize("name", SURVIVED_ONCE)
 def test_a_mutant_that_survived_once_dies(name: str, seed: int, record_property: Callable[[str, object], None]) -> None:
     path, old, new, tests = SURVIVED_ONCE[name]
-    fate, why = verdict(replaced(path, old, new), [f"tests/{test}" for test in tests], 600, seed)
+    fate, why = verdict(replaced(path, old, new), [place_of(test) for test in tests], 600, seed)
     record_property("fate", fate)
     assert (fate, bool(why)) == (KILLED, True), why
 

@@ -335,10 +335,11 @@ def _judge(
     group: Group, form: TimeForm, first: date, last: date
 ) -> Callable[[Any, Any], tuple[str | None, set[date] | None]]:
     """The form of the least and the greatest of some texts, and their days in either form."""
-    listed = list(calendar.days(first, last + ONE_DAY)) if form.is_text and form.name != "text_offset" else []
+    in_order = form.is_text and form.name != "text_offset"
+    ordinals = range(first.toordinal(), last.toordinal() + 2) if in_order else range(0)
 
-    def bound(day: date) -> str:
-        return group._literal(form, day).strip("'")
+    def bound(ordinal: int) -> str:
+        return group._literal(form, date.fromordinal(ordinal)).strip("'")
 
     def judged(least: Any, most: Any) -> tuple[str | None, set[date] | None]:
         texts = [v.decode(errors="replace") if isinstance(v, bytes) else str(v) for v in (least, most)]
@@ -353,8 +354,8 @@ def _judge(
         except (ValueError, OverflowError, OSError, SourceError):  # nobody knows what is meant
             return None, None
         if not isinstance(least, bytes):
-            places = [bisect_right(listed, text, key=bound) for text in texts]
-            days += [listed[place - 1] for place in places if 0 < place < len(listed)]
+            places = [bisect_right(ordinals, text, key=bound) for text in texts]
+            days += [date.fromordinal(ordinals[place - 1]) for place in places if 0 < place < len(ordinals)]
         return fits, set(calendar.days(min(days), max(days)))
 
     return judged

@@ -6,6 +6,7 @@ The file contains no secrets: URLs are left out, and the key is a hash. It is sa
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import os
 from collections.abc import Mapping
@@ -50,13 +51,14 @@ def digest(*values: object) -> bytes:
     return hashlib.blake2b(msgspec.msgpack.encode(values), digest_size=_CHECKSUM_BYTES).digest()
 
 
-def own_files() -> list[bytes]:
-    """The content of Tallybook's files that read and check declarations: a new version may build another catalog."""
+@functools.cache
+def own_files() -> bytes:
+    """The hash of Tallybook's files that read and check declarations: a new version may build another catalog."""
     here = Path(__file__).parent.parent
     places = [path for folder in _OWN_FOLDERS for path in sorted((here / folder).glob("*.py"))]
     modules = {place.partition(":")[0] for place in DESTINATIONS.builtin.values()}
     adapters = [here.joinpath(*module.split(".")[1:]).with_suffix(".py") for module in sorted(modules)]
-    return [path.read_bytes() for path in (*places, *map(here.joinpath, _OWN_FILES), *adapters)]
+    return digest(*(path.read_bytes() for path in (*places, *map(here.joinpath, _OWN_FILES), *adapters)))
 
 
 def values_of(names: tuple[str, ...], variables: Mapping[str, str]) -> bytes:

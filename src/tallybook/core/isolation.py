@@ -12,6 +12,7 @@ itself does not: `_noted_signals` distinguishes the two.
 
 from __future__ import annotations
 
+import functools
 import signal
 import threading
 import traceback
@@ -86,7 +87,7 @@ def _noted_signals() -> Iterator[list[BaseException]]:
         return
     noting: dict[int, tuple[Any, Any]] = {}
     try:
-        for number in signal.valid_signals():
+        for number in _signals():
             handler = signal.getsignal(number)
             if callable(handler):
                 noting[number] = (_noting(handler, raised), handler)
@@ -96,6 +97,12 @@ def _noted_signals() -> Iterator[list[BaseException]]:
         for noted, (ours, handler) in noting.items():
             if signal.getsignal(noted) is ours:
                 signal.signal(noted, handler)
+
+
+@functools.cache
+def _signals() -> tuple[int, ...]:
+    """The numbers of all signals. Python makes the set anew for each call, and each failure that is isolated needs it."""
+    return tuple(map(int, signal.valid_signals()))
 
 
 def _noting(

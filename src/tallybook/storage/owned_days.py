@@ -36,7 +36,7 @@ def has_equal_rows(engine: duckdb.DuckDBPyConnection, old: str, fresh: str) -> b
     """Whether what was collected again is what was there."""
     was, now = engine.execute(f"SELECT (SELECT count(*) FROM ({old})), (SELECT count(*) FROM ({fresh}))").fetchall()[0]
     # Of equally many rows, none missing means none too many.
-    return was == now and not engine.execute(f"({old}) EXCEPT ALL ({fresh}) LIMIT 1").fetchall()
+    return was == now and (not was or not engine.execute(f"({old}) EXCEPT ALL ({fresh}) LIMIT 1").fetchall())
 
 
 def make_owned_days(
