@@ -5,9 +5,9 @@ A PostgreSQL ledger is one schema for each folder in a database that the process
 
 from __future__ import annotations
 
-import functools
 import hashlib
 import os
+import threading
 from collections.abc import Callable
 from datetime import date, datetime
 from pathlib import Path
@@ -24,6 +24,7 @@ from tallybook.storage.sqlite_ledger import SqliteLedger
 from tallybook.storage.transaction import Transaction
 
 HANDED_ON = "TALLYBOOK_TEST_LEDGERS"
+_making = threading.Lock()
 
 
 class ByTheTestsClock(PostgresqlLedger):
@@ -33,15 +34,15 @@ class ByTheTestsClock(PostgresqlLedger):
         return now
 
 
-@functools.cache
 def database() -> str:
     """The URL of this run's database for ledgers. Skips the test where there is no server."""
     from tests.conftest import server_or_skip
 
-    if HANDED_ON not in os.environ:
-        server = server_or_skip("postgresql")
-        # In the environment, for processes that a test starts.
-        os.environ[HANDED_ON] = server.url(server.create_database())
+    with _making:  # several threads of a test may be the first to ask
+        if HANDED_ON not in os.environ:
+            server = server_or_skip("postgresql")
+            # In the environment, for processes that a test starts.
+            os.environ[HANDED_ON] = server.url(server.create_database())
     return os.environ[HANDED_ON]
 
 
