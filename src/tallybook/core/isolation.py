@@ -101,7 +101,7 @@ def _noted_signals() -> Iterator[list[BaseException]]:
 
 @functools.cache
 def _signals() -> tuple[int, ...]:
-    """The numbers of all signals. Python makes the set anew for each call, and each failure that is isolated needs it."""
+    """The numbers of all signals. Python makes the set again for each call, and this one is called often."""
     return tuple(map(int, signal.valid_signals()))
 
 
