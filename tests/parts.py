@@ -179,6 +179,7 @@ FILES = {
     "test_usual.py": "deliver",
     "test_vertical.py": "events",
     "test_warehouses.py": "right",
+    "test_weekdays.py": "right",
     "test_why.py": "right",
     "test_workbook_attached.py": "deliver",
     "test_workbook_front.py": "deliver",

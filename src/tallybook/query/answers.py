@@ -9,7 +9,7 @@ from typing import Any, cast
 
 import msgspec
 
-from tallybook.core import ACCURACY, Column, Metric, Result, Type
+from tallybook.core import ACCURACY, WEEKDAYS, Column, Metric, Result, Type
 from tallybook.query.cells import Cell, MetricPeriod, Solved
 from tallybook.query.context import QueryContext
 from tallybook.query.past import solve_with_past
@@ -18,6 +18,7 @@ from tallybook.query.reach import QuestionRange, ranged, with_reasons
 from tallybook.query.several import merge_together
 from tallybook.query.shape import add_comparison, arranged, compare, top
 from tallybook.query.unseen import unseen_values, with_unseen
+from tallybook.query.weekdays import rows_by_weekday
 
 Row = dict[str, Any]
 Best = Sequence[tuple[str | None, ...]] | None
@@ -29,16 +30,12 @@ def answer(query: Query, context: QueryContext, reach: QuestionRange | None = No
     `reach`: its days, where they are known already."""
     reach = reach or ranged(query, context)
     query = reach.query
-    totals = merge_together(context, query)
-    solved = {name: solve_with_past(context, query, name, totals.get(name)) for name in query.metrics}
-    best = top(context, query) if query.top else None
-    before = compare(context, query)
-    rows = rows_of(query, solved, before, best)
-    if best is not None:
-        rows = _with_others(query, context, rows, best, [*solved.values(), *before.values()])
+    solved, rows = _by_weekday(query, context) if query.is_split_by_weekday else _solved_rows(query, context)
     rows = with_reasons(reach, rows)
     if query.totals:
         rows = _with_totals(query, context, rows)
+    if query.weekdays is not None:  # a period without such a day has no row
+        rows = [row for row in rows if row["days_expected"] or row["days"]]
     unseen = unseen_values(context, query, solved) if query.where else {}
     rows = arranged(query, with_unseen(rows, unseen))
     return Result(
@@ -54,6 +51,24 @@ def answer(query: Query, context: QueryContext, reach: QuestionRange | None = No
         warnings=list(dict.fromkeys(why for whys in unseen.values() for why in whys)),
         sql=";\n\n".join(context.statements),
     )
+
+
+def _solved_rows(query: Query, context: QueryContext) -> tuple[Mapping[str, Solved], list[Row]]:
+    totals = merge_together(context, query)
+    solved = {name: solve_with_past(context, query, name, totals.get(name)) for name in query.metrics}
+    best = top(context, query) if query.top else None
+    before = compare(context, query)
+    rows = rows_of(query, solved, before, best)
+    if best is not None:
+        rows = _with_others(query, context, rows, best, [*solved.values(), *before.values()])
+    return solved, rows
+
+
+def _by_weekday(query: Query, context: QueryContext) -> tuple[Mapping[str, Solved], list[Row]]:
+    def solved(one: Query) -> dict[str, Solved]:
+        return {name: solve_with_past(context, one, name) for name in one.metrics}
+
+    return rows_by_weekday(query, solved, lambda one, known: rows_of(one, known, compare(context, one)))
 
 
 # --- rows -------------------------------------------------------------------------------------------------
@@ -169,7 +184,7 @@ def _shown(value: Any) -> Any:
 def _with_totals(query: Query, context: QueryContext, rows: list[Row]) -> list[Row]:
     """After the rows of each period its total, at the end the total of the whole range: each asked anew."""
     if query.by:
-        alone = replace(query, by=())
+        alone = replace(query, by=(), is_split_by_weekday=False)
         totals = rows_of(
             alone, {name: solve_with_past(context, alone, name) for name in query.metrics}, compare(context, alone)
         )
@@ -182,7 +197,7 @@ def _with_totals(query: Query, context: QueryContext, rows: list[Row]) -> list[R
             rows.append(_as_total(query, total))
     if query.spanned or query.compare:
         return rows  # the windows of all periods overlap: there is no total of them
-    whole = replace(query, by=(), scope="all")
+    whole = replace(query, by=(), scope="all", is_split_by_weekday=False)
     for row in rows_of(whole, {name: solve_with_past(context, whole, name) for name in query.metrics}, {}):
         rows.append(_as_total(query, row) | {"period": None})
     return rows
@@ -266,6 +281,8 @@ def _explain(reach: QuestionRange, context: QueryContext, solved: Mapping[str, S
     said = "; ".join(one.said or f"{name}: nothing is collected" for name, one in solved.items())
     split = f", by {' and '.join(query.by)}" if query.by else ""
     only = f", where {_conditions(query)}" if query.where else ""
+    if query.weekdays is not None:
+        only += f", days that are {' or '.join(f'{WEEKDAYS[day]}s' for day in sorted(query.weekdays))}"
     weeks = f", weeks from {query.week_starts.capitalize()}" if query.scope == "week" else ""
     if query.fiscal is not None and (query.calendar.moves(query.scope) or query.calendar.label(date.max, query.scope)):
         weeks += f", {query.fiscal.in_words()}"

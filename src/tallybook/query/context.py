@@ -28,20 +28,37 @@ class Coverage:
     instants: Mapping[date, str] = field(default_factory=dict)
     expect: frozenset[int] | None = None
     """Weekdays on which a day should be covered, Monday is 0. None: all. Uncovered days of others are no gaps."""
+    only: frozenset[int] | None = None
+    """Weekdays whose days count as covered. None: all."""
+
+    def on(self, weekdays: frozenset[int] | None) -> Coverage:
+        """The covered days of some weekdays. No other day is expected."""
+        if weekdays is None:
+            return self
+        return replace(self, only=weekdays, expect=weekdays if self.expect is None else weekdays & self.expect)
 
     def holds(self, day: date) -> bool:
         place = bisect_right(self.stretches, (day, date.max)) - 1
-        return place >= 0 and day <= self.stretches[place][1]
+        return place >= 0 and day <= self.stretches[place][1] and (self.only is None or day.weekday() in self.only)
 
     def count(self, first: date, last: date) -> int:
         """How many days of first … last are covered."""
-        return sum((min(b, last) - max(a, first)).days + 1 for a, b in self.stretches if a <= last and b >= first)
+        common = [(max(a, first), min(b, last)) for a, b in self.stretches if a <= last and b >= first]
+        return sum(count_weekdays(a, b, self.only) for a, b in common)
 
     def first_in(self, first: date, last: date) -> date | None:
-        return next((max(a, first) for a, b in self.stretches if a <= last and b >= first), None)
+        common = ((max(a, first), min(b, last)) for a, b in self.stretches if a <= last and b >= first)
+        return next((day for a, b in common if (day := self._near(a, 1)) <= b), None)
 
     def last_in(self, first: date, last: date) -> date | None:
-        return next((min(b, last) for a, b in reversed(self.stretches) if a <= last and b >= first), None)
+        common = ((max(a, first), min(b, last)) for a, b in reversed(self.stretches) if a <= last and b >= first)
+        return next((day for a, b in common if (day := self._near(b, -1)) >= a), None)
+
+    def _near(self, day: date, step: int) -> date:
+        """The day, or the nearest one in this direction whose weekday counts."""
+        while self.only is not None and day.weekday() not in self.only:
+            day = calendar.plus_days(day, step)
+        return day
 
     def is_gap(self, day: date) -> bool:
         """Whether a day should be covered and is not."""
@@ -57,13 +74,26 @@ class Coverage:
         common = [(max(a, c), min(b, d)) for a, b in self.stretches for c, d in other.stretches if a <= d and c <= b]
         both = [one for one in (self.expect, other.expect) if one is not None]
         expect = frozenset.intersection(*both) if both else None
-        return Coverage(tuple(sorted(common)), {**self.instants, **other.instants}, expect)
+        only = self.only if other.only is None else other.only
+        return Coverage(tuple(sorted(common)), {**self.instants, **other.instants}, expect, only)
 
     def sql(self, column: str) -> str:
         """The condition that a day is covered, in the engine's SQL."""
         if not self.stretches:
             return "FALSE"
-        return "(" + " OR ".join(f"{column} BETWEEN DATE '{a}' AND DATE '{b}'" for a, b in self.stretches) + ")"
+        days = "(" + " OR ".join(f"{column} BETWEEN DATE '{a}' AND DATE '{b}'" for a, b in self.stretches) + ")"
+        if self.only is None:
+            return days
+        return f"({days} AND isodow({column}) IN ({', '.join(str(day + 1) for day in sorted(self.only))}))"
+
+
+def count_weekdays(first: date, last: date, weekdays: frozenset[int] | None) -> int:
+    """How many days of first … last are of some weekdays; all where it is None."""
+    number = (last - first).days + 1
+    if weekdays is None or number <= 0:
+        return max(number, 0)
+    rest = ((first.weekday() + place) % 7 for place in range(number % 7))
+    return number // 7 * len(weekdays) + sum(day in weekdays for day in rest)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -70,6 +70,8 @@ def _is_plain(query: Query, context: QueryContext, name: str) -> bool:
         query.compare,
         query.top,
         query.excluded_series,
+        query.weekdays,
+        query.is_split_by_weekday,
         query.sort,
         query.limit,
         query.having,

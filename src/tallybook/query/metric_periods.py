@@ -7,13 +7,13 @@ from collections.abc import Iterable
 from dataclasses import replace
 from datetime import date
 
-from tallybook.core import ADDITIVE, LEVEL, StoredDefinition, plus_days
+from tallybook.core import ADDITIVE, LEVEL, WEEKDAYS, StoredDefinition, plus_days
 from tallybook.query.cells import MergedTotal, MetricPeriod
-from tallybook.query.context import Coverage, QueryContext
+from tallybook.query.context import Coverage, QueryContext, count_weekdays
 from tallybook.query.merge import Parts
 from tallybook.query.point_relations import TOTALS, values_relation
 from tallybook.query.questions import Query
-from tallybook.query.ranges import MAX_GAP_DAYS, spans
+from tallybook.query.ranges import MAX_GAP_DAYS, Span, spans
 from tallybook.query.reach import NOTHING_BEFORE
 
 
@@ -35,6 +35,7 @@ class MetricPeriods:
         """`total`: the totals over all covered days, where they are merged already."""
         assert query.first is not None
         assert query.last is not None
+        coverage = coverage.on(query.weekdays)
         self.context, self.query, self.name, self.show, self.coverage = context, query, name, show, coverage
         self.merged_total = total
         earliest = coverage.stretches[0][0] if coverage.stretches else None
@@ -75,9 +76,11 @@ class MetricPeriods:
             period = MetricPeriod(span.start, span.first, span.last, expected, days, known)
             period.unexpected = self.coverage.unexpected(span.first, closed) if span.first <= closed else 0
             period.last_closed = closed if closed < span.last else None
-            if span.why:
+            without = self._why_without_days(span)
+            if why := span.why or without:
                 period.days = period.known = 0
-                period.absent_is_known, period.why = False, span.why
+                period.expected = 0 if without else period.expected
+                period.absent_is_known, period.why = False, why
                 yield period
                 continue
             if self.query.window and self._is_far(span.first):
@@ -86,6 +89,13 @@ class MetricPeriods:
                 period.remark = sent.remark(span.first, closed) or period.remark
             self._choose(period, span.end)
             yield period
+
+    def _why_without_days(self, span: Span) -> str:
+        """Why no day of a span can count; '' where one can."""
+        only = self.query.weekdays
+        if only is None or count_weekdays(span.first, span.last, only):
+            return ""
+        return f"{span.first} to {span.last} has no {' or '.join(WEEKDAYS[day] for day in sorted(only))}"
 
     def _choose(self, period: MetricPeriod, end: date) -> None:
         """The day whose value stands for the period, for the shows that take one day's."""

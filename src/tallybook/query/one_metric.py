@@ -68,7 +68,7 @@ class OneMetric(MetricPeriods):
     def _restricted(self, sql: str, column: str = "g") -> str:
         """Only days that all operands cover, and none that was merely carried over."""
         own = self.context.coverage.get(self.name, Coverage())
-        if not self.metric.carry and own.stretches == self.coverage.stretches:
+        if not self.metric.carry and own.stretches == self.coverage.stretches and self.coverage.only is None:
             return sql
         return f"SELECT * FROM ({sql}) WHERE {self.coverage.sql(column)}"
 
@@ -85,14 +85,14 @@ class OneMetric(MetricPeriods):
         if self.metric.kind == UNIQUES:
             return self._bounded()
         own = self.context.coverage.get(self.name, Coverage())
-        if self.merged_total is not None and own.stretches == self.coverage.stretches:
+        if self.merged_total is not None and own.stretches == self.coverage.stretches and self.coverage.only is None:
             return dict(self.merged_total)
         return self._cells(self._narrowed(), self._totals)
 
     def _narrowed(self) -> Parts:
         """The points of the days that take part."""
         parts, own = self._parts(), self.context.coverage.get(self.name, Coverage())
-        if own.stretches == self.coverage.stretches:
+        if own.stretches == self.coverage.stretches and self.coverage.only is None:
             return parts
         covered = self.coverage.sql("day")
         narrowed = {k: replace(r, sql=f"(SELECT * FROM {r.sql} WHERE {covered})") for k, r in parts.relations.items()}

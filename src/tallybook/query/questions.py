@@ -29,6 +29,7 @@ from tallybook.query.attribute_dimensions import check_attribute, parse_attribut
 from tallybook.query.mixed_units import check_units
 from tallybook.query.question import EVENT_MEASURES, Question, as_day
 from tallybook.query.ranges import ALL, MAX_GAP_DAYS, TO_DATE, Shift, check_window, parse_compare
+from tallybook.query.weekdays import WEEKDAY, WeekdaysAsked, check_weekdays, weekdays_asked
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,6 +83,10 @@ class Query:
     sort: tuple[str, ...] = ()
     limit: int | None = None
     having: tuple[Having, ...] = ()
+    weekdays: frozenset[int] | None = None
+    """Weekdays whose days take part, Monday is 0; None: all."""
+    is_split_by_weekday: bool = False
+    """Whether `by` contains the weekday of the days, which no metric stores."""
 
     @property
     def window_in_words(self) -> str:
@@ -113,8 +118,12 @@ def check_question(catalog: Catalog, question: Question, *, today: date) -> Quer
     _check_names(catalog, names, question)
     filters = tuple(parse_filter(text) for text in question.where)
     typed = _as_typed(names, dims, question, first, last)
+    weekdays = weekdays_asked(catalog, names, dims, filters)
+    if weekdays != WeekdaysAsked():
+        filters = tuple(f for f in filters if f.dimension != WEEKDAY)
+    stored = [name for name in dims if not (name == WEEKDAY and weekdays.is_split)]
     for name in names:
-        _check_dimensions(catalog, name, dims, [f.dimension for f in filters])
+        _check_dimensions(catalog, name, stored, [f.dimension for f in filters])
         _check_show(catalog, name, question.show, typed)
     week_starts = question.week_starts or catalog.book.week_starts
     _known(week_starts, WEEKDAYS, "weekday", f"one of {', '.join(WEEKDAYS)}")
@@ -140,7 +149,10 @@ def check_question(catalog: Catalog, question: Question, *, today: date) -> Quer
         sort=_listed(question.sort),
         limit=question.limit,
         having=tuple(parse_having(text) for text in question.having),
+        weekdays=weekdays.only,
+        is_split_by_weekday=weekdays.is_split,
     )
+    check_weekdays(query, [question.show or catalog.metrics[name].default_show for name in names])
     _check_shape(query, catalog)
     for name in names:
         check_units(catalog, name, query, typed, ranked=(name, compared(name)[0]))

@@ -32,6 +32,7 @@ from tallybook.query.older_history import older_of
 from tallybook.query.questions import Query
 from tallybook.query.records import RunRecord
 from tallybook.query.shared_engine import ReadSession, SharedEngine
+from tallybook.query.weekdays import WEEKDAY
 from tallybook.storage import EntityLedger, TakenBack, VersionSnapshot, find_store, kept_under, open_store, taken_back
 
 if TYPE_CHECKING:
@@ -233,7 +234,8 @@ class BookReader:
             if bound is None:
                 whys[name] = self.why_unknown(name, keys[name], known)
                 continue
-            _has_dimensions(bound, question, units.difference(catalog.queryable_dims(name)))
+            computed = {WEEKDAY} if question.is_split_by_weekday else set()
+            _has_dimensions(bound, question, computed | units.difference(catalog.queryable_dims(name)))
             bounds[name] = bound
             own = known.coverage.get((bound.key, bound.definition), ())
             instants = {s.first: s.instant for s in own if s.instant}

@@ -36,7 +36,12 @@ def _mergeable(context: QueryContext, query: Query, name: str) -> bool:
     metric = context.catalog.metrics[name]
     if any(name in context.computed for name in (*query.by, *(one.dimension for one in query.where))):
         return False
-    total = not query.spanned and not metric.derived and (query.show or metric.default_show) == "total"
+    total = (
+        not query.spanned
+        and query.weekdays is None
+        and not metric.derived
+        and (query.show or metric.default_show) == "total"
+    )
     return (
         total
         and metric.kind == FLOW

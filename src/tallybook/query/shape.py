@@ -9,11 +9,12 @@ from datetime import date
 from decimal import Decimal
 from typing import Any
 
-from tallybook.core import ONE_DAY, count_of
+from tallybook.core import ONE_DAY, WEEKDAYS, count_of
 from tallybook.query.cells import Cell, Key, MetricPeriod, Solved
 from tallybook.query.context import QueryContext
 from tallybook.query.past import refuse_top, solve_with_past
 from tallybook.query.questions import Having, Query, compared
+from tallybook.query.weekdays import WEEKDAY
 
 Row = dict[str, Any]
 
@@ -145,7 +146,7 @@ def arranged(query: Query, rows: list[Row]) -> list[Row]:
         return rows
     plain = [row for row in rows if not row.get("total") and all(_meets(row, one) for one in query.having)]
     for key in reversed(query.sort):
-        plain = _sorted(plain, key)
+        plain = _sorted(plain, key, by_weekday=query.is_split_by_weekday)
     kept = plain[: query.limit]
     if query.sort or query.limit:
         return kept + [row for row in rows if row.get("total")]
@@ -158,11 +159,12 @@ def _meets(row: Row, one: Having) -> bool:
     return value is not None and _SIGNS[one.sign](Decimal(value), one.value)
 
 
-def _sorted(rows: list[Row], key: str) -> list[Row]:
+def _sorted(rows: list[Row], key: str, *, by_weekday: bool) -> list[Row]:
     """By one column, unknown values last whichever way round."""
     name = key.removeprefix("-")
     known = [row for row in rows if row[name] is not None]
-    known.sort(key=lambda row: _comparable(row[name]), reverse=key.startswith("-"))
+    order = WEEKDAYS.index if by_weekday and name == WEEKDAY else _comparable
+    known.sort(key=lambda row: order(row[name]), reverse=key.startswith("-"))
     return known + [row for row in rows if row[name] is None]
 
 

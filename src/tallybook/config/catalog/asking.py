@@ -58,9 +58,14 @@ class Asking:
         known = {p.path for p in self.problems.found}
         for key, names in asked.items():
             units = self.catalog.unit_dims(metric) if key == "where" else ()
-            lacking = next((name for name in names if name not in (*has, *units)), None)
+            computed = () if self.has_anywhere(metric, "weekday") else ("weekday",)
+            lacking = next((name for name in names if name not in (*has, *units, *computed)), None)
             if lacking is not None and f"{d.path}.{key}" not in known:
                 self.unknown(d, key, lacking, f"dimension of {metric!r}", has)
+
+    def has_anywhere(self, metric: str, dimension: str) -> bool:
+        """Whether a metric, or one that it is computed from, has a dimension."""
+        return any(dimension in self.catalog.queryable_dims(one) for one in self.catalog.operands(metric))
 
     def unknown(self, d: DeclaredTable, key: str, name: str, what: str, valid: tuple[str, ...]) -> None:
         """Report a name that does not exist, with the closest one."""
