@@ -1,7 +1,7 @@
 """The weekday as a breakdown that no metric stores: the same question for the days of each weekday, side by side.
 
-Days are chosen, not points: an average by weekday is over the covered days of that weekday, and the last value of a month
-is that of its last Monday. A dimension of that name is used instead where the metrics have one."""
+Days are chosen, not points: an average by weekday is over the covered days of that weekday, and the last value of a
+month is that of its last Monday. A dimension of that name is used instead where the metrics have one."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def weekdays_asked(catalog: Catalog, names: Sequence[str], by: Sequence[str], wh
         lacking = [o for several in operands.values() for o in several if o not in having]
         if lacking and len(names) > 1:
             raise Refused(
-                f"{', '.join(having)} has a dimension {WEEKDAY!r}, and {', '.join(lacking)} has none: they are not alike",
+                f"{', '.join(having)} has a dimension {WEEKDAY!r}, and {', '.join(lacking)} has none: not alike",
                 ask=f"each metric for itself: tallybook query {names[0]} --by {WEEKDAY}",
             )
         return WeekdaysAsked()
