@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from tallybook.core import DeclarationError
+from tallybook.core import DeclarationError, EventRules, EventSettings
 from tallybook.ingest import KeyRing, KeyTerms, create_key, revoke_key, rotate_key
 from tests.ingest.doors import NOW, HttpDoor
 
@@ -254,6 +254,13 @@ def test_an_idempotency_key_is_known_for_as_long_as_ids_are(door: HttpDoor) -> N
     assert door.post(event("b"), **again).status == 422
     door.later(days=2)
     assert door.post(event("b"), **again).status == 200
+
+
+def test_an_idempotency_key_is_forgotten_after_the_declared_window(door: HttpDoor) -> None:
+    door.app.set_rules(EventRules(settings=EventSettings(dedup=3600.0)))
+    assert door.post(event(), Idempotency_Key="one").status == 200
+    door.later(hours=2)
+    assert door.post(event("b"), Idempotency_Key="one").status == 200
 
 
 def test_of_two_bodies_at_once_with_one_idempotency_key_one_is_stored(door: HttpDoor) -> None:

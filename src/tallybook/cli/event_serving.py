@@ -117,13 +117,14 @@ class EventServing:
         if self.child.listener is None:
             close_listener(listener, self.listen)
 
-    def _reread(self) -> ServeSettings:
-        """The settings as they are in the file now. Raises TallybookError."""
+    def _reread(self) -> tuple[ServeSettings, EventRules]:
+        """`[serve]` and `[events]` as they are in the file now. Raises TallybookError."""
         from tallybook.book import open_book
 
         with open_book(self.terminal.folder, now=self.terminal.now, env=self.terminal.env) as book:
             self.terminal.hide(book.project.secrets)
-            return self._absolute(book.project.catalog.serve)
+            catalog = book.project.catalog
+            return self._absolute(catalog.serve), EventRules(settings=catalog.events, zone=catalog.book.timezone)
 
     def _log_error(self, error: Exception) -> None:
         self.terminal.event("error", level="error", **as_dict(as_ours(error)))
@@ -190,7 +191,7 @@ class EventServing:
     def _reload(self, processes: Processes) -> None:
         """Read the settings again, and let the children do so. Without valid settings those of before stay."""
         try:
-            settings = self._reread()
+            settings, _ = self._reread()
             check_certificate(settings)
         except TallybookError as error:
             self._log_error(error)

@@ -7,7 +7,7 @@ import hashlib
 import json
 import time
 from collections.abc import Callable, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from tallybook.core import DEFAULT_RULES, MAX_ID, PROTOCOLS, EventRules, RequestError, TallybookError
@@ -61,11 +61,17 @@ class EventsApp:
     ) -> None:
         self.commit, self.keys, self.events, self.clock, self.problem = commit, keys, events, clock, problem
         self.reads, self.watching, self.entities = reads, watching or Watching(), entities
-        self.policy, self.rules = DoorPolicy(), rules
+        self.policy = DoorPolicy()
         self.protocols = {path: kind.name for kind in PROTOCOLS.kinds() for path in kind.paths} if commit else {}
         self.gate = Gate(keys, clock)
         self.claims = RequestClaims(events, clock)
+        self.set_rules(rules)
         self.rates, self.room = Rates(time.monotonic), BodyRoom()
+
+    def set_rules(self, rules: EventRules) -> None:
+        """What events may be from now on."""
+        self.rules = rules
+        self.claims.window = timedelta(seconds=rules.settings.dedup)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":

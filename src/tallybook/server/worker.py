@@ -132,7 +132,7 @@ class WorkerPlan:
     rules: EventRules
     """`[events]` and the zone of the book."""
     clock: Callable[[], datetime]
-    reload: Callable[[], ServeSettings]
+    reload: Callable[[], tuple[ServeSettings, EventRules]]
     """Reads the settings again. Raises TallybookError."""
     on_error: Callable[[Exception], None]
     roles: tuple[str, ...] = ("ingest", "web")
@@ -244,11 +244,12 @@ class _Reload:
         if self.is_asked:
             self.is_asked = False
             try:
-                settings = self.plan.reload()
+                settings, rules = self.plan.reload()
                 if self.config.ssl is not None and settings.certificate is not None:
                     check_certificate(settings)
                     self.config.ssl.load_cert_chain(settings.certificate, settings.private_key)
                 self._apply(settings)
+                self.app.set_rules(rules)
             except Exception as error:  # noqa: BLE001  # logged; the settings of before stay
                 self.plan.on_error(error)
 
