@@ -17,7 +17,7 @@ from tallybook.draft.row_filters import counted_rows, money_rows
 from tallybook.draft.seen import Seen, SeenColumn, SeenTable
 from tallybook.draft.time_words import BEGUN, BORN, PAID
 from tallybook.draft.times import end_column, time_of
-from tallybook.draft.words import bare_name, shared_prefix, stem, terms
+from tallybook.draft.words import bare_name, shared_prefix, stem, terms, words
 
 START = datetime(2026, 1, 1)
 
@@ -206,6 +206,19 @@ def test_a_column_that_is_set_with_a_later_time_changes() -> None:
     assert changes(found, other)
 
 
+def test_a_state_of_a_country_is_a_dimension_and_a_state_of_work_is_not() -> None:
+    for name, values, region in (
+        ("state", ["Texas", "Utah"], True),
+        ("billing_state", ["Texas", "Utah"], True),
+        ("state", ["shipped", "Utah"], False),
+        ("shipment_state", ["Texas", "Utah"], False),
+    ):
+        found = table("orders", **{name: values * 9})
+        other = found.column(name)
+        assert other is not None
+        assert changes(found, other) is not region
+
+
 def test_two_dimensions_with_a_bound_on_their_product() -> None:
     many = [f"c{i % 40}" for i in range(400)]
     found = table("users", country=many, region=many, plan=["free", "pro"] * 200, channel=["web", "app"] * 200)
@@ -251,5 +264,7 @@ def test_words_are_compared_without_endings_units_and_prefixes() -> None:
     assert bare_name("student_courseenrollment") == "student_course_enrollment"
     assert bare_name("order_orderline") == "order_line"
     assert bare_name("sales_pipeline") == "sales_pipeline"
+    assert words("timecreated") == ("time", "created")
+    assert words("lastaccess") == ("last", "access")
     assert shared_prefix(["acme_users", "acme_orders", "acme_carts", "acme_tags"]) == "acme"
     assert shared_prefix(["users", "user_roles", "orders", "order_items"]) == ""

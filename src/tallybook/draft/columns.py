@@ -9,10 +9,11 @@ from tallybook.collect import BOOL, INT, OTHER, TEXT
 from tallybook.core import RESERVED_NAMES
 from tallybook.draft.column_words import DIMENSIONS, PRIVATE, PROSE
 from tallybook.draft.evidence import same_nulls
-from tallybook.draft.row_filters import is_flag
+from tallybook.draft.row_filters import is_flag, words_of_value
 from tallybook.draft.seen import SeenColumn, SeenTable
+from tallybook.draft.table_words import INTERNAL
 from tallybook.draft.time_words import LATER
-from tallybook.draft.value_words import JUNK_FLAGS
+from tallybook.draft.value_words import ACCEPTED_VALUES, JUNK_FLAGS, LOST_VALUES, PAID_VALUES
 from tallybook.draft.words import singular, stem, stems
 
 MIN_VALUES, MAX_VALUES = 2, 50
@@ -77,23 +78,29 @@ CHANGING = frozenset(
 """Words of columns whose value on the day of the fact is no longer known later."""
 _LATER = stems(tuple(LATER))
 _DIGITS = re.compile(r"[+\d][\d\s().-]{3,}")
-_STATES = frozenset(
-    [
-        "open",
-        "closed",
-        "new",
-        "done",
-        "active",
-        "inactive",
-        "cancelled",
-        "canceled",
-        "paid",
-        "pending",
-        "draft",
-        "trial",
-        "trialing",
-        "resolved",
-    ]
+_OF_ADDRESSES = frozenset(("billing", "shipping", "address", "home", "customer", "user", "us", "mailing"))
+_STATES = (
+    PAID_VALUES
+    | ACCEPTED_VALUES
+    | LOST_VALUES
+    | frozenset(
+        [
+            "open",
+            "closed",
+            "new",
+            "done",
+            "active",
+            "inactive",
+            "cancelled",
+            "canceled",
+            "paid",
+            "pending",
+            "draft",
+            "trial",
+            "trialing",
+            "resolved",
+        ]
+    )
 )
 
 
@@ -138,8 +145,9 @@ def changes(table: SeenTable, column: SeenColumn) -> bool:
 
 
 def _is_region(column: SeenColumn) -> bool:
-    """Whether `state` is a part of a country: its values are no states of work."""
-    return "state" in column.words and not {t.lower() for t in column.texts} & _STATES and column.textual
+    """Whether `state` is a part of a country: no other word says of what, and its values are no states of work."""
+    values = {word for text in column.texts for word in words_of_value(text)}
+    return column.textual and set(column.words) - _OF_ADDRESSES == {"state"} and not values & _STATES
 
 
 def _splits(column: SeenColumn, rows: int) -> bool:
@@ -150,7 +158,7 @@ def _splits(column: SeenColumn, rows: int) -> bool:
         return False
     if kind not in (TEXT, BOOL, OTHER) and not (kind == INT and known and _enumerates(column)):
         return False
-    if set(column.words) & JUNK_FLAGS and is_flag(column):
+    if set(column.words) & (JUNK_FLAGS | INTERNAL | {"moderator", "superuser"}) and is_flag(column):
         return False
     if not all(isinstance(value, str | int | float) for value in column.values):
         return False  # arrays and documents

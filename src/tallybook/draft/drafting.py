@@ -142,7 +142,11 @@ def _fill(made: Draft, source: Source, seen: Seen, now: datetime) -> None:
     guesser.exact = lambda relation, sql, digits: _exact(source, relation, sql, digits)
     ideas = named(guesser.ideas())
     metrics = {idea.name.casefold() for idea in ideas}
-    accepted = [idea for idea in ideas if _accepted(made, source, seen, idea, metrics, now)]
+    accepted: list[Idea] = []
+    for idea in ideas:
+        wanted = not idea.doubt or sum(bool(other.doubt) for other in accepted) < MAX_COMMENTED
+        if wanted and _accepted(made, source, seen, idea, metrics, now):
+            accepted.append(idea)
     made.metrics, spare = switched_on(accepted)
     made.spare = spare[:MAX_COMMENTED]
     made.skipped |= seen.skipped

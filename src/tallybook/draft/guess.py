@@ -42,12 +42,15 @@ from tallybook.draft.table_roles import (
 from tallybook.draft.table_words import ACCOUNTS, DEALS, MONEY, PEOPLE, USAGE, WORK
 from tallybook.draft.time_words import BORN, DONE, PAID
 from tallybook.draft.times import end_column, is_deletion, time_of, why_time
-from tallybook.draft.words import RAW_LAYERS, head, layer, plainly, plural, singular, terms, words
+from tallybook.draft.words import RAW_LAYERS, head, layer, plainly, plural, singular, stem, stems, terms, words
 
+MAX_RATING = 10
 MIN_ROWS_PER_ACTOR = 1.5
 MAX_STAFF_RATIO = 5
 """A table of people with fewer rows than the largest one by this factor does not contain the customers."""
 _COUNT_WORDS = frozenset(("count", "times", "use", "used", "call", "request", "hit", "quantity", "number", "view"))
+_OF_OTHERS = stems(("expires", "expired", "until", "to"))
+"""Words of times at which something of a person ends, such as a plan, and not the person."""
 _ANYBODY = frozenset(("person", "people", "contact", "client"))
 """People who need not have an account."""
 _CREDENTIALS = frozenset(("password", "passwd", "encrypted"))
@@ -142,7 +145,7 @@ class Guesser(MoneyGuesses, LevelGuesses):
         self._filtered(new, counted_rows(table, self.as_sql, deleted_count=True))
         yield new
         ended = end_column(table, born)
-        if ended and ended.values and not is_deletion(ended):
+        if ended and ended.values and not is_deletion(ended) and not {stem(w) for w in ended.words} & _OF_OTHERS:
             about = f"counts current {spoken}: from {born.name} until {ended.name}"
             current = self._interval(table, born, ended, f"current_{plainly(table.bare)}", about)
             current.score = -2.0
@@ -322,8 +325,9 @@ class Guesser(MoneyGuesses, LevelGuesses):
     def _rated(self, table: SeenTable, new: Idea) -> Iterator[Idea]:
         for column in table.columns:
             named = {singular(w) for w in column.words} | set(column.words)
-            small = bool(column.values) and max(numbers(column.values), default=99) <= 10
-            if column.number and not column.an_id and named & _RATING_WORDS and small:
+            if not column.number or column.an_id or not named & _RATING_WORDS:
+                continue
+            if column.values and max(numbers(column.values), default=99) <= MAX_RATING:
                 keys = {**deepcopy(new.keys), "measure": f"avg({self.as_sql(column.name)})"}
                 name = joined_words(singular_name(table), "_".join(terms(column.name)))
                 yield Idea(name, keys, dict(new.why), f"average {column.name}", topic=Topic.RATINGS, of=table.name)
@@ -332,8 +336,8 @@ class Guesser(MoneyGuesses, LevelGuesses):
 def _count_column(table: SeenTable) -> SeenColumn | None:
     """The column with how often something was used in one row; None if one row is one use."""
     for column in table.columns:
-        found = numbers(column.values)
         named = set(column.words) & _COUNT_WORDS
+        found = numbers(column.values) if named and column.number else []
         if (
             column.number
             and not column.an_id

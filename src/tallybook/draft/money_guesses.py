@@ -128,7 +128,8 @@ class MoneyGuesses(TableGuesses):
     ) -> Idea:
         keys, why = self._facts(table, time, f"sum({measure})")
         idea = Idea("", keys, why, topic=Topic.LINES, of=table.name)
-        idea.score = 1.0 if parent is None or head(parent.bare) in MONEY else 0.5
+        if parent is not None and head(parent.bare) not in MONEY:
+            idea.doubt = f"a line of {parent.name} is no sale: it is valid as long as its contract"
         if parent is None or column is None:
             self._by(table, keys, why)
         else:

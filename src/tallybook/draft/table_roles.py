@@ -14,7 +14,9 @@ from tallybook.draft.words import head, singular, terms, words
 
 DAY, LINE, MONEY_ROLE, PEOPLE_ROLE, CONTRACT = "day", "line", "money", "people", "contract"
 USE_ROLE, CATALOG, OTHER_ROLE = "use", "catalog", "other"
-_AUDITED = frozenset(("resource", "auditable", "trackable", "item", "object", "subject", "loggable", "versionable"))
+_AUDITED = frozenset(
+    ("resource", "stateful", "auditable", "trackable", "item", "object", "subject", "loggable", "versionable")
+)
 """Words of columns with the sort of the row that an audit trail is about."""
 MIN_ROWS_PER_ACTOR = 1.5
 """A table in which a person has fewer rows does not show use."""
@@ -56,7 +58,9 @@ def role_of(seen: Seen, table: SeenTable) -> str:
 def is_activity(table: SeenTable) -> bool:
     """Whether rows of the table can show that somebody was active: no notifications, jobs, settings or audit trails."""
     audited = any(column.words[-1:] == ("type",) and set(column.words) & _AUDITED for column in table.columns)
-    return not audited and not {singular(word) for word in words(table.bare)} & NOT_ACTIVITY
+    named = {singular(word) for word in words(table.bare)}
+    by_software = head(table.bare) == "log" and named & {"task", "job", "cron", "error", "system"}
+    return not audited and not by_software and not named & NOT_ACTIVITY
 
 
 def _is_line(seen: Seen, table: SeenTable) -> bool:

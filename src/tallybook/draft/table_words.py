@@ -234,6 +234,8 @@ NOT_REVENUE = frozenset(
 NOT_ACTIVITY = frozenset(
     [
         "notification",
+        "change",
+        "transition",
         "unread",
         "queued",
         "email",

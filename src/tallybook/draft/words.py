@@ -6,13 +6,19 @@ import re
 from collections.abc import Sequence
 from functools import lru_cache
 
+_TIME_BEFORE = re.compile(
+    r"(?<![a-z])(time|date|last|first)(created|modified|updated|added|started|start|ended|end|finished|finish|"
+    r"completed|enrolled|access|login|sent|read|opened|open|closed|close|due|paid|joined|registered)(?![a-z])"
+)
+"""Names without a separator whose first part is about time: timecreated, lastaccess."""
+
 
 @lru_cache(maxsize=20_000)
 def words(name: str) -> tuple[str, ...]:
     """The words of a name: `InvoiceDate`, `invoice_date` and `invoicedate` are (invoice, date)."""
     apart = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name)
     found: list[str] = []
-    for word in re.split(r"[\W_]+", apart.lower()):
+    for word in re.split(r"[\W_]+", _TIME_BEFORE.sub(r"\1_\2", apart.lower())):
         stuck = (
             re.fullmatch(r"(\w{3,})(date|time|id)", word) if word not in ("update", "paid", "valid", "void") else None
         )
