@@ -285,3 +285,18 @@ def test_answers_about_events_equal_a_plain_loop(
         assert values(found, "distinct_user")[key] == len({one["user"] for one in ones} - {None})
         if "sum_n" in found.metrics:
             assert (values(found, "sum_n")[key] or 0) == sum(one["n"] or 0 for one in ones)
+
+
+def test_a_day_on_which_no_server_ran_is_unknown_and_the_reason_is_given(make: Any) -> None:
+    book = make('[metrics.n]\nevent = "calls"\nmeasure = "count(*)"\n')
+    book.send(call("2026-03-02", 1), call("2026-03-04", 1))
+    first, last, again = (datetime(2026, 3, day, hour, tzinfo=UTC) for day, hour in ((1, 0), (3, 10), (3, 14)))
+    for served in ((first, last), (again, book.now)):
+        book.ingest.events.seal("host-1", book.now, served)
+    asked = {"from_": "2026-03-02", "to": "2026-03-04"}
+    for metric, question in (("count", {"event": "calls", "count": True}), ("n", {"live": True})):
+        found = book.book.query(*([] if metric == "count" else ["n"]), **question, **asked)
+        assert list(values(found, metric).values()) == [1, None, 1]
+        why = found.rows()[1]["notes"][metric]["why"]
+        assert why.startswith("no server ran from 2026-03-03 10:00 to 14:00 UTC")
+        assert "PUT /v1/days/calls/2026-03-03" in why

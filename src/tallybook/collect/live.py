@@ -29,7 +29,7 @@ from tallybook.core import (
     calendar,
     isolated,
 )
-from tallybook.query import ALL, TOTALS, Coverage, Points, Query, QueryContext, spans
+from tallybook.query import ALL, TOTALS, Coverage, Points, Query, QueryContext, known_event_days, spans
 from tallybook.storage import VersionSnapshot
 
 if TYPE_CHECKING:
@@ -84,6 +84,7 @@ def live_ground(
         running=today if query.last >= today else None,
         running_until=f"{context.now.astimezone(calendar.zone(zone)):%H:%M}",
         whys={name: f"{name} cannot be read: {context.mask(error.message)}" for name, error in failures.items()},
+        events=known_event_days(catalog, list(bounds), context.store.ledger),
     )
 
 

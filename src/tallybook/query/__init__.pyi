@@ -25,7 +25,7 @@ from tallybook.query.entity_answers import (
     entities_of as entities_of,
     entity_details as entity_details,
 )
-from tallybook.query.event_days import next_push as next_push
+from tallybook.query.event_days import known_event_days as known_event_days, next_push as next_push
 from tallybook.query.goals import Standing as Standing, standings as standings
 from tallybook.query.merge import Parts as Parts
 from tallybook.query.older_history import older_histories as older_histories

@@ -54,7 +54,7 @@ class EventDays:
         return [(a, b) for a, b in cut if b - a >= SHORT]
 
 
-def event_days(catalog: Catalog, names: Sequence[str], ledger: Ledger) -> Mapping[str, EventDays]:
+def known_event_days(catalog: Catalog, names: Sequence[str], ledger: Ledger) -> Mapping[str, EventDays]:
     """Those of the metrics that read an event."""
     metrics = {name: catalog.metrics[name] for name in names}
     chosen = {name: metric for name, metric in metrics.items() if metric.event}

@@ -27,7 +27,7 @@ from tallybook.core import (
 from tallybook.query.attribute_dimensions import attribute_dimensions, parse_attribute
 from tallybook.query.computed_dimensions import Computed
 from tallybook.query.context import Coverage, QueryContext
-from tallybook.query.event_days import event_days
+from tallybook.query.event_days import known_event_days
 from tallybook.query.older_history import older_of
 from tallybook.query.questions import Query
 from tallybook.query.records import RunRecord
@@ -256,7 +256,7 @@ class BookReader:
             version=known.version,
             whys=whys,
             past=past,
-            events=event_days(catalog, names, self.store.ledger) if self.there else {},
+            events=known_event_days(catalog, names, self.store.ledger) if self.there else {},
             hidden={own: Coverage(stretches) for own, stretches in known.hidden.items()},
             older=[] if question.definition else [one.sentence for one in older_of(self, keys, known)],
             computed=self.computed(question, as_of, reading.engine),

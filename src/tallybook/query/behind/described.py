@@ -10,7 +10,7 @@ import msgspec
 
 from tallybook.core import ONE_DAY, Metric, calendar
 from tallybook.query.context import Coverage
-from tallybook.query.event_days import event_days
+from tallybook.query.event_days import known_event_days
 from tallybook.query.questions import known_metric
 from tallybook.query.reader import BookReader
 from tallybook.query.records import KnownDefinition, MetricDescription, MetricDetails
@@ -78,7 +78,7 @@ def days_without_value(reader: BookReader, due: date) -> dict[str, list[date]]:
     if not names or not reader.there:
         return {}
     found = {}
-    for name, days in event_days(catalog, names, reader.store.ledger).items():
+    for name, days in known_event_days(catalog, names, reader.store.ledger).items():
         metric = catalog.metrics[name]
         # Days before the first value are not late, unless the metric says when it begins.
         start = metric.start or min(days.sent, default=catalog.book.start)
