@@ -38,7 +38,7 @@ def decode_row(row: LogRow, rules: EventRules = DEFAULT_RULES) -> DecodedEvents:
     if row.protocol not in PROTOCOLS:
         message = f"there is no protocol {row.protocol!r} any more"
         return DecodedEvents(error=RequestError(status=400, code="bad_json", message=message))
-    noted = json.loads(row.headers)
+    noted = json.loads(row.headers) if row.headers != "{}" else {}
     body = unpack(row.body, noted.get("encoding", ""), rules.limits)
     if isinstance(body, RequestError):
         return DecodedEvents(error=body)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import json
 import time
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
+
+import msgspec
 
 from tallybook.core import DEFAULT_RULES, MAX_ID, PROTOCOLS, EventRules, RequestError, TallybookError
 from tallybook.ingest import GroupCommit, KeyRing, LogRow, decode_row, unpack
@@ -181,7 +182,7 @@ class EventsApp:
             key=key.name,
             protocol=self.protocols[request.path],
             path=request.path,
-            headers=json.dumps({name: value for name, value in noted.items() if value}),
+            headers=msgspec.json.encode({name: value for name, value in noted.items() if value}).decode(),
             body=body,
         )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import ipaddress
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -80,6 +81,7 @@ def _is_proxy(address: Address | None, policy: DoorPolicy) -> bool:
     return address is not None and any(address in network for network in policy.proxies)
 
 
+@functools.lru_cache(maxsize=4096)
 def _address(text: str) -> Address | None:
     host = text[1:].partition("]")[0] if text.startswith("[") else text
     if host.count(":") == 1:  # 10.0.0.1:4711
