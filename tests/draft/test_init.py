@@ -400,7 +400,6 @@ def test_chinook_in_postgresql(
     drafted = Drafted(tmp_path / "project", url, datetime(2026, 1, 2, 12, tzinfo=UTC)).collected()
     assert drafted.value("revenue") == drafted.value("invoice_line_revenue") == Decimal("2328.60")
     assert drafted.metrics["revenue"]["stored"] == "date"
-    assert "stored" not in drafted.metrics["new_employees"] or drafted.metrics["new_employees"]["stored"] == "date"
 
 
 def test_the_demo(tmp_path: Path) -> None:
