@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
+from sqlalchemy import make_url
 
 import tallybook
-from tallybook.config.urls import masked_url, secrets_of, wrong_url
+from tallybook.collect.sources import mysql
+from tallybook.config.proper_urls import proper_url
+from tallybook.config.urls import masked, masked_url, secrets_of, wrong_url
+from tallybook.core import SourceSettings, SourceUnavailable
 from tallybook.core.errors import DeclarationError, TallybookError
 
 SECRET = "hunter2secret"
@@ -150,7 +156,6 @@ def test_a_parameter_that_nobody_reads_is_refused(url: str, name: str, hint: str
             "application_name=x&connect_timeout=5&options=-csearch_path%3Da"
         ),
         "mysql://h/d?charset=utf8mb4&ssl_ca=ca.pem&read_timeout=5&init_command=select+1",
-        "mysql+mysqldb://h/d?anything=1",
         "snowflake://h/d?anything=1",
     ],
 )
@@ -172,4 +177,93 @@ def test_the_list_has_all_that_the_installed_drivers_know() -> None:
         "mysql": set(inspect.signature(pymysql.connections.Connection.__init__).parameters) - ours,
     }
     missing = {(s, name) for s, several in names.items() for name in several if wrong_parameter(s, "", f"{name}=1")}
-    assert missing == set()
+    assert missing == {("mysql", "ssl")}  # a dict, which no URL contains
+
+
+HARD_PASSWORDS = [
+    "a@b:hunter2/x",
+    "p@ss:w/ord",
+    "S3cr@et99",
+    "p@ss/w#rd",
+    "50%off",
+    "what?now@1",
+    "a b&c=d",
+    "p[1]#@/",
+    "ü@ñ",
+]
+
+
+@pytest.mark.parametrize("scheme", ["postgresql", "postgres", "mysql", "mariadb", "clickhouse"])
+@pytest.mark.parametrize("password", HARD_PASSWORDS)
+def test_a_password_may_contain_any_character_and_no_driver_sees_a_piece_of_it(scheme: str, password: str) -> None:
+    read = make_url(proper_url(f"{scheme}://reader:{password}@127.0.0.1:1/app?connect_timeout=3"))
+    assert (read.username, read.password, read.host, read.port, read.database) == (
+        "reader",
+        password,
+        "127.0.0.1",
+        1,
+        "app",
+    )
+    assert read.query == {"connect_timeout": "3"}
+
+
+@pytest.mark.parametrize("password", HARD_PASSWORDS)
+def test_an_encoded_password_stays_as_it_is(password: str) -> None:
+    url = f"postgresql://reader:{quote(password, safe='')}@[::1]:5432/app"
+    assert make_url(proper_url(url)).password == password
+    assert proper_url(proper_url(url)) == proper_url(url)
+
+
+@pytest.mark.parametrize(
+    ("url", "read"),
+    [
+        ("postgresql+psycopg2://u:p@h/d", "postgresql://u:p@h/d"),
+        ("postgres+asyncpg://u@h/d", "postgres://u@h/d"),
+        ("mysql+mysqldb://u:p@h/d", "mysql://u:p@h/d"),
+        ("sqlite+aiosqlite:///app.db", "sqlite:///app.db"),
+        ("mssql+pyodbc://u:p@h/d?driver=x", "mssql+pyodbc://u:p@h/d?driver=x"),
+        ("postgresql://u:p@h1:1,h2:5432/app", "postgresql://u:p@/app?host=h1:1&host=h2:5432"),
+        ("postgresql://u@%2Fvar%2Frun:5432/app", "postgresql://u@/app?host=/var/run&port=5432"),
+        ("postgresql://u:p@h/d?options=-c%20a.b=x@y", "postgresql://u:p@h/d?options=-c%20a.b=x@y"),
+        ("postgresql://h/d", "postgresql://h/d"),
+        ("bigquery://project/dataset", "bigquery://project/dataset"),
+        ("events:///store", "events:///store"),
+        ("no url", "no url"),
+    ],
+)
+def test_urls_of_other_tools_are_read(url: str, read: str) -> None:
+    assert proper_url(url) == read
+
+
+@pytest.mark.parametrize("password", HARD_PASSWORDS)
+def test_no_piece_of_a_hard_password_is_printed_when_its_server_does_not_answer(password: str, tmp_path: Path) -> None:
+    secrets = secrets_of(f"postgresql://reader:{password}@127.0.0.1:1/db", {})
+    shown = proper_url(f"postgresql://reader:{password}@127.0.0.1:1/db")
+    assert password not in masked(f"failed: {shown} and {password}", secrets)
+    assert quote(password, safe="!$&'()*+,;=-._~") not in masked(f"failed: {shown}", secrets)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "hint"),
+    [
+        ("ssl=true", "ssl_ca="),
+        ("sslmode=required", "ssl_ca="),
+        ("useSSL=false", "remove it"),
+        ("reconnect=true", "remove"),
+    ],
+)
+def test_parameters_of_other_tools_are_named_with_what_to_do(parameters: str, hint: str) -> None:
+    wrong = wrong_url(f"mysql://u:p@h/d?{parameters}")
+    assert wrong is not None
+    assert repr(parameters.partition("=")[0]) in wrong["message"]
+    assert hint in wrong["hint"]
+
+
+def test_a_port_where_no_mysql_server_listens_is_reported_within_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mysql, "HANDSHAKE_SECONDS", 0.2)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"mysql://u:secretpw@127.0.0.1:{silent.getsockname()[1]}/app"
+        with pytest.raises(SourceUnavailable) as failed:
+            mysql.MysqlSource(SourceSettings(name="app", url=url)).raw()
+    assert "does a MySQL or MariaDB server listen at this port?" in failed.value.hint
+    assert "secretpw" not in str(failed.value)

@@ -47,6 +47,7 @@ class _Bar:
             self.close()
             self.bar = click.progressbar(
                 length=seen.of,
+                label="reading the sources",
                 file=self.terminal.stderr,
                 item_show_func=lambda what: what or "",
                 update_min_steps=1,

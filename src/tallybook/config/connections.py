@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tallybook.config.proper_urls import proper_url
 from tallybook.config.urls import (
     masked_url,
     registered,
@@ -166,6 +167,7 @@ class SecretValuesReading:
         expansion = Expansion(variables, self.problems)
         self.ledger = expansion.text(written, "book.ledger").strip()
         self.secrets |= secrets_of(self.ledger, {name: value for name, value in expansion.used.items() if value})
+        self.ledger = proper_url(self.ledger)
         wrong = wrong_ledger(self.ledger) if self.ledger and len(self.problems.found) == before else None
         if wrong:
             message = "the ledger " + wrong.pop("message")

@@ -18,7 +18,7 @@ def wrong_parameter(scheme: str, driver: str, query: str, rules: UrlRules | None
     if rules.parameters is None or driver not in ("", *rules.drivers):
         return None
     for name, _ in parse_qsl(query, keep_blank_values=True):
-        if name not in rules.parameters and not _newer(scheme, name):
+        if name in rules.parameter_hints or (name not in rules.parameters and not _newer(scheme, name)):
             return _unknown(scheme, name, rules.parameters, rules.parameter_hints.get(name, ""))
     return None
 
@@ -36,5 +36,6 @@ def _unknown(scheme: str, name: str, known: Sequence[str], instead: str) -> dict
     return {
         "message": f"has a parameter {name!r}, which {scheme} URLs do not support",
         "expected": ", ".join(known) or "no parameters",
-        "hint": instead or (f"did you mean {meant!r}?" if meant else ""),
+        "hint": instead
+        or (f"did you mean {meant!r}?" if meant else f"remove {name!r} from the url: it belongs to another tool"),
     }

@@ -9,6 +9,7 @@ from pathlib import Path
 from urllib.parse import parse_qs, unquote, unquote_plus
 
 from tallybook.config.parameters import wrong_parameter
+from tallybook.config.proper_urls import proper_url
 from tallybook.core import REGISTRY, AdapterError, UrlRules, kind_of, scheme_of
 
 WEBHOOKS = ("http", "https")
@@ -56,7 +57,8 @@ def names_path(url: str, find: Find = registered) -> bool:
 
 
 def resolved(url: str, folder: Path, find: Find = registered) -> str:
-    """The URL with an absolute path, where it has one relative to `folder`."""
+    """The URL as drivers read it, with an absolute path where it has one relative to `folder`."""
+    url = proper_url(url)
     match = re.fullmatch(r"([\w.-]+(?:\+[\w.-]+)?:///)(file:)?([^?]*)(\?.*)?", url, re.DOTALL)
     if not match or not names_path(url, find):
         return url
@@ -92,6 +94,7 @@ def wrong_url(url: str, find: Find = registered) -> dict[str, str] | None:
     if rules.names_path and where and not where.startswith(("/", "?")):
         paste = f'url = "{scheme}:///{where if _PATH.fullmatch(where) else "app.db"}"'
         return {"message": f"needs three slashes before the {rules.location}", "expected": paste[6:], "paste": paste}
+    url = proper_url(url)
     if not readable(url, find):
         return {
             "message": "cannot be read",
@@ -225,6 +228,8 @@ def secrets_of(url: str, variables: Mapping[str, str], find: Find = registered) 
     shown = masked_url(url, find)
     if shown != url:
         found[url] = shown
+    if (proper := proper_url(url)) != url:
+        found |= secrets_of(proper, {}, find)
     found |= {value: masked(value, found) for value in variables.values() if value not in shown}
     return {secret: instead for secret, instead in found.items() if secret and secret != instead}
 

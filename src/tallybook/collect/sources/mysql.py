@@ -46,6 +46,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _BINARY_CHARSET = 63
+HANDSHAKE_SECONDS = 10
+"""What is no MySQL server says nothing on a connection for as long as one waits."""
 
 _PARAMETERS = """auth_plugin_map autocommit bind_address binary_prefix charset client_flag collation compress
     connect_timeout database db host init_command local_infile max_allowed_packet named_pipe passwd password
@@ -83,6 +85,11 @@ class MysqlSource(DescribedServer):
         scratch="tallybook.metric_tests.scratch:MysqlScratch",
         parameters=tuple(_PARAMETERS.split()),
         drivers=("pymysql",),
+        parameter_hints={
+            "ssl": "remove it: TLS is used where the server offers it; ssl_ca=/path/to/ca.pem checks its certificate",
+            "sslmode": "remove it: TLS is used where the server offers it; ssl_ca=/path/to/ca.pem checks its certificate",
+            "useSSL": "remove it: TLS is used where the server offers it",
+        },
         booleans_are_numbers=True,
         impossible_dates=True,
     )
@@ -98,8 +105,21 @@ class MysqlSource(DescribedServer):
         from pymysql.constants import CLIENT
         from sqlalchemy import make_url
 
-        asked = make_url(self.settings.url).query.get("client_flag", 0)
-        return {"client_flag": (int(str(asked)) | CLIENT.FOUND_ROWS) & ~CLIENT.MULTI_STATEMENTS}
+        query = make_url(self.settings.url).query
+        asked = query.get("client_flag", 0)
+        flags = {"client_flag": (int(str(asked)) | CLIENT.FOUND_ROWS) & ~CLIENT.MULTI_STATEMENTS}
+        return flags if "read_timeout" in query else {**flags, "read_timeout": HANDSHAKE_SECONDS}
+
+    def _prepare(self, raw: Any) -> None:
+        super()._prepare(raw)
+        if getattr(raw, "_read_timeout", None) == HANDSHAKE_SECONDS:
+            raw._read_timeout = None  # statements have a limit of their own
+
+    def _unreachable(self, error: BaseException) -> SourceUnavailable:
+        found = super()._unreachable(error)
+        if "Lost connection" in found.message or "Packet sequence" in found.message:
+            found.hint = f"does a MySQL or MariaDB server listen at this port? Its own is 3306; {found.hint}"
+        return found
 
     def begin(self) -> Sequence[str]:
         return ("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY",)
