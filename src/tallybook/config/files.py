@@ -6,6 +6,7 @@ import re
 import tomllib
 from pathlib import Path
 
+from tallybook.config.quoting import quoted_line
 from tallybook.config.urls import masked
 from tallybook.config.variables import named_in
 from tallybook.core import DeclarationError, Problem, Problems
@@ -73,6 +74,7 @@ def _syntax_problem(error: Exception, text: str) -> Problem:
         message="not toml: " + re.sub(r"\s*\(at [^)]*\)$", "", reason),
         seen=masked(lines[number - 1].strip(), {}),
         expected='key = "value" lines below [tables]',
+        paste=quoted_line(masked(lines[number - 1], {})),
     )
 
 

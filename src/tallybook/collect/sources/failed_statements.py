@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from tallybook.core import SourceError, SourceUnavailable
 
 
@@ -20,7 +22,9 @@ def timed_out(source: str, seconds: float, otherwise: str = "") -> SourceError:
 
 def unknown_name(source: str, reason: str) -> SourceError:
     """A table, a column or a function that the database does not have."""
-    return SourceError(f"source {source!r}: {reason}", hint="`tallybook check --source` lists what is there")
+    column = re.search(r'column "?([^\s".`]+)"?', reason, re.IGNORECASE)
+    text = f"; if {column[1]} is a text, write it in single quotes: '{column[1]}'" if column else ""
+    return SourceError(f"source {source!r}: {reason}", hint=f"`tallybook check --source` lists what is there{text}")
 
 
 def permission_denied(source: str, reason: str) -> SourceError:

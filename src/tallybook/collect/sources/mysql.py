@@ -86,8 +86,8 @@ class MysqlSource(DescribedServer):
         parameters=tuple(_PARAMETERS.split()),
         drivers=("pymysql",),
         parameter_hints={
-            "ssl": "remove it: TLS is used where the server offers it; ssl_ca=/path/to/ca.pem checks its certificate",
-            "sslmode": "remove it: TLS is used where the server offers it; ssl_ca=/path/to/ca.pem checks its certificate",
+            "ssl": "remove it: TLS is used where it is offered; ssl_ca=/path/to/ca.pem checks the certificate",
+            "sslmode": "remove it: TLS is used where it is offered; ssl_ca=/path/to/ca.pem checks the certificate",
             "useSSL": "remove it: TLS is used where the server offers it",
         },
         booleans_are_numbers=True,

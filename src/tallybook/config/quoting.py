@@ -1,0 +1,51 @@
+"""The line to paste for a line of tallybook.toml whose quotes or brackets are wrong."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+
+_LISTS = ("by", "series", "metrics", "to_days", "columns")
+_SECRETS = ("url", "replica", "ledger", "to", "heartbeat", "password", "token")
+"""Keys whose values are not repeated."""
+_KEY = re.compile(r"\s*(?P<key>[A-Za-z_][\w.-]*)\s*[=:]\s*(?P<value>.+?)\s*$")
+_CURLY = str.maketrans({"\u201c": '"', "\u201d": '"', "\u201e": '"', "\u2018": "'", "\u2019": "'"})
+_DAY = re.compile(r"[\d/.-]{6,}")
+
+
+def quoted_line(line: str) -> str:
+    """The line as toml, with SQL texts in single quotes; empty where it cannot be told what was meant."""
+    header = re.fullmatch(r"\s*\[([\w.-]+)\]?\s*", line)
+    found = _KEY.match(line)
+    if header:
+        made = f"[{header[1]}]"
+    elif found and found["key"] not in _SECRETS:
+        made = f"{found['key']} = {_value(found['key'], found['value'])}"
+    else:
+        return ""
+    try:
+        tomllib.loads(made)
+    except tomllib.TOMLDecodeError:
+        return ""
+    return made if made != line.strip() else ""
+
+
+def _value(key: str, value: str) -> str:
+    text = value.translate(_CURLY).strip()
+    listed = re.fullmatch(r"\[(.*?)\]?", text)
+    if listed or key in _LISTS:
+        parts = (listed[1] if listed else text).split(",")
+        return "[" + ", ".join(f'"{part.strip().strip(chr(34) + chr(39))}"' for part in parts if part.strip()) + "]"
+    if _DAY.fullmatch(text):
+        return f'"{text}"'
+    return f'"{_without_outer_quotes(text).replace(chr(34), chr(39))}"'
+
+
+def _without_outer_quotes(text: str) -> str:
+    """`"status = "paid""` is status = "paid"; a quote that belongs to the text stays."""
+    for quote in ('"', "'"):
+        if text.startswith(quote) and text.endswith(quote) and len(text) > 1:
+            return text[1:-1]
+        if text.startswith(quote) and text.count(quote) % 2:
+            return text[1:]
+    return text
