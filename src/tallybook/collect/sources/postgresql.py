@@ -79,7 +79,6 @@ _OIDS = {
 
 
 CONNECT_SECONDS = 10
-"""A host that does not answer is reported after so long, unless the URL has a `connect_timeout`."""
 _CAUGHT_UP = """\
 SELECT max(last_msg_send_time) FROM pg_stat_wal_receiver
 WHERE status = 'streaming' AND latest_end_lsn <= pg_last_wal_replay_lsn()"""
@@ -146,10 +145,10 @@ class PostgresqlSource(DescribedServer):
     engine_options: ClassVar = {"use_native_hstore": False}  # no question for a type on every connection
 
     def connect_options(self, driver: str) -> dict[str, Any]:
+        """No prepared statements, which a pooler loses."""
         if driver != "psycopg":
             return {}
         timeout = {} if "connect_timeout" in self.settings.url else {"connect_timeout": CONNECT_SECONDS}
-        # No prepared statements, which a pooler loses.
         return {"prepare_threshold": None, "cursor_factory": one_statement_cursor(), **timeout}
 
     def prepare(self) -> Sequence[str]:
