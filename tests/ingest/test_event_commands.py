@@ -245,3 +245,17 @@ def test_stored_and_rejected_events_are_shown_and_replayed(command: Command, tmp
     assert json.loads(command("events", "replay", "--format", "json", now=later)[1]) == {
         "stored": 1, "duplicates": 0, "rejected": 1
     }  # fmt: skip
+
+
+def test_the_declaration_of_an_event_is_that_of_commands_too(command: Command, tmp_path: Path) -> None:
+    toml = tmp_path / "p" / "tallybook.toml"
+    toml.write_text(TOML + '\n[events.signup]\nschema = "strict"\nrequired = ["plan"]\n')
+    at = ("--time", "2026-03-04T10:00:00Z")
+    code, _, err = command("track", "signup", "seats=1", *at)
+    assert (code, "plan" in err) == (2, True)
+    ingest = Ingest(tmp_path / "p" / "book")
+    ingest.send({"event": "signup", "time": "2026-03-07T00:00:00Z"})  # too far ahead, and without a plan
+    ingest.compact()
+    ingest.commit.close()
+    later = datetime(2026, 3, 8, tzinfo=UTC)
+    assert json.loads(command("events", "replay", "--format", "json", now=later)[1])["rejected"] == 1

@@ -54,4 +54,5 @@ def opened_sender(terminal: Terminal, server: str | None, key: str) -> Iterator[
     zone = project.catalog.book.timezone
     with event_tables(terminal) as events:
         logs = logs_to_write(project.place, events, project.catalog.serve.durable)
-        yield LocalSender(events, logs, zone=zone, clock=terminal.clock, key=key), events
+        settings = project.catalog.events
+        yield LocalSender(events, logs, zone=zone, clock=terminal.clock, settings=settings, key=key), events

@@ -129,7 +129,8 @@ def replay(terminal: Terminal, form: str, from_: str | None, to: str | None, **g
     zone = project.catalog.book.timezone
     with event_tables(terminal) as tables:
         logs = logs_to_write(project.place, tables, project.catalog.serve.durable)
-        compactor = Compactor(tables, logs, zone=zone, clock=terminal.clock)
+        settings = project.catalog.events
+        compactor = Compactor(tables, logs, zone=zone, clock=terminal.clock, settings=settings)
         done = replay_rejected(compactor, _question(terminal, from_, to, **given))
     if form == "json":
         terminal.json(done.as_json())

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
 
-from tallybook.core import BookError, QueryError, SourceUnavailable
+from tallybook.core import DEFAULT_EVENTS, BookError, EventSettings, QueryError, SourceUnavailable
 from tallybook.ingest.compaction import Compactor
 from tallybook.ingest.log import LogFolder, LogFull, LogRow
 from tallybook.ingest.unpacking import decode_row
@@ -61,11 +61,12 @@ class LocalSender:
         *,
         zone: str,
         clock: Callable[[], datetime],
+        settings: EventSettings = DEFAULT_EVENTS,
         key: str = LOCAL_KEY,
     ) -> None:
         self.clock, self.key, self.waiting = clock, key, 0
         self.logs = logs
-        self.compactor = _Local(events, logs, zone=zone, clock=clock)
+        self.compactor = _Local(events, logs, zone=zone, clock=clock, settings=settings)
         # What an earlier command was killed over is stored first, so that a repetition finds it.
         self.compact()
         try:
@@ -74,7 +75,7 @@ class LocalSender:
             raise BookError(f"cannot write the log of events: {full}") from None
 
     def send(self, events: Sequence[dict[str, Any]]) -> SentEvents:
-        decoded = decode_row(self._row(events))
+        decoded = decode_row(self._row(events), self.compactor.rules)
         if decoded.error is not None:
             raise QueryError(f"the events cannot be stored: {decoded.error.message}", hint=decoded.error.expected)
         good = [index for index, _ in decoded.events]
