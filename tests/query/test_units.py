@@ -94,21 +94,21 @@ def amounts(**only: str | None) -> list[tuple[str | None, int]]:
 
 
 @pytest.mark.parametrize(("metric", "question", "instead"), [
-    ("revenue", {}, "--by currency, or with --where currency=…"),
-    ("revenue", {"by": ["plan"]}, "--by plan,currency"),
-    ("revenue", {"where": ["plan=pro"]}, "--by currency"),
-    ("revenue", {"where": ["currency=EUR", "currency=USD"]}, "--by currency"),
-    ("revenue", {"where": ["currency!=EUR"]}, "--by currency"),
-    ("revenue", {"by": ["currency"], "totals": True}, "without --totals"),
-    ("revenue", {"by": ["currency"], "top": 2}, "without --top"),
-    ("revenue", {"by": ["currency", "plan"], "top": 1}, "without --top"),
-    ("revenue", {"compare": "previous"}, "--by currency"),
-    ("revenue", {"show": "max"}, "--by currency"),
-    ("revenue", {"by": ["currency"], "having": ["revenue > 100"]}, "--where currency=…"),
-    ("revenue", {"by": ["currency"], "sort": ["-revenue"]}, "--where currency=…"),
-    ("cents", {"scope": "all"}, "--by currency"),
-    ("per_user", {}, "--where currency=…"),
-    ("per_order", {"by": ["currency"], "totals": True}, "without --totals"),
+    ("revenue", {}, 'by=["currency"]), or with where currency=…'),
+    ("revenue", {"by": ["plan"]}, 'by=["plan", "currency"]'),
+    ("revenue", {"where": ["plan=pro"]}, 'by=["currency"]'),
+    ("revenue", {"where": ["currency=EUR", "currency=USD"]}, 'by=["currency"]'),
+    ("revenue", {"where": ["currency!=EUR"]}, 'by=["currency"]'),
+    ("revenue", {"by": ["currency"], "totals": True}, "without totals"),
+    ("revenue", {"by": ["currency"], "top": 2}, "without top"),
+    ("revenue", {"by": ["currency", "plan"], "top": 1}, "without top"),
+    ("revenue", {"compare": "previous"}, 'by=["currency"]'),
+    ("revenue", {"show": "max"}, 'by=["currency"]'),
+    ("revenue", {"by": ["currency"], "having": ["revenue > 100"]}, "where currency=…"),
+    ("revenue", {"by": ["currency"], "sort": ["-revenue"]}, "where currency=…"),
+    ("cents", {"scope": "all"}, 'by=["currency"]'),
+    ("per_user", {}, "where currency=…"),
+    ("per_order", {"by": ["currency"], "totals": True}, "without totals"),
 ])  # fmt: skip
 def test_an_answer_that_would_add_currencies_is_refused(
     book: Project, metric: str, question: dict[str, Any], instead: str

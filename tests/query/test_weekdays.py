@@ -161,7 +161,7 @@ def test_a_declared_dimension_of_that_name_wins(project: Callable[..., Project])
 
 
 @pytest.mark.parametrize(("question", "error", "says"), [
-    ({"by": ["weekday"], "top": 2}, Refused, "--top"),
+    ({"by": ["weekday"], "top": 2}, Refused, "weekdays are not ranked"),
     ({"by": ["weekday"], "show": "change"}, Refused, "another weekday"),
     ({"where": ["weekday=mondey"]}, QueryError, "monday"),
     ({"where": ["weekday="]}, QueryError, "no weekday"),
@@ -184,3 +184,14 @@ def test_csv_charts_and_deliveries_take_weekdays(made: Project) -> None:
     assert not report.failed
     assert "2024-01-01,monday," in (made.folder / "b.csv").read_text()
     made.declare(METRICS, start=str(FIRST))
+
+
+def test_a_carried_level_is_split_by_weekday(project: Callable[..., Project]) -> None:
+    made = project("sqlite")
+    made.table("seats (day date, amount int)", [("2024-02-26", 5), ("2024-02-28", 7), ("2024-03-04", 9)])
+    level = '[metrics.seats]\nkind = "level"\ntable = "seats"\ntime = "day"\nmeasure = "sum(amount)"\ncarry = "1d"\n'
+    made.declare(level, start="2024-02-26")
+    made.run()
+    found = made.ask("seats", by=["weekday"], scope="week", from_="2024-02-26", to="2024-03-03")
+    expected = dict(zip(WEEKDAYS, [5, 5, 7, 7, 0, 0, 0], strict=True))
+    assert found == {("2024-02-26", weekday): value for weekday, value in expected.items()}

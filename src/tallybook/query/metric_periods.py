@@ -136,6 +136,12 @@ class MetricPeriods:
             day = plus_days(day, -1)
         return day
 
+    def _last_collected(self, day: date) -> date:
+        """As `_last_expected`, without values that are carried into a day: to find these, points are read."""
+        while self._begin is not None and day > self._begin and not self.coverage.holds(day) and not self._is_gap(day):
+            day = plus_days(day, -1)
+        return day
+
     def _first_expected(self, day: date, last: date) -> date:
         """The first day of `day` … `last` that has a value or should have one."""
         while day < last and not self._known_on(day) and not self._is_gap(day):
@@ -147,7 +153,8 @@ class MetricPeriods:
 
     def _known_on(self, day: date) -> bool:
         """Whether a level is known on a day: collected, or some series is carried into it."""
-        return self.coverage.holds(day) or day in self._carried_days
+        only = self.coverage.only
+        return self.coverage.holds(day) or (day in self._carried_days and (only is None or day.weekday() in only))
 
     @functools.cached_property
     def _carried_days(self) -> frozenset[date]:
@@ -212,7 +219,7 @@ class MetricPeriods:
         bound, carry = self.bound, self.metric.carry
         start = self.query.calendar.period_start(self.first, self.query.scope)
         reach = (
-            self._last_expected(plus_days(min(self.first, start), -1)) if self.coverage.expect is not None else start
+            self._last_collected(plus_days(min(self.first, start), -1)) if self.coverage.expect is not None else start
         )
         reach = min(reach, plus_days(min(self.first, start), -(carry + 1)))
         kinds = {"additive", *(slot.shape for slot in bound.measure.slots)}

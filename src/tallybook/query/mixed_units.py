@@ -26,10 +26,9 @@ def check_units(catalog: Catalog, name: str, query: Query, typed: str, *, ranked
     `ranked`: the columns with values of the metric, which are not to be compared either."""
     units, single = catalog.unit_dims(name), single_values(query.where)
     if unit := mixed_unit(units, query.by, single, together=False):
-        split = f"--by {','.join((*query.by, unit))}"
         raise Refused(
             f"the unit of {name!r} is in {unit!r}, and values of different units do not add up",
-            ask=f"tallybook query {typed} {split}, or with --where {unit}=… for one of them",
+            ask=f"tallybook query {typed} --by {unit}, or with --where {unit}=… for one of them",
         )
     together = "--totals" if query.totals else "--top" if query.top else ""
     if together and (unit := mixed_unit(units, query.by, single, together=True)):

@@ -211,7 +211,7 @@ class OneMetric(MetricPeriods):
             return cells
         parts, n = self._parts(), len(self.query.by)
         present = parts.present("day", self.first, self.last)
-        if self.metric.carry:
+        if self.metric.carry or self.coverage.only is not None:
             chosen = "".join(f" OR g = DATE '{p.target}'" for p in self.periods.values() if p.target is not None)
             present = f"SELECT * FROM ({present}) WHERE {self.coverage.sql('g')}{chosen}"
         keys = "".join(f", k{i}" for i in range(n))
