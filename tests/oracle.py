@@ -28,7 +28,17 @@ from itertools import pairwise, product
 from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
-from tests.oracle_days import Days, compared_days, days_before, meets, window_start
+from tests.oracle_days import (
+    Days,
+    Fiscal,
+    compared_days,
+    days_before,
+    fiscal_compared,
+    fiscal_start,
+    meets,
+    of_weekdays,
+    window_start,
+)
 
 Dialect = Literal["sqlite", "duckdb", "postgresql", "mysql"]
 Scope = Literal["day", "week", "month", "quarter", "year", "all"]
@@ -414,6 +424,7 @@ class MetricSpec:
     received: str = ""
     per: str = ""
     then: str = ""
+    unit_from: str = ""
 
     @property
     def linear(self) -> bool:
@@ -440,7 +451,7 @@ class MetricSpec:
         said["carry"] = f"{self.carry}d" if self.carry else ""
         said["over_time"] = self.over_time
         said |= {"daily_aggregate": self.shape == "daily_aggregate", "series": list(self.series)}
-        said |= {"received": self.received, "per": self.per, "then": self.then}
+        said |= {"received": self.received, "per": self.per, "then": self.then, "unit_from": self.unit_from}
         lines = [f"{key} = {toml_value(value)}" for key, value in said.items() if value]
         return "\n".join([f"[metrics.{self.name}]", *lines, ""])
 
@@ -464,6 +475,7 @@ def toml_value(value: Any) -> str:
 class BookSpec:
     timezone: str
     week_starts: str = "monday"
+    fiscal: Fiscal | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -485,10 +497,21 @@ class Ask:
     week_starts: str | None = None
     having: tuple[tuple[str, str, str], ...] = ()
     """(column, sign, number as it is typed)."""
+    only: frozenset[int] | None = None
+    """Of a part of a question by weekday: the weekdays that it is about."""
 
     @property
     def where_texts(self) -> list[str]:
-        return [f"{dim}{op}{value or ''}" for dim, op, value in self.where]
+        return [dim + op + ('""' if value == "" else value or "") for dim, op, value in self.where]
+
+    @property
+    def weekdays(self) -> frozenset[int] | None:
+        """The weekdays whose days take part; None for all."""
+        equal = {WEEKDAYS.index(str(value)) for dim, op, value in self.where if (dim, op) == ("weekday", "=")}
+        unlike = {WEEKDAYS.index(str(value)) for dim, op, value in self.where if (dim, op) == ("weekday", "!=")}
+        if not (equal or unlike):
+            return self.only
+        return frozenset((equal or set(range(7))) - unlike) & (frozenset(range(7)) if self.only is None else self.only)
 
     def keywords(self) -> dict[str, Any]:
         """The keywords of `Book.query`."""
@@ -555,8 +578,13 @@ def day_of(moment: datetime | date, timezone: str) -> date:
     return day + DAY if moment >= end_of_day(day, timezone) else day
 
 
-def period_start(day: date, scope: Scope, week_starts: str) -> date:
+def period_start(day: date, scope: Scope, week_starts: str, fiscal: Fiscal | None = None) -> date:
     """The first day of the calendar period that `day` lies in."""
+    if fiscal is not None and fiscal.moves(scope):
+        start = fiscal_start(day, scope, fiscal)
+        if start is None:
+            raise Undecided("a fiscal period so far away")
+        return start
     if scope == "week":
         back = (day.weekday() - WEEKDAYS.index(week_starts)) % 7
         if day.toordinal() <= back:
@@ -583,9 +611,13 @@ class Span:
     asked: Days
     ends: date
     """The last day of the calendar period; while it has not closed, the period runs."""
+    weekdays: frozenset[int] | None = None
+    """The weekdays of the days that count."""
 
     @property
     def length(self) -> int:
+        if self.weekdays is not None:
+            return len(of_weekdays(Days(self.first, self.last), self.weekdays) or ())
         return (self.last - self.first).days + 1
 
     @property
@@ -605,11 +637,11 @@ def spans(book: BookSpec, ask: Ask) -> list[Span]:
     week_starts = ask.week_starts or book.week_starts
     starts: dict[date, list[date]] = {}
     for day in days_between(ask.from_, ask.to):
-        starts.setdefault(period_start(day, ask.scope, week_starts), []).append(day)
+        starts.setdefault(period_start(day, ask.scope, week_starts, book.fiscal), []).append(day)
     found = []
     for first, asked in starts.items():
         last = first
-        while period_start(last + DAY, ask.scope, week_starts) == first:
+        while period_start(last + DAY, ask.scope, week_starts, book.fiscal) == first:
             last += DAY
         found.append(Span(first, first, last, Days(asked[0], asked[-1]), last))
     return found
@@ -1233,9 +1265,37 @@ class Answer:
             raise Refusal(f"{self.ask.compare} before a {self.ask.scope} begins no other {self.ask.scope}")
         for name in self.ask.metrics:
             self.check(name, self.ask.show)
-            unknown = {*self.ask.by, *(dim for dim, *_ in self.ask.where)} - self.judge.dims(name)
+            unknown = {*self.ask.by, *(dim for dim, *_ in self.ask.where)} - self.judge.dims(name) - {"weekday"}
             if unknown:
                 raise Refusal(f"{name} has no dimension {', '.join(sorted(unknown))}")
+
+        self.check_weekdays()
+        self.check_units()
+
+    def check_weekdays(self) -> None:
+        """Raise Refusal or Undecided for what has no right answer by weekday."""
+        if "weekday" not in self.ask.by and self.ask.weekdays is None:
+            return
+        shows = [self.ask.show or self.judge.metrics[name].default_show for name in self.ask.metrics]
+        if "weekday" in self.ask.by and self.ask.top:
+            raise Refusal("weekdays are not ranked")
+        if "change" in shows or self.ask.weekdays == frozenset():
+            raise Refusal("no such days, or the day before a period is another weekday")
+        if self.ask.compare or any(self.judge.metrics[name].kind == DERIVED for name in self.ask.metrics):
+            raise Undecided("a comparison or formula by weekday")
+
+    def check_units(self) -> None:
+        """Raise Refusal for an answer that adds or compares values of different units."""
+        equal: dict[str, set[str | None]] = {}
+        for dim, op, value in self.ask.where:
+            if op == "=":
+                equal.setdefault(dim, set()).add(value)
+        single = {dim for dim, values in equal.items() if len(values) == 1}
+        for name in self.ask.metrics:
+            units = {self.judge.metrics[one].unit_from for one in base_metrics(self.judge, [name])} - {"", *single}
+            compared = any(column in (name, f"{name}_previous") for column, *_ in self.ask.having)
+            if units and (units - set(self.ask.by) or self.ask.totals or self.ask.top or compared):
+                raise Refusal(f"{name} would add or compare units")
 
     def check(self, name: str, show: Show | None) -> None:
         """Raise Refusal or Undecided where `show` of this metric has no right answer."""
@@ -1259,6 +1319,23 @@ class Answer:
     # ---- rows
 
     def rows(self) -> list[Row]:
+        return self.rows_by_weekday() if "weekday" in self.ask.by else self.plain_rows()
+
+    def rows_by_weekday(self) -> list[Row]:
+        """The rows of a question for each weekday, and totals over all of them."""
+        by = tuple(dim for dim in self.ask.by if dim != "weekday")
+        found = []
+        for number, weekday in enumerate(WEEKDAYS):
+            part = replace(self.ask, by=by, only=frozenset([number]), totals=False)
+            if part.weekdays:
+                found += [{**row, "weekday": weekday} for row in Answer(self.judge, part).plain_rows()]
+        if not self.ask.totals:
+            return found
+        whole_ask = replace(self.ask, by=("weekday",), having=())
+        totals = Answer(self.judge, replace(whole_ask, by=(), totals=True)).plain_rows()
+        return found + [{**dict.fromkeys(self.ask.by), **row, "total": True} for row in totals]
+
+    def plain_rows(self) -> list[Row]:
         periods = self.periods()
         rows = []
         for period in periods:
@@ -1271,7 +1348,9 @@ class Answer:
             if self.ask.totals and self.ask.by:
                 rows.append(self.row(period, None, total=True))
         if self.ask.totals and not (self.ask.window or self.ask.compare):
-            rows.append(self.row(self.alike(whole(self.ask, None)), None, total=True))
+            everything, only = whole(self.ask, None), self.ask.weekdays
+            span = everything if only is None else on_weekdays(everything, only)
+            rows += [self.row(self.alike(span), None, total=True)] if span is not None else []
         return [row for row in rows if row["total"] or self.admitted(row)]
 
     def alike(self, span: Span) -> Stretch:
@@ -1282,6 +1361,10 @@ class Answer:
         found = []
         for span in spans(self.judge.book, self.ask):
             now = {name: self.moved(span, name, self.ask.window, None) for name in self.ask.metrics}
+            if (only := self.ask.weekdays) is not None:
+                now = {name: on_weekdays(one, only) for name, one in now.items()}
+                if None in now.values():
+                    continue
             then = {name: self.moved(span, name, self.ask.window, self.ask.compare) for name in self.ask.metrics}
             found.append(Stretch(now, then if self.ask.compare else {}))
         return found
@@ -1293,11 +1376,25 @@ class Answer:
         closed, first, last = self.judge.closed_until, span.asked.first, span.asked.last
         last = min(last, closed) if first <= closed else last
         if compare:
-            first, last = compared_days(compare, self.ask.scope, first, last)
+            first, last = self.compared(compare, first, last)
         if window:
             weekday = WEEKDAYS.index(self.ask.week_starts or self.judge.book.week_starts)
-            first = window_start(window, last, weekday, min(self.judge.days(name), default=None))
+            earliest = min(self.judge.days(name), default=None)
+            first = window_start(window, last, weekday, earliest, self.judge.book.fiscal)
         return Span(span.period, first, last, Days(first, last), last if compare else span.ends)
+
+    def compared(self, compare: str, first: date, last: date) -> tuple[date, date]:
+        """The days that a period is compared with."""
+        fiscal, book, scope = self.judge.book.fiscal, self.judge.book, self.ask.scope
+        own_weeks = scope == "week" and self.ask.week_starts not in (None, book.week_starts)
+        if fiscal is None or not fiscal.weeks or own_weeks:
+            return compared_days(compare, scope, first, last)
+        if compare == "2100 years" or not 1910 < first.year < 2190:
+            raise Undecided("a fiscal period so far away")
+        found = fiscal_compared(compare, scope, first, last, fiscal)
+        if found is None:
+            raise Undecided("a week 53")
+        return found if isinstance(found, tuple) else compared_days(compare, scope, first, last)
 
     def kept(self, period: Stretch, periods: Sequence[Stretch]) -> set[Key] | None:
         """The series that have a row; None when nothing at all is known of the period."""
@@ -1437,7 +1534,7 @@ class Answer:
     def admits(self, series: tuple[tuple[str, Any], ...]) -> bool:
         """Whether these dimension values meet the asked `where`."""
         values = {dim: None if value is None else str(value) for dim, value in series}
-        for dim in {dim for dim, *_ in self.ask.where}:
+        for dim in {dim for dim, *_ in self.ask.where if dim != "weekday"}:
             wanted = {value for name, op, value in self.ask.where if (name, op) == (dim, "=")}
             unwanted = {value for name, op, value in self.ask.where if (name, op) == (dim, "!=")}
             if (wanted and values[dim] not in wanted) or values[dim] in unwanted:
@@ -1556,7 +1653,10 @@ class Answer:
 
     def last_closed(self, span: Span) -> date:
         """The last closed one of the asked days; the first of them where none has closed."""
-        return max(span.asked.first, min(span.asked.last, self.judge.closed_until))
+        last = max(span.asked.first, min(span.asked.last, self.judge.closed_until))
+        while span.weekdays is not None and last.weekday() not in span.weekdays and last > span.asked.first:
+            last -= DAY
+        return last
 
     def known(self, name: str, day: date, key: Key | Others | None, days: set[date]) -> bool:
         """Whether the level is known at the end of `day`: collected, or carried."""
@@ -1577,6 +1677,12 @@ class Answer:
         for value in daily:
             added = arithmetic("+", added, value)
         return extreme(daily, max), added
+
+
+def on_weekdays(span: Span, weekdays: frozenset[int]) -> Span | None:
+    """The span without days of other weekdays; None where none is left."""
+    asked = of_weekdays(span.asked, weekdays)
+    return None if asked is None else replace(span, asked=asked, weekdays=weekdays)
 
 
 def over_days(daily: Sequence[Value], show: Show) -> Value:
@@ -1645,6 +1751,8 @@ def out_of_order(before: tuple[Any, ...], after: tuple[Any, ...]) -> bool:
         return before[0] is None or after[0] is None or before[0] > after[0]
     for left, right in zip(before[2], after[2], strict=True):
         if left != right:
+            if left in WEEKDAYS and right in WEEKDAYS:
+                return WEEKDAYS.index(left) > WEEKDAYS.index(right)
             return left is not None and right is not None and not is_number(left + right) and left > right
     return False
 

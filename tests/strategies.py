@@ -21,6 +21,7 @@ from zoneinfo import ZoneInfo
 
 from hypothesis import strategies as st
 
+from tests import oracle
 from tests.oracle import (
     DAY,
     DERIVED,
@@ -56,6 +57,7 @@ from tests.oracle import (
     parts_of,
     start_of_day,
 )
+from tests.oracle_days import Fiscal
 
 # ---------------------------------------------------------------------------------------- zones and days
 
@@ -695,13 +697,13 @@ def asks(draw: st.DrawFn, place: Place, closed: date, metrics: dict[str, MetricS
     names = draw(st.lists(st.sampled_from(sorted(metrics)), min_size=size, max_size=size, unique=True))
     shared = sorted(set.intersection(*(dims_of(metrics, name) for name in names)))
     first, last = draw(asked_days(place, closed))
-    by = draw(breakdowns(shared))
-    compare = draw(seldom(COMPARED))
+    by = draw(breakdowns([*shared, "weekday"] if draw(st.integers(0, 7)) == 7 else shared))
+    compare = draw(seldom(COMPARED)) if "weekday" not in by else None
     return Ask(
         metrics=tuple(names),
         scope=draw(st.sampled_from(SCOPES)),
         by=by,
-        where=draw(wheres(shared, texts)) if shared else (),
+        where=(*(draw(wheres(shared, texts)) if shared else ()), *draw(weekday_filters())),
         from_=first,
         to=last,
         show=draw(shows([metrics[name] for name in names])),
@@ -742,6 +744,10 @@ def havings(draw: st.DrawFn, names: Sequence[str], compare: str | None) -> tuple
     return tuple(draw(st.lists(one, max_size=2))) if draw(st.integers(0, 4)) == 4 else ()
 
 
+MONTH_NAMES = (
+    *("january", "february", "march", "april", "may", "june", "july", "august", "september", "october"),
+    *("november", "december"),
+)
 FAR = (date.min, date(1900, 1, 1), date(9999, 12, 31), date(2100, 1, 1))
 
 
@@ -797,13 +803,28 @@ def adds_up(spec: MetricSpec) -> bool:
         return False
 
 
+def weekday_filters() -> st.SearchStrategy[tuple[tuple[str, str, str | None], ...]]:
+    """Conditions on the weekday, seldom."""
+    one = st.tuples(st.just("weekday"), st.sampled_from(["=", "=", "!="]), st.sampled_from(oracle.WEEKDAYS))
+    return st.integers(0, 11).flatmap(
+        lambda n: st.lists(one, min_size=1, max_size=2).map(tuple) if n == 11 else st.just(())
+    )
+
+
+def fiscals(week_starts: str) -> st.SearchStrategy[Fiscal | None]:
+    """A fiscal calendar in a third of all books."""
+    months, weeks = st.integers(1, 12), st.sampled_from(["", "4-4-5", "4-5-4", "5-4-4"])
+    fiscal = st.builds(Fiscal, months, weeks, st.just(oracle.WEEKDAYS.index(week_starts)))
+    return st.integers(0, 2).flatmap(lambda n: fiscal if n == 2 else st.none())
+
+
 @st.composite
 def wheres(draw: st.DrawFn, dims: Sequence[str], texts: Sequence[str]) -> tuple[tuple[str, str, str | None], ...]:
-    """Conditions on dimensions. Empty text cannot be asked for: `plan=` means null."""
+    """Conditions on dimensions: `plan=` means null, `plan=""` the empty text."""
     found = []
     for _ in range(draw(st.sampled_from([0, 0, 0, 1, 1, 2, 3]))):
         dim = draw(st.sampled_from(dims))
-        pool = [str(n) for n in ACCOUNTS[:4]] if dim == "account_id" else [text for text in texts if text]
+        pool = [str(n) for n in ACCOUNTS[:4]] if dim == "account_id" else list(texts)
         value = draw(st.sampled_from([None, *pool, "no such value"]))
         found.append((dim, draw(st.sampled_from(["=", "!="])), value))
     return tuple(found)
@@ -834,6 +855,7 @@ class World:
             'name = "Judged"',
             f'timezone = "{self.book.timezone}"',
             f'week_starts = "{self.book.week_starts}"',
+            *self.fiscal_toml(),
             f'start = "{self.start}"',
             f'lookback = "{self.lookback}d"',
             "",
@@ -842,6 +864,14 @@ class World:
             "",
         ]
         return "\n".join([*head, *(self.metric_toml(name) for name in self.metrics)])
+
+    def fiscal_toml(self) -> list[str]:
+        """The keys of a fiscal calendar."""
+        fiscal = self.book.fiscal
+        if fiscal is None:
+            return []
+        month = f'fiscal_year_starts = "{MONTH_NAMES[fiscal.month - 1]}"'
+        return [month, *([f'calendar = "{fiscal.weeks}"'] if fiscal.weeks else [])]
 
     def metric_toml(self, name: str) -> str:
         spec = self.metrics[name]
@@ -948,6 +978,18 @@ def told(step: Step) -> str:
 
 
 @st.composite
+def with_units(draw: st.DrawFn, metrics: dict[str, MetricSpec], dims: Sequence[str]) -> dict[str, MetricSpec]:
+    """Seldom, one dimension holds the units of some of the metrics that have it."""
+    if draw(st.integers(0, 5)) < 5 or not dims:
+        return metrics
+    unit = draw(st.sampled_from(sorted(dims)))
+    return {
+        name: replace(spec, unit_from=unit) if unit in spec.by and draw(st.booleans()) else spec
+        for name, spec in metrics.items()
+    }
+
+
+@st.composite
 def worlds(draw: st.DrawFn, dialect: Dialect) -> World:
     timezone = draw(st.sampled_from(ZONES))
     place = Place(dialect, timezone, *draw(ranges(timezone)))
@@ -959,16 +1001,18 @@ def worlds(draw: st.DrawFn, dialect: Dialect) -> World:
     for number in range(1, draw(st.integers(1, 7)) + 1):
         spec = draw(metrics(draw(st.sampled_from(found)), f"m{number}", dims))
         chosen[spec.name] = spec
+    chosen = draw(with_units(chosen, dims))
     used = {name for spec in chosen.values() for name in columns_shown(spec)}
     tables = {source.table.name: draw(source.filled(used)) for source in found}
     steps = draw(histories(place, found, tables, used))
     closed = max(step.closed for step in steps if isinstance(step, Run))
     if draw(st.integers(0, 2)) == 2:
         chosen["made"] = draw(derived("made", list(chosen.values())))
+    week_starts = draw(st.sampled_from(["monday", "sunday", "saturday"]))
     question = asks(place, closed, chosen, kinds.pools["plan"])
     return World(
         dialect=dialect,
-        book=BookSpec(timezone, draw(st.sampled_from(["monday", "sunday", "saturday"]))),
+        book=BookSpec(timezone, week_starts, draw(fiscals(week_starts))),
         start=place.first,
         lookback=draw(st.sampled_from([3, 3, 0, 1, 400])),
         tables=tables,

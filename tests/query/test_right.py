@@ -239,7 +239,7 @@ def first_day_asked(judge: Judge, ask: Ask) -> date:
     except (Refusal, Undecided):
         return ask.from_
     days = [span for period in periods for _, span in period.both]
-    return min(span.before if ask.show == "change" else span.first for span in days)
+    return min((span.before if ask.show == "change" else span.first for span in days), default=ask.from_)
 
 
 def check(play: Play, ask: Ask, *, live: bool = False, as_of: date | None = None, judge: Judge | None = None) -> None:
