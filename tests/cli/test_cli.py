@@ -162,7 +162,6 @@ def test_no_verb_is_a_mistake_that_shows_the_help(run: Command) -> None:
     [
         (["qury"], "unknown verb 'qury'; did you mean 'query'?"),
         (["query", "signups", "--scop", "week"], "'--scope'"),
-        (["query"], "METRIC"),
         (["query", "signups", "--format", "xml"], "'xml' is not one of"),
         (["run", "--source", "postgresql://host/db"], "expected NAME=URL"),
         (["run", "--source-as-of", "2026-03-01T04:00"], "has no time zone"),
@@ -174,6 +173,12 @@ def test_a_mistyped_command_is_told_with_the_next_step(run: Command, typed: list
     assert told in run.err
     assert "--help` lists the options" in run.err
     assert run.out == ""
+
+
+def test_a_question_without_a_metric_names_where_the_names_are(run: Command) -> None:
+    assert run("query").code == 2
+    assert "no metric is asked for" in run.err
+    assert "`tallybook metrics` lists them; a usage event is asked with --event" in run.err
 
 
 def test_the_version_is_said_by_verb_and_option(run: Command) -> None:

@@ -16,6 +16,7 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
 
+import pyarrow as pa
 import pytest
 
 from tallybook.collect.sources.dialect import TimeForm
@@ -78,7 +79,7 @@ def test_rows_arrive_as_they_are(place: Place) -> None:
         exact = source.float("d") if place.typeless else source.value("d", decimal)
         asked = f"select id, {source.text('t', text)}, i, {exact}, f from wide order by id"
     with closing(place.source()) as source, source.snapshot() as reader:
-        found = list(zip(*(column.to_pylist() for column in reader.table(asked, kinds).columns), strict=True))
+        found = list(zip(*(column.to_pylist() for column in pa.table(reader.table(asked, kinds)).columns), strict=True))
         assert [row[1] for row in found] == texts
         assert [row[2] for row in found] == [2**63 - 1 - number for number in range(len(texts))]
         assert [row[4] for row in found] == [0.1 * number for number in range(len(texts))]

@@ -429,7 +429,7 @@ def company() -> World:
                 "seconds": chance.choice([0.1, 0.25, 1.5, 2.75, 40.0]),
             }
         )
-    late = tuple({**row, "id": 1000 + row["id"]} for row in rows[::40])
+    late = tuple({**row, "id": 1000 + row["id"], "received": 1_000_003 + row["received"]} for row in rows[::40])
     return World(
         dialect="sqlite",
         book=BookSpec("America/New_York", "sunday"),

@@ -407,5 +407,5 @@ def test_a_book_of_an_older_number_names_who_has_to_run_what(folder: Path) -> No
     without_side_files(folder)
     give_to_the_group(folder)
     said = as_another_user(lambda: ask(folder))
-    assert "was written by an older Tallybook (ledger 3, this one needs 5), and you may not write to it" in said
+    assert "was written by an older Tallybook (ledger 3, this one needs 6), and you may not write to it" in said
     assert "tallybook doctor" in said

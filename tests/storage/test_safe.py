@@ -907,8 +907,8 @@ def test_doctor_tells_of_a_missing_file_that_only_the_past_needs(lived: Lived) -
 def flip_a_bit(file: Path) -> None:
     """Of the metadata that say who wrote the file: every number in it stays."""
     written = file.read_bytes()
-    assert b"parquet-cpp" in written
-    file.write_bytes(written.replace(b"parquet-cpp", b"parquet-cpq"))
+    assert b"DuckDB version" in written
+    file.write_bytes(written.replace(b"DuckDB version", b"DuckDB versioo"))
 
 
 def ledger(book: Path, statement: str) -> None:

@@ -43,7 +43,7 @@ class _LoopFuture:
     def set_exception(self, error: BaseException) -> None:
         self.error = error
 
-    def tell(self) -> None:
+    def resolve(self) -> None:
         """In the loop: answer whoever waits."""
         if self.future.done():
             return
@@ -149,9 +149,9 @@ def _wake(group: Sequence[_Waiting]) -> None:
             by_loop.setdefault(waiting.loop, []).append(waiting)
     for loop, those in by_loop.items():
         with suppress(RuntimeError):  # Its server has ended.
-            loop.call_soon_threadsafe(_tell_all, those)
+            loop.call_soon_threadsafe(_resolve_all, those)
 
 
-def _tell_all(those: Sequence[_LoopFuture]) -> None:
+def _resolve_all(those: Sequence[_LoopFuture]) -> None:
     for one in those:
-        one.tell()
+        one.resolve()

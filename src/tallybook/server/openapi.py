@@ -40,7 +40,7 @@ PAGE: Query = {
 }
 ONLY: Query = {name: (TEXT, f"only this {name}") for name in ("event", "user", "account", "id")}
 KEYS: Query = {"key": (TEXT, "the name of the key that sent them"), "code": (TEXT, "the code of the rejection")}
-AGAIN = "The same request sent again stores events without an id of their own once; another body is 422."
+SENT_AGAIN = "The same request sent again stores events without an id of their own once; another body is 422."
 STORED, REFUSED = {200: VerdictsBody, 422: VerdictsBody}, (400, 401, 403, 408, 413, 429, 503)
 EVENT = {"event": "signup", "time": "2026-03-01T12:00:00Z", "id": "s-1", "properties": {"plan": "pro"}}
 VALUE = {"event": "seats", "day": "2026-03-01", "value": 160, "account": "acme", "dimensions": {"region": "eu"}}
@@ -279,7 +279,7 @@ def _parameters(each: Operation) -> list[dict[str, Any]]:
         for name, (schema, about) in each.query.items()
     ]
     if each.many:
-        found.append({"name": "Idempotency-Key", "in": "header", "schema": TEXT, "description": AGAIN})
+        found.append({"name": "Idempotency-Key", "in": "header", "schema": TEXT, "description": SENT_AGAIN})
     return found
 
 

@@ -39,7 +39,7 @@ WHERE tallybook_rank = 1;
 -- latest
 SELECT CASE WHEN `day` < toDate32('2024-03-31') THEN 0 ELSE CASE WHEN `day` < toDate32('2024-04-01') THEN 1 ELSE 2 END END AS c0, COUNT(*) AS c1, SUM(toInt128((seats))) AS c2
 FROM (SELECT *
-FROM (SELECT x.*, ROW_NUMBER() OVER (PARTITION BY CASE WHEN `day` < toDate32('2024-03-31') THEN 0 ELSE CASE WHEN `day` < toDate32('2024-04-01') THEN 1 ELSE 2 END END, toString(`email`) ORDER BY `day` DESC) AS tallybook_rank
+FROM (SELECT x.*, ROW_NUMBER() OVER (PARTITION BY CASE WHEN `day` < toDate32('2024-03-31') THEN 0 ELSE CASE WHEN `day` < toDate32('2024-04-01') THEN 1 ELSE 2 END END, toString(`email`) ORDER BY CASE WHEN `day` IS NULL THEN 1 ELSE 0 END, `day` DESC) AS tallybook_rank
 FROM (SELECT *
 FROM `events`
 WHERE `day` >= toDate32('2024-03-30') AND `day` < toDate32('2024-04-02')) x) y
