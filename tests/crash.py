@@ -227,7 +227,7 @@ def count_steps(steps: Steps) -> None:
     """Put the counter around everything through which a book is written."""
     import sqlite3
 
-    from pyarrow import parquet
+    from tallybook.storage import folder as store_folder
 
     for name in ("fsync", "mkdir", "unlink", "replace", "rename"):
         setattr(os, name, steps.before(name, getattr(os, name)))
@@ -255,17 +255,15 @@ def count_steps(steps: Steps) -> None:
             options["factory"] = Ledger
         return connect_really(path, *args, **options)
 
-    class Points(parquet.ParquetWriter):
-        def __init__(self, *args: Any, **options: Any) -> None:
-            steps.take("points begun")
-            super().__init__(*args, **options)
+    write_really = store_folder.write_parquet
 
-        def close(self) -> None:
-            if self.is_open:
-                steps.take("points written")
-            super().close()
+    def write(*args: Any) -> int:
+        steps.take("points begun")
+        rows = write_really(*args)
+        steps.take("points written")
+        return rows
 
-    sqlite3.connect, parquet.ParquetWriter = connect, Points
+    sqlite3.connect, store_folder.write_parquet = connect, write  # type: ignore[assignment]
     count_statements(steps)
 
 
