@@ -258,7 +258,7 @@ def held(book: tallybook.Book) -> dict[str, list[Any]]:
         for kind in ("additive", "ids", "buckets"):
             files = [file for file in snapshot.files if file.kind == kind]
             names = ", ".join(column_names(kind))
-            rows = engine.execute(f"SELECT {names} FROM ({book.store.scan(files)}) ORDER BY ALL").fetchall()
+            rows = engine.execute(f"SELECT {names} FROM {book.store.scan(files)} ORDER BY ALL").fetchall()
             found[kind] = rows
     found["coverage"] = sorted(
         (key, s.first, s.last) for key, stretches in snapshot.coverage.items() for s in stretches
