@@ -198,6 +198,14 @@ def test_whatever_is_asked_is_done_or_refused(kinds: list[str], data: st.DataObj
         assert google.mistakes == []
 
 
+@pytest.mark.parametrize("ends", [(-3, 2), (2, -3), (-1, -1)])
+def test_a_range_that_ends_before_the_grid_is_refused(google: Emulator, api: Api, ends: tuple[int, int]) -> None:
+    number = google.create(rows=12, columns=6)
+    cut = {"source": area(0, ends[0], 0, ends[1]), "destination": {"rowIndex": 1, "columnIndex": 1}}
+    answer = api.batch(number, {"cutPaste": cut})
+    assert (answer["code"], "indexes must not be negative" in answer["message"]) == (400, True)
+
+
 def test_a_spreadsheet_may_be_made_with_its_cells(google: Emulator, api: Api) -> None:
     row = {"values": [text("x"), {"userEnteredValue": {"numberValue": 2}}]}
     tab = {"properties": {"title": "Daily", "sheetId": 4}, "data": [{"startRow": 1, "rowData": [row]}]}

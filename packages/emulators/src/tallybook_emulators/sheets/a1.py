@@ -57,7 +57,7 @@ def letters(column: int) -> str:
     """The letters of a zero-based column: 0 is A, 26 is AA."""
     text = ""
     column += 1
-    while column:
+    while column > 0:
         column, rest = divmod(column - 1, 26)
         text = chr(65 + rest) + text
     return text

@@ -141,7 +141,7 @@ class Sheet:
             span.c0,
             len(self.columns) if span.c1 is None else span.c1,
         )
-        if rect.r0 < 0 or rect.c0 < 0:
+        if min(rect.r0, rect.c0, rect.r1, rect.c1) < 0:
             raise invalid("GridRange: indexes must not be negative.")
         if rect.r0 > rect.r1 or rect.c0 > rect.c1:
             rect = Rect(rect.r0, max(rect.r0 + 1, rect.r1), rect.c0, max(rect.c0 + 1, rect.c1))
