@@ -95,7 +95,7 @@ def test_days_near_what_is_collected_are_gaps(book: Project, asked: dict[str, st
 @pytest.mark.parametrize("day", ["9999-12-31", "2026-03-12", "2100-01-01"])
 def test_a_first_day_after_the_last_is_refused(book: Project, day: str) -> None:
     for asked in ({}, {"live": True}, {"scope": "all"}, {"to": "9999-12-31"}):
-        with pytest.raises(Refused, match=f"{day} is after the last day"):
+        with pytest.raises(Refused, match=f'{day}" is after the last day'):
             book.rows("n", from_=day, **asked)
 
 
