@@ -1510,6 +1510,10 @@ class Answer:
             return None
         name = self.ask.metrics[0]
         span = whole(self.ask, self.ask.from_)
+        if (only := self.ask.weekdays) is not None:
+            if (restricted := on_weekdays(span, only)) is None:
+                return set()
+            span = restricted
         days = self.judge.days(name)
         found = {key: self.value(name, self.ask.show, key, span, days) for key in self.seen(name, span)}
         if any(value.free for value in found.values()):
