@@ -1831,7 +1831,8 @@ def evidence(judge: Judge, ask: Ask, most: int = 40) -> str:
         gaps = [str(day) for day in looked_at if day not in days]
         lines.append(f"{name}, day by day ({judge.book.timezone}); not covered: {shortened(gaps, 8) or 'no day'}")
         # As if only its own rows were asked for: a derived metric's answer may not exist, they do.
-        asked = Answer(judge, replace(ask, metrics=(name,), show=None))
+        by = tuple(dim for dim in ask.by if dim != "weekday")
+        asked = Answer(judge, replace(ask, metrics=(name,), show=None, by=by))
         facts = [fact for day in looked_at for fact in asked.chosen(name, day, None)]
         shown = columns_shown(spec)
         lines += [fact_line(fact, shown) for fact in facts[:most]]

@@ -38,6 +38,12 @@ METRICS = """
     time = "day"
     measure = "count(distinct amount)"
 
+    [metrics.visitors]
+    kind = "uniques"
+    table = "facts"
+    time = "day"
+    measure = "sum(amount)"
+
     [metrics.mean]
     measure = "n / users"
 """
@@ -195,3 +201,8 @@ def test_a_carried_level_is_split_by_weekday(project: Callable[..., Project]) ->
     found = made.ask("seats", by=["weekday"], scope="week", from_="2024-02-26", to="2024-03-03")
     expected = dict(zip(WEEKDAYS, [5, 5, 7, 7, 0, 0, 0], strict=True))
     assert found == {("2024-02-26", weekday): value for weekday, value in expected.items()}
+
+
+def test_a_weekday_of_a_week_is_one_day_so_daily_counts_of_distinct_things_are_known(made: Project) -> None:
+    found = made.ask("visitors", scope="week", by=["weekday"], from_="2024-01-01", to="2024-01-07")
+    assert found == {("2024-01-01", name): FACTS.get(FIRST + DAY * number, 0) for number, name in enumerate(WEEKDAYS)}

@@ -69,6 +69,8 @@ class MetricPeriod:
     """The imported definition that answers for it."""
     remark: str | None = None
     """A note on its values, also where they are known."""
+    has_one_day: bool = False
+    """One day of it takes part, because others are of another weekday."""
     unexpected: int = 0
     """Days of first … last that are over, are not covered, and need not be."""
 
@@ -103,7 +105,7 @@ class Solved:
             return formula_of(self.shell, [operand.at(key) for operand in self.operands], self.type)
         period = self.periods[key[0]]
         if period.why is None and period.absent_is_known:
-            overlap = self.overlapping and period.first != period.last and period.known
+            overlap = self.overlapping and period.first != period.last and not period.has_one_day and period.known
             return between(self.empty, self.empty) if overlap else Cell(self.empty)
         return Cell(why=period.why)
 

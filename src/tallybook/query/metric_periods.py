@@ -76,6 +76,8 @@ class MetricPeriods:
             period = MetricPeriod(span.start, span.first, span.last, expected, days, known)
             period.unexpected = self.coverage.unexpected(span.first, closed) if span.first <= closed else 0
             period.last_closed = closed if closed < span.last else None
+            only = self.query.weekdays
+            period.has_one_day = only is not None and count_weekdays(span.first, span.last, only) == 1
             without = self._why_without_days(span)
             if why := span.why or without:
                 period.days = period.known = 0

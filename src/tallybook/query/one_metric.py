@@ -129,7 +129,7 @@ class OneMetric(MetricPeriods):
         cells: dict[Key, Cell] = {}
         for key, (total, _, _, high, seen, approximate, carried, _) in self._daily().items():
             period = self.periods[key[0]]
-            if period.first == period.last:
+            if period.first == period.last or period.has_one_day:
                 cells[key] = Cell(total, approximate, carried)
                 continue
             idle = [self.empty] if period.days > seen else []
