@@ -1329,6 +1329,7 @@ class Answer:
             part = replace(self.ask, by=by, only=frozenset([number]), totals=False)
             if part.weekdays:
                 found += [{**row, "weekday": weekday} for row in Answer(self.judge, part).plain_rows()]
+        found.sort(key=lambda row: row["period"])  # of one period in the order of weekdays
         if not self.ask.totals:
             return found
         whole_ask = replace(self.ask, by=("weekday",), having=())
