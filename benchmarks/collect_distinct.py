@@ -5,10 +5,11 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator, Mapping
 from datetime import date, timedelta
+from typing import Any
 
 from benchmarks.collect_additive import backfill, bare_count, fused_by_hand, on
 from benchmarks.databases import FIRST_DAY, Postgresql
-from benchmarks.figures import Budget, Report, ratio, side_by_side
+from benchmarks.figures import Budget, Costs, Report, ratio, side_by_side
 from benchmarks.projects import ADDITIVE, NOT_ADDITIVE
 from benchmarks.scene import Scene
 
@@ -34,48 +35,52 @@ def measure(scene: Scene) -> Report:
     found = side_by_side(
         scene.scale.rounds, ways, cpu=scene.server.cpu_seconds, meters={"buffers": scene.server.buffers}
     )
-    limit, ours, naive, ours_at_worst, by_hand, naive_at_worst = found.values()
     times = scene.scale.days / len(days)
-    buffers = times * naive.median("buffers") / ours.median("buffers")
     return Report(
         name="collect_distinct",
         what=f"backfill of {len(EVERYTHING)} metrics (3 distinct counts, a p95) over {rows:,} rows "
         f"of {scene.scale.days} days ÷ a bare count, "
         f"and beside one query per metric and day ({len(days)} days sampled, scaled)",
-        figures={
-            "rows": rows,
-            "bare_count_s": limit.median(),
-            "backfill_s": ours.median(),
-            "fused_by_hand_s": by_hand.median(),
-            "ratio_to_fused_by_hand": ratio(ours, by_hand),
-            "query_each_s": times * naive.median(),
-            "bare_count_cpu_s": limit.median("cpu"),
-            "backfill_cpu_s": ours.median("cpu"),
-            "query_each_cpu_s": times * naive.median("cpu"),
-            "backfill_buffers_mib": ours.median("buffers") / 128,
-            "query_each_buffers_mib": times * naive.median("buffers") / 128,
-            "cpu_ratio": ratio(ours, limit, "cpu"),
-            "query_each_cpu_ratio": times * ratio(naive, ours, "cpu"),
-            "every_row_an_id": {
-                "backfill_s": ours_at_worst.median(),
-                "ratio": ratio(ours_at_worst, limit),
-                "cpu_ratio": ratio(ours_at_worst, limit, "cpu"),
-                "query_each_ratio": times * ratio(naive_at_worst, ours_at_worst),
-            },
-        },
-        budgets=[
-            Budget(what="backfill with 3 distinct and a p95 ÷ bare count", seen=ratio(ours, limit), limit=10),
-            Budget(
-                what="one query per metric and day ÷ backfill",
-                seen=times * ratio(naive, ours),
-                limit=1.6,
-                at_least=True,
-            ),
-            Budget(
-                what="buffers of one query per metric and day ÷ of the backfill", seen=buffers, limit=5, at_least=True
-            ),
-        ],
+        figures={"rows": rows, **_figures(found, times)},
+        budgets=_budgets(found, times),
     )
+
+
+def _figures(found: Mapping[str, Costs], times: float) -> dict[str, Any]:
+    """Medians and ratios of the ways. `times`: all days for each sampled one."""
+    limit, ours, naive, ours_at_worst, by_hand, naive_at_worst = found.values()
+    return {
+        "bare_count_s": limit.median(),
+        "backfill_s": ours.median(),
+        "fused_by_hand_s": by_hand.median(),
+        "ratio_to_fused_by_hand": ratio(ours, by_hand),
+        "query_each_s": times * naive.median(),
+        "bare_count_cpu_s": limit.median("cpu"),
+        "backfill_cpu_s": ours.median("cpu"),
+        "query_each_cpu_s": times * naive.median("cpu"),
+        "backfill_buffers_mib": ours.median("buffers") / 128,
+        "query_each_buffers_mib": times * naive.median("buffers") / 128,
+        "cpu_ratio": ratio(ours, limit, "cpu"),
+        "query_each_cpu_ratio": times * ratio(naive, ours, "cpu"),
+        "every_row_an_id": {
+            "backfill_s": ours_at_worst.median(),
+            "ratio": ratio(ours_at_worst, limit),
+            "cpu_ratio": ratio(ours_at_worst, limit, "cpu"),
+            "query_each_ratio": times * ratio(naive_at_worst, ours_at_worst),
+        },
+    }
+
+
+def _budgets(found: Mapping[str, Costs], times: float) -> list[Budget]:
+    limit, ours, naive, *_ = found.values()
+    buffers = times * naive.median("buffers") / ours.median("buffers")
+    each = "one query per metric and day ÷ backfill"
+    read = "buffers of one query per metric and day ÷ of the backfill"
+    return [
+        Budget(what="backfill with 3 distinct and a p95 ÷ bare count", seen=ratio(ours, limit), limit=10),
+        Budget(what=each, seen=times * ratio(naive, ours), limit=1.6, at_least=True),
+        Budget(what=read, seen=buffers, limit=5, at_least=True),
+    ]
 
 
 def grouped_by_hand(scene: Scene) -> None:

@@ -106,8 +106,8 @@ ENTITIES = {
     "dimension": (
         "names of dimensions of metrics with this id; default: `account_id` and `account`, or `user_id` and `user`"
     ),
-    "groups": "the group type that stands for an account in other protocols",
-    "history": "how long changes are kept; default: always",
+    "groups": "the group type that stands for an account in other protocols; there are none yet",
+    "history": "how long changes are to be kept; this version keeps all of them",
 }
 METRIC_ATTRIBUTE = {
     "metric": "a metric with the id among its dimensions",

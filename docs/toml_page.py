@@ -63,64 +63,72 @@ SPANS = {"statement_timeout", "lock_timeout", "snapshot_grace", "jitter", "max_l
 DAYS = {"lookback", "keep_versions", "carry", "unusual_history", "history"}
 
 
+INTRODUCTION = (
+    'Every key. Spans are a number with `s`, `m`, `h`, `d` or `w`, as `"3d"`; days are `"2023-01-31"`. '
+    "`${NAME}` and `${NAME:-default}` are replaced in every string, from the environment and from "
+    "`.env` beside the file; `$${` is a literal `${`. A file `metrics/NAME.sql` is the `sql` of a metric, "
+    "its leading `-- key = value` lines the other keys; "
+    "functions in `metrics/*.py` are found automatically.\n"
+)
+METRICS_AS_ATTRIBUTES = (
+    'Attributes that are metrics, each a table: `api_calls_7d = { metric = "api_calls", last = "7 days" }`. '
+    "See [users and accounts](accounts.md#metrics-as-attributes).\n"
+)
+
+
 def reference_toml() -> str:
-    return "\n".join(
-        [
-            "# tallybook.toml\n",
-            MADE,
-            (
-                'Every key. Spans are a number with `s`, `m`, `h`, `d` or `w`, as `"3d"`; days are `"2023-01-31"`. '
-                "`${NAME}` and `${NAME:-default}` are replaced in every string, from the environment and from "
-                "`.env` beside the file; `$${` is a literal `${`. A file `metrics/NAME.sql` is the `sql` of a metric, "
-                "its leading `-- key = value` lines the other keys; "
-                "functions in `metrics/*.py` are found automatically.\n"
-            ),
-            "`tallybook check` lists every mistake at once, with a line to paste.\n",
-            "## [book]\n",
-            _keys(BOOK_KEYS, BOOK, BookSettings),
-            "## [schedule]\n",
-            "See [every day](schedule.md).\n",
-            _keys(SCHEDULE_KEYS, SCHEDULE, ScheduleSettings),
-            "## [serve]\n",
-            "See [events](events.md).\n",
-            _keys(SERVE_KEYS, SERVE, ServeSettings),
-            "## [events]\n",
-            "See [events](events.md#limits). The keys with `max_` are limits of requests and events.\n",
-            _keys(EVENTS_KEYS, EVENTS, EventSettings, EventLimits),
-            "## [events.NAME]\n",
-            "See [events](events.md#declared-events).\n",
-            _keys(EVENT_KEYS, EVENT, EventDeclaration),
-            "## [accounts], [users]\n",
+    sections = [*_single_sections(), *_named_sections()]
+    checked = "`tallybook check` lists every mistake at once, with a line to paste.\n"
+    return "\n".join(["# tallybook.toml\n", MADE, INTRODUCTION, checked, *sections, _reserved_names()])
+
+
+def _section(title: str, *texts: str) -> list[str]:
+    """A heading with its texts."""
+    return [f"## {title}\n", *texts]
+
+
+def _single_sections() -> list[str]:
+    """The tables that the file has once."""
+    see_limits = "See [events](events.md#limits). The keys with `max_` are limits of requests and events.\n"
+    return [
+        *_section("[book]", _keys(BOOK_KEYS, BOOK, BookSettings)),
+        *_section("[schedule]", "See [every day](schedule.md).\n", _keys(SCHEDULE_KEYS, SCHEDULE, ScheduleSettings)),
+        *_section("[serve]", "See [events](events.md).\n", _keys(SERVE_KEYS, SERVE, ServeSettings)),
+        *_section("[events]", see_limits, _keys(EVENTS_KEYS, EVENTS, EventSettings, EventLimits)),
+        *_section(
+            "[events.NAME]", "See [events](events.md#declared-events).\n", _keys(EVENT_KEYS, EVENT, EventDeclaration)
+        ),
+        *_section(
+            "[accounts], [users]",
             "See [users and accounts](accounts.md).\n",
             _keys(ENTITY_KEYS, ENTITIES, EntitySettings),
-            "## [accounts.metrics], [users.metrics]\n",
-            (
-                "Attributes that are metrics, each a table: "
-                '`api_calls_7d = { metric = "api_calls", last = "7 days" }`. '
-                "See [users and accounts](accounts.md#metrics-as-attributes).\n"
-            ),
+        ),
+        *_section(
+            "[accounts.metrics], [users.metrics]",
+            METRICS_AS_ATTRIBUTES,
             _keys(METRIC_ATTRIBUTE_KEYS, METRIC_ATTRIBUTE, MetricAttribute),
-            "## [alerts]\n",
-            "See [alerts](alerts.md).\n",
-            _keys(ALERT_KEYS, ALERT, AlertSettings),
-            "## [sources.NAME]\n",
-            _keys(SOURCE_KEYS, SOURCE, SourceSettings),
-            "Keys that only some kinds of sources have:\n",
-            _options(REGISTRY.kinds()),
-            "## [metrics.NAME]\n",
-            _keys(METRIC_KEYS, METRIC, Metric),
-            "## [goals.NAME]\n",
-            "See [goals](goals.md).\n",
-            _keys(GOAL_KEYS, GOAL, Goal),
-            "## [deliveries.NAME]\n",
-            "See [deliveries](deliveries.md).\n",
-            _keys(DELIVERY_KEYS, DELIVERY, Delivery, options=_delivery_options()),
-            (
-                "Names have letters, digits and `_`, and do not begin with a digit. These are words of every "
-                "answer and cannot be names of metrics or dimensions: "
-                f"{', '.join(f'`{n}`' for n in sorted(RESERVED_NAMES))}.\n"
-            ),
-        ]
+        ),
+        *_section("[alerts]", "See [alerts](alerts.md).\n", _keys(ALERT_KEYS, ALERT, AlertSettings)),
+    ]
+
+
+def _named_sections() -> list[str]:
+    """The tables that the file has once for each name."""
+    own_keys = "Keys that only some kinds of sources have:\n"
+    deliveries = _keys(DELIVERY_KEYS, DELIVERY, Delivery, options=_delivery_options())
+    return [
+        *_section("[sources.NAME]", _keys(SOURCE_KEYS, SOURCE, SourceSettings), own_keys, _options(REGISTRY.kinds())),
+        *_section("[metrics.NAME]", _keys(METRIC_KEYS, METRIC, Metric)),
+        *_section("[goals.NAME]", "See [goals](goals.md).\n", _keys(GOAL_KEYS, GOAL, Goal)),
+        *_section("[deliveries.NAME]", "See [deliveries](deliveries.md).\n", deliveries),
+    ]
+
+
+def _reserved_names() -> str:
+    return (
+        "Names have letters, digits and `_`, and do not begin with a digit. These are words of every "
+        "answer and cannot be names of metrics or dimensions: "
+        f"{', '.join(f'`{n}`' for n in sorted(RESERVED_NAMES))}.\n"
     )
 
 

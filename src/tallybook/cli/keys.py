@@ -71,18 +71,19 @@ def _expiry(text: str | None, terminal: Terminal) -> datetime | None:
         return None
     if span := _SPAN.fullmatch(text.strip()):
         return terminal.clock() + timedelta(hours=int(span[1]) * _HOURS[span[2]])
+    unreadable = QueryError(
+        f"--expires {text!r} cannot be read",
+        hint="--expires 90d, --expires 2027-01-01 or --expires 2027-01-01T00:00:00Z",
+    )
     try:
         if len(text) == 10:
             return calendar.start_of(date.fromisoformat(text), terminal.book().project.catalog.book.timezone)
         found = datetime.fromisoformat(text)
-        if found.tzinfo is not None:
-            return found.astimezone(UTC)
+        if found.tzinfo is None:
+            raise unreadable
+        return found.astimezone(UTC)
     except (ValueError, OverflowError):
-        pass
-    raise QueryError(
-        f"--expires {text!r} cannot be read",
-        hint="--expires 90d, --expires 2027-01-01 or --expires 2027-01-01T00:00:00Z",
-    )
+        raise unreadable from None
 
 
 @verb(

@@ -108,7 +108,7 @@ def _previews(book: Any, made: Draft, source: Source | None, late: Callable[[], 
         group = [one for one in found if one.where == where and not one.snapshot]
         if made.rows > MAX_ROWS_TOGETHER or not _ask_together(book, group, check=source is not None):
             for one in group:
-                _ask_alone(book, one, late, check=source is not None)
+                _ask_one(book, one, late, check=source is not None)
     if source is not None:
         ideas = {idea.name: idea for idea in made.metrics}
         for one in found:
@@ -153,7 +153,7 @@ def _ask(book: Any, group: Sequence[Preview], *, check: bool) -> None:
         one.answer = whole[-1][one.metric] if whole else None
 
 
-def _ask_alone(book: Any, one: Preview, late: Callable[[], bool], *, check: bool) -> None:
+def _ask_one(book: Any, one: Preview, late: Callable[[], bool], *, check: bool) -> None:
     if late():
         one.problem = f"not asked: the preview ends after {MAX_SECONDS:.0f} s"
         return

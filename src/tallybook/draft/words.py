@@ -121,7 +121,7 @@ _ONE_WORD = frozenset(
 )
 
 
-def _apart(word: str) -> list[str]:
+def _split_model_name(word: str) -> list[str]:
     """The words of a model name that is written as one word."""
     found = _JOINED.fullmatch(word)
     if found is None or singular(word) in _ONE_WORD:
@@ -131,7 +131,7 @@ def _apart(word: str) -> list[str]:
 
 def bare_name(table: str, prefix: str = "") -> str:
     """The table name without the prefix of the application, the layer of a warehouse and the version at its end."""
-    found = [part for word in words(table) for part in _apart(word)]
+    found = [part for word in words(table) for part in _split_model_name(word)]
     while len(found) > 1 and (found[0] == prefix or found[0] in KNOWN_PREFIXES or stem(found[0]) == stem(found[1])):
         found = found[1:]
     if len(found) > 1 and found[0] in LAYERS:

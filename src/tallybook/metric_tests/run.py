@@ -59,7 +59,7 @@ def run_trials(
 
     No declared source is opened: every one of them is replaced before anything is read."""
     catalog = load(folder, env).catalog
-    _check_apart(catalog, urls)
+    _refuse_declared_sources(catalog, urls)
     for trial in trials:
         began = time.monotonic()
         try:
@@ -69,7 +69,7 @@ def run_trials(
         yield TestOutcome(trial=trial, why=why, difference=tuple(difference), seconds=time.monotonic() - began)
 
 
-def _check_apart(catalog: Catalog, urls: Mapping[str, str]) -> None:
+def _refuse_declared_sources(catalog: Catalog, urls: Mapping[str, str]) -> None:
     for name, url in urls.items():
         if url in {source.url for source in catalog.sources.values()}:
             raise DeclarationError(

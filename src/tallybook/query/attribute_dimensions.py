@@ -22,7 +22,8 @@ from tallybook.core import (
     did_you_mean,
 )
 from tallybook.query.computed_dimensions import Computed, ComputedDimension
-from tallybook.storage import Entity, EntityLedger, entities_at, entity_states, literal, stamp_of
+from tallybook.query.loaded_rows import load_rows
+from tallybook.storage import Entity, EntityLedger, entities_at, entity_states, stamp_of
 
 if TYPE_CHECKING:
     import duckdb
@@ -152,7 +153,7 @@ def _of_now(
     values: Iterable[tuple[str, str | None]],
     at: date,
 ) -> ComputedDimension:
-    _make(engine, table, "id VARCHAR, v VARCHAR", values)
+    load_rows(engine, table, {"id": "VARCHAR", "v": "VARCHAR"}, ({"id": id_, "v": value} for id_, value in values))
     return ComputedDimension(
         name=one.written,
         value=_VALUE,
@@ -169,7 +170,8 @@ def _of_each_day(
     settings: EntitySettings,
     days: Sequence[tuple[str, date, date, str | None]],
 ) -> ComputedDimension:
-    _make(engine, table, "id VARCHAR, first DATE, last DATE, v VARCHAR", days)
+    types = {"id": "VARCHAR", "first": "DATE", "last": "DATE", "v": "VARCHAR"}
+    load_rows(engine, table, types, (dict(zip(types, stretch, strict=True)) for stretch in days))
     first = min((day for _, day, _, _ in days), default=None)
     return ComputedDimension(
         name=one.written,
@@ -200,15 +202,3 @@ def _by_day(
             last = days[place + 1] - ONE_DAY if place + 1 < len(days) else date.max
             found.append((entity_id, day, last, values[day]))
     return found
-
-
-def _make(engine: duckdb.DuckDBPyConnection, table: str, columns: str, rows: Iterable[tuple[Any, ...]]) -> None:
-    engine.execute(f"CREATE OR REPLACE TEMP TABLE {table} ({columns})").fetchall()
-    batch: list[str] = []
-    for row in rows:
-        batch.append(f"({', '.join(literal(None if one is None else str(one)) for one in row)})")
-        if len(batch) == 2_000:
-            engine.execute(f"INSERT INTO {table} VALUES {', '.join(batch)}").fetchall()
-            batch = []
-    if batch:
-        engine.execute(f"INSERT INTO {table} VALUES {', '.join(batch)}").fetchall()

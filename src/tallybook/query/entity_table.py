@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
-
-import msgspec
 
 from tallybook.core import EVENT_TYPES, INSTANT_VALUE, TEXT_VALUE
 from tallybook.query.conditions import ConditionColumn
-from tallybook.storage import Entity, identifier, literal, scratch_folder
+from tallybook.query.loaded_rows import load_rows
+from tallybook.storage import Entity, identifier
 
 if TYPE_CHECKING:
     import duckdb
@@ -37,14 +35,8 @@ def entity_table(
     """Load entities that are not deleted. The order of the rows is that of `entities`."""
     columns = {one.spelled: one.type for one in types.values()}
     spec = {"id": "VARCHAR", **{name: EVENT_TYPES[type_] for name, type_ in columns.items()}}
-    with scratch_folder() as folder:
-        file = folder / "entities.ndjson"
-        _write(file, entities)
-        listed = ", ".join(f"{literal(name)}: {literal(type_)}" for name, type_ in spec.items())
-        engine.execute(
-            f"CREATE OR REPLACE TEMP TABLE {identifier(kind)} AS SELECT * FROM read_json({literal(str(file))}, "
-            f"columns = {{{listed}}}, format = 'newline_delimited', maximum_object_size = 268435456)"
-        ).fetchall()
+    rows = ({"id": one.id, **one.record.effective()} for one in entities if one.deleted is None)
+    load_rows(engine, identifier(kind), spec, rows)
     every = {"id": TEXT_VALUE, **columns}
     return EntityTable(
         sql=identifier(kind),
@@ -62,14 +54,7 @@ def with_metrics(
     for name, one in metrics.items():
         spec |= {name: EVENT_TYPES[one.type], f"{name} {IS_KNOWN}": "BOOLEAN"}
     ids = sorted({entity for one in metrics.values() if one.why is None for entity in (*one.values, *one.whys)})
-    with scratch_folder() as folder:
-        file = folder / "metrics.ndjson"
-        _write_metrics(file, ids, metrics)
-        listed = ", ".join(f"{literal(name)}: {literal(type_)}" for name, type_ in spec.items())
-        engine.execute(
-            f"CREATE OR REPLACE TEMP TABLE metric_values AS SELECT * FROM read_json({literal(str(file))}, "
-            f"columns = {{{listed}}}, format = 'newline_delimited')"
-        ).fetchall()
+    load_rows(engine, "metric_values", spec, (_row(entity, metrics) for entity in ids))
     columns, shown = dict(table.columns), []
     for name, one in metrics.items():
         own, flag = identifier(name), identifier(f"{name} {IS_KNOWN}")
@@ -84,23 +69,13 @@ def with_metrics(
     return EntityTable(sql=f"(SELECT e.*, {', '.join(shown)} FROM {joined})", columns=columns)
 
 
-def _write_metrics(file: Path, ids: Sequence[str], metrics: Mapping[str, MetricValues]) -> None:
-    encoder = msgspec.json.Encoder()
-    with file.open("wb") as lines:
-        for entity in ids:
-            row: dict[str, object] = {"id": entity}
-            for name, one in metrics.items():
-                value, why = one.of(entity)
-                row |= {name: value, f"{name} {IS_KNOWN}": why is None}
-            lines.write(encoder.encode(row) + b"\n")
-
-
-def _write(file: Path, entities: Iterable[Entity]) -> None:
-    encoder = msgspec.json.Encoder()
-    with file.open("wb") as lines:
-        for entity in entities:
-            if entity.deleted is None:
-                lines.write(encoder.encode({"id": entity.id, **entity.record.effective()}) + b"\n")
+def _row(entity: str, metrics: Mapping[str, MetricValues]) -> dict[str, object]:
+    """The values of one id, and whether each is known."""
+    row: dict[str, object] = {"id": entity}
+    for name, one in metrics.items():
+        value, why = one.of(entity)
+        row |= {name: value, f"{name} {IS_KNOWN}": why is None}
+    return row
 
 
 def shown_column(name: str, column: ConditionColumn) -> str:

@@ -69,9 +69,9 @@ class BookReader:
                 self._store.ledger.close()
             self._store = None
 
-    def read_anew(self) -> None:
+    def forget_points(self) -> None:
         """Files that were read may have other points now."""
-        self._engine.read_anew()
+        self._engine.forget_points()
 
     def reading(self) -> AbstractContextManager[ReadSession]:
         """What one question reads with."""

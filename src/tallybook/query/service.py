@@ -96,7 +96,7 @@ class QueryService:
     def read_again(self) -> None:
         """Compute every answer again, from files that are read again: points of old versions changed."""
         self._cache.clear()
-        self.reader.read_anew()
+        self.reader.forget_points()
 
     def _read(
         self, query: Query, version: int | None, as_of: date | None, answer: Callable[[Query, QueryContext], T]

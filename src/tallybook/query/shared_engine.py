@@ -58,7 +58,7 @@ class SharedEngine:
             with self._lock:
                 self._questions -= 1
 
-    def read_anew(self) -> None:
+    def forget_points(self) -> None:
         """Files that were read may have other points now."""
         with self._lock:
             if self._shelf is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import h11
@@ -74,11 +75,9 @@ class DoorProtocol(H11Protocol):
             h11.Data(data=body),
             h11.EndOfMessage(),
         ]
-        try:
+        with suppress(h11.LocalProtocolError):  # an answer is on its way already: it is cut
             for part in answer:
                 self.transport.write(self.conn.send(part))
-        except h11.LocalProtocolError:
-            pass  # An answer is on its way already: it is cut.
         self.transport.close()
 
 

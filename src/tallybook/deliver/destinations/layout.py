@@ -66,7 +66,7 @@ def arranged(result: Result, layout: str) -> Grid:
     return _LAYOUTS[layout](result)
 
 
-def apart(result: Result) -> tuple[Result, Result | None]:
+def split_totals(result: Result) -> tuple[Result, Result | None]:
     """The answer without its totals, and the totals alone, so that no sum counts them twice."""
     import msgspec
 

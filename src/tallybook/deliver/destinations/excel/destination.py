@@ -39,7 +39,7 @@ class Xlsx(FileDestination):
 
     def content(self, task: DeliveryTask, there: bytes | None) -> bytes | None:
         from tallybook.deliver.destinations.excel.update.grids import WorkbookPlace
-        from tallybook.deliver.destinations.layout import apart, arranged
+        from tallybook.deliver.destinations.layout import arranged, split_totals
 
         if there is None and task.path.suffix.lower() == ".xlsm":
             raise DestinationError(
@@ -47,8 +47,8 @@ class Xlsx(FileDestination):
                 hint="save one there, or write .xlsx",
             )
         delivery, record = task.delivery, task.record
-        since, (rows, totals) = record.since if record else None, apart(task.answer())
-        kept_rows, kept_totals = apart(record.result) if record else (None, None)
+        since, (rows, totals) = record.since if record else None, split_totals(task.answer())
+        kept_rows, kept_totals = split_totals(record.result) if record else (None, None)
         tab, layout = delivery.tab_name[:MAX_TAB], delivery.layout
         calendar = rows.calendar.key(rows.scope)
         name = f"{delivery.name}_{calendar}" if calendar else delivery.name

@@ -10,7 +10,7 @@ from tallybook.deliver.destinations.base import DeliveryOutcome, DeliveryTask
 from tallybook.deliver.destinations.google_sheets.change import Stray, Window, Written, values_of
 from tallybook.deliver.destinations.google_sheets.document import NEW, SheetOutcome, TabPlace, bring_up_to_date
 from tallybook.deliver.destinations.google_sheets.tab import MAX_CELLS
-from tallybook.deliver.destinations.layout import Grid, apart, arranged, latest
+from tallybook.deliver.destinations.layout import Grid, arranged, latest, split_totals
 from tallybook.deliver.destinations.row_keys import Cell, Formula
 from tallybook.deliver.destinations.sheet_modes import HISTORY, LATEST
 
@@ -29,8 +29,8 @@ def deliver_to_sheet(task: DeliveryTask) -> DeliveryOutcome:
 
     Raises DestinationError. What was written until then is complete, and the next delivery continues."""
     delivery, mode, previous = task.delivery, task.mode, task.previous()
-    rows, totals = apart(task.result)
-    then, totals_then = apart(previous) if previous is not None else (None, None)
+    rows, totals = split_totals(task.result)
+    then, totals_then = split_totals(previous) if previous is not None else (None, None)
     outcomes = _one(task, rows, then, "")
     if totals is not None:
         outcomes += _one(task, totals, totals_then, " totals")

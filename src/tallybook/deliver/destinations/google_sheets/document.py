@@ -206,7 +206,7 @@ def _one_document(
         try:
             api.batch_update(place.document, [*requests, *old], stamp)
         except Overtaken:
-            continue  # by a batch of ours that came late, or of another process: read anew
+            continue  # by a batch of ours that came late, or of another process: read again
         if part is change:
             return outcome, rest
     raise DestinationUnavailable(
