@@ -154,7 +154,7 @@ def serve(
 
     Runs at once if a run was missed, retries a failed run at the next time, and logs to stderr. Reads tallybook.toml
     again before each run. SIGTERM ends it after the current statement is stored, and after the requests in flight are
-    answered. SIGHUP reads [serve] and the certificate again."""
+    answered. SIGHUP reads [serve], [events] and the certificate again."""
     terminal.log = terminal.log or "text"
     catalog = terminal.book().project.catalog
     if only != "schedule" and (listen or only or catalog.serve.listen):

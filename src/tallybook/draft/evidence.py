@@ -59,21 +59,10 @@ def numbers(values: Sequence[Any]) -> list[float]:
     return [float(v) for v in values if isinstance(v, int | float | Decimal) and not isinstance(v, bool)]
 
 
-def negative_share(values: Sequence[Any]) -> float:
-    """The share of negative numbers."""
-    found = numbers(values)
-    return sum(v < 0 for v in found) / len(found) if found else 0.0
-
-
 def is_share(values: Sequence[Any]) -> bool:
     """Whether all numbers are between 0 and 1 and some are neither."""
     found = numbers(values)
     return len(found) >= 3 and all(0 <= v <= 1 for v in found) and any(0 < v < 1 for v in found)
-
-
-def is_whole(values: Sequence[Any]) -> bool:
-    """Whether all numbers are integers."""
-    return all(v == int(v) for v in numbers(values))
 
 
 # --- numbers in the order of days --------------------------------------------------------------------------------

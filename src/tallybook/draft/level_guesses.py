@@ -23,7 +23,7 @@ from tallybook.draft.daily_columns import (
 )
 from tallybook.draft.money_guesses import with_unit
 from tallybook.draft.recurring import Price, currency_column, measure_of, price_of, quantity_sql
-from tallybook.draft.references import actor_of, reference
+from tallybook.draft.references import actor_of
 from tallybook.draft.row_filters import RowFilter, started_contracts, states
 from tallybook.draft.seen import SeenColumn, SeenTable, by_day
 from tallybook.draft.table_guesses import (
@@ -252,10 +252,6 @@ class LevelGuesses(TableGuesses):
                 f"with series = [{listed}]"
             )
             idea.other.append(f"# received = {toml(received.name)}")
-
-    def _refers_to(self, table: SeenTable, column: SeenColumn) -> SeenTable | None:
-        found = reference(self.seen, table, column)
-        return found[0] if found else None
 
 
 def _qualify(idea: Idea, table: SeenTable, other: SeenTable) -> None:
