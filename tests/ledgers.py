@@ -85,7 +85,7 @@ def as_number_3(ledger: Any) -> None:
     )
     with ledger._writing() as db:
         found = db.execute(f"SELECT {', '.join(names)} FROM coverage").fetchall()
-        for table in ("coverage", "identities", "horizons", *of_events, *tables.ENTITY_TABLES):
+        for table in ("coverage", "identities", "horizons", *of_events, *tables.ENTITY_TABLES, *tables.ACTION_TABLES):
             db.execute(f"DROP TABLE {table}")
         db.execute(
             "CREATE TABLE coverage (metric {text} NOT NULL, definition {text} NOT NULL, day {day} NOT NULL, run {number}, "

@@ -1329,12 +1329,21 @@ class Answer:
             part = replace(self.ask, by=by, only=frozenset([number]), totals=False)
             if part.weekdays:
                 found += [{**row, "weekday": weekday} for row in Answer(self.judge, part).plain_rows()]
-        found.sort(key=lambda row: row["period"])  # of one period in the order of weekdays
+        found.sort(key=self.place_by_weekday)
         if not self.ask.totals:
             return found
         whole_ask = replace(self.ask, by=("weekday",), having=())
         totals = Answer(self.judge, replace(whole_ask, by=(), totals=True)).plain_rows()
         return found + [{**dict.fromkeys(self.ask.by), **row, "total": True} for row in totals]
+
+    def place_by_weekday(self, row: Row) -> tuple[object, ...]:
+        """The place of a row in an answer by weekday: its period, then its dimensions, weekdays in their own order."""
+        values = ((dim, row[dim]) for dim in self.ask.by)
+        keys = (
+            (False, WEEKDAYS.index(value)) if dim == "weekday" else (value is None, value or "")
+            for dim, value in values
+        )
+        return (row["period"], *keys)
 
     def plain_rows(self) -> list[Row]:
         periods = self.periods()

@@ -20,6 +20,7 @@ import pytest
 import tallybook
 from tallybook.collect.sources.registry import open_source
 from tallybook.core.errors import BookError
+from tallybook.storage import tables
 from tallybook.storage.sqlite_ledger import SqliteLedger
 from tests.storage.test_safe import small_disk
 
@@ -407,5 +408,8 @@ def test_a_book_of_an_older_number_names_who_has_to_run_what(folder: Path) -> No
     without_side_files(folder)
     give_to_the_group(folder)
     said = as_another_user(lambda: ask(folder))
-    assert "was written by an older Tallybook (ledger 3, this one needs 6), and you may not write to it" in said
+    assert (
+        f"was written by an older Tallybook (ledger 3, this one needs {tables.NUMBER}), and you may not write to it"
+        in said
+    )
     assert "tallybook doctor" in said

@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 DONE, SOME_FAILED, USAGE, REFUSED, NOT_READY, BUSY, BUG = 0, 1, 2, 3, 4, 5, 70
 
@@ -226,12 +227,16 @@ def describe_os_error(error: OSError) -> str:
     return f"cannot read or write {error.filename}: {reason}" if error.filename else reason
 
 
+_PACKAGE = Path(__file__).parents[1]
+
+
 def _place_of(error: BaseException) -> str:
     """The innermost function of Tallybook in the traceback of an exception."""
     trace, place = error.__traceback__, ""
     while trace is not None:
         code = trace.tb_frame.f_code
-        _, ours, path = code.co_filename.replace("\\", "/").rpartition("/tallybook/")
-        place = f" (tallybook/{path}, {code.co_name}, line {trace.tb_lineno})" if ours else place
+        if (file := Path(code.co_filename)).is_relative_to(_PACKAGE):
+            path = file.relative_to(_PACKAGE).as_posix()
+            place = f" (tallybook/{path}, {code.co_name}, line {trace.tb_lineno})"
         trace = trace.tb_next
     return place

@@ -30,7 +30,7 @@ class HttpAnswer:
     headers: dict[str, str] = field(default_factory=dict)
     closes: bool = False
     """The rest of the request is not read."""
-    text: str | None = None
+    text: str | bytes | None = None
     """A body that is not JSON."""
 
 
@@ -106,5 +106,5 @@ async def send_answer(send: Send, answer: HttpAnswer, *, head: bool) -> None:
 
 def _body_of(answer: HttpAnswer) -> bytes:
     if answer.text is not None:
-        return answer.text.encode()
+        return answer.text.encode() if isinstance(answer.text, str) else answer.text
     return b"" if answer.body is None else msgspec.json.encode(answer.body)

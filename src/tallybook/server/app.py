@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -28,6 +28,7 @@ from tallybook.server.answers import (
 from tallybook.server.bodies import BodyRoom, ClientGone, body_of
 from tallybook.server.claims import RequestClaims
 from tallybook.server.clients import DoorPolicy
+from tallybook.server.doors import Door
 from tallybook.server.entities import EntityDoor, entity_of
 from tallybook.server.gate import Gate
 from tallybook.server.openapi import document
@@ -58,10 +59,12 @@ class EventsApp:
         reads: EventReads | None = None,
         watching: Watching | None = None,
         entities: EntityDoor | None = None,
+        doors: Sequence[Door] = (),
         rules: EventRules = DEFAULT_RULES,
     ) -> None:
         self.commit, self.keys, self.events, self.clock, self.problem = commit, keys, events, clock, problem
         self.reads, self.watching, self.entities = reads, watching or Watching(), entities
+        self.doors = doors
         self.policy = DoorPolicy()
         self.protocols = {path: kind.name for kind in PROTOCOLS.kinds() for path in kind.paths} if commit else {}
         self.gate = Gate(keys, clock)
@@ -116,6 +119,8 @@ class EventsApp:
         if (read := self._read_of(path)) is not None:
             allowed, scopes, answer = read
             return only(method, allowed) or await self._read(request, scopes, answer)
+        if (door := next((one for one in self.doors if one.takes(request)), None)) is not None:
+            return await door.answer(request, self.gate)
         error = RequestError(
             status=404,
             code="not_found",

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from tallybook.core import EventRules, ServeSettings
     from tallybook.server.app import EventsApp
     from tallybook.server.counts import Counts
+    from tallybook.server.doors import Door
 
 MAX_FILES = 20_000
 WATCH_SECONDS = 0.8
@@ -189,6 +190,7 @@ def _app(plan: WorkerPlan, events: EventLedger, logs: LogFolder, commit: GroupCo
         reads=EventReads(events=events, compactor=compactor),
         rules=plan.rules,
         entities=EntityDoor(EntityLedger(events.ledger), plan.clock),
+        doors=_doors(plan),
         watching=Watching(
             counts=Counts(plan.number, plan.shared),
             access=AccessLog() if plan.settings.access_log else None,
@@ -198,6 +200,11 @@ def _app(plan: WorkerPlan, events: EventLedger, logs: LogFolder, commit: GroupCo
     )
     watch.seen, watch.counts = app.gate.seen, app.watching.counts
     return app
+
+
+def _doors(plan: WorkerPlan) -> list[Door]:
+    """What is answered beside events, in the order in which a path is tried."""
+    return []
 
 
 def _config(app: EventsApp, settings: ServeSettings) -> uvicorn.Config:

@@ -74,6 +74,7 @@ STEPS: Mapping[int, str] = {
             EVENTS,
         ]
     ),
+    7: ";\n".join(tables.added_tables(tables.ACTION_TABLES, tables.POSTGRESQL)),
 }
 """{number: the statements that make a ledger of the number before one of this number}."""
 

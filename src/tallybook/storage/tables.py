@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 
 from tallybook.core import BookError
 
-NUMBER = 6
+NUMBER = 7
 """2: `sha256` of files, and `followed`. 3: `alerts`. 4: ranges of days in `coverage`, `identities`, and `horizons`.
 5: usage events and keys (`EVENT_TABLES`). 6: users and accounts, `request_claims`, and `event_pushed`
-(`ENTITY_TABLES`), hashes of `id_runs`, and in PostgreSQL the log and files of events."""
+(`ENTITY_TABLES`), hashes of `id_runs`, and in PostgreSQL the log and files of events. 7: `ACTION_TABLES`."""
 EPOCH = "0001-01-01T00:00:00.000000Z"
 TABLES = """
 CREATE TABLE versions (
@@ -102,6 +102,8 @@ CREATE TABLE request_claims (
     PRIMARY KEY (key, request)){rowless};
 CREATE TABLE event_pushed (
     event {text} NOT NULL, day {day} NOT NULL, key {text} NOT NULL, PRIMARY KEY (event, day, key)){rowless};
+CREATE TABLE series_slots (
+    dimension {text} NOT NULL, value {text} NOT NULL, slot {number} NOT NULL, PRIMARY KEY (dimension, value)){rowless};
 INSERT INTO versions VALUES (0, '0001-01-01T00:00:00.000000Z', NULL, 'empty', 0)
 """
 COLUMNS: Mapping[str, tuple[str, ...]] = {
@@ -172,12 +174,15 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
     "attribute_files": ("id", "kind", "path", "first", "last", "rows", "bytes", "sha256", "added", "removed"),
     "request_claims": ("key", "request", "body", "at"),
     "event_pushed": ("event", "day", "key"),
+    "series_slots": ("dimension", "value", "slot"),
 }
 _LISTED = list(COLUMNS)
 EVENT_TABLES = tuple(_LISTED[_LISTED.index("event_commits") : _LISTED.index("entity_commits")])
 """What number 5 added, each table after those that it refers to."""
-ENTITY_TABLES = tuple(_LISTED[_LISTED.index("entity_commits") :])
+ENTITY_TABLES = tuple(_LISTED[_LISTED.index("entity_commits") : _LISTED.index("series_slots")])
 """What number 6 added."""
+ACTION_TABLES = tuple(_LISTED[_LISTED.index("series_slots") :])
+"""What number 7 added: the colors of series, and what is sent out and shown to people."""
 """What a copy of a book takes along, each table after those that it refers to. Sorted by its columns in this order, a
 table has one order of rows: its key comes first."""
 NUMBERED = {"files": "id", "runs": "run", "revisions": "id", "event_files": "id", "attribute_files": "id"}
