@@ -2,7 +2,7 @@
 
 TALLYBOOK_SEED=N           the order of the tests, Hypothesis and `seed`, all as in the run that printed N
 TALLYBOOK_SOAK=1           the long run (`make soak`); with --part one of its parts
-TALLYBOOK_TEST_SERVERS=required   a database server that cannot be had is a failure, not a skip
+TALLYBOOK_TEST_SERVERS=required   a database server or browser that cannot be had is a failure, not a skip
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from tests import engines, reused, servers
+from tests.browser import chromium, web_context, web_page  # noqa: F401  # fixtures
 from tests.parts import PARTS, part_of
 from tests.soak import SoakReport
 

@@ -34,8 +34,8 @@ from pathlib import Path
 from typing import Any
 
 KINDS = ("postgresql", "mariadb")
-TOOLS = {"pgbouncer": "pgbouncer"}
-"""Programs that some tests put in front of a server, each with the Debian package it comes in."""
+TOOLS = {"pgbouncer": "pgbouncer", "chromium": "chromium"}
+"""Programs that some tests need beside a server, each with the Debian package it comes in."""
 ROOT = Path(__file__).resolve().parent.parent
 PREFIX = "tallybook-servers-"
 START_SECONDS = 120
