@@ -9,7 +9,6 @@ from __future__ import annotations
 import errno
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 DONE, SOME_FAILED, USAGE, REFUSED, NOT_READY, BUSY, BUG = 0, 1, 2, 3, 4, 5, 70
 
@@ -227,7 +226,7 @@ def describe_os_error(error: OSError) -> str:
     return f"cannot read or write {error.filename}: {reason}" if error.filename else reason
 
 
-_PACKAGE = Path(__file__).parents[1]
+_PACKAGE = __file__.replace("\\", "/").removesuffix("core/errors.py")
 
 
 def _place_of(error: BaseException) -> str:
@@ -235,8 +234,8 @@ def _place_of(error: BaseException) -> str:
     trace, place = error.__traceback__, ""
     while trace is not None:
         code = trace.tb_frame.f_code
-        if (file := Path(code.co_filename)).is_relative_to(_PACKAGE):
-            path = file.relative_to(_PACKAGE).as_posix()
+        if (path := code.co_filename.replace("\\", "/")).startswith(_PACKAGE):
+            path = path.removeprefix(_PACKAGE)
             place = f" (tallybook/{path}, {code.co_name}, line {trace.tb_lineno})"
         trace = trace.tb_next
     return place
