@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tallybook.core import (
     ALERT_KINDS,
+    CHART_FORMS,
     GOAL_SCOPES,
     KINDS,
     LAYOUTS,
@@ -184,6 +185,9 @@ METRIC = {
     "title": "a title for people",
     "description": "a description for people",
     "format": "a number format of spreadsheets",
+    "group": "the heading under which pages list the metric",
+    "pinned": "`true`: one of the headline numbers at the top of the overview",
+    "better": "which direction is good: higher or lower; pages color a change only where this is declared",
     "decimals": "digits after the decimal point, for a column that does not declare them; makes its sums exact",
     "max_series": "the metric fails with more series a day",
     "renamed_from": "the name under which it was collected before",
@@ -223,4 +227,29 @@ DELIVERY = {
     "tab": "the sheet of a workbook or Google Sheet; default: the name of the delivery",
     "totals": "totals over all series, computed from the stored parts; in a workbook on a tab of their own",
     "fill": "a row for every series in every covered period",
+}
+BOARD = {
+    "title": "the title of the board; default: its name",
+    "views": "the questions of the board, each a table of the keys below",
+    "scope": "the period of each number, where the view has none",
+    "last": "how far back, where the view has none",
+    "where": "filters of all views",
+    "every": "how often an open board looks for new numbers",
+}
+VIEW = {
+    "metrics": "the metrics of the view",
+    "title": "the title of the view; default: the title of its first metric",
+    "scope": "day, week, month, quarter, year or all",
+    "by": "dimensions to split by",
+    "where": "filters: another dimension is *and*, the same one is *or*",
+    "show": f"what a period shows: {', '.join(SHOWS)}",
+    "last": "how far back",
+    "compare": "`previous`, or how long before, as `1 year`",
+    "top": "only so many series; the others are added up as one",
+    "chart": f"how it is drawn: {', '.join(CHART_FORMS)}",
+}
+NOTE = {
+    "day": "the day on which it happened",
+    "text": "what happened",
+    "metrics": "the metrics whose charts show it; default: all",
 }

@@ -10,6 +10,7 @@ import msgspec
 from docs.generated import MADE
 from docs.key_meanings import (
     ALERT,
+    BOARD,
     BOOK,
     DELIVERY,
     ENTITIES,
@@ -18,12 +19,15 @@ from docs.key_meanings import (
     GOAL,
     METRIC,
     METRIC_ATTRIBUTE,
+    NOTE,
     SCHEDULE,
     SERVE,
     SOURCE,
+    VIEW,
 )
 from tallybook.config.catalog.keys import (
     ALERT_KEYS,
+    BOARD_KEYS,
     BOOK_KEYS,
     DELIVERY_KEYS,
     ENTITY_KEYS,
@@ -32,9 +36,11 @@ from tallybook.config.catalog.keys import (
     GOAL_KEYS,
     METRIC_ATTRIBUTE_KEYS,
     METRIC_KEYS,
+    NOTE_KEYS,
     SCHEDULE_KEYS,
     SERVE_KEYS,
     SOURCE_KEYS,
+    VIEW_KEYS,
     Key,
 )
 from tallybook.config.catalog.words import toml
@@ -42,6 +48,8 @@ from tallybook.core import (
     ALERT_KINDS,
     RESERVED_NAMES,
     AlertSettings,
+    Board,
+    BoardView,
     BookSettings,
     Delivery,
     EntitySettings,
@@ -51,6 +59,7 @@ from tallybook.core import (
     Goal,
     Metric,
     MetricAttribute,
+    Note,
     ScheduleSettings,
     ServeSettings,
     SourceSettings,
@@ -59,7 +68,17 @@ from tallybook.core.adapters.destinations import DELIVER, destination_kinds
 from tallybook.core.adapters.registry import Option
 from tallybook.core.adapters.sources import REGISTRY, SourceKind
 
-SPANS = {"statement_timeout", "lock_timeout", "snapshot_grace", "jitter", "max_load", "downtime", "dedup", "future"}
+SPANS = {
+    "statement_timeout",
+    "lock_timeout",
+    "snapshot_grace",
+    "jitter",
+    "max_load",
+    "downtime",
+    "dedup",
+    "future",
+    "every",
+}
 DAYS = {"lookback", "keep_versions", "carry", "unusual_history", "history"}
 
 
@@ -120,6 +139,9 @@ def _named_sections() -> list[str]:
         *_section("[sources.NAME]", _keys(SOURCE_KEYS, SOURCE, SourceSettings), own_keys, _options(REGISTRY.kinds())),
         *_section("[metrics.NAME]", _keys(METRIC_KEYS, METRIC, Metric)),
         *_section("[goals.NAME]", "See [goals](goals.md).\n", _keys(GOAL_KEYS, GOAL, Goal)),
+        *_section("[boards.NAME]", "See [pages](pages.md#boards).\n", _keys(BOARD_KEYS, BOARD, Board)),
+        *_section("Views of a board", _keys(VIEW_KEYS, VIEW, BoardView)),
+        *_section("[[notes]]", "See [pages](pages.md#notes).\n", _keys(NOTE_KEYS, NOTE, Note)),
         *_section("[deliveries.NAME]", "See [deliveries](deliveries.md).\n", deliveries),
     ]
 

@@ -26,6 +26,7 @@ FILES = {
     "test_attributes.py": "events",
     "test_audit.py": "kills",
     "test_bad_files.py": "kills",
+    "test_boards.py": "right",
     "test_bounded_answers.py": "deliver",
     "test_changed_stored.py": "right",
     "test_charts.py": "right",

@@ -34,6 +34,21 @@ from tallybook.storage import IN_LEDGER
 if TYPE_CHECKING:
     from tallybook.config.modules import Modules
 
+EXPANDED = (
+    "book",
+    "schedule",
+    "alerts",
+    "serve",
+    "accounts",
+    "users",
+    "metrics",
+    "goals",
+    "boards",
+    "notes",
+    "deliveries",
+)
+"""Sections whose variables are replaced here; those of sources and events are replaced where they are read."""
+
 
 @dataclass
 class ProjectReading(SecretValuesReading):
@@ -207,7 +222,7 @@ class ProjectReading(SecretValuesReading):
         if "alerts" in self.raw:
             rest = {k: v for k, v in self.table("alerts").items() if k not in self.addresses}
             raw["alerts"] = rest if isinstance(self.raw["alerts"], dict) else self.raw["alerts"]
-        for section in ("book", "schedule", "alerts", "serve", "accounts", "users", "metrics", "goals", "deliveries"):
+        for section in EXPANDED:
             if section in raw:
                 raw[section] = expansion.value(raw[section], section)
         if "ledger" in self.table("book") and isinstance(raw["book"], dict):

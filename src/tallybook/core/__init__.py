@@ -120,6 +120,14 @@ __getattr__, __dir__ = opened(
             "STORED_FORMS",
             "UNIQUES",
         ),
+        "declarations.pages": (
+            "Board",
+            "BoardView",
+            "CHART_FORMS",
+            "HIGHER",
+            "LOWER",
+            "Note",
+        ),
         "declarations.sources": (
             "APPLY",
             "POLICIES",

@@ -107,6 +107,14 @@ from tallybook.core.declarations.metrics import (
     Join as Join,
     Metric as Metric,
 )
+from tallybook.core.declarations.pages import (
+    CHART_FORMS as CHART_FORMS,
+    HIGHER as HIGHER,
+    LOWER as LOWER,
+    Board as Board,
+    BoardView as BoardView,
+    Note as Note,
+)
 from tallybook.core.declarations.sources import (
     APPLY as APPLY,
     POLICIES as POLICIES,

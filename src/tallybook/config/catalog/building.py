@@ -8,6 +8,7 @@ from dataclasses import replace
 import msgspec
 
 from tallybook.config.catalog.among import Metrics
+from tallybook.config.catalog.boards import Boards, Notes
 from tallybook.config.catalog.deliveries import Deliveries
 from tallybook.config.catalog.entities import MetricAttributes, read_entities
 from tallybook.config.catalog.event_tables import read_events
@@ -63,11 +64,21 @@ def build(
     Deliveries(catalog, declared, problems, asked).check()
     MetricAttributes(catalog, declared, problems, entities).check()
     goals = Goals(catalog, declared, problems, read_goals(raw, problems)).check()
+    boards = Boards(catalog, declared, problems).read(raw)
+    notes = Notes(catalog, declared, problems).read(raw)
     _check_watched_units(catalog, alerts, problems)
     problems.found = [_placed(p, places or {}) for p in _in_order(problems.found, raw)]
     problems.raise_if_any("tallybook.toml")
     return msgspec.structs.replace(
-        catalog, goals=goals, schedule=schedule, alerts=alerts, serve=serve, entities=entities, events=events
+        catalog,
+        goals=goals,
+        boards=boards,
+        notes=notes,
+        schedule=schedule,
+        alerts=alerts,
+        serve=serve,
+        entities=entities,
+        events=events,
     )
 
 
@@ -88,7 +99,7 @@ def _check_watched_units(catalog: Catalog, alerts: AlertSettings, problems: Prob
 def _in_order(problems: list[Problem], raw: Mapping[str, object]) -> list[Problem]:
     """Problems in the order of their tables in the file; those without a table come first."""
     tables = ["book", "schedule", "alerts", "serve", "accounts", "users", "events"]
-    for section in ("events", "sources", "metrics", "goals", "deliveries"):
+    for section in ("events", "sources", "metrics", "goals", "boards", "notes", "deliveries"):
         named = raw.get(section)
         tables += [f"{section}.{name}" for name in named] if isinstance(named, Mapping) else [section]
     rank = {table: i for i, table in enumerate(tables)}

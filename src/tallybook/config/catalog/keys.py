@@ -50,15 +50,19 @@ from tallybook.config.catalog.values import (
     read_tab,
     read_targets,
     read_text,
+    read_views,
     read_words,
     whole_number,
 )
 from tallybook.core import (
     ALERT_KINDS,
+    CHART_FORMS,
     GOAL_SCOPES,
+    HIGHER,
     IMPORTED,
     KINDS,
     LAYOUTS,
+    LOWER,
     MONTH_NAMES,
     NAIVE_TIMES,
     NAMED_BY,
@@ -212,6 +216,9 @@ METRIC_KEYS = {
     "description": Key(read_words, '"What customers paid"'),
     "format": Key(read_words, '"#,##0.00"'),
     "decimals": Key(whole_number(0, 10), "2"),
+    "group": Key(read_words, '"Sales"'),
+    "pinned": Key(read_flag, "true"),
+    "better": Key(choice_of((HIGHER, LOWER)), '"higher"'),
     "max_series": Key(whole_number(1, 1_000_000_000), "100000"),
     "renamed_from": Key(read_old_name, '"old_name"'),
     "snapshot_grace": Key(span_from(0, "h"), '"12h"'),
@@ -243,4 +250,29 @@ GOAL_KEYS = {
     "show": Key(choice_of(SHOWS), '"average"'),
     "at_most": Key(read_flag, "true"),
     "title": Key(read_words, '"Signups a month"'),
+}
+BOARD_KEYS = {
+    "title": Key(read_words, '"Weekly review"'),
+    "views": Key(read_views, '[{ metrics = ["revenue"] }]'),
+    "scope": Key(choice_of(calendar.SCOPES), '"week"'),
+    "last": Key(read_span, '"17 weeks"'),
+    "where": Key(read_filters, '["plan=pro"]'),
+    "every": Key(span_from(10, "m"), '"5m"'),
+}
+VIEW_KEYS = {
+    "metrics": Key(names_of("metrics", '["revenue"]'), '["revenue"]'),
+    "title": Key(read_words, '"Revenue by plan"'),
+    "scope": Key(choice_of(calendar.SCOPES), '"month"'),
+    "by": Key(names_of("dimensions", '["plan"]'), '["plan"]'),
+    "where": Key(read_filters, '["plan=pro"]'),
+    "show": Key(choice_of(SHOWS), '"average"'),
+    "last": Key(read_span, '"12 months"'),
+    "compare": Key(read_words, '"previous"'),
+    "top": Key(whole_number(1, 100), "6"),
+    "chart": Key(choice_of(CHART_FORMS), '"bar"'),
+}
+NOTE_KEYS = {
+    "day": Key(read_day, '"2026-07-06"'),
+    "text": Key(read_text, '"Pricing page redesigned"'),
+    "metrics": Key(names_of("metrics", '["signups"]'), '["signups"]'),
 }

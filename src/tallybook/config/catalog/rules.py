@@ -362,7 +362,8 @@ FUNCTION_RULES = (
     ),
 )
 
-_TITLES = ("unit", "title", "description", "format", "decimals", "renamed_from")
+_PAGES = ("group", "pinned", "better")
+_TITLES = ("unit", "title", "description", "format", "decimals", "renamed_from", *_PAGES)
 _FUNCTIONS = ("function", "measure", "kind", "source", "by", "over_time", "max_series", "start", "lookback", "history")
 FUNCTION_KEYS = frozenset((*_FUNCTIONS, "unit_from", "minor_units", *_TITLES))
 DERIVED_KEYS = frozenset(("measure", *_TITLES))

@@ -14,6 +14,8 @@ SECTIONS = (
     "sources",
     "metrics",
     "goals",
+    "boards",
+    "notes",
     "deliveries",
     "schedule",
     "alerts",

@@ -260,6 +260,13 @@ def read_targets(value: object) -> dict[str, Decimal]:
     return targets
 
 
+def read_views(value: object) -> tuple[object, ...]:
+    """The views of a board; each is read as a table of its own."""
+    if not isinstance(value, list | tuple) or not value:
+        raise Wrong("is not a list of views", expected='tables with metrics: [{ metrics = ["revenue"] }]')
+    return tuple(value)
+
+
 def read_tab(value: object) -> str:
     """The name of a sheet that every spreadsheet program accepts."""
     name = read_text(value)

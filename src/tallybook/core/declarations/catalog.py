@@ -11,6 +11,7 @@ from tallybook.core.declarations.entities import EntitySettings
 from tallybook.core.declarations.events import EventSettings
 from tallybook.core.declarations.goals import Goal
 from tallybook.core.declarations.metrics import Metric
+from tallybook.core.declarations.pages import Board, Note
 from tallybook.core.declarations.sources import SourceSettings
 
 RESERVED_NAMES = frozenset(
@@ -44,6 +45,8 @@ class Catalog(msgspec.Struct, frozen=True, kw_only=True):
     metrics: dict[str, Metric]
     deliveries: dict[str, Delivery] = {}
     goals: dict[str, Goal] = {}
+    boards: dict[str, Board] = {}
+    notes: tuple[Note, ...] = ()
     schedule: ScheduleSettings = ScheduleSettings()
     alerts: AlertSettings = AlertSettings()
     serve: ServeSettings = ServeSettings()

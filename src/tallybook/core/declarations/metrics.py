@@ -92,6 +92,12 @@ class Metric(msgspec.Struct, frozen=True, kw_only=True):
     description: str | None = None
     format: str | None = None
     decimals: int | None = None
+    group: str = ""
+    """The heading under which pages list it."""
+    pinned: bool = False
+    """Whether it is one of the headline numbers of the overview."""
+    better: str = ""
+    """Which direction is good, higher or lower; without it no change is good or bad."""
     max_series: int = 100_000
     renamed_from: str | None = None
     snapshot_grace: float = 12 * 3600.0
