@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
+from typing import Any
 
 import msgspec
 
@@ -64,22 +65,22 @@ def build(
     Deliveries(catalog, declared, problems, asked).check()
     MetricAttributes(catalog, declared, problems, entities).check()
     goals = Goals(catalog, declared, problems, read_goals(raw, problems)).check()
-    boards = Boards(catalog, declared, problems).read(raw)
-    notes = Notes(catalog, declared, problems).read(raw)
+    pages = _read_pages(raw, catalog, declared, problems)
     _check_watched_units(catalog, alerts, problems)
     problems.found = [_placed(p, places or {}) for p in _in_order(problems.found, raw)]
     problems.raise_if_any("tallybook.toml")
-    return msgspec.structs.replace(
-        catalog,
-        goals=goals,
-        boards=boards,
-        notes=notes,
-        schedule=schedule,
-        alerts=alerts,
-        serve=serve,
-        entities=entities,
-        events=events,
-    )
+    rest = {"schedule": schedule, "alerts": alerts, "serve": serve, "entities": entities, "events": events}
+    return msgspec.structs.replace(catalog, goals=goals, **pages, **rest)
+
+
+def _read_pages(
+    raw: Mapping[str, object], catalog: Catalog, metrics: Iterable[str], problems: Problems
+) -> dict[str, Any]:
+    """The boards and notes."""
+    return {
+        "boards": Boards(catalog, metrics, problems).read(raw),
+        "notes": Notes(catalog, metrics, problems).read(raw),
+    }
 
 
 def _check_watched_units(catalog: Catalog, alerts: AlertSettings, problems: Problems) -> None:
