@@ -63,6 +63,9 @@ SERVE = {
     "reserve": "with fewer free bytes on the disk, events get 503",
     "workers": "how many processes take requests",
     "origins": "pages that may send events with a browser key: scheme, host and port",
+    "identities": "`signed`: a page with a browser key names a user or an account only with a "
+    "signature of `tallybook.sign`; `open`: any page may name anybody",
+    "identity_secrets": "what signatures are made with; while one replaces another, both",
     "proxies": "addresses and networks whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed",
     "certificate": "the certificate chain for TLS, a PEM file; `private_key` too",
     "private_key": "the private key of `certificate`, a PEM file",

@@ -25,12 +25,14 @@ if TYPE_CHECKING:
         SourceError,
         TallybookError,
         metric,
+        sign,
     )
 
 _PLACES = {
     "open": ("tallybook.book", "open_book"),
     "Book": ("tallybook.book", "Book"),
     "metric": ("tallybook.core.functions", "metric"),
+    "sign": ("tallybook.core.signed_identity", "sign"),
     "Period": ("tallybook.core.calendar", "Period"),
     "Result": ("tallybook.core.result.result", "Result"),
     "TallybookError": ("tallybook.core.errors", "TallybookError"),
@@ -52,6 +54,7 @@ __all__ = [
     "__version__",
     "metric",
     "open",
+    "sign",
 ]
 
 

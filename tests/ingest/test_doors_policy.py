@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from tallybook.core import ServeSettings
+from tallybook.core import EventDeclaration, EventRules, EventSettings, ServeSettings
 from tallybook.server.access_log import AccessLog
 from tallybook.server.clients import DoorPolicy, client_of
 from tallybook.server.counts import Counts
@@ -97,6 +97,8 @@ def test_a_listener_without_tls_takes_keys_only_from_its_proxies(door: HttpDoor)
 
 def test_a_page_of_a_named_origin_may_send_with_a_browser_key(door: HttpDoor) -> None:
     door.app.policy = DoorPolicy.of(ServeSettings(origins=("https://app.acme.com",)), needs_proxy=False)
+    declared = EventDeclaration(name=EVENT["event"])
+    door.app.set_rules(EventRules(settings=EventSettings(declared={declared.name: declared})))
     key = door.new_key("page", scopes=("browser",))
     door.keys.refresh()
     asked = {"Origin": "https://app.acme.com", "Access_Control_Request_Method": "POST"}

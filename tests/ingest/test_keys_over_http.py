@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from tallybook.core import DeclarationError, EventRules, EventSettings
+from tallybook.core import DeclarationError, EventDeclaration, EventRules, EventSettings
 from tallybook.ingest import KeyRing, KeyTerms, create_key, revoke_key, rotate_key
 from tests.ingest.doors import NOW, HttpDoor
 
@@ -49,6 +49,7 @@ def test_each_path_takes_its_scopes_and_no_other(door: HttpDoor) -> None:
         scope: door.new_key(f"key-{scope}", scopes=(scope,)) for scope in ("write", "browser", "read", "share", "admin")
     }
     door.keys.refresh()
+    door.app.set_rules(EventRules(settings=EventSettings(declared={"x": EventDeclaration(name="x")})))
     for (method, path), scopes in PATHS.items():
         body = {"event": "x", "day": "2026-03-01", "value": 1} if path == "/v1/values" else {"event": "x"}
         for scope, key in keys.items():

@@ -13,6 +13,7 @@ from typing import Any
 
 from tallybook.config.proper_urls import proper_url
 from tallybook.config.urls import (
+    HIDDEN,
     masked_url,
     registered,
     secrets_of,
@@ -48,6 +49,7 @@ class SecretValuesReading:
     ledger: str = ""
     addresses: dict[str, list[str]] = field(default_factory=dict)
     """The addresses of [alerts], by key."""
+    identity_secrets: tuple[str, ...] = ()
     rules: dict[str, UrlRules] = field(default_factory=dict)
     """How URLs are read, by scheme: from the cache, else from the adapters."""
     url_variables: dict[str, dict[str, str]] = field(default_factory=dict)
@@ -197,6 +199,14 @@ class SecretValuesReading:
             message = f"an address in {key} {wrong.pop('message')}"
             self.problems.add(path, message, seen=f"{key} = …", **wrong)
         return address
+
+    def read_identity_secrets(self, variables: Mapping[str, str]) -> None:
+        """Expand the secrets of [serve] identity_secrets. The catalog reports their mistakes."""
+        written, expansion = self.table("serve").get("identity_secrets"), Expansion(variables, Problems())
+        listed = written if isinstance(written, list) else [written]
+        texts = [expansion.text(one, "serve.identity_secrets").strip() for one in listed if isinstance(one, str)]
+        self.identity_secrets = tuple(dict.fromkeys(filter(None, texts)))
+        self.secrets |= dict.fromkeys(self.identity_secrets, HIDDEN)
 
     def alert_addresses(self) -> dict[str, Any]:
         """The expanded addresses of [alerts]. A variable with an empty value turns an address off."""

@@ -69,6 +69,7 @@ class ProjectReading(SecretValuesReading):
         self.read_urls(variables)
         self.read_ledger(variables)
         self.read_addresses(variables)
+        self.read_identity_secrets(variables)
         store = self.store(variables)
         place = self.cache_file(store) if store and not self.instead else None
         schemes = {name: scheme_of(urls.get("url", "")) for name, urls in self.urls.items()}
@@ -126,7 +127,8 @@ class ProjectReading(SecretValuesReading):
         }
         book = msgspec.structs.replace(catalog.book, ledger=self.ledger)
         alerts = msgspec.structs.replace(catalog.alerts, **self.alert_addresses())
-        return msgspec.structs.replace(catalog, sources=sources, book=book, alerts=alerts, metrics=metrics)
+        serve = msgspec.structs.replace(catalog.serve, identity_secrets=self.identity_secrets)
+        return msgspec.structs.replace(catalog, sources=sources, book=book, alerts=alerts, serve=serve, metrics=metrics)
 
     def checked(
         self, variables: Mapping[str, str], files: Mapping[str, bytes], key: bytes, place: Path | None
@@ -286,4 +288,5 @@ def _without_urls(catalog: Catalog, hashes: Mapping[str, str]) -> Catalog:
     metrics = {name: msgspec.structs.replace(m, function_hash=hashes.get(name)) for name, m in catalog.metrics.items()}
     book = msgspec.structs.replace(catalog.book, ledger="")
     alerts = msgspec.structs.replace(catalog.alerts, to=(), heartbeat="")
-    return msgspec.structs.replace(catalog, book=book, alerts=alerts, sources=sources, metrics=metrics)
+    serve = msgspec.structs.replace(catalog.serve, identity_secrets=())
+    return msgspec.structs.replace(catalog, book=book, alerts=alerts, serve=serve, sources=sources, metrics=metrics)

@@ -353,6 +353,14 @@ __getattr__, __dir__ = opened(
             "Row",
             "Type",
         ),
+        "signed_identity": (
+            "IDENTITY_HEADER",
+            "IdentityRefused",
+            "MIN_IDENTITY_SECRET",
+            "SignedIdentity",
+            "sign",
+            "verify_identity",
+        ),
         "suggestions": (
             "closest_match",
             "did_you_mean",

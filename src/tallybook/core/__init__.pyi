@@ -350,6 +350,14 @@ from tallybook.core.result.values import (
     Row as Row,
     Type as Type,
 )
+from tallybook.core.signed_identity import (
+    IDENTITY_HEADER as IDENTITY_HEADER,
+    MIN_IDENTITY_SECRET as MIN_IDENTITY_SECRET,
+    IdentityRefused as IdentityRefused,
+    SignedIdentity as SignedIdentity,
+    sign as sign,
+    verify_identity as verify_identity,
+)
 from tallybook.core.suggestions import (
     closest_match as closest_match,
     did_you_mean as did_you_mean,

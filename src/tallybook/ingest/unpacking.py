@@ -20,6 +20,7 @@ from tallybook.core import (
     shorten_list,
 )
 from tallybook.ingest.declared import as_declared
+from tallybook.ingest.from_pages import page_rejections
 from tallybook.ingest.log import LogRow
 
 BOUND_FIELDS = {"events": "event", "accounts": "account"}
@@ -45,8 +46,17 @@ def decode_row(row: LogRow, rules: EventRules = DEFAULT_RULES) -> DecodedEvents:
     request = EventRequest(body=body, path=row.path, received=row.received, rules=rules)
     found: DecodedEvents = PROTOCOLS.adapter(row.protocol).decode(request)
     found = as_declared(found, rules.settings)
+    if "page" in noted:
+        found = _without(found, list(page_rejections(list(found.events), noted["page"], rules.settings)))
     bounds = {name: noted[name] for name in ("events", "accounts") if noted.get(name)}
     return _within(found, bounds) if bounds else found
+
+
+def _without(found: DecodedEvents, rejected: Sequence[Rejection]) -> DecodedEvents:
+    """What was found without the events that are rejected."""
+    gone = {one.index for one in rejected}
+    good = [(index, event) for index, event in found.events if index not in gone]
+    return with_events(found, good, [*found.rejected, *rejected]) if rejected else found
 
 
 def _within(found: DecodedEvents, bounds: Mapping[str, Sequence[str]]) -> DecodedEvents:

@@ -31,8 +31,9 @@ from tallybook.server.clients import DoorPolicy
 from tallybook.server.doors import Door
 from tallybook.server.entities import EntityDoor, entity_of
 from tallybook.server.gate import Gate
+from tallybook.server.identities import check_entity, page_of
 from tallybook.server.openapi import document
-from tallybook.server.origins import allow_origin, check_origin, preflight
+from tallybook.server.origins import PAGE_PATHS, allow_origin, check_origin, preflight
 from tallybook.server.rates import Rates
 from tallybook.server.reads import EventReads
 from tallybook.server.requests import Request, request_of
@@ -91,7 +92,7 @@ class EventsApp:
         except Exception as error:  # noqa: BLE001  # whatever it is, the sender must know that nothing is acknowledged
             self.watching.on_error(error)
             answer = Refusal(unforeseen(), closes=True).answer()
-        if request.path in self.protocols:
+        if self._is_for_pages(request):
             allow_origin(answer, request, self.policy)
         if answer.status != CLIENT_GONE:
             await send_answer(send, answer, head=request.method == "HEAD")
@@ -99,7 +100,7 @@ class EventsApp:
 
     async def _answer(self, request: Request) -> HttpAnswer:
         method, path = request.method, request.path
-        if path in self.protocols and method == "OPTIONS" and "origin" in request.headers:
+        if method == "OPTIONS" and "origin" in request.headers and self._is_for_pages(request):
             return preflight(request, self.policy)
         has_page = self.reads is not None and path == "/v1/events"
         if path in self.protocols and not (has_page and method == "GET"):
@@ -129,6 +130,12 @@ class EventsApp:
             expected="/v1/events",
         )
         raise Refusal(error, closes=True)
+
+    def _is_for_pages(self, request: Request) -> bool:
+        """Whether pages may ask this path with a browser key."""
+        path = request.path
+        is_entity = self.entities is not None and entity_of(request.raw_path) is not None
+        return path in self.protocols or path in PAGE_PATHS or is_entity
 
     def _ready(self) -> HttpAnswer:
         problem = self.problem() or (ledger_error() if self.keys.is_stale else None)
@@ -181,13 +188,16 @@ class EventsApp:
             "encoding": request.headers.get("content-encoding", ""),
             "idempotency_key": again,
             **key.bounds,
+            **page_of(request, key, self.clock()),
         }
         return LogRow(
             received=self.clock(),
             key=key.name,
             protocol=self.protocols[request.path],
             path=request.path,
-            headers=msgspec.json.encode({name: value for name, value in noted.items() if value}).decode(),
+            headers=msgspec.json.encode(
+                {name: value for name, value in noted.items() if value or name == "page"}
+            ).decode(),
             body=body,
         )
 
@@ -231,7 +241,10 @@ class EventsApp:
         return HttpAnswer(204)
 
     async def _entity(self, door: EntityDoor, request: Request, kind: str, entity_id: str) -> HttpAnswer:
-        key = await self.gate.key_of(request, "read" if request.method == "GET" else "write")
+        pages = ("browser",) if request.method == "PUT" else ()
+        key = await self.gate.key_of(request, "read" if request.method == "GET" else "write", *pages)
+        check_origin(key, request, self.policy)
+        check_entity(request, key, kind, entity_id, self.clock())
         self.rates.check(key)
         body = b""
         if request.method == "PUT":

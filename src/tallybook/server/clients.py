@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import ipaddress
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from tallybook.core import ServeSettings
 
@@ -21,6 +21,8 @@ class DoorPolicy:
     """What the settings say about who may come. It is replaced as a whole when they are read again."""
 
     origins: frozenset[str] = frozenset()
+    identities: str = "signed"
+    identity_secrets: tuple[str, ...] = field(default=(), repr=False)
     proxies: tuple[Network, ...] = ()
     needs_proxy: bool = False
     """Others reach the listener, and it has no TLS: only proxies may bring keys."""
@@ -29,6 +31,8 @@ class DoorPolicy:
     def of(cls, settings: ServeSettings, *, needs_proxy: bool) -> DoorPolicy:
         return cls(
             origins=frozenset(settings.origins),
+            identities=settings.identities,
+            identity_secrets=settings.identity_secrets,
             proxies=tuple(map(ipaddress.ip_network, settings.proxies)),
             needs_proxy=needs_proxy,
         )

@@ -74,7 +74,7 @@ def _entity(kind: str) -> list[Operation]:
             summary=f"Change attributes of one {one}",
             answers={200: KeptBody, 422: KeptBody},
             problems=(400, 401, 403, 408, 413, 429, 503),
-            scopes=("write",),
+            scopes=("write", "browser"),
             body=ChangesBody,
             example=CHANGES,
         ),

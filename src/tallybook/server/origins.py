@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from tallybook.core import RequestError
+from tallybook.core import IDENTITY_HEADER, RequestError
 from tallybook.server.answers import HttpAnswer, Refusal
 from tallybook.server.clients import DoorPolicy
 from tallybook.server.requests import Request
 from tallybook.storage import ApiKey
 
 MAX_AGE_SECONDS = 600
-HEADERS = "authorization, content-type, content-encoding, idempotency-key"
+METHODS = "GET, POST, PUT"
+HEADERS = f"authorization, content-type, content-encoding, idempotency-key, {IDENTITY_HEADER}"
+PAGE_PATHS = frozenset(("/v1/engagements",))
+"""Paths beside those of events, users and accounts that pages may ask with a browser key."""
 
 
 def preflight(request: Request, policy: DoorPolicy) -> HttpAnswer:
@@ -18,7 +21,7 @@ def preflight(request: Request, policy: DoorPolicy) -> HttpAnswer:
     return HttpAnswer(
         204,
         headers={
-            "access-control-allow-methods": "POST",
+            "access-control-allow-methods": METHODS,
             "access-control-allow-headers": HEADERS,
             "access-control-max-age": str(MAX_AGE_SECONDS),
         },

@@ -21,6 +21,7 @@ class Request:
     headers: Mapping[str, str]
     receive: Receive
     client: RequestClient
+    policy: DoorPolicy
     key: ApiKey | None = None
     """Set once it is known to be valid."""
 
@@ -39,4 +40,5 @@ def request_of(scope: Scope, receive: Receive, policy: DoorPolicy) -> Request:
         headers=headers,
         receive=receive,
         client=client_of(scope.get("client"), scope.get("scheme", "http"), headers, policy),
+        policy=policy,
     )

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from tallybook.config.catalog.event_values import read_properties, read_weekdays, read_words_list
-from tallybook.config.catalog.serve_values import read_networks, read_origins
+from tallybook.config.catalog.serve_values import read_identity_secrets, read_networks, read_origins
 from tallybook.config.catalog.sql_values import (
     read_column,
     read_columns,
@@ -113,6 +113,8 @@ SERVE_KEYS = {
     "durable": Key(choice_of(("disk", "ledger")), '"ledger"'),
     "workers": Key(whole_number(1, 64), "2"),
     "origins": Key(read_origins, '["https://app.acme.com"]'),
+    "identities": Key(choice_of(("signed", "open")), '"open"'),
+    "identity_secrets": Key(read_identity_secrets, '["${TALLYBOOK_IDENTITY_SECRET}"]', secret=True),
     "proxies": Key(read_networks, '["10.0.0.0/8"]'),
     "certificate": Key(read_text, '"tls/cert.pem"'),
     "private_key": Key(read_text, '"tls/key.pem"'),

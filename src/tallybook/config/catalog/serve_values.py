@@ -6,6 +6,7 @@ import ipaddress
 import re
 
 from tallybook.config.catalog.values import Wrong
+from tallybook.core import MIN_IDENTITY_SECRET
 
 _ORIGIN = re.compile(r"https?://[a-z0-9.-]+(:\d{1,5})?|https?://\[[0-9a-f:.]+\](:\d{1,5})?")
 
@@ -36,6 +37,21 @@ def read_networks(value: object) -> tuple[str, ...]:
             raise Wrong(
                 f"has {text!r}, which is no address or network", expected='a list such as ["10.0.0.0/8"]'
             ) from None
+    return tuple(dict.fromkeys(found))
+
+
+def read_identity_secrets(value: object) -> tuple[str, ...]:
+    """A list of secrets, none of which can be guessed; a variable with an empty value is none. Errors do not repeat
+    them."""
+    value = [value] if isinstance(value, str) else value
+    if not isinstance(value, list | tuple) or not all(isinstance(one, str) for one in value):
+        raise Wrong("is not a list of texts", expected='a list such as ["${TALLYBOOK_IDENTITY_SECRET}"]')
+    found = [one.strip() for one in value if one.strip()]
+    if any(len(text) < MIN_IDENTITY_SECRET for text in found):
+        raise Wrong(
+            "has a secret that is too short",
+            expected=f"{MIN_IDENTITY_SECRET} characters or more, as Python's secrets.token_urlsafe(32) makes them",
+        )
     return tuple(dict.fromkeys(found))
 
 

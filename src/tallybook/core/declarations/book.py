@@ -67,6 +67,10 @@ class ServeSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Processes that take requests."""
     origins: tuple[str, ...] = ()
     """Pages that may send events with a browser key, as https://app.acme.com."""
+    identities: str = "signed"
+    """Whether pages with a browser key need a signature to name a user or an account: signed, open."""
+    identity_secrets: tuple[str, ...] = ()
+    """What signed identities may be signed with; several while one replaces another."""
     proxies: tuple[str, ...] = ()
     """Networks whose X-Forwarded-For and X-Forwarded-Proto are believed."""
     certificate: str | None = None
