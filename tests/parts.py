@@ -69,6 +69,7 @@ FILES = {
     "test_event_commands.py": "events",
     "test_entity_door.py": "events",
     "test_event_log.py": "events",
+    "test_erasing.py": "events",
     "test_event_metrics.py": "events",
     "test_event_questions.py": "events",
     "test_expected_days.py": "events",

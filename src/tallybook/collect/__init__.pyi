@@ -14,6 +14,7 @@ from tallybook.collect.forget import WHAT as WHAT
 from tallybook.collect.forgetting import (
     ForgottenMetric as ForgottenMetric,
     ForgottenPerson as ForgottenPerson,
+    forget_entity_in as forget_entity_in,
     forget_named as forget_named,
     forget_person_in as forget_person_in,
 )

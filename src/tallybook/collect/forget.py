@@ -147,6 +147,16 @@ def _days(store: Store, engine: duckdb.DuckDBPyConnection, known: VersionSnapsho
     return sorted(found)
 
 
+def days_of_series(
+    store: Store, engine: duckdb.DuckDBPyConnection, bound: StoredDefinition, dimension: str, value: str
+) -> list[date]:
+    """The days of the current version on which a dimension of a metric has a value."""
+    known = store.snapshot([bound.key])
+    theirs = f"definition = {literal(bound.definition)} AND {bound.column(dimension)} = {literal(value)}"
+    kinds = {ADDITIVE, *(slot.shape for slot in bound.measure.slots)}
+    return _days(store, engine, known, bound.key, dict.fromkeys(kinds, theirs))
+
+
 def _revised(
     store: Store,
     engine: duckdb.DuckDBPyConnection,

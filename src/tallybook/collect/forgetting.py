@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 
 import msgspec
 
-from tallybook.collect.forget import forget_metric, forget_person
+from tallybook.collect.forget import days_of_series, forget_metric, forget_person
+from tallybook.collect.sources.events import EVENTS
+from tallybook.core import USERS, EntitySettings, StoredDefinition
 from tallybook.query import BookReader, BookRecord
 
 
@@ -51,3 +53,50 @@ def forget_person_in(
     with reader.reading() as reading:
         changed = forget_person(reader.store, reading.engine, kept, person, clock)
     return msgspec.convert(changed, list[ForgottenPerson])
+
+
+def forget_entity_in(
+    reader: BookReader, settings: EntitySettings, entity_id: str, within: Sequence[str], clock: Callable[[], datetime]
+) -> tuple[list[ForgottenPerson], list[str]]:
+    """Take a user or an account out of the distinct counts of its kind, and of the metrics `within`.
+
+    Of events, `user` and `account` are counted; of other facts, the columns in `dimension` of `[users]` or
+    `[accounts]`. The names of metrics that still contain the id as a value of a dimension come second."""
+    counted, kept = [], []
+    with reader.reading() as reading:
+        for name, key in _every(reader):
+            bounds = [
+                msgspec.json.decode(one.body, type=StoredDefinition)
+                for one in reader.store.snapshot([key]).definitions.get(key, ())
+            ]
+            if any(_counts(bound, settings) for bound in bounds):
+                counted.append(name)
+            dims = [(bound, d) for bound in bounds for d in bound.metric.dims if d in _columns(bound, settings)]
+            if any(days_of_series(reader.store, reading.engine, bound, d, entity_id) for bound, d in dims):
+                kept.append(name)
+    metrics = list(dict.fromkeys((*counted, *within)))
+    found = forget_person_in(reader, metrics, [entity_id], clock) if metrics else []
+    return found, kept
+
+
+def _every(reader: BookReader) -> Iterator[tuple[str, str]]:
+    """(name, key) of every metric that the book contains, also those that are no longer declared."""
+    if not reader.there:
+        return
+    names = {key: name for name, key in reader.keys(list(reader.project.catalog.metrics)).items()}
+    for key in sorted(reader.store.ledger.snapshot().definitions):
+        yield names.get(key, key), key
+
+
+def _columns(bound: StoredDefinition, settings: EntitySettings) -> set[str]:
+    """The columns of a metric's facts that contain ids of a kind."""
+    own = {"user" if settings.kind == USERS else "account"} if bound.metric.source == EVENTS else set()
+    return own | set(settings.dimension)
+
+
+def _counts(bound: StoredDefinition, settings: EntitySettings) -> bool:
+    columns = _columns(bound, settings)
+    if bound.metric.per in columns:
+        return True
+    slots = (slot for slot in bound.measure.slots if slot.agg == "count_distinct")
+    return any(len(slot.args) == 1 and slot.args[0].strip('"`[]') in columns for slot in slots)

@@ -13,6 +13,7 @@ __getattr__, __dir__ = opened(
         "destinations.google_sheets.onward": ("name",),
         "destinations.google_sheets.tab": ("OVERVIEW",),
         "destinations.registry": ("kind_of_file", "replacing", "writer_for"),
+        "erasing": ("ForgottenEntity", "forget_entity"),
         "exchange": ("MAX_ANSWER_BYTES", "fetch", "post", "within", "words_of"),
     },
 )

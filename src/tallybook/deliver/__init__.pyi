@@ -21,6 +21,7 @@ from tallybook.deliver.destinations.registry import (
     replacing as replacing,
     writer_for as writer_for,
 )
+from tallybook.deliver.erasing import ForgottenEntity as ForgottenEntity, forget_entity as forget_entity
 from tallybook.deliver.exchange import (
     MAX_ANSWER_BYTES as MAX_ANSWER_BYTES,
     fetch as fetch,

@@ -10,6 +10,7 @@ __getattr__, __dir__ = opened(
         "attribute_imports": ("AttributeImport", "import_attributes"),
         "attribute_requests": ("SentAttributes", "decode_changes", "push_attributes"),
         "compaction": ("Compactor",),
+        "erasing": ("erase_events",),
         "exporting": ("EventExport", "export_events"),
         "group_commit": ("GroupCommit",),
         "importing": ("EventImport", "IMPORT_KEY", "ImportedEvents", "StoredIds", "import_events"),

@@ -9,6 +9,7 @@ from tallybook.ingest.attribute_requests import (
     push_attributes as push_attributes,
 )
 from tallybook.ingest.compaction import Compactor as Compactor
+from tallybook.ingest.erasing import erase_events as erase_events
 from tallybook.ingest.exporting import (
     EventExport as EventExport,
     export_events as export_events,

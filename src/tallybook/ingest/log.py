@@ -52,6 +52,9 @@ class EventLog(Protocol):
         """Rows whose place is greater than `after`, in order, until their bodies have `max_bytes`; at least one row
         where there is one."""
 
+    def erase(self, numbers: Sequence[int]) -> None:
+        """Empty the bodies of rows that are compacted. Their places stay."""
+
     def close(self) -> None:
         """Let go of the log. A writer that closes it promises to append nothing more."""
 

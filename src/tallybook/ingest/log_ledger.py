@@ -62,6 +62,9 @@ class LedgerLog:
             for one in found
         ]
 
+    def erase(self, numbers: Sequence[int]) -> None:
+        self.requests.erase(self.name, numbers)
+
     def close(self) -> None:
         if self.writing:
             self.writing = False

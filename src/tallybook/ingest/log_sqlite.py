@@ -110,6 +110,17 @@ class SqliteLog:
         cursor.close()
         return found
 
+    def erase(self, numbers: Sequence[int]) -> None:
+        try:
+            # What is deleted is overwritten, and does not stay in the write-ahead log either.
+            self.db.execute("PRAGMA secure_delete = ON").fetchall()
+            self.db.execute("BEGIN IMMEDIATE")
+            self.db.executemany("UPDATE requests SET body = x'' WHERE n = ?", [(n,) for n in numbers])
+            self.db.execute("COMMIT")
+            self.db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        except sqlite3.Error as error:
+            raise BookError(f"cannot change the log of events {self.path}: {error}", hint="tallybook doctor") from None
+
     def close(self) -> None:
         self.db.close()
         self._release()

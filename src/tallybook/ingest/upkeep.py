@@ -104,26 +104,8 @@ class Upkeep:
         units = [
             row[0] for row in engine.execute(f"SELECT DISTINCT {unit} AS unit FROM merged ORDER BY unit").fetchall()
         ]
-        return [self._written(engine, event, f"FROM merged WHERE {unit} = '{one}'", order) for one in units]
-
-    def _written(self, engine: duckdb.DuckDBPyConnection, event: str, rows: str, order: str) -> EventFile:
-        kind, time_, received = ("rejected", "at", "at") if event == REJECTED else ("files", "time", "received")
-        select = f"SELECT * EXCLUDE (row_of_files) {rows} ORDER BY {order}"
-        file = write_rows(self.events.files, engine, select, f"{kind}/{self.clock():%Y-%m}")
-        ends = ", ".join(f'min("{name}"), max("{name}")' for name in (time_, received))
-        found = engine.execute(f"SELECT {ends} {rows}").fetchall()[0]
-        first, last, received_first, received_last = (stamp_of(instant.astimezone(UTC)) for instant in found)
-        return EventFile(
-            event=event,
-            path=file.path,
-            first=first,
-            last=last,
-            received_first=received_first,
-            received_last=received_last,
-            rows=file.rows,
-            bytes=file.bytes,
-            sha256=file.sha256,
-        )
+        now = self.clock()
+        return [file_of(self.events, engine, event, f"FROM merged WHERE {unit} = '{one}'", order, now) for one in units]
 
     def _delete(self) -> None:
         gone = self.events.droppable(self.clock() - GRACE)
@@ -145,6 +127,29 @@ class Upkeep:
             for file in old:
                 if file.relative_to(folder).as_posix() not in named:
                     file.unlink(missing_ok=True)
+
+
+def file_of(
+    events: EventLedger, engine: duckdb.DuckDBPyConnection, event: str, rows: str, order: str, now: datetime
+) -> EventFile:
+    """A new file of an event with some rows (`FROM …`) of files, each with `row_of_files`, its place in them."""
+    kind, time_, received = ("rejected", "at", "at") if event == REJECTED else ("files", "time", "received")
+    select = f"SELECT * EXCLUDE (row_of_files) {rows} ORDER BY {order}"
+    file = write_rows(events.files, engine, select, f"{kind}/{now:%Y-%m}")
+    ends = ", ".join(f'min("{name}"), max("{name}")' for name in (time_, received))
+    found = engine.execute(f"SELECT {ends} {rows}").fetchall()[0]
+    first, last, received_first, received_last = (stamp_of(instant.astimezone(UTC)) for instant in found)
+    return EventFile(
+        event=event,
+        path=file.path,
+        first=first,
+        last=last,
+        received_first=received_first,
+        received_last=received_last,
+        rows=file.rows,
+        bytes=file.bytes,
+        sha256=file.sha256,
+    )
 
 
 def _stretch(file: EventFile, month: str) -> str:

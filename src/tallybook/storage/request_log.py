@@ -101,6 +101,12 @@ class RequestLog:
         names = ("n", "received", "key", "protocol", "path", "headers", "body")
         return [StoredRequest(**dict(zip(names, row, strict=True))) for row in found]
 
+    def erase(self, file: str, numbers: Sequence[int]) -> None:
+        """Empty the bodies of rows."""
+        with self._transaction() as db:
+            asked = b"UPDATE event_requests SET body = ''::bytea, size = 0 WHERE file = %s AND n = ANY(%s)"
+            db.raw.execute(asked, [file, list(numbers)])
+
     def drop(self, file: str) -> None:
         """Delete a log, unless its writer is alive after all or wrote something that is not compacted."""
         with self._transaction() as db:

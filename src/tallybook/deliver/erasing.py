@@ -1,0 +1,51 @@
+"""Deletes a user or an account from everything that a book keeps."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+
+from tallybook.collect import ForgottenPerson, forget_entity_in
+from tallybook.core import EntitySettings
+from tallybook.ingest import erase_events
+from tallybook.query import BookReader, BookRecord
+from tallybook.storage import EntityLedger
+
+
+class ForgottenEntity(BookRecord, frozen=True, kw_only=True):
+    """A deleted user or account: `rows` of the ledger (attributes and their history), `events`, requests
+    with `rejected` events, requests in logs (`logged`), and the distinct counts that it was taken out of.
+
+    `kept`: metrics that still contain the id as a value of a dimension. `hosts`: whose logs are not on this host."""
+
+    kind: str
+    id: str
+    rows: int
+    events: int
+    rejected: int
+    logged: int
+    metrics: list[ForgottenPerson]
+    kept: list[str]
+    hosts: list[str]
+
+
+def forget_entity(
+    reader: BookReader, kind: str, entity_id: str, metrics: Sequence[str], clock: Callable[[], datetime]
+) -> ForgottenEntity:
+    """Delete one. What fails in between is done by doing it again: the ledger is last."""
+    catalog = reader.project.catalog
+    settings = catalog.entities.get(kind) or EntitySettings(kind=kind)
+    found, kept = forget_entity_in(reader, settings, entity_id, metrics, clock)
+    erased = erase_events(reader.project.place, reader.store, catalog, kind, entity_id, clock)
+    rows = EntityLedger(reader.store.ledger).forget(kind, entity_id)  # type: ignore[arg-type]
+    return ForgottenEntity(
+        kind=kind,
+        id=entity_id,
+        rows=rows,
+        events=erased.events,
+        rejected=erased.rejected,
+        logged=erased.logged,
+        metrics=found,
+        kept=kept,
+        hosts=erased.hosts,
+    )
