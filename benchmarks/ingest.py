@@ -267,7 +267,7 @@ def half_load(served: Served, load: str, rate: float, seconds: float) -> dict[st
 def kept_and_deduplicated(scene: Scene) -> dict[str, float]:
     """What compaction writes for an NDJSON byte, how fast it is, and how fast ids are looked up among many."""
     from tallybook.ingest import Compactor, LogRow, SqliteLogs
-    from tallybook.ingest.id_runs import seen_before
+    from tallybook.ingest.id_runs import latest_receipts
     from tallybook.storage import EventLedger, open_store
 
     events, ids = (5_000, 100_000) if scene.quick else (200_000, 10_000_000)
@@ -290,9 +290,9 @@ def kept_and_deduplicated(scene: Scene) -> dict[str, float]:
     files = ledger.snapshot().files
     runs = [_run(ledger, ids // 4) for _ in range(4)]
     asked = {chance.randbytes(16): NOW for _ in range(min(events, 70_000))}
-    seen_before(ledger, runs, asked, compactor.dedup)
+    latest_receipts(ledger, runs, asked, compactor.dedup)
     began = time.perf_counter()
-    seen_before(ledger, runs, asked, compactor.dedup)
+    latest_receipts(ledger, runs, asked, compactor.dedup)
     looked_up = len(asked) / (time.perf_counter() - began)
     store.ledger.close()
     return {

@@ -76,6 +76,8 @@ EVENTS = {
     "dedup": "an id of a key is stored once within this time of its receipt",
     "future": "an event may be this far ahead of its receipt",
     "naive": "what a time without a zone means: `refuse` rejects the event, `utc`, or `book` for the book's zone",
+    "retry_window": "equal events with a time and without an id are one event within this time of receipt",
+    "protocols": "the wire protocols that are taken: default all that are installed",
     "max_events": "names of events; an event of one more name is rejected",
     "max_body": "a request as it is sent",
     "max_unpacked": "an unpacked request",

@@ -329,7 +329,7 @@ def test_a_ledger_of_number_4_gets_the_tables_of_events(tmp_path: Path) -> None:
 
     SqliteLedger(tmp_path / "ledger.sqlite").close()
     with sqlite3.connect(tmp_path / "ledger.sqlite") as db:
-        for name in (*reversed(tables.EVENT_TABLES), *tables.ENTITY_TABLES):
+        for name in (*reversed(tables.EVENT_TABLES), *tables.ENTITY_TABLES, *tables.ACTION_TABLES):
             db.execute(f"DROP TABLE {name}")
         db.execute("PRAGMA user_version = 4")
     db.close()
@@ -349,7 +349,7 @@ def test_id_runs_of_a_ledger_of_number_5_have_no_hash_and_count(ingest: Ingest, 
     with sqlite3.connect(ingest.folder / "ledger.sqlite") as db:
         for column in ("bytes", "sha256"):
             db.execute(f"ALTER TABLE id_runs DROP COLUMN {column}")
-        for name in tables.ENTITY_TABLES:
+        for name in (*tables.ENTITY_TABLES, *tables.ACTION_TABLES):
             db.execute(f"DROP TABLE {name}")
         db.execute("PRAGMA user_version = 5")
     db.close()

@@ -203,8 +203,11 @@ from tallybook.core.events import (
     TEXT_VALUE as TEXT_VALUE,
     WHOLE_REQUEST as WHOLE_REQUEST,
     DecodedEvents as DecodedEvents,
+    EntityChange as EntityChange,
     Event as Event,
     EventRequest as EventRequest,
+    IdentityLink as IdentityLink,
+    ProtocolAnswer as ProtocolAnswer,
     Rejection as Rejection,
     RequestError as RequestError,
 )

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Any
 
 import msgspec
 
 from tallybook.core.declarations.events import DEFAULT_RULES, EventRules
+from tallybook.core.entities import AttributeChange
 
 MIN_UNPACKED_BYTES = 1_000_000
 """A body may always unpack to this many bytes, however small it is as sent."""
@@ -59,6 +60,28 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 @dataclass(frozen=True, kw_only=True)
+class EntityChange:
+    """What a message says about one user or account. `message` is its id: what came before under it is not applied
+    again."""
+
+    kind: str
+    id: str
+    changes: tuple[AttributeChange, ...]
+    message: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class IdentityLink:
+    """A message says that two ids are one user. `merges`: also where `alias` is somebody's own id, or was linked to
+    another user before."""
+
+    alias: str
+    user: str
+    merges: bool = False
+    message: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Rejection:
     """Why one event of a request is not stored. `index` is its place in the request; `WHOLE_REQUEST` where nothing of
     the request could be read."""
@@ -101,21 +124,50 @@ class RequestError:
 
 @dataclass(frozen=True, kw_only=True)
 class EventRequest:
-    """What a protocol decodes: the unpacked body of a request, where it was sent, and when it was received."""
+    """What a protocol decodes: the unpacked body of a request, where it was sent, and when it was received.
+
+    `headers`: those that the protocol's `kind` names. `query` is there at the door, where the answer may depend on it;
+    it is not logged. `now`: times are judged as of then; None is when it was received."""
 
     body: bytes
     path: str
     received: datetime
     rules: EventRules = DEFAULT_RULES
+    headers: Mapping[str, str] = field(default_factory=dict)
+    query: str = ""
+    now: datetime | None = None
+
+    @property
+    def latest(self) -> datetime:
+        """The last instant that an event may have."""
+        return (self.now or self.received) + self.rules.future
 
 
 @dataclass(frozen=True, kw_only=True)
 class DecodedEvents:
-    """What a protocol found in a request: (index, event) of the good ones, and the rest."""
+    """What a protocol found in a request, each with its place in it: the good events, what it says about users and
+    accounts, and the rest."""
 
     events: Sequence[tuple[int, Event]] = ()
     rejected: Sequence[Rejection] = ()
     warnings: Sequence[Rejection] = ()
     """Why events that are stored are not as they are declared."""
+    changes: Sequence[tuple[int, EntityChange]] = ()
+    links: Sequence[tuple[int, IdentityLink]] = ()
     error: RequestError | None = None
     """The request cannot be read at all; then there is nothing else."""
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing to keep."""
+        return not (self.events or self.rejected or self.changes or self.links)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProtocolAnswer:
+    """An answer as the clients of a protocol expect it. `text` is a body that is not JSON."""
+
+    status: int
+    body: Any = None
+    text: str | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)

@@ -31,6 +31,7 @@ from tallybook.ingest.keys import (
     key_text as key_text,
     revoke_key as revoke_key,
     rotate_key as rotate_key,
+    without_text as without_text,
 )
 from tallybook.ingest.log import (
     LogAway as LogAway,
@@ -42,6 +43,11 @@ from tallybook.ingest.log import (
 from tallybook.ingest.log_sqlite import SqliteLogs as SqliteLogs
 from tallybook.ingest.logs import logs_to_compact as logs_to_compact, logs_to_write as logs_to_write
 from tallybook.ingest.plug_in import EventProtocol as EventProtocol
+from tallybook.ingest.protocols.translated import (
+    SentEntity as SentEntity,
+    SentEvent as SentEvent,
+    SentLink as SentLink,
+)
 from tallybook.ingest.reading import (
     DEFAULT_PAGE as DEFAULT_PAGE,
     MAX_PAGE as MAX_PAGE,
@@ -61,3 +67,4 @@ from tallybook.ingest.sending import (
 )
 from tallybook.ingest.unpacking import decode_row as decode_row, unpack as unpack
 from tallybook.ingest.upkeep import Upkeep as Upkeep
+from tallybook.ingest.wire import OWN_PROTOCOL as OWN_PROTOCOL, WireProtocol as WireProtocol

@@ -47,10 +47,11 @@ class _RejectedChange(Exception):
         self.code, self.reason, self.field = code, reason, field
 
 
-def decode_changes(entity_id: str, sent: Any, received: datetime) -> DecodedChanges:
+def decode_changes(entity_id: str, sent: Any, received: datetime, *, now: datetime | None = None) -> DecodedChanges:
     """The changes of `{"attributes": {…}, "set_once": {…}, "add": {…}, "unset": […], "time": …, "id": …}`.
 
-    Where the id of the entity, the time or the form is wrong, nothing is kept."""
+    Where the id of the entity, the time or the form is wrong, nothing is kept. The time is judged as of `now`, else as
+    of its receipt."""
     try:
         _check_id(entity_id, "id of the entity")
         if not isinstance(sent, Mapping):
@@ -60,7 +61,7 @@ def decode_changes(entity_id: str, sent: Any, received: datetime) -> DecodedChan
                 raise _RejectedChange(
                     "bad_name", f"there is no field {name!r}; there are {', '.join(FIELDS)}", str(name)
                 )
-        time, message = _time(sent.get("time"), received), sent.get("id") or ""
+        time, message = _time(sent.get("time"), received, now or received), sent.get("id") or ""
         _check_id(message, "id", empty=True)
     except _RejectedChange as why:
         return DecodedChanges(rejected=(Rejection(index=0, code=why.code, reason=why.reason, field=why.field),))
@@ -140,7 +141,7 @@ def _check_value(name: str, value: Any, action: str) -> None:
         )
 
 
-def _time(given: Any, received: datetime) -> datetime:
+def _time(given: Any, received: datetime, now: datetime) -> datetime:
     """The sender's time, else that of receipt. Raises _RejectedChange."""
     if given is None:
         return received
@@ -152,7 +153,7 @@ def _time(given: Any, received: datetime) -> datetime:
         raise _RejectedChange("bad_time", f"{given!r:.60} is not a time, such as 2026-03-01T10:00:00Z", "time")
     if time.tzinfo is None:
         raise _RejectedChange("naive_time", f"{given!r:.60} has no zone: add Z or an offset", "time")
-    if time > received + ENTITY_FUTURE:
+    if time > now + ENTITY_FUTURE:
         raise _RejectedChange("future", f"{given!r:.60} is more than a day ahead", "time")
     return time
 

@@ -14,6 +14,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from tallybook.core import (
     DEFAULT_EVENTS,
     INSTANT_TYPE,
+    PROTOCOLS,
     WHOLE_REQUEST,
     ArrowTable,
     BookError,
@@ -26,8 +27,10 @@ from tallybook.core import (
 )
 from tallybook.ingest.columns import PropertyTypes, StoredEvent, table_of
 from tallybook.ingest.files import write_table
-from tallybook.ingest.id_runs import id_hash, id_hashing, merged_runs, seen_before, write_run
+from tallybook.ingest.id_runs import id_hashing, merged_runs, write_run
 from tallybook.ingest.log import LogFolder, LogGone, LogRow
+from tallybook.ingest.once import FoundEvent, NewEvents, new_events, recurring_of
+from tallybook.ingest.said_of_users import SaidOfUsers
 from tallybook.ingest.unpacking import decode_row, with_events
 from tallybook.storage import (
     REJECTED,
@@ -190,7 +193,8 @@ class Compactor:
 
     def _compact(self, batch: _LogBatch, known: EventsSnapshot) -> None:
         order, names = ReceiptOrder(self.last_receipts, known.number + 1), set(known.events)
-        found: list[tuple[StoredEvent, bytes | None]] = []
+        found: list[FoundEvent] = []
+        said = SaidOfUsers()
         rejected: list[tuple[LogRow, Sequence[Rejection]]] = []
         for log, row in batch.rows:
             decoded = self.within_names(decode_row(row, self.rules), names)
@@ -199,9 +203,9 @@ class Compactor:
                 rejected.append((row, [why]))
             elif decoded.rejected:
                 rejected.append((row, decoded.rejected))
-            found += self.stored_events(log, row, decoded, order)
-        stored, ids = self.first_of(known, found)
-        change = self.change(known, stored, ids, rejected)
+            found += self.found_events(log, row, decoded, order)
+            said.add(row, order.receipt(log, row.received), decoded)
+        change = self.change(known, self.new(known, found, said), rejected)
         change.logs = batch.logs
         self.publish(known, change)
         self.last_receipts = order.latest
@@ -230,30 +234,17 @@ class Compactor:
         for run in gone:
             self.events.files.delete(run.stored)
 
-    def first_of(
-        self, known: EventsSnapshot, found: Sequence[tuple[StoredEvent, bytes | None]]
-    ) -> tuple[list[StoredEvent], dict[bytes, datetime]]:
-        """Of (event, hash of its id) those that were not stored before, each id once; and the ids that are new."""
-        ids: dict[bytes, datetime] = {}
-        stored: list[StoredEvent] = []
-        for event, hash_ in found:
-            if hash_ is None or hash_ not in ids:
-                stored.append(event)
-            if hash_ is not None:
-                ids.setdefault(hash_, event.received)
-        seen = seen_before(self.events, known.runs, ids, self.dedup)
-        if seen:
-            stored = [one for one in stored if id_hash(one.key, one.id) not in seen]
-            ids = {hash_: at for hash_, at in ids.items() if hash_ not in seen}
-        return stored, ids
+    def new(self, known: EventsSnapshot, found: Sequence[FoundEvent], said: SaidOfUsers) -> NewEvents:
+        """What was not stored before."""
+        return new_events(self.events, known.runs, found, said, self.rules.settings)
 
-    def stored_events(
-        self, log: str, row: LogRow, decoded: DecodedEvents, order: ReceiptOrder
-    ) -> Iterator[tuple[StoredEvent, bytes | None]]:
-        """Each event with the hash of its id; None where it has no id by which it could be sent again."""
+    def found_events(self, log: str, row: LogRow, decoded: DecodedEvents, order: ReceiptOrder) -> Iterator[FoundEvent]:
+        """Each event with what it is recognized by when it is sent again."""
         again = json.loads(row.headers).get("idempotency_key")
         received = order.receipt(log, row.received)
         hash_of_id = id_hashing(row.key)
+        finds = not again and row.protocol in PROTOCOLS and PROTOCOLS.kind(row.protocol).finds_repeats
+        recurring = recurring_of(row.key, decoded.events, self.rules.settings) if finds else {}
         for index, event in decoded.events:
             own = event.id or (_made_id("request", again, index) if again else None)
             at = event.time or (datetime.combine(event.day, time(), UTC) if event.day else row.received)
@@ -269,17 +260,15 @@ class Compactor:
                 properties=event.properties,
                 commit=next(order.numbers),
             )
-            yield one, hash_of_id(own) if own else None
+            hash_ = hash_of_id(own) if own else None
+            yield FoundEvent(event=one, request=(log, row.n), hash=hash_, recurring=recurring.get(index))
 
     def change(
-        self,
-        known: EventsSnapshot,
-        stored: Sequence[StoredEvent],
-        ids: dict[bytes, datetime],
-        rejected: Sequence[tuple[LogRow, Sequence[Rejection]]],
+        self, known: EventsSnapshot, new: NewEvents, rejected: Sequence[tuple[LogRow, Sequence[Rejection]]]
     ) -> EventCommit:
         """Write the files of a commit, and name them."""
         by_name: dict[str, list[StoredEvent]] = {}
+        stored, ids = new.stored, new.ids
         for one in stored:
             by_name.setdefault(one.name, []).append(one)
         change = EventCommit(
@@ -303,6 +292,9 @@ class Compactor:
             runs.append(write_run(self.events, ids))
         change.files, change.properties, change.conflicts = files, properties, conflicts
         change.runs, change.gone_runs = runs, gone
+        if new.said.messages:
+            now = self.clock()
+            change.within = lambda db, number: new.said.apply(db, number, now)
         return change
 
     def _rejected(self, rejected: Sequence[tuple[LogRow, Sequence[Rejection]]]) -> EventFile:

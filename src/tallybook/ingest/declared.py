@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -46,9 +47,7 @@ def as_declared(found: DecodedEvents, settings: EventSettings) -> DecodedEvents:
         if wrong is not None and declared:
             one = Rejection(index=index, code="schema", field=wrong[0], reason=wrong[1], id=event.id)
             (rejected if declared.schema == "strict" else warnings).append(one)
-    return DecodedEvents(
-        events=good, rejected=sorted(rejected, key=lambda one: one.index), warnings=warnings, error=found.error
-    )
+    return replace(found, events=good, rejected=sorted(rejected, key=lambda one: one.index), warnings=warnings)
 
 
 def _mistakes(event: Event, declared: EventDeclaration) -> Iterator[tuple[str, str]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from tallybook.core import INSTANT_TYPE, ArrowTable, arrow_column
 from tallybook.ingest.files import own_engine, write_rows, write_table
@@ -31,27 +31,28 @@ def id_hashing(key: str) -> Callable[[str], bytes]:
     return hashed
 
 
-def seen_before(
+def latest_receipts(
     events: EventLedger, runs: Sequence[IdRun], ids: Mapping[bytes, datetime], window: timedelta
-) -> set[bytes]:
-    """Those of the ids that were stored in the window before the instant at which each was received."""
+) -> dict[bytes, datetime]:
+    """Of those ids that were stored in the window before the instant at which each was received: when, the last
+    time."""
     if not ids:
-        return set()
+        return {}
     oldest = stamp_of(min(ids.values()) - window)
     paths = [events.local_path(run) for run in runs if run.last >= oldest]
     if not paths:
-        return set()
+        return {}
     for path in paths:
         path.stat()  # Raises OSError for one that somebody replaced.
 
     with own_engine() as engine:
         engine.register("asked", _table(list(ids), list(ids.values())))
         found = engine.execute(
-            f"SELECT DISTINCT asked.id FROM read_parquet([{', '.join(map(engine_path, paths))}]) stored "
+            f"SELECT asked.id, max(stored.at) FROM read_parquet([{', '.join(map(engine_path, paths))}]) stored "
             "JOIN asked ON stored.id = asked.id "
-            f"WHERE stored.at >= asked.at - INTERVAL {int(window.total_seconds())} SECOND"
+            f"WHERE stored.at >= asked.at - INTERVAL {int(window.total_seconds())} SECOND GROUP BY asked.id"
         ).fetchall()
-    return {bytes(row[0]) for row in found}
+    return {bytes(id_): at.astimezone(UTC) for id_, at in found}
 
 
 def write_run(events: EventLedger, ids: Mapping[bytes, datetime]) -> IdRun:

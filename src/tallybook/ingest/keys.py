@@ -12,6 +12,9 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
+
+import msgspec
 
 from tallybook.core import DeclarationError, QueryError
 from tallybook.storage import ApiKey, EventLedger, stamp_of
@@ -20,6 +23,8 @@ SCOPES = ("write", "browser", "read", "share", "admin")
 _NAME = re.compile(r"[A-Za-z0-9][\w.-]{0,63}", re.ASCII)
 PAUSE_SECONDS = 0.1
 """Between two readings of the keys, however many requests come with an unknown key."""
+HIDDEN = b"[key]"
+"""In place of the text of a key."""
 STALE = timedelta(seconds=2)
 """Keys that were read longer ago are not relied on."""
 
@@ -124,6 +129,33 @@ def key_text(headers: Mapping[str, str]) -> str | None:
         except (binascii.Error, UnicodeDecodeError):
             return None
     return None
+
+
+def without_text(body: bytes, key: str) -> bytes:
+    """A body without the text of a key, also where JSON spells it with escapes: what is logged can be read later."""
+    text = key.encode()
+    if not text or len(text) < 8:
+        return body
+    if text in body:
+        body = body.replace(text, HIDDEN)
+    if b"\\u" not in body:
+        return body
+    try:
+        found = msgspec.json.decode(body)
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+        return body
+    hidden = _hidden(found, key)
+    return body if hidden == found else msgspec.json.encode(hidden)
+
+
+def _hidden(value: Any, key: str) -> Any:
+    if isinstance(value, str):
+        return value.replace(key, HIDDEN.decode())
+    if isinstance(value, list):
+        return [_hidden(one, key) for one in value]
+    if isinstance(value, dict):
+        return {name.replace(key, HIDDEN.decode()): _hidden(one, key) for name, one in value.items()}
+    return value
 
 
 class KeyRing:

@@ -5,24 +5,27 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from typing import Any, ClassVar
+from typing import Any
 
-from tallybook.core import DecodedEvents, EventRequest, ProtocolKind, Rejection, RequestError
+from tallybook.core import DecodedEvents, EventRequest, Rejection, RequestError
 from tallybook.ingest.protocols.tallybook import EVENTS_PATH, TallybookProtocol
+from tallybook.ingest.protocols.translated import SentEntity, SentEvent, SentLink, decode_items
+from tallybook.ingest.wire import WireProtocol
+
+Sent = Mapping[str, Any] | SentEvent | SentEntity | SentLink | str
 
 
-class EventProtocol:
+class EventProtocol(WireProtocol):
     """A wire protocol. A subclass has `kind` and `events`.
 
     `events` yields for each event of a request a mapping with the fields of Tallybook's own protocol (event, time,
-    user, account, id, properties), or a text that says why it is none. It raises ValueError for a request that cannot
-    be read. Whatever it does, no event is stored that Tallybook's own protocol would reject."""
-
-    kind: ClassVar[ProtocolKind]
+    user, account, id, properties), or a text that says why it is none; and a `SentEntity` or a `SentLink` for what is
+    said of a user or an account. It raises ValueError for a request that cannot be read. Whatever it does, nothing is
+    stored that Tallybook's own protocol would reject."""
 
     @staticmethod
-    def events(request: EventRequest) -> Iterable[Mapping[str, Any] | str]:
-        """The events of a request, in its order. The same bytes give the same events, whenever they are read."""
+    def events(request: EventRequest) -> Iterable[Sent]:
+        """What a request says, in its order. The same bytes give the same, whenever they are read."""
         raise NotImplementedError
 
     @classmethod
@@ -30,21 +33,29 @@ class EventProtocol:
         """The events of a request, and a rejection for each that cannot be stored."""
         try:
             found = list(cls.events(request))
-            readable = [(index, one) for index, one in enumerate(found) if not isinstance(one, str)]
-            body = json.dumps([dict(one) for _, one in readable], default=_as_text).encode("utf-8", "surrogatepass")
+            said = [(i, one) for i, one in enumerate(found) if isinstance(one, SentEvent | SentEntity | SentLink)]
+            readable = [(i, dict(one)) for i, one in enumerate(found) if isinstance(one, Mapping)]
+            others = {i for i, _ in (*said, *readable)}
+            why = {i: one for i, one in enumerate(found) if i not in others}
+            if wrong := [one for one in why.values() if not isinstance(one, str)]:
+                raise TypeError(f"{type(wrong[0]).__name__} is no event")
+            body = json.dumps([one for _, one in readable], default=_as_text).encode("utf-8", "surrogatepass")
+            translated = decode_items(said, request)
         except Exception as error:  # noqa: BLE001  # of a package that we do not know; its request is refused
             message = f"the request is not of the protocol {cls.kind.title}: {error}"
             return DecodedEvents(error=RequestError(status=400, code="bad_json", message=message))
-        why = {index: one for index, one in enumerate(found) if isinstance(one, str)}
-        unread = [Rejection(index=index, code="bad_text", reason=reason) for index, reason in why.items()]
-        if not readable:
-            return DecodedEvents(rejected=unread)
-        checked = TallybookProtocol.decode(replace(request, body=body, path=EVENTS_PATH))
+        unread = [Rejection(index=i, code="bad_text", reason=str(reason)) for i, reason in why.items()]
+        checked = DecodedEvents()
+        if readable:
+            checked = TallybookProtocol.decode(replace(request, body=body, path=EVENTS_PATH))
         places = [index for index, _ in readable]
-        rejected = [*unread, *(replace(one, index=places[one.index]) for one in checked.rejected)]
+        own = [replace(one, index=places[one.index]) for one in checked.rejected]
+        events = [(places[index], event) for index, event in checked.events]
         return DecodedEvents(
-            events=[(places[index], event) for index, event in checked.events],
-            rejected=sorted(rejected, key=lambda one: one.index),
+            events=sorted((*events, *translated.events), key=lambda one: one[0]),
+            rejected=sorted((*unread, *own, *translated.rejected), key=lambda one: one.index),
+            changes=translated.changes,
+            links=translated.links,
             error=checked.error,
         )
 

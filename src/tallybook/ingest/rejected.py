@@ -22,10 +22,11 @@ from tallybook.core import (
     Rejection,
     RequestError,
 )
-from tallybook.ingest.columns import StoredEvent
 from tallybook.ingest.compaction import Compactor, ReceiptOrder
 from tallybook.ingest.log import LogRow
+from tallybook.ingest.once import FoundEvent
 from tallybook.ingest.reading import DEFAULT_PAGE, MAX_PAGE, sql_path
+from tallybook.ingest.said_of_users import SaidOfUsers
 from tallybook.ingest.unpacking import decode_row, unpack
 from tallybook.storage import REJECTED, BadFile, Conflict, EventFile, EventLedger, EventsSnapshot, connect, identifier
 
@@ -227,7 +228,8 @@ class _Replay:
     def __init__(self, compactor: Compactor, file: EventFile, question: RejectedQuestion) -> None:
         self.compactor, self.file, self.question = compactor, file, question
         self.bounds = {key.name: key.bounds for key in compactor.events.api_keys()}
-        self.good: list[tuple[StoredEvent, bytes | None]] = []
+        self.good: list[FoundEvent] = []
+        self.said = SaidOfUsers()
         self.left: list[tuple[LogRow, list[Rejection]]] = []
         """All that stays in the file, with those that were not asked for."""
         self.still = 0
@@ -250,14 +252,15 @@ class _Replay:
         order = ReceiptOrder({}, known.number + 1)
         for row, rejected in _rows(compactor.events, self.file):
             self._decode(row, [_rejection(one) for one in rejected], order)
-        if not self.good:
+        if not (self.good or self.said.messages):
             return Replayed(rejected=self.still), self.file.path
-        stored, ids = compactor.first_of(known, self.good)
-        change = compactor.change(known, stored, ids, self.left)
+        new = compactor.new(known, self.good, self.said)
+        change = compactor.change(known, new, self.left)
         change.removed = [self.file.path]
         compactor.publish(known, change)
         path = next((file.path for file in change.files if file.event == REJECTED), self.file.path)
-        return Replayed(stored=len(stored), duplicates=len(self.good) - len(stored), rejected=self.still), path
+        count = len(new.stored)
+        return Replayed(stored=count, duplicates=len(self.good) - count, rejected=self.still), path
 
     def _decode(self, row: LogRow, rejected: list[Rejection], order: ReceiptOrder) -> None:
         asked, code = [], self.question.code
@@ -267,10 +270,11 @@ class _Replay:
         if asked:
             # Judged by the clock and the key of now: a time may be no longer ahead, a key may be allowed more.
             headers = {**json.loads(row.headers), **self.bounds.get(row.key, {})}
-            judged = replace(row, received=self.compactor.clock(), headers=json.dumps(headers))
-            found = _of_indexes(decode_row(judged, self.compactor.rules), asked)
+            judged = replace(row, headers=json.dumps(headers))
+            found = _of_indexes(decode_row(judged, self.compactor.rules, now=self.compactor.clock()), asked)
             digest = f"{row.received.isoformat()} {hashlib.sha256(row.body).hexdigest()}"
-            self.good += self.compactor.stored_events(f"replay {digest}", row, found, order)
+            self.good += self.compactor.found_events(f"replay {digest}", row, found, order)
+            self.said.add(row, row.received, found, again=True)
             self.still += len(found.rejected)
             left += found.rejected
         if left:
@@ -285,10 +289,13 @@ def _of_indexes(found: DecodedEvents, asked: Sequence[Rejection]) -> DecodedEven
     if WHOLE_REQUEST in indexes:
         return found
     good = [one for one in found.events if one[0] in indexes]
+    changes = [one for one in found.changes if one[0] in indexes]
+    links = [one for one in found.links if one[0] in indexes]
+    still = {one.index for one in found.rejected}
     rejected = {one.index: one for one in (*asked, *found.rejected) if one.index in indexes}
-    for index, _ in good:
-        del rejected[index]
-    return DecodedEvents(events=good, rejected=list(rejected.values()))
+    for index in {index for index, _ in (*good, *changes, *links)} - still:
+        rejected.pop(index, None)
+    return DecodedEvents(events=good, changes=changes, links=links, rejected=list(rejected.values()))
 
 
 def _rejection(said: Mapping[str, Any]) -> Rejection:

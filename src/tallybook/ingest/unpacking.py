@@ -5,8 +5,11 @@ from __future__ import annotations
 import json
 import zlib
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
 
 from tallybook.core import (
+    ACCOUNTS,
     DEFAULT_RULES,
     MIN_UNPACKED_BYTES,
     PROTOCOLS,
@@ -34,8 +37,9 @@ class _TooLarge(Exception):
     pass
 
 
-def decode_row(row: LogRow, rules: EventRules = DEFAULT_RULES) -> DecodedEvents:
-    """The events of a row of the log that are within the rules; an error for a row that cannot be decoded."""
+def decode_row(row: LogRow, rules: EventRules = DEFAULT_RULES, *, now: datetime | None = None) -> DecodedEvents:
+    """The events of a row of the log that are within the rules; an error for a row that cannot be decoded. `now`: its
+    times are judged as of then, not as of its receipt."""
     if row.protocol not in PROTOCOLS:
         message = f"there is no protocol {row.protocol!r} any more"
         return DecodedEvents(error=RequestError(status=400, code="bad_json", message=message))
@@ -43,9 +47,10 @@ def decode_row(row: LogRow, rules: EventRules = DEFAULT_RULES) -> DecodedEvents:
     body = unpack(row.body, noted.get("encoding", ""), rules.limits)
     if isinstance(body, RequestError):
         return DecodedEvents(error=body)
-    request = EventRequest(body=body, path=row.path, received=row.received, rules=rules)
-    found: DecodedEvents = PROTOCOLS.adapter(row.protocol).decode(request)
-    found = as_declared(found, rules.settings)
+    request = EventRequest(
+        body=body, path=row.path, received=row.received, rules=rules, headers=noted.get("http", {}), now=now
+    )
+    found = as_declared(_decoded(row.protocol, request), rules.settings)
     if "page" in noted:
         found = _without(found, list(page_rejections(list(found.events), noted["page"], rules.settings)))
     bounds = {name: noted[name] for name in ("events", "accounts") if noted.get(name)}
@@ -59,8 +64,18 @@ def _without(found: DecodedEvents, rejected: Sequence[Rejection]) -> DecodedEven
     return with_events(found, good, [*found.rejected, *rejected]) if rejected else found
 
 
+def _decoded(protocol: str, request: EventRequest) -> DecodedEvents:
+    """What a protocol finds. One that raises must not stop the others: its request is kept as one that is not read."""
+    try:
+        found: DecodedEvents = PROTOCOLS.adapter(protocol).decode(request)
+    except Exception as error:  # noqa: BLE001  # of a package that we do not know; it is in the rejection
+        message = f"the protocol {protocol!r} cannot read the request: {type(error).__name__}: {error}"
+        return DecodedEvents(error=RequestError(status=400, code="bad_json", message=message[:500]))
+    return found
+
+
 def _within(found: DecodedEvents, bounds: Mapping[str, Sequence[str]]) -> DecodedEvents:
-    """What was found, with a rejection for each event that the key may not send."""
+    """What was found, with a rejection for each event, user and account that the key may not send."""
     good, rejected = [], list(found.rejected)
     for index, event in found.events:
         wrong = next((name for name in bounds if _bound_value(event, name) not in bounds[name]), None)
@@ -70,19 +85,25 @@ def _within(found: DecodedEvents, bounds: Mapping[str, Sequence[str]]) -> Decode
             field = BOUND_FIELDS[wrong]
             reason = f"the key is bound to other {wrong}: {shorten_list(bounds[wrong], 5)}"
             rejected.append(Rejection(index=index, code="not_bound", field=field, reason=reason, id=event.id))
-    return with_events(found, good, rejected)
+    accounts = () if "events" in bounds else bounds["accounts"]
+    changes = [one for one in found.changes if one[1].kind == ACCOUNTS and one[1].id in accounts]
+    dropped = {index for index, one in found.changes if (index, one) not in changes} | {i for i, _ in found.links}
+    for index in sorted(dropped - {one.index for one in rejected}):
+        reason = f"the key is bound to {' and '.join(bounds)}: it may not say anything about this user or account"
+        rejected.append(Rejection(index=index, code="not_bound", reason=reason))
+    return with_events(replace(found, changes=changes, links=()), good, rejected)
 
 
 def with_events(
     found: DecodedEvents, good: Sequence[tuple[int, Event]], rejected: Sequence[Rejection]
 ) -> DecodedEvents:
     """What was found, where fewer events are good."""
-    left = {index for index, _ in good}
-    return DecodedEvents(
+    left = {index for index, _ in (*good, *found.changes, *found.links)}
+    return replace(
+        found,
         events=good,
         rejected=sorted(rejected, key=lambda one: one.index),
         warnings=[one for one in found.warnings if one.index in left],
-        error=found.error,
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
@@ -12,7 +13,7 @@ from typing import Any
 import msgspec
 
 from tallybook.core import DEFAULT_RULES, MAX_ID, PROTOCOLS, EventRules, RequestError, TallybookError
-from tallybook.ingest import GroupCommit, KeyRing, LogRow, decode_row, unpack
+from tallybook.ingest import OWN_PROTOCOL, GroupCommit, KeyRing, LogRow, decode_row, unpack
 from tallybook.server.answers import (
     CLIENT_GONE,
     HttpAnswer,
@@ -34,6 +35,8 @@ from tallybook.server.gate import Gate
 from tallybook.server.identities import check_entity, page_of
 from tallybook.server.openapi import document
 from tallybook.server.origins import PAGE_PATHS, allow_origin, check_origin, preflight
+from tallybook.server.protocol_door import ProtocolDoor
+from tallybook.server.protocol_routes import ProtocolRoutes
 from tallybook.server.rates import Rates
 from tallybook.server.reads import EventReads
 from tallybook.server.requests import Request, request_of
@@ -67,9 +70,10 @@ class EventsApp:
         self.reads, self.watching, self.entities = reads, watching or Watching(), entities
         self.doors = doors
         self.policy = DoorPolicy()
-        self.protocols = {path: kind.name for kind in PROTOCOLS.kinds() for path in kind.paths} if commit else {}
+        self.protocols = dict.fromkeys(PROTOCOLS.kind(OWN_PROTOCOL).paths, OWN_PROTOCOL) if commit else {}
         self.gate = Gate(keys, clock)
         self.claims = RequestClaims(events, clock)
+        self.others = ProtocolDoor(self)
         self.set_rules(rules)
         self.rates, self.room = Rates(time.monotonic), BodyRoom()
 
@@ -77,6 +81,9 @@ class EventsApp:
         """What events may be from now on."""
         self.rules = rules
         self.claims.window = timedelta(seconds=rules.settings.dedup)
+        allowed = rules.settings.protocols
+        self.routes = ProtocolRoutes(allowed if self.commit is not None else ())
+        self.watching.routes = self.routes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -102,6 +109,8 @@ class EventsApp:
         method, path = request.method, request.path
         if method == "OPTIONS" and "origin" in request.headers and self._is_for_pages(request):
             return preflight(request, self.policy)
+        if (route := self.routes.find(path)) is not None:
+            return await self.others.answer(request, route)
         has_page = self.reads is not None and path == "/v1/events"
         if path in self.protocols and not (has_page and method == "GET"):
             return only(method, "POST", *(("GET",) if has_page else ())) or await self._store(request)
@@ -163,52 +172,63 @@ class EventsApp:
         assert self.commit is not None
         with self.room.share() as share:
             body = await body_of(request.headers, request.receive, share, self.rules.limits.max_body)
-            row = self._row(request, key, body)
-            if len(body) > SMALL_BODY or request.headers.get("content-encoding"):
-                decoded = await asyncio.to_thread(decode_row, row, self.rules)
-            else:
-                decoded = decode_row(row, self.rules)
-            if decoded.error is not None:
-                raise Refusal(decoded.error)
-            self.rates.take(key, len(decoded.events) + len(decoded.rejected))
-            if decoded.events or decoded.rejected:
-                await self._claim(request, key, body)
-                await on_disk(self.commit.on_disk(row))
-            answer = verdicts_of(decoded, row.received)
-            self.watching.stored(key, answer, len(body))
-            return answer
+            encoding = request.headers.get("content-encoding", "")
+            row = self.row(request, key, body, protocol=OWN_PROTOCOL, path=request.path, encoding=encoding)
+            return await self.keep(request, key, row, len(body))
 
-    def _row(self, request: Request, key: ApiKey, body: bytes) -> LogRow:
+    async def keep(self, request: Request, key: ApiKey, row: LogRow, size: int) -> HttpAnswer:
+        """Keep a request in the log; what became of it. Raises Refusal for one that cannot be read. `size`: its bytes
+        as they were sent."""
+        if len(row.body) > SMALL_BODY or "encoding" in row.headers:
+            decoded = await asyncio.to_thread(decode_row, row, self.rules)
+        else:
+            decoded = decode_row(row, self.rules)
+        if decoded.error is not None:
+            raise Refusal(decoded.error)
+        self.rates.take(key, len(decoded.events) + len(decoded.rejected) + len(decoded.changes))
+        if not decoded.is_empty:
+            await self._claim(request, key, row)
+            assert self.commit is not None
+            await on_disk(self.commit.on_disk(row))
+        answer = verdicts_of(decoded, row.received)
+        self.watching.stored(key, answer, size)
+        return answer
+
+    def row(
+        self,
+        request: Request,
+        key: ApiKey,
+        body: bytes,
+        *,
+        protocol: str,
+        path: str,
+        encoding: str,
+        noted: Mapping[str, Any] | None = None,
+    ) -> LogRow:
         """A request as it is logged, with what its decoding depends on."""
         again = request.headers.get("idempotency-key", "")
         if len(again) > MAX_ID:
             message = f"Idempotency-Key is longer than {MAX_ID} characters"
             raise Refusal(RequestError(status=400, code="bad_text", message=message))
-        noted = {
-            "encoding": request.headers.get("content-encoding", ""),
-            "idempotency_key": again,
-            **key.bounds,
-            **page_of(request, key, self.clock()),
-        }
+        headers = {"encoding": encoding, "idempotency_key": again, **key.bounds, **(noted or {})}
+        kept = {name: value for name, value in headers.items() if value} | page_of(request, key, self.clock())
         return LogRow(
             received=self.clock(),
             key=key.name,
-            protocol=self.protocols[request.path],
-            path=request.path,
-            headers=msgspec.json.encode(
-                {name: value for name, value in noted.items() if value or name == "page"}
-            ).decode(),
+            protocol=protocol,
+            path=path,
+            headers=msgspec.json.encode(kept).decode(),
             body=body,
         )
 
-    async def _claim(self, request: Request, key: ApiKey, body: bytes) -> None:
+    async def _claim(self, request: Request, key: ApiKey, row: LogRow) -> None:
         """Raises Refusal where the Idempotency-Key was sent with another body before."""
         again = request.headers.get("idempotency-key", "")
         if not again:
             return
-        unpacked = unpack(body, request.headers.get("content-encoding", ""), self.rules.limits)
+        unpacked = unpack(row.body, json.loads(row.headers).get("encoding", ""), self.rules.limits)
         assert isinstance(unpacked, bytes)  # it was decoded before
-        digest = hashlib.sha256(request.path.encode() + b"\0" + unpacked).hexdigest()
+        digest = hashlib.sha256(row.path.encode() + b"\0" + unpacked).hexdigest()
         try:
             is_same = await self.claims.claim(key.name, again, digest)
         except TallybookError:

@@ -21,16 +21,18 @@ class Gate:
         self.seen: dict[str, datetime] = {}
         self.reading: asyncio.Task[None] | None = None
 
-    async def key_of(self, request: Request, *scopes: str) -> ApiKey:
-        """The key of a request. Raises Refusal without one, or where it has none of the scopes."""
+    async def key_of(self, request: Request, *scopes: str, text: str | None = None) -> ApiKey:
+        """The key of a request, whose `text` is in its headers unless it was found elsewhere. Raises Refusal without
+        one, or where it has none of the scopes."""
         if not request.client.may_bring_keys:
             message = "this listener has no TLS, and takes keys only from the proxies of [serve] proxies"
             error = RequestError(
                 status=403, code="insecure", message=message, seen=request.client.address, expected="https"
             )
             raise Refusal(error, closes=True)
-        text = key_text(request.headers)
         if text is None:
+            text = key_text(request.headers)
+        if not text:
             raise no_key("the request has no key")
         try:
             key = self.keys.find(text)

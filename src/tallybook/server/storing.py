@@ -58,6 +58,10 @@ def verdicts_of(decoded: DecodedEvents, received: datetime) -> HttpAnswer:
         "rejected": [one.as_json() for one in decoded.rejected],
         "receipt": receipt(received),
     }
+    if decoded.changes:
+        body["changed"] = len({(change.kind, change.id) for _, change in decoded.changes})
+    if decoded.links:
+        body["linked"] = len(decoded.links)
     if decoded.warnings:
         body["warnings"] = [one.as_json() for one in decoded.warnings]
     return HttpAnswer(422 if decoded.rejected and not decoded.events else 200, body)

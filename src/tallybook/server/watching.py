@@ -10,6 +10,7 @@ from tallybook.core import ENTITY_KINDS, utc_text
 from tallybook.server.access_log import AccessLog
 from tallybook.server.answers import HttpAnswer
 from tallybook.server.counts import Counts
+from tallybook.server.protocol_routes import ProtocolRoutes
 from tallybook.server.requests import Request
 from tallybook.storage import ApiKey
 
@@ -40,6 +41,8 @@ class Watching:
     access: AccessLog | None = None
     gauges: Callable[[], Mapping[str, tuple[str, float]]] = dict
     on_error: Callable[[Exception], None] = _nothing
+    routes: ProtocolRoutes | None = None
+    """The paths of wire protocols."""
 
     def stored(self, key: ApiKey, answer: HttpAnswer, bytes_: int) -> None:
         """Count the verdicts of a request."""
@@ -57,7 +60,7 @@ class Watching:
 
     def answered(self, now: datetime, request: Request, answer: HttpAnswer, seconds: float) -> None:
         """Count an answer, and write its line of the access log."""
-        self.counts.request(request.method, _template(request.path), answer.status, seconds)
+        self.counts.request(request.method, self._template(request.path), answer.status, seconds)
         if self.access is not None:
             line = {
                 "time": utc_text(now),
@@ -72,8 +75,12 @@ class Watching:
             }
             self.access.write({**line, "key": request.key.name} if request.key else line)
 
+    def _template(self, path: str) -> str:
+        route = self.routes.find(path) if self.routes is not None else None
+        return route.template if route is not None else _own_template(path)
 
-def _template(path: str) -> str:
+
+def _own_template(path: str) -> str:
     """A path without what senders chose, so that there are few."""
     if path.startswith("/v1/days/"):
         return "/v1/days/{event}/{day}"

@@ -27,8 +27,10 @@ __getattr__, __dir__ = opened(
             "PROPERTY_PREFIX",
             "Property",
         ),
+        "transaction": ("Transaction",),
         "entity_history": ("entities_at", "entity_states"),
-        "entity_ledger": ("EntityLedger",),
+        "entity_ledger": ("EntityLedger", "apply_pushed"),
+        "identity_links": ("IdentityLinks", "LinkedId", "apply_links"),
         "entity_records": ("AttributeType", "Entity"),
         "files": (
             "BadFile",

@@ -17,7 +17,7 @@ from tallybook.storage.engines.duckdb import (
     without_bar as without_bar,
 )
 from tallybook.storage.entity_history import entities_at as entities_at, entity_states as entity_states
-from tallybook.storage.entity_ledger import EntityLedger as EntityLedger
+from tallybook.storage.entity_ledger import EntityLedger as EntityLedger, apply_pushed as apply_pushed
 from tallybook.storage.entity_records import AttributeType as AttributeType, Entity as Entity
 from tallybook.storage.event_day_tables import day_path as day_path, gaps_of as gaps_of
 from tallybook.storage.event_ledger import (
@@ -45,6 +45,11 @@ from tallybook.storage.files import (
 )
 from tallybook.storage.folder import Store as Store
 from tallybook.storage.hosts import event_hosts as event_hosts, lose_host as lose_host
+from tallybook.storage.identity_links import (
+    IdentityLinks as IdentityLinks,
+    LinkedId as LinkedId,
+    apply_links as apply_links,
+)
 from tallybook.storage.ledger import (
     Cleaned as Cleaned,
     Commit as Commit,
@@ -90,3 +95,4 @@ from tallybook.storage.sqlite_file import (
     state as state,
 )
 from tallybook.storage.stored_rows import stamp_of as stamp_of
+from tallybook.storage.transaction import Transaction as Transaction

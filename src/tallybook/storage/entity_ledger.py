@@ -106,15 +106,7 @@ class EntityLedger:
     def push(self, kind: str, sent: Mapping[str, Sequence[AttributeChange]], *, now: datetime) -> EntityChanges:
         """Apply changes of attributes by id; entities that are not there are made."""
         with self.ledger._writing() as db:
-            writing = _Writing(db, kind, now)
-            for id_, entity in writing.read(list(sent)):
-                record = writing.record_of(entity)
-                other = dict(record.other)
-                done = [kept for one in sent[id_] if (kept := writing.push(record, one)) is not None]
-                if entity is None or done or entity.deleted or record.other != other:
-                    writing.keep(id_, record)
-                    writing.note_pushed(id_, record, entity, done)
-            return writing.finish()
+            return apply_pushed(db, kind, sent, now=now)
 
     def collect(
         self,
@@ -164,6 +156,21 @@ class EntityLedger:
                     [_number(db) + 1, _latest(db)],
                 )
         return gone
+
+
+def apply_pushed(
+    db: Transaction, kind: str, sent: Mapping[str, Sequence[AttributeChange]], *, now: datetime
+) -> EntityChanges:
+    """Apply changes of attributes by id, in a transaction that does more; entities that are not there are made."""
+    writing = _Writing(db, kind, now)
+    for id_, entity in writing.read(list(sent)):
+        record = writing.record_of(entity)
+        other = dict(record.other)
+        done = [kept for one in sent[id_] if (kept := writing.push(record, one)) is not None]
+        if entity is None or done or entity.deleted or record.other != other:
+            writing.keep(id_, record)
+            writing.note_pushed(id_, record, entity, done)
+    return writing.finish()
 
 
 class _Writing:

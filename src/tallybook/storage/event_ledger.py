@@ -113,6 +113,8 @@ class EventCommit:
     gone_runs: Sequence[str] = ()
     contents: Callable[[PointsFile], Iterable[bytes]] | None = None
     """The bytes of a new file, where the ledger keeps them."""
+    within: Callable[[Transaction, int], None] | None = None
+    """What else happens in the transaction of the commit, which has this number."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -229,6 +231,8 @@ class EventLedger(ApiKeyTables, EventDayTables):
                 if not db.execute("SELECT 1 FROM event_pushed WHERE event = ? AND day = ? AND key = ?", one).fetchone():
                     db.execute("INSERT INTO event_pushed VALUES (?, ?, ?)", one)
             _describe(db, change, base + 1)
+            if change.within is not None:
+                change.within(db, base + 1)
             self.ledger._forget_contents(db, change.gone_runs)
         return base + 1
 

@@ -104,6 +104,9 @@ CREATE TABLE event_pushed (
     event {text} NOT NULL, day {day} NOT NULL, key {text} NOT NULL, PRIMARY KEY (event, day, key)){rowless};
 CREATE TABLE series_slots (
     dimension {text} NOT NULL, value {text} NOT NULL, slot {number} NOT NULL, PRIMARY KEY (dimension, value)){rowless};
+CREATE TABLE identity_links (
+    alias {text} PRIMARY KEY, canonical {text} NOT NULL, key {text} NOT NULL, at {instant} NOT NULL,
+    number {number} NOT NULL){rowless};
 INSERT INTO versions VALUES (0, '0001-01-01T00:00:00.000000Z', NULL, 'empty', 0)
 """
 COLUMNS: Mapping[str, tuple[str, ...]] = {
@@ -175,6 +178,7 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
     "request_claims": ("key", "request", "body", "at"),
     "event_pushed": ("event", "day", "key"),
     "series_slots": ("dimension", "value", "slot"),
+    "identity_links": ("alias", "canonical", "key", "at", "number"),
 }
 _LISTED = list(COLUMNS)
 EVENT_TABLES = tuple(_LISTED[_LISTED.index("event_commits") : _LISTED.index("entity_commits")])

@@ -27,7 +27,7 @@ from tallybook.config.catalog.tables import (
     read_sources,
 )
 from tallybook.config.catalog.words import toml
-from tallybook.core import AlertSettings, Catalog, Problem, Problems, SourceKind
+from tallybook.core import ACCOUNTS, AlertSettings, Catalog, Problem, Problems, SourceKind
 
 
 def build(
@@ -67,6 +67,11 @@ def build(
     goals = Goals(catalog, declared, problems, read_goals(raw, problems)).check()
     pages = _read_pages(raw, catalog, declared, problems)
     _check_watched_units(catalog, alerts, problems)
+    events = msgspec.structs.replace(
+        events,
+        groups=entities[ACCOUNTS].groups if ACCOUNTS in entities else None,
+        daily=tuple(sorted({one.event for one in sound.values() if one.event and one.keeps_latest})),
+    )
     problems.found = [_placed(p, places or {}) for p in _in_order(problems.found, raw)]
     problems.raise_if_any("tallybook.toml")
     rest = {"schedule": schedule, "alerts": alerts, "serve": serve, "entities": entities, "events": events}

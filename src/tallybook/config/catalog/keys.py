@@ -126,7 +126,9 @@ SERVE_KEYS = {
 EVENTS_KEYS = {
     "dedup": Key(span_from(3600, "d"), '"30d"'),
     "future": Key(span_from(0, "h"), '"24h"'),
+    "retry_window": Key(span_from(0, "m"), '"10m"'),
     "naive": Key(choice_of(NAIVE_TIMES), '"utc"'),
+    "protocols": Key(read_words_list, '["tallybook", "segment"]'),
     "max_events": Key(whole_number(1, 100_000), "2000"),
     "max_body": Key(read_bytes, '"5 MB"'),
     "max_unpacked": Key(read_bytes, '"20 MB"'),

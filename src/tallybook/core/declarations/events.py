@@ -68,7 +68,15 @@ class EventSettings(msgspec.Struct, frozen=True, kw_only=True):
     """An id of a key is stored once within this time of its receipt."""
     future: float = 86400.0
     """An event may be this far ahead of its receipt."""
+    retry_window: float = 600.0
+    """Equal events with a time and without an id are one event within this time of receipt."""
     naive: str = "refuse"
+    protocols: tuple[str, ...] | None = None
+    """Names of the wire protocols that are taken; None: all that are there."""
+    groups: str | None = None
+    """`groups` of `[accounts]`: the group type of other protocols that is the account."""
+    daily: tuple[str, ...] = ()
+    """Events of which metrics take the latest value of a day."""
     max_events: int = 2_000
     """Names of events."""
     limits: EventLimits = EventLimits()
@@ -76,6 +84,10 @@ class EventSettings(msgspec.Struct, frozen=True, kw_only=True):
     """By name of the event."""
     downtime: float = 900.0
     """`downtime` of `[serve]`: so long no server may have run for a day to be complete."""
+
+    def is_daily(self, event: str) -> bool:
+        """Whether an event is the value of a day, so that an equal one is a value that was received again."""
+        return event in self.daily or bool(self.of(event).daily_aggregate)
 
     def of(self, event: str) -> EventDeclaration:
         """What is declared of an event; defaults where nothing is."""

@@ -27,7 +27,9 @@ from tallybook.core import (
     RequestError,
     calendar,
 )
+from tallybook.ingest.protocols.json_values import BrokenLine, NoNumber, body_values
 from tallybook.ingest.protocols.plain_events import plain_events
+from tallybook.ingest.wire import OWN_PROTOCOL
 
 EVENTS_PATH, VALUES_PATH = "/v1/events", "/v1/values"
 EVENT_FIELDS = ("event", "time", "user", "account", "id", "properties")
@@ -36,36 +38,23 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 _NOT_TEXT = re.compile(r"[\x00\ud800-\udfff]")
 _NAIVE = re.compile(r"\d{4}-\d\d-\d\d([T ][\d:.,]+)?")
 _DAY = re.compile(r"\d{4}-\d\d-\d\d")
-_AT = re.compile(r"byte (\d+)")
 
 
-class _NoNumber:
-    """NaN or Infinity, which JSON does not have."""
+class RejectedEvent(Exception):
+    """Why an event cannot be stored."""
 
-    def __init__(self, text: str) -> None:
-        self.text = text
-
-
-class _BrokenLine:
-    """A line that is not JSON."""
-
-    def __init__(self, reason: str) -> None:
-        self.reason = reason
-
-
-class _Rejected(Exception):
     def __init__(self, code: str, reason: str, field: str = "") -> None:
         self.code, self.reason, self.field = code, reason, field
 
 
 class TallybookProtocol:
-    kind = ProtocolKind(name="tallybook", title="Tallybook", paths=(EVENTS_PATH, VALUES_PATH))
+    kind = ProtocolKind(name=OWN_PROTOCOL, title="Tallybook", paths=(EVENTS_PATH, VALUES_PATH))
 
     @staticmethod
     def decode(request: EventRequest) -> DecodedEvents:
         """The events of a request, and a rejection for each that cannot be stored."""
         is_plain = request.path == EVENTS_PATH and request.rules.is_usual
-        if is_plain and (plain := plain_events(request.body, request.received)) is not None:
+        if is_plain and (plain := plain_events(request.body, request.now or request.received)) is not None:
             return DecodedEvents(events=plain)
         return _closely_decoded(request)
 
@@ -83,17 +72,17 @@ class TallybookProtocol:
 
 def _closely_decoded(request: EventRequest) -> DecodedEvents:
     """The same, one value after the other."""
-    found = _values(request.body)
+    found = body_values(request.body)
     if isinstance(found, RequestError):
         return DecodedEvents(error=found)
     if len(found) > (most := request.rules.limits.max_batch):
         return DecodedEvents(error=_too_many(len(found), most))
-    read: Callable[[Mapping[str, Any], EventRequest], Event] = _value if request.path == VALUES_PATH else _event
+    read: Callable[[Mapping[str, Any], EventRequest], Event] = _value if request.path == VALUES_PATH else read_event
     events, rejected = [], []
     for index, value in enumerate(found):
         try:
             events.append((index, read(_as_object(value), request)))
-        except _Rejected as why:
+        except RejectedEvent as why:
             rejected.append(
                 Rejection(index=index, code=why.code, field=why.field, reason=why.reason, id=_shown_id(value))
             )
@@ -108,83 +97,6 @@ def _too_many(count: int, most: int) -> RequestError:
         seen=f"{count:,} events",
         expected=f"at most {most:,}",
     )
-
-
-# -- bytes to values -----------------------------------------------------------------------------------------------
-
-
-def _values(body: bytes) -> list[Any] | RequestError:
-    """The events of a body as Python values: of one object, of a list, or of lines."""
-    start = body.lstrip(b" \t\r\n")[:1]
-    if start == b"":
-        return _bad_json(
-            "the body is empty", seen="nothing", expected="an event, a list of events, or one on each line"
-        )
-    try:
-        body.decode()
-    except UnicodeDecodeError as error:
-        return RequestError(
-            status=400,
-            code="bad_encoding",
-            message=f"the body is not UTF-8: byte {error.start} cannot be read",
-            seen=f"0x{body[error.start]:02x} at byte {error.start}",
-            expected="JSON in UTF-8",
-        )
-    try:
-        found = _parsed(body)
-    except ValueError as error:
-        lines = _lines(body) if start == b"{" else None
-        return lines or _bad_json(f"the body is not JSON: {error}", seen=_seen(body, str(error)))
-    if isinstance(found, list):
-        return found
-    if isinstance(found, dict):
-        return [found]
-    return _bad_json("the body is not an event", seen=type(found).__name__, expected="an object or a list of objects")
-
-
-def _bad_json(message: str, *, seen: str, expected: str = "JSON") -> RequestError:
-    return RequestError(status=400, code="bad_json", message=message, seen=seen, expected=expected)
-
-
-def _seen(body: bytes, said: str) -> str:
-    at = _AT.search(said)
-    start = max(0, int(at[1]) - 10) if at else 0
-    return body[start : start + 40].decode(errors="replace")
-
-
-def _parsed(text: bytes) -> Any:
-    """A JSON text as Python values, also with NaN in it. Raises ValueError, which names the byte."""
-    try:
-        return msgspec.json.decode(text)
-    except (msgspec.DecodeError, RecursionError, UnicodeError) as error:
-        try:
-            return json.loads(text, parse_constant=_NoNumber, parse_int=_whole, parse_float=_fraction)
-        except (ValueError, RecursionError) as other:
-            at = getattr(other, "pos", None)
-            said = str(error) if isinstance(error, msgspec.DecodeError) else "it is nested too deeply"
-            raise ValueError(said if "byte" in said or at is None else f"{said} (byte {at})") from None
-
-
-def _whole(text: str) -> int | _NoNumber:
-    return int(text) if len(text) <= 40 else _NoNumber(text)
-
-
-def _fraction(text: str) -> float | _NoNumber:
-    found = float(text)
-    return found if math.isfinite(found) else _NoNumber(text)
-
-
-def _lines(body: bytes) -> list[Any] | None:
-    """One value for each line that is not blank; None where no line is JSON, so that the body is one broken text."""
-    found: list[Any] = []
-    for line in body.split(b"\n"):
-        if line.strip():
-            try:
-                found.append(_parsed(line))
-            except ValueError as error:
-                found.append(_BrokenLine(str(error)))
-    several = len(found) > 1 and any(isinstance(one, dict) for one in found)
-    return found if several else None
 
 
 def _element(text: str, index: int) -> str | None:
@@ -208,9 +120,9 @@ def _element(text: str, index: int) -> str | None:
 def _as_object(value: Any) -> dict[str, Any]:
     if isinstance(value, dict):
         return value
-    if isinstance(value, _BrokenLine):
-        raise _Rejected("bad_json", f"the line is not JSON: {value.reason}")
-    raise _Rejected("bad_json", f"an event is an object, not {_kind(value)}")
+    if isinstance(value, BrokenLine):
+        raise RejectedEvent("bad_json", f"the line is not JSON: {value.reason}")
+    raise RejectedEvent("bad_json", f"an event is an object, not {_kind(value)}")
 
 
 def _shown_id(value: Any) -> str | None:
@@ -218,15 +130,16 @@ def _shown_id(value: Any) -> str | None:
     return found[:MAX_ID] if isinstance(found, str) and not _NOT_TEXT.search(found) else None
 
 
-def _event(raw: Mapping[str, Any], request: EventRequest) -> Event:
+def read_event(raw: Mapping[str, Any], request: EventRequest) -> Event:
+    """An event of the fields of this protocol. Raises RejectedEvent."""
     _known(raw, EVENT_FIELDS)
     limits = request.rules.limits
     return Event(
         name=_name(raw, limits),
-        time=_time(raw.get("time"), request),
-        user=_identity(raw, "user", limits),
-        account=_identity(raw, "account", limits),
-        id=_identity(raw, "id", limits),
+        time=read_time(raw.get("time"), request),
+        user=read_identity(raw, "user", limits),
+        account=read_identity(raw, "account", limits),
+        id=read_identity(raw, "id", limits),
         properties=_properties(raw.get("properties"), limits),
     )
 
@@ -236,19 +149,19 @@ def _value(raw: Mapping[str, Any], request: EventRequest) -> Event:
     _known(raw, VALUE_FIELDS)
     limits = request.rules.limits
     if ("value" in raw) == ("properties" in raw):
-        raise _Rejected("schema", "give `value`, or `properties` with several values", "value")
+        raise RejectedEvent("schema", "give `value`, or `properties` with several values", "value")
     if isinstance(raw.get("value", 0), bool) or not isinstance(raw.get("value", 0), int | float):
-        raise _Rejected("bad_number", f"value is a number, not {_kind(raw['value'])}", "value")
+        raise RejectedEvent("bad_number", f"value is a number, not {_kind(raw['value'])}", "value")
     measured = {"value": raw["value"]} if "value" in raw else _properties(raw["properties"], limits)
     dimensions = _properties(raw.get("dimensions"), limits, "dimensions")
     if both := sorted(set(measured) & set(dimensions)):
-        raise _Rejected("bad_name", f"{both[0]!r} is a value and a dimension", f"dimensions.{both[0]}")
+        raise RejectedEvent("bad_name", f"{both[0]!r} is a value and a dimension", f"dimensions.{both[0]}")
     properties = _properties({**measured, **{name: _as_text(value) for name, value in dimensions.items()}}, limits)
     return Event(
         name=_name(raw, limits),
         day=_day(raw.get("day"), request),
-        user=_identity(raw, "user", limits),
-        account=_identity(raw, "account", limits),
+        user=read_identity(raw, "user", limits),
+        account=read_identity(raw, "account", limits),
         properties=properties,
     )
 
@@ -263,51 +176,53 @@ def _known(raw: Mapping[str, Any], fields: Iterable[str]) -> None:
         if name not in fields:
             meant = get_close_matches(name[:MAX_KEY], list(fields), 1)
             hint = f"; did you mean {meant[0]!r}?" if meant else f"; an event has {', '.join(fields)}"
-            raise _Rejected("bad_name", f"there is no field {_short(name)!r}{hint}", _short(name))
+            raise RejectedEvent("bad_name", f"there is no field {_short(name)!r}{hint}", _short(name))
 
 
 def _name(raw: Mapping[str, Any], limits: EventLimits) -> str:
     name = raw.get("event")
     if name is None or name == "":
-        raise _Rejected("no_event", "the event has no name", "event")
+        raise RejectedEvent("no_event", "the event has no name", "event")
     if not isinstance(name, str):
-        raise _Rejected("bad_name", f"the name of an event is text, not {_kind(name)}", "event")
+        raise RejectedEvent("bad_name", f"the name of an event is text, not {_kind(name)}", "event")
     if len(name) > limits.max_name:
-        raise _Rejected("bad_name", f"the name has {len(name):,} characters; at most {limits.max_name:,}", "event")
+        raise RejectedEvent("bad_name", f"the name has {len(name):,} characters; at most {limits.max_name:,}", "event")
     if _CONTROL.search(name) or name != name.strip():
-        raise _Rejected("bad_name", "the name contains control characters, or begins or ends with a space", "event")
+        raise RejectedEvent("bad_name", "the name contains control characters, or begins or ends with a space", "event")
     return name
 
 
-def _identity(raw: Mapping[str, Any], field: str, limits: EventLimits) -> str | None:
-    """A user, account or id: text, or an integer, which is the same as its digits. Empty text is none."""
+def read_identity(raw: Mapping[str, Any], field: str, limits: EventLimits) -> str | None:
+    """A user, account or id: text, or an integer, which is the same as its digits. Empty text is none. Raises
+    RejectedEvent."""
     found = raw.get(field)
     if found is None or found == "":
         return None
     if isinstance(found, int) and not isinstance(found, bool) and abs(found) <= MAX_INTEGER:
         return str(found)
     if not isinstance(found, str):
-        raise _Rejected("bad_text", f"{field} is text, not {_kind(found)}", field)
+        raise RejectedEvent("bad_text", f"{field} is text, not {_kind(found)}", field)
     if len(found) > limits.max_id:
-        raise _Rejected("bad_text", f"{field} has {len(found):,} characters; at most {limits.max_id}", field)
+        raise RejectedEvent("bad_text", f"{field} has {len(found):,} characters; at most {limits.max_id}", field)
     if _CONTROL.search(found):
-        raise _Rejected("bad_text", f"{field} contains control characters", field)
+        raise RejectedEvent("bad_text", f"{field} contains control characters", field)
     return found
 
 
-def _time(value: Any, request: EventRequest) -> datetime | None:
+def read_time(value: Any, request: EventRequest) -> datetime | None:
+    """The instant of a text, in UTC. Raises RejectedEvent."""
     if value is None:
         return None
     if not isinstance(value, str):
-        raise _Rejected("bad_time", f"time is text as 2026-03-01T12:00:00Z, not {_kind(value)}", "time")
+        raise RejectedEvent("bad_time", f"time is text as 2026-03-01T12:00:00Z, not {_kind(value)}", "time")
     try:
         found = _read_time(value)
         if found.tzinfo is None:
             found = found.replace(tzinfo=_zone_of_naive(value, request))
         found = found.astimezone(UTC)
     except (OverflowError, ValueError):
-        raise _Rejected("bad_time", f"time {_short(value)!r} is not as 2026-03-01T12:00:00Z", "time") from None
-    if found > request.received + request.rules.future:
+        raise RejectedEvent("bad_time", f"time {_short(value)!r} is not as 2026-03-01T12:00:00Z", "time") from None
+    if found > request.latest:
         raise _ahead("time", value, request)
     return found
 
@@ -324,23 +239,23 @@ def _read_time(value: str) -> datetime:
 
 def _zone_of_naive(value: str, request: EventRequest) -> tzinfo:
     if request.rules.naive == "refuse":
-        raise _Rejected("naive_time", f"time {_short(value)!r} has no zone; write 2026-03-01T12:00:00Z", "time")
+        raise RejectedEvent("naive_time", f"time {_short(value)!r} has no zone; write 2026-03-01T12:00:00Z", "time")
     return calendar.zone(request.rules.zone) if request.rules.naive == "book" else UTC
 
 
-def _ahead(field: str, value: str, request: EventRequest) -> _Rejected:
+def _ahead(field: str, value: str, request: EventRequest) -> RejectedEvent:
     hours = request.rules.future.total_seconds() / 3600
-    return _Rejected("future", f"{field} {value!r} is more than {hours:g} h after its receipt", field)
+    return RejectedEvent("future", f"{field} {value!r} is more than {hours:g} h after its receipt", field)
 
 
 def _day(value: Any, request: EventRequest) -> date:
     if not isinstance(value, str) or not _DAY.fullmatch(value):
-        raise _Rejected("bad_time", "day is text as 2026-03-01", "day")
+        raise RejectedEvent("bad_time", "day is text as 2026-03-01", "day")
     try:
         found = date.fromisoformat(value)
     except ValueError:
-        raise _Rejected("bad_time", f"there is no day {value!r}", "day") from None
-    if found > (request.received + request.rules.future).date():
+        raise RejectedEvent("bad_time", f"there is no day {value!r}", "day") from None
+    if found > request.latest.date():
         raise _ahead("day", value, request)
     return found
 
@@ -349,27 +264,27 @@ def _properties(value: Any, limits: EventLimits, field: str = "properties") -> d
     if value is None:
         return {}
     if not isinstance(value, dict):
-        raise _Rejected("schema", f"{field} is an object, not {_kind(value)}", field)
+        raise RejectedEvent("schema", f"{field} is an object, not {_kind(value)}", field)
     count = _checked(value, field, 1, limits)
     if count > limits.max_properties:
-        raise _Rejected("too_many_properties", f"{count:,} properties; at most {limits.max_properties}", field)
+        raise RejectedEvent("too_many_properties", f"{count:,} properties; at most {limits.max_properties}", field)
     if len(msgspec.json.encode(value)) > limits.max_event:
-        raise _Rejected("too_large", f"the event has more than {limits.max_event:,} bytes", field)
+        raise RejectedEvent("too_large", f"the event has more than {limits.max_event:,} bytes", field)
     return value
 
 
 def _checked(value: Any, path: str, depth: int, limits: EventLimits) -> int:
-    """How many values there are below `value`. Raises _Rejected for one that cannot be stored."""
+    """How many values there are below `value`. Raises RejectedEvent for one that cannot be stored."""
     if isinstance(value, str):
         _check_text(value, path, limits)
-    elif isinstance(value, _NoNumber) or (isinstance(value, int) and abs(value) > MAX_INTEGER):
-        raise _Rejected("bad_number", f"{path} is not a number of 64 bits", path)
+    elif isinstance(value, NoNumber) or (isinstance(value, int) and abs(value) > MAX_INTEGER):
+        raise RejectedEvent("bad_number", f"{path} is not a number of 64 bits", path)
     elif isinstance(value, float) and not math.isfinite(value):
-        raise _Rejected("bad_number", f"{path} is not a finite number", path)
+        raise RejectedEvent("bad_number", f"{path} is not a finite number", path)
     if not isinstance(value, dict | list):
         return 1
     if depth > limits.max_depth:
-        raise _Rejected("too_deep", f"{path} is nested deeper than {limits.max_depth} levels", path)
+        raise RejectedEvent("too_deep", f"{path} is nested deeper than {limits.max_depth} levels", path)
     if isinstance(value, list):
         for inner in value:
             _checked(inner, path, depth + 1, limits)
@@ -377,7 +292,7 @@ def _checked(value: Any, path: str, depth: int, limits: EventLimits) -> int:
     count = 0
     for key, inner in value.items():
         if len(key) > limits.max_key or _CONTROL.search(key) or not key:
-            raise _Rejected(
+            raise RejectedEvent(
                 "bad_name", f"a key of {_short(path)} is empty, too long or has control characters", _short(path)
             )
         count += _checked(inner, f"{path}.{_short(key)}", depth + 1, limits)
@@ -386,9 +301,9 @@ def _checked(value: Any, path: str, depth: int, limits: EventLimits) -> int:
 
 def _check_text(value: str, path: str, limits: EventLimits) -> None:
     if len(value) > limits.max_text:
-        raise _Rejected("bad_text", f"{path} has {len(value):,} characters; at most {limits.max_text:,}", path)
+        raise RejectedEvent("bad_text", f"{path} has {len(value):,} characters; at most {limits.max_text:,}", path)
     if _NOT_TEXT.search(value):
-        raise _Rejected("bad_text", f"{path} contains a character that is not text", path)
+        raise RejectedEvent("bad_text", f"{path} contains a character that is not text", path)
 
 
 def _kind(value: Any) -> str:

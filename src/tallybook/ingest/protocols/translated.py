@@ -1,0 +1,307 @@
+"""What protocols of others have in common: their messages become events, changes of attributes and links between ids,
+and every one of them is checked as Tallybook's own protocol checks it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from tallybook.core import (
+    ACCOUNTS,
+    SET,
+    USERS,
+    AttributeChange,
+    DecodedEvents,
+    EntityChange,
+    Event,
+    EventRequest,
+    IdentityLink,
+    Rejection,
+    RequestError,
+)
+from tallybook.ingest.attribute_requests import decode_changes
+from tallybook.ingest.protocols.json_values import body_values
+from tallybook.ingest.protocols.tallybook import RejectedEvent, read_event, read_identity, read_time
+from tallybook.storage import stamp_of
+
+CLOCK_SKEW = timedelta(minutes=5)
+"""A sender's clock that is further off than this is corrected, where the sender sends it. Less is the way of the bytes."""
+SENT_TIME = "sent_time"
+"""The property with the time as it was sent, of an event whose time was corrected."""
+NO_IDS = frozenset(
+    (
+        *("0", "-1", "null", "undefined", "none", "nil", "nan", "true", "false", "[object object]", "[]", "{}"),
+        *("anonymous", "guest", "distinctid", "distinct_id", "id", "not_authenticated", "email", "user", "unknown"),
+        *("00000000-0000-0000-0000-000000000000", "unidentified", "n/a", "na"),
+    )
+)
+"""Ids, in lower case, that many senders give to people whom they do not know. They are never linked."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SentEvent:
+    """An event of another protocol in the fields of our own. `sent_at` is the sender's clock, where it sends it.
+
+    `context` goes to a property where it can be stored, and is left out where it cannot."""
+
+    fields: Mapping[str, Any]
+    sent_at: Any = None
+    context: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SentEntity:
+    """What is said of a user or an account. `body` is what `PUT /v1/users/{id}` takes; `account` is the user's."""
+
+    kind: str
+    id: Any
+    body: Mapping[str, Any] = field(default_factory=dict)
+    account: Any = None
+    sent_at: Any = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class SentLink:
+    """Two ids are one user."""
+
+    alias: Any
+    user: Any
+    merges: bool = False
+    message: Any = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Unreadable:
+    """A message that cannot be read, and why."""
+
+    code: str
+    reason: str
+    field: str = ""
+
+
+SentItem = SentEvent | SentEntity | SentLink | Unreadable
+
+
+def decode_items(items: Iterable[tuple[int, SentItem]], request: EventRequest) -> DecodedEvents:
+    """What the messages of a request say; each comes with its place in the request."""
+    made = _Decoding(request)
+    for index, item in items:
+        try:
+            made.add(index, item)
+        except RejectedEvent as why:
+            made.reject(index, why.code, why.reason, why.field, _shown_id(item))
+    return DecodedEvents(
+        events=made.events,
+        changes=made.changes,
+        links=made.links,
+        rejected=made.rejected,
+        warnings=made.warnings,
+    )
+
+
+def objects_of(request: EventRequest) -> list[Any] | RequestError:
+    """The JSON values of a body: of an object, a list, or lines."""
+    found = body_values(request.body)
+    if isinstance(found, list) and len(found) > (most := request.rules.limits.max_batch):
+        return too_many(len(found), most)
+    return found
+
+
+def too_many(count: int, most: int) -> RequestError:
+    return RequestError(
+        status=413,
+        code="too_large",
+        message="the request has too many messages; send them in several requests",
+        seen=f"{count:,} messages",
+        expected=f"at most {most:,}",
+    )
+
+
+class _Decoding:
+    def __init__(self, request: EventRequest) -> None:
+        self.request = request
+        self.events: list[tuple[int, Event]] = []
+        self.changes: list[tuple[int, EntityChange]] = []
+        self.links: list[tuple[int, IdentityLink]] = []
+        self.rejected: list[Rejection] = []
+        self.warnings: list[Rejection] = []
+
+    def reject(self, index: int, code: str, reason: str, field: str = "", id_: str | None = None) -> None:
+        self.rejected.append(Rejection(index=index, code=code, reason=reason, field=field, id=id_))
+
+    def add(self, index: int, item: SentItem) -> None:
+        """Raises RejectedEvent."""
+        if isinstance(item, Unreadable):
+            raise RejectedEvent(item.code, item.reason, item.field)
+        if isinstance(item, SentEvent):
+            self._add_event(index, item)
+        elif isinstance(item, SentEntity):
+            self._add_entity(index, item)
+        else:
+            self._add_link(index, item)
+
+    def _add_event(self, index: int, item: SentEvent) -> None:
+        fields = dict(item.fields)
+        at, sent = corrected(fields.get("time"), item.sent_at, self.request)
+        fields["time"] = at
+        properties = fields.get("properties")
+        if properties is None:
+            properties = {}
+        if sent is not None and isinstance(properties, dict):
+            properties = {**properties, SENT_TIME: properties.get(SENT_TIME, sent)}
+        fields["properties"] = properties
+        event = read_event(fields, self.request)
+        context = {name: value for name, value in item.context.items() if value not in (None, {}, [], "")}
+        if context and isinstance(properties, dict):
+            added = {name: value for name, value in context.items() if name not in properties}
+            try:
+                event = read_event({**fields, "properties": {**properties, **added}}, self.request)
+            except RejectedEvent as why:
+                warning = Rejection(index=index, code=why.code, reason=why.reason, field=why.field, id=event.id)
+                self.warnings.append(warning)
+        self.events.append((index, event))
+
+    def _add_entity(self, index: int, item: SentEntity) -> None:
+        limits, request = self.request.rules.limits, self.request
+        named = {"user": item.id, "account": item.account, "id": item.body.get("id")}
+        entity = read_identity(named, "user", limits)
+        account, message = read_identity(named, "account", limits), read_identity(named, "id", limits)
+        if entity is None:
+            raise RejectedEvent("schema", f"there is no id of the {item.kind.removesuffix('s')}", "id")
+        at, _ = corrected(item.body.get("time"), item.sent_at, request)
+        body = {**{name: _storable(value) for name, value in item.body.items()}, "time": at, "id": message}
+        # Reads the time as events do, so that one setting decides what a time without a zone means.
+        time = read_time(at, request)
+        body["time"] = None if time is None else time.isoformat()
+        found = decode_changes(entity, body, request.received, now=request.now)
+        for one in found.rejected:
+            self.rejected.append(replace(one, index=index, id=message))
+        if found.rejected and not found.changes and not account:
+            return
+        changes = [*found.changes, *self._account_change(account, time, message)]
+        self.changes.append((index, EntityChange(kind=item.kind, id=entity, changes=tuple(changes), message=message)))
+        if account and item.kind == USERS:
+            self.changes.append((index, EntityChange(kind=ACCOUNTS, id=account, changes=(), message=message)))
+
+    def _account_change(self, account: str | None, time: datetime | None, message: str | None) -> list[AttributeChange]:
+        """The account of a user is an attribute that only the database or a protocol sets."""
+        if account is None:
+            return []
+        received = self.request.received
+        return [
+            AttributeChange(
+                attribute="account",
+                action=SET,
+                value=account,
+                time=stamp_of(time or received),
+                received=stamp_of(received),
+                id=message or "",
+            )
+        ]
+
+    def _add_link(self, index: int, item: SentLink) -> None:
+        named, limits = {"user": item.user, "account": item.alias, "id": item.message}, self.request.rules.limits
+        user, alias = read_identity(named, "user", limits), read_identity(named, "account", limits)
+        message = read_identity(named, "id", limits)
+        if user is None or alias is None or user == alias:
+            raise RejectedEvent("schema", "a link needs two different ids", "alias")
+        for one in (user, alias):
+            if one.strip().casefold() in NO_IDS:
+                raise RejectedEvent("schema", f"{one!r} is no id of one person; it is not linked", "alias")
+        link = IdentityLink(alias=alias, user=user, merges=item.merges, message=message)
+        self.links.append((index, link))
+
+
+def corrected(time: Any, sent_at: Any, request: EventRequest) -> tuple[Any, str | None]:
+    """(the time, the time as it was sent where it was corrected by the sender's clock). What cannot be read stays as it
+    is: whoever stores it rejects it."""
+    at = instant_of(time, request)
+    if at is None:
+        return (time if time != "" else None), None
+    clock = instant_of(sent_at, request)
+    off = timedelta() if clock is None else request.received - clock
+    if abs(off) <= CLOCK_SKEW:
+        return _text(at), None
+    try:
+        return _text(at + off), _text(at)
+    except OverflowError:
+        return _text(at), None
+
+
+def instant_of(value: Any, request: EventRequest) -> datetime | None:
+    """The instant of a text with a zone, or of a number of seconds, milli-, micro- or nanoseconds since 1970, told by
+    its size. None for what is none."""
+    if isinstance(value, str):
+        text = value.strip()
+        try:
+            number = float(text)
+        except ValueError:
+            try:
+                # The limit of the future is for the corrected time.
+                return read_time(text, replace(request, now=_LAST))
+            except (RejectedEvent, OverflowError):
+                return None
+        return _of_epoch(number)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return _of_epoch(value)
+
+
+_LAST = datetime(9990, 1, 1, tzinfo=UTC)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def _of_epoch(number: float) -> datetime | None:
+    """Seconds until the year 5138, then finer units: a number of milliseconds is that large since 1973."""
+    if number != number or abs(number) > 1e20:
+        return None
+    for limit, unit in ((1e11, 1.0), (1e14, 1e3), (1e17, 1e6), (1e20, 1e9)):
+        if abs(number) < limit:
+            try:
+                return _EPOCH + timedelta(microseconds=round(number / unit * 1e6))
+            except OverflowError:
+                return None
+    return None
+
+
+def _text(at: datetime) -> str:
+    return at.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def _storable(value: Any) -> Any:
+    """Attributes with lists as JSON text: an attribute is one value."""
+    if isinstance(value, Mapping):
+        return {str(name): _as_attribute(inner) for name, inner in value.items()}
+    return value
+
+
+def _as_attribute(value: Any) -> Any:
+    if isinstance(value, list):
+        return json.dumps(value, ensure_ascii=False, default=str)
+    return _storable(value)
+
+
+def _shown_id(item: SentItem) -> str | None:
+    if isinstance(item, SentEvent):
+        found = item.fields.get("id")
+    elif isinstance(item, SentEntity):
+        found = item.body.get("id")
+    else:
+        found = getattr(item, "message", None)
+    return found[:100] if isinstance(found, str) and found.isprintable() else None
+
+
+def as_object(value: Any) -> dict[str, Any]:
+    """A value that should be an object; an empty one where it is none."""
+    return value if isinstance(value, dict) else {}
+
+
+def first_of(found: Mapping[str, Any], *names: str) -> Any:
+    """The first of some fields that is there and is not empty."""
+    for name in names:
+        if (value := found.get(name)) not in (None, ""):
+            return value
+    return None
