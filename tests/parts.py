@@ -138,6 +138,7 @@ FILES = {
     "test_schedule.py": "scale",
     "test_schedulers.py": "scale",
     "test_scores.py": "scale",
+    "test_segment.py": "events",
     "test_serve.py": "scale",
     "test_serving.py": "events",
     "test_question.py": "right",

@@ -32,7 +32,7 @@ __getattr__, __dir__ = opened(
         "reading": ("DEFAULT_PAGE", "EventQuestion", "MAX_PAGE", "read_events"),
         "rejected": ("RejectedQuestion", "read_rejected", "replay_rejected"),
         "sending": ("EventSender", "HttpSender", "LOCAL_KEY", "LocalSender"),
-        "protocols.translated": ("SentEntity", "SentEvent", "SentLink"),
+        "protocols.translated": ("SentEntity", "SentLink"),
         "upkeep": ("Upkeep",),
         "wire": ("OWN_PROTOCOL", "WireProtocol"),
         "unpacking": ("decode_row", "unpack"),

@@ -45,7 +45,6 @@ from tallybook.ingest.logs import logs_to_compact as logs_to_compact, logs_to_wr
 from tallybook.ingest.plug_in import EventProtocol as EventProtocol
 from tallybook.ingest.protocols.translated import (
     SentEntity as SentEntity,
-    SentEvent as SentEvent,
     SentLink as SentLink,
 )
 from tallybook.ingest.reading import (

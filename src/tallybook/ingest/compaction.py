@@ -29,7 +29,7 @@ from tallybook.ingest.columns import PropertyTypes, StoredEvent, table_of
 from tallybook.ingest.files import write_table
 from tallybook.ingest.id_runs import id_hashing, merged_runs, write_run
 from tallybook.ingest.log import LogFolder, LogGone, LogRow
-from tallybook.ingest.once import FoundEvent, NewEvents, new_events, recurring_of
+from tallybook.ingest.once import FoundEvent, NewEvents, new_events, repeats_of
 from tallybook.ingest.said_of_users import SaidOfUsers
 from tallybook.ingest.unpacking import decode_row, with_events
 from tallybook.storage import (
@@ -244,7 +244,7 @@ class Compactor:
         received = order.receipt(log, row.received)
         hash_of_id = id_hashing(row.key)
         finds = not again and row.protocol in PROTOCOLS and PROTOCOLS.kind(row.protocol).finds_repeats
-        recurring = recurring_of(row.key, decoded.events, self.rules.settings) if finds else {}
+        repeats = repeats_of(row.key, decoded.events, self.rules.settings) if finds else {}
         for index, event in decoded.events:
             own = event.id or (_made_id("request", again, index) if again else None)
             at = event.time or (datetime.combine(event.day, time(), UTC) if event.day else row.received)
@@ -261,7 +261,7 @@ class Compactor:
                 commit=next(order.numbers),
             )
             hash_ = hash_of_id(own) if own else None
-            yield FoundEvent(event=one, request=(log, row.n), hash=hash_, recurring=recurring.get(index))
+            yield FoundEvent(event=one, request=(log, row.n), hash=hash_, repeats=repeats.get(index))
 
     def change(
         self, known: EventsSnapshot, new: NewEvents, rejected: Sequence[tuple[LogRow, Sequence[Rejection]]]

@@ -20,7 +20,7 @@ from tallybook.storage import EventLedger, IdRun
 
 
 @dataclass(frozen=True, kw_only=True)
-class Recurring:
+class RepeatMarks:
     """What tells that events without an id were sent before: the hash of all that a request has for one user, account
     and time, and the hash of these three."""
 
@@ -30,14 +30,14 @@ class Recurring:
 
 @dataclass(frozen=True, kw_only=True)
 class FoundEvent:
-    """An event of the log, by what it is recognized. Without `hash` and `recurring` it is always new."""
+    """An event of the log, by what it is recognized. Without `hash` and `repeats` it is always new."""
 
     event: StoredEvent
     request: tuple[str, int]
     """The row of the log that it came in."""
     hash: bytes | None = None
     """Of its id."""
-    recurring: Recurring | None = None
+    repeats: RepeatMarks | None = None
 
 
 @dataclass(kw_only=True)
@@ -49,7 +49,7 @@ class NewEvents:
     ids: dict[bytes, datetime] = field(default_factory=dict)
 
 
-def recurring_of(key: str, events: Iterable[tuple[int, Event]], settings: EventSettings) -> Mapping[int, Recurring]:
+def repeats_of(key: str, events: Iterable[tuple[int, Event]], settings: EventSettings) -> Mapping[int, RepeatMarks]:
     """Of the events of one request that have a time and no id: by their place, how they are recognized."""
     slots: dict[tuple[str, str | None, str | None, datetime], list[tuple[int, Event]]] = {}
     if not settings.retry_window:
@@ -57,12 +57,12 @@ def recurring_of(key: str, events: Iterable[tuple[int, Event]], settings: EventS
     for index, event in events:
         if event.id is None and event.time is not None and event.day is None and not settings.is_daily(event.name):
             slots.setdefault((event.name, event.user, event.account, event.time), []).append((index, event))
-    found: dict[int, Recurring] = {}
+    found: dict[int, RepeatMarks] = {}
     for (name, user, account, time), those in slots.items():
         place = json.dumps([name, user, account, time.isoformat()])
         contents = json.dumps([event.properties for _, event in those], sort_keys=True)
         digest = hashlib.blake2b(f"{place}\0{contents}".encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
-        one = Recurring(
+        one = RepeatMarks(
             content=id_hash(key, f"content\0{digest}"),
             slot=id_hash(key, f"slot\0{hashlib.blake2b(place.encode(), digest_size=16).hexdigest()}"),
         )
@@ -90,11 +90,11 @@ def new_events(
             if one.hash in known or one.hash in new.ids:
                 continue
             new.ids[one.hash] = received
-        elif one.recurring is not None:
+        elif one.repeats is not None:
             # All that one request has for a user, account and time is judged together.
-            place = (one.recurring.content, one.request)
+            place = (one.repeats.content, one.request)
             if place not in judgments:
-                judgments[place] = _is_again(one.recurring, received, latest, retry)
+                judgments[place] = _is_again(one.repeats, received, latest, retry)
                 if not judgments[place]:
                     for hash_ in _hashes(one):
                         latest[hash_] = new.ids[hash_] = received
@@ -104,7 +104,7 @@ def new_events(
     return new
 
 
-def _is_again(one: Recurring, received: datetime, latest: Mapping[bytes, datetime], window: timedelta) -> bool:
+def _is_again(one: RepeatMarks, received: datetime, latest: Mapping[bytes, datetime], window: timedelta) -> bool:
     """Whether the same came shortly before, and nothing else for its user, account and time since."""
     last, other = latest.get(one.content), latest.get(one.slot)
     return last is not None and received - last <= window and (other is None or other <= last)
@@ -113,4 +113,4 @@ def _is_again(one: Recurring, received: datetime, latest: Mapping[bytes, datetim
 def _hashes(one: FoundEvent) -> Iterable[bytes]:
     if one.hash is not None:
         return (one.hash,)
-    return () if one.recurring is None else (one.recurring.content, one.recurring.slot)
+    return () if one.repeats is None else (one.repeats.content, one.repeats.slot)

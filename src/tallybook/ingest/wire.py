@@ -1,4 +1,4 @@
-"""What every wire protocol does unless it says otherwise: the key is in a header, and answers are Tallybook's own."""
+"""What a wire protocol does unless it says otherwise: the key is in a header, and answers are Tallybook's own."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ OWN_PROTOCOL = "tallybook"
 
 
 class WireProtocol:
-    """A wire protocol. A subclass has `kind` and `decode`. Every method is pure and never raises, whatever the bytes."""
+    """A wire protocol. A subclass has `kind` and `decode`. Every method is pure and never raises for any bytes."""
 
     kind: ClassVar[ProtocolKind]
 

@@ -9,11 +9,10 @@ from urllib.parse import parse_qsl
 
 import msgspec
 
-from tallybook.core import EventRequest, ProtocolKind, RequestError
+from tallybook.core import EventRequest, ProtocolAnswer, ProtocolKind, RequestError
 from tallybook.ingest import key_text, unpack, without_text
-from tallybook.server.answers import HttpAnswer, Refusal, only
+from tallybook.server.answers import HttpAnswer, Refusal
 from tallybook.server.bodies import body_of
-from tallybook.server.origins import preflight
 from tallybook.server.protocol_routes import ProtocolRoute, method_of, owner_of
 from tallybook.server.requests import Request
 
@@ -63,22 +62,9 @@ class ProtocolDoor:
             )
             raise Refusal(error, closes=True)
         methods = tuple(dict.fromkeys(method for kind in route.kinds for method in kind.methods))
-        if request.method == "OPTIONS" and "origin" in request.headers:
-            return preflight(request, self.app.policy)
         if request.method not in methods:
-            self._refuse_method(request, methods)
+            raise _wrong_method(request, methods)
         return await self._store(request, route, story)
-
-    def _refuse_method(self, request: Request, methods: tuple[str, ...]) -> None:
-        error = RequestError(
-            status=405,
-            code="bad_method",
-            message=f"this path takes {', '.join(methods)}",
-            seen=request.method[:20],
-            expected=", ".join(methods),
-        )
-        assert only(request.method, *methods) is not None
-        raise Refusal(error, closes=True)
 
     async def _store(self, request: Request, route: ProtocolRoute, story: _Story) -> HttpAnswer:
         app = self.app
@@ -136,10 +122,15 @@ class ProtocolDoor:
         return found
 
 
-def _http(found: object) -> HttpAnswer:
-    from tallybook.core import ProtocolAnswer
+def _wrong_method(request: Request, methods: tuple[str, ...]) -> Refusal:
+    listed = ", ".join(methods)
+    error = RequestError(
+        status=405, code="bad_method", message=f"this path takes {listed}", seen=request.method[:20], expected=listed
+    )
+    return Refusal(error, closes=True)
 
-    assert isinstance(found, ProtocolAnswer)
+
+def _http(found: ProtocolAnswer) -> HttpAnswer:
     headers = dict(found.headers)
     if found.text is not None:
         headers.setdefault("content-type", "text/plain; charset=utf-8")

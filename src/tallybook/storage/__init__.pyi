@@ -47,7 +47,6 @@ from tallybook.storage.folder import Store as Store
 from tallybook.storage.hosts import event_hosts as event_hosts, lose_host as lose_host
 from tallybook.storage.identity_links import (
     IdentityLinks as IdentityLinks,
-    LinkedId as LinkedId,
     apply_links as apply_links,
 )
 from tallybook.storage.ledger import (

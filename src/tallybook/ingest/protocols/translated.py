@@ -28,7 +28,7 @@ from tallybook.ingest.protocols.tallybook import RejectedEvent, read_event, read
 from tallybook.storage import stamp_of
 
 CLOCK_SKEW = timedelta(minutes=5)
-"""A sender's clock that is further off than this is corrected, where the sender sends it. Less is the way of the bytes."""
+"""A sender's clock that is further off than this is corrected, where it is sent. Less is the time that bytes need."""
 SENT_TIME = "sent_time"
 """The property with the time as it was sent, of an event whose time was corrected."""
 NO_IDS = frozenset(
