@@ -141,6 +141,7 @@ FILES = {
     "test_segment.py": "events",
     "test_serve.py": "scale",
     "test_serving.py": "events",
+    "test_query_api.py": "right",
     "test_question.py": "right",
     "test_site.py": "scale",
     "test_python_words.py": "right",

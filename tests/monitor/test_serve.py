@@ -298,7 +298,7 @@ def test_a_run_at_work_elsewhere_is_no_error_and_one_that_fails_is_tried_again_a
 @pytest.mark.parametrize(
     ("argv", "told"),
     [
-        ([], '[schedule]\nat = "03:30"'),
+        (["--only", "schedule"], '[schedule]\nat = "03:30"'),
         (["--schedule", "30 3 * *"], "is not a cron expression: 4 fields; expected five"),
     ],
 )

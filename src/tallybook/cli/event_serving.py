@@ -13,6 +13,7 @@ from tempfile import TemporaryDirectory
 
 import msgspec
 
+from tallybook.book import Book
 from tallybook.cli.failures import as_dict, as_ours
 from tallybook.cli.signals import Hangup, Stop
 from tallybook.cli.terminal import Terminal
@@ -22,6 +23,7 @@ from tallybook.server import (
     LISTENING,
     ROLES,
     Processes,
+    SharedBook,
     WorkerPlan,
     check_certificate,
     check_installed,
@@ -109,6 +111,7 @@ class EventServing:
             clock=self.terminal.clock,
             reload=self._reread,
             on_error=self._log_error,
+            book=SharedBook(self.terminal.folder, self._open_book, on_error=self._log_error),
             roles=roles,
             number=self.child.number,
             shared=self.child.shared,
@@ -119,12 +122,17 @@ class EventServing:
 
     def _reread(self) -> tuple[ServeSettings, EventRules]:
         """`[serve]` and `[events]` as they are in the file now. Raises TallybookError."""
-        from tallybook.book import open_book
-
-        with open_book(self.terminal.folder, now=self.terminal.now, env=self.terminal.env) as book:
-            self.terminal.hide(book.project.secrets)
+        with self._open_book() as book:
             catalog = book.project.catalog
             return self._absolute(catalog.serve), EventRules(settings=catalog.events, zone=catalog.book.timezone)
+
+    def _open_book(self) -> Book:
+        """The book as it is declared now. Raises TallybookError."""
+        from tallybook.book import open_book
+
+        book = open_book(self.terminal.folder, now=self.terminal.now, env=self.terminal.env)
+        self.terminal.hide(book.project.secrets)
+        return book
 
     def _log_error(self, error: Exception) -> None:
         self.terminal.event("error", level="error", **as_dict(as_ours(error)))

@@ -114,7 +114,8 @@ def _write(path: Path, text: str) -> None:
     click.option(
         "--listen",
         metavar="ADDRESS",
-        help="Also take usage events over HTTP here, as 127.0.0.1:8321; [serve] of tallybook.toml unless given.",
+        help="Answer questions and take usage events over HTTP here; [serve] of tallybook.toml unless given. Without a "
+        "schedule 127.0.0.1:8321.",
     ),
     click.option(
         "--only",
@@ -144,12 +145,13 @@ def serve(
     shared: Path | None,
     pipe: int | None,
 ) -> int:
-    """Keep running, and collect whenever a run is due: for containers and machines without a scheduler.
+    """Keep running: collect whenever a run is due, answer questions over HTTP, and take usage events.
 
     \b
+      tallybook serve                                answers at http://127.0.0.1:8321
       tallybook serve --schedule "30 3 * * *"
       tallybook serve --log json                     with the time of [schedule]
-      tallybook serve --listen 127.0.0.1:8321        and takes usage events over HTTP
+      tallybook serve --listen 127.0.0.1:8321        and answers and takes events over HTTP
       tallybook serve --only ingest --workers 4      only takes events; another host compacts
 
     Runs at once if a run was missed, retries a failed run at the next time, and logs to stderr. Reads tallybook.toml
@@ -157,13 +159,13 @@ def serve(
     answered. SIGHUP reads [serve], [events] and the certificate again."""
     terminal.log = terminal.log or "text"
     catalog = terminal.book().project.catalog
-    if only != "schedule" and (listen or only or catalog.serve.listen):
+    is_scheduled = bool(cron or catalog.schedule.cron)
+    if only != "schedule" and (listen or only or catalog.serve.listen or not is_scheduled):
         from tallybook.cli.event_serving import ChildArguments, EventServing, chosen_roles, watch_parent
 
         watch_parent(pipe)
-        scheduled = bool(cron or catalog.schedule.cron)
         child = ChildArguments(listener=handed, number=number, shared=shared)
-        EventServing(terminal, listen, child, workers).serve(chosen_roles(only, scheduled=scheduled), cron)
+        EventServing(terminal, listen, child, workers).serve(chosen_roles(only, scheduled=is_scheduled), cron)
         return DONE
     return _serve_schedule(terminal, cron, pipe)
 

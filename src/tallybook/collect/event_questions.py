@@ -26,7 +26,7 @@ from tallybook.core import (
     did_you_mean,
     written_table,
 )
-from tallybook.query import EVENT_MEASURES, BookReader, QueryService, Question, parse_filter
+from tallybook.query import EVENT_MEASURES, BookReader, BoundedQuestion, QueryService, Question, parse_filter
 
 if TYPE_CHECKING:
     from tallybook.core import Catalog, Metric
@@ -75,7 +75,8 @@ class EventAnswers:
         _check_options(question)
         shape = self.shape(question.event or "")
         asked, measures = _over_columns(question, shape)
-        dimensions = dict.fromkeys([*asked.by, *(parse_filter(text).dimension for text in asked.where)])
+        filters = [*asked.where, *(text for texts in asked.within for text in texts)]
+        dimensions = dict.fromkeys([*asked.by, *(parse_filter(text).dimension for text in filters)])
         made = event_metrics(
             self.project.catalog.events,
             shape.event,
@@ -215,7 +216,9 @@ def _over_columns(question: Question, shape: EventShape) -> tuple[Question, dict
         )
     about_event = {"event", *EVENT_MEASURES}
     plain: dict[str, Any] = {one.name: one.default for one in fields(Question) if one.name in about_event}
-    return replace(question, **plain, metrics=tuple(measures), by=by, where=where, live=True), measures
+    asked = replace(question, **plain, metrics=tuple(measures), by=by, where=where, live=True)
+    within = [[_filter(shape, text) for text in texts] for texts in question.within]
+    return (BoundedQuestion.bounded(asked, within) if within else asked), measures
 
 
 def _column(shape: EventShape, name: str, what: str) -> str:
@@ -296,6 +299,7 @@ def _two_meanings(
         f"event {shape.event!r} {why} a daily aggregate, so the sum of several days has two meanings: "
         + "; ".join(both),
         ask=" or ".join(f"{_as_typed(question)} --show {show}" for show in SHOWS_OF_A_SUM),
+        changes=[{"show": show} for show in SHOWS_OF_A_SUM],
     )
 
 

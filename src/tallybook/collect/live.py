@@ -144,7 +144,9 @@ def _reach(metric: Metric, query: Query, today: date) -> tuple[date, date]:
 def _looked_at(query: Query, today: date) -> date:
     """The first day that a row of the question is made of."""
     if query.window == ALL:
-        raise Refused("the facts of all time are not read live", ask="the same question without --live")
+        raise Refused(
+            "the facts of all time are not read live", ask="the same question without --live", changes=[{"live": None}]
+        )
     assert query.first is not None
     assert query.last is not None
     found = spans(
@@ -166,6 +168,7 @@ def _gather(group: Group, metric: Metric, first: date, last: date, today: date, 
             raise Refused(
                 f"of {metric.name!r} only the present can be seen; what it was on {last} is only in the book",
                 ask=f"tallybook query {metric.name} without --live, or --live --to today",
+                changes=[{"live": None}, {"to": "today"}],
             )
         gather_now(group, today, staging)
         return Coverage(((today, today),))

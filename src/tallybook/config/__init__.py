@@ -21,6 +21,7 @@ __getattr__, __dir__ = opened(
         ),
         "catalog.words": ("toml",),
         "asked_events": ("event_metrics", "events_settings"),
+        "declared_files": ("Stamp", "declaration_hash", "declaration_stamp"),
         "files": (
             "read_optional",
             "variables_of",

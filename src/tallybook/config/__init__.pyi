@@ -24,6 +24,11 @@ from tallybook.config.catalog.values import (
 from tallybook.config.catalog.words import (
     toml as toml,
 )
+from tallybook.config.declared_files import (
+    Stamp as Stamp,
+    declaration_hash as declaration_hash,
+    declaration_stamp as declaration_stamp,
+)
 from tallybook.config.files import (
     read_optional as read_optional,
     variables_of as variables_of,

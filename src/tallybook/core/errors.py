@@ -7,7 +7,7 @@ command, or a line to paste. `exit_code` is the exit code of the command line.
 from __future__ import annotations
 
 import errno
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 DONE, SOME_FAILED, USAGE, REFUSED, NOT_READY, BUSY, BUG = 0, 1, 2, 3, 4, 5, 70
@@ -65,20 +65,26 @@ class MeasureError(DeclarationError):
 
 
 class QueryError(TallybookError):
-    """The question is invalid: an unknown metric, dimension, day or option."""
+    """The question is invalid: an unknown metric, dimension, day or option. `field` names the option, once known."""
 
     exit_code = USAGE
 
+    def __init__(self, message: str, *, hint: str = "", field: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.field = field
+
 
 class Refused(TallybookError):
-    """The question has no right answer. `why` is the reason; `ask` has the arguments to use instead."""
+    """The question has no right answer. `why` is the reason; `ask` has the arguments to use instead, and `changes` the
+    same for programs: for each question to ask instead, the options that differ, None for one that is left out."""
 
     exit_code = REFUSED
 
-    def __init__(self, why: str, *, ask: str = "") -> None:
+    def __init__(self, why: str, *, ask: str = "", changes: Sequence[Mapping[str, object]] = ()) -> None:
         super().__init__(why, hint=f"ask instead: {ask}" if ask else "")
         self.why = why
         self.ask = ask
+        self.changes = tuple(changes)
 
 
 class SourceError(TallybookError):

@@ -106,6 +106,8 @@ class RequestError:
     message: str
     seen: str = ""
     expected: str = ""
+    more: Mapping[str, Any] = field(default_factory=dict)
+    """Other members of the body."""
 
     def as_json(self) -> dict[str, Any]:
         """The body of the answer: a problem of RFC 9457, with `message` for clients that look for that."""
@@ -118,6 +120,7 @@ class RequestError:
             "detail": self.message,
             "seen": self.seen,
             "expected": self.expected,
+            **self.more,
         }
         return {name: value for name, value in found.items() if value != ""}
 

@@ -22,7 +22,9 @@ __getattr__, __dir__ = opened(
         "merge": ("Parts",),
         "point_relations": ("Points", "TOTALS"),
         "spelling": ("errors_in_python_words", "python_words"),
+        "asked_options": ("options_of_texts", "question_options", "read_question"),
         "question": (
+            "BoundedQuestion",
             "Day",
             "EVENT_MEASURES",
             "Question",

@@ -1,5 +1,10 @@
 # The names of this door, for type checkers: those of __init__.py.
 from tallybook.query.answers import answer as answer
+from tallybook.query.asked_options import (
+    options_of_texts as options_of_texts,
+    question_options as question_options,
+    read_question as read_question,
+)
 from tallybook.query.behind.coverage import (
     CoverageCalendar as CoverageCalendar,
     coverage_calendars as coverage_calendars,
@@ -32,6 +37,7 @@ from tallybook.query.older_history import older_histories as older_histories
 from tallybook.query.point_relations import TOTALS as TOTALS, Points as Points
 from tallybook.query.question import (
     EVENT_MEASURES as EVENT_MEASURES,
+    BoundedQuestion as BoundedQuestion,
     Day as Day,
     Question as Question,
     QuestionAnswers as QuestionAnswers,

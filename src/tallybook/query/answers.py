@@ -298,9 +298,10 @@ def _explain(reach: QuestionRange, context: QueryContext, solved: Mapping[str, S
 
 def _conditions(query: Query) -> str:
     """The filters in words: of one dimension with = or, all others and."""
-    equal: dict[str, list[str]] = {}
+    equal: dict[tuple[int, str], list[str]] = {}
     for one in query.where:
-        equal.setdefault(one.dimension if one.equal else repr(one), []).append(_condition_text(one))
+        words = equal.setdefault((one.group, one.dimension if one.equal else repr(one)), [])
+        words.append(_condition_text(one))
     several = len(equal) > 1
     return " and ".join(
         f"({' or '.join(words)})" if len(words) > 1 and several else " or ".join(words) for words in equal.values()

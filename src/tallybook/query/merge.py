@@ -100,7 +100,7 @@ class Parts:
     def _filters(self, *, computed: bool) -> list[str]:
         """The conditions of the stored or of the computed dimensions. The same dimension twice with = is or, with != is
         and; null is a value like any other."""
-        found: dict[str, list[str]] = {}
+        found: dict[tuple[int, str], list[str]] = {}
         conditions = []
         for one in self.where:
             if (one.dimension in self.computed) != computed:
@@ -108,7 +108,7 @@ class Parts:
             column = self._column(one.dimension)
             value = literal(one.value if computed else self.bound.label(one.dimension, one.value))
             if one.equal:
-                found.setdefault(column, []).append(f"{column} IS NOT DISTINCT FROM {value}")
+                found.setdefault((one.group, column), []).append(f"{column} IS NOT DISTINCT FROM {value}")
             else:
                 conditions.append(f"{column} IS DISTINCT FROM {value}")
         if self.but is not None and self.but[1] and computed == any(name in self.computed for name in self.but[0]):

@@ -29,12 +29,14 @@ def check_units(catalog: Catalog, name: str, query: Query, typed: str, *, ranked
         raise Refused(
             f"the unit of {name!r} is in {unit!r}, and values of different units do not add up",
             ask=f"tallybook query {typed} --by {unit}, or with --where {unit}=… for one of them",
+            changes=[{"by": [*query.by, unit]}],
         )
     together = "--totals" if query.totals else "--top" if query.top else ""
     if together and (unit := mixed_unit(units, query.by, single, together=True)):
         raise Refused(
             f"{together} of {name!r} would add up or compare values of different units, which are in {unit!r}",
             ask=f"the same question without {together}, or with --where {unit}=…",
+            changes=[{together.removeprefix("--"): None}],
         )
     if option := _ranked_by(ranked, query, set(units) - single):
         raise Refused(

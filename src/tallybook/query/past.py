@@ -62,6 +62,7 @@ def refuse_top(context: QueryContext, query: Query) -> None:
             f"which series of {name!r} are the largest cannot be said of {query.first} to {query.last}: "
             f"until {begins - ONE_DAY} it is imported ({bound.definition}), from then on collected",
             ask=f"the same question with --from {begins}, or --to {begins - ONE_DAY}",
+            changes=[{"from": str(begins), "last": None}, {"to": str(begins - ONE_DAY)}],
         )
 
 

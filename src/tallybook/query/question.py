@@ -64,6 +64,11 @@ class Question:
     p99: Sequence[str] = ()
 
     @property
+    def within(self) -> tuple[tuple[str, ...], ...]:
+        """More lists of filters, which no option sets: see `BoundedQuestion`."""
+        return ()
+
+    @property
     def is_plain(self) -> bool:
         """Whether it asks only for metrics by dimensions over a range of days."""
         return all(getattr(self, one.name) == one.default for one in fields(self) if one.name not in _PLAIN)
@@ -73,6 +78,21 @@ class Question:
             given = getattr(self, name)
             if type(given) is not tuple:
                 object.__setattr__(self, name, _texts(given))
+
+
+@dataclass(frozen=True, kw_only=True)
+class BoundedQuestion(Question):
+    """A question that is answered only from some series, whatever its own filters are.
+
+    Each of `within` is a list of filters like `where`. All lists and `where` must let a series through."""
+
+    within: tuple[tuple[str, ...], ...] = ()
+
+    @classmethod
+    def bounded(cls, question: Question, within: Sequence[Sequence[str]]) -> BoundedQuestion:
+        """The question within these lists of filters, instead of those that it may have."""
+        lists = tuple(tuple(one) for one in within if one)
+        return cls(**{one.name: getattr(question, one.name) for one in fields(Question)}, within=lists)
 
 
 class QuestionOptions(TypedDict, total=False):
@@ -145,7 +165,7 @@ def keywords_of(value: type[Any], *without: str) -> Callable[[Verb], Verb]:
     return shown
 
 
-def as_day(text: Day | None, today: date) -> date | None:
+def as_day(text: Day | None, today: date, option: str = "") -> date | None:
     """A date, ISO text, "today" or "yesterday" as a date. Raises QueryError with the forms there are."""
     if text is None or isinstance(text, date):
         return text
@@ -155,7 +175,7 @@ def as_day(text: Day | None, today: date) -> date | None:
     try:
         return date.fromisoformat(text)
     except ValueError:
-        raise QueryError(f"{text!r} is not a day", hint="write 2026-03-01, yesterday or today") from None
+        raise QueryError(f"{text!r} is not a day", hint="write 2026-03-01, yesterday or today", field=option) from None
 
 
 def _texts(given: Sequence[str]) -> tuple[str, ...]:

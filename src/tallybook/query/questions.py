@@ -39,6 +39,8 @@ class Filter:
     dimension: str
     equal: bool
     value: str | None
+    group: int = 0
+    """Filters of one dimension with = are alternatives only within a group."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,10 +115,11 @@ def check_question(catalog: Catalog, question: Question, *, today: date) -> Quer
     """The Query of a question. `last` is "12 weeks" up to `to` or the last closed day.
 
     Raises QueryError for what is not declared, Refused for what has no right answer."""
-    first, last = as_day(question.from_, today), as_day(question.to, today)
+    first, last = as_day(question.from_, today, "from"), as_day(question.to, today, "to")
     names, dims = _listed(question.metrics), _listed(question.by)
     _check_names(catalog, names, question)
-    filters = tuple(parse_filter(text) for text in question.where)
+    groups = enumerate((question.where, *question.within))
+    filters = tuple(replace(parse_filter(text), group=number) for number, texts in groups for text in texts)
     typed = _as_typed(names, dims, question, first, last)
     weekdays = weekdays_asked(catalog, names, dims, filters)
     if weekdays != WeekdaysAsked():
@@ -164,10 +167,13 @@ def _check_names(catalog: Catalog, names: Sequence[str], question: Question) -> 
         raise QueryError(
             f"--{measures[0]} is a measure of an event, and no event is named",
             hint=f"--event NAME --{measures[0]}; what is declared is asked by the name of its metric",
+            field="event",
         )
     if not names:
         raise QueryError(
-            "no metric is asked for", hint="`tallybook metrics` lists them; a usage event is asked with --event"
+            "no metric is asked for",
+            hint="`tallybook metrics` lists them; a usage event is asked with --event",
+            field="metrics",
         )
     for name in names:
         _known(name, catalog.metrics, "metric", "`tallybook metrics` lists them")
@@ -195,7 +201,8 @@ def _range(
     """The days that are asked for. Raises QueryError for a range that is none."""
     if span is not None:
         if first is not None:
-            raise QueryError("--from and --last cannot both say where to begin", hint="take one of them away")
+            both = "--from and --last cannot both say where to begin"
+            raise QueryError(both, hint="take one of them away", field="last")
         closed = today - calendar.ONE_DAY
         is_open = last is None or last > calendar.plus_days(today, MAX_GAP_DAYS)
         until = closed if last is None or is_open else last
@@ -203,9 +210,9 @@ def _range(
             first = periods.last_span(span, until)[0]
             last = last or until
         except ValueError as error:
-            raise QueryError(str(error)) from None
+            raise QueryError(str(error), field="last") from None
     if first and last and last < first:
-        raise QueryError(f"--to {last} is before --from {first}", hint=f"--from {last} --to {first}")
+        raise QueryError(f"--to {last} is before --from {first}", hint=f"--from {last} --to {first}", field="to")
     return first, last
 
 
@@ -216,10 +223,10 @@ def compared(name: str) -> tuple[str, str]:
 
 def _check_shape(query: Query, catalog: Catalog) -> None:
     if query.top is not None and not query.by:
-        raise QueryError("--top picks series, and there is one only", hint=f"--by DIM --top {query.top}")
+        raise QueryError("--top picks series, and there is one only", hint=f"--by DIM --top {query.top}", field="top")
     for name, number in (("--top", query.top), ("--limit", query.limit)):
         if number is not None and number < 1:
-            raise QueryError(f"{name} {number} leaves nothing", hint=f"{name} 10")
+            raise QueryError(f"{name} {number} leaves nothing", hint=f"{name} 10", field=name[2:])
     added = [word for name in query.metrics for word in compared(name)] if query.compare else []
     for word in added:
         if word in query.metrics or word in query.by:
@@ -228,10 +235,10 @@ def _check_shape(query: Query, catalog: Catalog) -> None:
             )
     numbers = [*query.metrics, *added]
     for one in query.having:
-        _known(one.column, numbers, "column", f"--having knows {', '.join(numbers)}")
+        _known(one.column, numbers, "column", f"--having knows {', '.join(numbers)}", "having")
     for key in query.sort:
         there = ["period", *query.by, *numbers]
-        _known(key.removeprefix("-"), there, "column", f"--sort knows {', '.join(there)}, or -{numbers[0]}")
+        _known(key.removeprefix("-"), there, "column", f"--sort knows {', '.join(there)}, or -{numbers[0]}", "sort")
 
 
 EMPTY_TEXTS = ("''", '""')
@@ -249,6 +256,7 @@ def parse_having(text: str) -> Having:
         raise QueryError(
             f"--having {text!r} is not understood",
             hint='write METRIC, one of < <= > >= = !=, and a number: "revenue < 0"',
+            field="having",
         )
     value = Decimal(found["value"]) / (100 if found["percent"] else 1)
     return Having(column=found["column"], sign=found["sign"], value=value)
@@ -261,7 +269,7 @@ def parse_filter(text: str) -> Filter:
     found = FILTER.match(text)
     if not found:
         hint = "write dim=value, dim!=value, dim= for null, or dim='' for the empty text"
-        raise QueryError(f"--where {text!r} is not understood", hint=hint)
+        raise QueryError(f"--where {text!r} is not understood", hint=hint, field="where")
     value = None if found["value"] == "" else "" if found["value"] in EMPTY_TEXTS else found["value"]
     return Filter(dimension=found["dim"], equal=found["sign"] == "=", value=value)
 
@@ -284,11 +292,16 @@ def known_goal(catalog: Catalog, name: str) -> Goal:
     return catalog.goals[name]
 
 
-def _known(name: str, known: Iterable[str], what: str, hint: str) -> None:
+_FIELDS = {"metric": "metrics", "weekday": "week_starts"}
+"""Options whose values have another name in a sentence."""
+
+
+def _known(name: str, known: Iterable[str], what: str, hint: str, field: str = "") -> None:
     names = list(known)
     if name in names:
         return
-    raise QueryError(f"there is no {what} {name!r}", hint=f"{did_you_mean(name, names)} {hint}".strip())
+    meant = f"{did_you_mean(name, names)} {hint}".strip()
+    raise QueryError(f"there is no {what} {name!r}", hint=meant, field=field or _FIELDS.get(what, what))
 
 
 def _check_dimensions(catalog: Catalog, name: str, by: Sequence[str], where: Sequence[str]) -> None:
@@ -314,6 +327,7 @@ def _check_dimensions(catalog: Catalog, name: str, by: Sequence[str], where: Seq
         raise QueryError(
             f"metric {name!r} has no dimension {asked!r}",
             hint=f"{meant} {listed}" if meant else f'{listed}; declare it: by = ["{asked}"]',
+            field="by" if asked in by else "where",
         )
 
 
@@ -344,12 +358,17 @@ def _check_show(catalog: Catalog, name: str, show: str | None, asked: str) -> No
                 f"{name!r} is made of other metrics, each rolled up in its own way; "
                 f"--show {show} has no one meaning for it",
                 ask=f'tallybook query {name}, or spell it in the formula: measure = "{show}(…) / …"',
+                changes=[{"show": None}],
             )
         return
     meant = show or metric.default_show
     if meant not in metric.shows:
         why, instead = _refusal(metric, meant)
-        raise Refused(why, ask=f"tallybook query {asked} --show {' or --show '.join(instead)}")
+        raise Refused(
+            why,
+            ask=f"tallybook query {asked} --show {' or --show '.join(instead)}",
+            changes=[{"show": one} for one in instead],
+        )
 
 
 def _refusal(metric: Metric, show: str) -> tuple[str, tuple[str, ...]]:

@@ -129,6 +129,7 @@ def _check_meets(shift: Shift, scope: str, text: str) -> None:
         raise Refused(
             f"{text} before a {scope} begins no other {scope}: the days would not be like for like",
             ask=f'--compare "{instead}", or --scope day',
+            changes=[{"compare": instead}, {"scope": "day"}],
         )
 
 

@@ -64,6 +64,7 @@ def clipped(query: Query, begin: date, end: date) -> QuestionRange:
         raise Refused(
             f"--from {first} is after the last day of the book, {end}: there is nothing to be known of yet",
             ask=f"the same question with --from {end}, or without --from",
+            changes=[{"from": str(end)}, {"from": None}],
         )
     if last > plus_days(end, MAX_GAP_DAYS):
         after, last = f"asked to {last}, but the last day is {end}", max(end, first)

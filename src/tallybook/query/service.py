@@ -36,7 +36,7 @@ class QueryService:
     def answer(self, question: Question) -> Result:
         """The answer of the book, whether or not the question is `live`. Raises as `check`."""
         query = self.check(question)
-        day = self._as_of(as_day(question.as_of, self.reader.today))
+        day = self._as_of(as_day(question.as_of, self.reader.today, "as_of"))
         try:
             return self.stored(query, day)
         except Cleaned:
@@ -44,16 +44,20 @@ class QueryService:
             raise Refused(
                 f"the book as it was at the end of {day} was cleaned: of what is older than "
                 f"keep_versions = {self.catalog.book.keep_versions} days, the end of each month is kept",
-                ask=f"--as-of {calendar.next_period(day.replace(day=1), 'month') - ONE_DAY}",
+                ask=f"--as-of {(end := calendar.next_period(day.replace(day=1), 'month') - ONE_DAY)}",
+                changes=[{"as_of": str(end)}],
             ) from None
 
     def _as_of(self, day: date | None) -> date | None:
         """The day, if the book had content at its end. Raises QueryError."""
         if day is not None and day > self.reader.today:
             latest = self.reader.today
-            raise QueryError(f"--as-of {day} is in the future", hint=f"the latest possible: --as-of {latest}")
+            raise QueryError(
+                f"--as-of {day} is in the future", hint=f"the latest possible: --as-of {latest}", field="as_of"
+            )
         if day is not None and self.reader.version_at(day) == 0:
-            raise QueryError(f"the book holds nothing as of {day}", hint="`tallybook runs` lists when it was written")
+            nothing = f"the book holds nothing as of {day}"
+            raise QueryError(nothing, hint="`tallybook runs` lists when it was written", field="as_of")
         return day
 
     def csv(self, question: Question) -> str | None:

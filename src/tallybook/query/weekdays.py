@@ -39,6 +39,7 @@ def weekdays_asked(catalog: Catalog, names: Sequence[str], by: Sequence[str], wh
             raise Refused(
                 f"{', '.join(having)} has a dimension {WEEKDAY!r}, and {', '.join(lacking)} has none: not alike",
                 ask=f"each metric for itself: tallybook query {names[0]} --by {WEEKDAY}",
+                changes=[{"metrics": [names[0]]}],
             )
         return WeekdaysAsked()
     return WeekdaysAsked(_only([one for one in where if one.dimension == WEEKDAY]), WEEKDAY in by)
@@ -48,7 +49,9 @@ def _only(filters: Sequence[Filter]) -> frozenset[int] | None:
     """The weekdays that the filters let through: with = one of them, with != none of them."""
     if not filters:
         return None
-    chosen = {_number(one.value) for one in filters if one.equal} or set(range(7))
+    chosen = set(range(7))
+    for group in {one.group for one in filters if one.equal}:
+        chosen &= {_number(one.value) for one in filters if one.equal and one.group == group}
     return frozenset(chosen - {_number(one.value) for one in filters if not one.equal})
 
 
@@ -70,9 +73,14 @@ def check_weekdays(query: Query, shows: Sequence[str]) -> None:
         raise Refused(
             "change is a value minus that of the day before the period, which is another weekday",
             ask="the same question with --show last",
+            changes=[{"show": "last"}],
         )
     if query.is_split_by_weekday and query.top:
-        raise Refused("--top picks series by their values, and weekdays are not ranked", ask="the same without --top")
+        raise Refused(
+            "--top picks series by their values, and weekdays are not ranked",
+            ask="the same without --top",
+            changes=[{"top": None}],
+        )
 
 
 def days_of_each(query: Query) -> list[Query]:

@@ -93,7 +93,7 @@ async def send_answer(send: Send, answer: HttpAnswer, *, head: bool) -> None:
     headers = {"content-type": "application/json", "cache-control": "no-store", **answer.headers}
     if not body:
         del headers["content-type"]
-    if answer.status != 204:
+    if answer.status not in (204, 304):
         headers["content-length"] = str(len(body))
     if answer.closes:
         headers["connection"] = "close"

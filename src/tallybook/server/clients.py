@@ -45,6 +45,8 @@ class RequestClient:
     is_local: bool
     """It is on this machine, and no proxy stands between."""
     may_bring_keys: bool
+    is_loopback: bool = False
+    """The socket is one of this machine, whatever headers say. A Unix socket is not: others may connect to it."""
 
 
 def client_of(
@@ -64,6 +66,7 @@ def client_of(
         address=str(real) if real is not None else shown,
         scheme=scheme,
         is_local=real.is_loopback if real is not None else is_here and not is_forwarded,
+        is_loopback=peer is not None and is_here,
         may_bring_keys=not policy.needs_proxy or is_trusted or is_here or scheme == "https",
     )
 

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from tallybook.core import EventRules, ServeSettings
     from tallybook.server.app import EventsApp
+    from tallybook.server.books import SharedBook
     from tallybook.server.counts import Counts
     from tallybook.server.doors import Door
 
@@ -136,6 +137,8 @@ class WorkerPlan:
     reload: Callable[[], tuple[ServeSettings, EventRules]]
     """Reads the settings again. Raises TallybookError."""
     on_error: Callable[[Exception], None]
+    book: SharedBook | None = None
+    """The Book that answers questions; None where none are answered."""
     roles: tuple[str, ...] = ("ingest", "web")
     number: int = 0
     shared: Path | None = None
@@ -165,6 +168,8 @@ def run_worker(plan: WorkerPlan, listener: socket.socket) -> None:
             commit.close()
         if app.watching.access is not None:
             app.watching.access.close()
+        if plan.book is not None:
+            plan.book.close()
         events.close()
         for one, handler in before.items():
             signal.signal(one, handler)
@@ -204,7 +209,11 @@ def _app(plan: WorkerPlan, events: EventLedger, logs: LogFolder, commit: GroupCo
 
 def _doors(plan: WorkerPlan) -> list[Door]:
     """What is answered beside events, in the order in which a path is tried."""
-    return []
+    if plan.book is None:
+        return []
+    from tallybook.server.queries import QueryDoor
+
+    return [QueryDoor(book=plan.book, clock=plan.clock, on_error=plan.on_error)]
 
 
 def _config(app: EventsApp, settings: ServeSettings) -> uvicorn.Config:

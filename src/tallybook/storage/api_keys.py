@@ -30,6 +30,10 @@ class ApiKey:
     accounts: tuple[str, ...] = ()
     rate: int | None = None
     """Events a second that it may send to one worker."""
+    metrics: tuple[str, ...] = ()
+    """The only metrics that it may read; all of them where it is empty."""
+    where: tuple[str, ...] = ()
+    """Filters of every answer that it reads, as `plan=pro`."""
 
     @property
     def bounds(self) -> dict[str, list[str]]:
@@ -58,7 +62,8 @@ class ApiKeyTables:
 
     def add_key(self, key: ApiKey) -> bool:
         """Keep a new key; False where there is one of this name already."""
-        limits = {"rate": key.rate} if key.rate else {}
+        kept = {"rate": key.rate, "metrics": list(key.metrics), "where": list(key.where)}
+        limits = {name: value for name, value in kept.items() if value}
         texts = [json.dumps(one) if one else "" for one in (key.events, key.accounts, limits)]
         with self.ledger._writing() as db:
             if db.execute("SELECT 1 FROM keys WHERE name = ?", [key.name]).fetchone():
@@ -117,6 +122,7 @@ def _key(
     revoked: str | None,
     seen: str | None,
 ) -> ApiKey:
+    kept = json.loads(limits or "{}")
     return ApiKey(
         name=name,
         hash=hash_,
@@ -127,5 +133,7 @@ def _key(
         seen=seen,
         events=tuple(json.loads(events or "[]")),
         accounts=tuple(json.loads(accounts or "[]")),
-        rate=json.loads(limits or "{}").get("rate"),
+        rate=kept.get("rate"),
+        metrics=tuple(kept.get("metrics", ())),
+        where=tuple(kept.get("where", ())),
     )

@@ -1,0 +1,123 @@
+"""Errors of questions as problems of RFC 9457. None has SQL, a path or an address of this machine in it."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+from urllib.parse import urlencode
+
+from tallybook.core import (
+    BookUnavailable,
+    Busy,
+    DeclarationError,
+    QueryError,
+    Refused,
+    RequestError,
+    SourceUnavailable,
+    TallybookError,
+)
+from tallybook.query import Question, question_options, read_question
+from tallybook.server.answers import Refusal
+
+QUERY_PATH = "/v1/query"
+SAYS = {
+    "total": "the total",
+    "average": "the average day",
+    "last": "the last day of each period",
+    "first": "the first day of each period",
+    "min": "the smallest day",
+    "max": "the largest day",
+    "change": "the change since the period before",
+}
+
+
+def query_link(options: Mapping[str, Any], **more: str) -> str:
+    """The path and query string at which a question is answered. `options` are those of `question_options`."""
+    pairs: list[tuple[str, str]] = []
+    for name, value in {**options, **more}.items():
+        if isinstance(value, list | tuple):
+            pairs += [(name, str(one)) for one in value]
+        else:
+            pairs.append((name, str(value).lower() if isinstance(value, bool) else str(value)))
+    return f"{QUERY_PATH}?{urlencode(pairs)}"
+
+
+def questions_to_ask(refused: Refused, question: Question) -> list[dict[str, Any]]:
+    """The questions to ask instead: what each `say`s, its `query`, and the `link` that answers it."""
+    found = []
+    for change in refused.changes:
+        options = {**question_options(question), **change}
+        asked = question_options(read_question({name: value for name, value in options.items() if value is not None}))
+        found.append({"say": _in_words(change), "query": asked, "link": query_link(asked)})
+    return found
+
+
+def _in_words(change: Mapping[str, object]) -> str:
+    """What is different about a question."""
+    if (show := change.get("show")) in SAYS:
+        return SAYS[str(show)]
+    parts = []
+    for name, value in change.items():
+        if value is None:
+            parts.append(f"without {name.replace('_', ' ')}")
+        else:
+            text = ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+            parts.append(f"{name.replace('_', ' ')} {text}")
+    return " and ".join(parts)
+
+
+def as_refusal(error: Exception, question: Question | None, on_error: Callable[[Exception], None]) -> Refusal:
+    """The answer to a question that cannot be answered. An error of ours is given to `on_error`, with a reference."""
+    if isinstance(error, Refusal):
+        return error
+    if isinstance(error, Refused):
+        asks = questions_to_ask(error, question) if question is not None else []
+        more = {"refused": error.why, "ask": asks, **({"hint": error.ask} if error.ask else {})}
+        return Refusal(RequestError(status=422, code="refused", message=error.why, more=more))
+    if isinstance(error, QueryError):
+        return bad_question(error.message, error.hint, error.field)
+    if isinstance(error, Busy | BookUnavailable | SourceUnavailable):
+        message = "the book or its source cannot be read now"
+        return Refusal(RequestError(status=503, code="unavailable", message=message))
+    return fault(error, on_error)
+
+
+def bad_question(message: str, hint: str = "", field: str = "") -> Refusal:
+    """A question that is invalid: 400, beside the field."""
+    more = {name: text for name, text in (("field", field), ("hint", hint)) if text}
+    return Refusal(RequestError(status=400, code="bad_question", message=message, more=more))
+
+
+def too_many_rows(count: int, most: int, by: Iterable[str]) -> Refusal:
+    """An answer that is too large to be given: 422, with what to narrow."""
+    hint = "a shorter range, a wider scope, a filter"
+    hint += f", fewer dimensions than {', '.join(by)}, or top" if [*by] else ""
+    error = RequestError(
+        status=422,
+        code="too_many_rows",
+        message=f"the answer has {count:,} rows, and this server gives at most {most:,}",
+        seen=f"{count:,} rows",
+        expected=f"at most {most:,}",
+        more={"refused": f"the answer has {count:,} rows", "ask": [], "hint": f"{hint}; or limit"},
+    )
+    return Refusal(error)
+
+
+class Referenced(TallybookError):
+    """An error of ours, with the reference that the reader was given."""
+
+
+def fault(error: Exception, on_error: Callable[[Exception], None]) -> Refusal:
+    """A fault of ours: 500 with a reference number, under which the log has the details."""
+    reference = secrets.token_hex(4)
+    what = error.message if isinstance(error, TallybookError) else f"{type(error).__name__}: {error}"
+    logged = Referenced(f"reference {reference}: {what}", hint=getattr(error, "hint", ""))
+    logged.__cause__ = error
+    on_error(logged)
+    declared = isinstance(error, DeclarationError)
+    message = "the declarations of this book cannot be read" if declared else "this server could not compute the answer"
+    hint = f"reference {reference}: the log of `tallybook serve` has the details"
+    return Refusal(
+        RequestError(status=500, code="engine", message=message, more={"reference": reference, "hint": hint})
+    )
