@@ -41,7 +41,7 @@ def read_question(options: Mapping[str, Any], *, also: tuple[str, ...] = ()) -> 
 
 
 def question_options(question: Question) -> dict[str, Any]:
-    """The options of a question that are not as by default, ready for JSON. `read_question` makes the question again."""
+    """The options of a question that are not as by default, ready for JSON: `read_question` reads them again."""
     found: dict[str, Any] = {}
     for name, one in _FIELDS.items():
         value = getattr(question, one.name)
