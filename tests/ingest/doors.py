@@ -13,7 +13,9 @@ from urllib.parse import unquote
 
 from tallybook.ingest import Compactor, KeyRing, KeyTerms, create_key
 from tallybook.server.app import EventsApp
+from tallybook.server.px.door import PxDoor
 from tallybook.server.reads import EventReads
+from tallybook.storage import EntityLedger
 from tests.ingest.test_event_log import NOW, Ingest
 
 T = TypeVar("T")
@@ -40,7 +42,15 @@ class HttpDoor(Ingest):
     def another(self, keys: KeyRing | None = None) -> EventsApp:
         """The door of another worker."""
         reads = EventReads(events=self.events, compactor=self.made_compactor)
-        return EventsApp(self.commit, keys or self.keys, self.events, clock=lambda: self.now, reads=reads)
+        px = PxDoor(EntityLedger(self.events.ledger), self.events, lambda: self.now)
+        return EventsApp(
+            self.commit,
+            keys or self.keys,
+            self.events,
+            clock=lambda: self.now,
+            reads=reads,
+            first_doors=[px],
+        )
 
     def made_compactor(self) -> Compactor:
         return self.compactor()

@@ -10,6 +10,10 @@ from tallybook.ingest.attribute_requests import (
 )
 from tallybook.ingest.compaction import Compactor as Compactor
 from tallybook.ingest.erasing import erase_events as erase_events
+from tallybook.ingest.event_search import (
+    EventSearch as EventSearch,
+    search_events as search_events,
+)
 from tallybook.ingest.exporting import (
     EventExport as EventExport,
     export_events as export_events,
@@ -43,6 +47,12 @@ from tallybook.ingest.log import (
 from tallybook.ingest.log_sqlite import SqliteLogs as SqliteLogs
 from tallybook.ingest.logs import logs_to_compact as logs_to_compact, logs_to_write as logs_to_write
 from tallybook.ingest.plug_in import EventProtocol as EventProtocol
+from tallybook.ingest.protocols.gainsight_px import (
+    PX_EVENTS_PATH as PX_EVENTS_PATH,
+    PX_KEY_HEADER as PX_KEY_HEADER,
+    PX_PROPERTY as PX_PROPERTY,
+    px_error as px_error,
+)
 from tallybook.ingest.protocols.translated import (
     SentEntity as SentEntity,
     SentLink as SentLink,

@@ -251,10 +251,10 @@ def _shown(engine: DuckDBPyConnection, events: EventLedger, hits: Sequence[_Hit]
             commit = row.get(COMMIT_COLUMN)
             at = file.added << COMMIT_BITS if commit is None else commit
             found[path, _Place(at, row["received"].astimezone(UTC), row["key"], row["id"])] = row
-    return [_event(hit.file.event, found[hit.file.path, hit.place]) for hit in hits]
+    return [shown_event(hit.file.event, found[hit.file.path, hit.place]) for hit in hits]
 
 
-def _event(name: str, row: Mapping[str, Any]) -> dict[str, Any]:
+def shown_event(name: str, row: Mapping[str, Any]) -> dict[str, Any]:
     """An event as JSON: the fields it was sent with, and when, by whom and for which day it was stored."""
     rest = json.loads(row["rest"]) if row.get("rest") else {}
     own = {

@@ -50,7 +50,7 @@ SMALL_BODY = 64 * 1024
 
 class EventsApp:
     """`problem` returns why nothing can be stored now, or None. `clock` is asked once for each request. Without
-    `commit` it only answers readers."""
+    `commit` it only answers readers. `first_doors` are asked before everything else: they decide by a header."""
 
     def __init__(
         self,
@@ -63,12 +63,13 @@ class EventsApp:
         reads: EventReads | None = None,
         watching: Watching | None = None,
         entities: EntityDoor | None = None,
+        first_doors: Sequence[Door] = (),
         doors: Sequence[Door] = (),
         rules: EventRules = DEFAULT_RULES,
     ) -> None:
         self.commit, self.keys, self.events, self.clock, self.problem = commit, keys, events, clock, problem
         self.reads, self.watching, self.entities = reads, watching or Watching(), entities
-        self.doors = doors
+        self.first_doors, self.doors = first_doors, doors
         self.policy = DoorPolicy()
         self.protocols = dict.fromkeys(PROTOCOLS.kind(OWN_PROTOCOL).paths, OWN_PROTOCOL) if commit else {}
         self.gate = Gate(keys, clock)
@@ -109,6 +110,8 @@ class EventsApp:
         method, path = request.method, request.path
         if method == "OPTIONS" and "origin" in request.headers and self._is_for_pages(request):
             return preflight(request, self.policy)
+        if (first := next((one for one in self.first_doors if one.takes(request)), None)) is not None:
+            return await first.answer(request, self.gate)
         if (route := self.routes.find(path)) is not None:
             return await self.others.answer(request, route)
         has_page = self.reads is not None and path == "/v1/events"

@@ -180,12 +180,14 @@ def _app(plan: WorkerPlan, events: EventLedger, logs: LogFolder, commit: GroupCo
     from tallybook.server.app import EventsApp
     from tallybook.server.counts import Counts
     from tallybook.server.entities import EntityDoor
+    from tallybook.server.px.door import GAINSIGHT_PX, PxDoor
     from tallybook.server.reads import EventReads
     from tallybook.server.watching import Watching
 
     def compactor() -> Compactor:
         return Compactor(events, logs, zone=plan.rules.zone, clock=plan.clock, settings=plan.rules.settings)
 
+    px = PxDoor(EntityLedger(events.ledger), events, plan.clock)
     app = EventsApp(
         commit,
         watch.keys,
@@ -195,6 +197,7 @@ def _app(plan: WorkerPlan, events: EventLedger, logs: LogFolder, commit: GroupCo
         reads=EventReads(events=events, compactor=compactor),
         rules=plan.rules,
         entities=EntityDoor(EntityLedger(events.ledger), plan.clock),
+        first_doors=[px],
         doors=_doors(plan),
         watching=Watching(
             counts=Counts(plan.number, plan.shared),
@@ -203,6 +206,7 @@ def _app(plan: WorkerPlan, events: EventLedger, logs: LogFolder, commit: GroupCo
             on_error=plan.on_error,
         ),
     )
+    px.is_on = lambda: GAINSIGHT_PX in (app.rules.settings.protocols or (GAINSIGHT_PX,))
     watch.seen, watch.counts = app.gate.seen, app.watching.counts
     return app
 

@@ -108,6 +108,18 @@ class EntityLedger:
         with self.ledger._writing() as db:
             return apply_pushed(db, kind, sent, now=now)
 
+    def push_if(
+        self, kind: str, entity_id: str, changes: Sequence[AttributeChange], *, is_there: bool, now: datetime
+    ) -> bool:
+        """Apply changes to an entity that is there, or make one that is not. False where that is not so; then nothing
+        is changed."""
+        with self.ledger._writing() as db:
+            found = _entities(db, kind, [entity_id]).get(entity_id)
+            if (found is not None and found.deleted is None) != is_there:
+                return False
+            apply_pushed(db, kind, {entity_id: changes}, now=now)
+            return True
+
     def collect(
         self,
         kind: str,

@@ -39,6 +39,7 @@ PROTOCOLS: Registry[ProtocolKind] = Registry(
     "tallybook.protocols",
     {
         "tallybook": "tallybook.ingest.protocols.tallybook:TallybookProtocol",
+        "gainsight_px": "tallybook.ingest.protocols.gainsight_px:GainsightPxProtocol",
         "segment": "tallybook.ingest.protocols.segment:SegmentProtocol",
     },
 )

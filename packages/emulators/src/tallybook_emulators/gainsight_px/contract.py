@@ -150,7 +150,7 @@ def _fits(value: Any, kind: str) -> bool:
         case "flag":
             return isinstance(value, bool)
         case "strings":
-            return isinstance(value, list) and bool(value) and all(isinstance(one, str) for one in value)
+            return isinstance(value, list) and all(isinstance(one, str) for one in value)
     return isinstance(value, dict)
 
 
