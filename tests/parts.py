@@ -64,6 +64,7 @@ FILES = {
     "test_engine_sql.py": "right",
     "test_conditions.py": "right",
     "test_entities.py": "right",
+    "test_entity_metrics.py": "right",
     "test_entity_rows.py": "right",
     "test_event_alerts.py": "events",
     "test_event_commands.py": "events",

@@ -36,12 +36,13 @@ def run(context: RunContext, asked: RunRequest) -> RunReport:
         try:
             record_owner(context, number)
             report.notes += _take_back(context, lease, number)
+            if not asked.metrics and asked.first is None:
+                # Before the metrics, some of which may read users and accounts.
+                report.entities = collect_entities(context, number)
             plan = make_plan(context, asked)
             report.metrics = list(plan.reports.values())
             record_moved(context, plan.reports, number)
             GroupRuns(context, plan, lease, number).work()
-            if not asked.metrics and asked.first is None:
-                report.entities = collect_entities(context, number)
             status = report.status
         except (KeyboardInterrupt, SystemExit):
             status = "interrupted"

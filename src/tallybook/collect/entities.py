@@ -1,4 +1,4 @@
-"""Reads users and accounts from the tables that `[users]` and `[accounts]` name, after each run of all metrics."""
+"""Reads users and accounts from the tables that `[users]` and `[accounts]` name, before each run of all metrics."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from tallybook.collect.identity import check_identity
 from tallybook.collect.report import EntityReport
 from tallybook.collect.run_context import RunContext
 from tallybook.collect.sources.base import Reader, Source
+from tallybook.collect.sources.entities import EntitiesSource
 from tallybook.collect.sources.values import TIMESTAMP, as_instant
 from tallybook.core import (
     MAX_ID,
@@ -39,7 +41,10 @@ def collect_entities(context: RunContext, run: int) -> list[EntityReport]:
             if (unopened := context.unopened.get(settings.source)) is not None:
                 raise unopened
             with isolated():
+                check_identity(context, settings.source)
                 _Reading(context, settings, run, report).work()
+            if isinstance(own := context.sources.get(settings.kind), EntitiesSource):
+                own.note_read(context.clock())
         except SourceError as error:
             report.error, report.hint = context.mask(error.message), context.mask(error.hint)
         report.seconds = time.monotonic() - began

@@ -24,7 +24,17 @@ from tallybook.config.urls import (
     wrong_url,
 )
 from tallybook.config.variables import Expansion
-from tallybook.core import AdapterError, BookSettings, Catalog, Problems, SourceSettings, UrlRules, kind_of, scheme_of
+from tallybook.core import (
+    ENTITY_KINDS,
+    AdapterError,
+    BookSettings,
+    Catalog,
+    Problems,
+    SourceSettings,
+    UrlRules,
+    kind_of,
+    scheme_of,
+)
 from tallybook.storage import IN_LEDGER
 
 URLS = ("url", "replica")
@@ -34,6 +44,12 @@ ADDRESSES = {"to": wrong_alert, "heartbeat": wrong_heartbeat}
 
 _OF_EVENTS = re.compile(rb"""^\s*--\s*(event\s*=|source\s*=\s*["']events["'])""", re.MULTILINE)
 """A line of a metric in a .sql file that reads usage events."""
+_OF_ENTITIES = {
+    kind: re.compile(rb"""^\s*--\s*source\s*=\s*["']%s["']""" % kind.encode(), re.MULTILINE) for kind in ENTITY_KINDS
+}
+"""A line of a metric in a .sql file that reads users or accounts."""
+OWN_SCHEMES = ("events", "entities")
+"""Of the sources that are in the book itself."""
 
 
 @dataclass
@@ -65,20 +81,24 @@ class SecretValuesReading:
             table = table.get(name) if isinstance(table, dict) else None
         return table if isinstance(table, dict) else {}
 
-    def add_events(self, files: Mapping[str, bytes]) -> None:
-        """Add the source of usage events, where a declaration names an event and no such source is declared."""
+    def add_own_sources(self, files: Mapping[str, bytes]) -> None:
+        """Add the sources of usage events, users and accounts, where a metric reads them and none is declared."""
         metrics = [one for one in self.table("metrics").values() if isinstance(one, dict)]
         store = self.table("book").get("store", BookSettings().store)
         wanted = bool(self.table("events")) or any("event" in one or one.get("source") == "events" for one in metrics)
         wanted |= any(_OF_EVENTS.search(text) for name, text in files.items() if name.endswith(".sql"))
-        if wanted and isinstance(store, str) and "events" not in self.table("sources"):
-            sources = self.raw.setdefault("sources", {})
+        found = {"events": f"events:///{store}"} if wanted else {}
+        for kind, line in _OF_ENTITIES.items():
+            if any(one.get("source") == kind for one in metrics) or any(line.search(text) for text in files.values()):
+                found[kind] = f"entities:///{store}"
+        sources = self.raw.setdefault("sources", {}) if found and isinstance(store, str) else {}
+        for name, url in found.items():
             if isinstance(sources, dict):
-                sources["events"] = {"url": f"events:///{store}"}
+                sources.setdefault(name, {"url": url})
 
     def ledger_of(self, source: SourceSettings, catalog: Catalog) -> dict[str, Any]:
-        """Where the ledger is, for the source of usage events."""
-        if scheme_of(self.urls.get(source.name, {}).get("url", "")) != "events":
+        """Where the ledger is, for the sources that are in the book itself."""
+        if scheme_of(self.urls.get(source.name, {}).get("url", "")) not in OWN_SCHEMES:
             return {}
         return {"ledger": self.ledger, "schema": catalog.book.schema, "in_ledger": catalog.book.store == IN_LEDGER}
 

@@ -65,7 +65,7 @@ class ProjectReading(SecretValuesReading):
         variables = self.variables = {**parse_dotenv(read_optional(self.folder / ".env"), self.problems), **env}
         written, self.raw = read_toml(self.folder)
         files = metric_files(self.folder)
-        self.add_events(files)
+        self.add_own_sources(files)
         self.read_urls(variables)
         self.read_ledger(variables)
         self.read_addresses(variables)

@@ -19,6 +19,7 @@ __getattr__, __dir__ = opened(
         "entity_answers": ("EntityAnswers", "EntityDetails", "EntityList", "entities_of", "entity_details"),
         "event_days": ("known_event_days", "next_push"),
         "goals": ("Standing", "standings"),
+        "loaded_rows": ("load_rows",),
         "merge": ("Parts",),
         "point_relations": ("Points", "TOTALS"),
         "spelling": ("errors_in_python_words", "python_words"),

@@ -32,6 +32,7 @@ from tallybook.query.entity_answers import (
 )
 from tallybook.query.event_days import known_event_days as known_event_days, next_push as next_push
 from tallybook.query.goals import Standing as Standing, standings as standings
+from tallybook.query.loaded_rows import load_rows as load_rows
 from tallybook.query.merge import Parts as Parts
 from tallybook.query.older_history import older_histories as older_histories
 from tallybook.query.point_relations import TOTALS as TOTALS, Points as Points

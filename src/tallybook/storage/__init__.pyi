@@ -19,7 +19,11 @@ from tallybook.storage.engines.duckdb import (
 )
 from tallybook.storage.entity_history import entities_at as entities_at, entity_states as entity_states
 from tallybook.storage.entity_ledger import EntityLedger as EntityLedger, apply_pushed as apply_pushed
-from tallybook.storage.entity_records import AttributeType as AttributeType, Entity as Entity
+from tallybook.storage.entity_records import (
+    AttributeType as AttributeType,
+    Entity as Entity,
+    HistoryRow as HistoryRow,
+)
 from tallybook.storage.event_day_tables import day_path as day_path, gaps_of as gaps_of
 from tallybook.storage.event_ledger import (
     PROPERTY_PREFIX as PROPERTY_PREFIX,

@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 from msgspec.structs import replace
 
 from tallybook.config.catalog.rules import (
-    EVENTS,
     FACT_RULES,
     FUNCTION_KEYS,
     FUNCTION_RULES,
@@ -82,7 +81,7 @@ class Metrics(UnitChecks):
         """Fill in the only source, or report that one must be named."""
         if d.shape == "derived" or d.refused:
             return
-        named = [name for name in self.sources if name != EVENTS]
+        named = [name for name in self.sources if name not in self.own]
         if len(named) == 1:
             d.metric = replace(d.metric, source=named[0])
         elif named:

@@ -12,6 +12,7 @@ from tallybook.config.catalog.among import Metrics
 from tallybook.config.catalog.boards import Boards, Notes
 from tallybook.config.catalog.deliveries import Deliveries
 from tallybook.config.catalog.entities import MetricAttributes, read_entities
+from tallybook.config.catalog.entity_keys import ENTITIES
 from tallybook.config.catalog.event_tables import read_events
 from tallybook.config.catalog.goals import Goals
 from tallybook.config.catalog.rules import EVENTS
@@ -27,7 +28,7 @@ from tallybook.config.catalog.tables import (
     read_sources,
 )
 from tallybook.config.catalog.words import toml
-from tallybook.core import ACCOUNTS, AlertSettings, Catalog, Problem, Problems, SourceKind
+from tallybook.core import ACCOUNTS, ENTITY_KINDS, AlertSettings, Catalog, Problem, Problems, SourceKind
 
 
 def build(
@@ -54,9 +55,12 @@ def build(
     if EVENTS in sources:
         sources[EVENTS] = msgspec.structs.replace(sources[EVENTS], events=events)
     entities = read_entities(raw, sources, problems)
-    declared = read_metrics(raw, events, problems)
+    of_entities = frozenset(name for name in ENTITY_KINDS if name in kinds and kinds[name].name == ENTITIES)
+    for name in of_entities & sources.keys():
+        sources[name] = msgspec.structs.replace(sources[name], entity=entities.get(name))
+    declared = read_metrics(raw, events, problems, of_entities)
     dialects = {name: kind.dialect for name, kind in kinds.items()}
-    Metrics(declared, tuple(sources), dialects, problems).check()
+    Metrics(declared, tuple(sources), dialects, problems, frozenset([EVENTS]) | of_entities).check()
     sound = {name: d.metric for name, d in declared.items()}
     if any(p.path.startswith("metrics") for p in problems.found):
         sound = {}  # a formula may name an invalid metric

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from tallybook.config.catalog.asking import Asking, filtered
+from tallybook.config.catalog.entity_keys import ENTITIES
 from tallybook.config.catalog.keys import ENTITY_KEYS, METRIC_ATTRIBUTE_KEYS
-from tallybook.config.catalog.rules import wrong_show
+from tallybook.config.catalog.rules import EVENTS, wrong_show
 from tallybook.config.catalog.tables import SectionTable, read_section
 from tallybook.config.catalog.words import closest_key, shorten_toml, toml
 from tallybook.core import (
@@ -144,7 +145,7 @@ def _with_source(
 
     if settings.table is None or "source" in table.bad:
         return settings
-    names = [name for name in sources if name != "events"]
+    names = [name for name, source in sources.items() if name != EVENTS and not source.url.startswith(f"{ENTITIES}:")]
     if settings.source is None and len(names) == 1:
         return replace(settings, source=names[0])
     if settings.source in sources:

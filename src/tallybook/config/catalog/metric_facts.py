@@ -9,9 +9,7 @@ from dataclasses import dataclass
 from msgspec.structs import replace
 
 from tallybook.config.catalog.keys import METRIC_KEYS
-from tallybook.config.catalog.rules import (
-    DeclaredMetric,
-)
+from tallybook.config.catalog.rules import EVENTS, DeclaredMetric
 from tallybook.config.catalog.sql import (
     output_columns,
     wrong_cut,
@@ -43,6 +41,8 @@ class MetricChecks:
     sources: Sequence[str]
     dialects: Mapping[str, str]
     problems: Problems
+    own: frozenset[str] = frozenset([EVENTS])
+    """Sources that are in the book itself: a metric reads them only where it names them."""
 
     def report(self, d: DeclaredMetric, key: str, message: str, **details: str) -> None:
         """Report a problem of one key."""

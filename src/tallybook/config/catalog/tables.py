@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
+from tallybook.config.catalog.entity_keys import with_entity
 from tallybook.config.catalog.event_keys import refuse_contradictions, with_event, with_expectations
 from tallybook.config.catalog.keys import (
     ALERT_KEYS,
@@ -294,11 +295,14 @@ def _check_case(names: Iterable[str], section: str, problems: Problems) -> None:
             problems.add(f"{section}.{name}", message, seen=name, expected="names that differ")
 
 
-def read_metrics(raw: Mapping[str, object], events: EventSettings, problems: Problems) -> dict[str, DeclaredMetric]:
-    """Every `[metrics.NAME]`, not yet checked against its source and other metrics."""
+def read_metrics(
+    raw: Mapping[str, object], events: EventSettings, problems: Problems, of_entities: Container[str] = ()
+) -> dict[str, DeclaredMetric]:
+    """Every `[metrics.NAME]`, not yet checked against its source and other metrics. `of_entities`: the sources of users
+    and accounts."""
     declared = {}
     for name, written in _tables(raw, "metrics", problems).items():
-        keys = with_event(written, events)
+        keys = with_entity(with_event(written, events), of_entities)
         refuse_contradictions(name, written, events, problems)
         table = read_section(keys, METRIC_KEYS, f"metrics.{name}", problems)
         _check_name(name, "metrics", problems)

@@ -146,6 +146,7 @@ REGISTRY: Registry[SourceKind] = Registry(
         "clickhouse": "tallybook.collect.sources.clickhouse:ClickhouseSource",
         "chdb": "tallybook.collect.sources.clickhouse:ChdbSource",
         "events": "tallybook.collect.sources.events:EventsSource",
+        "entities": "tallybook.collect.sources.entities:EntitiesSource",
         "bigquery": "tallybook.collect.sources.bigquery:BigquerySource",
         "mssql": "tallybook.collect.sources.mssql:MssqlSource",
         "oracle": "tallybook.collect.sources.oracle:OracleSource",

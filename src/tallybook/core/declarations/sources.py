@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from tallybook.core.declarations.entities import EntitySettings
 from tallybook.core.declarations.events import EventSettings
 
 REFUSE, APPLY = "refuse", "apply"
@@ -39,6 +40,8 @@ class SourceSettings(msgspec.Struct, frozen=True, kw_only=True):
     """For usage events: whether their files are bytes in that ledger."""
     events: EventSettings = EventSettings()
     """Of the source of usage events: `[events]`."""
+    entity: EntitySettings | None = None
+    """Of the source of users or accounts: `[users]` or `[accounts]`, where it is declared."""
     folder: str = ""
     """The project folder. Relative paths among `options` are below it."""
 

@@ -1,0 +1,22 @@
+"""The keys of a metric of users or accounts that may be left out: their relations always have the same columns."""
+
+from __future__ import annotations
+
+from collections.abc import Container, Mapping
+
+from tallybook.core import LEVEL
+
+ENTITIES = "entities"
+"""The scheme of the sources of users and accounts."""
+
+
+def with_entity(keys: object, of_entities: Container[str]) -> object:
+    """The keys of a metric of users or accounts with those that may be left out: a level counts the states of the
+    history by the times between which they are valid, other metrics read what is there now."""
+    if not isinstance(keys, Mapping) or keys.get("source") not in of_entities or {"table", "sql"} & keys.keys():
+        return keys
+    if not isinstance(name := keys["source"], str):
+        return keys
+    if keys.get("kind") == LEVEL and not {"time", "from"} & keys.keys():
+        return {"table": f"{name}_history", "from": "valid_from", "until": "valid_until", **keys}
+    return {"table": name, **keys}
