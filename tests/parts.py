@@ -190,6 +190,7 @@ FILES = {
     "test_warehouses.py": "right",
     "test_weekdays.py": "right",
     "test_why.py": "right",
+    "test_webhooks.py": "deliver",
     "test_workbook_attached.py": "deliver",
     "test_workbook_front.py": "deliver",
     "test_workbook_files.py": "deliver",

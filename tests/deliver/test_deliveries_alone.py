@@ -77,16 +77,16 @@ def test_an_exception_before_the_delivery_begins_fails_it_alone_too(project, mon
 
     monkeypatch.setattr(deliver, "fingerprint_of", broken)
     assert [report.status for report in project.book.deliver(force=True)] == ["failed", "up to date"]
-    renew, calls = type(project.book.store.ledger).renew, []
+    acquire, calls = type(project.book.store.ledger).acquire, []
 
-    def fails_once(self, lease, **when):
-        calls.append(lease)
+    def fails_once(self, job, **when):
+        calls.append(job)
         if len(calls) == 1:
             raise BookError("the ledger is busy")
-        return renew(self, lease, **when)
+        return acquire(self, job, **when)
 
     monkeypatch.setattr(deliver, "fingerprint_of", fingerprint_of)
-    monkeypatch.setattr(type(project.book.store.ledger), "renew", fails_once)
+    monkeypatch.setattr(type(project.book.store.ledger), "acquire", fails_once)
     assert [report.status for report in project.book.deliver(force=True)] == ["failed", "up to date"]
 
 

@@ -12,6 +12,11 @@ from tallybook.config.catalog.building import (
 from tallybook.config.catalog.keys import (
     SOURCE_KEYS as SOURCE_KEYS,
 )
+from tallybook.config.catalog.receiver_values import (
+    read_secret_texts as read_secret_texts,
+    read_template as read_template,
+    read_url as read_url,
+)
 from tallybook.config.catalog.values import (
     Wrong as Wrong,
     choice_of as choice_of,
@@ -20,6 +25,7 @@ from tallybook.config.catalog.values import (
     read_flag as read_flag,
     read_paths as read_paths,
     separator_of as separator_of,
+    whole_number as whole_number,
 )
 from tallybook.config.catalog.words import (
     toml as toml,

@@ -14,6 +14,7 @@ import msgspec
 
 from tallybook.config import cache
 from tallybook.config.connections import SecretValuesReading
+from tallybook.config.delivery_secrets import Values, secret_values, with_secrets, without_secrets
 from tallybook.config.files import metric_files, read_optional, read_toml, sql_metric
 from tallybook.config.urls import HIDDEN, resolved, secret_variables, secrets_of, session_options
 from tallybook.config.variables import Expansion, parse_dotenv
@@ -59,6 +60,8 @@ class ProjectReading(SecretValuesReading):
     watched: dict[str, bytes] = field(default_factory=dict)
     """Files that the catalog depends on, with the hash of their content."""
     variables: Mapping[str, str] = field(default_factory=dict)
+    delivery_values: Values = field(default_factory=dict)
+    """The secret values of deliveries."""
 
     def read(self, env: Mapping[str, str]) -> Catalog:
         """The catalog, with all secret values: from the cache when nothing changed, else checked again and cached."""
@@ -70,6 +73,7 @@ class ProjectReading(SecretValuesReading):
         self.read_ledger(variables)
         self.read_addresses(variables)
         self.read_identity_secrets(variables)
+        self.delivery_values = secret_values(self.table("deliveries"), variables, self.problems, self.secrets)
         store = self.store(variables)
         place = self.cache_file(store) if store and not self.instead else None
         schemes = {name: scheme_of(urls.get("url", "")) for name, urls in self.urls.items()}
@@ -128,7 +132,9 @@ class ProjectReading(SecretValuesReading):
         book = msgspec.structs.replace(catalog.book, ledger=self.ledger)
         alerts = msgspec.structs.replace(catalog.alerts, **self.alert_addresses())
         serve = msgspec.structs.replace(catalog.serve, identity_secrets=self.identity_secrets)
-        return msgspec.structs.replace(catalog, sources=sources, book=book, alerts=alerts, serve=serve, metrics=metrics)
+        deliveries = with_secrets(catalog.deliveries, self.delivery_values, self.problems)
+        catalog = msgspec.structs.replace(catalog, sources=sources, metrics=metrics, deliveries=deliveries)
+        return msgspec.structs.replace(catalog, book=book, alerts=alerts, serve=serve)
 
     def checked(
         self, variables: Mapping[str, str], files: Mapping[str, bytes], key: bytes, place: Path | None
@@ -224,9 +230,14 @@ class ProjectReading(SecretValuesReading):
         if "alerts" in self.raw:
             rest = {k: v for k, v in self.table("alerts").items() if k not in self.addresses}
             raw["alerts"] = rest if isinstance(self.raw["alerts"], dict) else self.raw["alerts"]
+        if self.delivery_values:
+            raw["deliveries"] = self.without_secret_values(self.table("deliveries"))
         for section in EXPANDED:
             if section in raw:
                 raw[section] = expansion.value(raw[section], section)
+        if isinstance(deliveries := raw.get("deliveries"), dict):
+            for name, values in self.delivery_values.items():
+                deliveries[name] = {**deliveries[name], **values}
         if "ledger" in self.table("book") and isinstance(raw["book"], dict):
             written = self.table("book")["ledger"]
             raw["book"]["ledger"] = self.ledger if isinstance(written, str) else written
@@ -241,6 +252,15 @@ class ProjectReading(SecretValuesReading):
             for name, urls in self.urls.items():
                 expanded[name] = {**expanded[name], **urls}
         return raw
+
+    def without_secret_values(self, deliveries: Mapping[str, object]) -> dict[str, object]:
+        """The tables of deliveries without their secret keys."""
+        return {
+            name: {k: v for k, v in table.items() if k not in self.delivery_values.get(name, {})}
+            if isinstance(table, dict)
+            else table
+            for name, table in deliveries.items()
+        }
 
     def function_hashes(self, raw: Mapping[str, object], modules: Modules) -> dict[str, str]:
         """The hash of each function's text. A function that cannot be imported is a problem."""
@@ -289,4 +309,5 @@ def _without_urls(catalog: Catalog, hashes: Mapping[str, str]) -> Catalog:
     book = msgspec.structs.replace(catalog.book, ledger="")
     alerts = msgspec.structs.replace(catalog.alerts, to=(), heartbeat="")
     serve = msgspec.structs.replace(catalog.serve, identity_secrets=())
+    catalog = msgspec.structs.replace(catalog, deliveries=without_secrets(catalog.deliveries))
     return msgspec.structs.replace(catalog, book=book, alerts=alerts, serve=serve, sources=sources, metrics=metrics)

@@ -44,8 +44,11 @@ __getattr__, __dir__ = opened(
             "scheme_of",
         ),
         "addresses": (
+            "is_loopback",
             "is_service",
             "spreadsheet_id",
+            "webhook_key",
+            "wrong_receiver",
         ),
         "arrow": (
             "ArrowColumn",
@@ -321,6 +324,7 @@ __getattr__, __dir__ = opened(
             "DIFFERS",
             "DeliveryReport",
             "FAILED",
+            "SENDING_ITEMS",
             "UNSUPPORTED",
             "UP_TO_DATE",
             "WOULD_DELIVER",

@@ -31,8 +31,11 @@ from tallybook.core.adapters.sources import (
     scheme_of as scheme_of,
 )
 from tallybook.core.addresses import (
+    is_loopback as is_loopback,
     is_service as is_service,
     spreadsheet_id as spreadsheet_id,
+    webhook_key as webhook_key,
+    wrong_receiver as wrong_receiver,
 )
 from tallybook.core.arrow import (
     INSTANT_TYPE as INSTANT_TYPE,
@@ -314,6 +317,7 @@ from tallybook.core.reports import (
     DELIVERED as DELIVERED,
     DIFFERS as DIFFERS,
     FAILED as FAILED,
+    SENDING_ITEMS as SENDING_ITEMS,
     UNSUPPORTED as UNSUPPORTED,
     UP_TO_DATE as UP_TO_DATE,
     WOULD_DELIVER as WOULD_DELIVER,

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+import binascii
+import ipaddress
 import re
 
 _URL = re.compile(r"(?:https?://)?[^\s/]+(?:/a/[^\s/]+)?/spreadsheets/(?:u/\d+/)?d/([A-Za-z0-9_-]{5,})(?:[/?#]\S*)?")
@@ -23,3 +26,52 @@ def spreadsheet_id(text: str) -> str | None:
 def is_service(text: str) -> bool:
     """Whether `text` is the URL of a service, such as http://127.0.0.1:8080."""
     return bool(_SERVICE.fullmatch(text))
+
+
+# --- addresses that requests are sent to
+
+SECRET_PREFIX = "whsec_"
+MIN_SECRET_BYTES, MAX_SECRET_BYTES = 24, 64
+_RECEIVER = re.compile(r"(?P<scheme>https?)://(?P<server>[^/?#]+)(?:[/?#].*)?", re.IGNORECASE)
+_SERVER = re.compile(r"(?P<host>\[[0-9A-Fa-f:.]+\]|[^\[\]:]+)(?::(?P<port>\d{1,5}))?", re.ASCII)
+_LOCAL_NAMES = ("localhost", "localhost.localdomain", "ip6-localhost")
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host, as written in a URL, is this machine."""
+    host = host.rstrip(".").lower()
+    if host in _LOCAL_NAMES:
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def wrong_receiver(url: str) -> str:
+    """Why nothing may be sent to a URL, for a message that does not repeat it; empty for a proper one."""
+    if re.search(r"[\x00-\x20\x7f\\]", url.strip()):
+        return "has blanks, backslashes or control characters in it"
+    found = _RECEIVER.fullmatch(url.strip())
+    if found is None:
+        return "is not a URL that starts with https://"
+    if "@" in found["server"]:
+        return "has a user or a password in it"
+    server = _SERVER.fullmatch(found["server"])
+    if server is None or not 0 < int(server["port"] or 443) < 65536:
+        return "has a host or a port that cannot be read"
+    if found["scheme"].lower() == "http" and not is_loopback(server["host"].strip("[]")):
+        return "is not https, and not on this machine"
+    return ""
+
+
+def webhook_key(secret: str) -> bytes:
+    """The key of a secret of webhooks, such as whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw. Raises ValueError with what is
+    expected."""
+    try:
+        key = base64.b64decode(secret.strip().removeprefix(SECRET_PREFIX), validate=True)
+    except (binascii.Error, ValueError):
+        key = b""
+    if not MIN_SECRET_BYTES <= len(key) <= MAX_SECRET_BYTES:
+        raise ValueError(f"{SECRET_PREFIX} and {MIN_SECRET_BYTES} to {MAX_SECRET_BYTES} random bytes in Base64")
+    return key

@@ -10,6 +10,8 @@ from tallybook.core.calendar import utc_text
 from tallybook.core.errors import DONE, SOME_FAILED
 
 DELIVERED, UP_TO_DATE, FAILED, UNSUPPORTED = "delivered", "up to date", "failed", "not yet"
+SENDING_ITEMS = "sending"
+"""Some items are sent, and the rest follows."""
 WOULD_DELIVER, AS_DELIVERED, DIFFERS = "would be delivered", "as delivered", "differs"
 """Statuses of a dry run, and of a comparison with what was delivered."""
 

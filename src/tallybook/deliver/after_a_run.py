@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime
 
+from tallybook.config import mask
 from tallybook.core import Busy, DeliveryReport
-from tallybook.deliver.deliveries import DeliveryContext, deliver, waiting
+from tallybook.deliver.deliveries import RUN_SECONDS, DeliveryContext, deliver, waiting
 from tallybook.deliver.past import PastAnswers
 from tallybook.query import QueryService
 
@@ -22,6 +23,8 @@ def delivery_context(service: QueryService, clock: Callable[[], datetime]) -> De
         today=reader.today,
         clock=clock,
         variables=project.variables,
+        service=service,
+        mask=lambda text: mask(text, project),
     )
 
 
@@ -30,6 +33,6 @@ def deliver_after_a_run(context: DeliveryContext) -> list[DeliveryReport]:
     if not context.catalog.deliveries or context.ledger.version() == 0:
         return []
     try:
-        return deliver(context)
+        return deliver(context, seconds=RUN_SECONDS)
     except Busy as busy:
         return waiting(context.catalog, busy)

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 
@@ -38,12 +39,18 @@ from tallybook.core import (
 )
 from tallybook.deliver.destinations.base import DeliveryMode, DeliveryOutcome, DeliveryTask, Record
 from tallybook.deliver.destinations.registry import open_destination
+from tallybook.deliver.leases import delivery_lease
 from tallybook.deliver.reach import DeliveryRange, place_key, reach, record_of
 from tallybook.query import Query, Question, check_question
-from tallybook.storage import Delivered, Lease, Ledger
+from tallybook.storage import Delivered, Ledger
+
+if TYPE_CHECKING:
+    from tallybook.deliver.answer_rows import AnswerRow
+    from tallybook.query import QueryService
 
 JOB = "deliver"
-LEASE_SECONDS = 600.0
+RUN_SECONDS = 20.0
+"""Time that a run takes for deliveries with an outbox. What is left is sent by `deliver`, `serve` or the next run."""
 PLAIN_CALENDAR = "plain"
 FORM = 1
 """The version of the written form. Raising it writes all deliveries again."""
@@ -69,6 +76,18 @@ class BookAnswers(Protocol):
         """The answer now, or at an older version of the book; None if that version is not kept any more."""
         ...
 
+    def rows(self, question: Query, version: int) -> Iterator[AnswerRow] | None:
+        """The rows of the answer at a version of the book; None if that version is not kept any more."""
+        ...
+
+    def touched(self, metrics: Sequence[str], version: int) -> list[tuple[date, date]] | None:
+        """Stretches of days of these metrics that were collected after a version; None where any day may differ."""
+        ...
+
+    def first_day(self, metrics: Sequence[str]) -> date | None:
+        """The first collected day of these metrics; None before anything is collected."""
+        ...
+
     def first_change(self, metrics: Sequence[str], version: int) -> date | None:
         """The first day of these metrics that may have changed since a version of the book: None for none, `date.min`
         if unknown."""
@@ -89,6 +108,12 @@ class DeliveryContext:
     """The environment, with the credentials of services."""
     services: dict[str, Any] = field(default_factory=dict)
     """Open connections by address, shared by all deliveries of a run together with their rate limit."""
+    service: QueryService | None = None
+    """The answers of the book, for the latest values of users and accounts."""
+    mask: Callable[[str], str] = str
+    """Hides the secrets of the project in a text."""
+    more: Mapping[str, Delivery] = field(default_factory=dict)
+    """Deliveries that are not declared as such, with items that others put into the outbox: actions of rules."""
 
     def question(self, delivery: Delivery, first: date | None) -> Query:
         """The question of a delivery. With `first` it begins there instead of at the declared day; `date.min` is the
@@ -116,32 +141,42 @@ class DeliveryContext:
 
 
 def deliver(
-    context: DeliveryContext, names: Sequence[str] = (), mode: DeliveryMode | None = None
+    context: DeliveryContext,
+    names: Sequence[str] = (),
+    mode: DeliveryMode | None = None,
+    *,
+    seconds: float | None = None,
 ) -> list[DeliveryReport]:
-    """Deliver what is new: all deliveries, or these.
+    """Deliver what is new: all deliveries, or these; those with an outbox for at most so many seconds.
 
-    Safe to call again. Raises Busy while another process delivers."""
+    Safe to call again. Raises Busy while another process makes all of them."""
     mode = mode or DeliveryMode()
-    chosen = [d for name, d in context.catalog.deliveries.items() if not names or name in names]
-    if all(d.later for d in chosen):
-        return [_later(d) for d in chosen]
-    lease = _only_us(context)
-    try:
-        reports = []
-        for delivery in chosen:
-            reports.append(_later(delivery) if delivery.later else _reported(context, delivery, mode, lease))
-        return reports
-    finally:
-        context.ledger.release(lease)
+    every = {**context.catalog.deliveries, **context.more}
+    chosen = [d for name, d in every.items() if not names or name in names]
+    boxed = [d for d in chosen if has_outbox(d)]
+    reports = {d.name: _reported(context, d, mode) for d in chosen if d not in boxed}
+    if boxed:
+        from tallybook.deliver.outbox_rounds import deliver_boxed
+
+        reports |= deliver_boxed(context, boxed, mode, seconds)
+    made = [report for report in reports.values() if report.status != UNSUPPORTED]
+    if made and all(report.busy for report in made):
+        raise Busy(made[0].error or "", hint=made[0].hint)
+    return [reports[d.name] for d in chosen if d.name in reports]
 
 
-def _only_us(context: DeliveryContext) -> Lease:
-    try:
-        return context.ledger.acquire(JOB, now=context.clock(), seconds=LEASE_SECONDS)
-    except Busy:
-        raise Busy(
-            "another process is delivering from this book", hint="wait for it to end, then: tallybook deliver"
-        ) from None
+def has_outbox(delivery: Delivery) -> bool:
+    """Whether the items of a delivery are planned in the ledger, because its destination cannot be rewritten."""
+    kind = known_destination(delivery.to)
+    return kind is not None and kind.outbox
+
+
+def lease_job(delivery: Delivery) -> str:
+    """The name of the lease of a delivery. Deliveries into tabs of one document share it."""
+    kind = known_destination(delivery.to)
+    if kind is not None and kind.tabs:
+        return f"{JOB} to {delivery.to} {place_key(delivery)}"
+    return f"{JOB} {delivery.name}"
 
 
 def up_to_date_deliveries(context: DeliveryContext) -> list[str]:
@@ -182,18 +217,27 @@ def shown(delivery: Delivery) -> str:
     return f"{delivery.tab_name} of {place_key(delivery)}" if kind.tabs else place_key(delivery)
 
 
-def _reported(context: DeliveryContext, delivery: Delivery, mode: DeliveryMode, lease: Lease) -> DeliveryReport:
+def _reported(context: DeliveryContext, delivery: Delivery, mode: DeliveryMode) -> DeliveryReport:
     """The report of one delivery. Errors are part of it, so that the other deliveries are made."""
+    if delivery.later:
+        return _later(delivery)
     began = time.monotonic()
     report = DeliveryReport(delivery=delivery.name, to=delivery.to, path=shown(delivery))
-    try:
-        context.ledger.renew(lease, now=context.clock(), seconds=LEASE_SECONDS)
+    with reported_errors(report), delivery_lease(context.ledger, lease_job(delivery), context.clock):
         _deliver(context, delivery, report, mode)
+    report.seconds = time.monotonic() - began
+    return report
+
+
+@contextmanager
+def reported_errors(report: DeliveryReport) -> Iterator[None]:
+    """Errors of the block become part of a report, whatever they are, so that the other deliveries are made."""
+    try:
+        yield
     except Exception as error:  # noqa: BLE001  # whatever it is, the other deliveries are made
         ours = _as_ours(error)
         report.status, report.error, report.hint = FAILED, ours.message, ours.hint
-    report.seconds = time.monotonic() - began
-    return report
+        report.busy = isinstance(error, Busy)
 
 
 def _as_ours(error: Exception) -> TallybookError:

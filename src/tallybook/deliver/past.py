@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 
 from tallybook.collect import WHAT
 from tallybook.core import BookError, Result, calendar
+from tallybook.deliver.answer_rows import AnswerRow, rows_of_csv
 from tallybook.query import Query, QueryService
-from tallybook.storage import Cleaned, Stretch
+from tallybook.storage import Cleaned, OutboxLedger, Stretch
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,29 @@ class PastAnswers:
         for key in {*then.coverage} | {*now.coverage}:
             days += _covered_once(then.coverage.get(key, ()), now.coverage.get(key, ()))
         return min(days, default=None)
+
+    def rows(self, question: Query, version: int) -> Iterator[AnswerRow] | None:
+        """The rows of the answer at a version; None if that version is not kept any more."""
+        try:
+            text = self.service.lines_at(question, version)
+        except (Cleaned, BookError):
+            return None
+        return rows_of_csv(text, question.by, question.metrics)
+
+    def touched(self, metrics: Sequence[str], version: int) -> list[tuple[date, date]] | None:
+        """Stretches of days of these metrics that were collected after a version; None where any day may differ."""
+        if self._forgotten_since(version):
+            return None
+        reader = self.service.reader
+        names = {name for metric in metrics for name in (metric, *self.service.catalog.operands(metric))}
+        keys = sorted(set(reader.keys(sorted(names)).values()))
+        return OutboxLedger(reader.store.ledger).collected_since(keys, version)  # type: ignore[arg-type]
+
+    def first_day(self, metrics: Sequence[str]) -> date | None:
+        """The first collected day of these metrics; None before anything is collected."""
+        names = {name for metric in metrics for name in (metric, *self.service.catalog.operands(metric))}
+        snapshot = self.service.reader.snapshot(self.service.reader.keys(sorted(names)), None)
+        return min((one.first for stretches in snapshot.coverage.values() for one in stretches), default=None)
 
     def _forgotten_since(self, version: int) -> bool:
         ledger = self.service.reader.store.ledger

@@ -69,6 +69,15 @@ class QueryService:
             return None
         return self._read(self.check(question), None, None, csv)
 
+    def lines_at(self, query: Query, version: int) -> str:
+        """What `to_csv(guard=False)` returns for a query at a version of the book, as fast as it can be had.
+
+        Raises Cleaned where it is not kept any more."""
+        from tallybook.query.lines import csv
+
+        written = self._read(query, version, None, lambda asked, context: csv(asked, context, guard=False))
+        return self.at_version(query, version).to_csv(guard=False) if written is None else written
+
     def stored(self, query: Query, as_of: date | None = None) -> Result:
         """The answer now or at the end of a day. Raises Cleaned where that version is not kept any more."""
         now, version = self.reader.now, self.reader.version_at(as_of)

@@ -73,6 +73,24 @@ from tallybook.storage.ledger import (
 )
 from tallybook.storage.ledger_files import private_folder as private_folder
 from tallybook.storage.lost import Losses as Losses
+from tallybook.storage.outbox_ledger import OutboxLedger as OutboxLedger
+from tallybook.storage.outbox_records import (
+    ATTRIBUTE as ATTRIBUTE,
+    PLANNED as PLANNED,
+    REFUSED_ITEM as REFUSED_ITEM,
+    SENDING as SENDING,
+    SENT as SENT,
+    UNKNOWN_OUTCOME as UNKNOWN_OUTCOME,
+    Attempt as Attempt,
+    DaySum as DaySum,
+    FoldedDay as FoldedDay,
+    OutboxItem as OutboxItem,
+    OutboxRow as OutboxRow,
+    ReceiverHealth as ReceiverHealth,
+    Settled as Settled,
+    item_key as item_key,
+)
+from tallybook.storage.outbox_writing import OutboxPlan as OutboxPlan
 from tallybook.storage.places import (
     IN_LEDGER as IN_LEDGER,
     SCHEMA as SCHEMA,

@@ -107,6 +107,31 @@ CREATE TABLE series_slots (
 CREATE TABLE identity_links (
     alias {text} PRIMARY KEY, canonical {text} NOT NULL, key {text} NOT NULL, at {instant} NOT NULL,
     number {number} NOT NULL){rowless};
+CREATE TABLE outbox (
+    delivery {text} NOT NULL, item {text} NOT NULL, hash {text} NOT NULL, state {text} NOT NULL,
+    attempts {number} NOT NULL DEFAULT 0, next {instant} NOT NULL, at {instant} NOT NULL,
+    answer {text} NOT NULL DEFAULT '', day {text} NOT NULL, version {number} NOT NULL, body {text} NOT NULL,
+    PRIMARY KEY (delivery, item)){rowless};
+CREATE INDEX outbox_next ON outbox (delivery, state, next);
+CREATE TABLE outbox_folded (
+    delivery {text} NOT NULL, day {day} NOT NULL, version {number} NOT NULL, hash {text} NOT NULL,
+    items {number} NOT NULL, PRIMARY KEY (delivery, day)){rowless};
+CREATE TABLE outbox_attributes (
+    delivery {text} NOT NULL, entity {text} NOT NULL, attribute {text} NOT NULL, hash {text} NOT NULL,
+    at {instant} NOT NULL, PRIMARY KEY (delivery, entity, attribute)){rowless};
+CREATE TABLE outbox_deliveries (
+    delivery {text} PRIMARY KEY, version {number} NOT NULL, entities {number} NOT NULL, question {text} NOT NULL,
+    at {instant} NOT NULL, stopped {text} NOT NULL DEFAULT '', failures {number} NOT NULL DEFAULT 0,
+    again {instant}, said {text} NOT NULL DEFAULT '');
+CREATE TABLE outbox_pace (
+    place {text} PRIMARY KEY, day {text} NOT NULL, requests {number} NOT NULL, slot {number} NOT NULL);
+CREATE TABLE outbox_trace (
+    delivery {text} NOT NULL, number {number} NOT NULL, at {instant} NOT NULL, items {number} NOT NULL,
+    first {text} NOT NULL, outcome {text} NOT NULL, status {number} NOT NULL, seconds {text} NOT NULL,
+    answer {text} NOT NULL, PRIMARY KEY (delivery, number)){rowless};
+CREATE TABLE outbox_subscriptions (
+    id {text} PRIMARY KEY, delivery {text} NOT NULL, target {text} NOT NULL, key {text} NOT NULL,
+    created {instant} NOT NULL, ended {instant}, why {text} NOT NULL DEFAULT '');
 INSERT INTO versions VALUES (0, '0001-01-01T00:00:00.000000Z', NULL, 'empty', 0)
 """
 COLUMNS: Mapping[str, tuple[str, ...]] = {
@@ -179,6 +204,25 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
     "event_pushed": ("event", "day", "key"),
     "series_slots": ("dimension", "value", "slot"),
     "identity_links": ("alias", "canonical", "key", "at", "number"),
+    "outbox": (
+        "delivery",
+        "item",
+        "hash",
+        "state",
+        "attempts",
+        "next",
+        "at",
+        "answer",
+        "day",
+        "version",
+        "body",
+    ),
+    "outbox_folded": ("delivery", "day", "version", "hash", "items"),
+    "outbox_attributes": ("delivery", "entity", "attribute", "hash", "at"),
+    "outbox_deliveries": ("delivery", "version", "entities", "question", "at", "stopped", "failures", "again", "said"),
+    "outbox_pace": ("place", "day", "requests", "slot"),
+    "outbox_trace": ("delivery", "number", "at", "items", "first", "outcome", "status", "seconds", "answer"),
+    "outbox_subscriptions": ("id", "delivery", "target", "key", "created", "ended", "why"),
 }
 _LISTED = list(COLUMNS)
 EVENT_TABLES = tuple(_LISTED[_LISTED.index("event_commits") : _LISTED.index("entity_commits")])

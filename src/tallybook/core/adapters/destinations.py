@@ -50,6 +50,8 @@ class DestinationKind:
     reads_back: bool = False
     extra: str = ""
     variables: tuple[str, ...] = ()
+    outbox: bool = False
+    """Its items are planned in the ledger, and each is sent once: it cannot be rewritten."""
 
     def option(self, name: str) -> Option | None:
         """The option with this name; None where there is none."""
@@ -71,6 +73,7 @@ DESTINATIONS: Registry[DestinationKind] = Registry(
         "parquet": "tallybook.deliver.destinations.parquet:Parquet",
         "markdown": "tallybook.deliver.destinations.texts:Markdown",
         "google_sheets": "tallybook.deliver.destinations.google_sheets.destination:GoogleSheets",
+        "webhook": "tallybook.deliver.destinations.webhook:Webhook",
     },
 )
 

@@ -1,0 +1,36 @@
+"""Readers of the keys of deliveries that send requests: addresses, secrets that sign, and bodies."""
+
+from __future__ import annotations
+
+from tallybook.config.catalog.values import Wrong, read_text
+from tallybook.core import webhook_key, wrong_receiver
+
+SECRET_COMMAND = "openssl rand -base64 32 | sed 's/^/whsec_/'"
+
+
+def read_url(value: object) -> str:
+    """An address that takes requests: https, or this machine."""
+    text = read_text(value)
+    if why := wrong_receiver(text):
+        raise Wrong(why, expected="an address such as https://example.org/hook, or http://127.0.0.1:8080 for a trial")
+    return text
+
+
+def read_secret_texts(value: object) -> tuple[str, ...]:
+    """Secrets that sign webhooks, at most four."""
+    listed = [value] if isinstance(value, str) else value
+    if not isinstance(listed, list | tuple) or not all(isinstance(one, str) for one in listed) or len(listed) > 4:
+        raise Wrong("is not a list of secrets", expected='a list such as ["${HOOK_SECRET}"]')
+    for one in listed:
+        try:
+            webhook_key(one)
+        except ValueError as error:
+            raise Wrong("has an invalid secret", expected=str(error), hint=f"a new one: {SECRET_COMMAND}") from None
+    return tuple(listed)
+
+
+def read_template(value: object) -> str:
+    """The JSON of a request with names in braces."""
+    if not isinstance(value, str) or not value.strip():
+        raise Wrong("is not a text", expected="JSON with names in braces")
+    return value.strip()

@@ -1,0 +1,292 @@
+"""Webhooks: each value, some values together or the whole answer is sent as JSON to an address of somebody else.
+
+Requests are signed by the Standard Webhooks specification. Each arrives at least once, and has the same id whenever it
+is sent again."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from tallybook.config import choice_of, read_flag, read_secret_texts, read_template, read_url, whole_number
+from tallybook.core import DELIVER, Delivery, DestinationKind, Option, OptionProblem
+from tallybook.deliver.destinations.outbox import ChangedRow, OutboxDestination, OutboxTask
+from tallybook.storage import ATTRIBUTE, OutboxItem, OutboxRow, item_key
+
+if TYPE_CHECKING:
+    from tallybook.deliver.answer_rows import AnswerRow
+    from tallybook.deliver.outgoing.addresses import Target
+    from tallybook.deliver.outgoing.channel import OutgoingRequest
+
+ITEM, BATCH, RESULT = "item", "batch", "result"
+EACH = (ITEM, BATCH, RESULT)
+VALUE = "value"
+MAX_BATCH = 1000
+DEFAULT_BATCH = 100
+_PLACE = re.compile(r"\{([A-Za-z_]\w*)\}")
+_QUOTE = re.compile(r'(?<!\\)"')
+
+
+class Webhook(OutboxDestination):
+    """Requests to an address of your own, or of somebody else."""
+
+    kind = DestinationKind(
+        name="webhook",
+        noun="a webhook",
+        place="url",
+        uses=(DELIVER,),
+        outbox=True,
+        options=(
+            Option(
+                name="url",
+                read=read_url,
+                example='"${HOOK_URL}"',
+                default="",
+                secret=True,
+                help="of a webhook: the address that takes the requests",
+            ),
+            Option(
+                name="secrets",
+                read=read_secret_texts,
+                example='["${HOOK_SECRET}"]',
+                default=(),
+                secret=True,
+                help="of a webhook: the secrets that sign its requests, `whsec_…`; two while one replaces the other",
+            ),
+            Option(
+                name="each",
+                read=choice_of(EACH),
+                example='"batch"',
+                default=ITEM,
+                help="of a webhook, what a request has: `item` one value, `batch` several, `result` the whole answer",
+            ),
+            Option(
+                name="size",
+                read=whole_number(1, MAX_BATCH),
+                example="500",
+                default=DEFAULT_BATCH,
+                help='of a webhook: values in a request of `each = "batch"`',
+            ),
+            Option(
+                name="body",
+                read=read_template,
+                example='\'{"text": "{metric} was {value} on {period}"}\'',
+                default="",
+                help="of a webhook: the JSON of a request, with names of the value in braces",
+            ),
+            Option(
+                name="private",
+                read=read_flag,
+                example="true",
+                default=False,
+                help="of a webhook: its address may be inside a private network",
+            ),
+            Option(
+                name="rate",
+                read=whole_number(1, 10_000),
+                example="50",
+                default=0,
+                help="requests a second, at most; not given: as fast as the receiver answers",
+            ),
+        ),
+    )
+
+    def problems(self, delivery: Delivery, given: Iterable[str]) -> Iterable[OptionProblem]:
+        options = self.kind.with_defaults(delivery.options)
+        if options["body"] and options["each"] != ITEM:
+            yield OptionProblem(
+                key="body",
+                message=f"a body of your own is for one value, and each = {json.dumps(options['each'])} has several",
+                expected='each = "item", or no body',
+                paste='each = "item"',
+            )
+        if options["body"]:
+            yield from _template_problems(options["body"], delivery)
+        if delivery.totals:
+            yield OptionProblem(
+                key="totals", message="a webhook sends the values of series", expected="without this line"
+            )
+
+    # -- planning ----------------------------------------------------------------------------------
+
+    def items(self, row: AnswerRow, task: OutboxTask) -> Iterable[OutboxItem]:
+        if task.options["each"] == RESULT:
+            return
+        for metric, value in zip(row.names.metrics, row.values, strict=True):
+            if value is not None:
+                yield _item(row, metric, value, None)
+
+    def changed(self, row: ChangedRow, task: OutboxTask) -> Iterable[OutboxItem]:
+        source = row.new or row.old
+        if source is None or task.options["each"] == RESULT:
+            return
+        for metric in source.names.metrics:
+            new = row.new.value(metric) if row.new else None
+            old = row.old.value(metric) if row.old and metric in row.old.names.metrics else None
+            if new == old:
+                continue
+            if old is not None:
+                yield _item(source, metric, new, old)
+            elif new is not None:
+                yield _item(source, metric, new, None)
+
+    def latest(self, task: OutboxTask) -> Iterable[OutboxItem]:
+        """The whole answer, where that is asked for: sent again when it is another one."""
+        if task.options["each"] != RESULT or task.service is None or not task.delivery.metrics:
+            return
+        from tallybook.query import Question, check_question
+
+        d = task.delivery
+        asked = Question(
+            metrics=d.metrics, scope=d.scope, by=d.by, where=d.where, from_=d.from_, last=d.last, fill=d.fill
+        )
+        result = task.service.stored(check_question(task.catalog, asked, today=task.today))
+        content = msgspec.json.decode(result.to_json(), type=dict[str, msgspec.Raw])
+        content.pop("explain", None)  # it names the version of the book
+        yield OutboxItem(item_key(ATTRIBUTE, RESULT, ""), "", _encoded(content).decode())
+
+    # -- sending -----------------------------------------------------------------------------------
+
+    def target(self, task: OutboxTask) -> Target:
+        from tallybook.deliver.outgoing.addresses import Target
+
+        return Target(task.options["url"], is_private_allowed=task.options["private"])
+
+    def groups(self, rows: Sequence[OutboxRow], task: OutboxTask) -> Iterable[Sequence[OutboxRow]]:
+        size = task.options["size"] if task.options["each"] == BATCH else 1
+        return [rows[start : start + size] for start in range(0, len(rows), size)]
+
+    def request(self, rows: Sequence[OutboxRow], task: OutboxTask) -> OutgoingRequest:
+        from tallybook.deliver.outgoing.channel import OutgoingRequest
+        from tallybook.deliver.outgoing.signing import signature_headers
+
+        each, ids = task.options["each"], [message_id(row) for row in rows]
+        if each == BATCH:
+            body = _encoded(_raw({"type": "metric.batch", "data": [_message(row, task) for row in rows]}))
+            id_ = "msg_" + hashlib.blake2b("".join(ids).encode(), digest_size=16).hexdigest()
+        else:
+            body, id_ = _body(rows[0], task), ids[0]
+        stamp = int(task.clock().timestamp())
+        where = self.target(task).split
+        path = (where.path or "/") + (f"?{where.query}" if where.query else "")
+        return OutgoingRequest(
+            method="POST", path=path, body=body, headers=signature_headers(task.options["secrets"], id_, stamp, body)
+        )
+
+
+def message_id(row: OutboxRow) -> str:
+    """The id of an item with its content: the same whenever it is sent."""
+    text = f"{row.delivery}\0{row.item}\0{row.hash}"
+    return "msg_" + hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+
+
+def _item(row: AnswerRow, metric: str, value: str | None, previous: str | None) -> OutboxItem:
+    """An item of one value. `previous` is the value that was sent before."""
+    series = _encoded(row.dimensions).decode()
+    names = row.names.dimensions
+    body: dict[str, Any] = {
+        "metric": metric,
+        "period": row.period,
+        "dimensions": dict(zip(names, row.dimensions, strict=True)),
+        "value": None if value is None else msgspec.Raw(value.encode()),
+    }
+    if previous is not None:
+        body["previous"] = msgspec.Raw(previous.encode())
+    return OutboxItem(item_key(VALUE, metric, row.period, "", series), row.period, _encoded(body).decode())
+
+
+def _encoded(value: Any) -> bytes:
+    return msgspec.json.encode(value)
+
+
+def _message(row: OutboxRow, task: OutboxTask) -> dict[str, Any]:
+    """The JSON of one item."""
+    data = json.loads(row.body, parse_float=_Exact, parse_int=_Exact)
+    if row.kind == VALUE:
+        metric = task.catalog.metrics.get(data["metric"])
+        data = {"scope": task.delivery.scope, "unit": metric.unit if metric else None, **data}
+        type_ = "metric.corrected" if "previous" in data else "metric.value"
+    else:
+        type_ = f"{row.kind}.{row.parts[1]}" if row.kind != ATTRIBUTE else "metric.result"
+    return {
+        "type": type_,
+        "id": message_id(row),
+        "book": task.catalog.book.name,
+        "delivery": row.delivery,
+        "data": data,
+    }
+
+
+class _Exact(str):
+    """A number with its digits as they were written."""
+
+
+def _raw(value: Any) -> Any:
+    """The value with its numbers as they were written."""
+    match value:
+        case _Exact():
+            return msgspec.Raw(value.encode())
+        case dict():
+            return {key: _raw(item) for key, item in value.items()}
+        case list():
+            return [_raw(item) for item in value]
+    return value
+
+
+def _body(row: OutboxRow, task: OutboxTask) -> bytes:
+    message = _message(row, task)
+    template = task.options["body"]
+    if not template:
+        return _encoded(_raw(message))
+    data = message["data"]
+    known = {**(data.get("dimensions") or {}), **{k: v for k, v in data.items() if not isinstance(v, dict)}}
+    known |= {"id": message["id"], "type": message["type"], "book": message["book"], "delivery": message["delivery"]}
+    return filled_template(template, known).encode()
+
+
+# --- templates
+
+
+def template_names(template: str) -> list[str]:
+    """The names in braces of a template."""
+    return [found[1] for found in _PLACE.finditer(template)]
+
+
+def filled_template(template: str, values: Mapping[str, Any]) -> str:
+    """The template with its values: inside quotes as part of the text, elsewhere as JSON."""
+    parts, place, is_quoted = [], 0, False
+    for found in _PLACE.finditer(template):
+        between = template[place : found.start()]
+        is_quoted ^= len(_QUOTE.findall(between)) % 2 == 1
+        parts += [between, _filled(values.get(found[1]), is_quoted=is_quoted)]
+        place = found.end()
+    return "".join([*parts, template[place:]])
+
+
+def _filled(value: Any, *, is_quoted: bool) -> str:
+    if not is_quoted:
+        return str(value) if isinstance(value, _Exact) else json.dumps(value, ensure_ascii=False)
+    return json.dumps("" if value is None else str(value), ensure_ascii=False)[1:-1]
+
+
+def _template_problems(template: str, delivery: Delivery) -> Iterable[OptionProblem]:
+    known = ["metric", "period", "value", "previous", "unit", "scope", "id", "type", "book", "delivery", *delivery.by]
+    for name in template_names(template):
+        if name not in known:
+            yield OptionProblem(
+                key="body", message=f"the body names {{{name}}}, which a value does not have", expected=", ".join(known)
+            )
+    try:
+        json.loads(filled_template(template, dict.fromkeys(known, "x")))
+    except ValueError as error:
+        yield OptionProblem(
+            key="body",
+            message=f"the body is not JSON once its names are filled in: {error}",
+            expected="JSON with names in braces",
+            paste='body = \'{"text": "{metric} was {value} on {period}"}\'',
+        )

@@ -1,0 +1,68 @@
+"""The right to make one delivery: a lease that a thread renews, and that is checked before every request."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from datetime import datetime
+
+from tallybook.core import Busy, TallybookError
+from tallybook.storage import Lease, Ledger
+
+LEASE_SECONDS = 60.0
+RENEWED_EVERY = LEASE_SECONDS / 4
+
+
+class HeldLease:
+    """A lease of one delivery that is renewed while it is held."""
+
+    def __init__(self, ledger: Ledger, lease: Lease, clock: Callable[[], datetime]) -> None:
+        self.ledger, self.lease, self.clock = ledger, lease, clock
+        self._renewed = time.monotonic()
+        self._is_lost = False
+        self._stop = threading.Event()
+
+    def check(self) -> None:
+        """Raises Busy once the lease is lost, or may have expired because the ledger could not be reached."""
+        if self._is_lost or time.monotonic() - self._renewed > LEASE_SECONDS:
+            raise Busy(
+                "another process took over this delivery: this one was not heard of for too long",
+                hint="tallybook deliver",
+            )
+
+    def renew(self) -> None:
+        """Renew it until it is released. Runs in a thread of its own."""
+        while not self._stop.wait(RENEWED_EVERY):
+            began = time.monotonic()
+            # A ledger that is held too long: the next turn may do better, and `check` knows how old the last one is.
+            with suppress(TallybookError):
+                if not self.ledger.renew(self.lease, now=self.clock(), seconds=LEASE_SECONDS):
+                    self._is_lost = True
+                    break
+                self._renewed = began
+        self.ledger.close()
+
+    def stop(self) -> None:
+        self._stop.set()
+
+
+@contextmanager
+def delivery_lease(ledger: Ledger, job: str, clock: Callable[[], datetime]) -> Iterator[HeldLease]:
+    """The lease of a delivery while the block runs. Raises Busy while another process has it."""
+    try:
+        lease = ledger.acquire(job, now=clock(), seconds=LEASE_SECONDS)
+    except Busy:
+        raise Busy(
+            "another process is delivering from this book", hint="wait for it to end, then: tallybook deliver"
+        ) from None
+    held = HeldLease(ledger, lease, clock)
+    thread = threading.Thread(target=held.renew, daemon=True, name="tallybook-delivery-lease")
+    thread.start()
+    try:
+        yield held
+    finally:
+        held.stop()
+        thread.join()
+        ledger.release(lease)

@@ -1,0 +1,136 @@
+"""Rounds of deliveries with an outbox: plan what is new, then send, all of them at the same time, so that a receiver
+that hangs delays nobody."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+from tallybook.core import (
+    DELIVERED,
+    DESTINATIONS,
+    FAILED,
+    SENDING_ITEMS,
+    UNSUPPORTED,
+    UP_TO_DATE,
+    WOULD_DELIVER,
+    Delivery,
+    DeliveryReport,
+)
+from tallybook.deliver.deliveries import DeliveryContext, lease_job, reported_errors, shown
+from tallybook.deliver.destinations.outbox import OutboxDestination, OutboxTask
+from tallybook.deliver.destinations.registry import open_destination
+from tallybook.deliver.leases import delivery_lease
+from tallybook.deliver.outbox_plan import OutboxPlanning
+from tallybook.deliver.outbox_send import OutboxSending, Sent
+from tallybook.storage import PLANNED, REFUSED_ITEM, SENDING, UNKNOWN_OUTCOME, OutboxLedger, OutboxRow
+
+if TYPE_CHECKING:
+    from tallybook.deliver.destinations.base import DeliveryMode
+
+MAX_ROUNDS = 8
+"""Deliveries that are made at the same time."""
+MAX_SHOWN = 1000
+"""Requests that a dry run shows."""
+
+
+def deliver_boxed(
+    context: DeliveryContext, deliveries: Sequence[Delivery], mode: DeliveryMode, seconds: float | None
+) -> dict[str, DeliveryReport]:
+    """The reports of these deliveries, by name. Each ends after so many seconds at the latest."""
+    until = None if seconds is None else time.monotonic() + seconds
+
+    def round_of(delivery: Delivery) -> DeliveryReport:
+        try:
+            return _round(context, delivery, mode, until)
+        finally:
+            context.ledger.close()
+
+    if len(deliveries) == 1:
+        return {deliveries[0].name: _round(context, deliveries[0], mode, until)}
+    with ThreadPoolExecutor(min(MAX_ROUNDS, len(deliveries)), thread_name_prefix="tallybook-deliver") as pool:
+        return {report.delivery: report for report in pool.map(round_of, deliveries)}
+
+
+def outbox_task(context: DeliveryContext, delivery: Delivery) -> OutboxTask:
+    """The task of a delivery with an outbox, at the current version of the book."""
+    return OutboxTask(
+        delivery=delivery,
+        options=DESTINATIONS.kind(delivery.to).with_defaults(delivery.options),
+        catalog=context.catalog,
+        outbox=OutboxLedger(context.ledger),  # type: ignore[arg-type]
+        today=context.today,
+        clock=context.clock,
+        service=context.service,
+        version=context.ledger.version(),
+    )
+
+
+def _round(context: DeliveryContext, delivery: Delivery, mode: DeliveryMode, until: float | None) -> DeliveryReport:
+    began = time.monotonic()
+    report = DeliveryReport(delivery=delivery.name, to=delivery.to, path=shown(delivery))
+    with reported_errors(report):
+        destination = open_destination(delivery.to)
+        assert isinstance(destination, OutboxDestination)
+        task = outbox_task(context, delivery)
+        report.version = task.version
+        if mode.verify:
+            report.status, report.hint = UNSUPPORTED, "what was sent is not read back"
+        elif mode.dry_run:
+            _dry_run(context, task, destination, report)
+        else:
+            with delivery_lease(context.ledger, lease_job(delivery), context.clock) as held:
+                if mode.force:
+                    task.outbox.resume(delivery.name, now=context.clock())
+                OutboxPlanning(context, task, destination, held.lease).plan()
+                done = OutboxSending(task, destination, held, context.mask, until).send()
+            _report(task, report, done)
+    report.seconds = time.monotonic() - began
+    return report
+
+
+def _dry_run(
+    context: DeliveryContext, task: OutboxTask, destination: OutboxDestination, report: DeliveryReport
+) -> None:
+    """Report the requests that would be made, and write nothing."""
+    waiting = task.outbox.rows(task.delivery.name, (PLANNED, UNKNOWN_OUTCOME))
+    planned = {row.item for row in waiting}
+    fresh = OutboxPlanning(context, task, destination, None).items_to_come()
+    rows = waiting + [OutboxRow.of(task.delivery.name, item) for item in fresh if item.key not in planned]
+    groups = list(destination.groups(rows, task))
+    report.rows = len(rows)
+    report.status = WOULD_DELIVER if rows else UP_TO_DATE
+    report.hint = f"{len(groups):,} request{'s' if len(groups) != 1 else ''}" if rows else ""
+    for group in groups[:MAX_SHOWN]:
+        request = destination.request(group, task)
+        body = context.mask(request.body.decode("utf-8", "replace"))
+        report.changes.append({"what": request.method, "column": context.mask(body)})
+
+
+def _report(task: OutboxTask, report: DeliveryReport, done: Sent) -> None:
+    """The outcome of a round in the words of a report."""
+    counts = task.outbox.counts().get(task.delivery.name, {})
+    left = sum(counts.get(state, 0) for state in (PLANNED, SENDING, UNKNOWN_OUTCOME))
+    report.rows = done.items
+    report.status = DELIVERED if done.items else UP_TO_DATE
+    more = ", ".join(_parts(left, counts, done))
+    if done.is_stopped:
+        report.status, report.error = FAILED, f"the receiver takes nothing any more: {done.said}"
+        report.hint = f"mend it, then: tallybook deliver {task.delivery.name} --force"
+    elif done.said and left:
+        at = f"; it is asked again after {done.again:%Y-%m-%d %H:%M:%S} UTC" if done.again else ""
+        report.status, report.error, report.hint = FAILED, f"{done.said}{at}", more
+    elif left:
+        report.status, report.hint = SENDING_ITEMS, more
+    elif counts.get(REFUSED_ITEM):
+        report.hint = more
+
+
+def _parts(left: int, counts: Mapping[str, int], done: Sent) -> list[str]:
+    found = [f"{done.items:,} items sent"]
+    found += [f"{left:,} wait" if left > 1 else "1 waits"] if left else []
+    refused = counts.get(REFUSED_ITEM, 0)
+    found += [f"{refused:,} refused: tallybook deliveries show shows them"] if refused else []
+    return found

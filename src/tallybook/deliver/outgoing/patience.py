@@ -1,0 +1,24 @@
+"""How long a receiver that failed is left alone: longer after each attempt, with a random part, so that many senders do
+not come back at the same time."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+
+JITTER = 0.2
+
+
+@dataclass(frozen=True, kw_only=True)
+class RetryWaits:
+    """The waits between attempts in seconds; after the last one an item is given up."""
+
+    waits: tuple[float, ...] = (5, 30, 300, 1800, 7200, 18_000, 36_000, 50_400, 72_000, 86_400)
+
+    def wait(self, attempts: int, retry_after: float | None, chance: random.Random) -> float | None:
+        """Seconds until the next attempt, after so many; None when there is none. Never shorter than the receiver asks
+        for."""
+        if attempts > len(self.waits):
+            return None
+        wait = self.waits[attempts - 1] * (1 + chance.uniform(-JITTER, JITTER))
+        return max(wait, retry_after or 0.0)

@@ -1,0 +1,262 @@
+"""The outbox in a ledger: each item of a delivery that cannot be taken back, and its state.
+
+An item is `planned`, then `sending` before its request begins, then `sent`, `refused` or `unknown`. Whoever sends has
+the lease of the delivery, and every change looks at it: a process that lost it changes nothing. Days whose items are
+settled fold to one row each; the last value of an attribute stays as a hash."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import date, datetime
+from typing import Any
+
+from tallybook.storage.ledger import Lease
+from tallybook.storage.outbox_records import (
+    PLANNED,
+    REFUSED_ITEM,
+    SENDING,
+    UNKNOWN_OUTCOME,
+    Attempt,
+    FoldedDay,
+    OutboxItem,
+    OutboxRow,
+    PlannedDelivery,
+    ReceiverHealth,
+    ReservedPace,
+    Settled,
+)
+from tallybook.storage.outbox_writing import (
+    MAX_ANSWER_CHARACTERS,
+    ROW,
+    OutboxPlan,
+    fold_settled,
+    keep_attempts,
+    keep_health,
+)
+from tallybook.storage.sql_leases import check_lease
+from tallybook.storage.sql_ledger import SqlLedger
+from tallybook.storage.stored_rows import stamp_of
+
+PLANNED_FIELDS = ("version", "entities", "question", "at", "stopped", "failures", "again", "said")
+SECOND = 1_000_000
+"""In the microseconds of `outbox_pace.slot`."""
+
+
+class OutboxLedger:
+    """The tables of the outbox in a ledger. Every method is one transaction."""
+
+    def __init__(self, ledger: SqlLedger) -> None:
+        self.ledger = ledger
+
+    # -- reading -----------------------------------------------------------------------------------
+
+    def planned(self, delivery: str) -> PlannedDelivery | None:
+        """How far a delivery is planned; None before the first time."""
+        return self.all_planned().get(delivery)
+
+    def all_planned(self) -> dict[str, PlannedDelivery]:
+        """How far each delivery is planned."""
+        with self.ledger._reading() as db:
+            rows = db.execute(f"SELECT delivery, {', '.join(PLANNED_FIELDS)} FROM outbox_deliveries").fetchall()
+        return {name: PlannedDelivery(**dict(zip(PLANNED_FIELDS, values, strict=True))) for name, *values in rows}
+
+    def counts(self) -> dict[str, dict[str, int]]:
+        """{delivery: {state: number of items}} of the items that are not folded."""
+        found: dict[str, dict[str, int]] = {}
+        with self.ledger._reading() as db:
+            rows = db.execute("SELECT delivery, state, count(*) FROM outbox GROUP BY delivery, state").fetchall()
+        for delivery, state, number in rows:
+            found.setdefault(delivery, {})[state] = number
+        return found
+
+    def folded(self, delivery: str) -> dict[date, FoldedDay]:
+        """The days of a delivery that were planned."""
+        with self.ledger._reading() as db:
+            rows = db.execute(
+                "SELECT day, version, hash, items FROM outbox_folded WHERE delivery = ?", [delivery]
+            ).fetchall()
+        return {
+            date.fromisoformat(day): FoldedDay(version=version, hash=hash_, items=items)
+            for day, version, hash_, items in rows
+        }
+
+    def attributes(self, delivery: str) -> dict[tuple[str, str], str]:
+        """{(entity, attribute): hash last sent} of a delivery."""
+        with self.ledger._reading() as db:
+            rows = db.execute(
+                "SELECT entity, attribute, hash FROM outbox_attributes WHERE delivery = ?", [delivery]
+            ).fetchall()
+        return {(entity, attribute): hash_ for entity, attribute, hash_ in rows}
+
+    def rows(
+        self, delivery: str, states: Sequence[str] = (), *, days: Sequence[str] = (), limit: int | None = None
+    ) -> list[OutboxRow]:
+        """Items of a delivery, in these states and of these days, in their order."""
+        asked, values = "delivery = ?", [delivery]
+        for column, chosen in (("state", states), ("day", days)):
+            if chosen:
+                asked += f" AND {column} IN ({', '.join('?' * len(chosen))})"
+                values += chosen
+        most = f" LIMIT {limit}" if limit is not None else ""
+        with self.ledger._reading() as db:
+            found = db.execute(f"SELECT {ROW} FROM outbox WHERE {asked} ORDER BY item{most}", values).fetchall()
+        return [OutboxRow(*row) for row in found]
+
+    def next_at(self, delivery: str) -> str | None:
+        """When the next item of a delivery may be sent; None without one."""
+        with self.ledger._reading() as db:
+            found = db.execute(
+                "SELECT min(next) FROM outbox WHERE delivery = ? AND state IN (?, ?, ?)",
+                [delivery, PLANNED, SENDING, UNKNOWN_OUTCOME],
+            ).fetchone()[0]
+        return str(found) if found else None
+
+    def attempts(self, delivery: str) -> list[tuple[Any, ...]]:
+        """The last requests of a delivery, the newest first: (at, items, first, outcome, status, seconds, answer)."""
+        with self.ledger._reading() as db:
+            rows = db.execute(
+                "SELECT at, items, first, outcome, status, seconds, answer FROM outbox_trace WHERE delivery = ? "
+                "ORDER BY number DESC",
+                [delivery],
+            ).fetchall()
+        return [tuple(row) for row in rows]
+
+    def collected_since(self, metrics: Sequence[str], version: int) -> list[tuple[date, date]]:
+        """Stretches of days of metrics, by their keys, that were collected, or lost their coverage, after a version."""
+        marks = ", ".join("?" * len(metrics))
+        with self.ledger._reading() as db:
+            last = db.execute("SELECT max(run) FROM versions WHERE version <= ?", [version]).fetchone()[0]
+            rows = db.execute(
+                f"SELECT first_day, last_day FROM coverage WHERE metric IN ({marks}) "
+                "AND (added > ? OR removed > ? OR run >= ?) ORDER BY first_day",
+                [*metrics, version, version, last if last is not None else 1 << 60],
+            ).fetchall()
+        return [(date.fromisoformat(first), date.fromisoformat(end)) for first, end in rows]
+
+    # -- planning ----------------------------------------------------------------------------------
+
+    @contextmanager
+    def planning(self, delivery: str, lease: Lease, *, now: datetime) -> Iterator[OutboxPlan]:
+        """A transaction in which items of a delivery are planned."""
+        with self.ledger._writing() as db:
+            check_lease(db, lease)
+            yield OutboxPlan(db, delivery, now)
+
+    def put(self, delivery: str, items: Iterable[OutboxItem], *, now: datetime) -> int:
+        """Plan items that no question of the book makes, such as firings of rules. How many were not there yet."""
+        with self.ledger._writing() as db:
+            return OutboxPlan(db, delivery, now).put_new(items, version=0)
+
+    # -- sending -----------------------------------------------------------------------------------
+
+    def recover(self, delivery: str, lease: Lease, *, now: datetime) -> int:
+        """Items that a process was sending when it ended are `unknown`. How many."""
+        with self.ledger._writing() as db:
+            check_lease(db, lease)
+            return db.execute(
+                "UPDATE outbox SET state = ?, at = ? WHERE delivery = ? AND state = ?",
+                [UNKNOWN_OUTCOME, stamp_of(now), delivery, SENDING],
+            ).rowcount
+
+    def claim(self, delivery: str, lease: Lease, *, now: datetime, limit: int) -> list[OutboxRow]:
+        """The next items to send, which are `sending` from now on."""
+        stamp = stamp_of(now)
+        with self.ledger._writing() as db:
+            check_lease(db, lease)
+            rows = db.execute(
+                f"SELECT {ROW} FROM outbox WHERE delivery = ? AND state = ? AND next <= ? ORDER BY next, item "
+                f"LIMIT {limit}",
+                [delivery, PLANNED, stamp],
+            ).fetchall()
+            db.executemany(
+                "UPDATE outbox SET state = ?, attempts = attempts + 1, at = ? WHERE delivery = ? AND item = ?",
+                [(SENDING, stamp, delivery, row[1]) for row in rows],
+            )
+        return [OutboxRow(*row) for row in rows]
+
+    def settle(
+        self,
+        delivery: str,
+        lease: Lease,
+        outcomes: Iterable[Settled],
+        *,
+        now: datetime,
+        attempts: Sequence[Attempt] = (),
+        health: ReceiverHealth | None = None,
+    ) -> None:
+        """Keep outcomes of items that are `sending` or `unknown`, the requests that had them, and how the receiver is
+        now. Raises Busy if the lease was lost."""
+        stamp = stamp_of(now)
+        rows = [
+            (
+                one.state,
+                stamp,
+                one.answer[:MAX_ANSWER_CHARACTERS],
+                stamp_of(one.next or now),
+                -1 if one.is_untried else 0,
+                delivery,
+                one.item,
+            )
+            for one in outcomes
+        ]
+        with self.ledger._writing() as db:
+            check_lease(db, lease)
+            db.executemany(
+                "UPDATE outbox SET state = ?, at = ?, answer = ?, next = ?, attempts = attempts + ? "
+                "WHERE delivery = ? AND item = ? "
+                f"AND state IN ('{SENDING}', '{UNKNOWN_OUTCOME}')",
+                rows,
+            )
+            keep_attempts(db, delivery, attempts)
+            if health is not None:
+                keep_health(db, delivery, health, stamp)
+
+    def fold(self, delivery: str, lease: Lease) -> int:
+        """Fold the sent items of days that have nothing left to send, and of attributes. How many."""
+        with self.ledger._writing() as db:
+            check_lease(db, lease)
+            return fold_settled(db, delivery)
+
+    def resume(self, delivery: str, *, now: datetime) -> None:
+        """Let a delivery that was stopped, or whose receiver failed, send again now."""
+        with self.ledger._writing() as db:
+            keep_health(db, delivery, ReceiverHealth(), stamp_of(now))
+
+    def replay(self, delivery: str, items: Sequence[str] = (), *, now: datetime) -> int:
+        """Plan items that were refused again: these, or all. Their count."""
+        chosen = f" AND item IN ({', '.join('?' * len(items))})" if items else ""
+        with self.ledger._writing() as db:
+            keep_health(db, delivery, ReceiverHealth(), stamp_of(now))
+            return db.execute(
+                f"UPDATE outbox SET state = ?, attempts = 0, next = ? WHERE delivery = ? AND state = ?{chosen}",
+                [PLANNED, stamp_of(now), delivery, REFUSED_ITEM, *items],
+            ).rowcount
+
+    # -- pace --------------------------------------------------------------------------------------
+
+    def reserve(self, place: str, wanted: int, *, per_second: float, per_day: int, now: datetime) -> ReservedPace:
+        """The right to make so many requests to a place, shared by all processes that use this ledger. Days are those
+        of UTC."""
+        with self.ledger._writing() as db:
+            at = self.ledger._instant(db, now)
+            microseconds, day = int(at.timestamp() * SECOND), str(at.date())
+            row = db.execute("SELECT day, requests, slot FROM outbox_pace WHERE place = ?", [place]).fetchone()
+            made, slot = (row[1] if row[0] == day else 0, row[2]) if row else (0, 0)
+            # A slot far ahead was written under another clock.
+            slot = microseconds if slot > microseconds + 3600 * SECOND else max(slot, microseconds)
+            granted = max(0, min(wanted, per_day - made))
+            db.execute(
+                "INSERT INTO outbox_pace VALUES (?, ?, ?, ?) ON CONFLICT (place) DO UPDATE SET day = excluded.day, "
+                "requests = excluded.requests, slot = excluded.slot",
+                [place, day, made + granted, slot + int(granted * SECOND / per_second)],
+            )
+        return ReservedPace(granted=granted, after=(slot - microseconds) / SECOND, left_today=per_day - made - granted)
+
+    def requests_today(self, place: str, *, now: datetime) -> int:
+        """Requests that were reserved for a place on this day of UTC."""
+        with self.ledger._reading() as db:
+            row = db.execute(
+                "SELECT requests FROM outbox_pace WHERE place = ? AND day = ?", [place, stamp_of(now)[:10]]
+            ).fetchone()
+        return int(row[0]) if row else 0

@@ -1,0 +1,170 @@
+"""What is written to the tables of the outbox inside a transaction: planned items, folded days, requests that were
+made, and how receivers are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import date, datetime
+
+from tallybook.storage.outbox_records import (
+    ATTRIBUTE,
+    PLANNED,
+    REFUSED_ITEM,
+    SENDING,
+    SENT,
+    UNKNOWN_OUTCOME,
+    Attempt,
+    OutboxItem,
+    ReceiverHealth,
+)
+from tallybook.storage.stored_rows import stamp_of
+from tallybook.storage.transaction import Transaction
+
+ROW = "delivery, item, hash, state, attempts, next, at, answer, day, version, body"
+MAX_TRACED = 200
+"""Requests of each delivery that are kept for `deliveries show`."""
+MAX_ANSWER_CHARACTERS = 500
+
+
+class OutboxPlan:
+    """Items of one delivery while they are planned, in a transaction."""
+
+    def __init__(self, db: Transaction, delivery: str, now: datetime) -> None:
+        self.db, self.delivery, self.stamp = db, delivery, stamp_of(now)
+        self.after = stamp_of(now)
+
+    def put(self, items: Iterable[OutboxItem], *, version: int) -> None:
+        """Plan items. One that is planned, refused or sent with other content gets the new content; one whose outcome
+        is not known stays as it is."""
+        replaced = (
+            f"hash = excluded.hash, state = '{PLANNED}', attempts = 0, next = excluded.next, at = excluded.at, "
+            "answer = '', version = excluded.version, body = excluded.body "
+            f"WHERE outbox.hash <> excluded.hash AND outbox.state NOT IN ('{SENDING}', '{UNKNOWN_OUTCOME}')"
+        )
+        self._insert(items, version, f"DO UPDATE SET {replaced}")
+
+    def put_new(self, items: Iterable[OutboxItem], *, version: int) -> int:
+        """Plan items that are not in the outbox yet. How many."""
+        count = "SELECT count(*) FROM outbox WHERE delivery = ?"
+        before = self.db.execute(count, [self.delivery]).fetchone()[0]
+        self._insert(items, version, "DO NOTHING")
+        return int(self.db.execute(count, [self.delivery]).fetchone()[0] - before)
+
+    def _insert(self, items: Iterable[OutboxItem], version: int, conflict: str) -> None:
+        self.db.executemany(
+            f"INSERT INTO outbox ({ROW}) VALUES (?, ?, ?, '{PLANNED}', 0, ?, ?, '', ?, ?, ?) "
+            f"ON CONFLICT (delivery, item) {conflict}",
+            ((self.delivery, one.key, one.hash, self.stamp, self.stamp, one.day, version, one.body) for one in items),
+        )
+
+    def drop(self, keys: Iterable[str]) -> None:
+        """Forget items that were never sent and are not to be sent any more."""
+        self.db.executemany(
+            f"DELETE FROM outbox WHERE delivery = ? AND item = ? AND state IN ('{PLANNED}', '{REFUSED_ITEM}')",
+            [(self.delivery, key) for key in keys],
+        )
+
+    def refuse(self, items: Iterable[OutboxItem], answer: str, *, version: int) -> None:
+        """Keep items that are not sent by themselves, with the reason."""
+        kept = list(items)
+        self.put(kept, version=version)
+        self.db.executemany(
+            f"UPDATE outbox SET state = '{REFUSED_ITEM}', answer = ? WHERE delivery = ? AND item = ? "
+            f"AND state = '{PLANNED}'",
+            [(answer[:MAX_ANSWER_CHARACTERS], self.delivery, one.key) for one in kept],
+        )
+
+    def day(self, day: date, *, version: int, hash_: str) -> None:
+        """A day is planned from a version of the book, with all its items."""
+        self.db.execute(
+            "INSERT INTO outbox_folded VALUES (?, ?, ?, ?, 0) ON CONFLICT (delivery, day) DO UPDATE SET "
+            "version = excluded.version, hash = excluded.hash",
+            [self.delivery, str(day), version, hash_],
+        )
+
+    def done(self, *, version: int, entities: int, question: str) -> None:
+        """The whole delivery is planned up to a version of the book and a commit of users and accounts."""
+        self.db.execute(
+            "INSERT INTO outbox_deliveries (delivery, version, entities, question, at) VALUES (?, ?, ?, ?, ?) "
+            "ON CONFLICT (delivery) DO UPDATE SET version = excluded.version, entities = excluded.entities, "
+            "question = excluded.question, at = excluded.at",
+            [self.delivery, version, entities, question, self.stamp],
+        )
+
+
+def put_in(db: Transaction, delivery: str, items: Iterable[OutboxItem], *, now: datetime) -> int:
+    """`OutboxLedger.put` inside a transaction that is open, so that items are planned together with their cause."""
+    return OutboxPlan(db, delivery, now).put_new(items, version=0)
+
+
+def keep_health(db: Transaction, delivery: str, health: ReceiverHealth, stamp: str) -> None:
+    again = stamp_of(health.again) if health.again else None
+    db.execute(
+        "INSERT INTO outbox_deliveries (delivery, version, entities, question, at, stopped, failures, again, said) "
+        "VALUES (?, 0, 0, '', ?, ?, ?, ?, ?) ON CONFLICT (delivery) DO UPDATE SET stopped = excluded.stopped, "
+        "failures = excluded.failures, again = excluded.again, said = excluded.said",
+        [
+            delivery,
+            stamp,
+            health.stopped[:MAX_ANSWER_CHARACTERS],
+            health.failures,
+            again,
+            health.said[:MAX_ANSWER_CHARACTERS],
+        ],
+    )
+
+
+def fold_settled(db: Transaction, delivery: str) -> int:
+    left = "SELECT day FROM outbox WHERE delivery = ? AND state IN (?, ?, ?)"
+    open_ = [delivery, PLANNED, SENDING, UNKNOWN_OUTCOME]
+    done = f"delivery = ? AND state = '{SENT}' AND (day = '' OR day NOT IN ({left}))"
+    days = db.execute(
+        f"SELECT day, count(*), max(version) FROM outbox WHERE {done} AND day <> '' GROUP BY day", [delivery, *open_]
+    ).fetchall()
+    for day, items, version in days:
+        db.execute(
+            "INSERT INTO outbox_folded VALUES (?, ?, ?, '', ?) ON CONFLICT (delivery, day) DO UPDATE SET "
+            "items = outbox_folded.items + excluded.items",
+            [delivery, day, version, items],
+        )
+    attributes = db.execute(
+        f"SELECT item, hash, at FROM outbox WHERE {done} AND day = '' AND item LIKE '{ATTRIBUTE}:%'",
+        [delivery, *open_],
+    ).fetchall()
+    db.executemany(
+        "INSERT INTO outbox_attributes VALUES (?, ?, ?, ?, ?) ON CONFLICT (delivery, entity, attribute) DO UPDATE SET "
+        "hash = excluded.hash, at = excluded.at",
+        [(delivery, *_entity_and_attribute(item), hash_, at) for item, hash_, at in attributes],
+    )
+    return db.execute(f"DELETE FROM outbox WHERE {done}", [delivery, *open_]).rowcount
+
+
+def _entity_and_attribute(item: str) -> tuple[str, str]:
+    _, attribute, _, entity, _ = (part.replace("%3A", ":").replace("%25", "%") for part in item.split(":"))
+    return entity, attribute
+
+
+def keep_attempts(db: Transaction, delivery: str, attempts: Sequence[Attempt]) -> None:
+    """Keep the last requests: of many at once those that failed first."""
+    if not attempts:
+        return
+    kept = sorted(attempts, key=lambda one: (one.outcome == SENT, one.at))[:MAX_TRACED]
+    last = db.execute("SELECT coalesce(max(number), 0) FROM outbox_trace WHERE delivery = ?", [delivery]).fetchone()[0]
+    db.executemany(
+        "INSERT INTO outbox_trace VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        [
+            (
+                delivery,
+                last + place,
+                stamp_of(one.at),
+                one.items,
+                one.first,
+                one.outcome,
+                one.status,
+                f"{one.seconds:.3f}",
+                one.answer[:MAX_ANSWER_CHARACTERS],
+            )
+            for place, one in enumerate(sorted(kept, key=lambda one: one.at), 1)
+        ],
+    )
+    db.execute("DELETE FROM outbox_trace WHERE delivery = ? AND number <= ?", [delivery, last + len(kept) - MAX_TRACED])
