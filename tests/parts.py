@@ -119,6 +119,7 @@ FILES = {
     "test_policies.py": "right",
     "test_openapi.py": "events",
     "test_own_protocol.py": "events",
+    "test_pages.py": "deliver",
     "test_pages_identities.py": "events",
     "test_plain_events.py": "events",
     "test_pooler.py": "right",

@@ -215,9 +215,13 @@ def _doors(plan: WorkerPlan) -> list[Door]:
     """What is answered beside events, in the order in which a path is tried."""
     if plan.book is None:
         return []
+    from tallybook.server.pages.door import PagesDoor
     from tallybook.server.queries import QueryDoor
 
-    return [QueryDoor(book=plan.book, clock=plan.clock, on_error=plan.on_error)]
+    return [
+        QueryDoor(book=plan.book, clock=plan.clock, on_error=plan.on_error),
+        PagesDoor(book=plan.book, clock=plan.clock, on_error=plan.on_error),
+    ]
 
 
 def _config(app: EventsApp, settings: ServeSettings) -> uvicorn.Config:

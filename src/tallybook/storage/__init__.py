@@ -33,6 +33,7 @@ __getattr__, __dir__ = opened(
         "entity_ledger": ("EntityLedger", "apply_pushed"),
         "identity_links": ("IdentityLinks", "apply_links"),
         "entity_records": ("AttributeType", "Entity", "HistoryRow"),
+        "series_slots": ("SeriesSlots", "with_new"),
         "files": (
             "BadFile",
             "Files",

@@ -110,6 +110,7 @@ from tallybook.storage.retention import (
     LOOSE_FILES as LOOSE_FILES,
     STRAY_HOURS as STRAY_HOURS,
 )
+from tallybook.storage.series_slots import SeriesSlots as SeriesSlots, with_new as with_new
 from tallybook.storage.sqlite_file import (
     State as State,
     left_behind as left_behind,

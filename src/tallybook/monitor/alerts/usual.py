@@ -76,7 +76,7 @@ class DailySeries:
         return sqrt(value + 0.375) if self.roots else value
 
     def back(self, moved: float) -> float:
-        return max(moved, sqrt(0.375)) ** 2 - 0.375 if self.roots else moved
+        return max(moved**2 - 0.375, 0.0) if self.roots and moved > 0 else 0.0 if self.roots else moved
 
 
 @dataclass(frozen=True, kw_only=True)

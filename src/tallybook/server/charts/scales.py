@@ -1,0 +1,84 @@
+"""Axes: round ticks, short texts of ticks, and which periods get a label."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+
+STEPS = (1, 2, 2.5, 5, 10)
+MAX_EACH_LABEL = 9
+"""Up to so many periods, each has its label."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ValueAxis:
+    """The range of values, and its ticks from low to high."""
+
+    low: float
+    high: float
+    ticks: tuple[float, ...]
+
+    def share(self, value: float) -> float:
+        """Where a value is: 0 at the low end, 1 at the high one."""
+        return (value - self.low) / (self.high - self.low)
+
+
+def value_axis(values: Sequence[float], *, begins_at_zero: bool, wanted: int = 5) -> ValueAxis:
+    """Round ticks around the values."""
+    low, high = min(values, default=0.0), max(values, default=0.0)
+    if begins_at_zero or low <= 0 or low < 0.6 * high:
+        low, high = min(low, 0.0), max(high, 0.0)
+    if low == high:
+        high = low + (abs(low) or 1.0)
+    step = _step((high - low) / (wanted - 1))
+    first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
+    ticks = tuple(round(number * step, 12) for number in range(first, last + 1))
+    return ValueAxis(low=ticks[0], high=ticks[-1], ticks=ticks)
+
+
+def _step(raw: float) -> float:
+    size = 10.0 ** math.floor(math.log10(raw))
+    return size * next(one for one in STEPS if one * size >= raw * (1 - 1e-9))
+
+
+def tick_texts(axis: ValueAxis, *, percent: bool = False) -> list[str]:
+    """Short texts: 150k, 2.5M, 0.02; the same number of decimals in all."""
+    factor = 100.0 if percent else 1.0
+    ticks = [tick * factor for tick in axis.ticks]
+    most = max(map(abs, ticks))
+    power, letter = next(((p, s) for p, s in ((1e12, "T"), (1e9, "B"), (1e6, "M"), (1e4, "k")) if most >= p), (1.0, ""))
+    size = 1e3 if letter == "k" else power
+    scaled = [tick / size for tick in ticks]
+    digits = next(
+        d for d in range(13) if all(abs(round(v, d) - v) < 1e-9 * max(1.0, abs(v)) for v in scaled) or d == 12
+    )
+    return [_text(value, digits, letter if value else "") + ("%" if percent else "") for value in scaled]
+
+
+def _text(value: float, digits: int, letter: str) -> str:
+    return f"{value:,.{digits}f}".replace("-", "−") + letter
+
+
+def period_ticks(periods: Sequence[date], labels: Sequence[str], scope: str, room: float) -> list[tuple[int, str]]:
+    """(index, text) of the periods with a label, at most so many as fit into `room` pixels."""
+    most = max(2, int(room / 84))
+    if len(periods) <= min(MAX_EACH_LABEL, most):
+        return list(enumerate(labels))
+    if scope not in ("day", "week"):
+        return _thinned([(place, label) for place, label in enumerate(labels)], most)
+    firsts: list[tuple[int, str]] = []
+    for place, day in enumerate(periods):
+        if place and (day.year, day.month) != (periods[place - 1].year, periods[place - 1].month):
+            firsts.append((place, f"{day:%Y-%m}"))
+    if len(firsts) < 2:
+        return _thinned(list(enumerate(labels)), most)
+    if periods[0].day <= 7 and firsts[0][0] > len(periods) / (2 * most):
+        firsts.insert(0, (0, f"{periods[0]:%Y-%m}"))
+    return _thinned(firsts, most)
+
+
+def _thinned(ticks: list[tuple[int, str]], most: int) -> list[tuple[int, str]]:
+    """Every second, third, … of the ticks."""
+    return ticks[:: math.ceil(len(ticks) / most)] if ticks else ticks

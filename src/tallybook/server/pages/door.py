@@ -1,0 +1,267 @@
+"""The pages over HTTP: who reads, what is cached, the policy that browsers enforce, errors as pages.
+
+Starlette is not needed: paths are few, and `Request` and `HttpAnswer` already have the gate, the rates and the log."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from http.cookies import CookieError, SimpleCookie
+from typing import TYPE_CHECKING
+from urllib.parse import parse_qsl, quote
+
+from tallybook.core import RequestError
+from tallybook.server.access import reader_of
+from tallybook.server.answers import HttpAnswer, Refusal, only
+from tallybook.server.bodies import BodyRoom, body_of
+from tallybook.server.books import BookState, SharedBook
+from tallybook.server.gate import Gate
+from tallybook.server.pages.page import MAX_FIELD_LENGTH, MAX_FIELDS, File, Page, PageRequest, PageWork
+from tallybook.server.pages.problem_pages import problem_page, signin_page
+from tallybook.server.pages.site import is_page, page_of
+from tallybook.server.pages.templates import STATIC, check_templates, static_file, static_hash
+from tallybook.server.problems import fault
+from tallybook.server.queries import is_known
+from tallybook.server.readers import AnswerReader, view_hash
+from tallybook.server.requests import Request
+
+if TYPE_CHECKING:
+    from tallybook.book import Book
+
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
+    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+HEADERS = {
+    "content-type": "text/html; charset=utf-8",
+    "content-security-policy": POLICY,
+    "cache-control": "private, no-cache",
+    "vary": "accept, authorization, cookie",
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
+    "cross-origin-opener-policy": "same-origin",
+}
+FOREVER = "public, max-age=31536000, immutable"
+THEME, THEME_SECONDS = "tallybook_theme", 31_536_000
+MAX_FORM = 10_000
+MAX_CACHED_BYTES = 24_000_000
+FRESH_SECONDS = 300
+"""A page says what is late, which changes with the clock: a rendered one is used for so long."""
+
+
+class PageCache:
+    """The latest rendered pages, by their ETag."""
+
+    def __init__(self, max_bytes: int = MAX_CACHED_BYTES) -> None:
+        self._pages: OrderedDict[str, Page] = OrderedDict()
+        self._bytes, self._max = 0, max_bytes
+
+    def get(self, tag: str) -> Page | None:
+        return self._pages.get(tag)
+
+    def keep(self, tag: str, page: Page) -> None:
+        self._pages[tag] = page
+        self._bytes += len(page.html)
+        while self._bytes > self._max:
+            _, oldest = self._pages.popitem(last=False)
+            self._bytes -= len(oldest.html)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PagesDoor:
+    """Answers the paths of pages and their static files."""
+
+    book: SharedBook
+    clock: Callable[[], datetime]
+    on_error: Callable[[Exception], None] = lambda error: None
+    cache: PageCache = field(default_factory=PageCache)
+    room: BodyRoom = field(default_factory=BodyRoom)
+
+    def takes(self, request: Request) -> bool:
+        return request.path.startswith("/_/") or request.path == "/theme" or is_page(request.path)
+
+    async def answer(self, request: Request, gate: Gate) -> HttpAnswer:
+        if request.path.startswith("/_/"):
+            return only(request.method, "GET", "HEAD") or _static(request)
+        if request.path == "/theme":
+            return only(request.method, "POST") or await self._choose_theme(request)
+        if (refused := only(request.method, "GET", "HEAD")) is not None:
+            return refused
+        check_templates()
+        try:
+            reader = await reader_of(request, gate)
+        except Refusal as refusal:
+            return self._refused(request, refusal)
+        try:
+            ask = page_request(request)
+            known = request.headers.get("if-none-match", "")
+            return await self.book.read(lambda book: self.made(book, ask, reader, known))
+        except asyncio.CancelledError:
+            raise
+        except Refusal as refusal:
+            return self._refused(request, refusal)
+        except Exception as error:  # noqa: BLE001  # the reader gets a reference, the log the error
+            return self._refused(request, fault(error, self.on_error))
+
+    # -- in a thread
+
+    def made(self, book: Book, ask: PageRequest, reader: AnswerReader, known: str = "") -> HttpAnswer:
+        """The page for a reader; 304 where `known` names it."""
+        now = self.clock()
+        state = self.book.state(book)
+        tag = page_tag(state, ask, reader, now, _last_run(book))
+        headers = HEADERS | {"etag": tag}
+        if is_known(tag, known):
+            return HttpAnswer(304, headers=headers)
+        if (cached := self.cache.get(tag)) is not None:
+            return HttpAnswer(cached.status, headers=dict(headers), text=cached.html)
+        made = page_of(PageWork(book=book, ask=ask, now=now, reader=reader))
+        if isinstance(made, File):
+            return _file(made)
+        if made.status != 200 or self.book.state(book) != state:
+            # Something was committed while the page was made.
+            return HttpAnswer(made.status, headers=HEADERS | dict(made.headers), text=made.html)
+        self.cache.keep(tag, made)
+        return HttpAnswer(made.status, headers=headers | dict(made.headers), text=made.html)
+
+    # -- what is no page
+
+    def _refused(self, request: Request, refusal: Refusal) -> HttpAnswer:
+        """An error as a page; a request without a key gets the form to sign in."""
+        error = refusal.error
+        ask = _plain_request(request)
+        if error.status == 401:
+            html = signin_page(ask, back=request.path)
+        else:
+            html = problem_page(ask, error, now=self.clock())
+        answer = HttpAnswer(error.status, headers=HEADERS | {"cache-control": "no-store"}, text=html)
+        answer.closes = refusal.closes
+        return answer
+
+    async def _choose_theme(self, request: Request) -> HttpAnswer:
+        """Keep the theme in a cookie, and go back."""
+        fields = dict(await form_of(request, self.room))
+        theme = fields.get("theme", "")
+        kept = theme if theme in ("light", "dark") else ""
+        cookie = f"{THEME}={kept}; Path=/; SameSite=Lax; HttpOnly; Max-Age={THEME_SECONDS if kept else 0}"
+        return HttpAnswer(303, headers={"location": own_path(fields.get("back", "/")), "set-cookie": cookie})
+
+
+# -- requests --------------------------------------------------------------------------------------
+
+
+def page_request(request: Request) -> PageRequest:
+    """The request as pages see it. Raises Refusal for fields that cannot be read."""
+    try:
+        fields = parse_qsl(request.query, keep_blank_values=True, errors="strict", max_num_fields=MAX_FIELDS)
+    except ValueError:
+        raise _bad_request("the address cannot be read") from None
+    if any(len(name) + len(value) > MAX_FIELD_LENGTH for name, value in fields):
+        raise _bad_request(f"a field of the address is longer than {MAX_FIELD_LENGTH:,} characters")
+    plain = _plain_request(request)
+    return PageRequest(path=plain.path, fields=fields, theme=plain.theme, origin=plain.origin)
+
+
+def _bad_request(message: str) -> Refusal:
+    return Refusal(RequestError(status=400, code="bad_question", message=message))
+
+
+def _plain_request(request: Request) -> PageRequest:
+    host = request.headers.get("host", "localhost")
+    theme = cookie_of(request, THEME)
+    return PageRequest(
+        path=request.path,
+        theme=theme if theme in ("light", "dark") else "",
+        origin=f"{request.client.scheme}://{host}",
+    )
+
+
+def cookie_of(request: Request, name: str) -> str:
+    """The value of a cookie; empty where there is none."""
+    try:
+        found = SimpleCookie(request.headers.get("cookie", "")).get(name)
+    except CookieError:
+        return ""
+    return found.value if found is not None else ""
+
+
+async def form_of(request: Request, room: BodyRoom) -> list[tuple[str, str]]:
+    """The fields of a form that one of our pages sent. Raises Refusal for one of another site."""
+    check_same_origin(request)
+    with room.share() as share:
+        body = await body_of(request.headers, request.receive, share, MAX_FORM)
+    try:
+        return parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=50)
+    except ValueError:
+        raise _bad_request("the form cannot be read") from None
+
+
+def check_same_origin(request: Request) -> None:
+    """Raises Refusal for a form of another site: its Origin is not ours, or the browser says that it crosses sites."""
+    origin, host = request.headers.get("origin", ""), request.headers.get("host", "")
+    site = request.headers.get("sec-fetch-site", "same-origin")
+    if (origin and origin.partition("://")[2].lower() != host.lower()) or site not in ("same-origin", "none"):
+        message = "forms of other sites are not taken"
+        raise Refusal(RequestError(status=403, code="origin", message=message, seen=origin[:200]), closes=True)
+
+
+def own_path(text: str) -> str:
+    """A path of this server, for a redirect; `/` for an address of another one."""
+    is_own = text.startswith("/") and not text.startswith(("//", "/\\")) and text.isprintable()
+    return quote(text, safe="/?&=%#+,:;@!$'()*~.-_") if is_own else "/"
+
+
+def page_tag(
+    state: BookState, ask: PageRequest, reader: AnswerReader, now: datetime, last_run: Sequence[object]
+) -> str:
+    """The ETag of a page: a hash of everything that it depends on."""
+    from tallybook import __version__
+
+    depends = (
+        *state.commits,
+        state.declarations or id(state),
+        str(state.today),
+        int(now.timestamp() // FRESH_SECONDS),
+        [str(one) for one in last_run],
+        __version__,
+        static_hash(),
+        reader.view,
+        (ask.path, list(ask.fields), ask.theme, ask.origin),
+    )
+    return f'"{view_hash(depends)}"'
+
+
+def _last_run(book: Book) -> list[object]:
+    runs = book.runs(1) if book.reader.there else []
+    return [runs[0].run, runs[0].status] if runs else []
+
+
+# -- files -----------------------------------------------------------------------------------------
+
+
+def _static(request: Request) -> HttpAnswer:
+    """A static file. Its address has a hash of its content, and never changes."""
+    _, _, rest = request.path.partition("/_/")
+    version, _, name = rest.partition("/")
+    if name not in STATIC:
+        raise Refusal(RequestError(status=404, code="not_found", message="there is nothing at this path"))
+    cached = FOREVER if version == static_hash() else "no-cache"
+    headers = {"content-type": STATIC[name], "cache-control": cached, "x-content-type-options": "nosniff"}
+    return HttpAnswer(200, headers=headers, text=static_file(name))
+
+
+def _file(made: File) -> HttpAnswer:
+    how = "inline" if made.is_shown else "attachment"
+    headers = {
+        "content-type": made.media,
+        "content-disposition": f'{how}; filename="{made.name}"',
+        "content-security-policy": "default-src 'none'; style-src 'unsafe-inline'; sandbox",
+        "cache-control": "private, no-cache",
+        "vary": "accept, authorization, cookie",
+        "x-content-type-options": "nosniff",
+    }
+    return HttpAnswer(200, headers=headers, text=made.content)

@@ -1,0 +1,77 @@
+"""What surrounds every page: the navigation, how fresh the numbers are, the footer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from tallybook.server.pages.page import Page, PageWork
+from tallybook.server.pages.templates import render
+
+if TYPE_CHECKING:
+    from tallybook.monitor import Status
+
+SECTIONS = (
+    ("overview", "Overview", "/"),
+    ("query", "Query", "/q"),
+    ("boards", "Boards", "/boards"),
+    ("accounts", "Accounts", "/accounts"),
+    ("health", "Health", "/health"),
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Frame:
+    """The facts that every page shows."""
+
+    book: str
+    zone: str
+    week_starts: str
+    version: int
+    through: str
+    """The day up to which metrics are collected; empty before the first run."""
+    late: str = ""
+    """What is late, in words."""
+    last_run: str = ""
+    sections: tuple[tuple[str, str, str], ...] = SECTIONS
+
+
+def status_of(work: PageWork) -> Status:
+    """The status of the book, read once for a page."""
+    if "status" not in work.found:
+        work.found["status"] = work.book.status()
+    status: Status = work.found["status"]
+    return status
+
+
+def frame_of(work: PageWork) -> Frame:
+    """The facts that surround a page."""
+    catalog, status = work.catalog, status_of(work)
+    reached = [one.to for one in status.metrics if one.to is not None]
+    late = [one for one in status.metrics if one.days_late or one.error]
+    sections = [one for one in SECTIONS if _is_there(one[0], catalog)]
+    users = [("users", "Users", "/users")] if {*catalog.entities} == {"users"} else []
+    ran = status.last_run["started"] if status.last_run else ""
+    return Frame(
+        book=catalog.book.name,
+        zone=catalog.book.timezone,
+        week_starts=catalog.book.week_starts.capitalize(),
+        version=status.version,
+        through=str(max(reached)) if reached else "",
+        late=f"{len(late)} of {len(status.metrics)} metrics late" if late and reached else "",
+        last_run=f"{datetime.fromisoformat(ran):%Y-%m-%d %H:%M} UTC" if ran else "",
+        sections=tuple(sections[:-1] + users + sections[-1:]),
+    )
+
+
+def _is_there(section: str, catalog: Any) -> bool:
+    return section != "accounts" or "accounts" in catalog.entities
+
+
+def page(work: PageWork, template: str, section: str, title: str, *, status: int = 200, **values: Any) -> Page:
+    """A page within its frame."""
+    html = render(
+        template, frame=frame_of(work), section=section, title=title, theme=work.ask.theme, ask=work.ask, **values
+    )
+    return Page(html=html, status=status)

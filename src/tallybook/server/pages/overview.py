@@ -1,0 +1,246 @@
+"""The overview: what needs attention, the headline numbers, and every metric by group."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from tallybook.core import ONE_DAY, Column, Metric, Result, TallybookError, isolated, plus_days
+from tallybook.query import Question
+from tallybook.server.charts.sparks import spark
+from tallybook.server.pages.attention import attention_items, gaps_of, unusual_metrics
+from tallybook.server.pages.first_run import first_run
+from tallybook.server.pages.frame import page, status_of
+from tallybook.server.pages.goal_words import GoalLine, goal_lines
+from tallybook.server.pages.page import Choice, Page, PageWork, address
+from tallybook.server.pages.templates import markup
+from tallybook.server.pages.words import (
+    UNKNOWN,
+    Change,
+    Shown,
+    change,
+    change_of,
+    days_phrase,
+    marks_of,
+    number,
+    title_of,
+    usual_change,
+)
+
+SCOPES = ("day", "week", "month")
+PERIODS = {"day": 60, "week": 27, "month": 14}
+MAX_TILES = 8
+NO_GROUP = "Other metrics"
+
+
+@dataclass(frozen=True, kw_only=True)
+class MetricLine:
+    """One metric of the overview."""
+
+    name: str
+    title: str
+    link: str
+    value: Shown
+    change: Change | None
+    current: Shown | None
+    like_for_like: Change | None
+    spark: Any
+    wide_spark: Any
+    goal: GoalLine | None
+    state: str = ""
+    state_icon: str = ""
+    search: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Periods:
+    """The last complete period and the running one."""
+
+    scope: str
+    first: date
+    complete: date
+    complete_label: str
+    running: date
+    running_days: int
+    running_length: int
+
+    @property
+    def is_running(self) -> bool:
+        """Whether days of the running period are over."""
+        return self.running_days > 0
+
+
+def overview(work: PageWork) -> Page:
+    """The page `/`."""
+    if status_of(work).last_run is None and not work.book.reader.version:
+        return first_run(work)
+    scope = work.ask.one("scope", "week")
+    scope = scope if scope in SCOPES else "week"
+    periods = periods_of(work, scope)
+    lines = metric_lines(work, periods)
+    words = work.ask.one("find").casefold().split()
+    metrics = [m for m in work.metrics.values() if all(w in lines[m.name].search for w in words)]
+    pinned = [lines[m.name] for m in work.metrics.values() if m.pinned][:MAX_TILES]
+    return page(
+        work,
+        "overview.html",
+        "overview",
+        "Overview",
+        periods=periods,
+        items=attention_items(work),
+        pinned=pinned,
+        groups=grouped(metrics, lines),
+        count=len(work.metrics),
+        scopes=scope_links(work, scope),
+    )
+
+
+def scope_links(work: PageWork, scope: str, scopes: Sequence[str] = SCOPES) -> list[Choice]:
+    return [Choice(words=one.capitalize(), link=work.ask.link(scope=one), is_chosen=one == scope) for one in scopes]
+
+
+def periods_of(work: PageWork, scope: str) -> Periods:
+    """The last complete period before today, and the one that contains yesterday or today."""
+    periods, today = work.catalog.book.periods(), work.book.today
+    running = periods.period_start(today, scope)
+    if scope == "day":
+        complete, running_days = today - ONE_DAY, 0
+    else:
+        complete, running_days = periods.period_start(running - ONE_DAY, scope), (today - running).days
+    first = complete
+    for _ in range(PERIODS[scope] - 1):
+        first = periods.period_start(first - ONE_DAY, scope)
+    label = periods.label(complete, scope) or (str(complete)[:7] if scope == "month" else str(complete))
+    return Periods(
+        scope=scope,
+        first=first,
+        complete=complete,
+        complete_label=label,
+        running=running,
+        running_days=running_days,
+        running_length=(periods.period_end(running, scope) - running).days + 1,
+    )
+
+
+# -- numbers of all metrics ----------------------------------------------------------------------
+
+
+def answers_of(work: PageWork, names: Sequence[str], **options: Any) -> Iterator[Result]:
+    """The answer for all metrics at once; where one of them has none, an answer for each that has."""
+    question = Question(metrics=names, **options)
+    try:
+        with isolated():
+            yield work.answer(question)
+        return
+    except TallybookError:
+        if len(names) == 1:
+            return
+    half = len(names) // 2
+    yield from answers_of(work, names[:half], **options)
+    yield from answers_of(work, names[half:], **options)
+
+
+def metric_lines(work: PageWork, periods: Periods) -> dict[str, MetricLine]:
+    """A line for each metric, by name."""
+    names = list(work.metrics)
+    end = plus_days(periods.running, -1)
+    whole = _by_metric(answers_of(work, names, scope=periods.scope, from_=periods.first, to=end))
+    running: dict[str, tuple[Result, list[Any]]] = {}
+    if periods.is_running:
+        options = {"scope": periods.scope, "from_": periods.running, "compare": "previous"}
+        running = _by_metric(answers_of(work, names, **options))
+    goals, gaps, odd = goal_lines(work), gaps_of(work), unusual_metrics(work)
+    found = {}
+    for name, metric in work.metrics.items():
+        state = ("missing", f"{days_phrase(gaps[name])} missing") if name in gaps else ("", "")
+        state = ("unusual", "unusual") if name in odd else state
+        found[name] = _line(metric, periods, whole.get(name), running.get(name), goals.get(name), state)
+    return found
+
+
+def _by_metric(results: Iterator[Result]) -> dict[str, tuple[Result, list[Any]]]:
+    return {name: (result, result.data) for result in results for name in result.metrics}
+
+
+def is_whole(row: Mapping[str, Any], metric: str) -> bool:
+    """Whether a value is of all days of its period."""
+    note = (row.get("notes") or {}).get(metric) or {}
+    return bool(note.get("complete", row["complete"]))
+
+
+def _line(
+    metric: Metric,
+    periods: Periods,
+    whole: tuple[Result, list[Any]] | None,
+    running: tuple[Result, list[Any]] | None,
+    goal: GoalLine | None,
+    state: tuple[str, str],
+) -> MetricLine:
+    name, link = metric.name, address(f"/m/{metric.name}", scope="" if periods.scope == "week" else periods.scope)
+    values, column, last = _series(name, whole, periods)
+    usual = usual_change(values)
+    like = None
+    current = None
+    if running is not None and running[1]:
+        row = running[1][-1]
+        current = number(row[name], _column(running[0], name), brief=True)
+        current = Shown(text=current.text, unit=current.unit, marks=marks_of(row, name))
+        like = change(row.get(f"{name}_change"), metric.better, usual)
+    shown = number(last[name], column, brief=True) if last and column else Shown(text=UNKNOWN)
+    if last and column:
+        shown = Shown(text=shown.text, unit=shown.unit, marks=marks_of(last, name))
+    before = values[-2] if len(values) > 1 else None
+    return MetricLine(
+        name=name,
+        title=title_of(metric),
+        link=link,
+        value=shown,
+        change=change(change_of(values[-1] if values else None, before), metric.better, usual),
+        current=current,
+        like_for_like=like,
+        spark=markup(spark(values)),
+        wide_spark=markup(spark(values, width=262, height=48, kind="wide-spark")) if metric.pinned else "",
+        goal=goal,
+        state_icon=state[0],
+        state=state[1],
+        search=f"{name} {title_of(metric)} {metric.group}".casefold(),
+    )
+
+
+def _column(result: Result, name: str) -> Column:
+    return next(column for column in result.columns if column.name == name)
+
+
+def _series(
+    name: str, whole: tuple[Result, list[Any]] | None, periods: Periods
+) -> tuple[list[float | None], Column | None, Any]:
+    """(values of complete periods with gaps as None, the column, the row of the last complete period)."""
+    if whole is None:
+        return [], None, None
+    result, rows = whole
+    values: list[float | None] = []
+    last = None
+    for row in rows:
+        value = row[name] if is_whole(row, name) else None
+        values.append(None if value is None else float(value))
+        if row["period"] == periods.complete and is_whole(row, name):
+            last = row
+    while values and values[0] is None:
+        values.pop(0)
+    if last is None:
+        values.append(None)
+    return values, _column(result, name), last
+
+
+def grouped(metrics: Sequence[Metric], lines: Mapping[str, MetricLine]) -> list[tuple[str, str, list[MetricLine]]]:
+    """(heading, anchor, lines) of each group, in the order of the file."""
+    found: dict[str, list[MetricLine]] = {}
+    for metric in metrics:
+        found.setdefault(metric.group or NO_GROUP, []).append(lines[metric.name])
+    if NO_GROUP in found:
+        found[NO_GROUP] = found.pop(NO_GROUP)
+    if list(found) == [NO_GROUP]:
+        return [("", "g0", found[NO_GROUP])]
+    return [(heading, f"g{place}", rows) for place, (heading, rows) in enumerate(found.items())]

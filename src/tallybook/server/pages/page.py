@@ -1,0 +1,115 @@
+"""A request for a page, and a page: what the modules of pages take and return."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
+
+from tallybook.core import QueryError, did_you_mean
+from tallybook.server.readers import LOCAL, AnswerReader
+
+if TYPE_CHECKING:
+    from tallybook.book import Book
+    from tallybook.core import Catalog, Metric, Result
+    from tallybook.query import Question
+
+MAX_FIELDS = 200
+MAX_FIELD_LENGTH = 4_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class PageRequest:
+    """What is asked for. `fields` are those of the query string, in their order."""
+
+    path: str
+    fields: Sequence[tuple[str, str]] = ()
+    theme: str = ""
+    """light or dark, where the reader chose one."""
+    origin: str = "http://127.0.0.1:8321"
+    """Scheme and host, for links that people copy."""
+
+    def one(self, name: str, otherwise: str = "") -> str:
+        """The last value of a field."""
+        return next((value for key, value in reversed(self.fields) if key == name), otherwise)
+
+    def every(self, name: str) -> list[str]:
+        """All values of a field that are not empty."""
+        return [value for key, value in self.fields if key == name and value]
+
+    def link(self, **changes: str | Sequence[str] | None) -> str:
+        """The address of this page with other fields; None leaves one out."""
+        kept = [(key, value) for key, value in self.fields if key not in changes and value]
+        return address(self.path, kept, **changes)
+
+
+def address(path: str, kept: Sequence[tuple[str, str]] = (), /, **fields: str | Sequence[str] | None) -> str:
+    """A path with fields. A field that is None or empty is left out."""
+    pairs = list(kept)
+    for name, value in fields.items():
+        texts = [value] if isinstance(value, str) else value or ()
+        pairs += [(name.rstrip("_"), text) for text in texts if text]
+    return f"{path}?{urlencode(pairs)}" if pairs else path
+
+
+@dataclass(frozen=True, kw_only=True)
+class Page:
+    """A rendered page."""
+
+    html: str
+    status: int = 200
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class File:
+    """What is downloaded instead of shown."""
+
+    content: bytes
+    media: str
+    name: str
+    is_shown: bool = False
+
+
+@dataclass(kw_only=True)
+class PageWork:
+    """What a page is made with: the Book, the request, and who reads."""
+
+    book: Book
+    ask: PageRequest
+    now: datetime
+    reader: AnswerReader = LOCAL
+    found: dict[str, Any] = field(default_factory=dict)
+    """What several parts of a page need, read once."""
+
+    @property
+    def catalog(self) -> Catalog:
+        return self.book.project.catalog
+
+    @cached_property
+    def metrics(self) -> dict[str, Metric]:
+        """The metrics that the reader may see, by name."""
+        return {name: self.catalog.metrics[name] for name in self.reader.visible_metrics(self.catalog)}
+
+    def metric(self, name: str) -> Metric:
+        """A metric that the reader may see. Raises QueryError."""
+        if name in self.metrics:
+            return self.metrics[name]
+        raise QueryError(f"there is no metric {name[:80]!r}", hint=did_you_mean(name, self.metrics), field="metrics")
+
+    def answer(self, question: Question) -> Result:
+        """The answer within what the reader may see. Raises as `Book.ask`, and Refusal."""
+        return self.book.ask(self.reader.bounded(self.catalog, question))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Choice:
+    """One of several links, such as a scope. `more` is its number."""
+
+    words: str
+    link: str
+    is_chosen: bool = False
+    more: str = ""

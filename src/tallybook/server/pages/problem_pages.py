@@ -1,0 +1,50 @@
+"""Pages that need no book: signing in, and errors with a reference."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from tallybook.core import RequestError
+from tallybook.server.pages.page import PageRequest
+from tallybook.server.pages.templates import render
+
+TITLES = {
+    400: "This address cannot be read",
+    403: "You may not see this",
+    404: "There is nothing here",
+    410: "This link has expired",
+    422: "This query has no right answer",
+    500: "We could not load this page",
+    503: "The book cannot be read now",
+}
+
+
+def problem_page(ask: PageRequest, error: RequestError, *, now: datetime) -> str:
+    """An error as a page: what happened, its reference, and ways back. No SQL, no path."""
+    facts = {
+        "Reference": str(error.more.get("reference", "")),
+        "At": f"{now:%Y-%m-%d %H:%M:%S} UTC",
+        "Page": ask.path,
+    }
+    return render(
+        "problem.html",
+        ask=ask,
+        theme=ask.theme,
+        status=error.status,
+        title=TITLES.get(error.status, "This did not work"),
+        message=_sentence(error),
+        facts=[(name, text) for name, text in facts.items() if text],
+        is_ours=error.status >= 500,
+    )
+
+
+def _sentence(error: RequestError) -> str:
+    if error.status == 500:
+        return "This is a bug on our side, not in your question. Your data is safe and collection continues."
+    words = error.message[:1].upper() + error.message[1:]
+    return f"{words}." + (f" Expected: {error.expected}." if error.expected else "")
+
+
+def signin_page(ask: PageRequest, *, back: str, wrong: str = "") -> str:
+    """The form that takes a read key."""
+    return render("signin.html", ask=ask, theme=ask.theme, back=back, wrong=wrong)

@@ -1,0 +1,57 @@
+"""Which module makes which page, and what a reader gets instead of a page that cannot be made."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from urllib.parse import unquote
+
+from tallybook.core import QueryError, Refused
+from tallybook.server.pages.frame import page
+from tallybook.server.pages.page import File, Page, PageWork
+
+Maker = Callable[[PageWork], Page | File]
+
+
+def _overview(work: PageWork) -> Page:
+    from tallybook.server.pages.overview import overview
+
+    return overview(work)
+
+
+def _metric(work: PageWork, name: str) -> Page:
+    from tallybook.server.pages.metric import metric_page
+
+    return metric_page(work, name)
+
+
+PAGES: dict[str, Maker] = {"/": _overview}
+"""By path."""
+NAMED: dict[str, Callable[[PageWork, str], Page | File]] = {"/m/": _metric}
+"""By the beginning of a path: what follows is a name."""
+
+
+def is_page(path: str) -> bool:
+    """Whether a path is one of a page."""
+    return path in PAGES or any(path.startswith(begin) for begin in NAMED)
+
+
+def page_of(work: PageWork) -> Page | File:
+    """The page of a request. Raises what the Book raises for faults of ours."""
+    path = work.ask.path
+    try:
+        if path in PAGES:
+            return PAGES[path](work)
+        for begin, make in NAMED.items():
+            if path.startswith(begin):
+                return make(work, unquote(path.removeprefix(begin)))
+    except QueryError as error:
+        return not_found(work, error.message, error.hint)
+    except Refused as refused:
+        return not_found(work, refused.why, refused.ask, status=422)
+    return not_found(work, f"There is nothing at {path[:100]}")
+
+
+def not_found(work: PageWork, message: str, hint: str = "", *, status: int = 404) -> Page:
+    """A page that says what was not found, and what there is."""
+    words = message[:1].upper() + message[1:]
+    return page(work, "not_found.html", "", "Not found", status=status, message=words, hint=hint)

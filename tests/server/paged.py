@@ -1,0 +1,114 @@
+"""A small company with pages to look at: levels, flows, a ratio, distinct counts, a gap, goals, notes, a board."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+from pathlib import Path
+
+from tests.projects import Project
+
+FIRST, LAST = date(2024, 1, 1), date(2024, 3, 9)
+DAYS = [FIRST + timedelta(days=n) for n in range((LAST - FIRST).days + 1)]
+PLANS = {"pro": 3, "team": 2, "free": 5}
+API_TYPES = {"Events": 300, "Search": 120, "Accounts": 90, "Reports": 60, "Machine Learning": 20}
+METRICS = """
+[metrics.mrr]
+title = "Recurring revenue"
+kind = "level"
+table = "subscriptions"
+time = "day"
+measure = "sum(mrr)"
+by = ["plan"]
+unit = "EUR"
+group = "Money"
+pinned = true
+better = "higher"
+
+[metrics.signups]
+table = "users"
+time = "at"
+measure = "count(*)"
+by = ["plan", "country"]
+group = "Growth"
+pinned = true
+
+[metrics.visitors]
+table = "visits"
+time = "day"
+measure = "count(distinct visitor)"
+group = "Growth"
+
+[metrics.apiCalls]
+title = "API calls a day"
+table = "calls"
+time = "day"
+measure = "sum(calls)"
+by = ["apiType"]
+group = "Usage"
+
+[metrics.latency]
+table = "calls"
+time = "day"
+measure = "avg(ms)"
+unit = "ms"
+better = "lower"
+
+[metrics.exports]
+table = "users"
+time = "at"
+measure = "count(*)"
+
+[metrics.mrr_per_signup]
+measure = "mrr / signups"
+unit = "EUR"
+group = "Money"
+
+[goals.signups]
+metric = "signups"
+target = 400
+
+[[notes]]
+day = "2024-02-12"
+text = "Prices <b>changed</b>"
+metrics = ["signups"]
+
+[boards.weekly]
+title = "Weekly review"
+last = "6 weeks"
+views = [
+  { metrics = ["mrr"], by = ["plan"], chart = "stacked" },
+  { metrics = ["signups"], chart = "bar" },
+  { metrics = ["visitors"] },
+  { metrics = ["mrr"], chart = "number" },
+]
+"""
+
+
+def company(folder: Path, *, collected: bool = True) -> Project:
+    """The company on Sunday 2024-03-10: the week from 2024-03-04 has 6 of 7 days."""
+    made = Project(folder, f"sqlite:///{folder.with_suffix('.db')}", now="2024-03-10T12:00")
+    made.table(
+        "subscriptions (day date, plan text, mrr int)",
+        [(day, plan, 1000 * weight + 10 * n) for n, day in enumerate(DAYS) for plan, weight in PLANS.items()],
+    )
+    made.table(
+        "users (at text, plan text, country text)",
+        [
+            (f"{day} 10:00:00", plan, ("DE", "FR", "US")[(n + i) % 3])
+            for n, day in enumerate(DAYS)
+            for plan, weight in PLANS.items()
+            for i in range(weight + n % 3)
+        ],
+    )
+    made.table("visits (day date, visitor int)", [(day, v) for n, day in enumerate(DAYS) for v in range(n % 5, 20)])
+    made.table(
+        "calls (day date, apiType text, calls int, ms int)",
+        [(day, kind, size + n % 7, 40 + n % 9) for n, day in enumerate(DAYS) for kind, size in API_TYPES.items()],
+    )
+    made.declare(METRICS)
+    if collected:
+        others = ("mrr", "signups", "visitors", "apiCalls", "latency")
+        made.book.run(*others)
+        made.book.run("exports", from_="2024-01-01", to="2024-01-21")
+        made.book.run("exports", from_="2024-02-05", to="2024-03-09")
+    return made
