@@ -124,6 +124,7 @@ FILES = {
     "test_plain_events.py": "events",
     "test_pooler.py": "right",
     "test_px_emulator.py": "deliver",
+    "test_px_readers.py": "events",
     "test_px_senders.py": "events",
     "test_rails_commits.py": "events",
     "test_raw_values.py": "right",

@@ -102,7 +102,7 @@ def test_an_event_that_is_sent_again_within_minutes_is_stored_once_and_an_equal_
         assert door.px("POST", "/v1/events/custom", event(attributes={"n": 1})).status == 201
         assert door.px("POST", "/px/v1/events/custom", {**EVENT, "eventName": "click"}).status == 201
     door.compact()
-    assert [one["eventName"] for one in door.events_of()] == ["dailyApiCalls", "click", "click"]
+    assert sorted(one["eventName"] for one in door.events_of()) == ["click", "click", "dailyApiCalls"]
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,55 @@
+"""Environments of clients and readers that are not ours: one for each folder of `tests/clients`, from its own lock."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+import sys
+import venv
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+LOCKS = ROOT / "tests" / "clients"
+PIP = ("-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-input", "--require-hashes")
+
+
+def client_python(name: str) -> Path:
+    """The Python of an environment with what the lock of a client pins. It is made once, and again for another lock.
+
+    Skips the test where it cannot be installed, with the reason."""
+    lock = LOCKS / name / "requirements.lock"
+    version = f"{sys.version_info.major}.{sys.version_info.minor}"
+    content = hashlib.sha256(lock.read_bytes() + version.encode()).hexdigest()
+    folder = ROOT / "build" / "clients" / name
+    python, done = folder / "bin" / "python", folder / "installed"
+    with _alone(folder):
+        if not done.exists() or done.read_text() != content:
+            venv.create(folder, clear=True, with_pip=True)
+            pip = subprocess.run(
+                [str(python), *PIP, "--requirement", str(lock)], capture_output=True, text=True, check=False
+            )
+            if pip.returncode:
+                pytest.skip(
+                    f"cannot install the client {name}: {(pip.stderr.strip().splitlines() or ['pip failed'])[-1]}"
+                )
+            done.write_text(content)
+    return python
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Only one process makes an environment."""
+    import fcntl
+
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    handle = os.open(folder.parent / f"{folder.name}.lock", os.O_CREAT | os.O_RDWR)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
