@@ -31,6 +31,8 @@ FILES = {
     "test_changed_stored.py": "right",
     "test_charts.py": "right",
     "test_cli.py": "scale",
+    "test_client_processes.py": "events",
+    "test_client_sending.py": "events",
     "test_clickhouse.py": "right",
     "test_clock_forms.py": "right",
     "test_clocks.py": "right",

@@ -16,8 +16,10 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from tallybook.book import Book, open_book as open
+    from tallybook.client import Client
     from tallybook.core import (
         DeclarationError,
+        EventsLost,
         Period,
         QueryError,
         Refused,
@@ -31,6 +33,8 @@ if TYPE_CHECKING:
 _PLACES = {
     "open": ("tallybook.book", "open_book"),
     "Book": ("tallybook.book", "Book"),
+    "Client": ("tallybook.client.application", "Client"),
+    "EventsLost": ("tallybook.core.errors", "EventsLost"),
     "metric": ("tallybook.core.functions", "metric"),
     "sign": ("tallybook.core.signed_identity", "sign"),
     "Period": ("tallybook.core.calendar", "Period"),
@@ -44,7 +48,9 @@ _PLACES = {
 
 __all__ = [
     "Book",
+    "Client",
     "DeclarationError",
+    "EventsLost",
     "Period",
     "QueryError",
     "Refused",

@@ -26,7 +26,7 @@ from tallybook.deliver.destinations.google_sheets.onward import continue_elsewhe
 from tallybook.deliver.destinations.google_sheets.tab import OVERVIEW
 from tallybook.sheets import credentials
 from tallybook.sheets.api import Api
-from tallybook.sheets.consent import Client, ConsentRequest, client_file, code_in, exchange_answer, request_consent
+from tallybook.sheets.consent import ConsentRequest, OAuthClient, client_file, code_in, exchange_answer, request_consent
 from tallybook.sheets.credentials import FILES, SPREADSHEETS, Keys
 from tallybook.sheets.marks import DELIVERY
 from tallybook.sheets.pace import Patience
@@ -36,7 +36,7 @@ from tallybook.sheets.session import Session
 from tallybook_emulators.sheets import Emulator
 
 NOW = datetime(2026, 3, 10, 9, 0, tzinfo=UTC)
-CLIENT = Client("id.apps.googleusercontent.com", "GOCSPX-secret")
+CLIENT = OAuthClient("id.apps.googleusercontent.com", "GOCSPX-secret")
 KEYS = Keys(client_id="id", client_secret="a-client-secret", refresh_token="1//a-refresh-token", scopes=(SPREADSHEETS,))
 
 # --- the request and its answer -------------------------------------------------------------------------------
@@ -110,7 +110,7 @@ def test_a_wrong_client_file_is_told(tmp_path: Path, written: Any, told: str) ->
 
 def test_id_and_secret_that_changed_places_are_noticed() -> None:
     with pytest.raises(DeclarationError, match="the client id is a client secret"):
-        Client("GOCSPX-abc", "id.apps.googleusercontent.com")
+        OAuthClient("GOCSPX-abc", "id.apps.googleusercontent.com")
 
 
 # --- keeping keys ---------------------------------------------------------------------------------------------
@@ -556,7 +556,10 @@ def test_a_wrong_code_or_state_is_told(run: Command, google: Emulator, change: A
 
 def test_a_code_holds_once(run: Command, google: Emulator) -> None:
     request = request_consent(
-        Client(google.client_id, google.client_secret), [FILES], Places(google.url), redirect="http://127.0.0.1:5000"
+        OAuthClient(google.client_id, google.client_secret),
+        [FILES],
+        Places(google.url),
+        redirect="http://127.0.0.1:5000",
     )
     url = google.visit(request.url, follow=False).url
     assert exchange_answer(request, url, Places(google.url), now=NOW).refresh_token

@@ -121,7 +121,9 @@ def test_the_documented_refusals_are_for_good(server, error: str, said: str) -> 
 @pytest.mark.parametrize(("status", "body", "said"), TEMPORARY)
 def test_the_exchange_of_a_code_knows_the_same_answers(server, status: int, body: bytes, said: str) -> None:
     places = Places(f"http://127.0.0.1:{server.server_address[1]}")
-    asked = consent.request_consent(consent.Client(id="c", secret="s"), ["a"], places, redirect="http://127.0.0.1:1")
+    asked = consent.request_consent(
+        consent.OAuthClient(id="c", secret="s"), ["a"], places, redirect="http://127.0.0.1:1"
+    )
     server.answers.append((status, body))
     with pytest.raises(DestinationUnavailable, match=re.escape(said)):
         consent.exchange_answer(asked, f"http://127.0.0.1:1/?code=x&state={asked.state}", places, now=datetime.now(UTC))

@@ -14,7 +14,7 @@ from tallybook.cli.terminal import Terminal
 from tallybook.core import DeclarationError
 
 if TYPE_CHECKING:
-    from tallybook.sheets import Client, ConsentRequest, Keys, Places
+    from tallybook.sheets import ConsentRequest, Keys, OAuthClient, Places
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -165,9 +165,9 @@ class SheetsWizard:
         request, url = self.redirected(client, scopes)
         return exchange_answer(request, url, self.places, now=clock(self.terminal))
 
-    def client(self) -> Client:
+    def client(self) -> OAuthClient:
         """The client: from a file, from options and the environment, or asked for."""
-        from tallybook.sheets import AUDIENCE, CLIENTS, ENABLE, NAMES, Client, client_file
+        from tallybook.sheets import AUDIENCE, CLIENTS, ENABLE, NAMES, OAuthClient, client_file
 
         if self.options.client_file:
             return client_file(self.options.client_file)
@@ -191,11 +191,11 @@ class SheetsWizard:
                     "for them"
                 ),
             )
-        return Client(name, secret)
+        return OAuthClient(name, secret)
 
-    def known_client(self) -> Client | None:
+    def known_client(self) -> OAuthClient | None:
         """The client of the stored keys."""
-        from tallybook.sheets import Client, find_keys
+        from tallybook.sheets import OAuthClient, find_keys
 
         try:
             keys = find_keys(self.env)
@@ -204,7 +204,7 @@ class SheetsWizard:
         if keys.account:
             return None
         self.print(f"Using the client of {keys.place}; for another: --client-id and --client-secret, or --client-file.")
-        return Client(keys.client_id, keys.client_secret)
+        return OAuthClient(keys.client_id, keys.client_secret)
 
     def ask_for_document(self) -> None:
         """Ask before the consent, because its scope depends on the document."""
@@ -221,7 +221,7 @@ class SheetsWizard:
 
     # -- consent ---------------------------------------------------------------------------------------------
 
-    def redirected(self, client: Client, scopes: list[str]) -> tuple[ConsentRequest, str]:
+    def redirected(self, client: OAuthClient, scopes: list[str]) -> tuple[ConsentRequest, str]:
         """The request for consent, and the address to which Google redirected the browser."""
         from tallybook.sheets import RedirectListener, request_consent
 
@@ -234,7 +234,7 @@ class SheetsWizard:
                 open_browser(request.url)
             return request, listener.wait(self.options.wait, request.state)
 
-    def pasted(self, client: Client, scopes: list[str]) -> tuple[ConsentRequest, str]:
+    def pasted(self, client: OAuthClient, scopes: list[str]) -> tuple[ConsentRequest, str]:
         """The request for consent, and the address that a person pasted."""
         from secrets import randbelow
 

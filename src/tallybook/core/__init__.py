@@ -159,6 +159,7 @@ __getattr__, __dir__ = opened(
             "DestinationError",
             "DestinationRefused",
             "DestinationUnavailable",
+            "EventsLost",
             "Inseparable",
             "MeasureError",
             "NOT_READY",

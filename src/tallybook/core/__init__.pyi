@@ -166,6 +166,7 @@ from tallybook.core.errors import (
     DestinationError as DestinationError,
     DestinationRefused as DestinationRefused,
     DestinationUnavailable as DestinationUnavailable,
+    EventsLost as EventsLost,
     Inseparable as Inseparable,
     MeasureError as MeasureError,
     NotFinite as NotFinite,

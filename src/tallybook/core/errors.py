@@ -175,6 +175,16 @@ class OutcomeUnknown(DestinationUnavailable):
     Retrying with the same stamp is safe: the outcome is looked up first."""
 
 
+class EventsLost(TallybookError):
+    """`Client.close`: not all that was tracked is stored. `report` has the counts and reasons."""
+
+    exit_code = SOME_FAILED
+
+    def __init__(self, message: str, report: object, *, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.report = report
+
+
 @dataclass
 class Problems:
     """Collects mistakes so that all of them are reported together."""

@@ -86,9 +86,14 @@ class LocalSender:
             except LogFull as full:
                 raise BookError(f"cannot write the log of events: {full}", hint="make room on the disk") from None
             self.waiting += len(row.body)
-            if self.waiting > MAX_WAITING_BYTES:
+            if self.is_full:
                 self.compact()
         return SentEvents(stored=len(good), rejected=[one.as_json() for one in decoded.rejected])
+
+    @property
+    def is_full(self) -> bool:
+        """Whether so much waits that it should be compacted."""
+        return self.waiting > MAX_WAITING_BYTES
 
     def _row(self, events: Sequence[dict[str, Any]]) -> LogRow:
         body = json.dumps(list(events), ensure_ascii=False).encode()

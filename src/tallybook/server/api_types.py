@@ -38,6 +38,7 @@ class ValueBody(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     user: Id | int | UnsetType | None = UNSET
     account: Id | int | UnsetType | None = UNSET
     dimensions: Properties | UnsetType | None = UNSET
+    id: Id | int | UnsetType | None = UNSET
 
 
 class RejectionBody(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):

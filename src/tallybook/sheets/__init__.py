@@ -26,7 +26,7 @@ __getattr__, __dir__ = opened(
             "serial",
         ),
         "consent": (
-            "Client",
+            "OAuthClient",
             "ConsentRequest",
             "RedirectListener",
             "client_file",

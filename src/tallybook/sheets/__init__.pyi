@@ -7,8 +7,8 @@ from tallybook.sheets.cells import (
     serial as serial,
 )
 from tallybook.sheets.consent import (
-    Client as Client,
     ConsentRequest as ConsentRequest,
+    OAuthClient as OAuthClient,
     RedirectListener as RedirectListener,
     client_file as client_file,
     exchange_answer as exchange_answer,

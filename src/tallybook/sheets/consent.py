@@ -33,7 +33,7 @@ _AGAIN = "run `tallybook sheets setup` again"
 
 
 @dataclass(frozen=True)
-class Client:
+class OAuthClient:
     """An OAuth client of the type Desktop app. Its secret is not a user's secret, but it is not shown either."""
 
     id: str
@@ -47,12 +47,12 @@ class Client:
                 raise DeclarationError(f"the {what} is empty or contains blanks", hint=f"copy it from {CLIENTS}")
 
 
-def client_file(path: Path) -> Client:
+def client_file(path: Path) -> OAuthClient:
     """The client of a JSON file that Google offers for download. Raises DeclarationError."""
     try:
         content = json.loads(path.expanduser().read_text(encoding="utf-8"))
         kind, values = next(iter(content.items()))
-        client = Client(values["client_id"], values["client_secret"])
+        client = OAuthClient(values["client_id"], values["client_secret"])
     except OSError as error:
         raise DeclarationError(f"{path} cannot be read: {error.strerror}") from None
     except (ValueError, AttributeError, StopIteration, KeyError, TypeError):
@@ -69,7 +69,7 @@ def client_file(path: Path) -> Client:
 class ConsentRequest:
     """One request for consent. `url`: the page that the browser opens."""
 
-    client: Client
+    client: OAuthClient
     scopes: tuple[str, ...]
     redirect: str
     url: str
@@ -77,7 +77,7 @@ class ConsentRequest:
     verifier: str = field(repr=False)
 
 
-def request_consent(client: Client, scopes: Sequence[str], places: Places, *, redirect: str) -> ConsentRequest:
+def request_consent(client: OAuthClient, scopes: Sequence[str], places: Places, *, redirect: str) -> ConsentRequest:
     """A new request with its own state and verifier."""
     verifier, state = secrets.token_urlsafe(64), secrets.token_urlsafe(24)
     challenge = base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=").decode()

@@ -33,7 +33,7 @@ from tallybook.ingest.wire import OWN_PROTOCOL
 
 EVENTS_PATH, VALUES_PATH = "/v1/events", "/v1/values"
 EVENT_FIELDS = ("event", "time", "user", "account", "id", "properties")
-VALUE_FIELDS = ("event", "day", "value", "properties", "user", "account", "dimensions")
+VALUE_FIELDS = ("event", "day", "value", "properties", "user", "account", "dimensions", "id")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 _NOT_TEXT = re.compile(r"[\x00\ud800-\udfff]")
 _NAIVE = re.compile(r"\d{4}-\d\d-\d\d([T ][\d:.,]+)?")
@@ -162,6 +162,7 @@ def _value(raw: Mapping[str, Any], request: EventRequest) -> Event:
         day=_day(raw.get("day"), request),
         user=read_identity(raw, "user", limits),
         account=read_identity(raw, "account", limits),
+        id=read_identity(raw, "id", limits),
         properties=properties,
     )
 

@@ -1,0 +1,13 @@
+"""The Python client of applications: it queues, sends and resends usage events, and imports no engine."""
+
+from __future__ import annotations
+
+from tallybook._door import opened
+
+__getattr__, __dir__ = opened(
+    __name__,
+    {
+        "application": ("Client",),
+        "transports": ("TransportAnswer", "TransportFailed"),
+    },
+)

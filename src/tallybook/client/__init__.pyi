@@ -1,0 +1,3 @@
+# The names of this door, for type checkers: those of __init__.py.
+from tallybook.client.application import Client as Client
+from tallybook.client.transports import TransportAnswer as TransportAnswer, TransportFailed as TransportFailed
