@@ -88,9 +88,10 @@ class ProtocolDoor:
             story.sent = replace(story.sent, body=unpacked)
             story.kind = owner_of(route, story.sent)
             plain: bytes = method_of(story.kind, "plain")(story.sent)
-            story.sent = replace(story.sent, body=plain)
             if key is None:
-                text = method_of(story.kind, "key_of")(story.sent)
+                # In the messages, or in a field of the form around them.
+                text = method_of(story.kind, "key_of")(replace(story.sent, body=plain))
+                text = text or method_of(story.kind, "key_of")(story.sent)
                 key = await app.gate.key_of(request, "write", text=text or "")
                 app.rates.check(key)
             logged = without_text(plain, text or "")

@@ -41,5 +41,9 @@ PROTOCOLS: Registry[ProtocolKind] = Registry(
         "tallybook": "tallybook.ingest.protocols.tallybook:TallybookProtocol",
         "gainsight_px": "tallybook.ingest.protocols.gainsight_px:GainsightPxProtocol",
         "segment": "tallybook.ingest.protocols.segment:SegmentProtocol",
+        "cloudevents": "tallybook.ingest.protocols.cloudevents:CloudEventsProtocol",
+        "posthog": "tallybook.ingest.protocols.posthog:PosthogProtocol",
+        "amplitude": "tallybook.ingest.protocols.amplitude:AmplitudeProtocol",
+        "mixpanel": "tallybook.ingest.protocols.mixpanel:MixpanelProtocol",
     },
 )

@@ -20,12 +20,18 @@ class NoNumber:
     def __init__(self, text: str) -> None:
         self.text = text
 
+    def __repr__(self) -> str:
+        return self.text
+
 
 class BrokenLine:
     """A line that is not JSON."""
 
     def __init__(self, reason: str) -> None:
         self.reason = reason
+
+    def __repr__(self) -> str:
+        return self.reason
 
 
 def body_values(body: bytes) -> list[Any] | RequestError:
@@ -46,7 +52,7 @@ def body_values(body: bytes) -> list[Any] | RequestError:
             expected="JSON in UTF-8",
         )
     try:
-        found = _parsed(body)
+        found = json_value(body)
     except ValueError as error:
         lines = _lines(body) if start == b"{" else None
         return lines or _bad_json(f"the body is not JSON: {error}", seen=_seen(body, str(error)))
@@ -67,7 +73,7 @@ def _seen(body: bytes, said: str) -> str:
     return body[start : start + 40].decode(errors="replace")
 
 
-def _parsed(text: bytes) -> Any:
+def json_value(text: bytes) -> Any:
     """A JSON text as Python values, also with NaN in it. Raises ValueError, which names the byte."""
     try:
         return msgspec.json.decode(text)
@@ -95,7 +101,7 @@ def _lines(body: bytes) -> list[Any] | None:
     for line in body.split(b"\n"):
         if line.strip():
             try:
-                found.append(_parsed(line))
+                found.append(json_value(line))
             except ValueError as error:
                 found.append(BrokenLine(str(error)))
     several = len(found) > 1 and any(isinstance(one, dict) for one in found)

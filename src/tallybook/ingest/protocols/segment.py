@@ -17,18 +17,8 @@ from tallybook.core import (
     ProtocolKind,
     RequestError,
 )
-from tallybook.ingest.protocols.translated import (
-    SentEntity,
-    SentEvent,
-    SentItem,
-    SentLink,
-    Unreadable,
-    as_object,
-    decode_items,
-    first_of,
-    objects_of,
-    too_many,
-)
+from tallybook.ingest.protocols.messages import as_object, first_of, objects_of, too_many
+from tallybook.ingest.protocols.translated import SentEntity, SentEvent, SentItem, SentLink, Unreadable, decode_items
 from tallybook.ingest.wire import WireProtocol
 
 CALLS = ("track", "identify", "group", "page", "screen", "alias")

@@ -3,7 +3,9 @@ and every one of them is checked as Tallybook's own protocol checks it."""
 
 from __future__ import annotations
 
+import hashlib
 import json
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -20,10 +22,8 @@ from tallybook.core import (
     EventRequest,
     IdentityLink,
     Rejection,
-    RequestError,
 )
 from tallybook.ingest.attribute_requests import decode_changes
-from tallybook.ingest.protocols.json_values import body_values
 from tallybook.ingest.protocols.tallybook import RejectedEvent, read_event, read_identity, read_time
 from tallybook.storage import stamp_of
 
@@ -93,30 +93,14 @@ def decode_items(items: Iterable[tuple[int, SentItem]], request: EventRequest) -
             made.add(index, item)
         except RejectedEvent as why:
             made.reject(index, why.code, why.reason, why.field, _shown_id(item))
+        except RecursionError:
+            made.reject(index, "too_deep", "the message is nested too deeply")
     return DecodedEvents(
         events=made.events,
         changes=made.changes,
         links=made.links,
         rejected=made.rejected,
         warnings=made.warnings,
-    )
-
-
-def objects_of(request: EventRequest) -> list[Any] | RequestError:
-    """The JSON values of a body: of an object, a list, or lines."""
-    found = body_values(request.body)
-    if isinstance(found, list) and len(found) > (most := request.rules.limits.max_batch):
-        return too_many(len(found), most)
-    return found
-
-
-def too_many(count: int, most: int) -> RequestError:
-    return RequestError(
-        status=413,
-        code="too_large",
-        message="the request has too many messages; send them in several requests",
-        seen=f"{count:,} messages",
-        expected=f"at most {most:,}",
     )
 
 
@@ -127,6 +111,7 @@ class _Decoding:
         self.changes: list[tuple[int, EntityChange]] = []
         self.links: list[tuple[int, IdentityLink]] = []
         self.rejected: list[Rejection] = []
+        self.said: Counter[str] = Counter()
         self.warnings: list[Rejection] = []
 
     def reject(self, index: int, code: str, reason: str, field: str = "", id_: str | None = None) -> None:
@@ -172,6 +157,8 @@ class _Decoding:
         if entity is None:
             raise RejectedEvent("schema", f"there is no id of the {item.kind.removesuffix('s')}", "id")
         at, _ = corrected(item.body.get("time"), item.sent_at, request)
+        if message is None and at is not None:
+            message = self._made_id(item, entity)
         body = {**{name: _storable(value) for name, value in item.body.items()}, "time": at, "id": message}
         # Reads the time as events do, so that one setting decides what a time without a zone means.
         time = read_time(at, request)
@@ -185,6 +172,13 @@ class _Decoding:
         self.changes.append((index, EntityChange(kind=item.kind, id=entity, changes=tuple(changes), message=message)))
         if account and item.kind == USERS:
             self.changes.append((index, EntityChange(kind=ACCOUNTS, id=account, changes=(), message=message)))
+
+    def _made_id(self, item: SentEntity, entity: str) -> str:
+        """An id for a message without one that has a time: the same request sent again has the same ids."""
+        said = json.dumps([item.kind, entity, item.body, item.account], sort_keys=True, default=str)
+        content = hashlib.blake2b(said.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
+        self.said[content] += 1
+        return f"{content} {self.said[content]}"
 
     def _account_change(self, account: str | None, time: datetime | None, message: str | None) -> list[AttributeChange]:
         """The account of a user is an attribute that only the database or a protocol sets."""
@@ -292,16 +286,3 @@ def _shown_id(item: SentItem) -> str | None:
     else:
         found = getattr(item, "message", None)
     return found[:100] if isinstance(found, str) and found.isprintable() else None
-
-
-def as_object(value: Any) -> dict[str, Any]:
-    """A value that should be an object; an empty one where it is none."""
-    return value if isinstance(value, dict) else {}
-
-
-def first_of(found: Mapping[str, Any], *names: str) -> Any:
-    """The first of some fields that is there and is not empty."""
-    for name in names:
-        if (value := found.get(name)) not in (None, ""):
-            return value
-    return None
