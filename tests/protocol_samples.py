@@ -77,6 +77,7 @@ FORM = {"content-type": "application/x-www-form-urlencoded"}
 
 SAMPLES = (
     Sample(protocol="tallybook", path="/v1/events", body=_json({"event": "signup", "time": AT, "id": "1"}), headers=BEARER, says={"stored": 1}),
+    Sample(protocol="gainsight_px", path="/v1/events/custom", body=_json({"eventName": "signup", "identifyId": "u-1", "propertyKey": "AP-1", "userType": "USER", "date": AT_MS}), headers={"x-aptrinsic-api-key": KEY}, status=201),
     Sample(protocol="segment", path="/v1/batch", body=_json({"batch": [MESSAGE], "writeKey": KEY}), headers={"authorization": basic(KEY)}, says={"success": True}),
     Sample(protocol="segment", path="/v1/track", body=_json({**MESSAGE, "writeKey": KEY}), says={"success": True}),
     Sample(protocol="segment", path="/v1/batch", body=gzip.compress(_json({"batch": [MESSAGE], "writeKey": KEY})), headers=FORM, says={"success": True}),

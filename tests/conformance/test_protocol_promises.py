@@ -148,7 +148,7 @@ def test_what_it_answers_is_what_its_clients_insist_on(door: HttpDoor, sample: S
         assert answer.status == sample.status, answer.json
         if isinstance(sample.says, dict):
             assert {name: answer.json[name] for name in sample.says} == sample.says
-        else:
+        elif sample.says is not None:
             assert (answer.json if isinstance(answer.json, str | None) else str(answer.json)) == sample.says
 
 

@@ -12,7 +12,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from tallybook.core import DecodedEvents, EventRequest, ProtocolAnswer, ProtocolKind, RequestError
-from tallybook.ingest.protocols.translated import SentEvent, SentItem, Unreadable, decode_items, objects_of
+from tallybook.ingest.protocols.messages import objects_of
+from tallybook.ingest.protocols.translated import SentEvent, SentItem, Unreadable, decode_items
 from tallybook.ingest.wire import WireProtocol
 
 PX_EVENTS_PATH = "/v1/events/custom"

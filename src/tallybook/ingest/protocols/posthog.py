@@ -150,10 +150,10 @@ def _message(message: Mapping[str, Any], sent_at: Any, request: EventRequest) ->
     if name == "$groupidentify":
         yield _group(properties, time, id_, sent_at, request)
         return
-    if name in ALIASES:
+    if isinstance(name, str) and name in ALIASES:
         alias = first_of(properties, "alias")
         own = first_of(properties, "distinct_id") or user
-        yield SentLink(alias=alias, user=own, merges=ALIASES[str(name)], message=id_)
+        yield SentLink(alias=alias, user=own, merges=ALIASES[name], message=id_)
         return
     if name == "$identify" and (anonymous := first_of(properties, "$anon_distinct_id")) not in (None, user):
         yield SentLink(alias=anonymous, user=user, message=id_)
