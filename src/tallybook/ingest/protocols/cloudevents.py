@@ -8,11 +8,10 @@ import base64
 import hashlib
 from collections.abc import Iterator, Mapping
 from typing import Any
-from urllib.parse import unquote
 
 from tallybook.core import DecodedEvents, EventRequest, ProtocolAnswer, ProtocolKind, RequestError
 from tallybook.ingest.protocols.json_values import NoNumber, body_values, json_value
-from tallybook.ingest.protocols.messages import first_of, objects_of
+from tallybook.ingest.protocols.messages import first_of, objects_of, unescaped
 from tallybook.ingest.protocols.translated import SentEvent, SentItem, Unreadable, decode_items
 from tallybook.ingest.wire import WireProtocol
 
@@ -65,7 +64,7 @@ def _is_binary(headers: Mapping[str, str]) -> bool:
 def _of_headers(request: EventRequest) -> dict[str, Any]:
     """A binary event as a structured one."""
     found: dict[str, Any] = {
-        name.removeprefix(PREFIX): unquote(value.strip().strip('"'), errors="replace")
+        name.removeprefix(PREFIX): unescaped(value)
         for name, value in request.headers.items()
         if name.startswith(PREFIX)
     }

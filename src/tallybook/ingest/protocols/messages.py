@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, unquote
 
 from tallybook.core import EventRequest, RequestError
 from tallybook.ingest.protocols.json_values import body_values
@@ -49,6 +49,11 @@ def form_value(body: bytes, name: str) -> bytes:
         return base64.b64decode(packed + "=" * (-len(packed) % 4), validate=True)
     except ValueError:
         return body
+
+
+def unescaped(value: str) -> str:
+    """The text of a header with percent-encoded characters."""
+    return unquote(value.strip().strip('"'), errors="replace")
 
 
 def form_fields(text: bytes) -> dict[str, str]:
