@@ -55,7 +55,7 @@ SCHEDULE = {
     "jitter": "each run of `tallybook serve` waits a random part of this time, so that not all books start at once",
 }
 SERVE = {
-    "listen": "where `tallybook serve` takes usage events: `host:port`, or `unix:/path`",
+    "listen": "where `tallybook serve` answers questions and takes usage events: `host:port`, or `unix:/path`",
     "insecure": "listen where others can reach it, although there is no TLS: keys travel in the clear",
     "backlog": "with more bytes of events that wait to be compacted, events get 503",
     "durable": "where a request is kept before it is acknowledged: `disk` (the default with a folder for the book), or "
@@ -66,7 +66,15 @@ SERVE = {
     "identities": "`signed`: a page with a browser key names a user or an account only with a "
     "signature of `tallybook.sign`; `open`: any page may name anybody",
     "identity_secrets": "what signatures are made with; while one replaces another, both",
-    "proxies": "addresses and networks whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed",
+    "proxies": "addresses and networks whose `X-Forwarded-For`, `X-Forwarded-Proto` and login header are believed; "
+    "`unix`: whoever connects to a Unix socket may name the person",
+    "login_header": "the header in which a proxy of `proxies` names the person who signed in there",
+    "frames": "origins of pages that may show shared pages in an `<iframe>`",
+    "local": "`false`: reading on this machine needs a key, too",
+    "reads": "requests a second that each reader may make to one worker",
+    "max_rows": "answers over HTTP with more rows are refused",
+    "audit": "for how long it is kept who asked what; `0d`: it is not",
+    "contact": "whom to ask about a shared link that is no longer valid",
     "certificate": "the certificate chain for TLS, a PEM file; `private_key` too",
     "private_key": "the private key of `certificate`, a PEM file",
     "access_log": "`false`: no line on stdout for each request",

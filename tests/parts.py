@@ -17,6 +17,7 @@ EMPTY: tuple[str, ...] = ()
 """Parts that have no test yet."""
 
 FILES = {
+    "test_access.py": "events",
     "test_acknowledgement.py": "events",
     "test_alert_exchange.py": "deliver",
     "test_alerts.py": "deliver",

@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import json
+import shutil
+import tempfile
+from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
+
+import pytest
 
 import tallybook
 from tallybook.core import DEFAULT_RULES, ServeSettings
@@ -16,6 +23,27 @@ from tallybook.server.app import EventsApp
 from tallybook.server.clients import DoorPolicy
 from tallybook.server.worker import _doors
 from tests.projects import Project
+
+NOW = "2024-02-10T12:00"
+METRICS = """
+[metrics.mrr]
+kind = "level"
+table = "subscriptions"
+time = "day"
+measure = "sum(mrr)"
+by = ["plan", "account"]
+unit = "EUR"
+
+[metrics.signups]
+table = "users"
+time = "at"
+measure = "count(*)"
+by = ["plan"]
+
+[metrics.mrr_per_signup]
+measure = "mrr / signups"
+"""
+MRR = {"pro": 100, "team": 50, "free": 10}
 
 
 @dataclass
@@ -97,3 +125,46 @@ class Served:
     def close(self) -> None:
         self.book.close()
         self.events.close()
+
+
+@functools.cache
+def _template() -> Path:
+    """A book that was collected once; tests take copies."""
+    folder = Path(tempfile.mkdtemp(prefix="tallybook-served-")) / "book"
+    folder.mkdir()
+    made = Project(folder, f"sqlite:///{folder}/app.db", now=NOW)
+    days = [f"2024-{month:02}-{day:02}" for month, last in ((1, 31), (2, 9)) for day in range(1, last + 1)]
+    made.table(
+        "subscriptions (day date, account text, plan text, mrr int)",
+        [(day, f"a{place}", plan, mrr) for day in days for place, (plan, mrr) in enumerate(MRR.items())],
+    )
+    made.table("users (at text, plan text)", [(f"{day} 10:00:00", plan) for day in days for plan in MRR])
+    made.declare(METRICS)
+    made.run()
+    made.close()
+    return folder
+
+
+def company(folder: Path) -> Project:
+    """MRR of three plans, and a signup of each a day, from January 1 to February 9, 2024."""
+    template = _template()
+    shutil.copytree(template, folder)
+    file = folder / "tallybook.toml"
+    file.write_text(file.read_text().replace(str(template), str(folder)))
+    return Project(folder, f"sqlite:///{folder}/app.db", now=NOW)
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """One for the tests that change nothing."""
+    made = Served(company(tmp_path_factory.mktemp("served") / "book"))
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> Iterator[Served]:
+    """One that the test may change."""
+    made = Served(company(tmp_path / "book"))
+    yield made
+    made.close()

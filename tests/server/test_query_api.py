@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
@@ -15,59 +13,10 @@ import pytest
 
 from tallybook.cli import invoke
 from tallybook.server.queries import QueryDoor
-from tests.projects import MakeProject, Project, project
-from tests.server.served import Served
+from tests.projects import MakeProject, project
+from tests.server.served import METRICS, Served, own, served
 
-__all__ = ["project"]
-
-METRICS = """
-[metrics.mrr]
-kind = "level"
-table = "subscriptions"
-time = "day"
-measure = "sum(mrr)"
-by = ["plan", "account"]
-unit = "EUR"
-
-[metrics.signups]
-table = "users"
-time = "at"
-measure = "count(*)"
-by = ["plan"]
-
-[metrics.mrr_per_signup]
-measure = "mrr / signups"
-"""
-MRR = {"pro": 100, "team": 50, "free": 10}
-
-
-def company(folder: Path) -> Project:
-    made = Project(folder, f"sqlite:///{folder.with_suffix('.db')}", now="2024-02-10T12:00")
-    days = [f"2024-{month:02}-{day:02}" for month, last in ((1, 31), (2, 9)) for day in range(1, last + 1)]
-    made.table(
-        "subscriptions (day date, account text, plan text, mrr int)",
-        [(day, f"a{place}", plan, mrr) for day in days for place, (plan, mrr) in enumerate(MRR.items())],
-    )
-    made.table("users (at text, plan text)", [(f"{day} 10:00:00", plan) for day in days for plan in MRR])
-    made.declare(METRICS)
-    made.run()
-    return made
-
-
-@pytest.fixture(scope="module")
-def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    """One for the tests that change nothing."""
-    made = Served(company(tmp_path_factory.mktemp("served") / "book"))
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def own(tmp_path: Path) -> Iterator[Served]:
-    """One that the test may change."""
-    made = Served(company(tmp_path / "book"))
-    yield made
-    made.close()
+__all__ = ["own", "project", "served"]
 
 
 def command(served: Served, *words: str) -> tuple[int, str]:

@@ -17,17 +17,26 @@ from tallybook.core import DONE, QueryError, calendar
 from tallybook.ingest import SCOPES
 
 if TYPE_CHECKING:
+    from tallybook.ingest import KeyTerms
     from tallybook.storage import ApiKey, EventLedger
 
 VERBS = {
     "Keys of the HTTP API": {
         "create": Verb("make a key and print it once", "keys:create"),
+        "invite": Verb("make a link with which a person signs in once", "keys:invite"),
         "list": Verb("list the keys, without their text", "keys:list_"),
         "rotate": Verb("give a key another text and print it once", "keys:rotate"),
         "revoke": Verb("refuse a key from now on", "keys:revoke"),
+        "log": Verb("list who asked what", "keys:log"),
     },
 }
 NAME = click.argument("name")
+METRIC_BOUND = click.option(
+    "--metric", "metrics", multiple=True, metavar="METRIC", help="The only metric it may read; repeat it."
+)
+WHERE_BOUND = click.option(
+    "--where", multiple=True, metavar="FILTER", help="A filter of everything it reads, as plan=pro; repeat it."
+)
 
 
 @verb_group(VERBS)
@@ -59,6 +68,18 @@ def _show_text(terminal: Terminal, name: str, text: str, form: str) -> int:
         terminal.out(text)
         terminal.err(f"This is the only time that the key {name!r} is shown. Send it as: Authorization: Bearer KEY")
     return DONE
+
+
+def _check_bounds(terminal: Terminal, terms: KeyTerms) -> None:
+    """Raises QueryError for a metric that is not declared, and for a filter that cannot be read."""
+    from tallybook.query import known_metric, parse_filter
+
+    for name in terms.metrics:
+        known_metric(terminal.book().project.catalog, name)
+    for text in terms.where:
+        parse_filter(text)
+    if (terms.metrics or terms.where) and not {"read", "admin"} & {*terms.scopes}:
+        raise QueryError("--metric and --where bound what a key reads, and it may not read", hint="--scope read")
 
 
 _SPAN = re.compile(r"(\d{1,5})\s*(h|d|w)")
@@ -103,6 +124,8 @@ def _expiry(text: str | None, terminal: Terminal) -> datetime | None:
     click.option(
         "--account", "accounts", multiple=True, metavar="ID", help="The only account it may send or read; repeat it."
     ),
+    METRIC_BOUND,
+    WHERE_BOUND,
     click.option(
         "--rate", type=click.IntRange(1), metavar="N", help="How many events a second it may send to a worker."
     ),
@@ -115,6 +138,8 @@ def create(
     scopes: tuple[str, ...],
     events: tuple[str, ...],
     accounts: tuple[str, ...],
+    metrics: tuple[str, ...],
+    where: tuple[str, ...],
     rate: int | None,
     expires: str | None,
     form: str,
@@ -137,10 +162,116 @@ def create(
         accounts=tuple(dict.fromkeys(accounts)),
         rate=rate,
         expires=_expiry(expires, terminal),
+        metrics=tuple(dict.fromkeys(metrics)),
+        where=tuple(dict.fromkeys(where)),
     )
+    _check_bounds(terminal, terms)
     with _events(terminal) as ledger:
         text = create_key(ledger, name, terms, now=terminal.clock())
     return _show_text(terminal, name, text, form)
+
+
+@verb(
+    NAME,
+    METRIC_BOUND,
+    WHERE_BOUND,
+    click.option(
+        "--account", "accounts", multiple=True, metavar="ID", help="The only account whose numbers they see; repeat it."
+    ),
+    click.option(
+        "--until", default="7d", show_default=True, metavar="WHEN", help="Until when the link can be used, once."
+    ),
+    click.option("--expires", metavar="WHEN", help="Until when the person may read: 90d, 2027-01-01, or an instant."),
+    click.option(
+        "--url",
+        default="http://127.0.0.1:8321",
+        show_default=True,
+        metavar="URL",
+        help="Where people reach the server.",
+    ),
+    TABLE_OR_JSON,
+)
+def invite(
+    terminal: Terminal,
+    name: str,
+    metrics: tuple[str, ...],
+    where: tuple[str, ...],
+    accounts: tuple[str, ...],
+    until: str,
+    expires: str | None,
+    url: str,
+    form: str,
+) -> int:
+    """Make a link with which a person signs in, once. They may read until it expires, or until it is revoked.
+
+    \b
+      tallybook keys invite ada --url https://metrics.acme.com
+      tallybook keys invite auditor --metric revenue --where country=DE --expires 30d"""
+    from tallybook.ingest import KeyTerms, invite as make
+
+    terms = KeyTerms(
+        scopes=("read",),
+        accounts=tuple(dict.fromkeys(accounts)),
+        metrics=tuple(dict.fromkeys(metrics)),
+        where=tuple(dict.fromkeys(where)),
+        expires=_expiry(expires, terminal),
+    )
+    _check_bounds(terminal, terms)
+    open_until = _expiry(until, terminal)
+    assert open_until is not None
+    with _events(terminal) as ledger:
+        text = make(ledger, name, terms, until=open_until, now=terminal.clock())
+    link = f"{url.rstrip('/')}/login?invite={text}"
+    if form == "json":
+        terminal.json({"name": name, "link": link})
+    else:
+        terminal.out(link)
+        terminal.err(f"It works once. To end the access of {name!r}: tallybook keys revoke {name}")
+    return DONE
+
+
+@verb(
+    click.option("--reader", metavar="NAME", help="Only what this reader asked: the name of a key, or a person."),
+    click.option("--last", default="7 days", show_default=True, metavar="SPAN", help="How far back."),
+    TABLE_OR_JSON,
+)
+def log(terminal: Terminal, reader: str | None, last: str, form: str) -> int:
+    """List who asked what over HTTP, oldest first: the time, the reader, the path and the question, and the status.
+
+    \b
+      tallybook keys log --reader dashboard --last "30 days"
+      tallybook keys log --format json"""
+    from tallybook.server import audited
+
+    book = terminal.book()
+    folder, today = book.project.place.folder, terminal.clock().date()
+    try:
+        first = book.project.catalog.book.periods("monday").last_span(last, today)[0]
+    except ValueError as error:
+        raise QueryError(str(error), hint='--last "7 days"') from None
+    lines = list(audited(folder, first, today, reader)) if folder is not None else []
+    if form == "json":
+        terminal.json({"requests": lines})
+        return DONE
+    rows = [
+        (
+            one["time"][:19],
+            one["reader"],
+            f"{one.get('method', '')} {one.get('path', '')}",
+            _shown_question(one),
+            one.get("status", ""),
+        )
+        for one in lines
+    ]
+    terminal.out("\n".join(table(("time (UTC)", "reader", "request", "asked", "status"), rows, numbers=())))
+    return DONE
+
+
+def _shown_question(one: dict[str, Any]) -> str:
+    import json
+
+    text = json.dumps(one["asked"], ensure_ascii=False) if "asked" in one else one.get("query", "")
+    return text if len(text) <= 100 else f"{text[:99]}…"
 
 
 @verb(NAME, TABLE_OR_JSON)
@@ -188,7 +319,7 @@ def list_(terminal: Terminal, form: str) -> int:
             (
                 one["name"],
                 one["scopes"],
-                listed([*one["events"], *one["accounts"]], max_named=3),
+                listed([*one["events"], *one["accounts"], *one["metrics"], *one["where"]], max_named=3),
                 *(one[name] or "" for name in ("created", "expires", "seen", "revoked")),
             )
             for one in found
@@ -203,7 +334,10 @@ def _described(key: ApiKey) -> dict[str, Any]:
         "scopes": " ".join(key.scopes),
         "events": list(key.events),
         "accounts": list(key.accounts),
+        "metrics": list(key.metrics),
+        "where": list(key.where),
         "rate": key.rate,
+        "invited": _second(key.invited),
         **{name: _second(getattr(key, name)) for name in ("created", "expires", "seen", "revoked")},
     }
 

@@ -42,6 +42,10 @@ class KeyTerms:
     accounts: tuple[str, ...] = ()
     rate: int | None = None
     expires: datetime | None = None
+    metrics: tuple[str, ...] = ()
+    """The only metrics that it may read."""
+    where: tuple[str, ...] = ()
+    """Filters of every answer that it reads."""
 
 
 def create_key(events: EventLedger, name: str, terms: KeyTerms | tuple[str, ...], *, now: datetime) -> str:
@@ -59,6 +63,9 @@ def create_key(events: EventLedger, name: str, terms: KeyTerms | tuple[str, ...]
         events=terms.events,
         accounts=terms.accounts,
         rate=terms.rate,
+        metrics=terms.metrics,
+        where=terms.where,
+        secret=text if "share" in terms.scopes else None,
     )
     if not events.add_key(key):
         raise QueryError(
@@ -81,6 +88,11 @@ def _check(name: str, terms: KeyTerms, now: datetime) -> None:
             "a browser key is public: it cannot have another scope too",
             hint=f"tallybook keys create {name} --scope browser",
         )
+    if "share" in terms.scopes and len(terms.scopes) > 1:
+        raise DeclarationError(
+            "a share key signs links, and the book keeps its text: it cannot have another scope too",
+            hint=f"tallybook keys create {name} --scope share",
+        )
     if terms.expires is not None and terms.expires <= now:
         raise DeclarationError(
             f"the key would expire at {stamp_of(terms.expires)}, which is past", hint="--expires 90d"
@@ -94,9 +106,36 @@ def rotate_key(events: EventLedger, name: str) -> str:
     the same key, because they go by its name."""
     scopes = next((key.scopes for key in events.api_keys() if key.name == name), ("write",))
     text = _new_text(scopes)
-    if not events.replace_key(name, hash_key(text)):
+    if not events.replace_key(name, hash_key(text), secret=text if "share" in scopes else None):
         raise _no_key(name)
     return text
+
+
+def invite(events: EventLedger, name: str, terms: KeyTerms, *, until: datetime, now: datetime) -> str:
+    """Make a read key that works only once it is claimed, and return the text of its invitation. It is claimed once,
+    before `until`, by whoever opens the link with the text; `terms.expires` then ends the access."""
+    _check(name, terms, now)
+    text = f"tb_i_{secrets.token_urlsafe(32)}"
+    key = ApiKey(
+        name=name,
+        hash=hash_key(text),
+        scopes=("read",),
+        created=stamp_of(now),
+        expires=stamp_of(terms.expires) if terms.expires else None,
+        accounts=terms.accounts,
+        events=terms.events,
+        metrics=terms.metrics,
+        where=terms.where,
+        invited=stamp_of(until),
+    )
+    if not events.add_key(key):
+        raise QueryError(f"there is a key {name!r} already, perhaps a revoked one", hint="give the person another name")
+    return text
+
+
+def claim_invitation(events: EventLedger, text: str, *, now: datetime) -> ApiKey | None:
+    """The read key of an invitation, with a new text that nobody knows; None where it is unknown, used or too old."""
+    return events.claim_invitation(hash_key(text), hash_key(_new_text(("read",))), now=now)
 
 
 def revoke_key(events: EventLedger, name: str, *, now: datetime) -> None:
@@ -189,4 +228,11 @@ class KeyRing:
         if self.is_stale:
             raise KeysUnknown
         key = self.by_hash.get(hash_key(text))
-        return key if key is not None and key.is_valid(self.clock()) else None
+        return key if key is not None and key.is_valid(self.clock()) and not key.invited else None
+
+    def valid_keys(self, scope: str) -> list[ApiKey]:
+        """The valid keys with a scope. Raises as `find`."""
+        if self.is_stale:
+            raise KeysUnknown
+        now = self.clock()
+        return [one for one in self.by_hash.values() if one.is_valid(now) and not one.invited and scope in one.scopes]

@@ -7,6 +7,7 @@ from tallybook._door import opened
 __getattr__, __dir__ = opened(
     __name__,
     {
+        "audit_log": ("audited",),
         "books": ("SharedBook",),
         "listeners": ("listening_socket", "close_listener", "shown_address"),
         "processes": ("LISTENING", "Processes", "ROLES"),

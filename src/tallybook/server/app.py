@@ -14,6 +14,7 @@ import msgspec
 
 from tallybook.core import DEFAULT_RULES, MAX_ID, PROTOCOLS, EventRules, RequestError, TallybookError
 from tallybook.ingest import OWN_PROTOCOL, GroupCommit, KeyRing, LogRow, decode_row, unpack
+from tallybook.server.access import is_at_this_machine
 from tallybook.server.answers import (
     CLIENT_GONE,
     HttpAnswer,
@@ -157,7 +158,7 @@ class EventsApp:
 
     async def _metrics(self, request: Request) -> HttpAnswer:
         """Without a key only for this machine: the counters have the names of keys."""
-        if not request.client.is_local:
+        if not is_at_this_machine(request):
             await self.gate.key_of(request, "read")
         problem = self.problem()
         ready = {"ready": ("1 while events can be stored.", float(problem is None and not self.keys.is_stale))}

@@ -11,7 +11,17 @@ from tallybook.core import ServeSettings
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
-FORWARDING = ("x-forwarded-for", "x-forwarded-proto", "x-forwarded-host", "forwarded", "x-real-ip", "via")
+FORWARDING = (
+    "x-forwarded-for",
+    "x-forwarded-proto",
+    "x-forwarded-host",
+    "forwarded",
+    "x-real-ip",
+    "via",
+    "x-client-ip",
+    "cf-connecting-ip",
+    "true-client-ip",
+)
 UNIX = "unix"
 """The address of a client on a unix socket. The rights of its file decide who connects."""
 
@@ -24,6 +34,13 @@ class DoorPolicy:
     identities: str = "signed"
     identity_secrets: tuple[str, ...] = field(default=(), repr=False)
     proxies: tuple[Network, ...] = ()
+    trusts_unix: bool = False
+    """Whether whoever connects to a Unix socket is believed to be a proxy that signs people in."""
+    login_header: str = ""
+    frames: tuple[str, ...] = ()
+    local: bool = True
+    reads: int = 100
+    contact: str = ""
     needs_proxy: bool = False
     """Others reach the listener, and it has no TLS: only proxies may bring keys."""
 
@@ -33,7 +50,13 @@ class DoorPolicy:
             origins=frozenset(settings.origins),
             identities=settings.identities,
             identity_secrets=settings.identity_secrets,
-            proxies=tuple(map(ipaddress.ip_network, settings.proxies)),
+            proxies=tuple(ipaddress.ip_network(one) for one in settings.proxies if one != UNIX),
+            trusts_unix=UNIX in settings.proxies,
+            login_header=settings.login_header or "",
+            frames=settings.frames,
+            local=settings.local,
+            reads=settings.reads,
+            contact=settings.contact or "",
             needs_proxy=needs_proxy,
         )
 
@@ -46,7 +69,10 @@ class RequestClient:
     """It is on this machine, and no proxy stands between."""
     may_bring_keys: bool
     is_loopback: bool = False
-    """The socket is one of this machine, whatever headers say. A Unix socket is not: others may connect to it."""
+    """The socket is one of this machine, and the other end no named proxy. A Unix socket is none: others may connect to
+    it."""
+    is_proxy: bool = False
+    """The other end of the socket is a proxy whose login header is believed."""
 
 
 def client_of(
@@ -66,7 +92,8 @@ def client_of(
         address=str(real) if real is not None else shown,
         scheme=scheme,
         is_local=real.is_loopback if real is not None else is_here and not is_forwarded,
-        is_loopback=peer is not None and is_here,
+        is_loopback=peer is not None and is_here and not _is_proxy(address, policy),
+        is_proxy=policy.trusts_unix if peer is None else _is_proxy(address, policy),
         may_bring_keys=not policy.needs_proxy or is_trusted or is_here or scheme == "https",
     )
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 from datetime import datetime
 
 from tallybook.core import RequestError, TallybookError
 from tallybook.ingest import KeyRing, KeysUnknown, key_text
 from tallybook.server.answers import Refusal, ledger_error, no_key
+from tallybook.server.read_rates import ReadRates
 from tallybook.server.requests import Request
 from tallybook.storage import ApiKey
 
@@ -20,10 +22,15 @@ class Gate:
         self.keys, self.clock = keys, clock
         self.seen: dict[str, datetime] = {}
         self.reading: asyncio.Task[None] | None = None
+        self.reads = ReadRates(time.monotonic)
 
-    async def key_of(self, request: Request, *scopes: str, text: str | None = None) -> ApiKey:
+    async def key_of(
+        self, request: Request, *scopes: str, text: str | None = None, applies_bounds: bool = False
+    ) -> ApiKey:
         """The key of a request, whose `text` is in its headers unless it was found elsewhere. Raises Refusal without
-        one, or where it has none of the scopes."""
+        one, or where it has none of the scopes.
+
+        A key that is bound to metrics or filters is refused unless the caller `applies_bounds` to what it answers."""
         if not request.client.may_bring_keys:
             message = "this listener has no TLS, and takes keys only from the proxies of [serve] proxies"
             error = RequestError(
@@ -60,7 +67,20 @@ class Gate:
                 ),
                 closes=True,
             )
+        if not applies_bounds and (key.metrics or key.where):
+            message = f"the key {key.name!r} is bound to metrics or filters, and may read only answers of metrics"
+            error = RequestError(status=403, code="not_bound", message=message, seen=request.path[:80])
+            raise Refusal(error, closes=True)
         return key
+
+    async def fresh_keys(self) -> KeyRing:
+        """The keys, read again where they were read too long ago. Raises Refusal where they cannot be."""
+        try:
+            if self.keys.is_stale:
+                await self._read_keys()
+            return self.keys
+        except TallybookError:
+            raise Refusal(ledger_error(), closes=True) from None
 
     async def _read_keys(self) -> None:
         """Read the keys once more. Those who ask before the reading starts share it."""

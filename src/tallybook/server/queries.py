@@ -88,7 +88,7 @@ class QueryDoor:
         question: Question | None = None
         try:
             asked = AskedQuestion.of(await self._options(request), request.headers.get("accept", ""))
-            question = asked.question
+            question, request.asked = asked.question, question_options(asked.question)
             known = request.headers.get("if-none-match", "")
             return await self.book.read(lambda book: self.answered(book, asked, reader, known))
         except asyncio.CancelledError:
@@ -125,7 +125,7 @@ class QueryDoor:
         if tag and is_known(tag, known):
             return HttpAnswer(304, headers=headers)
         try:
-            result = book.ask(question)
+            result = reader.seen(book.ask(question))
             if len(result.data) > self.max_rows:
                 raise too_many_rows(len(result.data), self.max_rows, question.by)
             body = self._written(result, asked, state, reader)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -13,6 +13,7 @@ from tallybook.query import BoundedQuestion, Question
 from tallybook.server.answers import Refusal
 
 if TYPE_CHECKING:
+    from tallybook.core import Result
     from tallybook.storage import ApiKey
 
 
@@ -87,6 +88,13 @@ class AnswerReader:
         lists = [list(self.where), accounts]
         return BoundedQuestion.bounded(question, [*question.within, *lists]) if any(lists) else question
 
+    def seen(self, result: Result) -> Result:
+        """An answer without suggestions of values that the reader may not see."""
+        if not self.is_filtered:
+            return result
+        rows = [{**row, "notes": _without_suggestions(row["notes"])} if "notes" in row else row for row in result.data]
+        return msgspec.structs.replace(result, data=rows, warnings=[])
+
     # -- inside
 
     def _sees(self, catalog: Catalog, name: str) -> bool:
@@ -141,6 +149,14 @@ class AnswerReader:
                 expected=", ".join(bound)[:500],
             )
         )
+
+
+def _without_suggestions(notes: Mapping[str, Any]) -> dict[str, Any]:
+    found = {name: dict(note) for name, note in notes.items()}
+    for note in found.values():
+        if "why" in note:
+            note["why"] = str(note["why"]).partition("; did you mean")[0]
+    return found
 
 
 def _parts(text: str) -> tuple[str, bool, str]:

@@ -22,8 +22,16 @@ class Request:
     receive: Receive
     client: RequestClient
     policy: DoorPolicy
+    version: str = "1.1"
+    """Of HTTP."""
     key: ApiKey | None = None
     """Set once it is known to be valid."""
+    reader: str = ""
+    """Who reads, once that is known."""
+    asked: object = None
+    """What a reader asks, where the path and the query do not say it."""
+    shown_path: str = ""
+    """What logs have instead of a path that is a secret."""
 
 
 def request_of(scope: Scope, receive: Receive, policy: DoorPolicy) -> Request:
@@ -41,4 +49,5 @@ def request_of(scope: Scope, receive: Receive, policy: DoorPolicy) -> Request:
         receive=receive,
         client=client_of(scope.get("client"), scope.get("scheme", "http"), headers, policy),
         policy=policy,
+        version=scope.get("http_version", "1.1"),
     )

@@ -9,6 +9,7 @@ from datetime import datetime
 from tallybook.core import ENTITY_KINDS, utc_text
 from tallybook.server.access_log import AccessLog
 from tallybook.server.answers import HttpAnswer
+from tallybook.server.audit_log import AuditLog
 from tallybook.server.counts import Counts
 from tallybook.server.protocol_routes import ProtocolRoutes
 from tallybook.server.requests import Request
@@ -25,6 +26,17 @@ KNOWN_PATHS = frozenset(
         "/readyz",
         "/metrics",
         "/openapi.json",
+        "/v1/query",
+        "/v1/metrics",
+        "/v1/why",
+        "/v1/coverage",
+        "/v1/runs",
+        "/v1/goals",
+        "/v1/alerts",
+        "/v1/status",
+        "/mcp",
+        "/login",
+        "/logout",
     )
 )
 
@@ -41,6 +53,7 @@ class Watching:
     access: AccessLog | None = None
     gauges: Callable[[], Mapping[str, tuple[str, float]]] = dict
     on_error: Callable[[Exception], None] = _nothing
+    audit: AuditLog | None = None
     routes: ProtocolRoutes | None = None
     """The paths of wire protocols."""
 
@@ -59,14 +72,27 @@ class Watching:
             self.counts.add("rejected_events_total", key=key.name, code=one["code"])
 
     def answered(self, now: datetime, request: Request, answer: HttpAnswer, seconds: float) -> None:
-        """Count an answer, and write its line of the access log."""
+        """Count an answer, and write its line of the access log, and of who asked what."""
         self.counts.request(request.method, self._template(request.path), answer.status, seconds)
+        path = request.shown_path or request.path[:200]
+        if self.audit is not None and request.reader:
+            self.audit.write(
+                {
+                    "reader": request.reader,
+                    "method": request.method[:20],
+                    "path": path,
+                    **({"asked": request.asked} if request.asked is not None else {"query": request.query[:2000]}),
+                    "status": answer.status,
+                    "ms": round(seconds * 1000, 1),
+                    "client": request.client.address,
+                }
+            )
         if self.access is not None:
             line = {
                 "time": utc_text(now),
                 "event": "request",
                 "method": request.method[:20],
-                "path": request.path[:200],
+                "path": path,
                 "status": answer.status,
                 "ms": round(seconds * 1000, 1),
                 "client": request.client.address,

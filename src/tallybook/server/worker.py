@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from tallybook.core import EventRules, ServeSettings
     from tallybook.server.app import EventsApp
+    from tallybook.server.audit_log import AuditLog
     from tallybook.server.books import SharedBook
     from tallybook.server.counts import Counts
     from tallybook.server.doors import Door
@@ -168,6 +169,8 @@ def run_worker(plan: WorkerPlan, listener: socket.socket) -> None:
             commit.close()
         if app.watching.access is not None:
             app.watching.access.close()
+        if app.watching.audit is not None:
+            app.watching.audit.close()
         if plan.book is not None:
             plan.book.close()
         events.close()
@@ -204,11 +207,21 @@ def _app(plan: WorkerPlan, events: EventLedger, logs: LogFolder, commit: GroupCo
             access=AccessLog() if plan.settings.access_log else None,
             gauges=lambda: watch.gauges,
             on_error=plan.on_error,
+            audit=_audit_log(plan),
         ),
     )
     px.is_on = lambda: GAINSIGHT_PX in (app.rules.settings.protocols or (GAINSIGHT_PX,))
     watch.seen, watch.counts = app.gate.seen, app.watching.counts
     return app
+
+
+def _audit_log(plan: WorkerPlan) -> AuditLog | None:
+    """Where it is kept who asked what; None where the book has no folder, or it is turned off."""
+    from tallybook.server.audit_log import AuditLog
+
+    if plan.place.folder is None or not plan.settings.audit or plan.book is None:
+        return None
+    return AuditLog(plan.place.folder, timedelta(seconds=plan.settings.audit), plan.clock, plan.place.access)
 
 
 def _doors(plan: WorkerPlan) -> list[Door]:
@@ -217,9 +230,11 @@ def _doors(plan: WorkerPlan) -> list[Door]:
         return []
     from tallybook.server.pages.door import PagesDoor
     from tallybook.server.queries import QueryDoor
+    from tallybook.server.sessions import SessionDoor
 
     return [
-        QueryDoor(book=plan.book, clock=plan.clock, on_error=plan.on_error),
+        QueryDoor(book=plan.book, clock=plan.clock, on_error=plan.on_error, max_rows=plan.settings.max_rows),
+        SessionDoor(),
         PagesDoor(book=plan.book, clock=plan.clock, on_error=plan.on_error),
     ]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from tallybook.storage.sql_ledger import SqlLedger
@@ -34,6 +34,10 @@ class ApiKey:
     """The only metrics that it may read; all of them where it is empty."""
     where: tuple[str, ...] = ()
     """Filters of every answer that it reads, as `plan=pro`."""
+    secret: str | None = field(default=None, repr=False)
+    """The text of a share key, with which links are signed. A link shows no more than the ledger contains."""
+    invited: str | None = None
+    """Of an invitation that nobody claimed yet: until when it can be."""
 
     @property
     def bounds(self) -> dict[str, list[str]]:
@@ -62,9 +66,7 @@ class ApiKeyTables:
 
     def add_key(self, key: ApiKey) -> bool:
         """Keep a new key; False where there is one of this name already."""
-        kept = {"rate": key.rate, "metrics": list(key.metrics), "where": list(key.where)}
-        limits = {name: value for name, value in kept.items() if value}
-        texts = [json.dumps(one) if one else "" for one in (key.events, key.accounts, limits)]
+        texts = [json.dumps(one) if one else "" for one in (key.events, key.accounts, _limits(key))]
         with self.ledger._writing() as db:
             if db.execute("SELECT 1 FROM keys WHERE name = ?", [key.name]).fetchone():
                 return False
@@ -97,17 +99,46 @@ class ApiKeyTables:
                 asked = "UPDATE keys SET seen = ? WHERE name = ? AND (seen IS NULL OR seen < ?)"
                 db.execute(asked, [stamp_of(at), name, stamp_of(at)])
 
-    def replace_key(self, name: str, hash_: str) -> bool:
+    def replace_key(self, name: str, hash_: str, *, secret: str | None = None) -> bool:
         """Give a key that is not revoked another text; False where there is none."""
         with self.ledger._writing() as db:
-            changed = db.execute("UPDATE keys SET hash = ? WHERE name = ? AND revoked IS NULL", [hash_, name])
-            return changed.rowcount == 1
+            asked = f"SELECT {_KEY} FROM keys WHERE name = ? AND revoked IS NULL"
+            if (row := db.execute(asked, [name]).fetchone()) is None:
+                return False
+            limits = _limits(replace(_key(*row), secret=secret))
+            values = [hash_, json.dumps(limits) if limits else "", name]
+            db.execute("UPDATE keys SET hash = ?, limits = ? WHERE name = ?", values)
+        return True
+
+    def claim_invitation(self, hash_: str, new: str, *, now: datetime) -> ApiKey | None:
+        """Make an invitation a key with another text, once; None where it is none, is used, revoked or too old."""
+        with self.ledger._writing() as db:
+            row = db.execute(f"SELECT {_KEY} FROM keys WHERE hash = ?", [hash_]).fetchone()
+            key = _key(*row) if row is not None else None
+            if key is None or not key.is_valid(now) or key.invited is None or key.invited <= stamp_of(now):
+                return None
+            claimed = replace(key, hash=new, invited=None)
+            values = [new, json.dumps(_limits(claimed)) if _limits(claimed) else "", hash_]
+            changed = db.execute("UPDATE keys SET hash = ?, limits = ? WHERE hash = ?", values)
+            return claimed if changed.rowcount == 1 else None
 
     def revoke_key(self, name: str, *, now: datetime) -> bool:
         """Revoke a key for good; False where there is no such key."""
         with self.ledger._writing() as db:
             asked = "UPDATE keys SET revoked = coalesce(revoked, ?) WHERE name = ?"
             return db.execute(asked, [stamp_of(now), name]).rowcount == 1
+
+
+def _limits(key: ApiKey) -> dict[str, object]:
+    """What the column `limits` has of a key."""
+    kept = {
+        "rate": key.rate,
+        "metrics": list(key.metrics),
+        "where": list(key.where),
+        "secret": key.secret,
+        "invited": key.invited,
+    }
+    return {name: value for name, value in kept.items() if value}
 
 
 def _key(
@@ -136,4 +167,6 @@ def _key(
         rate=kept.get("rate"),
         metrics=tuple(kept.get("metrics", ())),
         where=tuple(kept.get("where", ())),
+        secret=kept.get("secret"),
+        invited=kept.get("invited"),
     )

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from tallybook.config.catalog.event_values import read_properties, read_weekdays, read_words_list
-from tallybook.config.catalog.serve_values import read_identity_secrets, read_networks, read_origins
+from tallybook.config.catalog.serve_values import read_header, read_identity_secrets, read_networks, read_origins
 from tallybook.config.catalog.sql_values import (
     read_column,
     read_columns,
@@ -116,6 +116,13 @@ SERVE_KEYS = {
     "identities": Key(choice_of(("signed", "open")), '"open"'),
     "identity_secrets": Key(read_identity_secrets, '["${TALLYBOOK_IDENTITY_SECRET}"]', secret=True),
     "proxies": Key(read_networks, '["10.0.0.0/8"]'),
+    "login_header": Key(read_header, '"X-Forwarded-User"'),
+    "frames": Key(read_origins, '["https://portal.acme.com"]'),
+    "local": Key(read_flag, "false"),
+    "reads": Key(whole_number(1, 100_000), "100"),
+    "max_rows": Key(whole_number(1, 100_000_000), "200000"),
+    "audit": Key(span_from(0, "d"), '"90d"'),
+    "contact": Key(read_text, '"data@acme.com"'),
     "certificate": Key(read_text, '"tls/cert.pem"'),
     "private_key": Key(read_text, '"tls/key.pem"'),
     "access_log": Key(read_flag, "false"),

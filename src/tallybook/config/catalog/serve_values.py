@@ -11,6 +11,18 @@ from tallybook.core import MIN_IDENTITY_SECRET
 _ORIGIN = re.compile(r"https?://[a-z0-9.-]+(:\d{1,5})?|https?://\[[0-9a-f:.]+\](:\d{1,5})?")
 
 
+UNIX_PROXY = "unix"
+"""Among `proxies`: whoever connects to a Unix socket."""
+_HEADER = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,63}")
+
+
+def read_header(value: object) -> str:
+    """The name of a header."""
+    if not isinstance(value, str) or not _HEADER.fullmatch(value.strip()):
+        raise Wrong("is not the name of a header", expected='a name such as "X-Forwarded-User"')
+    return value.strip().lower()
+
+
 def read_origins(value: object) -> tuple[str, ...]:
     """A list of origins as browsers send them: scheme, host and port, no path."""
     found = []
@@ -28,9 +40,12 @@ def read_origins(value: object) -> tuple[str, ...]:
 
 
 def read_networks(value: object) -> tuple[str, ...]:
-    """A list of addresses or networks."""
+    """A list of addresses or networks, and `unix`."""
     found = []
     for text in _texts(value, 'a list such as ["10.0.0.0/8", "192.168.1.7"]'):
+        if text.strip() == UNIX_PROXY:
+            found.append(UNIX_PROXY)
+            continue
         try:
             found.append(str(ipaddress.ip_network(text.strip(), strict=False)))
         except ValueError:

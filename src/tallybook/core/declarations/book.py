@@ -72,7 +72,22 @@ class ServeSettings(msgspec.Struct, frozen=True, kw_only=True):
     identity_secrets: tuple[str, ...] = ()
     """What signed identities may be signed with; several while one replaces another."""
     proxies: tuple[str, ...] = ()
-    """Networks whose X-Forwarded-For and X-Forwarded-Proto are believed."""
+    """Networks whose X-Forwarded-For, X-Forwarded-Proto and login header are believed; `unix` for a Unix socket, where
+    only the login header needs it."""
+    login_header: str | None = None
+    """The header in which a proxy names the person who signed in there."""
+    frames: tuple[str, ...] = ()
+    """Origins of pages that may show shared pages in an <iframe>."""
+    local: bool = True
+    """Whether requests from this machine to a loopback address may read without a key."""
+    reads: int = 100
+    """Requests a second that each reader may make to one worker."""
+    max_rows: int = 200_000
+    """Rows of an answer over HTTP."""
+    audit: float = 90 * 86400.0
+    """Seconds for which it is kept who asked what; 0: it is not."""
+    contact: str | None = None
+    """Whom to ask about a shared link that is no longer valid."""
     certificate: str | None = None
     private_key: str | None = None
     """Paths of PEM files, for TLS of its own. Relative ones begin at the project folder."""
