@@ -266,3 +266,27 @@ NOTE = {
     "text": "what happened",
     "metrics": "the metrics whose charts show it; default: all",
 }
+RULE = {
+    "for": "what it is about: each account, each user, or the book with its metrics",
+    "when": "the [condition](rules.md#conditions) of being inside",
+    "leave": "the condition of leaving; default: `when` is no longer true",
+    "hold": "so long `when` must be true before the rule fires; time in which it is unknown does not count",
+    "once": "how often it may fire for one entity: `ever`, `per month`, `per 30 days`, `every time`",
+    "priority": "of several rules with a priority that fire for one entity at once, the highest one fires",
+    "quiet": "hours of the day in which nothing is done; it is done afterwards",
+    "quiet_zone": "the attribute with the time zone of the entity; default: the zone of the book",
+    "cool_down": "it does not fire so soon after any rule has fired for the same entity",
+    "most_at_once": "if more enter in one evaluation, they wait for `tallybook rules release`",
+    "backfill": "`true`: entities that are inside when the rule is new fire once",
+    "holdout": "the share of entities for which nothing is done, for comparison",
+    "draft": "`true`: it is evaluated and does nothing",
+    "then": "what is done: one [action](rules.md#actions), or a list",
+}
+MESSAGE = {
+    "kind": "dialog, banner or slider",
+    "title": "the title; `{name}` is an attribute",
+    "text": "the text, likewise",
+    "link": "where its button leads: https, or a path of your own site",
+    "link_text": "the text of the button",
+    "show": "`once`; `until_dismissed`; `always`, as long as the rule is true",
+}

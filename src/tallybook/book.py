@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Unpack
 
 # The doors of the rooms: each name is imported when it is first used.
-from tallybook import collect, deliver as delivering, ingest, monitor, query as querying
+from tallybook import act, collect, deliver as delivering, ingest, monitor, query as querying
 from tallybook.collect import ImportRequest
 from tallybook.config import Project, known_source, load
 from tallybook.core import BookError, Busy, QueryError, Result
@@ -81,7 +81,7 @@ class Book(KeptBook):
         stop: Callable[[], bool] | None = None,
     ) -> collect.RunReport:
         """Collect every closed day that is missing, and the lookback; with `from_`/`to` these days again.
-        Then deliver what is new, and send the alerts that [alerts] declares.
+        Then evaluate the rules, deliver what is new, and send the alerts that [alerts] declares.
 
         `sources` reads copies instead ({name: URL}); a copy needs `source_as_of` or a declared `fresh`. Days that
         were last read when their source was known further are left alone, unless `older_source`. Once `stop`
@@ -102,6 +102,7 @@ class Book(KeptBook):
         with alerting.crashes(whole=whole):
             report = collect.run(context, request)
             self.answers.forget_answers()
+            report.rules = act.evaluate_after_a_run(self.rules)
             report.deliveries = delivering.deliver_after_a_run(self._delivery_context())
         report.alerts = alerting.after_a_run(collect.Ended(report=report), whole=whole)
         # What was collected is stored and delivered. Housekeeping that fails is tried again after the next run.
@@ -238,6 +239,11 @@ class Book(KeptBook):
         """The `accounts` or the `users`: `list` by a condition, and `show` one. Raises QueryError when they are not
         declared."""
         return querying.entities_of(self.answers, kind)
+
+    @property
+    def rules(self) -> act.Rules:
+        """The rules: `list`, `show`, `try_out`, `release` and `evaluate` them."""
+        return act.Rules(self.answers, self.clock)
 
     def push_attributes(self, kind: str, entity_id: str, **sent: Unpack[ingest.SentAttributes]) -> None:
         """Change attributes of one of the `accounts` or `users`, which is made where there is none.

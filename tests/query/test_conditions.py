@@ -8,8 +8,8 @@ import duckdb
 import pytest
 from hypothesis import given, strategies as st
 
+from tallybook.config import ConditionColumn, compile_condition
 from tallybook.core import QueryError
-from tallybook.query.conditions import ConditionColumn, compile_condition
 
 NOW = "TIMESTAMPTZ '2026-03-10T00:00:00+00:00'"
 COLUMNS = {

@@ -293,6 +293,10 @@ def _print_run(terminal: Terminal, report: RunReport, *, quiet: bool) -> None:
         _print_notes(terminal, report.metrics, only_errors=quiet)
     for one in report.entities if terminal.log is None else ():
         _print_entities(terminal, one, quiet=quiet)
+    if terminal.log is None:
+        from tallybook.cli.rules import print_rules
+
+        print_rules(terminal, report.rules, quiet=quiet)
     if report.deliveries and terminal.log is None:
         from tallybook.cli.delivering import print_deliveries
 

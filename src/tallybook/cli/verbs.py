@@ -77,6 +77,9 @@ VERBS = {
         "accounts": Verb("list accounts by a condition over their attributes, show one", "entities:accounts"),
         "users": Verb("list users by a condition over their attributes, show one", "entities:users"),
     },
+    "Act": {
+        "rules": Verb("list and explain rules, try them out, release what waits", "rules:rules"),
+    },
     "Explain": {
         "why": Verb("explain one number: definition, statements, run, revisions, lineage", "behind:why"),
         "coverage": Verb("show a calendar of the collected days, and the commands that fill gaps", "behind:coverage"),

@@ -13,6 +13,7 @@ from tallybook.core import (
     SOME_FAILED,
     AlertReport,
     DeliveryReport,
+    RulesReport,
     SourceError,
     SourceUnavailable,
     Unforeseen,
@@ -108,6 +109,8 @@ class RunReport:
     """What was read of users and accounts."""
     deliveries: list[DeliveryReport] = field(default_factory=list)
     """What was delivered after collecting."""
+    rules: RulesReport = field(default_factory=RulesReport)
+    """What rules did after collecting."""
     alerts: AlertReport = field(default_factory=AlertReport)
     """What was told after that."""
 
@@ -120,6 +123,7 @@ class RunReport:
         """0 all is done, 1 some metrics or deliveries failed and the rest is done, 4 a source was not ready and
         nothing is stored."""
         others = any(d.failed for d in self.deliveries) or any(one.error for one in self.entities)
+        others = others or self.rules.failed
         return self._collected or (SOME_FAILED if others else DONE)
 
     @property
@@ -144,6 +148,7 @@ class RunReport:
             **({"notes": self.notes} if self.notes else {}),
             **({"entities": [one.to_dict() for one in self.entities]} if self.entities else {}),
             **({"deliveries": [d.to_dict() for d in self.deliveries]} if self.deliveries else {}),
+            **({"rules": self.rules.to_dict()} if self.rules.rules or self.rules.error else {}),
             **({"alerts": self.alerts.to_dict()} if self.alerts else {}),
         }
 

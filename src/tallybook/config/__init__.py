@@ -9,6 +9,7 @@ __getattr__, __dir__ = opened(
     {
         "catalog.assumptions": ("explain_assumptions",),
         "catalog.building": ("build",),
+        "catalog.entity_rules": ("fields_of",),
         "catalog.keys": ("SOURCE_KEYS",),
         "catalog.values": (
             "Wrong",
@@ -22,6 +23,8 @@ __getattr__, __dir__ = opened(
         ),
         "catalog.receiver_values": ("read_secret_texts", "read_template", "read_url"),
         "catalog.words": ("toml",),
+        "condition_parsing": ("SINCE_LAST", "names_in"),
+        "conditions": ("ANY", "Condition", "ConditionColumn", "compile_condition"),
         "asked_events": ("event_metrics", "events_settings"),
         "declared_files": ("Stamp", "declaration_hash", "declaration_stamp"),
         "files": (

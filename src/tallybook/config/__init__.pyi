@@ -9,6 +9,9 @@ from tallybook.config.catalog.assumptions import (
 from tallybook.config.catalog.building import (
     build as build,
 )
+from tallybook.config.catalog.entity_rules import (
+    fields_of as fields_of,
+)
 from tallybook.config.catalog.keys import (
     SOURCE_KEYS as SOURCE_KEYS,
 )
@@ -29,6 +32,16 @@ from tallybook.config.catalog.values import (
 )
 from tallybook.config.catalog.words import (
     toml as toml,
+)
+from tallybook.config.condition_parsing import (
+    SINCE_LAST as SINCE_LAST,
+    names_in as names_in,
+)
+from tallybook.config.conditions import (
+    ANY as ANY,
+    Condition as Condition,
+    ConditionColumn as ConditionColumn,
+    compile_condition as compile_condition,
 )
 from tallybook.config.declared_files import (
     Stamp as Stamp,

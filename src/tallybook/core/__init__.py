@@ -22,18 +22,9 @@ __getattr__, __dir__ = opened(
             "known_destination",
         ),
         "adapters.engines": ("EngineKind",),
-        "adapters.protocols": (
-            "PROTOCOLS",
-            "ProtocolKind",
-        ),
-        "adapters.registry": (
-            "AdapterError",
-            "Option",
-        ),
-        "adapters.schedulers": (
-            "SCHEDULERS",
-            "SchedulerKind",
-        ),
+        "adapters.protocols": ("PROTOCOLS", "ProtocolKind"),
+        "adapters.registry": ("AdapterError", "Option"),
+        "adapters.schedulers": ("SCHEDULERS", "SchedulerKind"),
         "adapters.sources": (
             "REGISTRY",
             "SourceKind",
@@ -76,25 +67,10 @@ __getattr__, __dir__ = opened(
             "utc_text",
             "zone",
         ),
-        "declarations.alerts": (
-            "ALERT_KINDS",
-            "AlertSettings",
-        ),
-        "declarations.book": (
-            "BookSettings",
-            "ScheduleSettings",
-            "ServeSettings",
-            "WEEKDAYS",
-        ),
-        "declarations.catalog": (
-            "Catalog",
-            "RESERVED_NAMES",
-        ),
-        "declarations.deliveries": (
-            "Delivery",
-            "LATER_KINDS",
-            "LAYOUTS",
-        ),
+        "declarations.alerts": ("ALERT_KINDS", "AlertSettings"),
+        "declarations.book": ("BookSettings", "ScheduleSettings", "ServeSettings", "WEEKDAYS"),
+        "declarations.catalog": ("Catalog", "RESERVED_NAMES"),
+        "declarations.deliveries": ("Delivery", "LATER_KINDS", "LAYOUTS"),
         "declarations.entities": ("EntitySettings", "MetricAttribute"),
         "declarations.events": (
             "EVERY_DAY",
@@ -108,10 +84,7 @@ __getattr__, __dir__ = opened(
             "SCHEMA_MODES",
             "WORKDAYS",
         ),
-        "declarations.goals": (
-            "GOAL_SCOPES",
-            "Goal",
-        ),
+        "declarations.goals": ("GOAL_SCOPES", "Goal"),
         "declarations.metrics": (
             "FILTER",
             "FLOW",
@@ -131,11 +104,24 @@ __getattr__, __dir__ = opened(
             "LOWER",
             "Note",
         ),
-        "declarations.sources": (
-            "APPLY",
-            "POLICIES",
-            "SourceSettings",
-        ),
+        "declarations.rules": [
+            "BOOK_ENTITY",
+            "ENTER",
+            "EVER",
+            "EVERY_TIME",
+            "InAppMessage",
+            "LEAVE",
+            "MESSAGE_KINDS",
+            "MESSAGE_SHOWS",
+            "OncePer",
+            "RULE_EDGES",
+            "RULE_SUBJECTS",
+            "Rule",
+            "RuleAction",
+            "SUBJECT_BOOK",
+            "TO_MESSAGE",
+        ],
+        "declarations.sources": ("APPLY", "POLICIES", "SourceSettings"),
         "declarations.stored": (
             "ADDS",
             "AS_STORED",
@@ -143,11 +129,7 @@ __getattr__, __dir__ = opened(
             "DAY",
             "StoredDefinition",
         ),
-        "declarations.table_names": (
-            "schema_and_table",
-            "table_parts",
-            "written_table",
-        ),
+        "declarations.table_names": ("schema_and_table", "table_parts", "written_table"),
         "errors": (
             "BUG",
             "BookError",
@@ -244,19 +226,9 @@ __getattr__, __dir__ = opened(
             "PLAIN",
             "WEEK_PATTERNS",
         ),
-        "functions": (
-            "Function",
-            "declared_functions",
-            "function_hash",
-            "metric",
-        ),
+        "functions": ("Function", "declared_functions", "function_hash", "metric"),
         "isolation": ("isolated",),
-        "labels": (
-            "OTHER",
-            "count_phrase",
-            "shorten_list",
-            "value_label",
-        ),
+        "labels": ("OTHER", "count_phrase", "shorten_list", "value_label"),
         "logs": ("quiet",),
         "measure.model": (
             "ADDITIVE",
@@ -274,16 +246,8 @@ __getattr__, __dir__ = opened(
             "Tree",
             "linear",
         ),
-        "measure.parse": (
-            "THEN_WORDS",
-            "parse_derived",
-            "parse_measure",
-            "parse_then",
-        ),
-        "numbers": (
-            "RELATIVE_TOLERANCE",
-            "is_close",
-        ),
+        "measure.parse": ("THEN_WORDS", "parse_derived", "parse_measure", "parse_then"),
+        "numbers": ("RELATIVE_TOLERANCE", "is_close"),
         "palette": (
             "COLORS",
             "begins_at_zero",
@@ -330,11 +294,10 @@ __getattr__, __dir__ = opened(
             "UP_TO_DATE",
             "WOULD_DELIVER",
             "exit_code",
+            "RuleReport",
+            "RulesReport",
         ),
-        "result.formats": (
-            "format_number",
-            "number_format",
-        ),
+        "result.formats": ("format_number", "number_format"),
         "result.plain": (
             "arrow_decimal",
             "as_json",
@@ -369,21 +332,8 @@ __getattr__, __dir__ = opened(
             "sign",
             "verify_identity",
         ),
-        "suggestions": (
-            "closest_match",
-            "did_you_mean",
-        ),
-        "units": (
-            "FormulaUnits",
-            "amount_degree",
-            "minor_digits",
-            "mixed_unit",
-        ),
-        "timetable": (
-            "NeverDue",
-            "QuietHours",
-            "Timetable",
-            "cron_of",
-        ),
+        "suggestions": ("closest_match", "did_you_mean"),
+        "units": ("FormulaUnits", "amount_degree", "minor_digits", "mixed_unit"),
+        "timetable": ("NeverDue", "QuietHours", "Timetable", "cron_of"),
     },
 )

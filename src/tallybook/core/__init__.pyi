@@ -118,6 +118,23 @@ from tallybook.core.declarations.pages import (
     BoardView as BoardView,
     Note as Note,
 )
+from tallybook.core.declarations.rules import (
+    BOOK_ENTITY as BOOK_ENTITY,
+    ENTER as ENTER,
+    EVER as EVER,
+    EVERY_TIME as EVERY_TIME,
+    LEAVE as LEAVE,
+    MESSAGE_KINDS as MESSAGE_KINDS,
+    MESSAGE_SHOWS as MESSAGE_SHOWS,
+    RULE_EDGES as RULE_EDGES,
+    RULE_SUBJECTS as RULE_SUBJECTS,
+    SUBJECT_BOOK as SUBJECT_BOOK,
+    TO_MESSAGE as TO_MESSAGE,
+    InAppMessage as InAppMessage,
+    OncePer as OncePer,
+    Rule as Rule,
+    RuleAction as RuleAction,
+)
 from tallybook.core.declarations.sources import (
     APPLY as APPLY,
     POLICIES as POLICIES,
@@ -324,6 +341,8 @@ from tallybook.core.reports import (
     WOULD_DELIVER as WOULD_DELIVER,
     AlertReport as AlertReport,
     DeliveryReport as DeliveryReport,
+    RuleReport as RuleReport,
+    RulesReport as RulesReport,
     exit_code as exit_code,
 )
 from tallybook.core.result.formats import (

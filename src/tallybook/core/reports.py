@@ -1,4 +1,4 @@
-"""Outcomes of deliveries and of alerts."""
+"""Outcomes of deliveries, of alerts and of rules."""
 
 from __future__ import annotations
 
@@ -74,3 +74,42 @@ class AlertReport:
 def exit_code(reports: list[DeliveryReport]) -> int:
     """1 if any delivery failed, else 0."""
     return SOME_FAILED if any(report.failed for report in reports) else DONE
+
+
+@dataclass(kw_only=True)
+class RuleReport:
+    """What an evaluation did for one rule."""
+
+    rule: str
+    entered: int = 0
+    left: int = 0
+    fired: int = 0
+    waiting: int = 0
+    unknown: str = ""
+    """Why the condition is unknown for everybody."""
+    error: str = ""
+    hint: str = ""
+    is_new: bool = False
+
+    def to_dict(self) -> dict[str, Any]:
+        return {name: value for name, value in vars(self).items() if value not in ("", False)}
+
+
+@dataclass(kw_only=True)
+class RulesReport:
+    """What an evaluation did. `number` is that of the evaluation; 0 where there was none."""
+
+    number: int = 0
+    rules: dict[str, RuleReport] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+    error: str = ""
+    hint: str = ""
+
+    @property
+    def failed(self) -> bool:
+        return bool(self.error) or any(one.error for one in self.rules.values())
+
+    def to_dict(self) -> dict[str, Any]:
+        found: dict[str, Any] = {"evaluation": self.number, "rules": [one.to_dict() for one in self.rules.values()]}
+        more = {"notes": self.notes, "error": self.error, "hint": self.hint}
+        return found | {name: value for name, value in more.items() if value}

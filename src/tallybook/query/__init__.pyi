@@ -30,10 +30,17 @@ from tallybook.query.entity_answers import (
     entities_of as entities_of,
     entity_details as entity_details,
 )
+from tallybook.query.entity_table import (
+    shown_column as shown_column,
+)
 from tallybook.query.event_days import known_event_days as known_event_days, next_push as next_push
 from tallybook.query.goals import Standing as Standing, standings as standings
 from tallybook.query.loaded_rows import load_rows as load_rows
 from tallybook.query.merge import Parts as Parts
+from tallybook.query.metric_attributes import (
+    book_values as book_values,
+    metric_values as metric_values,
+)
 from tallybook.query.older_history import older_histories as older_histories
 from tallybook.query.point_relations import TOTALS as TOTALS, Points as Points
 from tallybook.query.question import (
@@ -70,3 +77,9 @@ from tallybook.query.spelling import (
     python_words as python_words,
 )
 from tallybook.query.steps import Steps as Steps
+from tallybook.query.subjects import (
+    IS_GONE as IS_GONE,
+    Subjects as Subjects,
+    SubjectsQuestion as SubjectsQuestion,
+    load_subjects as load_subjects,
+)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
+from tallybook.config import compile_condition
 from tallybook.core import (
     ONE_DAY,
     EntitySettings,
@@ -14,7 +15,6 @@ from tallybook.core import (
     calendar,
     did_you_mean,
 )
-from tallybook.query.conditions import compile_condition
 from tallybook.query.entity_table import EntityTable, entity_table, shown_column, with_metrics
 from tallybook.query.metric_attributes import MetricValues, metric_values
 from tallybook.query.question import Day, as_day

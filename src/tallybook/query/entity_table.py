@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from tallybook.config import ConditionColumn
 from tallybook.core import EVENT_TYPES, INSTANT_VALUE, TEXT_VALUE
-from tallybook.query.conditions import ConditionColumn
 from tallybook.query.loaded_rows import load_rows
 from tallybook.storage import Entity, identifier
 

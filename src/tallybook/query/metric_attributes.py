@@ -12,12 +12,14 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from tallybook.core import (
+    BOOK_ENTITY,
     INTEGER,
     INTEGER_VALUE,
     NUMBER_VALUE,
     ONE_DAY,
     Catalog,
     EntitySettings,
+    MetricAttribute,
     QueryError,
     plus_days,
 )
@@ -28,7 +30,6 @@ from tallybook.query.questions import Query
 from tallybook.query.reach import ranged
 
 if TYPE_CHECKING:
-    from tallybook.core import MetricAttribute
     from tallybook.query.cells import Solved
     from tallybook.query.service import QueryService
 
@@ -77,6 +78,17 @@ def metric_values(
     return {name: found[name] for name in wanted}
 
 
+def book_values(service: QueryService, catalog: Catalog, names: Sequence[str], day: date) -> dict[str, MetricValues]:
+    """Metrics as attributes of the whole book: each with its value of one day, under the id of the book."""
+    found = {}
+    for name in names:
+        question = Question(metrics=[name], scope="all", last="1 day", to=day)
+        solved = service.read(question, _solved) if service.reader.there else {}
+        values = _values(name, MetricAttribute(metric=name), solved.get(name), whole=True)
+        found[name] = values
+    return found
+
+
 def _are_levels(catalog: Catalog, metrics: Sequence[str]) -> bool:
     return any(catalog.metrics[name].default_show == "last" for name in metrics)
 
@@ -122,7 +134,8 @@ def _first_missing(covered: Coverage, first: date, last: date) -> date | None:
     return None
 
 
-def _values(name: str, attribute: MetricAttribute, known: _Known | None) -> MetricValues:
+def _values(name: str, attribute: MetricAttribute, known: _Known | None, *, whole: bool = False) -> MetricValues:
+    """The values by id; `whole`: the only value, under the id of the book."""
     why: str | None = None
     until: date | None = None
     if known is None:
@@ -135,7 +148,8 @@ def _values(name: str, attribute: MetricAttribute, known: _Known | None) -> Metr
         until = known.missing - ONE_DAY if known.missing > known.first else None
     values: dict[str, Any] = {}
     whys: dict[str, str] = {}
-    for (_, (entity, *_)), cell in solved.cells.items():
+    for (_, dims), cell in solved.cells.items():
+        entity = BOOK_ENTITY if whole else dims[0]
         if entity is None:
             continue
         if cell.why or cell.bounds:

@@ -110,6 +110,19 @@ from tallybook.storage.retention import (
     LOOSE_FILES as LOOSE_FILES,
     STRAY_HOURS as STRAY_HOURS,
 )
+from tallybook.storage.rule_ledger import (
+    DROPPED as DROPPED,
+    FIRED as FIRED,
+    HOLDOUT as HOLDOUT,
+    WAITING as WAITING,
+    Collision as Collision,
+    Firing as Firing,
+    KnownRule as KnownRule,
+    RuleLedger as RuleLedger,
+    RulesCommit as RulesCommit,
+    RulesSnapshot as RulesSnapshot,
+    StatesFile as StatesFile,
+)
 from tallybook.storage.series_slots import SeriesSlots as SeriesSlots, with_new as with_new
 from tallybook.storage.sqlite_file import (
     State as State,

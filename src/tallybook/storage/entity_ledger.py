@@ -67,6 +67,14 @@ class EntityLedger:
             ).fetchall()
         return number, (_entity(*row) for row in rows)
 
+    def some(self, kind: str, ids: Sequence[str]) -> list[Entity]:
+        """Those of some ids that there are, also deleted ones."""
+        with self.ledger._reading() as db:
+            found: dict[str, Entity] = {}
+            for start in range(0, len(ids), LOOKUP):
+                found |= _entities(db, kind, ids[start : start + LOOKUP])
+        return list(found.values())
+
     def ids(self, kind: str, source: str) -> list[str]:
         """The ids of the entities that are not deleted and were read from a source."""
         with self.ledger._reading() as db:

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from tallybook.core import BookError
 from tallybook.storage.ledger import Conflict, Tables
-from tallybook.storage.stored_rows import all_rows_sql
+from tallybook.storage.stored_rows import all_rows_sql, quoted_names
 from tallybook.storage.tables import COLUMNS, NUMBER
 from tallybook.storage.transaction import LedgerDatabase, Transaction
 
@@ -37,7 +37,7 @@ class SqlCopies(LedgerDatabase):
                 db.execute(f"DELETE FROM {table}")
             for table, columns in COLUMNS.items():
                 marks = ", ".join("?" * len(columns))
-                db.executemany(f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({marks})", rows[table])
+                db.executemany(f"INSERT INTO {table} ({quoted_names(columns)}) VALUES ({marks})", rows[table])
             self._filled(db, contents)
             if not still():
                 raise Conflict("the original was written to")

@@ -42,7 +42,12 @@ def row_of_file(file: PointsFile) -> tuple[Any, ...]:
 
 def all_rows_sql(table: str, columns: Sequence[str]) -> str:
     order = ", ".join(str(place) for place in range(1, len(columns) + 1))
-    return f"SELECT {', '.join(columns)} FROM {table} ORDER BY {order}"
+    return f"SELECT {quoted_names(columns)} FROM {table} ORDER BY {order}"
+
+
+def quoted_names(columns: Sequence[str]) -> str:
+    """Columns as a list in SQL; `values` is a word of the language."""
+    return ", ".join(f'"{name}"' for name in columns)
 
 
 def metric_condition(word: str, metrics: list[str] | None) -> str:

@@ -132,6 +132,26 @@ CREATE TABLE outbox_trace (
 CREATE TABLE outbox_subscriptions (
     id {text} PRIMARY KEY, delivery {text} NOT NULL, target {text} NOT NULL, key {text} NOT NULL,
     created {instant} NOT NULL, ended {instant}, why {text} NOT NULL DEFAULT '');
+CREATE TABLE rule_evaluations (
+    number {number} PRIMARY KEY, at {instant} NOT NULL, day {day} NOT NULL, version {number} NOT NULL,
+    report {text} NOT NULL);
+CREATE TABLE rule_definitions (
+    rule {text} PRIMARY KEY, kind {text} NOT NULL, definition {text} NOT NULL, number {number} NOT NULL);
+CREATE TABLE rule_states (
+    path {text} PRIMARY KEY, kind {text} NOT NULL, number {number} NOT NULL, whole {number} NOT NULL,
+    rows {number} NOT NULL, bytes {number} NOT NULL, sha256 {text} NOT NULL, removed {number});
+CREATE TABLE firings (
+    rule {text} NOT NULL, entity {text} NOT NULL, number {number} NOT NULL, edge {text} NOT NULL,
+    kind {text} NOT NULL, at {instant} NOT NULL, day {day} NOT NULL, "values" {text} NOT NULL, why {text} NOT NULL,
+    state {text} NOT NULL, due {instant}, restated {text}, PRIMARY KEY (rule, entity, number, edge)){rowless};
+CREATE INDEX firings_entity ON firings (kind, entity);
+CREATE TABLE collisions (
+    rule {text} NOT NULL, entity {text} NOT NULL, number {number} NOT NULL, kind {text} NOT NULL, at {instant} NOT NULL,
+    why {text} NOT NULL, winner {text}, PRIMARY KEY (rule, entity, number)){rowless};
+CREATE TABLE message_states (
+    message {text} NOT NULL, rule {text} NOT NULL, entity {text} NOT NULL, viewer {text} NOT NULL,
+    number {number} NOT NULL, shown {instant}, clicked {instant}, dismissed {instant}, times {number} NOT NULL,
+    PRIMARY KEY (message, rule, entity, viewer, number)){rowless};
 INSERT INTO versions VALUES (0, '0001-01-01T00:00:00.000000Z', NULL, 'empty', 0)
 """
 COLUMNS: Mapping[str, tuple[str, ...]] = {
@@ -223,6 +243,35 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
     "outbox_pace": ("place", "day", "requests", "slot"),
     "outbox_trace": ("delivery", "number", "at", "items", "first", "outcome", "status", "seconds", "answer"),
     "outbox_subscriptions": ("id", "delivery", "target", "key", "created", "ended", "why"),
+    "rule_evaluations": ("number", "at", "day", "version", "report"),
+    "rule_definitions": ("rule", "kind", "definition", "number"),
+    "rule_states": ("path", "kind", "number", "whole", "rows", "bytes", "sha256", "removed"),
+    "firings": (
+        "rule",
+        "entity",
+        "number",
+        "edge",
+        "kind",
+        "at",
+        "day",
+        "values",
+        "why",
+        "state",
+        "due",
+        "restated",
+    ),
+    "collisions": ("rule", "entity", "number", "kind", "at", "why", "winner"),
+    "message_states": (
+        "message",
+        "rule",
+        "entity",
+        "viewer",
+        "number",
+        "shown",
+        "clicked",
+        "dismissed",
+        "times",
+    ),
 }
 _LISTED = list(COLUMNS)
 EVENT_TABLES = tuple(_LISTED[_LISTED.index("event_commits") : _LISTED.index("entity_commits")])

@@ -13,6 +13,7 @@ from tallybook.config.catalog.boards import Boards, Notes
 from tallybook.config.catalog.deliveries import Deliveries
 from tallybook.config.catalog.entities import MetricAttributes, read_entities
 from tallybook.config.catalog.entity_keys import ENTITIES
+from tallybook.config.catalog.entity_rules import read_acting
 from tallybook.config.catalog.event_tables import read_events
 from tallybook.config.catalog.goals import Goals
 from tallybook.config.catalog.rules import EVENTS
@@ -70,6 +71,7 @@ def build(
     MetricAttributes(catalog, declared, problems, entities).check()
     goals = Goals(catalog, declared, problems, read_goals(raw, problems)).check()
     pages = _read_pages(raw, catalog, declared, problems)
+    pages |= read_acting(raw, catalog, declared, entities, problems)
     _check_watched_units(catalog, alerts, problems)
     events = msgspec.structs.replace(
         events,

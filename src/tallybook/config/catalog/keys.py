@@ -6,6 +6,13 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from tallybook.config.catalog.event_values import read_properties, read_weekdays, read_words_list
+from tallybook.config.catalog.rule_values import (
+    read_actions,
+    read_holdout,
+    read_link,
+    read_once,
+    read_whole_number,
+)
 from tallybook.config.catalog.serve_values import read_header, read_identity_secrets, read_networks, read_origins
 from tallybook.config.catalog.sql_values import (
     read_column,
@@ -63,10 +70,13 @@ from tallybook.core import (
     KINDS,
     LAYOUTS,
     LOWER,
+    MESSAGE_KINDS,
+    MESSAGE_SHOWS,
     MONTH_NAMES,
     NAIVE_TIMES,
     NAMED_BY,
     POLICIES,
+    RULE_SUBJECTS,
     SCHEMA_MODES,
     SHOWS,
     STORED_FORMS,
@@ -286,4 +296,28 @@ NOTE_KEYS = {
     "day": Key(read_day, '"2026-07-06"'),
     "text": Key(read_text, '"Pricing page redesigned"'),
     "metrics": Key(names_of("metrics", '["signups"]'), '["signups"]'),
+}
+RULE_KEYS = {
+    "for": Key(choice_of(RULE_SUBJECTS), '"account"', "for_"),
+    "when": Key(read_text, "\"plan = 'trial' and api_calls_7d < 10\""),
+    "leave": Key(read_text, '"api_calls_7d > 15"'),
+    "hold": Key(span_from(0, "d"), '"2d"'),
+    "once": Key(read_once, '"ever"'),
+    "priority": Key(read_whole_number, "10"),
+    "quiet": Key(read_quiet, '"20:00-08:00"'),
+    "quiet_zone": Key(read_text, '"timezone"'),
+    "cool_down": Key(span_from(0, "d"), '"7d"'),
+    "most_at_once": Key(whole_number(1, 1_000_000_000), "1000"),
+    "backfill": Key(read_flag, "true"),
+    "holdout": Key(read_holdout, '"10 %"'),
+    "draft": Key(read_flag, "true"),
+    "then": Key(read_actions, '{ to = "webhook", url = "${SALES_HOOK}" }', secret=True),
+}
+MESSAGE_KEYS = {
+    "kind": Key(choice_of(MESSAGE_KINDS), '"banner"'),
+    "title": Key(read_words, '"Need a hand, {name}?"'),
+    "text": Key(read_words, '"You made {api_calls_7d} calls this week."'),
+    "link": Key(read_link, '"https://docs.acme.com/start"'),
+    "link_text": Key(read_words, '"Read how"'),
+    "show": Key(choice_of(MESSAGE_SHOWS), '"until_dismissed"'),
 }

@@ -7,8 +7,6 @@ from collections.abc import Mapping
 from tallybook.config.catalog.words import closest_key
 from tallybook.core import Problems
 
-LATER_SECTIONS = ("rules",)
-"""Planned sections, which this version ignores."""
 SECTIONS = (
     "book",
     "sources",
@@ -23,7 +21,8 @@ SECTIONS = (
     "events",
     "accounts",
     "users",
-    *LATER_SECTIONS,
+    "rules",
+    "messages",
 )
 SINGLE = ("book", "schedule", "alerts", "serve", "accounts", "users")
 """Sections with one table, without names."""

@@ -135,6 +135,15 @@ def _tables(raw: Mapping[str, object], section: str, problems: Problems) -> Mapp
     return {}
 
 
+def named_tables(raw: Mapping[str, object], section: str, problems: Problems) -> list[tuple[str, object]]:
+    """(name, keys) of every table of a section. Reports invalid names."""
+    tables = _tables(raw, section, problems)
+    for name in tables:
+        _check_name(name, section, problems)
+    _check_case(tables, section, problems)
+    return list(tables.items())
+
+
 def read_book(raw: Mapping[str, object], problems: Problems) -> BookSettings:
     """`[book]`, with defaults for missing keys."""
     table = read_section(raw.get("book", {}), BOOK_KEYS, "book", problems)
@@ -301,16 +310,14 @@ def read_metrics(
     """Every `[metrics.NAME]`, not yet checked against its source and other metrics. `of_entities`: the sources of users
     and accounts."""
     declared = {}
-    for name, written in _tables(raw, "metrics", problems).items():
+    for name, written in named_tables(raw, "metrics", problems):
         keys = with_entity(with_event(written, events), of_entities)
         refuse_contradictions(name, written, events, problems)
         table = read_section(keys, METRIC_KEYS, f"metrics.{name}", problems)
-        _check_name(name, "metrics", problems)
         _check_reserved(name, problems)
         refused = not isinstance(keys, Mapping) or "kind" in table.bad
         metric = with_expectations(Metric(name=name, **table.values), events)
         declared[name] = DeclaredMetric(metric, table.path, table.given, table.bad, refused)
-    _check_case(declared, "metrics", problems)
     return declared
 
 
@@ -334,15 +341,13 @@ class DeclaredDelivery:
 def read_deliveries(raw: Mapping[str, object], problems: Problems) -> dict[str, DeclaredDelivery]:
     """Every `[deliveries.NAME]`. The keys of planned destinations are not read."""
     declared = {}
-    for name, keys in _tables(raw, "deliveries", problems).items():
+    for name, keys in named_tables(raw, "deliveries", problems):
         path = f"deliveries.{name}"
         to = keys.get("to") if isinstance(keys, Mapping) else None
-        _check_name(name, "deliveries", problems)
         if to in LATER_KINDS:
             declared[name] = DeclaredDelivery(Delivery(name=name, to=str(to)), path, {}, set())
             continue
         declared[name] = _read_delivery(name, keys, path, problems)
-    _check_case(declared, "deliveries", problems)
     return declared
 
 
@@ -385,11 +390,9 @@ class DeclaredGoal:
 def read_goals(raw: Mapping[str, object], problems: Problems) -> dict[str, DeclaredGoal]:
     """Every `[goals.NAME]`, with the periods of its targets as written."""
     declared = {}
-    for name, keys in _tables(raw, "goals", problems).items():
-        _check_name(name, "goals", problems)
+    for name, keys in named_tables(raw, "goals", problems):
         table = read_section(keys, GOAL_KEYS, f"goals.{name}", problems)
         targets = table.values.pop("targets", {})
         goal = Goal(name=name, **table.values)
         declared[name] = DeclaredGoal(goal, table.path, table.given, table.bad, targets)
-    _check_case(declared, "goals", problems)
     return declared

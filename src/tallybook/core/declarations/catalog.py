@@ -12,6 +12,7 @@ from tallybook.core.declarations.events import EventSettings
 from tallybook.core.declarations.goals import Goal
 from tallybook.core.declarations.metrics import Metric
 from tallybook.core.declarations.pages import Board, Note
+from tallybook.core.declarations.rules import InAppMessage, Rule
 from tallybook.core.declarations.sources import SourceSettings
 
 RESERVED_NAMES = frozenset(
@@ -53,6 +54,8 @@ class Catalog(msgspec.Struct, frozen=True, kw_only=True):
     entities: dict[str, EntitySettings] = {}
     """Those of `accounts` and `users` that are declared."""
     events: EventSettings = EventSettings()
+    rules: dict[str, Rule] = {}
+    messages: dict[str, InAppMessage] = {}
 
     def operands(self, name: str) -> tuple[str, ...]:
         """The collected metrics that `name` is computed from, each once, in order; `name` when it is not derived."""

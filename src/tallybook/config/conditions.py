@@ -8,10 +8,21 @@ true or false."""
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from tallybook.config.condition_parsing import (
+    BEFORE,
+    CHANGED,
+    CROSSED,
+    KNOWN,
+    SINCE_LAST,
+    UNKNOWN,
+    parsed,
+    wrong_condition,
+)
+from tallybook.config.outcomes import TRUE, Outcomes, Truth, joined, listed_open, negated, outcomes_of
 from tallybook.core import (
     FLAG_VALUE,
     INSTANT_VALUE,
@@ -28,13 +39,10 @@ if TYPE_CHECKING:
 
 INTERVAL = "interval"
 NULL = "null"
+ANY = "any"
+"""The type of an attribute before its first value: it compares with everything."""
 NUMBERS = (INTEGER_VALUE, NUMBER_VALUE)
-KNOWN, UNKNOWN = "\x01known", "\x01unknown"
-"""Texts that stand for `is known` and `is unknown` while a condition is parsed."""
-FORMS = (
-    "comparisons, and, or, not, in, between, like, is null, is known, is unknown, + - * /, now(), age(time), "
-    "interval '7 days', lower(text), upper(text)"
-)
+UP, DOWN, EITHER = "up", "down", "either"
 _SPAN = re.compile(r"\s*\d+(\.\d+)?\s*(second|minute|hour|day|week|month|year)s?\s*", re.IGNORECASE)
 
 
@@ -48,6 +56,10 @@ class ConditionColumn:
     known: str | None = None
 
 
+Earlier = Callable[[str, str], ConditionColumn]
+"""(attribute as it is spelled, span) → the column of its value so long ago."""
+
+
 @dataclass(frozen=True)
 class Condition:
     """A condition as SQL. `unknown` is the condition that its outcome is not known; None where it always is."""
@@ -56,13 +68,16 @@ class Condition:
     unknown: str | None = None
 
 
-def compile_condition(text: str, columns: Mapping[str, ConditionColumn], *, now: str) -> Condition:
+def compile_condition(
+    text: str, columns: Mapping[str, ConditionColumn], *, now: str, earlier: Earlier | None = None
+) -> Condition:
     """The condition over `columns`, by name, in any case. `now` is the instant of now(), as SQL.
 
     Raises QueryError for what is not a condition, for names that are not there, and for types that do not compare."""
-    truth = _Compiler(text, {name.casefold(): column for name, column in columns.items()}, columns, now).compiled()
-    if isinstance(truth, _Outcomes):
-        return Condition(true=f"({truth.sql} = {TRUE})", unknown=f"({truth.sql} IN ({_listed_open()}))")
+    folded = {name.casefold(): column for name, column in columns.items()}
+    truth = _Compiler(text, folded, columns, now, earlier).compiled()
+    if isinstance(truth, Outcomes):
+        return Condition(true=f"({truth.sql} = {TRUE})", unknown=f"({truth.sql} IN ({listed_open()}))")
     return Condition(true=f"coalesce({truth}, FALSE)")
 
 
@@ -74,56 +89,34 @@ class _Value:
     """SQL that must be true for the value to be known."""
 
 
-TRUE, FALSE, NULL_OUTCOME = 1, 2, 4
-"""What a condition can be, as the sum of these: 7 where it is not known at all."""
-
-
-@dataclass(frozen=True)
-class _Outcomes:
-    """SQL of the sum of what a condition can be."""
-
-    sql: str
-
-
-_Truth = str | _Outcomes
-"""SQL of what is true, false or null; or of what it can be, where something is not known."""
-
-
 @dataclass(frozen=True)
 class _Compiler:
     text: str
     columns: Mapping[str, ConditionColumn]
     spelled: Mapping[str, ConditionColumn]
     now: str
+    earlier: Earlier | None
 
-    def compiled(self) -> _Truth:
-        import sqlglot
-        from sqlglot.errors import SqlglotError
-
-        try:
-            tree = sqlglot.parse_one(_marked(self.text), read="duckdb")
-        except SqlglotError as error:
-            why = re.sub(r"\x1b\[[0-9;]*m", "", str(error)).split("\n")[0].split(". Line")[0]
-            raise self.wrong(f"cannot be read: {why}") from None
-        return self.truth(tree)
+    def compiled(self) -> Truth:
+        return self.truth(parsed(self.text))
 
     def wrong(self, why: str, hint: str = "") -> QueryError:
-        return QueryError(f"the condition {self.text!r} {why}", hint=hint or f"conditions have {FORMS}")
+        return wrong_condition(self.text, why, hint)
 
     # -- true, false, null, unknown ------------------------------------------------------------------
 
-    def truth(self, node: Any) -> _Truth:
+    def truth(self, node: Any) -> Truth:
         from sqlglot import exp
 
         match node:
             case exp.Paren():
                 return self.truth(node.this)
             case exp.And():
-                return _joined(self.truth(node.left), self.truth(node.right), "AND")
+                return joined(self.truth(node.left), self.truth(node.right), "AND")
             case exp.Or():
-                return _joined(self.truth(node.left), self.truth(node.right), "OR")
+                return joined(self.truth(node.left), self.truth(node.right), "OR")
             case exp.Not():
-                return _negated(self.truth(node.this))
+                return negated(self.truth(node.this))
             case exp.EQ() if isinstance(node.right, exp.Literal) and node.right.name in (KNOWN, UNKNOWN):
                 return self.is_known(node.left, wanted=node.right.name == KNOWN)
         return self.leaf(node)
@@ -132,7 +125,7 @@ class _Compiler:
         known = " AND ".join(self.value(node).known) or "TRUE"
         return f"({known})" if wanted else f"(NOT ({known}))"
 
-    def leaf(self, node: Any) -> _Truth:
+    def leaf(self, node: Any) -> Truth:
         from sqlglot import exp
 
         signs = {exp.EQ: "=", exp.NEQ: "<>", exp.LT: "<", exp.LTE: "<=", exp.GT: ">", exp.GTE: ">="}
@@ -160,12 +153,14 @@ class _Compiler:
                 value = self.value(node.this)
                 self.needs(node.this, value, FLAG_VALUE)
                 return _where_known(f"({value.sql} IS {node.expression.sql()})", value)
+            case exp.Anonymous() if node.name.lower() in (CHANGED, CROSSED):
+                return self.changed(node) if node.name.lower() == CHANGED else self.crossed(node)
         value = self.value(node)
         self.needs(node, value, FLAG_VALUE)
         return _where_known(value.sql, value)
 
     def needs(self, node: Any, value: _Value, type_: str) -> None:
-        if value.type not in (type_, NULL):
+        if value.type not in (type_, NULL, ANY):
             raise self.wrong(
                 f"needs a value of type {type_} where it has {node.sql(dialect='duckdb')}, of type {value.type}"
             )
@@ -175,7 +170,7 @@ class _Compiler:
         left, right = self.value(one), self.value(other)
         left, right = self.read_as(one, left, right.type), self.read_as(other, right, left.type)
         numbers = left.type in NUMBERS and right.type in NUMBERS
-        if not (numbers or left.type == right.type or NULL in (left.type, right.type)):
+        if not (numbers or left.type == right.type or {NULL, ANY} & {left.type, right.type}):
             raise self.wrong(
                 f"compares {one.sql(dialect='duckdb')}, of type {left.type}, with {other.sql(dialect='duckdb')}, "
                 f"of type {right.type}",
@@ -243,11 +238,63 @@ class _Compiler:
         name = node.name.lower() if isinstance(node, exp.Anonymous) else ""
         if (name == "now" and not node.expressions) or isinstance(node, exp.CurrentTimestamp):
             return _Value(self.now, INSTANT_VALUE)
+        if name == BEFORE:
+            return self.before(node)
         if name == "age" and len(node.expressions) == 1:
             inner = self.value(node.expressions[0])
             self.needs(node.expressions[0], inner, INSTANT_VALUE)
             return _Value(f"({self.now} - {inner.sql})", INTERVAL, inner.known)
         raise self.wrong(f"has {node.sql(dialect='duckdb')}, which no condition has")
+
+    # -- earlier values --------------------------------------------------------------------------------
+
+    def before(self, node: Any) -> _Value:
+        """The value of an attribute so long ago."""
+        from sqlglot import exp
+
+        given = node.expressions
+        if len(given) != 2 or not (isinstance(given[0], exp.Column) and isinstance(given[1], exp.Literal)):
+            raise self.wrong(f"has {node.sql(dialect='duckdb')}", hint="write it as before(mrr, '7 days')")
+        self.span(given[1].name)
+        return self.earlier_value(given[0].name, given[1].name)
+
+    def changed(self, node: Any) -> Truth:
+        """Whether an attribute has another value than at the last evaluation."""
+        now, then = self.since_last(node, 1, "changed(plan)")
+        return _where_known(f"({now.sql} IS DISTINCT FROM {then.sql})", now, then)
+
+    def crossed(self, node: Any) -> Truth:
+        """Whether a number has passed a limit since the last evaluation: upwards, unless a direction is given."""
+        from sqlglot import exp
+
+        example = "crossed(mrr, 1000), or crossed(mrr, 1000, 'down')"
+        given = node.expressions
+        direction = given[2].name.lower() if len(given) == 3 and isinstance(given[2], exp.Literal) else UP
+        if direction not in (UP, DOWN, EITHER) or len(given) not in (2, 3):
+            raise self.wrong(f"has {node.sql(dialect='duckdb')}", hint=f"write it as {example}")
+        now, then = self.since_last(node, len(given), example)
+        self.number(given[0])
+        limit = self.number(given[1])
+        up = f"({then.sql} < {limit.sql} AND {now.sql} >= {limit.sql})"
+        down = f"({then.sql} >= {limit.sql} AND {now.sql} < {limit.sql})"
+        return _where_known({UP: up, DOWN: down, EITHER: f"({up} OR {down})"}[direction], now, then, limit)
+
+    def since_last(self, node: Any, count: int, example: str) -> tuple[_Value, _Value]:
+        """The value of the first argument now, and at the last evaluation."""
+        from sqlglot import exp
+
+        given = node.expressions
+        if len(given) != count or not isinstance(given[0], exp.Column):
+            raise self.wrong(f"has {node.sql(dialect='duckdb')}", hint=f"write it as {example}")
+        return self.column(given[0].name), self.earlier_value(given[0].name, SINCE_LAST)
+
+    def earlier_value(self, name: str, span: str) -> _Value:
+        now = self.column(name)
+        if self.earlier is None:
+            raise self.wrong(f"asks for an earlier value of {name!r}, which is not possible here")
+        spelled = next(one for one in self.spelled if one.casefold() == name.casefold())
+        found = self.earlier(spelled, span)
+        return _Value(found.sql, now.type, (found.known,) if found.known else ())
 
     def column(self, name: str) -> _Value:
         found = self.columns.get(name.casefold())
@@ -259,7 +306,7 @@ class _Compiler:
 
     def number(self, node: Any) -> _Value:
         value = self.value(node)
-        if value.type not in (*NUMBERS, NULL):
+        if value.type not in (*NUMBERS, NULL, ANY):
             raise self.wrong(f"calculates with {node.sql(dialect='duckdb')}, of type {value.type}")
         return value
 
@@ -272,9 +319,11 @@ class _Compiler:
         if left.type == INSTANT_VALUE and sign in "+-":
             right = self.read_as(node.right, self.value(node.right), INTERVAL)
             type_ = INTERVAL if right.type == INSTANT_VALUE and sign == "-" else INSTANT_VALUE
-            if right.type not in (INTERVAL, INSTANT_VALUE) or (right.type == INSTANT_VALUE and sign == "+"):
+            if right.type not in (INTERVAL, INSTANT_VALUE, ANY) or (right.type == INSTANT_VALUE and sign == "+"):
                 raise self.wrong(f"calculates {node.sql(dialect='duckdb')}: from a time only a span can be taken")
             return _Value(f"({left.sql} {sign} {right.sql})", type_, left.known + right.known)
+        if left.type == ANY and (right := self.value(node.right)).type in (INTERVAL, INSTANT_VALUE):
+            return _Value(f"({left.sql} {sign} {right.sql})", ANY, left.known + right.known)
         left, right = self.number(node.left), self.number(node.right)
         if sign == "/":
             return _Value(
@@ -284,75 +333,7 @@ class _Compiler:
         return _Value(f"({left.sql} {sign} {right.sql})", type_, left.known + right.known)
 
 
-def _marked(text: str) -> str:
-    """The text with `is known` and `is unknown` as comparisons with a text that nobody types."""
-    import sqlglot
-    from sqlglot.errors import SqlglotError
-
-    try:
-        tokens = sqlglot.tokenize(text, read="duckdb")
-    except SqlglotError:
-        return text
-    found: list[tuple[int, int, str]] = []
-    for place, token in enumerate(tokens):
-        words = [one.text.lower() for one in tokens[place : place + 3]]
-        if words[0] != "is":
-            continue
-        negated = words[1:2] == ["not"]
-        word = words[1 + negated] if len(words) > 1 + negated else ""
-        if word in ("known", "unknown"):
-            marker = KNOWN if (word == "known") != negated else UNKNOWN
-            found.append((token.start, tokens[place + 1 + negated].end + 1, f"= '{marker}'"))
-    for start, end, instead in reversed(found):
-        text = text[:start] + instead + text[end:]
-    return text
-
-
-def _where_known(sql: str, *values: _Value) -> _Truth:
+def _where_known(sql: str, *values: _Value) -> Truth:
     """A comparison: where one of its values is unknown, it can be anything."""
     known = " AND ".join(dict.fromkeys(one for value in values for one in value.known))
-    return _Outcomes(f"CASE WHEN {known} THEN {_outcomes(sql).sql} ELSE 7 END") if known else sql
-
-
-def _outcomes(truth: _Truth) -> _Outcomes:
-    if isinstance(truth, _Outcomes):
-        return truth
-    return _Outcomes(f"CASE {truth} WHEN TRUE THEN {TRUE} WHEN FALSE THEN {FALSE} ELSE {NULL_OUTCOME} END")
-
-
-def _negated(truth: _Truth) -> _Truth:
-    if isinstance(truth, str):
-        return f"(NOT {truth})"
-    return _Outcomes(f"{_table([_not(one) for one in range(8)])}[1 + {truth.sql}]")
-
-
-def _joined(one: _Truth, other: _Truth, word: str) -> _Truth:
-    """AND, or OR, of two conditions. A table says what comes of what they can be: so each is in the SQL once."""
-    if isinstance(one, str) and isinstance(other, str):
-        return f"({one} {word} {other})"
-    joined = _and if word == "AND" else lambda a, b: _not(_and(_not(a), _not(b)))
-    table = _table([joined(a, b) for a in range(8) for b in range(8)])
-    return _Outcomes(f"{table}[1 + 8 * ({_outcomes(one).sql}) + ({_outcomes(other).sql})]")
-
-
-def _table(numbers: list[int]) -> str:
-    return f"[{', '.join(map(str, numbers))}]"
-
-
-def _not(one: int) -> int:
-    return (FALSE if one & TRUE else 0) + (TRUE if one & FALSE else 0) + (one & NULL_OUTCOME)
-
-
-def _and(one: int, other: int) -> int:
-    """What a AND b can be."""
-    outcomes = 0
-    for a in (TRUE, FALSE, NULL_OUTCOME):
-        for b in (TRUE, FALSE, NULL_OUTCOME):
-            if one & a and other & b:
-                outcomes |= FALSE if FALSE in (a, b) else NULL_OUTCOME if NULL_OUTCOME in (a, b) else TRUE
-    return outcomes
-
-
-def _listed_open() -> str:
-    """The outcomes that are not known: true among others."""
-    return ", ".join(str(one) for one in range(8) if one & TRUE and one != TRUE)
+    return Outcomes(f"CASE WHEN {known} THEN {outcomes_of(sql).sql} ELSE 7 END") if known else sql

@@ -1,0 +1,14 @@
+"""Acts on the numbers: rules over attributes and metrics, what they do, and messages in the product."""
+
+from __future__ import annotations
+
+from tallybook._door import opened
+
+__getattr__, __dir__ = opened(
+    __name__,
+    {
+        "rules": ("Rules", "evaluate_after_a_run"),
+        "showing": ("RuleDetails", "RuleOfEntity"),
+        "trial": ("RuleTrial",),
+    },
+)

@@ -1,0 +1,252 @@
+"""Which of the rules that an entity has entered do something: caps, priorities, quiet hours, storms, holdout. Pure."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfoNotFoundError
+
+from tallybook.core import ENTER, EVER, EVERY_TIME, LEAVE, OncePer, QuietHours, Rule, calendar
+from tallybook.storage import DROPPED, FIRED, HOLDOUT, WAITING, Collision, Firing, stamp_of
+
+PRIORITY, COOL_DOWN, ONCE, RESTATED = "priority", "cool_down", "once", "restated"
+"""Why a rule did not fire for an entity."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Edge:
+    """An entity that has entered or left a rule, with the values of the attributes that the rule names."""
+
+    rule: Rule
+    entity: str
+    edge: str
+    values: Mapping[str, Any]
+    has_metrics: bool = False
+    """Whether a condition of the rule names a metric."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CapsContext:
+    """What decides beside the edges. `past` is the order of evaluations; `is_inside` answers for waiting firings."""
+
+    rules: Mapping[str, Rule]
+    past: Mapping[tuple[str, str], Sequence[Firing]]
+    """Firings by (kind, entity)."""
+    waiting: Sequence[Firing]
+    is_inside: Callable[[Firing], bool | None]
+    """None: not known now."""
+    now: datetime
+    day: date
+    zone: str
+
+
+@dataclass(kw_only=True)
+class Decisions:
+    """What comes of an evaluation."""
+
+    firings: list[Firing] = field(default_factory=list)
+    settled: list[Firing] = field(default_factory=list)
+    collisions: list[Collision] = field(default_factory=list)
+    storms: dict[str, int] = field(default_factory=dict)
+    """By rule: how many entities entered at once, and wait for a release."""
+
+    @property
+    def done(self) -> list[Firing]:
+        """The firings for which something is to be done now."""
+        return [one for one in (*self.firings, *self.settled) if one.state == FIRED]
+
+
+def decide(edges: Iterable[Edge], context: CapsContext) -> Decisions:
+    """Decide for each edge, and for firings that wait, whether something is done now."""
+    return _Deciding(context).decide(list(edges))
+
+
+def in_holdout(rule: Rule, entity: str) -> bool:
+    """Whether an entity is in the group for which nothing is done. It is the same group for ever."""
+    if not rule.holdout:
+        return False
+    digest = hashlib.sha256(f"{rule.name}\x00{entity}".encode()).digest()
+    return int.from_bytes(digest[:8]) / 2**64 < rule.holdout
+
+
+class _Deciding:
+    def __init__(self, context: CapsContext) -> None:
+        self.context, self.now, self.found = context, context.now, Decisions()
+        self.stamp = stamp_of(context.now)
+        self.fired: dict[tuple[str, str], Firing] = {}
+        """By (kind, entity): the last firing for which something was done, also of this evaluation."""
+
+    def decide(self, edges: Sequence[Edge]) -> Decisions:
+        self.settle()
+        entered: dict[str, list[Edge]] = {}
+        for one in edges:
+            if one.rule.draft:
+                continue
+            if one.edge == LEAVE:
+                self.leave(one)
+            elif self.is_new(one):
+                entered.setdefault(one.rule.name, []).append(one)
+        calm = [one for several in entered.values() for one in self.without_storms(several)]
+        for one in self.winners(calm):
+            self.fire(one)
+        return self.found
+
+    # -- firings of before that wait
+
+    def settle(self) -> None:
+        for one in self.context.waiting:
+            rule = self.context.rules.get(one.rule)
+            if rule is None:
+                self.found.settled.append(replace(one, state=DROPPED, why="the rule is no longer declared"))
+                continue
+            inside = self.context.is_inside(one)
+            if inside is False:
+                self.found.settled.append(replace(one, state=DROPPED, why="it has left the rule since"))
+            elif inside and one.due is not None and one.due <= self.stamp:
+                self.settled(rule, one)
+
+    def settled(self, rule: Rule, one: Firing) -> None:
+        """What comes of a firing that need not wait any longer."""
+        if (winner := self.cooling(rule, one.kind, one.entity)) is not None:
+            why = f"cool-down after {winner.rule}"
+            self.found.settled.append(replace(one, state=DROPPED, why=why))
+            return
+        until = self.quiet_until(rule, one.values)
+        if until is not None:
+            self.found.settled.append(replace(one, due=until))
+            return
+        done = replace(one, state=FIRED, at=self.stamp, due=None)
+        self.found.settled.append(done)
+        self.fired[one.kind, one.entity] = done
+
+    # -- edges
+
+    def past(self, edge: Edge) -> list[Firing]:
+        """Firings of the rule for the entity that count, in order."""
+        several = self.context.past.get((edge.rule.kind, edge.entity), ())
+        return [one for one in several if one.rule == edge.rule.name and one.state != DROPPED]
+
+    def is_new(self, edge: Edge) -> bool:
+        """Whether an entry counts. Those that do not are recorded."""
+        past = [one for one in self.past(edge) if one.edge == ENTER]
+        if edge.has_metrics and any(one.day == self.context.day for one in past):
+            self.collide(edge, RESTATED)
+            return False
+        if past and not self.may_again(edge.rule, past[-1]):
+            self.collide(edge, ONCE)
+            return False
+        if in_holdout(edge.rule, edge.entity):
+            self.found.firings.append(self.firing(edge, HOLDOUT))
+            return False
+        return True
+
+    def may_again(self, rule: Rule, last: Firing) -> bool:
+        once = rule.once
+        if once == EVERY_TIME:
+            return True
+        if once == EVER or not isinstance(once, OncePer):
+            return False
+        at = datetime.fromisoformat(last.at)
+        if once.days:
+            return self.now - at >= timedelta(days=once.days)
+        today, then = (calendar.day_of(one, self.context.zone) for one in (self.now, at))
+        return (today.year * 12 + today.month - 1) // once.months > (then.year * 12 + then.month - 1) // once.months
+
+    def without_storms(self, edges: list[Edge]) -> list[Edge]:
+        rule = edges[0].rule
+        if len(edges) <= rule.most_at_once:
+            return edges
+        self.found.storms[rule.name] = len(edges)
+        why = f"{len(edges)} entered at once, and most_at_once is {rule.most_at_once}"
+        self.found.firings += [replace(self.firing(one, WAITING), why=why) for one in edges]
+        return []
+
+    def winners(self, edges: Sequence[Edge]) -> list[Edge]:
+        """The edges in the order of priority; of the rules with a priority one for each entity."""
+        order = list(self.context.rules)
+        ranked = sorted(edges, key=lambda one: (-_rank(one.rule), order.index(one.rule.name), one.entity))
+        best: dict[tuple[str, str], Edge] = {}
+        kept = []
+        for one in ranked:
+            key = (one.rule.kind, one.entity)
+            if one.rule.priority is None or best.setdefault(key, one) is one:
+                kept.append(one)
+            else:
+                self.collide(one, PRIORITY, best[key].rule.name)
+        return kept
+
+    def fire(self, edge: Edge) -> None:
+        if (winner := self.cooling(edge.rule, edge.rule.kind, edge.entity)) is not None:
+            self.collide(edge, COOL_DOWN, winner.rule)
+            return
+        until = self.quiet_until(edge.rule, edge.values)
+        if until is not None:
+            self.found.firings.append(replace(self.firing(edge, WAITING), due=until, why="quiet hours"))
+            return
+        done = self.firing(edge, FIRED)
+        self.found.firings.append(done)
+        self.fired[edge.rule.kind, edge.entity] = done
+
+    def leave(self, edge: Edge) -> None:
+        """Leaving is done where entering was done."""
+        past = self.past(edge)
+        if edge.rule.has_leave_actions and past and past[-1].edge == ENTER and past[-1].state == FIRED:
+            self.found.firings.append(self.firing(edge, FIRED))
+
+    def cooling(self, rule: Rule, kind: str, entity: str) -> Firing | None:
+        """The firing after which an entity is left alone for a while."""
+        if not rule.cool_down:
+            return None
+        several = self.context.past.get((kind, entity), ())
+        done = [one for one in several if one.state == FIRED and one.edge == ENTER]
+        latest = self.fired.get((kind, entity)) or max(done, key=lambda one: one.at, default=None)
+        if latest is None:
+            return None
+        return latest if self.now - datetime.fromisoformat(latest.at) < timedelta(seconds=rule.cool_down) else None
+
+    def quiet_until(self, rule: Rule, values: Mapping[str, Any]) -> str | None:
+        """When the quiet hours end, during them."""
+        if rule.quiet is None:
+            return None
+        for zone in (values.get(rule.quiet_zone or ""), self.context.zone):
+            try:
+                quiet = QuietHours(*rule.quiet, str(calendar.zone(zone).key)) if zone else None
+            except (ZoneInfoNotFoundError, ValueError, KeyError, OSError, TypeError, AttributeError):
+                continue
+            if quiet is not None:
+                return stamp_of(quiet.ends(self.now)) if quiet.at(self.now) else None
+        return None
+
+    def firing(self, edge: Edge, state: str) -> Firing:
+        return Firing(
+            rule=edge.rule.name,
+            entity=edge.entity,
+            number=0,
+            edge=edge.edge,
+            kind=edge.rule.kind,
+            at=self.stamp,
+            day=self.context.day,
+            values=edge.values,
+            why="",
+            state=state,
+        )
+
+    def collide(self, edge: Edge, why: str, winner: str | None = None) -> None:
+        self.found.collisions.append(
+            Collision(
+                rule=edge.rule.name,
+                entity=edge.entity,
+                number=0,
+                kind=edge.rule.kind,
+                at=self.stamp,
+                why=why,
+                winner=winner,
+            )
+        )
+
+
+def _rank(rule: Rule) -> float:
+    return float("-inf") if rule.priority is None else rule.priority

@@ -1,0 +1,381 @@
+"""Evaluates all rules over the entities as they are: one pass for each kind, and one ledger transaction for everything.
+
+Safe to run twice and to kill: files of states are written first, then one transaction names them together with the
+firings and with what is sent."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from tallybook.act.caps import CapsContext, Decisions, Edge, decide
+from tallybook.act.memory import Remembered, remembered
+from tallybook.act.restated import restated_firings
+from tallybook.act.state import INSIDE, UNKNOWN_IN, UNKNOWN_OUT
+from tallybook.act.state_files import MAX_PARTIAL_FILES, StoredStates, read_states, write_states
+from tallybook.act.state_sql import StateColumns
+from tallybook.act.stepping import KindStep, RuleNames, names_of_rule, stored_types
+from tallybook.config import SINCE_LAST, ConditionColumn
+from tallybook.core import (
+    ENTER,
+    LEAVE,
+    ONE_DAY,
+    SUBJECT_BOOK,
+    Busy,
+    Rule,
+    RuleReport,
+    RulesReport,
+    TallybookError,
+    calendar,
+)
+from tallybook.query import IS_GONE, QueryService, Subjects, SubjectsQuestion, load_subjects
+from tallybook.storage import (
+    FIRED,
+    WAITING,
+    Firing,
+    KnownRule,
+    Lease,
+    RuleLedger,
+    RulesCommit,
+    RulesSnapshot,
+    StatesFile,
+    identifier,
+)
+
+if TYPE_CHECKING:
+    import duckdb
+
+JOB = "rules"
+LEASE_SECONDS = 300.0
+KEPT_FILES = timedelta(hours=1)
+"""Files of states that were replaced are deleted after this time: somebody may be reading them."""
+SHARE_OF_CHANGES = 0.2
+"""With a larger share of changed rows all states are written again."""
+
+
+Enqueue = Callable[[Sequence[Firing], RulesCommit, datetime], None]
+"""Adds what is sent for firings to a commit."""
+
+
+class RuleEvaluator:
+    """The rules of a book. `enqueue` adds what is sent to the transaction of an evaluation."""
+
+    def __init__(self, service: QueryService, clock: Callable[[], datetime], enqueue: Enqueue | None = None) -> None:
+        self.service, self.clock, self.enqueue = service, clock, enqueue
+        self.catalog, self.reader = service.catalog, service.reader
+
+    @property
+    def ledger(self) -> RuleLedger:
+        store = self.reader.store
+        return RuleLedger(store.ledger, store.files)  # type: ignore[arg-type]
+
+    def evaluate(self, *, kind: str | None = None, ids: Sequence[str] | None = None) -> RulesReport:
+        """Evaluate all rules, or those of a kind for some entities only. Raises Busy while somebody else does."""
+        if not self.reader.there or not (self.catalog.rules or self.ledger.snapshot().rules):
+            return RulesReport()
+        with self.leased() as lease:
+            return _Evaluation(self, lease, kind=kind, ids=ids).run()
+
+    def release(self, name: str) -> RulesReport:
+        """Do what waits for a release of a rule, for the entities that are still inside."""
+        with self.leased() as lease:
+            return _Evaluation(self, lease, released=name).run()
+
+    @contextmanager
+    def leased(self) -> Iterator[Lease]:
+        ledger = self.reader.store.ledger
+        try:
+            lease = ledger.acquire(JOB, now=self.clock(), seconds=LEASE_SECONDS)
+        except Busy as busy:
+            raise Busy("another process evaluates the rules of this book", hint=busy.hint) from None
+        try:
+            yield lease
+        finally:
+            ledger.release(lease)
+
+
+@dataclass(kw_only=True)
+class _KindResult:
+    """One kind after its step: the edges, and answers about its states."""
+
+    edges: list[Edge]
+    step: KindStep
+    engine: duckdb.DuckDBPyConnection
+
+
+class _Evaluation:
+    """One evaluation while it is made."""
+
+    def __init__(
+        self,
+        evaluator: RuleEvaluator,
+        lease: Lease,
+        *,
+        kind: str | None = None,
+        ids: Sequence[str] | None = None,
+        released: str | None = None,
+    ) -> None:
+        self.evaluator, self.lease, self.ids, self.released = evaluator, lease, ids, released
+        self.service, self.catalog, self.ledger = evaluator.service, evaluator.catalog, evaluator.ledger
+        self.now = evaluator.clock()
+        self.day = calendar.day_of(self.now, self.catalog.book.timezone) - ONE_DAY
+        self.only = kind
+        self.report = RulesReport()
+        self.before: RulesSnapshot = self.ledger.snapshot()
+        self.change = RulesCommit(day=self.day, version=evaluator.reader.version)
+        self.change.contents = self.ledger.files.contents
+        self.results: dict[str, _KindResult] = {}
+
+    def run(self) -> RulesReport:
+        done = False
+        try:
+            with self.evaluator.reader.reading() as reading:
+                for kind in self.kinds():
+                    self.evaluate_kind(reading.engine, kind)
+                decisions = self.decide()
+                if self.ids is None:
+                    self.change.restated = restated_firings(self.service, reading.engine, self.ledger, self.before)
+            self.collect(decisions)
+            self.commit(decisions)
+            done = True
+        finally:
+            if not done:
+                for file in self.change.files:
+                    self.ledger.files.delete(file.stored)
+        self.clean()
+        return self.report
+
+    def kinds(self) -> list[str]:
+        """The kinds that there are rules of, or were."""
+        known = [*(rule.kind for rule in self.catalog.rules.values()), *(r.kind for r in self.before.rules.values())]
+        return [kind for kind in dict.fromkeys(known) if self.only in (None, kind)]
+
+    # -- one kind
+
+    def evaluate_kind(self, engine: duckdb.DuckDBPyConnection, kind: str) -> None:
+        names = {n: names_of_rule(self.catalog, rule) for n, rule in self.catalog.rules.items() if rule.kind == kind}
+        rules = [rule for rule in self.catalog.rules.values() if rule.kind == kind]
+        gone = [one.rule for one in self.before.rules.values() if one.kind == kind and one.rule not in names]
+        begins = frozenset(rule.name for rule in rules if self.is_new(rule))
+        if self.ids is not None:
+            rules, begins, gone = [rule for rule in rules if rule.name not in begins], frozenset(), []
+        if not rules and not gone:
+            return
+        subjects = load_subjects(self.service, engine, self.question(kind, [names[rule.name] for rule in rules]))
+        if self.ids is None and kind != SUBJECT_BOOK and not self.has_subjects(engine, subjects):
+            # Those who are inside a new rule are not known yet.
+            rules, begins = [rule for rule in rules if rule.name not in begins], frozenset()
+        step, states = self.prepared(engine, subjects, rules, names, begins)
+        changed = step.run(engine)
+        self.note(step, states)
+        self.results[kind] = _KindResult(edges=list(step.edges(engine)), step=step, engine=engine)
+        self.write(engine, step, states, changed, has_gone=bool(gone))
+        self.change.gone += gone
+        begun = [rule for rule in step.rules if rule.name in step.begins]
+        self.change.rules += [KnownRule(rule=one.name, kind=kind, definition=one.definition, number=0) for one in begun]
+
+    def is_new(self, rule: Rule) -> bool:
+        known = self.before.rules.get(rule.name)
+        return known is None or known.definition != rule.definition or known.kind != rule.kind
+
+    def question(self, kind: str, names: Sequence[RuleNames]) -> SubjectsQuestion:
+        return SubjectsQuestion(
+            kind=kind,
+            names=list(dict.fromkeys(name for one in names for name in one.attributes)),
+            earlier=list(dict.fromkeys(pair for one in names for pair in one.earlier)),
+            now=self.now,
+            ids=self.ids,
+        )
+
+    def has_subjects(self, engine: duckdb.DuckDBPyConnection, subjects: Subjects) -> bool:
+        return bool(engine.execute(f"SELECT EXISTS (FROM {subjects.sql} e)").fetchall()[0][0])
+
+    def prepared(
+        self,
+        engine: duckdb.DuckDBPyConnection,
+        subjects: Subjects,
+        rules: Sequence[Rule],
+        names: Mapping[str, RuleNames],
+        begins: frozenset[str],
+    ) -> tuple[KindStep, StoredStates]:
+        """The step of a kind, compiled. Rules whose condition does not fit the types are left as they are."""
+        sound = self.sound(rules, subjects, names)
+        self.change.gone += [rule.name for rule in rules if rule not in sound and rule.name in self.before.rules]
+        rules = sound
+        begins = begins & {rule.name for rule in rules}
+        memory = memory_of(subjects, [names[rule.name] for rule in rules])
+        subjects = with_memory(subjects, memory)
+        files = self.before.files.get(subjects.kind, ())
+        columns = [StateColumns(rule=rule.name, holds=bool(rule.hold)) for rule in rules]
+        some = self.some_ids(engine, subjects)
+        states = read_states(engine, self.ledger, files, stored_types(columns, memory), kind=subjects.kind, some=some)
+        if states.lost:
+            self.report.notes.append(f"the states of rules are lost, so every rule begins again: {states.lost}")
+            begins = frozenset(rule.name for rule in rules)
+        gone = f"SELECT EXISTS (FROM {subjects.sql} e WHERE {identifier(IS_GONE)})"
+        step = KindStep(
+            subjects=subjects,
+            rules=rules,
+            names=names,
+            begins=begins,
+            states=states.relation,
+            memory=memory,
+            now=self.now,
+            is_whole=bool(begins) or not files,
+            some_gone=bool(engine.execute(gone).fetchall()[0][0]),
+        )
+        step.compile()
+        return step, states
+
+    def some_ids(self, engine: duckdb.DuckDBPyConnection, subjects: Subjects) -> str:
+        """A table of the ids, where only some are evaluated."""
+        if self.ids is None:
+            return ""
+        engine.execute(f"CREATE OR REPLACE TEMP TABLE touched_ids AS SELECT id FROM {subjects.sql} e").fetchall()
+        return "touched_ids"
+
+    def sound(self, rules: Sequence[Rule], subjects: Subjects, names: Mapping[str, RuleNames]) -> list[Rule]:
+        """The rules whose conditions can be evaluated; the others are reported, and their entities stay as they are."""
+        sound = []
+        for rule in rules:
+            report = self.report.rules.setdefault(rule.name, RuleReport(rule=rule.name))
+            trial = KindStep(
+                subjects=with_memory(subjects, memory_of(subjects, [names[rule.name]])),
+                rules=[rule],
+                names=names,
+                begins=frozenset(),
+                states="s",
+                memory=(),
+                now=self.now,
+                is_whole=False,
+            )
+            try:
+                trial.compile()
+                sound.append(rule)
+            except TallybookError as error:
+                report.error, report.hint = error.message, error.hint
+        return sound
+
+    def note(self, step: KindStep, states: StoredStates) -> None:
+        """Report why conditions are unknown for everybody."""
+        whys = {name.casefold(): why for name, why in step.subjects.whys.items()}
+        for rule in step.rules:
+            report = self.report.rules[rule.name]
+            report.is_new = rule.name in step.begins
+            named = [f"{name} is unknown: {whys[name]}" for name in step.names[rule.name].attributes if name in whys]
+            report.unknown = "; ".join(named)
+
+    def write(
+        self, engine: duckdb.DuckDBPyConnection, step: KindStep, states: StoredStates, changed: int, *, has_gone: bool
+    ) -> None:
+        """Write the states after, as a whole or as changes over the files before."""
+        kind = step.subjects.kind
+        files = self.before.files.get(kind, ())
+        names = [identifier(name) for name in step.stored_types]
+        columns = ", ".join(["id", *names])
+        if step.is_whole:
+            # A rule that cannot be evaluated keeps its states, whatever happens to the others.
+            select = f"SELECT {columns} FROM {step.table}"
+        elif not changed and not has_gone:
+            return
+        elif self.ids is None and (has_gone or self.is_large(files, changed)):
+            before = ", ".join(['"s id" AS id', *names])
+            kept = f'SELECT {before} FROM {step.states} b ANTI JOIN {step.table} t ON t.id = b."s id"'
+            known = f"SEMI JOIN {step.subjects.sql} e USING (id)"
+            select = f"SELECT {columns} FROM ({kept} UNION ALL SELECT {columns} FROM {step.table}) {known}"
+        else:
+            self.change.files.append(
+                write_states(engine, self.ledger, f"SELECT {columns} FROM {step.table}", kind=kind, whole=False)
+            )
+            return
+        self.change.files.append(write_states(engine, self.ledger, select, kind=kind, whole=True))
+        self.change.removed += [file.path for file in files]
+
+    def is_large(self, files: Sequence[StatesFile], changed: int) -> bool:
+        rows = sum(file.rows for file in files[1:]) + changed
+        return len(files) >= MAX_PARTIAL_FILES or rows > SHARE_OF_CHANGES * (files[0].rows if files else 0)
+
+    # -- decisions
+
+    def decide(self) -> Decisions:
+        edges = [one for result in self.results.values() for one in result.edges]
+        waiting = [one for one in self.ledger.firings(state=WAITING) if self.only in (None, one.kind)]
+        if self.released is not None:
+            waiting = [
+                replace(one, due="0000") if one.rule == self.released and one.due is None else one for one in waiting
+            ]
+        past: dict[tuple[str, str], list[Firing]] = {}
+        for kind in self.results:
+            entities = [
+                *(e.entity for e in edges if e.rule.kind == kind),
+                *(w.entity for w in waiting if w.kind == kind),
+            ]
+            for one in self.ledger.firings_of(kind, list(dict.fromkeys(entities))):
+                past.setdefault((kind, one.entity), []).append(one)
+        context = CapsContext(
+            rules=self.catalog.rules,
+            past=past,
+            waiting=waiting,
+            is_inside=self.is_inside,
+            now=self.now,
+            day=self.day,
+            zone=self.catalog.book.timezone,
+        )
+        return decide(edges, context)
+
+    def is_inside(self, firing: Firing) -> bool | None:
+        """Whether an entity whose firing waits is still inside. One that was true for a moment stays true."""
+        result = self.results.get(firing.kind)
+        if result is None or firing.rule not in [rule.name for rule in result.step.rules]:
+            return None
+        if not result.step.names[firing.rule].lasts:
+            return True
+        code = result.step.codes(result.engine, firing.rule, [firing.entity]).get(firing.entity, 0)
+        return None if code in (UNKNOWN_IN, UNKNOWN_OUT) else code == INSIDE
+
+    def collect(self, decisions: Decisions) -> None:
+        """Put the decisions into the commit and the report."""
+        change = self.change
+        change.firings, change.settled, change.collisions = decisions.firings, decisions.settled, decisions.collisions
+        for result in self.results.values():
+            for edge in result.edges:
+                report = self.report.rules[edge.rule.name]
+                report.entered += edge.edge == ENTER
+                report.left += edge.edge == LEAVE
+        for one in (*decisions.firings, *decisions.settled):
+            report = self.report.rules.setdefault(one.rule, RuleReport(rule=one.rule))
+            report.fired += one.state == FIRED
+            report.waiting += one.state == WAITING
+        for name, number in decisions.storms.items():
+            self.report.notes.append(f"rule {name}: {number} entered at once and wait: tallybook rules release {name}")
+
+    def commit(self, decisions: Decisions) -> None:
+        change = self.change
+        if self.evaluator.enqueue is not None and decisions.done:
+            self.evaluator.enqueue(decisions.done, change, self.now)
+        touched = self.ids is not None or self.released is not None
+        nothing = not (change.files or change.firings or change.settled or change.collisions or change.restated)
+        if touched and nothing:
+            return
+        change.report = {"whole": not touched, **self.report.to_dict()}
+        self.report.number = self.ledger.commit(self.before.number, change, lease=self.lease, now=self.now)
+
+    def clean(self) -> None:
+        if self.ids is None:
+            self.ledger.forget_files(self.now - KEPT_FILES)
+
+
+def memory_of(subjects: Subjects, names: Sequence[RuleNames]) -> list[Remembered]:
+    """What is remembered of the attributes that `changed` and `crossed` name."""
+    folded = {name.casefold(): column for name, column in subjects.columns.items()}
+    wanted = dict.fromkeys(name for one in names for name, span in one.earlier if span == SINCE_LAST)
+    return [remembered(name, folded.get(name), is_metric=name in subjects.metrics) for name in wanted]
+
+
+def with_memory(subjects: Subjects, memory: Sequence[Remembered]) -> Subjects:
+    """The subjects with the values of the last evaluation as earlier ones."""
+    columns = {(one.name, SINCE_LAST): ConditionColumn(sql=one.before(subjects.day), type=one.type) for one in memory}
+    return replace(subjects, earlier={**subjects.earlier, **columns})

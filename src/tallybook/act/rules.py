@@ -1,0 +1,71 @@
+"""The rules of a book for people: list, show, try out, release, evaluate."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+
+from tallybook.act.evaluate import RuleEvaluator
+from tallybook.act.showing import RuleDetails, RuleLine, RuleOfEntity, Showing
+from tallybook.act.trial import RuleTrial, try_rule
+from tallybook.core import Busy, QueryError, Rule, RulesReport, TallybookError, did_you_mean
+from tallybook.query import QueryService
+
+
+class Rules:
+    """The rules of a book."""
+
+    def __init__(self, service: QueryService, clock: Callable[[], datetime]) -> None:
+        self.service, self.clock = service, clock
+        self.catalog = service.catalog
+
+    @property
+    def evaluator(self) -> RuleEvaluator:
+        return RuleEvaluator(self.service, self.clock)
+
+    def evaluate(self) -> RulesReport:
+        """Evaluate all rules now. Raises Busy while another process does."""
+        return self.evaluator.evaluate()
+
+    def touch(self, kind: str, ids: Sequence[str]) -> RulesReport:
+        """Evaluate the rules for some users or accounts, which have changed."""
+        return self.evaluator.evaluate(kind=kind, ids=ids)
+
+    def list(self) -> list[RuleLine]:
+        """Every rule: how many are inside, how often it fired, what waits."""
+        return Showing(self.evaluator).lines()
+
+    def show(self, name: str) -> RuleDetails:
+        """One rule with its latest firings and collisions."""
+        return Showing(self.evaluator).details(self.known(name))
+
+    def explain(self, name: str, entity: str) -> RuleOfEntity:
+        """Why a rule fired, or did not, for one entity."""
+        return Showing(self.evaluator).entity(self.known(name), entity)
+
+    def try_out(self, name: str, *, over: str | None = None) -> RuleTrial:
+        """What a rule would do: who is inside now, and who would have entered in the last week, or over a span as
+        "90 days". Writes nothing."""
+        return try_rule(self.evaluator, self.known(name), over=over)
+
+    def release(self, name: str) -> RulesReport:
+        """Do what waits because too many entities entered a rule at once. Entities that have left since are dropped."""
+        return self.evaluator.release(self.known(name).name)
+
+    def known(self, name: str) -> Rule:
+        """The rule of a name. Raises QueryError with the nearest one."""
+        if name in self.catalog.rules:
+            return self.catalog.rules[name]
+        names = list(self.catalog.rules)
+        hint = f"{did_you_mean(name, names)} there are: {', '.join(names) or 'none'}".strip()
+        raise QueryError(f"there is no rule {name!r}", hint=hint)
+
+
+def evaluate_after_a_run(rules: Rules) -> RulesReport:
+    """Evaluate after a run. What was collected is stored: a failure here is reported and changes nothing of it."""
+    try:
+        return rules.evaluate()
+    except Busy as busy:
+        return RulesReport(notes=[f"{busy.message}; it sees the new numbers, or the next evaluation does"])
+    except TallybookError as error:
+        return RulesReport(error=error.message, hint=error.hint)

@@ -1,0 +1,107 @@
+"""The states of a kind of entities as a relation of the engine, read from its files and written to new ones."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tallybook.core import BookError
+from tallybook.storage import BadFile, RuleLedger, StatesFile, engine_path, hash_of, identifier
+
+if TYPE_CHECKING:
+    import duckdb
+
+MAX_PARTIAL_FILES = 12
+"""With more files of changes, the states are written as one file again."""
+
+
+@dataclass(frozen=True)
+class StoredStates:
+    """What the files of a kind contain. `types`: the columns that there are, with the types of the engine."""
+
+    relation: str
+    """A table of the engine with one row for each entity; its id is called `s id`."""
+    types: Mapping[str, str]
+    lost: str = ""
+    """Why the files cannot be read; then there are no rows."""
+
+
+def read_states(
+    engine: duckdb.DuckDBPyConnection,
+    ledger: RuleLedger,
+    files: Sequence[StatesFile],
+    wanted: Mapping[str, str],
+    *,
+    kind: str,
+    some: str = "",
+) -> StoredStates:
+    """The states with the wanted columns, by name and type. `some`: a relation with the ids that matter.
+
+    Of several rows of an entity the one in the last file counts."""
+    try:
+        paths = [engine_path(ledger.path(file)) for file in files]
+    except BadFile as bad:
+        return StoredStates(_empty(engine, kind, wanted), {}, bad.message)
+    if not paths:
+        return StoredStates(_empty(engine, kind, wanted), {})
+    types: dict[str, str] = {}
+    selects = []
+    for path in paths:
+        there = dict(
+            engine.execute(f"SELECT column_name, column_type FROM (DESCRIBE FROM read_parquet({path}))").fetchall()
+        )
+        types |= there
+        chosen = [
+            f"CAST({identifier(name) if name in there else 'NULL'} AS {type_}) AS {identifier(name)}"
+            for name, type_ in wanted.items()
+        ]
+        within = f" SEMI JOIN {some} x USING (id)" if some else ""
+        columns = ", ".join(['id AS "s id"', *chosen])
+        selects.append(f"SELECT {columns} FROM read_parquet({path}){within}")
+    table = f"{kind}_states_before"
+    if len(selects) > 1:
+        parts = " UNION ALL ".join(f"(SELECT *, {place} AS part FROM ({one}))" for place, one in enumerate(selects[1:]))
+        latest = f'SELECT * EXCLUDE (part) FROM ({parts}) QUALIFY part = max(part) OVER (PARTITION BY "s id")'
+        engine.execute(f"CREATE OR REPLACE TEMP TABLE {table}_changes AS {latest}").fetchall()
+        changes = f"{table}_changes"
+        selects = [f'SELECT b.* FROM ({selects[0]}) b ANTI JOIN {changes} c USING ("s id")', f"SELECT * FROM {changes}"]
+    engine.execute(f"CREATE OR REPLACE TEMP TABLE {table} AS {' UNION ALL '.join(selects)}").fetchall()
+    return StoredStates(table, types)
+
+
+def _empty(engine: duckdb.DuckDBPyConnection, kind: str, wanted: Mapping[str, str]) -> str:
+    columns = ", ".join(['"s id" VARCHAR', *(f"{identifier(name)} {type_}" for name, type_ in wanted.items())])
+    table = f"{kind}_states_before"
+    engine.execute(f"CREATE OR REPLACE TEMP TABLE {table} ({columns})").fetchall()
+    return table
+
+
+def write_states(
+    engine: duckdb.DuckDBPyConnection, ledger: RuleLedger, select: str, *, kind: str, whole: bool
+) -> StatesFile:
+    """A new file with the rows of `select`, synced to disk. Raises BookError when it cannot be written."""
+    import duckdb
+
+    relative = Path("rules", kind, f"{uuid.uuid4().hex[:16]}.parquet")
+    try:
+        path = ledger.files.new(relative)
+    except OSError as error:
+        raise BookError(f"the states of rules cannot be written: {error.strerror}", hint="tallybook doctor") from error
+    try:
+        copied = engine.execute(f"COPY ({select}) TO {engine_path(path)} (FORMAT parquet, COMPRESSION zstd)").fetchall()
+        file = StatesFile(
+            path=relative.as_posix(),
+            kind=kind,
+            whole=whole,
+            rows=int(copied[0][0]),
+            bytes=path.stat().st_size,
+            sha256=hash_of(path),
+        )
+        ledger.files.keep(file.stored, path)
+    except (OSError, duckdb.IOException) as error:
+        path.unlink(missing_ok=True)
+        raise BookError(f"the states of rules cannot be written: {error}", hint="tallybook doctor") from error
+    return file

@@ -1,0 +1,166 @@
+"""All rules of one kind of entities, stepped once over all its entities, in one statement of the engine."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from tallybook.act.caps import Edge
+from tallybook.act.memory import Remembered
+from tallybook.act.state import HOLDING, INSIDE, OUT, UNKNOWN_IN, UNKNOWN_OUT, Transitions
+from tallybook.act.state_sql import StateColumns, StepSql
+from tallybook.config import Condition, compile_condition, fields_of, names_in
+from tallybook.core import ENTER, LEAVE, TO_MESSAGE, Catalog, Rule
+from tallybook.query import Subjects, shown_column
+from tallybook.storage import identifier, literal
+
+if TYPE_CHECKING:
+    import duckdb
+
+
+@dataclass(frozen=True, kw_only=True)
+class RuleNames:
+    """What a rule names: attributes, earlier values, and whether it can be true for longer than one evaluation."""
+
+    attributes: tuple[str, ...]
+    earlier: tuple[tuple[str, str], ...]
+    lasts: bool
+
+
+def names_of_rule(catalog: Catalog, rule: Rule) -> RuleNames:
+    """The attributes that a rule and its messages name, in lower case."""
+    parts = [names_in(text) for text in (rule.when, rule.leave) if text]
+    attributes = [name for part in parts for name in part.attributes]
+    attributes += [rule.quiet_zone.casefold()] if rule.quiet_zone else []
+    for action in rule.then:
+        if action.to == TO_MESSAGE and (message := catalog.messages.get(action.options["message"])) is not None:
+            attributes += [name.casefold() for name in fields_of(message)]
+    return RuleNames(
+        attributes=tuple(dict.fromkeys(attributes)),
+        earlier=tuple(dict.fromkeys(pair for part in parts for pair in part.earlier)),
+        lasts=all(part.lasts for part in parts),
+    )
+
+
+def transitions_of(rule: Rule) -> Transitions:
+    """How a rule moves its entities."""
+    return Transitions(hold=timedelta(seconds=rule.hold), has_leave=rule.leave is not None, backfill=rule.backfill)
+
+
+@dataclass(frozen=True, kw_only=True)
+class KindStep:
+    """One step of the rules of a kind. `begins`: rules that are new; `states` is the relation of the states before."""
+
+    subjects: Subjects
+    rules: Sequence[Rule]
+    names: Mapping[str, RuleNames]
+    begins: frozenset[str]
+    states: str
+    memory: Sequence[Remembered]
+    now: datetime
+    is_whole: bool
+    """Whether the result has every entity with a state; else those that have changed."""
+    some_gone: bool = True
+    steps: list[StepSql] = field(default_factory=list)
+
+    @property
+    def table(self) -> str:
+        return f"{self.subjects.kind}_stepped"
+
+    def compile(self) -> None:
+        """Compile the conditions. Raises QueryError for one that does not fit the types of the attributes."""
+        for rule in self.rules:
+            leave = self._condition(rule.leave) if rule.leave else None
+            self.steps.append(
+                StepSql(
+                    columns=StateColumns(rule=rule.name, holds=bool(rule.hold)),
+                    transitions=transitions_of(rule),
+                    when=self._condition(rule.when),
+                    leave=leave,
+                    begins=rule.name in self.begins,
+                    now=self.now,
+                    some_gone=self.some_gone,
+                )
+            )
+
+    def _condition(self, text: str) -> Condition:
+        return compile_condition(
+            text,
+            self.subjects.columns,
+            now=f"TIMESTAMPTZ {literal(self.now.isoformat())}",
+            earlier=self.subjects.earlier_column,
+        )
+
+    def run(self, engine: duckdb.DuckDBPyConnection) -> int:
+        """Make the table of the states after. Returns how many rows have changed."""
+        shown, changed, kept = ["e.id AS id"], ["FALSE"], ["FALSE"]
+        for step in self.steps:
+            code, old = identifier(step.columns.code), identifier(f"o:{step.columns.rule}")
+            shown += [f"CAST({step.old} AS UTINYINT) AS {old}", f"CAST({step.new} AS UTINYINT) AS {code}"]
+            changed.append(f"{old} <> {code}")
+            kept.append(f"{code} <> {OUT}")
+            for name, value in step.times(f"({step.new})").items():
+                shown += [f"{value} AS {identifier(name)}", f"s.{identifier(name)} AS {identifier(f'o{name}')}"]
+                changed.append(f"{identifier(name)} IS DISTINCT FROM {identifier(f'o{name}')}")
+        for one in self.memory:
+            shown += one.after(self.subjects.day)
+            changed.append(identifier(one.has_changed))
+            kept.append(f"{identifier(one.day)} IS NOT NULL")
+        wanted = [*changed, *kept] if self.is_whole else changed
+        inner = f'SELECT {", ".join(shown)} FROM {self.subjects.sql} e LEFT JOIN {self.states} s ON s."s id" = e.id'
+        made = (
+            f"CREATE OR REPLACE TEMP TABLE {self.table} AS SELECT *, ({' OR '.join(changed)}) AS moved FROM ({inner})"
+        )
+        engine.execute(f"{made} WHERE {' OR '.join(wanted)}").fetchall()
+        return int(engine.execute(f"SELECT count(*) FROM {self.table} WHERE moved").fetchall()[0][0])
+
+    @property
+    def stored_types(self) -> dict[str, str]:
+        """The columns of a file of states, with their types."""
+        return stored_types([step.columns for step in self.steps], self.memory)
+
+    def edges(self, engine: duckdb.DuckDBPyConnection) -> Iterator[Edge]:
+        """The entities that have entered or left, rule by rule, in the order of their ids."""
+        folded = {name.casefold(): name for name in self.subjects.columns}
+        for rule, step in zip(self.rules, self.steps, strict=True):
+            named = [folded[name] for name in self.names[rule.name].attributes if name in folded and name != "id"]
+            columns = [shown_column(name, self.subjects.columns[name]) for name in named]
+            has_metrics = bool(self.subjects.metrics & set(self.names[rule.name].attributes))
+            for edge, where in ((ENTER, self._entered(step)), (LEAVE, self._left(step))):
+                ids = f"SELECT id FROM {self.table} WHERE moved AND {where}"
+                if not engine.execute(f"SELECT EXISTS ({ids})").fetchall()[0][0]:
+                    continue
+                asked = f"SELECT {', '.join(['id', *columns])} FROM {self.subjects.sql} WHERE id IN ({ids}) ORDER BY id"
+                for id_, *values in engine.execute(asked).fetchall():
+                    found: dict[str, Any] = dict(zip(named, values, strict=True))
+                    yield Edge(rule=rule, entity=id_, edge=edge, values=found, has_metrics=has_metrics)
+
+    def _entered(self, step: StepSql) -> str:
+        old, new = identifier(f"o:{step.columns.rule}"), identifier(step.columns.code)
+        return f"{new} = {INSIDE} AND {old} IN ({OUT}, {UNKNOWN_OUT}, {HOLDING})"
+
+    def _left(self, step: StepSql) -> str:
+        old, new = identifier(f"o:{step.columns.rule}"), identifier(step.columns.code)
+        return f"{new} = {OUT} AND {old} IN ({INSIDE}, {UNKNOWN_IN})"
+
+    def codes(self, engine: duckdb.DuckDBPyConnection, rule: str, ids: Sequence[str]) -> dict[str, int]:
+        """The codes of some entities after the step; those that are out may be missing."""
+        code, listed = identifier(f"s:{rule}"), ", ".join(map(literal, ids))
+        found: dict[str, int] = {}
+        if rule not in self.begins:
+            before = f'SELECT "s id", {code} FROM {self.states} WHERE "s id" IN ({listed})'
+            found = {id_: int(value or 0) for id_, value in engine.execute(before).fetchall()}
+        after = f"SELECT id, {code} FROM {self.table} WHERE id IN ({listed})"
+        return found | {id_: int(value) for id_, value in engine.execute(after).fetchall()}
+
+
+def stored_types(columns: Sequence[StateColumns], memory: Sequence[Remembered]) -> dict[str, str]:
+    """The columns of a file of states, with their types."""
+    found: dict[str, str] = {}
+    for one in columns:
+        found |= one.types
+    for kept in memory:
+        found |= kept.types
+    return found

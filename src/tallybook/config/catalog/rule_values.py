@@ -1,0 +1,115 @@
+"""Readers of the values of rules and messages. Each returns the value, or raises `Wrong`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from tallybook.config.catalog.values import Wrong, choice_of, read_addresses, read_number, read_text
+from tallybook.config.catalog.words import closest_key, toml
+from tallybook.core import ENTER, EVER, EVERY_TIME, RULE_EDGES, TO_MESSAGE, OncePer, RuleAction
+
+_ONCE = re.compile(r"per (?:(\d{1,4}) )?(day|week|month|year)s?")
+_ONCE_WORDS = f'"{EVER}", "per month", "per 30 days" or "{EVERY_TIME}"'
+_DAYS = {"day": 1, "week": 7}
+
+
+def read_once(value: object) -> OncePer | str:
+    """How often a rule may fire for one entity."""
+    text = " ".join(value.lower().split()) if isinstance(value, str) else ""
+    if text in (EVER, EVERY_TIME):
+        return text
+    found = _ONCE.fullmatch(text)
+    if found is None or found[1] == "0":
+        meant = closest_key(text, (EVER, EVERY_TIME, "per month", "per week", "per day"))
+        raise Wrong("does not say how often", expected=_ONCE_WORDS, instead=meant)
+    number, unit = int(found[1] or 1), found[2]
+    if unit in _DAYS:
+        return OncePer(days=number * _DAYS[unit])
+    return OncePer(months=number * (12 if unit == "year" else 1))
+
+
+def read_holdout(value: object) -> float:
+    """A share as "10 %"."""
+    found = re.fullmatch(r"(\d{1,2}(?:\.\d+)?) ?%", value.strip()) if isinstance(value, str) else None
+    if found is None:
+        raise Wrong("is not a share below 100 %", expected='a share such as "10 %"')
+    return float(found[1]) / 100
+
+
+def read_whole_number(value: object) -> int:
+    """Any whole number."""
+    number = read_number(value)
+    if number != int(number):
+        raise Wrong("is not a whole number", expected="a whole number")
+    return int(number)
+
+
+def read_link(value: object) -> str:
+    """The address of a page: https, http, or a path of the own site. No script."""
+    text = read_text(value)
+    if not re.fullmatch(r"(https?://|mailto:|/(?![/\\]))[^\s<>\"'\\]*", text):
+        raise Wrong("is not the address of a page", expected='"https://…", or a path such as "/billing"')
+    return text
+
+
+ACTIONS: dict[str, tuple[dict[str, Callable[[object], Any]], tuple[str, ...]]] = {
+    "webhook": ({"url": read_text, "secrets": read_addresses}, ("url",)),
+    "mail": ({"address": read_addresses}, ("address",)),
+    "chat": ({"address": read_addresses}, ("address",)),
+    "gainsight_px": (
+        {
+            "attribute": read_text,
+            "value": lambda value: value,
+            "api": read_text,
+            "key": read_text,
+            "product": read_text,
+        },
+        ("attribute", "key"),
+    ),
+    "table": ({"url": read_text, "table": read_text}, ("url",)),
+    TO_MESSAGE: ({"message": read_text}, ("message",)),
+}
+"""By `to`: the readers of the other keys, and which of them are needed."""
+
+
+def read_actions(value: object) -> tuple[RuleAction, ...]:
+    """One action, or a list of them."""
+    several = value if isinstance(value, list | tuple) else [value]
+    return tuple(_action(one) for one in several)
+
+
+def _action(value: object) -> RuleAction:
+    if not isinstance(value, Mapping):
+        raise Wrong("is not an action", expected='{ to = "webhook", url = "…" }, or a list of such tables')
+    to = value.get("to")
+    if to not in ACTIONS:
+        meant = closest_key(to, tuple(ACTIONS))
+        hint = f"did you mean to = {toml(meant)}?" if meant else ""
+        raise Wrong(f"has to = {toml(to) if to else 'nothing'}", expected=", ".join(ACTIONS), hint=hint)
+    readers, needed = ACTIONS[str(to)]
+    known = ("to", "on", *readers)
+    for key in value:
+        if key not in known:
+            meant = closest_key(key, known)
+            hint = f"did you mean {meant!r}?" if meant else ""
+            raise Wrong(f"has the key {key!r}, which an action to {to} has not", expected=", ".join(known), hint=hint)
+    for key in needed:
+        if key not in value:
+            raise Wrong(f"has an action to {to} without {key}", expected=f'{{ to = "{to}", {key} = "…" }}')
+    on = choice_of(RULE_EDGES)(value["on"]) if "on" in value else ENTER
+    return RuleAction(to=str(to), on=on, options={key: _read(key, how, value) for key, how in _given(readers, value)})
+
+
+def _given(
+    readers: Mapping[str, Callable[[object], Any]], value: Mapping[str, object]
+) -> list[tuple[str, Callable[[object], Any]]]:
+    return [(key, how) for key, how in readers.items() if key in value]
+
+
+def _read(key: str, how: Callable[[object], Any], value: Mapping[str, object]) -> Any:
+    try:
+        return how(value[key])
+    except Wrong as wrong:
+        raise Wrong(f"has {key}, which {wrong.why}", expected=wrong.expected, hint=wrong.hint) from None

@@ -1,0 +1,89 @@
+"""How a condition is parsed, and which attributes it names. Pure."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from tallybook.core import QueryError
+
+KNOWN, UNKNOWN = "\x01known", "\x01unknown"
+"""Texts that stand for `is known` and `is unknown` while a condition is parsed."""
+BEFORE, CHANGED, CROSSED = "before", "changed", "crossed"
+SINCE_LAST = ""
+"""In place of a span: the value at the last evaluation of a rule; in a list, a day ago."""
+FORMS = (
+    "comparisons, and, or, not, in, between, like, is null, is known, is unknown, + - * /, now(), age(time), "
+    "interval '7 days', lower(text), upper(text), before(attribute, '7 days'), changed(attribute), "
+    "crossed(attribute, number)"
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConditionNames:
+    """What a condition names: attributes, and of which the value so long ago (`SINCE_LAST`: at the last evaluation),
+    each in lower case and once."""
+
+    attributes: tuple[str, ...] = ()
+    earlier: tuple[tuple[str, str], ...] = ()
+    lasts: bool = True
+    """False with `changed` and `crossed`, which are true for one evaluation only."""
+
+
+def parsed(text: str) -> Any:
+    """The tree of a condition. Raises QueryError for what cannot be read."""
+    import sqlglot
+    from sqlglot.errors import SqlglotError
+
+    try:
+        return sqlglot.parse_one(_marked(text), read="duckdb")
+    except SqlglotError as error:
+        why = re.sub(r"\x1b\[[0-9;]*m", "", str(error)).split("\n")[0].split(". Line")[0]
+        raise wrong_condition(text, f"cannot be read: {why}") from None
+
+
+def wrong_condition(text: str, why: str, hint: str = "") -> QueryError:
+    """The error of a condition, with the forms that there are unless something else helps."""
+    return QueryError(f"the condition {text!r} {why}", hint=hint or f"conditions have {FORMS}")
+
+
+def names_in(text: str) -> ConditionNames:
+    """The attributes that a condition names. Raises QueryError for what cannot be read."""
+    from sqlglot import exp
+
+    tree = parsed(text)
+    attributes = dict.fromkeys(node.name.casefold() for node in tree.find_all(exp.Column))
+    earlier: dict[tuple[str, str], None] = {}
+    lasts = True
+    for node in tree.find_all(exp.Anonymous):
+        name, given = node.name.lower(), node.expressions
+        if name in (BEFORE, CHANGED, CROSSED) and given and isinstance(given[0], exp.Column):
+            span = given[1].name if name == BEFORE and len(given) > 1 else SINCE_LAST
+            earlier[given[0].name.casefold(), span] = None
+            lasts = lasts and name == BEFORE
+    return ConditionNames(attributes=tuple(attributes), earlier=tuple(earlier), lasts=lasts)
+
+
+def _marked(text: str) -> str:
+    """The text with `is known` and `is unknown` as comparisons with a text that nobody types."""
+    import sqlglot
+    from sqlglot.errors import SqlglotError
+
+    try:
+        tokens = sqlglot.tokenize(text, read="duckdb")
+    except SqlglotError:
+        return text
+    found: list[tuple[int, int, str]] = []
+    for place, token in enumerate(tokens):
+        words = [one.text.lower() for one in tokens[place : place + 3]]
+        if words[0] != "is":
+            continue
+        negated = words[1:2] == ["not"]
+        word = words[1 + negated] if len(words) > 1 + negated else ""
+        if word in ("known", "unknown"):
+            marker = KNOWN if (word == "known") != negated else UNKNOWN
+            found.append((token.start, tokens[place + 1 + negated].end + 1, f"= '{marker}'"))
+    for start, end, instead in reversed(found):
+        text = text[:start] + instead + text[end:]
+    return text

@@ -1,0 +1,98 @@
+"""`[rules.NAME]` and `[messages.NAME]`: what is done when a user, an account or the book meets a condition."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any
+
+import msgspec
+
+from tallybook.core.entities import ACCOUNTS, USERS
+
+ACCOUNT, USER, SUBJECT_BOOK = "account", "user", "book"
+RULE_SUBJECTS = (ACCOUNT, USER, SUBJECT_BOOK)
+SUBJECT_KINDS = {ACCOUNT: ACCOUNTS, USER: USERS, SUBJECT_BOOK: SUBJECT_BOOK}
+"""By `for` of a rule, the kind of entities that it is about."""
+BOOK_ENTITY = "book"
+"""The only entity of rules for the book."""
+EVER, EVERY_TIME = "ever", "every time"
+ENTER, LEAVE = "enter", "leave"
+RULE_EDGES = (ENTER, LEAVE)
+MESSAGE_KINDS = ("dialog", "banner", "slider")
+SHOW_ONCE, UNTIL_DISMISSED, SHOW_ALWAYS = "once", "until_dismissed", "always"
+MESSAGE_SHOWS = (SHOW_ONCE, UNTIL_DISMISSED, SHOW_ALWAYS)
+TO_MESSAGE = "message"
+DEFAULT_MOST_AT_ONCE = 1000
+
+
+class RuleAction(msgspec.Struct, frozen=True, kw_only=True):
+    """One entry of `then`: where to, on which edge, and what the receiver needs. Its options may be secret."""
+
+    to: str
+    on: str = ENTER
+    options: dict[str, Any] = {}
+
+    def __repr__(self) -> str:
+        return f"RuleAction({self.to!r}, on={self.on!r})"
+
+
+class OncePer(msgspec.Struct, frozen=True):
+    """How often a rule may fire for one entity: once per calendar month (`months`), or per number of days."""
+
+    months: int = 0
+    days: int = 0
+
+
+class Rule(msgspec.Struct, frozen=True, kw_only=True):
+    """`[rules.NAME]`: a condition over attributes and metrics, and what is done when an entity enters it."""
+
+    name: str
+    for_: str = ACCOUNT
+    when: str = ""
+    leave: str | None = None
+    """The condition of leaving; without it an entity leaves when `when` is no longer true."""
+    hold: float = 0
+    """Seconds for which `when` must be true before the rule fires."""
+    once: OncePer | str = EVERY_TIME
+    priority: int | None = None
+    """Of several rules with a priority that fire for one entity at once, the one with the highest fires."""
+    quiet: tuple[int, int] | None = None
+    """(first minute, end minute) of the day between which nothing is done; it is done afterwards."""
+    quiet_zone: str | None = None
+    """An attribute with the time zone of the entity; else it is the zone of the book."""
+    cool_down: float = 0
+    """Seconds since the last firing for the same entity, over all rules, in which this rule does not fire."""
+    most_at_once: int = DEFAULT_MOST_AT_ONCE
+    backfill: bool = False
+    holdout: float = 0
+    """The share of entities for which nothing is done."""
+    draft: bool = False
+    then: tuple[RuleAction, ...] = ()
+
+    @property
+    def kind(self) -> str:
+        """The kind of entities that it is about: accounts, users or book."""
+        return SUBJECT_KINDS[self.for_]
+
+    @property
+    def definition(self) -> str:
+        """A hash of what decides who is inside. A rule with another definition is a new rule."""
+        parts = [self.for_, self.when, self.leave, self.hold]
+        return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
+
+    @property
+    def has_leave_actions(self) -> bool:
+        return any(one.on == LEAVE for one in self.then)
+
+
+class InAppMessage(msgspec.Struct, frozen=True, kw_only=True):
+    """`[messages.NAME]`: what the product's front end shows. `{name}` in its texts is an attribute of the entity."""
+
+    name: str
+    kind: str = "banner"
+    title: str = ""
+    text: str = ""
+    link: str | None = None
+    link_text: str = ""
+    show: str = SHOW_ONCE

@@ -1,0 +1,290 @@
+"""What rules are about, as a relation of the engine: every user or account, also deleted ones, with the attributes that
+conditions name, now and earlier; or the book, whose attributes are its metrics."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from tallybook.config import ANY, SINCE_LAST, ConditionColumn
+from tallybook.core import (
+    BOOK_ENTITY,
+    EVENT_TYPES,
+    ONE_DAY,
+    SUBJECT_BOOK,
+    TEXT_VALUE,
+    EntitySettings,
+    QueryError,
+    calendar,
+    plus_days,
+)
+from tallybook.query.entity_table import IS_KNOWN, EntityTable, with_metrics
+from tallybook.query.loaded_rows import load_rows
+from tallybook.query.metric_attributes import MetricValues, book_values, metric_values
+from tallybook.storage import AttributeType, Entity, EntityLedger, entities_at, identifier, literal, stamp_of
+
+if TYPE_CHECKING:
+    import duckdb
+
+    from tallybook.query.service import QueryService
+
+IS_GONE = "is gone"
+"""The column that says whether an entity is deleted."""
+NOT_READ_YET = "it is neither an attribute of the file nor pushed yet"
+_SPAN = re.compile(r"\s*(\d+)(?:\.0+)?\s*(second|minute|hour|day|week|month|year)s?\s*", re.IGNORECASE)
+_SECONDS = {"second": 1, "minute": 60, "hour": 3600, "day": 86_400, "week": 7 * 86_400}
+
+
+@dataclass(frozen=True, kw_only=True)
+class SubjectsQuestion:
+    """Which attributes of which kind, at which instant. Names are in lower case; `earlier` has (name, span)."""
+
+    kind: str
+    names: Sequence[str]
+    earlier: Sequence[tuple[str, str]]
+    now: datetime
+    ids: Sequence[str] | None = None
+    """Only these; None: all."""
+    as_of: bool = False
+    """Entities as they were at `now`; else as they are in the ledger."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Subjects:
+    """The relation, with columns `id`, `is gone` and the attributes."""
+
+    kind: str
+    sql: str
+    columns: Mapping[str, ConditionColumn]
+    earlier: Mapping[tuple[str, str], ConditionColumn]
+    """By (name in lower case, span)."""
+    metrics: frozenset[str]
+    """The attributes that are metrics, in lower case."""
+    day: date
+    """The last day of the metrics."""
+    whys: Mapping[str, str] = field(default_factory=dict)
+    """By attribute, why it is unknown for everybody."""
+    commit: int = 0
+
+    def earlier_column(self, name: str, span: str) -> ConditionColumn:
+        """The column of an earlier value. Raises QueryError for one that was not asked for."""
+        try:
+            return self.earlier[name.casefold(), span]
+        except KeyError:
+            raise QueryError(f"no earlier value of {name!r} is known here") from None
+
+
+def load_subjects(service: QueryService, engine: duckdb.DuckDBPyConnection, question: SubjectsQuestion) -> Subjects:
+    """The subjects of a question, in temporary tables of the engine."""
+    zone = service.reader.project.catalog.book.timezone
+    day = calendar.day_of(question.now, zone) - ONE_DAY
+    if question.kind == SUBJECT_BOOK:
+        return _Book(service, question, day).load(engine)
+    settings = service.catalog.entities[question.kind]
+    return _Entities(service, settings, question, day).load(engine)
+
+
+def earlier_instant(now: datetime, span: str, zone: str) -> datetime:
+    """`now` minus a span. Months and years keep the time of day."""
+    found = _SPAN.fullmatch(span)
+    if found is None:
+        raise QueryError(f"{span!r} is not a span", hint="write it as '7 days'")
+    number, unit = int(found[1]), found[2].lower()
+    if unit in _SECONDS:
+        return now - timedelta(seconds=number * _SECONDS[unit])
+    day = calendar.day_of(now, zone)
+    months = number * (12 if unit == "year" else 1)
+    return now - (day - calendar.months_before(day, months))
+
+
+def earlier_day(day: date, span: str, zone: str) -> date:
+    """The last day of metrics so long ago. Spans shorter than a day are a day."""
+    now = calendar.end_of(day, zone)
+    return min(calendar.day_of(earlier_instant(now, span, zone), zone) - ONE_DAY, plus_days(day, -1))
+
+
+@dataclass(frozen=True)
+class _Entities:
+    """Users or accounts while they are loaded."""
+
+    service: QueryService
+    settings: EntitySettings
+    question: SubjectsQuestion
+    day: date
+
+    @property
+    def zone(self) -> str:
+        return self.service.catalog.book.timezone
+
+    @property
+    def ledger(self) -> EntityLedger:
+        return EntityLedger(self.service.reader.store.ledger)  # type: ignore[arg-type]
+
+    def load(self, engine: duckdb.DuckDBPyConnection) -> Subjects:
+        metrics = self.metrics()
+        types = self.ledger.types(self.settings.kind)
+        number, entities = self.entities()
+        table, whys = self.base(engine, types, entities)
+        table = with_metrics(engine, table, metrics)
+        own = {name.casefold() for name in self.settings.metrics}
+        whys |= {name: one.why for name, one in metrics.items() if one.why is not None and "@" not in name}
+        earlier = {
+            (name, span): table.columns[f"{name}@{span}"]
+            for name, span in self.question.earlier
+            if f"{name}@{span}" in table.columns
+        }
+        columns = {name: column for name, column in table.columns.items() if "@" not in name}
+        return Subjects(
+            kind=self.settings.kind,
+            sql=table.sql,
+            columns=columns,
+            earlier=earlier,
+            metrics=frozenset(own),
+            day=self.day,
+            whys=whys,
+            commit=number,
+        )
+
+    def metrics(self) -> dict[str, MetricValues]:
+        """The metrics that are named, now and earlier; earlier ones are called name@span."""
+        catalog, folded = self.service.catalog, {name.casefold(): name for name in self.settings.metrics}
+        wanted = [folded[name] for name in self.question.names if name in folded]
+        found = dict(metric_values(self.service, catalog, self.settings, self.day, wanted)) if wanted else {}
+        for name, span in self.question.earlier:
+            if name in folded and span != SINCE_LAST:
+                then = earlier_day(self.day, span, self.zone)
+                one = metric_values(self.service, catalog, self.settings, then, [folded[name]])
+                found[f"{name}@{span}"] = one[folded[name]]
+        return found
+
+    def entities(self) -> tuple[int, Iterable[Entity]]:
+        """(commit, the entities that are asked for)."""
+        asked, kind = self.question, self.settings.kind
+        if asked.as_of:
+            found = entities_at(self.ledger.history(kind), stamp_of(asked.now))
+            return self.ledger.number(), [found[id_] for id_ in sorted(found)]
+        if asked.ids is not None:
+            return self.ledger.number(), self.ledger.some(kind, asked.ids)
+        return self.ledger.every(kind)
+
+    def base(
+        self, engine: duckdb.DuckDBPyConnection, types: Mapping[str, AttributeType], entities: Iterable[Entity]
+    ) -> tuple[EntityTable, dict[str, str]]:
+        """The table of attributes that are not metrics, and why some are unknown for everybody."""
+        own = {name.casefold() for name in self.settings.metrics}
+        names = [types[name] for name in self.question.names if name in types and name not in own]
+        past = [
+            (types[name], span)
+            for name, span in self.question.earlier
+            if name in types and name not in own and span != SINCE_LAST
+        ]
+        spec = {"id": "VARCHAR", IS_GONE: "BOOLEAN"}
+        for type_, column in [*((one, one.spelled) for one in names), *((t, f"{t.name}@{span}") for t, span in past)]:
+            spec |= {column: EVENT_TYPES[type_.type], f"{column} {IS_KNOWN}": "BOOLEAN"}
+        table = f"{self.settings.kind}_of_rules"
+        load_rows(engine, table, spec, self.rows(entities, names, past))
+        columns = {"id": ConditionColumn(sql="id", type=TEXT_VALUE)}
+        for type_, column in [*((one, one.spelled) for one in names), *((t, f"{t.name}@{span}") for t, span in past)]:
+            columns[column] = _column(engine, table, column, type_.type)
+        whys = self.add_missing(columns, types, own)
+        return EntityTable(sql=table, columns=columns), whys
+
+    def add_missing(
+        self, columns: dict[str, ConditionColumn], types: Mapping[str, AttributeType], own: set[str]
+    ) -> dict[str, str]:
+        """Attributes without a value yet are unknown for everybody."""
+        whys, nothing = {}, ConditionColumn(sql="NULL", type=ANY, known="FALSE")
+        declared = {name.casefold(): name for name in self.settings.attributes}
+        for name in self.question.names:
+            if name not in types and name not in own and name != "id":
+                spelled = declared.get(name, name)
+                columns[spelled] = nothing
+                whys[spelled] = "it was not read yet: tallybook run" if name in declared else NOT_READ_YET
+        for name, span in self.question.earlier:
+            if name not in types and name not in own and span != SINCE_LAST:
+                columns[f"{name}@{span}"] = nothing
+        return whys
+
+    def rows(
+        self, entities: Iterable[Entity], names: Sequence[AttributeType], past: Sequence[tuple[AttributeType, str]]
+    ) -> Iterator[dict[str, Any]]:
+        then = self.then({span for _, span in past})
+        for one in entities:
+            row: dict[str, Any] = {"id": one.id, IS_GONE: one.deleted is not None}
+            values = one.record.effective()
+            for type_ in names:
+                row[type_.spelled] = values.get(type_.spelled)
+                row[f"{type_.spelled} {IS_KNOWN}"] = self.is_known(one, type_)
+            for type_, span in past:
+                before = then[span].get(one.id)
+                is_known = before is not None and before.deleted is None and self.is_known(before, type_)
+                row[f"{type_.name}@{span}"] = before.record.effective().get(type_.spelled) if before else None
+                row[f"{type_.name}@{span} {IS_KNOWN}"] = is_known
+            yield row
+
+    def then(self, spans: Iterable[str]) -> dict[str, dict[str, Entity]]:
+        """By span, the entities as they were so long ago."""
+        spans = list(spans)
+        history = self.ledger.history(self.settings.kind) if spans else []
+        return {
+            span: entities_at(history, stamp_of(earlier_instant(self.question.now, span, self.zone))) for span in spans
+        }
+
+    def is_known(self, entity: Entity, type_: AttributeType) -> bool:
+        """Whether the value of an attribute is known: one that is read from a table, once it was read."""
+        declared = {name.casefold() for name in self.settings.attributes}
+        return type_.name not in declared or type_.spelled in entity.record.values
+
+
+def _column(engine: duckdb.DuckDBPyConnection, table: str, column: str, type_: str) -> ConditionColumn:
+    """A column that was loaded; with the flag only where it is unknown for somebody."""
+    flag = identifier(f"{column} {IS_KNOWN}")
+    asked = f"SELECT coalesce(bool_and({flag} OR {identifier(IS_GONE)}), TRUE) FROM {table}"
+    (is_known,) = engine.execute(asked).fetchall()[0]
+    return ConditionColumn(sql=identifier(column), type=type_, known=None if is_known else flag)
+
+
+@dataclass(frozen=True)
+class _Book:
+    """The book as the only subject: its metrics on the last closed day."""
+
+    service: QueryService
+    question: SubjectsQuestion
+    day: date
+
+    def load(self, engine: duckdb.DuckDBPyConnection) -> Subjects:
+        catalog = self.service.catalog
+        folded = {name.casefold(): name for name in catalog.metrics}
+        wanted = [folded[name] for name in self.question.names if name in folded]
+        now = book_values(self.service, catalog, wanted, self.day)
+        then: dict[tuple[str, str], MetricValues] = {}
+        for name, span in self.question.earlier:
+            if name in folded and span != SINCE_LAST:
+                day = earlier_day(self.day, span, catalog.book.timezone)
+                then[name, span] = book_values(self.service, catalog, [folded[name]], day)[folded[name]]
+        columns = {"id": ConditionColumn(sql="id", type=TEXT_VALUE)}
+        shown = [f"{literal(BOOK_ENTITY)} AS id", f"FALSE AS {identifier(IS_GONE)}"]
+        for name, one in now.items():
+            columns[name] = self._add(shown, name, one)
+        earlier = {key: self._add(shown, f"{key[0]}@{key[1]}", one) for key, one in then.items()}
+        engine.execute(f"CREATE OR REPLACE TEMP TABLE book_of_rules AS SELECT {', '.join(shown)}").fetchall()
+        return Subjects(
+            kind=SUBJECT_BOOK,
+            sql="book_of_rules",
+            columns=columns,
+            earlier=earlier,
+            metrics=frozenset(folded),
+            day=self.day,
+            whys={name: one.why for name, one in now.items() if one.why is not None},
+        )
+
+    def _add(self, shown: list[str], name: str, one: MetricValues) -> ConditionColumn:
+        value, why = one.of(BOOK_ENTITY)
+        type_ = EVENT_TYPES[one.type]
+        shown.append(f"CAST({'NULL' if value is None else repr(value)} AS {type_}) AS {identifier(name)}")
+        flag = identifier(f"{name} {IS_KNOWN}")
+        shown.append(f"{'FALSE' if why else 'TRUE'} AS {flag}")
+        return ConditionColumn(sql=identifier(name), type=one.type, known=flag if why else None)

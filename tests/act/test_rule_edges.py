@@ -1,0 +1,165 @@
+"""Rules fire when an entity enters them, once, and never because a number is missing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.projects import Project, project
+
+__all__ = ["project"]
+
+METRICS = """
+[metrics.calls]
+table = "calls"
+time = "day"
+measure = "sum(n)"
+by = ["account_id"]
+lookback = "3d"
+
+[accounts]
+table = "accounts"
+attributes = ["name", "plan"]
+
+[accounts.metrics]
+calls_7d = { metric = "calls", last = "7 days" }
+"""
+QUIET = """
+[rules.quiet]
+when = "plan = 'trial' and calls_7d < 10"
+then = { to = "webhook", url = "http://127.0.0.1:9/" }
+"""
+
+
+@pytest.fixture
+def made(project: Any) -> Project:
+    found = project("sqlite", now="2024-01-11T04:00")
+    found.table("calls (day date, account_id varchar(9), n int)", [("2024-01-10", "2", 50), ("2024-01-10", "1", 5)])
+    found.table("accounts (id int, name varchar(9), plan varchar(9))", [(1, "A", "trial"), (2, "B", "trial")])
+    found.declare(METRICS + QUIET)
+    return found
+
+
+def fired(found: Project, rule: str | None = None) -> list[tuple[str, str, str]]:
+    """(entity, edge, day of the metrics) of each firing, in order."""
+    return [(one.entity, one.edge, str(one.day)) for one in found.book.rules.evaluator.ledger.firings(rule)]
+
+
+def states(found: Project, rule: str = "quiet", ids: str = "12") -> list[str]:
+    return [found.book.rules.explain(rule, one).state for one in ids]
+
+
+def test_nobody_who_is_inside_a_new_rule_fires_and_then_only_who_enters(made: Project) -> None:
+    made.run()
+    assert (states(made), fired(made)) == (["in", "out"], [])
+    made.at("2024-01-18T04:00").run()  # the 50 calls are more than a week ago
+    assert (states(made), fired(made)) == (["in", "in"], [("2", "enter", "2024-01-17")])
+    made.run()
+    assert len(fired(made)) == 1
+
+
+def test_a_missed_collection_fires_nothing_and_afterwards_only_true_edges_do(made: Project) -> None:
+    made.run()
+    made.at("2024-01-18T04:00")
+    made.book.rules.evaluate()
+    assert (states(made), fired(made)) == (["unknown-was-in", "unknown-was-out"], [])
+    made.insert("calls", [("2024-01-17", "1", 50)])
+    made.run()
+    assert (states(made), fired(made)) == (["out", "in"], [("2", "enter", "2024-01-17")])
+
+
+def test_a_restated_value_neither_fires_again_nor_undoes_a_firing(made: Project) -> None:
+    made.run()
+    made.at("2024-01-18T04:00").run()
+    made.insert("calls", [("2024-01-17", "2", 30)])
+    made.run()
+    (firing,) = made.book.rules.evaluator.ledger.firings("quiet")
+    assert (dict(firing.values), dict(firing.restated)) == ({"plan": "trial", "calls_7d": 0}, {"calls_7d": 30})
+    made.execute("delete from calls where n = 30")
+    made.run()
+    assert states(made) == ["in", "in"]
+    assert len(fired(made)) == 1
+    assert made.book.rules.show("quiet").collisions == {"restated": 1}
+
+
+def test_an_empty_import_and_the_return_of_the_rows_are_no_edges(made: Project) -> None:
+    made.run()
+    made.execute("delete from accounts")
+    made.at("2024-01-12T04:00").run()
+    assert states(made) == ["unknown-was-in", "unknown-was-out"]
+    made.insert("accounts", [(1, "A", "trial"), (2, "B", "trial")])
+    made.at("2024-01-13T04:00").run()
+    assert (states(made), fired(made)) == (["in", "out"], [])
+
+
+def test_a_rule_over_a_metric_that_was_never_collected_does_not_fire_with_its_first_value(made: Project) -> None:
+    made.run("calls")
+    made.declare(
+        METRICS
+        + QUIET.replace("calls_7d < 10", "late_7d < 10")
+        + """
+[metrics.late]
+table = "calls"
+time = "day"
+measure = "count(*)"
+by = ["account_id"]
+
+[accounts.metrics.late_7d]
+metric = "late"
+last = "7 days"
+"""
+    )
+    made.run("calls")
+    made.book.rules.evaluate()
+    made.run()
+    assert (states(made), fired(made)) == (["in", "in"], [])
+
+
+def test_backfill_fires_for_those_already_inside(made: Project) -> None:
+    made.declare(METRICS + QUIET + "backfill = true\n")
+    made.run()
+    assert fired(made) == [("1", "enter", "2024-01-10")]
+
+
+def test_hysteresis_and_hold(made: Project) -> None:
+    made.declare(METRICS + QUIET + 'leave = "calls_7d > 30"\nhold = "2d"\n')
+    made.run()
+    made.insert("calls", [("2024-01-11", "1", 15)])
+    made.at("2024-01-12T04:00").run()
+    assert states(made) == ["in", "out"]  # 20 calls are not more than 30
+    made.insert("calls", [("2024-01-12", "1", 15)])
+    made.at("2024-01-13T04:00").run()
+    assert states(made) == ["out", "out"]
+    made.at("2024-01-17T04:00").run()
+    assert states(made) == ["out", "out"]
+    made.at("2024-01-18T04:00").run()
+    assert states(made) == ["out", "held"]
+    made.at("2024-01-20T03:00").run()
+    assert (states(made), fired(made)) == (["held", "held"], [])
+    made.at("2024-01-20T04:00").run()
+    assert fired(made) == [("2", "enter", "2024-01-19")]
+
+
+def test_changed_and_crossed_are_true_at_the_evaluation_that_sees_them(made: Project) -> None:
+    made.declare(
+        METRICS
+        + """
+[rules.upgraded]
+when = "changed(plan) and plan = 'pro'"
+then = { to = "webhook", url = "http://127.0.0.1:9/" }
+
+[rules.busy]
+when = "crossed(calls_7d, 60)"
+then = { to = "webhook", url = "http://127.0.0.1:9/" }
+"""
+    )
+    made.run()
+    made.execute("update accounts set plan = 'pro' where id = 1")
+    made.insert("calls", [("2024-01-11", "2", 20)])
+    made.at("2024-01-12T04:00").run()
+    assert fired(made, "upgraded") == [("1", "enter", "2024-01-11")]
+    assert fired(made, "busy") == [("2", "enter", "2024-01-11")]
+    made.at("2024-01-13T04:00").run()
+    assert states(made, "upgraded") == ["out", "out"]
+    assert len(fired(made)) == 2
