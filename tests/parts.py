@@ -128,6 +128,7 @@ FILES = {
     "test_plain_events.py": "events",
     "test_pooler.py": "right",
     "test_protocol_promises.py": "events",
+    "test_query_page.py": "right",
     "test_px_emulator.py": "deliver",
     "test_px_readers.py": "events",
     "test_px_senders.py": "events",

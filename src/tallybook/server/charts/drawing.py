@@ -106,9 +106,9 @@ class _Drawing:
         return head + "".join(parts) + "</svg>"
 
     def patterns(self) -> str:
-        stripes = '<path class="hatch" d="M0 6L6 0M-1 1L1 -1M5 7L7 5"/>'
+        stripes = '<path class="hatch" d="M0 8L8 0M-1 1L1 -1M7 9L9 7"/>'
         return (
-            f'<defs><pattern id="{self.name}-{self.size.kind}" width="6" height="6" '
+            f'<defs><pattern id="{self.name}-{self.size.kind}" width="8" height="8" '
             f'patternUnits="userSpaceOnUse">{stripes}</pattern></defs>'
         )
 

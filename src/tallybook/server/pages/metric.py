@@ -82,6 +82,12 @@ def metric_page(work: PageWork, name: str) -> Page:
     metric = work.metric(name)
     view = chosen_view(work, metric)
     choices = show_choices(work, metric, shown_period(work, view.scope), view.where)
+    if view.show and all(one.show != view.show or one.is_refused for one in choices):
+        from tallybook.server.pages.builder import builder
+
+        refused = [(key, value) for key, value in work.ask.fields if key not in ("by", "day")]
+        ask = replace(work.ask, path="/q", fields=[("metrics", name), *refused])
+        return builder(replace(work, ask=ask))
     result = work.answer(view.question())
     rows = [row for row in result.data if row["period"] is not None]
     return page(

@@ -24,7 +24,23 @@ def _metric(work: PageWork, name: str) -> Page:
     return metric_page(work, name)
 
 
-PAGES: dict[str, Maker] = {"/": _overview}
+def _builder(work: PageWork) -> Page:
+    from tallybook.server.pages.builder import builder
+
+    return builder(work)
+
+
+def _export(kind: str) -> Maker:
+    def made(work: PageWork) -> Page | File:
+        from tallybook.server.pages.exports import export
+
+        return export(work, kind)
+
+    return made
+
+
+EXPORTS = ("csv", "xlsx", "png", "svg")
+PAGES: dict[str, Maker] = {"/": _overview, "/q": _builder, **{f"/q.{kind}": _export(kind) for kind in EXPORTS}}
 """By path."""
 NAMED: dict[str, Callable[[PageWork, str], Page | File]] = {"/m/": _metric}
 """By the beginning of a path: what follows is a name."""

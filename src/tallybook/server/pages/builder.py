@@ -1,0 +1,292 @@
+"""The query builder: form left, answer right. What has no right answer is shown, and says why."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from tallybook.core import CHART_FORMS, QueryError, Refused, Result, plus_days
+from tallybook.query import Question
+from tallybook.server.pages.builder_answer import AnswerView, Copy, answer_view, copies_of, too_many
+from tallybook.server.pages.builder_form import (
+    DEFAULT_LAST,
+    EVENT,
+    MEASURE_WORDS,
+    SCOPES,
+    AskedSeries,
+    BuilderForm,
+    filter_parts,
+    form_of_request,
+    heading,
+)
+from tallybook.server.pages.frame import page
+from tallybook.server.pages.metric import COMPARES
+from tallybook.server.pages.page import Choice, Page, PageWork
+from tallybook.server.pages.shows import ShowChoice, ShownPeriod, show_choices, shown_period
+from tallybook.server.pages.words import title_of
+from tallybook.storage import EventLedger
+
+WHERE_WORDS = {"where": "filter", "from": "from", "to": "to"}
+MAX_ROWS = 20_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class WrongField:
+    """What is wrong with one field of the form, with the value that was probably meant."""
+
+    field: str
+    message: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class RefusedAnswer:
+    """Instead of an answer: why there is none, and what to ask instead."""
+
+    title: str
+    why: str
+    instead: Sequence[Choice]
+    days: Sequence[tuple[str, str, float]] = ()
+    """(name, text, share of the largest) of the days that would be added up."""
+    added: str = ""
+    meant: Choice | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class SeriesView:
+    """One series of the form with everything that its fields offer."""
+
+    asked: AskedSeries
+    title: str
+    shows: Sequence[ShowChoice]
+    chosen_show: str
+    filters: Sequence[tuple[str, str, str]]
+    dims: Sequence[str]
+    properties: Sequence[str]
+
+
+def builder(work: PageWork) -> Page:
+    """The page `/q`."""
+    form = replace(form_of_request(work.ask, default_metric(work)), closed=plus_days(work.book.today, -1))
+    period = shown_period(work, form.scope if form.scope in SCOPES else "week")
+    events = known_events(work)
+    series = [_series_view(work, form, one, period, events) for one in form.series]
+    answer: AnswerView | None = None
+    refused, wrong, results = None, None, {}
+    try:
+        results = _results(work, form, events)
+        answer = answer_view(work, form, results)
+    except Refused as error:
+        refused = _refused(work, form, series[0], period, error)
+    except QueryError as error:
+        wrong = WrongField(field=error.field or "metrics", message=_words(error))
+    question = _question(form)
+    status = 422 if refused else 400 if wrong else 200
+    show = next((one.name for one in series[0].shows if one.show == series[0].chosen_show), "")
+    return page(
+        work,
+        "query.html",
+        "query",
+        heading([one.title for one in series], form, show.lower()),
+        status=status,
+        form=form,
+        series=series,
+        period=period,
+        answer=answer,
+        refused=refused,
+        wrong=wrong,
+        heading="Check one field" if wrong else heading([one.title for one in series], form, show.lower()),
+        copies=_copies(work, form, question, results),
+        options=_options(work, form, series, events),
+        exports=_exports(form) if answer and not form.is_several else [],
+    )
+
+
+def default_metric(work: PageWork) -> str:
+    """A pinned metric, else the first one."""
+    names = list(work.metrics)
+    return next((name for name in names if work.metrics[name].pinned), names[0] if names else "")
+
+
+def _question(form: BuilderForm) -> Question | None:
+    try:
+        return form.question(form.first)
+    except QueryError:
+        return None
+
+
+def _results(work: PageWork, form: BuilderForm, events: Mapping[str, Sequence[str]]) -> dict[str, Result]:
+    """The answer of each series, by its letter. Raises QueryError and Refused."""
+    found = {}
+    for one in form.series:
+        if not one.event:
+            work.metric(one.metric)
+        elif one.event not in events:
+            raise QueryError(f"there is no event {one.event!r}", hint="events that were received are listed")
+        elif one.measure != "count" and not one.of:
+            raise QueryError(f"{MEASURE_WORDS[one.measure].lower()} which property?", field="property")
+        question = form.question(one)
+        can_total = bool(question.by) and not question.compare
+        if can_total:
+            question = replace(question, totals=True)
+        result = work.answer(question)
+        if len(result.data) > MAX_ROWS:
+            raise too_many(len(result.data), MAX_ROWS, question.by)
+        found[one.letter] = result
+    return found
+
+
+def _words(error: QueryError) -> str:
+    words = error.message[:1].upper() + error.message[1:]
+    hint = ". ".join(part[:1].upper() + part[1:] for part in error.hint.replace("? ", "?. ").split(". ") if part)
+    return f"{words}. {hint}".strip().replace("?.", "?")
+
+
+# -- the form --------------------------------------------------------------------------------------
+
+
+def known_events(work: PageWork) -> dict[str, list[str]]:
+    """The properties of each event that was received; none where the reader may not ask for events."""
+    reader = work.book.reader
+    if not reader.there or (work.reader.metrics and not work.reader.events):
+        return {}
+    if "events" not in work.found:
+        ledger = EventLedger(reader.store.ledger)  # type: ignore[arg-type]
+        snapshot = ledger.snapshot()
+        work.found["events"] = {
+            event: [one.name for one in snapshot.properties[event]]
+            for event in snapshot.events
+            if not work.reader.events or event in work.reader.events
+        }
+    found: dict[str, list[str]] = work.found["events"]
+    return found
+
+
+def _series_view(
+    work: PageWork, form: BuilderForm, one: AskedSeries, period: ShownPeriod, events: Mapping[str, Sequence[str]]
+) -> SeriesView:
+    filters = [filter_parts(text) for text in one.where]
+    metric = work.metrics.get(one.metric)
+    shows: list[ShowChoice] = []
+    if metric is not None:
+        try:
+            shows = show_choices(work, metric, period, one.where)
+        except (QueryError, Refused):
+            shows = []
+    dims = list(work.catalog.queryable_dims(metric.name)) if metric else [*events.get(one.event, ()), "user", "account"]
+    if metric is not None and form.scope != "all":
+        dims.append("weekday")
+    measured = f"{MEASURE_WORDS[one.measure]} {one.of}".strip()
+    return SeriesView(
+        asked=one,
+        title=title_of(metric) if metric else f"{one.event}: {measured.lower()}" if one.event else one.metric,
+        shows=shows,
+        chosen_show=one.show or (metric.default_show if metric else ""),
+        filters=[*filters, ("", "=", "")],
+        dims=dims,
+        properties=list(events.get(one.event, ())),
+    )
+
+
+def _options(
+    work: PageWork, form: BuilderForm, series: Sequence[SeriesView], events: Mapping[str, Sequence[str]]
+) -> dict[str, Any]:
+    """What the selects of the form offer. A value that is none of them is offered too: what was typed stays."""
+    metrics = [(name, title_of(metric)) for name, metric in work.metrics.items()]
+    tops = [("6", "Top 6 + other"), ("12", "Top 12 + other"), ("all", "All values")]
+    compares = list(COMPARES.get(form.scope, COMPARES["year"]))
+    return {
+        "metrics": metrics,
+        "events": [(EVENT + name, name) for name in events],
+        "by": _with(["", *series[0].dims], form.by[0] if form.by else ""),
+        "top": tops if form.top in ("", *dict(tops)) else [*tops, (form.top, f"Top {form.top} + other")],
+        "scope": _with(list(SCOPES), form.scope),
+        "compare": compares if form.compare in dict(compares) else [*compares, (form.compare, form.compare)],
+        "chart": [(one, one.capitalize()) for one in CHART_FORMS],
+        "measures": list(MEASURE_WORDS.items()),
+        "last": DEFAULT_LAST.get(form.scope, ""),
+    }
+
+
+def _with(known: Sequence[str], chosen: str) -> list[tuple[str, str]]:
+    every = known if chosen in known else [*known, chosen]
+    return [(one, one.capitalize() if one in SCOPES else one or "–") for one in every]
+
+
+# -- no answer -------------------------------------------------------------------------------------
+
+
+def _refused(
+    work: PageWork, form: BuilderForm, first: SeriesView, period: ShownPeriod, error: Refused
+) -> RefusedAnswer:
+    """Why there is no answer, with the reader's own numbers, and the questions that have one."""
+    trap = next((one for one in first.shows if one.is_refused and one.show == first.chosen_show), None)
+    right = [one for one in first.shows if not one.is_refused]
+    if trap is not None:
+        known = [(name, value) for name, value in trap.days if value is not None]
+        most = max((abs(float(value)) for _, value in known), default=0.0) or 1.0
+        return RefusedAnswer(
+            title=trap.title,
+            why=trap.refused,
+            instead=[
+                Choice(words=one.name, link=form.with_first(show=one.show).link(), more=str(one.value))
+                for one in right[:2]
+            ],
+            days=[(name, _brief(value), float(value) / most) for name, value in known] if len(known) <= 7 else [],
+            added=str(trap.value),
+            meant=_meant(work, form, period),
+        )
+    why = error.why[:1].upper() + error.why[1:]
+    return RefusedAnswer(title="This query has no right answer", why=f"{why}.", instead=_instead(form, error))
+
+
+def _brief(value: Any) -> str:
+    return f"{round(value):,}" if abs(value) >= 1000 else f"{value:,}"
+
+
+def _instead(form: BuilderForm, error: Refused) -> list[Choice]:
+    """The questions that the refusal names."""
+    known = {"scope", "last", "compare", "from", "to"}
+    found = []
+    for change in error.changes:
+        first = {name: str(value or "") for name, value in change.items() if name == "show"}
+        rest: dict[str, Any] = {
+            ("from_" if name == "from" else name): str(value or "") for name, value in change.items() if name in known
+        }
+        if isinstance(by := change.get("by"), list | tuple):
+            rest["by"] = tuple(by)
+        if "top" in change:
+            rest["top"] = "all" if change["top"] is None else str(change["top"])
+        words = ", ".join(f"{name} {value}" if value else f"without {name}" for name, value in change.items())
+        if first or rest:
+            changed: BuilderForm = replace(form.with_first(**first), **rest)
+            found.append(Choice(words=words, link=changed.link()))
+    return found
+
+
+def _meant(work: PageWork, form: BuilderForm, period: ShownPeriod) -> Choice | None:
+    """A flow in the same unit, which people may have meant."""
+    metric = work.metrics[form.first.metric]
+    same = (m for m in work.metrics.values() if m.kind == "flow" and m.adds_up and not m.derived)
+    other = next((m for m in same if metric.unit and m.unit == metric.unit), None)
+    if other is None:
+        return None
+    shown = next((one for one in show_choices(work, other, period) if one.show == other.default_show), None)
+    if shown is None:
+        return None
+    link = form.with_first(metric=other.name, show="", where=()).link()
+    return Choice(words=title_of(other), link=link, more=str(shown.value))
+
+
+# -- around ----------------------------------------------------------------------------------------
+
+
+def _copies(work: PageWork, form: BuilderForm, question: Question | None, results: Mapping[str, Result]) -> list[Copy]:
+    if question is None or form.is_several:
+        return [Copy(kind="Link", text=work.ask.origin + form.link())]
+    return copies_of(work, form, question, results.get("A"))
+
+
+def _exports(form: BuilderForm) -> list[Choice]:
+    kinds = (("csv", "CSV"), ("xlsx", "xlsx"), ("png", "PNG"), ("svg", "SVG"))
+    return [Choice(words=words, link=form.link(f"/q.{kind}")) for kind, words in kinds]

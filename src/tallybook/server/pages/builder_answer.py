@@ -1,0 +1,226 @@
+"""The answer of the query builder: charts, the table next to them, and the same question in other words."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+
+from tallybook.core import Refused, Result, plus_days
+from tallybook.query import Question, question_options
+from tallybook.server.charts.data import ChartData, ChartPoint, DrawnSeries
+from tallybook.server.charts.drawing import WIDE
+from tallybook.server.pages.attention import known_causes
+from tallybook.server.pages.builder_form import BuilderForm, as_command, as_python, as_toml
+from tallybook.server.pages.builder_table import FORMULA_COLUMN, TableView, several_table, table_of
+from tallybook.server.pages.figures import (
+    Figure,
+    FigureNames,
+    FigureOptions,
+    chart_data,
+    figure,
+    series_label,
+    summary_of,
+)
+from tallybook.server.pages.metric import chart_goals, compared_words, odd_days
+from tallybook.server.pages.page import PageWork
+from tallybook.server.pages.series_formula import FormulaValue, formula_values, parsed_formula
+from tallybook.server.pages.words import Shown, marks_of, number
+from tallybook.server.problems import query_link
+
+SECRET_FREE = re.compile(r"'[^']*\.parquet'")
+FORMULA_SIZE = replace(WIDE, height=220)
+
+
+@dataclass(frozen=True, kw_only=True)
+class AnswerView:
+    """What is shown right of the form."""
+
+    range: str
+    figures: Sequence[Figure]
+    table: TableView
+    explain: Sequence[str]
+    remarks: Sequence[str]
+    headline: Sequence[tuple[str, Shown]] = ()
+    is_empty: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Copy:
+    """The question in other words."""
+
+    kind: str
+    text: str
+
+
+def too_many(count: int, most: int, by: Sequence[str]) -> Refused:
+    """The refusal of an answer that is too large for a page, with what to narrow."""
+    narrow = "a shorter range, a wider scope, or a filter" + (", or fewer series" if by else "")
+    return Refused(f"the answer has {count:,} rows, and a page shows at most {most:,}: narrow it by {narrow}")
+
+
+def answer_view(work: PageWork, form: BuilderForm, results: Mapping[str, Result]) -> AnswerView:
+    """The answer to the form. Raises QueryError for a formula that cannot be read."""
+    parsed = parsed_formula(form.formula, list(results)) if form.formula else None
+    values = formula_values(parsed, results, work.book.today) if parsed else {}
+    every = list(results.values())
+    lines = several_table(form, results, values) if form.is_several or parsed else table_of(form, every[0])
+    return AnswerView(
+        range=_range(every, work.book.today),
+        figures=_figures(work, form, results, values),
+        table=lines,
+        explain=list(dict.fromkeys(result.explain for result in every)),
+        remarks=list(dict.fromkeys(one for result in every for one in result.remarks())),
+        headline=_headline(form, every[0]) if form.chart == "number" else (),
+        is_empty=all(not result.data for result in every),
+    )
+
+
+def _range(results: Sequence[Result], today: date) -> str:
+    rows = [row for result in results for row in result.data if row["period"] is not None]
+    if not rows:
+        return ""
+    first, result = min(row["period"] for row in rows), results[0]
+    last = max(row["period"] for row in rows)
+    end = last if result.scope == "all" else result.calendar.period_end(last, result.scope)
+    closed = plus_days(today, -1)
+    return f"{first} to {min(end, closed) if first <= closed else end}"
+
+
+def _headline(form: BuilderForm, result: Result) -> list[tuple[str, Shown]]:
+    """The last complete period of each series, as large numbers."""
+    column = result.metric_columns[0]
+    whole = [row for row in result.data if row["period"] is not None and row["complete"] and not row.get("total")]
+    last = max((row["period"] for row in whole), default=None)
+    dims = [one.name for one in result.dimension_columns]
+    found = []
+    for row in whole:
+        if row["period"] == last:
+            name = "Other" if row.get("others") else series_label([row[dim] for dim in dims])
+            label = result.period_text(last) if form.scope != "all" else "All days"
+            words = f"{name}, {label}" if dims else label
+            found.append((words, replace(number(row[column.name], column), marks=marks_of(row, column.name))))
+    return found
+
+
+# -- charts ----------------------------------------------------------------------------------------
+
+
+def _figures(
+    work: PageWork, form: BuilderForm, results: Mapping[str, Result], values: Mapping[date, FormulaValue]
+) -> list[Figure]:
+    if form.chart in ("table", "number") or form.scope == "all":
+        return []
+    names = FigureNames()
+    if len(results) == 1 and not values:
+        return [figure(single_chart(work, form, next(iter(results.values()))), names.next())]
+    panels: dict[str, list[ChartData]] = {}
+    for letter, one in zip(results, form.series, strict=True):
+        made = single_chart(work, form, results[letter])
+        series = made.series[0]
+        filters = ", ".join(one.where)
+        name = f"{letter} {filters or series.name}"
+        drawn = replace(series, name=name, slot=ord(letter) - 64)
+        panels.setdefault(made.unit, []).append(replace(made, series=[drawn], goals=(), notes=()))
+    found = [figure(_together(charts), names.next()) for charts in panels.values()]
+    if values:
+        base = next(iter(panels.values()))[0]
+        found.append(figure(formula_chart(form, base, values), names.next(), FORMULA_SIZE))
+    return found
+
+
+def single_chart(work: PageWork, form: BuilderForm, result: Result) -> ChartData:
+    """The chart of one answer."""
+    column = result.metric_columns[0]
+    metric = work.metrics.get(column.name)
+    plain = metric is not None and not result.dimension_columns and not form.is_several
+    options = FigureOptions(
+        form=form.chart,
+        compared_with=compared_words(form.compare, form.scope) if not form.is_several else "",
+        goals=chart_goals(work, metric, form.scope, form.first.show, form.first.where) if plain and metric else (),
+        odd_days=odd_days(work, column.name) if plain and form.scope == "day" and known_causes(work) else frozenset(),
+    )
+    return chart_data(work, result, column.name, options)
+
+
+def _together(charts: Sequence[ChartData]) -> ChartData:
+    """Charts of the same unit as one."""
+    first = charts[0]
+    if len(charts) == 1:
+        return first
+    periods = sorted({day for one in charts for day in one.periods})
+    labels = {day: label for one in charts for day, label in zip(one.periods, one.labels, strict=True)}
+    series = [_aligned(one, periods) for one in charts]
+    places = {day: place for place, day in enumerate(periods)}
+
+    def moved(which: str) -> frozenset[int]:
+        return frozenset(places[one.periods[place]] for one in charts for place in getattr(one, which))
+
+    made = replace(
+        first,
+        name=", ".join(one.series[0].name for one in charts),
+        periods=periods,
+        labels=[labels[day] for day in periods],
+        series=series,
+        missing=moved("missing"),
+        running=moved("running"),
+    )
+    return replace(made, summary=summary_of(made, made.name, FORMULA_COLUMN))
+
+
+def _aligned(chart: ChartData, periods: Sequence[date]) -> DrawnSeries:
+    points = dict(zip(chart.periods, chart.series[0].points, strict=True))
+    empty = ChartPoint(value=None, text="–")
+    return replace(chart.series[0], points=tuple(points.get(day, empty) for day in periods))
+
+
+def formula_chart(form: BuilderForm, base: ChartData, values: Mapping[date, FormulaValue]) -> ChartData:
+    """A formula in a panel of its own, with its own scale."""
+    column = FORMULA_COLUMN
+    points = tuple(
+        ChartPoint(
+            value=values[day].value if day in values else None,
+            text=number(values[day].value if day in values else None, column).text,
+            is_complete=day in values and values[day].is_complete,
+        )
+        for day in base.periods
+    )
+    made = replace(
+        base,
+        name=f"Formula {form.formula}",
+        unit="",
+        form="line",
+        series=[DrawnSeries(name=form.formula, slot=3, points=points)],
+        is_joined=True,
+        begins_at_zero=False,
+        missing=frozenset(i for i, day in enumerate(base.periods) if day not in values),
+        running=frozenset(i for i, point in enumerate(points) if not point.is_complete),
+        notes=(),
+    )
+    said = summary_of(made, made.name, column)
+    return replace(made, summary=f"{said} Computed for each {form.scope} from the values of its series.")
+
+
+# -- the same question in other words ----------------------------------------------------------
+
+
+def copies_of(work: PageWork, form: BuilderForm, question: Question, result: Result | None) -> list[Copy]:
+    """The question as a link, command, request, Python, toml and SQL."""
+    found = [
+        Copy(kind="Command", text=as_command(question)),
+        Copy(kind="Link", text=work.ask.origin + form.link()),
+        Copy(kind="curl", text=as_curl(work.ask.origin, question)),
+        Copy(kind="Python", text=as_python(question)),
+    ]
+    if not form.first.event:
+        found.append(Copy(kind="tallybook.toml", text=as_toml(form, question)))
+    if result is not None and result.sql and not work.reader.is_filtered:
+        found.append(Copy(kind="SQL", text=SECRET_FREE.sub("'points.parquet'", result.sql)))
+    return found
+
+
+def as_curl(origin: str, question: Question) -> str:
+    """The question as a request to the API."""
+    link = query_link(question_options(question))
+    return f"curl --header 'Authorization: Bearer KEY' '{origin}{link}'"

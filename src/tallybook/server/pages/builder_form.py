@@ -1,0 +1,270 @@
+"""The form of the query builder: what its fields say, as questions, and as the same question in other words."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+from typing import Any
+
+from tallybook.core import CHART_FORMS, FILTER, QueryError
+from tallybook.query import EVENT_MEASURES, Question, question_options
+from tallybook.server.pages.page import PageRequest, address
+
+LETTERS = "ABCD"
+EVENT = "event:"
+"""Begins the value of the field `metrics` for a usage event."""
+DEFAULT_TOP = 6
+LINE = CHART_FORMS[0]
+SCOPES = ("day", "week", "month", "quarter", "year", "all")
+DEFAULT_LAST = {
+    "day": "60 days",
+    "week": "17 weeks",
+    "month": "13 months",
+    "quarter": "8 quarters",
+    "year": "5 years",
+    "all": "",
+}
+MEASURE_WORDS = {
+    "count": "How many",
+    "sum": "Sum of",
+    "avg": "Average of",
+    "distinct": "Different values of",
+    "min": "Smallest",
+    "max": "Largest",
+    "median": "Median of",
+    "p50": "50th percentile of",
+    "p75": "75th percentile of",
+    "p90": "90th percentile of",
+    "p95": "95th percentile of",
+    "p99": "99th percentile of",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class AskedSeries:
+    """One series of the form: a metric or an event, its filters and its show."""
+
+    letter: str
+    metric: str
+    where: tuple[str, ...] = ()
+    show: str = ""
+    measure: str = "count"
+    of: str = ""
+    """The property that is measured."""
+
+    @property
+    def event(self) -> str:
+        """The event; empty for a metric."""
+        return self.metric.removeprefix(EVENT) if self.metric.startswith(EVENT) else ""
+
+    @property
+    def suffix(self) -> str:
+        """The end of its field names."""
+        return "" if self.letter == "A" else f"_{self.letter.lower()}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class BuilderForm:
+    """Everything that the form asks."""
+
+    series: tuple[AskedSeries, ...]
+    formula: str = ""
+    by: tuple[str, ...] = ()
+    top: str = ""
+    scope: str = "week"
+    last: str = ""
+    from_: str = ""
+    to: str = ""
+    compare: str = ""
+    chart: str = LINE
+    closed: date | None = None
+    """The last day that is over."""
+
+    @property
+    def first(self) -> AskedSeries:
+        return self.series[0]
+
+    @property
+    def is_several(self) -> bool:
+        """Whether it has several series or a formula."""
+        return len(self.series) > 1
+
+    def question(self, one: AskedSeries) -> Question:
+        """The question of one series. Raises QueryError for a number that is none."""
+        options: dict[str, Any] = {
+            "scope": self.scope,
+            "by": () if self.is_several else self.by,
+            "where": one.where,
+            "from_": self.from_ or None,
+            "to": self.to or None,
+            "last": self.last or None,
+            "show": one.show or None,
+        }
+        if options["by"] and (top := self.top_number()):
+            options["top"] = top
+        if not self.is_several and self.compare:
+            options["compare"] = self.compare
+        if not one.event:
+            return Question(metrics=[one.metric], **options)
+        measured: dict[str, Any] = {one.measure: True if one.measure == "count" else [one.of]}
+        return Question(metrics=(), event=one.event, **(options | measured))
+
+    def top_number(self) -> int | None:
+        """How many series; None for all. Raises QueryError."""
+        if self.top in ("", "all"):
+            return DEFAULT_TOP if self.top == "" else None
+        if not (self.top.isascii() and self.top.isdigit() and 0 < int(self.top) <= 1000):
+            raise QueryError(f"{self.top[:20]!r} is not a number of series", hint="top 6", field="top")
+        return int(self.top)
+
+    def fields(self) -> list[tuple[str, str]]:
+        """The form as fields of an address."""
+        found: list[tuple[str, str]] = []
+        for one in self.series:
+            end = one.suffix
+            found.append((f"metrics{end}", one.metric))
+            found += [(f"where{end}", text) for text in one.where]
+            found.append((f"show{end}", one.show))
+            if one.event:
+                found += [(f"measure{end}", one.measure), (f"property{end}", one.of)]
+        rest = {"formula": self.formula, "top": self.top, "scope": self.scope, "last": self.last, "from": self.from_}
+        rest |= {"to": self.to, "compare": self.compare, "chart": "" if self.chart == LINE else self.chart}
+        found += [("by", dim) for dim in self.by]
+        return [(name, text) for name, text in [*found, *rest.items()] if text]
+
+    def link(self, path: str = "/q", **changes: Any) -> str:
+        """The address of the form with changes."""
+        return address(path, replace(self, **changes).fields())
+
+    def with_first(self, **changes: Any) -> BuilderForm:
+        """The form with a changed first series."""
+        return replace(self, series=(replace(self.first, **changes), *self.series[1:]))
+
+
+def form_of_request(ask: PageRequest, default_metric: str) -> BuilderForm:
+    """What the fields say. Raises QueryError only for what cannot be put back into the form."""
+    scope = ask.one("scope", "week")
+    from_, to, last = ask.one("from").strip(), ask.one("to").strip(), ask.one("last").strip()
+    if not (from_ or last) and scope in DEFAULT_LAST:
+        last = DEFAULT_LAST[scope]
+    chart = ask.one("chart", LINE)
+    return BuilderForm(
+        series=_series_of(ask, default_metric),
+        formula=ask.one("formula").strip(),
+        by=tuple(dict.fromkeys(dim for dim in ask.every("by") if dim != "–")),
+        top=ask.one("top"),
+        scope=scope,
+        last=last,
+        from_=from_,
+        to=to,
+        compare=ask.one("compare").strip(),
+        chart=chart if chart in CHART_FORMS else LINE,
+    )
+
+
+def _series_of(ask: PageRequest, default_metric: str) -> tuple[AskedSeries, ...]:
+    first = ask.every("metrics") + [EVENT + name for name in ask.every("event")] or [default_metric]
+    measure, prop = _measured(ask, "")
+    made = [
+        AskedSeries(
+            letter=LETTERS[place],
+            metric=metric,
+            where=filters_of(ask, ""),
+            show=ask.one("show"),
+            measure=measure,
+            of=prop,
+        )
+        for place, metric in enumerate(first[: len(LETTERS)])
+    ]
+    for letter in LETTERS[len(made) :]:
+        end = f"_{letter.lower()}"
+        if (metric := ask.one(f"metrics{end}")) and ask.one("remove") != letter:
+            measure, prop = _measured(ask, end)
+            where, show = filters_of(ask, end), ask.one(f"show{end}")
+            one = AskedSeries(letter=letter, metric=metric, where=where, show=show, measure=measure, of=prop)
+            made.append(one)
+    if ask.one("add") == "series" and len(made) < len(LETTERS):
+        made.append(replace(made[-1], letter=LETTERS[len(made)]))
+    return tuple(replace(one, letter=LETTERS[place]) for place, one in enumerate(made))
+
+
+def _measured(ask: PageRequest, end: str) -> tuple[str, str]:
+    """(measure, property) of an event, also as the API writes them: count=true, sum=amount."""
+    for name in EVENT_MEASURES:
+        if not end and (value := ask.one(name)):
+            return name, "" if name == "count" else value
+    measure = ask.one(f"measure{end}", "count")
+    return (measure if measure in EVENT_MEASURES else "count"), ask.one(f"property{end}").strip()
+
+
+def filters_of(ask: PageRequest, end: str) -> tuple[str, ...]:
+    """The filters: as texts, and as rows of dimension, sign and value."""
+    found = ask.every(f"where{end}")
+    names = [value for key, value in ask.fields if key == f"w{end}"]
+    signs = [value for key, value in ask.fields if key == f"o{end}"]
+    values = [value for key, value in ask.fields if key == f"v{end}"]
+    for name, sign, value in zip(names, signs, values, strict=False):
+        if name:
+            found.append(f"{name}{'!=' if sign == '!=' else '='}{value}")
+    return tuple(dict.fromkeys(found))
+
+
+def filter_parts(text: str) -> tuple[str, str, str]:
+    """(dimension, sign, value) of a filter."""
+    found = FILTER.match(text)
+    return (found["dim"], found["sign"], found["value"]) if found else (text, "=", "")
+
+
+# -- the same question in other words ------------------------------------------------------------
+
+
+def as_command(question: Question) -> str:
+    """The question as a command."""
+    options = question_options(question)
+    words = ["tallybook query", *map(shlex.quote, options.pop("metrics", []))]
+    for name, value in options.items():
+        option = f"--{name.replace('_', '-')}"
+        if value is True:
+            words.append(option)
+            continue
+        for text in value if isinstance(value, list) else [value]:
+            words += [option, shlex.quote(str(text))]
+    return " ".join(words)
+
+
+def as_python(question: Question) -> str:
+    """The question in Python."""
+    options = question_options(question)
+    names = [json.dumps(name) for name in options.pop("metrics", [])]
+    words = [f"{'from_' if name == 'from' else name}={value!r}" for name, value in options.items()]
+    lines = ["import tallybook", "", f"book = tallybook.open()\nbook.query({', '.join([*names, *words])})"]
+    return "\n".join(lines)
+
+
+def as_toml(form: BuilderForm, question: Question) -> str:
+    """The question as a view of a board."""
+    options = question_options(question)
+    kept = ("metrics", "scope", "by", "where", "show", "last", "compare", "top")
+    parts = [f"{name} = {_toml(options[name])}" for name in kept if name in options]
+    if form.chart != LINE:
+        parts.append(f"chart = {_toml(form.chart)}")
+    return f"[boards.mine]\nviews = [\n  {{ {', '.join(parts)} }},\n]"
+
+
+def _toml(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False)
+
+
+def heading(titles: Sequence[str], form: BuilderForm, show: str) -> str:
+    """The question as a heading: `API calls: daily average by week and apiType`."""
+    over = "" if form.scope == "all" else f" by {form.scope}"
+    if form.is_several:
+        names = list(dict.fromkeys(titles))
+        filters = [", ".join(one.where) for one in form.series if one.where]
+        segments = f": {' and '.join(filters)}" if filters and len(names) == 1 else ""
+        return f"{' and '.join(names)}{segments}{over}{', ' + form.formula if form.formula else ''}"
+    split = f" and {', '.join(form.by)}" if form.by and over else f" by {', '.join(form.by)}" if form.by else ""
+    return f"{titles[0]}{': ' + show if show else ''}{over}{split}"

@@ -1,0 +1,83 @@
+"""A formula of several series: `B / A`, computed for each period from their finished values."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+from tallybook.core import MeasureError, QueryError, Result, evaluate, parse_derived
+
+MAX_FORMULA = 200
+ALLOWED = re.compile(r"[A-Da-d0-9.+\-−*/×÷() ]*")
+
+
+@dataclass(frozen=True, kw_only=True)
+class FormulaValue:
+    """The value of one period. `why`: why it is not known."""
+
+    value: float | None
+    is_complete: bool = True
+    why: str = ""
+
+
+def parsed_formula(text: str, letters: Sequence[str]) -> Any:
+    """The formula, with its operands. Raises QueryError with what there is."""
+    plain = text.upper().replace("−", "-").replace("×", "*").replace("÷", "/")
+    used = set(re.findall(r"[A-D]", plain))
+    hint = f"use the letters {', '.join(letters)} with + - * / ( )"
+    if len(text) > MAX_FORMULA or not ALLOWED.fullmatch(text):
+        raise QueryError("the formula has signs that it cannot have", hint=hint, field="formula")
+    if not used:
+        raise QueryError("the formula names no series", hint=hint, field="formula")
+    if unknown := sorted(used - set(letters)):
+        raise QueryError(f"there is no series {unknown[0]}", hint=hint, field="formula")
+    try:
+        return parse_derived(plain)
+    except (MeasureError, RecursionError):
+        raise QueryError(f"the formula {text!r} cannot be read", hint=hint, field="formula") from None
+
+
+def formula_values(parsed: Any, results: Mapping[str, Result], today: date) -> dict[date, FormulaValue]:
+    """By period. A period in which the series do not cover the same days is not known."""
+    rows: dict[str, dict[date, Any]] = {}
+    for letter, result in results.items():
+        name = result.metric_columns[0].name
+        rows[letter] = {row["period"]: (row, row[name], _days(row, name)) for row in result.data}
+    operands = [operand.metric for operand in parsed.operands]
+    periods = sorted({day for own in rows.values() for day in own})
+    calendar = next(iter(results.values())).calendar
+    scope = next(iter(results.values())).scope
+    found = {}
+    for day in periods:
+        parts = [rows[letter].get(day) for letter in operands]
+        end = day if scope == "all" else calendar.period_end(day, scope)
+        gone = (today - day).days if end >= today else None
+        found[day] = _value(parsed, parts, gone)
+    return found
+
+
+def _days(row: Mapping[str, Any], name: str) -> tuple[int, int]:
+    note = (row.get("notes") or {}).get(name) or {}
+    return int(note.get("days", row["days"])), int(note.get("days_expected", row["days_expected"]))
+
+
+def _value(parsed: Any, parts: Sequence[Any], gone: int | None) -> FormulaValue:
+    """`gone`: of a running period, how many of its days are over."""
+    if any(part is None or part[1] is None for part in parts):
+        return FormulaValue(value=None, is_complete=False, why="a series is not known")
+    days = {part[2] for part in parts}
+    is_complete = all(have == expected for have, expected in days)
+    if len(days) > 1 or not (is_complete or next(iter(days))[0] == gone):
+        # As many days may still be other days.
+        return FormulaValue(value=None, is_complete=False, why="the series do not cover the same days")
+    leaves = [Decimal(part[1]) if isinstance(part[1], int) else part[1] for part in parts]
+    try:
+        value = evaluate(parsed.shell, leaves)
+    except (OverflowError, ArithmeticError):
+        value = None
+    why = "" if value is not None else "it cannot be divided by zero"
+    return FormulaValue(value=None if value is None else float(value), is_complete=is_complete, why=why)
