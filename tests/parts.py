@@ -89,6 +89,7 @@ FILES = {
     "test_forget.py": "kills",
     "test_goals.py": "right",
     "test_history.py": "deliver",
+    "test_identities.py": "events",
     "test_identity.py": "kills",
     "test_impossible_times.py": "right",
     "test_house.py": "scale",

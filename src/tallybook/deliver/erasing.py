@@ -6,10 +6,10 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from tallybook.collect import ForgottenPerson, forget_entity_in
-from tallybook.core import EntitySettings
+from tallybook.core import USERS, EntitySettings
 from tallybook.ingest import erase_events
 from tallybook.query import BookReader, BookRecord
-from tallybook.storage import EntityLedger
+from tallybook.storage import EntityLedger, IdentityLinks
 
 
 class ForgottenEntity(BookRecord, frozen=True, kw_only=True):
@@ -34,10 +34,20 @@ def forget_entity(
 ) -> ForgottenEntity:
     """Delete one. What fails in between is done by doing it again: the ledger is last."""
     catalog = reader.project.catalog
+    ledger = reader.store.ledger
+    links = IdentityLinks(ledger)  # type: ignore[arg-type]
+    others = links.aliases_of(entity_id) if kind == USERS else []
+    if others:
+        # Ids that were linked to it are the same person.
+        links.forget(entity_id)
+        more = [forget_entity(reader, kind, other, metrics, clock) for other in others]
+        return _together(forget_entity(reader, kind, entity_id, metrics, clock), more)
     settings = catalog.entities.get(kind) or EntitySettings(kind=kind)
     found, kept = forget_entity_in(reader, settings, entity_id, metrics, clock)
     erased = erase_events(reader.project.place, reader.store, catalog, kind, entity_id, clock)
-    rows = EntityLedger(reader.store.ledger).forget(kind, entity_id)  # type: ignore[arg-type]
+    rows = EntityLedger(ledger).forget(kind, entity_id)  # type: ignore[arg-type]
+    if kind == USERS:
+        rows += links.forget(entity_id)
     return ForgottenEntity(
         kind=kind,
         id=entity_id,
@@ -48,4 +58,20 @@ def forget_entity(
         metrics=found,
         kept=kept,
         hosts=erased.hosts,
+    )
+
+
+def _together(one: ForgottenEntity, more: Sequence[ForgottenEntity]) -> ForgottenEntity:
+    """What was deleted of a user and of the ids that were linked to it."""
+    every = [one, *more]
+    return ForgottenEntity(
+        kind=one.kind,
+        id=one.id,
+        rows=sum(each.rows for each in every),
+        events=sum(each.events for each in every),
+        rejected=sum(each.rejected for each in every),
+        logged=sum(each.logged for each in every),
+        metrics=[found for each in every for found in each.metrics],
+        kept=sorted({name for each in every for name in each.kept}),
+        hosts=sorted({host for each in every for host in each.hosts}),
     )

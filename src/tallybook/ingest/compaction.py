@@ -30,7 +30,7 @@ from tallybook.ingest.files import write_table
 from tallybook.ingest.id_runs import id_hashing, merged_runs, write_run
 from tallybook.ingest.log import LogFolder, LogGone, LogRow
 from tallybook.ingest.once import FoundEvent, NewEvents, new_events, repeats_of
-from tallybook.ingest.said_of_users import SaidOfUsers
+from tallybook.ingest.said_of_users import SaidOfUsers, days_of_users
 from tallybook.ingest.unpacking import decode_row, with_events
 from tallybook.storage import (
     REJECTED,
@@ -293,8 +293,9 @@ class Compactor:
         change.files, change.properties, change.conflicts = files, properties, conflicts
         change.runs, change.gone_runs = runs, gone
         if new.said.messages:
-            now = self.clock()
-            change.within = lambda db, number: new.said.apply(db, number, now)
+            now, links = self.clock(), [link for _, _, link in new.said.links]
+            days = days_of_users(self.events, known.files, links)
+            change.within = lambda db, number: new.said.apply(db, number, now, days)
         return change
 
     def _rejected(self, rejected: Sequence[tuple[LogRow, Sequence[Rejection]]]) -> EventFile:

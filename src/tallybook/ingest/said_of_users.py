@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 
 from tallybook.core import ENTITY_KINDS, AttributeChange, DecodedEvents, EntityChange, IdentityLink
+from tallybook.ingest.files import own_engine
 from tallybook.ingest.id_runs import id_hash
 from tallybook.ingest.log import LogRow
-from tallybook.storage import Transaction, apply_links, apply_pushed
+from tallybook.storage import (
+    REJECTED,
+    EventFile,
+    EventLedger,
+    IdentityLinks,
+    NewLinks,
+    Transaction,
+    apply_links,
+    apply_pushed,
+    engine_path,
+)
 
 MESSAGE = "message\0"
 """Before the id of a message that says something about a user: an event may have the same id."""
@@ -68,8 +79,13 @@ class SaidOfUsers:
                 done.add(one.hash)
         return SaidOfUsers(left)
 
-    def apply(self, db: Transaction, number: int, now: datetime) -> None:
-        """Change users, accounts and links in the transaction of a commit of events."""
+    @property
+    def links(self) -> list[tuple[str, datetime, IdentityLink]]:
+        return [(one.key, one.received, link) for one in self.messages for link in one.links]
+
+    def apply(self, db: Transaction, number: int, now: datetime, linked_days: Iterable[tuple[str, date]]) -> None:
+        """Change users, accounts and links in the transaction of a commit of events. `linked_days`: (event, day) of the
+        events whose users the links change."""
         for kind in ENTITY_KINDS:
             sent: dict[str, list[AttributeChange]] = {}
             for one in self.messages:
@@ -78,4 +94,25 @@ class SaidOfUsers:
                         sent.setdefault(change.id, []).extend(change.changes)
             if sent:
                 apply_pushed(db, kind, sent, now=now)
-        apply_links(db, [(one.key, one.received, link) for one in self.messages for link in one.links], number=number)
+        apply_links(db, NewLinks(links=self.links, days=linked_days), number=number)
+
+
+def days_of_users(
+    events: EventLedger, files: Sequence[EventFile], links: Sequence[IdentityLink]
+) -> set[tuple[str, date]]:
+    """The (event, day) of stored events whose users get another id by some links. Raises OSError or BadFile for a file
+    that somebody replaced."""
+    moved = IdentityLinks(events.ledger).moved_by(links) if links else set()
+    by_path = {engine_path(events.local_path(file)): file for file in files if file.event != REJECTED}
+    if not moved or not by_path:
+        return set()
+    for file in by_path.values():
+        events.local_path(file).stat()
+    with own_engine() as engine:
+        found = engine.execute(
+            f'SELECT DISTINCT filename, "day" FROM read_parquet([{", ".join(by_path)}], union_by_name = true, '
+            'filename = true) WHERE "user" IN (SELECT unnest(?))',
+            [sorted(moved)],
+        ).fetchall()
+    by_name = {path.strip("'"): file.event for path, file in by_path.items()}
+    return {(by_name[name], day) for name, day in found}

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from tallybook.core import ONE_DAY, Catalog, Metric, start_of
-from tallybook.storage import EventLedger, day_path
+from tallybook.storage import EventLedger, IdentityLinks, day_path
 
 if TYPE_CHECKING:
     from tallybook.storage import Ledger
 
+_USER = re.compile(r"\buser\b")
 SHORT = timedelta(minutes=1)
 """A pause of the servers that is not reported: a restart takes seconds."""
 
@@ -27,6 +29,8 @@ class EventDays:
     sent: frozenset[date]
     pauses: Sequence[tuple[datetime, datetime]]
     """When no server ran, after the first one started."""
+    linked: frozenset[date] = frozenset()
+    """Days that were collected before ids of their users were linked."""
 
     def why_uncovered(self, first: date, last: date) -> str:
         """Why a run cannot cover these days; empty where it can."""
@@ -42,11 +46,22 @@ class EventDays:
 
     def remark(self, first: date, last: date) -> str | None:
         """That events may be missing on these days, although they are covered."""
+        if earlier := self._before_links(first, last):
+            return earlier
         found = [] if self.metric.expect is not None else self._within(first, last)
         if not found:
             return None
         more = f", and {len(found) - 1} more times" if len(found) > 1 else ""
         return f"{_in_words(found[0])}{more}: events that were sent only then are missing"
+
+    def _before_links(self, first: date, last: date) -> str:
+        """The days on which one user may be counted by two ids."""
+        days = sorted(day for day in self.linked if first <= day <= last)
+        if not days:
+            return ""
+        which = f"{days[0]} was" if len(days) == 1 else f"{len(days)} days, {days[0]} the first, were"
+        again = f"tallybook run {self.metric.name} --from {days[0]} --to {days[-1]}"
+        return f"{which} collected before ids of users were linked; to collect again: {again}"
 
     def _within(self, first: date, last: date) -> list[tuple[datetime, datetime]]:
         start, end = start_of(first, self.zone), start_of(last + ONE_DAY, self.zone)
@@ -54,8 +69,10 @@ class EventDays:
         return [(a, b) for a, b in cut if b - a >= SHORT]
 
 
-def known_event_days(catalog: Catalog, names: Sequence[str], ledger: Ledger) -> Mapping[str, EventDays]:
-    """Those of the metrics that read an event."""
+def known_event_days(
+    catalog: Catalog, names: Sequence[str], ledger: Ledger, keys: Mapping[str, str] | None = None
+) -> Mapping[str, EventDays]:
+    """Those of the metrics that read an event. `keys`: the keys of metrics in the ledger, by name."""
     metrics = {name: catalog.metrics[name] for name in names}
     chosen = {name: metric for name, metric in metrics.items() if metric.event}
     if not chosen:
@@ -69,9 +86,23 @@ def known_event_days(catalog: Catalog, names: Sequence[str], ledger: Ledger) -> 
             downtime=timedelta(seconds=catalog.events.downtime),
             sent=frozenset(events.whole_days(metric.event or "", metric.expect_keys)),
             pauses=pauses,
+            linked=_linked_days(metric, (keys or {}).get(name, name), ledger, events),
         )
         for name, metric in chosen.items()
     }
+
+
+def _linked_days(metric: Metric, key: str, ledger: Ledger, events: EventLedger) -> frozenset[date]:
+    """The days of a metric of users that were collected before ids of their users were linked."""
+    texts = (metric.measure, metric.where, metric.per, *metric.by, *metric.series)
+    if not metric.keeps_latest and not any(_USER.search(text) for text in texts if text):
+        return frozenset()
+    changed = IdentityLinks(events.ledger).changed_days(metric.event)
+    if not changed:
+        return frozenset()
+    seen = events.numbers_of_runs()
+    covered = ledger.covered_days(key, min(changed), max(changed))
+    return frozenset(one.day for one in covered if changed.get(one.day, 0) > seen.get(one.run or 0, 0))
 
 
 def next_push(metric: Metric, day: date) -> str:

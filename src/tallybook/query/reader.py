@@ -256,7 +256,7 @@ class BookReader:
             version=known.version,
             whys=whys,
             past=past,
-            events=known_event_days(catalog, names, self.store.ledger) if self.there else {},
+            events=known_event_days(catalog, names, self.store.ledger, keys) if self.there else {},
             hidden={own: Coverage(stretches) for own, stretches in known.hidden.items()},
             older=[] if question.definition else [one.sentence for one in older_of(self, keys, known)],
             computed=self.computed(question, as_of, reading.engine),

@@ -31,7 +31,7 @@ __getattr__, __dir__ = opened(
         "transaction": ("Transaction",),
         "entity_history": ("entities_at", "entity_states"),
         "entity_ledger": ("EntityLedger", "apply_pushed"),
-        "identity_links": ("IdentityLinks", "apply_links"),
+        "identity_links": ("IdentityLinks", "NewLinks", "apply_links"),
         "entity_records": ("AttributeType", "Entity", "HistoryRow"),
         "series_slots": ("SeriesSlots", "with_new"),
         "files": (

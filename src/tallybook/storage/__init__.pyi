@@ -52,6 +52,7 @@ from tallybook.storage.folder import Store as Store
 from tallybook.storage.hosts import event_hosts as event_hosts, lose_host as lose_host
 from tallybook.storage.identity_links import (
     IdentityLinks as IdentityLinks,
+    NewLinks as NewLinks,
     apply_links as apply_links,
 )
 from tallybook.storage.ledger import (

@@ -4,14 +4,17 @@ A link has the number of the commit of events that brought it. Ids are replaced 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
 
 from tallybook.core import IdentityLink
 from tallybook.storage.sql_ledger import SqlLedger
 from tallybook.storage.stored_rows import stamp_of
 from tallybook.storage.transaction import Transaction
+
+LOOKUP = 500
+"""Ids that one statement asks for."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,6 +29,16 @@ class LinkedId:
     """The commit of events that linked it last."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class NewLinks:
+    """Links of one commit, and the (event, day) with events of the ids that they link: who collected these days before
+    has another user there."""
+
+    links: Sequence[tuple[str, datetime, IdentityLink]] = ()
+    """(name of the key, received, link), in their order."""
+    days: Iterable[tuple[str, date]] = field(default_factory=tuple)
+
+
 class IdentityLinks:
     """The links of a ledger. Every method is one transaction."""
 
@@ -38,32 +51,65 @@ class IdentityLinks:
             rows = db.execute("SELECT alias, canonical, at, number FROM identity_links ORDER BY alias").fetchall()
         return [LinkedId(alias=a, canonical=c, at=datetime.fromisoformat(at), number=n) for a, c, at, n in rows]
 
-    def canonical(self, user: str) -> str:
-        """The id that stands for an id; itself where it is not linked."""
+    def moved_by(self, links: Sequence[IdentityLink]) -> set[str]:
+        """The ids that get another id in their place by some links."""
+        known: dict[str, str] = {}
         with self.ledger._reading() as db:
-            return _canonical(db, user)
+            asked = sorted({one for link in links for one in (link.alias, link.user)})
+            for start in range(0, len(asked), LOOKUP):
+                some = asked[start : start + LOOKUP]
+                marks = ", ".join("?" * len(some))
+                statement = f"SELECT alias, canonical FROM identity_links WHERE alias IN ({marks})"
+                known |= dict(db.execute(statement, some).fetchall())
+            moved: set[str] = set()
+            for link in links:
+                alias, user = known.get(link.alias, link.alias), known.get(link.user, link.user)
+                if alias != user and (link.merges or alias == link.alias):
+                    rows = db.execute("SELECT alias FROM identity_links WHERE canonical = ?", [alias]).fetchall()
+                    moved |= {alias, *(one for (one,) in rows)}
+        return moved
+
+    def aliases_of(self, user: str) -> list[str]:
+        """The ids in whose place an id is."""
+        with self.ledger._reading() as db:
+            asked = "SELECT alias FROM identity_links WHERE canonical = ? ORDER BY alias"
+            return [alias for (alias,) in db.execute(asked, [user]).fetchall()]
+
+    def changed_days(self, event: str | None) -> Mapping[date, int]:
+        """By day of an event, or of all: the last commit that linked an id which has events on it."""
+        where, values = ("WHERE event = ?", [event]) if event is not None else ("", [])
+        with self.ledger._reading() as db:
+            asked = f"SELECT day, max(number) FROM identity_days {where} GROUP BY day"
+            return {date.fromisoformat(str(day)): number for day, number in db.execute(asked, values).fetchall()}
+
+    def forget(self, user: str) -> int:
+        """Delete every link of an id. How many there were."""
+        with self.ledger._writing() as db:
+            gone = db.execute("DELETE FROM identity_links WHERE alias = ? OR canonical = ?", [user, user])
+            return gone.rowcount
 
 
-def apply_links(
-    db: Transaction, links: Sequence[tuple[str, datetime, IdentityLink]], *, number: int
-) -> list[tuple[str, str]]:
-    """Link ids in a transaction that does more: (name of the key, received, link). The (alias, canonical) that are new.
+def apply_links(db: Transaction, new: NewLinks, *, number: int) -> list[tuple[str, str]]:
+    """Link ids in a transaction that does more. The (alias, canonical) that are new.
 
     An id that was linked to one user is not linked to another one, except by a link that merges: a device that two
     people use would make them one."""
     made = []
-    for key, received, link in links:
+    for key, received, link in new.links:
         alias, user = _canonical(db, link.alias), _canonical(db, link.user)
         if alias == user or (not link.merges and alias != link.alias):
             continue
         row = [user, key, stamp_of(received), number]
-        db.execute(
-            "UPDATE identity_links SET canonical = ?, key = ?, at = ?, number = ? WHERE canonical = ?", [*row, alias]
-        )
-        db.execute(
-            "INSERT INTO identity_links (canonical, key, at, number, alias) VALUES (?, ?, ?, ?, ?)", [*row, alias]
-        )
+        moved = "UPDATE identity_links SET canonical = ?, key = ?, at = ?, number = ? WHERE canonical = ?"
+        db.execute(moved, [*row, alias])
+        added = "INSERT INTO identity_links (canonical, key, at, number, alias) VALUES (?, ?, ?, ?, ?)"
+        db.execute(added, [*row, alias])
         made.append((alias, user))
+    if made:
+        for event, day in sorted(set(new.days)):
+            place = [event, day.isoformat()]
+            db.execute("DELETE FROM identity_days WHERE event = ? AND day = ?", place)
+            db.execute("INSERT INTO identity_days (event, day, number) VALUES (?, ?, ?)", [*place, number])
     return made
 
 

@@ -107,6 +107,8 @@ CREATE TABLE series_slots (
 CREATE TABLE identity_links (
     alias {text} PRIMARY KEY, canonical {text} NOT NULL, key {text} NOT NULL, at {instant} NOT NULL,
     number {number} NOT NULL){rowless};
+CREATE TABLE identity_days (
+    event {text} NOT NULL, day {day} NOT NULL, number {number} NOT NULL, PRIMARY KEY (event, day)){rowless};
 CREATE TABLE outbox (
     delivery {text} NOT NULL, item {text} NOT NULL, hash {text} NOT NULL, state {text} NOT NULL,
     attempts {number} NOT NULL DEFAULT 0, next {instant} NOT NULL, at {instant} NOT NULL,
@@ -224,6 +226,7 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
     "event_pushed": ("event", "day", "key"),
     "series_slots": ("dimension", "value", "slot"),
     "identity_links": ("alias", "canonical", "key", "at", "number"),
+    "identity_days": ("event", "day", "number"),
     "outbox": (
         "delivery",
         "item",

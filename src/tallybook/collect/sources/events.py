@@ -42,6 +42,9 @@ COMMON = {
     "id": "VARCHAR",
     "key": "VARCHAR",
 }
+SENT_USER, SENT_COLUMN, LINKS = "sent_user", "tallybook_sent_user", "tallybook_links"
+"""The column with the id of the user as it was sent, unless a property is called so; the same while the relation is
+made; and the table of linked ids."""
 FITS = {
     INTEGER_VALUE: "regexp_full_match({}, '-?[0-9]{{1,18}}')",
     NUMBER_VALUE: "TRY_CAST({} AS DOUBLE) IS NOT NULL",
@@ -103,11 +106,15 @@ class EventsSource(DuckdbSource):
     def database(self) -> duckdb.DuckDBPyConnection:
         import duckdb
 
+        from tallybook.storage import IdentityLinks
+
         with self.ledger() as ledger:
             self.found = ledger.snapshot()
             paths = {file.path: ledger.local_path(file) for file in self.found.files if file.event}
+            links = [(one.alias, one.canonical) for one in IdentityLinks(ledger.ledger).every()]
         connection = duckdb.connect(config=CONFIG)
         connection.execute("SET TimeZone = 'UTC'")
+        load_links(connection, links)
         self.relations = {}
         # A declared event has its relation before the first one comes.
         for event in sorted({*self.found.events, *self.settings.events.declared}):
@@ -118,7 +125,7 @@ class EventsSource(DuckdbSource):
             self.relations[event] = name
             files = [paths[file.path] for file in self.found.files if file.event == event]
             types = self.settings.events.of(event).types
-            select = relation_sql(files, self._properties(event), types)
+            select = relation_sql(files, self._properties(event), types, has_links=bool(links))
             connection.execute(f"CREATE VIEW {self.quote(name)} AS {select}")
         return connection
 
@@ -141,7 +148,9 @@ class EventsSource(DuckdbSource):
         snapshot = self.snapshot_of_events()
         if rest or event not in {*snapshot.properties, *self.settings.events.declared}:
             return []
-        return [*COMMON, *(one.column for one in self._properties(event)), "rest", SERIES_COLUMN, COMMIT_COLUMN]
+        own = [one.column for one in self._properties(event)]
+        sent = [] if SENT_USER in {one.casefold() for one in own} else [SENT_USER]
+        return [*COMMON, *sent, *own, "rest", SERIES_COLUMN, COMMIT_COLUMN]
 
     def _properties(self, event: str) -> list[Property]:
         """The properties of an event: those that came, and those that are declared."""
@@ -244,8 +253,20 @@ class EventsSource(DuckdbSource):
         return any(self.quote(name) == relation for name in self.relations.values())
 
 
-def relation_sql(files: Sequence[Path], properties: Sequence[Property], types: Mapping[str, str]) -> str:
+def load_links(connection: duckdb.DuckDBPyConnection, links: Sequence[tuple[str, str]]) -> None:
+    """A table of the ids of users that were linked, and the ids in their place."""
+    if not links:
+        return
+    connection.execute(f"CREATE TEMP TABLE {LINKS} (alias VARCHAR, canonical VARCHAR)")
+    aliases, canonicals = zip(*links, strict=True)
+    connection.execute(f"INSERT INTO {LINKS} SELECT unnest(?), unnest(?)", [list(aliases), list(canonicals)])
+
+
+def relation_sql(
+    files: Sequence[Path], properties: Sequence[Property], types: Mapping[str, str], *, has_links: bool = False
+) -> str:
     """The SELECT of an event's relation: every column with its declared or pinned type, also where no file has it.
+    `has_links`: there are linked ids; `user` is the one in the place of the id as it was sent.
 
     A value of another type than the pinned one is in `rest`. Without a declared type, whoever reads its column gets
     an error, and not a number without that value."""
@@ -259,7 +280,14 @@ def relation_sql(files: Sequence[Path], properties: Sequence[Property], types: M
     if files:
         paths = ", ".join(literal(str(path)) for path in files)
         rows += f" UNION ALL BY NAME SELECT * FROM read_parquet([{paths}], union_by_name = true)"
+    if has_links:
+        linked = f'SELECT r.* REPLACE (coalesce(l.canonical, r."user") AS "user"), r."user" AS {SENT_COLUMN}'
+        rows = f'{linked} FROM ({rows}) r LEFT JOIN {LINKS} l ON l.alias = r."user"'
+    else:
+        rows = f'SELECT r.*, r."user" AS {SENT_COLUMN} FROM ({rows}) r'
     shown = [f"CAST({quoted[name]} AS {type_}) AS {quoted[name]}" for name, type_ in COMMON.items()]
+    if SENT_USER not in {name.casefold() for name in columns}:
+        shown.append(f"{SENT_COLUMN} AS {SENT_USER}")
     shown += [f"{_value(one, types.get(one.name))} AS {quoted[one.column]}" for one in properties]
     shown.append(f"{_series(properties)} AS {SERIES_COLUMN}")
     return f"SELECT {', '.join([*shown, 'rest', COMMIT_COLUMN])} FROM ({rows})"
