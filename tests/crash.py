@@ -310,6 +310,11 @@ def do_import(book: Any, one: Job) -> Said:
     return {"new": book.import_history(one["metric"], one["file"]).new}
 
 
+def do_deliver(book: Any, one: Job) -> Said:
+    reports = book.deliver(*one.get("names", ()))
+    return {"statuses": {report.delivery: report.status for report in reports}}
+
+
 def do_alert(book: Any, one: Job) -> Said:
     report = book.alert()
     return {"told": report.told, "failed": report.failed}

@@ -119,6 +119,7 @@ FILES = {
     "test_open_ends.py": "right",
     "test_oracle.py": "right",
     "test_other_forms.py": "right",
+    "test_outbox_faults.py": "kills",
     "test_package.py": "deliver",
     "test_policies.py": "right",
     "test_openapi.py": "events",

@@ -321,6 +321,18 @@ class Book(KeptBook):
         mode = delivering.DeliveryMode(force=force, dry_run=dry_run, verify=verify)
         return delivering.deliver(self._delivery_context(), names, mode)
 
+    def delivery_trace(self, name: str) -> delivering.DeliveryTrace:
+        """How far a delivery is whose items are sent one by one, its items that are not sent, and its last requests."""
+        return delivering.trace_delivery(self._delivery_context(), name)
+
+    def replay_delivery(self, name: str, *items: str) -> int:
+        """Plan items again that the receiver of a delivery refused: these, or all. Returns how many."""
+        return delivering.replay_delivery(self._delivery_context(), name, items)
+
+    def deliver_rest(self) -> list[DeliveryReport]:
+        """Send for a while what earlier calls left in the outbox. For `serve`."""
+        return delivering.deliver_rest(self._delivery_context()) if self.reader.there else []
+
     def _delivery_context(self) -> delivering.DeliveryContext:
         return delivering.delivery_context(self.answers, self.clock)
 

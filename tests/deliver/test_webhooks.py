@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 from standardwebhooks import Webhook as Verifier
 
+from tallybook.cli import invoke
 from tallybook.core.errors import DeclarationError
 from tallybook.storage import OutboxLedger
 from tests.projects import Project, project
@@ -194,3 +196,75 @@ def test_batches_and_whole_results(project):
         assert "explain" not in body["data"]
         made.run()
         assert len(web.posts) == 1
+
+
+def typed(made: Project, *argv: str) -> tuple[int, str]:
+    out = io.StringIO()
+    made.close()
+    code = invoke(["--project", str(made.folder), *argv], now=lambda: made.now, stdout=out, stderr=out)
+    return code, out.getvalue()
+
+
+def test_status_and_alerts_say_how_far_it_is_and_show_traces_it(project):
+    with Web() as web:
+        made = hooked(project, web)
+        web.answers = [503] * 8
+        made.run()
+        (delivery,) = made.book.status().deliveries
+        assert (delivery.waiting, delivery.left, delivery.said) == (True, 4, "503")
+        assert "hook is not sent yet: 4 to send, 503; tallybook deliver hook" in made.book.status().problems
+        web.answers[:] = [422]
+        made.at("2024-03-06T13:00").book.deliver()
+        made.at("2024-03-06T13:10").book.deliver()
+        (delivery,) = made.book.status().deliveries
+        assert (delivery.waiting, delivery.left, delivery.refused) == (False, 0, 1)
+        code, said = typed(made, "deliveries", "show", "hook")
+        assert code == 0
+        assert "hook: 3 items sent, 1 refused" in said
+        assert "rejected" in said
+        assert "422" in said
+        assert typed(made, "deliveries", "replay", "hook") == (0, "1 item planned again: tallybook deliver hook\n")
+        assert typed(made, "deliver")[1].endswith("delivered, 1 row\n")
+        assert typed(made, "deliveries", "show", "plum")[0] == 2
+        assert len(values(web)) == 4
+
+
+def test_a_stopped_delivery_alerts_and_the_others_go_on(project):
+    with Web() as web, Web() as other:
+        made = hooked(project, web)
+        more = declared(f"{other.url}/hook").partition("[deliveries.hook]")[2]
+        made.declare(f"{declared(f'{web.url}/hook')}\n[deliveries.second]{more}", start="2024-03-04")
+        web.answers = [401] * 20
+        reports = {one.delivery: one.status for one in made.run().deliveries}
+        assert reports == {"hook": "failed", "second": "delivered"}
+        assert any("hook is stopped: 401" in problem for problem in made.book.status().problems)
+
+
+def test_planted_secrets_appear_nowhere(project, monkeypatch):
+    monkeypatch.setenv("HOOK_SECRET", SECRET)
+    monkeypatch.setenv("HOOK_URL", "")
+    with Web() as web:
+        monkeypatch.setenv("HOOK_URL", f"{web.url}/services/T0PS3CR3T/x?token=QU3RYS3CR3T")
+        made = hooked(project, web, 'secrets = ["${HOOK_SECRET}"]', url="${HOOK_URL}")
+        web.answers = [500, 422]
+        said = [typed(made, "run")[1], typed(made, "status")[1], typed(made, "deliver", "--dry-run")[1]]
+        said += [typed(made, "deliveries", "show", "hook", "--format", "json")[1], typed(made, "check")[1]]
+        said.append(typed(made, "status", "--format", "json")[1])
+        kept = b"".join(path.read_bytes() for path in made.folder.rglob("*") if path.is_file())
+        for secret in ("T0PS3CR3T", "QU3RYS3CR3T", SECRET, SECRET.removeprefix("whsec_")):
+            assert not any(secret in text for text in said)
+            assert secret.encode() not in kept
+        made.at("2024-03-07T12:00").book.deliver()
+        assert {path for path, _ in web.posts} == {"/services/T0PS3CR3T/x?token=QU3RYS3CR3T"}
+
+
+def test_a_dry_run_shows_the_requests_and_sends_none(project):
+    with Web() as web:
+        made = hooked(project, web)
+        made.declare(declared(f"{web.url}/hook").partition("[deliveries.hook]")[0], start="2024-03-04")
+        made.run()
+        made.declare(declared(f"{web.url}/hook"), start="2024-03-04")
+        (report,) = made.book.deliver(dry_run=True)
+        assert (report.status, report.rows, report.hint) == ("would be delivered", 4, "4 requests")
+        assert '"visits"' in report.changes[0]["column"]
+        assert web.headers == []

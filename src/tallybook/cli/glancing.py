@@ -14,7 +14,7 @@ from tallybook.cli.terminal import Terminal, count, table
 from tallybook.core import DONE, SOME_FAILED
 
 if TYPE_CHECKING:
-    from tallybook.monitor import Status
+    from tallybook.monitor import DeliveryStatus, Status
 
 
 @verb(
@@ -64,10 +64,15 @@ def _as_table(found: Status) -> str:
     ]
     lines += table(header, rows, numbers=("days late", "gaps"))
     if found.deliveries:
-        rows_ = [(d.delivery, "waiting" if d.waiting else "delivered", _minute(d.at)) for d in found.deliveries]
+        rows_ = [(d.delivery, _state(d), _minute(d.at)) for d in found.deliveries]
         lines += ["", *table(("delivery", "", "last (UTC)"), rows_)]
     lines += ["", *found.remarks] if found.remarks else []
     return "\n".join(lines) + "\n"
+
+
+def _state(delivery: DeliveryStatus) -> str:
+    state = "waiting" if delivery.waiting else "delivered"
+    return f"{state}: {delivery.progress}" if delivery.progress else state
 
 
 def _runs(found: Status) -> list[str]:

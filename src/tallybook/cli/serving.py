@@ -85,7 +85,8 @@ class Serving:
             self.terminal.event("error", level="error", **as_dict(as_ours(error)))
 
     def meanwhile(self) -> None:
-        """Send waiting alerts once it is time."""
+        """Send what is left in the outbox, and waiting alerts once it is time."""
+        self._deliver_rest()
         if self.alert_at is None or self.terminal.clock() < self.alert_at:
             return
         self.alert_at = None
@@ -98,6 +99,14 @@ class Serving:
         except Exception as error:  # noqa: BLE001  # logged; tried again after a while
             self.terminal.event("error", level="error", **as_dict(as_ours(error)))
             self.alert_at = self.terminal.clock() + RETRY_INTERVAL
+
+    def _deliver_rest(self) -> None:
+        try:
+            with self._opened() as book:
+                for report in book.deliver_rest():
+                    self.terminal.event("delivery", level="error" if report.failed else "info", **report.to_dict())
+        except Exception as error:  # noqa: BLE001  # logged; tried again after a while
+            self.terminal.event("error", level="error", **as_dict(as_ours(error)))
 
     def _remember(self, alerts: AlertReport) -> None:
         """Note when to send what could not be sent."""

@@ -66,6 +66,7 @@ VERBS = {
         ),
         "status": Verb("show the last run, what is late or failed, and what is due", "glancing:status"),
         "alerts": Verb("list current problems; --send sends them, --test sends a test message", "alerting:alerts"),
+        "deliveries": Verb("show what webhooks got and refused, and send it again", "deliveries:deliveries"),
         "serve": Verb("keep running and collect whenever a run is due, without a scheduler", "scheduling:serve"),
     },
     "Usage events": {

@@ -7,13 +7,15 @@ from tallybook._door import opened
 __getattr__, __dir__ = opened(
     __name__,
     {
-        "after_a_run": ("deliver_after_a_run", "delivery_context"),
+        "after_a_run": ("deliver_after_a_run", "deliver_rest", "delivery_context"),
         "deliveries": ("DeliveryContext", "deliver", "shown", "up_to_date_deliveries"),
         "destinations.base": ("DeliveryMode", "FileDestination", "OutputSettings"),
         "destinations.google_sheets.onward": ("name",),
         "destinations.google_sheets.tab": ("OVERVIEW",),
         "destinations.registry": ("kind_of_file", "replacing", "writer_for"),
         "erasing": ("ForgottenEntity", "forget_entity"),
+        "outbox_rounds": ("OutboxProgress", "outbox_progress"),
+        "tracing": ("DeliveryTrace", "replay_delivery", "trace_delivery"),
         "exchange": ("MAX_ANSWER_BYTES", "fetch", "post", "within", "words_of"),
     },
 )

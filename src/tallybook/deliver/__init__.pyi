@@ -1,6 +1,7 @@
 # The names of this door, for type checkers: those of __init__.py.
 from tallybook.deliver.after_a_run import (
     deliver_after_a_run as deliver_after_a_run,
+    deliver_rest as deliver_rest,
     delivery_context as delivery_context,
 )
 from tallybook.deliver.deliveries import (
@@ -28,4 +29,13 @@ from tallybook.deliver.exchange import (
     post as post,
     within as within,
     words_of as words_of,
+)
+from tallybook.deliver.outbox_rounds import (
+    OutboxProgress as OutboxProgress,
+    outbox_progress as outbox_progress,
+)
+from tallybook.deliver.tracing import (
+    DeliveryTrace as DeliveryTrace,
+    replay_delivery as replay_delivery,
+    trace_delivery as trace_delivery,
 )

@@ -8,6 +8,7 @@ from datetime import datetime
 from tallybook.config import mask
 from tallybook.core import Busy, DeliveryReport
 from tallybook.deliver.deliveries import RUN_SECONDS, DeliveryContext, deliver, waiting
+from tallybook.deliver.outbox_rounds import due_deliveries
 from tallybook.deliver.past import PastAnswers
 from tallybook.query import QueryService
 
@@ -36,3 +37,14 @@ def deliver_after_a_run(context: DeliveryContext) -> list[DeliveryReport]:
         return deliver(context, seconds=RUN_SECONDS)
     except Busy as busy:
         return waiting(context.catalog, busy)
+
+
+def deliver_rest(context: DeliveryContext) -> list[DeliveryReport]:
+    """Send for a while what is due in the outbox, of deliveries that have any left."""
+    left = due_deliveries(context)
+    if not left:
+        return []
+    try:
+        return deliver(context, left, seconds=RUN_SECONDS)
+    except Busy:
+        return []

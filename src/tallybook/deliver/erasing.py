@@ -9,7 +9,7 @@ from tallybook.collect import ForgottenPerson, forget_entity_in
 from tallybook.core import USERS, EntitySettings
 from tallybook.ingest import erase_events
 from tallybook.query import BookReader, BookRecord
-from tallybook.storage import EntityLedger, IdentityLinks
+from tallybook.storage import EntityLedger, IdentityLinks, OutboxLedger
 
 
 class ForgottenEntity(BookRecord, frozen=True, kw_only=True):
@@ -45,7 +45,8 @@ def forget_entity(
     settings = catalog.entities.get(kind) or EntitySettings(kind=kind)
     found, kept = forget_entity_in(reader, settings, entity_id, metrics, clock)
     erased = erase_events(reader.project.place, reader.store, catalog, kind, entity_id, clock)
-    rows = EntityLedger(ledger).forget(kind, entity_id)  # type: ignore[arg-type]
+    rows = OutboxLedger(ledger).forget(entity_id)  # type: ignore[arg-type]
+    rows += EntityLedger(ledger).forget(kind, entity_id)  # type: ignore[arg-type]
     if kind == USERS:
         rows += links.forget(entity_id)
     return ForgottenEntity(

@@ -1,39 +1,53 @@
-"""One HTTP request to a declared address, with a deadline and a size limit, which does not send the password elsewhere.
+"""Messages of alerts: one HTTP request to a declared address, by the sender that deliveries use.
 
-A socket timeout applies to each step, so a server that sends a byte every few seconds would never reach it. Here the
-whole exchange has a deadline, and only the beginning of an answer is read."""
+The whole exchange has a deadline, only the beginning of an answer is read, and a redirect does not get the
+password."""
 
 from __future__ import annotations
 
-import socket
 import threading
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+import time
+from collections.abc import Callable
+from urllib.parse import quote, unquote, urljoin, urlsplit
 
 from tallybook.core import DestinationRefused, DestinationUnavailable
+from tallybook.deliver.outgoing.addresses import Resolver, Target
+from tallybook.deliver.outgoing.channel import MAX_ANSWER_BYTES, Channel, OutgoingRequest
+from tallybook.deliver.outgoing.failures import HttpReply
 
-if TYPE_CHECKING:
-    from http.client import HTTPMessage
-    from urllib.request import OpenerDirector, Request
+__all__ = ["MAX_ANSWER_BYTES", "fetch", "post", "within", "words_of"]
 
 DEADLINE_SECONDS = 10.0
 """The deadline of the whole exchange: name lookup, connection, redirects, answer."""
-MAX_ANSWER_BYTES = 64 * 1024
-"""The part of an answer that is read. Nothing else of it is needed."""
-AGENT = "tallybook"
+MAX_REDIRECTS = 10
+QUERY_SIGNS = "/?%:@!$&'()*+,;=~-._"
 
 
 def post(address: str, body: bytes) -> None:
     """Send JSON. A redirect is an error, because it would turn the message into an empty GET.
 
     Raises DestinationRefused or DestinationUnavailable."""
-    _exchange(address, body, {"Content-Type": "application/json; charset=utf-8"}, follow=False)
+    headers = _authorization(address)
+    request = OutgoingRequest(
+        method="POST", path=_path(address), body=body, headers=headers, content_type="application/json; charset=utf-8"
+    )
+    _check(_exchanged(address, request, DEADLINE_SECONDS))
 
 
 def fetch(address: str) -> None:
     """Call an address and follow its redirects, without sending its password to them. Raises like `post`."""
-    _exchange(address, None, {}, follow=True)
+    headers, until = _authorization(address), time.monotonic() + DEADLINE_SECONDS
+    for _ in range(MAX_REDIRECTS + 1):
+        request = OutgoingRequest(method="GET", path=_path(address), headers=headers)
+        reply = _exchanged(address, request, max(until - time.monotonic(), 0.001))
+        location = reply.headers.get("location", "")
+        if not 300 <= reply.status < 400 or not location:
+            break
+        goal = urljoin(address, location)
+        if urlsplit(goal).scheme not in ("http", "https"):
+            break
+        address, headers = goal, {}
+    _check(reply)
 
 
 def within(seconds: float, work: Callable[[], None], *, stop: Callable[[], None] = lambda: None) -> None:
@@ -57,86 +71,30 @@ def within(seconds: float, work: Callable[[], None], *, stop: Callable[[], None]
         raise raised[0]
 
 
-def _exchange(address: str, body: bytes | None, headers: Mapping[str, str], *, follow: bool) -> None:
-    sockets: list[socket.socket] = []
-
-    def stop() -> None:
-        for one in sockets:
-            try:
-                socket.socket.shutdown(one, socket.SHUT_RDWR)
-            except OSError:
-                continue  # closed already
-
-    opener = _opener(sockets, follow=follow)
-    within(DEADLINE_SECONDS, lambda: _open(address, body, headers, opener), stop=stop)
-
-
-def _open(address: str, body: bytes | None, headers: Mapping[str, str], opener: OpenerDirector) -> None:
-    from http.client import HTTPException
-    from urllib.error import HTTPError, URLError
-    from urllib.request import Request
-
+def _exchanged(address: str, request: OutgoingRequest, seconds: float) -> HttpReply:
+    """The reply of an address that the project declares: it may be anywhere, also in a private network."""
     try:
-        request = Request(_without_user(address), body, {"User-Agent": AGENT, **headers})
-        for name, value in _authorization(address).items():
-            request.add_unredirected_header(name, value)
-        with opener.open(request, timeout=DEADLINE_SECONDS) as answer:
-            answer.read(MAX_ANSWER_BYTES)
-    except HTTPError as error:
-        error.close()
-        refused = 300 <= error.code < 500 and error.code not in (408, 429)
-        kind = DestinationRefused if refused else DestinationUnavailable
-        raise kind(f"it answered {error.code} {error.reason}") from None
-    except URLError as error:
-        raise DestinationUnavailable(f"it cannot be reached: {words_of(error.reason)}") from None
-    except (OSError, HTTPException, ValueError) as error:
-        raise DestinationUnavailable(f"it did not answer: {words_of(error)}") from None
+        channel = Channel(Target(_without_user(address), is_private_allowed=True), Resolver(), seconds=seconds)
+    except ValueError:
+        raise DestinationUnavailable("it did not answer: its address cannot be read") from None
+    try:
+        return channel.exchange(request)
+    finally:
+        channel.close()
 
 
-def _opener(sockets: list[socket.socket], *, follow: bool) -> OpenerDirector:
-    """An opener for HTTP and HTTPS only, which lists the sockets it uses."""
-    from http.client import HTTPConnection, HTTPSConnection
-    from urllib import request
+def _check(reply: HttpReply) -> None:
+    if 200 <= reply.status < 300:
+        return
+    refused = 300 <= reply.status < 500 and reply.status not in (408, 429)
+    kind = DestinationRefused if refused else DestinationUnavailable
+    raise kind(f"it answered {reply.status} {reply.reason}".strip())
 
-    class Plain(HTTPConnection):
-        def connect(self) -> None:
-            super().connect()
-            sockets.append(self.sock)
 
-    class Secure(HTTPSConnection):
-        def connect(self) -> None:
-            super().connect()
-            sockets.append(self.sock)
-
-    class Http(request.HTTPHandler):
-        def http_open(self, req: Request) -> Any:
-            return self.do_open(Plain, req)
-
-    class Https(request.HTTPSHandler):
-        def https_open(self, req: Request) -> Any:
-            return self.do_open(Secure, req)
-
-    class Redirects(request.HTTPRedirectHandler):
-        def redirect_request(
-            self, req: Request, fp: Any, code: int, msg: str, headers: HTTPMessage, newurl: str
-        ) -> Request | None:
-            if not follow or urlsplit(newurl).scheme not in ("http", "https"):
-                return None
-            fp.close()  # urllib would read it to its end
-            return super().redirect_request(req, fp, code, msg, headers, newurl)
-
-    opener = request.OpenerDirector()
-    handlers = (
-        request.ProxyHandler,
-        Http,
-        Https,
-        Redirects,
-        request.HTTPErrorProcessor,
-        request.HTTPDefaultErrorHandler,
-    )
-    for handler in handlers:
-        opener.add_handler(handler())
-    return opener
+def _path(address: str) -> str:
+    where = urlsplit(address)
+    path = quote(where.path, safe="/%:@!$&'()*+,;=~-._") or "/"
+    return path + (f"?{quote(where.query, safe=QUERY_SIGNS)}" if where.query else "")
 
 
 def _without_user(address: str) -> str:
@@ -146,7 +104,6 @@ def _without_user(address: str) -> str:
 
 def _authorization(address: str) -> dict[str, str]:
     from base64 import b64encode
-    from urllib.parse import unquote
 
     user, at, _ = urlsplit(address).netloc.rpartition("@")
     return {"Authorization": f"Basic {b64encode(unquote(user).encode()).decode()}"} if at else {}

@@ -20,6 +20,7 @@ from tallybook.storage import (
     ATTRIBUTE,
     PLANNED,
     REFUSED_ITEM,
+    RESTATED,
     SENDING,
     UNKNOWN_OUTCOME,
     DaySum,
@@ -58,6 +59,11 @@ def shape_of(delivery: Delivery) -> dict[str, Any]:
         "where": list(delivery.where),
         "fill": delivery.fill,
     }
+
+
+def is_other_question(written: str, delivery: Delivery) -> bool:
+    """Whether a delivery was planned for another question, by what the ledger keeps of it."""
+    return written.partition(" ")[2] != json.dumps(shape_of(delivery))
 
 
 class OutboxPlanning:
@@ -185,20 +191,28 @@ class OutboxPlanning:
             self._plan_day(day, rows, folded.get(day))
 
     def _plan_day(self, day: date, rows: Iterator[AnswerRow], fold: FoldedDay | None) -> None:
-        """Plan the items of one period. The hash of the period is written last, so that a crash plans it again."""
+        """Plan the items of one period and the hash of all of them together: in one transaction, or, of very many, in
+        several, and then nothing is sent before the last one."""
         assert self.lease is not None
-        total, version = DaySum(), self.task.version
+        total, version, name = DaySum(), self.task.version, self.delivery.name
         items = self._items_of_day(day, rows, fold, total)
-        while chunk := list(itertools.islice(items, ROWS_AT_ONCE)):
-            with self.outbox.planning(self.delivery.name, self.lease, now=self.task.clock()) as plan:
-                self._put(plan, chunk, version, is_new=fold is None)
+        chunk, is_first = list(itertools.islice(items, ROWS_AT_ONCE)), True
+        while True:
+            following = list(itertools.islice(items, ROWS_AT_ONCE)) if len(chunk) == ROWS_AT_ONCE else []
+            with self.outbox.planning(name, self.lease, now=self.task.clock()) as plan:
+                self._put(plan, chunk, is_held=bool(following) or not is_first)
+                if not following and (fold is None or fold.hash != total.hash):
+                    plan.day(day, version=version, hash_=total.hash)
+                if not following and not is_first:
+                    plan.release(day)
+            if not following:
+                break
+            chunk, is_first = following, False
         self.done.days += 1
-        if fold is None or fold.hash != total.hash:
-            with self.outbox.planning(self.delivery.name, self.lease, now=self.task.clock()) as plan:
-                plan.day(day, version=version, hash_=total.hash)
 
-    def _put(self, plan: OutboxPlan, items: list[OutboxItem], version: int, *, is_new: bool) -> None:
-        plan.put(items, version=version)
+    def _put(self, plan: OutboxPlan, items: list[OutboxItem], *, is_held: bool) -> None:
+        plan.put((one for one in items if one.kind != RESTATED), version=self.task.version, is_held=is_held)
+        plan.refuse((one for one in items if one.kind == RESTATED), version=self.task.version)
         self.done.items += len(items)
 
     def _items_of_day(

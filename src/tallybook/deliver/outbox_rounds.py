@@ -6,6 +6,8 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from tallybook.core import (
@@ -19,11 +21,11 @@ from tallybook.core import (
     Delivery,
     DeliveryReport,
 )
-from tallybook.deliver.deliveries import DeliveryContext, lease_job, reported_errors, shown
+from tallybook.deliver.deliveries import DeliveryContext, has_outbox, lease_job, reported_errors, shown
 from tallybook.deliver.destinations.outbox import OutboxDestination, OutboxTask
 from tallybook.deliver.destinations.registry import open_destination
 from tallybook.deliver.leases import delivery_lease
-from tallybook.deliver.outbox_plan import OutboxPlanning
+from tallybook.deliver.outbox_plan import OutboxPlanning, is_other_question
 from tallybook.deliver.outbox_send import OutboxSending, Sent
 from tallybook.storage import PLANNED, REFUSED_ITEM, SENDING, UNKNOWN_OUTCOME, OutboxLedger, OutboxRow
 
@@ -133,4 +135,57 @@ def _parts(left: int, counts: Mapping[str, int], done: Sent) -> list[str]:
     found += [f"{left:,} wait" if left > 1 else "1 waits"] if left else []
     refused = counts.get(REFUSED_ITEM, 0)
     found += [f"{refused:,} refused: tallybook deliveries show shows them"] if refused else []
+    return found
+
+
+@dataclass(frozen=True, kw_only=True)
+class OutboxProgress:
+    """How far a delivery with an outbox is. `version`: that of the book up to which it is planned; `left`: items to
+    send; `is_outdated`: the question is another one now; `said`: what the receiver said last, `stopped`: why nothing is
+    sent any more."""
+
+    version: int
+    at: str | None
+    left: int
+    refused: int
+    is_outdated: bool
+    said: str
+    stopped: str
+
+
+def outbox_progress(context: DeliveryContext) -> dict[str, OutboxProgress]:
+    """How far each declared delivery with an outbox is."""
+    boxed = [d for d in context.catalog.deliveries.values() if has_outbox(d)]
+    if not boxed:
+        return {}
+    outbox = OutboxLedger(context.ledger)  # type: ignore[arg-type]
+    planned, counts = outbox.all_planned(), outbox.counts()
+    found = {}
+    for delivery in boxed:
+        known, states = planned.get(delivery.name), counts.get(delivery.name, {})
+        found[delivery.name] = OutboxProgress(
+            version=known.version if known else 0,
+            at=known.at if known and known.version else None,
+            left=sum(states.get(state, 0) for state in (PLANNED, SENDING, UNKNOWN_OUTCOME)),
+            refused=states.get(REFUSED_ITEM, 0),
+            is_outdated=known is None or is_other_question(known.question, delivery),
+            said=context.mask(known.said) if known else "",
+            stopped=context.mask(known.stopped) if known else "",
+        )
+    return found
+
+
+def due_deliveries(context: DeliveryContext) -> list[str]:
+    """Names of deliveries with items that may be sent now."""
+    boxed = [d.name for d in (*context.catalog.deliveries.values(), *context.more.values()) if has_outbox(d)]
+    if not boxed:
+        return []
+    outbox, now = OutboxLedger(context.ledger), context.clock()  # type: ignore[arg-type]
+    planned, found = outbox.all_planned(), []
+    for name in boxed:
+        known = planned.get(name)
+        waits = known is not None and (known.stopped or (known.again and datetime.fromisoformat(known.again) > now))
+        due = None if waits else outbox.next_at(name)
+        if due is not None and datetime.fromisoformat(due) <= now:
+            found.append(name)
     return found

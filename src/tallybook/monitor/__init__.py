@@ -16,7 +16,7 @@ __getattr__, __dir__ = opened(
         "alerts.known": ("Known",),
         "alerts.message": ("command_of", "grouped", "named", "plain", "recovery_of"),
         "context": ("MonitorContext",),
-        "health": ("Status",),
+        "health": ("DeliveryStatus", "Status"),
         "recount": ("Audit",),
         "schedule.job": ("ScheduleFile", "comment", "job_of", "shell"),
         "schedule.schedulers": ("files_for",),

@@ -29,7 +29,7 @@ class MonitorContext:
 
     def status(self) -> Status:
         """Whether all is well now."""
-        from tallybook.deliver import up_to_date_deliveries
+        from tallybook.deliver import outbox_progress, up_to_date_deliveries
 
         ledger, now = self.reader.store.ledger if self.reader.there else None, self.clock()
         return status(
@@ -41,6 +41,7 @@ class MonitorContext:
             metrics=describe_metrics(self.reader),
             delivered={name: (d.version, d.at) for name, d in ledger.delivered().items()} if ledger else {},
             answered=up_to_date_deliveries(self.delivery()) if ledger else [],
+            boxed=outbox_progress(self.delivery()) if ledger else {},
             older=[one.decision for one in older_histories(self.reader)],
             ahead=self.reader.taken_back.in_words(),
             unpushed=lambda due: days_without_value(self.reader, due),

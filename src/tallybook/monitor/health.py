@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date, datetime, timedelta
-from typing import Any
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
 
 from tallybook.core import ONE_DAY, Catalog, Timetable, calendar, shorten_list, utc_text
 from tallybook.monitor.event_health import UNUSED, EventProblem
 from tallybook.query import MetricDescription, RunRecord, next_push
+
+if TYPE_CHECKING:
+    from tallybook.deliver import OutboxProgress
 
 GRACE = timedelta(hours=1)
 """A run may take this long after it was due before missing days are late."""
@@ -46,16 +50,32 @@ class MetricStatus:
 @dataclass(frozen=True, kw_only=True)
 class DeliveryStatus:
     """Whether a delivery is up to date. `waiting`: the last run collected something newer, or it was never delivered.
-    `behind`: days since the last delivery, if it waits."""
+    `behind`: days since the last delivery, if it waits. `left`: items of an outbox that are not sent yet; `refused`:
+    items that its receiver did not take; `said`: what the receiver said last."""
 
     delivery: str
     waiting: bool
     at: str | None
     behind: int | None = None
+    left: int = 0
+    refused: int = 0
+    said: str = ""
+    stopped: bool = False
+
+    @property
+    def progress(self) -> str:
+        """How far it is, in words."""
+        found = [f"{self.left:,} to send"] if self.left else []
+        found += [f"{self.refused:,} refused"] if self.refused else []
+        return ", ".join([*found, *([self.said] if self.said else [])])
 
     @property
     def problem(self) -> str:
         """The problem of a waiting delivery, with the next command."""
+        if self.stopped:
+            return f"{self.delivery} is stopped: {self.said}; mend it, then: tallybook deliver {self.delivery} --force"
+        if self.left:
+            return f"{self.delivery} is not sent yet: {self.progress}; tallybook deliver {self.delivery}"
         if self.behind:
             days = f"{self.behind} day{'' if self.behind == 1 else 's'}"
             return (
@@ -206,10 +226,12 @@ def status(
     unpushed: Callable[[date], Mapping[str, Sequence[date]]] = lambda due: {},
     events: Sequence[EventProblem] = (),
     older: Sequence[str] = (),
+    boxed: Mapping[str, OutboxProgress] = MappingProxyType({}),
 ) -> Status:
     """The status of a book. `runs`: the latest, newest first; `metrics`: those of `Book.metrics`; `delivered`:
     version and instant of each delivery; `answered`: deliveries that match the current declaration; `unpushed`: of
-    metrics of pushed values, the expected days up to one for which none came."""
+    metrics of pushed values, the expected days up to one for which none came; `boxed`: how far deliveries with an
+    outbox are."""
     collects = [run for run in runs if run.what == COLLECT]
     timetable = Timetable(cron=catalog.schedule.cron, zone=catalog.book.timezone) if catalog.schedule.cron else None
     due = due_day(timetable, catalog, now)
@@ -233,7 +255,9 @@ def status(
         ),
         older=tuple(older),
         deliveries=tuple(
-            _delivery(name, delivered.get(name, (0, None)), ended, now, answered=name in answered)
+            _boxed(name, boxed[name], ended, now)
+            if name in boxed
+            else _delivery(name, delivered.get(name, (0, None)), ended, now, answered=name in answered)
             for name, delivery in catalog.deliveries.items()
             if not delivery.later
         ),
@@ -247,6 +271,22 @@ def _delivery(name: str, last: tuple[int, str | None], ended: int, now: datetime
     waiting = not answered or version < ended
     behind = (now - datetime.fromisoformat(at)).days if waiting and at else None
     return DeliveryStatus(delivery=name, at=at, waiting=waiting, behind=behind)
+
+
+def _boxed(name: str, found: OutboxProgress, ended: int, now: datetime) -> DeliveryStatus:
+    """The status of a delivery with an outbox."""
+    waiting = found.is_outdated or found.version < ended or bool(found.left or found.stopped)
+    behind = (now - datetime.fromisoformat(found.at)).days if waiting and found.at else None
+    return DeliveryStatus(
+        delivery=name,
+        at=found.at,
+        waiting=waiting,
+        behind=behind,
+        left=found.left,
+        refused=found.refused,
+        said=found.stopped or found.said,
+        stopped=bool(found.stopped),
+    )
 
 
 def due_day(timetable: Timetable | None, catalog: Catalog, now: datetime) -> date:

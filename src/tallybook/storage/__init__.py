@@ -77,6 +77,7 @@ __getattr__, __dir__ = opened(
             "OutboxRow",
             "PLANNED",
             "REFUSED_ITEM",
+            "RESTATED",
             "ReceiverHealth",
             "SENDING",
             "SENT",

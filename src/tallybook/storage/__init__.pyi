@@ -79,6 +79,7 @@ from tallybook.storage.outbox_records import (
     ATTRIBUTE as ATTRIBUTE,
     PLANNED as PLANNED,
     REFUSED_ITEM as REFUSED_ITEM,
+    RESTATED as RESTATED,
     SENDING as SENDING,
     SENT as SENT,
     UNKNOWN_OUTCOME as UNKNOWN_OUTCOME,

@@ -6,6 +6,7 @@ settled fold to one row each; the last value of an attribute stays as a hash."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime
@@ -232,6 +233,23 @@ class OutboxLedger:
                 f"UPDATE outbox SET state = ?, attempts = 0, next = ? WHERE delivery = ? AND state = ?{chosen}",
                 [PLANNED, stamp_of(now), delivery, REFUSED_ITEM, *items],
             ).rowcount
+
+    def forget(self, entity: str) -> int:
+        """Delete the items and last values of a user or an account, in every delivery. How many rows."""
+        quoted = entity.replace("%", "%25").replace(":", "%3A")
+        like = quoted.replace("!", "!!").replace("%", "!%").replace("_", "!_")
+        inside = json.dumps(entity).replace("!", "!!").replace("%", "!%").replace("_", "!_")
+        with self.ledger._writing() as db:
+            gone = db.execute("DELETE FROM outbox_attributes WHERE entity = ?", [entity]).rowcount
+            gone += db.execute(
+                "DELETE FROM outbox WHERE item LIKE ? ESCAPE '!' OR body LIKE ? ESCAPE '!'",
+                [f"%:{like}:%", f"%{inside}%"],
+            ).rowcount
+            db.execute(
+                "DELETE FROM outbox_trace WHERE first LIKE ? ESCAPE '!' OR answer LIKE ? ESCAPE '!'",
+                [f"%:{like}:%", f"%{inside}%"],
+            )
+        return gone
 
     # -- pace --------------------------------------------------------------------------------------
 

@@ -11,6 +11,9 @@ PLANNED, SENDING, SENT, REFUSED_ITEM, UNKNOWN_OUTCOME = "planned", "sending", "s
 STATES = (PLANNED, SENDING, SENT, REFUSED_ITEM, UNKNOWN_OUTCOME)
 ATTRIBUTE = "attribute"
 """The kind of an item that sets an attribute of a user or an account."""
+RESTATED = "restated"
+"""The kind of an item that changed after it was sent, where that is only reported: it is kept as refused, with `said` of
+its body as the reason, and sent when somebody replays it."""
 HASH_BITS = 64
 
 
@@ -47,6 +50,10 @@ class OutboxItem:
     @property
     def hash(self) -> str:
         return hash_of_body(self.body)
+
+    @property
+    def kind(self) -> str:
+        return self.key.partition(":")[0]
 
 
 @dataclass(frozen=True, slots=True)

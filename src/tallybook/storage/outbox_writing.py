@@ -3,6 +3,7 @@ made, and how receivers are."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence
 from datetime import date, datetime
 
@@ -21,6 +22,8 @@ from tallybook.storage.stored_rows import stamp_of
 from tallybook.storage.transaction import Transaction
 
 ROW = "delivery, item, hash, state, attempts, next, at, answer, day, version, body"
+HELD = "9999-12-31T00:00:00.000000Z"
+"""The time of items of a day that is not planned whole yet."""
 MAX_TRACED = 200
 """Requests of each delivery that are kept for `deliveries show`."""
 MAX_ANSWER_CHARACTERS = 500
@@ -31,30 +34,36 @@ class OutboxPlan:
 
     def __init__(self, db: Transaction, delivery: str, now: datetime) -> None:
         self.db, self.delivery, self.stamp = db, delivery, stamp_of(now)
-        self.after = stamp_of(now)
 
-    def put(self, items: Iterable[OutboxItem], *, version: int) -> None:
+    def put(self, items: Iterable[OutboxItem], *, version: int, is_held: bool = False) -> None:
         """Plan items. One that is planned, refused or sent with other content gets the new content; one whose outcome
-        is not known stays as it is."""
+        is not known stays as it is. With `is_held` nothing is sent before `release`."""
         replaced = (
             f"hash = excluded.hash, state = '{PLANNED}', attempts = 0, next = excluded.next, at = excluded.at, "
             "answer = '', version = excluded.version, body = excluded.body "
             f"WHERE outbox.hash <> excluded.hash AND outbox.state NOT IN ('{SENDING}', '{UNKNOWN_OUTCOME}')"
         )
-        self._insert(items, version, f"DO UPDATE SET {replaced}")
+        self._insert(items, version, f"DO UPDATE SET {replaced}", HELD if is_held else self.stamp)
+
+    def release(self, day: date) -> None:
+        """Let the items of a day be sent that were held until all of them are planned."""
+        self.db.execute(
+            f"UPDATE outbox SET next = ? WHERE delivery = ? AND state = '{PLANNED}' AND next = ? AND day = ?",
+            [self.stamp, self.delivery, HELD, str(day)],
+        )
 
     def put_new(self, items: Iterable[OutboxItem], *, version: int) -> int:
         """Plan items that are not in the outbox yet. How many."""
         count = "SELECT count(*) FROM outbox WHERE delivery = ?"
         before = self.db.execute(count, [self.delivery]).fetchone()[0]
-        self._insert(items, version, "DO NOTHING")
+        self._insert(items, version, "DO NOTHING", self.stamp)
         return int(self.db.execute(count, [self.delivery]).fetchone()[0] - before)
 
-    def _insert(self, items: Iterable[OutboxItem], version: int, conflict: str) -> None:
+    def _insert(self, items: Iterable[OutboxItem], version: int, conflict: str, after: str) -> None:
         self.db.executemany(
             f"INSERT INTO outbox ({ROW}) VALUES (?, ?, ?, '{PLANNED}', 0, ?, ?, '', ?, ?, ?) "
             f"ON CONFLICT (delivery, item) {conflict}",
-            ((self.delivery, one.key, one.hash, self.stamp, self.stamp, one.day, version, one.body) for one in items),
+            ((self.delivery, one.key, one.hash, after, self.stamp, one.day, version, one.body) for one in items),
         )
 
     def drop(self, keys: Iterable[str]) -> None:
@@ -64,14 +73,14 @@ class OutboxPlan:
             [(self.delivery, key) for key in keys],
         )
 
-    def refuse(self, items: Iterable[OutboxItem], answer: str, *, version: int) -> None:
-        """Keep items that are not sent by themselves, with the reason."""
+    def refuse(self, items: Iterable[OutboxItem], *, version: int) -> None:
+        """Keep items that are not sent by themselves, with `said` of their bodies as the reason."""
         kept = list(items)
         self.put(kept, version=version)
         self.db.executemany(
             f"UPDATE outbox SET state = '{REFUSED_ITEM}', answer = ? WHERE delivery = ? AND item = ? "
             f"AND state = '{PLANNED}'",
-            [(answer[:MAX_ANSWER_CHARACTERS], self.delivery, one.key) for one in kept],
+            [(_said(one)[:MAX_ANSWER_CHARACTERS], self.delivery, one.key) for one in kept],
         )
 
     def day(self, day: date, *, version: int, hash_: str) -> None:
@@ -90,6 +99,10 @@ class OutboxPlan:
             "question = excluded.question, at = excluded.at",
             [self.delivery, version, entities, question, self.stamp],
         )
+
+
+def _said(item: OutboxItem) -> str:
+    return str(json.loads(item.body).get("said", "changed after it was sent"))
 
 
 def put_in(db: Transaction, delivery: str, items: Iterable[OutboxItem], *, now: datetime) -> int:

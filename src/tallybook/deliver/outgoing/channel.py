@@ -8,11 +8,14 @@ import socket
 import ssl
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from typing import ClassVar
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 
-from tallybook.core import DestinationUnavailable, OutcomeUnknown
+from tallybook.core import DestinationUnavailable, OutcomeUnknown, is_loopback
 from tallybook.deliver.outgoing.addresses import Resolver, Target
 from tallybook.deliver.outgoing.deadlines import DEADLINES
 from tallybook.deliver.outgoing.failures import HttpReply
@@ -36,27 +39,30 @@ class OutgoingRequest:
 
 
 class _Plain(HTTPConnection):
-    """A connection to an address that was checked."""
+    """A connection to an address that was checked, or to a proxy."""
 
-    address: str = ""
+    address: tuple[str, int]
 
     def connect(self) -> None:
-        self.sock = socket.create_connection((self.address, self.port), self.timeout)
+        self.sock = socket.create_connection(self.address, self.timeout)
         self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
 
 class _Secure(HTTPSConnection):
     """The same with TLS: the certificate must be of the name in the URL."""
 
-    address: str = ""
+    address: tuple[str, int]
+    is_tunnel: bool = False
     tls: ClassVar[ssl.SSLContext | None] = None
 
     def connect(self) -> None:
         if _Secure.tls is None:
             _Secure.tls = ssl.create_default_context()
-        plain = socket.create_connection((self.address, self.port), self.timeout)
+        plain = socket.create_connection(self.address, self.timeout)
         plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.sock = plain
+        if self.is_tunnel:
+            _open_tunnel(plain, self.host, self.port)
         self.sock = _Secure.tls.wrap_socket(plain, server_hostname=self.host)
 
 
@@ -84,14 +90,17 @@ class Channel:
         began, self._is_late = time.monotonic(), False
         with DEADLINES.limit(self.seconds, self._stop):
             connection = self._connected()
+            answer: HttpReply | None
             try:
                 answer = self._exchanged(connection, request, began)
             except (OSError, HTTPException, ValueError) as error:
                 self.close()
-                reason = f"within {self.seconds:g} seconds" if self._is_late else f"({_words(error)})"
-                raise OutcomeUnknown(f"{self.target.shown} gave no complete answer {reason}") from None
-        if self._is_late:
+                if not self._is_late:
+                    raise OutcomeUnknown(f"{self.target.shown} gave no complete answer ({_words(error)})") from None
+                answer = None
+        if answer is None or self._is_late:
             self.close()
+            raise OutcomeUnknown(f"{self.target.shown} gave no complete answer within {self.seconds:.3g} seconds")
         return answer
 
     def _exchanged(self, connection: HTTPConnection, request: OutgoingRequest, began: float) -> HttpReply:
@@ -99,18 +108,24 @@ class Channel:
         if request.body or request.method in ("POST", "PUT", "PATCH"):
             headers["Content-Type"] = request.content_type
         body = request.body if request.body or request.method in ("POST", "PUT", "PATCH") else None
-        connection.request(request.method, request.path, body, headers)
+        path = request.path
+        if not self.target.is_tls and self._proxy() is not None:
+            path = f"http://{self.target.split.netloc}{path}"
+        connection.request(request.method, path, body, headers)
         with connection.getresponse() as response:
-            beginning = response.read(self.max_answer + 1)
+            beginning = b"" if 300 <= response.status < 400 else response.read(self.max_answer + 1)
             is_whole = len(beginning) <= self.max_answer
             found = {name.lower(): value for name, value in response.getheaders()}
-            status, will_close = response.status, response.will_close
+            status, will_close = response.status, response.will_close or 300 <= response.status < 400
+            reason = " ".join(response.reason.split())
             if not is_whole:
                 self.close()
         if will_close:
             self.close()
         seconds = time.monotonic() - began
-        return HttpReply(status=status, headers=found, body=beginning[: self.max_answer], seconds=seconds)
+        return HttpReply(
+            status=status, headers=found, body=beginning[: self.max_answer], seconds=seconds, reason=reason
+        )
 
     def _connected(self) -> HTTPConnection:
         """The open connection, or a new one: another end that was closed meanwhile is noticed here, before sending."""
@@ -118,22 +133,43 @@ class Channel:
             return self._connection
         self.close()
         failed = ""
-        for address in self.resolver.addresses(self.target):
+        for address in self._addresses():
             kind = _Secure if self.target.is_tls else _Plain
             made = kind(self.target.host, self.target.port, timeout=min(CONNECT_SECONDS, self.seconds))
             made.address = address
+            if isinstance(made, _Secure):
+                made.is_tunnel = self._proxy() is not None
             self._connection = made
             try:
                 made.connect()
-            except (OSError, ValueError) as error:
+            except (OSError, ValueError, HTTPException) as error:
                 self.close()
-                failed = f"within {self.seconds:g} seconds" if self._is_late else _words(error)
+                failed = f"within {self.seconds:.3g} seconds" if self._is_late else _words(error)
                 if self._is_late:
                     break
                 continue
             made.sock.settimeout(self.seconds)
             return made
         raise DestinationUnavailable(f"{self.target.shown} cannot be reached: {failed}")
+
+    def _addresses(self) -> list[tuple[str, int]]:
+        """The addresses to connect to: those of the target that were checked, or that of the proxy."""
+        proxy = self._proxy()
+        if proxy is None:
+            return [(address, self.target.port) for address in self.resolver.addresses(self.target)]
+        with suppress(DestinationUnavailable):  # behind a proxy, names of outside may be unknown here
+            self.resolver.addresses(self.target)
+        return [proxy]
+
+    def _proxy(self) -> tuple[str, int] | None:
+        """The proxy of the environment for this target, HTTPS_PROXY or HTTP_PROXY; None without one."""
+        if is_loopback(self.target.host):
+            return None
+        url = getproxies().get(self.target.split.scheme.lower(), "")
+        if not url or proxy_bypass(self.target.host):
+            return None
+        where = urlsplit(url if "://" in url else f"http://{url}")
+        return (where.hostname or "", where.port or 8080)
 
     def _stop(self) -> None:
         """End what takes too long, from another thread."""
@@ -144,6 +180,19 @@ class Channel:
                 socket.socket.shutdown(held, socket.SHUT_RDWR)
             except OSError:
                 return  # closed already
+
+
+def _open_tunnel(plain: socket.socket, host: str, port: int) -> None:
+    """Ask a proxy for a connection to a host."""
+    plain.sendall(f"CONNECT {host}:{port} HTTP/1.1\r\nHost: {host}:{port}\r\n\r\n".encode("ascii"))
+    head = b""
+    while b"\r\n\r\n" not in head:
+        more = plain.recv(1)
+        if not more or len(head) > MAX_ANSWER_BYTES:
+            raise OSError("the proxy did not answer")
+        head += more
+    if head.split(b" ", 2)[1:2] != [b"200"]:
+        raise OSError("the proxy refused the connection")
 
 
 def _is_closed(held: socket.socket | None) -> bool:

@@ -28,6 +28,7 @@ class HttpReply:
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b""
     seconds: float = 0.0
+    reason: str = ""
 
     @property
     def is_html(self) -> bool:

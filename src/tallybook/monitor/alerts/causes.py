@@ -12,7 +12,7 @@ import msgspec
 from tallybook.core import AlertSettings, Catalog, Metric, shorten_list
 from tallybook.monitor.alerts.revised import Sizes, large
 from tallybook.monitor.alerts.usual import DailySeries, Unknown, Verdict, judge
-from tallybook.monitor.health import SOUND, MetricStatus, Status, reason
+from tallybook.monitor.health import SOUND, DeliveryStatus, MetricStatus, Status, reason
 
 AT_WORK = timedelta(hours=6)
 """A run in progress for longer than this no longer excuses what it has not collected."""
@@ -261,6 +261,12 @@ def _revised(name: str, sizes: Sizes) -> Cause:
 # --- deliveries
 
 
+def _waiting(one: DeliveryStatus) -> str:
+    if one.stopped:
+        return f"is stopped: {one.said}"
+    return f"is not sent yet: {one.progress}" if one.left else "is not delivered yet"
+
+
 def _look_at_deliveries(facts: Observations, found: Findings) -> None:
     for one in facts.status.deliveries:
         id_ = f"delivery {one.delivery}"
@@ -272,7 +278,7 @@ def _look_at_deliveries(facts: Observations, found: Findings) -> None:
                 id=id_,
                 kind="delivery",
                 subject=f"delivery {one.delivery}",
-                said=f"failed: {error}" if error else "is not delivered yet",
+                said=f"failed: {error}" if error else _waiting(one),
                 next=hint or f"tallybook deliver {one.delivery}",
             )
         else:
