@@ -12,8 +12,8 @@ STATES = (PLANNED, SENDING, SENT, REFUSED_ITEM, UNKNOWN_OUTCOME)
 ATTRIBUTE = "attribute"
 """The kind of an item that sets an attribute of a user or an account."""
 RESTATED = "restated"
-"""The kind of an item that changed after it was sent, where that is only reported: it is kept as refused, with `said` of
-its body as the reason, and sent when somebody replays it."""
+"""The kind of an item that changed after it was sent, where that is only reported: it is kept as refused, with `said`
+of its body as the reason, and sent when somebody replays it."""
 HASH_BITS = 64
 
 
