@@ -179,6 +179,7 @@ FILES = {
     "test_soak.py": "scale",
     "test_source_options.py": "right",
     "test_source_promises.py": "right",
+    "test_rule_actions.py": "right",
     "test_rule_edges.py": "right",
     "test_sources.py": "right",
     "test_spread.py": "right",

@@ -163,3 +163,25 @@ then = { to = "webhook", url = "http://127.0.0.1:9/" }
     made.at("2024-01-13T04:00").run()
     assert states(made, "upgraded") == ["out", "out"]
     assert len(fired(made)) == 2
+
+
+def test_what_a_rule_would_have_done_is_what_its_evaluations_did(made: Project) -> None:
+    hysteresis = 'leave = "calls_7d > 12"\nhold = "1d"\nonce = "per 5 days"\nquiet = "03:00-05:00"\n'
+    made.declare(METRICS + QUIET + hysteresis, history="")
+    made.run()
+    for day in range(12, 40):
+        month, number = divmod(day - 1, 31)
+        today = f"2024-{month + 1:02}-{number + 1:02}"
+        if day % 11 == 0:
+            made.insert("calls", [(f"2024-{month + 1:02}-{max(number, 1):02}", account, 15) for account in "12"])
+        if day % 5 == 0:
+            plan = "pro" if day % 2 else "trial"
+            made.execute(f"update accounts set plan = '{plan}' where id = {1 + day // 10 % 2}")
+        made.at(f"{today}T0{4 + day % 3}:00").run()
+    real = made.book.rules.evaluator.ledger.firings("quiet")
+    tried = made.book.rules.try_out("quiet", over="last 29 days")
+    assert [(one.entity, one.at, one.day, one.state, one.edge, dict(one.values)) for one in tried.entered] == [
+        (one.entity, one.at, one.day, one.state, one.edge, dict(one.values)) for one in real
+    ]
+    assert len(tried.fired) >= 2
+    assert tried.inside == [one for one in "12" if states(made, ids=one) in (["in"], ["unknown-was-in"])]

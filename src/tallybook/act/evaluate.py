@@ -56,8 +56,8 @@ SHARE_OF_CHANGES = 0.2
 """With a larger share of changed rows all states are written again."""
 
 
-Enqueue = Callable[[Sequence[Firing], RulesCommit, datetime], None]
-"""Adds what is sent for firings to a commit."""
+Enqueue = Callable[[Sequence[Firing], RulesCommit, int, datetime], None]
+"""Adds what is sent for firings to the commit of an evaluation with a number."""
 
 
 class RuleEvaluator:
@@ -355,7 +355,7 @@ class _Evaluation:
     def commit(self, decisions: Decisions) -> None:
         change = self.change
         if self.evaluator.enqueue is not None and decisions.done:
-            self.evaluator.enqueue(decisions.done, change, self.now)
+            self.evaluator.enqueue(decisions.done, change, self.before.number + 1, self.now)
         touched = self.ids is not None or self.released is not None
         nothing = not (change.files or change.firings or change.settled or change.collisions or change.restated)
         if touched and nothing:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from datetime import datetime
 
+from tallybook.act.actions import Enqueuing
 from tallybook.act.evaluate import RuleEvaluator
 from tallybook.act.showing import RuleDetails, RuleLine, RuleOfEntity, Showing
 from tallybook.act.trial import RuleTrial, try_rule
@@ -21,7 +22,7 @@ class Rules:
 
     @property
     def evaluator(self) -> RuleEvaluator:
-        return RuleEvaluator(self.service, self.clock)
+        return RuleEvaluator(self.service, self.clock, Enqueuing(self.catalog))
 
     def evaluate(self) -> RulesReport:
         """Evaluate all rules now. Raises Busy while another process does."""

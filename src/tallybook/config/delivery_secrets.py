@@ -29,7 +29,7 @@ def secret_values(
             for key in keys:
                 value = expansion.value(table[key], f"deliveries.{name}.{key}")  # type: ignore[index]
                 found.setdefault(name, {})[key] = value
-                for text in _texts(value):
+                for text in texts_in(value):
                     secrets |= secrets_of_address(text, {}) if "://" in text else {text: HIDDEN}
             secrets |= {value: HIDDEN for value in expansion.used.values() if value and len(value) > MIN_HIDDEN}
     return found
@@ -71,7 +71,7 @@ def with_secrets(deliveries: Mapping[str, Delivery], values: Values, problems: P
 def _secret_keys(table: object) -> Iterator[list[str]]:
     """The secret keys that a delivery has, if it has any. Modules of destinations whose deliveries have nothing like a
     secret are not imported."""
-    if not isinstance(table, dict) or not any("://" in text or "${" in text for text in _texts(list(table.values()))):
+    if not isinstance(table, dict) or not any("://" in text or "${" in text for text in texts_in(list(table.values()))):
         return
     kind = known_destination(table.get("to"))
     keys = [option.name for option in kind.options if option.secret and option.name in table] if kind else []
@@ -79,11 +79,11 @@ def _secret_keys(table: object) -> Iterator[list[str]]:
         yield keys
 
 
-def _texts(value: object) -> Iterator[str]:
+def texts_in(value: object) -> Iterator[str]:
     if isinstance(value, str) and value:
         yield value
     elif isinstance(value, list | tuple):
         for item in value:
-            yield from _texts(item)
+            yield from texts_in(item)
     elif isinstance(value, dict):
-        yield from _texts(list(value.values()))
+        yield from texts_in(list(value.values()))

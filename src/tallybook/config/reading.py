@@ -16,6 +16,7 @@ from tallybook.config import cache
 from tallybook.config.connections import SecretValuesReading
 from tallybook.config.delivery_secrets import Values, secret_values, with_secrets, without_secrets
 from tallybook.config.files import metric_files, read_optional, read_toml, sql_metric
+from tallybook.config.rule_secrets import Actions, rule_actions, with_actions, without_actions
 from tallybook.config.urls import HIDDEN, resolved, secret_variables, secrets_of, session_options
 from tallybook.config.variables import Expansion, parse_dotenv
 from tallybook.core import (
@@ -47,6 +48,8 @@ EXPANDED = (
     "boards",
     "notes",
     "deliveries",
+    "rules",
+    "messages",
 )
 """Sections whose variables are replaced here; those of sources and events are replaced where they are read."""
 
@@ -62,6 +65,8 @@ class ProjectReading(SecretValuesReading):
     variables: Mapping[str, str] = field(default_factory=dict)
     delivery_values: Values = field(default_factory=dict)
     """The secret values of deliveries."""
+    actions: Actions = field(default_factory=dict)
+    """What rules do, by rule."""
 
     def read(self, env: Mapping[str, str]) -> Catalog:
         """The catalog, with all secret values: from the cache when nothing changed, else checked again and cached."""
@@ -73,6 +78,7 @@ class ProjectReading(SecretValuesReading):
         self.read_ledger(variables)
         self.read_addresses(variables)
         self.read_identity_secrets(variables)
+        self.actions = rule_actions(self.table("rules"), variables, self.secrets)
         self.delivery_values = secret_values(self.table("deliveries"), variables, self.problems, self.secrets)
         store = self.store(variables)
         place = self.cache_file(store) if store and not self.instead else None
@@ -134,7 +140,8 @@ class ProjectReading(SecretValuesReading):
         serve = msgspec.structs.replace(catalog.serve, identity_secrets=self.identity_secrets)
         deliveries = with_secrets(catalog.deliveries, self.delivery_values, self.problems)
         catalog = msgspec.structs.replace(catalog, sources=sources, metrics=metrics, deliveries=deliveries)
-        return msgspec.structs.replace(catalog, book=book, alerts=alerts, serve=serve)
+        rules = with_actions(catalog.rules, self.actions)
+        return msgspec.structs.replace(catalog, book=book, alerts=alerts, serve=serve, rules=rules)
 
     def checked(
         self, variables: Mapping[str, str], files: Mapping[str, bytes], key: bytes, place: Path | None
@@ -309,5 +316,6 @@ def _without_urls(catalog: Catalog, hashes: Mapping[str, str]) -> Catalog:
     book = msgspec.structs.replace(catalog.book, ledger="")
     alerts = msgspec.structs.replace(catalog.alerts, to=(), heartbeat="")
     serve = msgspec.structs.replace(catalog.serve, identity_secrets=())
-    catalog = msgspec.structs.replace(catalog, deliveries=without_secrets(catalog.deliveries))
+    acting = {"deliveries": without_secrets(catalog.deliveries), "rules": without_actions(catalog.rules)}
+    catalog = msgspec.structs.replace(catalog, **acting)
     return msgspec.structs.replace(catalog, book=book, alerts=alerts, serve=serve, sources=sources, metrics=metrics)

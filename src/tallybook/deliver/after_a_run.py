@@ -7,6 +7,7 @@ from datetime import datetime
 
 from tallybook.config import mask
 from tallybook.core import Busy, DeliveryReport
+from tallybook.deliver.actions_of_rules import rule_deliveries
 from tallybook.deliver.deliveries import RUN_SECONDS, DeliveryContext, deliver, waiting
 from tallybook.deliver.outbox_rounds import due_deliveries
 from tallybook.deliver.past import PastAnswers
@@ -26,12 +27,13 @@ def delivery_context(service: QueryService, clock: Callable[[], datetime]) -> De
         variables=project.variables,
         service=service,
         mask=lambda text: mask(text, project),
+        more=rule_deliveries(project.catalog),
     )
 
 
 def deliver_after_a_run(context: DeliveryContext) -> list[DeliveryReport]:
     """Deliver what is new. What was collected is stored: another process that delivers now does not undo it."""
-    if not context.catalog.deliveries or context.ledger.version() == 0:
+    if not (context.catalog.deliveries or context.more) or context.ledger.version() == 0:
         return []
     try:
         return deliver(context, seconds=RUN_SECONDS)

@@ -164,7 +164,8 @@ class _Entities:
         """(commit, the entities that are asked for)."""
         asked, kind = self.question, self.settings.kind
         if asked.as_of:
-            found = entities_at(self.ledger.history(kind), stamp_of(asked.now))
+            # What was received at this very instant was there.
+            found = entities_at(self.ledger.history(kind), stamp_of(asked.now + timedelta(microseconds=1)))
             return self.ledger.number(), [found[id_] for id_ in sorted(found)]
         if asked.ids is not None:
             return self.ledger.number(), self.ledger.some(kind, asked.ids)

@@ -67,7 +67,7 @@ __getattr__, __dir__ = opened(
         "ledger_files": ("private_folder",),
         "lost": ("Losses",),
         "outbox_ledger": ("OutboxLedger",),
-        "outbox_writing": ("OutboxPlan",),
+        "outbox_writing": ("OutboxPlan", "put_in"),
         "outbox_records": (
             "ATTRIBUTE",
             "Attempt",

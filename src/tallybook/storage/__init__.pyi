@@ -92,7 +92,7 @@ from tallybook.storage.outbox_records import (
     Settled as Settled,
     item_key as item_key,
 )
-from tallybook.storage.outbox_writing import OutboxPlan as OutboxPlan
+from tallybook.storage.outbox_writing import OutboxPlan as OutboxPlan, put_in as put_in
 from tallybook.storage.places import (
     IN_LEDGER as IN_LEDGER,
     SCHEMA as SCHEMA,

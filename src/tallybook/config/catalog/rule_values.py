@@ -6,7 +6,8 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from tallybook.config.catalog.values import Wrong, choice_of, read_addresses, read_number, read_text
+from tallybook.config.catalog.receiver_values import read_secret_texts
+from tallybook.config.catalog.values import Wrong, choice_of, read_flag, read_number, read_text, whole_number
 from tallybook.config.catalog.words import closest_key, toml
 from tallybook.core import ENTER, EVER, EVERY_TIME, RULE_EDGES, TO_MESSAGE, OncePer, RuleAction
 
@@ -55,20 +56,12 @@ def read_link(value: object) -> str:
 
 
 ACTIONS: dict[str, tuple[dict[str, Callable[[object], Any]], tuple[str, ...]]] = {
-    "webhook": ({"url": read_text, "secrets": read_addresses}, ("url",)),
-    "mail": ({"address": read_addresses}, ("address",)),
-    "chat": ({"address": read_addresses}, ("address",)),
-    "gainsight_px": (
-        {
-            "attribute": read_text,
-            "value": lambda value: value,
-            "api": read_text,
-            "key": read_text,
-            "product": read_text,
-        },
-        ("attribute", "key"),
+    "webhook": (
+        {"url": read_text, "secrets": read_secret_texts, "private": read_flag, "rate": whole_number(1, 10_000)},
+        ("url",),
     ),
-    "table": ({"url": read_text, "table": read_text}, ("url",)),
+    "mail": ({"address": read_text}, ("address",)),
+    "chat": ({"address": read_text}, ("address",)),
     TO_MESSAGE: ({"message": read_text}, ("message",)),
 }
 """By `to`: the readers of the other keys, and which of them are needed."""

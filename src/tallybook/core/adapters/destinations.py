@@ -74,6 +74,7 @@ DESTINATIONS: Registry[DestinationKind] = Registry(
         "markdown": "tallybook.deliver.destinations.texts:Markdown",
         "google_sheets": "tallybook.deliver.destinations.google_sheets.destination:GoogleSheets",
         "webhook": "tallybook.deliver.destinations.webhook:Webhook",
+        "notification": "tallybook.deliver.destinations.notification:Notification",
     },
 )
 

@@ -1,0 +1,64 @@
+"""What a firing does: items of the outbox, in the transaction of the evaluation. The key of an item is that of the
+firing, so a firing is in the outbox once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from functools import partial
+from typing import Any
+
+import msgspec
+
+from tallybook.core import TO_MESSAGE, Catalog
+from tallybook.deliver import rule_deliveries, rule_delivery
+from tallybook.storage import Firing, OutboxItem, RulesCommit, item_key, put_in
+
+FIRING = "firing"
+
+
+class Enqueuing:
+    """Adds items for firings to the commit of an evaluation."""
+
+    def __init__(self, catalog: Catalog) -> None:
+        self.catalog = catalog
+        self.deliveries = rule_deliveries(catalog)
+
+    def __call__(self, firings: Sequence[Firing], change: RulesCommit, number: int, now: datetime) -> None:
+        items: dict[str, list[OutboxItem]] = {}
+        for firing in firings:
+            rule = self.catalog.rules[firing.rule]
+            for place, action in enumerate(rule.then):
+                name = rule_delivery(rule, place)
+                if action.on == firing.edge and action.to != TO_MESSAGE and name in self.deliveries:
+                    items.setdefault(name, []).append(outbox_item(firing, firing.number or number))
+        change.also += [partial(_put, name=name, items=several, now=now) for name, several in items.items()]
+
+
+def outbox_item(firing: Firing, number: int) -> OutboxItem:
+    """The item of a firing: what a webhook receives as `data`."""
+    day = str(firing.day)
+    body: dict[str, Any] = {
+        "rule": firing.rule,
+        "kind": firing.kind.removesuffix("s"),
+        "entity": firing.entity,
+        "edge": firing.edge,
+        "at": firing.at,
+        "day": day,
+        "text": firing_text(firing),
+        "values": dict(firing.values),
+    }
+    key = item_key(FIRING, firing.rule, day, firing.entity, f"{firing.edge} {number}")
+    return OutboxItem(key, day, msgspec.json.encode(body).decode())
+
+
+def firing_text(firing: Firing) -> str:
+    """A firing in one line, for chats."""
+    done = "entered" if firing.edge == "enter" else "left"
+    values: Mapping[str, Any] = firing.values
+    listed = ", ".join(f"{name} = {value}" for name, value in values.items())
+    return f"{firing.kind.removesuffix('s')} {firing.entity} {done} {firing.rule}" + (f": {listed}" if listed else "")
+
+
+def _put(db: Any, *, name: str, items: Sequence[OutboxItem], now: datetime) -> None:
+    put_in(db, name, items, now=now)

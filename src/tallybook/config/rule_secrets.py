@@ -1,0 +1,48 @@
+"""The actions of [rules]: they contain addresses and secrets that sign, so they are never cached."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import msgspec
+
+from tallybook.config.catalog.values import Wrong
+from tallybook.config.delivery_secrets import MIN_HIDDEN, texts_in
+from tallybook.config.urls import HIDDEN, secrets_of_address
+from tallybook.config.variables import Expansion
+from tallybook.core import Problems, Rule, RuleAction
+
+SECRET_KEYS = ("url", "address", "secrets", "key")
+Actions = dict[str, tuple[RuleAction, ...]]
+
+
+def rule_actions(declared: Mapping[str, object], variables: Mapping[str, str], secrets: dict[str, str]) -> Actions:
+    """The actions of each rule that can be read. Their addresses are added to the texts that must not be shown."""
+    from tallybook.config.catalog.rule_values import read_actions
+
+    found: Actions = {}
+    for name, table in declared.items():
+        if not isinstance(table, dict) or "then" not in table:
+            continue
+        expansion = Expansion(variables, Problems())
+        value = expansion.value(table["then"], f"rules.{name}.then")
+        for action in value if isinstance(value, list) else [value]:
+            for key in SECRET_KEYS if isinstance(action, dict) else ():
+                for text in texts_in(action.get(key)):  # type: ignore[union-attr]
+                    secrets |= secrets_of_address(text, {}) if "://" in text else {text: HIDDEN}
+        secrets |= {value: HIDDEN for value in expansion.used.values() if value and len(value) > MIN_HIDDEN}
+        try:
+            found[name] = read_actions(value)
+        except Wrong:
+            continue  # it is reported where the file is checked
+    return found
+
+
+def without_actions(rules: Mapping[str, Rule]) -> dict[str, Rule]:
+    """The rules as they are cached."""
+    return {name: msgspec.structs.replace(rule, then=()) for name, rule in rules.items()}
+
+
+def with_actions(rules: Mapping[str, Rule], actions: Actions) -> dict[str, Rule]:
+    """The rules with their actions."""
+    return {name: msgspec.structs.replace(rule, then=actions.get(name, ())) for name, rule in rules.items()}
