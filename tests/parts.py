@@ -87,6 +87,7 @@ FILES = {
     "test_foreign_destination.py": "deliver",
     "test_foreign_protocol.py": "events",
     "test_forget.py": "kills",
+    "test_gainsight_px.py": "deliver",
     "test_goals.py": "right",
     "test_history.py": "deliver",
     "test_identities.py": "events",

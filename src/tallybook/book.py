@@ -308,17 +308,24 @@ class Book(KeptBook):
     # -- hand on -------------------------------------------------------------------------------------
 
     def deliver(
-        self, *names: str, force: bool = False, dry_run: bool = False, verify: bool = False
+        self,
+        *names: str,
+        force: bool = False,
+        dry_run: bool = False,
+        verify: bool = False,
+        from_: str | date | None = None,
     ) -> list[DeliveryReport]:
         """Bring the files and sheets of these deliveries, or of all, up to date; with `force` also those that are.
-        `dry_run` reports what would be written, `verify` reads back what was; both write nothing.
+        `dry_run` reports what would be written, `verify` reads back what was; both write nothing. With `from_`
+        deliveries whose items are sent one by one send days from that one on that they did not send yet.
 
         Raises QueryError for one that is not declared, Busy while another process delivers."""
         for name in names:
             querying.known_delivery(self.project.catalog, name)
         if not self.reader.there:
             raise QueryError("nothing is collected yet, so there is nothing to deliver", hint="tallybook run")
-        mode = delivering.DeliveryMode(force=force, dry_run=dry_run, verify=verify)
+        since = as_day(from_, self.reader.today) if from_ is not None else None
+        mode = delivering.DeliveryMode(force=force, dry_run=dry_run, verify=verify, since=since)
         return delivering.deliver(self._delivery_context(), names, mode)
 
     def delivery_trace(self, name: str) -> delivering.DeliveryTrace:

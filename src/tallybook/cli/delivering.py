@@ -19,15 +19,25 @@ if TYPE_CHECKING:
     click.option("--force", is_flag=True, help="Write deliveries that are up to date, too."),
     click.option("--dry-run", is_flag=True, help="Show what would be written, cell by cell; write nothing."),
     click.option("--verify", is_flag=True, help="Read back what was delivered and list differences; write nothing."),
+    click.option("--from", "from_", metavar="DAY", help="Also send days from this one on that were not sent yet."),
     TABLE_OR_JSON,
 )
-def deliver(terminal: Terminal, names: tuple[str, ...], force: bool, dry_run: bool, verify: bool, form: str) -> int:
+def deliver(
+    terminal: Terminal,
+    names: tuple[str, ...],
+    force: bool,
+    dry_run: bool,
+    verify: bool,
+    from_: str | None,
+    form: str,
+) -> int:
     """Update the [deliveries] of tallybook.toml: Google Sheets, workbooks, CSV and Parquet files.
 
     \b
       tallybook deliver                  all of them; `tallybook run` does so too
       tallybook deliver board --force    this one, even if the book has nothing new
       tallybook deliver board --dry-run  what would change in a Google Sheet, cell by cell
+      tallybook deliver px --from 2025-01-01   days that Gainsight PX or a webhook did not get yet
       tallybook deliver board --verify   whether a Google Sheet still has what was delivered
 
     In an existing workbook or Google Sheet only Tallybook's cells are written; other sheets, charts and formulas stay
@@ -35,7 +45,7 @@ def deliver(terminal: Terminal, names: tuple[str, ...], force: bool, dry_run: bo
     run (exit code 1); the others are delivered."""
     from tallybook.core import exit_code
 
-    reports = terminal.book().deliver(*names, force=force, dry_run=dry_run, verify=verify)
+    reports = terminal.book().deliver(*names, force=force, dry_run=dry_run, verify=verify, from_=from_)
     if form == "json":
         terminal.json({"deliveries": [report.to_dict() for report in reports], "exit_code": exit_code(reports)})
         return exit_code(reports)

@@ -70,8 +70,16 @@ class OutboxPlanning:
     """One planning of one delivery."""
 
     def __init__(
-        self, context: DeliveryContext, task: OutboxTask, destination: OutboxDestination, lease: Lease | None
+        self,
+        context: DeliveryContext,
+        task: OutboxTask,
+        destination: OutboxDestination,
+        lease: Lease | None,
+        *,
+        is_backfill: bool = False,
     ) -> None:
+        """`is_backfill`: every day of the question is looked at, also days before those that were planned."""
+        self.is_backfill = is_backfill
         self.context, self.task, self.destination, self.lease = context, task, destination, lease
         self.delivery, self.outbox = task.delivery, task.outbox
         self.known = self.outbox.planned(self.delivery.name)
@@ -88,7 +96,11 @@ class OutboxPlanning:
         if self.done.is_whole:
             question = json.dumps(shape_of(self.delivery))
             with self.outbox.planning(self.delivery.name, self.lease, now=self.task.clock()) as plan:
-                plan.done(version=self.task.version, entities=0, question=f"{self._ends()} {question}")
+                plan.done(
+                    version=self.task.version,
+                    entities=self.destination.latest_state(self.task),
+                    question=f"{self._ends()} {question}",
+                )
         return self.done
 
     def items_to_come(self) -> Iterator[OutboxItem]:
@@ -110,7 +122,7 @@ class OutboxPlanning:
         return str(self.destination.last_day(self.task) or self.task.today - ONE_DAY)
 
     def _is_outdated(self) -> bool:
-        if self.known is None or self.known.version != self.task.version:
+        if self.is_backfill or self.known is None or self.known.version != self.task.version:
             return True
         return self.known.question != f"{self._ends()} {json.dumps(shape_of(self.delivery))}"
 
@@ -125,7 +137,7 @@ class OutboxPlanning:
         if first is None or last is None or first > last:
             return []
         before = self._shape_before()
-        if self.known is None or before is None or before != shape_of(self.delivery):
+        if self.is_backfill or self.known is None or before is None or before != shape_of(self.delivery):
             return [(first, last)]
         touched = self.context.answers.touched(self.delivery.metrics, self.known.version)
         if touched is None:
@@ -285,6 +297,9 @@ class OutboxPlanning:
     def _plan_latest(self) -> None:
         """Plan the latest values that differ from those that were sent last."""
         assert self.lease is not None
+        state = self.destination.latest_state(self.task)
+        if state and self.known is not None and self.known.entities == state and not self._is_outdated():
+            return
         hashes = self.outbox.attributes(self.delivery.name)
         changed = (
             item for item in self.destination.latest(self.task) if hashes.get(_entity_attribute(item)) != item.hash

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from tallybook.core import (
     DELIVERED,
     DESTINATIONS,
@@ -56,10 +58,10 @@ def deliver_boxed(
         return {report.delivery: report for report in pool.map(round_of, deliveries)}
 
 
-def outbox_task(context: DeliveryContext, delivery: Delivery) -> OutboxTask:
+def outbox_task(context: DeliveryContext, delivery: Delivery, destination: OutboxDestination) -> OutboxTask:
     """The task of a delivery with an outbox, at the current version of the book."""
     return OutboxTask(
-        delivery=delivery,
+        delivery=destination.completed(delivery, context.catalog),
         options=DESTINATIONS.kind(delivery.to).with_defaults(delivery.options),
         catalog=context.catalog,
         outbox=OutboxLedger(context.ledger),  # type: ignore[arg-type]
@@ -76,7 +78,9 @@ def _round(context: DeliveryContext, delivery: Delivery, mode: DeliveryMode, unt
     with reported_errors(report):
         destination = open_destination(delivery.to)
         assert isinstance(destination, OutboxDestination)
-        task = outbox_task(context, delivery)
+        if mode.since is not None:
+            delivery = msgspec.structs.replace(delivery, from_=mode.since, last=None)
+        task = outbox_task(context, delivery, destination)
         report.version = task.version
         if mode.verify:
             report.status, report.hint = UNSUPPORTED, "what was sent is not read back"
@@ -86,9 +90,10 @@ def _round(context: DeliveryContext, delivery: Delivery, mode: DeliveryMode, unt
             with delivery_lease(context.ledger, lease_job(delivery), context.clock) as held:
                 if mode.force:
                     task.outbox.resume(delivery.name, now=context.clock())
-                OutboxPlanning(context, task, destination, held.lease).plan()
+                OutboxPlanning(context, task, destination, held.lease, is_backfill=mode.since is not None).plan()
                 done = OutboxSending(task, destination, held, context.mask, until).send()
             _report(task, report, done)
+            report.warnings = [context.mask(said) for said in destination.warnings(task)]
     report.seconds = time.monotonic() - began
     return report
 
@@ -99,7 +104,8 @@ def _dry_run(
     """Report the requests that would be made, and write nothing."""
     waiting = task.outbox.rows(task.delivery.name, (PLANNED, UNKNOWN_OUTCOME))
     planned = {row.item for row in waiting}
-    fresh = OutboxPlanning(context, task, destination, None).items_to_come()
+    is_backfill = task.delivery.from_ != context.catalog.deliveries.get(task.delivery.name, task.delivery).from_
+    fresh = OutboxPlanning(context, task, destination, None, is_backfill=is_backfill).items_to_come()
     rows = waiting + [OutboxRow.of(task.delivery.name, item) for item in fresh if item.key not in planned]
     groups = list(destination.groups(rows, task))
     report.rows = len(rows)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
 from tallybook.config import compile_condition
 from tallybook.core import (
+    NUMBER_VALUE,
     ONE_DAY,
+    TEXT_VALUE,
     EntitySettings,
     QueryError,
     calendar,
@@ -181,6 +183,30 @@ class EntityAnswers:
         name = self._column(table, sort.removeprefix("-"))
         direction = "DESC NULLS LAST" if sort.startswith("-") else "ASC NULLS LAST"
         return f" ORDER BY {table.columns[name].sql} {direction}, id"
+
+    def type_of(self, name: str) -> str:
+        """The type of an attribute; that of text for one that has no value yet."""
+        if name in self.settings.metrics:
+            return NUMBER_VALUE
+        known = self.ledger.types(self.kind).get(name.casefold()) if self.reader.there else None
+        return known.type if known else TEXT_VALUE
+
+    def has(self, name: str) -> bool:
+        """Whether anybody has an attribute."""
+        return self.reader.there and name.casefold() in self.ledger.types(self.kind)
+
+    def latest(self, names: Sequence[str], also: str | None = None) -> Iterator[tuple[str, Sequence[Any], Any]]:
+        """(id, values of attributes, value of one more) of everybody, in the order of ids. None is no value, or one
+        that is not known. Where no table is declared, ids that only metrics have are among them."""
+        asked = [*names, *([also] if also else [])]
+        for entity, *values in self.list(columns=asked).rows:
+            yield entity, values[: len(names)], values[-1] if also else None
+        metrics = {name: one for name, one in self._metrics(None).items() if name in names and one.why is None}
+        if self.settings.table is not None or not metrics:
+            return
+        known = {one.id for one in self.ledger.every(self.kind)[1]}
+        for entity in sorted({id_ for one in metrics.values() for id_ in one.values} - known):
+            yield entity, [metrics[name].of(entity)[0] if name in metrics else None for name in names], None
 
     # -- one -------------------------------------------------------------------------------------------
 

@@ -67,6 +67,7 @@ def build(
         sound = {}  # a formula may name an invalid metric
     asked = read_deliveries(raw, problems)
     catalog = Catalog(book=book, sources=sources, metrics=sound, deliveries={n: d.delivery for n, d in asked.items()})
+    catalog = msgspec.structs.replace(catalog, entities=entities)
     Deliveries(catalog, declared, problems, asked).check()
     MetricAttributes(catalog, declared, problems, entities).check()
     goals = Goals(catalog, declared, problems, read_goals(raw, problems)).check()

@@ -27,11 +27,25 @@ class Deliveries(Asking):
                 self.check_place(d)
                 self.check_metrics(d)
         self.check_places()
+        self.check_claims()
+
+    def check_claims(self) -> None:
+        """Report what two deliveries would write, each over the other."""
+        taken: dict[str, str] = {}
+        for name, d in self.declared.items():
+            kind = delivery_kind(d.delivery.to)
+            for key, what in DESTINATIONS.adapter(kind.name)().claims(d.delivery) if kind else ():
+                if (other := taken.setdefault(what, name)) != name:
+                    message = f"[deliveries.{other}] already sends {what.partition(' ')[2]}"
+                    self.report(d, key, message, expected="one delivery for each")
 
     def check_keys(self, d: DeclaredDelivery) -> None:
         """Report missing keys, keys that exclude each other, and keys of other destinations."""
         kind = delivery_kind(d.delivery.to)
+        instead = kind.instead_of_metrics if kind else ""
         for key in ("to", kind.place if kind else "path", "metrics"):
+            if key == "metrics" and instead and _value(d.delivery, instead):
+                continue
             if not _value(d.delivery, key) and key not in d.bad:
                 example = _example(kind, key)
                 self.report(
@@ -44,6 +58,8 @@ class Deliveries(Asking):
             self.check_capabilities(d, kind)
             self.check_foreign_keys(d, kind)
             for problem in DESTINATIONS.adapter(kind.name)().problems(d.delivery, d.given):
+                self.report(d, problem.key, problem.message, expected=problem.expected, paste=problem.paste)
+            for problem in DESTINATIONS.adapter(kind.name)().problems_in(d.delivery, self.catalog):
                 self.report(d, problem.key, problem.message, expected=problem.expected, paste=problem.paste)
 
     def check_capabilities(self, d: DeclaredDelivery, kind: DestinationKind) -> None:
@@ -98,7 +114,7 @@ class Deliveries(Asking):
         for name, d in self.declared.items():
             kind = delivery_kind(d.delivery.to)
             place = _value(d.delivery, kind.place) if kind else d.delivery.path
-            if not place:
+            if not place or (kind and kind.is_shared):
                 continue
             key = kind.place if kind else "path"
             where = posixpath.normpath(place) if key == "path" else f"{key} {place}"

@@ -53,6 +53,11 @@ class DestinationKind:
     outbox: bool = False
     """Its items are planned in the ledger, and each is sent once: it cannot be rewritten."""
 
+    is_shared: bool = False
+    """Several deliveries may write to one place."""
+    instead_of_metrics: str = ""
+    """The option that a delivery may have instead of metrics."""
+
     def option(self, name: str) -> Option | None:
         """The option with this name; None where there is none."""
         return next((option for option in self.options if option.name == name), None)
@@ -72,6 +77,7 @@ DESTINATIONS: Registry[DestinationKind] = Registry(
         "csv": "tallybook.deliver.destinations.csv:Csv",
         "parquet": "tallybook.deliver.destinations.parquet:Parquet",
         "markdown": "tallybook.deliver.destinations.texts:Markdown",
+        "gainsight_px": "tallybook.deliver.destinations.gainsight_px:GainsightPx",
         "google_sheets": "tallybook.deliver.destinations.google_sheets.destination:GoogleSheets",
         "webhook": "tallybook.deliver.destinations.webhook:Webhook",
         "notification": "tallybook.deliver.destinations.notification:Notification",

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 LAYOUTS = ("long", "columns", "across")
-LATER_KINDS = ("gainsight_px",)
+LATER_KINDS: tuple[str, ...] = ()
 """Destinations that are planned; this version does not deliver to them."""
 
 

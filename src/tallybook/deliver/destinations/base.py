@@ -15,7 +15,16 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any, BinaryIO, ClassVar
 
-from tallybook.core import DELIVERED, UP_TO_DATE, Delivery, DestinationError, DestinationKind, OptionProblem, Result
+from tallybook.core import (
+    DELIVERED,
+    UP_TO_DATE,
+    Catalog,
+    Delivery,
+    DestinationError,
+    DestinationKind,
+    OptionProblem,
+    Result,
+)
 from tallybook.deliver.destinations.registry import refuse_while_open, replacing
 
 LEFTOVER_SECONDS = 600.0
@@ -42,6 +51,8 @@ class DeliveryMode:
     force: bool = False
     dry_run: bool = False
     verify: bool = False
+    since: date | None = None
+    """The first day to deliver, also of days before those that were delivered."""
 
     @property
     def writes(self) -> bool:
@@ -108,6 +119,18 @@ class Destination:
     def problems(self, delivery: Delivery, given: Iterable[str]) -> Iterable[OptionProblem]:
         """Problems of a delivery that concern several keys; `given` are the keys in the file."""
         return ()
+
+    def problems_in(self, delivery: Delivery, catalog: Catalog) -> Iterable[OptionProblem]:
+        """Problems of a delivery among the other declarations, whose metrics and entities are known."""
+        return ()
+
+    def claims(self, delivery: Delivery) -> Iterable[tuple[str, str]]:
+        """(key, what it writes) of things that no second delivery may write."""
+        return ()
+
+    def completed(self, delivery: Delivery, catalog: Catalog) -> Delivery:
+        """The delivery with what follows from its options, such as dimensions that it needs."""
+        return delivery
 
     def keeps_periods(self, delivery: Delivery) -> bool:
         """Whether periods that left the window of `last` stay, so that a pause could leave holes."""

@@ -91,6 +91,16 @@ class OutboxDestination(Destination):
         """The last day that is planned; None: yesterday."""
         return None
 
+    # -- reporting ---------------------------------------------------------------------------------
+
+    def warnings(self, task: OutboxTask) -> list[str]:
+        """What the report of a delivery says beside its outcome."""
+        return []
+
+    def latest_state(self, task: OutboxTask) -> int:
+        """A number that changes with everything but the book that latest values depend on; 0 if that is not known."""
+        return 0
+
     # -- sending -----------------------------------------------------------------------------------
 
     def prepare(self, task: OutboxTask, channel: Channel) -> None:

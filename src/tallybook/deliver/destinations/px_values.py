@@ -1,0 +1,231 @@
+"""The items of a delivery to Gainsight PX: one event a day and series, and one attribute a user or account."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, date, datetime, time
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from tallybook.core import ACCOUNTS, FLAG_VALUE, INSTANT_VALUE, TEXT_VALUE, calendar
+from tallybook.deliver.destinations.outbox import ChangedRow, OutboxTask
+from tallybook.deliver.destinations.px_declared import (
+    CORRECTED,
+    DAY_PROPERTY,
+    EVENT,
+    KINDS,
+    dimension_of,
+    template_dimensions,
+)
+from tallybook.storage import ATTRIBUTE, OutboxItem, OutboxRow, item_key
+
+if TYPE_CHECKING:
+    from tallybook.deliver.answer_rows import AnswerRow
+
+VALUE, CORRECTION, RESTATEMENT = "value", "corrected", "restated"
+"""Kinds of items: an event of a day, an event that corrects one, a change that is reported and not sent."""
+RESTATED_WORDS = "restated after it was sent: "
+BEFORE = "_before"
+PX_NUMBER, PX_TEXT, PX_FLAG, PX_TIME = "NUMBER", "STRING", "BOOLEAN", "DATE_TIME"
+PX_TYPE_OF = {TEXT_VALUE: PX_TEXT, FLAG_VALUE: PX_FLAG, INSTANT_VALUE: PX_TIME}
+
+
+# -- events ---------------------------------------------------------------------------------------------------------
+
+
+def event_items(row: AnswerRow, task: OutboxTask) -> Iterator[OutboxItem]:
+    """The events of a row: one with all metrics, or one a metric. A value that is not known is not sent."""
+    for event, metrics in _events(task):
+        values = {metric: row.value(metric) for metric in metrics if row.value(metric) is not None}
+        if values:
+            yield _event_item(VALUE, event, row, task, values, {})
+
+
+def changed_items(row: ChangedRow, task: OutboxTask, unsent: set[str]) -> Iterator[OutboxItem]:
+    """The items of a row that changed after its events were sent: a correction, or a report of it."""
+    source = row.new or row.old
+    assert source is not None
+    for event, metrics in _events(task):
+        new = {one: row.new.value(one) for one in metrics} if row.new else {}
+        old = {one: row.old.value(one) for one in metrics if one in row.old.names.metrics} if row.old else {}
+        known = {one: value for one, value in new.items() if value is not None}
+        if {one: value for one, value in old.items() if value is not None} == known:
+            continue
+        plain = _event_item(VALUE, event, source, task, known, {})
+        if plain.key in unsent or not any(value is not None for value in old.values()):
+            if known:
+                yield plain
+            continue
+        changed = {one: old.get(one) for one in metrics if old.get(one) != new.get(one)}
+        kind = CORRECTION if task.options["restated"] == EVENT else RESTATEMENT
+        yield _event_item(kind, event, source, task, known, changed)
+
+
+def _events(task: OutboxTask) -> list[tuple[str, tuple[str, ...]]]:
+    """(event, its metrics)."""
+    if task.options["event"]:
+        return [(task.options["event"], task.delivery.metrics)]
+    return [(metric, (metric,)) for metric in task.delivery.metrics]
+
+
+def _event_item(
+    kind: str,
+    event: str,
+    row: AnswerRow,
+    task: OutboxTask,
+    values: Mapping[str, str | None],
+    changed: Mapping[str, str | None],
+) -> OutboxItem:
+    """An event of a day. Its time is fixed, so that it can be found again."""
+    names: Mapping[str, str] = task.options["properties"]
+    user, user_dims = _identity(row, task)
+    properties: dict[str, Any] = {DAY_PROPERTY: row.period}
+    for name, value in zip(row.names.dimensions, row.dimensions, strict=True):
+        if value is not None and (name not in user_dims or "{" not in task.options["identify"]):
+            properties[names.get(name, name)] = value
+    for metric, value in values.items():
+        properties[names.get(metric, metric)] = _raw(value)
+    for metric, value in changed.items():
+        properties[names.get(metric, metric) + BEFORE] = _raw(value)
+    body = {
+        "event": event + (CORRECTED if kind == CORRECTION else ""),
+        "user": user,
+        "account": _account(row, task),
+        "date": milliseconds_of(date.fromisoformat(row.period), task),
+        "properties": {name: value for name, value in properties.items() if value is not None},
+    }
+    if kind == RESTATEMENT:
+        body["changed"] = {one: [_raw(value), _raw(values.get(one))] for one, value in changed.items()}
+    series = msgspec.json.encode(row.dimensions).decode()
+    return OutboxItem(
+        item_key(kind, event, row.period, user or "", series), row.period, msgspec.json.encode(body).decode()
+    )
+
+
+def milliseconds_of(day: date, task: OutboxTask) -> int:
+    """The instant of a day's events: a fixed time of the day in the book's zone, in milliseconds since 1970."""
+    at = datetime.combine(day, time.fromisoformat(task.options["at"]), calendar.zone(task.catalog.book.timezone))
+    return round(at.timestamp() * 1000)
+
+
+def _raw(number: str | None) -> Any:
+    """A number with all its digits; None for one that is not finite."""
+    if number is None:
+        return None
+    try:
+        is_finite = math.isfinite(float(number))
+    except ValueError:
+        return number
+    return msgspec.Raw(number.encode()) if is_finite else None
+
+
+def _identity(row: AnswerRow, task: OutboxTask) -> tuple[str | None, set[str]]:
+    """(the user of an event, the dimensions that its template names); None where one of them is not known."""
+    template = task.options["identify"]
+    used: set[str] = set()
+    for name in template_dimensions(template):
+        dimension = dimension_of(name, task.delivery, task.catalog) or name
+        value = row.dimension(dimension)
+        used.add(dimension)
+        if value in (None, ""):
+            return None, used
+        template = template.replace(f"{{{name}}}", str(value))
+    return template, used
+
+
+def _account(row: AnswerRow, task: OutboxTask) -> str | None:
+    dimension = dimension_of("account", task.delivery, task.catalog)
+    return row.dimension(dimension) if dimension in row.names.dimensions else None
+
+
+# -- attributes -----------------------------------------------------------------------------------------------------
+
+
+def attribute_items(task: OutboxTask) -> Iterator[OutboxItem]:
+    """The latest values of attributes. One that has no value, or is not known, is not sent."""
+    if task.service is None:
+        return
+    from tallybook.query import entities_of
+
+    kind, wanted = KINDS[task.options["for"]], task.options["attributes"]
+    answers = entities_of(task.service, kind)
+    names = list(wanted)
+    has_name = (
+        kind == ACCOUNTS and task.options["create"] and answers.type_of("name") == TEXT_VALUE and answers.has("name")
+    )
+    types = {name: px_type(answers.type_of(name)) for name in names}
+    task.shared["types"] = types
+    for entity, values, name in answers.latest(names, "name" if has_name else None):
+        for ours, value in zip(names, values, strict=True):
+            sent = _as_sent(value, types[ours])
+            if sent is not None:
+                body = {"entity": entity, "attribute": wanted[ours], "value": sent}
+                body |= {"name": name} if has_name and name else {}
+                key = item_key(ATTRIBUTE, wanted[ours], "", entity)
+                yield OutboxItem(key, "", msgspec.json.encode(body).decode())
+
+
+def px_type(type_: str) -> str:
+    """The type that PX must have for an attribute of ours."""
+    return PX_TYPE_OF.get(type_, PX_NUMBER)
+
+
+def _as_sent(value: Any, type_: str) -> Any:
+    if value is None or (isinstance(value, float) and not math.isfinite(value)):
+        return None
+    if type_ == PX_TIME:
+        at = datetime.fromisoformat(value) if isinstance(value, str) else value
+        return round((at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp() * 1000)
+    return msgspec.Raw(str(value).encode()) if isinstance(value, Decimal) else value
+
+
+# -- requests -------------------------------------------------------------------------------------------------------
+
+
+def grouped(rows: Sequence[OutboxRow]) -> list[list[OutboxRow]]:
+    """The items that go together in one request: the attributes of one user or account."""
+    attributes = sorted((row for row in rows if row.kind == ATTRIBUTE), key=lambda row: row.parts[3])
+    of_entities = [list(some) for _, some in itertools.groupby(attributes, key=lambda row: row.parts[3])]
+    return of_entities + [[row] for row in rows if row.kind != ATTRIBUTE]
+
+
+def event_body(row: OutboxRow, task: OutboxTask) -> dict[str, Any]:
+    """The custom event of an item, as PX takes it."""
+    found = json.loads(row.body)
+    properties = found["properties"]
+    if row.kind == CORRECTION:
+        # Two corrections from one value to another are two events, which must be told from each other.
+        properties = {**properties, "correction": row.version}
+    body = {
+        "eventName": found["event"],
+        "identifyId": found["user"],
+        "propertyKey": task.options["product"],
+        "userType": "USER",
+        "date": found["date"],
+        "attributes": properties,
+    }
+    return body | ({"accountId": found["account"]} if found["account"] is not None else {})
+
+
+def restated_words(row: OutboxRow) -> str:
+    """The report of a value that changed after it was sent."""
+    found = json.loads(row.body)
+    shown = ", ".join(
+        f"{name} was {_shown(old)} and is {_shown(new)} now" for name, (old, new) in found["changed"].items()
+    )
+    return f"{RESTATED_WORDS}{found['event']} of {row.day}, user {found['user']}: {shown}"
+
+
+def _shown(value: Any) -> str:
+    return "not known" if value is None else f"{value:,}" if isinstance(value, int | float) else str(value)
+
+
+def values_of(rows: Iterable[OutboxRow]) -> dict[str, Any]:
+    """The values of attributes by their apiName."""
+    found = (json.loads(row.body) for row in rows)
+    return {one["attribute"]: one["value"] for one in found}
