@@ -62,12 +62,11 @@ def build(
     declared = read_metrics(raw, events, problems, of_entities)
     dialects = {name: kind.dialect for name, kind in kinds.items()}
     Metrics(declared, tuple(sources), dialects, problems, frozenset([EVENTS]) | of_entities).check()
-    sound = {name: d.metric for name, d in declared.items()}
-    if any(p.path.startswith("metrics") for p in problems.found):
-        sound = {}  # a formula may name an invalid metric
+    is_sound = not any(p.path.startswith("metrics") for p in problems.found)
+    sound = {name: d.metric for name, d in declared.items() if is_sound}  # a formula may name an invalid metric
     asked = read_deliveries(raw, problems)
-    catalog = Catalog(book=book, sources=sources, metrics=sound, deliveries={n: d.delivery for n, d in asked.items()})
-    catalog = msgspec.structs.replace(catalog, entities=entities)
+    made = {name: d.delivery for name, d in asked.items()}
+    catalog = Catalog(book=book, sources=sources, metrics=sound, deliveries=made, entities=entities)
     Deliveries(catalog, declared, problems, asked).check()
     MetricAttributes(catalog, declared, problems, entities).check()
     goals = Goals(catalog, declared, problems, read_goals(raw, problems)).check()
@@ -81,7 +80,7 @@ def build(
     )
     problems.found = [_placed(p, places or {}) for p in _in_order(problems.found, raw)]
     problems.raise_if_any("tallybook.toml")
-    rest = {"schedule": schedule, "alerts": alerts, "serve": serve, "entities": entities, "events": events}
+    rest = {"schedule": schedule, "alerts": alerts, "serve": serve, "events": events}
     return msgspec.structs.replace(catalog, goals=goals, **pages, **rest)
 
 
