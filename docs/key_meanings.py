@@ -64,7 +64,7 @@ SERVE = {
     "workers": "how many processes take requests",
     "origins": "pages that may send events with a browser key: scheme, host and port",
     "identities": "`signed`: a page with a browser key names a user or an account only with a "
-    "signature of `tallybook.sign`; `open`: any page may name anybody",
+    "[signature](browser.md#who-the-reader-is); `open`: any page may name anybody",
     "identity_secrets": "what signatures are made with; while one replaces another, both",
     "proxies": "addresses and networks whose `X-Forwarded-For`, `X-Forwarded-Proto` and login header are believed; "
     "`unix`: whoever connects to a Unix socket may name the person",

@@ -29,6 +29,7 @@ FILES = {
     "test_bad_files.py": "kills",
     "test_boards.py": "right",
     "test_bounded_answers.py": "deliver",
+    "test_browser_client.py": "events",
     "test_changed_stored.py": "right",
     "test_charts.py": "right",
     "test_cli.py": "scale",

@@ -35,6 +35,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import date, datetime
+from html.parser import HTMLParser
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -173,6 +174,11 @@ class Reader:
                 subprocess.run(["bash", "-n"], input=script, text=True, check=True)
             case "json":
                 json.loads(block.text)
+            case "html":
+                HTMLParser().feed(block.text)
+            case "js":
+                if (node := shutil.which("node")) is not None:
+                    subprocess.run([node, "--check", "-"], input=block.text, text=True, check=True)
             case _:
                 raise AssertionError(f"{self.at(block)}: a fragment in {block.language!r} cannot be parsed")
 

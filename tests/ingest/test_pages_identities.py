@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import gzip
 import hashlib
 import hmac
 import json
@@ -22,21 +23,27 @@ from tests.ingest.doors import NOW, HttpDoor
 
 SECRET, OTHER = "a secret of 24 characters", "another secret that is long"
 ORIGIN = "https://app.acme.com"
+SCRIPT = Path(tallybook.__file__).parent / "server" / "static" / "tallybook.js"
 SOON = NOW + timedelta(hours=1)
 
 
 @pytest.fixture
 def door(tmp_path: Path) -> Iterator[HttpDoor]:
     made = HttpDoor(tmp_path / "book")
+    ready_for_pages(made)
+    yield made
+    made.commit.close()
+    made.events.close()
+
+
+def ready_for_pages(made: HttpDoor) -> None:
+    """Two declared events, an origin, secrets, and a browser key: `page`."""
     made.app.entities = EntityDoor(EntityLedger(made.events.ledger), lambda: made.now)
     declared = {name: EventDeclaration(name=name) for name in ("signup", "click")}
     made.app.set_rules(EventRules(settings=EventSettings(declared=declared)))
     policy(made)
     made.page = made.new_key("page", scopes=("browser",))  # type: ignore[attr-defined]
     made.keys.refresh()
-    yield made
-    made.commit.close()
-    made.events.close()
 
 
 def counted(door: HttpDoor) -> int:
@@ -184,3 +191,39 @@ def test_secrets_of_identities_come_from_the_environment_and_are_never_shown(tmp
         tallybook.open(tmp_path, env={"IDENTITY": "too-short"})
     assert "identity_secrets has a secret that is too short" in str(raised.value)
     assert "too-short" not in str(raised.value)
+
+
+# --- what pages include and send ------------------------------------------------------------------------------------
+
+
+def test_the_script_is_small_public_and_cached(door: HttpDoor) -> None:
+    answer = door.ask("GET", "/tallybook.js")
+    assert (answer.status, answer.json) == (200, SCRIPT.read_text())
+    assert answer.headers["content-type"] == "text/javascript; charset=utf-8"
+    assert answer.headers["access-control-allow-origin"] == "*"
+    assert len(gzip.compress(SCRIPT.read_bytes())) <= 6_000
+    assert not any(word in SCRIPT.read_text() for word in ("eval(", "new Function", "innerHTML", "document.cookie"))
+    again = door.ask("GET", "/tallybook.js", If_None_Match=answer.headers["etag"])
+    assert (again.status, again.json) == (304, None)
+    assert door.ask("POST", "/tallybook.js").status == 405
+
+
+def test_a_beacon_stores_with_the_key_and_signature_in_its_body(door: HttpDoor) -> None:
+    page = door.page  # type: ignore[attr-defined]
+
+    def beacon(origin: str = ORIGIN, **body: Any) -> tuple[int, Any]:
+        text = json.dumps({"key": page, "events": [{"event": "signup", "id": "1"}], **body}).encode()
+        answer = door.ask("POST", "/v1/beacon", text, Origin=origin, Content_Type="text/plain")
+        return answer.status, answer.json
+
+    status, said = beacon(events=[{"event": "signup", "id": "1", "user": "u-1"}, {"event": "signup", "user": "u-2"}],
+                          identity=tallybook.sign("u-1", None, SOON, SECRET))  # fmt: skip
+    assert (status, said["stored"], said["rejected"][0]["code"]) == (200, 1, "not_bound")
+    assert beacon(origin="https://evil.example")[0] == 403
+    assert beacon(key="tb_b_wrong")[0] == 401
+    assert beacon(key=door.writer)[0] == 403
+    assert beacon(identity="v1.x.y")[0] == 403
+    assert [door.ask("POST", "/v1/beacon", text).status for text in (b"", b"[]", b'{"key": 1}', b"\xff")] == [400] * 4
+    assert beacon(events=[{"event": "signup", "properties": {"a": "x" * 71_000}}])[0] == 413
+    assert counted(door) == 1
+    assert page.encode() not in b"".join(path.read_bytes() for path in (door.folder / "events").rglob("*.sqlite*"))

@@ -27,6 +27,7 @@ from tallybook.server.answers import (
     send_answer,
     unforeseen,
 )
+from tallybook.server.beacons import BeaconDoor
 from tallybook.server.bodies import BodyRoom, ClientGone, body_of
 from tallybook.server.claims import RequestClaims
 from tallybook.server.clients import DoorPolicy
@@ -41,6 +42,7 @@ from tallybook.server.protocol_routes import ProtocolRoutes
 from tallybook.server.rates import Rates
 from tallybook.server.reads import EventReads
 from tallybook.server.requests import Request, request_of
+from tallybook.server.scripts import ScriptDoor
 from tallybook.server.storing import event_and_day, on_disk, verdicts_of
 from tallybook.server.watching import Watching
 from tallybook.storage import ApiKey, EventLedger
@@ -76,6 +78,7 @@ class EventsApp:
         self.gate = Gate(keys, clock)
         self.claims = RequestClaims(events, clock)
         self.others = ProtocolDoor(self)
+        self.page_doors: Sequence[Door] = (BeaconDoor(self), ScriptDoor())
         self.set_rules(rules)
         self.rates, self.room = Rates(time.monotonic), BodyRoom()
 
@@ -133,7 +136,7 @@ class EventsApp:
         if (read := self._read_of(path)) is not None:
             allowed, scopes, answer = read
             return only(method, allowed) or await self._read(request, scopes, answer)
-        if (door := next((one for one in self.doors if one.takes(request)), None)) is not None:
+        if (door := next((one for one in (*self.page_doors, *self.doors) if one.takes(request)), None)) is not None:
             return await door.answer(request, self.gate)
         error = RequestError(
             status=404,

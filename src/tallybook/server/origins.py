@@ -11,7 +11,7 @@ from tallybook.storage import ApiKey
 MAX_AGE_SECONDS = 600
 METHODS = "GET, POST, PUT"
 HEADERS = f"authorization, content-type, content-encoding, idempotency-key, {IDENTITY_HEADER}"
-PAGE_PATHS = frozenset(("/v1/engagements",))
+PAGE_PATHS = frozenset(("/v1/engagements", "/v1/beacon"))
 """Paths beside those of events, users and accounts that pages may ask with a browser key."""
 
 

@@ -37,6 +37,8 @@ KNOWN_PATHS = frozenset(
         "/mcp",
         "/login",
         "/logout",
+        "/v1/beacon",
+        "/tallybook.js",
     )
 )
 
