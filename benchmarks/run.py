@@ -33,6 +33,7 @@ BENCHMARKS = (
     "csv_rows",
     "servers_without_index",
     "ingest",
+    "entities",
     "init_tables",
 )
 

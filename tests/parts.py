@@ -70,6 +70,7 @@ FILES = {
     "test_entities.py": "right",
     "test_entity_metrics.py": "right",
     "test_entity_rows.py": "right",
+    "test_entity_snapshots.py": "right",
     "test_event_alerts.py": "events",
     "test_event_commands.py": "events",
     "test_entity_door.py": "events",

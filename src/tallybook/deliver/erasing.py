@@ -8,7 +8,7 @@ from datetime import datetime
 from tallybook.collect import ForgottenPerson, forget_entity_in
 from tallybook.core import USERS, EntitySettings
 from tallybook.ingest import erase_events
-from tallybook.query import BookReader, BookRecord
+from tallybook.query import BookReader, BookRecord, EntitySnapshots
 from tallybook.storage import EntityLedger, IdentityLinks, OutboxLedger
 
 
@@ -45,10 +45,12 @@ def forget_entity(
     settings = catalog.entities.get(kind) or EntitySettings(kind=kind)
     found, kept = forget_entity_in(reader, settings, entity_id, metrics, clock)
     erased = erase_events(reader.project.place, reader.store, catalog, kind, entity_id, clock)
+    entities = EntityLedger(ledger)  # type: ignore[arg-type]
     rows = OutboxLedger(ledger).forget(entity_id)  # type: ignore[arg-type]
-    rows += EntityLedger(ledger).forget(kind, entity_id)  # type: ignore[arg-type]
+    rows += entities.forget(kind, entity_id)
     if kind == USERS:
         rows += links.forget(entity_id)
+    EntitySnapshots.of(reader.project.place, entities).drop()
     return ForgottenEntity(
         kind=kind,
         id=entity_id,

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
 
 from tallybook.core import (
+    INSTANT_VALUE,
     ONE_DAY,
     Catalog,
     EntitySettings,
@@ -23,10 +24,13 @@ from tallybook.core import (
 )
 from tallybook.query.computed_dimensions import Computed, ComputedDimension
 from tallybook.query.loaded_rows import load_rows
-from tallybook.storage import Entity, EntityLedger, entities_at, entity_states, stamp_of
+from tallybook.storage import EntityLedger, entities_at, entity_states, identifier, stamp_of
 
 if TYPE_CHECKING:
     import duckdb
+
+    from tallybook.query.entity_snapshots import EntitySnapshots
+    from tallybook.storage import AttributeType
 
 NOT_KNOWN = "(not known)"
 """The value of an id without an account or user, and of days before the first value that the history has."""
@@ -108,6 +112,7 @@ def attribute_dimensions(
     *,
     as_of: date | None,
     now: datetime,
+    snapshots: EntitySnapshots,
 ) -> Computed:
     """The attributes among the dimensions of a question, each with a temporary table of the engine."""
     asked = [one for name in dict.fromkeys(names) if (one := parse_attribute(name)) is not None]
@@ -131,29 +136,50 @@ def attribute_dimensions(
             found[one.written] = _of_each_day(engine, table, one, settings, days)
         else:
             at = as_of or calendar.day_of(now, zone)
-            found[one.written] = _of_now(engine, table, one, settings, _values(ledger, one, name, as_of, until), at)
+            if as_of is None:
+                _load_current(engine, table, one, known.get(one.name.casefold()), snapshots)
+            else:
+                types = {"id": "VARCHAR", "v": "VARCHAR"}
+                load_rows(engine, table, types, _values_at(ledger, one, name, until))
+            found[one.written] = _of_now(table, one, settings, at)
     return found
 
 
-def _values(
-    ledger: EntityLedger, one: AttributeDimension, name: str, as_of: date | None, until: str
-) -> Iterator[tuple[str, str | None]]:
-    entities: Iterable[Entity] = ledger.every(one.kind)[1]
-    if as_of is not None:
-        entities = entities_at(ledger.history(one.kind), until).values()
-    for entity in entities:
-        yield entity.id, one.label(entity.record.effective().get(name))
-
-
-def _of_now(
+def _load_current(
     engine: duckdb.DuckDBPyConnection,
     table: str,
     one: AttributeDimension,
-    settings: EntitySettings,
-    values: Iterable[tuple[str, str | None]],
-    at: date,
-) -> ComputedDimension:
-    load_rows(engine, table, {"id": "VARCHAR", "v": "VARCHAR"}, ({"id": id_, "v": value} for id_, value in values))
+    known: AttributeType | None,
+    snapshots: EntitySnapshots,
+) -> None:
+    """Make a table of (id, v): the value of now as a dimension has it, also of deleted entities."""
+    relation = snapshots.current(engine, one.kind).sql
+    column = "NULL" if known is None else identifier(known.spelled)
+    if known is not None and known.type == INSTANT_VALUE:
+        column = f"strftime({column}, '%Y-%m-%dT%H:%M:%S.%fZ')"
+    distinct = f"{table}_values"
+    engine.execute(
+        f"CREATE OR REPLACE TEMP TABLE {distinct} AS SELECT *, row_number() OVER () AS place "
+        f"FROM (SELECT DISTINCT {column} AS value FROM {relation})"
+    )
+    found = engine.execute(f"SELECT place, value FROM {distinct}").fetchall()
+    labels = f"{table}_labels"
+    load_rows(
+        engine, labels, {"place": "BIGINT", "v": "VARCHAR"}, ({"place": at, "v": one.label(v)} for at, v in found)
+    )
+    engine.execute(
+        f"CREATE OR REPLACE TEMP TABLE {table} AS SELECT e.id, l.v "
+        f"FROM (SELECT id, {column} AS value FROM {relation}) e "
+        f"JOIN {distinct} d ON d.value IS NOT DISTINCT FROM e.value JOIN {labels} l ON l.place = d.place"
+    ).fetchall()
+
+
+def _values_at(ledger: EntityLedger, one: AttributeDimension, name: str, until: str) -> Iterator[dict[str, str | None]]:
+    for entity in entities_at(ledger.history(one.kind), until).values():
+        yield {"id": entity.id, "v": one.label(entity.record.effective().get(name))}
+
+
+def _of_now(table: str, one: AttributeDimension, settings: EntitySettings, at: date) -> ComputedDimension:
     return ComputedDimension(
         name=one.written,
         value=_VALUE,

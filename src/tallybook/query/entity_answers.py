@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tallybook.config import compile_condition
 from tallybook.core import (
@@ -17,11 +18,15 @@ from tallybook.core import (
     calendar,
     did_you_mean,
 )
-from tallybook.query.entity_table import EntityTable, entity_table, shown_column, with_metrics
+from tallybook.query.entity_snapshots import EntitySnapshots
+from tallybook.query.entity_table import EntityTable, current_table, entity_table, shown_column, with_metrics
 from tallybook.query.metric_attributes import MetricValues, metric_values
 from tallybook.query.question import Day, as_day
 from tallybook.query.service import QueryService
-from tallybook.storage import AttributeType, Entity, EntityLedger, entities_at, literal, stamp_of
+from tallybook.storage import Entity, EntityLedger, entities_at, literal, stamp_of
+
+if TYPE_CHECKING:
+    import duckdb
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,10 +122,11 @@ class EntityAnswers:
         """Those for which a condition is true, in the order of a column (`-mrr`: the largest first).
 
         Raises QueryError for what is no condition or no attribute."""
-        number, types, entities = self._read(as_of)
-        metrics = self._metrics(as_of)
+        metrics = self._metrics(as_of, self._named(where, sort, columns))
         with self.reader.reading() as reading:
-            table = with_metrics(reading.engine, entity_table(reading.engine, self.kind, types, entities), metrics)
+            number, table = self._table(reading.engine, as_of)
+            types = {name.casefold() for name in table.columns}
+            table = with_metrics(reading.engine, table, metrics)
             condition = compile_condition(where, table.columns, now=self._now(as_of)) if where else None
             named = columns or [one for one in self.settings.attributes if one.casefold() in types]
             wanted = ["id", *(self._column(table, name) for name in named), *(() if columns else table.columns)]
@@ -137,20 +143,27 @@ class EntityAnswers:
         whys = {name: one.why for name, one in metrics.items() if one.why is not None and name in wanted}
         return EntityList(kind=self.kind, columns=wanted, rows=rows, unknown=unknown, number=number, whys=whys)
 
-    def _metrics(self, as_of: Day | None) -> dict[str, MetricValues]:
+    def _named(self, where: str, sort: str, columns: Sequence[str]) -> Sequence[str] | None:
+        """The attributes that are metrics and are needed: all where no columns are named."""
+        words = {one.casefold() for one in (*columns, *re.findall(r"\w+", f"{where} {sort}"))}
+        return [name for name in self.settings.metrics if name.casefold() in words] if columns else None
+
+    def _metrics(
+        self, as_of: Day | None, names: Sequence[str] | None = None, only: str | None = None
+    ) -> dict[str, MetricValues]:
         """The attributes that are metrics, up to the last closed day or to a day."""
         day = as_day(as_of, self.reader.today) or self.reader.today - ONE_DAY
-        return metric_values(self.service, self.reader.project.catalog, self.settings, day)
+        return metric_values(self.service, self.reader.project.catalog, self.settings, day, names, only=only)
 
-    def _read(self, as_of: Day | None) -> tuple[int, dict[str, AttributeType], Iterable[Entity]]:
-        """(commit, types, entities) now or at the end of a day."""
+    def _table(self, engine: duckdb.DuckDBPyConnection, as_of: Day | None) -> tuple[int, EntityTable]:
+        """(commit, the entities now or at the end of a day)."""
         if not self.reader.there:
-            return 0, {}, ()
-        types = self.ledger.types(self.kind)
-        number, entities = self.ledger.every(self.kind)
+            return 0, entity_table(engine, self.kind, {}, ())
         if as_of is None:
-            return number, types, entities
-        return number, types, self._at(as_of).values()
+            return current_table(engine, self.kind, EntitySnapshots.of(self.reader.project.place, self.ledger))
+        return self.ledger.number(), entity_table(
+            engine, self.kind, self.ledger.types(self.kind), self._at(as_of).values()
+        )
 
     def _at(self, as_of: Day, entity_id: str | None = None) -> dict[str, Entity]:
         day = as_day(as_of, self.reader.today)
@@ -224,7 +237,7 @@ class EntityAnswers:
                 hint=f"`tallybook {self.kind} list` shows their ids",
             )
         metrics = {}
-        for name, one in self._metrics(as_of).items():
+        for name, one in self._metrics(as_of, only=entity_id).items():
             value, why = one.of(entity_id)
             metrics[name] = MetricValue(value=value, why=why, until=one.until)
         return entity_details(self.kind, found, metrics)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from tallybook.config import ConditionColumn
 from tallybook.core import EVENT_TYPES, INSTANT_VALUE, TEXT_VALUE
+from tallybook.query.entity_snapshots import IS_DELETED, EntitySnapshots
 from tallybook.query.loaded_rows import load_rows
 from tallybook.storage import Entity, identifier
 
@@ -42,6 +43,16 @@ def entity_table(
         sql=identifier(kind),
         columns={name: ConditionColumn(sql=identifier(name), type=type_) for name, type_ in every.items()},
     )
+
+
+def current_table(engine: duckdb.DuckDBPyConnection, kind: str, snapshots: EntitySnapshots) -> tuple[int, EntityTable]:
+    """(commit, the entities that are not deleted now)."""
+    found = snapshots.current(engine, kind)
+    every = {"id": TEXT_VALUE, **{one.spelled: one.type for one in found.types.values()}}
+    columns = {name: ConditionColumn(sql=identifier(name), type=type_) for name, type_ in every.items()}
+    deleted = identifier(IS_DELETED)
+    sql = f"(SELECT * EXCLUDE ({deleted}) FROM {found.sql} WHERE NOT {deleted})"
+    return found.number, EntityTable(sql=sql, columns=columns)
 
 
 def with_metrics(

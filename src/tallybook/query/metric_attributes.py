@@ -6,6 +6,7 @@ unknown for everybody, never 0."""
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -26,7 +27,7 @@ from tallybook.core import (
 from tallybook.query.context import Coverage, QueryContext
 from tallybook.query.past import solve_with_past
 from tallybook.query.question import Question
-from tallybook.query.questions import Query
+from tallybook.query.questions import Query, parse_filter
 from tallybook.query.reach import ranged
 
 if TYPE_CHECKING:
@@ -57,9 +58,16 @@ class MetricValues:
 
 
 def metric_values(
-    service: QueryService, catalog: Catalog, settings: EntitySettings, day: date, names: Sequence[str] | None = None
+    service: QueryService,
+    catalog: Catalog,
+    settings: EntitySettings,
+    day: date,
+    names: Sequence[str] | None = None,
+    *,
+    only: str | None = None,
 ) -> dict[str, MetricValues]:
-    """The attributes that are metrics, or those of some names, over days that end with `day`."""
+    """The attributes that are metrics, or those of some names, over days that end with `day`; of all ids, or of
+    `only` one."""
     wanted = {name: one for name, one in settings.metrics.items() if names is None or name in names}
     alike: dict[tuple[Any, ...], list[str]] = {}
     for name, one in wanted.items():
@@ -69,9 +77,8 @@ def metric_values(
     for (dimension, last, show, where), several in alike.items():
         metrics = list(dict.fromkeys(wanted[name].metric for name in several))
         span = last or ("1 day" if show in ("last", "first") or _are_levels(catalog, metrics) else None)
-        question = Question(
-            metrics=metrics, by=[dimension], scope="all", last=span, to=day, show=show, where=list(where)
-        )
+        chosen = list(where) if only is None else [*where, *_only(dimension, only)]
+        question = Question(metrics=metrics, by=[dimension], scope="all", last=span, to=day, show=show, where=chosen)
         solved = service.read(question, _solved) if service.reader.there else {}
         for name in several:
             found[name] = _values(name, wanted[name], solved.get(wanted[name].metric))
@@ -87,6 +94,15 @@ def book_values(service: QueryService, catalog: Catalog, names: Sequence[str], d
         values = _values(name, MetricAttribute(metric=name), solved.get(name), whole=True)
         found[name] = values
     return found
+
+
+def _only(dimension: str, entity_id: str) -> list[str]:
+    """The filter that leaves one id; none where no filter says it, and then all ids are computed."""
+    text = f"{dimension}={entity_id}"
+    with suppress(QueryError):
+        found = parse_filter(text)
+        return [text] if (found.dimension, found.equal, found.value) == (dimension, True, entity_id) else []
+    return []
 
 
 def _are_levels(catalog: Catalog, metrics: Sequence[str]) -> bool:

@@ -27,6 +27,7 @@ from tallybook.core import (
 from tallybook.query.attribute_dimensions import attribute_dimensions, parse_attribute
 from tallybook.query.computed_dimensions import Computed
 from tallybook.query.context import Coverage, QueryContext
+from tallybook.query.entity_snapshots import EntitySnapshots
 from tallybook.query.event_days import known_event_days
 from tallybook.query.older_history import older_of
 from tallybook.query.questions import Query
@@ -267,7 +268,10 @@ class BookReader:
         if not (names := attributes_of(self.project.catalog, question)) or not self.there:
             return {}
         ledger = EntityLedger(self.store.ledger)  # type: ignore[arg-type]
-        return attribute_dimensions(engine, ledger, self.project.catalog, names, as_of=as_of, now=self.now)
+        snapshots = EntitySnapshots.of(self.project.place, ledger)
+        return attribute_dimensions(
+            engine, ledger, self.project.catalog, names, as_of=as_of, now=self.now, snapshots=snapshots
+        )
 
     def entity_commit(self, question: Query) -> int:
         """The commit of users and accounts that an answer depends on; 0 where it depends on none."""

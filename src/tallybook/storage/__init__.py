@@ -32,7 +32,7 @@ __getattr__, __dir__ = opened(
         "entity_history": ("entities_at", "entity_states"),
         "entity_ledger": ("EntityLedger", "apply_pushed"),
         "identity_links": ("IdentityLinks", "NewLinks", "apply_links"),
-        "entity_records": ("AttributeType", "Entity", "HistoryRow"),
+        "entity_records": ("AttributeType", "ChangedEntities", "Entity", "HistoryRow"),
         "series_slots": ("SeriesSlots", "with_new"),
         "files": (
             "BadFile",

@@ -21,6 +21,7 @@ from tallybook.storage.entity_history import entities_at as entities_at, entity_
 from tallybook.storage.entity_ledger import EntityLedger as EntityLedger, apply_pushed as apply_pushed
 from tallybook.storage.entity_records import (
     AttributeType as AttributeType,
+    ChangedEntities as ChangedEntities,
     Entity as Entity,
     HistoryRow as HistoryRow,
 )

@@ -24,6 +24,7 @@ from tallybook.storage.entity_records import (
     DELETED,
     REVIVED,
     AttributeType,
+    ChangedEntities,
     Entity,
     EntityChanges,
     EntityRecord,
@@ -74,6 +75,25 @@ class EntityLedger:
             for start in range(0, len(ids), LOOKUP):
                 found |= _entities(db, kind, ids[start : start + LOOKUP])
         return list(found.values())
+
+    def commit_at(self, number: int) -> str | None:
+        """When a commit was made; None where there is no such commit."""
+        with self.ledger._reading() as db:
+            found = db.execute("SELECT at FROM entity_commits WHERE number = ?", [number]).fetchone()
+        return found[0] if found else None
+
+    def changed(self, kind: str, since: int) -> ChangedEntities:
+        """The entities that changed after a commit, also the deleted ones."""
+        with self.ledger._reading() as db:
+            number = _number(db)
+            at = db.execute("SELECT at FROM entity_commits WHERE number = ?", [number]).fetchone()
+            count = int(db.execute("SELECT count(*) FROM entities WHERE kind = ?", [kind]).fetchone()[0])
+            rows = db.execute(
+                "SELECT id, row, version, deleted FROM entities WHERE kind = ? AND version > ? ORDER BY id",
+                [kind, since],
+            ).fetchall()
+        entities = (_entity(*row) for row in rows)
+        return ChangedEntities(number=number, at=at[0] if at else "", count=count, entities=entities)
 
     def ids(self, kind: str, source: str) -> list[str]:
         """The ids of the entities that are not deleted and were read from a source."""

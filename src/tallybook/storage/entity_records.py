@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -78,6 +78,16 @@ class Entity:
     version: int
     """The number of the commit that changed it last."""
     deleted: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChangedEntities:
+    """Entities that changed since a commit. `number` and `at` are of the last commit, `count` is of all entities."""
+
+    number: int
+    at: str
+    count: int
+    entities: Iterator[Entity]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -104,6 +104,7 @@ CREATE TABLE event_pushed (
     event {text} NOT NULL, day {day} NOT NULL, key {text} NOT NULL, PRIMARY KEY (event, day, key)){rowless};
 CREATE TABLE series_slots (
     dimension {text} NOT NULL, value {text} NOT NULL, slot {number} NOT NULL, PRIMARY KEY (dimension, value)){rowless};
+CREATE INDEX entities_by_version ON entities (kind, version);
 CREATE TABLE identity_links (
     alias {text} PRIMARY KEY, canonical {text} NOT NULL, key {text} NOT NULL, at {instant} NOT NULL,
     number {number} NOT NULL){rowless};

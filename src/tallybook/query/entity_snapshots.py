@@ -1,0 +1,173 @@
+"""The users or accounts of one commit as a Parquet file of the cache: a list reads the columns that it needs.
+
+A file is named by the commit and its time. A later commit rewrites the rows that changed and copies the rest, so that a
+change of a few does not read a million rows of the ledger again. Files may be deleted at any time."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import uuid
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tallybook.core import EVENT_TYPES
+from tallybook.query.loaded_rows import load_rows
+from tallybook.storage import engine_path, identifier, private_folder
+
+if TYPE_CHECKING:
+    import duckdb
+
+    from tallybook.storage import AttributeType, BookLocation, ChangedEntities, Entity, EntityLedger
+
+FOLDER = "entities"
+"""Below the cache folder of the book."""
+
+
+KEPT = 2
+
+
+IS_DELETED = "is deleted"
+"""A column of the relation. No attribute has this name: see `IS_KNOWN`."""
+
+
+@dataclass(frozen=True)
+class CurrentEntities:
+    """The entities of a commit: a relation of the engine with `id`, IS_DELETED and a column for each attribute."""
+
+    number: int
+    types: Mapping[str, AttributeType]
+    sql: str
+
+
+@dataclass(frozen=True)
+class _Snapshot:
+    path: Path
+    number: int
+    stamp: str
+
+
+@dataclass(frozen=True)
+class EntitySnapshots:
+    """The snapshots of a book in a folder."""
+
+    folder: Path
+    ledger: EntityLedger
+
+    def current(self, engine: duckdb.DuckDBPyConnection, kind: str) -> CurrentEntities:
+        """The entities of the last commit."""
+        before = self._newest(kind)
+        types = self.ledger.types(kind)
+        columns = _columns(types)
+        if before is not None and before.number == self.ledger.number():
+            return CurrentEntities(before.number, types, _relation(before.path, columns, engine))
+        found = self.ledger.changed(kind, before.number if before else 0)
+        path = self._written(engine, kind, columns, before, found)
+        if path is None and before is not None:
+            # Something was deleted for good, or the file is gone: all rows are read.
+            found = self.ledger.changed(kind, 0)
+            path = self._written(engine, kind, columns, None, found)
+        sql = identifier(kind) if path is None else _relation(path, columns, engine)
+        return CurrentEntities(found.number, types, sql)
+
+    @classmethod
+    def of(cls, place: BookLocation, ledger: EntityLedger) -> EntitySnapshots:
+        """Those of a book: in its cache folder, or in one of this user where the book has no folder."""
+        if place.folder is not None:
+            return cls(place.folder / "cache" / FOLDER, ledger)
+        name = hashlib.sha256(f"{place.ledger} {place.schema}".encode()).hexdigest()[:16]
+        return cls(private_folder() / FOLDER / name, ledger)
+
+    def drop(self) -> None:
+        """Delete all snapshots."""
+        for file in self.folder.glob("*.parquet"):
+            file.unlink(missing_ok=True)
+
+    def _newest(self, kind: str) -> _Snapshot | None:
+        """The newest snapshot that is of this ledger."""
+        for one in _by_number(self.folder, kind):
+            if _digits(self.ledger.commit_at(one.number) or "") == one.stamp:
+                return one
+        return None
+
+    def _written(
+        self,
+        engine: duckdb.DuckDBPyConnection,
+        kind: str,
+        columns: Mapping[str, str],
+        before: _Snapshot | None,
+        found: ChangedEntities,
+    ) -> Path | None:
+        """The file of a commit. None where the folder cannot be written, and then the rows are in a temporary table of
+        the engine; None too where `before` does not lead to so many rows."""
+        table = identifier(kind)
+        if before is None:
+            load_rows(engine, table, columns, _rows(found.entities))
+            rows = f"SELECT * FROM {table}"
+        else:
+            some = list(found.entities)
+            load_rows(engine, table, columns, _rows(some))
+            load_rows(engine, "changed_ids", {"id": "VARCHAR"}, ({"id": one.id} for one in some))
+            try:
+                old = _relation(before.path, columns, engine)
+            except OSError:
+                return None
+            rows = f"SELECT * FROM {old} WHERE id NOT IN (SELECT id FROM changed_ids) UNION ALL SELECT * FROM {table}"
+            rows = f"SELECT * FROM ({rows}) ORDER BY id"
+            if engine.execute(f"SELECT count(*) FROM ({rows})").fetchall()[0][0] != found.count:
+                return None
+        return self._kept(engine, kind, rows, f"{found.number}-{_digits(found.at)}")
+
+    def _kept(self, engine: duckdb.DuckDBPyConnection, kind: str, rows: str, name: str) -> Path | None:
+        path = self.folder / f"{kind}-{name}.parquet"
+        made = self.folder / f".{uuid.uuid4().hex}.parquet"
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            descriptor = os.open(made, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+            os.close(descriptor)
+        except OSError:
+            return None
+        options = "FORMAT parquet, COMPRESSION zstd, USE_TMP_FILE false"
+        engine.execute(f"COPY ({rows}) TO {engine_path(made)} ({options})").fetchall()
+        made.replace(path)
+        # The one before stays: somebody may be about to read it.
+        for other in _by_number(self.folder, kind)[KEPT:]:
+            with suppress(OSError):
+                other.path.unlink()
+        return path
+
+
+def _by_number(folder: Path, kind: str) -> list[_Snapshot]:
+    """The snapshots of a folder, the newest first."""
+    named = ((path, re.fullmatch(rf"{kind}-(\d+)-(\d+)\.parquet", path.name)) for path in folder.glob(f"{kind}-*"))
+    found = [_Snapshot(path, int(match[1]), match[2]) for path, match in named if match]
+    return sorted(found, key=lambda one: one.number, reverse=True)
+
+
+def _columns(types: Mapping[str, AttributeType]) -> dict[str, str]:
+    return {"id": "VARCHAR", IS_DELETED: "BOOLEAN", **{one.spelled: EVENT_TYPES[one.type] for one in types.values()}}
+
+
+def _relation(path: Path, columns: Mapping[str, str], engine: duckdb.DuckDBPyConnection) -> str:
+    """A file with exactly these columns; those that it lacks are null. Raises OSError for one that is gone."""
+    path.stat()
+    file = f"read_parquet({engine_path(path)})"
+    there = {row[0] for row in engine.execute(f"DESCRIBE SELECT * FROM {file}").fetchall()}
+    shown = [
+        identifier(name) if name in there else f"CAST(NULL AS {type_}) AS {identifier(name)}"
+        for name, type_ in columns.items()
+    ]
+    return f"(SELECT {', '.join(shown)} FROM {file})"
+
+
+def _rows(entities: Iterable[Entity]) -> Iterator[dict[str, object]]:
+    return ({"id": one.id, IS_DELETED: one.deleted is not None, **one.record.effective()} for one in entities)
+
+
+def _digits(stamp: str) -> str:
+    """The digits of a stamp, as they are in the name of a file."""
+    return re.sub(r"\D", "", stamp)
