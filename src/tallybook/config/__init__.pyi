@@ -16,8 +16,11 @@ from tallybook.config.catalog.keys import (
     SOURCE_KEYS as SOURCE_KEYS,
 )
 from tallybook.config.catalog.receiver_values import (
+    read_own_table as read_own_table,
     read_secret_texts as read_secret_texts,
+    read_span_of_days as read_span_of_days,
     read_template as read_template,
+    read_time_of_day as read_time_of_day,
     read_url as read_url,
 )
 from tallybook.config.catalog.values import (
@@ -27,6 +30,7 @@ from tallybook.config.catalog.values import (
     read_document as read_document,
     read_flag as read_flag,
     read_paths as read_paths,
+    read_text as read_text,
     separator_of as separator_of,
     whole_number as whole_number,
 )

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -214,6 +215,8 @@ def shown(delivery: Delivery) -> str:
     kind = known_destination(delivery.to)
     if kind is None or kind.place == "path":
         return delivery.path
+    if (option := kind.option(kind.place)) and option.secret:
+        return urlsplit(place_key(delivery)).hostname or ""
     return f"{delivery.tab_name} of {place_key(delivery)}" if kind.tabs else place_key(delivery)
 
 

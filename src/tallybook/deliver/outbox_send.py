@@ -230,8 +230,15 @@ class OutboxSending:
         said = self.mask(verdict.said)
         if verdict.outcome == ARRIVED:
             self._failures = 0
-            self.done.items += len(group)
-            return [Settled(item=row.item, state=SENT, answer=said) for row in group]
+            refused = verdict.refused
+            self.done.items += len(group) - len(refused)
+            self.done.refused += len(refused)
+            return [
+                Settled(item=row.item, state=REFUSED_ITEM, answer=self.mask(refused[row.item]))
+                if row.item in refused
+                else Settled(item=row.item, state=SENT, answer=said)
+                for row in group
+            ]
         if verdict.outcome == REJECTED:
             self._failures = 0
             self.done.refused += len(group)

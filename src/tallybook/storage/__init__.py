@@ -83,6 +83,7 @@ __getattr__, __dir__ = opened(
             "SENT",
             "Settled",
             "UNKNOWN_OUTCOME",
+            "hash_of_body",
             "item_key",
         ),
         "postgresql_ledger": ("PostgresqlLedger",),

@@ -91,6 +91,7 @@ from tallybook.storage.outbox_records import (
     OutboxRow as OutboxRow,
     ReceiverHealth as ReceiverHealth,
     Settled as Settled,
+    hash_of_body as hash_of_body,
     item_key as item_key,
 )
 from tallybook.storage.outbox_writing import OutboxPlan as OutboxPlan, put_in as put_in

@@ -114,7 +114,7 @@ class Deliveries(Asking):
         for name, d in self.declared.items():
             kind = delivery_kind(d.delivery.to)
             place = _value(d.delivery, kind.place) if kind else d.delivery.path
-            if not place or (kind and kind.is_shared):
+            if not place or (kind and (kind.is_shared or kind.outbox)):  # several may send to one receiver
                 continue
             key = kind.place if kind else "path"
             where = posixpath.normpath(place) if key == "path" else f"{key} {place}"

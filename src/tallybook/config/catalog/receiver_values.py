@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from tallybook.config.catalog.values import Wrong, read_text
 from tallybook.core import webhook_key, wrong_receiver
 
@@ -34,3 +36,27 @@ def read_template(value: object) -> str:
     if not isinstance(value, str) or not value.strip():
         raise Wrong("is not a text", expected="JSON with names in braces")
     return value.strip()
+
+
+def read_own_table(value: object) -> str:
+    """The name of a table that Tallybook makes, with a schema or without."""
+    name = read_text(value)
+    if not re.fullmatch(r"([A-Za-z_]\w{0,59}\.)?[A-Za-z_]\w{0,59}", name, re.ASCII):
+        raise Wrong("is not a plain name", expected="letters, digits and _, such as reporting.daily_metrics")
+    return name
+
+
+def read_time_of_day(value: object) -> str:
+    """A time of the day, such as 12:00."""
+    text = read_text(value)
+    if not re.fullmatch(r"([01]\d|2[0-3]):[0-5]\d", text, re.ASCII):
+        raise Wrong("is not a time of the day", expected="a time such as 12:00")
+    return text
+
+
+def read_span_of_days(value: object) -> int:
+    """A number of days, written as 3d."""
+    found = re.fullmatch(r"(\d{1,3})d", value, re.ASCII) if isinstance(value, str) else None
+    if found is None:
+        raise Wrong("is not a number of days", expected="a number of days such as 3d")
+    return int(found[1])

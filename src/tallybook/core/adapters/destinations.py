@@ -81,6 +81,8 @@ DESTINATIONS: Registry[DestinationKind] = Registry(
         "google_sheets": "tallybook.deliver.destinations.google_sheets.destination:GoogleSheets",
         "webhook": "tallybook.deliver.destinations.webhook:Webhook",
         "notification": "tallybook.deliver.destinations.notification:Notification",
+        "segment": "tallybook.deliver.destinations.segment:Segment",
+        "mixpanel": "tallybook.deliver.destinations.mixpanel:Mixpanel",
     },
 )
 

@@ -2,22 +2,63 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from pathlib import Path
 from typing import BinaryIO
 
-from tallybook.config import read_flag
-from tallybook.core import QUERY, DestinationKind, Option, Result
-from tallybook.deliver.destinations.base import FileDestination, OutputSettings
+from tallybook.config import read_flag, read_own_table, read_text
+from tallybook.core import DELIVER, QUERY, Delivery, DestinationKind, Option, OptionProblem, Result
+from tallybook.deliver.destinations.base import DeliveryOutcome, DeliveryTask, FileDestination, OutputSettings
 
 EXACT = Option(name="exact", read=read_flag, example="true", default=False, help="decimals as texts, to the last digit")
 
 
 class Table(FileDestination):
-    """All rows, as wide as they are."""
+    """All rows, as wide as they are; as a delivery, a table in a database of your own."""
 
-    kind = DestinationKind(name="table", noun="a table", endings=(".txt",), uses=(QUERY,))
+    kind = DestinationKind(
+        name="table",
+        noun="a table",
+        endings=(".txt",),
+        uses=(QUERY, DELIVER),
+        place="table",
+        options=(
+            Option(
+                name="url",
+                read=read_text,
+                example='"${WAREHOUSE_URL}"',
+                default="",
+                secret=True,
+                help="of a table: the database that it is in, PostgreSQL or MySQL; Tallybook may write there",
+            ),
+            Option(
+                name="table",
+                read=read_own_table,
+                example='"reporting.daily_metrics"',
+                default="",
+                help="of a database: the table, which Tallybook makes; with a schema, or without",
+            ),
+        ),
+    )
 
     def write(self, result: Result, file: BinaryIO, settings: OutputSettings) -> None:
         file.write((result.to_text(max_rows=None, width=None) + "\n").encode())
+
+    def problems(self, delivery: Delivery, given: Iterable[str]) -> Iterable[OptionProblem]:
+        if not delivery.options.get("url"):
+            yield OptionProblem(
+                key="url", message="a table needs the url of its database", paste='url = "${WAREHOUSE_URL}"'
+            )
+        if delivery.totals:
+            yield OptionProblem(key="totals", message="a table has the rows of series", expected="without this line")
+
+    def is_there(self, path: Path) -> bool:
+        return True
+
+    def bring_up_to_date(self, task: DeliveryTask) -> DeliveryOutcome:
+        from tallybook.deliver.destinations.own_table import deliver_to_table
+
+        return deliver_to_table(task)
 
 
 class Json(FileDestination):

@@ -47,13 +47,15 @@ class HttpReply:
 
 @dataclass(frozen=True, kw_only=True)
 class SendVerdict:
-    """What became of a request. `said`: why, for people; `retry_after`: seconds that the receiver asks for."""
+    """What became of a request. `said`: why, for people; `retry_after`: seconds that the receiver asks for; `refused`:
+    items of a request that arrived which the receiver did not take, each with the reason."""
 
     outcome: str
     said: str = ""
     status: int = 0
     retry_after: float | None = None
     seconds: float = 0.0
+    refused: Mapping[str, str] = field(default_factory=dict)
 
 
 def verdict_of(answer: HttpReply, now: datetime) -> SendVerdict:

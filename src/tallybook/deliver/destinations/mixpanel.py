@@ -1,0 +1,77 @@
+"""Mixpanel: events by `/import`, which says of each event of a request whether it was taken."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from tallybook.core import DELIVER, DestinationKind
+from tallybook.deliver.destinations.sent_events import (
+    EventService,
+    basic,
+    event_id,
+    event_name,
+    event_options,
+    moment_of,
+    properties_of,
+    who_of,
+)
+from tallybook.deliver.outgoing.failures import ARRIVED, HttpReply, SendVerdict, verdict_of
+
+if TYPE_CHECKING:
+    from tallybook.deliver.destinations.outbox import OutboxTask
+    from tallybook.deliver.outgoing.channel import OutgoingRequest
+    from tallybook.storage import OutboxRow
+
+
+class Mixpanel(EventService):
+    """`$insert_id` is the id of the item: Mixpanel takes each once. `key` is the token of the project."""
+
+    kind = DestinationKind(
+        name="mixpanel",
+        noun="Mixpanel",
+        place="event",
+        uses=(DELIVER,),
+        outbox=True,
+        options=event_options("Mixpanel", "https://api.mixpanel.com"),
+    )
+
+    def request(self, rows: Sequence[OutboxRow], task: OutboxTask) -> OutgoingRequest:
+        from tallybook.deliver.outgoing.channel import OutgoingRequest
+
+        events: list[dict[str, Any]] = [
+            {
+                "event": event_name(row, task),
+                "properties": {
+                    **properties_of(row),
+                    "time": int(moment_of(row, task).timestamp() * 1000),
+                    "distinct_id": who_of(row),
+                    "$insert_id": event_id(row),
+                },
+            }
+            for row in rows
+        ]
+        body = msgspec.json.encode(events)
+        return OutgoingRequest(method="POST", path="/import?strict=1", body=body, headers=basic(task.options["key"]))
+
+    def verdict(self, answer: HttpReply, rows: Sequence[OutboxRow], task: OutboxTask) -> SendVerdict:
+        """With strict=1 a request of which some events are wrong is 400, and the others are taken."""
+        verdict = verdict_of(answer, task.clock())
+        wrong = _wrong_events(answer) if answer.status == 400 else {}
+        refused = {row.item: wrong[event_id(row)] for row in rows if event_id(row) in wrong}
+        if not refused:
+            return verdict
+        return SendVerdict(
+            outcome=ARRIVED, said=verdict.said, status=answer.status, seconds=answer.seconds, refused=refused
+        )
+
+
+def _wrong_events(answer: HttpReply) -> dict[str, str]:
+    """{id: what is wrong} of the events that were not taken."""
+    try:
+        found = msgspec.json.decode(answer.body)
+        return {one["$insert_id"]: f"{one.get('field')}: {one.get('message')}" for one in found["failed_records"]}
+    except (msgspec.DecodeError, KeyError, TypeError, AttributeError):
+        return {}

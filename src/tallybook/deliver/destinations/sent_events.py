@@ -1,0 +1,236 @@
+"""Metrics as events of services that take events: one for each day and series, with the identity that a template names.
+
+The id of an event is made of its item and its content, so a service that knows ids takes each once."""
+
+from __future__ import annotations
+
+import base64
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date, datetime, time as clock_time, timedelta
+from typing import TYPE_CHECKING, Any, ClassVar
+from zoneinfo import ZoneInfo
+
+import msgspec
+
+from tallybook.config import choice_of, read_span_of_days, read_text, read_time_of_day, read_url, whole_number
+from tallybook.core import Delivery, Option, OptionProblem
+from tallybook.deliver.destinations.outbox import ChangedRow, OutboxDestination, OutboxTask, SharedRate
+from tallybook.storage import RESTATED, OutboxItem, OutboxRow, hash_of_body, item_key
+
+if TYPE_CHECKING:
+    from tallybook.deliver.answer_rows import AnswerRow
+    from tallybook.deliver.outgoing.addresses import Target
+
+EVENT, CORRECTED = "event", "corrected"
+ALERT = "alert"
+_NAME = re.compile(r"\{([A-Za-z_]\w*)\}")
+
+
+def event_options(noun: str, api: str) -> tuple[Option, ...]:
+    """The options of a service that takes events."""
+    return (
+        Option(
+            name="key",
+            read=read_text,
+            example='"${WRITE_KEY}"',
+            default="",
+            secret=True,
+            help=f"of {noun}: the key that events are written with",
+        ),
+        Option(name="api", read=read_url, example=f'"{api}"', default=api, help="the address of the service"),
+        Option(
+            name="event",
+            read=read_text,
+            example='"dailyApiCalls"',
+            default="",
+            help="the name of the event that a row is",
+        ),
+        Option(
+            name="identify",
+            read=read_text,
+            example='"{user}"',
+            default="",
+            help="the id that an event belongs to, with dimensions in braces",
+        ),
+        Option(
+            name="at",
+            read=read_time_of_day,
+            example='"12:00"',
+            default="12:00",
+            help="the time of the day that an event gets, in the book's zone",
+        ),
+        Option(
+            name="settle",
+            read=read_span_of_days,
+            example='"3d"',
+            default=0,
+            help="days that an event waits, so that late data is in it",
+        ),
+        *_sending_options(),
+    )
+
+
+def _sending_options() -> tuple[Option, ...]:
+    return (
+        Option(
+            name="restated",
+            read=choice_of((ALERT, EVENT)),
+            example='"event"',
+            default=ALERT,
+            help="a value that changes after it was sent: `alert`, or `event` for an event `NAME.corrected`",
+        ),
+        Option(
+            name="rate",
+            read=whole_number(1, 10_000),
+            example="50",
+            default=0,
+            help="requests a second, at most; not given: as fast as the receiver answers",
+        ),
+    )
+
+
+class EventService(OutboxDestination):
+    """A service that takes events with ids of ours."""
+
+    batch: ClassVar[int] = 100
+    """Events of a request."""
+
+    def problems(self, delivery: Delivery, given: Iterable[str]) -> Iterable[OptionProblem]:
+        options = self.kind.with_defaults(delivery.options)
+        yield from required_options(options, self.kind.noun)
+        yield from identity_problems(options["identify"], delivery)
+        if delivery.scope != "day":
+            yield OptionProblem(
+                key="scope", message="events are of days", expected='scope = "day", or without this line'
+            )
+        if delivery.totals:
+            yield OptionProblem(key="totals", message="events are of series", expected="without this line")
+
+    def last_day(self, task: OutboxTask) -> date | None:
+        return task.today - timedelta(days=1 + int(task.options["settle"]))
+
+    def items(self, row: AnswerRow, task: OutboxTask) -> Iterable[OutboxItem]:
+        body = event_body(row, task)
+        if body["values"]:
+            yield OutboxItem(_key(EVENT, row, task), row.period, _encoded(body))
+
+    def changed(self, row: ChangedRow, task: OutboxTask) -> Iterable[OutboxItem]:
+        if row.old is None and row.new is not None:
+            yield from self.items(row.new, task)
+            return
+        source = row.new or row.old
+        assert source is not None
+        assert row.old is not None
+        old = event_body(row.old, task)["values"]
+        body = event_body(row.new, task) if row.new else {**event_body(row.old, task), "values": dict.fromkeys(old)}
+        if body["values"] == old:
+            return
+        kind = CORRECTED if task.options["restated"] == EVENT else RESTATED
+        said = "changed after it was sent: " + ", ".join(
+            f"{name} {_shown(old.get(name))} → {_shown(value)}" for name, value in body["values"].items()
+        )
+        body |= {"previous": old, "said": said}
+        yield OutboxItem(_key(kind, source, task), source.period, _encoded(body))
+
+    def rate(self, task: OutboxTask) -> SharedRate | None:
+        if not task.options["rate"]:
+            return None
+        place = f"{task.options['api']} {hash_of_body(str(task.options['key']))}"
+        return SharedRate(place=place, per_second=task.options["rate"])
+
+    def target(self, task: OutboxTask) -> Target:
+        from tallybook.deliver.outgoing.addresses import Target
+
+        return Target(task.options["api"])
+
+    def groups(self, rows: Sequence[OutboxRow], task: OutboxTask) -> Iterable[Sequence[OutboxRow]]:
+        return [rows[start : start + self.batch] for start in range(0, len(rows), self.batch)]
+
+
+def event_body(row: AnswerRow, task: OutboxTask) -> dict[str, Any]:
+    """The content of an event: who, the dimensions and the values that are known."""
+    dimensions = dict(zip(row.names.dimensions, row.dimensions, strict=True))
+    values = {
+        name: msgspec.Raw(value.encode())
+        for name, value in zip(row.names.metrics, row.values, strict=True)
+        if value is not None
+    }
+    return {"who": identity(task.options["identify"], dimensions), "dimensions": dimensions, "values": values}
+
+
+def identity(template: str, dimensions: Mapping[str, str | None]) -> str:
+    """The id that a template names."""
+    return _NAME.sub(lambda found: dimensions.get(found[1]) or "", template)
+
+
+def identity_problems(template: str, delivery: Delivery) -> Iterable[OptionProblem]:
+    """Names in an identity that are no dimensions of the delivery."""
+    for name in _NAME.findall(template):
+        if name not in delivery.by:
+            by = ", ".join(f'"{one}"' for one in [*delivery.by, name])
+            yield OptionProblem(
+                key="identify",
+                message=f"identify names {{{name}}}, which is no dimension of this delivery",
+                expected=f"one of: {', '.join(delivery.by) or 'none'}",
+                paste=f"by = [{by}]",
+            )
+
+
+def required_options(options: Mapping[str, Any], noun: str) -> Iterable[OptionProblem]:
+    """Options that have to be given."""
+    for key, paste in (
+        ("event", 'event = "dailyApiCalls"'),
+        ("identify", 'identify = "{user}"'),
+        ("key", 'key = "${KEY}"'),
+    ):
+        if not options[key]:
+            yield OptionProblem(key=key, message=f"{noun} needs {key}", paste=paste)
+
+
+def moment_of(row: OutboxRow, task: OutboxTask) -> datetime:
+    """The instant of an event: a fixed time of its day in the book's zone."""
+    zone = ZoneInfo(task.catalog.book.timezone)
+    return datetime.combine(date.fromisoformat(row.day), clock_time.fromisoformat(task.options["at"]), tzinfo=zone)
+
+
+def event_name(row: OutboxRow, task: OutboxTask) -> str:
+    """The name of an event; of a correction, with `.corrected` after it."""
+    name: str = task.options["event"]
+    return name if row.kind == EVENT else f"{name}.corrected"
+
+
+def event_id(row: OutboxRow) -> str:
+    """The id of an event with its content, 32 letters and digits."""
+    return hash_of_body(f"{row.delivery}\0{row.item}") + row.hash
+
+
+def properties_of(row: OutboxRow) -> dict[str, Any]:
+    """The properties of an event: dimensions and values, and the values before a correction."""
+    body = msgspec.json.decode(row.body)
+    previous = {f"previous_{name}": value for name, value in (body.get("previous") or {}).items()}
+    return {**body["dimensions"], **body["values"], **previous}
+
+
+def who_of(row: OutboxRow) -> str:
+    """The id that an event belongs to."""
+    return str(msgspec.json.decode(row.body)["who"])
+
+
+def basic(user: str, password: str = "") -> dict[str, str]:
+    """The header of a user and a password."""
+    return {"Authorization": "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()}
+
+
+def _key(kind: str, row: AnswerRow, task: OutboxTask) -> str:
+    dimensions = dict(zip(row.names.dimensions, row.dimensions, strict=True))
+    series = msgspec.json.encode(row.dimensions).decode()
+    return item_key(kind, task.options["event"], row.period, identity(task.options["identify"], dimensions), series)
+
+
+def _encoded(value: Any) -> str:
+    return msgspec.json.encode(value).decode()
+
+
+def _shown(value: object) -> str:
+    return bytes(value).decode() if isinstance(value, msgspec.Raw) else "nothing"
