@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import re
 from collections.abc import Iterator
 from html import unescape
+from pathlib import Path
 
 import pytest
 
+from tallybook.cli import invoke
+from tallybook.server import board_file
 from tallybook.server.pages.door import PagesDoor
 from tallybook.server.pages.page import PageRequest
 from tallybook.server.pages.templates import static_address
@@ -136,3 +140,63 @@ def test_a_book_without_a_run_says_what_to_type(tmp_path_factory: pytest.TempPat
         assert "tallybook run" in said
     finally:
         made.close()
+
+
+def test_a_board_has_one_scope_and_filter_for_all_its_views(served: Served) -> None:
+    said = text_of(served.ask("GET", "/boards"))
+    assert "Weekly review" in said
+    board = served.ask("GET", "/boards/weekly")
+    assert board.status == 200
+    week = served.query(metrics=["mrr"], scope="week", **{"from": "2024-02-26", "to": "2024-03-03"}).json
+    assert f"{week['rows'][0]['mrr']:,} EUR" in text_of(board)
+    month = text_of(served.ask("GET", "/boards/weekly?scope=month&last=3+months"))
+    assert "Last 3 months. Headline numbers: 2024-02 vs. the month before." in month
+    assert served.ask("GET", "/boards/weekyl").status == 404
+    assert "did you mean 'weekly'?" in text_of(served.ask("GET", "/boards/weekyl")).lower()
+
+
+def test_health_names_gaps_with_the_commands_that_close_them(served: Served) -> None:
+    said = text_of(served.ask("GET", "/health"))
+    assert "tallybook run exports --from 2024-01-22 --to 2024-02-04" in said
+    assert "2024-01-22 to 2024-02-04, 14 days" in said
+
+
+def test_a_board_is_written_as_one_file_that_needs_no_server(served: Served, tmp_path: Path) -> None:
+    html = board_file(served.project.book, "weekly", ".html", now=served.project.now).decode()
+    assert "<script" not in html
+    assert not re.search(r"""(?:src|href|url)\s*[=(]\s*["']?(?!#)""", html)
+    assert board_file(served.project.book, "weekly", ".pdf", now=served.project.now)[:5] == b"%PDF-"
+    assert typed(served, "chart", "signups", "--scope", "week", "-o", str(tmp_path / "c.svg")) == (0, "")
+    assert (tmp_path / "c.svg").read_text().startswith("<svg xmlns=")
+    code, said = typed(served, "report", "weekly", "-o", str(tmp_path / "c.doc"))
+    assert code == 2
+    assert "one of .html, .pdf, .svg, .png" in said
+
+
+def typed(served: Served, *words: str) -> tuple[int, str]:
+    """(exit code, what went wrong) of a command."""
+    errors = io.StringIO()
+    folder = ["--project", str(served.project.folder)]
+    code = invoke([*words, *folder], stdout=io.StringIO(), stderr=errors, now=lambda: served.project.now)
+    return code, "" if code == 0 else errors.getvalue()
+
+
+def test_signing_in_takes_a_key_and_goes_on_to_the_page(served: Served) -> None:
+    served.peer = ("192.0.2.7", 40_000)
+    own = {"origin": "http://127.0.0.1:8321", "content_type": "application/x-www-form-urlencoded"}
+    try:
+        key = served.key("signs_in")
+        form = f"key={key}&next=%2Fm%2Fmrr%3Fscope%3Dmonth".encode()
+        done = served.ask("POST", "/login", form, **own)
+        assert (done.status, done.headers["location"]) == (303, "/m/mrr?scope=month")
+        cookie = done.headers["set-cookie"].partition(";")[0]
+        page = served.ask("GET", "/", cookie=cookie)
+        assert page.status == 200
+        assert "Signed in as signs_in" in text_of(page)
+        wrong = served.ask("POST", "/login", b"key=tb_no&next=//evil.example", **own)
+        assert wrong.headers["location"].startswith("/login?failed=key")
+        shown = served.ask("GET", wrong.headers["location"])
+        assert "This key is not valid" in text_of(shown)
+        assert "evil.example" not in shown.body.decode()
+    finally:
+        served.peer = ("127.0.0.1", 50_000)

@@ -58,6 +58,8 @@ VERBS = {
     "Ask": {
         "query": Verb("query metrics at any scope, split by any of their dimensions", "asking:query"),
         "export": Verb("write the answer of a query to a workbook, a CSV or a Parquet file", "asking:export"),
+        "chart": Verb("draw the answer of a query as an SVG, PNG or PDF file", "picturing:chart"),
+        "report": Verb("write a board as one HTML file that needs no server, or as PDF", "picturing:report"),
         "goals": Verb("show the progress of each goal, its pace and its projected end", "aiming:goals"),
     },
     "Every day": {

@@ -6,6 +6,12 @@ from tallybook.server.listeners import (
     listening_socket as listening_socket,
     shown_address as shown_address,
 )
+from tallybook.server.pages.report import (
+    CHART_ENDINGS as CHART_ENDINGS,
+    REPORT_ENDINGS as REPORT_ENDINGS,
+    board_file as board_file,
+    chart_file as chart_file,
+)
 from tallybook.server.processes import (
     LISTENING as LISTENING,
     ROLES as ROLES,

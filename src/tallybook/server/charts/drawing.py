@@ -28,6 +28,7 @@ class ChartSize:
 
 
 WIDE = ChartSize(kind="wide", width=860, height=300, end=128)
+FULL = ChartSize(kind="wide", width=1180, height=320, end=150)
 NARROW = ChartSize(kind="narrow", width=350, height=230, end=8, fewer_ticks=True)
 CARD = ChartSize(kind="wide", width=560, height=270, end=96)
 
@@ -160,14 +161,14 @@ class _Drawing:
         found = []
         for run in runs(self._before(place, point) for place, point in enumerate(points)):
             found.append(f'<path class="was" d="{polyline(run)}"/>')
-        for place in sorted(self.chart.running):
+        for place in sorted(self.chart.running - self.chart.missing):
             if (before := points[place].before) is not None:
                 half = min(9.0, self.band * 0.4)
                 found.append(line("lfl", self.x(place) - half, self.y(before), self.x(place) + half, self.y(before)))
         return found
 
     def _before(self, place: int, point: ChartPoint) -> tuple[float, float] | None:
-        if point.before is None or place in self.chart.running:
+        if point.before is None or place in self.chart.running - self.chart.missing:
             return None
         return self.x(place), self.y(point.before)
 

@@ -30,6 +30,8 @@ def value_axis(values: Sequence[float], *, begins_at_zero: bool, wanted: int = 5
     low, high = min(values, default=0.0), max(values, default=0.0)
     if begins_at_zero or low <= 0 or low < 0.6 * high:
         low, high = min(low, 0.0), max(high, 0.0)
+    if low == high == 0:
+        return ValueAxis(low=0.0, high=1.0, ticks=(0.0, 1.0))
     if low == high:
         high = low + (abs(low) or 1.0)
     step = _step((high - low) / (wanted - 1))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from html import escape
 from typing import Any
 
@@ -82,3 +84,31 @@ def _converter() -> Any:
         reason = "a chart as a picture needs the package vl-convert-python, which is not installed"
         raise TallybookError(reason, hint="pip install 'tallybook[server]'") from None
     return vl_convert
+
+
+@dataclass(frozen=True, kw_only=True)
+class BoardPicture:
+    """A card of a board: its title, and its chart where it has one."""
+
+    title: str
+    chart: ChartData | None
+
+
+def board_document(title: str, said: str, pictures: Sequence[BoardPicture]) -> str:
+    """Several charts below each other, as one document."""
+    parts, y = [text(PAD, 32, title, "board"), text(PAD, 52, said, "said")], 84
+    for place, one in enumerate(pictures):
+        parts.append(text(PAD, y, one.title, "name"))
+        y += 14
+        if one.chart is not None:
+            drawn = _nested(draw(one.chart, WIDE, f"b{place}"))
+            parts.append(f'<g transform="translate({PAD} {y})">{drawn}</g>')
+            y += WIDE.height
+        y += 30
+    width = WIDE.width + 2 * PAD
+    rules = style() + ".board{font-size:24px;font-weight:650;fill:#191b1f}"
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{y}" viewBox="0 0 {width} {y}">'
+        f"<title>{escape(title)}</title><style>{rules}</style>"
+        f'<rect width="{width}" height="{y}" fill="#fff"/>{"".join(parts)}</svg>\n'
+    )

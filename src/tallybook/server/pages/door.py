@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from http.cookies import CookieError, SimpleCookie
 from typing import TYPE_CHECKING
-from urllib.parse import parse_qsl, quote
+from urllib.parse import parse_qsl
 
 from tallybook.core import RequestError
-from tallybook.server.access import reader_of
+from tallybook.server.access import check_site, page_headers, reader_of
 from tallybook.server.answers import HttpAnswer, Refusal, only
 from tallybook.server.bodies import BodyRoom, body_of
 from tallybook.server.books import BookState, SharedBook
@@ -27,27 +27,26 @@ from tallybook.server.problems import fault
 from tallybook.server.queries import is_known
 from tallybook.server.readers import AnswerReader, view_hash
 from tallybook.server.requests import Request
+from tallybook.server.sessions import safe_next
 
 if TYPE_CHECKING:
     from tallybook.book import Book
 
-POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
-    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
-)
 HEADERS = {
+    **page_headers(),
     "content-type": "text/html; charset=utf-8",
-    "content-security-policy": POLICY,
     "cache-control": "private, no-cache",
     "vary": "accept, authorization, cookie",
-    "x-content-type-options": "nosniff",
-    "referrer-policy": "same-origin",
-    "cross-origin-resource-policy": "same-origin",
-    "cross-origin-opener-policy": "same-origin",
 }
 FOREVER = "public, max-age=31536000, immutable"
 THEME, THEME_SECONDS = "tallybook_theme", 31_536_000
 MAX_FORM = 10_000
+LOGIN = "/login"
+FAILED = {
+    "key": "This key is not valid: it is unknown, revoked, has expired, or may not read",
+    "invite": "This invitation was used before, or has expired. Ask whoever sent it for a new one",
+    "ledger": "The keys cannot be read now. Try again in a moment",
+}
 MAX_CACHED_BYTES = 24_000_000
 FRESH_SECONDS = 300
 """A page says what is late, which changes with the clock: a rendered one is used for so long."""
@@ -82,7 +81,7 @@ class PagesDoor:
     room: BodyRoom = field(default_factory=BodyRoom)
 
     def takes(self, request: Request) -> bool:
-        return request.path.startswith("/_/") or request.path == "/theme" or is_page(request.path)
+        return request.path.startswith("/_/") or request.path in ("/theme", LOGIN) or is_page(request.path)
 
     async def answer(self, request: Request, gate: Gate) -> HttpAnswer:
         if request.path.startswith("/_/"):
@@ -92,6 +91,8 @@ class PagesDoor:
         if (refused := only(request.method, "GET", "HEAD")) is not None:
             return refused
         check_templates()
+        if request.path == LOGIN:
+            return self._login(request)
         try:
             reader = await reader_of(request, gate)
         except Refusal as refusal:
@@ -130,12 +131,22 @@ class PagesDoor:
 
     # -- what is no page
 
+    def _login(self, request: Request) -> HttpAnswer:
+        """The form to sign in. `failed` says what went wrong, `invite` is an invitation that works once."""
+        fields = dict(parse_qsl(request.query, max_num_fields=20))
+        wrong = FAILED.get(fields.get("failed", ""), "")
+        onward, invite = safe_next(fields.get("next", "/")), fields.get("invite", "")[:MAX_FIELD_LENGTH]
+        html = signin_page(_plain_request(request), onward=onward, wrong=wrong, invite=invite)
+        headers = HEADERS | {"cache-control": "no-store", "referrer-policy": "no-referrer"}
+        return HttpAnswer(400 if wrong else 200, headers=headers, text=html)
+
     def _refused(self, request: Request, refusal: Refusal) -> HttpAnswer:
         """An error as a page; a request without a key gets the form to sign in."""
         error = refusal.error
         ask = _plain_request(request)
         if error.status == 401:
-            html = signin_page(ask, back=request.path)
+            query = f"?{request.query}" if request.query else ""
+            html = signin_page(ask, onward=safe_next(request.path + query))
         else:
             html = problem_page(ask, error, now=self.clock())
         answer = HttpAnswer(error.status, headers=HEADERS | {"cache-control": "no-store"}, text=html)
@@ -148,7 +159,7 @@ class PagesDoor:
         theme = fields.get("theme", "")
         kept = theme if theme in ("light", "dark") else ""
         cookie = f"{THEME}={kept}; Path=/; SameSite=Lax; HttpOnly; Max-Age={THEME_SECONDS if kept else 0}"
-        return HttpAnswer(303, headers={"location": own_path(fields.get("back", "/")), "set-cookie": cookie})
+        return HttpAnswer(303, headers={"location": safe_next(fields.get("back", "/")), "set-cookie": cookie})
 
 
 # -- requests --------------------------------------------------------------------------------------
@@ -191,28 +202,13 @@ def cookie_of(request: Request, name: str) -> str:
 
 async def form_of(request: Request, room: BodyRoom) -> list[tuple[str, str]]:
     """The fields of a form that one of our pages sent. Raises Refusal for one of another site."""
-    check_same_origin(request)
+    check_site(request)
     with room.share() as share:
         body = await body_of(request.headers, request.receive, share, MAX_FORM)
     try:
         return parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=50)
     except ValueError:
         raise _bad_request("the form cannot be read") from None
-
-
-def check_same_origin(request: Request) -> None:
-    """Raises Refusal for a form of another site: its Origin is not ours, or the browser says that it crosses sites."""
-    origin, host = request.headers.get("origin", ""), request.headers.get("host", "")
-    site = request.headers.get("sec-fetch-site", "same-origin")
-    if (origin and origin.partition("://")[2].lower() != host.lower()) or site not in ("same-origin", "none"):
-        message = "forms of other sites are not taken"
-        raise Refusal(RequestError(status=403, code="origin", message=message, seen=origin[:200]), closes=True)
-
-
-def own_path(text: str) -> str:
-    """A path of this server, for a redirect; `/` for an address of another one."""
-    is_own = text.startswith("/") and not text.startswith(("//", "/\\")) and text.isprintable()
-    return quote(text, safe="/?&=%#+,:;@!$'()*~.-_") if is_own else "/"
 
 
 def page_tag(
@@ -230,6 +226,8 @@ def page_tag(
         __version__,
         static_hash(),
         reader.view,
+        reader.name,
+        reader.is_ambient,
         (ask.path, list(ask.fields), ask.theme, ask.origin),
     )
     return f'"{view_hash(depends)}"'

@@ -294,7 +294,7 @@ def _one_sentence(chart: ChartData, title: str) -> str:
     start = f"from {one.points[first].text} {inside}{_at(chart, first)} "
     start += f"to {one.points[last].text} {inside}{_at(chart, last)}"
     if verb == "stayed":
-        start = f"at {one.points[first].text} between the {_at(chart, first)} and the {_at(chart, last)}"
+        start = f"at {one.points[first].text} from {_at(chart, first)} to {_at(chart, last)}"
     peak = f"; the most was {one.points[most].text} {inside}{_at(chart, most)}" if most not in (first, last) else ""
     return f"{title} {verb} {start}{peak}."
 

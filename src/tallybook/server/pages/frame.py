@@ -69,9 +69,21 @@ def _is_there(section: str, catalog: Any) -> bool:
     return section != "accounts" or "accounts" in catalog.entities
 
 
+def _signed_in(work: PageWork) -> str:
+    """The name of a reader who can sign out."""
+    return work.reader.name if work.reader.is_ambient and work.reader.key is not None else ""
+
+
 def page(work: PageWork, template: str, section: str, title: str, *, status: int = 200, **values: Any) -> Page:
     """A page within its frame."""
     html = render(
-        template, frame=frame_of(work), section=section, title=title, theme=work.ask.theme, ask=work.ask, **values
+        template,
+        frame=frame_of(work),
+        section=section,
+        title=title,
+        theme=work.ask.theme,
+        ask=work.ask,
+        who=_signed_in(work),
+        **values,
     )
     return Page(html=html, status=status)

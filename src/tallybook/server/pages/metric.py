@@ -9,6 +9,7 @@ from typing import Any
 
 from tallybook.core import LEVEL, UNIQUES, Metric, QueryError, Result, Row
 from tallybook.server.charts.data import ChartGoal
+from tallybook.server.charts.drawing import FULL
 from tallybook.server.pages.attention import known_causes
 from tallybook.server.pages.breakdown import MetricView, back, breakdown, dimensions
 from tallybook.server.pages.computed import computed
@@ -246,7 +247,7 @@ def _figure(work: PageWork, view: MetricView, result: Result) -> Figure:
         goals=chart_goals(work, view.metric, view.scope, view.show, view.where),
         odd_days=odd_days(work, view.metric.name),
     )
-    return figure(chart_data(work, result, view.metric.name, options), "c1")
+    return figure(chart_data(work, result, view.metric.name, options), "c1", FULL)
 
 
 def chart_goals(work: PageWork, metric: Metric, scope: str, show: str, where: Sequence[str]) -> tuple[ChartGoal, ...]:

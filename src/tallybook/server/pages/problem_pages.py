@@ -45,6 +45,6 @@ def _sentence(error: RequestError) -> str:
     return f"{words}." + (f" Expected: {error.expected}." if error.expected else "")
 
 
-def signin_page(ask: PageRequest, *, back: str, wrong: str = "") -> str:
-    """The form that takes a read key."""
-    return render("signin.html", ask=ask, theme=ask.theme, back=back, wrong=wrong)
+def signin_page(ask: PageRequest, *, onward: str, wrong: str = "", invite: str = "") -> str:
+    """The form that takes a read key, or an invitation."""
+    return render("signin.html", ask=ask, theme=ask.theme, onward=onward, wrong=wrong, invite=invite)

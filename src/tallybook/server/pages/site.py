@@ -39,10 +39,59 @@ def _export(kind: str) -> Maker:
     return made
 
 
+def _boards(work: PageWork) -> Page:
+    from tallybook.server.pages.boards import boards_page
+
+    return boards_page(work)
+
+
+def _board(work: PageWork, name: str) -> Page:
+    from tallybook.server.pages.boards import board_page
+
+    return board_page(work, name)
+
+
+def _health(work: PageWork) -> Page:
+    from tallybook.server.pages.health import health
+
+    return health(work)
+
+
+def _entities(kind: str) -> Maker:
+    def made(work: PageWork) -> Page:
+        from tallybook.server.pages.entities import entities_page
+
+        return entities_page(work, kind)
+
+    return made
+
+
+def _entity(kind: str) -> Callable[[PageWork, str], Page]:
+    def made(work: PageWork, name: str) -> Page:
+        from tallybook.server.pages.entities import entity_page
+
+        return entity_page(work, kind, name)
+
+    return made
+
+
 EXPORTS = ("csv", "xlsx", "png", "svg")
-PAGES: dict[str, Maker] = {"/": _overview, "/q": _builder, **{f"/q.{kind}": _export(kind) for kind in EXPORTS}}
+PAGES: dict[str, Maker] = {
+    "/": _overview,
+    "/q": _builder,
+    "/boards": _boards,
+    "/health": _health,
+    "/accounts": _entities("accounts"),
+    "/users": _entities("users"),
+    **{f"/q.{kind}": _export(kind) for kind in EXPORTS},
+}
 """By path."""
-NAMED: dict[str, Callable[[PageWork, str], Page | File]] = {"/m/": _metric}
+NAMED: dict[str, Callable[[PageWork, str], Page | File]] = {
+    "/m/": _metric,
+    "/boards/": _board,
+    "/accounts/": _entity("accounts"),
+    "/users/": _entity("users"),
+}
 """By the beginning of a path: what follows is a name."""
 
 

@@ -33,7 +33,7 @@ class Shown:
         return self.unit if self.unit in ("", "%") else f" {self.unit}"
 
     def __str__(self) -> str:
-        return f"{self.text}{self.spaced_unit}"
+        return f"{self.text}{self.marks}{self.spaced_unit}"
 
 
 @dataclass(frozen=True, kw_only=True)
