@@ -9,7 +9,7 @@ __getattr__, __dir__ = opened(
     {
         "audit_log": ("audited",),
         "books": ("SharedBook",),
-        "pages.report": ("CHART_ENDINGS", "REPORT_ENDINGS", "board_file", "chart_file"),
+        "pages.report": ("board_file", "chart_file"),
         "listeners": ("listening_socket", "close_listener", "shown_address"),
         "processes": ("LISTENING", "Processes", "ROLES"),
         "worker": (

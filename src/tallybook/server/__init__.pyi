@@ -7,8 +7,6 @@ from tallybook.server.listeners import (
     shown_address as shown_address,
 )
 from tallybook.server.pages.report import (
-    CHART_ENDINGS as CHART_ENDINGS,
-    REPORT_ENDINGS as REPORT_ENDINGS,
     board_file as board_file,
     chart_file as chart_file,
 )
