@@ -186,6 +186,7 @@ FILES = {
     "test_source_promises.py": "right",
     "test_rule_actions.py": "right",
     "test_rule_edges.py": "right",
+    "test_rule_messages.py": "events",
     "test_sources.py": "right",
     "test_spread.py": "right",
     "test_sqlite_digits.py": "right",

@@ -7,6 +7,7 @@ from tallybook._door import opened
 __getattr__, __dir__ = opened(
     __name__,
     {
+        "messages": ("Viewer",),
         "rules": ("Rules", "evaluate_after_a_run"),
         "showing": ("RuleDetails", "RuleOfEntity"),
         "trial": ("RuleTrial",),

@@ -1,4 +1,7 @@
 # The names of this door, for type checkers: those of __init__.py.
+from tallybook.act.messages import (
+    Viewer as Viewer,
+)
 from tallybook.act.rules import (
     Rules as Rules,
     evaluate_after_a_run as evaluate_after_a_run,

@@ -7,6 +7,8 @@ from datetime import datetime
 
 from tallybook.act.actions import Enqueuing
 from tallybook.act.evaluate import RuleEvaluator
+from tallybook.act.messages import Engagements
+from tallybook.act.results import RuleResults, rule_results
 from tallybook.act.showing import RuleDetails, RuleLine, RuleOfEntity, Showing
 from tallybook.act.trial import RuleTrial, try_rule
 from tallybook.core import Busy, QueryError, Rule, RulesReport, TallybookError, did_you_mean
@@ -32,6 +34,11 @@ class Rules:
         """Evaluate the rules for some users or accounts, which have changed."""
         return self.evaluator.evaluate(kind=kind, ids=ids)
 
+    @property
+    def engagements(self) -> Engagements:
+        """The messages in the product."""
+        return Engagements(self.catalog, self.evaluator.ledger, self.clock)
+
     def list(self) -> list[RuleLine]:
         """Every rule: how many are inside, how often it fired, what waits."""
         return Showing(self.evaluator).lines()
@@ -43,6 +50,10 @@ class Rules:
     def explain(self, name: str, entity: str) -> RuleOfEntity:
         """Why a rule fired, or did not, for one entity."""
         return Showing(self.evaluator).entity(self.known(name), entity)
+
+    def results(self, name: str) -> RuleResults:
+        """What came of a rule: messages shown, clicked and dismissed, and its metrics before and after."""
+        return rule_results(self.evaluator, self.known(name))
 
     def try_out(self, name: str, *, over: str | None = None) -> RuleTrial:
         """What a rule would do: who is inside now, and who would have entered in the last week, or over a span as

@@ -22,6 +22,7 @@ VERBS = {
         "list": Verb("list the rules: how many are inside, how often each fired, what waits", "rules:list_"),
         "show": Verb("show one rule with its latest firings, or why it fired for one entity", "rules:show"),
         "try": Verb("show what a rule would do now, or would have done over a span; sends nothing", "rules:try_"),
+        "results": Verb("show what came of a rule: messages, and its metrics before and after", "rules:results"),
         "release": Verb("do what waits because too many entered a rule at once", "rules:release"),
         "evaluate": Verb("evaluate all rules now; `run` does so too", "rules:evaluate"),
     },
@@ -91,6 +92,41 @@ def try_(terminal: Terminal, name: str, over: str | None, form: str) -> int:
     else:
         _print_trial(terminal, found, over)
     return DONE
+
+
+@verb(RULE, TABLE_OR_JSON)
+def results(terminal: Terminal, name: str, form: str) -> int:
+    """Show what came of a rule: messages shown, clicked and dismissed, and its metrics when it fired and a week later.
+
+    \b
+      tallybook rules results quiet_trial
+
+    Without a holdout this is no experiment: what changes after a firing may change without it."""
+    found = terminal.book().rules.results(name)
+    if form == "json":
+        terminal.json(found.to_dict())
+        return DONE
+    held = f", {found.held_out} held out" if found.held_out else ""
+    terminal.out(f"fired {found.fired} times{held}; {found.label}")
+    if found.messages:
+        rows = [(message, *counts.values()) for message, counts in found.messages.items()]
+        terminal.out()
+        _print_table(terminal, ("message", "shown", "clicked", "dismissed"), rows)
+    groups = (("fired", found.metrics), ("held out", found.holdout_metrics))
+    means = [
+        (one.metric, group, one.entities, _rounded(one.before), _rounded(one.after))
+        for group, several in groups
+        for one in several
+    ]
+    if means:
+        terminal.out()
+        header = ("mean of", "of", "entities", "when it fired", "a week later")
+        _print_table(terminal, header, means, numbers=header[2:])
+    return DONE
+
+
+def _rounded(value: float | None) -> str:
+    return "" if value is None else f"{value:,.2f}"
 
 
 @verb(RULE, TABLE_OR_JSON)

@@ -9,7 +9,7 @@ from tallybook.collect import ForgottenPerson, forget_entity_in
 from tallybook.core import USERS, EntitySettings
 from tallybook.ingest import erase_events
 from tallybook.query import BookReader, BookRecord, EntitySnapshots
-from tallybook.storage import EntityLedger, IdentityLinks, OutboxLedger
+from tallybook.storage import EntityLedger, IdentityLinks, OutboxLedger, RuleLedger
 
 
 class ForgottenEntity(BookRecord, frozen=True, kw_only=True):
@@ -48,6 +48,7 @@ def forget_entity(
     entities = EntityLedger(ledger)  # type: ignore[arg-type]
     rows = OutboxLedger(ledger).forget(entity_id)  # type: ignore[arg-type]
     rows += entities.forget(kind, entity_id)
+    rows += RuleLedger(ledger, reader.store.files).forget_entity(kind, entity_id)  # type: ignore[arg-type]
     if kind == USERS:
         rows += links.forget(entity_id)
     EntitySnapshots.of(reader.project.place, entities).drop()

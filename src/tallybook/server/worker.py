@@ -228,12 +228,14 @@ def _doors(plan: WorkerPlan) -> list[Door]:
     """What is answered beside events, in the order in which a path is tried."""
     if plan.book is None:
         return []
+    from tallybook.server.engagements import EngagementDoor
     from tallybook.server.pages.door import PagesDoor
     from tallybook.server.queries import QueryDoor
     from tallybook.server.sessions import SessionDoor
 
     return [
         QueryDoor(book=plan.book, clock=plan.clock, on_error=plan.on_error, max_rows=plan.settings.max_rows),
+        EngagementDoor(book=plan.book, clock=plan.clock),
         SessionDoor(),
         PagesDoor(book=plan.book, clock=plan.clock, on_error=plan.on_error),
     ]

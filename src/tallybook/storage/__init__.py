@@ -66,6 +66,7 @@ __getattr__, __dir__ = opened(
         ),
         "ledger_files": ("private_folder",),
         "lost": ("Losses",),
+        "message_ledger": ("MessageLedger", "MessageState"),
         "outbox_ledger": ("OutboxLedger",),
         "outbox_writing": ("OutboxPlan", "put_in"),
         "outbox_records": (

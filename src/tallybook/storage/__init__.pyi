@@ -75,6 +75,10 @@ from tallybook.storage.ledger import (
 )
 from tallybook.storage.ledger_files import private_folder as private_folder
 from tallybook.storage.lost import Losses as Losses
+from tallybook.storage.message_ledger import (
+    MessageLedger as MessageLedger,
+    MessageState as MessageState,
+)
 from tallybook.storage.outbox_ledger import OutboxLedger as OutboxLedger
 from tallybook.storage.outbox_records import (
     ATTRIBUTE as ATTRIBUTE,

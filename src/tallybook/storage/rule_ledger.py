@@ -222,6 +222,19 @@ class RuleLedger:
             ).fetchall()
         return [Collision(**dict(zip(_COLLISION, row, strict=True))) for row in rows]
 
+    def forget_entity(self, kind: str, entity: str) -> int:
+        """Delete the firings, collisions and messages of an entity. How many rows were deleted."""
+        viewer = f"{'u' if kind == 'users' else 'a'}:{entity}"
+        with self.ledger._writing() as db:
+            of_rules = "SELECT DISTINCT rule FROM firings WHERE kind = ?"
+            gone = db.execute(
+                f"DELETE FROM message_states WHERE viewer = ? OR (entity = ? AND rule IN ({of_rules}))",
+                [viewer, entity, kind],
+            ).rowcount
+            for table in ("firings", "collisions"):
+                gone += db.execute(f"DELETE FROM {table} WHERE kind = ? AND entity = ?", [kind, entity]).rowcount
+        return gone
+
     def path(self, file: StatesFile) -> Path:
         """Where a file can be read on this host. Raises BadFile when it cannot."""
         return self.files.path(file.stored)

@@ -83,7 +83,8 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def has_leave_actions(self) -> bool:
-        return any(one.on == LEAVE for one in self.then)
+        """Whether leaving is recorded: something is done then, or a message is no longer shown."""
+        return any(one.on == LEAVE or one.to == TO_MESSAGE for one in self.then)
 
 
 class InAppMessage(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,0 +1,148 @@
+"""Messages in the product: what one user is shown, from the firings of rules; and what the user did with them.
+
+What is dismissed in one browser is dismissed in every browser: the ledger knows."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from tallybook.core import ACCOUNTS, ENTER, LEAVE, TO_MESSAGE, USERS, Catalog, InAppMessage, QueryError, Rule
+from tallybook.storage import FIRED, Firing, MessageLedger, MessageState, RuleLedger
+
+SHOWN, CLICKED, DISMISSED = "shown", "clicked", "dismissed"
+REACTIONS = (SHOWN, CLICKED, DISMISSED)
+_FIELD = re.compile(r"\{(\w+)\}")
+_ID = re.compile(r"([A-Za-z_]\w*)\.(\d{1,15})\.([A-Za-z_]\w*)")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Viewer:
+    """Who looks at the product, as a signed identity names them."""
+
+    user: str | None = None
+    account: str | None = None
+
+    @property
+    def name(self) -> str:
+        """Whose views are counted: the user, or the account where no user is named."""
+        return f"u:{self.user}" if self.user is not None else f"a:{self.account}"
+
+    def entity_of(self, kind: str) -> str | None:
+        """The entity of rules of a kind."""
+        return {USERS: self.user, ACCOUNTS: self.account}.get(kind)
+
+
+@dataclass(frozen=True)
+class Engagements:
+    """The messages of a book."""
+
+    catalog: Catalog
+    ledger: RuleLedger
+    clock: Callable[[], datetime]
+
+    @property
+    def shown(self) -> MessageLedger:
+        return MessageLedger(self.ledger.ledger)
+
+    def messages(self, viewer: Viewer) -> list[dict[str, Any]]:
+        """What a viewer is shown now, rules with a high priority first."""
+        found = []
+        for firing, rule in self.current(viewer):
+            states = self.shown.message_states(rule.name, firing.entity, viewer.name, firing.number)
+            for message in messages_of(self.catalog, rule):
+                if is_due(message, states.get(message.name)):
+                    found.append(shown_message(message, firing))
+        return found
+
+    def current(self, viewer: Viewer) -> list[tuple[Firing, Rule]]:
+        """The firings that the viewer's user and account are still inside of."""
+        found: list[tuple[Firing, Rule]] = []
+        for kind in (USERS, ACCOUNTS):
+            entity = viewer.entity_of(kind)
+            rules = {r.name: r for r in self.catalog.rules.values() if r.kind == kind and messages_of(self.catalog, r)}
+            if entity is None or not rules:
+                continue
+            last = latest_firings(self.ledger.firings_of(kind, [entity]))
+            found += [(one, rules[name]) for name, one in last.items() if name in rules and not rules[name].draft]
+        order = list(self.catalog.rules)
+        return sorted(found, key=lambda one: (-(one[1].priority or 0), order.index(one[1].name)))
+
+    def react(self, viewer: Viewer, id_: str, what: str) -> None:
+        """Record that a viewer saw, clicked or dismissed a message. Raises QueryError for a message that the viewer was
+        not shown."""
+        found = _ID.fullmatch(id_)
+        if found is None or what not in REACTIONS:
+            raise QueryError("this is no message, or nothing that can happen to one", hint=", ".join(REACTIONS))
+        rule, number, message = found[1], int(found[2]), found[3]
+        for firing, one in self.current(viewer):
+            named = [each.name for each in messages_of(self.catalog, one)]
+            if one.name == rule and firing.number == number and message in named:
+                self.shown.note_message(
+                    MessageState(message=message, rule=rule, entity=firing.entity, viewer=viewer.name, number=number),
+                    what,
+                    now=self.clock(),
+                )
+                return
+        raise QueryError("there is no such message for this user", hint="GET /v1/engagements")
+
+
+def messages_of(catalog: Catalog, rule: Rule) -> list[InAppMessage]:
+    """The messages that a rule shows when an entity enters."""
+    names = [one.options.get("message") for one in rule.then if one.to == TO_MESSAGE and one.on == ENTER]
+    return [catalog.messages[name] for name in names if name in catalog.messages]
+
+
+def latest_firings(firings: Sequence[Firing]) -> dict[str, Firing]:
+    """By rule the last firing, of those that the entity has not left since."""
+    found: dict[str, Firing] = {}
+    for one in firings:
+        if one.edge == LEAVE:
+            found.pop(one.rule, None)
+        elif one.state == FIRED:
+            found[one.rule] = one
+    return found
+
+
+def is_due(message: InAppMessage, state: MessageState | None) -> bool:
+    """Whether a message is shown again to somebody."""
+    if state is None or message.show == "always":
+        return True
+    return state.shown is None if message.show == "once" else state.dismissed is None
+
+
+def shown_message(message: InAppMessage, firing: Firing) -> dict[str, Any]:
+    """A message with the values that its rule fired with. They are text: the page escapes them."""
+    values = {name.casefold(): value for name, value in firing.values.items()} | {"id": firing.entity}
+    return {
+        "id": f"{firing.rule}.{firing.number}.{message.name}",
+        "kind": message.kind,
+        "title": filled(message.title, values),
+        "text": filled(message.text, values),
+        "link": filled_link(message.link, values) if message.link else None,
+        "link_text": filled(message.link_text, values),
+        "show": message.show,
+    }
+
+
+def filled(text: str, values: Mapping[str, Any]) -> str:
+    """The text with the values of its fields; what is empty is left out."""
+    return _FIELD.sub(lambda found: _plain(values.get(found[1].casefold())), text)
+
+
+def filled_link(link: str, values: Mapping[str, Any]) -> str:
+    """An address with values as parts of it."""
+    from urllib.parse import quote
+
+    return _FIELD.sub(lambda found: quote(_plain(values.get(found[1].casefold())), safe=""), link)
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:,.2f}".rstrip("0").rstrip(".")
+    return "" if value is None else f"{value:,}" if isinstance(value, int) else str(value)
