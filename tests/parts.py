@@ -43,6 +43,8 @@ FILES = {
     "test_completion.py": "scale",
     "test_container.py": "events",
     "test_coverage_stretches.py": "kills",
+    "test_collectors.py": "events",
+    "test_csv_over_http.py": "events",
     "test_csv_lines.py": "right",
     "test_many_groups.py": "right",
     "test_merge_rules.py": "right",

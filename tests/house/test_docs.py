@@ -174,6 +174,10 @@ class Reader:
                 subprocess.run(["bash", "-n"], input=script, text=True, check=True)
             case "json":
                 json.loads(block.text)
+            case "http":
+                assert re.match(r"(GET|POST|PUT) /\S+\n(\S+: .+\n)+\n.", block.text)
+            case "text":
+                assert block.text.strip()
             case "html":
                 HTMLParser().feed(block.text)
             case "js":

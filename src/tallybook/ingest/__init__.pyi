@@ -9,6 +9,13 @@ from tallybook.ingest.attribute_requests import (
     push_attributes as push_attributes,
 )
 from tallybook.ingest.compaction import Compactor as Compactor
+from tallybook.ingest.csv_bodies import (
+    CELL_TYPES as CELL_TYPES,
+    KINDS_OF_ROWS as KINDS_OF_ROWS,
+    CsvMapping as CsvMapping,
+    CsvRows as CsvRows,
+    rows_of_csv as rows_of_csv,
+)
 from tallybook.ingest.erasing import erase_events as erase_events
 from tallybook.ingest.event_search import (
     EventSearch as EventSearch,

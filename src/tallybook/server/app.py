@@ -31,6 +31,7 @@ from tallybook.server.beacons import BeaconDoor
 from tallybook.server.bodies import BodyRoom, ClientGone, body_of
 from tallybook.server.claims import RequestClaims
 from tallybook.server.clients import DoorPolicy
+from tallybook.server.csv_imports import CsvDoor
 from tallybook.server.doors import Door
 from tallybook.server.entities import EntityDoor, entity_of
 from tallybook.server.gate import Gate
@@ -78,7 +79,7 @@ class EventsApp:
         self.gate = Gate(keys, clock)
         self.claims = RequestClaims(events, clock)
         self.others = ProtocolDoor(self)
-        self.page_doors: Sequence[Door] = (BeaconDoor(self), ScriptDoor())
+        self.page_doors: Sequence[Door] = (BeaconDoor(self), ScriptDoor(), CsvDoor(self))
         self.set_rules(rules)
         self.rates, self.room = Rates(time.monotonic), BodyRoom()
 

@@ -35,7 +35,7 @@ class EntityDoor:
 
     def answer(self, key: ApiKey, method: str, kind: str, entity_id: str, body: bytes) -> HttpAnswer:
         """Raises Refusal for what cannot be read, TallybookError when the ledger cannot be."""
-        _check_bound(key, kind, entity_id)
+        check_bound(key, kind, entity_id)
         if method == "PUT":
             return self._put(kind, entity_id, body)
         if method == "DELETE":
@@ -69,7 +69,7 @@ class EntityDoor:
         return HttpAnswer(204)
 
 
-def _check_bound(key: ApiKey, kind: str, entity_id: str) -> None:
+def check_bound(key: ApiKey, kind: str, entity_id: str) -> None:
     """Raises Refusal where a key is bound to events, or to other accounts."""
     if not (key.events or key.accounts):
         return

@@ -38,6 +38,7 @@ KNOWN_PATHS = frozenset(
         "/login",
         "/logout",
         "/v1/beacon",
+        "/v1/import/csv",
         "/tallybook.js",
     )
 )

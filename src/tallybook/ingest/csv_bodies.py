@@ -1,0 +1,239 @@
+"""CSV as events, daily values, or attributes of users and accounts: what a mapping says of the columns. Pure.
+
+A cell that does not fit its type is left out of its row with a warning; with `strict` the row is rejected."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import json
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from typing import Any
+
+from tallybook.core import (
+    FLAG_VALUE,
+    INTEGER_VALUE,
+    NUMBER_VALUE,
+    TEXT_VALUE,
+    EventRules,
+    Rejection,
+    RequestError,
+    calendar,
+    did_you_mean,
+)
+
+EVENTS, VALUES, USERS_ROWS, ACCOUNTS_ROWS = "events", "values", "users", "accounts"
+KINDS_OF_ROWS = {
+    **{name: name for name in (EVENTS, VALUES, USERS_ROWS, ACCOUNTS_ROWS)},
+    # The words of Gainsight PX's data loader.
+    "CUSTOM_EVENT": EVENTS,
+    "USER": USERS_ROWS,
+    "ACCOUNT": ACCOUNTS_ROWS,
+}
+UNITS = {"s": 1, "ms": 1_000}
+TIME_NAMES = ("time", "timestamp", "date", "day")
+CELL_TYPES = (INTEGER_VALUE, NUMBER_VALUE, TEXT_VALUE, FLAG_VALUE)
+_NUMBER = re.compile(r"-?(0|[1-9]\d{0,14})(\.\d{1,15})?")
+_INTEGER = re.compile(r"-?(0|[1-9]\d{0,14})")
+_FLAGS = {"true": True, "false": False}
+
+
+@dataclass(frozen=True, kw_only=True)
+class CsvMapping:
+    """Which columns are what. An empty name is the column of the field's own name, where there is one."""
+
+    kind: str = EVENTS
+    event: str = ""
+    """The name of all events; else the column `event` names them."""
+    time: str = ""
+    user: str = ""
+    account: str = ""
+    id: str = ""
+    properties: Mapping[str, str] | None = None
+    """Name → column. None: all other columns."""
+    types: Mapping[str, str] = field(default_factory=dict)
+    """Column → integer, number, text or flag."""
+    zone: str = ""
+    """Of times without an offset."""
+    unit: str = ""
+    """Of times that are numbers: s or ms since 1970."""
+    delimiter: str = ","
+    strict: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class CsvRows:
+    """What a body contains: (number of the row, what is sent of it), and what is wrong. Rows count from 0, without the
+    headings."""
+
+    rows: Sequence[tuple[int, dict[str, Any]]] = ()
+    rejected: Sequence[Rejection] = ()
+    warnings: Sequence[Rejection] = ()
+    error: RequestError | None = None
+
+
+class _Wrong(Exception):
+    def __init__(self, code: str, reason: str, column: str) -> None:
+        self.code, self.reason, self.column = code, reason, column
+
+
+def rows_of_csv(body: bytes, mapping: CsvMapping, rules: EventRules) -> CsvRows:
+    """The rows of a body as they would be sent to `/v1/events`, `/v1/values`, or as {"id", "attributes", "time"}."""
+    try:
+        text = body.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        return CsvRows(error=_refused("bad_encoding", f"the body is not UTF-8: byte {error.start} cannot be read"))
+    try:
+        lines = list(csv.reader(io.StringIO(text, newline=""), delimiter=mapping.delimiter, strict=True))
+    except csv.Error as error:
+        return CsvRows(error=_refused("bad_text", f"the body is not CSV: {error}"))
+    if not lines or not any(lines[0]):
+        return CsvRows(error=_refused("bad_text", "the body has no line of headings"))
+    names = [name.strip() for name in lines[0]]
+    if twice := [name for name, count in Counter(names).items() if count > 1]:
+        return CsvRows(error=_refused("bad_name", f"the column {twice[0]!r} comes twice"))
+    reader = _Reader(mapping, names, [line for line in lines[1:] if any(line)], rules)
+    if (problem := reader.problem()) is not None:
+        return CsvRows(error=problem)
+    if len(reader.lines) > rules.limits.max_batch:
+        seen, most = f"{len(reader.lines):,} rows", f"at most {rules.limits.max_batch:,}"
+        message = "the file has too many rows; send it in several parts"
+        return CsvRows(error=RequestError(status=413, code="too_large", message=message, seen=seen, expected=most))
+    return reader.read()
+
+
+def _refused(code: str, message: str, expected: str = "") -> RequestError:
+    return RequestError(status=400, code=code, message=message, expected=expected)
+
+
+class _Reader:
+    def __init__(self, mapping: CsvMapping, names: list[str], lines: list[list[str]], rules: EventRules) -> None:
+        self.mapping, self.names, self.lines, self.rules = mapping, names, lines, rules
+        self.time = mapping.time or next((name for name in TIME_NAMES if name in names), "")
+        self.fields = {one: getattr(mapping, one) or (one if one in names else "") for one in ("user", "account", "id")}
+        self.event = "" if mapping.event else "event"
+        used = {self.time, self.event, *self.fields.values()}
+        others = {name: name for name in names if name and name not in used}
+        self.properties = others if mapping.properties is None else mapping.properties
+        self.types = {column: self._type(column) for column in self.properties.values() if column in names}
+        self.seen: Counter[str] = Counter()
+        self.warnings: list[Rejection] = []
+
+    def problem(self) -> RequestError | None:
+        """Why no row can be read."""
+        is_entity = self.mapping.kind in (USERS_ROWS, ACCOUNTS_ROWS)
+        wanted = [column for column in (self.mapping.time, *self.fields.values(), *self.properties.values()) if column]
+        wanted += [self.event] if self.event and not is_entity else []
+        for column in wanted:
+            if column not in self.names:
+                hint = did_you_mean(column, self.names)
+                return _refused("bad_name", f"there is no column {column!r}", f"{hint or ', '.join(self.names)}"[:300])
+        if is_entity and not self.fields["id"]:
+            return _refused("bad_name", f"{self.mapping.kind} need a column `id`, or id=COLUMN", ", ".join(self.names))
+        if self.mapping.kind == VALUES and not self.time:
+            return _refused("bad_name", "values need a column `day`, or time=COLUMN", ", ".join(self.names)[:300])
+        return None
+
+    def _type(self, column: str) -> str:
+        """The type of a column: as given, as declared for its event, else the one that all its cells have."""
+        if column in self.mapping.types:
+            return self.mapping.types[column]
+        name = next(name for name, one in self.properties.items() if one == column)
+        declared = self.rules.settings.of(self.mapping.event).types.get(name.casefold())
+        if declared in CELL_TYPES:
+            return str(declared)
+        place = self.names.index(column)
+        cells = [line[place].strip() for line in self.lines if place < len(line) and line[place].strip()]
+        for type_, fits in ((INTEGER_VALUE, _INTEGER.fullmatch), (NUMBER_VALUE, _NUMBER.fullmatch)):
+            if cells and all(map(fits, cells)):
+                return type_
+        return FLAG_VALUE if cells and all(cell.lower() in _FLAGS for cell in cells) else TEXT_VALUE
+
+    def read(self) -> CsvRows:
+        rows: list[tuple[int, dict[str, Any]]] = []
+        rejected: list[Rejection] = []
+        for number, line in enumerate(self.lines):
+            try:
+                if len(line) != len(self.names):
+                    raise _Wrong("bad_text", f"the row has {len(line)} cells; there are {len(self.names)} headings", "")
+                rows.append((number, self._row(number, dict(zip(self.names, line, strict=True)))))
+            except _Wrong as why:
+                rejected.append(Rejection(index=number, code=why.code, reason=why.reason, field=why.column))
+        return CsvRows(rows=rows, rejected=rejected, warnings=self.warnings)
+
+    def _row(self, number: int, cells: Mapping[str, str]) -> dict[str, Any]:
+        properties = dict(self._properties(number, cells))
+        named = {name: cells[column] for name, column in self.fields.items() if column and cells[column]}
+        if self.mapping.kind in (USERS_ROWS, ACCOUNTS_ROWS):
+            found: dict[str, Any] = {"id": named.get("id", ""), "attributes": properties}
+            others = {name: value for name, value in named.items() if name != "id"}
+            return found | {"attributes": {**others, **properties}} | self._time(cells)
+        body: dict[str, Any] = {"event": self.mapping.event or cells[self.event], **named, "properties": properties}
+        if self.mapping.kind == VALUES:
+            body["day"] = cells[self.time].strip()[:10]
+            return body
+        body |= self._time(cells)
+        body.setdefault("id", self._own_id(body))
+        return body
+
+    def _own_id(self, body: Mapping[str, Any]) -> str:
+        """An id made of the row, so that a file that is sent again is stored once. Equal rows of a file are several."""
+        text = json.dumps(body, sort_keys=True, ensure_ascii=False)
+        self.seen[text] += 1
+        return "csv-" + hashlib.sha256(f"{self.seen[text]}\n{text}".encode("utf-8", "replace")).hexdigest()[:32]
+
+    def _properties(self, number: int, cells: Mapping[str, str]) -> Iterator[tuple[str, Any]]:
+        for name, column in self.properties.items():
+            text = cells[column]
+            if not text.strip():
+                continue
+            try:
+                yield name, _cell(text, self.types[column])
+            except ValueError:
+                reason = f"{text[:60]!r} is not {self.types[column]}"
+                if self.mapping.strict:
+                    raise _Wrong("bad_number", reason, column) from None
+                self.warnings.append(
+                    Rejection(index=number, code="bad_number", reason=f"{reason}; it is left out", field=column)
+                )
+
+    def _time(self, cells: Mapping[str, str]) -> dict[str, str]:
+        """The time of a row. Without an offset it is of the mapping's zone; a day is its midnight there."""
+        text = cells[self.time].strip() if self.time else ""
+        if not text:
+            return {}
+        try:
+            if self.mapping.unit:
+                return {"time": datetime.fromtimestamp(float(text) / UNITS[self.mapping.unit], UTC).isoformat()}
+            if len(text) == 10:
+                zone = self.mapping.zone or self.rules.zone
+                return {"time": calendar.start_of(date.fromisoformat(text), zone).isoformat()}
+            at = datetime.fromisoformat(text)
+        except (ValueError, OverflowError, OSError):
+            raise _Wrong("bad_time", f"{text[:60]!r} is not a time, as 2026-03-01T12:00:00Z", self.time) from None
+        if at.tzinfo is None and self.mapping.zone:
+            at = at.replace(tzinfo=calendar.zone(self.mapping.zone))
+        return {"time": at.isoformat()}
+
+
+def _cell(text: str, type_: str) -> Any:
+    """A cell as a value of its type. Raises ValueError."""
+    plain = text.strip()
+    if type_ == TEXT_VALUE:
+        return text
+    if type_ == FLAG_VALUE:
+        if plain.lower() not in _FLAGS:
+            raise ValueError(plain)
+        return _FLAGS[plain.lower()]
+    if type_ == INTEGER_VALUE:
+        if not _INTEGER.fullmatch(plain):
+            raise ValueError(plain)
+        return int(plain)
+    if not re.fullmatch(r"[-+]?(\d+(\.\d*)?|\.\d+)([eE][-+]?\d+)?", plain):
+        raise ValueError(plain)
+    return int(plain) if _INTEGER.fullmatch(plain) else float(plain)
