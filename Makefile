@@ -92,6 +92,7 @@ lock:
 	build/lock/bin/python -m pip install --quiet uv
 	$(COMPILE) pyproject.toml $(EMULATORS)/pyproject.toml --upgrade --extra dev --output-file requirements.lock
 	$(COMPILE) pyproject.toml --group demo --constraints requirements.lock --output-file requirements-demo.lock
+	cd tests/clients/node && npm install --package-lock-only --ignore-scripts --no-audit --no-fund --omit-lockfile-registry-resolved
 	for one in tests/clients/*/requirements.in; do $(COMPILE) $$one --upgrade --output-file $${one%.in}.lock || exit 1; done
 
 clean:

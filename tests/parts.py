@@ -148,6 +148,7 @@ FILES = {
     "test_reading_back.py": "events",
     "test_reading_only.py": "kills",
     "test_reads_over_http.py": "events",
+    "test_real_clients.py": "events",
     "test_received.py": "right",
     "test_result.py": "right",
     "test_returned.py": "right",

@@ -525,6 +525,9 @@ if __name__ == "__main__":
     match sys.argv[1:]:
         case ["install"]:
             install()
+            from tests.clients.environment import install_clients
+
+            install_clients()
         case ["keep", kind, folder] if kind in KINDS:
             keep(kind, Path(folder))
         case _:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 import subprocess
 import sys
 import venv
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -39,6 +41,40 @@ def client_python(name: str) -> Path:
                 )
             done.write_text(content)
     return python
+
+
+def install_clients() -> None:
+    """Make every environment, so that no test has to wait for it."""
+    makes = [partial(client_python, folder.parent.name) for folder in sorted(LOCKS.glob("*/requirements.lock"))]
+    for make in (*makes, node_modules):
+        try:
+            make()
+        except pytest.skip.Exception as why:
+            print(f"{why}; the tests that need it are skipped")
+
+
+def node_modules() -> tuple[Path, Path]:
+    """(node, the folder with the packages that tests/clients/node pins). Skips the test where there is no Node."""
+    node, npm = shutil.which("node"), shutil.which("npm")
+    if node is None or npm is None:
+        pytest.skip("there is no Node here: node and npm are not found")
+    lock = LOCKS / "node" / "package-lock.json"
+    content = hashlib.sha256(lock.read_bytes()).hexdigest()
+    folder = ROOT / "build" / "clients" / "node"
+    done = folder / "installed"
+    with _alone(folder):
+        if not done.exists() or done.read_text() != content:
+            folder.mkdir(parents=True, exist_ok=True)
+            for name in ("package.json", "package-lock.json"):
+                shutil.copy(LOCKS / "node" / name, folder / name)
+            command = [npm, "ci", "--omit=dev", "--ignore-scripts", "--no-audit", "--no-fund"]
+            made = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+            if made.returncode:
+                pytest.skip(
+                    f"cannot install the clients for Node: {(made.stderr.strip().splitlines() or ['npm failed'])[-1]}"
+                )
+            done.write_text(content)
+    return Path(node), folder / "node_modules"
 
 
 @contextmanager

@@ -17,6 +17,7 @@ from tallybook.ingest.wire import WireProtocol
 
 OPENMETER_PATH = "/api/v1/events"
 PREFIX = "ce-"
+NO_TYPES = ("", "application/x-www-form-urlencoded", "application/octet-stream")
 REQUIRED = ("id", "source", "type")
 OWN = frozenset(("specversion", "id", "source", "type", "time", "subject", "datacontenttype", "data", "data_base64"))
 
@@ -78,11 +79,13 @@ def _of_headers(request: EventRequest) -> dict[str, Any]:
 
 def _data_of(body: bytes, content_type: str) -> Any:
     """The data of bytes: JSON where it is, else text, else base64."""
-    if _is_json(content_type) or not content_type:
+    is_json = _is_json(content_type)
+    # Some HTTP clients add a type of their own where theirs is missing.
+    if is_json or content_type.partition(";")[0].strip().lower() in NO_TYPES:
         try:
             return json_value(body)
         except ValueError:
-            if content_type:
+            if is_json:
                 return NoNumber("")
     try:
         return body.decode()

@@ -81,11 +81,8 @@ class MixpanelProtocol(WireProtocol):
         named = {"error": f"{error.code}: {error.message}", "tallybook_code": error.code}
         if request.path == IMPORT_PATH and "data" not in fields:
             return ProtocolAnswer(status=error.status, body={"code": error.status, "status": "error", **named})
-        if fields.get("verbose") == "1" or not request.path:
-            return ProtocolAnswer(status=error.status, body={"status": 0, **named})
-        return ProtocolAnswer(
-            status=error.status, text="0", headers={"x-tallybook-code": error.code} if error.code.isascii() else {}
-        )
+        # In JSON also where the clients did not ask for it: whether they did may be in the body, which may not be read.
+        return ProtocolAnswer(status=error.status, body={"status": 0, **named})
 
 
 def _asked(request: EventRequest) -> dict[str, str]:

@@ -120,7 +120,7 @@ def _items(messages: list[Any], sent_at: Any) -> Iterator[tuple[int, SentItem]]:
 def _message(message: Mapping[str, Any], sent_at: Any) -> Iterator[SentItem]:
     """What one message says."""
     call = message.get("type")
-    sent_at = first_of(message, "sentAt", "sent_at") or sent_at
+    sent_at = _clock(message, sent_at)
     if call in EVENT_CALLS:
         yield _event(str(call), message, sent_at)
     elif call == "identify":
@@ -190,8 +190,15 @@ def _group(message: Mapping[str, Any], sent_at: Any) -> Iterator[SentItem]:
 
 
 def _time(message: Mapping[str, Any]) -> Any:
-    """`originalTimestamp` is the sender's own where an SDK sends both."""
-    return first_of(message, "originalTimestamp", "timestamp", "original_timestamp")
+    """What the caller gave, else when the SDK was called."""
+    return first_of(message, "timestamp", "originalTimestamp", "original_timestamp")
+
+
+def _clock(message: Mapping[str, Any], sent_at: Any) -> Any:
+    """The sender's clock, unless the time is not from it: the caller gave another one than that of the call."""
+    called, given = first_of(message, "originalTimestamp", "original_timestamp"), message.get("timestamp")
+    is_own = called is not None and given not in (None, "", called)
+    return None if is_own else first_of(message, "sentAt", "sent_at") or sent_at
 
 
 def _user(message: Mapping[str, Any]) -> Any:
