@@ -63,6 +63,15 @@ measure = "mrr / signups"
 unit = "EUR"
 group = "Money"
 
+[metrics.seats]
+kind = "level"
+table = "seats"
+time = "day"
+measure = "sum(seats)"
+by = ["account"]
+
+[accounts]
+
 [goals.signups]
 metric = "signups"
 target = 400
@@ -105,9 +114,13 @@ def company(folder: Path, *, collected: bool = True) -> Project:
         "calls (day date, apiType text, calls int, ms int)",
         [(day, kind, size + n % 7, 40 + n % 9) for n, day in enumerate(DAYS) for kind, size in API_TYPES.items()],
     )
+    made.table(
+        "seats (day date, account text, seats int)",
+        [(day, f"a{n}", 10 * n + day.day % 3) for day in DAYS for n in (1, 2)],
+    )
     made.declare(METRICS)
     if collected:
-        others = ("mrr", "signups", "visitors", "apiCalls", "latency")
+        others = ("mrr", "signups", "visitors", "apiCalls", "latency", "seats")
         made.book.run(*others)
         made.book.run("exports", from_="2024-01-01", to="2024-01-21")
         made.book.run("exports", from_="2024-02-05", to="2024-03-09")

@@ -68,6 +68,8 @@ class FigureOptions:
     odd_days: frozenset[date] = frozenset()
     link: Callable[[Row], str] | None = None
     """The address of what is behind a row."""
+    values: Sequence[Any] = ()
+    """All values of the table: those of the chart are written the same way."""
 
 
 def chart_data(work: PageWork, result: Result, metric_name: str, options: FigureOptions) -> ChartData:
@@ -79,6 +81,7 @@ def chart_data(work: PageWork, result: Result, metric_name: str, options: Figure
     periods = list(dict.fromkeys(row["period"] for row in rows))
     keys = _keys(rows, dims, metric_name)
     labels = [result.period_text(day) for day in periods]
+    options = replace(options, values=[row[metric_name] for row in result.data])
     series = _series(work, result, column, keys, periods, options)
     form = options.form if options.form != "stacked" or can_stack(metric, column) else "line"
     title = title_of(metric) if metric else column.label
@@ -212,10 +215,10 @@ def _points(
         found.append(
             ChartPoint(
                 value=None if value is None else float(value),
-                text=str(number(value, column)),
+                text=str(number(value, column, values=options.values)),
                 is_complete=_is_whole(row, name),
                 before=None if was is None else float(was),
-                before_text="" if was is None else str(number(was, column)),
+                before_text="" if was is None else str(number(was, column, values=options.values)),
                 link=options.link(row) if options.link else "",
             )
         )
