@@ -141,6 +141,7 @@ FILES = {
     "test_protocol_promises.py": "events",
     "test_query_page.py": "right",
     "test_px_emulator.py": "deliver",
+    "test_px_once.py": "kills",
     "test_px_readers.py": "events",
     "test_px_senders.py": "events",
     "test_rails_commits.py": "events",
