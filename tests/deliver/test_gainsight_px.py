@@ -154,6 +154,11 @@ def test_a_value_that_changes_after_it_was_sent_is_reported_and_the_event_stays(
     assert report.deliveries[0].warnings == [
         "restated after it was sent: dailyApiCalls of 2024-03-05, user u1: calls was 7 and is 11 now"
     ]
+    status = made.book.status().deliveries[0]
+    assert (status.waiting, status.restated) == (False, tuple(report.deliveries[0].warnings))
+    made.book.replay_delivery("px")
+    made.book.deliver()
+    assert (made.book.status().deliveries[0].restated, len(px.events)) == ((), 4)
 
 
 def test_a_corrected_event_has_the_value_and_the_one_before(project, px):

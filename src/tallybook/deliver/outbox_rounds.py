@@ -29,7 +29,7 @@ from tallybook.deliver.destinations.registry import open_destination
 from tallybook.deliver.leases import delivery_lease
 from tallybook.deliver.outbox_plan import OutboxPlanning, is_other_question
 from tallybook.deliver.outbox_send import OutboxSending, Sent
-from tallybook.storage import PLANNED, REFUSED_ITEM, SENDING, UNKNOWN_OUTCOME, OutboxLedger, OutboxRow
+from tallybook.storage import PLANNED, REFUSED_ITEM, RESTATED, SENDING, UNKNOWN_OUTCOME, OutboxLedger, OutboxRow
 
 if TYPE_CHECKING:
     from tallybook.deliver.destinations.base import DeliveryMode
@@ -157,6 +157,8 @@ class OutboxProgress:
     is_outdated: bool
     said: str
     stopped: str
+    restated: tuple[str, ...] = ()
+    """Values that changed after they were sent, in words."""
 
 
 def outbox_progress(context: DeliveryContext) -> dict[str, OutboxProgress]:
@@ -174,11 +176,21 @@ def outbox_progress(context: DeliveryContext) -> dict[str, OutboxProgress]:
             at=known.at if known and known.version else None,
             left=sum(states.get(state, 0) for state in (PLANNED, SENDING, UNKNOWN_OUTCOME)),
             refused=states.get(REFUSED_ITEM, 0),
-            is_outdated=known is None or is_other_question(known.question, delivery),
+            is_outdated=known is None or is_other_question(known.question, _completed(context, delivery)),
             said=context.mask(known.said) if known else "",
             stopped=context.mask(known.stopped) if known else "",
+            restated=_restated(outbox, delivery) if states.get(REFUSED_ITEM) else (),
         )
     return found
+
+
+def _completed(context: DeliveryContext, delivery: Delivery) -> Delivery:
+    return open_destination(delivery.to).completed(delivery, context.catalog)
+
+
+def _restated(outbox: OutboxLedger, delivery: Delivery) -> tuple[str, ...]:
+    rows = outbox.rows(delivery.name, (REFUSED_ITEM,))
+    return tuple(row.answer for row in rows if row.kind == RESTATED)
 
 
 def due_deliveries(context: DeliveryContext) -> list[str]:

@@ -61,6 +61,8 @@ class DeliveryStatus:
     refused: int = 0
     said: str = ""
     stopped: bool = False
+    restated: tuple[str, ...] = ()
+    """Values that changed after they were sent to a receiver that takes nothing back, in words."""
 
     @property
     def progress(self) -> str:
@@ -286,6 +288,7 @@ def _boxed(name: str, found: OutboxProgress, ended: int, now: datetime) -> Deliv
         refused=found.refused,
         said=found.stopped or found.said,
         stopped=bool(found.stopped),
+        restated=found.restated,
     )
 
 

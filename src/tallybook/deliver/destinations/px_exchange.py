@@ -14,6 +14,7 @@ from urllib.parse import quote, urlencode
 from tallybook.core import ACCOUNTS, USERS, DestinationRefused, DestinationUnavailable, OutcomeUnknown, SignInError
 from tallybook.deliver.destinations.px_declared import KINDS
 from tallybook.deliver.destinations.px_values import (
+    RESTATED_WORDS,
     RESTATEMENT,
     event_body,
     restated_words,
@@ -109,7 +110,9 @@ class PxExchange:
     def send(self, rows: Sequence[OutboxRow]) -> SendVerdict:
         """Send an event, or the attributes of one user or account."""
         if rows[0].kind == RESTATEMENT:
-            return SendVerdict(outcome=REJECTED, said=restated_words(rows[0]))
+            # Somebody who sends it again has read it.
+            is_read = rows[0].answer.startswith(RESTATED_WORDS)
+            return SendVerdict(outcome=ARRIVED if is_read else REJECTED, said=restated_words(rows[0]))
         if rows[0].kind == ATTRIBUTE:
             return self._send_attributes(rows)
         if said := _unfit(rows[0], self.task):

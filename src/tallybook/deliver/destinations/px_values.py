@@ -22,12 +22,12 @@ from tallybook.deliver.destinations.px_declared import (
     dimension_of,
     template_dimensions,
 )
-from tallybook.storage import ATTRIBUTE, OutboxItem, OutboxRow, item_key
+from tallybook.storage import ATTRIBUTE, RESTATED, OutboxItem, OutboxRow, item_key
 
 if TYPE_CHECKING:
     from tallybook.deliver.answer_rows import AnswerRow
 
-VALUE, CORRECTION, RESTATEMENT = "value", "corrected", "restated"
+VALUE, CORRECTION, RESTATEMENT = "value", "corrected", RESTATED
 """Kinds of items: an event of a day, an event that corrects one, a change that is reported and not sent."""
 RESTATED_WORDS = "restated after it was sent: "
 BEFORE = "_before"
@@ -100,7 +100,7 @@ def _event_item(
         "properties": {name: value for name, value in properties.items() if value is not None},
     }
     if kind == RESTATEMENT:
-        body["changed"] = {one: [_raw(value), _raw(values.get(one))] for one, value in changed.items()}
+        body["said"] = _restated_words(body, {one: (value, values.get(one)) for one, value in changed.items()})
     series = msgspec.json.encode(row.dimensions).decode()
     return OutboxItem(
         item_key(kind, event, row.period, user or "", series), row.period, msgspec.json.encode(body).decode()
@@ -212,17 +212,20 @@ def event_body(row: OutboxRow, task: OutboxTask) -> dict[str, Any]:
     return body | ({"accountId": found["account"]} if found["account"] is not None else {})
 
 
-def restated_words(row: OutboxRow) -> str:
+def _restated_words(body: Mapping[str, Any], changed: Mapping[str, tuple[str | None, str | None]]) -> str:
     """The report of a value that changed after it was sent."""
-    found = json.loads(row.body)
-    shown = ", ".join(
-        f"{name} was {_shown(old)} and is {_shown(new)} now" for name, (old, new) in found["changed"].items()
-    )
-    return f"{RESTATED_WORDS}{found['event']} of {row.day}, user {found['user']}: {shown}"
+    shown = ", ".join(f"{name} was {_shown(old)} and is {_shown(new)} now" for name, (old, new) in changed.items())
+    day, user = body["properties"][DAY_PROPERTY], body["user"]
+    return f"{RESTATED_WORDS}{body['event']} of {day}, user {user}: {shown}"
 
 
-def _shown(value: Any) -> str:
-    return "not known" if value is None else f"{value:,}" if isinstance(value, int | float) else str(value)
+def restated_words(row: OutboxRow) -> str:
+    """The report that an item is."""
+    return str(json.loads(row.body)["said"])
+
+
+def _shown(number: str | None) -> str:
+    return "not known" if number is None else number
 
 
 def values_of(rows: Iterable[OutboxRow]) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
@@ -267,8 +268,25 @@ def _waiting(one: DeliveryStatus) -> str:
     return f"is not sent yet: {one.progress}" if one.left else "is not delivered yet"
 
 
+def _restated(one: DeliveryStatus) -> Cause | None:
+    """Values that changed after they were sent to a receiver that takes nothing back. Other values are another cause."""
+    if not one.restated:
+        return None
+    more = f"; and {len(one.restated) - MAX_NAMED} more" if len(one.restated) > MAX_NAMED else ""
+    digest = hashlib.blake2b("\0".join(one.restated).encode(), digest_size=4).hexdigest()
+    return Cause(
+        id=f"restated {one.delivery} {digest}",
+        kind="delivery",
+        subject=f"delivery {one.delivery}",
+        said="; ".join(one.restated[:MAX_NAMED]) + more,
+        next=f"tallybook deliveries replay {one.delivery}",
+    )
+
+
 def _look_at_deliveries(facts: Observations, found: Findings) -> None:
     for one in facts.status.deliveries:
+        if (restated := _restated(one)) is not None:
+            found.found[restated.id] = restated
         id_ = f"delivery {one.delivery}"
         if facts.status.running or one.delivery in facts.kept_back or facts.status.last_run is None:
             found.unsure.add(id_)
