@@ -269,7 +269,7 @@ def _waiting(one: DeliveryStatus) -> str:
 
 
 def _restated(one: DeliveryStatus) -> Cause | None:
-    """Values that changed after they were sent to a receiver that takes nothing back. Other values are another cause."""
+    """Values that changed after they were sent, where nothing can be taken back. Other values are another cause."""
     if not one.restated:
         return None
     more = f"; and {len(one.restated) - MAX_NAMED} more" if len(one.restated) > MAX_NAMED else ""
