@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Unpack
+from typing import TYPE_CHECKING, Any, Unpack
 
 # The doors of the rooms: each name is imported when it is first used.
 from tallybook import act, collect, deliver as delivering, ingest, monitor, query as querying
@@ -24,6 +24,7 @@ from tallybook.query import BookReader, Day, QueryService, Question, QuestionOpt
 
 if TYPE_CHECKING:
     from tallybook.core import AlertReport, DeliveryReport
+    from tallybook.storage import HookSubscription
 
 
 def open_book(
@@ -335,6 +336,22 @@ class Book(KeptBook):
     def replay_delivery(self, name: str, *items: str) -> int:
         """Plan items again that the receiver of a delivery refused: these, or all. Returns how many."""
         return delivering.replay_delivery(self._delivery_context(), name, items)
+
+    def subscribe(self, id_: str, delivery: str, target: str, key: str) -> HookSubscription:
+        """Subscribe an address to a delivery to `rest_hooks`. Raises QueryError for what is not possible."""
+        return delivering.subscribe(self._delivery_context(), id_, delivery, target, key)
+
+    def subscriptions(self) -> list[HookSubscription]:
+        """Who is subscribed to deliveries to `rest_hooks`."""
+        return delivering.subscriptions(self._delivery_context())
+
+    def unsubscribe(self, id_: str) -> bool:
+        """End a subscription. Returns whether there was one."""
+        return delivering.unsubscribe(self._delivery_context(), id_)
+
+    def hook_sample(self, delivery: str) -> list[dict[str, Any]]:
+        """The last messages of a delivery to `rest_hooks`."""
+        return delivering.sample_messages(self._delivery_context(), delivery)
 
     def deliver_rest(self) -> list[DeliveryReport]:
         """Send for a while what earlier calls left in the outbox. For `serve`."""

@@ -12,6 +12,7 @@ __getattr__, __dir__ = opened(
         "destinations.base": ("DeliveryMode", "FileDestination", "OutputSettings"),
         "destinations.google_sheets.onward": ("name",),
         "destinations.google_sheets.tab": ("OVERVIEW",),
+        "destinations.rest_hooks": ("sample_messages", "subscribe", "subscriptions", "unsubscribe"),
         "destinations.registry": ("kind_of_file", "replacing", "writer_for"),
         "erasing": ("ForgottenEntity", "forget_entity"),
         "outbox_rounds": ("OutboxProgress", "outbox_progress"),

@@ -26,6 +26,12 @@ from tallybook.deliver.destinations.registry import (
     replacing as replacing,
     writer_for as writer_for,
 )
+from tallybook.deliver.destinations.rest_hooks import (
+    sample_messages as sample_messages,
+    subscribe as subscribe,
+    subscriptions as subscriptions,
+    unsubscribe as unsubscribe,
+)
 from tallybook.deliver.erasing import ForgottenEntity as ForgottenEntity, forget_entity as forget_entity
 from tallybook.deliver.exchange import (
     MAX_ANSWER_BYTES as MAX_ANSWER_BYTES,

@@ -9,6 +9,7 @@ from tallybook.config import mask
 from tallybook.core import Busy, DeliveryReport
 from tallybook.deliver.actions_of_rules import rule_deliveries
 from tallybook.deliver.deliveries import RUN_SECONDS, DeliveryContext, deliver, waiting
+from tallybook.deliver.destinations.rest_hooks import hook_deliveries
 from tallybook.deliver.outbox_rounds import due_deliveries
 from tallybook.deliver.past import PastAnswers
 from tallybook.query import QueryService
@@ -27,7 +28,8 @@ def delivery_context(service: QueryService, clock: Callable[[], datetime]) -> De
         variables=project.variables,
         service=service,
         mask=lambda text: mask(text, project),
-        more=rule_deliveries(project.catalog),
+        more=rule_deliveries(project.catalog)
+        | hook_deliveries(project.catalog.deliveries.values(), reader.store.ledger),
     )
 
 

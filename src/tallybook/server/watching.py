@@ -113,6 +113,8 @@ def _own_template(path: str) -> str:
     """A path without what senders chose, so that there are few."""
     if path.startswith("/v1/days/"):
         return "/v1/days/{event}/{day}"
+    if path.startswith("/v1/hooks"):
+        return "/v1/hooks"
     for kind in ENTITY_KINDS:
         if path.startswith(f"/v1/{kind}/"):
             return f"/v1/{kind}/{{id}}"

@@ -229,6 +229,7 @@ def _doors(plan: WorkerPlan) -> list[Door]:
     if plan.book is None:
         return []
     from tallybook.server.engagements import EngagementDoor
+    from tallybook.server.hooks import HookDoor
     from tallybook.server.pages.door import PagesDoor
     from tallybook.server.queries import QueryDoor
     from tallybook.server.sessions import SessionDoor
@@ -236,6 +237,7 @@ def _doors(plan: WorkerPlan) -> list[Door]:
     return [
         QueryDoor(book=plan.book, clock=plan.clock, on_error=plan.on_error, max_rows=plan.settings.max_rows),
         EngagementDoor(book=plan.book, clock=plan.clock),
+        HookDoor(book=plan.book, clock=plan.clock, on_error=plan.on_error),
         SessionDoor(),
         PagesDoor(book=plan.book, clock=plan.clock, on_error=plan.on_error),
     ]

@@ -16,6 +16,7 @@ __getattr__, __dir__ = opened(
         "doctor": ("examine", "remarks"),
         "engines.duckdb": ("connect", "identifier", "literal", "widened", "without_bar"),
         "event_day_tables": ("day_path", "gaps_of"),
+        "hook_ledger": ("HookLedger",),
         "hosts": ("event_hosts", "lose_host"),
         "event_ledger": (
             "REJECTED",
@@ -74,6 +75,7 @@ __getattr__, __dir__ = opened(
             "Attempt",
             "DaySum",
             "FoldedDay",
+            "HookSubscription",
             "OutboxItem",
             "OutboxRow",
             "PLANNED",

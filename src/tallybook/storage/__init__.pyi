@@ -50,6 +50,7 @@ from tallybook.storage.files import (
     sync as sync,
 )
 from tallybook.storage.folder import Store as Store
+from tallybook.storage.hook_ledger import HookLedger as HookLedger
 from tallybook.storage.hosts import event_hosts as event_hosts, lose_host as lose_host
 from tallybook.storage.identity_links import (
     IdentityLinks as IdentityLinks,
@@ -91,6 +92,7 @@ from tallybook.storage.outbox_records import (
     Attempt as Attempt,
     DaySum as DaySum,
     FoldedDay as FoldedDay,
+    HookSubscription as HookSubscription,
     OutboxItem as OutboxItem,
     OutboxRow as OutboxRow,
     ReceiverHealth as ReceiverHealth,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from pathlib import Path
 from typing import BinaryIO
 
 from tallybook.config import read_flag, read_own_table, read_text
@@ -52,10 +51,9 @@ class Table(FileDestination):
         if delivery.totals:
             yield OptionProblem(key="totals", message="a table has the rows of series", expected="without this line")
 
-    def is_there(self, path: Path) -> bool:
-        return True
-
     def bring_up_to_date(self, task: DeliveryTask) -> DeliveryOutcome:
+        if not task.options["url"]:
+            return super().bring_up_to_date(task)
         from tallybook.deliver.destinations.own_table import deliver_to_table
 
         return deliver_to_table(task)

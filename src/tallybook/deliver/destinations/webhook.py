@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from tallybook.config import choice_of, read_flag, read_secret_texts, read_template, read_url, whole_number
+from tallybook.config import choice_of, read_flag, read_secret_texts, read_template, read_text, read_url, whole_number
 from tallybook.core import DELIVER, Delivery, DestinationKind, Option, OptionProblem
 from tallybook.deliver.destinations.outbox import ChangedRow, OutboxDestination, OutboxTask
 from tallybook.storage import ATTRIBUTE, OutboxItem, OutboxRow, item_key
@@ -78,6 +78,13 @@ class Webhook(OutboxDestination):
                 example='\'{"text": "{metric} was {value} on {period}"}\'',
                 default="",
                 help="of a webhook: the JSON of a request, with names of the value in braces",
+            ),
+            Option(
+                name="shown",
+                read=read_text,
+                example='"revenue"',
+                default="",
+                help="of a webhook: what its requests call the delivery; not given: its name",
             ),
             Option(
                 name="private",
@@ -217,7 +224,7 @@ def _message(row: OutboxRow, task: OutboxTask) -> dict[str, Any]:
         "type": type_,
         "id": message_id(row),
         "book": task.catalog.book.name,
-        "delivery": row.delivery,
+        "delivery": task.options["shown"] or row.delivery,
         "data": data,
     }
 

@@ -1,0 +1,133 @@
+"""REST hooks: programs such as Zapier, Make and n8n subscribe to a delivery over HTTP, and each gets its own webhooks.
+
+A subscription is a delivery of its own to a webhook, with its own outbox and its own waits."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import date, timedelta
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from tallybook.config import read_flag
+from tallybook.core import DELIVER, Delivery, DestinationKind, Option, OptionProblem, QueryError, wrong_receiver
+from tallybook.deliver.destinations.base import DeliveryOutcome, DeliveryTask, Destination
+from tallybook.storage import HookLedger, OutboxItem, OutboxLedger, OutboxRow
+
+if TYPE_CHECKING:
+    from tallybook.deliver.deliveries import DeliveryContext
+    from tallybook.storage import HookSubscription, Ledger
+
+NAME = "rest_hooks"
+MAX_SAMPLES = 3
+MAX_SUBSCRIPTIONS = 1000
+
+
+class RestHooks(Destination):
+    """The declaration of what can be subscribed to. It sends nothing itself."""
+
+    kind = DestinationKind(
+        name=NAME,
+        noun="REST hooks",
+        place="name",
+        uses=(DELIVER,),
+        is_shared=True,
+        options=(
+            Option(
+                name="hooks",
+                read=read_flag,
+                example="true",
+                default=True,
+                help="of REST hooks: whether programs may subscribe",
+            ),
+            Option(
+                name="private",
+                read=read_flag,
+                example="true",
+                default=False,
+                help="of a webhook: its address may be inside a private network",
+            ),
+        ),
+    )
+
+    def problems(self, delivery: Delivery, given: Iterable[str]) -> Iterable[OptionProblem]:
+        if delivery.totals:
+            yield OptionProblem(key="totals", message="REST hooks send the values of series", expected="without it")
+
+    def bring_up_to_date(self, task: DeliveryTask) -> DeliveryOutcome:
+        return DeliveryOutcome(status="up to date", hint="each subscription is a delivery of its own")
+
+
+def hook_deliveries(declared: Iterable[Delivery], ledger: Ledger) -> dict[str, Delivery]:
+    """The deliveries of subscriptions, by name. Those whose receiver answered 410 are ended."""
+    hooks = {d.name: d for d in declared if d.to == NAME}
+    if not hooks:
+        return {}
+    planned = OutboxLedger(ledger).all_planned()  # type: ignore[arg-type]
+    stopped = {name for name, one in planned.items() if one.stopped}
+    found = {}
+    for one in HookLedger(ledger).current():  # type: ignore[arg-type]
+        name = f"{one.delivery}.{one.id}"
+        if one.delivery in hooks and name not in stopped:
+            found[name] = _delivery_of(hooks[one.delivery], one, name)
+    return found
+
+
+def _delivery_of(declared: Delivery, subscription: HookSubscription, name: str) -> Delivery:
+    """A subscription as a delivery: it begins with the day before it was made."""
+    first = date.fromisoformat(subscription.created[:10]) - timedelta(days=1)
+    options = {
+        "url": subscription.target,
+        "shown": declared.name,
+        "private": bool(declared.options.get("private", False)),
+    }
+    return msgspec.structs.replace(declared, name=name, to="webhook", from_=first, last=None, options=options)
+
+
+def sample_messages(context: DeliveryContext, name: str) -> list[dict[str, Any]]:
+    """The last messages that a subscription would have got, the newest first."""
+    from tallybook.deliver.destinations.webhook import Webhook
+    from tallybook.deliver.outbox_rounds import outbox_task
+
+    declared = known_hooks(context, name)
+    sampled = msgspec.structs.replace(declared, to="webhook", last=None, from_=context.today - timedelta(days=14))
+    sampled = msgspec.structs.replace(sampled, options={"url": "https://example.org/"})
+    task = outbox_task(context, sampled, Webhook())
+    hook = Webhook()
+    rows = context.answers.rows(context.question(sampled, None), task.version)
+    items: list[OutboxItem] = [item for row in rows or () if row.is_complete for item in hook.items(row, task)]
+    found = []
+    for item in sorted(items, key=lambda one: one.day, reverse=True)[:MAX_SAMPLES]:
+        found.append(msgspec.json.decode(hook.request([OutboxRow.of(name, item)], task).body))
+    return found
+
+
+def known_hooks(context: DeliveryContext, name: str) -> Delivery:
+    """The delivery with this name that can be subscribed to. Raises QueryError."""
+    hooks = {d.name: d for d in context.catalog.deliveries.values() if d.to == NAME and d.options.get("hooks", True)}
+    if name not in hooks:
+        listed = ", ".join(hooks) or "none"
+        raise QueryError(f"nobody can subscribe to {name!r}", hint=f"there are: {listed}")
+    return hooks[name]
+
+
+def subscribe(context: DeliveryContext, id_: str, name: str, target: str, key: str) -> HookSubscription:
+    """Subscribe to a delivery. Raises QueryError for a target that nothing may be sent to."""
+    known_hooks(context, name)
+    if why := wrong_receiver(target):
+        raise QueryError(f"the target {why}", hint="https://…", field="target")
+    ledger = HookLedger(context.ledger)  # type: ignore[arg-type]
+    if len(ledger.current()) >= MAX_SUBSCRIPTIONS:
+        raise QueryError(f"there are {MAX_SUBSCRIPTIONS:,} subscriptions already", hint="end some: DELETE /v1/hooks/ID")
+    return ledger.subscribe(id_, name, target, key, now=context.clock())
+
+
+def unsubscribe(context: DeliveryContext, id_: str) -> bool:
+    """End a subscription. False where there is none."""
+    return HookLedger(context.ledger).end(id_, "unsubscribed", now=context.clock())  # type: ignore[arg-type]
+
+
+def subscriptions(context: DeliveryContext) -> list[HookSubscription]:
+    """The subscriptions that are not over."""
+    return HookLedger(context.ledger).current()  # type: ignore[arg-type]
