@@ -35,7 +35,6 @@ FILES = {
     "test_cli.py": "scale",
     "test_client_processes.py": "events",
     "test_client_sending.py": "events",
-    "test_client_workers.py": "events",
     "test_clickhouse.py": "right",
     "test_clock_forms.py": "right",
     "test_clocks.py": "right",

@@ -97,6 +97,22 @@ def status(code: int, retry_after: float | None = None, body: Any = None) -> Tra
     return TransportAnswer(status=code, retry_after=retry_after, body=body)
 
 
+def of_attributes(answer: TransportAnswer) -> tuple[int, int]:
+    """(stored, waiting) after an answer to changed attributes and a closed day."""
+    client, made, server = unsent()
+    client.identify("u-1", {"a": 1})
+    client.close_day("x", "2026-03-01")
+    server.answers = [answer, answer]
+    made.step(1), made.step(1)
+    report = client.report()
+    return report.stored, report.waiting
+
+
+@pytest.mark.parametrize(("code", "body"), [(200, None), (200, {"ok": True}), (204, None), (200, {"kept": 1})])
+def test_an_answer_of_somebody_else_does_not_count_as_stored(code: int, body: Any) -> None:
+    assert of_attributes(status(code, body=body)) == (0, 2)
+
+
 AGAIN = {
     "429 with Retry-After": status(429, 7),
     "503 with Retry-After": status(503, 0),
@@ -215,6 +231,20 @@ def test_order_is_kept_between_events_values_attributes_and_days() -> None:
         ("PUT", "/v1/days/a%20b/2026-03-01", 1),
         ("POST", "/v1/events", 1),
     ]
+
+
+def test_what_is_tracked_while_a_client_closes_is_in_its_report_or_raises() -> None:
+    client, _, server = unsent()
+    client.track("first", id="first")
+
+    def track_meanwhile(sent: Any) -> TransportAnswer:
+        with pytest.raises(tallybook.DeclarationError, match="closed"):
+            client.track("second")
+        return server.store(sent)
+
+    server.answers = [track_meanwhile]
+    report = client.close()
+    assert (report.stored, report.lost, server.stored) == (1, 0, ["first"])
 
 
 @pytest.mark.parametrize("kind", ["memory", "files"])

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 SCRIPT = Path(tallybook.__file__).parent / "server" / "static" / "tallybook.js"
 SECRET = "a secret of 24 characters"
-EVENTS = ("called", "queued", "tabs", "left", "forged", "named", "later", "over")
+EVENTS = ("called", "queued", "tabs", "left", "forged", "named", "later", "over", "partly")
 APP_JS = """
 window.track = function (name, count) { for (var n = 0; n < count; n++) aptrinsic('track', name, {n: n}); };
 window.aptrinsic = function () { (aptrinsic.q = aptrinsic.q || []).push(arguments); };
@@ -218,6 +218,15 @@ def test_a_signed_page_names_its_user_and_no_page_names_another(app: App, web_pa
     ):
         assert web_page.evaluate(forge, [AppPages.tally, app.key, headers]) == expected
     assert app.stored("forged", 0) == []
+
+
+def test_a_user_whom_the_signature_does_not_name_is_left_out_and_the_event_is_kept(app: App, web_page: Page) -> None:
+    web_page.goto(app.address(identity=identity("Zoë 1")))
+    for user in ("'Zoë 1'", "'u-8'", "'Zoë 1', 'acme'"):
+        web_page.evaluate(f"tallybook('identify', {user}), tallybook('track', 'partly', {{n: 0}})")
+    assert sent(web_page)["rejected"] == 0
+    found = [(one["user"], one["account"]) for one in app.stored("partly", 3)]
+    assert sorted(found, key=str) == [("Zoë 1", None), ("Zoë 1", None), (None, None)]
 
 
 def test_events_of_a_signature_that_is_over_wait_for_the_next_one(app: App, web_page: Page) -> None:

@@ -74,11 +74,12 @@ def test_the_document_is_what_the_server_answers_and_its_schemas_are_schemas(doo
 def test_the_example_of_each_operation_does_what_the_document_says(door: HttpDoor, each: Operation) -> None:
     if "{id}" in each.path:
         assert door.ask("PUT", path_of(each), {"attributes": {"plan": "pro"}}, door.all).status == 200  # type: ignore[attr-defined]
-    answer = door.ask(each.method.upper(), path_of(each), each.example, door.all)  # type: ignore[attr-defined]
+    body = each.text.encode() or each.example
+    answer = door.ask(each.method.upper(), path_of(each), body, door.all)  # type: ignore[attr-defined]
     assert answer.status == min(each.answers), answer.json
     check(each, answer)
     if each.scopes and each.path != "/metrics":
-        assert door.ask(each.method.upper(), path_of(each), each.example).status == 401
+        assert door.ask(each.method.upper(), path_of(each), body).status == 401
 
 
 JSON = st.recursive(
@@ -116,7 +117,7 @@ def test_whatever_is_asked_gets_a_documented_answer(door: HttpDoor, data: st.Dat
             "Content_Encoding": data.draw(encoding),
             "Idempotency_Key": data.draw(st.sampled_from(["", "k", "é"])),
         }
-    body = data.draw(BODIES) if each.body is not None else None
+    body = data.draw(BODIES) if each.body is not None or each.text else None
     asked = f"{path}?{urlencode(query, errors='replace')}" if query else path
     answer = door.ask(each.method.upper(), asked, body, key, **headers)
     assert answer.status != 503, answer.json

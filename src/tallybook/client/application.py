@@ -62,6 +62,9 @@ class Client:
         self._timeout, self._linger = timeout, linger
         self._background = not processes.is_frozen_between_calls() if background is None else background
         self._closed = threading.Event()
+        """The thread ends."""
+        self._refuses = False
+        """Nothing more is taken."""
         self._begin()
         processes.watch(self)
 
@@ -153,9 +156,9 @@ class Client:
         self._put(day_record(event, day))
 
     def _put(self, record: SendRecord) -> None:
-        if self._closed.is_set():
-            raise DeclarationError("the client is closed", hint="make another tallybook.Client")
         with self._changed:
+            if self._refuses:
+                raise DeclarationError("the client is closed", hint="make another tallybook.Client")
             is_kept = self._opened().queue.put(record)
             waiting = self._waiting()
             if self._background and self._thread is None:
@@ -175,8 +178,9 @@ class Client:
         until, queue = time.monotonic() + timeout, self._opened().queue
         goal = queue.added
         while queue.removed < goal and (left := until - time.monotonic()) > 0:
-            if not self._sending.acquire(timeout=left):
-                break
+            # In slices: the thread may send what is waited for, and keep the lock for what came after it.
+            if not self._sending.acquire(timeout=min(left, 0.1)):
+                continue
             try:
                 problem = self._step(min(self._timeout, max(left, 0.1))) if queue.removed < goal else None
             finally:
@@ -189,10 +193,9 @@ class Client:
     def close(self, timeout: float = 30.0) -> SendReport:
         """Flush, and end. Raises EventsLost, which has the report, where something is not stored and will not be; what
         waits in a spill folder is not lost. Closed twice, it does nothing."""
-        report = self.flush(timeout) if not self._closed.is_set() else self.report()
         if self._closed.is_set():
-            return report
-        self._end()
+            return self.report()
+        report = self._ended(timeout)
         if report.lost:
             raise EventsLost(
                 f"{report.lost} of what was tracked is not stored: {report}",
@@ -228,10 +231,18 @@ class Client:
         """Send what waits before the process ends. What is lost is logged."""
         if self._closed.is_set() or os.getpid() != self._pid:
             return
-        report = self.flush(EXIT_SECONDS)
-        self._end()
+        report = self._ended(EXIT_SECONDS)
         if report.lost:
             LOG.error("tallybook: %d of what was tracked is not stored: %s", report.lost, report)
+
+    def _ended(self, timeout: float) -> SendReport:
+        """The last report. Nothing is taken after it is begun, so that nothing is missing in it."""
+        with self._changed:
+            self._refuses = True
+        self.flush(timeout)
+        report = self.report()
+        self._end()
+        return report
 
     def _end(self) -> None:
         with self._changed:

@@ -87,7 +87,8 @@ class Sender:
     def _settled(self, batch: list[SendRecord], answer: TransportAnswer) -> SendProblem | None:
         rejected = _rejections(answer)
         is_batch = batch[0].is_batched
-        if rejected is None and (is_batch or answer.body is not None):
+        is_day = batch[0].to.startswith(DAYS)
+        if (answer.status != 204) if is_day else rejected is None:
             return self._problem("the answer is not Tallybook's: is a proxy in between?", is_refused=True)
         reasons: dict[int, str] = {}
         for one in rejected or ():

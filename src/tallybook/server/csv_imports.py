@@ -34,7 +34,21 @@ if TYPE_CHECKING:
 
 CSV_PATH = "/v1/import/csv"
 _COLUMNS = ("event", "time", "user", "account", "id")
-_OPTIONS = ("type", *_COLUMNS, "properties", "types", "zone", "unit", "delimiter", "strict", "dry_run")
+CSV_PARAMETERS = {
+    "type": "events, values, users or accounts",
+    "event": "the name of all rows; else the column event names each",
+    "time": "the column of the time or day",
+    "user": "the column of the user",
+    "account": "the column of the account",
+    "id": "the column of the id",
+    "properties": "columns with commas between, name=column to rename; else all others",
+    "types": "column=integer, number, text or flag",
+    "zone": "of times without an offset",
+    "unit": "s or ms, for times that are numbers since 1970",
+    "delimiter": "one character; else a comma",
+    "strict": "true: a cell that does not fit its type rejects its row",
+    "dry_run": "true: nothing is stored",
+}
 _FLAGS = {"": True, "true": True, "1": True, "false": False, "0": False}
 
 
@@ -126,8 +140,8 @@ def mapping_of(query: str) -> tuple[CsvMapping, bool]:
     """The mapping that a query string declares, and whether nothing is to be stored. Raises Refusal."""
     given: dict[str, str] = {}
     for name, value in parse_qsl(query, keep_blank_values=True):
-        if name not in _OPTIONS:
-            raise bad_parameter("bad_name", name[:40], "there is no such parameter", value, ", ".join(_OPTIONS))
+        if name not in CSV_PARAMETERS:
+            raise bad_parameter("bad_name", name[:40], "there is no such parameter", value, ", ".join(CSV_PARAMETERS))
         given[name] = value
     kind = given.get("type", "events")
     if kind not in KINDS_OF_ROWS:

@@ -24,6 +24,7 @@ from tallybook.server.api_types import (
     ValueBody,
     VerdictsBody,
 )
+from tallybook.server.csv_imports import CSV_PARAMETERS
 
 Query = dict[str, tuple[Mapping[str, Any], str]]
 PROBLEM = "application/problem+json"
@@ -63,6 +64,8 @@ class Operation:
     """The body may be a list, or one on each line, and compressed."""
     example: Mapping[str, Any] | None = None
     media: str = "application/json"
+    text: str = ""
+    """The example of a body that is CSV."""
 
 
 def _entity(kind: str) -> list[Operation]:
@@ -130,6 +133,16 @@ OPERATIONS: tuple[Operation, ...] = (
         example=VALUE,
     ),
     Operation(
+        method="post",
+        path="/v1/import/csv",
+        summary="Store the rows of a CSV file; the query string says what its columns are",
+        answers={200: dict, 422: dict},
+        problems=REFUSED,
+        scopes=("write",),
+        query={name: (TEXT, about) for name, about in CSV_PARAMETERS.items()},
+        text="event,time,plan\nsignup,2026-03-01T12:00:00Z,pro\n",
+    ),
+    Operation(
         method="put",
         path="/v1/days/{event}/{day}",
         summary="This day of the event is complete, even if it is empty",
@@ -190,6 +203,13 @@ OPERATIONS: tuple[Operation, ...] = (
         scopes=("read",),
         media="text/plain",
     ),
+    Operation(
+        method="get",
+        path="/tallybook.js",
+        summary="The script with which pages send events",
+        answers={200: str},
+        media="text/javascript",
+    ),
     Operation(method="get", path="/openapi.json", summary="This document", answers={200: dict}),
 )
 
@@ -243,6 +263,9 @@ def _operation(each: Operation) -> dict[str, Any]:
         found["parameters"] = parameters
     if each.body is not None:
         found["requestBody"] = _request(each)
+    if each.text:
+        content = {"text/csv": {"schema": TEXT, "example": each.text}}
+        found["requestBody"] = {"required": True, "content": content}
     return found
 
 

@@ -37,7 +37,6 @@ KNOWN_PATHS = frozenset(
         "/mcp",
         "/login",
         "/logout",
-        "/v1/beacon",
         "/v1/import/csv",
         "/tallybook.js",
     )

@@ -15,6 +15,8 @@
   var mayName = data.identities === 'open', context = {}, memory = {}, refused = {}, warned = {};
   var counts = {stored: 0, rejected: 0, dropped: 0}, failures = 0, notBefore = 0, sending = null, timer = null, order = 0;
 
+  var UNSIGNED = 'without a signature for this user and account they are not named: tallybook.sign(user, account, until, secret)';
+
   function warn(text) {
     if (!warned[text] && window.console) { warned[text] = 1; console.warn('tallybook: ' + text); }
   }
@@ -164,18 +166,25 @@
   }
 
   // -- what pages call
+  // Whom the signature names: the server takes nobody else's name.
   function named() {
-    return Boolean((who.user || who.account) && (mayName || who.identity));
+    if (mayName) return {user: who.user, account: who.account};
+    var said = {};
+    try {
+      said = JSON.parse(decodeURIComponent(escape(atob(who.identity.split('.')[1].replace(/-/g, '+').replace(/_/g, '/')))));
+    } catch (_) { /* there is no signature */ }
+    return {user: said.user === who.user ? who.user : '', account: said.account === who.account ? who.account : ''};
   }
-  function put(path, body) {
+  function put(path, body, names) {
     var entry = {path: path, body: body, at: Date.now()};
-    if (named()) { entry.user = who.user; entry.account = who.account; entry.identity = who.identity; }
+    if (names.user || names.account) { entry.user = who.user; entry.account = who.account; entry.identity = who.identity; }
     add(entry);
   }
   function attributes(kind, name, given) {
     if (!Object.keys(given).length) return;
-    if (!named() || !name) return warn('attributes are sent only of who is named with a signature');
-    put('/v1/' + kind + '/' + encodeURIComponent(name), {attributes: given, time: new Date().toISOString(), id: id()});
+    var names = named();
+    if (!name || (kind === 'users' ? names.user : names.account) !== name) return warn(UNSIGNED);
+    put('/v1/' + kind + '/' + encodeURIComponent(name), {attributes: given, time: new Date().toISOString(), id: id()}, names);
   }
   function apart(given) { // {id, …attributes} or an id
     var rest = {}, name;
@@ -185,11 +194,12 @@
   }
   var calls = {
     track: function (name, properties) {
-      var body = {event: String(name), id: id(), time: new Date().toISOString()};
-      if (named()) { if (who.user) body.user = who.user; if (who.account) body.account = who.account; }
-      else if (who.user || who.account) warn('without a signature events name nobody: tallybook.sign(user, account, until, secret)');
+      var body = {event: String(name), id: id(), time: new Date().toISOString()}, names = named();
+      if (names.user) body.user = names.user;
+      if (names.account) body.account = names.account;
+      if (names.user !== who.user || names.account !== who.account) warn(UNSIGNED);
       body.properties = Object.assign({}, context, properties);
-      put('/v1/events', body);
+      put('/v1/events', body, names);
     },
     identify: function (user, account, identity) {
       var one = apart(user), other = apart(account);
