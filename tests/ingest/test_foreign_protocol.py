@@ -101,3 +101,28 @@ def test_no_protocol_can_store_what_our_own_would_reject(body: str, codes: Any) 
     assert found.error is None
     by_index = {one.index: one.code for one in found.rejected} | {index: None for index, _ in found.events}
     assert [by_index[index] for index in range(len(codes))] == codes
+
+
+class Greedy(EventProtocol):
+    """Claims our own paths."""
+
+    kind = ProtocolKind(name="greedy", title="greedy", paths=("/v1/events", "/healthz", "/greedy"), prefix="/v1")
+
+    @staticmethod
+    def events(request: EventRequest) -> Any:
+        yield {"event": "greedy"}
+
+
+def test_a_protocol_cannot_take_our_own_paths(monkeypatch: pytest.MonkeyPatch) -> None:
+    from tallybook.core import PROTOCOLS
+    from tallybook.server.protocol_routes import ProtocolRoutes
+
+    monkeypatch.setitem(PROTOCOLS.__dict__, "installed", {"greedy": "x:Greedy"})
+    monkeypatch.setitem(PROTOCOLS._classes, "greedy", Greedy)
+    routes = ProtocolRoutes()
+    assert [routes.find(path) for path in ("/v1/events", "/healthz", "/v1/no/such", "/v1/days/a/2026-03-01")] == [
+        None
+    ] * 4
+    found = routes.find("/greedy")
+    assert found is not None
+    assert found.owner.name == "greedy"

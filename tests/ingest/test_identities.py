@@ -107,3 +107,25 @@ def test_who_is_forgotten_is_forgotten_under_every_id(book: EventBook) -> None:
     assert found.events == 2
     assert [user for (user,) in book.ingest.stored("visit", '"user"')] == ["other"]
     assert b"cookie" not in (book.folder / "book" / "ledger.sqlite").read_bytes()
+
+
+def test_who_is_forgotten_is_found_in_the_headers_of_binary_events_too() -> None:
+    from tallybook.ingest.erasing import _unpacked, names_id
+
+    headers = json.dumps({"http": {"ce-id": "1", "ce-userid": "u%2d9"}})
+    assert names_id(_unpacked(b"{}", headers), "u-9")
+    assert not names_id(_unpacked(b"{}", headers), "u-8")
+
+
+def test_a_log_is_emptied_with_its_headers(book: EventBook) -> None:
+    http = {"ce-id": "1", "ce-source": "shop", "ce-specversion": "1.0", "ce-type": "visit", "ce-userid": "secret-9"}
+    noted = json.dumps({"http": http})
+    row = LogRow(received=book.now, key="web", protocol="cloudevents", path="/cloudevents", headers=noted, body=b"{}")
+    book.ingest.commit.append(row).result(10)
+    (name,) = book.ingest.logs.names()
+    log = book.ingest.logs.open(name)
+    log.erase([1])
+    assert log.read(0, 10**6)[0].headers == "{}"
+    log.close()
+    logs = b"".join(path.read_bytes() for path in (book.folder / "book" / "events").rglob("*.sqlite*"))
+    assert b"secret-9" not in logs

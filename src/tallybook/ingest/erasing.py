@@ -9,6 +9,7 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING
+from urllib.parse import unquote
 
 from tallybook.core import DEFAULT_EVENTS, USERS, Catalog, EventSettings, QueryError, RequestError
 from tallybook.ingest.compaction import Compactor
@@ -212,8 +213,11 @@ def _rows_with(engine: duckdb.DuckDBPyConnection, entity_id: str) -> list[int]:
 
 
 def _unpacked(body: bytes, headers: str) -> bytes:
-    found = unpack(body, json.loads(headers).get("encoding", "")) if headers else body
-    return body if isinstance(found, RequestError) else found
+    """The body, and the headers that are a part of the request."""
+    noted = json.loads(headers) if headers else {}
+    found = unpack(body, noted.get("encoding", ""))
+    more = "\n".join(unquote(value, errors="replace") for value in noted.get("http", {}).values())
+    return (body if isinstance(found, RequestError) else found) + b"\n" + more.encode("utf-8", "replace")
 
 
 def names_id(body: bytes, entity_id: str) -> bool:

@@ -115,7 +115,7 @@ class SqliteLog:
             # What is deleted is overwritten, and does not stay in the write-ahead log either.
             self.db.execute("PRAGMA secure_delete = ON").fetchall()
             self.db.execute("BEGIN IMMEDIATE")
-            self.db.executemany("UPDATE requests SET body = x'' WHERE n = ?", [(n,) for n in numbers])
+            self.db.executemany("UPDATE requests SET body = x'', headers = '{}' WHERE n = ?", [(n,) for n in numbers])
             self.db.execute("COMMIT")
             self.db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
         except sqlite3.Error as error:

@@ -9,6 +9,8 @@ from typing import Any
 from tallybook.core import PROTOCOLS, EventRequest, ProtocolKind
 from tallybook.ingest import OWN_PROTOCOL, WireProtocol
 
+OWN_PATHS = ("/healthz", "/readyz", "/metrics", "/openapi.json", "/v1/events/schema", "/v1/rejected")
+
 
 @dataclass(frozen=True, kw_only=True)
 class ProtocolRoute:
@@ -31,16 +33,20 @@ class ProtocolRoutes:
         self.kinds = [
             kind for kind in PROTOCOLS.kinds() if kind.name != OWN_PROTOCOL and (names is None or kind.name in names)
         ]
-        self.prefixes = {kind.prefix: kind for kind in self.kinds if kind.prefix}
+        # Our own paths stay ours, whatever a package says.
+        own = {*PROTOCOLS.kind(OWN_PROTOCOL).paths, *OWN_PATHS}
+        begin = {_first(path) for path in own}
+        self.prefixes = {kind.prefix: kind for kind in self.kinds if kind.prefix and kind.prefix not in begin}
         self.by_path: dict[str, list[ProtocolKind]] = {}
         for kind in self.kinds:
             for path in kind.paths:
-                self.by_path.setdefault(path.rstrip("/"), []).append(kind)
+                if path not in own:
+                    self.by_path.setdefault(path.rstrip("/"), []).append(kind)
 
     def find(self, path: str) -> ProtocolRoute | None:
         """The route of a path; None where no protocol has it."""
         bare = path.rstrip("/")
-        first = "/" + bare[1:].partition("/")[0]
+        first = _first(bare)
         if kinds := self.by_path.get(bare):
             return ProtocolRoute(kinds=tuple(kinds), path=bare, owner=kinds[0], template=bare)
         kind = self.prefixes.get(first)
@@ -50,6 +56,10 @@ class ProtocolRoutes:
         is_known = kind in self.by_path.get(bare, ())
         template = first + (bare if is_known else "/other")
         return ProtocolRoute(kinds=(kind,) if is_known else (), path=bare, owner=kind, template=template)
+
+
+def _first(path: str) -> str:
+    return "/" + path[1:].partition("/")[0]
 
 
 def adapter_of(kind: ProtocolKind) -> Any:

@@ -102,9 +102,11 @@ class RequestLog:
         return [StoredRequest(**dict(zip(names, row, strict=True))) for row in found]
 
     def erase(self, file: str, numbers: Sequence[int]) -> None:
-        """Empty the bodies of rows."""
+        """Empty the bodies and headers of rows."""
         with self._transaction() as db:
-            asked = b"UPDATE event_requests SET body = ''::bytea, size = 0 WHERE file = %s AND n = ANY(%s)"
+            asked = (
+                b"UPDATE event_requests SET body = ''::bytea, size = 0, headers = '{}' WHERE file = %s AND n = ANY(%s)"
+            )
             db.raw.execute(asked, [file, list(numbers)])
 
     def drop(self, file: str) -> None:
