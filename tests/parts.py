@@ -28,6 +28,7 @@ FILES = {
     "test_audit.py": "kills",
     "test_bad_files.py": "kills",
     "test_boards.py": "right",
+    "test_book_api.py": "right",
     "test_bounded_answers.py": "deliver",
     "test_browser_client.py": "events",
     "test_changed_stored.py": "right",

@@ -230,6 +230,7 @@ def _doors(plan: WorkerPlan) -> list[Door]:
         return []
     from tallybook.server.engagements import EngagementDoor
     from tallybook.server.hooks import HookDoor
+    from tallybook.server.book_api import BookDoor
     from tallybook.server.pages.door import PagesDoor
     from tallybook.server.queries import QueryDoor
     from tallybook.server.sessions import SessionDoor
@@ -238,6 +239,7 @@ def _doors(plan: WorkerPlan) -> list[Door]:
         QueryDoor(book=plan.book, clock=plan.clock, on_error=plan.on_error, max_rows=plan.settings.max_rows),
         EngagementDoor(book=plan.book, clock=plan.clock),
         HookDoor(book=plan.book, clock=plan.clock, on_error=plan.on_error),
+        BookDoor(book=plan.book, on_error=plan.on_error),
         SessionDoor(),
         PagesDoor(book=plan.book, clock=plan.clock, on_error=plan.on_error),
     ]

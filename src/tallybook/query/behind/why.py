@@ -13,7 +13,7 @@ from msgspec import field
 from tallybook.config import dialect_of
 from tallybook.core import ADDITIVE, Metric, Result, SourceError, StoredDefinition, isolated
 from tallybook.query.behind.lineage import Lineage, lineage, used_by
-from tallybook.query.question import Question
+from tallybook.query.question import BoundedQuestion, Question
 from tallybook.query.questions import Filter, known_metric, parse_filter
 from tallybook.query.reader import BookReader
 from tallybook.query.records import BookRecord
@@ -117,9 +117,15 @@ class Explanation(BookRecord, frozen=True, kw_only=True):
 
 
 def explain(
-    service: QueryService, metric: str, day: date | None, by: Sequence[str], where: Sequence[str]
+    service: QueryService,
+    metric: str,
+    day: date | None,
+    by: Sequence[str],
+    where: Sequence[str],
+    *,
+    within: tuple[tuple[str, ...], ...] = (),
 ) -> Explanation:
-    """Raises QueryError for what is not declared, Refused for what has no right answer."""
+    """`within`: see `BoundedQuestion`. Raises QueryError for what is not declared, Refused for what has no right answer."""
     catalog = service.catalog
     known_metric(catalog, metric)
     dialects = {name: dialect_of(source.url) or "duckdb" for name, source in catalog.sources.items()}
@@ -127,6 +133,7 @@ def explain(
     if day is None:
         return found
     question = Question(metrics=[metric], from_=day, to=day, by=by, where=where)
+    question = BoundedQuestion.bounded(question, within) if within else question
     return msgspec.structs.replace(
         found,
         day=str(day),

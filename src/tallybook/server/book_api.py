@@ -1,0 +1,240 @@
+"""What the book says beside answers, over HTTP: metrics, why, coverage, runs, goals, alerts, status. The JSON of each
+is that of its command."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl, unquote
+
+import msgspec
+
+from tallybook.core import QueryError, RequestError, as_json, did_you_mean
+from tallybook.monitor import plain
+from tallybook.query import Question, explain
+from tallybook.server.access import reader_of
+from tallybook.server.answers import HttpAnswer, Refusal, only
+from tallybook.server.books import SharedBook
+from tallybook.server.gate import Gate
+from tallybook.server.metric_shows import metric_shows, period_of
+from tallybook.server.problems import as_refusal, bad_question
+from tallybook.server.queries import READ_HEADERS, is_known
+from tallybook.server.readers import AnswerReader, view_hash
+from tallybook.server.requests import Request
+
+if TYPE_CHECKING:
+    from tallybook.book import Book
+
+METRICS = "/v1/metrics"
+MAX_RUNS = 500
+PRIVATE_OF_RUNS = ("host", "pid")
+"""Of runs: names of machines, which readers over HTTP need not know."""
+
+
+@dataclass(frozen=True)
+class BookRequest:
+    """What a reader asks of a book: the parameters of the query string, each a list, and the rest of the path."""
+
+    reader: AnswerReader
+    parameters: Mapping[str, list[str]]
+    name: str = ""
+
+    def one(self, name: str) -> str | None:
+        """The value of a parameter; None without one. Raises QueryError where it is given twice."""
+        found = self.parameters.get(name, [])
+        if len(found) > 1:
+            raise QueryError(f"{name} is given twice", hint="once", field=name)
+        return found[0] if found else None
+
+    def several(self, *names: str) -> list[str]:
+        """The values of a parameter that repeats, or has commas."""
+        return [
+            part.strip() for name in names for one in self.parameters.get(name, []) for part in one.split(",") if part
+        ]
+
+    def filters(self) -> list[str]:
+        return list(self.parameters.get("where", []))
+
+
+Answerer = Callable[["Book", BookRequest], Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class BookDoor:
+    """Answers the paths of `PATHS`, and those below `/v1/metrics/`."""
+
+    book: SharedBook
+    on_error: Callable[[Exception], None] = lambda error: None
+
+    def takes(self, request: Request) -> bool:
+        return request.path in PATHS or request.path.startswith(f"{METRICS}/")
+
+    async def answer(self, request: Request, gate: Gate) -> HttpAnswer:
+        if (refused := only(request.method, "GET", "HEAD")) is not None:
+            return refused
+        reader = await reader_of(request, gate)
+        try:
+            work, known_parameters, name = _route(request)
+            asked = BookRequest(reader, _parameters(request.query, known_parameters), name)
+            known = request.headers.get("if-none-match", "")
+            return await self.book.read(lambda book: _answered(book, work, asked, known))
+        except asyncio.CancelledError:
+            raise
+        except Exception as error:  # noqa: BLE001  # whatever it is, the reader gets a problem, and the log the error
+            raise as_refusal(error, None, self.on_error) from None
+
+
+def _answered(book: Book, work: Answerer, asked: BookRequest, known: str) -> HttpAnswer:
+    body = as_json(work(book, asked), exact=False).encode()
+    tag = f'"{view_hash(body.decode())}"'
+    headers = READ_HEADERS | {"etag": tag, "content-type": "application/json"}
+    return HttpAnswer(304, headers=headers) if is_known(tag, known) else HttpAnswer(200, text=body, headers=headers)
+
+
+# -- each path, in a thread ----------------------------------------------------------------------------------------
+
+
+def _metrics(book: Book, asked: BookRequest) -> Any:
+    visible = set(asked.reader.visible_metrics(book.project.catalog))
+    return [one.to_dict() for one in book.metrics() if one.metric in visible]
+
+
+def _metric(book: Book, asked: BookRequest) -> Any:
+    _check_visible(book, asked.reader, asked.name)
+    return book.metric(asked.name).to_dict()
+
+
+def _shows(book: Book, asked: BookRequest) -> Any:
+    _check_visible(book, asked.reader, asked.name)
+    text = asked.one("period")
+    if text is None:
+        raise QueryError("no period is asked for", hint="period=2024-01", field="period")
+    period = period_of(book, text, asked.one("scope"))
+
+    def ask(question: Question) -> Any:
+        return asked.reader.seen(book.ask(asked.reader.bounded(book.project.catalog, question)))
+
+    return metric_shows(book, asked.name, period, asked.filters(), ask)
+
+
+def why_of(book: Book, reader: AnswerReader, metric: str, day: str | None, by: list[str], where: list[str]) -> Any:
+    """The JSON of `tallybook why` without the statements, which ask the source. A filtered reader does not see what
+    counts other series."""
+    _check_visible(book, reader, metric)
+    bounded = reader.bounded(book.project.catalog, Question(metrics=[metric], by=by, where=where))
+    found = explain(book.answers, metric, book.day(day), by, where, within=bounded.within).to_dict()
+    if reader.is_bound:
+        found["used_by"] = [one for one in found["used_by"] if one in reader.visible_metrics(book.project.catalog)]
+    if reader.is_filtered:
+        kept = ("metric", "kept_as", "definition", "coverage", "error")
+        found["behind"] = [{k: v for k, v in one.items() if k in kept} for one in found.get("behind", [])]
+        found.pop("warnings", None)
+    return found
+
+
+def _why(book: Book, asked: BookRequest) -> Any:
+    if (metric := asked.one("metric")) is None:
+        raise QueryError("no metric is asked for", hint="metric=mrr&day=2024-01-31", field="metric")
+    return why_of(book, asked.reader, metric, asked.one("day"), asked.several("by"), asked.filters())
+
+
+def coverage_of(book: Book, reader: AnswerReader, names: list[str], first: str | None, last: str | None) -> Any:
+    """The JSON of `tallybook coverage`."""
+    visible = reader.visible_metrics(book.project.catalog)
+    for name in names:
+        _check_visible(book, reader, name)
+    if not names and not visible:
+        return []
+    chosen = names or (visible if reader.is_bound else [])
+    return [one.to_dict() for one in book.coverage(*chosen, from_=first, to=last)]
+
+
+def _coverage(book: Book, asked: BookRequest) -> Any:
+    return coverage_of(book, asked.reader, asked.several("metrics", "metric"), asked.one("from"), asked.one("to"))
+
+
+def _runs(book: Book, asked: BookRequest) -> Any:
+    _check_unbound(asked.reader, "runs")
+    text = asked.one("limit") or "20"
+    if not (text.isascii() and text.isdigit() and len(text) < 5 and 1 <= int(text) <= MAX_RUNS):
+        raise QueryError(f"limit is {text[:20]!r}", hint=f"1 to {MAX_RUNS}", field="limit")
+    runs = [run.to_dict() for run in book.runs(int(text))]
+    return [{name: value for name, value in run.items() if name not in PRIVATE_OF_RUNS} for run in runs]
+
+
+def _goals(book: Book, asked: BookRequest) -> Any:
+    visible = asked.reader.visible_metrics(book.project.catalog)
+    if asked.reader.is_filtered:
+        _check_unbound(asked.reader, "goals")
+    found = book.goals(*asked.several("names", "name"), on=asked.one("on"), last=asked.one("last"))
+    return {"goals": [one.to_dict() for one in found if one.metric in visible]}
+
+
+def _alerts(book: Book, asked: BookRequest) -> Any:
+    _check_unbound(asked.reader, "alerts")
+    return {"alerts": [plain(one) | {"told": len(one.told)} for one in book.alerts()]}
+
+
+def _status(book: Book, asked: BookRequest) -> Any:
+    _check_unbound(asked.reader, "status")
+    return book.status().to_dict()
+
+
+PATHS: Mapping[str, tuple[Answerer, tuple[str, ...]]] = {
+    METRICS: (_metrics, ()),
+    "/v1/why": (_why, ("metric", "day", "by", "where")),
+    "/v1/coverage": (_coverage, ("metrics", "metric", "from", "to")),
+    "/v1/runs": (_runs, ("limit",)),
+    "/v1/goals": (_goals, ("names", "name", "on", "last")),
+    "/v1/alerts": (_alerts, ()),
+    "/v1/status": (_status, ()),
+}
+
+
+def _route(request: Request) -> tuple[Answerer, tuple[str, ...], str]:
+    """(what answers a path, its parameters, the metric in it). Raises Refusal for a path of nothing."""
+    if request.path in PATHS:
+        work, parameters = PATHS[request.path]
+        return work, parameters, ""
+    name, _, rest = request.raw_path.removeprefix(f"{METRICS}/").partition("/")
+    if rest == "shows":
+        return _shows, ("period", "scope", "where"), unquote(name)
+    if not rest and name:
+        return _metric, (), unquote(name)
+    error = RequestError(status=404, code="not_found", message="there is nothing at this path", seen=request.path[:200])
+    raise Refusal(error)
+
+
+def _parameters(query: str, known: tuple[str, ...]) -> dict[str, list[str]]:
+    try:
+        pairs = parse_qsl(query, errors="strict", max_num_fields=200)
+    except ValueError:
+        raise bad_question("the query string cannot be read", "percent-encoded UTF-8") from None
+    found: dict[str, list[str]] = {}
+    for name, value in pairs:
+        if name not in known:
+            hint = f"{did_you_mean(name, known)} parameters: {', '.join(known) or 'none'}".strip()
+            raise QueryError(f"there is no parameter {name[:80]!r}", hint=hint, field=name[:80])
+        found.setdefault(name, []).append(value)
+    return found
+
+
+def _check_visible(book: Book, reader: AnswerReader, name: str) -> None:
+    """Raises QueryError for a metric that does not exist for this reader."""
+    visible = reader.visible_metrics(book.project.catalog)
+    if name not in visible:
+        raise QueryError(f"there is no metric {name[:200]!r}", hint=did_you_mean(name, visible), field="metric")
+
+
+def _check_unbound(reader: AnswerReader, what: str) -> None:
+    """Raises Refusal for a bound reader: what is asked is about all metrics and series."""
+    if reader.is_bound:
+        message = f"{reader.name!r} is bound to some metrics or series, and {what} are about all"
+        raise Refusal(RequestError(status=403, code="not_bound", message=message, expected="a read key without bounds"))
+
+
+def json_of(value: Any) -> Any:
+    """Plain values of a document, as its JSON has them."""
+    return msgspec.json.decode(as_json(value, exact=False))
