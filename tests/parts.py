@@ -176,6 +176,7 @@ FILES = {
     "test_shapes.py": "right",
     "test_shared_statements.py": "right",
     "test_sent_events.py": "deliver",
+    "test_shares.py": "events",
     "test_sheets_consent.py": "deliver",
     "test_sheets_deliveries.py": "deliver",
     "test_sheets_edited_keys.py": "deliver",

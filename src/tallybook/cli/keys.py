@@ -87,14 +87,17 @@ _HOURS = {"h": 1, "d": 24, "w": 7 * 24}
 
 
 def _expiry(text: str | None, terminal: Terminal) -> datetime | None:
-    """The instant of `--expires`: a span from now, a day of the book's zone, or an instant."""
-    if text is None:
-        return None
+    """The instant of `--expires`; None where it is not given."""
+    return None if text is None else instant_of("--expires", text, terminal)
+
+
+def instant_of(option: str, text: str, terminal: Terminal) -> datetime:
+    """The instant of an option: a span from now, a day of the book's zone, or an instant."""
     if span := _SPAN.fullmatch(text.strip()):
         return terminal.clock() + timedelta(hours=int(span[1]) * _HOURS[span[2]])
     unreadable = QueryError(
-        f"--expires {text!r} cannot be read",
-        hint="--expires 90d, --expires 2027-01-01 or --expires 2027-01-01T00:00:00Z",
+        f"{option} {text!r} cannot be read",
+        hint=f"{option} 90d, {option} 2027-01-01 or {option} 2027-01-01T00:00:00Z",
     )
     try:
         if len(text) == 10:
@@ -217,8 +220,7 @@ def invite(
         expires=_expiry(expires, terminal),
     )
     _check_bounds(terminal, terms)
-    open_until = _expiry(until, terminal)
-    assert open_until is not None
+    open_until = instant_of("--until", until, terminal)
     with _events(terminal) as ledger:
         text = make(ledger, name, terms, until=open_until, now=terminal.clock())
     link = f"{url.rstrip('/')}/login?invite={text}"

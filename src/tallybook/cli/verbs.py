@@ -74,7 +74,8 @@ VERBS = {
     "Usage events": {
         "track": Verb("store one usage event", "tracking:track"),
         "events": Verb("show, import, export and replay usage events", "events:events"),
-        "keys": Verb("create, list, rotate and revoke the keys with which events are sent", "keys:keys"),
+        "keys": Verb("create, list, rotate and revoke the keys of the HTTP API, and invite people", "keys:keys"),
+        "shares": Verb("share a board or a view by a link, list and revoke links", "shares:shares"),
     },
     "Users and accounts": {
         "accounts": Verb("list accounts by a condition over their attributes, show one", "entities:accounts"),

@@ -12,6 +12,7 @@ __getattr__, __dir__ = opened(
         "pages.report": ("board_file", "chart_file"),
         "listeners": ("listening_socket", "close_listener", "shown_address"),
         "processes": ("LISTENING", "Processes", "ROLES"),
+        "shares": ("ShareTerms", "create_share"),
         "worker": (
             "WorkerPlan",
             "check_certificate",

@@ -15,6 +15,7 @@ from tallybook.server.processes import (
     ROLES as ROLES,
     Processes as Processes,
 )
+from tallybook.server.shares import ShareTerms as ShareTerms, create_share as create_share
 from tallybook.server.worker import (
     WorkerPlan as WorkerPlan,
     check_certificate as check_certificate,

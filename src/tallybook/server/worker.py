@@ -234,12 +234,14 @@ def _doors(plan: WorkerPlan) -> list[Door]:
     from tallybook.server.pages.door import PagesDoor
     from tallybook.server.queries import QueryDoor
     from tallybook.server.sessions import SessionDoor
+    from tallybook.server.shares import SharedDataDoor
 
     return [
         QueryDoor(book=plan.book, clock=plan.clock, on_error=plan.on_error, max_rows=plan.settings.max_rows),
         EngagementDoor(book=plan.book, clock=plan.clock),
         HookDoor(book=plan.book, clock=plan.clock, on_error=plan.on_error),
         BookDoor(book=plan.book, on_error=plan.on_error),
+        SharedDataDoor(book=plan.book, on_error=plan.on_error),
         SessionDoor(),
         PagesDoor(book=plan.book, clock=plan.clock, on_error=plan.on_error),
     ]

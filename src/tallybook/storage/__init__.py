@@ -35,6 +35,7 @@ __getattr__, __dir__ = opened(
         "identity_links": ("IdentityLinks", "NewLinks", "apply_links"),
         "entity_records": ("AttributeType", "ChangedEntities", "Entity", "HistoryRow"),
         "series_slots": ("SeriesSlots", "with_new"),
+        "shares": ("ShareLedger", "ShareRecord"),
         "files": (
             "BadFile",
             "Files",

@@ -134,6 +134,7 @@ from tallybook.storage.rule_ledger import (
     StatesFile as StatesFile,
 )
 from tallybook.storage.series_slots import SeriesSlots as SeriesSlots, with_new as with_new
+from tallybook.storage.shares import ShareLedger as ShareLedger, ShareRecord as ShareRecord
 from tallybook.storage.sqlite_file import (
     State as State,
     left_behind as left_behind,

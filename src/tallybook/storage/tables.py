@@ -105,6 +105,9 @@ CREATE TABLE event_pushed (
 CREATE TABLE series_slots (
     dimension {text} NOT NULL, value {text} NOT NULL, slot {number} NOT NULL, PRIMARY KEY (dimension, value)){rowless};
 CREATE INDEX entities_by_version ON entities (kind, version);
+CREATE TABLE shares (
+    id {text} PRIMARY KEY, payload {text} NOT NULL, created {instant} NOT NULL, maker {text} NOT NULL,
+    until {instant} NOT NULL, revoked {instant}, seen {instant});
 CREATE TABLE identity_links (
     alias {text} PRIMARY KEY, canonical {text} NOT NULL, key {text} NOT NULL, at {instant} NOT NULL,
     number {number} NOT NULL){rowless};
@@ -226,6 +229,7 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
     "request_claims": ("key", "request", "body", "at"),
     "event_pushed": ("event", "day", "key"),
     "series_slots": ("dimension", "value", "slot"),
+    "shares": ("id", "payload", "created", "maker", "until", "revoked", "seen"),
     "identity_links": ("alias", "canonical", "key", "at", "number"),
     "identity_days": ("event", "day", "number"),
     "outbox": (
