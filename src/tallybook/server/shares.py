@@ -1,7 +1,7 @@
 """Links that show one board or one view to people without a key: signed, read-only, with filters that the signer fixed.
 
-A link is `/s/v1.<payload>.<signature>` (see `signed_text`), signed with the text of a key of the scope `share`. The payload
-is JSON: `id`, `until` (seconds since 1970), `board` (a name) or `view` (options of a question, and `chart`), `where`
+A link is `/s/v1.<payload>.<signature>` (see `signed_text`), signed with the text of a key of the scope `share`. The
+payload is JSON: `id`, `until` (seconds since 1970), `board` (a name) or `view` (options of a question, and `chart`), `where`
 (filters), `by` (whom to ask). Other programs may sign links, too; they are listed once they are opened."""
 
 from __future__ import annotations
@@ -126,7 +126,9 @@ class ShareTerms:
 def create_share(
     shares: ShareLedger, keys: Sequence[ApiKey], terms: ShareTerms, catalog: Catalog, *, maker: str, now: datetime
 ) -> tuple[SharedLink, str]:
-    """(the link, its path), recorded in the ledger. Raises QueryError without a share key, and for what is not there."""
+    """(the link, its path), recorded in the ledger.
+
+    Raises QueryError without a share key, and for what is not there."""
     signing = [key for key in keys if key.is_valid(now) and "share" in key.scopes and key.secret]
     if not signing:
         raise QueryError("there is no key that signs links", hint="tallybook keys create share --scope share")

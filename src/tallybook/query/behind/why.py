@@ -125,7 +125,9 @@ def explain(
     *,
     within: tuple[tuple[str, ...], ...] = (),
 ) -> Explanation:
-    """`within`: see `BoundedQuestion`. Raises QueryError for what is not declared, Refused for what has no right answer."""
+    """`within`: see `BoundedQuestion`.
+
+    Raises QueryError for what is not declared, Refused for what has no right answer."""
     catalog = service.catalog
     known_metric(catalog, metric)
     dialects = {name: dialect_of(source.url) or "duckdb" for name, source in catalog.sources.items()}
