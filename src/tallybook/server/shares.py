@@ -1,8 +1,9 @@
 """Links that show one board or one view to people without a key: signed, read-only, with filters that the signer fixed.
 
-A link is `/s/v1.<payload>.<signature>` (see `signed_text`), signed with the text of a key of the scope `share`. The
-payload is JSON: `id`, `until` (seconds since 1970), `board` (a name) or `view` (options of a question, and `chart`), `where`
-(filters), `by` (whom to ask). Other programs may sign links, too; they are listed once they are opened."""
+A link is `/s/v1.<payload>.<signature>` (see `signed_text`), signed with the text of a key of the scope `share`.
+The payload is JSON: `id`, `until` (seconds since 1970), `board` (a name) or `view` (options of a question, and
+`chart`), `where` (filters), `by` (whom to ask). Other programs may sign links, too; they are listed once they are
+opened."""
 
 from __future__ import annotations
 
