@@ -140,10 +140,17 @@ def list_(terminal: Terminal, form: str) -> int:
     else:
         names = ("id", "shows", "where", "made by", "until", "opened", "revoked")
         rows = [
-            (one["id"], _shown(one), " ".join(one["where"]), one["maker"], one["until"], one["seen"] or "",
-             one["revoked"] or "")
+            (
+                one["id"],
+                _shown(one),
+                " ".join(one["where"]),
+                one["maker"],
+                one["until"],
+                one["seen"] or "",
+                one["revoked"] or "",
+            )
             for one in found
-        ]  # fmt: skip
+        ]
         terminal.out("\n".join(table(names, rows, numbers=())))
     return DONE
 
@@ -157,10 +164,16 @@ def _described(share: ShareRecord) -> dict[str, Any]:
         "where": list(payload.get("where", ())),
         "by": payload.get("by", ""),
         "maker": share.maker,
-        **{name: stamp and stamp[:19] + "Z" for name, stamp in (
-            ("created", share.created), ("until", share.until), ("seen", share.seen), ("revoked", share.revoked),
-        )},
-    }  # fmt: skip
+        **{
+            name: stamp and stamp[:19] + "Z"
+            for name, stamp in (
+                ("created", share.created),
+                ("until", share.until),
+                ("seen", share.seen),
+                ("revoked", share.revoked),
+            )
+        },
+    }
 
 
 def _shown(one: dict[str, Any]) -> str:

@@ -75,6 +75,7 @@ VERBS = {
         "track": Verb("store one usage event", "tracking:track"),
         "events": Verb("show, import, export and replay usage events", "events:events"),
         "keys": Verb("create, list, rotate and revoke the keys of the HTTP API, and invite people", "keys:keys"),
+        "mcp": Verb("answer an assistant on this machine", "assistants:mcp"),
         "shares": Verb("share a board or a view by a link, list and revoke links", "shares:shares"),
     },
     "Users and accounts": {

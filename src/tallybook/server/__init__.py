@@ -7,6 +7,7 @@ from tallybook._door import opened
 __getattr__, __dir__ = opened(
     __name__,
     {
+        "assistants": ("serve_assistant",),
         "audit_log": ("audited",),
         "books": ("SharedBook",),
         "pages.report": ("board_file", "chart_file"),

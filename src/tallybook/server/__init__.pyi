@@ -1,4 +1,5 @@
 # The names of this door, for type checkers: those of __init__.py.
+from tallybook.server.assistants import serve_assistant as serve_assistant
 from tallybook.server.audit_log import audited as audited
 from tallybook.server.books import SharedBook as SharedBook
 from tallybook.server.listeners import (

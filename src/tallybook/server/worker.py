@@ -231,6 +231,7 @@ def _doors(plan: WorkerPlan) -> list[Door]:
     from tallybook.server.engagements import EngagementDoor
     from tallybook.server.hooks import HookDoor
     from tallybook.server.book_api import BookDoor
+    from tallybook.server.mcp_door import AssistantDoor
     from tallybook.server.pages.door import PagesDoor
     from tallybook.server.queries import QueryDoor
     from tallybook.server.sessions import SessionDoor
@@ -241,6 +242,7 @@ def _doors(plan: WorkerPlan) -> list[Door]:
         EngagementDoor(book=plan.book, clock=plan.clock),
         HookDoor(book=plan.book, clock=plan.clock, on_error=plan.on_error),
         BookDoor(book=plan.book, on_error=plan.on_error),
+        AssistantDoor(book=plan.book, on_error=plan.on_error),
         SharedDataDoor(book=plan.book, on_error=plan.on_error),
         SessionDoor(),
         PagesDoor(book=plan.book, clock=plan.clock, on_error=plan.on_error),

@@ -1,0 +1,45 @@
+"""The verb that serves assistants on this machine: `mcp`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tallybook.cli.options import verb
+from tallybook.cli.terminal import Terminal
+from tallybook.core import DONE, DeclarationError
+
+if TYPE_CHECKING:
+    from tallybook.book import Book
+
+
+@verb()
+def mcp(terminal: Terminal) -> int:
+    """Answer an assistant over stdin and stdout, by the Model Context Protocol, until it closes them.
+
+    \b
+      tallybook mcp --project /path/to/project
+      claude mcp add tallybook -- tallybook mcp --project /path/to/project
+
+    Its tools are list_metrics, describe_metric, query, check_query, why and coverage. None takes SQL, and none changes
+    anything. `tallybook serve` has the same tools at /mcp, for readers with a key."""
+    from tallybook.book import open_book
+    from tallybook.server import SharedBook
+
+    def opened() -> Book:
+        book = open_book(terminal.folder, now=terminal.now, env=terminal.env)
+        terminal.hide(book.project.secrets)
+        return book
+
+    terminal.book()  # What is wrong with the declarations is said before an assistant connects.
+    book = SharedBook(terminal.folder, opened, on_error=lambda error: terminal.err(str(error)))
+    try:
+        from tallybook.server import serve_assistant
+
+        serve_assistant(book)
+    except ImportError as error:
+        raise DeclarationError(
+            f"assistants need the package {error.name}", hint="pip install 'tallybook[mcp]'"
+        ) from None
+    finally:
+        book.close()
+    return DONE

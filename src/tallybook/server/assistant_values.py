@@ -1,0 +1,122 @@
+"""What assistants send and get: the arguments of tools with their descriptions, and typed answers.
+
+The SDK makes the schemas of the tools from these types."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from tallybook.core import calendar
+
+Metrics = Annotated[list[str], Field(description="Names of metrics, as list_metrics gives them.")]
+SomeMetrics = Annotated[list[str], Field(description="Names of metrics; all of them unless given.")]
+Scope = Annotated[str, Field(description=f"The length of the periods: {', '.join(calendar.SCOPES)}.")]
+By = Annotated[list[str], Field(description="Dimensions to split by, as list_metrics gives them.")]
+Where = Annotated[
+    list[str],
+    Field(description='Filters: "plan=pro", "plan!=pro", "plan=" for null. Repeated, one dimension means or.'),
+]
+FromDay = Annotated[str | None, Field(description='The first day, as 2026-03-01, "yesterday" or "today".')]
+ToDay = Annotated[str | None, Field(description="The last day, which is included.")]
+Last = Annotated[str | None, Field(description='How far back instead of from_day: "12 weeks". Whole periods.')]
+Show = Annotated[
+    str | None,
+    Field(
+        description="How days become one number: total, average, last, first, min, max, change. Default: the metric's."
+    ),
+]
+Compare = Annotated[
+    str | None, Field(description='Adds the earlier number over as many days, and the change: "previous", "year".')
+]
+Top = Annotated[int | None, Field(description="Only the N largest series, and all others together as one.")]
+Totals = Annotated[bool, Field(description="Adds rows over all series, computed and not added up.")]
+Window = Annotated[str | None, Field(description='Each row over the days up to its end: "28 days", "month to date".')]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ListedMetric:
+    """A metric: what it measures, by what it can be split, and which days are collected."""
+
+    name: str
+    title: str | None
+    description: str | None
+    kind: str
+    unit: str | None
+    dimensions: list[str]
+    shows: list[str]
+    """What `show` may be, the default first. None of a metric that is made of others."""
+    collected_from: str | None
+    collected_to: str | None
+    missing_days: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class ListedMetrics:
+    """The metrics that the reader may ask for."""
+
+    metrics: list[ListedMetric]
+    today: str
+    timezone: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class DescribedForAssistant:
+    """One metric with how it is computed and the ranges of days that are collected and missing."""
+
+    metric: ListedMetric
+    measure: str | None
+    made_of: list[str]
+    collected: list[list[str]]
+    missing: list[list[str]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class AnswerForAssistant:
+    """An answer. A value that cannot be known is null, with its reason in `notes` of the row."""
+
+    explain: str
+    columns: list[dict[str, Any]]
+    rows: list[dict[str, Any]]
+    version: int
+    question: dict[str, Any]
+    warnings: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, kw_only=True)
+class QuestionToAsk:
+    """A question that has an answer, and how it differs."""
+
+    say: str
+    query: dict[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckedForAssistant:
+    """Whether a question has a right answer; if not, why, and what to ask instead."""
+
+    can_be_answered: bool
+    why_not: str = ""
+    hint: str = ""
+    ask_instead: list[QuestionToAsk] = field(default_factory=list)
+
+
+@dataclass(frozen=True, kw_only=True)
+class WhyForAssistant:
+    """What is behind the number of one day: the answer, and for each metric it is made of the definition and run."""
+
+    metric: str
+    day: str | None
+    explain: str
+    rows: list[dict[str, Any]]
+    behind: list[dict[str, Any]]
+    lineage: dict[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class CoverageForAssistant:
+    """Which days of each metric are collected, and what collects the missing ones."""
+
+    metrics: list[dict[str, Any]]
