@@ -228,9 +228,9 @@ def _doors(plan: WorkerPlan) -> list[Door]:
     """What is answered beside events, in the order in which a path is tried."""
     if plan.book is None:
         return []
+    from tallybook.server.book_api import BookDoor
     from tallybook.server.engagements import EngagementDoor
     from tallybook.server.hooks import HookDoor
-    from tallybook.server.book_api import BookDoor
     from tallybook.server.mcp_door import AssistantDoor
     from tallybook.server.pages.door import PagesDoor
     from tallybook.server.queries import QueryDoor
