@@ -67,6 +67,7 @@ FILES = {
     "test_doors_policy.py": "events",
     "test_drafted_tables.py": "scale",
     "test_edge_cases.py": "right",
+    "test_digests.py": "deliver",
     "test_disk_faults.py": "events",
     "test_edges_of_days.py": "right",
     "test_engine_sql.py": "right",

@@ -24,11 +24,13 @@ __getattr__, __dir__ = opened(
         ),
         "catalog.receiver_values": (
             "read_own_table",
+            "read_recipients",
             "read_secret_texts",
             "read_span_of_days",
             "read_template",
             "read_time_of_day",
             "read_url",
+            "read_weekday_names",
         ),
         "catalog.words": ("toml",),
         "condition_parsing": ("SINCE_LAST", "names_in"),

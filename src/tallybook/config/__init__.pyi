@@ -17,11 +17,13 @@ from tallybook.config.catalog.keys import (
 )
 from tallybook.config.catalog.receiver_values import (
     read_own_table as read_own_table,
+    read_recipients as read_recipients,
     read_secret_texts as read_secret_texts,
     read_span_of_days as read_span_of_days,
     read_template as read_template,
     read_time_of_day as read_time_of_day,
     read_url as read_url,
+    read_weekday_names as read_weekday_names,
 )
 from tallybook.config.catalog.values import (
     Wrong as Wrong,

@@ -216,7 +216,7 @@ def shown(delivery: Delivery) -> str:
     if kind is None or kind.place == "path":
         return delivery.path
     if (option := kind.option(kind.place)) and option.secret:
-        return urlsplit(place_key(delivery)).hostname or ""
+        return urlsplit(str(delivery.options.get(kind.place, ""))).hostname or "" if kind.place == "url" else ""
     return f"{delivery.tab_name} of {place_key(delivery)}" if kind.tabs else place_key(delivery)
 
 

@@ -79,6 +79,9 @@ def _exchanged(address: str, request: OutgoingRequest, seconds: float) -> HttpRe
         raise DestinationUnavailable("it did not answer: its address cannot be read") from None
     try:
         return channel.exchange(request)
+    except DestinationUnavailable as error:
+        # The caller names the address itself.
+        raise type(error)(error.message.replace(channel.target.shown, "it", 1), hint=error.hint) from None
     finally:
         channel.close()
 

@@ -22,6 +22,7 @@ from tallybook.core import (
     WOULD_DELIVER,
     Delivery,
     DeliveryReport,
+    known_destination,
 )
 from tallybook.deliver.deliveries import DeliveryContext, has_outbox, lease_job, reported_errors, shown
 from tallybook.deliver.destinations.outbox import OutboxDestination, OutboxTask
@@ -193,13 +194,28 @@ def _restated(outbox: OutboxLedger, delivery: Delivery) -> tuple[str, ...]:
     return tuple(row.answer for row in rows if row.kind == RESTATED)
 
 
+def _timed(context: DeliveryContext, outbox: OutboxLedger) -> list[str]:
+    """Names of deliveries that send at times of their own and have something to send now."""
+    found = []
+    for delivery in context.catalog.deliveries.values():
+        kind = known_destination(delivery.to)
+        if kind is None or not kind.is_timed:
+            continue
+        destination = open_destination(delivery.to)
+        assert isinstance(destination, OutboxDestination)
+        sent = set(outbox.attributes(delivery.name).values())
+        if any(item.hash not in sent for item in destination.latest(outbox_task(context, delivery, destination))):
+            found.append(delivery.name)
+    return found
+
+
 def due_deliveries(context: DeliveryContext) -> list[str]:
     """Names of deliveries with items that may be sent now."""
     boxed = [d.name for d in (*context.catalog.deliveries.values(), *context.more.values()) if has_outbox(d)]
     if not boxed:
         return []
     outbox, now = OutboxLedger(context.ledger), context.clock()  # type: ignore[arg-type]
-    planned, found = outbox.all_planned(), []
+    planned, found = outbox.all_planned(), _timed(context, outbox)
     for name in boxed:
         known = planned.get(name)
         waits = known is not None and (known.stopped or (known.again and datetime.fromisoformat(known.again) > now))

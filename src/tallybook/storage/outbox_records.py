@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 
 PLANNED, SENDING, SENT, REFUSED_ITEM, UNKNOWN_OUTCOME = "planned", "sending", "sent", "refused", "unknown"
 """States of an item: to be sent; a request with it is on its way; arrived; never to be sent by itself; nobody knows."""
@@ -38,7 +39,7 @@ class ReceiverHealth:
     stopped: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class OutboxItem:
     """One thing to send. `key`: see `item_key`; `day` is ISO, empty of attributes; `body` is what is sent, as JSON, and
     what its hash is of."""
@@ -47,7 +48,7 @@ class OutboxItem:
     day: str
     body: str
 
-    @property
+    @cached_property
     def hash(self) -> str:
         return hash_of_body(self.body)
 

@@ -60,3 +60,22 @@ def read_span_of_days(value: object) -> int:
     if found is None:
         raise Wrong("is not a number of days", expected="a number of days such as 3d")
     return int(found[1])
+
+
+WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+
+
+def read_weekday_names(value: object) -> tuple[int, ...]:
+    """Weekdays, as numbers from 0 for Monday."""
+    listed = [value] if isinstance(value, str) else value
+    if not isinstance(listed, list | tuple) or not all(one in WEEKDAYS for one in listed):
+        raise Wrong("is not a list of weekdays", expected=f"some of {', '.join(WEEKDAYS)}")
+    return tuple(sorted({WEEKDAYS.index(one) for one in listed}))
+
+
+def read_recipients(value: object) -> tuple[str, ...]:
+    """Addresses of mail and chat."""
+    listed = [value] if isinstance(value, str) else value
+    if not isinstance(listed, list | tuple) or not all(isinstance(one, str) and "://" in one for one in listed):
+        raise Wrong("is not a list of addresses", expected='a list such as ["mailto://user:password@example.org"]')
+    return tuple(listed)

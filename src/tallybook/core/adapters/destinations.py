@@ -55,6 +55,8 @@ class DestinationKind:
 
     is_shared: bool = False
     """Several deliveries may write to one place."""
+    is_timed: bool = False
+    """It sends at times of its own, also without new numbers."""
     instead_of_metrics: str = ""
     """The option that a delivery may have instead of metrics."""
 
@@ -82,6 +84,7 @@ DESTINATIONS: Registry[DestinationKind] = Registry(
         "google_sheets": "tallybook.deliver.destinations.google_sheets.destination:GoogleSheets",
         "webhook": "tallybook.deliver.destinations.webhook:Webhook",
         "notification": "tallybook.deliver.destinations.notification:Notification",
+        "digest": "tallybook.deliver.destinations.digest:Digest",
         "rest_hooks": "tallybook.deliver.destinations.rest_hooks:RestHooks",
         "segment": "tallybook.deliver.destinations.segment:Segment",
         "mixpanel": "tallybook.deliver.destinations.mixpanel:Mixpanel",

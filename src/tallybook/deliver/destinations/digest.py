@@ -1,0 +1,228 @@
+"""Digests: a board, or some metrics, by mail and chat at times of the week, with charts as pictures."""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import date, datetime, time as clock_time, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
+
+import msgspec
+
+from tallybook.config import read_recipients, read_text, read_time_of_day, read_weekday_names
+from tallybook.core import (
+    DELIVER,
+    Delivery,
+    DestinationKind,
+    DestinationRefused,
+    DestinationUnavailable,
+    Option,
+    OptionProblem,
+    QueryError,
+    TallybookError,
+)
+from tallybook.deliver.destinations.outbox import OutboxDestination, OutboxTask
+from tallybook.deliver.exchange import within
+from tallybook.deliver.outgoing.failures import ARRIVED, REJECTED, TRY_LATER, SendVerdict
+from tallybook.storage import ATTRIBUTE, OutboxItem, OutboxRow, item_key
+
+if TYPE_CHECKING:
+    from tallybook.core import Board, Result
+    from tallybook.deliver.outgoing.addresses import Target
+    from tallybook.deliver.outgoing.channel import Channel, OutgoingRequest
+
+SEND_SECONDS = 60.0
+MAX_ROWS = 12
+LATEST = timedelta(hours=12)
+"""A digest that could not be sent for so long is left out: the next one has newer numbers."""
+
+
+class Digest(OutboxDestination):
+    """Mail and chat by Apprise. Mail has no ids: a digest whose outcome is not known may arrive twice."""
+
+    kind = DestinationKind(
+        name="digest",
+        noun="a digest",
+        place="recipients",
+        uses=(DELIVER,),
+        outbox=True,
+        is_timed=True,
+        instead_of_metrics="board",
+        options=(
+            Option(
+                name="recipients",
+                read=read_recipients,
+                example='["${MAIL_URL}"]',
+                default=(),
+                secret=True,
+                help="of a digest: Apprise addresses of mail and chat",
+            ),
+            Option(
+                name="board",
+                read=read_text,
+                example='"sales"',
+                default="",
+                help="of a digest: the board of [boards.NAME] that it shows, instead of metrics",
+            ),
+            Option(
+                name="on",
+                read=read_weekday_names,
+                example='["mon"]',
+                default=(),
+                help="of a digest: the weekdays on which it is sent; not given: every day",
+            ),
+            Option(
+                name="at",
+                read=read_time_of_day,
+                example='"08:00"',
+                default="08:00",
+                help="of a digest: its time in the book's zone; the first run after it, or `serve`, sends it",
+            ),
+        ),
+    )
+    threads = 2
+
+    def problems(self, delivery: Delivery, given: Iterable[str]) -> Iterable[OptionProblem]:
+        if delivery.options.get("board") and delivery.metrics:
+            yield OptionProblem(
+                key="board", message="a digest shows a board or metrics", expected="one of board and metrics"
+            )
+
+    # -- planning ----------------------------------------------------------------------------------
+
+    def completed(self, delivery: Delivery, catalog: Any) -> Delivery:
+        """The delivery without metrics of its own: they are asked for when it is sent."""
+        return msgspec.structs.replace(delivery, metrics=())
+
+    def latest(self, task: OutboxTask) -> Iterable[OutboxItem]:
+        due = last_due(task.clock(), task.catalog.book.timezone, task.options["at"], task.options["on"])
+        if due is None:
+            return
+        for place in range(len(task.options["recipients"])):
+            yield OutboxItem(item_key(ATTRIBUTE, "digest", "", str(place)), "", f'{{"due":"{due}"}}')
+
+    # -- sending -----------------------------------------------------------------------------------
+
+    def target(self, task: OutboxTask) -> Target:
+        from tallybook.deliver.outgoing.addresses import Target
+
+        return Target("https://apprise.invalid")  # Apprise makes connections of its own
+
+    def request(self, rows: Sequence[OutboxRow], task: OutboxTask) -> OutgoingRequest:
+        """For a dry run: the text."""
+        from tallybook.deliver.outgoing.channel import OutgoingRequest
+
+        text = "\n\n".join(text for text, _ in _sections(task))
+        return OutgoingRequest(method="SEND", path="/", body=text.encode())
+
+    def send(self, rows: Sequence[OutboxRow], task: OutboxTask, channel: Channel) -> SendVerdict:
+        try:
+            import apprise
+        except ImportError:
+            return SendVerdict(outcome=TRY_LATER, said="apprise is not installed: pip install 'tallybook[alerts]'")
+        place = int(rows[0].parts[3])
+        if place >= len(task.options["recipients"]):
+            return SendVerdict(outcome=REJECTED, said="the recipient was removed")
+        service = apprise.Apprise.instantiate(task.options["recipients"][place], suppress_exceptions=True)
+        if service is None:
+            return SendVerdict(outcome=REJECTED, said="Apprise cannot read this address")
+        try:
+            sections = _sections(task)
+        except TallybookError as error:
+            raise DestinationUnavailable(f"the digest cannot be made: {error.message}", hint=error.hint) from None
+        return _sent(service, _title(task), sections)
+
+
+def last_due(now: datetime, zone: str, at: str, weekdays: Sequence[int]) -> date | None:
+    """The day whose digest is due now: the last one whose time came within 12 hours; None without one."""
+    local = now.astimezone(ZoneInfo(zone))
+    for day in (local.date(), local.date() - timedelta(days=1)):
+        moment = datetime.combine(day, clock_time.fromisoformat(at), tzinfo=ZoneInfo(zone))
+        if moment <= local < moment + LATEST and (not weekdays or day.weekday() in weekdays):
+            return day
+    return None
+
+
+def _title(task: OutboxTask) -> str:
+    name = task.options["board"]
+    board = task.catalog.boards.get(name) if name else None
+    return f"{task.catalog.book.name}: {(board.title or name) if board else task.delivery.name}"
+
+
+def _sections(task: OutboxTask) -> list[tuple[str, Result]]:
+    """(text, answer) of each view of a board, or of the metrics."""
+    return [(f"{title}\n{result.to_text(max_rows=MAX_ROWS, width=None)}", result) for title, result in _answers(task)]
+
+
+def _answers(task: OutboxTask) -> Iterator[tuple[str, Result]]:
+    from tallybook.query import Question, check_question
+
+    assert task.service is not None
+    declared = task.catalog.deliveries.get(task.delivery.name, task.delivery)
+    for title, options in _questions(declared, _board(task)):
+        question = check_question(task.catalog, Question(**options), today=task.today)
+        yield title, task.service.stored(question)
+
+
+def _board(task: OutboxTask) -> Board | None:
+    name = task.options["board"]
+    if name and name not in task.catalog.boards:
+        listed = ", ".join(task.catalog.boards) or "none"
+        raise QueryError(f"there is no board {name!r}", hint=f"boards: {listed}")
+    return task.catalog.boards.get(name) if name else None
+
+
+def _questions(declared: Delivery, board: Board | None) -> Iterator[tuple[str, dict[str, Any]]]:
+    if board is None:
+        d = declared
+        yield (
+            ", ".join(d.metrics),
+            {"metrics": d.metrics, "scope": d.scope, "by": d.by, "where": d.where, "from_": d.from_, "last": d.last},
+        )
+        return
+    for view in board.views:
+        yield (
+            view.title or ", ".join(view.metrics),
+            {
+                "metrics": view.metrics,
+                "scope": view.scope or board.scope,
+                "by": view.by,
+                "where": (*board.where, *view.where),
+                "last": view.last or board.last,
+                "show": view.show,
+                "top": view.top,
+            },
+        )
+
+
+def _sent(service: Any, title: str, sections: Sequence[tuple[str, Result]]) -> SendVerdict:
+    text = "\n\n".join(text for text, _ in sections)
+    done: list[bool] = []
+    with tempfile.TemporaryDirectory(prefix="tallybook-digest-") as folder:
+        pictures = _pictures(Path(folder), sections)
+
+        def notify() -> None:
+            done.append(bool(service.notify(body=text, title=title, body_format="text", attach=pictures or None)))
+
+        try:
+            within(SEND_SECONDS, notify)
+        except (DestinationUnavailable, DestinationRefused) as error:
+            return SendVerdict(outcome=TRY_LATER, said=error.message)
+        except Exception as error:  # noqa: BLE001  # a service of Apprise can raise anything
+            return SendVerdict(outcome=TRY_LATER, said=f"Apprise failed: {type(error).__name__}")
+    return SendVerdict(outcome=ARRIVED) if done == [True] else SendVerdict(outcome=TRY_LATER, said="it was not taken")
+
+
+def _pictures(folder: Path, sections: Sequence[tuple[str, Result]]) -> list[str]:
+    """Files of the charts; none without the package that draws them."""
+    found = []
+    for place, (text, result) in enumerate(sections, 1):
+        name = re.sub(r"[^A-Za-z0-9]+", "-", text.partition("\n")[0])[:40].strip("-") or "chart"
+        try:
+            found.append(str(result.chart().save(folder / f"{place}-{name}.png")))
+        except TallybookError:
+            return []
+    return found

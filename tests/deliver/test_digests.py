@@ -1,0 +1,64 @@
+"""Digests by mail: once at each time, with the numbers of then and a picture of their chart."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+
+import pytest
+
+from tallybook.deliver.destinations.digest import last_due
+from tests.projects import project
+from tests.receivers import Web
+
+__all__ = ["project"]
+
+
+@pytest.mark.parametrize(
+    ("now", "due"),
+    [
+        ("2024-03-04T06:59", None),
+        ("2024-03-04T07:00", "2024-03-04"),
+        ("2024-03-04T18:59", "2024-03-04"),
+        ("2024-03-04T19:00", None),
+    ],
+)
+def test_a_digest_is_due_for_a_day_from_its_time_in_the_zone_of_the_book(now, due):
+    found = last_due(datetime.fromisoformat(now).replace(tzinfo=UTC), "Europe/Berlin", "08:00", (0,))
+    assert found == (date.fromisoformat(due) if due else None)
+
+
+def test_a_board_is_sent_once_at_its_time_with_a_picture(project):
+    pytest.importorskip("apprise")
+    made = project(now="2024-03-06T07:00")
+    made.table("visits (at timestamp, n int)", [("2024-03-04 10:00:00", 2), ("2024-03-05 10:00:00", 5)])
+    with Web() as web:
+        made.declare(
+            f"""
+            [metrics.visits]
+            table = "visits"
+            time = "at"
+            measure = "sum(n)"
+            [boards.sales]
+            title = "Sales"
+            views = [{{ metrics = ["visits"], scope = "day", last = "2 days" }}]
+            [deliveries.morning]
+            to = "digest"
+            board = "sales"
+            recipients = ["json://127.0.0.1:{web.port}/s3cr3tpath"]
+            at = "08:00"
+            """,
+            start="2024-03-04",
+        )
+        assert [one.error for one in made.run().deliveries] == [None]
+        assert web.posts == []
+        made.at("2024-03-06T08:05")
+        assert [one.status for one in made.book.deliver_rest()] == ["delivered"]
+        ((_, body),) = web.posts
+        assert "Sales" in body["title"]
+        assert "2024-03-05" in body["message"]
+        assert [one["filename"] for one in body["attachments"]] == ["1-visits.png"]
+        assert made.book.deliver_rest() == []
+        assert [one.status for one in made.run().deliveries] == ["up to date"]
+        made.at("2024-03-07T08:05").run()
+        assert len(web.posts) == 2
+        assert "s3cr3tpath" not in str(made.book.status().to_dict())
