@@ -181,3 +181,25 @@ def test_check_knows_the_events_that_came(tmp_path: Path) -> None:
     assert (problem.path, problem.paste) == ("metrics.calls.event", 'event = "call"')
     book.book.close()
     book.ingest.commit.close()
+
+
+def test_a_wire_protocol_that_is_not_there_is_reported_with_the_one_that_was_meant(tmp_path: Path) -> None:
+    assert settings(tmp_path, '[events]\nprotocols = ["tallybook", "segment"]').protocols == (
+        "tallybook",
+        "segment",
+    )
+    with pytest.raises(tallybook.DeclarationError, match="there is no such wire protocol") as raised:
+        settings(tmp_path, '[events]\nprotocols = ["segmnt"]')
+    assert "did you mean 'segment'?" in f"{raised.value} {raised.value.hint}"
+
+
+def test_metrics_and_accounts_say_which_events_are_daily_and_which_group_is_the_account(tmp_path: Path) -> None:
+    seats = '[metrics.seats]\nevent = "seats"\ndaily_aggregate = true\nmeasure = "sum(value)"\n'
+    text = f'\n[accounts]\ngroups = "workspace"\n{seats}'
+    found = settings(tmp_path, text)
+    assert (found.groups, found.daily, found.is_daily("seats"), found.is_daily("signup")) == (
+        "workspace",
+        ("seats",),
+        True,
+        False,
+    )

@@ -6,13 +6,17 @@ import base64
 import gzip
 import json
 from collections.abc import Iterator
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tallybook.ingest import LogRow
 from tallybook.storage import EntityLedger, IdentityLinks
 from tests.ingest.doors import HttpDoor
+from tests.ingest.test_event_log import Ingest
+from tests.ledgers import LEDGERS
 
 
 @pytest.fixture
@@ -181,3 +185,24 @@ def test_protocols_that_are_not_allowed_are_not_there(door: HttpDoor) -> None:
     door.app.set_rules(EventRules(settings=EventSettings(protocols=("tallybook",))))
     assert send(door, *BATCH).status == 404
     assert door.post({"event": "a"}).status == 200
+
+
+@pytest.mark.parametrize("ledger", LEDGERS)
+def test_users_and_links_are_kept_in_every_ledger(tmp_path: Path, ledger: str) -> None:
+    ingest = Ingest(tmp_path / "book", ledger)
+    ingest.send({"event": "visit", "time": "2026-03-04T10:00:00Z", "user": "a-1", "id": "1"})
+    ingest.compact()
+    for _ in range(2):
+        body = json.dumps({"batch": BATCH}).encode()
+        row = LogRow(received=ingest.now, key="web", protocol="segment", path="/v1/batch", headers="{}", body=body)
+        ingest.commit.append(row).result(10)
+        ingest.compact()
+    links = IdentityLinks(ingest.events.ledger)
+    assert {one.alias: one.canonical for one in links.every()} == {"a-1": "u-1", "old-1": "u-1"}
+    assert links.aliases_of("u-1") == ["a-1", "old-1"]
+    assert links.changed_days("visit") == {date(2026, 3, 4): 2}
+    found = EntityLedger(ingest.events.ledger).get("users", "u-1")
+    assert found is not None
+    assert found.record.effective() == {"email": "a@b.c", "age": 30, "account": "acme"}
+    ingest.commit.close()
+    ingest.events.close()

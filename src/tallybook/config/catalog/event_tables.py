@@ -14,6 +14,7 @@ from tallybook.core import (
     INSTANT_VALUE,
     INTEGER_VALUE,
     NUMBER_VALUE,
+    PROTOCOLS,
     TEXT_VALUE,
     EventDeclaration,
     EventLimits,
@@ -33,6 +34,9 @@ def read_events(raw: Mapping[str, object], problems: Problems) -> EventSettings:
         return EventSettings()
     keys = {key: value for key, value in tables.items() if not isinstance(value, Mapping)}
     values = read_section(keys, EVENTS_KEYS, "events", problems).values
+    for name in values.get("protocols", ()):
+        if name not in PROTOCOLS:
+            _report_protocol(name, problems)
     return EventSettings(
         **{key: value for key, value in values.items() if key not in LIMITS},
         limits=EventLimits(**{key: value for key, value in values.items() if key in LIMITS}),
@@ -59,6 +63,19 @@ def _declared(event: str, table: Mapping[str, object], problems: Problems) -> Ev
             _report_type(path, name, value, problems)
     spelled = {name.casefold(): name for name in [*properties, *values.get("required", ())]}
     return EventDeclaration(name=event, types=types, allowed=allowed, spelled=spelled, **values)
+
+
+def _report_protocol(name: str, problems: Problems) -> None:
+    known = PROTOCOLS.names()
+    meant = closest_key(name, known)
+    problems.add(
+        "events.protocols",
+        "there is no such wire protocol",
+        seen=shorten_toml(name),
+        expected=", ".join(known),
+        hint=f"did you mean {meant!r}?" if meant else "",
+        paste=f"protocols = [{shorten_toml(meant or known[0])}]",
+    )
 
 
 def _report_type(path: str, name: str, value: object, problems: Problems) -> None:
