@@ -19,6 +19,9 @@ PIP     := $(BIN)/python -m pip --disable-pip-version-check --no-input
 EDITABLE := $(PIP) install -qq --no-deps --no-build-isolation --editable
 EMULATORS := packages/emulators
 
+# Tests start hundreds of processes: each should find its modules compiled.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: setup demo servers test lint lint-ruff lint-format lint-types lint-layers format docs soak bench lock clean
 
 setup: $(VENV)/.ready

@@ -7,12 +7,15 @@ TALLYBOOK_TEST_SERVERS=required   a database server or browser that cannot be ha
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import gc
+import importlib
 import os
 import random
 import shutil
 import sqlite3
+import sys
 import tempfile
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -48,6 +51,10 @@ COSTLY = settings(max_examples=100 if SOAK else 3)
 """For a test whose examples take long: a book is run several times in each."""
 MEMORY, ROOM_BYTES = Path("/dev/shm"), 4 * 1024**3
 """Where files wait for no disk, and the room that the folders of tests may take there."""
+
+# Compiled modules are kept, for the next run and for the hundreds of processes that tests start.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 # PyMySQL and HTTP clients read the system's certificates for each connection, which takes 50 ms. No test needs them.
 os.environ["SSL_CERT_FILE"] = os.devnull
@@ -92,6 +99,17 @@ def pytest_configure(config: pytest.Config) -> None:
         config.option.randomly_seed = number
     if config.getoption("--hypothesis-seed", None) is None:
         config.option.hypothesis_seed = number
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Every second worker imports the test files from the last one on. So each worker compiles half of them, where they are
+    not compiled yet, and reads the other half."""
+    config = session.config
+    number = int(config.workerinput["workerid"].removeprefix("gw")) if is_worker(config) else 0
+    if number % 2 and config.args == config.getini("testpaths"):
+        for path in sorted((ROOT / "tests").rglob("test_*.py"), reverse=True):
+            with contextlib.suppress(Exception, pytest.skip.Exception):  # the collection reports it
+                importlib.import_module(".".join(path.relative_to(ROOT).with_suffix("").parts))
 
 
 def pytest_report_header() -> str:
