@@ -305,3 +305,18 @@ def test_everything_that_is_wrong_is_reported_at_once_with_lines_to_paste(projec
         "created with a product key",
     ):
         assert words in said, said
+
+
+def test_an_attribute_that_is_declared_later_is_sent_although_nothing_else_is_new(project, px):
+    for account in ("acme", "beta"):
+        px.add_account(account)
+    made = calling(project, px, ATTRIBUTES.replace(', plan = "plan__c"', ""))
+    made.run()
+    px.forget_requests()
+    assert made.book.deliver()[0].status == "up to date"
+    assert px.requests == []
+    made.declare(declared(px, ATTRIBUTES), start="2024-03-04")
+    made.book.deliver()
+    assert px.accounts["acme"]["customAttributes"]["plan__c"] == "pro"
+    made.book.push_attributes("accounts", "beta", attributes={"tier": "gold"})
+    assert made.book.deliver()[0].status == "up to date"

@@ -92,13 +92,16 @@ class OutboxPlanning:
             folded = self.outbox.folded(self.delivery.name)
             for first, last in self._stretches(folded):
                 self._plan_stretch(first, last, folded)
-        self._plan_latest()
+        state = self.destination.latest_state(self.task)
+        self._plan_latest(state)
+        if self.outbox.rows(self.delivery.name, (SENDING, UNKNOWN_OUTCOME), limit=1):
+            state = 0  # what is on its way was not planned with its newest value
         if self.done.is_whole:
             question = json.dumps(shape_of(self.delivery))
             with self.outbox.planning(self.delivery.name, self.lease, now=self.task.clock()) as plan:
                 plan.done(
                     version=self.task.version,
-                    entities=self.destination.latest_state(self.task),
+                    entities=state,
                     question=f"{self._ends()} {question}",
                 )
         return self.done
@@ -294,10 +297,9 @@ class OutboxPlanning:
 
     # -- latest values -----------------------------------------------------------------------------
 
-    def _plan_latest(self) -> None:
-        """Plan the latest values that differ from those that were sent last."""
+    def _plan_latest(self, state: int) -> None:
+        """Plan the latest values that differ from those that were sent last. `state`: see `latest_state`."""
         assert self.lease is not None
-        state = self.destination.latest_state(self.task)
         if state and self.known is not None and self.known.entities == state and not self._is_outdated():
             return
         hashes = self.outbox.attributes(self.delivery.name)

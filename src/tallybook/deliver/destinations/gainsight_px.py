@@ -185,6 +185,9 @@ class GainsightPx(OutboxDestination):
     def latest(self, task: OutboxTask) -> Iterable[OutboxItem]:
         return px_values.attribute_items(task) if task.options["attributes"] else ()
 
+    def latest_state(self, task: OutboxTask) -> int:
+        return px_values.attribute_state(task) if task.options["attributes"] else 0
+
     def last_day(self, task: OutboxTask) -> date | None:
         return task.today - ONE_DAY - timedelta(days=task.options["settle"])
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import json
 import math
@@ -168,6 +169,18 @@ def attribute_items(task: OutboxTask) -> Iterator[OutboxItem]:
                 body |= {"name": name} if has_name and name else {}
                 key = item_key(ATTRIBUTE, wanted[ours], "", entity)
                 yield OutboxItem(key, "", msgspec.json.encode(body).decode())
+
+
+def attribute_state(task: OutboxTask) -> int:
+    """A number that changes with users and accounts, and with what of them is declared and sent."""
+    if task.service is None:
+        return 0
+    from tallybook.query import entities_of
+
+    answers = entities_of(task.service, KINDS[task.options["for"]])
+    sent = [task.options[name] for name in ("for", "attributes", "create")]
+    found = [answers.ledger.number(), answers.settings, sent, task.catalog.metrics]
+    return int.from_bytes(hashlib.blake2b(msgspec.json.encode(found), digest_size=6).digest()) or 1
 
 
 def px_type(type_: str) -> str:
