@@ -133,6 +133,7 @@ FILES = {
     "test_policies.py": "right",
     "test_openapi.py": "events",
     "test_other_protocols.py": "events",
+    "test_outgoing.py": "deliver",
     "test_own_protocol.py": "events",
     "test_page_colors.py": "deliver",
     "test_pages.py": "deliver",

@@ -32,6 +32,10 @@ def hooked(project: Any) -> Iterator[tuple[Served, Project]]:
         to = "rest_hooks"
         metrics = ["visits"]
         by = ["plan"]
+        private = true
+        [deliveries.open]
+        to = "rest_hooks"
+        metrics = ["visits"]
         """,
         start="2024-03-04",
     )
@@ -77,6 +81,8 @@ def test_a_program_subscribes_gets_new_values_and_unsubscribes(hooked):
         ({"delivery": "zapier", "target": "https://u:p@example.org/x"}, 400),
         ({"delivery": "plum", "target": "https://example.org/x"}, 400),
         ({"delivery": "zapier"}, 400),
+        ({"delivery": "open", "target": "http://127.0.0.1:9/x"}, 400),
+        ({"delivery": "open", "target": "https://localhost/x"}, 400),
         (b"[", 400),
     ],
 )

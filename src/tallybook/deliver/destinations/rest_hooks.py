@@ -11,8 +11,18 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from tallybook.config import read_flag
-from tallybook.core import DELIVER, Delivery, DestinationKind, Option, OptionProblem, QueryError, wrong_receiver
+from tallybook.core import (
+    DELIVER,
+    Delivery,
+    DestinationKind,
+    Option,
+    OptionProblem,
+    QueryError,
+    is_loopback,
+    wrong_receiver,
+)
 from tallybook.deliver.destinations.base import DeliveryOutcome, DeliveryTask, Destination
+from tallybook.deliver.outgoing.addresses import Target
 from tallybook.storage import HookLedger, OutboxItem, OutboxLedger, OutboxRow
 
 if TYPE_CHECKING:
@@ -114,8 +124,11 @@ def known_hooks(context: DeliveryContext, name: str) -> Delivery:
 
 def subscribe(context: DeliveryContext, id_: str, name: str, target: str, key: str) -> HookSubscription:
     """Subscribe to a delivery. Raises QueryError for a target that nothing may be sent to."""
-    known_hooks(context, name)
-    if why := wrong_receiver(target):
+    declared = known_hooks(context, name)
+    why = wrong_receiver(target)
+    if not why and is_loopback(Target(target).host) and not declared.options.get("private"):
+        why = "is on this machine"  # a subscriber is somebody else, who must not reach what listens here
+    if why:
         raise QueryError(f"the target {why}", hint="https://…", field="target")
     ledger = HookLedger(context.ledger)  # type: ignore[arg-type]
     if len(ledger.current()) >= MAX_SUBSCRIPTIONS:
