@@ -131,7 +131,7 @@ class EntitySnapshots:
             os.close(descriptor)
         except OSError:
             return None
-        options = "FORMAT parquet, COMPRESSION zstd, USE_TMP_FILE false"
+        options = "FORMAT parquet, COMPRESSION lz4_raw, USE_TMP_FILE false"
         engine.execute(f"COPY ({rows}) TO {engine_path(made)} ({options})").fetchall()
         made.replace(path)
         # The one before stays: somebody may be about to read it.

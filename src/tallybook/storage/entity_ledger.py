@@ -37,6 +37,8 @@ from tallybook.storage.transaction import Transaction
 
 REVIVED_WITHIN = timedelta(days=7)
 """A deleted entity that comes back within this time has its attributes again."""
+PIECE = 10_000
+"""Rows that are read at once."""
 LOOKUP = 500
 """Ids that one statement asks for."""
 
@@ -88,12 +90,20 @@ class EntityLedger:
             number = _number(db)
             at = db.execute("SELECT at FROM entity_commits WHERE number = ?", [number]).fetchone()
             count = int(db.execute("SELECT count(*) FROM entities WHERE kind = ?", [kind]).fetchone()[0])
-            rows = db.execute(
-                "SELECT id, row, version, deleted FROM entities WHERE kind = ? AND version > ? ORDER BY id",
-                [kind, since],
-            ).fetchall()
-        entities = (_entity(*row) for row in rows)
+        entities = self._changed(kind, since)
         return ChangedEntities(number=number, at=at[0] if at else "", count=count, entities=entities)
+
+    def _changed(self, kind: str, since: int) -> Iterator[Entity]:
+        """Read in pieces, so that a million rows need no memory. What is committed meanwhile may be among them."""
+        chosen = "kind = ? AND version > ? AND id > ? ORDER BY id LIMIT ?"
+        last: str | None = ""
+        while last is not None:
+            with self.ledger._reading() as db:
+                rows = db.execute(
+                    f"SELECT id, row, version, deleted FROM entities WHERE {chosen}", [kind, since, last, PIECE]
+                ).fetchall()
+            yield from (_entity(*row) for row in rows)
+            last = rows[-1][0] if len(rows) == PIECE else None
 
     def ids(self, kind: str, source: str) -> list[str]:
         """The ids of the entities that are not deleted and were read from a source."""
