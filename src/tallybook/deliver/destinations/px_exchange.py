@@ -166,14 +166,14 @@ class PxExchange:
         readable, and is looked for again before it counts as lost."""
         found = {row.item: PLANNED for row in rows if row.kind in (ATTRIBUTE, RESTATEMENT)}
         events = [row for row in rows if row.item not in found]
-        there = self._found(events)
+        there = self._arrived(events)
         missing = [row for row in events if row.item not in there]
         if missing and self.task.options["read_back"]:
             time.sleep(self.task.options["read_back"])
-            there |= self._found(missing)
+            there |= self._arrived(missing)
         return found | {row.item: SENT if row.item in there else PLANNED for row in events}
 
-    def _found(self, rows: Sequence[OutboxRow]) -> set[str]:
+    def _arrived(self, rows: Sequence[OutboxRow]) -> set[str]:
         """The items whose event PX has."""
         asked: dict[tuple[str, str, int], list[tuple[str, dict[str, Any]]]] = {}
         for row in rows:
