@@ -195,7 +195,7 @@ def test_the_generated_reference_lists_it(installed: Path) -> None:
     assert (
         "| `gaps` | in JSON Lines: also periods without data | `false` | `gaps = true` |" in pages["reference-toml.md"]
     )
-    assert "google_sheets, jsonl" in pages["reference-toml.md"]
+    assert ", jsonl |" in pages["reference-toml.md"]
     assert "markdown|jsonl]" in pages["reference-cli.md"]
     assert "windows|anacron}" in pages["reference-cli.md"]
 
