@@ -137,9 +137,15 @@ to = "google_sheets"
 spreadsheet = "1UgxVGDt8X0YgB9JYRVQ"
 metrics = ["signups", "revenue", "mrr"]
 
+[accounts]
+attributes = ["plan"]
+table = "accounts"
+source = "app"
+
 [rules.quiet_trial]
 for = "account"
-then = { to = "webhook", url = "${SALES_HOOK}" }
+when = "plan = 'trial'"
+then = [{ to = "webhook", url = "https://hooks.example.com/t1" }]
 
 [alerts]
 to = ["https://hooks.example.com/t0ken"]

@@ -60,11 +60,11 @@ class Sender:
         if 200 <= answer.status < 300 or (answer.status == 422 and _rejections(answer) is not None):
             return self._settled(batch, answer)
         if answer.status in _AGAIN:
-            return self._problem(_said(answer), retry_after=answer.retry_after)
+            return self._problem(_words_of(answer), retry_after=answer.retry_after)
         if answer.status in _SPLIT:
             self._split(batch, answer)
             return None
-        return self._problem(_said(answer), is_refused=True)
+        return self._problem(_words_of(answer), is_refused=True)
 
     def _batch(self) -> list[SendRecord]:
         found = self.queue.first(self.limit, MAX_BATCH_BYTES)
@@ -106,7 +106,7 @@ class Sender:
         if len(batch) > 1:
             self.limit = len(batch) // 2
             return
-        self.tally.reject(batch[0], _said(answer))
+        self.tally.reject(batch[0], _words_of(answer))
         self.queue.done(1)
         self.limit = min(MAX_BATCH, self.limit * 2)
 
@@ -140,7 +140,7 @@ def _settled_count(answer: TransportAnswer) -> int:
     return sum(whole) + len(answer.body["rejected"]) if len(whole) == len(counts) else -1
 
 
-def _said(answer: TransportAnswer) -> str:
+def _words_of(answer: TransportAnswer) -> str:
     """What the server says of a refusal."""
     body = answer.body if isinstance(answer.body, dict) else {}
     message = body.get("message") or body.get("detail") or "without a reason"

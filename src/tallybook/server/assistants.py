@@ -74,21 +74,21 @@ class AssistantTools:
     ) -> ListedMetrics:
         """List the metrics that can be asked for, with their dimensions, units, and how far they are collected."""
 
-        def found(book: Book, reader: AnswerReader) -> ListedMetrics:
+        def read_for_assistant(book: Book, reader: AnswerReader) -> ListedMetrics:
             visible = set(reader.visible_metrics(book.project.catalog))
             listed = [_listed(book, one) for one in book.metrics() if one.metric in visible]
             wanted = search.casefold().strip()
             kept = [m for m in listed if wanted in f"{m.name} {m.title or ''} {m.description or ''}".casefold()]
             return ListedMetrics(metrics=kept, today=str(book.today), timezone=book.project.catalog.book.timezone)
 
-        return await self._read(None, found)
+        return await self._read(None, read_for_assistant)
 
     async def describe_metric(
         self, metric: Annotated[str, Field(description="The name of a metric.")]
     ) -> DescribedForAssistant:
         """Describe one metric: how it is computed, what it is made of, and which days are collected or missing."""
 
-        def found(book: Book, reader: AnswerReader) -> DescribedForAssistant:
+        def read_for_assistant(book: Book, reader: AnswerReader) -> DescribedForAssistant:
             reader.bounded(book.project.catalog, Question(metrics=[metric]))
             one = book.metric(metric)
             return DescribedForAssistant(
@@ -99,7 +99,7 @@ class AssistantTools:
                 missing=[list(stretch) for stretch in one.missing],
             )
 
-        return await self._read(None, found)
+        return await self._read(None, read_for_assistant)
 
     async def query(
         self,
@@ -143,7 +143,7 @@ class AssistantTools:
             metrics, scope, by, where, from_day, to_day, last, show, compare, top, totals=totals, window=window
         )
 
-        def found(book: Book, reader: AnswerReader) -> CheckedForAssistant:
+        def read_for_assistant(book: Book, reader: AnswerReader) -> CheckedForAssistant:
             try:
                 book.answers.check(reader.bounded(book.project.catalog, question))
             except Refused as refused:
@@ -157,7 +157,7 @@ class AssistantTools:
                 return CheckedForAssistant(can_be_answered=False, why_not=error.message, hint=error.hint)
             return CheckedForAssistant(can_be_answered=True)
 
-        return await self._read(question, found)
+        return await self._read(question, read_for_assistant)
 
     async def why(
         self,
@@ -168,7 +168,7 @@ class AssistantTools:
     ) -> WhyForAssistant:
         """Explain the number of one day: its definition, the run that collected it, revisions, and tables."""
 
-        def found(book: Book, reader: AnswerReader) -> WhyForAssistant:
+        def read_for_assistant(book: Book, reader: AnswerReader) -> WhyForAssistant:
             plain = json_of(why_of(book, reader, metric, day, list(by), list(where)))
             return WhyForAssistant(
                 metric=metric,
@@ -179,7 +179,7 @@ class AssistantTools:
                 lineage=plain["lineage"],
             )
 
-        return await self._read(None, found)
+        return await self._read(None, read_for_assistant)
 
     async def coverage(
         self,
@@ -189,10 +189,10 @@ class AssistantTools:
     ) -> CoverageForAssistant:
         """Tell which days of metrics are collected, and list the gaps with the command that collects them."""
 
-        def found(book: Book, reader: AnswerReader) -> CoverageForAssistant:
+        def read_for_assistant(book: Book, reader: AnswerReader) -> CoverageForAssistant:
             return CoverageForAssistant(metrics=json_of(coverage_of(book, reader, list(metrics), from_day, to_day)))
 
-        return await self._read(None, found)
+        return await self._read(None, read_for_assistant)
 
     async def _read(self, question: Question | None, work: Callable[[Book, AnswerReader], T]) -> T:
         """What `work` returns for the reader. Every error becomes a ToolError in words."""

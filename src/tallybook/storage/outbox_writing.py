@@ -22,7 +22,7 @@ from tallybook.storage.stored_rows import stamp_of
 from tallybook.storage.transaction import Transaction
 
 ROW = "delivery, item, hash, state, attempts, next, at, answer, day, version, body"
-HELD = "9999-12-31T00:00:00.000000Z"
+NEVER_DUE = "9999-12-31T00:00:00.000000Z"
 """The time of items of a day that is not planned whole yet."""
 MAX_TRACED = 200
 """Requests of each delivery that are kept for `deliveries show`."""
@@ -43,13 +43,13 @@ class OutboxPlan:
             "answer = '', version = excluded.version, body = excluded.body "
             f"WHERE outbox.hash <> excluded.hash AND outbox.state NOT IN ('{SENDING}', '{UNKNOWN_OUTCOME}')"
         )
-        self._insert(items, version, f"DO UPDATE SET {replaced}", HELD if is_held else self.stamp)
+        self._insert(items, version, f"DO UPDATE SET {replaced}", NEVER_DUE if is_held else self.stamp)
 
     def release(self, day: date) -> None:
         """Let the items of a day be sent that were held until all of them are planned."""
         self.db.execute(
             f"UPDATE outbox SET next = ? WHERE delivery = ? AND state = '{PLANNED}' AND next = ? AND day = ?",
-            [self.stamp, self.delivery, HELD, str(day)],
+            [self.stamp, self.delivery, NEVER_DUE, str(day)],
         )
 
     def put_new(self, items: Iterable[OutboxItem], *, version: int) -> int:
@@ -80,7 +80,7 @@ class OutboxPlan:
         self.db.executemany(
             f"UPDATE outbox SET state = '{REFUSED_ITEM}', answer = ? WHERE delivery = ? AND item = ? "
             f"AND state = '{PLANNED}'",
-            [(_said(one)[:MAX_ANSWER_CHARACTERS], self.delivery, one.key) for one in kept],
+            [(_notes_of(one)[:MAX_ANSWER_CHARACTERS], self.delivery, one.key) for one in kept],
         )
 
     def day(self, day: date, *, version: int, hash_: str) -> None:
@@ -101,7 +101,7 @@ class OutboxPlan:
         )
 
 
-def _said(item: OutboxItem) -> str:
+def _notes_of(item: OutboxItem) -> str:
     return str(json.loads(item.body).get("said", "changed after it was sent"))
 
 

@@ -13,9 +13,10 @@ ENTITIES = "entities"
 def with_entity(keys: object, of_entities: Container[str]) -> object:
     """The keys of a metric of users or accounts with those that may be left out: a level counts the states of the
     history by the times between which they are valid, other metrics read what is there now."""
-    if not isinstance(keys, Mapping) or keys.get("source") not in of_entities or {"table", "sql"} & keys.keys():
+    name = keys.get("source") if isinstance(keys, Mapping) else None
+    if not isinstance(keys, Mapping) or not isinstance(name, str) or name not in of_entities:
         return keys
-    if not isinstance(name := keys["source"], str):
+    if {"table", "sql"} & keys.keys():
         return keys
     if keys.get("kind") == LEVEL and not {"time", "from"} & keys.keys():
         return {"table": f"{name}_history", "from": "valid_from", "until": "valid_until", **keys}
