@@ -130,7 +130,7 @@ def test_each_item_arrives_under_one_id_whatever_fails_and_wherever_it_is_killed
             receiver.begin(fault, at)
             with copied(made, number) as folder:
                 driver.do(folder, "deliver", now="2024-03-06T12:00", **({"at": step} if step else {}))
-                for again in ("2024-03-06T13:30", "2024-03-06T23:00"):
+                for again in ("2024-03-06T13:30", "2024-03-06T18:00", "2024-03-06T23:00"):
                     left = driver.do(folder, "deliver", now=again)
                 assert left["said"]["statuses"] == {"hook": "up to date"}, (fault, at, step, left)
                 assert values(receiver.taken) == ITEMS, (fault, at, step)
