@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import importlib
 import re
 from collections import defaultdict
@@ -38,6 +39,11 @@ def modules(package: Path) -> Iterator[tuple[str, str]]:
         yield path.relative_to(base).as_posix(), path.read_text(encoding="utf-8")
 
 
+@functools.cache
+def parsed(text: str) -> ast.Module:
+    return ast.parse(text)
+
+
 def scripts() -> Iterator[tuple[str, str]]:
     """(path, text) of each script of the benchmarks and the docs."""
     for path in sorted([*(ROOT / "benchmarks").glob("*.py"), *(ROOT / "docs").glob("*.py")]):
@@ -54,7 +60,7 @@ def files() -> Iterator[tuple[str, str]]:
 def test_a_class_name_is_used_once_in_its_package(package: Path) -> None:
     found = defaultdict(list)
     for path, text in modules(package):
-        for node in ast.walk(ast.parse(text)):
+        for node in ast.walk(parsed(text)):
             if isinstance(node, ast.ClassDef):
                 found[node.name].append(path)
     assert {name: paths for name, paths in found.items() if len(paths) > 1} == {}
@@ -69,7 +75,7 @@ def test_functions_are_short() -> None:
     long = [
         f"{path}: {node.name}"
         for path, text in files()
-        for node in ast.walk(ast.parse(text))
+        for node in ast.walk(parsed(text))
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
         and (node.end_lineno or 0) - node.lineno >= MAX_FUNCTION_LINES
     ]

@@ -19,7 +19,7 @@ from tallybook.collect.sources.sqlite import SqliteReader
 from tallybook.core.errors import SourceUnavailable
 from tallybook.monitor.recount import choose
 from tests.collect.test_sources import own_server, replica_of, wait_for
-from tests.conftest import DATABASES, SOAK, sampled
+from tests.conftest import COSTLY, DATABASES, SOAK, sampled
 from tests.projects import Project, project, sampled_everywhere
 from tests.query.test_why import said
 
@@ -173,6 +173,7 @@ def test_where_nothing_changed_nothing_drifts_in_any_kind_of_metric(project, kin
     assert found.skipped == {"open": "of a snapshot only the present can be seen"}
 
 
+@COSTLY
 @given(
     edits=st.lists(
         st.tuples(st.sampled_from(["delete", "move", "raise", "rename"]), st.integers(0, 29), st.integers(0, 9)),

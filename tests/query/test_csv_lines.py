@@ -9,12 +9,12 @@ from itertools import product
 from typing import Any
 
 import pytest
-from hypothesis import event, given, settings, strategies as st
+from hypothesis import event, given, strategies as st
 
 from tallybook.core.result.plain import plain_number
 from tallybook.query.lines import _number
 from tallybook.storage.engines.duckdb import connect, literal
-from tests.conftest import sampled
+from tests.conftest import COSTLY, sampled
 from tests.projects import Project, project
 
 __all__ = ["project"]
@@ -123,7 +123,7 @@ FACT = st.tuples(
 )  # fmt: skip
 
 
-@settings(max_examples=5, deadline=None)
+@COSTLY
 @given(
     rows=st.lists(FACT.filter(lambda fact: "\0" not in (fact[1] or "")), min_size=1, max_size=12),
     gap=st.tuples(st.integers(0, 41), st.integers(0, 41)),
