@@ -27,6 +27,7 @@ import pytest
 
 import tallybook
 from tallybook.core.errors import Refused
+from tallybook.storage.engines.duckdb import identifier
 from tallybook.storage.ledger import Commit
 from tallybook.storage.sqlite_ledger import SqliteLedger
 from tallybook.storage.tables import COLUMNS
@@ -295,7 +296,7 @@ def what_is_left(book: Path) -> str:
         with closing(sqlite3.connect(Path(copied) / "ledger.sqlite")) as ledger:
             made = {name for (name,) in ledger.execute("SELECT name FROM sqlite_schema")}
             rows = [
-                ledger.execute(f"SELECT {', '.join(c for c in columns if c not in NAMING)} FROM {name}").fetchall()
+                ledger.execute(f"SELECT {', '.join(identifier(c) for c in columns if c not in NAMING)} FROM {name}").fetchall()
                 for name, columns in COLUMNS.items() if name in made
             ]  # fmt: skip
     return sha256(
