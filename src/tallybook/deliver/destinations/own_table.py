@@ -158,7 +158,7 @@ def _tables(connection: Connection, name: str, result: Result) -> tuple[Table, T
         Column("version", BigInteger, nullable=False),
         Column("delivered", DateTime),
     )
-    table = Table(bare, metadata, *_columns(result, connection.dialect.name))
+    table = Table(bare, metadata, *_columns(result))
     there = inspect(connection)
     if there.has_table(bare, schema=schema or None):
         found = {column["name"] for column in there.get_columns(bare, schema=schema or None)}
@@ -181,14 +181,14 @@ def _make(connection: Connection, metadata: MetaData) -> None:
     metadata.create_all(connection, checkfirst=True)
 
 
-def _columns(result: Result, dialect: str) -> list[Column[Any]]:
+def _columns(result: Result) -> list[Column[Any]]:
     from sqlalchemy import BigInteger, Boolean, Column, Date, Double, Numeric, String, Text
 
     types: dict[str, Any] = {
         "date": Date(),
         "text": Text(),
-        "integer": Numeric(38, 0) if dialect != "sqlite" else BigInteger(),
-        "decimal": Numeric(38, 10) if dialect != "sqlite" else Double(),
+        "integer": Numeric(38, 0).with_variant(BigInteger(), "sqlite"),
+        "decimal": Numeric(38, 10).with_variant(Double(), "sqlite"),
         "float": Double(),
         "boolean": Boolean(),
     }
