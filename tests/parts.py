@@ -200,6 +200,8 @@ FILES = {
     "test_rule_actions.py": "right",
     "test_rule_edges.py": "right",
     "test_rule_messages.py": "events",
+    "test_rule_model.py": "right",
+    "test_rule_watch.py": "events",
     "test_sources.py": "right",
     "test_spread.py": "right",
     "test_sqlite_digits.py": "right",

@@ -357,6 +357,14 @@ class Book(KeptBook):
         """Send for a while what earlier calls left in the outbox. For `serve`."""
         return delivering.deliver_rest(self._delivery_context()) if self.reader.there else []
 
+    def deliver_actions(self) -> list[DeliveryReport]:
+        """Send what rules have put into the outbox. What cannot be sent now is sent later, by this or by `run`."""
+        names = list(delivering.rule_deliveries(self.project.catalog))
+        try:
+            return delivering.deliver(self._delivery_context(), names) if names and self.reader.there else []
+        except Busy:
+            return []
+
     def _delivery_context(self) -> delivering.DeliveryContext:
         return delivering.delivery_context(self.answers, self.clock)
 

@@ -185,3 +185,13 @@ def test_what_a_rule_would_have_done_is_what_its_evaluations_did(made: Project) 
     ]
     assert tried.fired
     assert tried.inside == [one for one in "12" if states(made, ids=one) in (["in"], ["unknown-was-in"])]
+
+
+def test_a_rule_from_the_cache_is_the_same_rule(made: Project) -> None:
+    made.run()
+    made.close()
+    first = made.book.project.catalog.rules["quiet"]
+    made.close()
+    assert (made.folder / "book" / "cache" / "catalog.msgpack").exists()
+    again = made.book.project.catalog.rules["quiet"]
+    assert (again.definition, again.then) == (first.definition, first.then)

@@ -11,5 +11,6 @@ __getattr__, __dir__ = opened(
         "rules": ("Rules", "evaluate_after_a_run"),
         "showing": ("RuleDetails", "RuleOfEntity"),
         "trial": ("RuleTrial",),
+        "watching": ("RuleWatch",),
     },
 )

@@ -13,3 +13,6 @@ from tallybook.act.showing import (
 from tallybook.act.trial import (
     RuleTrial as RuleTrial,
 )
+from tallybook.act.watching import (
+    RuleWatch as RuleWatch,
+)

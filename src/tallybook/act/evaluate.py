@@ -35,6 +35,7 @@ from tallybook.query import IS_GONE, QueryService, Subjects, SubjectsQuestion, l
 from tallybook.storage import (
     FIRED,
     WAITING,
+    EntityLedger,
     Firing,
     KnownRule,
     Lease,
@@ -49,6 +50,8 @@ if TYPE_CHECKING:
     import duckdb
 
 JOB = "rules"
+COMMIT = "commit"
+"""In the report: up to which commit of users and accounts an evaluation has seen."""
 LEASE_SECONDS = 300.0
 KEPT_FILES = timedelta(hours=1)
 """Files of states that were replaced are deleted after this time: somebody may be reading them."""
@@ -125,6 +128,7 @@ class _Evaluation:
         self.only = kind
         self.report = RulesReport()
         self.before: RulesSnapshot = self.ledger.snapshot()
+        self.commit_before = EntityLedger(self.ledger.ledger).number()
         self.change = RulesCommit(day=self.day, version=evaluator.reader.version)
         self.change.contents = self.ledger.files.contents
         self.results: dict[str, _KindResult] = {}
@@ -360,7 +364,7 @@ class _Evaluation:
         nothing = not (change.files or change.firings or change.settled or change.collisions or change.restated)
         if touched and nothing:
             return
-        change.report = {"whole": not touched, **self.report.to_dict()}
+        change.report = {"whole": not touched, COMMIT: self.commit_before, **self.report.to_dict()}
         self.report.number = self.ledger.commit(self.before.number, change, lease=self.lease, now=self.now)
 
     def clean(self) -> None:

@@ -5,14 +5,17 @@ from __future__ import annotations
 import signal
 import socket
 import sys
+import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import msgspec
 
+from tallybook.act import RuleWatch
 from tallybook.book import Book
 from tallybook.cli.failures import as_dict, as_ours
 from tallybook.cli.signals import Hangup, Stop
@@ -43,6 +46,8 @@ COMMIT_SECONDS = 0.75
 """Events wait this long for others, so that a file has more than one, unless there are many."""
 UPKEEP_SECONDS = 30.0
 AGAIN_SECONDS = 1.0
+WATCH_SECONDS = 1.0
+"""Rules are evaluated this often for users and accounts that changed."""
 
 
 def chosen_roles(only: str | None, *, scheduled: bool) -> tuple[str, ...]:
@@ -144,7 +149,7 @@ class EventServing:
         logs = logs_to_compact(place, events, self.settings.durable)
         compactors = [Compactor(events, one, zone=zone, clock=clock, settings=settings) for one in logs]
         upkeep, upkeep_at = Upkeep(events, clock), 0.0
-        with Stop() as stop:
+        with Stop() as stop, self._watching_rules():
             pause = 0.0
             while not stop.wait(pause):
                 try:
@@ -158,6 +163,29 @@ class EventServing:
                     self.terminal.event("error", level="error", **as_dict(as_ours(error)))
                     pause = AGAIN_SECONDS
         events.close()
+
+    @contextmanager
+    def _watching_rules(self) -> Iterator[None]:
+        """Evaluate the rules of users and accounts that change, and send what they do, in a thread meanwhile."""
+        stop = threading.Event()
+
+        def watch() -> None:
+            with self._open_book() as book:
+                watch = RuleWatch(book.rules)
+                while not stop.wait(WATCH_SECONDS):
+                    try:
+                        if any(report.fired for report in watch.step()):
+                            book.deliver_actions()
+                    except Exception as error:  # noqa: BLE001  # logged; the next step tries again
+                        self._log_error(error)
+
+        thread = threading.Thread(target=watch, name="tallybook-rules", daemon=True)
+        if self.project.catalog.rules:
+            thread.start()
+        try:
+            yield
+        finally:
+            stop.set()
 
     def _parent(self, roles: Sequence[str], cron: str | None) -> None:
         serves = tuple(role for role in roles if role in LISTENING)

@@ -135,13 +135,17 @@ def release(terminal: Terminal, name: str, form: str) -> int:
 
     \b
       tallybook rules release quiet_trial"""
-    return _report(terminal, terminal.book().rules.release(name), form)
+    report = terminal.book().rules.release(name)
+    terminal.book().deliver_actions()
+    return _report(terminal, report, form)
 
 
 @verb(TABLE_OR_JSON)
 def evaluate(terminal: Terminal, form: str) -> int:
     """Evaluate all rules over the latest attributes and metrics, as every `run` does after collecting."""
-    return _report(terminal, terminal.book().rules.evaluate(), form)
+    report = terminal.book().rules.evaluate()
+    terminal.book().deliver_actions()
+    return _report(terminal, report, form)
 
 
 def _report(terminal: Terminal, report: RulesReport, form: str) -> int:

@@ -109,6 +109,10 @@ class RulesReport:
     def failed(self) -> bool:
         return bool(self.error) or any(one.error for one in self.rules.values())
 
+    @property
+    def fired(self) -> int:
+        return sum(one.fired for one in self.rules.values())
+
     def to_dict(self) -> dict[str, Any]:
         found: dict[str, Any] = {"evaluation": self.number, "rules": [one.to_dict() for one in self.rules.values()]}
         more = {"notes": self.notes, "error": self.error, "hint": self.hint}

@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 
 IS_GONE = "is gone"
 """The column that says whether an entity is deleted."""
-NOT_READ_YET = "it is neither an attribute of the file nor pushed yet"
 _SPAN = re.compile(r"\s*(\d+)(?:\.0+)?\s*(second|minute|hour|day|week|month|year)s?\s*", re.IGNORECASE)
 _SECONDS = {"second": 1, "minute": 60, "hour": 3600, "day": 86_400, "week": 7 * 86_400}
 
@@ -196,14 +195,16 @@ class _Entities:
     def add_missing(
         self, columns: dict[str, ConditionColumn], types: Mapping[str, AttributeType], own: set[str]
     ) -> dict[str, str]:
-        """Attributes without a value yet are unknown for everybody."""
-        whys, nothing = {}, ConditionColumn(sql="NULL", type=ANY, known="FALSE")
+        """Attributes without a value yet: those of a table are unknown for everybody, until it is read; those that may
+        be pushed are empty."""
+        whys: dict[str, str] = {}
+        nothing = ConditionColumn(sql="NULL", type=ANY, known="FALSE")
         declared = {name.casefold(): name for name in self.settings.attributes}
         for name in self.question.names:
             if name not in types and name not in own and name != "id":
                 spelled = declared.get(name, name)
-                columns[spelled] = nothing
-                whys[spelled] = "it was not read yet: tallybook run" if name in declared else NOT_READ_YET
+                columns[spelled] = nothing if name in declared else ConditionColumn(sql="NULL", type=ANY)
+                whys |= {spelled: "it was not read yet: tallybook run"} if name in declared else {}
         for name, span in self.question.earlier:
             if name not in types and name not in own and span != SINCE_LAST:
                 columns[f"{name}@{span}"] = nothing

@@ -175,6 +175,12 @@ class RuleLedger:
             for at, day, report in rows
         ]
 
+    def last_report(self) -> Mapping[str, Any]:
+        """The report of the last evaluation; empty before the first."""
+        with self.ledger._reading() as db:
+            row = db.execute("SELECT report FROM rule_evaluations ORDER BY number DESC LIMIT 1").fetchone()
+        return msgspec.json.decode(row[0]) if row else {}
+
     def firings(
         self,
         rule: str | None = None,

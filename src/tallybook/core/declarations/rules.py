@@ -78,7 +78,7 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def definition(self) -> str:
         """A hash of what decides who is inside. A rule with another definition is a new rule."""
-        parts = [self.for_, self.when, self.leave, self.hold]
+        parts = [self.for_, self.when, self.leave, float(self.hold)]
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
 
     @property
