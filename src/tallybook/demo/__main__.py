@@ -276,7 +276,10 @@ The project stays in {folder}/, with {WORKBOOK} to open. What to try next:
   tallybook run --from DAY      collect again from DAY on; what changed is kept as a revision
   edit {PROJECT}, then `tallybook check`
 Come back tomorrow, from here: `{short(Path(sys.executable))} -m tallybook.demo {folder} --keep` lets the company
-live on, and `tallybook run` collects the new days, the late rows, and what changed in the last ones.""")
+live on, and `tallybook run` collects the new days, the late rows, and what changed in the last ones.
+
+The same numbers as pages, with a query builder and a board: `tallybook serve`, then open
+http://127.0.0.1:8321/""")
 
 
 def enter(folder: Path) -> str:

@@ -82,7 +82,7 @@ def breakdown(work: PageWork, view: MetricView) -> Breakdown | None:
         whole = work.answer(
             view.question(**options, scope="all", top=MAX_BREAKDOWN, totals=True, compare=view.compare or "previous")
         )
-        lines = work.answer(view.question(**options, top=MAX_BREAKDOWN, compare=None))
+        lines = work.answer(view.question(**options, top=MAX_BREAKDOWN, compare=None, fill=True))
     except (Refused, QueryError):
         return None
     column = whole.metric_columns[0]
@@ -110,7 +110,8 @@ def _breakdown_row(
     label = {"total": "All", "others": "Other"}.get(kind) or series_label([row[dim]])
     value = row[name]
     share = float(value) / total if total and value is not None else None
-    own = [one for one in lines.data if _same_series(one, row, dim)] if kind != "total" else []
+    own = {one["period"]: one[name] for one in lines.data if kind != "total" and _same_series(one, row, dim)}
+    periods = sorted({one["period"] for one in lines.data if one["period"] is not None})
     link = work.ask.link(where=[*view.where, filter_text(dim, row[dim])]) if not kind else ""
     return BreakdownRow(
         name=label,
@@ -120,7 +121,7 @@ def _breakdown_row(
         share=f"{share:.1%}" if share is not None else "",
         bar=markup(bar(share)) if share is not None and kind != "total" else "",
         change=change(row.get(f"{name}_change"), view.metric.better),
-        spark=markup(spark([None if one[name] is None else float(one[name]) for one in own])) if own else "",
+        spark=markup(spark([None if own.get(day) is None else float(own[day]) for day in periods])) if own else "",
     )
 
 
