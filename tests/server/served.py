@@ -7,6 +7,7 @@ import functools
 import json
 import shutil
 import tempfile
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -114,7 +115,10 @@ class Served:
         async def send(message: Any) -> None:
             sent.append(message)
 
-        asyncio.run(self.app(scope, receive, send))
+        # In a thread of its own: while a module has a Chromium, an event loop runs in the tests' thread.
+        thread = threading.Thread(target=lambda: asyncio.run(self.app(scope, receive, send)))
+        thread.start()
+        thread.join()
         start, end = sent
         return Answer(start["status"], end["body"], {name.decode(): value.decode() for name, value in start["headers"]})
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import redirect_stdout
 from typing import TYPE_CHECKING
 
 from tallybook.cli.options import verb
@@ -35,7 +36,9 @@ def mcp(terminal: Terminal) -> int:
     try:
         from tallybook.server import serve_assistant
 
-        serve_assistant(book)
+        # What is printed meanwhile goes to stderr: the SDK takes stdout for itself.
+        with redirect_stdout(terminal.stdout):
+            serve_assistant(book)
     except ImportError as error:
         raise DeclarationError(
             f"assistants need the package {error.name}", hint="pip install 'tallybook[mcp]'"
