@@ -151,6 +151,7 @@ FILES = {
     "test_rails_commits.py": "events",
     "test_raw_values.py": "right",
     "test_quoting.py": "right",
+    "test_read_document.py": "right",
     "test_read_only.py": "right",
     "test_reading_back.py": "events",
     "test_reading_only.py": "kills",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Annotated, Any
 
 import msgspec
@@ -71,6 +73,15 @@ class ProblemBody(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     detail: str
     seen: str | UnsetType = UNSET
     expected: str | UnsetType = UNSET
+    field: str | UnsetType = UNSET
+    """The option that is wrong."""
+    hint: str | UnsetType = UNSET
+    refused: str | UnsetType = UNSET
+    """Why a question has no right answer."""
+    ask: list[dict[str, Any]] | str | UnsetType = UNSET
+    """The questions to ask instead, each with `say`, `query` and `link`; of an ended link, whom to ask."""
+    reference: str | UnsetType = UNSET
+    """Under which the log has the details."""
 
 
 class StoredEventBody(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
@@ -171,3 +182,29 @@ class StatusBody(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """That the process answers."""
 
     status: str
+
+
+Query = dict[str, tuple[Mapping[str, Any], str]]
+"""By parameter: (its schema, what it is)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Operation:
+    """One method of one path. `answers`: by status the type of the body, None for none. `scopes`: none, no key."""
+
+    method: str
+    path: str
+    summary: str
+    answers: Mapping[int, type | None]
+    problems: tuple[int, ...] = ()
+    scopes: tuple[str, ...] = ()
+    query: Query = field(default_factory=dict)
+    body: type | None = None
+    many: bool = False
+    """The body may be a list, or one on each line, and compressed."""
+    example: Mapping[str, Any] | None = None
+    media: str = "application/json"
+    text: str = ""
+    """The example of a body that is CSV."""
+    more_content: Mapping[str, Any] = field(default_factory=dict)
+    """By media type: other forms of the answer 200."""

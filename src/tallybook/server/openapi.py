@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
@@ -16,7 +15,9 @@ from tallybook.server.api_types import (
     EventBody,
     EventPageBody,
     KeptBody,
+    Operation,
     ProblemBody,
+    Query,
     RejectedPageBody,
     ReplayedBody,
     SchemaBody,
@@ -26,7 +27,6 @@ from tallybook.server.api_types import (
 )
 from tallybook.server.csv_imports import CSV_PARAMETERS
 
-Query = dict[str, tuple[Mapping[str, Any], str]]
 PROBLEM = "application/problem+json"
 TEXT: Mapping[str, Any] = {"type": "string"}
 INSTANT: Mapping[str, Any] = {"type": "string", "format": "date-time"}
@@ -46,26 +46,6 @@ STORED, REFUSED = {200: VerdictsBody, 422: VerdictsBody}, (400, 401, 403, 408, 4
 EVENT = {"event": "signup", "time": "2026-03-01T12:00:00Z", "id": "s-1", "properties": {"plan": "pro"}}
 VALUE = {"event": "seats", "day": "2026-03-01", "value": 160, "account": "acme", "dimensions": {"region": "eu"}}
 CHANGES = {"attributes": {"plan": "pro"}, "time": "2026-03-01T12:00:00Z"}
-
-
-@dataclass(frozen=True, kw_only=True)
-class Operation:
-    """One method of one path. `answers`: by status the type of the body, None for none. `scopes`: none, no key."""
-
-    method: str
-    path: str
-    summary: str
-    answers: Mapping[int, type | None]
-    problems: tuple[int, ...] = ()
-    scopes: tuple[str, ...] = ()
-    query: Query = field(default_factory=dict)
-    body: type | None = None
-    many: bool = False
-    """The body may be a list, or one on each line, and compressed."""
-    example: Mapping[str, Any] | None = None
-    media: str = "application/json"
-    text: str = ""
-    """The example of a body that is CSV."""
 
 
 def _entity(kind: str) -> list[Operation]:
@@ -214,19 +194,32 @@ OPERATIONS: tuple[Operation, ...] = (
 )
 
 
+def every_operation() -> tuple[Operation, ...]:
+    """The operations of events and of reading."""
+    from tallybook.server.read_operations import READ_OPERATIONS
+
+    return (*OPERATIONS, *READ_OPERATIONS)
+
+
 @cache
 def document() -> dict[str, Any]:
     """The document as a dict, for JSON."""
     from tallybook import __version__
 
-    types = sorted({one for each in OPERATIONS for one in _types(each)} | {ProblemBody}, key=lambda one: one.__name__)
+    types = sorted(
+        {one for each in every_operation() for one in _types(each)} | {ProblemBody}, key=lambda one: one.__name__
+    )
     _, components = msgspec.json.schema_components(types, ref_template="#/components/schemas/{name}")
     paths: dict[str, dict[str, Any]] = {}
-    for each in OPERATIONS:
+    for each in every_operation():
         paths.setdefault(each.path, {})[each.method] = _operation(each)
     return {
         "openapi": "3.1.0",
-        "info": {"title": "Tallybook", "version": __version__, "description": "Usage events, on disk before a 2xx."},
+        "info": {
+            "title": "Tallybook",
+            "version": __version__,
+            "description": "Questions, and usage events that are on disk before a 2xx.",
+        },
         "paths": paths,
         "components": {
             "schemas": components,
@@ -271,11 +264,14 @@ def _operation(each: Operation) -> dict[str, Any]:
 
 def _answer(each: Operation, status: int, body: type | None) -> dict[str, Any]:
     if body is None:
-        return {"description": "done"}
+        return {"description": "unchanged" if status == 304 else "done"}
     if not issubclass(body, msgspec.Struct):
-        word = "object" if body is dict else "string"
+        words: dict[type, str] = {dict: "object", list: "array"}
+        word = words.get(body, "string")
         return {"description": "done", "content": {each.media: {"schema": {"type": word}}}}
-    content = {"application/json": {"schema": _ref(body)}}
+    content: dict[str, Any] = {"application/json": {"schema": _ref(body)}}
+    if status == 200:
+        content |= each.more_content
     if each.many and status == 422:
         content[PROBLEM] = {"schema": _ref(ProblemBody)}  # an Idempotency-Key that came with another body
     return {"description": "done", "content": content}
@@ -292,9 +288,9 @@ def _parameters(each: Operation) -> list[dict[str, Any]]:
             "in": "path",
             "required": True,
             "schema": {"type": "string", "format": "date"} if name == "day" else {"type": "string", "minLength": 1},
-            "example": {"day": "2026-03-01", "event": "seats"}.get(name, "acme"),
+            "example": {"day": "2026-03-01", "event": "seats", "metric": "seats"}.get(name, "acme"),
         }
-        for name in ("event", "day", "id")
+        for name in ("event", "day", "id", "metric")
         if f"{{{name}}}" in each.path
     ]
     found += [
