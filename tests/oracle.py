@@ -1340,7 +1340,7 @@ class Answer:
         """The place of a row in an answer by weekday: its period, then its dimensions, weekdays in their own order."""
         values = ((dim, row[dim]) for dim in self.ask.by)
         keys = (
-            (False, WEEKDAYS.index(value)) if dim == "weekday" else (value is None, value or "")
+            (False, WEEKDAYS.index(value)) if dim == "weekday" else (value is None, "" if value is None else value)
             for dim, value in values
         )
         return (row["period"], *keys)

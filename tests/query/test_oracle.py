@@ -1115,7 +1115,10 @@ def test_parts_of_a_world_add_up_to_its_totals(world: World) -> None:
         show = "last" if spec.kind == "level" else "total"
         ask = replace(asked, metrics=(spec.name,), scope="week", by=spec.by, where=(), show=show, totals=True)
         ask = replace(ask, compare=None, window=None, top=None, having=())
-        found = judge.answer(ask)
+        try:
+            found = judge.answer(ask)
+        except oracle.Undecided:  # A week that begins before the calendar.
+            continue
         weeks = {row["period"] for row in found} - {None}
         of_weeks = {
             week: sum_of(row for row in found if row["period"] == week and row["total"] == bool(spec.by))
@@ -1129,9 +1132,9 @@ def test_parts_of_a_world_add_up_to_its_totals(world: World) -> None:
 
 
 def adds_up(spec: MetricSpec) -> bool:
-    """The values of entities (`per`) do not: the largest of two series is not the sum of the largest of each."""
+    """Values of entities (`per`) do not, nor do values of several units, whose totals are refused."""
     counted = isinstance(spec.measure, Agg) and spec.measure.fn in ("count", "sum")
-    return spec.kind in ("flow", "level") and counted and not spec.per
+    return spec.kind in ("flow", "level") and counted and not spec.per and not spec.unit_from
 
 
 def sum_of(found: Iterable[Row]) -> Fraction:
@@ -1184,7 +1187,7 @@ def one_offset_all_year(moment: Any, timezone: str) -> date:
 
 def blind_to_nulls(answer: oracle.Answer, series: Any) -> bool:
     values = dict(series)
-    dropped = any(op == "!=" and values[dim] is None for dim, op, _ in answer.ask.where)
+    dropped = any(op == "!=" and values.get(dim, "") is None for dim, op, _ in answer.ask.where)
     return not dropped and ADMITS(answer, series)
 
 

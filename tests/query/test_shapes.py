@@ -232,6 +232,15 @@ def test_the_top_and_the_others_are_each_computed_from_their_own_rows(company_bo
     assert plain == [row for row in everyone if row in plain]
 
 
+def test_the_others_of_one_series_are_that_series(company_book: Play) -> None:
+    """`pro` is carried into no day after March 4, other plans into March 5: as of that day `pro` is unknown."""
+    asked: dict[str, Any] = {"scope": "year", "by": ["plan"], "from_": date(2024, 2, 19), "to": date(2024, 3, 5)}
+    [pro] = [row for row in company_book.book.query("seats", **asked).rows() if row["plan"] == "pro"]
+    [others] = [row for row in company_book.book.query("seats", top=3, **asked).rows() if row.get("others")]
+    assert (others["seats"], others["notes"]["seats"]["as_of"]) == (pro["seats"], pro["notes"]["seats"]["as_of"])
+    assert pro["seats"] is None
+
+
 def top_plans(play: Play, name: str, first: date, last: date, most: int) -> list[str | None]:
     """The plans with the most over the whole range, as the judge has it."""
     judge, found = play.life.judge(), {}

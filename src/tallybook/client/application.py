@@ -249,7 +249,10 @@ class Client:
             self._closed.set()
             self._changed.notify_all()
         # An engine must not be at work in the thread while the interpreter ends: that aborts the process.
-        if self._sending.acquire(timeout=60 if self._place.kind == BOOK else 1):
+        seconds = 60 if self._place.kind == BOOK else 1
+        if self._thread is not None and self._thread is not threading.current_thread():
+            self._thread.join(seconds)
+        if self._sending.acquire(timeout=seconds):
             try:
                 if self._sender is not None and self._sender.transport is not None:
                     self._sender.transport.close()

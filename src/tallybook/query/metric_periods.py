@@ -160,10 +160,10 @@ class MetricPeriods:
 
     @functools.cached_property
     def _carried_days(self) -> frozenset[date]:
-        """The days of the question, and the one before, into which some series is carried."""
+        """The days of the question, and the one before, into which any series is carried: asked for or not."""
         if self.bound is None or not self.metric.carry:
             return frozenset()
-        parts = replace(self._parts(), by=(), where=())
+        parts = replace(self._parts(), by=(), where=(), but=None)
         first = min(self.query.calendar.period_start(self.first, self.query.scope), self.first)
         first = plus_days(first, -1)
         rows = self.context.rows(f"SELECT g FROM ({parts.present('day', first, self.last, carried=True)})")
