@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -78,7 +79,7 @@ def unsent() -> tuple[tallybook.Client, Sender, Scripted]:
     client = tallybook.Client("http://127.0.0.1:9", "k")
     made, server = sender(MemoryQueue(100, 10**6))
     client._queue, client._sender, client._tally = made.queue, made, made.tally
-    client._thread = object()  # type: ignore[assignment]
+    client._thread = threading.current_thread()
     return client, made, server
 
 
@@ -362,6 +363,7 @@ def test_a_client_without_a_place_is_not_made(arguments: dict[str, str]) -> None
 def test_the_client_imports_no_engine() -> None:
     code = """
 import sys
+import threading
 before = set(sys.modules)
 import tallybook
 client = tallybook.Client("http://127.0.0.1:9", "key")
