@@ -6,6 +6,7 @@ other tests are DESIGN.md's.
 
 from __future__ import annotations
 
+import inspect
 import math
 import random
 import statistics
@@ -47,7 +48,7 @@ from tests.oracle import (
     differences,
     near,
 )
-from tests.oracle_days import days_before, same_day, shift_of
+from tests.oracle_days import Fiscal, days_before, same_day, shift_of
 from tests.strategies import Life, World, worlds
 
 UTC_BOOK = BookSpec("UTC")
@@ -1219,8 +1220,8 @@ def by_the_day_alone(text: str, scope: str, first: date, last: date) -> tuple[da
     return tuple(days_before(same_day(day, months), days) for day in (first, last))  # type: ignore[return-value]
 
 
-def a_day_longer(window: str, last: date, weekday: int, earliest: date | None) -> date:
-    return days_before(WINDOW_START(window, last, weekday, earliest), 1)
+def a_day_longer(window: str, last: date, weekday: int, earliest: date | None, fiscal: Fiscal | None = None) -> date:
+    return days_before(WINDOW_START(window, last, weekday, earliest, fiscal), 1)
 
 
 def of_what_is_now(answer: Any, name: str, now: Value, was: Value, *spans: Any) -> Value:
@@ -1283,6 +1284,21 @@ def test_worlds_find_out_a_judge_who_makes_a_mistake(mistake: str, monkeypatch: 
 
     with pytest.raises(FoundOut):
         look()
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_a_mistake_takes_what_the_function_in_its_place_takes(mistake: str) -> None:
+    """A mistake that fails when it is called is no mistake of numbers."""
+    owner, name, wrong = MISTAKES[mistake]
+    replaced = getattr(owner, name)
+    if isinstance(wrong, property):
+        assert isinstance(replaced, property)
+        return
+    taken = inspect.signature(replaced).parameters.values()
+    inspect.signature(wrong).bind(
+        *(one.name for one in taken if one.kind is one.POSITIONAL_OR_KEYWORD),
+        **{one.name: None for one in taken if one.kind is one.KEYWORD_ONLY},
+    )
 
 
 def test_near_and_null_read_well() -> None:
