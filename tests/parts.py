@@ -222,6 +222,7 @@ FILES = {
     "test_usual.py": "deliver",
     "test_vertical.py": "events",
     "test_warehouses.py": "right",
+    "test_warm.py": "scale",
     "test_weekdays.py": "right",
     "test_why.py": "right",
     "test_webhooks.py": "deliver",

@@ -15,6 +15,7 @@ import pytest
 
 import tallybook
 from tallybook.demo import __main__ as demo
+from tests import warm
 
 SMALL = ["--scale", "0.05", "--years", "1"]
 
@@ -77,9 +78,7 @@ def test_what_it_says_to_try_next_works(shown: Shown) -> None:
         yesterday = str(book.today - timedelta(days=1))
     for line in lines:
         typed = shlex.split(line.replace("DAY", yesterday))[1:]
-        ended = subprocess.run(
-            [sys.executable, "-m", "tallybook", *typed], cwd=shown.folder, capture_output=True, text=True, check=False
-        )
+        ended = warm.run(["-m", "tallybook", *typed], cwd=shown.folder)
         assert ended.returncode == 0, (line, ended.stderr)
 
 

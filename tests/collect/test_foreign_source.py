@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import warm
 from tests.house.test_docs import DOCS, ROOT, blocks
 
 Tallybook = Callable[..., subprocess.CompletedProcess[str]]
@@ -58,8 +59,7 @@ def tallybook(installed: Path, shop: Path) -> Tallybook:
 
     def run(*arguments: str, path: Path | None = installed) -> subprocess.CompletedProcess[str]:
         env = {**os.environ, "PYTHONPATH": str(path) if path else "", "NO_COLOR": "1", "COLUMNS": "120"}
-        command = [sys.executable, "-m", "tallybook", *arguments]
-        return subprocess.run(command, cwd=shop, env=env, capture_output=True, text=True, check=False, timeout=120)
+        return warm.run(["-m", "tallybook", *arguments], cwd=shop, env=env)
 
     return run
 
@@ -170,7 +170,7 @@ def test_nothing_outside_of_an_adapter_asks_for_the_name_of_a_dialect() -> None:
 def test_the_generated_reference_lists_its_keys(installed: Path) -> None:
     code = "from docs.generate import pages; print(pages()['reference-toml.md'])"
     env = {**os.environ, "PYTHONPATH": str(installed)}
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=env, capture_output=True, text=True, check=False)
+    done = warm.run(["-c", code], cwd=ROOT, env=env)
     assert '| CSV folder | `delimiter` | separates the values of a line | `","` | `delimiter = ";"` |' in done.stdout, (
         done.stderr
     )

@@ -18,6 +18,7 @@ import pytest
 
 from tallybook.core import Delivery
 from tallybook.deliver.deliveries import _as_fingerprinted
+from tests import warm
 from tests.house.test_docs import DOCS, ROOT, blocks
 
 Tallybook = Callable[..., subprocess.CompletedProcess[str]]
@@ -72,8 +73,7 @@ def tallybook(installed: Path, acme: Path) -> Tallybook:
 
     def run(*arguments: str, path: Path | None = installed) -> subprocess.CompletedProcess[str]:
         env = {**os.environ, "PYTHONPATH": str(path) if path else "", "NO_COLOR": "1", "COLUMNS": "120"}
-        command = [sys.executable, "-m", "tallybook", *arguments]
-        return subprocess.run(command, cwd=acme, env=env, capture_output=True, text=True, check=False, timeout=120)
+        return warm.run(["-m", "tallybook", *arguments], cwd=acme, env=env)
 
     return run
 
@@ -190,7 +190,7 @@ def test_it_keeps_what_every_destination_promises(installed: Path) -> None:
 def test_the_generated_reference_lists_it(installed: Path) -> None:
     code = "import json; from docs.generate import pages; print(json.dumps(pages()))"
     env = {**os.environ, "PYTHONPATH": str(installed)}
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=env, capture_output=True, text=True, check=False)
+    done = warm.run(["-c", code], cwd=ROOT, env=env)
     pages = json.loads(done.stdout)
     assert (
         "| `gaps` | in JSON Lines: also periods without data | `false` | `gaps = true` |" in pages["reference-toml.md"]

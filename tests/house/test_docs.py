@@ -48,6 +48,7 @@ import sqlglot
 from docs.generate import pages
 from docs.picture import PICTURE, picture
 from tallybook.cli import invoke
+from tests import warm
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
@@ -62,12 +63,12 @@ ON_POSTGRESQL = ("docs/postgresql.md", "docs/moving.md")
 FROM_NOTHING = ("README.md", TUTORIAL)
 WRITING = os.environ.get("TALLYBOOK_DOCS") == "write"
 TODAY = "2026-03-10T08:00:00+00:00"
-COMMAND = """#!{python}
+COMMAND = """
 from datetime import datetime
 from tallybook.cli import main
 main(now={now})
 """
-DATE = """#!{python}
+DATE = """
 import sys
 from datetime import datetime
 print(datetime.fromisoformat({now!r}).strftime(sys.argv[-1].removeprefix("+")))
@@ -133,12 +134,12 @@ class Reader:
     def set_clock(self) -> None:
         """Write the commands of this reader's PATH that know what time it is."""
         now = f'lambda: datetime.fromisoformat("{self.now}")' if self.now else "None"
-        commands = {"tallybook": COMMAND.format(python=sys.executable, now=now)}
+        commands = {"tallybook": COMMAND.format(now=now)}
         if self.now:
-            commands["date"] = DATE.format(python=sys.executable, now=str(self.now))
-        for name, text in commands.items():
-            (self.bin / name).write_text(text)
-            (self.bin / name).chmod(0o755)
+            commands["date"] = DATE.format(now=str(self.now))
+        for name, code in commands.items():
+            warm.write_command(self.bin / name, "-c", code)
+        warm.write_command(self.bin / "python-block", "-W", "error::SyntaxWarning")
 
     def follow(self) -> None:
         for block in list(blocks(self.page)):
@@ -262,7 +263,7 @@ class Reader:
             return
         script = self.folder / "_block.py"
         script.write_text(block.text)
-        done = self.shell(f"{sys.executable} -W error::SyntaxWarning _block.py")
+        done = self.shell("python-block _block.py")
         script.unlink()
         assert done.returncode == 0, f"{self.at(block)} raises\n{done.stdout}"
         self.printed = done.stdout
