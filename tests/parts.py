@@ -180,6 +180,7 @@ FILES = {
     "test_shapes.py": "right",
     "test_shared_statements.py": "right",
     "test_sent_events.py": "deliver",
+    "test_shared_pages.py": "events",
     "test_shares.py": "events",
     "test_sheets_consent.py": "deliver",
     "test_sheets_deliveries.py": "deliver",

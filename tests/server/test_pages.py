@@ -11,7 +11,9 @@ from pathlib import Path
 import pytest
 
 from tallybook.cli import invoke
+from tallybook.core import QueryError
 from tallybook.server import board_file
+from tallybook.server.pages.boards import BoardControls, narrowed, share_command
 from tallybook.server.pages.door import PagesDoor
 from tallybook.server.pages.page import PageRequest
 from tallybook.server.pages.templates import static_address
@@ -153,6 +155,17 @@ def test_a_board_has_one_scope_and_filter_for_all_its_views(served: Served) -> N
     assert "Last 3 months. Headline numbers: 2024-02 vs. the month before." in month
     assert served.ask("GET", "/boards/weekyl").status == 404
     assert "did you mean 'weekly'?" in text_of(served.ask("GET", "/boards/weekyl")).lower()
+
+
+def test_the_filter_of_a_board_narrows_its_views_and_is_in_the_command_that_shares_it(served: Served) -> None:
+    said = text_of(served.ask("GET", "/boards/weekly"))
+    assert "tallybook shares create weekly --until 30d" in said
+    made = BoardControls(scope="week", last="6 weeks", dimension="plan", value="pro", dims=["plan"])
+    assert narrowed(("plan=pro", "plan=team", "country=DE"), made) == ("country=DE", "plan=pro")
+    assert narrowed(("plan!=free",), made) == ("plan!=free", "plan=pro")
+    assert share_command("weekly", made.where) == "tallybook shares create weekly --where plan=pro --until 30d"
+    with pytest.raises(QueryError, match="only about plan team or free"):
+        narrowed(("plan=team", "plan=free"), made)
 
 
 def test_health_names_gaps_with_the_commands_that_close_them(served: Served) -> None:

@@ -233,6 +233,7 @@ def _doors(plan: WorkerPlan) -> list[Door]:
     from tallybook.server.hooks import HookDoor
     from tallybook.server.mcp_door import AssistantDoor
     from tallybook.server.pages.door import PagesDoor
+    from tallybook.server.pages.shared import SharedPageDoor
     from tallybook.server.queries import QueryDoor
     from tallybook.server.sessions import SessionDoor
     from tallybook.server.shares import SharedDataDoor
@@ -244,6 +245,7 @@ def _doors(plan: WorkerPlan) -> list[Door]:
         BookDoor(book=plan.book, on_error=plan.on_error),
         AssistantDoor(book=plan.book, on_error=plan.on_error),
         SharedDataDoor(book=plan.book, on_error=plan.on_error),
+        SharedPageDoor(book=plan.book, clock=plan.clock, on_error=plan.on_error),
         SessionDoor(),
         PagesDoor(book=plan.book, clock=plan.clock, on_error=plan.on_error),
     ]

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import shlex
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from tallybook.core import Board, BoardView, QueryError, Refused, Result, did_you_mean
 from tallybook.query import Question
+from tallybook.server.answers import Refusal
 from tallybook.server.charts.data import ChartData
 from tallybook.server.charts.drawing import CARD
 from tallybook.server.pages.breakdown import back, filter_text
 from tallybook.server.pages.builder_answer import single_chart
-from tallybook.server.pages.builder_form import DEFAULT_LAST, SCOPES, AskedSeries, BuilderForm
+from tallybook.server.pages.builder_form import DEFAULT_LAST, SCOPES, AskedSeries, BuilderForm, filter_parts
 from tallybook.server.pages.builder_table import TableView, table_of
 from tallybook.server.pages.figures import Figure, FigureNames, figure
 from tallybook.server.pages.frame import page
 from tallybook.server.pages.page import Page, PageWork
 from tallybook.server.pages.shows import shown_period
 from tallybook.server.pages.words import Change, Shown, change, change_of, marks_of, number, title_of, usual_change
+
+Headline = Callable[[PageWork, BuilderForm, Result], tuple[Shown | None, Change | None]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,8 +98,15 @@ def board_page(work: PageWork, name: str) -> Page:
         scopes=[(one, one.capitalize()) for one in SCOPES if one != "all"],
         every=max(10, int(board.every)),
         every_words=_in_words(board.every),
+        share=share_command(board.name, controls.where),
         period=shown_period(work, controls.scope),
     )
+
+
+def share_command(what: str, where: Sequence[str] = ()) -> str:
+    """The command that makes a signed link to a board or an address of the builder."""
+    filters = "".join(f" --where {shlex.quote(text)}" for text in where)
+    return f"tallybook shares create {shlex.quote(what)}{filters} --until 30d"
 
 
 def _in_words(seconds: float) -> str:
@@ -145,8 +156,8 @@ def form_of_view(board: Board, view: BoardView, metric: str, controls: BoardCont
     """A view as a form of the query builder."""
     is_own = bool(view.scope) and controls.scope == board.scope
     scope = str(view.scope) if is_own else controls.scope
-    where = (*view.where, *board.where, *controls.where)
-    one = AskedSeries(letter="A", metric=metric, where=tuple(dict.fromkeys(where)), show=view.show or "")
+    where = narrowed(view.where or board.where, controls)
+    one = AskedSeries(letter="A", metric=metric, where=where, show=view.show or "")
     last = view.last if view.last and controls.last == board.last else controls.last
     if is_own and not view.last and controls.last == board.last:
         last = board.last if scope == board.scope else DEFAULT_LAST[scope]
@@ -156,26 +167,67 @@ def form_of_view(board: Board, view: BoardView, metric: str, controls: BoardCont
     )
 
 
+def narrowed(own: Sequence[str], controls: BoardControls) -> tuple[str, ...]:
+    """The filters of a view, and the one that is chosen for all views: it narrows a view and never widens it.
+
+    Raises QueryError where the view has a filter that does not let the chosen value through."""
+    if not controls.where:
+        return tuple(own)
+    kept = []
+    for text in own:
+        dim, sign, _ = filter_parts(text)
+        if dim != controls.dimension or sign != "=":
+            kept.append(text)
+    same = [filter_parts(text)[2] for text in own if text not in kept]
+    if same and controls.value not in same:
+        listed = " or ".join(same)
+        raise QueryError(f"this view is only about {controls.dimension} {listed}", field="value")
+    return tuple(dict.fromkeys((*kept, *controls.where)))
+
+
 def _card(
     work: PageWork, board: Board, view: BoardView, metric: str, controls: BoardControls, names: FigureNames
 ) -> BoardCard:
-    form = form_of_view(board, view, metric, controls)
     several = len(view.metrics) > 1
     title = (view.title if not several else None) or title_of(work.metrics[metric])
-    plain = BoardCard(title=title, link=form.link(), form=view.chart, metric=metric)
     try:
-        result = work.answer(form.question(form.first))
-        value, moved = headline(work, form, metric)
+        form = form_of_view(board, view, metric, controls)
+    except QueryError as error:
+        return BoardCard(title=title, link=f"/m/{metric}", form=view.chart, metric=metric, problem=_sentence(error))
+    return card_of(work, form, form.question(form.first), title, names=names)
+
+
+def card_of(
+    work: PageWork,
+    form: BuilderForm,
+    question: Question,
+    title: str,
+    *,
+    names: FigureNames,
+    headline: Headline | None = None,
+) -> BoardCard:
+    """The answer of a question as a card. `headline` finds its number, otherwise that of the last complete period."""
+    plain = BoardCard(title=title, link=form.link(), form=form.chart, metric=form.first.metric)
+    try:
+        result = work.answer(question)
+        found = headline(work, form, result) if headline else last_complete(work, form, form.first.metric)
     except (Refused, QueryError) as error:
-        words = error.message[:1].upper() + error.message[1:]
-        return replace(plain, problem=f"{words}.")
-    chart = None if view.chart in ("number", "table") or form.scope == "all" else single_chart(work, form, result)
+        return replace(plain, problem=_sentence(error))
+    except Refusal as refusal:
+        # A filter that the reader is bound to, and that this metric does not have.
+        return replace(plain, problem=f"Not shown within {refusal.error.expected or 'these filters'}.")
+    chart = None if form.chart in ("number", "table") or form.scope == "all" else single_chart(work, form, result)
     drawn = figure(chart, names.next(), CARD) if chart else None
+    value, moved = found
     table = table_of(form, result)
     return replace(plain, value=value, change=moved, figure=drawn, table=table, chart=chart, result=result)
 
 
-def headline(work: PageWork, form: BuilderForm, metric: str) -> tuple[Shown | None, Change | None]:
+def _sentence(error: QueryError | Refused) -> str:
+    return f"{error.message[:1].upper()}{error.message[1:]}."
+
+
+def last_complete(work: PageWork, form: BuilderForm, metric: str) -> tuple[Shown | None, Change | None]:
     """The last complete period over all series, and its change. Raises QueryError and Refused."""
     if form.scope == "all" or form.first.event:
         return None, None

@@ -32,12 +32,12 @@ from tallybook.server.sessions import safe_next
 if TYPE_CHECKING:
     from tallybook.book import Book
 
-HEADERS = {
-    **page_headers(),
+HTML = {
     "content-type": "text/html; charset=utf-8",
     "cache-control": "private, no-cache",
     "vary": "accept, authorization, cookie",
 }
+HEADERS = page_headers() | HTML
 FOREVER = "public, max-age=31536000, immutable"
 THEME, THEME_SECONDS = "tallybook_theme", 31_536_000
 MAX_FORM = 10_000
@@ -136,14 +136,14 @@ class PagesDoor:
         fields = dict(parse_qsl(request.query, max_num_fields=20))
         wrong = FAILED.get(fields.get("failed", ""), "")
         onward, invite = safe_next(fields.get("next", "/")), fields.get("invite", "")[:MAX_FIELD_LENGTH]
-        html = signin_page(_plain_request(request), onward=onward, wrong=wrong, invite=invite)
+        html = signin_page(plain_request(request), onward=onward, wrong=wrong, invite=invite)
         headers = HEADERS | {"cache-control": "no-store", "referrer-policy": "no-referrer"}
         return HttpAnswer(400 if wrong else 200, headers=headers, text=html)
 
     def _refused(self, request: Request, refusal: Refusal) -> HttpAnswer:
         """An error as a page; a request without a key gets the form to sign in."""
         error = refusal.error
-        ask = _plain_request(request)
+        ask = plain_request(request)
         if error.status == 401:
             query = f"?{request.query}" if request.query else ""
             html = signin_page(ask, onward=safe_next(request.path + query))
@@ -173,7 +173,7 @@ def page_request(request: Request) -> PageRequest:
         raise _bad_request("the address cannot be read") from None
     if any(len(name) + len(value) > MAX_FIELD_LENGTH for name, value in fields):
         raise _bad_request(f"a field of the address is longer than {MAX_FIELD_LENGTH:,} characters")
-    plain = _plain_request(request)
+    plain = plain_request(request)
     return PageRequest(path=plain.path, fields=fields, theme=plain.theme, origin=plain.origin)
 
 
@@ -181,7 +181,8 @@ def _bad_request(message: str) -> Refusal:
     return Refusal(RequestError(status=400, code="bad_question", message=message))
 
 
-def _plain_request(request: Request) -> PageRequest:
+def plain_request(request: Request) -> PageRequest:
+    """The request without the fields of its address."""
     host = request.headers.get("host", "localhost")
     theme = cookie_of(request, THEME)
     return PageRequest(

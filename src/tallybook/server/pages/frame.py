@@ -48,8 +48,9 @@ def status_of(work: PageWork) -> Status:
 def frame_of(work: PageWork) -> Frame:
     """The facts that surround a page."""
     catalog, status = work.catalog, status_of(work)
-    reached = [one.to for one in status.metrics if one.to is not None]
-    late = [one for one in status.metrics if one.days_late or one.error]
+    visible = [one for one in status.metrics if one.metric in work.metrics]
+    reached = [one.to for one in visible if one.to is not None]
+    late = [one for one in visible if one.days_late or one.error]
     sections = [one for one in SECTIONS if _is_there(one[0], catalog)]
     users = [("users", "Users", "/users")] if {*catalog.entities} == {"users"} else []
     ran = status.last_run["started"] if status.last_run else ""
@@ -59,7 +60,7 @@ def frame_of(work: PageWork) -> Frame:
         week_starts=catalog.book.week_starts.capitalize(),
         version=status.version,
         through=str(max(reached)) if reached else "",
-        late=f"{len(late)} of {len(status.metrics)} metrics late" if late and reached else "",
+        late=f"{len(late)} of {len(visible)} metrics late" if late and reached else "",
         last_run=f"{datetime.fromisoformat(ran):%Y-%m-%d %H:%M} UTC" if ran else "",
         sections=tuple(sections[:-1] + users + sections[-1:]),
     )

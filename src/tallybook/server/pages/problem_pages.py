@@ -12,15 +12,16 @@ TITLES = {
     400: "This address cannot be read",
     403: "You may not see this",
     404: "There is nothing here",
-    410: "This link has expired",
+    410: "This link no longer works",
     422: "This query has no right answer",
     500: "We could not load this page",
     503: "The book cannot be read now",
 }
 
 
-def problem_page(ask: PageRequest, error: RequestError, *, now: datetime) -> str:
-    """An error as a page: what happened, its reference, and ways back. No SQL, no path."""
+def problem_page(ask: PageRequest, error: RequestError, *, now: datetime, is_shared: bool = False) -> str:
+    """An error as a page: what happened, its reference, and ways back. No SQL, no path. Whoever opens a shared link has
+    no way back: other pages are not for them."""
     facts = {
         "Reference": str(error.more.get("reference", "")),
         "At": f"{now:%Y-%m-%d %H:%M:%S} UTC",
@@ -35,6 +36,7 @@ def problem_page(ask: PageRequest, error: RequestError, *, now: datetime) -> str
         message=_sentence(error),
         facts=[(name, text) for name, text in facts.items() if text],
         is_ours=error.status >= 500,
+        is_shared=is_shared,
     )
 
 
@@ -42,7 +44,8 @@ def _sentence(error: RequestError) -> str:
     if error.status == 500:
         return "This is a bug on our side, not in your question. Your data is safe and collection continues."
     words = error.message[:1].upper() + error.message[1:]
-    return f"{words}." + (f" Expected: {error.expected}." if error.expected else "")
+    asks = f" For a new one, ask {error.more['ask']}." if error.status == 410 and error.more.get("ask") else ""
+    return f"{words}.{asks}" + (f" Expected: {error.expected}." if error.expected else "")
 
 
 def signin_page(ask: PageRequest, *, onward: str, wrong: str = "", invite: str = "") -> str:

@@ -1,0 +1,192 @@
+"""The page of a shared link: one board or view, read-only, within its filters. The query string changes nothing."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from tallybook.core import CHART_FORMS, QueryError, RequestError, Result
+from tallybook.query import EVENT_MEASURES, Question
+from tallybook.server.access import page_headers
+from tallybook.server.answers import HttpAnswer, Refusal, only
+from tallybook.server.books import SharedBook
+from tallybook.server.gate import Gate
+from tallybook.server.pages.boards import BoardCard, board_cards, card_of, controls_of, known_board
+from tallybook.server.pages.builder_form import EVENT, LINE, MEASURE_WORDS, AskedSeries, BuilderForm
+from tallybook.server.pages.door import HTML, PageCache, page_tag, plain_request
+from tallybook.server.pages.figures import FigureNames
+from tallybook.server.pages.frame import frame_of
+from tallybook.server.pages.page import Page, PageRequest, PageWork
+from tallybook.server.pages.problem_pages import problem_page
+from tallybook.server.pages.shows import shown_period
+from tallybook.server.pages.templates import check_templates, render
+from tallybook.server.pages.words import Change, Shown, change, change_of, marks_of, number, title_of
+from tallybook.server.problems import fault
+from tallybook.server.queries import is_known
+from tallybook.server.requests import Request
+from tallybook.server.shares import SHARED, SharedLink, share_of
+
+if TYPE_CHECKING:
+    from tallybook.book import Book
+
+A_LINK = "a shared link"
+"""On error pages instead of the path, which is a secret."""
+DEFAULT_EVERY = 300
+
+
+@dataclass(frozen=True, kw_only=True)
+class SharedPageDoor:
+    """`GET /s/{signed}`. Whoever has the link needs no key; the only origins that may show it in an <iframe> are those
+    of `[serve] frames`."""
+
+    book: SharedBook
+    clock: Callable[[], datetime]
+    on_error: Callable[[Exception], None] = lambda error: None
+    cache: PageCache = field(default_factory=PageCache)
+
+    def takes(self, request: Request) -> bool:
+        return request.path.startswith(SHARED)
+
+    async def answer(self, request: Request, gate: Gate) -> HttpAnswer:
+        if (refused := only(request.method, "GET", "HEAD")) is not None:
+            return refused
+        check_templates()
+        headers = HTML | page_headers(request.policy.frames) | {"referrer-policy": "no-referrer"}
+        ask = plain_request(request)
+        try:
+            link = await share_of(request, gate)
+            known = request.headers.get("if-none-match", "")
+            return await self.book.read(lambda book: self._made(book, ask, link, known, headers))
+        except asyncio.CancelledError:
+            raise
+        except Refusal as refusal:
+            return self._refused(ask, refusal, headers)
+        except Exception as error:  # noqa: BLE001  # the reader gets a reference, the log the error
+            return self._refused(ask, fault(error, self.on_error), headers)
+
+    def _made(self, book: Book, ask: PageRequest, link: SharedLink, known: str, headers: dict[str, str]) -> HttpAnswer:
+        """The page; 304 where `known` names it. The link was checked just now, whatever is cached."""
+        now, state = self.clock(), self.book.state(book)
+        reader = shared_reader(book, link)
+        tag = page_tag(state, ask, reader, now, [])
+        if is_known(tag, known):
+            return HttpAnswer(304, headers=headers | {"etag": tag})
+        made = self.cache.get(tag)
+        if made is None:
+            made = shared_page(PageWork(book=book, ask=ask, now=now, reader=reader), link)
+            if self.book.state(book) != state:
+                # Something was committed while the page was made.
+                return HttpAnswer(made.status, headers=headers, text=made.html)
+            self.cache.keep(tag, made)
+        return HttpAnswer(made.status, headers=headers | {"etag": tag}, text=made.html)
+
+    def _refused(self, ask: PageRequest, refusal: Refusal, headers: dict[str, str]) -> HttpAnswer:
+        html = problem_page(replace(ask, path=A_LINK), refusal.error, now=self.clock(), is_shared=True)
+        answer = HttpAnswer(refusal.error.status, headers=headers | {"cache-control": "no-store"}, text=html)
+        answer.closes = refusal.closes
+        return answer
+
+
+def shared_reader(book: Book, link: SharedLink) -> Any:
+    """Who opens the link. Raises Refusal where its board is no longer declared."""
+    try:
+        return link.reader(book.project.catalog)
+    except QueryError:
+        whom = link.contact or book.project.catalog.serve.contact or "whoever sent it to you"
+        message = "what this link showed is no longer there"
+        error = RequestError(status=410, code="gone", message=message, more={"ask": whom})
+        raise Refusal(error) from None
+
+
+def shared_page(work: PageWork, link: SharedLink) -> Page:
+    """The board or view of a link as a page without navigation."""
+    board = known_board(work, link.board) if link.board else None
+    controls = controls_of(work, board) if board else None
+    question = link.question
+    html = render(
+        "shared.html",
+        frame=frame_of(work),
+        theme=work.ask.theme,
+        title=(board.title or board.name) if board else view_title(work, link),
+        cards=board_cards(work, board, controls) if board and controls else view_cards(work, link),
+        last=controls.last if controls else question.last if question else "",
+        period=shown_period(work, controls.scope) if controls else None,
+        scope=controls.scope if controls else "",
+        filters=link.where,
+        until=f"{link.until:%Y-%m-%d}",
+        every=max(10, int(board.every)) if board else DEFAULT_EVERY,
+    )
+    return Page(html=html)
+
+
+# -- a view ----------------------------------------------------------------------------------------
+
+
+def view_title(work: PageWork, link: SharedLink) -> str:
+    """What a view asks, in words: `Recurring revenue by month and plan`."""
+    titles = list(dict.fromkeys(title for title, _, _ in _asked_once(work, link)))
+    question = link.question
+    assert question is not None
+    over = [] if question.scope == "all" else [question.scope]
+    split = " and ".join([*over, *question.by])
+    return f"{' and '.join(titles)}{f' by {split}' if split else ''}"
+
+
+def view_cards(work: PageWork, link: SharedLink) -> list[BoardCard]:
+    """A card for each metric, or each measure of an event. Its headline is a number of its own answer, never one of
+    other days."""
+    chart = str((link.view or {}).get("chart", LINE))
+    form = chart if chart in CHART_FORMS else LINE
+    names, found = FigureNames(), []
+    for title, series, question in _asked_once(work, link):
+        asked = BuilderForm(
+            series=(series,),
+            by=tuple(question.by),
+            scope=question.scope,
+            compare=question.compare or "",
+            chart=form,
+        )
+        found.append(card_of(work, asked, question, title, names=names, headline=_own_headline))
+    return found
+
+
+def _asked_once(work: PageWork, link: SharedLink) -> Iterator[tuple[str, AskedSeries, Question]]:
+    """(title, series, question) of each number that a view asks for."""
+    question = link.question
+    assert question is not None
+    where, show = tuple(question.where), question.show or ""
+    if question.event is None:
+        for name in dict.fromkeys(part.strip() for one in question.metrics for part in one.split(",")):
+            metric = work.metrics.get(name)
+            series = AskedSeries(letter="A", metric=name, where=where, show=show)
+            yield title_of(metric) if metric else name, series, replace(question, metrics=(name,))
+        return
+    nothing: dict[str, Any] = {one: False if one == "count" else () for one in EVENT_MEASURES}
+    for measure in EVENT_MEASURES:
+        given = getattr(question, measure)
+        for of in ("",) if given is True else given or ():
+            alone = nothing | {measure: True if measure == "count" else (of,)}
+            series = AskedSeries(letter="A", metric=EVENT + question.event, where=where, measure=measure, of=of)
+            title = f"{question.event}: {f'{MEASURE_WORDS[measure]} {of}'.strip().lower()}"
+            yield title, series, replace(question, **alone)
+
+
+def _own_headline(work: PageWork, form: BuilderForm, result: Result) -> tuple[Shown | None, Change | None]:
+    """The last complete period of an answer with one series, and its change."""
+    if result.dimension_columns or form.scope == "all":
+        return None, None
+    column = result.metric_columns[0]
+    rows = [row for row in result.data if row["period"] is not None and not row.get("total")]
+    whole = [row for row in rows if row["complete"]]
+    if not whole:
+        return None, None
+    last = whole[-1]
+    place = rows.index(last)
+    before = rows[place - 1] if place and rows[place - 1]["complete"] else None
+    metric = work.metrics.get(column.name)
+    share = change_of(last[column.name], before[column.name]) if before else None
+    shown = replace(number(last[column.name], column, brief=True), marks=marks_of(last, column.name))
+    return shown, change(share, metric.better if metric else "")
