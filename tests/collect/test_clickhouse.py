@@ -1,6 +1,6 @@
 """What is ClickHouse's own: its names, its sums, its times, its profiles, and how it is reached.
 
-The suites of all sources (test_sources, and test_traps in the long run) run on chDB, which is ClickHouse in this
+The suites of all sources (test_sources, and test_traps_of_… in the long run) run on chDB, which is ClickHouse in this
 process. The way to a server is walked here: clickhouse-connect speaks HTTP to a door with chDB behind it.
 """
 

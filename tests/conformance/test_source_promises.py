@@ -83,7 +83,9 @@ def test_rows_arrive_as_they_are(place: Place) -> None:
         assert [row[1] for row in found] == texts
         assert [row[2] for row in found] == [2**63 - 1 - number for number in range(len(texts))]
         assert [row[4] for row in found] == [0.1 * number for number in range(len(texts))]
-        if not place.typeless:  # which keeps decimals as floats: what can be exact there is test_traps' matter
+        if (
+            not place.typeless
+        ):  # which keeps decimals as floats: what can be exact there is a matter of test_traps_of_numbers
             assert [row[3] for row in found] == [
                 Decimal("1234567890123456.7891") - number for number in range(len(texts))
             ]

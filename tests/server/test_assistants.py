@@ -19,8 +19,8 @@ from mcp.client.streamable_http import streamable_http_client
 
 from tallybook.server.assistants import TOOLS
 from tests.projects import Project
-from tests.query.test_traps import EVENTS, days
 from tests.server.served import Served
+from tests.trap_tables import EVENTS, days
 
 TRAPS = """
 [metrics.mrr]

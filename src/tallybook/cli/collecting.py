@@ -115,8 +115,6 @@ def _handed(delivery: Delivery) -> str:
     """One sentence on what a delivery writes where."""
     from tallybook.deliver import shown
 
-    if delivery.later:
-        return f"{delivery.name} goes to {delivery.to}, which this version does not support."
     split = f", split by {', '.join(delivery.by)}" if delivery.by else ""
     asked = f"{', '.join(delivery.metrics)} by {delivery.scope}{split}"
     if delivery.path:

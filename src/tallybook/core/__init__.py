@@ -70,7 +70,7 @@ __getattr__, __dir__ = opened(
         "declarations.alerts": ("ALERT_KINDS", "AlertSettings"),
         "declarations.book": ("BookSettings", "ScheduleSettings", "ServeSettings", "WEEKDAYS"),
         "declarations.catalog": ("Catalog", "RESERVED_NAMES"),
-        "declarations.deliveries": ("Delivery", "LATER_KINDS", "LAYOUTS"),
+        "declarations.deliveries": ("Delivery", "LAYOUTS"),
         "declarations.entities": ("EntitySettings", "MetricAttribute"),
         "declarations.events": (
             "EVERY_DAY",

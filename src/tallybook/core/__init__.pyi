@@ -78,7 +78,6 @@ from tallybook.core.declarations.catalog import (
     Catalog as Catalog,
 )
 from tallybook.core.declarations.deliveries import (
-    LATER_KINDS as LATER_KINDS,
     LAYOUTS as LAYOUTS,
     Delivery as Delivery,
 )

@@ -196,13 +196,7 @@ def waiting(catalog: Catalog, busy: Busy) -> list[DeliveryReport]:
             delivery=d.name, to=d.to, path=shown(d), status=FAILED, error=busy.message, hint=busy.hint, busy=True
         )
         for d in catalog.deliveries.values()
-        if not d.later
     ]
-
-
-def _later(delivery: Delivery) -> DeliveryReport:
-    said = f"this version does not deliver to {delivery.to}"
-    return DeliveryReport(delivery=delivery.name, to=delivery.to, status=UNSUPPORTED, hint=said)
 
 
 def place_of(folder: Path, delivery: Delivery) -> Path:
@@ -222,8 +216,6 @@ def shown(delivery: Delivery) -> str:
 
 def _reported(context: DeliveryContext, delivery: Delivery, mode: DeliveryMode) -> DeliveryReport:
     """The report of one delivery. Errors are part of it, so that the other deliveries are made."""
-    if delivery.later:
-        return _later(delivery)
     began = time.monotonic()
     report = DeliveryReport(delivery=delivery.name, to=delivery.to, path=shown(delivery))
     with reported_errors(report), delivery_lease(context.ledger, lease_job(delivery), context.clock):

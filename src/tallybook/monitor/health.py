@@ -261,7 +261,6 @@ def status(
             if name in boxed
             else _delivery(name, delivered.get(name, (0, None)), ended, now, answered=name in answered)
             for name, delivery in catalog.deliveries.items()
-            if not delivery.later
         ),
     )
 

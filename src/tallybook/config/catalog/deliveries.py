@@ -22,10 +22,9 @@ class Deliveries(Asking):
     def check(self) -> None:
         """Check all deliveries."""
         for d in self.declared.values():
-            if not d.delivery.later:
-                self.check_keys(d)
-                self.check_place(d)
-                self.check_metrics(d)
+            self.check_keys(d)
+            self.check_place(d)
+            self.check_metrics(d)
         self.check_places()
         self.check_claims()
 

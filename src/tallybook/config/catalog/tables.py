@@ -28,7 +28,6 @@ from tallybook.config.catalog.values import Wrong
 from tallybook.config.catalog.words import closest_key, shorten_toml, toml
 from tallybook.core import (
     DELIVER,
-    LATER_KINDS,
     RESERVED_NAMES,
     AlertSettings,
     BookSettings,
@@ -339,16 +338,9 @@ class DeclaredDelivery:
 
 
 def read_deliveries(raw: Mapping[str, object], problems: Problems) -> dict[str, DeclaredDelivery]:
-    """Every `[deliveries.NAME]`. The keys of planned destinations are not read."""
-    declared = {}
-    for name, keys in named_tables(raw, "deliveries", problems):
-        path = f"deliveries.{name}"
-        to = keys.get("to") if isinstance(keys, Mapping) else None
-        if to in LATER_KINDS:
-            declared[name] = DeclaredDelivery(Delivery(name=name, to=str(to)), path, {}, set())
-            continue
-        declared[name] = _read_delivery(name, keys, path, problems)
-    return declared
+    """Every `[deliveries.NAME]`, not yet checked against the metrics."""
+    tables = named_tables(raw, "deliveries", problems)
+    return {name: _read_delivery(name, keys, f"deliveries.{name}", problems) for name, keys in tables}
 
 
 def _read_delivery(name: str, raw: object, path: str, problems: Problems) -> DeclaredDelivery:

@@ -12,7 +12,6 @@ from tallybook.core import (
     DELIVER,
     DESTINATIONS,
     FILTER,
-    LATER_KINDS,
     AdapterError,
     destination_kinds,
     is_service,
@@ -83,10 +82,9 @@ def choice_of(choices: Sequence[str]) -> Callable[[object], str]:
 
 def read_destination(value: object) -> str:
     """The name of a destination for deliveries."""
-    if isinstance(value, str) and (value in LATER_KINDS or _delivers(value)):
+    if isinstance(value, str) and _delivers(value):
         return value
-    choices = [*(kind.name for kind in destination_kinds(DELIVER)), *LATER_KINDS]
-    return choice_of(choices)(value)
+    return choice_of([kind.name for kind in destination_kinds(DELIVER)])(value)
 
 
 def _delivers(name: str) -> bool:

@@ -8,8 +8,6 @@ from typing import Any
 import msgspec
 
 LAYOUTS = ("long", "columns", "across")
-LATER_KINDS: tuple[str, ...] = ()
-"""Destinations that are planned; this version does not deliver to them."""
 
 
 class Delivery(msgspec.Struct, frozen=True, kw_only=True):
@@ -31,11 +29,6 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True):
     fill: bool = False
     options: dict[str, Any] = {}
     """The given keys of the destination's own, as its options read them: plain values."""
-
-    @property
-    def later(self) -> bool:
-        """Whether its destination is planned and not yet supported."""
-        return self.to in LATER_KINDS
 
     @property
     def tab_name(self) -> str:

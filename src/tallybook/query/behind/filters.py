@@ -12,9 +12,7 @@ def unseen_filter_values(service: QueryService) -> dict[str, list[str]]:
     had."""
     catalog = service.catalog
     declared = {
-        f"deliveries.{d.name}": Question(metrics=d.metrics, by=d.by, where=d.where)
-        for d in catalog.deliveries.values()
-        if not d.later
+        f"deliveries.{d.name}": Question(metrics=d.metrics, by=d.by, where=d.where) for d in catalog.deliveries.values()
     }
     declared |= {
         f"goals.{goal.name}": Question(metrics=[goal.metric], where=goal.where) for goal in catalog.goals.values()
