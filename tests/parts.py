@@ -24,6 +24,7 @@ FILES = {
     "test_any_date.py": "right",
     "test_applications.py": "scale",
     "test_assistants.py": "events",
+    "test_attribute_changes.py": "deliver",
     "test_attribute_dimensions.py": "right",
     "test_attributes.py": "events",
     "test_audit.py": "kills",

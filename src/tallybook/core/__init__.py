@@ -168,6 +168,7 @@ __getattr__, __dir__ = opened(
             "ADD",
             "AttributeChange",
             "ENTITY_COLUMNS",
+            "ATTRIBUTE_DIMENSION",
             "ENTITY_FUTURE",
             "ENTITY_KINDS",
             "MAX_ATTRIBUTES",

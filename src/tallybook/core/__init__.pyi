@@ -154,6 +154,7 @@ from tallybook.core.declarations.table_names import (
 from tallybook.core.entities import (
     ACCOUNTS as ACCOUNTS,
     ADD as ADD,
+    ATTRIBUTE_DIMENSION as ATTRIBUTE_DIMENSION,
     ENTITY_COLUMNS as ENTITY_COLUMNS,
     ENTITY_FUTURE as ENTITY_FUTURE,
     ENTITY_KINDS as ENTITY_KINDS,

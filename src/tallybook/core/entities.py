@@ -6,6 +6,7 @@ of receipt. It does not depend on the order in which they arrive."""
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -26,6 +27,10 @@ ENTITY_COLUMNS = ("id", "account", "deleted")
 """Columns that every entity has. No attribute has such a name."""
 SETTLED_AFTER = timedelta(days=30)
 """Changes that were received longer ago are one value; a change that arrives later still counts after them."""
+ATTRIBUTE_DIMENSION = re.compile(
+    r"(?P<kind>accounts|users)\.(?P<name>[^@\[\]]+)(?P<day>@day)?(?:\[(?P<bins>[^\]]*)\])?"
+)
+"""An attribute as the dimension of a question: accounts.plan, accounts.plan@day, accounts.mrr[0,100]."""
 
 
 @dataclass(frozen=True, kw_only=True)

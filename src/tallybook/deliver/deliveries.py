@@ -38,6 +38,7 @@ from tallybook.core import (
     known_destination,
     system_error,
 )
+from tallybook.deliver.attribute_state import entity_state, entity_state_of
 from tallybook.deliver.destinations.base import DeliveryMode, DeliveryOutcome, DeliveryTask, Record
 from tallybook.deliver.destinations.registry import open_destination
 from tallybook.deliver.leases import delivery_lease
@@ -253,11 +254,13 @@ def _deliver(context: DeliveryContext, delivery: Delivery, report: DeliveryRepor
     if same and there and not (mode.force or mode.verify):
         report.status = UP_TO_DATE
         return
-    far = reach(context, delivery, last, mode)
+    # Attributes that changed may have moved any row, and what they were at the last delivery cannot be asked.
+    moved = last is not None and entity_state_of(last.fingerprint) != entity_state(context.ledger, delivery)
+    far = reach(context, delivery, None if moved else last, mode)
     result = context.now(context.question(delivery, far.first))
     report.rows, report.version, report.warnings = len(result.data), result.version, list(result.warnings)
     # Under other declarations the same version of the book says something else.
-    alike = last if last is not None and asked_alike(last.fingerprint, fingerprint) else None
+    alike = last if last is not None and not moved and asked_alike(last.fingerprint, fingerprint) else None
     task = _task(context, delivery, result, far, alike, mode)
     if not mode.writes and not destination.kind.reads_back:
         report.rows = len(task.answer().data)
@@ -313,7 +316,7 @@ def fingerprint_of(context: DeliveryContext, delivery: Delivery) -> str:
     """A hash of everything but the book's version that the answer depends on: the question, the declarations, the
     day."""
     question = _question_hash(context, delivery, context.catalog.book.periods())
-    return f"{question} {context.today} {_calendar_of(context, delivery)}"
+    return f"{question} {context.today}{entity_state(context.ledger, delivery)} {_calendar_of(context, delivery)}"
 
 
 def _question_hash(context: DeliveryContext, delivery: Delivery, periods: BookCalendar) -> str:

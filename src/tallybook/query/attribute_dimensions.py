@@ -5,7 +5,6 @@ each day, and `accounts.mrr[0,100,1000]` puts numbers into bins."""
 
 from __future__ import annotations
 
-import re
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
 
 from tallybook.core import (
+    ATTRIBUTE_DIMENSION,
     INSTANT_VALUE,
     ONE_DAY,
     Catalog,
@@ -35,7 +35,6 @@ if TYPE_CHECKING:
 NOT_KNOWN = "(not known)"
 """The value of an id without an account or user, and of days before the first value that the history has."""
 _VALUE = f"CASE WHEN {{stored}} IS NULL OR {{alias}}.id IS NOT NULL THEN {{alias}}.v ELSE '{NOT_KNOWN}' END"
-_FORM = re.compile(r"(?P<kind>accounts|users)\.(?P<name>[^@\[\]]+)(?P<day>@day)?(?:\[(?P<bins>[^\]]*)\])?")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,7 +65,7 @@ class AttributeDimension:
 
 def parse_attribute(written: str) -> AttributeDimension | None:
     """The attribute that a dimension names; None for other names. Raises QueryError for wrong bins."""
-    found = _FORM.fullmatch(written)
+    found = ATTRIBUTE_DIMENSION.fullmatch(written)
     if found is None:
         return None
     bins: tuple[float, ...] = ()

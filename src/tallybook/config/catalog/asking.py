@@ -8,7 +8,7 @@ from typing import Protocol
 
 from tallybook.config.catalog.keys import Key
 from tallybook.config.catalog.words import closest_key, shorten_toml, toml
-from tallybook.core import FILTER, Catalog, Problems, mixed_unit
+from tallybook.core import ATTRIBUTE_DIMENSION, FILTER, Catalog, Problems, mixed_unit
 
 
 class DeclaredTable(Protocol):
@@ -59,9 +59,31 @@ class Asking:
         for key, names in asked.items():
             units = self.catalog.unit_dims(metric) if key == "where" else ()
             computed = () if self.has_anywhere(metric, "weekday") else ("weekday",)
-            lacking = next((name for name in names if name not in (*has, *units, *computed)), None)
+            others = [name for name in names if name not in (*has, *units, *computed)]
+            attributes = [name for name in others if self.is_attribute(name)]
+            self.check_attributes(d, key, metric, attributes)
+            lacking = next((name for name in others if name not in attributes), None)
             if lacking is not None and f"{d.path}.{key}" not in known:
                 self.unknown(d, key, lacking, f"dimension of {metric!r}", has)
+
+    def is_attribute(self, name: str) -> bool:
+        """Whether a dimension is an attribute of accounts or users that are declared."""
+        found = ATTRIBUTE_DIMENSION.fullmatch(name)
+        return found is not None and found["kind"] in self.catalog.entities
+
+    def check_attributes(self, d: DeclaredTable, key: str, metric: str, names: Sequence[str]) -> None:
+        """Report attributes of accounts or users whose ids a metric does not store, with the line to add."""
+        for name in names:
+            settings = self.catalog.entities[name.partition(".")[0]]
+            operands = {one: self.catalog.metrics[one] for one in self.catalog.operands(metric)}
+            lacking = [one for one in operands if not set(settings.dimension) & set(operands[one].series_dims)]
+            if lacking:
+                dims = [*operands[lacking[0]].by, settings.dimension[0]]
+                message = f"{name!r} needs the ids of {settings.kind}, and {lacking[0]!r} does not store them"
+                expected = f"a metric with {' or '.join(settings.dimension)} in by"
+                paste = f"[metrics.{lacking[0]}]\nby = {toml(dims)}"
+                self.report(d, key, message, expected=expected, paste=paste)
+                return
 
     def has_anywhere(self, metric: str, dimension: str) -> bool:
         """Whether a metric, or one that it is computed from, has a dimension."""

@@ -25,6 +25,7 @@ class Deliveries(Asking):
             self.check_keys(d)
             self.check_place(d)
             self.check_metrics(d)
+            self.check_moving(d)
         self.check_places()
         self.check_claims()
 
@@ -106,6 +107,19 @@ class Deliveries(Asking):
             self.check_metric(d, "metrics", name, asked)
             together = "totals" if d.delivery.totals else ""
             self.check_unit(d, name, d.delivery.by, d.delivery.where, can_split=True, together=together)
+
+    def check_moving(self, d: DeclaredDelivery) -> None:
+        """Report attributes in deliveries whose rows are sent one by one: a changed attribute moves rows that were
+        sent."""
+        kind = delivery_kind(d.delivery.to)
+        if kind is None or not kind.outbox:
+            return
+        for key, names in (("by", d.delivery.by), ("where", filtered(d.delivery.where))):
+            moving = next((name for name in names if self.is_attribute(name)), None)
+            if moving is not None and f"{d.path}.{key}" not in {p.path for p in self.problems.found}:
+                message = f"{moving!r} changes, and rows that were sent cannot move with it"
+                expected = "dimensions that the metrics store; an attribute by a delivery to a file or a sheet"
+                self.report(d, key, message, expected=expected)
 
     def check_places(self) -> None:
         """Report deliveries that would overwrite one another."""
