@@ -95,6 +95,7 @@ class SoakReport:
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         config = session.config
         everything = config.args_source is pytest.Config.ArgsSource.TESTPATHS and not config.option.keyword
+        everything = everything and not config.option.collectonly
         if self.part is None or not everything:
             return
         if self.part in EMPTY and session.exitstatus == pytest.ExitCode.NO_TESTS_COLLECTED:

@@ -267,6 +267,22 @@ def test_once_a_run_has_been_the_old_name_need_not_be_said_any_more(visited: Pro
     assert one["kept_as"] == "users"
 
 
+@pytest.mark.parametrize("nothing_new", ["no lookback", "another metric is named", "the source cannot be reached"])
+def test_a_run_that_collects_nothing_of_a_renamed_metric_notes_its_name_too(
+    visited: Project, nothing_new: str, tmp_path: Path
+) -> None:
+    before, there = visited.ask("users"), visited.folder.parent / "elsewhere.sqlite"
+    visited.declare(renamed(METRICS, "users", "people"), start="2024-02-28", lookback="0d")
+    database = Path(visited.url.partition(":///")[2]) if nothing_new.startswith("the source") else None
+    if database:
+        database.rename(there)
+    visited.book.run(*(["visits"] if nothing_new.startswith("another") else []))
+    if database:
+        there.rename(database)
+    visited.declare(renamed(METRICS, "users", "people", still=False), start="2024-02-28", lookback="0d")
+    assert visited.ask("people") == before
+
+
 def test_a_new_metric_of_an_old_name_is_another_metric(visited: Project) -> None:
     before = visited.ask("users")
     visited.declare(renamed(METRICS, "users", "people"), start="2024-02-28")

@@ -12,7 +12,7 @@ import pytest
 
 from tests.mutation import KILLED, PACKAGE, ROOT, SURVIVED, Mutant, mutants_of, replaced, verdict
 
-SAMPLE = 20
+SAMPLE = 30
 SECONDS = 90
 """How long the tests of one mutant may take."""
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tallybook.core import WEEKDAYS, QueryError, Refused
+from tallybook.query.context import Coverage
 from tests.projects import Project, project
 
 __all__ = ["project"]
@@ -206,3 +207,17 @@ def test_a_carried_level_is_split_by_weekday(project: Callable[..., Project]) ->
 def test_a_weekday_of_a_week_is_one_day_so_daily_counts_of_distinct_things_are_known(made: Project) -> None:
     found = made.ask("visitors", scope="week", by=["weekday"], from_="2024-01-01", to="2024-01-07")
     assert found == {("2024-01-01", name): FACTS.get(FIRST + DAY * number, 0) for number, name in enumerate(WEEKDAYS)}
+
+
+@pytest.mark.parametrize("only", [None, frozenset([0, 5])])
+@pytest.mark.parametrize("expect", [frozenset[int](), frozenset([0, 1, 2, 3, 4]), frozenset([6])])
+def test_days_that_need_not_be_covered_are_counted_without_going_through_them(expect: Any, only: Any) -> None:
+    covered = Coverage(((date(2024, 1, 3), date(2024, 1, 16)), (date(2024, 2, 1), date(2024, 2, 4))), {}, expect, only)
+    few = [date(2023, 12, 30) + timedelta(days=n) for n in range(50)]
+    assert covered.unexpected(few[0], few[-1]) == sum(
+        day.weekday() not in expect and not covered.holds(day) for day in few
+    )
+    ever = covered.unexpected(date.min, date.max)
+    assert ever == 3_652_059 // 7 * (7 - len(expect)) + sum(n not in expect for n in range(5)) - sum(
+        day.weekday() not in expect and covered.holds(day) for day in few
+    ), "the calendar begins on a Monday, and ends on a Friday"

@@ -35,6 +35,7 @@ def run(context: RunContext, asked: RunRequest) -> RunReport:
         status = "failed"
         try:
             record_owner(context, number)
+            _keep_renames(context)
             report.notes += _take_back(context, lease, number)
             if not asked.metrics and asked.first is None:
                 # Before the metrics, some of which may read users and accounts.
@@ -55,6 +56,19 @@ def run(context: RunContext, asked: RunRequest) -> RunReport:
             ledger.finish_run(number, status, report.to_dict(), now=context.clock())
             close_sources(context.sources)
     return report
+
+
+def _keep_renames(context: RunContext) -> None:
+    """Note under which name a renamed metric is kept, also where this run collects nothing of it: from now on
+    `renamed_from` may be taken away."""
+    ledger = context.store.ledger
+    kept = ledger.metric_keys()
+    renamed = [m for m in context.catalog.metrics.values() if m.renamed_from and not m.derived and m.name not in kept]
+    stored = ledger.stored_metrics() if renamed else set()
+    for metric in renamed:
+        key = kept_under(kept, metric.name, metric.renamed_from)
+        if key in stored and key != metric.name:
+            ledger.bind_key(metric.name, key)
 
 
 def _take_back(context: RunContext, lease: Lease, number: int) -> list[str]:

@@ -66,9 +66,11 @@ class Coverage:
 
     def unexpected(self, first: date, last: date) -> int:
         """How many days of first … last need not be covered, and are not."""
-        if self.expect is None:
+        if self.expect is None or first > last:
             return 0
-        return sum(d.weekday() not in self.expect and not self.holds(d) for d in calendar.days(first, last))
+        others = frozenset(range(7)) - self.expect
+        covered = replace(self, only=others if self.only is None else others & self.only).count(first, last)
+        return count_weekdays(first, last, others) - covered
 
     def __and__(self, other: Coverage) -> Coverage:
         common = [(max(a, c), min(b, d)) for a, b in self.stretches for c, d in other.stretches if a <= d and c <= b]
