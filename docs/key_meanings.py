@@ -86,6 +86,8 @@ EVENTS = {
     "naive": "what a time without a zone means: `refuse` rejects the event, `utc`, or `book` for the book's zone",
     "retry_window": "equal events with a time and without an id are one event within this time of receipt",
     "protocols": "the wire protocols that are taken: default all that are installed",
+    "keep": "events are [deleted](events.md#deleting-old-events) when their month has been over for so long; days that "
+    "were collected stay. Default: they are kept for ever",
     "max_events": "names of events; an event of one more name is rejected",
     "max_body": "a request as it is sent",
     "max_unpacked": "an unpacked request",

@@ -85,7 +85,7 @@ SPANS = {
     "future",
     "every",
 }
-DAYS = {"lookback", "keep_versions", "carry", "unusual_history", "history"}
+DAYS = {"lookback", "keep_versions", "carry", "unusual_history", "history", "keep"}
 
 
 INTRODUCTION = (

@@ -107,6 +107,7 @@ FILES = {
     "test_introspection.py": "scale",
     "test_isolation.py": "kills",
     "test_join.py": "right",
+    "test_kept_events.py": "events",
     "test_keys_over_http.py": "events",
     "test_kills.py": "events",
     "test_known_answers.py": "right",

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import given, strategies as st
 
-from tallybook.core import EventRequest
+from tallybook.core import EventRequest, EventRules, EventSettings
 from tallybook.ingest.columns import PlacedProperties, PropertyTypes
 from tallybook.ingest.protocols.plain_events import plain_events
 from tallybook.ingest.protocols.tallybook import _closely_decoded
@@ -64,9 +64,16 @@ def test_what_is_decoded_at_once_is_what_one_value_after_the_other_gives(
 
 def same(body: bytes) -> bool:
     """Whether a body is decoded at once; then the result is that of the long way."""
-    found = plain_events(body, NOW)
+    kept = EventRules(settings=EventSettings(keep=31))
+    return [_same(EventRequest(body=body, path="/v1/events", received=NOW, rules=one)) for one in (kept, EventRules())][
+        1
+    ]
+
+
+def _same(request: EventRequest) -> bool:
+    found = plain_events(request)
     if found is not None:
-        long_way = _closely_decoded(EventRequest(body=body, path="/v1/events", received=NOW))
+        long_way = _closely_decoded(request)
         assert (found, []) == (list(long_way.events), long_way.rejected)
         assert repr(found) == repr(long_way.events)  # 1 is not 1.0 or true
     return found is not None

@@ -21,7 +21,7 @@ from tallybook.cli.failures import as_dict, as_ours
 from tallybook.cli.signals import Hangup, Stop
 from tallybook.cli.terminal import Terminal
 from tallybook.core import DeclarationError, EventRules, ServeSettings, TallybookError
-from tallybook.ingest import Compactor, Upkeep, create_key, logs_to_compact
+from tallybook.ingest import Compactor, Expiry, Upkeep, create_key, logs_to_compact
 from tallybook.server import (
     LISTENING,
     ROLES,
@@ -148,7 +148,7 @@ class EventServing:
         zone, settings = self.project.catalog.book.timezone, self.project.catalog.events
         logs = logs_to_compact(place, events, self.settings.durable)
         compactors = [Compactor(events, one, zone=zone, clock=clock, settings=settings) for one in logs]
-        upkeep, upkeep_at = Upkeep(events, clock), 0.0
+        upkeep, upkeep_at = Upkeep(events, clock, expiry=Expiry(events, clock, settings, zone)), 0.0
         with Stop() as stop, self._watching_rules():
             pause = 0.0
             while not stop.wait(pause):

@@ -85,6 +85,7 @@ from tallybook.core.declarations.entities import EntitySettings as EntitySetting
 from tallybook.core.declarations.events import (
     DEFAULT_EVENTS as DEFAULT_EVENTS,
     DEFAULT_RULES as DEFAULT_RULES,
+    EVENTS_SOURCE as EVENTS_SOURCE,
     EVERY_DAY as EVERY_DAY,
     NAIVE_TIMES as NAIVE_TIMES,
     SCHEMA_MODES as SCHEMA_MODES,
@@ -207,7 +208,6 @@ from tallybook.core.events import (
     EVENT_COLUMNS as EVENT_COLUMNS,
     EVENT_TYPES as EVENT_TYPES,
     FLAG_VALUE as FLAG_VALUE,
-    FUTURE as FUTURE,
     INSTANT_VALUE as INSTANT_VALUE,
     INTEGER_VALUE as INTEGER_VALUE,
     MAX_EVENT_BYTES as MAX_EVENT_BYTES,

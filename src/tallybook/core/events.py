@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from typing import Any
 
 import msgspec
@@ -22,8 +22,6 @@ MAX_NAME = 2_000
 MAX_KEY = 1_024
 MAX_TEXT = 10_000
 MAX_ID = 512
-FUTURE = timedelta(hours=24)
-"""An event may be this far ahead of its receipt."""
 MAX_INTEGER = 2**63 - 1
 
 WHOLE_REQUEST = -1
@@ -144,6 +142,11 @@ class EventRequest:
     def latest(self) -> datetime:
         """The last instant that an event may have."""
         return (self.now or self.received) + self.rules.future
+
+    @property
+    def earliest(self) -> datetime | None:
+        """The first instant that an event may have; None without a limit."""
+        return None if self.rules.keep is None else (self.now or self.received) - self.rules.keep
 
 
 @dataclass(frozen=True, kw_only=True)

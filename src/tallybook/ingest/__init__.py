@@ -13,6 +13,7 @@ __getattr__, __dir__ = opened(
         "erasing": ("erase_events",),
         "event_search": ("EventSearch", "search_events"),
         "csv_bodies": ("CELL_TYPES", "CsvMapping", "CsvRows", "KINDS_OF_ROWS", "rows_of_csv"),
+        "expiry": ("Expiry",),
         "exporting": ("EventExport", "export_events"),
         "group_commit": ("GroupCommit",),
         "importing": ("EventImport", "IMPORT_KEY", "ImportedEvents", "StoredIds", "import_events"),

@@ -21,6 +21,7 @@ from tallybook.ingest.event_search import (
     EventSearch as EventSearch,
     search_events as search_events,
 )
+from tallybook.ingest.expiry import Expiry as Expiry
 from tallybook.ingest.exporting import (
     EventExport as EventExport,
     export_events as export_events,

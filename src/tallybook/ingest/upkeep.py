@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 
     import duckdb
 
+    from tallybook.ingest.expiry import Expiry
+
 MIN_FILES = 24
 """Small files of an event and day are merged when there are so many."""
 MIN_PAST_FILES = 6
@@ -46,11 +49,22 @@ STRAY_SECONDS = 24 * 3600
 class Upkeep:
     """`step` does what is due. It may be interrupted at any point, and others may commit meanwhile."""
 
-    def __init__(self, events: EventLedger, clock: Callable[[], datetime], *, min_files: int = MIN_FILES) -> None:
-        self.events, self.clock, self.min_files = events, clock, min_files
+    def __init__(
+        self,
+        events: EventLedger,
+        clock: Callable[[], datetime],
+        *,
+        min_files: int = MIN_FILES,
+        expiry: Expiry | None = None,
+    ) -> None:
+        self.events, self.clock, self.min_files, self.expiry = events, clock, min_files, expiry
 
     def step(self) -> int:
-        """Merge files, and delete those that were merged long ago and those that nobody named. How many were merged."""
+        """Delete events that are too old, merge files, and delete files that were merged long ago and those that nobody
+        named. How many were merged."""
+        if self.expiry is not None:
+            with suppress(Conflict):  # Somebody committed meanwhile; the next step tries again.
+                self.expiry.step()
         merged = 0
         for chosen in self._chosen():
             try:

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from tallybook.core import Catalog, calendar, table_parts
+from tallybook.core import EVENTS_SOURCE, Catalog, calendar, table_parts
 from tallybook.storage import REJECTED, EventLedger, connect, engine_path, literal, stamp_of
 
 if TYPE_CHECKING:
@@ -24,7 +24,6 @@ MIN_SILENCE = timedelta(hours=24)
 MIN_ACTIVE_DAYS = 5
 """Keys that sent on fewer days are not expected to send again."""
 SILENT, UNUSED = "silent", "unused"
-EVENTS_SOURCE = "events"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -30,6 +30,7 @@ from tallybook.collect import (
 )
 from tallybook.core import (
     DONE,
+    EVENTS_SOURCE,
     NOT_READY,
     ONE_DAY,
     SOME_FAILED,
@@ -40,7 +41,7 @@ from tallybook.core import (
     calendar,
     isolated,
 )
-from tallybook.storage import Revision, VersionSnapshot, connect, true_start
+from tallybook.storage import EventLedger, Revision, VersionSnapshot, connect, not_kept, true_start
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -196,7 +197,13 @@ class _Recount:
         waiting = (
             set(self.waiting[own].waiting) if own in self.waiting and (metric.changed or metric.received) else set()
         )
-        return [d for d in covered if d <= recent and d not in waiting] or "all of its days are collected again anyway"
+        old = [d for d in covered if d <= recent and d not in waiting]
+        if old and metric.source == EVENTS_SOURCE:
+            events = EventLedger(self.means.store.ledger)  # type: ignore[arg-type]
+            kept = events.kept_from() or date.min
+            if not (old := [d for d in old if d >= kept]):
+                return not_kept(kept)
+        return old or "all of its days are collected again anyway"
 
     def horizon(self, source: str) -> Horizon | SourceError:
         if source not in self.horizons:

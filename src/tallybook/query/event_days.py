@@ -9,7 +9,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from tallybook.core import ONE_DAY, Catalog, Metric, start_of
-from tallybook.storage import EventLedger, IdentityLinks, day_path
+from tallybook.storage import EventLedger, IdentityLinks, day_path, not_kept
 
 if TYPE_CHECKING:
     from tallybook.storage import Ledger
@@ -31,9 +31,13 @@ class EventDays:
     """When no server ran, after the first one started."""
     linked: frozenset[date] = frozenset()
     """Days that were collected before ids of their users were linked."""
+    kept_from: date | None = None
+    """The events of the days before this one are deleted."""
 
     def why_uncovered(self, first: date, last: date) -> str:
         """Why a run cannot cover these days; empty where it can."""
+        if self.kept_from is not None and first < self.kept_from:
+            return not_kept(self.kept_from)
         if self.metric.expect is not None:
             if any(first <= day <= last for day in self.sent):
                 return ""
@@ -78,7 +82,7 @@ def known_event_days(
     if not chosen:
         return {}
     events = EventLedger(ledger)  # type: ignore[arg-type]
-    pauses = events.pauses()
+    pauses, kept = events.pauses(), events.kept_from()
     return {
         name: EventDays(
             metric=metric,
@@ -86,18 +90,23 @@ def known_event_days(
             downtime=timedelta(seconds=catalog.events.downtime),
             sent=frozenset(events.whole_days(metric.event or "", metric.expect_keys)),
             pauses=pauses,
-            linked=_linked_days(metric, (keys or {}).get(name, name), ledger, events),
+            linked=_linked_days(metric, (keys or {}).get(name, name), ledger, events, kept or date.min),
+            kept_from=kept,
         )
         for name, metric in chosen.items()
     }
 
 
-def _linked_days(metric: Metric, key: str, ledger: Ledger, events: EventLedger) -> frozenset[date]:
-    """The days of a metric of users that were collected before ids of their users were linked."""
+def _linked_days(metric: Metric, key: str, ledger: Ledger, events: EventLedger, kept_from: date) -> frozenset[date]:
+    """The days of a metric of users that were collected before ids of their users were linked, and can be again."""
     texts = (metric.measure, metric.where, metric.per, *metric.by, *metric.series)
     if not metric.keeps_latest and not any(_USER.search(text) for text in texts if text):
         return frozenset()
-    changed = IdentityLinks(events.ledger).changed_days(metric.event)
+    changed = {
+        day: number
+        for day, number in IdentityLinks(events.ledger).changed_days(metric.event).items()
+        if day >= kept_from
+    }
     if not changed:
         return frozenset()
     seen = events.numbers_of_runs()

@@ -15,7 +15,7 @@ __getattr__, __dir__ = opened(
         "copying": ("Copied", "copy_book", "copy_points"),
         "doctor": ("examine", "remarks"),
         "engines.duckdb": ("connect", "identifier", "literal", "widened", "without_bar"),
-        "event_day_tables": ("day_path", "gaps_of"),
+        "event_day_tables": ("day_path", "gaps_of", "not_kept"),
         "hook_ledger": ("HookLedger",),
         "hosts": ("event_hosts", "lose_host"),
         "event_ledger": (

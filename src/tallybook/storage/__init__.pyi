@@ -25,7 +25,7 @@ from tallybook.storage.entity_records import (
     Entity as Entity,
     HistoryRow as HistoryRow,
 )
-from tallybook.storage.event_day_tables import day_path as day_path, gaps_of as gaps_of
+from tallybook.storage.event_day_tables import day_path as day_path, gaps_of as gaps_of, not_kept as not_kept
 from tallybook.storage.event_ledger import (
     PROPERTY_PREFIX as PROPERTY_PREFIX,
     REJECTED as REJECTED,

@@ -8,10 +8,11 @@ from urllib.parse import quote
 
 from tallybook.storage.sql_ledger import SqlLedger
 from tallybook.storage.stored_rows import stamp_of
+from tallybook.storage.transaction import Transaction
 
 
 class EventDayTables:
-    """The tables `event_days`, `event_pushed`, `event_closed` and `served`."""
+    """The tables `event_days`, `event_pushed`, `event_closed`, `event_kept` and `served`."""
 
     ledger: SqlLedger
 
@@ -53,6 +54,11 @@ class EventDayTables:
             served = db.execute("SELECT first, last FROM served ORDER BY first, last").fetchall()
         return gaps_of([(datetime.fromisoformat(a), datetime.fromisoformat(b)) for a, b in served])
 
+    def kept_from(self) -> date | None:
+        """The first day whose events are still kept; None while all are."""
+        with self.ledger._reading() as db:
+            return kept_from_of(db)
+
     def close_day(self, event: str, day: date, key: str, *, now: datetime) -> None:
         """Record that a day of an event is complete. Doing it again changes nothing."""
         with self.ledger._writing() as db:
@@ -64,6 +70,24 @@ class EventDayTables:
         """Take back that a day of an event is complete, whoever declared it."""
         with self.ledger._writing() as db:
             db.execute("DELETE FROM event_closed WHERE event = ? AND day = ?", [event, day.isoformat()])
+
+
+def kept_from_of(db: Transaction) -> date | None:
+    """The first day whose events are still kept; None while all are."""
+    (found,) = db.execute("SELECT max(first) FROM event_kept").fetchone() or (None,)
+    return date.fromisoformat(str(found)) if found else None
+
+
+def note_kept_from(db: Transaction, first: date, number: int, now: datetime) -> None:
+    """Record in a transaction that the events of the days before `first` are deleted."""
+    row = [first.isoformat(), number, stamp_of(now)]
+    if not db.execute("SELECT 1 FROM event_kept WHERE first = ?", row[:1]).fetchone():
+        db.execute("INSERT INTO event_kept (first, number, at) VALUES (?, ?, ?)", row)
+
+
+def not_kept(first: date) -> str:
+    """Why days before `first` cannot be collected."""
+    return f"events of days before {first} are no longer kept ([events] keep)"
 
 
 def day_path(event: str, day: date) -> str:

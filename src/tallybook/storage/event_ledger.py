@@ -12,7 +12,7 @@ from typing import Any
 
 from tallybook.core import EVENT_COLUMNS
 from tallybook.storage.api_keys import ApiKeyTables
-from tallybook.storage.event_day_tables import EventDayTables
+from tallybook.storage.event_day_tables import EventDayTables, kept_from_of, note_kept_from
 from tallybook.storage.files import Files, FolderFiles
 from tallybook.storage.ledger import Conflict, PointsFile
 from tallybook.storage.sql_ledger import SqlLedger
@@ -107,6 +107,8 @@ class EventCommit:
     pushed: Iterable[tuple[str, date, str]] = ()
     """(event, day, name of the key) of every event that is new."""
     properties: Sequence[Property] = ()
+    kept_from: date | None = None
+    """The events of the days before this one are no longer kept."""
     conflicts: Mapping[tuple[str, str], int] = field(default_factory=dict)
     """By event and property: how many more values of another type."""
     runs: Sequence[IdRun] = ()
@@ -130,6 +132,8 @@ class EventsSnapshot:
     served: tuple[tuple[datetime, datetime], ...]
     """When events could be sent to any host, in order of their beginnings."""
     runs: tuple[IdRun, ...]
+    kept_from: date | None = None
+    """The events of the days before this one were deleted; None while none were."""
 
     @property
     def events(self) -> list[str]:
@@ -179,9 +183,10 @@ class EventLedger(ApiKeyTables, EventDayTables):
             hosts = db.execute("SELECT host, sealed FROM event_hosts WHERE lost IS NULL").fetchall()
             served = db.execute("SELECT first, last FROM served ORDER BY first, last").fetchall()
             runs = db.execute(f"SELECT {_RUN} FROM id_runs ORDER BY first, path").fetchall()
-            number = _number(db)
+            number, kept_from = _number(db), kept_from_of(db)
         return EventsSnapshot(
             number=number,
+            kept_from=kept_from,
             files=tuple(found),
             properties={event: tuple(those) for event, those in properties.items()},
             sealed={host: datetime.fromisoformat(at) for host, at in hosts if at},
@@ -230,6 +235,8 @@ class EventLedger(ApiKeyTables, EventDayTables):
             for one in sorted(pushed):
                 if not db.execute("SELECT 1 FROM event_pushed WHERE event = ? AND day = ? AND key = ?", one).fetchone():
                     db.execute("INSERT INTO event_pushed VALUES (?, ?, ?)", one)
+            if change.kept_from is not None:
+                note_kept_from(db, change.kept_from, base + 1, now)
             _describe(db, change, base + 1)
             if change.within is not None:
                 change.within(db, base + 1)

@@ -104,6 +104,7 @@ CREATE TABLE event_pushed (
     event {text} NOT NULL, day {day} NOT NULL, key {text} NOT NULL, PRIMARY KEY (event, day, key)){rowless};
 CREATE TABLE series_slots (
     dimension {text} NOT NULL, value {text} NOT NULL, slot {number} NOT NULL, PRIMARY KEY (dimension, value)){rowless};
+CREATE TABLE event_kept (first {day} PRIMARY KEY, number {number} NOT NULL, at {instant} NOT NULL);
 CREATE INDEX entities_by_version ON entities (kind, version);
 CREATE TABLE shares (
     id {text} PRIMARY KEY, payload {text} NOT NULL, created {instant} NOT NULL, maker {text} NOT NULL,
@@ -229,6 +230,7 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
     "request_claims": ("key", "request", "body", "at"),
     "event_pushed": ("event", "day", "key"),
     "series_slots": ("dimension", "value", "slot"),
+    "event_kept": ("first", "number", "at"),
     "shares": ("id", "payload", "created", "maker", "until", "revoked", "seen"),
     "identity_links": ("alias", "canonical", "key", "at", "number"),
     "identity_days": ("event", "day", "number"),

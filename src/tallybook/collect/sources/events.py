@@ -188,6 +188,8 @@ class EventsSource(DuckdbSource):
         """Of daily values the days for which one came, or which were closed; of other events those on which they could
         be sent: days before the first server are the sender's history."""
         named = self._events_of(metric)
+        if (kept := self.snapshot_of_events().kept_from) is not None:
+            days = [day for day in days if day >= kept]
         if metric.keeps_latest:
             with self.ledger() as ledger:
                 return {day for event in named for day in ledger.whole_days(event, metric.expect_keys)} & set(days)
@@ -203,8 +205,11 @@ class EventsSource(DuckdbSource):
 
     def why_unvouched(self, metric: Metric, days: Sequence[date]) -> str:
         """Why days of a metric stay uncovered: silence is not zero. Empty where no value is expected on any of them."""
-        from tallybook.storage import day_path
+        from tallybook.storage import day_path, not_kept
 
+        kept = self.snapshot_of_events().kept_from
+        if kept is not None and any(day < kept for day in days):
+            return not_kept(kept)
         days = [day for day in days if metric.expect is None or day.weekday() in metric.expect]
         if not days:
             return ""

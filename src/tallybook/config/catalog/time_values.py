@@ -160,12 +160,28 @@ def read_cron(value: object) -> str:
     return text
 
 
+_HISTORY = re.compile(r"\s*(\d{1,4})\s*(d|w|m|y|days?|weeks?|months?|years?)\s*")
 _DAYS_OF = {"d": 1, "w": 7, "m": 30, "y": 365}
 
 
 def read_history(value: object) -> int:
     """A span such as "2y" or "18 months" as days."""
-    found = re.fullmatch(r"\s*(\d{1,4})\s*(d|w|m|y|days?|weeks?|months?|years?)\s*", str(value))
+    found = _HISTORY.fullmatch(str(value))
     if found is None or not isinstance(value, str):
         raise Wrong("is not a span of time", expected='a number with d, w, m or y, such as "2y"')
     return int(found[1]) * _DAYS_OF[found[2][0]]
+
+
+_MOST_DAYS_OF = {"d": 1, "w": 7, "m": 31, "y": 366}
+_MIN_KEPT_DAYS, _MAX_KEPT_DAYS = 31, 36_600
+
+
+def read_kept_days(value: object) -> int:
+    """A span such as "36 months" as days, never fewer than it has in any calendar."""
+    found = _HISTORY.fullmatch(value) if isinstance(value, str) else None
+    if found is None:
+        raise Wrong("is not a span of time", expected='a number of days, weeks, months or years, such as "36 months"')
+    days = int(found[1]) * _MOST_DAYS_OF[found[2][0]]
+    if not _MIN_KEPT_DAYS <= days <= _MAX_KEPT_DAYS:
+        raise Wrong("is out of range", expected="from 31 days to 100 years")
+    return days

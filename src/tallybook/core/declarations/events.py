@@ -79,6 +79,8 @@ class EventSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Events of which metrics take the latest value of a day."""
     max_events: int = 2_000
     """Names of events."""
+    keep: int | None = None
+    """Days for which events are kept; None: for ever."""
     limits: EventLimits = EventLimits()
     declared: dict[str, EventDeclaration] = {}
     """By name of the event."""
@@ -114,6 +116,11 @@ class EventRules(msgspec.Struct, frozen=True, kw_only=True):
     def future(self) -> timedelta:
         """An event may be this far ahead of its receipt."""
         return timedelta(seconds=self.settings.future)
+
+    @property
+    def keep(self) -> timedelta | None:
+        """An event may be this old when it is received."""
+        return None if self.settings.keep is None else timedelta(days=self.settings.keep)
 
     @property
     def naive(self) -> str:

@@ -15,7 +15,6 @@ import msgspec
 from msgspec import Meta
 
 from tallybook.core import (
-    FUTURE,
     MAX_EVENT_BYTES,
     MAX_EVENTS,
     MAX_ID,
@@ -25,11 +24,13 @@ from tallybook.core import (
     MAX_PROPERTIES,
     MAX_TEXT,
     Event,
+    EventRequest,
 )
 
 _USUAL_ESCAPE = re.compile(rb'\\[\\"/]')
 _SURE_BYTES = MAX_EVENT_BYTES // 8
 """A body of so many bytes has no event that is too large, however its numbers are written."""
+FIRST_INSTANT = datetime.min.replace(tzinfo=UTC)
 _SCALARS = frozenset((str, int, float, bool, type(None)))
 
 _Integer = Annotated[int, Meta(ge=-MAX_INTEGER, le=MAX_INTEGER)]
@@ -47,8 +48,9 @@ class _SentEvent(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     properties: dict[_Key, _Value] | None = None
 
 
-def plain_events(body: bytes, received: datetime) -> list[tuple[int, Event]] | None:
+def plain_events(request: EventRequest) -> list[tuple[int, Event]] | None:
     """The events of a request; None where it has one that needs a closer look."""
+    body = request.body
     # Control characters are in escapes, or delete. Others are not JSON.
     if b"\x7f" in body or (b"\\" in body and b"\\" in _USUAL_ESCAPE.sub(b"", body)):
         return None
@@ -56,7 +58,7 @@ def plain_events(body: bytes, received: datetime) -> list[tuple[int, Event]] | N
         sent = _sent(body)
         if len(sent) > MAX_EVENTS or any(name != name.strip() for name in {one.event for one in sent}):
             return None
-        return _as_events(sent, received, is_small=len(body) <= _SURE_BYTES)
+        return _as_events(sent, request, is_small=len(body) <= _SURE_BYTES)
     except (msgspec.MsgspecError, ValueError, OverflowError, RecursionError):
         return None
 
@@ -82,14 +84,14 @@ def _decoders() -> tuple[Any, Any]:
     return msgspec.json.Decoder(_SentEvent), msgspec.json.Decoder(list[_SentEvent])
 
 
-def _as_events(sent: Sequence[_SentEvent], received: datetime, *, is_small: bool) -> list[tuple[int, Event]] | None:
-    latest = received + FUTURE
+def _as_events(sent: Sequence[_SentEvent], request: EventRequest, *, is_small: bool) -> list[tuple[int, Event]] | None:
+    latest, earliest = request.latest, request.earliest or FIRST_INSTANT
     found = []
     for index, one in enumerate(sent):
         at, properties = one.time, one.properties or {}
         if at is not None:
             at = at.astimezone(UTC)
-            if at > latest:
+            if not earliest <= at <= latest:
                 return None
         if not _SCALARS.issuperset(map(type, properties.values())) or len(properties) > MAX_PROPERTIES:
             return None

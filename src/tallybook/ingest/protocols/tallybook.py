@@ -54,7 +54,7 @@ class TallybookProtocol:
     def decode(request: EventRequest) -> DecodedEvents:
         """The events of a request, and a rejection for each that cannot be stored."""
         is_plain = request.path == EVENTS_PATH and request.rules.is_usual
-        if is_plain and (plain := plain_events(request.body, request.now or request.received)) is not None:
+        if is_plain and (plain := plain_events(request)) is not None:
             return DecodedEvents(events=plain)
         return _closely_decoded(request)
 
@@ -225,6 +225,8 @@ def read_time(value: Any, request: EventRequest) -> datetime | None:
         raise RejectedEvent("bad_time", f"time {_short(value)!r} is not as 2026-03-01T12:00:00Z", "time") from None
     if found > request.latest:
         raise _ahead("time", value, request)
+    if request.earliest is not None and found < request.earliest:
+        raise _too_old("time", value, request)
     return found
 
 
@@ -249,6 +251,11 @@ def _ahead(field: str, value: str, request: EventRequest) -> RejectedEvent:
     return RejectedEvent("future", f"{field} {value!r} is more than {hours:g} h after its receipt", field)
 
 
+def _too_old(field: str, value: str, request: EventRequest) -> RejectedEvent:
+    kept = f"{request.rules.settings.keep:,} days before its receipt, and [events] keep deletes what is older"
+    return RejectedEvent("bad_time", f"{field} {value!r} is more than {kept}", field)
+
+
 def _day(value: Any, request: EventRequest) -> date:
     if not isinstance(value, str) or not _DAY.fullmatch(value):
         raise RejectedEvent("bad_time", "day is text as 2026-03-01", "day")
@@ -258,6 +265,8 @@ def _day(value: Any, request: EventRequest) -> date:
         raise RejectedEvent("bad_time", f"there is no day {value!r}", "day") from None
     if found > request.latest.date():
         raise _ahead("day", value, request)
+    if request.earliest is not None and found < request.earliest.date():
+        raise _too_old("day", value, request)
     return found
 
 
