@@ -170,6 +170,7 @@ FILES = {
     "test_schedulers.py": "scale",
     "test_scores.py": "scale",
     "test_segment.py": "events",
+    "test_segments.py": "right",
     "test_serve.py": "scale",
     "test_serving.py": "events",
     "test_query_api.py": "right",

@@ -300,3 +300,17 @@ def test_a_day_on_which_no_server_ran_is_unknown_and_the_reason_is_given(make: A
         why = found.rows()[1]["notes"][metric]["why"]
         assert why.startswith("no server ran from 2026-03-03 10:00 to 14:00 UTC")
         assert "PUT /v1/days/calls/2026-03-03" in why
+
+
+def test_segments_of_an_event_are_its_questions_with_that_where(make: Any) -> None:
+    book = make()
+    book.send(*(call(f"2026-03-0{day}", day, plan=plan) for day in (1, 2, 3) for plan in "ab"))
+    book.ingest.compact()
+    asked: dict[str, Any] = {"event": "calls", "count": True, "sum": "apiCalls", "scope": "day"}
+    found = book.book.query(**asked, segments=["first: Plan=a", "both: plan=a or plan=b"]).rows()
+    for name, where in (("first", ["plan=a"]), ("both", ["plan=a", "plan=b"])):
+        expected = book.book.query(**asked, where=where).rows()
+        assert [{k: v for k, v in row.items() if k != "segment"} for row in found if row["segment"] == name] == expected
+    with pytest.raises(QueryError, match="segment 'x': event 'calls' has no property 'plam'") as wrong:
+        book.book.query(**asked, segments=["x: plam=a"])
+    assert "did you mean 'plan'?" in wrong.value.hint

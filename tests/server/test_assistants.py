@@ -216,7 +216,7 @@ def test_names_descriptions_and_schemas_are_what_assistants_rely_on(served: Serv
     query = tools["query"].input_schema
     assert query["required"] == ["metrics"]
     assert list(query["properties"]) == [
-        "metrics", "scope", "by", "where", "from_day", "to_day", "last", "show", "compare", "top", "totals", "window",
+        "metrics", "scope", "by", "where", "from_day", "to_day", "last", "show", "compare", "top", "totals", "window", "segments",
     ]  # fmt: skip
     assert query["properties"] == tools["check_query"].input_schema["properties"]
 

@@ -208,3 +208,29 @@ def test_a_book_without_a_run_answers_what_to_type(project: MakeProject) -> None
     assert answer.status == 400
     assert "tallybook run" in answer.json["hint"]
     own.close()
+
+
+def test_segments_are_answered_over_http_by_both_methods_and_in_each_format(served: Served) -> None:
+    asked = {"metrics": ["mrr"], "scope": "month", "segments": ["paid: plan!=free", "free: plan=free"]}
+    posted = served.query(**asked)
+    got = served.ask(
+        "GET", f"/v1/query?{urlencode({**asked, 'segment': asked['segments'], 'segments': []}, doseq=True)}"
+    )
+    words = ["mrr", "--scope", "month", "--segment", "paid: plan!=free", "--segment", "free: plan=free"]
+    assert posted.json["rows"] == got.json["rows"] == json.loads(command(served, *words, "--format", "json")[1])["rows"]
+    assert [(row["segment"], row["mrr"]) for row in posted.json["rows"][:2]] == [("paid", 150), ("free", 10)]
+    parquet = pyarrow.parquet.read_table(io.BytesIO(served.ask("GET", posted.json["links"]["parquet"]).body))
+    assert parquet["segment"].to_pylist() == ["paid", "free"] * 2
+    wrong = served.query(metrics=["mrr"], segments=["paid: plna=pro"])
+    assert (wrong.status, wrong.json["field"]) == (400, "segments")
+    assert "did you mean 'plan'?" in wrong.json["hint"]
+
+
+def test_a_bound_key_asks_no_segment_beyond_its_values(own: Served) -> None:
+    key = own.key("pro", where=("plan=pro",))
+    own.peer = ("10.0.0.5", 1)
+    other = own.query(key, metrics=["mrr"], segments=["free: plan=free"])
+    assert (other.status, other.json["code"]) == (403, "not_bound")
+    mine = own.query(key, metrics=["mrr"], scope="month", segments=["all: plan!=x", "others: plan!=pro"])
+    assert [row["mrr"] for row in mine.json["rows"]] in ([100, 0, 100, 0], [100, None, 100, None])
+    assert "free" not in mine.body.decode()

@@ -42,6 +42,13 @@ QUESTION: tuple[Decorator, ...] = (
     BY,
     WHERE,
     FROM,
+    click.option(
+        "--segment",
+        "segments",
+        multiple=True,
+        metavar="SEGMENT",
+        help='A series of its own for "NAME: dim=value"; several conditions with commas, read like --where.',
+    ),
     click.option("--last", metavar="SPAN", help='How far back, instead of --from: "12 weeks"; whole periods.'),
     click.option(
         "--show",
@@ -141,6 +148,7 @@ def query(
       tallybook query revenue --scope week --compare previous  the current week so far and as many days of the last
       tallybook query active_users --window "28 days"          rolling, each user once
       tallybook query revenue --by country --top 5 --scope month
+      tallybook query mrr --segment "paid: plan!=free" --segment "free: plan=free" --scope month
       tallybook query signups --live --to today --last "1 day" today so far
       tallybook query revenue --format csv > revenue.csv
       tallybook query revenue --by plan --scope week --chart

@@ -26,7 +26,16 @@ from tallybook.core import (
     did_you_mean,
     written_table,
 )
-from tallybook.query import EVENT_MEASURES, BookReader, BoundedQuestion, QueryService, Question, parse_filter
+from tallybook.query import (
+    EVENT_MEASURES,
+    BookReader,
+    BoundedQuestion,
+    QueryService,
+    Question,
+    QuestionSegment,
+    parse_filter,
+    segments_of,
+)
 
 if TYPE_CHECKING:
     from tallybook.core import Catalog, Metric
@@ -75,7 +84,8 @@ class EventAnswers:
         _check_options(question)
         shape = self.shape(question.event or "")
         asked, measures = _over_columns(question, shape)
-        filters = [*asked.where, *(text for texts in asked.within for text in texts)]
+        segments = [one.where for one in segments_of(asked)]
+        filters = [*asked.where, *(text for texts in (*asked.within, *segments) for text in texts)]
         dimensions = dict.fromkeys([*asked.by, *(parse_filter(text).dimension for text in filters)])
         made = event_metrics(
             self.project.catalog.events,
@@ -216,7 +226,8 @@ def _over_columns(question: Question, shape: EventShape) -> tuple[Question, dict
         )
     about_event = {"event", *EVENT_MEASURES}
     plain: dict[str, Any] = {one.name: one.default for one in fields(Question) if one.name in about_event}
-    asked = replace(question, **plain, metrics=tuple(measures), by=by, where=where, live=True)
+    segments = tuple(_segment(shape, one).text for one in segments_of(question))
+    asked = replace(question, **plain, metrics=tuple(measures), by=by, where=where, segments=segments, live=True)
     within = [[_filter(shape, text) for text in texts] for texts in question.within]
     return (BoundedQuestion.bounded(asked, within) if within else asked), measures
 
@@ -253,6 +264,15 @@ def _filter(shape: EventShape, text: str) -> str:
     dimension = parse_filter(text).dimension
     column = _column(shape, dimension, "dimension")
     return text.replace(dimension, column, 1)
+
+
+def _segment(shape: EventShape, segment: QuestionSegment) -> QuestionSegment:
+    """A segment with its dimensions as they are spelled. Raises QueryError where there is no such property."""
+    try:
+        return replace(segment, where=tuple(_filter(shape, text) for text in segment.where))
+    except QueryError as error:
+        message = f"segment {segment.name!r}: {error.message}"
+        raise QueryError(message, hint=error.hint, field="segments") from None
 
 
 def _words(given: Sequence[str]) -> list[str]:
@@ -339,6 +359,7 @@ def _as_typed(question: Question) -> str:
         "--window": question.window,
         "--by": ",".join(question.by) or None,
         "--where": tuple(question.where),
+        "--segment": tuple(question.segments),
         "--from": question.from_,
         "--to": question.to,
         "--last": question.last,

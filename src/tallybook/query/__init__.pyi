@@ -35,6 +35,7 @@ from tallybook.query.entity_table import (
     shown_column as shown_column,
 )
 from tallybook.query.event_days import known_event_days as known_event_days, next_push as next_push
+from tallybook.query.filter_texts import parse_filter as parse_filter
 from tallybook.query.goals import Standing as Standing, standings as standings
 from tallybook.query.loaded_rows import load_rows as load_rows
 from tallybook.query.merge import Parts as Parts
@@ -60,7 +61,6 @@ from tallybook.query.questions import (
     check_question as check_question,
     known_delivery as known_delivery,
     known_metric as known_metric,
-    parse_filter as parse_filter,
     with_range as with_range,
 )
 from tallybook.query.ranges import ALL as ALL, MAX_GAP_DAYS as MAX_GAP_DAYS, spans as spans
@@ -71,6 +71,11 @@ from tallybook.query.records import (
     MetricDescription as MetricDescription,
     MetricDetails as MetricDetails,
     RunRecord as RunRecord,
+)
+from tallybook.query.segments import (
+    QuestionSegment as QuestionSegment,
+    parse_segment as parse_segment,
+    segments_of as segments_of,
 )
 from tallybook.query.service import QueryService as QueryService
 from tallybook.query.spelling import (

@@ -15,6 +15,7 @@ from tallybook.query.context import QueryContext
 from tallybook.query.past import solve_with_past
 from tallybook.query.questions import ExcludedSeries, Query, compared
 from tallybook.query.reach import QuestionRange, ranged, with_reasons
+from tallybook.query.segments import side_by_side
 from tallybook.query.several import merge_together
 from tallybook.query.shape import add_comparison, arranged, compare, top
 from tallybook.query.unseen import unseen_values, with_unseen
@@ -30,6 +31,9 @@ def answer(query: Query, context: QueryContext, reach: QuestionRange | None = No
     `reach`: its days, where they are known already."""
     reach = reach or ranged(query, context)
     query = reach.query
+    if query.segments:
+        own = (replace(one.query, first=query.first, last=query.last) for one in query.segments)
+        return side_by_side(query, [answer(one, context, replace(reach, query=one)) for one in own], arranged)
     solved, rows = _by_weekday(query, context) if query.is_split_by_weekday else _solved_rows(query, context)
     rows = with_reasons(reach, rows)
     if query.totals:
@@ -280,7 +284,7 @@ def _explain(reach: QuestionRange, context: QueryContext, solved: Mapping[str, S
     query, book = reach.query, context.catalog.book
     said = "; ".join(one.said or f"{name}: nothing is collected" for name, one in solved.items())
     split = f", by {' and '.join(query.by)}" if query.by else ""
-    only = f", where {_conditions(query)}" if query.where else ""
+    only = f", where {conditions}" if (conditions := _conditions(query)) else ""
     if query.weekdays is not None:
         only += f", days that are {' or '.join(f'{WEEKDAYS[day]}s' for day in sorted(query.weekdays))}"
     weeks = f", weeks from {query.week_starts.capitalize()}" if query.scope == "week" else ""
@@ -300,6 +304,8 @@ def _conditions(query: Query) -> str:
     """The filters in words: of one dimension with = or, all others and."""
     equal: dict[tuple[int, str], list[str]] = {}
     for one in query.where:
+        if one.group == query.segment_group:
+            continue  # these are in the name of the segment
         words = equal.setdefault((one.group, one.dimension if one.equal else repr(one)), [])
         words.append(_condition_text(one))
     several = len(equal) > 1

@@ -63,6 +63,7 @@ def _is_plain(query: Query, context: QueryContext, name: str) -> bool:
     bound = context.bounds.get(name)
     unusual = (
         query.where,
+        query.segments,
         query.fill,
         query.totals,
         query.definition,

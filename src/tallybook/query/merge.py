@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 
 from tallybook.core import ADDITIVE, BUCKETS, EXACT, FLOAT, StoredDefinition, Then, merge_sql, plus_days, render
 from tallybook.query.computed_dimensions import Computed, ComputedDimension, with_computed
+from tallybook.query.filter_texts import Filter
 from tallybook.query.merged_slots import OVERFLOW, MergedSlots
 from tallybook.query.point_relations import Points
-from tallybook.query.questions import Filter
 from tallybook.query.second_step import second_step
 from tallybook.query.steps import Steps
 from tallybook.storage import literal

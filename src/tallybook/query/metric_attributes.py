@@ -25,9 +25,10 @@ from tallybook.core import (
     plus_days,
 )
 from tallybook.query.context import Coverage, QueryContext
+from tallybook.query.filter_texts import parse_filter
 from tallybook.query.past import solve_with_past
 from tallybook.query.question import Question
-from tallybook.query.questions import Query, parse_filter
+from tallybook.query.questions import Query
 from tallybook.query.reach import ranged
 
 if TYPE_CHECKING:

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 from tallybook.core import Catalog, Refused, mixed_unit
 
 if TYPE_CHECKING:
-    from tallybook.query.questions import Filter, Query
+    from tallybook.query.filter_texts import Filter
+    from tallybook.query.question import Question
+    from tallybook.query.questions import Query
 
 
 def single_values(filters: Iterable[Filter]) -> frozenset[str]:
@@ -43,6 +45,22 @@ def check_units(catalog: Catalog, name: str, query: Query, typed: str, *, ranked
             f"{option} would compare values of {name!r} in different units",
             ask=f"the same question with --where {units[0]}=…",
         )
+
+
+def check_units_of_segments(catalog: Catalog, question: Question, queries: Sequence[Query]) -> None:
+    """Refuse an order or a condition that would compare values of segments in different units."""
+    ranked = {key.removeprefix("-") for key in question.sort} | {one.column for one in queries[0].having}
+    for name in queries[0].metrics:
+        units = [unit for unit in catalog.unit_dims(name) if unit not in queries[0].by]
+        values = {
+            frozenset((f.dimension, f.value) for f in q.where if f.dimension in units and f.equal) for q in queries
+        }
+        if len(values) > 1 and ranked & {name, f"{name}_previous"}:
+            raise Refused(
+                f"--sort and --having would compare values of {name!r} in different units, of different segments",
+                ask="the same question without --sort and --having",
+                changes=[{"sort": None, "having": None}],
+            )
 
 
 def _ranked_by(columns: Sequence[str], query: Query, mixed: Set[str]) -> str:

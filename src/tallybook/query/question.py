@@ -48,6 +48,8 @@ class Question:
     sort: Sequence[str] = ()
     limit: int | None = None
     having: Sequence[str] = ()
+    segments: Sequence[str] = ()
+    """Named lists of filters, as "paid: plan=pro": the question once for each, as series of one answer."""
     event: str | None = None
     """The name of a usage event, which is asked for `EVENT_MEASURES` instead of metrics."""
     count: bool = False
@@ -74,7 +76,7 @@ class Question:
         return all(getattr(self, one.name) == one.default for one in fields(self) if one.name not in _PLAIN)
 
     def __post_init__(self) -> None:
-        for name in ("metrics", "by", "where", "sort", "having", *EVENT_MEASURES[1:]):
+        for name in ("metrics", "by", "where", "sort", "having", "segments", *EVENT_MEASURES[1:]):
             given = getattr(self, name)
             if type(given) is not tuple:
                 object.__setattr__(self, name, _texts(given))
@@ -117,6 +119,7 @@ class QuestionOptions(TypedDict, total=False):
     sort: Sequence[str]
     limit: int | None
     having: Sequence[str]
+    segments: Sequence[str]
     event: str | None
     count: bool
     sum: Sequence[str]

@@ -7,11 +7,9 @@ import shlex
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
-from decimal import Decimal
 from typing import NamedTuple
 
 from tallybook.core import (
-    FILTER,
     SHOWS,
     WEEKDAYS,
     BookCalendar,
@@ -26,30 +24,12 @@ from tallybook.core import (
     did_you_mean,
 )
 from tallybook.query.attribute_dimensions import check_attribute, parse_attribute
+from tallybook.query.filter_texts import Filter, Having, parse_filter, parse_having
 from tallybook.query.mixed_units import check_units
 from tallybook.query.question import EVENT_MEASURES, Question, as_day
 from tallybook.query.ranges import ALL, MAX_GAP_DAYS, TO_DATE, Shift, check_window, parse_compare
+from tallybook.query.segments import SegmentQuery, check_segments
 from tallybook.query.weekdays import WEEKDAY, WeekdaysAsked, check_weekdays, weekdays_asked
-
-
-@dataclass(frozen=True, kw_only=True)
-class Filter:
-    """`dimension = value` or `dimension != value`; value None is null."""
-
-    dimension: str
-    equal: bool
-    value: str | None
-    group: int = 0
-    """Filters of one dimension with = are alternatives only within a group."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Having:
-    """Only rows in which `column` (a metric, or what it is compared with) is so."""
-
-    column: str
-    sign: str
-    value: Decimal
 
 
 class ExcludedSeries(NamedTuple):
@@ -89,6 +69,15 @@ class Query:
     """Weekdays whose days take part, Monday is 0; None: all."""
     is_split_by_weekday: bool = False
     """Whether `by` contains the weekday of the days, which no metric stores."""
+    segments: tuple[SegmentQuery[Query], ...] = ()
+    """The question of each segment, with its filters. Its days are those of this query."""
+    segment_group: int | None = None
+    """Of the question of a segment: the group of the filters that make the segment."""
+
+    @property
+    def filters(self) -> tuple[Filter, ...]:
+        """The filters of the question and of its segments."""
+        return (*self.where, *(one for segment in self.segments for one in segment.query.where))
 
     @property
     def window_in_words(self) -> str:
@@ -115,12 +104,18 @@ def check_question(catalog: Catalog, question: Question, *, today: date) -> Quer
     """The Query of a question. `last` is "12 weeks" up to `to` or the last closed day.
 
     Raises QueryError for what is not declared, Refused for what has no right answer."""
+    if not question.segments:
+        return _checked(catalog, question, today)
+    return check_segments(catalog, question, lambda one: _checked(catalog, one, today, question.segments))
+
+
+def _checked(catalog: Catalog, question: Question, today: date, segments: Sequence[str] = ()) -> Query:
+    """`segments`: those of the question of which this one is a part, for questions to ask instead."""
     first, last = as_day(question.from_, today, "from"), as_day(question.to, today, "to")
     names, dims = _listed(question.metrics), _listed(question.by)
     _check_names(catalog, names, question)
-    groups = enumerate((question.where, *question.within))
-    filters = tuple(replace(parse_filter(text), group=number) for number, texts in groups for text in texts)
-    typed = _as_typed(names, dims, question, first, last)
+    filters = _filters(question)
+    typed = _as_typed(names, dims, replace(question, segments=segments), first, last)
     weekdays = weekdays_asked(catalog, names, dims, filters)
     if weekdays != WeekdaysAsked():
         filters = tuple(f for f in filters if f.dimension != WEEKDAY)
@@ -160,6 +155,11 @@ def check_question(catalog: Catalog, question: Question, *, today: date) -> Quer
     for name in names:
         check_units(catalog, name, query, typed, ranked=(name, compared(name)[0]))
     return query
+
+
+def _filters(question: Question) -> tuple[Filter, ...]:
+    groups = enumerate((question.where, *question.within))
+    return tuple(replace(parse_filter(text), group=number) for number, texts in groups for text in texts)
 
 
 def _check_names(catalog: Catalog, names: Sequence[str], question: Question) -> None:
@@ -241,39 +241,6 @@ def _check_shape(query: Query, catalog: Catalog) -> None:
         _known(key.removeprefix("-"), there, "column", f"--sort knows {', '.join(there)}, or -{numbers[0]}", "sort")
 
 
-EMPTY_TEXTS = ("''", '""')
-"""How the empty text is written in a filter: a value without a letter is null."""
-
-_HAVING = re.compile(
-    r"^\s*(?P<column>[A-Za-z_]\w*)\s*(?P<sign><=|>=|!=|<|>|=)\s*(?P<value>[-+]?\d+(\.\d+)?)\s*(?P<percent>%?)\s*$"
-)
-
-
-def parse_having(text: str) -> Having:
-    """`revenue < 0`, `signups_change <= -20%`. Raises QueryError with the form there is."""
-    found = _HAVING.match(text)
-    if not found:
-        raise QueryError(
-            f"--having {text!r} is not understood",
-            hint='write METRIC, one of < <= > >= = !=, and a number: "revenue < 0"',
-            field="having",
-        )
-    value = Decimal(found["value"]) / (100 if found["percent"] else 1)
-    return Having(column=found["column"], sign=found["sign"], value=value)
-
-
-def parse_filter(text: str) -> Filter:
-    """`plan=pro`, `plan!=pro`, `plan=` (null), `plan=''` (the empty text).
-
-    Raises QueryError with the forms there are."""
-    found = FILTER.match(text)
-    if not found:
-        hint = "write dim=value, dim!=value, dim= for null, or dim='' for the empty text"
-        raise QueryError(f"--where {text!r} is not understood", hint=hint, field="where")
-    value = None if found["value"] == "" else "" if found["value"] in EMPTY_TEXTS else found["value"]
-    return Filter(dimension=found["dim"], equal=found["sign"] == "=", value=value)
-
-
 def known_metric(catalog: Catalog, name: str) -> Metric:
     """The metric called `name`. Raises QueryError with the nearest name there is."""
     _known(name, catalog.metrics, "metric", "`tallybook metrics` lists them")
@@ -339,6 +306,7 @@ def _as_typed(
         "--scope": question.scope,
         "--by": ",".join(dims) or None,
         "--where": tuple(question.where),
+        "--segment": tuple(question.segments),
         "--from": first,
         "--to": last,
         "--last": question.last,

@@ -334,13 +334,13 @@ class BookReader:
 def attributes_of(catalog: Catalog, question: Query) -> list[str]:
     """The dimensions of a question that are attributes of users or accounts, and not stored by its metrics."""
     stored = {d for name in question.metrics for o in catalog.operands(name) for d in catalog.metrics[o].series_dims}
-    asked = dict.fromkeys([*question.by, *(one.dimension for one in question.where)])
+    asked = dict.fromkeys([*question.by, *(one.dimension for one in question.filters)])
     return [name for name in asked if name not in stored and parse_attribute(name) is not None]
 
 
 def _has_dimensions(bound: StoredDefinition, question: Query, ignored: set[str]) -> None:
     """Raises QueryError when an old definition was split by other dimensions than those asked for, except `ignored`."""
-    asked = [d for d in (*question.by, *(f.dimension for f in question.where)) if d not in ignored]
+    asked = [d for d in (*question.by, *(f.dimension for f in question.filters)) if d not in ignored]
     lacking = [d for d in asked if d not in bound.metric.series_dims and parse_attribute(d) is None]
     if lacking:
         raise QueryError(

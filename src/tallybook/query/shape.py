@@ -12,8 +12,9 @@ from typing import Any
 from tallybook.core import ONE_DAY, WEEKDAYS, count_of
 from tallybook.query.cells import Cell, Key, MetricPeriod, Solved
 from tallybook.query.context import QueryContext
+from tallybook.query.filter_texts import Having
 from tallybook.query.past import refuse_top, solve_with_past
-from tallybook.query.questions import Having, Query, compared
+from tallybook.query.questions import Query, compared
 from tallybook.query.weekdays import WEEKDAY
 
 Row = dict[str, Any]

@@ -11,7 +11,8 @@ from dataclasses import fields
 from tallybook.core import SHOWS, QueryError, Refused
 from tallybook.query.question import Question
 
-_FIELDS = {("from" if one.name == "from_" else one.name).replace("_", "-"): one for one in fields(Question)}
+_NAMES = {"from_": "from", "segments": "segment"}
+_FIELDS = {_NAMES.get(one.name, one.name).replace("_", "-"): one for one in fields(Question)}
 _FLAGS = {name for name, one in _FIELDS.items() if one.default is False}
 _LISTS = {name for name, one in _FIELDS.items() if one.default == () and name != "metrics"}
 _NUMBERS = ("top", "limit")
@@ -73,7 +74,7 @@ def _written(name: str, values: list[str]) -> str:
 
 
 def _name(option: str) -> str:
-    return "from_" if option == "from" else option.replace("-", "_")
+    return _FIELDS[option].name if option in _FIELDS else option.replace("-", "_")
 
 
 def _text(value: str) -> str:

@@ -9,7 +9,8 @@ from typing import Any
 from tallybook.core import ADDITIVE, StoredDefinition, closest_match
 from tallybook.query.cells import Solved
 from tallybook.query.context import QueryContext
-from tallybook.query.questions import Filter, Query
+from tallybook.query.filter_texts import Filter
+from tallybook.query.questions import Query
 from tallybook.storage import literal
 
 MAX_SUGGESTED = 10_000

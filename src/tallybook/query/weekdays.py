@@ -13,7 +13,8 @@ from tallybook.core import WEEKDAYS, Catalog, QueryError, Refused, did_you_mean
 
 if TYPE_CHECKING:
     from tallybook.query.cells import Solved
-    from tallybook.query.questions import Filter, Query
+    from tallybook.query.filter_texts import Filter
+    from tallybook.query.questions import Query
 
 WEEKDAY = "weekday"
 Row = dict[str, Any]

@@ -34,6 +34,9 @@ Compare = Annotated[
 Top = Annotated[int | None, Field(description="Only the N largest series, and all others together as one.")]
 Totals = Annotated[bool, Field(description="Adds rows over all series, computed and not added up.")]
 Window = Annotated[str | None, Field(description='Each row over the days up to its end: "28 days", "month to date".')]
+Segments = Annotated[
+    list[str], Field(description='A series for each named filter: "paid: plan=pro". Several conditions with commas.')
+]
 
 
 @dataclass(frozen=True, kw_only=True)

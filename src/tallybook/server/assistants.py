@@ -29,6 +29,7 @@ from tallybook.server.assistant_values import (
     Metrics,
     QuestionToAsk,
     Scope,
+    Segments,
     Show,
     SomeMetrics,
     ToDay,
@@ -115,11 +116,24 @@ class AssistantTools:
         top: Top = None,
         totals: Totals = False,
         window: Window = None,
+        segments: Segments = [],  # noqa: B006
     ) -> AnswerForAssistant:
         """Ask for metrics by period, split and filtered by their dimensions. The numbers are right at every scope, or
         the question is refused with one to ask instead."""
         question = _question(
-            metrics, scope, by, where, from_day, to_day, last, show, compare, top, totals=totals, window=window
+            metrics,
+            scope,
+            by,
+            where,
+            from_day,
+            to_day,
+            last,
+            show,
+            compare,
+            top,
+            totals=totals,
+            window=window,
+            segments=segments,
         )
         return await self._read(question, lambda book, reader: _answer(book, reader, question))
 
@@ -137,10 +151,23 @@ class AssistantTools:
         top: Top = None,
         totals: Totals = False,
         window: Window = None,
+        segments: Segments = [],  # noqa: B006
     ) -> CheckedForAssistant:
         """Check whether a question has a right answer, without computing it. Takes what query takes."""
         question = _question(
-            metrics, scope, by, where, from_day, to_day, last, show, compare, top, totals=totals, window=window
+            metrics,
+            scope,
+            by,
+            where,
+            from_day,
+            to_day,
+            last,
+            show,
+            compare,
+            top,
+            totals=totals,
+            window=window,
+            segments=segments,
         )
 
         def read_for_assistant(book: Book, reader: AnswerReader) -> CheckedForAssistant:
@@ -243,6 +270,7 @@ def _question(
     *,
     totals: bool,
     window: str | None,
+    segments: Sequence[str],
 ) -> Question:
     return Question(
         metrics=tuple(metrics),
@@ -257,6 +285,7 @@ def _question(
         top=top,
         totals=totals,
         window=window,
+        segments=tuple(segments),
     )
 
 

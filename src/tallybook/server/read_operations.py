@@ -17,6 +17,7 @@ ASKED: Query = {
     "by": (TEXT, "dimensions; repeats, or has commas"),
     **WHERE,
     **SPAN,
+    "segments": (TEXT, "a series of its own for NAME: dim=value; repeats"),
     "last": (TEXT, "how far back instead of from: 12 weeks"),
     "show": (TEXT, "how days become one number"),
     "format": ({"type": "string", "enum": list(FORMATS)}, "instead of Accept"),

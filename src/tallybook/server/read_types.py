@@ -40,6 +40,7 @@ class QueryBody(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, rename
     sort: Texts = UNSET
     limit: Number = UNSET
     having: Texts = UNSET
+    segments: Texts = UNSET
     event: Text = UNSET
     count: Flag = UNSET
     sum: Texts = UNSET

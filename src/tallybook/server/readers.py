@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from tallybook.core import ACCOUNTS, FILTER, Catalog, QueryError, RequestError, did_you_mean
-from tallybook.query import BoundedQuestion, Question
+from tallybook.query import BoundedQuestion, Question, segments_of
 from tallybook.server.answers import Refusal
 
 if TYPE_CHECKING:
@@ -132,7 +132,7 @@ class AnswerReader:
                 raise self._not_bound("metric", ", ".join(question.metrics), self.where)
             if equal:
                 allowed.setdefault(dimension.casefold(), set()).add(value)
-        for text in question.where:
+        for text in (*question.where, *_conditions_of_segments(question)):
             if FILTER.match(text) is None:
                 continue
             dimension, equal, value = _parts(text)
@@ -164,6 +164,11 @@ def _parts(text: str) -> tuple[str, bool, str]:
     found = FILTER.match(text)
     assert found is not None, text
     return found["dim"], found["sign"] == "=", found["value"]
+
+
+def _conditions_of_segments(question: Question) -> list[str]:
+    """The conditions of all segments. Raises QueryError for segments that are not understood."""
+    return [text for one in segments_of(question) for text in one.where]
 
 
 def _common(catalog: Catalog, names: Sequence[str]) -> list[str]:

@@ -13,8 +13,9 @@ from msgspec import field
 from tallybook.config import dialect_of
 from tallybook.core import ADDITIVE, Metric, Result, SourceError, StoredDefinition, isolated
 from tallybook.query.behind.lineage import Lineage, lineage, used_by
+from tallybook.query.filter_texts import Filter, parse_filter
 from tallybook.query.question import BoundedQuestion, Question
-from tallybook.query.questions import Filter, known_metric, parse_filter
+from tallybook.query.questions import known_metric
 from tallybook.query.reader import BookReader
 from tallybook.query.records import BookRecord
 from tallybook.query.service import QueryService
