@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import threading
 from datetime import UTC, date, datetime
 
 import pytest
 
+from tallybook.core import DeclarationError
+from tallybook.deliver.destinations import notification
 from tallybook.deliver.destinations.digest import last_due
+from tallybook.deliver.outgoing.failures import TRY_LATER
 from tests.projects import project
 from tests.receivers import Web
 
@@ -62,3 +66,48 @@ def test_a_board_is_sent_once_at_its_time_with_a_picture(project):
         made.at("2024-03-07T08:05").run()
         assert len(web.posts) == 2
         assert "s3cr3tpath" not in str(made.book.status().to_dict())
+
+
+def test_a_digest_of_an_unknown_board_is_reported_by_check(project):
+    made = project(now="2024-03-06T07:00")
+    made.declare(
+        """
+        [metrics.visits]
+        table = "visits"
+        time = "at"
+        measure = "count(*)"
+        [boards.sales]
+        views = [{ metrics = ["visits"] }]
+        [deliveries.morning]
+        to = "digest"
+        board = "sale"
+        recipients = ["json://127.0.0.1:9/x"]
+        """
+    )
+    with pytest.raises(DeclarationError) as raised:
+        _ = made.book
+    text = str(raised.value) + str(raised.value.hint)
+    assert "there is no board 'sale'" in text
+    assert 'board = "sales"' in text
+
+
+def test_a_message_that_is_never_taken_ends_at_its_deadline(monkeypatch):
+    monkeypatch.setattr(notification, "SEND_SECONDS", 0.05)
+    hangs = threading.Event()
+
+    class Service:
+        def notify(self, **_):
+            hangs.wait(5)
+            return True
+
+    class Broken:
+        def notify(self, **_):
+            raise RuntimeError("mailto://user:s3cr3t@host")
+
+    for service, said in (
+        (Service(), "no complete answer within 0.05 seconds"),
+        (Broken(), "Apprise failed: RuntimeError"),
+    ):
+        verdict = notification.notified(service, title="A", body="B")
+        assert (verdict.outcome, verdict.said) == (TRY_LATER, said)
+    hangs.set()

@@ -8,11 +8,9 @@ from collections.abc import Callable, Sequence
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
 from tallybook.collect.revise import revisions
 from tallybook.collect.run_lease import exclusive_run
-from tallybook.core import ADDITIVE, IDS, Refused, StoredDefinition, ddl, hashed_id
+from tallybook.core import ADDITIVE, IDS, Refused, StoredDefinition, ddl, hashed_id, json_decoder
 from tallybook.storage import Commit, PointsFile, Revision, VersionSnapshot, literal
 
 if TYPE_CHECKING:
@@ -95,7 +93,7 @@ def _conditions(
     """Under each definition of a metric, which rows are the person's."""
     found = []
     for definition in store.snapshot([key]).definitions.get(key, ()):
-        bound = msgspec.json.decode(definition.body, type=StoredDefinition)
+        bound = json_decoder(StoredDefinition).decode(definition.body)
         own = f"definition = '{definition.id}' AND "
         rows: Rows = {}
         theirs = ""

@@ -9,7 +9,7 @@ import msgspec
 
 from tallybook.collect.forget import days_of_series, forget_metric, forget_person
 from tallybook.collect.sources.events import EVENTS
-from tallybook.core import USERS, EntitySettings, StoredDefinition
+from tallybook.core import USERS, EntitySettings, StoredDefinition, json_decoder
 from tallybook.query import BookReader, BookRecord
 
 
@@ -66,7 +66,7 @@ def forget_entity_in(
     with reader.reading() as reading:
         for name, key in _every(reader):
             bounds = [
-                msgspec.json.decode(one.body, type=StoredDefinition)
+                json_decoder(StoredDefinition).decode(one.body)
                 for one in reader.store.snapshot([key]).definitions.get(key, ())
             ]
             if any(_counts(bound, settings) for bound in bounds):

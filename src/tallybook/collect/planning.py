@@ -30,6 +30,7 @@ from tallybook.core import (
     calendar,
     count_phrase,
     isolated,
+    json_decoder,
     parse_measure,
 )
 from tallybook.storage import BadFile, Definition, Followed, Ledger, Losses, VersionSnapshot
@@ -336,7 +337,7 @@ def last_bound(metric: Metric, zone: str, key: str, known: VersionSnapshot) -> S
     """The definition under which today's declaration was collected last; None where it never was."""
     declared = metric.fingerprint(zone, {})
     same = (d for d in known.definitions.get(key, ()) if d.declared == declared)
-    bounds = [msgspec.json.decode(definition.body, type=StoredDefinition) for definition in same]
+    bounds = [json_decoder(StoredDefinition).decode(definition.body) for definition in same]
     return next((bound for bound in bounds if is_marked(bound)), bounds[0] if bounds else None)
 
 

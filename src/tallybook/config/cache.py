@@ -14,7 +14,7 @@ from pathlib import Path
 
 import msgspec
 
-from tallybook.core import DESTINATIONS, Catalog, UrlRules
+from tallybook.core import DESTINATIONS, Catalog, UrlRules, msgpack_decoder
 
 _CHECKSUM_BYTES = 16
 """Bytes of the checksum at the start of the file."""
@@ -83,7 +83,7 @@ def read(place: Path, key: bytes, variables: Mapping[str, str]) -> CachedCatalog
             != written[:_CHECKSUM_BYTES]
         ):
             return None
-        cached = msgspec.msgpack.decode(written[_CHECKSUM_BYTES:], type=CachedCatalog)
+        cached = msgpack_decoder(CachedCatalog).decode(written[_CHECKSUM_BYTES:])
     except (OSError, msgspec.MsgspecError):
         return None
     fresh = cached.key == key and cached.values == values_of(cached.names, variables)

@@ -67,6 +67,7 @@ __getattr__, __dir__ = opened(
             "utc_text",
             "zone",
         ),
+        "decoding": ("json_decoder", "msgpack_decoder"),
         "declarations.alerts": ("ALERT_KINDS", "AlertSettings"),
         "declarations.book": ("BookSettings", "ScheduleSettings", "ServeSettings", "WEEKDAYS"),
         "declarations.catalog": ("Catalog", "RESERVED_NAMES"),

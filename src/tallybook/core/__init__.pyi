@@ -152,6 +152,7 @@ from tallybook.core.declarations.table_names import (
     table_parts as table_parts,
     written_table as written_table,
 )
+from tallybook.core.decoding import json_decoder as json_decoder, msgpack_decoder as msgpack_decoder
 from tallybook.core.entities import (
     ACCOUNTS as ACCOUNTS,
     ADD as ADD,

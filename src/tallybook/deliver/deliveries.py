@@ -86,6 +86,10 @@ class BookAnswers(Protocol):
         """Stretches of days of these metrics that were collected after a version; None where any day may differ."""
         ...
 
+    def is_collected(self, question: Query, version: int) -> bool:
+        """Whether every day of a question is collected at a version, for everything that its metrics are made of."""
+        ...
+
     def first_day(self, metrics: Sequence[str]) -> date | None:
         """The first collected day of these metrics; None before anything is collected."""
         ...

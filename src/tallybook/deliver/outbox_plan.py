@@ -111,7 +111,7 @@ class OutboxPlanning:
         if self.delivery.metrics and self._is_outdated():
             folded = self.outbox.folded(self.delivery.name)
             for first, last in self._stretches(folded):
-                for day, rows in self._days(first, last, self.task.version):
+                for day, rows in self._periods(first, last, folded):
                     yield from self._items_of_day(day, rows, folded.get(day), DaySum())
         hashes = self.outbox.attributes(self.delivery.name)
         for item in self.destination.latest(self.task):
@@ -196,10 +196,26 @@ class OutboxPlanning:
                     yield date.fromisoformat(period), group
             day = end + ONE_DAY
 
+    def _periods(
+        self, first: date, last: date, folded: dict[date, FoldedDay]
+    ) -> Iterator[tuple[date, Iterator[AnswerRow]]]:
+        """The periods of a stretch that have complete rows now, then those that were planned and have lost all of
+        them. A period that is not collected any more has lost nothing."""
+        seen = set()
+        for day, rows in self._days(first, last, self.task.version):
+            seen.add(day)
+            yield day, rows
+        for day in sorted(folded):
+            if first <= day <= last and day not in seen and self._is_collected(day):
+                yield day, iter(())
+
+    def _is_collected(self, day: date) -> bool:
+        return self.context.answers.is_collected(self._question(day, self._last_of(day)), self.task.version)
+
     def _plan_stretch(self, first: date, last: date, folded: dict[date, FoldedDay]) -> None:
         name = self.delivery.name
         unsettled = {row.day for row in self.outbox.rows(name, (SENDING, UNKNOWN_OUTCOME))}
-        for day, rows in self._days(first, last, self.task.version):
+        for day, rows in self._periods(first, last, folded):
             if str(day) in unsettled:
                 self.done.is_whole = False
                 continue

@@ -63,6 +63,13 @@ class PastAnswers:
         keys = sorted(set(reader.keys(sorted(names)).values()))
         return OutboxLedger(reader.store.ledger).collected_since(keys, version)  # type: ignore[arg-type]
 
+    def is_collected(self, question: Query, version: int) -> bool:
+        """Whether every day of a question is collected at a version, for everything that its metrics are made of."""
+        try:
+            return self.service.is_covered(question, version)
+        except (Cleaned, BookError):
+            return False
+
     def first_day(self, metrics: Sequence[str]) -> date | None:
         """The first collected day of these metrics; None before anything is collected."""
         names = {name for metric in metrics for name in (metric, *self.service.catalog.operands(metric))}

@@ -136,12 +136,13 @@ def _solved(query: Query, context: QueryContext) -> dict[str, _Known]:
     assert query.last is not None
     found = {}
     for name in query.metrics:
-        missing = _first_missing(context.covered(name), query.first, query.last)
+        missing = first_missing(context.covered(name), query.first, query.last)
         found[name] = _Known(solve_with_past(context, query, name), missing, query.first)
     return found
 
 
-def _first_missing(covered: Coverage, first: date, last: date) -> date | None:
+def first_missing(covered: Coverage, first: date, last: date) -> date | None:
+    """The first day of a stretch that is not covered; None without one."""
     day = first
     while day <= last:
         stretch = next((one for one in covered.stretches if one[0] <= day <= one[1]), None)

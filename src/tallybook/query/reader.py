@@ -23,6 +23,7 @@ from tallybook.core import (
     StoredDefinition,
     calendar,
     forks,
+    json_decoder,
 )
 from tallybook.query.attribute_dimensions import attribute_dimensions, parse_attribute
 from tallybook.query.computed_dimensions import Computed
@@ -186,7 +187,7 @@ class BookReader:
         declared = metric.fingerprint(self.project.catalog.book.timezone, {})
         for definition in known.definitions.get(key, ()):
             if definition.id == asked or (asked is None and definition.declared == declared):
-                bound = msgspec.json.decode(definition.body, type=StoredDefinition)
+                bound = json_decoder(StoredDefinition).decode(definition.body)
                 if asked is not None:
                     return bound
                 return msgspec.structs.replace(
@@ -203,7 +204,7 @@ class BookReader:
         """What was imported of a metric last, and its days."""
         for definition in known.definitions.get(key, ()):
             if definition.declared == IMPORTED:
-                bound = msgspec.json.decode(definition.body, type=StoredDefinition)
+                bound = json_decoder(StoredDefinition).decode(definition.body)
                 return bound, Coverage(self.covered(key, definition.id, known))
         return None
 

@@ -102,6 +102,21 @@ class QueryService:
         """The answer at a version of the book. Raises Cleaned where it is not kept any more."""
         return self._read(query, version, None, answer)
 
+    def is_covered(self, query: Query, version: int) -> bool:
+        """Whether every day of a query with a first and a last day is collected, for all of its metrics, at a version.
+        Raises Cleaned where it is not kept any more."""
+        from tallybook.query.metric_attributes import first_missing
+
+        first, last = query.first, query.last
+        if first is None or last is None:
+            return False
+        return self._read(
+            query,
+            version,
+            None,
+            lambda asked, read: all(first_missing(read.covered(name), first, last) is None for name in asked.metrics),
+        )
+
     def forget_answers(self) -> None:
         """Compute every answer again. The points of a version do not change by a run."""
         self._cache.clear()

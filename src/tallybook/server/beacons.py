@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from tallybook.core import IDENTITY_HEADER, RequestError
+from tallybook.core import IDENTITY_HEADER, RequestError, json_decoder
 from tallybook.ingest import OWN_PROTOCOL
 from tallybook.server.answers import HttpAnswer, Refusal, only
 from tallybook.server.bodies import body_of
@@ -62,7 +62,7 @@ class BeaconDoor:
 
 def _read(raw: bytes) -> _Beacon:
     try:
-        return msgspec.json.decode(raw, type=_Beacon)
+        return json_decoder(_Beacon).decode(raw)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         message = f"the body is not a beacon: {error}"
         expected = '{"key": "tb_b_…", "events": […]}'

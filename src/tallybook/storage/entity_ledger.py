@@ -18,6 +18,7 @@ from tallybook.core import (
     UNSET,
     AttributeChange,
     fitted,
+    json_decoder,
     property_type,
 )
 from tallybook.storage.entity_records import (
@@ -397,4 +398,4 @@ def _entity(entity_id: str, row: str, version: int, deleted: str | None) -> Enti
 
 
 def _record(row: str) -> EntityRecord:
-    return msgspec.json.decode(row, type=EntityRecord)
+    return json_decoder(EntityRecord).decode(row)

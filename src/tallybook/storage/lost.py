@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from tallybook.core import ADDITIVE, StoredDefinition, days
+from tallybook.core import ADDITIVE, StoredDefinition, days, json_decoder
 from tallybook.storage.ledger import Covered, PointsFile, VersionSnapshot
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def _needs(known: VersionSnapshot, metric: str, definition: str, kind: str) -> b
     if kind == ADDITIVE or not body:
         return True
     try:
-        return any(slot.shape == kind for slot in msgspec.json.decode(body, type=StoredDefinition).measure.slots)
+        return any(slot.shape == kind for slot in json_decoder(StoredDefinition).decode(body).measure.slots)
     except msgspec.MsgspecError:
         return True
 

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from tallybook.core import json_decoder
+
 if TYPE_CHECKING:
     from sqlalchemy import URL
 
@@ -41,7 +43,7 @@ class Identity(msgspec.Struct, frozen=True, kw_only=True):
 
 def decoded(text: str) -> Identity:
     """An identity as it was stored."""
-    return msgspec.json.decode(text, type=Identity)
+    return json_decoder(Identity).decode(text)
 
 
 SAME_ADDRESS = (

@@ -67,10 +67,10 @@ def build(
     asked = read_deliveries(raw, problems)
     made = {name: d.delivery for name, d in asked.items()}
     catalog = Catalog(book=book, sources=sources, metrics=sound, deliveries=made, entities=entities)
-    Deliveries(catalog, declared, problems, asked).check()
+    pages = _read_pages(raw, catalog, declared, problems)
+    Deliveries(msgspec.structs.replace(catalog, **pages), declared, problems, asked).check()
     MetricAttributes(catalog, declared, problems, entities).check()
     goals = Goals(catalog, declared, problems, read_goals(raw, problems)).check()
-    pages = _read_pages(raw, catalog, declared, problems)
     pages |= read_acting(raw, catalog, declared, entities, problems)
     _check_watched_units(catalog, alerts, problems)
     events = msgspec.structs.replace(

@@ -6,6 +6,7 @@ import re
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, datetime, time as clock_time, timedelta
+from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
@@ -15,18 +16,18 @@ import msgspec
 from tallybook.config import read_recipients, read_text, read_time_of_day, read_weekday_names
 from tallybook.core import (
     DELIVER,
+    Catalog,
     Delivery,
     DestinationKind,
-    DestinationRefused,
     DestinationUnavailable,
     Option,
     OptionProblem,
     QueryError,
     TallybookError,
 )
+from tallybook.deliver.destinations.notification import notified
 from tallybook.deliver.destinations.outbox import OutboxDestination, OutboxTask
-from tallybook.deliver.exchange import within
-from tallybook.deliver.outgoing.failures import ARRIVED, REJECTED, TRY_LATER, SendVerdict
+from tallybook.deliver.outgoing.failures import REJECTED, TRY_LATER, SendVerdict
 from tallybook.storage import ATTRIBUTE, OutboxItem, OutboxRow, item_key
 
 if TYPE_CHECKING:
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
     from tallybook.deliver.outgoing.addresses import Target
     from tallybook.deliver.outgoing.channel import Channel, OutgoingRequest
 
-SEND_SECONDS = 60.0
 MAX_ROWS = 12
 LATEST = timedelta(hours=12)
 """A digest that could not be sent for so long is left out: the next one has newer numbers."""
@@ -91,9 +91,20 @@ class Digest(OutboxDestination):
                 key="board", message="a digest shows a board or metrics", expected="one of board and metrics"
             )
 
+    def problems_in(self, delivery: Delivery, catalog: Catalog) -> Iterable[OptionProblem]:
+        name = delivery.options.get("board")
+        if name and name not in catalog.boards:
+            meant = get_close_matches(str(name), catalog.boards, 1) or list(catalog.boards)[:1]
+            yield OptionProblem(
+                key="board",
+                message=f"there is no board {name!r}",
+                expected=", ".join(catalog.boards) or "a board of [boards.NAME]",
+                paste=f'board = "{meant[0]}"' if meant else f"[boards.{name}]",
+            )
+
     # -- planning ----------------------------------------------------------------------------------
 
-    def completed(self, delivery: Delivery, catalog: Any) -> Delivery:
+    def completed(self, delivery: Delivery, catalog: Catalog) -> Delivery:
         """The delivery without metrics of its own: they are asked for when it is sent."""
         return msgspec.structs.replace(delivery, metrics=())
 
@@ -200,20 +211,8 @@ def _questions(declared: Delivery, board: Board | None) -> Iterator[tuple[str, d
 
 def _sent(service: Any, title: str, sections: Sequence[tuple[str, Result]]) -> SendVerdict:
     text = "\n\n".join(text for text, _ in sections)
-    done: list[bool] = []
     with tempfile.TemporaryDirectory(prefix="tallybook-digest-") as folder:
-        pictures = _pictures(Path(folder), sections)
-
-        def notify() -> None:
-            done.append(bool(service.notify(body=text, title=title, body_format="text", attach=pictures or None)))
-
-        try:
-            within(SEND_SECONDS, notify)
-        except (DestinationUnavailable, DestinationRefused) as error:
-            return SendVerdict(outcome=TRY_LATER, said=error.message)
-        except Exception as error:  # noqa: BLE001  # a service of Apprise can raise anything
-            return SendVerdict(outcome=TRY_LATER, said=f"Apprise failed: {type(error).__name__}")
-    return SendVerdict(outcome=ARRIVED) if done == [True] else SendVerdict(outcome=TRY_LATER, said="it was not taken")
+        return notified(service, title=title, body=text, attach=_pictures(Path(folder), sections))
 
 
 def _pictures(folder: Path, sections: Sequence[tuple[str, Result]]) -> list[str]:

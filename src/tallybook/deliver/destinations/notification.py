@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tallybook.config import read_url
-from tallybook.core import DestinationKind, Option
+from tallybook.core import DestinationKind, DestinationRefused, DestinationUnavailable, Option
 from tallybook.deliver.destinations.outbox import OutboxDestination, OutboxTask
+from tallybook.deliver.exchange import within
 from tallybook.deliver.outgoing.failures import ARRIVED, REJECTED, TRY_LATER, SendVerdict
 
 if TYPE_CHECKING:
     from tallybook.deliver.outgoing.addresses import Target
     from tallybook.deliver.outgoing.channel import Channel
     from tallybook.storage import OutboxRow
+
+SEND_SECONDS = 60.0
+"""Deadline for mail and chat. Mail servers delay unknown senders on purpose."""
 
 
 class Notification(OutboxDestination):
@@ -55,5 +59,20 @@ class Notification(OutboxDestination):
         if service is None:
             return SendVerdict(outcome=REJECTED, said="Apprise cannot read this URL")
         data = json.loads(rows[0].body)
-        done = service.notify(body=data["text"], title=f"{task.catalog.book.name}: {data['rule']}")
-        return SendVerdict(outcome=ARRIVED if done else TRY_LATER, said="" if done else "the message was not taken")
+        return notified(service, title=f"{task.catalog.book.name}: {data['rule']}", body=data["text"])
+
+
+def notified(service: Any, *, title: str, body: str, attach: Sequence[str] = ()) -> SendVerdict:
+    """Send by a service of Apprise, which has no time limit of its own for every service."""
+    done: list[bool] = []
+
+    def notify() -> None:
+        done.append(bool(service.notify(body=body, title=title, body_format="text", attach=list(attach) or None)))
+
+    try:
+        within(SEND_SECONDS, notify)
+    except (DestinationUnavailable, DestinationRefused) as error:
+        return SendVerdict(outcome=TRY_LATER, said=error.message)
+    except Exception as error:  # noqa: BLE001  # a service of Apprise can raise anything
+        return SendVerdict(outcome=TRY_LATER, said=f"Apprise failed: {type(error).__name__}")
+    return SendVerdict(outcome=ARRIVED) if done == [True] else SendVerdict(outcome=TRY_LATER, said="it was not taken")

@@ -25,6 +25,7 @@ from tallybook.core import (
     MAX_TEXT,
     Event,
     EventRequest,
+    json_decoder,
 )
 
 _USUAL_ESCAPE = re.compile(rb'\\[\\"/]')
@@ -81,7 +82,7 @@ def _sent(body: bytes) -> Sequence[_SentEvent]:
 
 @functools.cache
 def _decoders() -> tuple[Any, Any]:
-    return msgspec.json.Decoder(_SentEvent), msgspec.json.Decoder(list[_SentEvent])
+    return json_decoder(_SentEvent), json_decoder(list[_SentEvent])
 
 
 def _as_events(sent: Sequence[_SentEvent], request: EventRequest, *, is_small: bool) -> list[tuple[int, Event]] | None:

@@ -14,7 +14,7 @@ from datetime import datetime
 
 import msgspec
 
-from tallybook.core import QuietHours
+from tallybook.core import QuietHours, json_decoder
 from tallybook.monitor.alerts.causes import Cause, Findings
 
 
@@ -113,4 +113,4 @@ def as_kept(one: Known) -> str:
 
 def as_known(text: str) -> Known:
     """The cause that `as_kept` wrote."""
-    return msgspec.json.decode(text, type=Known)
+    return json_decoder(Known).decode(text)
