@@ -11,16 +11,7 @@ from typing import Any
 
 import msgspec
 
-from tallybook.core import (
-    PUSHED,
-    SET,
-    SETTLED_AFTER,
-    UNSET,
-    AttributeChange,
-    fitted,
-    json_decoder,
-    property_type,
-)
+from tallybook.core import PUSHED, SET, SETTLED_AFTER, UNSET, AttributeChange, fitted, json_decoder, property_type
 from tallybook.storage.entity_records import (
     DELETED,
     REVIVED,
