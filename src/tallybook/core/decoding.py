@@ -1,7 +1,8 @@
 """Decoders of typed JSON and MessagePack that several threads may ask for at the same time.
 
-msgspec reads the fields of a struct the first time that it decodes one. While one thread reads them, a second thread that
-decodes the same type uses a half-built description and crashes the process. Here one thread at a time builds a decoder."""
+msgspec reads the fields of a struct the first time that it decodes one. While one thread reads them, a second thread
+that decodes the same type uses a half-built description and crashes the process. Here one thread at a time builds a
+decoder."""
 
 from __future__ import annotations
 
