@@ -192,8 +192,13 @@ def not_chosen(items: Sequence[pytest.Item]) -> set[pytest.Item]:
     return left
 
 
+def pytest_collection() -> None:
+    gc.disable()  # what is imported and collected is kept: looking through it takes seconds
+
+
 def pytest_collection_finish() -> None:
     """Keep what is imported and collected out of each garbage collection of the tests."""
+    gc.enable()
     gc.collect()
     gc.freeze()
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import json
 import os
 import subprocess
@@ -12,6 +11,8 @@ import zipfile
 from pathlib import Path
 
 import pytest
+
+from tests.house.syntax import facts
 
 ROOT = Path(__file__).resolve().parents[2]
 EMULATORS = ROOT / "packages" / "emulators"
@@ -123,19 +124,8 @@ def test_names_of_the_import_path_for_tests_are_those_of_the_emulators() -> None
     assert tallybook.testing.sheets.Emulator is tallybook_emulators.sheets.Emulator
 
 
-def imported(file: Path) -> set[str]:
-    """Top-level packages that a module imports, on import or later."""
-    found = set()
-    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Import):
-            found |= {alias.name.partition(".")[0] for alias in node.names}
-        elif isinstance(node, ast.ImportFrom):
-            found.add((node.module or "").partition(".")[0])
-    return found
-
-
 def test_the_emulators_never_import_tallybook_and_tallybook_imports_them_in_one_place() -> None:
     emulators, tallybook = EMULATORS / "src", ROOT / "src"
-    assert [file for file in emulators.rglob("*.py") if "tallybook" in imported(file)] == []
-    importing = [file for file in tallybook.rglob("*.py") if "tallybook_emulators" in imported(file)]
+    assert [file for file in emulators.rglob("*.py") if "tallybook" in facts(file).imports] == []
+    importing = [file for file in tallybook.rglob("*.py") if "tallybook_emulators" in facts(file).imports]
     assert [file.relative_to(tallybook).as_posix() for file in importing] == ["tallybook/testing/sheets.py"]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import functools
 import importlib
 import re
 from collections import defaultdict
@@ -11,6 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from tests.house.syntax import facts
 
 ROOT = Path(__file__).resolve().parents[2]
 SOURCE = ROOT / "src" / "tallybook"
@@ -32,16 +33,11 @@ OFFERED_TO_OTHER_PACKAGES = {"sheets": {"Worksheet"}}
 """Names of doors that nothing here imports: for annotations in code that uses Tallybook."""
 
 
-def modules(package: Path) -> Iterator[tuple[str, str]]:
-    """(path, text) of each module. Paths are relative to src/tallybook, and to the folder of any other package."""
+def modules(package: Path) -> Iterator[tuple[str, Path]]:
+    """(name, path) of each module. Names are relative to src/tallybook, and to the folder of any other package."""
     base = package if package == SOURCE else package.parent
     for path in sorted(package.rglob("*.py")):
-        yield path.relative_to(base).as_posix(), path.read_text(encoding="utf-8")
-
-
-@functools.cache
-def parsed(text: str) -> ast.Module:
-    return ast.parse(text)
+        yield path.relative_to(base).as_posix(), path
 
 
 def scripts() -> Iterator[tuple[str, str]]:
@@ -51,18 +47,18 @@ def scripts() -> Iterator[tuple[str, str]]:
 
 
 def files() -> Iterator[tuple[str, str]]:
-    """(path, text) of each module of every distribution."""
+    """(name, text) of each module of every distribution."""
     for package in (SOURCE, EMULATORS):
-        yield from modules(package)
+        for name, path in modules(package):
+            yield name, path.read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("package", [SOURCE, EMULATORS], ids=lambda package: package.name)
 def test_a_class_name_is_used_once_in_its_package(package: Path) -> None:
     found = defaultdict(list)
-    for path, text in modules(package):
-        for node in ast.walk(parsed(text)):
-            if isinstance(node, ast.ClassDef):
-                found[node.name].append(path)
+    for module, path in modules(package):
+        for name in facts(path).classes:
+            found[name].append(module)
     assert {name: paths for name, paths in found.items() if len(paths) > 1} == {}
 
 
@@ -73,11 +69,11 @@ def test_files_are_short() -> None:
 
 def test_functions_are_short() -> None:
     long = [
-        f"{path}: {node.name}"
-        for path, text in files()
-        for node in ast.walk(parsed(text))
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
-        and (node.end_lineno or 0) - node.lineno >= MAX_FUNCTION_LINES
+        f"{module}: {name}"
+        for package in (SOURCE, EMULATORS)
+        for module, path in modules(package)
+        for name, lines in facts(path).functions
+        if lines > MAX_FUNCTION_LINES
     ]
     assert sorted(long) == sorted(LONG_FUNCTIONS), long
 
@@ -127,6 +123,8 @@ def test_a_door_offers_only_what_somebody_outside_uses(room: str, texts: dict[Pa
 
 def names_used(room: str, text: str) -> set[str]:
     """The names of a door in a text: imported from it, or with its name or alias in front."""
+    if room not in text:
+        return set()
     found = {name for name, _ in imported(f"tallybook.{room}", text)}
     aliases = [alias for name, alias in imported("tallybook", text) if name == room]
     for prefix in (rf"tallybook\.{room}", *aliases):
@@ -136,6 +134,8 @@ def names_used(room: str, text: str) -> set[str]:
 
 def imported(module: str, text: str) -> Iterator[tuple[str, str]]:
     """(name, alias) of each name that `from module import …` imports."""
+    if f"from {module} import " not in text:
+        return
     for names in re.findall(rf"from {re.escape(module)} import (\([^)]*\)|[^\n]*)", text):
         for one in names.strip("()").split(","):
             name, _, alias = one.strip().partition(" as ")

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import ast
 import re
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+
+from tests.house.syntax import ModuleFacts, facts
 
 ROOT = Path(__file__).resolve().parents[2]
 SOURCE = ROOT / "src" / "tallybook"
@@ -57,29 +58,17 @@ PHRASES_LEFT: dict[str, int] = {
 GENERATED = ("docs/reference-cli.md", "docs/reference-toml.md", "docs/reference-errors.md", "docs/glossary.md")
 
 
-def sources() -> Iterator[tuple[str, ast.Module]]:
-    """(path in the repository, tree) of each module."""
+def modules() -> Iterator[tuple[str, ModuleFacts]]:
+    """(path in the repository, facts) of each module."""
     for path in sorted(SOURCE.rglob("*.py")):
-        yield path.relative_to(ROOT).as_posix(), ast.parse(path.read_text(encoding="utf-8"))
+        yield path.relative_to(ROOT).as_posix(), facts(path)
 
 
-def names(tree: ast.Module) -> Iterator[str]:
+def names(module: ModuleFacts) -> Iterator[str]:
     """The names of functions, classes and constants."""
-    for node in ast.walk(tree):
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-            yield node.name
-    for statement in tree.body:
-        if isinstance(statement, ast.Assign):
-            yield from (target.id for target in statement.targets if isinstance(target, ast.Name))
-
-
-def messages(tree: ast.Module) -> Iterator[str]:
-    """The texts of a module, without docstrings; those of verbs are in the reference of the command."""
-    statements = (node for node in ast.walk(tree) if isinstance(node, ast.Expr))
-    docs = {id(statement.value) for statement in statements}
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in docs:
-            yield node.value
+    yield from (name for name, _ in module.functions)
+    yield from module.classes
+    yield from module.constants
 
 
 def pages() -> Iterator[tuple[str, str]]:
@@ -91,11 +80,11 @@ def pages() -> Iterator[tuple[str, str]]:
 
 
 def test_names_are_understood_without_their_module() -> None:
-    counts = Counter({path: sum(bool(NAMES.fullmatch(name)) for name in names(tree)) for path, tree in sources()})
+    counts = Counter({path: sum(bool(NAMES.fullmatch(name)) for name in names(module)) for path, module in modules()})
     assert +(counts - Counter(NAMES_LEFT)) == {}, "rename these"
 
 
 def test_messages_and_pages_are_read_once() -> None:
-    counts = Counter({path: sum(len(PHRASES.findall(text)) for text in messages(tree)) for path, tree in sources()})
+    counts = Counter({path: sum(len(PHRASES.findall(text)) for text in module.texts) for path, module in modules()})
     counts.update({path: len(PHRASES.findall(text)) for path, text in pages()})
     assert +(counts - Counter(PHRASES_LEFT)) == {}, "rewrite these"

@@ -9,18 +9,18 @@ import os
 import sys
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import httpx2
 import pytest
-from mcp.client.client import Client
-from mcp.client.stdio import StdioServerParameters, stdio_client
-from mcp.client.streamable_http import streamable_http_client
 
 from tallybook.server.assistants import TOOLS
 from tests.projects import Project
 from tests.server.served import Served
 from tests.trap_tables import EVENTS, days
+
+if TYPE_CHECKING:  # it takes 2 s to import, which only this file's tests should
+    from mcp.client.client import Client
 
 TRAPS = """
 [metrics.mrr]
@@ -71,7 +71,7 @@ measure = "sum(dau)"
 """
 JANUARY = {"scope": "month", "from_day": "2024-01-01", "to_day": "2024-01-31"}
 WEEK = {"scope": "week", "from_day": "2024-01-01", "to_day": "2024-01-07"}
-Story = Callable[[Client], Awaitable[Any]]
+Story = Callable[["Client"], Awaitable[Any]]
 
 
 @pytest.fixture(scope="module")
@@ -99,6 +99,9 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
 
 
 def over_http(served: Served, story: Story, key: str | None = None) -> Any:
+    from mcp.client.client import Client
+    from mcp.client.streamable_http import streamable_http_client
+
     async def told() -> Any:
         headers = {"authorization": f"Bearer {key}"} if key else {}
         transport = httpx2.ASGITransport(app=served.app, client=("127.0.0.1", 5000))
@@ -112,6 +115,9 @@ def over_http(served: Served, story: Story, key: str | None = None) -> Any:
 
 
 def over_stdio(served: Served, story: Story) -> Any:
+    from mcp.client.client import Client
+    from mcp.client.stdio import StdioServerParameters, stdio_client
+
     async def told() -> Any:
         arguments = ["-m", "tallybook", "mcp", "--project", str(served.project.folder)]
         server = StdioServerParameters(command=sys.executable, args=arguments, env=dict(os.environ))
