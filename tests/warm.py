@@ -129,7 +129,7 @@ def _import_everything() -> None:
 
     for name in HEAVY:
         importlib.import_module(name)
-    for room in ("core", "storage", "config", "query", "collect", "deliver", "monitor", "cli"):
+    for room in ("core", "storage", "config", "query", "collect", "ingest", "deliver", "monitor", "server", "cli"):
         package = importlib.import_module(f"tallybook.{room}")
         for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
             if not module.name.endswith("__main__"):

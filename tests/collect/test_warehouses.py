@@ -28,6 +28,7 @@ from tallybook.core import SourceSettings
 from tallybook.core.adapters.sources import REGISTRY
 from tallybook.core.errors import SourceUnavailable
 from tests import executed, places
+from tests.conftest import sampled
 from tests.executed import CLASSES, URLS
 from tests.projects import Project
 
@@ -232,7 +233,11 @@ by = ["subscriptions.plan"]
 
 
 @pytest.mark.parametrize(
-    "kind", [kind if kind in ("mssql", "redshift") else pytest.param(kind, marks=pytest.mark.soak) for kind in CLASSES]
+    "kind",
+    [
+        *sampled(("mssql", "redshift"), 1, "shells"),
+        *(pytest.param(kind, marks=pytest.mark.soak) for kind in CLASSES if kind not in ("mssql", "redshift")),
+    ],
 )
 def test_the_shell_counts_what_sqlite_counts(kind: str, right: Any, tmp_path: Path, made: Any) -> None:
     path, numbers = right

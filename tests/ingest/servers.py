@@ -13,6 +13,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+from tests import warm
+
 TOML = """
 [book]
 name = "Acme"
@@ -46,8 +48,7 @@ class Server:
         return made
 
     def cli(self, *arguments: str) -> str:
-        command = [sys.executable, "-m", "tallybook", *arguments, "--project", str(self.folder)]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+        done = warm.run(["-m", "tallybook", *arguments, "--project", str(self.folder)])
         assert done.returncode == 0, done.stderr
         return done.stdout
 

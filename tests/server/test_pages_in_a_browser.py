@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from tests.browser import watched
+from tests.conftest import sampled
 from tests.server.paged import company
 from tests.server.served import Served
 
@@ -131,16 +132,20 @@ def visited(page: Page, name: str, how: str) -> None:
     assert problems_of(page) == [], name
 
 
+WIDE_PAGES = sampled(list(PAGES), len(PAGES) // 2, "wide pages")
+"""The other pages are visited on a phone. The long run visits every page in every size and theme."""
+
+
 def test_pages_are_accessible_and_ask_no_other_host_wide_and_light(chromium: Browser, site: Site) -> None:
     page = opened(chromium, site, size=WIDE)
-    for name in PAGES:
+    for name in WIDE_PAGES:
         visited(page, name, "wide-light")
     page.context.close()
 
 
 def test_pages_are_accessible_on_a_phone_in_the_dark(chromium: Browser, site: Site) -> None:
     page = opened(chromium, site, size=PHONE, dark=True)
-    for name in ("overview", "metric", "query", "trap", "board", "account", "health"):
+    for name in (name for name in PAGES if name not in WIDE_PAGES):
         visited(page, name, "phone-dark")
     page.context.close()
 

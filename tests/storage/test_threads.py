@@ -6,8 +6,6 @@ import asyncio
 import functools
 import os
 import random
-import subprocess
-import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -19,6 +17,7 @@ import pytest
 
 import tallybook
 from tallybook.query import Question
+from tests import warm
 from tests.projects import MakeProject, Project, project
 
 __all__ = ["project"]
@@ -342,8 +341,7 @@ def test_a_book_that_was_asked_answers_in_forked_children(
         facts.declare(METRICS, start="2024-03-01", store="book-2", ledger=request.getfixturevalue("postgresql_url"))
         facts.run()
     facts.close()
-    arguments = [sys.executable, "-c", CHILD, str(facts.folder), parent]
-    done = subprocess.run(arguments, capture_output=True, text=True, timeout=120, check=False)
+    done = warm.run(["-c", CHILD, str(facts.folder), parent])
     assert (done.returncode, done.stdout.strip()) == (0, "[0, 0, 0]"), done.stderr
     if parent == "idle":
         assert not done.stderr
