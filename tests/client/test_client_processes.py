@@ -123,6 +123,15 @@ def ids(event: str, count: int) -> list[str]:
     return sorted(f"{event}-{number}" for number in range(count))
 
 
+def reported(client: tallybook.Client, problem: str) -> Any:
+    """The report of a flush that met a problem. On a busy machine the first may end before it has met it."""
+    for _ in range(100):
+        report = client.flush(0.7)
+        if problem in (report.error or ""):
+            return report
+    raise AssertionError(report)
+
+
 def test_a_server_that_is_killed_and_started_again_loses_and_doubles_nothing(book: Book) -> None:
     client = book.client()
     for number in range(MANY):
@@ -130,8 +139,7 @@ def test_a_server_that_is_killed_and_started_again_loses_and_doubles_nothing(boo
         if number == MANY // 2:
             book.server.kill()
         time.sleep(0.0002)
-    waiting = client.flush(0.2)
-    assert (waiting.waiting > 0, "Connection refused" in waiting.error) == (True, True)
+    assert reported(client, "Connection refused").waiting > 0
     book.server.start()
     assert client.close().stored == MANY
     assert book.stored("killed", MANY) == ids("killed", MANY)
@@ -143,8 +151,8 @@ def test_a_server_that_hangs_is_reported_and_sent_to_again(book: Book) -> None:
     try:
         for number in range(30):
             client.track("hung", id=f"hung-{number}")
-        report = client.flush(0.7)
-        assert (report.stored, report.waiting, "timed out" in report.error) == (0, 30, True)
+        report = reported(client, "timed out")
+        assert (report.stored, report.waiting) == (0, 30)
     finally:
         book.signal(signal.SIGCONT)
     assert client.close().stored == 30
@@ -307,7 +315,7 @@ def test_workers_of_gunicorn_that_were_forked_from_a_preloaded_application(book:
     command = [sys.executable, "-m", "gunicorn", "--preload", "-w", "2", "-b", f"127.0.0.1:{port}", "web:app"]
     server = subprocess.Popen(command, cwd=tmp_path, env=environment(book), stderr=subprocess.PIPE, text=True)
     for number in range(1, 40):
-        for _ in range(200):
+        for _ in range(1200):
             try:
                 urllib.request.urlopen(f"http://127.0.0.1:{port}/{number}", timeout=10).close()
                 break

@@ -95,7 +95,7 @@ def stored(tmp_path_factory: pytest.TempPathFactory) -> Stored:
 
 def read_all(server: Server, reader: str, found: Stored) -> None:
     """Read what is stored, once all of it is compacted."""
-    deadline, start = time.monotonic() + 15, time.time()
+    deadline, start = time.monotonic() + 60, time.time()
     while time.monotonic() < deadline:
         _, now = server.ask("GET", "/v1/events?limit=1", key=reader)
         if now["until"] and now["until"] > time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(start)):

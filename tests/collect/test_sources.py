@@ -284,7 +284,7 @@ def test_a_statement_that_takes_too_long_costs_one_metric(place: Place, soak: bo
     project = fill(place.project(broken(f'sql = """{place.slow}"""'), source='statement_timeout = "1s"'))
     began = time.monotonic()
     costs_only_itself(project, words="a statement took longer than 1 s", hint='[sources.app] statement_timeout = "2s"')
-    assert time.monotonic() - began < 30
+    assert time.monotonic() - began < 60
     project.close()
 
 
@@ -357,7 +357,7 @@ def test_a_host_that_is_not_there_is_told_at_once(server_place: ServerPlace, hos
     project = server_place.project(broken('table = "events"'), url=url, name="elsewhere")
     began = time.monotonic()
     said = unreachable(project, words="cannot be reached", hint="host, port", url=url)
-    assert time.monotonic() - began < 15
+    assert time.monotonic() - began < 60
     assert "s3cr3t-word" not in said
     project.close()
 
@@ -526,7 +526,7 @@ def test_a_locked_table_costs_one_metric(server_place: ServerPlace) -> None:
     with server_place.lock():
         began = time.monotonic()
         costs_only_itself(project, words="a table is locked", hint="run again when the lock is gone")
-        assert time.monotonic() - began < 20
+        assert time.monotonic() - began < 60
     repaired(project)
     project.close()
 
@@ -739,7 +739,7 @@ def count_of(folder: Path, now: datetime, day: date) -> int | None:
         return book.query("visits", from_=day, to=day).rows()[0]["visits"]
 
 
-def wait_for(what: Callable[[], Any], seconds: float = 20) -> None:
+def wait_for(what: Callable[[], Any], seconds: float = 60) -> None:
     end = time.monotonic() + seconds
     while not what():
         assert time.monotonic() < end

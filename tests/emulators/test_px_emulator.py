@@ -293,4 +293,4 @@ def test_the_command_serves_other_languages_without_tallybook_or_any_package() -
             assert requests.get(f"{control}/requests", timeout=10).json()["busiest_second"] >= 1
         finally:
             process.send_signal(signal.SIGINT)
-            process.wait(10)
+            process.wait(60)

@@ -89,7 +89,7 @@ def fill(api: str, key: str) -> list[dict[str, Any]]:
 def until_readable(api: str, key: str, count: int) -> None:
     """Stored events can be read a moment later."""
     start = round((datetime.now(UTC) - timedelta(days=30)).timestamp() * 1000)
-    for _ in range(100):
+    for _ in range(300):
         headers = {"X-APTRINSIC-API-KEY": key}
         page = requests.get(f"{api}/events/custom", {"dateRangeStart": str(start)}, headers=headers, timeout=10)
         if page.json()["totalHits"] == count:

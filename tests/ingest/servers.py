@@ -88,7 +88,7 @@ class Server:
         self.until_ready()
 
     def until_ready(self) -> None:
-        for _ in range(400):
+        for _ in range(1200):
             with contextlib.suppress(OSError, http.client.HTTPException):
                 if self.ask("GET", "/readyz")[0] == 200:
                     return
@@ -118,7 +118,7 @@ class Server:
         assert self.process.stderr is not None
         self.process.stderr.read()
         self.process.stderr.close()
-        return self.process.wait(15)
+        return self.process.wait(60)
 
     def ask(
         self, method: str, path: str, body: bytes | Any = None, key: str | None = None, **headers: str

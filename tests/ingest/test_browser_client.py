@@ -75,7 +75,7 @@ class App:
 
     def stored(self, event: str, least: int) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = []
-        for _ in range(300):
+        for _ in range(1200):
             page = self.tally.ask("GET", f"/v1/events?event={event}&limit=1000", key=self.reading)[1]
             found = page["events"]
             if len(found) >= least:
@@ -98,7 +98,7 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
 def sent(page: Page, waiting: int = 0) -> dict[str, int]:
     """The report once so many still wait. Playwright's own waiting needs `eval`, which the policy forbids."""
     found: dict[str, int] = {}
-    for _ in range(300):
+    for _ in range(1200):
         found = page.evaluate("tallybook.report()")
         if found["waiting"] == waiting and not page.evaluate("tallybook.flush().then(() => false)"):
             found = page.evaluate("tallybook.report()")

@@ -54,7 +54,7 @@ def test_its_command_serves_is_healthy_and_ends_at_the_stop_signal(tmp_path: Pat
         process.send_signal(signal.SIGTERM)
         process.stderr.read()
         process.stderr.close()
-        assert process.wait(15) == 0
+        assert process.wait(60) == 0
 
 
 @pytest.mark.soak

@@ -121,7 +121,7 @@ def killed_rounds(folder: Path, rounds: int, chance: random.Random) -> None:
     server.stop()
     server.start()
     log = folder / "book" / "events" / "log"
-    until = time.monotonic() + 30
+    until = time.monotonic() + 60
     while len(list(log.rglob("*.sqlite"))) > 1 and time.monotonic() < until:
         time.sleep(0.1)
     server.stop()

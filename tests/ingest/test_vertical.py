@@ -62,7 +62,7 @@ def test_an_acknowledged_event_survives_kill_9_and_is_answered_once(tmp_path: Pa
     assert server.ask("POST", "/v1/values", {"event": "seats", "day": str(YESTERDAY), "value": 5}, key)[0] == 200
     server.key("reader", "read")
     reader = json.loads(server.cli("keys", "rotate", "reader", "--format", "json"))["key"]
-    for _ in range(100):  # until it can be queried
+    for _ in range(1200):  # until it can be queried
         events = server.ask("GET", "/v1/events/schema", key=reader)[1]["events"]
         if {"signup", "seats"} <= events.keys():
             break
@@ -71,7 +71,7 @@ def test_an_acknowledged_event_survives_kill_9_and_is_answered_once(tmp_path: Pa
     assert server.stop() == 0
     assert list((tmp_path / "acme" / "book" / "events" / "log").rglob("*.sqlite")) != []
     server.start()  # compacts what the stopped one left, and drops its logs
-    for _ in range(100):
+    for _ in range(1200):
         if len(list((tmp_path / "acme" / "book" / "events" / "log").rglob("*.sqlite"))) == 1:
             break
         time.sleep(0.05)

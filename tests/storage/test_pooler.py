@@ -85,7 +85,7 @@ class Pooler:
         )
 
     def connect(self) -> psycopg.Connection[Any]:
-        until = time.monotonic() + 20
+        until = time.monotonic() + 60
         while True:
             try:
                 return psycopg.connect(self.url.replace("+psycopg", ""), autocommit=True)
@@ -117,7 +117,7 @@ def pooler(postgresql_server: servers.Server) -> Iterator[Pooler]:
         database.execute(USERS)
     yield pooler
     pooler.process.terminate()
-    pooler.process.wait(10)
+    pooler.process.wait(60)
     postgresql_server.drop_database(pooler.database)
     shutil.rmtree(home, ignore_errors=True)
 

@@ -100,6 +100,9 @@ class PxServer(ThreadingTCPServer):
         super().__init__((host, port), PxConnection)
         self.api = api
         self.mistakes: list[Exception] = []
+        self.connections = 0
+        """How many are open."""
+        self._counting = threading.Lock()
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
@@ -112,6 +115,18 @@ class PxServer(ThreadingTCPServer):
         self.server_close()
         if self._thread is not None:
             self._thread.join()
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        with self._counting:
+            self.connections += 1
+        super().process_request(request, client_address)
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            with self._counting:
+                self.connections -= 1
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Ignore clients that disconnected."""
