@@ -173,6 +173,11 @@ class Book(KeptBook):
             return collect.EventAnswers(self.project, self.clock).answer(question)
         return self._live_answers().answer(question) if question.live else self.answers.answer(question)
 
+    def check(self, question: Question) -> None:
+        """Raises as `ask` for what can be found out without an answer. Of an event nothing can."""
+        if question.event is None:
+            self.answers.check(question)
+
     @keywords_of(Question, "metrics")
     def csv(self, *metrics: str | Sequence[str], **options: Unpack[QuestionOptions]) -> str | None:
         """What `query(…).to_csv()` returns, many times faster; None for a question that only `query` answers.

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 import httpx2
 import pytest
 
+from tallybook.query.asked_options import OPTIONS
+from tallybook.server.assistant_values import with_all_digits
 from tallybook.server.assistants import TOOLS
 from tests.projects import Project
 from tests.server.served import Served
@@ -220,10 +222,10 @@ def test_names_descriptions_and_schemas_are_what_assistants_rely_on(served: Serv
             assert property_.get("description"), name
         assert "sql" not in json.dumps(one.input_schema).casefold()
     query = tools["query"].input_schema
-    assert query["required"] == ["metrics"]
-    assert list(query["properties"]) == [
-        "metrics", "scope", "by", "where", "from_day", "to_day", "last", "show", "compare", "top", "totals", "window", "segments",
-    ]  # fmt: skip
+    assert "required" not in query
+    own = {"from_day": "from", "to_day": "to"}
+    options = {*OPTIONS} - {"live", "definition"}
+    assert {own.get(name, name) for name in query["properties"]} == options
     assert query["properties"] == tools["check_query"].input_schema["properties"]
 
 
@@ -319,3 +321,27 @@ def test_assistants_need_a_key_elsewhere_and_no_page_may_ask_for_them(served: Se
         assert served.ask("POST", "/mcp", body, **accepts).status == 401
     finally:
         served.peer = ("127.0.0.1", 1)
+
+
+def test_query_has_order_limit_conditions_segments_and_events(served: Served) -> None:
+    async def story(client: Client) -> Any:
+        asked = {"metrics": ["mrr"], "scope": "month", "by": ["plan"], "sort": ["-mrr"], "having": ["mrr > 0"]}
+        ranked = (await called(client, "query", **asked, limit=2, fill=True))[1]
+        segments = (await called(client, "query", metrics=["mrr"], scope="all", segments=["pro: plan=pro"]))[1]
+        event = await called(client, "query", event="nothing", count=True)
+        return ranked, segments, event
+
+    ranked, segments, event = over_http(served, story)
+    values = [row["mrr"] for row in ranked["rows"]]
+    assert len(values) == 2
+    assert values == sorted(values, reverse=True)
+    assert [row["segment"] for row in segments["rows"]] == ["pro"]
+    assert event[0]
+    assert "no event 'nothing' was ever received" in str(event[1])
+
+
+def test_numbers_that_a_client_would_round_are_texts() -> None:
+    row = {"a": 0.1, "b": float("12345678901234567.89"), "c": 2**60 + 1, "d": 3, "e": None, "f": True}
+    exact = {"a": "0.1", "b": "12345678901234567.89", "c": 2**60 + 1, "d": 3, "e": None, "f": True}
+    found = {"a": 0.1, "b": "12345678901234567.89", "c": "1152921504606846977", "d": 3, "e": None, "f": True}
+    assert with_all_digits(row, exact) == found

@@ -4,12 +4,16 @@ The SDK makes the schemas of the tools from these types."""
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Any
+from decimal import Decimal
+from typing import Annotated, Any, TypeVar
 
 from pydantic import Field
 
 from tallybook.core import calendar
+from tallybook.query import EVENT_MEASURES
 
 Metrics = Annotated[list[str], Field(description="Names of metrics, as list_metrics gives them.")]
 SomeMetrics = Annotated[list[str], Field(description="Names of metrics; all of them unless given.")]
@@ -37,6 +41,70 @@ Window = Annotated[str | None, Field(description='Each row over the days up to i
 Segments = Annotated[
     list[str], Field(description='A series for each named filter: "paid: plan=pro". Several conditions with commas.')
 ]
+
+Fill = Annotated[bool, Field(description="A row for every series in every period, also where it has nothing.")]
+Having = Annotated[list[str], Field(description='Only rows like "revenue < 0" or "mrr_change <= -10%".')]
+Sort = Annotated[list[str], Field(description="The order of the rows: columns, -column for the largest first.")]
+Limit = Annotated[int | None, Field(description="Only the first N rows of the answer.")]
+WeekStarts = Annotated[str | None, Field(description="The first day of weeks, when it is not the book's.")]
+AsOf = Annotated[str | None, Field(description="What the book knew at the end of this day.")]
+Event = Annotated[str | None, Field(description="A usage event to ask, in place of metrics, for the next measures.")]
+Count = Annotated[bool, Field(description="Of an event: how many there are.")]
+Properties = Annotated[list[str], Field(description="Of an event: this measure of these properties.")]
+NO_TEXTS: list[str] = []
+ARGUMENTS: Mapping[str, tuple[Any, Any]] = {
+    "metrics": (Metrics, NO_TEXTS),
+    "scope": (Scope, "month"),
+    "by": (By, NO_TEXTS),
+    "where": (Where, NO_TEXTS),
+    "from_day": (FromDay, None),
+    "to_day": (ToDay, None),
+    "last": (Last, None),
+    "show": (Show, None),
+    "compare": (Compare, None),
+    "top": (Top, None),
+    "totals": (Totals, False),
+    "window": (Window, None),
+    "segments": (Segments, NO_TEXTS),
+    "fill": (Fill, False),
+    "having": (Having, NO_TEXTS),
+    "sort": (Sort, NO_TEXTS),
+    "limit": (Limit, None),
+    "week_starts": (WeekStarts, None),
+    "as_of": (AsOf, None),
+    "event": (Event, None),
+    "count": (Count, False),
+    **{name: (Properties, NO_TEXTS) for name in EVENT_MEASURES if name != "count"},
+}
+"""The arguments of tools that take a question: type and default of each."""
+MAX_EXACT = 2**53
+"""Whole numbers up to it are exact in every client that reads JSON."""
+Tool = TypeVar("Tool", bound=Callable[..., Any])
+
+
+def asked_by_tool(answer: type) -> Callable[[Tool], Tool]:
+    """Shows `ARGUMENTS` as the parameters of a method that returns an `answer`."""
+
+    def shown(method: Tool) -> Tool:
+        kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
+        own = [inspect.Parameter("self", kind)]
+        for name, (type_, default) in ARGUMENTS.items():
+            own.append(inspect.Parameter(name, kind, default=default, annotation=type_))
+        method.__signature__ = inspect.Signature(own, return_annotation=answer)  # type: ignore[attr-defined]
+        return method
+
+    return shown
+
+
+def with_all_digits(row: Mapping[str, Any], exact: Mapping[str, Any]) -> dict[str, Any]:
+    """A row in which numbers that a client would round are texts. `exact` is the same row with decimals as texts."""
+    return {name: _kept(value, exact[name]) for name, value in row.items()}
+
+
+def _kept(value: Any, exact: Any) -> Any:
+    if isinstance(value, float) and isinstance(exact, str):
+        return value if Decimal(repr(value)) == Decimal(exact) else exact
+    return str(value) if isinstance(value, int) and abs(value) > MAX_EXACT else value
 
 
 @dataclass(frozen=True, kw_only=True)

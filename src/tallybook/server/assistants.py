@@ -6,42 +6,36 @@ from __future__ import annotations
 
 import inspect
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 from pydantic import Field
 
-from tallybook.core import BookError, QueryError, Refused, SourceError, TallybookError
-from tallybook.query import Question, question_options
+from tallybook.core import BookError, QueryError, Refused, RequestError, SourceError, TallybookError
+from tallybook.query import Question, question_options, read_question
 from tallybook.server.answers import Refusal
 from tallybook.server.assistant_values import (
     AnswerForAssistant,
     By,
     CheckedForAssistant,
-    Compare,
     CoverageForAssistant,
     DescribedForAssistant,
     FromDay,
-    Last,
     ListedMetric,
     ListedMetrics,
-    Metrics,
     QuestionToAsk,
-    Scope,
-    Segments,
-    Show,
     SomeMetrics,
     ToDay,
-    Top,
-    Totals,
     Where,
     WhyForAssistant,
-    Window,
+    asked_by_tool,
+    with_all_digits,
 )
 from tallybook.server.book_api import coverage_of, json_of, why_of
 from tallybook.server.books import SharedBook
-from tallybook.server.problems import as_refusal, questions_to_ask
+from tallybook.server.instead import questions_to_ask, refused_in_words, tried_in
+from tallybook.server.problems import as_refusal
 from tallybook.server.readers import LOCAL, AnswerReader
 
 if TYPE_CHECKING:
@@ -82,7 +76,7 @@ class AssistantTools:
             kept = [m for m in listed if wanted in f"{m.name} {m.title or ''} {m.description or ''}".casefold()]
             return ListedMetrics(metrics=kept, today=str(book.today), timezone=book.project.catalog.book.timezone)
 
-        return await self._read(None, read_for_assistant)
+        return await self._read(read_for_assistant)
 
     async def describe_metric(
         self, metric: Annotated[str, Field(description="The name of a metric.")]
@@ -100,91 +94,18 @@ class AssistantTools:
                 missing=[list(stretch) for stretch in one.missing],
             )
 
-        return await self._read(None, read_for_assistant)
+        return await self._read(read_for_assistant)
 
-    async def query(
-        self,
-        metrics: Metrics,
-        scope: Scope = "month",
-        by: By = [],  # noqa: B006  # the default is shown in the schema, and nobody changes it
-        where: Where = [],  # noqa: B006
-        from_day: FromDay = None,
-        to_day: ToDay = None,
-        last: Last = None,
-        show: Show = None,
-        compare: Compare = None,
-        top: Top = None,
-        totals: Totals = False,
-        window: Window = None,
-        segments: Segments = [],  # noqa: B006
-    ) -> AnswerForAssistant:
+    @asked_by_tool(AnswerForAssistant)
+    async def query(self, **arguments: Any) -> AnswerForAssistant:
         """Ask for metrics by period, split and filtered by their dimensions. The numbers are right at every scope, or
         the question is refused with one to ask instead."""
-        question = _question(
-            metrics,
-            scope,
-            by,
-            where,
-            from_day,
-            to_day,
-            last,
-            show,
-            compare,
-            top,
-            totals=totals,
-            window=window,
-            segments=segments,
-        )
-        return await self._read(question, lambda book, reader: _answer(book, reader, question))
+        return await self._read(lambda book, reader: _answer(book, reader, _question(arguments)))
 
-    async def check_query(
-        self,
-        metrics: Metrics,
-        scope: Scope = "month",
-        by: By = [],  # noqa: B006
-        where: Where = [],  # noqa: B006
-        from_day: FromDay = None,
-        to_day: ToDay = None,
-        last: Last = None,
-        show: Show = None,
-        compare: Compare = None,
-        top: Top = None,
-        totals: Totals = False,
-        window: Window = None,
-        segments: Segments = [],  # noqa: B006
-    ) -> CheckedForAssistant:
+    @asked_by_tool(CheckedForAssistant)
+    async def check_query(self, **arguments: Any) -> CheckedForAssistant:
         """Check whether a question has a right answer, without computing it. Takes what query takes."""
-        question = _question(
-            metrics,
-            scope,
-            by,
-            where,
-            from_day,
-            to_day,
-            last,
-            show,
-            compare,
-            top,
-            totals=totals,
-            window=window,
-            segments=segments,
-        )
-
-        def read_for_assistant(book: Book, reader: AnswerReader) -> CheckedForAssistant:
-            try:
-                book.answers.check(reader.bounded(book.project.catalog, question))
-            except Refused as refused:
-                asks = [
-                    QuestionToAsk(say=one["say"], query=one["query"]) for one in questions_to_ask(refused, question)
-                ]
-                return CheckedForAssistant(
-                    can_be_answered=False, why_not=refused.why, hint=refused.ask, ask_instead=asks
-                )
-            except QueryError as error:
-                return CheckedForAssistant(can_be_answered=False, why_not=error.message, hint=error.hint)
-            return CheckedForAssistant(can_be_answered=True)
-
-        return await self._read(question, read_for_assistant)
+        return await self._read(lambda book, reader: _checked(book, reader, arguments))
 
     async def why(
         self,
@@ -206,7 +127,7 @@ class AssistantTools:
                 lineage=plain["lineage"],
             )
 
-        return await self._read(None, read_for_assistant)
+        return await self._read(read_for_assistant)
 
     async def coverage(
         self,
@@ -219,33 +140,32 @@ class AssistantTools:
         def read_for_assistant(book: Book, reader: AnswerReader) -> CoverageForAssistant:
             return CoverageForAssistant(metrics=json_of(coverage_of(book, reader, list(metrics), from_day, to_day)))
 
-        return await self._read(None, read_for_assistant)
+        return await self._read(read_for_assistant)
 
-    async def _read(self, question: Question | None, work: Callable[[Book, AnswerReader], T]) -> T:
+    async def _read(self, work: Callable[[Book, AnswerReader], T]) -> T:
         """What `work` returns for the reader. Every error becomes a ToolError in words."""
         from mcp.server.mcpserver.exceptions import ToolError
 
         reader = self.reader()
         try:
             return await self.book.read(lambda book: work(book, reader))
-        except (QueryError, Refused) as error:
-            raise ToolError(in_words(error, question)) from None
+        except QueryError as error:
+            raise ToolError(f"The question is not valid: {error.message}. {error.hint}".strip()) from None
         except Refusal as refusal:
-            raise ToolError(f"{refusal.error.message}. {refusal.error.expected}".strip()) from None
+            raise ToolError(in_words(refusal.error)) from None
         except (BookError, SourceError, TallybookError, OSError, ValueError, RuntimeError) as error:
-            problem = as_refusal(error, question, self.on_error).error
-            raise ToolError(f"{problem.message}. {problem.more.get('hint', '')}".strip()) from None
+            raise ToolError(in_words(as_refusal(error, self.on_error).error)) from None
 
 
-def in_words(error: QueryError | Refused, question: Question | None) -> str:
-    """What an assistant is told about a question without an answer."""
-    if isinstance(error, QueryError):
-        return f"The question is not valid: {error.message}. {error.hint}".strip()
-    lines = [f"Refused, because there is no right answer: {error.why}."]
-    asks = questions_to_ask(error, question) if question is not None else []
+def in_words(problem: RequestError) -> str:
+    """What an assistant is told instead of an answer."""
+    if problem.code != "refused":
+        return f"{problem.message}. {problem.more.get('hint', problem.expected)}".strip()
+    lines = [f"Refused, because there is no right answer: {problem.message}."]
+    asks = problem.more.get("ask", [])
     lines += [f"Ask instead for {one['say']}: query({json.dumps(_arguments(one['query']))})" for one in asks]
-    if not asks and error.ask:
-        lines.append(f"Ask instead: {error.ask}")
+    if not asks and problem.more.get("hint"):
+        lines.append(f"Ask instead: {problem.more['hint']}")
     return "\n".join(lines)
 
 
@@ -256,51 +176,42 @@ def _arguments(query: dict[str, Any]) -> dict[str, Any]:
     return {"scope": "day", **found} if "scope" not in found else found
 
 
-def _question(
-    metrics: Sequence[str],
-    scope: str,
-    by: Sequence[str],
-    where: Sequence[str],
-    from_day: str | None,
-    to_day: str | None,
-    last: str | None,
-    show: str | None,
-    compare: str | None,
-    top: int | None,
-    *,
-    totals: bool,
-    window: str | None,
-    segments: Sequence[str],
-) -> Question:
-    return Question(
-        metrics=tuple(metrics),
-        scope=scope,
-        by=tuple(by),
-        where=tuple(where),
-        from_=from_day,
-        to=to_day,
-        last=last,
-        show=show,
-        compare=compare,
-        top=top,
-        totals=totals,
-        window=window,
-        segments=tuple(segments),
-    )
+def _question(arguments: Mapping[str, Any]) -> Question:
+    """The question of the arguments of a tool. Raises QueryError for what no option takes."""
+    names = {"from_day": "from", "to_day": "to"}
+    return read_question({names.get(name, name): value for name, value in arguments.items()})
+
+
+def _checked(book: Book, reader: AnswerReader, arguments: Mapping[str, Any]) -> CheckedForAssistant:
+    question: Question | None = None
+    try:
+        question = _question(arguments)
+        book.check(reader.bounded(book.project.catalog, question))
+    except Refused as refused:
+        assert question is not None
+        tried = questions_to_ask(refused, question, tried_in(book, reader))
+        asks = [QuestionToAsk(say=one["say"], query=one["query"]) for one in tried]
+        return CheckedForAssistant(can_be_answered=False, why_not=refused.why, hint=refused.ask, ask_instead=asks)
+    except QueryError as error:
+        return CheckedForAssistant(can_be_answered=False, why_not=error.message, hint=error.hint)
+    return CheckedForAssistant(can_be_answered=True)
 
 
 def _answer(book: Book, reader: AnswerReader, question: Question) -> AnswerForAssistant:
-    result = reader.seen(book.ask(reader.bounded(book.project.catalog, question)))
+    try:
+        result = reader.seen(book.ask(reader.bounded(book.project.catalog, question)))
+    except Refused as refused:
+        raise refused_in_words(refused, questions_to_ask(refused, question, tried_in(book, reader))) from None
     if len(result.data) > MAX_ROWS:
         raise QueryError(
             f"the answer has {len(result.data):,} rows, and at most {MAX_ROWS} are given",
             hint="ask for a wider scope, fewer days, top, a filter, or fewer dimensions",
         )
-    plain = result.to_dict()
+    plain, exact = result.to_dict(), result.to_dict(exact=True)
     return AnswerForAssistant(
         explain=plain["explain"],
         columns=json_of(plain["columns"]),
-        rows=json_of(plain["rows"]),
+        rows=json_of([with_all_digits(*both) for both in zip(plain["rows"], exact["rows"], strict=True)]),
         version=result.version,
         question=question_options(question),
         warnings=list(plain.get("warnings", [])),

@@ -83,7 +83,7 @@ class BookDoor:
         except asyncio.CancelledError:
             raise
         except Exception as error:  # noqa: BLE001  # whatever it is, the reader gets a problem, and the log the error
-            raise as_refusal(error, None, self.on_error) from None
+            raise as_refusal(error, self.on_error) from None
 
 
 def _answered(book: Book, work: Answerer, asked: BookRequest, known: str) -> HttpAnswer:

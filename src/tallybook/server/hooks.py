@@ -51,7 +51,7 @@ class HookDoor:
         except (asyncio.CancelledError, Refusal):
             raise
         except Exception as error:  # noqa: BLE001  # whatever it is, the caller gets a problem, and the log the error
-            raise as_refusal(error, None, self.on_error) from None
+            raise as_refusal(error, self.on_error) from None
 
     async def _answered(self, request: Request, reader: AnswerReader, parts: list[str]) -> HttpAnswer:
         allowed = {0: ("GET", "HEAD", "POST"), 1: ("DELETE",), 2: ("GET", "HEAD")}

@@ -17,19 +17,9 @@ from tallybook.core import (
     SourceUnavailable,
     TallybookError,
 )
-from tallybook.query import Question, question_options, read_question
 from tallybook.server.answers import Refusal
 
 QUERY_PATH = "/v1/query"
-SAYS = {
-    "total": "the total",
-    "average": "the average day",
-    "last": "the last day of each period",
-    "first": "the first day of each period",
-    "min": "the smallest day",
-    "max": "the largest day",
-    "change": "the change since the period before",
-}
 
 
 def query_link(options: Mapping[str, Any], **more: str) -> str:
@@ -43,37 +33,12 @@ def query_link(options: Mapping[str, Any], **more: str) -> str:
     return f"{QUERY_PATH}?{urlencode(pairs)}"
 
 
-def questions_to_ask(refused: Refused, question: Question) -> list[dict[str, Any]]:
-    """The questions to ask instead: what each `say`s, its `query`, and the `link` that answers it."""
-    found = []
-    for change in refused.changes:
-        options = {**question_options(question), **change}
-        asked = question_options(read_question({name: value for name, value in options.items() if value is not None}))
-        found.append({"say": _in_words(change), "query": asked, "link": query_link(asked)})
-    return found
-
-
-def _in_words(change: Mapping[str, object]) -> str:
-    """What is different about a question."""
-    if (show := change.get("show")) in SAYS:
-        return SAYS[str(show)]
-    parts = []
-    for name, value in change.items():
-        if value is None:
-            parts.append(f"without {name.replace('_', ' ')}")
-        else:
-            text = ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
-            parts.append(f"{name.replace('_', ' ')} {text}")
-    return " and ".join(parts)
-
-
-def as_refusal(error: Exception, question: Question | None, on_error: Callable[[Exception], None]) -> Refusal:
+def as_refusal(error: Exception, on_error: Callable[[Exception], None]) -> Refusal:
     """The answer to a question that cannot be answered. An error of ours is given to `on_error`, with a reference."""
     if isinstance(error, Refusal):
         return error
     if isinstance(error, Refused):
-        asks = questions_to_ask(error, question) if question is not None else []
-        more = {"refused": error.why, "ask": asks, **({"hint": error.ask} if error.ask else {})}
+        more = {"refused": error.why, "ask": [], **({"hint": error.ask} if error.ask else {})}
         return Refusal(RequestError(status=422, code="refused", message=error.why, more=more))
     if isinstance(error, QueryError):
         return bad_question(error.message, error.hint, error.field)

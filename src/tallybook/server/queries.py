@@ -11,7 +11,7 @@ from urllib.parse import parse_qsl
 
 import msgspec
 
-from tallybook.core import DestinationError, QueryError, RequestError
+from tallybook.core import DestinationError, QueryError, Refused, RequestError
 from tallybook.ingest import unpack
 from tallybook.query import Question, options_of_texts, question_options, read_question
 from tallybook.server.access import reader_of
@@ -20,6 +20,7 @@ from tallybook.server.bodies import BodyRoom, body_of
 from tallybook.server.books import BookState, SharedBook
 from tallybook.server.formats import FORMATS, AnswerFormat, chosen_format, written
 from tallybook.server.gate import Gate
+from tallybook.server.instead import questions_to_ask, refused_in_words, tried_in
 from tallybook.server.problems import QUERY_PATH, as_refusal, bad_question, query_link, too_many_rows
 from tallybook.server.readers import AnswerReader, view_hash
 from tallybook.server.requests import Request
@@ -85,16 +86,15 @@ class QueryDoor:
         if refused is not None:
             return refused
         reader = await reader_of(request, gate)
-        question: Question | None = None
         try:
             asked = AskedQuestion.of(await self._options(request), request.headers.get("accept", ""))
-            question, request.asked = asked.question, question_options(asked.question)
+            request.asked = question_options(asked.question)
             known = request.headers.get("if-none-match", "")
             return await self.book.read(lambda book: self.answered(book, asked, reader, known))
         except asyncio.CancelledError:
             raise
         except Exception as error:  # noqa: BLE001  # whatever it is, the reader gets a problem, and the log the error
-            raise as_refusal(error, question, self.on_error) from None
+            raise as_refusal(error, self.on_error) from None
 
     async def _options(self, request: Request) -> Mapping[str, Any]:
         if request.method != "POST":
@@ -129,6 +129,9 @@ class QueryDoor:
             if len(result.data) > self.max_rows:
                 raise too_many_rows(len(result.data), self.max_rows, question.by)
             body = self._written(result, asked, state, reader)
+        except Refused as refused:
+            asks = questions_to_ask(refused, asked.question, tried_in(book, reader))
+            raise refused_in_words(refused, asks) from None
         except DestinationError as error:
             hint = {"hint": error.hint} if error.hint else {}
             problem = RequestError(status=422, code="does_not_fit", message=error.message, more=hint)

@@ -249,7 +249,7 @@ class SharedDataDoor:
         except asyncio.CancelledError:
             raise
         except Exception as error:  # noqa: BLE001  # whatever it is, the reader gets a problem, and the log the error
-            raise as_refusal(error, None, self.on_error) from None
+            raise as_refusal(error, self.on_error) from None
 
     def _answered(self, book: Book, link: SharedLink) -> HttpAnswer:
         catalog = book.project.catalog
