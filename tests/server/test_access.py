@@ -12,6 +12,7 @@ import pytest
 from tallybook.cli import invoke
 from tallybook.core import ServeSettings
 from tallybook.server.clients import DoorPolicy
+from tallybook.server.queries import without_folders
 from tallybook.server.sessions import safe_next
 from tests.server.served import Answer, Served, own, served
 
@@ -314,3 +315,27 @@ def test_who_asked_what_is_kept_by_day_and_listed(own: Served) -> None:
     )
     assert first["asked"] == {"metrics": ["mrr"], "scope": "week", "where": ["plan=pro"]}
     assert key not in out.getvalue()
+
+
+@pytest.mark.parametrize("live", [False, True])
+def test_the_sql_of_an_answer_names_no_folder_of_the_server(served: Served, *, live: bool) -> None:
+    sql = served.query(metrics=["mrr"], by=["plan"], scope="month", last="2 months", live=live, sql=True).json["sql"]
+    assert "SELECT" in sql
+    assert str(served.project.folder) not in sql
+    files = "read_parquet(['/srv/o''neil/book/points/2024-01-41.parquet', '/srv/b/2024-02.parquet']) WHERE x = 'a/b'"
+    assert without_folders(files) == "read_parquet(['2024-01-41.parquet', '2024-02.parquet']) WHERE x = 'a/b'"
+    assert "'/" not in sql
+
+
+def test_a_key_of_one_metric_hears_of_no_goal_of_another(own: Served) -> None:
+    file = own.project.folder / "tallybook.toml"
+    goals = '\n[goals.secret_deal]\nmetric = "mrr"\nscope = "month"\ntarget = 9\n[goals.people]\nmetric = "signups"\nscope = "month"\ntarget = 9\n'
+    file.write_text(file.read_text() + goals)
+    key = own.key("sales", metrics=("signups",))
+    own.peer = ("10.0.0.5", 1)
+    listed = own.ask("GET", "/v1/goals", key=key)
+    assert [one["goal"] for one in listed.json["goals"]] == ["people"]
+    for name in ("secret_deal", "secret_del", "peple"):
+        wrong = own.ask("GET", f"/v1/goals?names={name}", key=key)
+        assert (wrong.status, wrong.json["message"]) == (400, f"there is no goal '{name}'")
+        assert "secret_deal" not in wrong.json["hint"]

@@ -168,8 +168,16 @@ def _goals(book: Book, asked: BookRequest) -> Any:
     visible = asked.reader.visible_metrics(book.project.catalog)
     if asked.reader.is_filtered:
         _check_unbound(asked.reader, "goals")
-    found = book.goals(*asked.several("names", "name"), on=asked.one("on"), last=asked.one("last"))
-    return {"goals": [one.to_dict() for one in found if one.metric in visible]}
+    goals = [name for name, goal in book.project.catalog.goals.items() if goal.metric in visible]
+    names = asked.several("names", "name")
+    for name in names:
+        if name not in goals:
+            hint = f"{did_you_mean(name, goals)} there are: {', '.join(goals) or 'none'}".strip()
+            raise QueryError(f"there is no goal {name[:200]!r}", hint=hint, field="goal")
+    if not goals:
+        return {"goals": []}
+    found = book.goals(*(names or goals), on=asked.one("on"), last=asked.one("last"))
+    return {"goals": [one.to_dict() for one in found]}
 
 
 def _alerts(book: Book, asked: BookRequest) -> Any:

@@ -36,7 +36,7 @@ def questions_to_ask(
 ) -> list[dict[str, Any]]:
     """The questions to ask instead: what each `say`s, its `query`, and the `link` that answers it.
 
-    `try_out` asks one of them, and raises as `Book.ask`. What is refused as well leads to what to ask instead of that."""
+    `try_out` asks one of them, and raises as `Book.ask`. What is refused as well leads to further questions."""
     found: list[dict[str, Any]] = []
     waiting = [dict(one) for one in refused.changes]
     tried: set[str] = set()

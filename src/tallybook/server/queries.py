@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from tallybook.core import Result
 
 MAX_BODY = 200_000
+_FOLDERS = re.compile(r"'(?:[^']|'')*/(?=[^/']+\.parquet')")
 MAX_ROWS = 200_000
 """Rows of an answer over HTTP."""
 HOW = ("format", "exact", "explain", "sql")
@@ -151,7 +153,7 @@ class QueryDoor:
     def _written(self, result: Result, asked: AskedQuestion, state: BookState, reader: AnswerReader) -> bytes:
         if asked.says_how:
             parts = {"explain": result.explain} if asked.explain else {}
-            return msgspec.json.encode(parts | ({"sql": result.sql} if asked.sql else {}))
+            return msgspec.json.encode(parts | ({"sql": without_folders(result.sql or "")} if asked.sql else {}))
         if asked.form.name != "json":
             return written(result, asked.form, exact=asked.exact, created=self.clock())
         options = question_options(asked.question)
@@ -200,6 +202,11 @@ def answer_tag(state: BookState, asked: AskedQuestion, reader: AnswerReader) -> 
 def is_known(tag: str, known: str) -> bool:
     """Whether an `If-None-Match` header names an ETag. `*` names none of ours: a query is no stored thing."""
     return tag in [one.strip().removeprefix("W/") for one in known.split(",")]
+
+
+def without_folders(sql: str) -> str:
+    """SQL with the names of the book's files, without the folders of this machine in which they are."""
+    return _FOLDERS.sub("'", sql)
 
 
 def file_name(result: Result) -> str:
