@@ -37,6 +37,7 @@ FILES = {
     "test_charts.py": "right",
     "test_cli.py": "scale",
     "test_client_processes.py": "events",
+    "test_client_proxy.py": "events",
     "test_client_sending.py": "events",
     "test_clickhouse.py": "right",
     "test_clock_forms.py": "right",

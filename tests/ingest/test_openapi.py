@@ -13,9 +13,11 @@ import pytest
 from hypothesis import given, settings, strategies as st
 from jsonschema import Draft202012Validator
 
+from tallybook.core import PROTOCOLS
 from tallybook.server.api_types import ProblemBody
 from tallybook.server.entities import EntityDoor
 from tallybook.server.openapi import OPERATIONS, PROBLEM, Operation, document, every_operation
+from tallybook.server.protocol_operations import protocol_paths
 from tallybook.server.watching import KNOWN_PATHS
 from tallybook.storage import EntityLedger
 from tests.ingest.doors import Answer, HttpDoor
@@ -69,6 +71,17 @@ def test_the_document_is_what_the_server_answers_and_its_schemas_are_schemas(doo
     assert {one.partition('"')[0] for one in referred} <= found["components"]["schemas"].keys()
     pages = {"/login", "/logout", "/mcp"}
     assert {each.path for each in every_operation()} >= KNOWN_PATHS - pages
+
+
+def test_the_document_has_the_paths_of_every_protocol_and_of_the_beacon(door: HttpDoor) -> None:
+    paths = door.ask("GET", "/openapi.json").json["paths"]
+    assert {path for kind in PROTOCOLS.kinds() for path in kind.paths} <= paths.keys()
+    for path in protocol_paths():
+        assert door.ask("PATCH", path, b"").status in (401, 405), path  # before an unknown method PX wants its key
+    assert "Amplitude" in paths["/batch"]["post"]["summary"]
+    assert paths["/v1/beacon"]["post"]["security"] == []
+    ids = [one["operationId"] for each in paths.values() for one in each.values()]
+    assert len(ids) == len(set(ids))
 
 
 @pytest.mark.parametrize("each", OPERATIONS, ids=named)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import http.client
 import json
 import socket
@@ -9,7 +10,7 @@ import ssl
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 from tallybook.client.transports import TransportAnswer, TransportFailed
 from tallybook.core import DeclarationError
@@ -46,6 +47,7 @@ class HttpTransport:
             "Content-Type": "application/json",
             "User-Agent": "tallybook-python",
         }
+        self.proxy = None if self.is_unix else proxy_of(self.parts)
         self.connection: http.client.HTTPConnection | None = None
 
     def request(self, method: str, path: str, body: bytes, seconds: float) -> TransportAnswer:
@@ -62,14 +64,15 @@ class HttpTransport:
         except (OSError, http.client.HTTPException) as error:
             self.close()
             reason = str(error) or type(error).__name__
-            raise TransportFailed(f"no answer from {self.address}: {reason}") from None
+            through = f" through the proxy {self.proxy.hostname}:{self.proxy.port or 80}" if self.proxy else ""
+            raise TransportFailed(f"no answer from {self.address}{through}: {reason}") from None
 
     def _request(self, method: str, path: str, body: bytes, seconds: float) -> TransportAnswer:
         connection = self.connection = self.connection or self._connected()
         connection.timeout = seconds
         if connection.sock is not None:
             connection.sock.settimeout(seconds)
-        connection.request(method, f"{self.parts.path}{path}", body or None, self.headers)
+        connection.request(method, f"{self._before_path()}{path}", body or None, self._headers())
         answer = connection.getresponse()
         raw = answer.read(MAX_ANSWER_BYTES)
         if answer.will_close or not answer.isclosed():
@@ -82,9 +85,23 @@ class HttpTransport:
         if self.is_unix:
             return _UnixConnection(self.address.removeprefix("unix:"))
         host, port = self.parts.hostname or "", self.parts.port
-        if self.parts.scheme == "https":
-            return http.client.HTTPSConnection(host, port, context=ssl.create_default_context())
-        return http.client.HTTPConnection(host, port)
+        reached = (host, port) if self.proxy is None else (self.proxy.hostname or "", self.proxy.port or 80)
+        if self.parts.scheme != "https":
+            return http.client.HTTPConnection(*reached)
+        secured = http.client.HTTPSConnection(*reached, context=ssl.create_default_context())
+        if self.proxy is not None:
+            secured.set_tunnel(host, port, _sign_in(self.proxy))
+        return secured
+
+    def _before_path(self) -> str:
+        """A proxy gets the whole address, unless it only passes bytes on."""
+        return self.address if self.proxy is not None and self.parts.scheme == "http" else self.parts.path
+
+    def _headers(self) -> dict[str, str]:
+        """Through a tunnel the proxy sees none of these."""
+        if self.proxy is None or self.parts.scheme == "https":
+            return self.headers
+        return {**self.headers, **_sign_in(self.proxy)}
 
     def settle(self) -> None:
         """The server compacts what it stored."""
@@ -93,6 +110,30 @@ class HttpTransport:
         if self.connection is not None:
             self.connection.close()
             self.connection = None
+
+
+def proxy_of(parts: SplitResult) -> SplitResult | None:
+    """The proxy that HTTPS_PROXY or HTTP_PROXY names for a server, unless NO_PROXY names the server or it is this
+    machine. Raises DeclarationError."""
+    from urllib.request import getproxies, proxy_bypass
+
+    host = parts.hostname or ""
+    found = getproxies().get(parts.scheme)
+    if not found or host in ("localhost", "::1") or host.startswith("127.") or proxy_bypass(host):
+        return None
+    proxy = urlsplit(found if "://" in found else f"http://{found}")
+    if proxy.scheme != "http" or not proxy.hostname:
+        name = f"{parts.scheme.upper()}_PROXY"
+        raise DeclarationError(f"{name} is no address of an HTTP proxy", hint=f"{name}=http://proxy.acme.com:3128")
+    return proxy
+
+
+def _sign_in(proxy: SplitResult) -> dict[str, str]:
+    """The header with the user and the password of a proxy's address."""
+    if proxy.username is None:
+        return {}
+    words = f"{unquote(proxy.username)}:{unquote(proxy.password or '')}"
+    return {"Proxy-Authorization": f"Basic {base64.b64encode(words.encode()).decode()}"}
 
 
 def _json(raw: bytes) -> Any:

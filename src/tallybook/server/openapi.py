@@ -26,6 +26,7 @@ from tallybook.server.api_types import (
     VerdictsBody,
 )
 from tallybook.server.csv_imports import CSV_PARAMETERS
+from tallybook.server.protocol_operations import protocol_paths
 
 PROBLEM = "application/problem+json"
 TEXT: Mapping[str, Any] = {"type": "string"}
@@ -210,7 +211,7 @@ def document() -> dict[str, Any]:
         {one for each in every_operation() for one in _types(each)} | {ProblemBody}, key=lambda one: one.__name__
     )
     _, components = msgspec.json.schema_components(types, ref_template="#/components/schemas/{name}")
-    paths: dict[str, dict[str, Any]] = {}
+    paths = protocol_paths()
     for each in every_operation():
         paths.setdefault(each.path, {})[each.method] = _operation(each)
     return {
