@@ -190,6 +190,7 @@ AMOUNTS = (
     "income",
     "gmv",
     "price",
+    "fare",
     "value",
     "total_due",
     "amount_due",
@@ -207,6 +208,7 @@ AMOUNT_WORDS = frozenset(
         "amount",
         "total",
         "price",
+        "fare",
         "payment",
         "revenue",
         "earning",
@@ -287,6 +289,9 @@ NO_AMOUNT = frozenset(
         "post",
         "item",
         "order",
+        "last4",
+        "digit",
+        "card",
     ]
 )
 ACTORS = (
@@ -305,6 +310,12 @@ ACTORS = (
     "subscriber",
     "buyer",
     "attendee",
+    "rider",
+    "passenger",
+    "patient",
+    "shopper",
+    "guest",
+    "partner",
     "company",
     "organization",
     "organisation",
@@ -315,6 +326,8 @@ ACTORS = (
     "staff",
     "reporter",
 )
+ALIASES = frozenset(("author", "actor", "reporter", "poster", "uploader"))
+"""Roles of a user. Their ids are those of users, if no table has their name."""
 SYSTEM_ACTORS = frozenset(
     [
         "admin",

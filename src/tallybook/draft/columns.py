@@ -73,6 +73,8 @@ CHANGING = frozenset(
         "failure",
         "dispute",
         "decline",
+        "delinquent",
+        "cancel",
     ]
 )
 """Words of columns whose value on the day of the fact is no longer known later."""

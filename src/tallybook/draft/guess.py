@@ -37,6 +37,8 @@ from tallybook.draft.table_roles import (
     PEOPLE_ROLE,
     USE_ROLE,
     is_activity,
+    is_double_entry,
+    is_spending,
     role_of,
 )
 from tallybook.draft.table_words import ACCOUNTS, DEALS, MONEY, PEOPLE, USAGE, WORK
@@ -54,6 +56,8 @@ _OF_OTHERS = stems(("expires", "expired", "until", "to"))
 _ANYBODY = frozenset(("person", "people", "contact", "client"))
 """People who need not have an account."""
 _CREDENTIALS = frozenset(("password", "passwd", "encrypted"))
+_CALLED = frozenset(("name", "title", "phone"))
+_RIDES = ("trip", "ride")
 _RATING_WORDS = frozenset(("rating", "stars", "nps", "csat", "satisfaction"))
 
 
@@ -117,6 +121,8 @@ class Guesser(MoneyGuesses, LevelGuesses):
         elif role == MONEY_ROLE:
             yield from self._money(table)
             yield from self._buying(table)
+            if is_spending(table) or head(table.bare) in _RIDES:
+                yield from self._active(table, time_of(table, PAID + BORN), 0.8)
         elif role == PEOPLE_ROLE:
             yield from self._people(table)
         elif role == CONTRACT:
@@ -137,6 +143,7 @@ class Guesser(MoneyGuesses, LevelGuesses):
         self._by(table, keys, why)
         spoken, noun = table.bare.replace("_", " "), head(table.bare)
         account = noun in ACCOUNTS and is_customer_table(table) and (noun not in _ANYBODY or self._has_account(table))
+        account = account and not self._belongs_to_people(table)
         new = Idea(f"new_{plainly(table.bare)}", keys, why, f"counts new {spoken}", of=table.name)
         new.topic = Topic.SIGNUPS if account else Topic.ORGANIZATIONS
         new.score = self._people_score(table)
@@ -160,6 +167,17 @@ class Guesser(MoneyGuesses, LevelGuesses):
         score = 1.0 - 0.06 * PEOPLE.index(noun) - 0.4 * extra
         score += 0.4 * self._logs_in(table) + 0.4 * self._pays(table)
         return score + 0.35 * log10(max(1, table.total)) + 0.02 * min(20, self.references.get(table.name, 0))
+
+    def _belongs_to_people(self, table: SeenTable) -> bool:
+        """Whether each row belongs to a row of a table of people with a better name: accounts of a bank, to users."""
+        for column in table.columns:
+            other = reference(self.seen, table, column)
+            if other is None or column.nulls or other[0] is table or not is_customer_table(other[0]):
+                continue
+            better = PEOPLE.index(head(other[0].bare)) < PEOPLE.index(head(table.bare))
+            if better and head(other[0].bare) in ACCOUNTS and not self._are_staff(other[0]):
+                return True
+        return False
 
     def _are_staff(self, table: SeenTable) -> bool:
         """Whether the rows are few beside those of another table of people."""
@@ -204,7 +222,7 @@ class Guesser(MoneyGuesses, LevelGuesses):
         ]
         self._filtered(idea, counted_rows(table, self.as_sql, deleted_count=True))
         yield idea
-        yield from self._active(table, time, 0.8 * named)
+        yield from self._active(table, time, 0.8 * (head(table.bare) in USAGE))
         yield from self._rated(table, idea)
 
     def _active(self, table: SeenTable, time: SeenColumn | None, points: float) -> Iterator[Idea]:
@@ -219,14 +237,14 @@ class Guesser(MoneyGuesses, LevelGuesses):
             idea.entity, idea.doubt = entity, "another table shows better who was active"
             idea.score = points + log10(max(1, table.total)) + 0.5 * min(1.0, rows_per_entity(column) / 5)
             idea.score -= null_share(column)
-            if rows_per_entity(column) < MIN_ROWS_PER_ACTOR or not is_activity(table):
+            if rows_per_entity(column) < MIN_ROWS_PER_ACTOR or not is_activity(table) or _is_document(table):
                 idea.score -= 9.0
             yield idea
 
     def _buying(self, table: SeenTable) -> Iterator[Idea]:
         """The number of different customers with a payment or an order."""
         money = next((i for i in self._money(table) if i.topic == Topic.PAYMENTS), None)
-        found, time = actor_of(self.seen, table), time_of(table, PAID + BORN)
+        found, time = self._customer_of(table), time_of(table, PAID + BORN)
         if money is None or found is None or time is None or money.score < 0:
             return
         verb = "buying" if head(table.bare) in ("order", "sale", "purchase", "booking") else "paying"
@@ -235,6 +253,14 @@ class Guesser(MoneyGuesses, LevelGuesses):
         idea.entity = found[1]
         idea.keys |= {"where": money.keys["where"]} if "where" in money.keys else {}
         yield idea
+
+    def _customer_of(self, table: SeenTable) -> tuple[SeenColumn, str] | None:
+        """The (column, entity) of who paid or ordered; not of the staff who entered it."""
+        for column, entity in actors_of(self.seen, table):
+            other = reference(self.seen, table, column)
+            if other is None or not self._are_staff(other[0]):
+                return column, entity
+        return None
 
     def _people_in(self, table: SeenTable, time: SeenColumn, column: SeenColumn, entity: str) -> Idea:
         keys, why = self._facts(table, time, f"count(distinct {self.as_sql(column.name)})")
@@ -267,6 +293,8 @@ class Guesser(MoneyGuesses, LevelGuesses):
         self._filtered(new, counted_rows(table, self.as_sql, deleted_count=work))
         if catalog:
             new.doubt = "the table is a list of what exists"
+        elif is_double_entry(table):
+            new.doubt = "entries of double-entry books: each amount is there twice"
         yield new
         if not catalog:
             yield from self._rated(table, new)
@@ -323,6 +351,8 @@ class Guesser(MoneyGuesses, LevelGuesses):
             yield idea
 
     def _rated(self, table: SeenTable, new: Idea) -> Iterator[Idea]:
+        if any(column.textual and set(column.words) & _CALLED for column in table.columns):
+            return  # somebody or something that has a rating so far
         for column in table.columns:
             named = {singular(w) for w in column.words} | set(column.words)
             if not column.number or column.an_id or not named & _RATING_WORDS:
@@ -331,6 +361,12 @@ class Guesser(MoneyGuesses, LevelGuesses):
                 keys = {**deepcopy(new.keys), "measure": f"avg({self.as_sql(column.name)})"}
                 name = joined_words(singular_name(table), "_".join(terms(column.name)))
                 yield Idea(name, keys, dict(new.why), f"average {column.name}", topic=Topic.RATINGS, of=table.name)
+
+
+def _is_document(table: SeenTable) -> bool:
+    """Whether the rows are invoices or the like, which begin as drafts of the company's own staff."""
+    drafts = any("draft" in words_of_value(text) for column in states(table) for text in column.texts)
+    return drafts and amount_of(table) is not None
 
 
 def _count_column(table: SeenTable) -> SeenColumn | None:

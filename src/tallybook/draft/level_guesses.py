@@ -7,7 +7,7 @@ from copy import deepcopy
 
 from tallybook.collect import DEC, INT
 from tallybook.config import toml
-from tallybook.draft.amounts import amount_of, counts_minor_units, currency_of
+from tallybook.draft.amounts import amount_of, counts_minor_units, currency_of, quantity_of
 from tallybook.draft.column_words import REVENUE_NAMES
 from tallybook.draft.columns import dimensions, within_bounds
 from tallybook.draft.daily_columns import (
@@ -22,7 +22,7 @@ from tallybook.draft.daily_columns import (
     series_of,
 )
 from tallybook.draft.money_guesses import with_unit
-from tallybook.draft.recurring import Price, currency_column, measure_of, price_of, quantity_sql
+from tallybook.draft.recurring import Price, currency_column, items_of, measure_of, price_of, quantity_sql
 from tallybook.draft.references import actor_of
 from tallybook.draft.row_filters import RowFilter, started_contracts, states
 from tallybook.draft.seen import SeenColumn, SeenTable, by_day
@@ -60,7 +60,8 @@ class LevelGuesses(TableGuesses):
         base = self._level(table, begun, ended, f"active_{many}", f"counts active {spoken}", rows)
         if base is not None:
             yield base
-            yield from self._priced(table, base)
+            priced = list(self._priced(table, base)) or list(self._items_priced(table, base, ended))
+            yield from priced
             yield from self._seats(table, base)
         keys, why = self._facts(table, begun, "count(*)")
         why.setdefault("time", why_time(table, begun, BEGUN + BORN))
@@ -116,6 +117,40 @@ class LevelGuesses(TableGuesses):
         currency = currency_column(price, table)
         place = f"{qualifier}" if currency and currency[1] is price.table and join else ""
         yield with_unit(made, price.amount, currency[0] if currency else None, self.as_sql, place)
+
+    def _items_priced(self, table: SeenTable, base: Idea, ended: SeenColumn | None) -> Iterator[Idea]:
+        """The recurring revenue of subscriptions whose prices are those of their items, at the prices of the run."""
+        items = items_of(self.seen, table)
+        if items is None or ended is None or "from" not in base.keys:
+            return
+        price, sql = items.price, self.as_sql
+        begun = table.column(base.keys["from"])
+        used = [c for c in table.columns if sql(c.name) in base.keys.get("where", "")]
+        mine = {c.name: c for c in (begun, ended, *used) if c is not None}
+        if price.link is None or price.key is None or not price.table.unique_by(price.key.name):
+            return
+        quantity = quantity_of(items.table)
+        found = currency_column(price, table)
+        theirs = [c for c in (price.amount, price.interval, price.interval_count) if c is not None]
+        theirs += [found[0]] if found and found[1] is price.table else []
+        if {c.name for c in theirs} & {*mine, quantity.name if quantity else ""}:
+            return  # two columns of one name
+        picked = [f"s.{sql(name)}" for name in mine]
+        picked += [f"i.{sql(quantity.name)}"] if quantity else []
+        picked += [f"p.{sql(c.name)}" for c in theirs]
+        text = f"select {', '.join(picked)}\nfrom {sql(items.table.name)} i "
+        text += f"join {sql(table.name)} s on s.{sql(items.contract_key.name)} = i.{sql(items.contract.name)}\n"
+        text += f"join {sql(price.table.name)} p on p.{sql(price.key.name)} = i.{sql(price.link.name)}"
+        recurring = measure_of(price, sql(quantity.name) if quantity else "", lambda c: sql(c.name))
+        made = deepcopy(base)
+        for key in ("table", "by", "join"):
+            made.keys.pop(key, None)
+        made.name, made.topic, made.unsure = "mrr", Topic.RECURRING, [*made.unsure, *price.unsure]
+        made.keys |= {"sql": text, "measure": recurring.measure}
+        made.why = {"measure": recurring.why, "sql": "a price for each item, as of the run; both keys are unique"}
+        made.about = f"sum of {price.amount.name} over the items of active {plainly(table.bare).replace('_', ' ')}"
+        made.doubt = made.doubt or price.doubt
+        yield with_unit(made, price.amount, found[0] if found else None, self.as_sql)
 
     def _joined(self, table: SeenTable, price: Price) -> tuple[str, str]:
         """(the qualifier of columns of the price's table, the join); empty if the price is in the contract."""

@@ -18,7 +18,7 @@ from tallybook.draft.amounts import (
 from tallybook.draft.column_words import REVENUE_NAMES
 from tallybook.draft.columns import dimensions, within_bounds
 from tallybook.draft.evidence import null_share
-from tallybook.draft.row_filters import RowFilter, money_rows
+from tallybook.draft.row_filters import MAX_STATES, RowFilter, money_rows
 from tallybook.draft.seen import SeenColumn, SeenTable
 from tallybook.draft.table_guesses import (
     Idea,
@@ -30,10 +30,16 @@ from tallybook.draft.table_guesses import (
     joined_words,
     singular_name,
 )
+from tallybook.draft.table_roles import is_spending
 from tallybook.draft.table_words import CONTRACTS, MONEY, NOT_REVENUE
 from tallybook.draft.time_words import BORN, PAID
 from tallybook.draft.times import time_of, why_time
 from tallybook.draft.words import head, plainly, singular, terms, words
+
+_OPPOSITES = tuple(
+    map(frozenset, (("inbound", "outbound"), ("in", "out"), ("incoming", "outgoing"), ("debit", "credit")))
+)
+_LOWER = "integers beside a currency in lower-case letters: payment providers send cents so"
 
 
 class MoneyGuesses(TableGuesses):
@@ -55,6 +61,8 @@ class MoneyGuesses(TableGuesses):
         total.score = self._revenue_score(table, amount, time, rows)
         total.other = [f'# measure = "sum({self.as_sql(c.name)})"' for c in other_amounts(table, amount)]
         self._filtered(total, rows)
+        if (ways := _two_ways(table)) is not None:
+            total.doubt = f"adds what came in and what went out: {ways.name} is {', '.join(ways.texts[:4])}"
         yield with_unit(total, amount, currency_of(table), self.as_sql)
         yield self._count_of_money(table, total, rows)
 
@@ -75,7 +83,7 @@ class MoneyGuesses(TableGuesses):
         from math import log10
 
         named = {singular(word) for word in words(table.bare)}
-        if is_negative(table) or named & NOT_REVENUE:
+        if is_negative(table) or named & NOT_REVENUE or is_spending(table):
             return -1.0
         noun = head(table.bare)
         score = 1.3 if set(terms(amount.name)) & REVENUE_NAMES else 0.8 if noun in MONEY else -1.0
@@ -190,14 +198,24 @@ class MoneyGuesses(TableGuesses):
         return found[0][1], found[0][2]
 
 
+def _two_ways(table: SeenTable) -> SeenColumn | None:
+    """The column that says whether money came in or went out, if the rows have both."""
+    for column in table.columns:
+        named = {word for text in column.texts for word in words(text)} if column.textual else set()
+        if len(column.texts) <= MAX_STATES and any(pair <= named for pair in _OPPOSITES):
+            return column
+    return None
+
+
 def with_unit(
     idea: Idea, amount: SeenColumn, currency: SeenColumn | None, as_sql: Callable[[str], str], table: str = ""
 ) -> Idea:
     """The metric in its currency. With several currencies each answer must be split by the column or filtered to one.
 
     `table`: the qualifier of the currency, if it is a column of a joined table."""
-    minor, whole = counts_minor_units(amount), amount.type.kind == INT
-    texts = currency.texts if currency else []
+    whole, texts = amount.type.kind == INT, currency.texts if currency else []
+    lower = whole and bool(texts) and all(text.islower() for text in texts)
+    minor = counts_minor_units(amount) or lower
     if currency and len(texts) > 1:
         column = f"{table}{currency.name}"
         idea.keys["unit_from"], idea.currencies = column, texts
@@ -206,7 +224,9 @@ def with_unit(
         if not idea.keys["by"]:
             idea.keys.pop("by")
             idea.why.pop("by", None)
-        idea.keys |= {"minor_units": True} if minor else {}
+        if minor:
+            idea.keys["minor_units"] = True
+            idea.why |= {"minor_units": _LOWER} if lower else {}
         if whole and not minor:
             idea.other.append("# minor_units = true    # if the integers are cents, or another smallest unit")
         return idea
@@ -216,7 +236,7 @@ def with_unit(
         measure, slash, number = idea.keys["measure"].rpartition(" / ")
         yearly = slash and number.isdigit()  # the amounts of a year, divided by 12
         idea.keys["measure"] = f"{measure} / {units * int(number)}" if yearly else f"{idea.keys['measure']} / {units}"
-        idea.why["measure"] = f"{amount.name} is in the smallest unit"
+        idea.why["measure"] = _LOWER if lower else f"{amount.name} is in the smallest unit"
     elif whole and currency and not minor:
         idea.why["measure"] = "integers: perhaps the smallest unit, such as cents"
         idea.other.append(f'# measure = "{idea.keys["measure"]} / {units}"')

@@ -9,8 +9,8 @@ from tallybook.draft.amounts import amount_candidates, currency_of, quantity_of
 from tallybook.draft.references import reference
 from tallybook.draft.row_filters import literal
 from tallybook.draft.seen import Seen, SeenColumn, SeenTable
-from tallybook.draft.table_words import PERIODS_PER_YEAR
-from tallybook.draft.words import singular, terms
+from tallybook.draft.table_words import LINES, PERIODS_PER_YEAR
+from tallybook.draft.words import head, singular, terms, words
 
 _INTERVAL_WORDS = frozenset(("interval", "period", "cycle", "frequency", "billing", "recurrence", "term", "cadence"))
 
@@ -45,7 +45,7 @@ def price_of(seen: Seen, table: SeenTable) -> Price | None:
         other, key = found
         if not set(terms(other.bare)) & {"plan", "price", "product", "tier", "package", "offer"}:
             continue
-        amount = _monthly(other) or next((s.candidate for s in amount_candidates(other) if s.score > 0.2), None)
+        amount = _monthly(other) or next((s.candidate for s in amount_candidates(other) if s.score > 0), None)
         if amount is not None:
             return _price(amount, other, column, key)
     return None
@@ -126,4 +126,29 @@ def currency_column(price: Price, table: SeenTable) -> tuple[SeenColumn, SeenTab
     for place in (price.table, table):
         if found := currency_of(place):
             return found, place
+    return None
+
+
+@dataclass(frozen=True)
+class Items:
+    """The items of contracts, each with a number of units of a price."""
+
+    table: SeenTable
+    contract: SeenColumn
+    """The column that refers to the contract."""
+    contract_key: SeenColumn
+    price: Price
+
+
+def items_of(seen: Seen, table: SeenTable) -> Items | None:
+    """The items of the contracts of a table: rows that refer to a contract and to a price."""
+    noun = head(table.bare)
+    for other in seen.tables:
+        if other is table or head(other.bare) not in LINES or noun not in map(singular, words(other.bare)):
+            continue
+        links = [(c, found) for c in other.columns if (found := reference(seen, other, c)) is not None]
+        contract = next(((c, key) for c, (to, key) in links if to.name == table.name), None)
+        price = price_of(seen, other)
+        if contract is not None and price is not None and table.unique_by(contract[1].name):
+            return Items(other, *contract, price)
     return None

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
-from tallybook.draft.column_words import ACTORS, SYSTEM_ACTORS
+from tallybook.draft.column_words import ACTORS, ALIASES, SYSTEM_ACTORS
 from tallybook.draft.evidence import Scored, best_of, null_share, scored
 from tallybook.draft.seen import Seen, SeenColumn, SeenTable
 from tallybook.draft.table_words import ACCOUNTS, INTERNAL, PEOPLE
 from tallybook.draft.words import head, singular, words
 
+_PREFIXED = re.compile(r"([a-z]{2,12})_\w*\d")
 MIN_ACTORS = 5
 """With fewer different values in many rows, they are tenants or staff."""
 MIN_PARTNERS = 0.5
@@ -28,6 +30,8 @@ def references(seen: Seen, table: SeenTable, column: SeenColumn) -> list[Scored[
     if named[-1:] not in (("id",), ("uuid",), ("guid",), ("key",)):
         whole = tuple(map(singular, column.words))
         named = (*whole, "id") if whole[-1:] and whole[-1] in PEOPLE else named
+    if named[-1:] not in (("id",), ("uuid",), ("guid",), ("key",)) and _has_prefix(column):
+        named = (*map(singular, column.words), "id")
     if named[-1:] not in (("id",), ("uuid",), ("guid",), ("key",)) or len(named) < 2:
         return []
     found = [
@@ -44,6 +48,12 @@ def reference(seen: Seen, table: SeenTable, column: SeenColumn) -> tuple[SeenTab
         seen.references[key] = best.candidate if best else None
     found: tuple[SeenTable, SeenColumn] | None = seen.references[key]
     return found
+
+
+def _has_prefix(column: SeenColumn) -> bool:
+    """Whether the values are ids with the same letters before them: sub_1, sub_2."""
+    found = {match[1] if (match := _PREFIXED.match(text)) else "" for text in column.texts} if column.textual else set()
+    return len(found) == 1 and "" not in found and len(column.texts) > 1
 
 
 def _reference(
@@ -157,8 +167,17 @@ def _entity(seen: Seen, table: SeenTable, column: SeenColumn) -> str | None:
             return last if last in ACCOUNTS and noun in ACCOUNTS else noun
         return None
     if column.an_id and last in ACTORS:
-        return last
+        return "user" if last in ALIASES and _are_users(seen, column) else last
     return last if last in ACCOUNTS and len(named) == 1 and len(set(column.values)) > 2 and not column.number else None
+
+
+def _are_users(seen: Seen, column: SeenColumn) -> bool:
+    """Whether the ids of a column are those of the only table of users."""
+    users = [table for table in seen.tables if words(table.bare) in (("user",), ("users",))]
+    if len(users) != 1 or (key := _key_of(users[0], column)) is None or key.type.kind != column.type.kind:
+        return False
+    share = partner_share(users[0], column, key)
+    return share is None or share >= MIN_PARTNERS
 
 
 def rows_per_entity(column: SeenColumn) -> float:

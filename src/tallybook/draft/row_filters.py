@@ -16,13 +16,14 @@ from tallybook.draft.value_words import (
     NOT_STARTED_VALUES,
     PAID_VALUES,
 )
-from tallybook.draft.words import singular, terms, words
+from tallybook.draft.words import head, singular, terms, words
 
 AsSql = Callable[[str], str]
 STATE_WORDS = frozenset(("status", "state", "stage"))
 CODE_WORDS = STATE_WORDS | {"type", "kind", "approved"}
 MAX_STATES = 40
 MAX_CODES = 12
+_PAYMENTS = ("payment", "charge", "donation")
 
 
 @dataclass
@@ -78,7 +79,7 @@ def money_rows(seen: Seen, table: SeenTable, as_sql: AsSql) -> RowFilter:
     """The rows with money that has come: by a state, by a reference to a table of states, without deleted rows."""
     found = RowFilter()
     for column in states(table):
-        if _money_state(column, as_sql, found):
+        if _money_state(column, as_sql, found, of_payments=head(table.bare) in _PAYMENTS):
             break
     if not found.settled:
         _state_by_reference(seen, table, as_sql, found)
@@ -89,12 +90,14 @@ def money_rows(seen: Seen, table: SeenTable, as_sql: AsSql) -> RowFilter:
     return found
 
 
-def _money_state(column: SeenColumn, as_sql: AsSql, found: RowFilter) -> bool:
-    """Add the condition of a state column; False if its values say nothing about money."""
+def _money_state(column: SeenColumn, as_sql: AsSql, found: RowFilter, *, of_payments: bool) -> bool:
+    """Add the condition of a state column; False if its values say nothing about money. `of_payments`: a row is a
+    payment, so that a confirmed or posted one has come."""
     values = {value: words_of_value(value) for value in column.texts}
     lost = [v for v, named in values.items() if named & LOST_VALUES or "un" in named or _denied(v)]
     paid = [v for v, named in values.items() if named & PAID_VALUES and v not in lost]
     accepted = [v for v, named in values.items() if named & ACCEPTED_VALUES and v not in lost]
+    paid = paid or (accepted if of_payments else [])
     sql = as_sql(column.name)
     if len(values) < 2 or not (paid or accepted or lost) or len(lost) == len(values):
         return False

@@ -18,12 +18,16 @@ _AUDITED = frozenset(
     ("resource", "stateful", "auditable", "trackable", "item", "object", "subject", "loggable", "versionable")
 )
 """Words of columns with the sort of the row that an audit trail is about."""
+_SIDES_NAMED = frozenset(("direction", "side", "type", "kind"))
+_SIDES = ({"debit", "credit"}, {"d", "c"}, {"dr", "cr"})
 MIN_ROWS_PER_ACTOR = 1.5
 """A table in which a person has fewer rows does not show use."""
 
 
 def role_of(seen: Seen, table: SeenTable) -> str:
     """What the rows of a table are."""
+    if is_double_entry(table):
+        return OTHER_ROLE
     noun, amount = head(table.bare), amount_of(table)
     actor = actor_of(seen, table)
     if day_column(table, has_amount=amount is not None and actor is not None) is not None:
@@ -60,7 +64,23 @@ def is_activity(table: SeenTable) -> bool:
     audited = any(column.words[-1:] == ("type",) and set(column.words) & _AUDITED for column in table.columns)
     named = {singular(word) for word in words(table.bare)}
     by_software = head(table.bare) == "log" and named & {"task", "job", "cron", "error", "system"}
-    return not audited and not by_software and not named & NOT_ACTIVITY
+    of_objects = "log" in named and table.column("object_id") is not None
+    return not audited and not by_software and not of_objects and not named & NOT_ACTIVITY
+
+
+def is_double_entry(table: SeenTable) -> bool:
+    """Whether the rows are entries of double-entry books: each amount is there twice, once on either side."""
+    columns = {singular(word) for column in table.columns if column.number for word in column.words}
+    sides = (c for c in table.columns if c.textual and set(c.words) & _SIDES_NAMED)
+    return {"debit", "credit"} <= columns or any({t.lower() for t in c.texts} in _SIDES for c in sides)
+
+
+def is_spending(table: SeenTable) -> bool:
+    """Whether a row is what somebody paid to a merchant, such as by a card of a bank: no revenue of the company."""
+    return any(
+        "mcc" in c.words or {"merchant", "name"} <= set(c.words) or {"merchant", "category"} <= set(c.words)
+        for c in table.columns
+    )
 
 
 def _is_line(seen: Seen, table: SeenTable) -> bool:

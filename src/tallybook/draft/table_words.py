@@ -27,6 +27,12 @@ PEOPLE = (
     "student",
     "learner",
     "donor",
+    "rider",
+    "passenger",
+    "patient",
+    "buyer",
+    "shopper",
+    "partner",
 )
 """Tables of people, best first; their new rows are signups."""
 MONEY = (
@@ -45,6 +51,8 @@ MONEY = (
     "refund",
     "payout",
     "transfer",
+    "trip",
+    "ride",
 )
 """Tables of money, best first; the best one is the revenue."""
 LINES = ("line", "item", "detail")
@@ -131,6 +139,12 @@ ACCOUNTS = frozenset(
         "donor",
         "guest",
         "reader",
+        "rider",
+        "passenger",
+        "patient",
+        "buyer",
+        "shopper",
+        "partner",
     ]
 )
 """People whose new rows are signups."""
@@ -280,6 +294,11 @@ NOT_ACTIVITY = frozenset(
         "meta",
         "attribute",
         "profile",
+        "fee",
+        "interest",
+        "payout",
+        "refund",
+        "statement",
     ]
 )
 """Words of rows that software makes, or that configure something: they do not show that somebody was active."""

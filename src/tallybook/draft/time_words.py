@@ -17,6 +17,7 @@ BORN = (
     ("received",),
     ("posted",),
     ("submitted",),
+    ("requested",),
 )
 PAID = (
     ("paid",),

@@ -15,11 +15,24 @@ PAID_VALUES = frozenset(
         "finalized",
         "finalised",
         "won",
+        "sale",
     ]
 )
 """Values of a status that say that money has come."""
 ACCEPTED_VALUES = frozenset(
-    ["fulfilled", "shipped", "delivered", "processing", "processed", "dispatched", "invoiced", "confirmed", "closed"]
+    [
+        "fulfilled",
+        "shipped",
+        "delivered",
+        "processing",
+        "processed",
+        "dispatched",
+        "invoiced",
+        "confirmed",
+        "closed",
+        "posted",
+        "done",
+    ]
 )
 """Values of the status of an order that is not canceled. They count beside paid ones, and not instead of them."""
 LOST_VALUES = frozenset(
@@ -28,6 +41,7 @@ LOST_VALUES = frozenset(
         "failure",
         "canceled",
         "cancelled",
+        "cancel",
         "void",
         "voided",
         "refunded",
@@ -98,6 +112,8 @@ JUNK_FLAGS = frozenset(
         "fake",
         "demo",
         "internal",
+        "testmode",
+        "system",
     ]
 )
 """Words of flags that mark rows that do not count."""
