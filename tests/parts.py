@@ -202,6 +202,7 @@ FILES = {
     "test_sheets_session.py": "deliver",
     "test_sheets_setup.py": "deliver",
     "test_shell.py": "right",
+    "test_snapshot_subjects.py": "right",
     "test_soak.py": "scale",
     "test_source_options.py": "right",
     "test_source_promises.py": "right",

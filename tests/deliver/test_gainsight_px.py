@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from tallybook.core import DeclarationError
+from tallybook.deliver.destinations.gainsight_px import GainsightPx
 from tallybook.storage import OutboxLedger
 from tallybook_emulators.gainsight_px import PxEmulator
 from tests.projects import Project, project
@@ -143,6 +144,17 @@ def test_latest_values_are_attributes_and_only_changed_ones_are_sent_again(proje
 
 
 # -- what changes later ------------------------------------------------------------------------------------------------
+
+
+def test_all_attributes_of_an_account_go_in_one_request_however_few_items_are_claimed(project, px, monkeypatch):
+    monkeypatch.setattr(GainsightPx, "claimed", 1)
+    for account in ("acme", "beta"):
+        px.add_account(account)
+    made = calling(project, px, ATTRIBUTES)
+    assert [(d.status, d.rows) for d in made.run().deliveries] == [("delivered", 6)]
+    puts = sorted(seen.path for seen in px.requests if seen.verb == "PUT")
+    assert puts == ["/v1/accounts/acme", "/v1/accounts/beta"]
+    assert px.accounts["acme"]["customAttributes"]["plan__c"] == "pro"
 
 
 def test_a_value_that_changes_after_it_was_sent_is_reported_and_the_event_stays(project, px):

@@ -156,7 +156,13 @@ class OutboxSending:
         while not (self._is_over or self.done.is_stopped or self.done.again):
             self.held.check()
             limit = self.destination.claimed if self._failures == 0 else 1
-            rows = self.task.outbox.claim(self.name, self.held.lease, now=self._now(), limit=limit)
+            rows = self.task.outbox.claim(
+                self.name,
+                self.held.lease,
+                now=self._now(),
+                limit=limit,
+                siblings=lambda row: self.destination.siblings(row, self.task),
+            )
             if not rows:
                 return
             self._send_batch(pool, rows)

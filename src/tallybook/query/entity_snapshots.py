@@ -5,7 +5,9 @@ change of a few does not read a million rows of the ledger again. Files may be d
 
 from __future__ import annotations
 
+import functools
 import hashlib
+import json
 import os
 import re
 import uuid
@@ -33,11 +35,15 @@ KEPT = 2
 
 IS_DELETED = "is deleted"
 """A column of the relation. No attribute has this name: see `IS_KNOWN`."""
+WAS_READ = "was read"
+"""A column of the relation: the names of the attributes that were read from a table, as JSON."""
+FORM = 2
+"""In the names of files. Files of another form are not read."""
 
 
 @dataclass(frozen=True)
 class CurrentEntities:
-    """The entities of a commit: a relation of the engine with `id`, IS_DELETED and a column for each attribute."""
+    """The entities of a commit: a relation of the engine with `id`, IS_DELETED, WAS_READ and a column for each attribute."""
 
     number: int
     types: Mapping[str, AttributeType]
@@ -120,7 +126,7 @@ class EntitySnapshots:
             rows = f"SELECT * FROM ({rows}) ORDER BY id"
             if engine.execute(f"SELECT count(*) FROM ({rows})").fetchall()[0][0] != found.count:
                 return None
-        return self._kept(engine, kind, rows, f"{found.number}-{_digits(found.at)}")
+        return self._kept(engine, kind, rows, f"{FORM}-{found.number}-{_digits(found.at)}")
 
     def _kept(self, engine: duckdb.DuckDBPyConnection, kind: str, rows: str, name: str) -> Path | None:
         path = self.folder / f"{kind}-{name}.parquet"
@@ -135,21 +141,24 @@ class EntitySnapshots:
         engine.execute(f"COPY ({rows}) TO {engine_path(made)} ({options})").fetchall()
         made.replace(path)
         # The one before stays: somebody may be about to read it.
-        for other in _by_number(self.folder, kind)[KEPT:]:
+        kept = {one.path for one in _by_number(self.folder, kind)[:KEPT]}
+        for other in set(self.folder.glob(f"{kind}-*.parquet")) - kept - {path}:
             with suppress(OSError):
-                other.path.unlink()
+                other.unlink()
         return path
 
 
 def _by_number(folder: Path, kind: str) -> list[_Snapshot]:
     """The snapshots of a folder, the newest first."""
-    named = ((path, re.fullmatch(rf"{kind}-(\d+)-(\d+)\.parquet", path.name)) for path in folder.glob(f"{kind}-*"))
+    form = rf"{kind}-{FORM}-(\d+)-(\d+)\.parquet"
+    named = ((path, re.fullmatch(form, path.name)) for path in folder.glob(f"{kind}-*"))
     found = [_Snapshot(path, int(match[1]), match[2]) for path, match in named if match]
     return sorted(found, key=lambda one: one.number, reverse=True)
 
 
 def _columns(types: Mapping[str, AttributeType]) -> dict[str, str]:
-    return {"id": "VARCHAR", IS_DELETED: "BOOLEAN", **{one.spelled: EVENT_TYPES[one.type] for one in types.values()}}
+    own = {"id": "VARCHAR", IS_DELETED: "BOOLEAN", WAS_READ: "VARCHAR"}
+    return {**own, **{one.spelled: EVENT_TYPES[one.type] for one in types.values()}}
 
 
 def _relation(path: Path, columns: Mapping[str, str], engine: duckdb.DuckDBPyConnection) -> str:
@@ -165,7 +174,14 @@ def _relation(path: Path, columns: Mapping[str, str], engine: duckdb.DuckDBPyCon
 
 
 def _rows(entities: Iterable[Entity]) -> Iterator[dict[str, object]]:
-    return ({"id": one.id, IS_DELETED: one.deleted is not None, **one.record.effective()} for one in entities)
+    for one in entities:
+        own = {"id": one.id, IS_DELETED: one.deleted is not None, WAS_READ: _listed(tuple(one.record.values))}
+        yield {**own, **one.record.effective()}
+
+
+@functools.lru_cache(1024)
+def _listed(names: tuple[str, ...]) -> str:
+    return json.dumps(sorted(names))
 
 
 def _digits(stamp: str) -> str:

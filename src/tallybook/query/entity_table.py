@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from tallybook.config import ConditionColumn
 from tallybook.core import EVENT_TYPES, INSTANT_VALUE, TEXT_VALUE
-from tallybook.query.entity_snapshots import IS_DELETED, EntitySnapshots
+from tallybook.query.entity_snapshots import IS_DELETED, WAS_READ, EntitySnapshots
 from tallybook.query.loaded_rows import load_rows
 from tallybook.storage import Entity, identifier
 
@@ -50,8 +50,8 @@ def current_table(engine: duckdb.DuckDBPyConnection, kind: str, snapshots: Entit
     found = snapshots.current(engine, kind)
     every = {"id": TEXT_VALUE, **{one.spelled: one.type for one in found.types.values()}}
     columns = {name: ConditionColumn(sql=identifier(name), type=type_) for name, type_ in every.items()}
-    deleted = identifier(IS_DELETED)
-    sql = f"(SELECT * EXCLUDE ({deleted}) FROM {found.sql} WHERE NOT {deleted})"
+    deleted, read = identifier(IS_DELETED), identifier(WAS_READ)
+    sql = f"(SELECT * EXCLUDE ({deleted}, {read}) FROM {found.sql} WHERE NOT {deleted})"
     return found.number, EntityTable(sql=sql, columns=columns)
 
 

@@ -21,9 +21,11 @@ from tallybook.core import (
     calendar,
     plus_days,
 )
+from tallybook.query.entity_snapshots import EntitySnapshots
 from tallybook.query.entity_table import IS_KNOWN, EntityTable, with_metrics
 from tallybook.query.loaded_rows import load_rows
 from tallybook.query.metric_attributes import MetricValues, book_values, metric_values
+from tallybook.query.snapshot_subjects import snapshot_subjects
 from tallybook.storage import AttributeType, Entity, EntityLedger, entities_at, identifier, literal, stamp_of
 
 if TYPE_CHECKING:
@@ -124,9 +126,7 @@ class _Entities:
 
     def load(self, engine: duckdb.DuckDBPyConnection) -> Subjects:
         metrics = self.metrics()
-        types = self.ledger.types(self.settings.kind)
-        number, entities = self.entities()
-        table, whys = self.base(engine, types, entities)
+        number, table, whys = self.table(engine)
         table = with_metrics(engine, table, metrics)
         own = {name.casefold() for name in self.settings.metrics}
         whys |= {name: one.why for name, one in metrics.items() if one.why is not None and "@" not in name}
@@ -146,6 +146,25 @@ class _Entities:
             whys=whys,
             commit=number,
         )
+
+    def table(self, engine: duckdb.DuckDBPyConnection) -> tuple[int, EntityTable, dict[str, str]]:
+        """(commit, the table of attributes that are not metrics, why some are unknown for everybody)."""
+        own = {name.casefold() for name in self.settings.metrics}
+        if self.question.ids is not None or self.question.as_of or self.has_past_attributes(own):
+            types = self.ledger.types(self.settings.kind)
+            number, entities = self.entities()
+            table, whys = self.base(engine, types, entities)
+            return number, table, whys
+        snapshots = EntitySnapshots.of(self.service.reader.project.place, self.ledger)
+        names = [name for name in self.question.names if name not in own]
+        now = snapshot_subjects(engine, snapshots, self.settings.kind, names, self.settings.attributes, IS_GONE)
+        columns = dict(now.table.columns)
+        whys = self.add_missing(columns, now.types, own)
+        return now.number, EntityTable(sql=now.table.sql, columns=columns), whys
+
+    def has_past_attributes(self, metrics: set[str]) -> bool:
+        """Whether earlier values of attributes that are not metrics are asked for."""
+        return any(name not in metrics and span != SINCE_LAST for name, span in self.question.earlier)
 
     def metrics(self) -> dict[str, MetricValues]:
         """The metrics that are named, now and earlier; earlier ones are called name@span."""

@@ -7,7 +7,7 @@ settled fold to one row each; the last value of an attribute stays as a hash."""
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime
 from typing import Any
@@ -40,6 +40,8 @@ from tallybook.storage.sql_ledger import SqlLedger
 from tallybook.storage.stored_rows import stamp_of
 
 PLANNED_FIELDS = ("version", "entities", "question", "at", "stopped", "failures", "again", "said")
+LOOKUP = 500
+"""Items that one statement asks for."""
 SECOND = 1_000_000
 """In the microseconds of `outbox_pace.slot`."""
 
@@ -160,21 +162,34 @@ class OutboxLedger:
                 [UNKNOWN_OUTCOME, stamp_of(now), delivery, SENDING],
             ).rowcount
 
-    def claim(self, delivery: str, lease: Lease, *, now: datetime, limit: int) -> list[OutboxRow]:
-        """The next items to send, which are `sending` from now on."""
+    def claim(
+        self,
+        delivery: str,
+        lease: Lease,
+        *,
+        now: datetime,
+        limit: int,
+        siblings: Callable[[OutboxRow], Iterable[str]] = lambda _: (),
+    ) -> list[OutboxRow]:
+        """The next items to send, which are `sending` from now on. `siblings`: the items that go into one request with
+        an item; those that are due come along."""
         stamp = stamp_of(now)
         with self.ledger._writing() as db:
             check_lease(db, lease)
-            rows = db.execute(
-                f"SELECT {ROW} FROM outbox WHERE delivery = ? AND state = ? AND next <= ? ORDER BY next, item "
-                f"LIMIT {limit}",
-                [delivery, PLANNED, stamp],
-            ).fetchall()
+            due, values = "delivery = ? AND state = ? AND next <= ?", [delivery, PLANNED, stamp]
+            found = db.execute(f"SELECT {ROW} FROM outbox WHERE {due} ORDER BY next, item LIMIT {limit}", values)
+            rows = {row[1]: OutboxRow(*row) for row in found.fetchall()}
+            more = [item for row in list(rows.values()) for item in siblings(row) if item not in rows]
+            for start in range(0, len(more), LOOKUP):
+                some = more[start : start + LOOKUP]
+                asked = f"{due} AND item IN ({', '.join('?' * len(some))})"
+                found = db.execute(f"SELECT {ROW} FROM outbox WHERE {asked}", [*values, *some])
+                rows |= {row[1]: OutboxRow(*row) for row in found.fetchall()}
             db.executemany(
                 "UPDATE outbox SET state = ?, attempts = attempts + 1, at = ? WHERE delivery = ? AND item = ?",
-                [(SENDING, stamp, delivery, row[1]) for row in rows],
+                [(SENDING, stamp, delivery, item) for item in rows],
             )
-        return [OutboxRow(*row) for row in rows]
+        return list(rows.values())
 
     def settle(
         self,

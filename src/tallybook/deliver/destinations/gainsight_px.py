@@ -232,6 +232,9 @@ class GainsightPx(OutboxDestination):
     def groups(self, rows: Sequence[OutboxRow], task: OutboxTask) -> Iterable[Sequence[OutboxRow]]:
         return px_values.grouped(rows)
 
+    def siblings(self, row: OutboxRow, task: OutboxTask) -> Iterable[str]:
+        return px_values.attributes_beside(row, task)
+
     def request(self, rows: Sequence[OutboxRow], task: OutboxTask) -> OutgoingRequest:
         from tallybook.deliver.destinations.px_exchange import first_request
 

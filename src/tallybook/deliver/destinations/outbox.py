@@ -118,6 +118,10 @@ class OutboxDestination(Destination):
         """The items that go together in one request."""
         return [[row] for row in rows]
 
+    def siblings(self, row: OutboxRow, task: OutboxTask) -> Iterable[str]:
+        """The names of items that go into the request of an item where they are due too."""
+        return ()
+
     def request(self, rows: Sequence[OutboxRow], task: OutboxTask) -> OutgoingRequest:
         """The request for some items that go together."""
         raise NotImplementedError

@@ -207,6 +207,14 @@ def grouped(rows: Sequence[OutboxRow]) -> list[list[OutboxRow]]:
     return of_entities + [[row] for row in rows if row.kind != ATTRIBUTE]
 
 
+def attributes_beside(row: OutboxRow, task: OutboxTask) -> list[str]:
+    """The items of all attributes of the user or account that an item is of."""
+    if row.kind != ATTRIBUTE:
+        return []
+    entity = row.parts[3]
+    return [item_key(ATTRIBUTE, theirs, "", entity) for theirs in task.options["attributes"].values()]
+
+
 def event_body(row: OutboxRow, task: OutboxTask) -> dict[str, Any]:
     """The custom event of an item, as PX takes it."""
     found = json.loads(row.body)

@@ -1,0 +1,62 @@
+"""Users or accounts as they are now, for rules: from the columnar copy of their last commit, without a row of Python for
+each."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from tallybook.config import ConditionColumn
+from tallybook.core import TEXT_VALUE
+from tallybook.query.entity_snapshots import IS_DELETED, WAS_READ, EntitySnapshots
+from tallybook.query.entity_table import EntityTable
+from tallybook.storage import AttributeType, identifier, literal
+
+if TYPE_CHECKING:
+    import duckdb
+
+
+@dataclass(frozen=True, kw_only=True)
+class SnapshotSubjects:
+    """The commit that was read, the relation and the types of all attributes."""
+
+    number: int
+    table: EntityTable
+    types: Mapping[str, AttributeType]
+
+
+def snapshot_subjects(
+    engine: duckdb.DuckDBPyConnection,
+    snapshots: EntitySnapshots,
+    kind: str,
+    names: Sequence[str],
+    declared: Iterable[str],
+    gone: str,
+) -> SnapshotSubjects:
+    """Everybody, also the deleted ones, with the attributes of some names in lower case. `declared`: the attributes that
+    are read from a table, which are unknown for whoever was never read. `gone`: the column that marks the deleted."""
+    found = snapshots.current(engine, kind)
+    chosen = [found.types[name] for name in names if name in found.types]
+    columns = {"id": ConditionColumn(sql="id", type=TEXT_VALUE)}
+    shown = ["id", f"{identifier(IS_DELETED)} AS {identifier(gone)}"]
+    folded = {name.casefold() for name in declared}
+    forms = _forms(engine, found.sql) if any(one.name in folded for one in chosen) else {}
+    for one in chosen:
+        flag = None
+        shown.append(identifier(one.spelled))
+        if one.name in folded and any(one.spelled not in read for read in forms.values()):
+            knowing = ", ".join(literal(form) for form, read in forms.items() if one.spelled in read) or "NULL"
+            flag = identifier(f"{one.spelled} is known")
+            shown.append(f"coalesce({identifier(WAS_READ)} IN ({knowing}), FALSE) AS {flag}")
+        columns[one.spelled] = ConditionColumn(sql=identifier(one.spelled), type=one.type, known=flag)
+    sql = f"(SELECT {', '.join(shown)} FROM {found.sql})"
+    return SnapshotSubjects(number=found.number, table=EntityTable(sql=sql, columns=columns), types=found.types)
+
+
+def _forms(engine: duckdb.DuckDBPyConnection, relation: str) -> dict[str, frozenset[str]]:
+    """By text of WAS_READ, the attributes that it lists; of those who are not deleted."""
+    read, deleted = identifier(WAS_READ), identifier(IS_DELETED)
+    rows = engine.execute(f"SELECT DISTINCT {read} FROM {relation} WHERE NOT {deleted}").fetchall()
+    return {text: frozenset(json.loads(text)) for (text,) in rows}
