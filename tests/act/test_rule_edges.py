@@ -195,3 +195,17 @@ def test_a_rule_from_the_cache_is_the_same_rule(made: Project) -> None:
     assert (made.folder / "book" / "cache" / "catalog.msgpack").exists()
     again = made.book.project.catalog.rules["quiet"]
     assert (again.definition, again.then) == (first.definition, first.then)
+
+
+def test_pushed_attributes_with_similar_names_are_no_misspellings(made: Project) -> None:
+    made.declare(
+        """
+        [accounts]
+        [rules.falling]
+        when = "calls_7d < 10 and calls_30d > 100 and plan1 <> plan2"
+        then = { to = "message", message = "m" }
+        [messages.m]
+        text = "Hi {calls_7d} {calls_30d}"
+        """
+    )
+    assert [one.rule for one in made.book.rules.list()] == ["falling"]

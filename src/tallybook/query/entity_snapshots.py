@@ -43,7 +43,8 @@ FORM = 2
 
 @dataclass(frozen=True)
 class CurrentEntities:
-    """The entities of a commit: a relation of the engine with `id`, IS_DELETED, WAS_READ and a column for each attribute."""
+    """The entities of a commit: a relation of the engine with `id`, IS_DELETED, WAS_READ and a column for each
+    attribute."""
 
     number: int
     types: Mapping[str, AttributeType]

@@ -1,5 +1,5 @@
-"""Users or accounts as they are now, for rules: from the columnar copy of their last commit, without a row of Python for
-each."""
+"""Users or accounts as they are now, for rules: from the columnar copy of their last commit, without a row of Python
+for each."""
 
 from __future__ import annotations
 
@@ -35,8 +35,10 @@ def snapshot_subjects(
     declared: Iterable[str],
     gone: str,
 ) -> SnapshotSubjects:
-    """Everybody, also the deleted ones, with the attributes of some names in lower case. `declared`: the attributes that
-    are read from a table, which are unknown for whoever was never read. `gone`: the column that marks the deleted."""
+    """Everybody, also the deleted ones, with the attributes of some names in lower case.
+
+    `declared`: the attributes that are read from a table, which are unknown for whoever was never read. `gone`: the
+    column that marks the deleted."""
     found = snapshots.current(engine, kind)
     chosen = [found.types[name] for name in names if name in found.types]
     columns = {"id": ConditionColumn(sql="id", type=TEXT_VALUE)}

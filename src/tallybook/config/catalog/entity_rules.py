@@ -129,11 +129,12 @@ class EntityRules(Asking):
             self.report(d, "leave", message, expected="a condition that is false wherever when is true")
 
     def check_condition(self, d: DeclaredRule, key: str, text: str) -> bool:
-        columns = self.columns(d.rule.kind)
+        declared = self.columns(d.rule.kind)
+        columns, folded = dict(declared), {one.casefold() for one in declared}
         try:
             named = names_in(text)
             for name in named.attributes:
-                if name not in {one.casefold() for one in columns} and self.is_perhaps_pushed(d, name, columns):
+                if name not in folded and self.is_perhaps_pushed(d, name, declared):
                     columns[name] = ConditionColumn(sql="x", type=ANY)
             compile_condition(text, columns, now="x", earlier=lambda name, span: columns[name])
         except QueryError as error:
